@@ -1,0 +1,31 @@
+"""What a DLMS request addresses: one attribute or one method of one COSEM object.
+
+Both are the descriptors of the Green Book (Cosem-Attribute-Descriptor and Cosem-Method-Descriptor), nothing more:
+they carry no data type, and they can name objects that no profile lists.
+"""
+
+from typing import NamedTuple
+
+from osgp.catalogue import obis
+
+
+class AttributeDescriptor(NamedTuple):
+    """One attribute: class id 0..65535, logical name of 6 bytes, attribute id 1..127 (0 means all of them)."""
+
+    class_id: int
+    logical_name: bytes
+    attribute_id: int
+
+    def __str__(self) -> str:
+        return f"{self.class_id}/{obis.to_text(self.logical_name)}/{self.attribute_id}"
+
+
+class MethodDescriptor(NamedTuple):
+    """One method: class id 0..65535, logical name of 6 bytes, method id 1..127."""
+
+    class_id: int
+    logical_name: bytes
+    method_id: int
+
+    def __str__(self) -> str:
+        return f"{self.class_id}/{obis.to_text(self.logical_name)}/method {self.method_id}"
