@@ -1,0 +1,1 @@
+"""A smart-metering head-end system."""

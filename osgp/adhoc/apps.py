@@ -1,0 +1,6 @@
+from osgp.requests.apps import MessageAppConfig
+
+
+class AdhocConfig(MessageAppConfig):
+    name = "osgp.adhoc"
+    verbose_name = "Ad hoc"

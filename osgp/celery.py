@@ -1,0 +1,26 @@
+"""The Celery application. Tasks carry a session id and a claim token, never data: see requests/tasks.py."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "osgp.settings")
+
+
+def make_psycopg2_cooperative() -> None:
+    """Under the gevent pool, let psycopg2 wait without stopping the other greenlets of the process."""
+    try:
+        from gevent.monkey import is_module_patched
+    except ImportError:
+        return
+    if is_module_patched("socket"):
+        from psycogreen.gevent import patch_psycopg
+
+        patch_psycopg()
+
+
+make_psycopg2_cooperative()
+
+app = Celery("osgp")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

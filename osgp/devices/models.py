@@ -1,0 +1,202 @@
+"""Meters, their M-Bus children and their keys."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from osgp import catalogue
+
+device_identification_validator = RegexValidator(r"^[A-Za-z0-9]{1,40}\Z", "1 to 40 of A-Z, a-z and 0-9")
+
+
+class DeviceType(models.TextChoices):
+    """What is metered; gas (G) and hydrogen (W) meters are read through their gateway, an electricity meter."""
+
+    SMART_METER_E = "SMART_METER_E", "Electricity meter"
+    SMART_METER_G = "SMART_METER_G", "Gas meter"
+    SMART_METER_W = "SMART_METER_W", "Hydrogen meter"
+
+
+MBUS_DEVICE_TYPES = frozenset({DeviceType.SMART_METER_G, DeviceType.SMART_METER_W})
+
+
+class LifecycleStatus(models.TextChoices):
+    """Administrative life of a device; no operation is refused because of it."""
+
+    NEW_IN_INVENTORY = "NEW_IN_INVENTORY"
+    READY_FOR_USE = "READY_FOR_USE"
+    REGISTERED = "REGISTERED"
+    REGISTERED_BUILD_IN_FAILED = "REGISTERED_BUILD_IN_FAILED"
+    REGISTERED_INSTALL_FAILED = "REGISTERED_INSTALL_FAILED"
+    REGISTERED_UPDATE_FAILED = "REGISTERED_UPDATE_FAILED"
+    IN_USE = "IN_USE"
+    RETURNED_TO_INVENTORY = "RETURNED_TO_INVENTORY"
+    UNDER_TEST = "UNDER_TEST"
+    DESTROYED = "DESTROYED"
+
+
+class CommunicationMethod(models.TextChoices):
+    GPRS = "GPRS"
+    CDMA = "CDMA"
+    LTE = "LTE"
+    ETHERNET = "ETHERNET"
+
+
+class Transport(models.TextChoices):
+    WRAPPER = "WRAPPER", "TCP wrapper"
+    HDLC = "HDLC", "HDLC over TCP"
+
+
+class Security(models.TextChoices):
+    NONE = "NONE", "None"
+    LLS = "LLS", "Low level (password)"
+    HLS5 = "HLS5", "High level 5 (GMAC, suite 0)"
+
+
+class RelayStatus(models.TextChoices):
+    """Output state of the disconnect control object."""
+
+    CONNECTED = "CONNECTED"
+    DISCONNECTED = "DISCONNECTED"
+    READY_FOR_RECONNECTION = "READY_FOR_RECONNECTION"
+
+
+class Device(models.Model):
+    """An electricity meter that is dialled, or an M-Bus meter behind one."""
+
+    identification = models.CharField(
+        max_length=40, unique=True, validators=[device_identification_validator]
+    )
+    device_type = models.CharField(max_length=16, choices=DeviceType.choices)
+    lifecycle_status = models.CharField(
+        max_length=32, choices=LifecycleStatus.choices, default=LifecycleStatus.NEW_IN_INVENTORY
+    )
+    model = models.CharField(max_length=255, blank=True, help_text="Manufacturer's model code.")
+    time_zone = models.CharField(max_length=64, default="Europe/Amsterdam", help_text="IANA name.")
+
+    protocol_name = models.CharField(max_length=10)
+    protocol_version = models.CharField(max_length=10)
+    protocol_variant = models.CharField(max_length=10, blank=True)
+
+    communication_method = models.CharField(max_length=10, choices=CommunicationMethod.choices)
+    network_address = models.CharField(max_length=255, blank=True, help_text="IP address or host name.")
+    port = models.PositiveIntegerField(
+        default=4059, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    logical_device_address = models.PositiveIntegerField(
+        default=1, validators=[MinValueValidator(1), MaxValueValidator(16383)]
+    )
+    transport = models.CharField(max_length=8, choices=Transport.choices, default=Transport.WRAPPER)
+    security = models.CharField(max_length=8, choices=Security.choices, default=Security.HLS5)
+    challenge_length = models.PositiveSmallIntegerField(
+        default=16, validators=[MinValueValidator(8), MaxValueValidator(64)]
+    )
+    with_list_max = models.PositiveSmallIntegerField(
+        default=1, help_text="Attributes in one GET or SET with list; 1: no lists."
+    )
+    selective_access = models.BooleanField(default=True, help_text="Range access may select columns.")
+    polyphase = models.BooleanField(default=False)
+
+    gateway = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="mbus_devices"
+    )
+    channel = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(4)]
+    )
+    mbus_identification_number = models.CharField(max_length=8, blank=True)
+    mbus_manufacturer = models.CharField(max_length=3, blank=True)
+    mbus_version = models.PositiveSmallIntegerField(null=True, blank=True)
+    mbus_device_type = models.PositiveSmallIntegerField(null=True, blank=True)
+    mbus_primary_address = models.PositiveSmallIntegerField(null=True, blank=True)
+
+    invocation_counter = models.BigIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The first value not yet reserved by any session; unknown until read from the meter.",
+    )
+
+    relay_status = models.CharField(max_length=24, choices=RelayStatus.choices, blank=True)
+    relay_status_as_of = models.DateTimeField(null=True, blank=True)
+
+    last_success_at = models.DateTimeField(null=True, blank=True)
+    last_failure_at = models.DateTimeField(null=True, blank=True)
+    failed_connections = models.PositiveIntegerField(default=0, help_text="In a row.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["identification"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["gateway", "channel"],
+                condition=Q(gateway__isnull=False),
+                name="one_device_per_channel",
+            ),
+            models.CheckConstraint(
+                condition=Q(channel__isnull=True) | Q(channel__range=(1, 4)), name="channel_1_to_4"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.identification
+
+    @property
+    def is_mbus(self) -> bool:
+        """Whether the device hangs on the M-Bus of a gateway instead of being dialled itself."""
+        return self.device_type in MBUS_DEVICE_TYPES
+
+    @property
+    def profile(self) -> "catalogue.Profile":
+        """The COSEM objects of the meter. Raises catalogue.UnknownProfile."""
+        return catalogue.profile(self.protocol_name, self.protocol_version)
+
+
+class KeyType(models.TextChoices):
+    """The secrets that a device can have."""
+
+    E_METER_MASTER_KEY = "E_METER_MASTER_KEY"
+    E_METER_AUTHENTICATION_KEY = "E_METER_AUTHENTICATION_KEY"
+    E_METER_ENCRYPTION_KEY_UNICAST = "E_METER_ENCRYPTION_KEY_UNICAST"
+    E_METER_ENCRYPTION_KEY_BROADCAST = "E_METER_ENCRYPTION_KEY_BROADCAST"
+    G_METER_MASTER_KEY = "G_METER_MASTER_KEY"
+    G_METER_ENCRYPTION_KEY = "G_METER_ENCRYPTION_KEY"
+    G_METER_FIRMWARE_UPDATE_AUTHENTICATION_KEY = "G_METER_FIRMWARE_UPDATE_AUTHENTICATION_KEY"
+    G_METER_OPTICAL_PORT_KEY = "G_METER_OPTICAL_PORT_KEY"
+    LLS_PASSWORD = "LLS_PASSWORD"  # noqa: S105 (a name, not a password)
+
+
+class KeyState(models.TextChoices):
+    """NEW (stored, not yet known to be in the meter) -> ACTIVE -> EXPIRED; NEW -> WITHDRAWN when superseded."""
+
+    NEW = "NEW"
+    ACTIVE = "ACTIVE"
+    EXPIRED = "EXPIRED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+class DeviceKey(models.Model):
+    """One version of one secret of a device, encrypted at rest (devices/keystore.py). Never deleted."""
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="keys")
+    key_type = models.CharField(max_length=48, choices=KeyType.choices)
+    state = models.CharField(max_length=10, choices=KeyState.choices, default=KeyState.NEW)
+    key_encryption_key_id = models.CharField(max_length=32, editable=False)
+    wrapped_data_key = models.BinaryField(editable=False)
+    ciphertext = models.BinaryField(editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    state_changed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["device", "key_type", "-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["device", "key_type"], condition=Q(state="ACTIVE"), name="one_active_key_per_type"
+            ),
+            models.UniqueConstraint(
+                fields=["device", "key_type"], condition=Q(state="NEW"), name="one_new_key_per_type"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key_type} ({self.state})"

@@ -1,0 +1,39 @@
+"""Secrets of an installation that nobody configured: made once, kept in files that only their owner reads.
+
+Only the embedded default uses them. A production process without its secrets refuses to start instead of
+inventing some that its neighbours do not share.
+"""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def local_secret(directory: Path, name: str, *, allowed: bool, make: bytes | None = None) -> str:
+    """The text of ``directory/secrets/name``, made when it is missing (random unless ``make`` is given).
+
+    Raises ImproperlyConfigured when the installation is not an embedded one (``allowed`` is false).
+    Several processes may race to make it: all of them return the one that was kept.
+    """
+    if not allowed:
+        raise ImproperlyConfigured(
+            f"{name} is not configured. Set it in the environment (docs/how-to/run-in-production.md); "
+            "OSGP_LOCAL_SECRETS=1 allows a generated one."
+        )
+    path = directory / "secrets" / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        content = make if make is not None else secrets.token_urlsafe(48).encode()
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(temporary)
+    return path.read_text()

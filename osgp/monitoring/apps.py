@@ -1,0 +1,6 @@
+from osgp.requests.apps import MessageAppConfig
+
+
+class MonitoringConfig(MessageAppConfig):
+    name = "osgp.monitoring"
+    verbose_name = "Monitoring"

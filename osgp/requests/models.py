@@ -1,0 +1,210 @@
+"""Requests, their actions, and the sessions in which meters are visited.
+
+PostgreSQL owns intent, due time, lease and outcome; the broker only delivers hints. Every change of a state
+goes through osgp/requests/states.py.
+"""
+
+import uuid
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+
+DEFAULT_PRIORITY = 4
+
+
+class RequestState(models.TextChoices):
+    """SCHEDULED -> QUEUED -> RUNNING -> SUCCEEDED or FAILED; RUNNING -> RETRYING -> RUNNING; CANCELLED."""
+
+    SCHEDULED = "SCHEDULED"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    RETRYING = "RETRYING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+FINAL_STATES = frozenset({RequestState.SUCCEEDED, RequestState.FAILED, RequestState.CANCELLED})
+WAITING_STATES = frozenset({RequestState.SCHEDULED, RequestState.QUEUED, RequestState.RETRYING})
+
+
+class ActionState(models.TextChoices):
+    """PENDING -> STARTED -> DONE, FAULT or UNKNOWN (an action whose outcome nobody can tell)."""
+
+    PENDING = "PENDING"
+    STARTED = "STARTED"
+    DONE = "DONE"
+    FAULT = "FAULT"
+    UNKNOWN = "UNKNOWN"
+
+
+class SessionState(models.TextChoices):
+    """OPENED by the dispatcher, CLAIMED by a worker, then CLOSED; LOST when its time ran out."""
+
+    OPENED = "OPENED"
+    CLAIMED = "CLAIMED"
+    CLOSED = "CLOSED"
+    LOST = "LOST"
+
+
+LIVE_SESSION_STATES = frozenset({SessionState.OPENED, SessionState.CLAIMED})
+
+
+class MeterSession(models.Model):
+    """A lease on a meter: whoever claims it with its token may dial the meter until it expires."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    meter = models.ForeignKey("devices.Device", on_delete=models.CASCADE, related_name="sessions")
+    state = models.CharField(max_length=8, choices=SessionState.choices, default=SessionState.OPENED)
+    token = models.UUIDField(default=uuid.uuid4, editable=False)
+    priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY)
+    worker = models.CharField(max_length=100, blank=True)
+
+    opened_at = models.DateTimeField()
+    published_at = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    round_trips = models.PositiveIntegerField(default=0)
+    bytes_sent = models.PositiveBigIntegerField(default=0)
+    bytes_received = models.PositiveBigIntegerField(default=0)
+    fault = models.JSONField(null=True, blank=True, help_text="Why the meter could not be reached, if so.")
+
+    class Meta:
+        ordering = ["-opened_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["meter"],
+                condition=Q(state__in=["OPENED", "CLAIMED"]),
+                name="one_live_session_per_meter",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["expires_at"], condition=Q(state__in=["OPENED", "CLAIMED"]), name="session_expiry"
+            ),
+            models.Index(fields=["-opened_at"], name="session_opened_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"session {self.id} ({self.state})"
+
+
+class Request(models.Model):
+    """What an organisation asked of a device: one message, or a bundle of them."""
+
+    correlation_uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    organisation = models.ForeignKey(
+        "accounts.Organisation", on_delete=models.PROTECT, related_name="requests"
+    )
+    application = models.CharField(max_length=40, blank=True)
+    message = models.CharField(max_length=64)
+    device_identification = models.CharField(max_length=40)
+    device = models.ForeignKey(
+        "devices.Device",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="requests",
+        help_text="Empty while the device does not exist yet (AddDevice).",
+    )
+    meter = models.ForeignKey(
+        "devices.Device",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="visit_requests",
+        help_text="The meter that is dialled for it: the device itself or its gateway. Empty: needs no meter.",
+    )
+
+    priority = models.PositiveSmallIntegerField(
+        default=DEFAULT_PRIORITY, validators=[MinValueValidator(0), MaxValueValidator(9)]
+    )
+    effective_priority = models.PositiveSmallIntegerField(
+        default=DEFAULT_PRIORITY, help_text="Falls step by step with retries."
+    )
+    schedule_time = models.DateTimeField(null=True, blank=True)
+    max_schedule_time = models.DateTimeField(null=True, blank=True)
+    bypass_retry = models.BooleanField(default=False)
+
+    state = models.CharField(max_length=10, choices=RequestState.choices, default=RequestState.QUEUED)
+    due_at = models.DateTimeField(help_text="The next attempt is not made before.")
+    attempts = models.PositiveSmallIntegerField(
+        default=0, help_text="Times that the meter was dialled for it."
+    )
+    crashes = models.PositiveSmallIntegerField(default=0, help_text="Times that the worker died on it.")
+    session = models.ForeignKey(
+        MeterSession,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="requests",
+        help_text="The visit that carries or carried it out.",
+    )
+    fault = models.JSONField(null=True, blank=True, help_text="The final fault, or that of the last attempt.")
+
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            # What the dispatcher asks: due, most urgent first, oldest first.
+            models.Index(
+                F("effective_priority").desc(),
+                "due_at",
+                "id",
+                condition=Q(state__in=["QUEUED", "RETRYING"]),
+                name="request_dispatch",
+            ),
+            models.Index(fields=["due_at"], condition=Q(state="SCHEDULED"), name="request_scheduled"),
+            # What a visit asks: the waiting work of one meter.
+            models.Index(
+                fields=["meter"], condition=Q(state__in=["QUEUED", "RETRYING"]), name="request_meter_waiting"
+            ),
+            models.Index(fields=["session"], condition=Q(state="RUNNING"), name="request_running"),
+            models.Index(fields=["organisation", "-created_at", "-id"], name="request_by_organisation"),
+            models.Index(fields=["device_identification", "-created_at"], name="request_by_device"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.correlation_uid}"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the outcome is known and will not change."""
+        return self.state in FINAL_STATES
+
+
+class Action(models.Model):
+    """One message within a request, in order; a request that is not a bundle has exactly one."""
+
+    request = models.ForeignKey(Request, on_delete=models.CASCADE, related_name="actions")
+    position = models.PositiveSmallIntegerField(default=0)
+    message = models.CharField(max_length=64)
+    device = models.ForeignKey(
+        "devices.Device",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="What it is about; in a bundle it may be an M-Bus device of the meter.",
+    )
+    parameters = models.JSONField(default=dict)
+    state = models.CharField(max_length=8, choices=ActionState.choices, default=ActionState.PENDING)
+    result = models.JSONField(null=True, blank=True)
+    fault = models.JSONField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["request", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["request", "position"], name="one_action_per_position")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.state})"

@@ -1,0 +1,123 @@
+"""What a message is: one class that tells its name, rights, parameters, result and COSEM steps.
+
+REST, bundle, OpenAPI, admin form and CLI are derived from these classes (osgp/requests/registry.py finds
+them), so adding a message means adding one module to one of the message apps.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rest_framework import serializers
+
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.devices.models import Device, DeviceType
+from osgp.requests.naming import kebab_case, upper_snake_case
+
+if TYPE_CHECKING:
+    from osgp.accounts.models import Organisation
+    from osgp.catalogue import Profile
+    from osgp.requests.meter import VisitedMeter
+
+Parameters = Mapping[str, Any]
+"""Validated parameters of one message, as its ``Parameters`` serializer gives them."""
+
+
+class Service(StrEnum):
+    """The services that messages belong to; also the first part of their URL."""
+
+    ADHOC = "adhoc"
+    CONFIGURATION = "configuration"
+    INSTALLATION = "installation"
+    MANAGEMENT = "management"
+    MONITORING = "monitoring"
+
+
+class NoParameters(serializers.Serializer):
+    """A message without parameters of its own."""
+
+
+class NoResult(serializers.Serializer):
+    """A message that succeeds without saying more."""
+
+
+class Operation(ABC):
+    """One message. Subclass :class:`MeterOperation` or :class:`PlatformOperation`.
+
+    The class docstring is what API users read about the message.
+    """
+
+    message: ClassVar[str]
+    """Wire name, e.g. ``SynchronizeTime``."""
+    service: ClassVar[Service]
+    granted_to: ClassVar[frozenset[DeviceFunctionGroup]] = frozenset({DeviceFunctionGroup.OWNER})
+    """Function groups that may use it; OWNER always belongs to them."""
+    device_types: ClassVar[frozenset[DeviceType]] = frozenset({DeviceType.SMART_METER_E})
+    """What it may be addressed to."""
+    repeatable: ClassVar[bool] = True
+    """Whether it does no harm to carry it out again when the outcome of an attempt is unknown."""
+    bundleable: ClassVar[bool] = True
+
+    Parameters: ClassVar[type[serializers.Serializer]] = NoParameters
+    Result: ClassVar[type[serializers.Serializer]] = NoResult
+
+    @classmethod
+    def slug(cls) -> str:
+        """``SynchronizeTime`` -> ``synchronize-time``, its name in URLs."""
+        return kebab_case(cls.message)
+
+    @classmethod
+    def device_function(cls) -> str:
+        """``SynchronizeTime`` -> ``SYNCHRONIZE_TIME``, the right that it needs."""
+        return upper_snake_case(cls.message)
+
+    def parse(self, parameters: Mapping[str, Any]) -> Parameters:
+        """Validate JSON parameters. Raises rest_framework ValidationError with the fields named."""
+        serializer = self.Parameters(data=dict(parameters))
+        serializer.is_valid(raise_exception=True)
+        validated: Parameters = serializer.validated_data
+        return validated
+
+    def stored(self, parameters: Parameters) -> dict[str, Any]:
+        """Validated parameters as JSON, to be kept with the action and parsed again when it is due."""
+        return dict(self.Parameters(parameters).data)
+
+    def stored_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """What ``perform`` returned as JSON."""
+        return dict(self.Result(result).data)
+
+
+class MeterOperation(Operation):
+    """A message that is carried out with a meter."""
+
+    def supports(self, profile: "Profile") -> bool:  # noqa: ARG002 (overridden where a profile may lack it)
+        """Whether meters of this profile have what it needs; refused with 416 otherwise."""
+        return True
+
+    @abstractmethod
+    def perform(self, meter: "VisitedMeter", parameters: Parameters) -> Mapping[str, Any]:
+        """Carry it out over the held association and return the result.
+
+        Only COSEM steps: no sockets, no queries. Raises osgp.faults.Fault (DLMS errors are faults as well).
+        """
+
+    def device_changes(self, parameters: Parameters, result: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG002
+        """Fields of the device row that a success tells the new value of, e.g. its time zone."""
+        return {}
+
+
+class PlatformOperation(Operation):
+    """A message that changes the platform only, in the same transaction as its outcome."""
+
+    bundleable = False
+
+    @abstractmethod
+    def check(self, organisation: "Organisation", device: Device | None, parameters: Parameters) -> None:
+        """Refuse what cannot succeed, before anything is stored. Raises osgp.faults.Fault."""
+
+    @abstractmethod
+    def perform(
+        self, organisation: "Organisation", device_identification: str, parameters: Parameters
+    ) -> tuple[Device | None, Mapping[str, Any]]:
+        """Carry it out; returns the device that it is about and the result. Runs inside a transaction."""

@@ -1,0 +1,40 @@
+"""Where operations are found. Starting a message app (requests/apps.py) imports its
+modules, which register what they define."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from osgp.requests.operation import MeterOperation, Operation, PlatformOperation
+
+_operations: dict[str, MeterOperation | PlatformOperation] = {}
+
+OperationClass = TypeVar("OperationClass", bound=type[Operation])
+
+
+class UnknownMessage(LookupError):
+    """No operation of that name is registered."""
+
+
+def register(operation_class: OperationClass) -> OperationClass:
+    """Class decorator: make a message known to REST, bundle, OpenAPI, admin and CLI."""
+    operation = operation_class()
+    if not isinstance(operation, MeterOperation | PlatformOperation):
+        raise TypeError(f"{operation_class.__name__} is neither a meter nor a platform operation")
+    known = _operations.get(operation.message)
+    if known is not None and type(known).__qualname__ != operation_class.__qualname__:
+        raise ValueError(f"two operations are called {operation.message}")
+    _operations[operation.message] = operation
+    return operation_class
+
+
+def operation(message: str) -> MeterOperation | PlatformOperation:
+    """The operation of a message name. Raises UnknownMessage."""
+    try:
+        return _operations[message]
+    except KeyError:
+        raise UnknownMessage(message) from None
+
+
+def operations() -> Iterator[MeterOperation | PlatformOperation]:
+    """All operations by service and name."""
+    return iter(sorted(_operations.values(), key=lambda item: (item.service, item.message)))

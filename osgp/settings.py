@@ -1,0 +1,256 @@
+"""Settings. Everything that differs between a laptop and production comes from the environment.
+
+With nothing set this is the embedded default: SQLite, the in-process broker and generated keys, all below
+``var/``. Production sets ``DATABASE_URL``, ``BROKER_URL``, ``SECRET_KEY``, ``OSGP_KEY_ENCRYPTION_KEYS``,
+``OSGP_RSA_PRIVATE_KEY_FILE`` and ``ALLOWED_HOSTS`` (docs/how-to/run-in-production.md).
+"""
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from kombu import Exchange, Queue
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(os.environ.get("OSGP_VAR_DIR", BASE_DIR / "var"))
+
+
+def env_flag(name: str, default: bool = False) -> bool:
+    """``1``, ``true``, ``yes`` and ``on`` are true; unset gives the default; anything else is false."""
+    value = os.environ.get(name)
+    return default if value is None else value.strip().lower() in {"1", "true", "yes", "on"}
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    """A comma separated list from the environment, blanks removed."""
+    return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
+
+
+DEBUG = env_flag("DEBUG")
+EMBEDDED = "DATABASE_URL" not in os.environ
+"""True when nobody configured a database: keys and secrets may then be generated below ``var/``."""
+
+SECRET_KEY = os.environ.get("SECRET_KEY", "")
+if not SECRET_KEY:
+    from osgp.local_secrets import local_secret
+
+    SECRET_KEY = local_secret(
+        VAR_DIR, "django-secret-key", allowed=EMBEDDED or env_flag("OSGP_LOCAL_SECRETS")
+    )
+
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "osgp.accounts",
+    "osgp.devices",
+    "osgp.requests",
+    "osgp.adhoc",
+    "osgp.configuration",
+    "osgp.installation",
+    "osgp.management",
+    "osgp.monitoring",
+    "osgp.bundle",
+    "osgp.notifications",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "django_celery_beat",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "osgp.urls"
+WSGI_APPLICATION = "osgp.wsgi.application"
+AUTH_USER_MODEL = "accounts.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "osgp" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- Database ------------------------------------------------------------------------------------------
+
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.parse(
+        os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"), conn_max_age=0
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # WAL lets readers go on while one thread writes; IMMEDIATE makes writers queue at BEGIN instead of
+    # failing half-way through a transaction.
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 30,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON",
+    }
+elif env_flag("OSGP_DATABASE_POOL"):
+    # Django's connections are per greenlet: without a pool, a thousand sessions in flight would be a
+    # thousand PostgreSQL connections. `manage.py worker` sets this.
+    DATABASES["default"]["ENGINE"] = "dj_db_conn_pool.backends.postgresql"
+    DATABASES["default"]["POOL_OPTIONS"] = {
+        "POOL_SIZE": int(os.environ.get("OSGP_DATABASE_POOL_SIZE", "16")),
+        "MAX_OVERFLOW": 0,
+        "TIMEOUT": 60,
+    }
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
+
+# --- Celery --------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = os.environ.get("BROKER_URL", "memory://")
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CONNECTION_TIMEOUT = 10
+CELERY_BROKER_HEARTBEAT = 30
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {"polling_interval": 0.02}
+    if CELERY_BROKER_URL.startswith("memory:")
+    else {
+        "confirm_publish": True,
+        "socket_timeout": 10,
+        "max_retries": 2,
+        "read_timeout": 30,
+        "write_timeout": 30,
+    }
+)
+CELERY_TASK_DEFAULT_QUEUE = "system"
+CELERY_TASK_QUEUE_MAX_PRIORITY = 9
+CELERY_TASK_DEFAULT_PRIORITY = 4
+_priority = {"x-max-priority": 9}
+CELERY_TASK_QUEUES = tuple(
+    Queue(name, Exchange(name), routing_key=name, queue_arguments=_priority if name == "meter" else None)
+    for name in ("push", "meter", "notify", "system")
+)
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_ROUTES = {
+    "osgp.requests.visit_meter": {"queue": "meter"},
+    "osgp.requests.perform_platform_requests": {"queue": "system"},
+}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_BACKEND = None
+# Without this every greenlet resolves the (disabled) result backend anew, at four times the CPU of a task.
+CELERY_RESULT_BACKEND_THREAD_SAFE = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_TASK_ACKS_ON_FAILURE_OR_TIMEOUT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_TASK_SEND_SENT_EVENT = False
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 2,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.5,
+}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+# --- The platform --------------------------------------------------------------------------------------
+
+OSGP: dict[str, Any] = {
+    # Attempts per request, the first included; waits of RETRY_DELAY x 2^n with jitter between them.
+    "MAX_ATTEMPTS": int(os.environ.get("OSGP_MAX_ATTEMPTS", "3")),
+    "RETRY_DELAY": timedelta(seconds=float(os.environ.get("OSGP_RETRY_DELAY_SECONDS", "30"))),
+    # A request whose worker died this often is not tried again: it is probably what kills them.
+    "MAX_CRASHES": 3,
+    # How long a worker may be silent before its meters are given to another one.
+    "SESSION_LEASE": timedelta(seconds=float(os.environ.get("OSGP_SESSION_LEASE_SECONDS", "45"))),
+    # An opened session that nobody claimed within this time has lost its hint: it is published again.
+    "HINT_TIMEOUT": timedelta(seconds=float(os.environ.get("OSGP_HINT_TIMEOUT_SECONDS", "10"))),
+    # Sessions opened but not yet claimed: short, so that a high priority has little to overtake.
+    "DISPATCH_AHEAD": int(os.environ.get("OSGP_DISPATCH_AHEAD", "500")),
+    "DISPATCH_INTERVAL": timedelta(seconds=float(os.environ.get("OSGP_DISPATCH_INTERVAL_SECONDS", "1"))),
+    # Requests taken into one visit to a meter.
+    "VISIT_REQUEST_LIMIT": 500,
+    "VISIT_DEADLINE": timedelta(minutes=9),
+    "CONNECT_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_CONNECT_DEADLINE_SECONDS", "15"))),
+    "APDU_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_APDU_DEADLINE_SECONDS", "30"))),
+    # Invocation counter values taken from the database at a time.
+    "INVOCATION_COUNTER_BLOCK": 64,
+    "KEY_ENCRYPTION_KEYS": os.environ.get("OSGP_KEY_ENCRYPTION_KEYS", ""),
+    "RSA_PRIVATE_KEY_FILE": os.environ.get("OSGP_RSA_PRIVATE_KEY_FILE", ""),
+    "LOCAL_SECRETS": EMBEDDED or env_flag("OSGP_LOCAL_SECRETS"),
+}
+
+# --- REST ----------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["osgp.accounts.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "osgp.requests.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Smart metering head-end",
+    "DESCRIPTION": "Requests to DLMS/COSEM meters: accepted at once, carried out asynchronously, fetched by correlation UID.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- The rest ------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_flag("OSGP_HTTPS")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
+    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO")},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "amqp": {"level": "WARNING"},
+        "kombu": {"level": "WARNING"},
+    },
+}
