@@ -1,0 +1,127 @@
+"""From the profile files of a folder to finished profiles: inheritance, order of tags, and the checks across objects."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from osgp.catalogue.definitions import CatalogueError, Definition, read_definition, read_tag_order
+from osgp.catalogue.model import CosemObject, Profile
+from osgp.catalogue.obis import MBUS_CHANNELS
+
+TAG_ORDER = "tag-order.toml"
+
+
+def load(folder: Path) -> tuple[Profile, ...]:
+    """Every profile of a folder, those without a parent in the order of name and version, children after parents.
+
+    CatalogueError for the first mistake: it names the file, the tag and, if it is about one, the attribute.
+    """
+    tag_order = read_tag_order(folder / TAG_ORDER)
+    paths = sorted(path for path in folder.glob("*.toml") if path.name != TAG_ORDER)
+    definitions: dict[str, Definition] = {}
+    for path in paths:
+        definition = read_definition(path, tag_order)
+        if definition.key in definitions:
+            raise CatalogueError(
+                f"{definition.file}: {definition.key} is already in {definitions[definition.key].file}"
+            )
+        definitions[definition.key] = definition
+    _check_agreement(definitions.values())
+    profiles: dict[str, Profile] = {}
+    for definition in sorted(definitions.values(), key=_age):
+        for ancestor in reversed(_lineage(definition, definitions)):
+            if ancestor.key not in profiles:
+                parent = profiles[ancestor.inherits] if ancestor.inherits else None
+                profiles[ancestor.key] = _assemble(ancestor, parent, tag_order)
+    return tuple(profiles.values())
+
+
+def _age(definition: Definition) -> tuple[str, list[tuple[int, int | str]]]:
+    """Sort key: the protocol's name, then its version by number ("4.10" after "4.2")."""
+    parts = definition.protocol_version.split(".")
+    return definition.protocol_name, [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
+
+
+def _lineage(definition: Definition, definitions: Mapping[str, Definition]) -> list[Definition]:
+    """The profile itself, its parent, and so on up."""
+    lineage = [definition]
+    while (key := lineage[-1].inherits) is not None:
+        parent = definitions.get(key)
+        if parent is None:
+            raise CatalogueError(f"{lineage[-1].file}: inherits the unknown profile {key}")
+        if parent in lineage:
+            raise CatalogueError(f"{lineage[-1].file}: inherits {key}, which inherits from it in turn")
+        lineage.append(parent)
+    return lineage
+
+
+def _assemble(definition: Definition, parent: Profile | None, tag_order: Sequence[str]) -> Profile:
+    """An object of the file replaces the parent's object of the same tag as a whole; nothing is merged."""
+    unordered = {cosem_object.tag: cosem_object for cosem_object in parent or ()} | definition.objects
+    objects = {tag: unordered[tag] for tag in tag_order if tag in unordered}
+    for cosem_object in objects.values():
+        _check_references(definition, cosem_object, objects)
+    return Profile(
+        protocol_name=definition.protocol_name,
+        protocol_version=definition.protocol_version,
+        parent=parent,
+        own_tags=frozenset(definition.objects),
+        _objects=MappingProxyType(objects),
+        _by_logical_name=_by_logical_name(definition, objects),
+    )
+
+
+def _by_logical_name(
+    definition: Definition, objects: Mapping[str, CosemObject]
+) -> Mapping[bytes, tuple[CosemObject, int | None]]:
+    index: dict[bytes, tuple[CosemObject, int | None]] = {}
+    for cosem_object in objects.values():
+        for channel in MBUS_CHANNELS if cosem_object.per_channel else (None,):
+            other, _ = index.setdefault(cosem_object.logical_name(channel), (cosem_object, channel))
+            if other is not cosem_object:
+                raise CatalogueError(
+                    f"{definition.file}: {cosem_object.tag}: obis: {cosem_object.obis} is also that of {other.tag}"
+                )
+    return MappingProxyType(index)
+
+
+def _check_references(
+    definition: Definition, cosem_object: CosemObject, objects: Mapping[str, CosemObject]
+) -> None:
+    """Whatever an object names must be in the profile; with inheritance that may be wrong in one profile only."""
+    where = f"{definition.file}: {cosem_object.tag}"
+    for attribute in cosem_object.attributes.values():
+        for entry in attribute.capture_objects:
+            complaint = f"{where}: attribute {attribute.attribute_id}: captures {entry.tag}"
+            source = objects.get(entry.tag)
+            if source is None:
+                raise CatalogueError(f"{complaint}, which {definition.key} does not have")
+            if entry.attribute_id not in source.attributes:
+                raise CatalogueError(f"{complaint} attribute {entry.attribute_id}, which it does not have")
+    for key, tags in (
+        ("selectable_objects", cosem_object.selectable_objects),
+        ("source_objects", cosem_object.source_objects.values()),
+    ):
+        for tag in tags:
+            if tag not in objects:
+                raise CatalogueError(f"{where}: {key}: names {tag}, which {definition.key} does not have")
+
+
+def _check_agreement(definitions: Sequence[Definition]) -> None:
+    """A tag means one thing: its class, and whether it exists per M-Bus channel, are the same in all profiles.
+
+    The OBIS code may differ: average power is D=24 in DSMR and D=4 in SMR 5.
+    """
+    first: dict[str, CosemObject] = {}
+    for definition in definitions:
+        for tag, cosem_object in definition.objects.items():
+            other = first.setdefault(tag, cosem_object)
+            where = f"{definition.file}: {tag}"
+            if other.class_id != cosem_object.class_id:
+                raise CatalogueError(
+                    f"{where}: class: {cosem_object.class_id} contradicts {other.class_id} in {other.source}"
+                )
+            if other.per_channel != cosem_object.per_channel:
+                raise CatalogueError(
+                    f"{where}: obis: {cosem_object.obis} contradicts {other.obis} in {other.source}"
+                )

@@ -1,0 +1,272 @@
+"""One profile file, read and checked on its own: every mistake is reported with file, tag and attribute.
+
+What needs other objects or other files (inheritance, captured tags, contradictions) is checked in `assembly`.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, get_args
+
+from osgp.catalogue import obis, values
+from osgp.catalogue.model import (
+    CAPTURE_OBJECTS,
+    Access,
+    Attribute,
+    CaptureObject,
+    CosemObject,
+    Phase,
+    ValueType,
+)
+from osgp.catalogue.units import ScalerUnit
+
+GROUPS = ("ABSTRACT", "ELECTRICITY", "GAS", "MBUS")
+POWER_QUALITY_PROFILES = ("PUBLIC", "PRIVATE")
+POWER_QUALITY_REQUESTS = ("ACTUAL_SP", "ACTUAL_PP", "PERIODIC_SP", "PERIODIC_PP")
+
+_PROFILE_GENERIC = 7
+_REGISTERS = (3, 4, 5)
+_REQUIRED = ("class", "obis", "group", "attributes")
+_OPTIONAL = (
+    "version",
+    "phases",
+    "methods",
+    "power_quality_profile",
+    "power_quality_requests",
+    "selectable_objects",
+    "source_objects",
+)
+_CAPTURE = re.compile(r"([A-Z][A-Z0-9_]*)/([0-9]{1,3})(?:/([0-9]{1,5}))?", re.ASCII)
+
+
+class CatalogueError(ValueError):
+    """A profile file is wrong; the message says where."""
+
+
+class _Place:
+    """Where in the files we are, to put in front of every complaint."""
+
+    def __init__(self, file: str, tag: str = "", attribute: str = "") -> None:
+        self.file, self.tag, self.attribute = file, tag, attribute
+
+    def at(self, attribute: str) -> "_Place":
+        return _Place(self.file, self.tag, attribute)
+
+    def wrong(self, complaint: str) -> CatalogueError:
+        return CatalogueError(
+            ": ".join(part for part in (self.file, self.tag, self.attribute, complaint) if part)
+        )
+
+    def integer(self, value: object, lowest: int, highest: int) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+            raise self.wrong(f"{value!r} is no number of {lowest}..{highest}")
+        return value
+
+    def text(self, value: object) -> str:
+        if not isinstance(value, str) or not value:
+            raise self.wrong(f"{value!r} is no text")
+        return value
+
+    def choice(self, value: object, choices: Sequence[str]) -> Any:
+        if value not in choices:
+            raise self.wrong(f"{value!r} is none of {', '.join(choices)}")
+        return value
+
+    def items(self, value: object) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.wrong(f"{value!r} is no list")
+        return value
+
+    def choices(self, value: object, choices: Sequence[str]) -> frozenset[Any]:
+        chosen = [self.choice(item, choices) for item in self.items(value)]
+        if not chosen or len(set(chosen)) != len(chosen):
+            raise self.wrong("must list at least one, none of them twice")
+        return frozenset(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The content of one profile file; `inherits` is the key of the parent profile, as "SMR-5.0.0"."""
+
+    file: str
+    protocol_name: str
+    protocol_version: str
+    inherits: str | None
+    objects: Mapping[str, CosemObject]
+
+    @property
+    def key(self) -> str:
+        return f"{self.protocol_name}-{self.protocol_version}"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a file; CatalogueError when it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{path.name}: {error}") from None
+
+
+def read_tag_order(path: Path) -> tuple[str, ...]:
+    """Every tag, in the order of results."""
+    content = read_toml(path)
+    place = _Place(path.name)
+    if set(content) != {"tags"}:
+        raise place.wrong("must have the one key tags")
+    tags = tuple(place.text(tag) for tag in place.items(content["tags"]))
+    twice = {tag for tag in tags if tags.count(tag) > 1}
+    if twice:
+        raise place.wrong(f"lists {', '.join(sorted(twice))} twice")
+    return tags
+
+
+def read_definition(path: Path, known_tags: Sequence[str]) -> Definition:
+    """Read one profile file; CatalogueError names the first mistake in it."""
+    content = read_toml(path)
+    place = _Place(path.name)
+    for key in ("protocol", "version"):
+        if key not in content:
+            raise place.wrong(f"lacks {key}")
+    header = {
+        key: place.at(key).text(content.pop(key))
+        for key in ("protocol", "version", "inherits")
+        if key in content
+    }
+    tags = frozenset(known_tags)
+    objects = {}
+    for tag, table in content.items():
+        if not isinstance(table, dict):
+            raise place.wrong(f"unknown key {tag}")
+        if tag not in tags:
+            raise place.wrong(f"unknown tag {tag}; new tags go into tag-order.toml first")
+        objects[tag] = _cosem_object(_Place(path.name, tag), table)
+    return Definition(
+        path.name, header["protocol"], header["version"], header.get("inherits"), MappingProxyType(objects)
+    )
+
+
+def _cosem_object(place: _Place, table: dict[str, Any]) -> CosemObject:
+    for key in table:
+        if key not in _REQUIRED and key not in _OPTIONAL:
+            raise place.wrong(f"unknown key {key}")
+    for key in _REQUIRED:
+        if key not in table:
+            raise place.wrong(f"lacks {key}")
+    if ("power_quality_profile" in table) != ("power_quality_requests" in table):
+        raise place.wrong("power_quality_profile and power_quality_requests go together")
+    class_id = place.at("class").integer(table["class"], 0, 65535)
+    try:
+        template = obis.parse_template(place.at("obis").text(table["obis"]))
+    except ValueError as error:
+        raise place.at("obis").wrong(str(error)) from None
+    power_quality = table.get("power_quality_profile")
+    return CosemObject(
+        tag=place.tag,
+        class_id=class_id,
+        class_version=place.at("version").integer(table.get("version", 0), 0, 255),
+        template=template,
+        group=place.at("group").choice(table["group"], GROUPS),
+        phases=place.at("phases").choices(table.get("phases", ["SP", "PP"]), get_args(Phase)),
+        attributes=_attributes(place, class_id, table["attributes"]),
+        methods=_methods(place, table.get("methods", [])),
+        power_quality_profile=power_quality
+        and place.at("power_quality_profile").choice(power_quality, POWER_QUALITY_PROFILES),
+        power_quality_requests=place.at("power_quality_requests").choices(
+            table["power_quality_requests"], POWER_QUALITY_REQUESTS
+        )
+        if power_quality
+        else frozenset(),
+        selectable_objects=tuple(
+            place.at("selectable_objects").text(tag)
+            for tag in place.at("selectable_objects").items(table.get("selectable_objects", []))
+        ),
+        source_objects=_source_objects(place.at("source_objects"), table.get("source_objects", {})),
+        source=place.file,
+    )
+
+
+def _attributes(place: _Place, class_id: int, rows: object) -> Mapping[int, Attribute]:
+    attributes: dict[int, Attribute] = {}
+    for row in place.at("attributes").items(rows):
+        attribute = _attribute(place, class_id, row)
+        if attribute.attribute_id in attributes:
+            raise place.wrong(f"attribute {attribute.attribute_id} is there twice")
+        attributes[attribute.attribute_id] = attribute
+    if not attributes:
+        raise place.wrong("has no attributes")
+    return MappingProxyType(attributes)
+
+
+def _attribute(place: _Place, class_id: int, row: object) -> Attribute:
+    if not isinstance(row, list) or len(row) not in (4, 5):
+        raise place.at("attributes").wrong(
+            f"{row!r} is no row of id, data type, value type, access and maybe value"
+        )
+    # 1 is the logical name, which every object has and no file needs to list.
+    attribute_id = place.at("attributes").integer(row[0], 2, 127)
+    place = place.at(f"attribute {attribute_id}")
+    data_type, value_type, access = row[1:4]
+    if data_type not in values.DATA_TYPES:
+        raise place.wrong(f"unknown data type {data_type!r}")
+    value_type = place.choice(value_type, get_args(ValueType))
+    access = place.choice(access, get_args(Access))
+    if value_type == "BASED_ON_MODEL" and data_type != values.SCALER_UNIT:
+        raise place.wrong("only a scaler and unit can be BASED_ON_MODEL")
+    value = row[4] if len(row) == 5 else None
+    if class_id == _PROFILE_GENERIC and attribute_id == CAPTURE_OBJECTS:
+        captured = () if value is None else tuple(_capture(place, item) for item in place.items(value))
+        return Attribute(attribute_id, data_type, value_type, access, capture_objects=captured)
+    text, scaler_unit = None, None
+    if value is not None:
+        if value_type == "BASED_ON_MODEL":
+            raise place.wrong("takes no value, since it is BASED_ON_MODEL")
+        try:
+            text = values.to_text(data_type, value)
+            scaler_unit = ScalerUnit.from_text(text) if data_type == values.SCALER_UNIT else None
+        except ValueError as error:
+            raise place.wrong(str(error)) from None
+    if (
+        class_id in _REGISTERS
+        and attribute_id == 3
+        and value_type == "FIXED_IN_PROFILE"
+        and scaler_unit is None
+    ):
+        raise place.wrong("is FIXED_IN_PROFILE, so it needs a scaler and unit")
+    return Attribute(attribute_id, data_type, value_type, access, text, scaler_unit)
+
+
+def _capture(place: _Place, item: object) -> CaptureObject:
+    match = _CAPTURE.fullmatch(item) if isinstance(item, str) else None
+    if match is None:
+        raise place.wrong(f"{item!r} is no capture object: TAG/attribute or TAG/attribute/data index")
+    tag, attribute_id, data_index = match.groups()
+    return CaptureObject(
+        tag, place.integer(int(attribute_id), 1, 127), place.integer(int(data_index or 0), 0, 65535)
+    )
+
+
+def _methods(place: _Place, rows: object) -> Mapping[int, str]:
+    place = place.at("methods")
+    methods: dict[int, str] = {}
+    for row in place.items(rows):
+        if not isinstance(row, list) or len(row) != 2:
+            raise place.wrong(f"{row!r} is no row of id and name")
+        method_id = place.integer(row[0], 1, 127)
+        if method_id in methods:
+            raise place.wrong(f"method {method_id} is there twice")
+        methods[method_id] = place.text(row[1])
+    return MappingProxyType(methods)
+
+
+def _source_objects(place: _Place, table: object) -> Mapping[int, str]:
+    if not isinstance(table, dict):
+        raise place.wrong(f"{table!r} is no table")
+    sources = {}
+    for code, tag in table.items():
+        if not re.fullmatch(r"[0-9]{1,5}", code, re.ASCII):
+            raise place.wrong(f"{code!r} is no event code")
+        sources[int(code)] = place.text(tag)
+    return MappingProxyType(sources)

@@ -1,0 +1,205 @@
+"""The shapes of the catalogue: a meter profile, its COSEM objects and their attributes. All of it is immutable."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+from osgp.catalogue.obis import MBUS_CHANNELS, Template
+from osgp.catalogue.units import ScalerUnit
+
+ValueType = Literal["DYNAMIC", "FIXED_IN_METER", "FIXED_IN_PROFILE", "SET_BY_CLIENT", "BASED_ON_MODEL"]
+Access = Literal["R", "W", "RW"]
+Phase = Literal["SP", "PP"]
+
+CAPTURE_OBJECTS = 3
+"""Attribute id of capture_objects in the class profile generic (7)."""
+
+
+class ObjectNotInProfile(LookupError):
+    """A profile has no object with this tag: meters of the profile do not support what was asked for."""
+
+    def __init__(self, tag: str, profile_key: str) -> None:
+        super().__init__(f"{profile_key} has no object {tag}")
+        self.tag = tag
+        self.profile_key = profile_key
+
+
+class CaptureObject(NamedTuple):
+    """One entry of capture_objects as the profile writes it: by tag, the M-Bus channel still open.
+
+    `data_index` 0 captures the whole attribute, n the n-th element of a structure or array.
+    """
+
+    tag: str
+    attribute_id: int
+    data_index: int
+
+
+class CaptureColumn(NamedTuple):
+    """One column of a buffer; `channel` is 1..4 for a column of an M-Bus device, else None."""
+
+    tag: str
+    descriptor: AttributeDescriptor
+    data_index: int
+    channel: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attribute:
+    """One attribute of an object.
+
+    `value` is what the profile says about it, as text: numbers in decimal, booleans as "0" or "1", a logical name as
+    "0-0:24.6.0.255", a scaler and unit as "-1, V". It binds only if `value_type` is FIXED_IN_PROFILE; otherwise it is
+    what a meter has when it leaves the factory. None when the profile says nothing.
+    """
+
+    attribute_id: int
+    data_type: str
+    value_type: ValueType
+    access: Access
+    value: str | None = None
+    stated_scaler_unit: ScalerUnit | None = None
+    """The scaler_unit in `value`; a meter may differ unless it is FIXED_IN_PROFILE."""
+    capture_objects: tuple[CaptureObject, ...] = ()
+
+    @property
+    def scaler_unit(self) -> ScalerUnit | None:
+        """The scaler_unit that every meter of the profile has; None: read it from the meter."""
+        return self.stated_scaler_unit if self.value_type == "FIXED_IN_PROFILE" else None
+
+    @property
+    def readable(self) -> bool:
+        return "R" in self.access
+
+    @property
+    def writable(self) -> bool:
+        return "W" in self.access
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CosemObject:
+    """One object of a profile, known by its tag.
+
+    `power_quality_profile` is PUBLIC, PRIVATE or None; `power_quality_requests` says in which requests the object
+    takes part: ACTUAL_SP, ACTUAL_PP, PERIODIC_SP, PERIODIC_PP. `selectable_objects` are the tags that a definable
+    buffer may capture. `source_objects` maps an event code to the tag of the register whose scaler and unit apply.
+    """
+
+    tag: str
+    class_id: int
+    class_version: int
+    template: Template
+    group: str
+    phases: frozenset[Phase]
+    attributes: Mapping[int, Attribute]
+    methods: Mapping[int, str]
+    power_quality_profile: str | None
+    power_quality_requests: frozenset[str]
+    selectable_objects: tuple[str, ...]
+    source_objects: Mapping[int, str]
+    source: str = field(repr=False)
+    """The file that defines the object, for messages."""
+
+    @property
+    def obis(self) -> str:
+        """The OBIS code, as "1-0:1.8.0.255"; "0-x:24.1.0.255" when there is one object per M-Bus channel."""
+        return str(self.template)
+
+    @property
+    def per_channel(self) -> bool:
+        return self.template.per_channel
+
+    def logical_name(self, channel: int | None = None) -> bytes:
+        """Six bytes. `channel` (1..4) must be given if and only if the object is per channel: ValueError otherwise."""
+        try:
+            return self.template.logical_name(channel)
+        except ValueError as error:
+            raise ValueError(f"{self.tag}: {error}") from None
+
+    def attribute(self, attribute_id: int, channel: int | None = None) -> AttributeDescriptor:
+        """Address attribute 1..127, also one that the profile does not list: the meter then decides."""
+        if not 1 <= attribute_id <= 127:
+            raise ValueError(f"{self.tag}: attribute id {attribute_id} is outside 1..127")
+        return AttributeDescriptor(self.class_id, self.logical_name(channel), attribute_id)
+
+    def method(self, method_id: int, channel: int | None = None) -> MethodDescriptor:
+        """Address method 1..127, also one that the profile does not list: the meter then decides."""
+        if not 1 <= method_id <= 127:
+            raise ValueError(f"{self.tag}: method id {method_id} is outside 1..127")
+        return MethodDescriptor(self.class_id, self.logical_name(channel), method_id)
+
+    def supports(self, *, polyphase: bool) -> bool:
+        """Whether single-phase or polyphase meters have the object."""
+        return ("PP" if polyphase else "SP") in self.phases
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """What the meters of one protocol version offer: own objects and those inherited, in the global order of tags."""
+
+    protocol_name: str
+    protocol_version: str
+    parent: "Profile | None"
+    own_tags: frozenset[str]
+    """The tags that this profile adds or overrides itself."""
+    _objects: Mapping[str, CosemObject] = field(repr=False)
+    _by_logical_name: Mapping[bytes, tuple[CosemObject, int | None]] = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """Protocol name and version, as "SMR-5.1"."""
+        return f"{self.protocol_name}-{self.protocol_version}"
+
+    def __getitem__(self, tag: str) -> CosemObject:
+        try:
+            return self._objects[tag]
+        except KeyError:
+            raise ObjectNotInProfile(tag, self.key) from None
+
+    def __contains__(self, tag: object) -> bool:
+        return tag in self._objects
+
+    def __iter__(self) -> Iterator[CosemObject]:
+        return iter(self._objects.values())
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def objects(self, polyphase: bool) -> tuple[CosemObject, ...]:
+        """The objects of a single-phase or a polyphase meter."""
+        return tuple(cosem_object for cosem_object in self if cosem_object.supports(polyphase=polyphase))
+
+    def by_logical_name(self, logical_name: bytes) -> tuple[CosemObject, int | None] | None:
+        """The object with this logical name, and its M-Bus channel if it has one; None when not in the profile."""
+        return self._by_logical_name.get(logical_name)
+
+    def capture_columns(self, tag: str, channel: int | None = None) -> tuple[CaptureColumn, ...]:
+        """The columns of a buffer, in the order in which the meter stores them.
+
+        Columns without a channel come first, then those of the M-Bus devices: in a buffer per channel those of
+        `channel` (1..4, else ValueError); in a combined buffer those of the channels 1 to 4 in turn, whatever
+        `channel` is. Empty when the profile leaves the columns to the client (DEFINABLE_LOAD_PROFILE).
+        """
+        buffer = self[tag]
+        if buffer.per_channel:
+            buffer.logical_name(channel)
+            channels: tuple[int | None, ...] = (channel,)
+        else:
+            channels = MBUS_CHANNELS
+        capture = buffer.attributes.get(CAPTURE_OBJECTS)
+        captured = [(self[entry.tag], entry) for entry in capture.capture_objects] if capture else []
+        common = [self._column(source, entry, None) for source, entry in captured if not source.per_channel]
+        per_channel = [
+            self._column(source, entry, each)
+            for each in channels
+            for source, entry in captured
+            if source.per_channel
+        ]
+        return (*common, *per_channel)
+
+    @staticmethod
+    def _column(source: CosemObject, entry: CaptureObject, channel: int | None) -> CaptureColumn:
+        return CaptureColumn(
+            entry.tag, source.attribute(entry.attribute_id, channel), entry.data_index, channel
+        )

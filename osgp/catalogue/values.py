@@ -1,0 +1,81 @@
+"""The data types that a profile file may name, and which values each of them can have.
+
+Types are the COSEM data types of the Blue Book, plus a few structures by the names that the companion standards give
+them. What a value looks like in a file: docs/how-to/add-a-meter-profile.md.
+"""
+
+from osgp.catalogue import obis
+from osgp.catalogue.units import ScalerUnit
+
+SCALER_UNIT = "scal_unit_type"
+
+_INTEGER_RANGES = {
+    "integer": (-(2**7), 2**7 - 1),
+    "long": (-(2**15), 2**15 - 1),
+    "double-long": (-(2**31), 2**31 - 1),
+    "long64": (-(2**63), 2**63 - 1),
+    "unsigned": (0, 2**8 - 1),
+    "long-unsigned": (0, 2**16 - 1),
+    "double-long-unsigned": (0, 2**32 - 1),
+    "long64-unsigned": (0, 2**64 - 1),
+    "enum": (0, 2**8 - 1),
+}
+
+# Octet-strings and the clock status may also name what a live meter puts there.
+_LIVE_VALUES = {
+    "octet-string": "CURRENT_LOCAL_DATE_AND_TIME",
+    "clock_status": "OK",
+}
+
+_WITHOUT_VALUE = frozenset(
+    {
+        "array",
+        "structure",
+        "bit-string",
+        "visible-string",
+        "utf8-string",
+        "date-time",
+        "date",
+        "time",
+        "object_list_type",
+        "associated_partners_type",
+        "context_name_type",
+        "xDLMS_context_type",
+        "mechanism_name_type",
+        "object_definition",
+        "cell_info_type",
+        "script",
+    }
+)
+
+DATA_TYPES = frozenset({*_INTEGER_RANGES, *_LIVE_VALUES, *_WITHOUT_VALUE, "boolean", SCALER_UNIT})
+
+
+def to_text(data_type: str, value: object) -> str:
+    """The value of a profile file as the catalogue keeps it; ValueError if an attribute of that type cannot have it."""
+    if data_type in _INTEGER_RANGES:
+        return _integer_text(data_type, value)
+    if data_type == "boolean":
+        if not isinstance(value, bool):
+            raise ValueError(f"{value!r} is no boolean")
+        return "1" if value else "0"
+    if data_type in _WITHOUT_VALUE:
+        raise ValueError(f"an attribute of type {data_type} takes no value here")
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no {data_type}")
+    if data_type == SCALER_UNIT:
+        return str(ScalerUnit.from_text(value))
+    if value == _LIVE_VALUES[data_type]:
+        return value
+    if data_type == "octet-string":
+        return obis.to_text(obis.parse(value))
+    raise ValueError(f"{value!r} is no {data_type}")
+
+
+def _integer_text(data_type: str, value: object) -> str:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{value!r} is no {data_type}")
+    lowest, highest = _INTEGER_RANGES[data_type]
+    if not lowest <= value <= highest:
+        raise ValueError(f"{value} is outside {lowest}..{highest} of {data_type}")
+    return str(value)
