@@ -5,7 +5,7 @@ Operations ask for tags and never spell an OBIS code::
     profile = catalogue.profile("SMR", "5.1")
     descriptor = profile["ACTIVE_ENERGY_IMPORT"].attribute(2)
 
-Knows nothing of Django or of how a meter is reached. How to add a profile: docs/how-to/add-a-meter-profile.md.
+Knows nothing of Django or of how a meter is reached. To add a profile: docs/how-to/add-a-meter-profile.md.
 """
 
 import threading
@@ -43,7 +43,7 @@ DATA = Path(__file__).parent / "data"
 _loading = threading.Lock()
 
 
-class UnknownProfile(LookupError):
+class UnknownProfile(LookupError):  # noqa: N818 - named for the reader of an except clause
     """No profile has this protocol name and version."""
 
     def __init__(self, protocol_name: str, protocol_version: str) -> None:
@@ -53,7 +53,7 @@ class UnknownProfile(LookupError):
 
 
 def profile(protocol_name: str, protocol_version: str) -> Profile:
-    """The profile of a protocol ("SMR", upper or lower case) and exact version ("5.1"), else `UnknownProfile`."""
+    """The profile of a protocol ("SMR", case ignored) and exact version ("5.1"), else `UnknownProfile`."""
     for candidate in profiles():
         if (
             candidate.protocol_name.upper() == protocol_name.upper()

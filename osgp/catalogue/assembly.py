@@ -1,6 +1,6 @@
-"""From the profile files of a folder to finished profiles: inheritance, order of tags, and the checks across objects."""
+"""From the files of a folder to finished profiles: inheritance, order of tags, checks across objects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ TAG_ORDER = "tag-order.toml"
 
 
 def load(folder: Path) -> tuple[Profile, ...]:
-    """Every profile of a folder, those without a parent in the order of name and version, children after parents.
+    """Every profile of a folder, in the order of protocol name and version, but children after their parents.
 
     CatalogueError for the first mistake: it names the file, the tag and, if it is about one, the attribute.
     """
@@ -49,7 +49,7 @@ def _lineage(definition: Definition, definitions: Mapping[str, Definition]) -> l
         parent = definitions.get(key)
         if parent is None:
             raise CatalogueError(f"{lineage[-1].file}: inherits the unknown profile {key}")
-        if parent in lineage:
+        if any(parent is descendant for descendant in lineage):
             raise CatalogueError(f"{lineage[-1].file}: inherits {key}, which inherits from it in turn")
         lineage.append(parent)
     return lineage
@@ -57,7 +57,7 @@ def _lineage(definition: Definition, definitions: Mapping[str, Definition]) -> l
 
 def _assemble(definition: Definition, parent: Profile | None, tag_order: Sequence[str]) -> Profile:
     """An object of the file replaces the parent's object of the same tag as a whole; nothing is merged."""
-    unordered = {cosem_object.tag: cosem_object for cosem_object in parent or ()} | definition.objects
+    unordered = {**{inherited.tag: inherited for inherited in parent or ()}, **definition.objects}
     objects = {tag: unordered[tag] for tag in tag_order if tag in unordered}
     for cosem_object in objects.values():
         _check_references(definition, cosem_object, objects)
@@ -79,16 +79,15 @@ def _by_logical_name(
         for channel in MBUS_CHANNELS if cosem_object.per_channel else (None,):
             other, _ = index.setdefault(cosem_object.logical_name(channel), (cosem_object, channel))
             if other is not cosem_object:
-                raise CatalogueError(
-                    f"{definition.file}: {cosem_object.tag}: obis: {cosem_object.obis} is also that of {other.tag}"
-                )
+                where = f"{definition.file}: {cosem_object.tag}"
+                raise CatalogueError(f"{where}: obis: {cosem_object.obis} is also that of {other.tag}")
     return MappingProxyType(index)
 
 
 def _check_references(
     definition: Definition, cosem_object: CosemObject, objects: Mapping[str, CosemObject]
 ) -> None:
-    """Whatever an object names must be in the profile; with inheritance that may be wrong in one profile only."""
+    """What an object names must be in the profile; with inheritance that can be wrong in one profile only."""
     where = f"{definition.file}: {cosem_object.tag}"
     for attribute in cosem_object.attributes.values():
         for entry in attribute.capture_objects:
@@ -107,8 +106,8 @@ def _check_references(
                 raise CatalogueError(f"{where}: {key}: names {tag}, which {definition.key} does not have")
 
 
-def _check_agreement(definitions: Sequence[Definition]) -> None:
-    """A tag means one thing: its class, and whether it exists per M-Bus channel, are the same in all profiles.
+def _check_agreement(definitions: Iterable[Definition]) -> None:
+    """A tag means one thing: all profiles agree on its class and on whether it exists per M-Bus channel.
 
     The OBIS code may differ: average power is D=24 in DSMR and D=4 in SMR 5.
     """

@@ -1,7 +1,7 @@
 """What a DLMS request addresses: one attribute or one method of one COSEM object.
 
-Both are the descriptors of the Green Book (Cosem-Attribute-Descriptor and Cosem-Method-Descriptor), nothing more:
-they carry no data type, and they can name objects that no profile lists.
+Both are the descriptors of the Green Book (Cosem-Attribute-Descriptor and Cosem-Method-Descriptor), nothing
+more: they carry no data type, and they can name objects that no profile lists.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from osgp.catalogue import obis
 
 
 class AttributeDescriptor(NamedTuple):
-    """One attribute: class id 0..65535, logical name of 6 bytes, attribute id 1..127 (0 means all of them)."""
+    """One attribute: class id 0..65535, logical name of 6 bytes, attribute id 1..127 (0: all)."""
 
     class_id: int
     logical_name: bytes

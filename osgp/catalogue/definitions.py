@@ -155,37 +155,52 @@ def _cosem_object(place: _Place, table: dict[str, Any]) -> CosemObject:
     for key in _REQUIRED:
         if key not in table:
             raise place.wrong(f"lacks {key}")
-    if ("power_quality_profile" in table) != ("power_quality_requests" in table):
-        raise place.wrong("power_quality_profile and power_quality_requests go together")
     class_id = place.at("class").integer(table["class"], 0, 65535)
-    try:
-        template = obis.parse_template(place.at("obis").text(table["obis"]))
-    except ValueError as error:
-        raise place.at("obis").wrong(str(error)) from None
-    power_quality = table.get("power_quality_profile")
+    phases = place.at("phases").choices(table.get("phases", ["SP", "PP"]), get_args(Phase))
+    power_quality_profile, power_quality_requests = _power_quality(place, table, phases)
+    selectable = place.at("selectable_objects")
     return CosemObject(
         tag=place.tag,
         class_id=class_id,
         class_version=place.at("version").integer(table.get("version", 0), 0, 255),
-        template=template,
+        template=_template(place.at("obis"), table["obis"]),
         group=place.at("group").choice(table["group"], GROUPS),
-        phases=place.at("phases").choices(table.get("phases", ["SP", "PP"]), get_args(Phase)),
+        phases=phases,
         attributes=_attributes(place, class_id, table["attributes"]),
-        methods=_methods(place, table.get("methods", [])),
-        power_quality_profile=power_quality
-        and place.at("power_quality_profile").choice(power_quality, POWER_QUALITY_PROFILES),
-        power_quality_requests=place.at("power_quality_requests").choices(
-            table["power_quality_requests"], POWER_QUALITY_REQUESTS
-        )
-        if power_quality
-        else frozenset(),
+        methods=_methods(place.at("methods"), table.get("methods", [])),
+        power_quality_profile=power_quality_profile,
+        power_quality_requests=power_quality_requests,
         selectable_objects=tuple(
-            place.at("selectable_objects").text(tag)
-            for tag in place.at("selectable_objects").items(table.get("selectable_objects", []))
+            selectable.text(tag) for tag in selectable.items(table.get("selectable_objects", []))
         ),
         source_objects=_source_objects(place.at("source_objects"), table.get("source_objects", {})),
         source=place.file,
     )
+
+
+def _template(place: _Place, value: object) -> obis.Template:
+    text = place.text(value)
+    try:
+        return obis.parse_template(text)
+    except ValueError as error:
+        raise place.wrong(str(error)) from None
+
+
+def _power_quality(
+    place: _Place, table: dict[str, Any], phases: frozenset[str]
+) -> tuple[str | None, frozenset[str]]:
+    if ("power_quality_profile" in table) != ("power_quality_requests" in table):
+        raise place.wrong("power_quality_profile and power_quality_requests go together")
+    if "power_quality_profile" not in table:
+        return None, frozenset()
+    profile = place.at("power_quality_profile").choice(table["power_quality_profile"], POWER_QUALITY_PROFILES)
+    place = place.at("power_quality_requests")
+    requests = place.choices(table["power_quality_requests"], POWER_QUALITY_REQUESTS)
+    for request in sorted(requests):
+        phase = request.rpartition("_")[2]
+        if phase not in phases:
+            raise place.wrong(f"{request} contradicts phases, which leave out {phase}")
+    return profile, requests
 
 
 def _attributes(place: _Place, class_id: int, rows: object) -> Mapping[int, Attribute]:
@@ -209,7 +224,7 @@ def _attribute(place: _Place, class_id: int, row: object) -> Attribute:
     attribute_id = place.at("attributes").integer(row[0], 2, 127)
     place = place.at(f"attribute {attribute_id}")
     data_type, value_type, access = row[1:4]
-    if data_type not in values.DATA_TYPES:
+    if not isinstance(data_type, str) or data_type not in values.DATA_TYPES:
         raise place.wrong(f"unknown data type {data_type!r}")
     value_type = place.choice(value_type, get_args(ValueType))
     access = place.choice(access, get_args(Access))
@@ -217,7 +232,7 @@ def _attribute(place: _Place, class_id: int, row: object) -> Attribute:
         raise place.wrong("only a scaler and unit can be BASED_ON_MODEL")
     value = row[4] if len(row) == 5 else None
     if class_id == _PROFILE_GENERIC and attribute_id == CAPTURE_OBJECTS:
-        captured = () if value is None else tuple(_capture(place, item) for item in place.items(value))
+        captured = () if value is None else _capture_objects(place, value)
         return Attribute(attribute_id, data_type, value_type, access, capture_objects=captured)
     text, scaler_unit = None, None
     if value is not None:
@@ -238,18 +253,23 @@ def _attribute(place: _Place, class_id: int, row: object) -> Attribute:
     return Attribute(attribute_id, data_type, value_type, access, text, scaler_unit)
 
 
-def _capture(place: _Place, item: object) -> CaptureObject:
-    match = _CAPTURE.fullmatch(item) if isinstance(item, str) else None
-    if match is None:
-        raise place.wrong(f"{item!r} is no capture object: TAG/attribute or TAG/attribute/data index")
-    tag, attribute_id, data_index = match.groups()
-    return CaptureObject(
-        tag, place.integer(int(attribute_id), 1, 127), place.integer(int(data_index or 0), 0, 65535)
-    )
+def _capture_objects(place: _Place, items: object) -> tuple[CaptureObject, ...]:
+    captured: list[CaptureObject] = []
+    for item in place.items(items):
+        match = _CAPTURE.fullmatch(item) if isinstance(item, str) else None
+        if match is None:
+            raise place.wrong(f"{item!r} is no capture object: TAG/attribute or TAG/attribute/data index")
+        tag, attribute_id, data_index = match.groups()
+        entry = CaptureObject(
+            tag, place.integer(int(attribute_id), 1, 127), place.integer(int(data_index or 0), 0, 65535)
+        )
+        if entry in captured:
+            raise place.wrong(f"captures {item} twice")
+        captured.append(entry)
+    return tuple(captured)
 
 
 def _methods(place: _Place, rows: object) -> Mapping[int, str]:
-    place = place.at("methods")
     methods: dict[int, str] = {}
     for row in place.items(rows):
         if not isinstance(row, list) or len(row) != 2:

@@ -1,7 +1,7 @@
 """What the model of a gas meter tells about its volume register.
 
-The extended registers with the gas volume carry no scaler in the profile: it depends on the size of the meter, which
-the model's name gives away.
+The extended registers with the gas volume have no scaler in the profile: it depends on the size of the
+meter, which the model's name gives away.
 """
 
 from osgp.catalogue.units import ScalerUnit, Unit

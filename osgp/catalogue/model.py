@@ -1,4 +1,4 @@
-"""The shapes of the catalogue: a meter profile, its COSEM objects and their attributes. All of it is immutable."""
+"""The shapes of the catalogue: meter profiles, their COSEM objects and attributes, all of it immutable."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ CAPTURE_OBJECTS = 3
 """Attribute id of capture_objects in the class profile generic (7)."""
 
 
-class ObjectNotInProfile(LookupError):
+class ObjectNotInProfile(LookupError):  # noqa: N818 - named for the reader of an except clause
     """A profile has no object with this tag: meters of the profile do not support what was asked for."""
 
     def __init__(self, tag: str, profile_key: str) -> None:
@@ -49,9 +49,9 @@ class CaptureColumn(NamedTuple):
 class Attribute:
     """One attribute of an object.
 
-    `value` is what the profile says about it, as text: numbers in decimal, booleans as "0" or "1", a logical name as
-    "0-0:24.6.0.255", a scaler and unit as "-1, V". It binds only if `value_type` is FIXED_IN_PROFILE; otherwise it is
-    what a meter has when it leaves the factory. None when the profile says nothing.
+    `value` is what the profile says about it, as text: numbers in decimal, booleans as "0" or "1", a logical
+    name as "0-0:24.6.0.255", a scaler and unit as "-1, V". It binds only if `value_type` is FIXED_IN_PROFILE;
+    otherwise it is what a meter has when it leaves the factory. None when the profile says nothing.
     """
 
     attribute_id: int
@@ -81,9 +81,10 @@ class Attribute:
 class CosemObject:
     """One object of a profile, known by its tag.
 
-    `power_quality_profile` is PUBLIC, PRIVATE or None; `power_quality_requests` says in which requests the object
-    takes part: ACTUAL_SP, ACTUAL_PP, PERIODIC_SP, PERIODIC_PP. `selectable_objects` are the tags that a definable
-    buffer may capture. `source_objects` maps an event code to the tag of the register whose scaler and unit apply.
+    `power_quality_profile` is PUBLIC, PRIVATE or None; `power_quality_requests` says in which requests the
+    object takes part: ACTUAL_SP, ACTUAL_PP, PERIODIC_SP, PERIODIC_PP. `selectable_objects` are the tags that
+    a definable buffer may capture. `source_objects` maps an event code to the tag of the register whose scaler
+    and unit apply.
     """
 
     tag: str
@@ -111,7 +112,7 @@ class CosemObject:
         return self.template.per_channel
 
     def logical_name(self, channel: int | None = None) -> bytes:
-        """Six bytes. `channel` (1..4) must be given if and only if the object is per channel: ValueError otherwise."""
+        """Six bytes; ValueError unless `channel` is 1..4 for an object per channel and None for any other."""
         try:
             return self.template.logical_name(channel)
         except ValueError as error:
@@ -136,7 +137,7 @@ class CosemObject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """What the meters of one protocol version offer: own objects and those inherited, in the global order of tags."""
+    """What meters of one protocol version offer: own and inherited objects, in the global order of tags."""
 
     protocol_name: str
     protocol_version: str
@@ -171,14 +172,14 @@ class Profile:
         return tuple(cosem_object for cosem_object in self if cosem_object.supports(polyphase=polyphase))
 
     def by_logical_name(self, logical_name: bytes) -> tuple[CosemObject, int | None] | None:
-        """The object with this logical name, and its M-Bus channel if it has one; None when not in the profile."""
+        """The object of this logical name and its M-Bus channel, if it has one; None: not in the profile."""
         return self._by_logical_name.get(logical_name)
 
     def capture_columns(self, tag: str, channel: int | None = None) -> tuple[CaptureColumn, ...]:
         """The columns of a buffer, in the order in which the meter stores them.
 
-        Columns without a channel come first, then those of the M-Bus devices: in a buffer per channel those of
-        `channel` (1..4, else ValueError); in a combined buffer those of the channels 1 to 4 in turn, whatever
+        Columns without a channel come first, then those of the M-Bus devices: in a buffer per channel those
+        of `channel` (1..4, else ValueError); in a combined buffer those of channels 1 to 4 in turn, whatever
         `channel` is. Empty when the profile leaves the columns to the client (DEFINABLE_LOAD_PROFILE).
         """
         buffer = self[tag]

@@ -21,7 +21,7 @@ class Template(NamedTuple):
     per_channel: bool
 
     def logical_name(self, channel: int | None = None) -> bytes:
-        """The six bytes, for an M-Bus channel (1..4) if and only if the code has one; ValueError otherwise."""
+        """The six bytes; ValueError unless `channel` is 1..4 where the code leaves it open, else None."""
         if not self.per_channel:
             if channel is not None:
                 raise ValueError(f"{self} has no M-Bus channel")

@@ -92,7 +92,7 @@ class Unit(IntEnum):
 
     @classmethod
     def from_text(cls, text: str) -> "Unit":
-        """The unit with this symbol or, in capitals, this name: "%", "s", "WH", "M3"; ValueError when unknown.
+        """The unit with this symbol or, in capitals, this name: "%", "s", "WH", "M3"; else ValueError.
 
         Symbols go first and upper and lower case differ: "s" is the second and "S" the siemens.
         """
@@ -109,7 +109,7 @@ _SCALER_UNIT = re.compile(r"\s*([+-]?[0-9]{1,3})\s*,\s*(\S(?:.*\S)?)\s*", re.ASC
 
 
 class ScalerUnit(NamedTuple):
-    """Attribute 3 of a register: the value is the raw number × 10^scaler (-128..127), in `unit`."""
+    """Attribute 3 of a register: the value is the raw number times 10^scaler (-128..127), in `unit`."""
 
     scaler: int
     unit: Unit
