@@ -14,6 +14,7 @@ from rest_framework import serializers
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.devices.models import Device, DeviceType
 from osgp.requests.naming import kebab_case, upper_snake_case
+from osgp.requests.serializers import StrictSerializer
 
 if TYPE_CHECKING:
     from osgp.accounts.models import Organisation
@@ -34,11 +35,11 @@ class Service(StrEnum):
     MONITORING = "monitoring"
 
 
-class NoParameters(serializers.Serializer):
+class NoParameters(StrictSerializer):
     """A message without parameters of its own."""
 
 
-class NoResult(serializers.Serializer):
+class NoResult(StrictSerializer):
     """A message that succeeds without saying more."""
 
 

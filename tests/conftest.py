@@ -1,0 +1,66 @@
+"""Fixtures that all tests share; the rows themselves are made by tests/factories.py."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from rest_framework.test import APIClient
+
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from tests import factories
+
+if TYPE_CHECKING:
+    from osgp.accounts.caller import Caller
+
+
+@pytest.fixture
+def organisation(db: None) -> Organisation:
+    return factories.make_organisation()
+
+
+@pytest.fixture
+def other_organisation(db: None) -> Organisation:
+    return factories.make_organisation("STRANGER")
+
+
+@pytest.fixture
+def caller(organisation: Organisation) -> "Caller":
+    """An application of ``organisation`` with every scope."""
+    return factories.make_caller(organisation)
+
+
+@pytest.fixture
+def token(organisation: Organisation) -> str:
+    """An API token of ``organisation`` with every scope."""
+    return factories.make_token(organisation)
+
+
+@pytest.fixture
+def client_of() -> Callable[[str], APIClient]:
+    """Makes an API client that sends a given token."""
+
+    def make(secret: str) -> APIClient:
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def api(token: str, client_of: Callable[[str], APIClient]) -> APIClient:
+    """An API client of ``organisation`` with every scope; posts JSON with ``format="json"``."""
+    return client_of(token)
+
+
+@pytest.fixture
+def device(organisation: Organisation) -> Device:
+    """An SMR 5.1 electricity meter owned by ``organisation``."""
+    return factories.make_device(owner=organisation)
+
+
+@pytest.fixture
+def gas_meter(organisation: Organisation, device: Device) -> Device:
+    """A gas meter on channel 1 of ``device``, owned by ``organisation``."""
+    return factories.make_gas_meter(gateway=device, owner=organisation)
