@@ -1,0 +1,106 @@
+"""Runs the test suite twice: on SQLite with the in-process broker, and on PostgreSQL with RabbitMQ.
+
+    python -m scripts.test [--only embedded|services] [arguments of pytest]
+
+Both runs use databases, virtual hosts and secrets of their own, so several of them may run side by side.
+Exits with 0 if both passed; where there is no PostgreSQL or RabbitMQ to be had, it fails and says so.
+"""
+
+import argparse
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import NoReturn
+
+from scripts import services
+
+XDIST_WORKERS = ("gw0", "gw1")
+
+
+def say(line: str) -> None:
+    """Tell the user, at once."""
+    print(f"== {line}", flush=True)
+
+
+def pytest(arguments: Sequence[str], environment: Mapping[str, str], *, parallel: bool = True) -> int:
+    """Run pytest in an environment of its own; its exit code."""
+    with tempfile.TemporaryDirectory(prefix="osgp-test-") as var:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "scripts.pytest_virtual_host"]
+        if parallel:
+            command += ["-n", str(len(XDIST_WORKERS)), "--dist", "loadfile"]
+        return subprocess.run(
+            [*command, *arguments],
+            env={**environment, "OSGP_VAR_DIR": var, "OSGP_LOCAL_SECRETS": "1"},
+        ).returncode
+
+
+def run_embedded(arguments: Sequence[str]) -> int:
+    """The suite on what `make run` uses."""
+    environment = dict(os.environ)
+    for name in ("DATABASE_URL", "BROKER_URL"):
+        environment.pop(name, None)
+    return pytest(arguments, environment)
+
+
+def run_on_services(found: services.Services, arguments: Sequence[str]) -> int:
+    """The suite on what production uses, with a database and a virtual host per process and run."""
+    run = f"osgp_{secrets.token_hex(4)}"
+    environment = {**os.environ, "DATABASE_URL": services.with_path(found.database_url, run)}
+    hosts = [run, *(f"{run}_{worker}" for worker in XDIST_WORKERS)]
+    own_hosts = services.make_virtual_hosts(found.broker, hosts)
+    if own_hosts:
+        environment["BROKER_URL"] = services.with_path(found.broker.url, run)
+        environment["OSGP_TEST_VIRTUAL_HOST"] = run
+    else:
+        say("No virtual host of our own on this RabbitMQ: one process only, and nobody else may use it now")
+        environment["BROKER_URL"] = found.broker.url
+    try:
+        return pytest(arguments, environment, parallel=own_hosts)
+    finally:
+        if own_hosts:
+            services.drop_virtual_hosts(found.broker, hosts)
+        services.drop_databases(found.database_url, f"test_{run}")
+
+
+def stop(signum: int, frame: FrameType | None) -> NoReturn:
+    """Let SIGTERM unwind, so that what was started is stopped."""
+    raise SystemExit(128 + signum)
+
+
+def main() -> int:
+    """Both runs; 0 if both passed."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.test", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=["embedded", "services"], help="one of the two runs")
+    options, arguments = parser.parse_known_args()
+    signal.signal(signal.SIGTERM, stop)
+
+    outcomes: dict[str, int] = {}
+    found = None
+    try:
+        if options.only != "embedded":
+            found = services.find(os.environ, say)
+        if options.only != "services":
+            say("SQLite and the in-process broker")
+            outcomes["SQLite + in-process broker"] = run_embedded(arguments)
+        if found is not None:
+            say("PostgreSQL and RabbitMQ")
+            outcomes["PostgreSQL + RabbitMQ"] = run_on_services(found, arguments)
+    except services.NoServiceError as error:
+        say(str(error))
+        print(services.HELP, file=sys.stderr)
+        return 1
+    finally:
+        if found is not None:
+            found.close()
+    for name, code in outcomes.items():
+        say(f"{name}: {'passed' if code == 0 else 'FAILED'}")
+    return max(outcomes.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
