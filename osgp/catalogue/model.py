@@ -82,9 +82,9 @@ class CosemObject:
     """One object of a profile, known by its tag.
 
     `power_quality_profile` is PUBLIC, PRIVATE or None; `power_quality_requests` says in which requests the
-    object takes part: ACTUAL_SP, ACTUAL_PP, PERIODIC_SP, PERIODIC_PP. `selectable_objects` are the tags that
-    a definable buffer may capture. `source_objects` maps an event code to the tag of the register whose scaler
-    and unit apply.
+    object takes part: ACTUAL_SP, ACTUAL_PP, PERIODIC_SP, PERIODIC_PP. `selectable_objects` are the tags
+    that a definable buffer may capture. `source_objects` maps an event code to the tag of the register whose
+    scaler and unit apply.
     """
 
     tag: str
