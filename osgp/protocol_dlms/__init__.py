@@ -1,0 +1,45 @@
+"""The head-end's side of DLMS/COSEM: a :class:`Meter` to read, set and act on, over TCP.
+
+Knows nothing of Django, and nothing of meter types: callers bring descriptors from the catalogue.
+"""
+
+from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.access import AccessResult, ActionResult
+from osgp.protocol_dlms.cosem_time import CosemDateTime
+from osgp.protocol_dlms.data import Data, DataType
+from osgp.protocol_dlms.meter import Meter, read_invocation_counter
+from osgp.protocol_dlms.selective_access import CaptureObjectDefinition, EntryDescriptor, RangeDescriptor
+from osgp.protocol_dlms.session import Direction, Statistics, TraceRecord
+from osgp.protocol_dlms.settings import (
+    Deadlines,
+    InvocationCounter,
+    Keys,
+    Limits,
+    MeterAddress,
+    Security,
+    Transport,
+)
+
+__all__ = [
+    "AccessResult",
+    "ActionResult",
+    "CaptureObjectDefinition",
+    "CosemDateTime",
+    "Data",
+    "DataType",
+    "Deadlines",
+    "Direction",
+    "EntryDescriptor",
+    "InvocationCounter",
+    "Keys",
+    "Limits",
+    "Meter",
+    "MeterAddress",
+    "RangeDescriptor",
+    "Security",
+    "Statistics",
+    "TraceRecord",
+    "Transport",
+    "errors",
+    "read_invocation_counter",
+]

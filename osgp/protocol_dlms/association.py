@@ -1,0 +1,242 @@
+"""Opening an application association: AARQ and AARE, and for HLS the mutual proof (Green Book 9.3 and
+9.2.7.4.5).
+
+The AARE is parsed here, strictly as to lengths, tolerantly as to what real meters put in: fields in any
+order, unknown ones, a protocol version, and a diagnostic that is missing or null where
+authentication-required is meant.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from osgp.catalogue.cosem import MethodDescriptor
+from osgp.protocol_dlms import axdr, errors
+from osgp.protocol_dlms.access import ActionResult
+from osgp.protocol_dlms.ciphering import Deciphering
+from osgp.protocol_dlms.data import Data, DataType
+from osgp.protocol_dlms.octets import Cursor
+from osgp.protocol_dlms.services import invoke
+from osgp.protocol_dlms.session import (
+    CONFIRMED_SERVICE_ERROR,
+    EXCEPTION_RESPONSE,
+    Direction,
+    Session,
+    error_response,
+    unprotect,
+)
+from osgp.protocol_dlms.settings import (
+    CHALLENGE_LENGTHS,
+    SYSTEM_TITLE_LENGTH,
+    AssociationSettings,
+    Security,
+)
+
+REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, bytes((0, 0, 40, 0, 0, 255)), 1)
+
+AARE = 0x61
+INITIATE_RESPONSE = 0x08
+GLO_INITIATE_RESPONSE = 0x28
+DLMS_VERSION = 6
+LOGICAL_NAME_VAA = 0x0007
+# The least receive size a meter may have: a smaller one could not take a single ciphered request.
+LEAST_SEND_SIZE = 64
+CONFORMANCE_MULTIPLE_REFERENCES = 1 << (23 - 14)
+
+ACCEPTED, REJECTED_PERMANENT, REJECTED_TRANSIENT = 0, 1, 2
+_RESULTS = {REJECTED_PERMANENT: "rejected-permanent", REJECTED_TRANSIENT: "rejected-transient"}
+AUTHENTICATION_REQUIRED = 14
+_AUTHENTICATION_DIAGNOSTICS = {
+    11: "authentication-mechanism-name-not-recognised",
+    12: "authentication-mechanism-name-required",
+    13: "authentication-failure",
+}
+_MECHANISM_PREFIX = bytes((0x60, 0x85, 0x74, 0x05, 0x08, 0x02))
+_HLS_GMAC = 5
+
+
+@dataclass(slots=True)
+class Aare:
+    """An association response, as far as it says something. ``diagnostic`` None: missing, or null."""
+
+    result: int | None = None
+    diagnostic: int | None = None
+    responding_title: bytes = b""
+    mechanism: int | None = None
+    challenge: bytes = b""
+    user_information: bytes = b""
+
+
+def parse_aare(apdu: bytes) -> Aare:
+    """The fields of an AARE; :class:`IllegalResponse` if it is none or its lengths do not fit."""
+    cursor = Cursor(apdu)
+    if cursor.unsigned() != AARE:
+        raise errors.IllegalResponse("the answer to an association request is no AARE")
+    fields = Cursor(cursor.take(cursor.length()))
+    aare = Aare()
+    while not fields.at_end:
+        tag = fields.unsigned()
+        content = fields.take(fields.length())
+        if tag == 0xA2:
+            aare.result = _number(content)
+        elif tag == 0xA3:
+            # The choice of ACSE user or provider adds one level around the number.
+            aare.diagnostic = _number(_inner(content, (0xA1, 0xA2)))
+        elif tag == 0xA4:
+            aare.responding_title = _inner(content, (0x04,))
+        elif tag == 0x89:
+            if content[:-1] != _MECHANISM_PREFIX:
+                raise errors.IllegalResponse("an AARE with an unknown authentication mechanism")
+            aare.mechanism = content[-1]
+        elif tag == 0xAA:
+            aare.challenge = _inner(content, (0x80,))
+        elif tag == 0xBE:
+            aare.user_information = _inner(content, (0x04,))
+    return aare
+
+
+def _inner(content: bytes, tags: tuple[int, ...]) -> bytes:
+    """The content of the one field in ``content``, which must have one of ``tags``; empty stays empty."""
+    if not content:
+        return b""
+    cursor = Cursor(content)
+    if cursor.unsigned() not in tags:
+        raise errors.IllegalResponse("an AARE with a field of another type than it should have")
+    return cursor.take(cursor.length())
+
+
+def _number(content: bytes) -> int | None:
+    """An INTEGER; None for a NULL or nothing at all."""
+    if not content or content[0] == 0x05:
+        return None
+    octets = _inner(content, (0x02,))
+    return int.from_bytes(octets, "big") if 0 < len(octets) <= 4 else None
+
+
+def associate(session: Session, settings: AssociationSettings, challenge: bytes) -> None:
+    """Opens the association; afterwards ``session`` knows what was agreed on.
+
+    Raises :class:`AssociationRejected` and its kinds, :class:`UnableToDecipher`, :class:`IllegalResponse`,
+    and what the link raises. ``challenge`` is CtoS, as given to the session's builder.
+    """
+    aarq = session.builder.aarq()
+    answer = session.exchange(aarq, shown=_without_password(aarq, settings.keys.lls_password))
+    session.trace(Direction.RECEIVED, answer)
+    if answer[0] in (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR):
+        raise error_response(answer)
+    aare = parse_aare(answer)
+    _check_result(aare, settings.security)
+    if settings.security is Security.HLS5:
+        session.deciphering = _deciphering(aare, settings)
+    initiate_response = _initiate_response(aare, session.deciphering)
+    _agree(session, initiate_response, aare.responding_title)
+    if settings.security is Security.HLS5:
+        _prove(session, settings, aare, challenge)
+
+
+def new_challenge(length: int) -> bytes:
+    """CtoS: unpredictable octets."""
+    return secrets.token_bytes(length)
+
+
+def _without_password(aarq: bytes, password: bytes | None) -> bytes:
+    if not password:
+        return aarq
+    head = bytes((0x80, len(password)))
+    return aarq.replace(head + password, head + b"*" * len(password))
+
+
+def _check_result(aare: Aare, security: Security) -> None:
+    result, diagnostic = aare.result, aare.diagnostic
+    if result == ACCEPTED:
+        if diagnostic == AUTHENTICATION_REQUIRED and security is not Security.HLS5:
+            raise errors.AuthenticationRequired("the meter requires HLS authentication", result, diagnostic)
+        return
+    if result not in _RESULTS:
+        raise errors.UnknownAssociationResult(
+            f"association result {result}", -1 if result is None else result, diagnostic
+        )
+    if diagnostic == AUTHENTICATION_REQUIRED:
+        raise errors.AuthenticationRequired("the meter requires authentication", result, diagnostic)
+    if diagnostic in _AUTHENTICATION_DIAGNOSTICS:
+        reason = _AUTHENTICATION_DIAGNOSTICS[diagnostic]
+        raise errors.AuthenticationError(f"association refused: {reason}", result, diagnostic)
+    raise errors.AssociationRejected(
+        f"association {_RESULTS[result]}, diagnostic {diagnostic}", result, diagnostic
+    )
+
+
+def _deciphering(aare: Aare, settings: AssociationSettings) -> Deciphering:
+    title = aare.responding_title
+    if len(title) != SYSTEM_TITLE_LENGTH:
+        raise errors.IllegalResponse("an AARE without the meter's system title")
+    # Our own title in return would make our own protected APDUs pass for the meter's.
+    if title == settings.client_system_title:
+        raise errors.IllegalResponse("an AARE with our own system title")
+    assert settings.keys.encryption_key is not None
+    assert settings.keys.authentication_key is not None
+    return Deciphering(settings.keys.encryption_key, settings.keys.authentication_key, title)
+
+
+def _initiate_response(aare: Aare, deciphering: Deciphering | None) -> bytes:
+    information = aare.user_information
+    if not information:
+        raise errors.IllegalResponse("an AARE without initiate response")
+    if deciphering is not None:
+        if information[0] != GLO_INITIATE_RESPONSE:
+            raise errors.UnableToDecipher("the initiate response is not ciphered although that was asked for")
+        information = unprotect(information, deciphering)
+    if information[0] == CONFIRMED_SERVICE_ERROR:
+        raise error_response(information)
+    return information
+
+
+def _agree(session: Session, initiate_response: bytes, title: bytes) -> None:
+    cursor = Cursor(initiate_response)
+    if cursor.unsigned() != INITIATE_RESPONSE:
+        raise errors.IllegalResponse("the user information of the AARE is no initiate response")
+    if cursor.unsigned():
+        cursor.unsigned()  # negotiated quality of service, which means nothing in COSEM
+    if cursor.unsigned() != DLMS_VERSION:
+        raise errors.IllegalResponse("the meter does not speak DLMS version 6")
+    if cursor.unsigned() != 0x5F:
+        raise errors.IllegalResponse("an initiate response without conformance block")
+    # [APPLICATION 31] in its two-octet form, or as older meters abbreviate it.
+    size = cursor.unsigned()
+    if size == 0x1F:
+        size = cursor.unsigned()
+    if size != 4:
+        raise errors.IllegalResponse("a conformance block of another size than 24 bits")
+    cursor.unsigned()
+    conformance = cursor.unsigned(3)
+    send_size = cursor.unsigned(2) or 0xFFFF
+    if send_size < LEAST_SEND_SIZE:
+        raise errors.IllegalResponse(f"the meter takes APDUs of {send_size} octets only")
+    if cursor.unsigned(2) != LOGICAL_NAME_VAA:
+        raise errors.IllegalResponse("the meter does not use logical name referencing")
+    session.multiple_references = bool(conformance & CONFORMANCE_MULTIPLE_REFERENCES)
+    session.send_size = send_size
+    session.builder.associated(title or None, send_size)
+
+
+def _prove(session: Session, settings: AssociationSettings, aare: Aare, challenge: bytes) -> None:
+    """Passes 3 and 4: each side proves that it knows the keys by answering the other's challenge."""
+    if aare.mechanism not in (None, _HLS_GMAC):
+        raise errors.IllegalResponse(f"the meter chose authentication mechanism {aare.mechanism}")
+    if len(aare.challenge) not in CHALLENGE_LENGTHS:
+        raise errors.IllegalResponse(f"the meter's challenge has {len(aare.challenge)} octets")
+    if aare.challenge == challenge:
+        raise errors.AuthenticationError("the meter returned our own challenge", ACCEPTED, aare.diagnostic)
+    proof = session.builder.hls_proof(aare.challenge)
+    parameter = axdr.encode(Data(DataType.OCTET_STRING, proof))
+    result, answer = invoke(session, REPLY_TO_HLS_AUTHENTICATION, parameter)
+    if result is not ActionResult.SUCCESS or answer is None:
+        raise errors.AuthenticationError("the meter does not accept our proof", ACCEPTED, aare.diagnostic)
+    returned = axdr.decode(answer)
+    assert session.deciphering is not None
+    assert settings.keys.authentication_key is not None
+    if returned.type != DataType.OCTET_STRING or not session.deciphering.verify_gmac(
+        bytes(returned.value),  # type: ignore[call-overload]
+        settings.keys.authentication_key,
+        challenge,
+    ):
+        raise errors.AuthenticationError("the meter does not prove itself", ACCEPTED, aare.diagnostic)

@@ -1,0 +1,341 @@
+"""A-XDR encoding and decoding of COSEM data (IEC 61334-6 as profiled by the Green Book, 9.5 ``Data``).
+
+Three decoders share the format:
+
+* :func:`decode`, to typed :class:`Data`;
+* :func:`decode_native`, straight to plain values, for profile buffers, where types would only cost time;
+* :func:`decode_prefix`, typed, for data followed by something else.
+
+All refuse, with :class:`errors.DecodeError` and before allocating anything, what is cut short, nested
+deeper than ``MAX_DEPTH`` or made of more than ``MAX_ELEMENTS`` elements; time and memory are proportional
+to the input, also for compact arrays, which could otherwise stand for far more elements than they have
+bytes.
+"""
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from osgp.protocol_dlms.data import Data, DataType
+from osgp.protocol_dlms.errors import DecodeError, EncodeError
+
+MAX_DEPTH = 16
+MAX_ELEMENTS = 250_000
+
+_NUMBERS: dict[int, tuple[str, struct.Struct]] = {
+    tag: (data_type.name, struct.Struct(f">{code}"))
+    for tag, data_type, code in (
+        (int(data_type), data_type, code)
+        for data_type, code in (
+            (DataType.DOUBLE_LONG, "i"),
+            (DataType.DOUBLE_LONG_UNSIGNED, "I"),
+            (DataType.BCD, "b"),
+            (DataType.INTEGER, "b"),
+            (DataType.LONG, "h"),
+            (DataType.UNSIGNED, "B"),
+            (DataType.LONG_UNSIGNED, "H"),
+            (DataType.LONG64, "q"),
+            (DataType.LONG64_UNSIGNED, "Q"),
+            (DataType.ENUM, "B"),
+            (DataType.FLOAT32, "f"),
+            (DataType.FLOAT64, "d"),
+        )
+    )
+}
+_FLOATS = (DataType.FLOAT32, DataType.FLOAT64)
+_UNPACK: dict[int, tuple[Callable[..., tuple[Any, ...]], int]] = {
+    tag: (number.unpack_from, number.size) for tag, (_, number) in _NUMBERS.items()
+}
+_FIXED_OCTETS = {int(DataType.DATE_TIME): 12, int(DataType.DATE): 5, int(DataType.TIME): 4}
+_ARRAY, _STRUCTURE, _COMPACT_ARRAY = 1, 2, 19
+_DATA_TYPES = {int(data_type): data_type for data_type in DataType}
+
+
+# Encoding
+
+
+def encode_length(length: int) -> bytes:
+    """A length as A-XDR and BER have it: one octet below 128, else its size with bit 7 set, then the
+    octets.
+    """
+    if length < 0x80:
+        return bytes((length,))
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((0x80 | len(octets),)) + octets
+
+
+def encode(data: Data) -> bytes:
+    """The A-XDR octets of ``data``; :class:`EncodeError` if a value does not fit its type."""
+    encoded = bytearray()
+    _encode_into(encoded, data, MAX_DEPTH)
+    return bytes(encoded)
+
+
+def _encode_into(encoded: bytearray, data: Data, depth: int) -> None:
+    data_type, value = data
+    encoded.append(data_type)
+    if data_type in _NUMBERS:
+        encoded += _encode_number(data_type, value)
+    elif data_type in (DataType.ARRAY, DataType.STRUCTURE):
+        if not depth:
+            raise EncodeError(f"data nested deeper than {MAX_DEPTH} levels")
+        if not isinstance(value, tuple | list):
+            raise EncodeError(f"{data_type.name} needs a sequence of elements")
+        encoded += encode_length(len(value))
+        for element in value:
+            _encode_into(encoded, element, depth - 1)
+    elif data_type in (DataType.NULL_DATA, DataType.DONT_CARE):
+        if value is not None:
+            raise EncodeError(f"{data_type.name} has no value")
+    elif data_type == DataType.BOOLEAN:
+        if not isinstance(value, bool):
+            raise EncodeError("BOOLEAN needs a bool")
+        encoded.append(0xFF if value else 0x00)
+    elif data_type == DataType.BIT_STRING:
+        encoded += _encode_bits(value)
+    elif data_type == DataType.COMPACT_ARRAY:
+        raise EncodeError("compact arrays are only received, never sent: send the array")
+    else:
+        encoded += _encode_octets(data_type, value)
+
+
+def _encode_number(data_type: int, value: object) -> bytes:
+    name, number = _NUMBERS[data_type]
+    allowed = int | float if data_type in _FLOATS else int
+    if not isinstance(value, allowed) or isinstance(value, bool):
+        raise EncodeError(f"{name} needs a number, not {type(value).__name__}")
+    try:
+        return number.pack(value)
+    except (struct.error, OverflowError) as error:
+        raise EncodeError(f"{value} does not fit {name}") from error
+
+
+def _encode_bits(value: object) -> bytes:
+    if not isinstance(value, str) or value.strip("01"):
+        raise EncodeError("BIT_STRING needs a str of 0 and 1")
+    size = (len(value) + 7) // 8
+    octets = int(value.ljust(size * 8, "0") or "0", 2).to_bytes(size, "big")
+    return encode_length(len(value)) + octets
+
+
+def _encode_octets(data_type: DataType, value: object) -> bytes:
+    if data_type in (DataType.VISIBLE_STRING, DataType.UTF8_STRING):
+        if not isinstance(value, str):
+            raise EncodeError(f"{data_type.name} needs a str")
+        try:
+            octets = value.encode("ascii" if data_type == DataType.VISIBLE_STRING else "utf-8")
+        except UnicodeEncodeError as error:
+            raise EncodeError(f"the text does not fit {data_type.name}") from error
+        return encode_length(len(octets)) + octets
+    if not isinstance(value, bytes | bytearray):
+        raise EncodeError(f"{data_type.name} needs bytes")
+    if data_type == DataType.OCTET_STRING:
+        return encode_length(len(value)) + value
+    if len(value) != _FIXED_OCTETS[data_type]:
+        raise EncodeError(f"{data_type.name} has {_FIXED_OCTETS[data_type]} octets, not {len(value)}")
+    return bytes(value)
+
+
+# Decoding
+
+
+def decode(encoded: bytes) -> Data:
+    """The typed value of ``encoded``, all of it; :class:`DecodeError` if it is not exactly one value."""
+    data, end = decode_prefix(encoded)
+    if end != len(encoded):
+        raise DecodeError(f"{len(encoded) - end} octets follow the data")
+    return data
+
+
+def decode_prefix(encoded: bytes, start: int = 0) -> tuple[Data, int]:
+    """The typed value that begins at ``start``, and where it ends."""
+    return _Reader(encoded, start).run(typed=True)
+
+
+def decode_native(encoded: bytes) -> Any:
+    """As :func:`decode`, but plain values without their types: ``decode(encoded).native``, only faster."""
+    value, end = decode_native_prefix(encoded)
+    if end != len(encoded):
+        raise DecodeError(f"{len(encoded) - end} octets follow the data")
+    return value
+
+
+def decode_native_prefix(encoded: bytes, start: int = 0) -> tuple[Any, int]:
+    """The plain value that begins at ``start``, and where it ends."""
+    return _Reader(encoded, start).run(typed=False)
+
+
+class _Reader:
+    """One pass over ``encoded``; ``position`` is the next octet to look at."""
+
+    __slots__ = ("budget", "encoded", "position")
+
+    def __init__(self, encoded: bytes, start: int) -> None:
+        self.encoded = bytes(encoded)
+        self.position = start
+        self.budget = MAX_ELEMENTS
+
+    def run(self, *, typed: bool) -> tuple[Any, int]:
+        try:
+            value = self.typed(MAX_DEPTH) if typed else self.native(MAX_DEPTH)
+        except (IndexError, struct.error) as error:
+            raise DecodeError("the data are cut short") from error
+        return value, self.position
+
+    def length(self) -> int:
+        """A length, of at most four octets; nothing is allocated on its word."""
+        first = self.encoded[self.position]
+        self.position += 1
+        if first < 0x80:
+            return first
+        size = first & 0x7F
+        if not 1 <= size <= 4:
+            raise DecodeError(f"a length of {size} octets")
+        end = self.position + size
+        if end > len(self.encoded):
+            raise DecodeError("the data are cut short")
+        value = int.from_bytes(self.encoded[self.position : end], "big")
+        self.position = end
+        return value
+
+    def count(self, least: int = 1) -> int:
+        """A number of elements of at least ``least`` octets each, none of which may lie beyond the input."""
+        count = self.length()
+        if count * least > len(self.encoded) - self.position:
+            raise DecodeError(f"{count} elements announced, more than there are octets")
+        self.spend(count)
+        return count
+
+    def spend(self, elements: int) -> None:
+        self.budget -= elements
+        if self.budget < 0:
+            raise DecodeError(f"more than {MAX_ELEMENTS} elements")
+
+    def octets(self, size: int) -> bytes:
+        start = self.position
+        end = start + size
+        if end > len(self.encoded):
+            raise DecodeError("the data are cut short")
+        self.position = end
+        return self.encoded[start:end]
+
+    def tag(self) -> int:
+        tag = self.encoded[self.position]
+        self.position += 1
+        return tag
+
+    def native(self, depth: int) -> Any:
+        """The next value. Ordered by how often a profile buffer has what, the commonest without a further
+        call.
+        """
+        encoded = self.encoded
+        position = self.position
+        tag = encoded[position]
+        number = _UNPACK.get(tag)
+        if number is not None:
+            self.position = position + 1 + number[1]
+            return number[0](encoded, position + 1)[0]
+        if tag == 9 and encoded[position + 1] < 0x80:
+            end = position + 2 + encoded[position + 1]
+            if end > len(encoded):
+                raise DecodeError("the data are cut short")
+            self.position = end
+            return encoded[position + 2 : end]
+        if tag == 0:
+            self.position = position + 1
+            return None
+        self.position = position + 1
+        if tag in (_STRUCTURE, _ARRAY):
+            if not depth:
+                raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
+            native = self.native
+            depth -= 1
+            return tuple([native(depth) for _ in range(self.count())])
+        if tag == _COMPACT_ARRAY:
+            return self.compact_array(depth, typed=False)
+        return self.scalar(tag)
+
+    def typed(self, depth: int) -> Data:
+        tag = self.tag()
+        if tag in (_STRUCTURE, _ARRAY):
+            if not depth:
+                raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
+            elements = tuple([self.typed(depth - 1) for _ in range(self.count())])
+            return Data(_DATA_TYPES[tag], elements)
+        if tag == _COMPACT_ARRAY:
+            return Data(DataType.ARRAY, self.compact_array(depth, typed=True))
+        value = self.scalar(tag)
+        return Data(_DATA_TYPES[tag], value)
+
+    def scalar(self, tag: int) -> object:
+        """The value of type ``tag`` whose tag was read already; arrays and structures are not for here."""
+        number = _UNPACK.get(tag)
+        if number is not None:
+            unpack, size = number
+            value = unpack(self.encoded, self.position)[0]
+            self.position += size
+            return value
+        if tag == DataType.OCTET_STRING:
+            return self.octets(self.length())
+        if tag in (DataType.NULL_DATA, DataType.DONT_CARE):
+            return None
+        if tag == DataType.BOOLEAN:
+            return self.tag() != 0
+        if tag == DataType.VISIBLE_STRING:
+            # Meters do put other octets than ASCII in: a label is no reason to refuse the whole answer.
+            return self.octets(self.length()).decode("latin-1")
+        if tag == DataType.UTF8_STRING:
+            return self.octets(self.length()).decode("utf-8", errors="replace")
+        if tag in _FIXED_OCTETS:
+            return self.octets(_FIXED_OCTETS[tag])
+        if tag == DataType.BIT_STRING:
+            return self.bits()
+        raise DecodeError(f"unknown data type {tag}")
+
+    def bits(self) -> str:
+        count = self.length()
+        octets = self.octets((count + 7) // 8)
+        return "".join([f"{octet:08b}" for octet in octets])[:count]
+
+    def compact_array(self, depth: int, *, typed: bool) -> tuple[Any, ...]:
+        """The elements of a compact array: their type is told once, then come their contents without tags."""
+        if not depth:
+            raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
+        description = self.type_description(depth - 1)
+        end = self.length() + self.position
+        if end > len(self.encoded):
+            raise DecodeError("the data are cut short")
+        elements = []
+        while self.position < end:
+            start = self.position
+            elements.append(self.described(description, typed=typed))
+            if self.position == start:
+                raise DecodeError("a compact array of elements without contents")
+        if self.position != end:
+            raise DecodeError("the contents of a compact array do not fit its type description")
+        return tuple(elements)
+
+    def type_description(self, depth: int) -> Any:
+        """A tag, or for arrays and structures the tag with the descriptions of their elements."""
+        if not depth:
+            raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
+        tag = self.tag()
+        if tag == _ARRAY:
+            count = int.from_bytes(self.octets(2), "big")
+            return tag, count, self.type_description(depth - 1)
+        if tag == _STRUCTURE:
+            return tag, tuple([self.type_description(depth - 1) for _ in range(self.count())])
+        if tag not in _DATA_TYPES or tag == _COMPACT_ARRAY:
+            raise DecodeError(f"unknown data type {tag} in a type description")
+        return tag
+
+    def described(self, description: Any, *, typed: bool) -> Any:
+        """One element without tags, of the type described."""
+        self.spend(1)
+        if isinstance(description, int):
+            value = self.scalar(description)
+            return Data(_DATA_TYPES[description], value) if typed else value
+        tag = description[0]
+        members = [description[2]] * description[1] if tag == _ARRAY else description[1]
+        elements = tuple([self.described(member, typed=typed) for member in members])
+        return Data(_DATA_TYPES[tag], elements) if typed else elements

@@ -1,0 +1,139 @@
+"""COSEM date-time, the 12 octets of Blue Book 4.1.6.1: year, month, day, weekday, hour, minute, second,
+hundredths, deviation, clock status.
+
+The deviation counts the minutes *from* local time *to* UTC: local = UTC - deviation, so -60 is Central
+European winter time. Any field may be left unspecified.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from osgp.protocol_dlms.errors import DecodeError, EncodeError
+
+UNSPECIFIED = 0xFF
+YEAR_UNSPECIFIED = 0xFFFF
+DEVIATION_UNSPECIFIED = -0x8000
+DEVIATION_LIMIT = 720
+
+STATUS_INVALID = 0x01
+STATUS_DOUBTFUL = 0x02
+STATUS_DIFFERENT_CLOCK_BASE = 0x04
+STATUS_INVALID_CLOCK_STATUS = 0x08
+STATUS_DAYLIGHT_SAVING = 0x80
+STATUS_UNSPECIFIED = 0xFF
+
+LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class CosemDateTime:
+    """A date and time as a meter knows it, wildcards included.
+
+    ``month`` and ``day`` may also hold 0xFD and 0xFE (daylight saving begins, ends; second last, last day of
+    the month); ``weekday`` is 1 (Monday) to 7. ``hundredths`` counts hundredths of a second. ``deviation`` is
+    in minutes, -720 to 720, or ``DEVIATION_UNSPECIFIED``.
+    """
+
+    year: int = YEAR_UNSPECIFIED
+    month: int = UNSPECIFIED
+    day: int = UNSPECIFIED
+    weekday: int = UNSPECIFIED
+    hour: int = UNSPECIFIED
+    minute: int = UNSPECIFIED
+    second: int = UNSPECIFIED
+    hundredths: int = UNSPECIFIED
+    deviation: int = DEVIATION_UNSPECIFIED
+    status: int = STATUS_UNSPECIFIED
+
+    @classmethod
+    def from_datetime(cls, moment: datetime, zone: tzinfo = UTC) -> "CosemDateTime":
+        """An aware ``moment`` as a meter in ``zone`` is told it: weekday unspecified, DST in the status.
+
+        Raises :class:`EncodeError` for a naive datetime, and for a zone more than 12 hours from UTC or not
+        whole minutes from it, which the deviation cannot express.
+        """
+        if moment.tzinfo is None:
+            raise EncodeError("a date-time needs a time zone")
+        try:
+            local = moment.astimezone(zone)
+        except OverflowError as error:
+            raise EncodeError("the date-time is out of range in its zone") from error
+        offset = local.utcoffset() or timedelta()
+        minutes, rest = divmod(offset, timedelta(minutes=1))
+        if rest or abs(minutes) > DEVIATION_LIMIT:
+            raise EncodeError(f"a deviation cannot express the UTC offset {offset}")
+        return cls(
+            year=local.year,
+            month=local.month,
+            day=local.day,
+            hour=local.hour,
+            minute=local.minute,
+            second=local.second,
+            hundredths=local.microsecond // 10_000,
+            deviation=-minutes,
+            status=STATUS_DAYLIGHT_SAVING if local.dst() else 0,
+        )
+
+    @classmethod
+    def from_bytes(cls, octets: bytes) -> "CosemDateTime":
+        """The date-time at the start of ``octets``; some meters let more octets follow, which say nothing.
+
+        Only the length is checked here: fields out of range make :meth:`to_datetime` return None.
+        """
+        if len(octets) < LENGTH:
+            raise DecodeError(f"a date-time has {LENGTH} octets, not {len(octets)}")
+        return cls(
+            int.from_bytes(octets[0:2], "big"),
+            octets[2],
+            octets[3],
+            octets[4],
+            octets[5],
+            octets[6],
+            octets[7],
+            octets[8],
+            int.from_bytes(octets[9:11], "big", signed=True),
+            octets[11],
+        )
+
+    def to_bytes(self) -> bytes:
+        """The 12 octets; :class:`EncodeError` if a field does not fit its place."""
+        fields = (self.month, self.day, self.weekday, self.hour, self.minute, self.second, self.hundredths)
+        deviation = self.deviation
+        if abs(deviation) > DEVIATION_LIMIT and deviation != DEVIATION_UNSPECIFIED:
+            raise EncodeError(f"a deviation of {deviation} minutes")
+        try:
+            return (
+                self.year.to_bytes(2, "big")
+                + bytes(fields)
+                + deviation.to_bytes(2, "big", signed=True)
+                + bytes((self.status,))
+            )
+        except (OverflowError, ValueError) as error:
+            raise EncodeError("a field of the date-time is out of range") from error
+
+    @property
+    def is_daylight_saving(self) -> bool:
+        """Whether the clock status says that daylight saving time is active."""
+        return self.status != STATUS_UNSPECIFIED and bool(self.status & STATUS_DAYLIGHT_SAVING)
+
+    @property
+    def is_invalid(self) -> bool:
+        """Whether the clock status says that the time is invalid (after a loss of power, for example)."""
+        return self.status != STATUS_UNSPECIFIED and bool(self.status & STATUS_INVALID)
+
+    def to_datetime(self) -> datetime | None:
+        """The moment in UTC, or None unless date, hour, minute and deviation are all given and possible.
+
+        Unspecified seconds and hundredths count as zero. The weekday is not looked at.
+        """
+        if not -DEVIATION_LIMIT <= self.deviation <= DEVIATION_LIMIT:
+            return None
+        second = 0 if self.second == UNSPECIFIED else self.second
+        hundredths = 0 if self.hundredths == UNSPECIFIED else self.hundredths
+        try:
+            local = datetime(
+                self.year, self.month, self.day, self.hour, self.minute, second, hundredths * 10_000, UTC
+            )
+            return local + timedelta(minutes=self.deviation)
+        except (ValueError, OverflowError):
+            return None

@@ -1,0 +1,275 @@
+"""A meter, with one association open: what the rest of the head-end uses."""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Concatenate, ParamSpec, TypeVar
+
+from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+from osgp.protocol_dlms import axdr, errors, services
+from osgp.protocol_dlms.access import AccessResult, ActionResult
+from osgp.protocol_dlms.association import associate, new_challenge
+from osgp.protocol_dlms.data import Data, DataType
+from osgp.protocol_dlms.deadlines import SessionClock
+from osgp.protocol_dlms.gurux import RequestBuilder
+from osgp.protocol_dlms.selective_access import EntryDescriptor, RangeDescriptor
+from osgp.protocol_dlms.session import Session, Statistics, Trace
+from osgp.protocol_dlms.settings import (
+    MANAGEMENT_CLIENT,
+    PUBLIC_CLIENT,
+    AssociationSettings,
+    Deadlines,
+    InvocationCounter,
+    Keys,
+    Limits,
+    MeterAddress,
+    Security,
+    check_address,
+)
+from osgp.protocol_dlms.transport import Stream, open_link
+
+INVOCATION_COUNTER = AttributeDescriptor(1, bytes((0, 0, 43, 1, 0, 255)), 2)
+
+_UNSIGNED_TYPES = (
+    DataType.DOUBLE_LONG_UNSIGNED,
+    DataType.UNSIGNED,
+    DataType.LONG_UNSIGNED,
+    DataType.LONG64_UNSIGNED,
+)
+_CLOCK_LENGTH = 12
+# A list's count, and with SET the second count, ahead of the descriptors.
+_LIST_OVERHEAD = 2
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Meter:
+    """One association with one logical device. Use :meth:`connect`, best in a ``with`` statement.
+
+    Not for use by several threads at once. Any failed exchange closes the connection, since nobody can tell
+    then which answer the meter would give next: later calls raise :class:`errors.MeterClosed`. A refusal by
+    the meter (:class:`errors.AccessError`) is no failed exchange.
+    """
+
+    def __init__(self, session: Session, stream: Stream, deadlines: Deadlines, with_list_max: int) -> None:
+        self._session = session
+        self._stream = stream
+        self._deadlines = deadlines
+        self._with_list_max = with_list_max
+        self._associated = True
+
+    @classmethod
+    def connect(
+        cls,
+        address: MeterAddress,
+        *,
+        security: Security,
+        keys: Keys | None = None,
+        counter: InvocationCounter | None = None,
+        client_address: int = MANAGEMENT_CLIENT,
+        client_system_title: bytes = bytes(8),
+        challenge_length: int = 16,
+        with_list_max: int = 1,
+        deadlines: Deadlines | None = None,
+        limits: Limits | None = None,
+        trace: Trace | None = None,
+    ) -> "Meter":
+        """Dials the meter and opens an association.
+
+        ``counter`` and ``client_system_title`` (8 octets) are needed for HLS5; ``challenge_length`` is 8 to
+        64 octets; ``with_list_max`` is how many attributes one request may name, below 2 for one at a time.
+        ``trace`` gets each APDU in plain form, as it goes. Raises the errors of
+        :mod:`osgp.protocol_dlms.errors`; settings are checked before anything is dialled.
+        """
+        keys = keys or Keys()
+        deadlines = deadlines or Deadlines()
+        limits = limits or Limits()
+        settings = AssociationSettings(
+            security, keys, counter, client_address, bytes(client_system_title), challenge_length
+        )
+        check_address(address, client_address)
+        challenge = new_challenge(challenge_length)
+        builder = RequestBuilder(settings, challenge, limits.apdu_size)
+        stream = Stream(address.host, address.port, SessionClock(deadlines))
+        try:
+            link = open_link(stream, address, client_address, limits)
+            session = Session(stream, link, builder, limits, trace)
+            associate(session, settings, challenge)
+        except BaseException:
+            stream.close()
+            raise
+        return cls(session, stream, deadlines, with_list_max)
+
+    @property
+    def statistics(self) -> Statistics:
+        """Round trips, octets and invocation counters of this session so far; also after it was closed."""
+        return self._session.statistics
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the association can still be used."""
+        return self._associated
+
+    def get(self, attribute: AttributeDescriptor) -> Data:
+        """The value of one attribute; :class:`errors.AccessError` if the meter refuses it."""
+        value = self._get(attribute)
+        if isinstance(value, AccessResult):
+            raise errors.AccessError(value, attribute)
+        return value
+
+    def get_many(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
+        """The values of several attributes, in order; for one that is refused, the access result."""
+        results: list[Data | AccessResult] = []
+        # A list whose request would not fit the meter's receive size is cut smaller still.
+        fitting = (self._session.room - _LIST_OVERHEAD) // services.DESCRIPTOR_LENGTH
+        size = max(min(self._list_size(), fitting), 1)
+        for start in range(0, len(attributes), size):
+            chunk = attributes[start : start + size]
+            if len(chunk) == 1:
+                results.append(self._get(chunk[0]))
+            else:
+                results += self._guarded(services.get_list, chunk)
+        return results
+
+    def set(self, attribute: AttributeDescriptor, data: Data) -> None:
+        """Sets one attribute; :class:`errors.AccessError` if the meter refuses."""
+        result = self._set(attribute, axdr.encode(data))
+        if result is not AccessResult.SUCCESS:
+            raise errors.AccessError(result, attribute)
+
+    def set_many(self, values: Sequence[tuple[AttributeDescriptor, Data]]) -> list[AccessResult]:
+        """Sets several attributes, in order; the access result of each. Nothing is sent if one cannot be
+        encoded.
+        """
+        encoded = [(attribute, axdr.encode(data)) for attribute, data in values]
+        results: list[AccessResult] = []
+        most = self._list_size()
+        for start in range(0, len(encoded), most):
+            chunk = encoded[start : start + most]
+            if len(chunk) == 1 or any(_is_secret(attribute) for attribute, _ in chunk):
+                results += [self._set(attribute, value) for attribute, value in chunk]
+            else:
+                results += self._guarded(services.set_list, chunk)
+        return results
+
+    def action(self, method: MethodDescriptor, parameter: Data | None = None) -> Data | None:
+        """Invokes a method; its return value if it has one. :class:`errors.AccessError` if the meter
+        refuses.
+        """
+        encoded = None if parameter is None else axdr.encode(parameter)
+        result, raw = self._guarded(services.invoke, method, encoded, secret=_is_secret(method))
+        if result != ActionResult.SUCCESS:
+            raise errors.AccessError(result, method)
+        return None if raw is None else axdr.decode(raw)
+
+    def profile(
+        self, buffer: AttributeDescriptor, selection: RangeDescriptor | EntryDescriptor | None = None
+    ) -> list[tuple[object, ...]]:
+        """The rows of a profile's buffer, each a tuple of plain values; :class:`errors.AccessError` if
+        refused.
+        """
+        encoded = selection.encode() if selection is not None else b""
+        raw = self._guarded(services.get, buffer, encoded)
+        if isinstance(raw, AccessResult):
+            raise errors.AccessError(raw, buffer)
+        rows = axdr.decode_native(raw)
+        if rows is None:
+            return []
+        if not isinstance(rows, tuple) or not all(isinstance(row, tuple) for row in rows):
+            raise errors.DecodeError("the buffer of a profile is no array of structures")
+        return list(rows)
+
+    def release(self) -> None:
+        """Ends the association in good order, and the connection with it.
+
+        A meter that answers with an exception, or not at all, is released all the same.
+        """
+        if not self._associated:
+            return
+        self._associated = False
+        try:
+            self._session.exchange(self._session.builder.rlrq(), seconds=self._deadlines.release)
+            self._session.disconnect()
+        except errors.DlmsError:
+            # The association dies with the connection: there is nothing left to do about it.
+            pass
+        finally:
+            self._stream.close()
+
+    def close(self) -> None:
+        """Hangs up at once. May be called at any time and more than once."""
+        self._associated = False
+        self._stream.close()
+
+    def __enter__(self) -> "Meter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or issubclass(kind, Exception):
+            self.release()
+        self.close()
+
+    def _list_size(self) -> int:
+        return max(self._with_list_max, 1) if self._session.multiple_references else 1
+
+    def _get(self, attribute: AttributeDescriptor) -> Data | AccessResult:
+        raw = self._guarded(services.get, attribute, b"", secret=_is_secret(attribute))
+        return raw if isinstance(raw, AccessResult) else _decode_value(raw)
+
+    def _set(self, attribute: AttributeDescriptor, value: bytes) -> AccessResult:
+        return self._guarded(services.set_, attribute, value, secret=_is_secret(attribute))
+
+    def _guarded(self, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs an exchange, and closes the connection if it fails in any way, an interruption included."""
+        if not self._associated:
+            raise errors.MeterClosed("the association is closed")
+        try:
+            return service(self._session, *args, **kwargs)
+        except errors.ExceptionResponse as answer:
+            if not answer.survivable:
+                self.close()
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+
+def read_invocation_counter(
+    address: MeterAddress, deadlines: Deadlines | None = None, limits: Limits | None = None
+) -> int:
+    """The meter's invocation counter for the global unicast key, 0 to 2**32 - 1, as the public client may
+    read it.
+    """
+    with Meter.connect(
+        address, security=Security.NONE, client_address=PUBLIC_CLIENT, deadlines=deadlines, limits=limits
+    ) as meter:
+        data = meter.get(INVOCATION_COUNTER)
+    if data.type not in _UNSIGNED_TYPES or not isinstance(data.value, int) or data.value > 0xFFFFFFFF:
+        raise errors.DecodeError("the meter's invocation counter is no unsigned number of 32 bits")
+    return data.value
+
+
+def _decode_value(raw: bytes) -> Data:
+    """One value. Some meters let octets follow the date-time of their clock: those, and only those, are
+    ignored.
+    """
+    data, end = axdr.decode_prefix(raw)
+    if end == len(raw):
+        return data
+    if data.type in (DataType.OCTET_STRING, DataType.DATE_TIME):
+        assert isinstance(data.value, bytes)
+        if len(data.value) == _CLOCK_LENGTH:
+            return data
+    raise errors.DecodeError(f"{len(raw) - end} octets follow the data")
+
+
+def _is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
+    """Whether the data of a request are (or hold) a secret even when protected no further: LLS and HLS
+    secrets of an association, the M-Bus key, transferred keys.
+    """
+    member = (descriptor.class_id, descriptor[2])
+    if isinstance(descriptor, AttributeDescriptor):
+        return member == (15, 7)
+    return member in ((15, 2), (64, 2), (72, 7), (72, 8))

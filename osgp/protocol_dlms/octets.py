@@ -1,0 +1,46 @@
+"""Strict reading of octets that a peer sent: every step checks that what it takes is there."""
+
+from osgp.protocol_dlms.errors import IllegalResponse
+
+
+class Cursor:
+    """Reads ``octets`` from front to back; :class:`IllegalResponse` at the first octet that is missing."""
+
+    __slots__ = ("octets", "position")
+
+    def __init__(self, octets: bytes, position: int = 0) -> None:
+        self.octets = octets
+        self.position = position
+
+    def take(self, size: int) -> bytes:
+        end = self.position + size
+        if end > len(self.octets):
+            raise IllegalResponse("the answer is cut short")
+        taken = self.octets[self.position : end]
+        self.position = end
+        return taken
+
+    def unsigned(self, size: int = 1) -> int:
+        """A big-endian number of ``size`` octets."""
+        return int.from_bytes(self.take(size), "big")
+
+    def length(self) -> int:
+        """A length as BER and A-XDR have it, of at most four octets."""
+        first = self.unsigned()
+        if first < 0x80:
+            return first
+        size = first & 0x7F
+        if not 1 <= size <= 4:
+            raise IllegalResponse(f"a length of {size} octets")
+        return self.unsigned(size)
+
+    def rest(self) -> bytes:
+        return self.take(len(self.octets) - self.position)
+
+    @property
+    def at_end(self) -> bool:
+        return self.position >= len(self.octets)
+
+    def expect_end(self) -> None:
+        if not self.at_end:
+            raise IllegalResponse("the answer is longer than it should be")

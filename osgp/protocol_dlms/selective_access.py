@@ -1,0 +1,97 @@
+"""Selective access to the buffer of a profile: by range of a sorting object's values, or by entry (Blue
+Book 4.3.6).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.protocol_dlms import axdr
+from osgp.protocol_dlms.cosem_time import CosemDateTime
+from osgp.protocol_dlms.data import Data, DataType
+
+CLOCK_TIME = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
+
+_RANGE, _ENTRY = 1, 2
+
+
+class CaptureObjectDefinition(NamedTuple):
+    """A captured attribute; ``data_index`` 0 is the whole of it, 1.. one element of a structure or array."""
+
+    attribute: AttributeDescriptor
+    data_index: int = 0
+
+    def as_data(self) -> Data:
+        class_id, logical_name, attribute_id = self.attribute
+        return Data(
+            DataType.STRUCTURE,
+            (
+                Data(DataType.LONG_UNSIGNED, class_id),
+                Data(DataType.OCTET_STRING, logical_name),
+                Data(DataType.INTEGER, attribute_id),
+                Data(DataType.LONG_UNSIGNED, self.data_index),
+            ),
+        )
+
+
+CLOCK = CaptureObjectDefinition(CLOCK_TIME)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeDescriptor:
+    """The entries whose restricting object has a value within from and to, both included.
+
+    A :class:`CosemDateTime` is sent as date-time; give Data for a meter that wants an octet-string, or for a
+    restricting object that is no clock. No ``columns`` means all of them.
+    """
+
+    from_value: CosemDateTime | Data
+    to_value: CosemDateTime | Data
+    columns: Sequence[CaptureObjectDefinition] = ()
+    restricting_object: CaptureObjectDefinition = CLOCK
+
+    def encode(self) -> bytes:
+        """Access selector and parameters; :class:`EncodeError` for values that cannot be sent."""
+        parameters = Data(
+            DataType.STRUCTURE,
+            (
+                self.restricting_object.as_data(),
+                _bound(self.from_value),
+                _bound(self.to_value),
+                Data(DataType.ARRAY, tuple(column.as_data() for column in self.columns)),
+            ),
+        )
+        return bytes((_RANGE,)) + axdr.encode(parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDescriptor:
+    """The entries, and of them the columns, from one number to another, both included, counted from 1.
+
+    ``to_entry`` 0 means up to the last entry, ``to_column`` 0 up to the last column.
+    """
+
+    from_entry: int = 1
+    to_entry: int = 0
+    from_column: int = 1
+    to_column: int = 0
+
+    def encode(self) -> bytes:
+        """Access selector and parameters; :class:`EncodeError` for numbers out of range."""
+        parameters = Data(
+            DataType.STRUCTURE,
+            (
+                Data(DataType.DOUBLE_LONG_UNSIGNED, self.from_entry),
+                Data(DataType.DOUBLE_LONG_UNSIGNED, self.to_entry),
+                Data(DataType.LONG_UNSIGNED, self.from_column),
+                Data(DataType.LONG_UNSIGNED, self.to_column),
+            ),
+        )
+        return bytes((_ENTRY,)) + axdr.encode(parameters)
+
+
+def _bound(value: CosemDateTime | Data) -> Data:
+    if isinstance(value, CosemDateTime):
+        return Data(DataType.DATE_TIME, value.to_bytes())
+    return value

@@ -1,0 +1,337 @@
+"""The xDLMS services GET, SET and ACTION with logical name referencing (Green Book 9.3.6 to 9.3.8 and 9.5).
+
+Functions here speak in encoded data: they know requests, responses, lists and blocks, not values. What the
+meter declines comes back as an access result; everything raised means that the exchange failed. Block
+numbers live in local variables only, so no exchange can leave them behind in a wrong state for the next.
+"""
+
+import struct
+from collections.abc import Sequence
+
+from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+from osgp.protocol_dlms import axdr
+from osgp.protocol_dlms.access import AccessResult, ActionResult
+from osgp.protocol_dlms.data import Data
+from osgp.protocol_dlms.errors import DecodeError, IllegalResponse, ReplyTooLarge
+from osgp.protocol_dlms.gurux import ACTION, GET, SET
+from osgp.protocol_dlms.octets import Cursor
+from osgp.protocol_dlms.session import Session
+
+GET_NORMAL, GET_NEXT, GET_WITH_LIST = 1, 2, 3
+GET_RESPONSE_NORMAL, GET_RESPONSE_BLOCK, GET_RESPONSE_LIST = 1, 2, 3
+
+SET_NORMAL, SET_FIRST_BLOCK, SET_BLOCK, SET_WITH_LIST, SET_LIST_FIRST_BLOCK = 1, 2, 3, 4, 5
+SET_RESPONSE_NORMAL, SET_RESPONSE_BLOCK, SET_RESPONSE_LAST, SET_RESPONSE_LAST_LIST, SET_RESPONSE_LIST = (
+    1,
+    2,
+    3,
+    4,
+    5,
+)
+
+ACTION_NORMAL, ACTION_NEXT, ACTION_FIRST_BLOCK, ACTION_BLOCK = 1, 2, 4, 6
+ACTION_RESPONSE_NORMAL, ACTION_RESPONSE_BLOCK, ACTION_RESPONSE_NEXT = 1, 2, 4
+
+_DATA, _RESULT = 0, 1
+_DESCRIPTOR = struct.Struct(">H6sb")
+DESCRIPTOR_LENGTH = _DESCRIPTOR.size + 1  # with the flag for selective access
+_BLOCK_HEADER_LENGTH = 1 + 4 + 3  # last block, block number, length of the raw data up to 65535
+
+
+def encode_descriptor(descriptor: AttributeDescriptor | MethodDescriptor) -> bytes:
+    """Class id, logical name and attribute or method id: nine octets."""
+    return _DESCRIPTOR.pack(*descriptor)
+
+
+# GET
+
+
+def get(
+    session: Session, attribute: AttributeDescriptor, selection: bytes, *, secret: bool = False
+) -> bytes | AccessResult:
+    """The encoded value of one attribute; ``selection`` is an encoded selective access, or empty."""
+    flag = b"\x01" if selection else b"\x00"
+    session.builder.next_invoke_id()
+    kind, response = session.request(
+        GET, GET_NORMAL, encode_descriptor(attribute) + flag + selection, secret=secret
+    )
+    if kind == GET_RESPONSE_BLOCK:
+        return _get_blocks(session, response, secret=secret)
+    if kind != GET_RESPONSE_NORMAL:
+        raise IllegalResponse(f"a get-response of type {kind} to a get-request-normal")
+    return _data_or_result(response)
+
+
+def get_list(session: Session, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
+    """The values, or refusals, of at least two attributes in one request."""
+    body = axdr.encode_length(len(attributes)) + b"".join(
+        [encode_descriptor(attribute) + b"\x00" for attribute in attributes]
+    )
+    session.builder.next_invoke_id()
+    kind, response = session.request(GET, GET_WITH_LIST, body)
+    if kind == GET_RESPONSE_BLOCK:
+        raw = _get_blocks(session, response)
+        if isinstance(raw, AccessResult):
+            return [raw] * len(attributes)
+        response = Cursor(raw)
+    elif kind == GET_RESPONSE_NORMAL:
+        # How meters decline the whole list.
+        refusal = _data_or_result(response)
+        if isinstance(refusal, AccessResult):
+            return [refusal] * len(attributes)
+        raise IllegalResponse("a get-response-normal with data to a get-request-with-list")
+    elif kind != GET_RESPONSE_LIST:
+        raise IllegalResponse(f"a get-response of type {kind} to a get-request-with-list")
+    return _list_of_results(response, len(attributes))
+
+
+def _list_of_results(response: Cursor, expected: int) -> list[Data | AccessResult]:
+    if response.length() != expected:
+        raise IllegalResponse("a list of another length than was asked for")
+    results: list[Data | AccessResult] = []
+    for _ in range(expected):
+        if _choice(response) == _DATA:
+            data, response.position = axdr.decode_prefix(response.octets, response.position)
+            results.append(data)
+        else:
+            results.append(_refusal(response))
+    response.expect_end()
+    return results
+
+
+def _get_blocks(session: Session, response: Cursor, *, secret: bool = False) -> bytes | AccessResult:
+    """The raw data of all blocks, asked for one after another."""
+    raw = bytearray()
+    number = 1
+    while True:
+        last, received_number = response.unsigned(), response.unsigned(4)
+        if received_number != number:
+            raise IllegalResponse(f"data block {received_number} instead of {number}")
+        if _choice(response) == _RESULT:
+            return _refusal(response)
+        chunk = response.take(response.length())
+        response.expect_end()
+        raw += chunk
+        if len(raw) > session.limits.reply_size:
+            raise ReplyTooLarge(f"a reply of more than {session.limits.reply_size} octets")
+        if last:
+            return bytes(raw)
+        if not chunk:
+            raise IllegalResponse("an empty data block that is not the last")
+        kind, response = session.request(GET, GET_NEXT, number.to_bytes(4, "big"), secret=secret)
+        number += 1
+        if kind == GET_RESPONSE_NORMAL:
+            aborted = _data_or_result(response)
+            if isinstance(aborted, AccessResult):
+                return aborted
+        if kind != GET_RESPONSE_BLOCK:
+            raise IllegalResponse(f"a get-response of type {kind} amidst data blocks")
+
+
+def _data_or_result(response: Cursor) -> bytes | AccessResult:
+    if _choice(response) == _DATA:
+        if response.at_end:
+            raise IllegalResponse("the answer is cut short")
+        return response.rest()
+    return _refusal(response)
+
+
+def _choice(response: Cursor) -> int:
+    choice = response.unsigned()
+    if choice not in (_DATA, _RESULT):
+        raise IllegalResponse(f"neither data nor a result, but choice {choice}")
+    return choice
+
+
+def _refusal(response: Cursor) -> AccessResult:
+    """A Data-Access-Result where data might have been, so SUCCESS makes no sense."""
+    result = AccessResult.of(response.unsigned())
+    if result is AccessResult.SUCCESS:
+        raise IllegalResponse("success, but no data")
+    return result
+
+
+# SET
+
+
+def set_(
+    session: Session, attribute: AttributeDescriptor, value: bytes, *, secret: bool = False
+) -> AccessResult:
+    """Sets one attribute to an encoded value, in blocks if the meter cannot take it at once."""
+    head = encode_descriptor(attribute) + b"\x00"
+    session.builder.next_invoke_id()
+    if len(head) + len(value) > session.room:
+        results = _set_blocks(session, SET_FIRST_BLOCK, head, value, 1, secret=secret)
+        return results[0]
+    kind, response = session.request(SET, SET_NORMAL, head + value, secret=secret)
+    if kind != SET_RESPONSE_NORMAL:
+        raise IllegalResponse(f"a set-response of type {kind} to a set-request-normal")
+    return _set_results(response, 1, listed=False)[0]
+
+
+def set_list(session: Session, values: Sequence[tuple[AttributeDescriptor, bytes]]) -> list[AccessResult]:
+    """Sets at least two attributes in one request."""
+    count = axdr.encode_length(len(values))
+    head = count + b"".join([encode_descriptor(attribute) + b"\x00" for attribute, _ in values])
+    data = count + b"".join([value for _, value in values])
+    session.builder.next_invoke_id()
+    if len(head) + len(data) > session.room:
+        return _set_blocks(session, SET_LIST_FIRST_BLOCK, head, data, len(values))
+    kind, response = session.request(SET, SET_WITH_LIST, head + data)
+    if kind == SET_RESPONSE_NORMAL:
+        # How meters decline the whole list.
+        return _set_results(response, 1, listed=False) * len(values)
+    if kind != SET_RESPONSE_LIST:
+        raise IllegalResponse(f"a set-response of type {kind} to a set-request-with-list")
+    return _set_results(response, len(values), listed=True)
+
+
+def _set_blocks(
+    session: Session, first_type: int, head: bytes, data: bytes, expected: int, *, secret: bool = False
+) -> list[AccessResult]:
+    request_type = first_type
+    for number, last, block in _blocks(session, head, data):
+        kind, response = session.request(SET, request_type, block, secret=secret)
+        request_type = SET_BLOCK
+        if kind == SET_RESPONSE_BLOCK and not last:
+            _expect_block_number(response, number)
+        elif kind in (SET_RESPONSE_LAST, SET_RESPONSE_LAST_LIST):
+            listed = kind == SET_RESPONSE_LAST_LIST
+            results = _set_results(response, expected if listed else 1, listed=listed, number=number)
+            return _settled(results if listed else results * expected, last=last)
+        elif kind == SET_RESPONSE_NORMAL:
+            return _settled(_set_results(response, 1, listed=False) * expected, last=last)
+        else:
+            raise IllegalResponse(f"a set-response of type {kind} to block {number}")
+    raise AssertionError("the last block always returns or raises")
+
+
+def _settled(results: list[AccessResult], *, last: bool) -> list[AccessResult]:
+    """A meter may refuse before the last block, but not succeed."""
+    if not last and AccessResult.SUCCESS in results:
+        raise IllegalResponse("success before the last block")
+    return results
+
+
+def _set_results(
+    response: Cursor, expected: int, *, listed: bool, number: int | None = None
+) -> list[AccessResult]:
+    if listed and response.length() != expected:
+        raise IllegalResponse("a list of another length than was asked for")
+    results = [AccessResult.of(response.unsigned()) for _ in range(expected)]
+    if number is not None:
+        _expect_block_number(response, number)
+    response.expect_end()
+    return results
+
+
+# ACTION
+
+
+def invoke(
+    session: Session, method: MethodDescriptor, parameter: bytes | None, *, secret: bool = False
+) -> tuple[ActionResult | AccessResult, bytes | None]:
+    """Invokes a method with an encoded parameter or none; its result and encoded return value, if it has one.
+
+    The result is an AccessResult when the method succeeded but its return value was refused.
+    """
+    head = encode_descriptor(method)
+    session.builder.next_invoke_id()
+    if parameter is None:
+        kind, response = session.request(ACTION, ACTION_NORMAL, head + b"\x00", secret=secret)
+    elif len(head) + 1 + len(parameter) <= session.room:
+        kind, response = session.request(ACTION, ACTION_NORMAL, head + b"\x01" + parameter, secret=secret)
+    else:
+        kind, response = _action_blocks(session, head, parameter, secret=secret)
+    if kind == ACTION_RESPONSE_BLOCK:
+        return _action_result_of_blocks(_action_response_blocks(session, response, secret=secret))
+    if kind != ACTION_RESPONSE_NORMAL:
+        raise IllegalResponse(f"an action-response of type {kind}")
+    return _action_result(response)
+
+
+def _action_blocks(session: Session, head: bytes, parameter: bytes, *, secret: bool) -> tuple[int, Cursor]:
+    request_type = ACTION_FIRST_BLOCK
+    for number, last, block in _blocks(session, head, parameter):
+        kind, response = session.request(ACTION, request_type, block, secret=secret)
+        request_type = ACTION_BLOCK
+        if last:
+            return kind, response
+        if kind == ACTION_RESPONSE_NORMAL and response.octets[response.position :][:1] != b"\x00":
+            return kind, response
+        if kind != ACTION_RESPONSE_NEXT:
+            raise IllegalResponse(f"an action-response of type {kind} to block {number}")
+        _expect_block_number(response, number)
+    raise AssertionError("the last block always returns or raises")
+
+
+def _action_response_blocks(session: Session, response: Cursor, *, secret: bool) -> bytes:
+    raw = bytearray()
+    number = 1
+    while True:
+        last, received_number = response.unsigned(), response.unsigned(4)
+        if received_number != number:
+            raise IllegalResponse(f"block {received_number} instead of {number}")
+        chunk = response.take(response.length())
+        response.expect_end()
+        raw += chunk
+        if len(raw) > session.limits.reply_size:
+            raise ReplyTooLarge(f"a reply of more than {session.limits.reply_size} octets")
+        if last:
+            return bytes(raw)
+        if not chunk:
+            raise IllegalResponse("an empty block that is not the last")
+        kind, response = session.request(ACTION, ACTION_NEXT, number.to_bytes(4, "big"), secret=secret)
+        number += 1
+        if kind != ACTION_RESPONSE_BLOCK:
+            raise IllegalResponse(f"an action-response of type {kind} amidst blocks")
+
+
+def _action_result_of_blocks(raw: bytes) -> tuple[ActionResult | AccessResult, bytes | None]:
+    """Meters differ in what the blocks hold: a result with its optional data, or the return value alone."""
+    try:
+        axdr.decode(raw)
+    except DecodeError:
+        return _action_result(Cursor(raw))
+    return ActionResult.SUCCESS, raw
+
+
+def _action_result(response: Cursor) -> tuple[ActionResult | AccessResult, bytes | None]:
+    result = ActionResult.of(response.unsigned())
+    # The flag for return parameters is not optional, but some meters leave it out together with them.
+    if response.at_end or not response.unsigned():
+        response.expect_end()
+        return result, None
+    if _choice(response) == _RESULT:
+        code = response.unsigned()
+        response.expect_end()
+        refusal = AccessResult.of(code)
+        return (result if refusal is AccessResult.SUCCESS else refusal), None
+    return result, response.rest()
+
+
+# Blocks
+
+
+def _blocks(session: Session, head: bytes, data: bytes) -> list[tuple[int, bool, bytes]]:
+    """Number, whether it is the last, and body of each request that together carry ``data``."""
+    blocks = []
+    position, number = 0, 1
+    while True:
+        size = session.room - len(head) - _BLOCK_HEADER_LENGTH
+        if size < 1:
+            raise IllegalResponse("the meter's receive size leaves no room for data in a block")
+        raw = data[position : position + size]
+        position += len(raw)
+        last = position >= len(data)
+        header = bytes((last,)) + number.to_bytes(4, "big") + axdr.encode_length(len(raw))
+        blocks.append((number, last, head + header + raw))
+        if last:
+            return blocks
+        head = b""
+        number += 1
+
+
+def _expect_block_number(response: Cursor, number: int) -> None:
+    if response.unsigned(4) != number:
+        raise IllegalResponse(f"the meter acknowledges another block than {number}")

@@ -1,0 +1,180 @@
+"""One association's exchanges: a request goes out protected, its answer comes back checked and plain.
+
+Nothing here knows what the services mean; :mod:`services` does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.ciphering import Deciphering
+from osgp.protocol_dlms.gurux import CIPHERING_OVERHEAD, RequestBuilder
+from osgp.protocol_dlms.octets import Cursor
+from osgp.protocol_dlms.settings import Limits
+from osgp.protocol_dlms.transport import Link, Stream
+
+EXCEPTION_RESPONSE = 0xD8
+CONFIRMED_SERVICE_ERROR = 0x0E
+GLO_CONFIRMED_SERVICE_ERROR = 0x2E
+INVOCATION_COUNTER_ERROR = 6
+
+# Response tags relative to their request's, for instance get-request C0: get-response C4, glo-get-response
+# CC.
+_RESPONSE = 4
+_GLO_RESPONSE = 12
+_HEADER_LENGTH = 3  # tag, type, invoke id and priority
+_DESCRIPTOR_LENGTH = 9
+
+
+class Direction(StrEnum):
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRecord:
+    """One APDU without its protection, and when it was sent or received (UTC).
+
+    Passwords, and the data of requests that carry secrets, are left out.
+    """
+
+    direction: Direction
+    apdu: bytes
+    at: datetime
+
+
+Trace = Callable[[TraceRecord], None]
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What a session has cost so far. Octets include framing."""
+
+    round_trips: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    invocation_counters: list[int] = field(default_factory=list)
+
+
+class Session:
+    """Request and answer, one at a time, over a link."""
+
+    def __init__(
+        self, stream: Stream, link: Link, builder: RequestBuilder, limits: Limits, trace: Trace | None
+    ) -> None:
+        self.builder = builder
+        self.limits = limits
+        self.round_trips = 0
+        self.deciphering: Deciphering | None = None
+        # Until the meter says otherwise: the least that any meter takes.
+        self.send_size = 64
+        self.multiple_references = False
+        self._stream = stream
+        self._link = link
+        self._trace = trace
+
+    @property
+    def room(self) -> int:
+        """Octets that the body of one request may have for the meter to take its APDU."""
+        return self.send_size - _HEADER_LENGTH - (CIPHERING_OVERHEAD if self.builder.is_ciphering else 0)
+
+    @property
+    def statistics(self) -> Statistics:
+        return Statistics(
+            self.round_trips,
+            self._stream.bytes_sent,
+            self._stream.bytes_received,
+            list(self.builder.counters_used),
+        )
+
+    def exchange(self, apdu: bytes, *, shown: bytes | None = None, seconds: float | None = None) -> bytes:
+        """Sends ``apdu`` as it is and returns the answer as it is; ``shown`` stands in for it in a trace."""
+        self._stream.clock.start_exchange(seconds)
+        self.trace(Direction.SENT, apdu if shown is None else shown)
+        self._link.send(apdu)
+        answer = self._link.receive()
+        self.round_trips += 1
+        return answer
+
+    def request(
+        self, service: int, request_type: int, body: bytes, *, secret: bool = False
+    ) -> tuple[int, Cursor]:
+        """Carries out one request; the response type and the rest of the response behind the invoke id."""
+        shown = b""
+        if self._trace is not None:
+            shown = self.builder.plain_request(service, request_type, body)
+            if secret:
+                shown = shown[: _HEADER_LENGTH + _DESCRIPTOR_LENGTH]
+        invoke_id = self.builder.invoke_id
+        answer = self.exchange(self.builder.request(service, request_type, body), shown=shown)
+        plain = self._unprotect(answer, service)
+        self.trace(Direction.RECEIVED, plain[:_HEADER_LENGTH] if secret else plain)
+        cursor = Cursor(plain)
+        tag = cursor.unsigned()
+        if tag != service + _RESPONSE:
+            raise errors.IllegalResponse(f"an answer of type {tag:#04x} to a request of type {service:#04x}")
+        response_type = cursor.unsigned()
+        if cursor.unsigned() & 0x0F != invoke_id:
+            raise errors.IllegalResponse("an answer to another request (the invoke id differs)")
+        return response_type, cursor
+
+    def trace(self, direction: Direction, apdu: bytes) -> None:
+        if self._trace is not None:
+            self._trace(TraceRecord(direction, apdu, datetime.now(UTC)))
+
+    def disconnect(self) -> None:
+        """Takes the data link down in good order."""
+        self._link.disconnect()
+
+    def _unprotect(self, answer: bytes, service: int) -> bytes:
+        tag = answer[0]
+        if tag in (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR):
+            self.trace(Direction.RECEIVED, answer)
+            raise error_response(answer)
+        if self.deciphering is None:
+            return answer
+        if tag == service + _RESPONSE:
+            raise errors.UnableToDecipher("the answer is not ciphered although that was agreed on")
+        if tag not in (service + _GLO_RESPONSE, GLO_CONFIRMED_SERVICE_ERROR):
+            raise errors.IllegalResponse(f"an answer of type {tag:#04x} to a request of type {service:#04x}")
+        plain = unprotect(answer, self.deciphering)
+        if tag == GLO_CONFIRMED_SERVICE_ERROR:
+            raise error_response(plain)
+        return plain
+
+
+def unprotect(apdu: bytes, deciphering: Deciphering) -> bytes:
+    """The plain APDU in a service-specific ciphered one: tag, length, content."""
+    cursor = Cursor(apdu, 1)
+    content = cursor.take(cursor.length())
+    cursor.expect_end()
+    plain = deciphering.unprotect(content)
+    if not plain:
+        raise errors.IllegalResponse("a ciphered APDU with nothing in it")
+    return plain
+
+
+def error_response(apdu: bytes) -> errors.DlmsError:
+    """The typed error for an exception-response or a confirmed-service-error."""
+    cursor = Cursor(apdu)
+    tag = cursor.unsigned()
+    try:
+        if tag == EXCEPTION_RESPONSE:
+            state_error, service_error = cursor.unsigned(), cursor.unsigned()
+            if service_error == INVOCATION_COUNTER_ERROR:
+                return errors.InvocationCounterTooLow(cursor.unsigned(4), state_error)
+            return errors.ExceptionResponse(
+                f"exception-response: state error {state_error}, service error {service_error}",
+                state_error,
+                service_error,
+            )
+        if tag == CONFIRMED_SERVICE_ERROR:
+            service, kind, value = cursor.unsigned(), cursor.unsigned(), cursor.unsigned()
+            return errors.IllegalResponse(
+                f"confirmed-service-error: service {service}, error {kind}, value {value}"
+            )
+    except errors.IllegalResponse:
+        return errors.IllegalResponse("an error response cut short")
+    return errors.IllegalResponse(f"an answer of unexpected type {tag:#04x}")

@@ -1,0 +1,134 @@
+"""What a session with a meter is set up from: address, security, keys, deadlines and limits."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from osgp.protocol_dlms import errors
+
+PUBLIC_CLIENT = 16
+MANAGEMENT_CLIENT = 1
+KEY_LENGTH = 16
+SYSTEM_TITLE_LENGTH = 8
+CHALLENGE_LENGTHS = range(8, 65)
+PASSWORD_LENGTHS = range(1, 65)
+
+
+class Transport(StrEnum):
+    """How APDUs travel over the TCP connection."""
+
+    WRAPPER = "WRAPPER"
+    HDLC = "HDLC"
+
+
+class Security(StrEnum):
+    """Authentication mechanism and, for HLS5, the protection of every APDU (security suite 0)."""
+
+    NONE = "NONE"
+    LLS = "LLS"
+    HLS5 = "HLS5"
+
+
+@dataclass(frozen=True, slots=True)
+class MeterAddress:
+    """Where a meter is: host name or IP address, TCP port, and logical device within the physical device.
+
+    The logical device address is 1 to 65535 with the wrapper, 1 to 16383 with HDLC.
+    """
+
+    host: str
+    port: int
+    logical_device_address: int = 1
+    transport: Transport = Transport.WRAPPER
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A meter's secrets: global authentication key, global unicast (block cipher) key, LLS password."""
+
+    authentication_key: bytes | None = field(default=None, repr=False)
+    encryption_key: bytes | None = field(default=None, repr=False)
+    lls_password: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds that may pass: to set up the TCP connection, per APDU and its answer, for the whole session.
+
+    ``release`` is how long to wait for the answer to a release request, which some meters never give.
+    """
+
+    connect: float = 10.0
+    apdu: float = 30.0
+    session: float = 600.0
+    release: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Octets that an answer may have: one APDU (also offered to the meter as our receive size), one whole
+    reply.
+    """
+
+    apdu_size: int = 65535
+    reply_size: int = 4 * 1024 * 1024
+
+
+class InvocationCounter(Protocol):
+    """Gives out invocation counters, each value at most once for a key, also across crashes."""
+
+    def take(self) -> int:
+        """The value for the next ciphered APDU."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationSettings:
+    """All that decides about an association but the address. Made and checked before anything is dialled."""
+
+    security: Security
+    keys: Keys = field(repr=False)
+    counter: InvocationCounter | None
+    client_address: int
+    client_system_title: bytes
+    challenge_length: int
+
+    def __post_init__(self) -> None:
+        if self.security is Security.HLS5:
+            self._check_hls5()
+        elif self.security is Security.LLS:
+            if not self.keys.lls_password:
+                raise errors.KeyNotPresent("there is no LLS password")
+            if len(self.keys.lls_password) not in PASSWORD_LENGTHS:
+                raise errors.InvalidSettings("an LLS password has at most 64 octets")
+
+    def _check_hls5(self) -> None:
+        for name, key in (
+            ("authentication", self.keys.authentication_key),
+            ("encryption", self.keys.encryption_key),
+        ):
+            if not key:
+                raise errors.KeyNotPresent(f"there is no {name} key")
+            if len(key) != KEY_LENGTH:
+                raise errors.InvalidKeyFormat(f"the {name} key has not {KEY_LENGTH} octets")
+        if self.counter is None:
+            raise errors.InvalidSettings("HLS5 needs an invocation counter")
+        if len(self.client_system_title) != SYSTEM_TITLE_LENGTH:
+            raise errors.InvalidSettings(f"a system title has {SYSTEM_TITLE_LENGTH} octets")
+        if self.challenge_length not in CHALLENGE_LENGTHS:
+            raise errors.ChallengeLengthOutOfRange("a challenge has 8 to 64 octets")
+
+
+def check_address(address: MeterAddress, client_address: int) -> None:
+    """Raises a typed error for an address that cannot be dialled."""
+    if not address.host or not address.host.strip():
+        raise errors.InvalidAddress("the meter has no network address")
+    if not 1 <= address.port <= 0xFFFF:
+        raise errors.InvalidSettings(f"port {address.port} is out of range")
+    hdlc = address.transport is Transport.HDLC
+    if not 1 <= address.logical_device_address <= (0x3FFF if hdlc else 0xFFFF):
+        raise errors.InvalidSettings(
+            f"logical device address {address.logical_device_address} is out of range"
+        )
+    if not 1 <= client_address <= (0x7F if hdlc else 0xFFFF):
+        raise errors.InvalidSettings(f"client address {client_address} is out of range")

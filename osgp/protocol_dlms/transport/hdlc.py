@@ -1,0 +1,194 @@
+"""HDLC frames: frame format type 3 with addresses, control field and check sequences (Green Book 8.4).
+
+Pure functions on octets; :mod:`hdlc_link` does the talking.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from osgp.protocol_dlms.errors import IllegalResponse
+
+FLAG = 0x7E
+FORMAT_TYPE = 0xA0
+FORMAT_TYPE_MASK = 0xF0
+SEGMENTATION_BIT = 0x08
+LENGTH_MASK = 0x07
+MAX_FRAME_LENGTH = 0x7FF
+POLL_FINAL = 0x10
+
+LLC_COMMAND = b"\xe6\xe6\x00"
+LLC_RESPONSE = b"\xe6\xe7\x00"
+
+DEFAULT_INFORMATION_SIZE = 128
+# What one frame of format type 3 can hold at most with the longest addresses.
+MAX_INFORMATION_SIZE = 2030
+
+PARAMETER_FORMAT = 0x81
+PARAMETER_GROUP = 0x80
+MAX_INFORMATION_TRANSMIT = 0x05
+MAX_INFORMATION_RECEIVE = 0x06
+WINDOW_TRANSMIT = 0x07
+WINDOW_RECEIVE = 0x08
+
+
+class Control(IntEnum):
+    """Control fields of unnumbered and supervisory frames, without the poll/final bit."""
+
+    SNRM = 0x83
+    UA = 0x63
+    DISC = 0x43
+    DM = 0x0F
+    FRMR = 0x87
+    UI = 0x03
+    RR = 0x01
+    RNR = 0x05
+
+
+class Frame(NamedTuple):
+    """A frame between its flags."""
+
+    destination: bytes
+    source: bytes
+    control: int
+    information: bytes
+    segmented: bool
+
+    @property
+    def is_information(self) -> bool:
+        return not self.control & 0x01
+
+    @property
+    def is_final(self) -> bool:
+        return bool(self.control & POLL_FINAL)
+
+    @property
+    def send_sequence(self) -> int:
+        return (self.control >> 1) & 0x07
+
+    @property
+    def receive_sequence(self) -> int:
+        return self.control >> 5
+
+    @property
+    def unnumbered(self) -> int:
+        """The control field of an unnumbered frame without its poll/final bit."""
+        return self.control & ~POLL_FINAL
+
+    @property
+    def is_receive_ready(self) -> bool:
+        return self.control & 0x0F == Control.RR
+
+
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for octet in range(256):
+        for _ in range(8):
+            octet = (octet >> 1) ^ 0x8408 if octet & 1 else octet >> 1
+        table.append(octet)
+    return tuple(table)
+
+
+_CRC_TABLE = _crc_table()
+
+
+def check_sequence(octets: bytes) -> bytes:
+    """HCS and FCS: the CRC-16 of ISO/IEC 13239, least significant octet first."""
+    crc = 0xFFFF
+    for octet in octets:
+        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ octet) & 0xFF]
+    return (crc ^ 0xFFFF).to_bytes(2, "little")
+
+
+def client_address(client: int) -> bytes:
+    """A client's address, 1 to 127, in one octet."""
+    return bytes((client << 1 | 1,))
+
+
+def server_address(logical_device: int) -> bytes:
+    """A logical device's address: one octet up to 127, else four, the lower two for no physical device at
+    all.
+    """
+    if logical_device < 0x80:
+        return bytes((logical_device << 1 | 1,))
+    return bytes((logical_device >> 7 << 1, (logical_device & 0x7F) << 1, 0x00, 0x01))
+
+
+def encode(destination: bytes, source: bytes, control: int, information: bytes, *, segmented: bool) -> bytes:
+    """A whole frame with flags and check sequences."""
+    length = 2 + len(destination) + len(source) + 1 + 2 + (len(information) + 2 if information else 0)
+    format_field = (FORMAT_TYPE << 8) | (SEGMENTATION_BIT << 8 if segmented else 0) | length
+    header = format_field.to_bytes(2, "big") + destination + source + bytes((control,))
+    body = header + check_sequence(header)
+    if information:
+        body += information
+        body += check_sequence(body)
+    return b"\x7e" + body + b"\x7e"
+
+
+def frame_length(format_field: bytes) -> int:
+    """The length that the first two octets after the flag announce, themselves included."""
+    if format_field[0] & FORMAT_TYPE_MASK != FORMAT_TYPE:
+        raise IllegalResponse("not an HDLC frame of format type 3")
+    length = (format_field[0] & LENGTH_MASK) << 8 | format_field[1]
+    if length < 7:
+        raise IllegalResponse("an HDLC frame too short to be one")
+    return length
+
+
+def decode(body: bytes) -> Frame:
+    """The frame between two flags; :class:`IllegalResponse` if it is malformed or a check sequence fails."""
+    if len(body) != frame_length(body):
+        raise IllegalResponse("an HDLC frame of another length than it says")
+    destination, position = _address(body, 2)
+    source, position = _address(body, position)
+    if position + 3 > len(body):
+        raise IllegalResponse("an HDLC frame cut short")
+    control = body[position]
+    position += 1
+    if check_sequence(body[:-2]) != body[-2:]:
+        raise IllegalResponse("the frame check sequence of an HDLC frame does not match")
+    information = b""
+    if position + 2 != len(body):
+        if position + 4 > len(body) or check_sequence(body[:position]) != body[position : position + 2]:
+            raise IllegalResponse("the header check sequence of an HDLC frame does not match")
+        information = body[position + 2 : -2]
+    return Frame(destination, source, control, information, bool(body[0] & SEGMENTATION_BIT))
+
+
+def _address(body: bytes, start: int) -> tuple[bytes, int]:
+    """An address of one, two or four octets, the last of which has bit 0 set."""
+    for end in range(start + 1, min(start + 4, len(body)) + 1):
+        if body[end - 1] & 0x01:
+            if end - start == 3:
+                break
+            return body[start:end], end
+    raise IllegalResponse("an HDLC address of impossible length")
+
+
+def link_parameters(information_size: int) -> bytes:
+    """The information field of SNRM: both information sizes alike, windows of one frame."""
+    size = information_size.to_bytes(2, "big")
+    parameters = (
+        bytes((MAX_INFORMATION_TRANSMIT, 2)) + size + bytes((MAX_INFORMATION_RECEIVE, 2)) + size
+        + bytes((WINDOW_TRANSMIT, 4, 0, 0, 0, 1, WINDOW_RECEIVE, 4, 0, 0, 0, 1))
+    )  # fmt: skip
+    return bytes((PARAMETER_FORMAT, PARAMETER_GROUP, len(parameters))) + parameters
+
+
+def receive_size_of_peer(information: bytes) -> int:
+    """How much information the server takes per frame, from its UA; the default of 128 where it does not
+    say.
+    """
+    if len(information) < 3 or information[0] != PARAMETER_FORMAT or information[1] != PARAMETER_GROUP:
+        return DEFAULT_INFORMATION_SIZE
+    position, end = 3, min(3 + information[2], len(information))
+    while position + 2 <= end:
+        parameter, length = information[position], information[position + 1]
+        value = information[position + 2 : position + 2 + length]
+        position += 2 + length
+        if parameter == MAX_INFORMATION_RECEIVE and len(value) == length:
+            size = int.from_bytes(value, "big")
+            if size < 8:
+                raise IllegalResponse(f"the meter takes {size} octets per HDLC frame")
+            return min(size, MAX_INFORMATION_SIZE)
+    return DEFAULT_INFORMATION_SIZE

@@ -1,0 +1,111 @@
+"""A TCP connection with deadlines, a bounded buffer and typed errors.
+
+Plain blocking sockets: one thread per meter works as it stands, and so does gevent, which replaces the
+socket module.
+"""
+
+import errno
+import socket
+
+from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.deadlines import SessionClock
+
+_RECEIVE_SIZE = 16 * 1024
+
+
+class Stream:
+    """Octets to and from one meter. ``clock`` is asked before each wait."""
+
+    def __init__(self, host: str, port: int, clock: SessionClock) -> None:
+        self.clock = clock
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self._buffer = bytearray()
+        self._socket = _dial(host, port, clock)
+
+    def send(self, octets: bytes) -> None:
+        """Sends all of ``octets`` within the time that is left."""
+        try:
+            self._socket.settimeout(self.clock.remaining())
+            self._socket.sendall(octets)
+        except OSError as error:
+            raise self._fault(error) from error
+        self.bytes_sent += len(octets)
+
+    def receive_exactly(self, size: int) -> bytes:
+        """The next ``size`` octets. Callers bound ``size``; no more than one read beyond it is ever held."""
+        buffer = self._buffer
+        while len(buffer) < size:
+            self._receive_some()
+        octets = bytes(buffer[:size])
+        del buffer[:size]
+        return octets
+
+    def peek(self) -> int:
+        """The next octet, which stays in the buffer."""
+        while not self._buffer:
+            self._receive_some()
+        return self._buffer[0]
+
+    def close(self) -> None:
+        """Hangs up. May be called more than once."""
+        self._socket.close()
+
+    def _receive_some(self) -> None:
+        try:
+            self._socket.settimeout(self.clock.remaining())
+            received = self._socket.recv(_RECEIVE_SIZE)
+        except OSError as error:
+            raise self._fault(error) from error
+        if not received:
+            raise errors.SocketClosedByRemote("the meter closed the connection")
+        self.bytes_received += len(received)
+        self._buffer += received
+
+    def _fault(self, error: OSError) -> errors.DlmsError:
+        if isinstance(error, TimeoutError) and error.errno != errno.ETIMEDOUT:
+            try:
+                self.clock.remaining()
+            except errors.DlmsError as too_late:
+                return too_late
+            return errors.ResponseTimeout("no answer from the meter in time")
+        return _connection_fault(error)
+
+
+def _dial(host: str, port: int, clock: SessionClock) -> socket.socket:
+    """A connected socket; tries each address of the host in turn within the time for connecting."""
+    try:
+        candidates = socket.getaddrinfo(host.strip(), port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise errors.ConnectionEstablishError("unknown host") from error
+    failure: errors.DlmsError = errors.ConnectionEstablishError("the host has no address")
+    for family, kind, protocol, _, address in candidates:
+        connection = None
+        try:
+            connection = socket.socket(family, kind, protocol)
+            connection.settimeout(clock.remaining_to_connect())
+            connection.connect(address)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
+        except (OSError, errors.DlmsError) as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, errors.DlmsError):
+                raise
+            failure = _connection_fault(error, establishing=True)
+            failure.__cause__ = error
+    raise failure
+
+
+def _connection_fault(error: OSError, *, establishing: bool = False) -> errors.DlmsError:
+    """The typed error for what the operating system reports."""
+    if isinstance(error, ConnectionRefusedError):
+        return errors.ConnectionRefused("connection refused")
+    if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
+        return errors.ConnectionReset("connection reset")
+    if isinstance(error, TimeoutError):
+        return errors.ConnectionTimedOut("connection timed out")
+    reason = error.strerror or type(error).__name__
+    if establishing:
+        return errors.ConnectionEstablishError(f"cannot connect: {reason}")
+    return errors.ConnectionError_(f"connection failed: {reason}")

@@ -1,0 +1,55 @@
+"""The TCP wrapper: each APDU behind a header of version, source and destination wPort and length (Green
+Book 7.3).
+"""
+
+import struct
+
+from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.transport.stream import Stream
+
+VERSION = 1
+_HEADER = struct.Struct(">HHHH")
+
+
+def frame(source: int, destination: int, apdu: bytes) -> bytes:
+    """``apdu`` with its header."""
+    if len(apdu) > 0xFFFF:
+        raise errors.EncodeError("an APDU in a wrapper has at most 65535 octets")
+    return _HEADER.pack(VERSION, source, destination, len(apdu)) + apdu
+
+
+class WrapperLink:
+    """Wrapper frames between our client and one logical device."""
+
+    def __init__(self, stream: Stream, client: int, server: int, apdu_size: int) -> None:
+        self._stream = stream
+        self._client = client
+        self._server = server
+        self._apdu_size = apdu_size
+
+    def open(self) -> None:
+        """The wrapper has no set-up of its own."""
+
+    def send(self, apdu: bytes) -> None:
+        self._stream.send(frame(self._client, self._server, apdu))
+
+    def receive(self) -> bytes:
+        header = self._stream.receive_exactly(_HEADER.size)
+        version, source, destination, length = _HEADER.unpack(header)
+        if version != VERSION:
+            raise errors.WrapperHeaderInvalid(f"wrapper version {version}")
+        if (source, destination) != (self._server, self._client):
+            raise errors.IllegalResponse(
+                f"an answer from logical device {source} to client {destination}, "
+                f"expected from {self._server} to {self._client}"
+            )
+        if not 0 < length <= self._apdu_size:
+            raise (
+                errors.ReplyTooLarge(f"an APDU of {length} octets")
+                if length
+                else errors.IllegalResponse("an empty APDU")
+            )
+        return self._stream.receive_exactly(length)
+
+    def disconnect(self) -> None:
+        """The wrapper has no parting of its own."""
