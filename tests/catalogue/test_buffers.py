@@ -21,7 +21,7 @@ GAS_2 = [f"4/0-{channel}:24.2.1.255/2" for channel in (1, 2, 3, 4)]
 GAS_2_AND_5 = [f"4/0-{channel}:24.2.1.255/{attribute}" for channel in (1, 2, 3, 4) for attribute in (2, 5)]
 
 ELECTRICITY = [
-    # profiles, buffer, its OBIS code, columns, capture period in seconds (0: by calendar month or by event), entries
+    # profiles, buffer, its OBIS code, columns, capture period in seconds (0: by calendar month), entries
     (ALL, "INTERVAL_VALUES_E", "1-0:99.1.0.255", [CLOCK, AMR_STATUS, IMPORT, EXPORT], 900, 960),
     (DSMR2, "DAILY_VALUES_COMBINED", "1-0:99.2.0.255", [CLOCK, AMR_STATUS, *RATES, *GAS_2], 86400, 40),
     (DSMR4, "DAILY_VALUES_COMBINED", "1-0:99.2.0.255", [CLOCK, AMR_STATUS, *RATES, *GAS_2_AND_5], 86400, 40),
@@ -178,7 +178,7 @@ def test_combined_buffer_holds_all_channels_whatever_is_asked() -> None:
 
 @pytest.mark.parametrize("channel", [None, 0, 5])
 def test_buffer_per_channel_needs_one(channel: int | None) -> None:
-    with pytest.raises(ValueError, match="DAILY_VALUES_G: .* needs an M-Bus channel"):
+    with pytest.raises(ValueError, match=r"DAILY_VALUES_G: .* needs an M-Bus channel"):
         BY_KEY["SMR-5.1"].capture_columns("DAILY_VALUES_G", channel)
 
 

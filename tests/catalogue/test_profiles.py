@@ -71,7 +71,9 @@ def test_unknown_profile(name: str, version: str) -> None:
 
 
 def test_object_not_in_profile_names_both() -> None:
-    with pytest.raises(catalogue.ObjectNotInProfile, match="DSMR-2.2 has no object IMAGE_TRANSFER") as caught:
+    with pytest.raises(
+        catalogue.ObjectNotInProfile, match=r"DSMR-2\.2 has no object IMAGE_TRANSFER"
+    ) as caught:
         BY_KEY["DSMR-2.2"]["IMAGE_TRANSFER"]
     assert (caught.value.tag, caught.value.profile_key) == ("IMAGE_TRANSFER", "DSMR-2.2")
 
@@ -418,9 +420,9 @@ def test_refuses_ids_that_no_object_can_have(number: int) -> None:
 
 def test_channel_belongs_to_objects_per_channel_only() -> None:
     profile = BY_KEY["SMR-5.1"]
-    with pytest.raises(ValueError, match="MBUS_CLIENT_SETUP: .* needs an M-Bus channel"):
+    with pytest.raises(ValueError, match=r"MBUS_CLIENT_SETUP: .* needs an M-Bus channel"):
         profile["MBUS_CLIENT_SETUP"].attribute(6)
-    with pytest.raises(ValueError, match="CLOCK: .* has no M-Bus channel"):
+    with pytest.raises(ValueError, match=r"CLOCK: .* has no M-Bus channel"):
         profile["CLOCK"].attribute(2, channel=1)
 
 
