@@ -2,5 +2,6 @@ from osgp.requests.apps import MessageAppConfig
 
 
 class AdhocConfig(MessageAppConfig):
+    default = True
     name = "osgp.adhoc"
     verbose_name = "Ad hoc"

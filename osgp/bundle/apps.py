@@ -2,5 +2,6 @@ from osgp.requests.apps import MessageAppConfig
 
 
 class BundleConfig(MessageAppConfig):
+    default = True
     name = "osgp.bundle"
     verbose_name = "Bundle"

@@ -7,6 +7,7 @@ from django.apps import AppConfig
 
 
 class RequestsConfig(AppConfig):
+    default = True
     name = "osgp.requests"
     verbose_name = "Requests"
 

@@ -13,7 +13,7 @@ from osgp.protocol_dlms.errors import AccessError
 
 @dataclass(frozen=True)
 class VisitedMeter:
-    """A device during a visit. For an M-Bus device ``association`` is its gateway's and ``channel`` is set."""
+    """A device during a visit. An M-Bus device has a ``channel`` and its gateway's ``association``."""
 
     identification: str
     profile: Profile

@@ -11,6 +11,8 @@ from django.db import models
 from django.db.models import F, Q
 
 DEFAULT_PRIORITY = 4
+BUNDLE = "Bundle"
+"""The message of a request that holds many."""
 
 
 class RequestState(models.TextChoices):
@@ -116,7 +118,7 @@ class Request(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="visit_requests",
-        help_text="The meter that is dialled for it: the device itself or its gateway. Empty: needs no meter.",
+        help_text="The meter that is dialled: the device itself or its gateway. Empty: needs no meter.",
     )
 
     priority = models.PositiveSmallIntegerField(
@@ -161,6 +163,11 @@ class Request(models.Model):
                 name="request_dispatch",
             ),
             models.Index(fields=["due_at"], condition=Q(state="SCHEDULED"), name="request_scheduled"),
+            models.Index(
+                fields=["max_schedule_time"],
+                condition=Q(state__in=["SCHEDULED", "QUEUED", "RETRYING"], max_schedule_time__isnull=False),
+                name="request_overdue",
+            ),
             # What a visit asks: the waiting work of one meter.
             models.Index(
                 fields=["meter"], condition=Q(state__in=["QUEUED", "RETRYING"]), name="request_meter_waiting"
@@ -172,6 +179,11 @@ class Request(models.Model):
 
     def __str__(self) -> str:
         return f"{self.message} {self.correlation_uid}"
+
+    @property
+    def is_bundle(self) -> bool:
+        """Whether its actions have outcomes of their own; otherwise it shares that of its only one."""
+        return self.message == BUNDLE
 
     @property
     def is_final(self) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from osgp.catalogue import Profile
     from osgp.requests.meter import VisitedMeter
 
-Parameters = Mapping[str, Any]
+ParameterValues = Mapping[str, Any]
 """Validated parameters of one message, as its ``Parameters`` serializer gives them."""
 
 
@@ -73,14 +73,14 @@ class Operation(ABC):
         """``SynchronizeTime`` -> ``SYNCHRONIZE_TIME``, the right that it needs."""
         return upper_snake_case(cls.message)
 
-    def parse(self, parameters: Mapping[str, Any]) -> Parameters:
+    def parse(self, parameters: Mapping[str, Any]) -> ParameterValues:
         """Validate JSON parameters. Raises rest_framework ValidationError with the fields named."""
         serializer = self.Parameters(data=dict(parameters))
         serializer.is_valid(raise_exception=True)
-        validated: Parameters = serializer.validated_data
+        validated: ParameterValues = serializer.validated_data
         return validated
 
-    def stored(self, parameters: Parameters) -> dict[str, Any]:
+    def stored(self, parameters: ParameterValues) -> dict[str, Any]:
         """Validated parameters as JSON, to be kept with the action and parsed again when it is due."""
         return dict(self.Parameters(parameters).data)
 
@@ -92,18 +92,18 @@ class Operation(ABC):
 class MeterOperation(Operation):
     """A message that is carried out with a meter."""
 
-    def supports(self, profile: "Profile") -> bool:  # noqa: ARG002 (overridden where a profile may lack it)
+    def supports(self, profile: "Profile") -> bool:
         """Whether meters of this profile have what it needs; refused with 416 otherwise."""
         return True
 
     @abstractmethod
-    def perform(self, meter: "VisitedMeter", parameters: Parameters) -> Mapping[str, Any]:
+    def perform(self, meter: "VisitedMeter", parameters: ParameterValues) -> Mapping[str, Any]:
         """Carry it out over the held association and return the result.
 
         Only COSEM steps: no sockets, no queries. Raises osgp.faults.Fault (DLMS errors are faults as well).
         """
 
-    def device_changes(self, parameters: Parameters, result: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG002
+    def device_changes(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Mapping[str, Any]:
         """Fields of the device row that a success tells the new value of, e.g. its time zone."""
         return {}
 
@@ -114,11 +114,11 @@ class PlatformOperation(Operation):
     bundleable = False
 
     @abstractmethod
-    def check(self, organisation: "Organisation", device: Device | None, parameters: Parameters) -> None:
+    def check(self, organisation: "Organisation", device: Device | None, parameters: ParameterValues) -> None:
         """Refuse what cannot succeed, before anything is stored. Raises osgp.faults.Fault."""
 
     @abstractmethod
     def perform(
-        self, organisation: "Organisation", device_identification: str, parameters: Parameters
+        self, organisation: "Organisation", device_identification: str, parameters: ParameterValues
     ) -> tuple[Device | None, Mapping[str, Any]]:
         """Carry it out; returns the device that it is about and the result. Runs inside a transaction."""

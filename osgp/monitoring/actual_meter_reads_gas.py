@@ -1,0 +1,53 @@
+"""ActualMeterReadsGas: what an M-Bus meter said when its gateway last asked it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.catalogue import gas_scaler_unit
+from osgp.devices.models import MBUS_DEVICE_TYPES
+from osgp.monitoring.quantities import illegal, moment, quantity, scaler_unit
+from osgp.requests.meter import VisitedMeter
+from osgp.requests.operation import MeterOperation, ParameterValues, Service
+from osgp.requests.registry import register
+from osgp.requests.serializers import DateTimeField, QuantityField, StrictSerializer
+
+PREFERRED = ("MBUS_MASTER_VALUE_5MIN", "MBUS_MASTER_VALUE")
+
+
+class ActualMeterReadsGasResult(StrictSerializer):
+    log_time = DateTimeField(help_text="When the platform asked.")
+    consumption = QuantityField(allow_null=True)
+    capture_time = DateTimeField(help_text="When the gateway read the value from the M-Bus meter.")
+
+
+@register
+class ActualMeterReadsGas(MeterOperation):
+    """Read the last captured value of a gas (or hydrogen) meter from its gateway.
+
+    The device is the M-Bus meter itself; the platform dials its gateway and reads its channel.
+    """
+
+    message = "ActualMeterReadsGas"
+    service = Service.MONITORING
+    granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
+    device_types = MBUS_DEVICE_TYPES
+    Result = ActualMeterReadsGasResult
+
+    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+        tag = next((tag for tag in PREFERRED if tag in meter.profile), PREFERRED[-1])
+        known = meter.object(tag).attributes[3].scaler_unit or gas_scaler_unit(meter.model)
+        asked = [meter.attribute(tag, 2), meter.attribute(tag, 5)]
+        if known is None:
+            asked.append(meter.attribute(tag, 3))
+        value, captured, *rest = meter.get_all(asked)
+        capture_time = moment(captured, "The capture time").to_datetime()
+        if capture_time is None:
+            raise illegal("The gateway does not tell a complete capture time; its channel may be empty.")
+        return {
+            "log_time": timezone.now(),
+            "consumption": quantity(value, known or scaler_unit(rest[0], tag), tag),
+            "capture_time": capture_time,
+        }

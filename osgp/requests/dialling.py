@@ -1,0 +1,173 @@
+"""From a device row to a held association: address, keys, invocation counter."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from osgp.devices import invocation_counters, keystore
+from osgp.devices.models import Device, KeyType, Security
+from osgp.faults import Component, Fault, FaultCode
+from osgp.protocol_dlms import (
+    Deadlines,
+    Keys,
+    Meter,
+    MeterAddress,
+    Transport,
+    errors,
+    read_invocation_counter,
+)
+from osgp.protocol_dlms import Security as DlmsSecurity
+from osgp.requests.database import database
+
+logger = logging.getLogger(__name__)
+
+CLIENT_SYSTEM_TITLE = b"OSGPHES\x01"
+HLS5_KEY_TYPES = (KeyType.E_METER_AUTHENTICATION_KEY, KeyType.E_METER_ENCRYPTION_KEY_UNICAST)
+COUNTER_TOO_LOW = (errors.InvocationCounterTooLow, errors.SocketClosedByRemote, errors.AssociationRejected)
+"""How meters say that the invocation counter is too low, among other things; most just hang up."""
+LARGEST_LEAP = 1_000_000
+"""How far an unprotected answer may raise the counter: a forged one must not use up its 32 bits."""
+
+
+@dataclass
+class ReservedCounter:
+    """Hands out the invocation counter values that the database reserved for this session, block by block."""
+
+    meter_id: int
+    _block: Iterator[int] = field(default_factory=lambda: iter(()))
+
+    def reserve(self) -> bool:
+        """Reserve a block before any of it is used. False: the meter's counter is not known yet."""
+        block = invocation_counters.reserve(self.meter_id, settings.OSGP["INVOCATION_COUNTER_BLOCK"])
+        self._block = iter(block or ())
+        return block is not None
+
+    def take(self) -> int:
+        """The value for the next ciphered APDU."""
+        value = next(self._block, None)
+        if value is None:
+            with database():
+                self.reserve()
+            value = next(self._block)
+        return value
+
+
+@dataclass(frozen=True)
+class Dialling:
+    """All that is needed to call one meter; made before the database connection is given back."""
+
+    meter: Device
+    address: MeterAddress
+    keys: Keys = field(repr=False)
+    deadlines: Deadlines
+    counter: ReservedCounter | None
+
+    @classmethod
+    def prepare(cls, meter: Device) -> "Dialling":
+        """Load keys and reserve invocation counters. Raises Fault when a key is missing or unreadable."""
+        overall: Deadlines = Deadlines(
+            connect=settings.OSGP["CONNECT_DEADLINE"].total_seconds(),
+            apdu=settings.OSGP["APDU_DEADLINE"].total_seconds(),
+            session=settings.OSGP["VISIT_DEADLINE"].total_seconds(),
+        )
+        counter = ReservedCounter(meter.pk) if meter.security == Security.HLS5 else None
+        dialling = cls(
+            meter=meter,
+            address=MeterAddress(
+                host=meter.network_address,
+                port=meter.port,
+                logical_device_address=meter.logical_device_address,
+                transport=Transport(meter.transport),
+            ),
+            keys=_keys(meter),
+            deadlines=overall,
+            counter=counter,
+        )
+        if counter is not None:
+            counter.reserve()
+        return dialling
+
+    @contextmanager
+    def association(self) -> Iterator[Meter]:
+        """Dial and associate; release and hang up afterwards. Raises DLMS errors."""
+        meter = self._connect()
+        try:
+            yield meter
+        finally:
+            meter.close()
+
+    def _connect(self) -> Meter:
+        if self.counter is not None and self.meter.invocation_counter is None:
+            self._read_counter()
+        try:
+            return self._associate()
+        except COUNTER_TOO_LOW as error:
+            # One look at the meter's own counter tells whether that was it.
+            if self.counter is None or not self._read_counter():
+                raise
+            logger.info("%s: the invocation counter was too low (%s)", self.meter, error.code.name)
+            return self._associate()
+
+    def _associate(self) -> Meter:
+        return Meter.connect(
+            self.address,
+            security=DlmsSecurity(self.meter.security),
+            keys=self.keys,
+            counter=self.counter,
+            client_system_title=CLIENT_SYSTEM_TITLE,
+            challenge_length=self.meter.challenge_length,
+            with_list_max=self.meter.with_list_max,
+            deadlines=self.deadlines,
+        )
+
+    def _read_counter(self) -> bool:
+        """Ask the meter for its counter through the public client; True when ours had to be raised.
+
+        A meter whose counter is lower than ours is fine: whole blocks are reserved, few values of them used.
+        """
+        assert self.counter is not None
+        try:
+            latest = read_invocation_counter(self.address, self.deadlines)
+        except errors.AccessError:
+            # A meter without the object (before SMR 5): its counter begins at the platform's first one.
+            latest = 0
+        except errors.DlmsError:
+            if self.meter.invocation_counter is None:
+                raise
+            return False
+        known = self.meter.invocation_counter
+        if known is not None and latest < known:
+            return False
+        if known is not None and latest - known > LARGEST_LEAP:
+            raise Fault(
+                FaultCode.ATTEMPT_TO_LOWER_INVOCATION_COUNTER,
+                f"The meter claims invocation counter {latest}, far above the platform's {known}.",
+                component=Component.PROTOCOL_DLMS,
+            )
+        with database():
+            invocation_counters.adopt(self.meter.pk, latest + 1)
+            self.counter.reserve()
+        return True
+
+
+def _keys(meter: Device) -> Keys:
+    """The ACTIVE secrets that the meter's security needs. Raises Fault 806 naming the one that is missing."""
+    if meter.security == Security.NONE:
+        return Keys()
+    wanted = HLS5_KEY_TYPES if meter.security == Security.HLS5 else (KeyType.LLS_PASSWORD,)
+    found = keystore.active_keys(meter, wanted)
+    for key_type in wanted:
+        if key_type not in found:
+            raise Fault(
+                FaultCode.KEY_NOT_PRESENT,
+                f"{meter.identification} has no active {key_type}.",
+                component=Component.SECRET_MANAGEMENT,
+            )
+    return Keys(
+        authentication_key=found.get(KeyType.E_METER_AUTHENTICATION_KEY),
+        encryption_key=found.get(KeyType.E_METER_ENCRYPTION_KEY_UNICAST),
+        lls_password=found.get(KeyType.LLS_PASSWORD),
+    )

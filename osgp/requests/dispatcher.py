@@ -1,0 +1,84 @@
+"""The dispatcher: from due rows to leased meters and hints for workers.
+
+Run two or more for redundancy. It keeps no state that matters: whatever it dies in the middle of, another
+one, or the next start, finds in the database and goes on with.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from kombu.exceptions import OperationalError as BrokerError
+
+from osgp.celery import app
+from osgp.requests import states, tasks, wakeup
+from osgp.requests.database import give_back_connection
+from osgp.requests.models import MeterSession
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+"""Sessions opened in one transaction."""
+REAP_EVERY = 5.0
+"""Seconds between looks for lost sessions and lost hints."""
+
+
+class Dispatcher:
+    """Opens sessions for due work, publishes their hints, and takes back what got lost."""
+
+    def __init__(self) -> None:
+        self._reaped_at = float("-inf")
+
+    def run(self, stop: threading.Event) -> None:
+        """Dispatch until ``stop`` is set. Survives loss of the database and of the broker."""
+        interval = settings.OSGP["DISPATCH_INTERVAL"].total_seconds()
+        with wakeup.Listener() as listener:
+            while not stop.is_set():
+                try:
+                    busy = self.tick()
+                except (DatabaseError, InterfaceError, BrokerError, OSError) as error:
+                    logger.warning("dispatching paused: %s: %s", type(error).__name__, error)
+                    give_back_connection()
+                    stop.wait(interval)
+                    continue
+                if not busy:
+                    listener.wait(interval, stop)
+        give_back_connection()
+
+    def tick(self) -> bool:
+        """One round; True when there is probably more to do at once."""
+        if time.monotonic() - self._reaped_at >= REAP_EVERY:
+            self._reaped_at = time.monotonic()
+            self._recover()
+        states.queue_scheduled()
+        if states.due_platform_requests().exists():
+            tasks.perform_platform_requests.apply_async()
+        room = settings.OSGP["DISPATCH_AHEAD"] - states.unclaimed_sessions()
+        sessions = states.open_sessions(min(room, BATCH))
+        self._publish(sessions)
+        return len(sessions) == BATCH
+
+    def _recover(self) -> None:
+        lost = states.reap()
+        if lost:
+            logger.warning("%d sessions were lost by their workers; their requests are due again", lost)
+        states.fail_overdue()
+        silent = states.sessions_without_hint(BATCH)
+        if silent:
+            logger.info("%d hints were not taken up in time and are published again", len(silent))
+            self._publish(silent)
+
+    def _publish(self, sessions: Iterable[MeterSession]) -> None:
+        """Send the hints. One that is lost between here and a worker is sent again later."""
+        sessions = list(sessions)
+        if not sessions:
+            return
+        with app.producer_pool.acquire(block=True) as producer:
+            for session in sessions:
+                tasks.visit_meter.apply_async(
+                    args=(str(session.pk), str(session.token)), priority=session.priority, producer=producer
+                )
+        states.mark_published(sessions)

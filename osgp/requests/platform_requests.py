@@ -1,0 +1,78 @@
+"""Requests that only change the platform: each is carried out and finished in one transaction."""
+
+import logging
+
+from django.db import transaction
+from django.utils import timezone
+
+from osgp.faults import Component, Fault, FaultCode
+from osgp.requests import retries, states
+from osgp.requests.models import Action, ActionState, Request, RequestState
+from osgp.requests.operation import PlatformOperation
+from osgp.requests.registry import operation
+
+logger = logging.getLogger(__name__)
+
+
+def perform_due(limit: int) -> int:
+    """Carry out up to ``limit`` due requests; returns how many.
+
+    The row lock is the lease: a process that dies rolls back, and the request is due as before.
+    """
+    done = 0
+    while done < limit and _perform_next():
+        done += 1
+    return done
+
+
+def _perform_next() -> bool:
+    with transaction.atomic():
+        request = (
+            states.due_platform_requests()
+            .select_related("organisation")
+            .select_for_update(skip_locked=True, of=("self",))
+            .first()
+        )
+        if request is None or not states.start_platform_request(request):
+            return False
+        request.attempts += 1
+        action = Action.objects.get(request=request)
+        action.request = request
+        try:
+            with transaction.atomic():
+                _carry_out(request, action)
+        except Fault as fault:
+            _fail(request, action, fault)
+        except Exception:
+            logger.exception("%s of %s failed", request.message, request.correlation_uid)
+            _fail(
+                request,
+                action,
+                Fault(
+                    FaultCode.UNABLE_TO_PROCESS_REQUEST,
+                    f"{request.message} could not be processed because of an internal error.",
+                    component=Component.CORE,
+                    retryable=True,
+                ),
+            )
+        return True
+
+
+def _carry_out(request: Request, action: Action) -> None:
+    task = operation(request.message)
+    assert isinstance(task, PlatformOperation)
+    parameters = task.parse(action.parameters)
+    device, result = task.perform(request.organisation, request.device_identification, parameters)
+    states.finish_action(action, ActionState.DONE, result=task.stored_result(result), fault=None)
+    states.finish_request(
+        request, RequestState.SUCCEEDED, fault=None, device_id=device.pk if device is not None else None
+    )
+
+
+def _fail(request: Request, action: Action, fault: Fault) -> None:
+    delay = retries.next_delay(request, retryable=fault.retryable, now=timezone.now())
+    if delay is None:
+        states.fail_request(request, fault.as_dict())
+    else:
+        priority = retries.lowered(request.effective_priority)
+        states.retry_request(request, delay, fault=fault.as_dict(), priority=priority)

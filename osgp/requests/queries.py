@@ -1,0 +1,76 @@
+"""What an organisation may look at: devices with what it was granted on them, and its own requests."""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.accounts.models import DeviceAuthorisation, Organisation
+from osgp.devices.models import Device
+from osgp.requests.models import Action, Request
+
+IDENTIFICATIONS_PER_QUERY = 500
+
+
+@dataclass(frozen=True)
+class GrantedDevice:
+    """A device that an organisation may see, and the function groups that it was granted on it."""
+
+    device: Device
+    groups: frozenset[str]
+
+    def allows(self, granted_to: Collection[DeviceFunctionGroup]) -> bool:
+        """Whether one of the groups lets the organisation use a function; OWNER always does."""
+        return DeviceFunctionGroup.OWNER in self.groups or not self.groups.isdisjoint(granted_to)
+
+
+def devices_with_grants(
+    organisation: Organisation, identifications: Collection[str]
+) -> dict[str, GrantedDevice]:
+    """The devices among ``identifications`` that the organisation may see, with their gateways.
+
+    One query per 500 of them. Those that it may not see are missing, just as those that do not exist.
+    """
+    found: dict[str, tuple[Device, set[str]]] = {}
+    wanted = list(identifications)
+    for start in range(0, len(wanted), IDENTIFICATIONS_PER_QUERY):
+        grants = DeviceAuthorisation.objects.filter(
+            organisation=organisation,
+            device__identification__in=wanted[start : start + IDENTIFICATIONS_PER_QUERY],
+        ).select_related("device__gateway")
+        for authorisation in grants:
+            device = authorisation.device
+            found.setdefault(device.identification, (device, set()))[1].add(authorisation.function_group)
+    return {
+        identification: GrantedDevice(device, frozenset(groups))
+        for identification, (device, groups) in found.items()
+    }
+
+
+def requests_of(organisation: Organisation) -> QuerySet[Request]:
+    """The organisation's own requests, latest first."""
+    return Request.objects.filter(organisation=organisation).order_by("-created_at", "-pk")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A request with its actions, in order; exactly one unless it is a bundle."""
+
+    request: Request
+    actions: tuple[Action, ...]
+
+
+def outcome(organisation: Organisation, message: str, correlation_uid: uuid.UUID) -> Outcome | None:
+    """A request of that message in one query, or None when the organisation has no such one."""
+    actions = tuple(
+        Action.objects.filter(
+            request__correlation_uid=correlation_uid,
+            request__organisation=organisation,
+            request__message=message,
+        )
+        .select_related("request")
+        .order_by("position")
+    )
+    return Outcome(actions[0].request, actions) if actions else None

@@ -1,0 +1,265 @@
+"""The one way in for requests: REST, command line, admin, bundles and batches all come through here.
+
+Everything that can be known to be wrong is refused before anything is stored: the caller's scope, every
+field, the device and what the organisation was granted on it, and whether the meter can do it at all.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from rest_framework.exceptions import ValidationError
+
+from osgp import catalogue
+from osgp.accounts.caller import Caller
+from osgp.accounts.functions import Scope
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.faults import Component, Fault, FaultCode
+from osgp.requests import registry, wakeup
+from osgp.requests.models import DEFAULT_PRIORITY, Action, Request, RequestState
+from osgp.requests.operation import MeterOperation, Operation, ParameterValues, PlatformOperation
+from osgp.requests.queries import GrantedDevice, devices_with_grants
+from osgp.requests.serializers import (
+    BooleanField,
+    CharField,
+    DateTimeField,
+    IntegerField,
+    StrictSerializer,
+    printable,
+)
+
+DEVICE_POINTER = "/device_identification"
+
+
+class DeviceIdentificationField(CharField):
+    """1 to 40 of A-Z, a-z and 0-9."""
+
+    default_error_messages = {"identification": "Must be 1 to 40 of A-Z, a-z and 0-9."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": 40} | options)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if not (text.isascii() and text.isalnum()):
+            self.fail("identification")
+        return text
+
+
+class SchedulingFields(StrictSerializer):
+    """When and how urgently a request is carried out."""
+
+    priority = IntegerField(
+        min_value=0, max_value=9, default=DEFAULT_PRIORITY, help_text="Higher goes first."
+    )
+    schedule_time = DateTimeField(required=False, allow_null=True, help_text="Do not start before.")
+    max_schedule_time = DateTimeField(
+        required=False,
+        allow_null=True,
+        help_text="Do not start after; the request then fails with code 417, or its original fault.",
+    )
+    bypass_retry = BooleanField(default=False, help_text="One attempt only.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Whether the latest time leaves any time."""
+        earliest, latest = attrs.get("schedule_time"), attrs.get("max_schedule_time")
+        if latest is not None and latest <= timezone.now():
+            raise ValidationError({"max_schedule_time": ["Must be in the future."]})
+        if latest is not None and earliest is not None and latest <= earliest:
+            raise ValidationError({"max_schedule_time": ["Must be after schedule_time."]})
+        return attrs
+
+
+class CommonFields(SchedulingFields):
+    """What every message has beside its own parameters."""
+
+    device_identification = DeviceIdentificationField()
+
+
+COMMON_FIELDS = frozenset(CommonFields().fields)
+
+
+@dataclass(frozen=True)
+class NewAction:
+    """An action that passed all checks: what is to be done, with which device."""
+
+    operation: Operation
+    parameters: ParameterValues
+    device: Device | None
+
+
+def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
+    """Validate one message with its common fields and store it as a request; returns the stored row.
+
+    ``body`` is JSON as the caller sent it. Raises rest_framework ValidationError with every faulty field, or
+    Fault: 201 for a device that the organisation may not see, 301 for a missing scope or grant, 206, 212, 401
+    or 416 for a device that cannot do it. Nothing is stored then.
+    """
+    operation = find_operation(message)
+    check_scope(caller, operation.service)
+    common, parameters = validate(operation, body)
+    identification = common["device_identification"]
+    if isinstance(operation, PlatformOperation):
+        device = Device.objects.filter(identification=identification).first()
+        operation.check(caller.organisation, device, parameters)
+    else:
+        granted = devices_with_grants(caller.organisation, [identification]).get(identification)
+        device = check_device(operation, identification, granted)
+    return create(
+        caller,
+        message,
+        identification,
+        device,
+        scheduling=common,
+        actions=[NewAction(operation, parameters, device)],
+    )
+
+
+def find_operation(message: str) -> MeterOperation | PlatformOperation:
+    """The operation of a message name that a caller gave. Raises Fault 401."""
+    try:
+        return registry.operation(message)
+    except registry.UnknownMessage:
+        raise Fault(
+            FaultCode.VALIDATION_ERROR,
+            f"There is no message {printable(message)}.",
+            component=Component.WEB_SERVICE,
+            pointer="/message",
+        ) from None
+
+
+def check_scope(caller: Caller, scope: str) -> None:
+    """Whether the caller's token allows it. Raises Fault 301."""
+    if not caller.has_scope(scope):
+        raise Fault(
+            FaultCode.UNAUTHORIZED,
+            f"The token does not have the scope {scope}.",
+            component=Component.WEB_SERVICE,
+        )
+
+
+def validate(operation: Operation, body: Any) -> tuple[dict[str, Any], ParameterValues]:
+    """Common fields and parameters of a message. Raises ValidationError with the faulty fields of both."""
+    if not isinstance(body, Mapping):
+        raise ValidationError("Must be a JSON object.")
+    errors: dict[str, Any] = {}
+    common = CommonFields(data={name: value for name, value in body.items() if name in COMMON_FIELDS})
+    if not common.is_valid():
+        errors.update(common.errors)
+    parameters: ParameterValues = {}
+    try:
+        parameters = operation.parse({name: body[name] for name in body if name not in COMMON_FIELDS})
+    except ValidationError as error:
+        errors.update(error.detail if isinstance(error.detail, dict) else {"": error.detail})
+    if errors:
+        raise ValidationError(errors)
+    return common.validated_data, parameters
+
+
+def check_device(operation: MeterOperation, identification: str, granted: GrantedDevice | None) -> Device:
+    """Whether the organisation may do this with the device, and the device can. Raises Fault."""
+    if granted is None:
+        raise _refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {identification}.")
+    if not granted.allows(operation.granted_to):
+        raise _refusal(
+            FaultCode.UNAUTHORIZED,
+            f"Not granted on {identification}: {operation.device_function()}.",
+        )
+    device = granted.device
+    if device.device_type not in operation.device_types:
+        suitable = ", ".join(sorted(operation.device_types))
+        raise _refusal(
+            FaultCode.VALIDATION_ERROR,
+            f"{operation.message} is for {suitable}; {identification} is a {device.device_type}.",
+        )
+    _check_profile(operation, device)
+    _check_reachable(device)
+    return device
+
+
+def _check_profile(operation: MeterOperation, device: Device) -> None:
+    try:
+        profile = device.profile
+    except catalogue.UnknownProfile as error:
+        raise _refusal(
+            FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT, f"{device.identification}: {error}."
+        ) from error
+    if not operation.supports(profile):
+        raise _refusal(
+            FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL,
+            f"{operation.message} is not supported by {profile.key} meters such as {device.identification}.",
+        )
+
+
+def _check_reachable(device: Device) -> None:
+    if device.is_mbus and (device.gateway is None or device.channel is None):
+        raise _refusal(
+            FaultCode.VALIDATION_ERROR,
+            f"{device.identification} is not coupled to a channel of an electricity meter.",
+        )
+    meter = device.gateway or device
+    if not meter.network_address.strip():
+        raise _refusal(FaultCode.INVALID_IP_ADDRESS, f"{meter.identification} has no network address.")
+
+
+def _refusal(code: FaultCode, message: str) -> Fault:
+    return Fault(code, message, pointer=DEVICE_POINTER)
+
+
+@transaction.atomic
+def create(
+    caller: Caller,
+    message: str,
+    device_identification: str,
+    device: Device | None,
+    *,
+    scheduling: Mapping[str, Any],
+    actions: Sequence[NewAction],
+) -> Request:
+    """Store a request with its actions, all of them checked before, and wake the dispatcher.
+
+    ``scheduling`` is the validated data of :class:`SchedulingFields`. The meter that is dialled is the device
+    itself or its gateway; there is none when every action changes the platform only.
+    """
+    now = timezone.now()
+    schedule_time: datetime | None = scheduling.get("schedule_time")
+    is_due = schedule_time is None or schedule_time <= now
+    dials = any(isinstance(action.operation, MeterOperation) for action in actions)
+    request = Request.objects.create(
+        organisation=caller.organisation,
+        application=caller.application,
+        message=message,
+        device_identification=device_identification,
+        device=device,
+        meter=(device.gateway or device) if device is not None and dials else None,
+        priority=scheduling["priority"],
+        effective_priority=scheduling["priority"],
+        schedule_time=schedule_time,
+        max_schedule_time=scheduling.get("max_schedule_time"),
+        bypass_retry=scheduling["bypass_retry"],
+        state=RequestState.QUEUED if is_due else RequestState.SCHEDULED,
+        due_at=now if schedule_time is None or is_due else schedule_time,
+        created_at=now,
+    )
+    Action.objects.bulk_create(
+        Action(
+            request=request,
+            position=position,
+            message=action.operation.message,
+            device=action.device,
+            parameters=action.operation.stored(action.parameters),
+        )
+        for position, action in enumerate(actions)
+    )
+    if is_due:
+        wakeup.notify()
+    return request
+
+
+def organisation_caller(organisation: Organisation, application: str) -> Caller:
+    """A caller with every scope, for people at the platform itself (command line, admin)."""
+    return Caller(organisation, application, frozenset(str(scope) for scope in Scope))
