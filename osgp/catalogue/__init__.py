@@ -43,7 +43,7 @@ DATA = Path(__file__).parent / "data"
 _loading = threading.Lock()
 
 
-class UnknownProfile(LookupError):  # noqa: N818 - named for the reader of an except clause
+class UnknownProfile(LookupError):
     """No profile has this protocol name and version."""
 
     def __init__(self, protocol_name: str, protocol_version: str) -> None:

@@ -16,7 +16,7 @@ CAPTURE_OBJECTS = 3
 """Attribute id of capture_objects in the class profile generic (7)."""
 
 
-class ObjectNotInProfile(LookupError):  # noqa: N818 - named for the reader of an except clause
+class ObjectNotInProfile(LookupError):
     """A profile has no object with this tag: meters of the profile do not support what was asked for."""
 
     def __init__(self, tag: str, profile_key: str) -> None:
