@@ -12,7 +12,13 @@ import pytest
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
@@ -62,7 +68,9 @@ class RequestsAndSessions(RuleBasedStateMachine):
             if not Request.objects.exclude(state__in=FINAL_STATES).exists():
                 break
         else:
-            stuck = list(Request.objects.exclude(state__in=FINAL_STATES).values("state", "attempts", "crashes"))
+            stuck = list(
+                Request.objects.exclude(state__in=FINAL_STATES).values("state", "attempts", "crashes")
+            )
             raise AssertionError(f"not final: {stuck}")
         self.nothing_final_changes()
         assert all(count == 1 for count in self.finished.values())
@@ -166,9 +174,7 @@ class RequestsAndSessions(RuleBasedStateMachine):
     @rule()
     def freeze_worker_beyond_its_lease(self) -> None:
         """The worker goes on afterwards as if nothing had happened, and must not change anything."""
-        MeterSession.objects.filter(pk=self.workers[-1].session_id).update(
-            expires_at=timezone.now() - PAST
-        )
+        MeterSession.objects.filter(pk=self.workers[-1].session_id).update(expires_at=timezone.now() - PAST)
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
