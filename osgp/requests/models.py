@@ -220,3 +220,29 @@ class Action(models.Model):
 
     def __str__(self) -> str:
         return f"{self.message} ({self.state})"
+
+
+class IdempotencyKey(models.Model):
+    """A caller's name for one POST, so that sending it twice does not do it twice (api/idempotency.py)."""
+
+    organisation = models.ForeignKey("accounts.Organisation", on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    digest = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")
+    request = models.ForeignKey(
+        Request,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="What came of it; empty while the first call is being worked on.",
+    )
+    claim = models.UUIDField(default=uuid.uuid4, help_text="Of the call that works on it.")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "key"], name="one_row_per_idempotency_key")
+        ]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_key_age")]
+
+    def __str__(self) -> str:
+        return self.key
