@@ -1,0 +1,270 @@
+"""From due rows to leased meters and hints."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
+from pytest_django import Settings
+
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.requests import dispatcher as dispatcher_module
+from osgp.requests import states, tasks
+from osgp.requests.dispatcher import Dispatcher
+from osgp.requests.models import Action, MeterSession, Request, RequestState, SessionState
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+AGO = timedelta(minutes=5)
+
+
+class Hints(list[tuple[str, int]]):
+    """The meters for which hints were published, with their priorities."""
+
+    def publish(self, *, args: tuple[str, str], priority: int, producer: object) -> None:
+        session = MeterSession.objects.select_related("meter").get(pk=args[0], token=args[1])
+        self.append((session.meter.identification, priority))
+
+
+@pytest.fixture
+def hints(monkeypatch: pytest.MonkeyPatch) -> Hints:
+    hints = Hints()
+    monkeypatch.setattr(tasks.visit_meter, "apply_async", hints.publish)
+    return hints
+
+
+@pytest.fixture
+def meters(organisation: Organisation) -> list[Device]:
+    return [factories.make_device(f"E{number}", owner=organisation) for number in range(6)]
+
+
+def waiting(
+    organisation: Organisation, device: Device, priority: int = 4, age: timedelta = AGO, **more: Any
+) -> Request:
+    return factories.make_request(
+        organisation,
+        device,
+        priority=priority,
+        effective_priority=priority,
+        **{"due_at": timezone.now() - age} | more,
+    )
+
+
+def test_most_urgent_first_then_oldest(
+    organisation: Organisation, meters: list[Device], hints: Hints
+) -> None:
+    waiting(organisation, meters[0], 4, AGO)
+    waiting(organisation, meters[1], 9, AGO)
+    waiting(organisation, meters[2], 4, 2 * AGO)
+    waiting(organisation, meters[3], 0, 9 * AGO)
+    Dispatcher().tick()
+    assert hints == [("E1", 9), ("E2", 4), ("E0", 4), ("E3", 0)]
+
+
+def test_one_session_for_all_work_of_a_meter(
+    organisation: Organisation, meters: list[Device], hints: Hints
+) -> None:
+    for priority in (3, 7, 5):
+        waiting(organisation, meters[0], priority)
+    Dispatcher().tick()
+    Dispatcher().tick()
+    assert hints == [("E0", 7)]
+
+
+def test_a_gas_meter_is_reached_through_its_gateway(
+    organisation: Organisation, meters: list[Device], hints: Hints
+) -> None:
+    gas_meter = factories.make_gas_meter(gateway=meters[0], owner=organisation)
+    waiting(organisation, meters[0])
+    waiting(organisation, gas_meter)
+    Dispatcher().tick()
+    assert hints == [("E0", 4)]
+
+
+def test_nothing_before_its_time(organisation: Organisation, meters: list[Device], hints: Hints) -> None:
+    later = waiting(organisation, meters[0], age=-AGO, state=RequestState.SCHEDULED)
+    waiting(organisation, meters[1], age=-AGO, state=RequestState.RETRYING)
+    Dispatcher().tick()
+    assert hints == []
+    Request.objects.filter(pk=later.pk).update(due_at=timezone.now() - AGO)
+    Dispatcher().tick()
+    assert hints == [("E0", 4)]
+    later.refresh_from_db()
+    assert later.state == RequestState.QUEUED
+
+
+def test_the_broker_queue_is_kept_short(
+    organisation: Organisation, meters: list[Device], hints: Hints, settings: Settings
+) -> None:
+    settings.OSGP = settings.OSGP | {"DISPATCH_AHEAD": 2}
+    for meter in meters:
+        waiting(organisation, meter)
+    dispatcher = Dispatcher()
+    dispatcher.tick()
+    dispatcher.tick()
+    assert len(hints) == 2
+    session = MeterSession.objects.first()
+    assert session is not None
+    assert states.claim(session.pk, session.token, "worker")
+    dispatcher.tick()
+    assert len(hints) == 3
+
+
+def test_a_hint_that_nobody_takes_up_is_published_again(
+    organisation: Organisation, meters: list[Device], hints: Hints
+) -> None:
+    waiting(organisation, meters[0])
+    Dispatcher().tick()
+    MeterSession.objects.update(published_at=timezone.now() - AGO)
+    Dispatcher().tick()
+    assert hints == [("E0", 4), ("E0", 4)]
+    assert MeterSession.objects.count() == 1
+
+
+def test_dying_before_the_hint_goes_out_loses_nothing(
+    organisation: Organisation, meters: list[Device], hints: Hints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting(organisation, meters[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(Dispatcher, "_publish", lambda *_: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            Dispatcher().tick()
+    assert hints == []
+    MeterSession.objects.update(opened_at=timezone.now() - AGO)
+    Dispatcher().tick()
+    assert hints == [("E0", 4)]
+
+
+def test_work_of_a_dead_worker_is_due_again(
+    organisation: Organisation, meters: list[Device], hints: Hints
+) -> None:
+    request = waiting(organisation, meters[0])
+    Dispatcher().tick()
+    session = MeterSession.objects.get()
+    assert states.claim(session.pk, session.token, "worker")
+    assert states.take_requests(session.pk, 10)
+    MeterSession.objects.update(expires_at=timezone.now() - AGO)
+    Dispatcher().tick()
+    request.refresh_from_db()
+    session.refresh_from_db()
+    assert (session.state, request.state, request.crashes) == (SessionState.LOST, RequestState.RETRYING, 1)
+    assert len(hints) == 2
+
+
+def test_what_kills_its_worker_each_time_is_given_up(
+    organisation: Organisation, meters: list[Device], hints: Hints
+) -> None:
+    poison = waiting(organisation, meters[0], 9)
+    innocent = waiting(organisation, meters[0], 1)
+    for _ in range(3):
+        Dispatcher().tick()
+        session = MeterSession.objects.get(state=SessionState.OPENED)
+        assert states.claim(session.pk, session.token, "worker")
+        assert poison.pk in {action.request_id for action in states.take_requests(session.pk, 10)}
+        MeterSession.objects.update(expires_at=timezone.now() - AGO)
+    Dispatcher().tick()
+    poison.refresh_from_db()
+    innocent.refresh_from_db()
+    assert (poison.state, poison.crashes) == (RequestState.FAILED, 3)
+    assert poison.fault is not None
+    assert poison.fault["code"] == 414
+    assert (innocent.state, innocent.crashes) == (RequestState.RETRYING, 1)
+    assert Action.objects.get(request=poison).fault == poison.fault
+
+
+def test_overdue_requests_fail_with_417_or_their_original_fault(
+    organisation: Organisation, meters: list[Device], hints: Hints
+) -> None:
+    original = {"code": 225, "name": "CONNECTION_REFUSED"}
+    late = timezone.now() - AGO
+    waiting(organisation, meters[0], max_schedule_time=late)
+    waiting(organisation, meters[1], max_schedule_time=late, state=RequestState.RETRYING, fault=original)
+    waiting(organisation, meters[2], max_schedule_time=timezone.now() + AGO)
+    Dispatcher().tick()
+    assert hints == [("E2", 4)]
+    first, second, third = Request.objects.order_by("pk")
+    assert [first.state, second.state, third.state] == ["FAILED", "FAILED", "QUEUED"]
+    assert first.fault is not None
+    assert first.fault["code"] == 417
+    assert second.fault == original
+    assert Action.objects.get(request=first).fault == first.fault
+
+
+def test_requests_that_need_no_meter_go_to_the_system_queue(
+    organisation: Organisation, meters: list[Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = []
+    monkeypatch.setattr(tasks.perform_platform_requests, "apply_async", lambda: published.append(True))
+    Dispatcher().tick()
+    assert published == []
+    waiting(organisation, meters[0], meter=None)
+    Dispatcher().tick()
+    assert published == [True]
+    assert not MeterSession.objects.exists()
+
+
+def test_two_dispatchers_open_each_meter_once(organisation: Organisation, meters: list[Device]) -> None:
+    for meter in meters:
+        for priority in range(4):
+            waiting(organisation, meter, priority)
+    opened: list[MeterSession] = []
+    barrier = threading.Barrier(4)
+
+    def dispatch() -> None:
+        try:
+            barrier.wait()
+            for _ in range(5):
+                opened.extend(states.open_sessions(3))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=dispatch) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(session.meter_id for session in opened) == sorted(meter.pk for meter in meters)
+
+
+@pytest.mark.parametrize("error", [OperationalError("gone"), BrokerError("gone"), ConnectionError("gone")])
+def test_survives_the_loss_of_database_and_broker(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.OSGP = settings.OSGP | {"DISPATCH_INTERVAL": timedelta(milliseconds=1)}
+    stop = threading.Event()
+
+    def outcomes() -> Iterator[bool]:
+        raise_first = iter([error, error])
+        while True:
+            failure = next(raise_first, None)
+            if failure is None:
+                stop.set()
+            yield failure is None
+
+    sequence = outcomes()
+
+    def tick(_: Dispatcher) -> bool:
+        if not next(sequence):
+            raise error
+        return False
+
+    monkeypatch.setattr(dispatcher_module.Dispatcher, "tick", tick)
+    Dispatcher().run(stop)
+    assert stop.is_set()
+
+
+def test_a_round_without_work_is_cheap(organisation: Organisation, meters: list[Device]) -> None:
+    dispatcher = Dispatcher()
+    dispatcher.tick()
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        dispatcher.tick()
+    assert len([query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]) <= 4

@@ -1,0 +1,129 @@
+"""Requests that only change the platform: all or nothing, and never lost."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+from django.utils import timezone
+
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.faults import Fault, FaultCode
+from osgp.requests import platform_requests, registry, states
+from osgp.requests.models import Action, ActionState, Request, RequestState
+from osgp.requests.operation import ParameterValues, PlatformOperation, Service
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class RenameOrganisation(PlatformOperation):
+    """Changes something, and then does what the test wants."""
+
+    message = "RenameOrganisation"
+    service = Service.MANAGEMENT
+    outcome: Exception | None = None
+
+    def check(self, organisation: Organisation, device: Device | None, parameters: ParameterValues) -> None:
+        pass
+
+    def perform(
+        self, organisation: Organisation, device_identification: str, parameters: ParameterValues
+    ) -> tuple[Device | None, Mapping[str, Any]]:
+        Organisation.objects.filter(pk=organisation.pk).update(name="renamed")
+        if self.outcome is not None:
+            raise self.outcome
+        return Device.objects.get(identification=device_identification), {}
+
+
+@pytest.fixture
+def operation(monkeypatch: pytest.MonkeyPatch) -> Iterator[RenameOrganisation]:
+    operation = RenameOrganisation()
+    monkeypatch.setitem(registry._operations, operation.message, operation)
+    yield operation
+    RenameOrganisation.outcome = None
+
+
+@pytest.fixture
+def request_(organisation: Organisation, device: Device) -> Request:
+    return factories.make_request(
+        organisation,
+        device,
+        "RenameOrganisation",
+        meter=None,
+        due_at=timezone.now() - timedelta(minutes=1),
+    )
+
+
+def test_success(operation: RenameOrganisation, request_: Request, device: Device) -> None:
+    assert platform_requests.perform_due(10) == 1
+    request_.refresh_from_db()
+    assert (request_.state, request_.attempts, request_.device) == (RequestState.SUCCEEDED, 1, device)
+    assert request_.completed_at is not None
+    assert Action.objects.get().state == ActionState.DONE
+    assert Organisation.objects.get().name == "renamed"
+    assert platform_requests.perform_due(10) == 0
+
+
+def test_a_fault_changes_nothing_but_the_request(operation: RenameOrganisation, request_: Request) -> None:
+    RenameOrganisation.outcome = Fault(FaultCode.EXISTING_DEVICE, "There is one.")
+    assert platform_requests.perform_due(10) == 1
+    request_.refresh_from_db()
+    assert request_.state == RequestState.FAILED
+    assert request_.fault is not None
+    assert request_.fault["code"] == 204
+    assert Action.objects.get().fault == request_.fault
+    assert Organisation.objects.get().name != "renamed"
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("secret detail"), DatabaseError("secret detail")])
+def test_an_internal_error_is_tried_again(
+    operation: RenameOrganisation, request_: Request, error: Exception
+) -> None:
+    RenameOrganisation.outcome = error
+    for attempt in (1, 2, 3):
+        Request.objects.update(due_at=timezone.now() - timedelta(minutes=1))
+        assert platform_requests.perform_due(10) == 1
+        request_.refresh_from_db()
+        assert request_.attempts == attempt
+        assert request_.state == (RequestState.RETRYING if attempt < 3 else RequestState.FAILED)
+    assert request_.fault is not None
+    assert request_.fault["code"] == 414
+    assert "secret detail" not in str(request_.fault)
+    assert Organisation.objects.get().name != "renamed"
+
+
+def test_a_process_that_dies_leaves_the_request_as_it_was(
+    operation: RenameOrganisation, request_: Request
+) -> None:
+    RenameOrganisation.outcome = SystemExit()  # type: ignore[assignment]
+    with pytest.raises(SystemExit):
+        platform_requests.perform_due(10)
+    request_.refresh_from_db()
+    assert (request_.state, request_.attempts) == (RequestState.QUEUED, 0)
+    assert Organisation.objects.get().name != "renamed"
+    RenameOrganisation.outcome = None
+    assert platform_requests.perform_due(10) == 1
+
+
+def test_a_cancelled_request_is_not_carried_out(operation: RenameOrganisation, request_: Request) -> None:
+    assert states.cancel(request_.pk)
+    assert platform_requests.perform_due(10) == 0
+    assert Organisation.objects.get().name != "renamed"
+
+
+def test_a_slice_ends_at_its_limit(
+    operation: RenameOrganisation, organisation: Organisation, device: Device
+) -> None:
+    for _ in range(3):
+        factories.make_request(
+            organisation,
+            device,
+            "RenameOrganisation",
+            meter=None,
+            due_at=timezone.now() - timedelta(minutes=1),
+        )
+    assert platform_requests.perform_due(2) == 2
+    assert Request.objects.filter(state=RequestState.QUEUED).count() == 1
