@@ -1,0 +1,67 @@
+"""Token authentication: ``Authorization: Bearer osgp_…``."""
+
+import re
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from osgp.accounts.caller import Caller
+from osgp.accounts.models import ApiToken
+from osgp.faults import Component, Fault, FaultCode
+
+LAST_USED_RESOLUTION = timedelta(minutes=1)
+"""How exact ``last_used_at`` is: a busy application must not cost a write per call."""
+
+_BEARER = re.compile(r"Bearer +(osgp_[A-Za-z0-9_-]{43})\Z", re.IGNORECASE | re.ASCII)
+_REFUSAL = "The token is unknown, revoked or expired."
+
+
+class TokenAuthentication(BaseAuthentication):
+    """Finds the caller by the digest of its token, in one query.
+
+    Without an Authorization header there is no caller, which views answer with 401. So they do when the
+    header is malformed or the token unknown, revoked or expired; the answer does not tell which of these.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Caller, ApiToken] | None:
+        """The caller and its token. Raises AuthenticationFailed, or Fault 104 for a disabled organisation."""
+        header = request.META.get("HTTP_AUTHORIZATION")
+        if not header:
+            return None
+        match = _BEARER.match(header)
+        if match is None:
+            raise AuthenticationFailed("The Authorization header must be 'Bearer' and an API token.")
+        token = (
+            ApiToken.objects.select_related("organisation")
+            .filter(digest=ApiToken.digest_of(match[1]))
+            .first()
+        )
+        now = timezone.now()
+        if token is None or not token.is_valid(now):
+            raise AuthenticationFailed(_REFUSAL)
+        organisation = token.organisation
+        if not organisation.enabled:
+            raise Fault(
+                FaultCode.DISABLED_ORGANISATION,
+                f"Organisation {organisation.identification} is disabled.",
+                component=Component.WEB_SERVICE,
+            )
+        _note_use(token, now)
+        return Caller(organisation, token.application, frozenset(token.scopes)), token
+
+    def authenticate_header(self, request: Request) -> str:
+        """The WWW-Authenticate header of a 401 (RFC 6750 section 3)."""
+        return "Bearer"
+
+
+def _note_use(token: ApiToken, now: datetime) -> None:
+    stale = now - LAST_USED_RESOLUTION
+    if token.last_used_at is not None and token.last_used_at > stale:
+        return
+    ApiToken.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lte=stale), pk=token.pk).update(
+        last_used_at=now
+    )

@@ -1,0 +1,47 @@
+"""What an organisation may see and do. A device that it was granted nothing on does not exist for it."""
+
+from collections.abc import Collection
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.accounts.models import DeviceAuthorisation, Organisation
+from osgp.devices.models import Device
+
+
+def visible_devices(organisation: Organisation) -> QuerySet[Device]:
+    """The devices on which the organisation has any grant at all."""
+    return Device.objects.filter(
+        Exists(DeviceAuthorisation.objects.filter(device=OuterRef("pk"), organisation=organisation))
+    )
+
+
+def granted_devices(
+    organisation: Organisation, granted_to: Collection[DeviceFunctionGroup]
+) -> QuerySet[Device]:
+    """The devices on which the organisation may do what these groups may; OWNER may do everything."""
+    return Device.objects.filter(
+        Exists(
+            DeviceAuthorisation.objects.filter(
+                device=OuterRef("pk"), organisation=organisation, function_group__in=_with_owner(granted_to)
+            )
+        )
+    )
+
+
+def is_granted(
+    organisation: Organisation, device: Device, granted_to: Collection[DeviceFunctionGroup]
+) -> bool:
+    """Whether the organisation may do on the device what these groups may; OWNER may do everything."""
+    return DeviceAuthorisation.objects.filter(
+        device=device, organisation=organisation, function_group__in=_with_owner(granted_to)
+    ).exists()
+
+
+def is_owner(organisation: Organisation, device: Device) -> bool:
+    """Whether the organisation owns the device; a device may have several owners."""
+    return is_granted(organisation, device, ())
+
+
+def _with_owner(groups: Collection[DeviceFunctionGroup]) -> set[str]:
+    return {DeviceFunctionGroup.OWNER.value, *(DeviceFunctionGroup(group).value for group in groups)}
