@@ -7,13 +7,21 @@ inventing some that its neighbours do not share.
 import os
 import secrets
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
 
-def local_secret(directory: Path, name: str, *, allowed: bool, make: bytes | None = None) -> str:
-    """The text of ``directory/secrets/name``, made when it is missing (random unless ``make`` is given).
+def random_secret() -> bytes:
+    """384 random bits as text."""
+    return secrets.token_urlsafe(48).encode()
+
+
+def local_secret(
+    directory: Path, name: str, *, allowed: bool, make: Callable[[], bytes] = random_secret
+) -> str:
+    """The text of ``directory/secrets/name``, made by ``make`` when it is missing.
 
     Raises ImproperlyConfigured when the installation is not an embedded one (``allowed`` is false).
     Several processes may race to make it: all of them return the one that was kept.
@@ -26,7 +34,7 @@ def local_secret(directory: Path, name: str, *, allowed: bool, make: bytes | Non
     path = directory / "secrets" / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        content = make if make is not None else secrets.token_urlsafe(48).encode()
+        content = make()
         descriptor, temporary = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -10,7 +10,7 @@ device_identification_validator = RegexValidator(r"^[A-Za-z0-9]{1,40}\Z", "1 to 
 
 
 class DeviceType(models.TextChoices):
-    """What is metered; gas (G) and hydrogen (W) meters are read through their gateway, an electricity meter."""
+    """What is metered; gas (G) and hydrogen (W) meters are read through a gateway, an electricity meter."""
 
     SMART_METER_E = "SMART_METER_E", "Electricity meter"
     SMART_METER_G = "SMART_METER_G", "Gas meter"
@@ -78,7 +78,12 @@ class Device(models.Model):
     protocol_version = models.CharField(max_length=10)
     protocol_variant = models.CharField(max_length=10, blank=True)
 
-    communication_method = models.CharField(max_length=10, choices=CommunicationMethod.choices)
+    communication_method = models.CharField(
+        max_length=10,
+        choices=CommunicationMethod.choices,
+        blank=True,
+        help_text="Empty for an M-Bus device: it is reached the way its gateway is.",
+    )
     network_address = models.CharField(max_length=255, blank=True, help_text="IP address or host name.")
     port = models.PositiveIntegerField(
         default=4059, validators=[MinValueValidator(1), MaxValueValidator(65535)]
@@ -167,7 +172,7 @@ class KeyType(models.TextChoices):
 
 
 class KeyState(models.TextChoices):
-    """NEW (stored, not yet known to be in the meter) -> ACTIVE -> EXPIRED; NEW -> WITHDRAWN when superseded."""
+    """NEW (stored, perhaps not yet in the meter) -> ACTIVE -> EXPIRED; NEW -> WITHDRAWN when superseded."""
 
     NEW = "NEW"
     ACTIVE = "ACTIVE"

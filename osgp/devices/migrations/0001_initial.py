@@ -76,12 +76,14 @@ class Migration(migrations.Migration):
                 (
                     "communication_method",
                     models.CharField(
+                        blank=True,
                         choices=[
                             ("GPRS", "Gprs"),
                             ("CDMA", "Cdma"),
                             ("LTE", "Lte"),
                             ("ETHERNET", "Ethernet"),
                         ],
+                        help_text="Empty for an M-Bus device: it is reached the way its gateway is.",
                         max_length=10,
                     ),
                 ),

@@ -1,0 +1,82 @@
+"""Invocation counters: which values of a meter's counter are still free to be used.
+
+A device row holds the first value that no session has reserved. Sessions reserve whole blocks before they
+use any of it, so that a crash wastes values but never repeats one: an AES-GCM nonce that is used twice with
+one key gives the key away. The counter is a 32-bit unsigned number that must rise from APDU to APDU
+(Green Book, security header); 2^32 in the row therefore means that all of it is used up.
+"""
+
+from contextlib import nullcontext
+
+from django.db import connection, transaction
+from django.db.models import Q
+
+from osgp.devices.models import Device
+from osgp.faults import Component, Fault, FaultCode
+
+END = 2**32
+"""One more than the largest invocation counter."""
+
+
+def reserve(meter_id: int, count: int) -> range | None:
+    """Take the next ``count`` values (1 or more) out of the counter; None when it is not known yet.
+
+    The reservation is durable once this returns, so it refuses (RuntimeError) to run inside a transaction
+    that could still be rolled back. Raises Fault 201 for an unknown meter and 414 when the counter has
+    too few values left: only a new encryption key helps then.
+    """
+    if count < 1:
+        raise ValueError(f"cannot reserve {count} invocation counters")
+    table = connection.ops.quote_name(Device._meta.db_table)
+    # In autocommit the statement is a transaction of its own; durable=True would cost two round trips more.
+    durable = transaction.atomic(durable=True) if connection.in_atomic_block else nullcontext()
+    with durable, connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET invocation_counter = invocation_counter + %s "  # noqa: S608 (a constant name)
+            "WHERE id = %s AND invocation_counter <= %s RETURNING invocation_counter",
+            [count, meter_id, END - count],
+        )
+        # Fetched to its end: SQLite keeps the statement, and its lock, open until then.
+        rows = cursor.fetchall()
+    if rows:
+        end = int(rows[0][0])
+        return range(end - count, end)
+    device = Device.objects.filter(pk=meter_id).values_list("identification", "invocation_counter").first()
+    if device is None:
+        raise Fault(FaultCode.UNKNOWN_DEVICE, "The meter does not exist any more.")
+    identification, value = device
+    if value is None:
+        return None
+    raise Fault(
+        FaultCode.UNABLE_TO_PROCESS_REQUEST,
+        f"The invocation counter of {identification} is used up: replace its encryption key.",
+        component=Component.PROTOCOL_DLMS,
+    )
+
+
+def adopt(meter_id: int, first_unused: int) -> None:
+    """Take over what the meter tells: the value after the last one that it accepted (0 to 2^32).
+
+    Raises the stored counter, or sets it when it was unknown; never lowers it.
+    """
+    _require_counter(first_unused)
+    Device.objects.filter(
+        Q(invocation_counter__isnull=True) | Q(invocation_counter__lt=first_unused), pk=meter_id
+    ).update(invocation_counter=first_unused)
+
+
+def reset_after_key_change(meter_id: int, first_unused: int | None) -> None:
+    """Let the counter begin anew, as a new encryption key allows; None: unknown until read from the meter.
+
+    Belongs in the transaction that activates the new encryption key. Values reserved before must not be used
+    with the new key afterwards: an association that goes on with it reserves new ones first. Never call it
+    for a key that the device has had before.
+    """
+    if first_unused is not None:
+        _require_counter(first_unused)
+    Device.objects.filter(pk=meter_id).update(invocation_counter=first_unused)
+
+
+def _require_counter(value: int) -> None:
+    if not 0 <= value <= END:
+        raise ValueError(f"{value} is not an invocation counter")

@@ -1,0 +1,170 @@
+"""The key store: the secrets of devices, encrypted at rest, each version with a state.
+
+A key is NEW when it is stored, ACTIVE once the meter is known to use it, EXPIRED when another one took its
+place; a NEW one that was superseded before is WITHDRAWN. There is at most one NEW and one ACTIVE key of a
+type per device, and no version is ever deleted.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from django.db import transaction
+from django.utils import timezone
+
+from osgp.devices import envelope
+from osgp.devices.envelope import SealedSecret, UnsealError
+from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
+from osgp.faults import Component, Fault, FaultCode
+
+KEY_LENGTH = 16
+"""Bytes in every key of suite 0."""
+LONGEST_PASSWORD = 64
+"""Bytes in an LLS password at most."""
+
+
+def require_length(key_type: KeyType, secret: bytes, pointer: str = "") -> None:
+    """Refuse with 802 what cannot be a secret of that type: 16 bytes, an LLS password 1 to 64."""
+    if key_type == KeyType.LLS_PASSWORD:
+        if not 1 <= len(secret) <= LONGEST_PASSWORD:
+            raise _fault(
+                FaultCode.INVALID_DLMS_KEY_FORMAT,
+                f"The LLS password has {len(secret)} bytes instead of 1 to {LONGEST_PASSWORD}.",
+                pointer,
+            )
+    elif len(secret) != KEY_LENGTH:
+        raise _fault(
+            FaultCode.INVALID_DLMS_KEY_FORMAT,
+            f"The {key_type} has {len(secret)} bytes instead of {KEY_LENGTH}.",
+            pointer,
+        )
+
+
+def store_new(device: Device, secrets: Mapping[KeyType, bytes]) -> None:
+    """Store secrets as NEW; earlier NEW ones of these types are WITHDRAWN. All of them or none.
+
+    Raises Fault 802 for a wrong length and 201 when the device is gone.
+    """
+    for key_type, secret in secrets.items():
+        require_length(key_type, secret)
+    sealed = {key_type: _seal(device, key_type, secret) for key_type, secret in secrets.items()}
+    if not sealed:
+        return
+    with transaction.atomic():
+        _lock(device)
+        now = timezone.now()
+        DeviceKey.objects.filter(device=device, key_type__in=sealed, state=KeyState.NEW).update(
+            state=KeyState.WITHDRAWN, state_changed_at=now
+        )
+        DeviceKey.objects.bulk_create(
+            DeviceKey(
+                device=device,
+                key_type=key_type,
+                state=KeyState.NEW,
+                key_encryption_key_id=secret.key_encryption_key_id,
+                wrapped_data_key=secret.wrapped_data_key,
+                ciphertext=secret.ciphertext,
+            )
+            for key_type, secret in sealed.items()
+        )
+
+
+def activate(device: Device, key_types: Collection[KeyType]) -> frozenset[KeyType]:
+    """NEW keys of these types become ACTIVE, and the ACTIVE ones before them EXPIRED. All of them or none.
+
+    Returns the types that had a NEW key; nothing changes for the others. Raises Fault 201 when the device
+    is gone.
+    """
+    with transaction.atomic():
+        _lock(device)
+        now = timezone.now()
+        keys = DeviceKey.objects.filter(device=device)
+        pending = dict(
+            keys.filter(key_type__in=list(key_types), state=KeyState.NEW).values_list("key_type", "pk")
+        )
+        keys.filter(key_type__in=pending, state=KeyState.ACTIVE).update(
+            state=KeyState.EXPIRED, state_changed_at=now
+        )
+        activated = keys.filter(pk__in=pending.values(), state=KeyState.NEW).update(
+            state=KeyState.ACTIVE, state_changed_at=now
+        )
+        if activated != len(pending):
+            raise _fault(FaultCode.ENCRYPTION_EXCEPTION, "The keys were changed by somebody else meanwhile.")
+    return frozenset(KeyType(key_type) for key_type in pending)
+
+
+def active_keys(device: Device, key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
+    """The ACTIVE secrets of these types; one that the device lacks is left out. One query.
+
+    Raises Fault 805 when one cannot be decrypted.
+    """
+    return _read(device, key_types, KeyState.ACTIVE)
+
+
+def new_keys(device: Device, key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
+    """The NEW secrets of these types: stored, perhaps sent, not yet known to be in the meter. One query.
+
+    Raises Fault 805 when one cannot be decrypted.
+    """
+    return _read(device, key_types, KeyState.NEW)
+
+
+def has_had(device: Device, key_type: KeyType, secret: bytes) -> bool:
+    """Whether a version of the key, in whatever state, is this secret. Raises Fault 805."""
+    rows = DeviceKey.objects.filter(device=device, key_type=key_type)
+    return any(_unseal(row) == secret for row in rows)
+
+
+def rewrap(row: DeviceKey) -> bool:
+    """Wrap the data key of one row with the current key-encryption key; false when it changed meanwhile.
+
+    Raises Fault 805 when it cannot be unwrapped.
+    """
+    try:
+        sealed = envelope.rewrap(_sealed(row))
+    except UnsealError as error:
+        raise _unreadable(row, error) from error
+    return bool(
+        DeviceKey.objects.filter(pk=row.pk, key_encryption_key_id=row.key_encryption_key_id).update(
+            key_encryption_key_id=sealed.key_encryption_key_id, wrapped_data_key=sealed.wrapped_data_key
+        )
+    )
+
+
+def _read(device: Device, key_types: Iterable[KeyType], state: KeyState) -> dict[KeyType, bytes]:
+    rows = DeviceKey.objects.filter(device=device, key_type__in=list(key_types), state=state).order_by()
+    return {KeyType(row.key_type): _unseal(row) for row in rows}
+
+
+def _lock(device: Device) -> None:
+    # Writers of one device's keys take turns. NO KEY: rows that refer to the device can be made meanwhile.
+    if not Device.objects.select_for_update(no_key=True).filter(pk=device.pk).values_list("pk").first():
+        raise Fault(FaultCode.UNKNOWN_DEVICE, "The device does not exist any more.")
+
+
+def _context(device_id: int, key_type: str) -> bytes:
+    # What a ciphertext is bound to: moved to another device or type, it does not decrypt. The primary key
+    # and not the identification, so that an operator may correct the latter.
+    return f"osgp device key 1|{device_id}|{key_type}".encode()
+
+
+def _seal(device: Device, key_type: KeyType, secret: bytes) -> SealedSecret:
+    return envelope.seal(secret, _context(device.pk, key_type.value))
+
+
+def _sealed(row: DeviceKey) -> SealedSecret:
+    # psycopg2 gives memoryviews for binary columns.
+    return SealedSecret(row.key_encryption_key_id, bytes(row.wrapped_data_key), bytes(row.ciphertext))
+
+
+def _unseal(row: DeviceKey) -> bytes:
+    try:
+        return envelope.unseal(_sealed(row), _context(row.device_id, row.key_type))
+    except UnsealError as error:
+        raise _unreadable(row, error) from error
+
+
+def _unreadable(row: DeviceKey, error: UnsealError) -> Fault:
+    return _fault(FaultCode.READING_KEY_EXCEPTION, f"The {row.key_type} cannot be read. {error}")
+
+
+def _fault(code: FaultCode, message: str, pointer: str = "") -> Fault:
+    return Fault(code, message, component=Component.SECRET_MANAGEMENT, pointer=pointer)
