@@ -112,6 +112,8 @@ DATABASES: dict[str, Any] = {
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # WAL lets readers go on while one thread writes; IMMEDIATE makes writers queue at BEGIN instead of
     # failing half-way through a transaction.
+    # Tests use a file as well: threads that share an in-memory database lock each other out.
+    DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 30,
         "transaction_mode": "IMMEDIATE",
