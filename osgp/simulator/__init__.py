@@ -1,0 +1,20 @@
+"""Simulated DLMS/COSEM smart meters: the meter's side of the protocol with a codec of its own.
+
+It shares the catalogue of COSEM objects with the head-end and nothing else, which makes it the cross-check
+of the head-end's DLMS client. See docs/how-to/simulate-meters.md.
+"""
+
+from .fleet import Fleet
+from .server import SimulatorServer
+from .settings import Behaviour, FleetSettings, Security, Transport
+from .thread import SimulatorThread
+
+__all__ = [
+    "Behaviour",
+    "Fleet",
+    "FleetSettings",
+    "Security",
+    "SimulatorServer",
+    "SimulatorThread",
+    "Transport",
+]

@@ -1,0 +1,241 @@
+"""Opening an association: what the meter makes of an AARQ (Green Book "Application association
+establishment")."""
+
+from hmac import compare_digest
+from secrets import token_bytes
+
+from .codec import acse, ciphering, initiate
+from .codec.acse import ApplicationContext, AssociationRequest, AssociationResult, Diagnostic, Mechanism
+from .codec.ciphering import Cipher
+from .codec.errors import DecipheringError, RemoteProtocolError
+from .codec.exceptions import ServiceError, StateError, encode_exception_response
+from .codec.initiate import Conformance, InitiateError, InitiateRequest
+from .faults import FaultKind
+from .meter.identity import KeyName
+from .meter.meter import Meter
+from .settings import Security
+
+PUBLIC_CLIENT = 16
+MANAGEMENT_CLIENT = 1
+
+CHALLENGE_OCTETS = range(8, 65)
+SERVER_CHALLENGE_OCTETS = 16
+UNLIMITED_PDU = 0xFFFF
+
+SUPPORTED = (
+    Conformance.GET
+    | Conformance.SET
+    | Conformance.ACTION
+    | Conformance.SELECTIVE_ACCESS
+    | Conformance.MULTIPLE_REFERENCES
+    | Conformance.BLOCK_TRANSFER_WITH_GET
+    | Conformance.BLOCK_TRANSFER_WITH_SET
+    | Conformance.BLOCK_TRANSFER_WITH_ACTION
+    | Conformance.PRIORITY_MGMT_SUPPORTED
+)
+PUBLIC_SUPPORTED = Conformance.GET | Conformance.BLOCK_TRANSFER_WITH_GET | Conformance.MULTIPLE_REFERENCES
+
+_MECHANISMS = {Security.NONE: None, Security.LLS: Mechanism.LOW, Security.HLS5: Mechanism.HIGH_GMAC}
+
+
+class Refusal(Exception):
+    """The association is not opened; ``apdu`` says so to the client."""
+
+    def __init__(self, apdu: bytes, *, authentication: bool = False) -> None:
+        super().__init__("the association is refused")
+        self.apdu = apdu
+        self.authentication = authentication
+
+
+class Association:
+    """An association, or one that waits for the client's answer to the challenge (``established`` is
+    False)."""
+
+    __slots__ = (
+        "cipher",
+        "client_address",
+        "client_challenge",
+        "client_system_title",
+        "conformance",
+        "context",
+        "counter_at_start",
+        "established",
+        "maximum_pdu_size",
+        "mechanism",
+        "server_address",
+        "server_challenge",
+    )
+
+    def __init__(self, client_address: int, server_address: int, request: AssociationRequest) -> None:
+        self.client_address = client_address
+        self.server_address = server_address
+        self.context = request.context or ApplicationContext.LN
+        self.mechanism = request.mechanism or Mechanism.LOWEST
+        self.client_system_title = request.calling_ap_title or b""
+        self.client_challenge = request.authentication_value or b""
+        self.server_challenge = b""
+        self.cipher: Cipher | None = None
+        self.conformance = 0
+        self.maximum_pdu_size = UNLIMITED_PDU
+        self.counter_at_start = -1
+        self.established = False
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it is the public client's."""
+        return self.client_address == PUBLIC_CLIENT
+
+
+def open_association(
+    meter: Meter, client_address: int, server_address: int, apdu: bytes
+) -> tuple[Association, bytes]:
+    """The association that an AARQ asks for, and the AARE; :class:`Refusal` when the meter does not want
+    it."""
+    request = acse.decode_association_request(apdu)
+    context = request.context or ApplicationContext.LN
+
+    def rejected(
+        diagnostic: Diagnostic,
+        result: AssociationResult = AssociationResult.REJECTED_PERMANENT,
+        user_information: bytes | None = None,
+    ) -> Refusal:
+        return Refusal(
+            acse.encode_association_response(
+                context=context, result=result, diagnostic=diagnostic, user_information=user_information
+            ),
+            authentication=diagnostic is Diagnostic.AUTHENTICATION_FAILURE,
+        )
+
+    if not acse.has_protocol_version_1(apdu):
+        raise Refusal(
+            acse.encode_association_response(
+                context=context,
+                result=AssociationResult.REJECTED_PERMANENT,
+                diagnostic=acse.NO_COMMON_ACSE_VERSION,
+                provider_diagnostic=True,
+            )
+        )
+    if client_address not in (PUBLIC_CLIENT, MANAGEMENT_CLIENT) or _told_to_refuse(meter):
+        raise rejected(Diagnostic.NO_REASON_GIVEN)
+    public = client_address == PUBLIC_CLIENT
+    if not public and meter.memory.associated is not None:
+        meter.memory.statistics.concurrent_associations += 1
+        raise rejected(Diagnostic.NO_REASON_GIVEN, AssociationResult.REJECTED_TRANSIENT)
+
+    security = Security.NONE if public else meter.security
+    ciphered = security is Security.HLS5
+    if request.context != (ApplicationContext.LN_CIPHERED if ciphered else ApplicationContext.LN):
+        raise rejected(Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED)
+    mechanism = request.mechanism or None  # lowest level security may be named or left out
+    if mechanism != _MECHANISMS[security]:
+        raise rejected(
+            Diagnostic.AUTHENTICATION_REQUIRED
+            if mechanism is None
+            else Diagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED
+        )
+
+    association = Association(client_address, server_address, request)
+    if ciphered:
+        if len(association.client_system_title) != ciphering.SYSTEM_TITLE_OCTETS:
+            raise rejected(Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED)
+        association.cipher = Cipher(
+            meter.key(KeyName.ENCRYPTION),
+            meter.key(KeyName.AUTHENTICATION),
+            meter.system_title,
+            association.client_system_title,
+        )
+    try:
+        proposal = _proposal(meter, association, request.user_information)
+    except DecipheringError as error:
+        raise rejected(Diagnostic.AUTHENTICATION_FAILURE) from error
+    except RemoteProtocolError as error:
+        raise rejected(Diagnostic.NO_REASON_GIVEN) from error
+    negotiated = proposal.conformance & (PUBLIC_SUPPORTED if public else SUPPORTED)
+    reason = _unacceptable(proposal, negotiated)
+    if reason is not None:
+        raise rejected(Diagnostic.NO_REASON_GIVEN, user_information=initiate.encode_initiate_error(reason))
+    if security is Security.LLS and not compare_digest(
+        association.client_challenge, meter.lls_password.encode()
+    ):
+        raise rejected(Diagnostic.AUTHENTICATION_FAILURE)
+    if ciphered and len(association.client_challenge) not in CHALLENGE_OCTETS:
+        raise rejected(Diagnostic.AUTHENTICATION_FAILURE)
+
+    association.conformance = int(negotiated)
+    association.maximum_pdu_size = proposal.maximum_pdu_size or UNLIMITED_PDU
+    association.established = not ciphered
+    return association, _accepted(meter, association)
+
+
+def _told_to_refuse(meter: Meter) -> bool:
+    return meter.take_fault(FaultKind.REFUSE_ASSOCIATION) is not None
+
+
+def _proposal(meter: Meter, association: Association, information: bytes | None) -> InitiateRequest:
+    """The InitiateRequest in the user-information of the AARQ, deciphered when it has to be ciphered."""
+    if not information:
+        raise RemoteProtocolError("the AARQ has no user-information")
+    if association.cipher is None:
+        return initiate.decode_initiate_request(information)
+    if information[0] != ciphering.GLOBAL_INITIATE_REQUEST:
+        raise RemoteProtocolError("the InitiateRequest is not ciphered")
+    deciphered = association.cipher.decipher(information)
+    association.counter_at_start = meter.memory.counters.highest
+    if not accept_counter(meter, deciphered.invocation_counter):
+        raise Refusal(counter_refused(meter))
+    return initiate.decode_initiate_request(deciphered.apdu)
+
+
+def accept_counter(meter: Meter, counter: int) -> bool:
+    """Whether the counter of an authentic APDU of the client is above all before it; it then is the
+    highest."""
+    counters = meter.memory.counters
+    rising = counter > counters.highest
+    counters.use(counter)
+    if not rising:
+        meter.memory.statistics.invocation_counter_refusals += 1
+    return rising
+
+
+def counter_refused(meter: Meter) -> bytes:
+    """The exception-response that tells which counter the meter expects."""
+    return encode_exception_response(
+        StateError.SERVICE_NOT_ALLOWED,
+        ServiceError.INVOCATION_COUNTER_ERROR,
+        min(meter.memory.counters.highest + 1, ciphering.MAXIMUM_COUNTER),
+    )
+
+
+def _unacceptable(proposal: InitiateRequest, negotiated: Conformance) -> InitiateError | None:
+    if proposal.dlms_version < initiate.DLMS_VERSION:
+        return InitiateError.DLMS_VERSION_TOO_LOW
+    if 0 < proposal.maximum_pdu_size < initiate.MINIMUM_PDU_SIZE:
+        return InitiateError.PDU_SIZE_TOO_SHORT
+    if not negotiated & Conformance.GET:
+        return InitiateError.INCOMPATIBLE_CONFORMANCE
+    return None
+
+
+def _accepted(meter: Meter, association: Association) -> bytes:
+    response = initiate.encode_initiate_response(
+        Conformance(association.conformance), meter.settings.maximum_pdu_size
+    )
+    if association.cipher is None:
+        return acse.encode_association_response(
+            context=association.context,
+            result=AssociationResult.ACCEPTED,
+            diagnostic=Diagnostic.NULL,
+            user_information=response,
+        )
+    association.server_challenge = token_bytes(SERVER_CHALLENGE_OCTETS)
+    return acse.encode_association_response(
+        context=association.context,
+        result=AssociationResult.ACCEPTED,
+        diagnostic=Diagnostic.AUTHENTICATION_REQUIRED,
+        system_title=meter.system_title,
+        mechanism=association.mechanism,
+        challenge=association.server_challenge,
+        user_information=association.cipher.encipher(
+            ciphering.GLOBAL_INITIATE_RESPONSE, meter.memory.take_server_counter(), response
+        ),
+    )

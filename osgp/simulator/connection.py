@@ -1,0 +1,235 @@
+"""One TCP connection to the simulator: which meter it is for, how and when it answers."""
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+from .codec.errors import RemoteProtocolError
+from .faults import FaultKind
+from .links import ApduReceived, Disconnected, FrameToSend, Link, WrapperLink
+from .meter.meter import Meter
+from .session import Session
+from .settings import Transport
+
+if TYPE_CHECKING:
+    from .server import SimulatorServer
+
+MAXIMUM_SESSIONS = 16
+"""Pairs of client and logical device that may talk over one connection."""
+
+MAXIMUM_PENDING = 32
+"""Answers that may wait, by latency, on one connection."""
+
+SLOW_SECONDS = 0.02
+GARBAGE_OCTETS = 64
+ENDLESS_OCTETS = 4_096
+
+_LINK_FAULTS = (
+    FaultKind.HANG,
+    FaultKind.GARBAGE,
+    FaultKind.ENDLESS,
+    FaultKind.DROP_MID_ANSWER,
+    FaultKind.SLOW,
+    FaultKind.WRONG_ADDRESS,
+)
+
+
+class Connection(asyncio.Protocol):
+    """Feeds what arrives to the link, what the link finds to the sessions, and their answers back."""
+
+    def __init__(self, server: "SimulatorServer", port_index: int) -> None:
+        self._server = server
+        self.port_index = port_index
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._link: Link | None = None
+        self._sessions: dict[tuple[int, int], Session] = {}
+        self._pending = 0
+        self._not_before = 0.0
+        self._paused = False
+        self._endless = False
+        self.last_activity = self._loop.time()
+
+    # asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._server.connections.add(self)
+        only = self._server.fleet.only_meter_at(self.port_index)
+        if only is not None and only.take_fault(FaultKind.REFUSE_CONNECTION):
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, and with it the associations on it."""
+        self._transport = None
+        self._server.connections.discard(self)
+        for session in self._sessions.values():
+            session.close()
+        for meter in {session.meter for session in self._sessions.values()}:
+            meter.memory.connections -= 1
+        self._sessions.clear()
+
+    def pause_writing(self) -> None:
+        """The client does not read what it asked for: read no more of it either."""
+        self._paused = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
+            if self._endless:
+                self._write_endlessly()
+
+    def data_received(self, data: bytes) -> None:
+        """Octets of the client."""
+        self.last_activity = self._loop.time()
+        try:
+            link = self._link
+            if link is None:
+                link = self._link = self._server.link_for(data[0])
+            link.receive_data(data)
+            while self._transport is not None and not self._transport.is_closing():
+                event = link.next_event()
+                if event is None:
+                    break
+                if isinstance(event, ApduReceived):
+                    self._receive(event)
+                elif isinstance(event, FrameToSend):
+                    self._send_frame(event)
+                else:
+                    self._disconnect(event)
+        except RemoteProtocolError:
+            self.close()
+
+    def close(self) -> None:
+        """Hang up, once what is written has left."""
+        if self._transport is not None:
+            self._transport.close()
+
+    # Meters and sessions
+
+    def _session(self, client_address: int, server_address: int) -> Session | None:
+        session = self._sessions.get((client_address, server_address))
+        if session is not None:
+            return session
+        meter = self._server.fleet.meter_at(self.port_index, server_address)
+        if meter is None or not self._admit(meter):
+            self.close()
+            return None
+        session = Session(meter, client_address, server_address)
+        self._sessions[client_address, server_address] = session
+        return session
+
+    def _admit(self, meter: Meter) -> bool:
+        """Whether the meter takes part in this connection."""
+        wants_wrapper = meter.transport is Transport.WRAPPER
+        if wants_wrapper != isinstance(self._link, WrapperLink) or len(self._sessions) >= MAXIMUM_SESSIONS:
+            return False
+        memory = meter.memory
+        if all(session.meter is not meter for session in self._sessions.values()):
+            if memory.connections >= meter.behaviour.maximum_connections:
+                return False
+            memory.connections += 1
+            memory.statistics.connections += 1
+        if meter.take_fault(FaultKind.REFUSE_CONNECTION):
+            memory.connections -= 1
+            if self._transport is not None:
+                self._transport.abort()
+            return False
+        return True
+
+    def _receive(self, event: ApduReceived) -> None:
+        session = self._session(event.client_address, event.server_address)
+        if session is None:
+            return
+        meter = session.meter
+        answer = session.receive(event.apdu)
+        behaviour = meter.behaviour
+        if answer is None or (behaviour.loss and random.random() < behaviour.loss):
+            return
+        fault = meter.take_fault(*_LINK_FAULTS)
+        client_address, server_address = event.client_address, event.server_address
+        if fault is FaultKind.HANG:
+            return
+        if fault is FaultKind.WRONG_ADDRESS:
+            client_address, server_address = client_address + 1, server_address + 1
+        assert self._link is not None
+        octets = self._link.send(client_address, server_address, answer)
+        self._write_later(octets, behaviour.latency, fault)
+
+    def _send_frame(self, event: FrameToSend) -> None:
+        latency = (0.0, 0.0)
+        octets = event.octets
+        if event.opening:
+            session = self._session(event.client_address, event.server_address)
+            if session is None:
+                return
+            latency = session.meter.behaviour.latency
+            if session.meter.take_fault(FaultKind.SNRM_REFUSED):
+                assert self._link is not None
+                octets = self._link.refuse(event.client_address, event.server_address)
+        self._write_later(octets, latency, None)
+
+    def _disconnect(self, event: Disconnected) -> None:
+        session = self._sessions.get((event.client_address, event.server_address))
+        if session is not None:
+            session.close()
+
+    # Writing
+
+    def _write_later(self, octets: bytes, latency: tuple[float, float], fault: FaultKind | None) -> None:
+        """Write after the latency, but never before what is already waiting."""
+        now = self._loop.time()
+        due = max(now + (random.uniform(*latency) if latency[1] else 0.0), self._not_before)
+        if due <= now:
+            self._write(octets, fault)
+            return
+        if self._pending >= MAXIMUM_PENDING:
+            self.close()
+            return
+        self._pending += 1
+        self._not_before = due
+        self._loop.call_at(due, self._write_pending, octets, fault)
+
+    def _write_pending(self, octets: bytes, fault: FaultKind | None) -> None:
+        self._pending -= 1
+        self._write(octets, fault)
+
+    def _write(self, octets: bytes, fault: FaultKind | None) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if fault is FaultKind.DROP_MID_ANSWER:
+            transport.write(octets[: len(octets) // 2])
+            transport.close()
+        elif fault is FaultKind.GARBAGE:
+            transport.write(b"\x55" + random.randbytes(GARBAGE_OCTETS - 1))
+        elif fault is FaultKind.ENDLESS:
+            self._endless = True
+            self._write_endlessly()
+        elif fault is FaultKind.SLOW:
+            self._write_slowly(octets, 0)
+        else:
+            transport.write(octets)
+
+    def _write_slowly(self, octets: bytes, position: int) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing() or position >= len(octets):
+            return
+        transport.write(octets[position : position + 1])
+        due = self._not_before = self._loop.time() + SLOW_SECONDS
+        self._loop.call_at(due, self._write_slowly, octets, position + 1)
+
+    def _write_endlessly(self) -> None:
+        """Write as long as the client reads; it is the sweep for idle connections that ends this at the
+        latest."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._paused:
+            return
+        transport.write(random.randbytes(ENDLESS_OCTETS))
+        self._loop.call_soon(self._write_endlessly)

@@ -1,0 +1,86 @@
+"""Faults that a meter can be told to have, as real meters have them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """What goes wrong. Those of an answer apply to any APDU; the others to the exchange that they name."""
+
+    REFUSE_CONNECTION = "refuse-connection"
+    """The connection is closed as soon as it is known for which meter it is."""
+    REFUSE_ASSOCIATION = "refuse-association"
+    """The AARE rejects, permanently and without a reason."""
+    DROP_MID_ANSWER = "drop-mid-answer"
+    """Half of the answer, then the connection is closed."""
+    GARBAGE = "garbage"
+    """Random octets instead of the answer."""
+    ENDLESS = "endless"
+    """Octets without end instead of the answer, until the client hangs up."""
+    WRONG_TAG = "wrong-tag"
+    """A ciphered answer with one bit of its authentication tag flipped."""
+    REPLAYED_COUNTER = "replayed-counter"
+    """A ciphered answer, correctly protected, with an invocation counter that was used before."""
+    SLOW = "slow"
+    """The answer comes octet by octet."""
+    HANG = "hang"
+    """No answer at all."""
+    WRONG_ADDRESS = "wrong-address"
+    """The answer carries the addresses of another client and server."""
+    WRONG_INVOKE_ID = "wrong-invoke-id"
+    """The answer carries the invoke id of another request."""
+    TRAILING_BYTES = "trailing-bytes"
+    """Values of GET answers have stray octets behind them, as some clocks do."""
+    CUT_SHORT = "cut-short"
+    """GET answers end behind the invoke id (C4 01 C1 and nothing more)."""
+    UNCIPHERED = "unciphered"
+    """The answer is in plain although the association is ciphered."""
+    RELEASE_EXCEPTION = "release-exception"
+    """The RLRQ is answered with an exception-response."""
+    RELEASE_IGNORED = "release-ignored"
+    """The RLRQ is not answered."""
+    SNRM_REFUSED = "snrm-refused"
+    """The HDLC connection is refused with DM."""
+
+
+@dataclass(slots=True)
+class ActiveFault:
+    """A fault that is switched on; ``remaining`` exchanges, or None for as long as it is on."""
+
+    kind: FaultKind
+    remaining: int | None = None
+
+
+class FaultBox:
+    """The faults of one meter. They are kept in its memory, so that meters without faults pay nothing."""
+
+    __slots__ = ("_faults",)
+
+    def __init__(self, faults: list[ActiveFault]) -> None:
+        self._faults = faults
+
+    def switch_on(self, kind: FaultKind, exchanges: int | None = None) -> None:
+        """Have the fault for the next ``exchanges`` that it applies to, or until it is switched off."""
+        if exchanges is not None and exchanges < 1:
+            raise ValueError("a fault lasts for one exchange at least")
+        self.switch_off(kind)
+        self._faults.append(ActiveFault(kind, exchanges))
+
+    def switch_off(self, kind: FaultKind | None = None) -> None:
+        """Have the fault no more; all of them when none is named."""
+        self._faults[:] = [fault for fault in self._faults if kind is not None and fault.kind is not kind]
+
+    def take(self, *kinds: FaultKind) -> FaultKind | None:
+        """The first of ``kinds`` that is on; this exchange counts."""
+        for fault in self._faults:
+            if fault.kind in kinds:
+                if fault.remaining is not None:
+                    fault.remaining -= 1
+                    if fault.remaining == 0:
+                        self._faults.remove(fault)
+                return fault.kind
+        return None
+
+    def as_list(self) -> list[dict[str, object]]:
+        """What is on, for people and for JSON."""
+        return [{"kind": fault.kind.value, "exchanges": fault.remaining} for fault in self._faults]

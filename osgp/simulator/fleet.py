@@ -1,0 +1,228 @@
+"""Fleets of simulated meters: how they are made up, where they listen and how to add them to a head-end."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from osgp import catalogue
+
+from .meter.identity import KeyName, derive
+from .meter.mbus import GasMeter
+from .meter.meter import Meter
+from .meter.meter_type import MeterType, meter_type
+from .settings import FleetSettings, Security, Transport
+
+MIX = "mix"
+"""Instead of a profile: all of them in turn."""
+
+METERS_PER_PORT = 16_000
+"""Logical device addresses that HDLC can tell apart (14 bits), with some left for its own use."""
+
+_IDENTIFICATION = re.compile(r"([A-Za-z][A-Za-z0-9]*?)([0-9]{1,16})")
+_GAS_CHANNELS = 4
+
+
+class Fleet:
+    """Meters, in order, by identification in ``meters``.
+
+    ``host`` and ``ports`` say where they can be reached, once a server listens for them.
+    """
+
+    def __init__(self, meters: Sequence[Meter], settings: FleetSettings, meters_per_port: int) -> None:
+        self.settings = settings
+        self.meters: Mapping[str, Meter] = {meter.identification: meter for meter in meters}
+        if len(self.meters) != len(meters):
+            raise ValueError("two meters have the same identification")
+        self.meters_per_port = meters_per_port
+        self.host = "127.0.0.1"
+        self.ports: tuple[int, ...] = ()
+        self._by_address = {(meter.port_index, meter.logical_device_address): meter for meter in meters}
+
+    @classmethod
+    def build(
+        cls,
+        count: int = 10,
+        profile: str | Sequence[str] = "SMR-5.1",
+        *,
+        security: Security | Sequence[Security] = Security.HLS5,
+        transport: Transport | Sequence[Transport] = Transport.WRAPPER,
+        polyphase: bool | Sequence[bool] = (False, True),
+        gas_meters: int | Sequence[int] = 0,
+        start: str = "SIME0000000000001",
+        port_per_meter: bool = False,
+        seed: int | None = None,
+        settings: FleetSettings | None = None,
+    ) -> "Fleet":
+        """A fleet of ``count`` electricity meters.
+
+        ``profile`` is a key such as ``SMR-5.1``, or ``mix``. Where a sequence is given, the meters take from
+        it in turn. ``gas_meters`` is how many there are in all, one behind each meter before any gets a
+        second, or a sequence with the number behind each. ``start`` is the identification of the first
+        meter, letters and then digits, which are counted up; ``seed`` is that of the settings. ValueError or LookupError when it cannot be
+        done.
+        """
+        settings = settings or FleetSettings()
+        if seed is not None:
+            settings.seed = seed
+        if count < 1:
+            raise ValueError("a fleet has at least one meter")
+        attached = _spread(gas_meters, count)
+        letters, first, width = _parse_identification(start)
+        profiles, phases = _profiles(profile), _cycle(polyphase)
+        securities = [Security(each) for each in _cycle(security)]
+        transports = [Transport(each) for each in _cycle(transport)]
+        per_port = 1 if port_per_meter else METERS_PER_PORT
+        meters = []
+        for index in range(count):
+            number = first + index
+            meters.append(
+                Meter(
+                    f"{letters}{number:0{width}d}",
+                    number,
+                    _meter_type(profiles[index % len(profiles)], phases[index % len(phases)]),
+                    settings,
+                    security=securities[index % len(securities)],
+                    transport=transports[index % len(transports)],
+                    logical_device_address=index % per_port + 1,
+                    port_index=index // per_port,
+                    gas_meters=tuple(
+                        _gas_meter(number, channel) for channel in range(1, attached[index] + 1)
+                    ),
+                )
+            )
+        return cls(meters, settings, per_port)
+
+    @classmethod
+    def demo(cls, *, settings: FleetSettings | None = None) -> "Fleet":
+        """Ten electricity meters over all profiles, the third and the last but one on HDLC, three with a gas
+        meter."""
+        transports = [Transport.WRAPPER] * 10
+        transports[2] = transports[8] = Transport.HDLC
+        return cls.build(
+            10, MIX, transport=transports, gas_meters=[0, 1, 0, 0, 1, 0, 1, 0, 0, 0], settings=settings
+        )
+
+    @property
+    def port_count(self) -> int:
+        """How many ports the fleet needs."""
+        return max(port_index for port_index, _ in self._by_address) + 1
+
+    def meter_at(self, port_index: int, logical_device_address: int) -> Meter | None:
+        """The meter behind a logical device address on one of the ports."""
+        return self._by_address.get((port_index, logical_device_address))
+
+    def only_meter_at(self, port_index: int) -> Meter | None:
+        """The meter on a port that has no other."""
+        return self._by_address.get((port_index, 1)) if self.meters_per_port == 1 else None
+
+    def describe(self) -> list[dict[str, dict[str, Any]]]:
+        """For each meter the fields with which it is added to a head-end, and its keys (hexadecimal).
+
+        Gas meters follow their gateway. Before a server listens, ``port`` is left out.
+        """
+        described = []
+        for meter in self.meters.values():
+            described.append({"add_device": self._add_device(meter), "keys": _keys(meter)})
+            described.extend(self._describe_gas_meter(meter, gas_meter) for gas_meter in meter.gas_meters)
+        return described
+
+    def _add_device(self, meter: Meter) -> dict[str, Any]:
+        profile = meter.type.profile
+        fields: dict[str, Any] = {
+            "device_identification": meter.identification,
+            "device_type": "SMART_METER_E",
+            "protocol_name": profile.protocol_name,
+            "protocol_version": profile.protocol_version,
+            "communication_method": "ETHERNET",
+            "network_address": self.host,
+            "logical_device_address": meter.logical_device_address,
+            "transport": meter.transport.value,
+            "security": meter.security.value,
+            "challenge_length": 16,
+            "with_list_max": self.settings.with_list_max,
+            "selective_access": True,
+            "polyphase": meter.polyphase,
+            "timezone": self.settings.zone_name,
+        }
+        if self.ports:
+            fields["port"] = self.ports[meter.port_index]
+        return fields
+
+    def _describe_gas_meter(self, gateway: Meter, gas_meter: GasMeter) -> dict[str, dict[str, Any]]:
+        profile = gateway.type.profile
+        return {
+            "add_device": {
+                "device_identification": gas_meter.identification,
+                "device_type": "SMART_METER_G",
+                "protocol_name": profile.protocol_name,
+                "protocol_version": profile.protocol_version,
+                "communication_method": "ETHERNET",
+                "timezone": self.settings.zone_name,
+                "model": gas_meter.model,
+                "gateway": gateway.identification,
+                "channel": gas_meter.channel,
+                "mbus_identification_number": gas_meter.identification_number,
+                "mbus_manufacturer": gas_meter.manufacturer,
+                "mbus_version": gas_meter.version,
+                "mbus_device_type": gas_meter.device_type,
+                "mbus_primary_address": gas_meter.primary_address,
+            },
+            "keys": {
+                KeyName.MBUS_DEFAULT.value: derive(
+                    self.settings.seed, gas_meter.identification, KeyName.MBUS_DEFAULT
+                ).hex()
+            },
+        }
+
+
+def _keys(meter: Meter) -> dict[str, Any]:
+    keys = {name.value: meter.key(name).hex() for name in KeyName if name is not KeyName.MBUS_DEFAULT}
+    return {**keys, "lls_password": meter.lls_password}
+
+
+def _parse_identification(text: str) -> tuple[str, int, int]:
+    match = _IDENTIFICATION.fullmatch(text)
+    if match is None or len(text) > 40:
+        raise ValueError(f"{text[:50]!r} is no identification of letters and then digits")
+    letters, digits = match.groups()
+    return letters, int(digits), len(digits)
+
+
+def _profiles(profile: str | Sequence[str]) -> list[str]:
+    if profile == MIX:
+        return [known.key for known in catalogue.profiles()]
+    return _cycle(profile)
+
+
+def _cycle(values: Any) -> list[Any]:
+    """What the meters take in turn."""
+    cycled = list(values) if isinstance(values, (list, tuple)) else [values]
+    if not cycled:
+        raise ValueError("there is nothing to choose from")
+    return cycled
+
+
+def _spread(gas_meters: int | Sequence[int], count: int) -> list[int]:
+    """How many gas meters are behind each of ``count`` meters."""
+    if isinstance(gas_meters, int):
+        spread = [gas_meters // count + (index < gas_meters % count) for index in range(count)]
+    else:
+        spread = list(gas_meters)
+    if len(spread) != count or not all(0 <= attached <= _GAS_CHANNELS for attached in spread):
+        raise ValueError(f"a meter takes 0 to {_GAS_CHANNELS} gas meters")
+    return spread
+
+
+def _meter_type(profile_key: str, polyphase: bool) -> MeterType:
+    protocol_name, _, protocol_version = profile_key.partition("-")
+    return meter_type(protocol_name, protocol_version, polyphase)
+
+
+def _gas_meter(number: int, channel: int) -> GasMeter:
+    identifying = number * 10 + channel
+    return GasMeter(
+        identification=f"SIMG{identifying:013d}",
+        channel=channel,
+        identification_number=f"{identifying % 10**8:08d}",
+        primary_address=channel,
+    )

@@ -1,0 +1,1 @@
+"""What a simulated meter is: its COSEM objects, the values behind them and its memory."""

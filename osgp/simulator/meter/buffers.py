@@ -1,0 +1,242 @@
+"""Class 7, profile generic: buffers that hold no rows but compute them, with selective access."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from osgp.catalogue.cosem import AttributeDescriptor
+
+from ..codec.axdr import (
+    NULL_DATA,
+    Data,
+    array,
+    decode,
+    double_long_unsigned,
+    encode,
+    integer,
+    long_unsigned,
+    octet_string,
+    structure,
+)
+from ..codec.cosem_time import decode_date_time
+from ..codec.errors import RemoteProtocolError
+from ..codec.requests import Selection
+from ..codec.results import DataAccessResult
+from . import shapes
+from .captures import capture_stamps
+from .events import CODES, Event, encoded_code, encoded_detail, events_of
+from .load_curve import START
+from .query import AccessError, Query
+from .registry import value_of_class
+
+if TYPE_CHECKING:
+    from .meter_type import ObjectEntry
+
+RANGE_SELECTOR = 1
+ENTRY_SELECTOR = 2
+
+BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD, PROFILE_ENTRIES = 2, 3, 4, 8
+MAXIMUM_ENTRIES = 10_000
+"""A client that sets profile_entries higher gets no more rows than this."""
+
+_CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
+
+
+class Column(NamedTuple):
+    """One captured attribute, or one element of it when ``data_index`` is not 0."""
+
+    tag: str
+    descriptor: AttributeDescriptor
+    data_index: int
+    channel: int | None
+
+
+def _entry_of(query: Query) -> "ObjectEntry":
+    assert query.entry is not None
+    return query.entry
+
+
+def definition(column: Column) -> bytes:
+    """The column as a capture object definition."""
+    class_id, logical_name, attribute_id = column.descriptor
+    return structure(
+        long_unsigned(class_id),
+        octet_string(logical_name),
+        integer(attribute_id),
+        long_unsigned(column.data_index),
+    )
+
+
+def columns_of(query: Query, tag: str, channel: int | None) -> tuple[Column, ...]:
+    """What the buffer ``tag`` captures: as the client has set it, or as the profile says."""
+    meter = query.meter
+    cosem_object = meter.type.profile[tag]
+    chosen = meter.override(cosem_object.attribute(CAPTURE_OBJECTS, channel))
+    if chosen is None:
+        return meter.type.default_columns(tag, channel)
+    return tuple(_column(query, item) for item in decode(chosen).value)
+
+
+def _column(query: Query, item: Data) -> Column:
+    class_id, logical_name, attribute_id, data_index = (part.value for part in item.value)
+    found = query.meter.type.objects.get(logical_name)
+    if found is None or found.class_id != class_id or attribute_id not in found.attributes:
+        raise AccessError(DataAccessResult.OBJECT_UNDEFINED)
+    descriptor = AttributeDescriptor(class_id, logical_name, attribute_id)
+    return Column(found.tag, descriptor, data_index, found.channel)
+
+
+def _setting(query: Query, tag: str, channel: int | None, attribute_id: int) -> int:
+    cosem_object = query.meter.type.profile[tag]
+    chosen = query.meter.override(cosem_object.attribute(attribute_id, channel))
+    if chosen is not None:
+        return int(decode(chosen).value)
+    return int(cosem_object.attributes[attribute_id].value or 0)
+
+
+def entries_of(query: Query, tag: str, channel: int | None) -> int:
+    """How many rows the buffer keeps."""
+    return min(_setting(query, tag, channel, PROFILE_ENTRIES), MAXIMUM_ENTRIES)
+
+
+class _Range(NamedTuple):
+    """Which rows and columns a client wants; stamps are UNIX times of the meter's clock."""
+
+    oldest: float = START
+    newest: float = float("inf")
+    columns: tuple[Data, ...] = ()
+
+
+_RANGE_SHAPE = shapes.structure(
+    shapes.OBJECT_DEFINITION, shapes.DATE_TIME, shapes.DATE_TIME, shapes.array(shapes.OBJECT_DEFINITION, 64)
+)
+_ENTRY_SHAPE = shapes.structure(
+    shapes.DOUBLE_LONG_UNSIGNED, shapes.DOUBLE_LONG_UNSIGNED, shapes.LONG_UNSIGNED, shapes.LONG_UNSIGNED
+)
+
+
+def _range(query: Query, selection: Selection) -> _Range:
+    if not _RANGE_SHAPE.fits(selection.parameters):
+        raise AccessError(DataAccessResult.TYPE_UNMATCHED)
+    restricting, begin, end, selected = selection.parameters.value
+    if tuple(part.value for part in restricting.value[:3]) != _CLOCK:
+        raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+    zone = query.meter.zone
+    try:
+        oldest = decode_date_time(begin.value, zone).timestamp()
+        newest = decode_date_time(end.value, zone).timestamp()
+    except RemoteProtocolError as error:
+        raise AccessError(DataAccessResult.TYPE_UNMATCHED) from error
+    return _Range(max(oldest, START), newest, selected.value)
+
+
+def _selected_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list[int]:
+    """The positions of the wanted columns, in the order of the buffer; all when none is named."""
+    if not wanted:
+        return list(range(len(columns)))
+    names = {(*column.descriptor, column.data_index): position for position, column in enumerate(columns)}
+    try:
+        return sorted(names[tuple(part.value for part in item.value)] for item in wanted)
+    except KeyError as error:
+        raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED) from error
+
+
+@value_of_class(7, BUFFER)
+def buffer(query: Query) -> bytes:
+    """The rows, oldest first; all, a range of time (selector 1) or of entries (selector 2), and of
+    columns."""
+    entry = _entry_of(query)
+    tag, channel = entry.tag, entry.channel
+    columns = columns_of(query, tag, channel)
+    selection = query.selection
+    positions = list(range(len(columns)))
+    wanted = _Range()
+    if selection is not None and selection.selector == RANGE_SELECTOR:
+        wanted = _range(query, selection)
+        positions = _selected_columns(columns, wanted.columns)
+    elif selection is not None and selection.selector != ENTRY_SELECTOR:
+        raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+    rows = _rows(query, tag, channel, wanted)
+    if selection is not None and selection.selector == ENTRY_SELECTOR:
+        rows, positions = _entries(selection, rows, positions)
+    makers = [_maker(query, tag, columns[position]) for position in positions]
+    return array(structure(*[make(query, moment, event) for make in makers]) for moment, event in rows)
+
+
+def _entries(
+    selection: Selection, rows: list[tuple[float, Event | None]], positions: list[int]
+) -> tuple[list[tuple[float, Event | None]], list[int]]:
+    if not _ENTRY_SHAPE.fits(selection.parameters):
+        raise AccessError(DataAccessResult.TYPE_UNMATCHED)
+    first, last, first_column, last_column = (part.value for part in selection.parameters.value)
+    if first < 1 or first_column < 1:
+        raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+    return rows[first - 1 : last or None], positions[first_column - 1 : last_column or None]
+
+
+def _rows(query: Query, tag: str, channel: int | None, wanted: _Range) -> list[tuple[float, Event | None]]:
+    """The true moments of the rows, with their events in an event log."""
+    meter = query.meter
+    entries = entries_of(query, tag, channel)
+    offset = meter.clock_offset
+    if tag in CODES:
+        if tag == "MBUS_EVENT_LOG" and not meter.gas_meters:
+            return []
+        events = events_of(tag, meter.identification, query.moment, entries)
+        return [
+            (event.moment, event)
+            for event in events
+            if wanted.oldest <= event.moment + offset <= wanted.newest
+        ]
+    now = query.moment + offset
+    period = _setting(query, tag, channel, CAPTURE_PERIOD)
+    # The rows that are left must be the newest of the buffer, whatever part of them is wanted.
+    stamps = capture_stamps(period, now, entries, meter.zone, wanted.oldest)
+    return [(stamp - offset, None) for stamp in stamps if stamp <= wanted.newest]
+
+
+Maker = Callable[[Query, float, Event | None], bytes]
+
+
+def _maker(query: Query, log: str, column: Column) -> Maker:
+    """What makes the values of a column."""
+    meter = query.meter
+    if log in CODES and column.tag != "CLOCK":
+        if column.tag.endswith("_CODE"):
+            return lambda _, __, event: encoded_code(log, event) if event else NULL_DATA
+        return lambda _, __, event: encoded_detail(column.tag, event) if event else NULL_DATA
+    if column.channel is not None and meter.gas_meter(column.channel) is None:
+        return lambda _, __, ___: NULL_DATA
+    entry = meter.type.objects[column.descriptor.logical_name]
+    attribute = entry.attributes[column.descriptor.attribute_id]
+    fixed, provider = attribute.encoded, attribute.provider
+
+    def make(asked: Query, moment: float, event: Event | None) -> bytes:
+        if provider is None:
+            value = fixed or NULL_DATA
+        else:
+            value = provider(Query(meter, moment, entry))
+        if column.data_index:
+            value = encode(decode(value).value[column.data_index - 1])
+        return value
+
+    return make
+
+
+@value_of_class(7, CAPTURE_OBJECTS)
+def capture_objects(query: Query) -> bytes:
+    """The definitions of the columns."""
+    entry = _entry_of(query)
+    return array(definition(column) for column in columns_of(query, entry.tag, entry.channel))
+
+
+@value_of_class(7, 6)
+def sort_object(query: Query) -> bytes:
+    """The clock."""
+    return definition(Column("CLOCK", _CLOCK, 0, None))
+
+
+@value_of_class(7, 7)
+def entries_in_use(query: Query) -> bytes:
+    """How many rows there are."""
+    entry = _entry_of(query)
+    return double_long_unsigned(len(_rows(query, entry.tag, entry.channel, _Range())))

@@ -1,0 +1,181 @@
+"""Values of the M-Bus channels: gas meters behind an electricity meter."""
+
+from typing import NamedTuple
+
+from ..codec.axdr import (
+    double_long_unsigned,
+    enum,
+    integer,
+    long_unsigned,
+    octet_string,
+    structure,
+    unsigned,
+)
+from ..codec.cosem_time import encode_date_time
+from .identity import manufacturer_id
+from .query import Query
+from .registry import value_of, value_of_class
+
+HOUR = 3_600
+FIVE_MINUTES = 300
+_NEVER = bytes.fromhex("FFFFFFFFFFFFFFFFFF8000FF")
+_UNIT_M3 = 13
+_SCALER_LITRES = -3
+
+
+class GasMeter(NamedTuple):
+    """A gas meter on a channel, as M-Bus knows it."""
+
+    identification: str
+    channel: int
+    identification_number: str
+    manufacturer: str = "SIM"
+    version: int = 80
+    device_type: int = 3
+    primary_address: int = 1
+    model: str = "SIM-G4"
+
+
+def _attached(query: Query) -> GasMeter | None:
+    return query.meter.gas_meter(query.channel or 0)
+
+
+def _capture_moment(query: Query, period: int) -> float:
+    return query.moment // period * period
+
+
+def _volume(query: Query, period: int) -> bytes:
+    if _attached(query) is None:
+        return double_long_unsigned(0)
+    volume = query.meter.household.gas_volume(_capture_moment(query, period), query.channel or 0)
+    return double_long_unsigned(volume & 0xFFFFFFFF)
+
+
+def _capture_time(query: Query, period: int) -> bytes:
+    if _attached(query) is None:
+        return octet_string(_NEVER)
+    return octet_string(encode_date_time(query.meter.local_time(_capture_moment(query, period))))
+
+
+@value_of("MBUS_MASTER_VALUE")
+def hourly_volume(query: Query) -> bytes:
+    """Litres at the last full hour."""
+    return _volume(query, HOUR)
+
+
+@value_of("MBUS_MASTER_VALUE_5MIN")
+def five_minute_volume(query: Query) -> bytes:
+    """Litres at the last full five minutes."""
+    return _volume(query, FIVE_MINUTES)
+
+
+@value_of("MBUS_MASTER_VALUE", 3)
+@value_of("MBUS_MASTER_VALUE_5MIN", 3)
+def volume_scaler_unit(query: Query) -> bytes:
+    """Litres, expressed in cubic metres."""
+    return structure(integer(_SCALER_LITRES), enum(_UNIT_M3))
+
+
+@value_of("MBUS_MASTER_VALUE", 5)
+def hourly_capture_time(query: Query) -> bytes:
+    """The last full hour."""
+    return _capture_time(query, HOUR)
+
+
+@value_of_class(4, 5)
+@value_of("MBUS_MASTER_VALUE_5MIN", 5)
+def five_minute_capture_time(query: Query) -> bytes:
+    """The last full five minutes."""
+    return _capture_time(query, FIVE_MINUTES)
+
+
+@value_of("MBUS_DEVICE_ID_1")
+def mbus_device_id(query: Query) -> bytes:
+    """The identification of the gas meter; empty when there is none."""
+    gas_meter = _attached(query)
+    return octet_string(gas_meter.identification.encode() if gas_meter else b"")
+
+
+@value_of("MBUS_DEVICE_CONFIG_MODEL")
+def mbus_device_model(query: Query) -> bytes:
+    """The model's name."""
+    gas_meter = _attached(query)
+    return octet_string(gas_meter.model.encode() if gas_meter else b"")
+
+
+@value_of("MBUS_DEVICE_CONFIG_HARDWARE_VERSION")
+@value_of("MBUS_DEVICE_CONFIG_METROLOGY_VERSION")
+@value_of("MBUS_DEVICE_CONFIG_OTHER_FIRMWARE_VERSION")
+@value_of("MBUS_DEVICE_CONFIG_SIMPLE_VERSION_INFO")
+def mbus_version_info(query: Query) -> bytes:
+    """Four octets."""
+    return octet_string(bytes.fromhex("00400011") if _attached(query) else b"")
+
+
+@value_of_class(72, 5)
+def primary_address(query: Query) -> bytes:
+    """The address on the bus; 0 on an empty channel."""
+    gas_meter = _attached(query)
+    return unsigned(gas_meter.primary_address if gas_meter else 0)
+
+
+@value_of_class(72, 6)
+def identification_number(query: Query) -> bytes:
+    """8 digits: as BCD in version 0 of the class, as a plain number from version 1."""
+    gas_meter = _attached(query)
+    if gas_meter is None:
+        return double_long_unsigned(0)
+    plain = query.meter.type.mbus_client_version >= 1
+    return double_long_unsigned(int(gas_meter.identification_number, 10 if plain else 16))
+
+
+@value_of_class(72, 7)
+def manufacturer(query: Query) -> bytes:
+    """Three letters in 15 bits."""
+    gas_meter = _attached(query)
+    return long_unsigned(manufacturer_id(gas_meter.manufacturer) if gas_meter else 0)
+
+
+@value_of_class(72, 8)
+def version(query: Query) -> bytes:
+    """The version of the device."""
+    gas_meter = _attached(query)
+    return unsigned(gas_meter.version if gas_meter else 0)
+
+
+@value_of_class(72, 9)
+def device_type(query: Query) -> bytes:
+    """3: gas."""
+    gas_meter = _attached(query)
+    return unsigned(gas_meter.device_type if gas_meter else 0)
+
+
+@value_of_class(72, 10)
+def access_number(query: Query) -> bytes:
+    """Counts the telegrams of the device."""
+    return unsigned(int(query.moment) // HOUR % 256 if _attached(query) else 0)
+
+
+@value_of_class(72, 14)
+def encryption_key_status(query: Query) -> bytes:
+    """4: encryption key in use; 0: no encryption key."""
+    return enum(4 if _attached(query) else 0)
+
+
+@value_of("MBUS_DIAGNOSTIC", 2)
+def received_signal_strength(query: Query) -> bytes:
+    """In dBm, as the class stores it."""
+    return unsigned(90 if _attached(query) else 0)
+
+
+@value_of("MBUS_DIAGNOSTIC", 4)
+def link_status(query: Query) -> bytes:
+    """2: normal; 0: no data received yet."""
+    return enum(2 if _attached(query) else 0)
+
+
+@value_of("MBUS_DIAGNOSTIC", 9)
+def diagnostic_capture_time(query: Query) -> bytes:
+    """Which attribute was captured, and when."""
+    moment = encode_date_time(query.meter.local_time(_capture_moment(query, FIVE_MINUTES)))
+    return structure(unsigned(2), octet_string(moment if _attached(query) else _NEVER))

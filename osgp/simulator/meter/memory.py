@@ -1,0 +1,53 @@
+"""What a meter remembers once somebody has talked to it. Meters that nobody has talked to have none."""
+
+from typing import TYPE_CHECKING
+
+from osgp.catalogue.cosem import AttributeDescriptor
+
+from ..faults import ActiveFault
+from ..settings import Behaviour
+from ..statistics import MeterStatistics
+from .counters import UsedCounters
+from .identity import KeyName
+
+if TYPE_CHECKING:
+    from .load_curve import Household
+
+
+class Memory:
+    """State of one meter for as long as the simulator runs."""
+
+    __slots__ = (
+        "associated",
+        "behaviour",
+        "clock_offset",
+        "connected",
+        "connections",
+        "counters",
+        "faults",
+        "household",
+        "keys",
+        "overrides",
+        "server_counter",
+        "statistics",
+    )
+
+    def __init__(self) -> None:
+        self.statistics = MeterStatistics()
+        self.counters = UsedCounters()
+        self.server_counter = 0
+        self.clock_offset = 0.0
+        self.connected = True
+        self.connections = 0
+        self.associated: object | None = None
+        self.household: Household | None = None
+        self.behaviour: Behaviour | None = None
+        self.faults: list[ActiveFault] | None = None
+        self.overrides: dict[AttributeDescriptor, bytes] | None = None
+        self.keys: dict[KeyName, bytes] | None = None
+
+    def take_server_counter(self) -> int:
+        """The invocation counter for the meter's next ciphered APDU. The first is 0."""
+        counter = self.server_counter
+        self.server_counter += 1
+        return counter

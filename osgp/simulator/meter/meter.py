@@ -1,0 +1,312 @@
+"""One simulated meter: identity, time, keys, and access to its attributes and methods."""
+
+from datetime import datetime, timedelta, timezone, tzinfo
+
+from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+
+from ..codec.axdr import Data, DataType, decode, encode
+from ..codec.cosem_time import decode_date_time
+from ..codec.errors import RemoteProtocolError
+from ..codec.requests import Selection
+from ..codec.results import ActionResult, DataAccessResult
+from ..faults import FaultBox, FaultKind
+from ..settings import Behaviour, FleetSettings, Security, Transport
+from .identity import MANUFACTURER, KeyName, derive, lls_password, system_title
+from .load_curve import Household
+from .mbus import GasMeter
+from .memory import Memory
+from .meter_type import READ, WRITE, AttributeEntry, MeterType, ObjectEntry
+from .methods import Invocation, handler_of
+from .query import AccessError, AssociationView, Query
+
+_CLOCK = bytes((0, 0, 1, 0, 0, 255))
+_TIME = AttributeDescriptor(8, _CLOCK, 2)
+_TIME_ZONE = AttributeDescriptor(8, _CLOCK, 3)
+_DAYLIGHT_SAVINGS_ENABLED = AttributeDescriptor(8, _CLOCK, 8)
+_PROFILE_BUFFER = (7, 2)
+
+
+class Meter:
+    """A meter behind a logical device address.
+
+    ``number`` is the digits of its identification; ``port_index`` says on which of the fleet's ports it
+    listens.
+    """
+
+    __slots__ = (
+        "_memory",
+        "gas_meters",
+        "identification",
+        "logical_device_address",
+        "number",
+        "port_index",
+        "security",
+        "settings",
+        "transport",
+        "type",
+    )
+
+    def __init__(
+        self,
+        identification: str,
+        number: int,
+        meter_type: MeterType,
+        settings: FleetSettings,
+        *,
+        security: Security = Security.HLS5,
+        transport: Transport = Transport.WRAPPER,
+        logical_device_address: int = 1,
+        port_index: int = 0,
+        gas_meters: tuple[GasMeter, ...] = (),
+    ) -> None:
+        self.identification = identification
+        self.number = number
+        self.type = meter_type
+        self.settings = settings
+        self.security = security
+        self.transport = transport
+        self.logical_device_address = logical_device_address
+        self.port_index = port_index
+        self.gas_meters = gas_meters
+        self._memory: Memory | None = None
+
+    def __repr__(self) -> str:
+        return f"<Meter {self.identification} {self.type.profile.key}>"
+
+    @property
+    def memory(self) -> Memory:
+        """What the meter remembers; made when first asked for."""
+        memory = self._memory
+        if memory is None:
+            memory = self._memory = Memory()
+        return memory
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether anybody has talked to the meter yet."""
+        return self._memory is not None
+
+    # Identity
+
+    @property
+    def polyphase(self) -> bool:
+        """Whether the meter has three phases."""
+        return self.type.polyphase
+
+    @property
+    def is_ciphered(self) -> bool:
+        """Whether the management association is ciphered."""
+        return self.security is Security.HLS5
+
+    @property
+    def system_title(self) -> bytes:
+        """The meter's system title, 8 octets."""
+        return system_title(self.number)
+
+    @property
+    def logical_device_name(self) -> bytes:
+        """16 octets."""
+        return f"{MANUFACTURER}{self.number:013d}".encode()
+
+    @property
+    def lls_password(self) -> str:
+        """The password for low level security."""
+        return lls_password(self.settings.seed, self.identification)
+
+    def key(self, name: KeyName) -> bytes:
+        """A key of the meter, 16 octets."""
+        memory = self._memory
+        if memory is not None and memory.keys and name in memory.keys:
+            return memory.keys[name]
+        return derive(self.settings.seed, self.identification, name)
+
+    def replace_key(self, name: KeyName, key: bytes) -> None:
+        """From now on the key is ``key``; invocation counters start again with a new encryption key."""
+        memory = self.memory
+        memory.keys = {**(memory.keys or {}), name: key}
+        if name is KeyName.ENCRYPTION:
+            memory.counters.start_again()
+
+    def gas_meter(self, channel: int) -> GasMeter | None:
+        """The gas meter on an M-Bus channel."""
+        for gas_meter in self.gas_meters:
+            if gas_meter.channel == channel:
+                return gas_meter
+        return None
+
+    @property
+    def household(self) -> Household:
+        """What the meter measures."""
+        memory = self.memory
+        if memory.household is None:
+            memory.household = Household(derive(self.settings.seed, self.identification, "household"))
+        return memory.household
+
+    # Time
+
+    @property
+    def clock_offset(self) -> float:
+        """Seconds that the meter's clock is ahead of true time."""
+        return self._memory.clock_offset if self._memory is not None else 0.0
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone in which the meter shows time; a fixed one when its clock was set up so."""
+        zone = self.settings.zone
+        time_zone = self.override(_TIME_ZONE)
+        daylight_saving = self.override(_DAYLIGHT_SAVINGS_ENABLED)
+        if time_zone is None and (daylight_saving is None or decode(daylight_saving).value):
+            return zone
+        deviation = decode(time_zone).value if time_zone is not None else self._standard_deviation()
+        return timezone(timedelta(minutes=-deviation))
+
+    def _standard_deviation(self) -> int:
+        winter = datetime(2021, 1, 1, tzinfo=self.settings.zone).utcoffset() or timedelta()
+        return -int(winter.total_seconds()) // 60
+
+    def local_time(self, moment: float) -> datetime:
+        """What the meter's clock shows at a moment of true time."""
+        memory = self._memory
+        if memory is None or not memory.overrides:
+            return datetime.fromtimestamp(moment + self.clock_offset, self.settings.zone)
+        return datetime.fromtimestamp(moment + memory.clock_offset, self.zone)
+
+    # Faults
+
+    @property
+    def faults(self) -> FaultBox:
+        """The faults that the meter has been told to have."""
+        memory = self.memory
+        if memory.faults is None:
+            memory.faults = []
+        return FaultBox(memory.faults)
+
+    def take_fault(self, *kinds: FaultKind) -> FaultKind | None:
+        """The fault among ``kinds`` that this exchange has, if any."""
+        memory = self._memory
+        if memory is None or not memory.faults:
+            return None
+        kind = FaultBox(memory.faults).take(*kinds)
+        if kind is not None:
+            memory.statistics.faults += 1
+        return kind
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """How the meter answers: its own way when it was given one, else the fleet's."""
+        memory = self._memory
+        return (memory.behaviour if memory is not None else None) or self.settings.behaviour
+
+    @behaviour.setter
+    def behaviour(self, behaviour: Behaviour | None) -> None:
+        self.memory.behaviour = behaviour
+
+    # Attributes
+
+    def override(self, descriptor: AttributeDescriptor) -> bytes | None:
+        """The encoded value to which an attribute was set, None when it never was."""
+        memory = self._memory
+        if memory is None or memory.overrides is None:
+            return None
+        return memory.overrides.get(descriptor)
+
+    def _find(self, descriptor: AttributeDescriptor) -> tuple[ObjectEntry, AttributeEntry]:
+        entry = self.type.objects.get(descriptor.logical_name)
+        if entry is None:
+            raise AccessError(DataAccessResult.OBJECT_UNDEFINED)
+        if entry.class_id != descriptor.class_id:
+            raise AccessError(DataAccessResult.OBJECT_CLASS_INCONSISTENT)
+        attribute = entry.attributes.get(descriptor.attribute_id)
+        if attribute is None:
+            raise AccessError(DataAccessResult.OBJECT_UNDEFINED)
+        return entry, attribute
+
+    def get(
+        self,
+        descriptor: AttributeDescriptor,
+        selection: Selection | None = None,
+        association: AssociationView | None = None,
+    ) -> bytes:
+        """The encoded value of an attribute; AccessError when it is refused.
+
+        Without an ``association`` access rights do not apply.
+        """
+        entry, attribute = self._find(descriptor)
+        if association is not None and (
+            not attribute.access & READ or (association.is_public and not entry.public)
+        ):
+            raise AccessError(DataAccessResult.READ_WRITE_DENIED)
+        if selection is not None and (entry.class_id, attribute.attribute_id) != _PROFILE_BUFFER:
+            raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+        memory = self._memory
+        if memory is not None and memory.overrides is not None:
+            overridden = memory.overrides.get(descriptor)
+            if overridden is not None:
+                return overridden
+        if attribute.provider is None:
+            assert attribute.encoded is not None
+            return attribute.encoded
+        return attribute.provider(Query(self, self.settings.clock(), entry, association, selection))
+
+    def set(
+        self,
+        descriptor: AttributeDescriptor,
+        encoded: bytes,
+        association: AssociationView | None = None,
+    ) -> None:
+        """Set an attribute to an encoded value; AccessError when it is refused.
+
+        Without an ``association`` access rights do not apply, data types do.
+        """
+        _, attribute = self._find(descriptor)
+        if association is not None and (not attribute.access & WRITE or association.is_public):
+            raise AccessError(DataAccessResult.READ_WRITE_DENIED)
+        data = decode(encoded)
+        if not attribute.shape.fits(data):
+            raise AccessError(DataAccessResult.TYPE_UNMATCHED)
+        if data.type in (DataType.DATE_TIME, DataType.DATE, DataType.TIME) and attribute.data_type is (
+            DataType.OCTET_STRING
+        ):
+            encoded = encode(Data(DataType.OCTET_STRING, data.value))
+        if descriptor == _TIME:
+            self._set_clock(data.value)
+            return
+        memory = self.memory
+        if memory.overrides is None:
+            memory.overrides = {}
+        memory.overrides[descriptor] = encoded
+
+    def _set_clock(self, octets: bytes) -> None:
+        try:
+            moment = decode_date_time(octets, self.zone)
+        except RemoteProtocolError as error:
+            raise AccessError(DataAccessResult.TYPE_UNMATCHED) from error
+        self.memory.clock_offset = moment.timestamp() - self.settings.clock()
+
+    def forget(self, descriptor: AttributeDescriptor) -> None:
+        """Undo what an attribute was set to."""
+        self._find(descriptor)
+        if descriptor == _TIME:
+            self.memory.clock_offset = 0.0
+        elif self.memory.overrides is not None:
+            self.memory.overrides.pop(descriptor, None)
+
+    # Methods
+
+    def invoke(
+        self, descriptor: MethodDescriptor, parameter: bytes | None, association: AssociationView
+    ) -> tuple[ActionResult, bytes | None]:
+        """Invoke a method: its result and the encoded data that it returns, if any."""
+        entry = self.type.objects.get(descriptor.logical_name)
+        if entry is None:
+            return ActionResult.OBJECT_UNDEFINED, None
+        if entry.class_id != descriptor.class_id:
+            return ActionResult.OBJECT_CLASS_INCONSISTENT, None
+        handler = handler_of(descriptor.class_id, descriptor.method_id)
+        if handler is None:
+            known = descriptor.method_id in entry.methods
+            return (ActionResult.READ_WRITE_DENIED if known else ActionResult.OBJECT_UNDEFINED), None
+        if association.is_public:
+            return ActionResult.READ_WRITE_DENIED, None
+        data = decode(parameter) if parameter is not None else None
+        return handler(Invocation(self, entry, data))

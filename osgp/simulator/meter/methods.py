@@ -1,0 +1,83 @@
+"""The methods of COSEM objects: one handler per class and method id, found by decorator.
+
+The reply to the challenge of a high level association (class 15, method 1) is not here: it belongs to the
+association that is being opened.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from osgp.catalogue.cosem import AttributeDescriptor
+
+from ..codec.axdr import Data, DataType
+from ..codec.results import ActionResult
+
+if TYPE_CHECKING:
+    from .meter import Meter
+    from .meter_type import ObjectEntry
+
+
+class Invocation(NamedTuple):
+    """One method call: the meter, the object and the decoded parameter."""
+
+    meter: "Meter"
+    entry: "ObjectEntry"
+    parameter: Data | None
+
+
+Outcome = tuple[ActionResult, bytes | None]
+Handler = Callable[[Invocation], Outcome]
+
+_HANDLERS: dict[tuple[int, int], Handler] = {}
+
+_SUCCESS: Outcome = (ActionResult.SUCCESS, None)
+_TYPE_UNMATCHED: Outcome = (ActionResult.TYPE_UNMATCHED, None)
+
+
+def method(class_id: int, method_id: int) -> Callable[[Handler], Handler]:
+    """The decorated function carries out a method."""
+
+    def register(handler: Handler) -> Handler:
+        _HANDLERS[class_id, method_id] = handler
+        return handler
+
+    return register
+
+
+def handler_of(class_id: int, method_id: int) -> Handler | None:
+    """The handler of a method; None when the simulator does not carry it out."""
+    return _HANDLERS.get((class_id, method_id))
+
+
+def _switch(call: Invocation, connected: bool) -> Outcome:
+    """Both methods of disconnect control take integer(0)."""
+    if call.parameter is None or call.parameter.type is not DataType.INTEGER:
+        return _TYPE_UNMATCHED
+    call.meter.memory.connected = connected
+    return _SUCCESS
+
+
+@method(70, 1)
+def remote_disconnect(call: Invocation) -> Outcome:
+    """Disconnect control: switch the customer off."""
+    return _switch(call, False)
+
+
+@method(70, 2)
+def remote_reconnect(call: Invocation) -> Outcome:
+    """Disconnect control: switch the customer on."""
+    return _switch(call, True)
+
+
+@method(20, 1)
+def activate_passive_calendar(call: Invocation) -> Outcome:
+    """Activity calendar: what was prepared as passive becomes active."""
+    if call.parameter is None or call.parameter.type is not DataType.INTEGER:
+        return _TYPE_UNMATCHED
+    memory = call.meter.memory
+    overrides = memory.overrides or {}
+    for passive in range(6, 10):
+        prepared = overrides.get(AttributeDescriptor(20, call.entry.logical_name, passive))
+        if prepared is not None:
+            overrides[AttributeDescriptor(20, call.entry.logical_name, passive - 4)] = prepared
+    return _SUCCESS

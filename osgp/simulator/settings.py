@@ -1,0 +1,66 @@
+"""How the meters of a fleet are set up and behave, apart from what their profile says."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+
+class Security(StrEnum):
+    """What the management client must show: nothing, a password, or HLS with GMAC and ciphered APDUs."""
+
+    NONE = "NONE"
+    LLS = "LLS"
+    HLS5 = "HLS5"
+
+
+class Transport(StrEnum):
+    """What carries the APDUs over TCP."""
+
+    WRAPPER = "WRAPPER"
+    HDLC = "HDLC"
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How a meter answers.
+
+    ``latency`` is the range, in seconds, from which the delay of each answer is drawn; ``loss`` the share
+    (0..1) of requests that get no answer; ``maximum_connections`` how many TCP connections one meter holds
+    at a time.
+    """
+
+    latency: tuple[float, float] = (0.0, 0.0)
+    loss: float = 0.0
+    maximum_connections: int = 4
+
+    def __post_init__(self) -> None:
+        shortest, longest = self.latency
+        if not 0 <= shortest <= longest:
+            raise ValueError("latency is a range of seconds, from 0")
+        if not 0 <= self.loss <= 1:
+            raise ValueError("loss is a share from 0 to 1")
+        if self.maximum_connections < 1:
+            raise ValueError("a meter holds at least one connection")
+
+
+@dataclass(slots=True)
+class FleetSettings:
+    """What all meters of a fleet share.
+
+    ``clock`` gives true time (UNIX seconds); ``maximum_pdu_size`` is the longest APDU that the meters take
+    and send; ``idle_seconds`` is how long a connection may be silent.
+    """
+
+    seed: int = 1
+    zone_name: str = "Europe/Amsterdam"
+    maximum_pdu_size: int = 1_024
+    with_list_max: int = 32
+    idle_seconds: float = 120.0
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    clock: Callable[[], float] = time.time
+    zone: ZoneInfo = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.zone = ZoneInfo(self.zone_name)
