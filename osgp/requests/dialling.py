@@ -37,13 +37,15 @@ class ReservedCounter:
     """Hands out the invocation counter values that the database reserved for this session, block by block."""
 
     meter_id: int
+    first: int | None = None
+    """First value of the block that was reserved last; None while the meter's counter is not known."""
     _block: Iterator[int] = field(default_factory=lambda: iter(()))
 
-    def reserve(self) -> bool:
-        """Reserve a block before any of it is used. False: the meter's counter is not known yet."""
+    def reserve(self) -> None:
+        """Reserve a block before any of it is used; does nothing while the counter is not known."""
         block = invocation_counters.reserve(self.meter_id, settings.OSGP["INVOCATION_COUNTER_BLOCK"])
-        self._block = iter(block or ())
-        return block is not None
+        if block is not None:
+            self.first, self._block = block.start, iter(block)
 
     def take(self) -> int:
         """The value for the next ciphered APDU."""
@@ -100,7 +102,7 @@ class Dialling:
             meter.close()
 
     def _connect(self) -> Meter:
-        if self.counter is not None and self.meter.invocation_counter is None:
+        if self.counter is not None and self.counter.first is None:
             self._read_counter()
         try:
             return self._associate()
@@ -135,16 +137,16 @@ class Dialling:
             # A meter without the object (before SMR 5): its counter begins at the platform's first one.
             latest = 0
         except errors.DlmsError:
-            if self.meter.invocation_counter is None:
+            if self.counter.first is None:
                 raise
             return False
-        known = self.meter.invocation_counter
-        if known is not None and latest < known:
+        ours = self.counter.first
+        if ours is not None and latest < ours:
             return False
-        if known is not None and latest - known > LARGEST_LEAP:
+        if ours is not None and latest - ours > LARGEST_LEAP:
             raise Fault(
-                FaultCode.ATTEMPT_TO_LOWER_INVOCATION_COUNTER,
-                f"The meter claims invocation counter {latest}, far above the platform's {known}.",
+                FaultCode.UNABLE_TO_DECYPHER,
+                f"The meter claims invocation counter {latest}, far above the platform's {ours}.",
                 component=Component.PROTOCOL_DLMS,
             )
         with database():
