@@ -1,0 +1,66 @@
+"""What an installation needs before anybody can use it: tables, static files, an organisation, a way in.
+
+Everything may be done again at each start: what is there stays as it is.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.core.management import call_command
+
+from osgp.accounts.models import ApiToken, Organisation, User
+from osgp.local_secrets import local_secret
+
+ORGANISATION = "DEMO"
+APPLICATION = "demo"
+ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to get in; both secrets are kept below ``var/secrets``."""
+
+    token: str = field(repr=False)
+    admin: str
+    password: str = field(repr=False)
+
+
+def prepare_database() -> None:
+    """Create or update the tables, and collect the admin's static files."""
+    settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+    call_command("migrate", verbosity=0, interactive=False)
+    call_command("collectstatic", verbosity=0, interactive=False)
+
+
+def prepare_access() -> Access:
+    """An organisation with a working API token, and a platform operator for the admin."""
+    organisation, _ = Organisation.objects.get_or_create(
+        identification=ORGANISATION, defaults={"name": "Demonstration"}
+    )
+    return Access(token=_token(organisation), admin=ADMIN, password=_admin_password())
+
+
+def _secret(name: str, make: Callable[[], bytes]) -> str:
+    return local_secret(settings.VAR_DIR, name, allowed=settings.OSGP["LOCAL_SECRETS"], make=make)
+
+
+def _token(organisation: Organisation) -> str:
+    """The kept token while it is valid; else a new one takes its place (only its hash is in the database)."""
+    path = settings.VAR_DIR / "secrets" / "api-token"
+    if path.exists():
+        kept = path.read_text()
+        row = ApiToken.objects.filter(organisation=organisation, digest=ApiToken.digest_of(kept)).first()
+        if row is not None and row.is_valid():
+            return kept
+        path.unlink(missing_ok=True)
+    return _secret("api-token", lambda: ApiToken.issue(organisation, APPLICATION)[1].encode())
+
+
+def _admin_password() -> str:
+    """The first start's password; an operator who changed it since knows better."""
+    password = _secret("admin-password", lambda: secrets.token_urlsafe(12).encode())
+    if not User.objects.filter(username=ADMIN).exists():
+        User.objects.create_superuser(ADMIN, password=password)
+    return password

@@ -1,0 +1,83 @@
+"""A demonstration from beginning to end: start, register the simulated meters, read them, stay up."""
+
+import threading
+
+from rich.console import Console
+
+from osgp.embedded import first_start, main_job, output
+from osgp.embedded.client import ApiClient
+from osgp.embedded.platform import EmbeddedPlatform
+from osgp.embedded.registration import Registration, register
+from osgp.simulator import Fleet
+
+
+class RegistrationFailed(RuntimeError):
+    """Simulated meters could not be registered; the text tells which and why."""
+
+
+def demonstrate(
+    console: Console, fleet: Fleet, *, host: str, port: int, simulator_port: int, once: bool
+) -> int:
+    """Run the platform, read every meter once, and stay up until KeyboardInterrupt unless ``once``.
+
+    Returns how many devices were not read. Electricity and gas meters count as one device each. Raises
+    embedded.web.PortInUse before anything was started, and RegistrationFailed.
+    """
+    platform = EmbeddedPlatform(fleet, host=host, port=port, simulator_port=simulator_port)
+    try:
+        first_start.prepare_database()
+        access = first_start.prepare_access()
+        with platform:
+            readings = _main_job(console, platform, fleet, access)
+            failed = sum(1 for reading in readings if reading.problem)
+            summary = f"main job: {len(readings) - failed} meters read, {failed} failed"
+            say(console, f"API: {platform.api_url}/  token: {access.token}")
+            say(
+                console,
+                f"Admin: {platform.web.url}/admin/  user: {access.admin}  password: {access.password}",
+            )
+            if not once:
+                say(console, "The platform stays up; Ctrl-C stops it.")
+                say(console, summary)
+                _wait_for_interrupt()
+    finally:
+        platform.close()
+    if once:
+        say(console, summary)
+    return failed
+
+
+def say(console: Console, line: str) -> None:
+    """One line, however narrow the terminal is: people copy from it."""
+    console.print(line, soft_wrap=True, markup=False)
+
+
+def _main_job(
+    console: Console, platform: EmbeddedPlatform, fleet: Fleet, access: first_start.Access
+) -> list[main_job.Reading]:
+    descriptions = fleet.describe()
+    with ApiClient(platform.api_url, access.token) as api:
+        registered = output.with_progress(
+            console, "Registering meters", register(api, descriptions), len(descriptions)
+        )
+        _check(registered)
+        readings = output.with_progress(
+            console, "Reading meters", main_job.read_meters(api, descriptions), len(descriptions)
+        )
+    console.print(output.readings_table(readings))
+    for line in output.problems(readings):
+        console.print(line, soft_wrap=True)
+    return readings
+
+
+def _check(registered: list[Registration]) -> None:
+    refused = [f"{item.device_identification}: {item.problem}" for item in registered if item.problem]
+    if refused:
+        raise RegistrationFailed("Meters could not be registered.\n" + "\n".join(refused))
+
+
+def _wait_for_interrupt() -> None:
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,103 @@
+"""A Celery worker in threads of this process, for the in-process broker."""
+
+import threading
+import uuid
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+from celery.signals import task_postrun
+from celery.worker import WorkController, state
+from kombu.exceptions import OperationalError
+
+from osgp.celery import app
+from osgp.requests.database import give_back_connection
+
+START_SECONDS = 30
+STOP_SECONDS = 30
+EXIT_OK: Any = 0
+LIVE_QUEUES = ("meter", "system")
+
+
+class WorkerError(RuntimeError):
+    """The worker did not start or stop in time."""
+
+
+class _ReportingController(WorkController):
+    """Tells when it consumes, or that it never will."""
+
+    def __init__(self, ready: threading.Event, **settings: Any) -> None:
+        self._ready = ready
+        super().__init__(**settings)
+
+    def on_consumer_ready(self, consumer: Any) -> None:
+        self._ready.set()
+
+
+def _after_task(**_: Any) -> None:
+    give_back_connection()
+
+
+class WorkerThread:
+    """Context manager: consumes the queues with a pool of threads until it is left.
+
+    Leaving waits for the tasks that are running. There may be one at a time in a process, because Celery
+    keeps the wish to stop in a module.
+    """
+
+    def __init__(self, *, concurrency: int = 16, queues: tuple[str, ...] = LIVE_QUEUES) -> None:
+        self._concurrency = concurrency
+        self._queues = queues
+        self._hostname = f"embedded-{uuid.uuid4().hex[:8]}@localhost"
+        self._ready = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        app.finalize()
+        app.set_default()
+        state.should_stop = None
+        # A task leaves the thread to the next one, and with it nothing that it held of the database.
+        task_postrun.connect(_after_task)
+        controller = _ReportingController(
+            self._ready,
+            app=app,
+            hostname=self._hostname,
+            pool="threads",
+            concurrency=self._concurrency,
+            queues=",".join(self._queues),
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        self._thread = threading.Thread(target=self._run, args=(controller,), name="worker", daemon=True)
+        self._thread.start()
+        if not self._ready.wait(START_SECONDS) or not self._thread.is_alive():
+            self._stop()
+            raise WorkerError("The Celery worker did not start.")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._stop():
+            raise WorkerError(f"The Celery worker did not stop within {STOP_SECONDS} seconds.") from error
+
+    def _run(self, controller: WorkController) -> None:
+        try:
+            controller.start()
+        finally:
+            self._ready.set()
+
+    def _stop(self) -> bool:
+        """Whether it ended: asked to, it finishes what it runs and takes nothing more."""
+        assert self._thread is not None
+        state.should_stop = EXIT_OK
+        # It looks at that wish between two waits for messages, so a message saves the rest of the wait.
+        with suppress(OperationalError, OSError):
+            app.control.shutdown(destination=[self._hostname])
+        self._thread.join(STOP_SECONDS)
+        task_postrun.disconnect(_after_task)
+        if self._thread.is_alive():
+            return False
+        state.should_stop = None
+        return True
