@@ -153,13 +153,12 @@ class Connection(asyncio.Protocol):
         if answer is None or (behaviour.loss and random.random() < behaviour.loss):
             return
         fault = meter.take_fault(*_LINK_FAULTS)
-        client_address, server_address = event.client_address, event.server_address
         if fault is FaultKind.HANG:
             return
-        if fault is FaultKind.WRONG_ADDRESS:
-            client_address, server_address = client_address + 1, server_address + 1
         assert self._link is not None
-        octets = self._link.send(client_address, server_address, answer)
+        octets = self._link.send(
+            event.client_address, event.server_address, answer, fault is FaultKind.WRONG_ADDRESS
+        )
         self._write_later(octets, behaviour.latency, fault)
 
     def _send_frame(self, event: FrameToSend) -> None:

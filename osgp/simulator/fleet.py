@@ -58,8 +58,8 @@ class Fleet:
         ``profile`` is a key such as ``SMR-5.1``, or ``mix``. Where a sequence is given, the meters take from
         it in turn. ``gas_meters`` is how many there are in all, one behind each meter before any gets a
         second, or a sequence with the number behind each. ``start`` is the identification of the first
-        meter, letters and then digits, which are counted up; ``seed`` is that of the settings. ValueError or LookupError when it cannot be
-        done.
+        meter, letters and then digits, which are counted up; ``seed`` is that of the settings. ValueError or
+        LookupError when it cannot be done.
         """
         settings = settings or FleetSettings()
         if seed is not None:

@@ -42,8 +42,10 @@ class Link(Protocol):
     def next_event(self) -> Event | None:
         """What happened; None until more data arrives. RemoteProtocolError when the stream makes no sense."""
 
-    def send(self, client_address: int, server_address: int, apdu: bytes) -> bytes:
-        """The octets that bring an answer on its way."""
+    def send(
+        self, client_address: int, server_address: int, apdu: bytes, misaddressed: bool = False
+    ) -> bytes:
+        """The octets that bring an answer on its way; under other addresses when ``misaddressed``."""
 
     def refuse(self, client_address: int, server_address: int) -> bytes:
         """The octets that refuse a connection on the link; empty when the link has none."""
@@ -66,8 +68,12 @@ class WrapperLink:
         frame = self._decoder.next_frame()
         return ApduReceived(*frame) if frame is not None else None
 
-    def send(self, client_address: int, server_address: int, apdu: bytes) -> bytes:
+    def send(
+        self, client_address: int, server_address: int, apdu: bytes, misaddressed: bool = False
+    ) -> bytes:
         """One frame, from the server to the client."""
+        if misaddressed:
+            return encode_frame(server_address ^ 0x01, client_address ^ 0x01, apdu)
         return encode_frame(server_address, client_address, apdu)
 
     def refuse(self, client_address: int, server_address: int) -> bytes:

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 
 from .codec.errors import RemoteProtocolError
+from .codec.hdlc import FLAG
 from .connection import Connection
 from .fleet import Fleet
+from .hdlc_link import HdlcLink
 from .links import Link, WrapperLink
 
 BACKLOG = 4_096
@@ -67,6 +69,8 @@ class SimulatorServer:
         """The link that a connection speaks, told by its first octet."""
         if first_octet == _WRAPPER_FIRST_OCTET:
             return WrapperLink()
+        if first_octet == FLAG:
+            return HdlcLink()
         raise RemoteProtocolError(f"{first_octet:#04x} begins neither a wrapper frame nor an HDLC frame")
 
     async def _sweep(self) -> None:
