@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_celery_beat",
 ]
 
@@ -204,6 +205,8 @@ OSGP: dict[str, Any] = {
     "APDU_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_APDU_DEADLINE_SECONDS", "30"))),
     # Invocation counter values taken from the database at a time.
     "INVOCATION_COUNTER_BLOCK": 64,
+    # API calls per process that may be held with `Prefer: wait` at a time: each keeps a thread.
+    "WAITING_CALLS": int(os.environ.get("OSGP_WAITING_CALLS", "4")),
     "KEY_ENCRYPTION_KEYS": os.environ.get("OSGP_KEY_ENCRYPTION_KEYS", ""),
     "RSA_PRIVATE_KEY_FILE": os.environ.get("OSGP_RSA_PRIVATE_KEY_FILE", ""),
     "LOCAL_SECRETS": EMBEDDED or env_flag("OSGP_LOCAL_SECRETS"),
@@ -215,7 +218,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["osgp.accounts.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["osgp.requests.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "osgp.requests.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
@@ -225,11 +228,19 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Smart metering head-end",
-    "DESCRIPTION": "Requests to DLMS/COSEM meters: accepted at once, carried out asynchronously, fetched by correlation UID.",
+    "DESCRIPTION": (
+        "Requests to DLMS/COSEM meters: accepted at once, carried out asynchronously, fetched by "
+        "correlation UID."
+    ),
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "SORT_OPERATIONS": False,
+    # Choices stay with their fields: names for shared ones would have to be invented.
+    "POSTPROCESSING_HOOKS": [],
+    # The browsable page loads nothing from elsewhere.
+    "REDOC_DIST": "SIDECAR",
 }
 
 # --- The rest ------------------------------------------------------------------------------------------

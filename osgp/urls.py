@@ -1,8 +1,17 @@
 """URLs of the platform."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+from osgp.requests.api.health import healthz, readyz
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/v1/", include("osgp.requests.api.urls")),
+    path("healthz", healthz),
+    path("readyz", readyz),
 ]
+
+handler400 = "osgp.requests.api.problems.bad_request"
+handler404 = "osgp.requests.api.problems.not_found"
+handler500 = "osgp.requests.api.problems.server_error"

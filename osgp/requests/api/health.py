@@ -1,0 +1,80 @@
+"""Is the process alive, and can it serve? For load balancers and orchestrators; no authentication."""
+
+import logging
+import threading
+import time
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from kombu.exceptions import OperationalError as BrokerError
+
+from osgp.celery import app
+
+logger = logging.getLogger(__name__)
+
+CHECKED_EVERY = 2.0
+"""Seconds that an answer of readyz stands, so that calling it often costs nothing."""
+BROKER_TIMEOUT = 3
+
+_checking = threading.Lock()
+_checked_at = float("-inf")
+_checks: dict[str, str] = {}
+_migrated = False
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """200 as long as the process answers at all."""
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when the database answers, has all migrations, and the broker accepts a connection; else 503."""
+    global _checked_at, _checks
+    with _checking:
+        if time.monotonic() - _checked_at >= CHECKED_EVERY:
+            _checks = {"database": _database(), "migrations": _migrations(), "broker": _broker()}
+            _checked_at = time.monotonic()
+        checks = _checks
+    ready = set(checks.values()) == {"ok"}
+    body = {"status": "ok" if ready else "unavailable", "checks": checks}
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("not ready: the database does not answer: %s", error)
+        return "unreachable"
+    return "ok"
+
+
+def _migrations() -> str:
+    """Migrations are looked at until all were seen applied; a process does not outlive its own."""
+    global _migrated
+    if not _migrated:
+        try:
+            executor = MigrationExecutor(connection)
+            _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        except (DatabaseError, InterfaceError):
+            return "unknown"
+    return "ok" if _migrated else "missing"
+
+
+def _broker() -> str:
+    with app.connection_for_write(connect_timeout=BROKER_TIMEOUT) as broker:
+        refusals: tuple[type[BaseException], ...] = (OSError, BrokerError, *broker.connection_errors)
+        try:
+            broker.connect()
+        except refusals as error:
+            logger.warning("not ready: the broker does not answer: %s", error)
+            return "unreachable"
+    return "ok"

@@ -1,0 +1,120 @@
+"""The resources of a message, one view for all of them: post it, fetch its outcome, delete that."""
+
+import uuid
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from django.http import HttpResponse
+from django.urls import URLPattern, path, reverse
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from osgp.accounts.caller import Caller
+from osgp.faults import Component, Fault, FaultCode
+from osgp.requests import registry
+from osgp.requests.api.answers import accepted, outcome_body, route_name
+from osgp.requests.api.idempotency import once
+from osgp.requests.api.permissions import MayRead, caller_of
+from osgp.requests.api.problems import Conflict
+from osgp.requests.api.schema import documented
+from osgp.requests.api.waiting import preferred_wait, wait_until_final
+from osgp.requests.models import FINAL_STATES, Request
+from osgp.requests.operation import Operation
+from osgp.requests.queries import Outcome, outcome
+from osgp.requests.submission import check_scope, submit
+
+
+class MessageView(APIView):
+    """What POST of a message and GET and DELETE of its outcome have in common."""
+
+    operation: ClassVar[Operation]
+    permission_classes = [IsAuthenticated, MayRead]
+
+    def _awaited(self, request: HttpRequest, found: Outcome) -> tuple[Outcome, dict[str, str]]:
+        """The outcome after waiting for it, when the caller prefers that, and the header that says so."""
+        seconds = preferred_wait(request.headers.get("Prefer"))
+        if not seconds or found.request.is_final or not wait_until_final(found.request.pk, seconds):
+            return found, {}
+        found = self._find(request, found.request.correlation_uid)
+        return found, {"Preference-Applied": f"wait={seconds}"}
+
+    def _find(self, request: HttpRequest, correlation_uid: uuid.UUID | str) -> Outcome:
+        found = None
+        if uid := parsed_uid(correlation_uid):
+            found = outcome(caller_of(request).organisation, self.operation.message, uid)
+        if found is None:
+            raise Fault(
+                FaultCode.UNKNOWN_CORRELATION_UID,
+                f"There is no {self.operation.message} request of this correlation UID.",
+                component=Component.WEB_SERVICE,
+            )
+        return found
+
+
+class PostView(MessageView):
+    """POST /api/v1/{service}/{message}/"""
+
+    def post(self, request: HttpRequest) -> Response:
+        caller = caller_of(request)
+        # The scope comes first: who may not send the message is not told what is wrong with it.
+        check_scope(caller, self.operation.service)
+        stored = once(request, caller.organisation, lambda: self._submit(caller, request.data))
+        body, status = accepted(stored), HTTPStatus.ACCEPTED
+        headers: dict[str, str] = {}
+        if preferred_wait(request.headers.get("Prefer")):
+            found, headers = self._awaited(request, self._find(request, stored.correlation_uid))
+            if found.request.is_final:
+                body, status = outcome_body(found), HTTPStatus.OK
+        location = reverse(route_name(self.operation), args=[stored.correlation_uid])
+        return Response(body, status=status, headers={"Location": location, **headers})
+
+    def _submit(self, caller: Caller, body: Any) -> Request:
+        return submit(caller, self.operation.message, body)
+
+
+class OutcomeView(MessageView):
+    """GET and DELETE /api/v1/{service}/{message}/{correlation_uid}/"""
+
+    def get(self, request: HttpRequest, correlation_uid: str) -> Response:
+        found, headers = self._awaited(request, self._find(request, correlation_uid))
+        status = HTTPStatus.OK if found.request.is_final else HTTPStatus.ACCEPTED
+        return Response(outcome_body(found), status=status, headers=headers)
+
+    def delete(self, request: HttpRequest, correlation_uid: str) -> Response:
+        check_scope(caller_of(request), self.operation.service)
+        found = self._find(request, correlation_uid)
+        if not found.request.is_final:
+            raise Conflict("The request is not final yet; it can be cancelled while it waits.")
+        Request.objects.filter(pk=found.request.pk, state__in=FINAL_STATES).delete()
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def parsed_uid(text: uuid.UUID | str) -> uuid.UUID | None:
+    """A correlation UID as it stands in a URL; None when it cannot be one."""
+    if isinstance(text, uuid.UUID):
+        return text
+    try:
+        return uuid.UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
+
+
+def message_urls() -> list[URLPattern]:
+    """The routes of all registered messages."""
+    routes = []
+    for task in registry.operations():
+        name = route_name(task)
+        routes += [
+            path(f"{name}/", _view(PostView, task)),
+            path(f"{name}/<str:correlation_uid>/", _view(OutcomeView, task), name=name),
+        ]
+    return routes
+
+
+def _view(view: type[MessageView], task: Operation) -> Callable[..., HttpResponse]:
+    """A view class of the message's own, which is what makes OpenAPI tell it from the others."""
+    own = type(f"{task.message}{view.__name__}", (view,), {"operation": task, "__doc__": task.__doc__})
+    return documented(own, task).as_view()

@@ -1,0 +1,88 @@
+"""Query parameters and pages of lists. A cursor tells where a page ended, so that new rows shift nothing."""
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db.models import Model, Q, QuerySet
+from django.http import QueryDict
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request as HttpRequest
+
+from osgp.requests.serializers import CharField, StrictSerializer
+
+DEFAULT_PAGE_SIZE = 100
+LARGEST_PAGE = 1000
+
+Row = TypeVar("Row", bound=Model)
+
+
+class PageSizeField(CharField):
+    """1 to 1000, as text."""
+
+    default_error_messages = {"size": f"Must be a number from 1 to {LARGEST_PAGE}."}
+
+    def to_internal_value(self, data: Any) -> int:  # type: ignore[override]
+        text = super().to_internal_value(data)
+        if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= LARGEST_PAGE):
+            self.fail("size")
+        return int(text)
+
+    def to_representation(self, value: Any) -> str:
+        return str(value)
+
+
+class PageQuery(StrictSerializer):
+    """Query parameters that all lists have; lists add their filters."""
+
+    page_size = PageSizeField(
+        required=False, help_text=f"Rows in a page, 1 to {LARGEST_PAGE}; {DEFAULT_PAGE_SIZE} unless told."
+    )
+    cursor = CharField(required=False, max_length=200, help_text='From the Link header with rel="next".')
+
+
+def validated_query(serializer: type[StrictSerializer], query: QueryDict) -> dict[str, Any]:
+    """Query parameters by name. Raises ValidationError for unknown, repeated and faulty ones."""
+    repeated = {name: ["May be given once."] for name, values in query.lists() if len(values) > 1}
+    if repeated:
+        raise ValidationError(repeated)
+    parsed = serializer(data=query.dict())
+    parsed.is_valid(raise_exception=True)
+    validated: dict[str, Any] = parsed.validated_data
+    return validated
+
+
+def page(rows: QuerySet[Row], query: Mapping[str, Any]) -> tuple[list[Row], str | None]:
+    """One page of ``rows`` by ``created_at``, latest first, and the cursor of the next one if any."""
+    size = query.get("page_size", DEFAULT_PAGE_SIZE)
+    if cursor := query.get("cursor"):
+        created_at, key = _position(cursor)
+        rows = rows.filter(created_at__lte=created_at).filter(Q(created_at__lt=created_at) | Q(pk__lt=key))
+    found = list(rows.order_by("-created_at", "-pk")[: size + 1])
+    return found[:size], _cursor(found[size - 1]) if len(found) > size else None
+
+
+def next_page_link(request: HttpRequest, cursor: str | None) -> dict[str, str]:
+    """The Link header (RFC 8288) of a page that is not the last."""
+    if cursor is None:
+        return {}
+    query = request.query_params.copy()
+    query["cursor"] = cursor
+    return {"Link": f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="next"'}
+
+
+def _cursor(row: Any) -> str:
+    return base64.urlsafe_b64encode(f"{row.created_at.isoformat()} {row.pk}".encode()).decode()
+
+
+def _position(cursor: str) -> tuple[datetime, int]:
+    try:
+        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
+        moment, _, key = text.partition(" ")
+        created_at, pk = datetime.fromisoformat(moment), int(key[:20])
+        if created_at.tzinfo is None or not 0 <= pk < 2**63:
+            raise ValueError(cursor)
+    except ValueError:
+        raise ValidationError({"cursor": ["Must come from a Link header."]}) from None
+    return created_at, pk

@@ -1,0 +1,85 @@
+"""JSON bodies, within limits: hostile ones cost a refusal and no more."""
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any
+
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import BaseParser
+
+LARGEST_BODY = 1024 * 1024
+"""Octets; a batch of 10,000 devices takes about half of it."""
+
+DEEPEST_NESTING = 32
+"""Objects and arrays within one another; no message needs ten."""
+
+
+class BodyTooLarge(APIException):
+    """413."""
+
+    status_code = 413
+    default_code = "content_too_large"
+    default_detail = f"The body may have at most {LARGEST_BODY} octets."
+
+
+class StrictJSONParser(BaseParser):
+    """JSON in UTF-8. Names given twice in an object and numbers that JSON does not have are refused."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The body as Python values. Raises ParseError or BodyTooLarge."""
+        content = read_limited(stream)
+        try:
+            body = json.loads(
+                content.decode(), object_pairs_hook=_unique_names, parse_constant=_no_such_number
+            )
+        except UnicodeDecodeError:
+            raise ParseError("The body is not UTF-8.") from None
+        except RecursionError:
+            raise ParseError("The body is nested too deeply.") from None
+        except json.JSONDecodeError as error:
+            raise ParseError(f"The body is not JSON: {error}.") from None
+        except ValueError:
+            raise ParseError("The body has a number of too many digits.") from None
+        if _is_deeper(body, DEEPEST_NESTING):
+            raise ParseError("The body is nested too deeply.")
+        return body
+
+
+def read_limited(stream: IO[bytes]) -> bytes:
+    """The whole body. Raises BodyTooLarge without reading more than the limit."""
+    content = stream.read(LARGEST_BODY + 1)
+    if len(content) > LARGEST_BODY:
+        raise BodyTooLarge
+    return content
+
+
+def _is_deeper(body: Any, limit: int) -> bool:
+    level = [body] if isinstance(body, dict | list) else []
+    for _ in range(limit):
+        level = [
+            member
+            for container in level
+            for member in (container.values() if isinstance(container, dict) else container)
+            if isinstance(member, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ParseError("An object in the body has a name twice.")
+    return members
+
+
+def _no_such_number(text: str) -> Any:
+    raise ParseError(f"The body is not JSON: it has no number {text}.")
