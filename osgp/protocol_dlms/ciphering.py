@@ -108,7 +108,7 @@ class Deciphering:
         self.last_counter = -1
 
     def unprotect(self, content: bytes) -> bytes:
-        """The plain APDU in the ciphered content: security control, invocation counter, ciphertext and tag."""
+        """The plain APDU in ciphered content: security control, invocation counter, ciphertext and tag."""
         if len(content) < _HEADER_LENGTH + TAG_LENGTH:
             raise UnableToDecipher("a ciphered answer cut short")
         if content[0] != AUTHENTICATED_ENCRYPTION:

@@ -14,9 +14,6 @@ attribute's value and a survivable :class:`ExceptionResponse`, the association i
 refuses further use.
 """
 
-# The names say what happened to the connection or the answer, not that it is an error.
-# ruff: noqa: N818
-
 from typing import TYPE_CHECKING, ClassVar
 
 from osgp.faults import Component, Fault, FaultCode

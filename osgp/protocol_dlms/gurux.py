@@ -5,7 +5,7 @@ included. It is used through its raw PDU interface, as the transports, deadlines
 
 It does not parse the answers. Its parser never verifies a tag, takes an unciphered answer in place of a
 ciphered one, raises whatever comes up, keeps block counters in a state that a failed exchange leaves dirty,
-and turns buffers into objects at ten times the cost; :mod:`association`, :mod:`responses` and :mod:`axdr`
+and turns buffers into objects at ten times the cost; :mod:`association`, :mod:`services` and :mod:`axdr`
 do that strictly and in bounded time. Requests in blocks are cut here for the same reason: each block has to
 be answered before the next is ciphered.
 
