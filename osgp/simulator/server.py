@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import TYPE_CHECKING
 
 from .codec.errors import RemoteProtocolError
 from .codec.hdlc import FLAG
@@ -9,6 +10,9 @@ from .connection import Connection
 from .fleet import Fleet
 from .hdlc_link import HdlcLink
 from .links import Link, WrapperLink
+
+if TYPE_CHECKING:
+    from .http import HttpServer
 
 BACKLOG = 4_096
 SWEEP_SECONDS = 1.0
@@ -19,13 +23,24 @@ class SimulatorServer:
     """The ports of a fleet. Use within one running event loop: ``await start()`` and ``await stop()``.
 
     The first port is ``port``, or any free one for 0; further ports follow it, or are any free ones.
+    With an ``http_port`` (0: any free one) there is the HTTP interface too.
     """
 
-    def __init__(self, fleet: Fleet, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        http_port: int | None = None,
+        http_host: str = "127.0.0.1",
+    ) -> None:
         self.fleet = fleet
         self.host = host
         self.port = port
         self.connections: set[Connection] = set()
+        self.http_port = http_port
+        self.http_host = http_host
+        self._http: HttpServer | None = None
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -43,15 +58,29 @@ class SimulatorServer:
                 )
                 self._servers.append(server)
                 ports.append(server.sockets[0].getsockname()[1])
+            self.fleet.host = self.host
+            self.fleet.ports = tuple(ports)
+            await self._start_http()
         except OSError:
             await self.stop()
             raise
-        self.fleet.host = self.host
-        self.fleet.ports = tuple(ports)
         self._sweeper = loop.create_task(self._sweep())
+
+    async def _start_http(self) -> None:
+        if self.http_port is None:
+            return
+        # Only here, so that simulators without the interface do not load a web framework.
+        from .http import HttpServer
+
+        self._http = HttpServer(self.fleet, self.http_host, self.http_port)
+        await self._http.start()
+        self.http_port = self._http.port
 
     async def stop(self) -> None:
         """Hang up and listen no more."""
+        if self._http is not None:
+            await self._http.stop()
+            self._http = None
         if self._sweeper is not None:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -17,9 +17,11 @@ class SimulatorThread:
     Meters, their faults and their statistics may be looked at and changed from other threads while it runs.
     """
 
-    def __init__(self, fleet: Fleet, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, fleet: Fleet, host: str = "127.0.0.1", port: int = 0, http_port: int | None = None
+    ) -> None:
         self.fleet = fleet
-        self.server = SimulatorServer(fleet, host, port)
+        self.server = SimulatorServer(fleet, host, port, http_port)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._ready = threading.Event()
@@ -40,6 +42,11 @@ class SimulatorThread:
     def port(self) -> int:
         """The first port on which the simulator listens."""
         return self.fleet.ports[0]
+
+    @property
+    def http_port(self) -> int | None:
+        """The port of the HTTP interface, when there is one."""
+        return self.server.http_port
 
     def start(self) -> None:
         """Listen; returns when the ports are open, raises what kept them from it."""

@@ -1,0 +1,235 @@
+"""The HTTP interface of the simulator: look at meters, set their attributes, switch faults on and off.
+
+It has no authentication: it is for the machine on which the simulator runs, and off unless asked for.
+
+``GET /meters`` (``offset``, ``limit``) · ``GET /meters/{identification}`` ·
+``GET|PUT|DELETE /meters/{identification}/attributes/{class_id}/{obis}/{attribute_id}`` ·
+``GET|POST|DELETE /meters/{identification}/faults``
+"""
+
+import asyncio
+import contextlib
+import json
+import socket
+from json import JSONDecodeError
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from osgp.catalogue import obis
+from osgp.catalogue.cosem import AttributeDescriptor
+
+from .codec.axdr import decode, encode
+from .codec.errors import LocalProtocolError
+from .faults import FaultKind
+from .fleet import Fleet
+from .meter.meter import Meter
+from .meter.query import AccessError
+from .values import from_json, to_json
+
+MAXIMUM_BODY = 64 * 1024
+MAXIMUM_PAGE = 1_000
+
+
+def application(fleet: Fleet) -> Starlette:
+    """The ASGI application for a fleet."""
+    endpoints = _Endpoints(fleet)
+    attribute = "/meters/{identification}/attributes/{class_id:int}/{obis}/{attribute_id:int}"
+    faults = "/meters/{identification}/faults"
+    return Starlette(
+        routes=[
+            Route("/meters", endpoints.list_meters),
+            Route("/meters/{identification}", endpoints.show_meter),
+            Route(attribute, endpoints.get_attribute, methods=["GET"]),
+            Route(attribute, endpoints.put_attribute, methods=["PUT"]),
+            Route(attribute, endpoints.delete_attribute, methods=["DELETE"]),
+            Route(faults, endpoints.list_faults, methods=["GET"]),
+            Route(faults, endpoints.switch_fault_on, methods=["POST"]),
+            Route(faults, endpoints.switch_faults_off, methods=["DELETE"]),
+        ],
+        exception_handlers={HTTPException: _problem},
+    )
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"detail": error.detail}, status_code=error.status_code)
+
+
+async def _body(request: Request) -> Any:
+    """The JSON document in the request; 413 when it is longer than :data:`MAXIMUM_BODY`."""
+    octets = bytearray()
+    async for chunk in request.stream():
+        octets += chunk
+        if len(octets) > MAXIMUM_BODY:
+            raise HTTPException(413, f"the body may have {MAXIMUM_BODY} octets")
+    try:
+        return json.loads(octets)
+    except (JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise HTTPException(400, "the body is no JSON") from error
+
+
+class _Endpoints:
+    """What the routes do, for one fleet."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+
+    def _meter(self, request: Request) -> Meter:
+        meter = self.fleet.meters.get(request.path_params["identification"])
+        if meter is None:
+            raise HTTPException(404, "there is no such meter")
+        return meter
+
+    async def list_meters(self, request: Request) -> Response:
+        """A page of meters."""
+        try:
+            offset = max(int(request.query_params.get("offset", 0)), 0)
+            limit = min(max(int(request.query_params.get("limit", 100)), 1), MAXIMUM_PAGE)
+        except ValueError as error:
+            raise HTTPException(400, "offset and limit are numbers") from error
+        identifications = list(self.fleet.meters)
+        page = [
+            _summary(self.fleet, self.fleet.meters[each]) for each in identifications[offset : offset + limit]
+        ]
+        return JSONResponse({"count": len(identifications), "results": page})
+
+    async def show_meter(self, request: Request) -> Response:
+        """One meter with its statistics."""
+        meter = self._meter(request)
+        counters = meter.memory.counters
+        return JSONResponse(
+            {
+                **_summary(self.fleet, meter),
+                "statistics": meter.memory.statistics.as_dict(),
+                "highest_invocation_counter": counters.highest if counters.highest >= 0 else None,
+                "repeated_invocation_counters": counters.repeated,
+                "faults": meter.faults.as_list(),
+            }
+        )
+
+    async def get_attribute(self, request: Request) -> Response:
+        """One attribute as JSON, whoever may read it."""
+        try:
+            return JSONResponse(to_json(decode(self._meter(request).get(_descriptor(request)))))
+        except AccessError as error:
+            raise HTTPException(404, error.result.name) from error
+
+    async def put_attribute(self, request: Request) -> Response:
+        """Set one attribute, whoever may write it."""
+        meter, descriptor = self._meter(request), _descriptor(request)
+        try:
+            encoded = encode(from_json(await _body(request)))
+            meter.set(descriptor, encoded)
+        except (ValueError, LocalProtocolError) as error:
+            raise HTTPException(422, str(error)) from error
+        except AccessError as error:
+            raise HTTPException(409, error.result.name) from error
+        return Response(status_code=204)
+
+    async def delete_attribute(self, request: Request) -> Response:
+        """Undo what one attribute was set to."""
+        try:
+            self._meter(request).forget(_descriptor(request))
+        except AccessError as error:
+            raise HTTPException(404, error.result.name) from error
+        return Response(status_code=204)
+
+    async def list_faults(self, request: Request) -> Response:
+        """The faults that are on."""
+        return JSONResponse(self._meter(request).faults.as_list())
+
+    async def switch_fault_on(self, request: Request) -> Response:
+        """``{"kind": ..., "exchanges": n}``; without exchanges until it is switched off."""
+        meter, document = self._meter(request), await _body(request)
+        try:
+            kind = FaultKind(document["kind"])
+            exchanges = document.get("exchanges")
+            if exchanges is not None and (not isinstance(exchanges, int) or isinstance(exchanges, bool)):
+                raise ValueError("exchanges is a number")
+            meter.faults.switch_on(kind, exchanges)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise HTTPException(422, "kind is the name of a fault, exchanges a number from 1") from error
+        return JSONResponse(meter.faults.as_list(), status_code=201)
+
+    async def switch_faults_off(self, request: Request) -> Response:
+        """All faults off, or the one named in the query as ``kind``."""
+        kind = request.query_params.get("kind")
+        try:
+            self._meter(request).faults.switch_off(FaultKind(kind) if kind else None)
+        except ValueError as error:
+            raise HTTPException(422, "kind is the name of a fault") from error
+        return Response(status_code=204)
+
+
+def _descriptor(request: Request) -> AttributeDescriptor:
+    parameters = request.path_params
+    try:
+        logical_name = obis.parse(parameters["obis"])
+    except ValueError as error:
+        raise HTTPException(404, "the OBIS code is malformed") from error
+    return AttributeDescriptor(parameters["class_id"], logical_name, parameters["attribute_id"])
+
+
+def _summary(fleet: Fleet, meter: Meter) -> dict[str, Any]:
+    return {
+        "identification": meter.identification,
+        "profile": meter.type.profile.key,
+        "polyphase": meter.polyphase,
+        "security": meter.security.value,
+        "transport": meter.transport.value,
+        "port": fleet.ports[meter.port_index] if fleet.ports else None,
+        "logical_device_address": meter.logical_device_address,
+        "gas_meters": [gas_meter.identification for gas_meter in meter.gas_meters],
+    }
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves signals to whoever runs the simulator."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Nothing."""
+        yield
+
+
+class HttpServer:
+    """Serves the interface within a running event loop."""
+
+    def __init__(self, fleet: Fleet, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        config = uvicorn.Config(
+            application(fleet),
+            host=host,
+            port=port,
+            log_config=None,
+            lifespan="off",
+            access_log=False,
+            http="h11",
+            ws="none",
+            limit_concurrency=64,
+        )
+        self._server = _Uvicorn(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen; OSError when the port is taken. ``port`` then is the real one."""
+        # Bound here, since uvicorn ends the process when it cannot bind.
+        listening = socket.create_server((self.host, self.port), backlog=64)
+        self.port = listening.getsockname()[1]
+        self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[listening]))
+        while not self._server.started:
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        if self._task is not None:
+            self._server.should_exit = True
+            await self._task
+            self._task = None
