@@ -21,8 +21,8 @@ LONGEST_PASSWORD = 64
 """Bytes in an LLS password at most."""
 
 
-def require_length(key_type: KeyType, secret: bytes, pointer: str = "") -> None:
-    """Refuse with 802 what cannot be a secret of that type: 16 bytes, an LLS password 1 to 64."""
+def require_length(key_type: KeyType | None, secret: bytes, pointer: str = "") -> None:
+    """Refuse with 802 what cannot be a secret of that type: an LLS password has 1 to 64 bytes, a key 16."""
     if key_type == KeyType.LLS_PASSWORD:
         if not 1 <= len(secret) <= LONGEST_PASSWORD:
             raise _fault(
@@ -33,7 +33,7 @@ def require_length(key_type: KeyType, secret: bytes, pointer: str = "") -> None:
     elif len(secret) != KEY_LENGTH:
         raise _fault(
             FaultCode.INVALID_DLMS_KEY_FORMAT,
-            f"The {key_type} has {len(secret)} bytes instead of {KEY_LENGTH}.",
+            f"The {key_type or 'key'} has {len(secret)} bytes instead of {KEY_LENGTH}.",
             pointer,
         )
 

@@ -89,7 +89,9 @@ class Device(models.Model):
         default=4059, validators=[MinValueValidator(1), MaxValueValidator(65535)]
     )
     logical_device_address = models.PositiveIntegerField(
-        default=1, validators=[MinValueValidator(1), MaxValueValidator(16383)]
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(65535)],
+        help_text="With HDLC 16383 at most.",
     )
     transport = models.CharField(max_length=8, choices=Transport.choices, default=Transport.WRAPPER)
     security = models.CharField(max_length=8, choices=Security.choices, default=Security.HLS5)

@@ -1,9 +1,12 @@
-"""Key-encryption keys for tests, so that nothing is generated below ``var/``."""
+"""Keys of the platform for tests, so that nothing is generated below ``var/``."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pytest_django import Settings
 
 KEK_1 = base64.b64encode(bytes(range(32))).decode()
@@ -18,3 +21,21 @@ def with_platform(settings: Settings, **changes: Any) -> None:
 @pytest.fixture(autouse=True)
 def _key_encryption_keys(settings: Settings) -> None:
     with_platform(settings, KEY_ENCRYPTION_KEYS=f"k1:{KEK_1}", LOCAL_SECRETS=False)
+
+
+@pytest.fixture(scope="session")
+def rsa_key() -> rsa.RSAPrivateKey:
+    """The platform's key pair in tests; small, for speed."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture(scope="session")
+def rsa_key_file(rsa_key: rsa.RSAPrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """It as a PEM file."""
+    path = tmp_path_factory.mktemp("keys") / "platform.pem"
+    path.write_bytes(
+        rsa_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return path

@@ -105,9 +105,10 @@ class Migration(migrations.Migration):
                     "logical_device_address",
                     models.PositiveIntegerField(
                         default=1,
+                        help_text="With HDLC 16383 at most.",
                         validators=[
                             django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(16383),
+                            django.core.validators.MaxValueValidator(65535),
                         ],
                     ),
                 ),
