@@ -1,0 +1,168 @@
+"""AddDevice: makes a meter known to the platform, with its keys. No meter is contacted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from osgp.accounts import rights
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.accounts.models import DeviceAuthorisation, Organisation
+from osgp.devices.models import MBUS_DEVICE_TYPES, Device, DeviceType
+from osgp.faults import Fault, FaultCode
+from osgp.installation.device_parameters import AddDeviceParameters, device_columns
+from osgp.installation.supplied_keys import decrypt_keys, store_keys
+from osgp.requests.operation import ParameterValues, PlatformOperation, Service
+from osgp.requests.registry import register
+from osgp.requests.serializers import BooleanField, CharField, StrictSerializer
+
+
+class AddDeviceResult(StrictSerializer):
+    """Whether the device is a new one or replaces one of that identification."""
+
+    device_identification = CharField(max_length=40)
+    created = BooleanField()
+
+
+@register
+class AddDevice(PlatformOperation):
+    """Register a meter. The calling organisation becomes its owner, its keys are in use at once.
+
+    With ``overwrite`` an existing device of the organisation is replaced: what the request leaves out gets
+    its default, while lifecycle status, grants and history stay.
+    """
+
+    message = "AddDevice"
+    service = Service.INSTALLATION
+    device_types = frozenset(DeviceType)
+    Parameters = AddDeviceParameters
+    Result = AddDeviceResult
+
+    def check(self, organisation: Organisation, device: Device | None, parameters: ParameterValues) -> None:
+        """``device`` is the existing one of that identification, whoever owns it.
+
+        Raises Fault 204 for a device that exists when not overwriting, 301 when it belongs to others, 201,
+        209, 221 or 301 for the gateway, and what :func:`device_columns` and :func:`decrypt_keys` raise.
+        """
+        if device is not None:
+            _check_replaceable(organisation, device, parameters)
+        device_columns(parameters)
+        _check_channel(_gateway(organisation, parameters), device, parameters)
+        decrypt_keys(parameters)
+
+    @transaction.atomic
+    def perform(
+        self, organisation: Organisation, device_identification: str, parameters: ParameterValues
+    ) -> tuple[Device, Mapping[str, Any]]:
+        """Checks all again, as it may be due long after it was accepted; raises the same faults."""
+        secrets = decrypt_keys(parameters)
+        columns = device_columns(parameters)
+        # Gateway before device, always: the order in which rows are locked.
+        columns["gateway"] = _gateway(organisation, parameters, lock=True)
+        device, created = _locked(device_identification), False
+        if device is None:
+            device, created = _create(device_identification, columns)
+        if not created:
+            _replace(organisation, device, columns, parameters)
+        DeviceAuthorisation.objects.get_or_create(
+            organisation=organisation, device=device, function_group=DeviceFunctionGroup.OWNER
+        )
+        store_keys(device, secrets)
+        return device, {"device_identification": device_identification, "created": created}
+
+
+def _locked(device_identification: str) -> Device | None:
+    return Device.objects.select_for_update(no_key=True).filter(identification=device_identification).first()
+
+
+def _create(device_identification: str, columns: Mapping[str, Any]) -> tuple[Device, bool]:
+    """A new device and true, or false with the one that somebody else made in the meantime, locked."""
+    try:
+        with transaction.atomic():
+            return Device.objects.create(identification=device_identification, **columns), True
+    except IntegrityError as error:
+        device = _locked(device_identification)
+        if device is not None:
+            return device, False
+        if columns["gateway"] is None:
+            raise
+        raise _occupied(columns["gateway"], columns["channel"]) from error
+
+
+def _replace(
+    organisation: Organisation, device: Device, columns: Mapping[str, Any], parameters: ParameterValues
+) -> None:
+    _check_replaceable(organisation, device, parameters)
+    _check_channel(columns["gateway"], device, parameters)
+    for name, value in columns.items():
+        setattr(device, name, value)
+    try:
+        with transaction.atomic():
+            device.save(update_fields=[*columns, "updated_at"])
+    except IntegrityError as error:
+        raise _occupied(columns["gateway"], columns["channel"]) from error
+
+
+def _check_replaceable(organisation: Organisation, device: Device, parameters: ParameterValues) -> None:
+    if not parameters["overwrite"]:
+        raise Fault(
+            FaultCode.EXISTING_DEVICE,
+            f"Device {device.identification} exists already.",
+            pointer="/device_identification",
+        )
+    if not rights.is_owner(organisation, device):
+        raise Fault(
+            FaultCode.UNAUTHORIZED,
+            f"Device {device.identification} exists and may be overwritten by an owner only.",
+            pointer="/device_identification",
+        )
+    if parameters["device_type"] in MBUS_DEVICE_TYPES and device.mbus_devices.exists():
+        raise Fault(
+            FaultCode.VALIDATION_ERROR,
+            f"{device.identification} is the gateway of M-Bus devices and must stay an electricity meter.",
+            pointer="/device_type",
+        )
+
+
+def _gateway(organisation: Organisation, parameters: ParameterValues, *, lock: bool = False) -> Device | None:
+    """The E-meter that an M-Bus device is coupled to, if any. Raises Fault 201, 221 or 301."""
+    if "gateway" not in parameters:
+        return None
+    identification = parameters["gateway"]
+    visible = rights.visible_devices(organisation).filter(identification=identification)
+    gateway = (visible.select_for_update(no_key=True) if lock else visible).first()
+    if gateway is None:
+        raise Fault(FaultCode.UNKNOWN_DEVICE, f"There is no device {identification}.", pointer="/gateway")
+    if not rights.is_owner(organisation, gateway):
+        raise Fault(
+            FaultCode.UNAUTHORIZED, f"Only an owner of {identification} may couple to it.", pointer="/gateway"
+        )
+    if gateway.is_mbus:
+        raise Fault(
+            FaultCode.GATEWAY_DEVICE_INVALID_FOR_MBUS_DEVICE,
+            f"{identification} is not an electricity meter.",
+            pointer="/gateway",
+        )
+    return gateway
+
+
+def _check_channel(gateway: Device | None, device: Device | None, parameters: ParameterValues) -> None:
+    if gateway is None:
+        return
+    if device is not None and gateway.pk == device.pk:
+        raise Fault(
+            FaultCode.GATEWAY_DEVICE_INVALID_FOR_MBUS_DEVICE,
+            "A device cannot be its own gateway.",
+            pointer="/gateway",
+        )
+    coupled = Device.objects.filter(gateway=gateway, channel=parameters["channel"])
+    if (coupled.exclude(pk=device.pk) if device is not None else coupled).exists():
+        raise _occupied(gateway, parameters["channel"])
+
+
+def _occupied(gateway: Device, channel: int) -> Fault:
+    return Fault(
+        FaultCode.CHANNEL_ON_DEVICE_ALREADY_COUPLED,
+        f"Another device is coupled to channel {channel} of {gateway.identification}.",
+        pointer="/channel",
+    )

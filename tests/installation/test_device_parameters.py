@@ -1,0 +1,240 @@
+"""What AddDevice accepts and what it refuses, by field and by code."""
+
+from typing import Any
+
+import pytest
+from rest_framework.exceptions import ValidationError
+
+from osgp import catalogue
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.faults import Fault, FaultCode
+from osgp.installation.add_device import AddDevice
+from osgp.installation.device_parameters import AddDeviceParameters, device_columns
+from tests.installation.bodies import add, check, e_meter, encrypted, gas_meter, without
+
+
+def faulty_fields(body: dict[str, Any]) -> set[str]:
+    with pytest.raises(ValidationError) as refusal:
+        AddDevice().parse(body)
+    assert isinstance(refusal.value.detail, dict)
+    return set(refusal.value.detail)
+
+
+def fault(organisation: Organisation, body: dict[str, Any]) -> tuple[FaultCode, str]:
+    """Code and field of the fault, the same for checking and for carrying out; nothing is stored."""
+    with pytest.raises(Fault) as checked:
+        check(organisation, body)
+    with pytest.raises(Fault) as performed:
+        add(organisation, body)
+    assert not Device.objects.exists()
+    outcomes = {(error.value.code, error.value.pointer) for error in (checked, performed)}
+    assert len(outcomes) == 1
+    return outcomes.pop()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["device_type", "protocol_name", "protocol_version", "communication_method", "transport", "security"],
+)
+def test_fields_that_an_e_meter_needs(name: str) -> None:
+    assert faulty_fields(without(e_meter(), name)) == {name}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("device_type", "SMART_METER_X"),
+        ("protocol_name", ""),
+        ("protocol_name", 5),
+        ("protocol_version", 5.1),
+        ("communication_method", "SMOKE"),
+        ("network_address", 1),
+        ("network_address", "x" * 256),
+        ("port", 0),
+        ("port", 65536),
+        ("port", "4059"),
+        ("logical_device_address", 0),
+        ("logical_device_address", 65536),
+        ("transport", "UDP"),
+        ("security", "HLS3"),
+        ("challenge_length", "16"),
+        ("with_list_max", 0),
+        ("with_list_max", 256),
+        ("selective_access", "yes"),
+        ("polyphase", 1),
+        ("timezone", "Mars/Olympus"),
+        ("timezone", "../../etc/passwd"),
+        ("timezone", ""),
+        ("model", "x" * 256),
+        ("master_key", ""),
+        ("master_key", None),
+        ("master_key", "A" * 1401),
+        ("overwrite", "true"),
+        ("colour", "blue"),
+    ],
+)
+def test_wrong_values_are_named(name: str, value: object) -> None:
+    assert faulty_fields(e_meter() | {name: value}) == {name}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("gateway", "no blanks"),
+        ("gateway", ""),
+        ("channel", 0),
+        ("channel", 5),
+        ("mbus_identification_number", "1234567"),
+        ("mbus_identification_number", "1234567A"),
+        ("mbus_identification_number", "12345678\n"),
+        ("mbus_identification_number", "١٢٣٤٥٦٧٨"),
+        ("mbus_manufacturer", "lgb"),
+        ("mbus_manufacturer", "LGBX"),
+        ("mbus_version", 256),
+        ("mbus_device_type", -1),
+        ("mbus_primary_address", 256),
+    ],
+)
+def test_wrong_values_of_m_bus_devices_are_named(name: str, value: object) -> None:
+    body = gas_meter(gateway="E1", channel=1) | {name: value}
+    assert faulty_fields(body) == {name}
+
+
+@pytest.mark.parametrize("name", ["master_key", "authentication_key", "encryption_key", "lls_password"])
+def test_an_m_bus_device_has_no_keys_of_an_e_meter(name: str) -> None:
+    assert faulty_fields(gas_meter(**encrypted({name: bytes(16)}))) == {name}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mbus_default_key", "AAAA"),
+        ("gateway", "E1"),
+        ("channel", 1),
+        ("mbus_manufacturer", "LGB"),
+        ("mbus_version", 0),
+    ],
+)
+def test_an_e_meter_has_nothing_of_an_m_bus_device(name: str, value: object) -> None:
+    assert faulty_fields(e_meter() | {name: value}) == {name}
+
+
+def test_all_faulty_fields_are_named_at_once() -> None:
+    assert faulty_fields(gas_meter(master_key="AAAA", lls_password="AAAA", channel=1)) == {
+        "master_key",
+        "lls_password",
+        "gateway",
+    }
+
+
+@pytest.mark.parametrize("given", ["gateway", "channel"])
+def test_gateway_and_channel_go_together(given: str) -> None:
+    both = {"gateway": "E1", "channel": 1}
+    (missing,) = both.keys() - {given}
+    assert faulty_fields(gas_meter(**{given: both[given]})) == {missing}
+
+
+def test_hdlc_addresses_are_shorter() -> None:
+    assert AddDevice().parse(e_meter(transport="HDLC", logical_device_address=16383))
+    assert AddDevice().parse(e_meter(transport="WRAPPER", logical_device_address=65535))
+    assert faulty_fields(e_meter(transport="HDLC", logical_device_address=16384)) == {
+        "logical_device_address"
+    }
+
+
+def test_secrets_are_marked_as_such() -> None:
+    secret = [str(name) for name in AddDeviceParameters().fields if str(name).endswith(("_key", "password"))]
+    assert sorted(AddDeviceParameters.secret_fields) == sorted(secret)
+
+
+@pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
+def test_every_profile_is_known(profile: catalogue.Profile) -> None:
+    body = e_meter({}, protocol_name=profile.protocol_name.lower(), protocol_version=profile.protocol_version)
+    assert device_columns(AddDevice().parse(body))["protocol_name"] == profile.protocol_name
+
+
+def test_a_variant_makes_no_difference() -> None:
+    columns = device_columns(AddDevice().parse(e_meter({}, protocol_variant="CDMA")))
+    assert (columns["protocol_version"], columns["protocol_variant"]) == ("5.1", "CDMA")
+
+
+@pytest.mark.parametrize("changes", [{"protocol_name": "DLMS"}, {"protocol_version": "5.10"}])
+def test_unknown_profiles_are_206(organisation: Organisation, changes: dict[str, Any]) -> None:
+    expected = (FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT, "/protocol_version")
+    assert fault(organisation, e_meter(**changes)) == expected
+    assert fault(organisation, gas_meter(**changes)) == expected
+
+
+@pytest.mark.parametrize("length", [-1, 0, 7, 65, 2**62])
+def test_challenge_lengths_other_than_8_to_64_are_213(organisation: Organisation, length: int) -> None:
+    expected = (FaultCode.CHALLENGE_LENGTH_OUT_OF_RANGE, "/challenge_length")
+    assert fault(organisation, e_meter(challenge_length=length)) == expected
+
+
+@pytest.mark.parametrize("length", [8, 64])
+def test_challenge_lengths_of_8_to_64_are_fine(organisation: Organisation, length: int) -> None:
+    assert add(organisation, e_meter(challenge_length=length))[0].challenge_length == length
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "  ", " 10.0.0.1", "10.0.0.256", "10.0.0", "1", "10.0.0.1\n"),
+        *("a_b", "-a.b", "a-.b", "a..b", ".", "x" * 64, "é.nl"),
+        *("http://x", "x:1", "[::1]"),
+    ],
+)
+def test_what_is_no_network_address_is_212(organisation: Organisation, address: str) -> None:
+    assert fault(organisation, e_meter(network_address=address)) == (
+        FaultCode.INVALID_IP_ADDRESS,
+        "/network_address",
+    )
+
+
+def test_an_e_meter_without_a_network_address_is_212(organisation: Organisation) -> None:
+    body = without(e_meter(), "network_address")
+    assert fault(organisation, body) == (FaultCode.INVALID_IP_ADDRESS, "/network_address")
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1", "::1", "fe80::1%eth0", "localhost", "meter-1.example.org", "1a", "x" * 63]
+)
+def test_network_addresses(organisation: Organisation, address: str) -> None:
+    assert add(organisation, e_meter(network_address=address))[0].network_address == address
+
+
+@pytest.mark.parametrize(
+    ("security", "missing"),
+    [
+        ("HLS5", "master_key"),
+        ("HLS5", "authentication_key"),
+        ("HLS5", "encryption_key"),
+        ("LLS", "lls_password"),
+    ],
+)
+def test_missing_keys_are_806(organisation: Organisation, security: str, missing: str) -> None:
+    body = without(e_meter(security=security), missing)
+    assert fault(organisation, body) == (FaultCode.KEY_NOT_PRESENT, f"/{missing}")
+
+
+@pytest.mark.parametrize("name", ["master_key", "authentication_key", "encryption_key", "lls_password"])
+def test_keys_that_were_not_encrypted_for_the_platform_are_804(organisation: Organisation, name: str) -> None:
+    body = e_meter() | {name: "0" * 344}
+    assert fault(organisation, body) == (FaultCode.DECRYPTION_EXCEPTION, f"/{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "length"),
+    [("master_key", 32), ("encryption_key", 15), ("lls_password", 0), ("lls_password", 65)],
+)
+def test_keys_of_a_wrong_length_are_802(organisation: Organisation, name: str, length: int) -> None:
+    body = e_meter() | encrypted({name: b"k" * length})
+    assert fault(organisation, body) == (FaultCode.INVALID_DLMS_KEY_FORMAT, f"/{name}")
+
+
+def test_the_default_key_of_an_m_bus_device_is_checked_too(organisation: Organisation) -> None:
+    assert fault(organisation, gas_meter(mbus_default_key="AAAA")) == (
+        FaultCode.DECRYPTION_EXCEPTION,
+        "/mbus_default_key",
+    )
