@@ -67,7 +67,7 @@ class Meter:
         keys: Keys | None = None,
         counter: InvocationCounter | None = None,
         client_address: int = MANAGEMENT_CLIENT,
-        client_system_title: bytes = bytes(8),
+        client_system_title: bytes = b"",
         challenge_length: int = 16,
         with_list_max: int = 1,
         deadlines: Deadlines | None = None,
