@@ -55,7 +55,7 @@ INSTALLED_APPS = [
     "osgp.monitoring",
     "osgp.bundle",
     "osgp.notifications",
-    "django.contrib.admin",
+    "osgp.admin_site_config.HeadEndAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -107,7 +107,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 DATABASES: dict[str, Any] = {
     "default": dj_database_url.parse(
-        os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"), conn_max_age=0
+        os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"), conn_max_age=300
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
@@ -120,16 +120,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON",
     }
-elif env_flag("OSGP_DATABASE_POOL"):
-    # Django's connections are per greenlet: without a pool, a thousand sessions in flight would be a
-    # thousand PostgreSQL connections. `manage.py worker` sets this.
-    DATABASES["default"]["ENGINE"] = "dj_db_conn_pool.backends.postgresql"
-    DATABASES["default"]["POOL_OPTIONS"] = {
-        "POOL_SIZE": int(os.environ.get("OSGP_DATABASE_POOL_SIZE", "16")),
-        "MAX_OVERFLOW": 0,
-        "TIMEOUT": 60,
-    }
-    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
+
+else:
+    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 10}
 
 # --- Celery --------------------------------------------------------------------------------------------
 
@@ -198,6 +191,8 @@ OSGP: dict[str, Any] = {
     # Sessions opened but not yet claimed: short, so that a high priority has little to overtake.
     "DISPATCH_AHEAD": int(os.environ.get("OSGP_DISPATCH_AHEAD", "500")),
     "DISPATCH_INTERVAL": timedelta(seconds=float(os.environ.get("OSGP_DISPATCH_INTERVAL_SECONDS", "1"))),
+    # Database connections of a worker process, however many visits it has in flight.
+    "DATABASE_LANES": int(os.environ.get("OSGP_DATABASE_LANES", "8")),
     # Requests taken into one visit to a meter.
     "VISIT_REQUEST_LIMIT": 500,
     "VISIT_DEADLINE": timedelta(minutes=9),
@@ -251,6 +246,7 @@ USE_TZ = True
 USE_I18N = False
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "osgp" / "static"]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_flag("OSGP_HTTPS")

@@ -1,6 +1,6 @@
 """Fixtures that all tests share; the rows themselves are made by tests/factories.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,10 +8,18 @@ from rest_framework.test import APIClient
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
+from osgp.requests.database import lanes
 from tests import factories
 
 if TYPE_CHECKING:
     from osgp.accounts.caller import Caller
+
+
+@pytest.fixture(autouse=True)
+def _closed_lanes() -> Iterator[None]:
+    """Database connections of lanes would outlive the test, and keep its database from being emptied."""
+    yield
+    lanes.close()
 
 
 @pytest.fixture

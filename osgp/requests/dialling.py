@@ -20,7 +20,7 @@ from osgp.protocol_dlms import (
     read_invocation_counter,
 )
 from osgp.protocol_dlms import Security as DlmsSecurity
-from osgp.requests.database import database
+from osgp.requests.database import lanes
 
 logger = logging.getLogger(__name__)
 
@@ -51,15 +51,14 @@ class ReservedCounter:
         """The value for the next ciphered APDU."""
         value = next(self._block, None)
         if value is None:
-            with database():
-                self.reserve()
+            lanes.run(self.reserve)
             value = next(self._block)
         return value
 
 
 @dataclass(frozen=True)
 class Dialling:
-    """All that is needed to call one meter; made before the database connection is given back."""
+    """All that is needed to call one meter."""
 
     meter: Device
     address: MeterAddress
@@ -69,7 +68,10 @@ class Dialling:
 
     @classmethod
     def prepare(cls, meter: Device) -> "Dialling":
-        """Load keys and reserve invocation counters. Raises Fault when a key is missing or unreadable."""
+        """Load keys and reserve invocation counters, in a database lane.
+
+        Raises Fault when a key is missing or unreadable.
+        """
         overall: Deadlines = Deadlines(
             connect=settings.OSGP["CONNECT_DEADLINE"].total_seconds(),
             apdu=settings.OSGP["APDU_DEADLINE"].total_seconds(),
@@ -149,9 +151,8 @@ class Dialling:
                 f"The meter claims invocation counter {latest}, far above the platform's {ours}.",
                 component=Component.PROTOCOL_DLMS,
             )
-        with database():
-            invocation_counters.adopt(self.meter.pk, latest + 1)
-            self.counter.reserve()
+        lanes.run(invocation_counters.adopt, self.meter.pk, latest + 1)
+        lanes.run(self.counter.reserve)
         return True
 
 

@@ -17,7 +17,7 @@ from django.db import DatabaseError
 
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import states
-from osgp.requests.database import database
+from osgp.requests.database import lanes
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +92,7 @@ class LeaseKeeper:
     def _extend(leases: dict[uuid.UUID, Lease]) -> None:
         # Taken before the query: the database counts the new lease from a moment after this one.
         valid_until = time.monotonic() + LeaseKeeper._validity()
-        with database():
-            held = states.extend(list(leases))
+        held = lanes.run(states.extend, list(leases))
         for session_id, lease in leases.items():
             lease.valid_until = valid_until if session_id in held else 0.0
 

@@ -166,15 +166,16 @@ def reap(limit: int = 500) -> int:
 # --- Worker --------------------------------------------------------------------------------------------
 
 
-def claim(session_id: uuid.UUID | str, token: uuid.UUID | str, worker: str) -> bool:
-    """Make an OPENED session this worker's. False: somebody else has it, or it is over."""
-    claimed = MeterSession.objects.filter(pk=session_id, token=token, state=SessionState.OPENED).update(
+def claim(session_id: uuid.UUID | str, token: uuid.UUID | str, worker: str) -> int | None:
+    """Make an OPENED session this worker's; returns its meter. None: somebody else has it, or it is over."""
+    mine = MeterSession.objects.filter(pk=session_id, token=token)
+    claimed = mine.filter(state=SessionState.OPENED).update(
         state=SessionState.CLAIMED,
         worker=worker[:100],
         claimed_at=Now(),
         expires_at=_later(settings.OSGP["SESSION_LEASE"]),
     )
-    return claimed == 1
+    return mine.values_list("meter_id", flat=True).get() if claimed else None
 
 
 def extend(session_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
@@ -185,7 +186,7 @@ def extend(session_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     return set(held.values_list("pk", flat=True))
 
 
-def take_requests(session_id: uuid.UUID, limit: int) -> list[Action]:
+def take_requests(session_id: uuid.UUID, meter_id: int, limit: int) -> list[Action]:
     """Make due requests of the session's meter RUNNING; returns their unfinished actions, in order.
 
     Requests come in priority order and age, the actions of one request stay together. Each action has its
@@ -193,25 +194,25 @@ def take_requests(session_id: uuid.UUID, limit: int) -> list[Action]:
 
     A request that killed a worker before is taken alone: it must not take innocent ones with it.
     """
-    owned = Exists(MeterSession.objects.filter(pk=session_id, state=SessionState.CLAIMED))
-    meter = MeterSession.objects.filter(pk=session_id).values("meter")
-    due = due_requests().filter(owned, meter=models.Subquery(meter))
-    suspects = due.filter(crashes__gt=0).values("pk")[:1]
-    chosen = due.filter(crashes=0).values("pk")[:limit]
-    for candidates in (chosen, suspects):
-        taken = Request.objects.filter(pk__in=models.Subquery(candidates), state__in=DUE_STATES).update(
-            state=RequestState.RUNNING,
-            session=session_id,
-            attempts=F("attempts") + 1,
-            started_at=Coalesce("started_at", Now()),
-        )
-        if taken:
-            break
-    else:
+    due = list(due_requests().filter(meter=meter_id).values_list("pk", "crashes")[:limit])
+    if not due:
+        return []
+    chosen = [pk for pk, crashes in due if not crashes] or [due[0][0]]
+    owned = MeterSession.objects.filter(pk=session_id, state=SessionState.CLAIMED)
+    taken = Request.objects.filter(Exists(owned), pk__in=chosen, state__in=DUE_STATES).update(
+        state=RequestState.RUNNING,
+        session=session_id,
+        attempts=F("attempts") + 1,
+        started_at=Coalesce("started_at", Now()),
+    )
+    if not taken:
         return []
     return list(
-        Action.objects.filter(request__session=session_id, request__state=RequestState.RUNNING)
-        .exclude(state__in=(ActionState.DONE, ActionState.FAULT, ActionState.UNKNOWN))
+        Action.objects.filter(
+            request__session=session_id,
+            request__state=RequestState.RUNNING,
+            state__in=(ActionState.PENDING, ActionState.STARTED),
+        )
         .select_related("request", "device", "request__meter")
         .order_by(F("request__effective_priority").desc(), "request__due_at", "request", "position")
     )

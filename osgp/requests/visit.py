@@ -19,7 +19,7 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.protocol_dlms import Meter
 from osgp.protocol_dlms.errors import DlmsError
 from osgp.requests import retries, states
-from osgp.requests.database import database, give_back_connection
+from osgp.requests.database import lanes
 from osgp.requests.dialling import Dialling
 from osgp.requests.leases import Lease, LeaseLost, keeper
 from osgp.requests.meter import VisitedMeter
@@ -39,16 +39,42 @@ OUTCOME_UNKNOWN = Fault(
 
 def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> bool:
     """Claim a session and do the meter's due work. False: the hint was late, doubled or forged."""
-    if not states.claim(session_id, token, worker):
+    begun = lanes.run(_begin, session_id, token, worker)
+    if begun is None:
         return False
     with keeper.keep(session_id) as lease:
         try:
-            Visit(session_id, lease).run()
+            Visit(session_id, begun.meter, lease).run(begun)
         except LeaseLost:
             logger.warning("session %s: the lease was lost", session_id)
-        finally:
-            give_back_connection()
     return True
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A claimed session with its first work; ``fault`` when the meter cannot even be dialled."""
+
+    meter: Device
+    actions: list[Action]
+    dialling: Dialling | None
+    fault: Fault | None
+
+
+def _begin(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> Begun | None:
+    """Claim, take what is due and prepare to dial: all that needs the database before the meter does."""
+    meter_id = states.claim(session_id, token, worker)
+    if meter_id is None:
+        return None
+    actions = states.take_requests(session_id, meter_id, settings.OSGP["VISIT_REQUEST_LIMIT"])
+    if not actions:
+        states.close(session_id)
+        return None
+    meter = actions[0].request.meter
+    assert meter is not None
+    try:
+        return Begun(meter, actions, Dialling.prepare(meter), None)
+    except Fault as fault:
+        return Begun(meter, actions, None, fault)
 
 
 @dataclass
@@ -56,43 +82,33 @@ class Visit:
     """The work of one claimed session."""
 
     session_id: uuid.UUID
+    meter: Device
     lease: Lease
     fault: Fault | None = None
     statistics: dict[str, int] = field(default_factory=dict)
 
-    def run(self) -> None:
-        """Take due work, dial once, and go on until nothing is due or the meter is lost."""
-        actions = self._take()
-        if not actions:
-            states.close(self.session_id)
-            return
-        meter = actions[0].request.meter
-        assert meter is not None
+    def run(self, begun: Begun) -> None:
+        """Dial once, and go on until nothing is due or the meter is lost."""
         try:
-            self._hold(meter, actions)
+            if begun.dialling is None:
+                assert begun.fault is not None
+                raise begun.fault
+            self._hold(begun.dialling, begun.actions)
         except LeaseLost:
             raise
         except Fault as fault:
-            self._fail_visit(fault)
+            self.fault = fault
         except Exception:
-            logger.exception("session %s: visit to %s failed", self.session_id, meter.identification)
-            self._fail_visit(_unexpected("The visit to the meter"))
-        self._close(meter)
+            logger.exception("session %s: visit to %s failed", self.session_id, self.meter)
+            self.fault = _unexpected("The visit to the meter")
+        lanes.run(self._end)
 
-    def _take(self) -> list[Action]:
-        return states.take_requests(self.session_id, settings.OSGP["VISIT_REQUEST_LIMIT"])
-
-    def _hold(self, meter: Device, actions: list[Action]) -> None:
-        dialling = Dialling.prepare(meter)
-        give_back_connection()
+    def _hold(self, dialling: Dialling, actions: list[Action]) -> None:
         self.lease.check()
         with dialling.association() as association:
             try:
                 while actions:
-                    for request, its_actions in groupby(actions, key=lambda action: action.request):
-                        self._carry_out(association, request, list(its_actions))
-                    with database():
-                        actions = self._take()
+                    actions = self._carry_out_all(association, actions)
                 association.release()
             finally:
                 statistics = association.statistics
@@ -102,19 +118,25 @@ class Visit:
                     "bytes_received": statistics.bytes_received,
                 }
 
-    def _carry_out(self, association: Meter, request: Request, actions: list[Action]) -> None:
-        """Perform a request's actions. A fault that ends the association goes up, its request unfinished."""
-        outcomes = []
+    def _carry_out_all(self, association: Meter, actions: list[Action]) -> list[Action]:
+        """Carry out the requests of these actions; returns what has become due meanwhile."""
+        requests = [list(group) for _, group in groupby(actions, key=lambda action: action.request_id)]
+        for its_actions in requests[:-1]:
+            lanes.run(self._settle, self._carry_out(association, its_actions))
+        return lanes.run(self._settle_and_take, self._carry_out(association, requests[-1]))
+
+    def _carry_out(self, association: Meter, actions: list[Action]) -> "list[Outcome]":
+        """Perform the actions of a request. A fault that ends the association goes up.
+
+        Outcomes are stored as they are known, that of the last one together with the request's own.
+        """
+        outcomes: list[Outcome] = []
         for action in actions:
+            if outcomes:
+                lanes.run(outcomes[-1].store)
             self.lease.check()
             outcomes.append(self._perform(association, action))
-            if len(actions) > 1:
-                with database():
-                    outcomes[-1].store()
-        with database(), transaction.atomic():
-            if len(actions) == 1:
-                outcomes[0].store()
-            self._settle(request, outcomes)
+        return outcomes
 
     def _perform(self, association: Meter, action: Action) -> "Outcome":
         task = operation(action.message)
@@ -123,16 +145,11 @@ class Visit:
             # A former attempt ended between sending it and learning the answer.
             return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
         try:
-            device = action.device or action.request.meter
-            assert device is not None
-            meter = visited_meter(device, association)
+            device = action.device or self.meter
             parameters = task.parse(action.parameters)
             if not task.repeatable:
-                with database():
-                    if not states.start_action(action):
-                        raise LeaseLost
-                    action.state = ActionState.STARTED
-            result = task.perform(meter, parameters)
+                self._start(action)
+            result = task.perform(visited_meter(device, association), parameters)
             return Outcome(
                 action,
                 ActionState.DONE,
@@ -150,27 +167,35 @@ class Visit:
             return self._failed(action, _unexpected(action.message))
 
     @staticmethod
+    def _start(action: Action) -> None:
+        if not lanes.run(states.start_action, action):
+            raise LeaseLost
+        action.state = ActionState.STARTED
+
+    @staticmethod
     def _failed(action: Action, fault: Fault) -> "Outcome":
         """A fault that may pass does not say that nothing happened: what must not be repeated is not."""
         if action.state == ActionState.STARTED and fault.retryable:
             return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
         return Outcome(action, ActionState.FAULT, fault=fault)
 
-    def _settle(self, request: Request, outcomes: "list[Outcome]") -> None:
-        """Finish a request whose actions all have an outcome, or plan its next attempt."""
-        again = [outcome for outcome in outcomes if outcome.fault is not None and outcome.fault.retryable]
-        if again:
-            assert again[0].fault is not None
-            delay = retries.next_delay(request, retryable=True, now=timezone.now())
-            if delay is not None:
-                for outcome in again:
-                    outcome.keep_for_retry()
-                states.retry_request(
-                    request,
-                    delay,
-                    fault=again[0].fault.as_dict(),
-                    priority=retries.lowered(request.effective_priority),
-                )
+    # --- In a database lane --------------------------------------------------------------------------
+
+    def _settle_and_take(self, outcomes: "list[Outcome]") -> list[Action]:
+        self._settle(outcomes)
+        return states.take_requests(self.session_id, self.meter.pk, settings.OSGP["VISIT_REQUEST_LIMIT"])
+
+    @transaction.atomic
+    def _settle(self, outcomes: "list[Outcome]") -> None:
+        """Store the last outcome, and finish the request or plan its next attempt."""
+        outcomes[-1].store()
+        request = outcomes[-1].action.request
+        passing = [outcome for outcome in outcomes if outcome.fault is not None and outcome.fault.retryable]
+        if passing:
+            assert passing[0].fault is not None
+            if _retry(request, passing[0].fault):
+                for outcome in passing:
+                    states.reopen_action(outcome.action)
                 return
         faults = [outcome.fault for outcome in outcomes if outcome.fault is not None]
         if faults and not request.is_bundle:
@@ -178,34 +203,19 @@ class Visit:
         else:
             states.finish_request(request, RequestState.SUCCEEDED, fault=None)
 
-    def _fail_visit(self, fault: Fault) -> None:
-        """The meter was not reached, or was lost: what was taken is retried, or fails with this fault."""
-        self.fault = fault
-        with database():
-            running = list(Request.objects.filter(session=self.session_id, state=RequestState.RUNNING))
+    def _end(self) -> None:
+        """Close the session. After a fault, what was taken is retried or fails with it."""
+        device = Device.objects.filter(pk=self.meter.pk)
+        if self.fault is None:
+            device.update(last_success_at=Now(), failed_connections=0)
+        else:
+            running = Request.objects.filter(session=self.session_id, state=RequestState.RUNNING)
             for request in running:
-                with transaction.atomic():
-                    delay = retries.next_delay(request, retryable=fault.retryable, now=timezone.now())
-                    if delay is None:
-                        states.fail_request(request, fault.as_dict())
-                    else:
-                        states.retry_request(
-                            request,
-                            delay,
-                            fault=fault.as_dict(),
-                            priority=retries.lowered(request.effective_priority),
-                        )
-
-    def _close(self, meter: Device) -> None:
-        device = Device.objects.filter(pk=meter.pk)
-        with database():
-            states.close(
-                self.session_id, fault=self.fault.as_dict() if self.fault else None, **self.statistics
-            )
-            if self.fault is None:
-                device.update(last_success_at=Now(), failed_connections=0)
-            else:
-                device.update(last_failure_at=Now(), failed_connections=F("failed_connections") + 1)
+                if not _retry(request, self.fault):
+                    states.fail_request(request, self.fault.as_dict())
+            device.update(last_failure_at=Now(), failed_connections=F("failed_connections") + 1)
+        fault = self.fault.as_dict() if self.fault else None
+        states.close(self.session_id, fault=fault, **self.statistics)
 
 
 @dataclass
@@ -226,10 +236,6 @@ class Outcome:
         if self.device_changes and self.action.device is not None:
             Device.objects.filter(pk=self.action.device.pk).update(**self.device_changes)
 
-    def keep_for_retry(self) -> None:
-        """The action has another attempt before it."""
-        states.reopen_action(self.action)
-
 
 def visited_meter(device: Device, association: Meter) -> VisitedMeter:
     """What operations see of a device over its own, or its gateway's, association."""
@@ -243,6 +249,15 @@ def visited_meter(device: Device, association: Meter) -> VisitedMeter:
         selective_access=device.selective_access,
         model=device.model,
     )
+
+
+def _retry(request: Request, fault: Fault) -> bool:
+    """Plan another attempt; False when there is none, or the session was lost."""
+    delay = retries.next_delay(request, retryable=fault.retryable, now=timezone.now())
+    if delay is None:
+        return False
+    priority = retries.lowered(request.effective_priority)
+    return states.retry_request(request, delay, fault=fault.as_dict(), priority=priority)
 
 
 def _unexpected(what: str) -> Fault:

@@ -149,7 +149,7 @@ def test_work_of_a_dead_worker_is_due_again(
     Dispatcher().tick()
     session = MeterSession.objects.get()
     assert states.claim(session.pk, session.token, "worker")
-    assert states.take_requests(session.pk, 10)
+    assert states.take_requests(session.pk, session.meter_id, 10)
     MeterSession.objects.update(expires_at=timezone.now() - AGO)
     Dispatcher().tick()
     request.refresh_from_db()
@@ -167,7 +167,9 @@ def test_what_kills_its_worker_each_time_is_given_up(
         Dispatcher().tick()
         session = MeterSession.objects.get(state=SessionState.OPENED)
         assert states.claim(session.pk, session.token, "worker")
-        assert poison.pk in {action.request_id for action in states.take_requests(session.pk, 10)}
+        assert poison.pk in {
+            action.request_id for action in states.take_requests(session.pk, session.meter_id, 10)
+        }
         MeterSession.objects.update(expires_at=timezone.now() - AGO)
     Dispatcher().tick()
     poison.refresh_from_db()

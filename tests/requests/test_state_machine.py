@@ -41,8 +41,9 @@ PAST = timedelta(hours=1)
 class Worker:
     """A worker process that holds one session; a dead one never acts again."""
 
-    def __init__(self, session_id: uuid.UUID, actions: list[Action]) -> None:
+    def __init__(self, session_id: uuid.UUID, meter_id: int, actions: list[Action]) -> None:
         self.session_id = session_id
+        self.meter_id = meter_id
         self.actions = actions
 
 
@@ -123,13 +124,14 @@ class RequestsAndSessions(RuleBasedStateMachine):
             self._receive(*self.hints.pop())
 
     def _receive(self, session_id: uuid.UUID, token: uuid.UUID) -> None:
-        assert not states.claim(session_id, uuid.uuid4(), "forger")
-        if not states.claim(session_id, token, "worker"):
+        assert states.claim(session_id, uuid.uuid4(), "forger") is None
+        meter_id = states.claim(session_id, token, "worker")
+        if meter_id is None:
             return
-        assert not states.claim(session_id, token, "another worker")
-        actions = states.take_requests(session_id, 2)
+        assert states.claim(session_id, token, "another worker") is None
+        actions = states.take_requests(session_id, meter_id, 2)
         if actions:
-            self.workers.append(Worker(session_id, actions))
+            self.workers.append(Worker(session_id, meter_id, actions))
         else:
             assert states.close(session_id)
 
@@ -154,7 +156,7 @@ class RequestsAndSessions(RuleBasedStateMachine):
                 finished = states.finish_request(action.request, RequestState.SUCCEEDED, fault=None)
                 assert stored == finished
                 self._count(action.request, finished)
-            worker.actions = states.take_requests(worker.session_id, 2)
+            worker.actions = states.take_requests(worker.session_id, worker.meter_id, 2)
         states.close(worker.session_id)
 
     @precondition(lambda self: self.workers)

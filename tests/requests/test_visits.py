@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device, DeviceKey, KeyType
-from osgp.requests import database, states
+from osgp.requests import states
 from osgp.requests.models import (
     Action,
     ActionState,
@@ -401,24 +401,32 @@ def test_two_workers_with_the_same_hint(organisation: Organisation, device: Devi
     assert simulated.memory.statistics.associations == 1
 
 
-def test_no_connection_is_held_while_the_meter_is_awaited(
+def test_a_visit_itself_opens_no_database_connection(
     organisation: Organisation, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A worker has thousands of visits in flight and only its lanes' connections."""
     from osgp.requests import meter as meter_module
 
-    held: list[bool] = []
+    opened: list[bool] = []
     get_all = meter_module.VisitedMeter.get_all
 
     def watch(self: meter_module.VisitedMeter, attributes: Any) -> Any:
-        held.append(connections["default"].connection is not None)
+        opened.append(connections["default"].connection is not None)
         return get_all(self, attributes)
 
     monkeypatch.setattr(meter_module.VisitedMeter, "get_all", watch)
     due(organisation, device)
     due(organisation, device)
-    meters.visit(device)
-    database.give_back_connection()
-    assert held == [False, False]
+    session = meters.open_session(device)
+
+    def visit() -> None:
+        visit_meter(session.pk, session.token, "worker")
+        opened.append(connections["default"].connection is not None)
+
+    thread = threading.Thread(target=visit)
+    thread.start()
+    thread.join()
+    assert opened == [False, False, False]
 
 
 def test_a_worker_that_lost_its_lease_stores_nothing(

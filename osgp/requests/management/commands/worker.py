@@ -15,7 +15,7 @@ DEFAULT_CONCURRENCY = 500
 
 class Command(BaseCommand):
     help = (
-        "Become a Celery worker that visits meters: greenlets on a pool of database connections. "
+        "Become a Celery worker that visits meters: a greenlet each, few database connections. "
         "Arguments after -- go to Celery."
     )
     requires_system_checks: list[str] = []
@@ -58,6 +58,5 @@ class Command(BaseCommand):
         ]
         command += ["--without-gossip", "--without-mingle", "--loglevel", os.environ.get("LOG_LEVEL", "INFO")]
         command += ["-n", f"{options['name']}-{os.getpid()}@{socket.gethostname()}"]
-        environment = {**os.environ, "OSGP_DATABASE_POOL": os.environ.get("OSGP_DATABASE_POOL", "1")}
         # A new program, so that gevent's patches come before any other import and signals reach Celery.
-        os.execvpe(command[0], [*command, *options["celery_arguments"]], environment)  # noqa: S606 (no shell)
+        os.execvp(command[0], [*command, *options["celery_arguments"]])  # noqa: S606 (no shell)
