@@ -1,0 +1,337 @@
+"""Operators' pages about devices."""
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from osgp import catalogue
+from osgp.accounts.models import DeviceAuthorisation, Organisation
+from osgp.accounts.rights import is_owner, visible_devices
+from osgp.admin_site_access import OrganisationScopedAdmin, organisation_of
+from osgp.devices.admin_filters import FailingFilter, ProfileFilter
+from osgp.devices.models import Device, DeviceKey
+from osgp.requests import admin_search, display_text
+from osgp.requests.admin_paging import BoundedPaginator
+from osgp.requests.models import MeterSession, Request
+
+RECENT_ROWS = 10
+
+
+class DeviceForm(forms.ModelForm):
+    """Name and version of the protocol are chosen together, among those in the catalogue."""
+
+    profile = forms.ChoiceField(help_text="Which COSEM objects the meter has.")
+    time_zone = forms.ChoiceField(help_text="Zone of the meter's clock.")
+
+    class Meta:
+        model = Device
+        fields = "__all__"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        device = self.instance
+        if "profile" in self.fields:
+            current = f"{device.protocol_name}-{device.protocol_version}" if device.pk else ""
+            known = [profile.key for profile in catalogue.profiles()]
+            if current and current not in known:
+                known.append(current)
+            self.fields["profile"].choices = [(key, key) for key in known]  # type: ignore[attr-defined]
+            self.fields["profile"].initial = current or known[-1]
+        if "time_zone" in self.fields:
+            zones = sorted({*available_timezones(), device.time_zone})
+            self.fields["time_zone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]
+
+    def clean_network_address(self) -> str:
+        """Blanks around an address are a slip of the hand."""
+        return str(self.cleaned_data["network_address"]).strip()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if "profile" in cleaned:
+            name, _, version = cleaned["profile"].rpartition("-")
+            self.instance.protocol_name, self.instance.protocol_version = name, version
+        gateway: Device | None = cleaned.get("gateway")
+        if gateway is not None and gateway.is_mbus:
+            self.add_error("gateway", "A gateway is an electricity meter.")
+        if gateway is not None and cleaned.get("channel") is None:
+            self.add_error("channel", "On which channel of the gateway?")
+        return cleaned
+
+    def changed_columns(self) -> list[str]:
+        """The columns that the operator changed, for an UPDATE that leaves all others alone."""
+        columns = [name for name in self.changed_data if name != "profile"]
+        if "profile" in self.changed_data:
+            columns += ["protocol_name", "protocol_version"]
+        return columns
+
+
+class AuthorisationInline(admin.TabularInline):
+    """What organisations may do with the device; those that have an organisation see their own grants."""
+
+    model = DeviceAuthorisation
+    extra = 0
+    fields = ("organisation", "function_group", "created_at")
+    readonly_fields = ("created_at",)
+    verbose_name = "authorisation"
+    verbose_name_plural = "authorisations"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        queryset = super().get_queryset(request).select_related("organisation")
+        organisation = organisation_of(request)
+        if organisation is not None:
+            queryset = queryset.filter(organisation=organisation)
+        return queryset.order_by("organisation__identification", "function_group")
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return organisation_of(request) is None and super().has_add_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """A grant is given or taken, never turned into another one."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return organisation_of(request) is None and super().has_delete_permission(request, obj)
+
+
+ADMINISTRATION = ("lifecycle_status", "model", "time_zone")
+CONNECTION = (
+    "communication_method",
+    "network_address",
+    "port",
+    "logical_device_address",
+    "transport",
+    "security",
+    "challenge_length",
+    "with_list_max",
+    "selective_access",
+    "polyphase",
+)
+MBUS = (
+    "gateway",
+    "channel",
+    "mbus_identification_number",
+    "mbus_manufacturer",
+    "mbus_version",
+    "mbus_device_type",
+    "mbus_primary_address",
+)
+
+
+@admin.register(Device)
+class DeviceAdmin(OrganisationScopedAdmin):
+    """Devices; what the platform learns from meters is shown, not edited."""
+
+    form = DeviceForm
+    change_form_template = "admin/devices/device/change_form.html"
+    list_display = (
+        "identification",
+        "device_type",
+        "profile_name",
+        "communication_method",
+        "address",
+        "gateway_link",
+        "lifecycle",
+        "last_success",
+        "last_failure",
+        "failures",
+    )
+    list_filter = (
+        FailingFilter,
+        ("device_type", admin.ChoicesFieldListFilter),
+        ProfileFilter,
+        ("lifecycle_status", admin.ChoicesFieldListFilter),
+        ("security", admin.ChoicesFieldListFilter),
+        ("communication_method", admin.ChoicesFieldListFilter),
+    )
+    list_select_related = ("gateway",)
+    list_per_page = 50
+    ordering = ("identification",)
+    sortable_by = ("identification", "last_success", "last_failure", "failures")
+    search_fields = ("identification",)
+    search_help_text = "Beginning of the identification, M-Bus number, or address"
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = BoundedPaginator
+    autocomplete_fields = ("gateway",)
+    inlines = (AuthorisationInline,)
+    actions = None
+    save_on_top = False
+
+    # --- Who may what ---
+
+    def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
+        return visible_devices(organisation)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A device that somebody with an organisation added would be invisible to that organisation."""
+        return organisation_of(request) is None and super().has_add_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Keys are never deleted, so neither are devices: their life ends with a lifecycle status."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Of the organisations that may see a device, only its owners may change it."""
+        organisation = organisation_of(request)
+        if organisation is not None and isinstance(obj, Device) and not is_owner(organisation, obj):
+            return False
+        return super().has_change_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Write what was edited and nothing else.
+
+        While the page was open, workers went on: a whole row saved from it would set the invocation counter
+        back, and a value used twice gives the key away.
+        """
+        if change:
+            obj.save(update_fields=[*form.changed_columns(), "updated_at"])
+        else:
+            obj.save(force_insert=True)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        fixed: tuple[str, ...] = ("relay",)
+        if obj is not None:
+            fixed += ("identification", "device_type", "counter", "created_at", "updated_at")
+            if obj.is_mbus:
+                fixed += ("communication_method",)
+            if not obj.is_mbus or organisation_of(request) is not None:
+                fixed += MBUS
+        return fixed
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """An M-Bus device is not dialled; an electricity meter has no place on an M-Bus."""
+        who = ("identification", "device_type") if obj is None else ()
+        groups = [
+            ("Device", (*who, *ADMINISTRATION, "profile", "protocol_variant")),
+            (
+                "Connection",
+                CONNECTION if obj is None or not obj.is_mbus else ("polyphase", "selective_access"),
+            ),
+        ]
+        if obj is None or obj.is_mbus:
+            groups.append(("M-Bus", MBUS))
+        if obj is not None:
+            groups.append(("Known from the meter", ("relay", "counter", "created_at", "updated_at")))
+        return [(title, {"fields": fields}) for title, fields in groups]
+
+    # --- List ---
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return admin_search.devices(queryset, search_term), False
+
+    @admin.display(description="Profile")
+    def profile_name(self, device: Device) -> str:
+        return " ".join(
+            part for part in (device.protocol_name, device.protocol_version, device.protocol_variant) if part
+        )
+
+    @admin.display(description="Address")
+    def address(self, device: Device) -> str:
+        if device.is_mbus or not device.network_address:
+            return "–"
+        return f"{device.network_address}:{device.port}"
+
+    @admin.display(description="Gateway")
+    def gateway_link(self, device: Device) -> SafeString:
+        if device.gateway is None:
+            return display_text.NOTHING
+        return format_html(
+            '<a href="{}">{}</a> <span class="quiet">channel {}</span>',
+            reverse("admin:devices_device_change", args=[device.gateway_id]),
+            device.gateway.identification,
+            device.channel or "–",
+        )
+
+    @admin.display(description="Lifecycle")
+    def lifecycle(self, device: Device) -> str:
+        return display_text.spaced(device.lifecycle_status)
+
+    @admin.display(description="Last success", ordering="last_success_at")
+    def last_success(self, device: Device) -> SafeString:
+        return display_text.moment(device.last_success_at)
+
+    @admin.display(description="Last failure", ordering="last_failure_at")
+    def last_failure(self, device: Device) -> SafeString:
+        return display_text.moment(device.last_failure_at)
+
+    @admin.display(description="Failed in a row", ordering="failed_connections")
+    def failures(self, device: Device) -> SafeString | str:
+        if not device.failed_connections:
+            return display_text.NOTHING
+        return display_text.badge("FAILED", str(device.failed_connections))
+
+    # --- Page ---
+
+    @admin.display(description="Relay")
+    def relay(self, device: Device) -> SafeString | str:
+        if not device.relay_status:
+            return "not known"
+        return format_html(
+            "{} <span class='quiet'>as of</span> {}",
+            display_text.badge(device.relay_status),
+            display_text.moment(device.relay_status_as_of, full=True),
+        )
+
+    @admin.display(description="Invocation counter")
+    def counter(self, device: Device) -> str:
+        """The first value that no session has reserved."""
+        return "not known" if device.invocation_counter is None else f"{device.invocation_counter:,}"
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The device with its keys (never their values), M-Bus devices, recent requests and visits."""
+        device = self.get_object(request, object_id)
+        context: dict[str, Any] = {"subtitle": None}
+        if isinstance(device, Device) and self.has_view_permission(request, device):
+            context |= self._surroundings(request, device)
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def _surroundings(self, request: HttpRequest, device: Device) -> dict[str, Any]:
+        organisation = organisation_of(request)
+        children = Device.objects.filter(gateway=device).order_by("channel")
+        requests = Request.objects.filter(device_identification=device.identification).order_by("-created_at")
+        if organisation is not None:
+            children = children.filter(pk__in=visible_devices(organisation).values("pk"))
+            requests = requests.filter(organisation=organisation)
+        sessions = MeterSession.objects.filter(meter=device.gateway_id or device.pk).order_by("-opened_at")
+        gateway_visible = (
+            organisation is None
+            or device.gateway_id is None
+            or visible_devices(organisation).filter(pk=device.gateway_id).exists()
+        )
+        may = request.user.has_perm
+        return {
+            "title": device.identification,
+            "device": device,
+            "profile_name": self.profile_name(device),
+            "keys": list(
+                DeviceKey.objects.filter(device=device)
+                .order_by("key_type", "-created_at")
+                .values("key_type", "state", "created_at", "state_changed_at")
+            )
+            if may("devices.view_devicekey")
+            else None,
+            "children": list(children),
+            "gateway": device.gateway if gateway_visible else None,
+            "recent_requests": list(requests[:RECENT_ROWS].select_related("organisation"))
+            if may("requests.view_request")
+            else None,
+            "recent_sessions": list(sessions[:RECENT_ROWS])
+            if may("requests.view_metersession") and gateway_visible
+            else None,
+            "may_send": may("requests.add_request"),
+        }

@@ -1,0 +1,283 @@
+"""Forms to send any message from the admin, derived from the message's parameter serializer.
+
+The form only turns text into JSON; what is valid is decided by submission, as for every other client, and its
+errors are put at their fields.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib.admin import site
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.db.models import QuerySet
+from django.forms.utils import ErrorDict
+from django.http import HttpRequest
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+from osgp.accounts.models import Organisation
+from osgp.accounts.rights import visible_devices
+from osgp.admin_site_access import organisation_of
+from osgp.devices.models import Device
+from osgp.faults import Fault
+from osgp.requests.display_values import label
+from osgp.requests.models import Request
+from osgp.requests.operation import MeterOperation, Operation, PlatformOperation
+from osgp.requests.registry import operations
+from osgp.requests.serializers import utc_text
+from osgp.requests.submission import CommonFields
+
+DEVICE_FIELD = "device_identification"
+
+
+class ChooseForm(forms.Form):
+    """Which message to which device; the parameters are asked for once both are known."""
+
+    device = forms.ModelChoiceField(Device.objects.none(), required=False, help_text="Type to search.")
+    message = forms.ChoiceField(required=False)
+
+    def __init__(self, data: Mapping[str, Any] | None, *, request: HttpRequest) -> None:
+        super().__init__(data)
+        organisation = organisation_of(request)
+        device_field = self.fields["device"]
+        assert isinstance(device_field, forms.ModelChoiceField)
+        device_field.queryset = (
+            Device.objects.all() if organisation is None else visible_devices(organisation)
+        ).select_related("gateway")
+        device_field.widget = AutocompleteSelect(Request._meta.get_field("device"), site)
+        device_field.widget.choices = device_field.choices
+        device = _device(device_field.queryset, self.data.get("device"))
+        message_field = self.fields["message"]
+        assert isinstance(message_field, forms.ChoiceField)
+        message_field.choices = list(_message_choices(device))
+        message_field.widget.attrs["data-submits"] = "yes"
+
+
+def _device(devices: QuerySet[Device], number: object) -> Device | None:
+    if not isinstance(number, str) or re.fullmatch(r"[0-9]{1,18}", number) is None:
+        return None
+    return devices.filter(pk=int(number)).first()
+
+
+def _message_choices(device: Device | None) -> Iterator[tuple[str, Any]]:
+    """Messages by service; with a device, those that it can be sent."""
+    yield "", "Choose a message"
+    services: dict[str, list[tuple[str, str]]] = {}
+    for item in operations():
+        if device is None or _suits(item, device):
+            services.setdefault(str(item.service).capitalize(), []).append((item.message, item.message))
+    yield from services.items()
+
+
+def _suits(item: Operation, device: Device) -> bool:
+    if isinstance(item, PlatformOperation):
+        return True
+    if device.device_type not in item.device_types:
+        return False
+    try:
+        return not isinstance(item, MeterOperation) or item.supports(device.profile)
+    except LookupError:
+        return True  # Submission tells what is wrong with the profile.
+
+
+class SendForm(forms.Form):
+    """Common fields and parameters of one message; ``body`` is what a client would have posted."""
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None,
+        *,
+        operation: Operation,
+        device: Device | None,
+        organisations: QuerySet[Organisation],
+    ) -> None:
+        super().__init__(data)
+        self.operation = operation
+        self.parameter_names: list[str] = []
+        self.device = device
+        self.common = dict(CommonFields().fields.items())
+        self.parameters = dict(operation.Parameters().fields.items())
+        secrets = frozenset(getattr(operation.Parameters, "secret_fields", ()))
+        if device is None:
+            self.fields[DEVICE_FIELD] = form_field(self.common[DEVICE_FIELD])
+            self.fields[DEVICE_FIELD].label = "Device identification"
+        self.fields["on_behalf_of"] = forms.ModelChoiceField(
+            organisations, empty_label=None, help_text="The organisation whose request it will be."
+        )
+        for name, field in self.parameters.items():
+            if not field.read_only:
+                self.fields[name] = form_field(field, secret=name in secrets)
+                self.fields[name].label = label(name)
+                self.parameter_names.append(name)
+        for name, field in self.common.items():
+            if name != DEVICE_FIELD:
+                self.fields[name] = form_field(field)
+                self.fields[name].label = label(name)
+
+    def body(self) -> dict[str, Any]:
+        """JSON of the fields that were filled in; call it on a valid form."""
+        body = {
+            name: value
+            for name, value in self.cleaned_data.items()
+            if name != "on_behalf_of" and value not in (None, "", [])
+        }
+        if self.device is not None:
+            body[DEVICE_FIELD] = self.device.identification
+        return body
+
+    def take_errors(self, detail: Any) -> None:
+        """Put the errors of a refused submission at their fields, those of others on top."""
+        if not isinstance(detail, Mapping):
+            detail = {"": detail}
+        for name, problems in detail.items():
+            for path, text in _flat(problems):
+                if name in self.fields:
+                    self.add_error(name, f"{path}: {text}" if path else text)
+                else:
+                    parts = (str(name).replace("non_field_errors", ""), path)
+                    where = "/".join(part for part in parts if part)
+                    self.add_error(None, f"{where}: {text}" if where else text)
+
+    def take_fault(self, fault: Fault) -> None:
+        """Show a fault at the field that it points to, or on top."""
+        name = fault.pointer.strip("/").split("/")[0]
+        text = f"{fault.message} (fault {int(fault.code)} {fault.code.name})"
+        self.add_error(name if name in self.fields else None, text)
+
+    def parameter_fields(self) -> list[forms.BoundField]:
+        """The message's own fields, and whose request it will be."""
+        first = [name for name in (DEVICE_FIELD, "on_behalf_of") if name in self.fields]
+        return [self[name] for name in (*first, *self.parameter_names)]
+
+    def scheduling_fields(self) -> list[forms.BoundField]:
+        """When and how urgently."""
+        return [self[name] for name in self.common if name != DEVICE_FIELD]
+
+    @property
+    def scheduling_is_open(self) -> bool:
+        """Whether one of the scheduling fields was refused and has to be seen."""
+        errors: ErrorDict = self.errors if self.is_bound else ErrorDict()
+        return any(name in errors for name in self.common)
+
+
+def _flat(problems: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Nested error details as (path, text)."""
+    if isinstance(problems, Mapping):
+        for name, inner in problems.items():
+            yield from _flat(inner, f"{path}/{name}".strip("/") if name != "non_field_errors" else path)
+    elif isinstance(problems, list | tuple):
+        for position, inner in enumerate(problems):
+            nested = not isinstance(inner, ErrorDetail | str)
+            yield from _flat(inner, f"{path}/{position}".strip("/") if nested else path)
+    else:
+        yield path, str(problems)
+
+
+# --- One form field per serializer field -----------------------------------------------------------------
+
+
+class TruthField(forms.TypedChoiceField):
+    """Yes, no, or nothing said."""
+
+    def __init__(self, **options: Any) -> None:
+        choices = [("", "–"), ("true", "Yes"), ("false", "No")]
+        super().__init__(choices=choices, coerce=lambda text: text == "true", empty_value=None, **options)
+
+
+class MomentField(forms.DateTimeField):
+    """A time in UTC, as the API writes it."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
+
+    def clean(self, value: Any) -> Any:
+        moment: datetime | None = super().clean(value)
+        return utc_text(moment) if moment is not None else None
+
+
+class JsonField(forms.Field):
+    """Anything that has parts: written as JSON."""
+
+    widget = forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField json", "spellcheck": "false"})
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            return json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise forms.ValidationError(f"This is not JSON: {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def form_field(field: serializers.Field, *, secret: bool = False) -> forms.Field:
+    """The form field in which people enter what a serializer field takes.
+
+    Nothing but its JSON type is checked here, so all of them may be left empty.
+    """
+    make, options = _kind(field)
+    result = make(required=False, **options)
+    help_text = str(field.help_text or "")
+    if isinstance(result, MomentField):
+        help_text = f"{help_text} UTC.".strip()
+    if isinstance(result, JsonField):
+        help_text = f"{help_text} As JSON, like {json.dumps(example(field))}".strip()
+    result.help_text = help_text
+    if field.default is not serializers.empty and not callable(field.default):
+        default = field.default
+        result.initial = str(default).lower() if isinstance(default, bool) else default
+    if secret:
+        result.widget = forms.PasswordInput(attrs={"autocomplete": "off", "class": "vLargeTextField"})
+    if field.required:
+        result.widget.attrs["data-required"] = "yes"
+    return result
+
+
+def _kind(field: serializers.Field) -> tuple[Callable[..., forms.Field], dict[str, Any]]:
+    if isinstance(field, serializers.BooleanField):
+        return TruthField, {}
+    if isinstance(field, serializers.IntegerField):
+        return forms.IntegerField, {}
+    if isinstance(field, serializers.MultipleChoiceField):
+        return forms.MultipleChoiceField, {
+            "choices": list(field.choices.items()),
+            "widget": forms.CheckboxSelectMultiple(),
+        }
+    if isinstance(field, serializers.ChoiceField):
+        return forms.ChoiceField, {"choices": [("", "–"), *field.choices.items()]}
+    if isinstance(field, serializers.DateTimeField):
+        return MomentField, {}
+    if isinstance(field, serializers.ListField) and isinstance(field.child, serializers.ChoiceField):
+        return forms.MultipleChoiceField, {
+            "choices": list(field.child.choices.items()),
+            "widget": forms.CheckboxSelectMultiple(),
+        }
+    if isinstance(field, serializers.BaseSerializer | serializers.ListField | serializers.DictField):
+        return JsonField, {}
+    if isinstance(field, serializers.JSONField):
+        return JsonField, {}
+    return forms.CharField, {"strip": False, "widget": forms.TextInput(attrs={"class": "vTextField"})}
+
+
+def example(field: serializers.Field) -> Any:
+    """The JSON shape that a serializer field takes, with a plausible value in each place."""
+    if isinstance(field, serializers.ListSerializer | serializers.ListField):
+        return [example(field.child)]  # type: ignore[arg-type]
+    if isinstance(field, serializers.Serializer):
+        return {name: example(child) for name, child in field.fields.items() if not child.read_only}
+    if isinstance(field, serializers.ChoiceField):
+        return next(iter(field.choices), "")
+    if isinstance(field, serializers.BooleanField):
+        return True
+    if isinstance(field, serializers.IntegerField):
+        return field.min_value if field.min_value is not None and field.min_value > 0 else 1
+    if isinstance(field, serializers.DateTimeField):
+        return "2026-01-31T14:00:00Z"
+    return "…"

@@ -1,0 +1,96 @@
+"""Sending and steering requests on behalf of organisations, as the admin does it."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.requests import states
+from osgp.requests.models import Action, Request
+from osgp.requests.operation import MeterOperation
+from osgp.requests.queries import devices_with_grants
+from osgp.requests.submission import (
+    NewAction,
+    SchedulingFields,
+    check_device,
+    create,
+    find_operation,
+    organisation_caller,
+    submit,
+)
+
+MOST_AT_ONCE = 10_000
+"""Requests that one click may cancel or send again."""
+
+
+def sender(username: str) -> str:
+    """How requests name the person who sent them; ``application`` holds 40 characters."""
+    return f"admin/{username}"[:40]
+
+
+def senders_for(device: Device | None, confined_to: Organisation | None) -> QuerySet[Organisation]:
+    """The organisations in whose name a message may be sent to a device; its owners come first.
+
+    A user with an organisation sends in its name only.
+    """
+    if confined_to is not None:
+        return Organisation.objects.filter(pk=confined_to.pk)
+    if device is None:
+        return Organisation.objects.filter(enabled=True)
+    owners = Organisation.objects.filter(
+        authorisations__device=device, authorisations__function_group=DeviceFunctionGroup.OWNER
+    )
+    return (
+        owners if owners.exists() else Organisation.objects.filter(authorisations__device=device).distinct()
+    )
+
+
+def cancel_all(requests: Iterable[int]) -> tuple[int, int]:
+    """Cancel requests by primary key; returns how many were cancelled and how many ran or were final."""
+    cancelled = refused = 0
+    for number in requests:
+        if states.cancel(number):
+            cancelled += 1
+        else:
+            refused += 1
+    return cancelled, refused
+
+
+@transaction.atomic
+def send_again(request: Request, username: str) -> Request:
+    """A new request with the same message, device and parameters, for the same organisation, due now.
+
+    All checks are made anew. Raises rest_framework ValidationError or Fault as submission does.
+    """
+    caller = organisation_caller(request.organisation, sender(username))
+    actions = list(Action.objects.filter(request=request).select_related("device").order_by("position"))
+    scheduling = {"priority": request.priority, "bypass_retry": request.bypass_retry}
+    if not request.is_bundle:
+        body = {
+            **actions[0].parameters,
+            **scheduling,
+            "device_identification": request.device_identification,
+        }
+        return submit(caller, request.message, body)
+    identifications = {action.device.identification for action in actions if action.device is not None}
+    granted = devices_with_grants(request.organisation, [*identifications, request.device_identification])
+    fields = SchedulingFields(data=scheduling)
+    fields.is_valid(raise_exception=True)
+    renewed = []
+    for action in actions:
+        operation = find_operation(action.message)
+        assert isinstance(operation, MeterOperation)
+        identification = action.device.identification if action.device else request.device_identification
+        device = check_device(operation, identification, granted.get(identification))
+        renewed.append(NewAction(operation, operation.parse(action.parameters), device))
+    return create(
+        caller,
+        request.message,
+        request.device_identification,
+        request.device,
+        scheduling=fields.validated_data,
+        actions=renewed,
+    )
