@@ -181,7 +181,11 @@ def structure(*elements: bytes) -> bytes:
 
 def encode(data: Data) -> bytes:
     """The A-XDR encoding of ``data``; :class:`LocalProtocolError` when the value does not fit the type."""
-    tag, value = data
+    value = data.value
+    try:
+        tag = DataType(data.type)
+    except ValueError as error:
+        raise LocalProtocolError(f"there is no data type {data.type}") from error
     try:
         if tag in FIXED:
             return _packed(tag, value)
