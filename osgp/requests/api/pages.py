@@ -10,7 +10,7 @@ from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request as HttpRequest
 
-from osgp.requests.serializers import CharField, StrictSerializer
+from osgp.requests.serializers import CharField, IntegerField, StrictSerializer
 
 DEFAULT_PAGE_SIZE = 100
 LARGEST_PAGE = 1000
@@ -18,27 +18,24 @@ LARGEST_PAGE = 1000
 Row = TypeVar("Row", bound=Model)
 
 
-class PageSizeField(CharField):
-    """1 to 1000, as text."""
+class PageSizeField(IntegerField):
+    """1 to 1000, in the digits of a query parameter."""
 
-    default_error_messages = {"size": f"Must be a number from 1 to {LARGEST_PAGE}."}
+    default_error_messages = {"invalid": f"Must be a number from 1 to {LARGEST_PAGE}."}
 
-    def to_internal_value(self, data: Any) -> int:  # type: ignore[override]
-        text = super().to_internal_value(data)
-        if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= LARGEST_PAGE):
-            self.fail("size")
-        return int(text)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=LARGEST_PAGE, **options)
 
-    def to_representation(self, value: Any) -> str:
-        return str(value)
+    def to_internal_value(self, data: Any) -> int:
+        if not (isinstance(data, str) and data.isascii() and data.isdigit() and len(data) <= 4):
+            self.fail("invalid")
+        return int(data)
 
 
 class PageQuery(StrictSerializer):
     """Query parameters that all lists have; lists add their filters."""
 
-    page_size = PageSizeField(
-        required=False, help_text=f"Rows in a page, 1 to {LARGEST_PAGE}; {DEFAULT_PAGE_SIZE} unless told."
-    )
+    page_size = PageSizeField(required=False, help_text=f"Rows in a page; {DEFAULT_PAGE_SIZE} unless told.")
     cursor = CharField(required=False, max_length=200, help_text='From the Link header with rel="next".')
 
 

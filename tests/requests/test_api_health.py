@@ -1,0 +1,71 @@
+"""healthz and readyz tell the truth, to anybody."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.db.migrations.recorder import MigrationRecorder
+from kombu import Connection
+from rest_framework.test import APIClient
+
+from osgp.requests.api import health
+
+
+@pytest.fixture
+def readyz(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """Calls readyz as if nothing had been checked before."""
+    monkeypatch.setattr(health, "_migrated", False)
+    monkeypatch.setattr(health, "CHECKED_EVERY", 0)
+    return lambda: APIClient().get("/readyz")
+
+
+def test_the_process_is_alive_whatever_else_is_not() -> None:
+    assert APIClient().get("/healthz").json() == {"status": "ok"}
+    assert APIClient().post("/healthz").status_code == 405
+
+
+@pytest.mark.django_db
+def test_everything_is_ready(readyz: Callable[[], Any]) -> None:
+    answer = readyz()
+    assert answer.status_code == 200
+    assert answer.json()["checks"] == {"database": "ok", "migrations": "ok", "broker": "ok"}
+
+
+@pytest.mark.django_db
+def test_a_missing_migration_is_noticed_and_so_is_its_arrival(readyz: Callable[[], Any]) -> None:
+    row = MigrationRecorder.Migration.objects.filter(app="requests").latest("id")
+    row.delete()
+    answer = readyz()
+    assert (answer.status_code, answer.json()["checks"]["migrations"]) == (503, "missing")
+    MigrationRecorder.Migration(app=row.app, name=row.name, applied=row.applied).save()
+    assert readyz().status_code == 200
+
+
+def test_a_lost_database_is_noticed(readyz: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(health.connection, "cursor", fail)
+    answer = readyz()
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {"database": "unreachable", "migrations": "unknown", "broker": "ok"}
+    assert b"gone" not in answer.content
+
+
+@pytest.mark.django_db
+def test_a_lost_broker_is_noticed(readyz: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody_listens = Connection("amqp://guest:guest@127.0.0.1:1//", connect_timeout=3)
+    monkeypatch.setattr(health.app, "connection_for_write", lambda **_: nobody_listens)
+    answer = readyz()
+    assert (answer.status_code, answer.json()["checks"]["broker"]) == (503, "unreachable")
+
+
+@pytest.mark.django_db
+def test_asking_often_costs_nothing(monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any) -> None:
+    monkeypatch.setattr(health, "_checked_at", float("-inf"))
+    monkeypatch.setattr(health, "CHECKED_EVERY", 3600)
+    APIClient().get("/readyz")
+    with django_assert_num_queries(0):
+        assert APIClient().get("/readyz").status_code == 200
+    monkeypatch.undo()

@@ -1,0 +1,190 @@
+"""Idempotency-Key: what is sent twice is done once."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.requests.api import idempotency, messages
+from osgp.requests.models import IdempotencyKey, Request, RequestState
+from tests.factories import grant, make_token
+
+URL = "/api/v1/adhoc/synchronize-time/"
+READS = "/api/v1/monitoring/actual-meter-reads/"
+
+
+def post(api: APIClient, device: Device, key: str = "k1", url: str = URL, **fields: Any) -> Any:
+    body = {"device_identification": device.identification, **fields}
+    return api.post(url, body, format="json", headers={"Idempotency-Key": key})
+
+
+def test_the_same_key_and_body_get_the_same_answer(api: APIClient, device: Device) -> None:
+    first = post(api, device, priority=3)
+    Request.objects.update(state=RequestState.RUNNING)
+    again = post(api, device, priority=3)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json() == again.json()
+    assert first["Location"] == again["Location"]
+    assert Request.objects.count() == 1
+
+
+def test_the_order_of_fields_does_not_matter(api: APIClient, device: Device) -> None:
+    one = f'{{"device_identification": "{device.identification}", "priority": 3}}'
+    two = f'{{"priority":3,"device_identification":"{device.identification}"}}'
+    for body in (one, two):
+        headers = {"Idempotency-Key": "k"}
+        assert api.post(URL, body, content_type="application/json", headers=headers).status_code == 202
+    assert Request.objects.count() == 1
+
+
+def test_without_a_key_everything_is_new(api: APIClient, device: Device) -> None:
+    for _ in range(2):
+        assert (
+            api.post(URL, {"device_identification": device.identification}, format="json").status_code == 202
+        )
+    assert Request.objects.count() == 2
+    assert not IdempotencyKey.objects.exists()
+
+
+def test_another_body_or_message_with_the_key_is_refused(api: APIClient, device: Device) -> None:
+    assert post(api, device).status_code == 202
+    assert post(api, device, priority=9).status_code == 422
+    assert post(api, device, url=READS).status_code == 422
+    assert post(api, device, "k2").status_code == 202
+    assert Request.objects.count() == 2
+
+
+def test_a_refused_call_leaves_its_key_free(api: APIClient, device: Device) -> None:
+    assert post(api, device, priority=10).status_code == 400
+    assert not IdempotencyKey.objects.exists()
+    assert post(api, device, priority=9).status_code == 202
+
+
+def test_a_call_that_failed_leaves_its_key_free(
+    api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(messages, "submit", fail)
+        with pytest.raises(RuntimeError):
+            post(api, device)
+    assert not IdempotencyKey.objects.exists()
+    assert post(api, device).status_code == 202
+
+
+def test_organisations_do_not_share_keys(
+    api: APIClient, device: Device, other_organisation: Organisation, client_of: Any
+) -> None:
+    grant(other_organisation, device)
+    stranger = client_of(make_token(other_organisation))
+    assert post(api, device).json()["correlation_uid"] != post(stranger, device).json()["correlation_uid"]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "é", "tab\t"])
+def test_malformed_keys_are_refused(api: APIClient, device: Device, key: str) -> None:
+    answer = post(api, device, key)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "/Idempotency-Key"
+    assert not Request.objects.exists()
+
+
+def test_while_the_first_call_is_worked_on_the_second_is_refused(
+    api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = []
+
+    def submit(*arguments: Any) -> Request:
+        if not inner:
+            inner.append(post(api, device).status_code)
+            inner.append(post(api, device, priority=1).status_code)
+        return original(*arguments)
+
+    original = messages.submit
+    monkeypatch.setattr(messages, "submit", submit)
+    assert post(api, device).status_code == 202
+    assert inner == [409, 422]
+    assert Request.objects.count() == 1
+
+
+def test_a_call_that_died_gives_its_key_up_after_a_minute(
+    api: APIClient, device: Device, organisation: Organisation
+) -> None:
+    assert post(api, device).status_code == 202
+    IdempotencyKey.objects.update(request=None)
+    assert post(api, device).status_code == 409
+    IdempotencyKey.objects.update(created_at=timezone.now() - idempotency.CLAIM_LIFETIME)
+    assert post(api, device).status_code == 202
+    assert Request.objects.count() == 2
+
+
+def test_a_call_that_took_too_long_stores_nothing(
+    api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key was taken over by a second call meanwhile, whose request stands."""
+    second = []
+
+    def claim(*arguments: Any) -> Any:
+        claimed = original(*arguments)
+        if not second:
+            second.append(None)
+            IdempotencyKey.objects.update(created_at=timezone.now() - idempotency.CLAIM_LIFETIME)
+            second[0] = post(api, device).json()["correlation_uid"]
+        return claimed
+
+    original = idempotency._claim
+    monkeypatch.setattr(idempotency, "_claim", claim)
+    assert post(api, device).status_code == 409
+    assert [str(request.correlation_uid) for request in Request.objects.all()] == second
+    assert post(api, device).json()["correlation_uid"] == second[0]
+
+
+def test_keys_are_forgotten_after_a_day(api: APIClient, device: Device) -> None:
+    assert post(api, device).status_code == 202
+    IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=23, minutes=59))
+    assert idempotency.delete_expired() == 0
+    assert post(api, device, priority=1).status_code == 422
+    IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=24))
+    assert post(api, device, priority=1).status_code == 202
+    IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=24))
+    assert idempotency.delete_expired() == 1
+    assert Request.objects.count() == 2
+
+
+def test_a_key_goes_with_its_request(api: APIClient, device: Device) -> None:
+    url = post(api, device).json()["url"]
+    Request.objects.update(state=RequestState.SUCCEEDED)
+    assert api.delete(url).status_code == 204
+    assert post(api, device).status_code == 202
+    assert Request.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_calls_at_the_same_time_make_one_request(token: str, client_of: Any, device: Device) -> None:
+    start = threading.Barrier(8)
+    statuses: list[int] = []
+
+    def call() -> None:
+        client = client_of(token)
+        start.wait()
+        try:
+            statuses.append(post(client, device).status_code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Request.objects.count() == 1
+    assert len(statuses) == 8
+    assert set(statuses) <= {202, 409}
+    assert 202 in statuses
