@@ -115,7 +115,11 @@ class PlatformOperation(Operation):
 
     @abstractmethod
     def check(self, organisation: "Organisation", device: Device | None, parameters: ParameterValues) -> None:
-        """Refuse what cannot succeed, before anything is stored. Raises osgp.faults.Fault."""
+        """Refuse what cannot succeed, before anything is stored. Raises osgp.faults.Fault.
+
+        ``device`` is the one of the given identification, if there is one, whether or not the organisation
+        may see it: what it was granted has to be looked at here.
+        """
 
     @abstractmethod
     def perform(

@@ -62,7 +62,7 @@ class StrictSerializer(serializers.Serializer):
 
 def printable(text: object) -> str:
     """A name that a caller sent, short and free of what cannot be written to a log or an answer."""
-    return str(text)[:64].encode("ascii", "backslashreplace").decode().replace("\0", "\\x00")
+    return str(text)[:64].encode("unicode_escape").decode()
 
 
 class IntegerField(serializers.IntegerField):

@@ -128,7 +128,7 @@ def test_unknown_fields_are_named_beside_faulty_ones_and_at_every_depth() -> Non
 
 
 def test_names_of_unknown_fields_are_shortened_and_made_printable() -> None:
-    errors = errors_of({"\ud800\0" + "x" * 1000: 1, **{f"a{number}": 1 for number in range(1000)}})
+    errors = errors_of({"\ud800\0\n" + "x" * 1000: 1, **{f"a{number}": 1 for number in range(1000)}})
     assert len(errors) == 20
     assert all(name.isascii() and name.isprintable() and len(name) < 100 for name in errors)
 
