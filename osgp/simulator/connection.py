@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import deque
 from typing import TYPE_CHECKING
 
 from .codec.errors import RemoteProtocolError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 MAXIMUM_SESSIONS = 16
 """Pairs of client and logical device that may talk over one connection."""
 
-MAXIMUM_PENDING = 32
+MAXIMUM_WAITING = 32
 """Answers that may wait, by latency, on one connection."""
 
 SLOW_SECONDS = 0.02
@@ -44,8 +45,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._link: Link | None = None
         self._sessions: dict[tuple[int, int], Session] = {}
-        self._pending = 0
-        self._not_before = 0.0
+        self._waiting: deque[tuple[float, bytes, FaultKind | None]] = deque()
         self._paused = False
         self._endless = False
         self.last_activity = self._loop.time()
@@ -184,20 +184,30 @@ class Connection(asyncio.Protocol):
     def _write_later(self, octets: bytes, latency: tuple[float, float], fault: FaultKind | None) -> None:
         """Write after the latency, but never before what is already waiting."""
         now = self._loop.time()
-        due = max(now + (random.uniform(*latency) if latency[1] else 0.0), self._not_before)
-        if due <= now:
+        due = now + (random.uniform(*latency) if latency[1] else 0.0)
+        if due <= now and not self._waiting and fault is not FaultKind.SLOW:
             self._write(octets, fault)
             return
-        if self._pending >= MAXIMUM_PENDING:
+        if len(self._waiting) >= MAXIMUM_WAITING:
             self.close()
             return
-        self._pending += 1
-        self._not_before = due
-        self._loop.call_at(due, self._write_pending, octets, fault)
+        self._waiting.append((due, octets, fault))
+        if len(self._waiting) == 1:
+            self._loop.call_at(due, self._write_waiting)
 
-    def _write_pending(self, octets: bytes, fault: FaultKind | None) -> None:
-        self._pending -= 1
-        self._write(octets, fault)
+    def _write_waiting(self) -> None:
+        """Write the first that waits, and see when the next is due."""
+        if self._transport is None:
+            self._waiting.clear()
+            return
+        due, octets, fault = self._waiting.popleft()
+        if fault is FaultKind.SLOW and len(octets) > 1:
+            self._write(octets[:1], None)
+            self._waiting.appendleft((due + SLOW_SECONDS, octets[1:], fault))
+        else:
+            self._write(octets, fault)
+        if self._waiting:
+            self._loop.call_at(self._waiting[0][0], self._write_waiting)
 
     def _write(self, octets: bytes, fault: FaultKind | None) -> None:
         transport = self._transport
@@ -211,18 +221,8 @@ class Connection(asyncio.Protocol):
         elif fault is FaultKind.ENDLESS:
             self._endless = True
             self._write_endlessly()
-        elif fault is FaultKind.SLOW:
-            self._write_slowly(octets, 0)
         else:
             transport.write(octets)
-
-    def _write_slowly(self, octets: bytes, position: int) -> None:
-        transport = self._transport
-        if transport is None or transport.is_closing() or position >= len(octets):
-            return
-        transport.write(octets[position : position + 1])
-        due = self._not_before = self._loop.time() + SLOW_SECONDS
-        self._loop.call_at(due, self._write_slowly, octets, position + 1)
 
     def _write_endlessly(self) -> None:
         """Write as long as the client reads; it is the sweep for idle connections that ends this at the

@@ -4,7 +4,7 @@ It has no authentication: it is for the machine on which the simulator runs, and
 
 ``GET /meters`` (``offset``, ``limit``) · ``GET /meters/{identification}`` ·
 ``GET|PUT|DELETE /meters/{identification}/attributes/{class_id}/{obis}/{attribute_id}`` ·
-``GET|POST|DELETE /meters/{identification}/faults``
+``GET|POST|DELETE /meters/{identification}/faults`` · ``PUT|DELETE /meters/{identification}/behaviour``
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from .faults import FaultKind
 from .fleet import Fleet
 from .meter.meter import Meter
 from .meter.query import AccessError
+from .settings import Behaviour
 from .values import from_json, to_json
 
 MAXIMUM_BODY = 64 * 1024
@@ -41,6 +42,7 @@ def application(fleet: Fleet) -> Starlette:
     endpoints = _Endpoints(fleet)
     attribute = "/meters/{identification}/attributes/{class_id:int}/{obis}/{attribute_id:int}"
     faults = "/meters/{identification}/faults"
+    behaviour = "/meters/{identification}/behaviour"
     return Starlette(
         routes=[
             Route("/meters", endpoints.list_meters),
@@ -51,6 +53,8 @@ def application(fleet: Fleet) -> Starlette:
             Route(faults, endpoints.list_faults, methods=["GET"]),
             Route(faults, endpoints.switch_fault_on, methods=["POST"]),
             Route(faults, endpoints.switch_faults_off, methods=["DELETE"]),
+            Route(behaviour, endpoints.put_behaviour, methods=["PUT"]),
+            Route(behaviour, endpoints.delete_behaviour, methods=["DELETE"]),
         ],
         exception_handlers={HTTPException: _problem},
     )
@@ -164,6 +168,24 @@ class _Endpoints:
             self._meter(request).faults.switch_off(FaultKind(kind) if kind else None)
         except ValueError as error:
             raise HTTPException(422, "kind is the name of a fault") from error
+        return Response(status_code=204)
+
+    async def put_behaviour(self, request: Request) -> Response:
+        """``{"latency": [shortest, longest], "loss": share, "maximum_connections": n}``, each optional."""
+        meter, document = self._meter(request), await _body(request)
+        try:
+            document = dict(document)
+            if "latency" in document:
+                shortest, longest = document["latency"]
+                document["latency"] = (float(shortest), float(longest))
+            meter.behaviour = Behaviour(**document)
+        except (ValueError, TypeError) as error:
+            raise HTTPException(422, "latency is a range of seconds, loss a share of 1") from error
+        return Response(status_code=204)
+
+    async def delete_behaviour(self, request: Request) -> Response:
+        """Answer as the rest of the fleet does."""
+        self._meter(request).behaviour = None
         return Response(status_code=204)
 
 

@@ -32,9 +32,10 @@ def from_json(document: Any, depth: int = 0) -> Data:
         raise ValueError("data is an object with type and value")
     if depth > MAXIMUM_DEPTH:
         raise ValueError("data is nested too deep")
-    data_type = _BY_NAME.get(document.get("type"))  # type: ignore[arg-type]
+    name = document.get("type")
+    data_type = _BY_NAME.get(name) if isinstance(name, str) else None
     if data_type is None:
-        raise ValueError(f"there is no data type {str(document.get('type'))[:40]!r}")
+        raise ValueError(f"there is no data type {str(name)[:40]!r}")
     value = document.get("value")
     if data_type in _VALUELESS:
         return Data(data_type)

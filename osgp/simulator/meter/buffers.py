@@ -8,6 +8,7 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from ..codec.axdr import (
     NULL_DATA,
     Data,
+    DataType,
     array,
     decode,
     double_long_unsigned,
@@ -29,14 +30,16 @@ from .query import AccessError, Query
 from .registry import value_of_class
 
 if TYPE_CHECKING:
+    from .meter import Meter
     from .meter_type import ObjectEntry
 
 RANGE_SELECTOR = 1
 ENTRY_SELECTOR = 2
 
+PROFILE_GENERIC = 7
 BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD, PROFILE_ENTRIES = 2, 3, 4, 8
-MAXIMUM_ENTRIES = 10_000
-"""A client that sets profile_entries higher gets no more rows than this."""
+MAXIMUM_ENTRIES = 2_190
+"""The longest buffer of any profile; a client that sets profile_entries higher gets no more rows."""
 
 _CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
 
@@ -83,6 +86,20 @@ def _column(query: Query, item: Data) -> Column:
         raise AccessError(DataAccessResult.OBJECT_UNDEFINED)
     descriptor = AttributeDescriptor(class_id, logical_name, attribute_id)
     return Column(found.tag, descriptor, data_index, found.channel)
+
+
+def check_columns(meter: "Meter", capture_objects: Data) -> None:
+    """AccessError unless a buffer can capture all of ``capture_objects``."""
+    query = Query(meter, meter.settings.clock())
+    for item in capture_objects.value:
+        column = _column(query, item)
+        if column.descriptor.class_id == PROFILE_GENERIC:
+            raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+        if column.data_index:
+            captured = decode(meter.get(column.descriptor))
+            composite = captured.type in (DataType.ARRAY, DataType.STRUCTURE)
+            if not composite or column.data_index > len(captured.value):
+                raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
 
 
 def _setting(query: Query, tag: str, channel: int | None, attribute_id: int) -> int:
@@ -140,7 +157,7 @@ def _selected_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list
         raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED) from error
 
 
-@value_of_class(7, BUFFER)
+@value_of_class(PROFILE_GENERIC, BUFFER)
 def buffer(query: Query) -> bytes:
     """The rows, oldest first; all, a range of time (selector 1) or of entries (selector 2), and of
     columns."""
@@ -216,26 +233,30 @@ def _maker(query: Query, log: str, column: Column) -> Maker:
         else:
             value = provider(Query(meter, moment, entry))
         if column.data_index:
-            value = encode(decode(value).value[column.data_index - 1])
+            elements = decode(value).value
+            # An array that the column reaches into may have become shorter since it was chosen.
+            value = (
+                encode(elements[column.data_index - 1]) if column.data_index <= len(elements) else NULL_DATA
+            )
         return value
 
     return make
 
 
-@value_of_class(7, CAPTURE_OBJECTS)
+@value_of_class(PROFILE_GENERIC, CAPTURE_OBJECTS)
 def capture_objects(query: Query) -> bytes:
     """The definitions of the columns."""
     entry = _entry_of(query)
     return array(definition(column) for column in columns_of(query, entry.tag, entry.channel))
 
 
-@value_of_class(7, 6)
+@value_of_class(PROFILE_GENERIC, 6)
 def sort_object(query: Query) -> bytes:
     """The clock."""
     return definition(Column("CLOCK", _CLOCK, 0, None))
 
 
-@value_of_class(7, 7)
+@value_of_class(PROFILE_GENERIC, 7)
 def entries_in_use(query: Query) -> bytes:
     """How many rows there are."""
     entry = _entry_of(query)

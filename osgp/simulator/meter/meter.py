@@ -11,6 +11,7 @@ from ..codec.requests import Selection
 from ..codec.results import ActionResult, DataAccessResult
 from ..faults import FaultBox, FaultKind
 from ..settings import Behaviour, FleetSettings, Security, Transport
+from .buffers import BUFFER, CAPTURE_OBJECTS, PROFILE_GENERIC, check_columns
 from .identity import MANUFACTURER, KeyName, derive, lls_password, system_title
 from .load_curve import Household
 from .mbus import GasMeter
@@ -23,7 +24,8 @@ _CLOCK = bytes((0, 0, 1, 0, 0, 255))
 _TIME = AttributeDescriptor(8, _CLOCK, 2)
 _TIME_ZONE = AttributeDescriptor(8, _CLOCK, 3)
 _DAYLIGHT_SAVINGS_ENABLED = AttributeDescriptor(8, _CLOCK, 8)
-_PROFILE_BUFFER = (7, 2)
+_PROFILE_BUFFER = (PROFILE_GENERIC, BUFFER)
+_CAPTURE_OBJECTS = (PROFILE_GENERIC, CAPTURE_OBJECTS)
 
 
 class Meter:
@@ -271,6 +273,8 @@ class Meter:
         if descriptor == _TIME:
             self._set_clock(data.value)
             return
+        if (descriptor.class_id, descriptor.attribute_id) == _CAPTURE_OBJECTS:
+            check_columns(self, data)
         memory = self.memory
         if memory.overrides is None:
             memory.overrides = {}

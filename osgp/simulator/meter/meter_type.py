@@ -34,7 +34,6 @@ PUBLIC_TAGS = frozenset(
 )
 """What the public client may read."""
 
-_PROFILE_GENERIC = 7
 _LOGICAL_NAME = 1
 
 
@@ -188,7 +187,7 @@ def _listed(entry: ObjectEntry, public: bool, methods_as_boolean: bool) -> bytes
 
     def attribute(item: AttributeEntry) -> bytes:
         mode = item.access & READ if public else item.access
-        selective = entry.class_id == _PROFILE_GENERIC and item.attribute_id == buffers.BUFFER
+        selective = entry.class_id == buffers.PROFILE_GENERIC and item.attribute_id == buffers.BUFFER
         return axdr.structure(
             axdr.integer(item.attribute_id), axdr.enum(mode), selectors if selective else axdr.NULL_DATA
         )

@@ -1,0 +1,142 @@
+"""The HTTP interface, over a real socket."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.simulator import Fleet, SimulatorThread
+from osgp.simulator.http import MAXIMUM_BODY
+
+from .client import connected
+
+ALARM_FILTER = AttributeDescriptor(1, bytes((0, 0, 97, 98, 10, 255)), 2)
+METER = "/meters/SIME0000000000001"
+FILTER = METER + "/attributes/1/0-0:97.98.10.255/2"
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorThread]:
+    """A simulator with the interface."""
+    with SimulatorThread(Fleet.build(3, gas_meters=1), http_port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def call(simulator: SimulatorThread) -> Any:
+    """Calls the interface: status and document."""
+
+    def caller(method: str, path: str, document: Any = None, body: bytes | None = None) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", simulator.http_port, timeout=10)
+        octets = body if body is not None else json.dumps(document).encode() if document is not None else None
+        connection.request(method, path, octets)
+        response = connection.getresponse()
+        answered = response.read()
+        connection.close()
+        return response.status, json.loads(answered) if answered.startswith((b"{", b"[")) else None
+
+    return caller
+
+
+def test_meters_are_listed_by_the_page(simulator, call) -> None:
+    status, page = call("GET", "/meters?offset=1&limit=1")
+    assert status == 200
+    assert page["count"] == 3
+    assert [each["identification"] for each in page["results"]] == ["SIME0000000000002"]
+    assert page["results"][0]["port"] == simulator.port
+    assert call("GET", "/meters?limit=many")[0] == 400
+    assert len(call("GET", "/meters?offset=-1&limit=1000000")[1]["results"]) == 3
+
+
+def test_a_meter_tells_what_happened_to_it(simulator, call) -> None:
+    with connected(simulator, simulator.meters["SIME0000000000001"]) as client:
+        client.associate()
+        highest = client.counter - 1
+    status, meter = call("GET", METER)
+    assert status == 200
+    assert meter["statistics"]["associations"] >= 1
+    assert meter["highest_invocation_counter"] == highest
+    assert meter["repeated_invocation_counters"] == []
+    assert meter["gas_meters"] == ["SIMG0000000000011"]
+    assert call("GET", "/meters/SIME9999999999999")[0] == 404
+
+
+def test_attributes_are_read_set_and_forgotten(simulator, call) -> None:
+    assert call("GET", FILTER) == (200, {"type": "double-long-unsigned", "value": 0})
+    assert call("PUT", FILTER, {"type": "double-long-unsigned", "value": 77}) == (204, None)
+    with connected(simulator, simulator.meters["SIME0000000000001"]) as client:
+        client.associate()
+        assert client.get(ALARM_FILTER).value == 77
+    assert call("DELETE", FILTER) == (204, None)
+    assert call("GET", FILTER)[1]["value"] == 0
+
+
+def test_access_rights_do_not_apply_but_types_do(call) -> None:
+    energy = METER + "/attributes/3/1.0.1.8.0.255/2"
+    assert call("PUT", energy, {"type": "double-long-unsigned", "value": 123}) == (204, None)
+    assert call("GET", energy)[1]["value"] == 123
+    assert call("PUT", energy, {"type": "long-unsigned", "value": 5}) == (409, {"detail": "TYPE_UNMATCHED"})
+    assert call("GET", METER + "/attributes/3/1-0:99.99.9.255/2") == (404, {"detail": "OBJECT_UNDEFINED"})
+    assert call("GET", METER + "/attributes/3/energy/2")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        5,
+        {"type": "number", "value": 5},
+        {"type": ["unsigned"], "value": 5},
+        {"type": "double-long-unsigned", "value": -1},
+        {"type": "double-long-unsigned", "value": True},
+        {"type": "double-long-unsigned", "value": "5"},
+        {"type": "octet-string", "value": "xyz"},
+        {"type": "array", "value": 5},
+        {"type": "double-long-unsigned", "value": 1, "unit": "V"},
+    ],
+)
+def test_what_is_no_data_is_refused(call, document) -> None:
+    assert call("PUT", FILTER, document)[0] == 422
+
+
+def test_bodies_are_bounded_and_must_be_json(call) -> None:
+    assert call("PUT", FILTER, body=b"{" * 10)[0] == 400
+    assert call("PUT", FILTER, body=b"[" * MAXIMUM_BODY)[0] == 400
+    assert call("PUT", FILTER, body=b"\xff\xfe")[0] == 400
+    assert call("PUT", FILTER, body=b" " * (MAXIMUM_BODY + 1))[0] == 413
+    nested: Any = {"type": "unsigned", "value": 1}
+    for _ in range(30):
+        nested = {"type": "array", "value": [nested]}
+    assert call("PUT", FILTER, nested)[0] == 422
+
+
+def test_faults_are_switched_on_and_off(simulator, call) -> None:
+    faults = METER + "/faults"
+    assert call("POST", faults, {"kind": "hang", "exchanges": 2}) == (201, [{"kind": "hang", "exchanges": 2}])
+    assert call("POST", faults, {"kind": "garbage"})[0] == 201
+    assert call("DELETE", faults + "?kind=hang")[0] == 204
+    assert call("GET", faults) == (200, [{"kind": "garbage", "exchanges": None}])
+    assert call("DELETE", faults)[0] == 204
+    assert simulator.meters["SIME0000000000001"].faults.as_list() == []
+    for wrong in (
+        {"kind": "sulk"},
+        {},
+        5,
+        {"kind": "hang", "exchanges": 0},
+        {"kind": "hang", "exchanges": "x"},
+    ):
+        assert call("POST", faults, wrong)[0] == 422
+    assert call("DELETE", faults + "?kind=sulk")[0] == 422
+
+
+def test_behaviour_is_changed_for_one_meter(simulator, call) -> None:
+    path = METER + "/behaviour"
+    meter = simulator.meters["SIME0000000000001"]
+    assert call("PUT", path, {"latency": [0.1, 0.2], "loss": 0.5})[0] == 204
+    assert (meter.behaviour.latency, meter.behaviour.loss) == ((0.1, 0.2), 0.5)
+    assert call("DELETE", path)[0] == 204
+    assert meter.behaviour is meter.settings.behaviour
+    for wrong in (5, {"latency": 1}, {"loss": 2}, {"mood": "bad"}, {"loss": "much"}):
+        assert call("PUT", path, wrong)[0] == 422
