@@ -4,6 +4,7 @@ It shares the catalogue of COSEM objects with the head-end and nothing else, whi
 of the head-end's DLMS client. See docs/how-to/simulate-meters.md.
 """
 
+from .faults import FaultKind
 from .fleet import Fleet
 from .server import SimulatorServer
 from .settings import Behaviour, FleetSettings, Security, Transport
@@ -11,6 +12,7 @@ from .thread import SimulatorThread
 
 __all__ = [
     "Behaviour",
+    "FaultKind",
     "Fleet",
     "FleetSettings",
     "Security",

@@ -85,6 +85,19 @@ class Association:
         """Whether it is the public client's."""
         return self.client_address == PUBLIC_CLIENT
 
+    def renew_cipher(self, meter: Meter) -> None:
+        """Go on with the keys that the meter has now."""
+        encryption_key = meter.key(KeyName.ENCRYPTION)
+        authentication_key = meter.key(KeyName.AUTHENTICATION)
+        cipher = self.cipher
+        if cipher is None or (encryption_key, authentication_key) != (
+            cipher.encryption_key,
+            cipher.authentication_key,
+        ):
+            self.cipher = Cipher(
+                encryption_key, authentication_key, meter.system_title, self.client_system_title
+            )
+
 
 def open_association(
     meter: Meter, client_address: int, server_address: int, apdu: bytes
@@ -138,12 +151,7 @@ def open_association(
     if ciphered:
         if len(association.client_system_title) != ciphering.SYSTEM_TITLE_OCTETS:
             raise rejected(Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED)
-        association.cipher = Cipher(
-            meter.key(KeyName.ENCRYPTION),
-            meter.key(KeyName.AUTHENTICATION),
-            meter.system_title,
-            association.client_system_title,
-        )
+        association.renew_cipher(meter)
     try:
         proposal = _proposal(meter, association, request.user_information)
     except DecipheringError as error:

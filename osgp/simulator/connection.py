@@ -111,6 +111,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Hang up at once, also on a client that does not read."""
+        if self._transport is not None:
+            self._transport.abort()
+
     # Meters and sessions
 
     def _session(self, client_address: int, server_address: int) -> Session | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from osgp import catalogue
@@ -63,7 +64,7 @@ class Fleet:
         """
         settings = settings or FleetSettings()
         if seed is not None:
-            settings.seed = seed
+            settings = replace(settings, seed=seed)
         if count < 1:
             raise ValueError("a fleet has at least one meter")
         attached = _spread(gas_meters, count)

@@ -89,7 +89,7 @@ class SimulatorServer:
         for server in self._servers:
             server.close()
         for connection in tuple(self.connections):
-            connection.close()
+            connection.abort()
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
@@ -110,4 +110,4 @@ class SimulatorServer:
             silent_since = loop.time() - self.fleet.settings.idle_seconds
             for connection in tuple(self.connections):
                 if connection.last_activity < silent_since:
-                    connection.close()
+                    connection.abort()

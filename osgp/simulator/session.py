@@ -106,6 +106,8 @@ class Session:
         else:
             counter = self.meter.memory.take_server_counter()
         ciphered = cipher.encipher(_GLOBAL_RESPONSE[answer[0]], counter, answer)
+        if deciphered.apdu[0] == ACTION_REQUEST:
+            association.renew_cipher(self.meter)  # the method may have replaced the keys
         if fault is FaultKind.WRONG_TAG:
             return ciphered[:-1] + bytes((ciphered[-1] ^ 1,))
         return ciphered

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.codec.axdr import Data, DataType, decode, decode_length, encode, encode_length
 from osgp.simulator.codec.requests import decode_request
 from osgp.simulator.meter import methods
+from osgp.simulator.meter.identity import KeyName
 from osgp.simulator.services import ServiceHandler
 
 from .client import (
@@ -416,3 +418,41 @@ def test_handlers_refuse_a_next_block_of_nothing(client: RawClient) -> None:
     assert (
         handler.handle(decode_request(bytes.fromhex("c002c100000001"))).hex() == "c402c10100000001" + "0110"
     )
+
+
+def test_new_keys_protect_what_comes_after_the_answer(simulator) -> None:
+    settings = FleetSettings(clock=lambda: NOW)
+    with SimulatorThread(Fleet.build(1, settings=settings)) as running:
+        meter = running.meters["SIME0000000000001"]
+        transfer = MethodDescriptor(64, bytes((0, 0, 43, 0, 0, 255)), 2)
+
+        def wrapped(key_id: int, key: bytes, master: bytes | None = None) -> Data:
+            sealed = aes_key_wrap(master or meter.key(KeyName.MASTER), key)
+            parts = (Data(DataType.ENUM, key_id), Data(DataType.OCTET_STRING, sealed))
+            return Data(DataType.STRUCTURE, parts)
+
+        def keys(*items: Data) -> Data:
+            return Data(DataType.ARRAY, items)
+
+        new_encryption, new_authentication = bytes(range(16)), bytes(range(16, 32))
+        with connected(running, meter) as client:
+            client.associate()
+            before = meter.key(KeyName.ENCRYPTION)
+            assert client.action(transfer, keys(wrapped(0, new_encryption, bytes(16)))) == 250
+            assert client.action(transfer, keys(wrapped(0, new_encryption), wrapped(7, bytes(16)))) == 250
+            assert client.action(transfer, keys(wrapped(0, bytes(32)))) == 250
+            assert client.action(transfer, Data(DataType.OCTET_STRING, bytes(24))) == 12
+            assert meter.key(KeyName.ENCRYPTION) == before
+            assert client.action(transfer, keys(wrapped(2, new_authentication))) == 0
+            client.cipher = client.make_cipher()
+            assert client.cipher.authentication_key == new_authentication
+            client.get(CLOCK)
+            assert client.action(transfer, keys(wrapped(0, new_encryption))) == 0
+            # the old key is good for nothing any more, and with a new one counters start again
+            assert client.exchange(client.encipher(get_normal(CLOCK))).hex() == "d80105"
+            client.cipher, client.counter = client.make_cipher(), 0
+            client.get(CLOCK)
+        with connected(running, meter) as client:
+            client.associate()
+            client.get(CLOCK)
+        assert meter.memory.counters.repeated == []

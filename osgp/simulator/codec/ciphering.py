@@ -36,12 +36,20 @@ class Deciphered(NamedTuple):
 class Cipher:
     """One meter's key pair, bound to the system titles of an association."""
 
-    __slots__ = ("_associated_data", "_gcm", "authentication_key", "peer_system_title", "system_title")
+    __slots__ = (
+        "_associated_data",
+        "_gcm",
+        "authentication_key",
+        "encryption_key",
+        "peer_system_title",
+        "system_title",
+    )
 
     def __init__(
         self, encryption_key: bytes, authentication_key: bytes, system_title: bytes, peer_system_title: bytes
     ) -> None:
         self._gcm = AESGCM(encryption_key)
+        self.encryption_key = encryption_key
         self.authentication_key = authentication_key
         self.system_title = system_title
         self.peer_system_title = peer_system_title

@@ -7,10 +7,15 @@ association that is being opened.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
+
 from osgp.catalogue.cosem import AttributeDescriptor
 
 from ..codec.axdr import Data, DataType
+from ..codec.ciphering import KEY_OCTETS
 from ..codec.results import ActionResult
+from . import shapes
+from .identity import KeyName
 
 if TYPE_CHECKING:
     from .meter import Meter
@@ -80,4 +85,32 @@ def activate_passive_calendar(call: Invocation) -> Outcome:
         prepared = overrides.get(AttributeDescriptor(20, call.entry.logical_name, passive))
         if prepared is not None:
             overrides[AttributeDescriptor(20, call.entry.logical_name, passive - 4)] = prepared
+    return _SUCCESS
+
+
+_TRANSFERRED_KEYS = shapes.array(shapes.structure(shapes.ENUM, shapes.OCTET_STRING), maximum=4)
+_KEY_IDS = {0: KeyName.ENCRYPTION, 2: KeyName.AUTHENTICATION}
+
+
+@method(64, 2)
+def transfer_keys(call: Invocation) -> Outcome:
+    """Security setup: new global keys, each wrapped (RFC 3394) with the master key. All of them or none.
+
+    The answer still goes out under the old keys; after it the association goes on under the new ones.
+    """
+    if call.parameter is None or not _TRANSFERRED_KEYS.fits(call.parameter):
+        return _TYPE_UNMATCHED
+    master = call.meter.key(KeyName.MASTER)
+    keys: dict[KeyName, bytes] = {}
+    for item in call.parameter.value:
+        key_id, wrapped = (part.value for part in item.value)
+        try:
+            key = aes_key_unwrap(master, wrapped)
+        except (InvalidUnwrap, ValueError):
+            return ActionResult.OTHER_REASON, None
+        if key_id not in _KEY_IDS or len(key) != KEY_OCTETS:
+            return ActionResult.OTHER_REASON, None
+        keys[_KEY_IDS[key_id]] = key
+    for name, key in keys.items():
+        call.meter.replace_key(name, key)
     return _SUCCESS
