@@ -13,8 +13,9 @@ help:
 	@echo "make bench   measure; writes bench.json"
 	@echo "make clean   remove .venv and the caches; data in var/ stays"
 
+# The embedded default, whatever database and broker the environment names for other purposes.
 run: .venv/.runtime
-	@$(BIN)/python manage.py run $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+	@env -u DATABASE_URL -u BROKER_URL $(BIN)/python manage.py run $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: .venv/.development
 	@$(BIN)/python -m scripts.test $(ARGS)

@@ -1,6 +1,7 @@
 """A demonstration from beginning to end: start, register the simulated meters, read them, stay up."""
 
 import threading
+from contextlib import suppress
 
 from rich.console import Console
 
@@ -37,9 +38,7 @@ def demonstrate(
                 f"Admin: {platform.web.url}/admin/  user: {access.admin}  password: {access.password}",
             )
             if not once:
-                say(console, "The platform stays up; Ctrl-C stops it.")
-                say(console, summary)
-                _wait_for_interrupt()
+                _stay_up(console, summary)
     finally:
         platform.close()
     if once:
@@ -76,8 +75,12 @@ def _check(registered: list[Registration]) -> None:
         raise RegistrationFailed("Meters could not be registered.\n" + "\n".join(refused))
 
 
-def _wait_for_interrupt() -> None:
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        return
+def _stay_up(console: Console, summary: str) -> None:
+    with suppress(KeyboardInterrupt):
+        say(console, "The platform stays up; Ctrl-C stops it.")
+        say(console, summary)
+        _wait_for_ever()
+
+
+def _wait_for_ever() -> None:
+    threading.Event().wait()

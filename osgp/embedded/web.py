@@ -11,6 +11,7 @@ from waitress import wasyncore
 from waitress.server import create_server
 
 THREADS = 8
+IDLE_SECONDS = 1.0
 STOP_SECONDS = 10
 
 
@@ -38,21 +39,28 @@ class WebThread:
         return f"http://{self.host}:{self.port}"
 
     def __enter__(self) -> Self:
+        self._stop = threading.Event()
         self._sockets: dict[int, Any] = {}
         self._server = create_server(
             get_wsgi_application(), map=self._sockets, sockets=[self._listener], threads=THREADS, ident=""
         )
-        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # The loop runs until it has no sockets left, and only its own thread may take them away.
-        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._sockets, ignore_all=True))
+        self._stop.set()
+        self._server.pull_trigger()
         self._thread.join(STOP_SECONDS)
         self._server.task_dispatcher.shutdown()
+        wasyncore.close_all(self._sockets, ignore_all=True)
+
+    def _serve(self) -> None:
+        # Waitress' own loop ends only when its sockets are closed under it.
+        while not self._stop.is_set():
+            wasyncore.loop(timeout=IDLE_SECONDS, map=self._sockets, use_poll=True, count=1)
 
     def close(self) -> None:
         """Give the port back without having served."""

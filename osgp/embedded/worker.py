@@ -11,7 +11,7 @@ from celery.worker import WorkController, state
 from kombu.exceptions import OperationalError
 
 from osgp.celery import app
-from osgp.requests.database import give_back_connection
+from osgp.requests.database import give_back_connection, lanes
 
 START_SECONDS = 30
 STOP_SECONDS = 30
@@ -99,5 +99,6 @@ class WorkerThread:
         task_postrun.disconnect(_after_task)
         if self._thread.is_alive():
             return False
+        lanes.close()
         state.should_stop = None
         return True

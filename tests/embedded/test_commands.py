@@ -1,0 +1,141 @@
+"""The commands that start processes, as an operator calls them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(var: Path) -> dict[str, str]:
+    """An installation of its own: SQLite and secrets below ``var``, the in-process broker."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "BROKER_URL"}}
+    return {**kept, "OSGP_VAR_DIR": str(var)}
+
+
+def manage(var: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment(var),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_one_demonstration_from_a_fresh_start(tmp_path: Path) -> None:
+    process = manage(tmp_path / "var", "run", "--once", "--port", "0")
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert output.splitlines()[-1] == "main job: 13 meters read, 0 failed"
+    assert errors == ""
+    assert (tmp_path / "var" / "osgp.sqlite3").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stays_up_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
+    process = manage(tmp_path, "run", "--port", "0")
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    assert any(line.startswith("main job: 13 meters read, 0 failed") for line in lines)
+    assert process.poll() is None
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_port_in_use_is_a_clear_message(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        process = manage(tmp_path, "run", "--once", "--port", str(port))
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors == (
+        f"CommandError: Port {port} of 127.0.0.1 is in use; choose another one: make run PORT={port + 1}\n"
+    )
+    assert output == ""
+
+
+def test_the_dispatcher_ends_on_sigterm(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        check=True,
+        timeout=60,
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", DISPATCH],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "dispatching\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+
+
+DISPATCH = """
+import django, os
+os.environ["DJANGO_SETTINGS_MODULE"] = "osgp.settings"
+django.setup()
+from django.core.management import call_command
+from osgp.requests import dispatcher
+tick = dispatcher.Dispatcher.tick
+def told(self):
+    print("dispatching", flush=True)
+    return tick(self)
+dispatcher.Dispatcher.tick = told
+call_command("dispatch")
+"""
+
+
+class Replaced(Exception):
+    """The process would be another program now."""
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the process would have become."""
+    calls: list[Any] = []
+
+    def execvp(*arguments: Any) -> None:
+        calls.extend(arguments)
+        raise Replaced
+
+    monkeypatch.setattr(os, "execvp", execvp)
+    return calls
+
+
+def test_the_worker_becomes_celery(executed: list[Any]) -> None:
+    with pytest.raises(Replaced):
+        call_command("worker", "--concurrency", "200", "--", "--max-tasks-per-child=5")
+    program, command = executed
+    assert program == sys.executable
+    text = " ".join(command)
+    assert "-m celery -A osgp.celery worker -P gevent --concurrency 200 -Q meter,system" in text
+    assert "--without-gossip --without-mingle" in text
+    assert command[-1] == "--max-tasks-per-child=5"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [(["--queues", "meter,nonsense"], "no queue nonsense"), (["--concurrency", "0"], "at least 1")],
+    ids=["queue", "concurrency"],
+)
+def test_the_worker_refuses_what_celery_would_take(
+    executed: list[Any], arguments: list[str], text: str
+) -> None:
+    with pytest.raises(CommandError, match=text):
+        call_command("worker", *arguments)
+    assert executed == []

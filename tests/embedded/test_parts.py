@@ -1,0 +1,133 @@
+"""The parts of the embedded platform, each started and stopped on its own."""
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+
+from osgp.accounts.models import ApiToken, User
+from osgp.celery import app
+from osgp.embedded import first_start
+from osgp.embedded.dispatching import DispatcherThread
+from osgp.embedded.web import PortInUse, WebThread
+from osgp.embedded.worker import WorkerThread
+
+database = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def task() -> Iterator[tuple[Callable[[], object], threading.Event, threading.Event]]:
+    """A task that tells that it runs and ends when it may."""
+    running, may_end = threading.Event(), threading.Event()
+
+    @app.task(name="tests.wait")
+    def wait() -> None:
+        running.set()
+        may_end.wait(30)
+
+    yield lambda: wait.apply_async(queue="system"), running, may_end
+    may_end.set()
+    del app.tasks["tests.wait"]
+
+
+def test_the_worker_runs_tasks_and_finishes_them_before_it_stops(
+    task: tuple[Callable[[], object], threading.Event, threading.Event],
+) -> None:
+    send, running, may_end = task
+    stopped = threading.Event()
+
+    def work() -> None:
+        with WorkerThread(concurrency=2):
+            send()
+            assert running.wait(30)
+        stopped.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert running.wait(30)
+    assert not stopped.wait(0.3)
+    may_end.set()
+    thread.join(30)
+    assert stopped.is_set()
+
+
+def test_the_worker_can_be_started_again(
+    task: tuple[Callable[[], object], threading.Event, threading.Event],
+) -> None:
+    send, running, may_end = task
+    may_end.set()
+    for _ in range(2):
+        running.clear()
+        with WorkerThread(concurrency=1):
+            send()
+            assert running.wait(30)
+
+
+@database
+def test_the_web_application_answers_and_gives_its_port_back() -> None:
+    with WebThread("127.0.0.1", 0) as web:
+        connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+        connection.close()
+        with pytest.raises(PortInUse, match=f"make run PORT={web.port + 1}"):
+            WebThread("127.0.0.1", web.port)
+    WebThread("127.0.0.1", web.port).close()
+
+
+def test_an_address_of_another_machine_is_no_port_in_use() -> None:
+    with pytest.raises(OSError, match="assign"):
+        WebThread("192.0.2.1", 0)
+
+
+@database
+def test_the_dispatcher_stops_when_it_is_left() -> None:
+    with DispatcherThread():
+        assert [thread for thread in threading.enumerate() if thread.name == "dispatcher"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "dispatcher"]
+
+
+@database
+def test_the_first_start_may_be_repeated(own_secrets: Path) -> None:
+    first = first_start.prepare_access()
+    assert first_start.prepare_access() == first
+    assert ApiToken.objects.get().digest == ApiToken.digest_of(first.token)
+    assert User.objects.get().is_superuser
+    assert {file.name for file in own_secrets.iterdir()} == {"api-token", "admin-password"}
+
+
+@database
+@pytest.mark.usefixtures("own_secrets")
+def test_a_token_that_is_no_longer_valid_is_replaced() -> None:
+    first = first_start.prepare_access()
+    ApiToken.objects.update(revoked_at="2020-01-01T00:00:00Z")
+    second = first_start.prepare_access()
+    assert second.token != first.token
+    assert ApiToken.objects.filter(digest=ApiToken.digest_of(second.token), revoked_at=None).exists()
+
+
+@database
+@pytest.mark.usefixtures("own_secrets")
+def test_a_password_that_an_operator_changed_stays() -> None:
+    first_start.prepare_access()
+    user = User.objects.get()
+    user.set_password("chosen by the operator")
+    user.save()
+    first_start.prepare_access()
+    user.refresh_from_db()
+    assert user.check_password("chosen by the operator")
+
+
+def test_secrets_do_not_show() -> None:
+    access = first_start.Access(token="osgp_secret", admin="admin", password="hidden")
+    assert "secret" not in repr(access)
+    assert "hidden" not in repr(access)
+
+
+def test_queues_of_the_embedded_worker_exist() -> None:
+    from osgp.embedded.worker import LIVE_QUEUES
+
+    assert set(LIVE_QUEUES) <= {queue.name for queue in django_settings.CELERY_TASK_QUEUES}
