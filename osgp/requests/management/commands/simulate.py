@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from osgp.simulator import cli
+from osgp.simulator.cli import main
 
 
 class Command(BaseCommand):
@@ -12,7 +12,7 @@ class Command(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """All arguments after the command's name belong to the simulator, Django's own ones included."""
-        raise SystemExit(cli.main(argv[2:]))
+        raise SystemExit(main(argv[2:]))
 
     def handle(self, *arguments: Any, **_: Any) -> None:
-        raise SystemExit(cli.main([str(argument) for argument in arguments]))
+        raise SystemExit(main([str(argument) for argument in arguments]))
