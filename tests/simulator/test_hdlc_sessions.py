@@ -17,7 +17,7 @@ from osgp.simulator.codec.hdlc import (
 )
 
 from .client import Closed, RawClient, connected, get_normal, set_normal
-from .test_services import special_days
+from .samples import special_days
 
 CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
 OBJECT_LIST = AttributeDescriptor(15, bytes((0, 0, 40, 0, 0, 255)), 2)

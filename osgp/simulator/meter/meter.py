@@ -19,11 +19,15 @@ from .memory import Memory
 from .meter_type import READ, WRITE, AttributeEntry, MeterType, ObjectEntry
 from .methods import Invocation, handler_of
 from .query import AccessError, AssociationView, Query
+from .shapes import RANGES
 
 _CLOCK = bytes((0, 0, 1, 0, 0, 255))
 _TIME = AttributeDescriptor(8, _CLOCK, 2)
 _TIME_ZONE = AttributeDescriptor(8, _CLOCK, 3)
 _DAYLIGHT_SAVINGS_ENABLED = AttributeDescriptor(8, _CLOCK, 8)
+_YEARS = range(2000, 2100)
+"""Which a meter's clock can be set to."""
+
 _PROFILE_BUFFER = (PROFILE_GENERIC, BUFFER)
 _CAPTURE_OBJECTS = (PROFILE_GENERIC, CAPTURE_OBJECTS)
 
@@ -273,8 +277,11 @@ class Meter:
         if descriptor == _TIME:
             self._set_clock(data.value)
             return
-        if (descriptor.class_id, descriptor.attribute_id) == _CAPTURE_OBJECTS:
+        name = (descriptor.class_id, descriptor.attribute_id)
+        if name == _CAPTURE_OBJECTS:
             check_columns(self, data)
+        if name in RANGES and data.value not in RANGES[name]:
+            raise AccessError(DataAccessResult.OTHER_REASON)
         memory = self.memory
         if memory.overrides is None:
             memory.overrides = {}
@@ -285,6 +292,8 @@ class Meter:
             moment = decode_date_time(octets, self.zone)
         except RemoteProtocolError as error:
             raise AccessError(DataAccessResult.TYPE_UNMATCHED) from error
+        if moment.year not in _YEARS:
+            raise AccessError(DataAccessResult.OTHER_REASON)
         self.memory.clock_offset = moment.timestamp() - self.settings.clock()
 
     def forget(self, descriptor: AttributeDescriptor) -> None:

@@ -82,6 +82,12 @@ COMPOSITE: Mapping[tuple[int, int], Shape] = {
 }
 """By class and attribute, wherever the data type of the catalogue says less."""
 
+RANGES: Mapping[tuple[int, int], range] = {
+    (7, 4): range(86_401),  # capture period: at most a day
+    (8, 3): range(-720, 721),  # time zone in minutes
+}
+"""By class and attribute, what numbers a meter can do something with."""
+
 BY_TAG: Mapping[tuple[str, int, str], Shape] = {
     ("CONFIGURATION_OBJECT", 2, "structure"): structure(ENUM, of(DataType.BIT_STRING, length=16)),
     ("CONFIGURATION_OBJECT", 2, "bit-string"): of(DataType.BIT_STRING, length=16),

@@ -1,6 +1,4 @@
-"""GET, SET and ACTION: normal, in lists, in blocks, with selective access, and every refusal."""
-
-from collections.abc import Iterator
+"""SET and ACTION: normal, in lists, in blocks, and every refusal."""
 
 import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
@@ -18,235 +16,35 @@ from .client import (
     RawClient,
     connected,
     get_normal,
-    get_with_list,
-    list_results,
     method_reference,
     reference,
     set_normal,
 )
+from .samples import (
+    ADMINISTRATIVE,
+    ALARM_FILTER,
+    CLOCK,
+    DISCONNECT,
+    IMPORT,
+    NOW,
+    SPECIAL_DAYS,
+    blocks,
+    special_days,
+)
 
-NOW = 1_718_452_800.0
-"""2024-06-15T12:00Z: 14:00 in Amsterdam."""
-
-IMPORT = AttributeDescriptor(3, bytes((1, 0, 1, 8, 0, 255)), 2)
-CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
-OBJECT_LIST = AttributeDescriptor(15, bytes((0, 0, 40, 0, 0, 255)), 2)
-INTERVALS = AttributeDescriptor(7, bytes((1, 0, 99, 1, 0, 255)), 2)
-SPECIAL_DAYS = AttributeDescriptor(11, bytes((0, 0, 11, 0, 0, 255)), 2)
-ADMINISTRATIVE = AttributeDescriptor(1, bytes((0, 1, 94, 31, 0, 255)), 2)
-ALARM_FILTER = AttributeDescriptor(1, bytes((0, 0, 97, 98, 10, 255)), 2)
-DISCONNECT = MethodDescriptor(70, bytes((0, 0, 96, 3, 10, 255)), 1)
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorThread]:
-    """Meters whose time stands still."""
-    settings = FleetSettings(clock=lambda: NOW, with_list_max=4, maximum_pdu_size=300)
-    with SimulatorThread(Fleet.build(2, gas_meters=2, settings=settings)) as running:
-        yield running
+DEFINABLE = AttributeDescriptor(7, bytes((0, 1, 94, 31, 6, 255)), 2)
 
 
 @pytest.fixture
-def client(simulator: SimulatorThread) -> Iterator[RawClient]:
-    """An associated client."""
-    with connected(simulator, simulator.meters["SIME0000000000001"]) as associated:
-        associated.associate()
-        yield associated
+def client(frozen_client: RawClient) -> RawClient:
+    """An associated client of a meter whose time stands still."""
+    return frozen_client
 
 
-def special_days(count: int) -> Data:
-    """A table of that many days."""
-
-    def day(index: int) -> Data:
-        parts = (Data(18, index), Data(9, bytes((0x07, 0xE8, 1, 1 + index % 28, 0xFF))), Data(17, 1))
-        return Data(DataType.STRUCTURE, tuple(Data(DataType(kind), value) for kind, value in parts))
-
-    return Data(DataType.ARRAY, tuple(day(index) for index in range(count)))
-
-
-def date_time(hour: int, minute: int = 0) -> Data:
-    """A time on 15 June 2024 in Amsterdam."""
-    return Data(DataType.OCTET_STRING, bytes((0x07, 0xE8, 6, 15, 0xFF, hour, minute, 0, 0)) + b"\xff\x88\x80")
-
-
-def definition(descriptor: AttributeDescriptor) -> Data:
-    """A capture object definition."""
-    class_id, logical_name, attribute_id = descriptor
-    return Data(
-        DataType.STRUCTURE,
-        (
-            Data(DataType.LONG_UNSIGNED, class_id),
-            Data(DataType.OCTET_STRING, logical_name),
-            Data(DataType.INTEGER, attribute_id),
-            Data(DataType.LONG_UNSIGNED, 0),
-        ),
-    )
-
-
-def time_range(
-    begin: Data, end: Data, *columns: AttributeDescriptor, by: AttributeDescriptor = CLOCK
-) -> Data:
-    """A range descriptor."""
-    selected = Data(DataType.ARRAY, tuple(definition(column) for column in columns))
-    return Data(DataType.STRUCTURE, (definition(by), begin, end, selected))
-
-
-def entries(first: int, last: int, first_column: int = 1, last_column: int = 0) -> Data:
-    """An entry descriptor."""
-    return Data(
-        DataType.STRUCTURE,
-        (
-            Data(DataType.DOUBLE_LONG_UNSIGNED, first),
-            Data(DataType.DOUBLE_LONG_UNSIGNED, last),
-            Data(DataType.LONG_UNSIGNED, first_column),
-            Data(DataType.LONG_UNSIGNED, last_column),
-        ),
-    )
-
-
-def hours(rows: Data) -> list[tuple[int, int]]:
-    """Hour and minute of each row."""
-    return [(row.value[0].value[5], row.value[0].value[6]) for row in rows.value]
-
-
-@pytest.mark.parametrize(
-    ("descriptor", "result"),
-    [
-        (IMPORT._replace(logical_name=bytes((1, 0, 1, 8, 99, 255))), 4),
-        (IMPORT._replace(class_id=4), 9),
-        (IMPORT._replace(attribute_id=9), 4),
-        (IMPORT._replace(attribute_id=0), 4),
-    ],
-)
-def test_what_is_not_there_is_refused(client: RawClient, descriptor, result) -> None:
-    assert client.get_result(descriptor) == result
-    assert client.set(descriptor, Data(DataType.DOUBLE_LONG_UNSIGNED, 1)) == result
-
-
-def test_every_object_tells_its_logical_name(client: RawClient) -> None:
-    assert client.get(IMPORT._replace(attribute_id=1)).value == IMPORT.logical_name
-
-
-def test_the_object_list_comes_in_blocks(client: RawClient) -> None:
-    listed = client.get(OBJECT_LIST).value
-    names = {item.value[2].value for item in listed}
-    assert len(listed) == len(names) == len(client.meter.type.objects)
-    for item in listed[:20]:
-        class_id, _, logical_name, rights = (part.value for part in item.value)
-        for attribute in rights[0].value:
-            attribute_id, mode, _ = (part.value for part in attribute.value)
-            if mode & 1:
-                client.get(AttributeDescriptor(class_id, logical_name, attribute_id))
-
-
-def test_no_answer_is_longer_than_the_client_takes(simulator) -> None:
-    meter = simulator.meters["SIME0000000000002"]
-    with connected(simulator, meter) as client:
-        client.associate(pdu_size=100)
-        lengths = []
-        real = client.receive
-        client.receive = lambda: lengths.append(len(answer := real())) or answer
-        client.get(INTERVALS)
-        assert max(lengths) <= 100
-        assert len(lengths) > 100
-
-
-def test_a_list_gives_a_result_for_each(client: RawClient) -> None:
-    missing = IMPORT._replace(attribute_id=9)
-    answer = client.request(get_with_list([CLOCK, missing, IMPORT]))
-    assert answer[:3] == bytes((0xC4, 3, INVOKE_ID))
-    clock, refusal, energy = list_results(answer[3:])
-    assert (len(clock.value), refusal, energy) == (12, 4, client.get(IMPORT))
-
-
-def test_a_long_list_comes_in_blocks(client: RawClient) -> None:
-    days = client.set(SPECIAL_DAYS, special_days(10))
-    assert days == 0
-    answer = client.request(get_with_list([SPECIAL_DAYS, CLOCK, SPECIAL_DAYS]))
-    first, _, last = list_results(client.collect(answer))
-    assert first == last == special_days(10)
-
-
-def test_lists_are_bounded(client: RawClient) -> None:
-    assert client.request(get_with_list([CLOCK] * 5)).hex() == "d80101"
-    assert client.request(get_with_list([])).hex() == "d80101"
-
-
-def test_what_was_not_negotiated_is_refused(simulator) -> None:
-    with connected(simulator, simulator.meters["SIME0000000000002"]) as client:
-        client.associate(conformance=0x000010)  # GET only
-        assert client.request(get_with_list([CLOCK])).hex() == "d80102"
-        assert client.request(set_normal(ADMINISTRATIVE, Data(DataType.ENUM, 1))).hex() == "d80102"
-        assert client.get_result(INTERVALS, 2, entries(1, 1)) == 13
-        assert client.get_result(OBJECT_LIST) == 250
-        assert client.get(CLOCK).type is DataType.OCTET_STRING
-
-
-def test_a_broken_long_get_is_told_apart(client: RawClient) -> None:
-    def next_block(number: int, invoke_id: int = INVOKE_ID) -> str:
-        return client.request(bytes((0xC0, 2, invoke_id)) + number.to_bytes(4, "big")).hex()
-
-    assert next_block(1) == "c402c1010000000101" + "10"
-    client.request(get_normal(OBJECT_LIST))
-    assert next_block(7) == "c402c1010000000701" + "13"
-    assert next_block(1).endswith("10")
-    client.request(get_normal(OBJECT_LIST))
-    assert next_block(1, 0xC2) == "c402c2010000000101" + "0f"
-    client.request(get_normal(OBJECT_LIST))
-    client.get(CLOCK)
-    assert next_block(1).endswith("10")
-
-
-def test_a_range_of_time_is_inclusive(client: RawClient) -> None:
-    rows = client.get(INTERVALS, 1, time_range(date_time(10), date_time(11)))
-    assert hours(rows) == [(10, 0), (10, 15), (10, 30), (10, 45), (11, 0)]
-    assert client.get(INTERVALS, 1, time_range(date_time(10, 1), date_time(10, 14))).value == ()
-    assert client.get(INTERVALS, 1, time_range(date_time(11), date_time(10))).value == ()
-
-
-def test_columns_can_be_selected(client: RawClient) -> None:
-    rows = client.get(INTERVALS, 1, time_range(date_time(10), date_time(10), IMPORT, CLOCK))
-    assert [cell.type for cell in rows.value[0].value] == [
-        DataType.OCTET_STRING,
-        DataType.DOUBLE_LONG_UNSIGNED,
-    ]
-    stranger = IMPORT._replace(logical_name=bytes((1, 0, 1, 8, 1, 255)))
-    assert client.get_result(INTERVALS, 1, time_range(date_time(10), date_time(10), stranger)) == 13
-
-
-def test_entries_count_from_the_oldest(client: RawClient) -> None:
-    everything = client.get(INTERVALS).value
-    assert len(everything) == 960
-    assert client.get(INTERVALS, 2, entries(1, 2)).value == everything[:2]
-    assert client.get(INTERVALS, 2, entries(959, 0)).value == everything[-2:]
-    narrow = client.get(INTERVALS, 2, entries(3, 3, 3, 3)).value
-    assert narrow == (Data(DataType.STRUCTURE, everything[2].value[2:3]),)
-    assert client.get_result(INTERVALS, 2, entries(0, 5)) == 13
-
-
-@pytest.mark.parametrize(
-    ("selector", "parameters", "result"),
-    [
-        (1, entries(1, 2), 12),
-        (1, time_range(date_time(10), Data(DataType.OCTET_STRING, b"soon")), 12),
-        (1, time_range(date_time(10), Data(DataType.OCTET_STRING, bytes(12))), 12),
-        (1, time_range(date_time(10), date_time(11), by=IMPORT), 13),
-        (2, Data(DataType.NULL_DATA), 12),
-        (3, Data(DataType.NULL_DATA), 13),
-    ],
-)
-def test_meaningless_selections_are_refused(client: RawClient, selector, parameters, result) -> None:
-    assert client.get_result(INTERVALS, selector, parameters) == result
-
-
-def test_only_buffers_have_selective_access(client: RawClient) -> None:
-    assert client.get_result(IMPORT, 1, entries(1, 1)) == 13
-
-
-def test_what_is_set_is_kept_by_this_meter_only(simulator, client: RawClient) -> None:
+def test_what_is_set_is_kept_by_this_meter_only(frozen, client: RawClient) -> None:
     assert client.set(ALARM_FILTER, Data(DataType.DOUBLE_LONG_UNSIGNED, 12_345)) == 0
     assert client.get(ALARM_FILTER).value == 12_345
-    assert decode(simulator.meters["SIME0000000000002"].get(ALARM_FILTER)).value == 0
+    assert decode(frozen.meters["SIME0000000000002"].get(ALARM_FILTER)).value == 0
 
 
 @pytest.mark.parametrize(
@@ -258,6 +56,10 @@ def test_what_is_set_is_kept_by_this_meter_only(simulator, client: RawClient) ->
         (CLOCK, Data(DataType.OCTET_STRING, b"noon"), 12),
         (CLOCK, Data(DataType.OCTET_STRING, b"\xff" * 12), 12),
         (SPECIAL_DAYS, Data(DataType.ARRAY, (Data(DataType.UNSIGNED, 1),)), 12),
+        # what has the right type, but no meter could live with
+        (CLOCK, Data(DataType.OCTET_STRING, bytes.fromhex("270f0c1fff173b3b63ffc400")), 250),
+        (CLOCK._replace(attribute_id=3), Data(DataType.LONG, 721), 250),
+        (DEFINABLE._replace(attribute_id=4), Data(DataType.DOUBLE_LONG_UNSIGNED, 86_401), 250),
     ],
 )
 def test_what_may_not_be_set_is_refused(client: RawClient, descriptor, data, result) -> None:
@@ -272,18 +74,6 @@ def test_a_list_is_set_with_a_result_for_each(client: RawClient) -> None:
     answer = client.request(bytes((0xC1, 4, INVOKE_ID, 3)) + listed + b"\x03" + values)
     assert answer.hex() == "c505c103" + "00030c"
     assert client.get(ADMINISTRATIVE).value == 1
-
-
-def blocks(octets: bytes, size: int) -> list[bytes]:
-    """Data blocks from number 1, without the services around them."""
-    starts = range(0, len(octets), size)
-    return [
-        bytes((start + size >= len(octets),))
-        + (number + 1).to_bytes(4, "big")
-        + encode_length(len(octets[start : start + size]))
-        + octets[start : start + size]
-        for number, start in enumerate(starts)
-    ]
 
 
 def test_a_long_value_is_set_in_blocks(client: RawClient) -> None:
@@ -420,7 +210,7 @@ def test_handlers_refuse_a_next_block_of_nothing(client: RawClient) -> None:
     )
 
 
-def test_new_keys_protect_what_comes_after_the_answer(simulator) -> None:
+def test_new_keys_protect_what_comes_after_the_answer(frozen) -> None:
     settings = FleetSettings(clock=lambda: NOW)
     with SimulatorThread(Fleet.build(1, settings=settings)) as running:
         meter = running.meters["SIME0000000000001"]
