@@ -21,17 +21,21 @@ from osgp.requests import display_text
 class OrganisationAdmin(OrganisationScopedAdmin):
     """Organisations are disabled, not deleted: their requests stay."""
 
-    list_display = ("identification", "name", "enabled", "created_at")
+    list_display = ("identification", "name", "enabled", "created")
     list_filter = ("enabled",)
     search_fields = ("identification", "name")
     ordering = ("identification",)
     actions = None
 
+    @admin.display(description="Added", ordering="created_at")
+    def created(self, organisation: Organisation) -> SafeString:
+        return display_text.moment(organisation.created_at)
+
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
         return queryset.filter(pk=organisation.pk)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("created_at",) if obj is None else ("identification", "created_at")
+        return ("created",) if obj is None else ("identification", "created")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return organisation_of(request) is None and super().has_add_permission(request)
@@ -116,7 +120,7 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
     list_select_related = ("organisation",)
     search_fields = ("application", "hint", "organisation__identification")
     actions = ("revoke",)
-    readonly_fields = ("status", "hint_text", "created_at", "revoked_at", "last_used_at")
+    readonly_fields = ("status", "hint_text", "made", "revoked", "used")
 
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
         return queryset.filter(organisation=organisation)
@@ -133,14 +137,21 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
         return request.user.has_perm("accounts.change_apitoken")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        made = ("organisation", "application", "scopes", "expires_at")
-        return made if obj is None else (*made, *self.readonly_fields)
+        given = ("organisation", "application", "scopes", "expires_at")
+        return given if obj is None else (*given, *self.readonly_fields)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         organisation = organisation_of(request)
         if db_field.name == "organisation" and organisation is not None:
             options["queryset"] = Organisation.objects.filter(pk=organisation.pk)
         return super().formfield_for_foreignkey(db_field, request, **options)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """One button: what follows is the page that shows the token."""
+        one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**one_button, **(extra_context or {})})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Issue the token; its secret lives until the answer to this very call is rendered."""
@@ -179,6 +190,14 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
         self.message_user(
             request, f"{number} revoked. Calls with them are refused from now on.", messages.SUCCESS
         )
+
+    @admin.display(description="Made", ordering="created_at")
+    def made(self, token: ApiToken) -> SafeString:
+        return display_text.moment(token.created_at)
+
+    @admin.display(description="Revoked")
+    def revoked(self, token: ApiToken) -> SafeString:
+        return display_text.moment(token.revoked_at)
 
     @admin.display(description="Token")
     def hint_text(self, token: ApiToken) -> str:

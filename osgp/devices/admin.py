@@ -47,6 +47,7 @@ class DeviceForm(forms.ModelForm):
         if "time_zone" in self.fields:
             zones = sorted({*available_timezones(), device.time_zone})
             self.fields["time_zone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]
+            self.fields["time_zone"].initial = device.time_zone
 
     def clean_network_address(self) -> str:
         """Blanks around an address are a slip of the hand."""
@@ -77,10 +78,14 @@ class AuthorisationInline(admin.TabularInline):
 
     model = DeviceAuthorisation
     extra = 0
-    fields = ("organisation", "function_group", "created_at")
-    readonly_fields = ("created_at",)
+    fields = ("organisation", "function_group", "since")
+    readonly_fields = ("since",)
     verbose_name = "authorisation"
     verbose_name_plural = "authorisations"
+
+    @admin.display(description="Since")
+    def since(self, authorisation: DeviceAuthorisation) -> SafeString:
+        return display_text.moment(authorisation.created_at, full=True)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         queryset = super().get_queryset(request).select_related("organisation")
@@ -132,9 +137,9 @@ class DeviceAdmin(OrganisationScopedAdmin):
     change_form_template = "admin/devices/device/change_form.html"
     list_display = (
         "identification",
-        "device_type",
+        "kind",
         "profile_name",
-        "communication_method",
+        "reached_by",
         "address",
         "gateway_link",
         "lifecycle",
@@ -198,7 +203,7 @@ class DeviceAdmin(OrganisationScopedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fixed: tuple[str, ...] = ("relay",)
         if obj is not None:
-            fixed += ("identification", "device_type", "counter", "created_at", "updated_at")
+            fixed += ("identification", "device_type", "counter", "created", "updated")
             if obj.is_mbus:
                 fixed += ("communication_method",)
             if not obj.is_mbus or organisation_of(request) is not None:
@@ -218,7 +223,7 @@ class DeviceAdmin(OrganisationScopedAdmin):
         if obj is None or obj.is_mbus:
             groups.append(("M-Bus", MBUS))
         if obj is not None:
-            groups.append(("Known from the meter", ("relay", "counter", "created_at", "updated_at")))
+            groups.append(("Known from the meter", ("relay", "counter", "created", "updated")))
         return [(title, {"fields": fields}) for title, fields in groups]
 
     # --- List ---
@@ -228,11 +233,19 @@ class DeviceAdmin(OrganisationScopedAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         return admin_search.devices(queryset, search_term), False
 
+    @admin.display(description="Type")
+    def kind(self, device: Device) -> str:
+        return device.get_device_type_display().removesuffix(" meter")
+
     @admin.display(description="Profile")
     def profile_name(self, device: Device) -> str:
         return " ".join(
             part for part in (device.protocol_name, device.protocol_version, device.protocol_variant) if part
         )
+
+    @admin.display(description="By")
+    def reached_by(self, device: Device) -> str:
+        return device.communication_method or "–"
 
     @admin.display(description="Address")
     def address(self, device: Device) -> str:
@@ -285,6 +298,14 @@ class DeviceAdmin(OrganisationScopedAdmin):
     def counter(self, device: Device) -> str:
         """The first value that no session has reserved."""
         return "not known" if device.invocation_counter is None else f"{device.invocation_counter:,}"
+
+    @admin.display(description="Added")
+    def created(self, device: Device) -> SafeString:
+        return display_text.moment(device.created_at, full=True)
+
+    @admin.display(description="Changed")
+    def updated(self, device: Device) -> SafeString:
+        return display_text.moment(device.updated_at, full=True)
 
     def change_view(
         self,

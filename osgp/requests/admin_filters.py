@@ -1,5 +1,6 @@
 """Filters of operators' lists: their choices come from the code, never from a scan of the table."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -49,13 +50,13 @@ class OrganisationFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        return queryset.filter(organisation=value) if value and value.isdecimal() else queryset
+        return queryset.filter(organisation=value) if re.fullmatch(r"[0-9]{1,18}", value or "") else queryset
 
 
 class PeriodFilter(admin.SimpleListFilter):
     """When a request was made."""
 
-    title = "made"
+    title = "created"
     parameter_name = "made"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:

@@ -41,7 +41,11 @@ class ChooseForm(forms.Form):
     message = forms.ChoiceField(required=False)
 
     def __init__(self, data: Mapping[str, Any] | None, *, request: HttpRequest) -> None:
-        super().__init__(data)
+        chosen = dict(data.items()) if data is not None else {}
+        if re.fullmatch(r"[0-9]{1,18}", str(chosen.get("device", ""))) is None:
+            # The widget looks up whatever it is given before anything validates it.
+            chosen.pop("device", None)
+        super().__init__(chosen)
         organisation = organisation_of(request)
         device_field = self.fields["device"]
         assert isinstance(device_field, forms.ModelChoiceField)
@@ -50,17 +54,12 @@ class ChooseForm(forms.Form):
         ).select_related("gateway")
         device_field.widget = AutocompleteSelect(Request._meta.get_field("device"), site)
         device_field.widget.choices = device_field.choices
-        device = _device(device_field.queryset, self.data.get("device"))
+        number = chosen.get("device")
+        device = device_field.queryset.filter(pk=number).first() if number else None
         message_field = self.fields["message"]
         assert isinstance(message_field, forms.ChoiceField)
         message_field.choices = list(_message_choices(device))
         message_field.widget.attrs["data-submits"] = "yes"
-
-
-def _device(devices: QuerySet[Device], number: object) -> Device | None:
-    if not isinstance(number, str) or re.fullmatch(r"[0-9]{1,18}", number) is None:
-        return None
-    return devices.filter(pk=int(number)).first()
 
 
 def _message_choices(device: Device | None) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,6 @@
 """Sending and steering requests on behalf of organisations, as the admin does it."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -48,15 +48,9 @@ def senders_for(device: Device | None, confined_to: Organisation | None) -> Quer
     )
 
 
-def cancel_all(requests: Iterable[int]) -> tuple[int, int]:
-    """Cancel requests by primary key; returns how many were cancelled and how many ran or were final."""
-    cancelled = refused = 0
-    for number in requests:
-        if states.cancel(number):
-            cancelled += 1
-        else:
-            refused += 1
-    return cancelled, refused
+def cancel_all(numbers: Sequence[int]) -> list[int]:
+    """Cancel requests by primary key; returns those that were. The others run, or are final."""
+    return [number for number in numbers if states.cancel(number)]
 
 
 @transaction.atomic

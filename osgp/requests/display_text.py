@@ -25,7 +25,6 @@ _TONES = {
     "SUCCEEDED": "good",
     "DONE": "good",
     "ACTIVE": "good",
-    "CLOSED": "good",
     "CONNECTED": "good",
     "FAILED": "bad",
     "FAULT": "bad",

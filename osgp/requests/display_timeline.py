@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from osgp.requests.models import Action, MeterSession, Request, RequestState, SessionState
 
 MOST_SESSIONS = 20
+AT_ONCE = timedelta(milliseconds=5)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def timeline(
     events = [Event(request.created_at, "Created", _by(request))]
     if request.schedule_time is not None and request.schedule_time > request.created_at:
         events.append(Event(request.schedule_time, "Scheduled for this time", tone="waiting"))
-    if request.started_at is not None:
+    if request.started_at is not None and (request.attempts > 1 or request.session_id is None):
         events.append(Event(request.started_at, "First attempt started", tone="active"))
     for session in sessions:
         events.extend(_visit(session, is_last=session.pk == request.session_id))
@@ -102,5 +103,7 @@ def _with_distances(events: Iterable[Event]) -> Iterable[Event]:
     previous: Event | None = None
     for event in events:
         distance = event.time - previous.time if previous is not None else None
+        if distance is not None and distance < AT_ONCE:
+            distance = None
         yield Event(event.time, event.title, event.detail, event.tone, event.session, distance)
         previous = event

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count, QuerySet
@@ -143,9 +144,17 @@ class RequestAdmin(ReadOnlyAdmin):
                 button="Cancel them",
             )
         numbers = queryset.order_by("pk").values_list("pk", flat=True)[: admin_send.MOST_AT_ONCE]
-        cancelled, refused = admin_send.cancel_all(list(numbers))
+        chosen = list(numbers)
+        cancelled = admin_send.cancel_all(chosen)
         if cancelled:
-            messages.success(request, f"{_requests(cancelled)} cancelled.")
+            LogEntry.objects.log_actions(
+                request.user.pk,  # type: ignore[arg-type]
+                Request.objects.filter(pk__in=cancelled),
+                CHANGE,
+                change_message="Cancelled.",
+            )
+            messages.success(request, f"{_requests(len(cancelled))} cancelled.")
+        refused = len(chosen) - len(cancelled)
         if refused:
             messages.warning(
                 request, f"{_requests(refused)} could not be cancelled: running or final already."

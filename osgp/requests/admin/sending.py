@@ -68,7 +68,8 @@ def _operation(message: str | None) -> Operation | None:
 
 
 def _description(task: Operation | None) -> str:
-    return " ".join((type(task).__doc__ or "").split()) if task is not None else ""
+    """What API users read about the message, without the marks of its markup."""
+    return " ".join((type(task).__doc__ or "").replace("`", "").split()) if task is not None else ""
 
 
 def _submit(form: SendForm, task: Operation, request: HttpRequest) -> Request | None:

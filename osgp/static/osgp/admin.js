@@ -45,5 +45,10 @@ function drawBars() {
 for (const field of document.querySelectorAll("select[data-submits]")) {
     field.addEventListener("change", () => field.form.requestSubmit());
 }
+document.addEventListener("click", (event) => {
+    for (const filter of document.querySelectorAll("details.filter[open]")) {
+        filter.open = filter.contains(event.target);
+    }
+});
 drawBars();
 keepCurrent();

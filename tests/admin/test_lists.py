@@ -1,0 +1,205 @@
+"""Lists stay fast: the number of queries does not grow with the rows, and nothing counts whole tables."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from osgp.accounts.models import ApiToken, Organisation
+from osgp.devices.models import Device
+from osgp.requests import admin_paging
+from osgp.requests.admin_paging import bounded_count, first_number_since
+from osgp.requests.models import Request, RequestState
+from tests.admin.test_pages import FAULT, make_session
+from tests.factories import make_device, make_gas_meter, make_organisation, make_request
+
+
+def add_rows(start: int, count: int) -> None:
+    """Rows of every list, each with a device and an organisation of its own."""
+    now = timezone.now()
+    for number in range(start, start + count):
+        organisation = make_organisation(f"ORG{number}")
+        device = make_device(f"E{number:04}", owner=organisation, failed_connections=number)
+        make_gas_meter(f"G{number:04}", gateway=device, owner=organisation)
+        session = make_session(device, closed_at=now)
+        make_request(
+            organisation, device, session=session, state=RequestState.FAILED, fault=FAULT, completed_at=now
+        )
+        ApiToken.issue(organisation, "portal")
+
+
+def queries_of(client: Client, url: str) -> int:
+    client.get(url)  # Content types and the like are looked up once per process.
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert client.get(url).status_code == 200
+    return len(queries)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("index", 16),
+        ("devices_device_changelist", 6),
+        ("requests_request_changelist", 7),
+        ("requests_metersession_changelist", 6),
+        ("accounts_apitoken_changelist", 7),
+        ("accounts_organisation_changelist", 7),
+    ],
+)
+def test_fifty_rows_cost_as_many_queries_as_two(superuser: Client, name: str, most: int) -> None:
+    add_rows(0, 2)
+    few = queries_of(superuser, reverse(f"admin:{name}"))
+    add_rows(2, 48)
+    many = queries_of(superuser, reverse(f"admin:{name}"))
+    assert few == many
+    assert many <= most
+
+
+def test_the_pages_of_one_device_request_and_session_do_not_query_per_row(
+    superuser: Client, organisation: Organisation, device: Device
+) -> None:
+    session = make_session(device)
+    first = make_request(organisation, device, session=session)
+    urls = [
+        reverse("admin:devices_device_change", args=[device.pk]),
+        reverse("admin:requests_metersession_change", args=[session.pk]),
+        reverse("admin:requests_request_change", args=[first.pk]),
+    ]
+    few = [queries_of(superuser, url) for url in urls]
+    for number in range(20):
+        make_request(make_organisation(f"ORG{number}"), device, session=session)
+        make_session(device)
+    assert [queries_of(superuser, url) for url in urls] == few
+
+
+def test_no_list_counts_the_whole_table(
+    superuser: Client, device: Device, organisation: Organisation
+) -> None:
+    make_request(organisation, device)
+    make_session(device)
+    for name in ("devices_device", "requests_request", "requests_metersession"):
+        with CaptureQueriesContext(connection) as queries:
+            superuser.get(reverse(f"admin:{name}_changelist"))
+        counts = [item["sql"] for item in queries if "COUNT(" in item["sql"]]
+        assert counts
+        assert all("LIMIT" in sql for sql in counts), counts
+
+
+def test_counting_stops_at_its_limit(organisation: Organisation, device: Device) -> None:
+    for _ in range(4):
+        make_request(organisation, device)
+    assert str(bounded_count(Request.objects.all(), 3)) == "3+"
+    assert str(bounded_count(Request.objects.all(), 4)) == "4"
+
+
+def test_a_long_list_says_that_it_is_longer(
+    superuser: Client, organisation: Organisation, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin_paging.bounded_count, "__defaults__", (60,))
+    for _ in range(70):
+        make_request(organisation, device)
+    url = reverse("admin:requests_request_changelist")
+    page = superuser.get(url, {"p": 2})
+    assert len(page.context["cl"].result_list) == 10
+    assert "60+" in page.content.decode()
+    assert superuser.get(url, {"p": 3}).status_code == 302
+
+
+@pytest.mark.parametrize("number", [0, 1, 5, 3000, 7000])
+def test_the_first_number_since_a_time_misses_no_request(
+    organisation: Organisation, device: Device, number: int
+) -> None:
+    now = timezone.now()
+    rows = [
+        Request(
+            organisation=organisation,
+            message="X",
+            device_identification="E1",
+            due_at=now,
+            created_at=now - timedelta(minutes=number - position),
+        )
+        for position in range(number)
+    ]
+    Request.objects.bulk_create(rows)
+    for hours in (0, 1, 24, 72, 1000):
+        since = now - timedelta(hours=hours)
+        bound = first_number_since(since)
+        assert not Request.objects.filter(created_at__gte=since, pk__lte=bound).exists()
+        with CaptureQueriesContext(connection) as queries:
+            first_number_since(since)
+        assert len(queries) <= 5
+
+
+Visit = Callable[[dict[str, str]], set[Any]]
+
+
+@pytest.fixture
+def listed(superuser: Client) -> Callable[[str, dict[str, str]], set[str]]:
+    def visit(name: str, query: dict[str, str]) -> set[str]:
+        answer = superuser.get(reverse(f"admin:{name}_changelist"), query)
+        assert answer.status_code == 200
+        return {
+            getattr(item, "identification", None)
+            or getattr(item, "device_identification", None)
+            or item.meter.identification
+            for item in answer.context["cl"].result_list
+        }
+
+    return visit
+
+
+def test_searching_devices(listed: Any) -> None:
+    meter = make_device("E1234", network_address="meter-7.example.org")
+    make_device("E1299", network_address="10.0.0.9")
+    make_gas_meter("G777", gateway=meter, mbus_identification_number="12345678")
+    assert listed("devices_device", {"q": "E12"}) == {"E1234", "E1299"}
+    assert listed("devices_device", {"q": " E1234 "}) == {"E1234"}
+    assert listed("devices_device", {"q": "12345678"}) == {"G777"}
+    assert listed("devices_device", {"q": "10.0.0.9"}) == {"E1299"}
+    assert listed("devices_device", {"q": "METER-7.example.org"}) == {"E1234"}
+    assert listed("devices_device", {"q": "%"}) == set()
+
+
+def test_filtering_devices(listed: Any) -> None:
+    make_device("E1", failed_connections=1, last_success_at=timezone.now())
+    make_device("E5", failed_connections=5, protocol_name="DSMR", protocol_version="4.2.2")
+    assert listed("devices_device", {"connection": "failing"}) == {"E1", "E5"}
+    assert listed("devices_device", {"connection": "failing-5"}) == {"E5"}
+    assert listed("devices_device", {"connection": "never"}) == {"E5"}
+    assert listed("devices_device", {"profile": "DSMR-4.2.2"}) == {"E5"}
+    assert listed("devices_device", {"profile": "SMR-5.1"}) == {"E1"}
+
+
+def test_searching_and_filtering_requests(listed: Any, organisation: Organisation) -> None:
+    now = timezone.now()
+    one, two = make_device("E1"), make_device("E2")
+    first = make_request(organisation, one, created_at=now - timedelta(days=3))
+    make_request(make_organisation("OTHER"), two, "FindEvents", state=RequestState.FAILED)
+    name = "requests_request"
+    assert listed(name, {"q": str(first.correlation_uid)}) == {"E1"}
+    assert listed(name, {"q": first.correlation_uid.hex.upper()}) == {"E1"}
+    assert listed(name, {"q": "E2"}) == {"E2"}
+    assert listed(name, {"q": "E"}) == set()
+    assert listed(name, {"made": "24h"}) == {"E2"}
+    assert listed(name, {"made": "7d"}) == {"E1", "E2"}
+    assert listed(name, {"message": "SynchronizeTime"}) == {"E1"}
+    assert listed(name, {"organisation": str(organisation.pk)}) == {"E1"}
+    assert listed(name, {"state__exact": "FAILED"}) == {"E2"}
+
+
+def test_searching_and_filtering_sessions(listed: Any, device: Device) -> None:
+    now = timezone.now()
+    session = make_session(device, opened_at=now - timedelta(hours=2))
+    make_session(make_device("E2"))
+    name = "requests_metersession"
+    assert listed(name, {"q": str(session.pk)}) == {device.identification}
+    assert listed(name, {"q": "E2"}) == {"E2"}
+    assert listed(name, {"opened": "1h"}) == {"E2"}

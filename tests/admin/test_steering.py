@@ -1,0 +1,258 @@
+"""What operators do with requests: cancel, send again, send new ones."""
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import reverse
+from rest_framework import serializers
+
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.requests.admin_forms import JsonField, MomentField, SendForm, TruthField, example, form_field
+from osgp.requests.models import Action, Request, RequestState
+from osgp.requests.registry import operation, operations
+from osgp.requests.serializers import BooleanField, DateTimeField, StrictSerializer
+from tests.admin.conftest import make_user, signed_in
+from tests.factories import make_device, make_request
+
+LIST = "admin:requests_request_changelist"
+
+
+def act(client: Client, action: str, *requests: Request, confirmed: bool = True) -> Any:
+    body: dict[str, Any] = {"action": action, "_selected_action": [item.pk for item in requests]}
+    return client.post(reverse(LIST), {**body, "confirmed": "yes"} if confirmed else body)
+
+
+def told(answer: Any) -> str:
+    return " ".join(str(message) for message in get_messages(answer.wsgi_request))
+
+
+def test_cancelling_is_asked_about_first(
+    operator: Client, organisation: Organisation, device: Device
+) -> None:
+    waiting = make_request(organisation, device)
+    answer = act(operator, "cancel_selected", waiting, confirmed=False)
+    assert answer.status_code == 200
+    assert device.identification in answer.content.decode()
+    waiting.refresh_from_db()
+    assert waiting.state == RequestState.QUEUED
+
+
+def test_cancelling_tells_how_many_could_not_be(
+    operator: Client, organisation: Organisation, device: Device
+) -> None:
+    cancellable = [
+        make_request(organisation, device, state=state)
+        for state in (RequestState.QUEUED, RequestState.SCHEDULED, RequestState.RETRYING)
+    ]
+    others = [
+        make_request(organisation, device, state=state)
+        for state in (RequestState.RUNNING, RequestState.SUCCEEDED)
+    ]
+    answer = act(operator, "cancel_selected", *cancellable, *others)
+    assert "3 requests cancelled" in told(answer)
+    assert "2 requests could not be cancelled" in told(answer)
+    assert set(Request.objects.filter(state=RequestState.CANCELLED)) == set(cancellable)
+    logged = LogEntry.objects.filter(change_message="Cancelled.", user__username="joost")
+    assert {entry.object_id for entry in logged} == {str(item.pk) for item in cancellable}
+
+
+def test_nobody_cancels_what_they_may_not(
+    stranger: Client, onlooker: Client, organisation: Organisation, device: Device
+) -> None:
+    waiting = make_request(organisation, device)
+    for client in (stranger, onlooker):
+        act(client, "cancel_selected", waiting)
+        act(client, "send_again_selected", waiting)
+    waiting.refresh_from_db()
+    assert waiting.state == RequestState.QUEUED
+    assert Request.objects.count() == 1
+
+
+def test_sending_again_makes_a_new_request(
+    operator: Client, organisation: Organisation, device: Device
+) -> None:
+    failed = make_request(
+        organisation,
+        device,
+        state=RequestState.FAILED,
+        parameters={"timezone": "Europe/Paris"},
+        priority=7,
+        attempts=3,
+    )
+    answer = act(operator, "send_again_selected", failed)
+    renewed = Request.objects.exclude(pk=failed.pk).get()
+    assert answer["Location"] == reverse("admin:requests_request_change", args=[renewed.pk])
+    assert (renewed.state, renewed.priority, renewed.attempts) == (RequestState.QUEUED, 7, 0)
+    assert (renewed.organisation, renewed.application) == (organisation, "admin/joost")
+    assert renewed.correlation_uid != failed.correlation_uid
+    assert renewed.actions.get().parameters == {"timezone": "Europe/Paris"}
+
+
+def test_sending_a_bundle_again_keeps_its_actions(
+    operator: Client, organisation: Organisation, device: Device, gas_meter: Device
+) -> None:
+    bundle = make_request(organisation, device, "Bundle", state=RequestState.SUCCEEDED)
+    Action.objects.filter(request=bundle).update(message="SynchronizeTime", device=device)
+    Action.objects.create(request=bundle, position=1, device=gas_meter, message="ActualMeterReadsGas")
+    act(operator, "send_again_selected", bundle)
+    renewed = Request.objects.exclude(pk=bundle.pk).get()
+    assert renewed.message == "Bundle"
+    assert renewed.meter == device
+    assert list(renewed.actions.values_list("position", "message", "device")) == [
+        (0, "SynchronizeTime", device.pk),
+        (1, "ActualMeterReadsGas", gas_meter.pk),
+    ]
+
+
+def test_what_cannot_be_sent_again_is_told(
+    operator: Client, organisation: Organisation, device: Device
+) -> None:
+    invalid = make_request(organisation, device, parameters={"timezone": "Nowhere"})
+    unreachable = make_request(organisation, make_device("E9", owner=organisation, network_address=""))
+    answer = act(operator, "send_again_selected", invalid, unreachable)
+    assert "not valid any more" in told(answer)
+    assert "fault 212" in told(answer)
+    assert Request.objects.count() == 2
+
+
+# --- New requests ----------------------------------------------------------------------------------------
+
+
+def new_url(device: Device | None, message: str) -> str:
+    return reverse("admin:requests_request_add") + f"?device={device.pk if device else ''}&message={message}"
+
+
+def test_a_request_is_sent_for_the_owner_of_the_device(
+    superuser: Client, organisation: Organisation, device: Device
+) -> None:
+    url = new_url(device, "SynchronizeTime")
+    form = superuser.get(url).context["send"]
+    assert list(form.fields["on_behalf_of"].queryset) == [organisation]
+    answer = superuser.post(
+        url,
+        {
+            "on_behalf_of": organisation.pk,
+            "timezone": "Europe/Paris",
+            "priority": "8",
+            "max_schedule_time": "2098-01-31T14:00:00",
+            "bypass_retry": "true",
+        },
+    )
+    sent = Request.objects.get()
+    assert answer["Location"] == reverse("admin:requests_request_change", args=[sent.pk])
+    assert (sent.organisation, sent.application) == (organisation, "admin/marijke")
+    assert (sent.message, sent.device, sent.priority) == ("SynchronizeTime", device, 8)
+    assert sent.max_schedule_time is not None
+    assert sent.max_schedule_time.isoformat() == "2098-01-31T14:00:00+00:00"
+    assert sent.bypass_retry
+    assert sent.actions.get().parameters == {"timezone": "Europe/Paris"}
+
+
+def test_what_is_refused_is_told_at_its_field(
+    superuser: Client, organisation: Organisation, device: Device
+) -> None:
+    answer = superuser.post(
+        new_url(device, "GetSpecificConfigurationObject"),
+        {
+            "on_behalf_of": organisation.pk,
+            "class_id": "70000",
+            "obis_code": "1-2-3",
+            "attribute": "two",
+            "priority": "11",
+        },
+    )
+    errors = answer.context["send"].errors
+    assert set(errors) == {"attribute"}, "what is not even a number is told by the form"
+    answer = superuser.post(
+        new_url(device, "GetSpecificConfigurationObject"),
+        {"on_behalf_of": organisation.pk, "class_id": "70000", "obis_code": "1-2-3", "priority": "11"},
+    )
+    assert set(answer.context["send"].errors) == {"class_id", "obis_code", "attribute", "priority"}
+    assert answer.context["send"].scheduling_is_open
+    assert not Request.objects.exists()
+
+
+def test_a_fault_is_told_on_the_page(superuser: Client, organisation: Organisation) -> None:
+    device = make_device(owner=organisation, network_address="")
+    answer = superuser.post(new_url(device, "SynchronizeTime"), {"on_behalf_of": organisation.pk})
+    assert "fault 212" in str(answer.context["send"].non_field_errors())
+    assert not Request.objects.exists()
+
+
+def test_nobody_sends_for_another_organisation_or_to_its_devices(
+    stranger: Client, operator: Client, other_organisation: Organisation, device: Device
+) -> None:
+    refused = operator.post(new_url(device, "SynchronizeTime"), {"on_behalf_of": other_organisation.pk})
+    assert "on_behalf_of" in refused.context["send"].errors
+    unseen = stranger.post(new_url(device, "SynchronizeTime"), {"on_behalf_of": other_organisation.pk})
+    assert "device" in unseen.context["choose"].errors
+    assert device.identification not in unseen.content.decode()
+    assert not Request.objects.exists()
+
+
+def test_sending_needs_its_permission(organisation: Organisation, device: Device) -> None:
+    client = signed_in(make_user("piet", organisation, "view_request", "change_request", "view_device"))
+    assert client.get(new_url(device, "SynchronizeTime")).status_code == 403
+    assert (
+        client.post(new_url(device, "SynchronizeTime"), {"on_behalf_of": organisation.pk}).status_code == 403
+    )
+    assert not Request.objects.exists()
+
+
+def test_a_gas_meter_is_offered_messages_for_gas_meters(superuser: Client, gas_meter: Device) -> None:
+    answer = superuser.get(reverse("admin:requests_request_add"), {"device": gas_meter.pk})
+    choices = str(answer.context["choose"].fields["message"].choices)
+    assert "ActualMeterReadsGas" in choices
+    assert "SynchronizeTime" not in choices
+
+
+@pytest.mark.parametrize("message", [item.message for item in operations()])
+def test_every_message_has_a_form(superuser: Client, message: str, device: Device, gas_meter: Device) -> None:
+    suits = gas_meter if device.device_type not in operation(message).device_types else device
+    answer = superuser.get(new_url(suits, message))
+    assert answer.status_code == 200
+    form = answer.context["send"]
+    assert isinstance(form, SendForm)
+    assert set(form.parameter_names) == set(operation(message).Parameters().fields)
+    for name in getattr(operation(message).Parameters, "secret_fields", ()):
+        assert form.fields[name].widget.input_type == "password"
+
+
+@pytest.mark.parametrize("query", ["?device=x&message=y", "?device=99999999999999999999", "?message=Unknown"])
+def test_odd_choices_are_answered(superuser: Client, query: str) -> None:
+    url = reverse("admin:requests_request_add") + query
+    assert superuser.get(url).status_code == 200
+    assert superuser.post(url, {}).status_code == 200
+
+
+class Inner(StrictSerializer):
+    date = serializers.CharField()
+    enabled = BooleanField()
+
+
+def test_fields_become_json_of_their_type() -> None:
+    nested = Inner(many=True)
+    assert example(nested) == [{"date": "…", "enabled": True}]
+    field = form_field(nested)
+    assert isinstance(field, JsonField)
+    assert field.clean('[{"date": "2026-01-01"}]') == [{"date": "2026-01-01"}]
+    truth, moment = form_field(BooleanField()), form_field(DateTimeField())
+    assert isinstance(truth, TruthField)
+    assert [truth.clean(text) for text in ("true", "false", "")] == [True, False, None]
+    assert isinstance(moment, MomentField)
+    assert moment.clean("2026-01-31T14:00") == "2026-01-31T14:00:00Z"
+    assert form_field(serializers.IntegerField()).clean("12") == 12
+    chosen = form_field(serializers.ListField(child=serializers.ChoiceField(["A", "B"])))
+    assert chosen.clean(["A"]) == ["A"]
+
+
+@pytest.mark.parametrize("text", ["{", "NaN", "[" * 100_000, '{"a": Infinity}'])
+def test_what_is_not_json_is_refused(text: str) -> None:
+    from django.core.exceptions import ValidationError
+
+    with pytest.raises(ValidationError, match="not JSON"):
+        JsonField().clean(text)
