@@ -5,7 +5,8 @@ place; a NEW one that was superseded before is WITHDRAWN. There is at most one N
 type per device, and no version is ever deleted.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from typing import Protocol
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,6 +15,7 @@ from osgp.devices import envelope
 from osgp.devices.envelope import SealedSecret, UnsealError
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.faults import Component, Fault, FaultCode
+from osgp.sql import Statement
 
 KEY_LENGTH = 16
 """Bytes in every key of suite 0."""
@@ -91,7 +93,14 @@ def activate(device: Device, key_types: Collection[KeyType]) -> frozenset[KeyTyp
     return frozenset(KeyType(key_type) for key_type in pending)
 
 
-def active_keys(device: Device, key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
+class HasPrimaryKey(Protocol):
+    """A device row, or whatever stands for one."""
+
+    @property
+    def pk(self) -> int: ...
+
+
+def active_keys(device: HasPrimaryKey, key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
     """The ACTIVE secrets of these types; one that the device lacks is left out. One query.
 
     Raises Fault 805 when one cannot be decrypted.
@@ -99,7 +108,7 @@ def active_keys(device: Device, key_types: Collection[KeyType]) -> dict[KeyType,
     return _read(device, key_types, KeyState.ACTIVE)
 
 
-def new_keys(device: Device, key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
+def new_keys(device: HasPrimaryKey, key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
     """The NEW secrets of these types: stored, perhaps sent, not yet known to be in the meter. One query.
 
     Raises Fault 805 when one cannot be decrypted.
@@ -110,7 +119,7 @@ def new_keys(device: Device, key_types: Collection[KeyType]) -> dict[KeyType, by
 def has_had(device: Device, key_type: KeyType, secret: bytes) -> bool:
     """Whether a version of the key, in whatever state, is this secret. Raises Fault 805."""
     rows = DeviceKey.objects.filter(device=device, key_type=key_type)
-    return any(_unseal(row) == secret for row in rows)
+    return any(_unseal(device.pk, row.key_type, _sealed(row)) == secret for row in rows)
 
 
 def rewrap(row: DeviceKey) -> bool:
@@ -121,7 +130,7 @@ def rewrap(row: DeviceKey) -> bool:
     try:
         sealed = envelope.rewrap(_sealed(row))
     except UnsealError as error:
-        raise _unreadable(row, error) from error
+        raise _unreadable(row.key_type, error) from error
     return bool(
         DeviceKey.objects.filter(pk=row.pk, key_encryption_key_id=row.key_encryption_key_id).update(
             key_encryption_key_id=sealed.key_encryption_key_id, wrapped_data_key=sealed.wrapped_data_key
@@ -129,9 +138,20 @@ def rewrap(row: DeviceKey) -> bool:
     )
 
 
-def _read(device: Device, key_types: Iterable[KeyType], state: KeyState) -> dict[KeyType, bytes]:
-    rows = DeviceKey.objects.filter(device=device, key_type__in=list(key_types), state=state).order_by()
-    return {KeyType(row.key_type): _unseal(row) for row in rows}
+_READ = Statement(
+    f"""
+    SELECT key_type, key_encryption_key_id, wrapped_data_key, ciphertext
+      FROM {DeviceKey._meta.db_table} WHERE device_id = %s AND state = %s
+    """  # noqa: S608 (table name)
+)
+
+
+def _read(device: HasPrimaryKey, key_types: Collection[KeyType], state: KeyState) -> dict[KeyType, bytes]:
+    return {
+        KeyType(key_type): _unseal(device.pk, key_type, SealedSecret(kek_id, bytes(wrapped), bytes(text)))
+        for key_type, kek_id, wrapped, text in _READ.rows(device.pk, str(state))
+        if key_type in key_types
+    }
 
 
 def _lock(device: Device) -> None:
@@ -155,15 +175,15 @@ def _sealed(row: DeviceKey) -> SealedSecret:
     return SealedSecret(row.key_encryption_key_id, bytes(row.wrapped_data_key), bytes(row.ciphertext))
 
 
-def _unseal(row: DeviceKey) -> bytes:
+def _unseal(device_id: int, key_type: str, sealed: SealedSecret) -> bytes:
     try:
-        return envelope.unseal(_sealed(row), _context(row.device_id, row.key_type))
+        return envelope.unseal(sealed, _context(device_id, key_type))
     except UnsealError as error:
-        raise _unreadable(row, error) from error
+        raise _unreadable(key_type, error) from error
 
 
-def _unreadable(row: DeviceKey, error: UnsealError) -> Fault:
-    return _fault(FaultCode.READING_KEY_EXCEPTION, f"The {row.key_type} cannot be read. {error}")
+def _unreadable(key_type: str, error: UnsealError) -> Fault:
+    return _fault(FaultCode.READING_KEY_EXCEPTION, f"The {key_type} cannot be read. {error}")
 
 
 def _fault(code: FaultCode, message: str, pointer: str = "") -> Fault:

@@ -7,7 +7,7 @@ statements to a handful of *lanes*, threads (greenlets under gevent) that keep a
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
@@ -29,7 +29,9 @@ class Lanes:
         with self._lock:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(settings.OSGP["DATABASE_LANES"], "database-lane")
-            future = self._executor.submit(_with_usable_connection, function, *args, **kwargs)
+            future: Future[T] = self._executor.submit(
+                lambda: _with_usable_connection(function, *args, **kwargs)
+            )
         return future.result()
 
     def close(self) -> None:

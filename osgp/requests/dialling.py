@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from osgp.devices import invocation_counters, keystore
-from osgp.devices.models import Device, KeyType, Security
+from osgp.devices.models import KeyType, Security
 from osgp.faults import Component, Fault, FaultCode
 from osgp.protocol_dlms import (
     Deadlines,
@@ -21,6 +21,7 @@ from osgp.protocol_dlms import (
 )
 from osgp.protocol_dlms import Security as DlmsSecurity
 from osgp.requests.database import lanes
+from osgp.requests.work import WorkMeter
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ COUNTER_TOO_LOW = (errors.InvocationCounterTooLow, errors.SocketClosedByRemote, 
 """How meters say that the invocation counter is too low, among other things; most just hang up."""
 LARGEST_LEAP = 1_000_000
 """How far an unprotected answer may raise the counter: a forged one must not use up its 32 bits."""
+HIGHEST_START = 4_000_000_000
+"""How high it may start a counter that was not known, for the same reason."""
 
 
 @dataclass
@@ -60,14 +63,14 @@ class ReservedCounter:
 class Dialling:
     """All that is needed to call one meter."""
 
-    meter: Device
+    meter: WorkMeter
     address: MeterAddress
     keys: Keys = field(repr=False)
     deadlines: Deadlines
     counter: ReservedCounter | None
 
     @classmethod
-    def prepare(cls, meter: Device) -> "Dialling":
+    def prepare(cls, meter: WorkMeter) -> "Dialling":
         """Load keys and reserve invocation counters, in a database lane.
 
         Raises Fault when a key is missing or unreadable.
@@ -112,7 +115,7 @@ class Dialling:
             # One look at the meter's own counter tells whether that was it.
             if self.counter is None or not self._read_counter():
                 raise
-            logger.info("%s: the invocation counter was too low (%s)", self.meter, error.code.name)
+            logger.info("%s: invocation counter too low (%s)", self.meter.identification, error.code.name)
             return self._associate()
 
     def _associate(self) -> Meter:
@@ -145,10 +148,11 @@ class Dialling:
         ours = self.counter.first
         if ours is not None and latest < ours:
             return False
-        if ours is not None and latest - ours > LARGEST_LEAP:
+        if latest > (HIGHEST_START if ours is None else ours + LARGEST_LEAP):
             raise Fault(
                 FaultCode.UNABLE_TO_DECYPHER,
-                f"The meter claims invocation counter {latest}, far above the platform's {ours}.",
+                f"The meter claims invocation counter {latest}, the platform's is "
+                f"{'unknown' if ours is None else ours}: the claim is not trusted.",
                 component=Component.PROTOCOL_DLMS,
             )
         lanes.run(invocation_counters.adopt, self.meter.pk, latest + 1)
@@ -156,7 +160,7 @@ class Dialling:
         return True
 
 
-def _keys(meter: Device) -> Keys:
+def _keys(meter: WorkMeter) -> Keys:
     """The ACTIVE secrets that the meter's security needs. Raises Fault 806 naming the one that is missing."""
     if meter.security == Security.NONE:
         return Keys()

@@ -24,6 +24,8 @@ BATCH = 200
 """Sessions opened in one transaction."""
 REAP_EVERY = 5.0
 """Seconds between looks for lost sessions and lost hints."""
+BACKLOG_PAUSE = 0.05
+"""Seconds to let workers take up hints while there is more work than the broker's queue may hold."""
 
 
 class Dispatcher:
@@ -38,18 +40,20 @@ class Dispatcher:
         with wakeup.Listener() as listener:
             while not stop.is_set():
                 try:
-                    busy = self.tick()
+                    pause = self.tick()
                 except (DatabaseError, InterfaceError, BrokerError, OSError) as error:
                     logger.warning("dispatching paused: %s: %s", type(error).__name__, error)
                     give_back_connection()
                     stop.wait(interval)
                     continue
-                if not busy:
+                if pause is None:
                     listener.wait(interval, stop)
+                else:
+                    stop.wait(pause)
         give_back_connection()
 
-    def tick(self) -> bool:
-        """One round; True when there is probably more to do at once."""
+    def tick(self) -> float | None:
+        """One round; returns the seconds until the next one, None when there is nothing left to do now."""
         if time.monotonic() - self._reaped_at >= REAP_EVERY:
             self._reaped_at = time.monotonic()
             self._recover()
@@ -57,9 +61,13 @@ class Dispatcher:
         if states.due_platform_requests().exists():
             tasks.perform_platform_requests.apply_async()
         room = settings.OSGP["DISPATCH_AHEAD"] - states.unclaimed_sessions()
-        sessions = states.open_sessions(min(room, BATCH))
+        wanted = min(room, BATCH)
+        sessions = states.open_sessions(wanted)
         self._publish(sessions)
-        return len(sessions) == BATCH
+        if room <= 0:
+            return BACKLOG_PAUSE
+        # Several requests of one meter make one session, so fewer sessions than wanted may mean more work.
+        return 0.0 if sessions else None
 
     def _recover(self) -> None:
         lost = states.reap()

@@ -73,6 +73,11 @@ class Operation(ABC):
         """``SynchronizeTime`` -> ``SYNCHRONIZE_TIME``, the right that it needs."""
         return upper_snake_case(cls.message)
 
+    @classmethod
+    def secret_fields(cls) -> frozenset[str]:
+        """Parameters that are shown to nobody, and not kept longer than needed."""
+        return frozenset(getattr(cls.Parameters, "secret_fields", ()))
+
     def parse(self, parameters: Mapping[str, Any]) -> ParameterValues:
         """Validate JSON parameters. Raises rest_framework ValidationError with the fields named."""
         serializer = self.Parameters(data=dict(parameters))

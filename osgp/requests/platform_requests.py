@@ -3,7 +3,7 @@
 import logging
 
 from django.db import transaction
-from django.utils import timezone
+from rest_framework.exceptions import ValidationError
 
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import retries, states
@@ -37,17 +37,18 @@ def _perform_next() -> bool:
             return False
         request.attempts += 1
         action = Action.objects.get(request=request)
-        action.request = request
         try:
             with transaction.atomic():
                 _carry_out(request, action)
         except Fault as fault:
-            _fail(request, action, fault)
+            _fail(request, fault)
+        except ValidationError:
+            # Parameters are validated before they are stored: a newer release sees them differently.
+            _fail(request, Fault(FaultCode.VALIDATION_ERROR, "The parameters are not valid any more."))
         except Exception:
             logger.exception("%s of %s failed", request.message, request.correlation_uid)
             _fail(
                 request,
-                action,
                 Fault(
                     FaultCode.UNABLE_TO_PROCESS_REQUEST,
                     f"{request.message} could not be processed because of an internal error.",
@@ -63,16 +64,17 @@ def _carry_out(request: Request, action: Action) -> None:
     assert isinstance(task, PlatformOperation)
     parameters = task.parse(action.parameters)
     device, result = task.perform(request.organisation, request.device_identification, parameters)
-    states.finish_action(action, ActionState.DONE, result=task.stored_result(result), fault=None)
-    states.finish_request(
-        request, RequestState.SUCCEEDED, fault=None, device_id=device.pk if device is not None else None
-    )
+    states.finish_action(action.pk, None, ActionState.DONE, result=task.stored_result(result), fault=None)
+    states.finish_request(request.pk, None, RequestState.SUCCEEDED, fault=None)
+    states.forget_secrets([request.pk])
+    if device is not None:
+        Request.objects.filter(pk=request.pk).update(device=device)
 
 
-def _fail(request: Request, action: Action, fault: Fault) -> None:
-    delay = retries.next_delay(request, retryable=fault.retryable, now=timezone.now())
-    if delay is None:
-        states.fail_request(request, fault.as_dict())
-    else:
-        priority = retries.lowered(request.effective_priority)
-        states.retry_request(request, delay, fault=fault.as_dict(), priority=priority)
+def _fail(request: Request, fault: Fault) -> None:
+    delay = retries.next_delay(request, retryable=fault.retryable)
+    priority = retries.lowered(request.effective_priority)
+    if delay is None or not states.retry_request(
+        request.pk, None, delay, fault=fault.as_dict(), priority=priority
+    ):
+        states.fail_request(request.pk, None, fault.as_dict())

@@ -1,11 +1,10 @@
 """When a request is tried again, and what that costs it."""
 
 import random
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Protocol
 
 from django.conf import settings
-
-from osgp.requests.models import Request
 
 
 def delay_after(attempt: int) -> timedelta:
@@ -22,15 +21,21 @@ def lowered(priority: int) -> int:
     return max(priority - 1, 0)
 
 
-def next_delay(request: Request, *, retryable: bool, now: datetime) -> timedelta | None:
+class Attempted(Protocol):
+    """What counts of a request here."""
+
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def bypass_retry(self) -> bool: ...
+
+
+def next_delay(request: Attempted, *, retryable: bool) -> timedelta | None:
     """The wait before the next attempt, or None when there is none.
 
-    There is none for a permanent fault, with ``bypass_retry``, after the last attempt, and when it would come
-    after ``max_schedule_time``.
+    There is none for a permanent fault, with ``bypass_retry`` and after the last attempt. Whether it would
+    come too late for ``max_schedule_time`` is left to the database's clock (states.retry_request).
     """
     if not retryable or request.bypass_retry or request.attempts >= settings.OSGP["MAX_ATTEMPTS"]:
         return None
-    delay = delay_after(request.attempts)
-    if request.max_schedule_time is not None and now + delay > request.max_schedule_time:
-        return None
-    return delay
+    return delay_after(request.attempts)

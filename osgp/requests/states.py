@@ -16,6 +16,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Now
 
 from osgp.faults import Component, Fault, FaultCode
+from osgp.requests import registry
 from osgp.requests.models import (
     Action,
     ActionState,
@@ -24,6 +25,9 @@ from osgp.requests.models import (
     RequestState,
     SessionState,
 )
+from osgp.sql import Statement
+
+SESSIONS, REQUESTS, ACTIONS = (model._meta.db_table for model in (MeterSession, Request, Action))
 
 LIVE = (SessionState.OPENED, SessionState.CLAIMED)
 DUE_STATES = (RequestState.QUEUED, RequestState.RETRYING)
@@ -166,16 +170,20 @@ def reap(limit: int = 500) -> int:
 # --- Worker --------------------------------------------------------------------------------------------
 
 
-def claim(session_id: uuid.UUID | str, token: uuid.UUID | str, worker: str) -> int | None:
+_CLAIM = Statement(
+    f"""
+    UPDATE {SESSIONS} SET state = 'CLAIMED', worker = %s, claimed_at = {{now}}, expires_at = {{later}}
+     WHERE id = %s AND token = %s AND state = 'OPENED'
+    RETURNING meter_id
+    """  # noqa: S608 (table name)
+)
+
+
+def claim(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> int | None:
     """Make an OPENED session this worker's; returns its meter. None: somebody else has it, or it is over."""
-    mine = MeterSession.objects.filter(pk=session_id, token=token)
-    claimed = mine.filter(state=SessionState.OPENED).update(
-        state=SessionState.CLAIMED,
-        worker=worker[:100],
-        claimed_at=Now(),
-        expires_at=_later(settings.OSGP["SESSION_LEASE"]),
-    )
-    return mine.values_list("meter_id", flat=True).get() if claimed else None
+    lease = settings.OSGP["SESSION_LEASE"].total_seconds()
+    rows = _CLAIM.rows(worker[:100], lease, session_id, token)
+    return int(rows[0][0]) if rows else None
 
 
 def extend(session_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
@@ -186,138 +194,159 @@ def extend(session_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     return set(held.values_list("pk", flat=True))
 
 
-def take_requests(session_id: uuid.UUID, meter_id: int, limit: int) -> list[Action]:
-    """Make due requests of the session's meter RUNNING; returns their unfinished actions, in order.
+_DUE = Statement(
+    f"""
+    SELECT id, crashes FROM {REQUESTS}
+     WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}}
+       AND (max_schedule_time IS NULL OR max_schedule_time >= {{now}})
+     ORDER BY effective_priority DESC, due_at, id LIMIT %s
+    """  # noqa: S608 (table name)
+)
+_TAKE = Statement(
+    f"""
+    UPDATE {REQUESTS}
+       SET state = 'RUNNING', session_id = %s, attempts = attempts + 1,
+           started_at = COALESCE(started_at, {{now}})
+     WHERE id = %s AND state IN ('QUEUED', 'RETRYING')
+       AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state = 'CLAIMED')
+    """  # noqa: S608 (table names)
+)
 
-    Requests come in priority order and age, the actions of one request stay together. Each action has its
-    request, its device, and the device that is dialled with it, so the visit needs no further query.
+
+def take_requests(session_id: uuid.UUID, meter_id: int, limit: int) -> int:
+    """Make due requests of the session's meter RUNNING, most urgent first; returns how many.
 
     A request that killed a worker before is taken alone: it must not take innocent ones with it.
     """
-    due = list(due_requests().filter(meter=meter_id).values_list("pk", "crashes")[:limit])
+    due = _DUE.rows(meter_id, limit)
     if not due:
-        return []
+        return 0
     chosen = [pk for pk, crashes in due if not crashes] or [due[0][0]]
-    owned = MeterSession.objects.filter(pk=session_id, state=SessionState.CLAIMED)
-    taken = Request.objects.filter(Exists(owned), pk__in=chosen, state__in=DUE_STATES).update(
-        state=RequestState.RUNNING,
-        session=session_id,
-        attempts=F("attempts") + 1,
-        started_at=Coalesce("started_at", Now()),
-    )
-    if not taken:
-        return []
-    return list(
-        Action.objects.filter(
-            request__session=session_id,
-            request__state=RequestState.RUNNING,
-            state__in=(ActionState.PENDING, ActionState.STARTED),
-        )
-        .select_related("request", "device", "request__meter")
-        .order_by(F("request__effective_priority").desc(), "request__due_at", "request", "position")
-    )
+    return sum(_TAKE.count(session_id, pk, session_id) for pk in chosen)
 
 
-def start_action(action: Action) -> bool:
+def start_action(action_id: int, session_id: uuid.UUID) -> bool:
     """Say that an action that must not be repeated is about to be sent. False: it is not ours any more."""
     return (
         Action.objects.filter(
-            pk=action.pk,
+            pk=action_id,
             state=ActionState.PENDING,
             request__state=RequestState.RUNNING,
-            request__session=action.request.session_id,
+            request__session=session_id,
         ).update(state=ActionState.STARTED, started_at=Now())
         == 1
     )
 
 
-def finish_action(
-    action: Action, state: ActionState, *, result: Mapping[str, Any] | None, fault: Mapping[str, Any] | None
-) -> bool:
-    """Store the outcome of an action. False: the session was lost meanwhile, somebody else decides.
+_FINISH_ACTION = Statement(
+    f"""
+    UPDATE {ACTIONS}
+       SET state = %s, result = %s, fault = %s, started_at = COALESCE(started_at, {{now}}),
+           finished_at = {{now}}
+     WHERE id = %s AND state IN ('PENDING', 'STARTED') AND request_id = (
+           SELECT id FROM {REQUESTS} WHERE id = {ACTIONS}.request_id
+              AND state = 'RUNNING' AND session_id {{is}} %s)
+    """  # noqa: S608 (table names)
+)
+_FINISH_REQUEST = Statement(
+    f"""
+    UPDATE {REQUESTS} SET state = %s, fault = %s, completed_at = {{now}}
+     WHERE id = %s AND state = 'RUNNING' AND session_id {{is}} %s
+    """  # noqa: S608 (table name)
+)
 
-    PENDING as ``state`` keeps the action for the next attempt, with the fault of this one.
-    """
-    return (
-        Action.objects.filter(
-            pk=action.pk,
-            state__in=(ActionState.PENDING, ActionState.STARTED),
-            request__state=RequestState.RUNNING,
-            request__session=action.request.session_id,
-        ).update(
-            state=state,
-            result=result,
-            fault=fault,
-            started_at=Coalesce("started_at", Now()),
-            finished_at=None if state == ActionState.PENDING else Now(),
-        )
-        == 1
-    )
+
+def finish_action(
+    action_id: int,
+    session_id: uuid.UUID | None,
+    state: ActionState,
+    *,
+    result: Mapping[str, Any] | None,
+    fault: Mapping[str, Any] | None,
+) -> bool:
+    """Store the outcome of an action. False: the session was lost meanwhile, somebody else decides."""
+    return _FINISH_ACTION.count(str(state), result, fault, action_id, session_id) == 1
 
 
 def finish_request(
-    request: Request, state: RequestState, *, fault: Mapping[str, Any] | None, device_id: int | None = None
+    request_id: int, session_id: uuid.UUID | None, state: RequestState, *, fault: Mapping[str, Any] | None
 ) -> bool:
     """RUNNING -> SUCCEEDED or FAILED. False: the session was lost meanwhile."""
-    changes: dict[str, Any] = {"device_id": device_id} if device_id is not None else {}
-    return (
-        Request.objects.filter(
-            pk=request.pk, state=RequestState.RUNNING, session_id=request.session_id
-        ).update(state=state, fault=fault, completed_at=Now(), **changes)
-        == 1
-    )
+    return _FINISH_REQUEST.count(str(state), fault, request_id, session_id) == 1
 
 
-def retry_request(request: Request, delay: timedelta, *, fault: Mapping[str, Any], priority: int) -> bool:
-    """RUNNING -> RETRYING, due after ``delay``. False: the session was lost meanwhile."""
+def retry_request(
+    request_id: int,
+    session_id: uuid.UUID | None,
+    delay: timedelta,
+    *,
+    fault: Mapping[str, Any],
+    priority: int,
+) -> bool:
+    """RUNNING -> RETRYING, due after ``delay``.
+
+    False: that would be after its max_schedule_time, or the session was lost meanwhile.
+    """
     return (
         Request.objects.filter(
-            pk=request.pk, state=RequestState.RUNNING, session_id=request.session_id
+            Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=_later(delay)),
+            pk=request_id,
+            state=RequestState.RUNNING,
+            session=session_id,
         ).update(state=RequestState.RETRYING, fault=fault, due_at=_later(delay), effective_priority=priority)
         == 1
     )
 
 
-def reopen_action(action: Action) -> None:
+def reopen_action(action_id: int, session_id: uuid.UUID) -> None:
     """An action whose fault may pass is tried again with the request; the fault stays visible meanwhile."""
-    Action.objects.filter(
-        pk=action.pk,
-        state=ActionState.FAULT,
-        request__state=RequestState.RUNNING,
-        request__session=action.request.session_id,
-    ).update(state=ActionState.PENDING, finished_at=None)
+    Action.objects.filter(pk=action_id, state=ActionState.FAULT, request__session=session_id).update(
+        state=ActionState.PENDING, finished_at=None
+    )
 
 
 @transaction.atomic
-def fail_request(request: Request, fault: Mapping[str, Any]) -> bool:
+def fail_request(request_id: int, session_id: uuid.UUID | None, fault: Mapping[str, Any]) -> bool:
     """RUNNING -> FAILED with all actions that have no outcome yet. False: the session was lost meanwhile."""
-    failed = finish_request(request, RequestState.FAILED, fault=fault)
+    failed = finish_request(request_id, session_id, RequestState.FAILED, fault=fault)
     if failed:
-        _give_up_actions([request.pk], fault)
+        _give_up_actions([request_id], fault)
     return failed
 
 
-def close(session_id: uuid.UUID, **statistics: Any) -> bool:
+_CLOSE = Statement(
+    f"""
+    UPDATE {SESSIONS}
+       SET state = 'CLOSED', closed_at = {{now}}, fault = %s, round_trips = %s, bytes_sent = %s,
+           bytes_received = %s
+     WHERE id = %s AND state = 'CLAIMED'
+    """  # noqa: S608 (table name)
+)
+
+
+def close(
+    session_id: uuid.UUID,
+    *,
+    fault: Mapping[str, Any] | None = None,
+    round_trips: int = 0,
+    bytes_sent: int = 0,
+    bytes_received: int = 0,
+) -> bool:
     """CLAIMED -> CLOSED: the meter may be visited by somebody else. False: it was lost before."""
-    return (
-        MeterSession.objects.filter(pk=session_id, state=SessionState.CLAIMED).update(
-            state=SessionState.CLOSED, closed_at=Now(), **statistics
-        )
-        == 1
-    )
+    return _CLOSE.count(fault, round_trips, bytes_sent, bytes_received, session_id) == 1
 
 
 # --- API and operators ---------------------------------------------------------------------------------
 
 
+@transaction.atomic
 def cancel(request_id: int) -> bool:
     """SCHEDULED, QUEUED or RETRYING -> CANCELLED. False: it is running or final."""
-    return (
-        Request.objects.filter(pk=request_id, state__in=(RequestState.SCHEDULED, *DUE_STATES)).update(
-            state=RequestState.CANCELLED, completed_at=Now()
-        )
-        == 1
-    )
+    waiting = Request.objects.filter(pk=request_id, state__in=(RequestState.SCHEDULED, *DUE_STATES))
+    cancelled = waiting.update(state=RequestState.CANCELLED, completed_at=Now()) == 1
+    if cancelled:
+        forget_secrets([request_id])
+    return cancelled
 
 
 # --- Requests that need no meter -----------------------------------------------------------------------
@@ -339,6 +368,19 @@ def start_platform_request(request: Request) -> bool:
 # --- Helpers -------------------------------------------------------------------------------------------
 
 
+def forget_secrets(request_ids: list[int]) -> None:
+    """Secrets in the parameters of final requests, encrypted as they are, are not kept.
+
+    Belongs into the transaction that makes the requests final. Costs a query only where there are messages
+    with secrets to look for.
+    """
+    with_secrets = [task.message for task in registry.operations() if task.secret_fields()]
+    for action in Action.objects.filter(request__in=request_ids, message__in=with_secrets):
+        secret = registry.operation(action.message).secret_fields()
+        kept = {name: value for name, value in action.parameters.items() if name not in secret}
+        Action.objects.filter(pk=action.pk).update(parameters=kept)
+
+
 def _give_up_actions(request_ids: list[int], fault: Mapping[str, Any]) -> None:
     """Actions without an outcome share the fate of their request; what was under way is UNKNOWN."""
     if not request_ids:
@@ -353,3 +395,4 @@ def _give_up_actions(request_ids: list[int], fault: Mapping[str, Any]) -> None:
         fault=fault,
         finished_at=Now(),
     )
+    forget_secrets(request_ids)

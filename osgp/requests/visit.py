@@ -4,7 +4,6 @@ import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,20 +11,21 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from osgp import catalogue
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.protocol_dlms import Meter
 from osgp.protocol_dlms.errors import DlmsError
-from osgp.requests import retries, states
+from osgp.requests import retries, states, work
 from osgp.requests.database import lanes
 from osgp.requests.dialling import Dialling
 from osgp.requests.leases import Lease, LeaseLost, keeper
 from osgp.requests.meter import VisitedMeter
-from osgp.requests.models import Action, ActionState, Request, RequestState
+from osgp.requests.models import ActionState, Request, RequestState
 from osgp.requests.operation import MeterOperation
 from osgp.requests.registry import operation
+from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +54,8 @@ def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> bool:
 class Begun:
     """A claimed session with its first work; ``fault`` when the meter cannot even be dialled."""
 
-    meter: Device
-    actions: list[Action]
+    meter: WorkMeter
+    requests: list[list[WorkAction]]
     dialling: Dialling | None
     fault: Fault | None
 
@@ -65,16 +65,21 @@ def _begin(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> Begun | None
     meter_id = states.claim(session_id, token, worker)
     if meter_id is None:
         return None
-    actions = states.take_requests(session_id, meter_id, settings.OSGP["VISIT_REQUEST_LIMIT"])
-    if not actions:
+    requests = _take(session_id, meter_id)
+    if not requests:
         states.close(session_id)
         return None
-    meter = actions[0].request.meter
-    assert meter is not None
+    meter = work.meter(meter_id)
     try:
-        return Begun(meter, actions, Dialling.prepare(meter), None)
+        return Begun(meter, requests, Dialling.prepare(meter), None)
     except Fault as fault:
-        return Begun(meter, actions, None, fault)
+        return Begun(meter, requests, None, fault)
+
+
+def _take(session_id: uuid.UUID, meter_id: int) -> list[list[WorkAction]]:
+    if not states.take_requests(session_id, meter_id, settings.OSGP["VISIT_REQUEST_LIMIT"]):
+        return []
+    return work.unfinished(session_id)
 
 
 @dataclass
@@ -82,7 +87,7 @@ class Visit:
     """The work of one claimed session."""
 
     session_id: uuid.UUID
-    meter: Device
+    meter: WorkMeter
     lease: Lease
     fault: Fault | None = None
     statistics: dict[str, int] = field(default_factory=dict)
@@ -93,22 +98,25 @@ class Visit:
             if begun.dialling is None:
                 assert begun.fault is not None
                 raise begun.fault
-            self._hold(begun.dialling, begun.actions)
+            self._hold(begun.dialling, begun.requests)
         except LeaseLost:
             raise
         except Fault as fault:
             self.fault = fault
         except Exception:
-            logger.exception("session %s: visit to %s failed", self.session_id, self.meter)
+            logger.exception("session %s: visit to %s failed", self.session_id, self.meter.identification)
             self.fault = _unexpected("The visit to the meter")
         lanes.run(self._end)
 
-    def _hold(self, dialling: Dialling, actions: list[Action]) -> None:
+    def _hold(self, dialling: Dialling, requests: list[list[WorkAction]]) -> None:
         self.lease.check()
         with dialling.association() as association:
             try:
-                while actions:
-                    actions = self._carry_out_all(association, actions)
+                while requests:
+                    for actions in requests[:-1]:
+                        lanes.run(self._settle, self._carry_out(association, actions))
+                    last = self._carry_out(association, requests[-1])
+                    requests = lanes.run(self._settle_and_take, last)
                 association.release()
             finally:
                 statistics = association.statistics
@@ -118,14 +126,7 @@ class Visit:
                     "bytes_received": statistics.bytes_received,
                 }
 
-    def _carry_out_all(self, association: Meter, actions: list[Action]) -> list[Action]:
-        """Carry out the requests of these actions; returns what has become due meanwhile."""
-        requests = [list(group) for _, group in groupby(actions, key=lambda action: action.request_id)]
-        for its_actions in requests[:-1]:
-            lanes.run(self._settle, self._carry_out(association, its_actions))
-        return lanes.run(self._settle_and_take, self._carry_out(association, requests[-1]))
-
-    def _carry_out(self, association: Meter, actions: list[Action]) -> "list[Outcome]":
+    def _carry_out(self, association: Meter, actions: list[WorkAction]) -> "list[Outcome]":
         """Perform the actions of a request. A fault that ends the association goes up.
 
         Outcomes are stored as they are known, that of the last one together with the request's own.
@@ -138,18 +139,17 @@ class Visit:
             outcomes.append(self._perform(association, action))
         return outcomes
 
-    def _perform(self, association: Meter, action: Action) -> "Outcome":
+    def _perform(self, association: Meter, action: WorkAction) -> "Outcome":
         task = operation(action.message)
         assert isinstance(task, MeterOperation)
         if action.state == ActionState.STARTED:
             # A former attempt ended between sending it and learning the answer.
             return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
         try:
-            device = action.device or self.meter
             parameters = task.parse(action.parameters)
             if not task.repeatable:
                 self._start(action)
-            result = task.perform(visited_meter(device, association), parameters)
+            result = task.perform(visited_meter(action.device, association), parameters)
             return Outcome(
                 action,
                 ActionState.DONE,
@@ -167,13 +167,13 @@ class Visit:
             return self._failed(action, _unexpected(action.message))
 
     @staticmethod
-    def _start(action: Action) -> None:
-        if not lanes.run(states.start_action, action):
+    def _start(action: WorkAction) -> None:
+        if not lanes.run(states.start_action, action.pk, action.request.session_id):
             raise LeaseLost
         action.state = ActionState.STARTED
 
     @staticmethod
-    def _failed(action: Action, fault: Fault) -> "Outcome":
+    def _failed(action: WorkAction, fault: Fault) -> "Outcome":
         """A fault that may pass does not say that nothing happened: what must not be repeated is not."""
         if action.state == ActionState.STARTED and fault.retryable:
             return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
@@ -181,9 +181,9 @@ class Visit:
 
     # --- In a database lane --------------------------------------------------------------------------
 
-    def _settle_and_take(self, outcomes: "list[Outcome]") -> list[Action]:
+    def _settle_and_take(self, outcomes: "list[Outcome]") -> list[list[WorkAction]]:
         self._settle(outcomes)
-        return states.take_requests(self.session_id, self.meter.pk, settings.OSGP["VISIT_REQUEST_LIMIT"])
+        return _take(self.session_id, self.meter.pk)
 
     @transaction.atomic
     def _settle(self, outcomes: "list[Outcome]") -> None:
@@ -193,15 +193,20 @@ class Visit:
         passing = [outcome for outcome in outcomes if outcome.fault is not None and outcome.fault.retryable]
         if passing:
             assert passing[0].fault is not None
-            if _retry(request, passing[0].fault):
+            if _retry(request, self.session_id, passing[0].fault):
                 for outcome in passing:
-                    states.reopen_action(outcome.action)
+                    states.reopen_action(outcome.action.pk, self.session_id)
                 return
         faults = [outcome.fault for outcome in outcomes if outcome.fault is not None]
-        if faults and not request.is_bundle:
-            states.finish_request(request, RequestState.FAILED, fault=faults[0].as_dict())
-        else:
-            states.finish_request(request, RequestState.SUCCEEDED, fault=None)
+        failed = bool(faults) and not request.is_bundle
+        states.finish_request(
+            request.pk,
+            self.session_id,
+            RequestState.FAILED if failed else RequestState.SUCCEEDED,
+            fault=faults[0].as_dict() if failed else None,
+        )
+        if any(operation(outcome.action.message).secret_fields() for outcome in outcomes):
+            states.forget_secrets([request.pk])
 
     def _end(self) -> None:
         """Close the session. After a fault, what was taken is retried or fails with it."""
@@ -211,8 +216,8 @@ class Visit:
         else:
             running = Request.objects.filter(session=self.session_id, state=RequestState.RUNNING)
             for request in running:
-                if not _retry(request, self.fault):
-                    states.fail_request(request, self.fault.as_dict())
+                if not _retry(request, self.session_id, self.fault):
+                    states.fail_request(request.pk, self.session_id, self.fault.as_dict())
             device.update(last_failure_at=Now(), failed_connections=F("failed_connections") + 1)
         fault = self.fault.as_dict() if self.fault else None
         states.close(self.session_id, fault=fault, **self.statistics)
@@ -222,7 +227,7 @@ class Visit:
 class Outcome:
     """What came of one action."""
 
-    action: Action
+    action: WorkAction
     state: ActionState
     result: Mapping[str, Any] | None = None
     fault: Fault | None = None
@@ -231,17 +236,18 @@ class Outcome:
     def store(self) -> None:
         """Keep the outcome; raises LeaseLost when somebody else decides by now."""
         fault = self.fault.as_dict() if self.fault else None
-        if not states.finish_action(self.action, self.state, result=self.result, fault=fault):
+        session_id = self.action.request.session_id
+        if not states.finish_action(self.action.pk, session_id, self.state, result=self.result, fault=fault):
             raise LeaseLost
-        if self.device_changes and self.action.device is not None:
+        if self.device_changes:
             Device.objects.filter(pk=self.action.device.pk).update(**self.device_changes)
 
 
-def visited_meter(device: Device, association: Meter) -> VisitedMeter:
+def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
     """What operations see of a device over its own, or its gateway's, association."""
     return VisitedMeter(
         identification=device.identification,
-        profile=device.profile,
+        profile=catalogue.profile(device.protocol_name, device.protocol_version),
         association=association,
         time_zone=ZoneInfo(device.time_zone),
         channel=device.channel,
@@ -251,13 +257,13 @@ def visited_meter(device: Device, association: Meter) -> VisitedMeter:
     )
 
 
-def _retry(request: Request, fault: Fault) -> bool:
+def _retry(request: Request | WorkRequest, session_id: uuid.UUID, fault: Fault) -> bool:
     """Plan another attempt; False when there is none, or the session was lost."""
-    delay = retries.next_delay(request, retryable=fault.retryable, now=timezone.now())
+    delay = retries.next_delay(request, retryable=fault.retryable)
     if delay is None:
         return False
     priority = retries.lowered(request.effective_priority)
-    return states.retry_request(request, delay, fault=fault.as_dict(), priority=priority)
+    return states.retry_request(request.pk, session_id, delay, fault=fault.as_dict(), priority=priority)
 
 
 def _unexpected(what: str) -> Fault:

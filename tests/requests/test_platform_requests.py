@@ -14,6 +14,7 @@ from osgp.faults import Fault, FaultCode
 from osgp.requests import platform_requests, registry, states
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.operation import ParameterValues, PlatformOperation, Service
+from osgp.requests.serializers import CharField, StrictSerializer
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -127,3 +128,29 @@ def test_a_slice_ends_at_its_limit(
         )
     assert platform_requests.perform_due(2) == 2
     assert Request.objects.filter(state=RequestState.QUEUED).count() == 1
+
+
+@pytest.mark.parametrize("end", ["success", "fault", "cancelled", "overdue"])
+def test_secrets_are_forgotten_once_the_request_is_final(
+    operation: RenameOrganisation, request_: Request, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    class WithSecret(StrictSerializer):
+        secret_fields = frozenset({"key"})
+        key = CharField()
+        name = CharField()
+
+    monkeypatch.setattr(RenameOrganisation, "Parameters", WithSecret)
+    Action.objects.update(parameters={"key": "ciphertext", "name": "x"})
+    if end == "success":
+        platform_requests.perform_due(1)
+    elif end == "fault":
+        RenameOrganisation.outcome = Fault(FaultCode.EXISTING_DEVICE, "There is one.")
+        platform_requests.perform_due(1)
+    elif end == "cancelled":
+        states.cancel(request_.pk)
+    else:
+        Request.objects.update(max_schedule_time=timezone.now() - timedelta(seconds=1))
+        states.fail_overdue()
+    request_.refresh_from_db()
+    assert request_.is_final
+    assert Action.objects.get().parameters == {"name": "x"}

@@ -1,14 +1,12 @@
 """When a request is tried again."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from pytest_django import Settings
 
 from osgp.requests import retries
 from osgp.requests.models import Request
-
-NOW = datetime(2026, 3, 29, 0, 59, 59, tzinfo=UTC)
 
 
 def a_request(**fields: object) -> Request:
@@ -24,28 +22,21 @@ def test_waits_double_and_are_spread(attempt: int, seconds: int) -> None:
 
 
 def test_three_attempts_in_all() -> None:
-    assert retries.next_delay(a_request(attempts=2), retryable=True, now=NOW) is not None
-    assert retries.next_delay(a_request(attempts=3), retryable=True, now=NOW) is None
+    assert retries.next_delay(a_request(attempts=2), retryable=True) is not None
+    assert retries.next_delay(a_request(attempts=3), retryable=True) is None
 
 
 def test_the_number_of_attempts_is_a_setting(settings: Settings) -> None:
     settings.OSGP = settings.OSGP | {"MAX_ATTEMPTS": 1}
-    assert retries.next_delay(a_request(attempts=1), retryable=True, now=NOW) is None
+    assert retries.next_delay(a_request(attempts=1), retryable=True) is None
 
 
 def test_permanent_faults_are_not_tried_again() -> None:
-    assert retries.next_delay(a_request(), retryable=False, now=NOW) is None
+    assert retries.next_delay(a_request(), retryable=False) is None
 
 
 def test_bypass_retry_means_one_attempt() -> None:
-    assert retries.next_delay(a_request(bypass_retry=True), retryable=True, now=NOW) is None
-
-
-def test_no_attempt_after_max_schedule_time() -> None:
-    soon = a_request(max_schedule_time=NOW + timedelta(seconds=22))
-    late = a_request(max_schedule_time=NOW + timedelta(seconds=38))
-    assert retries.next_delay(soon, retryable=True, now=NOW) is None
-    assert retries.next_delay(late, retryable=True, now=NOW) is not None
+    assert retries.next_delay(a_request(bypass_retry=True), retryable=True) is None
 
 
 def test_priority_falls_step_by_step_to_zero() -> None:

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests import states
+from osgp.requests import states, work
 from osgp.requests.models import (
     FINAL_STATES,
     Action,
@@ -41,10 +41,15 @@ PAST = timedelta(hours=1)
 class Worker:
     """A worker process that holds one session; a dead one never acts again."""
 
-    def __init__(self, session_id: uuid.UUID, meter_id: int, actions: list[Action]) -> None:
+    def __init__(self, session_id: uuid.UUID, meter_id: int) -> None:
         self.session_id = session_id
         self.meter_id = meter_id
-        self.actions = actions
+        self.requests = work.unfinished(session_id)
+
+    def take_more(self) -> bool:
+        taken = states.take_requests(self.session_id, self.meter_id, 2)
+        self.requests = work.unfinished(self.session_id) if taken else []
+        return bool(self.requests)
 
 
 class RequestsAndSessions(RuleBasedStateMachine):
@@ -95,6 +100,7 @@ class RequestsAndSessions(RuleBasedStateMachine):
     def dispatch(self, limit: int = 3) -> None:
         states.queue_scheduled()
         states.reap()
+        states.fail_overdue()
         self._note_failures_by_the_platform()
         sessions = states.open_sessions(limit)
         assert len({session.meter_id for session in sessions}) == len(sessions)
@@ -129,9 +135,8 @@ class RequestsAndSessions(RuleBasedStateMachine):
         if meter_id is None:
             return
         assert states.claim(session_id, token, "another worker") is None
-        actions = states.take_requests(session_id, meter_id, 2)
-        if actions:
-            self.workers.append(Worker(session_id, meter_id, actions))
+        if states.take_requests(session_id, meter_id, 2):
+            self.workers.append(Worker(session_id, meter_id))
         else:
             assert states.close(session_id)
 
@@ -139,24 +144,28 @@ class RequestsAndSessions(RuleBasedStateMachine):
     @rule(retryable=st.booleans())
     def lose_the_meter(self, retryable: bool) -> None:
         worker = self.workers.pop()
-        for request in {action.request for action in worker.actions}:
-            if retryable and request.attempts < 3:
-                states.retry_request(request, PAST, fault=FAULT, priority=0)
-            else:
-                self._count(request, states.fail_request(request, FAULT))
+        for request in (actions[0].request for actions in worker.requests):
+            if not (
+                retryable
+                and request.attempts < 3
+                and states.retry_request(request.pk, worker.session_id, PAST, fault=FAULT, priority=0)
+            ):
+                self._count(request.pk, states.fail_request(request.pk, worker.session_id, FAULT))
         states.close(worker.session_id, fault=FAULT)
 
     @precondition(lambda self: self.workers)
     @rule()
     def succeed(self) -> None:
         worker = self.workers.pop(random.randrange(len(self.workers)))
-        while worker.actions:
-            for action in worker.actions:
-                stored = states.finish_action(action, ActionState.DONE, result={}, fault=None)
-                finished = states.finish_request(action.request, RequestState.SUCCEEDED, fault=None)
+        while True:
+            for [action] in worker.requests:
+                request, held = action.request, worker.session_id
+                stored = states.finish_action(action.pk, held, ActionState.DONE, result={}, fault=None)
+                finished = states.finish_request(request.pk, held, RequestState.SUCCEEDED, fault=None)
                 assert stored == finished
-                self._count(action.request, finished)
-            worker.actions = states.take_requests(worker.session_id, worker.meter_id, 2)
+                self._count(request.pk, finished)
+            if not worker.take_more():
+                break
         states.close(worker.session_id)
 
     @precondition(lambda self: self.workers)
@@ -185,7 +194,7 @@ class RequestsAndSessions(RuleBasedStateMachine):
             request = Request.objects.get(pk=data.draw(st.sampled_from(ids)))
             cancelled = states.cancel(request.pk)
             assert cancelled == (request.state in {"SCHEDULED", "QUEUED", "RETRYING"})
-            self._count(request, cancelled)
+            self._count(request.pk, cancelled)
 
     @rule(data=st.data())
     def run_late(self, data: st.DataObject) -> None:
@@ -220,9 +229,9 @@ class RequestsAndSessions(RuleBasedStateMachine):
         assert all(completed_at is not None for _, completed_at, _ in now.values())
         self.finals = now
 
-    def _count(self, request: Request, finished: bool) -> None:
+    def _count(self, request_id: int, finished: bool) -> None:
         if finished:
-            self.finished[request.pk] = self.finished.get(request.pk, 0) + 1
+            self.finished[request_id] = self.finished.get(request_id, 0) + 1
 
     def _note_failures_by_the_platform(self) -> None:
         for pk in Request.objects.filter(state=RequestState.FAILED).values_list("pk", flat=True):

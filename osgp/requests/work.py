@@ -1,0 +1,125 @@
+"""What a visit knows of its work: plain values, loaded in one statement each.
+
+Model instances would cost a visit more CPU than talking to the meter does.
+"""
+
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from osgp.devices.models import Device
+from osgp.requests.models import BUNDLE, Action, Request
+from osgp.sql import Statement, json_value, uuid_value
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDevice:
+    """The device that an action is about; see osgp.devices.models.Device for the fields."""
+
+    pk: int
+    identification: str
+    protocol_name: str
+    protocol_version: str
+    time_zone: str
+    channel: int | None
+    polyphase: bool
+    selective_access: bool
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRequest:
+    """A request that runs in ``session_id``."""
+
+    pk: int
+    session_id: uuid.UUID
+    correlation_uid: uuid.UUID
+    message: str
+    attempts: int
+    bypass_retry: bool
+    effective_priority: int
+
+    @property
+    def is_bundle(self) -> bool:
+        """Whether its actions have outcomes of their own."""
+        return self.message == BUNDLE
+
+
+@dataclass(slots=True)
+class WorkAction:
+    """An action without an outcome yet."""
+
+    pk: int
+    message: str
+    parameters: dict[str, Any]
+    state: str
+    request: WorkRequest
+    device: WorkDevice
+
+
+@dataclass(frozen=True, slots=True)
+class WorkMeter:
+    """The meter that is dialled; see osgp.devices.models.Device for the fields."""
+
+    pk: int
+    identification: str
+    network_address: str
+    port: int
+    logical_device_address: int
+    transport: str
+    security: str
+    challenge_length: int
+    with_list_max: int
+
+
+_ACTIONS = Statement(
+    f"""
+    SELECT a.id, a.message, a.parameters, a.state,
+           r.id, r.correlation_uid, r.message, r.attempts, r.bypass_retry, r.effective_priority,
+           d.id, d.identification, d.protocol_name, d.protocol_version, d.time_zone, d.channel,
+           d.polyphase, d.selective_access, d.model
+      FROM {Action._meta.db_table} a
+      JOIN {Request._meta.db_table} r ON r.id = a.request_id
+      JOIN {Device._meta.db_table} d ON d.id = COALESCE(a.device_id, r.meter_id)
+     WHERE r.session_id = %s AND r.state = 'RUNNING' AND a.state IN ('PENDING', 'STARTED')
+     ORDER BY r.effective_priority DESC, r.due_at, r.id, a.position
+    """  # noqa: S608 (table names)
+)
+
+_METER = Statement(
+    f"""
+    SELECT id, identification, network_address, port, logical_device_address, transport, security,
+           challenge_length, with_list_max
+      FROM {Device._meta.db_table} WHERE id = %s
+    """  # noqa: S608 (table name)
+)
+
+
+def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
+    """The unfinished actions of the requests that run in a session, a list per request.
+
+    Requests come in priority order and age, actions in the order in which they were asked for.
+    """
+    requests: dict[int, WorkRequest] = {}
+    actions: dict[int, list[WorkAction]] = defaultdict(list)
+    for row in _ACTIONS.rows(session_id):
+        action_id, message, parameters, state, request_id, uid, asked, attempts, bypass, priority = row[:10]
+        device_id, identification, name, version, zone, channel, polyphase, selective, model = row[10:]
+        if request_id not in requests:
+            requests[request_id] = WorkRequest(
+                request_id, session_id, uuid_value(uid), asked, attempts, bool(bypass), priority
+            )
+        device = WorkDevice(
+            device_id, identification, name, version, zone, channel, bool(polyphase), bool(selective), model
+        )
+        actions[request_id].append(
+            WorkAction(action_id, message, json_value(parameters), state, requests[request_id], device)
+        )
+    return list(actions.values())
+
+
+def meter(meter_id: int) -> WorkMeter:
+    """What is needed to dial a meter."""
+    [row] = _METER.rows(meter_id)
+    return WorkMeter(*row)
