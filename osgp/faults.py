@@ -71,7 +71,7 @@ class Component(StrEnum):
     DOMAIN = "DOMAIN_SMART_METERING"
     CORE = "OSGP_CORE"
     PROTOCOL_DLMS = "PROTOCOL_DLMS"
-    SECRET_MANAGEMENT = "SECRET_MANAGEMENT"
+    SECRET_MANAGEMENT = "SECRET_MANAGEMENT"  # noqa: S105 (a name)
 
 
 class Fault(Exception):
