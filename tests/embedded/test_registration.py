@@ -117,6 +117,13 @@ def test_the_command_registers_a_file(
 
 
 @pytest.mark.django_db
+def test_meters_may_be_reached_at_another_address(organisation: Organisation, file: Path) -> None:
+    call_command("register_fleet", file, organisation=organisation.identification, address="simulator")
+    addresses = Device.objects.order_by("identification").values_list("network_address", flat=True)
+    assert list(addresses) == ["simulator", "simulator", ""]
+
+
+@pytest.mark.django_db
 def test_the_command_names_what_was_refused(
     organisation: Organisation, fleet: Fleet, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,9 +19,9 @@ from osgp.embedded.registration import Description, InvalidDescription, Registra
 
 class Command(BaseCommand):
     help = (
-        "Add the meters of a file (the JSON list that the simulator writes) with AddDevice: to this platform's "
-        "database as an organisation, or to any platform over its REST API. Devices that exist already are "
-        "overwritten."
+        "Add the meters of a file (the JSON list that the simulator writes) with AddDevice: to this "
+        "platform's database as an organisation, or to any platform over its REST API. Devices that exist "
+        "already are overwritten."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,10 +29,13 @@ class Command(BaseCommand):
         way = parser.add_mutually_exclusive_group(required=True)
         way.add_argument("--organisation", help="identification of the organisation that will own them")
         way.add_argument("--api", help="root of a REST API, e.g. http://127.0.0.1:8000/api/v1")
+        parser.add_argument(
+            "--address", help="where the platform reaches the meters, in place of the described address"
+        )
         parser.add_argument("--token", help="API token; better given in the variable OSGP_TOKEN")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        descriptions = read_descriptions(options["file"])
+        descriptions = at_address(read_descriptions(options["file"]), options["address"])
         console = Console(highlight=False, stderr=True)
         try:
             registered = with_progress(
@@ -65,6 +68,19 @@ class Command(BaseCommand):
     def _over_rest(url: str, token: str, descriptions: list[Description]) -> Iterator[Registration]:
         with ApiClient(url, token) as api:
             yield from register(api, descriptions)
+
+
+def at_address(descriptions: list[Description], address: str | None) -> list[Description]:
+    """The same meters behind another address, as of a simulator in a container; None: as described."""
+    if address is None:
+        return descriptions
+    moved = []
+    for item in descriptions:
+        fields = item.get("add_device")
+        if isinstance(fields, dict) and "network_address" in fields:
+            item = {**item, "add_device": {**fields, "network_address": address}}
+        moved.append(item)
+    return moved
 
 
 def read_descriptions(path: Path) -> list[Description]:

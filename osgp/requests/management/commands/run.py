@@ -38,7 +38,9 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         _log_warnings_only()
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # SIGINT as well: shells let background jobs ignore it.
+            signal.signal(number, _interrupt)
         console = Console(highlight=False)
         if not console.is_terminal:
             console.width = PLAIN_WIDTH
@@ -75,5 +77,5 @@ def _log_warnings_only() -> None:
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM ends it as Ctrl-C does."""
+    """Ctrl-C, or SIGTERM."""
     raise KeyboardInterrupt

@@ -1,0 +1,16 @@
+"""gunicorn's settings: two processes with threads; calls that wait (`Prefer: wait`) keep a thread each."""
+
+import os
+
+bind = os.environ.get("OSGP_WEB_BIND", "0.0.0.0:8000")
+workers = int(os.environ.get("OSGP_WEB_PROCESSES", "2"))
+threads = int(os.environ.get("OSGP_WEB_THREADS", "8"))
+worker_class = "gthread"
+worker_tmp_dir = "/dev/shm"  # noqa: S108 (a heartbeat file in memory, not on a container's disk)
+timeout = 60
+graceful_timeout = 30
+max_requests = 100_000
+max_requests_jitter = 10_000
+accesslog = None
+# Nobody steers it over a socket, and its default place is not writable for an unprivileged user.
+control_socket_disable = True

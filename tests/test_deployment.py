@@ -1,0 +1,72 @@
+"""What deploy/ says fits the project."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import get_commands
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    """The services of compose.yaml, merges resolved."""
+    document = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+    found: dict[str, Any] = document["services"]
+    return found
+
+
+def test_commands_of_containers_exist(services: dict[str, Any]) -> None:
+    named = {
+        service["command"][2] for service in services.values() if "manage.py" in service.get("command", ())
+    }
+    assert named == {"migrate", "dispatch", "worker", "simulate"}
+    assert named <= set(get_commands())
+
+
+def test_there_are_two_dispatchers(services: dict[str, Any]) -> None:
+    assert services["dispatcher"]["deploy"]["replicas"] == 2
+
+
+def test_every_platform_process_waits_for_migrations(services: dict[str, Any]) -> None:
+    for name in ("web", "dispatcher", "worker", "beat", "flower"):
+        assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+    assert "migrate" not in services["migrate"]["depends_on"]
+
+
+def test_no_secret_has_a_default(services: dict[str, Any]) -> None:
+    for service in services.values():
+        for name, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|PASS$|SECRET_KEY|KEYS|URL", name):
+                assert re.search(r"\$\{[A-Z_]+:\?\}", value), name
+
+
+def test_only_web_has_a_health_check_of_its_port(services: dict[str, Any]) -> None:
+    checked = {name for name, item in services.items() if item.get("healthcheck") != {"disable": True}}
+    assert checked == {"web", "postgres", "rabbitmq"}
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.flower"])
+def test_images_copy_what_exists_and_run_unprivileged(name: str) -> None:
+    lines = (ROOT / "deploy" / name).read_text().splitlines()
+    copied = [
+        word
+        for line in lines
+        if line.startswith("COPY") and "--from" not in line
+        for word in line.split()[1:-1]
+    ]
+    assert copied
+    assert [path for path in copied if not (ROOT / path).exists()] == []
+    assert "USER osgp" in lines
+    assert not any("requirements-dev" in line for line in lines)
+
+
+def test_gunicorn_takes_its_settings() -> None:
+    command = [sys.executable, "-m", "gunicorn", "--check-config", "--config", "deploy/gunicorn.conf.py"]
+    done = subprocess.run([*command, "osgp.wsgi"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
