@@ -128,7 +128,7 @@ else:
 
 # --- Celery --------------------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = os.environ.get("BROKER_URL", "memory://")
+CELERY_BROKER_URL = os.environ.get("BROKER_URL", "memory://localhost")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_TIMEOUT = 10
@@ -206,6 +206,9 @@ OSGP: dict[str, Any] = {
     "VISIT_DEADLINE": timedelta(minutes=9),
     "CONNECT_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_CONNECT_DEADLINE_SECONDS", "15"))),
     "APDU_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_APDU_DEADLINE_SECONDS", "30"))),
+    # How long final requests, with their results, and closed sessions are kept. Deleting one earlier is the
+    # caller's choice.
+    "RETENTION": timedelta(days=float(os.environ.get("OSGP_RETENTION_DAYS", "7"))),
     # Invocation counter values taken from the database at a time.
     "INVOCATION_COUNTER_BLOCK": 64,
     # API calls per process that may be held with `Prefer: wait` at a time: each keeps a thread.

@@ -1,4 +1,4 @@
-"""SQL statements written out, for the few that every visit to a meter needs.
+"""Time by the database's clock, and SQL statements written out for the few that every visit to a meter needs.
 
 Django's ORM takes longer to compose such a statement than PostgreSQL takes to carry it out: 0.3 to 1.8 ms of
 CPU each, against 0.05 ms for these. They read the same on PostgreSQL and SQLite except for what the braces
@@ -8,10 +8,13 @@ stand for.
 import json
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import DurationField, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 
 _DIALECTS = {
     "postgresql": {
@@ -57,6 +60,11 @@ def _adapted(value: Any) -> Any:
     return value
 
 
+def later(delay: timedelta) -> Combinable:
+    """For the ORM: the database's time plus ``delay``, which may be negative."""
+    return Now() + Value(delay, output_field=DurationField())
+
+
 def json_value(value: Any) -> Any:
     """A JSON column as selected by a Statement."""
     return json.loads(value) if isinstance(value, str) else value
@@ -65,11 +73,3 @@ def json_value(value: Any) -> Any:
 def uuid_value(value: Any) -> uuid.UUID:
     """A UUID column as selected by a Statement."""
     return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
-
-
-def datetime_value(value: Any) -> datetime | None:
-    """A time column as selected by a Statement, aware and in UTC."""
-    if isinstance(value, str):
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
-    assert value is None or isinstance(value, datetime)
-    return value

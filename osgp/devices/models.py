@@ -36,10 +36,10 @@ class LifecycleStatus(models.TextChoices):
 
 
 class CommunicationMethod(models.TextChoices):
-    GPRS = "GPRS"
-    CDMA = "CDMA"
-    LTE = "LTE"
-    ETHERNET = "ETHERNET"
+    GPRS = "GPRS", "GPRS"
+    CDMA = "CDMA", "CDMA"
+    LTE = "LTE", "LTE"
+    ETHERNET = "ETHERNET", "Ethernet"
 
 
 class Transport(models.TextChoices):

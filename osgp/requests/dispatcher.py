@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError
 from kombu.exceptions import OperationalError as BrokerError
 
 from osgp.celery import app
-from osgp.requests import states, tasks, wakeup
+from osgp.requests import housekeeping, states, tasks, wakeup
 from osgp.requests.database import give_back_connection
 from osgp.requests.models import MeterSession
 
@@ -24,6 +24,8 @@ BATCH = 200
 """Sessions opened in one transaction."""
 REAP_EVERY = 5.0
 """Seconds between looks for lost sessions and lost hints."""
+KEEP_HOUSE_EVERY = 60.0
+"""Seconds between slices of housekeeping."""
 BACKLOG_PAUSE = 0.05
 """Seconds to let workers take up hints while there is more work than the broker's queue may hold."""
 
@@ -32,7 +34,7 @@ class Dispatcher:
     """Opens sessions for due work, publishes their hints, and takes back what got lost."""
 
     def __init__(self) -> None:
-        self._reaped_at = float("-inf")
+        self._reaped_at = self._kept_house_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Dispatch until ``stop`` is set. Survives loss of the database and of the broker."""
@@ -57,6 +59,8 @@ class Dispatcher:
         if time.monotonic() - self._reaped_at >= REAP_EVERY:
             self._reaped_at = time.monotonic()
             self._recover()
+        if time.monotonic() - self._kept_house_at >= KEEP_HOUSE_EVERY and not housekeeping.delete_expired():
+            self._kept_house_at = time.monotonic()
         states.queue_scheduled()
         if states.due_platform_requests().exists():
             tasks.perform_platform_requests.apply_async()

@@ -88,6 +88,9 @@ class MeterSession(models.Model):
                 fields=["expires_at"], condition=Q(state__in=["OPENED", "CLAIMED"]), name="session_expiry"
             ),
             models.Index(fields=["-opened_at"], name="session_opened_at"),
+            models.Index(
+                fields=["closed_at"], condition=Q(closed_at__isnull=False), name="session_retention"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -173,6 +176,9 @@ class Request(models.Model):
                 fields=["meter"], condition=Q(state__in=["QUEUED", "RETRYING"]), name="request_meter_waiting"
             ),
             models.Index(fields=["session"], condition=Q(state="RUNNING"), name="request_running"),
+            models.Index(
+                fields=["completed_at"], condition=Q(completed_at__isnull=False), name="request_retention"
+            ),
             models.Index(fields=["organisation", "-created_at", "-id"], name="request_by_organisation"),
             models.Index(fields=["device_identification", "-created_at"], name="request_by_device"),
         ]

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Now
 
@@ -25,7 +25,7 @@ from osgp.requests.models import (
     RequestState,
     SessionState,
 )
-from osgp.sql import Statement
+from osgp.sql import Statement, later
 
 SESSIONS, REQUESTS, ACTIONS = (model._meta.db_table for model in (MeterSession, Request, Action))
 
@@ -42,11 +42,6 @@ QUARANTINED = Fault(
     "The request was given up: the worker that carried it out died every time.",
     component=Component.CORE,
 ).as_dict()
-
-
-def _later(delay: timedelta) -> models.expressions.Combinable:
-    """The database's time plus ``delay``."""
-    return Now() + Value(delay, output_field=models.DurationField())
 
 
 def due_requests() -> QuerySet[Request]:
@@ -115,7 +110,7 @@ def open_sessions(limit: int) -> list[MeterSession]:
             meter_id=meter_id,
             priority=priority,
             opened_at=Now(),
-            expires_at=_later(settings.OSGP["SESSION_LEASE"]),
+            expires_at=later(settings.OSGP["SESSION_LEASE"]),
         )
         for meter_id, priority in priorities.items()
     ]
@@ -136,7 +131,7 @@ def mark_published(sessions: Iterable[MeterSession]) -> None:
 
 def sessions_without_hint(limit: int) -> list[MeterSession]:
     """OPENED sessions whose hint was never published or not taken up in time."""
-    silent = _later(-settings.OSGP["HINT_TIMEOUT"])
+    silent = later(-settings.OSGP["HINT_TIMEOUT"])
     return list(
         MeterSession.objects.filter(state=SessionState.OPENED)
         .filter(Q(published_at__lt=silent) | Q(published_at__isnull=True, opened_at__lt=silent))
@@ -189,7 +184,7 @@ def claim(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> int | None:
 def extend(session_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     """Extend the leases that are still held; returns them. A session that is missing was lost."""
     held = MeterSession.objects.filter(pk__in=session_ids, state=SessionState.CLAIMED)
-    if held.update(expires_at=_later(settings.OSGP["SESSION_LEASE"])) == len(session_ids):
+    if held.update(expires_at=later(settings.OSGP["SESSION_LEASE"])) == len(session_ids):
         return set(session_ids)
     return set(held.values_list("pk", flat=True))
 
@@ -289,11 +284,11 @@ def retry_request(
     """
     return (
         Request.objects.filter(
-            Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=_later(delay)),
+            Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=later(delay)),
             pk=request_id,
             state=RequestState.RUNNING,
             session=session_id,
-        ).update(state=RequestState.RETRYING, fault=fault, due_at=_later(delay), effective_priority=priority)
+        ).update(state=RequestState.RETRYING, fault=fault, due_at=later(delay), effective_priority=priority)
         == 1
     )
 

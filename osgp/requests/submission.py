@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
@@ -242,7 +243,8 @@ def create(
         max_schedule_time=scheduling.get("max_schedule_time"),
         bypass_retry=scheduling["bypass_retry"],
         state=RequestState.QUEUED if is_due else RequestState.SCHEDULED,
-        due_at=now if schedule_time is None or is_due else schedule_time,
+        # What is due now is due by the database's clock: this process's may be ahead of it.
+        due_at=Now() if schedule_time is None or is_due else schedule_time,
         created_at=now,
     )
     Action.objects.bulk_create(

@@ -1,0 +1,31 @@
+"""Forgetting what is past its retention, a slice at a time."""
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+
+from osgp.requests.api import idempotency
+from osgp.requests.models import Action, MeterSession, Request
+from osgp.sql import later
+
+SLICE = 1000
+"""Rows deleted at a time: each slice is short enough not to be in anybody's way."""
+
+
+def delete_expired() -> int:
+    """Delete a slice of final requests and closed sessions past RETENTION, and idempotency keys past a day.
+
+    Returns how many requests and sessions went; as long as that is not zero there may be more.
+    """
+    before = later(-settings.OSGP["RETENTION"])
+    idempotency.delete_expired()
+    requests = list(Request.objects.filter(completed_at__lt=before).values_list("pk", flat=True)[:SLICE])
+    Action.objects.filter(request__in=requests).delete()
+    Request.objects.filter(pk__in=requests).delete()
+    referred = Request.objects.filter(session=OuterRef("pk"))
+    sessions = list(
+        MeterSession.objects.filter(~Exists(referred), closed_at__lt=before).values_list("pk", flat=True)[
+            :SLICE
+        ]
+    )
+    MeterSession.objects.filter(pk__in=sessions).delete()
+    return len(requests) + len(sessions)
