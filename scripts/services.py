@@ -218,6 +218,20 @@ def drop_virtual_hosts(broker: Broker, names: Sequence[str]) -> None:
             continue
 
 
+def create_database(url: str, name: str) -> None:
+    """Create an empty database on the server of ``url``."""
+    import psycopg2
+    from psycopg2 import sql
+
+    connection = psycopg2.connect(url, connect_timeout=3)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    finally:
+        connection.close()
+
+
 def drop_databases(url: str, prefix: str) -> None:
     """Drop what test runs that were cut short left behind; ``prefix`` is the run's own, so nobody else's."""
     import psycopg2
