@@ -94,6 +94,8 @@ def main() -> int:
         say(str(error))
         print(services.HELP, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     finally:
         if found is not None:
             found.close()
