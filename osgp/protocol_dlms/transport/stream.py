@@ -5,7 +5,9 @@ socket module.
 """
 
 import errno
+import ipaddress
 import socket
+from typing import Any
 
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.deadlines import SessionClock
@@ -74,15 +76,12 @@ class Stream:
 
 def _dial(host: str, port: int, clock: SessionClock) -> socket.socket:
     """A connected socket; tries each address of the host in turn within the time for connecting."""
-    try:
-        candidates = socket.getaddrinfo(host.strip(), port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        raise errors.ConnectionEstablishError("unknown host") from error
-    failure: errors.DlmsError = errors.ConnectionEstablishError("the host has no address")
-    for family, kind, protocol, _, address in candidates:
+    host = host.strip()
+    failure: errors.DlmsError = errors.ConnectionEstablishError(f"{host} has no address")
+    for family, address in _addresses(host, port):
         connection = None
         try:
-            connection = socket.socket(family, kind, protocol)
+            connection = socket.socket(family, socket.SOCK_STREAM)
             connection.settimeout(clock.remaining_to_connect())
             connection.connect(address)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -92,20 +91,41 @@ def _dial(host: str, port: int, clock: SessionClock) -> socket.socket:
                 connection.close()
             if isinstance(error, errors.DlmsError):
                 raise
-            failure = _connection_fault(error, establishing=True)
+            failure = _dialling_fault(error, f"{host} port {port}")
             failure.__cause__ = error
     raise failure
 
 
-def _connection_fault(error: OSError, *, establishing: bool = False) -> errors.DlmsError:
-    """The typed error for what the operating system reports."""
+def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """Families and addresses to try. An IP address needs no resolver, which under gevent is a thread."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        pass
+    else:
+        return [(socket.AF_INET if version == 4 else socket.AF_INET6, (host, port))]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise errors.ConnectionEstablishError(f"there is no host {host}") from error
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _dialling_fault(error: OSError, where: str) -> errors.DlmsError:
+    """The typed error for what the operating system reports of a connection that it could not make."""
     if isinstance(error, ConnectionRefusedError):
-        return errors.ConnectionRefused("connection refused")
+        return errors.ConnectionRefused(f"{where} refused the connection")
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
-        return errors.ConnectionReset("connection reset")
+        return errors.ConnectionReset(f"{where} reset the connection")
     if isinstance(error, TimeoutError):
-        return errors.ConnectionTimedOut("connection timed out")
-    reason = error.strerror or type(error).__name__
-    if establishing:
-        return errors.ConnectionEstablishError(f"cannot connect: {reason}")
-    return errors.ConnectionError_(f"connection failed: {reason}")
+        return errors.ConnectionTimedOut(f"{where} did not answer the call")
+    return errors.ConnectionEstablishError(f"cannot call {where}: {error.strerror or type(error).__name__}")
+
+
+def _connection_fault(error: OSError) -> errors.DlmsError:
+    """The typed error for what the operating system reports of a connection in use."""
+    if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
+        return errors.ConnectionReset("the connection was reset")
+    if isinstance(error, TimeoutError):
+        return errors.ConnectionTimedOut("the connection timed out")
+    return errors.ConnectionError_(f"the connection failed: {error.strerror or type(error).__name__}")
