@@ -10,6 +10,7 @@ from osgp.requests import retries, states
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.operation import PlatformOperation
 from osgp.requests.registry import operation
+from osgp.requests.stopping import stop
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ def perform_due(limit: int) -> int:
     The row lock is the lease: a process that dies rolls back, and the request is due as before.
     """
     done = 0
-    while done < limit and _perform_next():
+    while done < limit and not stop.is_requested and _perform_next():
         done += 1
     return done
 

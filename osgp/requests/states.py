@@ -309,6 +309,22 @@ def fail_request(request_id: int, session_id: uuid.UUID | None, fault: Mapping[s
     return failed
 
 
+_HAND_BACK = Statement(
+    f"""
+    UPDATE {REQUESTS} SET state = 'RETRYING', attempts = attempts - 1
+     WHERE session_id = %s AND state = 'RUNNING'
+    """  # noqa: S608 (table name)
+)
+
+
+def hand_back(session_id: uuid.UUID) -> int:
+    """RUNNING -> RETRYING, due as before: the worker ends. Neither an attempt nor a crash; returns how many.
+
+    Outcomes that are known stay; the next visit goes on with what is missing.
+    """
+    return _HAND_BACK.count(session_id)
+
+
 _CLOSE = Statement(
     f"""
     UPDATE {SESSIONS}

@@ -6,8 +6,11 @@ Every task accepts unknown keyword arguments, so that hints of a newer release d
 import uuid
 from typing import Any
 
+from celery.exceptions import Reject
+
 from osgp.celery import app
 from osgp.requests import platform_requests, visit
+from osgp.requests.stopping import stop
 
 PLATFORM_SLICE = 200
 """Platform requests per task: short slices let the workers of the queue share them."""
@@ -16,6 +19,8 @@ PLATFORM_SLICE = 200
 @app.task(name="osgp.requests.visit_meter", bind=True)
 def visit_meter(self: Any, session_id: str, token: str, **_: Any) -> None:
     """Visit the meter of a session that the dispatcher opened."""
+    if stop.is_requested:
+        raise Reject("this worker is about to end", requeue=True)
     visit.visit_meter(uuid.UUID(session_id), uuid.UUID(token), worker=self.request.hostname or "")
 
 

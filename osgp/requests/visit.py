@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ from osgp.requests.meter import VisitedMeter
 from osgp.requests.models import ActionState, Request, RequestState
 from osgp.requests.operation import MeterOperation
 from osgp.requests.registry import operation
+from osgp.requests.stopping import StopRequested, stop
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
 
 logger = logging.getLogger(__name__)
@@ -90,6 +92,8 @@ class Visit:
     meter: WorkMeter
     lease: Lease
     fault: Fault | None = None
+    cut_short: bool = False
+    """Whether the process is to end before all was done."""
     statistics: dict[str, int] = field(default_factory=dict)
 
     def run(self, begun: Begun) -> None:
@@ -101,6 +105,8 @@ class Visit:
             self._hold(begun.dialling, begun.requests)
         except LeaseLost:
             raise
+        except StopRequested:
+            self.cut_short = True
         except Fault as fault:
             self.fault = fault
         except Exception:
@@ -110,6 +116,7 @@ class Visit:
 
     def _hold(self, dialling: Dialling, requests: list[list[WorkAction]]) -> None:
         self.lease.check()
+        stop.check()
         with dialling.association() as association:
             try:
                 while requests:
@@ -118,6 +125,10 @@ class Visit:
                     last = self._carry_out(association, requests[-1])
                     requests = lanes.run(self._settle_and_take, last)
                 association.release()
+            except StopRequested:
+                with suppress(DlmsError):
+                    association.release()
+                raise
             finally:
                 statistics = association.statistics
                 self.statistics = {
@@ -136,6 +147,7 @@ class Visit:
             if outcomes:
                 lanes.run(outcomes[-1].store)
             self.lease.check()
+            stop.check()
             outcomes.append(self._perform(association, action))
         return outcomes
 
@@ -211,7 +223,9 @@ class Visit:
     def _end(self) -> None:
         """Close the session. After a fault, what was taken is retried or fails with it."""
         device = Device.objects.filter(pk=self.meter.pk)
-        if self.fault is None:
+        if self.cut_short:
+            states.hand_back(self.session_id)
+        elif self.fault is None:
             device.update(last_success_at=Now(), failed_connections=0)
         else:
             running = Request.objects.filter(session=self.session_id, state=RequestState.RUNNING)
