@@ -201,6 +201,12 @@ OSGP: dict[str, Any] = {
     "DISPATCH_INTERVAL": timedelta(seconds=float(os.environ.get("OSGP_DISPATCH_INTERVAL_SECONDS", "1"))),
     # Database connections of a worker process, however many visits it has in flight.
     "DATABASE_LANES": int(os.environ.get("OSGP_DATABASE_LANES", "8")),
+    # SIGTERM: how long a worker may take to finish or hand back what is in flight.
+    "STOP_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_STOP_DEADLINE_SECONDS", "60"))),
+    # A worker or dispatcher without progress for this long ends itself, to be started anew.
+    "WATCHDOG_LIMIT": timedelta(seconds=float(os.environ.get("OSGP_WATCHDOG_LIMIT_SECONDS", "300"))),
+    # Touched every second by a worker or dispatcher that makes progress.
+    "HEARTBEAT_FILE": Path(os.environ["OSGP_HEARTBEAT_FILE"]) if "OSGP_HEARTBEAT_FILE" in os.environ else None,
     # Requests taken into one visit to a meter.
     "VISIT_REQUEST_LIMIT": 500,
     "VISIT_DEADLINE": timedelta(minutes=9),

@@ -51,6 +51,8 @@ class LeaseKeeper:
     """Extends all leases of the process from one thread (a greenlet under gevent)."""
 
     def __init__(self) -> None:
+        self.extensions = 0
+        """How often leases were extended."""
         self._leases: dict[uuid.UUID, Lease] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -70,6 +72,10 @@ class LeaseKeeper:
             with self._lock:
                 self._leases.pop(session_id, None)
 
+    def held(self) -> int:
+        """How many leases this process holds."""
+        return len(self._leases)
+
     @staticmethod
     def _validity() -> float:
         return float(settings.OSGP["SESSION_LEASE"].total_seconds())
@@ -88,11 +94,11 @@ class LeaseKeeper:
                 # The leases stay valid until their time is over; the database may be back before that.
                 logger.warning("the leases of %d sessions could not be extended", len(leases), exc_info=True)
 
-    @staticmethod
-    def _extend(leases: dict[uuid.UUID, Lease]) -> None:
+    def _extend(self, leases: dict[uuid.UUID, Lease]) -> None:
         # Taken before the query: the database counts the new lease from a moment after this one.
         valid_until = time.monotonic() + LeaseKeeper._validity()
         held = lanes.run(states.extend, list(leases))
+        self.extensions += 1
         for session_id, lease in leases.items():
             lease.valid_until = valid_until if session_id in held else 0.0
 

@@ -57,6 +57,7 @@ class Command(BaseCommand):
             options["queues"],
         ]
         command += ["--without-gossip", "--without-mingle", "--loglevel", os.environ.get("LOG_LEVEL", "INFO")]
+        command += ["--include", "osgp.requests.worker_process"]
         command += ["-n", f"{options['name']}-{os.getpid()}@{socket.gethostname()}"]
         # A new program, so that gevent's patches come before any other import and signals reach Celery.
         os.execvp(command[0], [*command, *options["celery_arguments"]])  # noqa: S606 (no shell)
