@@ -4,7 +4,7 @@ A plain flag without a lock: signal handlers raise it, and one that waited for a
 """
 
 
-class StopRequested(Exception):  # noqa: N818 (no error)
+class StopRequested(Exception):
     """The process is to end: no further action is begun."""
 
 

@@ -8,7 +8,6 @@ signs of life, and the lack of them ends it. The timer behind that is the interp
 
 import faulthandler
 import logging
-import sys
 import threading
 import time
 from datetime import timedelta
@@ -25,6 +24,7 @@ from osgp.sql import later
 
 logger = logging.getLogger(__name__)
 
+STDERR = 2
 INTERVAL = 1.0
 """Seconds between looks."""
 WORTH_TELLING = 1.0
@@ -68,7 +68,7 @@ class Pulse:
         while True:
             ends_at = self._ends_at
             remaining = self._limit if ends_at is None else max(ends_at - time.monotonic(), 0.001)
-            faulthandler.dump_traceback_later(remaining, exit=True, file=sys.__stderr__)
+            faulthandler.dump_traceback_later(remaining, exit=True, file=STDERR)
             if ends_at == self._ends_at:
                 return  # else a signal came in between, and its deadline counts
 

@@ -27,7 +27,7 @@ class WatchedDispatcher(Dispatcher):
 
 
 class Command(BaseCommand):
-    help = "Lease meters that have due work and tell the workers, until SIGTERM or Ctrl-C; a second one kills."
+    help = "Lease meters that have due work and tell the workers, until SIGTERM or Ctrl-C (twice: at once)."
 
     def handle(self, *_: Any, **__: Any) -> None:
         stop = threading.Event()
