@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from osgp.celery import app
 from osgp.requests import housekeeping, states, tasks, wakeup
 from osgp.requests.database import give_back_connection
+from osgp.requests.hint_display import display_hint
 from osgp.requests.models import MeterSession
 
 logger = logging.getLogger(__name__)
@@ -88,9 +89,14 @@ class Dispatcher:
         sessions = list(sessions)
         if not sessions:
             return
+        shown = display_hint(sessions)
         with app.producer_pool.acquire(block=True) as producer:
             for session in sessions:
                 tasks.visit_meter.apply_async(
-                    args=(str(session.pk), str(session.token)), priority=session.priority, producer=producer
+                    args=(str(session.pk), str(session.token)),
+                    argsrepr=shown[session.pk],
+                    kwargsrepr="{}",
+                    priority=session.priority,
+                    producer=producer,
                 )
         states.mark_published(sessions)

@@ -16,7 +16,7 @@ PLATFORM_SLICE = 200
 """Platform requests per task: short slices let the workers of the queue share them."""
 
 
-@app.task(name="osgp.requests.visit_meter", bind=True)
+@app.task(name="osgp.requests.visit_meter", bind=True, Request="osgp.requests.hint_request:HintRequest")
 def visit_meter(self: Any, session_id: str, token: str, **_: Any) -> None:
     """Visit the meter of a session that the dispatcher opened."""
     if stop.is_requested:
