@@ -206,7 +206,9 @@ OSGP: dict[str, Any] = {
     # A worker or dispatcher without progress for this long ends itself, to be started anew.
     "WATCHDOG_LIMIT": timedelta(seconds=float(os.environ.get("OSGP_WATCHDOG_LIMIT_SECONDS", "300"))),
     # Touched every second by a worker or dispatcher that makes progress.
-    "HEARTBEAT_FILE": Path(os.environ["OSGP_HEARTBEAT_FILE"]) if "OSGP_HEARTBEAT_FILE" in os.environ else None,
+    "HEARTBEAT_FILE": (
+        Path(os.environ["OSGP_HEARTBEAT_FILE"]) if os.environ.get("OSGP_HEARTBEAT_FILE") else None
+    ),
     # Requests taken into one visit to a meter.
     "VISIT_REQUEST_LIMIT": 500,
     "VISIT_DEADLINE": timedelta(minutes=9),
