@@ -47,6 +47,7 @@ CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "osgp.accounts",
+    "osgp.networks",
     "osgp.devices",
     "osgp.requests",
     "osgp.adhoc",
@@ -55,6 +56,7 @@ INSTALLED_APPS = [
     "osgp.management",
     "osgp.monitoring",
     "osgp.bundle",
+    "osgp.batches",
     "osgp.notifications",
     "osgp.admin_site_config.HeadEndAdminConfig",
     "django.contrib.auth",

@@ -45,7 +45,7 @@ def add_meters(organisation: Organisation, simulator: SimulatorThread) -> dict[s
 
 def open_session(meter: Device) -> MeterSession:
     """What the dispatcher does for a meter with due work."""
-    [session] = [session for session in states.open_sessions(100) if session.meter_id == meter.pk]
+    [session] = [session for session in states.open_sessions(100).sessions if session.meter_id == meter.pk]
     return session
 
 

@@ -12,6 +12,7 @@ from osgp.devices.models import MBUS_DEVICE_TYPES, Device, DeviceType
 from osgp.faults import Fault, FaultCode
 from osgp.installation.device_parameters import AddDeviceParameters, device_columns
 from osgp.installation.supplied_keys import decrypt_keys, store_keys
+from osgp.networks.models import CommunicationNetwork
 from osgp.requests.operation import ParameterValues, PlatformOperation, Service
 from osgp.requests.registry import register
 from osgp.requests.serializers import BooleanField, CharField, StrictSerializer
@@ -61,7 +62,8 @@ class AddDevice(PlatformOperation):
         columns["gateway"] = _gateway(organisation, parameters, lock=True)
         device, created = _locked(device_identification), False
         if device is None:
-            device, created = _create(device_identification, columns)
+            network = CommunicationNetwork.for_method(columns.get("communication_method", ""))
+            device, created = _create(device_identification, {**columns, "network": network})
         if not created:
             _replace(organisation, device, columns, parameters)
         DeviceAuthorisation.objects.get_or_create(

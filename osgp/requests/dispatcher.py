@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError
 from kombu.exceptions import OperationalError as BrokerError
 
 from osgp.celery import app
-from osgp.requests import housekeeping, states, tasks, wakeup
+from osgp.requests import housekeeping, liveness, states, tasks, wakeup
 from osgp.requests.database import give_back_connection
 from osgp.requests.hint_display import display_hint
 from osgp.requests.models import MeterSession
@@ -27,15 +27,17 @@ REAP_EVERY = 5.0
 """Seconds between looks for lost sessions and lost hints."""
 KEEP_HOUSE_EVERY = 60.0
 """Seconds between slices of housekeeping."""
+HURRY_EVERY = 0.25
+"""Seconds between looks for urgent work whose meter waits in the broker's queue with a lower priority."""
 BACKLOG_PAUSE = 0.05
-"""Seconds to let workers take up hints while there is more work than the broker's queue may hold."""
+"""Seconds to wait for workers, or for permits, while there is more work than may be handed out."""
 
 
 class Dispatcher:
     """Opens sessions for due work, publishes their hints, and takes back what got lost."""
 
     def __init__(self) -> None:
-        self._reaped_at = self._kept_house_at = float("-inf")
+        self._reaped_at = self._kept_house_at = self._hurried_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Dispatch until ``stop`` is set. Survives loss of the database and of the broker."""
@@ -65,16 +67,20 @@ class Dispatcher:
         states.queue_scheduled()
         if states.due_platform_requests().exists():
             tasks.perform_platform_requests.apply_async()
-        room = settings.OSGP["DISPATCH_AHEAD"] - states.unclaimed_sessions()
-        wanted = min(room, BATCH)
-        sessions = states.open_sessions(wanted)
-        self._publish(sessions)
-        if room <= 0:
+        unclaimed = states.unclaimed_sessions()
+        if unclaimed and time.monotonic() - self._hurried_at >= HURRY_EVERY:
+            self._hurried_at = time.monotonic()
+            self._publish(states.hurry_sessions())
+        room = settings.OSGP["DISPATCH_AHEAD"] - unclaimed
+        opened = states.open_sessions(min(room, BATCH))
+        self._publish(opened.sessions)
+        if room <= 0 or (opened.held_back and not opened.sessions):
             return BACKLOG_PAUSE
         # Several requests of one meter make one session, so fewer sessions than wanted may mean more work.
-        return 0.0 if sessions else None
+        return 0.0 if opened.sessions else None
 
     def _recover(self) -> None:
+        liveness.beat()
         lost = states.reap()
         if lost:
             logger.warning("%d sessions were lost by their workers; their requests are due again", lost)

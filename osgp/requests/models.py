@@ -124,6 +124,16 @@ class Request(models.Model):
         help_text="The meter that is dialled: the device itself or its gateway. Empty: needs no meter.",
     )
 
+    batch = models.ForeignKey(
+        "batches.Batch",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="requests",
+        db_index=False,  # The partial ones below are all that is needed.
+        help_text="What it was sent with, if not alone.",
+    )
+
     priority = models.PositiveSmallIntegerField(
         default=DEFAULT_PRIORITY, validators=[MinValueValidator(0), MaxValueValidator(9)]
     )
@@ -181,6 +191,17 @@ class Request(models.Model):
             ),
             models.Index(fields=["organisation", "-created_at", "-id"], name="request_by_organisation"),
             models.Index(fields=["device_identification", "-created_at"], name="request_by_device"),
+            # How far a batch is.
+            models.Index(
+                fields=["batch", "state"], condition=Q(batch__isnull=False), name="request_batch_progress"
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["batch", "device"],
+                condition=Q(batch__isnull=False),
+                name="one_request_per_batch_and_device",
+            )
         ]
 
     def __str__(self) -> str:
@@ -241,6 +262,9 @@ class IdempotencyKey(models.Model):
         related_name="+",
         help_text="What came of it; empty while the first call is being worked on.",
     )
+    batch = models.ForeignKey(
+        "batches.Batch", null=True, on_delete=models.CASCADE, related_name="+", help_text="The same."
+    )
     claim = models.UUIDField(default=uuid.uuid4, help_text="Of the call that works on it.")
     created_at = models.DateTimeField()
 
@@ -252,3 +276,13 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class DispatcherHeartbeat(models.Model):
+    """When a dispatcher was last seen at work (osgp/requests/liveness.py)."""
+
+    name = models.CharField(max_length=100, unique=True, help_text="Host and process id.")
+    beat_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

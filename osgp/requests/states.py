@@ -7,16 +7,18 @@ clock is off neither takes work early nor loses its lease.
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Now
 
 from osgp.faults import Component, Fault, FaultCode
-from osgp.requests import registry
+from osgp.requests import permits, registry
+from osgp.requests.due import DUE_STATES, due_requests
 from osgp.requests.models import (
     Action,
     ActionState,
@@ -30,7 +32,6 @@ from osgp.sql import Statement, later
 SESSIONS, REQUESTS, ACTIONS = (model._meta.db_table for model in (MeterSession, Request, Action))
 
 LIVE = (SessionState.OPENED, SessionState.CLAIMED)
-DUE_STATES = (RequestState.QUEUED, RequestState.RETRYING)
 
 OVERDUE = Fault(
     FaultCode.MAX_SCHEDULE_TIME_EXCEEDED,
@@ -42,15 +43,6 @@ QUARANTINED = Fault(
     "The request was given up: the worker that carried it out died every time.",
     component=Component.CORE,
 ).as_dict()
-
-
-def due_requests() -> QuerySet[Request]:
-    """Requests that wait for a visit and may be carried out now, most urgent first."""
-    return (
-        Request.objects.filter(state__in=DUE_STATES, due_at__lte=Now())
-        .exclude(max_schedule_time__lt=Now())
-        .order_by(F("effective_priority").desc(), "due_at", "id")
-    )
 
 
 # --- Dispatcher ----------------------------------------------------------------------------------------
@@ -84,27 +76,24 @@ def _fail_waiting(request_id: int, fault: dict[str, Any]) -> int:
     return failed
 
 
+@dataclass(frozen=True)
+class Opened:
+    """Sessions opened in one go; ``held_back`` when full networks or cells kept others from being opened."""
+
+    sessions: list[MeterSession]
+    held_back: bool
+
+
 @transaction.atomic
-def open_sessions(limit: int) -> list[MeterSession]:
-    """Lease up to ``limit`` meters that have due work and no live session; returns the new sessions.
+def open_sessions(limit: int) -> Opened:
+    """Lease up to ``limit`` meters that have due work and no live session, within their networks' limits.
 
     Rows are taken with SKIP LOCKED, so dispatchers do not wait for one another. Two of them may still choose
     the same meter through two of its requests: the partial unique index lets only one session in.
     """
-    if limit <= 0:
-        return []
-    live = MeterSession.objects.filter(meter=OuterRef("meter"), state__in=LIVE)
-    due = (
-        due_requests()
-        .filter(~Exists(live), meter__isnull=False)
-        .select_for_update(skip_locked=True, of=("self",))
-        .values_list("meter_id", "effective_priority")[:limit]
-    )
-    priorities: dict[int, int] = {}
-    for meter_id, priority in due:
-        priorities.setdefault(meter_id, priority)
+    priorities, held_back = permits.choose(limit)
     if not priorities:
-        return []
+        return Opened([], held_back)
     wanted = [
         MeterSession(
             meter_id=meter_id,
@@ -116,7 +105,7 @@ def open_sessions(limit: int) -> list[MeterSession]:
     ]
     MeterSession.objects.bulk_create(wanted, ignore_conflicts=True)
     opened = set(MeterSession.objects.filter(pk__in=[s.pk for s in wanted]).values_list("pk", flat=True))
-    return [session for session in wanted if session.pk in opened]
+    return Opened([session for session in wanted if session.pk in opened], held_back)
 
 
 def unclaimed_sessions() -> int:
@@ -137,6 +126,20 @@ def sessions_without_hint(limit: int) -> list[MeterSession]:
         .filter(Q(published_at__lt=silent) | Q(published_at__isnull=True, opened_at__lt=silent))
         .order_by("-priority", "opened_at")[:limit]
     )
+
+
+def hurry_sessions(limit: int = 200) -> list[MeterSession]:
+    """OPENED sessions whose meter has more urgent work by now; their hint is worth publishing again."""
+    most_urgent = due_requests().filter(meter=OuterRef("meter")).values("effective_priority")[:1]
+    hurried: list[Any] = list(
+        MeterSession.objects.filter(state=SessionState.OPENED, priority__lt=9)
+        .annotate(wanted=Subquery(most_urgent))
+        .filter(wanted__gt=F("priority"))[:limit]
+    )
+    for session in hurried:
+        session.priority = session.wanted
+        MeterSession.objects.filter(pk=session.pk, state=SessionState.OPENED).update(priority=session.wanted)
+    return hurried
 
 
 @transaction.atomic

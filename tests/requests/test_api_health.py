@@ -1,15 +1,19 @@
 """healthz and readyz tell the truth, to anybody."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
 from kombu import Connection
 from rest_framework.test import APIClient
 
+from osgp.requests import liveness
 from osgp.requests.api import health
+from osgp.requests.models import DispatcherHeartbeat
 
 
 @pytest.fixture
@@ -20,20 +24,33 @@ def readyz(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     return lambda: APIClient().get("/readyz")
 
 
+@pytest.fixture
+def dispatcher(db: None) -> None:
+    """A dispatcher that was seen just now."""
+    liveness.beat()
+
+
 def test_the_process_is_alive_whatever_else_is_not() -> None:
     assert APIClient().get("/healthz").json() == {"status": "ok"}
     assert APIClient().post("/healthz").status_code == 405
 
 
 @pytest.mark.django_db
-def test_everything_is_ready(readyz: Callable[[], Any]) -> None:
+def test_everything_is_ready(readyz: Callable[[], Any], dispatcher: None) -> None:
     answer = readyz()
     assert answer.status_code == 200
-    assert answer.json()["checks"] == {"database": "ok", "migrations": "ok", "broker": "ok"}
+    assert answer.json()["checks"] == {
+        "database": "ok",
+        "migrations": "ok",
+        "broker": "ok",
+        "dispatcher": "ok",
+    }
 
 
 @pytest.mark.django_db
-def test_a_missing_migration_is_noticed_and_so_is_its_arrival(readyz: Callable[[], Any]) -> None:
+def test_a_missing_migration_is_noticed_and_so_is_its_arrival(
+    readyz: Callable[[], Any], dispatcher: None
+) -> None:
     row = MigrationRecorder.Migration.objects.filter(app="requests").latest("id")
     row.delete()
     answer = readyz()
@@ -49,7 +66,12 @@ def test_a_lost_database_is_noticed(readyz: Callable[[], Any], monkeypatch: pyte
     monkeypatch.setattr(health.connection, "cursor", fail)
     answer = readyz()
     assert answer.status_code == 503
-    assert answer.json()["checks"] == {"database": "unreachable", "migrations": "unknown", "broker": "ok"}
+    assert answer.json()["checks"] == {
+        "database": "unreachable",
+        "migrations": "unknown",
+        "broker": "ok",
+        "dispatcher": "unknown",
+    }
     assert b"gone" not in answer.content
 
 
@@ -61,8 +83,17 @@ def test_a_lost_broker_is_noticed(readyz: Callable[[], Any], monkeypatch: pytest
     assert (answer.status_code, answer.json()["checks"]["broker"]) == (503, "unreachable")
 
 
-@pytest.mark.django_db
-def test_asking_often_costs_nothing(monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any) -> None:
+def test_a_silent_dispatcher_is_noticed(readyz: Callable[[], Any], dispatcher: None) -> None:
+    DispatcherHeartbeat.objects.update(beat_at=timezone.now() - timedelta(minutes=1))
+    answer = readyz()
+    assert (answer.status_code, answer.json()["checks"]["dispatcher"]) == (503, "silent")
+    DispatcherHeartbeat.objects.all().delete()
+    assert readyz().json()["checks"]["dispatcher"] == "silent"
+
+
+def test_asking_often_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any, dispatcher: None
+) -> None:
     monkeypatch.setattr(health, "_checked_at", float("-inf"))
     monkeypatch.setattr(health, "CHECKED_EVERY", 3600)
     APIClient().get("/readyz")

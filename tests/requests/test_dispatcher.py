@@ -118,6 +118,19 @@ def test_the_broker_queue_is_kept_short(
     assert len(hints) == 3
 
 
+def test_urgent_work_hurries_the_hint_of_its_meter(
+    organisation: Organisation, meters: list[Device], hints: Hints
+) -> None:
+    waiting(organisation, meters[0], 1)
+    waiting(organisation, meters[1], 1)
+    Dispatcher().tick()
+    waiting(organisation, meters[0], 8)
+    Dispatcher().tick()
+    Dispatcher().tick()
+    assert hints == [("E0", 1), ("E1", 1), ("E0", 8)]
+    assert MeterSession.objects.count() == 2
+
+
 def test_a_hint_that_nobody_takes_up_is_published_again(
     organisation: Organisation, meters: list[Device], hints: Hints
 ) -> None:
@@ -224,7 +237,7 @@ def test_two_dispatchers_open_each_meter_once(organisation: Organisation, meters
         try:
             barrier.wait()
             for _ in range(5):
-                opened.extend(states.open_sessions(3))
+                opened.extend(states.open_sessions(3).sessions)
         finally:
             connection.close()
 
@@ -269,4 +282,4 @@ def test_a_round_without_work_is_cheap(organisation: Organisation, meters: list[
         connection,
     ) as queries:
         dispatcher.tick()
-    assert len([query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]) <= 4
+    assert len([query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]) <= 5

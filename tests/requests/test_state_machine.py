@@ -102,7 +102,7 @@ class RequestsAndSessions(RuleBasedStateMachine):
         states.reap()
         states.fail_overdue()
         self._note_failures_by_the_platform()
-        sessions = states.open_sessions(limit)
+        sessions = states.open_sessions(limit).sessions
         assert len({session.meter_id for session in sessions}) == len(sessions)
         states.mark_published(sessions)
         self.hints += [(session.pk, session.token) for session in sessions]

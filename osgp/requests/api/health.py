@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError as BrokerError
 
 from osgp.celery import app
+from osgp.requests.liveness import SILENT_AFTER, dispatcher_heartbeat_age
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +36,18 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when the database answers, has all migrations, and the broker accepts a connection; else 503."""
+    """200 when the database answers and has all migrations, the broker accepts a connection, and a dispatcher
+    is at work; else 503.
+    """
     global _checked_at, _checks
     with _checking:
         if time.monotonic() - _checked_at >= CHECKED_EVERY:
-            _checks = {"database": _database(), "migrations": _migrations(), "broker": _broker()}
+            _checks = {
+                "database": _database(),
+                "migrations": _migrations(),
+                "broker": _broker(),
+                "dispatcher": _dispatcher(),
+            }
             _checked_at = time.monotonic()
         checks = _checks
     ready = set(checks.values()) == {"ok"}
@@ -54,6 +62,17 @@ def _database() -> str:
     except (DatabaseError, InterfaceError) as error:
         logger.warning("not ready: the database does not answer: %s", error)
         return "unreachable"
+    return "ok"
+
+
+def _dispatcher() -> str:
+    try:
+        age = dispatcher_heartbeat_age()
+    except (DatabaseError, InterfaceError):
+        return "unknown"
+    if age is None or age > SILENT_AFTER:
+        logger.warning("not ready: no dispatcher has been seen for %s", age)
+        return "silent"
     return "ok"
 
 

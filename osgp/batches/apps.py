@@ -1,0 +1,10 @@
+from django.apps import AppConfig
+
+
+class BatchesConfig(AppConfig):
+    name = "osgp.batches"
+    verbose_name = "Batches and schedules"
+
+    def ready(self) -> None:
+        pass
+

@@ -1,0 +1,69 @@
+"""Communication networks and their cells, and how much traffic each of them bears.
+
+A permit to dial is nothing but a live session row (osgp/requests/permits.py counts them), so none can leak.
+Limits that are changed here hold from the dispatcher's next round on.
+"""
+
+from django.db import models
+
+UNLIMITED = "Empty: no limit. 0: nothing is dialled."
+
+
+class CommunicationNetwork(models.Model):
+    """What meters are reached through, e.g. the CDMA network of a provider."""
+
+    name = models.CharField(max_length=40, unique=True)
+    communication_method = models.CharField(
+        max_length=10,
+        blank=True,
+        help_text="Devices added with this communication method belong to the network from the start.",
+    )
+    max_open_sessions = models.PositiveIntegerField(
+        null=True, blank=True, help_text=f"Meters visited at a time. {UNLIMITED}"
+    )
+    max_new_sessions_per_second = models.PositiveIntegerField(
+        null=True, blank=True, help_text=f"Visits begun in any second. {UNLIMITED}"
+    )
+    max_open_sessions_per_cell = models.PositiveIntegerField(
+        null=True, blank=True, help_text=f"For cells without a limit of their own. {UNLIMITED}"
+    )
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["communication_method"],
+                condition=~models.Q(communication_method=""),
+                name="one_network_per_communication_method",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def for_method(cls, communication_method: str) -> "CommunicationNetwork | None":
+        """The network that devices of a communication method belong to from the start, if there is one."""
+        if not communication_method:
+            return None
+        return cls.objects.filter(communication_method=communication_method).first()
+
+
+class Cell(models.Model):
+    """A cell of a base transceiver station: the part of a network that is overloaded first."""
+
+    network = models.ForeignKey(CommunicationNetwork, on_delete=models.CASCADE, related_name="cells")
+    base_station = models.CharField(max_length=40, help_text="BTS id.")
+    cell = models.CharField(max_length=40, help_text="Cell id.")
+    max_open_sessions = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Meters visited at a time. Empty: as the network says for its cells."
+    )
+
+    class Meta:
+        ordering = ["network", "base_station", "cell"]
+        constraints = [
+            models.UniqueConstraint(fields=["network", "base_station", "cell"], name="one_row_per_cell")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.network} {self.base_station}/{self.cell}"

@@ -1,0 +1,145 @@
+"""How many more meters may be dialled now, per communication network and per cell.
+
+A permit is a live session row: taken with it, given back with it, lost with it. Dispatchers take turns per
+limited network (row locks), so that two of them cannot give out the same permit.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
+
+from osgp.networks.models import Cell, CommunicationNetwork
+from osgp.requests.due import due_requests
+from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request
+from osgp.sql import later
+
+LIMITED = (
+    Q(max_open_sessions__isnull=False)
+    | Q(max_new_sessions_per_second__isnull=False)
+    | Q(max_open_sessions_per_cell__isnull=False)
+    | Q(cells__max_open_sessions__isnull=False)
+)
+CELL_LIMIT = Coalesce("meter__cell__max_open_sessions", "meter__network__max_open_sessions_per_cell")
+SECOND = timedelta(seconds=1)
+
+
+@dataclass
+class Room:
+    """What is left of the limits of this round."""
+
+    networks: dict[int, int] = field(default_factory=dict)
+    """Permits left, for networks with a limit."""
+    cells: Counter[int] = field(default_factory=Counter)
+    """Live sessions per cell."""
+    full_cells: set[int] = field(default_factory=set)
+    busy: frozenset[int] = frozenset()
+    """Networks that another dispatcher is working on."""
+    was_short: bool = False
+    """Whether work was held back, perhaps."""
+
+    def within(self, due: QuerySet[Request]) -> QuerySet[Request]:
+        """Due requests without those of networks and cells that are full."""
+        full_networks = [pk for pk, left in self.networks.items() if left <= 0] + list(self.busy)
+        if full_networks:
+            due = due.exclude(meter__network__in=full_networks)
+        if self.full_cells:
+            due = due.exclude(meter__cell__in=self.full_cells)
+        self.was_short = self.was_short or bool(full_networks or self.full_cells)
+        return due
+
+    def take(self, network_id: int | None, cell_id: int | None, cell_limit: int | None) -> bool:
+        """Use up one permit of a network and a cell; False when one of them has none left."""
+        if network_id is not None and self.networks.get(network_id, 1) <= 0:
+            self.was_short = True
+            return False
+        if cell_id is not None and cell_limit is not None:
+            if self.cells[cell_id] >= cell_limit:
+                self.full_cells.add(cell_id)
+                self.was_short = True
+                return False
+            self.cells[cell_id] += 1
+        if network_id in self.networks:
+            self.networks[network_id] -= 1
+        return True
+
+
+def choose(limit: int) -> tuple[dict[int, int], bool]:
+    """Up to ``limit`` meters that have due work, no live session and a permit, with their priority.
+
+    Most urgent first, so that the next free permit of a full cell goes to the most urgent work there. Also
+    tells whether anything was held back for want of a permit. Belongs in the transaction that opens the
+    sessions.
+    """
+    room = _room()
+    chosen: dict[int, int] = {}
+    refused: set[int] = set()
+    while len(chosen) < limit:
+        candidates = _candidates(room, limit - len(chosen), exclude={*chosen, *refused})
+        if not candidates:
+            break
+        for meter_id, priority, *where in candidates:
+            if meter_id not in chosen and meter_id not in refused:
+                if room.take(*where):
+                    chosen[meter_id] = priority
+                else:
+                    refused.add(meter_id)
+    return chosen, room.was_short
+
+
+def _candidates(room: Room, limit: int, exclude: set[int]) -> list[tuple[Any, ...]]:
+    """Meters with due work, with their network, cell and its limit; several times if they have much."""
+    live = MeterSession.objects.filter(meter=OuterRef("meter"), state__in=LIVE_SESSION_STATES)
+    due = due_requests().filter(~Exists(live), meter__isnull=False)
+    if exclude:
+        due = due.exclude(meter__in=exclude)
+    return list(
+        room.within(due)
+        .select_for_update(skip_locked=True, of=("self",))
+        .values_list("meter_id", "effective_priority", "meter__network", "meter__cell", CELL_LIMIT)[:limit]
+    )
+
+
+def _room() -> Room:
+    """Lock the limited networks that nobody works on, and count what is left of them.
+
+    One query where nothing is limited.
+    """
+    limited = set(CommunicationNetwork.objects.filter(LIMITED).values_list("pk", flat=True))
+    if not limited:
+        return Room()
+    networks = list(CommunicationNetwork.objects.filter(pk__in=limited).select_for_update(skip_locked=True))
+    ours = [network.pk for network in networks]
+    live = MeterSession.objects.filter(state__in=LIVE_SESSION_STATES, meter__network__in=ours)
+    by_network: Counter[int] = Counter()
+    by_cell: Counter[int] = Counter()
+    full_cells = set(Cell.objects.filter(network__in=ours, max_open_sessions=0).values_list("pk", flat=True))
+    counted = live.values_list("meter__network", "meter__cell", CELL_LIMIT).annotate(n=Count("pk")).order_by()
+    for network_id, cell_id, cell_limit, count in counted:
+        by_network[network_id] += count
+        if cell_id is not None:
+            by_cell[cell_id] += count
+            if cell_limit is not None and count >= cell_limit:
+                full_cells.add(cell_id)
+    return Room(_left(networks, by_network), by_cell, full_cells, frozenset(limited - set(ours)))
+
+
+def _left(networks: list[CommunicationNetwork], live: Counter[int]) -> dict[int, int]:
+    rated = [network.pk for network in networks if network.max_new_sessions_per_second is not None]
+    begun: dict[int, int] = {}
+    if rated:
+        recent = MeterSession.objects.filter(opened_at__gt=later(-SECOND), meter__network__in=rated)
+        begun = dict(recent.values_list("meter__network").annotate(n=Count("pk")).order_by())
+    left: dict[int, int] = {}
+    for network in networks:
+        limits = []
+        if network.max_open_sessions is not None:
+            limits.append(network.max_open_sessions - live[network.pk])
+        if network.max_new_sessions_per_second is not None:
+            limits.append(network.max_new_sessions_per_second - begun.get(network.pk, 0))
+        if limits:
+            left[network.pk] = min(limits)
+    return left
