@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                     "communication_method",
                     models.CharField(
                         blank=True,
-                        help_text="Devices that are added with this communication method belong to the network from the start.",
+                        help_text="Devices added with this communication method belong to the network from the start.",
                         max_length=10,
                     ),
                 ),
