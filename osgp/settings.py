@@ -152,12 +152,22 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     }
 )
 CELERY_TASK_DEFAULT_QUEUE = "system"
-CELERY_TASK_QUEUE_MAX_PRIORITY = 9
 CELERY_TASK_DEFAULT_PRIORITY = 4
-_priority = {"x-max-priority": 9}
+# RabbitMQ: classic queues have priorities when declared so. Quorum queues, replicated, have strict ones from
+# RabbitMQ 4.3 on without being told. A queue that exists keeps its kind: delete it to change that.
+_METER_QUEUE_ARGUMENTS = (
+    {"x-queue-type": "quorum"}
+    if os.environ.get("OSGP_METER_QUEUE", "classic") == "quorum"
+    else {"x-max-priority": 9}
+)
 CELERY_TASK_QUEUES = tuple(
-    Queue(name, Exchange(name), routing_key=name, queue_arguments=_priority if name == "meter" else None)
-    for name in ("push", "meter", "notify", "system")
+    Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
+    for name, arguments in (
+        ("push", None),
+        ("meter", _METER_QUEUE_ARGUMENTS),
+        ("notify", None),
+        ("system", None),
+    )
 )
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_ROUTES = {
