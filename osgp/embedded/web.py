@@ -6,9 +6,12 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
+from django.core.signals import request_finished
 from django.core.wsgi import get_wsgi_application
 from waitress import wasyncore
 from waitress.server import create_server
+
+from osgp.requests.database import give_back_connection
 
 THREADS = 8
 IDLE_SECONDS = 1.0
@@ -44,6 +47,8 @@ class WebThread:
         self._server = create_server(
             get_wsgi_application(), map=self._sockets, sockets=[self._listener], threads=THREADS, ident=""
         )
+        # Its threads end with it, and would leave their connections to the database behind.
+        request_finished.connect(_after_request)
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
         self._thread.start()
         return self
@@ -56,6 +61,7 @@ class WebThread:
         self._thread.join(STOP_SECONDS)
         self._server.task_dispatcher.shutdown()
         wasyncore.close_all(self._sockets, ignore_all=True)
+        request_finished.disconnect(_after_request)
 
     def _serve(self) -> None:
         # Waitress' own loop ends only when its sockets are closed under it.
@@ -65,6 +71,10 @@ class WebThread:
     def close(self) -> None:
         """Give the port back without having served."""
         self._listener.close()
+
+
+def _after_request(**_: Any) -> None:
+    give_back_connection()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -14,6 +14,8 @@ from osgp.celery import app
 from osgp.requests.database import give_back_connection, lanes
 
 START_SECONDS = 30
+MESSAGE_SECONDS = 5
+"""How long the message to stop may take, and what runs, before the worker is told in another way."""
 STOP_SECONDS = 30
 EXIT_OK: Any = 0
 LIVE_QUEUES = ("meter", "system")
@@ -91,11 +93,13 @@ class WorkerThread:
     def _stop(self) -> bool:
         """Whether it ended: asked to, it finishes what it runs and takes nothing more."""
         assert self._thread is not None
-        state.should_stop = EXIT_OK
-        # It looks at that wish between two waits for messages, so a message saves the rest of the wait.
+        # One wish at a time: a second one would reach it while it stops, and cut that short.
         with suppress(OperationalError, OSError):
             app.control.shutdown(destination=[self._hostname])
-        self._thread.join(STOP_SECONDS)
+            self._thread.join(MESSAGE_SECONDS)
+        if self._thread.is_alive():
+            state.should_stop = EXIT_OK
+            self._thread.join(STOP_SECONDS)
         task_postrun.disconnect(_after_task)
         if self._thread.is_alive():
             return False

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.signals import request_finished
+from django.db import connection
 
 from osgp.accounts.models import ApiToken, User
 from osgp.celery import app
@@ -76,6 +78,25 @@ def test_the_web_application_answers_and_gives_its_port_back() -> None:
         with pytest.raises(PortInUse, match=f"make run PORT={web.port + 1}"):
             WebThread("127.0.0.1", web.port)
     WebThread("127.0.0.1", web.port).close()
+
+
+@database
+def test_threads_of_the_web_application_keep_no_database_connection() -> None:
+    kept: list[bool] = []
+
+    def look(**_: object) -> None:
+        kept.append(connection.connection is not None)
+
+    with WebThread("127.0.0.1", 0) as web:
+        request_finished.connect(look)
+        try:
+            client = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
+            client.request("GET", "/readyz")
+            client.getresponse().read()
+            client.close()
+        finally:
+            request_finished.disconnect(look)
+    assert kept == [False]
 
 
 def test_an_address_of_another_machine_is_no_port_in_use() -> None:
