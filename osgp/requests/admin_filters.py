@@ -12,7 +12,6 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation
 from osgp.admin_site_access import organisation_of
 from osgp.requests.admin_paging import first_number_since
-from osgp.requests.models import BUNDLE
 from osgp.requests.registry import operations
 
 PERIODS = {
@@ -30,7 +29,7 @@ class MessageFilter(admin.SimpleListFilter):
     parameter_name = "message"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        return [(name, name) for name in sorted([BUNDLE, *(item.message for item in operations())])]
+        return [(name, name) for name in sorted(item.message for item in operations())]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(message=self.value()) if self.value() else queryset

@@ -17,9 +17,11 @@ from osgp.requests.naming import kebab_case, upper_snake_case
 from osgp.requests.serializers import StrictSerializer
 
 if TYPE_CHECKING:
+    from osgp.accounts.caller import Caller
     from osgp.accounts.models import Organisation
     from osgp.catalogue import Profile
     from osgp.requests.meter import VisitedMeter
+    from osgp.requests.models import Request
 
 ParameterValues = Mapping[str, Any]
 """Validated parameters of one message, as its ``Parameters`` serializer gives them."""
@@ -29,6 +31,7 @@ class Service(StrEnum):
     """The services that messages belong to; also the first part of their URL."""
 
     ADHOC = "adhoc"
+    BUNDLE = "bundle"
     CONFIGURATION = "configuration"
     INSTALLATION = "installation"
     MANAGEMENT = "management"
@@ -44,7 +47,8 @@ class NoResult(StrictSerializer):
 
 
 class Operation(ABC):
-    """One message. Subclass :class:`MeterOperation` or :class:`PlatformOperation`.
+    """One message. Subclass :class:`MeterOperation`, :class:`PlatformOperation` or, if it is made of others,
+    :class:`CompositeOperation`.
 
     The class docstring is what API users read about the message.
     """
@@ -59,6 +63,7 @@ class Operation(ABC):
     repeatable: ClassVar[bool] = True
     """Whether it does no harm to carry it out again when the outcome of an attempt is unknown."""
     bundleable: ClassVar[bool] = True
+    """Whether it may be one of the actions of a bundle."""
 
     Parameters: ClassVar[type[serializers.Serializer]] = NoParameters
     Result: ClassVar[type[serializers.Serializer]] = NoResult
@@ -67,6 +72,11 @@ class Operation(ABC):
     def slug(cls) -> str:
         """``SynchronizeTime`` -> ``synchronize-time``, its name in URLs."""
         return kebab_case(cls.message)
+
+    @classmethod
+    def path(cls) -> str:
+        """``adhoc/synchronize-time``, where it is found below the root of the API."""
+        return f"{cls.service}/{cls.slug()}"
 
     @classmethod
     def device_function(cls) -> str:
@@ -93,13 +103,13 @@ class Operation(ABC):
         """What ``perform`` returned as JSON."""
         return dict(self.Result(result).data)
 
-
-class MeterOperation(Operation):
-    """A message that is carried out with a meter."""
-
     def supports(self, profile: "Profile") -> bool:
         """Whether meters of this profile have what it needs; refused with 416 otherwise."""
         return True
+
+
+class MeterOperation(Operation):
+    """A message that is carried out with a meter."""
 
     @abstractmethod
     def perform(self, meter: "VisitedMeter", parameters: ParameterValues) -> Mapping[str, Any]:
@@ -131,3 +141,13 @@ class PlatformOperation(Operation):
         self, organisation: "Organisation", device_identification: str, parameters: ParameterValues
     ) -> tuple[Device | None, Mapping[str, Any]]:
         """Carry it out; returns the device that it is about and the result. Runs inside a transaction."""
+
+
+class CompositeOperation(Operation):
+    """A message made of other messages: each becomes an action of the request, with an outcome of its own."""
+
+    bundleable = False
+
+    @abstractmethod
+    def submit(self, caller: "Caller", body: Mapping[str, Any]) -> "Request":
+        """Check the message and everything in it, and store it; see osgp.requests.submission.submit."""

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices.models import Device
-from osgp.requests.models import Action, Request
+from osgp.requests.models import BUNDLE, Action, Request
 
 IDENTIFICATIONS_PER_QUERY = 500
 
@@ -62,15 +62,21 @@ class Outcome:
     actions: tuple[Action, ...]
 
 
-def outcome(organisation: Organisation, message: str, correlation_uid: uuid.UUID) -> Outcome | None:
-    """A request of that message in one query, or None when the organisation has no such one."""
-    actions = tuple(
-        Action.objects.filter(
-            request__correlation_uid=correlation_uid,
-            request__organisation=organisation,
-            request__message=message,
-        )
-        .select_related("request")
-        .order_by("position")
+EVERY_ACTION = slice(None)
+
+
+def outcome(
+    organisation: Organisation, message: str, correlation_uid: uuid.UUID, positions: slice = EVERY_ACTION
+) -> Outcome | None:
+    """A request of that message in one query, or None when the organisation has no such one.
+
+    ``positions`` cuts out some of the actions of a bundle; a request without any of those is None as well.
+    """
+    found = Action.objects.filter(
+        request__correlation_uid=correlation_uid,
+        request__organisation=organisation,
+        request__message=message,
     )
+    related = ("request", "device") if message == BUNDLE else ("request",)
+    actions = tuple(found.select_related(*related).defer("parameters").order_by("position")[positions])
     return Outcome(actions[0].request, actions) if actions else None

@@ -4,9 +4,11 @@ modules, which register what they define."""
 from collections.abc import Iterator
 from typing import TypeVar
 
-from osgp.requests.operation import MeterOperation, Operation, PlatformOperation
+from osgp.requests.operation import CompositeOperation, MeterOperation, Operation, PlatformOperation
 
-_operations: dict[str, MeterOperation | PlatformOperation] = {}
+RegisteredOperation = MeterOperation | PlatformOperation | CompositeOperation
+
+_operations: dict[str, RegisteredOperation] = {}
 
 OperationClass = TypeVar("OperationClass", bound=type[Operation])
 
@@ -18,8 +20,10 @@ class UnknownMessage(LookupError):
 def register(operation_class: OperationClass) -> OperationClass:
     """Class decorator: make a message known to REST, bundle, OpenAPI, admin and CLI."""
     operation = operation_class()
-    if not isinstance(operation, MeterOperation | PlatformOperation):
-        raise TypeError(f"{operation_class.__name__} is neither a meter nor a platform operation")
+    if not isinstance(operation, RegisteredOperation):
+        raise TypeError(
+            f"{operation_class.__name__} is neither a meter nor a platform operation, nor composite"
+        )
     known = _operations.get(operation.message)
     if known is not None and type(known).__qualname__ != operation_class.__qualname__:
         raise ValueError(f"two operations are called {operation.message}")
@@ -27,7 +31,7 @@ def register(operation_class: OperationClass) -> OperationClass:
     return operation_class
 
 
-def operation(message: str) -> MeterOperation | PlatformOperation:
+def operation(message: str) -> RegisteredOperation:
     """The operation of a message name. Raises UnknownMessage."""
     try:
         return _operations[message]
@@ -35,6 +39,11 @@ def operation(message: str) -> MeterOperation | PlatformOperation:
         raise UnknownMessage(message) from None
 
 
-def operations() -> Iterator[MeterOperation | PlatformOperation]:
+def operations() -> Iterator[RegisteredOperation]:
     """All operations by service and name."""
     return iter(sorted(_operations.values(), key=lambda item: (item.service, item.message)))
+
+
+def bundleable() -> Iterator[MeterOperation]:
+    """The operations that may be actions of a bundle, by service and name."""
+    return (task for task in operations() if isinstance(task, MeterOperation) and task.bundleable)

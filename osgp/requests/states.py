@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, F, JSONField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Now
 
 from osgp.faults import Component, Fault, FaultCode
@@ -192,21 +192,22 @@ def extend(session_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     return set(held.values_list("pk", flat=True))
 
 
-_DUE = Statement(
-    f"""
-    SELECT id, crashes FROM {REQUESTS}
-     WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}}
-       AND (max_schedule_time IS NULL OR max_schedule_time >= {{now}})
-     ORDER BY effective_priority DESC, due_at, id LIMIT %s
-    """  # noqa: S608 (table name)
-)
 _TAKE = Statement(
     f"""
     UPDATE {REQUESTS}
        SET state = 'RUNNING', session_id = %s, attempts = attempts + 1,
            started_at = COALESCE(started_at, {{now}})
-     WHERE id = %s AND state IN ('QUEUED', 'RETRYING')
+     WHERE state IN ('QUEUED', 'RETRYING')
        AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state = 'CLAIMED')
+       AND id IN (
+           SELECT id FROM (
+               SELECT id, crashes, row_number() OVER (
+                          ORDER BY CASE crashes WHEN 0 THEN 0 ELSE 1 END, effective_priority DESC, due_at, id
+                      ) AS place
+                 FROM {REQUESTS}
+                WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}}
+                  AND (max_schedule_time IS NULL OR max_schedule_time >= {{now}})
+           ) AS due WHERE place = 1 OR (crashes = 0 AND place <= %s))
     """  # noqa: S608 (table names)
 )
 
@@ -214,13 +215,10 @@ _TAKE = Statement(
 def take_requests(session_id: uuid.UUID, meter_id: int, limit: int) -> int:
     """Make due requests of the session's meter RUNNING, most urgent first; returns how many.
 
-    A request that killed a worker before is taken alone: it must not take innocent ones with it.
+    A request that killed a worker before is taken alone, after all others: it must not take innocent ones
+    with it.
     """
-    due = _DUE.rows(meter_id, limit)
-    if not due:
-        return 0
-    chosen = [pk for pk, crashes in due if not crashes] or [due[0][0]]
-    return sum(_TAKE.count(session_id, pk, session_id) for pk in chosen)
+    return _TAKE.count(session_id, session_id, meter_id, limit)
 
 
 def start_action(action_id: int, session_id: uuid.UUID) -> bool:
@@ -296,11 +294,10 @@ def retry_request(
     )
 
 
-def reopen_action(action_id: int, session_id: uuid.UUID) -> None:
-    """An action whose fault may pass is tried again with the request; the fault stays visible meanwhile."""
-    Action.objects.filter(pk=action_id, state=ActionState.FAULT, request__session=session_id).update(
-        state=ActionState.PENDING, finished_at=None
-    )
+def reopen_actions(request_id: int, session_id: uuid.UUID | None) -> None:
+    """Actions whose fault may pass are tried again with the request; the fault stays visible meanwhile."""
+    faulty = Action.objects.filter(request=request_id, state=ActionState.FAULT, request__session=session_id)
+    faulty.filter(fault__retryable=True).update(state=ActionState.PENDING, finished_at=None)
 
 
 @transaction.atomic
@@ -396,7 +393,10 @@ def forget_secrets(request_ids: list[int]) -> None:
 
 
 def _give_up_actions(request_ids: list[int], fault: Mapping[str, Any]) -> None:
-    """Actions without an outcome share the fate of their request; what was under way is UNKNOWN."""
+    """Actions without an outcome share the fate of their request; what was under way is UNKNOWN.
+
+    One that met a fault of its own in a former attempt keeps that.
+    """
     if not request_ids:
         return
     open_actions = Action.objects.filter(
@@ -406,7 +406,7 @@ def _give_up_actions(request_ids: list[int], fault: Mapping[str, Any]) -> None:
         state=Case(
             When(state=ActionState.STARTED, then=Value(ActionState.UNKNOWN)), default=Value(ActionState.FAULT)
         ),
-        fault=fault,
+        fault=Coalesce("fault", Value(fault, JSONField())),
         finished_at=Now(),
     )
     forget_secrets(request_ids)

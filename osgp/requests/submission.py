@@ -7,6 +7,7 @@ field, the device and what the organisation was granted on it, and whether the m
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from django.db import transaction
@@ -22,7 +23,13 @@ from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import registry, wakeup
 from osgp.requests.models import DEFAULT_PRIORITY, Action, Request, RequestState
-from osgp.requests.operation import MeterOperation, Operation, ParameterValues, PlatformOperation
+from osgp.requests.operation import (
+    CompositeOperation,
+    MeterOperation,
+    Operation,
+    ParameterValues,
+    PlatformOperation,
+)
 from osgp.requests.queries import GrantedDevice, devices_with_grants
 from osgp.requests.serializers import (
     BooleanField,
@@ -34,6 +41,12 @@ from osgp.requests.serializers import (
 )
 
 DEVICE_POINTER = "/device_identification"
+
+
+class NotGranted(ValidationError):
+    """All of it is valid, but the caller may not do some of it; the details say what, at their fields."""
+
+    status_code = HTTPStatus.FORBIDDEN
 
 
 class DeviceIdentificationField(CharField):
@@ -102,6 +115,8 @@ def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
     """
     operation = find_operation(message)
     check_scope(caller, operation.service)
+    if isinstance(operation, CompositeOperation):
+        return operation.submit(caller, body)
     common, parameters = validate(operation, body)
     identification = common["device_identification"]
     if isinstance(operation, PlatformOperation):
@@ -120,7 +135,7 @@ def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
     )
 
 
-def find_operation(message: str) -> MeterOperation | PlatformOperation:
+def find_operation(message: str) -> registry.RegisteredOperation:
     """The operation of a message name that a caller gave. Raises Fault 401."""
     try:
         return registry.operation(message)
@@ -161,7 +176,9 @@ def validate(operation: Operation, body: Any) -> tuple[dict[str, Any], Parameter
     return common.validated_data, parameters
 
 
-def check_device(operation: MeterOperation, identification: str, granted: GrantedDevice | None) -> Device:
+def check_device(
+    operation: MeterOperation | CompositeOperation, identification: str, granted: GrantedDevice | None
+) -> Device:
     """Whether the organisation may do this with the device, and the device can. Raises Fault."""
     if granted is None:
         raise _refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {identification}.")
@@ -182,7 +199,7 @@ def check_device(operation: MeterOperation, identification: str, granted: Grante
     return device
 
 
-def _check_profile(operation: MeterOperation, device: Device) -> None:
+def _check_profile(operation: Operation, device: Device) -> None:
     try:
         profile = device.profile
     except catalogue.UnknownProfile as error:

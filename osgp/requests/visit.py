@@ -1,10 +1,11 @@
 """One visit to one meter: every due action for it, in priority order, over one held association."""
 
 import logging
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -37,6 +38,13 @@ OUTCOME_UNKNOWN = Fault(
     "It was not repeated.",
     component=Component.CORE,
 )
+TIME_FOR_BEGINNING = 0.8
+"""The part of VISIT_DEADLINE in which further actions are begun: the rest is for the last one to end in."""
+DEVICE_FIELDS = frozenset(item.name for item in fields(WorkDevice))
+
+
+class OutOfTime(Exception):
+    """The visit has lasted long enough; what it has not begun is left to the next one."""
 
 
 def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> bool:
@@ -93,8 +101,15 @@ class Visit:
     lease: Lease
     fault: Fault | None = None
     cut_short: bool = False
-    """Whether the process is to end before all was done."""
+    """Whether the visit was to end before all was done."""
     statistics: dict[str, int] = field(default_factory=dict)
+    device_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """What actions changed about devices, for the actions after them."""
+    begins_until: float = field(
+        default_factory=lambda: (
+            time.monotonic() + settings.OSGP["VISIT_DEADLINE"].total_seconds() * TIME_FOR_BEGINNING
+        )
+    )
 
     def run(self, begun: Begun) -> None:
         """Dial once, and go on until nothing is due or the meter is lost."""
@@ -105,7 +120,7 @@ class Visit:
             self._hold(begun.dialling, begun.requests)
         except LeaseLost:
             raise
-        except StopRequested:
+        except (StopRequested, OutOfTime):
             self.cut_short = True
         except Fault as fault:
             self.fault = fault
@@ -125,7 +140,7 @@ class Visit:
                     last = self._carry_out(association, requests[-1])
                     requests = lanes.run(self._settle_and_take, last)
                 association.release()
-            except StopRequested:
+            except (StopRequested, OutOfTime):
                 with suppress(DlmsError):
                     association.release()
                 raise
@@ -137,19 +152,23 @@ class Visit:
                     "bytes_received": statistics.bytes_received,
                 }
 
-    def _carry_out(self, association: Meter, actions: list[WorkAction]) -> "list[Outcome]":
-        """Perform the actions of a request. A fault that ends the association goes up.
+    def _carry_out(self, association: Meter, actions: list[WorkAction]) -> "Outcome":
+        """Perform the actions of a request in their order. A fault that ends the association goes up.
 
-        Outcomes are stored as they are known, that of the last one together with the request's own.
+        Outcomes are stored as they are known, that of the last one together with the request's own: it is
+        returned.
         """
-        outcomes: list[Outcome] = []
+        outcome: Outcome | None = None
         for action in actions:
-            if outcomes:
-                lanes.run(outcomes[-1].store)
+            if outcome is not None:
+                lanes.run(outcome.store)
             self.lease.check()
             stop.check()
-            outcomes.append(self._perform(association, action))
-        return outcomes
+            if time.monotonic() >= self.begins_until:
+                raise OutOfTime
+            outcome = self._perform(association, action)
+        assert outcome is not None
+        return outcome
 
     def _perform(self, association: Meter, action: WorkAction) -> "Outcome":
         task = operation(action.message)
@@ -158,16 +177,15 @@ class Visit:
             # A former attempt ended between sending it and learning the answer.
             return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
         try:
+            device = self._device(action)
             parameters = task.parse(action.parameters)
             if not task.repeatable:
                 self._start(action)
-            result = task.perform(visited_meter(action.device, association), parameters)
-            return Outcome(
-                action,
-                ActionState.DONE,
-                result=task.stored_result(result),
-                device_changes=task.device_changes(parameters, result),
-            )
+            result = task.perform(visited_meter(device, association), parameters)
+            changes = task.device_changes(parameters, result)
+            stored = task.stored_result(result)
+            self.device_changes.setdefault(device.pk, {}).update(changes)
+            return Outcome(action, ActionState.DONE, result=stored, device_changes=changes)
         except LeaseLost:
             raise
         except Fault as fault:
@@ -177,6 +195,18 @@ class Visit:
         except Exception:
             logger.exception("%s of %s failed", action.message, action.request.correlation_uid)
             return self._failed(action, _unexpected(action.message))
+
+    def _device(self, action: WorkAction) -> WorkDevice:
+        """The action's device as it is by now. Raises Fault 221 when this is not the way to it any more."""
+        device = action.device
+        if self.meter.pk not in {device.pk, device.gateway_id}:
+            raise Fault(
+                FaultCode.GATEWAY_DEVICE_INVALID_FOR_MBUS_DEVICE,
+                f"{device.identification} is not on a channel of {self.meter.identification} any more.",
+            )
+        changes = self.device_changes.get(device.pk, {})
+        known = {name: value for name, value in changes.items() if name in DEVICE_FIELDS}
+        return replace(device, **known) if known else device
 
     @staticmethod
     def _start(action: WorkAction) -> None:
@@ -193,31 +223,35 @@ class Visit:
 
     # --- In a database lane --------------------------------------------------------------------------
 
-    def _settle_and_take(self, outcomes: "list[Outcome]") -> list[list[WorkAction]]:
-        self._settle(outcomes)
+    def _settle_and_take(self, last: "Outcome") -> list[list[WorkAction]]:
+        self._settle(last)
+        if time.monotonic() >= self.begins_until:
+            return []
         return _take(self.session_id, self.meter.pk)
 
     @transaction.atomic
-    def _settle(self, outcomes: "list[Outcome]") -> None:
-        """Store the last outcome, and finish the request or plan its next attempt."""
-        outcomes[-1].store()
-        request = outcomes[-1].action.request
-        passing = [outcome for outcome in outcomes if outcome.fault is not None and outcome.fault.retryable]
-        if passing:
-            assert passing[0].fault is not None
-            if _retry(request, self.session_id, passing[0].fault):
-                for outcome in passing:
-                    states.reopen_action(outcome.action.pk, self.session_id)
-                return
-        faults = [outcome.fault for outcome in outcomes if outcome.fault is not None]
-        failed = bool(faults) and not request.is_bundle
+    def _settle(self, last: "Outcome") -> None:
+        """Store the last outcome, and finish the request or plan its next attempt.
+
+        A bundle has succeeded when every action has an outcome of its own, whatever that is. Faults that may
+        pass are tried again as long as there are attempts, those of former visits as well.
+        """
+        last.store()
+        request = last.action.request
+        fault = last.fault.as_dict() if last.fault else None
+        if request.is_bundle:
+            fault = work.passing_fault(request.pk)
+        if fault is not None and _retry(request, self.session_id, fault):
+            states.reopen_actions(request.pk, self.session_id)
+            return
+        failed = fault is not None and not request.is_bundle
         states.finish_request(
             request.pk,
             self.session_id,
             RequestState.FAILED if failed else RequestState.SUCCEEDED,
-            fault=faults[0].as_dict() if failed else None,
+            fault=fault if failed else None,
         )
-        if any(operation(outcome.action.message).secret_fields() for outcome in outcomes):
+        if request.is_bundle or operation(last.action.message).secret_fields():
             states.forget_secrets([request.pk])
 
     def _end(self) -> None:
@@ -230,8 +264,10 @@ class Visit:
         else:
             running = Request.objects.filter(session=self.session_id, state=RequestState.RUNNING)
             for request in running:
-                if not _retry(request, self.session_id, self.fault):
+                if not _retry(request, self.session_id, self.fault.as_dict()):
                     states.fail_request(request.pk, self.session_id, self.fault.as_dict())
+                elif request.is_bundle:
+                    states.reopen_actions(request.pk, self.session_id)
             device.update(last_failure_at=Now(), failed_connections=F("failed_connections") + 1)
         fault = self.fault.as_dict() if self.fault else None
         states.close(self.session_id, fault=fault, **self.statistics)
@@ -271,13 +307,13 @@ def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
     )
 
 
-def _retry(request: Request | WorkRequest, session_id: uuid.UUID, fault: Fault) -> bool:
+def _retry(request: Request | WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]) -> bool:
     """Plan another attempt; False when there is none, or the session was lost."""
-    delay = retries.next_delay(request, retryable=fault.retryable)
+    delay = retries.next_delay(request, retryable=fault["retryable"])
     if delay is None:
         return False
     priority = retries.lowered(request.effective_priority)
-    return states.retry_request(request.pk, session_id, delay, fault=fault.as_dict(), priority=priority)
+    return states.retry_request(request.pk, session_id, delay, fault=fault, priority=priority)
 
 
 def _unexpected(what: str) -> Fault:

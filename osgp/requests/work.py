@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from osgp.devices.models import Device
-from osgp.requests.models import BUNDLE, Action, Request
+from osgp.requests.models import BUNDLE, Action, ActionState, Request
 from osgp.sql import Statement, json_value, uuid_value
 
 
@@ -26,6 +26,7 @@ class WorkDevice:
     polyphase: bool
     selective_access: bool
     model: str
+    gateway_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ _ACTIONS = Statement(
     SELECT a.id, a.message, a.parameters, a.state,
            r.id, r.correlation_uid, r.message, r.attempts, r.bypass_retry, r.effective_priority,
            d.id, d.identification, d.protocol_name, d.protocol_version, d.time_zone, d.channel,
-           d.polyphase, d.selective_access, d.model
+           d.polyphase, d.selective_access, d.model, d.gateway_id
       FROM {Action._meta.db_table} a
       JOIN {Request._meta.db_table} r ON r.id = a.request_id
       JOIN {Device._meta.db_table} d ON d.id = COALESCE(a.device_id, r.meter_id)
@@ -105,18 +106,25 @@ def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
     actions: dict[int, list[WorkAction]] = defaultdict(list)
     for row in _ACTIONS.rows(session_id):
         action_id, message, parameters, state, request_id, uid, asked, attempts, bypass, priority = row[:10]
-        device_id, identification, name, version, zone, channel, polyphase, selective, model = row[10:]
+        device_id, identification, name, version, zone, channel, *flags, model, gateway_id = row[10:]
+        polyphase, selective = map(bool, flags)
         if request_id not in requests:
             requests[request_id] = WorkRequest(
                 request_id, session_id, uuid_value(uid), asked, attempts, bool(bypass), priority
             )
         device = WorkDevice(
-            device_id, identification, name, version, zone, channel, bool(polyphase), bool(selective), model
+            device_id, identification, name, version, zone, channel, polyphase, selective, model, gateway_id
         )
         actions[request_id].append(
             WorkAction(action_id, message, json_value(parameters), state, requests[request_id], device)
         )
     return list(actions.values())
+
+
+def passing_fault(request_id: int) -> dict[str, Any] | None:
+    """The first fault among the outcomes of a request that another attempt may make good."""
+    faulty = Action.objects.filter(request=request_id, state=ActionState.FAULT, fault__retryable=True)
+    return faulty.order_by("position").values_list("fault", flat=True).first()
 
 
 def meter(meter_id: int) -> WorkMeter:

@@ -12,23 +12,13 @@ from typing import Any
 from django.urls import reverse
 from rest_framework import serializers
 
-from osgp.faults import Component, FaultCode
+from osgp.requests.api.responses import FaultSerializer, response_entry, responses_field, result_serializer
 from osgp.requests.models import Request, RequestState
-from osgp.requests.operation import Operation
+from osgp.requests.operation import CompositeOperation, Operation
 from osgp.requests.queries import Outcome
 from osgp.requests.registry import UnknownMessage, operation
 from osgp.requests.serializers import utc_text
 from osgp.requests.submission import CommonFields
-
-
-class FaultSerializer(serializers.Serializer):
-    """Why it failed."""
-
-    code = serializers.ChoiceField(choices=[int(code) for code in FaultCode])
-    name = serializers.ChoiceField(choices=[code.name for code in FaultCode])
-    message = serializers.CharField()
-    component = serializers.ChoiceField(choices=[str(component) for component in Component])
-    retryable = serializers.BooleanField(help_text="Another attempt may succeed without any change.")
 
 
 class AcceptedSerializer(serializers.Serializer):
@@ -76,11 +66,15 @@ def request_serializer(task: Operation) -> type[serializers.Serializer]:
 
 @cache
 def response_serializer(task: Operation) -> type[serializers.Serializer]:
-    """The outcome of a message, with its own result."""
-    result = type(f"{task.message}Result", (task.Result,), {"__doc__": task.Result.__doc__})
+    """The outcome of a message, with its own result, or the responses of the messages that it is made of."""
+    outcome: dict[str, serializers.Field]
+    if isinstance(task, CompositeOperation):
+        outcome = {"responses": responses_field()}
+    else:
+        outcome = {"result": result_serializer(task)(allow_null=True, help_text="Only when it SUCCEEDED.")}
     members = {
         "__doc__": f"The outcome of {task.message}.",
-        "result": result(allow_null=True, help_text="Only when it SUCCEEDED."),
+        **outcome,
         "fault": FaultSerializer(allow_null=True, help_text="Only when it FAILED."),
     }
     return type(f"{task.message}Response", (RequestSerializer,), members)
@@ -99,8 +93,12 @@ def accepted(request: Request) -> dict[str, Any]:
 
 
 def outcome_body(outcome: Outcome) -> dict[str, Any]:
-    """The answer to a GET of a single message."""
-    request, (action,) = outcome.request, outcome.actions
+    """The answer to a GET of a message."""
+    request = outcome.request
+    if request.is_bundle:
+        responses = [response_entry(request, action) for action in outcome.actions]
+        return {**_summary(request), "fault": _fault(request), "responses": responses}
+    (action,) = outcome.actions
     succeeded = request.state == RequestState.SUCCEEDED
     return {
         **_summary(request),
@@ -125,7 +123,7 @@ def outcome_url(request: Request) -> str | None:
 
 def route_name(task: Operation) -> str:
     """The name of the route to a message's outcomes."""
-    return f"{task.service}/{task.slug()}"
+    return task.path()
 
 
 def _summary(request: Request) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from osgp.faults import Fault, FaultCode
+from osgp.requests.submission import NotGranted
 
 logger = logging.getLogger(__name__)
 
@@ -88,10 +89,11 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
         body = fault_problem(exception)
     elif isinstance(exception, exceptions.ValidationError):
         errors = list(pointed_errors(exception.detail))[:MOST_ERRORS]
+        granted = not isinstance(exception, NotGranted)
         body = problem(
             exception.status_code,
-            "The request is not valid; errors says where.",
-            code=FaultCode.VALIDATION_ERROR,
+            "The request is not valid; errors says where." if granted else "Not granted; errors says what.",
+            code=FaultCode.VALIDATION_ERROR if granted else FaultCode.UNAUTHORIZED,
             errors=errors,
         )
     elif isinstance(exception, exceptions.ParseError):

@@ -25,7 +25,7 @@ from osgp.requests.api.answers import AcceptedSerializer, request_serializer, re
 from osgp.requests.api.idempotency import HEADER, LONGEST_KEY
 from osgp.requests.api.problems import MEDIA_TYPE, fault_problem
 from osgp.requests.api.waiting import LONGEST_WAIT
-from osgp.requests.operation import Operation
+from osgp.requests.operation import CompositeOperation, Operation
 
 
 class BearerToken(OpenApiAuthenticationExtension):
@@ -168,6 +168,7 @@ def _failed(task: Operation) -> OpenApiExample:
         component=Component.PROTOCOL_DLMS,
         retryable=True,
     )
+    outcome: dict[str, Any] = {"responses": []} if isinstance(task, CompositeOperation) else {"result": None}
     value = {
         "correlation_uid": "0d9c9f0e-6f0f-4b4e-9d43-3a1f4b1f5c7e",
         "device_identification": _DEVICE,
@@ -178,7 +179,7 @@ def _failed(task: Operation) -> OpenApiExample:
         "attempts": 3,
         "created_at": "2026-01-31T14:00:00Z",
         "completed_at": "2026-01-31T14:03:10Z",
-        "result": None,
+        **outcome,
         "fault": fault.as_dict(),
     }
     return OpenApiExample("FAILED", value, response_only=True, status_codes=["200"])

@@ -1,0 +1,135 @@
+"""The actions of a bundle as callers write them: each a message, its parameters, and perhaps its device."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from osgp.requests import registry
+from osgp.requests.operation import MeterOperation, ParameterValues
+from osgp.requests.serializers import ChoiceField, StrictSerializer, printable
+from osgp.requests.submission import DeviceIdentificationField
+
+MOST_ACTIONS = 500
+
+Errors = dict[str, Any]
+"""What is wrong, by field."""
+
+
+class ActionDevice(StrictSerializer):
+    """What an action may say beside its message and parameters."""
+
+    device_identification = DeviceIdentificationField(
+        required=False,
+        help_text="An M-Bus device of the bundle's meter that the action is about; the meter itself when "
+        "left out.",
+    )
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An action as far as it can be judged by itself; nothing is wrong with it if ``errors`` is empty."""
+
+    operation: MeterOperation | None = None
+    parameters: ParameterValues = field(default_factory=dict, repr=False)
+    device_identification: str | None = None
+    errors: Errors = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, action: Any) -> "Draft":
+        """Validate one action: its message, its device identification, its parameters."""
+        if not isinstance(action, Mapping):
+            return cls(errors={"": ["Must be a JSON object."]})
+        try:
+            operation = _operation(action)
+        except ValidationError as error:
+            return cls(errors={"message": error.detail})
+        errors: Errors = {}
+        device = ActionDevice(data={name: action[name] for name in action if name in _OWN_FIELDS})
+        if not device.is_valid():
+            errors.update(device.errors)
+        parameters: ParameterValues = {}
+        try:
+            parameters = operation.parse(
+                {name: action[name] for name in action if name != "message" and name not in _OWN_FIELDS}
+            )
+        except ValidationError as error:
+            errors.update(error.detail if isinstance(error.detail, dict) else {"": error.detail})
+        identification = None if errors else device.validated_data.get("device_identification")
+        return cls(operation, parameters, identification, errors)
+
+    def as_json(self) -> dict[str, Any]:
+        """The action as callers write it, from its validated values."""
+        assert self.operation is not None
+        device = {"device_identification": self.device_identification} if self.device_identification else {}
+        return {"message": self.operation.message, **device, **self.operation.stored(self.parameters)}
+
+
+_OWN_FIELDS = frozenset(ActionDevice().fields)
+
+
+def _operation(action: Mapping[str, Any]) -> MeterOperation:
+    """The operation of an action's message. Raises ValidationError."""
+    if "message" not in action:
+        raise ValidationError(["This field is required."])
+    name = action["message"]
+    if not isinstance(name, str):
+        raise ValidationError(["Must be a string."])
+    try:
+        operation = registry.operation(name)
+    except registry.UnknownMessage:
+        raise ValidationError([f"There is no message {printable(name)}."]) from None
+    if not isinstance(operation, MeterOperation) or not operation.bundleable:
+        raise ValidationError([f"{name} cannot be part of a bundle."])
+    return operation
+
+
+@cache
+def action_serializer(task: MeterOperation) -> type[serializers.Serializer]:
+    """An action of one message, as the OpenAPI document describes it."""
+    members = {"__doc__": task.__doc__, "message": ChoiceField([task.message])}
+    return type(f"{task.message}Action", (task.Parameters, ActionDevice), members)
+
+
+def _action_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
+    return {task.message: action_serializer(task) for task in registry.bundleable()}
+
+
+@extend_schema_field(
+    # Messages register themselves one after another: they are looked up when the document is made.
+    PolymorphicProxySerializer("BundleAction", _action_serializers, resource_type_field_name="message")
+)
+class ActionField(serializers.Field):
+    """One action. Its validated value is a :class:`Draft`, faulty or not: see :class:`ActionsField`."""
+
+    example = {"message": "SynchronizeTime"}
+
+    def to_internal_value(self, data: Any) -> Draft:
+        return Draft.of(data)
+
+    def to_representation(self, value: Draft) -> dict[str, Any]:
+        return value.as_json()
+
+
+class ActionsField(serializers.ListField):
+    """1 to 500 actions, in the order in which they are carried out.
+
+    Faulty actions do not make the list invalid: they are told of together with what only the rights of the
+    caller can tell about the others (osgp/bundle/bundle.py).
+    """
+
+    child = ActionField()
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_length=1, max_length=MOST_ACTIONS, **options)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=type(data).__name__)
+        # Before any of them is looked at: a body has room for tens of thousands.
+        self.run_validators(data)
+        return super().to_internal_value(data)

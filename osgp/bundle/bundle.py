@@ -1,0 +1,149 @@
+"""Bundle: many messages to one meter in one request."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rest_framework.exceptions import ValidationError
+
+from osgp.accounts.caller import Caller
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.bundle.actions import MOST_ACTIONS, ActionsField, Draft, Errors
+from osgp.devices.models import Device
+from osgp.faults import Fault, FaultCode
+from osgp.requests.models import BUNDLE, Request
+from osgp.requests.operation import CompositeOperation, ParameterValues, Service
+from osgp.requests.queries import GrantedDevice, devices_with_grants
+from osgp.requests.registry import register
+from osgp.requests.serializers import StrictSerializer
+from osgp.requests.submission import (
+    COMMON_FIELDS,
+    CommonFields,
+    NewAction,
+    NotGranted,
+    check_device,
+    check_scope,
+    create,
+)
+
+
+class BundleParameters(StrictSerializer):
+    actions = ActionsField(
+        help_text=f"1 to {MOST_ACTIONS} messages with their parameters, carried out in this order."
+    )
+
+
+@register
+class Bundle(CompositeOperation):
+    """Carry out many messages with one meter, in order, over one held association.
+
+    Each action is a message with its parameters, and may name an M-Bus device of the meter that it is about.
+    Each needs its own right and scope beside those of the bundle. If any action is invalid or not granted,
+    nothing is stored, and the errors tell what is wrong with each.
+
+    The outcome has one response per action, in the same order, with its own `status` and its `result` or
+    `fault`. An action that fails does not keep the following ones from being carried out. The bundle itself
+    has SUCCEEDED when every action got its own outcome, and FAILED with the fault that kept the meter from
+    being reached; what was done before that has its result all the same.
+    """
+
+    message = BUNDLE
+    service = Service.BUNDLE
+    # It adds nothing to what its actions are granted to, so that whoever may only read can read in bundles.
+    granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
+    Parameters = BundleParameters
+
+    @classmethod
+    def path(cls) -> str:
+        return str(cls.service)
+
+    @classmethod
+    def device_function(cls) -> str:
+        return "HANDLE_BUNDLED_ACTIONS"
+
+    def parse(self, parameters: Mapping[str, Any]) -> ParameterValues:
+        """As of any message: here a faulty action makes the parameters invalid."""
+        validated = super().parse(parameters)
+        if faulty := _faulty(validated["actions"]):
+            raise ValidationError(_all({}, faulty))
+        return validated
+
+    def submit(self, caller: Caller, body: Mapping[str, Any]) -> Request:
+        """Store a bundle that is valid and granted in all its parts.
+
+        Raises ValidationError with all that is wrong, by position of the action; NotGranted when it is only
+        rights that are missing for some actions; Fault when the device as such cannot be sent a bundle.
+        """
+        if not isinstance(body, Mapping):
+            raise ValidationError("Must be a JSON object.")
+        common = CommonFields(data={name: body[name] for name in body if name in COMMON_FIELDS})
+        own = self.Parameters(data={name: body[name] for name in body if name not in COMMON_FIELDS})
+        errors: Errors = {}
+        for part in (common, own):
+            if not part.is_valid():
+                errors.update(part.errors)
+        drafts: list[Draft] = own.validated_data["actions"] if own.is_valid() else []
+        faulty = _faulty(drafts)
+        if "device_identification" in common.errors:
+            raise ValidationError(_all(errors, faulty))
+        identification = body["device_identification"]
+        named = {draft.device_identification for draft in drafts if draft.device_identification}
+        granted = devices_with_grants(caller.organisation, [identification, *(named - {identification})])
+        try:
+            meter = check_device(self, identification, granted.get(identification))
+        except Fault:
+            if errors or faulty:
+                # What is wrong with the body is told first, as for every message.
+                raise ValidationError(_all(errors, faulty)) from None
+            raise
+        only_rights = not errors and not faulty
+        actions: list[NewAction] = []
+        for position, draft in enumerate(drafts):
+            if position in faulty:
+                continue
+            try:
+                actions.append(_granted_action(caller, draft, meter, granted))
+            except Fault as fault:
+                only_rights = only_rights and fault.code == FaultCode.UNAUTHORIZED
+                faulty[position] = {fault.pointer: [fault.message]}
+        if errors or faulty:
+            refusal = NotGranted if only_rights else ValidationError
+            raise refusal(_all(errors, faulty))
+        return create(
+            caller,
+            self.message,
+            identification,
+            meter,
+            scheduling=common.validated_data,
+            actions=actions,
+        )
+
+
+def _faulty(drafts: Sequence[Draft]) -> dict[int, Errors]:
+    return {position: draft.errors for position, draft in enumerate(drafts) if draft.errors}
+
+
+def _all(errors: Errors, faulty: Mapping[int, Errors]) -> Errors:
+    return {**errors, "actions": dict(sorted(faulty.items()))} if faulty else errors
+
+
+def _granted_action(
+    caller: Caller, draft: Draft, meter: Device, granted: Mapping[str, GrantedDevice]
+) -> NewAction:
+    """The action with its device. Raises Fault, whose pointer is the name of the action's faulty field."""
+    operation = draft.operation
+    assert operation is not None
+    identification = draft.device_identification or meter.identification
+    field = "message"
+    try:
+        check_scope(caller, operation.service)
+        field = "device_identification" if draft.device_identification else field
+        device = check_device(operation, identification, granted.get(identification))
+    except Fault as fault:
+        raise Fault(fault.code, fault.message, pointer=field) from fault
+    if meter.pk not in {device.pk, device.gateway_id}:
+        raise Fault(
+            FaultCode.GATEWAY_DEVICE_INVALID_FOR_MBUS_DEVICE,
+            f"{identification} is not on a channel of {meter.identification}.",
+            pointer=field,
+        )
+    return NewAction(operation, draft.parameters, device)
