@@ -3,8 +3,10 @@ from django.apps import AppConfig
 
 class BatchesConfig(AppConfig):
     name = "osgp.batches"
-    verbose_name = "Batches and schedules"
+    verbose_name = "Batches"
 
     def ready(self) -> None:
-        pass
+        from osgp.batches import duties, signals
 
+        duties.register()
+        signals.connect()

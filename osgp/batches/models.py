@@ -86,6 +86,9 @@ class Batch(Scheduling):
     )
     total = models.PositiveIntegerField(default=0, help_text="Requests; while it is CREATING an estimate.")
     skipped = models.PositiveIntegerField(default=0, help_text="Devices that cannot do it.")
+    fault = models.JSONField(
+        null=True, blank=True, editable=False, help_text="Why no more requests could be made."
+    )
     outcome = models.JSONField(
         null=True, blank=True, editable=False, help_text="The final counts by state and by fault code."
     )
@@ -105,7 +108,9 @@ class Batch(Scheduling):
         indexes = [
             models.Index(fields=["organisation", "-created_at", "-id"], name="batch_by_organisation"),
             models.Index(
-                fields=["state"], condition=Q(state__in=["CREATING", "RUNNING", "CANCELLING"]), name="batch_open"
+                fields=["state"],
+                condition=Q(state__in=["CREATING", "RUNNING", "CANCELLING"]),
+                name="batch_open",
             ),
             models.Index(
                 fields=["completed_at"], condition=Q(completed_at__isnull=False), name="batch_retention"
@@ -157,7 +162,11 @@ class RecurringRequest(Scheduling):
     )
 
     crontab = models.ForeignKey(
-        "django_celery_beat.CrontabSchedule", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        "django_celery_beat.CrontabSchedule",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
     )
     interval = models.ForeignKey(
         "django_celery_beat.IntervalSchedule",

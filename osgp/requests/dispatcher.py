@@ -14,7 +14,8 @@ from django.db import DatabaseError, InterfaceError
 from kombu.exceptions import OperationalError as BrokerError
 
 from osgp.celery import app
-from osgp.requests import housekeeping, liveness, states, tasks, wakeup
+from osgp.metrics import rollup
+from osgp.requests import duties, housekeeping, liveness, states, tasks, wakeup
 from osgp.requests.database import give_back_connection
 from osgp.requests.hint_display import display_hint
 from osgp.requests.models import MeterSession
@@ -38,6 +39,7 @@ class Dispatcher:
 
     def __init__(self) -> None:
         self._reaped_at = self._kept_house_at = self._hurried_at = float("-inf")
+        self._rounds = duties.Rounds()
 
     def run(self, stop: threading.Event) -> None:
         """Dispatch until ``stop`` is set. Survives loss of the database and of the broker."""
@@ -67,6 +69,7 @@ class Dispatcher:
         states.queue_scheduled()
         if states.due_platform_requests().exists():
             tasks.perform_platform_requests.apply_async()
+        self._rounds.make()
         unclaimed = states.unclaimed_sessions()
         if unclaimed and time.monotonic() - self._hurried_at >= HURRY_EVERY:
             self._hurried_at = time.monotonic()
@@ -89,6 +92,7 @@ class Dispatcher:
         if silent:
             logger.info("%d hints were not taken up in time and are published again", len(silent))
             self._publish(silent)
+        rollup.advance()
 
     def _publish(self, sessions: Iterable[MeterSession]) -> None:
         """Send the hints. One that is lost between here and a worker is sent again later."""

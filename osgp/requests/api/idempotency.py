@@ -1,8 +1,8 @@
 """``Idempotency-Key``: a POST that is repeated because its answer got lost is not carried out twice.
 
-The same key with the same method, path and body leads to the request that the first call made; with another
-body it is refused with 422, and with 409 while the first call is still being worked on. A call that is
-refused leaves its key free. Keys are forgotten after a day, or when their request is deleted.
+The same key with the same method, path and body leads to the request or batch that the first call made; with
+another body it is refused with 422, and with 409 while the first call is still being worked on. A call that
+is refused leaves its key free. Keys are forgotten after a day, or when what they stand for is deleted.
 """
 
 import hashlib
@@ -10,16 +10,17 @@ import json
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
+from django.db.models import Model
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request as HttpRequest
 
 from osgp.accounts.models import Organisation
 from osgp.requests.api.problems import Conflict, UnprocessableContent
-from osgp.requests.models import IdempotencyKey, Request
+from osgp.requests.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 LIFETIME = timedelta(hours=24)
@@ -27,8 +28,11 @@ CLAIM_LIFETIME = timedelta(minutes=1)
 """After this time the call that claimed the key is taken to have died."""
 LONGEST_KEY = 255
 
+Made = TypeVar("Made", bound=Model)
+"""A request or a batch."""
 
-def once(http_request: HttpRequest, organisation: Organisation, submit: Callable[[], Request]) -> Request:
+
+def once(http_request: HttpRequest, organisation: Organisation, submit: Callable[[], Made]) -> Made:
     """Call ``submit``, or return what it returned when it was called for the same key before.
 
     Raises ValidationError for a malformed key, Conflict or UnprocessableContent (see above), and whatever
@@ -41,17 +45,18 @@ def once(http_request: HttpRequest, organisation: Organisation, submit: Callable
         raise ValidationError({HEADER: [f"Must be 1 to {LONGEST_KEY} printable ASCII characters."]})
     digest = _digest(str(http_request.method), http_request.path, http_request.data)
     claim = _claim(organisation, key, digest)
-    if isinstance(claim, Request):
-        return claim
+    if not isinstance(claim, uuid.UUID):
+        known: Made = claim
+        return known
     try:
         with transaction.atomic():
-            request = submit()
-            kept = IdempotencyKey.objects.filter(claim=claim, request__isnull=True).update(request=request)
-            if not kept:
+            made = submit()
+            open_ = IdempotencyKey.objects.filter(claim=claim, request__isnull=True, batch__isnull=True)
+            if not open_.update(**{str(made._meta.model_name): made}):
                 raise Conflict("Another call with this key took over meanwhile.")
-            return request
+            return made
     except BaseException:
-        IdempotencyKey.objects.filter(claim=claim, request__isnull=True).delete()
+        IdempotencyKey.objects.filter(claim=claim, request__isnull=True, batch__isnull=True).delete()
         raise
 
 
@@ -65,8 +70,8 @@ def _digest(method: str, path: str, body: Any) -> str:
     return hashlib.sha256(json.dumps([method, path, body], sort_keys=True).encode()).hexdigest()
 
 
-def _claim(organisation: Organisation, key: str, digest: str) -> Request | uuid.UUID:
-    """The request that the key stands for already, or the claim under which this call may make one."""
+def _claim(organisation: Organisation, key: str, digest: str) -> Any:
+    """What the key stands for already, or the claim (a UUID) under which this call may make it."""
     now = timezone.now()
     fresh = IdempotencyKey(organisation=organisation, key=key, digest=digest, created_at=now)
     try:
@@ -74,18 +79,21 @@ def _claim(organisation: Organisation, key: str, digest: str) -> Request | uuid.
             fresh.save(force_insert=True)
         return fresh.claim
     except IntegrityError:
-        known = IdempotencyKey.objects.select_related("request").filter(organisation=organisation, key=key)
+        known = IdempotencyKey.objects.select_related("request", "batch").filter(
+            organisation=organisation, key=key
+        )
     row = known.first()
     if row is None:
         raise Conflict("The first call with this key has just failed; send it again.")
-    if row.created_at < now - (LIFETIME if row.request else CLAIM_LIFETIME):
+    made = row.request or row.batch
+    if row.created_at < now - (LIFETIME if made else CLAIM_LIFETIME):
         taken = IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim).update(
-            digest=digest, claim=fresh.claim, created_at=now, request=None
+            digest=digest, claim=fresh.claim, created_at=now, request=None, batch=None
         )
         if taken:
             return fresh.claim
     if row.digest != digest:
         raise UnprocessableContent("The Idempotency-Key was used for another request before.")
-    if row.request is None:
+    if made is None:
         raise Conflict("The first call with this Idempotency-Key is still being worked on.")
-    return row.request
+    return made

@@ -1,0 +1,43 @@
+"""What dispatchers look after for batches and recurring requests."""
+
+from django.conf import settings
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from osgp.batches import tasks
+from osgp.batches.models import Batch, BatchState, RecurringRequest
+from osgp.requests import duties
+from osgp.sql import later
+
+LOOK_EVERY = 1.0
+"""Seconds between looks for requests that are to be made or cancelled, and for due occurrences."""
+SETTLE_EVERY = 10.0
+"""Seconds between looks for batches that are over."""
+HINT_LIFETIME = 60
+"""Seconds after which a hint that no worker took up is not worth being looked at."""
+
+
+def register() -> None:
+    """Called at start-up."""
+    duties.register(duties.Duty("batches", is_due, _attend, LOOK_EVERY))
+    duties.register(duties.Duty("running batches", is_running, _settle, SETTLE_EVERY))
+
+
+def is_due() -> bool:
+    """Whether requests of a batch are to be made or cancelled, or a recurring request is due."""
+    unfinished = Batch.objects.filter(state__in=(BatchState.CREATING, BatchState.CANCELLING))
+    return unfinished.exists() or RecurringRequest.objects.filter(enabled=True, next_at__lte=Now()).exists()
+
+
+def is_running() -> bool:
+    """Whether a batch may be over by now, or past its retention."""
+    past_retention = Q(completed_at__lt=later(-settings.OSGP["RETENTION"]))
+    return Batch.objects.filter(Q(state=BatchState.RUNNING) | past_retention).exists()
+
+
+def _attend() -> None:
+    tasks.attend.apply_async(expires=HINT_LIFETIME)
+
+
+def _settle() -> None:
+    tasks.settle.apply_async(expires=HINT_LIFETIME)

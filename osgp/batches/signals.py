@@ -1,0 +1,32 @@
+"""Recurring requests follow their schedules: crontabs and intervals are shared rows that people edit."""
+
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.signals import post_delete, post_save
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from osgp.batches import recurring
+from osgp.batches.models import RecurringRequest
+
+
+def connect() -> None:
+    """Called at start-up."""
+    post_save.connect(_schedule_saved, sender=CrontabSchedule, dispatch_uid="batches crontab")
+    post_save.connect(_schedule_saved, sender=IntervalSchedule, dispatch_uid="batches interval")
+    post_delete.connect(_recurring_deleted, sender=RecurringRequest, dispatch_uid="batches recurring")
+
+
+def _schedule_saved(instance: CrontabSchedule | IntervalSchedule, created: bool, **_: Any) -> None:
+    if created:
+        return
+    is_crontab = isinstance(instance, CrontabSchedule)
+    uses_it = Q(crontab=instance.pk) if is_crontab else Q(interval=instance.pk)
+    for row in RecurringRequest.objects.select_related("crontab", "interval", "periodic_task").filter(
+        uses_it
+    ):
+        recurring.plan(row)
+
+
+def _recurring_deleted(instance: RecurringRequest, **_: Any) -> None:
+    PeriodicTask.objects.filter(pk=instance.periodic_task_id).delete()
