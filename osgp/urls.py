@@ -3,13 +3,16 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from osgp.metrics.views import metrics
 from osgp.requests.api.health import healthz, readyz
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/v1/", include("osgp.batches.api.urls")),
     path("api/v1/", include("osgp.requests.api.urls")),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics),
 ]
 
 handler400 = "osgp.requests.api.problems.bad_request"

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db.models import Exists, OuterRef
 
+from osgp.metrics import rollup
 from osgp.requests.api import idempotency
 from osgp.requests.models import Action, MeterSession, Request
 from osgp.sql import later
@@ -14,18 +15,20 @@ SLICE = 1000
 def delete_expired() -> int:
     """Delete a slice of final requests and closed sessions past RETENTION, and idempotency keys past a day.
 
-    Returns how many requests and sessions went; as long as that is not zero there may be more.
+    Returns how many requests and sessions went; as long as that is not zero there may be more. Nothing goes
+    before it has been counted for the metrics.
     """
+    rollup.advance()
     before = later(-settings.OSGP["RETENTION"])
     idempotency.delete_expired()
-    requests = list(Request.objects.filter(completed_at__lt=before).values_list("pk", flat=True)[:SLICE])
+    counted = rollup.counted_until(rollup.REQUESTS)
+    expired = Request.objects.filter(completed_at__lt=before, completed_at__lte=counted)
+    requests = list(expired.values_list("pk", flat=True)[:SLICE])
     Action.objects.filter(request__in=requests).delete()
     Request.objects.filter(pk__in=requests).delete()
     referred = Request.objects.filter(session=OuterRef("pk"))
-    sessions = list(
-        MeterSession.objects.filter(~Exists(referred), closed_at__lt=before).values_list("pk", flat=True)[
-            :SLICE
-        ]
-    )
+    counted = rollup.counted_until(rollup.SESSIONS)
+    over = MeterSession.objects.filter(~Exists(referred), closed_at__lt=before, closed_at__lte=counted)
+    sessions = list(over.values_list("pk", flat=True)[:SLICE])
     MeterSession.objects.filter(pk__in=sessions).delete()
     return len(requests) + len(sessions)

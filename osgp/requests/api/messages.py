@@ -5,6 +5,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.http import HttpResponse
 from django.urls import URLPattern, path, reverse
 from rest_framework.permissions import IsAuthenticated
@@ -14,6 +15,7 @@ from rest_framework.views import APIView
 
 from osgp.accounts.caller import Caller
 from osgp.faults import Component, Fault, FaultCode
+from osgp.metrics import rollup
 from osgp.requests import registry
 from osgp.requests.api.answers import accepted, outcome_body, route_name
 from osgp.requests.api.idempotency import once
@@ -88,7 +90,9 @@ class OutcomeView(MessageView):
         found = self._find(request, correlation_uid)
         if not found.request.is_final:
             raise Conflict("The request is not final yet; it can be cancelled while it waits.")
-        Request.objects.filter(pk=found.request.pk, state__in=FINAL_STATES).delete()
+        with transaction.atomic():
+            rollup.count_before_deletion([found.request.pk])
+            Request.objects.filter(pk=found.request.pk, state__in=FINAL_STATES).delete()
         return Response(status=HTTPStatus.NO_CONTENT)
 
 

@@ -1,0 +1,57 @@
+"""Who may read the metrics: whoever has the token, and callers from networks that the settings name.
+
+The address of a caller says something only when nobody stands between: a call that came through a proxy
+needs the token, or everybody's would seem to come from where the proxy runs.
+"""
+
+import hmac
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.http import HttpRequest
+
+PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+
+Network = IPv4Network | IPv6Network
+
+
+def may_read(request: HttpRequest) -> bool:
+    """Whether the caller has the token or calls directly from an allowed network."""
+    return _has_token(request) or _is_near(request)
+
+
+def networks() -> list[Network]:
+    """OSGP["METRICS_NETWORKS"]. Raises ValueError for what is not a network."""
+    return [ip_network(text) for text in settings.OSGP["METRICS_NETWORKS"]]
+
+
+def _has_token(request: HttpRequest) -> bool:
+    token = settings.OSGP["METRICS_TOKEN"]
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if not token or scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(given.strip().encode(), token.encode())
+
+
+def _is_near(request: HttpRequest) -> bool:
+    if any(name in request.headers for name in PROXY_HEADERS):
+        return False
+    try:
+        address = ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in networks())
+
+
+def check_networks(**_: Any) -> list[CheckMessage]:
+    """For start-up: a misspelt network is better noticed then than by a scrape."""
+    try:
+        networks()
+    except ValueError as error:
+        hint = "See OSGP_METRICS_NETWORKS in docs/how-to/monitor.md."
+        return [Error(f"OSGP_METRICS_NETWORKS: {error}", hint=hint, id="osgp.E003")]
+    return []

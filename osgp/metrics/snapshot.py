@@ -1,0 +1,85 @@
+"""Figures that cannot be counted with every scrape: what waits, the devices, the workers.
+
+Counting a million waiting requests takes most of a second. So dispatchers count now and then, the seldomer
+the longer it takes, and every web process tells what was counted last and how old that is.
+"""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Q
+from django.db.models.functions import Now
+
+from osgp.devices.models import Device
+from osgp.metrics.models import Snapshot
+from osgp.requests.models import MeterSession, Request, RequestState
+from osgp.sql import later
+
+EVERY = 15.0
+"""Seconds between snapshots, at least."""
+SHARE = 50
+"""A snapshot that took a second is followed by 50 without: counting takes 2 % of one core at most."""
+WORKERS_WITHIN = timedelta(minutes=5)
+ONLY_ROW = 1
+
+# States that have a partial index together; asking for all of them at once would read the whole table.
+PENDING = (
+    (RequestState.QUEUED, RequestState.RETRYING),
+    (RequestState.SCHEDULED,),
+    (RequestState.RUNNING,),
+)
+
+
+@transaction.atomic
+def refresh() -> bool:
+    """Count anew if it is time to. False: it is not, or somebody else is at it."""
+    age = ExpressionWrapper(Now() - F("taken_at"), output_field=DurationField())
+    row = Snapshot.objects.annotate(age=age).filter(pk=ONLY_ROW).select_for_update(skip_locked=True)
+    found = row.values_list("age", "seconds").first()
+    if found is None:
+        # A row that is locked stays as it is.
+        empty = Snapshot(pk=ONLY_ROW, taken_at=later(-timedelta(days=1)), seconds=0.0)
+        Snapshot.objects.bulk_create([empty], ignore_conflicts=True)
+        found = row.values_list("age", "seconds").first()
+        if found is None:
+            return False
+    age, seconds = found
+    if age < timedelta(seconds=max(EVERY, SHARE * seconds)):
+        return False
+    begun = time.monotonic()
+    figures = _figures()
+    took = time.monotonic() - begun
+    Snapshot.objects.filter(pk=ONLY_ROW).update(taken_at=Now(), seconds=took, figures=figures)
+    return True
+
+
+def latest() -> tuple[timedelta, dict[str, Any]] | None:
+    """Age and figures of the last snapshot; None before the first one."""
+    age = ExpressionWrapper(Now() - F("taken_at"), output_field=DurationField())
+    taken = Snapshot.objects.filter(pk=ONLY_ROW).exclude(figures={}).annotate(age=age)
+    return taken.values_list("age", "figures").first()
+
+
+def _figures() -> dict[str, Any]:
+    pending = [
+        row
+        for states in PENDING
+        for row in Request.objects.filter(state__in=states)
+        .order_by()
+        .values_list("message", "state")
+        .annotate(Count("pk"))
+    ]
+    devices = list(
+        Device.objects.order_by()
+        .values_list("device_type", "lifecycle_status")
+        .annotate(number=Count("pk"), failing=Count("pk", filter=Q(failed_connections__gt=0)))
+    )
+    workers = MeterSession.objects.filter(opened_at__gt=later(-WORKERS_WITHIN)).exclude(worker="")
+    return {
+        "pending": [list(row) for row in pending],
+        "devices": [list(row[:3]) for row in devices],
+        "failing": sum(row[3] for row in devices),
+        "workers": workers.order_by().aggregate(number=Count("worker", distinct=True))["number"],
+    }
