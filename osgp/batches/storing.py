@@ -62,8 +62,8 @@ def database_time(batch: Batch) -> datetime:
 
 def offset(key: str, identification: str, window: timedelta) -> timedelta:
     """A device's own moment in a window: always the same for a key, and evenly spread over devices."""
-    digest = hashlib.blake2b(f"{key}/{identification}".encode(), digest_size=8).digest()
-    return window * int.from_bytes(digest, "big") / 2**64
+    digest = hashlib.blake2b(f"{key}/{identification}".encode(), digest_size=6).digest()
+    return window * (int.from_bytes(digest, "big") / 2**48)
 
 
 def _request(batch: Batch, device: Device, now: datetime) -> Request:

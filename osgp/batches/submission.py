@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.caller import Caller
 from osgp.accounts.models import Organisation
@@ -25,7 +25,7 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import wakeup
 from osgp.requests.operation import MeterOperation, Operation, ParameterValues
 from osgp.requests.serializers import BooleanField, CharField, IntegerField
-from osgp.requests.submission import SchedulingFields, check_scope, find_operation
+from osgp.requests.submission import NotGranted, SchedulingFields, check_scope, find_operation
 
 MOST_DEVICES = 10_000
 MOST_ERRORS = 1000
@@ -174,11 +174,12 @@ def submit_list(
     granted = targets.by_identification(batch.organisation, identifications)
     checked = targets.check(operation, identifications, granted)
     if checked.refused and not (skip_invalid and checked.devices):
-        raise ValidationError(
+        only_rights = all(refused.fault.code == FaultCode.UNAUTHORIZED for refused in checked.refused)
+        refusal = NotGranted if only_rights else ValidationError
+        raise refusal(
             {
                 "device_identifications": {
-                    str(refused.position): [ErrorDetail(refused.fault.message, code=str(int(refused.fault.code)))]
-                    for refused in checked.refused[:MOST_ERRORS]
+                    str(position): [fault.message] for position, _, fault in checked.refused[:MOST_ERRORS]
                 }
             }
         )

@@ -60,6 +60,17 @@ def page(rows: QuerySet[Row], query: Mapping[str, Any]) -> tuple[list[Row], str 
     return found[:size], _cursor(found[size - 1]) if len(found) > size else None
 
 
+def number_page(rows: QuerySet[Row], query: Mapping[str, Any]) -> tuple[list[Row], str | None]:
+    """One page of ``rows`` by their numbers, lowest first, and the cursor of the next one if any."""
+    size = query.get("page_size", DEFAULT_PAGE_SIZE)
+    if cursor := query.get("cursor"):
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+            raise ValidationError({"cursor": ["Must come from a Link header."]})
+        rows = rows.filter(pk__gt=int(cursor))
+    found = list(rows.order_by("pk")[: size + 1])
+    return found[:size], str(found[size - 1].pk) if len(found) > size else None
+
+
 def next_page_link(request: HttpRequest, cursor: str | None) -> dict[str, str]:
     """The Link header (RFC 8288) of a page that is not the last."""
     if cursor is None:

@@ -2,7 +2,9 @@
 
 import uuid
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
@@ -30,6 +32,7 @@ class RequestQuery(PageQuery):
     device = DeviceIdentificationField(required=False, help_text="Device identification.")
     message = CharField(required=False, max_length=64, help_text="Name of a message.")
     status = ChoiceField(RequestState, required=False)
+    batch = CharField(required=False, max_length=36, help_text="UID of a batch.")
     created_after = DateTimeField(required=False, help_text="At or after this time.")
     created_before = DateTimeField(required=False, help_text="Before this time.")
 
@@ -60,6 +63,8 @@ class RequestListView(APIView):
         query = validated_query(RequestQuery, request.query_params)
         filters = {_COLUMNS[name]: value for name, value in query.items() if name in _COLUMNS}
         rows = requests_of(caller_of(request).organisation).filter(**filters)
+        if "batch" in query:
+            rows = _of_batch(rows, query["batch"])
         found, cursor = page(rows, query)
         return Response({"results": [listed(row) for row in found]}, headers=next_page_link(request, cursor))
 
@@ -97,6 +102,15 @@ class CancelView(APIView):
             raise Conflict("The request is running or final.")
         found.refresh_from_db()
         return Response(listed(found))
+
+
+def _of_batch(rows: QuerySet[Request], uid: str) -> QuerySet[Request]:
+    """All of them bear the time of their batch, by which the organisation's index finds them together."""
+    parsed = parsed_uid(uid)
+    if parsed is None:
+        raise ValidationError({"batch": ["Must be a UUID."]})
+    one = rows.filter(batch__uid=parsed).order_by().values_list("batch_id", "created_at").first()
+    return rows.filter(batch=one[0], created_at=one[1]) if one else rows.none()
 
 
 def _scope(request: Request) -> str:

@@ -10,7 +10,7 @@ from osgp.requests.api.schema import DocumentationView, SchemaView
 urlpatterns = [
     *message_urls(),
     path("configuration/public-key/", PublicKeyView.as_view()),
-    path("requests/", RequestListView.as_view()),
+    path("requests/", RequestListView.as_view(), name="requests"),
     path("requests/<str:correlation_uid>/cancel/", CancelView.as_view()),
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", DocumentationView.as_view()),

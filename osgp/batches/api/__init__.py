@@ -1,0 +1,1 @@
+"""The REST API of batches and recurring requests."""
