@@ -104,12 +104,9 @@ def _action_serializers() -> dict[str, serializers.Serializer | type[serializers
     PolymorphicProxySerializer("BundleAction", _action_serializers, resource_type_field_name="message")
 )
 class ActionField(serializers.Field):
-    """One action. Its validated value is a :class:`Draft`, faulty or not: see :class:`ActionsField`."""
+    """One action of :class:`ActionsField`, which validates it."""
 
     example = {"message": "SynchronizeTime"}
-
-    def to_internal_value(self, data: Any) -> Draft:
-        return Draft.of(data)
 
     def to_representation(self, value: Draft) -> dict[str, Any]:
         return value.as_json()
@@ -132,4 +129,4 @@ class ActionsField(serializers.ListField):
             self.fail("not_a_list", input_type=type(data).__name__)
         # Before any of them is looked at: a body has room for tens of thousands.
         self.run_validators(data)
-        return super().to_internal_value(data)
+        return [Draft.of(action) for action in data]

@@ -266,7 +266,12 @@ def _kind(field: serializers.Field) -> tuple[Callable[..., forms.Field], dict[st
 
 
 def example(field: serializers.Field) -> Any:
-    """The JSON shape that a serializer field takes, with a plausible value in each place."""
+    """The JSON shape that a serializer field takes, with a plausible value in each place.
+
+    A field that only its message knows tells one itself, as its ``example``.
+    """
+    if (told := getattr(field, "example", None)) is not None:
+        return told
     if isinstance(field, serializers.ListSerializer | serializers.ListField):
         return [example(field.child)]  # type: ignore[arg-type]
     if isinstance(field, serializers.Serializer):

@@ -1,6 +1,7 @@
 """Sending and steering requests on behalf of organisations, as the admin does it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -10,17 +11,7 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.requests import states
 from osgp.requests.models import Action, Request
-from osgp.requests.operation import MeterOperation
-from osgp.requests.queries import devices_with_grants
-from osgp.requests.submission import (
-    NewAction,
-    SchedulingFields,
-    check_device,
-    create,
-    find_operation,
-    organisation_caller,
-    submit,
-)
+from osgp.requests.submission import organisation_caller, submit
 
 MOST_AT_ONCE = 10_000
 """Requests that one click may cancel or send again."""
@@ -60,31 +51,22 @@ def send_again(request: Request, username: str) -> Request:
     All checks are made anew. Raises rest_framework ValidationError or Fault as submission does.
     """
     caller = organisation_caller(request.organisation, sender(username))
-    actions = list(Action.objects.filter(request=request).select_related("device").order_by("position"))
-    scheduling = {"priority": request.priority, "bypass_retry": request.bypass_retry}
-    if not request.is_bundle:
-        body = {
-            **actions[0].parameters,
-            **scheduling,
-            "device_identification": request.device_identification,
-        }
-        return submit(caller, request.message, body)
-    identifications = {action.device.identification for action in actions if action.device is not None}
-    granted = devices_with_grants(request.organisation, [*identifications, request.device_identification])
-    fields = SchedulingFields(data=scheduling)
-    fields.is_valid(raise_exception=True)
-    renewed = []
-    for action in actions:
-        operation = find_operation(action.message)
-        assert isinstance(operation, MeterOperation)
-        identification = action.device.identification if action.device else request.device_identification
-        device = check_device(operation, identification, granted.get(identification))
-        renewed.append(NewAction(operation, operation.parse(action.parameters), device))
-    return create(
-        caller,
-        request.message,
-        request.device_identification,
-        request.device,
-        scheduling=fields.validated_data,
-        actions=renewed,
-    )
+    actions = Action.objects.filter(request=request).select_related("device").order_by("position")
+    body = {
+        "device_identification": request.device_identification,
+        "priority": request.priority,
+        "bypass_retry": request.bypass_retry,
+    }
+    if request.is_bundle:
+        body["actions"] = [_as_sent(action, request) for action in actions]
+    else:
+        body |= actions[0].parameters
+    return submit(caller, request.message, body)
+
+
+def _as_sent(action: Action, bundle: Request) -> dict[str, Any]:
+    """An action as its caller wrote it."""
+    sent = {"message": action.message, **action.parameters}
+    if action.device is not None and action.device_id != bundle.device_id:
+        sent["device_identification"] = action.device.identification
+    return sent

@@ -12,7 +12,7 @@ from typing import Any
 from django.urls import reverse
 from rest_framework import serializers
 
-from osgp.requests.api.responses import FaultSerializer, response_entry, responses_field, result_serializer
+from osgp.requests.api.responses import FaultSerializer, ResponseField, response_entry, result_serializer
 from osgp.requests.models import Request, RequestState
 from osgp.requests.operation import CompositeOperation, Operation
 from osgp.requests.queries import Outcome
@@ -69,7 +69,8 @@ def response_serializer(task: Operation) -> type[serializers.Serializer]:
     """The outcome of a message, with its own result, or the responses of the messages that it is made of."""
     outcome: dict[str, serializers.Field]
     if isinstance(task, CompositeOperation):
-        outcome = {"responses": responses_field()}
+        responses = serializers.ListField(child=ResponseField(), help_text="One per action, in their order.")
+        outcome = {"responses": responses}
     else:
         outcome = {"result": result_serializer(task)(allow_null=True, help_text="Only when it SUCCEEDED.")}
     members = {

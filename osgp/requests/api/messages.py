@@ -19,13 +19,15 @@ from osgp.metrics import rollup
 from osgp.requests import registry
 from osgp.requests.api.answers import accepted, outcome_body, route_name
 from osgp.requests.api.idempotency import once
+from osgp.requests.api.pages import next_page_link, validated_query
 from osgp.requests.api.permissions import MayRead, caller_of
 from osgp.requests.api.problems import Conflict
+from osgp.requests.api.responses import MOST_RESPONSES, ResponsesQuery
 from osgp.requests.api.schema import documented
 from osgp.requests.api.waiting import preferred_wait, wait_until_final
 from osgp.requests.models import FINAL_STATES, Request
-from osgp.requests.operation import Operation
-from osgp.requests.queries import Outcome, outcome
+from osgp.requests.operation import CompositeOperation, Operation
+from osgp.requests.queries import EVERY_ACTION, Outcome, outcome
 from osgp.requests.submission import check_scope, submit
 
 
@@ -33,6 +35,7 @@ class MessageView(APIView):
     """What POST of a message and GET and DELETE of its outcome have in common."""
 
     operation: ClassVar[Operation]
+    positions: slice = EVERY_ACTION
     permission_classes = [IsAuthenticated, MayRead]
 
     def _awaited(self, request: HttpRequest, found: Outcome) -> tuple[Outcome, dict[str, str]]:
@@ -46,7 +49,7 @@ class MessageView(APIView):
     def _find(self, request: HttpRequest, correlation_uid: uuid.UUID | str) -> Outcome:
         found = None
         if uid := parsed_uid(correlation_uid):
-            found = outcome(caller_of(request).organisation, self.operation.message, uid)
+            found = outcome(caller_of(request).organisation, self.operation.message, uid, self.positions)
         if found is None:
             raise Fault(
                 FaultCode.UNKNOWN_CORRELATION_UID,
@@ -96,6 +99,22 @@ class OutcomeView(MessageView):
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
+class ResponsesView(OutcomeView):
+    """As OutcomeView, for a message made of others: responses may be fetched a page at a time."""
+
+    def get(self, request: HttpRequest, correlation_uid: str) -> Response:
+        query = validated_query(ResponsesQuery, request.query_params)
+        first, size = query.get("cursor", 0), query.get("page_size", MOST_RESPONSES)
+        # One more than is shown tells whether there is another page.
+        self.positions = slice(first, first + size + 1)
+        answer = super().get(request, correlation_uid)
+        more = len(answer.data["responses"]) > size
+        answer.data["responses"] = answer.data["responses"][:size]
+        for name, value in next_page_link(request, str(first + size) if more else None).items():
+            answer[name] = value
+        return answer
+
+
 def parsed_uid(text: uuid.UUID | str) -> uuid.UUID | None:
     """A correlation UID as it stands in a URL; None when it cannot be one."""
     if isinstance(text, uuid.UUID):
@@ -113,9 +132,13 @@ def message_urls() -> list[URLPattern]:
         name = route_name(task)
         routes += [
             path(f"{name}/", _view(PostView, task)),
-            path(f"{name}/<str:correlation_uid>/", _view(OutcomeView, task), name=name),
+            path(f"{name}/<str:correlation_uid>/", _view(_outcome_view(task), task), name=name),
         ]
     return routes
+
+
+def _outcome_view(task: Operation) -> type[OutcomeView]:
+    return ResponsesView if isinstance(task, CompositeOperation) else OutcomeView
 
 
 def _view(view: type[MessageView], task: Operation) -> Callable[..., HttpResponse]:

@@ -8,9 +8,13 @@ from rest_framework import serializers
 
 from osgp.faults import Component, FaultCode
 from osgp.requests import registry
+from osgp.requests.api.pages import PageSizeField
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.operation import Operation
+from osgp.requests.serializers import IntegerField, StrictSerializer
 
+MOST_RESPONSES = 1000
+"""More than any bundle has."""
 UNKNOWN = str(ActionState.UNKNOWN)
 STATUSES = (*RequestState.values, UNKNOWN)
 
@@ -29,6 +33,29 @@ class FaultSerializer(serializers.Serializer):
     message = serializers.CharField()
     component = serializers.ChoiceField(choices=[str(component) for component in Component])
     retryable = serializers.BooleanField(help_text="Another attempt may succeed without any change.")
+
+
+class PositionField(IntegerField):
+    """A cursor among responses, in the digits of a query parameter."""
+
+    default_error_messages = {"invalid": "Must come from a Link header."}
+
+    def to_internal_value(self, data: Any) -> int:
+        if not (isinstance(data, str) and data.isascii() and data.isdigit() and len(data) <= 4):
+            self.fail("invalid")
+        return int(data)
+
+
+class ResponsesQuery(StrictSerializer):
+    """Query parameters of the outcome of a bundle, whose results may be large."""
+
+    page_size = PageSizeField(required=False, help_text="Responses in the answer; all of them unless told.")
+    cursor = PositionField(
+        required=False,
+        min_value=0,
+        max_value=MOST_RESPONSES,
+        help_text='From the Link header with rel="next".',
+    )
 
 
 class ResponseSerializer(serializers.Serializer):
@@ -61,22 +88,15 @@ def response_entry_serializer(task: Operation) -> type[serializers.Serializer]:
     return type(f"{task.message}ActionResponse", (ResponseSerializer,), members)
 
 
-def responses_field() -> serializers.Field:
-    """The responses of a bundle, a union told apart by ``message``."""
+def _entry_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
+    return {task.message: response_entry_serializer(task) for task in registry.bundleable()}
 
-    @extend_schema_field(
-        PolymorphicProxySerializer(
-            component_name="BundleActionResponse",
-            serializers={task.message: response_entry_serializer(task) for task in registry.bundleable()},
-            resource_type_field_name="message",
-        )
-    )
-    class ResponseField(serializers.Field):
-        """One response."""
 
-    return serializers.ListField(
-        child=ResponseField(), help_text="One per action, in the order of the actions."
-    )
+@extend_schema_field(
+    PolymorphicProxySerializer("BundleActionResponse", _entry_serializers, resource_type_field_name="message")
+)
+class ResponseField(serializers.Field):
+    """One response, of a shape that its message decides."""
 
 
 def response_entry(request: Request, action: Action) -> dict[str, Any]:

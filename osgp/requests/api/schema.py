@@ -24,6 +24,7 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.requests.api.answers import AcceptedSerializer, request_serializer, response_serializer
 from osgp.requests.api.idempotency import HEADER, LONGEST_KEY
 from osgp.requests.api.problems import MEDIA_TYPE, fault_problem
+from osgp.requests.api.responses import ResponsesQuery
 from osgp.requests.api.waiting import LONGEST_WAIT
 from osgp.requests.operation import CompositeOperation, Operation
 
@@ -139,13 +140,15 @@ def documented(view: type[APIView], task: Operation) -> type[APIView]:
     if hasattr(view, "get"):
         pending = OpenApiResponse(response_serializer(task), "Not final yet.")
         final = OpenApiResponse(response_serializer(task), "Final.", examples=[_failed(task)])
+        composite = isinstance(task, CompositeOperation)
+        pages, statuses = ([ResponsesQuery], [400, 403, 404]) if composite else ([], [403, 404])
         operations["get"] = extend_schema(
             operation_id=f"{name}_response",
             summary=f"Outcome of {task.message}",
             description=f"The outcome of a {task.message} request: 202 while it is pending, 200 once final.",
             tags=[str(task.service)],
-            parameters=[CORRELATION_UID, WAIT],
-            responses={200: final, 202: pending, **problems(403, 404, examples={404: _UNKNOWN_UID})},
+            parameters=[CORRELATION_UID, WAIT, *pages],
+            responses={200: final, 202: pending, **problems(*statuses, examples={404: _UNKNOWN_UID})},
         )
         operations["delete"] = extend_schema(
             operation_id=f"{name}_delete",

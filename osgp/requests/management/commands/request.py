@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand
@@ -13,8 +14,8 @@ from osgp.faults import Fault
 from osgp.requests.api.answers import accepted, outcome_body
 from osgp.requests.api.problems import exception_handler
 from osgp.requests.api.waiting import wait_until_final
-from osgp.requests.models import RequestState
-from osgp.requests.queries import outcome
+from osgp.requests.models import ActionState, RequestState
+from osgp.requests.queries import Outcome, outcome
 from osgp.requests.registry import operations
 from osgp.requests.submission import organisation_caller, submit
 
@@ -25,8 +26,8 @@ SUCCEEDED, FAILED, BAD_INPUT, PENDING = range(4)
 
 class Command(BaseCommand):
     help = (
-        "Send a message to a device and print the answer as JSON. Exit status: 0 it succeeded, 1 it failed, "
-        "2 it was refused, 3 it is still pending."
+        "Send a message to a device and print the answer as JSON. Exit status: 0 it succeeded, 1 it or an "
+        "action of a bundle failed, 2 it was refused, 3 it is still pending."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -44,6 +45,11 @@ class Command(BaseCommand):
             "else text. May be repeated.",
         )
         parser.add_argument(
+            "--actions",
+            metavar="FILE",
+            help="The actions of a bundle: a JSON list in a file, or on standard input (-).",
+        )
+        parser.add_argument(
             "--wait",
             nargs="?",
             type=float,
@@ -57,6 +63,8 @@ class Command(BaseCommand):
         body = {"device_identification": options["device"], **self._parameters(options["parameter"])}
         if options["priority"] is not None:
             body["priority"] = options["priority"]
+        if options["actions"] is not None:
+            body["actions"] = self._actions(options["actions"])
         try:
             request = submit(organisation_caller(organisation, APPLICATION), options["message"], body)
         except (Fault, ValidationError) as error:
@@ -69,10 +77,7 @@ class Command(BaseCommand):
         found = outcome(organisation, request.message, request.correlation_uid)
         if found is None:
             self._refuse("The request was deleted meanwhile.")
-        status = FAILED if found.request.is_final else PENDING
-        self._answer(
-            outcome_body(found), SUCCEEDED if found.request.state == RequestState.SUCCEEDED else status
-        )
+        self._answer(outcome_body(found), _status(found))
 
     def _organisation(self, identification: str | None) -> Organisation:
         organisations = Organisation.objects.filter(enabled=True)
@@ -97,6 +102,14 @@ class Command(BaseCommand):
                 parameters[name] = text
         return parameters
 
+    def _actions(self, name: str) -> Any:
+        try:
+            return json.loads(sys.stdin.read() if name == "-" else Path(name).read_text())
+        except OSError as error:
+            self._refuse(f"{name}: {error.strerror}")
+        except (ValueError, RecursionError) as error:
+            self._refuse(f"{name} holds no JSON: {error}")
+
     def _refuse(self, text: str) -> NoReturn:
         self.stderr.write(text)
         sys.exit(BAD_INPUT)
@@ -104,3 +117,11 @@ class Command(BaseCommand):
     def _answer(self, body: dict[str, Any], status: int) -> NoReturn:
         self.stdout.write(json.dumps(body, indent=2, ensure_ascii=False))
         sys.exit(status)
+
+
+def _status(found: Outcome) -> int:
+    """The exit status for an outcome."""
+    if not found.request.is_final:
+        return PENDING
+    failed = any(action.state in (ActionState.FAULT, ActionState.UNKNOWN) for action in found.actions)
+    return SUCCEEDED if found.request.state == RequestState.SUCCEEDED and not failed else FAILED
