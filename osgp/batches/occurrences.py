@@ -33,7 +33,7 @@ class Crontab(Protocol):
 
 
 class NeverDue(ValueError):
-    """A schedule without any occurrence, such as 31 February."""
+    """A schedule without any occurrence, such as 31 February, or one that is too tight."""
 
 
 def after(
@@ -79,7 +79,10 @@ def _interval(step: timedelta, moment: datetime, anchor: datetime) -> Iterator[d
 
 
 def _crontab(schedule: CrontabSchedule, moment: datetime) -> Iterator[datetime]:
-    parsed: Crontab = schedule.schedule
+    try:
+        parsed: Crontab = schedule.schedule
+    except ValueError as error:
+        raise NeverDue(str(error)) from error
     zone = ZoneInfo(str(schedule.timezone))
     # A day before, because a moment of its day's gap may have been moved past midnight.
     day = moment.astimezone(zone).date() - timedelta(days=1)

@@ -1,0 +1,218 @@
+"""Recurring requests: one batch for each occurrence, whoever looks, how often, and when."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from osgp.accounts.models import Organisation
+from osgp.batches import duties, recurring, tasks
+from osgp.batches.models import Batch, BatchState, RecurringRequest
+from osgp.devices.models import Device, DeviceGroup
+from osgp.requests.models import Request, RequestState
+from tests.batches.conftest import create_all
+
+
+def make_recurring(
+    organisation: Organisation, group: DeviceGroup | None = None, **fields: Any
+) -> RecurringRequest:
+    """Hourly, due next in half an hour."""
+    interval, _ = IntervalSchedule.objects.get_or_create(every=1, period="hours")
+    row = RecurringRequest.objects.create(
+        organisation=organisation,
+        group=group,
+        **{
+            "name": "hourly reads",
+            "message": "ActualMeterReads",
+            "interval": None if "crontab" in fields else interval,
+            "starts_at": timezone.now() - timedelta(minutes=150),
+        }
+        | fields,
+    )
+    recurring.plan(row)
+    return row
+
+
+def make_due(row: RecurringRequest, ago: timedelta = timedelta(seconds=1)) -> None:
+    """Let its latest occurrence be so long ago."""
+    now = timezone.now()
+    RecurringRequest.objects.filter(pk=row.pk).update(
+        starts_at=now - ago - timedelta(hours=24), next_at=now - ago
+    )
+
+
+def test_nothing_happens_before_its_time(organisation: Organisation, group: DeviceGroup) -> None:
+    row = make_recurring(organisation, group)
+    assert row.next_at is not None
+    assert timedelta(0) < row.next_at - timezone.now() <= timedelta(hours=1)
+    assert recurring.create_due() == 0
+    assert not duties.is_due()
+
+
+def test_an_occurrence_becomes_one_batch_for_all_members(
+    organisation: Organisation, group: DeviceGroup, fleet: list[Device]
+) -> None:
+    row = make_recurring(organisation, group, priority=2, max_duration=timedelta(hours=3))
+    make_due(row)
+    row.refresh_from_db()
+    due = row.next_at
+    assert due is not None
+    assert duties.is_due()
+    assert recurring.create_due() == 1
+    assert recurring.create_due() == 0
+    create_all()
+    batch = Batch.objects.get()
+    assert (batch.recurring, batch.occurrence, batch.total) == (row, due, 5)
+    assert batch.max_schedule_time == due + timedelta(hours=3)
+    assert {request.priority for request in batch.requests.all()} == {2}
+    row.refresh_from_db()
+    assert (row.last_at, row.next_at, row.missed) == (due, due + timedelta(hours=1), 0)
+
+
+def test_single_devices_instead_of_a_group(organisation: Organisation, fleet: list[Device]) -> None:
+    row = make_recurring(organisation)
+    row.devices.set(fleet[:2])
+    make_due(row)
+    recurring.create_due()
+    create_all()
+    assert set(Request.objects.values_list("device_id", flat=True)) == {fleet[0].pk, fleet[1].pk}
+    assert Batch.objects.get().state == BatchState.RUNNING
+
+
+def test_devices_are_spread_each_always_at_the_same_moment(
+    organisation: Organisation, group: DeviceGroup
+) -> None:
+    row = make_recurring(organisation, group, spread=timedelta(minutes=30))
+    offsets = []
+    for ago in (timedelta(seconds=30), timedelta(seconds=1)):
+        make_due(row, ago)
+        recurring.create_due()
+        create_all()
+        batch = Batch.objects.latest("pk")
+        assert batch.occurrence is not None
+        offsets.append(
+            {request.device_id: request.due_at - batch.occurrence for request in batch.requests.all()}
+        )
+        assert {request.state for request in batch.requests.all()} == {RequestState.SCHEDULED}
+    assert offsets[0] == offsets[1]
+    assert len(set(offsets[0].values())) == 5
+    assert all(timedelta(0) <= offset < timedelta(minutes=30) for offset in offsets[0].values())
+
+
+@pytest.mark.parametrize(("policy", "made", "missed"), [("last", 1, 4), ("all", 5, 0), ("none", 0, 5)])
+def test_what_was_missed_is_made_up_for_as_the_setting_says(
+    organisation: Organisation, group: DeviceGroup, settings: Any, policy: str, made: int, missed: int
+) -> None:
+    settings.OSGP = {**settings.OSGP, "MISSED_OCCURRENCES": policy}
+    row = make_recurring(organisation, group)
+    make_due(row, timedelta(hours=4, minutes=30))
+    assert recurring.create_due() == made
+    row.refresh_from_db()
+    assert row.missed == missed
+    assert row.next_at is not None
+    assert row.next_at > timezone.now()
+
+
+def test_a_late_occurrence_keeps_its_spread(organisation: Organisation, group: DeviceGroup) -> None:
+    row = make_recurring(organisation, group, spread=timedelta(minutes=10))
+    make_due(row, timedelta(minutes=30))
+    before = timezone.now() - timedelta(seconds=5)
+    recurring.create_due()
+    create_all()
+    assert all(request.due_at > before for request in Request.objects.all())
+
+
+def test_an_occurrence_whose_time_is_over_is_not_made_up_for(
+    organisation: Organisation, group: DeviceGroup
+) -> None:
+    row = make_recurring(organisation, group, max_duration=timedelta(minutes=10))
+    make_due(row, timedelta(minutes=30))
+    assert recurring.create_due() == 0
+    row.refresh_from_db()
+    assert row.missed == 1
+
+
+def test_a_disabled_one_is_not_due(organisation: Organisation, group: DeviceGroup) -> None:
+    row = make_recurring(organisation, group)
+    row.enabled = False
+    row.save()
+    recurring.plan(row)
+    assert row.next_at is None
+    assert row.periodic_task is not None
+    assert not row.periodic_task.enabled
+    assert recurring.create_due() == 0
+
+
+def test_an_occurrence_that_has_its_batch_gets_no_second_one_after_a_change_of_plan(
+    organisation: Organisation, group: DeviceGroup
+) -> None:
+    row = make_recurring(organisation, group)
+    make_due(row)
+    assert recurring.create_due() == 1
+    occurrence = Batch.objects.get().occurrence
+    # As if the row had been set back, by hand or by a restored backup.
+    RecurringRequest.objects.filter(pk=row.pk).update(next_at=occurrence)
+    assert recurring.create_due() == 0
+    assert Batch.objects.count() == 1
+
+
+def test_beat_shows_it_and_its_task_is_only_a_hint(organisation: Organisation, group: DeviceGroup) -> None:
+    row = make_recurring(organisation, group)
+    task = row.periodic_task
+    assert task is not None
+    assert (task.task, task.queue, task.interval) == (recurring.TASK, "system", row.interval)
+    assert task.enabled
+    row.name = "renamed"
+    row.save()
+    recurring.plan(row)
+    assert PeriodicTask.objects.get(pk=task.pk).name.endswith("renamed")
+    row.delete()
+    assert not PeriodicTask.objects.filter(pk=task.pk).exists()
+
+
+def test_a_changed_crontab_changes_what_is_planned(organisation: Organisation, group: DeviceGroup) -> None:
+    schedule = CrontabSchedule.objects.create(minute="0", hour="3", timezone="Europe/Amsterdam")
+    row = make_recurring(organisation, group, crontab=schedule)
+    before = row.next_at
+    schedule.hour = "4"
+    schedule.save()
+    row.refresh_from_db()
+    assert row.next_at != before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_beats_and_doubled_hints_make_one_batch(transactional_db: None) -> None:
+    """Eight tasks at once, each with a database connection of its own."""
+    from tests.batches.conftest import make_fleet, make_group
+    from tests.factories import make_organisation
+
+    organisation = make_organisation()
+    group = make_group(organisation, make_fleet(organisation, 3))
+    row = make_recurring(organisation, group)
+    make_due(row)
+    together = threading.Barrier(8)
+    errors: list[BaseException] = []
+
+    def hint() -> None:
+        together.wait()
+        try:
+            tasks.create_occurrences.run(recurring_id=row.pk, newer_argument=True)
+        except BaseException as error:  # noqa: BLE001 (shown by the assertion below)
+            errors.append(error)
+
+    threads = [threading.Thread(target=hint) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    connection.close()
+    assert errors == []
+    assert Batch.objects.count() == 1
+    tasks.attend()
+    assert Batch.objects.get().requests.count() == 3
+    tasks.attend()
+    assert Batch.objects.get().requests.count() == 3
