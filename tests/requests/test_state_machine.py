@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import Q
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.requests import states, work
 from osgp.requests.models import (
+    BUNDLE,
     FINAL_STATES,
     Action,
     ActionState,
@@ -32,14 +34,19 @@ from osgp.requests.models import (
     RequestState,
     SessionState,
 )
+from osgp.requests.work import WorkAction, WorkRequest
 from tests import factories
 
+RETRYABLE, PERMANENT = True, False
 FAULT = {"code": 225, "name": "CONNECTION_REFUSED", "message": "", "component": "", "retryable": True}
 PAST = timedelta(hours=1)
 
 
 class Worker:
-    """A worker process that holds one session; a dead one never acts again."""
+    """A worker process that holds one session; a dead one never acts again.
+
+    ``requests`` are what it took, a list of actions without an outcome for each.
+    """
 
     def __init__(self, session_id: uuid.UUID, meter_id: int) -> None:
         self.session_id = session_id
@@ -62,6 +69,8 @@ class RequestsAndSessions(RuleBasedStateMachine):
         self.workers: list[Worker] = []
         self.finals: dict[int, tuple[str, Any, Any]] = {}
         self.finished: dict[int, int] = {}
+        self.started: set[int] = set()
+        self.known: dict[int, tuple[str, Any, Any]] = {}
 
     def teardown(self) -> None:
         """Whatever happened before: with healthy workers, every request reaches a final state."""
@@ -85,16 +94,27 @@ class RequestsAndSessions(RuleBasedStateMachine):
         )
         _empty()
 
-    @rule(meter=st.integers(0, 2), priority=st.integers(0, 9), scheduled=st.booleans())
-    def submit(self, meter: int, priority: int, scheduled: bool) -> None:
-        factories.make_request(
+    @rule(
+        meter=st.integers(0, 2),
+        priority=st.integers(0, 9),
+        scheduled=st.booleans(),
+        actions=st.integers(1, 4),
+    )
+    def submit(self, meter: int, priority: int, scheduled: bool, actions: int) -> None:
+        request = factories.make_request(
             self.organisation,
             self.meters[meter],
+            "SynchronizeTime" if actions == 1 else BUNDLE,
             priority=priority,
             effective_priority=priority,
             state=RequestState.SCHEDULED if scheduled else RequestState.QUEUED,
             due_at=timezone.now() + (PAST if scheduled else -PAST),
         )
+        Action.objects.bulk_create(
+            Action(request=request, position=position, message="SynchronizeTime", device=request.device)
+            for position in range(1, actions)
+        )
+        request.actions.update(message="SynchronizeTime")
 
     @rule(limit=st.integers(1, 3))
     def dispatch(self, limit: int = 3) -> None:
@@ -145,27 +165,82 @@ class RequestsAndSessions(RuleBasedStateMachine):
     def lose_the_meter(self, retryable: bool) -> None:
         worker = self.workers.pop()
         for request in (actions[0].request for actions in worker.requests):
-            if not (
-                retryable
-                and request.attempts < 3
-                and states.retry_request(request.pk, worker.session_id, PAST, fault=FAULT, priority=0)
-            ):
+            if not (retryable and self._retry(worker, request)):
                 self._count(request.pk, states.fail_request(request.pk, worker.session_id, FAULT))
         states.close(worker.session_id, fault=FAULT)
+
+    @precondition(lambda self: self.workers)
+    @rule(outcome=st.sampled_from([ActionState.DONE, RETRYABLE, PERMANENT]))
+    def perform_one_action(self, outcome: ActionState | bool) -> None:
+        """The outcome of an action of a bundle is stored as it is known, all but that of the last one."""
+        worker = self.workers[-1]
+        actions = worker.requests[0]
+        if len(actions) > 1:
+            self._finish(worker, actions[0], outcome)
+            del actions[0]
+
+    @precondition(lambda self: self.workers)
+    @rule()
+    def start_an_action_that_must_not_be_repeated(self) -> None:
+        worker = self.workers[-1]
+        action = worker.requests[0][0]
+        if states.start_action(action.pk, worker.session_id):
+            assert action.pk not in self.started
+            self.started.add(action.pk)
+            action.state = ActionState.STARTED
 
     @precondition(lambda self: self.workers)
     @rule()
     def succeed(self) -> None:
         worker = self.workers.pop(random.randrange(len(self.workers)))
         while True:
-            for [action] in worker.requests:
-                request, held = action.request, worker.session_id
-                stored = states.finish_action(action.pk, held, ActionState.DONE, result={}, fault=None)
-                finished = states.finish_request(request.pk, held, RequestState.SUCCEEDED, fault=None)
-                assert stored == finished
-                self._count(request.pk, finished)
+            for actions in worker.requests:
+                self._settle(worker, actions, ActionState.DONE)
             if not worker.take_more():
                 break
+        states.close(worker.session_id)
+
+    @precondition(lambda self: self.workers)
+    @rule(retryable=st.booleans())
+    def meet_faults(self, retryable: bool) -> None:
+        worker = self.workers.pop()
+        for actions in worker.requests:
+            self._settle(worker, actions, retryable)
+        states.close(worker.session_id)
+
+    def _settle(self, worker: Worker, actions: list[WorkAction], outcome: ActionState | bool) -> None:
+        """What a visit does with the actions that it took, if nothing happens to it."""
+        request = actions[0].request
+        for action in actions:
+            stored = self._finish(worker, action, outcome)
+        fault = work.passing_fault(request.pk)
+        if fault is not None and self._retry(worker, request):
+            return
+        finished = states.finish_request(request.pk, worker.session_id, RequestState.SUCCEEDED, fault=None)
+        assert stored == finished
+        self._count(request.pk, finished)
+
+    def _finish(self, worker: Worker, action: WorkAction, outcome: ActionState | bool) -> bool:
+        """``outcome``: DONE, or whether the fault may pass. What had been started is unknown by now."""
+        state = outcome if isinstance(outcome, ActionState) else ActionState.FAULT
+        if action.state == ActionState.STARTED:
+            state = ActionState.UNKNOWN
+        fault = None if state == ActionState.DONE else FAULT | {"retryable": outcome is RETRYABLE}
+        return states.finish_action(action.pk, worker.session_id, state, result=None, fault=fault)
+
+    def _retry(self, worker: Worker, request: WorkRequest) -> bool:
+        retried = request.attempts < 3 and states.retry_request(
+            request.pk, worker.session_id, PAST, fault=FAULT, priority=0
+        )
+        if retried:
+            states.reopen_actions(request.pk, worker.session_id)
+        return retried
+
+    @precondition(lambda self: self.workers)
+    @rule()
+    def hand_back(self) -> None:
+        worker = self.workers.pop()
+        states.hand_back(worker.session_id)
         states.close(worker.session_id)
 
     @precondition(lambda self: self.workers)
@@ -228,6 +303,23 @@ class RequestsAndSessions(RuleBasedStateMachine):
         assert now.items() >= self.finals.items()
         assert all(completed_at is not None for _, completed_at, _ in now.values())
         self.finals = now
+
+    @invariant()
+    def what_is_known_of_an_action_does_not_change(self) -> None:
+        """Except for faults that may pass: those are tried again."""
+        lasting = Q(state=ActionState.DONE) | Q(state=ActionState.UNKNOWN) | Q(fault__retryable=PERMANENT)
+        now = {
+            pk: (state, finished_at, fault)
+            for pk, state, finished_at, fault in Action.objects.filter(
+                lasting, finished_at__isnull=False
+            ).values_list("pk", "state", "finished_at", "fault")
+        }
+        assert now.items() >= self.known.items()
+        self.known = now
+
+    @invariant()
+    def what_was_started_is_never_pending_again(self) -> None:
+        assert not Action.objects.filter(pk__in=self.started, state=ActionState.PENDING).exists()
 
     def _count(self, request_id: int, finished: bool) -> None:
         if finished:
