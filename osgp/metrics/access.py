@@ -12,7 +12,14 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.http import HttpRequest
 
-PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+PROXY_HEADERS = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-IP",
+    "Via",
+)
 
 Network = IPv4Network | IPv6Network
 

@@ -27,8 +27,8 @@ from osgp.requests.models import MeterSession, Request
 
 SLICE = 5000
 """Rows counted in one transaction: tens of milliseconds."""
-LIMIT = 20_000
-"""Rows counted in one call."""
+LIMIT = 10_000
+"""Rows counted in one call: a tenth of a second, which a dispatcher can spare."""
 BEGIN = datetime(1970, 1, 1, microsecond=1, tzinfo=UTC)
 
 

@@ -13,7 +13,7 @@ from osgp.metrics.page import collect
 
 logger = logging.getLogger(__name__)
 
-_OPENMETRICS_TYPE = "application/openmetrics-text"
+_CHOICE = [TEXT.removesuffix("; charset=utf-8"), OPENMETRICS.removesuffix("; charset=utf-8")]
 
 
 @never_cache
@@ -27,7 +27,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
             status=401,
             headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
         )
-    openmetrics = request.get_preferred_type(["text/plain", _OPENMETRICS_TYPE]) == _OPENMETRICS_TYPE
+    openmetrics = request.get_preferred_type(_CHOICE) == _CHOICE[1]
     try:
         page = render(collect(), openmetrics=openmetrics)
     except (DatabaseError, InterfaceError) as error:
