@@ -270,7 +270,7 @@ def test_invalid_and_not_granted_together_are_invalid(
 
 
 @pytest.mark.parametrize(
-    "group", set(DeviceFunctionGroup) - {DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING}
+    "group", sorted(set(DeviceFunctionGroup) - {DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
 )
 def test_other_groups_send_no_bundles(
     api: APIClient, device: Device, as_group: Callable[..., None], group: str

@@ -1,0 +1,96 @@
+"""The largest bundles, and what each action costs the database."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db.backends.utils import CursorWrapper
+from rest_framework.test import APIClient
+
+from osgp.accounts.caller import Caller
+from osgp.devices.models import Device
+from osgp.requests.models import Request, RequestState
+from osgp.requests.submission import submit
+from osgp.simulator.meter.meter import Meter
+from tests import meters
+from tests.bundle.probes import Probe, lasting
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_500_actions(api: APIClient, electricity: Device, gas: Device, simulated: Meter) -> None:
+    Probe.hooks["250"] = lasting
+    actions: list[dict[str, Any]] = [{"message": "Probe", "name": str(number)} for number in range(499)]
+    actions.append({"message": "ActualMeterReadsGas", "device_identification": gas.identification})
+    body = {"device_identification": electricity.identification, "actions": actions}
+    url = api.post("/api/v1/bundle/", body, format="json").json()["url"]
+    meters.visit(electricity)
+    answer = api.get(url)
+    responses = answer.json()["responses"]
+    assert (answer.status_code, answer.json()["status"], len(responses)) == (200, "SUCCEEDED", 500)
+    names = [response["result"]["name"] for response in responses[:499] if response["result"]]
+    assert names == [str(number) for number in range(499) if number != 250]
+    assert (responses[250]["status"], responses[250]["fault"]["code"]) == ("FAILED", 412)
+    assert responses[499]["result"]["consumption"]
+    assert Probe.performed == [str(number) for number in range(499)]
+    assert simulated.memory.statistics.associations == 1
+    assert simulated.memory.statistics.invocation_counter_refusals == 0
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch, electricity: Device) -> Callable[[], list[str]]:
+    """Visits the meter; returns the statements that this cost, in all database lanes together."""
+    seen: list[str] = []
+    execute = CursorWrapper.execute
+
+    def count(self: CursorWrapper, sql: Any, *arguments: Any) -> Any:
+        seen.append(str(sql))
+        return execute(self, sql, *arguments)
+
+    def visit() -> list[str]:
+        session = meters.open_session(electricity)
+        with monkeypatch.context() as patch:
+            patch.setattr(CursorWrapper, "execute", count)
+            from osgp.requests.visit import visit_meter
+
+            assert visit_meter(session.pk, session.token, "worker")
+        visited = [
+            sql for sql in seen if not sql.startswith(("SAVEPOINT", "RELEASE", "PRAGMA", "BEGIN", "SELECT 1"))
+        ]
+        seen.clear()
+        return visited
+
+    return visit
+
+
+def test_an_action_costs_one_statement(
+    caller: Caller, electricity: Device, statements: Callable[[], list[str]]
+) -> None:
+    def cost(actions: int) -> int:
+        bundle = submit(
+            caller,
+            "Bundle",
+            {
+                "device_identification": electricity.identification,
+                "actions": [{"message": "Probe"}] * actions,
+            },
+        )
+        used = statements()
+        bundle.refresh_from_db()
+        assert bundle.state == RequestState.SUCCEEDED
+        return len(used)
+
+    cost(1)  # Before the first visit the meter's invocation counter is not known.
+    one = cost(1)
+    assert cost(11) - one == 10
+    assert Request.objects.count() == 3
+
+
+def test_a_single_read_costs_no_more_than_before_there_were_bundles(
+    caller: Caller, electricity: Device, statements: Callable[[], list[str]]
+) -> None:
+    """Claim, take, load actions, meter and keys, reserve; outcome, request, look for more; device, close."""
+    for _ in range(2):
+        submit(caller, "ActualMeterReads", {"device_identification": electricity.identification})
+        used = statements()
+    assert len(used) <= 11, used
