@@ -5,6 +5,7 @@ shared with it.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connection
@@ -41,19 +43,26 @@ def eventually(condition: Callable[[], Any], what: str, patience: float = PATIEN
     raise AssertionError(f"in vain for {patience:.0f} s: {what}")
 
 
+def database_url(host: str | None = None, port: int | None = None) -> str:
+    """The test's database, at another host and port if they are given."""
+    database = connection.settings_dict
+    password = f":{quote(database['PASSWORD'], safe='')}" if database["PASSWORD"] else ""
+    at = quote(host or database["HOST"] or "", safe="")
+    return (
+        f"postgres://{database['USER']}{password}@{at}:{port or database['PORT'] or 5432}/{database['NAME']}"
+    )
+
+
 class Process:
     """One command of manage.py on the test's database and broker."""
 
     def __init__(self, *command: str, **environment: str) -> None:
-        database = connection.settings_dict
-        password = f":{database['PASSWORD']}" if database["PASSWORD"] else ""
-        address = f"{database['USER']}{password}@{database['HOST']}:{database['PORT'] or 5432}"
         self._process = subprocess.Popen(
             [sys.executable, "manage.py", *command],
             cwd=ROOT,
             env={
                 **os.environ,
-                "DATABASE_URL": f"postgres://{address}/{database['NAME']}",
+                "DATABASE_URL": database_url(),
                 "BROKER_URL": settings.CELERY_BROKER_URL,
                 "OSGP_LOCAL_SECRETS": "1",
                 "OSGP_VAR_DIR": str(settings.VAR_DIR),
@@ -63,21 +72,32 @@ class Process:
             stdout=subprocess.DEVNULL,
         )
 
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """kill -9."""
         self._process.kill()
         self._process.wait()
 
+    def terminate(self) -> None:
+        """SIGTERM; see :meth:`wait` for what comes of it."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """The exit code."""
+        return self._process.wait(PATIENCE)
+
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
-        self._process.terminate()
-        return self._process.wait(PATIENCE)
+        self.terminate()
+        return self.wait()
 
     def __enter__(self) -> "Process":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
+        if self.is_alive():
             self.kill()
 
 
@@ -90,21 +110,59 @@ def dispatcher(**environment: str) -> Process:
     return Process("dispatch", **environment)
 
 
+class Supervised:
+    """Context manager: a process that is started again whenever it ends, as systemd or Kubernetes would."""
+
+    def __init__(self, start: Callable[[], Process]) -> None:
+        self._start = start
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._supervise, daemon=True)
+        self.deaths = 0
+
+    def __enter__(self) -> "Supervised":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._thread.join()
+
+    def _supervise(self) -> None:
+        while not self._left.is_set():
+            with self._start() as process:
+                while process.is_alive():
+                    if self._left.wait(0.1):
+                        return
+            self.deaths += 1
+
+
 @contextmanager
-def running() -> Iterator[None]:
-    """A dispatcher and a worker, in whatever form the test's database and broker allow."""
+def running(**environment: str) -> Iterator[None]:
+    """A dispatcher and a worker, in whatever form the test's database and broker allow.
+
+    ``environment`` is for processes; threads have the settings of the test.
+    """
     with ExitStack() as stack:
         if are_shared():
-            stack.enter_context(dispatcher())
-            stack.enter_context(worker())
+            stack.enter_context(dispatcher(**environment))
+            stack.enter_context(worker(**environment))
         else:
-            stop = threading.Event()
-            thread = threading.Thread(target=Dispatcher().run, args=(stop,))
+            stack.enter_context(dispatcher_thread())
             stack.enter_context(WorkerThread())
-            thread.start()
-            stack.callback(thread.join)
-            stack.callback(stop.set)
         yield
+
+
+@contextmanager
+def dispatcher_thread() -> Iterator[None]:
+    """A dispatcher in a thread."""
+    stop = threading.Event()
+    thread = threading.Thread(target=Dispatcher().run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def disconnect_others() -> None:

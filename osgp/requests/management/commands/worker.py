@@ -47,7 +47,12 @@ class Command(BaseCommand):
             )
         if options["concurrency"] < 1:
             raise CommandError("--concurrency is at least 1.")
-        command = [sys.executable, "-m", "celery", "-A", "osgp.celery", "worker"]
+        command = [sys.executable, "-m"]
+        if options["pool"] == "gevent":
+            # Celery patches too late: patching makes it import kombu, whose waits for a lost broker would
+            # then stop all greenlets of the process.
+            command += ["gevent.monkey", "--module"]
+        command += ["celery", "-A", "osgp.celery", "worker"]
         command += [
             "-P",
             options["pool"],
@@ -59,5 +64,5 @@ class Command(BaseCommand):
         command += ["--without-gossip", "--without-mingle", "--loglevel", os.environ.get("LOG_LEVEL", "INFO")]
         command += ["--include", "osgp.requests.worker_process"]
         command += ["-n", f"{options['name']}-{os.getpid()}@{socket.gethostname()}"]
-        # A new program, so that gevent's patches come before any other import and signals reach Celery.
+        # A new program: gevent's patches come before any other import, and signals reach Celery.
         os.execvp(command[0], [*command, *options["celery_arguments"]])  # noqa: S606 (no shell)

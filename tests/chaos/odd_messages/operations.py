@@ -1,0 +1,68 @@
+"""The odd messages."""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from osgp.protocol_dlms import CosemDateTime, Data, DataType
+from osgp.requests.meter import VisitedMeter
+from osgp.requests.operation import MeterOperation, Operation, ParameterValues, Service
+
+
+class CountedStep(MeterOperation):
+    """Must not be repeated, and the simulated meter counts it: one SET, between two GETs."""
+
+    message = "CountedStep"
+    service = Service.ADHOC
+    repeatable = False
+
+    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+        clock = meter.get("CLOCK").value
+        assert isinstance(clock, bytes)
+        meter.association.set(meter.attribute("CLOCK"), Data(DataType.OCTET_STRING, clock))
+        assert CosemDateTime.from_bytes(meter.get("CLOCK").value).to_datetime() is not None
+        return {}
+
+
+class DeadlyStep(MeterOperation):
+    """Kills the process that carries it out, as a bug in a C extension or the OOM killer would."""
+
+    message = "DeadlyStep"
+    service = Service.ADHOC
+
+    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+        self.kill()
+        return {}
+
+    @staticmethod
+    def kill() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class BlockingStep(MeterOperation):
+    """Holds up all greenlets of its process."""
+
+    message = "BlockingStep"
+    service = Service.ADHOC
+
+    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+        from gevent.monkey import get_original
+
+        get_original("time", "sleep")(600)
+        return {}
+
+
+class LongStep(MeterOperation):
+    """Keeps a visit busy for very long, while everything else of the process goes on."""
+
+    message = "LongStep"
+    service = Service.ADHOC
+
+    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+        time.sleep(600)
+        return {}
+
+
+ODD_MESSAGES: tuple[type[Operation], ...] = (CountedStep, DeadlyStep, BlockingStep, LongStep)

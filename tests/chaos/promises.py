@@ -1,0 +1,135 @@
+"""Work for a fleet of simulated meters, and what must be true of it whatever dies or fails in between."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.requests import states
+from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState
+from osgp.simulator import Behaviour, Fleet, SimulatorThread
+from tests import factories, meters, processes
+
+METERS = 5
+READS = 2
+"""Reads per meter, beside one CountedStep."""
+ROUND_TRIP = 0.1
+"""Seconds that a meter takes for an answer."""
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "tests.chaos.odd_settings",
+    "OSGP_SESSION_LEASE_SECONDS": "5",
+    "OSGP_HINT_TIMEOUT_SECONDS": "2",
+    "OSGP_DISPATCH_INTERVAL_SECONDS": "0.2",
+    "OSGP_RETRY_DELAY_SECONDS": "1",
+}
+"""Of the platform's processes: what takes a minute in production takes seconds."""
+
+REQUESTS = Request._meta.db_table
+
+
+@dataclass
+class Work:
+    """A fleet, and what was asked of it."""
+
+    simulator: SimulatorThread
+    organisation: Organisation
+    devices: list[Device]
+
+    def ask(self, device: Device, message: str, delay: float = -5, **fields: object) -> Request:
+        """A request that is due ``delay`` seconds from now."""
+        due = timezone.now() + timedelta(seconds=delay)
+        state = RequestState.QUEUED if delay <= 0 else RequestState.SCHEDULED
+        return factories.make_request(
+            self.organisation, device, message, **{"due_at": due, "state": state} | fields
+        )
+
+    def ask_all(self, delay: float = -5) -> None:
+        """Some reads of each meter, and between them one thing that must not be done twice."""
+        for device in self.devices:
+            self.ask(device, "ActualMeterReads", delay)
+            self.ask(device, "CountedStep", delay)
+            self.ask(device, "ActualMeterReads", delay)
+
+    def is_settled(self) -> bool:
+        """Whether every request has its outcome, and every lease was given back."""
+        pending = Request.objects.exclude(state__in=("SUCCEEDED", "FAILED", "CANCELLED"))
+        return not pending.exists() and not MeterSession.objects.filter(state__in=states.LIVE).exists()
+
+    def settle(self, patience: float = processes.PATIENCE) -> None:
+        """Wait for all outcomes, then check the promises."""
+        processes.eventually(self.is_settled, "an outcome of every request, and no lease left", patience)
+        self.check()
+
+    def check(self) -> None:
+        """Nothing lost, nothing final twice, nothing done twice, one association, no counter used again."""
+        assert final_twice() == []
+        for device in self.devices:
+            memory = self.simulator.meters[device.identification].memory
+            assert memory.statistics.concurrent_associations == 0
+            assert memory.statistics.invocation_counter_refusals == 0
+            assert memory.counters.repeated == []
+            steps = Action.objects.filter(message="CountedStep", device=device)
+            done = steps.filter(state=ActionState.DONE).count()
+            unknown = steps.filter(state=ActionState.UNKNOWN).count()
+            assert done <= memory.statistics.sets <= done + unknown
+            assert memory.statistics.sets <= steps.count()
+        unsuccessful = Request.objects.exclude(state=RequestState.SUCCEEDED).exclude(message="DeadlyStep")
+        for action in Action.objects.filter(request__in=unsuccessful):
+            # A crash may leave open whether a step was taken, and then nobody may claim to know.
+            assert (action.message, action.state) == ("CountedStep", ActionState.UNKNOWN), action.fault
+
+    def in_mid_session(self) -> bool:
+        """Every meter is being visited, by a worker that has taken its requests."""
+        running = Request.objects.filter(state=RequestState.RUNNING, session__state="CLAIMED")
+        return running.values("meter").distinct().count() == len(self.devices)
+
+
+@contextmanager
+def fleet(organisation: Organisation, count: int = METERS) -> Iterator[Work]:
+    """Simulated meters that answer slowly enough to be interrupted, known to the platform."""
+    with SimulatorThread(Fleet.build(count, "SMR-5.1")) as simulator:
+        for meter in simulator.meters.values():
+            meter.behaviour = Behaviour(latency=(ROUND_TRIP, ROUND_TRIP))
+        devices = list(meters.add_meters(organisation, simulator).values())
+        with witness():
+            yield Work(simulator, organisation, devices)
+            processes.disconnect_others()
+
+
+@contextmanager
+def witness() -> Iterator[None]:
+    """Have the database note when the state of a final request is written once more, even with itself."""
+    final = "OLD.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED')"
+    postgresql = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE final_twice (id bigint)")
+        if postgresql:
+            cursor.execute(
+                "CREATE FUNCTION note_final_twice() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$BEGIN INSERT INTO final_twice VALUES (OLD.id); RETURN NEW; END$$"
+            )
+            body = f"FOR EACH ROW WHEN ({final}) EXECUTE FUNCTION note_final_twice()"
+        else:
+            body = f"WHEN {final} BEGIN INSERT INTO final_twice VALUES (OLD.id); END"  # noqa: S608
+        cursor.execute(f"CREATE TRIGGER final_twice AFTER UPDATE OF state ON {REQUESTS} {body}")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            on_table = f" ON {REQUESTS}" if postgresql else ""
+            cursor.execute(f"DROP TRIGGER final_twice{on_table}")
+            if postgresql:
+                cursor.execute("DROP FUNCTION note_final_twice()")
+            cursor.execute("DROP TABLE final_twice")
+
+
+def final_twice() -> list[int]:
+    """Requests that the witness saw."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM final_twice")
+        return [pk for (pk,) in cursor.fetchall()]
