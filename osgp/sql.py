@@ -21,18 +21,21 @@ _DIALECTS = {
         "now": "statement_timestamp()",
         "later": "statement_timestamp() + make_interval(secs => %s)",
         "is": "IS NOT DISTINCT FROM",
+        "locked": "FOR SHARE",
     },
     "sqlite": {
         "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
         "later": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
         "is": "IS",
+        "locked": "",
     },
 }
 
 
 class Statement:
     """One statement. ``{now}`` is the database's time, ``{later}`` takes a parameter of seconds from now,
-    ``{is}`` compares NULL as a value.
+    ``{is}`` compares NULL as a value, ``{locked}`` keeps what a subquery found as it is until the end of the
+    transaction (SQLite has one writer at a time anyway).
     """
 
     def __init__(self, text: str) -> None:

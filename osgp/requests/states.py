@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Case, F, JSONField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Now
 
@@ -221,29 +221,32 @@ def take_requests(session_id: uuid.UUID, meter_id: int, limit: int) -> int:
     return _TAKE.count(session_id, session_id, meter_id, limit)
 
 
-def start_action(action_id: int, session_id: uuid.UUID) -> bool:
-    """Say that an action that must not be repeated is about to be sent. False: it is not ours any more."""
-    return (
-        Action.objects.filter(
-            pk=action_id,
-            state=ActionState.PENDING,
-            request__state=RequestState.RUNNING,
-            request__session=session_id,
-        ).update(state=ActionState.STARTED, started_at=Now())
-        == 1
-    )
-
-
+# The request's row is locked, so that it cannot be given to somebody else while its action changes.
+_STILL_OURS = f"""
+    request_id = (SELECT id FROM {REQUESTS} WHERE id = {ACTIONS}.request_id
+                     AND state = 'RUNNING' AND session_id {{is}} %s {{locked}})
+"""  # noqa: S608 (table names)
+_START_ACTION = Statement(
+    f"""
+    UPDATE {ACTIONS} SET state = 'STARTED', started_at = {{now}}
+     WHERE id = %s AND state = 'PENDING' AND {_STILL_OURS}
+    """  # noqa: S608 (table name)
+)
 _FINISH_ACTION = Statement(
     f"""
     UPDATE {ACTIONS}
        SET state = %s, result = %s, fault = %s, started_at = COALESCE(started_at, {{now}}),
            finished_at = {{now}}
-     WHERE id = %s AND state IN ('PENDING', 'STARTED') AND request_id = (
-           SELECT id FROM {REQUESTS} WHERE id = {ACTIONS}.request_id
-              AND state = 'RUNNING' AND session_id {{is}} %s)
-    """  # noqa: S608 (table names)
+     WHERE id = %s AND state IN ('PENDING', 'STARTED') AND {_STILL_OURS}
+    """  # noqa: S608 (table name)
 )
+
+
+def start_action(action_id: int, session_id: uuid.UUID) -> bool:
+    """Say that an action that must not be repeated is about to be sent. False: it is not ours any more."""
+    return _START_ACTION.count(action_id, session_id) == 1
+
+
 _FINISH_REQUEST = Statement(
     f"""
     UPDATE {REQUESTS} SET state = %s, fault = %s, completed_at = {{now}}
@@ -269,6 +272,34 @@ def finish_request(
 ) -> bool:
     """RUNNING -> SUCCEEDED or FAILED. False: the session was lost meanwhile."""
     return _FINISH_REQUEST.count(str(state), fault, request_id, session_id) == 1
+
+
+_SUCCEED = Statement(
+    f"""
+    WITH succeeded AS (
+        UPDATE {REQUESTS} SET state = 'SUCCEEDED', fault = NULL, completed_at = {{now}}
+         WHERE id = %s AND state = 'RUNNING' AND session_id = %s
+        RETURNING id)
+    UPDATE {ACTIONS}
+       SET state = 'DONE', result = %s, fault = NULL, started_at = COALESCE(started_at, {{now}}),
+           finished_at = {{now}}
+      FROM succeeded
+     WHERE {ACTIONS}.id = %s AND request_id = succeeded.id AND {ACTIONS}.state IN ('PENDING', 'STARTED')
+    """  # noqa: S608 (table names)
+)
+
+
+def succeed(request_id: int, action_id: int, session_id: uuid.UUID, result: Mapping[str, Any]) -> bool:
+    """The only action of a request is DONE, and with it the request SUCCEEDED, in one go.
+
+    False: the session was lost meanwhile. What most visits end with, so it is one statement where the
+    database can (SQLite cannot write within WITH).
+    """
+    if connection.vendor == "postgresql":
+        return _SUCCEED.count(request_id, session_id, result, action_id) == 1
+    with transaction.atomic():
+        done = finish_action(action_id, session_id, ActionState.DONE, result=result, fault=None)
+        return done and finish_request(request_id, session_id, RequestState.SUCCEEDED, fault=None)
 
 
 def retry_request(

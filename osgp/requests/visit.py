@@ -214,11 +214,11 @@ class Visit:
     def _is_out_of_time(self) -> bool:
         return time.monotonic() >= self.begins_until
 
-    @staticmethod
-    def _start(action: WorkAction) -> None:
+    def _start(self, action: WorkAction) -> None:
         if not lanes.run(states.start_action, action.pk, action.request.session_id):
             raise LeaseLost
         action.state = ActionState.STARTED
+        self.lease.check()
 
     @staticmethod
     def _failed(action: WorkAction, fault: Fault) -> "Outcome":
@@ -235,8 +235,16 @@ class Visit:
             return []
         return _take(self.session_id, self.meter.pk)
 
-    @transaction.atomic
     def _settle(self, last: "Outcome") -> None:
+        """Store the last outcome of a request, and with it what becomes of the request."""
+        action, request = last.action, last.action.request
+        if not last.is_plain or request.is_bundle:
+            self._finish_or_retry(last)
+        elif not states.succeed(request.pk, action.pk, self.session_id, last.result or {}):
+            raise LeaseLost
+
+    @transaction.atomic
+    def _finish_or_retry(self, last: "Outcome") -> None:
         """Store the last outcome, and finish the request or plan its next attempt.
 
         A bundle has succeeded when every action has an outcome of its own, whatever that is. Faults that may
@@ -288,6 +296,15 @@ class Outcome:
     result: Mapping[str, Any] | None = None
     fault: Fault | None = None
     device_changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is a result to be stored and nothing else to be done."""
+        return (
+            self.state == ActionState.DONE
+            and not self.device_changes
+            and not operation(self.action.message).secret_fields()
+        )
 
     def store(self) -> None:
         """Keep the outcome; raises LeaseLost when somebody else decides by now."""

@@ -153,14 +153,14 @@ def test_work_that_arrives_during_the_visit_is_done_as_well(
     organisation: Organisation, device: Device, simulated: Meter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late: list[Request] = []
-    finish = states.finish_request
+    succeed = states.succeed
 
-    def finish_and_receive_more(*args: Any, **more: Any) -> bool:
+    def succeed_and_receive_more(*args: Any) -> bool:
         if not late:
             late.append(due(organisation, device))
-        return finish(*args, **more)
+        return succeed(*args)
 
-    monkeypatch.setattr(states, "finish_request", finish_and_receive_more)
+    monkeypatch.setattr(states, "succeed", succeed_and_receive_more)
     due(organisation, device)
     meters.visit(device)
     assert outcome(late[0]).state == ActionState.DONE
@@ -358,7 +358,7 @@ def test_no_counter_value_is_used_twice_even_if_the_worker_dies(
 ) -> None:
     due(organisation, device)
     with monkeypatch.context() as patch:
-        patch.setattr(states, "finish_action", lambda *_, **__: (_ for _ in ()).throw(SystemExit))
+        patch.setattr(states, "succeed", lambda *_: (_ for _ in ()).throw(SystemExit))
         session = meters.open_session(device)
         with pytest.raises(SystemExit):
             visit_meter(session.pk, session.token, "dies")
