@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 
 from osgp.celery import app
 from osgp.requests.database import give_back_connection, lanes
+from osgp.requests.stopping import stop
 
 START_SECONDS = 30
 MESSAGE_SECONDS = 5
@@ -43,7 +44,8 @@ def _after_task(**_: Any) -> None:
 class WorkerThread:
     """Context manager: consumes the queues with a pool of threads until it is left.
 
-    Leaving waits for the tasks that are running. There may be one at a time in a process, because Celery
+    Leaving waits for the tasks that are running, whose visits end after the action that they are at and hand
+    the rest back. There may be one at a time in a process, because Celery
     keeps the wish to stop in a module.
     """
 
@@ -91,7 +93,15 @@ class WorkerThread:
             self._ready.set()
 
     def _stop(self) -> bool:
-        """Whether it ended: asked to, it finishes what it runs and takes nothing more."""
+        """Whether it ended: asked to, it ends what it runs and takes nothing more."""
+        assert self._thread is not None
+        stop.request()
+        try:
+            return self._end()
+        finally:
+            stop.withdraw()
+
+    def _end(self) -> bool:
         assert self._thread is not None
         # One wish at a time: a second one would reach it while it stops, and cut that short.
         with suppress(OperationalError, OSError):
