@@ -13,7 +13,7 @@ from django.db.models import Count, F, OrderBy, Window
 from django.db.models.functions import RowNumber
 
 from osgp.devices.models import Device
-from osgp.requests import states
+from osgp.requests.due import due_requests
 from osgp.requests.models import MeterSession
 
 SHOWN = 5
@@ -30,7 +30,7 @@ def display_hint(sessions: Collection[MeterSession]) -> dict[uuid.UUID, str]:
     names = dict(Device.objects.filter(pk__in=meters).values_list("pk", "identification"))
     most_urgent_first: list[OrderBy | str] = [F("effective_priority").desc(), "due_at", "pk"]
     numbered = (
-        states.due_requests()
+        due_requests()
         .filter(meter__in=meters)
         .order_by()
         .annotate(

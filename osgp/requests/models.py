@@ -1,7 +1,7 @@
 """Requests, their actions, and the sessions in which meters are visited.
 
 PostgreSQL owns intent, due time, lease and outcome; the broker only delivers hints. Every change of a state
-goes through osgp/requests/states.py.
+goes through osgp/requests/states/.
 """
 
 import uuid

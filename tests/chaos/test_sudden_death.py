@@ -33,7 +33,7 @@ def test_a_worker_dies_in_mid_session(work: Work, monkeypatch: pytest.MonkeyPatc
     else:
         Dispatcher().tick()
         with monkeypatch.context() as patch:
-            patch.setattr(states, "finish_action", _die)
+            patch.setattr(states, "succeed", _die)
             _visit_all(expect=SystemExit)
         assert work.in_mid_session()
         _leases_run_out()

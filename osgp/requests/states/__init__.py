@@ -1,0 +1,62 @@
+"""Every change of state of requests, actions and sessions, each a conditional UPDATE whose row count counts.
+
+Nothing here trusts that it is alone: any number of dispatchers, workers and API processes run these at the
+same time, and hints may be delivered late, twice or never. Times are the database's, so that a worker whose
+clock is off neither takes work early nor loses its lease.
+"""
+
+from osgp.requests.states.dispatching import (
+    Opened,
+    fail_overdue,
+    hurry_sessions,
+    mark_published,
+    open_sessions,
+    queue_scheduled,
+    reap,
+    sessions_without_hint,
+    unclaimed_sessions,
+)
+from osgp.requests.states.ending import (
+    cancel,
+    due_platform_requests,
+    fail_request,
+    finish_action,
+    finish_request,
+    forget_secrets,
+    reopen_actions,
+    retry_request,
+    start_action,
+    start_platform_request,
+    succeed,
+)
+from osgp.requests.states.tables import LIVE
+from osgp.requests.states.visiting import claim, close, extend, hand_back, take_requests
+
+__all__ = [
+    "LIVE",
+    "Opened",
+    "cancel",
+    "claim",
+    "close",
+    "due_platform_requests",
+    "extend",
+    "fail_overdue",
+    "fail_request",
+    "finish_action",
+    "finish_request",
+    "forget_secrets",
+    "hand_back",
+    "hurry_sessions",
+    "mark_published",
+    "open_sessions",
+    "queue_scheduled",
+    "reap",
+    "reopen_actions",
+    "retry_request",
+    "sessions_without_hint",
+    "start_action",
+    "start_platform_request",
+    "succeed",
+    "take_requests",
+    "unclaimed_sessions",
+]

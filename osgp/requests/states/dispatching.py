@@ -1,0 +1,146 @@
+"""What dispatchers do: queue what is due, lease meters, and take back what got lost."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Now
+
+from osgp.faults import Component, Fault, FaultCode
+from osgp.requests import permits
+from osgp.requests.due import DUE_STATES, due_requests
+from osgp.requests.models import MeterSession, Request, RequestState, SessionState
+from osgp.requests.states.ending import give_up_actions
+from osgp.requests.states.tables import LIVE
+from osgp.sql import later
+
+OVERDUE = Fault(
+    FaultCode.MAX_SCHEDULE_TIME_EXCEEDED,
+    "The request was not carried out before its max_schedule_time.",
+    component=Component.CORE,
+).as_dict()
+QUARANTINED = Fault(
+    FaultCode.UNABLE_TO_PROCESS_REQUEST,
+    "The request was given up: the worker that carried it out died every time.",
+    component=Component.CORE,
+).as_dict()
+
+
+def queue_scheduled() -> int:
+    """SCHEDULED requests whose time has come become QUEUED."""
+    return Request.objects.filter(state=RequestState.SCHEDULED, due_at__lte=Now()).update(
+        state=RequestState.QUEUED
+    )
+
+
+def fail_overdue(limit: int = 1000) -> int:
+    """Waiting requests past their max_schedule_time fail with 417, or the fault of their last attempt."""
+    overdue = Request.objects.filter(
+        state__in=(RequestState.SCHEDULED, *DUE_STATES), max_schedule_time__lt=Now()
+    )
+    failed = 0
+    for request_id, fault in list(overdue.values_list("pk", "fault")[:limit]):
+        failed += _fail_waiting(request_id, fault or OVERDUE)
+    return failed
+
+
+@transaction.atomic
+def _fail_waiting(request_id: int, fault: dict[str, Any]) -> int:
+    failed = Request.objects.filter(pk=request_id, state__in=(RequestState.SCHEDULED, *DUE_STATES)).update(
+        state=RequestState.FAILED, fault=fault, completed_at=Now()
+    )
+    if failed:
+        give_up_actions([request_id], fault)
+    return failed
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Sessions opened in one go; ``held_back`` when full networks or cells kept others from being opened."""
+
+    sessions: list[MeterSession]
+    held_back: bool
+
+
+@transaction.atomic
+def open_sessions(limit: int) -> Opened:
+    """Lease up to ``limit`` meters that have due work and no live session, within their networks' limits.
+
+    Rows are taken with SKIP LOCKED, so dispatchers do not wait for one another. Two of them may still choose
+    the same meter through two of its requests: the partial unique index lets only one session in.
+    """
+    priorities, held_back = permits.choose(limit)
+    if not priorities:
+        return Opened([], held_back)
+    wanted = [
+        MeterSession(
+            meter_id=meter_id,
+            priority=priority,
+            opened_at=Now(),
+            expires_at=later(settings.OSGP["SESSION_LEASE"]),
+        )
+        for meter_id, priority in priorities.items()
+    ]
+    MeterSession.objects.bulk_create(wanted, ignore_conflicts=True)
+    opened = set(MeterSession.objects.filter(pk__in=[s.pk for s in wanted]).values_list("pk", flat=True))
+    return Opened([session for session in wanted if session.pk in opened], held_back)
+
+
+def unclaimed_sessions() -> int:
+    """Sessions whose hint no worker has taken up yet."""
+    return MeterSession.objects.filter(state=SessionState.OPENED).count()
+
+
+def mark_published(sessions: Iterable[MeterSession]) -> None:
+    """Remember when the hints went out, to notice the ones that get lost."""
+    MeterSession.objects.filter(pk__in=[session.pk for session in sessions]).update(published_at=Now())
+
+
+def sessions_without_hint(limit: int) -> list[MeterSession]:
+    """OPENED sessions whose hint was never published or not taken up in time."""
+    silent = later(-settings.OSGP["HINT_TIMEOUT"])
+    return list(
+        MeterSession.objects.filter(state=SessionState.OPENED)
+        .filter(Q(published_at__lt=silent) | Q(published_at__isnull=True, opened_at__lt=silent))
+        .order_by("-priority", "opened_at")[:limit]
+    )
+
+
+def hurry_sessions(limit: int = 200) -> list[MeterSession]:
+    """OPENED sessions whose meter has more urgent work by now; their hint is worth publishing again."""
+    most_urgent = due_requests().filter(meter=OuterRef("meter")).values("effective_priority")[:1]
+    hurried: list[Any] = list(
+        MeterSession.objects.filter(state=SessionState.OPENED, priority__lt=9)
+        .annotate(wanted=Subquery(most_urgent))
+        .filter(wanted__gt=F("priority"))[:limit]
+    )
+    for session in hurried:
+        session.priority = session.wanted
+        MeterSession.objects.filter(pk=session.pk, state=SessionState.OPENED).update(priority=session.wanted)
+    return hurried
+
+
+@transaction.atomic
+def reap(limit: int = 500) -> int:
+    """Take back the sessions whose time ran out; their requests become due again. Returns how many."""
+    lost = list(
+        MeterSession.objects.filter(state__in=LIVE, expires_at__lt=Now())
+        .select_for_update(skip_locked=True)
+        .values_list("pk", flat=True)[:limit]
+    )
+    if not lost:
+        return 0
+    MeterSession.objects.filter(pk__in=lost).update(state=SessionState.LOST, closed_at=Now())
+    running = Request.objects.filter(session__in=lost, state=RequestState.RUNNING)
+    poisonous = list(
+        running.filter(crashes__gte=settings.OSGP["MAX_CRASHES"] - 1).values_list("pk", flat=True)
+    )
+    Request.objects.filter(pk__in=poisonous, state=RequestState.RUNNING).update(
+        state=RequestState.FAILED, crashes=F("crashes") + 1, fault=QUARANTINED, completed_at=Now()
+    )
+    give_up_actions(poisonous, QUARANTINED)
+    running.update(state=RequestState.RETRYING, crashes=F("crashes") + 1, due_at=Now())
+    return len(lost)

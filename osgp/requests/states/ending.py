@@ -1,0 +1,190 @@
+"""How actions and requests end, or go on to another attempt."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Case, F, JSONField, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce, Now
+
+from osgp.requests import registry
+from osgp.requests.due import DUE_STATES, due_requests
+from osgp.requests.models import Action, ActionState, Request, RequestState
+from osgp.requests.states.tables import ACTIONS, REQUESTS
+from osgp.sql import Statement, later
+
+# The request's row is locked, so that it cannot be given to somebody else while its action changes.
+_STILL_OURS = f"""
+    request_id = (SELECT id FROM {REQUESTS} WHERE id = {ACTIONS}.request_id
+                     AND state = 'RUNNING' AND session_id {{is}} %s {{locked}})
+"""  # noqa: S608 (table names)
+_START_ACTION = Statement(
+    f"""
+    UPDATE {ACTIONS} SET state = 'STARTED', started_at = {{now}}
+     WHERE id = %s AND state = 'PENDING' AND {_STILL_OURS}
+    """  # noqa: S608 (table name)
+)
+_FINISH_ACTION = Statement(
+    f"""
+    UPDATE {ACTIONS}
+       SET state = %s, result = %s, fault = %s, started_at = COALESCE(started_at, {{now}}),
+           finished_at = {{now}}
+     WHERE id = %s AND state IN ('PENDING', 'STARTED') AND {_STILL_OURS}
+    """  # noqa: S608 (table name)
+)
+
+
+def start_action(action_id: int, session_id: uuid.UUID) -> bool:
+    """Say that an action that must not be repeated is about to be sent. False: it is not ours any more."""
+    return _START_ACTION.count(action_id, session_id) == 1
+
+
+_FINISH_REQUEST = Statement(
+    f"""
+    UPDATE {REQUESTS} SET state = %s, fault = %s, completed_at = {{now}}
+     WHERE id = %s AND state = 'RUNNING' AND session_id {{is}} %s
+    """  # noqa: S608 (table name)
+)
+
+
+def finish_action(
+    action_id: int,
+    session_id: uuid.UUID | None,
+    state: ActionState,
+    *,
+    result: Mapping[str, Any] | None,
+    fault: Mapping[str, Any] | None,
+) -> bool:
+    """Store the outcome of an action. False: the session was lost meanwhile, somebody else decides."""
+    return _FINISH_ACTION.count(str(state), result, fault, action_id, session_id) == 1
+
+
+def finish_request(
+    request_id: int, session_id: uuid.UUID | None, state: RequestState, *, fault: Mapping[str, Any] | None
+) -> bool:
+    """RUNNING -> SUCCEEDED or FAILED. False: the session was lost meanwhile."""
+    return _FINISH_REQUEST.count(str(state), fault, request_id, session_id) == 1
+
+
+_SUCCEED = Statement(
+    f"""
+    WITH succeeded AS (
+        UPDATE {REQUESTS} SET state = 'SUCCEEDED', fault = NULL, completed_at = {{now}}
+         WHERE id = %s AND state = 'RUNNING' AND session_id = %s
+        RETURNING id)
+    UPDATE {ACTIONS}
+       SET state = 'DONE', result = %s, fault = NULL, started_at = COALESCE(started_at, {{now}}),
+           finished_at = {{now}}
+      FROM succeeded
+     WHERE {ACTIONS}.id = %s AND request_id = succeeded.id AND {ACTIONS}.state IN ('PENDING', 'STARTED')
+    """  # noqa: S608 (table names)
+)
+
+
+def succeed(request_id: int, action_id: int, session_id: uuid.UUID, result: Mapping[str, Any]) -> bool:
+    """The only action of a request is DONE, and with it the request SUCCEEDED, in one go.
+
+    False: the session was lost meanwhile. What most visits end with, so it is one statement where the
+    database can (SQLite cannot write within WITH).
+    """
+    if connection.vendor == "postgresql":
+        return _SUCCEED.count(request_id, session_id, result, action_id) == 1
+    with transaction.atomic():
+        done = finish_action(action_id, session_id, ActionState.DONE, result=result, fault=None)
+        return done and finish_request(request_id, session_id, RequestState.SUCCEEDED, fault=None)
+
+
+def retry_request(
+    request_id: int,
+    session_id: uuid.UUID | None,
+    delay: timedelta,
+    *,
+    fault: Mapping[str, Any],
+    priority: int,
+) -> bool:
+    """RUNNING -> RETRYING, due after ``delay``.
+
+    False: that would be after its max_schedule_time, or the session was lost meanwhile.
+    """
+    return (
+        Request.objects.filter(
+            Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=later(delay)),
+            pk=request_id,
+            state=RequestState.RUNNING,
+            session=session_id,
+        ).update(state=RequestState.RETRYING, fault=fault, due_at=later(delay), effective_priority=priority)
+        == 1
+    )
+
+
+def reopen_actions(request_id: int, session_id: uuid.UUID | None) -> None:
+    """Actions whose fault may pass are tried again with the request; the fault stays visible meanwhile."""
+    faulty = Action.objects.filter(request=request_id, state=ActionState.FAULT, request__session=session_id)
+    faulty.filter(fault__retryable=True).update(state=ActionState.PENDING, finished_at=None)
+
+
+@transaction.atomic
+def fail_request(request_id: int, session_id: uuid.UUID | None, fault: Mapping[str, Any]) -> bool:
+    """RUNNING -> FAILED with all actions that have no outcome yet. False: the session was lost meanwhile."""
+    failed = finish_request(request_id, session_id, RequestState.FAILED, fault=fault)
+    if failed:
+        give_up_actions([request_id], fault)
+    return failed
+
+
+@transaction.atomic
+def cancel(request_id: int) -> bool:
+    """SCHEDULED, QUEUED or RETRYING -> CANCELLED. False: it is running or final."""
+    waiting = Request.objects.filter(pk=request_id, state__in=(RequestState.SCHEDULED, *DUE_STATES))
+    cancelled = waiting.update(state=RequestState.CANCELLED, completed_at=Now()) == 1
+    if cancelled:
+        forget_secrets([request_id])
+    return cancelled
+
+
+def due_platform_requests() -> QuerySet[Request]:
+    """Due requests that only change the platform."""
+    return due_requests().filter(meter__isnull=True)
+
+
+def start_platform_request(request: Request) -> bool:
+    """QUEUED or RETRYING -> RUNNING, within the transaction that also finishes it."""
+    started = Request.objects.filter(pk=request.pk, state__in=DUE_STATES).update(
+        state=RequestState.RUNNING, attempts=F("attempts") + 1, started_at=Coalesce("started_at", Now())
+    )
+    return started == 1
+
+
+def forget_secrets(request_ids: list[int]) -> None:
+    """Secrets in the parameters of final requests, encrypted as they are, are not kept.
+
+    Belongs into the transaction that makes the requests final. Costs a query only where there are messages
+    with secrets to look for.
+    """
+    with_secrets = [task.message for task in registry.operations() if task.secret_fields()]
+    for action in Action.objects.filter(request__in=request_ids, message__in=with_secrets):
+        secret = registry.operation(action.message).secret_fields()
+        kept = {name: value for name, value in action.parameters.items() if name not in secret}
+        Action.objects.filter(pk=action.pk).update(parameters=kept)
+
+
+def give_up_actions(request_ids: list[int], fault: Mapping[str, Any]) -> None:
+    """Actions without an outcome share the fate of their request; what was under way is UNKNOWN.
+
+    One that met a fault of its own in a former attempt keeps that.
+    """
+    if not request_ids:
+        return
+    open_actions = Action.objects.filter(
+        request__in=request_ids, state__in=(ActionState.PENDING, ActionState.STARTED)
+    )
+    open_actions.update(
+        state=Case(
+            When(state=ActionState.STARTED, then=Value(ActionState.UNKNOWN)), default=Value(ActionState.FAULT)
+        ),
+        fault=Coalesce("fault", Value(fault, JSONField())),
+        finished_at=Now(),
+    )
+    forget_secrets(request_ids)
