@@ -101,6 +101,19 @@ class Process:
             self.kill()
 
 
+def run_python(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a program in a process of its own, with the platform's code but not with the test's database."""
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        env=environment | {"DJANGO_SETTINGS_MODULE": "osgp.settings", "OSGP_VAR_DIR": str(settings.VAR_DIR)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
 def worker(**environment: str) -> Process:
     """A gevent worker."""
     return Process("worker", "--concurrency", "50", **environment)

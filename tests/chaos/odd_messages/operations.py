@@ -61,6 +61,7 @@ class LongStep(MeterOperation):
     service = Service.ADHOC
 
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+        meter.get("CLOCK")
         time.sleep(600)
         return {}
 
