@@ -231,14 +231,15 @@ OSGP: dict[str, Any] = {
     # How long final requests, with their results, and closed sessions are kept. Deleting one earlier is the
     # caller's choice.
     "RETENTION": timedelta(days=float(os.environ.get("OSGP_RETENTION_DAYS", "7"))),
-    # Occurrences of recurring requests that passed while the platform was down: "last" makes up for the latest
-    # of each, "all" for all of them, "none" for none.
+    # Occurrences of recurring requests that passed while the platform was down: "last" makes up for the
+    # latest of each, "all" for all of them, "none" for none.
     "MISSED_OCCURRENCES": os.environ.get("OSGP_MISSED_OCCURRENCES", "last"),
     # Invocation counter values taken from the database at a time.
     "INVOCATION_COUNTER_BLOCK": 64,
     # API calls per process that may be held with `Prefer: wait` at a time: each keeps a thread.
     "WAITING_CALLS": int(os.environ.get("OSGP_WAITING_CALLS", "4")),
-    # Who may read /metrics: callers with the token, and direct ones (not through a proxy) from these networks.
+    # Who may read /metrics: callers with the token, and direct ones (not through a proxy) from these
+    # networks.
     "METRICS_TOKEN": os.environ.get("OSGP_METRICS_TOKEN", ""),
     "METRICS_NETWORKS": env_list("OSGP_METRICS_NETWORKS", "127.0.0.0/8,::1/128"),
     "KEY_ENCRYPTION_KEYS": os.environ.get("OSGP_KEY_ENCRYPTION_KEYS", ""),
