@@ -1,11 +1,14 @@
 """One visit to one meter: every due action for it, in priority order, over one held association."""
 
 import logging
+import random
+import threading
 import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -38,6 +41,8 @@ OUTCOME_UNKNOWN = Fault(
     "It was not repeated.",
     component=Component.CORE,
 )
+OTHER_SUSPECTS_FIRST = timedelta(seconds=4)
+"""How long a request waits, about, while another one that may kill the process is carried out."""
 TIME_FOR_BEGINNING = 0.8
 """The part of VISIT_DEADLINE in which further actions are begun: the rest is for the last one to end in."""
 DEVICE_FIELDS = frozenset(item.name for item in fields(WorkDevice))
@@ -52,12 +57,22 @@ def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> bool:
     begun = lanes.run(_begin, session_id, token, worker)
     if begun is None:
         return False
-    with keeper.keep(session_id) as lease:
-        try:
+    try:
+        with keeper.keep(session_id) as lease:
             Visit(session_id, begun.meter, lease).run(begun)
-        except LeaseLost:
-            logger.warning("session %s: the lease was lost", session_id)
+    except LeaseLost:
+        logger.warning("session %s: the lease was lost", session_id)
+    finally:
+        if begun.suspect:
+            _suspect.release()
     return True
+
+
+_suspect = threading.Lock()
+"""Held by the visit with a request that may be what kills workers: one at a time in a process.
+
+When it dies once more, only one of those that were there every time is to blame, and the others go free.
+"""
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,8 @@ class Begun:
     requests: list[list[WorkAction]]
     dialling: Dialling | None
     fault: Fault | None
+    suspect: bool
+    """Whether it holds ``_suspect``."""
 
 
 def _begin(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> Begun | None:
@@ -76,18 +93,35 @@ def _begin(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> Begun | None
     if meter_id is None:
         return None
     requests = _take(session_id, meter_id)
-    if not requests:
+    if requests:
+        return _prepare(meter_id, requests)
+    if not _suspect.acquire(blocking=False):
+        states.postpone_suspects(meter_id, OTHER_SUSPECTS_FIRST * random.uniform(0.5, 1.5))
         states.close(session_id)
         return None
+    try:
+        requests = _take(session_id, meter_id, suspects=True)
+        if requests:
+            return _prepare(meter_id, requests, suspect=True)
+    except BaseException:
+        _suspect.release()
+        raise
+    _suspect.release()
+    states.close(session_id)
+    return None
+
+
+def _prepare(meter_id: int, requests: list[list[WorkAction]], *, suspect: bool = False) -> Begun:
     meter = work.meter(meter_id)
     try:
-        return Begun(meter, requests, Dialling.prepare(meter), None)
+        return Begun(meter, requests, Dialling.prepare(meter), None, suspect)
     except Fault as fault:
-        return Begun(meter, requests, None, fault)
+        return Begun(meter, requests, None, fault, suspect)
 
 
-def _take(session_id: uuid.UUID, meter_id: int) -> list[list[WorkAction]]:
-    if not states.take_requests(session_id, meter_id, settings.OSGP["VISIT_REQUEST_LIMIT"]):
+def _take(session_id: uuid.UUID, meter_id: int, *, suspects: bool = False) -> list[list[WorkAction]]:
+    limit = settings.OSGP["VISIT_REQUEST_LIMIT"]
+    if not states.take_requests(session_id, meter_id, limit, suspects=suspects):
         return []
     return work.unfinished(session_id)
 

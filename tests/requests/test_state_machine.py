@@ -155,7 +155,9 @@ class RequestsAndSessions(RuleBasedStateMachine):
         if meter_id is None:
             return
         assert states.claim(session_id, token, "another worker") is None
-        if states.take_requests(session_id, meter_id, 2):
+        if states.take_requests(session_id, meter_id, 2) or states.take_requests(
+            session_id, meter_id, 2, suspects=True
+        ):
             self.workers.append(Worker(session_id, meter_id))
         else:
             assert states.close(session_id)

@@ -30,7 +30,14 @@ from osgp.requests.states.ending import (
     succeed,
 )
 from osgp.requests.states.tables import LIVE
-from osgp.requests.states.visiting import claim, close, extend, hand_back, take_requests
+from osgp.requests.states.visiting import (
+    claim,
+    close,
+    extend,
+    hand_back,
+    postpone_suspects,
+    take_requests,
+)
 
 __all__ = [
     "LIVE",
@@ -49,6 +56,7 @@ __all__ = [
     "hurry_sessions",
     "mark_published",
     "open_sessions",
+    "postpone_suspects",
     "queue_scheduled",
     "reap",
     "reopen_actions",

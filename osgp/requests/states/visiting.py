@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -49,18 +50,32 @@ _TAKE = Statement(
                  FROM {REQUESTS}
                 WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}}
                   AND (max_schedule_time IS NULL OR max_schedule_time >= {{now}})
-           ) AS due WHERE place = 1 OR (crashes = 0 AND place <= %s))
+           ) AS due WHERE (place = 1 AND crashes < %s) OR (crashes = 0 AND place <= %s))
     """  # noqa: S608 (table names)
 )
 
 
-def take_requests(session_id: uuid.UUID, meter_id: int, limit: int) -> int:
+def take_requests(session_id: uuid.UUID, meter_id: int, limit: int, *, suspects: bool = False) -> int:
     """Make due requests of the session's meter RUNNING, most urgent first; returns how many.
 
-    A request that killed a worker before is taken alone, after all others: it must not take innocent ones
-    with it.
+    A request that was there when a worker died is taken alone, after all others: it must not take innocent
+    ones with it. One that would be given up at the next death is a suspect, and taken only with ``suspects``.
     """
-    return _TAKE.count(session_id, session_id, meter_id, limit)
+    deaths = settings.OSGP["MAX_CRASHES"] if suspects else settings.OSGP["MAX_CRASHES"] - 1
+    return _TAKE.count(session_id, session_id, meter_id, deaths, limit)
+
+
+_POSTPONE_SUSPECTS = Statement(
+    f"""
+    UPDATE {REQUESTS} SET due_at = {{later}}
+     WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}} AND crashes >= %s
+    """  # noqa: S608 (table name)
+)
+
+
+def postpone_suspects(meter_id: int, delay: timedelta) -> int:
+    """Let due suspects of a meter wait, because another one is being carried out; returns how many."""
+    return _POSTPONE_SUSPECTS.count(delay.total_seconds(), meter_id, settings.OSGP["MAX_CRASHES"] - 1)
 
 
 _HAND_BACK = Statement(
