@@ -9,16 +9,32 @@ from osgp.metrics import families, live, snapshot
 from osgp.metrics.exposition import Exposed, Family, Histogram, Kind, Sample
 from osgp.metrics.models import Counter
 from osgp.metrics.tallies import INFINITE, SUM
+from osgp.requests.models import SessionState
 
-Stored = Mapping[str, Mapping[tuple[tuple[str, str], ...], int]]
+Labels = tuple[tuple[str, str], ...]
+ENDS = (SessionState.CLOSED, SessionState.LOST)
+
+# There from the start: a rate needs a value before the first event, and a lost session is rare.
+_FROM_THE_START: dict[Family, list[Labels]] = {
+    families.SESSIONS_ENDED: [(("state", str(state)), ("fault_code", "")) for state in ENDS],
+    families.ASSOCIATIONS: [()],
+    families.ROUND_TRIPS: [()],
+    families.BYTES_SENT: [()],
+    families.BYTES_RECEIVED: [()],
+}
+
+Stored = Mapping[str, Mapping[Labels, int]]
 """By name of the counter, then by labels."""
 
 
 def collect() -> Iterator[Exposed]:
     """What is exposed now: about eight statements, none of which reads a table from end to end."""
-    stored: defaultdict[str, dict[tuple[tuple[str, str], ...], int]] = defaultdict(dict)
+    stored: defaultdict[str, dict[Labels, int]] = defaultdict(dict)
     for name, labels, value in Counter.objects.order_by("name", "pk").values_list("name", "labels", "value"):
         stored[name][tuple(json.loads(labels).items())] = value
+    for family, every_labels in _FROM_THE_START.items():
+        for known in every_labels:
+            stored[family.name].setdefault(known, 0)
     for family in families.COUNTED:
         if family.kind is Kind.HISTOGRAM:
             yield family, _histograms(family, stored)
@@ -28,7 +44,7 @@ def collect() -> Iterator[Exposed]:
     yield from live.figures()
 
 
-def _shown(labels: tuple[tuple[str, str], ...]) -> dict[str, str]:
+def _shown(labels: Labels) -> dict[str, str]:
     """Stored labels, and the name of a fault beside its code."""
     shown = dict(labels)
     if "fault_code" in shown:
@@ -40,9 +56,7 @@ def _shown(labels: tuple[tuple[str, str], ...]) -> dict[str, str]:
 
 def _histograms(family: Family, stored: Stored) -> list[Histogram]:
     """A histogram for each set of labels; buckets that are not known any more go to the next larger one."""
-    buckets: defaultdict[tuple[tuple[str, str], ...], list[int]] = defaultdict(
-        lambda: [0] * (len(family.bounds) + 1)
-    )
+    buckets: defaultdict[Labels, list[int]] = defaultdict(lambda: [0] * (len(family.bounds) + 1))
     for labels, number in stored.get(family.name, {}).items():
         *rest, (_, bound) = labels
         buckets[tuple(rest)][_bucket(family, bound)] += number
