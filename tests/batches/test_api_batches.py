@@ -341,3 +341,20 @@ def test_single_m_bus_devices_behind_one_gateway_share_it(
     first = make_gas_meter("G1", gateway=device, channel=1, owner=organisation)
     post(api, message="ActualMeterReadsGas", device_identifications=names([first, second]))
     assert set(Request.objects.values_list("meter_id", flat=True)) == {device.pk}
+
+
+def test_a_request_of_a_batch_is_the_same_as_a_single_one(api: APIClient, device: Device) -> None:
+    common = {"timezone": "Europe/Paris", "priority": 3, "schedule_time": "2090-01-01T00:00:00.5Z"}
+    post(api, message="SynchronizeTime", device_identifications=[device.identification], **common)
+    body = {"device_identification": device.identification, **common}
+    assert api.post("/api/v1/adhoc/synchronize-time/", body, format="json").status_code == 202
+    of_batch, single = Request.objects.order_by("pk").values()
+    own = {"id", "correlation_uid", "batch_id", "created_at"}
+    assert {key: of_batch[key] for key in of_batch.keys() - own} == {
+        key: single[key] for key in single.keys() - own
+    }
+    own = {"id", "request_id"}
+    of_batch_action, single_action = Action.objects.order_by("pk").values()
+    assert {key: of_batch_action[key] for key in of_batch_action.keys() - own} == {
+        key: single_action[key] for key in single_action.keys() - own
+    }
