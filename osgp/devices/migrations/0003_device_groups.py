@@ -6,44 +6,89 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('devices', '0002_device_cell_device_network'),
+        ("accounts", "0001_initial"),
+        ("devices", "0002_device_cell_device_network"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='DeviceGroup',
+            name="DeviceGroup",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=64, validators=[django.core.validators.RegexValidator('^\\S(?:[ \\S]{0,62}\\S)?\\Z', '1 to 64 characters, no blanks around them')])),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='device_groups', to='accounts.organisation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=64,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^\\S(?:[ \\S]{0,62}\\S)?\\Z", "1 to 64 characters, no blanks around them"
+                            )
+                        ],
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="device_groups",
+                        to="accounts.organisation",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['organisation', 'name'],
+                "ordering": ["organisation", "name"],
             },
         ),
         migrations.CreateModel(
-            name='DeviceGroupMembership',
+            name="DeviceGroupMembership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('device', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='devices.device')),
-                ('group', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='devices.devicegroup')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "device",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to="devices.device",
+                    ),
+                ),
+                (
+                    "group",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to="devices.devicegroup",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='devicegroup',
-            name='devices',
-            field=models.ManyToManyField(related_name='groups', through='devices.DeviceGroupMembership', to='devices.device'),
+            model_name="devicegroup",
+            name="devices",
+            field=models.ManyToManyField(
+                related_name="groups", through="devices.DeviceGroupMembership", to="devices.device"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='devicegroupmembership',
-            constraint=models.UniqueConstraint(fields=('group', 'device'), name='one_membership_per_device'),
+            model_name="devicegroupmembership",
+            constraint=models.UniqueConstraint(fields=("group", "device"), name="one_membership_per_device"),
         ),
         migrations.AddConstraint(
-            model_name='devicegroup',
-            constraint=models.UniqueConstraint(fields=('organisation', 'name'), name='one_device_group_per_name'),
+            model_name="devicegroup",
+            constraint=models.UniqueConstraint(
+                fields=("organisation", "name"), name="one_device_group_per_name"
+            ),
         ),
     ]

@@ -5,31 +5,52 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('batches', '0001_initial'),
-        ('devices', '0003_device_groups'),
-        ('requests', '0002_dispatcher_heartbeat'),
+        ("accounts", "0001_initial"),
+        ("batches", "0001_initial"),
+        ("devices", "0003_device_groups"),
+        ("requests", "0002_dispatcher_heartbeat"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='idempotencykey',
-            name='batch',
-            field=models.ForeignKey(help_text='The same.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='batches.batch'),
+            model_name="idempotencykey",
+            name="batch",
+            field=models.ForeignKey(
+                help_text="The same.",
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="batches.batch",
+            ),
         ),
         migrations.AddField(
-            model_name='request',
-            name='batch',
-            field=models.ForeignKey(blank=True, db_index=False, help_text='What it was sent with, if not alone.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='requests', to='batches.batch'),
+            model_name="request",
+            name="batch",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                help_text="What it was sent with, if not alone.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="requests",
+                to="batches.batch",
+            ),
         ),
         migrations.AddIndex(
-            model_name='request',
-            index=models.Index(condition=models.Q(('batch__isnull', False)), fields=['batch', 'state'], name='request_batch_progress'),
+            model_name="request",
+            index=models.Index(
+                condition=models.Q(("batch__isnull", False)),
+                fields=["batch", "state"],
+                name="request_batch_progress",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='request',
-            constraint=models.UniqueConstraint(condition=models.Q(('batch__isnull', False)), fields=('batch', 'device'), name='one_request_per_batch_and_device'),
+            model_name="request",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("batch__isnull", False)),
+                fields=("batch", "device"),
+                name="one_request_per_batch_and_device",
+            ),
         ),
     ]
