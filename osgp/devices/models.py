@@ -251,9 +251,7 @@ class DeviceGroupMembership(models.Model):
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="memberships")
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["group", "device"], name="one_membership_per_device")
-        ]
+        constraints = [models.UniqueConstraint(fields=["group", "device"], name="one_membership_per_device")]
 
     def __str__(self) -> str:
         return f"device {self.device_id} in group {self.group_id}"
