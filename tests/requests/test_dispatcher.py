@@ -181,7 +181,7 @@ def test_what_kills_its_worker_each_time_is_given_up(
         Dispatcher().tick()
         session = MeterSession.objects.get(state=SessionState.OPENED)
         assert states.claim(session.pk, session.token, "worker")
-        assert states.take_requests(session.pk, session.meter_id, 10)
+        assert states.take_requests(session.pk, session.meter_id, 10, suspects=True)
         poison.refresh_from_db()
         assert poison.state == RequestState.RUNNING
         MeterSession.objects.update(expires_at=timezone.now() - AGO)
