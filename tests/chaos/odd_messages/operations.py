@@ -66,4 +66,17 @@ class LongStep(MeterOperation):
         return {}
 
 
-ODD_MESSAGES: tuple[type[Operation], ...] = (CountedStep, DeadlyStep, BlockingStep, LongStep)
+class SlowStep(MeterOperation):
+    """Takes its time, so that whatever happens to the process happens in the middle of it."""
+
+    message = "SlowStep"
+    service = Service.ADHOC
+    seconds = 6.0
+
+    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+        time.sleep(self.seconds)
+        meter.get("CLOCK")
+        return {}
+
+
+ODD_MESSAGES: tuple[type[Operation], ...] = (CountedStep, DeadlyStep, BlockingStep, LongStep, SlowStep)
