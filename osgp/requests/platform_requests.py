@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 def perform_due(limit: int) -> int:
     """Carry out up to ``limit`` due requests; returns how many.
 
-    The row lock is the lease: a process that dies rolls back, and the request is due as before.
+    The row lock is the lease: a process that dies rolls back, and the request is due as before. Only that it
+    was there is remembered, so that one that kills whoever carries it out is given up in the end.
     """
     done = 0
     while done < limit and not stop.is_requested and _perform_next():
@@ -27,9 +28,19 @@ def perform_due(limit: int) -> int:
 
 
 def _perform_next() -> bool:
+    request_id = states.choose_platform_request()
+    if request_id is None:
+        return False
+    if not _perform_chosen(request_id):
+        states.leave_platform_request(request_id)
+    return True
+
+
+def _perform_chosen(request_id: int) -> bool:
     with transaction.atomic():
         request = (
             states.due_platform_requests()
+            .filter(pk=request_id)
             .select_related("organisation")
             .select_for_update(skip_locked=True, of=("self",))
             .first()

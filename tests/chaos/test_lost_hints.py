@@ -27,9 +27,9 @@ def test_hints_are_delivered_twice_or_not_at_all(
 ) -> None:
     """Every hint comes twice, or a fifth of them never."""
     journal = tmp_path / "journal"
-    # New work for all meters every second makes many sessions, so many hints.
+    # New work for all meters now and then makes many sessions, so many hints, however slowly processes start.
     for seconds in range(ROUNDS):
-        work.ask_all(delay=seconds or -5)
+        work.ask_all(delay=3 * seconds or -5)
     oddity = f"{what_happens}:{journal}"
     if processes.are_shared():
         odd = ENVIRONMENT | ODD_PYTHON | {"ODD_HINTS": oddity}

@@ -25,7 +25,7 @@ class RenameOrganisation(PlatformOperation):
 
     message = "RenameOrganisation"
     service = Service.MANAGEMENT
-    outcome: Exception | None = None
+    outcome: BaseException | None = None
 
     def check(self, organisation: Organisation, device: Device | None, parameters: ParameterValues) -> None:
         pass
@@ -99,7 +99,7 @@ def test_an_internal_error_is_tried_again(
 def test_a_process_that_dies_leaves_the_request_as_it_was(
     operation: RenameOrganisation, request_: Request
 ) -> None:
-    RenameOrganisation.outcome = SystemExit()  # type: ignore[assignment]
+    RenameOrganisation.outcome = SystemExit()
     with pytest.raises(SystemExit):
         platform_requests.perform_due(10)
     request_.refresh_from_db()
@@ -154,3 +154,39 @@ def test_secrets_are_forgotten_once_the_request_is_final(
     request_.refresh_from_db()
     assert request_.is_final
     assert Action.objects.get().parameters == {"name": "x"}
+
+
+def test_one_that_kills_whoever_carries_it_out_is_given_up(
+    operation: RenameOrganisation, request_: Request, organisation: Organisation, device: Device
+) -> None:
+    """SystemExit stands for a sudden death: nothing catches it, and the transaction is rolled back."""
+    RenameOrganisation.outcome = SystemExit()
+    for deaths in (1, 2, 3):
+        with pytest.raises(SystemExit):
+            platform_requests.perform_due(10)
+        request_.refresh_from_db()
+        assert (request_.state, request_.crashes, request_.attempts) == (RequestState.QUEUED, deaths, 0)
+    RenameOrganisation.outcome = None
+    innocent = factories.make_request(
+        organisation, device, "RenameOrganisation", meter=None, due_at=timezone.now() - timedelta(seconds=30)
+    )
+    assert platform_requests.perform_due(10) == 1
+    request_.refresh_from_db()
+    assert (request_.state, request_.crashes) == (RequestState.FAILED, 3)
+    assert request_.fault is not None
+    assert request_.fault["code"] == FaultCode.UNABLE_TO_PROCESS_REQUEST
+    assert Action.objects.get(request=request_).state == ActionState.FAULT
+    innocent.refresh_from_db()
+    assert (innocent.state, innocent.crashes, innocent.attempts) == (RequestState.SUCCEEDED, 0, 1)
+
+
+def test_what_somebody_else_is_at_is_left_to_them(operation: RenameOrganisation, request_: Request) -> None:
+    chosen = states.choose_platform_request()
+    assert chosen == states.choose_platform_request() == request_.pk
+    request_.refresh_from_db()
+    assert request_.crashes == 2
+    states.leave_platform_request(request_.pk)
+    states.leave_platform_request(request_.pk)
+    states.leave_platform_request(request_.pk)
+    request_.refresh_from_db()
+    assert request_.crashes == 0

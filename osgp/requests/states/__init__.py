@@ -18,7 +18,6 @@ from osgp.requests.states.dispatching import (
 )
 from osgp.requests.states.ending import (
     cancel,
-    due_platform_requests,
     fail_request,
     finish_action,
     finish_request,
@@ -26,8 +25,13 @@ from osgp.requests.states.ending import (
     reopen_actions,
     retry_request,
     start_action,
-    start_platform_request,
     succeed,
+)
+from osgp.requests.states.platform import (
+    choose_platform_request,
+    due_platform_requests,
+    leave_platform_request,
+    start_platform_request,
 )
 from osgp.requests.states.tables import LIVE
 from osgp.requests.states.visiting import (
@@ -43,6 +47,7 @@ __all__ = [
     "LIVE",
     "Opened",
     "cancel",
+    "choose_platform_request",
     "claim",
     "close",
     "due_platform_requests",
@@ -54,6 +59,7 @@ __all__ = [
     "forget_secrets",
     "hand_back",
     "hurry_sessions",
+    "leave_platform_request",
     "mark_published",
     "open_sessions",
     "postpone_suspects",

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Case, F, JSONField, Q, QuerySet, Value, When
+from django.db.models import Case, JSONField, Q, Value, When
 from django.db.models.functions import Coalesce, Now
 
 from osgp.requests import registry
-from osgp.requests.due import DUE_STATES, due_requests
+from osgp.requests.due import DUE_STATES
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.states.tables import ACTIONS, REQUESTS
 from osgp.sql import Statement, later
@@ -142,19 +142,6 @@ def cancel(request_id: int) -> bool:
     if cancelled:
         forget_secrets([request_id])
     return cancelled
-
-
-def due_platform_requests() -> QuerySet[Request]:
-    """Due requests that only change the platform."""
-    return due_requests().filter(meter__isnull=True)
-
-
-def start_platform_request(request: Request) -> bool:
-    """QUEUED or RETRYING -> RUNNING, within the transaction that also finishes it."""
-    started = Request.objects.filter(pk=request.pk, state__in=DUE_STATES).update(
-        state=RequestState.RUNNING, attempts=F("attempts") + 1, started_at=Coalesce("started_at", Now())
-    )
-    return started == 1
 
 
 def forget_secrets(request_ids: list[int]) -> None:
