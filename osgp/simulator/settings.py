@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+CALM_SINCE_2024 = 1_704_067_200.0
+"""2024-01-01T00:00Z."""
+
 
 class Security(StrEnum):
     """What the management client must show: nothing, a password, or HLS with GMAC and ciphered APDUs."""
@@ -50,7 +53,8 @@ class FleetSettings:
     """What all meters of a fleet share.
 
     ``clock`` gives true time (UNIX seconds); ``maximum_pdu_size`` is the longest APDU that the meters take
-    and send; ``idle_seconds`` is how long a connection may be silent.
+    and send; ``idle_seconds`` is how long a connection may be silent. ``calm_from`` is when mishaps, such as
+    outages, end (UNIX time, None: never): what tests read of the time since then is free of them.
     """
 
     seed: int = 1
@@ -60,6 +64,7 @@ class FleetSettings:
     idle_seconds: float = 120.0
     behaviour: Behaviour = field(default_factory=Behaviour)
     clock: Callable[[], float] = time.time
+    calm_from: float | None = CALM_SINCE_2024
     zone: ZoneInfo = field(init=False)
 
     def __post_init__(self) -> None:

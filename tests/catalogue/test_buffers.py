@@ -141,6 +141,18 @@ def test_event_logs(keys: tuple[str, ...], tag: str, code: str, after_clock: lis
         assert period_and_entries(profile, tag) == ("0", str(entries))
 
 
+@pytest.mark.parametrize("key", ALL)
+def test_log_of_power_failures(key: str) -> None:
+    profile = BY_KEY[key]
+    log, register = profile["POWER_FAILURE_EVENT_LOG"], profile["DURATION_OF_LAST_LONG_POWER_FAILURE"]
+    assert (log.class_id, log.obis) == (7, "1-0:99.97.0.255")
+    assert log.class_version == (0 if key in DSMR2 else 1)
+    assert columns(profile, log.tag) == [CLOCK, "3/0-0:96.7.19.255/2"]
+    assert period_and_entries(profile, log.tag) == ("0", "10")
+    assert register.attributes[2].data_type == "double-long-unsigned"
+    assert str(register.attributes[3].scaler_unit) == "0, SECOND"
+
+
 @pytest.mark.parametrize(
     ("tag", "code", "period", "entries", "keys"),
     [

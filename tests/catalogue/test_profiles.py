@@ -23,13 +23,13 @@ def test_seven_profiles_oldest_first() -> None:
 @pytest.mark.parametrize(
     ("key", "parent", "own", "effective"),
     [
-        ("DSMR-2.2", None, 57, 57),
-        ("DSMR-4.2.2", None, 94, 94),
-        ("SMR-4.3", "DSMR-4.2.2", 2, 95),
-        ("SMR-5.0.0", None, 116, 116),
-        ("SMR-5.1", "SMR-5.0.0", 4, 120),
-        ("SMR-5.2", "SMR-5.1", 40, 159),
-        ("SMR-5.5", "SMR-5.2", 4, 163),
+        ("DSMR-2.2", None, 59, 59),
+        ("DSMR-4.2.2", None, 96, 96),
+        ("SMR-4.3", "DSMR-4.2.2", 2, 97),
+        ("SMR-5.0.0", None, 118, 118),
+        ("SMR-5.1", "SMR-5.0.0", 4, 122),
+        ("SMR-5.2", "SMR-5.1", 40, 161),
+        ("SMR-5.5", "SMR-5.2", 4, 165),
     ],
 )
 def test_inheritance_and_size(key: str, parent: str | None, own: int, effective: int) -> None:

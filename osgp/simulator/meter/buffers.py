@@ -204,6 +204,10 @@ def _rows(query: Query, tag: str, channel: int | None, wanted: _Range) -> list[t
             for event in events
             if wanted.oldest <= event.moment + offset <= wanted.newest
         ]
+    if tag == "POWER_FAILURE_EVENT_LOG":
+        outages = [outage for outage in meter.outages(START, query.moment) if outage.is_long]
+        ends = [outage.end for outage in outages[-entries:]]
+        return [(end, None) for end in ends if wanted.oldest <= end + offset <= wanted.newest]
     now = query.moment + offset
     period = _setting(query, tag, channel, CAPTURE_PERIOD)
     # The rows that are left must be the newest of the buffer, whatever part of them is wanted.

@@ -4,7 +4,7 @@ from zlib import crc32
 
 from ..codec.axdr import array, double_long_unsigned, long_unsigned, octet_string, unsigned
 from ..codec.cosem_time import encode_date_time
-from .load_curve import LOW_TARIFF_HOURS, STANDARD_TIME
+from .load_curve import LOW_TARIFF_HOURS, STANDARD_TIME, START
 from .query import Provider, Query
 from .registry import value_of
 
@@ -148,10 +148,24 @@ def tariff_indicator(query: Query) -> bytes:
 
 
 @value_of("NUMBER_OF_POWER_FAILURES")
-@value_of("NUMBER_OF_LONG_POWER_FAILURES")
 def number_of_power_failures(query: Query) -> bytes:
-    """A handful, the same at all times."""
-    return long_unsigned(crc32(query.meter.identification.encode()) % 7)
+    """Short and long ones."""
+    return long_unsigned(len(query.meter.outages(START, query.moment)) & 0xFFFF)
+
+
+@value_of("NUMBER_OF_LONG_POWER_FAILURES")
+def number_of_long_power_failures(query: Query) -> bytes:
+    """Those that the power failure log lists, or once listed."""
+    outages = query.meter.outages(START, query.moment)
+    return long_unsigned(sum(outage.is_long for outage in outages) & 0xFFFF)
+
+
+@value_of("DURATION_OF_LAST_LONG_POWER_FAILURE")
+def duration_of_last_long_power_failure(query: Query) -> bytes:
+    """Seconds; 0 before the first."""
+    outages = query.meter.outages(START, query.moment)
+    seconds = [outage.seconds for outage in outages if outage.is_long]
+    return double_long_unsigned(seconds[-1] if seconds else 0)
 
 
 @value_of("INVOCATION_COUNTER")

@@ -18,6 +18,7 @@ from .mbus import GasMeter
 from .memory import Memory
 from .meter_type import READ, WRITE, AttributeEntry, MeterType, ObjectEntry
 from .methods import Invocation, handler_of
+from .outages import Outage, outages_between
 from .query import AccessError, AssociationView, Query
 from .shapes import RANGES
 
@@ -147,6 +148,13 @@ class Meter:
         if memory.household is None:
             memory.household = Household(derive(self.settings.seed, self.identification, "household"))
         return memory.household
+
+    def outages(self, since: float, until: float) -> list[Outage]:
+        """The outages that ended from ``since`` until ``until`` (true time), oldest first."""
+        calm_from = self.settings.calm_from
+        if calm_from is not None:
+            until = min(until, calm_from)
+        return outages_between(self.identification, since, until)
 
     # Time
 
