@@ -3,6 +3,7 @@
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from osgp import catalogue
 
@@ -138,6 +139,10 @@ class Device(models.Model):
     relay_status = models.CharField(max_length=24, choices=RelayStatus.choices, blank=True)
     relay_status_as_of = models.DateTimeField(null=True, blank=True)
 
+    debugging_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then its messages are logged (osgp/message_logs)."
+    )
+
     last_success_at = models.DateTimeField(null=True, blank=True)
     last_failure_at = models.DateTimeField(null=True, blank=True)
     failed_connections = models.PositiveIntegerField(default=0, help_text="In a row.")
@@ -146,6 +151,15 @@ class Device(models.Model):
 
     class Meta:
         ordering = ["identification"]
+        indexes = [
+            # Pages of one type, or of what is disconnected, in the order of lists.
+            models.Index(fields=["device_type", "identification"], name="device_by_type"),
+            models.Index(
+                fields=["relay_status", "identification"],
+                condition=~Q(relay_status=""),
+                name="device_by_relay_status",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["gateway", "channel"],
@@ -164,6 +178,11 @@ class Device(models.Model):
     def is_mbus(self) -> bool:
         """Whether the device hangs on the M-Bus of a gateway instead of being dialled itself."""
         return self.device_type in MBUS_DEVICE_TYPES
+
+    @property
+    def is_debugged(self) -> bool:
+        """Whether its messages are logged now."""
+        return self.debugging_until is not None and self.debugging_until > timezone.now()
 
     @property
     def profile(self) -> "catalogue.Profile":
