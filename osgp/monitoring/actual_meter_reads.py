@@ -1,10 +1,11 @@
 """ActualMeterReads: what the electricity registers say now."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.monitoring.quantities import illegal, moment, quantity, scaler_unit
+from osgp.readings.values import Period, Readings
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation, ParameterValues, Service
 from osgp.requests.registry import register
@@ -61,3 +62,8 @@ class ActualMeterReads(MeterOperation):
             assert known is not None
             result[name] = quantity(data, known, tag)
         return result
+
+    def readings(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Iterator[Readings]:
+        for name, tag in REGISTERS.items():
+            if (said := result[name]) is not None:
+                yield Readings.one(tag, Period.ACTUAL, result["log_time"], said.value, said.unit)

@@ -1,6 +1,6 @@
 """ActualMeterReadsGas: what an M-Bus meter said when its gateway last asked it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.utils import timezone
@@ -9,6 +9,7 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import gas_scaler_unit
 from osgp.devices.models import MBUS_DEVICE_TYPES
 from osgp.monitoring.quantities import illegal, moment, quantity, scaler_unit
+from osgp.readings.values import Period, Readings
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation, ParameterValues, Service
 from osgp.requests.registry import register
@@ -50,4 +51,9 @@ class ActualMeterReadsGas(MeterOperation):
             "log_time": timezone.now(),
             "consumption": quantity(value, known or scaler_unit(rest[0], tag), tag),
             "capture_time": capture_time,
+            "tag": tag,
         }
+
+    def readings(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Iterator[Readings]:
+        if (said := result["consumption"]) is not None:
+            yield Readings.one(result["tag"], Period.ACTUAL, result["capture_time"], said.value, said.unit)

@@ -5,7 +5,7 @@ them), so adding a message means adding one module to one of the message apps.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from osgp.accounts.caller import Caller
     from osgp.accounts.models import Organisation
     from osgp.catalogue import Profile
+    from osgp.readings.values import Readings
     from osgp.requests.meter import VisitedMeter
     from osgp.requests.models import Request
 
@@ -121,6 +122,14 @@ class MeterOperation(Operation):
     def device_changes(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Mapping[str, Any]:
         """Fields of the device row that a success tells the new value of, e.g. its time zone."""
         return {}
+
+    def readings(self, parameters: ParameterValues, result: Mapping[str, Any]) -> "Iterable[Readings]":
+        """What the meter said about measured quantities. Kept with the outcome, once however often read.
+
+        ``result`` is what ``perform`` returned, which may hold more than ``Result`` shows, such as raw
+        columns.
+        """
+        return ()
 
 
 class PlatformOperation(Operation):
