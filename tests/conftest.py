@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rest_framework.test import APIClient
 
+# Routes are made from the messages that are registered when they are first imported: that must not happen
+# while a test has registered messages of its own, or they stay.
+import osgp.urls  # noqa: F401
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.requests.database import lanes
