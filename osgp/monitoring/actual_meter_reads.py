@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.monitoring.quantities import illegal, moment, quantity, scaler_unit
+from osgp.cosem.clock import complete_moment
+from osgp.cosem.quantities import quantity, scaler_unit
 from osgp.readings.values import Period, Readings
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation, ParameterValues, Service
@@ -50,9 +51,7 @@ class ActualMeterReads(MeterOperation):
                 *(meter.attribute(tag, 3) for tag in from_meter),
             ]
         )
-        log_time = moment(clock, "The meter's clock").to_datetime()
-        if log_time is None:
-            raise illegal("The meter's clock does not tell a complete time.")
+        log_time = complete_moment(clock, "The meter's clock")
         units = {**in_profile}
         for tag, data in zip(from_meter, values[len(REGISTERS) :], strict=True):
             units[tag] = scaler_unit(data, tag)

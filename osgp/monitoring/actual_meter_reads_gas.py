@@ -7,8 +7,10 @@ from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import gas_scaler_unit
+from osgp.cosem.clock import moment
+from osgp.cosem.errors import illegal
+from osgp.cosem.quantities import quantity, scaler_unit
 from osgp.devices.models import MBUS_DEVICE_TYPES
-from osgp.monitoring.quantities import illegal, moment, quantity, scaler_unit
 from osgp.readings.values import Period, Readings
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation, ParameterValues, Service

@@ -8,10 +8,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import available_timezones
 
 from drf_spectacular.utils import extend_schema_field
@@ -20,6 +19,7 @@ from rest_framework.exceptions import ValidationError
 
 from osgp.catalogue import obis
 from osgp.catalogue.units import Unit
+from osgp.cosem.quantities import Quantity
 from osgp.protocol_dlms.data import Data, DataType
 
 FIRST_YEAR, LAST_YEAR = 2000, 2099
@@ -193,13 +193,6 @@ class TimeZoneField(CharField):
 @cache
 def _time_zones() -> frozenset[str]:
     return frozenset(available_timezones())
-
-
-class Quantity(NamedTuple):
-    """A measured value, its scaler already applied."""
-
-    value: Decimal
-    unit: Unit | str
 
 
 @extend_schema_field(

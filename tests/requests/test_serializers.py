@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from rest_framework import serializers as drf
 
 from osgp.catalogue.units import Unit
+from osgp.cosem.quantities import Quantity
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.requests import serializers
-from osgp.requests.serializers import Quantity, StrictSerializer
+from osgp.requests.serializers import StrictSerializer
 
 
 class Colour(StrEnum):

@@ -1,0 +1,84 @@
+"""Date-times as meters tell them, and as they want to be told."""
+
+import struct
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
+
+from osgp.cosem.errors import illegal
+from osgp.protocol_dlms import CosemDateTime, Data, DataType
+from osgp.protocol_dlms.cosem_time import (
+    DEVIATION_LIMIT,
+    DEVIATION_UNSPECIFIED,
+    LENGTH,
+    STATUS_DAYLIGHT_SAVING,
+    STATUS_UNSPECIFIED,
+    UNSPECIFIED,
+)
+from osgp.protocol_dlms.errors import DecodeError, EncodeError
+
+# year, month, day, weekday, hour, minute, second, hundredths, deviation, clock status
+_FIELDS = struct.Struct(">H7BhB").unpack_from
+
+
+def moment(data: Data, name: str) -> CosemDateTime:
+    """A clock value, wildcards included. Raises Fault unless it is a date-time."""
+    if not isinstance(data.value, bytes):
+        raise illegal(f"{name} is not a date-time.")
+    try:
+        return CosemDateTime.from_bytes(data.value)
+    except (ValueError, DecodeError):
+        raise illegal(f"{name} is not a date-time.") from None
+
+
+def complete_moment(data: Data, name: str) -> datetime:
+    """A clock value as a time in UTC. Raises Fault unless it tells date, hour, minute and deviation."""
+    complete = moment(data, name).to_datetime()
+    if complete is None:
+        raise illegal(f"{name} does not tell a complete time.")
+    return complete
+
+
+def utc_of(octets: bytes, zone: tzinfo) -> datetime | None:
+    """The moment in UTC that a date-time of 12 octets (or more, the rest says nothing) tells; None if none.
+
+    A date-time without a deviation is local time of ``zone``; its daylight saving flag tells the two hours
+    apart that have the same name in autumn. Does what ``CosemDateTime.to_datetime`` does, for buffers of
+    thousands of rows.
+    """
+    if len(octets) < LENGTH:
+        return None
+    year, month, day, _, hour, minute, second, hundredths, deviation, status = _FIELDS(octets)
+    second = 0 if second == UNSPECIFIED else second
+    hundredths = 0 if hundredths == UNSPECIFIED else hundredths
+    try:
+        local = datetime(year, month, day, hour, minute, second, hundredths * 10_000, UTC)
+        if -DEVIATION_LIMIT <= deviation <= DEVIATION_LIMIT:
+            return local + _minutes(deviation)
+        if deviation != DEVIATION_UNSPECIFIED:
+            return None
+        first, second_time = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+        # They differ in the hour that autumn repeats, and in the one that spring leaves out.
+        if status == STATUS_UNSPECIFIED or first.utcoffset() == second_time.utcoffset():
+            return first.astimezone(UTC)
+        choose = max if status & STATUS_DAYLIGHT_SAVING else min
+        told = choose((first, second_time), key=lambda time: time.utcoffset() or timedelta())
+        return told.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+@cache
+def _minutes(deviation: int) -> timedelta:
+    return timedelta(minutes=deviation)
+
+
+def told_to_meter(moment: datetime, zone: tzinfo) -> Data:
+    """A moment as an octet-string, which all meters take: in the meter's zone, weekday unspecified.
+
+    In UTC for a zone that no deviation can express (more than 12 hours away).
+    """
+    try:
+        told = CosemDateTime.from_datetime(moment, zone)
+    except EncodeError:
+        told = CosemDateTime.from_datetime(moment, UTC)
+    return Data(DataType.OCTET_STRING, told.to_bytes())

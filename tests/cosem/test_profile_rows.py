@@ -1,0 +1,252 @@
+"""Rows of profile buffers: the times that meters leave out, and what is wrong with a row."""
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from osgp import catalogue
+from osgp.cosem.errors import UnusableRow
+from osgp.cosem.profile_rows import (
+    CapturePeriod,
+    RejectedRow,
+    Row,
+    RowTimes,
+    TimedRow,
+    number,
+    select,
+    timed_rows,
+)
+from osgp.protocol_dlms import CosemDateTime, axdr
+from osgp.protocol_dlms.errors import DecodeError
+
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+DAY = CapturePeriod.of(86_400)
+MONTH = CapturePeriod.of(0)
+QUARTER = CapturePeriod.of(900)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def clock(moment: datetime, zone: tzinfo = AMSTERDAM) -> bytes:
+    return CosemDateTime.from_datetime(moment, zone).to_bytes()
+
+
+def times_of(period: CapturePeriod, *cells: Any, zone: tzinfo = AMSTERDAM) -> list[datetime]:
+    times = RowTimes(zone, period)
+    return [times.next(cell) for cell in cells]
+
+
+def test_periods_are_told_by_attribute_4() -> None:
+    assert CapturePeriod.of(900) == CapturePeriod(seconds=900)
+    assert CapturePeriod.of(3600) == CapturePeriod(seconds=3600)
+    assert CapturePeriod.of(172_800) == CapturePeriod(days=2)
+    assert CapturePeriod.of(0) == CapturePeriod(months=1)
+    with pytest.raises(ValueError):
+        CapturePeriod.of(-1)
+
+
+def test_days_of_23_and_of_25_hours() -> None:
+    spring = times_of(DAY, clock(at("2026-03-28T00:00+01:00")), None, None, None)
+    assert spring == [
+        at("2026-03-28T00:00+01:00"),
+        at("2026-03-29T00:00+01:00"),
+        at("2026-03-30T00:00+02:00"),
+        at("2026-03-31T00:00+02:00"),
+    ]
+    assert spring[2] - spring[1] == timedelta(hours=23)
+    autumn = times_of(DAY, clock(at("2026-10-24T00:00+02:00")), None, None, None)
+    assert autumn[3] == at("2026-10-27T00:00+01:00")
+    assert autumn[2] - autumn[1] == timedelta(hours=25)
+
+
+def test_intervals_have_the_same_length_all_year() -> None:
+    first = at("2026-10-25T01:45+02:00")
+    told = times_of(QUARTER, clock(first), *[None] * 8)
+    assert told == [first + timedelta(minutes=15) * count for count in range(9)]
+    assert told[-1] == at("2026-10-25T02:45+01:00")
+
+
+def test_months_keep_their_day_as_far_as_they_have_it() -> None:
+    assert times_of(MONTH, clock(at("2026-01-31T00:00+01:00")), None, None, None) == [
+        at("2026-01-31T00:00+01:00"),
+        at("2026-02-28T00:00+01:00"),
+        at("2026-03-31T00:00+02:00"),
+        at("2026-04-30T00:00+02:00"),
+    ]
+    assert times_of(MONTH, clock(at("2027-12-01T00:00+01:00")), None)[1] == at("2028-01-01T00:00+01:00")
+
+
+def test_a_midnight_that_does_not_exist_moves_that_day_only() -> None:
+    """Beirut's day of 2026-03-29 begins at one o'clock."""
+    zone = ZoneInfo("Asia/Beirut")
+    told = times_of(DAY, clock(at("2026-03-28T00:00+02:00"), zone), None, None, zone=zone)
+    assert [time.astimezone(zone).hour for time in told] == [0, 1, 0]
+    assert told[1] - told[0] == timedelta(hours=24)
+    assert told[2] - told[1] == timedelta(hours=23)
+
+
+@given(
+    st.integers(0, 4_000_000_000),
+    st.integers(0, 400),
+    st.sampled_from([DAY, MONTH, QUARTER, CapturePeriod.of(3600)]),
+    st.sampled_from(["Europe/Amsterdam", "America/Havana", "Asia/Beirut", "Australia/Lord_Howe", "UTC"]),
+)
+def test_left_out_clocks_rise_and_keep_the_time_of_day(
+    since: int, count: int, period: CapturePeriod, name: str
+) -> None:
+    zone = ZoneInfo(name)
+    first = datetime.fromtimestamp(since, UTC)
+    told = times_of(period, clock(first, zone), *[None] * count, zone=zone)
+    assert told[0] == first
+    assert all(earlier < later for earlier, later in pairwise(told))
+    if not period.seconds:
+        shown = first.astimezone(zone).time()
+        for time in told:
+            local = time.astimezone(zone)
+            exists = local.replace(hour=shown.hour, minute=shown.minute, fold=0).astimezone(UTC)
+            same = exists.astimezone(zone).time() == shown
+            assert local.time() == shown or not same
+
+
+@given(st.integers(0, 4_000_000_000), st.integers(0, 60), st.sampled_from([DAY, MONTH]))
+def test_going_back_undoes_going_forward(since: int, count: int, period: CapturePeriod) -> None:
+    midnight = datetime.fromtimestamp(since, AMSTERDAM).replace(day=1, hour=0, minute=0, second=0)
+    first = midnight.astimezone(UTC)
+    there = period.after(first, count, AMSTERDAM)
+    assert period.after(there, -count, AMSTERDAM) == first
+
+
+def test_times_are_counted_from_the_last_clock_that_was_told() -> None:
+    adjusted = at("2026-01-01T10:07+01:00")
+    told = times_of(QUARTER, clock(at("2026-01-01T10:00+01:00")), None, clock(adjusted), None)
+    assert told[3] == adjusted + timedelta(minutes=15)
+
+
+def row(*cells: Any) -> Row:
+    return cells
+
+
+def test_rows_before_any_clock_are_rejected() -> None:
+    first = at("2026-01-01T00:00+01:00")
+    good, rejected = timed_rows(
+        [row(None, 1), row(None, 2), row(clock(first), 3), row(None, 4)], 2, RowTimes(AMSTERDAM, QUARTER)
+    )
+    assert [(timed.index, timed.time) for timed in good] == [(2, first), (3, first + timedelta(minutes=15))]
+    assert [rejection.index for rejection in rejected] == [0, 1]
+    assert "no row before it" in rejected[0].reason
+
+
+def test_nothing_is_counted_from_a_row_that_was_not_understood() -> None:
+    """A wrong time would be worse than none."""
+    first = at("2026-01-01T00:00+01:00")
+    rows = [
+        row(clock(first), 1),
+        row(b"no clock", 2),
+        row(None, 3),
+        row(clock(first + timedelta(hours=1)), 4),
+        row(5),
+        row(None, 6),
+    ]
+    good, rejected = timed_rows(rows, 2, RowTimes(AMSTERDAM, QUARTER))
+    assert [timed.index for timed in good] == [0, 3]
+    assert [rejection.index for rejection in rejected] == [1, 2, 4, 5]
+    assert rejected[2] == RejectedRow(4, "The row has 1 columns instead of 2.")
+
+
+def test_a_buffer_without_a_period_has_no_times_to_count() -> None:
+    first = at("2026-01-01T00:00+01:00")
+    good, rejected = timed_rows([row(1, clock(first)), row(2, None)], 2, RowTimes(AMSTERDAM), clock=1)
+    assert good == [TimedRow(0, first, (1, clock(first)))]
+    assert rejected == [RejectedRow(1, "The clock is left out.")]
+
+
+def test_counting_ends_with_the_calendar() -> None:
+    last = CosemDateTime(9998, 12, 1, 0xFF, 0, 0, 0, 0, 0, 0).to_bytes()
+    good, rejected = timed_rows([row(last), row(None), row(None)], 1, RowTimes(UTC, MONTH))
+    assert len(good) == 1
+    assert "out of the calendar" in rejected[0].reason
+
+
+NATIVE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max_size=14) | st.text(max_size=3),
+    lambda children: st.lists(children, max_size=3).map(tuple),
+)
+
+
+@given(st.lists(st.lists(NATIVE, max_size=4).map(tuple)), st.sampled_from([DAY, MONTH, QUARTER]))
+def test_every_row_is_either_good_or_rejected(rows: list[Row], period: CapturePeriod) -> None:
+    good, rejected = timed_rows(rows, 3, RowTimes(AMSTERDAM, period))
+    indexes = [timed.index for timed in good] + [rejection.index for rejection in rejected]
+    assert sorted(indexes) == list(range(len(rows)))
+
+
+@given(st.binary(max_size=200))
+def test_any_octets_end_in_rows_or_in_a_typed_error(octets: bytes) -> None:
+    try:
+        native = axdr.decode_native(b"\x01" + octets)
+    except DecodeError:
+        return
+    rows = [item if isinstance(item, tuple) else () for item in native]
+    good, rejected = timed_rows(rows, 2, RowTimes(AMSTERDAM, QUARTER))
+    assert len(good) + len(rejected) == len(rows)
+
+
+def test_numbers() -> None:
+    assert number(5, "it") == 5
+    assert number(None, "it") is None
+    for wrong in (True, 1.0, b"1", "1", ()):
+        with pytest.raises(UnusableRow, match="it is not a number"):
+            number(wrong, "it")
+
+
+class TestSelecting:
+    COLUMNS = catalogue.profile("DSMR", "4.2.2").capture_columns("DAILY_VALUES_COMBINED")
+    BEGIN, END = at("2026-01-01T00:00+01:00"), at("2026-01-31T00:00+01:00")
+
+    def select(self, channel: int | None, *, by_column: bool) -> Any:
+        return select(
+            self.COLUMNS,
+            lambda column: column.tag in ("CLOCK", "AMR_PROFILE_STATUS") or column.channel == channel,
+            self.BEGIN,
+            self.END,
+            AMSTERDAM,
+            by_column=by_column,
+        )
+
+    def test_columns_are_named_when_there_are_others(self) -> None:
+        selection = self.select(2, by_column=True)
+        assert (selection.positions, selection.width) == ((0, 1, 2, 3), 4)
+        assert [str(column.attribute) for column in selection.access.columns] == [
+            "8/0-0:1.0.0.255/2",
+            "1/0-0:96.10.2.255/2",
+            "4/0-2:24.2.1.255/2",
+            "4/0-2:24.2.1.255/5",
+        ]
+
+    def test_all_columns_come_from_a_meter_that_cannot_select(self) -> None:
+        selection = self.select(2, by_column=False)
+        assert (selection.positions, selection.width) == ((0, 1, 8, 9), 14)
+        assert selection.access.columns == ()
+
+    def test_no_columns_are_named_when_all_are_wanted(self) -> None:
+        selection = select(self.COLUMNS, lambda _: True, self.BEGIN, self.END, AMSTERDAM, by_column=True)
+        assert selection.width == 14
+        assert selection.access.columns == ()
+
+    def test_the_octets_of_a_request(self) -> None:
+        """Selector 1, the clock as restricting object, both bounds as octet-strings in the meter's zone."""
+        octets = self.select(1, by_column=False).access.encode()
+        assert octets == bytes.fromhex(
+            "01 0204"
+            " 0204 120008 09060000010000ff 0f02 120000"
+            " 090c 07ea0101ff00000000ffc400"
+            " 090c 07ea011fff00000000ffc400"
+            " 0100"
+        )

@@ -1,0 +1,144 @@
+"""Measured values, status flags and M-Bus identities."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from osgp.catalogue.units import ScalerUnit, Unit
+from osgp.cosem import mbus
+from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
+from osgp.cosem.quantities import Quantity, meter_reading_scale, quantity, scaler_unit
+from osgp.faults import Fault, FaultCode
+from osgp.protocol_dlms import Data, DataType
+
+
+def unsigned(value: Any) -> Data:
+    return Data(DataType.DOUBLE_LONG_UNSIGNED, value)
+
+
+def scaling(scaler: Any, unit: Any) -> Data:
+    return Data(DataType.STRUCTURE, (Data(DataType.INTEGER, scaler), Data(DataType.ENUM, unit)))
+
+
+def test_energy_is_shown_in_kilowatt_hours() -> None:
+    assert quantity(unsigned(1234567), ScalerUnit(0, Unit.WH), "it") == Quantity(Decimal("1234.567"), "kWh")
+    assert str(meter_reading_scale(ScalerUnit(0, Unit.WH), "it").apply(0).value) == "0.000"
+
+
+def test_volume_is_shown_in_cubic_metres() -> None:
+    for unit in (Unit.M3, Unit.M3_CORRECTED):
+        assert quantity(unsigned(5), ScalerUnit(-3, unit), "it") == Quantity(Decimal("0.005"), Unit.M3)
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(-24, 24))
+def test_scaling_is_exact(raw: int, scaler: int) -> None:
+    value = meter_reading_scale(ScalerUnit(scaler, Unit.M3), "it").apply(raw).value
+    assert value * Decimal(10) ** -scaler == raw
+
+
+def test_null_data_are_no_value() -> None:
+    assert quantity(Data(DataType.NULL_DATA, None), ScalerUnit(0, Unit.WH), "it") is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        Data(DataType.BOOLEAN, True),
+        Data(DataType.OCTET_STRING, b"1"),
+        Data(DataType.FLOAT32, 1.5),
+        Data(DataType.ARRAY, ()),
+    ],
+)
+def test_values_that_are_no_numbers(data: Data) -> None:
+    with pytest.raises(Fault, match="ENERGY is not a number") as caught:
+        quantity(data, ScalerUnit(0, Unit.WH), "ENERGY")
+    assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
+
+
+def test_units_that_are_no_energy_or_volume() -> None:
+    with pytest.raises(Fault, match="no energy or volume"):
+        quantity(unsigned(1), ScalerUnit(0, Unit.V), "ENERGY")
+
+
+def test_scaler_and_unit() -> None:
+    assert scaler_unit(scaling(-3, 13), "it") == ScalerUnit(-3, Unit.M3)
+    # An enumeration that is sent as a signed octet.
+    assert scaler_unit(scaling(0, -1), "it") == ScalerUnit(0, Unit.COUNT)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        scaling(25, 30),
+        scaling(-128, 30),
+        scaling(0, 200),
+        scaling("0", 30),
+        scaling(None, 30),
+        Data(DataType.STRUCTURE, ()),
+        Data(DataType.STRUCTURE, (Data(DataType.INTEGER, 0),)),
+        Data(DataType.NULL_DATA, None),
+        unsigned(3),
+    ],
+)
+def test_absurd_scalers(data: Data) -> None:
+    with pytest.raises(Fault, match="VOLUME"):
+        scaler_unit(data, "VOLUME")
+
+
+def test_status_flags() -> None:
+    flag = AmrProfileStatusFlag
+    assert flags_of(0) == ()
+    assert flags_of(0b1000_0101) == (flag.CRITICAL_ERROR, flag.DATA_NOT_VALID, flag.POWER_DOWN)
+    assert flags_of(255) == tuple(flag)
+    for wrong in (-1, 256):
+        with pytest.raises(ValueError):
+            flags_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("raw", "version", "digits"),
+    [
+        (0x12345678, 0, "12345678"),
+        (0x00000042, 0, "00000042"),
+        (12345678, 1, "12345678"),
+        (99_999_999, 1, "99999999"),
+        (0, 0, "00000000"),
+        (None, 0, None),
+        (None, 1, None),
+    ],
+)
+def test_identification_numbers(raw: int | None, version: int, digits: str | None) -> None:
+    assert mbus.identification_number(unsigned(raw), version) == digits
+
+
+@pytest.mark.parametrize(
+    ("raw", "version"), [(0xA2056731, 0), (100_000_000, 1), (-1, 0), (-1, 1), (1 << 40, 0)]
+)
+def test_identification_numbers_that_are_none(raw: int, version: int) -> None:
+    with pytest.raises(Fault, match="eight digits") as caught:
+        mbus.identification_number(unsigned(raw), version)
+    assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
+
+
+def test_manufacturers() -> None:
+    assert mbus.manufacturer(unsigned(12514)) == "LGB"
+    assert mbus.manufacturer(unsigned(1057)) == "AAA"
+    assert mbus.manufacturer(unsigned(27482)) == "ZZZ"
+    assert mbus.manufacturer(unsigned(0)) is None
+    assert mbus.manufacturer(unsigned(None)) is None
+    for wrong in (1, 1056, 27483, 0x8000 | 12514, -1, 0xFFFF):
+        with pytest.raises(Fault, match="three letters"):
+            mbus.manufacturer(unsigned(wrong))
+
+
+def test_short_ids() -> None:
+    read = mbus.short_id(unsigned(0x12345678), unsigned(12514), unsigned(66), unsigned(3), 0)
+    assert read == mbus.MbusShortId("12345678", "LGB", 66, 3)
+    assert not read.is_empty
+    assert mbus.short_id(*[unsigned(0)] * 4, 0).is_empty
+    assert mbus.short_id(*[unsigned(None)] * 4, 1).is_empty
+    with pytest.raises(Fault, match=r"device type 256 is outside"):
+        mbus.short_id(unsigned(1), unsigned(12514), unsigned(1), unsigned(256), 0)
