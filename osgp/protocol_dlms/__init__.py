@@ -7,7 +7,7 @@ from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.cosem_time import CosemDateTime
 from osgp.protocol_dlms.data import Data, DataType
-from osgp.protocol_dlms.meter import Meter, read_invocation_counter
+from osgp.protocol_dlms.meter import Meter, is_secret, read_invocation_counter
 from osgp.protocol_dlms.selective_access import CaptureObjectDefinition, EntryDescriptor, RangeDescriptor
 from osgp.protocol_dlms.session import Direction, Statistics, TraceRecord
 from osgp.protocol_dlms.settings import (
@@ -41,5 +41,6 @@ __all__ = [
     "TraceRecord",
     "Transport",
     "errors",
+    "is_secret",
     "read_invocation_counter",
 ]

@@ -7,6 +7,7 @@ European winter time. Any field may be left unspecified.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 from osgp.protocol_dlms.errors import DecodeError, EncodeError
 
@@ -71,7 +72,7 @@ class CosemDateTime:
             second=local.second,
             hundredths=local.microsecond // 10_000,
             deviation=-minutes,
-            status=STATUS_DAYLIGHT_SAVING if local.dst() else 0,
+            status=STATUS_DAYLIGHT_SAVING if _is_daylight_saving(local) else 0,
         )
 
     @classmethod
@@ -137,3 +138,21 @@ class CosemDateTime:
             return local + timedelta(minutes=self.deviation)
         except (ValueError, OverflowError):
             return None
+
+
+def _is_daylight_saving(local: datetime) -> bool:
+    """Whether clocks are ahead of the standard time that a meter knows, the earlier one of the two.
+
+    The law of some zones has it the other way round: Irish standard time is that of the summer, and winter
+    has a daylight saving of minus one hour.
+    """
+    saving = local.dst() or timedelta()
+    assert local.tzinfo is not None
+    return saving > _least_saving(local.tzinfo, local.year)
+
+
+@lru_cache(maxsize=1024)
+def _least_saving(zone: tzinfo, year: int) -> timedelta:
+    """Zero, or the negative daylight saving that a zone has at some time of the year."""
+    middles = (datetime(year, month, 15, 12, tzinfo=zone) for month in range(1, 13))
+    return min(timedelta(), *(middle.dst() or timedelta() for middle in middles))

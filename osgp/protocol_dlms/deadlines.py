@@ -43,3 +43,7 @@ class SessionClock:
         if now >= self._connect_end:
             raise errors.ConnectionTimedOut("no TCP connection in time")
         return min(self._session_end, self._connect_end) - now
+
+    def session_remaining(self) -> float:
+        """Seconds until the whole session has to be over; 0 when it has."""
+        return max(self._session_end - time.monotonic(), 0.0)

@@ -166,6 +166,13 @@ class ExceptionResponse(IllegalResponse):
     def survivable(self) -> bool:
         return self.state_error == 2 and self.service_error in (1, 2)
 
+    @property
+    def declines_request(self) -> bool:
+        """Whether a meter may mean that it cannot do what was asked for in this way: operation not possible,
+        service not supported, PDU too long.
+        """
+        return self.state_error in (1, 2) and self.service_error in (1, 2, 4)
+
 
 class InvocationCounterTooLow(ExceptionResponse):
     """The meter saw an invocation counter lower than it wants.

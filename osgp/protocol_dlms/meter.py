@@ -1,6 +1,7 @@
 """A meter, with one association open: what the rest of the head-end uses."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -10,6 +11,7 @@ from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.association import associate, new_challenge
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.deadlines import SessionClock
+from osgp.protocol_dlms.each import EachValue, read_each
 from osgp.protocol_dlms.gurux import RequestBuilder
 from osgp.protocol_dlms.selective_access import EntryDescriptor, RangeDescriptor
 from osgp.protocol_dlms.session import Session, Statistics, Trace
@@ -38,6 +40,8 @@ _UNSIGNED_TYPES = (
 _CLOCK_LENGTH = 12
 # A list's count, and with SET the second count, ahead of the descriptors.
 _LIST_OVERHEAD = 2
+
+_SECRET_ATTRIBUTES = frozenset({(15, 0), (15, 7), (44, 0), (44, 5), (46, 0), (46, 4)})
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -110,6 +114,11 @@ class Meter:
         """Whether the association can still be used."""
         return self._associated
 
+    @property
+    def seconds_left(self) -> float:
+        """How long the session may last yet."""
+        return self._stream.clock.session_remaining()
+
     def get(self, attribute: AttributeDescriptor) -> Data:
         """The value of one attribute; :class:`errors.AccessError` if the meter refuses it."""
         value = self._get(attribute)
@@ -120,16 +129,25 @@ class Meter:
     def get_many(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
         """The values of several attributes, in order; for one that is refused, the access result."""
         results: list[Data | AccessResult] = []
-        # A list whose request would not fit the meter's receive size is cut smaller still.
-        fitting = (self._session.room - _LIST_OVERHEAD) // services.DESCRIPTOR_LENGTH
-        size = max(min(self._list_size(), fitting), 1)
+        size = self._get_list_size()
         for start in range(0, len(attributes), size):
             chunk = attributes[start : start + size]
-            if len(chunk) == 1:
-                results.append(self._get(chunk[0]))
+            if len(chunk) == 1 or any(is_secret(attribute) for attribute in chunk):
+                results += [self._get(attribute) for attribute in chunk]
             else:
                 results += self._guarded(services.get_list, chunk)
         return results
+
+    def get_each(self, attributes: Sequence[AttributeDescriptor]) -> Iterator[EachValue]:
+        """The values of any number of attributes, in order and as they come in.
+
+        Unlike with :meth:`get_many`, what is wrong with one value does not cost the others: for what cannot
+        be decoded there is the error. Lists that fail as a whole are asked for again in parts, see
+        :mod:`osgp.protocol_dlms.each`. Raises the errors that end the association.
+        """
+        for secret, group in groupby(attributes, key=is_secret):
+            size = 1 if secret else self._get_list_size()
+            yield from read_each(list(group), size, self._get_list_or_none, self._get_or_error)
 
     def set(self, attribute: AttributeDescriptor, data: Data) -> None:
         """Sets one attribute; :class:`errors.AccessError` if the meter refuses."""
@@ -146,7 +164,7 @@ class Meter:
         most = self._list_size()
         for start in range(0, len(encoded), most):
             chunk = encoded[start : start + most]
-            if len(chunk) == 1 or any(_is_secret(attribute) for attribute, _ in chunk):
+            if len(chunk) == 1 or any(is_secret(attribute) for attribute, _ in chunk):
                 results += [self._set(attribute, value) for attribute, value in chunk]
             else:
                 results += self._guarded(services.set_list, chunk)
@@ -157,7 +175,7 @@ class Meter:
         refuses.
         """
         encoded = None if parameter is None else axdr.encode(parameter)
-        result, raw = self._guarded(services.invoke, method, encoded, secret=_is_secret(method))
+        result, raw = self._guarded(services.invoke, method, encoded, secret=is_secret(method))
         if result != ActionResult.SUCCESS:
             raise errors.AccessError(result, method)
         return None if raw is None else axdr.decode(raw)
@@ -211,15 +229,43 @@ class Meter:
             self.release()
         self.close()
 
+    def _get_list_size(self) -> int:
+        """Attributes per GET: a list whose request would not fit the meter's receive size is cut smaller."""
+        fitting = (self._session.room - _LIST_OVERHEAD) // services.DESCRIPTOR_LENGTH
+        return max(min(self._list_size(), fitting), 1)
+
+    def _get_list_or_none(
+        self, attributes: Sequence[AttributeDescriptor]
+    ) -> list[Data | AccessResult] | None:
+        """The values of a list; None when it failed as a whole in a way that the association survives.
+
+        An answer that came complete and to this request leaves the exchange in order, whatever it holds.
+        """
+        raw = self._guarded(_list_unless_declined, attributes)
+        if isinstance(raw, AccessResult):
+            return None
+        try:
+            return services.decode_list(raw, len(attributes))
+        except errors.IllegalResponse:
+            return None
+
+    def _get_or_error(self, attribute: AttributeDescriptor) -> EachValue:
+        try:
+            return self._get(attribute)
+        except errors.IllegalResponse as error:
+            if not self._associated:
+                raise
+            return error
+
     def _list_size(self) -> int:
         return max(self._with_list_max, 1) if self._session.multiple_references else 1
 
     def _get(self, attribute: AttributeDescriptor) -> Data | AccessResult:
-        raw = self._guarded(services.get, attribute, b"", secret=_is_secret(attribute))
+        raw = self._guarded(services.get, attribute, b"", secret=is_secret(attribute))
         return raw if isinstance(raw, AccessResult) else _decode_value(raw)
 
     def _set(self, attribute: AttributeDescriptor, value: bytes) -> AccessResult:
-        return self._guarded(services.set_, attribute, value, secret=_is_secret(attribute))
+        return self._guarded(services.set_, attribute, value, secret=is_secret(attribute))
 
     def _guarded(self, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs an exchange, and closes the connection if it fails in any way, an interruption included."""
@@ -265,11 +311,23 @@ def _decode_value(raw: bytes) -> Data:
     raise errors.DecodeError(f"{len(raw) - end} octets follow the data")
 
 
-def _is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
+def _list_unless_declined(
+    session: Session, attributes: Sequence[AttributeDescriptor]
+) -> bytes | AccessResult:
+    try:
+        return services.get_encoded_list(session, attributes)
+    except errors.ExceptionResponse as answer:
+        if answer.declines_request:
+            return AccessResult.OTHER_REASON
+        raise
+
+
+def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
     """Whether the data of a request are (or hold) a secret even when protected no further: LLS and HLS
-    secrets of an association, the M-Bus key, transferred keys.
+    secrets of an association (attribute 0 stands for all of them), passwords for PPP and SMTP, the M-Bus key,
+    transferred keys.
     """
     member = (descriptor.class_id, descriptor[2])
     if isinstance(descriptor, AttributeDescriptor):
-        return member == (15, 7)
+        return member in _SECRET_ATTRIBUTES
     return member in ((15, 2), (64, 2), (72, 7), (72, 8))

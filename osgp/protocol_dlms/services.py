@@ -64,28 +64,39 @@ def get(
 
 def get_list(session: Session, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
     """The values, or refusals, of at least two attributes in one request."""
+    raw = get_encoded_list(session, attributes)
+    if isinstance(raw, AccessResult):
+        return [raw] * len(attributes)
+    return decode_list(raw, len(attributes))
+
+
+def get_encoded_list(session: Session, attributes: Sequence[AttributeDescriptor]) -> bytes | AccessResult:
+    """The encoded list of the results of at least two attributes; an access result for all of them when the
+    meter declines the whole list.
+    """
     body = axdr.encode_length(len(attributes)) + b"".join(
         [encode_descriptor(attribute) + b"\x00" for attribute in attributes]
     )
     session.builder.next_invoke_id()
     kind, response = session.request(GET, GET_WITH_LIST, body)
     if kind == GET_RESPONSE_BLOCK:
-        raw = _get_blocks(session, response)
-        if isinstance(raw, AccessResult):
-            return [raw] * len(attributes)
-        response = Cursor(raw)
-    elif kind == GET_RESPONSE_NORMAL:
+        return _get_blocks(session, response)
+    if kind == GET_RESPONSE_NORMAL:
         # How meters decline the whole list.
         refusal = _data_or_result(response)
         if isinstance(refusal, AccessResult):
-            return [refusal] * len(attributes)
+            return refusal
         raise IllegalResponse("a get-response-normal with data to a get-request-with-list")
-    elif kind != GET_RESPONSE_LIST:
+    if kind != GET_RESPONSE_LIST:
         raise IllegalResponse(f"a get-response of type {kind} to a get-request-with-list")
-    return _list_of_results(response, len(attributes))
+    return response.rest()
 
 
-def _list_of_results(response: Cursor, expected: int) -> list[Data | AccessResult]:
+def decode_list(encoded: bytes, expected: int) -> list[Data | AccessResult]:
+    """What :func:`get_encoded_list` gave; :class:`IllegalResponse` unless it has the ``expected`` number of
+    results.
+    """
+    response = Cursor(encoded)
     if response.length() != expected:
         raise IllegalResponse("a list of another length than was asked for")
     results: list[Data | AccessResult] = []

@@ -49,6 +49,27 @@ def test_amsterdam_in_octets(moment: str, octets: str) -> None:
     assert CosemDateTime.from_bytes(encoded).to_datetime() == aware
 
 
+@pytest.mark.parametrize(
+    ("zone", "moment", "octets"),
+    [
+        # By Irish law summer is standard time, and winter is an hour behind; a meter knows it as any other.
+        ("Europe/Dublin", "2024-01-15T12:30:00+00:00", "07e8 01 0f ff 0c 1e 00 00 0000 00"),
+        ("Europe/Dublin", "2024-07-15T12:30:00+00:00", "07e8 07 0f ff 0d 1e 00 00 ffc4 80"),
+        ("America/New_York", "2024-11-03T05:30:00+00:00", "07e8 0b 03 ff 01 1e 00 00 00f0 80"),
+        ("America/New_York", "2024-11-03T06:30:00+00:00", "07e8 0b 03 ff 01 1e 00 00 012c 00"),
+        # Half an hour of daylight saving, on the other side of the equator.
+        ("Australia/Lord_Howe", "2024-01-15T12:30:00+00:00", "07e8 01 0f ff 17 1e 00 00 fd6c 80"),
+        ("Australia/Lord_Howe", "2024-07-15T12:30:00+00:00", "07e8 07 0f ff 17 00 00 00 fd8a 00"),
+        ("Asia/Kathmandu", "2024-07-15T12:30:00+00:00", "07e8 07 0f ff 12 0f 00 00 fea7 00"),
+    ],
+)
+def test_other_zones_in_octets(zone: str, moment: str, octets: str) -> None:
+    aware = datetime.fromisoformat(moment)
+    encoded = CosemDateTime.from_datetime(aware, ZoneInfo(zone)).to_bytes()
+    assert encoded == bytes.fromhex(octets)
+    assert CosemDateTime.from_bytes(encoded).to_datetime() == aware
+
+
 def test_every_quarter_of_an_hour_of_both_changes_comes_back() -> None:
     for start in (datetime(2025, 3, 29, 22, tzinfo=UTC), datetime(2025, 10, 25, 22, tzinfo=UTC)):
         moments = [start + timedelta(minutes=15 * quarter) for quarter in range(24)]

@@ -1,0 +1,188 @@
+"""Reading many attributes of a meter of which anything may be expected."""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.protocol_dlms import AccessResult, Data, DataType, TraceRecord, errors, is_secret
+from osgp.protocol_dlms.each import EachValue, read_each
+from tests.protocol_dlms.peers import Answer, WrapperMeter
+from tests.protocol_dlms.sessions import session
+
+SECRET = AttributeDescriptor(15, bytes((0, 0, 40, 0, 0, 255)), 7)
+DENIED, GARBAGE = b"\x01\x03", b"\x00\x77"
+
+
+def number(attribute: AttributeDescriptor) -> Data:
+    return Data(DataType.UNSIGNED, attribute.logical_name[5])
+
+
+def attributes(count: int) -> list[AttributeDescriptor]:
+    return [AttributeDescriptor(1, bytes((0, 0, 96, 1, 0, last)), 2) for last in range(count)]
+
+
+def requested(request: bytes) -> list[int]:
+    """The last octets of the logical names that a GET, with list or without, asks for."""
+    start = 4 if request[1] == 3 else 3
+    return [request[position + 7] for position in range(start, len(request), 10)]
+
+
+class Asked:
+    """A meter's side that notes the lists it was asked for."""
+
+    def __init__(self, result: Callable[[int], bytes], refuses: Callable[[list[int]], bytes | None]) -> None:
+        self.lists: list[list[int]] = []
+        self._result = result
+        self._refuses = refuses
+
+    def __call__(self, request: bytes) -> bytes:
+        names = requested(request)
+        self.lists.append(names)
+        if request[1] == 1:
+            return bytes((0xC4, 1, request[2])) + self._result(names[0])
+        refusal = self._refuses(names)
+        if refusal is not None:
+            return refusal.replace(b"II", request[2:3])
+        return bytes((0xC4, 3, request[2], len(names))) + b"".join(map(self._result, names))
+
+
+def plain(name: int) -> bytes:
+    return bytes((0, 17, name))
+
+
+def read(answer: Answer, count: int, with_list_max: int = 8) -> list[EachValue]:
+    with session(WrapperMeter(answer), with_list_max=with_list_max) as meter:
+        values = list(meter.get_each(attributes(count)))
+        assert meter.is_open
+    return values
+
+
+def test_lists_as_long_as_the_meter_takes() -> None:
+    meter = Asked(plain, lambda names: None)
+    assert read(meter, 20) == [number(attribute) for attribute in attributes(20)]
+    assert [len(names) for names in meter.lists] == [8, 8, 4]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        b"\xd8\x01\x01",
+        b"\xd8\x01\x02",
+        b"\xd8\x02\x02",
+        b"\xd8\x01\x04",
+        b"\xc4\x01II\x01\xfa",
+        b"\xc4\x03II\x01\x01\x03",
+    ],
+    ids=bytes.hex,
+)
+@pytest.mark.parametrize("longest", [1, 2, 3, 4])
+def test_a_meter_that_takes_shorter_lists_than_it_is_known_for(refusal: bytes, longest: int) -> None:
+    meter = Asked(plain, lambda names: refusal if len(names) > longest else None)
+    assert read(meter, 40) == [number(attribute) for attribute in attributes(40)]
+    failures = [names for names in meter.lists if len(names) > longest]
+    # Once it is known how long they may be, none is too long any more.
+    assert len(failures) <= 3
+    assert len(meter.lists) <= 40 // (longest if longest != 3 else 2) + len(failures)
+
+
+def test_one_attribute_that_cannot_be_decoded_costs_itself_alone() -> None:
+    meter = Asked(lambda name: GARBAGE if name == 5 else plain(name), lambda names: None)
+    values = read(meter, 32)
+    assert isinstance(values[5], errors.DecodeError)
+    rest = [number(attribute) for attribute in attributes(32) if attribute.logical_name[5] != 5]
+    assert values[:5] + values[6:] == rest
+    # The others go on in full lists.
+    assert [len(names) for names in meter.lists] == [8, 4, 4, 2, 1, 1, 2, 8, 8, 8]
+
+
+def test_one_refusal_that_makes_the_meter_decline_the_list() -> None:
+    meter = Asked(
+        lambda name: DENIED if name == 5 else plain(name),
+        lambda names: b"\xc4\x01II\x01\x03" if 5 in names else None,
+    )
+    values = read(meter, 32)
+    assert values[5] is AccessResult.READ_WRITE_DENIED
+    assert all(isinstance(value, Data) for value in values[:5] + values[6:])
+    assert [len(names) for names in meter.lists] == [8, 4, 4, 2, 1, 1, 2, 8, 8, 8]
+
+
+def test_an_answer_to_another_request_ends_the_association() -> None:
+    def answer(request: bytes) -> bytes:
+        return bytes((0xC4, 3, request[2] ^ 1, 0))
+
+    with session(WrapperMeter(answer), with_list_max=8) as meter:
+        with pytest.raises(errors.IllegalResponse):
+            list(meter.get_each(attributes(8)))
+        assert not meter.is_open
+        with pytest.raises(errors.MeterClosed):
+            list(meter.get_each(attributes(8)))
+
+
+@pytest.mark.parametrize("fatal", ["d80105", "d80103", "0e050600"])
+def test_what_is_no_refusal_ends_the_association(fatal: str) -> None:
+    with session(WrapperMeter(lambda request: bytes.fromhex(fatal)), with_list_max=8) as meter:
+        with pytest.raises(errors.IllegalResponse):
+            list(meter.get_each(attributes(8)))
+        assert not meter.is_open
+
+
+def test_secrets_are_asked_for_alone_and_stay_out_of_traces() -> None:
+    records: list[TraceRecord] = []
+    meter = Asked(lambda name: bytes((0, 9, 3)) + b"psw", lambda names: None)
+    wanted = [*attributes(3), SECRET, *attributes(3)]
+    with session(WrapperMeter(meter), with_list_max=8, trace=records.append) as client:
+        values = list(client.get_each(wanted))
+        assert client.get_many(wanted) == values
+    assert values == [Data(DataType.OCTET_STRING, b"psw")] * 7
+    assert [len(names) for names in meter.lists] == [3, 1, 3, *[1] * 7]
+    assert is_secret(SECRET)
+    shown = [record.apdu for record in records if b"psw" in record.apdu]
+    assert len(shown) == 2 + 6  # both lists, then the six that are none
+
+
+def test_time_left_of_the_session_goes_down() -> None:
+    with session(WrapperMeter(Asked(plain, lambda names: None))) as meter:
+        first = meter.seconds_left
+        assert 0 < meter.seconds_left <= first <= 60
+
+
+@given(
+    count=st.integers(0, 70),
+    size=st.integers(0, 20),
+    longest=st.integers(1, 20),
+    bad=st.sets(st.integers(0, 69)),
+    denied=st.sets(st.integers(0, 69)),
+)
+def test_every_attribute_has_its_answer_whatever_fails(
+    count: int, size: int, longest: int, bad: set[int], denied: set[int]
+) -> None:
+    requests = itertools.count()
+
+    def one(attribute: AttributeDescriptor) -> EachValue:
+        next(requests)
+        name = attribute.logical_name[5]
+        if name in bad:
+            return errors.DecodeError("unknown data type 119")
+        return AccessResult.OBJECT_UNDEFINED if name in denied else number(attribute)
+
+    def many(chunk: Sequence[AttributeDescriptor]) -> Sequence[EachValue] | None:
+        assert 1 < len(chunk) <= size
+        if len(chunk) > longest or any(attribute.logical_name[5] in bad for attribute in chunk):
+            next(requests)
+            return None
+        return [one(attribute) for attribute in chunk]
+
+    wanted = attributes(count)
+    values = list(read_each(wanted, size, many, one))
+    assert len(values) == count
+    for attribute, value in zip(wanted, values, strict=True):
+        name = attribute.logical_name[5]
+        if name in bad:
+            assert isinstance(value, errors.DecodeError)
+        else:
+            assert value == (AccessResult.OBJECT_UNDEFINED if name in denied else number(attribute))
+    assert next(requests) <= 2 * count
