@@ -1,7 +1,7 @@
 """Query parameters and pages of lists. A cursor tells where a page ended, so that new rows shift nothing."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -39,12 +39,22 @@ class PageQuery(StrictSerializer):
     cursor = CharField(required=False, max_length=200, help_text='From the Link header with rel="next".')
 
 
-def validated_query(serializer: type[StrictSerializer], query: QueryDict) -> dict[str, Any]:
-    """Query parameters by name. Raises ValidationError for unknown, repeated and faulty ones."""
-    repeated = {name: ["May be given once."] for name, values in query.lists() if len(values) > 1}
+def validated_query(
+    serializer: type[StrictSerializer], query: QueryDict, *, repeatable: Collection[str] = ()
+) -> dict[str, Any]:
+    """Query parameters by name; lists for those that may be repeated.
+
+    Raises ValidationError for faulty and unknown ones, and for others that are repeated.
+    """
+    repeated = {
+        name: ["May be given once."]
+        for name, values in query.lists()
+        if len(values) > 1 and name not in repeatable
+    }
     if repeated:
         raise ValidationError(repeated)
-    parsed = serializer(data=query.dict())
+    lists = {name: query.getlist(name) for name in repeatable if name in query}
+    parsed = serializer(data={**query.dict(), **lists})
     parsed.is_valid(raise_exception=True)
     validated: dict[str, Any] = parsed.validated_data
     return validated

@@ -1,0 +1,1 @@
+"""The REST API of what is answered at once, without a request."""

@@ -1,0 +1,126 @@
+"""GetDevices: what the platform knows of an organisation's devices. No meter is contacted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from osgp.accounts.models import Organisation
+from osgp.devices import listing
+from osgp.devices.models import DeviceGroup, DeviceType, LifecycleStatus, RelayStatus
+from osgp.requests.api.pages import (
+    DEFAULT_PAGE_SIZE,
+    LARGEST_PAGE,
+    PageQuery,
+    next_page_link,
+    validated_query,
+)
+from osgp.requests.api.permissions import MayRead, caller_of
+from osgp.requests.api.schema import problems
+from osgp.requests.serializers import CharField, ChoiceField, printable, utc_text
+from osgp.requests.submission import DeviceIdentificationField
+
+MOST_GROUPS = 100
+
+
+class GetDevicesQuery(PageQuery):
+    """Filters of the list of devices; a device has to pass all that are given."""
+
+    device = serializers.ListField(
+        child=DeviceIdentificationField(),
+        required=False,
+        max_length=LARGEST_PAGE,
+        help_text=f"Device identification; may be repeated, up to {LARGEST_PAGE} times.",
+    )
+    group = serializers.ListField(
+        child=CharField(max_length=64),
+        required=False,
+        max_length=MOST_GROUPS,
+        help_text=f"Name of a device group: the devices in any of them. May be repeated, up to {MOST_GROUPS} "
+        "times.",
+    )
+    device_type = ChoiceField(DeviceType, required=False)
+    cursor = DeviceIdentificationField(required=False, help_text='From the Link header with rel="next".')
+
+
+class RelayStatusSerializer(serializers.Serializer):
+    """Output state of the disconnect control object, as it was last read."""
+
+    status = serializers.ChoiceField(choices=RelayStatus.values)
+    as_of = serializers.DateTimeField(help_text="When it was so.", allow_null=True)
+
+
+class ListedDeviceSerializer(serializers.Serializer):
+    """What the platform knows of a device."""
+
+    device_identification = serializers.CharField()
+    device_type = serializers.ChoiceField(choices=DeviceType.values)
+    protocol_name = serializers.CharField()
+    protocol_version = serializers.CharField()
+    lifecycle_status = serializers.ChoiceField(choices=LifecycleStatus.values)
+    gateway = serializers.CharField(
+        allow_null=True,
+        help_text="The electricity meter of an M-Bus device; null also if the organisation may not see it.",
+    )
+    channel = serializers.IntegerField(allow_null=True, min_value=1, max_value=4)
+    relay_status = RelayStatusSerializer(allow_null=True, help_text="Null while it is not known.")
+
+
+class DevicePageSerializer(serializers.Serializer):
+    """Devices by identification; the Link header with rel="next" leads on."""
+
+    results = ListedDeviceSerializer(many=True)
+
+
+class GetDevicesView(APIView):
+    """GET /api/v1/management/devices/"""
+
+    permission_classes = [IsAuthenticated, MayRead]
+
+    @extend_schema(
+        operation_id="get_devices",
+        summary="GetDevices",
+        description="The devices that the organisation was granted anything on, with their relay status as "
+        "last known. No meter is contacted; ReadRelayStatus asks one.",
+        tags=["management"],
+        parameters=[GetDevicesQuery],
+        responses={200: DevicePageSerializer, **problems(400, 403, examples={})},
+    )
+    def get(self, request: HttpRequest) -> Response:
+        query = validated_query(GetDevicesQuery, request.query_params, repeatable=("device", "group"))
+        organisation = caller_of(request).organisation
+        devices = listing.listed_devices(
+            organisation,
+            identifications=query.get("device"),
+            groups=_groups(organisation, query["group"]) if "group" in query else None,
+            device_type=query.get("device_type"),
+        )
+        size = query.get("page_size", DEFAULT_PAGE_SIZE)
+        found, cursor = listing.page(organisation, devices, size, query.get("cursor", ""))
+        return Response(
+            {"results": [row(device) for device in found]}, headers=next_page_link(request, cursor)
+        )
+
+
+def row(device: listing.ListedDevice) -> dict[str, Any]:
+    """A device as API and command line show it."""
+    body: dict[str, Any] = device._asdict()
+    as_of = body.pop("relay_status_as_of")
+    if device.relay_status:
+        body["relay_status"] = {"status": device.relay_status, "as_of": utc_text(as_of) if as_of else None}
+    else:
+        body["relay_status"] = None
+    return body
+
+
+def _groups(organisation: Organisation, names: Sequence[str]) -> list[DeviceGroup]:
+    try:
+        return listing.groups_named(organisation, names)
+    except listing.UnknownGroup as error:
+        raise ValidationError({"group": {error.position: [printable(error)]}}) from error
