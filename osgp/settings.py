@@ -231,6 +231,9 @@ OSGP: dict[str, Any] = {
     # How long final requests, with their results, and closed sessions are kept. Deleting one earlier is the
     # caller's choice.
     "RETENTION": timedelta(days=float(os.environ.get("OSGP_RETENTION_DAYS", "7"))),
+    # How long EnableDebugging lasts unless told, and how long what it logged is kept.
+    "DEBUGGING_TIME": timedelta(hours=float(os.environ.get("OSGP_DEBUGGING_HOURS", "24"))),
+    "MESSAGE_LOG_RETENTION": timedelta(days=float(os.environ.get("OSGP_MESSAGE_LOG_RETENTION_DAYS", "7"))),
     # Occurrences of recurring requests that passed while the platform was down: "last" makes up for the
     # latest of each, "all" for all of them, "none" for none.
     "MISSED_OCCURRENCES": os.environ.get("OSGP_MISSED_OCCURRENCES", "last"),

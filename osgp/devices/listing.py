@@ -84,8 +84,5 @@ def page(
     )
     if after:
         rows = rows.filter(identification__gt=after)
-    found = [
-        ListedDevice(*known, gateway if may_see else None, channel, status, as_of)
-        for *known, gateway, channel, status, as_of, may_see in rows[: size + 1]
-    ]
+    found = [ListedDevice(*row[:5], row[5] if row[9] else None, *row[6:9]) for row in rows[: size + 1]]
     return found[:size], found[size - 1].device_identification if len(found) > size else None

@@ -123,4 +123,4 @@ def _groups(organisation: Organisation, names: Sequence[str]) -> list[DeviceGrou
     try:
         return listing.groups_named(organisation, names)
     except listing.UnknownGroup as error:
-        raise ValidationError({"group": {error.position: [printable(error)]}}) from error
+        raise ValidationError({"group": {str(error.position): [printable(error)]}}) from error

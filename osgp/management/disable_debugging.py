@@ -1,0 +1,23 @@
+"""DisableDebugging: keep a device's messages no longer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from osgp.devices.models import Device
+from osgp.management.enable_debugging import DebuggingResult
+from osgp.management.known_devices import KnownDeviceOperation
+from osgp.requests.operation import ParameterValues
+from osgp.requests.registry import register
+
+
+@register
+class DisableDebugging(KnownDeviceOperation):
+    """Log a device's messages no longer, from its next visit on. What was logged stays for its retention."""
+
+    message = "DisableDebugging"
+    Result = DebuggingResult
+
+    def change(self, device: Device, parameters: ParameterValues) -> Mapping[str, Any]:
+        device.debugging_until = None
+        device.save(update_fields=["debugging_until", "updated_at"])
+        return {"debugging_until": None}

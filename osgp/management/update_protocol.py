@@ -1,0 +1,67 @@
+"""UpdateProtocol: which profile a device has, for instance after new firmware."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from osgp import catalogue
+from osgp.devices.models import Device
+from osgp.faults import Fault, FaultCode
+from osgp.management.known_devices import KnownDeviceOperation
+from osgp.requests.operation import ParameterValues
+from osgp.requests.registry import register
+from osgp.requests.serializers import CharField, StrictSerializer
+
+
+class UpdateProtocolParameters(StrictSerializer):
+    protocol_name = CharField(max_length=10, help_text="DSMR or SMR.")
+    protocol_version = CharField(max_length=10)
+    protocol_variant = CharField(
+        max_length=10, required=False, allow_blank=True, help_text="None when left out."
+    )
+
+
+class UpdateProtocolResult(StrictSerializer):
+    protocol_name = CharField(max_length=10)
+    protocol_version = CharField(max_length=10)
+    protocol_variant = CharField(max_length=10, allow_blank=True)
+
+
+@register
+class UpdateProtocol(KnownDeviceOperation):
+    """Tell the platform that a device has another protocol, and with it other COSEM objects.
+
+    An unknown protocol or version is refused with 206 and changes nothing. M-Bus devices of a gateway keep
+    theirs.
+    """
+
+    message = "UpdateProtocol"
+    Parameters = UpdateProtocolParameters
+    Result = UpdateProtocolResult
+
+    def check_change(self, device: Device, parameters: ParameterValues) -> None:
+        """Raises Fault 206 for a profile that is not in the catalogue."""
+        _profile(parameters)
+
+    def change(self, device: Device, parameters: ParameterValues) -> Mapping[str, Any]:
+        profile = _profile(parameters)
+        columns = {
+            "protocol_name": profile.protocol_name,
+            "protocol_version": profile.protocol_version,
+            "protocol_variant": parameters.get("protocol_variant", ""),
+        }
+        for name, value in columns.items():
+            setattr(device, name, value)
+        device.save(update_fields=[*columns, "updated_at"])
+        return columns
+
+
+def _profile(parameters: ParameterValues) -> catalogue.Profile:
+    try:
+        return catalogue.profile(parameters["protocol_name"], parameters["protocol_version"])
+    except catalogue.UnknownProfile as error:
+        known = ", ".join(profile.key for profile in catalogue.profiles())
+        raise Fault(
+            FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT,
+            f"There is no such meter profile; known are {known}.",
+            pointer="/protocol_version",
+        ) from error
