@@ -166,7 +166,7 @@ def open_association(
         association.client_challenge, meter.lls_password.encode()
     ):
         raise rejected(Diagnostic.AUTHENTICATION_FAILURE)
-    if ciphered and len(association.client_challenge) not in CHALLENGE_OCTETS:
+    if ciphered and _dislikes_challenge(meter, len(association.client_challenge)):
         raise rejected(Diagnostic.AUTHENTICATION_FAILURE)
 
     association.conformance = int(negotiated)
@@ -177,6 +177,13 @@ def open_association(
 
 def _told_to_refuse(meter: Meter) -> bool:
     return meter.take_fault(FaultKind.REFUSE_ASSOCIATION) is not None
+
+
+def _dislikes_challenge(meter: Meter, octets: int) -> bool:
+    if octets not in CHALLENGE_OCTETS:
+        return True
+    usual = octets == SERVER_CHALLENGE_OCTETS
+    return not usual and meter.take_fault(FaultKind.SIXTEEN_OCTET_CHALLENGE) is not None
 
 
 def _proposal(meter: Meter, association: Association, information: bytes | None) -> InitiateRequest:
@@ -228,18 +235,22 @@ def _accepted(meter: Meter, association: Association) -> bytes:
     response = initiate.encode_initiate_response(
         Conformance(association.conformance), meter.settings.maximum_pdu_size
     )
+    protocol_version = meter.take_fault(FaultKind.PROTOCOL_VERSION) is not None
     if association.cipher is None:
         return acse.encode_association_response(
             context=association.context,
             result=AssociationResult.ACCEPTED,
             diagnostic=Diagnostic.NULL,
             user_information=response,
+            protocol_version=protocol_version,
         )
+    says_null = meter.take_fault(FaultKind.DIAGNOSTIC_NULL) is not None
     association.server_challenge = token_bytes(SERVER_CHALLENGE_OCTETS)
     return acse.encode_association_response(
         context=association.context,
         result=AssociationResult.ACCEPTED,
-        diagnostic=Diagnostic.AUTHENTICATION_REQUIRED,
+        diagnostic=Diagnostic.NULL if says_null else Diagnostic.AUTHENTICATION_REQUIRED,
+        protocol_version=protocol_version,
         system_title=meter.system_title,
         mechanism=association.mechanism,
         challenge=association.server_challenge,

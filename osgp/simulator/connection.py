@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from .codec.errors import RemoteProtocolError
-from .faults import FaultKind
+from .faults import FaultKind, HangUp
 from .links import ApduReceived, Disconnected, FrameToSend, Link, WrapperLink
 from .meter.meter import Meter
 from .session import Session
@@ -153,7 +153,11 @@ class Connection(asyncio.Protocol):
         if session is None:
             return
         meter = session.meter
-        answer = session.receive(event.apdu)
+        try:
+            answer = session.receive(event.apdu)
+        except HangUp:
+            self.close()
+            return
         behaviour = meter.behaviour
         if answer is None or (behaviour.loss and random.random() < behaviour.loss):
             return
@@ -174,7 +178,10 @@ class Connection(asyncio.Protocol):
             if session is None:
                 return
             latency = session.meter.behaviour.latency
-            if session.meter.take_fault(FaultKind.SNRM_REFUSED):
+            refusals = [FaultKind.SNRM_REFUSED]
+            if event.parameterless:
+                refusals.append(FaultKind.SNRM_PARAMETERS_REQUIRED)
+            if session.meter.take_fault(*refusals):
                 assert self._link is not None
                 octets = self._link.refuse(event.client_address, event.server_address)
         self._write_later(octets, latency, None)

@@ -41,6 +41,34 @@ class FaultKind(StrEnum):
     """The RLRQ is not answered."""
     SNRM_REFUSED = "snrm-refused"
     """The HDLC connection is refused with DM."""
+    SNRM_PARAMETERS_REQUIRED = "snrm-parameters-required"
+    """An SNRM without parameters is refused with DM."""
+    PROTOCOL_VERSION = "protocol-version"
+    """The AARE that accepts has a protocol-version, which is left out as a rule."""
+    DIAGNOSTIC_NULL = "diagnostic-null"
+    """The AARE that accepts says "null" where it means "authentication required"."""
+    SIXTEEN_OCTET_CHALLENGE = "sixteen-octet-challenge"
+    """Challenges of any length but 16 octets are refused."""
+    UNKNOWN_METHOD_CLOSES = "unknown-method-closes"
+    """The connection is closed when a method is asked for that the meter does not have."""
+    FEW_COLUMNS = "few-columns"
+    """Rows of a buffer lack their last column."""
+    WRONG_TYPES = "wrong-types"
+    """The last simple value of each row, or of what else is read, is text."""
+    UNORDERED_ROWS = "unordered-rows"
+    """Rows of a buffer come in an order that is not that of time."""
+    DOUBLED_ROWS = "doubled-rows"
+    """Rows of a buffer come twice."""
+    ABSURD_SCALER = "absurd-scaler"
+    """A register claims to count in powers of 10^127."""
+    HUGE_LENGTH = "huge-length"
+    """A GET answer announces 4 GiB."""
+    LONG_CLOCK = "long-clock"
+    """The date-time of the clock has two octets too many."""
+
+
+class HangUp(Exception):
+    """The meter closes the connection instead of answering."""
 
 
 @dataclass(slots=True)

@@ -143,7 +143,11 @@ class HdlcLink:
         )
         self._connections[client, server] = _Connection(frame.source, frame.destination, agreed)
         answer = Frame(frame.source, frame.destination, Control.UA, encode_parameters(agreed))
-        self._events.append(FrameToSend(encode_frame(answer), client, server, opening=True))
+        self._events.append(
+            FrameToSend(
+                encode_frame(answer), client, server, opening=True, parameterless=not frame.information
+            )
+        )
 
     def _close(self, frame: Frame, client: int, server: int) -> None:
         if self._connections.pop((client, server), None) is None:

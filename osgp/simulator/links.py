@@ -15,12 +15,13 @@ class ApduReceived(NamedTuple):
 
 class FrameToSend(NamedTuple):
     """The link itself has something to send; ``opening`` when it grants a connection that can still be
-    refused."""
+    refused, ``parameterless`` when the client asked for it without parameters."""
 
     octets: bytes
     client_address: int = 0
     server_address: int = 0
     opening: bool = False
+    parameterless: bool = False
 
 
 class Disconnected(NamedTuple):

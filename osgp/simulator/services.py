@@ -26,8 +26,10 @@ from .codec.requests import (
     decode_values,
 )
 from .codec.results import ActionResult, DataAccessResult
+from .faults import FaultKind, HangUp
 from .meter.meter import Meter
 from .meter.query import AccessError
+from .spoiling import spoil
 
 REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, bytes((0, 0, 40, 0, 0, 255)), 1)
 MAXIMUM_LONG_VALUE = 65_536
@@ -142,9 +144,10 @@ class ServiceHandler:
         ):
             return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
         try:
-            return self.meter.get(reference.descriptor, reference.selection, self.association)
+            value = self.meter.get(reference.descriptor, reference.selection, self.association)
         except AccessError as error:
             return error.result
+        return spoil(self.meter, reference.descriptor, value) if self.meter.has_faults else value
 
     def _send_block(self, outgoing: _Outgoing) -> bytes:
         size = self.room - responses.BLOCK_OVERHEAD
@@ -243,7 +246,12 @@ class ServiceHandler:
         outcomes = []
         for descriptor, parameter in zip(request.methods, parameters, strict=True):
             self.meter.memory.statistics.actions += 1
-            outcomes.append(self.meter.invoke(descriptor, parameter, self.association))
+            outcome = self.meter.invoke(descriptor, parameter, self.association)
+            if outcome[0] is ActionResult.OBJECT_UNDEFINED and self.meter.take_fault(
+                FaultKind.UNKNOWN_METHOD_CLOSES
+            ):
+                raise HangUp
+            outcomes.append(outcome)
         if request.with_list:
             answer = responses.action_with_list(request.invoke_id, outcomes)
         else:

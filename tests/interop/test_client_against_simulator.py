@@ -46,6 +46,8 @@ PROFILE = catalogue.profile("SMR", "5.1")
 CLOCK = PROFILE["CLOCK"].attribute(2)
 SPECIAL_DAYS = PROFILE["SPECIAL_DAYS_TABLE"].attribute(2)
 CALENDAR_NAME = PROFILE["ACTIVITY_CALENDAR"].attribute(6)
+IMPORT = PROFILE["ACTIVE_ENERGY_IMPORT"].attribute(2)
+INTERVALS = PROFILE["INTERVAL_VALUES_E"].attribute(2)
 DAILY_VALUES = PROFILE["DAILY_VALUES_E"].attribute(2)
 INTERVAL_VALUES = PROFILE["INTERVAL_VALUES_E"].attribute(2)
 UNKNOWN = AttributeDescriptor(3, bytes((9, 9, 9, 9, 9, 9)), 2)
@@ -409,6 +411,31 @@ def test_faults_of_one_answer(
     with bench.connect_again(simulated) as meter:
         assert meter.get(CLOCK)
     assert simulated.memory.counters.repeated == []
+
+
+def test_values_that_make_no_sense(bench: Bench, hls: Meter) -> None:
+    """The client decodes what it can and refuses what it cannot; the association lives on."""
+    faults = bench.last.faults
+    faults.switch_on(FaultKind.HUGE_LENGTH, 1)
+    with pytest.raises(errors.DecodeError):
+        hls.get(IMPORT)
+    assert hls.get(IMPORT).value
+    faults.switch_on(FaultKind.LONG_CLOCK, 1)
+    assert len(hls.get(CLOCK).value) == 14
+    faults.switch_on(FaultKind.FEW_COLUMNS, 1)
+    assert {len(row.value) for row in hls.get(INTERVALS).value} == {3}
+    faults.switch_on(FaultKind.ABSURD_SCALER, 1)
+    assert hls.get(IMPORT._replace(attribute_id=3)).value[0].value == 127
+    assert faults.as_list() == []
+
+
+def test_oddities_of_meters_that_mean_well(bench: Bench) -> None:
+    hls5 = bench.meter(Security.HLS5, Transport.HDLC)
+    for kind in (FaultKind.PROTOCOL_VERSION, FaultKind.DIAGNOSTIC_NULL, FaultKind.SNRM_PARAMETERS_REQUIRED):
+        hls5.faults.switch_on(kind)
+        with bench.connect_again(hls5) as connected:
+            assert connected.get(CLOCK)
+        hls5.faults.switch_off()
 
 
 @pytest.mark.parametrize("transport", Transport)

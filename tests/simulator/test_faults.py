@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.simulator import Behaviour, Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.codec.axdr import decode
 from osgp.simulator.codec.errors import DecipheringError, RemoteProtocolError
@@ -16,6 +16,7 @@ from osgp.simulator.meter.meter import Meter
 from .client import Closed, RawClient, connected, get_normal
 
 CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
+PARAMETERS = bytes.fromhex("8180140502008006020080070400000001080400000001")
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +216,53 @@ def test_an_hdlc_answer_for_somebody_else(simulator, hdlc_meter) -> None:
         server, address = client._hdlc_addresses
         assert frame.source != server
         assert frame.destination != address
+
+
+def test_an_hdlc_connection_without_parameters_is_refused(simulator, hdlc_meter) -> None:
+    hdlc_meter.faults.switch_on(FaultKind.SNRM_PARAMETERS_REQUIRED)
+    with connected(simulator, hdlc_meter) as client:
+        assert client.connect_hdlc().control == Control.DM
+        assert client.connect_hdlc(PARAMETERS).control == Control.UA
+    hdlc_meter.faults.switch_off()
+    assert is_well(simulator, hdlc_meter)
+
+
+def test_an_aare_with_a_protocol_version(simulator, meter) -> None:
+    meter.faults.switch_on(FaultKind.PROTOCOL_VERSION, 1)
+    with connected(simulator, meter) as client:
+        aare = client.open()
+        assert aare.fields[0x80].hex() == "0780"
+        assert client.authenticate(aare)[3] == 0
+    assert is_well(simulator, meter)
+
+
+def test_an_aare_that_does_not_say_what_it_means(simulator, meter) -> None:
+    meter.faults.switch_on(FaultKind.DIAGNOSTIC_NULL, 1)
+    with connected(simulator, meter) as client:
+        aare = client.open()
+        assert (aare.result, aare.diagnostic) == (0, 0)
+        assert client.authenticate(aare)[3] == 0
+    assert is_well(simulator, meter)
+
+
+def test_challenges_of_other_lengths_are_refused(simulator, meter, monkeypatch) -> None:
+    meter.faults.switch_on(FaultKind.SIXTEEN_OCTET_CHALLENGE)
+    with connected(simulator, meter) as client:
+        client.associate()
+    monkeypatch.setattr("tests.simulator.client.CHALLENGE", bytes(8))
+    with connected(simulator, meter) as client:
+        aare = client.open()
+        assert (aare.result, aare.diagnostic) == (1, 13)
+    meter.faults.switch_off()
+    assert is_well(simulator, meter)
+
+
+def test_an_unknown_method_ends_the_connection(simulator, client) -> None:
+    client.meter.faults.switch_on(FaultKind.UNKNOWN_METHOD_CLOSES, 1)
+    with pytest.raises(Closed):
+        client.action(MethodDescriptor(8, CLOCK.logical_name, 99))
+    client.close()
+    assert is_well(simulator, client.meter)
 
 
 def test_a_fault_stays_until_it_is_switched_off(simulator, client) -> None:

@@ -155,13 +155,16 @@ def encode_association_response(
     mechanism: int | None = None,
     challenge: bytes | None = None,
     user_information: bytes | None = None,
+    protocol_version: bool = False,
 ) -> bytes:
     """An AARE.
 
     ``diagnostic`` is of the acse-service-user, or of the acse-service-provider when ``provider_diagnostic``.
-    ``challenge`` (the server's, for HLS) and ``mechanism`` go together.
+    ``challenge`` (the server's, for HLS) and ``mechanism`` go together. ``protocol_version`` (1) is left out
+    as a rule, since it is the default.
     """
     contents = [
+        *([b"\x80\x02\x07\x80"] if protocol_version else []),
         _field(0xA1, _field(0x06, OBJECT_IDENTIFIER_PREFIX + bytes((1, context)))),
         _field(0xA2, bytes((0x02, 0x01, result))),
         _field(0xA3, _field(0xA2 if provider_diagnostic else 0xA1, bytes((0x02, 0x01, diagnostic)))),

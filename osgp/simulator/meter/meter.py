@@ -195,6 +195,12 @@ class Meter:
             memory.faults = []
         return FaultBox(memory.faults)
 
+    @property
+    def has_faults(self) -> bool:
+        """Whether any fault is on."""
+        memory = self._memory
+        return memory is not None and bool(memory.faults)
+
     def take_fault(self, *kinds: FaultKind) -> FaultKind | None:
         """The fault among ``kinds`` that this exchange has, if any."""
         memory = self._memory
