@@ -24,7 +24,7 @@ from osgp.requests.dispatcher import Dispatcher
 from osgp.sql import Statement
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which a test gives up waiting for what should have happened."""
 
 

@@ -178,7 +178,7 @@ def test_threads_that_ask_first_share_one_load(monkeypatch: pytest.MonkeyPatch) 
     @cache
     def slow_load() -> tuple[Profile, ...]:
         loads.append(1)
-        everybody_asked.wait(10)
+        everybody_asked.wait(120)
         return assembly.load(catalogue.DATA)
 
     monkeypatch.setattr(catalogue, "_load", slow_load)

@@ -189,7 +189,7 @@ class PrivatePostgres:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=90,
+            timeout=300,
             **self._run_as,
         )
 

@@ -25,7 +25,11 @@ def test_clocks_that_are_five_minutes_off(work: Work, monkeypatch: pytest.Monkey
     # As the fast clock sees it, this was due minutes ago.
     early = [work.ask(device, "ActualMeterReads", delay=FIVE_MINUTES / 2) for device in work.devices]
     overdue = [
-        work.ask(device, "ActualMeterReads", max_schedule_time=timezone.now() + timedelta(seconds=60))
+        work.ask(
+            device,
+            "ActualMeterReads",
+            max_schedule_time=timezone.now() + timedelta(seconds=FIVE_MINUTES * 0.9),
+        )
         for device in work.devices
     ]
     ours = Request.objects.exclude(pk__in=[request.pk for request in early])

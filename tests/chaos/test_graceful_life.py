@@ -11,7 +11,7 @@ from osgp.embedded.worker import WorkerThread
 from osgp.requests.dispatcher import Dispatcher
 from osgp.requests.models import MeterSession, Request, RequestState, SessionState
 from tests import processes
-from tests.chaos.promises import ENVIRONMENT, METERS, Work
+from tests.chaos.promises import ENVIRONMENT, METERS, MORTAL, Work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,8 +110,8 @@ def test_a_worker_that_cannot_end_in_time_is_no_obstacle(work: Work, impatience:
     work.ask(work.devices[0], "ActualMeterReads")
     meter = work.simulator.meters[work.devices[0].identification]
     if processes.are_shared():
-        environment = ENVIRONMENT | {"OSGP_STOP_DEADLINE_SECONDS": "1" if impatience == "deadline" else "60"}
-        with processes.dispatcher(**ENVIRONMENT), processes.worker(**environment) as worker:
+        environment = MORTAL | {"OSGP_STOP_DEADLINE_SECONDS": "1" if impatience == "deadline" else "60"}
+        with processes.dispatcher(**MORTAL), processes.worker(**environment) as worker:
             # The first GET asked for the invocation counter, the next one is the step's.
             processes.eventually(lambda: meter.memory.statistics.gets >= 2, "the step to begin")
             if impatience == "deadline":
@@ -153,8 +153,8 @@ def test_a_worker_that_stopped_making_progress_ends_itself(work: Work, tmp_path:
         assert (tmp_path / "alive").exists()
         return
     alive = tmp_path / "alive"
-    environment = ENVIRONMENT | {"OSGP_WATCHDOG_LIMIT_SECONDS": "4", "OSGP_HEARTBEAT_FILE": str(alive)}
-    with processes.dispatcher(**ENVIRONMENT), processes.worker(**environment) as worker:
+    environment = MORTAL | {"OSGP_WATCHDOG_LIMIT_SECONDS": "10", "OSGP_HEARTBEAT_FILE": str(alive)}
+    with processes.dispatcher(**MORTAL), processes.worker(**environment) as worker:
         processes.eventually(alive.exists, "a sign of life")
         first = alive.stat().st_mtime_ns
         processes.eventually(lambda: alive.stat().st_mtime_ns > first, "another sign of life")

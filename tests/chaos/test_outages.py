@@ -17,7 +17,7 @@ from osgp.accounts.models import Organisation
 from osgp.requests.models import Request, RequestState
 from tests import factories, processes
 from tests.chaos import promises, servers
-from tests.chaos.promises import ENVIRONMENT, Work
+from tests.chaos.promises import ENVIRONMENT, MORTAL, Work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,7 +29,6 @@ def has_begun() -> bool:
     return Request.objects.filter(state=RequestState.RUNNING).exists()
 
 
-@pytest.mark.timeout(300)  # a broker of its own takes its time to start
 def test_the_broker_is_stopped_and_started_again(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     # Something becomes due before the outage, all through it and after it.
     outage = OUTAGE if processes.are_shared() else 3.0
@@ -47,7 +46,7 @@ def test_the_broker_is_stopped_and_started_again(work: Work, monkeypatch: pytest
                 broker.stop()
                 time.sleep(outage)
                 broker.start()
-                work.settle(patience=120)
+                work.settle()
                 assert all(process.is_alive() for process in (dispatcher, first, second))
                 # Whoever survived it can also still be asked to end.
                 assert [process.stop() for process in (first, second, dispatcher)] == [0, 0, 0]
@@ -57,12 +56,11 @@ def test_the_broker_is_stopped_and_started_again(work: Work, monkeypatch: pytest
             with monkeypatch.context() as patch:
                 patch.setattr(Producer, "publish", _refuse)
                 time.sleep(outage)
-            work.settle(patience=120)
+            work.settle()
     outcomes = set(Request.objects.values_list("attempts", "crashes", "state"))
     assert outcomes == {(1, 0, "SUCCEEDED")}
 
 
-@pytest.mark.timeout(240)
 def test_the_database_is_restarted_in_mid_work(
     transactional_db: None, organisation: Organisation, short_times: None, request: pytest.FixtureRequest
 ) -> None:
@@ -72,7 +70,7 @@ def test_the_database_is_restarted_in_mid_work(
                 organisation = factories.make_organisation("TENANT")
             with promises.fleet(organisation) as work:
                 _ask_for_a_while(work)
-                environment = ENVIRONMENT | {"DATABASE_URL": database.url}
+                environment = MORTAL | {"DATABASE_URL": database.url}
                 with (
                     processes.dispatcher(**environment) as dispatcher,
                     processes.worker(**environment) as first,
@@ -83,7 +81,7 @@ def test_the_database_is_restarted_in_mid_work(
                     time.sleep(3)
                     database.start()
                     connection.close()
-                    work.settle(patience=90)
+                    work.settle()
                     assert all(process.is_alive() for process in (dispatcher, first, second))
     else:
         work = request.getfixturevalue("work")
@@ -95,7 +93,7 @@ def test_the_database_is_restarted_in_mid_work(
             time.sleep(3)
             lock.rollback()
             lock.close()
-            work.settle(patience=90)
+            work.settle()
 
 
 def _ask_for_a_while(work: Work) -> None:

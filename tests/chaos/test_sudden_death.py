@@ -17,7 +17,7 @@ from osgp.requests.visit import visit_meter
 from tests import processes
 from tests.chaos import servers
 from tests.chaos.odd_messages.operations import DeadlyStep, SlowStep
-from tests.chaos.promises import ENVIRONMENT, METERS, Work
+from tests.chaos.promises import ENVIRONMENT, METERS, MORTAL, Work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_a_worker_dies_in_mid_session(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     work.ask_all()
     if processes.are_shared():
-        with processes.dispatcher(**ENVIRONMENT), processes.worker(**ENVIRONMENT) as first:
+        with processes.dispatcher(**MORTAL), processes.worker(**MORTAL) as first:
             processes.eventually(work.in_mid_session, "visits to all meters")
             first.kill()
-            with processes.worker(**ENVIRONMENT):
+            with processes.worker(**MORTAL):
                 work.settle()
     else:
         Dispatcher().tick()
@@ -93,9 +93,9 @@ def test_a_request_that_kills_its_worker_is_given_up_and_takes_no_other_with_it(
     same_meter = [work.ask(work.devices[0], "ActualMeterReads") for _ in range(2)]
     bystanders = [work.ask(device, "SlowStep") for device in work.devices[1:]]
     if processes.are_shared():
-        supervised = processes.Supervised(lambda: processes.worker(**ENVIRONMENT))
-        with processes.dispatcher(**ENVIRONMENT), supervised:
-            work.settle(patience=90)
+        supervised = processes.Supervised(lambda: processes.worker(**MORTAL))
+        with processes.dispatcher(**MORTAL), supervised:
+            work.settle()
         assert supervised.deaths == 3
     else:
         monkeypatch.setattr(DeadlyStep, "kill", _die)

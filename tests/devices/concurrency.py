@@ -16,7 +16,7 @@ def at_once(count: int, work: Callable[[int], Outcome]) -> list[Outcome | Except
 
     def run(number: int) -> Outcome | Exception:
         try:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=180)
             return work(number)
         except Exception as error:  # noqa: BLE001 (handed to the test)
             return error

@@ -33,7 +33,7 @@ def manage(var: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def test_one_demonstration_from_a_fresh_start(tmp_path: Path) -> None:
     process = manage(tmp_path / "var", "run", "--once", "--port", "0")
-    output, errors = process.communicate(timeout=100)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert output.splitlines()[-1] == "main job: 13 meters read, 0 failed"
     assert errors == ""
@@ -48,7 +48,7 @@ def test_it_stays_up_until_it_is_told_to_stop(tmp_path: Path, number: signal.Sig
     assert any(line.startswith("main job: 13 meters read, 0 failed") for line in lines)
     assert process.poll() is None
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (0, "")
 
 
@@ -56,7 +56,7 @@ def test_a_port_in_use_is_a_clear_message(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         process = manage(tmp_path, "run", "--once", "--port", str(port))
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=300)
     assert process.returncode == 1
     assert errors == (
         f"CommandError: Port {port} of 127.0.0.1 is in use; choose another one: make run PORT={port + 1}\n"
@@ -70,7 +70,7 @@ def test_the_dispatcher_ends_on_sigterm(tmp_path: Path) -> None:
         cwd=ROOT,
         env=environment(tmp_path),
         check=True,
-        timeout=60,
+        timeout=300,
     )
     process = subprocess.Popen(
         [sys.executable, "-c", DISPATCH],
@@ -82,7 +82,7 @@ def test_the_dispatcher_ends_on_sigterm(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "dispatching\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(300) == 0
 
 
 DISPATCH = """

@@ -16,6 +16,7 @@ from osgp.embedded import first_start
 from osgp.embedded.dispatching import DispatcherThread
 from osgp.embedded.web import PortInUse, WebThread
 from osgp.embedded.worker import WorkerThread
+from tests import processes
 
 database = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +29,7 @@ def task() -> Iterator[tuple[Callable[[], object], threading.Event, threading.Ev
     @app.task(name="tests.wait")
     def wait() -> None:
         running.set()
-        may_end.wait(30)
+        may_end.wait(180)
 
     yield lambda: wait.apply_async(queue="system"), running, may_end
     may_end.set()
@@ -44,15 +45,15 @@ def test_the_worker_runs_tasks_and_finishes_them_before_it_stops(
     def work() -> None:
         with WorkerThread(concurrency=2):
             send()
-            assert running.wait(30)
+            assert running.wait(180)
         stopped.set()
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert running.wait(30)
+    assert running.wait(180)
     assert not stopped.wait(0.3)
     may_end.set()
-    thread.join(30)
+    thread.join(180)
     assert stopped.is_set()
 
 
@@ -65,13 +66,13 @@ def test_the_worker_can_be_started_again(
         running.clear()
         with WorkerThread(concurrency=1):
             send()
-            assert running.wait(30)
+            assert running.wait(180)
 
 
 @database
 def test_the_web_application_answers_and_gives_its_port_back() -> None:
     with WebThread("127.0.0.1", 0) as web:
-        connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
         connection.request("GET", "/healthz")
         assert connection.getresponse().status == 200
         connection.close()
@@ -90,10 +91,12 @@ def test_threads_of_the_web_application_keep_no_database_connection() -> None:
     with WebThread("127.0.0.1", 0) as web:
         request_finished.connect(look)
         try:
-            client = http.client.HTTPConnection("127.0.0.1", web.port, timeout=10)
+            client = http.client.HTTPConnection("127.0.0.1", web.port, timeout=60)
             client.request("GET", "/readyz")
             client.getresponse().read()
             client.close()
+            # The answer is read before the request is finished.
+            processes.eventually(lambda: kept, "the end of the request")
         finally:
             request_finished.disconnect(look)
     assert kept == [False]

@@ -248,7 +248,7 @@ def test_a_listener_hears_of_committed_work_only(caller: Caller, device: Device)
             transaction.set_rollback(True)
         assert not listener.wait(0.3)
         submit(caller, "ProbeMeter", body_for(device))
-        assert listener.wait(10)
+        assert listener.wait(120)
         assert not listener.wait(0.1)
         later = utc_text(timezone.now() + timedelta(days=1))
         submit(caller, "ProbeMeter", body_for(device, schedule_time=later))
@@ -268,7 +268,7 @@ def test_a_listener_survives_the_loss_of_its_connection(caller: Caller, device: 
                     " WHERE datname = current_database() AND query LIKE 'LISTEN%'"
                 )
         submit(caller, "ProbeMeter", body_for(device))
-        assert listener.wait(10)
+        assert listener.wait(120)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -248,7 +248,7 @@ def test_without_services_the_test_run_fails_and_tells_what_to_do(tmp_path: Path
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.test"], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "scripts.test"], env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 1
     assert "DATABASE_URL is set, but cannot be used" in done.stdout

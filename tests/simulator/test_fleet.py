@@ -195,4 +195,4 @@ def test_the_command_runs_until_it_is_interrupted(tmp_path) -> None:
         for port in ports:
             socket.create_connection(("127.0.0.1", port), 10).close()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(180) == 0

@@ -30,7 +30,7 @@ def call(simulator: SimulatorThread) -> Any:
     """Calls the interface: status and document."""
 
     def caller(method: str, path: str, document: Any = None, body: bytes | None = None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", simulator.http_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", simulator.http_port, timeout=60)
         octets = body if body is not None else json.dumps(document).encode() if document is not None else None
         connection.request(method, path, octets)
         response = connection.getresponse()
