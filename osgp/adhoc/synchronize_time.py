@@ -7,30 +7,46 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.devices.models import Device
+from osgp.faults import Fault, FaultCode
 from osgp.protocol_dlms import CosemDateTime, Data, DataType
+from osgp.protocol_dlms.errors import EncodeError
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation, ParameterValues, Service
 from osgp.requests.registry import register
-from osgp.requests.serializers import DateTimeField, StrictSerializer, TimeZoneField
+from osgp.requests.serializers import (
+    BooleanField,
+    DateTimeField,
+    IntegerField,
+    StrictSerializer,
+    TimeZoneField,
+)
 
 
 class SynchronizeTimeParameters(StrictSerializer):
     timezone = TimeZoneField(
-        required=False, help_text="Zone of the meter's clock; the device's own when left out."
+        required=False,
+        help_text="Zone of the meter's clock; the device's own when left out. At most 12 hours from UTC, as "
+        "a meter cannot tell more.",
     )
 
 
 class SynchronizeTimeResult(StrictSerializer):
     time = DateTimeField(help_text="What the clock was set to.")
     timezone = TimeZoneField()
+    deviation = IntegerField(
+        help_text="Minutes from local time to UTC, as the clock was told: -60 for UTC+1."
+    )
+    daylight_saving = BooleanField(help_text="Whether the clock was told that daylight saving is active.")
 
 
 @register
 class SynchronizeTime(MeterOperation):
     """Set the meter's clock to the current time of the platform, in a time zone.
 
-    The deviation from UTC and the daylight saving bit go with it. A zone given here becomes the device's own
-    once the meter has accepted the time.
+    The deviation from UTC and the daylight saving bit go with it, so that the time is the right one also in
+    the hour that comes twice when clocks go back. A zone given here becomes the device's own once the meter
+    has accepted the time.
     """
 
     message = "SynchronizeTime"
@@ -39,13 +55,27 @@ class SynchronizeTime(MeterOperation):
     Parameters = SynchronizeTimeParameters
     Result = SynchronizeTimeResult
 
+    def check_device(self, device: Device, parameters: ParameterValues) -> None:
+        name = parameters.get("timezone", device.time_zone)
+        try:
+            CosemDateTime.from_datetime(timezone.now(), ZoneInfo(name))
+        except EncodeError as error:
+            pointer = "/timezone" if "timezone" in parameters else ""
+            message = f"A meter's clock cannot show the time of {name}: it is too far from UTC."
+            raise Fault(FaultCode.VALIDATION_ERROR, message, pointer=pointer) from error
+
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
         zone = ZoneInfo(parameters["timezone"]) if "timezone" in parameters else meter.time_zone
         # Repeating it does no harm only because the time is taken anew on each attempt.
         now = timezone.now()
-        clock = CosemDateTime.from_datetime(now, zone).to_bytes()
-        meter.association.set(meter.attribute("CLOCK"), Data(DataType.OCTET_STRING, clock))
-        return {"time": now, "timezone": zone.key}
+        clock = CosemDateTime.from_datetime(now, zone)
+        meter.association.set(meter.attribute("CLOCK"), Data(DataType.OCTET_STRING, clock.to_bytes()))
+        return {
+            "time": now,
+            "timezone": zone.key,
+            "deviation": clock.deviation,
+            "daylight_saving": clock.is_daylight_saving,
+        }
 
     def device_changes(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"time_zone": result["timezone"]} if "timezone" in parameters else {}

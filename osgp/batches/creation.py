@@ -62,9 +62,9 @@ def create_slice(beside: Collection[int] = ()) -> bool:
 
 def _create_next(batch: Batch) -> None:
     operation = find_batch_operation(batch.message)
-    operation.parse(batch.parameters)
+    parameters = operation.parse(batch.parameters)
     keys = targets.next_keys(batch, SLICE)
-    checked = targets.check_keys(operation, batch.organisation, keys)
+    checked = targets.check_keys(operation, parameters, batch.organisation, keys)
     storing.store(batch, checked.devices, checked.refused)
     row = Batch.objects.filter(pk=batch.pk)
     if keys:

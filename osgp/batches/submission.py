@@ -172,7 +172,7 @@ def submit_list(
 ) -> Batch:
     """Check the devices of a list and make their requests. Raises ValidationError with what is refused."""
     granted = targets.by_identification(batch.organisation, identifications)
-    checked = targets.check(operation, identifications, granted)
+    checked = targets.check(operation, operation.parse(batch.parameters), identifications, granted)
     if checked.refused and not (skip_invalid and checked.devices):
         only_rights = all(refused.fault.code == FaultCode.UNAUTHORIZED for refused in checked.refused)
         refusal = NotGranted if only_rights else ValidationError

@@ -11,7 +11,7 @@ from osgp.devices import groups
 from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.requests.models import Request, RequestState
-from osgp.requests.operation import MeterOperation
+from osgp.requests.operation import MeterOperation, ParameterValues
 from osgp.requests.queries import GrantedDevice
 from osgp.requests.submission import check_device
 
@@ -25,6 +25,9 @@ _LOOKED_AT = (
     "protocol_version",
     "network_address",
     "channel",
+    "communication_method",
+    "polyphase",
+    "time_zone",
     "gateway__identification",
     "gateway__network_address",
 )
@@ -58,23 +61,32 @@ def by_identification(
 
 
 def check(
-    operation: MeterOperation, identifications: Iterable[str], granted: Mapping[str, GrantedDevice]
+    operation: MeterOperation,
+    parameters: ParameterValues,
+    identifications: Iterable[str],
+    granted: Mapping[str, GrantedDevice],
 ) -> Checked:
     """Whether each device can do it, and the organisation may have it done."""
     checked = Checked([], [])
     for position, identification in enumerate(identifications):
         try:
-            checked.devices.append(check_device(operation, identification, granted.get(identification)))
+            found = granted.get(identification)
+            checked.devices.append(check_device(operation, identification, found, parameters))
         except Fault as fault:
             checked.refused.append(Refused(position, identification, fault))
     return checked
 
 
-def check_keys(operation: MeterOperation, organisation: Organisation, keys: Collection[int]) -> Checked:
+def check_keys(
+    operation: MeterOperation,
+    parameters: ParameterValues,
+    organisation: Organisation,
+    keys: Collection[int],
+) -> Checked:
     """The same for devices by their primary keys, ``PER_QUERY`` at most."""
     devices = list(_devices().filter(pk__in=keys).order_by("pk"))
     granted = _with_grants(organisation, devices)
-    return check(operation, [device.identification for device in devices], granted)
+    return check(operation, parameters, [device.identification for device in devices], granted)
 
 
 def next_keys(batch: Batch, limit: int) -> list[int]:

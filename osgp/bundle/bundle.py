@@ -89,7 +89,7 @@ class Bundle(CompositeOperation):
         named = {draft.device_identification for draft in drafts if draft.device_identification}
         granted = devices_with_grants(caller.organisation, [identification, *(named - {identification})])
         try:
-            meter = check_device(self, identification, granted.get(identification))
+            meter = check_device(self, identification, granted.get(identification), {})
         except Fault:
             if errors or faulty:
                 # What is wrong with the body is told first, as for every message.
@@ -137,8 +137,10 @@ def _granted_action(
     try:
         check_scope(caller, operation.service)
         field = "device_identification" if draft.device_identification else field
-        device = check_device(operation, identification, granted.get(identification))
+        device = check_device(operation, identification, granted.get(identification), draft.parameters)
     except Fault as fault:
+        parameter = fault.pointer.removeprefix("/")
+        field = parameter if parameter in draft.parameters else field
         raise Fault(fault.code, fault.message, pointer=field) from fault
     if meter.pk not in {device.pk, device.gateway_id}:
         raise Fault(

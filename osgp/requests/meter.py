@@ -23,6 +23,7 @@ class VisitedMeter:
     polyphase: bool = False
     selective_access: bool = True
     model: str = ""
+    communication_method: str = ""
 
     def object(self, tag: str) -> CosemObject:
         """The profile's object with that tag; fault 416 when the profile lacks it."""

@@ -119,6 +119,13 @@ class MeterOperation(Operation):
         Only COSEM steps: no sockets, no queries. Raises osgp.faults.Fault (DLMS errors are faults as well).
         """
 
+    def check_device(self, device: Device, parameters: ParameterValues) -> None:
+        """Refuse what this very device cannot do, before anything is stored. Raises osgp.faults.Fault.
+
+        For what depends on more than the profile, which ``supports`` looks at. The device may be another when
+        the meter is visited: ``perform`` finds out by itself.
+        """
+
     def device_changes(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Mapping[str, Any]:
         """Fields of the device row that a success tells the new value of, e.g. its time zone."""
         return {}
@@ -130,6 +137,24 @@ class MeterOperation(Operation):
         columns.
         """
         return ()
+
+
+class ConcludedOperation(MeterOperation):
+    """A message that is carried out with a meter, and then with what the platform knows of devices."""
+
+    @abstractmethod
+    def conclude(
+        self,
+        organisation: "Organisation",
+        device: Device,
+        parameters: ParameterValues,
+        result: Mapping[str, Any],
+    ) -> Mapping[str, Any]:
+        """Go on from what ``perform`` returned to the result, in one transaction, queries allowed.
+
+        Must do no harm when done twice: the outcome is stored after it. What the organisation was granted on
+        other devices than its own has to be looked at here. Raises osgp.faults.Fault.
+        """
 
 
 class PlatformOperation(Operation):

@@ -124,7 +124,7 @@ def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
         operation.check(caller.organisation, device, parameters)
     else:
         granted = devices_with_grants(caller.organisation, [identification]).get(identification)
-        device = check_device(operation, identification, granted)
+        device = check_device(operation, identification, granted, parameters)
     return create(
         caller,
         message,
@@ -177,7 +177,10 @@ def validate(operation: Operation, body: Any) -> tuple[dict[str, Any], Parameter
 
 
 def check_device(
-    operation: MeterOperation | CompositeOperation, identification: str, granted: GrantedDevice | None
+    operation: MeterOperation | CompositeOperation,
+    identification: str,
+    granted: GrantedDevice | None,
+    parameters: ParameterValues,
 ) -> Device:
     """Whether the organisation may do this with the device, and the device can. Raises Fault."""
     if granted is None:
@@ -196,6 +199,12 @@ def check_device(
         )
     _check_profile(operation, device)
     _check_reachable(device)
+    if isinstance(operation, MeterOperation):
+        try:
+            operation.check_device(device, parameters)
+        except Fault as fault:
+            fault.pointer = fault.pointer or DEVICE_POINTER
+            raise
     return device
 
 

@@ -23,12 +23,13 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.protocol_dlms import Meter
 from osgp.protocol_dlms.errors import DlmsError
 from osgp.requests import retries, states, work
+from osgp.requests.concluding import conclude
 from osgp.requests.database import lanes
 from osgp.requests.dialling import Dialling
 from osgp.requests.leases import Lease, LeaseLost, keeper
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.models import ActionState, Request, RequestState
-from osgp.requests.operation import MeterOperation
+from osgp.requests.operation import ConcludedOperation, MeterOperation
 from osgp.requests.registry import operation
 from osgp.requests.stopping import StopRequested, stop
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
@@ -219,6 +220,8 @@ class Visit:
             if not task.repeatable:
                 self._start(action)
             result = task.perform(visited_meter(device, association), parameters)
+            if isinstance(task, ConcludedOperation):
+                result = lanes.run(conclude, task, action, parameters, result)
             changes = task.device_changes(parameters, result)
             stored = task.stored_result(result)
             self.device_changes.setdefault(device.pk, {}).update(changes)
@@ -361,6 +364,7 @@ def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
         polyphase=device.polyphase,
         selective_access=device.selective_access,
         model=device.model,
+        communication_method=device.communication_method,
     )
 
 

@@ -26,6 +26,7 @@ class WorkDevice:
     polyphase: bool
     selective_access: bool
     model: str
+    communication_method: str
     gateway_id: int | None
 
 
@@ -79,7 +80,7 @@ _ACTIONS = Statement(
     SELECT a.id, a.message, a.parameters, a.state,
            r.id, r.correlation_uid, r.message, r.attempts, r.bypass_retry, r.effective_priority,
            d.id, d.identification, d.protocol_name, d.protocol_version, d.time_zone, d.channel,
-           d.polyphase, d.selective_access, d.model, d.gateway_id
+           d.polyphase, d.selective_access, d.model, d.communication_method, d.gateway_id
       FROM {Action._meta.db_table} a
       JOIN {Request._meta.db_table} r ON r.id = a.request_id
       JOIN {Device._meta.db_table} d ON d.id = COALESCE(a.device_id, r.meter_id)
@@ -106,14 +107,24 @@ def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
     actions: dict[int, list[WorkAction]] = defaultdict(list)
     for row in _ACTIONS.rows(session_id):
         action_id, message, parameters, state, request_id, uid, asked, attempts, bypass, priority = row[:10]
-        device_id, identification, name, version, zone, channel, *flags, model, gateway_id = row[10:]
-        polyphase, selective = map(bool, flags)
+        device_id, identification, name, version, zone, channel, *rest = row[10:]
+        polyphase, selective, model, communication, gateway_id = rest
         if request_id not in requests:
             requests[request_id] = WorkRequest(
                 request_id, session_id, uuid_value(uid), asked, attempts, bool(bypass), priority
             )
         device = WorkDevice(
-            device_id, identification, name, version, zone, channel, polyphase, selective, model, gateway_id
+            device_id,
+            identification,
+            name,
+            version,
+            zone,
+            channel,
+            bool(polyphase),
+            bool(selective),
+            model,
+            communication,
+            gateway_id,
         )
         actions[request_id].append(
             WorkAction(action_id, message, json_value(parameters), state, requests[request_id], device)

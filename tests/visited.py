@@ -1,0 +1,103 @@
+"""Simulated meters as messages see them during a visit, over real sockets but without the platform."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from osgp import catalogue
+from osgp.protocol_dlms import Deadlines, Keys, Meter, MeterAddress, Security, Transport
+from osgp.requests import registry
+from osgp.requests.meter import VisitedMeter
+from osgp.requests.operation import MeterOperation
+from osgp.simulator import Fleet, FleetSettings, SimulatorThread
+from osgp.simulator.meter.meter import Meter as SimulatedMeter
+from tests.protocol_dlms.peers import Counter
+
+PROFILES = tuple(profile.key for profile in catalogue.profiles())
+CLIENT_TITLE = b"   \x00\x00\x00\x00\x01"
+UNHURRIED = Deadlines(connect=30, apdu=60, session=300, release=30)
+
+
+def fleet_of_all(settings: FleetSettings | None = None, **options: Any) -> Fleet:
+    """A single-phase and a polyphase meter of each profile, in this order, with two gas meters each."""
+    count = 2 * len(PROFILES)
+    options = {"gas_meters": [2] * count} | options
+    profiles = [key for key in PROFILES for _ in range(2)]
+    return Fleet.build(count, profiles, polyphase=[False, True], settings=settings, **options)
+
+
+class Visits:
+    """Visits to the meters of a running simulator, one at a time to each."""
+
+    def __init__(self, running: SimulatorThread) -> None:
+        self.running = running
+        self._described = {
+            each["add_device"]["device_identification"]: each for each in running.fleet.describe()
+        }
+        # The meters live on while tests come and go: so do the counters.
+        self._counters = {identification: Counter(1000) for identification in self._described}
+
+    def simulated(self, profile: str, *, polyphase: bool = False) -> SimulatedMeter:
+        """The first meter of a profile."""
+        return next(
+            meter
+            for meter in self.running.meters.values()
+            if (meter.type.profile.key, meter.polyphase) == (profile, polyphase)
+        )
+
+    def connect(self, simulated: SimulatedMeter, **changes: Any) -> Meter:
+        """An association with a meter."""
+        described = self._described[simulated.identification]
+        fields, keys = described["add_device"], described["keys"]
+        address = MeterAddress(
+            fields["network_address"],
+            fields["port"],
+            fields["logical_device_address"],
+            Transport(fields["transport"]),
+        )
+        options: dict[str, Any] = {
+            "security": Security(fields["security"]),
+            "keys": Keys(
+                bytes.fromhex(keys["authentication_key"]),
+                bytes.fromhex(keys["encryption_key"]),
+                keys["lls_password"].encode(),
+            ),
+            "counter": self._counters[simulated.identification],
+            "client_system_title": CLIENT_TITLE,
+            "with_list_max": fields["with_list_max"],
+            "deadlines": UNHURRIED,
+        }
+        return Meter.connect(address, **{**options, **changes})
+
+    @contextmanager
+    def visit(
+        self, simulated: SimulatedMeter, *, connection: Mapping[str, Any] | None = None, **changes: Any
+    ) -> Iterator[VisitedMeter]:
+        """A visit; ``changes`` are fields of the VisitedMeter, ``connection`` options of Meter.connect."""
+        with self.connect(simulated, **connection or {}) as association:
+            yield visited(simulated.type.profile, association, polyphase=simulated.polyphase, **changes)
+
+    def perform(
+        self,
+        simulated: SimulatedMeter,
+        message: str,
+        parameters: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> Any:
+        """The result of a message in a visit of its own, as it is stored."""
+        with self.visit(simulated, **changes) as meter:
+            return perform(meter, message, parameters)
+
+
+def visited(profile: catalogue.Profile, association: Meter, **changes: Any) -> VisitedMeter:
+    """A visited meter of any kind, Dutch unless told."""
+    fields: dict[str, Any] = {"identification": "E1", "time_zone": ZoneInfo("Europe/Amsterdam")} | changes
+    return VisitedMeter(profile=profile, association=association, **fields)
+
+
+def perform(meter: VisitedMeter, message: str, parameters: Mapping[str, Any] | None = None) -> Any:
+    """The result of a message, as it is stored; parameters are JSON."""
+    task = registry.operation(message)
+    assert isinstance(task, MeterOperation)
+    return task.stored_result(task.perform(meter, task.parse(parameters or {})))
