@@ -103,7 +103,8 @@ def test_answers_are_what_the_document_says(
 ) -> None:
     fault = Fault(FaultCode.CONNECTION_REFUSED, "Refused.").as_dict()
     request = make_request(organisation, device, state=state, fault=fault, completed_at=timezone.now())
-    request.actions.update(result={"time": "2026-01-01T00:00:00Z", "timezone": "Europe/Amsterdam"})
+    told = {"deviation": -60, "daylight_saving": False}
+    request.actions.update(result={"time": "2026-01-01T00:00:00Z", "timezone": "Europe/Amsterdam", **told})
     path = "/api/v1/adhoc/synchronize-time/"
     answer = api.get(f"{path}{request.correlation_uid}/")
     assert answer.status_code == (202 if state in PENDING else 200)
