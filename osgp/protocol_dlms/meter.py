@@ -185,6 +185,8 @@ class Meter:
     ) -> list[tuple[object, ...]]:
         """The rows of a profile's buffer, each a tuple of plain values; :class:`errors.AccessError` if
         refused.
+
+        A row that is no structure comes as an empty tuple: it is no reason to lose the others.
         """
         encoded = selection.encode() if selection is not None else b""
         raw = self._guarded(services.get, buffer, encoded)
@@ -193,9 +195,9 @@ class Meter:
         rows = axdr.decode_native(raw)
         if rows is None:
             return []
-        if not isinstance(rows, tuple) or not all(isinstance(row, tuple) for row in rows):
-            raise errors.DecodeError("the buffer of a profile is no array of structures")
-        return list(rows)
+        if not isinstance(rows, tuple):
+            raise errors.DecodeError("the buffer of a profile is no array")
+        return [row if isinstance(row, tuple) else () for row in rows]
 
     def release(self) -> None:
         """Ends the association in good order, and the connection with it.

@@ -549,10 +549,15 @@ def test_an_empty_profile() -> None:
         assert meter.profile(LOAD_PROFILE) == []
 
 
-@pytest.mark.parametrize("data", ["1105", "01011105", "0906010203040506", "01020201110100"])
+@pytest.mark.parametrize("data", ["1105", "0906010203040506", "010201"])
 def test_what_is_no_profile(data: str) -> None:
     with session(WrapperMeter(saying("c401II00" + data))) as meter, pytest.raises(errors.DecodeError):
         meter.profile(LOAD_PROFILE)
+
+
+def test_rows_that_are_no_structures_do_not_cost_the_others() -> None:
+    with session(WrapperMeter(saying("c401II00" + "0103" + "1105" + "02011101" + "00"))) as meter:
+        assert meter.profile(LOAD_PROFILE) == [(), (1,), ()]
 
 
 def test_a_profile_by_range_and_columns() -> None:

@@ -1,0 +1,97 @@
+"""Simulated meters of every profile, and visits to them without database and requests."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from osgp import catalogue
+from osgp.protocol_dlms import Deadlines, Meter, MeterAddress, Security
+from osgp.requests import registry
+from osgp.requests.meter import VisitedMeter
+from osgp.requests.operation import MeterOperation
+from osgp.simulator import Fleet, FleetSettings, SimulatorThread
+from osgp.simulator import Security as SimulatedSecurity
+from osgp.simulator.meter.meter import Meter as SimulatedMeter
+
+NOW = datetime(2026, 11, 4, 10, 20, 30, tzinfo=UTC)
+PROFILES = tuple(profile.key for profile in catalogue.profiles())
+PHASES = (False, True)
+UNHURRIED = Deadlines(connect=60, apdu=60, session=300, release=30)
+
+
+class MonitoredFleet:
+    """A single-phase and a polyphase meter of each profile, with four gas meters each, without security."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        """True time of all meters."""
+        self.fleet = Fleet.build(
+            2 * len(PROFILES),
+            [profile for profile in PROFILES for _ in PHASES],
+            security=SimulatedSecurity.NONE,
+            gas_meters=[4] * (2 * len(PROFILES)),
+            settings=FleetSettings(clock=lambda: self.now.timestamp()),
+        )
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator["MonitoredFleet"]:
+        fleet = cls()
+        with SimulatorThread(fleet.fleet):
+            yield fleet
+
+    def reset(self) -> None:
+        """Take back what a test has changed."""
+        self.now = NOW
+        for meter in self.fleet.meters.values():
+            meter.memory.overrides = None
+            meter.faults.switch_off()
+
+    def meter(self, profile: str, *, polyphase: bool = False) -> SimulatedMeter:
+        """The simulated meter of a profile."""
+        [found] = [
+            meter
+            for meter in self.fleet.meters.values()
+            if (meter.type.profile.key, meter.polyphase) == (profile, polyphase)
+        ]
+        return found
+
+    def put(
+        self, meter: SimulatedMeter, tag: str, encoded: bytes, attribute: int = 2, channel: Any = None
+    ) -> None:
+        """Let a meter answer with any octets, whether or not they make sense."""
+        memory = meter.memory
+        memory.overrides = memory.overrides or {}
+        memory.overrides[meter.type.profile[tag].attribute(attribute, channel)] = encoded
+
+    @contextmanager
+    def visit(
+        self, profile: str, *, polyphase: bool = False, with_list_max: int = 32, **device: Any
+    ) -> Iterator[VisitedMeter]:
+        """An association with a meter; ``device`` are fields of VisitedMeter."""
+        simulated = self.meter(profile, polyphase=polyphase)
+        address = MeterAddress(self.fleet.host, self.fleet.ports[0], simulated.logical_device_address)
+        with Meter.connect(
+            address, security=Security.NONE, with_list_max=with_list_max, deadlines=UNHURRIED
+        ) as association:
+            yield VisitedMeter(
+                identification=simulated.identification,
+                profile=catalogue.profile(*profile.split("-")),
+                association=association,
+                time_zone=ZoneInfo("Europe/Amsterdam"),
+                **{"polyphase": polyphase} | device,
+            )
+
+    def perform(
+        self, message: str, profile: str, parameters: Mapping[str, Any] | None = None, **visit: Any
+    ) -> dict[str, Any]:
+        """The result of a message as callers get it; the same, whether or not the serializer makes it."""
+        operation = registry.operation(message)
+        assert isinstance(operation, MeterOperation)
+        with self.visit(profile, **visit) as meter:
+            result = operation.perform(meter, operation.parse(parameters or {}))
+        stored = operation.stored_result(result)
+        assert stored == dict(operation.Result(result).data)
+        return stored

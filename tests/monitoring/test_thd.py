@@ -1,0 +1,71 @@
+"""GetThdFingerprint."""
+
+from decimal import Decimal
+
+import pytest
+
+from osgp import catalogue
+from osgp.faults import Fault, FaultCode
+from osgp.requests import registry
+from osgp.simulator.codec.axdr import NULL_DATA, array, long_unsigned, octet_string
+from tests.monitoring.fleet import PROFILES, MonitoredFleet
+
+WITH_THD = ("SMR-5.2", "SMR-5.5")
+
+
+@pytest.mark.parametrize("profile", WITH_THD)
+@pytest.mark.parametrize("polyphase", [False, True])
+@pytest.mark.parametrize("with_list_max", [1, 32])
+def test_the_phases_that_a_meter_has(
+    fleet: MonitoredFleet, profile: str, polyphase: bool, with_list_max: int
+) -> None:
+    result = fleet.perform("GetThdFingerprint", profile, polyphase=polyphase, with_list_max=with_list_max)
+    phases = ("l1", "l2", "l3") if polyphase else ("l1",)
+    assert {name for name, value in result.items() if value is not None} == {
+        f"{name}_{phase}"
+        for name in (
+            "thd_instantaneous_current",
+            "thd_instantaneous_current_fingerprint",
+            "thd_current_over_limit_counter",
+        )
+        for phase in phases
+    }
+    assert len(result) == 9
+    for phase in phases:
+        current = result[f"thd_instantaneous_current_{phase}"]
+        assert current["unit"] == "%"
+        assert Decimal(current["value"]) >= 0
+        assert len(result[f"thd_instantaneous_current_fingerprint_{phase}"]) == 15
+        assert isinstance(result[f"thd_current_over_limit_counter_{phase}"], int)
+
+
+def test_only_profiles_with_the_objects_support_it() -> None:
+    operation = registry.operation("GetThdFingerprint")
+    assert tuple(each.key for each in catalogue.profiles() if operation.supports(each)) == WITH_THD
+    assert set(WITH_THD) < set(PROFILES)
+
+
+def test_values_that_are_left_out(fleet: MonitoredFleet) -> None:
+    meter = fleet.meter("SMR-5.2")
+    for tag in ("CURRENT_L1", "CURRENT_FINGERPRINT_L1"):
+        fleet.put(meter, f"THD_INSTANTANEOUS_{tag}", NULL_DATA)
+    fleet.put(meter, "THD_CURRENT_OVER_LIMIT_COUNTER_L1", NULL_DATA)
+    assert set(fleet.perform("GetThdFingerprint", "SMR-5.2").values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("tag", "encoded"),
+    [
+        ("THD_INSTANTANEOUS_CURRENT_L1", octet_string(b"1")),
+        ("THD_INSTANTANEOUS_CURRENT_FINGERPRINT_L1", long_unsigned(1)),
+        ("THD_INSTANTANEOUS_CURRENT_FINGERPRINT_L1", array([long_unsigned(1), NULL_DATA])),
+        ("THD_INSTANTANEOUS_CURRENT_FINGERPRINT_L1", array([octet_string(b"1")])),
+        ("THD_INSTANTANEOUS_CURRENT_FINGERPRINT_L1", array([long_unsigned(1)] * 1_001)),
+        ("THD_CURRENT_OVER_LIMIT_COUNTER_L1", array([])),
+    ],
+)
+def test_values_of_another_type(fleet: MonitoredFleet, tag: str, encoded: bytes) -> None:
+    fleet.put(fleet.meter("SMR-5.5"), tag, encoded)
+    with pytest.raises(Fault, match=tag) as caught:
+        fleet.perform("GetThdFingerprint", "SMR-5.5")
+    assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
