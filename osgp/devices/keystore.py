@@ -47,26 +47,29 @@ def store_new(device: Device, secrets: Mapping[KeyType, bytes]) -> None:
     """
     for key_type, secret in secrets.items():
         require_length(key_type, secret)
-    sealed = {key_type: _seal(device, key_type, secret) for key_type, secret in secrets.items()}
+    sealed = [new_row(device.pk, key_type, secret) for key_type, secret in secrets.items()]
     if not sealed:
         return
     with transaction.atomic():
         _lock(device)
         now = timezone.now()
-        DeviceKey.objects.filter(device=device, key_type__in=sealed, state=KeyState.NEW).update(
+        DeviceKey.objects.filter(device=device, key_type__in=list(secrets), state=KeyState.NEW).update(
             state=KeyState.WITHDRAWN, state_changed_at=now
         )
-        DeviceKey.objects.bulk_create(
-            DeviceKey(
-                device=device,
-                key_type=key_type,
-                state=KeyState.NEW,
-                key_encryption_key_id=secret.key_encryption_key_id,
-                wrapped_data_key=secret.wrapped_data_key,
-                ciphertext=secret.ciphertext,
-            )
-            for key_type, secret in sealed.items()
-        )
+        DeviceKey.objects.bulk_create(sealed)
+
+
+def new_row(device_id: int, key_type: KeyType, secret: bytes, state: KeyState = KeyState.NEW) -> DeviceKey:
+    """A row with the secret encrypted, not stored yet: for whoever stores many at once."""
+    sealed = envelope.seal(secret, _context(device_id, key_type.value))
+    return DeviceKey(
+        device_id=device_id,
+        key_type=key_type,
+        state=state,
+        key_encryption_key_id=sealed.key_encryption_key_id,
+        wrapped_data_key=sealed.wrapped_data_key,
+        ciphertext=sealed.ciphertext,
+    )
 
 
 def activate(device: Device, key_types: Collection[KeyType]) -> frozenset[KeyType]:
@@ -164,10 +167,6 @@ def _context(device_id: int, key_type: str) -> bytes:
     # What a ciphertext is bound to: moved to another device or type, it does not decrypt. The primary key
     # and not the identification, so that an operator may correct the latter.
     return f"osgp device key 1|{device_id}|{key_type}".encode()
-
-
-def _seal(device: Device, key_type: KeyType, secret: bytes) -> SealedSecret:
-    return envelope.seal(secret, _context(device.pk, key_type.value))
 
 
 def _sealed(row: DeviceKey) -> SealedSecret:

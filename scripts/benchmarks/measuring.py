@@ -1,37 +1,61 @@
-"""Figures and processes of the benchmarks."""
+"""Figures, and what processes and machines tell about themselves."""
 
 import os
+import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-STOP_SECONDS = 60
+STOP_SECONDS = 90
+START_SECONDS = 120
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value; ``budget`` says what it should be, in words."""
+    """One measured value; ``budget`` says in words what it should be.
+
+    ``peer`` is what the same work costs otherwise, measured in the same run; ``peer_is`` says what that is.
+    """
 
     what: str
     value: float
     unit: str
     budget: str = ""
+    peer: float | None = None
+    peer_is: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The figure for the JSON file."""
         return asdict(self)
 
 
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that ``share`` (0 to 1) of all values do not exceed; of at least one value."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1)]
+
+
 def cpu_seconds(pid: int) -> float:
-    """CPU that a process has used so far, user and system, its own threads included."""
+    """CPU that a process and its children have used so far, user and system, threads included."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    pids = children.read_text().split() if children.exists() else []
+    return own + sum(cpu_seconds(int(child)) for child in pids)
+
+
+def peak_memory(pid: int) -> float:
+    """MiB that a process had in memory at most."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"process {pid} does not tell its memory")
 
 
 @contextmanager
@@ -49,7 +73,7 @@ def process(
             stdin=subprocess.DEVNULL,
         )
     try:
-        wait_until(lambda: ready is None or ready in log.read_text(), child, log)
+        until(lambda: ready is None or ready in log.read_text(), child, log)
         yield child
     finally:
         child.terminate()
@@ -60,12 +84,12 @@ def process(
             child.wait()
 
 
-def wait_until(condition: Any, child: subprocess.Popen[bytes], log: Path, seconds: float = 120) -> None:
-    """Raises RuntimeError with the end of the log if the process ends or takes too long."""
-    end = time.monotonic() + seconds
+def until(condition: Callable[[], bool], child: subprocess.Popen[bytes], log: Path) -> None:
+    """Raises RuntimeError with the end of the log if the process ends or takes too long to get there."""
+    end = time.monotonic() + START_SECONDS
     while not condition():
         if child.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"{' '.join(map(str, child.args))} did not start:\n{log.read_text()[-2000:]}")  # type: ignore[arg-type]
+            raise RuntimeError(f"{child.args!r} did not start:\n{log.read_text()[-2000:]}")
         time.sleep(0.1)
 
 
@@ -81,3 +105,21 @@ def output_of(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     if done.returncode:
         raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
     return done.stdout
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    cpu = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }

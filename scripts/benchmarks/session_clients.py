@@ -1,4 +1,5 @@
-"""CPU of secured sessions, by client: `python -m scripts.benchmarks.sessions CLIENT FLEET COUNTER`.
+"""CPU of secured sessions without a head-end, by client:
+`python -m scripts.benchmarks.session_clients CLIENT FLEET COUNTER SESSIONS`.
 
 Each session associates (HLS 5, security suite 0), reads the clock and six registers and releases. CLIENT is
 ``stock``: gurux-dlms as it is, parsing and ciphering included; ``own``: osgp.protocol_dlms, one attribute per
@@ -98,9 +99,9 @@ def own_session(with_list_max: int) -> Callable[[Described, int], None]:
     return session
 
 
-def main(client: str, fleet: str, counter: str) -> None:
-    """One warm-up session, then one with every other meter of the fleet."""
-    described = [item for item in json.loads(Path(fleet).read_text()) if "gateway" not in item["add_device"]]
+def main(client: str, fleet: str, counter: str, most: str) -> None:
+    """One warm-up session, then one with each of so many other meters of the fleet."""
+    described = json.loads(Path(fleet).read_text())
     sessions = {
         "stock": lambda: stock_session,
         "own": lambda: own_session(1),
@@ -108,7 +109,9 @@ def main(client: str, fleet: str, counter: str) -> None:
     }
     session = sessions[client]()
     first, *others = described
+    others = others[: int(most)] or [first]
     session(first, int(counter))
+    counter = str(int(counter) + 100)
     cpu, begun = time.process_time(), time.perf_counter()
     for item in others:
         session(item, int(counter))

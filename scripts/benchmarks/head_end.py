@@ -1,0 +1,133 @@
+"""A head-end for the benchmarks: a database and a virtual host of its own, the platform's processes as
+production runs them, and simulated meters.
+"""
+
+import json
+import os
+import re
+import secrets
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from scripts import services
+from scripts.benchmarks.measuring import cpu_seconds, output_of, peak_memory, process
+
+ORGANISATION = "BENCH"
+
+
+@contextmanager
+def own_services(found: services.Services, folder: Path) -> Iterator[dict[str, str]]:
+    """The environment of a platform with a database and a virtual host that nobody else uses."""
+    name = f"osgp_bench_{secrets.token_hex(4)}"
+    with ExitStack() as stack:
+        services.create_database(found.database_url, name)
+        stack.callback(services.drop_databases, found.database_url, name)
+        broker_url = found.broker.url
+        if services.make_virtual_hosts(found.broker, [name]):
+            stack.callback(services.drop_virtual_hosts, found.broker, [name])
+            broker_url = services.with_path(broker_url, name)
+        environment = {
+            "DATABASE_URL": services.with_path(found.database_url, name),
+            "BROKER_URL": broker_url,
+            "OSGP_LOCAL_SECRETS": "1",
+            "OSGP_VAR_DIR": str(folder),
+            "LOG_LEVEL": "WARNING",
+        }
+        output_of(["manage.py", "migrate", "--noinput"], environment)
+        yield environment
+
+
+class Part:
+    """One process of the head-end, or the simulator."""
+
+    def __init__(self, child: subprocess.Popen[bytes], log: Path) -> None:
+        self.pid = child.pid
+        self.log = log
+
+    def cpu_seconds(self) -> float:
+        """CPU used so far."""
+        return cpu_seconds(self.pid)
+
+    def peak_memory(self) -> float:
+        """MiB."""
+        return peak_memory(self.pid)
+
+
+class HeadEnd:
+    """Starts parts of a head-end; each runs as long as its ``with`` block."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self._environment = environment
+        self._folder = folder
+        self._started = 0
+
+    @contextmanager
+    def _part(
+        self, name: str, *arguments: str, ready: str | None = None, **environment: str
+    ) -> Iterator[Part]:
+        self._started += 1
+        log = self._folder / f"{name}-{self._started}.log"
+        with process(
+            *arguments, environment={**self._environment, **environment}, log=log, ready=ready
+        ) as child:
+            yield Part(child, log)
+
+    @contextmanager
+    def worker(
+        self, *arguments: str, concurrency: int = 500, environment: Mapping[str, str] | None = None
+    ) -> Iterator[Part]:
+        """A gevent worker. Its database connections are named ``worker``."""
+        command = ["manage.py", "worker", "--concurrency", str(concurrency), *arguments]
+        with self._part("worker", *command, PGAPPNAME="worker", **(environment or {})) as part:
+            yield part
+
+    @contextmanager
+    def dispatcher(self) -> Iterator[Part]:
+        """One dispatcher."""
+        with self._part("dispatcher", "manage.py", "dispatch") as part:
+            yield part
+
+    @contextmanager
+    def running(self, *, workers: int | None = None) -> Iterator[dict[str, list[Part]]]:
+        """A dispatcher and as many workers as there are cores, unless told otherwise."""
+        with ExitStack() as stack:
+            parts = {
+                "worker": [stack.enter_context(self.worker()) for _ in range(workers or os.cpu_count() or 1)],
+                "dispatcher": [stack.enter_context(self.dispatcher())],
+            }
+            yield parts
+
+    @contextmanager
+    def web(self) -> Iterator[tuple[Part, str]]:
+        """One web process on a free port, and its root URL."""
+        command = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "osgp.wsgi"]
+        bind = {"OSGP_WEB_BIND": "127.0.0.1:0", "OSGP_WEB_PROCESSES": "1"}
+        with self._part("web", *command, ready="Listening at", **bind) as part:
+            listening = re.search(r"Listening at: (http://\S+)", part.log.read_text())
+            assert listening is not None
+            yield part, listening[1]
+
+    @contextmanager
+    def meters(self, count: int, *arguments: str) -> Iterator["Fleet"]:
+        """Simulated SMR 5.1 meters, secured with HLS 5; ``arguments`` are the simulator's."""
+        self._started += 1
+        described = self._folder / f"fleet-{self._started}.json"
+        command = ["manage.py", "simulate", "--count", str(count), "--port", "0", "--json", str(described)]
+        with self._part("simulator", *command, *arguments, ready=f"{count} meters on") as part:
+            yield Fleet(part, described)
+
+
+class Fleet:
+    """Simulated meters; ``described`` is the file that the simulator wrote about them."""
+
+    def __init__(self, part: Part, described: Path) -> None:
+        self.part = part
+        self.described = described
+
+    def descriptions(self) -> Sequence[dict[str, Any]]:
+        """Meters as AddDevice needs them, keys beside."""
+        descriptions: list[dict[str, Any]] = json.loads(self.described.read_text())
+        return descriptions

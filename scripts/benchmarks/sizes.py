@@ -1,0 +1,52 @@
+"""How much each benchmark does: a few minutes' worth unless told otherwise."""
+
+import argparse
+from dataclasses import dataclass, field, fields
+
+
+def _size(usual: int, full: int, help_text: str) -> int:
+    size: int = field(default=usual, metadata={"full": full, "help": help_text})
+    return size
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of meters and requests; the full ones are those that the budgets speak of."""
+
+    sessions: int = _size(1_000, 2_000, "secured sessions whose CPU is measured")
+    meters: int = _size(2_000, 40_000, "meters read at one moment")
+    in_flight: int = _size(500, 2_000, "sessions in flight in one worker")
+    backlog: int = _size(2_000, 10_000, "requests of priority 0 that urgent ones overtake")
+    urgent: int = _size(30, 100, "urgent requests")
+    posts: int = _size(500, 2_000, "requests posted one by one")
+    batch: int = _size(2_000, 10_000, "requests posted as one batch")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """An option for each size, and one for all of them."""
+    parser.add_argument("--full", action="store_true", help="the sizes that the budgets speak of")
+    for item in fields(Sizes):
+        full = item.metadata["full"]
+        parser.add_argument(
+            f"--{item.name.replace('_', '-')}",
+            type=_positive,
+            metavar="N",
+            help=f"{item.metadata['help']} ({item.default}; full: {full})",
+        )
+
+
+def from_options(options: argparse.Namespace) -> Sizes:
+    """What the options say."""
+    sizes: dict[str, int] = {}
+    for item in fields(Sizes):
+        given = getattr(options, item.name)
+        usual = item.metadata["full"] if options.full else item.default
+        sizes[item.name] = int(usual if given is None else given)
+    return Sizes(**sizes)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
