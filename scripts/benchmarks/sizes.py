@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 def _size(usual: int, full: int, help_text: str) -> int:
@@ -40,8 +41,8 @@ def from_options(options: argparse.Namespace) -> Sizes:
     sizes: dict[str, int] = {}
     for item in fields(Sizes):
         given = getattr(options, item.name)
-        usual = item.metadata["full"] if options.full else item.default
-        sizes[item.name] = int(usual if given is None else given)
+        usual: Any = item.metadata["full"] if options.full else item.default
+        sizes[item.name] = usual if given is None else given
     return Sizes(**sizes)
 
 

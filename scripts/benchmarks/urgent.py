@@ -56,9 +56,7 @@ def _waits(submitted: Sequence[Reads]) -> list[float]:
     """Seconds from storing a request until its visit began; waits for all of them."""
     waits = []
     for reads in submitted:
-        wait_for(
-            lambda rows=reads.requests: rows.filter(started_at__isnull=False).exists(), "urgent requests"
-        )
+        wait_for(reads.requests.filter(started_at__isnull=False).exists, "urgent requests")
         request = reads.requests.get()
         waits.append((request.started_at - request.due_at).total_seconds())
     return waits
