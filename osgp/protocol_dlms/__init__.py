@@ -9,7 +9,7 @@ from osgp.protocol_dlms.cosem_time import CosemDateTime
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.meter import Meter, is_secret, read_invocation_counter
 from osgp.protocol_dlms.selective_access import CaptureObjectDefinition, EntryDescriptor, RangeDescriptor
-from osgp.protocol_dlms.session import Direction, Statistics, TraceRecord
+from osgp.protocol_dlms.session import Statistics
 from osgp.protocol_dlms.settings import (
     Deadlines,
     InvocationCounter,
@@ -19,6 +19,7 @@ from osgp.protocol_dlms.settings import (
     Security,
     Transport,
 )
+from osgp.protocol_dlms.tracing import Direction, Trace, TraceRecord
 
 __all__ = [
     "AccessResult",
@@ -38,6 +39,7 @@ __all__ = [
     "RangeDescriptor",
     "Security",
     "Statistics",
+    "Trace",
     "TraceRecord",
     "Transport",
     "errors",

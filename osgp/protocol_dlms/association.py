@@ -19,7 +19,6 @@ from osgp.protocol_dlms.services import invoke
 from osgp.protocol_dlms.session import (
     CONFIRMED_SERVICE_ERROR,
     EXCEPTION_RESPONSE,
-    Direction,
     Session,
     error_response,
     unprotect,
@@ -30,11 +29,13 @@ from osgp.protocol_dlms.settings import (
     AssociationSettings,
     Security,
 )
+from osgp.protocol_dlms.tracing import Direction, user_information
 
 REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, bytes((0, 0, 40, 0, 0, 255)), 1)
 
 AARE = 0x61
 INITIATE_RESPONSE = 0x08
+GLO_INITIATE_REQUEST = 0x21
 GLO_INITIATE_RESPONSE = 0x28
 DLMS_VERSION = 6
 LOGICAL_NAME_VAA = 0x0007
@@ -119,30 +120,43 @@ def associate(session: Session, settings: AssociationSettings, challenge: bytes)
     and what the link raises. ``challenge`` is CtoS, as given to the session's builder.
     """
     aarq = session.builder.aarq()
-    answer = session.exchange(aarq, shown=_without_password(aarq, settings.keys.lls_password))
-    session.trace(Direction.RECEIVED, answer)
-    if answer[0] in (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR):
-        raise error_response(answer)
-    aare = parse_aare(answer)
-    _check_result(aare, settings.security)
-    if settings.security is Security.HLS5:
-        session.deciphering = _deciphering(aare, settings)
-    initiate_response = _initiate_response(aare, session.deciphering)
+    tracer = session.tracer
+    if tracer is not None:
+        tracer.association(Direction.SENT, aarq, _proposed(aarq, settings))
+    answer = session.exchange(aarq)
+    initiate_response = b""
+    try:
+        if answer[0] in (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR):
+            raise error_response(answer)
+        aare = parse_aare(answer)
+        _check_result(aare, settings.security)
+        if settings.security is Security.HLS5:
+            session.deciphering = _deciphering(aare, settings)
+        initiate_response = _initiate_response(aare, session.deciphering)
+    finally:
+        if tracer is not None:
+            tracer.association(Direction.RECEIVED, answer, initiate_response)
     _agree(session, initiate_response, aare.responding_title)
     if settings.security is Security.HLS5:
         _prove(session, settings, aare, challenge)
 
 
+def _proposed(aarq: bytes, settings: AssociationSettings) -> bytes:
+    """The initiate request in our own AARQ, without protection, for a trace; empty if there is none."""
+    information = user_information(aarq)
+    if not information or information[0] != GLO_INITIATE_REQUEST:
+        return information
+    assert settings.keys.encryption_key is not None
+    assert settings.keys.authentication_key is not None
+    own = Deciphering(
+        settings.keys.encryption_key, settings.keys.authentication_key, settings.client_system_title
+    )
+    return unprotect(information, own)
+
+
 def new_challenge(length: int) -> bytes:
     """CtoS: unpredictable octets."""
     return secrets.token_bytes(length)
-
-
-def _without_password(aarq: bytes, password: bytes | None) -> bytes:
-    if not password:
-        return aarq
-    head = bytes((0x80, len(password)))
-    return aarq.replace(head + password, head + b"*" * len(password))
 
 
 def _check_result(aare: Aare, security: Security) -> None:
@@ -228,7 +242,7 @@ def _prove(session: Session, settings: AssociationSettings, aare: Aare, challeng
         raise errors.AuthenticationError("the meter returned our own challenge", ACCEPTED, aare.diagnostic)
     proof = session.builder.hls_proof(aare.challenge)
     parameter = axdr.encode(Data(DataType.OCTET_STRING, proof))
-    result, answer = invoke(session, REPLY_TO_HLS_AUTHENTICATION, parameter)
+    result, answer = invoke(session, REPLY_TO_HLS_AUTHENTICATION, parameter, secret=True)
     if result is not ActionResult.SUCCESS or answer is None:
         raise errors.AuthenticationError("the meter does not accept our proof", ACCEPTED, aare.diagnostic)
     returned = axdr.decode(answer)

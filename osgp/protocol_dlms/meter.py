@@ -14,7 +14,7 @@ from osgp.protocol_dlms.deadlines import SessionClock
 from osgp.protocol_dlms.each import EachValue, read_each
 from osgp.protocol_dlms.gurux import RequestBuilder
 from osgp.protocol_dlms.selective_access import EntryDescriptor, RangeDescriptor
-from osgp.protocol_dlms.session import Session, Statistics, Trace
+from osgp.protocol_dlms.session import Session, Statistics
 from osgp.protocol_dlms.settings import (
     MANAGEMENT_CLIENT,
     PUBLIC_CLIENT,
@@ -27,6 +27,7 @@ from osgp.protocol_dlms.settings import (
     Security,
     check_address,
 )
+from osgp.protocol_dlms.tracing import Trace, Tracer
 from osgp.protocol_dlms.transport import Stream, open_link
 
 INVOCATION_COUNTER = AttributeDescriptor(1, bytes((0, 0, 43, 1, 0, 255)), 2)
@@ -82,7 +83,7 @@ class Meter:
 
         ``counter`` and ``client_system_title`` (8 octets) are needed for HLS5; ``challenge_length`` is 8 to
         64 octets; ``with_list_max`` is how many attributes one request may name, below 2 for one at a time.
-        ``trace`` gets each APDU in plain form, as it goes. Raises the errors of
+        ``trace`` gets each APDU in plain form and without secrets, as it goes. Raises the errors of
         :mod:`osgp.protocol_dlms.errors`; settings are checked before anything is dialled.
         """
         keys = keys or Keys()
@@ -97,7 +98,8 @@ class Meter:
         stream = Stream(address.host, address.port, SessionClock(deadlines))
         try:
             link = open_link(stream, address, client_address, limits)
-            session = Session(stream, link, builder, limits, trace)
+            tracer = Tracer(trace, keys.values()) if trace is not None else None
+            session = Session(stream, link, builder, limits, tracer)
             associate(session, settings, challenge)
         except BaseException:
             stream.close()
@@ -208,8 +210,7 @@ class Meter:
             return
         self._associated = False
         try:
-            self._session.exchange(self._session.builder.rlrq(), seconds=self._deadlines.release)
-            self._session.disconnect()
+            self._session.release(self._deadlines.release)
         except errors.DlmsError:
             # The association dies with the connection: there is nothing left to do about it.
             pass
@@ -285,13 +286,21 @@ class Meter:
 
 
 def read_invocation_counter(
-    address: MeterAddress, deadlines: Deadlines | None = None, limits: Limits | None = None
+    address: MeterAddress,
+    deadlines: Deadlines | None = None,
+    limits: Limits | None = None,
+    trace: Trace | None = None,
 ) -> int:
     """The meter's invocation counter for the global unicast key, 0 to 2**32 - 1, as the public client may
     read it.
     """
     with Meter.connect(
-        address, security=Security.NONE, client_address=PUBLIC_CLIENT, deadlines=deadlines, limits=limits
+        address,
+        security=Security.NONE,
+        client_address=PUBLIC_CLIENT,
+        deadlines=deadlines,
+        limits=limits,
+        trace=trace,
     ) as meter:
         data = meter.get(INVOCATION_COUNTER)
     if data.type not in _UNSIGNED_TYPES or not isinstance(data.value, int) or data.value > 0xFFFFFFFF:
@@ -326,10 +335,10 @@ def _list_unless_declined(
 
 def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
     """Whether the data of a request are (or hold) a secret even when protected no further: LLS and HLS
-    secrets of an association (attribute 0 stands for all of them), passwords for PPP and SMTP, the M-Bus key,
-    transferred keys.
+    secrets of an association (attribute 0 stands for all of them) and what proves them, passwords for PPP and
+    SMTP, the M-Bus key, transferred keys.
     """
     member = (descriptor.class_id, descriptor[2])
     if isinstance(descriptor, AttributeDescriptor):
         return member in _SECRET_ATTRIBUTES
-    return member in ((15, 2), (64, 2), (72, 7), (72, 8))
+    return member in ((15, 1), (15, 2), (64, 2), (72, 7), (72, 8))

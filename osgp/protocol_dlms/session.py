@@ -3,21 +3,20 @@
 Nothing here knows what the services mean; :mod:`services` does.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import StrEnum
 
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.ciphering import Deciphering
 from osgp.protocol_dlms.gurux import CIPHERING_OVERHEAD, RequestBuilder
 from osgp.protocol_dlms.octets import Cursor
 from osgp.protocol_dlms.settings import Limits
+from osgp.protocol_dlms.tracing import Direction, Tracer
 from osgp.protocol_dlms.transport import Link, Stream
 
 EXCEPTION_RESPONSE = 0xD8
 CONFIRMED_SERVICE_ERROR = 0x0E
 GLO_CONFIRMED_SERVICE_ERROR = 0x2E
+_ERRORS = (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR, GLO_CONFIRMED_SERVICE_ERROR)
 INVOCATION_COUNTER_ERROR = 6
 
 # Response tags relative to their request's, for instance get-request C0: get-response C4, glo-get-response
@@ -25,27 +24,6 @@ INVOCATION_COUNTER_ERROR = 6
 _RESPONSE = 4
 _GLO_RESPONSE = 12
 _HEADER_LENGTH = 3  # tag, type, invoke id and priority
-_DESCRIPTOR_LENGTH = 9
-
-
-class Direction(StrEnum):
-    SENT = "sent"
-    RECEIVED = "received"
-
-
-@dataclass(frozen=True, slots=True)
-class TraceRecord:
-    """One APDU without its protection, and when it was sent or received (UTC).
-
-    Passwords, and the data of requests that carry secrets, are left out.
-    """
-
-    direction: Direction
-    apdu: bytes
-    at: datetime
-
-
-Trace = Callable[[TraceRecord], None]
 
 
 @dataclass(slots=True)
@@ -62,7 +40,7 @@ class Session:
     """Request and answer, one at a time, over a link."""
 
     def __init__(
-        self, stream: Stream, link: Link, builder: RequestBuilder, limits: Limits, trace: Trace | None
+        self, stream: Stream, link: Link, builder: RequestBuilder, limits: Limits, tracer: Tracer | None
     ) -> None:
         self.builder = builder
         self.limits = limits
@@ -73,7 +51,7 @@ class Session:
         self.multiple_references = False
         self._stream = stream
         self._link = link
-        self._trace = trace
+        self.tracer = tracer
 
     @property
     def room(self) -> int:
@@ -89,10 +67,9 @@ class Session:
             list(self.builder.counters_used),
         )
 
-    def exchange(self, apdu: bytes, *, shown: bytes | None = None, seconds: float | None = None) -> bytes:
-        """Sends ``apdu`` as it is and returns the answer as it is; ``shown`` stands in for it in a trace."""
+    def exchange(self, apdu: bytes, *, seconds: float | None = None) -> bytes:
+        """Sends ``apdu`` as it is and returns the answer as it is; shows neither to the tracer."""
         self._stream.clock.start_exchange(seconds)
-        self.trace(Direction.SENT, apdu if shown is None else shown)
         self._link.send(apdu)
         answer = self._link.receive()
         self.round_trips += 1
@@ -102,15 +79,18 @@ class Session:
         self, service: int, request_type: int, body: bytes, *, secret: bool = False
     ) -> tuple[int, Cursor]:
         """Carries out one request; the response type and the rest of the response behind the invoke id."""
-        shown = b""
-        if self._trace is not None:
-            shown = self.builder.plain_request(service, request_type, body)
-            if secret:
-                shown = shown[: _HEADER_LENGTH + _DESCRIPTOR_LENGTH]
+        if self.tracer is not None:
+            self.tracer.request(self.builder.plain_request(service, request_type, body), secret=secret)
         invoke_id = self.builder.invoke_id
-        answer = self.exchange(self.builder.request(service, request_type, body), shown=shown)
-        plain = self._unprotect(answer, service)
-        self.trace(Direction.RECEIVED, plain[:_HEADER_LENGTH] if secret else plain)
+        answer = self.exchange(self.builder.request(service, request_type, body))
+        plain = answer
+        try:
+            plain = self._unprotect(answer, service)
+        finally:
+            if self.tracer is not None:
+                self.tracer.response(plain, secret=secret)
+        if answer[0] in _ERRORS:
+            raise error_response(plain)
         cursor = Cursor(plain)
         tag = cursor.unsigned()
         if tag != service + _RESPONSE:
@@ -120,29 +100,26 @@ class Session:
             raise errors.IllegalResponse("an answer to another request (the invoke id differs)")
         return response_type, cursor
 
-    def trace(self, direction: Direction, apdu: bytes) -> None:
-        if self._trace is not None:
-            self._trace(TraceRecord(direction, apdu, datetime.now(UTC)))
-
-    def disconnect(self) -> None:
-        """Takes the data link down in good order."""
+    def release(self, seconds: float) -> None:
+        """Asks to end the association, and takes the data link down in good order."""
+        request = self.builder.rlrq()
+        if self.tracer is not None:
+            self.tracer.plain(Direction.SENT, request)
+        answer = self.exchange(request, seconds=seconds)
+        if self.tracer is not None:
+            self.tracer.plain(Direction.RECEIVED, answer)
         self._link.disconnect()
 
     def _unprotect(self, answer: bytes, service: int) -> bytes:
+        """The answer in plain form; some meters protect their errors, others do not."""
         tag = answer[0]
-        if tag in (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR):
-            self.trace(Direction.RECEIVED, answer)
-            raise error_response(answer)
-        if self.deciphering is None:
+        if self.deciphering is None or tag in (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR):
             return answer
         if tag == service + _RESPONSE:
             raise errors.UnableToDecipher("the answer is not ciphered although that was agreed on")
         if tag not in (service + _GLO_RESPONSE, GLO_CONFIRMED_SERVICE_ERROR):
             raise errors.IllegalResponse(f"an answer of type {tag:#04x} to a request of type {service:#04x}")
-        plain = unprotect(answer, self.deciphering)
-        if tag == GLO_CONFIRMED_SERVICE_ERROR:
-            raise error_response(plain)
-        return plain
+        return unprotect(answer, self.deciphering)
 
 
 def unprotect(apdu: bytes, deciphering: Deciphering) -> bytes:

@@ -50,6 +50,10 @@ class Keys:
     encryption_key: bytes | None = field(default=None, repr=False)
     lls_password: bytes | None = field(default=None, repr=False)
 
+    def values(self) -> tuple[bytes | None, ...]:
+        """All of them."""
+        return self.authentication_key, self.encryption_key, self.lls_password
+
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:

@@ -1,0 +1,378 @@
+"""The APDUs of one association in words: which service, of what, with which data or result."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from osgp.catalogue import obis
+from osgp.protocol_dlms.access import AccessResult, ActionResult
+from osgp.protocol_dlms.describe import acse
+from osgp.protocol_dlms.describe.text import (
+    MOST_DECODED,
+    Lines,
+    Names,
+    add_encoded,
+    shown_octets,
+)
+from osgp.protocol_dlms.errors import IllegalResponse
+from osgp.protocol_dlms.octets import Cursor
+from osgp.protocol_dlms.tracing import TraceRecord
+
+_SERVICES = {
+    (0xC0, 1): "get-request-normal",
+    (0xC0, 2): "get-request-next",
+    (0xC0, 3): "get-request-with-list",
+    (0xC1, 1): "set-request-normal",
+    (0xC1, 2): "set-request-with-first-datablock",
+    (0xC1, 3): "set-request-with-datablock",
+    (0xC1, 4): "set-request-with-list",
+    (0xC1, 5): "set-request-with-list-and-first-datablock",
+    (0xC3, 1): "action-request-normal",
+    (0xC3, 2): "action-request-next-pblock",
+    (0xC3, 3): "action-request-with-list",
+    (0xC3, 4): "action-request-with-first-pblock",
+    (0xC3, 5): "action-request-with-list-and-first-pblock",
+    (0xC3, 6): "action-request-with-pblock",
+    (0xC4, 1): "get-response-normal",
+    (0xC4, 2): "get-response-with-datablock",
+    (0xC4, 3): "get-response-with-list",
+    (0xC5, 1): "set-response-normal",
+    (0xC5, 2): "set-response-datablock",
+    (0xC5, 3): "set-response-last-datablock",
+    (0xC5, 4): "set-response-last-datablock-with-list",
+    (0xC5, 5): "set-response-with-list",
+    (0xC7, 1): "action-response-normal",
+    (0xC7, 2): "action-response-with-pblock",
+    (0xC7, 3): "action-response-with-list",
+    (0xC7, 4): "action-response-next-pblock",
+}
+_OTHERS = {
+    0x0E: "confirmed-service-error",
+    0x0F: "data-notification",
+    0x60: "AARQ",
+    0x61: "AARE",
+    0x62: "RLRQ",
+    0x63: "RLRE",
+    0xC2: "event-notification-request",
+    0xD8: "exception-response",
+    0xD9: "access-request",
+    0xDA: "access-response",
+    0xDB: "general-glo-ciphering",
+    0xDC: "general-ded-ciphering",
+    0xDD: "general-ciphering",
+    0xDF: "general-signing",
+    0xE0: "general-block-transfer",
+}
+_CIPHERED = {
+    0x2E: "glo-confirmed-service-error",
+    0xC8: "glo-get-request",
+    0xC9: "glo-set-request",
+    0xCB: "glo-action-request",
+    0xCC: "glo-get-response",
+    0xCD: "glo-set-response",
+    0xCF: "glo-action-response",
+}
+_STATE_ERRORS = {1: "service not allowed", 2: "service unknown"}
+_SERVICE_ERRORS = {
+    1: "operation not possible",
+    2: "service not supported",
+    3: "other reason",
+    4: "PDU too long",
+    5: "deciphering error",
+    6: "invocation counter error",
+}
+_DATA, _RESULT = 0, 1
+
+
+class Description(NamedTuple):
+    """The name of the service as the Green Book has it, and what the APDU says, a line for each thing."""
+
+    service: str
+    text: str
+
+
+class _Target(NamedTuple):
+    """What an attribute or method descriptor names."""
+
+    is_method: bool
+    class_id: int
+    logical_name: bytes
+    member: int
+
+
+def _nameless(_: bytes) -> str:
+    return ""
+
+
+@dataclass
+class Describer:
+    """Follows one association. ``names`` may be exchanged when another device is what it is about."""
+
+    names: Names = _nameless
+    _targets: list[_Target] = field(default_factory=list)
+    """What the latest request was about."""
+    _blocks: bytearray = field(default_factory=bytearray)
+    _listed: bool = False
+    """Whether the blocks hold a list."""
+
+    def describe(self, record: TraceRecord) -> Description:
+        """Never raises on account of what the APDU holds."""
+        apdu, lines = record.apdu, Lines()
+        hidden = record.hidden[-1] if record.hidden else None
+        if hidden is not None and hidden[1] == len(apdu) and apdu[:1] and apdu[0] not in (0x60, 0x61):
+            apdu = apdu[: hidden[0]]
+        else:
+            hidden = None
+        service = _service(apdu)
+        try:
+            self._add(lines, apdu, is_hidden=hidden is not None)
+        except (IllegalResponse, ValueError, IndexError) as error:
+            if hidden is None:
+                lines.add(f"malformed ({error}): {shown_octets(apdu)}")
+        if hidden is not None:
+            lines.add(f"{hidden[1] - hidden[0]} octets, hidden")
+        return Description(service, str(lines))
+
+    def _add(self, lines: Lines, apdu: bytes, *, is_hidden: bool) -> None:
+        cursor = Cursor(apdu)
+        tag = cursor.unsigned()
+        if tag in (acse.AARQ, acse.AARE):
+            acse.add_association(lines, apdu)
+        elif tag in (acse.RLRQ, acse.RLRE):
+            acse.add_release(lines, apdu)
+        elif tag == 0xD8:
+            _add_exception(lines, cursor)
+        elif tag == 0x0E:
+            lines.add(f"service {cursor.unsigned()}, error {cursor.unsigned()}, value {cursor.unsigned()}")
+        elif tag in _CIPHERED:
+            _add_ciphered(lines, cursor)
+        elif handler := _HANDLERS.get((tag, apdu[1] if len(apdu) > 1 else 0)):
+            cursor.take(2)
+            handler(self, lines, cursor)
+            if not cursor.at_end and not is_hidden:
+                lines.add(f"followed by {shown_octets(cursor.rest())}")
+        else:
+            lines.add(shown_octets(apdu))
+
+    # --- Requests -----------------------------------------------------------------------------------------
+
+    def _begin(self, *, listed: bool) -> None:
+        self._targets, self._listed = [], listed
+        self._blocks = bytearray()
+
+    def _get(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin(listed=False)
+        self._add_target(lines, cursor, is_method=False)
+
+    def _get_list(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin(listed=True)
+        for _ in range(cursor.length()):
+            self._add_target(lines, cursor, is_method=False)
+
+    def _next(self, lines: Lines, cursor: Cursor) -> None:
+        lines.add(f"block {cursor.unsigned(4)} received, the next one please")
+
+    def _set(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin(listed=False)
+        self._add_target(lines, cursor, is_method=False)
+        self._add_value(lines, cursor)
+
+    def _set_list(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin(listed=True)
+        for _ in range(cursor.length()):
+            self._take_target(cursor, is_method=False)
+            cursor.take(1)
+        cursor.length()
+        for target in self._targets:
+            self._add_value(lines, cursor, f"{self._name(target)}: ")
+
+    def _set_first_block(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin(listed=False)
+        self._add_target(lines, cursor, is_method=False)
+        self._add_block(lines, cursor)
+
+    def _set_list_first_block(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin(listed=True)
+        for _ in range(cursor.length()):
+            self._add_target(lines, cursor, is_method=False)
+        self._add_block(lines, cursor)
+
+    def _action(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin(listed=False)
+        self._add_target(lines, cursor, is_method=True)
+        if cursor.unsigned():
+            self._add_value(lines, cursor)
+
+    def _action_first_block(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin(listed=False)
+        self._add_target(lines, cursor, is_method=True)
+        self._add_block(lines, cursor)
+
+    # --- Responses ----------------------------------------------------------------------------------------
+
+    def _get_response(self, lines: Lines, cursor: Cursor) -> None:
+        self._add_result(lines, cursor, self._heading(0))
+
+    def _get_list_response(self, lines: Lines, cursor: Cursor) -> None:
+        for position in range(cursor.length()):
+            if lines.is_full:
+                return
+            self._add_result(lines, cursor, self._heading(position))
+
+    def _get_block(self, lines: Lines, cursor: Cursor) -> None:
+        last, number = cursor.unsigned(), cursor.unsigned(4)
+        if cursor.unsigned() == _RESULT:
+            lines.add(f"block {number}: {_access(cursor.unsigned())}")
+            return
+        self._collect(lines, cursor, number, last=bool(last))
+
+    def _set_response(self, lines: Lines, cursor: Cursor) -> None:
+        lines.add(f"{self._heading(0)}{_access(cursor.unsigned())}")
+
+    def _set_list_response(self, lines: Lines, cursor: Cursor) -> None:
+        for position in range(cursor.length()):
+            lines.add(f"{self._heading(position)}{_access(cursor.unsigned())}")
+
+    def _set_last_block(self, lines: Lines, cursor: Cursor) -> None:
+        self._set_response(lines, cursor)
+        lines.add(f"block {cursor.unsigned(4)} received")
+
+    def _set_last_block_list(self, lines: Lines, cursor: Cursor) -> None:
+        self._set_list_response(lines, cursor)
+        lines.add(f"block {cursor.unsigned(4)} received")
+
+    def _action_response(self, lines: Lines, cursor: Cursor) -> None:
+        code = cursor.unsigned()
+        lines.add(f"{self._heading(0)}{_result_name(ActionResult, code)}")
+        if not cursor.at_end and cursor.unsigned():
+            self._add_result(lines, cursor, "returns ")
+
+    def _action_block(self, lines: Lines, cursor: Cursor) -> None:
+        last, number = cursor.unsigned(), cursor.unsigned(4)
+        self._collect(lines, cursor, number, last=bool(last))
+
+    # --- Parts --------------------------------------------------------------------------------------------
+
+    def _take_target(self, cursor: Cursor, *, is_method: bool) -> _Target:
+        target = _Target(is_method, cursor.unsigned(2), cursor.take(6), cursor.unsigned())
+        self._targets.append(target)
+        return target
+
+    def _add_target(self, lines: Lines, cursor: Cursor, *, is_method: bool) -> None:
+        lines.add(self._name(self._take_target(cursor, is_method=is_method)))
+        if not is_method and cursor.unsigned():
+            selector = cursor.unsigned()
+            self._add_value(lines, cursor, f"access selector {selector}: ")
+
+    def _name(self, target: _Target) -> str:
+        member = f"method {target.member}" if target.is_method else str(target.member)
+        text = f"{target.class_id}/{obis.to_text(target.logical_name)}/{member}"
+        tag = self.names(target.logical_name)
+        return f"{text} {tag}" if tag else text
+
+    def _heading(self, position: int) -> str:
+        return f"{self._name(self._targets[position])}: " if position < len(self._targets) else ""
+
+    def _add_value(self, lines: Lines, cursor: Cursor, heading: str = "") -> None:
+        if cursor.at_end:
+            raise IllegalResponse("no data")
+        encoded = cursor.octets[cursor.position :]
+        cursor.take(add_encoded(lines, heading, encoded, self.names))
+
+    def _add_result(self, lines: Lines, cursor: Cursor, heading: str) -> None:
+        if cursor.unsigned() == _RESULT:
+            lines.add(f"{heading}{_access(cursor.unsigned())}")
+        else:
+            self._add_value(lines, cursor, heading)
+
+    def _add_block(self, lines: Lines, cursor: Cursor) -> None:
+        last, number = cursor.unsigned(), cursor.unsigned(4)
+        self._collect(lines, cursor, number, last=bool(last))
+
+    def _collect(self, lines: Lines, cursor: Cursor, number: int, *, last: bool) -> None:
+        """A block; what all of them hold, when it is the last."""
+        chunk = cursor.take(cursor.length())
+        lines.add(f"block {number}{', the last' if last else ''}: {len(chunk)} octets")
+        if len(self._blocks) <= MOST_DECODED:
+            self._blocks += chunk
+        if not last:
+            return
+        octets, self._blocks = bytes(self._blocks), bytearray()
+        if len(octets) > MOST_DECODED:
+            lines.add("together too long to be shown")
+            return
+        lines.add(f"together {len(octets)} octets:")
+        inner = Cursor(octets)
+        if not self._listed:
+            self._add_value(lines, inner, self._heading(0))
+            return
+        for position in range(inner.length()):
+            if lines.is_full:
+                return
+            # Answers have a choice ahead of each value, requests have not.
+            if cursor.octets[0] == 0xC4:
+                self._add_result(lines, inner, self._heading(position))
+            else:
+                self._add_value(lines, inner, self._heading(position))
+
+
+_Handler = Callable[[Describer, Lines, Cursor], None]
+_HANDLERS: dict[tuple[int, int], _Handler] = {
+    (0xC0, 1): Describer._get,
+    (0xC0, 2): Describer._next,
+    (0xC0, 3): Describer._get_list,
+    (0xC1, 1): Describer._set,
+    (0xC1, 2): Describer._set_first_block,
+    (0xC1, 3): Describer._add_block,
+    (0xC1, 4): Describer._set_list,
+    (0xC1, 5): Describer._set_list_first_block,
+    (0xC3, 1): Describer._action,
+    (0xC3, 2): Describer._next,
+    (0xC3, 4): Describer._action_first_block,
+    (0xC3, 6): Describer._add_block,
+    (0xC4, 1): Describer._get_response,
+    (0xC4, 2): Describer._get_block,
+    (0xC4, 3): Describer._get_list_response,
+    (0xC5, 1): Describer._set_response,
+    (0xC5, 2): Describer._next,
+    (0xC5, 3): Describer._set_last_block,
+    (0xC5, 4): Describer._set_last_block_list,
+    (0xC5, 5): Describer._set_list_response,
+    (0xC7, 1): Describer._action_response,
+    (0xC7, 2): Describer._action_block,
+    (0xC7, 4): Describer._next,
+}
+
+
+def _service(apdu: bytes) -> str:
+    if not apdu:
+        return "empty"
+    tag = apdu[0]
+    kind = (tag, apdu[1] if len(apdu) > 1 else 0)
+    return _SERVICES.get(kind) or _OTHERS.get(tag) or _CIPHERED.get(tag) or f"unknown ({tag:02x})"
+
+
+def _add_exception(lines: Lines, cursor: Cursor) -> None:
+    state, service = cursor.unsigned(), cursor.unsigned()
+    lines.add(f"state error {state}: {_STATE_ERRORS.get(state, 'unknown')}")
+    lines.add(f"service error {service}: {_SERVICE_ERRORS.get(service, 'unknown')}")
+    if service == 6 and not cursor.at_end:
+        lines.add(f"the meter expects an invocation counter above {cursor.unsigned(4)}")
+
+
+def _add_ciphered(lines: Lines, cursor: Cursor) -> None:
+    length = cursor.length()
+    lines.add(
+        f"ciphered, {length} octets: security control {cursor.unsigned():02x}, "
+        f"invocation counter {cursor.unsigned(4)}"
+    )
+    lines.add("not deciphered")
+
+
+def _access(code: int) -> str:
+    return _result_name(AccessResult, code)
+
+
+def _result_name(results: type[AccessResult] | type[ActionResult], code: int) -> str:
+    known = {int(result): result.name.lower().replace("_", "-") for result in results}
+    return known.get(code, f"result {code}")

@@ -1,0 +1,212 @@
+"""What a session shows of its APDUs to whoever looks on: plain, and without secrets.
+
+Blanked are passwords, challenges and proofs of associations, dedicated keys, and the data of requests that
+carry secrets (:func:`osgp.protocol_dlms.meter.is_secret`), in the request as in the answer. Beyond that no
+octets that equal one of the meter's own secrets are shown, wherever a meter may have put them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from osgp.protocol_dlms.axdr import encode_length
+from osgp.protocol_dlms.errors import IllegalResponse
+from osgp.protocol_dlms.octets import Cursor
+
+BLANK = b"*"
+AARQ, AARE = 0x60, 0x61
+USER_INFORMATION = 0xBE
+AUTHENTICATION_VALUES = (0xAA, 0xAC)
+"""In an AARE and in an AARQ."""
+INITIATE_REQUEST = 0x01
+
+LEAST_SECRET = 4
+"""Octets of a secret that are looked for: fewer would be found by chance everywhere."""
+
+# How many octets of an APDU that goes with a secret are no secret, by tag and type: up to where the data
+# begin, or all that it should have.
+_REQUEST_HEADS = {
+    (0xC0, 1): None,
+    (0xC0, 2): None,
+    (0xC1, 1): 13,  # header, descriptor, flag for selective access
+    (0xC1, 2): 18,  # and last block, block number
+    (0xC1, 3): 8,
+    (0xC3, 1): 13,
+    (0xC3, 2): None,
+    (0xC3, 4): 17,
+    (0xC3, 6): 8,
+}
+_RESPONSE_HEADS = {
+    (0xC4, 1): 4,
+    (0xC4, 2): 9,
+    (0xC5, 1): 4,
+    (0xC5, 2): 7,
+    (0xC5, 3): 8,
+    (0xC7, 1): 4,
+    (0xC7, 2): 8,
+    (0xC7, 4): 7,
+}
+# Where data may have a result in their place.
+_RESULT_AT = {(0xC4, 1): 3, (0xC4, 2): 8}
+_ERROR_HEADS = {0xD8: 7, 0x0E: 4}
+
+Span = tuple[int, int]
+
+
+class Direction(StrEnum):
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRecord:
+    """One APDU without its protection, and when it was sent or received (UTC).
+
+    ``hidden`` are the places of what is secret, first octet and the one behind the last; ``apdu`` has ``*``
+    there. An answer that could not be deciphered is shown as it came.
+    """
+
+    direction: Direction
+    apdu: bytes
+    at: datetime
+    hidden: tuple[Span, ...] = ()
+
+
+Trace = Callable[[TraceRecord], None]
+"""Must not raise: that would end the association."""
+
+
+class Tracer:
+    """Shows the APDUs of one association to ``trace``; ``secrets`` are those that it was opened with."""
+
+    def __init__(self, trace: Trace, secrets: Iterable[bytes | None]) -> None:
+        self._trace = trace
+        self._secrets = [secret for secret in secrets if secret and len(secret) >= LEAST_SECRET]
+
+    def association(self, direction: Direction, apdu: bytes, information: bytes = b"") -> None:
+        """An AARQ or AARE; ``information`` is its user information without protection, if that is known."""
+        shown = with_information(apdu, information) if information else apdu
+        spans = _association_secrets(shown) if shown[0] in (AARQ, AARE) else []
+        self._show(direction, shown, spans)
+
+    def request(self, apdu: bytes, *, secret: bool) -> None:
+        """A GET, SET or ACTION request."""
+        self._show(Direction.SENT, apdu, _behind(apdu, _request_head(apdu)) if secret else [])
+
+    def response(self, apdu: bytes, *, secret: bool) -> None:
+        """What came in answer to one."""
+        self._show(Direction.RECEIVED, apdu, _behind(apdu, _response_head(apdu)) if secret else [])
+
+    def plain(self, direction: Direction, apdu: bytes) -> None:
+        """An APDU that holds nothing secret."""
+        self._show(direction, apdu, [])
+
+    def _show(self, direction: Direction, apdu: bytes, spans: Sequence[Span]) -> None:
+        hidden = [span for span in spans if span[0] < span[1]]
+        for secret in self._secrets:
+            start = apdu.find(secret)
+            while start >= 0:
+                hidden.append((start, start + len(secret)))
+                start = apdu.find(secret, start + 1)
+        hidden = _merged(hidden)
+        shown = bytearray(apdu)
+        for start, end in hidden:
+            shown[start:end] = BLANK * (end - start)
+        self._trace(TraceRecord(direction, bytes(shown), datetime.now(UTC), tuple(hidden)))
+
+
+def user_information(apdu: bytes) -> bytes:
+    """The user information of an AARQ or AARE; empty if it has none, or is malformed."""
+    cursor = Cursor(apdu, 1)
+    try:
+        cursor.length()
+        while not cursor.at_end:
+            tag, content = cursor.unsigned(), cursor.take(cursor.length())
+            if tag == USER_INFORMATION:
+                inner = Cursor(content, 1)
+                return inner.take(inner.length())
+    except IllegalResponse:
+        pass
+    return b""
+
+
+def with_information(apdu: bytes, information: bytes) -> bytes:
+    """An AARQ or AARE with other user information in its place; as it is when it is malformed."""
+    cursor = Cursor(apdu, 1)
+    fields = bytearray()
+    try:
+        cursor.length()
+        while not cursor.at_end:
+            start = cursor.position
+            tag = cursor.unsigned()
+            cursor.take(cursor.length())
+            if tag == USER_INFORMATION:
+                content = b"\x04" + encode_length(len(information)) + information
+                fields += bytes((tag,)) + encode_length(len(content)) + content
+            else:
+                fields += apdu[start : cursor.position]
+    except IllegalResponse:
+        return apdu
+    return apdu[:1] + encode_length(len(fields)) + bytes(fields)
+
+
+def _association_secrets(apdu: bytes) -> list[Span]:
+    """The authentication value and a dedicated key; behind the place where it makes no sense, everything."""
+    cursor = Cursor(apdu, 1)
+    spans = []
+    try:
+        cursor.length()
+        while not cursor.at_end:
+            tag, length = cursor.unsigned(), cursor.length()
+            start = cursor.position
+            content = cursor.take(length)
+            if tag in AUTHENTICATION_VALUES:
+                whole = len(content) >= 2 and content[0] == 0x80 and content[1] == len(content) - 2
+                spans.append((start + (2 if whole else 0), cursor.position))
+            elif tag == USER_INFORMATION:
+                spans += _dedicated_key(content, start)
+    except IllegalResponse:
+        spans.append((cursor.position, len(apdu)))
+    return spans
+
+
+def _dedicated_key(content: bytes, offset: int) -> list[Span]:
+    """The dedicated key of an initiate request within the user information that begins at ``offset``."""
+    cursor = Cursor(content, 1)
+    cursor.length()
+    if cursor.unsigned() != INITIATE_REQUEST or not cursor.unsigned():
+        return []
+    length = cursor.length()
+    return [(offset + cursor.position, offset + min(cursor.position + length, len(content)))]
+
+
+def _request_head(apdu: bytes) -> int:
+    head = _REQUEST_HEADS.get((apdu[0], apdu[1]), 3)
+    return len(apdu) if head is None else head
+
+
+def _response_head(apdu: bytes) -> int:
+    if apdu[0] in _ERROR_HEADS:
+        return _ERROR_HEADS[apdu[0]]
+    kind = (apdu[0], apdu[1] if len(apdu) > 1 else 0)
+    head = _RESPONSE_HEADS.get(kind, 1)
+    result_at = _RESULT_AT.get(kind)
+    if result_at is not None and apdu[result_at : result_at + 1] == b"\x01":
+        head += 1
+    return head
+
+
+def _behind(apdu: bytes, head: int) -> list[Span]:
+    return [(head, len(apdu))]
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """In order, those that overlap or touch made one."""
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
