@@ -101,3 +101,22 @@ def perform(meter: VisitedMeter, message: str, parameters: Mapping[str, Any] | N
     task = registry.operation(message)
     assert isinstance(task, MeterOperation)
     return task.stored_result(task.perform(meter, task.parse(parameters or {})))
+
+
+@contextmanager
+def saying(simulated: SimulatedMeter, values: Mapping[tuple[str, int], str]) -> Iterator[None]:
+    """For the time being a meter says this, right or wrong: encoded data in hexadecimal by tag and attribute.
+
+    The tag of an object per M-Bus channel has its channel behind it: ``MBUS_CLIENT_SETUP/2``.
+    """
+    assert not simulated.memory.overrides
+    overrides = {}
+    for (name, attribute_id), octets in values.items():
+        tag, _, channel = name.partition("/")
+        descriptor = simulated.type.profile[tag].attribute(attribute_id, int(channel) if channel else None)
+        overrides[descriptor] = bytes.fromhex(octets)
+    simulated.memory.overrides = overrides
+    try:
+        yield
+    finally:
+        simulated.memory.overrides = None

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rest_framework.exceptions import ValidationError
+
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import obis
 from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.protocol_dlms import is_secret
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation, ParameterValues, Service
 from osgp.requests.registry import register
@@ -15,7 +18,17 @@ from osgp.requests.serializers import DataField, IntegerField, ObisCodeField, St
 class GetSpecificConfigurationObjectParameters(StrictSerializer):
     class_id = IntegerField(min_value=0, max_value=65535)
     obis_code = ObisCodeField()
-    attribute = IntegerField(min_value=-128, max_value=127)
+    attribute = IntegerField(
+        min_value=-128,
+        max_value=127,
+        help_text="Negative numbers are the manufacturer's own, 0 is all of them.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Whether the answer may be shown."""
+        if is_secret(_descriptor(attrs)):
+            raise ValidationError({"attribute": ["Holds a secret, which is not read."]})
+        return attrs
 
 
 class GetSpecificConfigurationObjectResult(StrictSerializer):
@@ -30,7 +43,8 @@ class GetSpecificConfigurationObject(MeterOperation):
     """Read one attribute of any object, whether or not the meter's profile knows it.
 
     The answer has the DLMS type of the value. What the meter refuses ends with fault 412, which names the
-    access result.
+    access result. The rows of a profile's buffer come all at once, as far as a reply of 4 MiB holds them. The
+    secrets of associations and of PPP and SMTP setups are not read.
     """
 
     message = "GetSpecificConfigurationObject"
@@ -40,7 +54,10 @@ class GetSpecificConfigurationObject(MeterOperation):
     Result = GetSpecificConfigurationObjectResult
 
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        attribute = AttributeDescriptor(
-            parameters["class_id"], obis.parse(parameters["obis_code"]), parameters["attribute"]
-        )
-        return {**parameters, "value": meter.association.get(attribute)}
+        return {**parameters, "value": meter.association.get(_descriptor(parameters))}
+
+
+def _descriptor(parameters: ParameterValues) -> AttributeDescriptor:
+    return AttributeDescriptor(
+        parameters["class_id"], obis.parse(parameters["obis_code"]), parameters["attribute"]
+    )

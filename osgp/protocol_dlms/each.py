@@ -2,12 +2,18 @@
 only.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.protocol_dlms.access import AccessResult
 from osgp.protocol_dlms.data import Data
-from osgp.protocol_dlms.errors import IllegalResponse
+from osgp.protocol_dlms.errors import ExceptionResponse, IllegalResponse
+
+MOST_EXCEPTIONS = 5
+"""Single requests in a row that a meter may answer with an exception before it must be taken for lost."""
+MOST_FAILURES = 4
+"""Lists of about the same length that may fail before such lists are not tried any more."""
 
 EachValue = Data | AccessResult | IllegalResponse
 """A value; what the meter said instead; or how its answer was no value at all."""
@@ -22,16 +28,16 @@ def read_each(
 ) -> Iterator[EachValue]:
     """The values in order, as they come in, from lists of at most ``size``.
 
-    A list that fails as a whole is asked for again in halves, down to single attributes. When both halves of
-    a failed list are fine, it was its length that the meter did not like: no longer lists are tried again.
+    A list that fails as a whole is asked for again in halves, down to single attributes, to find out what it
+    was. When lists of some length keep failing, neither they nor longer ones are tried any more. Raises
+    ExceptionResponse when a meter has nothing else to say to single requests any more.
     """
     reader = _Reader(size, read_list, read_one)
     position = 0
     while position < len(attributes):
         chunk = attributes[position : position + reader.size]
         position += len(chunk)
-        values, _ = reader.read(chunk)
-        yield from values
+        yield from reader.read(chunk)
 
 
 class _Reader:
@@ -39,21 +45,38 @@ class _Reader:
         self.size = max(size, 1)
         self._read_list = read_list
         self._read_one = read_one
+        self._exceptions = 0
+        self._longest = 0
+        """List that came."""
+        self._failures: Counter[int] = Counter()
+        """Of lists longer than that, by the power of two that their length is below."""
 
-    def read(self, chunk: Sequence[AttributeDescriptor]) -> tuple[list[EachValue], bool]:
-        """The values, and whether they came without a failure."""
+    def read(self, chunk: Sequence[AttributeDescriptor]) -> list[EachValue]:
         if len(chunk) == 1:
-            value = self._read_one(chunk[0])
-            return [value], isinstance(value, Data)
-        tried = len(chunk) <= self.size
-        if tried:
+            return [self._single(chunk[0])]
+        if len(chunk) <= self.size:
             values = self._read_list(chunk)
             if values is not None:
-                return list(values), True
+                self._longest = max(self._longest, len(chunk))
+                return list(values)
+            self._count_failure(len(chunk))
         middle = (len(chunk) + 1) // 2
-        first, first_came = self.read(chunk[:middle])
-        second, second_came = self.read(chunk[middle:])
-        came = first_came and second_came
-        if tried and came:
-            self.size = min(self.size, middle)
-        return first + second, came and not tried
+        return self.read(chunk[:middle]) + self.read(chunk[middle:])
+
+    def _single(self, attribute: AttributeDescriptor) -> EachValue:
+        value = self._read_one(attribute)
+        if not isinstance(value, ExceptionResponse):
+            self._exceptions = 0
+            return value
+        self._exceptions += 1
+        if self._exceptions > MOST_EXCEPTIONS:
+            raise value
+        return value
+
+    def _count_failure(self, length: int) -> None:
+        # Each attribute that spoils lists fails one list of each length on the way down to itself.
+        power = (length - 1).bit_length()
+        if length > self._longest:
+            self._failures[power] += 1
+            if self._failures[power] >= MOST_FAILURES:
+                self.size = min(self.size, 1 << power - 1)

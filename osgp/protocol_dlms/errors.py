@@ -169,9 +169,9 @@ class ExceptionResponse(IllegalResponse):
     @property
     def declines_request(self) -> bool:
         """Whether a meter may mean that it cannot do what was asked for in this way: operation not possible,
-        service not supported, PDU too long.
+        service not supported, other reason, PDU too long.
         """
-        return self.state_error in (1, 2) and self.service_error in (1, 2, 4)
+        return self.state_error in (1, 2) and self.service_error in (1, 2, 3, 4)
 
 
 class InvocationCounterTooLow(ExceptionResponse):

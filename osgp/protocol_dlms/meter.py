@@ -144,12 +144,17 @@ class Meter:
         """The values of any number of attributes, in order and as they come in.
 
         Unlike with :meth:`get_many`, what is wrong with one value does not cost the others: for what cannot
-        be decoded there is the error. Lists that fail as a whole are asked for again in parts, see
-        :mod:`osgp.protocol_dlms.each`. Raises the errors that end the association.
+        be decoded, or is declined with an exception-response, there is the error. Lists that fail as a whole
+        are asked for again in parts, see :mod:`osgp.protocol_dlms.each`. Raises the errors that end the
+        association.
         """
-        for secret, group in groupby(attributes, key=is_secret):
-            size = 1 if secret else self._get_list_size()
-            yield from read_each(list(group), size, self._get_list_or_none, self._get_or_error)
+        try:
+            for secret, group in groupby(attributes, key=is_secret):
+                size = 1 if secret else self._get_list_size()
+                yield from read_each(list(group), size, self._get_list_or_none, self._get_or_error)
+        except errors.DlmsError:
+            self.close()
+            raise
 
     def set(self, attribute: AttributeDescriptor, data: Data) -> None:
         """Sets one attribute; :class:`errors.AccessError` if the meter refuses."""
@@ -244,8 +249,8 @@ class Meter:
 
         An answer that came complete and to this request leaves the exchange in order, whatever it holds.
         """
-        raw = self._guarded(_list_unless_declined, attributes)
-        if isinstance(raw, AccessResult):
+        raw = self._guarded(_unless_declined, services.get_encoded_list, attributes)
+        if not isinstance(raw, bytes):
             return None
         try:
             return services.decode_list(raw, len(attributes))
@@ -253,11 +258,13 @@ class Meter:
             return None
 
     def _get_or_error(self, attribute: AttributeDescriptor) -> EachValue:
+        secret = is_secret(attribute)
+        raw = self._guarded(_unless_declined, services.get, attribute, b"", secret=secret)
+        if not isinstance(raw, bytes):
+            return raw
         try:
-            return self._get(attribute)
-        except errors.IllegalResponse as error:
-            if not self._associated:
-                raise
+            return _decode_value(raw)
+        except errors.DecodeError as error:
             return error
 
     def _list_size(self) -> int:
@@ -322,14 +329,15 @@ def _decode_value(raw: bytes) -> Data:
     raise errors.DecodeError(f"{len(raw) - end} octets follow the data")
 
 
-def _list_unless_declined(
-    session: Session, attributes: Sequence[AttributeDescriptor]
-) -> bytes | AccessResult:
+def _unless_declined(
+    session: Session, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T | errors.ExceptionResponse:
+    """What a service returns, or the exception-response that may decline but this request."""
     try:
-        return services.get_encoded_list(session, attributes)
+        return service(session, *args, **kwargs)
     except errors.ExceptionResponse as answer:
         if answer.declines_request:
-            return AccessResult.OTHER_REASON
+            return answer
         raise
 
 

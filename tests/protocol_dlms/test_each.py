@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.protocol_dlms import AccessResult, Data, DataType, TraceRecord, errors, is_secret
-from osgp.protocol_dlms.each import EachValue, read_each
+from osgp.protocol_dlms.each import MOST_FAILURES, EachValue, read_each
 from tests.protocol_dlms.peers import Answer, WrapperMeter
 from tests.protocol_dlms.sessions import session
 
@@ -85,8 +85,18 @@ def test_a_meter_that_takes_shorter_lists_than_it_is_known_for(refusal: bytes, l
     assert read(meter, 40) == [number(attribute) for attribute in attributes(40)]
     failures = [names for names in meter.lists if len(names) > longest]
     # Once it is known how long they may be, none is too long any more.
-    assert len(failures) <= 3
+    assert len(failures) <= 2 * MOST_FAILURES
     assert len(meter.lists) <= 40 // (longest if longest != 3 else 2) + len(failures)
+
+
+def test_attributes_that_spoil_lists_but_not_themselves() -> None:
+    """As a clock with octets behind it does, which is read nevertheless when it comes alone."""
+    spoiling = {0, 3, 20, 33}
+    meter = Asked(plain, lambda names: b"\xc4\x03II\x00" if spoiling & set(names) else None)
+    assert read(meter, 64) == [number(attribute) for attribute in attributes(64)]
+    # Nothing came before the first of them, and yet lists go on being as long as they may.
+    assert sum(len(names) == 8 for names in meter.lists) == 8
+    assert len(meter.lists) < 40
 
 
 def test_one_attribute_that_cannot_be_decoded_costs_itself_alone() -> None:
@@ -122,7 +132,39 @@ def test_an_answer_to_another_request_ends_the_association() -> None:
             list(meter.get_each(attributes(8)))
 
 
-@pytest.mark.parametrize("fatal", ["d80105", "d80103", "0e050600"])
+def test_single_attributes_that_a_meter_takes_exception_to() -> None:
+    def result(name: int) -> bytes:
+        return b"" if name % 3 == 0 else plain(name)
+
+    class Excepting(Asked):
+        def __call__(self, request: bytes) -> bytes:
+            names = requested(request)
+            return b"\xd8\x01\x03" if any(name % 3 == 0 for name in names) else super().__call__(request)
+
+    values = read(Excepting(result, lambda names: None), 30)
+    for attribute, value in zip(attributes(30), values, strict=True):
+        if attribute.logical_name[5] % 3 == 0:
+            assert isinstance(value, errors.ExceptionResponse)
+        else:
+            assert value == number(attribute)
+
+
+@pytest.mark.parametrize("answer", ["d80101", "d80103", "d80202"])
+def test_a_meter_that_has_nothing_but_exceptions_is_lost(answer: str) -> None:
+    requests: list[bytes] = []
+
+    def excepting(request: bytes) -> bytes:
+        requests.append(request)
+        return bytes.fromhex(answer)
+
+    with session(WrapperMeter(excepting), with_list_max=8) as meter:
+        with pytest.raises(errors.ExceptionResponse):
+            list(meter.get_each(attributes(100)))
+        assert not meter.is_open
+    assert len(requests) < 15
+
+
+@pytest.mark.parametrize("fatal", ["d80105", "d80106000003e8", "0e050600"])
 def test_what_is_no_refusal_ends_the_association(fatal: str) -> None:
     with session(WrapperMeter(lambda request: bytes.fromhex(fatal)), with_list_max=8) as meter:
         with pytest.raises(errors.IllegalResponse):

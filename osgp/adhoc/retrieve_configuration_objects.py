@@ -1,0 +1,217 @@
+"""RetrieveConfigurationObjects: all that a meter lets be read, apart from the rows of its buffers."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from rest_framework import serializers
+
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.adhoc.listed_objects import (
+    ASSOCIATION,
+    ListedObjectSerializer,
+    UnreadableSerializer,
+    describe,
+    describe_unreadable,
+    read_object_list,
+)
+from osgp.catalogue import Profile
+from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.cosem.object_list import AttributeRight, ListedObject
+from osgp.protocol_dlms import AccessResult, Data, DataType, is_secret
+from osgp.requests.meter import VisitedMeter
+from osgp.requests.operation import MeterOperation, ParameterValues, Service
+from osgp.requests.registry import register
+from osgp.requests.serializers import (
+    BooleanField,
+    CharField,
+    ChoiceField,
+    DataField,
+    IntegerField,
+    StrictSerializer,
+)
+
+MOST_ATTRIBUTES = 10_000
+"""Read of one meter; real ones have about a thousand."""
+LARGEST_VALUE = 256 * 1024
+LARGEST_RESULT = 4 * 1024 * 1024
+"""Octets of JSON, about."""
+PART_OF_TIME = 0.75
+"""Of what is left of the session, how much may be used for reading."""
+
+_LOGICAL_NAME = 1
+_PROFILE_GENERIC, _BUFFER = 7, 2
+_JSON_OVERHEAD = 48
+
+
+class AttributeStatus(StrEnum):
+    READ = "READ"
+    REFUSED = "REFUSED"
+    UNDECODABLE = "UNDECODABLE"
+    NOT_READ = "NOT_READ"
+
+
+class NotRead(StrEnum):
+    """Why an attribute was not asked for, or its value is not shown."""
+
+    NOT_READABLE = "NOT_READABLE"
+    BUFFER = "BUFFER"
+    OBJECT_LIST = "OBJECT_LIST"
+    SECRET = "SECRET"  # noqa: S105 (a reason)
+    TOO_LARGE = "TOO_LARGE"
+    TOO_MANY = "TOO_MANY"
+    OUT_OF_TIME = "OUT_OF_TIME"
+
+
+class AttributeValueSerializer(StrictSerializer):
+    """One attribute with its value, or what was said instead."""
+
+    attribute = IntegerField()
+    status = ChoiceField(AttributeStatus)
+    value = DataField(allow_null=True, help_text="The value with its DLMS type.")
+    reason = CharField(
+        allow_null=True,
+        help_text="REFUSED: the access result. UNDECODABLE: what is wrong with the answer. NOT_READ: "
+        + ", ".join(NotRead)
+        + ".",
+    )
+
+
+class ConfigurationObjectSerializer(ListedObjectSerializer):
+    """One object with the values of its attributes."""
+
+    attributes = AttributeValueSerializer(many=True)
+
+
+class RetrieveConfigurationObjectsResult(StrictSerializer):
+    objects = ConfigurationObjectSerializer(many=True)
+    unreadable = UnreadableSerializer(
+        many=True, help_text="What in the meter's list of objects makes no sense."
+    )
+    missing = serializers.ListField(
+        child=CharField(), help_text="Tags of the meter's profile of which it lists no object."
+    )
+    complete = BooleanField(
+        help_text="False when something was left out for its size, its number or for lack of time."
+    )
+
+
+@dataclass(slots=True)
+class Wanted:
+    """An attribute and what came of it."""
+
+    right: AttributeRight
+    descriptor: AttributeDescriptor
+    status: AttributeStatus = AttributeStatus.NOT_READ
+    value: Data | None = None
+    reason: str | None = None
+
+    def as_result(self) -> dict[str, Any]:
+        return {
+            "attribute": self.right.attribute_id,
+            "status": self.status,
+            "value": self.value,
+            "reason": self.reason,
+        }
+
+
+@register
+class RetrieveConfigurationObjects(MeterOperation):
+    """Read every readable attribute of every object that the meter lists.
+
+    Each attribute has its value with its DLMS type, or the access result with which the meter refused it.
+    The rows of buffers (profiles and logs) are left out: messages of their own read them. So are secrets. The
+    object list itself is what GetAssociationLnObjects shows.
+
+    Attributes are read in lists, as long as `with_list_max` of the device and the meter's receive size allow;
+    a list that fails as a whole is read in parts. Meters that take no lists need a round trip per attribute:
+    what cannot be read in the time of a session is told as NOT_READ.
+    """
+
+    message = "RetrieveConfigurationObjects"
+    service = Service.ADHOC
+    granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.AD_HOC})
+    Result = RetrieveConfigurationObjectsResult
+
+    def supports(self, profile: Profile) -> bool:
+        return ASSOCIATION in profile
+
+    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+        found = read_object_list(meter)
+        own_list = meter.attribute(ASSOCIATION)
+        objects = [(listed, list(_wanted(listed, own_list))) for listed in found.objects]
+        complete = _read(meter, [item for _, wanted in objects for item in wanted if item.reason is None])
+        described = [
+            {**describe(meter.profile, listed), "attributes": [item.as_result() for item in wanted]}
+            for listed, wanted in objects
+        ]
+        present = {item["tag"] for item in described}
+        return {
+            "objects": described,
+            "unreadable": describe_unreadable(found.unreadable),
+            "missing": [
+                known.tag for known in meter.profile.objects(meter.polyphase) if known.tag not in present
+            ],
+            "complete": complete and found.is_complete,
+        }
+
+
+def _wanted(listed: ListedObject, own_list: AttributeDescriptor) -> Iterator[Wanted]:
+    """The attributes of an object; those with a reason, or a status already, are not asked for."""
+    for right in listed.attributes:
+        descriptor = AttributeDescriptor(listed.class_id, listed.logical_name, right.attribute_id)
+        wanted = Wanted(right, descriptor)
+        if right.attribute_id == _LOGICAL_NAME and right.is_readable:
+            # The list has told it.
+            wanted.status = AttributeStatus.READ
+            wanted.value = Data(DataType.OCTET_STRING, listed.logical_name)
+        elif not right.is_readable:
+            wanted.reason = NotRead.NOT_READABLE
+        elif is_secret(descriptor):
+            wanted.reason = NotRead.SECRET
+        elif descriptor == own_list:
+            wanted.reason = NotRead.OBJECT_LIST
+        elif (listed.class_id, right.attribute_id) == (_PROFILE_GENERIC, _BUFFER):
+            wanted.reason = NotRead.BUFFER
+        yield wanted
+
+
+def _read(meter: VisitedMeter, items: list[Wanted]) -> bool:
+    """Read what has no value yet; whether nothing was left out."""
+    items = [item for item in items if item.status is AttributeStatus.NOT_READ]
+    allowed = items[:MOST_ATTRIBUTES]
+    for item in items[MOST_ATTRIBUTES:]:
+        item.reason = NotRead.TOO_MANY
+    complete = len(allowed) == len(items)
+    association = meter.association
+    ends_with = association.seconds_left * (1 - PART_OF_TIME)
+    values = association.get_each([item.descriptor for item in allowed])
+    room = LARGEST_RESULT
+    for position, item in enumerate(allowed):
+        if room <= 0 or association.seconds_left < ends_with:
+            for left in allowed[position:]:
+                left.reason = NotRead.TOO_LARGE if room <= 0 else NotRead.OUT_OF_TIME
+            return False
+        value = next(values)
+        if isinstance(value, AccessResult):
+            item.status, item.reason = AttributeStatus.REFUSED, value.name
+        elif not isinstance(value, Data):
+            item.status, item.reason = AttributeStatus.UNDECODABLE, value.message
+        elif (size := _json_size(value)) > LARGEST_VALUE:
+            item.reason = NotRead.TOO_LARGE
+            complete = False
+        else:
+            item.status, item.value = AttributeStatus.READ, value
+            room -= size
+    return complete
+
+
+def _json_size(data: Data) -> int:
+    """About how many octets a value has as JSON."""
+    value = data.value
+    if isinstance(value, tuple):
+        return _JSON_OVERHEAD + sum(_json_size(element) for element in value)
+    if isinstance(value, bytes):
+        return _JSON_OVERHEAD + 2 * len(value)
+    return _JSON_OVERHEAD + (len(value) if isinstance(value, str) else 0)

@@ -1,0 +1,251 @@
+"""The object list of an association (class 15, attribute 2): what there is, and who may do what with it.
+
+Versions 0 to 2 of the class enumerate access modes; from version 3 on they are made of bits (Blue Book, class
+association LN).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
+
+from osgp.cosem.errors import UnusableRow, illegal
+from osgp.protocol_dlms import Data, DataType
+
+BIT_CODED_SINCE = 3
+"""Version of the class from which on access modes are bits."""
+MOST_OBJECTS = 2_000
+MOST_RIGHTS = 30_000
+"""Of attributes and methods in all; real meters have a few hundred objects with a few thousand rights."""
+
+_READ, _WRITE, _AUTHENTICATED_REQUEST = 1, 2, 4
+
+
+class AttributeAccessMode(StrEnum):
+    """What a client may do with an attribute, in the order of the enumeration."""
+
+    NO_ACCESS = "NO_ACCESS"
+    READ_ONLY = "READ_ONLY"
+    WRITE_ONLY = "WRITE_ONLY"
+    READ_AND_WRITE = "READ_AND_WRITE"
+    AUTHENTICATED_READ_ONLY = "AUTHENTICATED_READ_ONLY"
+    AUTHENTICATED_WRITE_ONLY = "AUTHENTICATED_WRITE_ONLY"
+    AUTHENTICATED_READ_AND_WRITE = "AUTHENTICATED_READ_AND_WRITE"
+    UNKNOWN = "UNKNOWN"
+
+
+class MethodAccessMode(StrEnum):
+    """Whether a client may invoke a method, in the order of the enumeration."""
+
+    NO_ACCESS = "NO_ACCESS"
+    ACCESS = "ACCESS"
+    AUTHENTICATED_ACCESS = "AUTHENTICATED_ACCESS"
+    UNKNOWN = "UNKNOWN"
+
+
+class Protection(StrEnum):
+    """How requests and their answers have to be protected."""
+
+    AUTHENTICATED_REQUEST = "AUTHENTICATED_REQUEST"
+    ENCRYPTED_REQUEST = "ENCRYPTED_REQUEST"
+    DIGITALLY_SIGNED_REQUEST = "DIGITALLY_SIGNED_REQUEST"
+    AUTHENTICATED_RESPONSE = "AUTHENTICATED_RESPONSE"
+    ENCRYPTED_RESPONSE = "ENCRYPTED_RESPONSE"
+    DIGITALLY_SIGNED_RESPONSE = "DIGITALLY_SIGNED_RESPONSE"
+
+
+_ATTRIBUTE_MODES = tuple(AttributeAccessMode)[:7]
+_METHOD_MODES = tuple(MethodAccessMode)[:3]
+_FIRST_PROTECTION_BIT = 2
+_TO_AUTHENTICATED = 3
+"""From READ_ONLY to AUTHENTICATED_READ_ONLY in the enumeration, and so on."""
+
+Right = TypeVar("Right")
+
+
+class AttributeRight(NamedTuple):
+    """Access to one attribute. ``code`` is what the meter said; ``protection`` is only known from bits."""
+
+    attribute_id: int
+    code: int
+    mode: AttributeAccessMode
+    protection: tuple[Protection, ...]
+    selectors: tuple[int, ...]
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the client may read it; what is not known may be tried."""
+        return self.mode not in (
+            AttributeAccessMode.NO_ACCESS,
+            AttributeAccessMode.WRITE_ONLY,
+            AttributeAccessMode.AUTHENTICATED_WRITE_ONLY,
+        )
+
+
+class MethodRight(NamedTuple):
+    """Access to one method."""
+
+    method_id: int
+    code: int
+    mode: MethodAccessMode
+    protection: tuple[Protection, ...]
+
+
+class ListedObject(NamedTuple):
+    """One object: class id 0..65535, class version 0..255, logical name of 6 octets, rights."""
+
+    class_id: int
+    version: int
+    logical_name: bytes
+    attributes: tuple[AttributeRight, ...]
+    methods: tuple[MethodRight, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What makes no sense in a list: the object's place, counted from 0, and why."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList:
+    """The objects that make sense, and what does not. ``version`` is that of the association's class."""
+
+    version: int
+    objects: list[ListedObject]
+    unreadable: list[Unreadable]
+    is_complete: bool
+    """False when there was more than MOST_OBJECTS or MOST_RIGHTS."""
+
+
+def parse_object_list(data: Data, association: bytes, version: int) -> ObjectList:
+    """The value of ``object_list`` of the association at a logical name.
+
+    ``version`` of its class is what the profile says; the list, in which the association finds itself, knows
+    better. Raises Fault when the value is no array.
+    """
+    if data.type is not DataType.ARRAY or not isinstance(data.value, tuple):
+        raise illegal("The meter's object list is no array.")
+    version = next(_own_versions(data.value, association), version)
+    objects: list[ListedObject] = []
+    unreadable: list[Unreadable] = []
+    rights = 0
+    for index, element in enumerate(data.value[:MOST_OBJECTS]):
+        try:
+            listed, problems = _object(element, version)
+        except UnusableRow as error:
+            unreadable.append(Unreadable(index, str(error)))
+            continue
+        unreadable += [Unreadable(index, problem) for problem in problems]
+        rights += len(listed.attributes) + len(listed.methods) + len(problems)
+        if rights > MOST_RIGHTS:
+            return ObjectList(version, objects, unreadable[:MOST_OBJECTS], False)
+        objects.append(listed)
+    complete = len(data.value) <= MOST_OBJECTS and len(unreadable) <= MOST_OBJECTS
+    return ObjectList(version, objects, unreadable[:MOST_OBJECTS], complete)
+
+
+def attribute_access(code: int, version: int) -> tuple[AttributeAccessMode, tuple[Protection, ...]]:
+    """What an access mode means for an attribute in a version of the association class."""
+    if version < BIT_CODED_SINCE:
+        known = 0 <= code < len(_ATTRIBUTE_MODES)
+        return _ATTRIBUTE_MODES[code] if known else AttributeAccessMode.UNKNOWN, ()
+    position = code & (_READ | _WRITE)
+    if position and code & _AUTHENTICATED_REQUEST:
+        position += _TO_AUTHENTICATED
+    return _ATTRIBUTE_MODES[position], _protection(code)
+
+
+def method_access(code: int, version: int) -> tuple[MethodAccessMode, tuple[Protection, ...]]:
+    """What an access mode means for a method in a version of the association class."""
+    if version < BIT_CODED_SINCE:
+        known = 0 <= code < len(_METHOD_MODES)
+        return _METHOD_MODES[code] if known else MethodAccessMode.UNKNOWN, ()
+    if not code & 1:
+        return MethodAccessMode.NO_ACCESS, _protection(code)
+    authenticated = bool(code & _AUTHENTICATED_REQUEST)
+    mode = MethodAccessMode.AUTHENTICATED_ACCESS if authenticated else MethodAccessMode.ACCESS
+    return mode, _protection(code)
+
+
+def _protection(code: int) -> tuple[Protection, ...]:
+    return tuple(item for bit, item in enumerate(Protection, _FIRST_PROTECTION_BIT) if code >> bit & 1)
+
+
+def _own_versions(elements: tuple[Data, ...], association: bytes) -> Iterator[int]:
+    for element in elements[:MOST_OBJECTS]:
+        match element.native:
+            case (15, int(version), bytes(logical_name), _) if logical_name == association and version >= 0:
+                yield version
+
+
+def _object(element: Data, version: int) -> tuple[ListedObject, list[str]]:
+    class_id, class_version, logical_name, rights = _members(element, 4, "The object")
+    name = logical_name.value
+    if not isinstance(name, bytes) or len(name) != 6:
+        raise UnusableRow("The logical name is no octet-string of six octets.")
+    attributes, methods = _members(rights, 2, "The access rights")
+    problems: list[str] = []
+    return (
+        ListedObject(
+            _number(class_id, range(0x10000), "The class id"),
+            _number(class_version, range(0x100), "The class version"),
+            name,
+            tuple(_rights(attributes, _attribute_right, version, problems)),
+            tuple(_rights(methods, _method_right, version, problems)),
+        ),
+        problems,
+    )
+
+
+def _rights(
+    data: Data, read: Callable[[Data, int], Right], version: int, problems: list[str]
+) -> Iterator[Right]:
+    if data.value is None:
+        return
+    if not isinstance(data.value, tuple):
+        problems.append("The access rights are no array.")
+        return
+    for item in data.value:
+        try:
+            yield read(item, version)
+        except UnusableRow as error:
+            problems.append(str(error))
+
+
+def _attribute_right(item: Data, version: int) -> AttributeRight:
+    attribute_id, access, selectors = _members(item, 3, "The right of an attribute")
+    code = _number(access, range(0x100), "The access mode")
+    mode, protection = attribute_access(code, version)
+    number = _number(attribute_id, range(-0x80, 0x80), "The attribute id")
+    return AttributeRight(number, code, mode, protection, _selectors(selectors))
+
+
+def _method_right(item: Data, version: int) -> MethodRight:
+    method_id, access = _members(item, 2, "The right of a method")
+    # A boolean in version 0 of the class.
+    code = _number(access, range(0x100), "The access mode")
+    mode, protection = method_access(code, version)
+    return MethodRight(_number(method_id, range(-0x80, 0x80), "The method id"), code, mode, protection)
+
+
+def _selectors(data: Data) -> tuple[int, ...]:
+    if data.value is None:
+        return ()
+    if not isinstance(data.value, tuple):
+        raise UnusableRow("The access selectors are no array.")
+    return tuple(_number(item, range(-0x80, 0x100), "An access selector") for item in data.value)
+
+
+def _members(data: Data, count: int, what: str) -> tuple[Data, ...]:
+    if not isinstance(data.value, tuple) or len(data.value) != count:
+        raise UnusableRow(f"{what}: no structure of {count}.")
+    return data.value
+
+
+def _number(data: Data, allowed: range, what: str) -> int:
+    if not isinstance(data.value, int) or data.value not in allowed:
+        raise UnusableRow(f"{what} is no number of {allowed[0]} to {allowed[-1]}.")
+    return int(data.value)
