@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.protocol_dlms import Meter
 from osgp.protocol_dlms.errors import DlmsError
+from osgp.readings import storing
 from osgp.requests import retries, states, work
 from osgp.requests.concluding import conclude
 from osgp.requests.database import lanes
@@ -224,8 +225,9 @@ class Visit:
                 result = lanes.run(conclude, task, action, parameters, result)
             changes = task.device_changes(parameters, result)
             stored = task.stored_result(result)
+            kept = storing.kept(device, task.readings(parameters, result))
             self.device_changes.setdefault(device.pk, {}).update(changes)
-            return Outcome(action, ActionState.DONE, result=stored, device_changes=changes)
+            return Outcome(action, ActionState.DONE, result=stored, device_changes=changes, readings=kept)
         except LeaseLost:
             raise
         except Fault as fault:
@@ -274,10 +276,19 @@ class Visit:
 
     def _settle(self, last: "Outcome") -> None:
         """Store the last outcome of a request, and with it what becomes of the request."""
-        action, request = last.action, last.action.request
+        request = last.action.request
         if not last.is_plain or request.is_bundle:
             self._finish_or_retry(last)
-        elif not states.succeed(request.pk, action.pk, self.session_id, last.result or {}):
+        elif last.readings is None:
+            self._succeed(last)
+        else:
+            with transaction.atomic():
+                self._succeed(last)
+                last.store_readings()
+
+    def _succeed(self, last: "Outcome") -> None:
+        action = last.action
+        if not states.succeed(action.request.pk, action.pk, self.session_id, last.result or {}):
             raise LeaseLost
 
     @transaction.atomic
@@ -333,6 +344,7 @@ class Outcome:
     result: Mapping[str, Any] | None = None
     fault: Fault | None = None
     device_changes: Mapping[str, Any] = field(default_factory=dict)
+    readings: storing.Kept | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -347,10 +359,19 @@ class Outcome:
         """Keep the outcome; raises LeaseLost when somebody else decides by now."""
         fault = self.fault.as_dict() if self.fault else None
         session_id = self.action.request.session_id
-        if not states.finish_action(self.action.pk, session_id, self.state, result=self.result, fault=fault):
-            raise LeaseLost
-        if self.device_changes:
-            Device.objects.filter(pk=self.action.device.pk).update(**self.device_changes)
+        with transaction.atomic() if self.readings else nullcontext():
+            if not states.finish_action(
+                self.action.pk, session_id, self.state, result=self.result, fault=fault
+            ):
+                raise LeaseLost
+            if self.device_changes:
+                Device.objects.filter(pk=self.action.device.pk).update(**self.device_changes)
+            self.store_readings()
+
+    def store_readings(self) -> None:
+        """Keep what the meter said, if anything, in the transaction of the outcome."""
+        if self.readings is not None:
+            storing.store(self.readings, self.action.request.correlation_uid, self.action.message)
 
 
 def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:

@@ -1,0 +1,189 @@
+"""From what an operation tells to chunks that can be stored: bounds checked, sorted into days and months."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Protocol, cast
+from zoneinfo import ZoneInfo
+
+from osgp import catalogue
+from osgp.catalogue import obis
+from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, Span, span_of
+from osgp.readings.chunks import NO_STATUS
+from osgp.readings.values import DECIMALS, LARGEST, Readings
+
+logger = logging.getLogger(__name__)
+
+LARGEST_STATUS = 255
+_LARGEST_UNIT = 24
+
+
+class ReadDevice(Protocol):
+    """What is to be known of the device that was read."""
+
+    @property
+    def identification(self) -> str: ...
+    @property
+    def protocol_name(self) -> str: ...
+    @property
+    def protocol_version(self) -> str: ...
+    @property
+    def time_zone(self) -> str: ...
+    @property
+    def channel(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Values of one series, as they came: times in seconds since 1970, ascending, each once."""
+
+    quantity: str
+    """OBIS code, ``1-0:1.8.0.255``."""
+    period: str
+    unit: str
+    capture_period: int
+    exponent: int
+    ends: Sequence[int]
+    amounts: Sequence[int]
+    statuses: Sequence[int] | None
+
+    @property
+    def series(self) -> tuple[str, str, str]:
+        """What tells the series of a device apart."""
+        return self.quantity, self.period, self.unit
+
+    def spans(self, zone: ZoneInfo) -> Iterator[tuple[Span, int, int]]:
+        """The days or months of the values in ``zone``, with the places of the first and behind the last."""
+        place, count = 0, len(self.ends)
+        while place < count:
+            span = span_of(self.period, self.ends[place], zone)
+            behind = place + 1
+            while behind < count and self.ends[behind] <= span.end:
+                behind += 1
+            yield span, place, behind
+            place = behind
+
+
+def prepare(
+    device: ReadDevice, told: Iterable[Readings], earliest: datetime, latest: datetime
+) -> list[Column]:
+    """The columns that are kept. What is out of bounds is told to the log, and left out.
+
+    ``earliest`` and ``latest`` bound interval ends.
+    """
+    columns = []
+    profile = catalogue.profile(device.protocol_name, device.protocol_version)
+    bounds = int(earliest.timestamp()), int(latest.timestamp())
+    seconds: dict[int, list[int]] = {}
+    refused = 0
+    for said in told:
+        item = profile[said.quantity]
+        quantity = obis.to_text(item.logical_name(device.channel if item.per_channel else None))
+        ends = seconds.get(id(said.interval_ends))
+        if ends is None:
+            ends = seconds[id(said.interval_ends)] = [int(end.timestamp()) for end in said.interval_ends]
+        column, left_out = _column(device, said, quantity, ends, bounds)
+        refused += left_out
+        if column is not None:
+            columns.append(column)
+    if refused:
+        logger.warning("%s: %d values are out of bounds and not kept", device.identification, refused)
+    return columns
+
+
+def _column(
+    device: ReadDevice, said: Readings, quantity: str, ends: Sequence[int], bounds: tuple[int, int]
+) -> tuple[Column | None, int]:
+    exponent, amounts = _whole_numbers(said.values, said.exponent)
+    limit = LARGEST * 10**-exponent if exponent <= 0 else LARGEST // 10**exponent
+    statuses = said.statuses
+    first, last = bounds
+    good = _sorted(ends, amounts, statuses, limit, first, last)
+    refused = 0
+    if good is None:
+        rows: dict[int, tuple[int, int]] = {}
+        for place, end in enumerate(ends):
+            amount = amounts[place]
+            status = NO_STATUS if statuses is None or statuses[place] is None else statuses[place]
+            if amount is None:
+                continue
+            assert status is not None
+            if not (
+                first <= end <= last and -limit < amount < limit and NO_STATUS <= status <= LARGEST_STATUS
+            ):
+                refused += 1
+                continue
+            rows[end] = (amount, status)
+        good_ends = sorted(rows)
+        good = good_ends, [rows[end][0] for end in good_ends], [rows[end][1] for end in good_ends]
+    if not good[0]:
+        return None, refused
+    fallback = INTERVAL_SECONDS if device.channel is None else MBUS_INTERVAL_SECONDS
+    column = Column(
+        quantity,
+        str(said.period),
+        said.unit_symbol[:_LARGEST_UNIT],
+        said.capture_period or fallback,
+        exponent,
+        *good,
+    )
+    return column, refused
+
+
+def _sorted(
+    ends: Sequence[int],
+    amounts: Sequence[int | None],
+    statuses: Sequence[int | None] | None,
+    limit: int,
+    first: int,
+    last: int,
+) -> tuple[Sequence[int], Sequence[int], Sequence[int] | None] | None:
+    """The columns as they are if nothing is wrong with them, as is usual."""
+    if not ends or None in amounts or (statuses is not None and None in statuses):
+        return None
+    if ends[0] < first or ends[-1] > last or any(a >= b for a, b in pairwise(ends)):
+        return None
+    numbers, flags = cast(Sequence[int], amounts), cast(Sequence[int] | None, statuses)
+    if min(numbers) <= -limit or max(numbers) >= limit:
+        return None
+    if flags is not None and not 0 <= min(flags) <= max(flags) <= LARGEST_STATUS:
+        return None
+    return ends, numbers, flags
+
+
+_TOO_LARGE = LARGEST * 10**DECIMALS
+"""Stands for what cannot be kept; no exponent lets it pass."""
+
+
+def _whole_numbers(
+    values: Sequence[int | None] | Sequence[Decimal | None], exponent: int
+) -> tuple[int, Sequence[int | None]]:
+    """Values as integers with a common exponent from -6 on to 12."""
+    if all(value is None or type(value) is int for value in values):
+        if -DECIMALS <= exponent <= 12:
+            return exponent, values  # type: ignore[return-value]
+        values = [None if value is None else Decimal(value) for value in values]
+    numbers = [None if value is None else _kept(Decimal(value), exponent) for value in values]
+    told = [number for number in numbers if number is not None and number.is_finite()]
+    common = min([*(int(number.as_tuple().exponent) for number in told), 0])
+    return common, [
+        None if number is None else int(number.scaleb(-common)) if number.is_finite() else _TOO_LARGE
+        for number in numbers
+    ]
+
+
+def _kept(value: Decimal, exponent: int) -> Decimal:
+    """The value with six decimal places at most; not a number if it is not kept."""
+    if not value.is_finite() or not -40 <= exponent <= 40 or not -40 <= value.adjusted() <= 40:
+        return Decimal(0) if value == 0 else Decimal("NaN")
+    number = value.scaleb(exponent)
+    places = int(number.as_tuple().exponent)
+    if places < -DECIMALS:
+        rounded = round(number, DECIMALS)
+        return rounded if rounded == number else Decimal("NaN")
+    if abs(number) >= LARGEST:
+        return Decimal("NaN")
+    return number if places <= 0 else Decimal(int(number))

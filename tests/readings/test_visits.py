@@ -1,0 +1,89 @@
+"""From a meter to the readings: visits keep what was read together with the outcome."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.readings.models import Delivery, FormerClaim
+from osgp.requests import states
+from osgp.requests.models import BUNDLE, Action, Request, RequestState
+from osgp.simulator import Fleet, SimulatorThread
+from tests import factories, meters
+from tests.readings.columns import rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def devices(organisation: Organisation, settings: Settings) -> Iterator[dict[str, Device]]:
+    settings.OSGP = settings.OSGP | {
+        "APDU_DEADLINE": timedelta(seconds=5),
+        "CONNECT_DEADLINE": timedelta(seconds=5),
+    }
+    with SimulatorThread(Fleet.build(1, "SMR-5.1", gas_meters=1)) as simulator:
+        yield meters.add_meters(organisation, simulator)
+
+
+def ask(organisation: Organisation, device: Device, message: str = "ActualMeterReads") -> Request:
+    request = factories.make_request(organisation, device, message)
+    meters.visit(device.gateway or device)
+    request.refresh_from_db()
+    return request
+
+
+def test_actual_reads_are_kept(organisation: Organisation, devices: dict[str, Device]) -> None:
+    meter, gas = devices.values()
+    request = ask(organisation, meter)
+    result: dict[str, Any] = Action.objects.get(request=request).result or {}
+    assert request.state == RequestState.SUCCEEDED
+    found = dict(rows("quantity", "value"))
+    assert len(found) == 6
+    assert found["1-0:1.8.0.255"] == result["active_energy_import"]["value"]
+    assert found["1-0:2.8.2.255"] == result["active_energy_export_tariff_two"]["value"]
+    assert Delivery.objects.get().correlation_uid == request.correlation_uid
+    gas_request = ask(organisation, gas, "ActualMeterReadsGas")
+    result = Action.objects.get(request=gas_request).result or {}
+    [(quantity, end, value, unit, channel)] = [
+        row for row in rows("quantity", "interval_end", "value", "unit", "channel") if row[0] not in found
+    ]
+    assert (quantity, value, unit, channel) == ("0-1:24.2.1.255", result["consumption"]["value"], "m³", 1)
+    assert f"{end.replace(' ', 'T')}Z" == result["capture_time"]
+
+
+def test_reading_again_within_a_day_adds_to_it(
+    organisation: Organisation, devices: dict[str, Device]
+) -> None:
+    meter = next(iter(devices.values()))
+    for _ in range(2):
+        assert ask(organisation, meter).state == RequestState.SUCCEEDED
+    assert Delivery.objects.count() == 2
+    assert not FormerClaim.objects.exists() or len(rows("value")) == 6
+
+
+def test_what_a_bundle_read_is_kept(organisation: Organisation, devices: dict[str, Device]) -> None:
+    meter, gas = devices.values()
+    request = factories.make_request(organisation, meter, BUNDLE)
+    Action.objects.all().delete()
+    for position, (message, device) in enumerate(
+        [("ActualMeterReads", None), ("ActualMeterReadsGas", gas), ("SynchronizeTime", None)]
+    ):
+        Action.objects.create(request=request, position=position, message=message, device=device)
+    meters.visit(meter)
+    assert list(Action.objects.order_by("position").values_list("state", flat=True)) == ["DONE"] * 3
+    assert len(rows("value")) == 7
+    deliveries = Delivery.objects.order_by("pk").values_list("device", "message")
+    assert list(deliveries) == [(meter.pk, "ActualMeterReads"), (gas.pk, "ActualMeterReadsGas")]
+
+
+def test_nothing_is_kept_when_the_session_was_lost(
+    organisation: Organisation, devices: dict[str, Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(states, "succeed", lambda *_: False)
+    ask(organisation, next(iter(devices.values())))
+    assert not Delivery.objects.exists()
+    assert rows("value") == []
