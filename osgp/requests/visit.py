@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any
@@ -190,7 +190,7 @@ class Visit:
                     "bytes_received": statistics.bytes_received,
                 }
 
-    def _carry_out(self, association: Meter, actions: list[WorkAction]) -> "Outcome":
+    def _carry_out(self, association: Meter, actions: list[WorkAction]) -> Outcome:
         """Perform the actions of a request in their order. A fault that ends the association goes up.
 
         Outcomes are stored as they are known, that of the last one together with the request's own: it is
@@ -209,7 +209,7 @@ class Visit:
         assert outcome is not None
         return outcome
 
-    def _perform(self, association: Meter, action: WorkAction) -> "Outcome":
+    def _perform(self, association: Meter, action: WorkAction) -> Outcome:
         task = operation(action.message)
         assert isinstance(task, MeterOperation)
         if action.state == ActionState.STARTED:
@@ -260,7 +260,7 @@ class Visit:
         self.lease.check()
 
     @staticmethod
-    def _failed(action: WorkAction, fault: Fault) -> "Outcome":
+    def _failed(action: WorkAction, fault: Fault) -> Outcome:
         """A fault that may pass does not say that nothing happened: what must not be repeated is not."""
         if action.state == ActionState.STARTED and fault.retryable:
             return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
@@ -268,13 +268,13 @@ class Visit:
 
     # --- In a database lane --------------------------------------------------------------------------
 
-    def _settle_and_take(self, last: "Outcome") -> list[list[WorkAction]]:
+    def _settle_and_take(self, last: Outcome) -> list[list[WorkAction]]:
         self._settle(last)
         if self._is_out_of_time():
             return []
         return _take(self.session_id, self.meter.pk)
 
-    def _settle(self, last: "Outcome") -> None:
+    def _settle(self, last: Outcome) -> None:
         """Store the last outcome of a request, and with it what becomes of the request."""
         request = last.action.request
         if not last.is_plain or request.is_bundle:
@@ -286,13 +286,13 @@ class Visit:
                 self._succeed(last)
                 last.store_readings()
 
-    def _succeed(self, last: "Outcome") -> None:
+    def _succeed(self, last: Outcome) -> None:
         action = last.action
         if not states.succeed(action.request.pk, action.pk, self.session_id, last.result or {}):
             raise LeaseLost
 
     @transaction.atomic
-    def _finish_or_retry(self, last: "Outcome") -> None:
+    def _finish_or_retry(self, last: Outcome) -> None:
         """Store the last outcome, and finish the request or plan its next attempt.
 
         A bundle has succeeded when every action has an outcome of its own, whatever that is. Faults that may
@@ -333,45 +333,6 @@ class Visit:
             device.update(last_failure_at=Now(), failed_connections=F("failed_connections") + 1)
         fault = self.fault.as_dict() if self.fault else None
         states.close(self.session_id, fault=fault, **self.statistics)
-
-
-@dataclass
-class Outcome:
-    """What came of one action."""
-
-    action: WorkAction
-    state: ActionState
-    result: Mapping[str, Any] | None = None
-    fault: Fault | None = None
-    device_changes: Mapping[str, Any] = field(default_factory=dict)
-    readings: storing.Kept | None = None
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether there is a result to be stored and nothing else to be done."""
-        return (
-            self.state == ActionState.DONE
-            and not self.device_changes
-            and not operation(self.action.message).secret_fields()
-        )
-
-    def store(self) -> None:
-        """Keep the outcome; raises LeaseLost when somebody else decides by now."""
-        fault = self.fault.as_dict() if self.fault else None
-        session_id = self.action.request.session_id
-        with transaction.atomic() if self.readings else nullcontext():
-            if not states.finish_action(
-                self.action.pk, session_id, self.state, result=self.result, fault=fault
-            ):
-                raise LeaseLost
-            if self.device_changes:
-                Device.objects.filter(pk=self.action.device.pk).update(**self.device_changes)
-            self.store_readings()
-
-    def store_readings(self) -> None:
-        """Keep what the meter said, if anything, in the transaction of the outcome."""
-        if self.readings is not None:
-            storing.store(self.readings, self.action.request.correlation_uid, self.action.message)
 
 
 def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
