@@ -31,6 +31,7 @@ from osgp.requests.leases import Lease, LeaseLost, keeper
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.models import ActionState, Request, RequestState
 from osgp.requests.operation import ConcludedOperation, MeterOperation
+from osgp.requests.outcome import Outcome
 from osgp.requests.registry import operation
 from osgp.requests.stopping import StopRequested, stop
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
