@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem import mbus
 from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
-from osgp.cosem.quantities import Quantity, meter_reading_scale, quantity, scaler_unit
+from osgp.cosem.quantities import Quantity, decimal_text, meter_reading_scale, quantity, scaler_unit
 from osgp.faults import Fault, FaultCode
 from osgp.protocol_dlms import Data, DataType
 
@@ -37,6 +37,11 @@ def test_volume_is_shown_in_cubic_metres() -> None:
 def test_scaling_is_exact(raw: int, scaler: int) -> None:
     value = meter_reading_scale(ScalerUnit(scaler, Unit.M3), "it").apply(raw).value
     assert value * Decimal(10) ** -scaler == raw
+
+
+@given(st.integers(-(2**63), 2**64 - 1), st.integers(-24, 24))
+def test_decimal_digits(number: int, exponent: int) -> None:
+    assert decimal_text(number, exponent) == format(Decimal(number).scaleb(exponent), "f")
 
 
 def test_null_data_are_no_value() -> None:

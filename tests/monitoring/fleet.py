@@ -13,12 +13,18 @@ from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from osgp.simulator import Security as SimulatedSecurity
+from osgp.simulator.codec.axdr import decode
+from osgp.simulator.codec.cosem_time import decode_date_time
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 
 NOW = datetime(2026, 11, 4, 10, 20, 30, tzinfo=UTC)
 PROFILES = tuple(profile.key for profile in catalogue.profiles())
 PHASES = (False, True)
 UNHURRIED = Deadlines(connect=60, apdu=60, session=300, release=30)
+
+
+def _plain(value: Any) -> Any:
+    return decode_date_time(value, UTC) if isinstance(value, bytes) and len(value) == 12 else value
 
 
 class MonitoredFleet:
@@ -65,6 +71,11 @@ class MonitoredFleet:
         memory = meter.memory
         memory.overrides = memory.overrides or {}
         memory.overrides[meter.type.profile[tag].attribute(attribute, channel)] = encoded
+
+    def held(self, meter: SimulatedMeter, tag: str, channel: int | None = None) -> list[list[Any]]:
+        """The rows of a buffer as the simulator's own codec reads them, times in UTC."""
+        rows = decode(meter.get(meter.type.profile[tag].attribute(2, channel))).value
+        return [[_plain(cell.value) for cell in row.value] for row in rows]
 
     @contextmanager
     def visit(

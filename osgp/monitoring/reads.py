@@ -1,0 +1,130 @@
+"""Rows of stored values as a message has them: columns of raw numbers, quantities for callers, readings.
+
+Columns of raw numbers are what readings are kept from; rows of quantities are what callers get.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
+from osgp.cosem.quantities import Scale, decimal_text
+from osgp.readings.values import Period, Readings
+from osgp.requests.serializers import ChoiceField, QuantityField
+
+
+class StatusField(serializers.ListField):
+    """``amr_profile_status`` of a row."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            child=ChoiceField(AmrProfileStatusFlag),
+            allow_null=True,
+            help_text="Flags that are set; null: the meter does not tell.",
+        )
+
+
+class SometimesQuantityField(QuantityField):
+    """A quantity that rows of some period types have; null in a row: the meter has no value."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, allow_null=True, **options)
+
+    def get_attribute(self, instance: Mapping[str, Any]) -> Any:
+        """The quantity of a row, which may be there and None; else it is left out of the answer."""
+        name = str(self.field_name)
+        if name not in instance:
+            raise serializers.SkipField
+        return instance[name]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadColumn:
+    """One quantity: its name in the result, its tag, and the raw numbers."""
+
+    name: str
+    tag: str
+    scale: Scale
+    numbers: Sequence[int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reads(Sequence[dict[str, Any]]):
+    """The rows of a result, oldest first, kept as columns.
+
+    As a sequence it has what serializers need: a dictionary of times and quantities for each row.
+    """
+
+    times: Sequence[datetime]
+    columns: Sequence[ReadColumn]
+    statuses: Sequence[int | None] | None
+    """None: the buffer has no status."""
+    more: Mapping[str, Sequence[datetime | None]] = field(default_factory=dict)
+    """Further times of each row, by name."""
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[each] for each in range(len(self))[index]]
+        row: dict[str, Any] = {"log_time": self.times[index]}
+        for column in self.columns:
+            raw = column.numbers[index]
+            row[column.name] = None if raw is None else column.scale.apply(raw)
+        for name, moments in self.more.items():
+            row[name] = moments[index]
+        status = None if self.statuses is None else self.statuses[index]
+        row["amr_profile_status"] = None if status is None else flags_of(status)
+        return row
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """What serializers would make of the rows, at a fraction of their cost."""
+        cells: list[Sequence[Any]] = [[utc_text(moment) for moment in self.times]]
+        names = ["log_time"]
+        for column in self.columns:
+            names.append(column.name)
+            cells.append(_quantities(column))
+        for name, moments in self.more.items():
+            names.append(name)
+            cells.append([None if moment is None else utc_text(moment) for moment in moments])
+        names.append("amr_profile_status")
+        cells.append(_flags(self.statuses, len(self)))
+        return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
+
+    def readings(self, period: Period, capture_period: int) -> Iterator[Readings]:
+        """The columns as readings."""
+        for column in self.columns:
+            yield Readings(
+                column.tag,
+                period,
+                self.times,
+                column.numbers,
+                column.scale.unit,
+                column.scale.exponent,
+                self.statuses,
+                capture_period if period is Period.INTERVAL else None,
+            )
+
+
+def utc_text(moment: datetime) -> str:
+    """A time that is in UTC already, as answers show it."""
+    return moment.isoformat()[: -len("+00:00")] + "Z"
+
+
+def _quantities(column: ReadColumn) -> list[dict[str, str] | None]:
+    exponent, unit = column.scale.exponent, column.scale.symbol
+    return [
+        None if raw is None else {"value": decimal_text(raw, exponent), "unit": unit}
+        for raw in column.numbers
+    ]
+
+
+def _flags(statuses: Sequence[int | None] | None, count: int) -> list[list[str] | None]:
+    if statuses is None:
+        return [None] * count
+    shown = {status: None if status is None else [*map(str, flags_of(status))] for status in set(statuses)}
+    return [shown[status] for status in statuses]

@@ -1,0 +1,305 @@
+"""PeriodicMeterReads with simulated meters of every profile."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from osgp import catalogue
+from osgp.faults import Fault, FaultCode
+from osgp.monitoring.periodic_meter_reads import PeriodicMeterReads
+from osgp.monitoring.reads import Reads
+from osgp.readings.values import Period
+from osgp.requests import registry
+from osgp.requests.operation import MeterOperation
+from osgp.simulator.codec.axdr import (
+    NULL_DATA,
+    array,
+    double_long_unsigned,
+    octet_string,
+    structure,
+    unsigned,
+)
+from tests.monitoring.fleet import NOW, PROFILES, MonitoredFleet
+from tests.monitoring.rows import at, clock, energy, parameters
+
+TOTALS = ["active_energy_import", "active_energy_export"]
+TARIFFS = [
+    "active_energy_import_tariff_one",
+    "active_energy_import_tariff_two",
+    "active_energy_export_tariff_one",
+    "active_energy_export_tariff_two",
+]
+COMBINED = ("DSMR-2.2", "DSMR-4.2.2", "SMR-4.3")
+
+
+def buffer_tag(profile: str, period: str) -> str:
+    if period == "INTERVAL":
+        return "INTERVAL_VALUES_E"
+    return f"{period}_VALUES_{'COMBINED' if profile in COMBINED else 'E'}"
+
+
+FLAGS = {0: [], 0b1000: ["DAYLIGHT_SAVING"]}
+PARTS = {
+    "INTERVAL": ("2026-10-30 00:00", "2026-10-31 00:00"),
+    "DAILY": ("2026-10-20 00:00", "2026-10-31 00:00"),
+    "MONTHLY": ("2026-01-01 00:00", "2026-11-01 00:00"),
+}
+COUNTS = {"INTERVAL": 97, "DAILY": 12, "MONTHLY": 11}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("period", PARTS)
+@pytest.mark.parametrize("selective_access", [True, False])
+@pytest.mark.parametrize("polyphase", [False, True])
+def test_what_the_meter_holds(
+    fleet: MonitoredFleet, profile: str, period: str, selective_access: bool, polyphase: bool
+) -> None:
+    begin, end = PARTS[period]
+    result = fleet.perform(
+        "PeriodicMeterReads",
+        profile,
+        parameters(period, begin, end),
+        selective_access=selective_access,
+        polyphase=polyphase,
+    )
+    assert (result["period_type"], result["rejected_rows"], result["rejected_row_count"]) == (period, [], 0)
+    names = TOTALS if period == "INTERVAL" else TARIFFS
+    has_status = not (period == "MONTHLY" and profile in COMBINED)
+    expected = []
+    for held in fleet.held(fleet.meter(profile, polyphase=polyphase), buffer_tag(profile, period)):
+        if not at(begin) <= held[0] <= at(end):
+            continue
+        values = held[2 : 2 + len(names)] if has_status else held[1 : 1 + len(names)]
+        expected.append(
+            {
+                "log_time": held[0].isoformat().replace("+00:00", "Z"),
+                **{
+                    name: {"value": format(Decimal(value) / 1000, ".3f"), "unit": "kWh"}
+                    for name, value in zip(names, values, strict=True)
+                },
+                "amr_profile_status": FLAGS[held[1]] if has_status else None,
+            }
+        )
+    assert result["periodic_meter_reads"] == expected
+    assert len(expected) == COUNTS[period]
+
+
+def test_days_begin_at_midnight_of_the_meters_zone(fleet: MonitoredFleet) -> None:
+    fleet.now = datetime(2026, 4, 3, tzinfo=UTC)
+    result = fleet.perform(
+        "PeriodicMeterReads", "SMR-5.1", parameters("DAILY", "2026-03-28 00:00", "2026-03-31 00:00")
+    )
+    assert [row["log_time"] for row in result["periodic_meter_reads"]] == [
+        "2026-03-27T23:00:00Z",
+        "2026-03-28T23:00:00Z",
+        "2026-03-29T22:00:00Z",
+        "2026-03-30T22:00:00Z",
+    ]
+
+
+@pytest.mark.parametrize(("day", "rows"), [("2026-03-29", 92), ("2026-10-25", 100), ("2026-10-26", 96)])
+def test_days_of_23_24_and_25_hours(fleet: MonitoredFleet, day: str, rows: int) -> None:
+    first = at(f"{day} 00:00")
+    fleet.now = first.astimezone(UTC) + timedelta(days=3)
+    following = (datetime.fromisoformat(day) + timedelta(days=1)).date()
+    asked = parameters("INTERVAL", f"{day} 00:15", f"{following} 00:00")
+    result = fleet.perform("PeriodicMeterReads", "SMR-5.5", asked)
+    assert len(result["periodic_meter_reads"]) == rows
+
+
+def test_all_that_a_buffer_holds_comes_in_slices(fleet: MonitoredFleet) -> None:
+    begin = NOW.replace(minute=15, second=0) - timedelta(days=10)
+    asked = {
+        "period_type": "INTERVAL",
+        "begin_date": begin.isoformat(),
+        "end_date": (begin + timedelta(days=10)).isoformat(),
+    }
+    for selective_access in (True, False):
+        with fleet.visit("SMR-5.1", selective_access=selective_access) as meter:
+            before = meter.association.statistics.round_trips
+            operation = PeriodicMeterReads()
+            result = operation.perform(meter, operation.parse(asked))
+            reads = result["periodic_meter_reads"]
+            assert meter.association.statistics.round_trips > before
+        assert list(reads.times) == [begin + timedelta(minutes=15) * (count + 1) for count in range(960)]
+        assert result["rejected_rows"] == []
+
+
+def test_a_day_takes_one_request(fleet: MonitoredFleet) -> None:
+    """Units are in the profile; the answer takes some blocks, whose number the meter decides."""
+    asked: list[Any] = []
+    with fleet.visit("SMR-5.1") as meter:
+        profile = meter.association.profile
+
+        def counted(*arguments: Any) -> Any:
+            asked.append(arguments)
+            return profile(*arguments)
+
+        meter.association.profile = counted  # type: ignore[method-assign]
+        operation = PeriodicMeterReads()
+        day = parameters("INTERVAL", "2026-11-03 00:15", "2026-11-04 00:00")
+        result = operation.perform(meter, operation.parse(day))
+    assert len(result["periodic_meter_reads"]) == 96
+    assert len(asked) == 1
+
+
+def test_readings_are_the_raw_columns(fleet: MonitoredFleet) -> None:
+    operation = registry.operation("PeriodicMeterReads")
+    assert isinstance(operation, MeterOperation)
+    for period, count, seconds in (("INTERVAL", 2, 900), ("DAILY", 4, None)):
+        with fleet.visit("SMR-5.1") as meter:
+            validated = operation.parse(parameters(period, *PARTS[period]))
+            result = operation.perform(meter, validated)
+        columns = list(operation.readings(validated, result))
+        rows = operation.stored_result(result)["periodic_meter_reads"]
+        assert len(columns) == count
+        for column in columns:
+            name = column.quantity.lower().replace("rate_1", "tariff_one").replace("rate_2", "tariff_two")
+            assert (column.period, column.unit, column.exponent) == (Period(period), "kWh", -3)
+            assert column.capture_period == seconds
+            assert [str(Decimal(value).scaleb(-3)) for value in column.values] == [
+                row[name]["value"] for row in rows
+            ]
+            assert column.statuses is not None
+            assert [FLAGS[status] for status in column.statuses] == [
+                row["amr_profile_status"] for row in rows
+            ]
+            assert column.interval_ends == tuple(datetime.fromisoformat(row["log_time"]) for row in rows)
+
+
+def test_nothing_in_that_time(fleet: MonitoredFleet) -> None:
+    asked = parameters("DAILY", "2020-01-01 00:00", "2020-01-10 00:00")
+    assert fleet.perform("PeriodicMeterReads", "SMR-5.1", asked)["periodic_meter_reads"] == []
+
+
+class TestBrokenBuffers:
+    """What a meter should not say; the good rows are kept."""
+
+    def perform(self, fleet: MonitoredFleet, *rows: bytes, profile: str = "SMR-5.1") -> dict[str, Any]:
+        fleet.put(fleet.meter(profile), "INTERVAL_VALUES_E", array(rows))
+        asked = parameters("INTERVAL", "2026-10-25 00:00", "2026-10-26 00:00")
+        return fleet.perform("PeriodicMeterReads", profile, asked)
+
+    def row(self, text: str, *numbers: int, status: int = 0) -> bytes:
+        return structure(clock(text), unsigned(status), *energy(*(numbers or (1000, 2000))))
+
+    def times(self, result: dict[str, Any]) -> list[str]:
+        return [row["log_time"] for row in result["periodic_meter_reads"]]
+
+    def test_clocks_that_are_left_out(self, fleet: MonitoredFleet) -> None:
+        left_out = structure(NULL_DATA, unsigned(0), *energy(1, 2))
+        result = self.perform(fleet, self.row("2026-10-25T02:30+02:00"), *[left_out] * 4)
+        assert self.times(result) == [
+            "2026-10-25T00:30:00Z",
+            "2026-10-25T00:45:00Z",
+            "2026-10-25T01:00:00Z",
+            "2026-10-25T01:15:00Z",
+            "2026-10-25T01:30:00Z",
+        ]
+
+    def test_statuses_and_values_that_are_left_out(self, fleet: MonitoredFleet) -> None:
+        result = self.perform(
+            fleet,
+            self.row("2026-10-25 04:00", status=0b100110),
+            structure(clock("2026-10-25 04:15"), NULL_DATA, NULL_DATA, double_long_unsigned(7)),
+        )
+        first, second = result["periodic_meter_reads"]
+        assert first["amr_profile_status"] == ["CLOCK_INVALID", "DATA_NOT_VALID", "CLOCK_ADJUSTED"]
+        assert second["amr_profile_status"] is None
+        assert second["active_energy_import"] is None
+        assert second["active_energy_export"] == {"value": "0.007", "unit": "kWh"}
+
+    def test_unordered_doubled_and_stray_rows(self, fleet: MonitoredFleet) -> None:
+        result = self.perform(
+            fleet,
+            self.row("2026-10-25 04:15", 2, 2),
+            self.row("2026-10-25 04:00", 1, 1),
+            self.row("2026-10-25 04:15", 3, 3),
+            self.row("2026-10-24 04:15", 4, 4),
+            self.row("2026-10-26 00:00", 5, 5),
+            self.row("2026-10-26 00:15", 6, 6),
+        )
+        values = [row["active_energy_import"]["value"] for row in result["periodic_meter_reads"]]
+        assert values == ["0.001", "0.002", "0.005"]
+        assert self.times(result) == sorted(self.times(result))
+        assert result["rejected_rows"] == [
+            {"index": 2, "reason": "There is another row with the same time before it."}
+        ]
+
+    def test_bad_rows(self, fleet: MonitoredFleet) -> None:
+        good = self.row("2026-10-25 04:00")
+        bad = {
+            "The row has 3 columns instead of 4.": structure(clock("2026-10-25 05:00"), *energy(1, 2)),
+            "The row has 5 columns instead of 4.": structure(
+                clock("2026-10-25 05:00"), unsigned(0), *energy(1, 2, 3)
+            ),
+            "The row has 0 columns instead of 4.": unsigned(4),
+            "The clock does not tell a complete time.": structure(
+                octet_string(b"\xff" * 12), unsigned(0), *energy(1, 2)
+            ),
+            "The status is not a number.": structure(
+                clock("2026-10-25 05:00"), octet_string(b"\x00"), *energy(1, 2)
+            ),
+            "The status 300 is outside 0..255.": structure(
+                clock("2026-10-25 05:00"), double_long_unsigned(300), *energy(1, 2)
+            ),
+            "ACTIVE_ENERGY_IMPORT is not a number.": structure(
+                clock("2026-10-25 05:00"), unsigned(0), octet_string(b"1"), *energy(2)
+            ),
+            "ACTIVE_ENERGY_EXPORT is negative.": structure(
+                clock("2026-10-25 05:00"), unsigned(0), *energy(1), b"\x05\xff\xff\xff\xff"
+            ),
+        }
+        result = self.perform(fleet, *bad.values(), good)
+        assert self.times(result) == ["2026-10-25T03:00:00Z"]
+        assert result["rejected_rows"] == [
+            {"index": index, "reason": reason} for index, reason in enumerate(bad)
+        ]
+
+    @pytest.mark.parametrize(
+        "encoded",
+        [
+            b"\x01\x84\xff\xff\xff\xff\x02\x04",
+            b"\x01\x01\x02\x04\x09\x84\xff\xff\xff\xff",
+            b"\x01" * 40,
+            b"\x11\x05",
+            b"\x01\x01\x02\x04\x09\x0c\x07\xea",
+            b"",
+        ],
+    )
+    def test_what_is_no_buffer(self, fleet: MonitoredFleet, encoded: bytes) -> None:
+        fleet.put(fleet.meter("SMR-5.1"), "INTERVAL_VALUES_E", encoded)
+        asked = parameters("INTERVAL", "2026-10-25 00:00", "2026-10-26 00:00")
+        with pytest.raises(Fault) as caught:
+            fleet.perform("PeriodicMeterReads", "SMR-5.1", asked)
+        assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
+
+    def test_more_rows_than_any_buffer_has(self, fleet: MonitoredFleet) -> None:
+        with pytest.raises(Fault, match="rows of INTERVAL_VALUES_E"):
+            self.perform(fleet, *[structure()] * 10_001)
+
+
+def test_rows_are_the_same_by_either_way() -> None:
+    """With no rows, and with all that may be missing."""
+    operation = PeriodicMeterReads()
+    for reads in (Reads((), [], None), Reads((NOW,), [], (None,)), Reads((NOW,), [], None)):
+        result = {
+            "period_type": "DAILY",
+            "periodic_meter_reads": reads,
+            "rejected_rows": [{"index": 1, "reason": "no"}],
+            "rejected_row_count": 1,
+        }
+        assert operation.stored_result(result) == dict(operation.Result(result).data)
+
+
+@pytest.mark.parametrize("message", ["PeriodicMeterReads", "PeriodicMeterReadsGas"])
+def test_every_profile_supports_it_and_captures_a_clock(message: str) -> None:
+    operation = registry.operation(message)
+    for profile in catalogue.profiles():
+        assert operation.supports(profile)
+        for tags in operation.buffers.values():
+            tag = next(tag for tag in tags if tag in profile)
+            columns = profile.capture_columns(tag, 1 if profile[tag].per_channel else None)
+            assert [column.tag for column in columns].count("CLOCK") == 1

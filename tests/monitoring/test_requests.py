@@ -1,0 +1,204 @@
+"""Monitoring messages from the API to simulated meters and back."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.requests.models import Request
+from osgp.simulator import Fleet, SimulatorThread
+from tests import factories, meters
+
+MESSAGES = [
+    "ReadAlarmRegister",
+    "ClearAlarmRegister",
+    "GetOutages",
+    "GetThdFingerprint",
+    "PeriodicMeterReads",
+    "PeriodicMeterReadsGas",
+]
+GAS = ("PeriodicMeterReadsGas",)
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorThread]:
+    with SimulatorThread(Fleet.build(1, "SMR-5.5", gas_meters=1)) as simulator:
+        yield simulator
+
+
+def path(message: str) -> str:
+    return f"/api/v1/monitoring/{''.join(f'-{c.lower()}' if c.isupper() else c for c in message)[1:]}/"
+
+
+def body(message: str, device: str, **changes: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {"device_identification": device}
+    if message.startswith("Periodic"):
+        now = datetime.now(UTC)
+        fields |= {
+            "period_type": "DAILY",
+            "begin_date": (now - timedelta(days=5)).isoformat(),
+            "end_date": now.isoformat(),
+        }
+    return {key: value for key, value in (fields | changes).items() if value is not ...}
+
+
+class TestAccepting:
+    """What is refused before a meter is dialled."""
+
+    pytestmark = pytest.mark.django_db
+
+    @pytest.fixture
+    def post(self, api: APIClient, device: Device, gas_meter: Device) -> Any:
+        def post(message: str, **changes: Any) -> tuple[int, dict[str, Any]]:
+            to = gas_meter if message in GAS else device
+            answer = api.post(path(message), body(message, to.identification, **changes), format="json")
+            if answer.status_code != 202:
+                assert not Request.objects.exists()
+            return answer.status_code, answer.json()
+
+        return post
+
+    @pytest.mark.parametrize("message", ["PeriodicMeterReads", "PeriodicMeterReadsGas"])
+    @pytest.mark.parametrize(
+        ("changes", "pointer"),
+        [
+            ({"period_type": "HOURLY"}, "/period_type"),
+            ({"period_type": ...}, "/period_type"),
+            ({"period_type": None}, "/period_type"),
+            ({"begin_date": ...}, "/begin_date"),
+            ({"end_date": ...}, "/end_date"),
+            ({"begin_date": "2026-01-01"}, "/begin_date"),
+            ({"begin_date": "2026-01-01T00:00:00"}, "/begin_date"),
+            ({"begin_date": "2026-02-30T00:00:00Z"}, "/begin_date"),
+            ({"begin_date": "0001-01-01T00:00:00Z"}, "/begin_date"),
+            ({"end_date": 1767225600}, "/end_date"),
+            ({"begin_date": "2026-01-02T00:00:00Z", "end_date": "2026-01-01T00:00:00Z"}, "/end_date"),
+            (
+                {"begin_date": "2026-01-01T00:00:00+01:00", "end_date": "2026-01-01T00:00:00+02:00"},
+                "/end_date",
+            ),
+            ({"end_date": "2999-01-01T00:00:00Z"}, "/end_date"),
+            ({"columns": []}, "/columns"),
+        ],
+    )
+    def test_the_field_that_is_wrong_is_named(
+        self, post: Any, message: str, changes: dict[str, Any], pointer: str
+    ) -> None:
+        status, problem = post(message, **changes)
+        assert status == 400
+        assert [error["pointer"] for error in problem["errors"]] == [pointer]
+
+    @pytest.mark.parametrize("message", ["PeriodicMeterReads", "PeriodicMeterReadsGas"])
+    @pytest.mark.parametrize(
+        ("period_type", "longest", "too_long"),
+        [
+            ("INTERVAL", "2026-04-01T00:00:00+02:00", "2026-04-01T00:00:01+02:00"),
+            ("DAILY", "2026-05-01T00:00:00+02:00", "2026-05-01T00:00:01+02:00"),
+            ("MONTHLY", "2027-04-22T00:00:00+02:00", "2027-04-22T00:00:01+02:00"),
+        ],
+    )
+    def test_more_than_the_buffer_can_hold(
+        self, post: Any, message: str, period_type: str, longest: str, too_long: str
+    ) -> None:
+        """Days and months by the calendar of the meter, with the change of clocks of 29 March."""
+        begin = "2026-03-22T00:00:00+01:00"
+        if period_type == "INTERVAL":
+            longest, too_long = "2026-04-01T01:00:00+02:00", "2026-04-01T01:00:01+02:00"
+        status, problem = post(message, period_type=period_type, begin_date=begin, end_date=too_long)
+        assert status == 400
+        assert [error["pointer"] for error in problem["errors"]] == ["/end_date"]
+        assert "VALUES_" in problem["errors"][0]["detail"]
+        status, _ = post(message, period_type=period_type, begin_date=begin, end_date=longest)
+        assert status == 202
+
+    def test_one_moment_is_a_part_of_time(self, post: Any) -> None:
+        moment = "2026-03-22T00:00:00+01:00"
+        assert post("PeriodicMeterReads", begin_date=moment, end_date=moment)[0] == 202
+
+    @pytest.mark.parametrize("message", MESSAGES)
+    def test_meters_of_the_other_kind(
+        self, api: APIClient, device: Device, gas_meter: Device, message: str
+    ) -> None:
+        other = device if message in GAS else gas_meter
+        answer = api.post(path(message), body(message, other.identification), format="json")
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["pointer"] == "/device_identification"
+        assert not Request.objects.exists()
+
+    def test_a_profile_without_distortion(self, post: Any) -> None:
+        status, problem = post("GetThdFingerprint")
+        assert (status, problem["code"]) == (400, 416)
+
+    @pytest.mark.parametrize("message", MESSAGES)
+    def test_who_may(
+        self,
+        api: APIClient,
+        device: Device,
+        gas_meter: Device,
+        organisation: Organisation,
+        other_organisation: Organisation,
+        client_of: Any,
+        message: str,
+    ) -> None:
+        """Reading needs the function group MONITORING, clearing alarms OWNER."""
+        Device.objects.update(protocol_version="5.5")
+        to = gas_meter if message in GAS else device
+        stranger = client_of(factories.make_token(other_organisation))
+        asked = body(message, to.identification)
+        assert stranger.post(path(message), asked, format="json").status_code == 404
+        factories.grant(other_organisation, to, DeviceFunctionGroup.MONITORING)
+        allowed = stranger.post(path(message), asked, format="json").status_code
+        assert allowed == (403 if message == "ClearAlarmRegister" else 202)
+        assert api.post(path(message), asked, format="json").status_code == 202
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_of_them_in_one_visit(
+    api: APIClient, organisation: Organisation, simulator: SimulatorThread
+) -> None:
+    electricity, gas = meters.add_meters(organisation, simulator).values()
+    answers = {}
+    for message in MESSAGES:
+        to = gas if message in GAS else electricity
+        accepted = api.post(path(message), body(message, to.identification), format="json")
+        assert accepted.status_code == 202, accepted.json()
+        answers[message] = accepted.json()["url"]
+    meters.visit(electricity)
+    for message, url in answers.items():
+        answer = api.get(url)
+        assert answer.status_code == 200
+        assert (message, answer.json()["status"], answer.json()["fault"]) == (message, "SUCCEEDED", None)
+    reads = api.get(answers["PeriodicMeterReads"]).json()["result"]
+    # Five days have four to six midnights.
+    assert len(reads["periodic_meter_reads"]) in (4, 5, 6)
+    assert set(reads) == {"period_type", "periodic_meter_reads", "rejected_rows", "rejected_row_count"}
+    gas_reads = api.get(answers["PeriodicMeterReadsGas"]).json()["result"]
+    assert len(gas_reads["periodic_meter_reads_gas"]) in (4, 5, 6)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_in_a_bundle(api: APIClient, organisation: Organisation, simulator: SimulatorThread) -> None:
+    electricity, _ = meters.add_meters(organisation, simulator).values()
+    asked = body("PeriodicMeterReads", "")
+    del asked["device_identification"]
+    actions = [
+        {"message": "ReadAlarmRegister"},
+        {"message": "PeriodicMeterReads", **asked},
+        {"message": "GetOutages"},
+        {"message": "GetThdFingerprint"},
+    ]
+    fields = {"device_identification": electricity.identification, "actions": actions}
+    too_much = {**actions[1], "begin_date": "2020-01-01T00:00:00Z"}
+    refused = api.post("/api/v1/bundle/", fields | {"actions": [*actions, too_much]}, format="json")
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["pointer"] == "/actions/4/end_date"
+    accepted = api.post("/api/v1/bundle/", fields, format="json")
+    assert accepted.status_code == 202, accepted.json()
+    meters.visit(electricity)
+    answer = api.get(accepted.json()["url"]).json()
+    assert [response["status"] for response in answer["responses"]] == ["SUCCEEDED"] * 4
