@@ -67,14 +67,14 @@ def progress(batch: Batch) -> Progress:
 def count_states(batch: Batch) -> dict[str, int]:
     """Requests by state."""
     rows = Request.objects.filter(batch=batch).order_by().values_list("state")
-    return dict(rows.annotate(number=Count("pk")))
+    return dict(rows.annotate(number=Count("*")))
 
 
 def count_faults(batch: Batch) -> list[FaultCount]:
     """Failed requests by fault, most frequent first."""
     failed = Request.objects.filter(batch=batch, state=RequestState.FAILED).order_by()
     counts: Counter[tuple[int, str]] = Counter()
-    rows = failed.values_list("fault__code", "fault__name").annotate(number=Count("pk"))
+    rows = failed.values_list("fault__code", "fault__name").annotate(number=Count("*"))
     for code, name, number in rows:
         if code is not None:
             counts[code, name] += number

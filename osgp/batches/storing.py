@@ -2,6 +2,10 @@
 
 Two statements make any number of them: composing as many rows with the ORM takes the process as long as the
 database takes to store them. What all requests of a batch have in common is copied from its row.
+
+Neither may depend on what the database believes to know about its tables: while a batch is being made, that
+is out of date. The second one therefore hides the column of the batch from the indexes (``COALESCE``): by
+them, each slice would read all that earlier slices made. The range of its own requests is all that it reads.
 """
 
 import hashlib
@@ -54,9 +58,9 @@ _INSERT_REQUESTS = f"""
 _INSERT_ACTIONS = Statement(
     f"""
     INSERT INTO {ACTIONS} (request_id, position, message, device_id, parameters, state)
-    SELECT request.id, 0, request.message, request.device_id, batch.parameters, 'PENDING'
-      FROM {REQUESTS} AS request JOIN {BATCHES} AS batch ON batch.id = request.batch_id
-     WHERE request.batch_id = %s AND request.id BETWEEN %s AND %s
+    SELECT id, 0, message, device_id, (SELECT parameters FROM {BATCHES} WHERE id = %s), 'PENDING'
+      FROM {REQUESTS}
+     WHERE id BETWEEN %s AND %s AND COALESCE(batch_id, 0) = %s
     """  # noqa: S608 (table names)
 )
 
@@ -74,7 +78,7 @@ def store(batch: Batch, devices: Sequence[Device], refused: Iterable[Refused] = 
         with connection.cursor() as cursor:
             cursor.execute(_INSERT_REQUESTS.format(rows=_ROWS[connection.vendor]), [rows, batch.pk])
             numbers = [number for (number,) in cursor.fetchall()]
-        _INSERT_ACTIONS.count(batch.pk, min(numbers), max(numbers))
+        _INSERT_ACTIONS.count(batch.pk, min(numbers), max(numbers), batch.pk)
     SkippedDevice.objects.bulk_create(
         [
             SkippedDevice(

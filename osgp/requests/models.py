@@ -102,7 +102,10 @@ class Request(models.Model):
 
     correlation_uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(
-        "accounts.Organisation", on_delete=models.PROTECT, related_name="requests"
+        "accounts.Organisation",
+        on_delete=models.PROTECT,
+        related_name="requests",
+        db_index=False,  # request_by_organisation serves it.
     )
     application = models.CharField(max_length=40, blank=True)
     message = models.CharField(max_length=64)

@@ -2,7 +2,6 @@
 
 import uuid
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import IsAuthenticated
@@ -20,7 +19,7 @@ from osgp.requests.api.permissions import MayRead, caller_of
 from osgp.requests.api.problems import Conflict
 from osgp.requests.api.schema import problems
 from osgp.requests.models import Request, RequestState
-from osgp.requests.queries import requests_of
+from osgp.requests.queries import of_batch, requests_of
 from osgp.requests.registry import UnknownMessage, operation
 from osgp.requests.serializers import CharField, ChoiceField, DateTimeField
 from osgp.requests.submission import DeviceIdentificationField, check_scope
@@ -64,7 +63,7 @@ class RequestListView(APIView):
         filters = {_COLUMNS[name]: value for name, value in query.items() if name in _COLUMNS}
         rows = requests_of(caller_of(request).organisation).filter(**filters)
         if "batch" in query:
-            rows = _of_batch(rows, query["batch"])
+            rows = of_batch(rows, _batch_uid(query["batch"]), in_one_state="status" in query)
         found, cursor = page(rows, query)
         return Response({"results": [listed(row) for row in found]}, headers=next_page_link(request, cursor))
 
@@ -104,13 +103,11 @@ class CancelView(APIView):
         return Response(listed(found))
 
 
-def _of_batch(rows: QuerySet[Request], uid: str) -> QuerySet[Request]:
-    """All of them bear the time of their batch, by which the organisation's index finds them together."""
-    parsed = parsed_uid(uid)
-    if parsed is None:
+def _batch_uid(text: str) -> uuid.UUID:
+    uid = parsed_uid(text)
+    if uid is None:
         raise ValidationError({"batch": ["Must be a UUID."]})
-    one = rows.filter(batch__uid=parsed).order_by().values_list("batch_id", "created_at").first()
-    return rows.filter(batch=one[0], created_at=one[1]) if one else rows.none()
+    return uid
 
 
 def _scope(request: Request) -> str:

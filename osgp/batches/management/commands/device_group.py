@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import visible_devices
 from osgp.devices import groups
 from osgp.devices.models import DeviceGroup
 
@@ -37,8 +36,7 @@ class Command(BaseCommand):
         if options["add"]:
             self._change("put in", groups.add, group, self._identifications(options["add"]))
         if options["add_all"]:
-            known = visible_devices(organisation).order_by("pk").values_list("identification", flat=True)
-            self._change("put in", groups.add, group, known.iterator())
+            self.stdout.write(f"{groups.add_all(group):,} put in")
         if options["remove"]:
             self._change("taken out", groups.remove, group, self._identifications(options["remove"]))
         self.stdout.write(f"{group.name}: {group.memberships.count():,} devices")
