@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "osgp.networks",
     "osgp.devices",
     "osgp.requests",
+    "osgp.message_logs",
     "osgp.adhoc",
     "osgp.configuration",
     "osgp.installation",
@@ -176,6 +177,7 @@ CELERY_TASK_ROUTES = {
     "osgp.requests.visit_meter": {"queue": "meter"},
     "osgp.requests.perform_platform_requests": {"queue": "system"},
     "osgp.batches.*": {"queue": "system"},
+    "osgp.message_logs.*": {"queue": "system"},
 }
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_BACKEND = None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.management.enable_debugging import DebuggingResult
 from osgp.management.known_devices import KnownDeviceOperation
@@ -17,7 +18,9 @@ class DisableDebugging(KnownDeviceOperation):
     message = "DisableDebugging"
     Result = DebuggingResult
 
-    def change(self, device: Device, parameters: ParameterValues) -> Mapping[str, Any]:
+    def change(
+        self, organisation: Organisation, device: Device, parameters: ParameterValues
+    ) -> Mapping[str, Any]:
         device.debugging_until = None
         device.save(update_fields=["debugging_until", "updated_at"])
         return {"debugging_until": None}

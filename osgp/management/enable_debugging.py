@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
@@ -52,7 +53,9 @@ class EnableDebugging(KnownDeviceOperation):
                 pointer="/until",
             )
 
-    def change(self, device: Device, parameters: ParameterValues) -> Mapping[str, Any]:
+    def change(
+        self, organisation: Organisation, device: Device, parameters: ParameterValues
+    ) -> Mapping[str, Any]:
         device.debugging_until = parameters.get("until") or timezone.now() + settings.OSGP["DEBUGGING_TIME"]
         device.save(update_fields=["debugging_until", "updated_at"])
         return {"debugging_until": device.debugging_until}

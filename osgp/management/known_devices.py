@@ -35,14 +35,16 @@ class KnownDeviceOperation(PlatformOperation):
         rows = Device.objects.select_for_update(no_key=True).filter(identification=device_identification)
         device = self._granted(organisation, rows.first())
         self.check_change(device, parameters)
-        return device, self.change(device, parameters)
+        return device, self.change(organisation, device, parameters)
 
     def check_change(self, device: Device, parameters: ParameterValues) -> None:
         """Refuse what makes no sense for the device. Raises Fault."""
 
     @abstractmethod
-    def change(self, device: Device, parameters: ParameterValues) -> Mapping[str, Any]:
-        """Carry it out on the device, whose row is locked; returns the result."""
+    def change(
+        self, organisation: Organisation, device: Device, parameters: ParameterValues
+    ) -> Mapping[str, Any]:
+        """Carry it out on the device, whose row is locked, for the organisation; returns the result."""
 
     def _granted(self, organisation: Organisation, device: Device | None) -> Device:
         if device is None or not rights.visible_devices(organisation).filter(pk=device.pk).exists():

@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
+from osgp.accounts.models import Organisation
 from osgp.devices.models import Device, Transport
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
@@ -79,7 +80,9 @@ class SetDeviceCommunicationSettings(KnownDeviceOperation):
                 pointer="/transport",
             )
 
-    def change(self, device: Device, parameters: ParameterValues) -> Mapping[str, Any]:
+    def change(
+        self, organisation: Organisation, device: Device, parameters: ParameterValues
+    ) -> Mapping[str, Any]:
         for name, value in parameters.items():
             setattr(device, name, value)
         device.save(update_fields=[*parameters, "updated_at"])

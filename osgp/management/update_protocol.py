@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from osgp import catalogue
+from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
@@ -42,7 +43,9 @@ class UpdateProtocol(KnownDeviceOperation):
         """Raises Fault 206 for a profile that is not in the catalogue."""
         _profile(parameters)
 
-    def change(self, device: Device, parameters: ParameterValues) -> Mapping[str, Any]:
+    def change(
+        self, organisation: Organisation, device: Device, parameters: ParameterValues
+    ) -> Mapping[str, Any]:
         profile = _profile(parameters)
         columns = {
             "protocol_name": profile.protocol_name,

@@ -15,6 +15,7 @@ from osgp.protocol_dlms import (
     Keys,
     Meter,
     MeterAddress,
+    Trace,
     Transport,
     errors,
     read_invocation_counter,
@@ -98,27 +99,30 @@ class Dialling:
         return dialling
 
     @contextmanager
-    def association(self) -> Iterator[Meter]:
-        """Dial and associate; release and hang up afterwards. Raises DLMS errors."""
-        meter = self._connect()
+    def association(self, trace: Trace | None = None) -> Iterator[Meter]:
+        """Dial and associate; release and hang up afterwards. Raises DLMS errors.
+
+        ``trace`` gets each APDU without its protection and without secrets.
+        """
+        meter = self._connect(trace)
         try:
             yield meter
         finally:
             meter.close()
 
-    def _connect(self) -> Meter:
+    def _connect(self, trace: Trace | None) -> Meter:
         if self.counter is not None and self.counter.first is None:
-            self._read_counter()
+            self._read_counter(trace)
         try:
-            return self._associate()
+            return self._associate(trace)
         except COUNTER_TOO_LOW as error:
             # One look at the meter's own counter tells whether that was it.
-            if self.counter is None or not self._read_counter():
+            if self.counter is None or not self._read_counter(trace):
                 raise
             logger.info("%s: invocation counter too low (%s)", self.meter.identification, error.code.name)
-            return self._associate()
+            return self._associate(trace)
 
-    def _associate(self) -> Meter:
+    def _associate(self, trace: Trace | None) -> Meter:
         return Meter.connect(
             self.address,
             security=DlmsSecurity(self.meter.security),
@@ -128,16 +132,17 @@ class Dialling:
             challenge_length=self.meter.challenge_length,
             with_list_max=self.meter.with_list_max,
             deadlines=self.deadlines,
+            trace=trace,
         )
 
-    def _read_counter(self) -> bool:
+    def _read_counter(self, trace: Trace | None) -> bool:
         """Ask the meter for its counter through the public client; True when ours had to be raised.
 
         A meter whose counter is lower than ours is fine: whole blocks are reserved, few values of them used.
         """
         assert self.counter is not None
         try:
-            latest = read_invocation_counter(self.address, self.deadlines)
+            latest = read_invocation_counter(self.address, self.deadlines, trace=trace)
         except errors.AccessError:
             # A meter without the object (before SMR 5): its counter begins at the platform's first one.
             latest = 0

@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 from osgp import catalogue
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
+from osgp.message_logs.recording import Recording, recorded, recording
 from osgp.protocol_dlms import Meter
 from osgp.protocol_dlms.errors import DlmsError
 from osgp.readings import storing
@@ -142,6 +143,8 @@ class Visit:
     statistics: dict[str, int] = field(default_factory=dict)
     device_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
     """What actions changed about devices, for the actions after them."""
+    recording: Recording | None = None
+    """Of its messages, while somebody debugs."""
     performed: int = 0
     """Actions; each visit has at least one, so that even the slowest meter gets on."""
     begins_until: float = field(
@@ -156,6 +159,7 @@ class Visit:
             if begun.dialling is None:
                 assert begun.fault is not None
                 raise begun.fault
+            self.recording = recording(self.session_id, self.meter, begun.requests)
             self._hold(begun.dialling, begun.requests)
         except LeaseLost:
             raise
@@ -166,12 +170,15 @@ class Visit:
         except Exception:
             logger.exception("session %s: visit to %s failed", self.session_id, self.meter.identification)
             self.fault = _unexpected("The visit to the meter")
+        finally:
+            if self.recording is not None:
+                self.recording.store()
         lanes.run(self._end)
 
     def _hold(self, dialling: Dialling, requests: list[list[WorkAction]]) -> None:
         self.lease.check()
         stop.check()
-        with dialling.association() as association:
+        with dialling.association(self.recording.trace if self.recording else None) as association:
             try:
                 while requests:
                     for actions in requests[:-1]:
@@ -205,7 +212,8 @@ class Visit:
             stop.check()
             if self.performed and self._is_out_of_time():
                 raise OutOfTime
-            outcome = self._perform(association, action)
+            with recorded(self.recording, action):
+                outcome = self._perform(association, action)
             self.performed += 1
         assert outcome is not None
         return outcome

@@ -28,6 +28,7 @@ class WorkDevice:
     model: str
     communication_method: str
     gateway_id: int | None
+    is_debugged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class WorkMeter:
     security: str
     challenge_length: int
     with_list_max: int
+    is_debugged: bool
 
 
 _ACTIONS = Statement(
@@ -80,7 +82,8 @@ _ACTIONS = Statement(
     SELECT a.id, a.message, a.parameters, a.state,
            r.id, r.correlation_uid, r.message, r.attempts, r.bypass_retry, r.effective_priority,
            d.id, d.identification, d.protocol_name, d.protocol_version, d.time_zone, d.channel,
-           d.polyphase, d.selective_access, d.model, d.communication_method, d.gateway_id
+           d.polyphase, d.selective_access, d.model, d.communication_method, d.gateway_id,
+           d.debugging_until > {{now}}
       FROM {Action._meta.db_table} a
       JOIN {Request._meta.db_table} r ON r.id = a.request_id
       JOIN {Device._meta.db_table} d ON d.id = COALESCE(a.device_id, r.meter_id)
@@ -92,7 +95,7 @@ _ACTIONS = Statement(
 _METER = Statement(
     f"""
     SELECT id, identification, network_address, port, logical_device_address, transport, security,
-           challenge_length, with_list_max
+           challenge_length, with_list_max, COALESCE(debugging_until > {{now}}, FALSE)
       FROM {Device._meta.db_table} WHERE id = %s
     """  # noqa: S608 (table name)
 )
@@ -108,7 +111,7 @@ def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
     for row in _ACTIONS.rows(session_id):
         action_id, message, parameters, state, request_id, uid, asked, attempts, bypass, priority = row[:10]
         device_id, identification, name, version, zone, channel, *rest = row[10:]
-        polyphase, selective, model, communication, gateway_id = rest
+        polyphase, selective, model, communication, gateway_id, is_debugged = rest
         if request_id not in requests:
             requests[request_id] = WorkRequest(
                 request_id, session_id, uuid_value(uid), asked, attempts, bool(bypass), priority
@@ -125,6 +128,7 @@ def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
             model,
             communication,
             gateway_id,
+            bool(is_debugged),
         )
         actions[request_id].append(
             WorkAction(action_id, message, json_value(parameters), state, requests[request_id], device)

@@ -3,5 +3,9 @@
 from django.urls import path
 
 from osgp.management.api.get_devices import GetDevicesView
+from osgp.management.api.message_logs import MessageLogsView
 
-urlpatterns = [path("management/devices/", GetDevicesView.as_view(), name="devices")]
+urlpatterns = [
+    path("management/devices/", GetDevicesView.as_view(), name="devices"),
+    path("management/message-logs/", MessageLogsView.as_view(), name="message-logs"),
+]

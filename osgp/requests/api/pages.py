@@ -60,14 +60,16 @@ def validated_query(
     return validated
 
 
-def page(rows: QuerySet[Row], query: Mapping[str, Any]) -> tuple[list[Row], str | None]:
-    """One page of ``rows`` by ``created_at``, latest first, and the cursor of the next one if any."""
+def page(
+    rows: QuerySet[Row], query: Mapping[str, Any], *, by: str = "created_at"
+) -> tuple[list[Row], str | None]:
+    """One page of ``rows`` by the time ``by``, latest first, and the cursor of the next one if any."""
     size = query.get("page_size", DEFAULT_PAGE_SIZE)
     if cursor := query.get("cursor"):
-        created_at, key = _position(cursor)
-        rows = rows.filter(created_at__lte=created_at).filter(Q(created_at__lt=created_at) | Q(pk__lt=key))
-    found = list(rows.order_by("-created_at", "-pk")[: size + 1])
-    return found[:size], _cursor(found[size - 1]) if len(found) > size else None
+        moment, key = _position(cursor)
+        rows = rows.filter(**{f"{by}__lte": moment}).filter(Q(**{f"{by}__lt": moment}) | Q(pk__lt=key))
+    found = list(rows.order_by(f"-{by}", "-pk")[: size + 1])
+    return found[:size], _cursor(found[size - 1], by) if len(found) > size else None
 
 
 def number_page(rows: QuerySet[Row], query: Mapping[str, Any]) -> tuple[list[Row], str | None]:
@@ -90,8 +92,8 @@ def next_page_link(request: HttpRequest, cursor: str | None) -> dict[str, str]:
     return {"Link": f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="next"'}
 
 
-def _cursor(row: Any) -> str:
-    return base64.urlsafe_b64encode(f"{row.created_at.isoformat()} {row.pk}".encode()).decode()
+def _cursor(row: Any, by: str) -> str:
+    return base64.urlsafe_b64encode(f"{getattr(row, by).isoformat()} {row.pk}".encode()).decode()
 
 
 def _position(cursor: str) -> tuple[datetime, int]:

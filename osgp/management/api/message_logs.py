@@ -1,0 +1,64 @@
+"""FindMessageLogs at once and in pages: the log of one device."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from osgp.faults import Fault, FaultCode
+from osgp.management.find_message_logs import FindMessageLogs, MessageLogFilter
+from osgp.message_logs import reading
+from osgp.requests.api.pages import PageQuery, next_page_link, page, validated_query
+from osgp.requests.api.permissions import MayRead, caller_of
+from osgp.requests.api.schema import problems
+from osgp.requests.queries import devices_with_grants
+from osgp.requests.serializers import utc_text
+from osgp.requests.submission import DeviceIdentificationField
+
+
+class MessageLogsQuery(MessageLogFilter, PageQuery):
+    """Which messages of which device."""
+
+    device = DeviceIdentificationField(help_text="Device identification.")
+
+
+class MessageLogPageSerializer(serializers.Serializer):
+    """Messages, latest first; the Link header with rel="next" leads on."""
+
+    results = reading.MessageLogSerializer(many=True)
+
+
+class MessageLogsView(APIView):
+    """GET /api/v1/management/message-logs/"""
+
+    permission_classes = [IsAuthenticated, MayRead]
+
+    @extend_schema(
+        operation_id="message_logs",
+        summary="Message logs",
+        description="What was exchanged with a device while it was debugged, as FindMessageLogs tells it, in "
+        "pages. Needs what FindMessageLogs needs.",
+        tags=["management"],
+        parameters=[MessageLogsQuery],
+        responses={200: MessageLogPageSerializer, **problems(400, 403, 404)},
+    )
+    def get(self, request: HttpRequest) -> Response:
+        query = validated_query(MessageLogsQuery, request.query_params)
+        organisation = caller_of(request).organisation
+        granted = devices_with_grants(organisation, [query["device"]]).get(query["device"])
+        if granted is None:
+            raise _refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {query['device']}.")
+        if not granted.allows(FindMessageLogs.granted_to):
+            raise _refusal(
+                FaultCode.UNAUTHORIZED,
+                f"Not granted on {query['device']}: {FindMessageLogs.device_function()}.",
+            )
+        found, cursor = page(reading.messages(granted.device, query), query, by="at")
+        results = [{**entry, "at": utc_text(entry["at"])} for entry in reading.shown(found, organisation)]
+        return Response({"results": results}, headers=next_page_link(request, cursor))
+
+
+def _refusal(code: FaultCode, message: str) -> Fault:
+    return Fault(code, message, pointer="/device")

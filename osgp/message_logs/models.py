@@ -1,0 +1,61 @@
+"""What was exchanged with devices while they were debugged."""
+
+from django.db import models
+
+
+class MessageDirection(models.TextChoices):
+    """As the head-end sees it."""
+
+    SENT = "SENT", "To the meter"
+    RECEIVED = "RECEIVED", "From the meter"
+
+
+class MessageLog(models.Model):
+    """One APDU of a visit, without its protection and without secrets (osgp/protocol_dlms/tracing.py)."""
+
+    device = models.ForeignKey(
+        "devices.Device",
+        on_delete=models.CASCADE,
+        related_name="message_logs",
+        db_index=False,  # The index of its pages serves as well.
+        help_text="Whose log it stands in: the meter that was visited, or an M-Bus device of it.",
+    )
+    # Visits are forgotten in their own time, which is nothing to the log.
+    session = models.ForeignKey(
+        "requests.MeterSession",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="message_logs",
+        help_text="The visit that it belongs to.",
+    )
+    number = models.PositiveIntegerField(help_text="Of the message within the visit, from 1.")
+    at = models.DateTimeField()
+    direction = models.CharField(max_length=8, choices=MessageDirection.choices)
+    message = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text="The action that was being carried out; empty when the association is opened or released.",
+    )
+    correlation_uid = models.UUIDField(null=True, blank=True, help_text="Of the request that it belongs to.")
+    service = models.CharField(max_length=48, help_text="The name of the APDU, e.g. get-request-normal.")
+    length = models.PositiveIntegerField(help_text="Octets of the APDU.")
+    apdu = models.TextField(
+        help_text="In hexadecimal, ** for each secret octet; of a long one the beginning."
+    )
+    description = models.TextField(blank=True, help_text="What it says, a line for each thing.")
+
+    class Meta:
+        ordering = ["session", "number"]
+        indexes = [
+            models.Index(fields=["device", "-at", "-id"], name="message_log_by_device"),
+            models.Index(fields=["session", "number"], name="message_log_by_session"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.service}"
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether ``apdu`` is its beginning only."""
+        return len(self.apdu) < 2 * self.length

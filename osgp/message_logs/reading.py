@@ -1,0 +1,93 @@
+"""Reading message logs: FindMessageLogs, its resource, and what they show to whom."""
+
+import uuid
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.message_logs.models import MessageDirection, MessageLog
+from osgp.requests.models import Request
+from osgp.requests.serializers import (
+    CharField,
+    ChoiceField,
+    DateTimeField,
+    IntegerField,
+    StrictSerializer,
+)
+
+
+class MessageLogSerializer(StrictSerializer):
+    """One message to or from a meter."""
+
+    at = DateTimeField(help_text="When it was sent or received.")
+    session = CharField(max_length=36, help_text="The visit that it belongs to.")
+    number = IntegerField(min_value=1, help_text="Of the message within the visit.")
+    direction = ChoiceField(MessageDirection, help_text="SENT to the meter or RECEIVED from it.")
+    message = CharField(
+        max_length=64,
+        allow_null=True,
+        help_text="What was being carried out; null while the association was opened or released.",
+    )
+    correlation_uid = CharField(
+        max_length=36,
+        allow_null=True,
+        help_text="Of the request that it belongs to, if it is the caller's own.",
+    )
+    service = CharField(max_length=48, help_text="The name of the APDU, such as get-request-with-list.")
+    length = IntegerField(min_value=0, help_text="Octets of the APDU.")
+    apdu = CharField(
+        max_length=10_000,
+        allow_blank=True,
+        help_text="The APDU without its protection, in hexadecimal, up to 4096 octets; ** for secret ones.",
+    )
+    description = CharField(
+        max_length=10_000, allow_blank=True, help_text="What it says, a line for each thing."
+    )
+
+
+_COLUMNS = {"from": "at__gte", "until": "at__lt", "direction": "direction"}
+
+
+def messages(device: Device, filters: Mapping[str, Any]) -> QuerySet[MessageLog]:
+    """The device's log, latest first; ``filters`` are ``from`` (inclusive), ``until`` (exclusive) and
+    ``direction``, all of them optional.
+    """
+    chosen = {_COLUMNS[name]: value for name, value in filters.items() if name in _COLUMNS}
+    return MessageLog.objects.filter(device=device, **chosen).order_by("-at", "-pk")
+
+
+def shown(rows: Collection[MessageLog], organisation: Organisation) -> list[dict[str, Any]]:
+    """Messages as callers of ``organisation`` see them (:class:`MessageLogSerializer`), in one query."""
+    own = own_requests(rows, organisation)
+    return [
+        {
+            "at": row.at,
+            "session": str(row.session_id),
+            "number": row.number,
+            "direction": row.direction,
+            "message": row.message or None,
+            "correlation_uid": str(row.correlation_uid) if row.correlation_uid in own else None,
+            "service": row.service,
+            "length": row.length,
+            "apdu": row.apdu,
+            "description": row.description,
+        }
+        for row in rows
+    ]
+
+
+def own_requests(rows: Collection[MessageLog], organisation: Organisation | None) -> dict[uuid.UUID, int]:
+    """The primary keys of the organisation's requests (of all, if None) among those of ``rows``, by UID."""
+    uids = {row.correlation_uid for row in rows if row.correlation_uid is not None}
+    requests = Request.objects.filter(correlation_uid__in=uids)
+    if organisation is not None:
+        requests = requests.filter(organisation=organisation)
+    return dict(requests.values_list("correlation_uid", "pk"))
+
+
+def size(row: MessageLog) -> int:
+    """Characters that a message takes up, about."""
+    return len(row.apdu) + len(row.description)
