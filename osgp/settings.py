@@ -237,8 +237,11 @@ OSGP: dict[str, Any] = {
     # How long EnableDebugging lasts unless told, and how long what it logged is kept.
     "DEBUGGING_TIME": timedelta(hours=float(os.environ.get("OSGP_DEBUGGING_HOURS", "24"))),
     "MESSAGE_LOG_RETENTION": timedelta(days=float(os.environ.get("OSGP_MESSAGE_LOG_RETENTION_DAYS", "7"))),
-    # How long readings are kept; whole months are forgotten. None keeps them for ever.
-    "READINGS_RETENTION": timedelta(days=float(os.environ.get("OSGP_READINGS_RETENTION_DAYS", "1827"))),
+    # A value that was received this long after its interval's end is late.
+    "READINGS_LATE_AFTER": timedelta(hours=float(os.environ.get("OSGP_READINGS_LATE_AFTER_HOURS", "48"))),
+    # How long readings are kept; whole months are forgotten. None, in the environment 0, keeps all.
+    "READINGS_RETENTION": timedelta(days=float(os.environ.get("OSGP_READINGS_RETENTION_DAYS", "1827")))
+    or None,
     # Occurrences of recurring requests that passed while the platform was down: "last" makes up for the
     # latest of each, "all" for all of them, "none" for none.
     "MISSED_OCCURRENCES": os.environ.get("OSGP_MISSED_OCCURRENCES", "last"),

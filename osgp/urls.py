@@ -9,6 +9,7 @@ from osgp.requests.api.health import healthz, readyz
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("osgp.batches.api.urls")),
+    path("api/v1/", include("osgp.readings.api.urls")),
     path("api/v1/", include("osgp.management.api.urls")),
     path("api/v1/", include("osgp.requests.api.urls")),
     path("healthz", healthz),

@@ -5,3 +5,8 @@ class ReadingsConfig(AppConfig):
     default = True
     name = "osgp.readings"
     verbose_name = "Readings"
+
+    def ready(self) -> None:
+        from osgp.readings import duties
+
+        duties.register()

@@ -1,0 +1,1 @@
+"""REST: readings, and which of them are missing."""

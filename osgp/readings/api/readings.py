@@ -1,0 +1,272 @@
+"""GET /api/v1/readings/: what meters said, in pages of JSON, or as CSV or Parquet."""
+
+import base64
+from collections.abc import Iterator
+from datetime import date
+from itertools import islice
+from typing import Any
+
+from django.http import HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.accounts.models import Organisation
+from osgp.accounts.rights import granted_devices
+from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
+from osgp.faults import Component, Fault, FaultCode
+from osgp.readings import export, quantities
+from osgp.readings.api.formats import (
+    CSV,
+    FORMATS,
+    PARQUET,
+    CsvRenderer,
+    FormatNegotiation,
+    ParquetRenderer,
+)
+from osgp.readings.queries import Position, Reading, Selection, Told, readings, series_of
+from osgp.readings.values import Period
+from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, next_page_link, validated_query
+from osgp.requests.api.permissions import MayRead, caller_of
+from osgp.requests.api.schema import problems
+from osgp.requests.serializers import CharField, ChoiceField, DateTimeField, StrictSerializer, utc_text
+from osgp.requests.submission import DeviceIdentificationField
+
+MOST_DEVICES = 1_000
+MOST_QUANTITIES = 100
+READERS = (DeviceFunctionGroup.MONITORING,)
+"""Who may see what a meter said, beside its owners."""
+
+
+class QuantityNameField(CharField):
+    """An OBIS code in either notation, one with ``x`` for the channel, or a name; becomes OBIS codes."""
+
+    default_error_messages = {
+        "unknown": "Must be an OBIS code, such as 1-0:1.8.0.255, or the name of a quantity, such as "
+        "ACTIVE_ENERGY_IMPORT."
+    }
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return quantities.obis_codes(super().to_internal_value(data))
+        except ValueError:
+            self.fail("unknown")
+
+
+class ReadingsFilter(StrictSerializer):
+    """Which readings; all that is given has to hold."""
+
+    device = serializers.ListField(
+        child=DeviceIdentificationField(),
+        required=False,
+        max_length=MOST_DEVICES,
+        help_text=f"Device identification; may be repeated, up to {MOST_DEVICES} times. All unless given.",
+    )
+    channel = ChoiceField(["1", "2", "3", "4"], required=False, help_text="M-Bus channel.")
+    quantity = serializers.ListField(
+        child=QuantityNameField(max_length=64),
+        required=False,
+        max_length=MOST_QUANTITIES,
+        help_text="OBIS code (1-0:1.8.0.255, 1.0.1.8.0.255, 0-x:24.2.1.255) or name (ACTIVE_ENERGY_IMPORT); "
+        "may be repeated.",
+    )
+    period = serializers.ListField(
+        child=ChoiceField(Period), required=False, max_length=len(Period), help_text="May be repeated."
+    )
+    from_ = DateTimeField(required=False, help_text="Interval ends at or after this time.")
+    until = DateTimeField(required=False, help_text="Interval ends before this time.")
+    changed = ChoiceField(
+        ["true", "false"], required=False, help_text="Whether the meter said something else at another time."
+    )
+    late = ChoiceField(
+        ["true", "false"], required=False, help_text="Whether it was received long after its interval's end."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The times in their order."""
+        if "from" in attrs and "until" in attrs and attrs["from"] >= attrs["until"]:
+            raise ValidationError({"until": ["Must be after from."]})
+        return attrs
+
+
+class ReadingsQuery(ReadingsFilter, PageQuery):
+    """Filters, pages and form of readings."""
+
+    format = ChoiceField(list(FORMATS), required=False, help_text="json unless told, here or by Accept.")
+
+
+REPEATABLE = ("device", "quantity", "period")
+
+
+class ClaimSerializer(serializers.Serializer):
+    """What a meter said about an interval."""
+
+    value = serializers.CharField(help_text="Decimal, exact.")
+    status = serializers.ListField(
+        child=serializers.ChoiceField(choices=list(AmrProfileStatusFlag)),
+        allow_null=True,
+        help_text="Flags of the AMR profile status; null when the meter keeps none with this value.",
+    )
+    received_at = serializers.DateTimeField(allow_null=True, help_text="When it was first received.")
+    received_by = serializers.UUIDField(allow_null=True, help_text="Correlation UID of that request.")
+    confirmed_at = serializers.DateTimeField(allow_null=True, help_text="When it was last received.")
+
+
+class ReadingSerializer(ClaimSerializer):
+    """One value of one quantity."""
+
+    device_identification = serializers.CharField()
+    channel = serializers.IntegerField(allow_null=True, min_value=1, max_value=4)
+    quantity = serializers.CharField(help_text="OBIS code.")
+    name = serializers.CharField(allow_null=True, help_text="Of the quantity in the device's profile.")
+    period = serializers.ChoiceField(choices=[str(period) for period in Period])
+    interval_end = serializers.DateTimeField()
+    unit = serializers.CharField()
+    late = serializers.BooleanField()
+    former = ClaimSerializer(many=True, help_text="What the meter said at other times, first ones first.")
+
+
+class ReadingPageSerializer(serializers.Serializer):
+    """Readings by series, and of each by interval end; the Link header with rel="next" leads on."""
+
+    results = ReadingSerializer(many=True)
+
+
+class ReadingsView(APIView):
+    """GET /api/v1/readings/"""
+
+    permission_classes = [IsAuthenticated, MayRead]
+    renderer_classes = [JSONRenderer, CsvRenderer, ParquetRenderer]
+    content_negotiation_class = FormatNegotiation
+
+    @extend_schema(
+        operation_id="readings",
+        summary="Readings",
+        description="What meters said: values of registers at the ends of intervals, days and months, and "
+        "when they were asked for. Each is kept once, however often it is read. A series (device, channel, "
+        "quantity, period) comes as a whole, by interval end. CSV and Parquet are not paged.",
+        tags=["readings"],
+        parameters=[ReadingsQuery],
+        responses={
+            (200, "application/json"): ReadingPageSerializer,
+            (200, CSV): OpenApiResponse(OpenApiTypes.STR, "A line for each value, after a header."),
+            (200, PARQUET): OpenApiResponse(OpenApiTypes.BINARY, "A row for each value."),
+            **problems(400, 403, 404, examples={}),
+        },
+    )
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        query = validated_query(ReadingsQuery, request.query_params, repeatable=REPEATABLE)
+        selection = selected(caller_of(request).organisation, query)
+        kind = str(request.accepted_media_type)
+        if kind != FORMATS["json"]:
+            _refuse_pages(query)
+            return exported(readings(selection), kind)
+        size = query.get("page_size", DEFAULT_PAGE_SIZE)
+        found = list(islice(readings(selection), size + 1))
+        cursor = _cursor(found[size - 1].position) if len(found) > size else None
+        return Response(
+            {"results": [body(reading) for reading in found[:size]]},
+            headers=next_page_link(request, cursor),
+        )
+
+
+def selected(organisation: Organisation, query: dict[str, Any]) -> Selection:
+    """What a validated query asks for. Raises Fault 201 for a device that there is not, for this caller."""
+    devices = granted_devices(organisation, READERS)
+    if wanted := query.get("device"):
+        devices = devices.filter(identification__in=wanted)
+        known = set(devices.values_list("identification", flat=True))
+        for place, identification in enumerate(wanted):
+            if identification not in known:
+                raise Fault(
+                    FaultCode.UNKNOWN_DEVICE,
+                    f"There is no device {identification}.",
+                    component=Component.WEB_SERVICE,
+                    pointer=f"/device/{place}",
+                )
+    series = series_of(
+        devices,
+        channel=int(query["channel"]) if "channel" in query else None,
+        quantities=[code for codes in query.get("quantity", ()) for code in codes],
+        periods=query.get("period", ()),
+    )
+    return Selection(
+        series,
+        query.get("from"),
+        query.get("until"),
+        changed=_flag(query.get("changed")),
+        late=_flag(query.get("late")),
+        after=_position(query["cursor"]) if "cursor" in query else None,
+    )
+
+
+def exported(found: Iterator[Reading], kind: str) -> StreamingHttpResponse:
+    """Readings as CSV or Parquet, sent while they are looked up."""
+    parts = export.csv_parts(found) if kind == CSV else export.parquet_parts(found)
+    name = "readings.csv" if kind == CSV else "readings.parquet"
+    return StreamingHttpResponse(
+        parts,
+        content_type=f"{CSV}; charset=utf-8; header=present" if kind == CSV else kind,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def body(reading: Reading) -> dict[str, Any]:
+    """A reading as JSON."""
+    series = reading.series
+    return {
+        "device_identification": series.device.identification,
+        "channel": series.channel or None,
+        "quantity": series.quantity,
+        "name": reading.name,
+        "period": series.period,
+        "interval_end": utc_text(reading.interval_end),
+        "unit": series.unit,
+        **_claim(reading.value, reading.status, reading.told),
+        "late": reading.is_late,
+        "former": [_claim(*former) for former in reading.former],
+    }
+
+
+def _claim(value: Any, status: int | None, told: Told) -> dict[str, Any]:
+    return {
+        "value": format(value, "f"),
+        "status": None if status is None else list(flags_of(status)),
+        "received_at": utc_text(told.received_at) if told.received_at else None,
+        "received_by": str(told.received_by) if told.received_by else None,
+        "confirmed_at": utc_text(told.confirmed_at) if told.confirmed_at else None,
+    }
+
+
+def _refuse_pages(query: dict[str, Any]) -> None:
+    paged = [name for name in ("page_size", "cursor") if name in query]
+    if paged:
+        raise ValidationError({name: ["Only JSON comes in pages."] for name in paged})
+
+
+def _flag(text: str | None) -> bool | None:
+    return None if text is None else text == "true"
+
+
+def _cursor(position: Position) -> str:
+    text = f"{position.series_id} {position.start.isoformat()} {position.end}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _position(cursor: str) -> Position:
+    try:
+        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
+        series_id, start, end = text.split(" ")
+        position = Position(int(series_id[:20]), date.fromisoformat(start), int(end[:20]))
+        if not (0 <= position.series_id < 2**63 and 0 <= position.end < 2**63):
+            raise ValueError(cursor)
+    except ValueError:
+        raise ValidationError({"cursor": ["Must come from a Link header."]}) from None
+    return position

@@ -1,0 +1,16 @@
+"""What dispatchers look after for readings."""
+
+from osgp.readings import retention, tasks
+from osgp.requests import duties
+
+LOOK_EVERY = 600.0
+"""Seconds between looks; partitions are made a month ahead."""
+
+
+def register() -> None:
+    """Called at start-up."""
+    duties.register(duties.Duty("readings", retention.is_due, _keep_house, LOOK_EVERY))
+
+
+def _keep_house() -> None:
+    tasks.keep_house.apply_async(expires=LOOK_EVERY)

@@ -1,0 +1,21 @@
+"""The Celery task of readings: only a hint, on the queue ``system``."""
+
+import time
+from typing import Any
+
+from osgp.celery import app
+from osgp.readings import retention
+from osgp.requests.database import lanes
+from osgp.requests.stopping import stop
+
+LONGEST_TASK = 60.0
+"""Seconds of work in one task; what is left then is the next one's."""
+
+
+@app.task(name="osgp.readings.keep_house")
+def keep_house(**_: Any) -> None:
+    """Make partitions ahead and forget what is past its retention, a slice at a time."""
+    deadline = time.monotonic() + LONGEST_TASK
+    while lanes.run(retention.keep_house):
+        if time.monotonic() > deadline or stop.is_requested:
+            return
