@@ -6,12 +6,11 @@ from typing import Any
 from osgp.catalogue import CaptureColumn
 from osgp.cosem.profile_rows import Selection, TimedRow
 from osgp.cosem.quantities import meter_reading_scale
+from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.periodic_reads import (
     AMR_STATUS,
     PERIOD_TYPES,
     PeriodicReads,
-    RowReader,
-    read_buffer,
     reading_of,
     status_of,
 )
@@ -78,7 +77,8 @@ class PeriodicMeterReads(PeriodicReads):
         tags = [column.tag for column in buffer.columns if column.tag in REGISTERS]
         units = scaler_units(meter, tags)
         scales = {tag: meter_reading_scale(unit, tag) for tag, unit in units.items()}
-        rows, rejected = read_buffer(meter, buffer, _is_wanted, parameters, _reader)
+        begin, end = self.part_of_time(meter, buffer, parameters)
+        rows, rejected = read_buffer(meter, buffer, _is_wanted, begin, end, _reader)
         times, statuses, *numbers = zip(*rows, strict=True) if rows else [()] * (2 + len(tags))
         columns = [
             ReadColumn(REGISTERS[tag], tag, scales[tag], column)
@@ -88,7 +88,7 @@ class PeriodicMeterReads(PeriodicReads):
         return {
             "period_type": parameters["period_type"],
             "periodic_meter_reads": Reads(times, columns, statuses if has_status else None),
-            "capture_period": buffer.capture_period,
+            "capture_period": buffer.period.seconds if buffer.period else 0,
             **told(rejected),
         }
 

@@ -9,12 +9,11 @@ from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RowTimes, Selection, TimedRow
 from osgp.cosem.quantities import meter_reading_scale
 from osgp.devices.models import MBUS_DEVICE_TYPES
+from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.periodic_reads import (
     AMR_STATUS,
     PERIOD_TYPES,
     PeriodicReads,
-    RowReader,
-    read_buffer,
     reading_of,
     status_of,
 )
@@ -84,7 +83,8 @@ class PeriodicMeterReadsGas(PeriodicReads):
         def reader(selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:
             return _reader(selection, columns, RowTimes(meter.time_zone, buffer.period))
 
-        rows, rejected = read_buffer(meter, buffer, is_wanted, parameters, reader)
+        begin, end = self.part_of_time(meter, buffer, parameters)
+        rows, rejected = read_buffer(meter, buffer, is_wanted, begin, end, reader)
         times, statuses, numbers, captured = zip(*rows, strict=True) if rows else [()] * 4
         has_status = any(column.tag.startswith(AMR_STATUS) for column in buffer.columns)
         return {
@@ -95,7 +95,7 @@ class PeriodicMeterReadsGas(PeriodicReads):
                 statuses if has_status else None,
                 {"capture_time": captured},
             ),
-            "capture_period": buffer.capture_period,
+            "capture_period": buffer.period.seconds if buffer.period else 0,
             **told(rejected),
         }
 

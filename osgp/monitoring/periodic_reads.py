@@ -1,22 +1,19 @@
 """What PeriodicMeterReads and PeriodicMeterReadsGas share: from a part of time to the rows of a buffer."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.catalogue import CaptureColumn
 from osgp.cosem.amr_status import LARGEST as LARGEST_STATUS
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import RejectedRow, RowTimes, Selection, TimedRow, number, select, timed_rows
+from osgp.cosem.profile_rows import number
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
-from osgp.monitoring.periods import BetweenParameters, Buffer, buffer_of, check_held, slices
+from osgp.monitoring.periods import BetweenParameters, Buffer, buffer_of, check_held
 from osgp.monitoring.reads import Reads
-from osgp.monitoring.rejected_rows import check_row_count
 from osgp.readings.values import Period, Readings
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation, ParameterValues, Service
@@ -49,7 +46,7 @@ class PeriodicReads(MeterOperation):
 
     @abstractmethod
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        """The result, and with it ``capture_period``."""
+        """The result, and with it ``capture_period`` (seconds, 0 for days and months)."""
 
     def supports(self, profile: "Profile") -> bool:
         return all(any(tag in profile for tag in tags) for tags in self.buffers.values())
@@ -70,6 +67,14 @@ class PeriodicReads(MeterOperation):
             )
         return found
 
+    def part_of_time(
+        self, meter: VisitedMeter, buffer: Buffer, parameters: ParameterValues
+    ) -> tuple[datetime, datetime]:
+        """Begin and end. Raises Fault 401 when the buffer cannot hold as much."""
+        begin, end = parameters["begin_date"], parameters["end_date"]
+        check_held([buffer], begin, end, meter.time_zone)
+        return begin, end
+
     def stored_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "period_type": result["period_type"],
@@ -80,56 +85,7 @@ class PeriodicReads(MeterOperation):
 
     def readings(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Iterable[Readings]:
         reads: Reads = result[self.rows_name]
-        return reads.readings(Period(result["period_type"]), result["capture_period"])
-
-
-RowReader = Callable[[TimedRow], tuple[Any, ...]]
-"""From a row to the status and whatever else is wanted of it; raises UnusableRow."""
-
-
-def read_buffer(
-    meter: VisitedMeter,
-    buffer: Buffer,
-    wanted: Callable[[CaptureColumn], bool],
-    parameters: ParameterValues,
-    reader_of: Callable[[Selection, Sequence[CaptureColumn]], RowReader],
-) -> tuple[list[tuple[Any, ...]], list[RejectedRow]]:
-    """Times and what was read of each row, sorted by time, and the rows that make no sense.
-
-    ``reader_of`` makes what reads the rows of one answer, given where the wanted columns are in them. Of rows
-    with the same time the first is kept. Rows outside the part of time, which some meters send all the same,
-    are read, for others may count their times from them, and left out.
-    """
-    begin, end = parameters["begin_date"], parameters["end_date"]
-    check_held([buffer], begin, end, meter.time_zone)
-    descriptor = meter.attribute(buffer.tag)
-    columns = [column for column in buffer.columns if wanted(column)]
-    clock = next(position for position, column in enumerate(columns) if column.tag == "CLOCK")
-    rows: dict[datetime, tuple[Any, ...]] = {}
-    rejected: list[RejectedRow] = []
-    before = 0
-    for part in slices(begin, end, buffer.period, meter.time_zone):
-        selection = select(
-            buffer.columns, wanted, part.begin, part.until, meter.time_zone, by_column=meter.selective_access
-        )
-        answer = meter.association.profile(descriptor, selection.access)
-        check_row_count(answer, buffer.tag)
-        times = RowTimes(meter.time_zone, buffer.period)
-        good, bad = timed_rows(answer, selection.width, times, selection.positions[clock])
-        rejected += [RejectedRow(before + row.index, row.reason) for row in bad]
-        read = reader_of(selection, columns)
-        for row in good:
-            try:
-                values = read(row)
-                if not part.has(row.time):
-                    continue
-                if row.time in rows:
-                    raise UnusableRow("There is another row with the same time before it.")
-                rows[row.time] = (row.time, *values)
-            except UnusableRow as error:
-                rejected.append(RejectedRow(before + row.index, str(error)))
-        before += len(answer)
-    return sorted(rows.values(), key=itemgetter(0)), rejected
+        return reads.readings(Period(result["period_type"]), result["capture_period"] or None)
 
 
 def status_of(cell: object) -> int | None:

@@ -39,18 +39,15 @@ class Buffer:
     tag: str
     columns: tuple[CaptureColumn, ...]
     """All that it captures, in the meter's order."""
-    capture_period: int
-    """Seconds; 0 for months."""
+    period: CapturePeriod | None
+    """How far apart its rows are; None: who knows."""
     entries: int
     """Rows that it holds; then new ones take the places of the oldest."""
 
-    @property
-    def period(self) -> CapturePeriod:
-        """How far apart its rows are."""
-        return CapturePeriod.of(self.capture_period)
-
     def holds(self, begin: datetime, end: datetime, zone: tzinfo) -> bool:
         """Whether it has room for all that is captured from ``begin`` to ``end``."""
+        if self.period is None:
+            return True
         try:
             return end <= self.period.after(begin, self.entries, zone)
         except OverflowError:
@@ -65,7 +62,7 @@ def buffer_of(profile: Profile, tags: Sequence[str], channel: int | None = None)
             return Buffer(
                 tag,
                 profile.capture_columns(tag, channel if profile[tag].per_channel else None),
-                int(attributes[CAPTURE_PERIOD].value or 0),
+                CapturePeriod.of(int(attributes[CAPTURE_PERIOD].value or 0)),
                 int(attributes[PROFILE_ENTRIES].value or 0),
             )
     return None
@@ -73,7 +70,7 @@ def buffer_of(profile: Profile, tags: Sequence[str], channel: int | None = None)
 
 def check_held(buffers: Sequence[Buffer], begin: datetime, end: datetime, zone: tzinfo) -> None:
     """Raises Fault 401 for more time than any of the buffers can hold."""
-    if not any(buffer.holds(begin, end, zone) for buffer in buffers):
+    if buffers and not any(buffer.holds(begin, end, zone) for buffer in buffers):
         held = " and ".join(f"{buffer.entries} entries of {buffer.tag}" for buffer in buffers)
         raise Fault(
             FaultCode.VALIDATION_ERROR,

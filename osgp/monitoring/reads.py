@@ -95,8 +95,8 @@ class Reads(Sequence[dict[str, Any]]):
         cells.append(_flags(self.statuses, len(self)))
         return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
 
-    def readings(self, period: Period, capture_period: int) -> Iterator[Readings]:
-        """The columns as readings."""
+    def readings(self, period: Period, capture_period: int | None) -> Iterator[Readings]:
+        """The columns as readings; ``capture_period`` in seconds, None for days and months."""
         for column in self.columns:
             yield Readings(
                 column.tag,
@@ -106,7 +106,7 @@ class Reads(Sequence[dict[str, Any]]):
                 column.scale.unit,
                 column.scale.exponent,
                 self.statuses,
-                capture_period if period is Period.INTERVAL else None,
+                capture_period,
             )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from osgp.catalogue.units import ScalerUnit
 from osgp.cosem.quantities import scaler_unit
+from osgp.faults import Fault
+from osgp.monitoring.each import read_each
 from osgp.requests.meter import VisitedMeter
 
 
@@ -20,3 +22,18 @@ def scaler_units(
     values = meter.get_all([meter.attribute(tag, 3) for tag in from_meter])
     read = {tag: scaler_unit(data, tag) for tag, data in zip(from_meter, values, strict=True)}
     return {tag: scale or read[tag] for tag, scale in found.items()}
+
+
+def scaler_units_or_faults(meter: VisitedMeter, tags: Sequence[str]) -> dict[str, ScalerUnit | Fault]:
+    """As :func:`scaler_units`, but what is wrong with one register does not cost the others."""
+    found: dict[str, ScalerUnit | Fault | None] = {
+        tag: meter.object(tag).attributes[3].scaler_unit for tag in tags
+    }
+    from_meter = [tag for tag, scale in found.items() if scale is None]
+    answers = read_each(meter, [meter.attribute(tag, 3) for tag in from_meter])
+    for tag, answer in zip(from_meter, answers, strict=True):
+        try:
+            found[tag] = answer if isinstance(answer, Fault) else scaler_unit(answer, tag)
+        except Fault as fault:
+            found[tag] = fault
+    return {tag: scale for tag, scale in found.items() if scale is not None}

@@ -15,6 +15,8 @@ from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
 
 MESSAGES = [
+    "GetActualPowerQuality",
+    "GetPowerQualityProfile",
     "ReadAlarmRegister",
     "ClearAlarmRegister",
     "GetOutages",
@@ -37,13 +39,16 @@ def path(message: str) -> str:
 
 def body(message: str, device: str, **changes: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {"device_identification": device}
-    if message.startswith("Periodic"):
+    if "PowerQuality" in message:
+        fields["profile_type"] = "PRIVATE"
+    if message.startswith("Periodic") or message.endswith("Profile"):
         now = datetime.now(UTC)
         fields |= {
-            "period_type": "DAILY",
             "begin_date": (now - timedelta(days=5)).isoformat(),
             "end_date": now.isoformat(),
         }
+    if message.startswith("Periodic"):
+        fields["period_type"] = "DAILY"
     return {key: value for key, value in (fields | changes).items() if value is not ...}
 
 
@@ -115,6 +120,21 @@ class TestAccepting:
         assert "VALUES_" in problem["errors"][0]["detail"]
         status, _ = post(message, period_type=period_type, begin_date=begin, end_date=longest)
         assert status == 202
+
+    @pytest.mark.parametrize("message", ["GetActualPowerQuality", "GetPowerQualityProfile"])
+    @pytest.mark.parametrize("profile_type", ["public", "", None, 1, ["PUBLIC"], ...])
+    def test_profile_types(self, post: Any, message: str, profile_type: Any) -> None:
+        status, problem = post(message, profile_type=profile_type)
+        assert status == 400
+        assert [error["pointer"] for error in problem["errors"]] == ["/profile_type"]
+
+    def test_more_power_quality_than_a_meter_can_hold(self, post: Any) -> None:
+        """Unless a buffer is to be read that clients may set up: then the meter knows."""
+        month = {"begin_date": "2026-03-01T00:00:00Z", "end_date": "2026-04-01T00:00:00Z"}
+        status, problem = post("GetPowerQualityProfile", profile_type="PRIVATE", **month)
+        assert status == 400
+        assert [error["pointer"] for error in problem["errors"]] == ["/end_date"]
+        assert post("GetPowerQualityProfile", profile_type="PUBLIC", **month)[0] == 202
 
     def test_one_moment_is_a_part_of_time(self, post: Any) -> None:
         moment = "2026-03-22T00:00:00+01:00"

@@ -1,0 +1,65 @@
+"""Cells of buffers whose columns a client may choose: what they hold, as JSON that tells it exactly."""
+
+from collections.abc import Callable
+from typing import Any
+
+from osgp.catalogue import CaptureColumn
+from osgp.catalogue.units import ScalerUnit, Unit
+from osgp.cosem.errors import UnusableRow
+from osgp.cosem.profile_rows import number
+from osgp.cosem.quantities import decimal_text
+from osgp.cosem.signal_quality import signal_quality
+
+CellReader = Callable[[object], Any]
+"""From a cell to JSON; raises UnusableRow for what makes no sense."""
+
+LONGEST = 64
+"""Octets, characters or elements in a cell."""
+
+_GSM_DIAGNOSTIC = 47
+_CELL_INFO, _SIGNAL_QUALITY = 6, 3
+
+
+def cell_reader(column: CaptureColumn, scale: ScalerUnit | None) -> CellReader:
+    """What reads the cells of a column; ``scale`` if it is the value of a register."""
+    place = (column.descriptor.class_id, column.descriptor.attribute_id, column.data_index)
+    if place == (_GSM_DIAGNOSTIC, _CELL_INFO, _SIGNAL_QUALITY):
+        return _signal_quality
+    if scale is None:
+        return plain
+    return _scaled(column.tag, scale)
+
+
+def _scaled(name: str, scale: ScalerUnit) -> CellReader:
+    """Decimal digits; numbers as they are if they only count."""
+    scaler, unit = scale
+    counts = unit is Unit.COUNT and scaler == 0
+
+    def read(cell: object) -> str | int | None:
+        raw = number(cell, name)
+        return raw if raw is None or counts else decimal_text(raw, scaler)
+
+    return read
+
+
+def _signal_quality(cell: object) -> str | None:
+    index = number(cell, "The signal quality")
+    try:
+        return None if index is None else signal_quality(index)
+    except ValueError as error:
+        raise UnusableRow(f"{str(error).capitalize()}.") from None
+
+
+def plain(cell: object) -> Any:
+    """Numbers, texts and truth values as they are, octets in hexadecimal, structures as lists."""
+    if cell is None or isinstance(cell, int):
+        return cell
+    if isinstance(cell, float):
+        return str(cell)
+    if isinstance(cell, bytes | str | tuple):
+        if len(cell) > LONGEST:
+            raise UnusableRow(f"A value is longer than {LONGEST} octets, characters or elements.")
+        if isinstance(cell, bytes):
+            return cell.hex()
+        return [plain(element) for element in cell] if isinstance(cell, tuple) else cell
+    raise UnusableRow(f"A value is a {type(cell).__name__}.")
