@@ -87,7 +87,7 @@ def page(
         rows = rows.filter(identification__gt=after)
     found = list(rows[: size + 1])
     # Joined to the first query, they would lead databases to go through all devices for one page.
-    gateways = dict(
+    gateways: dict[int | None, str] = dict(
         visible_devices(organisation)
         .filter(pk__in={row[5] for row in found if row[5] is not None})
         .values_list("pk", "identification")

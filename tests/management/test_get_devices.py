@@ -119,7 +119,7 @@ def test_pages_lead_through_everything_once(api: APIClient, organisation: Organi
 
 
 def test_the_number_of_queries_does_not_grow(
-    api: APIClient, organisation: Organisation, device: Device
+    api: APIClient, organisation: Organisation, device: Device, gas_meter: Device
 ) -> None:
     def count() -> int:
         with CaptureQueriesContext(
@@ -131,7 +131,7 @@ def test_the_number_of_queries_does_not_grow(
     api.get(URL)
     few = count()
     make_fleet(organisation, 50)
-    for channel in (1, 2, 3, 4):
+    for channel in (2, 3, 4):
         make_gas_meter(f"GAS{channel}", gateway=device, channel=channel, owner=organisation)
     assert count() == few
 
