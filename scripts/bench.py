@@ -37,6 +37,7 @@ ROWS = {
     "urgent": "Urgent requests behind a backlog",
     "ten_reads": "Ten reads of one meter, 300 ms per round trip",
     "intake": "Requests taken in",
+    "day_profile": "A day of quarters of an hour, ciphered",
 }
 """A module each in scripts/benchmarks."""
 
