@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,16 +16,10 @@ from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from tests.protocol_dlms.peers import Counter
 
 PROFILES = tuple(profile.key for profile in catalogue.profiles())
+NOW = datetime(2026, 6, 15, 10, 20, 30, tzinfo=UTC)
+"""Where time stands still for the simulated meters of :func:`all_meters`."""
 CLIENT_TITLE = b"   \x00\x00\x00\x00\x01"
 UNHURRIED = Deadlines(connect=30, apdu=60, session=300, release=30)
-
-
-def fleet_of_all(settings: FleetSettings | None = None, **options: Any) -> Fleet:
-    """A single-phase and a polyphase meter of each profile, in this order, with two gas meters each."""
-    count = 2 * len(PROFILES)
-    options = {"gas_meters": [2] * count} | options
-    profiles = [key for key in PROFILES for _ in range(2)]
-    return Fleet.build(count, profiles, polyphase=[False, True], settings=settings, **options)
 
 
 class Visits:
@@ -88,6 +83,21 @@ class Visits:
         """The result of a message in a visit of its own, as it is stored."""
         with self.visit(simulated, **changes) as meter:
             return perform(meter, message, parameters)
+
+
+@contextmanager
+def all_meters() -> Iterator[Visits]:
+    """A single-phase and a polyphase meter of each profile, with two gas meters each, at ``NOW``."""
+    count = 2 * len(PROFILES)
+    fleet = Fleet.build(
+        count,
+        [key for key in PROFILES for _ in range(2)],
+        polyphase=[False, True],
+        gas_meters=[2] * count,
+        settings=FleetSettings(clock=NOW.timestamp),
+    )
+    with SimulatorThread(fleet) as running:
+        yield Visits(running)
 
 
 def visited(profile: catalogue.Profile, association: Meter, **changes: Any) -> VisitedMeter:

@@ -44,8 +44,8 @@ def short_id(
     return MbusShortId(
         identification_number(identification, class_version),
         manufacturer(manufacturer_id),
-        _octet(version, "version"),
-        _octet(device_type, "device type"),
+        octet(version, "version"),
+        octet(device_type, "device type"),
     )
 
 
@@ -75,7 +75,8 @@ def manufacturer(data: Data) -> str | None:
     return "".join(chr(_BEFORE_A + code) for code in codes)
 
 
-def _octet(data: Data, name: str) -> int | None:
+def octet(data: Data, name: str = "attribute") -> int | None:
+    """Primary address, version or device type. Raises Fault for what is no number of 0 to 255."""
     number = whole_number(data, f"the M-Bus {name}")
     if number is not None and not 0 <= number <= 0xFF:
         raise illegal(f"The M-Bus {name} {number} is outside 0..255.")

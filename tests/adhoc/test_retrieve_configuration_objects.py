@@ -11,9 +11,8 @@ from osgp.adhoc import retrieve_configuration_objects
 from osgp.protocol_dlms import Meter
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from tests import meters
-from tests.adhoc.conftest import NOW
 from tests.protocol_dlms.peers import ber_length
-from tests.visited import PROFILES, Visits, perform, saying
+from tests.visited import NOW, PROFILES, Visits, perform, saying
 
 MESSAGE = "RetrieveConfigurationObjects"
 

@@ -123,6 +123,8 @@ def test_refused_attributes(visits: Visits, monkeypatch: pytest.MonkeyPatch) -> 
     )
     monkeypatch.setattr(entry.attributes[6], "access", 0)
     _, second, third, _ = visits.perform(simulated, MESSAGE)["channels"]
-    assert second["problems"] == [field("mbus_identification_number", "READ_WRITE_DENIED")]
+    assert second["problems"] == [
+        field("mbus_identification_number", "read-write-denied: 72/0-2:24.1.0.255/6")
+    ]
     assert (second["occupied"], second["mbus_manufacturer"]) == (True, "SIM")
     assert third["problems"] == []

@@ -1,0 +1,100 @@
+"""SetDeviceLifecycleStatusByChannel: the lifecycle status of the device that is found on an M-Bus channel."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.accounts.rights import granted_devices
+from osgp.catalogue import Profile
+from osgp.cosem import mbus
+from osgp.devices.models import MBUS_DEVICE_TYPES, Device, LifecycleStatus
+from osgp.faults import Fault, FaultCode
+from osgp.requests.meter import VisitedMeter
+from osgp.requests.operation import ConcludedOperation, ParameterValues, Service
+from osgp.requests.registry import register
+from osgp.requests.serializers import CharField, ChoiceField, IntegerField, StrictSerializer
+
+if TYPE_CHECKING:
+    from osgp.accounts.models import Organisation
+
+TAG = "MBUS_CLIENT_SETUP"
+
+
+class SetDeviceLifecycleStatusByChannelParameters(StrictSerializer):
+    channel = IntegerField(min_value=1, max_value=4, help_text="M-Bus channel of the meter.")
+    lifecycle_status = ChoiceField(LifecycleStatus)
+
+
+class SetDeviceLifecycleStatusByChannelResult(StrictSerializer):
+    channel = IntegerField()
+    mbus_device_identification = CharField(help_text="The device whose lifecycle status was set.")
+    lifecycle_status = ChoiceField(LifecycleStatus)
+
+
+@register
+class SetDeviceLifecycleStatusByChannel(ConcludedOperation):
+    """Ask a meter which device is on one of its M-Bus channels, and set the lifecycle status of that device.
+
+    The device is known by its M-Bus identification number and manufacturer; of several with the same, it is
+    the one that is coupled to this channel. The organisation needs the right on that device, too: others
+    count as unknown. Nothing is written to the meter.
+
+    Fault 219: there is no device on the channel. Fault 218: no device of the organisation matches.
+    """
+
+    message = "SetDeviceLifecycleStatusByChannel"
+    service = Service.MANAGEMENT
+    granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT})
+    Parameters = SetDeviceLifecycleStatusByChannelParameters
+    Result = SetDeviceLifecycleStatusByChannelResult
+
+    def supports(self, profile: Profile) -> bool:
+        return TAG in profile
+
+    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+        channel = parameters["channel"]
+        client = meter.object(TAG)
+        values = meter.get_all([client.attribute(number, channel) for number in mbus.SHORT_ID_ATTRIBUTES])
+        found = mbus.short_id(values[0], values[1], values[2], values[3], client.class_version)
+        if not found.manufacturer or not found.device_type:
+            raise Fault(
+                FaultCode.NO_DEVICE_FOUND_ON_CHANNEL,
+                f"There is no device on channel {channel} of {meter.identification}.",
+            )
+        return {"short_id": found}
+
+    def conclude(
+        self,
+        organisation: "Organisation",
+        device: Device,
+        parameters: ParameterValues,
+        result: Mapping[str, Any],
+    ) -> Mapping[str, Any]:
+        channel, status = parameters["channel"], parameters["lifecycle_status"]
+        found: mbus.MbusShortId = result["short_id"]
+        matching = list(
+            granted_devices(organisation, self.granted_to)
+            .filter(
+                device_type__in=MBUS_DEVICE_TYPES,
+                mbus_identification_number=found.identification_number or mbus.NO_IDENTIFICATION,
+                mbus_manufacturer=found.manufacturer,
+            )
+            .order_by("identification")
+        )
+        coupled = [item for item in matching if (item.gateway_id, item.channel) == (device.pk, channel)]
+        chosen = coupled or matching
+        if len(chosen) != 1:
+            number = "Several devices have" if chosen else "No device has"
+            raise Fault(
+                FaultCode.NO_MATCHING_MBUS_DEVICE_FOUND,
+                f"{number} the M-Bus identification {found.manufacturer} {found.identification_number}, "
+                f"which is on channel {channel} of {device.identification}.",
+            )
+        Device.objects.filter(pk=chosen[0].pk).update(lifecycle_status=status, updated_at=timezone.now())
+        return {
+            "channel": channel,
+            "mbus_device_identification": chosen[0].identification,
+            "lifecycle_status": status,
+        }
