@@ -70,17 +70,16 @@ def expected_ends(period: Period | str, first: date, until: date, zone: ZoneInfo
     """The interval ends that there should be of the days from ``first`` on and before ``until``.
 
     In seconds since 1970. INTERVAL: every ``step`` seconds; DAILY: each midnight; MONTHLY: the end of each
-    month that begins in these days.
+    month that ends with one of these days.
     """
     if period == Period.INTERVAL:
         begin, end = day_span(first, zone).begin, day_span(until, zone).begin
         return list(range(begin + step, end + 1, step))
-    ends = []
-    day = first
-    while day < until:
-        if period == Period.DAILY:
-            ends.append(day_span(day, zone).end)
-        elif day.day == 1:
-            ends.append(month_span(day, zone).end)
-        day += DAY
+    if period == Period.DAILY:
+        return [day_span(first + number * DAY, zone).end for number in range((until - first).days)]
+    ends, month = [], month_of(first)
+    while (following := next_month(month)) <= until:
+        if following > first:
+            ends.append(month_span(month, zone).end)
+        month = following
     return ends

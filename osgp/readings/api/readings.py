@@ -1,11 +1,12 @@
 """GET /api/v1/readings/: what meters said, in pages of JSON, or as CSV or Parquet."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import islice
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -21,6 +22,7 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import granted_devices
 from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
+from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.readings import export, quantities
 from osgp.readings.api.formats import (
@@ -181,16 +183,7 @@ def selected(organisation: Organisation, query: dict[str, Any]) -> Selection:
     """What a validated query asks for. Raises Fault 201 for a device that there is not, for this caller."""
     devices = granted_devices(organisation, READERS)
     if wanted := query.get("device"):
-        devices = devices.filter(identification__in=wanted)
-        known = set(devices.values_list("identification", flat=True))
-        for place, identification in enumerate(wanted):
-            if identification not in known:
-                raise Fault(
-                    FaultCode.UNKNOWN_DEVICE,
-                    f"There is no device {identification}.",
-                    component=Component.WEB_SERVICE,
-                    pointer=f"/device/{place}",
-                )
+        devices = known_devices(devices, wanted)
     series = series_of(
         devices,
         channel=int(query["channel"]) if "channel" in query else None,
@@ -205,6 +198,21 @@ def selected(organisation: Organisation, query: dict[str, Any]) -> Selection:
         late=_flag(query.get("late")),
         after=_position(query["cursor"]) if "cursor" in query else None,
     )
+
+
+def known_devices(devices: QuerySet[Device], wanted: Sequence[str]) -> QuerySet[Device]:
+    """Those that are named. Raises Fault 201 for one that is not among ``devices``."""
+    named = devices.filter(identification__in=wanted)
+    known = set(named.values_list("identification", flat=True))
+    for place, identification in enumerate(wanted):
+        if identification not in known:
+            raise Fault(
+                FaultCode.UNKNOWN_DEVICE,
+                f"There is no device {identification}.",
+                component=Component.WEB_SERVICE,
+                pointer=f"/device/{place}",
+            )
+    return named
 
 
 def exported(found: Iterator[Reading], kind: str) -> StreamingHttpResponse:
