@@ -25,6 +25,12 @@ from tests.requests.test_api_schema import answer_schema, resolved
 PATH = "/api/v1/bundle/"
 OUTCOME = PATH + "{correlation_uid}/"
 FAULT = Fault(FaultCode.ILLEGAL_RESPONSE, "It made no sense.", retryable=True).as_dict()
+SYNCHRONIZED = {
+    "time": "2026-01-01T00:00:00Z",
+    "timezone": "Europe/Lisbon",
+    "deviation": 0,
+    "daylight_saving": False,
+}
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ def bundle_of(organisation: Organisation, device: Device, *states_: str, **field
             message="SynchronizeTime",
             device=device,
             state=state,
-            result={"time": "2026-01-01T00:00:00Z", "timezone": "Europe/Lisbon"} if state == "DONE" else None,
+            result=SYNCHRONIZED if state == "DONE" else None,
             fault=FAULT if state in {"FAULT", "UNKNOWN"} else None,
         )
         for position, state in enumerate(states_)
