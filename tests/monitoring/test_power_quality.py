@@ -78,6 +78,14 @@ class TestActual:
             assert value["unit"] == next(unit for part, unit in units.items() if part in name)
             assert Decimal(value["value"]) >= 0
 
+    @pytest.mark.parametrize("profile", PROFILES)
+    def test_voltages_are_those_of_a_household(self, fleet: MonitoredFleet, profile: str) -> None:
+        """Whatever the scaler that the profile states."""
+        result = fleet.perform("GetActualPowerQuality", profile, {"profile_type": PUBLIC}, polyphase=True)
+        volts = [value for value in result["power_quality_values"] if value["unit"] == "V"]
+        assert len(volts) == 6
+        assert all(207 <= Decimal(value["value"]) <= 253 for value in volts)
+
     def test_scalers(self, fleet: MonitoredFleet) -> None:
         """Fixed by the profile in SMR 5; DSMR 4 meters have voltages of either scaler."""
         asked = {"profile_type": PUBLIC}

@@ -62,9 +62,17 @@ def ripple(query: Query, salt: str, spread: int, seconds: int = 10) -> int:
     return crc32(key.encode()) % (spread + 1)
 
 
+def _scaled(query: Query, value: float) -> bytes:
+    """A value as the number of its register, by the scaler that the profile states."""
+    assert query.entry is not None
+    scale = query.meter.type.profile[query.entry.tag].attributes[3].stated_scaler_unit
+    number = value if scale is None else value * 10.0**-scale.scaler
+    return long_unsigned(min(round(number), 0xFFFF))
+
+
 def _voltage(phase: int) -> Provider:
     def provider(query: Query) -> bytes:
-        return long_unsigned(NOMINAL_VOLTAGE - 4 + ripple(query, f"voltage{phase}", 8))
+        return _scaled(query, NOMINAL_VOLTAGE - 4 + ripple(query, f"voltage{phase}", 80) / 10)
 
     return provider
 
@@ -96,7 +104,7 @@ def _current(phase: int | None) -> Provider:
         household = query.meter.household
         power = household.imported_power(query.moment) + household.exported_power(query.moment)
         shares = 3 if phase is not None and query.meter.polyphase else 1
-        return long_unsigned(round(power / shares / NOMINAL_VOLTAGE))
+        return _scaled(query, power / shares / NOMINAL_VOLTAGE)
 
     return provider
 
