@@ -14,10 +14,11 @@ from django.utils.safestring import SafeString
 
 from osgp import catalogue
 from osgp.accounts.models import DeviceAuthorisation, Organisation
-from osgp.accounts.rights import is_owner, visible_devices
+from osgp.accounts.rights import is_granted, is_owner, visible_devices
 from osgp.admin_site_access import OrganisationScopedAdmin, organisation_of
-from osgp.devices.admin_filters import FailingFilter, ProfileFilter
+from osgp.devices.admin_filters import DebuggingFilter, FailingFilter, ProfileFilter
 from osgp.devices.models import Device, DeviceKey
+from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
 from osgp.requests import admin_search, display_text
 from osgp.requests.admin_paging import BoundedPaginator
 from osgp.requests.models import MeterSession, Request
@@ -146,10 +147,10 @@ class DeviceAdmin(OrganisationScopedAdmin):
         "identification",
         "kind",
         "profile_name",
-        "reached_by",
         "address",
         "gateway_link",
         "lifecycle",
+        "relay_state",
         "last_success",
         "last_failure",
         "failures",
@@ -161,6 +162,8 @@ class DeviceAdmin(OrganisationScopedAdmin):
         ("lifecycle_status", admin.ChoicesFieldListFilter),
         ("security", admin.ChoicesFieldListFilter),
         ("communication_method", admin.ChoicesFieldListFilter),
+        ("relay_status", admin.ChoicesFieldListFilter),
+        DebuggingFilter,
     )
     list_select_related = ("gateway",)
     list_per_page = 50
@@ -250,15 +253,14 @@ class DeviceAdmin(OrganisationScopedAdmin):
             part for part in (device.protocol_name, device.protocol_version, device.protocol_variant) if part
         )
 
-    @admin.display(description="By")
-    def reached_by(self, device: Device) -> str:
-        return device.communication_method or "–"
-
     @admin.display(description="Address")
-    def address(self, device: Device) -> str:
+    def address(self, device: Device) -> SafeString:
+        """How it is reached is the tooltip."""
         if device.is_mbus or not device.network_address:
-            return "–"
-        return f"{device.network_address}:{device.port}"
+            return display_text.NOTHING
+        return format_html(
+            '<span title="{}">{}:{}</span>', device.communication_method, device.network_address, device.port
+        )
 
     @admin.display(description="Gateway")
     def gateway_link(self, device: Device) -> SafeString:
@@ -275,6 +277,19 @@ class DeviceAdmin(OrganisationScopedAdmin):
     def lifecycle(self, device: Device) -> str:
         return display_text.spaced(device.lifecycle_status)
 
+    @admin.display(description="Relay")
+    def relay_state(self, device: Device) -> SafeString:
+        """As last known; the tooltip has the full name and since when."""
+        if not device.relay_status:
+            return display_text.NOTHING
+        name = display_text.spaced(device.relay_status)
+        as_of = device.relay_status_as_of
+        return format_html(
+            '<span title="{}">{}</span>',
+            f"{name} as of {as_of:%Y-%m-%d %H:%M:%S} UTC" if as_of else name,
+            display_text.badge(device.relay_status, name.split(maxsplit=1)[0]),
+        )
+
     @admin.display(description="Last success", ordering="last_success_at")
     def last_success(self, device: Device) -> SafeString:
         return display_text.moment(device.last_success_at)
@@ -283,7 +298,7 @@ class DeviceAdmin(OrganisationScopedAdmin):
     def last_failure(self, device: Device) -> SafeString:
         return display_text.moment(device.last_failure_at)
 
-    @admin.display(description="Failed in a row", ordering="failed_connections")
+    @admin.display(description="Failures", ordering="failed_connections")
     def failures(self, device: Device) -> SafeString | str:
         if not device.failed_connections:
             return display_text.NOTHING
@@ -362,4 +377,6 @@ class DeviceAdmin(OrganisationScopedAdmin):
             if may("requests.view_metersession") and gateway_visible
             else None,
             "may_send": may("requests.add_request"),
+            "may_read_log": may("message_logs.view_messagelog")
+            and (organisation is None or is_granted(organisation, device, LOG_READERS)),
         }

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from osgp import catalogue
 
@@ -26,6 +27,21 @@ class FailingFilter(admin.SimpleListFilter):
                 return queryset.filter(failed_connections__gte=5)
             case "never":
                 return queryset.filter(last_success_at__isnull=True, gateway__isnull=True)
+        return queryset
+
+
+class DebuggingFilter(admin.SimpleListFilter):
+    """Whose messages are logged now."""
+
+    title = "debugging"
+    parameter_name = "debugging"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("on", "On")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "on":
+            return queryset.filter(debugging_until__gt=timezone.now())
         return queryset
 
 

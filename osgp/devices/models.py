@@ -140,7 +140,7 @@ class Device(models.Model):
     relay_status_as_of = models.DateTimeField(null=True, blank=True)
 
     debugging_until = models.DateTimeField(
-        null=True, blank=True, help_text="Until then its messages are logged (osgp/message_logs)."
+        null=True, blank=True, help_text="Its messages are logged until then, or were (osgp/message_logs)."
     )
 
     last_success_at = models.DateTimeField(null=True, blank=True)
@@ -158,6 +158,11 @@ class Device(models.Model):
                 fields=["relay_status", "identification"],
                 condition=~Q(relay_status=""),
                 name="device_by_relay_status",
+            ),
+            models.Index(
+                fields=["-debugging_until"],
+                condition=Q(debugging_until__isnull=False),
+                name="device_by_debugging",
             ),
         ]
         constraints = [

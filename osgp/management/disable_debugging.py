@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils import timezone
+
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.management.enable_debugging import DebuggingResult
@@ -21,6 +23,8 @@ class DisableDebugging(KnownDeviceOperation):
     def change(
         self, organisation: Organisation, device: Device, parameters: ParameterValues
     ) -> Mapping[str, Any]:
-        device.debugging_until = None
-        device.save(update_fields=["debugging_until", "updated_at"])
+        if device.is_debugged:
+            # When it ended stays known, for people who look for logs.
+            device.debugging_until = timezone.now()
+            device.save(update_fields=["debugging_until", "updated_at"])
         return {"debugging_until": None}

@@ -60,6 +60,7 @@ class FindMessageLogs(KnownDeviceOperation):
     """
 
     message = "FindMessageLogs"
+    granted_to = reading.GRANTED_TO
     Parameters = FindMessageLogsParameters
     Result = FindMessageLogsResult
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
+from osgp.accounts.rights import granted_devices
 from osgp.devices.models import Device
 from osgp.message_logs.models import MessageDirection, MessageLog
 from osgp.requests.models import Request
@@ -17,6 +19,9 @@ from osgp.requests.serializers import (
     IntegerField,
     StrictSerializer,
 )
+
+GRANTED_TO = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT})
+"""The function groups that may read the log of a device."""
 
 
 class MessageLogSerializer(StrictSerializer):
@@ -86,6 +91,15 @@ def own_requests(rows: Collection[MessageLog], organisation: Organisation | None
     if organisation is not None:
         requests = requests.filter(organisation=organisation)
     return dict(requests.values_list("correlation_uid", "pk"))
+
+
+def devices_logged(session_id: uuid.UUID, organisation: Organisation | None) -> QuerySet[Device]:
+    """The devices in whose logs a visit is, as far as the organisation (or an operator, if None) may read
+    them.
+    """
+    devices = Device.objects.all() if organisation is None else granted_devices(organisation, GRANTED_TO)
+    logged = MessageLog.objects.filter(session=session_id).values("device")
+    return devices.filter(pk__in=logged).order_by("identification")
 
 
 def size(row: MessageLog) -> int:

@@ -323,13 +323,13 @@ def test_ciphered_information_is_named() -> None:
 @pytest.mark.parametrize(
     ("apdu", "start", "text"),
     [
-        ("c301c1004000002b0000ff02012a2a", 13, "64/0-0:43.0.0.255/method 2\n2 octets, hidden"),
+        ("c301c1004000002b0000ff02012a2a", 13, "64/0-0:43.0.0.255/method 2 key_transfer\n2 octets, hidden"),
         ("c101c1000f0000280000ff07002a2a", 13, "15/0-0:40.0.0.255/7\n2 octets, hidden"),
         ("c401c1002a2a", 4, "2 octets, hidden"),
         ("c402c101000000012a2a2a", 8, "3 octets, hidden"),
         ("c103c101000000022a2a2a", 8, "3 octets, hidden"),
         ("c701c1002a2a2a", 4, "success\n3 octets, hidden"),
-        ("aa2a", 1, "aa\n1 octets, hidden"),
+        ("aa2a", 1, "aa\n1 octet, hidden"),
     ],
 )
 def test_what_is_hidden_is_said_to_be(apdu: str, start: int, text: str) -> None:

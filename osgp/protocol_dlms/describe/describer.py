@@ -81,6 +81,24 @@ _SERVICE_ERRORS = {
     5: "deciphering error",
     6: "invocation counter error",
 }
+_METHODS = {
+    (15, 1): "reply_to_HLS_authentication",
+    (15, 2): "change_HLS_secret",
+    (18, 1): "image_transfer_initiate",
+    (18, 2): "image_block_transfer",
+    (18, 3): "image_verify",
+    (18, 4): "image_activate",
+    (64, 1): "security_activate",
+    (64, 2): "key_transfer",
+    (70, 1): "remote_disconnect",
+    (70, 2): "remote_reconnect",
+    (72, 1): "slave_install",
+    (72, 2): "slave_deinstall",
+    (72, 4): "reset_alarm",
+    (72, 7): "set_encryption_key",
+    (72, 8): "transfer_key",
+}
+"""Class and method; the Blue Book's names of those that are worth one."""
 _DATA, _RESULT = 0, 1
 
 
@@ -130,7 +148,8 @@ class Describer:
             if hidden is None:
                 lines.add(f"malformed ({error}): {shown_octets(apdu)}")
         if hidden is not None:
-            lines.add(f"{hidden[1] - hidden[0]} octets, hidden")
+            count = hidden[1] - hidden[0]
+            lines.add(f"{count} octet{'' if count == 1 else 's'}, hidden")
         return Description(service, str(lines))
 
     def _add(self, lines: Lines, apdu: bytes, *, is_hidden: bool) -> None:
@@ -267,8 +286,8 @@ class Describer:
     def _name(self, target: _Target) -> str:
         member = f"method {target.member}" if target.is_method else str(target.member)
         text = f"{target.class_id}/{obis.to_text(target.logical_name)}/{member}"
-        tag = self.names(target.logical_name)
-        return f"{text} {tag}" if tag else text
+        method = _METHODS.get((target.class_id, target.member), "") if target.is_method else ""
+        return " ".join(part for part in (text, self.names(target.logical_name), method) if part)
 
     def _heading(self, position: int) -> str:
         return f"{self._name(self._targets[position])}: " if position < len(self._targets) else ""

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import visible_devices
 from osgp.admin_site_access import ReadOnlyAdmin, organisation_of
+from osgp.message_logs.reading import devices_logged
 from osgp.requests import display_text
 from osgp.requests.admin_filters import OpenedFilter
 from osgp.requests.admin_paging import BoundedPaginator
@@ -127,9 +128,11 @@ class MeterSessionAdmin(ReadOnlyAdmin):
         may_see_meter = request.user.has_perm("devices.view_device") and (
             devices is None or devices.filter(pk=item.meter_id).exists()
         )
+        may_read_logs = request.user.has_perm("message_logs.view_messagelog")
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
+            "logged": devices_logged(item.pk, organisation) if may_read_logs else (),
             "title": f"Visit to {item.meter.identification}",
             "original": item,
             "length": length(item),

@@ -45,6 +45,16 @@ function drawBars() {
 for (const field of document.querySelectorAll("select[data-submits]")) {
     field.addEventListener("change", () => field.form.requestSubmit());
 }
+// A button that opens all details it names, and closes them again.
+for (const button of document.querySelectorAll("button[data-opens]")) {
+    button.addEventListener("click", () => {
+        const details = [...document.querySelectorAll(button.dataset.opens)];
+        const open = !details.every((item) => item.open);
+        details.forEach((item) => {
+            item.open = open;
+        });
+    });
+}
 document.addEventListener("click", (event) => {
     for (const filter of document.querySelectorAll("details.filter[open]")) {
         filter.open = filter.contains(event.target);
