@@ -32,6 +32,14 @@ DIAGNOSTICS = {
 }
 
 
+class GetGsmDiagnosticParameters(StrictSerializer):
+    communication_method = ChoiceField(
+        [str(method) for method in DIAGNOSTICS],
+        required=False,
+        help_text="Of the modem that is asked, in meters with several; the device's own when left out.",
+    )
+
+
 class StatusSerializer(StrictSerializer):
     """A status by its number and name; RESERVED for numbers without a meaning."""
 
@@ -76,8 +84,9 @@ class GetGsmDiagnosticResult(StrictSerializer):
 class GetGsmDiagnostic(MeterOperation):
     """Read the diagnostics of the modem through which a meter is reached: GPRS, CDMA or LTE.
 
-    Which it is tells the device's communication method. CDMA is known from SMR 4.3, GPRS from SMR 5.0.0, LTE
-    from SMR 5.2. A value that the meter refuses or that makes no sense is null, and told among the problems.
+    Which it is tells the device's communication method, unless another is given. CDMA is known from SMR 4.3,
+    GPRS from SMR 5.0.0, LTE from SMR 5.2. A value that the meter refuses or that makes no sense is null, and
+    told among the problems.
     """
 
     message = "GetGsmDiagnostic"
@@ -85,16 +94,23 @@ class GetGsmDiagnostic(MeterOperation):
     granted_to = frozenset(
         {DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT, DeviceFunctionGroup.MONITORING}
     )
+    Parameters = GetGsmDiagnosticParameters
     Result = GetGsmDiagnosticResult
 
     def supports(self, profile: Profile) -> bool:
         return any(tag in profile for tag in DIAGNOSTICS.values())
 
     def check_device(self, device: Device, parameters: ParameterValues) -> None:
-        _tag(device.profile, device.communication_method, device.identification)
+        given = parameters.get("communication_method")
+        try:
+            _tag(device.profile, given or device.communication_method, device.identification)
+        except Fault as fault:
+            fault.pointer = "/communication_method" if given else ""
+            raise
 
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        tag = _tag(meter.profile, meter.communication_method, meter.identification)
+        method = parameters.get("communication_method") or meter.communication_method
+        tag = _tag(meter.profile, method, meter.identification)
         asked = [
             AskedField(name, meter.attribute(tag, attribute_id), understand)
             for name, (attribute_id, understand) in _understood(meter.time_zone).items()
@@ -102,7 +118,7 @@ class GetGsmDiagnostic(MeterOperation):
         fields = read_fields(meter.association, asked)
         require_any(fields)
         return {
-            "communication_method": meter.communication_method,
+            "communication_method": method,
             **_shown(values_of(fields)),
             "problems": problems_of(fields),
         }
@@ -149,8 +165,8 @@ def _tag(profile: Profile, communication_method: str, identification: str) -> st
     tag = DIAGNOSTICS.get(communication_method)  # type: ignore[call-overload]
     if tag is not None and tag in profile:
         return str(tag)
-    way = f"over {communication_method}" if communication_method else "by no known communication method"
     raise Fault(
         FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL,
-        f"{identification} is reached {way}; {profile.key} meters have no modem diagnostics for that.",
+        f"{profile.key} meters such as {identification} have no modem diagnostics for "
+        f"{communication_method or 'an unknown communication method'}.",
     )

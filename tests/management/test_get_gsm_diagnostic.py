@@ -149,6 +149,24 @@ def test_a_way_without_diagnostics_is_refused_at_once(
     assert not Request.objects.exists()
 
 
+def test_another_modem_than_that_of_the_device(visits: Visits) -> None:
+    simulated = visits.simulated("SMR-5.2")
+    with visits.visit(simulated, communication_method="ETHERNET") as meter:
+        for method in ("GPRS", "CDMA", "LTE"):
+            result = perform(meter, MESSAGE, {"communication_method": method})
+            assert (result["communication_method"], result["problems"]) == (method, [])
+
+
+@pytest.mark.parametrize(
+    ("method", "code"), [("LTE", 416), ("ETHERNET", 401), ("", 401), (None, 401), (4, 401)]
+)
+def test_another_modem_that_there_is_not(api: APIClient, device: Device, method: Any, code: int) -> None:
+    body = {"device_identification": device.identification, "communication_method": method}
+    answer = api.post(URL, body, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert answer.json()["errors"][0]["pointer"] == "/communication_method"
+
+
 def test_a_profile_without_diagnostics(api: APIClient, organisation: Organisation) -> None:
     device = factories.make_device(
         owner=organisation, protocol_name="DSMR", protocol_version="2.2", communication_method="GPRS"
