@@ -16,9 +16,9 @@ from osgp.requests import registry
 from osgp.requests.display_text import NOTHING, spaced
 
 REDACTED = "••••"
-DEEPEST = 8
-MOST_VALUES = 4000
-MOST_ROWS = 200
+DEEPEST = 14
+MOST_VALUES = 10_000
+MOST_ROWS = 500
 LONGEST_TEXT = 2000
 
 _SECRET_NAME = re.compile(r"(?:^|_)(?:key|keys|password|secret|token)$", re.IGNORECASE)
@@ -96,7 +96,7 @@ class _Renderer:
         columns = _common_columns(shown)
         if columns:
             drawn = self._table(shown, columns, depth)
-        elif all(not isinstance(item, Mapping | list | tuple) for item in shown):
+        elif all(_is_short(item) for item in shown):
             drawn = format_html_join(", ", "{}", ((self.render(item, depth + 1),) for item in shown))
         else:
             items = format_html_join("", "<li>{}</li>", ((self.render(item, depth + 1),) for item in shown))
@@ -106,28 +106,37 @@ class _Renderer:
         return drawn
 
     def _table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], depth: int) -> SafeString:
-        head = format_html_join("", '<th scope="col">{}</th>', ((label(name),) for name in columns))
+        """A row each, without columns in which there is nothing; tables inside of a row unfold below it."""
+        folded = [name for name in columns if any(_is_table(row.get(name)) for row in rows)]
+        plain = [name for name in columns if any(row.get(name) not in (None, []) for row in rows)]
+        plain = [name for name in plain if name not in folded] or [columns[0]]
+        head = format_html_join("", '<th scope="col">{}</th>', ((label(name),) for name in plain))
         body = format_html_join(
             "",
-            "<tr>{}</tr>",
-            (
-                (
-                    format_html_join(
-                        "",
-                        "<td>{}</td>",
-                        (
-                            (self.render(row[name], depth + 1) if name in row else NOTHING,)
-                            for name in columns
-                        ),
-                    ),
-                )
-                for row in rows
-            ),
+            "{}{}",
+            ((self._row(row, plain, depth), self._folded(row, folded, plain, depth)) for row in rows),
         )
         return format_html(
             '<div class="wide"><table class="rows"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
             head,
             body,
+        )
+
+    def _row(self, row: Mapping[str, Any], columns: Sequence[str], depth: int) -> SafeString:
+        cells = ((self.render(row[name], depth + 1) if name in row else NOTHING,) for name in columns)
+        return format_html("<tr>{}</tr>", format_html_join("", "<td>{}</td>", cells))
+
+    def _folded(
+        self, row: Mapping[str, Any], folded: Sequence[str], columns: Sequence[str], depth: int
+    ) -> SafeString:
+        return format_html_join(
+            "",
+            '<tr class="folded"><td colspan="{}"><details><summary>{} ({})</summary>{}</details></td></tr>',
+            (
+                (len(columns), label(name), len(row[name]), self.render(row[name], depth + 1))
+                for name in folded
+                if row.get(name)
+            ),
         )
 
 
@@ -143,6 +152,18 @@ def _one_line(value: Mapping[str, Any]) -> SafeString | None:
     if set(value) == {"type", "value"} and not isinstance(value["value"], Mapping | list):
         return format_html('<span class="quiet">{}</span> {}', value["type"], _scalar(value["value"]))
     return None
+
+
+def _is_short(item: Any) -> bool:
+    """Whether a value is read best in a line with its neighbours."""
+    if isinstance(item, Mapping):
+        return _one_line(item) is not None
+    return not isinstance(item, list | tuple)
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a value is drawn as a table of its own."""
+    return isinstance(value, list) and bool(_common_columns(value[:MOST_ROWS]))
 
 
 def _common_columns(items: Sequence[Any]) -> list[str]:

@@ -113,6 +113,29 @@ def test_quantities_and_dlms_values_are_one_text() -> None:
     assert "0100010800ff" in shown
 
 
+def test_tables_have_no_empty_columns_and_unfold_tables_inside_of_them() -> None:
+    structure = {
+        "type": "structure",
+        "value": [{"type": "integer", "value": 0}, {"type": "enum", "value": 30}],
+    }
+    rows = [
+        {
+            "tag": "CLOCK",
+            "channel": None,
+            "attributes": [{"attribute": 2, "value": structure, "reason": None}],
+        },
+        {"tag": "REGISTER", "channel": None, "attributes": []},
+    ]
+    shown = show({"objects": rows})
+    assert "<summary>Attributes (1)</summary>" in shown
+    assert "Channel" not in shown
+    assert "Reason" not in shown
+    # Elements of a structure stand in one line.
+    assert '<span class="text">0</span>, <span class="quiet">enum</span>' in shown
+    # A table with nothing in it is a table all the same.
+    assert "Channel" in show([{"channel": None}, {"channel": None}])
+
+
 def test_a_token_is_shown_once_and_stored_nowhere_else(superuser: Client, organisation: Organisation) -> None:
     answer = superuser.post(
         reverse("admin:accounts_apitoken_add"),
