@@ -55,6 +55,8 @@ class FleetSettings:
     ``clock`` gives true time (UNIX seconds); ``maximum_pdu_size`` is the longest APDU that the meters take
     and send; ``idle_seconds`` is how long a connection may be silent. ``calm_from`` is when mishaps, such as
     outages, end (UNIX time, None: never): what tests read of the time since then is free of them.
+    ``null_compressed`` is the share of meters (0..1) whose rows leave out a stamp that follows from the row
+    before.
     """
 
     seed: int = 1
@@ -65,6 +67,7 @@ class FleetSettings:
     behaviour: Behaviour = field(default_factory=Behaviour)
     clock: Callable[[], float] = time.time
     calm_from: float | None = CALM_SINCE_2024
+    null_compressed: float = 0.0
     zone: ZoneInfo = field(init=False)
 
     def __post_init__(self) -> None:

@@ -81,7 +81,9 @@ def test_every_row_of_a_buffer_fits_its_columns(profile: str) -> None:
             assert row.type is DataType.STRUCTURE
             assert len(row.value) == len(columns), entry.tag
         stamps = moments(Data(DataType.ARRAY, rows))
-        assert stamps == sorted(stamps)
+        if not entry.tag.endswith("_LOG"):
+            # Logs are in the order of events, between which the clock may have been set back.
+            assert stamps == sorted(stamps)
         checked += len(rows)
     assert checked > 1_000
 

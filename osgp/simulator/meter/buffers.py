@@ -1,6 +1,7 @@
 """Class 7, profile generic: buffers that hold no rows but compute them, with selective access."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from osgp.catalogue.cosem import AttributeDescriptor
@@ -17,17 +18,18 @@ from ..codec.axdr import (
     long_unsigned,
     octet_string,
     structure,
+    unsigned,
 )
 from ..codec.cosem_time import decode_date_time
 from ..codec.errors import RemoteProtocolError
 from ..codec.requests import Selection
 from ..codec.results import DataAccessResult
 from . import shapes
-from .captures import capture_stamps
-from .events import CODES, Event, encoded_code, encoded_detail, events_of
+from .event_codes import AUXILIARY, CODES
 from .load_curve import START
 from .query import AccessError, Query
-from .registry import value_of_class
+from .registry import elements_of, value_of_class
+from .rows import Row, Wanted, log_rows, periodic_rows, power_failure_rows
 
 if TYPE_CHECKING:
     from .meter import Meter
@@ -42,6 +44,7 @@ MAXIMUM_ENTRIES = 2_190
 """The longest buffer of any profile; a client that sets profile_entries higher gets no more rows."""
 
 _CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
+_CAPTURE_TIME = (4, 5)
 
 
 class Column(NamedTuple):
@@ -115,14 +118,6 @@ def entries_of(query: Query, tag: str, channel: int | None) -> int:
     return min(_setting(query, tag, channel, PROFILE_ENTRIES), MAXIMUM_ENTRIES)
 
 
-class _Range(NamedTuple):
-    """Which rows and columns a client wants; stamps are UNIX times of the meter's clock."""
-
-    oldest: float = START
-    newest: float = float("inf")
-    columns: tuple[Data, ...] = ()
-
-
 _RANGE_SHAPE = shapes.structure(
     shapes.OBJECT_DEFINITION, shapes.DATE_TIME, shapes.DATE_TIME, shapes.array(shapes.OBJECT_DEFINITION, 64)
 )
@@ -131,7 +126,7 @@ _ENTRY_SHAPE = shapes.structure(
 )
 
 
-def _range(query: Query, selection: Selection) -> _Range:
+def _range(query: Query, selection: Selection) -> tuple[Wanted, tuple[Data, ...]]:
     if not _RANGE_SHAPE.fits(selection.parameters):
         raise AccessError(DataAccessResult.TYPE_UNMATCHED)
     restricting, begin, end, selected = selection.parameters.value
@@ -143,7 +138,7 @@ def _range(query: Query, selection: Selection) -> _Range:
         newest = decode_date_time(end.value, zone).timestamp()
     except RemoteProtocolError as error:
         raise AccessError(DataAccessResult.TYPE_UNMATCHED) from error
-    return _Range(max(oldest, START), newest, selected.value)
+    return Wanted(max(oldest, START), newest), selected.value
 
 
 def _selected_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list[int]:
@@ -166,22 +161,22 @@ def buffer(query: Query) -> bytes:
     columns = columns_of(query, tag, channel)
     selection = query.selection
     positions = list(range(len(columns)))
-    wanted = _Range()
+    wanted = Wanted()
     if selection is not None and selection.selector == RANGE_SELECTOR:
-        wanted = _range(query, selection)
-        positions = _selected_columns(columns, wanted.columns)
+        wanted, named = _range(query, selection)
+        positions = _selected_columns(columns, named)
     elif selection is not None and selection.selector != ENTRY_SELECTOR:
         raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
     rows = _rows(query, tag, channel, wanted)
     if selection is not None and selection.selector == ENTRY_SELECTOR:
         rows, positions = _entries(selection, rows, positions)
+    if rows:
+        rows[0] = rows[0]._replace(follows=False)
     makers = [_maker(query, tag, columns[position]) for position in positions]
-    return array(structure(*[make(query, moment, event) for make in makers]) for moment, event in rows)
+    return array(structure(*[make(row) for make in makers]) for row in rows)
 
 
-def _entries(
-    selection: Selection, rows: list[tuple[float, Event | None]], positions: list[int]
-) -> tuple[list[tuple[float, Event | None]], list[int]]:
+def _entries(selection: Selection, rows: list[Row], positions: list[int]) -> tuple[list[Row], list[int]]:
     if not _ENTRY_SHAPE.fits(selection.parameters):
         raise AccessError(DataAccessResult.TYPE_UNMATCHED)
     first, last, first_column, last_column = (part.value for part in selection.parameters.value)
@@ -190,61 +185,71 @@ def _entries(
     return rows[first - 1 : last or None], positions[first_column - 1 : last_column or None]
 
 
-def _rows(query: Query, tag: str, channel: int | None, wanted: _Range) -> list[tuple[float, Event | None]]:
-    """The true moments of the rows, with their events in an event log."""
-    meter = query.meter
+def _rows(query: Query, tag: str, channel: int | None, wanted: Wanted) -> list[Row]:
+    meter, now = query.meter, query.moment
     entries = entries_of(query, tag, channel)
-    offset = meter.clock_offset
     if tag in CODES:
-        if tag == "MBUS_EVENT_LOG" and not meter.gas_meters:
-            return []
-        events = events_of(tag, meter.identification, query.moment, entries)
-        return [
-            (event.moment, event)
-            for event in events
-            if wanted.oldest <= event.moment + offset <= wanted.newest
-        ]
+        return log_rows(meter, tag, now, entries, wanted)
     if tag == "POWER_FAILURE_EVENT_LOG":
-        outages = [outage for outage in meter.outages(START, query.moment) if outage.is_long]
-        ends = [outage.end for outage in outages[-entries:]]
-        return [(end, None) for end in ends if wanted.oldest <= end + offset <= wanted.newest]
-    now = query.moment + offset
+        return power_failure_rows(meter, now, entries, wanted)
     period = _setting(query, tag, channel, CAPTURE_PERIOD)
-    # The rows that are left must be the newest of the buffer, whatever part of them is wanted.
-    stamps = capture_stamps(period, now, entries, meter.zone, wanted.oldest)
-    return [(stamp - offset, None) for stamp in stamps if stamp <= wanted.newest]
+    return periodic_rows(meter, period, now, entries, wanted, channel)
 
 
-Maker = Callable[[Query, float, Event | None], bytes]
+Maker = Callable[[Row], bytes]
 
 
 def _maker(query: Query, log: str, column: Column) -> Maker:
     """What makes the values of a column."""
     meter = query.meter
     if log in CODES and column.tag != "CLOCK":
-        if column.tag.endswith("_CODE"):
-            return lambda _, __, event: encoded_code(log, event) if event else NULL_DATA
-        return lambda _, __, event: encoded_detail(column.tag, event) if event else NULL_DATA
-    if column.channel is not None and meter.gas_meter(column.channel) is None:
-        return lambda _, __, ___: NULL_DATA
+        return partial(_encoded_event, column.tag)
     entry = meter.type.objects[column.descriptor.logical_name]
     attribute = entry.attributes[column.descriptor.attribute_id]
     fixed, provider = attribute.encoded, attribute.provider
+    if provider is None:
+        value = fixed or NULL_DATA
+        element = _element(value, column.data_index) if column.data_index else value
+        return lambda _: element
+    stamp = column.descriptor == _CLOCK or (entry.class_id, attribute.attribute_id) == _CAPTURE_TIME
+    channel = column.channel
+    elements = elements_of(entry.class_id, attribute.attribute_id) if column.data_index else None
 
-    def make(asked: Query, moment: float, event: Event | None) -> bytes:
-        if provider is None:
-            value = fixed or NULL_DATA
-        else:
-            value = provider(Query(meter, moment, entry))
-        if column.data_index:
-            elements = decode(value).value
-            # An array that the column reaches into may have become shorter since it was chosen.
-            value = (
-                encode(elements[column.data_index - 1]) if column.data_index <= len(elements) else NULL_DATA
-            )
-        return value
+    def make(row: Row) -> bytes:
+        if channel is not None and meter.gas_meter(channel, row.moment) is None:
+            return NULL_DATA
+        if row.follows and stamp:
+            return NULL_DATA
+        asked = Query(meter, row.moment, entry, offset=row.offset, flags=row.flags)
+        if elements is not None:
+            parts = elements(asked)
+            # The column may reach further than what there is by now.
+            return parts[column.data_index - 1] if column.data_index <= len(parts) else NULL_DATA
+        value = provider(asked)
+        return _element(value, column.data_index) if column.data_index else value
 
     return make
+
+
+def _element(value: bytes, data_index: int) -> bytes:
+    elements = decode(value).value
+    # An array that the column reaches into may have become shorter since it was chosen.
+    return encode(elements[data_index - 1]) if data_index <= len(elements) else NULL_DATA
+
+
+def _encoded_event(tag: str, row: Row) -> bytes:
+    """The code of a row's event, or the counter, magnitude or duration that goes with it."""
+    event = row.event
+    if event is None:
+        return NULL_DATA
+    if tag.endswith("_CODE"):
+        # Two octets in the auxiliary log, else one.
+        return long_unsigned(event.code) if event.log == AUXILIARY else unsigned(event.code)
+    if tag.endswith("_MAGNITUDE"):
+        return long_unsigned(event.magnitude)
+    if tag.endswith("_DURATION"):
+        return long_unsigned(event.duration)
+    return long_unsigned(event.number & 0xFFFF)
 
 
 @value_of_class(PROFILE_GENERIC, CAPTURE_OBJECTS)
@@ -264,4 +269,4 @@ def sort_object(query: Query) -> bytes:
 def entries_in_use(query: Query) -> bytes:
     """How many rows there are."""
     entry = _entry_of(query)
-    return double_long_unsigned(len(_rows(query, entry.tag, entry.channel, _Range())))
+    return double_long_unsigned(len(_rows(query, entry.tag, entry.channel, Wanted())))

@@ -12,7 +12,10 @@ from ..codec.axdr import (
     unsigned,
 )
 from ..codec.cosem_time import encode_date_time
+from . import history
 from .identity import manufacturer_id
+from .load_curve import START
+from .metered import ripple
 from .query import Query
 from .registry import value_of, value_of_class
 
@@ -21,6 +24,8 @@ FIVE_MINUTES = 300
 _NEVER = bytes.fromhex("FFFFFFFFFFFFFFFFFF8000FF")
 _UNIT_M3 = 13
 _SCALER_LITRES = -3
+_BATTERY = 0b11
+_BROKEN = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12
 
 
 class GasMeter(NamedTuple):
@@ -37,7 +42,7 @@ class GasMeter(NamedTuple):
 
 
 def _attached(query: Query) -> GasMeter | None:
-    return query.meter.gas_meter(query.channel or 0)
+    return query.meter.gas_meter(query.channel or 0, query.moment)
 
 
 def _capture_moment(query: Query, period: int) -> float:
@@ -54,7 +59,7 @@ def _volume(query: Query, period: int) -> bytes:
 def _capture_time(query: Query, period: int) -> bytes:
     if _attached(query) is None:
         return octet_string(_NEVER)
-    return octet_string(encode_date_time(query.meter.local_time(_capture_moment(query, period))))
+    return octet_string(encode_date_time(query.local_time(_capture_moment(query, period))))
 
 
 @value_of("MBUS_MASTER_VALUE")
@@ -156,6 +161,29 @@ def access_number(query: Query) -> bytes:
     return unsigned(int(query.moment) // HOUR % 256 if _attached(query) else 0)
 
 
+@value_of_class(72, 11)
+def mbus_client_status(query: Query) -> bytes:
+    """The status octet of the last telegram: bit 2 low power, bit 3 permanent error."""
+    if _attached(query) is None:
+        return unsigned(0)
+    status = history.mbus_status(query.meter, query.channel or 0, query.moment)
+    return unsigned((0x04 if status & _BATTERY else 0) | (0x08 if status & _BROKEN else 0))
+
+
+@value_of_class(72, 12)
+def mbus_client_alarm(query: Query) -> bytes:
+    """1 after an alarm of the device, until alarms are reset."""
+    return unsigned(int(history.mbus_alarm(query.meter, query.channel or 0, query.moment)))
+
+
+@value_of("READ_MBUS_STATUS")
+def mbus_status(query: Query) -> bytes:
+    """The 32 status bits that have not been cleared."""
+    if _attached(query) is None:
+        return double_long_unsigned(0)
+    return double_long_unsigned(history.mbus_status(query.meter, query.channel or 0, query.moment))
+
+
 @value_of_class(72, 14)
 def encryption_key_status(query: Query) -> bytes:
     """4: encryption key in use; 0: no encryption key."""
@@ -165,7 +193,9 @@ def encryption_key_status(query: Query) -> bytes:
 @value_of("MBUS_DIAGNOSTIC", 2)
 def received_signal_strength(query: Query) -> bytes:
     """In dBm, as the class stores it."""
-    return unsigned(90 if _attached(query) else 0)
+    if _attached(query) is None:
+        return unsigned(0)
+    return unsigned(84 + ripple(query.meter.identification, query.moment, f"rssi{query.channel}", 12, HOUR))
 
 
 @value_of("MBUS_DIAGNOSTIC", 4)
@@ -174,8 +204,33 @@ def link_status(query: Query) -> bytes:
     return enum(2 if _attached(query) else 0)
 
 
+def _frames(query: Query, share: int) -> bytes:
+    """One frame each hour since commissioning, of which one in ``share``."""
+    if _attached(query) is None:
+        return double_long_unsigned(0)
+    return double_long_unsigned(int(max(query.moment - START, 0)) // HOUR // share)
+
+
+@value_of("MBUS_DIAGNOSTIC", 6)
+def transmissions(query: Query) -> bytes:
+    """Frames sent to the device."""
+    return _frames(query, 24)
+
+
+@value_of("MBUS_DIAGNOSTIC", 7)
+def good_frames(query: Query) -> bytes:
+    """Frames with a correct check sequence."""
+    return _frames(query, 1)
+
+
+@value_of("MBUS_DIAGNOSTIC", 8)
+def broken_frames(query: Query) -> bytes:
+    """Frames with a wrong check sequence."""
+    return _frames(query, 200)
+
+
 @value_of("MBUS_DIAGNOSTIC", 9)
 def diagnostic_capture_time(query: Query) -> bytes:
     """Which attribute was captured, and when."""
-    moment = encode_date_time(query.meter.local_time(_capture_moment(query, FIVE_MINUTES)))
+    moment = encode_date_time(query.local_time(_capture_moment(query, FIVE_MINUTES)))
     return structure(unsigned(2), octet_string(moment if _attached(query) else _NEVER))

@@ -7,8 +7,10 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from ..faults import ActiveFault
 from ..settings import Behaviour
 from ..statistics import MeterStatistics
+from .control import CONNECTED
 from .counters import UsedCounters
 from .identity import KeyName
+from .record import Record
 
 if TYPE_CHECKING:
     from .load_curve import Household
@@ -20,14 +22,14 @@ class Memory:
     __slots__ = (
         "associated",
         "behaviour",
-        "clock_offset",
-        "connected",
         "connections",
+        "control_state",
         "counters",
         "faults",
         "household",
         "keys",
         "overrides",
+        "record",
         "server_counter",
         "statistics",
     )
@@ -36,8 +38,7 @@ class Memory:
         self.statistics = MeterStatistics()
         self.counters = UsedCounters()
         self.server_counter = 0
-        self.clock_offset = 0.0
-        self.connected = True
+        self.control_state = CONNECTED
         self.connections = 0
         self.associated: object | None = None
         self.household: Household | None = None
@@ -45,6 +46,12 @@ class Memory:
         self.faults: list[ActiveFault] | None = None
         self.overrides: dict[AttributeDescriptor, bytes] | None = None
         self.keys: dict[KeyName, bytes] | None = None
+        self.record: Record | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the customer has power."""
+        return self.control_state == CONNECTED
 
     def take_server_counter(self) -> int:
         """The invocation counter for the meter's next ciphered APDU. The first is 0."""

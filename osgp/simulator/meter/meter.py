@@ -1,34 +1,33 @@
 """One simulated meter: identity, time, keys, and access to its attributes and methods."""
 
 from datetime import datetime, timedelta, timezone, tzinfo
+from zlib import crc32
 
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 
 from ..codec.axdr import Data, DataType, decode, encode
-from ..codec.cosem_time import decode_date_time
-from ..codec.errors import RemoteProtocolError
 from ..codec.requests import Selection
 from ..codec.results import ActionResult, DataAccessResult
 from ..faults import FaultBox, FaultKind
 from ..settings import Behaviour, FleetSettings, Security, Transport
+from . import event_codes, history
 from .buffers import BUFFER, CAPTURE_OBJECTS, PROFILE_GENERIC, check_columns
+from .control import CONNECTED
 from .identity import MANUFACTURER, KeyName, derive, lls_password, system_title
+from .incidents import Kinds, kinds_of
 from .load_curve import Household
 from .mbus import GasMeter
 from .memory import Memory
 from .meter_type import READ, WRITE, AttributeEntry, MeterType, ObjectEntry
 from .methods import Invocation, handler_of
-from .outages import Outage, outages_between
 from .query import AccessError, AssociationView, Query
+from .record import MAXIMUM_CHANGES, Record
 from .shapes import RANGES
+from .writes import write_of
 
 _CLOCK = bytes((0, 0, 1, 0, 0, 255))
-_TIME = AttributeDescriptor(8, _CLOCK, 2)
 _TIME_ZONE = AttributeDescriptor(8, _CLOCK, 3)
 _DAYLIGHT_SAVINGS_ENABLED = AttributeDescriptor(8, _CLOCK, 8)
-_YEARS = range(2000, 2100)
-"""Which a meter's clock can be set to."""
-
 _PROFILE_BUFFER = (PROFILE_GENERIC, BUFFER)
 _CAPTURE_OBJECTS = (PROFILE_GENERIC, CAPTURE_OBJECTS)
 
@@ -134,8 +133,15 @@ class Meter:
         if name is KeyName.ENCRYPTION:
             memory.counters.start_again()
 
-    def gas_meter(self, channel: int) -> GasMeter | None:
-        """The gas meter on an M-Bus channel."""
+    def gas_meter(self, channel: int, moment: float | None = None) -> GasMeter | None:
+        """The gas meter on an M-Bus channel, now or at a moment."""
+        record = self.record
+        if record is not None and record.mbus:
+            changed, installed = record.on_channel(
+                channel, self.settings.clock() if moment is None else moment
+            )
+            if changed:
+                return installed
         for gas_meter in self.gas_meters:
             if gas_meter.channel == channel:
                 return gas_meter
@@ -149,19 +155,78 @@ class Meter:
             memory.household = Household(derive(self.settings.seed, self.identification, "household"))
         return memory.household
 
-    def outages(self, since: float, until: float) -> list[Outage]:
-        """The outages that ended from ``since`` until ``until`` (true time), oldest first."""
+    # History
+
+    @property
+    def record(self) -> Record | None:
+        """What was done to the meter, None when nothing was."""
+        memory = self._memory
+        return memory.record if memory is not None else None
+
+    def make_record(self) -> Record:
+        """What was done to the meter; made when there is none yet."""
+        memory = self.memory
+        if memory.record is None:
+            memory.record = Record()
+        return memory.record
+
+    def switch(self, state: int, moment: float) -> None:
+        """Take a control state (:mod:`.control`); nothing is delivered while disconnected."""
+        self.memory.control_state = state
+        if state == CONNECTED:
+            record = self.record
+            if record is not None:
+                record.reconnect(moment)
+        else:
+            self.make_record().disconnect(moment)
+
+    def install(self, channel: int, gas_meter: GasMeter | None, moment: float) -> None:
+        """From ``moment`` on ``gas_meter`` is on an M-Bus channel, or nothing is."""
+        record = self.make_record()
+        record.mbus.append((moment, channel, gas_meter))
+        del record.mbus[:-MAXIMUM_CHANGES]
+        for attribute_id in range(5, 10):
+            # What a client wrote was about the device that was there before.
+            descriptor = self.type.profile["MBUS_CLIENT_SETUP"].attribute(attribute_id, channel)
+            if self.memory.overrides is not None:
+                self.memory.overrides.pop(descriptor, None)
+        if gas_meter is not None:
+            history.record_event(self, moment, event_codes.new_device(channel))
+
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds of incidents that can befall the meter."""
+        meter_type = self.type
+        channels = tuple(gas_meter.channel for gas_meter in self.gas_meters)
+        return kinds_of(self.polyphase, meter_type.alarm_registers, meter_type.tests, channels)
+
+    def is_troubled_at(self, moment: float) -> bool:
+        """Whether mishaps are drawn for that time."""
         calm_from = self.settings.calm_from
-        if calm_from is not None:
-            until = min(until, calm_from)
-        return outages_between(self.identification, since, until)
+        return calm_from is None or moment < calm_from
+
+    def is_reachable(self, moment: float) -> bool:
+        """Whether the meter has power and a network (outages that are drawn do not count)."""
+        record = self.record
+        if record is None:
+            return True
+        cut_off = record.unreachable
+        return not record.is_dark(moment) and not (cut_off and cut_off.begin <= moment < cut_off.end)
+
+    @property
+    def is_null_compressed(self) -> bool:
+        """Whether rows leave out their stamp when it follows from the row before."""
+        record = self.record
+        if record is not None and record.null_compressed is not None:
+            return record.null_compressed
+        share = self.settings.null_compressed
+        return bool(share) and crc32(f"{self.identification}:null".encode()) % 1_000 < share * 1_000
 
     # Time
 
-    @property
-    def clock_offset(self) -> float:
-        """Seconds that the meter's clock is ahead of true time."""
-        return self._memory.clock_offset if self._memory is not None else 0.0
+    def clock_offset_at(self, moment: float) -> float:
+        """Seconds that the meter's clock was ahead of true time."""
+        return history.clock_offset(self, moment)
 
     @property
     def zone(self) -> tzinfo:
@@ -178,12 +243,13 @@ class Meter:
         winter = datetime(2021, 1, 1, tzinfo=self.settings.zone).utcoffset() or timedelta()
         return -int(winter.total_seconds()) // 60
 
-    def local_time(self, moment: float) -> datetime:
-        """What the meter's clock shows at a moment of true time."""
+    def local_time(self, moment: float, offset: float | None = None) -> datetime:
+        """What the meter's clock shows at a moment of true time; ``offset`` when it is known already."""
+        if offset is None:
+            offset = history.clock_offset(self, moment)
         memory = self._memory
-        if memory is None or not memory.overrides:
-            return datetime.fromtimestamp(moment + self.clock_offset, self.settings.zone)
-        return datetime.fromtimestamp(moment + memory.clock_offset, self.zone)
+        zone = self.zone if memory is not None and memory.overrides else self.settings.zone
+        return datetime.fromtimestamp(moment + offset, zone)
 
     # Faults
 
@@ -278,7 +344,7 @@ class Meter:
 
         Without an ``association`` access rights do not apply, data types do.
         """
-        _, attribute = self._find(descriptor)
+        entry, attribute = self._find(descriptor)
         if association is not None and (not attribute.access & WRITE or association.is_public):
             raise AccessError(DataAccessResult.READ_WRITE_DENIED)
         data = decode(encoded)
@@ -288,34 +354,28 @@ class Meter:
             DataType.OCTET_STRING
         ):
             encoded = encode(Data(DataType.OCTET_STRING, data.value))
-        if descriptor == _TIME:
-            self._set_clock(data.value)
-            return
         name = (descriptor.class_id, descriptor.attribute_id)
         if name == _CAPTURE_OBJECTS:
             check_columns(self, data)
         if name in RANGES and data.value not in RANGES[name]:
             raise AccessError(DataAccessResult.OTHER_REASON)
+        write = write_of(entry.tag, descriptor.attribute_id)
+        if write is not None and write(self, entry, data, self.settings.clock()):
+            return
         memory = self.memory
         if memory.overrides is None:
             memory.overrides = {}
         memory.overrides[descriptor] = encoded
 
-    def _set_clock(self, octets: bytes) -> None:
-        try:
-            moment = decode_date_time(octets, self.zone)
-        except RemoteProtocolError as error:
-            raise AccessError(DataAccessResult.TYPE_UNMATCHED) from error
-        if moment.year not in _YEARS:
-            raise AccessError(DataAccessResult.OTHER_REASON)
-        self.memory.clock_offset = moment.timestamp() - self.settings.clock()
-
     def forget(self, descriptor: AttributeDescriptor) -> None:
         """Undo what an attribute was set to."""
-        self._find(descriptor)
-        if descriptor == _TIME:
-            self.memory.clock_offset = 0.0
-        elif self.memory.overrides is not None:
+        entry, _ = self._find(descriptor)
+        record = self.record
+        if record is not None and descriptor.attribute_id == 2:
+            record.latches.pop(entry.tag, None)
+            if entry.tag == "CLOCK":
+                record.clock.clear()
+        if self.memory.overrides is not None:
             self.memory.overrides.pop(descriptor, None)
 
     # Methods

@@ -10,15 +10,29 @@ from osgp.catalogue.model import Attribute, CosemObject, Profile
 from ..codec import axdr
 from ..codec.axdr import DataType
 from ..codec.errors import LocalProtocolError
-from . import buffers, electricity, mbus, standing
+from . import buffers, electricity, mbus, modem, power_quality, standing
 from .buffers import Column
 from .query import Provider
 from .registry import provider_of
+from .schedules import TESTS
 from .shapes import CATALOGUE_TYPES, Shape, shape_of
 
 READ, WRITE = 1, 2
+DIAGNOSED_CHANNELS = (1, 2)
+"""The M-Bus channels whose diagnostics a definable load profile captures."""
+
+_CAPTURED = {
+    47: ((6, 3), (6, 4)),  # signal quality and bit error rate of the cell
+    72: ((11, 0),),  # status of the M-Bus device
+    77: ((2, 0), (8, 0)),  # signal strength and broken frames
+}
+"""What is captured of the diagnostic objects, by class: attribute id and data index."""
+
 CHANNELS = (1, 2, 3, 4)
-VALUE_MODULES = (buffers, electricity, mbus, standing)
+PROTECTED = 0x6C
+"""Access bits since version 3 of the association: requests and responses authenticated and encrypted."""
+
+VALUE_MODULES = (buffers, electricity, mbus, modem, power_quality, standing)
 """Importing these registers the providers."""
 
 PUBLIC_TAGS = frozenset(
@@ -35,6 +49,8 @@ PUBLIC_TAGS = frozenset(
 """What the public client may read."""
 
 _LOGICAL_NAME = 1
+_SCALER_UNIT = 3
+_REGISTERS = (3, 4)
 
 
 class AttributeEntry:
@@ -70,11 +86,14 @@ class ObjectEntry:
         "logical_name",
         "methods",
         "public",
+        "scaler",
         "tag",
     )
 
     def __init__(self, cosem_object: CosemObject, channel: int | None) -> None:
         self.tag = cosem_object.tag
+        self.scaler = _scaler(cosem_object)
+        """Values of a register count in powers of ten of its unit."""
         self.class_id = cosem_object.class_id
         self.class_version = cosem_object.class_version
         self.channel = channel
@@ -94,6 +113,12 @@ class ObjectEntry:
                 for attribute_id, attribute in cosem_object.attributes.items()
             },
         }
+
+
+def _scaler(cosem_object: CosemObject) -> int:
+    scaler_unit = cosem_object.attributes.get(_SCALER_UNIT)
+    stated = scaler_unit.stated_scaler_unit if scaler_unit is not None else None
+    return stated.scaler if stated is not None and cosem_object.class_id in _REGISTERS else 0
 
 
 def _entry(cosem_object: CosemObject, attribute: Attribute) -> AttributeEntry:
@@ -143,10 +168,15 @@ class MeterType:
             for channel in CHANNELS if cosem_object.per_channel else (None,):
                 entry = ObjectEntry(cosem_object, channel)
                 self.objects[entry.logical_name] = entry
+        self.alarm_registers = sum(f"ALARM_REGISTER_{number}" in profile for number in (1, 2, 3))
+        self.tests = frozenset(
+            tag for tag in TESTS if tag in profile and profile[tag].supports(polyphase=polyphase)
+        )
         self.mbus_client_version = profile["MBUS_CLIENT_SETUP"].class_version
         # In version 0 of the association object the access mode of a method is a boolean, later an enum.
         self._methods_as_boolean = profile["ASSOCIATION_LN"].class_version == 0
-        self._object_lists: dict[bool, bytes] = {}
+        self._bits = profile["ASSOCIATION_LN"].class_version >= 3
+        self._object_lists: dict[tuple[bool, bool], bytes] = {}
         self._columns: dict[tuple[str, int | None], tuple[Column, ...]] = {}
 
     def default_columns(self, tag: str, channel: int | None) -> tuple[Column, ...]:
@@ -164,36 +194,46 @@ class MeterType:
         return columns
 
     def _selectable_columns(self, tag: str) -> list[Column]:
+        """The objects that the power quality profiles of such meters are read for, with the attributes and
+        channels that meters capture of them."""
+        request = "PERIODIC_PP" if self.polyphase else "PERIODIC_SP"
         columns = []
         for selectable in self.profile[tag].selectable_objects:
             cosem_object = self.profile[selectable]
-            if not cosem_object.per_channel and 2 in cosem_object.attributes:
-                columns.append(Column(selectable, cosem_object.attribute(2), 0, None))
+            if selectable != "CLOCK" and request not in cosem_object.power_quality_requests:
+                continue
+            for channel in DIAGNOSED_CHANNELS if cosem_object.per_channel else (None,):
+                for attribute_id, data_index in _CAPTURED.get(cosem_object.class_id, ((2, 0),)):
+                    descriptor = cosem_object.attribute(attribute_id, channel)
+                    columns.append(Column(selectable, descriptor, data_index, channel))
         return columns
 
-    def object_list(self, public: bool) -> bytes:
-        """Attribute 2 of the association object."""
-        encoded = self._object_lists.get(public)
+    def object_list(self, public: bool, ciphered: bool) -> bytes:
+        """Attribute 2 of the association object, as the public or the management client sees it."""
+        encoded = self._object_lists.get((public, ciphered))
         if encoded is None:
             entries = (entry for entry in self.objects.values() if entry.public or not public)
-            encoded = self._object_lists[public] = axdr.array(
-                _listed(entry, public, self._methods_as_boolean) for entry in entries
+            # Before version 3 access modes are numbered, with 1 read, 2 write, 3 both. Since then they are
+            # bits, with the same meaning of the first two.
+            protection = PROTECTED if self._bits and ciphered and not public else 0
+            encoded = self._object_lists[public, ciphered] = axdr.array(
+                _listed(entry, public, self._methods_as_boolean, protection) for entry in entries
             )
         return encoded
 
 
-def _listed(entry: ObjectEntry, public: bool, methods_as_boolean: bool) -> bytes:
+def _listed(entry: ObjectEntry, public: bool, methods_as_boolean: bool, protection: int) -> bytes:
     selectors = axdr.array((axdr.integer(1), axdr.integer(2)))
 
     def attribute(item: AttributeEntry) -> bytes:
-        mode = item.access & READ if public else item.access
+        mode = item.access & READ if public else item.access | protection
         selective = entry.class_id == buffers.PROFILE_GENERIC and item.attribute_id == buffers.BUFFER
         return axdr.structure(
             axdr.integer(item.attribute_id), axdr.enum(mode), selectors if selective else axdr.NULL_DATA
         )
 
     def method(method_id: int) -> bytes:
-        mode = axdr.boolean(not public) if methods_as_boolean else axdr.enum(0 if public else 1)
+        mode = axdr.boolean(not public) if methods_as_boolean else axdr.enum(0 if public else 1 | protection)
         return axdr.structure(axdr.integer(method_id), mode)
 
     rights = axdr.structure(

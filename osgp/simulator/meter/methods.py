@@ -11,11 +11,13 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from osgp.catalogue.cosem import AttributeDescriptor
 
-from ..codec.axdr import Data, DataType
+from ..codec.axdr import Data, DataType, decode
 from ..codec.ciphering import KEY_OCTETS
 from ..codec.results import ActionResult
-from . import shapes
+from . import event_codes, history, shapes
+from .control import FACTORY_MODE, remotely_disconnected, remotely_reconnected
 from .identity import KeyName
+from .record import Latch
 
 if TYPE_CHECKING:
     from .meter import Meter
@@ -34,6 +36,8 @@ Outcome = tuple[ActionResult, bytes | None]
 Handler = Callable[[Invocation], Outcome]
 
 _HANDLERS: dict[tuple[int, int], Handler] = {}
+
+_CONTROL_MODE = 4
 
 _SUCCESS: Outcome = (ActionResult.SUCCESS, None)
 _TYPE_UNMATCHED: Outcome = (ActionResult.TYPE_UNMATCHED, None)
@@ -54,24 +58,30 @@ def handler_of(class_id: int, method_id: int) -> Handler | None:
     return _HANDLERS.get((class_id, method_id))
 
 
-def _switch(call: Invocation, connected: bool) -> Outcome:
-    """Both methods of disconnect control take integer(0)."""
+def _switch(call: Invocation, allowed: Callable[[int, int], int | None]) -> Outcome:
+    """Both methods of disconnect control take integer(0), and do what the control mode allows."""
     if call.parameter is None or call.parameter.type is not DataType.INTEGER:
         return _TYPE_UNMATCHED
-    call.meter.memory.connected = connected
+    meter = call.meter
+    chosen = meter.override(AttributeDescriptor(70, call.entry.logical_name, _CONTROL_MODE))
+    mode = decode(chosen).value if chosen is not None else FACTORY_MODE
+    state = allowed(mode, meter.memory.control_state)
+    if state is None:
+        return ActionResult.READ_WRITE_DENIED, None
+    meter.switch(state, meter.settings.clock())
     return _SUCCESS
 
 
 @method(70, 1)
 def remote_disconnect(call: Invocation) -> Outcome:
     """Disconnect control: switch the customer off."""
-    return _switch(call, False)
+    return _switch(call, remotely_disconnected)
 
 
 @method(70, 2)
 def remote_reconnect(call: Invocation) -> Outcome:
-    """Disconnect control: switch the customer on."""
-    return _switch(call, True)
+    """Disconnect control: switch the customer on, or let the customer do it."""
+    return _switch(call, remotely_reconnected)
 
 
 @method(20, 1)
@@ -85,6 +95,26 @@ def activate_passive_calendar(call: Invocation) -> Outcome:
         prepared = overrides.get(AttributeDescriptor(20, call.entry.logical_name, passive))
         if prepared is not None:
             overrides[AttributeDescriptor(20, call.entry.logical_name, passive - 4)] = prepared
+    history.record_event(call.meter, call.meter.settings.clock(), event_codes.TARIFF_ACTIVATED)
+    return _SUCCESS
+
+
+@method(72, 4)
+def reset_alarm(call: Invocation) -> Outcome:
+    """M-Bus client: the alarm of the device is acknowledged."""
+    if call.parameter is None or call.parameter.type is not DataType.INTEGER:
+        return _TYPE_UNMATCHED
+    now = call.meter.settings.clock()
+    call.meter.make_record().latches[f"MBUS_ALARM_{call.entry.channel}"] = Latch(now, 0)
+    return _SUCCESS
+
+
+@method(72, 2)
+def slave_deinstall(call: Invocation) -> Outcome:
+    """M-Bus client: the device on the channel is no longer known."""
+    if call.parameter is None or call.parameter.type is not DataType.INTEGER:
+        return _TYPE_UNMATCHED
+    call.meter.install(call.entry.channel or 0, None, call.meter.settings.clock())
     return _SUCCESS
 
 

@@ -34,15 +34,24 @@ class Outage(NamedTuple):
 
 
 def outages_between(identification: str, since: float, until: float) -> list[Outage]:
-    """The outages that ended from ``since`` until ``until``, oldest first."""
+    """The outages that began before ``until`` and ended after ``since``, oldest first."""
     character = crc32(identification.encode())
     first = max(int(since - START) // PERIOD, 0)
-    found = []
-    for number in range(first, int(max(until - START, -1)) // PERIOD + 1):
-        outage = _outage(identification, character, number)
-        if since <= outage.end <= until:
-            found.append(outage)
-    return found
+    outages = (
+        _outage(identification, character, number)
+        for number in range(first, int(max(until - START, -1)) // PERIOD + 1)
+    )
+    return [outage for outage in outages if outage.end > since and outage.begin < until]
+
+
+def count_outages(identification: str, until: float) -> tuple[int, int]:
+    """How many outages have ended: all, and the long ones."""
+    character = crc32(identification.encode())
+    count = max(int(until - START) // PERIOD, 0)
+    if until >= START and _outage(identification, character, count).end <= until:
+        count += 1
+    first_long = -character % _EVERY_LONG
+    return count, (count - first_long + _EVERY_LONG - 1) // _EVERY_LONG if count > first_long else 0
 
 
 def _outage(identification: str, character: int, number: int) -> Outage:

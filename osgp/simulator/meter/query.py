@@ -30,9 +30,12 @@ class AssociationView(Protocol):
 
 
 class Query:
-    """One value that is wanted. ``moment`` is true time (UNIX), past for the rows of a buffer."""
+    """One value that is wanted. ``moment`` is true time (UNIX), past for the rows of a buffer.
 
-    __slots__ = ("association", "channel", "entry", "meter", "moment", "selection")
+    Rows know how far the clock was ahead (``offset``), and what their AMR profile status says (``flags``).
+    """
+
+    __slots__ = ("association", "channel", "entry", "flags", "meter", "moment", "offset", "selection")
 
     def __init__(
         self,
@@ -41,6 +44,8 @@ class Query:
         entry: "ObjectEntry | None" = None,
         association: AssociationView | None = None,
         selection: Selection | None = None,
+        offset: float | None = None,
+        flags: int | None = None,
     ) -> None:
         self.meter = meter
         self.moment = moment
@@ -48,10 +53,12 @@ class Query:
         self.channel = entry.channel if entry is not None else None
         self.association = association
         self.selection = selection
+        self.offset = offset
+        self.flags = flags
 
-    def local_time(self) -> datetime:
-        """What the meter's clock showed at the moment."""
-        return self.meter.local_time(self.moment)
+    def local_time(self, moment: float | None = None) -> datetime:
+        """What the meter's clock showed at the moment, or at another one."""
+        return self.meter.local_time(self.moment if moment is None else moment, self.offset)
 
 
 Provider = Callable[[Query], bytes]

@@ -3,7 +3,7 @@ decorator."""
 
 from collections.abc import Callable
 
-from .query import Provider
+from .query import Provider, Query
 
 BY_TAG: dict[tuple[str, int], Provider] = {}
 BY_CLASS: dict[tuple[int, int], Provider] = {}
@@ -28,6 +28,28 @@ def value_of_class(class_id: int, attribute_id: int) -> Callable[[Provider], Pro
         return provider
 
     return register
+
+
+Elements = Callable[[Query], tuple[bytes, ...]]
+"""Makes the encoded elements of a structure."""
+
+ELEMENTS: dict[tuple[int, int], Elements] = {}
+
+
+def elements_of_class(class_id: int, attribute_id: int) -> Callable[[Elements], Elements]:
+    """The decorated function makes the elements of attribute ``attribute_id`` of the objects of a class, of
+    which buffers may capture single ones."""
+
+    def register(elements: Elements) -> Elements:
+        ELEMENTS[class_id, attribute_id] = elements
+        return elements
+
+    return register
+
+
+def elements_of(class_id: int, attribute_id: int) -> Elements | None:
+    """What makes the elements of an attribute, None when they have to be taken from its value."""
+    return ELEMENTS.get((class_id, attribute_id))
 
 
 def provider_of(tag: str, class_id: int, attribute_id: int) -> Provider | None:

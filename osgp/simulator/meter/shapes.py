@@ -85,6 +85,7 @@ COMPOSITE: Mapping[tuple[int, int], Shape] = {
 RANGES: Mapping[tuple[int, int], range] = {
     (7, 4): range(86_401),  # capture period: at most a day
     (8, 3): range(-720, 721),  # time zone in minutes
+    (70, 4): range(7),  # control modes
 }
 """By class and attribute, what numbers a meter can do something with."""
 

@@ -12,8 +12,7 @@ from ..codec.axdr import (
     unsigned,
     visible_string,
 )
-from ..codec.cosem_time import encode_date_time
-from .electricity import ripple
+from .control import FACTORY_MODE
 from .identity import derive
 from .query import Provider, Query
 from .registry import value_of, value_of_class
@@ -119,14 +118,14 @@ def output_state(query: Query) -> bytes:
 
 @value_of("DISCONNECT_CONTROL", 3)
 def control_state(query: Query) -> bytes:
-    """0 disconnected, 1 connected."""
-    return enum(int(query.meter.memory.connected))
+    """0 disconnected, 1 connected, 2 ready for reconnection."""
+    return enum(query.meter.memory.control_state)
 
 
 @value_of("DISCONNECT_CONTROL", 4)
 def control_mode(query: Query) -> bytes:
-    """Mode 4: remote disconnection and reconnection."""
-    return enum(4)
+    """Until a client chooses: remote disconnection and reconnection."""
+    return enum(FACTORY_MODE)
 
 
 @value_of("ADMINISTRATIVE_IN_OUT")
@@ -220,57 +219,11 @@ def executed_script(query: Query) -> bytes:
     return structure(octet_string(bytes((0, 0, 10, 0, 107, 255))), long_unsigned(1))
 
 
-@value_of_class(47, 2)
-def modem_operator(query: Query) -> bytes:
-    """Name of the mobile network."""
-    return visible_string("Simulated Mobile")
-
-
-@value_of_class(47, 3)
-def modem_registration_status(query: Query) -> bytes:
-    """1: registered in the home network."""
-    return enum(1)
-
-
-@value_of("CDMA_DIAGNOSTIC", 5)
-@value_of("GPRS_DIAGNOSTIC", 5)
-@value_of("LTE_DIAGNOSTIC", 5)
-def packet_switched_status(query: Query) -> bytes:
-    """1: GPRS."""
-    return enum(1)
-
-
-@value_of_class(47, 6)
-def cell_info(query: Query) -> bytes:
-    """Cell id, location id, signal quality, bit error rate, country 204, network 4, channel."""
-    return structure(
-        double_long_unsigned(77_000 + query.meter.number % 500),
-        long_unsigned(2_230),
-        unsigned(10 + ripple(query, "signal", 15)),
-        unsigned(0),
-        long_unsigned(204),
-        long_unsigned(4),
-        double_long_unsigned(107),
-    )
-
-
-@value_of_class(47, 7)
-def adjacent_cells(query: Query) -> bytes:
-    """Two neighbours with their signal quality."""
-    return array(structure(double_long_unsigned(93 + cell), unsigned(9 + cell)) for cell in range(2))
-
-
-@value_of_class(47, 8)
-def modem_capture_time(query: Query) -> bytes:
-    """Now: a date-time of its own type."""
-    return b"\x19" + encode_date_time(query.local_time())
-
-
 @value_of("ASSOCIATION_LN", 2)
 def object_list(query: Query) -> bytes:
     """All objects with their access rights, as this client sees them."""
     public = query.association is not None and query.association.is_public
-    return query.meter.type.object_list(public)
+    return query.meter.type.object_list(public, query.meter.is_ciphered)
 
 
 @value_of("ASSOCIATION_LN", 3)

@@ -1,0 +1,288 @@
+"""What has happened to a meter up to a moment: what was drawn for it and what was recorded, as one history.
+
+Logs, counters, alarm registers, status flags and gaps of buffers all ask here, so that they agree. Mishaps
+that are drawn end when the fleet becomes calm (``FleetSettings.calm_from``); recorded ones happen whenever.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from . import clock_shifts, event_codes, outages
+from .clock_shifts import ClockShift
+from .event_codes import ALARMS, LOG_CLEARED, LOG_OF, Event, mbus_status_bit
+from .incidents import CLEARING
+from .load_curve import DAY, START
+from .outages import Outage
+from .record import Latch
+from .schedules import fired
+
+if TYPE_CHECKING:
+    from .meter import Meter
+
+SMALL_SHIFT = 60
+"""Seconds by which a clock may be set without being adjusted, in the sense of the logs and status flags."""
+
+_FIRST_SPAN = 128 * DAY
+
+
+def troubled_until(meter: "Meter", moment: float) -> float:
+    """The end of the time, up to ``moment``, in which mishaps are drawn."""
+    calm_from = meter.settings.calm_from
+    return moment if calm_from is None else min(moment, calm_from)
+
+
+# Power
+
+
+def outages_of(meter: "Meter", since: float, until: float) -> list[Outage]:
+    """Outages that began before ``until`` and ended after ``since``, oldest first."""
+    troubled = troubled_until(meter, until)
+    found = outages.outages_between(meter.identification, since, troubled) if since < troubled else []
+    record = meter.record
+    if record is not None and record.outages:
+        recorded = (outage for outage in record.outages if outage.begin < until and outage.end > since)
+        found = sorted((*found, *recorded))
+    return found
+
+
+def count_outages(meter: "Meter", moment: float) -> tuple[int, int]:
+    """How many outages have ended: all, and the long ones."""
+    every, long = outages.count_outages(meter.identification, troubled_until(meter, moment))
+    record = meter.record
+    if record is not None:
+        recorded = [outage for outage in record.outages if outage.end <= moment]
+        every += len(recorded)
+        long += sum(outage.is_long for outage in recorded)
+    return every, long
+
+
+def long_outages(meter: "Meter", moment: float, entries: int) -> list[Outage]:
+    """The last long outages that have ended."""
+    found: list[Outage] = []
+    span = float(entries * outages.PERIOD * 4)
+    while len(found) < entries and span < moment - START + 2 * outages.PERIOD * entries * 4:
+        found = [
+            outage
+            for outage in outages_of(meter, moment - span, moment)
+            if outage.is_long and outage.end <= moment
+        ]
+        span *= 2
+    return found[-entries:]
+
+
+# Time
+
+
+def clock_offset(meter: "Meter", moment: float) -> float:
+    """Seconds that the clock was ahead at a moment of true time."""
+    offset = 0.0
+    if meter.is_troubled_at(moment):
+        offset = clock_shifts.offset_at(meter.identification, moment)
+    record = meter.record
+    if record is not None and record.clock:
+        offset += record.clock_offset(moment)
+    return offset
+
+
+def drawn_shifts(meter: "Meter", since: float, until: float) -> list[ClockShift]:
+    """Times in which the clock was wrong by itself."""
+    troubled = troubled_until(meter, until)
+    if since >= troubled:
+        return []
+    shifts = clock_shifts.shifts_between(meter.identification, since, troubled)
+    calm_from = meter.settings.calm_from
+    if calm_from is None:
+        return shifts
+    return [shift._replace(end=min(shift.end, calm_from)) for shift in shifts]
+
+
+def clock_changes(meter: "Meter", since: float, until: float) -> list[float]:
+    """When the clock was changed, from ``since`` until ``until``."""
+    changes = {moment for shift in drawn_shifts(meter, since, until) for moment in (shift.begin, shift.end)}
+    record = meter.record
+    if record is not None:
+        changes.update(moment for moment, _ in record.clock)
+    return sorted(moment for moment in changes if since < moment <= until)
+
+
+# Events
+
+
+def in_order(event: Event) -> tuple[float, int]:
+    """The key by which events are sorted."""
+    return event.moment, event.code
+
+
+def _power_events(meter: "Meter", since: float, until: float) -> Iterator[Event]:
+    last_gasp = "ALARM_REGISTER_3" in meter.type.profile
+    for outage in outages_of(meter, since - outages.PERIOD, until):
+        yield Event(outage.begin, event_codes.STANDARD, event_codes.POWER_FAILURE)
+        yield Event(outage.end, event_codes.STANDARD, event_codes.POWER_RETURNED)
+        if last_gasp:
+            yield Event(outage.begin, event_codes.POWER_QUALITY, event_codes.LAST_GASP)
+
+
+def _clock_events(meter: "Meter", since: float, until: float) -> Iterator[Event]:
+    for moment in clock_changes(meter, since - 1, until):
+        old, new = clock_offset(meter, moment - 0.001), clock_offset(meter, moment)
+        if abs(new - old) < SMALL_SHIFT:
+            yield Event(moment, event_codes.STANDARD, event_codes.CLOCK_UPDATE)
+            continue
+        yield Event(moment, event_codes.STANDARD, event_codes.OLD_TIME, offset=old)
+        yield Event(moment, event_codes.STANDARD, event_codes.NEW_TIME, offset=new)
+
+
+def _commissioning(meter: "Meter") -> Iterator[Event]:
+    for log in event_codes.CODES:
+        code = event_codes.AUXILIARY_LOG_CLEARED if log == event_codes.AUXILIARY else LOG_CLEARED
+        about_mbus = log in (event_codes.MBUS, event_codes.AUXILIARY)
+        if code in event_codes.CODES[log] and (meter.gas_meters or not about_mbus):
+            yield Event(START, log, code)
+    for gas_meter in meter.gas_meters:
+        yield Event(START + 60 * gas_meter.channel, event_codes.MBUS, 95 + 10 * gas_meter.channel)
+
+
+def events_between(meter: "Meter", log: str | None, since: float, until: float) -> list[Event]:
+    """The events of a log, or of all, from ``since`` until ``until`` (true time), oldest first."""
+    found: list[Event] = []
+    known, record = meter.kinds, meter.record
+    troubled = troubled_until(meter, until)
+    for kind in known.by_name.values() if log is None else known.by_log.get(log, ()):
+        last = troubled if kind.mishap else until
+        if kind.name == CLEARING and record is not None:
+            last = min(last, record.managed_since)
+        found += kind.events(meter.identification, since, last)
+    if log is None or log in (event_codes.STANDARD, event_codes.POWER_QUALITY):
+        found += _power_events(meter, since, until)
+        found += _clock_events(meter, since, until)
+    if since <= START:
+        found += _commissioning(meter)
+    if record is not None:
+        found += record.events
+        found += fired(meter, record, until)
+    wanted = (event for event in found if since <= event.moment <= until and log in (None, event.log))
+    return sorted(wanted, key=in_order)
+
+
+def log_entries(meter: "Meter", log: str, now: float, entries: int, oldest: float) -> list[Event]:
+    """What a log holds: its last ``entries`` events, without those before ``oldest`` (true time) and those
+    before it was cleared."""
+    span = _FIRST_SPAN
+    while True:
+        since = max(now - span, oldest, START)
+        found = events_between(meter, log, since, now)
+        if len(found) >= entries or since <= max(oldest, START):
+            break
+        span *= 2
+    for place in range(len(found) - 1, -1, -1):
+        if found[place].code in (LOG_CLEARED, event_codes.AUXILIARY_LOG_CLEARED):
+            found = found[place:]
+            break
+    return found[-entries:] if entries else []
+
+
+# Registers whose bits events set
+
+
+def _cleared_by_itself(meter: "Meter", moment: float) -> float:
+    """When alarms and M-Bus status were last cleared as part of the meter's own history."""
+    calm_from, record = meter.settings.calm_from, meter.record
+    if record is not None:
+        moment = min(moment, record.managed_since)
+    if calm_from is not None and moment >= calm_from:
+        return calm_from
+    clearing = meter.kinds.by_name[CLEARING]
+    number = clearing.last(meter.identification, moment)
+    return START if number is None else clearing.begin(number, clearing.draw(meter.identification, number))
+
+
+def _latched(meter: "Meter", key: str, moment: float) -> Latch:
+    since = _cleared_by_itself(meter, moment)
+    record = meter.record
+    latch = record.latches.get(key) if record is not None else None
+    return latch if latch is not None and latch.moment >= since else Latch(since, 0)
+
+
+def _events_after(meter: "Meter", since: float, until: float) -> list[Event]:
+    calm_from = meter.settings.calm_from
+    if calm_from is not None and since >= calm_from:
+        # Nothing sets bits any more but what was recorded.
+        record = meter.record
+        if record is None:
+            return []
+        found = [*record.events, *fired(meter, record, until)]
+        if record.outages:
+            found += _power_events(meter, since, until)
+        return [event for event in found if since < event.moment <= until]
+    return [event for event in events_between(meter, None, since, until) if event.moment > since]
+
+
+def alarm_register(meter: "Meter", register: int, moment: float) -> int:
+    """The value of an alarm register: what was written last, and the bits of the events since then."""
+    latch = _latched(meter, f"ALARM_REGISTER_{register}", moment)
+    value = latch.value
+    for event in _events_after(meter, latch.moment, moment):
+        alarm = ALARMS.get(event.code)
+        if alarm is not None and alarm.register == register:
+            value |= 1 << alarm.bit
+    return value
+
+
+def mbus_status(meter: "Meter", channel: int, moment: float) -> int:
+    """The 32 status bits of the M-Bus device on a channel that have not been cleared."""
+    latch = _latched(meter, mbus_latch(channel), moment)
+    value = latch.value
+    for event in _events_after(meter, latch.moment, moment):
+        if event.log == event_codes.AUXILIARY:
+            bit = mbus_status_bit(event.code, channel)
+            if bit is not None:
+                value |= 1 << bit
+    return value
+
+
+def mbus_alarm(meter: "Meter", channel: int, moment: float) -> bool:
+    """Whether the M-Bus device has raised an alarm since alarms were reset on its channel."""
+    latch = _latched(meter, f"MBUS_ALARM_{channel}", moment)
+    return latch.value > 0 or any(
+        event.log == event_codes.AUXILIARY and mbus_status_bit(event.code, channel) is not None
+        for event in _events_after(meter, latch.moment, moment)
+    )
+
+
+def mbus_latch(channel: int) -> str:
+    """Under which name the status of a channel is recorded."""
+    return f"MBUS_STATUS_{channel}"
+
+
+# Counters
+
+
+def count(meter: "Meter", kind: str, code: int, moment: float) -> int:
+    """How many events with ``code`` there have been: one in each incident of ``kind``, and recorded ones."""
+    drawn = meter.kinds.by_name.get(kind)
+    counted = drawn.happened(meter.identification, troubled_until(meter, moment)) if drawn else 0
+    record = meter.record
+    if record is not None:
+        counted += sum(event.code == code and event.moment <= moment for event in record.events)
+    return counted
+
+
+def last(meter: "Meter", kind: str, code: int, moment: float) -> Event | None:
+    """The last event with ``code``, None before the first."""
+    record = meter.record
+    if record is not None:
+        recorded = [event for event in record.events if event.code == code and event.moment <= moment]
+        if recorded:
+            return max(recorded, key=in_order)
+    found = meter.kinds.by_name.get(kind)
+    until = troubled_until(meter, moment)
+    number = None if found is None else found.last(meter.identification, until)
+    if found is None or number is None:
+        return None
+    since = START + number * found.period
+    return next(event for event in found.events(meter.identification, since, until) if event.code == code)
+
+
+def record_event(meter: "Meter", moment: float, code: int, log: str | None = None) -> None:
+    """Note an event of ``code``; ``log`` matters for that of a cleared log only."""
+    meter.make_record().events.append(Event(moment, log or LOG_OF[code], code))

@@ -1,0 +1,188 @@
+"""Which rows a buffer holds, and what befell each: gaps after outages, changed clocks, status flags."""
+
+from bisect import bisect_left
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import event_codes, history
+from .captures import capture_stamps
+from .event_codes import Event
+from .load_curve import DAY, START
+
+if TYPE_CHECKING:
+    from .meter import Meter
+
+CRITICAL_ERROR = 0x01
+CLOCK_INVALID = 0x02
+DATA_NOT_VALID = 0x04
+DAYLIGHT_SAVING = 0x08
+CLOCK_ADJUSTED = 0x20
+RECOVERED_VALUE = 0x40
+POWER_DOWN = 0x80
+
+_FLAG_OF_EVENT = {
+    event_codes.CLOCK_INVALID: CLOCK_INVALID,
+    **dict.fromkeys((12, 13, 14, 15), CRITICAL_ERROR),
+    16: CRITICAL_ERROR | DATA_NOT_VALID,
+}
+_MONTH = 31 * DAY
+_LONGEST_DRAWN_SHIFT = 1_200
+
+
+class Row(NamedTuple):
+    """A row captured at ``moment`` (true time), when the clock was ``offset`` seconds ahead.
+
+    ``flags`` are those of the AMR profile status but for daylight saving. ``follows``: its stamp is the one
+    before plus the capture period. Rows of event logs have an ``event``.
+    """
+
+    moment: float
+    offset: float
+    flags: int = 0
+    follows: bool = False
+    event: Event | None = None
+
+    @property
+    def stamp(self) -> float:
+        """What the clock showed, as UNIX time."""
+        return self.moment + self.offset
+
+
+class Wanted(NamedTuple):
+    """The stamps that a client wants, both included."""
+
+    oldest: float = START
+    newest: float = float("inf")
+
+
+def log_rows(meter: "Meter", log: str, now: float, entries: int, wanted: Wanted) -> list[Row]:
+    """The rows of an event log, in the order in which things happened."""
+    record = meter.record
+    set_by_hand = record is not None and record.clock
+    oldest = START if set_by_hand else wanted.oldest - _LONGEST_DRAWN_SHIFT
+    rows = []
+    for event in history.log_entries(meter, log, now, entries, oldest):
+        offset = event.offset if event.offset is not None else meter.clock_offset_at(event.moment)
+        if wanted.oldest <= event.moment + offset <= wanted.newest:
+            rows.append(Row(event.moment, offset, event=event))
+    return rows
+
+
+def power_failure_rows(meter: "Meter", now: float, entries: int, wanted: Wanted) -> list[Row]:
+    """The ends of the last long outages."""
+    ends = (outage.end for outage in history.long_outages(meter, now, entries))
+    rows = (Row(end, meter.clock_offset_at(end)) for end in ends)
+    return [row for row in rows if wanted.oldest <= row.stamp <= wanted.newest]
+
+
+def periodic_rows(
+    meter: "Meter", period: int, now: float, entries: int, wanted: Wanted, channel: int | None = None
+) -> list[Row]:
+    """The rows that were captured each ``period`` seconds (86400: each local midnight, 0: each first of a
+    month).
+
+    They are the newest that fit the buffer, whatever part of them is wanted.
+    """
+    begin = now - (entries + 1) * (period or _MONTH)
+    record = meter.record
+    if not (record is not None and record.clock):
+        begin = max(begin, wanted.oldest - _LONGEST_DRAWN_SHIFT)
+    begin = max(begin, START)
+    outages = history.outages_of(meter, begin, now)
+    if outages and period and period < DAY:
+        # What was not captured leaves room for older rows.
+        begin = max(begin - sum(outage.end - outage.begin for outage in outages) - period, START)
+        outages = history.outages_of(meter, begin, now)
+    changes = history.clock_changes(meter, begin, now)
+    rows = _captured(meter, period, begin, now, changes, entries)
+    if outages or changes or history.troubled_until(meter, now) > begin or record is not None:
+        rows = _marked(meter, period, begin, now, rows, channel)
+        rows = _without_power(period, rows, outages)
+        rows = _adjusted(meter, rows, changes)
+    # Captured just now, or while there was no power to capture anything else.
+    rows = rows[-entries:] if entries else []
+    if meter.is_null_compressed:
+        rows = _following(meter, period, rows)
+    return [row for row in rows if wanted.oldest <= row.stamp <= wanted.newest]
+
+
+def _captured(
+    meter: "Meter", period: int, begin: float, now: float, changes: list[float], entries: int
+) -> list[Row]:
+    """A row for each stamp, clock by clock."""
+    rows: list[Row] = []
+    starts = [begin, *changes]
+    for place, start in enumerate(starts):
+        is_last = place == len(changes)
+        end = now if is_last else changes[place]
+        offset = meter.clock_offset_at(start)
+        most = int((end - start) / period) + 2 if period else entries + 1
+        for stamp in capture_stamps(period, end + offset, most, meter.zone, start + offset):
+            # At the very moment of a change it is the new clock that captures.
+            if is_last or stamp < end + offset:
+                rows.append(Row(stamp - offset, offset))
+    return rows
+
+
+def _place(rows: list[Row], moment: float) -> int:
+    """The first row captured at ``moment`` or after it."""
+    return bisect_left(rows, moment, key=lambda row: row.moment)
+
+
+def _flag(rows: list[Row], moment: float, flags: int) -> None:
+    place = _place(rows, moment)
+    if place < len(rows):
+        rows[place] = rows[place]._replace(flags=rows[place].flags | flags)
+
+
+def _marked(
+    meter: "Meter", period: int, begin: float, now: float, rows: list[Row], channel: int | None
+) -> list[Row]:
+    """Rows with the flags that events leave in the first row after them."""
+    for event in history.events_between(meter, event_codes.STANDARD, begin, now):
+        if event.code in _FLAG_OF_EVENT:
+            _flag(rows, event.moment, _FLAG_OF_EVENT[event.code])
+    if channel is not None:
+        for event in history.events_between(meter, event_codes.MBUS, begin, now):
+            if event.code == 90 + 10 * channel:
+                _flag(rows, event.moment, DATA_NOT_VALID)
+    return rows
+
+
+def _without_power(period: int, rows: list[Row], outages: list[history.Outage]) -> list[Row]:
+    """Rows of a load profile are missing; those of days and months are recovered when power returns."""
+    for outage in outages:
+        first, end = _place(rows, outage.begin), _place(rows, outage.end)
+        # What is captured at the very beginning has still been captured.
+        if first < end and rows[first].moment == outage.begin:
+            first += 1
+        if period and period < DAY:
+            del rows[first:end]
+        else:
+            for place in range(first, end):
+                flags = rows[place].flags | RECOVERED_VALUE | POWER_DOWN
+                rows[place] = rows[place]._replace(flags=flags)
+        _flag(rows, outage.end, POWER_DOWN)
+    return rows
+
+
+def _adjusted(meter: "Meter", rows: list[Row], changes: list[float]) -> list[Row]:
+    for moment in changes:
+        shift = meter.clock_offset_at(moment) - meter.clock_offset_at(moment - 0.001)
+        if abs(shift) >= history.SMALL_SHIFT:
+            _flag(rows, moment, CLOCK_ADJUSTED)
+    return rows
+
+
+def _following(meter: "Meter", period: int, rows: list[Row]) -> list[Row]:
+    zone = meter.zone
+    followed = rows[:1]
+    for before, row in pairwise(rows):
+        if period:
+            follows = row.stamp - before.stamp == period
+        else:
+            month = datetime.fromtimestamp(before.stamp, zone).date().replace(day=1) + timedelta(days=32)
+            follows = datetime.fromtimestamp(row.stamp, zone).date() == month.replace(day=1)
+        followed.append(row._replace(follows=follows))
+    return followed

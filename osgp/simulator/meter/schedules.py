@@ -1,0 +1,62 @@
+"""Class 22, single action schedule: tests that meters carry out at the times that were written."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..codec.axdr import decode
+from .event_codes import LAST_GASP_TEST, LOG_OF, PHASE_OUTAGE_TEST, Event
+from .record import Record
+
+if TYPE_CHECKING:
+    from .meter import Meter
+
+EXECUTION_TIME = 4
+TESTS = {"PHASE_OUTAGE_TEST": PHASE_OUTAGE_TEST, "LAST_GASP_TEST": LAST_GASP_TEST}
+"""The event that each test leaves, by the tag of its schedule."""
+
+_OPEN = 0xFF
+
+
+def fired(meter: "Meter", record: Record, until: float) -> list[Event]:
+    """The tests that the schedules, as they are now, have carried out."""
+    return [
+        event
+        for tag, written in record.schedules.items()
+        for event in _events(meter, tag)
+        if written < event.moment <= until
+    ]
+
+
+def _events(meter: "Meter", tag: str) -> list[Event]:
+    encoded = meter.override(meter.type.profile[tag].attribute(EXECUTION_TIME))
+    if encoded is None:
+        return []
+    code = TESTS[tag]
+    events = []
+    for item in decode(encoded).value:
+        time, date = (part.value for part in item.value)
+        stamp = _stamp(meter, time, date)
+        if stamp is not None:
+            events.append(Event(stamp - meter.clock_offset_at(stamp), LOG_OF[code], code))
+    return events
+
+
+def _stamp(meter: "Meter", time: bytes, date: bytes) -> float | None:
+    """The UNIX time, by the meter's clock, of an execution time; None when any part of it is left open."""
+    year = int.from_bytes(date[:2], "big")
+    if len(time) != 4 or len(date) != 5 or _OPEN in (*date[2:4], *time[:2]) or year == 0xFFFF:
+        return None
+    second = 0 if time[2] == _OPEN else time[2]
+    try:
+        return datetime(year, date[2], date[3], time[0], time[1], second, tzinfo=meter.zone).timestamp()
+    except ValueError:
+        return None
+
+
+def rewritten(meter: "Meter", tag: str, now: float) -> None:
+    """The execution times are about to be replaced: keep what was carried out, and fire no earlier."""
+    record = meter.make_record()
+    record.events.extend(
+        event for event in _events(meter, tag) if record.schedules.get(tag, now) < event.moment <= now
+    )
+    record.schedules[tag] = now

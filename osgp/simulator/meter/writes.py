@@ -1,0 +1,103 @@
+"""What happens in a meter when an attribute is written, beyond keeping the value: one function per tag and
+attribute, found by decorator."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..codec.axdr import Data
+from ..codec.cosem_time import decode_date_time
+from ..codec.errors import RemoteProtocolError
+from ..codec.results import DataAccessResult
+from . import event_codes, history
+from .query import AccessError
+from .record import Latch
+from .schedules import EXECUTION_TIME, rewritten
+
+if TYPE_CHECKING:
+    from .meter import Meter
+    from .meter_type import ObjectEntry
+
+Write = Callable[["Meter", "ObjectEntry", Data, float], bool]
+"""Takes the meter, the object, the new value and true time; True when there is nothing left to keep."""
+
+_WRITES: dict[tuple[str, int], Write] = {}
+_YEARS = range(2000, 2100)
+"""Which a meter's clock can be set to."""
+
+
+def _written(tag: str, attribute_id: int = 2) -> Callable[[Write], Write]:
+    def register(write: Write) -> Write:
+        _WRITES[tag, attribute_id] = write
+        return write
+
+    return register
+
+
+def write_of(tag: str, attribute_id: int) -> Write | None:
+    """What writing an attribute does, None when it only keeps the value."""
+    return _WRITES.get((tag, attribute_id))
+
+
+@_written("CLOCK")
+def set_clock(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+    """The clock runs on from the time that was written."""
+    try:
+        moment = decode_date_time(data.value, meter.zone)
+    except RemoteProtocolError as error:
+        raise AccessError(DataAccessResult.TYPE_UNMATCHED) from error
+    if moment.year not in _YEARS:
+        raise AccessError(DataAccessResult.OTHER_REASON)
+    record = meter.make_record()
+    drawn = meter.clock_offset_at(now) - record.clock_offset(now)
+    record.set_clock(now, moment.timestamp() - now - drawn)
+    return True
+
+
+@_written("ALARM_REGISTER_1")
+@_written("ALARM_REGISTER_2")
+@_written("ALARM_REGISTER_3")
+def set_alarm_register(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+    """From now on it is events that set bits again. Clearing is an event too."""
+    record = meter.make_record()
+    record.latches[entry.tag] = Latch(now, data.value)
+    record.managed_since = min(record.managed_since, now)
+    cleared = {
+        "ALARM_REGISTER_1": event_codes.ALARM_REGISTER_CLEARED,
+        "ALARM_REGISTER_2": event_codes.ALARM_REGISTER_2_CLEARED,
+    }
+    if data.value == 0 and entry.tag in cleared:
+        history.record_event(meter, now, cleared[entry.tag])
+    return True
+
+
+@_written("CLEAR_MBUS_STATUS")
+def clear_mbus_status(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+    """The bits of the mask are acknowledged: they come back with a new event only."""
+    channel = entry.channel or 0
+    status = history.mbus_status(meter, channel, now)
+    record = meter.make_record()
+    record.latches[history.mbus_latch(channel)] = Latch(now, status & ~data.value)
+    record.managed_since = min(record.managed_since, now)
+    return False
+
+
+@_written("PHASE_OUTAGE_TEST", EXECUTION_TIME)
+@_written("LAST_GASP_TEST", EXECUTION_TIME)
+def schedule_test(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+    """The test is carried out at the times that were written, from now on."""
+    rewritten(meter, entry.tag, now)
+    return False
+
+
+@_written("CONFIGURATION_OBJECT")
+def change_configuration(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+    """An event, which sets an alarm."""
+    history.record_event(meter, now, event_codes.CONFIGURATION_CHANGE)
+    return False
+
+
+@_written("ACTIVITY_CALENDAR", 9)
+def prepare_calendar(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+    """The passive calendar was updated."""
+    history.record_event(meter, now, event_codes.PASSIVE_TARIFF_UPDATED)
+    return False
