@@ -9,6 +9,7 @@ from osgp.faults import Fault
 from tests.visited import PROFILES, Visits, saying
 
 MESSAGE = "GetAssociationLnObjects"
+PROTECTED = ["AUTHENTICATED_REQUEST", "ENCRYPTED_REQUEST", "AUTHENTICATED_RESPONSE", "ENCRYPTED_RESPONSE"]
 
 
 @pytest.mark.parametrize("polyphase", [False, True])
@@ -28,28 +29,35 @@ def test_every_profile(visits: Visits, profile: str, polyphase: bool) -> None:
     assert {(row["tag"], row["channel"]) for row in result["objects"]} == expected
     assert len(result["objects"]) == len(expected)
     rows = {(row["tag"], row["channel"]): row for row in result["objects"]}
+    # From version 3 on the meter tells how requests and answers have to be protected.
+    told = known["ASSOCIATION_LN"].class_version >= 3
+    protection = PROTECTED if told else []
+    prefix = "AUTHENTICATED_" if told else ""
     clock = rows["CLOCK", None]
     assert (clock["class_id"], clock["version"], clock["obis_code"]) == (8, 0, "0-0:1.0.0.255")
     assert clock["attributes"][:2] == [
         {
             "attribute": 1,
-            "access_mode": "READ_ONLY",
-            "access_mode_code": 1,
-            "protection": [],
+            "access_mode": f"{prefix}READ_ONLY",
+            "access_mode_code": 0x6D if told else 1,
+            "protection": protection,
             "access_selectors": [],
         },
         {
             "attribute": 2,
-            "access_mode": "READ_AND_WRITE",
-            "access_mode_code": 3,
-            "protection": [],
+            "access_mode": f"{prefix}READ_AND_WRITE",
+            "access_mode_code": 0x6F if told else 3,
+            "protection": protection,
             "access_selectors": [],
         },
     ]
     buffer = rows["STANDARD_EVENT_LOG", None]["attributes"][1]
     assert (buffer["attribute"], buffer["access_selectors"]) == (2, [1, 2])
     methods = rows["DISCONNECT_CONTROL", None]["methods"]
-    assert [(item["method"], item["access_mode"]) for item in methods] == [(1, "ACCESS"), (2, "ACCESS")]
+    assert [(item["method"], item["access_mode"]) for item in methods] == [
+        (1, f"{prefix}ACCESS"),
+        (2, f"{prefix}ACCESS"),
+    ]
     assert rows["MBUS_CLIENT_SETUP", 3]["obis_code"] == "0-3:24.1.0.255"
 
 

@@ -53,6 +53,7 @@ class MonitoredFleet:
         self.now = NOW
         for meter in self.fleet.meters.values():
             meter.memory.overrides = None
+            meter.memory.record = None
             meter.faults.switch_off()
 
     def meter(self, profile: str, *, polyphase: bool = False) -> SimulatedMeter:

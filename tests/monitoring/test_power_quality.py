@@ -226,7 +226,9 @@ class TestProfile:
             scale = meter.type.profile[column["name"]].attributes.get(3)
             for entry, row in zip(told["profile_entries"], held, strict=True):
                 value = entry["values"][number]
-                if column["unit"] is None:
+                if column["attribute"] == GSM.attribute_id and column["data_index"] == 3:
+                    assert value == signal_quality(row[position])
+                elif column["unit"] is None:
                     assert value == row[position]
                 else:
                     assert scale is not None

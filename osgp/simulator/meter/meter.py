@@ -360,12 +360,14 @@ class Meter:
         if name in RANGES and data.value not in RANGES[name]:
             raise AccessError(DataAccessResult.OTHER_REASON)
         write = write_of(entry.tag, descriptor.attribute_id)
-        if write is not None and write(self, entry, data, self.settings.clock()):
-            return
+        kept_elsewhere = write is not None and write(self, entry, data, self.settings.clock())
         memory = self.memory
         if memory.overrides is None:
             memory.overrides = {}
-        memory.overrides[descriptor] = encoded
+        if kept_elsewhere:
+            memory.overrides.pop(descriptor, None)
+        else:
+            memory.overrides[descriptor] = encoded
 
     def forget(self, descriptor: AttributeDescriptor) -> None:
         """Undo what an attribute was set to."""
