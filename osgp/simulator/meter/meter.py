@@ -361,13 +361,12 @@ class Meter:
             raise AccessError(DataAccessResult.OTHER_REASON)
         write = write_of(entry.tag, descriptor.attribute_id)
         kept_elsewhere = write is not None and write(self, entry, data, self.settings.clock())
-        memory = self.memory
-        if memory.overrides is None:
-            memory.overrides = {}
-        if kept_elsewhere:
-            memory.overrides.pop(descriptor, None)
-        else:
-            memory.overrides[descriptor] = encoded
+        overrides = self.memory.overrides
+        if overrides is None:
+            overrides = self.memory.overrides = {}
+        overrides.pop(descriptor, None)
+        if not kept_elsewhere:
+            overrides[descriptor] = encoded
 
     def forget(self, descriptor: AttributeDescriptor) -> None:
         """Undo what an attribute was set to."""
