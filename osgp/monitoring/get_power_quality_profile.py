@@ -17,7 +17,7 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.cells import cell_reader
 from osgp.monitoring.each import told_unavailable, unavailable_field
-from osgp.monitoring.periods import BetweenParameters, Buffer, check_held
+from osgp.monitoring.periods import BetweenParameters, Buffer, check_held, complete_until_field
 from osgp.monitoring.power_quality import PowerQualityParameters
 from osgp.monitoring.power_quality_buffers import BUFFERS, CLOCK, Candidate, candidates, read_buffers
 from osgp.monitoring.reads import utc_text
@@ -37,6 +37,10 @@ from osgp.requests.serializers import (
 
 if TYPE_CHECKING:
     from osgp.catalogue import Profile
+
+NO_TIME = Fault(
+    FaultCode.COMMUNICATION_TIMEOUT, "There was no time left to read it.", component=Component.PROTOCOL_DLMS
+)
 
 _REGISTERS = (3, 4)
 _VALUE = 2
@@ -93,6 +97,7 @@ class PowerQualityProfileSerializer(StrictSerializer):
     obis_code = ObisCodeField()
     capture_objects = CaptureObjectSerializer(many=True)
     profile_entries = ProfileEntrySerializer(many=True)
+    complete_until = complete_until_field()
     rejected_rows = rejected_rows_field()
     rejected_row_count = rejected_row_count_field()
 
@@ -146,7 +151,7 @@ class GetPowerQualityProfile(MeterOperation):
             )
         buffers, missing = read_buffers(meter, possible)
         check_held([buffer for _, buffer in buffers], begin, end, meter.time_zone)
-        profiles = []
+        profiles: list[dict[str, Any]] = []
         chosen = [(buffer, _chosen(candidate, buffer)) for candidate, buffer in buffers]
         scales, without_scale = _scales(meter, [column for _, columns in chosen for column in columns])
         missing |= without_scale
@@ -154,6 +159,9 @@ class GetPowerQualityProfile(MeterOperation):
             readable = [column for column in columns if column.tag not in without_scale]
             # The first one is the clock.
             if len(readable) > 1:
+                if profiles and profiles[-1]["complete_until"] < end:
+                    missing[buffer.tag] = NO_TIME
+                    continue
                 try:
                     profiles.append(_read(meter, buffer, readable, scales, begin, end))
                 except Fault as fault:
@@ -172,6 +180,7 @@ class GetPowerQualityProfile(MeterOperation):
         profiles = [
             {
                 **profile,
+                "complete_until": utc_text(profile["complete_until"]),
                 "profile_entries": [
                     {"log_time": utc_text(entry["log_time"]), "values": entry["values"]}
                     for entry in profile["profile_entries"]
@@ -240,14 +249,15 @@ def _read(
 
         return read
 
-    rows, rejected = read_buffer(meter, buffer, wanted.__contains__, begin, end, reader)
+    found = read_buffer(meter, buffer, wanted.__contains__, begin, end, reader)
     shown = [column for column in buffer.columns if column in wanted and column.tag != CLOCK]
     return {
         "name": buffer.tag,
         "obis_code": meter.object(buffer.tag).obis,
         "capture_objects": [_told_column(column, scale(column)) for column in shown],
-        "profile_entries": [{"log_time": time, "values": values} for time, *values in rows],
-        **told(rejected),
+        "profile_entries": [{"log_time": time, "values": values} for time, *values in found.rows],
+        "complete_until": found.complete_until,
+        **told(found.rejected),
     }
 
 

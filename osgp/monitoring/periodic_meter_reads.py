@@ -14,6 +14,7 @@ from osgp.monitoring.periodic_reads import (
     reading_of,
     status_of,
 )
+from osgp.monitoring.periods import complete_until_field
 from osgp.monitoring.reads import ReadColumn, Reads, SometimesQuantityField, StatusField
 from osgp.monitoring.rejected_rows import rejected_row_count_field, rejected_rows_field, told
 from osgp.monitoring.scales import scaler_units
@@ -51,6 +52,7 @@ class PeriodicMeterReadsResult(StrictSerializer):
 
     period_type = ChoiceField(PERIOD_TYPES)
     periodic_meter_reads = PeriodicMeterReadSerializer(many=True)
+    complete_until = complete_until_field()
     rejected_rows = rejected_rows_field()
     rejected_row_count = rejected_row_count_field()
 
@@ -78,8 +80,8 @@ class PeriodicMeterReads(PeriodicReads):
         units = scaler_units(meter, tags)
         scales = {tag: meter_reading_scale(unit, tag) for tag, unit in units.items()}
         begin, end = self.part_of_time(meter, buffer, parameters)
-        rows, rejected = read_buffer(meter, buffer, _is_wanted, begin, end, _reader)
-        times, statuses, *numbers = zip(*rows, strict=True) if rows else [()] * (2 + len(tags))
+        found = read_buffer(meter, buffer, _is_wanted, begin, end, _reader)
+        times, statuses, *numbers = zip(*found.rows, strict=True) if found.rows else [()] * (2 + len(tags))
         columns = [
             ReadColumn(REGISTERS[tag], tag, scales[tag], column)
             for tag, column in zip(tags, numbers, strict=True)
@@ -89,7 +91,8 @@ class PeriodicMeterReads(PeriodicReads):
             "period_type": parameters["period_type"],
             "periodic_meter_reads": Reads(times, columns, statuses if has_status else None),
             "capture_period": buffer.period.seconds if buffer.period else 0,
-            **told(rejected),
+            "complete_until": found.complete_until,
+            **told(found.rejected),
         }
 
 

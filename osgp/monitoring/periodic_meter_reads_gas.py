@@ -17,6 +17,7 @@ from osgp.monitoring.periodic_reads import (
     reading_of,
     status_of,
 )
+from osgp.monitoring.periods import complete_until_field
 from osgp.monitoring.reads import ReadColumn, Reads, StatusField
 from osgp.monitoring.rejected_rows import rejected_row_count_field, rejected_rows_field, told
 from osgp.monitoring.scales import scaler_units
@@ -47,6 +48,7 @@ class PeriodicMeterReadsGasResult(StrictSerializer):
 
     period_type = ChoiceField(PERIOD_TYPES)
     periodic_meter_reads_gas = PeriodicMeterReadGasSerializer(many=True)
+    complete_until = complete_until_field()
     rejected_rows = rejected_rows_field()
     rejected_row_count = rejected_row_count_field()
 
@@ -84,8 +86,8 @@ class PeriodicMeterReadsGas(PeriodicReads):
             return _reader(selection, columns, RowTimes(meter.time_zone, buffer.period))
 
         begin, end = self.part_of_time(meter, buffer, parameters)
-        rows, rejected = read_buffer(meter, buffer, is_wanted, begin, end, reader)
-        times, statuses, numbers, captured = zip(*rows, strict=True) if rows else [()] * 4
+        found = read_buffer(meter, buffer, is_wanted, begin, end, reader)
+        times, statuses, numbers, captured = zip(*found.rows, strict=True) if found.rows else [()] * 4
         has_status = any(column.tag.startswith(AMR_STATUS) for column in buffer.columns)
         return {
             "period_type": parameters["period_type"],
@@ -96,7 +98,8 @@ class PeriodicMeterReadsGas(PeriodicReads):
                 {"capture_time": captured},
             ),
             "capture_period": buffer.period.seconds if buffer.period else 0,
-            **told(rejected),
+            "complete_until": found.complete_until,
+            **told(found.rejected),
         }
 
 

@@ -13,7 +13,7 @@ from osgp.cosem.profile_rows import number
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.monitoring.periods import BetweenParameters, Buffer, buffer_of, check_held
-from osgp.monitoring.reads import Reads
+from osgp.monitoring.reads import Reads, utc_text
 from osgp.readings.values import Period, Readings
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation, ParameterValues, Service
@@ -79,6 +79,7 @@ class PeriodicReads(MeterOperation):
         return {
             "period_type": result["period_type"],
             self.rows_name: result[self.rows_name].as_json(),
+            "complete_until": utc_text(result["complete_until"]),
             "rejected_rows": result["rejected_rows"],
             "rejected_row_count": result["rejected_row_count"],
         }

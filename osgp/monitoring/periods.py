@@ -1,9 +1,9 @@
-"""Parts of time that are read from buffers: their parameters, how much a buffer holds, slices of them."""
+"""Parts of time that are read from buffers: their parameters, and how much a buffer holds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any, NamedTuple
+from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
@@ -11,10 +11,6 @@ from osgp.catalogue import CaptureColumn, Profile
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Fault, FaultCode
 from osgp.requests.serializers import DateTimeField, StrictSerializer
-
-SLICE_ROWS = 500
-"""Rows that are asked for at a time. What a meter takes long to put together, or cannot hold in its memory as
-one answer, comes in parts, and each part has the time that one answer may take."""
 
 CAPTURE_PERIOD, PROFILE_ENTRIES = 4, 8
 
@@ -30,6 +26,13 @@ class BetweenParameters(StrictSerializer):
         if attrs["end_date"] < attrs["begin_date"]:
             raise ValidationError({"end_date": ["Must not be before begin_date."]})
         return attrs
+
+
+def complete_until_field() -> DateTimeField:
+    """``complete_until`` of a result."""
+    return DateTimeField(
+        help_text="Up to here all was read: to end_date, unless there was no time for what is later."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +80,3 @@ def check_held(buffers: Sequence[Buffer], begin: datetime, end: datetime, zone: 
             f"end_date is too long after begin_date: the meter holds {held}.",
             pointer="/end_date",
         )
-
-
-class Slice(NamedTuple):
-    """A part of a part of time, from ``begin`` until ``until``; ``until`` belongs to it if it is the last."""
-
-    begin: datetime
-    until: datetime
-    is_last: bool
-
-    def has(self, moment: datetime) -> bool:
-        """Whether a moment lies within it."""
-        return self.begin <= moment < self.until or (self.is_last and moment == self.until)
-
-
-def slices(begin: datetime, end: datetime, period: CapturePeriod | None, zone: tzinfo) -> Iterator[Slice]:
-    """Slices of about ``SLICE_ROWS`` rows; a single one if nothing is known about how far apart they are."""
-    count = 0
-    start = begin
-    while period is not None:
-        count += SLICE_ROWS
-        try:
-            until = period.after(begin, count, zone)
-        except OverflowError:
-            break
-        if until >= end:
-            break
-        yield Slice(start, until, is_last=False)
-        start = until
-    yield Slice(start, end, is_last=True)

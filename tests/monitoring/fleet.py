@@ -107,3 +107,22 @@ class MonitoredFleet:
         stored = operation.stored_result(result)
         assert stored == dict(operation.Result(result).data)
         return stored
+
+
+class TimedAssociation:
+    """An association whose time goes by with each row that a meter sends."""
+
+    def __init__(self, association: Any, seconds_left: float, seconds_per_row: float) -> None:
+        self.seconds_left = seconds_left
+        self.slices: list[int] = []
+        self._association = association
+        self._seconds_per_row = seconds_per_row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._association, name)
+
+    def profile(self, *arguments: Any) -> Any:
+        rows = self._association.profile(*arguments)
+        self.slices.append(len(rows))
+        self.seconds_left -= self._seconds_per_row * len(rows)
+        return rows

@@ -1,5 +1,6 @@
 """PeriodicMeterReads with simulated meters of every profile."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,7 @@ from osgp.simulator.codec.axdr import (
     structure,
     unsigned,
 )
-from tests.monitoring.fleet import NOW, PROFILES, MonitoredFleet
+from tests.monitoring.fleet import NOW, PROFILES, MonitoredFleet, TimedAssociation
 from tests.monitoring.rows import at, clock, energy, parameters
 
 TOTALS = ["active_energy_import", "active_energy_export"]
@@ -127,22 +128,51 @@ def test_all_that_a_buffer_holds_comes_in_slices(fleet: MonitoredFleet) -> None:
         assert result["rejected_rows"] == []
 
 
-def test_a_day_takes_one_request(fleet: MonitoredFleet) -> None:
-    """Units are in the profile; the answer takes some blocks, whose number the meter decides."""
-    asked: list[Any] = []
-    with fleet.visit("SMR-5.1") as meter:
-        profile = meter.association.profile
-
-        def counted(*arguments: Any) -> Any:
-            asked.append(arguments)
-            return profile(*arguments)
-
-        meter.association.profile = counted  # type: ignore[method-assign]
+class TestPace:
+    def perform(
+        self, fleet: MonitoredFleet, part: tuple[str, str], seconds_left: float = 540, per_row: float = 0.01
+    ) -> tuple[dict[str, Any], list[int]]:
         operation = PeriodicMeterReads()
-        day = parameters("INTERVAL", "2026-11-03 00:15", "2026-11-04 00:00")
-        result = operation.perform(meter, operation.parse(day))
-    assert len(result["periodic_meter_reads"]) == 96
-    assert len(asked) == 1
+        with fleet.visit("SMR-5.1") as meter:
+            timed = TimedAssociation(meter.association, seconds_left, per_row)
+            slow = replace(meter, association=timed)
+            result = operation.perform(slow, operation.parse(parameters("INTERVAL", *part)))
+        return operation.stored_result(result), timed.slices
+
+    def test_a_day_takes_one_request(self, fleet: MonitoredFleet) -> None:
+        """Units are in the profile."""
+        result, slices = self.perform(fleet, ("2026-11-03 00:15", "2026-11-04 00:00"))
+        assert slices == [96]
+        assert len(result["periodic_meter_reads"]) == 96
+
+    def test_more_takes_as_many_as_the_meter_is_slow(self, fleet: MonitoredFleet) -> None:
+        part = ("2026-10-25 12:00", "2026-11-04 11:15")
+        for per_row, count in ((0.01, 2), (0.2, 7)):
+            result, slices = self.perform(fleet, part, per_row=per_row)
+            assert len(slices) == count
+            assert result["complete_until"] == "2026-11-04T10:15:00Z"
+            times = [row["log_time"] for row in result["periodic_meter_reads"]]
+            assert len(times) == len(set(times)) == 958
+            assert result["rejected_rows"] == []
+
+    def test_what_there_is_no_time_for_is_told(self, fleet: MonitoredFleet) -> None:
+        result, slices = self.perform(
+            fleet, ("2026-10-26 00:00", "2026-11-04 00:00"), seconds_left=300, per_row=1
+        )
+        assert slices[0] == 151
+        assert 30 <= slices[1] <= 31
+        complete_until = datetime.fromisoformat(result["complete_until"])
+        times = [datetime.fromisoformat(row["log_time"]) for row in result["periodic_meter_reads"]]
+        assert times[-1] == complete_until - timedelta(minutes=15)
+        assert complete_until - at("2026-10-26 00:00") == timedelta(minutes=15) * len(times)
+        assert 200 < sum(slices) < 300
+        rest, _ = self.perform(fleet, (result["complete_until"], "2026-11-04 00:00"))
+        assert len(times) + len(rest["periodic_meter_reads"]) == 9 * 96 + 1
+
+    def test_one_slice_is_tried_however_late_it_is(self, fleet: MonitoredFleet) -> None:
+        result, slices = self.perform(fleet, ("2026-11-03 00:15", "2026-11-04 00:00"), seconds_left=0)
+        assert slices == [96]
+        assert result["complete_until"] == "2026-11-03T23:00:00Z"
 
 
 def test_readings_are_the_raw_columns(fleet: MonitoredFleet) -> None:
@@ -288,6 +318,7 @@ def test_rows_are_the_same_by_either_way() -> None:
         result = {
             "period_type": "DAILY",
             "periodic_meter_reads": reads,
+            "complete_until": NOW,
             "rejected_rows": [{"index": 1, "reason": "no"}],
             "rejected_row_count": 1,
         }

@@ -24,7 +24,7 @@ from osgp.simulator.codec.axdr import (
     unsigned,
 )
 from osgp.simulator.meter.meter import Meter
-from tests.monitoring.fleet import PROFILES, MonitoredFleet
+from tests.monitoring.fleet import PROFILES, MonitoredFleet, TimedAssociation
 from tests.monitoring.rows import at, clock, parameters
 
 DSMR_2, *OTHERS = PROFILES
@@ -416,6 +416,18 @@ class TestChosenColumns:
             meter = replace(old, profile=catalogue.profile("SMR", "5.1"))
             with pytest.raises(AccessError):
                 operation.perform(meter, parsed)
+
+
+def test_buffers_for_which_there_is_no_time(fleet: MonitoredFleet) -> None:
+    operation = GetPowerQualityProfile()
+    long = operation.parse(asked(PRIVATE, "2026-10-28 00:00", "2026-11-04 00:00"))
+    with fleet.visit("SMR-5.1") as meter:
+        timed = TimedAssociation(meter.association, seconds_left=200, seconds_per_row=1)
+        result = operation.stored_result(operation.perform(replace(meter, association=timed), long))
+    [told] = result["power_quality_profiles"]
+    assert told["name"] == PQP1
+    assert "2026-10-29" < told["complete_until"] < "2026-10-31"
+    assert result["unavailable"] == [{"name": PQP2, "reason": "There was no time left to read it."}]
 
 
 def test_names_of_signal_qualities() -> None:

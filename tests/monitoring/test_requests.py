@@ -196,7 +196,13 @@ def test_all_of_them_in_one_visit(
     reads = api.get(answers["PeriodicMeterReads"]).json()["result"]
     # Five days have four to six midnights.
     assert len(reads["periodic_meter_reads"]) in (4, 5, 6)
-    assert set(reads) == {"period_type", "periodic_meter_reads", "rejected_rows", "rejected_row_count"}
+    assert set(reads) == {
+        "period_type",
+        "periodic_meter_reads",
+        "complete_until",
+        "rejected_rows",
+        "rejected_row_count",
+    }
     gas_reads = api.get(answers["PeriodicMeterReadsGas"]).json()["result"]
     assert len(gas_reads["periodic_meter_reads_gas"]) in (4, 5, 6)
 
