@@ -10,7 +10,16 @@ from django.template.response import TemplateResponse
 
 from osgp.admin_site_access import OrganisationScopedAdmin, PlatformOnly, organisation_of
 
-SECTIONS = ("devices", "requests", "message_logs", "notifications", "accounts", "auth", "django_celery_beat")
+SECTIONS = (
+    "devices",
+    "requests",
+    "readings",
+    "message_logs",
+    "notifications",
+    "accounts",
+    "auth",
+    "django_celery_beat",
+)
 """In which order the apps stand in the navigation; others follow."""
 SECTION_NAMES = {"auth": "Groups of users", "django_celery_beat": "Recurring schedules"}
 

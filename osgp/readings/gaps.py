@@ -56,6 +56,8 @@ class Gap:
     count: int
     quantities: Sequence[str]
     """OBIS codes that are missing; empty if none of the period was ever read."""
+    is_partial: bool
+    """Whether other quantities of the device are there."""
     reason: Reason
     fault: Mapping[str, Any] | None = None
     correlation_uid: uuid.UUID | None = None
@@ -133,6 +135,7 @@ def _present(series: Sequence[int], first: date, until: date) -> _Present:
 class _Range(NamedTuple):
     ends: list[int]
     quantities: Sequence[str]
+    is_partial: bool
     power_down: bool
 
 
@@ -142,7 +145,7 @@ def _ranges(
     if not series:
         step = MBUS_INTERVAL_SECONDS if device.is_mbus else INTERVAL_SECONDS
         ends = expected_ends(period, first, until, ZoneInfo(device.time_zone), step)
-        return [_Range(ends, (), False)] if ends else []
+        return [_Range(ends, (), False, False)] if ends else []
     lacking: dict[int, list[str]] = {}
     expected: set[int] = set()
     for row in series:
@@ -159,10 +162,12 @@ def _ranges(
         places = list(run)
         ends = [order[place] for place in places]
         around = [order[place] for place in (places[0] - 1, places[-1] + 1) if 0 <= place < len(order)]
+        quantities = sorted({quantity for end in ends for quantity in lacking[end]})
         ranges.append(
             _Range(
                 ends,
-                sorted({quantity for end in ends for quantity in lacking[end]}),
+                quantities,
+                len(quantities) < len(series),
                 any(_power_failed(present, series, end) for end in around),
             )
         )
@@ -217,6 +222,7 @@ def _explained(missing: _Range, device: Device, attempts: Sequence[_Attempt]) ->
             last,
             len(missing.ends),
             missing.quantities,
+            missing.is_partial,
             reason,
             correlation_uid=attempt.correlation_uid if attempt else None,
             **more,

@@ -27,7 +27,8 @@ class Series(models.Model):
     time_zone = models.CharField(max_length=64, help_text="IANA name; its days are those of the chunks.")
 
     class Meta:
-        verbose_name_plural = "series"
+        verbose_name = "series"
+        verbose_name_plural = "missing readings"  # What the admin lists instead of series.
         constraints = [
             models.UniqueConstraint(
                 fields=["device", "channel", "quantity", "period", "unit"], name="one_series_per_quantity"

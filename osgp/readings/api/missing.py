@@ -18,8 +18,9 @@ from osgp.devices import groups
 from osgp.devices.models import DeviceType
 from osgp.networks.models import CommunicationNetwork
 from osgp.readings import missing
-from osgp.readings.api.readings import MOST_DEVICES, READERS, known_devices
+from osgp.readings.api.readings import MOST_DEVICES, known_devices
 from osgp.readings.gaps import MEANINGS, DeviceGaps, Gap, Reason
+from osgp.readings.rights import READERS
 from osgp.readings.values import Period
 from osgp.requests.api.answers import FaultSerializer
 from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, next_page_link, validated_query

@@ -18,7 +18,6 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import granted_devices
 from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
@@ -34,6 +33,7 @@ from osgp.readings.api.formats import (
     ParquetRenderer,
 )
 from osgp.readings.queries import Position, Reading, Selection, Told, readings, series_of
+from osgp.readings.rights import READERS
 from osgp.readings.values import Period
 from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, next_page_link, validated_query
 from osgp.requests.api.permissions import MayRead, caller_of
@@ -43,8 +43,6 @@ from osgp.requests.submission import DeviceIdentificationField
 
 MOST_DEVICES = 1_000
 MOST_QUANTITIES = 100
-READERS = (DeviceFunctionGroup.MONITORING,)
-"""Who may see what a meter said, beside its owners."""
 
 
 class QuantityNameField(CharField):

@@ -163,7 +163,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name_plural": "series",
+                "verbose_name": "series",
+                "verbose_name_plural": "missing readings",
             },
         ),
         migrations.CreateModel(
