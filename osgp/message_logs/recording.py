@@ -27,7 +27,7 @@ MOST_OCTETS = 4096
 """Kept of one APDU."""
 SLICE = 200
 """Messages collected before they are stored."""
-SLICE_CHARACTERS = 1_000_000
+SLICE_CHARACTERS = 200_000
 """The same in what they take up."""
 
 _DIRECTIONS = {Direction.SENT: MessageDirection.SENT, Direction.RECEIVED: MessageDirection.RECEIVED}

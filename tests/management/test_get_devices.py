@@ -16,8 +16,10 @@ from rest_framework.test import APIClient
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device, DeviceType, RelayStatus
+from osgp.simulator import Fleet, SimulatorThread
 from tests.batches.conftest import make_fleet, make_group
 from tests.factories import grant, make_device, make_gas_meter, make_token
+from tests.meters import add_meters, visit
 
 URL = "/api/v1/management/devices/"
 AS_OF = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
@@ -199,3 +201,16 @@ def test_the_command_prints_the_rows_of_the_api(
         run("--group", "south")
     with pytest.raises(CommandError, match="no organisation NOBODY"):
         call_command("devices", "--organisation", "NOBODY")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_relay_is_known_once_it_was_read(api: APIClient, organisation: Organisation) -> None:
+    with SimulatorThread(Fleet.build(1, "SMR-5.1")) as simulator:
+        (meter,) = add_meters(organisation, simulator).values()
+        assert [row["relay_status"] for row in api.get(URL).json()["results"]] == [None]
+        body = {"device_identification": meter.identification}
+        posted = api.post("/api/v1/management/read-relay-status/", body, format="json").json()
+        visit(meter)
+    told = api.get(posted["url"]).json()["result"]
+    (row,) = api.get(URL).json()["results"]
+    assert row["relay_status"] == {"status": told["relay_status"], "as_of": told["as_of"]}
