@@ -331,14 +331,18 @@ def _decode_value(raw: bytes) -> Data:
 
 def _unless_declined(
     session: Session, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
-) -> T | errors.ExceptionResponse:
-    """What a service returns, or the exception-response that may decline but this request."""
+) -> T | errors.IllegalResponse:
+    """What a service returns; or the exception-response that may decline but this request, or how an answer
+    to it, complete as an APDU, was no answer.
+    """
     try:
         return service(session, *args, **kwargs)
     except errors.ExceptionResponse as answer:
         if answer.declines_request:
             return answer
         raise
+    except errors.DecodeError as error:
+        return error
 
 
 def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:

@@ -142,23 +142,27 @@ def _get_blocks(session: Session, response: Cursor, *, secret: bool = False) -> 
 def _data_or_result(response: Cursor) -> bytes | AccessResult:
     if _choice(response) == _DATA:
         if response.at_end:
-            raise IllegalResponse("the answer is cut short")
+            raise DecodeError("the answer is cut short")
         return response.rest()
     return _refusal(response)
 
 
 def _choice(response: Cursor) -> int:
+    if response.at_end:
+        raise DecodeError("the answer is cut short")
     choice = response.unsigned()
     if choice not in (_DATA, _RESULT):
-        raise IllegalResponse(f"neither data nor a result, but choice {choice}")
+        raise DecodeError(f"neither data nor a result, but choice {choice}")
     return choice
 
 
 def _refusal(response: Cursor) -> AccessResult:
     """A Data-Access-Result where data might have been, so SUCCESS makes no sense."""
+    if response.at_end:
+        raise DecodeError("the answer is cut short")
     result = AccessResult.of(response.unsigned())
     if result is AccessResult.SUCCESS:
-        raise IllegalResponse("success, but no data")
+        raise DecodeError("success, but no data")
     return result
 
 

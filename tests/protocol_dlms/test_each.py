@@ -149,6 +149,21 @@ def test_single_attributes_that_a_meter_takes_exception_to() -> None:
             assert value == number(attribute)
 
 
+@pytest.mark.parametrize(
+    "body", ["", "00", "01", "0100", "02"], ids=["nothing", "data", "result", "success", "other"]
+)
+def test_answers_with_nothing_in_them(body: str) -> None:
+    """Some meters answer for an attribute that they cannot read with a head and no body."""
+    empty = bytes.fromhex(body)
+    meter = Asked(lambda name: empty if name == 5 else plain(name), lambda names: None)
+    values = read(meter, 16, with_list_max=1)
+    assert isinstance(values[5], errors.DecodeError)
+    assert [value for value in values if isinstance(value, Data)] == values[:5] + values[6:]
+    # The same instead of a whole list.
+    cut = Asked(plain, lambda names: b"\xc4\x01II" + empty if 5 in names else None)
+    assert read(cut, 16) == [number(attribute) for attribute in attributes(16)]
+
+
 @pytest.mark.parametrize("answer", ["d80101", "d80103", "d80202"])
 def test_a_meter_that_has_nothing_but_exceptions_is_lost(answer: str) -> None:
     requests: list[bytes] = []
