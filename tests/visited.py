@@ -1,5 +1,6 @@
 """Simulated meters as messages see them during a visit, over real sockets but without the platform."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -7,11 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from osgp import catalogue
+from osgp.faults import Fault
 from osgp.protocol_dlms import Deadlines, Keys, Meter, MeterAddress, Security, Transport
 from osgp.requests import registry
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation
-from osgp.simulator import Fleet, FleetSettings, SimulatorThread
+from osgp.simulator import FaultKind, Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from tests.protocol_dlms.peers import Counter
 
@@ -20,6 +22,7 @@ NOW = datetime(2026, 6, 15, 10, 20, 30, tzinfo=UTC)
 """Where time stands still for the simulated meters of :func:`all_meters`."""
 CLIENT_TITLE = b"   \x00\x00\x00\x00\x01"
 UNHURRIED = Deadlines(connect=30, apdu=60, session=300, release=30)
+IMPATIENT = Deadlines(connect=30, apdu=1, session=300, release=0.1)
 
 
 class Visits:
@@ -130,3 +133,30 @@ def saying(simulated: SimulatedMeter, values: Mapping[tuple[str, int], str]) -> 
         yield
     finally:
         simulated.memory.overrides = None
+
+
+ANSWERS = tuple(
+    kind
+    for kind in FaultKind
+    if not kind.name.startswith(("REFUSE", "RELEASE", "SNRM", "SIXTEEN", "PROTOCOL", "DIAGNOSTIC"))
+)
+"""What can be wrong with the answers to a message, once the association stands."""
+
+
+SILENT = (FaultKind.HANG, FaultKind.SLOW, FaultKind.ENDLESS, FaultKind.WRONG_ADDRESS)
+"""Where nothing that counts comes for a long time."""
+
+
+def outcome_with(
+    visits: Visits, kind: FaultKind, simulated: SimulatedMeter, message: str, parameters: Mapping[str, Any]
+) -> Any:
+    """The stored result, or the fault, of a message to a meter that has a fault from its first answer on."""
+    deadlines = IMPATIENT if kind in SILENT else UNHURRIED
+    with visits.visit(simulated, connection={"deadlines": deadlines}, communication_method="GPRS") as meter:
+        simulated.faults.switch_on(kind)
+        try:
+            return json.loads(json.dumps(perform(meter, message, parameters)))
+        except Fault as fault:
+            return fault
+        finally:
+            simulated.faults.switch_off()
