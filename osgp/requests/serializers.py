@@ -65,6 +65,11 @@ def printable(text: object) -> str:
     return str(text)[:64].encode("unicode_escape").decode()
 
 
+def storable(text: str) -> str:
+    """A text of a meter as JSON in PostgreSQL can hold it: the replacement character instead of NUL."""
+    return text.replace("\x00", "\ufffd")
+
+
 class IntegerField(serializers.IntegerField):
     """A JSON integer; 64 bits signed unless bounded closer. ``4.0``, ``"4"`` and ``true`` are refused."""
 
@@ -246,4 +251,4 @@ class DataField(serializers.Field):
             return [self.to_representation(element) for element in value]
         if isinstance(value, float) and not math.isfinite(value):
             return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-        return value
+        return storable(value) if isinstance(value, str) else value

@@ -158,6 +158,13 @@ class Measured(StrictSerializer):
     raw = serializers.DataField()
 
 
+def test_texts_of_meters_have_no_nul() -> None:
+    """PostgreSQL refuses JSON with one, and with it the outcome."""
+    field = serializers.DataField()
+    shown = field.to_representation(Data(DataType.VISIBLE_STRING, "A\x00B"))
+    assert shown == {"type": "visible-string", "value": "A\ufffdB"}
+
+
 def test_quantities_are_exact_and_without_exponent() -> None:
     field = serializers.QuantityField()
     assert field.to_representation(Quantity(Decimal("1234.567"), "kWh")) == {
