@@ -134,7 +134,7 @@ class Fleet:
             "device_type": "SMART_METER_E",
             "protocol_name": profile.protocol_name,
             "protocol_version": profile.protocol_version,
-            "communication_method": "ETHERNET",
+            "communication_method": _communication_method(profile),
             "network_address": self.host,
             "logical_device_address": meter.logical_device_address,
             "transport": meter.transport.value,
@@ -157,7 +157,7 @@ class Fleet:
                 "device_type": "SMART_METER_G",
                 "protocol_name": profile.protocol_name,
                 "protocol_version": profile.protocol_version,
-                "communication_method": "ETHERNET",
+                "communication_method": _communication_method(profile),
                 "timezone": self.settings.zone_name,
                 "model": gas_meter.model,
                 "gateway": gateway.identification,
@@ -174,6 +174,12 @@ class Fleet:
                 ).hex()
             },
         }
+
+
+def _communication_method(profile: catalogue.Profile) -> str:
+    """The newest kind of modem whose diagnostics the profile has; older meters tell nothing of theirs."""
+    methods = ("LTE", "GPRS", "CDMA")
+    return next((method for method in methods if f"{method}_DIAGNOSTIC" in profile), "GPRS")
 
 
 def _keys(meter: Meter) -> dict[str, Any]:

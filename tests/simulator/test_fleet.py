@@ -45,7 +45,7 @@ def test_the_description_adds_a_meter(demo: SimulatorThread) -> None:
         "device_type": "SMART_METER_E",
         "protocol_name": "DSMR",
         "protocol_version": "2.2",
-        "communication_method": "ETHERNET",
+        "communication_method": "GPRS",
         "network_address": "127.0.0.1",
         "port": demo.port,
         "logical_device_address": 1,
@@ -56,6 +56,19 @@ def test_the_description_adds_a_meter(demo: SimulatorThread) -> None:
         "selective_access": True,
         "polyphase": False,
         "timezone": "Europe/Amsterdam",
+    }
+    methods = {
+        (item["add_device"]["protocol_version"], item["add_device"]["communication_method"])
+        for item in described
+    }
+    assert methods == {
+        ("2.2", "GPRS"),
+        ("4.2.2", "GPRS"),
+        ("4.3", "CDMA"),
+        ("5.0.0", "GPRS"),
+        ("5.1", "GPRS"),
+        ("5.2", "LTE"),
+        ("5.5", "LTE"),
     }
     assert set(described[0]["keys"]) == {"master_key", "authentication_key", "encryption_key", "lls_password"}
     gas = next(each for each in described if "gateway" in each["add_device"])
