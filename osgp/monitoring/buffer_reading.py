@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from osgp.catalogue import CaptureColumn
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import RejectedRow, RowTimes, Selection, TimedRow, select, timed_rows
+from osgp.cosem.profile_rows import RejectedRow, Row, RowTimes, Selection, TimedRow, select, timed_rows
 from osgp.monitoring.periods import Buffer
-from osgp.monitoring.rejected_rows import check_row_count
+from osgp.protocol_dlms.errors import AccessError
 from osgp.requests.meter import VisitedMeter
+from osgp.requests.rejected_rows import check_row_count
 
 FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 150, 20, 1_000
 """Rows that are asked for at a time: at first, and at least and at most once the meter's pace is known."""
@@ -109,20 +110,32 @@ class _Reading:
         self._descriptor = meter.attribute(buffer.tag)
         self._columns = [column for column in buffer.columns if wanted(column)]
         self._clock = [column.tag for column in self._columns].index("CLOCK")
+        self._by_column = meter.selective_access
         self._answered = 0
 
-    def read(self, part: _Slice) -> None:
-        """Read one slice."""
-        meter, buffer = self._meter, self._buffer
+    def _ask(self, part: _Slice) -> tuple[Selection, list[Row]]:
+        """What was asked for, and the rows. A meter that declines to select columns is asked for all."""
+        meter = self._meter
         selection = select(
-            buffer.columns,
+            self._buffer.columns,
             self._wanted,
             part.begin,
             part.until,
             meter.time_zone,
-            by_column=meter.selective_access,
+            by_column=self._by_column,
         )
-        answer = meter.association.profile(self._descriptor, selection.access)
+        try:
+            return selection, meter.association.profile(self._descriptor, selection.access)
+        except AccessError:
+            if not selection.access.columns:
+                raise
+        self._by_column = False
+        return self._ask(part)
+
+    def read(self, part: _Slice) -> None:
+        """Read one slice."""
+        meter, buffer = self._meter, self._buffer
+        selection, answer = self._ask(part)
         check_row_count(answer, buffer.tag)
         times = RowTimes(meter.time_zone, buffer.period)
         good, bad = timed_rows(answer, selection.width, times, selection.positions[self._clock])

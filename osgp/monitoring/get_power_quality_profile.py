@@ -21,11 +21,11 @@ from osgp.monitoring.periods import BetweenParameters, Buffer, check_held, compl
 from osgp.monitoring.power_quality import PowerQualityParameters
 from osgp.monitoring.power_quality_buffers import BUFFERS, CLOCK, Candidate, candidates, read_buffers
 from osgp.monitoring.reads import utc_text
-from osgp.monitoring.rejected_rows import rejected_row_count_field, rejected_rows_field, told
 from osgp.monitoring.scales import scaler_units_or_faults
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation, ParameterValues, Service
 from osgp.requests.registry import register
+from osgp.requests.rejected_rows import rejected_row_count_field, rejected_rows_field, told
 from osgp.requests.serializers import (
     CharField,
     ChoiceField,

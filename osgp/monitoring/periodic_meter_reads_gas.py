@@ -19,12 +19,12 @@ from osgp.monitoring.periodic_reads import (
 )
 from osgp.monitoring.periods import complete_until_field
 from osgp.monitoring.reads import ReadColumn, Reads, StatusField
-from osgp.monitoring.rejected_rows import rejected_row_count_field, rejected_rows_field, told
 from osgp.monitoring.scales import scaler_units
 from osgp.readings.values import Period
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import ParameterValues
 from osgp.requests.registry import register
+from osgp.requests.rejected_rows import rejected_row_count_field, rejected_rows_field, told
 from osgp.requests.serializers import ChoiceField, DateTimeField, QuantityField, StrictSerializer
 
 VALUE = "MBUS_MASTER_VALUE"

@@ -11,6 +11,8 @@ from osgp import catalogue
 from osgp.faults import Fault, FaultCode
 from osgp.monitoring.periodic_meter_reads import PeriodicMeterReads
 from osgp.monitoring.reads import Reads
+from osgp.protocol_dlms import AccessResult
+from osgp.protocol_dlms.errors import AccessError
 from osgp.readings.values import Period
 from osgp.requests import registry
 from osgp.requests.operation import MeterOperation
@@ -173,6 +175,30 @@ class TestPace:
         result, slices = self.perform(fleet, ("2026-11-03 00:15", "2026-11-04 00:00"), seconds_left=0)
         assert slices == [96]
         assert result["complete_until"] == "2026-11-03T23:00:00Z"
+
+
+def test_a_meter_that_declines_to_select_columns_is_asked_for_all(fleet: MonitoredFleet) -> None:
+    """Once: then that is known. A buffer that it refuses altogether is refused."""
+    operation = PeriodicMeterReads()
+    asked: list[int] = []
+
+    class Declining(TimedAssociation):
+        def profile(self, buffer: Any, access: Any) -> Any:
+            asked.append(len(access.columns))
+            if access.columns or len(asked) > 4:
+                raise AccessError(AccessResult.SCOPE_OF_ACCESS_VIOLATED, buffer)
+            return super().profile(buffer, access)
+
+    with fleet.visit("DSMR-4.2.2") as meter:
+        declining = replace(meter, association=Declining(meter.association, 500, seconds_per_row=1))
+        part = operation.parse(parameters("DAILY", *PARTS["DAILY"]))
+        result = operation.perform(declining, part)
+        assert len(result["periodic_meter_reads"]) == COUNTS["DAILY"]
+        assert asked == [6, 0]
+        asked.extend([0, 0])
+        with pytest.raises(AccessError):
+            operation.perform(declining, part)
+    assert asked == [6, 0, 0, 0, 6, 0]
 
 
 def test_readings_are_the_raw_columns(fleet: MonitoredFleet) -> None:
