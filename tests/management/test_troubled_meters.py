@@ -1,0 +1,77 @@
+"""Meters to which all happens that can: what they logged is known, and their M-Bus status is cleared."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from osgp.cosem.event_codes import UNKNOWN_EVENT, EventLogCategory, event_type, log_tag
+from osgp.requests.meter import VisitedMeter
+from osgp.simulator import Fleet, FleetSettings, SimulatorThread
+from osgp.simulator.meter.event_codes import CODES
+from tests.visited import NOW, Visits, perform
+
+UNITS = {"POWER_QUALITY_EXTENDED_EVENT_LOG": ("V", "s"), "POWER_QUALITY_THD_EVENT_LOG": ("%", None)}
+
+
+@pytest.fixture(scope="module")
+def troubled() -> Iterator[Visits]:
+    """Three SMR 5.5 meters with a gas meter on every channel."""
+    settings = FleetSettings(clock=NOW.timestamp, calm_from=None)
+    fleet = Fleet.build(3, "SMR-5.5", polyphase=True, gas_meters=[4, 4, 4], settings=settings)
+    with SimulatorThread(fleet) as running:
+        yield Visits(running)
+
+
+def test_both_tables_have_the_same_codes() -> None:
+    """The simulator's table was made apart from the head-end's."""
+    for category in EventLogCategory:
+        for code in CODES[log_tag(category)]:
+            assert event_type(code, "SMR") != UNKNOWN_EVENT, (category, code)
+    theirs = {code for codes in CODES.values() for code in codes}
+    ours = {code for code in range(0x10000) if event_type(code, "SMR") != UNKNOWN_EVENT}
+    assert ours - theirs == set(range(230, 250))
+
+
+@pytest.mark.parametrize("category", EventLogCategory)
+def test_every_event_is_known_and_has_its_details(troubled: Visits, category: EventLogCategory) -> None:
+    parameters = {
+        "event_log_category": category,
+        "from": (NOW - timedelta(days=1900)).isoformat(),
+        "until": NOW.isoformat(),
+    }
+    magnitude, duration = UNITS.get(category, (None, None))
+    codes: set[int] = set()
+    for simulated in troubled.running.meters.values():
+        result = troubled.perform(simulated, "FindEvents", parameters)
+        assert result["rejected_rows"] == []
+        for event in result["events"]:
+            codes.add(event["event_code"])
+            assert event["event_type"] == event_type(event["event_code"], "SMR") != UNKNOWN_EVENT
+            assert (event["magnitude"] or {}).get("unit") == magnitude
+            assert (event["duration"] or {}).get("unit") == duration
+    assert codes <= set(CODES[log_tag(category)])
+    assert len(codes) > 5
+
+
+def test_a_status_is_cleared_once(troubled: Visits) -> None:
+    for simulated in troubled.running.meters.values():
+        with troubled.visit(simulated) as meter:
+            before = numbers(meter, "READ_MBUS_STATUS", 2)
+            assert all(before)
+            first = perform(meter, "ClearMBusStatusOnAllChannels")["channels"]
+            assert [row["status"] for row in first] == before
+            assert all(row["cleared"] for row in first)
+            assert [len(row["bits"]) for row in first] == [status.bit_count() for status in before]
+            assert numbers(meter, "READ_MBUS_STATUS", 2) == [0, 0, 0, 0]
+            # Class 72, attribute 12: the alarm that the device raised.
+            assert numbers(meter, "MBUS_CLIENT_SETUP", 12) == [0, 0, 0, 0]
+            second = perform(meter, "ClearMBusStatusOnAllChannels")["channels"]
+            assert [(row["status"], row["cleared"]) for row in second] == [(0, False)] * 4
+
+
+def numbers(meter: VisitedMeter, tag: str, attribute_id: int) -> list[Any]:
+    """The attribute on each channel."""
+    item = meter.object(tag)
+    return [meter.association.get(item.attribute(attribute_id, channel)).value for channel in range(1, 5)]
