@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from itertools import groupby
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from osgp.readings import clock
 from osgp.readings.calendar import DAY, day_span, next_month
 from osgp.readings.profile import LoadProfile, Panel, Range, Slot
 from osgp.readings.values import Period
@@ -85,7 +86,7 @@ def _chart(profile: LoadProfile, panel: Panel) -> Chart:
     def y(value: Decimal) -> float:
         return TOP + float((high - value) / (high - low)) * (HEIGHT - TOP - BOTTOM)
 
-    now = datetime.now(UTC).timestamp()
+    now = clock.now().timestamp()
     drawn = [(slot, height) for slot, height in zip(panel.slots, heights, strict=True) if height is not None]
     bars: list[Mark] = []
     area = line = ""

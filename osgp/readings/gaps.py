@@ -1,7 +1,8 @@
 """What exactly is missing of a page of meters, in ranges of intervals, and why."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -13,13 +14,18 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_datetime
 
+from osgp.catalogue import UnknownProfile
 from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
 from osgp.devices.models import Device
+from osgp.faults import Fault
+from osgp.monitoring.periodic_reads import PeriodicReads
+from osgp.readings import clock
 from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, expected_ends, month_of
 from osgp.readings.chunks import NO_STATUS
 from osgp.readings.chunks import Chunk as Columns
 from osgp.readings.models import Chunk, Series
 from osgp.requests.models import FINAL_STATES, Action, ActionState
+from osgp.requests.registry import UnknownMessage, operation
 
 FETCHED_BY = {False: "PeriodicMeterReads", True: "PeriodicMeterReadsGas"}
 """The message that fetches what is missing: of an electricity and of an M-Bus meter."""
@@ -58,6 +64,8 @@ class Gap:
     """OBIS codes that are missing; empty if none of the period was ever read."""
     is_partial: bool
     """Whether other quantities of the device are there."""
+    is_held: bool
+    """Whether the meter has room for it still, so that it can be fetched."""
     reason: Reason
     fault: Mapping[str, Any] | None = None
     correlation_uid: uuid.UUID | None = None
@@ -107,10 +115,12 @@ def gaps_of(devices: Sequence[Device], period: str, first: date, until: date) ->
         series.setdefault(row.device_id, []).append(row)
     present = _present([row.pk for known in series.values() for row in known], first, until)
     attempts = _attempts(devices, period)
+    now = clock.now()
     found = []
     for device in devices:
         ranges = _ranges(device, series.get(device.pk, []), present, period, first, until)
-        gaps = [_explained(gap, device, attempts.get(device.pk, [])) for gap in ranges]
+        parts = _parted(ranges, _held_since(device, period, now), int(now.timestamp()))
+        gaps = [_explained(part, device, attempts.get(device.pk, [])) for part in parts]
         if gaps:
             found.append(DeviceGaps(device, gaps))
     return found
@@ -137,6 +147,7 @@ class _Range(NamedTuple):
     quantities: Sequence[str]
     is_partial: bool
     power_down: bool
+    is_held: bool = True
 
 
 def _ranges(
@@ -172,6 +183,29 @@ def _ranges(
             )
         )
     return ranges
+
+
+def _held_since(device: Device, period: str, now: datetime) -> int | None:
+    """From when on the meter's buffer has room for what it captured until now; None: nobody can tell."""
+    try:
+        task = operation(FETCHED_BY[device.is_mbus])
+        assert isinstance(task, PeriodicReads)
+        buffer = task.buffer(device.profile, {"period_type": period}, device.channel)
+    except (UnknownMessage, UnknownProfile, Fault, ValueError):
+        return None
+    if buffer.period is None:
+        return None
+    return int(buffer.period.after(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
+
+
+def _parted(ranges: Sequence[_Range], held_since: int | None, now: int) -> Iterator[_Range]:
+    """Ranges up to now; what the meter does not hold any more apart from what it does."""
+    for each in ranges:
+        ends = each.ends[: bisect_right(each.ends, now)]
+        place = 0 if held_since is None else bisect_left(ends, held_since)
+        for part, is_held in ((ends[:place], False), (ends[place:], True)):
+            if part:
+                yield each._replace(ends=part, is_held=is_held)
 
 
 def _power_failed(present: _Present, series: Sequence[Series], end: int) -> bool:
@@ -223,6 +257,7 @@ def _explained(missing: _Range, device: Device, attempts: Sequence[_Attempt]) ->
             len(missing.ends),
             missing.quantities,
             missing.is_partial,
+            missing.is_held,
             reason,
             correlation_uid=attempt.correlation_uid if attempt else None,
             **more,

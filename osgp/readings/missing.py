@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from django.db import transaction
@@ -12,6 +12,7 @@ from osgp.accounts.caller import Caller
 from osgp.batches import submission as batches
 from osgp.devices.models import Device, DeviceGroup, DeviceGroupMembership
 from osgp.networks.models import CommunicationNetwork
+from osgp.readings import clock
 from osgp.readings.completeness import incomplete
 from osgp.readings.gaps import FETCHED_BY, DeviceGaps, Gap, Reason, gaps_of
 from osgp.requests import submission
@@ -97,6 +98,7 @@ def fetch(caller: Caller, question: Question, found: Sequence[DeviceGaps]) -> Fe
     """Ask the meters for what is missing: one request for each gap, devices with the same gap in one batch.
 
     Gaps that a request under way covers are left to it, so that calling this twice does no more than once.
+    What meters do not hold any more is not asked for.
     Raises Fault as submitting does; nothing is stored then.
     """
     keys = sorted(one.device.pk for one in found)
@@ -106,8 +108,9 @@ def fetch(caller: Caller, question: Question, found: Sequence[DeviceGaps]) -> Fe
     outcome = Fetched()
     wanted: dict[tuple[str, datetime, datetime], list[str]] = {}
     for one in gaps_of(devices, question.period, question.first, question.until):
-        gaps = [gap for gap in one.gaps if gap.reason != Reason.BEING_FETCHED]
-        outcome.pending += len(one.gaps) - len(gaps)
+        held = [gap for gap in one.gaps if gap.is_held]
+        gaps = [gap for gap in held if gap.reason != Reason.BEING_FETCHED]
+        outcome.pending += len(held) - len(gaps)
         outcome.devices += bool(gaps)
         for begin, end in _ranges(gaps):
             message = FETCHED_BY[one.device.is_mbus]
@@ -138,5 +141,5 @@ def _submit(caller: Caller, message: str, identifications: list[str], parameters
 
 def yesterday() -> tuple[date, date]:
     """The day before today, and today: what the question is about unless told."""
-    today = datetime.now(UTC).date()
+    today = clock.now().date()
     return today - timedelta(days=1), today

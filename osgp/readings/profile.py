@@ -12,6 +12,7 @@ from django.db.models import Max
 
 from osgp.cosem.amr_status import flags_of
 from osgp.devices.models import Device
+from osgp.readings import clock
 from osgp.readings.calendar import DAY, day_span, expected_ends, month_of, next_month
 from osgp.readings.models import Chunk, Series
 from osgp.readings.quantities import tag_of
@@ -102,7 +103,7 @@ class Panel:
     @property
     def missing(self) -> int:
         """How many values there should be by now and are not."""
-        now = datetime.now(UTC).timestamp()
+        now = clock.now().timestamp()
         return sum(1 for slot in self.slots if slot.reading is None and slot.end <= now)
 
     @property

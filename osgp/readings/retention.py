@@ -6,9 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
-from django.utils import timezone
 
-from osgp.readings import partitions
+from osgp.readings import clock, partitions
 from osgp.readings.calendar import DAY, month_of, next_month
 from osgp.readings.models import Chunk, Completeness, Delivery, FormerClaim
 
@@ -22,7 +21,7 @@ def first_month() -> date | None:
     if retention is None:
         return None
     # Two days, because days begin earlier in some time zones.
-    return month_of((timezone.now() - retention - 2 * DAY).date())
+    return month_of((clock.now() - retention - 2 * DAY).date())
 
 
 def is_due() -> bool:
@@ -54,7 +53,7 @@ def keep_house() -> int:
 
 
 def _ahead() -> list[date]:
-    today = timezone.now().date()
+    today = clock.now().date()
     return [month_of(today), next_month(today)]
 
 

@@ -12,9 +12,8 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.utils import timezone
 
-from osgp.readings import merging, partitions
+from osgp.readings import clock, merging, partitions
 from osgp.readings.arrays import as_date, text_of
 from osgp.readings.calendar import Span, day_of, month_of
 from osgp.readings.chunks import NO_STATUS, Chunk, collapsed, merge, regular
@@ -57,7 +56,7 @@ def kept(device: Any, told: Iterable[Readings]) -> Kept | None:
     told = list(told)
     if not told:
         return None
-    now = timezone.now()
+    now = clock.now()
     retention: timedelta | None = settings.OSGP["READINGS_RETENTION"]
     earliest = FIRST_MOMENT if retention is None else max(FIRST_MOMENT, now - retention)
     columns = prepare(device, told, earliest, now + CLOCK_TOLERANCE)

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import groupby
 
+from osgp.readings import clock
 from osgp.readings.calendar import day_of
 from osgp.readings.profile import LoadProfile, Panel, Slot
 from osgp.readings.queries import Reading
@@ -83,7 +84,7 @@ def rows(profile: LoadProfile) -> list[Row]:
     if profile.period == Period.INTERVAL and longest > MOST_ROWS:
         return _days(profile)
     cells: dict[int, dict[int, Cell]] = {}
-    now = datetime.now(UTC).timestamp()
+    now = clock.now().timestamp()
     for place, panel in enumerate(profile.panels):
         for slot in panel.slots:
             if slot.reading is not None or slot.end <= now:
@@ -117,7 +118,7 @@ def _days(profile: LoadProfile) -> list[Row]:
 
 
 def _daily(panel: Panel, profile: LoadProfile) -> list[tuple[date, Cell]]:
-    now = datetime.now(UTC).timestamp()
+    now = clock.now().timestamp()
     days = []
     for day, group in groupby(
         panel.slots, key=lambda slot: day_of(datetime.fromtimestamp(slot.end, UTC), profile.zone)

@@ -8,12 +8,11 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.readings import charts, profile, tables
+from osgp.readings import charts, clock, profile, tables
 from osgp.readings.profile import Range
 from osgp.readings.values import Period
 from osgp.requests.models import Request
@@ -204,6 +203,7 @@ def test_missing_readings(superuser: Client, organisation: Organisation, device:
     assert "Nothing is missing." in superuser.get(f"{MISSING}?{RANGE}&device=WHOLE").content.decode()
 
 
+@pytest.mark.usefixtures("next_morning")
 def test_the_button_fetches_them_again_once(superuser: Client, device: Device, gas_meter: Device) -> None:
     for said in ("2 requests to 2 meters", "under way already"):
         answer = superuser.post(f"{MISSING}?{RANGE}", follow=True)
@@ -214,6 +214,7 @@ def test_the_button_fetches_them_again_once(superuser: Client, device: Device, g
     assert content.count("Being fetched") == 2
 
 
+@pytest.mark.usefixtures("next_morning")
 def test_the_button_needs_a_permission(device: Device, organisation: Organisation) -> None:
     reader = signed_in(make_user("reader", organisation, "view_series"))
     assert "Fetch these again" not in reader.get(f"{MISSING}?{RANGE}").content.decode()
@@ -255,7 +256,7 @@ def test_pages_and_their_statements(superuser: Client, organisation: Organisatio
 
 
 def test_yesterday_unless_told(superuser: Client, device: Device) -> None:
-    yesterday = timezone.now().date() - timedelta(days=1)
+    yesterday = clock.now().date() - timedelta(days=1)
     deliver(device, column(interval_ends(yesterday)))
     content = superuser.get(MISSING).content.decode()
     assert f'value="{yesterday}"' in content

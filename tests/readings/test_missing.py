@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 from rest_framework.test import APIClient
 
 from osgp.accounts.functions import DeviceFunctionGroup
@@ -16,6 +15,7 @@ from osgp.batches.models import Batch
 from osgp.devices import groups
 from osgp.devices.models import Device, DeviceGroup
 from osgp.networks.models import CommunicationNetwork
+from osgp.readings import clock
 from osgp.readings.completeness import masks
 from osgp.readings.values import Period
 from osgp.requests.models import Action, ActionState, Request, RequestState
@@ -226,7 +226,7 @@ def test_errors_name_the_field(api: APIClient, query: str, pointer: str) -> None
 
 def test_yesterday_unless_told(api: APIClient, device: Device) -> None:
     rows = results(api, "")
-    yesterday = timezone.now().date() - timedelta(days=1)
+    yesterday = clock.now().date() - timedelta(days=1)
     assert len(interval_ends(yesterday)) == rows[0]["count"]
 
 
@@ -254,6 +254,7 @@ def test_a_day_of_values_at_odd_times_is_told_exactly(api: APIClient, device: De
     assert (gap["count"], gap["quantities"]) == (96, ["1-0:1.8.0.255"])
 
 
+@pytest.mark.usefixtures("next_morning")
 def test_fetching_asks_for_exactly_the_gaps(api: APIClient, device: Device) -> None:
     ends = interval_ends(DAY)
     there = ends[:10] + ends[20:50] + ends[60:]
@@ -279,6 +280,7 @@ def test_fetching_asks_for_exactly_the_gaps(api: APIClient, device: Device) -> N
     assert {request.message for request in Request.objects.all()} == {"PeriodicMeterReads"}
 
 
+@pytest.mark.usefixtures("next_morning")
 def test_fetching_twice_does_no_more_than_once(api: APIClient, device: Device) -> None:
     assert api.post(FETCH, BODY, format="json").json()["requests"] == 1
     again = api.post(FETCH, BODY, format="json")
@@ -289,6 +291,7 @@ def test_fetching_twice_does_no_more_than_once(api: APIClient, device: Device) -
     assert api.post(FETCH, BODY, format="json").json()["requests"] == 1
 
 
+@pytest.mark.usefixtures("next_morning")
 def test_devices_with_the_same_gap_share_a_batch(
     api: APIClient, organisation: Organisation, device: Device, gas_meter: Device
 ) -> None:
@@ -304,6 +307,7 @@ def test_devices_with_the_same_gap_share_a_batch(
     assert Request.objects.get(batch__isnull=True).message == "PeriodicMeterReadsGas"
 
 
+@pytest.mark.usefixtures("next_morning")
 def test_many_gaps_of_a_meter_become_one_request(api: APIClient, device: Device) -> None:
     deliver(device, column(interval_ends(DAY)[::2]))
     assert api.post(FETCH, BODY, format="json").json()["requests"] == 1
@@ -316,6 +320,7 @@ def test_bad_bodies_store_nothing(api: APIClient, device: Device, body: Any) -> 
     assert not Request.objects.exists()
 
 
+@pytest.mark.usefixtures("next_morning")
 def test_rights(
     device: Device, other_organisation: Organisation, client_of: Callable[[str], APIClient]
 ) -> None:
@@ -331,6 +336,7 @@ def test_rights(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("next_morning")
 def test_two_operators_at_once(device: Device, client_of: Callable[[str], APIClient], token: str) -> None:
     def fetch(_: int) -> int:
         return client_of(token).post(FETCH, BODY, format="json").status_code
@@ -351,3 +357,21 @@ def test_the_days_of_months() -> None:
     }
     assert masks("MONTHLY", date(2026, 10, 31), date(2026, 11, 1)) == {date(2026, 10, 1): 1}
     assert masks("MONTHLY", date(2026, 10, 1), date(2026, 10, 31)) == {}
+
+
+def test_what_the_meter_does_not_hold_any_more(
+    api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its buffer has 960 rows: ten days."""
+    monkeypatch.setattr(clock, "now", lambda: utc(2026, 10, 24, 12))
+    found = gaps(api)
+    assert [(gap["held"], gap["count"]) for gap in found] == [(False, 55), (True, 41)]
+    assert api.post(FETCH, BODY, format="json").json()["requests"] == 1
+    assert Action.objects.get().parameters["begin_date"] == found[1]["first_interval_end"]
+
+
+def test_days_that_are_not_over(api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: utc(2026, 10, 14, 12))
+    assert [gap["count"] for gap in gaps(api)] == [56]
+    deliver(device, column(interval_ends(DAY)[:56]))
+    assert results(api) == []

@@ -7,7 +7,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from osgp.devices.models import Device
-from osgp.readings import partitions, retention, tasks
+from osgp.readings import clock, partitions, retention, tasks
 from osgp.readings.models import Chunk, Completeness, Delivery, FormerClaim, Series
 from tests.readings.columns import column, deliver, interval_ends, rows, utc
 
@@ -17,9 +17,9 @@ NOW = utc(2026, 11, 26, 7)
 
 
 @pytest.fixture(autouse=True)
-def _time(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def _later(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.OSGP = settings.OSGP | {"READINGS_RETENTION": timedelta(days=365)}
-    monkeypatch.setattr("django.utils.timezone.now", lambda: NOW)
+    monkeypatch.setattr(clock, "now", lambda: NOW)
 
 
 def test_old_months_go_with_all_that_belongs_to_them(
@@ -34,7 +34,7 @@ def test_old_months_go_with_all_that_belongs_to_them(
     Delivery.objects.filter(pk__in=old_deliveries).update(received_at=utc(2025, 12, 4))
     tasks.keep_house()
     assert Chunk.objects.count() == 2
-    monkeypatch.setattr("django.utils.timezone.now", lambda: utc(2027, 1, 3))
+    monkeypatch.setattr(clock, "now", lambda: utc(2027, 1, 3))
     assert retention.is_due()
     tasks.keep_house()
     assert not retention.is_due()
@@ -53,7 +53,7 @@ def test_a_month_stays_while_some_of_it_is_within_the_retention(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(device, column(interval_ends(date(2025, 12, 31))))
-    monkeypatch.setattr("django.utils.timezone.now", lambda: utc(2026, 12, 31, 12))
+    monkeypatch.setattr(clock, "now", lambda: utc(2026, 12, 31, 12))
     tasks.keep_house()
     assert Chunk.objects.exists()
 

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 from pytest_django import Settings
 
 from osgp.devices.models import Device
-from osgp.readings import storing
+from osgp.readings import clock, storing
 from osgp.readings.models import Chunk, Completeness, Delivery, FormerClaim, Series
 from osgp.readings.values import Period
 from tests.devices.concurrency import at_once
@@ -199,7 +198,7 @@ def test_hostile_exponents(device: Device, exponent: int) -> None:
 @pytest.mark.django_db
 def test_hostile_times_and_statuses(device: Device, settings: Settings) -> None:
     settings.OSGP = settings.OSGP | {"READINGS_RETENTION": timedelta(days=365)}
-    now = timezone.now()
+    now = clock.now()
     ends = [utc(1, 1, 1), utc(9999, 12, 31), now - timedelta(days=366), now + timedelta(days=2), now, now]
     assert storing.kept(device, [column(ends[:4])]) is None
     kept = storing.kept(device, [column(ends, statuses=[0, 0, 0, 0, 256, -5])])

@@ -5,10 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
+from osgp.readings import clock
 from osgp.readings.models import Delivery, FormerClaim
 from osgp.requests import states
 from osgp.requests.models import BUNDLE, Action, Request, RequestState
@@ -20,7 +22,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def devices(organisation: Organisation, settings: Settings) -> Iterator[dict[str, Device]]:
+def devices(
+    organisation: Organisation, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Device]]:
+    monkeypatch.setattr(clock, "now", timezone.now)
     settings.OSGP = settings.OSGP | {
         "APDU_DEADLINE": timedelta(seconds=5),
         "CONNECT_DEADLINE": timedelta(seconds=5),

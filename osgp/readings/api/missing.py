@@ -105,6 +105,7 @@ class GapSerializer(serializers.Serializer):
     quantities = serializers.ListField(
         child=serializers.CharField(), help_text="OBIS codes; empty if none was ever read."
     )
+    held = serializers.BooleanField(help_text="Whether the meter has room for it still: it can be fetched.")
     reason = serializers.ChoiceField(
         choices=[str(reason) for reason in Reason],
         help_text=" ".join(f"{reason}: {meaning}" for reason, meaning in MEANINGS.items()),
@@ -249,6 +250,7 @@ def _gap(gap: Gap) -> dict[str, Any]:
         "last_interval_end": utc_text(gap.last),
         "count": gap.count,
         "quantities": gap.quantities,
+        "held": gap.is_held,
         "reason": str(gap.reason),
         "fault": gap.fault,
         "correlation_uid": str(gap.correlation_uid) if gap.correlation_uid else None,
