@@ -6,6 +6,7 @@ of the head-end's DLMS client. See docs/how-to/simulate-meters.md.
 
 from .faults import FaultKind
 from .fleet import Fleet
+from .scenario import Scenario, ScenarioError
 from .server import SimulatorServer
 from .settings import Behaviour, FleetSettings, Security, Transport
 from .thread import SimulatorThread
@@ -15,6 +16,8 @@ __all__ = [
     "FaultKind",
     "Fleet",
     "FleetSettings",
+    "Scenario",
+    "ScenarioError",
     "Security",
     "SimulatorServer",
     "SimulatorThread",

@@ -13,8 +13,9 @@ from pathlib import Path
 from osgp import catalogue
 
 from .fleet import MIX, Fleet
+from .scenario import Scenario
 from .server import SimulatorServer
-from .settings import Behaviour, FleetSettings, Security, Transport
+from .settings import CALM_SINCE_2024, Behaviour, FleetSettings, Security, Transport
 
 DEFAULT_PORT = 4059
 """The port that is registered for DLMS/COSEM."""
@@ -110,6 +111,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", metavar="FILE", help="write how to add the meters, keys included; - prints"
     )
 
+    content = parser.add_argument_group("content")
+    content.add_argument("--scenario", metavar="FILE", help="let happen what the TOML file lists")
+    content.add_argument("--calm", action="store_true", help="no outages, alarms or wrong clocks since 2024")
+    content.add_argument(
+        "--null-compressed",
+        type=share,
+        default=0.1,
+        help="share of meters whose rows leave out stamps that follow from the row before (10%%)",
+    )
+
     behaviour = parser.add_argument_group("behaviour")
     behaviour.add_argument("--latency", type=latency, default=(0.0, 0.0), help="300ms, or a range 200ms-1s")
     behaviour.add_argument("--loss", type=share, default=0.0, help="share of requests without answer: 1%%")
@@ -136,6 +147,8 @@ def fleet_from(options: argparse.Namespace) -> Fleet:
         maximum_pdu_size=options.pdu_size,
         with_list_max=options.with_list_max,
         idle_seconds=options.idle,
+        calm_from=CALM_SINCE_2024 if options.calm else None,
+        null_compressed=options.null_compressed,
         behaviour=Behaviour(latency=options.latency, loss=options.loss),
     )
     if options.demo:
@@ -161,18 +174,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         fleet = fleet_from(options)
+        scenario = Scenario.load(Path(options.scenario), fleet) if options.scenario else None
     except (ValueError, LookupError) as error:
         parser.error(str(error))
     try:
-        asyncio.run(_serve(fleet, options))
+        asyncio.run(_serve(fleet, options, scenario))
     except OSError as error:
         sys.stderr.write(f"simulate: {error}\n")
         return 1
     return 0
 
 
-async def _serve(fleet: Fleet, options: argparse.Namespace) -> None:
-    server = SimulatorServer(fleet, options.host, options.port, options.http_port, options.http_host)
+async def _serve(fleet: Fleet, options: argparse.Namespace, scenario: Scenario | None) -> None:
+    server = SimulatorServer(
+        fleet, options.host, options.port, options.http_port, options.http_host, scenario
+    )
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -200,7 +216,8 @@ def _write_description(fleet: Fleet, path: str | None) -> None:
 
 def _announce(fleet: Fleet, server: SimulatorServer) -> None:
     ports = f"port {fleet.ports[0]}" if len(fleet.ports) == 1 else f"{len(fleet.ports)} ports"
-    lines = [f"{len(fleet.meters)} meters on {server.host} {ports}"]
+    to_come = f", {len(server.scenario)} occurrences to come" if len(server.scenario) else ""
+    lines = [f"{len(fleet.meters)} meters on {server.host} {ports}{to_come}"]
     if server.http_port is not None:
         lines.append(f"HTTP interface on http://{server.http_host}:{server.http_port}/meters")
     sys.stderr.write("\n".join(lines) + "\n")

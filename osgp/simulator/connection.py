@@ -58,7 +58,9 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self._server.connections.add(self)
         only = self._server.fleet.only_meter_at(self.port_index)
-        if only is not None and only.take_fault(FaultKind.REFUSE_CONNECTION):
+        if only is not None and (
+            not only.is_reachable(only.settings.clock()) or only.take_fault(FaultKind.REFUSE_CONNECTION)
+        ):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -116,6 +118,10 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def is_reachable(self, now: float) -> bool:
+        """Whether all meters on the connection still are within reach."""
+        return all(session.meter.is_reachable(now) for session in self._sessions.values())
+
     # Meters and sessions
 
     def _session(self, client_address: int, server_address: int) -> Session | None:
@@ -136,6 +142,9 @@ class Connection(asyncio.Protocol):
         if wants_wrapper != isinstance(self._link, WrapperLink) or len(self._sessions) >= MAXIMUM_SESSIONS:
             return False
         memory = meter.memory
+        if not meter.is_reachable(meter.settings.clock()):
+            self.abort()
+            return False
         if all(session.meter is not meter for session in self._sessions.values()):
             if memory.connections >= meter.behaviour.maximum_connections:
                 return False
@@ -153,6 +162,9 @@ class Connection(asyncio.Protocol):
         if session is None:
             return
         meter = session.meter
+        if meter.record is not None and not meter.is_reachable(meter.settings.clock()):
+            self.abort()
+            return
         try:
             answer = session.receive(event.apdu)
         except HangUp:

@@ -4,6 +4,7 @@ It has no authentication: it is for the machine on which the simulator runs, and
 
 ``GET /meters`` (``offset``, ``limit``) · ``GET /meters/{identification}`` ·
 ``GET|PUT|DELETE /meters/{identification}/attributes/{class_id}/{obis}/{attribute_id}`` ·
+``POST /occurrences`` · ``POST /meters/{identification}/occurrences`` ·
 ``GET|POST|DELETE /meters/{identification}/faults`` · ``PUT|DELETE /meters/{identification}/behaviour``
 """
 
@@ -11,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import socket
+from collections.abc import Callable
 from json import JSONDecodeError
 from typing import Any
 
@@ -30,6 +32,8 @@ from .faults import FaultKind
 from .fleet import Fleet
 from .meter.meter import Meter
 from .meter.query import AccessError
+from .occurrences import OccurrenceError
+from .scenario import carry_out, plan
 from .settings import Behaviour
 from .values import from_json, to_json
 
@@ -37,9 +41,9 @@ MAXIMUM_BODY = 64 * 1024
 MAXIMUM_PAGE = 1_000
 
 
-def application(fleet: Fleet) -> Starlette:
-    """The ASGI application for a fleet."""
-    endpoints = _Endpoints(fleet)
+def application(fleet: Fleet, occurred: Callable[[], None] = lambda: None) -> Starlette:
+    """The ASGI application for a fleet; ``occurred`` is called when something was made to happen."""
+    endpoints = _Endpoints(fleet, occurred)
     attribute = "/meters/{identification}/attributes/{class_id:int}/{obis}/{attribute_id:int}"
     faults = "/meters/{identification}/faults"
     behaviour = "/meters/{identification}/behaviour"
@@ -50,6 +54,8 @@ def application(fleet: Fleet) -> Starlette:
             Route(attribute, endpoints.get_attribute, methods=["GET"]),
             Route(attribute, endpoints.put_attribute, methods=["PUT"]),
             Route(attribute, endpoints.delete_attribute, methods=["DELETE"]),
+            Route("/occurrences", endpoints.let_happen, methods=["POST"]),
+            Route("/meters/{identification}/occurrences", endpoints.let_happen, methods=["POST"]),
             Route(faults, endpoints.list_faults, methods=["GET"]),
             Route(faults, endpoints.switch_fault_on, methods=["POST"]),
             Route(faults, endpoints.switch_faults_off, methods=["DELETE"]),
@@ -81,8 +87,9 @@ async def _body(request: Request) -> Any:
 class _Endpoints:
     """What the routes do, for one fleet."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, occurred: Callable[[], None]) -> None:
         self.fleet = fleet
+        self._occurred = occurred
 
     def _meter(self, request: Request) -> Meter:
         meter = self.fleet.meters.get(request.path_params["identification"])
@@ -143,6 +150,26 @@ class _Endpoints:
         except AccessError as error:
             raise HTTPException(404, error.result.name) from error
         return Response(status_code=204)
+
+    async def let_happen(self, request: Request) -> Response:
+        """An occurrence as in a scenario, now: to the meter in the path, or to those that it selects."""
+        document = await _body(request)
+        if not isinstance(document, dict):
+            raise HTTPException(422, "an occurrence is an object with a kind")
+        selecting = {"at", "meters", "share"} if "identification" in request.path_params else {"at"}
+        for name in sorted(selecting & set(document)):
+            raise HTTPException(422, f"{name}: has no place here")
+        if "identification" in request.path_params:
+            document["meters"] = self._meter(request).identification
+        try:
+            planned = plan(document, self.fleet, self.fleet.settings.clock())
+            carry_out(planned)
+        except OccurrenceError as error:
+            raise HTTPException(422, str(error)) from error
+        except AccessError as error:
+            raise HTTPException(409, error.result.name) from error
+        self._occurred()
+        return JSONResponse({"meters": len(planned.meters)}, status_code=201)
 
     async def list_faults(self, request: Request) -> Response:
         """The faults that are on."""
@@ -223,11 +250,13 @@ class _Uvicorn(uvicorn.Server):
 class HttpServer:
     """Serves the interface within a running event loop."""
 
-    def __init__(self, fleet: Fleet, host: str, port: int) -> None:
+    def __init__(
+        self, fleet: Fleet, host: str, port: int, occurred: Callable[[], None] = lambda: None
+    ) -> None:
         self.host = host
         self.port = port
         config = uvicorn.Config(
-            application(fleet),
+            application(fleet, occurred),
             host=host,
             port=port,
             log_config=None,

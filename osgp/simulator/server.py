@@ -10,12 +10,14 @@ from .connection import Connection
 from .fleet import Fleet
 from .hdlc_link import HdlcLink
 from .links import Link, WrapperLink
+from .scenario import Scenario
 
 if TYPE_CHECKING:
     from .http import HttpServer
 
 BACKLOG = 4_096
 SWEEP_SECONDS = 1.0
+PLAY_SECONDS = 0.05
 _WRAPPER_FIRST_OCTET = 0x00
 
 
@@ -23,7 +25,8 @@ class SimulatorServer:
     """The ports of a fleet. Use within one running event loop: ``await start()`` and ``await stop()``.
 
     The first port is ``port``, or any free one for 0; further ports follow it, or are any free ones.
-    With an ``http_port`` (0: any free one) there is the HTTP interface too.
+    With an ``http_port`` (0: any free one) there is the HTTP interface too. A ``scenario`` is played while
+    the server runs.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class SimulatorServer:
         port: int = 0,
         http_port: int | None = None,
         http_host: str = "127.0.0.1",
+        scenario: Scenario | None = None,
     ) -> None:
         self.fleet = fleet
         self.host = host
@@ -42,7 +46,8 @@ class SimulatorServer:
         self.http_host = http_host
         self._http: HttpServer | None = None
         self._servers: list[asyncio.Server] = []
-        self._sweeper: asyncio.Task[None] | None = None
+        self.scenario = scenario or Scenario()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Listen on all ports; OSError when one of them is taken."""
@@ -64,7 +69,7 @@ class SimulatorServer:
         except OSError:
             await self.stop()
             raise
-        self._sweeper = loop.create_task(self._sweep())
+        self._tasks = [loop.create_task(self._sweep()), loop.create_task(self._play())]
 
     async def _start_http(self) -> None:
         if self.http_port is None:
@@ -72,7 +77,7 @@ class SimulatorServer:
         # Only here, so that simulators without the interface do not load a web framework.
         from .http import HttpServer
 
-        self._http = HttpServer(self.fleet, self.http_host, self.http_port)
+        self._http = HttpServer(self.fleet, self.http_host, self.http_port, self.cut_off)
         await self._http.start()
         self.http_port = self._http.port
 
@@ -81,11 +86,11 @@ class SimulatorServer:
         if self._http is not None:
             await self._http.stop()
             self._http = None
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeper
-            self._sweeper = None
+                await task
+        self._tasks.clear()
         for server in self._servers:
             server.close()
         for connection in tuple(self.connections):
@@ -101,6 +106,23 @@ class SimulatorServer:
         if first_octet == FLAG:
             return HdlcLink()
         raise RemoteProtocolError(f"{first_octet:#04x} begins neither a wrapper frame nor an HDLC frame")
+
+    def cut_off(self) -> None:
+        """Hang up on the clients of meters that are out of reach."""
+        now = self.fleet.settings.clock()
+        for connection in tuple(self.connections):
+            if not connection.is_reachable(now):
+                connection.abort()
+
+    async def _play(self) -> None:
+        """Let happen what the scenario has planned."""
+        while (due := self.scenario.next_due) is not None:
+            now = self.fleet.settings.clock()
+            if self.scenario.play(now):
+                self.cut_off()
+                continue
+            # Not asleep for long, since the clock may be one that a test moves.
+            await asyncio.sleep(min(max(due - now, 0.001), PLAY_SECONDS))
 
     async def _sweep(self) -> None:
         """Close connections that have been silent for too long."""

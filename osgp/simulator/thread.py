@@ -8,6 +8,7 @@ from typing import Self
 
 from .fleet import Fleet
 from .meter.meter import Meter
+from .scenario import Scenario
 from .server import SimulatorServer
 
 
@@ -18,10 +19,15 @@ class SimulatorThread:
     """
 
     def __init__(
-        self, fleet: Fleet, host: str = "127.0.0.1", port: int = 0, http_port: int | None = None
+        self,
+        fleet: Fleet,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        http_port: int | None = None,
+        scenario: Scenario | None = None,
     ) -> None:
         self.fleet = fleet
-        self.server = SimulatorServer(fleet, host, port, http_port)
+        self.server = SimulatorServer(fleet, host, port, http_port, scenario=scenario)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._ready = threading.Event()

@@ -11,7 +11,7 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.http import MAXIMUM_BODY
 
-from .client import connected
+from .client import Closed, connected
 
 ALARM_FILTER = AttributeDescriptor(1, bytes((0, 0, 97, 98, 10, 255)), 2)
 METER = "/meters/SIME0000000000001"
@@ -140,3 +140,43 @@ def test_behaviour_is_changed_for_one_meter(simulator, call) -> None:
     assert meter.behaviour is meter.settings.behaviour
     for wrong in (5, {"latency": 1}, {"loss": 2}, {"mood": "bad"}, {"loss": "much"}):
         assert call("PUT", path, wrong)[0] == 422
+
+
+def test_occurrences_happen_now(simulator, call) -> None:
+    first, second = (simulator.meters[f"SIME000000000000{number}"] for number in (1, 2))
+    one = METER + "/occurrences"
+    assert call("POST", one, {"kind": "alarm", "register": 1, "bit": 9}) == (201, {"meters": 1})
+    alarms = METER + "/attributes/1/0-0:97.98.0.255/2"
+    assert call("GET", alarms)[1]["value"] == 1 << 9
+    fault = {"kind": "fault", "fault": "hang", "exchanges": 3, "meters": "SIME*", "share": 0.5}
+    assert call("POST", "/occurrences", fault) == (201, {"meters": 2})
+    assert sum(bool(meter.faults.as_list()) for meter in simulator.meters.values()) == 2
+    assert call("POST", "/occurrences", {"kind": "fault-off"}) == (201, {"meters": 3})
+    with connected(simulator, second) as client:
+        client.associate()
+        assert (
+            call("POST", "/occurrences", {"kind": "unreachable", "meters": second.identification})[0] == 201
+        )
+        with pytest.raises(Closed):
+            client.next_frame()
+    assert call("POST", "/occurrences", {"kind": "reachable"})[0] == 201
+    with connected(simulator, second) as client:
+        client.associate()
+    assert first.faults.as_list() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "detail"),
+    [
+        ("/occurrences", 5, "an occurrence is an object with a kind"),
+        ("/occurrences", {"kind": "relay"}, "state: is missing"),
+        ("/occurrences", {"kind": "reachable", "at": "+5s"}, "at: has no place here"),
+        ("/occurrences", {"kind": "reachable", "meters": "X*"}, "meters: 'X*' is no meter of the fleet"),
+        (METER + "/occurrences", {"kind": "reachable", "meters": "*"}, "meters: has no place here"),
+        (METER + "/occurrences", {"kind": "alarm", "register": 3, "bit": 0}, "kind: alarm: no selected"),
+    ],
+)
+def test_occurrences_that_make_no_sense(call, path, document, detail) -> None:
+    status, answer = call("POST", path, document)
+    assert (status, answer["detail"][: len(detail)]) == (422, detail)
+    assert call("POST", "/meters/SIME9999999999999/occurrences", {"kind": "reachable"})[0] == 404

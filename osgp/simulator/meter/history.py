@@ -283,6 +283,12 @@ def last(meter: "Meter", kind: str, code: int, moment: float) -> Event | None:
     return next(event for event in found.events(meter.identification, since, until) if event.code == code)
 
 
+def count_recorded(meter: "Meter", log: str) -> int:
+    """How many events of a log are recorded."""
+    record = meter.record
+    return sum(event.log == log for event in record.events) if record is not None else 0
+
+
 def record_event(meter: "Meter", moment: float, code: int, log: str | None = None) -> None:
     """Note an event of ``code``; ``log`` matters for that of a cleared log only."""
     meter.make_record().events.append(Event(moment, log or LOG_OF[code], code))

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from osgp.embedded.session import RegistrationFailed, demonstrate
 from osgp.embedded.web import PortInUse
-from osgp.simulator import Fleet
+from osgp.simulator import Fleet, FleetSettings
 
 PLAIN_WIDTH = 120
 """Columns where the output is no terminal, so that tables are not cut to 80."""
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         try:
             failed = demonstrate(
                 console,
-                Fleet.demo(),
+                Fleet.demo(settings=FleetSettings(calm_from=None)),
                 host=options["host"],
                 port=options["port"],
                 simulator_port=options["simulator_port"],

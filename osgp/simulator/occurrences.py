@@ -1,0 +1,388 @@
+"""What can be made to happen to a meter, in a scenario or over HTTP: one class per kind.
+
+An occurrence is described by a table of its ``kind`` and the fields of the kind. It happens at a moment,
+which may be past: then the meter's history has it from the start.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar
+
+from osgp.catalogue.model import CosemObject
+
+from . import fields as parsers
+from .codec.axdr import Data, encode
+from .codec.errors import LocalProtocolError
+from .faults import FaultKind
+from .fields import shown
+from .meter import history
+from .meter.control import CONNECTED, DISCONNECTED, READY
+from .meter.event_codes import ALARM_BITS, CODES, LOG_CLEARED, LOG_OF, Event
+from .meter.mbus import GasMeter
+from .meter.meter import Meter
+from .meter.metered import EXPORT, IMPORT, energy
+from .meter.outages import Outage
+from .meter.record import MAXIMUM_CHANGES, EnergyStep, Latch, Pause
+from .settings import Behaviour
+from .values import from_json
+
+_CHANNEL = parsers.integer(1, 4)
+_UINT32 = parsers.integer(0, 0xFFFFFFFF)
+_RELAY_STATES = {"disconnected": DISCONNECTED, "connected": CONNECTED, "ready": READY}
+
+
+class OccurrenceError(ValueError):
+    """A description that makes no sense; ``field`` says where."""
+
+    def __init__(self, field_name: str, complaint: str) -> None:
+        super().__init__(f"{field_name}: {complaint}")
+        self.field = field_name
+        self.complaint = complaint
+
+
+def _field(parser: parsers.Parser, **options: Any) -> Any:
+    return field(metadata={"parser": parser}, **options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """Base of all kinds. Each field has a parser of what TOML or JSON says."""
+
+    kind: ClassVar[str]
+
+    def complain(self) -> None:
+        """OccurrenceError when the fields do not go together."""
+
+    def befalls(self, meter: Meter) -> bool:
+        """Whether a meter of its type can have this."""
+        return True
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """Let it happen to ``meter`` at ``moment`` (true time)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerFailure(Occurrence):
+    """No power: the meter is out of reach meanwhile."""
+
+    kind = "power-failure"
+    duration: float = _field(parsers.duration)
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """An outage of whole seconds at least."""
+        meter.make_record().add_outage(Outage(moment, moment + max(self.duration, 1.0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable(Occurrence):
+    """The meter works, but its network does not; without a duration until it is ``reachable``."""
+
+    kind = "unreachable"
+    duration: float | None = _field(parsers.duration, default=None)
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """Out of reach from now on."""
+        end = float("inf") if self.duration is None else moment + self.duration
+        meter.make_record().unreachable = Pause(moment, end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reachable(Occurrence):
+    """The network works again."""
+
+    kind = "reachable"
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """Within reach again."""
+        meter.make_record().unreachable = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockShift(Occurrence):
+    """The clock jumps ``by`` a duration, forward or (negative) back."""
+
+    kind = "clock-shift"
+    by: float = _field(parsers.signed_duration)
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """It goes on from there."""
+        record = meter.make_record()
+        record.set_clock(moment, record.clock_offset(moment) + self.by)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventOccurs(Occurrence):
+    """An event in the log of its ``code``. 255 clears the ``log`` that is named."""
+
+    kind = "event"
+    code: int = _field(parsers.integer(0, 0xFFFF))
+    log: str | None = _field(parsers.choice(*CODES), default=None)
+    magnitude: int = _field(parsers.integer(0, 0xFFFF), default=0)
+    duration: int = _field(parsers.integer(0, 0xFFFF), default=0)
+
+    def complain(self) -> None:
+        """The code has to be one of a log."""
+        if self.code == LOG_CLEARED and self.log is None:
+            raise OccurrenceError("log", "is needed, since 255 clears any of them")
+        log = self.log or LOG_OF.get(self.code)
+        if log is None or self.code not in CODES[log]:
+            where = f"in {self.log}" if self.log else "in any log"
+            raise OccurrenceError("code", f"{self.code} is no event {where}")
+
+    @property
+    def _log(self) -> str:
+        return self.log or LOG_OF[self.code]
+
+    def befalls(self, meter: Meter) -> bool:
+        """The meter needs the log."""
+        return self._log in meter.type.profile
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """The event is logged, and sets its alarm."""
+        events = meter.make_record().events
+        number = history.count_recorded(meter, self._log)
+        events.append(Event(moment, self._log, self.code, number, self.magnitude, self.duration))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmIsSet(Occurrence):
+    """A ``bit`` of an alarm ``register``, without an event."""
+
+    kind = "alarm"
+    register: int = _field(parsers.integer(1, 3))
+    bit: int = _field(parsers.integer(0, 31))
+
+    def complain(self) -> None:
+        """The bit has to mean something."""
+        if self.bit not in ALARM_BITS[self.register]:
+            raise OccurrenceError("bit", f"{self.bit} means nothing in alarm register {self.register}")
+
+    def befalls(self, meter: Meter) -> bool:
+        """The meter needs the register."""
+        return self.register <= meter.type.alarm_registers
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """The bit is set until it is cleared."""
+        value = history.alarm_register(meter, self.register, moment) | 1 << self.bit
+        meter.make_record().latches[f"ALARM_REGISTER_{self.register}"] = Latch(moment, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MbusDeviceInstalled(Occurrence):
+    """A device on an M-Bus ``channel``, instead of what was there."""
+
+    kind = "mbus-install"
+    channel: int = _field(_CHANNEL)
+    identification: str | None = _field(
+        parsers.text("[A-Za-z0-9]{1,40}", "identification of letters and digits"), default=None
+    )
+    identification_number: str | None = _field(parsers.text("[0-9]{8}", "number of 8 digits"), default=None)
+    manufacturer: str = _field(parsers.text("[A-Z]{3}", "manufacturer of three capitals"), default="SIM")
+    version: int = _field(parsers.integer(0, 255), default=80)
+    device_type: int = _field(parsers.integer(1, 255), default=3)
+    model: str = _field(parsers.text("[ -+\\--~]{1,32}", "model of 1 to 32 characters"), default="SIM-G4")
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """The device is known under the address of its channel."""
+        number = self.identification_number or f"{(meter.number * 10 + self.channel + 4) % 10**8:08d}"
+        device = GasMeter(
+            identification=self.identification or f"SIMG{int(number):013d}",
+            channel=self.channel,
+            identification_number=number,
+            manufacturer=self.manufacturer,
+            version=self.version,
+            device_type=self.device_type,
+            primary_address=self.channel,
+            model=self.model,
+        )
+        meter.install(self.channel, device, moment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MbusDeviceRemoved(Occurrence):
+    """Nothing on an M-Bus ``channel`` any more."""
+
+    kind = "mbus-remove"
+    channel: int = _field(_CHANNEL)
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """The channel is empty."""
+        meter.install(self.channel, None, moment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySwitches(Occurrence):
+    """The relay takes a ``state``: connected, disconnected, or ready for reconnection by hand."""
+
+    kind = "relay"
+    state: str = _field(parsers.choice(*_RELAY_STATES))
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """Whatever the control mode."""
+        meter.switch(_RELAY_STATES[self.state], moment)
+
+
+def _data(value: Any) -> Data:
+    data = from_json(value)
+    try:
+        encode(data)
+    except LocalProtocolError as error:
+        raise ValueError(str(error)) from None
+    return data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeIsSet(Occurrence):
+    """An ``attribute`` of an ``object`` (its tag) gets a ``value``, whoever may write it."""
+
+    kind = "attribute"
+    object: str = _field(parsers.text("[A-Z0-9_]{1,80}", "tag of an object"))
+    attribute: int = _field(parsers.integer(2, 127), default=2)
+    channel: int | None = _field(_CHANNEL, default=None)
+    value: Data = field(metadata={"parser": _data})
+
+    def _object(self, meter: Meter) -> CosemObject | None:
+        profile = meter.type.profile
+        return profile[self.object] if self.object in profile else None  # noqa: SIM401 -- no mapping
+
+    def befalls(self, meter: Meter) -> bool:
+        """The meter needs the attribute, and the value the right shape."""
+        cosem_object = self._object(meter)
+        if cosem_object is None:
+            return False
+        try:
+            entry = meter.type.objects.get(cosem_object.logical_name(self.channel))
+        except ValueError as error:
+            raise OccurrenceError("channel", str(error)) from None
+        attribute = entry.attributes.get(self.attribute) if entry is not None else None
+        if attribute is None:
+            return False
+        if not attribute.shape.fits(self.value):
+            raise OccurrenceError("value", f"is none that attribute {self.attribute} of {self.object} takes")
+        return True
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """As if a client had written it."""
+        cosem_object = self._object(meter)
+        assert cosem_object is not None
+        meter.set(cosem_object.attribute(self.attribute, self.channel), encode(self.value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultOn(Occurrence):
+    """A ``fault`` (:class:`FaultKind`) for so many ``exchanges``, or until it is off."""
+
+    kind = "fault"
+    fault: str = _field(parsers.choice(*FaultKind))
+    exchanges: int | None = _field(parsers.integer(1, 10**9), default=None)
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """The fault is on."""
+        meter.faults.switch_on(FaultKind(self.fault), self.exchanges)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultOff(Occurrence):
+    """A ``fault`` no more; none of them when none is named."""
+
+    kind = "fault-off"
+    fault: str | None = _field(parsers.choice(*FaultKind), default=None)
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """The fault is off."""
+        meter.faults.switch_off(FaultKind(self.fault) if self.fault else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyJump(Occurrence):
+    """The register of a ``direction`` and ``rate`` (1 low, 2 high) jumps by ``wh``, up or (negative) down."""
+
+    kind = "energy-jump"
+    wh: int = _field(parsers.integer(-0xFFFFFFFF, 0xFFFFFFFF))
+    direction: str = _field(parsers.choice("import", "export"), default="import")
+    rate: int = _field(parsers.integer(1, 2), default=2)
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """It counts on from there."""
+        _step(meter, EnergyStep(moment, self.direction.upper(), self.rate - 1, self.wh))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyReset(Occurrence):
+    """All energy registers begin again at zero, as those of a meter that was replaced."""
+
+    kind = "energy-reset"
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """They count on from there."""
+        for direction in (IMPORT, EXPORT):
+            for rate, wh in enumerate(energy(meter, direction, moment)):
+                _step(meter, EnergyStep(moment, direction, rate, -wh))
+
+
+def _step(meter: Meter, step: EnergyStep) -> None:
+    steps = meter.make_record().energy
+    steps.append(step)
+    del steps[:-MAXIMUM_CHANGES]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NullCompression(Occurrence):
+    """Rows leave out stamps that follow from the row before, or (``on`` false) do not."""
+
+    kind = "null-compression"
+    on: bool = _field(parsers.boolean, default=True)
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """From the next answer on."""
+        meter.make_record().null_compressed = self.on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BehaviourChanges(Occurrence):
+    """The meter answers after ``latency`` and loses a share of requests (``loss``); without either as the
+    rest of the fleet."""
+
+    kind = "behaviour"
+    latency: float | None = _field(parsers.duration, default=None)
+    loss: float | None = _field(parsers.share, default=None)
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """From the next answer on."""
+        if self.latency is None and self.loss is None:
+            meter.behaviour = None
+            return
+        latency = self.latency or 0.0
+        meter.behaviour = Behaviour(latency=(latency, latency), loss=self.loss or 0.0)
+
+
+KINDS: Mapping[str, type[Occurrence]] = {each.kind: each for each in Occurrence.__subclasses__()}
+"""The kinds by name."""
+
+
+def parse(table: Mapping[str, Any]) -> Occurrence:
+    """The occurrence that a table describes; OccurrenceError when it describes none."""
+    if "kind" not in table:
+        raise OccurrenceError("kind", "is missing")
+    kind = table["kind"]
+    occurrence = KINDS.get(kind) if isinstance(kind, str) else None
+    if occurrence is None:
+        raise OccurrenceError("kind", f"{shown(kind)} is none of {', '.join(KINDS)}")
+    known = {each.name: each for each in fields(occurrence)}
+    for name in table:
+        if name != "kind" and name not in known:
+            raise OccurrenceError(str(name)[:50], f"is no field of {kind}")
+    values = {}
+    for name, each in known.items():
+        if name not in table:
+            if each.default is MISSING:
+                raise OccurrenceError(name, "is missing")
+            continue
+        try:
+            values[name] = each.metadata["parser"](table[name])
+        except ValueError as error:
+            raise OccurrenceError(name, str(error)) from None
+    parsed = occurrence(**values)
+    parsed.complain()
+    return parsed
