@@ -13,6 +13,7 @@ from osgp.cosem.profile_rows import RejectedRow, RowTimes, select, timed_rows
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.management.event_logs import EventLog
+from osgp.protocol_dlms.errors import AccessError
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.operation import MeterOperation, ParameterValues, Service
 from osgp.requests.registry import register
@@ -104,9 +105,13 @@ class FindEvents(MeterOperation):
         tag = log_tag(category)
         buffer = meter.attribute(tag)
         columns = meter.profile.capture_columns(tag)
-        # All meters take a range of time here, also those that cannot select columns.
+        # Most meters take a range of time here, also those that cannot select columns.
         selection = select(columns, lambda column: True, begin, end, meter.time_zone, by_column=False)
-        rows = meter.association.profile(buffer, selection.access)
+        try:
+            rows = meter.association.profile(buffer, selection.access)
+        except AccessError:
+            # Logs are short: all of one is better than nothing of it.
+            rows = meter.association.profile(buffer)
         check_row_count(rows, tag)
         log = EventLog(category, meter.profile, columns)
         events: list[dict[str, Any]] = []

@@ -12,6 +12,7 @@ from osgp.accounts.models import Organisation
 from osgp.cosem.event_codes import UNKNOWN_EVENT, EventLogCategory, log_tag
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
+from osgp.protocol_dlms import errors
 from osgp.requests.models import Request
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
@@ -226,6 +227,31 @@ def test_what_is_sent() -> None:
         "0100"
     )
     assert requests[0][:2].hex() + requests[0][3:].hex() == expected.replace(" ", "")
+
+
+@pytest.mark.parametrize("refusal", [11, 13, 250])
+def test_a_meter_that_declines_ranges_is_asked_for_all(refusal: int) -> None:
+    requests: list[bytes] = []
+    early = row("090c 07ea0601ff0a0000 00 ff88 80", "1101")
+    log = bytes.fromhex("0102" + early + row(SUMMER, "1102"))
+
+    def answer(request: bytes) -> bytes:
+        requests.append(request)
+        has_range = request[12] == 1
+        return bytes((0xC4, 1, request[2])) + (bytes((1, refusal)) if has_range else b"\x00" + log)
+
+    with session(WrapperMeter(answer)) as association:
+        meter = visited(catalogue.profile("DSMR", "2.2"), association)
+        result = perform(meter, MESSAGE, asked("STANDARD_EVENT_LOG", NOW - timedelta(days=9), NOW))
+    assert [event["event_code"] for event in result["events"]] == [2]
+    assert len(requests) == 2
+
+
+def test_a_log_that_is_refused() -> None:
+    with session(WrapperMeter(lambda request: bytes((0xC4, 1, request[2], 1, 3)))) as association:
+        meter = visited(catalogue.profile("DSMR", "2.2"), association)
+        with pytest.raises(errors.AccessError, match="read-write-denied"):
+            perform(meter, MESSAGE, asked("STANDARD_EVENT_LOG", NOW - timedelta(days=9), NOW))
 
 
 @pytest.mark.parametrize(
