@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from rest_framework.test import APIClient
 
@@ -16,6 +17,13 @@ from tests import factories
 
 if TYPE_CHECKING:
     from osgp.accounts.caller import Caller
+
+
+# A machine that is busy with other things must not make examples fail.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

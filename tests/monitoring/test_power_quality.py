@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from osgp import catalogue
+from osgp.catalogue import CaptureColumn
 from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.catalogue.units import ScalerUnit, Unit
+from osgp.cosem.errors import UnusableRow
 from osgp.cosem.signal_quality import signal_quality
 from osgp.faults import Fault, FaultCode
+from osgp.monitoring.cells import cell_reader
 from osgp.monitoring.get_power_quality_profile import GetPowerQualityProfile
 from osgp.protocol_dlms.errors import AccessError
 from osgp.requests import registry
@@ -416,6 +420,23 @@ class TestChosenColumns:
             meter = replace(old, profile=catalogue.profile("SMR", "5.1"))
             with pytest.raises(AccessError):
                 operation.perform(meter, parsed)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shown"),
+    [
+        (ScalerUnit(0, Unit.COUNT), 12),
+        (ScalerUnit(1, Unit.COUNT), "120"),
+        (ScalerUnit(-1, Unit.V), "1.2"),
+        (ScalerUnit(0, Unit.W), "12"),
+    ],
+)
+def test_counters_are_numbers_and_measured_values_decimal_digits(scale: ScalerUnit, shown: Any) -> None:
+    read = cell_reader(CaptureColumn("TAG", SAGS, 0, None), scale)
+    assert read(12) == shown
+    assert read(None) is None
+    with pytest.raises(UnusableRow):
+        read(True)
 
 
 def test_buffers_for_which_there_is_no_time(fleet: MonitoredFleet) -> None:

@@ -11,7 +11,7 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.requests.models import Request
-from osgp.simulator import Fleet, SimulatorThread
+from osgp.simulator import Fleet, Security, SimulatorThread, Transport
 from tests import factories, meters
 
 MESSAGES = [
@@ -205,6 +205,37 @@ def test_all_of_them_in_one_visit(
     }
     gas_reads = api.get(answers["PeriodicMeterReadsGas"]).json()["result"]
     assert len(gas_reads["periodic_meter_reads_gas"]) in (4, 5, 6)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("transport", "security"), [("HDLC", "HLS5"), ("WRAPPER", "LLS"), ("HDLC", "NONE"), ("WRAPPER", "HLS5")]
+)
+def test_long_buffers_over_every_way(
+    api: APIClient, organisation: Organisation, transport: str, security: str
+) -> None:
+    """Answers in blocks, frames and ciphered."""
+    fleet = Fleet.build(
+        1, "SMR-5.1", transport=Transport(transport), security=Security(security), gas_meters=1
+    )
+    end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    asked = {
+        "period_type": "INTERVAL",
+        "begin_date": (end - timedelta(days=9)).isoformat(),
+        "end_date": end.isoformat(),
+    }
+    with SimulatorThread(fleet) as simulator:
+        electricity, gas = meters.add_meters(organisation, simulator).values()
+        urls = []
+        for message, to in (("PeriodicMeterReads", electricity), ("PeriodicMeterReadsGas", gas)):
+            accepted = api.post(path(message), body(message, to.identification) | asked, format="json")
+            assert accepted.status_code == 202, accepted.json()
+            urls.append(accepted.json()["url"])
+        meters.visit(electricity)
+    results = [api.get(url).json()["result"] for url in urls]
+    assert [result["complete_until"] for result in results] == [end.isoformat().replace("+00:00", "Z")] * 2
+    assert len(results[0]["periodic_meter_reads"]) == 9 * 96 + 1
+    assert len(results[1]["periodic_meter_reads_gas"]) == 9 * 24 + 1
 
 
 @pytest.mark.django_db(transaction=True)
