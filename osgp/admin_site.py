@@ -13,6 +13,8 @@ from osgp.admin_site_access import OrganisationScopedAdmin, PlatformOnly, organi
 SECTIONS = (
     "devices",
     "requests",
+    "batches",
+    "networks",
     "readings",
     "message_logs",
     "notifications",
@@ -21,7 +23,11 @@ SECTIONS = (
     "django_celery_beat",
 )
 """In which order the apps stand in the navigation; others follow."""
-SECTION_NAMES = {"auth": "Groups of users", "django_celery_beat": "Recurring schedules"}
+SECTION_NAMES = {
+    "auth": "Groups of users",
+    "batches": "Batches and schedules",
+    "django_celery_beat": "Celery beat",
+}
 
 
 class HeadEndAdminSite(admin.AdminSite):

@@ -14,6 +14,7 @@ def connect() -> None:
     """Called at start-up."""
     post_save.connect(_schedule_saved, sender=CrontabSchedule, dispatch_uid="batches crontab")
     post_save.connect(_schedule_saved, sender=IntervalSchedule, dispatch_uid="batches interval")
+    post_save.connect(_task_saved, sender=PeriodicTask, dispatch_uid="batches task")
     post_delete.connect(_recurring_deleted, sender=RecurringRequest, dispatch_uid="batches recurring")
 
 
@@ -25,6 +26,14 @@ def _schedule_saved(instance: CrontabSchedule | IntervalSchedule, created: bool,
     for row in RecurringRequest.objects.select_related("crontab", "interval", "periodic_task").filter(
         uses_it
     ):
+        recurring.plan(row)
+
+
+def _task_saved(instance: PeriodicTask, **_: Any) -> None:
+    """Whoever switches beat's task off or on in beat's own pages means what it stands for."""
+    for row in RecurringRequest.objects.filter(periodic_task=instance.pk).exclude(enabled=instance.enabled):
+        row.enabled = instance.enabled
+        row.save(update_fields=["enabled"])
         recurring.plan(row)
 
 

@@ -16,12 +16,15 @@ from osgp import catalogue
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.accounts.rights import is_granted, is_owner, visible_devices
 from osgp.admin_site_access import OrganisationScopedAdmin, organisation_of
+from osgp.devices import admin_groups
 from osgp.devices.admin_filters import DebuggingFilter, FailingFilter, ProfileFilter
 from osgp.devices.models import Device, DeviceKey
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
 from osgp.requests import admin_search, display_text
 from osgp.requests.admin_paging import BoundedPaginator
 from osgp.requests.models import MeterSession, Request
+
+__all__ = ["DeviceAdmin", "admin_groups"]
 
 RECENT_ROWS = 10
 

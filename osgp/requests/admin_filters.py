@@ -1,6 +1,7 @@
 """Filters of operators' lists: their choices come from the code, never from a scan of the table."""
 
 import re
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation
 from osgp.admin_site_access import organisation_of
 from osgp.requests.admin_paging import first_number_since
+from osgp.requests.queries import of_batch
 from osgp.requests.registry import operations
 
 PERIODS = {
@@ -33,6 +35,27 @@ class MessageFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(message=self.value()) if self.value() else queryset
+
+
+class BatchFilter(admin.SimpleListFilter):
+    """The requests of one batch, whose page leads here: there are too many batches to choose from."""
+
+    title = "batch"
+    parameter_name = "batch"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        uid = request.GET.get(self.parameter_name, "")
+        return [(uid, f"{uid[:8]}…")] if uid else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if not value:
+            return queryset
+        try:
+            uid = uuid.UUID(value)
+        except ValueError:
+            return queryset.none()
+        return of_batch(queryset, uid, in_one_state="state__exact" in request.GET)
 
 
 class OrganisationFilter(admin.SimpleListFilter):

@@ -83,7 +83,62 @@ def _suits(item: Operation, device: Device) -> bool:
         return True  # Submission tells what is wrong with the profile.
 
 
-class SendForm(forms.Form):
+class MessageForm(forms.Form):
+    """The parameters of one message; what submission refuses is told at the fields."""
+
+    operation: Operation
+    parameter_names: list[str]
+    parameter_prefix = ""
+    """Keeps parameters apart from other fields of the form."""
+    aliases: Mapping[str, str] = {}
+    """Fields that have another name here than in the API."""
+
+    def add_parameters(self, operation: Operation) -> None:
+        """One field for each parameter of the message."""
+        self.operation = operation
+        self.parameter_names = []
+        secrets = frozenset(getattr(operation.Parameters, "secret_fields", ()))
+        for name, field in operation.Parameters().fields.items():
+            if not field.read_only:
+                key = self.parameter_prefix + name
+                self.fields[key] = form_field(field, secret=name in secrets)
+                self.fields[key].label = label(name)
+                self.parameter_names.append(key)
+
+    def parameter_values(self) -> dict[str, Any]:
+        """The parameters that were filled in; call it on a valid form."""
+        return {
+            key.removeprefix(self.parameter_prefix): self.cleaned_data[key]
+            for key in self.parameter_names
+            if self.cleaned_data[key] not in (None, "", [])
+        }
+
+    def take_errors(self, detail: Any) -> None:
+        """Put the errors of a refused submission at their fields, those of others on top."""
+        if not isinstance(detail, Mapping):
+            detail = {"": detail}
+        for name, problems in detail.items():
+            if name == "parameters" and isinstance(problems, Mapping):
+                self.take_errors(problems)
+                continue
+            parameter = self.parameter_prefix + str(name)
+            name = parameter if parameter in self.fields else self.aliases.get(name, name)
+            for path, text in _flat(problems):
+                if name in self.fields:
+                    self.add_error(name, f"{path}: {text}" if path else text)
+                else:
+                    parts = (str(name).replace("non_field_errors", ""), path)
+                    where = "/".join(part for part in parts if part)
+                    self.add_error(None, f"{where}: {text}" if where else text)
+
+    def take_fault(self, fault: Fault) -> None:
+        """Show a fault at the field that it points to, or on top."""
+        name = fault.pointer.strip("/").split("/")[0]
+        text = f"{fault.message} (fault {int(fault.code)} {fault.code.name})"
+        self.add_error(name if name in self.fields else None, text)
+
+
+class SendForm(MessageForm):
     """Common fields and parameters of one message; ``body`` is what a client would have posted."""
 
     def __init__(
@@ -95,23 +150,15 @@ class SendForm(forms.Form):
         organisations: QuerySet[Organisation],
     ) -> None:
         super().__init__(data)
-        self.operation = operation
-        self.parameter_names: list[str] = []
         self.device = device
         self.common = dict(CommonFields().fields.items())
-        self.parameters = dict(operation.Parameters().fields.items())
-        secrets = frozenset(getattr(operation.Parameters, "secret_fields", ()))
         if device is None:
             self.fields[DEVICE_FIELD] = form_field(self.common[DEVICE_FIELD])
             self.fields[DEVICE_FIELD].label = "Device identification"
         self.fields["on_behalf_of"] = forms.ModelChoiceField(
             organisations, empty_label=None, help_text="The organisation whose request it will be."
         )
-        for name, field in self.parameters.items():
-            if not field.read_only:
-                self.fields[name] = form_field(field, secret=name in secrets)
-                self.fields[name].label = label(name)
-                self.parameter_names.append(name)
+        self.add_parameters(operation)
         for name, field in self.common.items():
             if name != DEVICE_FIELD:
                 self.fields[name] = form_field(field)
@@ -127,25 +174,6 @@ class SendForm(forms.Form):
         if self.device is not None:
             body[DEVICE_FIELD] = self.device.identification
         return body
-
-    def take_errors(self, detail: Any) -> None:
-        """Put the errors of a refused submission at their fields, those of others on top."""
-        if not isinstance(detail, Mapping):
-            detail = {"": detail}
-        for name, problems in detail.items():
-            for path, text in _flat(problems):
-                if name in self.fields:
-                    self.add_error(name, f"{path}: {text}" if path else text)
-                else:
-                    parts = (str(name).replace("non_field_errors", ""), path)
-                    where = "/".join(part for part in parts if part)
-                    self.add_error(None, f"{where}: {text}" if where else text)
-
-    def take_fault(self, fault: Fault) -> None:
-        """Show a fault at the field that it points to, or on top."""
-        name = fault.pointer.strip("/").split("/")[0]
-        text = f"{fault.message} (fault {int(fault.code)} {fault.code.name})"
-        self.add_error(name if name in self.fields else None, text)
 
     def parameter_fields(self) -> list[forms.BoundField]:
         """The message's own fields, and whose request it will be."""

@@ -149,9 +149,8 @@ def test_other_models_are_closed_to_users_with_an_organisation(organisation: Org
     client.force_login(superuser_of_organisation)
     assert client.get(reverse(f"admin:{name}_changelist")).status_code == 403
     assert client.get(reverse(f"admin:{name}_add")).status_code == 403
-    assert (
-        name.split("_")[-1] not in str(client.get(reverse("admin:index")).context["available_apps"]).lower()
-    )
+    apps = str(client.get(reverse("admin:index")).context["available_apps"])
+    assert reverse(f"admin:{name}_changelist") not in apps
 
 
 def test_permissions_are_needed(onlooker: Client, rows: Any) -> None:

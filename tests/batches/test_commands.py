@@ -40,6 +40,16 @@ def test_a_list_is_sent(listed: str, fleet: list[Device]) -> None:
     assert {request.priority for request in Request.objects.all()} == {6}
 
 
+def test_it_may_be_for_later_and_spread(group: DeviceGroup) -> None:
+    later = ("--schedule-time", "2090-01-01T00:00:00Z", "--max-schedule-time", "2090-01-02T00:00:00Z")
+    status, _, _ = run("ActualMeterReads", "--group", "north", "--spread", "3600", *later)
+    create_all()
+    assert status == 3
+    assert {request.state for request in Request.objects.all()} == {RequestState.SCHEDULED}
+    assert len({request.due_at for request in Request.objects.all()}) == 5
+    assert {f"{request.max_schedule_time:%d}" for request in Request.objects.all()} == {"02"}
+
+
 @pytest.mark.parametrize(("outcome", "expected"), [(RequestState.SUCCEEDED, 0), (RequestState.FAILED, 1)])
 def test_it_waits_until_all_is_over(
     group: DeviceGroup, monkeypatch: pytest.MonkeyPatch, outcome: RequestState, expected: int

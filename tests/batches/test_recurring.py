@@ -174,6 +174,17 @@ def test_beat_shows_it_and_its_task_is_only_a_hint(organisation: Organisation, g
     assert not PeriodicTask.objects.filter(pk=task.pk).exists()
 
 
+def test_switching_beat_s_task_off_pauses_it(organisation: Organisation, group: DeviceGroup) -> None:
+    row = make_recurring(organisation, group)
+    task = row.periodic_task
+    assert task is not None
+    for enabled in (False, True):
+        task.enabled = enabled
+        task.save()
+        row.refresh_from_db()
+        assert (row.enabled, row.next_at is not None) == (enabled, enabled)
+
+
 def test_a_changed_crontab_changes_what_is_planned(organisation: Organisation, group: DeviceGroup) -> None:
     schedule = CrontabSchedule.objects.create(minute="0", hour="3", timezone="Europe/Amsterdam")
     row = make_recurring(organisation, group, crontab=schedule)

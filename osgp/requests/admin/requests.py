@@ -21,7 +21,7 @@ from osgp.admin_site_access import ReadOnlyAdmin, organisation_of
 from osgp.faults import Fault
 from osgp.requests import admin_send, display_text
 from osgp.requests.admin.sending import new_request
-from osgp.requests.admin_filters import MessageFilter, OrganisationFilter, PeriodFilter
+from osgp.requests.admin_filters import BatchFilter, MessageFilter, OrganisationFilter, PeriodFilter
 from osgp.requests.admin_paging import BoundedPaginator
 from osgp.requests.admin_search import by_uid_or_device
 from osgp.requests.display_timeline import MOST_SESSIONS, sessions_around, timeline
@@ -54,6 +54,7 @@ class RequestAdmin(ReadOnlyAdmin):
         PeriodFilter,
         OrganisationFilter,
         MessageFilter,
+        BatchFilter,
     )
     list_select_related = ("organisation",)
     list_per_page = 50

@@ -24,6 +24,12 @@ def exact_moment(value: object) -> object:
 
 
 @register.filter
+def grouped(number: int) -> str:
+    """``100000`` -> ``100,000``."""
+    return f"{number:,}"
+
+
+@register.filter
 def took(request: Request) -> timedelta | None:
     """From the creation of a request to its end; None while it has not ended."""
     return request.completed_at - request.created_at if request.completed_at is not None else None

@@ -1,13 +1,20 @@
 "use strict";
 
-// A page that tells what happens now keeps itself current: the part marked data-live="seconds" is fetched
-// again, as long as somebody looks at it and is not in the middle of reading or choosing something.
+// A page that tells what happens now keeps itself current: what is marked data-live="seconds", or has a meta
+// element live, is fetched again, as long as somebody looks at it and is not in the middle of reading, choosing
+// or changing something.
 function keepCurrent() {
-    const live = document.querySelector("[data-live]");
-    if (!live) {
+    const marked = document.querySelector("[data-live]");
+    const meta = document.querySelector("meta[name=live]");
+    const live = marked ?? document.getElementById("content");
+    const seconds = Number(marked?.dataset.live ?? meta?.content);
+    if (!seconds) {
         return;
     }
-    const busy = () => document.hidden || live.contains(document.activeElement) || !getSelection().isCollapsed;
+    const changed = (field) => !["hidden", "submit", "button"].includes(field.type) && field.defaultValue !== undefined
+        && (field.value !== field.defaultValue || field.checked !== field.defaultChecked);
+    const busy = () => document.hidden || live.contains(document.activeElement) || !getSelection().isCollapsed
+        || [...live.querySelectorAll("input, textarea")].some(changed);
     const refresh = async () => {
         if (busy()) {
             schedule();
@@ -32,7 +39,7 @@ function keepCurrent() {
         }
         schedule();
     };
-    const schedule = () => setTimeout(refresh, Number(live.dataset.live) * 1000);
+    const schedule = () => setTimeout(refresh, seconds * 1000);
     schedule();
 }
 

@@ -45,6 +45,15 @@ class Command(SendingCommand):
             "--skip-invalid", action="store_true", help="Leave out devices of the list that cannot do it."
         )
         parser.add_argument(
+            "--spread",
+            type=int,
+            default=0,
+            metavar="SECONDS",
+            help="Spread the devices over this time.",
+        )
+        parser.add_argument("--schedule-time", metavar="TIME", help="Do not start before, RFC 3339.")
+        parser.add_argument("--max-schedule-time", metavar="TIME", help="Do not start after, RFC 3339.")
+        parser.add_argument(
             "--wait",
             nargs="?",
             type=float,
@@ -62,6 +71,9 @@ class Command(SendingCommand):
             fields["device_identifications"] = self._identifications(options["devices"])
         if options["skip_invalid"]:
             fields["skip_invalid"] = True
+        fields["spread_seconds"] = options["spread"]
+        times = ("schedule_time", "max_schedule_time")
+        fields |= {name: options[name] for name in times if options[name] is not None}
         try:
             batch = submit(organisation_caller(organisation, APPLICATION), fields)
         except (Fault, ValidationError) as error:

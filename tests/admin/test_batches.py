@@ -1,0 +1,452 @@
+"""Operators' pages about batches, schedules, groups and networks."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from osgp.accounts.models import Organisation
+from osgp.batches import recurring, steering
+from osgp.batches.defining import define
+from osgp.batches.models import Batch, BatchState, RecurringRequest
+from osgp.batches.submission import submit
+from osgp.devices import groups
+from osgp.devices.models import Device, DeviceGroup
+from osgp.networks.models import Cell, CommunicationNetwork
+from osgp.requests.models import Request, RequestState
+from osgp.requests.submission import organisation_caller
+from tests.admin.conftest import make_user, signed_in
+from tests.admin.test_lists import queries_of
+from tests.admin.test_pages import FAULT, make_session
+from tests.admin.test_steering import told
+from tests.batches.conftest import create_all, make_fleet, make_group
+from tests.batches.test_recurring import make_due
+from tests.factories import make_device, make_organisation, make_request
+
+PERMISSIONS = tuple(
+    f"{verb}_{model}"
+    for model in ("batch", "recurringrequest", "devicegroup", "request", "device")
+    for verb in ("view", "add", "change", "delete")
+)
+BATCHES = "admin:batches_batch_changelist"
+SCHEDULES = "admin:batches_recurringrequest_changelist"
+NEW_SCHEDULE = "admin:batches_recurringrequest_add"
+HOURLY = {"name": "hourly", "message": "ActualMeterReads", "every": 1, "period": "hours"}
+
+
+@pytest.fixture
+def operator(organisation: Organisation) -> Client:
+    """Somebody of ``organisation`` who may do all of it."""
+    return signed_in(make_user("joost", organisation, *PERMISSIONS))
+
+
+@pytest.fixture
+def stranger(other_organisation: Organisation) -> Client:
+    return signed_in(make_user("frits", other_organisation, *PERMISSIONS))
+
+
+@pytest.fixture
+def fleet(organisation: Organisation) -> list[Device]:
+    return make_fleet(organisation, 5)
+
+
+@pytest.fixture
+def group(organisation: Organisation, fleet: list[Device]) -> DeviceGroup:
+    return make_group(organisation, fleet)
+
+
+def send(organisation: Organisation, group: DeviceGroup) -> Batch:
+    body = {"message": "ActualMeterReads", "device_group": group.name}
+    batch = submit(organisation_caller(organisation, "portal"), body)
+    create_all()
+    return batch
+
+
+def schedule(organisation: Organisation, group: DeviceGroup, **fields: Any) -> RecurringRequest:
+    body = {**HOURLY, "device_group": group.name, **fields}
+    return define(organisation_caller(organisation, "portal"), body)
+
+
+@pytest.fixture
+def batch(organisation: Organisation, group: DeviceGroup) -> Batch:
+    """Five requests that wait."""
+    return send(organisation, group)
+
+
+def end(batch: Batch, failed: int) -> None:
+    """All of its requests are over; so many failed."""
+    rows = Request.objects.filter(batch=batch)
+    chosen = list(rows.order_by("pk").values_list("pk", flat=True)[:failed])
+    rows.update(state=RequestState.SUCCEEDED)
+    Request.objects.filter(pk__in=chosen).update(state=RequestState.FAILED, fault=FAULT)
+    assert steering.settle() == 1
+
+
+def add_rows(start: int, count: int) -> None:
+    """Rows of every list, each with an organisation, a group and a network of its own."""
+    for number in range(start, start + count):
+        organisation = make_organisation(f"ORG{number}")
+        device = make_device(f"E{number:04}", owner=organisation)
+        group = make_group(organisation, [device])
+        row = schedule(organisation, group)
+        make_due(row)
+        send(organisation, group)
+        network = CommunicationNetwork.objects.create(name=f"N{number}", max_open_sessions=2)
+        cell = Cell.objects.create(network=network, base_station="B1", cell="1")
+        Device.objects.filter(pk=device.pk).update(network=network, cell=cell)
+        make_session(device, state="OPENED")
+    recurring.create_due()
+    create_all()
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("batches_batch", 8),
+        ("batches_recurringrequest", 9),
+        ("devices_devicegroup", 7),
+        ("networks_communicationnetwork", 10),
+        ("networks_cell", 10),
+    ],
+)
+def test_forty_rows_cost_as_many_queries_as_two(superuser: Client, name: str, most: int) -> None:
+    add_rows(0, 2)
+    url = reverse(f"admin:{name}_changelist")
+    few = queries_of(superuser, url)
+    add_rows(2, 38)
+    assert queries_of(superuser, url) == few <= most
+
+
+# --- Batches ---
+
+
+def test_a_list_shows_how_far_each_batch_is(operator: Client, batch: Batch, group: DeviceGroup) -> None:
+    end(batch, failed=1)
+    send(batch.organisation, group)
+    page = operator.get(reverse(BATCHES)).content.decode()
+    assert "80.0 %" in page
+    assert page.count('class="bar progress"') == 2
+    assert f"batch={batch.uid}&amp;state__exact=FAILED" in page
+
+
+@pytest.mark.parametrize("term", ["north", "NOR", "uid"])
+def test_batches_are_found(operator: Client, batch: Batch, term: str) -> None:
+    term = str(batch.uid) if term == "uid" else term
+    page = operator.get(reverse(BATCHES), {"q": term}).content.decode()
+    assert reverse("admin:batches_batch_change", args=[batch.pk]) in page
+    page = operator.get(reverse(BATCHES), {"q": "south"}).content.decode()
+    assert reverse("admin:batches_batch_change", args=[batch.pk]) not in page
+
+
+def test_the_page_of_a_batch_leads_to_its_requests(operator: Client, batch: Batch) -> None:
+    make_request(batch.organisation, Device.objects.all()[0])
+    end(batch, failed=2)
+    page = operator.get(reverse("admin:batches_batch_change", args=[batch.pk])).content.decode()
+    assert "60.0 %" in page
+    assert FAULT["name"].replace("_", " ").capitalize() in page
+    rows = reverse("admin:requests_request_changelist")
+    of_batch = operator.get(rows, {"batch": str(batch.uid)}).content.decode()
+    failed = operator.get(rows, {"batch": str(batch.uid), "state__exact": "FAILED"}).content.decode()
+    assert (of_batch.count("field-state_badge"), failed.count("field-state_badge")) == (5, 2)
+    assert operator.get(rows, {"batch": "nonsense"}).content.decode().count("field-state_badge") == 0
+
+
+def test_cancelling_a_batch_is_asked_about_first(operator: Client, batch: Batch) -> None:
+    body = {"action": "cancel_selected", "_selected_action": [batch.pk], "back": batch.pk}
+    asked = operator.post(reverse(BATCHES), body)
+    assert "Cancel batches?" in asked.content.decode()
+    assert Request.objects.filter(state=RequestState.QUEUED).count() == 5
+    done = operator.post(reverse(BATCHES), body | {"confirmed": "yes"})
+    assert done.headers["Location"] == reverse("admin:batches_batch_change", args=[batch.pk])
+    batch.refresh_from_db()
+    assert batch.state == BatchState.CANCELLED
+    assert LogEntry.objects.filter(change_message="Cancelled.", object_id=str(batch.pk)).exists()
+    again = operator.post(reverse(BATCHES), body | {"confirmed": "yes"})
+    assert "could not be cancelled" in told(again)
+
+
+def test_the_failed_devices_get_another_batch(operator: Client, batch: Batch) -> None:
+    body = {"action": "retry_failed_selected", "_selected_action": [batch.pk], "confirmed": "yes"}
+    assert "not over yet" in told(operator.post(reverse(BATCHES), body))
+    end(batch, failed=2)
+    answer = operator.post(reverse(BATCHES), body)
+    again = Batch.objects.get(retry_of=batch)
+    assert answer.headers["Location"] == reverse("admin:batches_batch_change", args=[again.pk])
+    assert (again.total, again.application) == (2, "admin/joost")
+
+
+def test_a_batch_is_sent_to_a_group(operator: Client, organisation: Organisation, group: DeviceGroup) -> None:
+    url = f"{reverse('admin:batches_batch_add')}?message=SynchronizeTime&group={group.pk}"
+    page = operator.get(url).content.decode()
+    assert f'<option value="{group.pk}" selected>' in page
+    body = {"group": group.pk, "devices": "", "parameter-timezone": "Nowhere", "spread_seconds": "300"}
+    assert "IANA" in operator.post(url, body).content.decode()
+    assert not Batch.objects.exists()
+    answer = operator.post(url, body | {"parameter-timezone": "Europe/Paris", "priority": "7"})
+    sent = Batch.objects.get()
+    assert answer.headers["Location"] == reverse("admin:batches_batch_change", args=[sent.pk])
+    assert (sent.organisation, sent.parameters) == (organisation, {"timezone": "Europe/Paris"})
+    assert (sent.spread, sent.priority) == (timedelta(minutes=5), 7)
+
+
+def test_a_batch_is_sent_to_a_list(operator: Client, fleet: list[Device]) -> None:
+    url = f"{reverse('admin:batches_batch_add')}?message=ActualMeterReads"
+    lines = "\n".join([fleet[0].identification, "E9", fleet[1].identification])
+    refused = operator.post(url, {"devices": lines, "spread_seconds": "0"}).content.decode()
+    assert "1: There is no device E9." in refused
+    assert "Give either" not in refused
+    operator.post(url, {"devices": lines, "skip_invalid": "on", "spread_seconds": "0"})
+    sent = Batch.objects.get()
+    assert (sent.total, sent.skipped) == (2, 1)
+    page = operator.get(reverse("admin:batches_batch_change", args=[sent.pk])).content.decode()
+    assert "There is no device E9." in page
+
+
+# --- Schedules ---
+
+
+def filled_in(group: DeviceGroup, /, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": "clocks",
+        "enabled": "on",
+        "group": group.pk,
+        "devices": "",
+        "kind": "cron",
+        "cron": "30 2 * * *",
+        "time_zone": "Europe/Amsterdam",
+        "every": "15",
+        "period": "minutes",
+        "starts_at": "",
+        "spread_seconds": "1800",
+        "max_duration_seconds": "7200",
+        "priority": "2",
+        **fields,
+    }
+
+
+def test_a_schedule_is_made_looked_at_and_changed(operator: Client, group: DeviceGroup) -> None:
+    url = f"{reverse(NEW_SCHEDULE)}?message=SynchronizeTime"
+    preview = operator.post(url, filled_in(group, preview="yes")).content.decode()
+    assert len(re.findall("<li><time", preview)) == 5
+    assert not RecurringRequest.objects.exists()
+    operator.post(url, filled_in(group))
+    row = RecurringRequest.objects.get()
+    assert row.crontab is not None
+    assert (row.crontab.minute, row.crontab.hour, str(row.crontab.timezone)) == (
+        "30",
+        "2",
+        "Europe/Amsterdam",
+    )
+    assert (row.spread, row.max_duration, row.priority) == (timedelta(minutes=30), timedelta(hours=2), 2)
+    assert row.next_at is not None
+    assert row.periodic_task is not None
+    page = operator.get(reverse("admin:batches_recurringrequest_change", args=[row.pk])).content.decode()
+    assert len(re.findall("<li><time", page)) == 5
+    edit = reverse("admin:batches_recurringrequest_edit", args=[row.pk])
+    form = operator.get(edit).content.decode()
+    assert 'value="30 2 * * *"' in form
+    operator.post(edit, filled_in(group, kind="every", **{"parameter-timezone": "Europe/Paris"}))
+    row.refresh_from_db()
+    assert row.interval is not None
+    assert (row.interval.every, row.interval.period, row.crontab) == (15, "minutes", None)
+    assert row.parameters == {"timezone": "Europe/Paris"}
+    assert 'value="Europe/Paris"' in operator.get(edit).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"cron": "30 2 * *"}, "five fields"),
+        ({"cron": "61 2 * * *"}, "61"),
+        ({"cron": "0 0 31 2 *"}, "never occurs"),
+        ({"kind": "every", "every": "1", "period": "seconds"}, "at least 10 seconds"),
+        ({"kind": "every", "every": ""}, "Give either cron or every."),
+        ({"group": ""}, "1 to 10000 device identifications"),
+        ({"devices": "E1"}, "Give either device_identifications or device_group."),
+        ({"name": ""}, "may not be blank"),
+        ({"parameter-timezone": "Nowhere"}, "IANA"),
+        ({"spread_seconds": "14400"}, "longer than spread_seconds"),
+        ({"name": "taken"}, "of this name already"),
+    ],
+)
+def test_what_is_wrong_with_a_schedule_is_told(
+    operator: Client, organisation: Organisation, group: DeviceGroup, fields: dict[str, str], text: str
+) -> None:
+    schedule(organisation, group, name="taken")
+    url = f"{reverse(NEW_SCHEDULE)}?message=SynchronizeTime"
+    answer = operator.post(url, filled_in(group, **fields))
+    assert text in answer.content.decode()
+    assert RecurringRequest.objects.count() == 1
+
+
+def test_a_schedule_is_paused_and_resumed(
+    operator: Client, organisation: Organisation, group: DeviceGroup
+) -> None:
+    row = schedule(organisation, group)
+    body = {"action": "pause_selected", "_selected_action": [row.pk], "back": row.pk}
+    answer = operator.post(reverse(SCHEDULES), body)
+    assert answer.headers["Location"] == reverse("admin:batches_recurringrequest_change", args=[row.pk])
+    row.refresh_from_db()
+    assert (row.enabled, row.next_at) == (False, None)
+    assert recurring.create_due() == 0
+    operator.post(reverse(SCHEDULES), body | {"action": "resume_selected"})
+    row.refresh_from_db()
+    assert row.enabled
+    assert row.next_at is not None
+    assert row.next_at > timezone.now()
+
+
+def test_the_last_occurrences_tell_how_they_went(
+    operator: Client, organisation: Organisation, group: DeviceGroup
+) -> None:
+    row = schedule(organisation, group)
+    make_due(row)
+    recurring.create_due()
+    create_all()
+    end(Batch.objects.get(), failed=1)
+    for url in (reverse(SCHEDULES), reverse("admin:batches_recurringrequest_change", args=[row.pk])):
+        assert "80.0 %" in operator.get(url).content.decode()
+
+
+def test_a_deleted_schedule_leaves_its_batches(
+    operator: Client, organisation: Organisation, group: DeviceGroup
+) -> None:
+    row = schedule(organisation, group)
+    make_due(row)
+    recurring.create_due()
+    operator.post(reverse("admin:batches_recurringrequest_delete", args=[row.pk]), {"post": "yes"})
+    assert not RecurringRequest.objects.exists()
+    assert Batch.objects.get().recurring is None
+
+
+# --- Groups ---
+
+
+def test_devices_are_put_in_and_taken_out(
+    operator: Client, organisation: Organisation, fleet: list[Device]
+) -> None:
+    make_device("E9")
+    lines = f"{fleet[0].identification}\n{fleet[1].identification}\nE9"
+    answer = operator.post(reverse("admin:devices_devicegroup_add"), {"name": "south", "put_in": lines})
+    group = DeviceGroup.objects.get()
+    assert group.organisation == organisation
+    assert "no such device: E9" in told(answer)
+    url = reverse("admin:devices_devicegroup_change", args=[group.pk])
+    page = operator.get(url).content.decode()
+    assert "2 devices" in page
+    found = operator.get(url, {"member": fleet[1].identification}).content.decode()
+    assert fleet[0].identification not in found
+    operator.post(url, {"name": "south", "take_out": fleet[0].identification})
+    assert set(groups.members(group)) == {fleet[1]}
+    operator.post(url, {"name": "all", "add_all": "on"})
+    group.refresh_from_db()
+    assert (group.name, group.memberships.count()) == ("all", 5)
+
+
+def test_a_group_that_a_schedule_needs_stays(
+    operator: Client, organisation: Organisation, group: DeviceGroup
+) -> None:
+    row = schedule(organisation, group)
+    url = reverse("admin:devices_devicegroup_delete", args=[group.pk])
+    assert "hourly" in operator.get(url).content.decode()
+    operator.post(url, {"post": "yes"})
+    assert DeviceGroup.objects.exists()
+    row.delete()
+    operator.post(url, {"post": "yes"})
+    assert not DeviceGroup.objects.exists()
+
+
+# --- Who may what ---
+
+
+def test_strangers_see_and_steer_nothing(
+    stranger: Client, organisation: Organisation, batch: Batch, group: DeviceGroup
+) -> None:
+    row = schedule(organisation, group)
+    for name, key in (("batches_batch", batch.pk), ("batches_recurringrequest", row.pk)):
+        assert f"/{key}/change/" not in stranger.get(reverse(f"admin:{name}_changelist")).content.decode()
+        assert stranger.get(reverse(f"admin:{name}_change", args=[key])).status_code == 302
+    assert stranger.get(reverse("admin:batches_recurringrequest_edit", args=[row.pk])).status_code == 302
+    assert stranger.get(reverse("admin:devices_devicegroup_change", args=[group.pk])).status_code == 302
+    for name, action, key in (
+        (BATCHES, "cancel_selected", batch.pk),
+        (SCHEDULES, "pause_selected", row.pk),
+    ):
+        body = {"action": action, "_selected_action": [key], "confirmed": "yes"}
+        stranger.post(reverse(name), body)
+    batch.refresh_from_db()
+    row.refresh_from_db()
+    assert (batch.state, row.enabled) == (BatchState.RUNNING, True)
+    url = f"{reverse('admin:batches_batch_add')}?message=ActualMeterReads&organisation={organisation.pk}"
+    stranger.post(url, {"group": group.pk, "spread_seconds": "0"})
+    assert Batch.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["batches_batch", "batches_recurringrequest", "devices_devicegroup"])
+def test_onlookers_do_not_get_in(onlooker: Client, name: str) -> None:
+    assert onlooker.get(reverse(f"admin:{name}_changelist")).status_code == 403
+    assert onlooker.get(reverse(f"admin:{name}_add")).status_code == 403
+
+
+def test_who_may_only_look_cannot_steer(organisation: Organisation, batch: Batch, group: DeviceGroup) -> None:
+    row = schedule(organisation, group)
+    viewer = signed_in(make_user("els", organisation, "view_batch", "view_recurringrequest"))
+    page = viewer.get(reverse("admin:batches_batch_change", args=[batch.pk])).content.decode()
+    assert "Cancel…" not in page
+    body = {"action": "cancel_selected", "_selected_action": [batch.pk], "confirmed": "yes"}
+    viewer.post(reverse(BATCHES), body)
+    assert viewer.get(reverse("admin:batches_recurringrequest_edit", args=[row.pk])).status_code == 403
+    batch.refresh_from_db()
+    assert batch.state == BatchState.RUNNING
+
+
+# --- Networks ---
+
+
+def test_use_is_shown_beside_the_limit(
+    superuser: Client, organisation: Organisation, make_busy: Callable[[], CommunicationNetwork]
+) -> None:
+    network = make_busy()
+    page = superuser.get(reverse("admin:networks_communicationnetwork_changelist")).content.decode()
+    assert '<b>2</b> <span class="quiet">of 2</span>' in page
+    assert 'class="bar-bad" data-share="2"' in page
+    assert re.search(r'class="field-waiting">1<', page)
+    cells = superuser.get(reverse("admin:networks_cell_changelist")).content.decode()
+    assert '<b>2</b> <span class="quiet">of 3</span>' in cells
+    number = "form-0-max_open_sessions"
+    body = {
+        "form-TOTAL_FORMS": 1,
+        "form-INITIAL_FORMS": 1,
+        "form-0-id": network.pk,
+        number: 5,
+        "_save": "Save",
+    }
+    superuser.post(reverse("admin:networks_communicationnetwork_changelist"), body)
+    network.refresh_from_db()
+    assert network.max_open_sessions == 5
+
+
+@pytest.fixture
+def make_busy(organisation: Organisation) -> Callable[[], CommunicationNetwork]:
+    """A network with two live sessions in one cell, one that is over, and one request that waits."""
+
+    def make() -> CommunicationNetwork:
+        network = CommunicationNetwork.objects.create(
+            name="CDMA", max_open_sessions=2, max_open_sessions_per_cell=3
+        )
+        cell = Cell.objects.create(network=network, base_station="B1", cell="1")
+        devices = make_fleet(organisation, 3)
+        Device.objects.update(network=network, cell=cell)
+        make_session(devices[0], state="OPENED")
+        make_session(devices[1], state="CLAIMED")
+        make_session(devices[2], state="CLOSED", closed_at=timezone.now())
+        make_request(organisation, devices[2], due_at=timezone.now() - timedelta(seconds=5))
+        return network
+
+    return make
