@@ -22,7 +22,7 @@ NOW = datetime(2026, 6, 15, 10, 20, 30, tzinfo=UTC)
 """Where time stands still for the simulated meters of :func:`all_meters`."""
 CLIENT_TITLE = b"   \x00\x00\x00\x00\x01"
 UNHURRIED = Deadlines(connect=30, apdu=60, session=300, release=30)
-IMPATIENT = Deadlines(connect=30, apdu=1, session=300, release=0.1)
+IMPATIENT = Deadlines(connect=30, apdu=0.3, session=300, release=0.1)
 
 
 class Visits:

@@ -6,9 +6,9 @@ A code means the same in every log. Six of them differ between the protocols DSM
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
+from osgp.catalogue.obis import MBUS_CHANNELS
 from osgp.cosem.mbus_status import MBUS_STATUS
 
-MBUS_CHANNELS = (1, 2, 3, 4)
 PHASES = ("L1", "L2", "L3")
 UNKNOWN_EVENT = "UNKNOWN_EVENT_HEADEND"
 """The type of a code that is in none of the tables."""

@@ -203,14 +203,21 @@ def test_nothing_listed(visits: Visits) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_in_a_bundle_and_by_itself(api: APIClient, organisation: Organisation) -> None:
-    with SimulatorThread(Fleet.build(1, "SMR-4.3")) as simulator:
-        [device] = meters.add_meters(organisation, simulator).values()
+def test_by_itself_and_in_a_bundle_with_all_others(api: APIClient, organisation: Organisation) -> None:
+    with SimulatorThread(Fleet.build(1, "SMR-4.3", gas_meters=1)) as simulator:
+        device, gas = meters.add_meters(organisation, simulator).values()
         alone = {"device_identification": device.identification}
-        actions = [
+        actions: list[dict[str, Any]] = [
             {"message": MESSAGE},
             {"message": "GetAssociationLnObjects"},
             {"message": "SynchronizeTime"},
+            {"message": "ScanMbusChannels"},
+            {
+                "message": "GetSpecificConfigurationObject",
+                "class_id": 8,
+                "obis_code": "0-0:1.0.0.255",
+                "attribute": 3,
+            },
         ]
         posted = [
             api.post("/api/v1/adhoc/retrieve-configuration-objects/", alone, format="json"),
@@ -219,12 +226,11 @@ def test_in_a_bundle_and_by_itself(api: APIClient, organisation: Organisation) -
         assert [answer.status_code for answer in posted] == [202, 202], posted[0].content
         meters.visit(device)
         single, bundle = (api.get(answer.json()["url"]).json() for answer in posted)
-        [simulated] = simulator.meters.values()
-        assert simulated.memory.statistics.associations == 1
+        assert simulator.meters[device.identification].memory.statistics.associations == 1
     assert single["status"] == "SUCCEEDED", single["fault"]
-    first, second, third = bundle["responses"]
-    assert (first["fault"], second["fault"], third["fault"]) == (None, None, None)
-    assert {row["tag"] for row in first["result"]["objects"]} == {
-        row["tag"] for row in second["result"]["objects"]
-    }
     assert single["result"]["complete"] is True
+    assert [response["fault"] for response in bundle["responses"]] == [None] * len(actions)
+    first, second, _, fourth, fifth = (response["result"] for response in bundle["responses"])
+    assert {row["tag"] for row in first["objects"]} == {row["tag"] for row in second["objects"]}
+    assert fourth["channels"][0]["mbus_identification_number"] == gas.mbus_identification_number
+    assert attributes(first)["CLOCK", None, 3]["value"] == fifth["value"]
