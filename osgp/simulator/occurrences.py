@@ -22,7 +22,7 @@ from .meter.mbus import GasMeter
 from .meter.meter import Meter
 from .meter.metered import EXPORT, IMPORT, energy
 from .meter.outages import Outage
-from .meter.record import MAXIMUM_CHANGES, EnergyStep, Latch, Pause
+from .meter.record import MAXIMUM_CHANGES, EnergyStep, Pause
 from .settings import Behaviour
 from .values import from_json
 
@@ -140,9 +140,9 @@ class EventOccurs(Occurrence):
 
     def happen(self, meter: Meter, moment: float) -> None:
         """The event is logged, and sets its alarm."""
-        events = meter.make_record().events
         number = history.count_recorded(meter, self._log)
-        events.append(Event(moment, self._log, self.code, number, self.magnitude, self.duration))
+        event = Event(moment, self._log, self.code, number, self.magnitude, self.duration)
+        meter.make_record().add_event(event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +165,7 @@ class AlarmIsSet(Occurrence):
     def happen(self, meter: Meter, moment: float) -> None:
         """The bit is set until it is cleared."""
         value = history.alarm_register(meter, self.register, moment) | 1 << self.bit
-        meter.make_record().latches[f"ALARM_REGISTER_{self.register}"] = Latch(moment, value)
+        meter.make_record().latch(f"ALARM_REGISTER_{self.register}", moment, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

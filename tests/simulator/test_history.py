@@ -10,6 +10,7 @@ from osgp.simulator.meter import history
 from osgp.simulator.meter.event_codes import ALARM_BITS, ALARMS, CODES, LOG_OF
 from osgp.simulator.meter.load_curve import START
 from osgp.simulator.meter.meter import Meter
+from osgp.simulator.meter.outages import Outage
 
 from .meters import LIVING, column, make, read, stamps, write
 
@@ -213,3 +214,14 @@ def test_stamps_that_follow_from_the_row_before_may_be_left_out() -> None:
             left_out += row.value[0].type is DataType.NULL_DATA
         # The day on which the clocks change has 23 hours, so its end does not follow.
         assert left_out == len(rows) - (2 if tag == "DAILY_VALUES_E" else 1)
+
+
+def test_an_outage_within_another_is_none_of_its_own() -> None:
+    meter, clock = make("SMR-5.1", NOW, settings=LIVING)
+    counters = ("NUMBER_OF_POWER_FAILURES", "NUMBER_OF_LONG_POWER_FAILURES")
+    before = [read(meter, tag).value for tag in counters]
+    drawn = [outage for outage in history.outages_of(meter, START, clock.now) if outage.is_long][-1]
+    meter.make_record().add_outage(Outage(drawn.begin - 60, drawn.end + 60))
+    assert drawn not in history.outages_of(meter, START, clock.now)
+    assert [read(meter, tag).value for tag in counters] == before
+    assert column(read(meter, "POWER_FAILURE_EVENT_LOG"), 1)[-1] == drawn.seconds + 120

@@ -295,6 +295,16 @@ def test_an_alarm_stays_until_it_is_cleared() -> None:
     assert read(meter, "ALARM_REGISTER_1").value == 0
 
 
+def test_what_happens_after_a_register_was_cleared_sets_bits_even_if_time_stands_still() -> None:
+    meter, _ = happened({"kind": "event", "code": 40}, {"kind": "event", "code": 7})
+    assert read(meter, "ALARM_REGISTER_1").value == 1 << 13 | 1 << 1
+    write(meter, "ALARM_REGISTER_1", Data(DataType.DOUBLE_LONG_UNSIGNED, 0))
+    assert read(meter, "ALARM_REGISTER_1").value == 0
+    fleet = Fleet([meter], meter.settings, 16_000)
+    Scenario.of({"occurrences": [{"kind": "event", "code": 40}]}, fleet).play(meter.settings.clock())
+    assert read(meter, "ALARM_REGISTER_1").value == 1 << 13
+
+
 @pytest.mark.parametrize(("profile", "number"), [("DSMR-4.2.2", 0x12345678), ("SMR-5.0.0", 12_345_678)])
 def test_mbus_devices_come_and_go(profile: str, number: int) -> None:
     table = {

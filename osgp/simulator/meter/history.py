@@ -13,7 +13,7 @@ from .event_codes import ALARMS, LOG_CLEARED, LOG_OF, Event, mbus_status_bit
 from .incidents import CLEARING
 from .load_curve import DAY, START
 from .outages import Outage
-from .record import Latch
+from .record import Latch, Record
 from .schedules import fired
 
 if TYPE_CHECKING:
@@ -41,8 +41,20 @@ def outages_of(meter: "Meter", since: float, until: float) -> list[Outage]:
     record = meter.record
     if record is not None and record.outages:
         recorded = (outage for outage in record.outages if outage.begin < until and outage.end > since)
-        found = sorted((*found, *recorded))
+        hidden = _hidden(meter, record)
+        found = sorted((*(outage for outage in found if outage not in hidden), *recorded))
     return found
+
+
+def _hidden(meter: "Meter", record: Record) -> set[Outage]:
+    """Drawn outages that happened while there was no power anyway."""
+    return {
+        drawn
+        for outage in record.outages
+        for drawn in outages.outages_between(
+            meter.identification, outage.begin, troubled_until(meter, outage.end)
+        )
+    }
 
 
 def count_outages(meter: "Meter", moment: float) -> tuple[int, int]:
@@ -53,6 +65,9 @@ def count_outages(meter: "Meter", moment: float) -> tuple[int, int]:
         recorded = [outage for outage in record.outages if outage.end <= moment]
         every += len(recorded)
         long += sum(outage.is_long for outage in recorded)
+        hidden = [outage for outage in _hidden(meter, record) if outage.end <= moment]
+        every -= len(hidden)
+        long -= sum(outage.is_long for outage in hidden)
     return every, long
 
 
@@ -203,25 +218,31 @@ def _latched(meter: "Meter", key: str, moment: float) -> Latch:
     return latch if latch is not None and latch.moment >= since else Latch(since, 0)
 
 
-def _events_after(meter: "Meter", since: float, until: float) -> list[Event]:
-    calm_from = meter.settings.calm_from
-    if calm_from is not None and since >= calm_from:
-        # Nothing sets bits any more but what was recorded.
-        record = meter.record
-        if record is None:
-            return []
-        found = [*record.events, *fired(meter, record, until)]
-        if record.outages:
-            found += _power_events(meter, since, until)
-        return [event for event in found if since < event.moment <= until]
-    return [event for event in events_between(meter, None, since, until) if event.moment > since]
+def _events_after(meter: "Meter", latch: Latch, until: float) -> list[Event]:
+    """The events that set bits again after a register was written."""
+    since, record = latch.moment, meter.record
+    found: list[Event] = []
+    if record is not None:
+        found += record.noted_after(latch, until)
+        found += (event for event in fired(meter, record, until) if since < event.moment)
+    if meter.is_troubled_at(since) or (record is not None and record.outages):
+        found += (event for event in _power_events(meter, since, until) if since < event.moment <= until)
+    if meter.is_troubled_at(since):
+        troubled = troubled_until(meter, until)
+        for kind in meter.kinds.by_name.values():
+            if kind.mishap:
+                drawn = kind.events(meter.identification, since, troubled)
+                found += (event for event in drawn if since < event.moment)
+        if since <= START:
+            found += _commissioning(meter)
+    return found
 
 
 def alarm_register(meter: "Meter", register: int, moment: float) -> int:
     """The value of an alarm register: what was written last, and the bits of the events since then."""
     latch = _latched(meter, f"ALARM_REGISTER_{register}", moment)
     value = latch.value
-    for event in _events_after(meter, latch.moment, moment):
+    for event in _events_after(meter, latch, moment):
         alarm = ALARMS.get(event.code)
         if alarm is not None and alarm.register == register:
             value |= 1 << alarm.bit
@@ -232,7 +253,7 @@ def mbus_status(meter: "Meter", channel: int, moment: float) -> int:
     """The 32 status bits of the M-Bus device on a channel that have not been cleared."""
     latch = _latched(meter, mbus_latch(channel), moment)
     value = latch.value
-    for event in _events_after(meter, latch.moment, moment):
+    for event in _events_after(meter, latch, moment):
         if event.log == event_codes.AUXILIARY:
             bit = mbus_status_bit(event.code, channel)
             if bit is not None:
@@ -245,7 +266,7 @@ def mbus_alarm(meter: "Meter", channel: int, moment: float) -> bool:
     latch = _latched(meter, f"MBUS_ALARM_{channel}", moment)
     return latch.value > 0 or any(
         event.log == event_codes.AUXILIARY and mbus_status_bit(event.code, channel) is not None
-        for event in _events_after(meter, latch.moment, moment)
+        for event in _events_after(meter, latch, moment)
     )
 
 
@@ -291,4 +312,4 @@ def count_recorded(meter: "Meter", log: str) -> int:
 
 def record_event(meter: "Meter", moment: float, code: int, log: str | None = None) -> None:
     """Note an event of ``code``; ``log`` matters for that of a cleared log only."""
-    meter.make_record().events.append(Event(moment, log or LOG_OF[code], code))
+    meter.make_record().add_event(Event(moment, log or LOG_OF[code], code))

@@ -17,7 +17,6 @@ from ..codec.results import ActionResult
 from . import event_codes, history, shapes
 from .control import FACTORY_MODE, remotely_disconnected, remotely_reconnected
 from .identity import KeyName
-from .record import Latch
 
 if TYPE_CHECKING:
     from .meter import Meter
@@ -105,7 +104,7 @@ def reset_alarm(call: Invocation) -> Outcome:
     if call.parameter is None or call.parameter.type is not DataType.INTEGER:
         return _TYPE_UNMATCHED
     now = call.meter.settings.clock()
-    call.meter.make_record().latches[f"MBUS_ALARM_{call.entry.channel}"] = Latch(now, 0)
+    call.meter.make_record().latch(f"MBUS_ALARM_{call.entry.channel}", now, 0)
     return _SUCCESS
 
 

@@ -20,10 +20,12 @@ MAXIMUM_CHANGES = 256
 
 
 class Latch(NamedTuple):
-    """A register whose bits events set: it was ``value`` at ``moment``, when somebody wrote it."""
+    """A register whose bits events set: it was ``value`` at ``moment``, when somebody wrote it, after so many
+    events had been ``recorded``."""
 
     moment: float
     value: int
+    recorded: int = 0
 
 
 class Pause(NamedTuple):
@@ -55,12 +57,15 @@ class Record:
         "null_compressed",
         "outages",
         "pauses",
+        "recorded",
         "schedules",
         "unreachable",
     )
 
     def __init__(self) -> None:
         self.events: deque[Event] = deque(maxlen=MAXIMUM_EVENTS)
+        self.recorded = 0
+        """How many events there have been, forgotten ones included."""
         self.outages: list[Outage] = []
         self.pauses: list[Pause] = []
         self.clock: list[tuple[float, float]] = []
@@ -75,6 +80,25 @@ class Record:
         """When the execution times of a single action schedule were written, by tag."""
         self.unreachable: Pause | None = None
         self.null_compressed: bool | None = None
+
+    def add_event(self, event: Event) -> None:
+        """Note an event."""
+        self.events.append(event)
+        self.recorded += 1
+
+    def latch(self, key: str, moment: float, value: int) -> None:
+        """A register was written: what is noted from now on sets its bits again, even at the same moment."""
+        self.latches[key] = Latch(moment, value, self.recorded)
+
+    def noted_after(self, latch: Latch, until: float) -> list[Event]:
+        """The events that were noted after a register was written."""
+        first = self.recorded - len(self.events)
+        return [
+            event
+            for number, event in enumerate(self.events, first)
+            if latch.moment < event.moment <= until
+            or (event.moment == latch.moment <= until and number >= latch.recorded)
+        ]
 
     def clock_offset(self, moment: float) -> float:
         """Seconds that the clock was ahead at a moment of true time."""

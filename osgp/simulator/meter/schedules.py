@@ -53,10 +53,17 @@ def _stamp(meter: "Meter", time: bytes, date: bytes) -> float | None:
         return None
 
 
+def settle(meter: "Meter", now: float) -> None:
+    """Note what was carried out so far: before a register is written, whose bits it may have set."""
+    record = meter.record
+    for tag in record.schedules if record is not None else ():
+        rewritten(meter, tag, now)
+
+
 def rewritten(meter: "Meter", tag: str, now: float) -> None:
     """The execution times are about to be replaced: keep what was carried out, and fire no earlier."""
     record = meter.make_record()
-    record.events.extend(
-        event for event in _events(meter, tag) if record.schedules.get(tag, now) < event.moment <= now
-    )
+    for event in _events(meter, tag):
+        if record.schedules.get(tag, now) < event.moment <= now:
+            record.add_event(event)
     record.schedules[tag] = now

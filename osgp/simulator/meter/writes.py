@@ -10,8 +10,7 @@ from ..codec.errors import RemoteProtocolError
 from ..codec.results import DataAccessResult
 from . import event_codes, history
 from .query import AccessError
-from .record import Latch
-from .schedules import EXECUTION_TIME, rewritten
+from .schedules import EXECUTION_TIME, rewritten, settle
 
 if TYPE_CHECKING:
     from .meter import Meter
@@ -58,8 +57,9 @@ def set_clock(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> b
 @_written("ALARM_REGISTER_3")
 def set_alarm_register(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
     """From now on it is events that set bits again. Clearing is an event too."""
+    settle(meter, now)
     record = meter.make_record()
-    record.latches[entry.tag] = Latch(now, data.value)
+    record.latch(entry.tag, now, data.value)
     record.managed_since = min(record.managed_since, now)
     cleared = {
         "ALARM_REGISTER_1": event_codes.ALARM_REGISTER_CLEARED,
@@ -76,7 +76,7 @@ def clear_mbus_status(meter: "Meter", entry: "ObjectEntry", data: Data, now: flo
     channel = entry.channel or 0
     status = history.mbus_status(meter, channel, now)
     record = meter.make_record()
-    record.latches[history.mbus_latch(channel)] = Latch(now, status & ~data.value)
+    record.latch(history.mbus_latch(channel), now, status & ~data.value)
     record.managed_since = min(record.managed_since, now)
     return False
 
