@@ -13,6 +13,7 @@ from .codec.exceptions import ServiceError, StateError, encode_exception_respons
 from .codec.requests import ACTION_REQUEST, GET_REQUEST, SET_REQUEST, decode_request
 from .codec.responses import GET_RESPONSE
 from .faults import FaultKind
+from .meter import event_codes, history
 from .meter.meter import Meter
 from .services import NotAllowed, ServiceHandler
 
@@ -121,6 +122,7 @@ class Session:
                 self.meter.memory.statistics.associations += 1
             else:
                 self.meter.memory.statistics.authentication_failures += 1
+                self._note_failed_login()
                 self.close()
         fault = self.meter.take_fault(*_ANSWER_FAULTS[:3])
         if fault is FaultKind.WRONG_INVOKE_ID:
@@ -141,6 +143,7 @@ class Session:
             statistics.refused_associations += 1
             if refusal.authentication:
                 statistics.authentication_failures += 1
+                self._note_failed_login()
             return refusal.apdu
         self.association = association
         self._services = ServiceHandler(self.meter, association)
@@ -151,6 +154,9 @@ class Session:
             if association.established:
                 statistics.associations += 1
         return answer
+
+    def _note_failed_login(self) -> None:
+        history.record_event(self.meter, self.meter.settings.clock(), event_codes.FAILED_LOGIN)
 
     def _release(self, apdu: bytes) -> bytes | None:
         request = acse.decode_release_request(apdu)

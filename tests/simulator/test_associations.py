@@ -22,6 +22,7 @@ from .client import (
     initiate_request,
     parse_aare,
 )
+from .meters import column, read
 
 IMPORT = AttributeDescriptor(3, bytes((1, 0, 1, 8, 0, 255)), 2)
 COUNTER = AttributeDescriptor(1, bytes((0, 0, 43, 1, 0, 255)), 2)
@@ -115,6 +116,7 @@ def test_what_is_wrong_with_an_association_request_is_told(simulator, meters) ->
         assert refused(client, aarq(plain)) == (1, 1)
     assert meters["LLS"].memory.statistics.refused_associations == 10
     assert meters["LLS"].memory.statistics.authentication_failures == 2
+    assert column(read(meters["LLS"], "FRAUD_DETECTION_EVENT_LOG"), 1)[-2:] == [46, 46]
 
 
 def test_what_is_wrong_with_the_proposed_context_is_told(simulator, meters) -> None:
@@ -166,6 +168,7 @@ def test_a_wrong_answer_to_the_challenge_ends_the_association(simulator, meters)
         assert client.exchange(client.encipher(get_normal(IMPORT))).hex() == NOT_ASSOCIATED
     assert meter.memory.statistics.associations == 0
     assert meter.memory.statistics.authentication_failures == 1
+    assert column(read(meter, "FRAUD_DETECTION_EVENT_LOG"), 1)[-1] == 46
 
 
 def test_a_counter_that_does_not_rise_is_refused_with_the_expected_one(simulator, meters) -> None:

@@ -218,8 +218,8 @@ def _latched(meter: "Meter", key: str, moment: float) -> Latch:
     return latch if latch is not None and latch.moment >= since else Latch(since, 0)
 
 
-def _events_after(meter: "Meter", latch: Latch, until: float) -> list[Event]:
-    """The events that set bits again after a register was written."""
+def _events_after(meter: "Meter", latch: Latch, until: float, log: str | None = None) -> list[Event]:
+    """The events, of one log or of all, that set bits again after a register was written."""
     since, record = latch.moment, meter.record
     found: list[Event] = []
     if record is not None:
@@ -229,7 +229,8 @@ def _events_after(meter: "Meter", latch: Latch, until: float) -> list[Event]:
         found += (event for event in _power_events(meter, since, until) if since < event.moment <= until)
     if meter.is_troubled_at(since):
         troubled = troubled_until(meter, until)
-        for kind in meter.kinds.by_name.values():
+        known = meter.kinds
+        for kind in known.by_name.values() if log is None else known.by_log.get(log, ()):
             if kind.mishap:
                 drawn = kind.events(meter.identification, since, troubled)
                 found += (event for event in drawn if since < event.moment)
@@ -253,21 +254,22 @@ def mbus_status(meter: "Meter", channel: int, moment: float) -> int:
     """The 32 status bits of the M-Bus device on a channel that have not been cleared."""
     latch = _latched(meter, mbus_latch(channel), moment)
     value = latch.value
-    for event in _events_after(meter, latch, moment):
-        if event.log == event_codes.AUXILIARY:
-            bit = mbus_status_bit(event.code, channel)
-            if bit is not None:
-                value |= 1 << bit
+    for bit in _status_bits(meter, channel, latch, moment):
+        value |= 1 << bit
     return value
 
 
 def mbus_alarm(meter: "Meter", channel: int, moment: float) -> bool:
     """Whether the M-Bus device has raised an alarm since alarms were reset on its channel."""
     latch = _latched(meter, f"MBUS_ALARM_{channel}", moment)
-    return latch.value > 0 or any(
-        event.log == event_codes.AUXILIARY and mbus_status_bit(event.code, channel) is not None
-        for event in _events_after(meter, latch, moment)
-    )
+    return any(True for _ in _status_bits(meter, channel, latch, moment))
+
+
+def _status_bits(meter: "Meter", channel: int, latch: Latch, moment: float) -> Iterator[int]:
+    for event in _events_after(meter, latch, moment, event_codes.AUXILIARY):
+        bit = mbus_status_bit(event.code, channel)
+        if bit is not None:
+            yield bit
 
 
 def mbus_latch(channel: int) -> str:
