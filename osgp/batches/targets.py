@@ -112,7 +112,9 @@ def _devices() -> QuerySet[Device]:
     """Gateways are looked up by themselves: right after a fleet was added, the database joined devices with
     gateways by reading all devices for each device.
     """
-    gateways = Device.objects.only("identification", "network_address")
+    gateways = Device.objects.only(
+        "identification", "network_address", "protocol_name", "protocol_version", "time_zone"
+    )
     return Device.objects.only(*_LOOKED_AT).prefetch_related(Prefetch("gateway", gateways))
 
 

@@ -191,8 +191,12 @@ class Device(models.Model):
 
     @property
     def profile(self) -> "catalogue.Profile":
-        """The COSEM objects of the meter. Raises catalogue.UnknownProfile."""
-        return catalogue.profile(self.protocol_name, self.protocol_version)
+        """The COSEM objects in which the device is found: its own, or those of its gateway.
+
+        Raises catalogue.UnknownProfile.
+        """
+        meter = self.gateway or self
+        return catalogue.profile(meter.protocol_name, meter.protocol_version)
 
 
 class KeyType(models.TextChoices):

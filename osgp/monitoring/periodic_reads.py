@@ -53,7 +53,8 @@ class PeriodicReads(MeterOperation):
 
     def check_device(self, device: Device, parameters: ParameterValues) -> None:
         buffer = self.buffer(device.profile, parameters, device.channel)
-        check_held([buffer], parameters["begin_date"], parameters["end_date"], ZoneInfo(device.time_zone))
+        zone = ZoneInfo((device.gateway or device).time_zone)
+        check_held([buffer], parameters["begin_date"], parameters["end_date"], zone)
 
     def buffer(self, profile: "Profile", parameters: ParameterValues, channel: int | None) -> Buffer:
         """The buffer with values of the period type. Raises Fault 416 when the profile has none."""

@@ -15,7 +15,10 @@ from osgp.sql import Statement, json_value, uuid_value
 
 @dataclass(frozen=True, slots=True)
 class WorkDevice:
-    """The device that an action is about; see osgp.devices.models.Device for the fields."""
+    """The device that an action is about; see osgp.devices.models.Device for the fields.
+
+    An M-Bus device is read from objects of its gateway: profile, clock and ways of access are the gateway's.
+    """
 
     pk: int
     identification: str
@@ -81,12 +84,13 @@ _ACTIONS = Statement(
     f"""
     SELECT a.id, a.message, a.parameters, a.state,
            r.id, r.correlation_uid, r.message, r.attempts, r.bypass_retry, r.effective_priority,
-           d.id, d.identification, d.protocol_name, d.protocol_version, d.time_zone, d.channel,
-           d.polyphase, d.selective_access, d.model, d.communication_method, d.gateway_id,
+           d.id, d.identification, m.protocol_name, m.protocol_version, m.time_zone, d.channel,
+           m.polyphase, m.selective_access, d.model, m.communication_method, d.gateway_id,
            d.debugging_until > {{now}}
       FROM {Action._meta.db_table} a
       JOIN {Request._meta.db_table} r ON r.id = a.request_id
       JOIN {Device._meta.db_table} d ON d.id = COALESCE(a.device_id, r.meter_id)
+      JOIN {Device._meta.db_table} m ON m.id = COALESCE(d.gateway_id, d.id)
      WHERE r.session_id = %s AND r.state = 'RUNNING' AND a.state IN ('PENDING', 'STARTED')
      ORDER BY r.effective_priority DESC, r.due_at, r.id, a.position
     """  # noqa: S608 (table names)

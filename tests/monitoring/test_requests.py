@@ -177,6 +177,28 @@ class TestAccepting:
         assert api.post(path(message), asked, format="json").status_code == 202
 
 
+@pytest.mark.django_db
+def test_a_batch_of_gas_meters_looks_their_gateways_up_together(
+    api: APIClient, organisation: Organisation, django_assert_max_num_queries: Any
+) -> None:
+    """Their profiles and zones are those of the gateways."""
+    gas = [
+        factories.make_gas_meter(
+            f"G{number}", gateway=factories.make_device(f"E{number}", owner=organisation), owner=organisation
+        )
+        for number in range(30)
+    ]
+    asked = body("PeriodicMeterReadsGas", "") | {
+        "message": "PeriodicMeterReadsGas",
+        "device_identifications": [device.identification for device in gas],
+    }
+    del asked["device_identification"]
+    with django_assert_max_num_queries(20):
+        answer = api.post("/api/v1/requests/batch/", asked, format="json")
+    assert answer.status_code == 202, answer.json()
+    assert (answer.json()["total"], answer.json()["skipped"]) == (30, 0)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_all_of_them_in_one_visit(
     api: APIClient, organisation: Organisation, simulator: SimulatorThread
@@ -236,6 +258,29 @@ def test_long_buffers_over_every_way(
     assert [result["complete_until"] for result in results] == [end.isoformat().replace("+00:00", "Z")] * 2
     assert len(results[0]["periodic_meter_reads"]) == 9 * 96 + 1
     assert len(results[1]["periodic_meter_reads_gas"]) == 9 * 24 + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_gas_meter_is_read_as_its_gateway_is(
+    api: APIClient, organisation: Organisation, simulator: SimulatorThread
+) -> None:
+    """Whatever it was registered with itself: the objects and the clock are the gateway's."""
+    electricity, gas = meters.add_meters(organisation, simulator).values()
+    Device.objects.filter(pk=gas.pk).update(
+        protocol_name="DSMR", protocol_version="2.2", time_zone="America/New_York"
+    )
+    answers = {}
+    for message in ("ActualMeterReadsGas", "PeriodicMeterReadsGas"):
+        accepted = api.post(path(message), body(message, gas.identification), format="json")
+        assert accepted.status_code == 202, accepted.json()
+        answers[message] = accepted.json()["url"]
+    meters.visit(electricity)
+    results = {message: api.get(url).json() for message, url in answers.items()}
+    assert {message: answer["fault"] for message, answer in results.items()} == dict.fromkeys(answers)
+    reads = results["PeriodicMeterReadsGas"]["result"]["periodic_meter_reads_gas"]
+    # DSMR 2.2 has no capture times.
+    assert reads
+    assert all(row["capture_time"] for row in reads)
 
 
 @pytest.mark.django_db(transaction=True)
