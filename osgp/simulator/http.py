@@ -30,6 +30,7 @@ from .codec.axdr import decode, encode
 from .codec.errors import LocalProtocolError
 from .faults import FaultKind
 from .fleet import Fleet
+from .meter.event_codes import CHANNELS
 from .meter.meter import Meter
 from .meter.query import AccessError
 from .occurrences import OccurrenceError
@@ -234,7 +235,9 @@ def _summary(fleet: Fleet, meter: Meter) -> dict[str, Any]:
         "transport": meter.transport.value,
         "port": fleet.ports[meter.port_index] if fleet.ports else None,
         "logical_device_address": meter.logical_device_address,
-        "gas_meters": [gas_meter.identification for gas_meter in meter.gas_meters],
+        "gas_meters": [
+            gas_meter.identification for gas_meter in map(meter.gas_meter, CHANNELS) if gas_meter is not None
+        ],
     }
 
 

@@ -339,6 +339,19 @@ def test_mbus_devices_come_and_go(profile: str, number: int) -> None:
     assert read(meter, "MBUS_MASTER_VALUE", 2, 2).value > 0
 
 
+def test_a_device_that_was_removed_has_no_events_any_more() -> None:
+    clock = Clock(NOW)
+    fleet = Fleet.build(1, "SMR-5.1", gas_meters=1, settings=FleetSettings(clock=clock, calm_from=None))
+    meter = fleet.meters[FIRST]
+    removed = {"kind": "mbus-remove", "at": "-100d", "channel": 1}
+    logs = ("MBUS_EVENT_LOG", "AUXILIARY_EVENT_LOG")
+    gone = NOW - timedelta(days=100)
+    assert all(stamps(meter, read(meter, log))[-1] > gone for log in logs)
+    Scenario.of({"occurrences": [removed]}, fleet).play(clock.now)
+    assert all(stamps(meter, read(meter, log))[-1] < gone + timedelta(hours=1) for log in logs)
+    assert read(meter, "READ_MBUS_STATUS", 2, 1).value == 0
+
+
 def test_a_relay_that_is_off_lets_nothing_through() -> None:
     meter, clock = happened({"kind": "relay", "state": "disconnected"})
     assert (read(meter, "DISCONNECT_CONTROL", 2).value, read(meter, "DISCONNECT_CONTROL", 3).value) == (

@@ -127,6 +127,15 @@ def new_device(channel: int) -> int:
     return 95 + 10 * channel
 
 
+def channel_of(event: Event) -> int | None:
+    """The M-Bus channel that an event is about."""
+    if event.log == MBUS and event.code != LOG_CLEARED:
+        return (event.code - 90) // 10
+    if event.log == AUXILIARY and event.code != AUXILIARY_LOG_CLEARED:
+        return (event.code >> 8 & 0x0F) + 1
+    return None
+
+
 def mbus_status_bit(code: int, channel: int) -> int | None:
     """The bit of the M-Bus status of ``channel`` for which an auxiliary event stands, if for any."""
     bit = code - 0x100 * (channel - 1) - MBUS_STATUS[0]

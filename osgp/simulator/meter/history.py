@@ -157,16 +157,32 @@ def _commissioning(meter: "Meter") -> Iterator[Event]:
         yield Event(START + 60 * gas_meter.channel, event_codes.MBUS, 95 + 10 * gas_meter.channel)
 
 
-def events_between(meter: "Meter", log: str | None, since: float, until: float) -> list[Event]:
-    """The events of a log, or of all, from ``since`` until ``until`` (true time), oldest first."""
-    found: list[Event] = []
+def _drawn(
+    meter: "Meter", log: str | None, since: float, until: float, *, mishaps_only: bool = False
+) -> Iterator[Event]:
+    """The events of incidents; those of M-Bus devices while there is one."""
     known, record = meter.kinds, meter.record
     troubled = troubled_until(meter, until)
     for kind in known.by_name.values() if log is None else known.by_log.get(log, ()):
+        if mishaps_only and not kind.mishap:
+            continue
         last = troubled if kind.mishap else until
         if kind.name == CLEARING and record is not None:
             last = min(last, record.managed_since)
-        found += kind.events(meter.identification, since, last)
+        for event in kind.events(meter.identification, since, last):
+            if record is None or not record.mbus or _has_device(meter, event):
+                yield event
+
+
+def _has_device(meter: "Meter", event: Event) -> bool:
+    channel = event_codes.channel_of(event)
+    return channel is None or meter.gas_meter(channel, event.moment) is not None
+
+
+def events_between(meter: "Meter", log: str | None, since: float, until: float) -> list[Event]:
+    """The events of a log, or of all, from ``since`` until ``until`` (true time), oldest first."""
+    record = meter.record
+    found = list(_drawn(meter, log, since, until))
     if log is None or log in (event_codes.STANDARD, event_codes.POWER_QUALITY):
         found += _power_events(meter, since, until)
         found += _clock_events(meter, since, until)
@@ -228,12 +244,8 @@ def _events_after(meter: "Meter", latch: Latch, until: float, log: str | None = 
     if meter.is_troubled_at(since) or (record is not None and record.outages):
         found += (event for event in _power_events(meter, since, until) if since < event.moment <= until)
     if meter.is_troubled_at(since):
-        troubled = troubled_until(meter, until)
-        known = meter.kinds
-        for kind in known.by_name.values() if log is None else known.by_log.get(log, ()):
-            if kind.mishap:
-                drawn = kind.events(meter.identification, since, troubled)
-                found += (event for event in drawn if since < event.moment)
+        drawn = _drawn(meter, log, since, until, mishaps_only=True)
+        found += (event for event in drawn if since < event.moment)
         if since <= START:
             found += _commissioning(meter)
     return found
