@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
 from typing import Protocol, cast
 from zoneinfo import ZoneInfo
 
@@ -144,7 +143,7 @@ def _sorted(
     """The columns as they are if nothing is wrong with them, as is usual."""
     if not ends or None in amounts or (statuses is not None and None in statuses):
         return None
-    if ends[0] < first or ends[-1] > last or any(a >= b for a, b in pairwise(ends)):
+    if ends[0] < first or ends[-1] > last or len(set(ends)) < len(ends) or list(ends) != sorted(ends):
         return None
     numbers, flags = cast(Sequence[int], amounts), cast(Sequence[int] | None, statuses)
     if min(numbers) <= -limit or max(numbers) >= limit:
@@ -158,11 +157,14 @@ _TOO_LARGE = LARGEST * 10**DECIMALS
 """Stands for what cannot be kept; no exponent lets it pass."""
 
 
+_WHOLE = {int, type(None)}
+
+
 def _whole_numbers(
     values: Sequence[int | None] | Sequence[Decimal | None], exponent: int
 ) -> tuple[int, Sequence[int | None]]:
     """Values as integers with a common exponent from -6 on to 12."""
-    if all(value is None or type(value) is int for value in values):
+    if set(map(type, values)) <= _WHOLE:
         if -DECIMALS <= exponent <= 12:
             return exponent, values  # type: ignore[return-value]
         values = [None if value is None else Decimal(value) for value in values]

@@ -201,7 +201,13 @@ _APPEND = f"""DO UPDATE
          WHERE old.step IS NULL AND excluded.step IS NULL AND old.exponent = excluded.exponent
            AND old.statuses IS NULL AND excluded.statuses IS NULL
            AND old.offsets[old.count] < excluded.offsets[1]"""  # noqa: S608 (names of columns)
-_PLACE_NEW, _PLACE_OR_APPEND = (_PLACE.format(conflict=conflict) for conflict in ("DO NOTHING", _APPEND))
+# A day that was read before and is the same: there is nothing to merge.
+_CONFIRM = """DO UPDATE SET confirmed = excluded.confirmed
+         WHERE old.amounts = excluded.amounts AND old.offsets = excluded.offsets
+           AND old.step IS NOT DISTINCT FROM excluded.step AND old.exponent = excluded.exponent
+           AND old.statuses IS NOT DISTINCT FROM excluded.statuses
+           AND cardinality(old.confirmed) = 1 AND old.confirmed[1] < excluded.confirmed[1]"""
+_PLACE_OR_CONFIRM, _PLACE_OR_APPEND = (_PLACE.format(conflict=conflict) for conflict in (_CONFIRM, _APPEND))
 
 
 def _place_postgresql(what: Kept, correlation_uid: uuid.UUID, message: str) -> Placed:
@@ -224,7 +230,7 @@ def _place_postgresql(what: Kept, correlation_uid: uuid.UUID, message: str) -> P
     names = [list(names) for names in zip(*(column.series for column in what.columns), strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(
-            _PLACE_OR_APPEND if is_actual else _PLACE_NEW,
+            _PLACE_OR_APPEND if is_actual else _PLACE_OR_CONFIRM,
             [
                 *names,
                 what.device_id,
