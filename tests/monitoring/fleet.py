@@ -1,5 +1,6 @@
 """Simulated meters of every profile, and visits to them without database and requests."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,14 @@ NOW = datetime(2026, 11, 4, 10, 20, 30, tzinfo=UTC)
 PROFILES = tuple(profile.key for profile in catalogue.profiles())
 PHASES = (False, True)
 UNHURRIED = Deadlines(connect=60, apdu=60, session=300, release=30)
+
+
+def wait_until_free(meter: SimulatedMeter) -> None:
+    """Until the meter has noticed that the association before is gone: it has one at a time."""
+    give_up = time.monotonic() + 60
+    while meter.memory.associated is not None:
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
 
 
 def _plain(value: Any) -> Any:
@@ -84,6 +93,7 @@ class MonitoredFleet:
     ) -> Iterator[VisitedMeter]:
         """An association with a meter; ``device`` are fields of VisitedMeter."""
         simulated = self.meter(profile, polyphase=polyphase)
+        wait_until_free(simulated)
         address = MeterAddress(self.fleet.host, self.fleet.ports[0], simulated.logical_device_address)
         with Meter.connect(
             address, security=Security.NONE, with_list_max=with_list_max, deadlines=UNHURRIED
