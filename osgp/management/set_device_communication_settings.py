@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
-from osgp.devices.models import Device, Transport
+from osgp.devices.models import Device, DeviceType, Transport
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
 from osgp.protocol_dlms.settings import CHALLENGE_LENGTHS
@@ -15,8 +15,6 @@ from osgp.requests.registry import register
 from osgp.requests.serializers import BooleanField, ChoiceField, IntegerField, StrictSerializer
 
 LARGEST_HDLC_ADDRESS = 16383
-DIALLED_ONLY = ("challenge_length", "with_list_max", "transport")
-"""Settings of the association; an M-Bus device shares that of its gateway."""
 
 
 class CommunicationSettings(StrictSerializer):
@@ -48,23 +46,25 @@ class SetDeviceCommunicationSettingsParameters(CommunicationSettings):
 class SetDeviceCommunicationSettings(KnownDeviceOperation):
     """Change how the platform talks to a device; the next visit does so. What is left out stays as it is.
 
-    The result has all settings as they are now. Challenge length, lists and transport belong to meters that
-    are dialled: for an M-Bus device they are refused.
+    The result has all settings as they are now. An M-Bus device is read over the association of its gateway
+    and has no settings of its own: they are refused.
     """
 
     message = "SetDeviceCommunicationSettings"
+    device_types = frozenset({DeviceType.SMART_METER_E})
     Parameters = SetDeviceCommunicationSettingsParameters
     Result = CommunicationSettings
 
     def check_change(self, device: Device, parameters: ParameterValues) -> None:
-        """Raises Fault 213 for a challenge length that is not 8 to 64, 401 for what the device has not."""
-        for name in DIALLED_ONLY:
-            if device.is_mbus and name in parameters:
-                raise Fault(
-                    FaultCode.VALIDATION_ERROR,
-                    f"{device.identification} is reached the way its gateway is: set it there.",
-                    pointer=f"/{name}",
-                )
+        """Raises Fault 213 for a challenge length that is not 8 to 64, 401 for an M-Bus device and for a
+        transport that the meter's address does not fit.
+        """
+        if device.is_mbus:
+            raise Fault(
+                FaultCode.VALIDATION_ERROR,
+                f"{device.identification} is read the way its gateway is: set it there.",
+                pointer="/device_identification",
+            )
         if parameters.get("challenge_length", CHALLENGE_LENGTHS.start) not in CHALLENGE_LENGTHS:
             raise Fault(
                 FaultCode.CHALLENGE_LENGTH_OUT_OF_RANGE,

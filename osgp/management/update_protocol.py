@@ -32,7 +32,7 @@ class UpdateProtocol(KnownDeviceOperation):
     """Tell the platform that a device has another protocol, and with it other COSEM objects.
 
     An unknown protocol or version is refused with 206 and changes nothing. M-Bus devices of a gateway keep
-    theirs.
+    theirs, but are read by that of the gateway, whose objects they are.
     """
 
     message = "UpdateProtocol"

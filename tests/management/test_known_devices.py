@@ -111,14 +111,16 @@ def test_the_address_must_fit_hdlc(api: APIClient, organisation: Organisation) -
     assert refused(post(api, SETTINGS, device, transport="HDLC")) == (400, 401, ["/transport"])
 
 
-@pytest.mark.parametrize("name", ["challenge_length", "with_list_max", "transport"])
-def test_an_mbus_device_has_no_association_of_its_own(api: APIClient, gas_meter: Device, name: str) -> None:
-    value = "HDLC" if name == "transport" else 16
-    assert refused(post(api, SETTINGS, gas_meter, **{name: value})) == (400, 401, [f"/{name}"])
-
-
-def test_an_mbus_device_has_settings_of_its_own(api: APIClient, gas_meter: Device) -> None:
-    assert outcome(api, SETTINGS, gas_meter, selective_access=False)["result"]["selective_access"] is False
+@pytest.mark.parametrize(
+    "parameters", [{"challenge_length": 16}, {"transport": "HDLC"}, {"selective_access": False}]
+)
+def test_an_mbus_device_has_no_settings_of_its_own(
+    api: APIClient, gas_meter: Device, parameters: dict[str, Any]
+) -> None:
+    before = columns(gas_meter)
+    answer = post(api, SETTINGS, gas_meter, **parameters)
+    assert refused(answer) == (400, 401, ["/device_identification"])
+    assert columns(gas_meter) == before
 
 
 # UpdateProtocol
