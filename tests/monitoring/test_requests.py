@@ -227,6 +227,14 @@ def test_all_of_them_in_one_visit(
     }
     gas_reads = api.get(answers["PeriodicMeterReadsGas"]).json()["result"]
     assert len(gas_reads["periodic_meter_reads_gas"]) in (4, 5, 6)
+    for device, rows, columns in (
+        (electricity, reads["periodic_meter_reads"], 4),
+        (gas, gas_reads["periodic_meter_reads_gas"], 1),
+    ):
+        kept = api.get(f"/api/v1/readings/?device={device.identification}&period=DAILY").json()["results"]
+        assert len(kept) == columns * len(rows)
+        shown = {row["log_time"] for row in rows}
+        assert {reading["interval_end"] for reading in kept} == shown
 
 
 @pytest.mark.django_db(transaction=True)
