@@ -47,5 +47,9 @@ def as_date(value: Any) -> date:
 
 def text_of(column: Sequence[int]) -> str:
     """A column as text that the database of this connection reads as an array or JSON."""
-    inner = ",".join(map(str, column))
-    return f"{{{inner}}}" if connection.vendor == "postgresql" else f"[{inner}]"
+    return array_text(column) if connection.vendor == "postgresql" else f"[{','.join(map(str, column))}]"
+
+
+def array_text(column: Sequence[int]) -> str:
+    """A column as PostgreSQL reads it as an array."""
+    return f"{{{','.join(map(str, column))}}}"

@@ -2,17 +2,18 @@
 
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.db.models import Subquery as Select
 
 from osgp.devices.models import Device
 from osgp.readings import chunks
+from osgp.readings.arrays import integers
 from osgp.readings.calendar import DAY
 from osgp.readings.chunks import NO_STATUS
 from osgp.readings.models import Chunk, Delivery, FormerClaim, Series
@@ -20,6 +21,7 @@ from osgp.readings.quantities import tag_of
 from osgp.readings.values import DECIMALS
 
 CHUNKS_AT_A_TIME = 64
+SERIES_AT_A_TIME = 512
 LONGEST_CHUNK = timedelta(days=33)
 """Of DAILY and MONTHLY values; more than a month with its clock changes and time zones."""
 MARGIN = timedelta(days=2)
@@ -107,60 +109,111 @@ def series_of(
 def readings(selection: Selection) -> Iterator[Reading]:
     """The values by series, and of each by interval end. A few statements for every 64 chunks."""
     known: dict[int, Series] = {}
-    while True:
-        found = _next_chunks(selection)
-        if not found:
-            return
+    for found in _chunks(selection):
         missing = {chunk.series_id for chunk in found} - known.keys()
         if missing:
             known |= Series.objects.select_related("device").in_bulk(missing)
         yield from _values(found, known, selection)
-        if len(found) < CHUNKS_AT_A_TIME:
+
+
+class _Stored(NamedTuple):
+    """A row of the chunks."""
+
+    series_id: int
+    start: date
+    begin: int
+    columns: chunks.Chunk
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "_Stored":
+        """From the columns of ``_COLUMNS``."""
+        series_id, start, begin, exponent, step, *columns = row
+        return cls(series_id, start, begin, chunks.Chunk(exponent, step, *map(integers, columns)))
+
+
+_COLUMNS = (
+    "series_id",
+    "start",
+    "begin",
+    "exponent",
+    "step",
+    "offsets",
+    "amounts",
+    "statuses",
+    "received",
+    "confirmed",
+)
+
+
+def _chunks(selection: Selection) -> Iterator[list[_Stored]]:
+    """The chunks by series and start, up to 64 at a time.
+
+    Series are looked up first and named: a join over all of them would lead PostgreSQL through all chunks.
+    """
+    series = _wanted_series(selection)
+    first, last = date.min, date.max
+    if selection.since is not None:
+        first = (selection.since - LONGEST_CHUNK).date()
+    if selection.until is not None:
+        last = (selection.until + MARGIN).date()
+    at, start = (0, first) if selection.after is None else selection.after[:2]
+    while True:
+        ids = list(series.filter(pk__gte=at).order_by("pk").values_list("pk", flat=True)[:SERIES_AT_A_TIME])
+        after_these = ids[-1] + 1 if len(ids) == SERIES_AT_A_TIME else None
+        while ids:
+            # Of the series that was begun, what comes behind; of the others, all.
+            begun = max(start, first) if ids[0] == at else first
+            found = _of_series(ids, begun, first, last)
+            if found:
+                yield found
+            if len(found) < CHUNKS_AT_A_TIME:
+                break
+            at, start = found[-1].series_id, found[-1].start + DAY
+            ids = [pk for pk in ids if pk >= at]
+        if after_these is None:
             return
-        last = found[-1]
-        selection = replace(selection, after=Position(last.series_id, last.start + DAY, 0))
+        at, start = after_these, first
 
 
-def _next_chunks(selection: Selection) -> list[Chunk]:
-    rows = Chunk.objects.filter(series_id__in=Select(selection.series.order_by().values("pk")))
-    since, until, after = selection.since, selection.until, selection.after
-    if since is not None:
-        rows = rows.filter(start__gt=(since - LONGEST_CHUNK).date())
-    if until is not None:
-        rows = rows.filter(start__lte=(until + MARGIN).date())
-    if after is not None:
-        rows = rows.filter(
-            Q(series_id=after.series_id, start__gte=after.start) | Q(series_id__gt=after.series_id)
-        )
-    if selection.changed:
-        former = FormerClaim.objects.filter(series=OuterRef("series_id"))
-        if since is not None:
-            former = former.filter(interval_end__gte=since)
-        if until is not None:
-            former = former.filter(interval_end__lt=until)
-        rows = rows.filter(Exists(former))
-    return list(rows.order_by("series_id", "start")[:CHUNKS_AT_A_TIME])
+def _wanted_series(selection: Selection) -> QuerySet[Series]:
+    if not selection.changed:
+        return selection.series
+    former = FormerClaim.objects.filter(series=OuterRef("pk"))
+    if selection.since is not None:
+        former = former.filter(interval_end__gte=selection.since)
+    if selection.until is not None:
+        former = former.filter(interval_end__lt=selection.until)
+    return selection.series.filter(Exists(former))
 
 
-def _offsets(chunk: Chunk) -> Sequence[int]:
-    return _columns(chunk).all_offsets()
+# PostgreSQL goes from series to series, and stops when there are enough.
+_OF_SERIES = f"""
+    SELECT {", ".join(f"c.{name}" for name in _COLUMNS)}
+      FROM {Series._meta.db_table} s
+     CROSS JOIN LATERAL (
+           SELECT * FROM readings_chunk k
+            WHERE k.series_id = s.id AND k.start <= %s AND k.start >= CASE s.id WHEN %s THEN %s ELSE %s END
+            ORDER BY k.start LIMIT %s) c
+     WHERE s.id = ANY(%s) ORDER BY s.id, c.start LIMIT %s
+    """  # noqa: S608 (names of columns)
 
 
-def _columns(chunk: Chunk) -> chunks.Chunk:
-    return chunks.Chunk(
-        chunk.exponent,
-        chunk.step,
-        chunk.offsets,
-        chunk.amounts,
-        chunk.statuses,
-        chunk.received,
-        chunk.confirmed,
+def _of_series(ids: Sequence[int], begun: date, first: date, last: date) -> list[_Stored]:
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            limit = CHUNKS_AT_A_TIME
+            cursor.execute(_OF_SERIES, [last, ids[0], begun, first, limit, list(ids), limit])
+            return [_Stored.of(row) for row in cursor.fetchall()]
+    rows = Chunk.objects.filter(
+        Q(series_id=ids[0], start__gte=begun) | Q(series_id__in=ids[1:]), start__range=(first, last)
     )
+    rows = rows.order_by("series_id", "start")[:CHUNKS_AT_A_TIME]
+    return [_Stored.of(row) for row in rows.values_list(*_COLUMNS)]
 
 
-def _values(found: Sequence[Chunk], series: dict[int, Series], selection: Selection) -> Iterator[Reading]:
+def _values(found: Sequence[_Stored], series: dict[int, Series], selection: Selection) -> Iterator[Reading]:
     former = _former(found)
-    numbers = {number for chunk in found for number in (*chunk.received, *chunk.confirmed)}
+    numbers = {number for chunk in found for number in (*chunk.columns.received, *chunk.columns.confirmed)}
     for claims in former.values():
         numbers |= {number for claim in claims for number in (claim.received, claim.confirmed)}
     deliveries = Delivery.objects.in_bulk(numbers)
@@ -177,7 +230,7 @@ def _values(found: Sequence[Chunk], series: dict[int, Series], selection: Select
     until = None if selection.until is None else selection.until.timestamp()
     after = selection.after
     for chunk in found:
-        columns, count = _columns(chunk), chunk.count
+        columns, count = chunk.columns, chunk.columns.count
         behind = after.end if after is not None and after.series_id == chunk.series_id else None
         for offset, amount, status, received, confirmed in zip(
             columns.all_offsets(),
@@ -200,12 +253,12 @@ def _values(found: Sequence[Chunk], series: dict[int, Series], selection: Select
             reading = Reading(
                 series[chunk.series_id],
                 datetime.fromtimestamp(end, UTC),
-                chunks.decimal(amount, chunk.exponent),
+                chunks.decimal(amount, columns.exponent),
                 None if status == NO_STATUS else status,
                 told(received, confirmed),
                 [
                     Former(
-                        _shown(claim.millionths, chunk.exponent),
+                        _shown(claim.millionths, columns.exponent),
                         None if claim.status == NO_STATUS else claim.status,
                         told(claim.received, claim.confirmed),
                     )
@@ -217,9 +270,9 @@ def _values(found: Sequence[Chunk], series: dict[int, Series], selection: Select
                 yield reading
 
 
-def _former(found: Sequence[Chunk]) -> dict[tuple[int, int], list[FormerClaim]]:
+def _former(found: Sequence[_Stored]) -> dict[tuple[int, int], list[FormerClaim]]:
     begin = min(chunk.begin for chunk in found)
-    end = max(chunk.begin + max(_offsets(chunk)) for chunk in found)
+    end = max(chunk.begin + chunk.columns.all_offsets()[-1] for chunk in found)
     rows = FormerClaim.objects.filter(
         series__in={chunk.series_id for chunk in found},
         interval_end__gt=datetime.fromtimestamp(begin, UTC),

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from osgp.readings import clock, merging, partitions
-from osgp.readings.arrays import as_date, text_of
+from osgp.readings.arrays import array_text, as_date
 from osgp.readings.calendar import Span, day_of, month_of
 from osgp.readings.chunks import NO_STATUS, Chunk, collapsed, merge, regular
 from osgp.readings.merging import COLUMNS, NewChunk, row_of
@@ -46,6 +46,11 @@ class Kept:
     time_zone: str
     columns: Sequence[Column]
     planned: Sequence[Planned]
+
+    @property
+    def is_actual(self) -> bool:
+        """Whether these are single reads only, of which nobody asks how full a day is."""
+        return all(column.period == Period.ACTUAL for column in self.columns)
 
 
 def kept(device: Any, told: Iterable[Readings]) -> Kept | None:
@@ -123,6 +128,8 @@ def store(what: Kept, correlation_uid: uuid.UUID, message: str) -> int:
     partitions.ensure({planned.start for planned in what.planned})
     place = _place_postgresql if connection.vendor == "postgresql" else _place_sqlite
     delivery, series, there = place(what, correlation_uid, message)
+    if what.is_actual and len(there) == len(what.planned):
+        return delivery
     new = [
         _new_chunk(what, planned, series[planned.column], delivery)
         for planned in what.planned
@@ -219,18 +226,16 @@ def _place_postgresql(what: Kept, correlation_uid: uuid.UUID, message: str) -> P
             planned.chunk.exponent,
             planned.chunk.count,
             planned.chunk.step,
-            text_of(planned.chunk.offsets),
-            text_of(planned.chunk.amounts),
-            None if planned.chunk.statuses is None else text_of(planned.chunk.statuses),
+            array_text(planned.chunk.offsets),
+            array_text(planned.chunk.amounts),
+            None if planned.chunk.statuses is None else array_text(planned.chunk.statuses),
         )
         for planned in what.planned
     ]
-    # How full a day is could not be told without looking at all of its values; of ACTUAL ones nobody asks.
-    is_actual = all(column.period == Period.ACTUAL for column in what.columns)
     names = [list(names) for names in zip(*(column.series for column in what.columns), strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(
-            _PLACE_OR_APPEND if is_actual else _PLACE_OR_CONFIRM,
+            _PLACE_OR_APPEND if what.is_actual else _PLACE_OR_CONFIRM,
             [
                 *names,
                 what.device_id,

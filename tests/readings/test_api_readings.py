@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.readings import export
+from osgp.readings import export, queries
 from osgp.readings.models import Delivery
 from osgp.readings.values import Period
 from tests import factories
@@ -279,3 +279,25 @@ def test_a_value_received_long_after_its_interval_is_late(api: APIClient, device
     Delivery.objects.update(received_at=utc(2026, 10, 14, 12) + timedelta(hours=48, seconds=1))
     assert values(api.get(f"{URL}?late=true")) == ["1.000"]
     assert values(api.get(f"{URL}?late=false")) == ["1.001"]
+
+
+def test_many_series_and_long_ones(
+    api: APIClient, organisation: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However chunks and series are cut up on the way, each value comes once."""
+    monkeypatch.setattr(queries, "SERIES_AT_A_TIME", 3)
+    monkeypatch.setattr(queries, "CHUNKS_AT_A_TIME", 2)
+    ends = [utc(2026, 10, day, 12) for day in range(1, 6)]
+    devices = [factories.make_device(f"E{number}", owner=organisation) for number in range(4)]
+    for number, each in enumerate(devices):
+        deliver(each, column(ends[: number + 2]), column(ends[number:], quantity=EXPORT))
+    text = b"".join(api.get(f"{URL}?format=csv").streaming_content).decode()  # type: ignore[attr-defined]
+    rows = [line.split(",") for line in text.splitlines()[1:]]
+    assert len(rows) == len({(row[0], row[2], row[5]) for row in rows}) == 2 + 3 + 4 + 5 + 5 + 4 + 3 + 2
+    within = "from=2026-10-02T00:00:00Z&until=2026-10-04T00:00:00Z"
+    url, seen = f"{URL}?{within}&page_size=3", 0
+    while url:
+        answer = api.get(url)
+        seen += len(values(answer))
+        url = answer.headers["Link"].partition("<")[2].partition(">")[0] if "Link" in answer.headers else ""
+    assert seen == 1 + 2 + 2 + 2 + 2 + 2 + 1

@@ -9,6 +9,7 @@ from pytest_django import Settings
 from osgp.devices.models import Device
 from osgp.readings import clock, partitions, retention, tasks
 from osgp.readings.models import Chunk, Completeness, Delivery, FormerClaim, Series
+from osgp.requests import duties
 from tests.readings.columns import column, deliver, interval_ends, rows, utc
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,3 +88,12 @@ def test_a_partition_that_somebody_drops_is_made_again(device: Device) -> None:
         assert partitions.tables() == []
     deliver(device, column(ends))
     assert len(rows("value")) == 96
+
+
+def test_dispatchers_look_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    hinted: list[object] = []
+    monkeypatch.setattr(tasks.keep_house, "apply_async", lambda **options: hinted.append(options))
+    for is_due in (True, False):
+        monkeypatch.setattr(duties._duties["readings"], "is_due", lambda is_due=is_due: is_due)
+        duties.Rounds().make()
+    assert len(hinted) == 1
