@@ -56,9 +56,11 @@ def database_url(host: str | None = None, port: int | None = None) -> str:
 class Process:
     """One command of manage.py on the test's database and broker."""
 
+    program: tuple[str, ...] = ("manage.py",)
+
     def __init__(self, *command: str, **environment: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "manage.py", *command],
+            [sys.executable, *self.program, *command],
             cwd=ROOT,
             env={
                 **os.environ,
@@ -121,6 +123,16 @@ def worker(**environment: str) -> Process:
 
 def dispatcher(**environment: str) -> Process:
     return Process("dispatch", **environment)
+
+
+class CeleryProcess(Process):
+    """One command of Celery's own, likewise."""
+
+    program = ("-m", "celery", "--app", "osgp.celery")
+
+
+def beat(**environment: str) -> Process:
+    return CeleryProcess("beat", "--pidfile=", "--loglevel", "WARNING", "--max-interval", "1", **environment)
 
 
 class Supervised:
