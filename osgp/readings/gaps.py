@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_datetime
 
@@ -104,7 +104,7 @@ class _Attempt(NamedTuple):
 
 
 def gaps_of(devices: Sequence[Device], period: str, first: date, until: date) -> list[DeviceGaps]:
-    """The gaps of devices (with their gateways), without those that have none. Three statements."""
+    """The gaps of devices (with their gateways), without those that have none. Four statements."""
     series: dict[int, list[Series]] = {}
     rows = Series.objects.filter(
         device__in=[device.pk for device in devices],
@@ -213,27 +213,28 @@ def _power_failed(present: _Present, series: Sequence[Series], end: int) -> bool
     return any(status != NO_STATUS and status >> _POWER_DOWN & 1 for status in statuses)
 
 
+_ATTEMPT = (
+    "request__created_at",
+    "pk",
+    "parameters",
+    "state",
+    "fault",
+    "request__state",
+    "request__correlation_uid",
+)
+
+
 def _attempts(devices: Sequence[Device], period: str) -> dict[int, list[_Attempt]]:
     """What was asked of these devices, latest first, as far as requests are still known."""
     keys = [device.pk for device in devices]
-    rows = (
-        Action.objects.filter(
-            Q(device__in=keys) | Q(device__isnull=True, request__device__in=keys),
-            message__in=FETCHED_BY.values(),
-        )
-        .order_by("-request__created_at", "-pk")
-        .values_list(
-            "device",
-            "request__device",
-            "parameters",
-            "state",
-            "fault",
-            "request__state",
-            "request__correlation_uid",
-        )
-    )
+    actions = Action.objects.filter(message__in=FETCHED_BY.values())
+    # Each by an index of its own; together they would lead through all actions.
+    own = actions.filter(device__in=keys).values_list("device", *_ATTEMPT)
+    of_request = actions.filter(device__isnull=True, request__device__in=keys)
+    rows = [*own, *of_request.values_list("request__device", *_ATTEMPT)]
+    rows.sort(key=lambda row: row[1:3], reverse=True)
     attempts: dict[int, list[_Attempt]] = {}
-    for device, of_request, parameters, state, fault, request_state, uid in rows:
+    for device, _, _, parameters, state, fault, request_state, uid in rows:
         if parameters.get("period_type") != period:
             continue
         begin, end = (parse_datetime(parameters.get(name) or "") for name in ("begin_date", "end_date"))
@@ -243,7 +244,7 @@ def _attempts(devices: Sequence[Device], period: str) -> dict[int, list[_Attempt
                 ActionState.STARTED,
             )
             attempt = _Attempt(begin, end, pending, state, fault, uid)
-            attempts.setdefault(device or of_request, []).append(attempt)
+            attempts.setdefault(device, []).append(attempt)
     return attempts
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 from pytest_django import Settings
+from rest_framework.test import APIClient
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.readings import clock
+from osgp.readings import clock, missing
 from osgp.readings.models import Delivery, FormerClaim
 from osgp.requests import states
 from osgp.requests.models import BUNDLE, Action, Request, RequestState
@@ -92,3 +93,19 @@ def test_nothing_is_kept_when_the_session_was_lost(
     ask(organisation, next(iter(devices.values())))
     assert not Delivery.objects.exists()
     assert rows("value") == []
+
+
+def test_what_was_missing_is_fetched(api: APIClient, devices: dict[str, Device]) -> None:
+    meter, gas = devices.values()
+    day = missing.yesterday()[0]
+    range_ = {"from": str(day), "until": str(day + timedelta(days=1))}
+    url = f"/api/v1/readings/missing/?from={range_['from']}&until={range_['until']}"
+    lacking = api.get(url).json()["results"]
+    assert [row["device_identification"] for row in lacking] == [meter.identification, gas.identification]
+    assert api.post("/api/v1/readings/missing/fetch/", range_, format="json").json()["requests"] == 2
+    meters.visit(meter)
+    assert set(Request.objects.values_list("state", flat=True)) == {"SUCCEEDED"}
+    assert api.get(url).json()["results"] == []
+    found = rows("quantity", "day", "status")
+    assert len(found) == 2 * lacking[0]["count"] + lacking[1]["count"]
+    assert {row[0] for row in found} == {"1-0:1.8.0.255", "1-0:2.8.0.255", "0-1:24.2.2.255"}
