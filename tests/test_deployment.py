@@ -39,6 +39,14 @@ def test_every_platform_process_waits_for_migrations(services: dict[str, Any]) -
     assert "migrate" not in services["migrate"]["depends_on"]
 
 
+def test_flower_shows_what_a_visit_is_about(services: dict[str, Any]) -> None:
+    """The column is not among those that it shows by itself."""
+    columns = "--tasks-columns=name,args,state,received,runtime,worker"
+    assert columns in services["flower"]["command"]
+    for document in ("deploy/Dockerfile.flower", "docs/how-to/run-in-production.md"):
+        assert columns in (ROOT / document).read_text()
+
+
 def test_no_secret_has_a_default(services: dict[str, Any]) -> None:
     for service in services.values():
         for name, value in service.get("environment", {}).items():
