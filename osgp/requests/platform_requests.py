@@ -1,8 +1,9 @@
 """Requests that only change the platform: each is carried out and finished in one transaction."""
 
 import logging
+from collections import deque
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from rest_framework.exceptions import ValidationError
 
 from osgp.faults import Component, Fault, FaultCode
@@ -18,29 +19,48 @@ logger = logging.getLogger(__name__)
 def perform_due(limit: int) -> int:
     """Carry out up to ``limit`` due requests; returns how many.
 
-    The row lock is the lease: a process that dies rolls back, and the request is due as before. Only that it
-    was there is remembered, so that one that kills whoever carries it out is given up in the end.
+    Each is chosen for the time of a lease, and its row locked while it is carried out: a process that dies
+    rolls back, and the request is due again. Only that it was there is remembered, so that one that kills
+    whoever carries it out is given up in the end.
     """
     done = 0
+    while _survived and _leave(_survived.popleft()):
+        pass
     while done < limit and not stop.is_requested and _perform_next():
         done += 1
     return done
 
 
-def _perform_next() -> bool:
-    request_id = states.choose_platform_request()
-    if request_id is None:
+_survived: deque[states.ChosenRequest] = deque()
+"""What this process lived through, but could not say so, as when the database went away."""
+
+
+def _leave(chosen: states.ChosenRequest) -> bool:
+    try:
+        states.leave_platform_request(chosen)
+    except DatabaseError:
+        _survived.append(chosen)
         return False
-    if not _perform_chosen(request_id):
-        states.leave_platform_request(request_id)
     return True
 
 
-def _perform_chosen(request_id: int) -> bool:
+def _perform_next() -> bool:
+    chosen = states.choose_platform_request()
+    if chosen is None:
+        return False
+    try:
+        if not _perform_chosen(chosen):
+            states.leave_platform_request(chosen)
+    except Exception:
+        _leave(chosen)
+        raise
+    return True
+
+
+def _perform_chosen(chosen: states.ChosenRequest) -> bool:
     with transaction.atomic():
         request = (
-            states.due_platform_requests()
-            .filter(pk=request_id)
+            states.chosen_platform_request(chosen)
             .select_related("organisation")
             .select_for_update(skip_locked=True, of=("self",))
             .first()

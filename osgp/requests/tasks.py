@@ -3,6 +3,7 @@
 Every task accepts unknown keyword arguments, so that hints of a newer release do not break older workers.
 """
 
+import threading
 import uuid
 from typing import Any
 
@@ -10,10 +11,15 @@ from celery.exceptions import Reject
 
 from osgp.celery import app
 from osgp.requests import platform_requests, visit
+from osgp.requests.database import lanes
 from osgp.requests.stopping import stop
 
-PLATFORM_SLICE = 200
-"""Platform requests per task: short slices let the workers of the queue share them."""
+PLATFORM_STROKE = 20
+"""Platform requests for which a database lane is taken at a time: others wait for lanes, too."""
+PLATFORM_STROKES = 10
+"""Strokes per task: short tasks let the workers of the queue share the work."""
+_at_platform_requests = threading.BoundedSemaphore(2)
+"""Of the hints of a second, which may be many, a process needs no more: they are all about the same work."""
 
 
 @app.task(name="osgp.requests.visit_meter", bind=True, Request="osgp.requests.hint_request:HintRequest")
@@ -26,6 +32,13 @@ def visit_meter(self: Any, session_id: str, token: str, **_: Any) -> None:
 
 @app.task(name="osgp.requests.perform_platform_requests")
 def perform_platform_requests(**_: Any) -> None:
-    """Carry out due requests that need no meter."""
-    if platform_requests.perform_due(PLATFORM_SLICE) == PLATFORM_SLICE:
-        perform_platform_requests.apply_async()
+    """Carry out due requests that need no meter, a few at a time in a database lane."""
+    if not _at_platform_requests.acquire(blocking=False):
+        return
+    try:
+        for _stroke in range(PLATFORM_STROKES):
+            if lanes.run(platform_requests.perform_due, PLATFORM_STROKE) < PLATFORM_STROKE:
+                return
+    finally:
+        _at_platform_requests.release()
+    perform_platform_requests.apply_async()

@@ -1,21 +1,24 @@
 """Requests that only change the platform: all or nothing, and never lost."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import platform_requests, registry, states
+from osgp.requests import platform_requests, registry, states, tasks
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.operation import ParameterValues, PlatformOperation, Service
 from osgp.requests.serializers import CharField, StrictSerializer
 from tests import factories
+from tests.devices.concurrency import at_once
+from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,6 +109,7 @@ def test_a_process_that_dies_leaves_the_request_as_it_was(
     assert (request_.state, request_.attempts) == (RequestState.QUEUED, 0)
     assert Organisation.objects.get().name != "renamed"
     RenameOrganisation.outcome = None
+    Request.objects.update(due_at=timezone.now() - timedelta(minutes=1))  # The lease has run out.
     assert platform_requests.perform_due(10) == 1
 
 
@@ -166,6 +170,9 @@ def test_one_that_kills_whoever_carries_it_out_is_given_up(
             platform_requests.perform_due(10)
         request_.refresh_from_db()
         assert (request_.state, request_.crashes, request_.attempts) == (RequestState.QUEUED, deaths, 0)
+        # Nobody can tell yet that it will not go on.
+        assert platform_requests.perform_due(10) == 0
+        Request.objects.update(due_at=timezone.now() - timedelta(minutes=1))
     RenameOrganisation.outcome = None
     innocent = factories.make_request(
         organisation, device, "RenameOrganisation", meter=None, due_at=timezone.now() - timedelta(seconds=30)
@@ -181,12 +188,83 @@ def test_one_that_kills_whoever_carries_it_out_is_given_up(
 
 
 def test_what_somebody_else_is_at_is_left_to_them(operation: RenameOrganisation, request_: Request) -> None:
+    due_at = request_.due_at
     chosen = states.choose_platform_request()
-    assert chosen == states.choose_platform_request() == request_.pk
+    assert chosen is not None
+    assert chosen.pk == request_.pk
+    assert states.choose_platform_request() is None
     request_.refresh_from_db()
-    assert request_.crashes == 2
-    states.leave_platform_request(request_.pk)
-    states.leave_platform_request(request_.pk)
-    states.leave_platform_request(request_.pk)
+    assert request_.crashes == 1
+    for _ in range(2):
+        states.leave_platform_request(chosen)
+        request_.refresh_from_db()
+        assert (request_.crashes, request_.due_at) == (0, due_at)
+
+
+def test_many_at_once_take_no_other_for_dead(
+    operation: RenameOrganisation, organisation: Organisation, device: Device
+) -> None:
+    for _ in range(20):
+        factories.make_request(
+            organisation,
+            device,
+            "RenameOrganisation",
+            meter=None,
+            due_at=timezone.now() - timedelta(minutes=1),
+        )
+    done = at_once(6, lambda _: platform_requests.perform_due(100))
+    assert sum(number for number in done if isinstance(number, int)) == 20
+    outcomes = set(Request.objects.values_list("state", "attempts", "crashes"))
+    assert outcomes == {(RequestState.SUCCEEDED, 1, 0)}
+
+
+@pytest.mark.parametrize("can_say_so", [True, False])
+def test_an_error_that_the_process_survives_is_no_death(
+    operation: RenameOrganisation, request_: Request, monkeypatch: pytest.MonkeyPatch, can_say_so: bool
+) -> None:
+    """As when the database refuses connections: it is due as before, however often that happens."""
+
+    def lost(*_: object) -> None:
+        raise OperationalError("too many clients")
+
+    for _ in range(5):
+        with monkeypatch.context() as patch:
+            patch.setattr(states, "start_platform_request", lost)
+            if not can_say_so:
+                patch.setattr(states, "leave_platform_request", lost)
+            with pytest.raises(OperationalError):
+                platform_requests.perform_due(10)
+        if can_say_so:
+            request_.refresh_from_db()
+            assert (request_.state, request_.crashes) == (RequestState.QUEUED, 0)
+        else:
+            with monkeypatch.context() as patch:
+                patch.setattr(states, "choose_platform_request", lambda: None)
+                assert platform_requests.perform_due(10) == 0
+    assert platform_requests.perform_due(10) == 1
     request_.refresh_from_db()
-    assert request_.crashes == 0
+    assert (request_.state, request_.crashes) == (RequestState.SUCCEEDED, 0)
+
+
+def test_a_flood_of_hints_takes_few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each greenlet that used the database itself would open a connection of its own."""
+    names: list[str] = []
+    others_have_returned = threading.Event()
+
+    def perform_due(limit: int) -> int:
+        names.append(threading.current_thread().name)
+        assert others_have_returned.wait(180)
+        return 0
+
+    monkeypatch.setattr(platform_requests, "perform_due", perform_due)
+    hints = [threading.Thread(target=tasks.perform_platform_requests) for _ in range(20)]
+    for hint in hints:
+        hint.start()
+    eventually(lambda: sum(hint.is_alive() for hint in hints) == 2, "all but two to return")
+    others_have_returned.set()
+    for hint in hints:
+        hint.join(180)
+    assert len(names) == 2
+    assert all(name.startswith("database-lane") for name in names)
+    tasks.perform_platform_requests()
+    assert len(names) == 3

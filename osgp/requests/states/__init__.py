@@ -28,7 +28,9 @@ from osgp.requests.states.ending import (
     succeed,
 )
 from osgp.requests.states.platform import (
+    ChosenRequest,
     choose_platform_request,
+    chosen_platform_request,
     due_platform_requests,
     leave_platform_request,
     start_platform_request,
@@ -45,9 +47,11 @@ from osgp.requests.states.visiting import (
 
 __all__ = [
     "LIVE",
+    "ChosenRequest",
     "Opened",
     "cancel",
     "choose_platform_request",
+    "chosen_platform_request",
     "claim",
     "close",
     "due_platform_requests",

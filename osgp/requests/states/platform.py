@@ -1,5 +1,8 @@
 """What happens to requests that only change the platform, and need no meter."""
 
+from datetime import datetime
+from typing import NamedTuple
+
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -9,6 +12,7 @@ from osgp.requests.due import DUE_STATES, due_requests
 from osgp.requests.models import Request, RequestState
 from osgp.requests.states.dispatching import QUARANTINED
 from osgp.requests.states.ending import give_up_actions
+from osgp.sql import later
 
 
 def due_platform_requests() -> QuerySet[Request]:
@@ -16,35 +20,49 @@ def due_platform_requests() -> QuerySet[Request]:
     return due_requests().filter(meter__isnull=True)
 
 
-def choose_platform_request() -> int | None:
+class ChosenRequest(NamedTuple):
+    """A platform request that nobody else takes for a while, and when it had become due."""
+
+    pk: int
+    due_at: datetime
+
+
+def choose_platform_request() -> ChosenRequest | None:
     """The next due one, already counted among those that a process may die of; None: there is none.
 
-    ``start_platform_request`` or ``leave_platform_request`` takes that count back. One that was counted too
+    It is not due to others until a lease has passed: that of a process that died, as far as anybody can tell.
+    ``start_platform_request`` or ``leave_platform_request`` takes the count back. One that was counted too
     often without either is given up: whoever carried it out died every time.
     """
     while True:
         with transaction.atomic():
-            chosen = (
+            found = (
                 due_platform_requests()
                 .select_for_update(skip_locked=True, of=("self",))
-                .values_list("pk", "crashes")
+                .values_list("pk", "due_at", "crashes")
                 .first()
             )
-            if chosen is None:
+            if found is None:
                 return None
-            request_id, crashes = chosen
+            request_id, due_at, crashes = found
             request = Request.objects.filter(pk=request_id, state__in=DUE_STATES)
             if crashes < settings.OSGP["MAX_CRASHES"]:
-                request.update(crashes=F("crashes") + 1)
-                return request_id
+                lease = later(settings.OSGP["SESSION_LEASE"])
+                request.update(crashes=F("crashes") + 1, due_at=lease)
+                return ChosenRequest(request_id, due_at)
             if request.update(state=RequestState.FAILED, fault=QUARANTINED, completed_at=Now()):
                 give_up_actions([request_id], QUARANTINED)
 
 
-def leave_platform_request(request_id: int) -> None:
-    """Somebody else got to carry out what was chosen."""
-    Request.objects.filter(pk=request_id, state__in=DUE_STATES, crashes__gt=0).update(
-        crashes=F("crashes") - 1
+def chosen_platform_request(chosen: ChosenRequest) -> QuerySet[Request]:
+    """Its row, if it still waits."""
+    return Request.objects.filter(pk=chosen.pk, meter__isnull=True, state__in=DUE_STATES)
+
+
+def leave_platform_request(chosen: ChosenRequest) -> None:
+    """What was chosen is not carried out, and nobody died of it: it is due as before."""
+    Request.objects.filter(pk=chosen.pk, state__in=DUE_STATES, crashes__gt=0).update(
+        crashes=F("crashes") - 1, due_at=chosen.due_at
     )
 
 
