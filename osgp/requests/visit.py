@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any
@@ -93,10 +93,10 @@ class Begun:
 
 def _begin(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> Begun | None:
     """Claim, take what is due and prepare to dial: all that needs the database before the meter does."""
-    meter_id = states.claim(session_id, token, worker)
-    if meter_id is None:
+    claimed = states.claim_and_take(session_id, token, worker, settings.OSGP["VISIT_REQUEST_LIMIT"])
+    if claimed is None:
         return None
-    requests = _take(session_id, meter_id)
+    meter_id, requests = claimed
     if requests:
         return _prepare(meter_id, requests)
     if not _suspect.acquire(blocking=False):
@@ -278,27 +278,28 @@ class Visit:
     # --- In a database lane --------------------------------------------------------------------------
 
     def _settle_and_take(self, last: Outcome) -> list[list[WorkAction]]:
-        self._settle(last)
-        if self._is_out_of_time():
+        more = self._settle(last)
+        if not more or self._is_out_of_time():
             return []
         return _take(self.session_id, self.meter.pk)
 
-    def _settle(self, last: Outcome) -> None:
-        """Store the last outcome of a request, and with it what becomes of the request."""
-        request = last.action.request
-        if not last.is_plain or request.is_bundle:
-            self._finish_or_retry(last)
-        elif last.readings is None:
-            self._succeed(last)
-        else:
-            with transaction.atomic():
-                self._succeed(last)
-                last.store_readings()
+    def _settle(self, last: Outcome) -> bool:
+        """Store the last outcome of a request, and with it what becomes of the request.
 
-    def _succeed(self, last: Outcome) -> None:
-        action = last.action
-        if not states.succeed(action.request.pk, action.pk, self.session_id, last.result or {}):
-            raise LeaseLost
+        False: no other request of the meter is due.
+        """
+        if not last.is_plain or last.action.request.is_bundle:
+            self._finish_or_retry(last)
+            return True
+        with transaction.atomic() if last.readings else nullcontext():
+            action = last.action
+            succeeded = states.succeed(
+                action.request.pk, action.pk, self.session_id, self.meter.pk, last.result or {}
+            )
+            if succeeded is None:
+                raise LeaseLost
+            last.store_readings()
+            return succeeded.more
 
     @transaction.atomic
     def _finish_or_retry(self, last: Outcome) -> None:
@@ -327,11 +328,11 @@ class Visit:
 
     def _end(self) -> None:
         """Close the session. After a fault, what was taken is retried or fails with it."""
-        device = Device.objects.filter(pk=self.meter.pk)
         if self.cut_short:
             states.hand_back(self.session_id)
         elif self.fault is None:
-            device.update(last_success_at=Now(), failed_connections=0)
+            states.close_after_success(self.session_id, **self.statistics)
+            return
         else:
             running = Request.objects.filter(session=self.session_id, state=RequestState.RUNNING)
             for request in running:
@@ -339,7 +340,9 @@ class Visit:
                     states.fail_request(request.pk, self.session_id, self.fault.as_dict())
                 elif request.is_bundle:
                     states.reopen_actions(request.pk, self.session_id)
-            device.update(last_failure_at=Now(), failed_connections=F("failed_connections") + 1)
+            Device.objects.filter(pk=self.meter.pk).update(
+                last_failure_at=Now(), failed_connections=F("failed_connections") + 1
+            )
         fault = self.fault.as_dict() if self.fault else None
         states.close(self.session_id, fault=fault, **self.statistics)
 

@@ -5,6 +5,7 @@ Model instances would cost a visit more CPU than talking to the meter does.
 
 import uuid
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,19 +81,25 @@ class WorkMeter:
     is_debugged: bool
 
 
-_ACTIONS = Statement(
-    f"""
-    SELECT a.id, a.message, a.parameters, a.state,
+COLUMNS = """
+           a.id, a.message, a.parameters, a.state,
            r.id, r.correlation_uid, r.message, r.attempts, r.bypass_retry, r.effective_priority,
            d.id, d.identification, m.protocol_name, m.protocol_version, m.time_zone, d.channel,
            m.polyphase, m.selective_access, d.model, m.communication_method, d.gateway_id,
-           d.debugging_until > {{now}}
+           d.debugging_until > {now}
+    """
+"""Of an action, its request and its device, as :func:`actions` takes them."""
+ORDER = "r.effective_priority DESC, r.due_at, r.id, a.position"
+
+_ACTIONS = Statement(
+    f"""
+    SELECT {COLUMNS}
       FROM {Action._meta.db_table} a
       JOIN {Request._meta.db_table} r ON r.id = a.request_id
       JOIN {Device._meta.db_table} d ON d.id = COALESCE(a.device_id, r.meter_id)
       JOIN {Device._meta.db_table} m ON m.id = COALESCE(d.gateway_id, d.id)
      WHERE r.session_id = %s AND r.state = 'RUNNING' AND a.state IN ('PENDING', 'STARTED')
-     ORDER BY r.effective_priority DESC, r.due_at, r.id, a.position
+     ORDER BY {ORDER}
     """  # noqa: S608 (table names)
 )
 
@@ -110,9 +117,14 @@ def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
 
     Requests come in priority order and age, actions in the order in which they were asked for.
     """
+    return actions(session_id, _ACTIONS.rows(session_id))
+
+
+def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[WorkAction]]:
+    """Rows of ``COLUMNS`` in ``ORDER`` as actions, a list per request."""
     requests: dict[int, WorkRequest] = {}
-    actions: dict[int, list[WorkAction]] = defaultdict(list)
-    for row in _ACTIONS.rows(session_id):
+    found: dict[int, list[WorkAction]] = defaultdict(list)
+    for row in rows:
         action_id, message, parameters, state, request_id, uid, asked, attempts, bypass, priority = row[:10]
         device_id, identification, name, version, zone, channel, *rest = row[10:]
         polyphase, selective, model, communication, gateway_id, is_debugged = rest
@@ -134,10 +146,10 @@ def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
             gateway_id,
             bool(is_debugged),
         )
-        actions[request_id].append(
+        found[request_id].append(
             WorkAction(action_id, message, json_value(parameters), state, requests[request_id], device)
         )
-    return list(actions.values())
+    return list(found.values())
 
 
 def passing_fault(request_id: int) -> dict[str, Any] | None:

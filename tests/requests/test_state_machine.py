@@ -151,13 +151,13 @@ class RequestsAndSessions(RuleBasedStateMachine):
 
     def _receive(self, session_id: uuid.UUID, token: uuid.UUID) -> None:
         assert states.claim(session_id, uuid.uuid4(), "forger") is None
-        meter_id = states.claim(session_id, token, "worker")
-        if meter_id is None:
+        claimed = states.claim_and_take(session_id, token, "worker", 2)
+        if claimed is None:
             return
-        assert states.claim(session_id, token, "another worker") is None
-        if states.take_requests(session_id, meter_id, 2) or states.take_requests(
-            session_id, meter_id, 2, suspects=True
-        ):
+        assert states.claim_and_take(session_id, token, "another worker", 2) is None
+        meter_id, requests = claimed
+        assert requests == work.unfinished(session_id)
+        if requests or states.take_requests(session_id, meter_id, 2, suspects=True):
             self.workers.append(Worker(session_id, meter_id))
         else:
             assert states.close(session_id)
@@ -213,6 +213,10 @@ class RequestsAndSessions(RuleBasedStateMachine):
     def _settle(self, worker: Worker, actions: list[WorkAction], outcome: ActionState | bool) -> None:
         """What a visit does with the actions that it took, if nothing happens to it."""
         request = actions[0].request
+        if outcome == ActionState.DONE and not request.is_bundle and actions[0].state == ActionState.PENDING:
+            succeeded = states.succeed(request.pk, actions[0].pk, worker.session_id, worker.meter_id, {})
+            self._count(request.pk, succeeded is not None)
+            return
         for action in actions:
             stored = self._finish(worker, action, outcome)
         fault = work.passing_fault(request.pk)

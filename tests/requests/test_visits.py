@@ -155,7 +155,7 @@ def test_work_that_arrives_during_the_visit_is_done_as_well(
     late: list[Request] = []
     succeed = states.succeed
 
-    def succeed_and_receive_more(*args: Any) -> bool:
+    def succeed_and_receive_more(*args: Any) -> states.Succeeded | None:
         if not late:
             late.append(due(organisation, device))
         return succeed(*args)

@@ -17,6 +17,7 @@ from osgp.requests.states.dispatching import (
     unclaimed_sessions,
 )
 from osgp.requests.states.ending import (
+    Succeeded,
     cancel,
     fail_request,
     finish_action,
@@ -38,7 +39,9 @@ from osgp.requests.states.platform import (
 from osgp.requests.states.tables import LIVE
 from osgp.requests.states.visiting import (
     claim,
+    claim_and_take,
     close,
+    close_after_success,
     extend,
     hand_back,
     postpone_suspects,
@@ -49,11 +52,14 @@ __all__ = [
     "LIVE",
     "ChosenRequest",
     "Opened",
+    "Succeeded",
     "cancel",
     "choose_platform_request",
     "chosen_platform_request",
     "claim",
+    "claim_and_take",
     "close",
+    "close_after_success",
     "due_platform_requests",
     "extend",
     "fail_overdue",

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -79,21 +80,35 @@ _SUCCEED = Statement(
            finished_at = {{now}}
       FROM succeeded
      WHERE {ACTIONS}.id = %s AND request_id = succeeded.id AND {ACTIONS}.state IN ('PENDING', 'STARTED')
+    RETURNING EXISTS (
+        SELECT 1 FROM {REQUESTS}
+         WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}})
     """  # noqa: S608 (table names)
 )
 
 
-def succeed(request_id: int, action_id: int, session_id: uuid.UUID, result: Mapping[str, Any]) -> bool:
+@dataclass(frozen=True)
+class Succeeded:
+    """A request has succeeded; ``more`` tells whether others of its meter may be due."""
+
+    more: bool
+
+
+def succeed(
+    request_id: int, action_id: int, session_id: uuid.UUID, meter_id: int, result: Mapping[str, Any]
+) -> Succeeded | None:
     """The only action of a request is DONE, and with it the request SUCCEEDED, in one go.
 
-    False: the session was lost meanwhile. What most visits end with, so it is one statement where the
-    database can (SQLite cannot write within WITH).
+    None: the session was lost meanwhile. What most visits do, so it is one statement where the database can
+    (SQLite cannot write within WITH).
     """
     if connection.vendor == "postgresql":
-        return _SUCCEED.count(request_id, session_id, result, action_id) == 1
+        rows = _SUCCEED.rows(request_id, session_id, result, action_id, meter_id)
+        return Succeeded(more=rows[0][0]) if rows else None
     with transaction.atomic():
         done = finish_action(action_id, session_id, ActionState.DONE, result=result, fault=None)
-        return done and finish_request(request_id, session_id, RequestState.SUCCEEDED, fault=None)
+        finished = done and finish_request(request_id, session_id, RequestState.SUCCEEDED, fault=None)
+        return Succeeded(more=True) if finished else None
 
 
 def retry_request(

@@ -6,25 +6,30 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import connection, transaction
 
+from osgp.requests import work
 from osgp.requests.models import MeterSession, SessionState
-from osgp.requests.states.tables import REQUESTS, SESSIONS
+from osgp.requests.states.tables import ACTIONS, DEVICES, REQUESTS, SESSIONS
+from osgp.requests.work import WorkAction
 from osgp.sql import Statement, later
 
-_CLAIM = Statement(
-    f"""
+_CLAIM = f"""
     UPDATE {SESSIONS} SET state = 'CLAIMED', worker = %s, claimed_at = {{now}}, expires_at = {{later}}
      WHERE id = %s AND token = %s AND state = 'OPENED'
-    RETURNING meter_id
+    RETURNING id, meter_id
     """  # noqa: S608 (table name)
-)
+_CLAIM_ALONE = Statement(_CLAIM)
 
 
 def claim(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> int | None:
     """Make an OPENED session this worker's; returns its meter. None: somebody else has it, or it is over."""
-    lease = settings.OSGP["SESSION_LEASE"].total_seconds()
-    rows = _CLAIM.rows(worker[:100], lease, session_id, token)
-    return int(rows[0][0]) if rows else None
+    rows = _CLAIM_ALONE.rows(worker[:100], _lease(), session_id, token)
+    return int(rows[0][1]) if rows else None
+
+
+def _lease() -> float:
+    return float(settings.OSGP["SESSION_LEASE"].total_seconds())
 
 
 def extend(session_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
@@ -35,6 +40,16 @@ def extend(session_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     return set(held.values_list("pk", flat=True))
 
 
+_DUE = f"""
+    SELECT id FROM (
+        SELECT id, crashes, row_number() OVER (
+                   ORDER BY CASE crashes WHEN 0 THEN 0 ELSE 1 END, effective_priority DESC, due_at, id
+               ) AS place
+          FROM {REQUESTS}
+         WHERE meter_id = {{meter}} AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}}
+           AND (max_schedule_time IS NULL OR max_schedule_time >= {{now}})
+    ) AS due WHERE (place = 1 AND crashes < %s) OR (crashes = 0 AND place <= %s)
+    """  # noqa: S608 (table name)
 _TAKE = Statement(
     f"""
     UPDATE {REQUESTS}
@@ -42,15 +57,26 @@ _TAKE = Statement(
            started_at = COALESCE(started_at, {{now}})
      WHERE state IN ('QUEUED', 'RETRYING')
        AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state = 'CLAIMED')
-       AND id IN (
-           SELECT id FROM (
-               SELECT id, crashes, row_number() OVER (
-                          ORDER BY CASE crashes WHEN 0 THEN 0 ELSE 1 END, effective_priority DESC, due_at, id
-                      ) AS place
-                 FROM {REQUESTS}
-                WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}}
-                  AND (max_schedule_time IS NULL OR max_schedule_time >= {{now}})
-           ) AS due WHERE (place = 1 AND crashes < %s) OR (crashes = 0 AND place <= %s))
+       AND id IN ({_DUE.replace("{meter}", "%s")})
+    """  # noqa: S608 (table names)
+)
+_CLAIM_AND_TAKE = Statement(
+    f"""
+    WITH session AS ({_CLAIM}),
+         r AS (
+             UPDATE {REQUESTS}
+                SET state = 'RUNNING', session_id = session.id, attempts = attempts + 1,
+                    started_at = COALESCE(started_at, {{now}})
+               FROM session
+              WHERE {REQUESTS}.state IN ('QUEUED', 'RETRYING')
+                AND {REQUESTS}.id IN ({_DUE.replace("{meter}", "(SELECT meter_id FROM session)")})
+             RETURNING {REQUESTS}.*)
+    SELECT session.meter_id, {work.COLUMNS}
+      FROM session
+      LEFT JOIN (r JOIN {ACTIONS} a ON a.request_id = r.id AND a.state IN ('PENDING', 'STARTED')
+                   JOIN {DEVICES} d ON d.id = COALESCE(a.device_id, r.meter_id)
+                   JOIN {DEVICES} m ON m.id = COALESCE(d.gateway_id, d.id)) ON TRUE
+     ORDER BY {work.ORDER}
     """  # noqa: S608 (table names)
 )
 
@@ -61,8 +87,34 @@ def take_requests(session_id: uuid.UUID, meter_id: int, limit: int, *, suspects:
     A request that was there when a worker died is taken alone, after all others: it must not take innocent
     ones with it. One that would be given up at the next death is a suspect, and taken only with ``suspects``.
     """
-    deaths = settings.OSGP["MAX_CRASHES"] if suspects else settings.OSGP["MAX_CRASHES"] - 1
-    return _TAKE.count(session_id, session_id, meter_id, deaths, limit)
+    return _TAKE.count(session_id, session_id, meter_id, _deaths(suspects=suspects), limit)
+
+
+def _deaths(*, suspects: bool) -> int:
+    most: int = settings.OSGP["MAX_CRASHES"]
+    return most if suspects else most - 1
+
+
+def claim_and_take(
+    session_id: uuid.UUID, token: uuid.UUID, worker: str, limit: int
+) -> tuple[int, list[list[WorkAction]]] | None:
+    """``claim`` and ``take_requests`` in one go: the meter, and the actions of each request that was taken.
+
+    None: somebody else has the session, or it is over. What every visit begins with, so it is one statement
+    where the database can (SQLite cannot write within WITH).
+    """
+    if connection.vendor == "postgresql":
+        rows = _CLAIM_AND_TAKE.rows(worker[:100], _lease(), session_id, token, _deaths(suspects=False), limit)
+        if not rows:
+            return None
+        taken = [columns for _, *columns in rows if columns[0] is not None]
+        return int(rows[0][0]), work.actions(session_id, taken)
+    with transaction.atomic():
+        meter_id = claim(session_id, token, worker)
+        if meter_id is None:
+            return None
+        taken_here = take_requests(session_id, meter_id, limit)
+        return meter_id, work.unfinished(session_id) if taken_here else []
 
 
 _POSTPONE_SUSPECTS = Statement(
@@ -94,13 +146,18 @@ def hand_back(session_id: uuid.UUID) -> int:
     return _HAND_BACK.count(session_id)
 
 
-_CLOSE = Statement(
-    f"""
+_CLOSE = f"""
     UPDATE {SESSIONS}
        SET state = 'CLOSED', closed_at = {{now}}, fault = %s, round_trips = %s, bytes_sent = %s,
            bytes_received = %s
      WHERE id = %s AND state = 'CLAIMED'
+    RETURNING meter_id
     """  # noqa: S608 (table name)
+_CLOSE_ALONE = Statement(_CLOSE)
+_MET = f"UPDATE {DEVICES} SET last_success_at = {{now}}, failed_connections = 0"  # noqa: S608 (table name)
+_MET_ALONE = Statement(f"{_MET} WHERE id = %s")
+_CLOSE_AND_MET = Statement(
+    f"WITH closed AS ({_CLOSE}) {_MET} FROM closed WHERE {DEVICES}.id = closed.meter_id"
 )
 
 
@@ -113,4 +170,19 @@ def close(
     bytes_received: int = 0,
 ) -> bool:
     """CLAIMED -> CLOSED: the meter may be visited by somebody else. False: it was lost before."""
-    return _CLOSE.count(fault, round_trips, bytes_sent, bytes_received, session_id) == 1
+    return bool(_CLOSE_ALONE.rows(fault, round_trips, bytes_sent, bytes_received, session_id))
+
+
+def close_after_success(
+    session_id: uuid.UUID, *, round_trips: int, bytes_sent: int, bytes_received: int
+) -> bool:
+    """``close``, and remember that the meter could be reached. False: the session was lost before.
+
+    What most visits end with, so it is one statement where the database can.
+    """
+    statistics = (round_trips, bytes_sent, bytes_received)
+    if connection.vendor == "postgresql":
+        return _CLOSE_AND_MET.count(None, *statistics, session_id) == 1
+    with transaction.atomic():
+        closed = _CLOSE_ALONE.rows(None, *statistics, session_id)
+        return bool(closed) and _MET_ALONE.count(closed[0][0]) == 1
