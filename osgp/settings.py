@@ -218,6 +218,9 @@ OSGP: dict[str, Any] = {
     "DISPATCH_INTERVAL": timedelta(seconds=float(os.environ.get("OSGP_DISPATCH_INTERVAL_SECONDS", "1"))),
     # Database connections of a worker process, however many visits it has in flight.
     "DATABASE_LANES": int(os.environ.get("OSGP_DATABASE_LANES", "8")),
+    # Whether PostgreSQL is to keep the plans of the statements that every visit needs. Not behind a pooler
+    # that gives each transaction another connection.
+    "PREPARED_STATEMENTS": env_flag("OSGP_PREPARED_STATEMENTS", default=True),
     # SIGTERM: how long a worker may take to finish or hand back what is in flight.
     "STOP_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_STOP_DEADLINE_SECONDS", "60"))),
     # A worker or dispatcher without progress for this long ends itself, to be started anew.
