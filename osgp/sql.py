@@ -15,7 +15,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import DurationField, Q, Value
 from django.db.models.expressions import Combinable
@@ -59,22 +60,26 @@ class Statement:
 
     def rows(self, *parameters: Any) -> list[tuple[Any, ...]]:
         """Carry it out; returns what it selects or returns."""
-        with connection.cursor() as cursor:
-            self._execute(cursor, parameters)
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.cursor() as cursor:
+            self._execute(database, cursor, parameters)
             return list(cursor.fetchall())
 
     def count(self, *parameters: Any) -> int:
         """Carry it out; returns how many rows it changed."""
-        with connection.cursor() as cursor:
-            self._execute(cursor, parameters)
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.cursor() as cursor:
+            self._execute(database, cursor, parameters)
             return int(cursor.rowcount)
 
-    def _execute(self, cursor: CursorWrapper, parameters: tuple[Any, ...]) -> None:
-        values = [_adapted(value) for value in parameters]
-        if connection.vendor != "postgresql" or not settings.OSGP["PREPARED_STATEMENTS"]:
-            cursor.execute(self._texts[connection.vendor], values)
+    def _execute(
+        self, database: BaseDatabaseWrapper, cursor: CursorWrapper, parameters: tuple[Any, ...]
+    ) -> None:
+        values = [_adapted(value, database.vendor) for value in parameters]
+        if database.vendor != "postgresql" or not settings.OSGP["PREPARED_STATEMENTS"]:
+            cursor.execute(self._texts[database.vendor], values)
             return
-        prepared = _prepared.setdefault(connection.connection, set())
+        prepared = _prepared.setdefault(database.connection, set())
         if self._name not in prepared:
             cursor.execute(self._preparation)
             prepared.add(self._name)
@@ -86,12 +91,14 @@ _prepared: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 """Names of the statements that each open connection to PostgreSQL knows."""
 
 
-def _adapted(value: Any) -> Any:
+def _adapted(value: Any, vendor: str) -> Any:
     """A parameter as the database stores it; SQLite knows neither UUIDs nor JSON."""
-    if isinstance(value, Mapping):
-        return json.dumps(value)
     if isinstance(value, uuid.UUID):
-        return value.hex if connection.vendor == "sqlite" else str(value)
+        return value.hex if vendor == "sqlite" else str(value)
+    if isinstance(value, dict):
+        return json.dumps(value)
+    if isinstance(value, Mapping):
+        return json.dumps(dict(value))
     return value
 
 

@@ -5,8 +5,8 @@ place; a NEW one that was superseded before is WITHDRAWN. There is at most one N
 type per device, and no version is ever deleted.
 """
 
-from collections.abc import Collection, Mapping
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from django.db import transaction
 from django.utils import timezone
@@ -141,20 +141,45 @@ def rewrap(row: DeviceKey) -> bool:
     )
 
 
+class SealedKey(NamedTuple):
+    """A key as it is stored."""
+
+    key_type: KeyType
+    secret: SealedSecret
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "SealedKey":
+        """That of a row of ``SEALED_COLUMNS``."""
+        key_type, key_encryption_key_id, wrapped, ciphertext = row
+        # psycopg2 gives memoryviews for binary columns.
+        return cls(
+            _KEY_TYPES[key_type], SealedSecret(key_encryption_key_id, bytes(wrapped), bytes(ciphertext))
+        )
+
+
+_KEY_TYPES = {member.value: member for member in KeyType}
+SEALED_COLUMNS = "k.key_type, k.key_encryption_key_id, k.wrapped_data_key, k.ciphertext"
 _READ = Statement(
-    f"""
-    SELECT key_type, key_encryption_key_id, wrapped_data_key, ciphertext
-      FROM {DeviceKey._meta.db_table} WHERE device_id = %s AND state = %s
-    """  # noqa: S608 (table name)
+    f"SELECT {SEALED_COLUMNS} FROM {DeviceKey._meta.db_table} k WHERE k.device_id = %s AND k.state = %s"  # noqa: S608
 )
 
 
-def _read(device: HasPrimaryKey, key_types: Collection[KeyType], state: KeyState) -> dict[KeyType, bytes]:
+def sealed_keys(device_id: int, state: KeyState = KeyState.ACTIVE) -> list[SealedKey]:
+    """The keys of a device in that state, not decrypted. One query."""
+    return [SealedKey.of(row) for row in _READ.rows(device_id, str(state))]
+
+
+def unseal(device_id: int, keys: Iterable[SealedKey], key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
+    """The secrets among ``keys`` that are of these types. Raises Fault 805."""
     return {
-        KeyType(key_type): _unseal(device.pk, key_type, SealedSecret(kek_id, bytes(wrapped), bytes(text)))
-        for key_type, kek_id, wrapped, text in _READ.rows(device.pk, str(state))
-        if key_type in key_types
+        key.key_type: _unseal(device_id, key.key_type, key.secret)
+        for key in keys
+        if key.key_type in key_types
     }
+
+
+def _read(device: HasPrimaryKey, key_types: Collection[KeyType], state: KeyState) -> dict[KeyType, bytes]:
+    return unseal(device.pk, sealed_keys(device.pk, state), key_types)
 
 
 def _lock(device: Device) -> None:

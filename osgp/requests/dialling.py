@@ -22,6 +22,7 @@ from osgp.protocol_dlms import (
 )
 from osgp.protocol_dlms import Security as DlmsSecurity
 from osgp.requests.database import lanes
+from osgp.requests.preparing import Prepared
 from osgp.requests.work import WorkMeter
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,11 @@ class ReservedCounter:
         """Reserve a block before any of it is used; does nothing while the counter is not known."""
         block = invocation_counters.reserve(self.meter_id, settings.OSGP["INVOCATION_COUNTER_BLOCK"])
         if block is not None:
-            self.first, self._block = block.start, iter(block)
+            self.use(block)
+
+    def use(self, block: range) -> None:
+        """Hand out the values of a block that was reserved, in place of what is left of the former one."""
+        self.first, self._block = block.start, iter(block)
 
     def take(self) -> int:
         """The value for the next ciphered APDU."""
@@ -71,11 +76,12 @@ class Dialling:
     counter: ReservedCounter | None
 
     @classmethod
-    def prepare(cls, meter: WorkMeter) -> "Dialling":
-        """Load keys and reserve invocation counters, in a database lane.
+    def of(cls, prepared: Prepared) -> "Dialling":
+        """Decrypt the keys, and reserve invocation counters if none are yet; in a database lane.
 
         Raises Fault when a key is missing or unreadable.
         """
+        meter = prepared.meter
         overall: Deadlines = Deadlines(
             connect=settings.OSGP["CONNECT_DEADLINE"].total_seconds(),
             apdu=settings.OSGP["APDU_DEADLINE"].total_seconds(),
@@ -90,11 +96,13 @@ class Dialling:
                 logical_device_address=meter.logical_device_address,
                 transport=Transport(meter.transport),
             ),
-            keys=_keys(meter),
+            keys=_keys(prepared),
             deadlines=overall,
             counter=counter,
         )
-        if counter is not None:
+        if counter is not None and prepared.block is not None:
+            counter.use(prepared.block)
+        elif counter is not None:
             counter.reserve()
         return dialling
 
@@ -165,12 +173,13 @@ class Dialling:
         return True
 
 
-def _keys(meter: WorkMeter) -> Keys:
+def _keys(prepared: Prepared) -> Keys:
     """The ACTIVE secrets that the meter's security needs. Raises Fault 806 naming the one that is missing."""
+    meter = prepared.meter
     if meter.security == Security.NONE:
         return Keys()
     wanted = HLS5_KEY_TYPES if meter.security == Security.HLS5 else (KeyType.LLS_PASSWORD,)
-    found = keystore.active_keys(meter, wanted)
+    found = keystore.unseal(meter.pk, prepared.keys, wanted)
     for key_type in wanted:
         if key_type not in found:
             raise Fault(

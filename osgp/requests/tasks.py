@@ -27,7 +27,10 @@ def visit_meter(self: Any, session_id: str, token: str, **_: Any) -> None:
     """Visit the meter of a session that the dispatcher opened."""
     if stop.is_requested:
         raise Reject("this worker is about to end", requeue=True)
-    visit.visit_meter(uuid.UUID(session_id), uuid.UUID(token), worker=self.request.hostname or "")
+    priority = (self.request.delivery_info or {}).get("priority")
+    visit.visit_meter(
+        uuid.UUID(session_id), uuid.UUID(token), worker=self.request.hostname or "", priority=priority or 0
+    )
 
 
 @app.task(name="osgp.requests.perform_platform_requests")

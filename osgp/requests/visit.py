@@ -33,6 +33,7 @@ from osgp.requests.meter import VisitedMeter
 from osgp.requests.models import ActionState, Request, RequestState
 from osgp.requests.operation import ConcludedOperation, MeterOperation
 from osgp.requests.outcome import Outcome
+from osgp.requests.preparing import prepare
 from osgp.requests.registry import operation
 from osgp.requests.stopping import StopRequested, stop
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
@@ -56,9 +57,12 @@ class OutOfTime(Exception):
     """The visit has lasted long enough; what it has not begun is left to the next one."""
 
 
-def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> bool:
-    """Claim a session and do the meter's due work. False: the hint was late, doubled or forged."""
-    begun = lanes.run(_begin, session_id, token, worker)
+def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str, priority: int = 0) -> bool:
+    """Claim a session and do the meter's due work. False: the hint was late, doubled or forged.
+
+    ``priority`` is that of the hint, 0 to 9.
+    """
+    begun = lanes.begin(priority, _begin, session_id, token, worker)
     if begun is None:
         return False
     try:
@@ -116,11 +120,11 @@ def _begin(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> Begun | None
 
 
 def _prepare(meter_id: int, requests: list[list[WorkAction]], *, suspect: bool = False) -> Begun:
-    meter = work.meter(meter_id)
+    prepared = prepare(meter_id)
     try:
-        return Begun(meter, requests, Dialling.prepare(meter), None, suspect)
+        return Begun(prepared.meter, requests, Dialling.of(prepared), None, suspect)
     except Fault as fault:
-        return Begun(meter, requests, None, fault, suspect)
+        return Begun(prepared.meter, requests, None, fault, suspect)
 
 
 def _take(session_id: uuid.UUID, meter_id: int, *, suspects: bool = False) -> list[list[WorkAction]]:

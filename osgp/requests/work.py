@@ -103,13 +103,12 @@ _ACTIONS = Statement(
     """  # noqa: S608 (table names)
 )
 
-_METER = Statement(
-    f"""
-    SELECT id, identification, network_address, port, logical_device_address, transport, security,
-           challenge_length, with_list_max, COALESCE(debugging_until > {{now}}, FALSE)
-      FROM {Device._meta.db_table} WHERE id = %s
-    """  # noqa: S608 (table name)
-)
+METER_COLUMNS = """
+           d.id, d.identification, d.network_address, d.port, d.logical_device_address, d.transport,
+           d.security, d.challenge_length, d.with_list_max, COALESCE(d.debugging_until > {now}, FALSE)
+    """
+"""Of a meter, as :class:`WorkMeter` takes them."""
+_METER = Statement(f"SELECT {METER_COLUMNS} FROM {Device._meta.db_table} d WHERE d.id = %s")  # noqa: S608
 
 
 def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:

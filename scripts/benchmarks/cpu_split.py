@@ -23,6 +23,7 @@ KINDS = {
         "concurrent.futures",
     ),
     "broker client": ("celery", "kombu", "amqp", "vine", "billiard"),
+    "readings": ("osgp.readings",),
     "visit": ("osgp", "rest_framework", "django"),
 }
 """Packages by kind of work; a sample counts as what its innermost function that is of one of them is."""
@@ -30,7 +31,7 @@ REST = "greenlets and the rest"
 VARIABLE = "BENCH_CPU_SPLIT"
 INTERVAL = 0.002
 """Seconds of CPU between samples, or what the kernel makes of that."""
-SAMPLES_PER_WRITE = 10
+SAMPLES_PER_WRITE = 50
 
 
 def kind_of(frame: FrameType | None) -> str:

@@ -1,0 +1,64 @@
+"""What dialling a meter needs of the database: its address, its keys and a block of invocation counters."""
+
+from dataclasses import dataclass, field, fields
+
+from django.conf import settings
+from django.db import connection
+
+from osgp.devices import keystore
+from osgp.devices.invocation_counters import END
+from osgp.devices.keystore import SealedKey
+from osgp.devices.models import DeviceKey, KeyState, Security
+from osgp.requests import work
+from osgp.requests.states.tables import DEVICES
+from osgp.requests.work import WorkMeter
+from osgp.sql import Statement
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A meter with its ACTIVE keys, still sealed. ``block``: counter values that are reserved already."""
+
+    meter: WorkMeter
+    keys: list[SealedKey] = field(repr=False)
+    block: range | None
+
+
+_PREPARE = Statement(
+    f"""
+    WITH reserved AS (
+        UPDATE {DEVICES} SET invocation_counter = invocation_counter + %s
+         WHERE id = %s AND security = '{Security.HLS5}' AND invocation_counter <= %s
+        RETURNING invocation_counter)
+    SELECT (SELECT invocation_counter FROM reserved), d.invocation_counter, {work.METER_COLUMNS}, {keystore.SEALED_COLUMNS}
+      FROM {DEVICES} d
+      LEFT JOIN {DeviceKey._meta.db_table} k ON k.device_id = d.id AND k.state = '{KeyState.ACTIVE}'
+     WHERE d.id = %s
+    """  # noqa: S608 (table names)
+)
+
+
+_KEY = 2 + len(fields(WorkMeter))
+"""Where the columns of the key begin."""
+
+
+def prepare(meter_id: int) -> Prepared:
+    """Load a meter and its keys, and reserve counters if that can be done at once.
+
+    One statement where the database can (SQLite cannot write within WITH). A transaction around it could
+    still be rolled back, and the counters with it: then nothing is reserved.
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        meter = work.meter(meter_id)
+        return Prepared(meter, keystore.sealed_keys(meter_id), None)
+    count = settings.OSGP["INVOCATION_COUNTER_BLOCK"]
+    while True:
+        rows = _PREPARE.rows(count, meter_id, END - count, meter_id)
+        end, before, *_ = rows[0]
+        # Both are of the moment when the statement began, unless it had to wait for somebody who changed the
+        # device. Then the counter may belong to a newer key than the ones that were loaded.
+        if end is None or end - count == before:
+            break
+    meter = WorkMeter(*rows[0][2:_KEY])
+    keys = [SealedKey.of(row[_KEY:]) for row in rows if row[_KEY] is not None]
+    return Prepared(meter, keys, None if end is None else range(before, end))
