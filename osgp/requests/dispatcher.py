@@ -13,12 +13,11 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from kombu.exceptions import OperationalError as BrokerError
 
-from osgp.celery import app
 from osgp.metrics import rollup
 from osgp.requests import duties, housekeeping, liveness, states, tasks, wakeup
 from osgp.requests.database import give_back_connection
-from osgp.requests.hint_display import display_hint
 from osgp.requests.models import MeterSession
+from osgp.requests.publishing import Publisher
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +29,23 @@ KEEP_HOUSE_EVERY = 60.0
 """Seconds between slices of housekeeping."""
 HURRY_EVERY = 0.25
 """Seconds between looks for urgent work whose meter waits in the broker's queue with a lower priority."""
-BACKLOG_PAUSE = 0.05
+BACKLOG_PAUSE = 0.1
 """Seconds to wait for workers, or for permits, while there is more work than may be handed out."""
+MOMENT = 0.001
+"""Seconds."""
 
 
 class Dispatcher:
     """Opens sessions for due work, publishes their hints, and takes back what got lost."""
 
     def __init__(self) -> None:
-        self._reaped_at = self._kept_house_at = self._hurried_at = float("-inf")
+        self._reaped_at = self._kept_house_at = self._hurried_at = self._opened_at = float("-inf")
+        self._backlog = False
+        """Whether there was more work than could be handed out."""
+        self._news = True
+        """Whether there may be new work, perhaps more urgent than what is handed out."""
         self._rounds = duties.Rounds()
+        self._publisher = Publisher()
 
     def run(self, stop: threading.Event) -> None:
         """Dispatch until ``stop`` is set. Survives loss of the database and of the broker."""
@@ -54,9 +60,11 @@ class Dispatcher:
                     stop.wait(interval)
                     continue
                 if pause is None:
-                    listener.wait(interval, stop)
-                else:
+                    self._news = listener.wait(interval, stop)
+                elif pause:
                     stop.wait(pause)
+                    self._news = listener.wait(MOMENT, stop)
+        self._publisher.close()
         give_back_connection()
 
     def tick(self) -> float | None:
@@ -66,7 +74,8 @@ class Dispatcher:
             self._recover()
         if time.monotonic() - self._kept_house_at >= KEEP_HOUSE_EVERY and not housekeeping.delete_expired():
             self._kept_house_at = time.monotonic()
-        states.queue_scheduled()
+        if states.queue_scheduled():
+            self._news = True
         if states.due_platform_requests().exists():
             tasks.perform_platform_requests.apply_async()
         self._rounds.make()
@@ -75,12 +84,27 @@ class Dispatcher:
             self._hurried_at = time.monotonic()
             self._publish(states.hurry_sessions())
         room = settings.OSGP["DISPATCH_AHEAD"] - unclaimed
+        if not self._is_worthwhile(room):
+            return BACKLOG_PAUSE
+        self._opened_at = time.monotonic()
         opened = states.open_sessions(min(room, BATCH))
         self._publish(opened.sessions)
-        if room <= 0 or (opened.held_back and not opened.sessions):
+        self._backlog = len(opened.sessions) >= room
+        if self._backlog or (opened.held_back and not opened.sessions):
             return BACKLOG_PAUSE
         # Several requests of one meter make one session, so fewer sessions than wanted may mean more work.
         return 0.0 if opened.sessions else None
+
+    def _is_worthwhile(self, room: int) -> bool:
+        """Whether to open sessions now. Opening a few takes as long as opening many, so in a backlog that
+        waits until there is room for many; but for no longer than the interval, and not when there is news.
+        """
+        if room <= 0 or not self._backlog or self._news:
+            return room > 0
+        waited = time.monotonic() - self._opened_at
+        enough: int = min(BATCH, settings.OSGP["DISPATCH_AHEAD"] // 2)
+        interval: float = settings.OSGP["DISPATCH_INTERVAL"].total_seconds()
+        return room >= enough or waited >= interval
 
     def _recover(self) -> None:
         liveness.beat()
@@ -99,14 +123,5 @@ class Dispatcher:
         sessions = list(sessions)
         if not sessions:
             return
-        shown = display_hint(sessions)
-        with app.producer_pool.acquire(block=True) as producer:
-            for session in sessions:
-                tasks.visit_meter.apply_async(
-                    args=(str(session.pk), str(session.token)),
-                    argsrepr=shown[session.pk],
-                    kwargsrepr="{}",
-                    priority=session.priority,
-                    producer=producer,
-                )
+        self._publisher.publish(sessions)
         states.mark_published(sessions)

@@ -30,7 +30,8 @@ _PREPARE = Statement(
         UPDATE {DEVICES} SET invocation_counter = invocation_counter + %s
          WHERE id = %s AND security = '{Security.HLS5}' AND invocation_counter <= %s
         RETURNING invocation_counter)
-    SELECT (SELECT invocation_counter FROM reserved), d.invocation_counter, {work.METER_COLUMNS}, {keystore.SEALED_COLUMNS}
+    SELECT (SELECT invocation_counter FROM reserved), d.invocation_counter,
+           {work.METER_COLUMNS}, {keystore.SEALED_COLUMNS}
       FROM {DEVICES} d
       LEFT JOIN {DeviceKey._meta.db_table} k ON k.device_id = d.id AND k.state = '{KeyState.ACTIVE}'
      WHERE d.id = %s

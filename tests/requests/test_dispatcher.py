@@ -28,7 +28,9 @@ AGO = timedelta(minutes=5)
 class Hints(list[tuple[str, int]]):
     """The meters for which hints were published, with their priorities."""
 
-    def publish(self, *, args: tuple[str, str], priority: int, producer: object, **display: str) -> None:
+    def publish(
+        self, *, args: tuple[str, str], priority: int, producer: object, retry: bool, **display: str
+    ) -> None:
         assert args[1] not in "".join(display.values())
         session = MeterSession.objects.select_related("meter").get(pk=args[0], token=args[1])
         self.append((session.meter.identification, priority))

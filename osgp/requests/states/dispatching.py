@@ -1,11 +1,12 @@
 """What dispatchers do: queue what is due, lease meters, and take back what got lost."""
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
@@ -14,8 +15,8 @@ from osgp.requests import permits
 from osgp.requests.due import DUE_STATES, due_requests
 from osgp.requests.models import MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.ending import give_up_actions
-from osgp.requests.states.tables import LIVE
-from osgp.sql import later
+from osgp.requests.states.tables import LIVE, SESSIONS
+from osgp.sql import Statement, later, uuid_value
 
 OVERDUE = Fault(
     FaultCode.MAX_SCHEDULE_TIME_EXCEEDED,
@@ -84,9 +85,37 @@ def open_sessions(limit: int) -> Opened:
         )
         for meter_id, priority in priorities.items()
     ]
-    MeterSession.objects.bulk_create(wanted, ignore_conflicts=True)
-    opened = set(MeterSession.objects.filter(pk__in=[s.pk for s in wanted]).values_list("pk", flat=True))
+    opened = _insert(wanted)
     return Opened([session for session in wanted if session.pk in opened], held_back)
+
+
+_OPEN = Statement(
+    f"""
+    INSERT INTO {SESSIONS} (
+           id, token, meter_id, priority, state, worker, opened_at, expires_at, round_trips, bytes_sent,
+           bytes_received)
+    SELECT id, token, meter_id, priority, 'OPENED', '', {{now}}, {{later}}, 0, 0, 0
+      FROM unnest(%s::text[]::uuid[], %s::text[]::uuid[], %s::bigint[], %s::smallint[])
+               AS wanted (id, token, meter_id, priority)
+    ON CONFLICT DO NOTHING
+    RETURNING id
+    """  # noqa: S608 (table name)
+)
+
+
+def _insert(sessions: list[MeterSession]) -> set[uuid.UUID]:
+    """Store those whose meter has no live session; returns their ids."""
+    if connection.vendor == "postgresql":
+        columns = [
+            [str(session.pk) for session in sessions],
+            [str(session.token) for session in sessions],
+            [session.meter_id for session in sessions],
+            [session.priority for session in sessions],
+        ]
+        lease = settings.OSGP["SESSION_LEASE"].total_seconds()
+        return {uuid_value(session_id) for (session_id,) in _OPEN.rows(lease, *columns)}
+    MeterSession.objects.bulk_create(sessions, ignore_conflicts=True)
+    return set(MeterSession.objects.filter(pk__in=[s.pk for s in sessions]).values_list("pk", flat=True))
 
 
 def unclaimed_sessions() -> int:
