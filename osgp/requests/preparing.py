@@ -1,14 +1,16 @@
 """What dialling a meter needs of the database: its address, its keys and a block of invocation counters."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 
 from django.conf import settings
 from django.db import connection
 
-from osgp.devices import keystore
+from osgp.devices import invocation_counters, keystore
 from osgp.devices.invocation_counters import END
 from osgp.devices.keystore import SealedKey
-from osgp.devices.models import DeviceKey, KeyState, Security
+from osgp.devices.models import Device, DeviceKey, KeyState, Security
+from osgp.faults import Fault
 from osgp.requests import work
 from osgp.requests.states.tables import DEVICES
 from osgp.requests.work import WorkMeter
@@ -44,22 +46,41 @@ _KEY = 2 + len(fields(WorkMeter))
 
 
 def prepare(meter_id: int) -> Prepared:
-    """Load a meter and its keys, and reserve counters if that can be done at once.
+    """Load a meter and its keys, and reserve counters that go with these keys, if that can be done at once.
 
     One statement where the database can (SQLite cannot write within WITH). A transaction around it could
     still be rolled back, and the counters with it: then nothing is reserved.
     """
-    if connection.vendor != "postgresql" or connection.in_atomic_block:
-        meter = work.meter(meter_id)
-        return Prepared(meter, keystore.sealed_keys(meter_id), None)
+    if connection.in_atomic_block:
+        return Prepared(work.meter(meter_id), keystore.sealed_keys(meter_id), None)
+    return _in_one_statement(meter_id) if connection.vendor == "postgresql" else _step_by_step(meter_id)
+
+
+def _in_one_statement(meter_id: int) -> Prepared:
     count = settings.OSGP["INVOCATION_COUNTER_BLOCK"]
     while True:
         rows = _PREPARE.rows(count, meter_id, END - count, meter_id)
         end, before, *_ = rows[0]
-        # Both are of the moment when the statement began, unless it had to wait for somebody who changed the
-        # device. Then the counter may belong to a newer key than the ones that were loaded.
-        if end is None or end - count == before:
+        meter = WorkMeter(*rows[0][2:_KEY])
+        can_be_reserved = meter.security == Security.HLS5 and before is not None and before <= END - count
+        # All but the end are of the moment when the statement began. If it had to wait then for somebody who
+        # changed the device, the counter may belong to newer keys than these.
+        if end == (before + count if can_be_reserved else None):
             break
-    meter = WorkMeter(*rows[0][2:_KEY])
     keys = [SealedKey.of(row[_KEY:]) for row in rows if row[_KEY] is not None]
     return Prepared(meter, keys, None if end is None else range(before, end))
+
+
+def _step_by_step(meter_id: int) -> Prepared:
+    meter = work.meter(meter_id)
+    if meter.security != Security.HLS5:
+        return Prepared(meter, keystore.sealed_keys(meter_id), None)
+    while True:
+        block = None
+        with suppress(Fault):  # Whoever needs the counter is told.
+            block = invocation_counters.reserve(meter_id, settings.OSGP["INVOCATION_COUNTER_BLOCK"])
+        keys = keystore.sealed_keys(meter_id)
+        # Keys that were replaced since let the counter begin anew.
+        counter = Device.objects.filter(pk=meter_id).values_list("invocation_counter", flat=True).get()
+        if block is None or counter == block.stop:
+            return Prepared(meter, keys, block)

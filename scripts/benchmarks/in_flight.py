@@ -13,9 +13,9 @@ from scripts.benchmarks.reads import registered, stored_reads, wait_for
 from scripts.benchmarks.sizes import Sizes
 
 ROUND_TRIP = "1s"
-READS = 6
-"""Requests per meter, seven round trips each: long visits, so that a slow machine can begin all the others
-before the first one ends.
+SESSIONS_PER_READ, MOST_READS = 80, 6
+"""Requests per meter, seven round trips each: the more meters, the longer the visits, so that a slow machine
+can begin all the others before the first one ends.
 """
 
 
@@ -27,7 +27,7 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
         with ExitStack() as stack:
             worker = stack.enter_context(head_end.worker(concurrency=wanted + 50))
             stack.enter_context(head_end.dispatcher())
-            waiting = [stored_reads(names) for _ in range(READS)]
+            waiting = [stored_reads(names) for _ in range(min(MOST_READS, 1 + wanted // SESSIONS_PER_READ))]
             for reads in waiting:
                 reads.start()
             most_sessions = most_connections = 0

@@ -88,15 +88,14 @@ class Reads:
         """Their rows."""
         return Request.objects.filter(batch__in=self.batches)
 
-    def start(self, *, wait: bool = True) -> datetime:
-        """Let all be due at one moment, about now; returns it, once it has come unless told otherwise."""
+    def start(self) -> datetime:
+        """Let all be due at one moment, about now; returns it once it has come."""
         with transaction.atomic():
             soon = later(timedelta(seconds=1 + sum(batch.total for batch in self.batches) / 10_000))
             self.requests.update(due_at=soon)
             wakeup.notify()
         due: datetime = self.requests.aggregate(due=Max("due_at"))["due"]
-        if wait:
-            time.sleep(max(0.0, (due - timezone.now()).total_seconds()))
+        time.sleep(max(0.0, (due - timezone.now()).total_seconds()))
         return due
 
     def ended(self) -> bool:

@@ -12,7 +12,7 @@ from osgp.requests.models import FINAL_STATES, LIVE_SESSION_STATES, MeterSession
 from osgp.requests.submission import organisation_caller, submit
 from scripts.benchmarks.head_end import ORGANISATION, HeadEnd
 from scripts.benchmarks.measuring import Figure
-from scripts.benchmarks.reads import registered, stored_reads, wait_for
+from scripts.benchmarks.reads import Reads, registered, stored_reads, wait_for
 from scripts.benchmarks.sizes import Sizes
 
 ROUND_TRIP = "300ms"
@@ -74,8 +74,7 @@ def _bundle(identification: str) -> None:
 
 def _together(identification: str) -> None:
     waiting = [stored_reads([identification]) for _ in range(READS)]
-    for reads in waiting:
-        reads.start(wait=False)
+    Reads([batch for reads in waiting for batch in reads.batches]).start()
 
 
 def _one_after_another(identification: str) -> None:

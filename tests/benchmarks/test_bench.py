@@ -1,0 +1,139 @@
+"""What `make bench` reports, at a size at which nothing is measured: that it measures what it says."""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from osgp.simulator import Fleet, SimulatorThread
+from scripts import bench
+from scripts.benchmarks import cpu_split, sizes
+from scripts.benchmarks.measuring import ROOT, output_of, percentile
+from tests import processes
+
+TINY = {"sessions": 12, "meters": 15, "in-flight": 6, "backlog": 40, "urgent": 4, "posts": 10, "batch": 12}
+OPTIONS = [text for name, size in TINY.items() for text in (f"--{name}", str(size))]
+PATIENCE = 900
+"""Seconds; the limit of a test is for hangs only."""
+
+
+def run(tmp_path: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """The whole program; it has its temporary files, and writes its document, in ``tmp_path``."""
+    return subprocess.run(
+        [sys.executable, "-m", "scripts.bench", *OPTIONS, "--json", str(tmp_path / "bench.json")],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path), **variables},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+@pytest.mark.timeout(PATIENCE)
+@pytest.mark.django_db
+def test_every_row_is_measured_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    if not processes.are_shared():
+        ended = run(tmp_path, DATABASE_URL="postgresql://nobody@localhost:1/nothing")
+        assert ended.returncode == 1
+        assert "DATABASE_URL is set, but cannot be used" in ended.stdout
+        assert not list(tmp_path.iterdir())
+        return
+    services = {"DATABASE_URL": processes.database_url(), "BROKER_URL": settings.CELERY_BROKER_URL}
+    ended = run(tmp_path, **services)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
+    document = json.loads((tmp_path / "bench.json").read_text())
+    assert document["sizes"] == {name.replace("-", "_"): size for name, size in TINY.items()}
+    check({row: figures_of(document, row) for row in bench.ROWS})
+
+
+def figures_of(document: dict[str, Any], row: str) -> dict[str, dict[str, Any]]:
+    figures = {figure["what"]: figure for figure in document["figures"] if figure["row"] == row}
+    assert figures, f"nothing was measured of {row}"
+    for figure in figures.values():
+        assert math.isfinite(figure["value"])
+        assert figure["value"] >= 0
+        assert (figure["peer"] is None) == (figure["peer_is"] == "")
+    return figures
+
+
+def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
+    """What must be so however fast or slow the machine is."""
+    cpu = {what: figure["value"] for what, figure in rows["session_cpu"].items()}
+    assert cpu["CPU per secured session, all in"] == pytest.approx(cpu["– dispatcher"] + cpu["– worker"])
+    parts = [value for what, value in cpu.items() if what.startswith("– – ")]
+    assert len(parts) == len(cpu_split.KINDS) + 1
+    assert sum(parts) == pytest.approx(cpu["– worker"])
+    fleet = {what: figure["value"] for what, figure in rows["whole_fleet"].items()}
+    p50, p95, p99 = (fleet[f"from due to result, p{number} of all requests"] for number in (50, 95, 99))
+    assert 0 < p50 <= p95 <= p99 <= fleet["15 meters read, from due to the last result"]
+    flight = {what: figure["value"] for what, figure in rows["in_flight"].items()}
+    assert 1 <= flight["sessions in flight in one worker at 1s per round trip"] <= TINY["in-flight"]
+    assert 1 <= flight["its database connections at most"] <= 20
+    assert rows["urgent"]["wait of priority 9 behind 40 of priority 0, p95"]["peer"] > 0
+    reads = {what: (figure["value"], figure["peer"]) for what, figure in rows["ten_reads"].items()}
+    for way in ("a bundle", "single requests of one moment"):
+        assert reads[f"10 reads as {way}: associations"] == (1, 10)
+        assert reads[f"10 reads as {way}: round trips"] == (13, 40)
+        seconds, apart = reads[f"10 reads as {way}: seconds"]
+        # The release of the last visit comes after its result.
+        assert seconds >= 12 * 0.3
+        assert apart >= 39 * 0.3
+    intake = {what: figure["value"] for what, figure in rows["intake"].items()}
+    assert intake["a batch of 12: until stored"] <= intake["a batch of 12: until done"]
+
+
+@pytest.mark.parametrize("client", ["stock", "own", "own-lists"])
+def test_clients_without_a_head_end_visit_each_meter_once(client: str, tmp_path: Path) -> None:
+    with SimulatorThread(Fleet.build(3, ["SMR-5.1"])) as simulator:
+        described = tmp_path / "fleet.json"
+        described.write_text(json.dumps(simulator.fleet.describe()))
+        said = output_of(["-m", "scripts.benchmarks.session_clients", client, str(described), "1", "2"], {})
+        visited = [meter.memory.statistics.associations for meter in simulator.fleet.meters.values()]
+    assert json.loads(said.splitlines()[-1])["sessions"] == 2
+    assert visited == [1, 1, 1]
+
+
+def call() -> Any:
+    """A function that is given the name of another module, and something to call."""
+    return inner()  # noqa: F821 (its module is made up)
+
+
+def test_samples_count_as_what_their_innermost_known_function_does() -> None:
+    def called_by(module: str, inner: Callable[[], Any]) -> Callable[[], Any]:
+        return FunctionType(call.__code__, {"__name__": module, "inner": inner})
+
+    def kind() -> str:
+        return cpu_split.kind_of(sys._getframe().f_back)
+
+    asked = called_by("psycogreen.gevent", kind)
+    assert called_by("osgp.requests.visit", called_by("django.db.models", asked))() == "database"
+    assert called_by("celery.app.trace", called_by("osgp.requests.visit", kind))() == "visit"
+    assert called_by("osgp.requests.visit", called_by("osgp.protocol_dlms.meter", kind))() == "DLMS"
+    assert called_by("osgp.protocol_dlms.meter", called_by("gevent.socket", kind))() == "DLMS"
+    assert called_by("celery.worker", called_by("osgpish", kind))() == "broker client"
+
+
+def test_percentiles_are_values_that_were_seen() -> None:
+    values = [float(number) for number in range(100, 0, -1)]
+    assert [percentile(values, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
+    assert percentile([7.0], 0.95) == 7
+
+
+def test_sizes() -> None:
+    parser = argparse.ArgumentParser()
+    sizes.add_arguments(parser)
+    assert sizes.from_options(parser.parse_args([])) == sizes.Sizes()
+    full = sizes.from_options(parser.parse_args(["--full", "--meters", "7"]))
+    assert (full.meters, full.in_flight, full.backlog) == (7, 2_000, 10_000)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--meters", "0"])
