@@ -86,9 +86,11 @@ def test_counters_never_go_with_keys_that_were_replaced_meanwhile(meter: Device)
     visit.join()
     [dialling] = found
     assert dialling.counter is not None
-    assert dialling.counter.take() == 0
+    first = dialling.counter.take()
+    # Values may be wasted, as those that were reserved before it was known that the keys are others.
+    assert first in (0, BLOCK)
     assert dialling.keys.encryption_key == b"E" * 16
-    assert counter_of(meter) == BLOCK
+    assert counter_of(meter) == first + BLOCK
 
 
 def _somebody_waits() -> bool:
