@@ -69,8 +69,8 @@ class Publisher:
 
     def _errors(self) -> tuple[type[Exception], ...]:
         if self._connection is None:
-            return ()
-        return (*self._connection.connection_errors, *self._connection.channel_errors)
+            return (OSError,)
+        return (OSError, *self._connection.connection_errors, *self._connection.channel_errors)
 
     # Confirms (RabbitMQ's extension of AMQP 0-9-1) name messages by their number on the channel; one confirm
     # may be for all up to a number.

@@ -285,3 +285,27 @@ def test_a_round_without_work_is_cheap(organisation: Organisation, meters: list[
     ) as queries:
         dispatcher.tick()
     assert len([query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]) <= 5
+
+
+def test_in_a_backlog_sessions_are_opened_many_at_a_time_unless_there_is_news(
+    organisation: Organisation, meters: list[Device], hints: Hints, settings: Settings
+) -> None:
+    settings.OSGP = settings.OSGP | {"DISPATCH_AHEAD": 4, "DISPATCH_INTERVAL": timedelta(hours=1)}
+    for meter in meters:
+        waiting(organisation, meter)
+    dispatcher = Dispatcher()
+
+    def opened_after(claims: int, *, news: bool) -> int:
+        for session in MeterSession.objects.filter(state=SessionState.OPENED)[:claims]:
+            assert states.claim(session.pk, session.token, "worker")
+        before = len(hints)
+        dispatcher._news = news
+        assert dispatcher.tick() is not None
+        return len(hints) - before
+
+    assert opened_after(0, news=True) == 4
+    assert opened_after(1, news=False) == 0
+    assert opened_after(1, news=False) == 2
+    waiting(organisation, factories.make_device("E9", owner=organisation), priority=9)
+    assert opened_after(1, news=True) == 1
+    assert hints[-1] == ("E9", 9)
