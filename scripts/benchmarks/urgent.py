@@ -36,7 +36,9 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
                 percentile(alone, 0.95),
                 "nothing else to do",
             )
-            yield Figure("the same, p50", percentile(waits, 0.5), "s", "", percentile(alone, 0.5))
+            yield Figure(
+                "the same, p50", percentile(waits, 0.5), "s", "", percentile(alone, 0.5), "nothing else to do"
+            )
             yield Figure("of the backlog, not begun when the last urgent one was sent", behind, "")
 
 
