@@ -37,6 +37,10 @@ def test_500_actions(api: APIClient, electricity: Device, gas: Device, simulated
     assert simulated.memory.statistics.invocation_counter_refusals == 0
 
 
+_NO_WORK = ("SAVEPOINT", "RELEASE", "PRAGMA", "BEGIN", "SELECT 1", "PREPARE")
+"""Preparing happens once per connection, and each visit may use several."""
+
+
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch, electricity: Device) -> Callable[[], list[str]]:
     """Visits the meter; returns the statements that this cost, in all database lanes together."""
@@ -54,9 +58,7 @@ def statements(monkeypatch: pytest.MonkeyPatch, electricity: Device) -> Callable
             from osgp.requests.visit import visit_meter
 
             assert visit_meter(session.pk, session.token, "worker")
-        visited = [
-            sql for sql in seen if not sql.startswith(("SAVEPOINT", "RELEASE", "PRAGMA", "BEGIN", "SELECT 1"))
-        ]
+        visited = [sql for sql in seen if not sql.startswith(_NO_WORK)]
         seen.clear()
         return visited
 
