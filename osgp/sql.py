@@ -44,10 +44,12 @@ class Statement:
     transaction (SQLite has one writer at a time anyway).
 
     PostgreSQL is asked to prepare it once per connection, unless ``PREPARED_STATEMENTS`` says otherwise:
-    planning takes it longer than carrying it out.
+    planning takes it longer than carrying it out. Not so one for thousands of rows (``prepared=False``):
+    its plan had better be made for the very rows that it is about.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, prepared: bool = True) -> None:
+        self._is_prepared = prepared
         self._texts = {vendor: text.format(**dialect) for vendor, dialect in _DIALECTS.items()}
         self._name = f"osgp_{next(_numbers)}"
         numbers = itertools.count(1)
@@ -76,7 +78,8 @@ class Statement:
         self, database: BaseDatabaseWrapper, cursor: CursorWrapper, parameters: tuple[Any, ...]
     ) -> None:
         values = [_adapted(value, database.vendor) for value in parameters]
-        if database.vendor != "postgresql" or not settings.OSGP["PREPARED_STATEMENTS"]:
+        asked = self._is_prepared and settings.OSGP["PREPARED_STATEMENTS"]
+        if database.vendor != "postgresql" or not asked:
             cursor.execute(self._texts[database.vendor], values)
             return
         prepared = _prepared.setdefault(database.connection, set())

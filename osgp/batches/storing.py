@@ -61,7 +61,8 @@ _INSERT_ACTIONS = Statement(
     SELECT id, 0, message, device_id, (SELECT parameters FROM {BATCHES} WHERE id = %s), 'PENDING'
       FROM {REQUESTS}
      WHERE id BETWEEN %s AND %s AND COALESCE(batch_id, 0) = %s
-    """  # noqa: S608 (table names)
+    """,  # noqa: S608 (table names)
+    prepared=False,
 )
 
 

@@ -18,10 +18,12 @@ SLICE = 1000
 _ADD_ALL = Statement(
     f"""
     INSERT INTO {DeviceGroupMembership._meta.db_table} (group_id, device_id)
-    SELECT DISTINCT %s, device_id FROM {DeviceAuthorisation._meta.db_table} WHERE organisation_id = %s
+    SELECT DISTINCT CAST(%s AS bigint), device_id
+      FROM {DeviceAuthorisation._meta.db_table} WHERE organisation_id = %s
      ORDER BY device_id
         ON CONFLICT DO NOTHING
-    """  # noqa: S608 (table names)
+    """,  # noqa: S608 (table names)
+    prepared=False,
 )
 
 
