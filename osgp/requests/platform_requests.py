@@ -59,10 +59,11 @@ def _perform_next() -> bool:
 
 def _perform_chosen(chosen: states.ChosenRequest) -> bool:
     with transaction.atomic():
+        # Nobody else carries it out, but who looks for work may hold its row for a moment: it is waited for.
         request = (
             states.chosen_platform_request(chosen)
             .select_related("organisation")
-            .select_for_update(skip_locked=True, of=("self",))
+            .select_for_update(of=("self",))
             .first()
         )
         if request is None or not states.start_platform_request(request):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import AccessResult, Data, DataType, TraceRecord, errors, is_secret
 from osgp.protocol_dlms.each import MOST_FAILURES, EachValue, read_each
 from tests.protocol_dlms.peers import Answer, WrapperMeter
@@ -199,6 +199,26 @@ def test_secrets_are_asked_for_alone_and_stay_out_of_traces() -> None:
     assert is_secret(SECRET)
     shown = [record.apdu for record in records if b"psw" in record.apdu]
     assert len(shown) == 2 + 6  # both lists, then the six that are none
+
+
+@pytest.mark.parametrize(
+    ("class_id", "secrets", "methods"),
+    [
+        (15, {0, 7}, {1, 2}),
+        (44, {0, 5}, set()),
+        (45, {0, 3}, set()),
+        (46, {0, 4}, set()),
+        (64, set(), {2}),
+        (72, set(), {7, 8}),
+        (100, {0, 6, 7}, {2}),
+    ],
+)
+def test_members_of_classes_that_hold_secrets(class_id: int, secrets: set[int], methods: set[int]) -> None:
+    """Passwords, PINs and keys of the Blue Book's classes; 0 stands for all attributes of an object."""
+    name = bytes((0, 0, 25, 4, 0, 255))
+    found = {number for number in range(12) if is_secret(AttributeDescriptor(class_id, name, number))}
+    assert found == secrets
+    assert {number for number in range(12) if is_secret(MethodDescriptor(class_id, name, number))} == methods
 
 
 def test_time_left_of_the_session_goes_down() -> None:
