@@ -165,29 +165,43 @@ def _new_chunk(what: Kept, planned: Planned, series_id: int, delivery: int) -> N
     )
 
 
-# One statement: the delivery, and all chunks of known series that are not there yet. It waits for a
-# transaction that is storing one of them.
+# One statement: the delivery, series that are new, and all chunks that are not there yet. It waits for a
+# transaction that is storing one of them. What somebody else has begun as a series meanwhile, or in another
+# time zone, is missing from what it returns.
 _PLACE = f"""
-    WITH known AS (
-        SELECT t.number, s.id
-          FROM unnest(%s::text[], %s::text[], %s::text[])
-               WITH ORDINALITY AS t (quantity, period, unit, number)
-          JOIN {_SERIES} s USING (quantity, period, unit)
+    WITH told AS (
+        SELECT number, quantity, period, unit, capture_period
+          FROM unnest(%s::text[], %s::text[], %s::text[], %s::integer[])
+               WITH ORDINALITY AS t (quantity, period, unit, capture_period, number)),
+    known AS (
+        SELECT told.number, s.id
+          FROM told JOIN {_SERIES} s USING (quantity, period, unit)
          WHERE s.device_id = %s AND s.channel = %s AND s.time_zone = %s),
+    begun AS (
+        INSERT INTO {_SERIES} (device_id, channel, quantity, period, unit, capture_period, time_zone)
+        SELECT DISTINCT ON (quantity, period, unit)
+               %s::bigint, %s::smallint, quantity, period, unit, capture_period, %s::text
+          FROM told WHERE NOT EXISTS (SELECT 1 FROM known WHERE known.number = told.number)
+         ORDER BY quantity, period, unit, number
+        ON CONFLICT (device_id, channel, quantity, period, unit) DO NOTHING
+        RETURNING id, quantity, period, unit),
+    series AS (
+        SELECT number, id FROM known
+        UNION ALL SELECT told.number, begun.id FROM told JOIN begun USING (quantity, period, unit)),
     delivery AS (
         INSERT INTO {_DELIVERY} (device_id, correlation_uid, message, received_at)
-        VALUES (%s, %s, %s, statement_timestamp()) RETURNING id),
+        VALUES (%s, %s, %s, {{{{now}}}}) RETURNING id),
     stored AS (
         INSERT INTO readings_chunk AS old ({COLUMNS})
-        SELECT known.id, d, b, e, n, p, o::integer[], a::bigint[], t::smallint[], ARRAY[delivery.id],
+        SELECT series.id, d, b, e, n, p, o::integer[], a::bigint[], t::smallint[], ARRAY[delivery.id],
                ARRAY[delivery.id]
           FROM unnest(%s::integer[], %s::date[], %s::bigint[], %s::smallint[], %s::integer[], %s::integer[],
                       %s::text[], %s::text[], %s::text[]) AS said (number, d, b, e, n, p, o, a, t)
-          JOIN known USING (number) CROSS JOIN delivery
-         ORDER BY known.id, d
+          JOIN series USING (number) CROSS JOIN delivery
+         ORDER BY series.id, d
         ON CONFLICT (series_id, start) {{conflict}} RETURNING series_id, start)
-    SELECT delivery.id, ARRAY(SELECT number::integer FROM known ORDER BY number),
-           ARRAY(SELECT id FROM known ORDER BY number),
+    SELECT delivery.id, ARRAY(SELECT number::integer FROM series ORDER BY number),
+           ARRAY(SELECT id FROM series ORDER BY number),
            ARRAY(SELECT series_id FROM stored ORDER BY series_id, start),
            ARRAY(SELECT start FROM stored ORDER BY series_id, start)
       FROM delivery
@@ -214,7 +228,9 @@ _CONFIRM = """DO UPDATE SET confirmed = excluded.confirmed
            AND old.step IS NOT DISTINCT FROM excluded.step AND old.exponent = excluded.exponent
            AND old.statuses IS NOT DISTINCT FROM excluded.statuses
            AND cardinality(old.confirmed) = 1 AND old.confirmed[1] < excluded.confirmed[1]"""
-_PLACE_OR_CONFIRM, _PLACE_OR_APPEND = (_PLACE.format(conflict=conflict) for conflict in (_CONFIRM, _APPEND))
+_PLACE_OR_CONFIRM, _PLACE_OR_APPEND = (
+    Statement(_PLACE.format(conflict=conflict)) for conflict in (_CONFIRM, _APPEND)
+)
 
 
 def _place_postgresql(what: Kept, correlation_uid: uuid.UUID, message: str) -> Placed:
@@ -233,21 +249,16 @@ def _place_postgresql(what: Kept, correlation_uid: uuid.UUID, message: str) -> P
         for planned in what.planned
     ]
     names = [list(names) for names in zip(*(column.series for column in what.columns), strict=True)]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _PLACE_OR_APPEND if what.is_actual else _PLACE_OR_CONFIRM,
-            [
-                *names,
-                what.device_id,
-                what.channel,
-                what.time_zone,
-                what.device_id,
-                str(correlation_uid),
-                message,
-                *(list(column) for column in zip(*told, strict=True)),
-            ],
-        )
-        delivery, numbers, ids, series_ids, starts = cursor.fetchone()
+    place = _PLACE_OR_APPEND if what.is_actual else _PLACE_OR_CONFIRM
+    [(delivery, numbers, ids, series_ids, starts)] = place.rows(
+        *names,
+        [column.capture_period for column in what.columns],
+        *(what.device_id, what.channel, what.time_zone) * 2,
+        what.device_id,
+        correlation_uid,
+        message,
+        *(list(column) for column in zip(*told, strict=True)),
+    )
     series = {number - 1: series_id for number, series_id in zip(numbers, ids, strict=True)}
     return delivery, series, set(zip(series_ids, starts, strict=True))
 

@@ -283,11 +283,10 @@ def test_survives_the_loss_of_database_and_broker(
 def test_a_round_without_work_is_cheap(organisation: Organisation, meters: list[Device]) -> None:
     dispatcher = Dispatcher()
     dispatcher.tick()
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         dispatcher.tick()
-    assert len([query for query in queries if not query["sql"].startswith(("BEGIN", "COMMIT"))]) <= 5
+    uncounted = ("BEGIN", "COMMIT", "SET LOCAL")
+    assert len([query for query in queries if not query["sql"].startswith(uncounted)]) <= 5
 
 
 def test_in_a_backlog_sessions_are_opened_many_at_a_time_unless_there_is_news(

@@ -14,9 +14,11 @@ from osgp.requests.states.tables import ACTIONS, DEVICES, REQUESTS, SESSIONS
 from osgp.requests.work import WorkAction
 from osgp.sql import Statement, later
 
+# A session is found by its id. The partial indexes of live sessions are kept out of it by "|| ''": where
+# PostgreSQL takes them to be all but empty, it would rather look through one of those.
 _CLAIM = f"""
     UPDATE {SESSIONS} SET state = 'CLAIMED', worker = %s, claimed_at = {{now}}, expires_at = {{later}}
-     WHERE id = %s AND token = %s AND state = 'OPENED'
+     WHERE id = %s AND token = %s AND state || '' = 'OPENED'
     RETURNING id, meter_id
     """  # noqa: S608 (table name)
 _CLAIM_ALONE = Statement(_CLAIM)
@@ -50,13 +52,15 @@ _DUE = f"""
            AND (max_schedule_time IS NULL OR max_schedule_time >= {{now}})
     ) AS due WHERE (place = 1 AND crashes < %s) OR (crashes = 0 AND place <= %s)
     """  # noqa: S608 (table name)
+# The meter is named twice in each: whatever PostgreSQL believes about the table, it looks at this meter's
+# requests only, not at all that are waiting.
 _TAKE = Statement(
     f"""
     UPDATE {REQUESTS}
        SET state = 'RUNNING', session_id = %s, attempts = attempts + 1,
            started_at = COALESCE(started_at, {{now}})
-     WHERE state IN ('QUEUED', 'RETRYING')
-       AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state = 'CLAIMED')
+     WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING')
+       AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state || '' = 'CLAIMED')
        AND id IN ({_DUE.replace("{meter}", "%s")})
     """  # noqa: S608 (table names)
 )
@@ -68,7 +72,8 @@ _CLAIM_AND_TAKE = Statement(
                 SET state = 'RUNNING', session_id = session.id, attempts = attempts + 1,
                     started_at = COALESCE(started_at, {{now}})
                FROM session
-              WHERE {REQUESTS}.state IN ('QUEUED', 'RETRYING')
+              WHERE {REQUESTS}.meter_id = (SELECT meter_id FROM session)
+                AND {REQUESTS}.state IN ('QUEUED', 'RETRYING')
                 AND {REQUESTS}.id IN ({_DUE.replace("{meter}", "(SELECT meter_id FROM session)")})
              RETURNING {REQUESTS}.*)
     SELECT session.meter_id, {work.COLUMNS}
@@ -87,7 +92,7 @@ def take_requests(session_id: uuid.UUID, meter_id: int, limit: int, *, suspects:
     A request that was there when a worker died is taken alone, after all others: it must not take innocent
     ones with it. One that would be given up at the next death is a suspect, and taken only with ``suspects``.
     """
-    return _TAKE.count(session_id, session_id, meter_id, _deaths(suspects=suspects), limit)
+    return _TAKE.count(session_id, meter_id, session_id, meter_id, _deaths(suspects=suspects), limit)
 
 
 def _deaths(*, suspects: bool) -> int:
@@ -150,7 +155,7 @@ _CLOSE = f"""
     UPDATE {SESSIONS}
        SET state = 'CLOSED', closed_at = {{now}}, fault = %s, round_trips = %s, bytes_sent = %s,
            bytes_received = %s
-     WHERE id = %s AND state = 'CLAIMED'
+     WHERE id = %s AND state || '' = 'CLAIMED'
     RETURNING meter_id
     """  # noqa: S608 (table name)
 _CLOSE_ALONE = Statement(_CLOSE)

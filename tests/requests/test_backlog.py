@@ -1,0 +1,148 @@
+"""What dispatchers and visits look at while thousands of other meters have work waiting.
+
+Right after so many requests were put in, PostgreSQL believes that there are as few as before: what visits and
+dispatchers do all the time may not depend on its knowing better.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
+from osgp.requests import hint_display, states
+from osgp.requests.models import Action, MeterSession, Request, RequestState, SessionState
+from osgp.requests.states.tables import ACTIONS, REQUESTS, SESSIONS
+from tests.batches.crowds import make_crowd
+from tests.factories import make_request
+
+pytestmark = pytest.mark.django_db
+
+CROWD = 10_000
+ENDED = 100
+"""Meters of the crowd whose work is done; the others wait."""
+LIVE = 400
+"""Meters of the crowd that are being visited, or about to be."""
+
+
+@contextmanager
+def rows_looked_at() -> Iterator[Counter[str]]:
+    """How many rows of each table were read meanwhile, by a scan of the table or of an index."""
+    looked_at: Counter[str] = Counter()
+    with transaction.atomic():
+        before = _rows_of_transaction()
+        yield looked_at
+        looked_at.update(_rows_of_transaction() - before)
+
+
+def _rows_of_transaction() -> Counter[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, COALESCE(seq_tup_read, 0) + COALESCE(idx_tup_fetch, 0)"
+            "  FROM pg_stat_xact_user_tables"
+        )
+        return Counter(dict(cursor.fetchall()))
+
+
+def analyze() -> None:
+    """Let PostgreSQL learn about all tables."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+@pytest.fixture(params=["before", "by now"])
+def crowd(organisation: Organisation, request: pytest.FixtureRequest) -> list[Device]:
+    """Meters, each with a request that is due; the first ones have live sessions as well.
+
+    PostgreSQL knows how many there are by now, or how few there were before.
+    """
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite chooses its plans by the indexes that there are, and does not count rows.")
+    make_crowd(organisation, CROWD)
+    meters = list(Device.objects.order_by("pk"))
+    ended, meters = meters[:ENDED], meters[ENDED:]
+    _make_requests(organisation, ended, state=RequestState.SUCCEEDED)
+    MeterSession.objects.bulk_create(_session(meter, state=SessionState.CLOSED) for meter in ended)
+    if request.param == "before":
+        analyze()
+    _make_requests(organisation, meters)
+    MeterSession.objects.bulk_create(_session(meter) for meter in meters[:LIVE])
+    if request.param == "by now":
+        analyze()
+    return meters
+
+
+def _make_requests(organisation: Organisation, meters: list[Device], **fields: Any) -> None:
+    now = timezone.now()
+    requests = Request.objects.bulk_create(
+        Request(
+            organisation=organisation,
+            message="SynchronizeTime",
+            device=meter,
+            meter=meter,
+            device_identification=meter.identification,
+            created_at=now,
+            due_at=now,
+            **fields,
+        )
+        for meter in meters
+    )
+    Action.objects.bulk_create(
+        Action(request=request, message=request.message, device_id=request.device_id) for request in requests
+    )
+
+
+def _session(meter: Device, **fields: Any) -> MeterSession:
+    now = timezone.now()
+    return MeterSession(meter=meter, opened_at=now, expires_at=now + timedelta(minutes=1), **fields)
+
+
+def test_a_visit_looks_at_its_own_meter_alone(crowd: list[Device]) -> None:
+    session = MeterSession.objects.get(meter=crowd[LIVE // 2])
+    with rows_looked_at() as looked_at:
+        claimed = states.claim_and_take(session.pk, session.token, "worker", 100)
+    assert claimed is not None
+    [[action]] = claimed[1]
+    assert looked_at[REQUESTS] + looked_at[ACTIONS] + looked_at[SESSIONS] <= 10, looked_at
+
+    with rows_looked_at() as looked_at:
+        assert states.take_requests(session.pk, session.meter_id, 100) == 0
+        assert states.succeed(action.request.pk, action.pk, session.pk, session.meter_id, {}) is not None
+        assert states.close_after_success(session.pk, round_trips=1, bytes_sent=1, bytes_received=1)
+    assert looked_at[REQUESTS] + looked_at[ACTIONS] + looked_at[SESSIONS] <= 10, looked_at
+
+
+def test_opening_sessions_looks_at_no_more_than_it_opens_and_what_is_in_front(crowd: list[Device]) -> None:
+    wanted = 50
+    with rows_looked_at() as looked_at:
+        opened = states.open_sessions(wanted).sessions
+    assert [session.meter_id for session in opened] == [meter.pk for meter in crowd[LIVE:][:wanted]]
+    assert looked_at[REQUESTS] <= LIVE + 3 * wanted, looked_at
+    assert looked_at[SESSIONS] <= LIVE + 3 * wanted, looked_at
+
+
+def test_hints_look_at_the_work_of_their_meters_alone(crowd: list[Device]) -> None:
+    """Once the database knows how many others there are; before, it looks through all that wait, once."""
+    analyze()
+    sessions = list(MeterSession.objects.order_by("opened_at")[:50])
+    with rows_looked_at() as looked_at:
+        shown = hint_display.display_hint(sessions)
+    assert set(shown) == {session.pk for session in sessions}
+    assert looked_at[REQUESTS] <= 150, looked_at
+
+
+def test_looking_for_more_urgent_work_looks_at_opened_meters_alone(
+    crowd: list[Device], organisation: Organisation
+) -> None:
+    make_request(organisation, crowd[7], priority=9, effective_priority=9)
+    with rows_looked_at() as looked_at:
+        hurried = states.hurry_sessions()
+    assert [(session.meter_id, session.priority) for session in hurried] == [(crowd[7].pk, 9)]
+    assert looked_at[REQUESTS] <= 3 * LIVE, looked_at
+    assert looked_at[SESSIONS] <= 3 * LIVE, looked_at
