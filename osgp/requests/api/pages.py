@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
@@ -10,7 +10,7 @@ from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request as HttpRequest
 
-from osgp.requests.serializers import CharField, IntegerField, StrictSerializer
+from osgp.requests.serializers import FIRST_YEAR, LAST_YEAR, CharField, IntegerField, StrictSerializer
 
 DEFAULT_PAGE_SIZE = 100
 LARGEST_PAGE = 1000
@@ -101,7 +101,9 @@ def _position(cursor: str) -> tuple[datetime, int]:
         text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
         moment, _, key = text.partition(" ")
         created_at, pk = datetime.fromisoformat(moment), int(key[:20])
-        if created_at.tzinfo is None or not 0 <= pk < 2**63:
+        # Other times than our own cursors have are beyond what the database, or its driver, can express.
+        is_ours = created_at.tzinfo == UTC and FIRST_YEAR <= created_at.year <= LAST_YEAR
+        if not is_ours or not 0 <= pk < 2**63:
             raise ValueError(cursor)
     except ValueError:
         raise ValidationError({"cursor": ["Must come from a Link header."]}) from None
