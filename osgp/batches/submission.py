@@ -85,8 +85,13 @@ class BatchFields(SchedulingFields):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether there is exactly one of list and group."""
+        """Whether there is exactly one of list and group, and time enough for all devices to start."""
         attrs = super().validate(attrs)
+        latest = attrs.get("max_schedule_time")
+        if latest is not None:
+            begin = attrs.get("schedule_time") or timezone.now()
+            if latest <= begin + timedelta(seconds=attrs["spread_seconds"]):
+                raise ValidationError({"max_schedule_time": ["Must be after the end of spread_seconds."]})
         if ("device_identifications" in attrs) == ("device_group" in attrs):
             raise ValidationError("Give either device_identifications or device_group.")
         if "device_group" in attrs and attrs.get("skip_invalid") is False:

@@ -1,9 +1,11 @@
 """Batches over REST: what is accepted, what is refused, and what an organisation gets to see."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from osgp.accounts.functions import DeviceFunctionGroup
@@ -13,6 +15,7 @@ from osgp.batches.models import Batch, BatchState, SkippedDevice
 from osgp.devices.models import Device, DeviceGroup
 from osgp.faults import FaultCode
 from osgp.requests.models import Action, Request, RequestState
+from osgp.requests.serializers import utc_text
 from tests.batches.conftest import create_all, make_fleet
 from tests.factories import make_device, make_gas_meter, make_token
 
@@ -166,6 +169,15 @@ def test_nothing_is_left_when_all_devices_are_invalid(api: APIClient) -> None:
             {"device_identifications": ["E1"], "max_schedule_time": "2001-01-01T00:00:00Z"},
             "/max_schedule_time",
         ),
+        (
+            {
+                "device_identifications": ["E1"],
+                "schedule_time": "2098-01-01T00:00:00Z",
+                "max_schedule_time": "2098-01-01T01:00:00Z",
+                "spread_seconds": 3600,
+            },
+            "/max_schedule_time",
+        ),
     ],
 )
 def test_faulty_bodies_are_refused_by_field(
@@ -175,6 +187,15 @@ def test_faulty_bodies_are_refused_by_field(
     assert answer.status_code == 400
     assert pointer in [error["pointer"] for error in answer.json()["errors"]]
     assert not Batch.objects.exists()
+
+
+def test_all_devices_start_before_the_latest_time(api: APIClient, fleet: list[Device]) -> None:
+    soon = timezone.now() + timedelta(seconds=60)
+    given = {"device_identifications": names(fleet), "max_schedule_time": utc_text(soon)}
+    answer = post(api, **given, spread_seconds=120)
+    assert answer.status_code == 400
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/max_schedule_time"]
+    assert post(api, **given, spread_seconds=30).status_code == 202
 
 
 def test_a_body_that_is_no_object_is_refused(api: APIClient) -> None:
