@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from celery.schedules import ParseException
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule
 
 LONGEST_SEARCH = 366 * 29
@@ -81,7 +82,7 @@ def _interval(step: timedelta, moment: datetime, anchor: datetime) -> Iterator[d
 def _crontab(schedule: CrontabSchedule, moment: datetime) -> Iterator[datetime]:
     try:
         parsed: Crontab = schedule.schedule
-    except ValueError as error:
+    except (ValueError, ParseException) as error:
         raise NeverDue(str(error)) from error
     zone = ZoneInfo(str(schedule.timezone))
     # A day before, because a moment of its day's gap may have been moved past midnight.

@@ -8,11 +8,12 @@ late, change nothing; that an occurrence has one batch is also a constraint of t
 
 import json
 import logging
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
@@ -52,12 +53,39 @@ def plan(recurring: RecurringRequest) -> None:
         recurring.save(update_fields=["next_at", "periodic_task"])
 
 
+def by_schedule(schedule: CrontabSchedule | IntervalSchedule) -> QuerySet[RecurringRequest]:
+    """Those that go by a row of django-celery-beat, which several may share."""
+    is_crontab = isinstance(schedule, CrontabSchedule)
+    uses_it = Q(crontab=schedule.pk) if is_crontab else Q(interval=schedule.pk)
+    return RecurringRequest.objects.select_related("crontab", "interval", "periodic_task").filter(uses_it)
+
+
+def follow_beat(task_ids: Collection[int]) -> None:
+    """Pause and resume as beat's tasks were switched off and on; what passes meanwhile is not made up for."""
+    differs = RecurringRequest.objects.select_related("crontab", "interval", "periodic_task").exclude(
+        enabled=F("periodic_task__enabled")
+    )
+    for row in differs.filter(periodic_task__in=task_ids):
+        assert row.periodic_task is not None
+        row.enabled = row.periodic_task.enabled
+        row.save(update_fields=["enabled"])
+        plan(row)
+
+
 def create_due() -> int:
-    """Make the batches of all occurrences that are due; returns how many."""
+    """Make the batches of all occurrences that are due; returns how many.
+
+    One of which they cannot be made keeps no others from theirs; it is tried again at the next look.
+    """
     created = 0
     due = RecurringRequest.objects.filter(enabled=True, next_at__lte=Now()).order_by("next_at", "pk")
     for key in list(due.values_list("pk", flat=True)):
-        created += _create_due(key)
+        try:
+            created += _create_due(key)
+        except (OperationalError, InterfaceError):
+            raise  # The database is away, for all of them.
+        except Exception:
+            logger.exception("the occurrences of recurring request %d could not be made", key)
     return created
 
 

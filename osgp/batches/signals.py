@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
@@ -21,20 +20,13 @@ def connect() -> None:
 def _schedule_saved(instance: CrontabSchedule | IntervalSchedule, created: bool, **_: Any) -> None:
     if created:
         return
-    is_crontab = isinstance(instance, CrontabSchedule)
-    uses_it = Q(crontab=instance.pk) if is_crontab else Q(interval=instance.pk)
-    for row in RecurringRequest.objects.select_related("crontab", "interval", "periodic_task").filter(
-        uses_it
-    ):
+    for row in recurring.by_schedule(instance):
         recurring.plan(row)
 
 
 def _task_saved(instance: PeriodicTask, **_: Any) -> None:
     """Whoever switches beat's task off or on in beat's own pages means what it stands for."""
-    for row in RecurringRequest.objects.filter(periodic_task=instance.pk).exclude(enabled=instance.enabled):
-        row.enabled = instance.enabled
-        row.save(update_fields=["enabled"])
-        recurring.plan(row)
+    recurring.follow_beat([instance.pk])
 
 
 def _recurring_deleted(instance: RecurringRequest, **_: Any) -> None:

@@ -273,6 +273,7 @@ def test_a_schedule_is_made_looked_at_and_changed(operator: Client, group: Devic
         ({"parameter-timezone": "Nowhere"}, "IANA"),
         ({"spread_seconds": "14400"}, "longer than spread_seconds"),
         ({"name": "taken"}, "of this name already"),
+        ({"cron": "*/-1 * * * *"}, "empty filter"),
     ],
 )
 def test_what_is_wrong_with_a_schedule_is_told(

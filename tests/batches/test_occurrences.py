@@ -98,6 +98,12 @@ def test_what_never_comes_is_told_at_once() -> None:
         occurrences.first_after(IntervalSchedule(every=1, period="microseconds"), SPRING, anchor=LONG_AGO)
 
 
+@pytest.mark.parametrize("minute", [",", "1,,", "*/-1", "*/0", "61", "x"])
+def test_what_makes_no_sense_is_never_due(minute: str) -> None:
+    with pytest.raises(occurrences.NeverDue):
+        occurrences.first_after(crontab(f"{minute} * * * *"), SPRING, anchor=LONG_AGO)
+
+
 def test_nothing_is_due_before_the_start() -> None:
     start = datetime(2026, 6, 1, 6, tzinfo=AMSTERDAM)
     assert occurrences.first_after(crontab("0 6 * * *"), SPRING, anchor=start) == start

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from osgp.accounts.models import Organisation
-from osgp.batches import duties, recurring, tasks
+from osgp.batches import duties, occurrences, recurring, tasks
 from osgp.batches.models import Batch, BatchState, RecurringRequest
 from osgp.devices.models import Device, DeviceGroup
 from osgp.requests.models import Request, RequestState
@@ -193,6 +193,27 @@ def test_a_changed_crontab_changes_what_is_planned(organisation: Organisation, g
     schedule.save()
     row.refresh_from_db()
     assert row.next_at != before
+
+
+def test_one_that_cannot_be_made_keeps_no_other_from_its_occurrence(
+    organisation: Organisation, group: DeviceGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = make_recurring(organisation, group, name="broken")
+    make_due(broken, timedelta(seconds=2))
+    sound = make_recurring(organisation, group, name="sound")
+    make_due(sound)
+    between = occurrences.between
+
+    def bad_luck(schedule: Any, begin: Any, *args: Any, **options: Any) -> Any:
+        if begin == RecurringRequest.objects.get(pk=broken.pk).next_at:
+            raise LookupError("a time zone that this host does not know")
+        return between(schedule, begin, *args, **options)
+
+    monkeypatch.setattr(occurrences, "between", bad_luck)
+    assert recurring.create_due() == 1
+    assert [batch.recurring for batch in Batch.objects.all()] == [sound]
+    monkeypatch.undo()
+    assert recurring.create_due() == 1
 
 
 @pytest.mark.django_db(transaction=True)
