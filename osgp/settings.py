@@ -12,8 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
 from kombu import Exchange, Queue
+
+from osgp.database_settings import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("OSGP_VAR_DIR", BASE_DIR / "var"))
@@ -112,24 +113,12 @@ AUTH_PASSWORD_VALIDATORS = [
 # --- Database ------------------------------------------------------------------------------------------
 
 DATABASES: dict[str, Any] = {
-    "default": dj_database_url.parse(
-        os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"), conn_max_age=300
+    "default": database(
+        os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"),
+        VAR_DIR,
+        idle_transaction=float(os.environ.get("OSGP_IDLE_TRANSACTION_SECONDS", "30")),
     )
 }
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # WAL lets readers go on while one thread writes; IMMEDIATE makes writers queue at BEGIN instead of
-    # failing half-way through a transaction. synchronous=FULL because a reservation of invocation counters
-    # must survive a power cut.
-    # Tests use a file as well: threads that share an in-memory database lock each other out.
-    DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}
-    DATABASES["default"]["OPTIONS"] = {
-        "timeout": 30,
-        "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON",
-    }
-
-else:
-    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 10}
 
 # --- Celery --------------------------------------------------------------------------------------------
 
