@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from celery.schedules import ParseException, crontab
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule
@@ -18,9 +19,11 @@ from rest_framework.exceptions import ValidationError
 from osgp.accounts.caller import Caller
 from osgp.batches import occurrences, recurring, targets
 from osgp.batches.models import RecurringRequest
+from osgp.batches.occurrences import CRON_FIELDS
 from osgp.batches.submission import (
     LONGEST_SPREAD,
     MOST_ERRORS,
+    ONE_TARGET,
     DeviceIdentificationsField,
     find_batch_operation,
 )
@@ -40,7 +43,14 @@ from osgp.requests.serializers import (
 from osgp.requests.submission import check_scope
 
 PERIODS = ("seconds", "minutes", "hours", "days")
-CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+CRON_RANGES = {
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day_of_month": "1 to 31",
+    "month_of_year": "1 to 12",
+    "day_of_week": "0 (Sunday) to 6",
+}
+CRON_NAMES = {name: name.replace("_of_year", "").replace("_", " ").capitalize() for name in CRON_FIELDS}
 LONGEST_DURATION = 31 * 24 * 3600
 """Seconds."""
 
@@ -105,10 +115,20 @@ class RecurringFields(ScheduleFields):
         """Whether there is exactly one of list and group, and time enough for all devices to start."""
         attrs = super().validate(attrs)
         if ("device_identifications" in attrs) == ("device_group" in attrs):
-            raise ValidationError("Give either device_identifications or device_group.")
+            raise ValidationError(ONE_TARGET)
         longest = attrs.get("max_duration_seconds")
         if longest is not None and longest <= attrs["spread_seconds"]:
             raise ValidationError({"max_duration_seconds": ["Must be longer than spread_seconds."]})
+        gap = occurrences.shortest_gap(schedule_of(attrs), timezone.now())
+        if attrs["spread_seconds"] > gap.total_seconds():
+            raise ValidationError(
+                {
+                    "spread_seconds": [
+                        "Must not be longer than the time between two occurrences, "
+                        f"{gap.total_seconds():.0f} seconds at the least."
+                    ]
+                }
+            )
         return attrs
 
 
@@ -122,9 +142,16 @@ def schedule_of(fields: Mapping[str, Any]) -> CrontabSchedule | IntervalSchedule
     too_long = [part for part in parts if len(part) > 60]
     if too_long:
         raise ValueError("A field is too long.")
-    return CrontabSchedule(
-        timezone=ZoneInfo(fields["time_zone"]), **dict(zip(CRON_FIELDS, parts, strict=True))
-    )
+    named = dict(zip(CRON_FIELDS, parts, strict=True))
+    for name, part in named.items():
+        try:
+            crontab(**{name: part})
+        except (ValueError, ParseException) as error:
+            raise ValueError(
+                f"{CRON_NAMES[name]} cannot be {part}: numbers, lists (1,15), ranges (1-5), steps (*/15) "
+                f"and * are taken, within {CRON_RANGES[name]}."
+            ) from error
+    return CrontabSchedule(timezone=ZoneInfo(fields["time_zone"]), **named)
 
 
 def next_occurrences(fields: Mapping[str, Any], number: int) -> list[Any]:

@@ -10,7 +10,7 @@ import calendar
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,10 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule
 LONGEST_SEARCH = 366 * 29
 """Days after which a crontab is taken to have no occurrence: even 29 February on a Monday comes sooner."""
 EVERY_HOUR = set(range(24))
+CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 SHORTEST_INTERVAL = timedelta(seconds=10)
+COMPARED = 50
+"""Occurrences among which the shortest time between two is looked for: those of two days, if it is hourly."""
 
 
 class Crontab(Protocol):
@@ -67,6 +70,24 @@ def between(
     """Up to ``limit`` occurrences from ``begin`` to ``end``, both included."""
     found = islice(after(schedule, begin - timedelta(microseconds=1), anchor=anchor), limit)
     return [occurrence for occurrence in found if occurrence <= end]
+
+
+def shortest_gap(schedule: CrontabSchedule | IntervalSchedule, moment: datetime) -> timedelta:
+    """The shortest time between two of the next occurrences after ``moment``.
+
+    Changes of clocks are left out: what is due at 3:00 is a day apart, in whatever season that is asked.
+    Raises NeverDue.
+    """
+    if isinstance(schedule, IntervalSchedule):
+        return timedelta(**{schedule.period: schedule.every})
+    fields = {name: getattr(schedule, name) for name in CRON_FIELDS}
+    gaps: list[timedelta] = []
+    found = _crontab(CrontabSchedule(timezone=UTC, **fields), moment)
+    for earlier, later in pairwise(islice(found, COMPARED)):
+        gaps.append(later - earlier)
+        if later - moment > timedelta(days=366):
+            break
+    return min(gaps)
 
 
 def _interval(step: timedelta, moment: datetime, anchor: datetime) -> Iterator[datetime]:

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from osgp.accounts.caller import Caller
 from osgp.accounts.models import Organisation
@@ -28,10 +28,14 @@ from osgp.requests.serializers import BooleanField, CharField, IntegerField
 from osgp.requests.submission import NotGranted, SchedulingFields, check_scope, find_operation
 
 MOST_DEVICES = 10_000
+ONE_TARGET = "Give either device_identifications or device_group."
 MOST_ERRORS = 1000
 """Devices named in one refusal."""
 LONGEST_SPREAD = 7 * 24 * 3600
 """Seconds."""
+
+REPEATED = "repeated"
+"""Code of the error about a device that is named twice."""
 
 _IDENTIFICATION = re.compile(r"[A-Za-z0-9]{1,40}")
 
@@ -41,7 +45,7 @@ class DeviceIdentificationsField(serializers.ListField):
 
     child = CharField(max_length=40)
     default_error_messages = {
-        "number": f"Must be 1 to {MOST_DEVICES} device identifications.",
+        "number": f"Must be 1 to {MOST_DEVICES} device identifications, not {{number}}.",
         "not_a_list": "Must be a list of device identifications.",
     }
 
@@ -49,14 +53,15 @@ class DeviceIdentificationsField(serializers.ListField):
         if not isinstance(data, list):
             self.fail("not_a_list")
         if not 1 <= len(data) <= MOST_DEVICES:
-            self.fail("number")
+            self.fail("number", number=len(data))
         errors: dict[int, list[str]] = {}
         first: dict[str, int] = {}
         for position, identification in enumerate(data):
             if not (isinstance(identification, str) and _IDENTIFICATION.fullmatch(identification)):
                 errors[position] = ["Must be 1 to 40 of A-Z, a-z and 0-9."]
             elif first.setdefault(identification, position) != position:
-                errors[position] = [f"Is at position {first[identification]} already."]
+                text = f"Is at position {first[identification]} already."
+                errors[position] = [ErrorDetail(text, code=REPEATED)]
             if len(errors) == MOST_ERRORS:
                 break
         if errors:
@@ -93,7 +98,7 @@ class BatchFields(SchedulingFields):
             if latest <= begin + timedelta(seconds=attrs["spread_seconds"]):
                 raise ValidationError({"max_schedule_time": ["Must be after the end of spread_seconds."]})
         if ("device_identifications" in attrs) == ("device_group" in attrs):
-            raise ValidationError("Give either device_identifications or device_group.")
+            raise ValidationError(ONE_TARGET)
         if "device_group" in attrs and attrs.get("skip_invalid") is False:
             raise ValidationError(
                 {"skip_invalid": ["Devices of a group that cannot do it are always left out."]}

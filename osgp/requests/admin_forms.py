@@ -104,6 +104,20 @@ class MessageForm(forms.Form):
                 self.fields[key] = form_field(field, secret=name in secrets)
                 self.fields[key].label = label(name)
                 self.parameter_names.append(key)
+        for key in self.parameter_names:
+            self.fields[key].help_text = self._with_labels(str(self.fields[key].help_text))
+
+    def add_error(self, field: Any, error: Any) -> None:
+        """As usual; what submission says of other fields names them as they are labelled here."""
+        super().add_error(field, self._with_labels(error) if isinstance(error, str) else error)
+
+    def _with_labels(self, text: str) -> str:
+        """``Not before begin_date.`` -> ``Not before “Begin date”.``"""
+        for key, field in self.fields.items():
+            name = key.removeprefix(self.parameter_prefix)
+            if "_" in name and name in text and field.label:
+                text = re.sub(rf"\b{re.escape(name)}\b", f"“{field.label}”", text)
+        return text
 
     def parameter_values(self) -> dict[str, Any]:
         """The parameters that were filled in; call it on a valid form."""

@@ -199,13 +199,44 @@ def test_a_batch_is_sent_to_a_list(operator: Client, fleet: list[Device]) -> Non
     url = f"{reverse('admin:batches_batch_add')}?message=ActualMeterReads"
     lines = "\n".join([fleet[0].identification, "E9", fleet[1].identification])
     refused = operator.post(url, {"devices": lines, "spread_seconds": "0"}).content.decode()
-    assert "1: There is no device E9." in refused
+    assert "No. 2, E9: There is no device E9." in refused
     assert "Give either" not in refused
     operator.post(url, {"devices": lines, "skip_invalid": "on", "spread_seconds": "0"})
     sent = Batch.objects.get()
     assert (sent.total, sent.skipped) == (2, 1)
     page = operator.get(reverse("admin:batches_batch_change", args=[sent.pk])).content.decode()
     assert "There is no device E9." in page
+
+
+def test_refused_devices_are_named_and_the_rest_is_counted(operator: Client, fleet: list[Device]) -> None:
+    url = f"{reverse('admin:batches_batch_add')}?message=ActualMeterReads"
+    first = fleet[0].identification
+    words = [first, first, "E-9", *(f"E9{number}" for number in range(30))]
+    page = operator.post(url, {"devices": "\n".join(words), "priority": "12"}).content.decode()
+    assert f"No. 2, {first}: Is named before." in page
+    assert "No. 3, E-9: Must be 1 to 40 of A-Z, a-z and 0-9." in page
+    assert "less than or equal to 9" in page
+    page = operator.post(url, {"devices": "\n".join(words[3:])}).content.decode()
+    assert page.count("There is no device") == 20
+    assert "… 30 in all." in page
+    page = operator.post(
+        url, {"devices": "\n".join(f"E{number}" for number in range(10_001))}
+    ).content.decode()
+    assert "Must be 1 to 10000 device identifications, not 10001." in page
+    assert not Batch.objects.exists()
+
+
+def test_a_batch_that_ends_before_its_last_device_starts_is_refused(
+    operator: Client, group: DeviceGroup
+) -> None:
+    url = f"{reverse('admin:batches_batch_add')}?message=ActualMeterReads"
+    latest = f"{timezone.now() + timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"
+    body = {"group": group.pk, "spread_seconds": "86400", "max_schedule_time": latest}
+    page = operator.post(url, body).content.decode()
+    assert "Must be after the end of “Spread over”." in page
+    assert not Batch.objects.exists()
+    operator.post(url, body | {"spread_seconds": "1800"})
+    assert Batch.objects.count() == 1
 
 
 # --- Schedules ---
@@ -251,7 +282,9 @@ def test_a_schedule_is_made_looked_at_and_changed(operator: Client, group: Devic
     edit = reverse("admin:batches_recurringrequest_edit", args=[row.pk])
     form = operator.get(edit).content.decode()
     assert 'value="30 2 * * *"' in form
-    operator.post(edit, filled_in(group, kind="every", **{"parameter-timezone": "Europe/Paris"}))
+    operator.post(
+        edit, filled_in(group, kind="every", spread_seconds="900", **{"parameter-timezone": "Europe/Paris"})
+    )
     row.refresh_from_db()
     assert row.interval is not None
     assert (row.interval.every, row.interval.period, row.crontab) == (15, "minutes", None)
@@ -263,17 +296,26 @@ def test_a_schedule_is_made_looked_at_and_changed(operator: Client, group: Devic
     ("fields", "text"),
     [
         ({"cron": "30 2 * *"}, "five fields"),
-        ({"cron": "61 2 * * *"}, "61"),
+        ({"cron": "61 2 * * *"}, "Minute cannot be 61"),
+        ({"cron": "5, 2 * * *"}, "Minute cannot be 5,"),
+        ({"cron": "0 -2 * * *"}, "Hour cannot be -2"),
+        ({"cron": "0 2 * * someday"}, "Day of week cannot be someday"),
         ({"cron": "0 0 31 2 *"}, "never occurs"),
         ({"kind": "every", "every": "1", "period": "seconds"}, "at least 10 seconds"),
         ({"kind": "every", "every": ""}, "Give either cron or every."),
-        ({"group": ""}, "1 to 10000 device identifications"),
-        ({"devices": "E1"}, "Give either device_identifications or device_group."),
+        ({"group": ""}, "Choose a group, or name devices."),
+        ({"devices": "E1"}, "Leave it empty, or choose no group."),
+        ({"priority": "-4"}, "greater than or equal to 0"),
+        ({"max_duration_seconds": "", "spread_seconds": "604800"}, "86400 seconds at the least"),
+        (
+            {"kind": "every", "every": "5", "max_duration_seconds": "", "spread_seconds": "900"},
+            "Must not be longer than the time between two occurrences, 300 seconds at the least.",
+        ),
         ({"name": ""}, "may not be blank"),
         ({"parameter-timezone": "Nowhere"}, "IANA"),
-        ({"spread_seconds": "14400"}, "longer than spread_seconds"),
+        ({"spread_seconds": "14400"}, "Must be longer than “Spread over”."),
         ({"name": "taken"}, "of this name already"),
-        ({"cron": "*/-1 * * * *"}, "empty filter"),
+        ({"cron": "*/-1 * * * *"}, "Minute cannot be */-1"),
     ],
 )
 def test_what_is_wrong_with_a_schedule_is_told(

@@ -134,3 +134,23 @@ def test_where_it_is_looked_from_makes_no_difference(moment: datetime) -> None:
     assert moment < first < second
     assert occurrences.first_after(schedule, first, anchor=LONG_AGO) == second
     assert occurrences.between(schedule, moment, second, anchor=LONG_AGO, limit=10)[-2:] == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("text", "gap"),
+    [
+        ("30 2 * * *", timedelta(days=1)),
+        ("*/7 * * * *", timedelta(minutes=4)),
+        ("0 6,7 * * 1", timedelta(hours=1)),
+        ("0 0 1 * *", timedelta(days=28)),
+        ("0 0 29 2 1", timedelta(days=10227)),
+    ],
+)
+@pytest.mark.parametrize("moment", [SPRING, AUTUMN])
+def test_the_shortest_gap_is_the_same_in_every_season(text: str, gap: timedelta, moment: datetime) -> None:
+    assert occurrences.shortest_gap(crontab(text), moment - timedelta(days=2)) == gap
+
+
+def test_the_gap_of_an_interval_is_the_interval() -> None:
+    interval = IntervalSchedule(every=90, period="seconds")
+    assert occurrences.shortest_gap(interval, SPRING) == timedelta(seconds=90)

@@ -19,7 +19,7 @@ from osgp.admin_site_access import organisation_of
 from osgp.batches.admin.display import cron_text, window
 from osgp.batches.defining import PERIODS
 from osgp.batches.models import RecurringRequest
-from osgp.batches.submission import may_be_batched
+from osgp.batches.submission import MOST_ERRORS, ONE_TARGET, REPEATED, may_be_batched
 from osgp.devices.models import DeviceGroup
 from osgp.requests.admin_forms import MessageForm, MomentField
 from osgp.requests.models import DEFAULT_PRIORITY
@@ -27,6 +27,8 @@ from osgp.requests.operation import Operation
 from osgp.requests.registry import operations
 from osgp.requests.serializers import time_zones
 
+NAMED_ERRORS = 20
+"""Refused devices that a form names."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
 SPREADS = [
     0,
@@ -93,12 +95,11 @@ class FleetForm(MessageForm):
         required=False,
         widget=forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField json", "spellcheck": "false"}),
         label="Devices",
-        help_text="Identifications, one per line; 10,000 at most.",
+        help_text="When no group is chosen: identifications, one per line, 10,000 at most.",
     )
     priority = forms.IntegerField(
         required=False,
-        min_value=0,
-        max_value=9,
+        widget=forms.NumberInput(attrs={"min": 0, "max": 9}),
         initial=DEFAULT_PRIORITY,
         help_text="0 to 9; higher goes first.",
     )
@@ -136,9 +137,40 @@ class FleetForm(MessageForm):
             body["priority"] = cleaned["priority"]
         if cleaned["group"] is not None:
             body["device_group"] = cleaned["group"].name
-        if cleaned["devices"] or cleaned["group"] is None:
-            body["device_identifications"] = cleaned["devices"].split()
+        if identifications := cleaned["devices"].split():
+            body["device_identifications"] = identifications
         return body
+
+    def take_errors(self, detail: Any) -> None:
+        """As usual; devices that were refused are named instead of their positions."""
+        if isinstance(detail, Mapping):
+            detail = dict(detail)
+            problems = detail.pop("device_identifications", None)
+            if isinstance(problems, Mapping):
+                for text in self._lines_in_error(problems):
+                    self.add_error("devices", text)
+            elif problems is not None:
+                detail["device_identifications"] = problems
+            general = detail.get("non_field_errors", [])
+            if ONE_TARGET in general:
+                detail["non_field_errors"] = [text for text in general if text != ONE_TARGET]
+                chosen = self.cleaned_data.get("group") is not None
+                text = "Leave it empty, or choose no group." if chosen else "Choose a group, or name devices."
+                self.add_error("devices", text)
+        super().take_errors(detail)
+
+    def _lines_in_error(self, problems: Mapping[str, Any]) -> list[str]:
+        """The first devices that were refused, each with its line."""
+        words = self.cleaned_data["devices"].split()
+        texts = []
+        for position, errors in sorted(problems.items(), key=lambda item: int(item[0]))[:NAMED_ERRORS]:
+            for error in errors:
+                text = "Is named before." if getattr(error, "code", "") == REPEATED else error
+                texts.append(f"No. {int(position) + 1}, {words[int(position)][:40]}: {text}")
+        if len(problems) > NAMED_ERRORS:
+            more = "or more " if len(problems) >= MOST_ERRORS else ""
+            texts.append(f"… {len(problems):,} {more}in all.")
+        return texts
 
     def shown(self, *names: str) -> list[forms.BoundField]:
         """Some of its fields, for a template."""
@@ -187,7 +219,12 @@ class BatchForm(FleetForm):
 class RecurringForm(FleetForm):
     """A recurring request."""
 
-    name = forms.CharField(max_length=64, required=False, help_text="Unique, e.g. day values north.")
+    name = forms.CharField(
+        max_length=64,
+        required=False,
+        widget=forms.TextInput(attrs={"data-required": "yes", "class": "vTextField"}),
+        help_text="Unique, e.g. day values north.",
+    )
     kind = forms.ChoiceField(
         choices=[("cron", "By the clock (cron)"), ("every", "At an interval")],
         initial="cron",
@@ -203,7 +240,7 @@ class RecurringForm(FleetForm):
     time_zone = forms.ChoiceField(
         required=False, help_text="Whose clocks it follows, through summer and winter."
     )
-    every = forms.IntegerField(required=False, min_value=1, initial=15)
+    every = forms.IntegerField(required=False, widget=forms.NumberInput(attrs={"min": 1}), initial=15)
     period = forms.ChoiceField(choices=[(name, name) for name in PERIODS], required=False, initial="minutes")
     starts_at = MomentField(
         required=False,
