@@ -68,12 +68,11 @@ class HeadEndAdminSite(admin.AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The overview: what waits, what fails, and how it went lately."""
+        from osgp.batches.admin.overview import batches_now
         from osgp.requests.admin_overview import overview
 
-        return super().index(
-            request,
-            {"overview": overview(request), **(extra_context or {})},
-        )
+        figures = overview(request) | batches_now(request)
+        return super().index(request, {"overview": figures, **(extra_context or {})})
 
 
 def _position(app: dict[str, Any]) -> int:

@@ -1,10 +1,7 @@
 """Operators' pages about devices."""
 
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -12,14 +9,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from osgp import catalogue
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.accounts.rights import is_granted, is_owner, visible_devices
 from osgp.admin_site_access import OrganisationScopedAdmin, organisation_of
 from osgp.devices import admin_groups
+from osgp.devices.admin_device_form import DeviceForm
 from osgp.devices.admin_filters import DebuggingFilter, FailingFilter, ProfileFilter
 from osgp.devices.models import Device, DeviceKey
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
+from osgp.networks.admin_filters import CellFilter, NetworkFilter
 from osgp.requests import admin_search, display_text
 from osgp.requests.admin_paging import BoundedPaginator
 from osgp.requests.models import MeterSession, Request
@@ -27,61 +25,6 @@ from osgp.requests.models import MeterSession, Request
 __all__ = ["DeviceAdmin", "admin_groups"]
 
 RECENT_ROWS = 10
-
-
-@cache
-def time_zones() -> frozenset[str]:
-    """The IANA names; finding them reads hundreds of files."""
-    return frozenset(available_timezones())
-
-
-class DeviceForm(forms.ModelForm):
-    """Name and version of the protocol are chosen together, among those in the catalogue."""
-
-    profile = forms.ChoiceField(help_text="Which COSEM objects the meter has.")
-    time_zone = forms.ChoiceField(help_text="Zone of the meter's clock.")
-
-    class Meta:
-        model = Device
-        fields = "__all__"
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        device = self.instance
-        if "profile" in self.fields:
-            current = f"{device.protocol_name}-{device.protocol_version}" if device.pk else ""
-            known = [profile.key for profile in catalogue.profiles()]
-            if current and current not in known:
-                known.append(current)
-            self.fields["profile"].choices = [(key, key) for key in known]  # type: ignore[attr-defined]
-            self.fields["profile"].initial = current or known[-1]
-        if "time_zone" in self.fields:
-            zones = sorted({*time_zones(), device.time_zone})
-            self.fields["time_zone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]
-            self.fields["time_zone"].initial = device.time_zone
-
-    def clean_network_address(self) -> str:
-        """Blanks around an address are a slip of the hand."""
-        return str(self.cleaned_data["network_address"]).strip()
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if "profile" in cleaned:
-            name, _, version = cleaned["profile"].rpartition("-")
-            self.instance.protocol_name, self.instance.protocol_version = name, version
-        gateway: Device | None = cleaned.get("gateway")
-        if gateway is not None and gateway.is_mbus:
-            self.add_error("gateway", "A gateway is an electricity meter.")
-        if gateway is not None and cleaned.get("channel") is None:
-            self.add_error("channel", "On which channel of the gateway?")
-        return cleaned
-
-    def changed_columns(self) -> list[str]:
-        """The columns that the operator changed, for an UPDATE that leaves all others alone."""
-        columns = [name for name in self.changed_data if name != "profile"]
-        if "profile" in self.changed_data:
-            columns += ["protocol_name", "protocol_version"]
-        return columns
 
 
 class AuthorisationInline(admin.TabularInline):
@@ -117,8 +60,10 @@ class AuthorisationInline(admin.TabularInline):
 
 
 ADMINISTRATION = ("lifecycle_status", "model", "time_zone")
+PLACE = ("network", "cell")
 CONNECTION = (
     "communication_method",
+    *PLACE,
     "network_address",
     "port",
     "logical_device_address",
@@ -166,6 +111,8 @@ class DeviceAdmin(OrganisationScopedAdmin):
         ("security", admin.ChoicesFieldListFilter),
         ("communication_method", admin.ChoicesFieldListFilter),
         ("relay_status", admin.ChoicesFieldListFilter),
+        NetworkFilter,
+        CellFilter,
         DebuggingFilter,
     )
     list_select_related = ("gateway",)
@@ -177,7 +124,7 @@ class DeviceAdmin(OrganisationScopedAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
-    autocomplete_fields = ("gateway",)
+    autocomplete_fields = ("gateway", "cell")
     inlines = (AuthorisationInline,)
     actions = None
     save_on_top = False
@@ -215,6 +162,8 @@ class DeviceAdmin(OrganisationScopedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fixed: tuple[str, ...] = ("relay",)
+        if organisation_of(request) is not None:
+            fixed += PLACE
         if obj is not None:
             fixed += ("identification", "device_type", "counter", "created", "updated")
             if obj.is_mbus:
@@ -238,6 +187,13 @@ class DeviceAdmin(OrganisationScopedAdmin):
         if obj is not None:
             groups.append(("Known from the meter", ("relay", "counter", "created", "updated")))
         return [(title, {"fields": fields}) for title, fields in groups]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Gateway, network and cell are chosen here; they are made and deleted on pages of their own."""
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field is not None and db_field.name in ("gateway", *PLACE):
+            field.widget.can_add_related = field.widget.can_delete_related = False
+        return field
 
     # --- List ---
 

@@ -7,6 +7,8 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from osgp.accounts.models import Organisation
@@ -109,9 +111,9 @@ class DeviceGroupAdmin(OrganisationScopedAdmin):
         put_in = groups.add(obj, cleaned.get("put_in", "").split())
         taken_out = groups.remove(obj, cleaned.get("take_out", "").split())
         if number := added + put_in.number:
-            messages.success(request, f"{number:,} devices put in.")
+            messages.success(request, f"{_devices(number)} put in.")
         if taken_out.number:
-            messages.success(request, f"{taken_out.number:,} devices taken out.")
+            messages.success(request, f"{_devices(taken_out.number)} taken out.")
         for unknown, text in ((put_in.unknown, "no such device"), (taken_out.unknown, "not in the group")):
             if unknown:
                 more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
@@ -120,7 +122,11 @@ class DeviceGroupAdmin(OrganisationScopedAdmin):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What goes with a group, counted: its members are too many to be listed."""
         chosen = list(objs)
-        schedules = [str(row) for group in chosen for row in group.recurring_requests.all()]
+        schedules = [
+            format_html('schedule <a href="{}">{}</a>', _schedule_url(row), row)
+            for group in chosen
+            for row in group.recurring_requests.all()
+        ]
         members = DeviceGroupMembership.objects.filter(group__in=[group.pk for group in chosen]).count()
         return [str(group) for group in chosen], {"devices in it": members}, set(), schedules
 
@@ -157,3 +163,11 @@ class DeviceGroupAdmin(OrganisationScopedAdmin):
                 "may_repeat": request.user.has_perm("batches.add_recurringrequest"),
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+
+def _schedule_url(row: Any) -> str:
+    return reverse("admin:batches_recurringrequest_change", args=[row.pk])
+
+
+def _devices(number: int) -> str:
+    return "1 device" if number == 1 else f"{number:,} devices"

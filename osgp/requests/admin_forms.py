@@ -250,7 +250,11 @@ class JsonField(forms.Field):
             return None
         try:
             return json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+        except RecursionError as error:
+            raise forms.ValidationError(
+                "This is not JSON that can be read: it is nested too deeply."
+            ) from error
+        except ValueError as error:
             raise forms.ValidationError(f"This is not JSON: {error}") from error
 
 

@@ -1,7 +1,6 @@
 """Operators' pages about batches, schedules, groups and networks."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.batches import recurring, steering
+from osgp.batches.admin import display
 from osgp.batches.defining import define
 from osgp.batches.models import Batch, BatchState, RecurringRequest
 from osgp.batches.submission import submit
@@ -239,6 +239,50 @@ def test_a_batch_that_ends_before_its_last_device_starts_is_refused(
     assert Batch.objects.count() == 1
 
 
+def test_devices_that_were_left_out_are_turned_through(operator: Client, fleet: list[Device]) -> None:
+    url = f"{reverse('admin:batches_batch_add')}?message=ActualMeterReads"
+    Device.objects.filter(pk=fleet[1].pk).update(device_type="SMART_METER_G")
+    words = [fleet[0].identification, fleet[1].identification, *(f"E9{number}" for number in range(30))]
+    operator.post(url, {"devices": "\n".join(words), "skip_invalid": "on", "spread_seconds": "0"})
+    page = reverse("admin:batches_batch_change", args=[Batch.objects.get().pk])
+    first, second = (operator.get(page, {"p": number}).content.decode() for number in (1, 2))
+    assert (first.count("There is no device"), second.count("There is no device")) == (19, 11)
+    assert f'{reverse("admin:devices_device_change", args=[fleet[1].pk])}">' in first
+    assert "list of</span> 32" in first
+
+
+def test_a_request_leads_to_its_batch_and_schedule(
+    operator: Client, organisation: Organisation, group: DeviceGroup
+) -> None:
+    row = schedule(organisation, group, max_duration_seconds=7200)
+    make_due(row)
+    recurring.create_due()
+    create_all()
+    item = Request.objects.select_related("batch").order_by("pk")[0]
+    assert item.batch is not None
+    page = operator.get(reverse("admin:requests_request_change", args=[item.pk])).content.decode()
+    assert reverse("admin:batches_batch_change", args=[item.batch.pk]) in page
+    assert reverse("admin:batches_recurringrequest_change", args=[row.pk]) in page
+    assert "Not after" in page
+
+
+def test_the_confirmation_of_a_retry_tells_how_many_failed(operator: Client, batch: Batch) -> None:
+    end(batch, failed=2)
+    body = {"action": "retry_failed_selected", "_selected_action": [batch.pk], "back": "1/../../evil"}
+    page = operator.post(reverse(BATCHES), body).content.decode()
+    assert '<td class="number">2</td>' in page
+    assert "evil" not in page
+
+
+def test_the_overview_counts_batches_under_way(operator: Client, stranger: Client, batch: Batch) -> None:
+    page = operator.get(reverse("admin:index")).content.decode()
+    assert "batches under way" in page
+    query = operator.get(reverse("admin:index")).context["overview"]["batches_query"]
+    listed = operator.get(f"{reverse(BATCHES)}?{query}")
+    assert list(listed.context["cl"].result_list) == [batch]
+    assert stranger.get(reverse("admin:index")).context["overview"]["batches"].number == 0
+
+
 # --- Schedules ---
 
 
@@ -326,6 +370,57 @@ def test_what_is_wrong_with_a_schedule_is_told(
     answer = operator.post(url, filled_in(group, **fields))
     assert text in answer.content.decode()
     assert RecurringRequest.objects.count() == 1
+
+
+def test_the_page_of_a_schedule_tells_its_devices_and_the_time_of_its_zone(
+    operator: Client, organisation: Organisation, fleet: list[Device]
+) -> None:
+    names = [device.identification for device in fleet]
+    body = {"name": "clocks", "message": "ActualMeterReads", "device_identifications": names}
+    row = define(
+        organisation_caller(organisation, "portal"),
+        body | {"cron": "0 15 * * *", "time_zone": "Asia/Kolkata"},
+    )
+    page = operator.get(reverse("admin:batches_recurringrequest_change", args=[row.pk])).content.decode()
+    assert "At 15:00" in page
+    assert len(re.findall("09:30:00</time> UTC", page)) == 5
+    assert page.count("15:00 Asia/Kolkata") == 5
+    assert all(reverse("admin:devices_device_change", args=[device.pk]) in page for device in fleet)
+    listed = operator.get(reverse(SCHEDULES)).content.decode()
+    assert "list of</span> 5" in listed
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("At 12:05 AM", "At 00:05"),
+        ("At 12:00 PM", "At 12:00"),
+        ("Between 08:00 AM and 06:59 PM", "Between 08:00 and 18:59"),
+    ],
+)
+def test_hours_are_those_of_a_day(text: str, shown: str) -> None:
+    assert display.in_24_hours(text) == shown
+
+
+def test_a_schedule_for_an_empty_group_is_warned_of(operator: Client, organisation: Organisation) -> None:
+    empty = DeviceGroup.objects.create(organisation=organisation, name="nobody")
+    answer = operator.post(f"{reverse(NEW_SCHEDULE)}?message=SynchronizeTime", filled_in(empty))
+    assert "The schedule “clocks” was saved." in told(answer)
+    assert "The group nobody is empty" in told(answer)
+
+
+def test_schedules_are_filtered_by_state_and_group(
+    operator: Client, organisation: Organisation, group: DeviceGroup
+) -> None:
+    active, paused = schedule(organisation, group), schedule(organisation, group, name="off", enabled=False)
+    other = schedule(organisation, make_group(organisation, [], "south"), name="other")
+
+    def listed(**query: Any) -> set[RecurringRequest]:
+        return set(operator.get(reverse(SCHEDULES), query).context["cl"].result_list)
+
+    assert listed(state="active") == {active, other}
+    assert listed(state="paused") == {paused}
+    assert listed(group__exact=group.pk) == {active, paused}
 
 
 def test_a_schedule_is_paused_and_resumed(
@@ -447,49 +542,3 @@ def test_who_may_only_look_cannot_steer(organisation: Organisation, batch: Batch
     assert viewer.get(reverse("admin:batches_recurringrequest_edit", args=[row.pk])).status_code == 403
     batch.refresh_from_db()
     assert batch.state == BatchState.RUNNING
-
-
-# --- Networks ---
-
-
-def test_use_is_shown_beside_the_limit(
-    superuser: Client, organisation: Organisation, make_busy: Callable[[], CommunicationNetwork]
-) -> None:
-    network = make_busy()
-    page = superuser.get(reverse("admin:networks_communicationnetwork_changelist")).content.decode()
-    assert '<b>2</b> <span class="quiet">of 2</span>' in page
-    assert 'class="bar-bad" data-share="2"' in page
-    assert re.search(r'class="field-waiting">1<', page)
-    cells = superuser.get(reverse("admin:networks_cell_changelist")).content.decode()
-    assert '<b>2</b> <span class="quiet">of 3</span>' in cells
-    number = "form-0-max_open_sessions"
-    body = {
-        "form-TOTAL_FORMS": 1,
-        "form-INITIAL_FORMS": 1,
-        "form-0-id": network.pk,
-        number: 5,
-        "_save": "Save",
-    }
-    superuser.post(reverse("admin:networks_communicationnetwork_changelist"), body)
-    network.refresh_from_db()
-    assert network.max_open_sessions == 5
-
-
-@pytest.fixture
-def make_busy(organisation: Organisation) -> Callable[[], CommunicationNetwork]:
-    """A network with two live sessions in one cell, one that is over, and one request that waits."""
-
-    def make() -> CommunicationNetwork:
-        network = CommunicationNetwork.objects.create(
-            name="CDMA", max_open_sessions=2, max_open_sessions_per_cell=3
-        )
-        cell = Cell.objects.create(network=network, base_station="B1", cell="1")
-        devices = make_fleet(organisation, 3)
-        Device.objects.update(network=network, cell=cell)
-        make_session(devices[0], state="OPENED")
-        make_session(devices[1], state="CLAIMED")
-        make_session(devices[2], state="CLOSED", closed_at=timezone.now())
-        make_request(organisation, devices[2], due_at=timezone.now() - timedelta(seconds=5))
-        return network
-
-    return make

@@ -1,5 +1,7 @@
 """Beat's own pages: what is changed there holds for recurring requests as well."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -62,6 +64,16 @@ def test_an_interval_in_use_does_not_become_too_short(
     before = row.next_at
     row.refresh_from_db()
     assert row.next_at != before
+
+
+def test_an_interval_in_use_stays_longer_than_what_is_spread_over_it(
+    superuser: Client, organisation: Organisation, group: DeviceGroup
+) -> None:
+    row = make_recurring(organisation, group, spread=timedelta(minutes=30))
+    url = reverse("admin:django_celery_beat_intervalschedule_change", args=[row.interval_id])
+    answer = superuser.post(url, NO_INLINES | {"every": "29", "period": "minutes"})
+    assert "its spread would be longer" in answer.content.decode()
+    assert superuser.post(url, NO_INLINES | {"every": "30", "period": "minutes"}).status_code == 302
 
 
 def test_intervals_that_nobody_goes_by_are_beat_s_alone(superuser: Client) -> None:

@@ -41,6 +41,24 @@ def test_cancelling_is_asked_about_first(
     assert waiting.state == RequestState.QUEUED
 
 
+def test_what_is_asked_on_the_page_of_a_request_leads_back_to_it(
+    operator: Client, organisation: Organisation, device: Device
+) -> None:
+    item = make_request(organisation, device)
+    page = reverse("admin:requests_request_change", args=[item.pk])
+    body: dict[str, Any] = {"_selected_action": [item.pk], "back": item.pk}
+    for action in ("cancel_selected", "send_again_selected"):
+        asked = operator.post(reverse(LIST), {**body, "action": action}).content.decode()
+        assert f'href="{page}">Back<' in asked
+        assert f'name="back" value="{item.pk}"' in asked
+        odd = operator.post(reverse(LIST), {**body, "action": action, "back": "https://example.org/"})
+        assert "example.org" not in odd.content.decode()
+    answer = operator.post(reverse(LIST), {**body, "action": "cancel_selected", "confirmed": "yes"})
+    assert answer.headers["Location"] == page
+    item.refresh_from_db()
+    assert item.state == RequestState.CANCELLED
+
+
 def test_cancelling_tells_how_many_could_not_be(
     operator: Client, organisation: Organisation, device: Device
 ) -> None:

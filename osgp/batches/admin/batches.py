@@ -1,10 +1,12 @@
 """The list of batches, the page of one, and what operators do with them: send, cancel, retry the failed."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,14 +18,15 @@ from django.utils.safestring import SafeString
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
-from osgp.admin_site_access import ReadOnlyAdmin
+from osgp.accounts.rights import visible_devices
+from osgp.admin_site_access import ReadOnlyAdmin, organisation_of
 from osgp.batches import steering, submission
 from osgp.batches.admin import display
 from osgp.batches.admin.forms import BatchForm, ChooseFleetForm
 from osgp.batches.admin.search import batches as search_batches
 from osgp.batches.models import OPEN_BATCH_STATES, Batch, SkippedDevice
 from osgp.batches.progress import progress
-from osgp.devices.models import DeviceGroup
+from osgp.devices.models import Device, DeviceGroup
 from osgp.faults import Fault
 from osgp.requests import admin_send, display_text
 from osgp.requests.admin_filters import MessageFilter, OrganisationFilter
@@ -57,13 +60,13 @@ class BatchAdmin(ReadOnlyAdmin):
         "state_badge",
         "what",
         "target",
-        "organisation",
         "done",
         "success",
         "failures",
         "left_out",
         "made",
         "took",
+        "organisation",
     )
     list_display_links = ("what",)
     list_filter = (
@@ -102,11 +105,17 @@ class BatchAdmin(ReadOnlyAdmin):
 
     # --- List ---
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """It keeps itself current, as long as nothing is chosen on it."""
+        return super().changelist_view(request, {"live": 5, **(extra_context or {})})
+
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return BatchList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return lookup in {"recurring__exact", "group__exact"} or super().lookup_allowed(
+        return lookup in {"recurring__exact", "group__exact", "state__in"} or super().lookup_allowed(
             lookup, value, request
         )
 
@@ -180,7 +189,7 @@ class BatchAdmin(ReadOnlyAdmin):
                 cancelled += 1
                 self.log_change(request, batch, "Cancelled.")
         if cancelled:
-            messages.success(request, f"{_batches(cancelled)} cancelled; what runs is finished.")
+            messages.success(request, f"{_batches(cancelled)} cancelled; requests that run now are finished.")
         if refused:
             messages.warning(request, f"{_batches(refused)} could not be cancelled: over already.")
         return _back(request)
@@ -224,8 +233,16 @@ class BatchAdmin(ReadOnlyAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "action": action,
-            "back": request.POST.get("back", ""),
-            "chosen": [(batch, display.target(batch), display.done(counts[batch.pk])) for batch in named],
+            "back": back if (back := request.POST.get("back", "")).isdigit() else "",
+            "chosen": [
+                {
+                    "batch": batch,
+                    "target": display.target(batch),
+                    "done": display.done(counts[batch.pk]),
+                    "failed": counts[batch.pk].states.get("FAILED", 0),
+                }
+                for batch in named
+            ],
             **texts,
         }
         return TemplateResponse(request, "admin/batches/batch/confirm.html", context)
@@ -271,7 +288,7 @@ class BatchAdmin(ReadOnlyAdmin):
             "choose": chosen,
             "form": form,
             "operation": operation,
-            "description": _description(operation),
+            "description": description(operation),
             "media": self.media,
         }
         return TemplateResponse(request, "admin/batches/batch/new.html", context)
@@ -285,7 +302,8 @@ class BatchAdmin(ReadOnlyAdmin):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]
         assert isinstance(batch, Batch)
         counts = progress(batch)
-        skipped = SkippedDevice.objects.filter(batch=batch)[:NAMED] if batch.skipped else ()
+        skipped = Paginator(SkippedDevice.objects.filter(batch=batch), NAMED)
+        page = skipped.get_page(request.GET.get("p"))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -300,7 +318,9 @@ class BatchAdmin(ReadOnlyAdmin):
             "failed_url": display.requests_url(batch, "FAILED"),
             "parameters": show(batch.parameters, secret_fields(batch.message)) if batch.parameters else "",
             "spread": display.window(batch.spread),
-            "skipped": list(skipped),
+            "page": page,
+            "page_range": skipped.get_elided_page_range(page.number),
+            "skipped": _with_devices(page.object_list, request),
             "retries": list(batch.retries.order_by("-pk")[:NAMED]),
             "may_cancel": self.has_cancel_permission(request)
             and batch.state in OPEN_BATCH_STATES
@@ -326,7 +346,24 @@ def _submit(form: BatchForm, organisation: Organisation, request: HttpRequest) -
     return None
 
 
-def _description(operation: Any) -> str:
+def _with_devices(rows: Iterable[SkippedDevice], request: HttpRequest) -> list[tuple[SkippedDevice, str]]:
+    """Devices that were left out, each with the address of its page if the user may see it."""
+    skipped = list(rows)
+    if not request.user.has_perm("devices.view_device"):
+        return [(row, "") for row in skipped]
+    organisation = organisation_of(request)
+    devices = Device.objects.all() if organisation is None else visible_devices(organisation)
+    names = [row.device_identification for row in skipped]
+    keys = dict(devices.filter(identification__in=names).values_list("identification", "pk"))
+    found = [keys.get(name) for name in names]
+    return [
+        (row, reverse("admin:devices_device_change", args=[key]) if key is not None else "")
+        for row, key in zip(skipped, found, strict=True)
+    ]
+
+
+def description(operation: Any) -> str:
+    """What API users read about a message, without the marks of its markup."""
     return " ".join((type(operation).__doc__ or "").replace("`", "").split()) if operation is not None else ""
 
 

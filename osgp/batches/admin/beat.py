@@ -50,12 +50,18 @@ class UsedScheduleForm(forms.ModelForm):
         if changed.pk is None or self.errors or not recurring.by_schedule(changed).exists():
             return cleaned
         fields = {name: value for name, value in self.cleaned_data.items() if hasattr(changed, name)}
-        now = timezone.now()
+        becomes, now = type(changed)(**fields), timezone.now()
         try:
-            occurrences.first_after(type(changed)(**fields), now, anchor=now)
+            occurrences.first_after(becomes, now, anchor=now)
+            gap = occurrences.shortest_gap(becomes, now)
         except occurrences.NeverDue as error:
             self.add_error(None, f"Recurring requests go by this schedule: {error}")
             return {}  # The page shows the row, which must not become what it cannot show.
+        wider = recurring.by_schedule(changed).filter(spread__gt=gap).order_by("name").first()
+        if wider is not None:
+            text = f"{wider} goes by this: its spread would be longer than occurrences are apart."
+            self.add_error(None, text)
+            return {}
         return cleaned
 
 

@@ -1,9 +1,11 @@
 """How far batches are, as operators' pages show it: bars, counts and rates."""
 
+import re
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from django.db.models import Count
 from django.urls import reverse
@@ -25,6 +27,12 @@ PARTS = (
     (RequestState.SCHEDULED, "waiting"),
 )
 """In which order a bar shows the states, and in which tone."""
+
+DELETED: Mapping[str, str] = {
+    BatchSource.GROUP: "deleted group",
+    BatchSource.RETRY: "failed of deleted batch",
+    BatchSource.RECURRING: "deleted schedule",
+}
 
 
 def progress_of(batches: Iterable[Batch]) -> dict[int, Progress]:
@@ -87,29 +95,55 @@ def target(batch: Batch) -> SafeString | str:
         return format_html('<span class="quiet">schedule</span> <a href="{}">{}</a>', url, batch.recurring)
     if batch.source == BatchSource.RETRY and batch.retry_of is not None:
         url = reverse("admin:batches_batch_change", args=[batch.retry_of_id])
-        return format_html('<span class="quiet">failed of</span> <a href="{}">batch</a>', url)
+        made = display_text.moment(batch.retry_of.created_at)
+        return format_html('<span class="quiet">failed of batch</span> <a href="{}">{}</a>', url, made)
     if batch.group is not None:
         url = reverse("admin:devices_devicegroup_change", args=[batch.group_id])
         return format_html('<span class="quiet">group</span> <a href="{}">{}</a>', url, batch.group)
-    return "list"
+    if batch.source != BatchSource.LIST:
+        return format_html('<span class="quiet">{}</span>', DELETED[batch.source])
+    return list_of(batch.total + batch.skipped)
+
+
+def list_of(number: int) -> SafeString:
+    """Devices that were named one by one."""
+    return format_html('<span class="quiet">list of</span> {}', f"{number:,}")
 
 
 def schedule(row: RecurringRequest) -> SafeString | str:
-    """``At 06:00, only on Monday`` with the fields of the crontab as tooltip, or ``every 15 minutes``."""
+    """``At 06:00, only on Monday`` with the fields of the crontab as tooltip, or ``Every 15 minutes``."""
     if row.interval is not None:
         return (
-            f"every {row.interval.every:,} {row.interval.period}"
+            f"Every {row.interval.every:,} {row.interval.period}"
             if row.interval.every != 1
-            else (f"every {row.interval.period_singular}")
+            else (f"Every {row.interval.period_singular}")
         )
     crontab = row.crontab
     assert crontab is not None
     return format_html(
         '<span title="{}">{}</span> <span class="quiet">{}</span>',
         cron_text(row),
-        crontab.human_readable.removesuffix(f" {crontab.timezone}"),
+        in_24_hours(crontab.human_readable.removesuffix(f" {crontab.timezone}")),
         crontab.timezone,
     )
+
+
+def in_24_hours(text: str) -> str:
+    """``At 03:00 PM`` -> ``At 15:00``."""
+
+    def hour(found: re.Match[str]) -> str:
+        return f"{int(found[1]) % 12 + 12 * (found[3] == 'PM'):02}:{found[2]}"
+
+    return re.sub(r"(\d\d):(\d\d) (AM|PM)", hour, text)
+
+
+def occurrences(moments: Iterable[datetime], zone: str) -> list[Mapping[str, Any]]:
+    """Times at which a schedule is due, with what clocks of its zone show then; in UTC they show the same."""
+    clock = ZoneInfo(zone)
+    return [
+        {"time": moment, "local": f"{moment.astimezone(clock):%a %H:%M} {zone}" if zone != "UTC" else ""}
+        for moment in moments
+    ]
 
 
 def cron_text(row: RecurringRequest) -> str:

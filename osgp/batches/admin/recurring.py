@@ -1,12 +1,13 @@
 """Recurring requests: what is sent again and again, when next, and how it went lately."""
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -20,6 +21,7 @@ from osgp.accounts.models import Organisation
 from osgp.admin_site_access import OrganisationScopedAdmin
 from osgp.batches import defining, occurrences, recurring
 from osgp.batches.admin import display
+from osgp.batches.admin.batches import description as _description
 from osgp.batches.admin.forms import ChooseFleetForm, RecurringForm, as_filled_in
 from osgp.batches.models import Batch, RecurringRequest
 from osgp.devices.models import DeviceGroup
@@ -32,6 +34,8 @@ from osgp.requests.submission import organisation_caller
 
 NEXT = 5
 """Occurrences to come that a page shows."""
+NAMED = 50
+"""Devices of a list that a page names."""
 LAST = 10
 """Occurrences that were that a page shows."""
 RELATED = ("organisation", "group", "crontab", "interval")
@@ -41,7 +45,7 @@ class RecurringList(ChangeList):
     """A page of recurring requests, each with its last batch and how that went."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Two queries more than other lists, however many rows there are on the page."""
+        """Three queries more than other lists, however many rows there are on the page."""
         super().get_results(request)
         self.result_list = list(self.result_list)
         keys = [row.last_batch for row in self.result_list if row.last_batch]
@@ -50,6 +54,24 @@ class RecurringList(ChangeList):
         for row in self.result_list:
             row.last = last.get(row.last_batch)
             row.counts = counts.get(row.last_batch)
+        lists = [row.pk for row in self.result_list if row.group_id is None]
+        chosen = RecurringRequest.devices.through.objects.filter(recurringrequest__in=lists).order_by()
+        sizes = dict(chosen.values_list("recurringrequest").annotate(number=Count("*")))
+        for row in self.result_list:
+            row.number_of_devices = sizes.get(row.pk, 0)
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Active or paused, as the column of that name says."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("active", "Active"), ("paused", "Paused")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(enabled=self.value() == "active") if self.value() else queryset
 
 
 @admin.register(RecurringRequest)
@@ -59,17 +81,17 @@ class RecurringRequestAdmin(OrganisationScopedAdmin):
     list_display = (
         "active",
         "title",
-        "what",
-        "to",
-        "organisation",
-        "repeats",
-        "spread_over",
         "next",
         "last_done",
         "success",
+        "what",
+        "to",
+        "repeats",
+        "spread_over",
+        "organisation",
     )
     list_display_links = ("title",)
-    list_filter = ("enabled", OrganisationFilter, MessageFilter)
+    list_filter = (StateFilter, OrganisationFilter, MessageFilter)
     list_select_related = RELATED
     list_per_page = 50
     ordering = ("name", "pk")
@@ -89,6 +111,15 @@ class RecurringRequestAdmin(OrganisationScopedAdmin):
         return [str(row) for row in objs], {"schedules": len(objs)}, set(), []
 
     # --- List ---
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == "group__exact" or super().lookup_allowed(lookup, value, request)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """It keeps itself current, as long as nothing is chosen on it."""
+        return super().changelist_view(request, {"live": 5, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         last = Batch.objects.filter(recurring=OuterRef("pk")).order_by("-occurrence").values("pk")[:1]
@@ -120,8 +151,8 @@ class RecurringRequestAdmin(OrganisationScopedAdmin):
         return row.message
 
     @admin.display(description="To")
-    def to(self, row: RecurringRequest) -> SafeString | str:
-        return _target(row)
+    def to(self, row: Any) -> SafeString:
+        return _target(row, row.number_of_devices)
 
     @admin.display(description="Repeats")
     def repeats(self, row: RecurringRequest) -> SafeString | str:
@@ -244,7 +275,12 @@ class RecurringRequestAdmin(OrganisationScopedAdmin):
                     if saved is not None:
                         log = self.log_addition if row is None else self.log_change
                         log(request, saved, "Saved.")
-                        messages.success(request, f"{saved.name} was saved.")
+                        messages.success(request, f"The schedule “{saved.name}” was saved.")
+                        if saved.group is not None and not saved.group.memberships.exists():
+                            text = (
+                                f"The group {saved.group} is empty: nothing is sent until devices are in it."
+                            )
+                            messages.warning(request, text)
                         url = reverse("admin:batches_recurringrequest_change", args=[saved.pk])
                         return HttpResponseRedirect(url)
         context = {
@@ -256,6 +292,7 @@ class RecurringRequestAdmin(OrganisationScopedAdmin):
             "original": row,
             "operation": operation,
             "coming": coming,
+            "description": _description(operation),
             "media": self.media,
         }
         return TemplateResponse(request, "admin/batches/recurringrequest/edit.html", context)
@@ -270,13 +307,16 @@ class RecurringRequestAdmin(OrganisationScopedAdmin):
         batches = list(Batch.objects.filter(recurring=row).order_by("-occurrence")[:LAST])
         counts = display.progress_of(batches)
         parameters = show(row.parameters, secret_fields(row.message)) if row.parameters else ""
+        number = (row.group.memberships if row.group else row.devices).count()
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": row.name,
             "original": row,
-            "target": _target(row),
-            "number_of_devices": (row.group.memberships if row.group else row.devices).count(),
+            "target": _target(row, number),
+            "number_of_devices": number,
+            "devices": list(row.devices.order_by("identification")[:NAMED]) if row.group is None else [],
+            "more_devices": max(0, number - NAMED),
             "repeats": display.schedule(row),
             "cron": display.cron_text(row),
             "spread": display.window(row.spread),
@@ -296,25 +336,26 @@ class RecurringRequestAdmin(OrganisationScopedAdmin):
         return row if isinstance(row, RecurringRequest) else None
 
 
-def _target(row: RecurringRequest) -> SafeString | str:
+def _target(row: RecurringRequest, number_of_devices: int) -> SafeString:
     if row.group is not None:
         url = reverse("admin:devices_devicegroup_change", args=[row.group_id])
         return format_html('<span class="quiet">group</span> <a href="{}">{}</a>', url, row.group)
-    return "list"
+    return display.list_of(number_of_devices)
 
 
-def _coming(row: RecurringRequest) -> list[Any]:
+def _coming(row: RecurringRequest) -> list[Mapping[str, Any]]:
     if row.next_at is None:
         return []
+    zone = "UTC" if row.crontab is None else str(row.crontab.timezone)
     schedule = recurring.schedule_of(row)
     try:
         later = list(islice(occurrences.after(schedule, row.next_at, anchor=row.starts_at), NEXT - 1))
     except occurrences.NeverDue:
         later = []
-    return [row.next_at, *later]
+    return display.occurrences([row.next_at, *later], zone)
 
 
-def _preview(form: RecurringForm) -> list[Any]:
+def _preview(form: RecurringForm) -> list[Mapping[str, Any]]:
     """The next occurrences of what was entered; what is wrong with it is told at its fields."""
     body = form.body()
     names = set(defining.ScheduleFields().fields)
@@ -322,7 +363,8 @@ def _preview(form: RecurringForm) -> list[Any]:
     if not fields.is_valid():
         form.take_errors(fields.errors)
         return []
-    return defining.next_occurrences(fields.validated_data, NEXT)
+    coming = defining.next_occurrences(fields.validated_data, NEXT)
+    return display.occurrences(coming, body.get("time_zone", "UTC"))
 
 
 def _define(

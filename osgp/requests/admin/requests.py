@@ -41,12 +41,12 @@ class RequestAdmin(ReadOnlyAdmin):
         "state_badge",
         "what",
         "device_link",
-        "organisation",
-        "urgency",
-        "attempts",
         "made",
         "due_or_took",
         "fault_text",
+        "attempts",
+        "urgency",
+        "organisation",
     )
     list_display_links = ("what",)
     list_filter = (
@@ -160,7 +160,7 @@ class RequestAdmin(ReadOnlyAdmin):
             messages.warning(
                 request, f"{_requests(refused)} could not be cancelled: running or final already."
             )
-        return None
+        return _back(request)
 
     @admin.action(description="Send again (as new requests)", permissions=["send"])
     def send_again_selected(self, request: HttpRequest, queryset: QuerySet[Request]) -> HttpResponse | None:
@@ -189,7 +189,7 @@ class RequestAdmin(ReadOnlyAdmin):
             messages.warning(request, f"{_requests(number)} not sent again: {text}")
         if len(chosen) == 1 and sent:
             return HttpResponseRedirect(reverse("admin:requests_request_change", args=[sent[0].pk]))
-        return None
+        return _back(request)
 
     def _confirm(
         self, request: HttpRequest, queryset: QuerySet[Request], action: str, **texts: str
@@ -204,6 +204,7 @@ class RequestAdmin(ReadOnlyAdmin):
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
                 "action": action,
+                "back": back if (back := request.POST.get("back", "")).isdigit() else "",
                 "selected": [] if across else selected,
                 "select_across": across,
                 "first_selected": selected[0] if selected else "",
@@ -253,6 +254,7 @@ class RequestAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "title": f"{item.message} to {item.device_identification}",
             "original": item,
+            "batch": item.batch,
             "events": timeline(item, sessions, page.object_list if actions.count == 1 else ()),
             "visible_sessions": visible_sessions(sessions, organisation_of(request)),
             "page": page,
@@ -302,6 +304,14 @@ def visible_sessions(sessions: list[MeterSession], organisation: Organisation | 
 
     rows = sessions_of(MeterSession.objects.filter(pk__in=numbers), organisation)
     return set(rows.values_list("pk", flat=True))
+
+
+def _back(request: HttpRequest) -> HttpResponse | None:
+    """To the page of the request from which the button was pressed, if it was one."""
+    back = request.POST.get("back", "")
+    if not back.isdigit():
+        return None
+    return HttpResponseRedirect(reverse("admin:requests_request_change", args=[back]))
 
 
 def _requests(number: int) -> str:

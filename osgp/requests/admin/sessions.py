@@ -15,6 +15,7 @@ from osgp.accounts.models import Organisation
 from osgp.accounts.rights import visible_devices
 from osgp.admin_site_access import ReadOnlyAdmin, organisation_of
 from osgp.message_logs.reading import devices_logged
+from osgp.networks.admin_filters import VisitedCellFilter, VisitedNetworkFilter
 from osgp.requests import display_text
 from osgp.requests.admin_filters import OpenedFilter
 from osgp.requests.admin_paging import BoundedPaginator
@@ -38,18 +39,23 @@ class MeterSessionAdmin(ReadOnlyAdmin):
     list_display = (
         "state_badge",
         "meter_name",
-        "worker",
-        "priority",
         "opened",
+        "length",
+        "fault_text",
         "claimed_after",
         "closed",
-        "length",
         "round_trips",
         "traffic",
-        "fault_text",
+        "priority",
+        "worker",
     )
     list_display_links = ("meter_name",)
-    list_filter = (("state", admin.ChoicesFieldListFilter), OpenedFilter)
+    list_filter = (
+        ("state", admin.ChoicesFieldListFilter),
+        OpenedFilter,
+        VisitedNetworkFilter,
+        VisitedCellFilter,
+    )
     list_select_related = ("meter",)
     list_per_page = 50
     ordering = ("-opened_at",)
