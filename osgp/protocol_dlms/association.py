@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from osgp.catalogue.cosem import MethodDescriptor
 from osgp.protocol_dlms import axdr, errors
 from osgp.protocol_dlms.access import ActionResult
-from osgp.protocol_dlms.ciphering import Deciphering
+from osgp.protocol_dlms.builder import GLO_INITIATE_REQUEST
+from osgp.protocol_dlms.ciphering import Deciphering, unprotect
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.octets import Cursor
 from osgp.protocol_dlms.services import invoke
@@ -21,7 +22,6 @@ from osgp.protocol_dlms.session import (
     EXCEPTION_RESPONSE,
     Session,
     error_response,
-    unprotect,
 )
 from osgp.protocol_dlms.settings import (
     CHALLENGE_LENGTHS,
@@ -35,7 +35,6 @@ REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, bytes((0, 0, 40, 0, 0, 255)),
 
 AARE = 0x61
 INITIATE_RESPONSE = 0x08
-GLO_INITIATE_REQUEST = 0x21
 GLO_INITIATE_RESPONSE = 0x28
 DLMS_VERSION = 6
 LOGICAL_NAME_VAA = 0x0007
@@ -136,7 +135,7 @@ def associate(session: Session, settings: AssociationSettings, challenge: bytes)
     finally:
         if tracer is not None:
             tracer.association(Direction.RECEIVED, answer, initiate_response)
-    _agree(session, initiate_response, aare.responding_title)
+    _agree(session, initiate_response)
     if settings.security is Security.HLS5:
         _prove(session, settings, aare, challenge)
 
@@ -204,7 +203,7 @@ def _initiate_response(aare: Aare, deciphering: Deciphering | None) -> bytes:
     return information
 
 
-def _agree(session: Session, initiate_response: bytes, title: bytes) -> None:
+def _agree(session: Session, initiate_response: bytes) -> None:
     cursor = Cursor(initiate_response)
     if cursor.unsigned() != INITIATE_RESPONSE:
         raise errors.IllegalResponse("the user information of the AARE is no initiate response")
@@ -229,7 +228,6 @@ def _agree(session: Session, initiate_response: bytes, title: bytes) -> None:
         raise errors.IllegalResponse("the meter does not use logical name referencing")
     session.multiple_references = bool(conformance & CONFORMANCE_MULTIPLE_REFERENCES)
     session.send_size = send_size
-    session.builder.associated(title or None, send_size)
 
 
 def _prove(session: Session, settings: AssociationSettings, aare: Aare, challenge: bytes) -> None:

@@ -1,77 +1,53 @@
 """AES-GCM of security suite 0 (Green Book 9.2.7.2 and 9.2.7.4), by OpenSSL through ``cryptography``.
 
-Two users:
-
-* gurux-dlms, which protects the requests. Its own AES is pure Python, slow, and its decryption never
-  compares the authentication tag. :func:`install` puts :class:`AesGcmStream` in the place of its cipher
-  stream; what gurux then produces is the same to the octet, and where it deciphers, the tag is checked;
-* :class:`Deciphering`, which unprotects the meter's answers. It is the only way in for a ciphered answer:
-  it demands authentication *and* encryption, verifies the tag, and demands that invocation counters rise.
+:class:`Ciphering` protects our requests: what it makes is what gurux-dlms makes with its own cipher, to the
+octet. :class:`Deciphering` unprotects the meter's answers. It is the only way in for a ciphered answer: it
+demands authentication *and* encryption, verifies the tag (gurux's decryption never does), and demands that
+invocation counters rise.
 
 Tags are compared by OpenSSL or :func:`hmac.compare_digest`, in constant time.
 """
 
 import hmac
-import sys
-from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from osgp.protocol_dlms.errors import ReplayedCounter, UnableToDecipher
+from osgp.protocol_dlms.axdr import encode_length
+from osgp.protocol_dlms.errors import IllegalResponse, ReplayedCounter, UnableToDecipher
+from osgp.protocol_dlms.octets import Cursor
 
 TAG_LENGTH = 12
 SECURITY_AUTHENTICATION = 0x10
 SECURITY_ENCRYPTION = 0x20
-# Suite 0, global unicast key, no compression: no other security control octet is acceptable in an answer.
+# Suite 0, global unicast key, no compression: what requests have, and the only one acceptable in an answer.
 AUTHENTICATED_ENCRYPTION = SECURITY_AUTHENTICATION | SECURITY_ENCRYPTION
 _HEADER_LENGTH = 5  # security control, invocation counter
+_SEALED_TAG_LENGTH = 16  # as ``cryptography`` appends it; DLMS has the first twelve of its octets
 
 
-class AesGcmStream:
-    """Takes the place of ``GXDLMSChipperingStream`` in gurux-dlms; names and arguments are therefore gurux's.
-
-    ``tag`` is None to encrypt (it is to be read afterwards) and the received tag to decrypt and verify.
-    gurux's own ``for_encrypt`` tells nothing, it is set in both cases.
-    """
-
-    def __init__(
-        self, security: int, for_encrypt: bool, key: bytes, aad: bytes, iv: bytes, tag: bytes | None
-    ) -> None:
-        if tag is not None and len(tag) != TAG_LENGTH:
-            raise ValueError("Invalid tag.")
-        self.tag: bytes | bytearray = tag if tag is not None else bytearray(TAG_LENGTH)
-        self._received_tag = tag
-        self._security = security
-        self._key = bytes(key)
-        self._aad = bytes(aad)
-        self._iv = bytes(iv)
-        self._input = bytearray()
-
-    def write(self, octets: bytes) -> None:
-        self._input += octets
-
-    def flushFinalBlock(self) -> bytes:  # noqa: N802 - gurux's name
-        if self._received_tag is not None and self._security != SECURITY_ENCRYPTION:
-            return open_sealed(self._key, self._iv, self._aad, bytes(self._input), bytes(self._received_tag))
-        sealed = AESGCM(self._key).encrypt(self._iv, bytes(self._input), self._aad)
-        if self._security != SECURITY_ENCRYPTION:
-            self.tag = bytearray(sealed[-16 : TAG_LENGTH - 16])
-        return sealed[:-16]
-
-    @classmethod
-    def tagsEquals(cls, tag: bytes, other: bytes) -> bool:  # noqa: N802 - gurux's name
-        return hmac.compare_digest(bytes(tag), bytes(other))
+# Octets that ciphering adds to an APDU at most: tag, length, header, authentication tag.
+OVERHEAD = 1 + 5 + _HEADER_LENGTH + TAG_LENGTH
 
 
-def install() -> None:
-    """Makes gurux-dlms use :class:`AesGcmStream`. To be called once, before the first APDU is built."""
-    import gurux_dlms  # noqa: F401 - loads the module looked up next
+class Ciphering:
+    """Protects our APDUs for one meter with authentication and encryption."""
 
-    # The package also exports a class under the module's name, hence not by attribute.
-    module: Any = sys.modules["gurux_dlms.GXDLMSChippering"]
-    module.GXDLMSChipperingStream = AesGcmStream
+    def __init__(self, encryption_key: bytes, authentication_key: bytes, system_title: bytes) -> None:
+        self._cipher = AESGCM(encryption_key)
+        self._control = bytes((AUTHENTICATED_ENCRYPTION,))
+        self._aad = self._control + authentication_key
+        self._system_title = system_title
+
+    def protect(self, tag: int, counter: int, plain: bytes) -> bytes:
+        """A service-specific ciphered APDU: ``tag``, length, security control, ``counter``, ciphertext and
+        authentication tag. ``counter`` (32 bits) must never have been used with this key.
+        """
+        counter_octets = counter.to_bytes(4, "big")
+        sealed = self._cipher.encrypt(self._system_title + counter_octets, plain, self._aad)
+        content = self._control + counter_octets + sealed[: TAG_LENGTH - _SEALED_TAG_LENGTH]
+        return bytes((tag,)) + encode_length(len(content)) + content
 
 
 def open_sealed(key: bytes, iv: bytes, aad: bytes, ciphertext: bytes, tag: bytes) -> bytes:
@@ -137,3 +113,14 @@ class Deciphering:
         counter = int.from_bytes(proof[1:_HEADER_LENGTH], "big")
         expected = gmac(self._key, authentication_key, self._system_title, counter, challenge)
         return hmac.compare_digest(proof, expected)
+
+
+def unprotect(apdu: bytes, deciphering: Deciphering) -> bytes:
+    """The plain APDU in a service-specific ciphered one: tag, length, content."""
+    cursor = Cursor(apdu, 1)
+    content = cursor.take(cursor.length())
+    cursor.expect_end()
+    plain = deciphering.unprotect(content)
+    if not plain:
+        raise IllegalResponse("a ciphered APDU with nothing in it")
+    return plain

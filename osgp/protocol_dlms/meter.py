@@ -9,10 +9,10 @@ from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import axdr, errors, services
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.association import associate, new_challenge
+from osgp.protocol_dlms.builder import RequestBuilder
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.deadlines import SessionClock
 from osgp.protocol_dlms.each import EachValue, read_each
-from osgp.protocol_dlms.gurux import RequestBuilder
 from osgp.protocol_dlms.selective_access import EntryDescriptor, RangeDescriptor
 from osgp.protocol_dlms.session import Session, Statistics
 from osgp.protocol_dlms.settings import (

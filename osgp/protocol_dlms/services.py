@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import axdr
 from osgp.protocol_dlms.access import AccessResult, ActionResult
+from osgp.protocol_dlms.builder import ACTION, GET, SET
 from osgp.protocol_dlms.data import Data
 from osgp.protocol_dlms.errors import DecodeError, IllegalResponse, ReplyTooLarge
-from osgp.protocol_dlms.gurux import ACTION, GET, SET
 from osgp.protocol_dlms.octets import Cursor
 from osgp.protocol_dlms.session import Session
 

@@ -6,8 +6,8 @@ Nothing here knows what the services mean; :mod:`services` does.
 from dataclasses import dataclass, field
 
 from osgp.protocol_dlms import errors
-from osgp.protocol_dlms.ciphering import Deciphering
-from osgp.protocol_dlms.gurux import CIPHERING_OVERHEAD, RequestBuilder
+from osgp.protocol_dlms.builder import RequestBuilder
+from osgp.protocol_dlms.ciphering import OVERHEAD, Deciphering, unprotect
 from osgp.protocol_dlms.octets import Cursor
 from osgp.protocol_dlms.settings import Limits
 from osgp.protocol_dlms.tracing import Direction, Tracer
@@ -56,7 +56,7 @@ class Session:
     @property
     def room(self) -> int:
         """Octets that the body of one request may have for the meter to take its APDU."""
-        return self.send_size - _HEADER_LENGTH - (CIPHERING_OVERHEAD if self.builder.is_ciphering else 0)
+        return self.send_size - _HEADER_LENGTH - (OVERHEAD if self.builder.is_ciphering else 0)
 
     @property
     def statistics(self) -> Statistics:
@@ -120,17 +120,6 @@ class Session:
         if tag not in (service + _GLO_RESPONSE, GLO_CONFIRMED_SERVICE_ERROR):
             raise errors.IllegalResponse(f"an answer of type {tag:#04x} to a request of type {service:#04x}")
         return unprotect(answer, self.deciphering)
-
-
-def unprotect(apdu: bytes, deciphering: Deciphering) -> bytes:
-    """The plain APDU in a service-specific ciphered one: tag, length, content."""
-    cursor = Cursor(apdu, 1)
-    content = cursor.take(cursor.length())
-    cursor.expect_end()
-    plain = deciphering.unprotect(content)
-    if not plain:
-        raise errors.IllegalResponse("a ciphered APDU with nothing in it")
-    return plain
 
 
 def error_response(apdu: bytes) -> errors.DlmsError:

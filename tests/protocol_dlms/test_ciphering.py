@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osgp.protocol_dlms import ciphering, errors
-from osgp.protocol_dlms.ciphering import AesGcmStream, Deciphering
+from osgp.protocol_dlms.ciphering import Ciphering, Deciphering, unprotect
 from tests.protocol_dlms.peers import (
     AUTHENTICATION_KEY,
     CLIENT_TITLE,
@@ -29,101 +29,51 @@ EXAMPLE_APDU = bytes.fromhex("c0010000080000010000ff0200")
 EXAMPLE_COUNTER = 0x01234567
 
 
-def protect_with_gurux(
-    stream: type, security: int, title: bytes, counter: int, key: bytes, plain: bytes
-) -> bytes:
-    """What gurux makes of ``plain`` with ``stream`` for its cipher."""
+def protect_with_gurux(title: bytes, counter: int, key: bytes, plain: bytes) -> bytes:
+    """What gurux makes of ``plain``."""
     parameter = PARAMETER(0xC8, title, key, AUTHENTICATION_KEY)
-    parameter.security = SECURITY(security)
+    parameter.security = SECURITY(0x30)
     parameter.invocationCounter = counter
-    installed = CHIPPERING_MODULE.GXDLMSChipperingStream
-    CHIPPERING_MODULE.GXDLMSChipperingStream = stream
-    try:
-        return bytes(CHIPPERING_MODULE.GXDLMSChippering.encryptAesGcm(parameter, plain))
-    finally:
-        CHIPPERING_MODULE.GXDLMSChipperingStream = installed
-
-
-def test_our_stream_is_the_one_that_gurux_uses() -> None:
-    importlib.import_module("osgp.protocol_dlms.gurux")
-    assert CHIPPERING_MODULE.GXDLMSChipperingStream is AesGcmStream
+    return bytes(CHIPPERING_MODULE.GXDLMSChippering.encryptAesGcm(parameter, plain))
 
 
 @given(
-    security=st.sampled_from([0x10, 0x20, 0x30]),
     title=st.binary(min_size=8, max_size=8),
     counter=st.integers(0, 2**32 - 1),
     key=st.binary(min_size=16, max_size=16),
     plain=st.binary(min_size=1, max_size=300),
 )
-def test_protected_apdus_are_stock_gurux_to_the_octet(
-    security: int, title: bytes, counter: int, key: bytes, plain: bytes
+def test_protected_apdus_are_those_of_gurux_to_the_octet(
+    title: bytes, counter: int, key: bytes, plain: bytes
 ) -> None:
-    ours = protect_with_gurux(AesGcmStream, security, title, counter, key, plain)
-    stock = protect_with_gurux(STOCK_STREAM, security, title, counter, key, plain)
-    assert ours == stock
+    ours = Ciphering(key, AUTHENTICATION_KEY, title).protect(0xC8, counter, plain)
+    assert ours == protect_with_gurux(title, counter, key, plain)
 
 
-@given(
-    security=st.sampled_from([0x20, 0x30]),
-    aad=st.binary(min_size=1, max_size=40),
-    text=st.binary(max_size=200),
-)
-def test_the_streams_agree_call_by_call(security: int, aad: bytes, text: bytes) -> None:
-    results = []
-    for stream in (AesGcmStream, STOCK_STREAM):
-        cipher = stream(SECURITY(security), True, ENCRYPTION_KEY, aad, METER_TITLE + bytes(4), None)
-        for start in range(0, len(text), 7):
-            cipher.write(text[start : start + 7])
-        results.append((bytes(cipher.flushFinalBlock()), bytes(cipher.tag)))
-    assert results[0] == results[1]
+@given(plain=st.binary(min_size=1, max_size=300), counter=st.integers(0, 2**32 - 1))
+def test_what_is_protected_can_be_unprotected(plain: bytes, counter: int) -> None:
+    protected = Ciphering(ENCRYPTION_KEY, AUTHENTICATION_KEY, METER_TITLE).protect(0xC8, counter, plain)
+    assert len(protected) <= len(plain) + ciphering.OVERHEAD
+    assert unprotect(protected, deciphering()) == plain
 
 
-def test_stock_gurux_would_not_notice_a_wrong_tag_but_the_replacement_does() -> None:
+def test_gurux_would_not_notice_a_wrong_tag() -> None:
+    """Why answers are unprotected here and nowhere else."""
     content = bytearray(seal(METER_TITLE, 1, b"some plain octets"))
     content[-1] ^= 1
     aad, iv = b"\x30" + AUTHENTICATION_KEY, METER_TITLE + content[1:5]
-    stock = STOCK_STREAM(SECURITY(0x30), True, ENCRYPTION_KEY, aad, iv, content[-12:])
-    stock.write(content[5:-12])
-    assert bytes(stock.flushFinalBlock()) == b"some plain octets"
-    replacement = AesGcmStream(0x30, True, ENCRYPTION_KEY, aad, iv, bytes(content[-12:]))
-    replacement.write(content[5:-12])
+    stream = STOCK_STREAM(SECURITY(0x30), True, ENCRYPTION_KEY, aad, iv, content[-12:])
+    stream.write(content[5:-12])
+    assert bytes(stream.flushFinalBlock()) == b"some plain octets"
     with pytest.raises(errors.UnableToDecipher):
-        replacement.flushFinalBlock()
+        deciphering().unprotect(bytes(content))
 
 
-def test_the_replacement_decrypts_what_is_authentic_and_what_has_no_tag() -> None:
-    content = seal(METER_TITLE, 1, b"some plain octets")
-    aad, iv = b"\x30" + AUTHENTICATION_KEY, METER_TITLE + content[1:5]
-    for security, tag in ((0x30, content[-12:]), (0x20, bytes(12))):
-        stream = AesGcmStream(security, True, ENCRYPTION_KEY, aad, iv, tag)
-        stream.write(content[5:-12])
-        assert stream.flushFinalBlock() == b"some plain octets"
-
-
-def test_a_tag_of_another_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="tag"):
-        AesGcmStream(0x30, True, ENCRYPTION_KEY, b"a", bytes(12), bytes(11))
-
-
-def test_tags_are_compared_whole() -> None:
-    assert AesGcmStream.tagsEquals(bytes(12), bytearray(12))
-    assert not AesGcmStream.tagsEquals(bytes(12), bytes(11) + b"\x01")
-
-
-@pytest.mark.parametrize(
-    ("security", "expected"),
-    [
-        (0x30, "c81e3001234567411312ff935a47566827c467bc7d825c3be4a77c3fcc056b6b"),
-        (0x20, "c8122001234567411312ff935a47566827c467bc"),
-        (0x10, "c81e1001234567c0010000080000010000ff020006725d910f9221d263877516"),
-    ],
-)
-def test_green_book_example_of_a_ciphered_get_request(security: int, expected: str) -> None:
-    protected = protect_with_gurux(
-        AesGcmStream, security, EXAMPLE_TITLE, EXAMPLE_COUNTER, ENCRYPTION_KEY, EXAMPLE_APDU
+def test_green_book_example_of_a_ciphered_get_request() -> None:
+    protected = Ciphering(ENCRYPTION_KEY, AUTHENTICATION_KEY, EXAMPLE_TITLE).protect(
+        0xC8, EXAMPLE_COUNTER, EXAMPLE_APDU
     )
-    assert protected.hex() == expected
+    assert protected.hex() == "c81e3001234567411312ff935a47566827c467bc7d825c3be4a77c3fcc056b6b"
 
 
 def test_green_book_example_of_hls_with_gmac() -> None:

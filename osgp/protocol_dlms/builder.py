@@ -1,0 +1,98 @@
+"""Our APDUs: built in order, each ciphered one with an invocation counter of its own."""
+
+from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.ciphering import Ciphering, gmac
+from osgp.protocol_dlms.gurux import association_request, release_request
+from osgp.protocol_dlms.settings import AssociationSettings, Security
+
+GET, SET, ACTION = 0xC0, 0xC1, 0xC3
+GLO_INITIATE_REQUEST = 0x21
+# glo-get-request and the like, relative to the request's own tag.
+_GLO = 8
+# The invoke id's octet: high priority, confirmed.
+_PRIORITY = 0xC0
+
+
+class RequestBuilder:
+    """Builds the APDUs of one association. ``challenge`` is CtoS, for HLS; ``receive_size`` the longest APDU
+    that the meter may send.
+    """
+
+    def __init__(self, settings: AssociationSettings, challenge: bytes, receive_size: int) -> None:
+        self._settings = settings
+        self._receive_size = receive_size
+        self._authentication_value = b""
+        self._ciphering: Ciphering | None = None
+        keys = settings.keys
+        if settings.security is Security.HLS5:
+            assert keys.encryption_key is not None
+            assert keys.authentication_key is not None
+            self._authentication_value = challenge
+            self._ciphering = Ciphering(
+                keys.encryption_key, keys.authentication_key, settings.client_system_title
+            )
+        elif settings.security is Security.LLS:
+            assert keys.lls_password is not None
+            self._authentication_value = keys.lls_password
+        self.invoke_id = 0
+        self.counters_used: list[int] = []
+        """The invocation counters drawn so far, in order."""
+
+    @property
+    def is_ciphering(self) -> bool:
+        return self._ciphering is not None
+
+    def aarq(self) -> bytes:
+        """The association request."""
+        request = association_request(
+            self._settings.security,
+            self._settings.client_system_title,
+            len(self._authentication_value),
+            self._receive_size,
+        )
+        information = request.initiate_request
+        if self._ciphering is not None:
+            information = self._ciphering.protect(GLO_INITIATE_REQUEST, self._draw_counter(), information)
+        return request.filled(self._authentication_value, information)
+
+    def hls_proof(self, challenge: bytes) -> bytes:
+        """f(StoC) for pass 3, with an invocation counter of its own."""
+        settings = self._settings
+        assert settings.keys.encryption_key is not None
+        assert settings.keys.authentication_key is not None
+        return gmac(
+            settings.keys.encryption_key,
+            settings.keys.authentication_key,
+            settings.client_system_title,
+            self._draw_counter(),
+            challenge,
+        )
+
+    def next_invoke_id(self) -> None:
+        """Starts a new service invocation: all its requests and responses bear ``invoke_id``, 0 to 15."""
+        self.invoke_id = (self.invoke_id + 1) & 0x0F
+
+    def request(self, service: int, request_type: int, body: bytes) -> bytes:
+        """A GET, SET or ACTION request of ``request_type`` with the current invoke id, protected as agreed
+        on.
+        """
+        plain = self.plain_request(service, request_type, body)
+        if self._ciphering is None:
+            return plain
+        return self._ciphering.protect(service + _GLO, self._draw_counter(), plain)
+
+    def plain_request(self, service: int, request_type: int, body: bytes) -> bytes:
+        """The same without protection, for a trace."""
+        return bytes((service, request_type, _PRIORITY | self.invoke_id)) + body
+
+    def rlrq(self) -> bytes:
+        """The release request."""
+        return release_request()
+
+    def _draw_counter(self) -> int:
+        assert self._settings.counter is not None
+        drawn = self._settings.counter.take()
+        if not 0 <= drawn <= 0xFFFFFFFF:
+            raise errors.InvocationCounterExhausted("the invocation counter left its 32 bits")
+        self.counters_used.append(drawn)
+        return drawn
