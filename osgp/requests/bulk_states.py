@@ -1,10 +1,12 @@
 """Changes of state of many requests at once, in slices that keep nobody waiting (see states.py)."""
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from osgp.requests.models import WAITING_STATES, Request, RequestState
+from osgp.requests.models import LIVE_SESSION_STATES, WAITING_STATES, Request, RequestState
+from osgp.sql import later
 
 
 @transaction.atomic
@@ -20,4 +22,24 @@ def cancel_waiting(rows: QuerySet[Request], limit: int) -> int:
     )
     return Request.objects.filter(pk__in=chosen, state__in=WAITING_STATES).update(
         state=RequestState.CANCELLED, completed_at=Now()
+    )
+
+
+@transaction.atomic
+def take_back_stranded(limit: int = 500) -> int:
+    """RUNNING -> RETRYING, due now, where the session is over: nobody would finish them. Returns how many.
+
+    There are none unless a visit took them in the very moment in which its session was given up. Those whose
+    session is over for a lease at least: by then no visit goes on with them, whatever its process believes.
+    """
+    stranded = Request.objects.filter(
+        state=RequestState.RUNNING, session__closed_at__lt=later(-settings.OSGP["SESSION_LEASE"])
+    ).exclude(session__state__in=LIVE_SESSION_STATES)
+    chosen = list(
+        stranded.order_by()
+        .select_for_update(skip_locked=True, of=("self",))
+        .values_list("pk", flat=True)[:limit]
+    )
+    return Request.objects.filter(pk__in=chosen, state=RequestState.RUNNING).update(
+        state=RequestState.RETRYING, due_at=Now()
     )

@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError
 from kombu.exceptions import OperationalError as BrokerError
 
 from osgp.metrics import rollup
-from osgp.requests import duties, housekeeping, liveness, states, tasks, wakeup
+from osgp.requests import bulk_states, duties, housekeeping, liveness, states, tasks, wakeup
 from osgp.requests.database import give_back_connection
 from osgp.requests.models import MeterSession
 from osgp.requests.publishing import Publisher
@@ -111,6 +111,9 @@ class Dispatcher:
         lost = states.reap()
         if lost:
             logger.warning("%d sessions were lost by their workers; their requests are due again", lost)
+        stranded = bulk_states.take_back_stranded()
+        if stranded:
+            logger.warning("%d requests were left behind by visits that are over; they are due again", stranded)
         states.fail_overdue()
         silent = states.sessions_without_hint(BATCH)
         if silent:

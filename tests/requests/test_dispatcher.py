@@ -177,6 +177,31 @@ def test_work_of_a_dead_worker_is_due_again(
     assert len(hints) == 2
 
 
+def test_what_a_visit_took_when_it_was_over_already_is_due_again(
+    organisation: Organisation, meters: list[Device], hints: Hints, settings: Settings
+) -> None:
+    """As when the network let go of what a worker had asked for before its lease ran out."""
+    request = waiting(organisation, meters[0])
+    later = waiting(organisation, meters[1])
+    Dispatcher().tick()
+    for session in MeterSession.objects.order_by("meter"):
+        assert states.claim(session.pk, session.token, "worker")
+        assert states.take_requests(session.pk, session.meter_id, 10)
+    over = MeterSession.objects.filter(meter=meters[0])
+    lease = settings.OSGP["SESSION_LEASE"]
+    over.update(state=SessionState.LOST, closed_at=timezone.now() - lease / 2)
+    Dispatcher().tick()
+    request.refresh_from_db()
+    assert request.state == RequestState.RUNNING
+    over.update(closed_at=timezone.now() - lease * 2)
+    Dispatcher().tick()
+    request.refresh_from_db()
+    later.refresh_from_db()
+    assert (request.state, request.crashes) == (RequestState.RETRYING, 0)
+    assert (later.state, later.session_id) == (RequestState.RUNNING, session.pk)
+    assert [meter for meter, _ in hints] == ["E0", "E1", "E0"]
+
+
 def test_what_kills_its_worker_each_time_is_given_up(
     organisation: Organisation, meters: list[Device], hints: Hints
 ) -> None:
