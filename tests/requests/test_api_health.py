@@ -1,5 +1,6 @@
 """healthz and readyz tell the truth, to anybody."""
 
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -81,6 +82,31 @@ def test_a_lost_broker_is_noticed(readyz: Callable[[], Any], monkeypatch: pytest
     monkeypatch.setattr(health.app, "connection_for_write", lambda **_: nobody_listens)
     answer = readyz()
     assert (answer.status_code, answer.json()["checks"]["broker"]) == (503, "unreachable")
+
+
+@pytest.mark.django_db
+def test_a_broker_that_says_nothing_is_asked_once(
+    readyz: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.setblocking(False)
+        broker = Connection(f"amqp://guest:guest@127.0.0.1:{mute.getsockname()[1]}//", connect_timeout=0.2)
+        monkeypatch.setattr(health.app, "connection_for_write", lambda **_: broker)
+        answer = readyz()
+        assert (answer.status_code, answer.json()["checks"]["broker"]) == (503, "unreachable")
+        mute.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            mute.accept()
+
+
+def test_calls_do_not_wait_for_one_that_gets_no_answer(
+    readyz: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "PATIENCE", 0.01)
+    with health._checking:  # As held by a call that asks a database behind a broken network.
+        answer = readyz()
+    assert answer.status_code == 503
+    assert set(answer.json()["checks"].values()) == {"unknown"}
 
 
 def test_a_silent_dispatcher_is_noticed(readyz: Callable[[], Any], dispatcher: None) -> None:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 CHECKED_EVERY = 2.0
 """Seconds that an answer of readyz stands, so that calling it often costs nothing."""
 BROKER_TIMEOUT = 3
+"""Seconds that the broker may take to answer; it is asked once."""
+PATIENCE = 5.0
+"""Seconds that a call waits for what another one is finding out, so that calls do not take up all threads."""
 
 _checking = threading.Lock()
 _checked_at = float("-inf")
@@ -39,20 +43,25 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """200 when the database answers and has all migrations, the broker accepts a connection, and a dispatcher
     is at work; else 503.
     """
-    global _checked_at, _checks
-    with _checking:
-        if time.monotonic() - _checked_at >= CHECKED_EVERY:
-            _checks = {
-                "database": _database(),
-                "migrations": _migrations(),
-                "broker": _broker(),
-                "dispatcher": _dispatcher(),
-            }
-            _checked_at = time.monotonic()
-        checks = _checks
+    checks = _current_checks()
     ready = set(checks.values()) == {"ok"}
     body = {"status": "ok" if ready else "unavailable", "checks": checks}
     return JsonResponse(body, status=200 if ready else 503)
+
+
+def _current_checks() -> dict[str, str]:
+    """What was found out lately, or now; all unknown while another call waits too long for an answer."""
+    global _checked_at, _checks
+    if not _checking.acquire(timeout=PATIENCE):
+        logger.warning("not ready: a former call has been waiting for an answer for long")
+        return dict.fromkeys(_CHECKS, "unknown")
+    try:
+        if time.monotonic() - _checked_at >= CHECKED_EVERY:
+            _checks = {name: check() for name, check in _CHECKS.items()}
+            _checked_at = time.monotonic()
+        return _checks
+    finally:
+        _checking.release()
 
 
 def _database() -> str:
@@ -92,8 +101,16 @@ def _broker() -> str:
     with app.connection_for_write(connect_timeout=BROKER_TIMEOUT) as broker:
         refusals: tuple[type[BaseException], ...] = (OSError, BrokerError, *broker.connection_errors)
         try:
-            broker.connect()
+            broker.ensure_connection(max_retries=0, reraise_as_library_errors=False)
         except refusals as error:
             logger.warning("not ready: the broker does not answer: %s", error)
             return "unreachable"
     return "ok"
+
+
+_CHECKS: dict[str, Callable[[], str]] = {
+    "database": _database,
+    "migrations": _migrations,
+    "broker": _broker,
+    "dispatcher": _dispatcher,
+}
