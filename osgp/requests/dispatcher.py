@@ -113,7 +113,7 @@ class Dispatcher:
             logger.warning("%d sessions were lost by their workers; their requests are due again", lost)
         stranded = bulk_states.take_back_stranded()
         if stranded:
-            logger.warning("%d requests were left behind by visits that are over; they are due again", stranded)
+            logger.warning("%d requests were left behind by visits that ended; they are due again", stranded)
         states.fail_overdue()
         silent = states.sessions_without_hint(BATCH)
         if silent:
