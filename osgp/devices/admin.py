@@ -163,7 +163,7 @@ class DeviceAdmin(OrganisationScopedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fixed: tuple[str, ...] = ("relay",)
         if organisation_of(request) is not None:
-            fixed += PLACE
+            fixed += ("place",)
         if obj is not None:
             fixed += ("identification", "device_type", "counter", "created", "updated")
             if obj.is_mbus:
@@ -175,11 +175,14 @@ class DeviceAdmin(OrganisationScopedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """An M-Bus device is not dialled; an electricity meter has no place on an M-Bus."""
         who = ("identification", "device_type") if obj is None else ()
+        connection: tuple[str, ...] = CONNECTION
+        if organisation_of(request) is not None:
+            connection = ("place", *(name for name in CONNECTION if name not in PLACE))
         groups = [
             ("Device", (*who, *ADMINISTRATION, "profile", "protocol_variant")),
             (
                 "Connection",
-                CONNECTION if obj is None or not obj.is_mbus else ("polyphase", "selective_access"),
+                connection if obj is None or not obj.is_mbus else ("polyphase", "selective_access"),
             ),
         ]
         if obj is None or obj.is_mbus:
@@ -274,6 +277,11 @@ class DeviceAdmin(OrganisationScopedAdmin):
             display_text.badge(device.relay_status),
             display_text.moment(device.relay_status_as_of, full=True),
         )
+
+    @admin.display(description="Network and cell")
+    def place(self, device: Device) -> str:
+        """For organisations, which cannot open the pages of networks."""
+        return str(device.cell or device.network or "–")
 
     @admin.display(description="Invocation counter")
     def counter(self, device: Device) -> str:

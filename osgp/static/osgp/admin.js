@@ -12,7 +12,9 @@ function keepCurrent() {
         return;
     }
     const changed = (field) => !["hidden", "submit", "button"].includes(field.type) && field.defaultValue !== undefined
-        && (field.value !== field.defaultValue || field.checked !== field.defaultChecked);
+        && (["checkbox", "radio"].includes(field.type)
+            ? field.checked !== field.defaultChecked
+            : field.value !== field.defaultValue);
     const busy = () => document.hidden || live.contains(document.activeElement) || !getSelection().isCollapsed
         || [...live.querySelectorAll("input, textarea")].some(changed);
     const refresh = async () => {
@@ -24,7 +26,9 @@ function keepCurrent() {
             const answer = await fetch(location.href, {credentials: "same-origin", redirect: "error"});
             const page = new DOMParser().parseFromString(await answer.text(), "text/html");
             const content = page.getElementById("content");
-            if (answer.ok && content && !busy()) {
+            if (answer.ok && content && !busy() && choosable(document, content)) {
+                renewRows(content);
+            } else if (answer.ok && content && !busy()) {
                 const opened = [...document.querySelectorAll("#content details")].map((item) => item.open);
                 document.getElementById("content").replaceWith(content);
                 document.querySelectorAll("#content details").forEach((item, position) => {
@@ -41,6 +45,28 @@ function keepCurrent() {
     };
     const schedule = () => setTimeout(refresh, seconds * 1000);
     schedule();
+}
+
+// Rows that may be chosen belong to Django's script, which is bound to them once. Their cells are renewed in place;
+// other rows than before need the whole page anew.
+const choosable = (...pages) => pages.some((page) => page.querySelector("#result_list .action-select"));
+
+function renewRows(content) {
+    const rows = (page) => [...page.querySelectorAll("#result_list tbody tr")];
+    const key = (row) => row.querySelector(".action-select")?.value;
+    const [before, after] = [rows(document), rows(content)];
+    if (before.length !== after.length || before.some((row, position) => key(row) !== key(after[position]))) {
+        location.reload();
+        return;
+    }
+    before.forEach((row, position) => {
+        [...row.cells].forEach((cell, column) => {
+            if (!cell.classList.contains("action-checkbox")) {
+                cell.innerHTML = after[position].cells[column].innerHTML;
+            }
+        });
+    });
+    drawBars();
 }
 
 function drawBars() {
