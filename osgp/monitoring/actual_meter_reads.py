@@ -63,6 +63,7 @@ class ActualMeterReads(MeterOperation):
         return result
 
     def readings(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Iterator[Readings]:
+        read_at = (result["log_time"],)
         for name, tag in REGISTERS.items():
             if (said := result[name]) is not None:
-                yield Readings.one(tag, Period.ACTUAL, result["log_time"], said.value, said.unit)
+                yield Readings(tag, Period.ACTUAL, read_at, (said.value,), said.unit)
