@@ -94,12 +94,16 @@ _prepared: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 """Names of the statements that each open connection to PostgreSQL knows."""
 
 
+# Most parameters; whether something is a Mapping takes much longer to find out.
+_STORED_AS_THEY_ARE = frozenset({str, int, float, bool, list, type(None)})
+
+
 def _adapted(value: Any, vendor: str) -> Any:
     """A parameter as the database stores it; SQLite knows neither UUIDs nor JSON."""
+    if type(value) in _STORED_AS_THEY_ARE:
+        return value
     if isinstance(value, uuid.UUID):
         return value.hex if vendor == "sqlite" else str(value)
-    if isinstance(value, dict):
-        return json.dumps(value)
     if isinstance(value, Mapping):
         return json.dumps(dict(value))
     return value
