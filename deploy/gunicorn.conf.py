@@ -1,6 +1,7 @@
 """gunicorn's settings: two processes with threads; calls that wait (`Prefer: wait`) keep a thread each."""
 
 import os
+from typing import Any
 
 bind = os.environ.get("OSGP_WEB_BIND", "0.0.0.0:8000")
 workers = int(os.environ.get("OSGP_WEB_PROCESSES", "2"))
@@ -14,3 +15,10 @@ max_requests_jitter = 10_000
 accesslog = None
 # Nobody steers it over a socket, and its default place is not writable for an unprivileged user.
 control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Calls that wait are answered when their process is to end, instead of being cut off."""
+    from osgp.requests.api import waiting
+
+    waiting.end_when(lambda: not worker.alive)

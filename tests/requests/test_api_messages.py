@@ -1,11 +1,15 @@
 """Posting messages, fetching and deleting their outcomes, over HTTP."""
 
+import runpy
+import socket
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -280,6 +284,54 @@ def test_no_connection_is_held_between_looks(
     monkeypatch.setattr(waiting.time, "sleep", sleep)
     assert post(api, device, headers={"Prefer": "wait=20"}).status_code == 200
     assert held == [None]
+
+
+def test_nobody_who_hung_up_keeps_a_place(
+    api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    ours, theirs = socket.socketpair()
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            theirs.close()
+
+    monkeypatch.setattr(waiting.time, "sleep", sleep)
+    url = post(api, device).json()["url"]
+    with ours:
+        answer = api.get(url, headers={"Prefer": "wait=5"}, **{"gunicorn.socket": ours})
+    assert answer.status_code == 202
+    assert len(pauses) == 2
+
+
+def test_who_sends_another_request_meanwhile_has_not_hung_up() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert not waiting.has_hung_up({"gunicorn.socket": ours})
+        theirs.send(b"GET")
+        assert not waiting.has_hung_up({"gunicorn.socket": ours})
+        assert ours.recv(3) == b"GET"
+    assert waiting.has_hung_up({"gunicorn.socket": ours})
+    assert not waiting.has_hung_up({})
+
+
+def test_a_process_that_is_to_end_answers_those_who_wait(
+    api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gunicorn = runpy.run_path(str(settings.BASE_DIR / "deploy" / "gunicorn.conf.py"))
+    worker = SimpleNamespace(alive=True)
+    monkeypatch.setattr(waiting, "_is_ending", None)
+    gunicorn["post_worker_init"](worker)
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        worker.alive = len(pauses) < 2
+
+    monkeypatch.setattr(waiting.time, "sleep", sleep)
+    assert post(api, device, headers={"Prefer": "wait=5"}).status_code == 202
+    assert len(pauses) == 2
 
 
 # --- Every message -------------------------------------------------------------------------------------

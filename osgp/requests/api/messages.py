@@ -41,7 +41,9 @@ class MessageView(APIView):
     def _awaited(self, request: HttpRequest, found: Outcome) -> tuple[Outcome, dict[str, str]]:
         """The outcome after waiting for it, when the caller prefers that, and the header that says so."""
         seconds = preferred_wait(request.headers.get("Prefer"))
-        if not seconds or found.request.is_final or not wait_until_final(found.request.pk, seconds):
+        if not seconds or found.request.is_final:
+            return found, {}
+        if not wait_until_final(found.request.pk, seconds, request.META):
             return found, {}
         found = self._find(request, found.request.correlation_uid)
         return found, {"Preference-Applied": f"wait={seconds}"}
