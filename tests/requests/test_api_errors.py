@@ -1,5 +1,6 @@
 """Every error is a problem document, and hostile input costs a refusal and no more."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -127,6 +128,14 @@ def test_large_bodies_are_refused_before_they_are_parsed(api: APIClient) -> None
 )
 def test_other_media_types_are_refused(api: APIClient, content_type: str) -> None:
     checked(api.post(URL, b"device_identification=E1", content_type=content_type), 415)
+
+
+def test_encoded_bodies_are_refused_as_such(api: APIClient) -> None:
+    content = gzip.compress(b'{"device_identification": "E1"}')
+    answer = api.post(URL, content, content_type="application/json", headers={"Content-Encoding": "gzip"})
+    assert "Content-Encoding" in checked(answer, 415)["detail"]
+    answer = api.post(URL, b"{}", content_type="application/json", headers={"Content-Encoding": "identity"})
+    checked(answer, 400, 401)
 
 
 def test_only_json_is_offered(api: APIClient) -> None:

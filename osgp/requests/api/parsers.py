@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import IO, Any
 
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
 LARGEST_BODY = 1024 * 1024
@@ -33,7 +33,11 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The body as Python values. Raises ParseError or BodyTooLarge."""
+        """The body as Python values. Raises ParseError, BodyTooLarge or UnsupportedMediaType."""
+        request = (parser_context or {}).get("request")
+        coding = request.headers.get("Content-Encoding", "identity") if request is not None else "identity"
+        if coding.strip().lower() not in ("identity", ""):
+            raise UnsupportedMediaType(coding, "The body must come without a Content-Encoding.")
         content = read_limited(stream)
         try:
             body = json.loads(
