@@ -27,6 +27,8 @@ from osgp.sql import Statement
 
 BATCHES, REQUESTS, ACTIONS = (model._meta.db_table for model in (Batch, Request, Action))
 SKIPPED_PER_STATEMENT = 1000
+MANY = 1000
+"""Requests, of which the database should know that there are so many."""
 
 _ROWS = {
     "postgresql": """
@@ -80,6 +82,8 @@ def store(batch: Batch, devices: Sequence[Device], refused: Iterable[Refused] = 
             cursor.execute(_INSERT_REQUESTS.format(rows=_ROWS[connection.vendor]), [rows, batch.pk])
             numbers = [number for (number,) in cursor.fetchall()]
         _INSERT_ACTIONS.count(batch.pk, min(numbers), max(numbers), batch.pk)
+        if len(devices) >= MANY:
+            _tell_that_there_are_many()
     SkippedDevice.objects.bulk_create(
         [
             SkippedDevice(
@@ -93,6 +97,20 @@ def store(batch: Batch, devices: Sequence[Device], refused: Iterable[Refused] = 
         batch_size=SKIPPED_PER_STATEMENT,
     )
     wakeup.notify()
+
+
+def _tell_that_there_are_many() -> None:
+    """Have PostgreSQL look at tables that it takes to be small; its autovacuum does so a minute later.
+
+    Until then it makes sure that the request of each new action exists by reading requests from the first on:
+    the plan for that is made when there are hardly any, and kept.
+    """
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples < %s FROM pg_class WHERE oid = %s::regclass", [MANY, REQUESTS])
+        if cursor.fetchone() == (True,):
+            cursor.execute(f"ANALYZE {REQUESTS}, {ACTIONS}")
 
 
 def database_time(batch: Batch) -> datetime:
