@@ -55,7 +55,7 @@ class BatchFilter(admin.SimpleListFilter):
             uid = uuid.UUID(value)
         except ValueError:
             return queryset.none()
-        return of_batch(queryset, uid, in_one_state="state__exact" in request.GET)
+        return of_batch(queryset, uid)
 
 
 class OrganisationFilter(admin.SimpleListFilter):

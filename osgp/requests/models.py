@@ -194,9 +194,14 @@ class Request(models.Model):
             ),
             models.Index(fields=["organisation", "-created_at", "-id"], name="request_by_organisation"),
             models.Index(fields=["device_identification", "-created_at"], name="request_by_device"),
-            # How far a batch is.
+            # How far a batch is, and its requests, latest first.
             models.Index(
                 fields=["batch", "state"], condition=Q(batch__isnull=False), name="request_batch_progress"
+            ),
+            models.Index(
+                fields=["batch", "-created_at", "-id"],
+                condition=Q(batch__isnull=False),
+                name="request_of_batch",
             ),
         ]
         constraints = [

@@ -5,7 +5,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
-from django.db.models.functions import Coalesce
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
@@ -55,20 +54,15 @@ def requests_of(organisation: Organisation) -> QuerySet[Request]:
     return Request.objects.filter(organisation=organisation).order_by("-created_at", "-pk")
 
 
-def of_batch(rows: QuerySet[Request], uid: uuid.UUID, *, in_one_state: bool) -> QuerySet[Request]:
+def of_batch(rows: QuerySet[Request], uid: uuid.UUID) -> QuerySet[Request]:
     """Those of ``rows``, latest first, that were sent with a batch.
 
-    All of them bear the organisation and the time of their batch, by which ``request_by_organisation`` finds
-    them side by side and in order. By the index of the batch all of them would have to be sorted for each
-    page: ``Coalesce`` hides it, unless ``in_one_state`` tells that ``rows`` are few of them, which it finds.
+    The batch is looked up first: joined with it, its requests would be sorted for each page, instead of
+    found in order by ``request_of_batch``.
     """
     batch = Request._meta.get_field("batch").related_model._default_manager.filter(uid=uid)
-    found = batch.values_list("pk", "organisation", "created_at").first()
-    if found is None:
-        return rows.none()
-    key, organisation, created_at = found
-    rows = rows.filter(organisation=organisation, created_at=created_at)
-    return rows.filter(batch=key) if in_one_state else rows.alias(key=Coalesce("batch", 0)).filter(key=key)
+    key = batch.values_list("pk", flat=True).first()
+    return rows.none() if key is None else rows.filter(batch=key)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class RequestListView(APIView):
         filters = {_COLUMNS[name]: value for name, value in query.items() if name in _COLUMNS}
         rows = requests_of(caller_of(request).organisation).filter(**filters)
         if "batch" in query:
-            rows = of_batch(rows, _batch_uid(query["batch"]), in_one_state="status" in query)
+            rows = of_batch(rows, _batch_uid(query["batch"]))
         found, cursor = page(rows, query)
         return Response({"results": [listed(row) for row in found]}, headers=next_page_link(request, cursor))
 
