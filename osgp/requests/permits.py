@@ -1,7 +1,7 @@
 """How many more meters may be dialled now, per communication network and per cell.
 
-A permit is a live session row: taken with it, given back with it, lost with it. Dispatchers take turns per
-limited network (row locks), so that two of them cannot give out the same permit.
+A permit is a live session row: taken with it, given back with it, lost with it. Dispatchers take turns, so
+that two of them can neither give out the same permit nor choose the same meter.
 """
 
 from collections import Counter
@@ -26,6 +26,7 @@ LIMITED = (
 )
 CELL_LIMIT = Coalesce("meter__cell__max_open_sessions", "meter__network__max_open_sessions_per_cell")
 SECOND = timedelta(seconds=1)
+_TURN = 0x6F736770_7475726E  # "osgpturn": one dispatcher chooses at a time
 
 
 @dataclass
@@ -37,14 +38,12 @@ class Room:
     cells: Counter[int] = field(default_factory=Counter)
     """Live sessions per cell."""
     full_cells: set[int] = field(default_factory=set)
-    busy: frozenset[int] = frozenset()
-    """Networks that another dispatcher is working on."""
     was_short: bool = False
     """Whether work was held back, perhaps."""
 
     def within(self, due: QuerySet[Request]) -> QuerySet[Request]:
         """Due requests without those of networks and cells that are full."""
-        full_networks = [pk for pk, left in self.networks.items() if left <= 0] + list(self.busy)
+        full_networks = [pk for pk, left in self.networks.items() if left <= 0]
         if full_networks:
             due = due.exclude(meter__network__in=full_networks)
         if self.full_cells:
@@ -72,11 +71,12 @@ def choose(limit: int) -> tuple[dict[int, int], bool]:
     """Up to ``limit`` meters that have due work, no live session and a permit, with their priority.
 
     Most urgent first, so that the next free permit of a full cell goes to the most urgent work there. Also
-    tells whether anything was held back for want of a permit. Belongs in the transaction that opens the
-    sessions.
+    tells whether anything was held back for want of a permit, or because it is another dispatcher's turn.
+    Belongs in the transaction that opens the sessions: the turn lasts as long as that.
     """
+    if not _take_turn():
+        return {}, True
     room = _room()
-    _walk_in_order()
     chosen: dict[int, int] = {}
     refused: set[int] = set()
     while len(chosen) < limit:
@@ -92,15 +92,25 @@ def choose(limit: int) -> tuple[dict[int, int], bool]:
     return chosen, room.was_short
 
 
-def _walk_in_order() -> None:
-    """For this transaction: take what is due from the index that has it in order, until there is enough.
+def _take_turn() -> bool:
+    """Whether it is ours to choose, until the end of the transaction. SQLite has one writer anyway.
 
-    The table changes faster than PostgreSQL learns about it. Where it expects a handful of rows, it would
-    look at a backlog of tens of thousands and sort it to find the first few.
+    Requests are not locked, so whoever claims a session and takes its requests is never waited for by a
+    dispatcher that it waits for itself.
+
+    Also has PostgreSQL take what is due from the index that has it in order, until there is enough. The table
+    changes faster than it learns about it: where it expects a handful of rows, it would look at a backlog of
+    tens of thousands and sort it to find the first few.
     """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off;"
+            " SELECT pg_try_advisory_xact_lock(%s)",
+            [_TURN],
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def _candidates(room: Room, limit: int, exclude: set[int]) -> list[tuple[Any, ...]]:
@@ -115,26 +125,24 @@ def _candidates(room: Room, limit: int, exclude: set[int]) -> list[tuple[Any, ..
     if exclude:
         due = due.exclude(meter__in=exclude)
     return list(
-        room.within(due)
-        .select_for_update(skip_locked=True, of=("self",))
-        .values_list("meter_id", "effective_priority", "meter__network", "meter__cell", CELL_LIMIT)[:limit]
+        room.within(due).values_list(
+            "meter_id", "effective_priority", "meter__network", "meter__cell", CELL_LIMIT
+        )[:limit]
     )
 
 
 def _room() -> Room:
-    """Lock the limited networks that nobody works on, and count what is left of them.
-
-    One query where nothing is limited.
-    """
-    limited = set(CommunicationNetwork.objects.filter(LIMITED).values_list("pk", flat=True))
-    if not limited:
+    """Count what is left of the limited networks; one query where nothing is limited."""
+    networks = list(CommunicationNetwork.objects.filter(LIMITED).distinct())
+    if not networks:
         return Room()
-    networks = list(CommunicationNetwork.objects.filter(pk__in=limited).select_for_update(skip_locked=True))
-    ours = [network.pk for network in networks]
-    live = MeterSession.objects.filter(state__in=LIVE_SESSION_STATES, meter__network__in=ours)
+    limited = [network.pk for network in networks]
+    live = MeterSession.objects.filter(state__in=LIVE_SESSION_STATES, meter__network__in=limited)
     by_network: Counter[int] = Counter()
     by_cell: Counter[int] = Counter()
-    full_cells = set(Cell.objects.filter(network__in=ours, max_open_sessions=0).values_list("pk", flat=True))
+    full_cells = set(
+        Cell.objects.filter(network__in=limited, max_open_sessions=0).values_list("pk", flat=True)
+    )
     counted = live.values_list("meter__network", "meter__cell", CELL_LIMIT).annotate(n=Count("pk")).order_by()
     for network_id, cell_id, cell_limit, count in counted:
         by_network[network_id] += count
@@ -142,7 +150,7 @@ def _room() -> Room:
             by_cell[cell_id] += count
             if cell_limit is not None and count >= cell_limit:
                 full_cells.add(cell_id)
-    return Room(_left(networks, by_network), by_cell, full_cells, frozenset(limited - set(ours)))
+    return Room(_left(networks, by_network), by_cell, full_cells)
 
 
 def _left(networks: list[CommunicationNetwork], live: Counter[int]) -> dict[int, int]:

@@ -60,7 +60,9 @@ def _fail_waiting(request_id: int, fault: dict[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class Opened:
-    """Sessions opened in one go; ``held_back`` when full networks or cells kept others from being opened."""
+    """Sessions opened in one go; ``held_back`` when full networks or cells kept others from being opened, or
+    it was another dispatcher's turn.
+    """
 
     sessions: list[MeterSession]
     held_back: bool
@@ -70,8 +72,8 @@ class Opened:
 def open_sessions(limit: int) -> Opened:
     """Lease up to ``limit`` meters that have due work and no live session, within their networks' limits.
 
-    Rows are taken with SKIP LOCKED, so dispatchers do not wait for one another. Two of them may still choose
-    the same meter through two of its requests: the partial unique index lets only one session in.
+    Dispatchers take turns and do not wait for one another. Whatever they believe, the partial unique index
+    lets only one session per meter in.
     """
     priorities, held_back = permits.choose(limit)
     if not priorities:

@@ -60,7 +60,7 @@ _TAKE = Statement(
        SET state = 'RUNNING', session_id = %s, attempts = attempts + 1,
            started_at = COALESCE(started_at, {{now}})
      WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING')
-       AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state || '' = 'CLAIMED')
+       AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state || '' = 'CLAIMED' {{locked}})
        AND id IN ({_DUE.replace("{meter}", "%s")})
     """  # noqa: S608 (table names)
 )
