@@ -11,7 +11,6 @@ from osgp.requests.states.dispatching import (
     hurry_sessions,
     mark_published,
     open_sessions,
-    queue_scheduled,
     reap,
     sessions_without_hint,
     unclaimed_sessions,
@@ -36,6 +35,7 @@ from osgp.requests.states.platform import (
     leave_platform_request,
     start_platform_request,
 )
+from osgp.requests.states.scheduled import queue_scheduled
 from osgp.requests.states.tables import LIVE
 from osgp.requests.states.visiting import (
     claim,

@@ -30,13 +30,6 @@ QUARANTINED = Fault(
 ).as_dict()
 
 
-def queue_scheduled() -> int:
-    """SCHEDULED requests whose time has come become QUEUED."""
-    return Request.objects.filter(state=RequestState.SCHEDULED, due_at__lte=Now()).update(
-        state=RequestState.QUEUED
-    )
-
-
 def fail_overdue(limit: int = 1000) -> int:
     """Waiting requests past their max_schedule_time fail with 417, or the fault of their last attempt."""
     overdue = Request.objects.filter(
