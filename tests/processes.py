@@ -82,9 +82,13 @@ class Process:
         self._process.kill()
         self._process.wait()
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def terminate(self) -> None:
         """SIGTERM; see :meth:`wait` for what comes of it."""
-        self._process.send_signal(signal.SIGTERM)
+        self.send(signal.SIGTERM)
 
     def wait(self) -> int:
         """The exit code."""

@@ -15,6 +15,7 @@ from osgp.message_logs.models import MessageDirection, MessageLog
 from osgp.protocol_dlms import Direction, TraceRecord
 from osgp.protocol_dlms.describe import Describer
 from osgp.requests.database import lanes
+from osgp.requests.outages import AWAY
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter
 
 logger = logging.getLogger(__name__)
@@ -89,6 +90,12 @@ class Recording:
             return
         try:
             lanes.run(MessageLog.objects.bulk_create, rows)
+        except AWAY:
+            logger.warning(
+                "session %s: %d messages could not be logged, the database is away",
+                self._session_id,
+                len(rows),
+            )
         except Exception:
             logger.exception("session %s: %d messages could not be logged", self._session_id, len(rows))
 

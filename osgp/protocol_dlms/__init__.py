@@ -20,6 +20,7 @@ from osgp.protocol_dlms.settings import (
     Transport,
 )
 from osgp.protocol_dlms.tracing import Direction, Trace, TraceRecord
+from osgp.protocol_dlms.transport import Line
 
 __all__ = [
     "AccessResult",
@@ -34,6 +35,7 @@ __all__ = [
     "InvocationCounter",
     "Keys",
     "Limits",
+    "Line",
     "Meter",
     "MeterAddress",
     "RangeDescriptor",

@@ -28,7 +28,7 @@ from osgp.protocol_dlms.settings import (
     check_address,
 )
 from osgp.protocol_dlms.tracing import Trace, Tracer
-from osgp.protocol_dlms.transport import Stream, open_link
+from osgp.protocol_dlms.transport import Line, Stream, open_link
 
 INVOCATION_COUNTER = AttributeDescriptor(1, bytes((0, 0, 43, 1, 0, 255)), 2)
 
@@ -80,13 +80,16 @@ class Meter:
         deadlines: Deadlines | None = None,
         limits: Limits | None = None,
         trace: Trace | None = None,
+        line: Line | None = None,
     ) -> "Meter":
         """Dials the meter and opens an association.
 
         ``counter`` and ``client_system_title`` (8 octets) are needed for HLS5; ``challenge_length`` is 8 to
         64 octets; ``with_list_max`` is how many attributes one request may name, below 2 for one at a time.
-        ``trace`` gets each APDU in plain form and without secrets, as it goes. Raises the errors of
-        :mod:`osgp.protocol_dlms.errors`; settings are checked before anything is dialled.
+        ``trace`` gets each APDU in plain form and without secrets, as it goes. Through ``line`` somebody else
+        may hang up at any time, also while the meter is dialled. Raises the errors of
+        :mod:`osgp.protocol_dlms.errors`, and what ``line`` does; settings are checked before anything is
+        dialled.
         """
         keys = keys or Keys()
         deadlines = deadlines or Deadlines()
@@ -97,7 +100,7 @@ class Meter:
         check_address(address, client_address)
         challenge = new_challenge(challenge_length)
         builder = RequestBuilder(settings, challenge, limits.apdu_size)
-        stream = Stream(address.host, address.port, SessionClock(deadlines))
+        stream = Stream(address.host, address.port, SessionClock(deadlines), line)
         try:
             link = open_link(stream, address, client_address, limits)
             tracer = Tracer(trace, keys.values()) if trace is not None else None
@@ -299,9 +302,10 @@ def read_invocation_counter(
     deadlines: Deadlines | None = None,
     limits: Limits | None = None,
     trace: Trace | None = None,
+    line: Line | None = None,
 ) -> int:
     """The meter's invocation counter for the global unicast key, 0 to 2**32 - 1, as the public client may
-    read it.
+    read it. ``trace`` and ``line`` as with :meth:`Meter.connect`.
     """
     with Meter.connect(
         address,
@@ -310,6 +314,7 @@ def read_invocation_counter(
         deadlines=deadlines,
         limits=limits,
         trace=trace,
+        line=line,
     ) as meter:
         data = meter.get(INVOCATION_COUNTER)
     if data.type not in _UNSIGNED_TYPES or not isinstance(data.value, int) or data.value > 0xFFFFFFFF:

@@ -116,6 +116,11 @@ class Job(Generic[T]):
 lanes = Lanes()
 
 
+def in_one_line(error: Exception) -> str:
+    """What the driver says, for the log."""
+    return " ".join(str(error).split())
+
+
 def give_back_connection() -> None:
     """Close this thread's own connection while it waits for something that takes long."""
     if not connection.in_atomic_block:

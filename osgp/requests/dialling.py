@@ -1,9 +1,10 @@
 """From a device row to a held association: address, keys, invocation counter."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from django.conf import settings
 
@@ -13,6 +14,7 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.protocol_dlms import (
     Deadlines,
     Keys,
+    Line,
     Meter,
     MeterAddress,
     Trace,
@@ -26,6 +28,9 @@ from osgp.requests.preparing import Prepared
 from osgp.requests.work import WorkMeter
 
 logger = logging.getLogger(__name__)
+
+InLane = Callable[[Callable[[], None]], None]
+"""Calls a function in a database lane."""
 
 CLIENT_SYSTEM_TITLE = b"OSGPHES\x01"
 HLS5_KEY_TYPES = (KeyType.E_METER_AUTHENTICATION_KEY, KeyType.E_METER_ENCRYPTION_KEY_UNICAST)
@@ -44,6 +49,8 @@ class ReservedCounter:
     meter_id: int
     first: int | None = None
     """First value of the block that was reserved last; None while the meter's counter is not known."""
+    run: InLane = lanes.run
+    """How the database is called."""
     _block: Iterator[int] = field(default_factory=lambda: iter(()))
 
     def reserve(self) -> None:
@@ -60,7 +67,7 @@ class ReservedCounter:
         """The value for the next ciphered APDU."""
         value = next(self._block, None)
         if value is None:
-            lanes.run(self.reserve)
+            self.run(self.reserve)
             value = next(self._block)
         return value
 
@@ -107,58 +114,79 @@ class Dialling:
         return dialling
 
     @contextmanager
-    def association(self, trace: Trace | None = None) -> Iterator[Meter]:
-        """Dial and associate; release and hang up afterwards. Raises DLMS errors.
+    def association(self, line: Line, run: InLane, trace: Trace | None = None) -> Iterator[Meter]:
+        """Dial and associate; release and hang up afterwards. Raises DLMS errors, and what ``line`` does.
 
-        ``trace`` gets each APDU without its protection and without secrets.
+        ``run`` calls functions that need the database. ``trace`` gets each APDU without its protection and
+        without secrets.
         """
-        meter = self._connect(trace)
+        if self.counter is not None:
+            self.counter.run = run
+        call = _Call(self, line, run, trace)
+        meter = call.connect()
         try:
             yield meter
         finally:
             meter.close()
 
-    def _connect(self, trace: Trace | None) -> Meter:
-        if self.counter is not None and self.counter.first is None:
-            self._read_counter(trace)
+
+@dataclass(frozen=True)
+class _Call:
+    """What goes on between the platform and a meter until an association is there."""
+
+    dialling: Dialling
+    line: Line
+    run: InLane
+    trace: Trace | None
+
+    def connect(self) -> Meter:
+        """Associate, with the meter's own counter if ours is not known or too low."""
+        counter = self.dialling.counter
+        if counter is not None and counter.first is None:
+            self._read_counter(counter)
         try:
-            return self._associate(trace)
+            return self._associate()
         except COUNTER_TOO_LOW as error:
             # One look at the meter's own counter tells whether that was it.
-            if self.counter is None or not self._read_counter(trace):
+            if counter is None or not self._read_counter(counter):
                 raise
-            logger.info("%s: invocation counter too low (%s)", self.meter.identification, error.code.name)
-            return self._associate(trace)
+            identification = self.dialling.meter.identification
+            logger.info("%s: invocation counter too low (%s)", identification, error.code.name)
+            return self._associate()
 
-    def _associate(self, trace: Trace | None) -> Meter:
+    def _associate(self) -> Meter:
+        dialling = self.dialling
         return Meter.connect(
-            self.address,
-            security=DlmsSecurity(self.meter.security),
-            keys=self.keys,
-            counter=self.counter,
+            dialling.address,
+            security=DlmsSecurity(dialling.meter.security),
+            keys=dialling.keys,
+            counter=dialling.counter,
             client_system_title=CLIENT_SYSTEM_TITLE,
-            challenge_length=self.meter.challenge_length,
-            with_list_max=self.meter.with_list_max,
-            deadlines=self.deadlines,
-            trace=trace,
+            challenge_length=dialling.meter.challenge_length,
+            with_list_max=dialling.meter.with_list_max,
+            deadlines=dialling.deadlines,
+            trace=self.trace,
+            line=self.line,
         )
 
-    def _read_counter(self, trace: Trace | None) -> bool:
+    def _read_counter(self, counter: ReservedCounter) -> bool:
         """Ask the meter for its counter through the public client; True when ours had to be raised.
 
         A meter whose counter is lower than ours is fine: whole blocks are reserved, few values of them used.
         """
-        assert self.counter is not None
+        dialling = self.dialling
         try:
-            latest = read_invocation_counter(self.address, self.deadlines, trace=trace)
+            latest = read_invocation_counter(
+                dialling.address, dialling.deadlines, trace=self.trace, line=self.line
+            )
         except errors.AccessError:
             # A meter without the object (before SMR 5): its counter begins at the platform's first one.
             latest = 0
         except errors.DlmsError:
-            if self.counter.first is None:
+            if counter.first is None:
                 raise
             return False
-        ours = self.counter.first
+        ours = counter.first
         if ours is not None and latest < ours:
             return False
         if latest > (HIGHEST_START if ours is None else ours + LARGEST_LEAP):
@@ -168,8 +196,8 @@ class Dialling:
                 f"{'unknown' if ours is None else ours}: the claim is not trusted.",
                 component=Component.PROTOCOL_DLMS,
             )
-        lanes.run(invocation_counters.adopt, self.meter.pk, latest + 1)
-        lanes.run(self.counter.reserve)
+        self.run(partial(invocation_counters.adopt, dialling.meter.pk, latest + 1))
+        self.run(counter.reserve)
         return True
 
 

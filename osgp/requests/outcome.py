@@ -41,7 +41,7 @@ class Outcome:
         """Keep the outcome; raises LeaseLost when somebody else decides by now."""
         fault = self.fault.as_dict() if self.fault else None
         session_id = self.action.request.session_id
-        with transaction.atomic() if self.readings else nullcontext():
+        with transaction.atomic() if self.readings or self.device_changes else nullcontext():
             if not states.finish_action(
                 self.action.pk, session_id, self.state, result=self.result, fault=fault
             ):

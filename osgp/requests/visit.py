@@ -1,14 +1,11 @@
 """One visit to one meter: every due action for it, in priority order, over one held association."""
 
 import logging
-import random
-import threading
 import time
 import uuid
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, fields, replace
-from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,15 +22,15 @@ from osgp.protocol_dlms import Meter
 from osgp.protocol_dlms.errors import DlmsError
 from osgp.readings import storing
 from osgp.requests import retries, states, work
+from osgp.requests.beginning import Begun, alone, begin, take
 from osgp.requests.concluding import conclude
-from osgp.requests.database import lanes
 from osgp.requests.dialling import Dialling
 from osgp.requests.leases import Lease, LeaseLost, keeper
 from osgp.requests.meter import VisitedMeter
 from osgp.requests.models import ActionState, Request, RequestState
 from osgp.requests.operation import ConcludedOperation, MeterOperation
+from osgp.requests.outages import NotStored, PatientLanes
 from osgp.requests.outcome import Outcome
-from osgp.requests.preparing import prepare
 from osgp.requests.registry import operation
 from osgp.requests.stopping import StopRequested, stop
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
@@ -46,8 +43,6 @@ OUTCOME_UNKNOWN = Fault(
     "It was not repeated.",
     component=Component.CORE,
 )
-OTHER_SUSPECTS_FIRST = timedelta(seconds=4)
-"""How long a request waits, about, while another one that may kill the process is carried out."""
 TIME_FOR_BEGINNING = 0.8
 """The part of VISIT_DEADLINE in which further actions are begun: the rest is for the last one to end in."""
 DEVICE_FIELDS = frozenset(item.name for item in fields(WorkDevice))
@@ -62,88 +57,37 @@ def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str, priority: 
 
     ``priority`` is that of the hint, 0 to 9.
     """
-    begun = lanes.begin(priority, _begin, session_id, token, worker)
-    if begun is None:
-        return False
+    with alone(session_id) as is_alone:
+        return is_alone and _visit(Lease(session_id), token, worker, priority)
+
+
+def _visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> bool:
     try:
-        with keeper.keep(session_id) as lease:
-            Visit(session_id, begun.meter, lease).run(begun)
+        begun = begin(lease, token, worker, priority)
+        if begun is None:
+            return False
+        try:
+            with keeper.keep(lease):
+                Visit(lease, begun.meter).run(begun)
+        finally:
+            begun.end()
     except LeaseLost:
-        logger.warning("session %s: the lease was lost", session_id)
-    finally:
-        if begun.suspect:
-            _suspect.release()
+        logger.warning("session %s: the lease was lost", lease.session_id)
+    except NotStored:
+        logger.warning("session %s: could not be closed, its lease runs out", lease.session_id)
     return True
-
-
-_suspect = threading.Lock()
-"""Held by the visit with a request that may be what kills workers: one at a time in a process.
-
-When it dies once more, only one of those that were there every time is to blame, and the others go free.
-"""
-
-
-@dataclass(frozen=True)
-class Begun:
-    """A claimed session with its first work; ``fault`` when the meter cannot even be dialled."""
-
-    meter: WorkMeter
-    requests: list[list[WorkAction]]
-    dialling: Dialling | None
-    fault: Fault | None
-    suspect: bool
-    """Whether it holds ``_suspect``."""
-
-
-def _begin(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> Begun | None:
-    """Claim, take what is due and prepare to dial: all that needs the database before the meter does."""
-    claimed = states.claim_and_take(session_id, token, worker, settings.OSGP["VISIT_REQUEST_LIMIT"])
-    if claimed is None:
-        return None
-    meter_id, requests = claimed
-    if requests:
-        return _prepare(meter_id, requests)
-    if not _suspect.acquire(blocking=False):
-        states.postpone_suspects(meter_id, OTHER_SUSPECTS_FIRST * random.uniform(0.5, 1.5))
-        states.close(session_id)
-        return None
-    try:
-        requests = _take(session_id, meter_id, suspects=True)
-        if requests:
-            return _prepare(meter_id, requests, suspect=True)
-    except BaseException:
-        _suspect.release()
-        raise
-    _suspect.release()
-    states.close(session_id)
-    return None
-
-
-def _prepare(meter_id: int, requests: list[list[WorkAction]], *, suspect: bool = False) -> Begun:
-    prepared = prepare(meter_id)
-    try:
-        return Begun(prepared.meter, requests, Dialling.of(prepared), None, suspect)
-    except Fault as fault:
-        return Begun(prepared.meter, requests, None, fault, suspect)
-
-
-def _take(session_id: uuid.UUID, meter_id: int, *, suspects: bool = False) -> list[list[WorkAction]]:
-    limit = settings.OSGP["VISIT_REQUEST_LIMIT"]
-    if not states.take_requests(session_id, meter_id, limit, suspects=suspects):
-        return []
-    return work.unfinished(session_id)
 
 
 @dataclass
 class Visit:
     """The work of one claimed session."""
 
-    session_id: uuid.UUID
-    meter: WorkMeter
     lease: Lease
+    meter: WorkMeter
+    database: PatientLanes = field(init=False)
     fault: Fault | None = None
     cut_short: bool = False
-    """Whether the visit was to end before all was done."""
+    """Whether what it took and has not done is handed back, as if it had not been taken."""
     statistics: dict[str, int] = field(default_factory=dict)
     device_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
     """What actions changed about devices, for the actions after them."""
@@ -156,6 +100,16 @@ class Visit:
             time.monotonic() + settings.OSGP["VISIT_DEADLINE"].total_seconds() * TIME_FOR_BEGINNING
         )
     )
+    may_have_taken: bool = False
+    """Whether there may be requests in the session that are not known here."""
+
+    def __post_init__(self) -> None:
+        self.database = PatientLanes(self.lease)
+
+    @property
+    def session_id(self) -> uuid.UUID:
+        """Of the session whose work this is."""
+        return self.lease.session_id
 
     def run(self, begun: Begun) -> None:
         """Dial once, and go on until nothing is due or the meter is lost."""
@@ -170,25 +124,29 @@ class Visit:
         except (StopRequested, OutOfTime):
             self.cut_short = True
         except Fault as fault:
+            self.lease.check()
             self.fault = fault
+            # A meter that hung up while nothing came from us for long is not to blame.
+            self.cut_short = isinstance(fault, DlmsError) and self.database.was_away
         except Exception:
             logger.exception("session %s: visit to %s failed", self.session_id, self.meter.identification)
             self.fault = _unexpected("The visit to the meter")
         finally:
             if self.recording is not None:
                 self.recording.store()
-        lanes.run(self._end)
+        self.database.run(self._end)
 
     def _hold(self, dialling: Dialling, requests: list[list[WorkAction]]) -> None:
         self.lease.check()
         stop.check()
-        with dialling.association(self.recording.trace if self.recording else None) as association:
+        trace = self.recording.trace if self.recording else None
+        with dialling.association(self.lease, self.database.run, trace) as association:
             try:
                 while requests:
                     for actions in requests[:-1]:
-                        lanes.run(self._settle, self._carry_out(association, actions))
+                        self.database.run(self._settle, self._carry_out(association, actions))
                     last = self._carry_out(association, requests[-1])
-                    requests = lanes.run(self._settle_and_take, last)
+                    requests = self.database.run(self._settle_and_take, last)
                 association.release()
             except (StopRequested, OutOfTime):
                 with suppress(DlmsError):
@@ -211,7 +169,7 @@ class Visit:
         outcome: Outcome | None = None
         for action in actions:
             if outcome is not None:
-                lanes.run(outcome.store)
+                self.database.run(self._store, outcome)
             self.lease.check()
             stop.check()
             if self.performed and self._is_out_of_time():
@@ -234,8 +192,10 @@ class Visit:
             if not task.repeatable:
                 self._start(action)
             result = task.perform(visited_meter(device, association), parameters)
+            # What it made of a meter that was hung up on is not what the meter says.
+            self.lease.check()
             if isinstance(task, ConcludedOperation):
-                result = lanes.run(conclude, task, action, parameters, result)
+                result = self.database.run(conclude, task, action, parameters, result)
             changes = task.device_changes(parameters, result)
             stored = task.stored_result(result)
             kept = storing.kept(device, task.readings(parameters, result))
@@ -244,10 +204,12 @@ class Visit:
         except LeaseLost:
             raise
         except Fault as fault:
+            self.lease.check()
             if isinstance(fault, DlmsError) and not association.is_open:
                 raise
             return self._failed(action, fault)
         except Exception:
+            self.lease.check()
             logger.exception("%s of %s failed", action.message, action.request.correlation_uid)
             return self._failed(action, _unexpected(action.message))
 
@@ -267,7 +229,7 @@ class Visit:
         return time.monotonic() >= self.begins_until
 
     def _start(self, action: WorkAction) -> None:
-        if not lanes.run(states.start_action, action.pk, action.request.session_id):
+        if not self.database.run(self._mark_started, action):
             raise LeaseLost
         action.state = ActionState.STARTED
         self.lease.check()
@@ -279,19 +241,47 @@ class Visit:
             return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
         return Outcome(action, ActionState.FAULT, fault=fault)
 
-    # --- In a database lane --------------------------------------------------------------------------
+    # --- In a database lane, and once more when the answer was lost -----------------------------------
+
+    def _mark_started(self, action: WorkAction) -> bool:
+        return states.start_action(action.pk, self.session_id) or states.is_started(
+            action.pk, self.session_id
+        )
+
+    def _store(self, outcome: Outcome) -> None:
+        """Store an outcome that is not the last one of its request."""
+        try:
+            outcome.store()
+        except LeaseLost:
+            if not states.has_outcome(outcome.action.pk, self.session_id):
+                raise
 
     def _settle_and_take(self, last: Outcome) -> list[list[WorkAction]]:
         more = self._settle(last)
+        # What a call took whose answer was lost comes first: a suspect, for one, is taken alone.
+        if self.may_have_taken and (taken := work.unfinished(self.session_id)):
+            self.may_have_taken = False
+            return taken
         if not more or self._is_out_of_time():
             return []
-        return _take(self.session_id, self.meter.pk)
+        self.may_have_taken = True
+        taken = take(self.session_id, self.meter.pk)
+        self.may_have_taken = False
+        return taken
 
     def _settle(self, last: Outcome) -> bool:
         """Store the last outcome of a request, and with it what becomes of the request.
 
         False: no other request of the meter is due.
         """
+        try:
+            return self._settle_once(last)
+        except LeaseLost:
+            if not states.is_settled(last.action.request.pk, self.session_id):
+                raise
+            return True
+
+    def _settle_once(self, last: Outcome) -> bool:
         if not last.is_plain or last.action.request.is_bundle:
             self._finish_or_retry(last)
             return True
@@ -331,24 +321,36 @@ class Visit:
             states.forget_secrets([request.pk])
 
     def _end(self) -> None:
-        """Close the session. After a fault, what was taken is retried or fails with it."""
-        if self.cut_short:
-            states.hand_back(self.session_id)
-        elif self.fault is None:
+        """Close the session. After a fault, what was taken is retried or fails with it.
+
+        The session comes first, as with the reaper: nobody waits for the other then. If it is closed already,
+        so is the rest.
+        """
+        if self.fault is None and not self.cut_short and not self.database.was_away:
             states.close_after_success(self.session_id, **self.statistics)
             return
-        else:
-            running = Request.objects.filter(session=self.session_id, state=RequestState.RUNNING)
-            for request in running:
-                if not _retry(request, self.session_id, self.fault.as_dict()):
-                    states.fail_request(request.pk, self.session_id, self.fault.as_dict())
-                elif request.is_bundle:
-                    states.reopen_actions(request.pk, self.session_id)
-            Device.objects.filter(pk=self.meter.pk).update(
-                last_failure_at=Now(), failed_connections=F("failed_connections") + 1
-            )
-        fault = self.fault.as_dict() if self.fault else None
-        states.close(self.session_id, fault=fault, **self.statistics)
+        with transaction.atomic():
+            if self.fault is None and not self.cut_short:
+                closed = states.close_after_success(self.session_id, **self.statistics)
+            else:
+                fault = self.fault.as_dict() if self.fault else None
+                closed = states.close(self.session_id, fault=fault, **self.statistics)
+            if closed and self.fault is not None and not self.cut_short:
+                self._fail_or_retry(self.fault.as_dict())
+            elif closed:
+                # After an outage this may be something that was taken unnoticed.
+                states.hand_back(self.session_id)
+
+    def _fail_or_retry(self, fault: Mapping[str, Any]) -> None:
+        running = Request.objects.filter(session=self.session_id, state=RequestState.RUNNING)
+        for request in running:
+            if not _retry(request, self.session_id, fault):
+                states.fail_request(request.pk, self.session_id, fault)
+            elif request.is_bundle:
+                states.reopen_actions(request.pk, self.session_id)
+        Device.objects.filter(pk=self.meter.pk).update(
+            last_failure_at=Now(), failed_connections=F("failed_connections") + 1
+        )
 
 
 def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:

@@ -1,6 +1,8 @@
-"""A process that is frozen in the middle of a transaction keeps nobody from taking over what it held."""
+"""A process that is frozen keeps nobody from taking over what it held, and lets go of it when it goes on."""
 
 import os
+import signal
+import threading
 from contextlib import closing
 from datetime import timedelta
 
@@ -14,7 +16,13 @@ from osgp.accounts.models import Organisation
 from osgp.database_settings import database
 from osgp.devices.models import Device
 from osgp.requests import states
+from osgp.requests.dispatcher import Dispatcher
+from osgp.requests.leases import keeper
 from osgp.requests.models import MeterSession, RequestState, SessionState
+from osgp.requests.visit import visit_meter
+from osgp.simulator.faults import FaultKind
+from tests import meters, processes
+from tests.chaos.promises import MORTAL, Work
 from tests.factories import make_request
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,3 +46,39 @@ def test_its_sessions_are_taken_back(organisation: Organisation, device: Device)
     request.refresh_from_db()
     assert request.state == RequestState.RETRYING
     assert set(MeterSession.objects.values_list("state", flat=True)) == {SessionState.LOST}
+
+
+def test_it_hangs_up_first_thing_when_it_goes_on(work: Work) -> None:
+    """Until then its association keeps everybody else from the meter: that cannot be helped."""
+    device = work.devices[0]
+    meter = work.simulator.meters[device.identification]
+    if processes.are_shared():
+        work.ask(device, "LongStep")
+        with processes.worker(**MORTAL) as worker:
+            Dispatcher().tick()
+            # The first GET asked for the invocation counter, the next one is the step's.
+            processes.eventually(lambda: meter.memory.statistics.gets >= 2, "the step to begin")
+            worker.send(signal.SIGSTOP)
+            _lose_the_lease()
+            assert meter.memory.associated is not None
+            worker.send(signal.SIGCONT)
+            processes.eventually(lambda: meter.memory.associated is None, "the meter to be free")
+            assert worker.is_alive()
+    else:
+        # Threads cannot be frozen; one that waits for its meter knows as little of what goes on.
+        meter.faults.switch_on(FaultKind.HANG)
+        work.ask(device, "ActualMeterReads")
+        session = meters.open_session(device)
+        visit = threading.Thread(target=visit_meter, args=(session.pk, session.token, "frozen"))
+        visit.start()
+        processes.eventually(lambda: meter.memory.statistics.faults, "the visit to wait")
+        _lose_the_lease()
+        keeper._extend(dict(keeper._leases))
+        visit.join()
+        processes.eventually(lambda: meter.memory.associated is None, "the meter to be free")
+    assert set(MeterSession.objects.values_list("state", flat=True)) == {SessionState.LOST}
+
+
+def _lose_the_lease() -> None:
+    MeterSession.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert states.reap() == 1

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from osgp.protocol_dlms.settings import Limits, MeterAddress, Transport
 from osgp.protocol_dlms.transport.hdlc_link import HdlcLink
+from osgp.protocol_dlms.transport.line import Line
 from osgp.protocol_dlms.transport.stream import Stream
 from osgp.protocol_dlms.transport.wrapper import WrapperLink
 
@@ -35,4 +36,4 @@ def open_link(stream: Stream, address: MeterAddress, client_address: int, limits
     return link
 
 
-__all__ = ["Link", "Stream", "open_link"]
+__all__ = ["Line", "Link", "Stream", "open_link"]

@@ -11,22 +11,25 @@ from typing import Any
 
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.deadlines import SessionClock
+from osgp.protocol_dlms.transport.line import Line
 
 _RECEIVE_SIZE = 16 * 1024
 
 
 class Stream:
-    """Octets to and from one meter. ``clock`` is asked before each wait."""
+    """Octets to and from one meter. ``clock`` is asked before each wait, ``line`` whether it may be used."""
 
-    def __init__(self, host: str, port: int, clock: SessionClock) -> None:
+    def __init__(self, host: str, port: int, clock: SessionClock, line: Line | None = None) -> None:
         self.clock = clock
+        self._line = line or Line()
         self.bytes_sent = 0
         self.bytes_received = 0
         self._buffer = bytearray()
-        self._socket = _dial(host, port, clock)
+        self._socket = _dial(host, port, clock, self._line)
 
     def send(self, octets: bytes) -> None:
         """Sends all of ``octets`` within the time that is left."""
+        self._line.check()
         try:
             self._socket.settimeout(self.clock.remaining())
             self._socket.sendall(octets)
@@ -51,7 +54,7 @@ class Stream:
 
     def close(self) -> None:
         """Hangs up. May be called more than once."""
-        self._socket.close()
+        self._line.close(self._socket)
 
     def _receive_some(self) -> None:
         try:
@@ -59,12 +62,14 @@ class Stream:
             received = self._socket.recv(_RECEIVE_SIZE)
         except OSError as error:
             raise self._fault(error) from error
+        self._line.check()
         if not received:
             raise errors.SocketClosedByRemote("the meter closed the connection")
         self.bytes_received += len(received)
         self._buffer += received
 
     def _fault(self, error: OSError) -> errors.DlmsError:
+        self._line.check()
         if isinstance(error, TimeoutError) and error.errno != errno.ETIMEDOUT:
             try:
                 self.clock.remaining()
@@ -74,26 +79,32 @@ class Stream:
         return _connection_fault(error)
 
 
-def _dial(host: str, port: int, clock: SessionClock) -> socket.socket:
+def _dial(host: str, port: int, clock: SessionClock, line: Line) -> socket.socket:
     """A connected socket; tries each address of the host in turn within the time for connecting."""
     host = host.strip()
     failure: errors.DlmsError = errors.ConnectionEstablishError(f"{host} has no address")
     for family, address in _addresses(host, port):
-        connection = None
         try:
-            connection = socket.socket(family, socket.SOCK_STREAM)
-            connection.settimeout(clock.remaining_to_connect())
-            connection.connect(address)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connection
-        except (OSError, errors.DlmsError) as error:
-            if connection is not None:
-                connection.close()
-            if isinstance(error, errors.DlmsError):
-                raise
+            return _connected(family, address, clock, line)
+        except OSError as error:
+            line.check()
             failure = _dialling_fault(error, f"{host} port {port}")
             failure.__cause__ = error
     raise failure
+
+
+def _connected(family: int, address: Any, clock: SessionClock, line: Line) -> socket.socket:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        line.take(connection)
+        connection.settimeout(clock.remaining_to_connect())
+        connection.connect(address)
+        line.check()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        line.close(connection)
+        raise
+    return connection
 
 
 def _addresses(host: str, port: int) -> list[tuple[int, Any]]:

@@ -27,6 +27,12 @@ from osgp.requests.states.ending import (
     start_action,
     succeed,
 )
+from osgp.requests.states.lost_answers import (
+    hand_back_claim,
+    has_outcome,
+    is_settled,
+    is_started,
+)
 from osgp.requests.states.platform import (
     ChosenRequest,
     choose_platform_request,
@@ -68,7 +74,11 @@ __all__ = [
     "finish_request",
     "forget_secrets",
     "hand_back",
+    "hand_back_claim",
+    "has_outcome",
     "hurry_sessions",
+    "is_settled",
+    "is_started",
     "leave_platform_request",
     "mark_published",
     "open_sessions",
