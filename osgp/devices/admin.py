@@ -19,7 +19,7 @@ from osgp.devices.models import Device, DeviceKey
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
 from osgp.networks.admin_filters import CellFilter, NetworkFilter
 from osgp.requests import admin_search, display_text
-from osgp.requests.admin_paging import BoundedPaginator
+from osgp.requests.admin_paging import LongList
 from osgp.requests.models import MeterSession, Request
 
 __all__ = ["DeviceAdmin", "admin_groups"]
@@ -86,7 +86,7 @@ MBUS = (
 
 
 @admin.register(Device)
-class DeviceAdmin(OrganisationScopedAdmin):
+class DeviceAdmin(LongList, OrganisationScopedAdmin):
     """Devices; what the platform learns from meters is shown, not edited."""
 
     form = DeviceForm
@@ -116,14 +116,10 @@ class DeviceAdmin(OrganisationScopedAdmin):
         DebuggingFilter,
     )
     list_select_related = ("gateway",)
-    list_per_page = 50
     ordering = ("identification",)
     sortable_by = ("identification", "last_success", "last_failure", "failures")
     search_fields = ("identification",)
     search_help_text = "Beginning of the identification, M-Bus number, or address"
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = BoundedPaginator
     autocomplete_fields = ("gateway", "cell")
     inlines = (AuthorisationInline,)
     actions = None

@@ -17,7 +17,7 @@ from osgp.devices import groups
 from osgp.devices.models import DeviceGroup, DeviceGroupMembership
 from osgp.requests import display_text
 from osgp.requests.admin_filters import OrganisationFilter
-from osgp.requests.admin_paging import BoundedPaginator
+from osgp.requests.admin_paging import LongList
 
 MEMBERS_SHOWN = 50
 NAMED = 10
@@ -59,7 +59,7 @@ class GroupList(ChangeList):
 
 
 @admin.register(DeviceGroup)
-class DeviceGroupAdmin(OrganisationScopedAdmin):
+class DeviceGroupAdmin(LongList, OrganisationScopedAdmin):
     """Groups; with an organisation, those of that organisation."""
 
     form = GroupForm
@@ -67,14 +67,10 @@ class DeviceGroupAdmin(OrganisationScopedAdmin):
     list_display = ("name", "organisation", "size", "made")
     list_filter = (OrganisationFilter,)
     list_select_related = ("organisation",)
-    list_per_page = 50
     ordering = ("name", "pk")
     sortable_by = ("name", "made")
     search_fields = ("name",)
     search_help_text = "Part of the name"
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = BoundedPaginator
     actions = None
 
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from osgp.devices.models import CommunicationMethod, Device
 from osgp.networks.models import Cell, CommunicationNetwork
-from osgp.requests.admin_paging import BoundedPaginator, bounded_count
+from osgp.requests.admin_paging import LongList, bounded_count
 from osgp.requests.network_use import Use, use_of_cells, use_of_networks
 
 
@@ -57,13 +57,9 @@ class UseList(ChangeList):
             row.number_of_cells = sizes[row.pk]
 
 
-class LimitsAdmin(admin.ModelAdmin):
+class LimitsAdmin(LongList, admin.ModelAdmin):
     """What lists of networks and of cells have in common."""
 
-    list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = BoundedPaginator
     actions = None
     change_form_template = "admin/networks/change_form.html"
     place: str

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 
@@ -47,6 +48,16 @@ class BoundedPaginator(Paginator):
     def count(self) -> int:
         """At most 10,000."""
         return self.bounded.number
+
+
+class LongList:
+    """Mixed into admins whose tables grow without bounds, ahead of the admin itself."""
+
+    list_per_page = 50
+    paginator: Any = BoundedPaginator
+    # Either would count the whole table.
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
 
 
 def first_number_since(time: datetime) -> int:

@@ -29,8 +29,9 @@ def cancel_waiting(rows: QuerySet[Request], limit: int) -> int:
 def take_back_stranded(limit: int = 500) -> int:
     """RUNNING -> RETRYING, due now, where the session is over: nobody would finish them. Returns how many.
 
-    There are none unless a visit took them in the very moment in which its session was given up. Those whose
-    session is over for a lease at least: by then no visit goes on with them, whatever its process believes.
+    No transition leaves any behind (``take_requests`` locks the session). This is a net for rows that were
+    changed by other means, such as by hand or from a backup: those whose session is over for a lease at
+    least, with which no visit goes on, whatever its process believes.
     """
     stranded = Request.objects.filter(
         state=RequestState.RUNNING, session__closed_at__lt=later(-settings.OSGP["SESSION_LEASE"])

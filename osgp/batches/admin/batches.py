@@ -30,7 +30,7 @@ from osgp.devices.models import Device, DeviceGroup
 from osgp.faults import Fault
 from osgp.requests import admin_send, display_text
 from osgp.requests.admin_filters import MessageFilter, OrganisationFilter
-from osgp.requests.admin_paging import BoundedPaginator
+from osgp.requests.admin_paging import LongList
 from osgp.requests.display_values import secret_fields, show
 from osgp.requests.submission import organisation_caller
 
@@ -53,7 +53,7 @@ class BatchList(ChangeList):
 
 
 @admin.register(Batch)
-class BatchAdmin(ReadOnlyAdmin):
+class BatchAdmin(LongList, ReadOnlyAdmin):
     """Batches are history: they are cancelled, or their failed requests sent again as another batch."""
 
     list_display = (
@@ -76,14 +76,10 @@ class BatchAdmin(ReadOnlyAdmin):
         MessageFilter,
     )
     list_select_related = ("organisation", "group", "recurring", "retry_of")
-    list_per_page = 50
     ordering = ("-created_at", "-pk")
     sortable_by = ("made",)
     search_fields = ("uid",)
     search_help_text = "UID, or beginning of the name of a group or schedule"
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = BoundedPaginator
     actions = ("cancel_selected", "retry_failed_selected")
 
     # --- Who may what ---

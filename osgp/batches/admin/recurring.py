@@ -28,7 +28,7 @@ from osgp.devices.models import DeviceGroup
 from osgp.faults import Fault
 from osgp.requests import admin_send, display_text
 from osgp.requests.admin_filters import MessageFilter, OrganisationFilter
-from osgp.requests.admin_paging import BoundedPaginator
+from osgp.requests.admin_paging import LongList
 from osgp.requests.display_values import secret_fields, show
 from osgp.requests.submission import organisation_caller
 
@@ -75,7 +75,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(RecurringRequest)
-class RecurringRequestAdmin(OrganisationScopedAdmin):
+class RecurringRequestAdmin(LongList, OrganisationScopedAdmin):
     """Created and changed on a page of its own, whose body goes the way of an API call."""
 
     list_display = (
@@ -93,14 +93,10 @@ class RecurringRequestAdmin(OrganisationScopedAdmin):
     list_display_links = ("title",)
     list_filter = (StateFilter, OrganisationFilter, MessageFilter)
     list_select_related = RELATED
-    list_per_page = 50
     ordering = ("name", "pk")
     sortable_by = ("title", "next")
     search_fields = ("name",)
     search_help_text = "Part of the name of the schedule or of its group"
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = BoundedPaginator
     actions = ("pause_selected", "resume_selected")
 
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:

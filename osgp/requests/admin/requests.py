@@ -22,7 +22,7 @@ from osgp.faults import Fault
 from osgp.requests import admin_send, display_text
 from osgp.requests.admin.sending import new_request
 from osgp.requests.admin_filters import BatchFilter, MessageFilter, OrganisationFilter, PeriodFilter
-from osgp.requests.admin_paging import BoundedPaginator
+from osgp.requests.admin_paging import LongList
 from osgp.requests.admin_search import by_uid_or_device
 from osgp.requests.display_timeline import MOST_SESSIONS, sessions_around, timeline
 from osgp.requests.display_values import secret_fields, show
@@ -34,7 +34,7 @@ NAMED = 20
 
 
 @admin.register(Request)
-class RequestAdmin(ReadOnlyAdmin):
+class RequestAdmin(LongList, ReadOnlyAdmin):
     """Requests are history: nothing about them is edited; they are cancelled, or sent anew."""
 
     list_display = (
@@ -57,14 +57,10 @@ class RequestAdmin(ReadOnlyAdmin):
         BatchFilter,
     )
     list_select_related = ("organisation",)
-    list_per_page = 50
     ordering = ("-pk",)
     sortable_by = ("made",)
     search_fields = ("correlation_uid",)
     search_help_text = "Correlation UID or device identification, in full"
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = BoundedPaginator
     actions = ("cancel_selected", "send_again_selected")
 
     # --- Who may what ---

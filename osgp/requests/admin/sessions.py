@@ -18,7 +18,7 @@ from osgp.message_logs.reading import devices_logged
 from osgp.networks.admin_filters import VisitedCellFilter, VisitedNetworkFilter
 from osgp.requests import display_text
 from osgp.requests.admin_filters import OpenedFilter
-from osgp.requests.admin_paging import BoundedPaginator
+from osgp.requests.admin_paging import LongList
 from osgp.requests.admin_search import by_meter
 from osgp.requests.models import MeterSession, Request
 
@@ -33,7 +33,7 @@ def sessions_of(queryset: QuerySet[Any], organisation: Organisation) -> QuerySet
 
 
 @admin.register(MeterSession)
-class MeterSessionAdmin(ReadOnlyAdmin):
+class MeterSessionAdmin(LongList, ReadOnlyAdmin):
     """Sessions belong to the dispatcher and the workers; operators look at them."""
 
     list_display = (
@@ -57,14 +57,10 @@ class MeterSessionAdmin(ReadOnlyAdmin):
         VisitedCellFilter,
     )
     list_select_related = ("meter",)
-    list_per_page = 50
     ordering = ("-opened_at",)
     sortable_by = ("opened",)
     search_fields = ("meter__identification",)
     search_help_text = "Meter identification or session number, in full"
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = BoundedPaginator
     actions = None
 
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
