@@ -1,6 +1,6 @@
 """A demonstration from beginning to end: start, register the simulated meters, read them, stay up."""
 
-import threading
+import time
 from contextlib import suppress
 
 from rich.console import Console
@@ -10,6 +10,9 @@ from osgp.embedded.client import ApiClient
 from osgp.embedded.platform import EmbeddedPlatform
 from osgp.embedded.registration import Registration, register
 from osgp.simulator import Fleet
+
+SIGNAL_SECONDS = 1.0
+"""How late a signal may be noticed."""
 
 
 class RegistrationFailed(RuntimeError):
@@ -83,4 +86,7 @@ def _stay_up(console: Console, summary: str) -> None:
 
 
 def _wait_for_ever() -> None:
-    threading.Event().wait()
+    # Python notices a signal when a wait ends. One that comes just before the wait does not end it, so a wait
+    # without end could sleep through the only signal that there will be.
+    while True:
+        time.sleep(SIGNAL_SECONDS)

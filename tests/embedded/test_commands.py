@@ -52,6 +52,28 @@ def test_it_stays_up_until_it_is_told_to_stop(tmp_path: Path, number: signal.Sig
     assert (process.returncode, errors) == (0, "")
 
 
+def test_a_signal_that_comes_just_before_the_wait_is_noticed(tmp_path: Path) -> None:
+    """What another thread notes as a signal interrupts no call, like one that came before the call."""
+    subprocess.run(
+        [sys.executable, "-c", STAY_UP], cwd=ROOT, env=environment(tmp_path), check=True, timeout=300
+    )
+
+
+STAY_UP = """
+import _thread, django, os, signal, threading
+os.environ["DJANGO_SETTINGS_MODULE"] = "osgp.settings"
+django.setup()
+from osgp.embedded import session
+from osgp.requests.management.commands import run
+signal.signal(signal.SIGTERM, run._interrupt)
+threading.Timer(1, _thread.interrupt_main, [signal.SIGTERM]).start()
+try:
+    session._wait_for_ever()
+except KeyboardInterrupt:
+    pass
+"""
+
+
 def test_a_port_in_use_is_a_clear_message(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
