@@ -290,6 +290,9 @@ def test_batches_are_listed_latest_first(api: APIClient, batch: Batch, group: De
     assert [row["uid"] for row in listed] == [second, str(batch.uid)]
     creating = api.get(f"{URL}?status=CREATING").json()["results"]
     assert [row["uid"] for row in creating] == [second]
+    assert len(api.get(f"{URL}?message={batch.message}").json()["results"]) == 2
+    misspelt = api.get(f"{URL}?message=ActualMeterRead")
+    assert (misspelt.status_code, misspelt.json()["errors"][0]["pointer"]) == (400, "/message")
 
 
 @pytest.mark.parametrize("path", ["", "skipped/", "cancel/", "retry-failed/"])

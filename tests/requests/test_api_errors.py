@@ -78,6 +78,12 @@ def test_all_bad_fields_are_named_at_once(api: APIClient) -> None:
     assert pointers(answer) == {"/device_identification", "/class_id", "/obis_code", "/x"}
 
 
+def test_a_name_that_comes_twice_is_named(api: APIClient) -> None:
+    body = b'{"device_identification": "E1", "tim\\u0000e": 1, "priority": 1, "priority": 9}'
+    answer = api.post(URL, body, content_type="application/json")
+    assert checked(answer, 400, 401)["detail"] == "An object in the body has the name priority twice."
+
+
 def test_a_thousand_unknown_fields_do_not_make_a_long_answer(api: APIClient) -> None:
     answer = api.post(URL, {f"field{number}": number for number in range(50_000)}, format="json")
     assert len(pointers(answer)) < 50

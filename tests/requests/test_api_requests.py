@@ -118,6 +118,8 @@ def test_pages_hold_every_request_once_while_new_ones_arrive(
         ("status=DONE", "/status"),
         ("device=A%00", "/device"),
         ("message=%00", "/message"),
+        ("message=ActualMeterRead", "/message"),
+        ("message=", "/message"),
         ("created_after=2026-01-01", "/created_after"),
         ("created_before=now", "/created_before"),
         ("colour=red", "/colour"),

@@ -18,11 +18,18 @@ from osgp.batches.submission import batches_of, find_batch_operation, submit
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests.api.idempotency import once
 from osgp.requests.api.messages import parsed_uid
-from osgp.requests.api.pages import PageQuery, next_page_link, number_page, page, validated_query
+from osgp.requests.api.pages import (
+    MessageNameField,
+    PageQuery,
+    next_page_link,
+    number_page,
+    page,
+    validated_query,
+)
 from osgp.requests.api.permissions import MayRead, caller_of
 from osgp.requests.api.problems import Conflict
 from osgp.requests.api.schema import IDEMPOTENCY_KEY, problems
-from osgp.requests.serializers import CharField, ChoiceField
+from osgp.requests.serializers import ChoiceField
 from osgp.requests.submission import check_scope
 
 TAG = ["batches"]
@@ -36,7 +43,7 @@ _UNKNOWN = Fault(
 class BatchQuery(PageQuery):
     """Filters of the list of batches."""
 
-    message = CharField(required=False, max_length=64, help_text="Name of a message.")
+    message = MessageNameField(required=False)
     status = ChoiceField(BatchState, required=False)
 
 

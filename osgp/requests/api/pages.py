@@ -10,7 +10,15 @@ from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request as HttpRequest
 
-from osgp.requests.serializers import FIRST_YEAR, LAST_YEAR, CharField, IntegerField, StrictSerializer
+from osgp.requests.registry import UnknownMessage, operation
+from osgp.requests.serializers import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    CharField,
+    IntegerField,
+    StrictSerializer,
+    printable,
+)
 
 DEFAULT_PAGE_SIZE = 100
 LARGEST_PAGE = 1000
@@ -30,6 +38,23 @@ class PageSizeField(IntegerField):
         if not (isinstance(data, str) and data.isascii() and data.isdigit() and len(data) <= 4):
             self.fail("invalid")
         return int(data)
+
+
+class MessageNameField(CharField):
+    """The name of a message that there is: a misspelt one would look as if nothing had been sent."""
+
+    default_error_messages = {"unknown": "There is no message {name}."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=64, help_text="Name of a message.", **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        try:
+            operation(name)
+        except UnknownMessage:
+            self.fail("unknown", name=printable(name))
+        return name
 
 
 class PageQuery(StrictSerializer):

@@ -1,11 +1,14 @@
 """JSON bodies, within limits: hostile ones cost a refusal and no more."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import IO, Any
 
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
+
+from osgp.requests.serializers import printable
 
 LARGEST_BODY = 1024 * 1024
 """Octets; a batch of 10,000 devices takes about half of it."""
@@ -81,7 +84,8 @@ def _is_deeper(body: Any, limit: int) -> bool:
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ParseError("An object in the body has a name twice.")
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ParseError(f"An object in the body has the name {printable(twice)} twice.")
     return members
 
 

@@ -14,7 +14,7 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import states
 from osgp.requests.api.answers import ListedRequestSerializer, RequestPageSerializer, listed
 from osgp.requests.api.messages import parsed_uid
-from osgp.requests.api.pages import PageQuery, next_page_link, page, validated_query
+from osgp.requests.api.pages import MessageNameField, PageQuery, next_page_link, page, validated_query
 from osgp.requests.api.permissions import MayRead, caller_of
 from osgp.requests.api.problems import Conflict
 from osgp.requests.api.schema import problems
@@ -29,7 +29,7 @@ class RequestQuery(PageQuery):
     """Filters of the list of requests."""
 
     device = DeviceIdentificationField(required=False, help_text="Device identification.")
-    message = CharField(required=False, max_length=64, help_text="Name of a message.")
+    message = MessageNameField(required=False)
     status = ChoiceField(RequestState, required=False)
     batch = CharField(required=False, max_length=36, help_text="UID of a batch.")
     created_after = DateTimeField(required=False, help_text="At or after this time.")
