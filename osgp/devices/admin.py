@@ -95,8 +95,7 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
         "identification",
         "kind",
         "profile_name",
-        "address",
-        "gateway_link",
+        "reached_at",
         "lifecycle",
         "relay_state",
         "last_success",
@@ -211,24 +210,23 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
             part for part in (device.protocol_name, device.protocol_version, device.protocol_variant) if part
         )
 
-    @admin.display(description="Address")
-    def address(self, device: Device) -> SafeString:
-        """How it is reached is the tooltip."""
+    @admin.display(description="Address or gateway")
+    def reached_at(self, device: Device) -> SafeString:
+        """Where it is dialled, the method being the tooltip; the gateway of what is behind one."""
+        if device.gateway is not None:
+            return format_html(
+                '<a href="{}">{}</a> <span class="quiet">channel&nbsp;{}</span>',
+                reverse("admin:devices_device_change", args=[device.gateway_id]),
+                device.gateway.identification,
+                device.channel or "–",
+            )
         if device.is_mbus or not device.network_address:
             return display_text.NOTHING
         return format_html(
-            '<span title="{}">{}:{}</span>', device.communication_method, device.network_address, device.port
-        )
-
-    @admin.display(description="Gateway")
-    def gateway_link(self, device: Device) -> SafeString:
-        if device.gateway is None:
-            return display_text.NOTHING
-        return format_html(
-            '<a href="{}">{}</a> <span class="quiet">channel {}</span>',
-            reverse("admin:devices_device_change", args=[device.gateway_id]),
-            device.gateway.identification,
-            device.channel or "–",
+            '<span title="{}">{}<wbr>:{}</span>',
+            device.communication_method,
+            device.network_address,
+            device.port,
         )
 
     @admin.display(description="Lifecycle")

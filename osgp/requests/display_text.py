@@ -1,14 +1,17 @@
 """How times, durations, states and faults are written on operators' pages. All times are UTC."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 NOTHING = SafeString("–")
+
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _TONES = {
     "SCHEDULED": "waiting",
@@ -112,6 +115,11 @@ def fault_summary(fault: Mapping[str, Any] | None) -> SafeString:
 def spaced(name: str) -> str:
     """``RESPONSE_TIMEOUT`` -> ``Response timeout``."""
     return name.replace("_", " ").capitalize()
+
+
+def breakable(name: str) -> SafeString:
+    """The name of a message, ``ActualMeterReads``: where a column is narrow, lines end between its words."""
+    return format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in _WORDS.split(name)))
 
 
 def byte_count(count: int) -> str:

@@ -15,6 +15,7 @@ from osgp.accounts.models import ApiToken, Organisation
 from osgp.devices.models import Device
 from osgp.requests import admin_paging
 from osgp.requests.admin_paging import bounded_count, first_number_since
+from osgp.requests.display_text import breakable
 from osgp.requests.models import Request, RequestState
 from tests.admin.test_pages import FAULT, make_session
 from tests.factories import make_device, make_gas_meter, make_organisation, make_request
@@ -203,3 +204,28 @@ def test_searching_and_filtering_sessions(listed: Any, device: Device) -> None:
     assert listed(name, {"q": str(session.pk)}) == {device.identification}
     assert listed(name, {"q": "E2"}) == {"E2"}
     assert listed(name, {"opened": "1h"}) == {"E2"}
+
+
+def test_names_of_messages_may_be_broken_between_their_words() -> None:
+    assert breakable("ActualMeterReads") == "Actual<wbr>Meter<wbr>Reads"
+    assert breakable("SetMBus<b>") == "Set<wbr>MBus&lt;b&gt;"
+    assert breakable("") == ""
+
+
+def test_lists_let_long_names_of_messages_break(
+    superuser: Client, organisation: Organisation, device: Device
+) -> None:
+    make_request(organisation, device, "ActualMeterReads")
+    page = superuser.get(reverse("admin:requests_request_changelist")).content.decode()
+    assert ">Actual<wbr>Meter<wbr>Reads</a>" in page
+
+
+def test_devices_tell_where_they_are_reached(superuser: Client) -> None:
+    meter = make_device("E1", network_address="10.1.2.3", port=4059)
+    make_gas_meter("G1", gateway=meter, channel=2)
+    page = superuser.get(reverse("admin:devices_device_changelist"))
+    rows = {row.identification: row for row in page.context["cl"].result_list}
+    reached_at = page.context["cl"].model_admin.reached_at
+    assert reached_at(rows["E1"]) == f'<span title="{meter.communication_method}">10.1.2.3<wbr>:4059</span>'
+    assert f'href="/admin/devices/device/{meter.pk}/change/">E1</a>' in reached_at(rows["G1"])
+    assert "channel&nbsp;2" in reached_at(rows["G1"])

@@ -125,8 +125,8 @@ class BatchAdmin(LongList, ReadOnlyAdmin):
         return display_text.badge(batch.state)
 
     @admin.display(description="Message")
-    def what(self, batch: Batch) -> str:
-        return batch.message
+    def what(self, batch: Batch) -> SafeString:
+        return display_text.breakable(batch.message)
 
     @admin.display(description="To")
     def target(self, batch: Batch) -> SafeString | str:

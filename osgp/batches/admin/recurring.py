@@ -143,8 +143,8 @@ class RecurringRequestAdmin(LongList, OrganisationScopedAdmin):
         return row.name
 
     @admin.display(description="Message")
-    def what(self, row: RecurringRequest) -> str:
-        return row.message
+    def what(self, row: RecurringRequest) -> SafeString:
+        return display_text.breakable(row.message)
 
     @admin.display(description="To")
     def to(self, row: Any) -> SafeString:

@@ -92,8 +92,8 @@ class RequestAdmin(LongList, ReadOnlyAdmin):
         return display_text.badge(item.state)
 
     @admin.display(description="Message")
-    def what(self, item: Request) -> str:
-        return item.message
+    def what(self, item: Request) -> SafeString:
+        return display_text.breakable(item.message)
 
     @admin.display(description="Device")
     def device_link(self, item: Request) -> SafeString | str:
@@ -117,9 +117,11 @@ class RequestAdmin(LongList, ReadOnlyAdmin):
     @admin.display(description="Due / took")
     def due_or_took(self, item: Request) -> SafeString | str:
         if item.state in WAITING_STATES:
-            return format_html('<span class="quiet">due</span> {}', display_text.age(item.due_at))
+            due = display_text.age(item.due_at)
+            return format_html('<span class="quiet">due</span> <span class="length">{}</span>', due)
         if item.completed_at is not None:
-            return display_text.duration(item.completed_at - item.created_at)
+            took = display_text.duration(item.completed_at - item.created_at)
+            return format_html('<span class="length">{}</span>', took)
         return display_text.NOTHING
 
     @admin.display(description="Fault")
