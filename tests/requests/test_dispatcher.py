@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -17,6 +18,7 @@ from osgp.devices.models import Device
 from osgp.requests import dispatcher as dispatcher_module
 from osgp.requests import states, tasks
 from osgp.requests.dispatcher import Dispatcher
+from osgp.requests.management.commands import dispatch
 from osgp.requests.models import Action, MeterSession, Request, RequestState, SessionState
 from osgp.requests.publishing import Publisher
 from tests import factories
@@ -336,3 +338,15 @@ def test_in_a_backlog_sessions_are_opened_many_at_a_time_unless_there_is_news(
     waiting(organisation, factories.make_device("E9", owner=organisation), priority=9)
     assert opened_after(1, news=True) == 1
     assert hints[-1] == ("E9", 9)
+
+
+def test_the_command_says_that_it_runs_and_that_it_ended(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    said_before: list[str] = []
+    monkeypatch.setattr(dispatch.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(dispatch.WatchedDispatcher, "run", lambda *_: said_before.extend(caplog.messages))
+    with caplog.at_level("INFO", logger=dispatch.__name__):
+        call_command("dispatch")
+    assert said_before == ["dispatching"]
+    assert caplog.messages == ["dispatching", "ended in good order"]

@@ -1,5 +1,6 @@
 """`manage.py dispatch`: the dispatcher of production. Run two or more for redundancy."""
 
+import logging
 import os
 import signal
 import threading
@@ -11,6 +12,8 @@ from django.core.management.base import BaseCommand
 
 from osgp.requests.dispatcher import Dispatcher
 from osgp.requests.watchdog import Pulse
+
+logger = logging.getLogger(__name__)
 
 
 class WatchedDispatcher(Dispatcher):
@@ -45,5 +48,8 @@ class Command(BaseCommand):
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)
+        # A dispatcher for which all goes well has nothing else to say.
+        logger.info("dispatching")
         WatchedDispatcher(pulse).run(stop)
         pulse.stop()
+        logger.info("ended in good order")
