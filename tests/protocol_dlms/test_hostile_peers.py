@@ -238,6 +238,15 @@ def test_garbage(octets: bytes, error: type[errors.DlmsError], code: int) -> Non
     expect(error, code, associated(send))
 
 
+def test_what_is_no_wrapper_header_is_told_in_words() -> None:
+    def send(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        connection.recv(1)
+
+    with pytest.raises(errors.WrapperHeaderInvalid, match="not begin with a wrapper header: version 18516"):
+        get_from(associated(send))
+
+
 def test_an_apdu_larger_than_allowed_is_not_even_waited_for() -> None:
     def send(connection: socket.socket) -> None:
         connection.sendall(struct.pack(">HHHH", 1, 1, 1, 2001))

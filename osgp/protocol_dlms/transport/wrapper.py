@@ -37,7 +37,9 @@ class WrapperLink:
         header = self._stream.receive_exactly(_HEADER.size)
         version, source, destination, length = _HEADER.unpack(header)
         if version != VERSION:
-            raise errors.WrapperHeaderInvalid(f"wrapper version {version}")
+            raise errors.WrapperHeaderInvalid(
+                f"the answer does not begin with a wrapper header: version {version}, expected {VERSION}"
+            )
         if (source, destination) != (self._server, self._client):
             raise errors.IllegalResponse(
                 f"an answer from logical device {source} to client {destination}, "
