@@ -13,6 +13,7 @@ from osgp.batches.management.commands import batch as command
 from osgp.batches.models import Batch, BatchState
 from osgp.devices import groups
 from osgp.devices.models import Device, DeviceGroup
+from osgp.requests.management.commands import request as sending
 from osgp.requests.models import Request, RequestState
 from tests.batches.conftest import create_all
 from tests.factories import make_device
@@ -32,6 +33,13 @@ def listed(fleet: list[Device], tmp_path: Path) -> str:
     file = tmp_path / "devices.txt"
     file.write_text("\n".join(device.identification for device in fleet) + "\n")
     return str(file)
+
+
+def test_help_names_the_messages_that_may_be_sent_to_many() -> None:
+    text = command.Command().create_parser("manage.py", "batch").format_help()
+    assert "ActualMeterReads" in text
+    assert "AddDevice" not in text
+    assert "AddDevice" in sending.Command().create_parser("manage.py", "request").format_help()
 
 
 def test_a_list_is_sent(listed: str, fleet: list[Device]) -> None:

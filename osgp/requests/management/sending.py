@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from osgp.accounts.models import Organisation
 from osgp.requests.api.problems import exception_handler
-from osgp.requests.registry import operations
+from osgp.requests.registry import RegisteredOperation, operations
 
 APPLICATION = "command line"
 SUCCEEDED, FAILED, BAD_INPUT, PENDING = range(4)
@@ -19,8 +19,12 @@ SUCCEEDED, FAILED, BAD_INPUT, PENDING = range(4)
 class SendingCommand(BaseCommand):
     """A command that sends a message; it answers with JSON and one of the exit statuses."""
 
+    def sends(self, task: RegisteredOperation) -> bool:
+        """Whether the command is for such a message."""
+        return True
+
     def add_arguments(self, parser: ArgumentParser) -> None:
-        known = ", ".join(task.message for task in operations())
+        known = ", ".join(task.message for task in operations() if self.sends(task))
         parser.add_argument("message", help=f"One of {known}.")
         parser.add_argument("--organisation", help="Who sends it; may be left out when there is only one.")
         parser.add_argument("--priority", type=int, help="0 to 9; higher goes first.")

@@ -14,11 +14,12 @@ from osgp.batches import steering
 from osgp.batches.api.answers import body, summary
 from osgp.batches.models import Batch
 from osgp.batches.progress import progress
-from osgp.batches.submission import submit
+from osgp.batches.submission import may_be_batched, submit
 from osgp.faults import Fault
 from osgp.requests.database import give_back_connection
 from osgp.requests.management.sending import APPLICATION, FAILED, PENDING, SUCCEEDED, SendingCommand
 from osgp.requests.models import RequestState
+from osgp.requests.registry import RegisteredOperation
 from osgp.requests.submission import organisation_caller
 
 DEFAULT_WAIT = 3600.0
@@ -31,6 +32,10 @@ class Command(SendingCommand):
         "Send a message to many devices and print the batch as JSON. Exit status: 0 all succeeded, 1 some "
         "failed or were left out, 2 it was refused, 3 it is still pending."
     )
+
+    def sends(self, task: RegisteredOperation) -> bool:
+        """One that can be the same for many devices."""
+        return may_be_batched(task)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
