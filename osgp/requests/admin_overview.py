@@ -120,10 +120,11 @@ def recent(requests: QuerySet[Request]) -> Recent:
 
 
 def _latest_failures(requests: QuerySet[Request]) -> list[Request]:
+    """Of the newest requests those that failed last, whenever they were made. One query."""
     newest = requests.order_by("-pk")[:COUNT_LIMIT]
     return list(
         Request.objects.filter(pk__in=newest.values("pk"), state=RequestState.FAILED)
-        .order_by("-pk")
+        .order_by("-completed_at", "-pk")
         .only("pk", "message", "device_identification", "completed_at", "fault")[:ROWS]
     )
 

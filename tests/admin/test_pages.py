@@ -1,5 +1,6 @@
 """Every page renders, for those who may see it and for nobody else."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -199,6 +200,22 @@ def test_the_overview_counts_what_is_there(superuser: Client, rows: Any, organis
     assert overview["recent"].faults == [(233, "RESPONSE_TIMEOUT", 1)]
     assert overview["sessions"]["OPENED"].number == 1
     assert [item.identification for item in overview["worst"]] == ["E2"]
+
+
+def test_the_latest_failures_are_those_that_failed_last(
+    superuser: Client, organisation: Organisation, device: Device
+) -> None:
+    now = timezone.now()
+    for minutes in (1, 3, 2):
+        make_request(
+            organisation,
+            device,
+            state=RequestState.FAILED,
+            fault=FAULT,
+            completed_at=now - timedelta(minutes=minutes),
+        )
+    failures = superuser.get(reverse("admin:index")).context["overview"]["failures"]
+    assert [(now - item.completed_at).total_seconds() / 60 for item in failures] == [1, 2, 3]
 
 
 def test_the_overview_of_an_organisation_is_its_own(stranger: Client, rows: Any) -> None:
