@@ -43,6 +43,19 @@ def eventually(condition: Callable[[], Any], what: str, patience: float = PATIEN
     raise AssertionError(f"in vain for {patience:.0f} s: {what}")
 
 
+def is_waited_for() -> bool:
+    """Whether somebody waits for the transaction of this thread. SQLite does not tell; nor does it matter
+    there, where a writer waits before it looks at anything.
+    """
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        )
+        return cursor.fetchone() is not None
+
+
 def database_url(host: str | None = None, port: int | None = None) -> str:
     """The test's database, at another host and port if they are given."""
     database = connection.settings_dict

@@ -1,10 +1,11 @@
 """Scheduled requests whose time has come, and what their organisation may do by then."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from osgp.requests import states
 from osgp.requests.models import BUNDLE, Action, Request
 from osgp.requests.states import scheduled
 from tests.factories import grant, make_device, make_gas_meter, make_organisation, make_request
+from tests.processes import eventually, is_waited_for
 
 pytestmark = pytest.mark.django_db
 
@@ -103,3 +105,29 @@ def test_with_nothing_scheduled_it_is_one_query(organisation: Organisation, devi
     with CaptureQueriesContext(connection) as queries:
         assert states.queue_scheduled() == 0
     assert len(queries) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_what_was_still_scheduled_fails_and_nothing_is_passed_over(
+    organisation: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller cancels the one that is looked at just now."""
+    monkeypatch.setattr(scheduled, "SLICE", 1)
+    devices = [make_device(f"E{number}", owner=organisation) for number in range(3)]
+    requests = [schedule(organisation, device, "ActualMeterReads") for device in devices]
+    DeviceAuthorisation.objects.all().delete()
+
+    def queue() -> None:
+        try:
+            states.queue_scheduled()
+        finally:
+            connection.close()
+
+    queueing = threading.Thread(target=queue)
+    with transaction.atomic():
+        assert states.cancel(requests[0].pk)
+        queueing.start()
+        eventually(is_waited_for, "the request to be looked at")
+    queueing.join()
+    assert [outcome(request)[0] for request in requests] == ["CANCELLED", "FAILED", "FAILED"]
+    assert requests[0].actions.get().state == "PENDING"

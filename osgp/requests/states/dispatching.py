@@ -1,19 +1,20 @@
 """What dispatchers do: queue what is due, lease meters, and take back what got lost."""
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, OuterRef, Q, Subquery
-from django.db.models.functions import Now
+from django.db.models import F, JSONField, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce, Now
 
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import permits
-from osgp.requests.due import DUE_STATES, due_requests
-from osgp.requests.models import MeterSession, Request, RequestState, SessionState
+from osgp.requests.due import due_requests
+from osgp.requests.models import WAITING_STATES, MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.tables import LIVE, SESSIONS
 from osgp.sql import Statement, later, uuid_value
@@ -30,25 +31,25 @@ QUARANTINED = Fault(
 ).as_dict()
 
 
-def fail_overdue(limit: int = 1000) -> int:
-    """Waiting requests past their max_schedule_time fail with 417, or the fault of their last attempt."""
-    overdue = Request.objects.filter(
-        state__in=(RequestState.SCHEDULED, *DUE_STATES), max_schedule_time__lt=Now()
-    )
-    failed = 0
-    for request_id, fault in list(overdue.values_list("pk", "fault")[:limit]):
-        failed += _fail_waiting(request_id, fault or OVERDUE)
-    return failed
-
-
 @transaction.atomic
-def _fail_waiting(request_id: int, fault: dict[str, Any]) -> int:
-    failed = Request.objects.filter(pk=request_id, state__in=(RequestState.SCHEDULED, *DUE_STATES)).update(
-        state=RequestState.FAILED, fault=fault, completed_at=Now()
+def fail_overdue(limit: int = 1000) -> int:
+    """Waiting requests past their max_schedule_time fail with 417, or the fault of their last attempt.
+
+    Returns how many. Those that somebody else is changing at this moment are left to the next look.
+    """
+    overdue = Request.objects.filter(state__in=WAITING_STATES, max_schedule_time__lt=Now())
+    late = list(
+        overdue.order_by()
+        .select_for_update(skip_locked=True, of=("self",))
+        .values_list("pk", flat=True)[:limit]
     )
-    if failed:
-        give_up_actions([request_id], fault)
-    return failed
+    Request.objects.filter(pk__in=late).update(
+        state=RequestState.FAILED,
+        fault=Coalesce("fault", Value(OVERDUE, JSONField())),
+        completed_at=Now(),
+    )
+    give_up_actions(late)
+    return len(late)
 
 
 @dataclass(frozen=True)
@@ -136,14 +137,18 @@ def sessions_without_hint(limit: int) -> list[MeterSession]:
 def hurry_sessions(limit: int = 200) -> list[MeterSession]:
     """OPENED sessions whose meter has more urgent work by now; their hint is worth publishing again."""
     most_urgent = due_requests().filter(meter=OuterRef("meter")).values("effective_priority")[:1]
+    opened = MeterSession.objects.filter(state=SessionState.OPENED)
     hurried: list[Any] = list(
-        MeterSession.objects.filter(state=SessionState.OPENED, priority__lt=9)
+        opened.filter(priority__lt=9)
         .annotate(wanted=Subquery(most_urgent))
         .filter(wanted__gt=F("priority"))[:limit]
     )
+    by_priority: defaultdict[int, list[uuid.UUID]] = defaultdict(list)
     for session in hurried:
         session.priority = session.wanted
-        MeterSession.objects.filter(pk=session.pk, state=SessionState.OPENED).update(priority=session.wanted)
+        by_priority[session.priority].append(session.pk)
+    for priority, keys in by_priority.items():
+        opened.filter(pk__in=keys).update(priority=priority)
     return hurried
 
 
@@ -159,12 +164,16 @@ def reap(limit: int = 500) -> int:
         return 0
     MeterSession.objects.filter(pk__in=lost).update(state=SessionState.LOST, closed_at=Now())
     running = Request.objects.filter(session__in=lost, state=RequestState.RUNNING)
+    # Locked, so that it is these that fail: a visit may be storing what became of one just now.
     poisonous = list(
-        running.filter(crashes__gte=settings.OSGP["MAX_CRASHES"] - 1).values_list("pk", flat=True)
+        running.filter(crashes__gte=settings.OSGP["MAX_CRASHES"] - 1)
+        .order_by()
+        .select_for_update(of=("self",))
+        .values_list("pk", flat=True)
     )
-    Request.objects.filter(pk__in=poisonous, state=RequestState.RUNNING).update(
+    Request.objects.filter(pk__in=poisonous).update(
         state=RequestState.FAILED, crashes=F("crashes") + 1, fault=QUARANTINED, completed_at=Now()
     )
-    give_up_actions(poisonous, QUARANTINED)
+    give_up_actions(poisonous)
     running.update(state=RequestState.RETRYING, crashes=F("crashes") + 1, due_at=Now())
     return len(lost)

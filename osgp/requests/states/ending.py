@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Case, JSONField, Q, Value, When
+from django.db.models import Case, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce, Now
 
 from osgp.requests import registry
@@ -145,7 +145,7 @@ def fail_request(request_id: int, session_id: uuid.UUID | None, fault: Mapping[s
     """RUNNING -> FAILED with all actions that have no outcome yet. False: the session was lost meanwhile."""
     failed = finish_request(request_id, session_id, RequestState.FAILED, fault=fault)
     if failed:
-        give_up_actions([request_id], fault)
+        give_up_actions([request_id])
     return failed
 
 
@@ -172,8 +172,8 @@ def forget_secrets(request_ids: list[int]) -> None:
         Action.objects.filter(pk=action.pk).update(parameters=kept)
 
 
-def give_up_actions(request_ids: list[int], fault: Mapping[str, Any]) -> None:
-    """Actions without an outcome share the fate of their request; what was under way is UNKNOWN.
+def give_up_actions(request_ids: list[int]) -> None:
+    """Actions without an outcome share the fate of their FAILED requests; what was under way is UNKNOWN.
 
     One that met a fault of its own in a former attempt keeps that.
     """
@@ -182,11 +182,12 @@ def give_up_actions(request_ids: list[int], fault: Mapping[str, Any]) -> None:
     open_actions = Action.objects.filter(
         request__in=request_ids, state__in=(ActionState.PENDING, ActionState.STARTED)
     )
+    of_request = Request.objects.filter(pk=OuterRef("request")).values("fault")
     open_actions.update(
         state=Case(
             When(state=ActionState.STARTED, then=Value(ActionState.UNKNOWN)), default=Value(ActionState.FAULT)
         ),
-        fault=Coalesce("fault", Value(fault, JSONField())),
+        fault=Coalesce("fault", Subquery(of_request)),
         finished_at=Now(),
     )
     forget_secrets(request_ids)

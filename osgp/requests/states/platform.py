@@ -51,7 +51,7 @@ def choose_platform_request() -> ChosenRequest | None:
                 request.update(crashes=F("crashes") + 1, due_at=lease)
                 return ChosenRequest(request_id, due_at)
             if request.update(state=RequestState.FAILED, fault=QUARANTINED, completed_at=Now()):
-                give_up_actions([request_id], QUARANTINED)
+                give_up_actions([request_id])
 
 
 def chosen_platform_request(chosen: ChosenRequest) -> QuerySet[Request]:

@@ -42,11 +42,19 @@ def queue_scheduled() -> int:
 
 @transaction.atomic
 def _fail_slice(due: QuerySet[Request]) -> int:
-    without = list(due.filter(Exists(_actions_not_granted())).order_by().values_list("pk", flat=True)[:SLICE])
-    failed = Request.objects.filter(pk__in=without, state=RequestState.SCHEDULED)
-    count = failed.update(state=RequestState.FAILED, fault=NOT_GRANTED_ANY_MORE, completed_at=Now())
-    give_up_actions(without, NOT_GRANTED_ANY_MORE)
-    return count
+    # Locked, so that it is these that fail: another dispatcher may be at it as well, or a caller cancel one.
+    # Whoever has locked one is waited for, as none may be left over that is queued instead.
+    without = list(
+        due.filter(Exists(_actions_not_granted()))
+        .order_by()
+        .select_for_update(of=("self",))
+        .values_list("pk", flat=True)[:SLICE]
+    )
+    Request.objects.filter(pk__in=without).update(
+        state=RequestState.FAILED, fault=NOT_GRANTED_ANY_MORE, completed_at=Now()
+    )
+    give_up_actions(without)
+    return len(without)
 
 
 def _actions_not_granted() -> QuerySet[Action]:
