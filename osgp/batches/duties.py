@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from osgp.batches import tasks
+from osgp.batches import steering, tasks
 from osgp.batches.models import Batch, BatchState, RecurringRequest
 from osgp.requests import duties
 from osgp.sql import later
@@ -13,8 +13,6 @@ LOOK_EVERY = 1.0
 """Seconds between looks for requests that are to be made or cancelled, and for due occurrences."""
 SETTLE_EVERY = 10.0
 """Seconds between looks for batches that are over."""
-HINT_LIFETIME = 60
-"""Seconds after which a hint that no worker took up is not worth being looked at."""
 
 
 def register() -> None:
@@ -25,19 +23,23 @@ def register() -> None:
 
 def is_due() -> bool:
     """Whether requests of a batch are to be made or cancelled, or a recurring request is due."""
-    unfinished = Batch.objects.filter(state__in=(BatchState.CREATING, BatchState.CANCELLING))
-    return unfinished.exists() or RecurringRequest.objects.filter(enabled=True, next_at__lte=Now()).exists()
+    return (
+        Batch.objects.filter(state=BatchState.CREATING).exists()
+        or steering.cancelling() is not None
+        or RecurringRequest.objects.filter(enabled=True, next_at__lte=Now()).exists()
+    )
 
 
 def is_running() -> bool:
-    """Whether a batch may be over by now, or past its retention."""
+    """Whether a batch may be over by now, cancelled ones included, or past its retention."""
+    begun = Q(state__in=(BatchState.RUNNING, BatchState.CANCELLING))
     past_retention = Q(completed_at__lt=later(-settings.OSGP["RETENTION"]))
-    return Batch.objects.filter(Q(state=BatchState.RUNNING) | past_retention).exists()
+    return Batch.objects.filter(begun | past_retention).exists()
 
 
 def _attend() -> None:
-    tasks.attend.apply_async(expires=HINT_LIFETIME)
+    tasks.attend.apply_async(expires=duties.HINT_LIFETIME)
 
 
 def _settle() -> None:
-    tasks.settle.apply_async(expires=HINT_LIFETIME)
+    tasks.settle.apply_async(expires=duties.HINT_LIFETIME)

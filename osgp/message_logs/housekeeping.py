@@ -42,4 +42,4 @@ def _retention() -> timedelta:
 def _forget() -> None:
     from osgp.message_logs.tasks import forget
 
-    forget.apply_async()
+    forget.apply_async(expires=duties.HINT_LIFETIME)

@@ -13,4 +13,4 @@ def register() -> None:
 
 
 def _keep_house() -> None:
-    tasks.keep_house.apply_async(expires=LOOK_EVERY)
+    tasks.keep_house.apply_async(expires=duties.HINT_LIFETIME)

@@ -8,6 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+HINT_LIFETIME = 900
+"""Seconds after which a hint that nobody took up is dropped, so that none pile up while there is no worker.
+
+Workers go by their own clocks, which may be off by minutes: to one that is fast, hints that live for less
+than that would all be too old.
+"""
+
 
 @dataclass
 class Duty:

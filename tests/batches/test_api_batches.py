@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
-from osgp.batches import steering
+from osgp.batches import duties, steering
 from osgp.batches.models import Batch, BatchState, SkippedDevice
 from osgp.devices.models import Device, DeviceGroup
 from osgp.faults import FaultCode
@@ -266,6 +266,19 @@ def test_progress_and_outcome(api: APIClient, batch: Batch) -> None:
     # The counts outlive the requests.
     Request.objects.all().delete()
     assert api.get(url).json() == body
+
+
+def test_a_cancelled_batch_is_looked_after_until_what_was_running_is_over(
+    api: APIClient, batch: Batch, fleet: list[Device]
+) -> None:
+    finish(batch, "SSSSR")
+    body = api.post(f"{URL}{batch.uid}/cancel/").json()
+    assert (body["status"], body["requests"]["RUNNING"]) == ("CANCELLING", 1)
+    assert (duties.is_due(), duties.is_running()) == (False, True)
+    finish(batch, "SSSSS")
+    assert steering.settle() == 1
+    assert api.get(f"{URL}{batch.uid}/").json()["status"] == "CANCELLED"
+    assert (duties.is_due(), duties.is_running()) == (False, False)
 
 
 def test_its_requests_are_listed_in_pages(api: APIClient, batch: Batch, fleet: list[Device]) -> None:
