@@ -7,7 +7,7 @@ one, or the next start, finds in the database and goes on with.
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
@@ -25,6 +25,10 @@ BATCH = 200
 """Sessions opened in one transaction."""
 REAP_EVERY = 5.0
 """Seconds between looks for lost sessions and lost hints."""
+SLICE = 500
+"""Rows that one transaction takes back or gives up."""
+MOST_SLICES = 40
+"""Slices between two rounds."""
 KEEP_HOUSE_EVERY = 60.0
 """Seconds between slices of housekeeping."""
 HURRY_EVERY = 0.25
@@ -72,12 +76,15 @@ class Dispatcher:
         if time.monotonic() - self._reaped_at >= REAP_EVERY:
             self._reaped_at = time.monotonic()
             self._recover()
-        if time.monotonic() - self._kept_house_at >= KEEP_HOUSE_EVERY and not housekeeping.delete_expired():
+        if time.monotonic() - self._kept_house_at >= KEEP_HOUSE_EVERY:
+            # Before it is tried: when it fails each time, work is handed out all the same in between.
             self._kept_house_at = time.monotonic()
+            if housekeeping.delete_expired():
+                self._kept_house_at = float("-inf")
         if states.queue_scheduled():
             self._news = True
         if states.due_platform_requests().exists():
-            tasks.perform_platform_requests.apply_async()
+            tasks.perform_platform_requests.apply_async(expires=duties.HINT_LIFETIME)
         self._rounds.make()
         unclaimed = states.unclaimed_sessions()
         if unclaimed and time.monotonic() - self._hurried_at >= HURRY_EVERY:
@@ -108,13 +115,13 @@ class Dispatcher:
 
     def _recover(self) -> None:
         liveness.beat()
-        lost = states.reap()
+        lost = _all_of(states.reap)
         if lost:
             logger.warning("%d sessions were lost by their workers; their requests are due again", lost)
-        stranded = bulk_states.take_back_stranded()
+        stranded = _all_of(bulk_states.take_back_stranded)
         if stranded:
             logger.warning("%d requests were left behind by visits that ended; they are due again", stranded)
-        states.fail_overdue()
+        _all_of(states.fail_overdue)
         silent = states.sessions_without_hint(BATCH)
         if silent:
             logger.info("%d hints were not taken up in time and are published again", len(silent))
@@ -128,3 +135,18 @@ class Dispatcher:
             return
         self._publisher.publish(sessions)
         states.mark_published(sessions)
+
+
+def _all_of(change: Callable[[int], int]) -> int:
+    """Make a change of many rows slice by slice; returns how many rows there were.
+
+    A host that dies takes thousands of sessions with it: one slice for each look would give them back only
+    minutes later. Bounded all the same, as others wait for the dispatcher.
+    """
+    changed = 0
+    for _ in range(MOST_SLICES):
+        count = change(SLICE)
+        changed += count
+        if count < SLICE:
+            break
+    return changed

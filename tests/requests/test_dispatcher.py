@@ -1,13 +1,14 @@
 """From due rows to leased meters and hints."""
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
@@ -16,10 +17,17 @@ from pytest_django import Settings
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.requests import dispatcher as dispatcher_module
-from osgp.requests import states, tasks
+from osgp.requests import housekeeping, states, tasks
 from osgp.requests.dispatcher import Dispatcher
 from osgp.requests.management.commands import dispatch
-from osgp.requests.models import Action, MeterSession, Request, RequestState, SessionState
+from osgp.requests.models import (
+    Action,
+    ActionState,
+    MeterSession,
+    Request,
+    RequestState,
+    SessionState,
+)
 from osgp.requests.publishing import Publisher
 from tests import factories
 
@@ -135,7 +143,7 @@ def test_urgent_work_hurries_the_hint_of_its_meter(
     Dispatcher().tick()
     Dispatcher().tick()
     assert hints == [("E0", 1), ("E1", 1), ("E0", 8)]
-    assert MeterSession.objects.count() == 2
+    assert dict(MeterSession.objects.values_list("meter__identification", "priority")) == {"E0": 8, "E1": 1}
 
 
 def test_a_hint_that_nobody_takes_up_is_published_again(
@@ -161,6 +169,54 @@ def test_dying_before_the_hint_goes_out_loses_nothing(
     MeterSession.objects.update(opened_at=timezone.now() - AGO)
     Dispatcher().tick()
     assert hints == [("E0", 4)]
+
+
+def test_however_many_sessions_a_host_takes_with_it_all_are_taken_back_at_once(
+    organisation: Organisation, meters: list[Device], hints: Hints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "SLICE", 2)
+    for meter in meters:
+        waiting(organisation, meter)
+    Dispatcher().tick()
+    for session in MeterSession.objects.all():
+        assert states.claim_and_take(session.pk, session.token, "worker", 10)
+    MeterSession.objects.update(expires_at=timezone.now() - AGO)
+    Dispatcher().tick()
+    assert MeterSession.objects.filter(state=SessionState.LOST).count() == len(meters)
+    assert set(Request.objects.values_list("state", "crashes")) == {(RequestState.RETRYING, 1)}
+
+
+def test_taking_back_comes_to_an_end_before_others_have_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slices: list[int] = []
+    monkeypatch.setattr(states, "reap", lambda limit: slices.append(limit) or limit)
+    Dispatcher().tick()
+    assert len(slices) == dispatcher_module.MOST_SLICES
+
+
+def test_housekeeping_that_fails_keeps_no_work_waiting(
+    organisation: Organisation, meters: list[Device], hints: Hints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> int:
+        raise IntegrityError("something refers to what is to be deleted")
+
+    monkeypatch.setattr(housekeeping, "delete_expired", fail)
+    waiting(organisation, meters[0])
+    dispatcher = Dispatcher()
+    with pytest.raises(IntegrityError):
+        dispatcher.tick()
+    dispatcher.tick()
+    assert hints == [("E0", 4)]
+
+
+def test_housekeeping_goes_on_as_long_as_there_is_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [1000, 1000, 0, 1000]
+    monkeypatch.setattr(housekeeping, "delete_expired", lambda: found.pop(0))
+    dispatcher = Dispatcher()
+    for _ in range(5):
+        dispatcher.tick()
+    assert found == [1000]
 
 
 def test_work_of_a_dead_worker_is_due_again(
@@ -245,11 +301,28 @@ def test_overdue_requests_fail_with_417_or_their_original_fault(
     assert Action.objects.get(request=first).fault == first.fault
 
 
+def test_thousands_of_overdue_requests_cost_as_few_statements_as_one(
+    organisation: Organisation, meters: list[Device]
+) -> None:
+    original = {"code": 225, "name": "CONNECTION_REFUSED"}
+    fields = {"max_schedule_time": timezone.now() - AGO, "state": RequestState.RETRYING, "fault": original}
+    costs = []
+    for number in (1, 50):
+        for _ in range(number):
+            waiting(organisation, meters[0], **fields)
+        with CaptureQueriesContext(connection) as queries:
+            assert states.fail_overdue() == number
+        costs.append(len(queries))
+    assert costs[0] == costs[1]
+    assert set(Request.objects.values_list("state", "fault__code")) == {(RequestState.FAILED, 225)}
+    assert set(Action.objects.values_list("state", "fault__code")) == {(ActionState.FAULT, 225)}
+
+
 def test_requests_that_need_no_meter_go_to_the_system_queue(
     organisation: Organisation, meters: list[Device], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published = []
-    monkeypatch.setattr(tasks.perform_platform_requests, "apply_async", lambda: published.append(True))
+    monkeypatch.setattr(tasks.perform_platform_requests, "apply_async", lambda **_: published.append(True))
     Dispatcher().tick()
     assert published == []
     waiting(organisation, meters[0], meter=None)
@@ -307,7 +380,11 @@ def test_survives_the_loss_of_database_and_broker(
     assert stop.is_set()
 
 
-def test_a_round_without_work_is_cheap(organisation: Organisation, meters: list[Device]) -> None:
+def test_a_round_without_work_is_cheap(
+    organisation: Organisation, meters: list[Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)  # What is looked at now and then is not due again.
     dispatcher = Dispatcher()
     dispatcher.tick()
     with CaptureQueriesContext(connection) as queries:
