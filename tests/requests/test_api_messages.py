@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -284,6 +284,41 @@ def test_no_connection_is_held_between_looks(
     monkeypatch.setattr(waiting.time, "sleep", sleep)
     assert post(api, device, headers={"Prefer": "wait=20"}).status_code == 200
     assert held == [None]
+
+
+def test_without_the_scope_read_nobody_waits_for_an_outcome(
+    organisation: Organisation,
+    device: Device,
+    client_of: Callable[[str], APIClient],
+    finish_while_waiting: list[float],
+) -> None:
+    """Neither of a new request nor, by sending it once more, of one that is final by now."""
+    writer = client_of(make_token(organisation, scopes=["monitoring"]))
+    headers = {"Prefer": "wait=20", "Idempotency-Key": "one"}
+    for _ in range(2):
+        answer = post(writer, device, headers=headers)
+        assert answer.status_code == 202
+        assert "Preference-Applied" not in answer
+        assert "result" not in answer.json()
+        settle(Request.objects.get(), RequestState.SUCCEEDED, result={"time": "now"})
+    assert finish_while_waiting == []
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_what_is_stored_is_told_as_such_when_the_database_goes_away_meanwhile(
+    api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """Who got an error for it would send it once more."""
+
+    def away(seconds: float) -> None:
+        raise error("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(waiting.time, "sleep", away)
+    answer = post(api, device, headers={"Prefer": "wait=20"})
+    request = Request.objects.get()
+    assert (answer.status_code, answer.json()["correlation_uid"]) == (202, str(request.correlation_uid))
+    assert answer["Location"] == answer.json()["url"]
+    assert api.get(answer["Location"], headers={"Prefer": "wait=20"}).status_code == 503
 
 
 def test_nobody_who_hung_up_keeps_a_place(

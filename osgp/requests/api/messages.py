@@ -1,11 +1,12 @@
 """The resources of a message, one view for all of them: post it, fetch its outcome, delete that."""
 
+import logging
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpResponse
 from django.urls import URLPattern, path, reverse
 from rest_framework.permissions import IsAuthenticated
@@ -14,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from osgp.accounts.caller import Caller
+from osgp.accounts.functions import Scope
 from osgp.faults import Component, Fault, FaultCode
 from osgp.metrics import rollup
 from osgp.requests import registry
@@ -25,10 +27,13 @@ from osgp.requests.api.problems import Conflict
 from osgp.requests.api.responses import MOST_RESPONSES, ResponsesQuery
 from osgp.requests.api.schema import documented
 from osgp.requests.api.waiting import preferred_wait, wait_until_final
+from osgp.requests.database import in_one_line
 from osgp.requests.models import FINAL_STATES, Request
 from osgp.requests.operation import CompositeOperation, Operation
 from osgp.requests.queries import EVERY_ACTION, Outcome, outcome
 from osgp.requests.submission import check_scope, submit
+
+logger = logging.getLogger(__name__)
 
 
 class MessageView(APIView):
@@ -70,13 +75,24 @@ class PostView(MessageView):
         check_scope(caller, self.operation.service)
         stored = once(request, caller.organisation, lambda: self._submit(caller, request.data))
         body, status = accepted(stored), HTTPStatus.ACCEPTED
-        headers: dict[str, str] = {}
-        if preferred_wait(request.headers.get("Prefer")):
-            found, headers = self._awaited(request, self._find(request, stored.correlation_uid))
-            if found.request.is_final:
-                body, status = outcome_body(found), HTTPStatus.OK
+        found, headers = self._awaited_once_stored(request, stored)
+        if found is not None and found.request.is_final:
+            body, status = outcome_body(found), HTTPStatus.OK
         location = reverse(route_name(self.operation), args=[stored.correlation_uid])
         return Response(body, status=status, headers={"Location": location, **headers})
+
+    def _awaited_once_stored(
+        self, request: HttpRequest, stored: Request
+    ) -> tuple[Outcome | None, dict[str, str]]:
+        """As ``_awaited``; None when the caller does not prefer that, or may not read what comes of it."""
+        if not (preferred_wait(request.headers.get("Prefer")) and caller_of(request).has_scope(Scope.READ)):
+            return None, {}
+        try:
+            return self._awaited(request, self._find(request, stored.correlation_uid))
+        except (OperationalError, InterfaceError) as error:
+            # It is stored all the same: callers who were told of a failure would send it once more.
+            logger.warning("no outcome to wait for, the database is away: %s", in_one_line(error))
+            return None, {}
 
     def _submit(self, caller: Caller, body: Any) -> Request:
         return submit(caller, self.operation.message, body)

@@ -133,7 +133,10 @@ def documented(view: type[APIView], task: Operation) -> type[APIView]:
             request=request_serializer(task),
             responses={
                 202: OpenApiResponse(AcceptedSerializer, "Stored; the outcome is fetched from `url`."),
-                200: OpenApiResponse(response_serializer(task), "Final within the time of `Prefer: wait`."),
+                200: OpenApiResponse(
+                    response_serializer(task),
+                    "Final within the time of `Prefer: wait`, for tokens with the scope `read`.",
+                ),
                 **problems(400, 403, 404, 409, 422),
             },
         )
