@@ -2,10 +2,9 @@
 
 from django.conf import settings
 from django.db.models import Q
-from django.db.models.functions import Now
 
-from osgp.batches import steering, tasks
-from osgp.batches.models import Batch, BatchState, RecurringRequest
+from osgp.batches import recurring, steering, tasks
+from osgp.batches.models import Batch, BatchState
 from osgp.requests import duties
 from osgp.sql import later
 
@@ -26,7 +25,7 @@ def is_due() -> bool:
     return (
         Batch.objects.filter(state=BatchState.CREATING).exists()
         or steering.cancelling() is not None
-        or RecurringRequest.objects.filter(enabled=True, next_at__lte=Now()).exists()
+        or recurring.due_now().exists()
     )
 
 

@@ -72,14 +72,18 @@ def follow_beat(task_ids: Collection[int]) -> None:
         plan(row)
 
 
+def due_now() -> QuerySet[RecurringRequest]:
+    """Those with an occurrence whose time has come, and an organisation that is not disabled."""
+    return RecurringRequest.objects.filter(enabled=True, organisation__enabled=True, next_at__lte=Now())
+
+
 def create_due() -> int:
     """Make the batches of all occurrences that are due; returns how many.
 
     One of which they cannot be made keeps no others from theirs; it is tried again at the next look.
     """
     created = 0
-    due = RecurringRequest.objects.filter(enabled=True, next_at__lte=Now()).order_by("next_at", "pk")
-    for key in list(due.values_list("pk", flat=True)):
+    for key in list(due_now().order_by("next_at", "pk").values_list("pk", flat=True)):
         try:
             created += _create_due(key)
         except (OperationalError, InterfaceError):
@@ -93,9 +97,10 @@ def create_due() -> int:
 def _create_due(key: int) -> int:
     """Nothing if somebody else is at it, or was."""
     recurring = (
-        RecurringRequest.objects.select_for_update(skip_locked=True, of=("self",))
+        due_now()
+        .filter(pk=key)
+        .select_for_update(skip_locked=True, of=("self",))
         .select_related("crontab", "interval")
-        .filter(pk=key, enabled=True, next_at__lte=Now())
         .annotate(now=Now())
         .first()
     )

@@ -136,6 +136,19 @@ def test_an_occurrence_whose_time_is_over_is_not_made_up_for(
     assert row.missed == 1
 
 
+def test_nothing_is_sent_for_a_disabled_organisation(organisation: Organisation, group: DeviceGroup) -> None:
+    """Once it is enabled again, what passed meanwhile was missed."""
+    row = make_recurring(organisation, group)
+    make_due(row, timedelta(hours=2, minutes=30))
+    Organisation.objects.update(enabled=False)
+    assert (recurring.create_due(), duties.is_due()) == (0, False)
+    Organisation.objects.update(enabled=True)
+    assert duties.is_due()
+    assert recurring.create_due() == 1
+    row.refresh_from_db()
+    assert row.missed == 2
+
+
 def test_a_disabled_one_is_not_due(organisation: Organisation, group: DeviceGroup) -> None:
     row = make_recurring(organisation, group)
     row.enabled = False

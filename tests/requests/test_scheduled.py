@@ -56,6 +56,18 @@ def test_what_is_not_granted_any_more_fails(organisation: Organisation, device: 
     assert (action.state, action.fault["code"] if action.fault else None) == ("FAULT", 301)
 
 
+def test_what_a_disabled_organisation_asked_for_fails(
+    organisation: Organisation, other_organisation: Organisation, device: Device
+) -> None:
+    grant(other_organisation, device)
+    request = schedule(organisation, device, "ActualMeterReads")
+    of_others = schedule(other_organisation, device, "ActualMeterReads")
+    Organisation.objects.filter(pk=organisation.pk).update(enabled=False)
+    assert states.queue_scheduled() == 1
+    assert (outcome(request), outcome(of_others)) == (("FAILED", 104), ("QUEUED", None))
+    assert request.actions.get().state == "FAULT"
+
+
 def test_another_group_may_grant_it(organisation: Organisation, device: Device) -> None:
     """Reading is for MONITORING as well, setting the clock is not."""
     reads = schedule(organisation, device, "ActualMeterReads")

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
@@ -19,6 +20,11 @@ NOT_GRANTED_ANY_MORE = Fault(
     "When the request became due, the organisation was no longer granted what it asked for.",
     component=Component.CORE,
 ).as_dict()
+DISABLED = Fault(
+    FaultCode.DISABLED_ORGANISATION,
+    "When the request became due, the organisation was disabled.",
+    component=Component.CORE,
+).as_dict()
 SLICE = 1_000
 """Requests that fail per transaction."""
 
@@ -26,8 +32,8 @@ SLICE = 1_000
 def queue_scheduled() -> int:
     """SCHEDULED requests whose time has come become QUEUED; returns how many.
 
-    Their rights are looked at again, as months may have passed: without them they FAIL with 301. A bundle
-    does as a whole, as when it is accepted.
+    Their rights are looked at again, as months may have passed: without them they FAIL with 301, or with 104
+    if the organisation was disabled. A bundle does as a whole, as when it is accepted.
     """
     scheduled = Request.objects.filter(state=RequestState.SCHEDULED)
     moment = scheduled.filter(due_at__lte=Now()).aggregate(latest=Max("due_at"))["latest"]
@@ -35,26 +41,23 @@ def queue_scheduled() -> int:
         return 0
     # Not what becomes due between the two.
     due = scheduled.filter(due_at__lte=moment)
-    while _fail_slice(due):
-        pass
+    for without, fault in (
+        (Q(organisation__enabled=False), DISABLED),
+        (Q(Exists(_actions_not_granted())), NOT_GRANTED_ANY_MORE),
+    ):
+        while _fail_slice(due.filter(without), fault):
+            pass
     return due.update(state=RequestState.QUEUED)
 
 
 @transaction.atomic
-def _fail_slice(due: QuerySet[Request]) -> int:
+def _fail_slice(refused: QuerySet[Request], fault: dict[str, Any]) -> int:
     # Locked, so that it is these that fail: another dispatcher may be at it as well, or a caller cancel one.
     # Whoever has locked one is waited for, as none may be left over that is queued instead.
-    without = list(
-        due.filter(Exists(_actions_not_granted()))
-        .order_by()
-        .select_for_update(of=("self",))
-        .values_list("pk", flat=True)[:SLICE]
-    )
-    Request.objects.filter(pk__in=without).update(
-        state=RequestState.FAILED, fault=NOT_GRANTED_ANY_MORE, completed_at=Now()
-    )
-    give_up_actions(without)
-    return len(without)
+    chosen = list(refused.order_by().select_for_update(of=("self",)).values_list("pk", flat=True)[:SLICE])
+    Request.objects.filter(pk__in=chosen).update(state=RequestState.FAILED, fault=fault, completed_at=Now())
+    give_up_actions(chosen)
+    return len(chosen)
 
 
 def _actions_not_granted() -> QuerySet[Action]:
