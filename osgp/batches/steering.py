@@ -48,7 +48,7 @@ def cancel(batch: Batch) -> int:
 
 def cancel_slice(batch_id: int) -> int:
     """Cancel the next waiting requests of a batch; returns how many."""
-    return bulk_states.cancel_waiting(Request.objects.filter(batch=batch_id), CANCEL_SLICE)
+    return len(bulk_states.cancel_waiting(Request.objects.filter(batch=batch_id), CANCEL_SLICE))
 
 
 def cancelling(beside: Collection[int] = ()) -> int | None:

@@ -9,12 +9,14 @@ from django.db.models import QuerySet
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests import states
+from osgp.requests import bulk_states
 from osgp.requests.models import Action, Request
 from osgp.requests.submission import organisation_caller, submit
 
 MOST_AT_ONCE = 10_000
 """Requests that one click may cancel or send again."""
+CANCEL_SLICE = 1000
+"""Requests cancelled in one transaction."""
 
 
 def sender(username: str) -> str:
@@ -41,7 +43,11 @@ def senders_for(device: Device | None, confined_to: Organisation | None) -> Quer
 
 def cancel_all(numbers: Sequence[int]) -> list[int]:
     """Cancel requests by primary key; returns those that were. The others run, or are final."""
-    return [number for number in numbers if states.cancel(number)]
+    cancelled: list[int] = []
+    for start in range(0, len(numbers), CANCEL_SLICE):
+        chosen = Request.objects.filter(pk__in=numbers[start : start + CANCEL_SLICE])
+        cancelled += bulk_states.cancel_waiting(chosen, CANCEL_SLICE)
+    return cancelled
 
 
 @transaction.atomic

@@ -6,23 +6,24 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from osgp.requests.models import LIVE_SESSION_STATES, WAITING_STATES, Request, RequestState
+from osgp.requests.states.ending import forget_secrets
 from osgp.sql import later
 
 
 @transaction.atomic
-def cancel_waiting(rows: QuerySet[Request], limit: int) -> int:
-    """SCHEDULED, QUEUED or RETRYING -> CANCELLED for up to ``limit`` of ``rows``; returns how many.
+def cancel_waiting(rows: QuerySet[Request], limit: int) -> list[int]:
+    """SCHEDULED, QUEUED or RETRYING -> CANCELLED for up to ``limit`` of ``rows``; returns which.
 
-    Rows that somebody else is changing at this moment are left alone. For messages without secrets only:
-    parameters stay as they are.
+    Rows that somebody else is changing at this moment are left alone.
     """
     waiting = rows.filter(state__in=WAITING_STATES).order_by()
     chosen = list(
         waiting.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit]
     )
-    return Request.objects.filter(pk__in=chosen, state__in=WAITING_STATES).update(
-        state=RequestState.CANCELLED, completed_at=Now()
-    )
+    Request.objects.filter(pk__in=chosen).update(state=RequestState.CANCELLED, completed_at=Now())
+    if chosen:
+        forget_secrets(chosen)
+    return chosen
 
 
 @transaction.atomic

@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from rest_framework import serializers
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
+from osgp.requests import admin_send
 from osgp.requests.admin_forms import JsonField, MomentField, SendForm, TruthField, example, form_field
 from osgp.requests.models import Action, Request, RequestState
 from osgp.requests.registry import operation, operations
@@ -76,6 +79,16 @@ def test_cancelling_tells_how_many_could_not_be(
     assert set(Request.objects.filter(state=RequestState.CANCELLED)) == set(cancellable)
     logged = LogEntry.objects.filter(change_message="Cancelled.", user__username="joost")
     assert {entry.object_id for entry in logged} == {str(item.pk) for item in cancellable}
+
+
+def test_cancelling_many_costs_as_few_statements_as_one(organisation: Organisation, device: Device) -> None:
+    costs = []
+    for number in (1, 50):
+        chosen = [make_request(organisation, device).pk for _ in range(number)]
+        with CaptureQueriesContext(connection) as queries:
+            assert sorted(admin_send.cancel_all(chosen)) == chosen
+        costs.append(len(queries))
+    assert costs[0] == costs[1]
 
 
 def test_nobody_cancels_what_they_may_not(

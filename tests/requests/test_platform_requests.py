@@ -12,7 +12,7 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import platform_requests, registry, states, tasks
+from osgp.requests import bulk_states, platform_requests, registry, states, tasks
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.operation import ParameterValues, PlatformOperation, Service
 from osgp.requests.serializers import CharField, StrictSerializer
@@ -134,7 +134,7 @@ def test_a_slice_ends_at_its_limit(
     assert Request.objects.filter(state=RequestState.QUEUED).count() == 1
 
 
-@pytest.mark.parametrize("end", ["success", "fault", "cancelled", "overdue"])
+@pytest.mark.parametrize("end", ["success", "fault", "cancelled", "cancelled with others", "overdue"])
 def test_secrets_are_forgotten_once_the_request_is_final(
     operation: RenameOrganisation, request_: Request, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
@@ -152,6 +152,8 @@ def test_secrets_are_forgotten_once_the_request_is_final(
         platform_requests.perform_due(1)
     elif end == "cancelled":
         states.cancel(request_.pk)
+    elif end == "cancelled with others":
+        assert bulk_states.cancel_waiting(Request.objects.all(), 10) == [request_.pk]
     else:
         Request.objects.update(max_schedule_time=timezone.now() - timedelta(seconds=1))
         states.fail_overdue()
