@@ -336,8 +336,17 @@ def test_cancel(api: APIClient, batch: Batch) -> None:
     assert steering.cancelling() == batch.pk
     assert steering.cancel_slice(batch.pk) == 1
     assert steering.settle() == 1
-    assert api.get(url).json()["status"] == "CANCELLED"
-    assert api.post(f"{url}cancel/").status_code == 409
+    cancelled = api.get(url).json()
+    assert cancelled["status"] == "CANCELLED"
+    again = api.post(f"{url}cancel/")
+    assert (again.status_code, again.json()) == (200, cancelled)
+
+
+def test_what_was_completed_is_not_cancelled(api: APIClient, batch: Batch) -> None:
+    finish(batch, "SSSSS")
+    assert steering.settle() == 1
+    assert api.post(f"{URL}{batch.uid}/cancel/").status_code == 409
+    assert api.get(f"{URL}{batch.uid}/").json()["status"] == "COMPLETED"
 
 
 def test_a_cancelled_group_gets_no_more_requests(api: APIClient, group: DeviceGroup) -> None:

@@ -183,6 +183,10 @@ def test_only_what_waits_is_cancelled(
         assert request.state == RequestState.CANCELLED
         final = api.get(answer.json()["url"])
         assert (final.status_code, final.json()["result"], final.json()["fault"]) == (200, None, None)
+        again = api.post(f"{URL}{request.correlation_uid}/cancel/")
+        assert (again.status_code, again.json()) == (200, answer.json())
+    elif state == RequestState.CANCELLED:
+        assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED")
     else:
         assert answer.status_code == 409
         assert request.state == state

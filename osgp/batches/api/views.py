@@ -142,7 +142,8 @@ class CancelBatchView(APIView):
         operation_id="batch_cancel",
         summary="Cancel a batch",
         description="Cancel the requests of a batch that wait, and make no more. Those that are running are "
-        "finished. Of a large batch the last ones are cancelled in the background. 409 when it is over.",
+        "finished. Of a large batch the last ones are cancelled in the background. Saying so once more "
+        "changes nothing. 409 when it was completed.",
         tags=TAG,
         parameters=[UID],
         request=None,
@@ -156,7 +157,9 @@ class CancelBatchView(APIView):
         try:
             steering.cancel(batch)
         except steering.NotInThisState as error:
-            raise Conflict(str(error)) from error
+            # Whoever did not get the answer sends it once more, and gets the same one.
+            if _find(caller_of(request), uid).state != BatchState.CANCELLED:
+                raise Conflict(str(error)) from error
         return Response(answers.body(_find(caller_of(request), uid)))
 
 

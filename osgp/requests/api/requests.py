@@ -76,7 +76,8 @@ class CancelView(APIView):
     @extend_schema(
         operation_id="request_cancel",
         summary="Cancel a request",
-        description="Cancel a request that waits. One that is running or final is left alone: 409.",
+        description="Cancel a request that waits; saying so once more changes nothing. One that is running "
+        "or has ended in another way is left alone: 409.",
         tags=["requests"],
         parameters=[],
         request=None,
@@ -97,10 +98,12 @@ class CancelView(APIView):
                 component=Component.WEB_SERVICE,
             )
         check_scope(caller, _scope(found))
-        if not states.cancel(found.pk):
+        states.cancel(found.pk)
+        # Whoever did not get the answer sends it once more, and gets the same one.
+        cancelled = rows.filter(pk=found.pk, state=RequestState.CANCELLED).first()
+        if cancelled is None:
             raise Conflict("The request is running or final.")
-        found.refresh_from_db()
-        return Response(listed(found))
+        return Response(listed(cancelled))
 
 
 def _batch_uid(text: str) -> uuid.UUID:
