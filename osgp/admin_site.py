@@ -1,11 +1,13 @@
 """The admin site: its name, its first page, and who gets to which model."""
 
 from collections.abc import Iterable
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import BadRequest
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from osgp.admin_site_access import OrganisationScopedAdmin, PlatformOnly, organisation_of
@@ -51,6 +53,18 @@ class HeadEndAdminSite(admin.AdminSite):
         if not issubclass(admin_class, (OrganisationScopedAdmin, PlatformOnly)):
             admin_class = type(admin_class.__name__, (PlatformOnly, admin_class), {})
         super().register(model_or_iterable, admin_class, **options)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """400 for filters with NUL, for which PostgreSQL has no text: Django hands them on as they are."""
+
+        @wraps(view)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if any("\0" in value for _, values in request.GET.lists() for value in values):
+                raise BadRequest("NUL in the query")
+            answer: HttpResponse = view(request, *args, **kwargs)
+            return answer
+
+        return super().admin_view(checked, cacheable)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page shows: above all, for which organisation."""

@@ -229,3 +229,19 @@ def test_devices_tell_where_they_are_reached(superuser: Client) -> None:
     assert reached_at(rows["E1"]) == f'<span title="{meter.communication_method}">10.1.2.3<wbr>:4059</span>'
     assert f'href="/admin/devices/device/{meter.pk}/change/">E1</a>' in reached_at(rows["G1"])
     assert "channel&nbsp;2" in reached_at(rows["G1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("requests_request", "state__exact"),
+        ("requests_request", "q"),
+        ("batches_batch", "message"),
+        ("devices_device", "device_type__exact"),
+        ("networks_communicationnetwork", "communication_method"),
+    ],
+)
+def test_filters_that_no_database_can_look_for_are_refused(superuser: Client, name: str, field: str) -> None:
+    url = reverse(f"admin:{name}_changelist")
+    assert superuser.get(url, {field: "A\0B"}).status_code == 400
+    assert superuser.get(url, {field: "AB"}, follow=True).status_code == 200
