@@ -177,6 +177,13 @@ def test_the_token_and_its_organisation_are_looked_at_with_every_call(
     checked(api.get("/api/v1/requests/"), 401)
 
 
+def test_a_post_without_the_last_slash_goes_on_as_a_post(api: APIClient) -> None:
+    answer = api.post(URL.rstrip("/"), {"colour": "red"}, format="json")
+    assert (answer.status_code, answer["Location"]) == (308, URL)
+    followed = api.post(URL.rstrip("/"), {"colour": "red"}, format="json", follow=True)
+    assert pointers(followed) == {"/device_identification", "/colour"}
+
+
 @pytest.mark.parametrize(
     "path",
     [

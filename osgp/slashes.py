@@ -1,0 +1,15 @@
+"""Addresses that lack their last slash."""
+
+from functools import partial
+
+from django.http import HttpResponsePermanentRedirect
+from django.middleware.common import CommonMiddleware
+
+
+class SlashMiddleware(CommonMiddleware):
+    """Django's own, but what was posted to such an address goes on to the right one as it is.
+
+    With Django's 301 clients would go on with a GET, and be told that it is not allowed.
+    """
+
+    response_redirect_class = partial(HttpResponsePermanentRedirect, preserve_request=True)
