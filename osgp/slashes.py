@@ -1,9 +1,13 @@
 """Addresses that lack their last slash."""
 
-from functools import partial
-
 from django.http import HttpResponsePermanentRedirect
 from django.middleware.common import CommonMiddleware
+
+
+class SameAgain(HttpResponsePermanentRedirect):
+    """308: the same method with the same body, at another address."""
+
+    status_code = 308
 
 
 class SlashMiddleware(CommonMiddleware):
@@ -12,4 +16,4 @@ class SlashMiddleware(CommonMiddleware):
     With Django's 301 clients would go on with a GET, and be told that it is not allowed.
     """
 
-    response_redirect_class = partial(HttpResponsePermanentRedirect, preserve_request=True)
+    response_redirect_class = SameAgain
