@@ -117,7 +117,10 @@ class Dispatcher:
         liveness.beat()
         lost = _all_of(states.reap)
         if lost:
-            logger.warning("%d sessions were lost by their workers; their requests are due again", lost)
+            logger.warning(
+                "%d sessions ran out, as their workers died or none took them up; their requests are due again",
+                lost,
+            )
         stranded = _all_of(bulk_states.take_back_stranded)
         if stranded:
             logger.warning("%d requests were left behind by visits that ended; they are due again", stranded)
