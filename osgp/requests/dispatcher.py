@@ -118,7 +118,7 @@ class Dispatcher:
         lost = _all_of(states.reap)
         if lost:
             logger.warning(
-                "%d sessions ran out, as their workers died or none took them up; their requests are due again",
+                "%d sessions ran out: their workers died, or none took them; their requests are due again",
                 lost,
             )
         stranded = _all_of(bulk_states.take_back_stranded)
