@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from osgp.accounts.functions import DeviceFunctionGroup
@@ -14,6 +14,7 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import registry
 from osgp.requests.models import Action, Request, RequestState
 from osgp.requests.states.ending import give_up_actions
+from osgp.sql import within
 
 NOT_GRANTED_ANY_MORE = Fault(
     FaultCode.UNAUTHORIZED,
@@ -26,38 +27,51 @@ DISABLED = Fault(
     component=Component.CORE,
 ).as_dict()
 SLICE = 1_000
-"""Requests that fail per transaction."""
+"""Requests per transaction."""
+SLICES = 5
+"""In one go. Of a fleet that is due at one moment, the first are dispatched while others are looked at."""
 
 
 def queue_scheduled() -> int:
-    """SCHEDULED requests whose time has come become QUEUED; returns how many.
+    """SCHEDULED requests whose time has come become QUEUED; returns how many. There may be more of them.
 
     Their rights are looked at again, as months may have passed: without them they FAIL with 301, or with 104
     if the organisation was disabled. A bundle does as a whole, as when it is accepted.
     """
-    scheduled = Request.objects.filter(state=RequestState.SCHEDULED)
-    moment = scheduled.filter(due_at__lte=Now()).aggregate(latest=Max("due_at"))["latest"]
-    if moment is None:
-        return 0
-    # Not what becomes due between the two.
-    due = scheduled.filter(due_at__lte=moment)
-    for without, fault in (
-        (Q(organisation__enabled=False), DISABLED),
-        (Q(Exists(_actions_not_granted())), NOT_GRANTED_ANY_MORE),
-    ):
-        while _fail_slice(due.filter(without), fault):
-            pass
-    return due.update(state=RequestState.QUEUED)
+    queued = 0
+    if _due().exists():
+        for _ in range(SLICES):
+            looked_at, granted = _queue_slice()
+            queued += granted
+            if looked_at < SLICE:
+                break
+    return queued
+
+
+def _due() -> QuerySet[Request]:
+    return Request.objects.filter(state=RequestState.SCHEDULED, due_at__lte=Now())
 
 
 @transaction.atomic
-def _fail_slice(refused: QuerySet[Request], fault: dict[str, Any]) -> int:
-    # Locked, so that it is these that fail: another dispatcher may be at it as well, or a caller cancel one.
-    # Whoever has locked one is waited for, as none may be left over that is queued instead.
-    chosen = list(refused.order_by().select_for_update(of=("self",)).values_list("pk", flat=True)[:SLICE])
-    Request.objects.filter(pk__in=chosen).update(state=RequestState.FAILED, fault=fault, completed_at=Now())
-    give_up_actions(chosen)
-    return len(chosen)
+def _queue_slice() -> tuple[int, int]:
+    """How many were looked at, and how many of them became QUEUED.
+
+    They are locked, so that only what is looked at changes: other dispatchers are at others meanwhile.
+    """
+    oldest = _due().order_by("due_at").select_for_update(skip_locked=True, of=("self",))
+    chosen = list(oldest.values_list("pk", flat=True)[:SLICE])
+    rows = Request.objects.filter(within("pk", chosen), state=RequestState.SCHEDULED)
+    _fail(rows.filter(organisation__enabled=False), DISABLED)
+    _fail(rows.filter(Exists(_actions_not_granted())), NOT_GRANTED_ANY_MORE)
+    return len(chosen), rows.update(state=RequestState.QUEUED)
+
+
+def _fail(rows: QuerySet[Request], fault: dict[str, Any]) -> None:
+    refused = list(rows.order_by().values_list("pk", flat=True))
+    if refused:
+        failed = Request.objects.filter(pk__in=refused)
+        failed.update(state=RequestState.FAILED, fault=fault, completed_at=Now())
+        give_up_actions(refused)
 
 
 def _actions_not_granted() -> QuerySet[Action]:
