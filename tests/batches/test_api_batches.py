@@ -342,6 +342,17 @@ def test_cancel(api: APIClient, batch: Batch) -> None:
     assert (again.status_code, again.json()) == (200, cancelled)
 
 
+def test_a_batch_of_a_message_that_this_release_does_not_know_can_be_cancelled(
+    api: APIClient, batch: Batch
+) -> None:
+    Batch.objects.update(message="MessageOfYesterday")
+    Request.objects.update(message="MessageOfYesterday")
+    body = api.post(f"{URL}{batch.uid}/cancel/").json()
+    assert (body["status"], body["requests"]["CANCELLED"]) == ("CANCELLED", 5)
+    finish(batch, "FFFFF")
+    assert api.post(f"{URL}{batch.uid}/retry-failed/").json()["code"] == FaultCode.VALIDATION_ERROR
+
+
 def test_what_was_completed_is_not_cancelled(api: APIClient, batch: Batch) -> None:
     finish(batch, "SSSSS")
     assert steering.settle() == 1

@@ -14,7 +14,7 @@ from osgp.accounts.caller import Caller
 from osgp.batches import steering
 from osgp.batches.api import answers
 from osgp.batches.models import Batch, BatchState, SkippedDevice
-from osgp.batches.submission import batches_of, find_batch_operation, submit
+from osgp.batches.submission import batches_of, submit
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests.api.idempotency import once
 from osgp.requests.api.messages import parsed_uid
@@ -26,7 +26,7 @@ from osgp.requests.api.pages import (
     page,
     validated_query,
 )
-from osgp.requests.api.permissions import MayRead, caller_of
+from osgp.requests.api.permissions import MayRead, caller_of, scope_of
 from osgp.requests.api.problems import Conflict
 from osgp.requests.api.schema import IDEMPOTENCY_KEY, problems
 from osgp.requests.serializers import ChoiceField
@@ -213,5 +213,5 @@ def _steered(request: HttpRequest, uid: str) -> Batch:
     """The scope that sends a message is also the one that steers its batches."""
     caller = caller_of(request)
     batch = _find(caller, uid)
-    check_scope(caller, find_batch_operation(batch.message).service)
+    check_scope(caller, scope_of(batch.message))
     return batch

@@ -6,6 +6,7 @@ from rest_framework.views import APIView
 
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
+from osgp.requests.registry import UnknownMessage, operation
 from osgp.requests.submission import check_scope
 
 
@@ -23,3 +24,14 @@ def caller_of(request: HttpRequest) -> Caller:
     """The authenticated caller of a view that only lets such in."""
     assert isinstance(request.user, Caller)
     return request.user
+
+
+def scope_of(message: str) -> str:
+    """The scope that sends a message, which is also the one that takes it back.
+
+    One that this release does not know may be taken back by whoever sends bundles.
+    """
+    try:
+        return operation(message).service
+    except UnknownMessage:
+        return Scope.BUNDLE

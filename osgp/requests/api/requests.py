@@ -9,18 +9,16 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.accounts.functions import Scope
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import states
 from osgp.requests.api.answers import ListedRequestSerializer, RequestPageSerializer, listed
 from osgp.requests.api.messages import parsed_uid
 from osgp.requests.api.pages import MessageNameField, PageQuery, next_page_link, page, validated_query
-from osgp.requests.api.permissions import MayRead, caller_of
+from osgp.requests.api.permissions import MayRead, caller_of, scope_of
 from osgp.requests.api.problems import Conflict
 from osgp.requests.api.schema import problems
-from osgp.requests.models import Request, RequestState
+from osgp.requests.models import RequestState
 from osgp.requests.queries import of_batch, requests_of
-from osgp.requests.registry import UnknownMessage, operation
 from osgp.requests.serializers import CharField, ChoiceField, DateTimeField
 from osgp.requests.submission import DeviceIdentificationField, check_scope
 
@@ -97,7 +95,7 @@ class CancelView(APIView):
                 "There is no request of this correlation UID.",
                 component=Component.WEB_SERVICE,
             )
-        check_scope(caller, _scope(found))
+        check_scope(caller, scope_of(found.message))
         states.cancel(found.pk)
         # Whoever did not get the answer sends it once more, and gets the same one.
         cancelled = rows.filter(pk=found.pk, state=RequestState.CANCELLED).first()
@@ -111,11 +109,3 @@ def _batch_uid(text: str) -> uuid.UUID:
     if uid is None:
         raise ValidationError({"batch": ["Must be a UUID."]})
     return uid
-
-
-def _scope(request: Request) -> str:
-    """The scope that sent it, which is also the one that takes it back."""
-    try:
-        return operation(request.message).service
-    except UnknownMessage:
-        return Scope.BUNDLE
