@@ -21,13 +21,13 @@ from osgp.message_logs.recording import Recording, recorded, recording
 from osgp.protocol_dlms import Meter
 from osgp.protocol_dlms.errors import DlmsError
 from osgp.readings import storing
-from osgp.requests import retries, states, work
+from osgp.requests import retries, shared_fault, states, work
 from osgp.requests.beginning import Begun, alone, begin, take
 from osgp.requests.concluding import conclude
 from osgp.requests.dialling import Dialling
 from osgp.requests.leases import Lease, LeaseLost, keeper
 from osgp.requests.meter import VisitedMeter
-from osgp.requests.models import ActionState, Request, RequestState
+from osgp.requests.models import ActionState, RequestState
 from osgp.requests.operation import ConcludedOperation, MeterOperation
 from osgp.requests.outages import NotStored, PatientLanes
 from osgp.requests.outcome import Outcome
@@ -308,7 +308,7 @@ class Visit:
         if request.is_bundle:
             fault = work.passing_fault(request.pk)
         if fault is not None and _retry(request, self.session_id, fault):
-            states.reopen_actions(request.pk, self.session_id)
+            states.reopen_actions([request.pk], self.session_id)
             return
         failed = fault is not None and not request.is_bundle
         states.finish_request(
@@ -342,12 +342,7 @@ class Visit:
                 states.hand_back(self.session_id)
 
     def _fail_or_retry(self, fault: Mapping[str, Any]) -> None:
-        running = Request.objects.filter(session=self.session_id, state=RequestState.RUNNING)
-        for request in running:
-            if not _retry(request, self.session_id, fault):
-                states.fail_request(request.pk, self.session_id, fault)
-            elif request.is_bundle:
-                states.reopen_actions(request.pk, self.session_id)
+        shared_fault.retry_or_fail(self.session_id, fault)
         Device.objects.filter(pk=self.meter.pk).update(
             last_failure_at=Now(), failed_connections=F("failed_connections") + 1
         )
@@ -368,7 +363,7 @@ def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
     )
 
 
-def _retry(request: Request | WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]) -> bool:
+def _retry(request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]) -> bool:
     """Plan another attempt; False when there is none, or the session was lost."""
     delay = retries.next_delay(request, retryable=fault["retryable"])
     if delay is None:

@@ -239,7 +239,7 @@ class RequestsAndSessions(RuleBasedStateMachine):
             request.pk, worker.session_id, PAST, fault=FAULT, priority=0
         )
         if retried:
-            states.reopen_actions(request.pk, worker.session_id)
+            states.reopen_actions([request.pk], worker.session_id)
         return retried
 
     @precondition(lambda self: self.workers)

@@ -1,7 +1,7 @@
 """How actions and requests end, or go on to another attempt."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -123,20 +123,36 @@ def retry_request(
 
     False: that would be after its max_schedule_time, or the session was lost meanwhile.
     """
-    return (
-        Request.objects.filter(
-            Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=later(delay)),
-            pk=request_id,
-            state=RequestState.RUNNING,
-            session=session_id,
-        ).update(state=RequestState.RETRYING, fault=fault, due_at=later(delay), effective_priority=priority)
-        == 1
+    return retry_requests([request_id], session_id, delay, fault=fault, priority=priority) == 1
+
+
+def retry_requests(
+    request_ids: Collection[int],
+    session_id: uuid.UUID | None,
+    delay: timedelta,
+    *,
+    fault: Mapping[str, Any],
+    priority: int,
+) -> int:
+    """``retry_request`` for several at once; returns how many are RETRYING now."""
+    return Request.objects.filter(
+        Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=later(delay)),
+        pk__in=request_ids,
+        state=RequestState.RUNNING,
+        session=session_id,
+    ).update(state=RequestState.RETRYING, fault=fault, due_at=later(delay), effective_priority=priority)
+
+
+def reopen_actions(request_ids: Collection[int], session_id: uuid.UUID | None) -> None:
+    """Actions whose fault may pass are tried again with their RETRYING requests; the fault stays visible
+    meanwhile.
+    """
+    faulty = Action.objects.filter(
+        request__in=request_ids,
+        request__session=session_id,
+        request__state=RequestState.RETRYING,
+        state=ActionState.FAULT,
     )
-
-
-def reopen_actions(request_id: int, session_id: uuid.UUID | None) -> None:
-    """Actions whose fault may pass are tried again with the request; the fault stays visible meanwhile."""
-    faulty = Action.objects.filter(request=request_id, state=ActionState.FAULT, request__session=session_id)
     faulty.filter(fault__retryable=True).update(state=ActionState.PENDING, finished_at=None)
 
 
@@ -147,6 +163,16 @@ def fail_request(request_id: int, session_id: uuid.UUID | None, fault: Mapping[s
     if failed:
         give_up_actions([request_id])
     return failed
+
+
+@transaction.atomic
+def fail_running(session_id: uuid.UUID, fault: Mapping[str, Any]) -> int:
+    """``fail_request`` for all that still run in a session; returns how many."""
+    running = Request.objects.filter(session=session_id, state=RequestState.RUNNING)
+    failed = list(running.order_by().select_for_update(of=("self",)).values_list("pk", flat=True))
+    Request.objects.filter(pk__in=failed).update(state=RequestState.FAILED, fault=fault, completed_at=Now())
+    give_up_actions(failed)
+    return len(failed)
 
 
 @transaction.atomic
