@@ -27,12 +27,14 @@ _POSTGRESQL = {
 }
 
 
-def database(url: str, var_dir: Path, *, idle_transaction: float) -> dict[str, Any]:
+def database(url: str, var_dir: Path, *, idle_transaction: float, statement: float = 0) -> dict[str, Any]:
     """An entry of Django's ``DATABASES``. What the URL says, such as ``?sslmode=verify-full``, goes first.
 
     ``idle_transaction``: seconds after which PostgreSQL ends a transaction whose process does not go on with
     it; 0 lets it wait for ever. A process that was frozen, or whose host is gone, may hold locks on what
     others have to take over from it.
+
+    ``statement``: seconds after which PostgreSQL gives up a statement; 0 lets it take as long as it does.
     """
     parsed: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=CONNECTION_LIFETIME))
     said = parsed.get("OPTIONS", {})
@@ -42,8 +44,8 @@ def database(url: str, var_dir: Path, *, idle_transaction: float) -> dict[str, A
         parsed["OPTIONS"] = _SQLITE | said
         return parsed
     needed: dict[str, Any] = dict(_POSTGRESQL)
-    if idle_transaction:
-        milliseconds = round(idle_transaction * 1000)
-        needed["options"] = f"-c idle_in_transaction_session_timeout={milliseconds}"
+    limits = {"idle_in_transaction_session_timeout": idle_transaction, "statement_timeout": statement}
+    if options := [f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items() if seconds]:
+        needed["options"] = " ".join(options)
     parsed["OPTIONS"] = needed | said
     return parsed

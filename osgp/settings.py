@@ -117,6 +117,8 @@ DATABASES: dict[str, Any] = {
         os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"),
         VAR_DIR,
         idle_transaction=float(os.environ.get("OSGP_IDLE_TRANSACTION_SECONDS", "30")),
+        # None by default: only callers of the web application choose what is looked for, see wsgi.py.
+        statement=float(os.environ.get("OSGP_STATEMENT_SECONDS", "0")),
     )
 }
 

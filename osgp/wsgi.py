@@ -7,5 +7,7 @@ from django.core.wsgi import get_wsgi_application
 from osgp.chunked_bodies import ChunkedBodies
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "osgp.settings")
+# Whoever asks for what takes the database too long wastes no more than this of it.
+os.environ.setdefault("OSGP_STATEMENT_SECONDS", "60")
 
 application = ChunkedBodies(get_wsgi_application())

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
+from psycopg2.errors import QueryCanceled
 from rest_framework.exceptions import ErrorDetail, Throttled
 from rest_framework.test import APIClient
 
@@ -228,6 +229,22 @@ def test_a_lost_database_is_said_to_pass(api: APIClient, monkeypatch: pytest.Mon
     checked(answer, 503)
     assert int(answer["Retry-After"]) > 0
     assert b"10.0.0.1" not in answer.content
+
+
+def test_what_takes_the_database_too_long_is_given_up(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_for_long(*_: Any) -> None:
+        if connection.vendor != "postgresql":
+            raise OperationalError from QueryCanceled()
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 50")
+            cursor.execute("SELECT pg_sleep(60)")
+
+    monkeypatch.setattr(messages, "submit", look_for_long)
+    answer = api.post(URL, {}, format="json")
+    assert "too long" in checked(answer, 503)["detail"]
+    assert "Retry-After" not in answer
 
 
 def test_throttled_callers_are_told_how_long_to_wait() -> None:

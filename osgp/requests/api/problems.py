@@ -15,11 +15,13 @@ from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
+from psycopg2.errors import QueryCanceled
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from osgp.faults import Fault, FaultCode
+from osgp.requests.database import in_one_line
 from osgp.requests.submission import NotGranted
 
 logger = logging.getLogger(__name__)
@@ -109,6 +111,11 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
             headers["WWW-Authenticate"] = challenge
         if (wait := getattr(exception, "wait", None)) is not None:
             headers["Retry-After"] = str(int(wait))
+    elif isinstance(exception.__cause__, QueryCanceled):
+        logger.warning("a statement of the API took too long: %s", in_one_line(exception))
+        body = problem(
+            HTTPStatus.SERVICE_UNAVAILABLE, "This takes the database too long; ask for less of it."
+        )
     elif isinstance(exception, OperationalError | InterfaceError):
         logger.error("no answer from the database: %s", exception)
         body = problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer; try again.")
