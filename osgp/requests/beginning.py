@@ -94,6 +94,13 @@ def take(session_id: uuid.UUID, meter_id: int, *, suspects: bool = False) -> lis
     return work.unfinished(session_id)
 
 
+def take_more_urgent(session_id: uuid.UUID, meter_id: int, than: int) -> list[list[WorkAction]]:
+    """Take due requests that are more urgent than that, in a lane; if any, the actions of all that run."""
+    if not states.take_more_urgent(session_id, meter_id, than, settings.OSGP["VISIT_REQUEST_LIMIT"]):
+        return []
+    return work.unfinished(session_id)
+
+
 # --- In a database lane ------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ from osgp.protocol_dlms import Meter
 from osgp.protocol_dlms.errors import DlmsError
 from osgp.readings import storing
 from osgp.requests import retries, shared_fault, states, work
-from osgp.requests.beginning import Begun, alone, begin, take
+from osgp.requests.beginning import Begun, alone, begin, take, take_more_urgent
 from osgp.requests.concluding import conclude
 from osgp.requests.dialling import Dialling
 from osgp.requests.leases import Lease, LeaseLost, keeper
@@ -143,10 +143,9 @@ class Visit:
         with dialling.association(self.lease, self.database.run, trace) as association:
             try:
                 while requests:
-                    for actions in requests[:-1]:
-                        self.database.run(self._settle, self._carry_out(association, actions))
-                    last = self._carry_out(association, requests[-1])
-                    requests = self.database.run(self._settle_and_take, last)
+                    actions, *rest = requests
+                    last = self._carry_out(association, actions)
+                    requests = self.database.run(self._settle_and_take, last, rest)
                 association.release()
             except (StopRequested, OutOfTime):
                 with suppress(DlmsError):
@@ -256,16 +255,21 @@ class Visit:
             if not states.has_outcome(outcome.action.pk, self.session_id):
                 raise
 
-    def _settle_and_take(self, last: Outcome) -> list[list[WorkAction]]:
+    def _settle_and_take(self, last: Outcome, rest: list[list[WorkAction]]) -> list[list[WorkAction]]:
+        """What is next: the rest of what was taken, behind what arrived meanwhile and is more urgent."""
         more = self._settle(last)
         # What a call took whose answer was lost comes first: a suspect, for one, is taken alone.
         if self.may_have_taken and (taken := work.unfinished(self.session_id)):
             self.may_have_taken = False
             return taken
         if not more or self._is_out_of_time():
-            return []
+            return rest
         self.may_have_taken = True
-        taken = take(self.session_id, self.meter.pk)
+        if rest:
+            next_priority = rest[0][0].request.effective_priority
+            taken = take_more_urgent(self.session_id, self.meter.pk, next_priority) or rest
+        else:
+            taken = take(self.session_id, self.meter.pk)
         self.may_have_taken = False
         return taken
 

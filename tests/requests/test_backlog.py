@@ -112,6 +112,10 @@ def test_a_visit_looks_at_its_own_meter_alone(crowd: list[Device]) -> None:
     assert looked_at[REQUESTS] + looked_at[ACTIONS] + looked_at[SESSIONS] <= 10, looked_at
 
     with rows_looked_at() as looked_at:
+        assert states.take_more_urgent(session.pk, session.meter_id, 3, 100) == 0
+    assert looked_at[REQUESTS] + looked_at[ACTIONS] + looked_at[SESSIONS] <= 5, looked_at
+
+    with rows_looked_at() as looked_at:
         assert states.take_requests(session.pk, session.meter_id, 100) == 0
         assert states.succeed(action.request.pk, action.pk, session.pk, session.meter_id, {}) is not None
         assert states.close_after_success(session.pk, round_trips=1, bytes_sent=1, bytes_received=1)

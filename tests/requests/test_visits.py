@@ -167,6 +167,40 @@ def test_work_that_arrives_during_the_visit_is_done_as_well(
     assert simulated.memory.statistics.associations == 1
 
 
+def test_what_arrives_during_the_visit_and_is_more_urgent_goes_first(
+    organisation: Organisation, device: Device, simulated: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrivals = [
+        {"priority": 9},
+        {"priority": 4},
+        # Neither of these may be taken together with others, or at all.
+        {"priority": 9, "crashes": 1},
+        {"priority": 9, "due_at": timezone.now() + timedelta(hours=1)},
+    ]
+    finished: list[int] = []
+    late: list[Request] = []
+    succeed = states.succeed
+
+    def succeed_and_receive_more(request_id: int, *args: Any) -> states.Succeeded | None:
+        if not late:
+            late.extend(
+                due(organisation, device, effective_priority=fields["priority"], **fields)
+                for fields in arrivals
+            )
+        finished.append(request_id)
+        return succeed(request_id, *args)
+
+    monkeypatch.setattr(states, "succeed", succeed_and_receive_more)
+    first = [due(organisation, device, effective_priority=4, priority=4) for _ in range(3)]
+    meters.visit(device)
+    urgent, equal, suspicious, later = late
+    in_order = [first[0], urgent, first[1], first[2], equal, suspicious]
+    assert finished == [request.pk for request in in_order]
+    assert Request.objects.get(pk=later.pk).state == RequestState.QUEUED
+    assert {Request.objects.get(pk=request.pk).attempts for request in in_order} == {1}
+    assert simulated.memory.statistics.associations == 1
+
+
 def test_synchronize_time_sets_the_clock_and_the_devices_zone(
     organisation: Organisation, device: Device, simulated: Meter
 ) -> None:

@@ -53,6 +53,7 @@ from osgp.requests.states.visiting import (
     extend,
     hand_back,
     postpone_suspects,
+    take_more_urgent,
     take_requests,
 )
 
@@ -95,6 +96,7 @@ __all__ = [
     "start_action",
     "start_platform_request",
     "succeed",
+    "take_more_urgent",
     "take_requests",
     "unclaimed_sessions",
 ]

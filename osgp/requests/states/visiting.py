@@ -49,13 +49,13 @@ _DUE = f"""
                ) AS place
           FROM {REQUESTS}
          WHERE meter_id = {{meter}} AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}}
-           AND (max_schedule_time IS NULL OR max_schedule_time >= {{now}})
+           AND (max_schedule_time IS NULL OR max_schedule_time >= {{now}}){{more_urgent}}
     ) AS due WHERE (place = 1 AND crashes < %s) OR (crashes = 0 AND place <= %s)
     """  # noqa: S608 (table name)
+_DUE_OF_SESSION = _DUE.replace("{meter}", "(SELECT meter_id FROM session)").replace("{more_urgent}", "")
 # The meter is named twice in each: whatever PostgreSQL believes about the table, it looks at this meter's
 # requests only, not at all that are waiting.
-_TAKE = Statement(
-    f"""
+_TAKE = f"""
     UPDATE {REQUESTS}
        SET state = 'RUNNING', session_id = %s, attempts = attempts + 1,
            started_at = COALESCE(started_at, {{now}})
@@ -63,7 +63,8 @@ _TAKE = Statement(
        AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state || '' = 'CLAIMED' {{locked}})
        AND id IN ({_DUE.replace("{meter}", "%s")})
     """  # noqa: S608 (table names)
-)
+_TAKE_DUE = Statement(_TAKE.replace("{more_urgent}", ""))
+_TAKE_MORE_URGENT = Statement(_TAKE.replace("{more_urgent}", " AND effective_priority > %s"))
 _CLAIM_AND_TAKE = Statement(
     f"""
     WITH session AS ({_CLAIM}),
@@ -74,7 +75,7 @@ _CLAIM_AND_TAKE = Statement(
                FROM session
               WHERE {REQUESTS}.meter_id = (SELECT meter_id FROM session)
                 AND {REQUESTS}.state IN ('QUEUED', 'RETRYING')
-                AND {REQUESTS}.id IN ({_DUE.replace("{meter}", "(SELECT meter_id FROM session)")})
+                AND {REQUESTS}.id IN ({_DUE_OF_SESSION})
              RETURNING {REQUESTS}.*)
     SELECT session.meter_id, {work.COLUMNS}
       FROM session
@@ -92,7 +93,15 @@ def take_requests(session_id: uuid.UUID, meter_id: int, limit: int, *, suspects:
     A request that was there when a worker died is taken alone, after all others: it must not take innocent
     ones with it. One that would be given up at the next death is a suspect, and taken only with ``suspects``.
     """
-    return _TAKE.count(session_id, meter_id, session_id, meter_id, _deaths(suspects=suspects), limit)
+    return _TAKE_DUE.count(session_id, meter_id, session_id, meter_id, _deaths(suspects=suspects), limit)
+
+
+def take_more_urgent(session_id: uuid.UUID, meter_id: int, than: int, limit: int) -> int:
+    """Make due requests of a higher priority RUNNING, beside those that do already; returns how many.
+
+    None that was there when a worker died: it is taken alone.
+    """
+    return _TAKE_MORE_URGENT.count(session_id, meter_id, session_id, meter_id, than, 0, limit)
 
 
 def _deaths(*, suspects: bool) -> int:
