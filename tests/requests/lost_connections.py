@@ -45,7 +45,7 @@ class Connections:
             commit(database)
             self._pass(Break.COMMITTED, database)
 
-        # Leases are extended at times of their own, also in the middle of a visit: that is none of its points.
+        # Leases are extended at times of their own, also amid a visit: that is none of its points.
         monkeypatch.setattr(keeper, "_could_extend", lambda leases: True)
         monkeypatch.setattr(CursorWrapper, "execute", execute_or_break)
         monkeypatch.setattr(BaseDatabaseWrapper, "commit", commit_or_break)
