@@ -9,10 +9,17 @@ from pytest_django import Settings
 from rich.console import Console
 
 
+@pytest.fixture(scope="session")
+def collected_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where starts collect static files; the usual place is looked through by every client that is made."""
+    return tmp_path_factory.mktemp("static")
+
+
 @pytest.fixture
-def own_secrets(settings: Settings, tmp_path: Path) -> Path:
+def own_secrets(settings: Settings, tmp_path: Path, collected_files: Path) -> Path:
     """Generated secrets go to a directory of the test; returns where they are."""
     settings.VAR_DIR = tmp_path
+    settings.STATIC_ROOT = collected_files
     settings.OSGP = settings.OSGP | {"LOCAL_SECRETS": True, "APDU_DEADLINE": timedelta(seconds=5)}
     return tmp_path / "secrets"
 
