@@ -1,6 +1,7 @@
 """Fixtures that all tests share; the rows themselves are made by tests/factories.py."""
 
-from collections.abc import Callable, Iterator
+import gc
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -27,6 +28,19 @@ hypothesis.settings.register_profile(
     "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("patient")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests and all that they import stay for good: to look for garbage among them, again and
+    again, would take a tenth of the CPU.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 # How passwords are hashed is Django's business; each of its hashes takes a quarter of a second.
