@@ -34,10 +34,7 @@ Costs = dict[str, Any]
 
 def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """Decoding alone, and all the way to a result."""
-    own, stock = (
-        json.loads(output_of(["-m", __name__, who, str(sizes.rounds)], {}).splitlines()[-1])
-        for who in ("own", "stock")
-    )
+    own, stock = (costs_of(who, sizes.rounds) for who in ("own", "stock"))
     if own["rows"] != stock["rows"]:
         raise RuntimeError("the two do not find the same rows")
     yield Figure("ciphered answer to rows of plain values", own["rows_ms"], "ms", "", stock["rows_ms"], PEER)
@@ -51,6 +48,12 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
         f"{PEER}, to the rows of its profile object",
     )
     yield Figure("– so many times faster", stock["result_ms"] / own["result_ms"], "×")
+
+
+def costs_of(who: str, rounds: int) -> Costs:
+    """What ``own`` or ``stock`` costs, in a process of its own."""
+    costs: Costs = json.loads(output_of(["-m", __name__, who, str(rounds)], {}).splitlines()[-1])
+    return costs
 
 
 def answer() -> bytes:
