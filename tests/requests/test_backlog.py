@@ -24,6 +24,7 @@ from osgp.requests.states.tables import ACTIONS, REQUESTS, SESSIONS
 from osgp.sql import Statement
 from tests.batches.crowds import make_crowd
 from tests.factories import make_organisation, make_request
+from tests.quick_database import analyze
 
 CROWD = 10_000
 ENDED = 100
@@ -49,12 +50,6 @@ def _rows_of_transaction() -> Counter[str]:
             "  FROM pg_stat_xact_user_tables"
         )
         return Counter(dict(cursor.fetchall()))
-
-
-def analyze() -> None:
-    """Let PostgreSQL learn about all tables."""
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
 
 
 @pytest.fixture(scope="module", params=["before", "by now"])
