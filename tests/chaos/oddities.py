@@ -7,6 +7,7 @@ import datetime as datetime_module
 import itertools
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,15 @@ class Courier:
             copies = self._copies() if routing_key == "meter" else 1
             if copies != 1:
                 self._journal()
-            for _ in range(copies):
-                publish(producer, body, routing_key=routing_key, **options)
+            if copies == 0:
+                if not hasattr(producer.channel, "confirm_select"):
+                    return
+                # Taken and confirmed by the broker, and on its way to nobody.
+                routing_key = "nowhere"
+            publish(producer, body, routing_key=routing_key, **options)
+            for _ in range(copies - 1):
+                # On a channel of its own: the publisher counts what is confirmed on the other one.
+                with closing(producer.connection.channel()) as channel:
+                    publish(Producer(channel), body, routing_key=routing_key, **options)
 
         set_attribute(Producer, "publish", publish_oddly)

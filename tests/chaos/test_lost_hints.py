@@ -14,8 +14,8 @@ from tests.chaos.promises import ENVIRONMENT, METERS, Work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ROUNDS = 3
-"""Each takes a hint per meter at least: fifteen, and two of seven are lost."""
+ROUNDS = 2
+"""Each takes a hint per meter at least: ten, and two of seven are lost."""
 ONE_ATTEMPT = {(1, 0, "SUCCEEDED")}
 
 
