@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 import osgp.urls  # noqa: F401
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests.database import lanes
+from osgp.processes.database import lanes
 from tests import factories
 
 if TYPE_CHECKING:

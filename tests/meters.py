@@ -8,8 +8,8 @@ from osgp.devices import keystore
 from osgp.devices.models import Device, KeyType
 from osgp.requests import states
 from osgp.requests.models import MeterSession
-from osgp.requests.visit import visit_meter
 from osgp.simulator import SimulatorThread
+from osgp.visits.visit import visit_meter
 from tests import factories
 
 KEY_TYPES = {

@@ -20,8 +20,8 @@ from django.conf import settings
 from django.db import connection
 
 from osgp.embedded.worker import WorkerThread
-from osgp.requests.dispatcher import Dispatcher
 from osgp.sql import Statement
+from osgp.visits.dispatcher import Dispatcher
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 180.0

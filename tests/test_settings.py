@@ -46,7 +46,7 @@ def test_the_web_application_limits_its_statements() -> None:
         ran = subprocess.run(
             [sys.executable, "-c", code.replace("osgp.wsgi", entry)],
             cwd=ROOT,
-            env=environment | {"DATABASE_URL": url},
+            env=environment | {"DATABASE_URL": url, "OSGP_LOCAL_SECRETS": "1"},
             check=True,
             capture_output=True,
             text=True,

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from osgp import catalogue
 from osgp.faults import Fault
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Deadlines, Keys, Meter, MeterAddress, Security, Transport
-from osgp.requests import registry
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation
 from osgp.simulator import FaultKind, Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from tests.protocol_dlms.peers import Counter

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup, Scope
+from osgp.devices.models import Device
 
 identification_validator = RegexValidator(r"^\S{1,40}$", "1 to 40 characters, no blanks")
 
@@ -98,7 +99,7 @@ class DeviceAuthorisation(models.Model):
     """One grant: an organisation may use one function group on one device."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="authorisations")
-    device = models.ForeignKey("devices.Device", on_delete=models.CASCADE, related_name="authorisations")
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="authorisations")
     function_group = models.CharField(max_length=24, choices=DeviceFunctionGroup.choices)
     created_at = models.DateTimeField(auto_now_add=True)
 

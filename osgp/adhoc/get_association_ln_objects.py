@@ -22,10 +22,10 @@ from osgp.cosem.object_list import (
     MethodRight,
     Protection,
 )
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, ChoiceField, IntegerField, StrictSerializer
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import BooleanField, ChoiceField, IntegerField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 
 
 class AttributeRightSerializer(StrictSerializer):

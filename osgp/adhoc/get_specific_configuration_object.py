@@ -8,11 +8,11 @@ from rest_framework.exceptions import ValidationError
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import obis
 from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import DataField, IntegerField, ObisCodeField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import is_secret
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import DataField, IntegerField, ObisCodeField, StrictSerializer
 
 
 class GetSpecificConfigurationObjectParameters(StrictSerializer):

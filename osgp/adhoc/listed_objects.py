@@ -4,8 +4,8 @@ from typing import Any
 
 from osgp.catalogue import Profile
 from osgp.cosem.object_list import ListedObject, ObjectList, Unreadable, parse_object_list
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.serializers import CharField, IntegerField, ObisCodeField, StrictSerializer
+from osgp.messages.serializers import CharField, IntegerField, ObisCodeField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 
 ASSOCIATION = "ASSOCIATION_LN"
 

@@ -19,11 +19,9 @@ from osgp.adhoc.listed_objects import (
 from osgp.catalogue import Profile
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.cosem.object_list import AttributeRight, ListedObject
-from osgp.protocol_dlms import AccessResult, Data, DataType, is_secret
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import (
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import (
     BooleanField,
     CharField,
     ChoiceField,
@@ -31,6 +29,8 @@ from osgp.requests.serializers import (
     IntegerField,
     StrictSerializer,
 )
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.protocol_dlms import AccessResult, Data, DataType, is_secret
 
 MOST_ATTRIBUTES = 10_000
 """Read of one meter; real ones have about a thousand."""

@@ -7,9 +7,8 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import CosemObject, Profile
 from osgp.catalogue.obis import MBUS_CHANNELS
 from osgp.cosem import mbus
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.partial_reads import (
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.partial_reads import (
     AskedField,
     FieldProblemSerializer,
     ReadField,
@@ -18,8 +17,9 @@ from osgp.requests.partial_reads import (
     require_any,
     values_of,
 )
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, CharField, IntegerField, StrictSerializer
+from osgp.messages.registry import register
+from osgp.messages.serializers import BooleanField, CharField, IntegerField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 
 TAG = "MBUS_CLIENT_SETUP"
 _FIELDS = 5

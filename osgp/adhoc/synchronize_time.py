@@ -9,18 +9,18 @@ from django.utils import timezone
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.protocol_dlms import CosemDateTime, Data, DataType
-from osgp.protocol_dlms.errors import EncodeError
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import (
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import (
     BooleanField,
     DateTimeField,
     IntegerField,
     StrictSerializer,
     TimeZoneField,
 )
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.protocol_dlms import CosemDateTime, Data, DataType
+from osgp.protocol_dlms.errors import EncodeError
 
 
 class SynchronizeTimeParameters(StrictSerializer):

@@ -12,11 +12,11 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import CosemObject, Profile
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import ChoiceField, DateTimeField, StrictSerializer, TimeZoneField
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data, DataType
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import ChoiceField, DateTimeField, StrictSerializer, TimeZoneField
 
 EXECUTION_TIME = 4
 _WEEKDAY_UNSPECIFIED = 0xFF

@@ -3,13 +3,15 @@
 import uuid
 from datetime import timedelta
 
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from osgp.devices.models import group_name_validator
-from osgp.requests.models import DEFAULT_PRIORITY
+from osgp.accounts.models import Organisation
+from osgp.device_groups.models import DeviceGroup, group_name_validator
+from osgp.devices.models import Device
+from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
 
 
 class BatchState(models.TextChoices):
@@ -40,9 +42,7 @@ class BatchSource(models.TextChoices):
 class Scheduling(models.Model):
     """How urgent the requests of a batch are, and over which time they are spread."""
 
-    priority = models.PositiveSmallIntegerField(
-        default=DEFAULT_PRIORITY, validators=[MinValueValidator(0), MaxValueValidator(9)]
-    )
+    priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY, validators=PRIORITY_VALIDATORS)
     bypass_retry = models.BooleanField(default=False, help_text="One attempt only.")
     spread = models.DurationField(
         default=timedelta(0),
@@ -57,9 +57,7 @@ class Batch(Scheduling):
     """One message, sent to many devices; each has a request of its own."""
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    organisation = models.ForeignKey(
-        "accounts.Organisation", on_delete=models.PROTECT, related_name="batches"
-    )
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="batches")
     application = models.CharField(max_length=40, blank=True)
     message = models.CharField(max_length=64)
     parameters = models.JSONField(default=dict)
@@ -68,7 +66,7 @@ class Batch(Scheduling):
 
     source = models.CharField(max_length=9, choices=BatchSource.choices)
     group = models.ForeignKey(
-        "devices.DeviceGroup", null=True, blank=True, on_delete=models.SET_NULL, related_name="batches"
+        DeviceGroup, null=True, blank=True, on_delete=models.SET_NULL, related_name="batches"
     )
     retry_of = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries"
@@ -146,14 +144,14 @@ class RecurringRequest(Scheduling):
 
     name = models.CharField(max_length=64, validators=[group_name_validator])
     organisation = models.ForeignKey(
-        "accounts.Organisation", on_delete=models.CASCADE, related_name="recurring_requests"
+        Organisation, on_delete=models.CASCADE, related_name="recurring_requests"
     )
     application = models.CharField(max_length=40, blank=True, editable=False)
     message = models.CharField(max_length=64)
     parameters = models.JSONField(default=dict, blank=True)
-    devices = models.ManyToManyField("devices.Device", blank=True, related_name="+")
+    devices = models.ManyToManyField(Device, blank=True, related_name="+")
     group = models.ForeignKey(
-        "devices.DeviceGroup",
+        DeviceGroup,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -162,14 +160,14 @@ class RecurringRequest(Scheduling):
     )
 
     crontab = models.ForeignKey(
-        "django_celery_beat.CrontabSchedule",
+        CrontabSchedule,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
     )
     interval = models.ForeignKey(
-        "django_celery_beat.IntervalSchedule",
+        IntervalSchedule,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -190,7 +188,7 @@ class RecurringRequest(Scheduling):
         default=0, editable=False, help_text="Occurrences that passed while the platform was down."
     )
     periodic_task = models.OneToOneField(
-        "django_celery_beat.PeriodicTask",
+        PeriodicTask,
         null=True,
         blank=True,
         editable=False,

@@ -9,9 +9,9 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from osgp.requests import registry
-from osgp.requests.operation import MeterOperation, ParameterValues
-from osgp.requests.serializers import ChoiceField, StrictSerializer, printable
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation, ParameterValues
+from osgp.messages.serializers import ChoiceField, StrictSerializer, printable
 from osgp.requests.submission import DeviceIdentificationField
 
 MOST_ACTIONS = 500

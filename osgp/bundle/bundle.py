@@ -10,19 +10,17 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.bundle.actions import MOST_ACTIONS, ActionsField, Draft, Errors
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests.models import BUNDLE, Request
-from osgp.requests.operation import CompositeOperation, ParameterValues, Service
+from osgp.messages.naming import BUNDLE
+from osgp.messages.operation import CompositeOperation, Composition, NewAction, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import StrictSerializer
 from osgp.requests.queries import GrantedDevice, devices_with_grants
-from osgp.requests.registry import register
-from osgp.requests.serializers import StrictSerializer
 from osgp.requests.submission import (
     COMMON_FIELDS,
     CommonFields,
-    NewAction,
     NotGranted,
     check_device,
     check_scope,
-    create,
 )
 
 
@@ -67,8 +65,8 @@ class Bundle(CompositeOperation):
             raise ValidationError(_all({}, faulty))
         return validated
 
-    def submit(self, caller: Caller, body: Mapping[str, Any]) -> Request:
-        """Store a bundle that is valid and granted in all its parts.
+    def compose(self, caller: Caller, body: Mapping[str, Any]) -> Composition:
+        """A bundle that is valid and granted in all its parts.
 
         Raises ValidationError with all that is wrong, by position of the action; NotGranted when it is only
         rights that are missing for some actions; Fault when the device as such cannot be sent a bundle.
@@ -108,14 +106,7 @@ class Bundle(CompositeOperation):
         if errors or faulty:
             refusal = NotGranted if only_rights else ValidationError
             raise refusal(_all(errors, faulty))
-        return create(
-            caller,
-            self.message,
-            identification,
-            meter,
-            scheduling=common.validated_data,
-            actions=actions,
-        )
+        return Composition(meter, common.validated_data, actions)
 
 
 def _faulty(drafts: Sequence[Draft]) -> dict[int, Errors]:

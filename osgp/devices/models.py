@@ -6,9 +6,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from osgp import catalogue
+from osgp.networks.models import Cell, CommunicationNetwork
 
 device_identification_validator = RegexValidator(r"^[A-Za-z0-9]{1,40}\Z", "1 to 40 of A-Z, a-z and 0-9")
-group_name_validator = RegexValidator(r"^\S(?:[ \S]{0,62}\S)?\Z", "1 to 64 characters, no blanks around them")
 
 
 class DeviceType(models.TextChoices):
@@ -87,16 +87,14 @@ class Device(models.Model):
         help_text="Empty for an M-Bus device: it is reached the way its gateway is.",
     )
     network = models.ForeignKey(
-        "networks.CommunicationNetwork",
+        CommunicationNetwork,
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
         related_name="devices",
         help_text="Its limits hold for visits to the meter.",
     )
-    cell = models.ForeignKey(
-        "networks.Cell", null=True, blank=True, on_delete=models.SET_NULL, related_name="devices"
-    )
+    cell = models.ForeignKey(Cell, null=True, blank=True, on_delete=models.SET_NULL, related_name="devices")
     network_address = models.CharField(max_length=255, blank=True, help_text="IP address or host name.")
     port = models.PositiveIntegerField(
         default=4059, validators=[MinValueValidator(1), MaxValueValidator(65535)]
@@ -247,39 +245,3 @@ class DeviceKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key_type} ({self.state})"
-
-
-class DeviceGroup(models.Model):
-    """Devices that an organisation addresses together, 100,000 and more (osgp/devices/groups.py)."""
-
-    organisation = models.ForeignKey(
-        "accounts.Organisation", on_delete=models.CASCADE, related_name="device_groups"
-    )
-    name = models.CharField(max_length=64, validators=[group_name_validator])
-    devices = models.ManyToManyField(Device, through="DeviceGroupMembership", related_name="groups")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["organisation", "name"]
-        constraints = [
-            models.UniqueConstraint(fields=["organisation", "name"], name="one_device_group_per_name")
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class DeviceGroupMembership(models.Model):
-    """One device in one group."""
-
-    # The constraint's index serves the group's side.
-    group = models.ForeignKey(
-        DeviceGroup, on_delete=models.CASCADE, related_name="memberships", db_index=False
-    )
-    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="memberships")
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["group", "device"], name="one_membership_per_device")]
-
-    def __str__(self) -> str:
-        return f"device {self.device_id} in group {self.group_id}"

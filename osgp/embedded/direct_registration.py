@@ -12,8 +12,8 @@ from osgp.devices.transport_keys import encrypt_for_platform, public_key_pem
 from osgp.embedded.registration import Description, Registration, add_device_body, fault_text, in_rounds
 from osgp.faults import Fault
 from osgp.requests.models import FINAL_STATES, Request, RequestState
-from osgp.requests.platform_requests import perform_due
 from osgp.requests.submission import submit
+from osgp.visits.platform_requests import perform_due
 
 BATCH = 200
 

@@ -11,7 +11,7 @@ from django.core.wsgi import get_wsgi_application
 from waitress import wasyncore
 from waitress.server import create_server
 
-from osgp.requests.database import give_back_connection
+from osgp.processes.database import give_back_connection
 
 THREADS = 8
 IDLE_SECONDS = 1.0

@@ -11,8 +11,8 @@ from celery.worker import WorkController, state
 from kombu.exceptions import OperationalError
 
 from osgp.celery import app
-from osgp.requests.database import give_back_connection, lanes
-from osgp.requests.stopping import stop
+from osgp.processes.database import give_back_connection, lanes
+from osgp.processes.stopping import stop
 
 START_SECONDS = 30
 MESSAGE_SECONDS = 5

@@ -12,10 +12,10 @@ from osgp.devices.models import MBUS_DEVICE_TYPES, Device, DeviceType
 from osgp.faults import Fault, FaultCode
 from osgp.installation.device_parameters import AddDeviceParameters, device_columns
 from osgp.installation.supplied_keys import decrypt_keys, store_keys
+from osgp.messages.operation import ParameterValues, PlatformOperation, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import BooleanField, CharField, StrictSerializer
 from osgp.networks.models import CommunicationNetwork
-from osgp.requests.operation import ParameterValues, PlatformOperation, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, CharField, StrictSerializer
 
 
 class AddDeviceResult(StrictSerializer):

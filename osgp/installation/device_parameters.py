@@ -20,7 +20,7 @@ from osgp.devices.models import (
     device_identification_validator,
 )
 from osgp.faults import Fault, FaultCode
-from osgp.requests.serializers import (
+from osgp.messages.serializers import (
     BooleanField,
     CharField,
     ChoiceField,

@@ -12,13 +12,13 @@ from osgp.cosem.errors import illegal
 from osgp.cosem.mbus_status import status_bits
 from osgp.cosem.quantities import whole_number
 from osgp.faults import Component, Fault
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.partial_reads import AskedField, read_fields
+from osgp.messages.registry import register
+from osgp.messages.serializers import BooleanField, CharField, IntegerField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data, DataType
 from osgp.protocol_dlms.errors import AccessError
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.partial_reads import AskedField, read_fields
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, CharField, IntegerField, StrictSerializer
 
 READ, CLEAR, CLIENT = "READ_MBUS_STATUS", "CLEAR_MBUS_STATUS", "MBUS_CLIENT_SETUP"
 RESET_ALARM = 4

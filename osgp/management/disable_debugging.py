@@ -9,8 +9,8 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.management.enable_debugging import DebuggingResult
 from osgp.management.known_devices import KnownDeviceOperation
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
+from osgp.messages.operation import ParameterValues
+from osgp.messages.registry import register
 
 
 @register

@@ -13,17 +13,10 @@ from osgp.cosem.profile_rows import RejectedRow, RowTimes, select, timed_rows
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.management.event_logs import EventLog
-from osgp.protocol_dlms.errors import AccessError
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.rejected_rows import (
-    check_row_count,
-    rejected_row_count_field,
-    rejected_rows_field,
-    told,
-)
-from osgp.requests.serializers import (
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.rejected_rows import check_row_count, rejected_row_count_field, rejected_rows_field, told
+from osgp.messages.serializers import (
     CharField,
     ChoiceField,
     DateTimeField,
@@ -31,6 +24,8 @@ from osgp.requests.serializers import (
     QuantityField,
     StrictSerializer,
 )
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.protocol_dlms.errors import AccessError
 
 
 class FindEventsParameters(StrictSerializer):

@@ -10,9 +10,9 @@ from osgp.devices.models import Device
 from osgp.management.known_devices import KnownDeviceOperation
 from osgp.message_logs import reading
 from osgp.message_logs.models import MessageDirection, MessageLog
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, ChoiceField, DateTimeField, IntegerField, StrictSerializer
+from osgp.messages.operation import ParameterValues
+from osgp.messages.registry import register
+from osgp.messages.serializers import BooleanField, ChoiceField, DateTimeField, IntegerField, StrictSerializer
 
 MOST_MESSAGES = 500
 MOST_CHARACTERS = 1_000_000

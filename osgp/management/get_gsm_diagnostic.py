@@ -11,10 +11,8 @@ from osgp.cosem.clock import utc_of
 from osgp.cosem.errors import illegal
 from osgp.devices.models import CommunicationMethod, Device
 from osgp.faults import Fault, FaultCode
-from osgp.protocol_dlms import Data
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.partial_reads import (
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.partial_reads import (
     AskedField,
     FieldProblemSerializer,
     problems_of,
@@ -22,8 +20,10 @@ from osgp.requests.partial_reads import (
     require_any,
     values_of,
 )
-from osgp.requests.registry import register
-from osgp.requests.serializers import CharField, ChoiceField, DateTimeField, IntegerField, StrictSerializer
+from osgp.messages.registry import register
+from osgp.messages.serializers import CharField, ChoiceField, DateTimeField, IntegerField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.protocol_dlms import Data
 
 DIAGNOSTICS = {
     CommunicationMethod.GPRS: "GPRS_DIAGNOSTIC",

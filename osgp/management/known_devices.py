@@ -11,7 +11,7 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device, DeviceType
 from osgp.faults import Fault, FaultCode
-from osgp.requests.operation import ParameterValues, PlatformOperation, Service
+from osgp.messages.operation import ParameterValues, PlatformOperation, Service
 
 
 class KnownDeviceOperation(PlatformOperation):

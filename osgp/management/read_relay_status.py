@@ -10,18 +10,18 @@ from osgp.catalogue import Profile
 from osgp.cosem.errors import illegal
 from osgp.cosem.quantities import whole_number
 from osgp.devices.models import RelayStatus
-from osgp.protocol_dlms import Data
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.partial_reads import (
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.partial_reads import (
     AskedField,
     FieldProblemSerializer,
     problems_of,
     read_fields,
     values_of,
 )
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, ChoiceField, DateTimeField, IntegerField, StrictSerializer
+from osgp.messages.registry import register
+from osgp.messages.serializers import BooleanField, ChoiceField, DateTimeField, IntegerField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.protocol_dlms import Data
 
 TAG = "DISCONNECT_CONTROL"
 CONTROL_STATES = (RelayStatus.DISCONNECTED, RelayStatus.CONNECTED, RelayStatus.READY_FOR_RECONNECTION)

@@ -9,10 +9,10 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device, DeviceType, Transport
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
+from osgp.messages.operation import ParameterValues
+from osgp.messages.registry import register
+from osgp.messages.serializers import BooleanField, ChoiceField, IntegerField, StrictSerializer
 from osgp.protocol_dlms.settings import CHALLENGE_LENGTHS
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, ChoiceField, IntegerField, StrictSerializer
 
 LARGEST_HDLC_ADDRESS = 16383
 

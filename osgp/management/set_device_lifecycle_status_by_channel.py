@@ -11,10 +11,10 @@ from osgp.catalogue import Profile
 from osgp.cosem import mbus
 from osgp.devices.models import MBUS_DEVICE_TYPES, Device, LifecycleStatus
 from osgp.faults import Fault, FaultCode
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import ConcludedOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import CharField, ChoiceField, IntegerField, StrictSerializer
+from osgp.messages.operation import ConcludedOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import CharField, ChoiceField, IntegerField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 
 if TYPE_CHECKING:
     from osgp.accounts.models import Organisation

@@ -8,9 +8,9 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
-from osgp.requests.serializers import CharField, StrictSerializer
+from osgp.messages.operation import ParameterValues
+from osgp.messages.registry import register
+from osgp.messages.serializers import CharField, StrictSerializer
 
 
 class UpdateProtocolParameters(StrictSerializer):

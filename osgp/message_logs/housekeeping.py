@@ -6,17 +6,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from osgp.message_logs.models import MessageLog
-from osgp.requests import duties
 
-LOOK_EVERY = 60.0
-"""Seconds."""
 SLICE = 1000
 """Rows deleted at a time: each slice is short enough not to be in anybody's way."""
-
-
-def register_duty() -> None:
-    """Have dispatchers look whether there is something to forget."""
-    duties.register(duties.Duty("message logs", is_due, _forget, LOOK_EVERY))
 
 
 def is_due() -> bool:
@@ -37,9 +29,3 @@ def delete_expired() -> int:
 def _retention() -> timedelta:
     retention: timedelta = settings.OSGP["MESSAGE_LOG_RETENTION"]
     return retention
-
-
-def _forget() -> None:
-    from osgp.message_logs.tasks import forget
-
-    forget.apply_async(expires=duties.HINT_LIFETIME)

@@ -2,6 +2,9 @@
 
 from django.db import models
 
+from osgp.devices.models import Device
+from osgp.requests.models import MeterSession
+
 
 class MessageDirection(models.TextChoices):
     """As the head-end sees it."""
@@ -14,7 +17,7 @@ class MessageLog(models.Model):
     """One APDU of a visit, without its protection and without secrets (osgp/protocol_dlms/tracing.py)."""
 
     device = models.ForeignKey(
-        "devices.Device",
+        Device,
         on_delete=models.CASCADE,
         related_name="message_logs",
         db_index=False,  # The index of its pages serves as well.
@@ -22,7 +25,7 @@ class MessageLog(models.Model):
     )
     # Visits are forgotten in their own time, which is nothing to the log.
     session = models.ForeignKey(
-        "requests.MeterSession",
+        MeterSession,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
         db_index=False,

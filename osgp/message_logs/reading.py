@@ -11,14 +11,8 @@ from osgp.accounts.models import Organisation
 from osgp.accounts.rights import granted_devices
 from osgp.devices.models import Device
 from osgp.message_logs.models import MessageDirection, MessageLog
+from osgp.messages.serializers import CharField, ChoiceField, DateTimeField, IntegerField, StrictSerializer
 from osgp.requests.models import Request
-from osgp.requests.serializers import (
-    CharField,
-    ChoiceField,
-    DateTimeField,
-    IntegerField,
-    StrictSerializer,
-)
 
 GRANTED_TO = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT})
 """The function groups that may read the log of a device."""

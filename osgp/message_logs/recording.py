@@ -12,10 +12,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from osgp import catalogue
 from osgp.message_logs.models import MessageDirection, MessageLog
+from osgp.processes.database import AWAY, lanes
 from osgp.protocol_dlms import Direction, TraceRecord
 from osgp.protocol_dlms.describe import Describer
-from osgp.requests.database import lanes
-from osgp.requests.outages import AWAY
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from typing import Any
 
 from osgp.celery import app
 from osgp.message_logs import housekeeping
-from osgp.requests.database import lanes
-from osgp.requests.stopping import stop
+from osgp.processes.database import lanes
+from osgp.processes.stopping import stop
 
 LONGEST_TASK = 60.0
 """Seconds of work in one task; what is left then is the next one's."""

@@ -6,11 +6,11 @@ from typing import Any
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.clock import complete_moment
 from osgp.cosem.quantities import quantity, scaler_unit
-from osgp.readings.values import Period, Readings
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import DateTimeField, QuantityField, StrictSerializer
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.readings import Period, Readings
+from osgp.messages.registry import register
+from osgp.messages.serializers import DateTimeField, QuantityField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 
 REGISTERS = {
     "active_energy_import": "ACTIVE_ENERGY_IMPORT",

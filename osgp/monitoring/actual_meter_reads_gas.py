@@ -11,11 +11,11 @@ from osgp.cosem.clock import moment
 from osgp.cosem.errors import illegal
 from osgp.cosem.quantities import quantity, scaler_unit
 from osgp.devices.models import MBUS_DEVICE_TYPES
-from osgp.readings.values import Period, Readings
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import DateTimeField, QuantityField, StrictSerializer
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.readings import Period, Readings
+from osgp.messages.registry import register
+from osgp.messages.serializers import DateTimeField, QuantityField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 
 PREFERRED = ("MBUS_MASTER_VALUE_5MIN", "MBUS_MASTER_VALUE")
 

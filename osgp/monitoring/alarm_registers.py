@@ -8,8 +8,8 @@ from rest_framework import serializers
 from osgp.cosem.alarms import ALARM_REGISTERS, REGISTER_BITS, AlarmType, UnknownAlarm, alarms_in
 from osgp.cosem.errors import illegal
 from osgp.cosem.quantities import whole_number
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.serializers import ChoiceField, IntegerField, StrictSerializer
+from osgp.messages.serializers import ChoiceField, IntegerField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 
 
 class UnknownAlarmSerializer(StrictSerializer):

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from osgp.catalogue import CaptureColumn
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RejectedRow, Row, RowTimes, Selection, TimedRow, select, timed_rows
+from osgp.messages.rejected_rows import check_row_count
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.periods import Buffer
 from osgp.protocol_dlms.errors import AccessError
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.rejected_rows import check_row_count
 
 FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 150, 20, 1_000
 """Rows that are asked for at a time: at first, and at least and at most once the meter's pace is known."""

@@ -9,7 +9,7 @@ from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import number
 from osgp.cosem.quantities import decimal_text
 from osgp.cosem.signal_quality import signal_quality
-from osgp.requests.serializers import storable
+from osgp.messages.serializers import storable
 
 CellReader = Callable[[object], Any]
 """From a cell to JSON; raises UnusableRow for what makes no sense."""

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.alarm_registers import AlarmsSerializer, alarms, read_registers, register_tags
 from osgp.protocol_dlms import Data, DataType
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
 
 
 class ClearAlarmRegisterResult(AlarmsSerializer):

@@ -5,10 +5,10 @@ from typing import Any
 
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.faults import Fault
+from osgp.messages.serializers import CharField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import AccessResult, Data
 from osgp.protocol_dlms.errors import AccessError
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.serializers import CharField, StrictSerializer
 
 
 class UnavailableSerializer(StrictSerializer):

@@ -8,13 +8,13 @@ from osgp.catalogue import CosemObject
 from osgp.cosem.clock import complete_moment
 from osgp.cosem.quantities import decimal_text, scaler_unit, whole_number
 from osgp.faults import Fault
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import CharField, ChoiceField, DateTimeField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.each import read_each, told_unavailable, unavailable_field
 from osgp.monitoring.power_quality import PowerQualityParameters, takes_part
 from osgp.protocol_dlms import Data
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import CharField, ChoiceField, DateTimeField, StrictSerializer
 
 CLOCK = "CLOCK"
 _DATA = 1

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RejectedRow, RowTimes, number, timed_rows
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.rejected_rows import check_row_count, rejected_row_count_field, rejected_rows_field, told
-from osgp.requests.serializers import DateTimeField, IntegerField, StrictSerializer
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.rejected_rows import check_row_count, rejected_row_count_field, rejected_rows_field, told
+from osgp.messages.serializers import DateTimeField, IntegerField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 
 if TYPE_CHECKING:
     from osgp.catalogue import Profile

@@ -14,6 +14,18 @@ from osgp.catalogue.units import ScalerUnit
 from osgp.cosem.profile_rows import Selection, TimedRow
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.rejected_rows import rejected_row_count_field, rejected_rows_field, told
+from osgp.messages.serializers import (
+    CharField,
+    ChoiceField,
+    DateTimeField,
+    IntegerField,
+    ObisCodeField,
+    StrictSerializer,
+)
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.cells import cell_reader
 from osgp.monitoring.each import told_unavailable, unavailable_field
@@ -22,18 +34,6 @@ from osgp.monitoring.power_quality import PowerQualityParameters
 from osgp.monitoring.power_quality_buffers import BUFFERS, CLOCK, Candidate, candidates, read_buffers
 from osgp.monitoring.reads import utc_text
 from osgp.monitoring.scales import scaler_units_or_faults
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.rejected_rows import rejected_row_count_field, rejected_rows_field, told
-from osgp.requests.serializers import (
-    CharField,
-    ChoiceField,
-    DateTimeField,
-    IntegerField,
-    ObisCodeField,
-    StrictSerializer,
-)
 
 if TYPE_CHECKING:
     from osgp.catalogue import Profile

@@ -8,11 +8,11 @@ from rest_framework import serializers
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.errors import illegal
 from osgp.cosem.quantities import Scale, scaler_unit, whole_number
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import IntegerField, QuantityField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import IntegerField, QuantityField, StrictSerializer
 
 if TYPE_CHECKING:
     from osgp.catalogue import Profile

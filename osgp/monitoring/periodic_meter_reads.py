@@ -6,6 +6,12 @@ from typing import Any
 from osgp.catalogue import CaptureColumn
 from osgp.cosem.profile_rows import Selection, TimedRow
 from osgp.cosem.quantities import meter_reading_scale
+from osgp.messages.operation import ParameterValues
+from osgp.messages.readings import Period
+from osgp.messages.registry import register
+from osgp.messages.rejected_rows import rejected_row_count_field, rejected_rows_field, told
+from osgp.messages.serializers import ChoiceField, DateTimeField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.periodic_reads import (
     AMR_STATUS,
@@ -17,12 +23,6 @@ from osgp.monitoring.periodic_reads import (
 from osgp.monitoring.periods import complete_until_field
 from osgp.monitoring.reads import ReadColumn, Reads, SometimesQuantityField, StatusField
 from osgp.monitoring.scales import scaler_units
-from osgp.readings.values import Period
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
-from osgp.requests.rejected_rows import rejected_row_count_field, rejected_rows_field, told
-from osgp.requests.serializers import ChoiceField, DateTimeField, StrictSerializer
 
 REGISTERS = {
     "ACTIVE_ENERGY_IMPORT": "active_energy_import",

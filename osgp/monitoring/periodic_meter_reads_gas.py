@@ -9,6 +9,12 @@ from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RowTimes, Selection, TimedRow
 from osgp.cosem.quantities import meter_reading_scale
 from osgp.devices.models import MBUS_DEVICE_TYPES
+from osgp.messages.operation import ParameterValues
+from osgp.messages.readings import Period
+from osgp.messages.registry import register
+from osgp.messages.rejected_rows import rejected_row_count_field, rejected_rows_field, told
+from osgp.messages.serializers import ChoiceField, DateTimeField, QuantityField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.periodic_reads import (
     AMR_STATUS,
@@ -20,12 +26,6 @@ from osgp.monitoring.periodic_reads import (
 from osgp.monitoring.periods import complete_until_field
 from osgp.monitoring.reads import ReadColumn, Reads, StatusField
 from osgp.monitoring.scales import scaler_units
-from osgp.readings.values import Period
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
-from osgp.requests.rejected_rows import rejected_row_count_field, rejected_rows_field, told
-from osgp.requests.serializers import ChoiceField, DateTimeField, QuantityField, StrictSerializer
 
 VALUE = "MBUS_MASTER_VALUE"
 _VALUE_ATTRIBUTE, _CAPTURE_TIME_ATTRIBUTE = 2, 5

@@ -12,12 +12,12 @@ from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import number
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.readings import Period, Readings
+from osgp.messages.serializers import ChoiceField
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.periods import BetweenParameters, Buffer, buffer_of, check_held
 from osgp.monitoring.reads import Reads, utc_text
-from osgp.readings.values import Period, Readings
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.serializers import ChoiceField
 
 if TYPE_CHECKING:
     from osgp.catalogue import Profile

@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 from osgp.catalogue import CaptureColumn, Profile
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Fault, FaultCode
-from osgp.requests.serializers import DateTimeField, StrictSerializer
+from osgp.messages.serializers import DateTimeField, StrictSerializer
 
 CAPTURE_PERIOD, PROFILE_ENTRIES = 4, 8
 

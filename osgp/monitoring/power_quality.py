@@ -4,7 +4,7 @@ from typing import Literal
 
 from osgp.catalogue import CosemObject
 from osgp.catalogue.definitions import POWER_QUALITY_PROFILES
-from osgp.requests.serializers import ChoiceField, StrictSerializer
+from osgp.messages.serializers import ChoiceField, StrictSerializer
 
 
 class PowerQualityParameters(StrictSerializer):

@@ -9,11 +9,11 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.cosem.errors import illegal
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Fault
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.each import read_each
 from osgp.monitoring.periods import CAPTURE_PERIOD, PROFILE_ENTRIES, Buffer
 from osgp.monitoring.power_quality import takes_part
 from osgp.protocol_dlms import Data
-from osgp.requests.meter import VisitedMeter
 
 CLOCK = "CLOCK"
 BUFFERS = ("DEFINABLE_LOAD_PROFILE", "POWER_QUALITY_PROFILE_1", "POWER_QUALITY_PROFILE_2")

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.registry import register
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.alarm_registers import AlarmsSerializer, alarms, read_registers
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
 
 
 class ReadAlarmRegisterResult(AlarmsSerializer):

@@ -12,8 +12,8 @@ from rest_framework import serializers
 
 from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
 from osgp.cosem.quantities import Scale, decimal_text
-from osgp.readings.values import Period, Readings
-from osgp.requests.serializers import ChoiceField, QuantityField
+from osgp.messages.readings import Period, Readings
+from osgp.messages.serializers import ChoiceField, QuantityField
 
 
 class StatusField(serializers.ListField):

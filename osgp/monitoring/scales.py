@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from osgp.catalogue.units import ScalerUnit
 from osgp.cosem.quantities import scaler_unit
 from osgp.faults import Fault
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.each import read_each
-from osgp.requests.meter import VisitedMeter
 
 
 def scaler_units(

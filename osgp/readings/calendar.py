@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from osgp.readings.values import Period
+from osgp.messages.readings import Period
 
 DAY = timedelta(days=1)
 INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS = 900, 3600

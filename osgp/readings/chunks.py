@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from osgp.readings.values import DECIMALS
+from osgp.messages.readings import DECIMALS
 
 NO_STATUS = -1
 

@@ -1,7 +1,7 @@
 """What dispatchers look after for readings."""
 
+from osgp.processes import duties
 from osgp.readings import retention, tasks
-from osgp.requests import duties
 
 LOOK_EVERY = 600.0
 """Seconds between looks; partitions are made a month ahead."""

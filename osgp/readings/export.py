@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from osgp.cosem.amr_status import flags_of
+from osgp.messages.serializers import utc_text
 from osgp.readings.queries import Reading
-from osgp.requests.serializers import utc_text
 
 COLUMNS = (
     "device_identification",

@@ -7,8 +7,9 @@ month is forgotten by dropping a table.
 
 from django.db import models
 
+from osgp.devices.models import Device
+from osgp.messages.readings import Period
 from osgp.readings.arrays import IntegersField
-from osgp.readings.values import Period
 
 PERIODS = [(str(period), str(period).capitalize()) for period in Period]
 
@@ -16,9 +17,7 @@ PERIODS = [(str(period), str(period).capitalize()) for period in Period]
 class Series(models.Model):
     """One quantity of one device on one channel, for one period."""
 
-    device = models.ForeignKey(
-        "devices.Device", on_delete=models.PROTECT, related_name="series", db_index=False
-    )
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="series", db_index=False)
     channel = models.PositiveSmallIntegerField(default=0, help_text="M-Bus channel; 0: the meter's own.")
     quantity = models.CharField(max_length=23, help_text="OBIS code, such as 1-0:1.8.0.255.")
     period = models.CharField(max_length=8, choices=PERIODS)
@@ -43,7 +42,7 @@ class Delivery(models.Model):
     """What one action brought. Numbers rise; the higher one was received later."""
 
     device = models.ForeignKey(
-        "devices.Device", on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+        Device, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
     correlation_uid = models.UUIDField(help_text="Of the request, which may be forgotten by now.")
     message = models.CharField(max_length=64)

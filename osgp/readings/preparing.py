@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from osgp import catalogue
 from osgp.catalogue import obis
+from osgp.messages.readings import DECIMALS, LARGEST, Readings
 from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, Span, span_of
 from osgp.readings.chunks import NO_STATUS
-from osgp.readings.values import DECIMALS, LARGEST, Readings
 
 logger = logging.getLogger(__name__)
 

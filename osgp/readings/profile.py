@@ -12,12 +12,12 @@ from django.db.models import Max
 
 from osgp.cosem.amr_status import flags_of
 from osgp.devices.models import Device
+from osgp.messages.readings import Period
 from osgp.readings import clock
 from osgp.readings.calendar import DAY, day_span, expected_ends, month_of, next_month
 from osgp.readings.models import Chunk, Series
 from osgp.readings.quantities import tag_of
 from osgp.readings.queries import Reading, Selection, readings
-from osgp.readings.values import Period
 
 VIEWS = {
     Period.INTERVAL: ("day", "week", "month"),

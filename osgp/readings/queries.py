@@ -12,13 +12,13 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from osgp.devices.models import Device
+from osgp.messages.readings import DECIMALS
 from osgp.readings import chunks
 from osgp.readings.arrays import integers
 from osgp.readings.calendar import DAY
 from osgp.readings.chunks import NO_STATUS
 from osgp.readings.models import Chunk, Delivery, FormerClaim, Series
 from osgp.readings.quantities import tag_of
-from osgp.readings.values import DECIMALS
 
 CHUNKS_AT_A_TIME = 64
 SERIES_AT_A_TIME = 512

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection, transaction
 
+from osgp.messages.readings import CLOCK_TOLERANCE, FIRST_MOMENT, Period, Readings
 from osgp.readings import clock, merging, partitions
 from osgp.readings.arrays import array_text, as_date
 from osgp.readings.calendar import Span, day_of, month_of
@@ -20,7 +21,6 @@ from osgp.readings.chunks import NO_STATUS, Chunk, collapsed, merge, regular
 from osgp.readings.merging import COLUMNS, NewChunk, row_of
 from osgp.readings.models import Completeness, Delivery, Series
 from osgp.readings.preparing import Column, prepare
-from osgp.readings.values import CLOCK_TOLERANCE, FIRST_MOMENT, Period, Readings
 from osgp.sql import Statement
 
 _SERIES, _DELIVERY, _COMPLETENESS = (model._meta.db_table for model in (Series, Delivery, Completeness))

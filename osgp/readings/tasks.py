@@ -4,9 +4,9 @@ import time
 from typing import Any
 
 from osgp.celery import app
+from osgp.processes.database import lanes
+from osgp.processes.stopping import stop
 from osgp.readings import retention
-from osgp.requests.database import lanes
-from osgp.requests.stopping import stop
 
 LONGEST_TASK = 60.0
 """Seconds of work in one task; what is left then is the next one's."""

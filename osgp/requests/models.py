@@ -5,14 +5,16 @@ goes through osgp/requests/states/.
 """
 
 import uuid
+from datetime import timedelta
 
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
-DEFAULT_PRIORITY = 4
-BUNDLE = "Bundle"
-"""The message of a request that holds many."""
+from osgp.accounts.models import Organisation
+from osgp.batches.models import Batch
+from osgp.devices.models import Device
+from osgp.messages.naming import BUNDLE
+from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
 
 
 class RequestState(models.TextChoices):
@@ -57,7 +59,7 @@ class MeterSession(models.Model):
     """A lease on a meter: whoever claims it with its token may dial the meter until it expires."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    meter = models.ForeignKey("devices.Device", on_delete=models.CASCADE, related_name="sessions")
+    meter = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="sessions")
     state = models.CharField(max_length=8, choices=SessionState.choices, default=SessionState.OPENED)
     token = models.UUIDField(default=uuid.uuid4, editable=False)
     priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY)
@@ -102,7 +104,7 @@ class Request(models.Model):
 
     correlation_uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(
-        "accounts.Organisation",
+        Organisation,
         on_delete=models.PROTECT,
         related_name="requests",
         db_index=False,  # request_by_organisation serves it.
@@ -111,7 +113,7 @@ class Request(models.Model):
     message = models.CharField(max_length=64)
     device_identification = models.CharField(max_length=40)
     device = models.ForeignKey(
-        "devices.Device",
+        Device,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -119,7 +121,7 @@ class Request(models.Model):
         help_text="Empty while the device does not exist yet (AddDevice).",
     )
     meter = models.ForeignKey(
-        "devices.Device",
+        Device,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -128,7 +130,7 @@ class Request(models.Model):
     )
 
     batch = models.ForeignKey(
-        "batches.Batch",
+        Batch,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -137,9 +139,7 @@ class Request(models.Model):
         help_text="What it was sent with, if not alone.",
     )
 
-    priority = models.PositiveSmallIntegerField(
-        default=DEFAULT_PRIORITY, validators=[MinValueValidator(0), MaxValueValidator(9)]
-    )
+    priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY, validators=PRIORITY_VALIDATORS)
     effective_priority = models.PositiveSmallIntegerField(
         default=DEFAULT_PRIORITY, help_text="Falls step by step with retries."
     )
@@ -233,7 +233,7 @@ class Action(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
     message = models.CharField(max_length=64)
     device = models.ForeignKey(
-        "devices.Device",
+        Device,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -257,10 +257,13 @@ class Action(models.Model):
         return f"{self.message} ({self.state})"
 
 
+IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)
+
+
 class IdempotencyKey(models.Model):
     """A caller's name for one POST, so that sending it twice does not do it twice (api/idempotency.py)."""
 
-    organisation = models.ForeignKey("accounts.Organisation", on_delete=models.CASCADE, related_name="+")
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
     digest = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")
     request = models.ForeignKey(
@@ -271,7 +274,7 @@ class IdempotencyKey(models.Model):
         help_text="What came of it; empty while the first call is being worked on.",
     )
     batch = models.ForeignKey(
-        "batches.Batch", null=True, on_delete=models.CASCADE, related_name="+", help_text="The same."
+        Batch, null=True, on_delete=models.CASCADE, related_name="+", help_text="The same."
     )
     claim = models.UUIDField(default=uuid.uuid4, help_text="Of the call that works on it.")
     created_at = models.DateTimeField()

@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices.models import Device
-from osgp.requests.models import BUNDLE, Action, Request
+from osgp.messages.naming import BUNDLE
+from osgp.requests.models import Action, Request
 
 IDENTIFICATIONS_PER_QUERY = 500
 

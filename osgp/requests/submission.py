@@ -5,7 +5,6 @@ field, the device and what the organisation was granted on it, and whether the m
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -21,17 +20,17 @@ from osgp.accounts.functions import Scope
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
-from osgp.requests import registry, wakeup
-from osgp.requests.models import DEFAULT_PRIORITY, Action, Request, RequestState
-from osgp.requests.operation import (
+from osgp.messages import registry
+from osgp.messages.operation import (
     CompositeOperation,
     MeterOperation,
+    NewAction,
     Operation,
     ParameterValues,
     PlatformOperation,
 )
-from osgp.requests.queries import GrantedDevice, devices_with_grants
-from osgp.requests.serializers import (
+from osgp.messages.priorities import DEFAULT_PRIORITY
+from osgp.messages.serializers import (
     BooleanField,
     CharField,
     DateTimeField,
@@ -39,6 +38,9 @@ from osgp.requests.serializers import (
     StrictSerializer,
     printable,
 )
+from osgp.processes import wakeup
+from osgp.requests.models import Action, Request, RequestState
+from osgp.requests.queries import GrantedDevice, devices_with_grants
 
 DEVICE_POINTER = "/device_identification"
 
@@ -97,15 +99,6 @@ class CommonFields(SchedulingFields):
 COMMON_FIELDS = frozenset(CommonFields().fields)
 
 
-@dataclass(frozen=True)
-class NewAction:
-    """An action that passed all checks: what is to be done, with which device."""
-
-    operation: Operation
-    parameters: ParameterValues
-    device: Device | None
-
-
 def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
     """Validate one message with its common fields and store it as a request; returns the stored row.
 
@@ -116,7 +109,15 @@ def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
     operation = find_operation(message)
     check_scope(caller, operation.service)
     if isinstance(operation, CompositeOperation):
-        return operation.submit(caller, body)
+        whole = operation.compose(caller, body)
+        return create(
+            caller,
+            message,
+            whole.device.identification,
+            whole.device,
+            scheduling=whole.scheduling,
+            actions=whole.actions,
+        )
     common, parameters = validate(operation, body)
     identification = common["device_identification"]
     if isinstance(operation, PlatformOperation):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from osgp.devices.models import Device
-from osgp.requests.models import BUNDLE, Action, ActionState, Request
+from osgp.messages.naming import BUNDLE
+from osgp.requests.models import Action, ActionState, Request
 from osgp.sql import Statement, json_value, uuid_value
 
 

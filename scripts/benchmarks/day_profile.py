@@ -89,12 +89,12 @@ def own() -> Costs:
 
     django.setup()
     from osgp import catalogue
+    from osgp.messages.visited_meter import VisitedMeter
     from osgp.monitoring.periodic_meter_reads import PeriodicMeterReads
     from osgp.protocol_dlms import axdr
     from osgp.protocol_dlms.ciphering import Deciphering
     from osgp.protocol_dlms.octets import Cursor
     from osgp.protocol_dlms.session import unprotect
-    from osgp.requests.meter import VisitedMeter
 
     received = answer()
 

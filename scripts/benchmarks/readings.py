@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection, transaction
 
+from osgp.completeness.missing import Question, missing
 from osgp.devices.models import Device, DeviceType
+from osgp.messages.readings import Period, Readings
 from osgp.readings import partitions, storing
 from osgp.readings.calendar import expected_ends
-from osgp.readings.missing import Question, missing
-from osgp.readings.values import Period, Readings
 from scripts.benchmarks.head_end import HeadEnd
 from scripts.benchmarks.measuring import Figure, cpu_seconds, output_of
 from scripts.benchmarks.sizes import Sizes

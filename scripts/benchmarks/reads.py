@@ -15,11 +15,11 @@ from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
-from osgp.batches import submission
 from osgp.batches.models import Batch
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType, LifecycleStatus
-from osgp.requests import wakeup
+from osgp.fleet import submission
+from osgp.processes import wakeup
 from osgp.requests.models import FINAL_STATES, LIVE_SESSION_STATES, MeterSession, Request, RequestState
 from osgp.requests.submission import organisation_caller
 from osgp.sql import later

@@ -31,7 +31,7 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
         }
         names = registered(fleet, invocation_counter=COUNTERS_OF_CLIENTS)
         split_file = folder / "cpu-split.json"
-        include = f"osgp.requests.worker_process,{cpu_split.__name__}"
+        include = f"osgp.visits.worker_process,{cpu_split.__name__}"
         with ExitStack() as stack:
             variables = {cpu_split.VARIABLE: str(split_file)}
             worker = stack.enter_context(head_end.worker("--", "--include", include, environment=variables))

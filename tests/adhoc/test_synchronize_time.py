@@ -13,8 +13,8 @@ from osgp import catalogue
 from osgp.accounts.models import Organisation
 from osgp.adhoc import synchronize_time
 from osgp.devices.models import Device
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import CosemDateTime, errors
-from osgp.requests.meter import VisitedMeter
 from osgp.requests.models import Request
 from osgp.simulator import Fleet, SimulatorThread
 from tests import meters

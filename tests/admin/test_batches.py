@@ -11,14 +11,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
-from osgp.batches import recurring, steering
-from osgp.batches.admin import display
-from osgp.batches.defining import define
 from osgp.batches.models import Batch, BatchState, RecurringRequest
-from osgp.batches.submission import submit
-from osgp.devices import groups
-from osgp.devices.models import Device, DeviceGroup
+from osgp.device_groups import groups
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import Device
+from osgp.fleet import recurring, steering
+from osgp.fleet.defining import define
+from osgp.fleet.submission import submit
 from osgp.networks.models import Cell, CommunicationNetwork
+from osgp.pages.batches import display
 from osgp.requests.models import Request, RequestState
 from osgp.requests.submission import organisation_caller
 from tests.admin.conftest import make_user, signed_in

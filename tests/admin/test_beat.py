@@ -8,7 +8,7 @@ from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from osgp.accounts.models import Organisation
-from osgp.devices.models import DeviceGroup
+from osgp.device_groups.models import DeviceGroup
 from tests.batches.conftest import make_fleet, make_group
 from tests.batches.test_recurring import make_recurring
 

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from osgp.accounts.models import ApiToken, Organisation
 from osgp.devices.models import Device
-from osgp.requests import admin_paging
-from osgp.requests.admin_paging import bounded_count, first_number_since
-from osgp.requests.display_text import breakable
+from osgp.pages.shared import paging as admin_paging
+from osgp.pages.shared.display_text import breakable
+from osgp.pages.shared.paging import bounded_count, first_number_since
 from osgp.requests.models import Request, RequestState
 from tests.admin.test_pages import FAULT, make_session
 from tests.factories import make_device, make_gas_meter, make_organisation, make_request

@@ -12,8 +12,8 @@ from django.utils import timezone
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device, RelayStatus
-from osgp.message_logs import admin
 from osgp.message_logs.models import MessageLog
+from osgp.pages import message_logs as admin
 from osgp.requests.models import MeterSession
 from tests.admin.conftest import OPERATOR_PERMISSIONS, make_user, signed_in
 from tests.factories import grant, make_device, make_request

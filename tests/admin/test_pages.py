@@ -10,8 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from osgp.accounts.models import ApiToken, DeviceAuthorisation, Organisation, User
-from osgp.admin_site import HeadEndAdminSite
 from osgp.devices.models import Device
+from osgp.pages.site import HeadEndAdminSite
 from osgp.requests.models import Action, ActionState, MeterSession, RequestState, SessionState
 from tests.factories import make_device, make_organisation, make_request
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from osgp.accounts.models import ApiToken, Organisation
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyType
-from osgp.requests.display_values import REDACTED, redacted, show
+from osgp.pages.shared.display_values import REDACTED, redacted, show
 from osgp.requests.models import MeterSession, RequestState
 from tests.admin.test_pages import make_session
 from tests.factories import make_request

@@ -13,11 +13,11 @@ from rest_framework import serializers
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests import admin_send
-from osgp.requests.admin_forms import JsonField, MomentField, SendForm, TruthField, example, form_field
+from osgp.messages.registry import operation, operations
+from osgp.messages.serializers import BooleanField, DateTimeField, StrictSerializer
+from osgp.pages.shared import sending as admin_send
+from osgp.pages.shared.message_forms import JsonField, MomentField, SendForm, TruthField, example, form_field
 from osgp.requests.models import Action, Request, RequestState
-from osgp.requests.registry import operation, operations
-from osgp.requests.serializers import BooleanField, DateTimeField, StrictSerializer
 from tests.admin.conftest import make_user, signed_in
 from tests.factories import make_device, make_request
 

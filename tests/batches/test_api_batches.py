@@ -10,12 +10,13 @@ from rest_framework.test import APIClient
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
-from osgp.batches import duties, steering
 from osgp.batches.models import Batch, BatchState, SkippedDevice
-from osgp.devices.models import Device, DeviceGroup
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import Device
 from osgp.faults import FaultCode
+from osgp.fleet import duties, steering
+from osgp.messages.serializers import utc_text
 from osgp.requests.models import Action, Request, RequestState
-from osgp.requests.serializers import utc_text
 from tests.batches.conftest import create_all, make_fleet
 from tests.factories import make_device, make_gas_meter, make_token
 

@@ -9,11 +9,12 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from osgp.accounts.models import Organisation
-from osgp.batches.management.commands import batch as command
 from osgp.batches.models import Batch, BatchState
-from osgp.devices import groups
-from osgp.devices.models import Device, DeviceGroup
-from osgp.requests.management.commands import request as sending
+from osgp.commands.management.commands import batch as command
+from osgp.commands.management.commands import request as sending
+from osgp.device_groups import groups
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import Device
 from osgp.requests.models import Request, RequestState
 from tests.batches.conftest import create_all
 from tests.factories import make_device

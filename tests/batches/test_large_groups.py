@@ -18,11 +18,12 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from osgp.accounts.models import Organisation
-from osgp.batches import creation, steering
 from osgp.batches.models import Batch, BatchState
-from osgp.batches.progress import progress
-from osgp.devices import groups
-from osgp.devices.models import Device, DeviceGroup
+from osgp.device_groups import groups
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import Device
+from osgp.fleet import creation, steering
+from osgp.fleet.progress import progress
 from osgp.requests.models import Action, Request, RequestState
 from tests.batches.crowds import make_crowd
 from tests.factories import make_device, make_request

@@ -9,7 +9,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osgp.batches import occurrences
+from osgp.fleet import occurrences
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)

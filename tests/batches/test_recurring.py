@@ -10,9 +10,10 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from osgp.accounts.models import Organisation
-from osgp.batches import duties, occurrences, recurring, tasks
 from osgp.batches.models import Batch, BatchState, RecurringRequest
-from osgp.devices.models import Device, DeviceGroup
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import Device
+from osgp.fleet import duties, occurrences, recurring, tasks
 from osgp.requests.models import Request, RequestState
 from tests.batches.conftest import create_all
 

@@ -126,9 +126,9 @@ def test_samples_count_as_what_their_innermost_known_function_does() -> None:
         return cpu_split.kind_of(sys._getframe().f_back)
 
     asked = called_by("psycogreen.gevent", kind)
-    assert called_by("osgp.requests.visit", called_by("django.db.models", asked))() == "database"
-    assert called_by("celery.app.trace", called_by("osgp.requests.visit", kind))() == "visit"
-    assert called_by("osgp.requests.visit", called_by("osgp.protocol_dlms.meter", kind))() == "DLMS"
+    assert called_by("osgp.visits.visit", called_by("django.db.models", asked))() == "database"
+    assert called_by("celery.app.trace", called_by("osgp.visits.visit", kind))() == "visit"
+    assert called_by("osgp.visits.visit", called_by("osgp.protocol_dlms.meter", kind))() == "DLMS"
     assert called_by("osgp.protocol_dlms.meter", called_by("gevent.socket", kind))() == "DLMS"
     assert called_by("celery.worker", called_by("osgpish", kind))() == "broker client"
 

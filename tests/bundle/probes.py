@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
 from osgp.faults import Component, Fault, FaultCode
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.serializers import CharField, IntegerField, StrictSerializer
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.serializers import CharField, IntegerField, StrictSerializer
+from osgp.messages.visited_meter import VisitedMeter
 
 
 class ProbeParameters(StrictSerializer):

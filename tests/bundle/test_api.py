@@ -13,9 +13,10 @@ from rest_framework.test import APIClient
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry, states
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation
+from osgp.requests import states
 from osgp.requests.models import Action, ActionState, Request, RequestState
-from osgp.requests.operation import MeterOperation
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
 from tests import factories, meters
@@ -171,7 +172,7 @@ def test_a_fault_before_another_attempt_is_not_shown_yet(
 
 
 def test_prefer_wait(api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    from osgp.requests.api import waiting
+    from osgp.requests import waiting
 
     def sleep(seconds: float) -> None:
         Request.objects.update(state=RequestState.SUCCEEDED, completed_at=timezone.now())

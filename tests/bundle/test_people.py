@@ -15,7 +15,7 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation, User
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests.api import waiting
+from osgp.requests import waiting
 from osgp.requests.models import Action, ActionState, Request, RequestState
 
 ACTIONS = [{"message": "SynchronizeTime", "timezone": "Europe/Lisbon"}, {"message": "ActualMeterReads"}]

@@ -12,9 +12,9 @@ from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule
 
-from osgp.batches import occurrences, recurring, tasks
 from osgp.batches.models import Batch, RecurringRequest
 from osgp.embedded.worker import WorkerThread
+from osgp.fleet import occurrences, recurring, tasks
 from osgp.sql import Statement
 from tests import processes
 from tests.batches.conftest import make_group

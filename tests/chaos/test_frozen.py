@@ -16,11 +16,11 @@ from osgp.accounts.models import Organisation
 from osgp.database_settings import database
 from osgp.devices.models import Device
 from osgp.requests import states
-from osgp.requests.dispatcher import Dispatcher
-from osgp.requests.leases import keeper
 from osgp.requests.models import MeterSession, RequestState, SessionState
-from osgp.requests.visit import visit_meter
 from osgp.simulator.faults import FaultKind
+from osgp.visits.dispatcher import Dispatcher
+from osgp.visits.leases import keeper
+from osgp.visits.visit import visit_meter
 from tests import meters, processes
 from tests.chaos.promises import MORTAL, Work
 from tests.factories import make_request

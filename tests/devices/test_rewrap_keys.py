@@ -6,8 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from osgp.commands.management.commands import rewrap_keys
 from osgp.devices import keystore
-from osgp.devices.management.commands import rewrap_keys
 from osgp.devices.models import Device, DeviceKey, KeyType
 from tests.devices.conftest import KEK_1, KEK_2, with_platform
 

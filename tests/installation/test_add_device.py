@@ -12,7 +12,7 @@ from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyType, LifecycleStatus
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
+from osgp.messages import registry
 from tests.devices.concurrency import at_once
 from tests.factories import grant, make_device, make_gas_meter, make_organisation
 from tests.installation.bodies import (

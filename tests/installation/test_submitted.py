@@ -7,8 +7,8 @@ from osgp.devices import keystore
 from osgp.devices.models import Device, KeyType
 from osgp.faults import Fault, FaultCode
 from osgp.requests.models import Request, RequestState
-from osgp.requests.platform_requests import perform_due
 from osgp.requests.submission import submit
+from osgp.visits.platform_requests import perform_due
 from tests.installation.bodies import ACTIVE_E_METER_KEYS, IDENTIFICATION, e_meter
 
 COMMON = {"device_identification": IDENTIFICATION}

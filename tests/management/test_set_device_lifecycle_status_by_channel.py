@@ -10,10 +10,10 @@ from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.cosem.mbus import MbusShortId
 from osgp.devices.models import Device, LifecycleStatus
 from osgp.faults import Fault, FaultCode
+from osgp.messages import registry
+from osgp.messages.operation import ConcludedOperation
 from osgp.protocol_dlms import errors
-from osgp.requests import registry
 from osgp.requests.models import Request
-from osgp.requests.operation import ConcludedOperation
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
 from tests.visited import PROFILES, Visits, perform, saying

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from osgp.cosem.event_codes import UNKNOWN_EVENT, EventLogCategory, event_type, log_tag
-from osgp.requests.meter import VisitedMeter
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.meter.event_codes import CODES
 from tests.visited import NOW, Visits, perform

@@ -16,17 +16,17 @@ from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.devices.models import Device
 from osgp.message_logs import recording
 from osgp.message_logs.models import MessageDirection, MessageLog
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.processes.stopping import StopRequested
 from osgp.protocol_dlms import Data, DataType, Direction, Meter, TraceRecord
 from osgp.protocol_dlms.errors import AccessError
-from osgp.requests.leases import LeaseLost
-from osgp.requests.meter import VisitedMeter
 from osgp.requests.models import MeterSession, RequestState
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.stopping import StopRequested
-from osgp.requests.visit import Visit
 from osgp.simulator import Fleet, Security, SimulatorThread, Transport
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
+from osgp.visits.leases import LeaseLost
+from osgp.visits.visit import Visit
 from tests import meters
 from tests.message_logs.conftest import Due, debug, log_of
 from tests.requests.operations import registered

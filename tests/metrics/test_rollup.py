@@ -17,9 +17,10 @@ from osgp.metrics import families, horizon, rollup
 from osgp.metrics.models import Counter, Cursor
 from osgp.metrics.rollup import advance
 from osgp.metrics.tallies import SUM
-from osgp.requests import housekeeping, states
-from osgp.requests.dispatcher import Dispatcher
+from osgp.requests import states
 from osgp.requests.models import MeterSession, Request, RequestState, SessionState
+from osgp.visits import housekeeping
+from osgp.visits.dispatcher import Dispatcher
 from tests import factories
 from tests.metrics import rows
 from tests.metrics.rows import counted

@@ -8,10 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from osgp import catalogue
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Deadlines, Meter, MeterAddress, Security
-from osgp.requests import registry
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from osgp.simulator import Security as SimulatedSecurity
 from osgp.simulator.codec.axdr import decode

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from osgp import catalogue
 from osgp.faults import Fault
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import AccessResult, CosemDateTime, Data, DataType, axdr
 from osgp.protocol_dlms.errors import DecodeError
-from osgp.requests import registry
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation
 from tests.protocol_dlms.trees import trees
 
 BEGIN = datetime(2026, 10, 25, tzinfo=UTC)

@@ -9,13 +9,13 @@ import pytest
 
 from osgp import catalogue
 from osgp.faults import Fault, FaultCode
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation
+from osgp.messages.readings import Period
 from osgp.monitoring.periodic_meter_reads import PeriodicMeterReads
 from osgp.monitoring.reads import Reads
 from osgp.protocol_dlms import AccessResult
 from osgp.protocol_dlms.errors import AccessError
-from osgp.readings.values import Period
-from osgp.requests import registry
-from osgp.requests.operation import MeterOperation
 from osgp.simulator.codec.axdr import (
     NULL_DATA,
     array,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from osgp.faults import Fault, FaultCode
+from osgp.messages.readings import Period
 from osgp.monitoring.periodic_meter_reads_gas import PeriodicMeterReadsGas
-from osgp.readings.values import Period
 from osgp.simulator.codec.axdr import (
     NULL_DATA,
     array,

@@ -13,10 +13,10 @@ from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.signal_quality import signal_quality
 from osgp.faults import Fault, FaultCode
+from osgp.messages import registry
 from osgp.monitoring.cells import cell_reader
 from osgp.monitoring.get_power_quality_profile import GetPowerQualityProfile
 from osgp.protocol_dlms.errors import AccessError
-from osgp.requests import registry
 from osgp.simulator.codec.axdr import (
     NULL_DATA,
     array,

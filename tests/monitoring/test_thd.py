@@ -6,7 +6,7 @@ import pytest
 
 from osgp import catalogue
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
+from osgp.messages import registry
 from osgp.simulator.codec.axdr import NULL_DATA, array, long_unsigned, octet_string
 from tests.monitoring.fleet import PROFILES, MonitoredFleet
 

@@ -11,8 +11,9 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.networks.models import Cell, CommunicationNetwork
-from osgp.requests import platform_requests, states, submission
+from osgp.requests import states, submission
 from osgp.requests.models import MeterSession, Request, SessionState
+from osgp.visits import platform_requests
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)

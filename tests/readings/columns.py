@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from osgp.devices.models import Device
+from osgp.messages.readings import Period, Readings
 from osgp.readings import storing
 from osgp.readings.calendar import day_span, expected_ends
-from osgp.readings.values import Period, Readings
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 IMPORT, EXPORT = "ACTIVE_ENERGY_IMPORT", "ACTIVE_ENERGY_EXPORT"

@@ -12,9 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.readings import charts, clock, profile, tables
+from osgp.messages.readings import Period
+from osgp.pages.readings import charts, tables
+from osgp.readings import clock, profile
 from osgp.readings.profile import Range
-from osgp.readings.values import Period
 from osgp.requests.models import Request
 from tests import factories
 from tests.admin.conftest import make_user, signed_in

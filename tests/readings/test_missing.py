@@ -12,12 +12,13 @@ from rest_framework.test import APIClient
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch
-from osgp.devices import groups
-from osgp.devices.models import Device, DeviceGroup
+from osgp.completeness.received import masks
+from osgp.device_groups import groups
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import Device
+from osgp.messages.readings import Period
 from osgp.networks.models import CommunicationNetwork
 from osgp.readings import clock
-from osgp.readings.completeness import masks
-from osgp.readings.values import Period
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from tests import factories
 from tests.devices.concurrency import at_once

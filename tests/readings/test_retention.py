@@ -7,9 +7,9 @@ from django.db import connection
 from pytest_django import Settings
 
 from osgp.devices.models import Device
+from osgp.processes import duties
 from osgp.readings import clock, partitions, retention, tasks
 from osgp.readings.models import Chunk, Completeness, Delivery, FormerClaim, Series
-from osgp.requests import duties
 from tests.readings.columns import column, deliver, interval_ends, rows, utc
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from osgp.devices.models import Device
+from osgp.messages.readings import Period
 from osgp.readings import clock, storing
 from osgp.readings.models import Chunk, Completeness, Delivery, FormerClaim, Series
-from osgp.readings.values import Period
 from tests.devices.concurrency import at_once
 from tests.readings.columns import EXPORT, column, deliver, interval_ends, rows, utc
 

@@ -10,11 +10,13 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from osgp.accounts.models import Organisation
+from osgp.completeness import missing
 from osgp.devices.models import Device
-from osgp.readings import clock, missing
+from osgp.messages.naming import BUNDLE
+from osgp.readings import clock
 from osgp.readings.models import Delivery, FormerClaim
 from osgp.requests import states
-from osgp.requests.models import BUNDLE, Action, Request, RequestState
+from osgp.requests.models import Action, Request, RequestState
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
 from tests.readings.columns import rows

@@ -10,7 +10,7 @@ from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from osgp.requests.leases import keeper
+from osgp.visits.leases import keeper
 
 
 class Break(Enum):

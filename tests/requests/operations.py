@@ -9,12 +9,12 @@ from osgp.accounts.models import Organisation
 from osgp.catalogue import Profile
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
-from osgp.requests.operation import MeterOperation, Operation, ParameterValues, PlatformOperation, Service
-from osgp.requests.serializers import DateTimeField, IntegerField, StrictSerializer
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation, Operation, ParameterValues, PlatformOperation, Service
+from osgp.messages.serializers import DateTimeField, IntegerField, StrictSerializer
 
 if TYPE_CHECKING:
-    from osgp.requests.meter import VisitedMeter
+    from osgp.messages.visited_meter import VisitedMeter
 
 
 class ProbeParameters(StrictSerializer):

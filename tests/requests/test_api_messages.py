@@ -17,12 +17,13 @@ from rest_framework.test import APIClient
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
-from osgp.requests.api import waiting
-from osgp.requests.api.answers import route_name
+from osgp.messages import registry
+from osgp.messages.operation import Operation
+from osgp.messages.serializers import utc_text
+from osgp.requests import waiting
+from osgp.requests.answers import route_name
+from osgp.requests.api import waiting as holding
 from osgp.requests.models import FINAL_STATES, Action, Request, RequestState
-from osgp.requests.operation import Operation
-from osgp.requests.serializers import utc_text
 from tests.factories import grant, make_device, make_request, make_token
 
 SYNCHRONIZE = "/api/v1/adhoc/synchronize-time/"
@@ -259,13 +260,13 @@ def test_preferences_that_make_no_sense_are_ignored(
 def test_only_so_many_calls_wait(api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting.time, "sleep", lambda _: pytest.fail("waited"))
     taken = 0
-    while waiting._places.acquire(blocking=False):
+    while holding._places.acquire(blocking=False):
         taken += 1
     try:
         answer = post(api, device, headers={"Prefer": "wait=20"})
     finally:
         for _ in range(taken):
-            waiting._places.release()
+            holding._places.release()
     assert taken > 0
     assert answer.status_code == 202
     assert "Preference-Applied" not in answer
@@ -343,12 +344,12 @@ def test_nobody_who_hung_up_keeps_a_place(
 def test_who_sends_another_request_meanwhile_has_not_hung_up() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert not waiting.has_hung_up({"gunicorn.socket": ours})
+        assert not holding.has_hung_up({"gunicorn.socket": ours})
         theirs.send(b"GET")
-        assert not waiting.has_hung_up({"gunicorn.socket": ours})
+        assert not holding.has_hung_up({"gunicorn.socket": ours})
         assert ours.recv(3) == b"GET"
-    assert waiting.has_hung_up({"gunicorn.socket": ours})
-    assert not waiting.has_hung_up({})
+    assert holding.has_hung_up({"gunicorn.socket": ours})
+    assert not holding.has_hung_up({})
 
 
 def test_a_process_that_is_to_end_answers_those_who_wait(
@@ -356,7 +357,7 @@ def test_a_process_that_is_to_end_answers_those_who_wait(
 ) -> None:
     gunicorn = runpy.run_path(str(settings.BASE_DIR / "deploy" / "gunicorn.conf.py"))
     worker = SimpleNamespace(alive=True)
-    monkeypatch.setattr(waiting, "_is_ending", None)
+    monkeypatch.setattr(holding, "_is_ending", None)
     gunicorn["post_worker_init"](worker)
     pauses: list[float] = []
 

@@ -14,10 +14,10 @@ from rest_framework.test import APIClient
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
-from osgp.requests.api.answers import route_name
+from osgp.messages import registry
+from osgp.messages.operation import CompositeOperation, Operation
+from osgp.requests.answers import route_name
 from osgp.requests.models import RequestState
-from osgp.requests.operation import CompositeOperation, Operation
 from osgp.requests.submission import COMMON_FIELDS
 from tests.factories import make_request
 

@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests import hint_display, states
+from osgp.requests import states
 from osgp.requests.models import Action, MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.tables import ACTIONS, REQUESTS, SESSIONS
+from osgp.visits import hint_display
 from tests.batches.crowds import make_crowd
 from tests.factories import make_request
 

@@ -12,10 +12,10 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
-from osgp.requests.api import waiting
+from osgp.messages import registry
+from osgp.messages.operation import Operation
+from osgp.requests import waiting
 from osgp.requests.models import Action, Request, RequestState
-from osgp.requests.operation import Operation
 
 
 def run(*arguments: str) -> tuple[int, dict[str, Any], str]:

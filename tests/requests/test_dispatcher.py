@@ -15,11 +15,9 @@ from kombu.exceptions import OperationalError as BrokerError
 from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
+from osgp.commands.management.commands import dispatch
 from osgp.devices.models import Device
-from osgp.requests import dispatcher as dispatcher_module
-from osgp.requests import housekeeping, states, tasks
-from osgp.requests.dispatcher import Dispatcher
-from osgp.requests.management.commands import dispatch
+from osgp.requests import states
 from osgp.requests.models import (
     Action,
     ActionState,
@@ -28,7 +26,10 @@ from osgp.requests.models import (
     RequestState,
     SessionState,
 )
-from osgp.requests.publishing import Publisher
+from osgp.visits import dispatcher as dispatcher_module
+from osgp.visits import housekeeping, tasks
+from osgp.visits.dispatcher import Dispatcher
+from osgp.visits.publishing import Publisher
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)

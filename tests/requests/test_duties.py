@@ -8,8 +8,8 @@ from kombu import Producer
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests import duties
-from osgp.requests.dispatcher import Dispatcher
+from osgp.processes import duties
+from osgp.visits.dispatcher import Dispatcher
 from tests.factories import make_request
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,10 +10,10 @@ from kombu.message import Message
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests import tasks
-from osgp.requests.hint_display import display_hint
-from osgp.requests.hint_request import HintRequest
 from osgp.requests.models import MeterSession, Request, RequestState
+from osgp.visits import tasks
+from osgp.visits.hint_display import display_hint
+from osgp.visits.hint_request import HintRequest
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -68,7 +68,7 @@ def received(task: Any) -> HintRequest:
 
 
 def test_a_worker_tells_the_text_and_never_the_arguments() -> None:
-    assert tasks.visit_meter.Request == "osgp.requests.hint_request:HintRequest"
+    assert tasks.visit_meter.Request == "osgp.visits.hint_request:HintRequest"
     request = received(
         tasks.app.amqp.as_task_v2(
             str(uuid.uuid4()),

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests import housekeeping
 from osgp.requests.models import Action, IdempotencyKey, MeterSession, Request, RequestState, SessionState
+from osgp.visits import housekeeping
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from osgp.requests.database import Lanes
+from osgp.processes.database import Lanes
 from tests.processes import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)

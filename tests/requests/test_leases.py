@@ -15,15 +15,15 @@ from pytest_django import Settings
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.requests import states
-from osgp.requests.leases import Lease, LeaseKeeper, LeaseLost, keeper
-from osgp.requests.meter import VisitedMeter
 from osgp.requests.models import ActionState, MeterSession, Request, RequestState, SessionState
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.visit import visit_meter
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
+from osgp.visits.leases import Lease, LeaseKeeper, LeaseLost, keeper
+from osgp.visits.visit import visit_meter
 from tests import factories, meters
 from tests.processes import eventually
 from tests.requests.operations import registered
@@ -252,7 +252,7 @@ def test_an_outage_is_told_once_and_survived(
         patch.setattr(states, "extend", away)
         assert not looks_after._could_extend(leases)
         assert not looks_after._could_extend(leases)
-    (record,) = [record for record in caplog.records if record.name == "osgp.requests.leases"]
+    (record,) = [record for record in caplog.records if record.name == "osgp.visits.leases"]
     assert (record.exc_info, "\n" in record.getMessage()) == (None, False)
     until = lease.valid_until
     assert looks_after._could_extend(leases)

@@ -14,24 +14,18 @@ from pytest_django import Settings
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import outages, states
-from osgp.requests.leases import keeper
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.models import (
-    BUNDLE,
-    Action,
-    ActionState,
-    MeterSession,
-    Request,
-    RequestState,
-    SessionState,
-)
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.stopping import stop
-from osgp.requests.visit import visit_meter
+from osgp.messages.naming import BUNDLE
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.processes.stopping import stop
+from osgp.requests import states
+from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState, SessionState
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
+from osgp.visits import outages
+from osgp.visits.leases import keeper
+from osgp.visits.visit import visit_meter
 from tests import factories, meters
 from tests.chaos.odd_messages.operations import CountedStep
 from tests.chaos.promises import final_twice, witness

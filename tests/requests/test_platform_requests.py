@@ -12,10 +12,13 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import bulk_states, platform_requests, registry, states, tasks
+from osgp.messages import registry
+from osgp.messages.operation import ParameterValues, PlatformOperation, Service
+from osgp.messages.serializers import CharField, StrictSerializer
+from osgp.requests import states
 from osgp.requests.models import Action, ActionState, Request, RequestState
-from osgp.requests.operation import ParameterValues, PlatformOperation, Service
-from osgp.requests.serializers import CharField, StrictSerializer
+from osgp.requests.states import bulk as bulk_states
+from osgp.visits import platform_requests, tasks
 from tests import factories
 from tests.devices.concurrency import at_once
 from tests.processes import eventually

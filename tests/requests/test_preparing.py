@@ -8,9 +8,9 @@ from django.db import connection, transaction
 from osgp.accounts.models import Organisation
 from osgp.devices import invocation_counters, keystore
 from osgp.devices.models import Device, KeyType, Security
-from osgp.requests.dialling import Dialling
-from osgp.requests.preparing import prepare
 from osgp.sql import Statement
+from osgp.visits.dialling import Dialling
+from osgp.visits.preparing import prepare
 from tests import factories, processes
 
 BLOCK = 64

@@ -11,7 +11,7 @@ from osgp.accounts.models import Organisation
 from osgp.celery import app
 from osgp.requests import states
 from osgp.requests.models import MeterSession
-from osgp.requests.publishing import Publisher
+from osgp.visits.publishing import Publisher
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from pytest_django import Settings
 
-from osgp.requests import retries
 from osgp.requests.models import Request
+from osgp.visits import retries
 
 
 def a_request(**fields: object) -> Request:

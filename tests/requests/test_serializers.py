@@ -12,9 +12,9 @@ from rest_framework import serializers as drf
 
 from osgp.catalogue.units import Unit
 from osgp.cosem.quantities import Quantity
+from osgp.messages import serializers
+from osgp.messages.serializers import StrictSerializer
 from osgp.protocol_dlms.data import Data, DataType
-from osgp.requests import serializers
-from osgp.requests.serializers import StrictSerializer
 
 
 class Colour(StrEnum):

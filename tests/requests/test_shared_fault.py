@@ -11,9 +11,10 @@ from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests import shared_fault, states
+from osgp.requests import states
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.simulator import Fleet, SimulatorThread
+from osgp.visits import shared_fault
 from tests import factories, meters
 
 pytestmark = pytest.mark.django_db(transaction=True)

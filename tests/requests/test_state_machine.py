@@ -23,9 +23,9 @@ from hypothesis.stateful import (
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
+from osgp.messages.naming import BUNDLE
 from osgp.requests import states, work
 from osgp.requests.models import (
-    BUNDLE,
     FINAL_STATES,
     Action,
     ActionState,

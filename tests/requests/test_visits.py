@@ -22,10 +22,10 @@ from osgp.requests.models import (
     RequestState,
     SessionState,
 )
-from osgp.requests.visit import visit_meter
 from osgp.simulator import Fleet, Security, SimulatorThread, Transport
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
+from osgp.visits.visit import visit_meter
 from tests import factories, meters
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -439,7 +439,7 @@ def test_a_visit_itself_opens_no_database_connection(
     organisation: Organisation, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker has thousands of visits in flight and only its lanes' connections."""
-    from osgp.requests import meter as meter_module
+    from osgp.messages import visited_meter as meter_module
 
     opened: list[bool] = []
     get_all = meter_module.VisitedMeter.get_all
@@ -466,7 +466,7 @@ def test_a_visit_itself_opens_no_database_connection(
 def test_a_worker_that_lost_its_lease_stores_nothing(
     organisation: Organisation, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from osgp.requests import meter as meter_module
+    from osgp.messages import visited_meter as meter_module
 
     request = due(organisation, device)
     get_all = meter_module.VisitedMeter.get_all

@@ -1,7 +1,6 @@
 """GetDevices: what the platform knows of an organisation's devices. No meter is contacted."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -12,8 +11,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from osgp.accounts.models import Organisation
-from osgp.devices import listing
-from osgp.devices.models import DeviceGroup, DeviceType, LifecycleStatus, RelayStatus
+from osgp.device_groups import listing
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import DeviceType, LifecycleStatus, RelayStatus
+from osgp.management.answers import device_row
+from osgp.messages.serializers import CharField, ChoiceField, printable
 from osgp.requests.api.pages import (
     DEFAULT_PAGE_SIZE,
     LARGEST_PAGE,
@@ -23,7 +25,6 @@ from osgp.requests.api.pages import (
 )
 from osgp.requests.api.permissions import MayRead, caller_of
 from osgp.requests.api.schema import problems
-from osgp.requests.serializers import CharField, ChoiceField, printable, utc_text
 from osgp.requests.submission import DeviceIdentificationField
 
 MOST_GROUPS = 100
@@ -104,19 +105,9 @@ class GetDevicesView(APIView):
         size = query.get("page_size", DEFAULT_PAGE_SIZE)
         found, cursor = listing.page(organisation, devices, size, query.get("cursor", ""))
         return Response(
-            {"results": [row(device) for device in found]}, headers=next_page_link(request, cursor)
+            {"results": [device_row(device) for device in found]},
+            headers=next_page_link(request, cursor),
         )
-
-
-def row(device: listing.ListedDevice) -> dict[str, Any]:
-    """A device as API and command line show it."""
-    body: dict[str, Any] = device._asdict()
-    as_of = body.pop("relay_status_as_of")
-    if device.relay_status:
-        body["relay_status"] = {"status": device.relay_status, "as_of": utc_text(as_of) if as_of else None}
-    else:
-        body["relay_status"] = None
-    return body
 
 
 def _groups(organisation: Organisation, names: Sequence[str]) -> list[DeviceGroup]:

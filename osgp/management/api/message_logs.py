@@ -10,11 +10,11 @@ from rest_framework.views import APIView
 from osgp.faults import Fault, FaultCode
 from osgp.management.find_message_logs import FindMessageLogs, MessageLogFilter
 from osgp.message_logs import reading
+from osgp.messages.serializers import utc_text
 from osgp.requests.api.pages import PageQuery, next_page_link, page, validated_query
 from osgp.requests.api.permissions import MayRead, caller_of
 from osgp.requests.api.schema import problems
 from osgp.requests.queries import devices_with_grants
-from osgp.requests.serializers import utc_text
 from osgp.requests.submission import DeviceIdentificationField
 
 

@@ -20,10 +20,9 @@ from rest_framework.request import Request as HttpRequest
 
 from osgp.accounts.models import Organisation
 from osgp.requests.api.problems import Conflict, UnprocessableContent
-from osgp.requests.models import IdempotencyKey
+from osgp.requests.models import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 
 HEADER = "Idempotency-Key"
-LIFETIME = timedelta(hours=24)
 CLAIM_LIFETIME = timedelta(minutes=1)
 """After this time the call that claimed the key is taken to have died."""
 LONGEST_KEY = 255
@@ -60,12 +59,6 @@ def once(http_request: HttpRequest, organisation: Organisation, submit: Callable
         raise
 
 
-def delete_expired() -> int:
-    """Forget the keys that are older than a day; returns how many."""
-    deleted, _ = IdempotencyKey.objects.filter(created_at__lt=timezone.now() - LIFETIME).delete()
-    return deleted
-
-
 def _digest(method: str, path: str, body: Any) -> str:
     return hashlib.sha256(json.dumps([method, path, body], sort_keys=True).encode()).hexdigest()
 
@@ -86,7 +79,7 @@ def _claim(organisation: Organisation, key: str, digest: str) -> Any:
     if row is None:
         raise Conflict("The first call with this key has just failed; send it again.")
     made = row.request or row.batch
-    if row.created_at < now - (LIFETIME if made else CLAIM_LIFETIME):
+    if row.created_at < now - (IDEMPOTENCY_KEY_LIFETIME if made else CLAIM_LIFETIME):
         taken = IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim).update(
             digest=digest, claim=fresh.claim, created_at=now, request=None, batch=None
         )

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpResponse
 from django.urls import URLPattern, path, reverse
 from rest_framework.permissions import IsAuthenticated
@@ -17,19 +16,19 @@ from rest_framework.views import APIView
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
 from osgp.faults import Component, Fault, FaultCode
-from osgp.metrics import rollup
-from osgp.requests import registry
-from osgp.requests.api.answers import accepted, outcome_body, route_name
+from osgp.messages import registry
+from osgp.messages.operation import CompositeOperation, Operation
+from osgp.processes.database import AWAY, in_one_line
+from osgp.requests import deletion
+from osgp.requests.answers import accepted, outcome_body, route_name
 from osgp.requests.api.idempotency import once
 from osgp.requests.api.pages import next_page_link, validated_query
 from osgp.requests.api.permissions import MayRead, caller_of
 from osgp.requests.api.problems import Conflict
 from osgp.requests.api.responses import MOST_RESPONSES, ResponsesQuery
 from osgp.requests.api.schema import documented
-from osgp.requests.api.waiting import preferred_wait, wait_until_final
-from osgp.requests.database import in_one_line
-from osgp.requests.models import FINAL_STATES, Request
-from osgp.requests.operation import CompositeOperation, Operation
+from osgp.requests.api.waiting import hold, preferred_wait
+from osgp.requests.models import Request
 from osgp.requests.queries import EVERY_ACTION, Outcome, outcome
 from osgp.requests.submission import check_scope, submit
 
@@ -48,7 +47,7 @@ class MessageView(APIView):
         seconds = preferred_wait(request.headers.get("Prefer"))
         if not seconds or found.request.is_final:
             return found, {}
-        if not wait_until_final(found.request.pk, seconds, request.META):
+        if not hold(found.request.pk, seconds, request.META):
             return found, {}
         found = self._find(request, found.request.correlation_uid)
         return found, {"Preference-Applied": f"wait={seconds}"}
@@ -89,7 +88,7 @@ class PostView(MessageView):
             return None, {}
         try:
             return self._awaited(request, self._find(request, stored.correlation_uid))
-        except (OperationalError, InterfaceError) as error:
+        except AWAY as error:
             # It is stored all the same: callers who were told of a failure would send it once more.
             logger.warning("no outcome to wait for, the database is away: %s", in_one_line(error))
             return None, {}
@@ -111,9 +110,7 @@ class OutcomeView(MessageView):
         found = self._find(request, correlation_uid)
         if not found.request.is_final:
             raise Conflict("The request is not final yet; it can be cancelled while it waits.")
-        with transaction.atomic():
-            rollup.count_before_deletion([found.request.pk])
-            Request.objects.filter(pk=found.request.pk, state__in=FINAL_STATES).delete()
+        deletion.delete(found.request)
         return Response(status=HTTPStatus.NO_CONTENT)
 
 

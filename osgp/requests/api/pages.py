@@ -10,8 +10,8 @@ from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request as HttpRequest
 
-from osgp.requests.registry import UnknownMessage, operation
-from osgp.requests.serializers import (
+from osgp.messages.registry import UnknownMessage, operation
+from osgp.messages.serializers import (
     FIRST_YEAR,
     LAST_YEAR,
     CharField,

@@ -8,7 +8,7 @@ from typing import IO, Any
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
-from osgp.requests.serializers import printable
+from osgp.messages.serializers import printable
 
 LARGEST_BODY = 1024 * 1024
 """Octets; a batch of 10,000 devices takes about half of it."""

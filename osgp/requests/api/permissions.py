@@ -6,7 +6,7 @@ from rest_framework.views import APIView
 
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
-from osgp.requests.registry import UnknownMessage, operation
+from osgp.messages.registry import UnknownMessage, operation
 from osgp.requests.submission import check_scope
 
 

@@ -1,13 +1,8 @@
-"""Errors of the API: all of them are ``application/problem+json`` (RFC 9457).
-
-Beside the members of the RFC a problem has ``code`` and ``name`` of the fault catalogue (``code`` is null for
-errors of HTTP that have none), and for invalid input ``errors``, each with a JSON pointer (RFC 6901) to the
-field and what is wrong with it. Bad input is 400, with a few exceptions below.
-"""
+"""Errors of the API: all of them are ``application/problem+json`` (osgp/requests/problems.py)."""
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -21,28 +16,14 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from osgp.faults import Fault, FaultCode
-from osgp.requests.database import in_one_line
-from osgp.requests.submission import NotGranted
+from osgp.processes.database import in_one_line
+from osgp.requests.problems import fault_problem, problem, validation_problem
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-MOST_ERRORS = 1000
-"""Errors listed in one answer."""
 RETRY_AFTER = "5"
 """Seconds, when the platform is without its database."""
-
-STATUS_OF_FAULT = {
-    FaultCode.UNKNOWN_ORGANISATION: HTTPStatus.FORBIDDEN,
-    FaultCode.DISABLED_ORGANISATION: HTTPStatus.FORBIDDEN,
-    FaultCode.UNKNOWN_DEVICE: HTTPStatus.NOT_FOUND,
-    FaultCode.EXISTING_DEVICE: HTTPStatus.CONFLICT,
-    FaultCode.UNAUTHORIZED: HTTPStatus.FORBIDDEN,
-    FaultCode.UNKNOWN_CORRELATION_UID: HTTPStatus.NOT_FOUND,
-    FaultCode.ENCRYPTION_EXCEPTION: HTTPStatus.INTERNAL_SERVER_ERROR,
-    FaultCode.READING_KEY_EXCEPTION: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
-"""All other faults are the caller's: 400."""
 
 
 class Conflict(exceptions.APIException):
@@ -61,43 +42,13 @@ class UnprocessableContent(exceptions.APIException):
     default_detail = "The request cannot be processed."
 
 
-def problem(
-    status: int,
-    detail: str,
-    *,
-    code: FaultCode | None = None,
-    name: str = "",
-    errors: list[dict[str, str]] | None = None,
-) -> dict[str, Any]:
-    """The body of an error answer."""
-    name = code.name if code is not None else name or HTTPStatus(status).name
-    body: dict[str, Any] = {
-        "type": "about:blank" if code is None else f"urn:osgp:fault:{name.lower().replace('_', '-')}",
-        "title": HTTPStatus(status).phrase if code is None else name.replace("_", " ").capitalize(),
-        "status": int(status),
-        "detail": detail,
-        "code": None if code is None else int(code),
-        "name": name,
-    }
-    if errors:
-        body["errors"] = errors
-    return body
-
-
 def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Response | None:
     """Turn what a view raised into a problem. None: a programming error, which ends up in server_error."""
     headers: dict[str, str] = {}
     if isinstance(exception, Fault):
         body = fault_problem(exception)
     elif isinstance(exception, exceptions.ValidationError):
-        errors = list(pointed_errors(exception.detail))[:MOST_ERRORS]
-        granted = not isinstance(exception, NotGranted)
-        body = problem(
-            exception.status_code,
-            "The request is not valid; errors says where." if granted else "Not granted; errors says what.",
-            code=FaultCode.VALIDATION_ERROR if granted else FaultCode.UNAUTHORIZED,
-            errors=errors,
-        )
+        body = validation_problem(exception)
     elif isinstance(exception, exceptions.ParseError):
         body = problem(exception.status_code, str(exception.detail), code=FaultCode.VALIDATION_ERROR)
     elif isinstance(exception, Http404):
@@ -124,31 +75,6 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
         return None
     set_rollback()
     return Response(body, status=body["status"], headers=headers, content_type=MEDIA_TYPE)
-
-
-def fault_problem(fault: Fault) -> dict[str, Any]:
-    """A fault as the body of an error answer."""
-    status = STATUS_OF_FAULT.get(fault.code, HTTPStatus.BAD_REQUEST)
-    errors = [{"pointer": fault.pointer, "detail": fault.message}] if fault.pointer else None
-    return problem(status, fault.message, code=fault.code, errors=errors)
-
-
-def pointed_errors(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
-    """The errors of a ValidationError, each with a JSON pointer to where it is."""
-    if isinstance(detail, Mapping):
-        for name, inner in detail.items():
-            own = pointer if name in ("", "non_field_errors") else f"{pointer}/{_escaped(name)}"
-            yield from pointed_errors(inner, own)
-    elif isinstance(detail, list | tuple):
-        for index, inner in enumerate(detail):
-            is_element = isinstance(inner, Mapping | list | tuple)
-            yield from pointed_errors(inner, f"{pointer}/{index}" if is_element else pointer)
-    else:
-        yield {"pointer": pointer, "detail": str(detail)}
-
-
-def _escaped(name: object) -> str:
-    return str(name).replace("~", "~0").replace("/", "~1")
 
 
 # --- Errors outside of views: URLs that do not exist, and programming errors ----------------------------

@@ -10,16 +10,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.serializers import CharField, ChoiceField, DateTimeField
 from osgp.requests import states
-from osgp.requests.api.answers import ListedRequestSerializer, RequestPageSerializer, listed
+from osgp.requests.answers import listed
 from osgp.requests.api.messages import parsed_uid
 from osgp.requests.api.pages import MessageNameField, PageQuery, next_page_link, page, validated_query
 from osgp.requests.api.permissions import MayRead, caller_of, scope_of
 from osgp.requests.api.problems import Conflict
 from osgp.requests.api.schema import problems
+from osgp.requests.api.serializers import ListedRequestSerializer, RequestPageSerializer
 from osgp.requests.models import RequestState
 from osgp.requests.queries import of_batch, requests_of
-from osgp.requests.serializers import CharField, ChoiceField, DateTimeField
 from osgp.requests.submission import DeviceIdentificationField, check_scope
 
 

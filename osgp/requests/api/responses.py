@@ -7,22 +7,16 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from osgp.faults import Component, FaultCode
-from osgp.requests import registry
+from osgp.messages import registry
+from osgp.messages.operation import Operation
+from osgp.messages.serializers import IntegerField, StrictSerializer
+from osgp.requests.answers import UNKNOWN
 from osgp.requests.api.pages import PageSizeField
-from osgp.requests.models import Action, ActionState, Request, RequestState
-from osgp.requests.operation import Operation
-from osgp.requests.serializers import IntegerField, StrictSerializer
+from osgp.requests.models import RequestState
 
 MOST_RESPONSES = 1000
 """More than any bundle has."""
-UNKNOWN = str(ActionState.UNKNOWN)
 STATUSES = (*RequestState.values, UNKNOWN)
-
-_STATUS = {
-    ActionState.DONE: str(RequestState.SUCCEEDED),
-    ActionState.FAULT: str(RequestState.FAILED),
-    ActionState.UNKNOWN: UNKNOWN,
-}
 
 
 class FaultSerializer(serializers.Serializer):
@@ -97,23 +91,3 @@ def _entry_serializers() -> dict[str, serializers.Serializer | type[serializers.
 )
 class ResponseField(serializers.Field):
     """One response, of a shape that its message decides."""
-
-
-def response_entry(request: Request, action: Action) -> dict[str, Any]:
-    """What came of one action, as the answer to a GET of its bundle says it."""
-    status = _status(request, action)
-    device = action.device
-    return {
-        "message": action.message,
-        "device_identification": device.identification if device else request.device_identification,
-        "status": status,
-        "result": action.result if status == RequestState.SUCCEEDED else None,
-        # Before another attempt the row tells the last fault; to callers there is none yet.
-        "fault": action.fault if status in (RequestState.FAILED, UNKNOWN) else None,
-    }
-
-
-def _status(request: Request, action: Action) -> str:
-    if action.state == ActionState.STARTED and request.is_final:
-        return UNKNOWN
-    return _STATUS.get(ActionState(action.state), request.state)

@@ -21,12 +21,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from osgp.faults import Component, Fault, FaultCode
-from osgp.requests.api.answers import AcceptedSerializer, request_serializer, response_serializer
+from osgp.messages.operation import CompositeOperation, Operation
 from osgp.requests.api.idempotency import HEADER, LONGEST_KEY
-from osgp.requests.api.problems import MEDIA_TYPE, fault_problem
+from osgp.requests.api.problems import MEDIA_TYPE
 from osgp.requests.api.responses import ResponsesQuery
+from osgp.requests.api.serializers import AcceptedSerializer, request_serializer, response_serializer
 from osgp.requests.api.waiting import LONGEST_WAIT
-from osgp.requests.operation import CompositeOperation, Operation
+from osgp.requests.problems import fault_problem
 
 
 class BearerToken(OpenApiAuthenticationExtension):

@@ -7,19 +7,15 @@ known by then.
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
 
-from osgp.requests.database import give_back_connection
-from osgp.requests.models import FINAL_STATES, Request
+from osgp.requests.waiting import wait_until_final
 
 LONGEST_WAIT = 60
 """Seconds."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-"""Seconds between looks at the row."""
 
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE | re.ASCII)
 
@@ -41,31 +37,18 @@ def preferred_wait(header: str | None) -> int:
     return min(int(match[1]), LONGEST_WAIT) if match else 0
 
 
-def wait_until_final(request_id: int, seconds: float, environ: Mapping[str, Any] | None = None) -> bool:
-    """Wait for the outcome of a request. False: not waited, too many calls wait already.
+def hold(request_id: int, seconds: float, environ: Mapping[str, Any]) -> bool:
+    """Hold a call until its request is final. False: not held, too many calls are held already.
 
-    ``environ``: of the call that waits, if it is one. Holds no database connection between looks. Whether
-    the outcome is known is for the caller to see.
+    Whether the outcome is known is for the caller to see.
     """
     if not _places.acquire(blocking=False):
         return False
     try:
-        _poll(request_id, time.monotonic() + seconds, environ or {})
+        wait_until_final(request_id, seconds, lambda: _is_ending() or has_hung_up(environ))
     finally:
         _places.release()
     return True
-
-
-def _poll(request_id: int, deadline: float, environ: Mapping[str, Any]) -> None:
-    pause = FIRST_PAUSE
-    pending = Request.objects.filter(pk=request_id).exclude(state__in=FINAL_STATES)
-    while pending.exists():
-        remaining = deadline - time.monotonic()
-        if remaining <= 0 or _is_ending() or has_hung_up(environ):
-            return
-        give_back_connection()
-        time.sleep(min(pause, remaining))
-        pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
 def has_hung_up(environ: Mapping[str, Any]) -> bool:

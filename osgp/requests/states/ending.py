@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import Case, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce, Now
 
-from osgp.requests import registry
+from osgp.messages import registry
 from osgp.requests.due import DUE_STATES
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.states.tables import ACTIONS, REQUESTS

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation
 from osgp.faults import Component, Fault, FaultCode
-from osgp.requests import registry
+from osgp.messages import registry
 from osgp.requests.models import Action, Request, RequestState
 from osgp.requests.states.ending import give_up_actions
 from osgp.sql import within

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from osgp.messages.operation import MeterOperation, Operation, ParameterValues, Service
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import CosemDateTime, Data, DataType
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, Operation, ParameterValues, Service
 
 
 class CountedStep(MeterOperation):

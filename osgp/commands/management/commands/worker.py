@@ -1,0 +1,68 @@
+"""`manage.py worker`: a Celery worker as production runs it, one process per core."""
+
+import os
+import socket
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+DEFAULT_QUEUES = "meter,system"
+DEFAULT_CONCURRENCY = 500
+
+
+class Command(BaseCommand):
+    help = (
+        "Become a Celery worker that visits meters: a greenlet each, few database connections. "
+        "Arguments after -- go to Celery."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--concurrency",
+            type=int,
+            default=DEFAULT_CONCURRENCY,
+            help=f"sessions in flight ({DEFAULT_CONCURRENCY})",
+        )
+        parser.add_argument("--queues", default=DEFAULT_QUEUES, help=f"queues to consume ({DEFAULT_QUEUES})")
+        parser.add_argument(
+            "--pool", choices=["gevent", "threads"], default="gevent", help="kind of pool (gevent)"
+        )
+        parser.add_argument(
+            "--name", default="worker", help="told apart from others on this host by its process id"
+        )
+        parser.add_argument(
+            "celery_arguments", nargs="*", metavar="-- ARGUMENT", help="arguments for Celery itself"
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        known = {queue.name for queue in settings.CELERY_TASK_QUEUES}
+        unknown = [name for name in options["queues"].split(",") if name not in known]
+        if unknown:
+            raise CommandError(
+                f"There is no queue {', '.join(unknown)}; there are {', '.join(sorted(known))}."
+            )
+        if options["concurrency"] < 1:
+            raise CommandError("--concurrency is at least 1.")
+        command = [sys.executable, "-m"]
+        if options["pool"] == "gevent":
+            # Celery patches too late: patching makes it import kombu, whose waits for a lost broker would
+            # then stop all greenlets of the process.
+            command += ["gevent.monkey", "--module"]
+        command += ["celery", "-A", "osgp.celery", "worker"]
+        command += [
+            "-P",
+            options["pool"],
+            "--concurrency",
+            str(options["concurrency"]),
+            "-Q",
+            options["queues"],
+        ]
+        command += ["--without-gossip", "--without-mingle", "--loglevel", os.environ.get("LOG_LEVEL", "INFO")]
+        command += ["--include", "osgp.visits.worker_process"]
+        command += ["-n", f"{options['name']}-{os.getpid()}@{socket.gethostname()}"]
+        # A new program: gevent's patches come before any other import, and signals reach Celery.
+        os.execvp(command[0], [*command, *options["celery_arguments"]])  # noqa: S606 (no shell)

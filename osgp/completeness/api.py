@@ -1,0 +1,264 @@
+"""GET /api/v1/readings/missing/: what is missing, and why. POST …/fetch/: ask the meters for it again."""
+
+from datetime import date
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from osgp.accounts.caller import Caller
+from osgp.accounts.rights import granted_devices
+from osgp.completeness import missing
+from osgp.completeness.gaps import MEANINGS, DeviceGaps, Gap, Reason
+from osgp.device_groups import groups
+from osgp.devices.models import DeviceType
+from osgp.messages.operation import Service
+from osgp.messages.readings import Period
+from osgp.messages.serializers import CharField, ChoiceField, IntegerField, StrictSerializer, utc_text
+from osgp.networks.models import CommunicationNetwork
+from osgp.readings.filters import MOST_DEVICES, known_devices
+from osgp.readings.rights import READERS
+from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, next_page_link, validated_query
+from osgp.requests.api.permissions import MayRead, caller_of
+from osgp.requests.api.schema import problems
+from osgp.requests.api.serializers import FaultSerializer
+from osgp.requests.submission import DeviceIdentificationField, check_scope
+
+DEVICES_FETCHED = 1_000
+"""Devices that one call asks again at most."""
+
+
+@extend_schema_field(OpenApiTypes.DATE)
+class DayField(serializers.Field):
+    """A day, ``2026-01-31``."""
+
+    default_error_messages = {"day": "Must be a day, such as 2026-01-31, in the years 2000 to 2099."}
+
+    def to_internal_value(self, data: Any) -> date:
+        """The day of a JSON string."""
+        try:
+            day = date.fromisoformat(data) if isinstance(data, str) and len(data) == 10 else None
+        except ValueError:
+            day = None
+        if day is None or not 2000 <= day.year <= 2099:
+            self.fail("day")
+        return day
+
+
+class MissingFilter(StrictSerializer):
+    """Of which devices, and of which days, values should be there."""
+
+    period = ChoiceField(
+        [str(period) for period in Period if period != Period.ACTUAL],
+        required=False,
+        help_text="INTERVAL unless told.",
+    )
+    from_ = DayField(required=False, help_text="First day, in each meter's time zone; yesterday unless told.")
+    until = DayField(required=False, help_text="The day after the last one; today (UTC) unless told.")
+    device = serializers.ListField(
+        child=DeviceIdentificationField(),
+        required=False,
+        max_length=MOST_DEVICES,
+        help_text="May be repeated.",
+    )
+    group = CharField(required=False, max_length=64, help_text="Name of a device group.")
+    network = CharField(required=False, max_length=40, help_text="Name of a communication network.")
+    device_type = ChoiceField(DeviceType, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The days in their order, and not too many."""
+        first, until = missing.yesterday()
+        attrs = {"from": min(first, attrs.get("until", until) - (until - first)), "until": until} | attrs
+        if attrs["from"] >= attrs["until"]:
+            raise ValidationError({"until": ["Must be after from."]})
+        if attrs["until"] - attrs["from"] > missing.LONGEST_RANGE:
+            raise ValidationError(
+                {"from": [f"Must be {missing.LONGEST_RANGE.days} days before until at most."]}
+            )
+        return attrs
+
+
+class MissingQuery(MissingFilter, PageQuery):
+    """Filters and pages."""
+
+
+class FetchBody(MissingFilter):
+    """Filters, and where a former call ended."""
+
+    cursor = IntegerField(
+        required=False, min_value=0, help_text="From the answer to a former call with the same filters."
+    )
+
+
+class GapSerializer(serializers.Serializer):
+    """A range of missing intervals."""
+
+    first_interval_end = serializers.DateTimeField()
+    last_interval_end = serializers.DateTimeField()
+    count = serializers.IntegerField(min_value=1, help_text="Missing intervals.")
+    quantities = serializers.ListField(
+        child=serializers.CharField(), help_text="OBIS codes; empty if none was ever read."
+    )
+    held = serializers.BooleanField(help_text="Whether the meter has room for it still: it can be fetched.")
+    reason = serializers.ChoiceField(
+        choices=[str(reason) for reason in Reason],
+        help_text=" ".join(f"{reason}: {meaning}" for reason, meaning in MEANINGS.items()),
+    )
+    fault = FaultSerializer(allow_null=True)
+    correlation_uid = serializers.UUIDField(allow_null=True, help_text="The request that it is about.")
+    unreachable_since = serializers.DateTimeField(
+        allow_null=True, help_text="UNREACHABLE: the last time that the meter was reached."
+    )
+
+
+class MissingSerializer(serializers.Serializer):
+    """What is missing of a device."""
+
+    device_identification = serializers.CharField()
+    device_type = serializers.ChoiceField(choices=DeviceType.values)
+    missing_since = serializers.DateTimeField(help_text="End of the first missing interval.")
+    count = serializers.IntegerField(min_value=1, help_text="Missing intervals.")
+    gaps = GapSerializer(many=True)
+
+
+class MissingPageSerializer(serializers.Serializer):
+    """Devices that lack something; the Link header with rel="next" leads on."""
+
+    results = MissingSerializer(many=True)
+
+
+class FetchedSerializer(serializers.Serializer):
+    """What was asked for again."""
+
+    devices = serializers.IntegerField(min_value=0, help_text="Devices that are asked again.")
+    requests = serializers.IntegerField(min_value=0, help_text="Requests made for them.")
+    pending = serializers.IntegerField(
+        min_value=0, help_text="Gaps that a request was under way for already."
+    )
+    cursor = serializers.IntegerField(
+        allow_null=True, help_text="For another call that goes on; null when all devices were looked at."
+    )
+
+
+class MissingView(APIView):
+    """GET /api/v1/readings/missing/"""
+
+    permission_classes = [IsAuthenticated, MayRead]
+
+    @extend_schema(
+        operation_id="readings_missing",
+        summary="Missing readings",
+        description="Which meters lack which values, since when and why. Days are whole days of each "
+        "meter's time zone. A page may be shorter than asked for and still have a next one.",
+        tags=["readings"],
+        parameters=[MissingQuery],
+        responses={200: MissingPageSerializer, **problems(400, 403, 404, examples={})},
+    )
+    def get(self, request: HttpRequest) -> Response:
+        query = validated_query(MissingQuery, request.query_params, repeatable=("device",))
+        after = _number(query["cursor"]) if "cursor" in query else 0
+        question = asked(caller_of(request), query)
+        page = missing.missing(question, query.get("page_size", DEFAULT_PAGE_SIZE), after)
+        cursor = None if page.cursor is None else str(page.cursor)
+        return Response(
+            {"results": [body(device) for device in page.found]}, headers=next_page_link(request, cursor)
+        )
+
+
+class FetchView(APIView):
+    """POST /api/v1/readings/missing/fetch/"""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(
+        operation_id="readings_missing_fetch",
+        summary="Fetch missing readings",
+        description="Ask the meters for what is missing, for exactly those ranges: PeriodicMeterReads or "
+        f"PeriodicMeterReadsGas, devices with the same gap in one batch. Looks at {DEVICES_FETCHED} devices "
+        "with gaps; `cursor` leads on. What a request under way asks for already is not asked again, so that "
+        "repeating the call does no harm.",
+        tags=["readings"],
+        request=FetchBody,
+        responses={
+            202: OpenApiResponse(FetchedSerializer, "Requests were stored."),
+            **problems(400, 403, 404, examples={}),
+        },
+    )
+    def post(self, request: HttpRequest) -> Response:
+        caller = caller_of(request)
+        check_scope(caller, Service.MONITORING)
+        given = FetchBody(data=request.data)
+        given.is_valid(raise_exception=True)
+        question = asked(caller, given.validated_data)
+        page = missing.missing(question, DEVICES_FETCHED, given.validated_data.get("cursor", 0))
+        fetched = missing.fetch(caller, question, page.found)
+        answer = {
+            "devices": fetched.devices,
+            "requests": fetched.requests,
+            "pending": fetched.pending,
+            "cursor": page.cursor,
+        }
+        return Response(answer, status=202)
+
+
+def asked(caller: Caller, query: dict[str, Any]) -> missing.Question:
+    """The question of validated filters. Raises Fault 201 or ValidationError for what there is not."""
+    organisation = caller.organisation
+    devices = granted_devices(organisation, READERS)
+    if "device" in query:
+        known_devices(devices, query["device"])
+    group = network = None
+    if "group" in query:
+        group = groups.find(organisation, query["group"])
+        if group is None:
+            raise ValidationError({"group": ["There is no such group."]})
+    if "network" in query:
+        network = CommunicationNetwork.objects.filter(name=query["network"]).first()
+        if network is None:
+            raise ValidationError({"network": ["There is no such network."]})
+    devices = missing.narrowed(
+        devices,
+        identifications=query.get("device", ()),
+        group=group,
+        network=network,
+        device_type=query.get("device_type"),
+    )
+    period = query.get("period", str(Period.INTERVAL))
+    return missing.Question(devices, period, query["from"], query["until"])
+
+
+def body(found: DeviceGaps) -> dict[str, Any]:
+    """A device with its gaps as JSON."""
+    return {
+        "device_identification": found.device.identification,
+        "device_type": found.device.device_type,
+        "missing_since": utc_text(found.since),
+        "count": found.count,
+        "gaps": [_gap(gap) for gap in found.gaps],
+    }
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    return {
+        "first_interval_end": utc_text(gap.first),
+        "last_interval_end": utc_text(gap.last),
+        "count": gap.count,
+        "quantities": gap.quantities,
+        "held": gap.is_held,
+        "reason": str(gap.reason),
+        "fault": gap.fault,
+        "correlation_uid": str(gap.correlation_uid) if gap.correlation_uid else None,
+        "unreachable_since": utc_text(gap.since) if gap.since else None,
+    }
+
+
+def _number(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise ValidationError({"cursor": ["Must come from a Link header."]})
+    return int(cursor)

@@ -1,0 +1,281 @@
+"""What exactly is missing of a page of meters, in ranges of intervals, and why."""
+
+import uuid
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from itertools import groupby
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.db.models import F
+from django.db.models.functions import Coalesce
+from django.utils.dateparse import parse_datetime
+
+from osgp.catalogue import UnknownProfile
+from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
+from osgp.devices.models import Device
+from osgp.faults import Fault
+from osgp.messages.registry import UnknownMessage, operation
+from osgp.monitoring.periodic_reads import PeriodicReads
+from osgp.readings import clock
+from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, expected_ends, month_of
+from osgp.readings.chunks import NO_STATUS
+from osgp.readings.chunks import Chunk as Columns
+from osgp.readings.models import Chunk, Series
+from osgp.requests.models import FINAL_STATES, Action, ActionState
+
+FETCHED_BY = {False: "PeriodicMeterReads", True: "PeriodicMeterReadsGas"}
+"""The message that fetches what is missing: of an electricity and of an M-Bus meter."""
+_POWER_DOWN = next(bit for bit in range(8) if flags_of(1 << bit) == (AmrProfileStatusFlag.POWER_DOWN,))
+
+
+class Reason(StrEnum):
+    """Why something is missing, as far as the platform can tell."""
+
+    BEING_FETCHED = "BEING_FETCHED"
+    NEVER_ASKED = "NEVER_ASKED"
+    REQUEST_FAILED = "REQUEST_FAILED"
+    UNREACHABLE = "UNREACHABLE"
+    POWER_FAILURE = "POWER_FAILURE"
+    NOT_DELIVERED = "NOT_DELIVERED"
+
+
+MEANINGS = {
+    Reason.BEING_FETCHED: "A request for it is under way.",
+    Reason.NEVER_ASKED: "No request for it is known.",
+    Reason.REQUEST_FAILED: "The last request for it failed.",
+    Reason.UNREACHABLE: "The meter cannot be reached.",
+    Reason.POWER_FAILURE: "The meter answered without it, and tells of a power failure.",
+    Reason.NOT_DELIVERED: "The meter answered without it.",
+}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A range of missing intervals: the ends of the first and the last of them, and how many there are."""
+
+    first: datetime
+    last: datetime
+    count: int
+    quantities: Sequence[str]
+    """OBIS codes that are missing; empty if none of the period was ever read."""
+    is_partial: bool
+    """Whether other quantities of the device are there."""
+    is_held: bool
+    """Whether the meter has room for it still, so that it can be fetched."""
+    reason: Reason
+    fault: Mapping[str, Any] | None = None
+    correlation_uid: uuid.UUID | None = None
+    """The request that the reason is about."""
+    since: datetime | None = None
+    """UNREACHABLE: the last time that the meter was reached, if it ever was."""
+
+
+@dataclass(frozen=True)
+class DeviceGaps:
+    """What is missing of a device."""
+
+    device: Device
+    gaps: Sequence[Gap]
+
+    @property
+    def since(self) -> datetime:
+        """The end of the first missing interval."""
+        return self.gaps[0].first
+
+    @property
+    def count(self) -> int:
+        """How many intervals are missing."""
+        return sum(gap.count for gap in self.gaps)
+
+
+class _Attempt(NamedTuple):
+    """An action that asked for the values of a period of time."""
+
+    begin: datetime
+    end: datetime
+    pending: bool
+    state: str
+    fault: Mapping[str, Any] | None
+    correlation_uid: uuid.UUID
+
+
+def gaps_of(devices: Sequence[Device], period: str, first: date, until: date) -> list[DeviceGaps]:
+    """The gaps of devices (with their gateways), without those that have none. Four statements."""
+    series: dict[int, list[Series]] = {}
+    rows = Series.objects.filter(
+        device__in=[device.pk for device in devices],
+        period=period,
+        channel=Coalesce(F("device__channel"), 0),
+    )
+    for row in rows.order_by("quantity"):
+        series.setdefault(row.device_id, []).append(row)
+    present = _present([row.pk for known in series.values() for row in known], first, until)
+    attempts = _attempts(devices, period)
+    now = clock.now()
+    found = []
+    for device in devices:
+        ranges = _ranges(device, series.get(device.pk, []), present, period, first, until)
+        parts = _parted(ranges, _held_since(device, period, now), int(now.timestamp()))
+        gaps = [_explained(part, device, attempts.get(device.pk, [])) for part in parts]
+        if gaps:
+            found.append(DeviceGaps(device, gaps))
+    return found
+
+
+_Present = dict[int, dict[int, int]]
+"""By series, the interval ends that there are, with their statuses."""
+
+
+def _present(series: Sequence[int], first: date, until: date) -> _Present:
+    present: _Present = {}
+    rows = Chunk.objects.filter(series_id__in=series, start__gte=month_of(first), start__lte=until)
+    columns = ("series_id", "begin", "count", "step", "offsets", "statuses")
+    for series_id, begin, count, step, offsets, statuses in rows.values_list(*columns):
+        chunk = Columns(0, step, offsets, range(count), statuses, (), ())
+        known = present.setdefault(series_id, {})
+        for offset, status in zip(chunk.all_offsets(), chunk.all_statuses(), strict=True):
+            known[begin + offset] = status
+    return present
+
+
+class _Range(NamedTuple):
+    ends: list[int]
+    quantities: Sequence[str]
+    is_partial: bool
+    power_down: bool
+    is_held: bool = True
+
+
+def _ranges(
+    device: Device, series: Sequence[Series], present: _Present, period: str, first: date, until: date
+) -> list[_Range]:
+    if not series:
+        step = MBUS_INTERVAL_SECONDS if device.is_mbus else INTERVAL_SECONDS
+        ends = expected_ends(period, first, until, ZoneInfo(device.time_zone), step)
+        return [_Range(ends, (), False, False)] if ends else []
+    lacking: dict[int, list[str]] = {}
+    expected: set[int] = set()
+    for row in series:
+        there = present.get(row.pk, {})
+        for end in expected_ends(period, first, until, ZoneInfo(row.time_zone), row.capture_period):
+            expected.add(end)
+            if end not in there:
+                lacking.setdefault(end, []).append(row.quantity)
+    order = sorted(expected)
+    ranges: list[_Range] = []
+    for is_missing, run in groupby(range(len(order)), key=lambda place: order[place] in lacking):
+        if not is_missing:
+            continue
+        places = list(run)
+        ends = [order[place] for place in places]
+        around = [order[place] for place in (places[0] - 1, places[-1] + 1) if 0 <= place < len(order)]
+        quantities = sorted({quantity for end in ends for quantity in lacking[end]})
+        ranges.append(
+            _Range(
+                ends,
+                quantities,
+                len(quantities) < len(series),
+                any(_power_failed(present, series, end) for end in around),
+            )
+        )
+    return ranges
+
+
+def _held_since(device: Device, period: str, now: datetime) -> int | None:
+    """From when on the meter's buffer has room for what it captured until now; None: nobody can tell."""
+    try:
+        task = operation(FETCHED_BY[device.is_mbus])
+        assert isinstance(task, PeriodicReads)
+        buffer = task.buffer(device.profile, {"period_type": period}, device.channel)
+    except (UnknownMessage, UnknownProfile, Fault, ValueError):
+        return None
+    if buffer.period is None:
+        return None
+    return int(buffer.period.after(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
+
+
+def _parted(ranges: Sequence[_Range], held_since: int | None, now: int) -> Iterator[_Range]:
+    """Ranges up to now; what the meter does not hold any more apart from what it does."""
+    for each in ranges:
+        ends = each.ends[: bisect_right(each.ends, now)]
+        place = 0 if held_since is None else bisect_left(ends, held_since)
+        for part, is_held in ((ends[:place], False), (ends[place:], True)):
+            if part:
+                yield each._replace(ends=part, is_held=is_held)
+
+
+def _power_failed(present: _Present, series: Sequence[Series], end: int) -> bool:
+    statuses = (present.get(row.pk, {}).get(end, NO_STATUS) for row in series)
+    return any(status != NO_STATUS and status >> _POWER_DOWN & 1 for status in statuses)
+
+
+_ATTEMPT = (
+    "request__created_at",
+    "pk",
+    "parameters",
+    "state",
+    "fault",
+    "request__state",
+    "request__correlation_uid",
+)
+
+
+def _attempts(devices: Sequence[Device], period: str) -> dict[int, list[_Attempt]]:
+    """What was asked of these devices, latest first, as far as requests are still known."""
+    keys = [device.pk for device in devices]
+    actions = Action.objects.filter(message__in=FETCHED_BY.values())
+    # Each by an index of its own; together they would lead through all actions.
+    own = actions.filter(device__in=keys).values_list("device", *_ATTEMPT)
+    of_request = actions.filter(device__isnull=True, request__device__in=keys)
+    rows = [*own, *of_request.values_list("request__device", *_ATTEMPT)]
+    rows.sort(key=lambda row: row[1:3], reverse=True)
+    attempts: dict[int, list[_Attempt]] = {}
+    for device, _, _, parameters, state, fault, request_state, uid in rows:
+        if parameters.get("period_type") != period:
+            continue
+        begin, end = (parse_datetime(parameters.get(name) or "") for name in ("begin_date", "end_date"))
+        if begin is not None and end is not None:
+            pending = request_state not in FINAL_STATES and state in (
+                ActionState.PENDING,
+                ActionState.STARTED,
+            )
+            attempt = _Attempt(begin, end, pending, state, fault, uid)
+            attempts.setdefault(device, []).append(attempt)
+    return attempts
+
+
+def _explained(missing: _Range, device: Device, attempts: Sequence[_Attempt]) -> Gap:
+    first, last = (datetime.fromtimestamp(end, UTC) for end in (missing.ends[0], missing.ends[-1]))
+
+    def gap(reason: Reason, attempt: _Attempt | None = None, **more: Any) -> Gap:
+        return Gap(
+            first,
+            last,
+            len(missing.ends),
+            missing.quantities,
+            missing.is_partial,
+            missing.is_held,
+            reason,
+            correlation_uid=attempt.correlation_uid if attempt else None,
+            **more,
+        )
+
+    pending = next((one for one in attempts if one.pending and one.begin <= first and last <= one.end), None)
+    if pending:
+        return gap(Reason.BEING_FETCHED, pending)
+    asked = next((one for one in attempts if one.begin <= last and first <= one.end), None)
+    if asked and asked.state == ActionState.DONE:
+        return gap(Reason.POWER_FAILURE if missing.power_down else Reason.NOT_DELIVERED, asked)
+    meter = device.gateway or device
+    if meter.failed_connections:
+        fault = asked.fault if asked else None
+        return gap(Reason.UNREACHABLE, asked, fault=fault, since=meter.last_success_at)
+    if asked is None:
+        return gap(Reason.NEVER_ASKED)
+    if asked.fault is None:  # Partly covered by what is under way, or cancelled.
+        return gap(Reason.BEING_FETCHED if asked.pending else Reason.NEVER_ASKED, asked)
+    return gap(Reason.REQUEST_FAILED, asked, fault=asked.fault)

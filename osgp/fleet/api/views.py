@@ -1,0 +1,217 @@
+"""An organisation's batches: send one, look how far it is, cancel it, send it to the failed devices again."""
+
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request as HttpRequest
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from osgp.accounts.caller import Caller
+from osgp.batches.models import Batch, BatchState, SkippedDevice
+from osgp.faults import Component, Fault, FaultCode
+from osgp.fleet import answers, steering
+from osgp.fleet.api import serializers as documents
+from osgp.fleet.submission import batches_of, submit
+from osgp.messages.serializers import ChoiceField
+from osgp.requests.api.idempotency import once
+from osgp.requests.api.messages import parsed_uid
+from osgp.requests.api.pages import (
+    MessageNameField,
+    PageQuery,
+    next_page_link,
+    number_page,
+    page,
+    validated_query,
+)
+from osgp.requests.api.permissions import MayRead, caller_of, scope_of
+from osgp.requests.api.problems import Conflict
+from osgp.requests.api.schema import IDEMPOTENCY_KEY, problems
+from osgp.requests.submission import check_scope
+
+TAG = ["batches"]
+UID = OpenApiParameter("uid", OpenApiTypes.UUID, OpenApiParameter.PATH)
+_RELATED = ("group", "retry_of", "recurring")
+_UNKNOWN = Fault(
+    FaultCode.UNKNOWN_CORRELATION_UID, "There is no batch of this UID.", component=Component.WEB_SERVICE
+)
+
+
+class BatchQuery(PageQuery):
+    """Filters of the list of batches."""
+
+    message = MessageNameField(required=False)
+    status = ChoiceField(BatchState, required=False)
+
+
+_COLUMNS = {"message": "message", "status": "state"}
+
+
+class BatchListView(APIView):
+    """GET and POST /api/v1/requests/batch/"""
+
+    permission_classes = [IsAuthenticated, MayRead]
+
+    @extend_schema(
+        operation_id="batches",
+        summary="Batches",
+        description="The organisation's batches, latest first.",
+        tags=TAG,
+        parameters=[BatchQuery],
+        responses={200: documents.BatchPageSerializer, **problems(400, 403, examples={})},
+    )
+    def get(self, request: HttpRequest) -> Response:
+        query = validated_query(BatchQuery, request.query_params)
+        filters = {_COLUMNS[name]: value for name, value in query.items() if name in _COLUMNS}
+        rows = batches_of(caller_of(request).organisation).select_related("group").filter(**filters)
+        found, cursor = page(rows, query)
+        body = {"results": [answers.summary(row) for row in found]}
+        return Response(body, headers=next_page_link(request, cursor))
+
+    @extend_schema(
+        operation_id="batch_submit",
+        summary="Send a message to many devices",
+        description="One message with its parameters for up to 10,000 devices, or for all devices of a "
+        "group. A list with a device that cannot do it is refused with one error per such device (1,000 at "
+        "most), unless `skip_invalid`. The requests of a list are stored at once, those of a group in the "
+        "background.",
+        tags=TAG,
+        parameters=[IDEMPOTENCY_KEY],
+        request=documents.body_serializer(),
+        responses={
+            202: OpenApiResponse(documents.BatchAcceptedSerializer, "Stored."),
+            **problems(400, 403, 409, 422, examples={}),
+        },
+    )
+    def post(self, request: HttpRequest) -> Response:
+        caller = caller_of(request)
+        batch = once(request, caller.organisation, lambda: submit(caller, request.data))
+        return _accepted(batch)
+
+
+class BatchView(APIView):
+    """GET /api/v1/requests/batch/{uid}/"""
+
+    permission_classes = [IsAuthenticated, MayRead]
+
+    @extend_schema(
+        operation_id="batch",
+        summary="A batch",
+        description="How far a batch is: its requests by state, and the failed ones by fault.",
+        tags=TAG,
+        parameters=[UID],
+        responses={200: documents.BatchSerializer, **problems(403, 404, examples={404: _UNKNOWN})},
+    )
+    def get(self, request: HttpRequest, uid: str) -> Response:
+        return Response(answers.body(_find(caller_of(request), uid)))
+
+
+class SkippedView(APIView):
+    """GET /api/v1/requests/batch/{uid}/skipped/"""
+
+    permission_classes = [IsAuthenticated, MayRead]
+
+    @extend_schema(
+        operation_id="batch_skipped",
+        summary="Devices that a batch left out",
+        description="The devices that could not do what the batch is about, each with the reason.",
+        tags=TAG,
+        parameters=[UID, PageQuery],
+        responses={
+            200: documents.SkippedPageSerializer,
+            **problems(400, 403, 404, examples={404: _UNKNOWN}),
+        },
+    )
+    def get(self, request: HttpRequest, uid: str) -> Response:
+        query = validated_query(PageQuery, request.query_params)
+        rows = SkippedDevice.objects.filter(batch=_find(caller_of(request), uid))
+        found, cursor = number_page(rows, query)
+        body = {"results": [answers.skipped(row) for row in found]}
+        return Response(body, headers=next_page_link(request, cursor))
+
+
+class CancelBatchView(APIView):
+    """POST /api/v1/requests/batch/{uid}/cancel/"""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(
+        operation_id="batch_cancel",
+        summary="Cancel a batch",
+        description="Cancel the requests of a batch that wait, and make no more. Those that are running are "
+        "finished. Of a large batch the last ones are cancelled in the background. Saying so once more "
+        "changes nothing. 409 when it was completed.",
+        tags=TAG,
+        parameters=[UID],
+        request=None,
+        responses={
+            200: OpenApiResponse(documents.BatchSerializer, "Cancelled, or being cancelled."),
+            **problems(403, 404, 409, examples={404: _UNKNOWN}),
+        },
+    )
+    def post(self, request: HttpRequest, uid: str) -> Response:
+        batch = _steered(request, uid)
+        try:
+            steering.cancel(batch)
+        except steering.NotInThisState as error:
+            # Whoever did not get the answer sends it once more, and gets the same one.
+            if _find(caller_of(request), uid).state != BatchState.CANCELLED:
+                raise Conflict(str(error)) from error
+        return Response(answers.body(_find(caller_of(request), uid)))
+
+
+class RetryFailedView(APIView):
+    """POST /api/v1/requests/batch/{uid}/retry-failed/"""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(
+        operation_id="batch_retry_failed",
+        summary="Send a batch to its failed devices again",
+        description="A new batch with the same message for the devices whose requests failed, due now. 409 "
+        "while the batch is not over, or when none failed.",
+        tags=TAG,
+        parameters=[UID, IDEMPOTENCY_KEY],
+        request=None,
+        responses={
+            202: OpenApiResponse(documents.BatchAcceptedSerializer, "Stored."),
+            **problems(400, 403, 404, 409, 422, examples={404: _UNKNOWN}),
+        },
+    )
+    def post(self, request: HttpRequest, uid: str) -> Response:
+        caller = caller_of(request)
+        batch = _steered(request, uid)
+
+        def retry() -> Batch:
+            try:
+                return steering.retry_failed(caller, batch)
+            except steering.NotInThisState as error:
+                raise Conflict(str(error)) from error
+
+        return _accepted(once(request, caller.organisation, retry))
+
+
+def _accepted(batch: Batch) -> Response:
+    body: dict[str, Any] = answers.accepted(batch)
+    return Response(body, status=HTTPStatus.ACCEPTED, headers={"Location": body["url"]})
+
+
+def _find(caller: Caller, uid: str) -> Batch:
+    """Raises Fault 405 for the batch of another organisation as for one that does not exist."""
+    parsed = parsed_uid(uid)
+    rows = batches_of(caller.organisation).select_related(*_RELATED)
+    batch = rows.filter(uid=parsed).first() if parsed else None
+    if batch is None:
+        raise Fault(_UNKNOWN.code, _UNKNOWN.message, component=_UNKNOWN.component)
+    return batch
+
+
+def _steered(request: HttpRequest, uid: str) -> Batch:
+    """The scope that sends a message is also the one that steers its batches."""
+    caller = caller_of(request)
+    batch = _find(caller, uid)
+    check_scope(caller, scope_of(batch.message))
+    return batch

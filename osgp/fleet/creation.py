@@ -1,0 +1,85 @@
+"""Making the requests of large batches in the background, slice by slice.
+
+Each slice is one transaction: it makes the requests of the next devices and moves the batch's cursor behind
+them, under a lock on the batch's row. A process that dies in between leaves the batch at the last complete
+slice, where the next one goes on; that no device is served twice is also a constraint of the database.
+"""
+
+import logging
+from collections.abc import Collection
+
+from django.db import transaction
+from django.db.models import F
+from rest_framework.exceptions import ValidationError
+
+from osgp.batches.models import Batch, BatchState
+from osgp.faults import Fault, FaultCode
+from osgp.fleet import storing, targets
+from osgp.fleet.submission import find_batch_operation
+from osgp.requests.models import Request
+
+logger = logging.getLogger(__name__)
+
+SLICE = 2000
+"""Devices per transaction."""
+
+
+class BatchFailed(Exception):
+    """Making the requests of a batch met an error that nobody foresaw; ``batch_id`` says which."""
+
+    def __init__(self, batch_id: int) -> None:
+        super().__init__(batch_id)
+        self.batch_id = batch_id
+
+
+def create_slice(beside: Collection[int] = ()) -> bool:
+    """Make the next requests of a batch that is being created, of those not in ``beside``.
+
+    False: there is none, or others are at them all. Raises BatchFailed.
+    """
+    with transaction.atomic():
+        batch = (
+            Batch.objects.select_for_update(skip_locked=True, of=("self",))
+            .select_related("organisation")
+            .filter(state=BatchState.CREATING)
+            .exclude(pk__in=beside)
+            .order_by("-priority", "pk")
+            .first()
+        )
+        if batch is None:
+            return False
+        try:
+            with transaction.atomic():
+                _create_next(batch)
+        except (Fault, ValidationError) as error:
+            # What was checked when the batch was accepted: a newer release sees its message differently.
+            _give_up(batch, error)
+        except Exception as error:
+            logger.exception("the requests of batch %s could not be made", batch.uid)
+            raise BatchFailed(batch.pk) from error
+        return True
+
+
+def _create_next(batch: Batch) -> None:
+    operation = find_batch_operation(batch.message)
+    parameters = operation.parse(batch.parameters)
+    keys = targets.next_keys(batch, SLICE)
+    checked = targets.check_keys(operation, parameters, batch.organisation, keys)
+    storing.store(batch, checked.devices, checked.refused)
+    row = Batch.objects.filter(pk=batch.pk)
+    if keys:
+        row.update(cursor=keys[-1], skipped=F("skipped") + len(checked.refused))
+    if len(keys) < SLICE:
+        total = Request.objects.filter(batch=batch).count()
+        row.update(state=BatchState.RUNNING, total=total)
+
+
+def _give_up(batch: Batch, error: Fault | ValidationError) -> None:
+    fault = (
+        error
+        if isinstance(error, Fault)
+        else Fault(FaultCode.VALIDATION_ERROR, "The parameters are not valid any more.")
+    )
+    logger.warning("no more requests are made of batch %s: %s", batch.uid, fault.message)
+    total = Request.objects.filter(batch=batch).count()
+    Batch.objects.filter(pk=batch.pk).update(state=BatchState.RUNNING, total=total, fault=fault.as_dict())

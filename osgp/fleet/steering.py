@@ -1,0 +1,125 @@
+"""Cancelling a batch, sending it again to the devices that failed, and noticing that it is over."""
+
+from collections.abc import Collection
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from osgp.accounts.caller import Caller
+from osgp.batches.models import OPEN_BATCH_STATES, Batch, BatchSource, BatchState
+from osgp.fleet.progress import progress
+from osgp.fleet.submission import find_batch_operation
+from osgp.processes import wakeup
+from osgp.requests.models import FINAL_STATES, WAITING_STATES, Request, RequestState
+from osgp.requests.states import bulk as bulk_states
+from osgp.sql import later
+
+CANCEL_SLICE = 2000
+"""Requests cancelled in one transaction."""
+CANCELLED_AT_ONCE = 10_000
+"""Requests that a call to cancel sees to itself; the rest is left to the background."""
+MOST_SETTLED = 200
+"""Batches that one look for final ones takes."""
+
+_PENDING = [state for state in RequestState.values if state not in FINAL_STATES]
+
+
+class NotInThisState(Exception):
+    """The batch is over already, or not yet; the text says so to people."""
+
+
+def cancel(batch: Batch) -> int:
+    """Cancel what waits and make no more requests; returns how many were cancelled by now.
+
+    Running requests are finished. Raises NotInThisState for a batch that is over.
+    """
+    open_ = Batch.objects.filter(pk=batch.pk, state__in=OPEN_BATCH_STATES)
+    if not open_.update(state=BatchState.CANCELLING):
+        raise NotInThisState("The batch is over.")
+    wakeup.notify()
+    cancelled = 0
+    while cancelled < CANCELLED_AT_ONCE and (count := cancel_slice(batch.pk)):
+        cancelled += count
+    settle(batch.pk)
+    return cancelled
+
+
+def cancel_slice(batch_id: int) -> int:
+    """Cancel the next waiting requests of a batch; returns how many."""
+    return len(bulk_states.cancel_waiting(Request.objects.filter(batch=batch_id), CANCEL_SLICE))
+
+
+def cancelling(beside: Collection[int] = ()) -> int | None:
+    """A batch that is being cancelled and has waiting requests; not one of ``beside``."""
+    waiting = Request.objects.filter(batch=OuterRef("pk"), state__in=WAITING_STATES)
+    batches = Batch.objects.filter(Exists(waiting), state=BatchState.CANCELLING).exclude(pk__in=beside)
+    return batches.order_by("pk").values_list("pk", flat=True).first()
+
+
+@transaction.atomic
+def retry_failed(caller: Caller, batch: Batch) -> Batch:
+    """A new batch with the same message for the devices of ``batch`` that failed, due now; returns its row.
+
+    Its requests are made in the background. Raises NotInThisState while ``batch`` is not over, or when none
+    of its requests failed; Fault 401 for a message that is not there any more.
+    """
+    if not batch.is_final:
+        raise NotInThisState("The batch is not over yet.")
+    failed = Request.objects.filter(batch=batch, state=RequestState.FAILED).count()
+    if not failed:
+        raise NotInThisState("None of its requests failed, or they were deleted.")
+    find_batch_operation(batch.message)
+    again = Batch.objects.create(
+        organisation=batch.organisation,
+        application=caller.application,
+        message=batch.message,
+        parameters=batch.parameters,
+        priority=batch.priority,
+        bypass_retry=batch.bypass_retry,
+        spread=batch.spread,
+        source=BatchSource.RETRY,
+        retry_of=batch,
+        total=failed,
+        created_at=timezone.now(),
+    )
+    wakeup.notify()
+    return again
+
+
+def settle(batch_id: int | None = None) -> int:
+    """Batches whose requests are all final become COMPLETED or CANCELLED, with their counts; how many did."""
+    pending = Request.objects.filter(batch=OuterRef("pk"), state__in=_PENDING)
+    over = Batch.objects.filter(
+        ~Exists(pending), state__in=(BatchState.RUNNING, BatchState.CANCELLING)
+    ).order_by("pk")
+    if batch_id is not None:
+        over = over.filter(pk=batch_id)
+    return sum(_settle(batch) for batch in list(over[:MOST_SETTLED]))
+
+
+@transaction.atomic
+def _settle(batch: Batch) -> int:
+    cancelled = batch.state == BatchState.CANCELLING
+    counts = progress(batch)
+    if batch.total != sum(counts.states.values()):
+        # Made no further than this when it was cancelled, or some were deleted already.
+        batch.total = sum(counts.states.values())
+    return Batch.objects.filter(pk=batch.pk, state=batch.state).update(
+        state=BatchState.CANCELLED if cancelled else BatchState.COMPLETED,
+        total=batch.total,
+        outcome=counts.as_outcome(),
+        completed_at=Now(),
+    )
+
+
+def delete_expired(limit: int = 100) -> int:
+    """Forget batches past their retention whose requests are gone; returns how many."""
+    requests = Request.objects.filter(batch=OuterRef("pk"))
+    expired = Batch.objects.filter(
+        ~Exists(requests), completed_at__lt=later(-settings.OSGP["RETENTION"])
+    ).values_list("pk", flat=True)
+    deleted, _ = Batch.objects.filter(pk__in=list(expired[:limit])).delete()
+    return deleted

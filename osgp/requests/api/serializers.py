@@ -1,0 +1,70 @@
+"""Serializers that document what the API says about a request (osgp/requests/answers.py)."""
+
+from functools import cache
+
+from rest_framework import serializers
+
+from osgp.messages.operation import CompositeOperation, Operation
+from osgp.requests.api.responses import FaultSerializer, ResponseField, result_serializer
+from osgp.requests.models import RequestState
+from osgp.requests.submission import CommonFields
+
+
+class AcceptedSerializer(serializers.Serializer):
+    """A request was stored and will be carried out."""
+
+    correlation_uid = serializers.UUIDField()
+    device_identification = serializers.CharField()
+    message = serializers.CharField()
+    status = serializers.ChoiceField(choices=RequestState.values)
+    url = serializers.CharField(allow_null=True, help_text="Where its outcome is fetched.")
+
+
+class RequestSerializer(serializers.Serializer):
+    """What is known of a request, whatever its message."""
+
+    correlation_uid = serializers.UUIDField()
+    device_identification = serializers.CharField()
+    message = serializers.CharField()
+    status = serializers.ChoiceField(choices=RequestState.values)
+    priority = serializers.IntegerField(min_value=0, max_value=9)
+    schedule_time = serializers.DateTimeField(allow_null=True)
+    attempts = serializers.IntegerField(min_value=0, help_text="Times that the meter was dialled.")
+    created_at = serializers.DateTimeField()
+    completed_at = serializers.DateTimeField(allow_null=True)
+
+
+class ListedRequestSerializer(RequestSerializer):
+    """A request in a list; its result is fetched from its URL."""
+
+    fault = FaultSerializer(allow_null=True, help_text="Only when it FAILED.")
+    url = serializers.CharField(allow_null=True, help_text="Where its outcome is fetched.")
+
+
+class RequestPageSerializer(serializers.Serializer):
+    """Requests, latest first; the Link header with rel="next" leads on."""
+
+    results = ListedRequestSerializer(many=True)
+
+
+@cache
+def request_serializer(task: Operation) -> type[serializers.Serializer]:
+    """The body of a message: its parameters beside the common fields."""
+    return type(f"{task.message}Request", (task.Parameters, CommonFields), {"__doc__": task.__doc__})
+
+
+@cache
+def response_serializer(task: Operation) -> type[serializers.Serializer]:
+    """The outcome of a message, with its own result, or the responses of the messages that it is made of."""
+    outcome: dict[str, serializers.Field]
+    if isinstance(task, CompositeOperation):
+        responses = serializers.ListField(child=ResponseField(), help_text="One per action, in their order.")
+        outcome = {"responses": responses}
+    else:
+        outcome = {"result": result_serializer(task)(allow_null=True, help_text="Only when it SUCCEEDED.")}
+    members = {
+        "__doc__": f"The outcome of {task.message}.",
+        **outcome,
+        "fault": FaultSerializer(allow_null=True, help_text="Only when it FAILED."),
+    }
+    return type(f"{task.message}Response", (RequestSerializer,), members)

@@ -1,0 +1,25 @@
+"""Deleting a request that is over because its caller wishes so."""
+
+from collections.abc import Callable, Collection
+
+from django.db import transaction
+
+from osgp.requests.models import FINAL_STATES, Request
+
+Listener = Callable[[Collection[int]], None]
+
+_listeners: list[Listener] = []
+
+
+def call_before_deletion(listener: Listener) -> None:
+    """Have ``listener`` called with primary keys of requests, in the transaction that deletes them."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+@transaction.atomic
+def delete(request: Request) -> None:
+    """Delete a request that is final, and with it its actions."""
+    for listener in _listeners:
+        listener([request.pk])
+    Request.objects.filter(pk=request.pk, state__in=FINAL_STATES).delete()

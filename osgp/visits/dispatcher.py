@@ -1,0 +1,158 @@
+"""The dispatcher: from due rows to leased meters and hints for workers.
+
+Run two or more for redundancy. It keeps no state that matters: whatever it dies in the middle of, another
+one, or the next start, finds in the database and goes on with.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from kombu.exceptions import OperationalError as BrokerError
+
+from osgp.metrics import rollup
+from osgp.processes import duties, wakeup
+from osgp.processes.database import give_back_connection
+from osgp.requests import liveness, states
+from osgp.requests.models import MeterSession
+from osgp.requests.states import bulk as bulk_states
+from osgp.visits import housekeeping, tasks
+from osgp.visits.publishing import Publisher
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+"""Sessions opened in one transaction."""
+REAP_EVERY = 5.0
+"""Seconds between looks for lost sessions and lost hints."""
+SLICE = 500
+"""Rows that one transaction takes back or gives up."""
+MOST_SLICES = 40
+"""Slices between two rounds."""
+KEEP_HOUSE_EVERY = 60.0
+"""Seconds between slices of housekeeping."""
+HURRY_EVERY = 0.25
+"""Seconds between looks for urgent work whose meter waits in the broker's queue with a lower priority."""
+BACKLOG_PAUSE = 0.1
+"""Seconds to wait for workers, or for permits, while there is more work than may be handed out."""
+MOMENT = 0.001
+"""Seconds."""
+
+
+class Dispatcher:
+    """Opens sessions for due work, publishes their hints, and takes back what got lost."""
+
+    def __init__(self) -> None:
+        self._reaped_at = self._kept_house_at = self._hurried_at = self._opened_at = float("-inf")
+        self._backlog = False
+        """Whether there was more work than could be handed out."""
+        self._news = True
+        """Whether there may be new work, perhaps more urgent than what is handed out."""
+        self._rounds = duties.Rounds()
+        self._publisher = Publisher()
+
+    def run(self, stop: threading.Event) -> None:
+        """Dispatch until ``stop`` is set. Survives loss of the database and of the broker."""
+        interval = settings.OSGP["DISPATCH_INTERVAL"].total_seconds()
+        with wakeup.Listener() as listener:
+            while not stop.is_set():
+                try:
+                    pause = self.tick()
+                except (DatabaseError, InterfaceError, BrokerError, OSError) as error:
+                    logger.warning("dispatching paused: %s: %s", type(error).__name__, error)
+                    give_back_connection()
+                    stop.wait(interval)
+                    continue
+                if pause is None:
+                    self._news = listener.wait(interval, stop)
+                elif pause:
+                    stop.wait(pause)
+                    self._news = listener.wait(MOMENT, stop)
+        self._publisher.close()
+        give_back_connection()
+
+    def tick(self) -> float | None:
+        """One round; returns the seconds until the next one, None when there is nothing left to do now."""
+        if time.monotonic() - self._reaped_at >= REAP_EVERY:
+            self._reaped_at = time.monotonic()
+            self._recover()
+        if time.monotonic() - self._kept_house_at >= KEEP_HOUSE_EVERY:
+            # Before it is tried: when it fails each time, work is handed out all the same in between.
+            self._kept_house_at = time.monotonic()
+            if housekeeping.delete_expired():
+                self._kept_house_at = float("-inf")
+        if states.queue_scheduled():
+            self._news = True
+        if states.due_platform_requests().exists():
+            tasks.perform_platform_requests.apply_async(expires=duties.HINT_LIFETIME)
+        self._rounds.make()
+        unclaimed = states.unclaimed_sessions()
+        if unclaimed and time.monotonic() - self._hurried_at >= HURRY_EVERY:
+            self._hurried_at = time.monotonic()
+            self._publish(states.hurry_sessions())
+        room = settings.OSGP["DISPATCH_AHEAD"] - unclaimed
+        if not self._is_worthwhile(room):
+            return BACKLOG_PAUSE
+        self._opened_at = time.monotonic()
+        opened = states.open_sessions(min(room, BATCH))
+        self._publish(opened.sessions)
+        self._backlog = len(opened.sessions) >= room
+        if self._backlog or (opened.held_back and not opened.sessions):
+            return BACKLOG_PAUSE
+        # Several requests of one meter make one session, so fewer sessions than wanted may mean more work.
+        return 0.0 if opened.sessions else None
+
+    def _is_worthwhile(self, room: int) -> bool:
+        """Whether to open sessions now. Opening a few takes as long as opening many, so in a backlog that
+        waits until there is room for many; but for no longer than the interval, and not when there is news.
+        """
+        if room <= 0 or not self._backlog or self._news:
+            return room > 0
+        waited = time.monotonic() - self._opened_at
+        enough: int = min(BATCH, settings.OSGP["DISPATCH_AHEAD"] // 2)
+        interval: float = settings.OSGP["DISPATCH_INTERVAL"].total_seconds()
+        return room >= enough or waited >= interval
+
+    def _recover(self) -> None:
+        liveness.beat()
+        lost = _all_of(states.reap)
+        if lost:
+            logger.warning(
+                "%d sessions ran out: their workers died, or none took them; their requests are due again",
+                lost,
+            )
+        stranded = _all_of(bulk_states.take_back_stranded)
+        if stranded:
+            logger.warning("%d requests were left behind by visits that ended; they are due again", stranded)
+        _all_of(states.fail_overdue)
+        silent = states.sessions_without_hint(BATCH)
+        if silent:
+            logger.info("%d hints were not taken up in time and are published again", len(silent))
+            self._publish(silent)
+        rollup.advance()
+
+    def _publish(self, sessions: Iterable[MeterSession]) -> None:
+        """Send the hints. One that is lost between here and a worker is sent again later."""
+        sessions = list(sessions)
+        if not sessions:
+            return
+        self._publisher.publish(sessions)
+        states.mark_published(sessions)
+
+
+def _all_of(change: Callable[[int], int]) -> int:
+    """Make a change of many rows slice by slice; returns how many rows there were.
+
+    A host that dies takes thousands of sessions with it: one slice for each look would give them back only
+    minutes later. Bounded all the same, as others wait for the dispatcher.
+    """
+    changed = 0
+    for _ in range(MOST_SLICES):
+        count = change(SLICE)
+        changed += count
+        if count < SLICE:
+            break
+    return changed

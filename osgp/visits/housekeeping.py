@@ -1,0 +1,41 @@
+"""Forgetting what is past its retention, a slice at a time."""
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from osgp.metrics import rollup
+from osgp.requests.models import IDEMPOTENCY_KEY_LIFETIME, Action, IdempotencyKey, MeterSession, Request
+from osgp.sql import later
+
+SLICE = 1000
+"""Rows deleted at a time: each slice is short enough not to be in anybody's way."""
+
+
+def delete_expired() -> int:
+    """Delete a slice of final requests and closed sessions past RETENTION, and idempotency keys past a day.
+
+    Returns how many requests and sessions went; as long as that is not zero there may be more. Nothing goes
+    before it has been counted for the metrics.
+    """
+    rollup.advance()
+    before = later(-settings.OSGP["RETENTION"])
+    delete_idempotency_keys()
+    counted = rollup.counted_until(rollup.REQUESTS)
+    expired = Request.objects.filter(completed_at__lt=before, completed_at__lte=counted)
+    requests = list(expired.values_list("pk", flat=True)[:SLICE])
+    Action.objects.filter(request__in=requests).delete()
+    Request.objects.filter(pk__in=requests).delete()
+    referred = Request.objects.filter(session=OuterRef("pk"))
+    counted = rollup.counted_until(rollup.SESSIONS)
+    over = MeterSession.objects.filter(~Exists(referred), closed_at__lt=before, closed_at__lte=counted)
+    sessions = list(over.values_list("pk", flat=True)[:SLICE])
+    MeterSession.objects.filter(pk__in=sessions).delete()
+    return len(requests) + len(sessions)
+
+
+def delete_idempotency_keys() -> int:
+    """Forget the keys that are older than a day; returns how many."""
+    expired = IdempotencyKey.objects.filter(created_at__lt=timezone.now() - IDEMPOTENCY_KEY_LIFETIME)
+    deleted, _ = expired.delete()
+    return deleted

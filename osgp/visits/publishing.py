@@ -1,0 +1,102 @@
+"""Publishing hints, many at a time: the broker confirms them together instead of one after another."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kombu import Connection, Producer
+from kombu.exceptions import OperationalError as BrokerError
+
+from osgp.celery import app
+from osgp.requests.models import MeterSession
+from osgp.visits import tasks
+from osgp.visits.hint_display import display_hint
+
+CONFIRM_TIMEOUT = 10.0
+"""Seconds of silence after which the broker is taken to be lost."""
+
+
+class Publisher:
+    """A dispatcher's connection to the broker, made when first used. Not for use by several threads."""
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._producer: Producer | None = None
+        self._last = 0
+        """Number of the latest message on this connection."""
+        self._unconfirmed: set[int] = set()
+
+    def publish(self, sessions: Sequence[MeterSession]) -> None:
+        """Send a hint for each session. Raises kombu's OperationalError unless the broker has them all."""
+        shown = display_hint(sessions)
+        try:
+            producer = self._open()
+            for session in sessions:
+                tasks.visit_meter.apply_async(
+                    args=(str(session.pk), str(session.token)),
+                    argsrepr=shown[session.pk],
+                    kwargsrepr="{}",
+                    priority=session.priority,
+                    producer=producer,
+                    retry=False,
+                )
+                self._sent()
+            self._wait()
+        except BaseException as error:
+            errors = self._errors()
+            self.close()
+            if isinstance(error, errors):
+                raise BrokerError(str(error)) from error
+            raise
+
+    def close(self) -> None:
+        """Hang up; the next use makes a new connection."""
+        connection, self._connection, self._producer = self._connection, None, None
+        if connection is not None:
+            connection.collect()
+
+    def _open(self) -> Producer:
+        if self._producer is None:
+            # Confirmed by hand, see below: the transport would wait for each.
+            self._connection = app.connection(transport_options={"confirm_publish": False})
+            channel: Any = self._connection.channel()
+            self._last, self._unconfirmed = 0, set()
+            if _confirms(channel):
+                channel.confirm_select()
+                channel.events["basic_ack"].add(self._confirmed)
+                channel.events["basic_nack"].add(_refused)
+            self._producer = app.amqp.Producer(channel)
+        return self._producer
+
+    def _errors(self) -> tuple[type[Exception], ...]:
+        if self._connection is None:
+            return (OSError,)
+        return (OSError, *self._connection.connection_errors, *self._connection.channel_errors)
+
+    # Confirms (RabbitMQ's extension of AMQP 0-9-1) name messages by their number on the channel; one confirm
+    # may be for all up to a number.
+
+    def _sent(self) -> None:
+        assert self._producer is not None
+        if _confirms(self._producer.channel):
+            self._last += 1
+            self._unconfirmed.add(self._last)
+
+    def _confirmed(self, number: int, multiple: bool) -> None:
+        if multiple:
+            self._unconfirmed = {other for other in self._unconfirmed if other > number}
+        else:
+            self._unconfirmed.discard(number)
+
+    def _wait(self) -> None:
+        assert self._connection is not None
+        while self._unconfirmed:
+            self._connection.drain_events(timeout=CONFIRM_TIMEOUT)
+
+
+def _confirms(channel: Any) -> bool:
+    """Whether there is a broker to confirm anything; the in-process one just has it."""
+    return hasattr(channel, "confirm_select")
+
+
+def _refused(number: int, multiple: bool) -> None:
+    raise BrokerError("the broker refused a hint")

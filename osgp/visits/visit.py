@@ -1,0 +1,387 @@
+"""One visit to one meter: every due action for it, in priority order, over one held association."""
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from osgp import catalogue
+from osgp.devices.models import Device
+from osgp.faults import Component, Fault, FaultCode
+from osgp.message_logs.recording import Recording, recorded, recording
+from osgp.messages.operation import ConcludedOperation, MeterOperation
+from osgp.messages.registry import operation
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.processes.stopping import StopRequested, stop
+from osgp.protocol_dlms import Meter
+from osgp.protocol_dlms.errors import DlmsError
+from osgp.readings import storing
+from osgp.requests import states, work
+from osgp.requests.models import ActionState, RequestState
+from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
+from osgp.visits import retries, shared_fault
+from osgp.visits.beginning import Begun, alone, begin, take, take_more_urgent
+from osgp.visits.concluding import conclude
+from osgp.visits.dialling import Dialling
+from osgp.visits.leases import Lease, LeaseLost, keeper
+from osgp.visits.outages import NotStored, PatientLanes
+from osgp.visits.outcome import Outcome
+
+logger = logging.getLogger(__name__)
+
+OUTCOME_UNKNOWN = Fault(
+    FaultCode.UNABLE_TO_PROCESS_REQUEST,
+    "The connection was lost while this was being carried out, and nobody can tell whether it took effect. "
+    "It was not repeated.",
+    component=Component.CORE,
+)
+TIME_FOR_BEGINNING = 0.8
+"""The part of VISIT_DEADLINE in which further actions are begun: the rest is for the last one to end in."""
+DEVICE_FIELDS = frozenset(item.name for item in fields(WorkDevice))
+
+
+class OutOfTime(Exception):
+    """The visit has lasted long enough; what it has not begun is left to the next one."""
+
+
+def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str, priority: int = 0) -> bool:
+    """Claim a session and do the meter's due work. False: the hint was late, doubled or forged.
+
+    ``priority`` is that of the hint, 0 to 9.
+    """
+    with alone(session_id) as is_alone:
+        return is_alone and _visit(Lease(session_id), token, worker, priority)
+
+
+def _visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> bool:
+    try:
+        begun = begin(lease, token, worker, priority)
+        if begun is None:
+            return False
+        try:
+            with keeper.keep(lease):
+                Visit(lease, begun.meter).run(begun)
+        finally:
+            begun.end()
+    except LeaseLost:
+        logger.warning("session %s: the lease was lost", lease.session_id)
+    except NotStored:
+        logger.warning("session %s: could not be closed, its lease runs out", lease.session_id)
+    return True
+
+
+@dataclass
+class Visit:
+    """The work of one claimed session."""
+
+    lease: Lease
+    meter: WorkMeter
+    database: PatientLanes = field(init=False)
+    fault: Fault | None = None
+    cut_short: bool = False
+    """Whether what it took and has not done is handed back, as if it had not been taken."""
+    statistics: dict[str, int] = field(default_factory=dict)
+    device_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """What actions changed about devices, for the actions after them."""
+    recording: Recording | None = None
+    """Of its messages, while somebody debugs."""
+    performed: int = 0
+    """Actions; each visit has at least one, so that even the slowest meter gets on."""
+    begins_until: float = field(
+        default_factory=lambda: (
+            time.monotonic() + settings.OSGP["VISIT_DEADLINE"].total_seconds() * TIME_FOR_BEGINNING
+        )
+    )
+    may_have_taken: bool = False
+    """Whether there may be requests in the session that are not known here."""
+
+    def __post_init__(self) -> None:
+        self.database = PatientLanes(self.lease)
+
+    @property
+    def session_id(self) -> uuid.UUID:
+        """Of the session whose work this is."""
+        return self.lease.session_id
+
+    def run(self, begun: Begun) -> None:
+        """Dial once, and go on until nothing is due or the meter is lost."""
+        try:
+            if begun.dialling is None:
+                assert begun.fault is not None
+                raise begun.fault
+            self.recording = recording(self.session_id, self.meter, begun.requests)
+            self._hold(begun.dialling, begun.requests)
+        except LeaseLost:
+            raise
+        except (StopRequested, OutOfTime):
+            self.cut_short = True
+        except Fault as fault:
+            self.lease.check()
+            self.fault = fault
+            # A meter that hung up while nothing came from us for long is not to blame.
+            self.cut_short = isinstance(fault, DlmsError) and self.database.was_away
+        except Exception:
+            logger.exception("session %s: visit to %s failed", self.session_id, self.meter.identification)
+            self.fault = _unexpected("The visit to the meter")
+        finally:
+            if self.recording is not None:
+                self.recording.store()
+        self.database.run(self._end)
+
+    def _hold(self, dialling: Dialling, requests: list[list[WorkAction]]) -> None:
+        self.lease.check()
+        stop.check()
+        trace = self.recording.trace if self.recording else None
+        with dialling.association(self.lease, self.database.run, trace) as association:
+            try:
+                while requests:
+                    actions, *rest = requests
+                    last = self._carry_out(association, actions)
+                    requests = self.database.run(self._settle_and_take, last, rest)
+                association.release()
+            except (StopRequested, OutOfTime):
+                with suppress(DlmsError):
+                    association.release()
+                raise
+            finally:
+                statistics = association.statistics
+                self.statistics = {
+                    "round_trips": statistics.round_trips,
+                    "bytes_sent": statistics.bytes_sent,
+                    "bytes_received": statistics.bytes_received,
+                }
+
+    def _carry_out(self, association: Meter, actions: list[WorkAction]) -> Outcome:
+        """Perform the actions of a request in their order. A fault that ends the association goes up.
+
+        Outcomes are stored as they are known, that of the last one together with the request's own: it is
+        returned.
+        """
+        outcome: Outcome | None = None
+        for action in actions:
+            if outcome is not None:
+                self.database.run(self._store, outcome)
+            self.lease.check()
+            stop.check()
+            if self.performed and self._is_out_of_time():
+                raise OutOfTime
+            with recorded(self.recording, action):
+                outcome = self._perform(association, action)
+            self.performed += 1
+        assert outcome is not None
+        return outcome
+
+    def _perform(self, association: Meter, action: WorkAction) -> Outcome:
+        task = operation(action.message)
+        assert isinstance(task, MeterOperation)
+        if action.state == ActionState.STARTED:
+            # A former attempt ended between sending it and learning the answer.
+            return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
+        try:
+            device = self._device(action)
+            parameters = task.parse(action.parameters)
+            if not task.repeatable:
+                self._start(action)
+            result = task.perform(visited_meter(device, association), parameters)
+            # What it made of a meter that was hung up on is not what the meter says.
+            self.lease.check()
+            if isinstance(task, ConcludedOperation):
+                result = self.database.run(conclude, task, action, parameters, result)
+            changes = task.device_changes(parameters, result)
+            stored = task.stored_result(result)
+            kept = storing.kept(device, task.readings(parameters, result))
+            self.device_changes.setdefault(device.pk, {}).update(changes)
+            return Outcome(action, ActionState.DONE, result=stored, device_changes=changes, readings=kept)
+        except LeaseLost:
+            raise
+        except Fault as fault:
+            self.lease.check()
+            if isinstance(fault, DlmsError) and not association.is_open:
+                raise
+            return self._failed(action, fault)
+        except Exception:
+            self.lease.check()
+            logger.exception("%s of %s failed", action.message, action.request.correlation_uid)
+            return self._failed(action, _unexpected(action.message))
+
+    def _device(self, action: WorkAction) -> WorkDevice:
+        """The action's device as it is by now. Raises Fault 221 when this is not the way to it any more."""
+        device = action.device
+        if self.meter.pk not in {device.pk, device.gateway_id}:
+            raise Fault(
+                FaultCode.GATEWAY_DEVICE_INVALID_FOR_MBUS_DEVICE,
+                f"{device.identification} is not on a channel of {self.meter.identification} any more.",
+            )
+        changes = self.device_changes.get(device.pk, {})
+        known = {name: value for name, value in changes.items() if name in DEVICE_FIELDS}
+        return replace(device, **known) if known else device
+
+    def _is_out_of_time(self) -> bool:
+        return time.monotonic() >= self.begins_until
+
+    def _start(self, action: WorkAction) -> None:
+        if not self.database.run(self._mark_started, action):
+            raise LeaseLost
+        action.state = ActionState.STARTED
+        self.lease.check()
+
+    @staticmethod
+    def _failed(action: WorkAction, fault: Fault) -> Outcome:
+        """A fault that may pass does not say that nothing happened: what must not be repeated is not."""
+        if action.state == ActionState.STARTED and fault.retryable:
+            return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
+        return Outcome(action, ActionState.FAULT, fault=fault)
+
+    # --- In a database lane, and once more when the answer was lost -----------------------------------
+
+    def _mark_started(self, action: WorkAction) -> bool:
+        return states.start_action(action.pk, self.session_id) or states.is_started(
+            action.pk, self.session_id
+        )
+
+    def _store(self, outcome: Outcome) -> None:
+        """Store an outcome that is not the last one of its request."""
+        try:
+            outcome.store()
+        except LeaseLost:
+            if not states.has_outcome(outcome.action.pk, self.session_id):
+                raise
+
+    def _settle_and_take(self, last: Outcome, rest: list[list[WorkAction]]) -> list[list[WorkAction]]:
+        """What is next: the rest of what was taken, behind what arrived meanwhile and is more urgent."""
+        more = self._settle(last)
+        # What a call took whose answer was lost comes first: a suspect, for one, is taken alone.
+        if self.may_have_taken and (taken := work.unfinished(self.session_id)):
+            self.may_have_taken = False
+            return taken
+        if not more or self._is_out_of_time():
+            return rest
+        self.may_have_taken = True
+        if rest:
+            next_priority = rest[0][0].request.effective_priority
+            taken = take_more_urgent(self.session_id, self.meter.pk, next_priority) or rest
+        else:
+            taken = take(self.session_id, self.meter.pk)
+        self.may_have_taken = False
+        return taken
+
+    def _settle(self, last: Outcome) -> bool:
+        """Store the last outcome of a request, and with it what becomes of the request.
+
+        False: no other request of the meter is due.
+        """
+        try:
+            return self._settle_once(last)
+        except LeaseLost:
+            if not states.is_settled(last.action.request.pk, self.session_id):
+                raise
+            return True
+
+    def _settle_once(self, last: Outcome) -> bool:
+        if not last.is_plain or last.action.request.is_bundle:
+            self._finish_or_retry(last)
+            return True
+        with transaction.atomic() if last.readings else nullcontext():
+            action = last.action
+            succeeded = states.succeed(
+                action.request.pk, action.pk, self.session_id, self.meter.pk, last.result or {}
+            )
+            if succeeded is None:
+                raise LeaseLost
+            last.store_readings()
+            return succeeded.more
+
+    @transaction.atomic
+    def _finish_or_retry(self, last: Outcome) -> None:
+        """Store the last outcome, and finish the request or plan its next attempt.
+
+        A bundle has succeeded when every action has an outcome of its own, whatever that is. Faults that may
+        pass are tried again as long as there are attempts, those of former visits as well.
+        """
+        last.store()
+        request = last.action.request
+        fault = last.fault.as_dict() if last.fault else None
+        if request.is_bundle:
+            fault = work.passing_fault(request.pk)
+        if fault is not None and _retry(request, self.session_id, fault):
+            states.reopen_actions([request.pk], self.session_id)
+            return
+        failed = fault is not None and not request.is_bundle
+        states.finish_request(
+            request.pk,
+            self.session_id,
+            RequestState.FAILED if failed else RequestState.SUCCEEDED,
+            fault=fault if failed else None,
+        )
+        if request.is_bundle or operation(last.action.message).secret_fields():
+            states.forget_secrets([request.pk])
+
+    def _end(self) -> None:
+        """Close the session. After a fault, what was taken is retried or fails with it.
+
+        The session comes first, as with the reaper: nobody waits for the other then. If it is closed already,
+        so is the rest.
+        """
+        if self.fault is None and not self.cut_short and not self.database.was_away:
+            states.close_after_success(self.session_id, **self.statistics)
+            return
+        with transaction.atomic():
+            if self.fault is None and not self.cut_short:
+                closed = states.close_after_success(self.session_id, **self.statistics)
+            else:
+                fault = self.fault.as_dict() if self.fault else None
+                closed = states.close(self.session_id, fault=fault, **self.statistics)
+            if closed and self.fault is not None and not self.cut_short:
+                self._fail_or_retry(self.fault.as_dict())
+            elif closed:
+                # After an outage this may be something that was taken unnoticed.
+                states.hand_back(self.session_id)
+
+    def _fail_or_retry(self, fault: Mapping[str, Any]) -> None:
+        shared_fault.retry_or_fail(self.session_id, fault)
+        Device.objects.filter(pk=self.meter.pk).update(
+            last_failure_at=Now(), failed_connections=F("failed_connections") + 1
+        )
+
+
+def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
+    """What operations see of a device over its own, or its gateway's, association."""
+    return VisitedMeter(
+        identification=device.identification,
+        profile=catalogue.profile(device.protocol_name, device.protocol_version),
+        association=association,
+        time_zone=ZoneInfo(device.time_zone),
+        channel=device.channel,
+        polyphase=device.polyphase,
+        selective_access=device.selective_access,
+        model=device.model,
+        communication_method=device.communication_method,
+    )
+
+
+def _retry(request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]) -> bool:
+    """Plan another attempt; False when there is none, or the session was lost."""
+    delay = retries.next_delay(request, retryable=fault["retryable"])
+    if delay is None:
+        return False
+    priority = retries.lowered(request.effective_priority)
+    return states.retry_request(request.pk, session_id, delay, fault=fault, priority=priority)
+
+
+def _unexpected(what: str) -> Fault:
+    """An error in the platform itself: the log has the details, the caller a stable code."""
+    return Fault(
+        FaultCode.UNABLE_TO_PROCESS_REQUEST,
+        f"{what} could not be processed because of an internal error.",
+        component=Component.CORE,
+        retryable=True,
+    )
