@@ -66,7 +66,11 @@ class Draft:
         """The action as callers write it, from its validated values."""
         assert self.operation is not None
         device = {"device_identification": self.device_identification} if self.device_identification else {}
-        return {"message": self.operation.message, **device, **self.operation.stored(self.parameters)}
+        return {
+            "message": self.operation.message,
+            **device,
+            **self.operation.represent_parameters(self.parameters),
+        }
 
 
 _OWN_FIELDS = frozenset(ActionDevice().fields)
@@ -80,7 +84,7 @@ def _operation(action: Mapping[str, Any]) -> MeterOperation:
     if not isinstance(name, str):
         raise ValidationError(["Must be a string."])
     try:
-        operation = registry.operation(name)
+        operation = registry.find_operation(name)
     except registry.UnknownMessage:
         raise ValidationError([f"There is no message {printable(name)}."]) from None
     if not isinstance(operation, MeterOperation) or not operation.bundleable:
@@ -92,11 +96,11 @@ def _operation(action: Mapping[str, Any]) -> MeterOperation:
 def action_serializer(task: MeterOperation) -> type[serializers.Serializer]:
     """An action of one message, as the OpenAPI document describes it."""
     members = {"__doc__": task.__doc__, "message": ChoiceField([task.message])}
-    return type(f"{task.message}Action", (task.Parameters, ActionDevice), members)
+    return type(f"{task.message}Action", (task.parameters_serializer, ActionDevice), members)
 
 
 def _action_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
-    return {task.message: action_serializer(task) for task in registry.bundleable()}
+    return {task.message: action_serializer(task) for task in registry.list_bundleable()}
 
 
 @extend_schema_field(

@@ -1,7 +1,7 @@
 """Bundle: many messages to one meter in one request."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
@@ -11,9 +11,8 @@ from osgp.bundle.actions import MOST_ACTIONS, ActionsField, Draft, Errors
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.messages.naming import BUNDLE
-from osgp.messages.operation import CompositeOperation, Composition, NewAction, ParameterValues, Service
+from osgp.messages.operation import CompositeOperation, Composition, NewAction, Service
 from osgp.messages.registry import register
-from osgp.messages.serializers import StrictSerializer
 from osgp.requests.queries import GrantedDevice, devices_with_grants
 from osgp.requests.submission import (
     COMMON_FIELDS,
@@ -24,14 +23,18 @@ from osgp.requests.submission import (
 )
 
 
-class BundleParameters(StrictSerializer):
-    actions = ActionsField(
-        help_text=f"1 to {MOST_ACTIONS} messages with their parameters, carried out in this order."
-    )
+class BundleParameters(TypedDict):
+    """Messages that share one association."""
+
+    actions: Annotated[
+        list[Draft],
+        ActionsField(),
+        f"1 to {MOST_ACTIONS} messages with their parameters, carried out in this order.",
+    ]
 
 
 @register
-class Bundle(CompositeOperation):
+class Bundle(CompositeOperation[BundleParameters]):
     """Carry out many messages with one meter, in order, over one held association.
 
     Each action is a message with its parameters, and may name an M-Bus device of the meter that it is about.
@@ -48,7 +51,6 @@ class Bundle(CompositeOperation):
     service = Service.BUNDLE
     # It adds nothing to what its actions are granted to, so that whoever may only read can read in bundles.
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
-    Parameters = BundleParameters
 
     @classmethod
     def path(cls) -> str:
@@ -58,12 +60,10 @@ class Bundle(CompositeOperation):
     def device_function(cls) -> str:
         return "HANDLE_BUNDLED_ACTIONS"
 
-    def parse(self, parameters: Mapping[str, Any]) -> ParameterValues:
-        """As of any message: here a faulty action makes the parameters invalid."""
-        validated = super().parse(parameters)
-        if faulty := _faulty(validated["actions"]):
+    def check_parameters(self, parameters: BundleParameters) -> None:
+        """Here a faulty action makes the parameters invalid."""
+        if faulty := _faulty(parameters["actions"]):
             raise ValidationError(_all({}, faulty))
-        return validated
 
     def compose(self, caller: Caller, body: Mapping[str, Any]) -> Composition:
         """A bundle that is valid and granted in all its parts.
@@ -74,7 +74,9 @@ class Bundle(CompositeOperation):
         if not isinstance(body, Mapping):
             raise ValidationError("Must be a JSON object.")
         common = CommonFields(data={name: body[name] for name in body if name in COMMON_FIELDS})
-        own = self.Parameters(data={name: body[name] for name in body if name not in COMMON_FIELDS})
+        own = self.parameters_serializer(
+            data={name: body[name] for name in body if name not in COMMON_FIELDS}
+        )
         errors: Errors = {}
         for part in (common, own):
             if not part.is_valid():

@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
 from osgp.faults import Fault
-from osgp.messages.registry import RegisteredOperation, operations
+from osgp.messages.registry import RegisteredOperation, list_operations
 from osgp.requests.problems import fault_problem, validation_problem
 
 APPLICATION = "command line"
@@ -26,7 +26,7 @@ class SendingCommand(BaseCommand):
         return True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        known = ", ".join(task.message for task in operations() if self.sends(task))
+        known = ", ".join(task.message for task in list_operations() if self.sends(task))
         parser.add_argument("message", help=f"One of {known}.")
         parser.add_argument("--organisation", help="Who sends it; may be left out when there is only one.")
         parser.add_argument("--priority", type=int, help="0 to 9; higher goes first.")

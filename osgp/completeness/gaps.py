@@ -18,7 +18,7 @@ from osgp.catalogue import UnknownProfile
 from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
 from osgp.devices.models import Device
 from osgp.faults import Fault
-from osgp.messages.registry import UnknownMessage, operation
+from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.monitoring.periodic_reads import PeriodicReads
 from osgp.readings import clock
 from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, expected_ends, month_of
@@ -188,7 +188,7 @@ def _ranges(
 def _held_since(device: Device, period: str, now: datetime) -> int | None:
     """From when on the meter's buffer has room for what it captured until now; None: nobody can tell."""
     try:
-        task = operation(FETCHED_BY[device.is_mbus])
+        task = find_operation(FETCHED_BY[device.is_mbus])
         assert isinstance(task, PeriodicReads)
         buffer = task.buffer(device.profile, {"period_type": period}, device.channel)
     except (UnknownMessage, UnknownProfile, Fault, ValueError):

@@ -185,7 +185,7 @@ def define(caller: Caller, body: Any, row: RecurringRequest | None = None) -> Re
     longest = fields.get("max_duration_seconds")
     row.name, row.message = fields["name"], operation.message
     row.application = caller.application
-    row.parameters = operation.stored(parameters)
+    row.parameters = operation.represent_parameters(parameters)
     row.group = group
     row.priority, row.bypass_retry = fields["priority"], fields["bypass_retry"]
     row.spread = timedelta(seconds=fields["spread_seconds"])

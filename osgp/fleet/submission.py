@@ -144,7 +144,7 @@ def new_batch(
         organisation=caller.organisation,
         application=caller.application,
         message=operation.message,
-        parameters=operation.stored(parameters),
+        parameters=operation.represent_parameters(parameters),
         priority=fields["priority"],
         bypass_retry=fields["bypass_retry"],
         spread=timedelta(seconds=fields["spread_seconds"]),
@@ -173,7 +173,7 @@ def find_batch_operation(message: str) -> MeterOperation:
 
 def may_be_batched(operation: Operation) -> bool:
     """Whether a message can be the same for many devices."""
-    return isinstance(operation, MeterOperation) and not operation.secret_fields()
+    return isinstance(operation, MeterOperation) and not operation.secret_fields
 
 
 @transaction.atomic

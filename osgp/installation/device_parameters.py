@@ -25,6 +25,7 @@ from osgp.messages.serializers import (
     CharField,
     ChoiceField,
     IntegerField,
+    SecretField,
     StrictSerializer,
     TimeZoneField,
 )
@@ -73,17 +74,6 @@ _HOST_NAME = re.compile(
 )
 
 
-class SecretField(CharField):
-    """A key or password, RSA-OAEP encrypted under the platform's public key, in base64."""
-
-    def __init__(self, help_text: str) -> None:
-        super().__init__(
-            max_length=1400,
-            required=False,
-            help_text=f"{help_text} In base64, RSA-OAEP encrypted under the platform's public key.",
-        )
-
-
 class AddDeviceParameters(StrictSerializer):
     """Fields that only one kind of device has are refused for the other."""
 
@@ -121,11 +111,11 @@ class AddDeviceParameters(StrictSerializer):
     timezone = TimeZoneField(required=False, help_text="IANA name; Europe/Amsterdam unless given.")
     model = CharField(required=False, allow_blank=True, help_text="Manufacturer's model code.")
 
-    master_key = SecretField("E-meters.")
-    authentication_key = SecretField("E-meters: global authentication key.")
-    encryption_key = SecretField("E-meters: global unicast encryption key.")
-    lls_password = SecretField("E-meters: 1 to 64 bytes.")
-    mbus_default_key = SecretField("M-Bus devices: default (master) key.")
+    master_key = SecretField(required=False, help_text="E-meters.")
+    authentication_key = SecretField(required=False, help_text="E-meters: global authentication key.")
+    encryption_key = SecretField(required=False, help_text="E-meters: global unicast encryption key.")
+    lls_password = SecretField(required=False, help_text="E-meters: 1 to 64 bytes.")
+    mbus_default_key = SecretField(required=False, help_text="M-Bus devices: default (master) key.")
 
     gateway = CharField(
         max_length=40,

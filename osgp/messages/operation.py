@@ -1,7 +1,7 @@
 """What a message is: one class that tells its name, rights, parameters, result and COSEM steps.
 
-REST, bundle, OpenAPI, admin form and CLI are derived from these classes (osgp/messages/registry.py finds
-them), so adding a message means adding one module to one of the message apps.
+REST, bundle, OpenAPI, admin form and command line are derived from these classes (osgp/messages/registry.py
+finds them), so adding a message means adding one module to one of the message apps.
 """
 
 from abc import ABC, abstractmethod
@@ -9,24 +9,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from rest_framework import serializers
 
 from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.catalogue import Profile
 from osgp.devices.models import Device, DeviceType
+from osgp.faults import Fault, FaultCode
 from osgp.messages.naming import kebab_case, upper_snake_case
-from osgp.messages.serializers import StrictSerializer
+from osgp.messages.needs import Needs, list_missing
+from osgp.messages.serializers import SecretField
+from osgp.messages.shapes import NoParameters, NoResult, make_serializer
+from osgp.messages.type_arguments import find_type_arguments
 
 if TYPE_CHECKING:
     from osgp.accounts.caller import Caller
     from osgp.accounts.models import Organisation
-    from osgp.catalogue import Profile
     from osgp.messages.readings import Readings
     from osgp.messages.visited_meter import VisitedMeter
 
+P = TypeVar("P", bound=Mapping[str, object])
+"""A typed dictionary: the validated parameters of a message."""
+R = TypeVar("R", bound=Mapping[str, object])
+"""A typed dictionary: the result of a message."""
+M = TypeVar("M", bound=Mapping[str, object])
+"""A typed dictionary: what the meter told, from which a result is made."""
+
 ParameterValues = Mapping[str, Any]
-"""Validated parameters of one message, as its ``Parameters`` serializer gives them."""
+"""Validated parameters of a message, whichever it is."""
 
 
 class Service(StrEnum):
@@ -40,17 +51,10 @@ class Service(StrEnum):
     MONITORING = "monitoring"
 
 
-class NoParameters(StrictSerializer):
-    """A message without parameters of its own."""
-
-
-class NoResult(StrictSerializer):
-    """A message that succeeds without saying more."""
-
-
-class Operation(ABC):
+class Operation(ABC, Generic[P, R]):
     """One message. Subclass :class:`MeterOperation`, :class:`PlatformOperation` or, if it is made of others,
-    :class:`CompositeOperation`.
+    :class:`CompositeOperation`, with the typed dictionaries of its parameters and of its result
+    (osgp/messages/shapes.py).
 
     The class docstring is what API users read about the message.
     """
@@ -62,13 +66,40 @@ class Operation(ABC):
     """Function groups that may use it; OWNER always belongs to them."""
     device_types: ClassVar[frozenset[DeviceType]] = frozenset({DeviceType.SMART_METER_E})
     """What it may be addressed to."""
+    needs: ClassVar[Needs] = ()
+    """COSEM objects that meters must have, whatever its parameters; refused with 416 otherwise."""
     repeatable: ClassVar[bool] = True
     """Whether it does no harm to carry it out again when the outcome of an attempt is unknown."""
     bundleable: ClassVar[bool] = True
     """Whether it may be one of the actions of a bundle."""
 
-    Parameters: ClassVar[type[serializers.Serializer]] = NoParameters
-    Result: ClassVar[type[serializers.Serializer]] = NoResult
+    @classmethod
+    def find_shapes(cls) -> tuple[Any, Any]:
+        """The typed dictionaries of parameters and result."""
+        parameters, result = find_type_arguments(cls, Operation)
+        return parameters, result
+
+    @cached_property
+    def parameters_serializer(self) -> type[serializers.Serializer]:
+        """Made from the typed dictionary of the parameters."""
+        shape = self.find_shapes()[0]
+        if isinstance(shape, TypeVar):  # OLD
+            return getattr(self, "Parameters", make_serializer(NoParameters))  # OLD
+        return make_serializer(shape)
+
+    @cached_property
+    def result_serializer(self) -> type[serializers.Serializer]:
+        """Made from the typed dictionary of the result."""
+        shape = self.find_shapes()[1]
+        if isinstance(shape, TypeVar):  # OLD
+            return getattr(self, "Result", make_serializer(NoResult))  # OLD
+        return make_serializer(shape)
+
+    @cached_property
+    def secret_fields(self) -> frozenset[str]:
+        """Parameters that are shown to nobody, and not kept longer than needed."""
+        fields = self.parameters_serializer().fields
+        return frozenset(name for name, field in fields.items() if isinstance(field, SecretField))
 
     @classmethod
     def slug(cls) -> str:
@@ -85,79 +116,94 @@ class Operation(ABC):
         """``SynchronizeTime`` -> ``SYNCHRONIZE_TIME``, the right that it needs."""
         return upper_snake_case(cls.message)
 
-    @classmethod
-    def secret_fields(cls) -> frozenset[str]:
-        """Parameters that are shown to nobody, and not kept longer than needed."""
-        return frozenset(getattr(cls.Parameters, "secret_fields", ()))
+    def check_parameters(self, parameters: P) -> None:
+        """Refuse valid parameters that do not go together. Raises rest_framework ValidationError."""
 
-    def parse(self, parameters: Mapping[str, Any]) -> ParameterValues:
+    def list_needs(self, parameters: P) -> Mapping[str, Needs]:
+        """The COSEM objects that these parameters need beside ``needs``, by the name of the parameter."""
+        return {}
+
+    def supports(self, profile: Profile) -> bool:
+        """Whether meters of a profile have what it needs, whatever its parameters."""
+        return not list_missing(self.needs, profile)
+
+    def check_profile(self, profile: Profile, parameters: P) -> None:
+        """Raises Fault 416, with the parameter that asks for it, for an object that a profile lacks."""
+        if type(self).supports is not Operation.supports and not self.supports(profile):  # OLD
+            raise Fault(FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL, "OLD")  # OLD
+        if not self.supports(profile):  # OLD
+            raise Fault(FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL, "OLD")  # OLD
+        for name, needs in {"": self.needs, **self.list_needs(parameters)}.items():
+            for missing in list_missing(needs, profile):
+                raise Fault(
+                    FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL,
+                    f"{self.message} needs {missing}, which {profile.key} meters do not have.",
+                    pointer=f"/{name}" if name else "",
+                )
+
+    def parse(self, parameters: Mapping[str, Any]) -> P:
         """Validate JSON parameters. Raises rest_framework ValidationError with the fields named."""
-        validated: ParameterValues = self._parameters.run_validation(dict(parameters))
+        validated: P = self._parameters.run_validation(dict(parameters))
+        self.check_parameters(validated)
         return validated
 
     # Making a serializer copies its fields, which takes longer than using it; these two hold no data.
     @cached_property
     def _parameters(self) -> serializers.Serializer:
-        return self.Parameters()
+        return self.parameters_serializer()
 
     @cached_property
     def _result(self) -> serializers.Serializer:
-        return self.Result()
+        return self.result_serializer()
 
-    def stored(self, parameters: ParameterValues) -> dict[str, Any]:
+    def represent_parameters(self, parameters: P) -> dict[str, Any]:
         """Validated parameters as JSON, to be kept with the action and parsed again when it is due."""
-        return dict(self.Parameters(parameters).data)
+        return dict(self.parameters_serializer(parameters).data)
 
-    def stored_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """What ``perform`` returned as JSON."""
+    def represent_result(self, result: R) -> dict[str, Any]:
+        """A result as the JSON that callers get."""
         return dict(self._result.to_representation(result))
 
-    def supports(self, profile: "Profile") -> bool:
-        """Whether meters of this profile have what it needs; refused with 416 otherwise."""
-        return True
 
-
-class MeterOperation(Operation):
+class MeterOperation(Operation[P, R], Generic[P, R]):
     """A message that is carried out with a meter."""
 
     @abstractmethod
-    def perform(self, meter: "VisitedMeter", parameters: ParameterValues) -> Mapping[str, Any]:
+    def perform(self, meter: "VisitedMeter", parameters: P) -> R:
         """Carry it out over the held association and return the result.
 
         Only COSEM steps: no sockets, no queries. Raises osgp.faults.Fault (DLMS errors are faults as well).
         """
 
-    def check_device(self, device: Device, parameters: ParameterValues) -> None:
+    def check_device(self, device: Device, parameters: P) -> None:
         """Refuse what this very device cannot do, before anything is stored. Raises osgp.faults.Fault.
 
-        For what depends on more than the profile, which ``supports`` looks at. The device may be another when
-        the meter is visited: ``perform`` finds out by itself.
+        For what depends on more than the objects of its profile. The device may be another when the meter is
+        visited: ``perform`` finds out by itself.
         """
 
-    def device_changes(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    def device_changes(self, parameters: P, result: R) -> Mapping[str, Any]:
         """Fields of the device row that a success tells the new value of, e.g. its time zone."""
         return {}
 
-    def readings(self, parameters: ParameterValues, result: Mapping[str, Any]) -> "Iterable[Readings]":
-        """What the meter said about measured quantities. Kept with the outcome, once however often read.
-
-        ``result`` is what ``perform`` returned, which may hold more than ``Result`` shows, such as raw
-        columns.
-        """
+    def readings(self, parameters: P, result: R) -> "Iterable[Readings]":
+        """What the meter said about measured quantities. Kept with the outcome, once however often read."""
         return ()
 
 
-class ConcludedOperation(MeterOperation):
-    """A message that is carried out with a meter, and then with what the platform knows of devices."""
+class ConcludedOperation(MeterOperation[P, M], Generic[P, M, R]):
+    """A message that is carried out with a meter, and then with what the platform knows of devices.
+
+    ``perform`` returns what the meter told, ``M``.
+    """
+
+    @classmethod
+    def find_shapes(cls) -> tuple[Any, Any]:
+        parameters, _, result = find_type_arguments(cls, ConcludedOperation)
+        return parameters, result
 
     @abstractmethod
-    def conclude(
-        self,
-        organisation: "Organisation",
-        device: Device,
-        parameters: ParameterValues,
-        result: Mapping[str, Any],
-    ) -> Mapping[str, Any]:
+    def conclude(self, organisation: "Organisation", device: Device, parameters: P, told: M) -> R:
         """Go on from what ``perform`` returned to the result, in one transaction, queries allowed.
 
         Must do no harm when done twice: the outcome is stored after it. What the organisation was granted on
@@ -165,13 +211,13 @@ class ConcludedOperation(MeterOperation):
         """
 
 
-class PlatformOperation(Operation):
+class PlatformOperation(Operation[P, R], Generic[P, R]):
     """A message that changes the platform only, in the same transaction as its outcome."""
 
     bundleable = False
 
     @abstractmethod
-    def check(self, organisation: "Organisation", device: Device | None, parameters: ParameterValues) -> None:
+    def check(self, organisation: "Organisation", device: Device | None, parameters: P) -> None:
         """Refuse what cannot succeed, before anything is stored. Raises osgp.faults.Fault.
 
         ``device`` is the one of the given identification, if there is one, whether or not the organisation
@@ -180,8 +226,8 @@ class PlatformOperation(Operation):
 
     @abstractmethod
     def perform(
-        self, organisation: "Organisation", device_identification: str, parameters: ParameterValues
-    ) -> tuple[Device | None, Mapping[str, Any]]:
+        self, organisation: "Organisation", device_identification: str, parameters: P
+    ) -> tuple[Device | None, R]:
         """Carry it out; returns the device that it is about and the result. Runs inside a transaction."""
 
 
@@ -189,8 +235,8 @@ class PlatformOperation(Operation):
 class NewAction:
     """An action that passed all checks: what is to be done, with which device."""
 
-    operation: Operation
-    parameters: ParameterValues
+    operation: Operation[Any, Any]
+    parameters: Mapping[str, Any]
     device: Device | None
 
 
@@ -206,7 +252,7 @@ class Composition:
     actions: Sequence[NewAction]
 
 
-class CompositeOperation(Operation):
+class CompositeOperation(Operation[P, NoResult], Generic[P]):
     """A message made of other messages: each becomes an action of the request, with an outcome of its own."""
 
     bundleable = False

@@ -2,15 +2,15 @@
 modules, which register what they define."""
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from osgp.messages.operation import CompositeOperation, MeterOperation, Operation, PlatformOperation
 
-RegisteredOperation = MeterOperation | PlatformOperation | CompositeOperation
+RegisteredOperation = MeterOperation[Any, Any] | PlatformOperation[Any, Any] | CompositeOperation[Any]
 
 _operations: dict[str, RegisteredOperation] = {}
 
-OperationClass = TypeVar("OperationClass", bound=type[Operation])
+OperationClass = TypeVar("OperationClass", bound=type[Operation[Any, Any]])
 
 
 class UnknownMessage(LookupError):
@@ -20,7 +20,7 @@ class UnknownMessage(LookupError):
 def register(operation_class: OperationClass) -> OperationClass:
     """Class decorator: make a message known to REST, bundle, OpenAPI, admin and CLI."""
     operation = operation_class()
-    if not isinstance(operation, RegisteredOperation):
+    if not isinstance(operation, MeterOperation | PlatformOperation | CompositeOperation):
         raise TypeError(
             f"{operation_class.__name__} is neither a meter nor a platform operation, nor composite"
         )
@@ -31,7 +31,7 @@ def register(operation_class: OperationClass) -> OperationClass:
     return operation_class
 
 
-def operation(message: str) -> RegisteredOperation:
+def find_operation(message: str) -> RegisteredOperation:
     """The operation of a message name. Raises UnknownMessage."""
     try:
         return _operations[message]
@@ -39,11 +39,11 @@ def operation(message: str) -> RegisteredOperation:
         raise UnknownMessage(message) from None
 
 
-def operations() -> Iterator[RegisteredOperation]:
+def list_operations() -> Iterator[RegisteredOperation]:
     """All operations by service and name."""
     return iter(sorted(_operations.values(), key=lambda item: (item.service, item.message)))
 
 
-def bundleable() -> Iterator[MeterOperation]:
+def list_bundleable() -> Iterator[MeterOperation[Any, Any]]:
     """The operations that may be actions of a bundle, by service and name."""
-    return (task for task in operations() if isinstance(task, MeterOperation) and task.bundleable)
+    return (each for each in list_operations() if isinstance(each, MeterOperation) and each.bundleable)

@@ -110,19 +110,35 @@ class CharField(serializers.CharField):
 
 
 class ChoiceField(serializers.ChoiceField):
-    """One of some names: an Enum class with text values, Django choices, or plain strings."""
+    """One of some names: an Enum class with text values, Django choices, or plain strings.
+
+    The validated value is the member of the Enum class, if it is one, else the name.
+    """
 
     default_error_messages = {"invalid_choice": "Must be one of {names}."}
 
     def __init__(self, choices: Any, **options: Any) -> None:
+        self._enum: type[Enum] | None = None
         if isinstance(choices, type) and issubclass(choices, Enum):
+            self._enum = choices
             choices = [str(member.value) for member in choices]
         super().__init__(choices, **options)
 
-    def to_internal_value(self, data: Any) -> str:
+    def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str) or data not in self.choices:
             self.fail("invalid_choice", names=", ".join(map(str, self.choices)))
-        return data
+        return data if self._enum is None else self._enum(data)
+
+
+class SecretField(CharField):
+    """A key or password, RSA-OAEP encrypted under the platform's public key, in base64.
+
+    It is shown to nobody, and not kept longer than needed.
+    """
+
+    def __init__(self, *, max_length: int = 1400, help_text: str = "", **options: Any) -> None:
+        told = f"{help_text} In base64, RSA-OAEP encrypted under the platform's public key.".lstrip()
+        super().__init__(max_length=max_length, help_text=told, **options)
 
 
 class DateTimeField(serializers.DateTimeField):

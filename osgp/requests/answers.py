@@ -11,7 +11,7 @@ from typing import Any
 from django.urls import reverse
 
 from osgp.messages.operation import Operation
-from osgp.messages.registry import UnknownMessage, operation
+from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.messages.serializers import utc_text
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.queries import Outcome
@@ -60,7 +60,7 @@ def listed(request: Request) -> dict[str, Any]:
 def outcome_url(request: Request) -> str | None:
     """The path under which the outcome is fetched; None for a message that this version does not know."""
     try:
-        task = operation(request.message)
+        task = find_operation(request.message)
     except UnknownMessage:
         return None
     return reverse(route_name(task), args=[request.correlation_uid])

@@ -139,7 +139,7 @@ def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
 def find_operation(message: str) -> registry.RegisteredOperation:
     """The operation of a message name that a caller gave. Raises Fault 401."""
     try:
-        return registry.operation(message)
+        return registry.find_operation(message)
     except registry.UnknownMessage:
         raise Fault(
             FaultCode.VALIDATION_ERROR,
@@ -198,29 +198,24 @@ def check_device(
             FaultCode.VALIDATION_ERROR,
             f"{operation.message} is for {suitable}; {identification} is a {device.device_type}.",
         )
-    _check_profile(operation, device)
     _check_reachable(device)
-    if isinstance(operation, MeterOperation):
-        try:
+    try:
+        operation.check_profile(_profile_of(device), parameters)
+        if isinstance(operation, MeterOperation):
             operation.check_device(device, parameters)
-        except Fault as fault:
-            fault.pointer = fault.pointer or DEVICE_POINTER
-            raise
+    except Fault as fault:
+        fault.pointer = fault.pointer or DEVICE_POINTER
+        raise
     return device
 
 
-def _check_profile(operation: Operation, device: Device) -> None:
+def _profile_of(device: Device) -> catalogue.Profile:
     try:
-        profile = device.profile
+        return device.profile
     except catalogue.UnknownProfile as error:
         raise _refusal(
             FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT, f"{device.identification}: {error}."
         ) from error
-    if not operation.supports(profile):
-        raise _refusal(
-            FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL,
-            f"{operation.message} is not supported by {profile.key} meters such as {device.identification}.",
-        )
 
 
 def _check_reachable(device: Device) -> None:
@@ -280,7 +275,7 @@ def create(
             position=position,
             message=action.operation.message,
             device=action.device,
-            parameters=action.operation.stored(action.parameters),
+            parameters=action.operation.represent_parameters(action.parameters),
         )
         for position, action in enumerate(actions)
     )

@@ -18,4 +18,5 @@ def conclude(
     """The result of an action whose steps with the meter are done. Raises Fault."""
     request = Request.objects.select_related("organisation").get(pk=action.request.pk)
     device = Device.objects.get(pk=action.device.pk)
-    return task.conclude(request.organisation, device, parameters, result)
+    concluded: Mapping[str, Any] = task.conclude(request.organisation, device, parameters, result)
+    return concluded

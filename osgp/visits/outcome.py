@@ -9,7 +9,7 @@ from django.db import transaction
 
 from osgp.devices.models import Device
 from osgp.faults import Fault
-from osgp.messages.registry import operation
+from osgp.messages.registry import find_operation
 from osgp.readings import storing
 from osgp.requests import states
 from osgp.requests.models import ActionState
@@ -34,7 +34,7 @@ class Outcome:
         return (
             self.state == ActionState.DONE
             and not self.device_changes
-            and not operation(self.action.message).secret_fields()
+            and not find_operation(self.action.message).secret_fields
         )
 
     def store(self) -> None:

@@ -8,7 +8,7 @@ from rest_framework.exceptions import ValidationError
 
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.operation import PlatformOperation
-from osgp.messages.registry import operation
+from osgp.messages.registry import find_operation
 from osgp.processes.stopping import stop
 from osgp.requests import states
 from osgp.requests.models import Action, ActionState, Request, RequestState
@@ -94,11 +94,11 @@ def _perform_chosen(chosen: states.ChosenRequest) -> bool:
 
 
 def _carry_out(request: Request, action: Action) -> None:
-    task = operation(request.message)
+    task = find_operation(request.message)
     assert isinstance(task, PlatformOperation)
     parameters = task.parse(action.parameters)
     device, result = task.perform(request.organisation, request.device_identification, parameters)
-    states.finish_action(action.pk, None, ActionState.DONE, result=task.stored_result(result), fault=None)
+    states.finish_action(action.pk, None, ActionState.DONE, result=task.represent_result(result), fault=None)
     states.finish_request(request.pk, None, RequestState.SUCCEEDED, fault=None)
     states.forget_secrets([request.pk])
     if device is not None:

@@ -19,7 +19,7 @@ from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.message_logs.recording import Recording, recorded, recording
 from osgp.messages.operation import ConcludedOperation, MeterOperation
-from osgp.messages.registry import operation
+from osgp.messages.registry import find_operation
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.processes.stopping import StopRequested, stop
 from osgp.protocol_dlms import Meter
@@ -181,7 +181,7 @@ class Visit:
         return outcome
 
     def _perform(self, association: Meter, action: WorkAction) -> Outcome:
-        task = operation(action.message)
+        task = find_operation(action.message)
         assert isinstance(task, MeterOperation)
         if action.state == ActionState.STARTED:
             # A former attempt ended between sending it and learning the answer.
@@ -197,7 +197,7 @@ class Visit:
             if isinstance(task, ConcludedOperation):
                 result = self.database.run(conclude, task, action, parameters, result)
             changes = task.device_changes(parameters, result)
-            stored = task.stored_result(result)
+            stored = task.represent_result(result)
             kept = storing.kept(device, task.readings(parameters, result))
             self.device_changes.setdefault(device.pk, {}).update(changes)
             return Outcome(action, ActionState.DONE, result=stored, device_changes=changes, readings=kept)
@@ -322,7 +322,7 @@ class Visit:
             RequestState.FAILED if failed else RequestState.SUCCEEDED,
             fault=fault if failed else None,
         )
-        if request.is_bundle or operation(last.action.message).secret_fields():
+        if request.is_bundle or find_operation(last.action.message).secret_fields:
             states.forget_secrets([request.pk])
 
     def _end(self) -> None:

@@ -13,7 +13,7 @@ from rest_framework import serializers
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.messages.registry import operation, operations
+from osgp.messages.registry import find_operation, list_operations
 from osgp.messages.serializers import BooleanField, DateTimeField, StrictSerializer
 from osgp.pages.shared import sending as admin_send
 from osgp.pages.shared.message_forms import JsonField, MomentField, SendForm, TruthField, example, form_field
@@ -241,17 +241,17 @@ def test_a_gas_meter_is_offered_messages_for_gas_meters(superuser: Client, gas_m
     assert "SynchronizeTime" not in choices
 
 
-@pytest.mark.parametrize("message", [item.message for item in operations()])
+@pytest.mark.parametrize("message", [item.message for item in list_operations()])
 def test_every_message_has_a_form(superuser: Client, message: str, device: Device, gas_meter: Device) -> None:
     # What has most objects can do most.
     Device.objects.update(protocol_version="5.5")
-    suits = gas_meter if device.device_type not in operation(message).device_types else device
+    suits = gas_meter if device.device_type not in find_operation(message).device_types else device
     answer = superuser.get(new_url(suits, message))
     assert answer.status_code == 200
     form = answer.context["send"]
     assert isinstance(form, SendForm)
-    assert set(form.parameter_names) == set(operation(message).Parameters().fields)
-    for name in getattr(operation(message).Parameters, "secret_fields", ()):
+    assert set(form.parameter_names) == set(find_operation(message).parameters_serializer().fields)
+    for name in getattr(find_operation(message).parameters_serializer, "secret_fields", ()):
         assert form.fields[name].widget.input_type == "password"
 
 

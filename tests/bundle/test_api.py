@@ -277,7 +277,9 @@ def test_faulty_pages(api: APIClient, organisation: Organisation, device: Device
 
 
 def bundleable() -> list[MeterOperation]:
-    return [task for task in registry.operations() if isinstance(task, MeterOperation) and task.bundleable]
+    return [
+        task for task in registry.list_operations() if isinstance(task, MeterOperation) and task.bundleable
+    ]
 
 
 def test_every_message_to_a_meter_is_an_action(document: Any) -> None:
@@ -287,7 +289,11 @@ def test_every_message_to_a_meter_is_an_action(document: Any) -> None:
     assert {"SynchronizeTime", "ActualMeterReads", "ActualMeterReadsGas"} < set(mapping)
     for task in bundleable():
         schema = resolved(document, {"$ref": mapping[task.message]})
-        assert set(schema["properties"]) == {"message", "device_identification", *task.Parameters().fields}
+        assert set(schema["properties"]) == {
+            "message",
+            "device_identification",
+            *task.parameters_serializer().fields,
+        }
         assert schema["properties"]["message"]["enum"] == [task.message]
         assert "message" in schema["required"]
         assert "device_identification" not in schema["required"]
@@ -300,7 +306,7 @@ def test_every_action_has_its_response(document: Any) -> None:
 
 def test_names_of_actions_are_no_parameters() -> None:
     for task in bundleable():
-        assert {"message", "device_identification", "actions"}.isdisjoint(task.Parameters().fields)
+        assert {"message", "device_identification", "actions"}.isdisjoint(task.parameters_serializer().fields)
 
 
 def test_bodies_are_what_the_document_says(document: Any, api: APIClient, device: Device) -> None:

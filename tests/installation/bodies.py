@@ -65,8 +65,8 @@ def add(
 ) -> tuple[Device, bool]:
     """Carry it out as it is stored; the device and whether it was created."""
     operation = AddDevice()
-    stored = operation.stored(operation.parse(body))
+    stored = operation.represent_parameters(operation.parse(body))
     device, result = operation.perform(organisation, identification, operation.parse(stored))
-    shown = operation.stored_result(result)
+    shown = operation.represent_result(result)
     assert shown["device_identification"] == identification
     return Device.objects.get(pk=device.pk), shown["created"]

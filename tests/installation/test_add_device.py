@@ -48,7 +48,7 @@ def fault(
 
 
 def test_it_is_a_message_of_the_installation_service() -> None:
-    operation = registry.operation("AddDevice")
+    operation = registry.find_operation("AddDevice")
     assert (operation.service, operation.slug()) == ("installation", "add-device")
 
 

@@ -48,7 +48,7 @@ def test_every_profile(api: APIClient, organisation: Organisation, profile: str)
 
 def conclude(gateway: Device, organisation: Organisation, channel: int = 1) -> Any:
     """The result for a device LGB 12345678 on a channel."""
-    task = registry.operation(MESSAGE)
+    task = registry.find_operation(MESSAGE)
     assert isinstance(task, ConcludedOperation)
     parameters = task.parse({"channel": channel, "lifecycle_status": "IN_USE"})
     found = {"short_id": MbusShortId("12345678", "LGB", 80, 3)}

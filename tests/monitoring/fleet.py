@@ -110,12 +110,12 @@ class MonitoredFleet:
         self, message: str, profile: str, parameters: Mapping[str, Any] | None = None, **visit: Any
     ) -> dict[str, Any]:
         """The result of a message as callers get it; the same, whether or not the serializer makes it."""
-        operation = registry.operation(message)
+        operation = registry.find_operation(message)
         assert isinstance(operation, MeterOperation)
         with self.visit(profile, **visit) as meter:
             result = operation.perform(meter, operation.parse(parameters or {}))
-        stored = operation.stored_result(result)
-        assert stored == dict(operation.Result(result).data)
+        stored = operation.represent_result(result)
+        assert stored == dict(operation.result_serializer(result).data)
         return stored
 
 

@@ -92,7 +92,7 @@ ROWS = st.lists(GOOD_ROWS | st.lists(NATIVE, max_size=6).map(tuple), max_size=12
 def test_anything_ends_in_a_result_or_a_fault(
     message: str, parameters: dict[str, Any], profile: tuple[str, str], data: st.DataObject
 ) -> None:
-    operation = registry.operation(message)
+    operation = registry.find_operation(message)
     assert isinstance(operation, MeterOperation)
     described = catalogue.profile(*profile)
     if not operation.supports(described):
@@ -110,8 +110,8 @@ def test_anything_ends_in_a_result_or_a_fault(
         result = operation.perform(meter, parameters)
     except Fault:
         return
-    stored = operation.stored_result(result)
-    assert stored == dict(operation.Result(result).data)
+    stored = operation.represent_result(result)
+    assert stored == dict(operation.result_serializer(result).data)
     # What PostgreSQL takes as JSON.
     assert "\\u0000" not in json.dumps(stored, allow_nan=False)
     for readings in operation.readings(parameters, result):
@@ -126,12 +126,12 @@ def test_any_octets_of_a_buffer(octets: bytes) -> None:
             rows = axdr.decode_native(b"\x01" + octets)
             return [row if isinstance(row, tuple) else () for row in rows]
 
-    operation = registry.operation("PeriodicMeterReads")
+    operation = registry.find_operation("PeriodicMeterReads")
     assert isinstance(operation, MeterOperation)
     association: Any = Answering(None)
     meter = VisitedMeter("E1", catalogue.profile("SMR", "5.1"), association, AMSTERDAM)
     with suppress(Fault):
-        operation.stored_result(operation.perform(meter, PERIODIC))
+        operation.represent_result(operation.perform(meter, PERIODIC))
 
 
 def test_a_large_buffer_of_nonsense_takes_no_time_to_speak_of() -> None:
@@ -141,11 +141,11 @@ def test_a_large_buffer_of_nonsense_takes_no_time_to_speak_of() -> None:
         def profile(self, *_: Any) -> list[tuple[Any, ...]]:
             return [(None, "x" * 100)] * 10_000
 
-    operation = registry.operation("PeriodicMeterReads")
+    operation = registry.find_operation("PeriodicMeterReads")
     assert isinstance(operation, MeterOperation)
     association: Any = Wrong(None)
     meter = VisitedMeter("E1", catalogue.profile("SMR", "5.1"), association, AMSTERDAM)
-    stored = operation.stored_result(
+    stored = operation.represent_result(
         operation.perform(meter, PERIODIC | {"end_date": BEGIN + timedelta(days=10)})
     )
     assert stored["rejected_row_count"] == 20_000

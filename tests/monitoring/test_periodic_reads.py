@@ -139,7 +139,7 @@ class TestPace:
             timed = TimedAssociation(meter.association, seconds_left, per_row)
             slow = replace(meter, association=timed)
             result = operation.perform(slow, operation.parse(parameters("INTERVAL", *part)))
-        return operation.stored_result(result), timed.slices
+        return operation.represent_result(result), timed.slices
 
     def test_a_day_takes_one_request(self, fleet: MonitoredFleet) -> None:
         """Units are in the profile."""
@@ -202,14 +202,14 @@ def test_a_meter_that_declines_to_select_columns_is_asked_for_all(fleet: Monitor
 
 
 def test_readings_are_the_raw_columns(fleet: MonitoredFleet) -> None:
-    operation = registry.operation("PeriodicMeterReads")
+    operation = registry.find_operation("PeriodicMeterReads")
     assert isinstance(operation, MeterOperation)
     for period, count, seconds in (("INTERVAL", 2, 900), ("DAILY", 4, None)):
         with fleet.visit("SMR-5.1") as meter:
             validated = operation.parse(parameters(period, *PARTS[period]))
             result = operation.perform(meter, validated)
         columns = list(operation.readings(validated, result))
-        rows = operation.stored_result(result)["periodic_meter_reads"]
+        rows = operation.represent_result(result)["periodic_meter_reads"]
         assert len(columns) == count
         for column in columns:
             name = column.quantity.lower().replace("rate_1", "tariff_one").replace("rate_2", "tariff_two")
@@ -348,12 +348,12 @@ def test_rows_are_the_same_by_either_way() -> None:
             "rejected_rows": [{"index": 1, "reason": "no"}],
             "rejected_row_count": 1,
         }
-        assert operation.stored_result(result) == dict(operation.Result(result).data)
+        assert operation.represent_result(result) == dict(operation.result_serializer(result).data)
 
 
 @pytest.mark.parametrize("message", ["PeriodicMeterReads", "PeriodicMeterReadsGas"])
 def test_every_profile_supports_it_and_captures_a_clock(message: str) -> None:
-    operation = registry.operation(message)
+    operation = registry.find_operation(message)
     for profile in catalogue.profiles():
         assert operation.supports(profile)
         for tags in operation.buffers.values():

@@ -105,7 +105,7 @@ def test_scaler_by_model_or_from_the_meter(
     asked = operation.parse(parameters("INTERVAL", "2026-10-25 00:00", "2026-10-26 00:00"))
     with fleet.visit("SMR-5.1", channel=2, model=model) as meter:
         before = meter.association.statistics.round_trips
-        result = operation.stored_result(operation.perform(meter, asked))
+        result = operation.represent_result(operation.perform(meter, asked))
         assert meter.association.statistics.round_trips - before == round_trips
     assert result["periodic_meter_reads_gas"][0]["consumption"] == {"value": value, "unit": "m³"}
 
@@ -214,7 +214,7 @@ def test_readings_are_the_raw_column(fleet: MonitoredFleet) -> None:
     assert (column.unit_symbol, column.exponent, column.capture_period) == ("m³", -3, 3600)
     first = datetime(2026, 10, 29, 23, tzinfo=UTC)
     assert list(column.interval_ends) == [first + timedelta(hours=hour) for hour in range(25)]
-    rows = operation.stored_result(result)["periodic_meter_reads_gas"]
+    rows = operation.represent_result(result)["periodic_meter_reads_gas"]
     assert [format(Decimal(value or 0).scaleb(-3), "f") for value in column.values] == [
         row["consumption"]["value"] for row in rows
     ]

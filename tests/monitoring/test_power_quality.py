@@ -105,7 +105,7 @@ class TestActual:
             }
 
     def test_all_of_them_in_one_round_trip(self, fleet: MonitoredFleet) -> None:
-        operation = registry.operation("GetActualPowerQuality")
+        operation = registry.find_operation("GetActualPowerQuality")
         with fleet.visit("DSMR-4.2.2", polyphase=True, with_list_max=64) as meter:
             before = meter.association.statistics.round_trips
             operation.perform(meter, {"profile_type": PUBLIC})
@@ -131,10 +131,10 @@ class TestActual:
     def test_an_object_that_the_meter_lacks(self, fleet: MonitoredFleet) -> None:
         """A meter that was registered as polyphase and has one phase."""
         result = fleet.perform("GetActualPowerQuality", "SMR-5.1", {"profile_type": PUBLIC}, polyphase=False)
-        operation = registry.operation("GetActualPowerQuality")
+        operation = registry.find_operation("GetActualPowerQuality")
         with fleet.visit("SMR-5.1", polyphase=False) as single:
             told_wrong = replace(single, polyphase=True)
-            wrong = operation.stored_result(operation.perform(told_wrong, {"profile_type": PUBLIC}))
+            wrong = operation.represent_result(operation.perform(told_wrong, {"profile_type": PUBLIC}))
         names = {value["name"] for value in result["power_quality_values"]}
         assert {value["name"] for value in wrong["power_quality_values"]} == names
         assert {each["name"] for each in wrong["unavailable"]} >= {"INSTANTANEOUS_VOLTAGE_L2"}
@@ -246,7 +246,7 @@ class TestProfile:
         return code, column.descriptor.attribute_id, column.data_index
 
     def test_only_profiles_with_the_buffers_support_it(self) -> None:
-        operation = registry.operation("GetPowerQualityProfile")
+        operation = registry.find_operation("GetPowerQualityProfile")
         assert [each.key for each in catalogue.profiles() if operation.supports(each)] == OTHERS
         with MonitoredFleet.running() as fleet, pytest.raises(Fault) as caught:
             fleet.perform("GetPowerQualityProfile", DSMR_2, asked(PUBLIC))
@@ -444,7 +444,7 @@ def test_buffers_for_which_there_is_no_time(fleet: MonitoredFleet) -> None:
     long = operation.parse(asked(PRIVATE, "2026-10-28 00:00", "2026-11-04 00:00"))
     with fleet.visit("SMR-5.1") as meter:
         timed = TimedAssociation(meter.association, seconds_left=200, seconds_per_row=1)
-        result = operation.stored_result(operation.perform(replace(meter, association=timed), long))
+        result = operation.represent_result(operation.perform(replace(meter, association=timed), long))
     [told] = result["power_quality_profiles"]
     assert told["name"] == PQP1
     assert "2026-10-29" < told["complete_until"] < "2026-10-31"

@@ -373,7 +373,7 @@ def test_a_process_that_is_to_end_answers_those_who_wait(
 # --- Every message -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", list(registry.operations()), ids=lambda task: task.message)
+@pytest.mark.parametrize("task", list(registry.list_operations()), ids=lambda task: task.message)
 def test_every_message_has_its_routes(api: APIClient, task: Operation) -> None:
     url = f"/api/v1/{route_name(task)}/"
     assert api.post(url, {"no": 1}, format="json").json()["code"] == FaultCode.VALIDATION_ERROR

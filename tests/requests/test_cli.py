@@ -117,7 +117,7 @@ def test_a_disabled_organisation_sends_nothing(device: Device, organisation: Org
     assert not Request.objects.exists()
 
 
-@pytest.mark.parametrize("task", list(registry.operations()), ids=lambda task: task.message)
+@pytest.mark.parametrize("task", list(registry.list_operations()), ids=lambda task: task.message)
 def test_every_message_can_be_sent(device: Device, task: Operation) -> None:
     """A field that no message has is refused by the message itself, so it was found."""
     status, _, errors = run(task.message, "--device", device.identification, "--parameter", "no=1")

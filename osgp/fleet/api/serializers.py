@@ -8,7 +8,7 @@ from rest_framework import serializers
 from osgp.batches.models import BatchSource, BatchState
 from osgp.faults import FaultCode
 from osgp.fleet.submission import BatchFields, may_be_batched
-from osgp.messages.registry import operations
+from osgp.messages.registry import list_operations
 from osgp.requests.api.responses import FaultSerializer
 
 
@@ -105,10 +105,10 @@ def body_serializer() -> PolymorphicProxySerializer:
         serializers={
             task.message: type(
                 f"{task.message}Batch",
-                (task.Parameters, BatchFields),
+                (task.parameters_serializer, BatchFields),
                 {"__doc__": f"{task.message} to many devices."},
             )
-            for task in operations()
+            for task in list_operations()
             if may_be_batched(task)
         },
         resource_type_field_name="message",

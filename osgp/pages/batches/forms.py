@@ -21,7 +21,7 @@ from osgp.fleet.defining import PERIODS
 from osgp.fleet.submission import MOST_ERRORS, ONE_TARGET, REPEATED, may_be_batched
 from osgp.messages.operation import Operation
 from osgp.messages.priorities import DEFAULT_PRIORITY
-from osgp.messages.registry import operations
+from osgp.messages.registry import list_operations
 from osgp.messages.serializers import time_zones
 from osgp.pages.access import organisation_of
 from osgp.pages.batches.display import cron_text, window
@@ -66,7 +66,7 @@ class ChooseFleetForm(forms.Form):
         messages = self.fields["message"]
         assert isinstance(messages, forms.ChoiceField)
         services: dict[str, list[tuple[str, str]]] = {}
-        for item in operations():
+        for item in list_operations():
             if may_be_batched(item):
                 services.setdefault(str(item.service).capitalize(), []).append((item.message, item.message))
         messages.choices = [("", "Choose a message"), *services.items()]
@@ -75,7 +75,9 @@ class ChooseFleetForm(forms.Form):
     def operation(self) -> Operation | None:
         """The chosen message, if it is one that may be sent to many."""
         name = self.data.get("message")
-        return next((item for item in operations() if item.message == name and may_be_batched(item)), None)
+        return next(
+            (item for item in list_operations() if item.message == name and may_be_batched(item)), None
+        )
 
 
 def _seconds(choices: list[int], none: str) -> list[tuple[str, str]]:

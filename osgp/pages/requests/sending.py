@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.messages.operation import Operation, PlatformOperation
-from osgp.messages.registry import UnknownMessage, operation
+from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.pages.access import organisation_of
 from osgp.pages.shared import sending as admin_send
 from osgp.pages.shared.message_forms import ChooseForm, SendForm
@@ -62,7 +62,7 @@ def _operation(message: str | None) -> Operation | None:
     if not message:
         return None
     try:
-        return operation(message)
+        return find_operation(message)
     except UnknownMessage:
         return None
 

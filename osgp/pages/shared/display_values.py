@@ -27,10 +27,9 @@ _SECRET_NAME = re.compile(r"(?:^|_)(?:key|keys|password|secret|token)$", re.IGNO
 def secret_fields(message: str) -> frozenset[str]:
     """The parameters of a message that nobody may see."""
     try:
-        parameters = registry.operation(message).Parameters
+        return registry.find_operation(message).secret_fields
     except registry.UnknownMessage:
         return frozenset()
-    return frozenset(getattr(parameters, "secret_fields", ()))
 
 
 def redacted(value: Any, secrets: frozenset[str] = frozenset()) -> Any:

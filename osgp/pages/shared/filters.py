@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
-from osgp.messages.registry import operations
+from osgp.messages.registry import list_operations
 from osgp.pages.access import organisation_of
 from osgp.pages.shared.paging import first_number_since
 from osgp.requests.queries import of_batch
@@ -31,7 +31,7 @@ class MessageFilter(admin.SimpleListFilter):
     parameter_name = "message"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        return [(name, name) for name in sorted(item.message for item in operations())]
+        return [(name, name) for name in sorted(item.message for item in list_operations())]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(message=self.value()) if self.value() else queryset

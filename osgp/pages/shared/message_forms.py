@@ -24,7 +24,7 @@ from osgp.accounts.rights import visible_devices
 from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.messages.operation import MeterOperation, Operation, PlatformOperation
-from osgp.messages.registry import operations
+from osgp.messages.registry import list_operations
 from osgp.messages.serializers import utc_text
 from osgp.pages.access import organisation_of
 from osgp.pages.shared.display_values import label
@@ -66,7 +66,7 @@ def _message_choices(device: Device | None) -> Iterator[tuple[str, Any]]:
     """Messages by service; with a device, those that it can be sent."""
     yield "", "Choose a message"
     services: dict[str, list[tuple[str, str]]] = {}
-    for item in operations():
+    for item in list_operations():
         if device is None or _suits(item, device):
             services.setdefault(str(item.service).capitalize(), []).append((item.message, item.message))
     yield from services.items()
@@ -97,11 +97,10 @@ class MessageForm(forms.Form):
         """One field for each parameter of the message."""
         self.operation = operation
         self.parameter_names = []
-        secrets = frozenset(getattr(operation.Parameters, "secret_fields", ()))
-        for name, field in operation.Parameters().fields.items():
+        for name, field in operation.parameters_serializer().fields.items():
             if not field.read_only:
                 key = self.parameter_prefix + name
-                self.fields[key] = form_field(field, secret=name in secrets)
+                self.fields[key] = form_field(field, secret=name in operation.secret_fields)
                 self.fields[key].label = label(name)
                 self.parameter_names.append(key)
         for key in self.parameter_names:

@@ -143,7 +143,7 @@ def parsed_uid(text: uuid.UUID | str) -> uuid.UUID | None:
 def message_urls() -> list[URLPattern]:
     """The routes of all registered messages."""
     routes = []
-    for task in registry.operations():
+    for task in registry.list_operations():
         name = route_name(task)
         routes += [
             path(f"{name}/", _view(PostView, task)),

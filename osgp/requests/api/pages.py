@@ -10,7 +10,7 @@ from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request as HttpRequest
 
-from osgp.messages.registry import UnknownMessage, operation
+from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.messages.serializers import (
     FIRST_YEAR,
     LAST_YEAR,
@@ -51,7 +51,7 @@ class MessageNameField(CharField):
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
         try:
-            operation(name)
+            find_operation(name)
         except UnknownMessage:
             self.fail("unknown", name=printable(name))
         return name

@@ -6,7 +6,7 @@ from rest_framework.views import APIView
 
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
-from osgp.messages.registry import UnknownMessage, operation
+from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.requests.submission import check_scope
 
 
@@ -32,6 +32,6 @@ def scope_of(message: str) -> str:
     One that this release does not know may be taken back by whoever sends bundles.
     """
     try:
-        return operation(message).service
+        return find_operation(message).service
     except UnknownMessage:
         return Scope.BUNDLE

@@ -67,7 +67,9 @@ class ResponseSerializer(serializers.Serializer):
 @cache
 def result_serializer(task: Operation) -> type[serializers.Serializer]:
     """The result of a message, under a name of its own."""
-    return type(f"{task.message}Result", (task.Result,), {"__doc__": task.Result.__doc__})
+    return type(
+        f"{task.message}Result", (task.result_serializer,), {"__doc__": task.result_serializer.__doc__}
+    )
 
 
 @cache
@@ -83,7 +85,7 @@ def response_entry_serializer(task: Operation) -> type[serializers.Serializer]:
 
 
 def _entry_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
-    return {task.message: response_entry_serializer(task) for task in registry.bundleable()}
+    return {task.message: response_entry_serializer(task) for task in registry.list_bundleable()}
 
 
 @extend_schema_field(

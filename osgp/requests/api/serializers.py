@@ -50,7 +50,9 @@ class RequestPageSerializer(serializers.Serializer):
 @cache
 def request_serializer(task: Operation) -> type[serializers.Serializer]:
     """The body of a message: its parameters beside the common fields."""
-    return type(f"{task.message}Request", (task.Parameters, CommonFields), {"__doc__": task.__doc__})
+    return type(
+        f"{task.message}Request", (task.parameters_serializer, CommonFields), {"__doc__": task.__doc__}
+    )
 
 
 @cache

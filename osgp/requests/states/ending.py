@@ -191,9 +191,9 @@ def forget_secrets(request_ids: list[int]) -> None:
     Belongs into the transaction that makes the requests final. Costs a query only where there are messages
     with secrets to look for.
     """
-    with_secrets = [task.message for task in registry.operations() if task.secret_fields()]
+    with_secrets = [task.message for task in registry.list_operations() if task.secret_fields]
     for action in Action.objects.filter(request__in=request_ids, message__in=with_secrets):
-        secret = registry.operation(action.message).secret_fields()
+        secret = registry.find_operation(action.message).secret_fields
         kept = {name: value for name, value in action.parameters.items() if name not in secret}
         Action.objects.filter(pk=action.pk).update(parameters=kept)
 

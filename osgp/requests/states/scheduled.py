@@ -81,7 +81,7 @@ def _actions_not_granted() -> QuerySet[Action]:
     does not exist yet.
     """
     alike: defaultdict[frozenset[DeviceFunctionGroup], list[str]] = defaultdict(list)
-    for operation in registry.operations():
+    for operation in registry.list_operations():
         alike[operation.granted_to].append(operation.message)
     not_granted = Q()
     for granted_to, messages in alike.items():

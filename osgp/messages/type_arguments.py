@@ -1,0 +1,22 @@
+"""Which types a class was given for the type variables of a generic base of it."""
+
+from typing import Any, TypeVar, get_args, get_origin
+
+
+def find_type_arguments(cls: type, base: type) -> tuple[Any, ...]:
+    """What stands for the type variables of ``base`` in ``cls``, in their order; those left open as such.
+
+    Raises TypeError when ``base`` is no generic base of ``cls``.
+    """
+    variables: tuple[TypeVar, ...] = base.__parameters__  # type: ignore[attr-defined]
+    if cls is base:
+        return variables
+    for generic in getattr(cls, "__orig_bases__", ()):
+        origin = get_origin(generic)
+        if isinstance(origin, type) and issubclass(origin, base):
+            given = dict(zip(origin.__parameters__, get_args(generic), strict=True))  # type: ignore[attr-defined]
+            return tuple(given.get(found, found) for found in find_type_arguments(origin, base))
+    for plain in cls.__bases__:
+        if issubclass(plain, base):
+            return find_type_arguments(plain, base)
+    raise TypeError(f"{cls.__name__} does not derive from {base.__name__}")
