@@ -7,10 +7,11 @@ from typing import Any
 
 from osgp import catalogue
 
+from .meter.gas_meter import GasMeter
 from .meter.identity import KeyName, derive
-from .meter.mbus import GasMeter
 from .meter.meter import Meter
-from .meter.meter_type import MeterType, meter_type
+from .meter.meter_type import meter_type
+from .meter.query import MeterType
 from .settings import FleetSettings, Security, Transport
 
 MIX = "mix"

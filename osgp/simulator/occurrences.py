@@ -18,7 +18,7 @@ from .fields import shown
 from .meter import history
 from .meter.control import CONNECTED, DISCONNECTED, READY
 from .meter.event_codes import ALARM_BITS, CODES, LOG_CLEARED, LOG_OF, Event
-from .meter.mbus import GasMeter
+from .meter.gas_meter import GasMeter
 from .meter.meter import Meter
 from .meter.metered import EXPORT, IMPORT, energy
 from .meter.outages import Outage

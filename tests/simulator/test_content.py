@@ -212,7 +212,7 @@ def test_the_mbus_status_is_that_of_the_events_until_it_is_cleared() -> None:
 def test_an_mbus_status_is_cleared_bit_by_bit() -> None:
     meter, clock = make("SMR-5.1", NOW, gas_meters=1)
     for code in (0x8080, 0x8083):
-        history.record_event(meter, clock.now, code)
+        meter.record_event(clock.now, code)
     assert read(meter, "READ_MBUS_STATUS", 2, 1).value == 0b1001
     assert read(meter, "MBUS_CLIENT_SETUP", 11, 1).value == 0x04
     write(meter, "CLEAR_MBUS_STATUS", Data(DataType.DOUBLE_LONG_UNSIGNED, 0b1), 2, 1)
@@ -288,7 +288,7 @@ def test_the_relay_obeys_its_control_mode(
 def test_resetting_alarms_and_taking_an_mbus_device_away(simulator: SimulatorThread) -> None:
     client = client_of(simulator, 2)
     meter = client.meter
-    history.record_event(meter, FROZEN, 0x8080)
+    meter.record_event(FROZEN, 0x8080)
     assert read(meter, "MBUS_CLIENT_SETUP", 12, 1).value == 1
     assert method(client, "MBUS_CLIENT_SETUP", 4, 1) == ActionResult.SUCCESS
     assert read(meter, "MBUS_CLIENT_SETUP", 12, 1).value == 0

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
 
 from osgp.catalogue.cosem import AttributeDescriptor
 
@@ -25,15 +24,12 @@ from ..codec.errors import RemoteProtocolError
 from ..codec.requests import Selection
 from ..codec.results import DataAccessResult
 from . import shapes
+from .equipment import Column
 from .event_codes import AUXILIARY, CODES
 from .load_curve import START
-from .query import AccessError, Query
+from .query import AccessError, LogicalDevice, Query
 from .registry import elements_of, value_of_class
 from .rows import Row, Wanted, log_rows, periodic_rows, power_failure_rows
-
-if TYPE_CHECKING:
-    from .meter import Meter
-    from .meter_type import ObjectEntry
 
 RANGE_SELECTOR = 1
 ENTRY_SELECTOR = 2
@@ -47,20 +43,6 @@ _CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
 _CAPTURE_TIME = (4, 5)
 
 
-class Column(NamedTuple):
-    """One captured attribute, or one element of it when ``data_index`` is not 0."""
-
-    tag: str
-    descriptor: AttributeDescriptor
-    data_index: int
-    channel: int | None
-
-
-def _entry_of(query: Query) -> "ObjectEntry":
-    assert query.entry is not None
-    return query.entry
-
-
 def definition(column: Column) -> bytes:
     """The column as a capture object definition."""
     class_id, logical_name, attribute_id = column.descriptor
@@ -72,30 +54,28 @@ def definition(column: Column) -> bytes:
     )
 
 
-def columns_of(query: Query, tag: str, channel: int | None) -> tuple[Column, ...]:
+def columns_of(meter: LogicalDevice, tag: str, channel: int | None) -> tuple[Column, ...]:
     """What the buffer ``tag`` captures: as the client has set it, or as the profile says."""
-    meter = query.meter
     cosem_object = meter.type.profile[tag]
     chosen = meter.override(cosem_object.attribute(CAPTURE_OBJECTS, channel))
     if chosen is None:
         return meter.type.default_columns(tag, channel)
-    return tuple(_column(query, item) for item in decode(chosen).value)
+    return tuple(_column(meter, item) for item in decode(chosen).value)
 
 
-def _column(query: Query, item: Data) -> Column:
+def _column(meter: LogicalDevice, item: Data) -> Column:
     class_id, logical_name, attribute_id, data_index = (part.value for part in item.value)
-    found = query.meter.type.objects.get(logical_name)
+    found = meter.type.objects.get(logical_name)
     if found is None or found.class_id != class_id or attribute_id not in found.attributes:
         raise AccessError(DataAccessResult.OBJECT_UNDEFINED)
     descriptor = AttributeDescriptor(class_id, logical_name, attribute_id)
     return Column(found.tag, descriptor, data_index, found.channel)
 
 
-def check_columns(meter: "Meter", capture_objects: Data) -> None:
+def check_columns(meter: LogicalDevice, capture_objects: Data) -> None:
     """AccessError unless a buffer can capture all of ``capture_objects``."""
-    query = Query(meter, meter.settings.clock())
     for item in capture_objects.value:
-        column = _column(query, item)
+        column = _column(meter, item)
         if column.descriptor.class_id == PROFILE_GENERIC:
             raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         if column.data_index:
@@ -156,9 +136,9 @@ def _selected_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list
 def buffer(query: Query) -> bytes:
     """The rows, oldest first; all, a range of time (selector 1) or of entries (selector 2), and of
     columns."""
-    entry = _entry_of(query)
+    entry = query.entry
     tag, channel = entry.tag, entry.channel
-    columns = columns_of(query, tag, channel)
+    columns = columns_of(query.meter, tag, channel)
     selection = query.selection
     positions = list(range(len(columns)))
     wanted = Wanted()
@@ -255,8 +235,8 @@ def _encoded_event(tag: str, row: Row) -> bytes:
 @value_of_class(PROFILE_GENERIC, CAPTURE_OBJECTS)
 def capture_objects(query: Query) -> bytes:
     """The definitions of the columns."""
-    entry = _entry_of(query)
-    return array(definition(column) for column in columns_of(query, entry.tag, entry.channel))
+    entry = query.entry
+    return array(definition(column) for column in columns_of(query.meter, entry.tag, entry.channel))
 
 
 @value_of_class(PROFILE_GENERIC, 6)
@@ -268,5 +248,5 @@ def sort_object(query: Query) -> bytes:
 @value_of_class(PROFILE_GENERIC, 7)
 def entries_in_use(query: Query) -> bytes:
     """How many rows there are."""
-    entry = _entry_of(query)
+    entry = query.entry
     return double_long_unsigned(len(_rows(query, entry.tag, entry.channel, Wanted())))

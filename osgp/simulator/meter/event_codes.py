@@ -27,6 +27,9 @@ LAST_GASP_TEST, PHASE_OUTAGE_TEST, LAST_GASP = 25, 89, 99
 FAILED_LOGIN, CONFIGURATION_CHANGE = 46, 47
 PASSIVE_TARIFF_UPDATED, TARIFF_ACTIVATED = 19, 9
 
+TESTS: Mapping[str, int] = {"PHASE_OUTAGE_TEST": PHASE_OUTAGE_TEST, "LAST_GASP_TEST": LAST_GASP_TEST}
+"""The event that each test leaves, by the tag of its schedule."""
+
 FIRMWARE = tuple(range(0x1000, 0x1008))
 """Auxiliary events about M-Bus firmware, on channel 1; each further channel adds 0x100."""
 MBUS_STATUS = tuple(range(0x8080, 0x80A0))

@@ -5,19 +5,16 @@ that are drawn end when the fleet becomes calm (``FleetSettings.calm_from``); re
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from . import clock_shifts, event_codes, outages
 from .clock_shifts import ClockShift
-from .event_codes import ALARMS, LOG_CLEARED, LOG_OF, Event, mbus_status_bit
+from .event_codes import ALARMS, LOG_CLEARED, Event, mbus_status_bit
 from .incidents import CLEARING
 from .load_curve import DAY, START
 from .outages import Outage
 from .record import Latch, Record
 from .schedules import fired
-
-if TYPE_CHECKING:
-    from .meter import Meter
+from .state import LivingMeter
 
 SMALL_SHIFT = 60
 """Seconds by which a clock may be set without being adjusted, in the sense of the logs and status flags."""
@@ -25,7 +22,7 @@ SMALL_SHIFT = 60
 _FIRST_SPAN = 128 * DAY
 
 
-def troubled_until(meter: "Meter", moment: float) -> float:
+def troubled_until(meter: LivingMeter, moment: float) -> float:
     """The end of the time, up to ``moment``, in which mishaps are drawn."""
     calm_from = meter.settings.calm_from
     return moment if calm_from is None else min(moment, calm_from)
@@ -34,7 +31,7 @@ def troubled_until(meter: "Meter", moment: float) -> float:
 # Power
 
 
-def outages_of(meter: "Meter", since: float, until: float) -> list[Outage]:
+def outages_of(meter: LivingMeter, since: float, until: float) -> list[Outage]:
     """Outages that began before ``until`` and ended after ``since``, oldest first."""
     troubled = troubled_until(meter, until)
     found = outages.outages_between(meter.identification, since, troubled) if since < troubled else []
@@ -46,7 +43,7 @@ def outages_of(meter: "Meter", since: float, until: float) -> list[Outage]:
     return found
 
 
-def _hidden(meter: "Meter", record: Record) -> set[Outage]:
+def _hidden(meter: LivingMeter, record: Record) -> set[Outage]:
     """Drawn outages that happened while there was no power anyway."""
     return {
         drawn
@@ -57,7 +54,7 @@ def _hidden(meter: "Meter", record: Record) -> set[Outage]:
     }
 
 
-def count_outages(meter: "Meter", moment: float) -> tuple[int, int]:
+def count_outages(meter: LivingMeter, moment: float) -> tuple[int, int]:
     """How many outages have ended: all, and the long ones."""
     every, long = outages.count_outages(meter.identification, troubled_until(meter, moment))
     record = meter.record
@@ -71,7 +68,7 @@ def count_outages(meter: "Meter", moment: float) -> tuple[int, int]:
     return every, long
 
 
-def long_outages(meter: "Meter", moment: float, entries: int) -> list[Outage]:
+def long_outages(meter: LivingMeter, moment: float, entries: int) -> list[Outage]:
     """The last long outages that have ended."""
     found: list[Outage] = []
     span = float(entries * outages.PERIOD * 4)
@@ -88,18 +85,7 @@ def long_outages(meter: "Meter", moment: float, entries: int) -> list[Outage]:
 # Time
 
 
-def clock_offset(meter: "Meter", moment: float) -> float:
-    """Seconds that the clock was ahead at a moment of true time."""
-    offset = 0.0
-    if meter.is_troubled_at(moment):
-        offset = clock_shifts.offset_at(meter.identification, moment)
-    record = meter.record
-    if record is not None and record.clock:
-        offset += record.clock_offset(moment)
-    return offset
-
-
-def drawn_shifts(meter: "Meter", since: float, until: float) -> list[ClockShift]:
+def drawn_shifts(meter: LivingMeter, since: float, until: float) -> list[ClockShift]:
     """Times in which the clock was wrong by itself."""
     troubled = troubled_until(meter, until)
     if since >= troubled:
@@ -111,7 +97,7 @@ def drawn_shifts(meter: "Meter", since: float, until: float) -> list[ClockShift]
     return [shift._replace(end=min(shift.end, calm_from)) for shift in shifts]
 
 
-def clock_changes(meter: "Meter", since: float, until: float) -> list[float]:
+def clock_changes(meter: LivingMeter, since: float, until: float) -> list[float]:
     """When the clock was changed, from ``since`` until ``until``."""
     changes = {moment for shift in drawn_shifts(meter, since, until) for moment in (shift.begin, shift.end)}
     record = meter.record
@@ -128,7 +114,7 @@ def in_order(event: Event) -> tuple[float, int]:
     return event.moment, event.code
 
 
-def _power_events(meter: "Meter", since: float, until: float) -> Iterator[Event]:
+def _power_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
     last_gasp = "ALARM_REGISTER_3" in meter.type.profile
     for outage in outages_of(meter, since - outages.PERIOD, until):
         yield Event(outage.begin, event_codes.STANDARD, event_codes.POWER_FAILURE)
@@ -137,9 +123,9 @@ def _power_events(meter: "Meter", since: float, until: float) -> Iterator[Event]
             yield Event(outage.begin, event_codes.POWER_QUALITY, event_codes.LAST_GASP)
 
 
-def _clock_events(meter: "Meter", since: float, until: float) -> Iterator[Event]:
+def _clock_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
     for moment in clock_changes(meter, since - 1, until):
-        old, new = clock_offset(meter, moment - 0.001), clock_offset(meter, moment)
+        old, new = meter.clock_offset_at(moment - 0.001), meter.clock_offset_at(moment)
         if abs(new - old) < SMALL_SHIFT:
             yield Event(moment, event_codes.STANDARD, event_codes.CLOCK_UPDATE)
             continue
@@ -147,7 +133,7 @@ def _clock_events(meter: "Meter", since: float, until: float) -> Iterator[Event]
         yield Event(moment, event_codes.STANDARD, event_codes.NEW_TIME, offset=new)
 
 
-def _commissioning(meter: "Meter") -> Iterator[Event]:
+def _commissioning(meter: LivingMeter) -> Iterator[Event]:
     for log in event_codes.CODES:
         code = event_codes.AUXILIARY_LOG_CLEARED if log == event_codes.AUXILIARY else LOG_CLEARED
         about_mbus = log in (event_codes.MBUS, event_codes.AUXILIARY)
@@ -158,7 +144,7 @@ def _commissioning(meter: "Meter") -> Iterator[Event]:
 
 
 def _drawn(
-    meter: "Meter", log: str | None, since: float, until: float, *, mishaps_only: bool = False
+    meter: LivingMeter, log: str | None, since: float, until: float, *, mishaps_only: bool = False
 ) -> Iterator[Event]:
     """The events of incidents; those of M-Bus devices while there is one."""
     known, record = meter.kinds, meter.record
@@ -174,12 +160,12 @@ def _drawn(
                 yield event
 
 
-def _has_device(meter: "Meter", event: Event) -> bool:
+def _has_device(meter: LivingMeter, event: Event) -> bool:
     channel = event_codes.channel_of(event)
     return channel is None or meter.gas_meter(channel, event.moment) is not None
 
 
-def events_between(meter: "Meter", log: str | None, since: float, until: float) -> list[Event]:
+def events_between(meter: LivingMeter, log: str | None, since: float, until: float) -> list[Event]:
     """The events of a log, or of all, from ``since`` until ``until`` (true time), oldest first."""
     record = meter.record
     found = list(_drawn(meter, log, since, until))
@@ -195,7 +181,7 @@ def events_between(meter: "Meter", log: str | None, since: float, until: float) 
     return sorted(wanted, key=in_order)
 
 
-def log_entries(meter: "Meter", log: str, now: float, entries: int, oldest: float) -> list[Event]:
+def log_entries(meter: LivingMeter, log: str, now: float, entries: int, oldest: float) -> list[Event]:
     """What a log holds: its last ``entries`` events, without those before ``oldest`` (true time) and those
     before it was cleared."""
     span = _FIRST_SPAN
@@ -215,7 +201,7 @@ def log_entries(meter: "Meter", log: str, now: float, entries: int, oldest: floa
 # Registers whose bits events set
 
 
-def _cleared_by_itself(meter: "Meter", moment: float) -> float:
+def _cleared_by_itself(meter: LivingMeter, moment: float) -> float:
     """When alarms and M-Bus status were last cleared as part of the meter's own history."""
     calm_from, record = meter.settings.calm_from, meter.record
     if record is not None:
@@ -227,14 +213,14 @@ def _cleared_by_itself(meter: "Meter", moment: float) -> float:
     return START if number is None else clearing.begin(number, clearing.draw(meter.identification, number))
 
 
-def _latched(meter: "Meter", key: str, moment: float) -> Latch:
+def _latched(meter: LivingMeter, key: str, moment: float) -> Latch:
     since = _cleared_by_itself(meter, moment)
     record = meter.record
     latch = record.latches.get(key) if record is not None else None
     return latch if latch is not None and latch.moment >= since else Latch(since, 0)
 
 
-def _events_after(meter: "Meter", latch: Latch, until: float, log: str | None = None) -> list[Event]:
+def _events_after(meter: LivingMeter, latch: Latch, until: float, log: str | None = None) -> list[Event]:
     """The events, of one log or of all, that set bits again after a register was written."""
     since, record = latch.moment, meter.record
     found: list[Event] = []
@@ -251,7 +237,7 @@ def _events_after(meter: "Meter", latch: Latch, until: float, log: str | None = 
     return found
 
 
-def alarm_register(meter: "Meter", register: int, moment: float) -> int:
+def alarm_register(meter: LivingMeter, register: int, moment: float) -> int:
     """The value of an alarm register: what was written last, and the bits of the events since then."""
     latch = _latched(meter, f"ALARM_REGISTER_{register}", moment)
     value = latch.value
@@ -262,7 +248,7 @@ def alarm_register(meter: "Meter", register: int, moment: float) -> int:
     return value
 
 
-def mbus_status(meter: "Meter", channel: int, moment: float) -> int:
+def mbus_status(meter: LivingMeter, channel: int, moment: float) -> int:
     """The 32 status bits of the M-Bus device on a channel that have not been cleared."""
     latch = _latched(meter, mbus_latch(channel), moment)
     value = latch.value
@@ -271,13 +257,13 @@ def mbus_status(meter: "Meter", channel: int, moment: float) -> int:
     return value
 
 
-def mbus_alarm(meter: "Meter", channel: int, moment: float) -> bool:
+def mbus_alarm(meter: LivingMeter, channel: int, moment: float) -> bool:
     """Whether the M-Bus device has raised an alarm since alarms were reset on its channel."""
     latch = _latched(meter, f"MBUS_ALARM_{channel}", moment)
     return any(True for _ in _status_bits(meter, channel, latch, moment))
 
 
-def _status_bits(meter: "Meter", channel: int, latch: Latch, moment: float) -> Iterator[int]:
+def _status_bits(meter: LivingMeter, channel: int, latch: Latch, moment: float) -> Iterator[int]:
     for event in _events_after(meter, latch, moment, event_codes.AUXILIARY):
         bit = mbus_status_bit(event.code, channel)
         if bit is not None:
@@ -292,7 +278,7 @@ def mbus_latch(channel: int) -> str:
 # Counters
 
 
-def count(meter: "Meter", kind: str, code: int, moment: float) -> int:
+def count(meter: LivingMeter, kind: str, code: int, moment: float) -> int:
     """How many events with ``code`` there have been: one in each incident of ``kind``, and recorded ones."""
     drawn = meter.kinds.by_name.get(kind)
     counted = drawn.happened(meter.identification, troubled_until(meter, moment)) if drawn else 0
@@ -302,7 +288,7 @@ def count(meter: "Meter", kind: str, code: int, moment: float) -> int:
     return counted
 
 
-def last(meter: "Meter", kind: str, code: int, moment: float) -> Event | None:
+def last(meter: LivingMeter, kind: str, code: int, moment: float) -> Event | None:
     """The last event with ``code``, None before the first."""
     record = meter.record
     if record is not None:
@@ -318,12 +304,7 @@ def last(meter: "Meter", kind: str, code: int, moment: float) -> Event | None:
     return next(event for event in found.events(meter.identification, since, until) if event.code == code)
 
 
-def count_recorded(meter: "Meter", log: str) -> int:
+def count_recorded(meter: LivingMeter, log: str) -> int:
     """How many events of a log are recorded."""
     record = meter.record
     return sum(event.log == log for event in record.events) if record is not None else 0
-
-
-def record_event(meter: "Meter", moment: float, code: int, log: str | None = None) -> None:
-    """Note an event of ``code``; ``log`` matters for that of a cleared log only."""
-    meter.make_record().add_event(Event(moment, log or LOG_OF[code], code))

@@ -1,7 +1,5 @@
 """Values of the M-Bus channels: gas meters behind an electricity meter."""
 
-from typing import NamedTuple
-
 from ..codec.axdr import (
     double_long_unsigned,
     enum,
@@ -13,6 +11,7 @@ from ..codec.axdr import (
 )
 from ..codec.cosem_time import encode_date_time
 from . import history
+from .gas_meter import GasMeter
 from .identity import manufacturer_id
 from .load_curve import START
 from .metered import ripple
@@ -26,19 +25,6 @@ _UNIT_M3 = 13
 _SCALER_LITRES = -3
 _BATTERY = 0b11
 _BROKEN = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12
-
-
-class GasMeter(NamedTuple):
-    """A gas meter on a channel, as M-Bus knows it."""
-
-    identification: str
-    channel: int
-    identification_number: str
-    manufacturer: str = "SIM"
-    version: int = 80
-    device_type: int = 3
-    primary_address: int = 1
-    model: str = "SIM-G4"
 
 
 def _attached(query: Query) -> GasMeter | None:
@@ -130,7 +116,7 @@ def identification_number(query: Query) -> bytes:
     gas_meter = _attached(query)
     if gas_meter is None:
         return double_long_unsigned(0)
-    plain = query.meter.type.mbus_client_version >= 1
+    plain = query.entry.class_version >= 1
     return double_long_unsigned(int(gas_meter.identification_number, 10 if plain else 16))
 
 

@@ -5,7 +5,7 @@ association that is being opened.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
@@ -14,20 +14,17 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from ..codec.axdr import Data, DataType, decode
 from ..codec.ciphering import KEY_OCTETS
 from ..codec.results import ActionResult
-from . import event_codes, history, shapes
+from . import event_codes, shapes
 from .control import FACTORY_MODE, remotely_disconnected, remotely_reconnected
 from .identity import KeyName
-
-if TYPE_CHECKING:
-    from .meter import Meter
-    from .meter_type import ObjectEntry
+from .query import LogicalDevice, ObjectEntry
 
 
 class Invocation(NamedTuple):
     """One method call: the meter, the object and the decoded parameter."""
 
-    meter: "Meter"
-    entry: "ObjectEntry"
+    meter: LogicalDevice
+    entry: ObjectEntry
     parameter: Data | None
 
 
@@ -94,7 +91,7 @@ def activate_passive_calendar(call: Invocation) -> Outcome:
         prepared = overrides.get(AttributeDescriptor(20, call.entry.logical_name, passive))
         if prepared is not None:
             overrides[AttributeDescriptor(20, call.entry.logical_name, passive - 4)] = prepared
-    history.record_event(call.meter, call.meter.settings.clock(), event_codes.TARIFF_ACTIVATED)
+    call.meter.record_event(call.meter.settings.clock(), event_codes.TARIFF_ACTIVATED)
     return _SUCCESS
 
 

@@ -27,7 +27,7 @@ _SERVICES = {"GPRS_DIAGNOSTIC": 1, "CDMA_DIAGNOSTIC": 6, "LTE_DIAGNOSTIC": 5}
 
 
 def _tag(query: Query) -> str:
-    return query.entry.tag if query.entry is not None else "GPRS_DIAGNOSTIC"
+    return query.entry.tag
 
 
 def _signal(query: Query, cell: int) -> int:

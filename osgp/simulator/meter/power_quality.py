@@ -17,8 +17,7 @@ _UINT16 = 0xFFFF
 
 def _register(query: Query, value: float) -> bytes:
     """A value in the unit of its register as the raw number that the register shows."""
-    scaler = query.entry.scaler if query.entry is not None else 0
-    return long_unsigned(min(round(value * 10**-scaler), _UINT16))
+    return long_unsigned(min(round(value * 10**-query.entry.scaler), _UINT16))
 
 
 # Power, current, voltage

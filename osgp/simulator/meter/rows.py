@@ -3,15 +3,13 @@
 from bisect import bisect_left
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from . import event_codes, history
 from .captures import capture_stamps
 from .event_codes import Event
 from .load_curve import DAY, START
-
-if TYPE_CHECKING:
-    from .meter import Meter
+from .state import LivingMeter
 
 CRITICAL_ERROR = 0x01
 CLOCK_INVALID = 0x02
@@ -56,7 +54,7 @@ class Wanted(NamedTuple):
     newest: float = float("inf")
 
 
-def log_rows(meter: "Meter", log: str, now: float, entries: int, wanted: Wanted) -> list[Row]:
+def log_rows(meter: LivingMeter, log: str, now: float, entries: int, wanted: Wanted) -> list[Row]:
     """The rows of an event log, in the order in which things happened."""
     record = meter.record
     set_by_hand = record is not None and record.clock
@@ -69,7 +67,7 @@ def log_rows(meter: "Meter", log: str, now: float, entries: int, wanted: Wanted)
     return rows
 
 
-def power_failure_rows(meter: "Meter", now: float, entries: int, wanted: Wanted) -> list[Row]:
+def power_failure_rows(meter: LivingMeter, now: float, entries: int, wanted: Wanted) -> list[Row]:
     """The ends of the last long outages."""
     ends = (outage.end for outage in history.long_outages(meter, now, entries))
     rows = (Row(end, meter.clock_offset_at(end)) for end in ends)
@@ -77,7 +75,7 @@ def power_failure_rows(meter: "Meter", now: float, entries: int, wanted: Wanted)
 
 
 def periodic_rows(
-    meter: "Meter", period: int, now: float, entries: int, wanted: Wanted, channel: int | None = None
+    meter: LivingMeter, period: int, now: float, entries: int, wanted: Wanted, channel: int | None = None
 ) -> list[Row]:
     """The rows that were captured each ``period`` seconds (86400: each local midnight, 0: each first of a
     month).
@@ -108,7 +106,7 @@ def periodic_rows(
 
 
 def _captured(
-    meter: "Meter", period: int, begin: float, now: float, changes: list[float], entries: int
+    meter: LivingMeter, period: int, begin: float, now: float, changes: list[float], entries: int
 ) -> list[Row]:
     """A row for each stamp, clock by clock."""
     rows: list[Row] = []
@@ -137,7 +135,7 @@ def _flag(rows: list[Row], moment: float, flags: int) -> None:
 
 
 def _marked(
-    meter: "Meter", period: int, begin: float, now: float, rows: list[Row], channel: int | None
+    meter: LivingMeter, period: int, begin: float, now: float, rows: list[Row], channel: int | None
 ) -> list[Row]:
     """Rows with the flags that events leave in the first row after them."""
     for event in history.events_between(meter, event_codes.STANDARD, begin, now):
@@ -167,7 +165,7 @@ def _without_power(period: int, rows: list[Row], outages: list[history.Outage]) 
     return rows
 
 
-def _adjusted(meter: "Meter", rows: list[Row], changes: list[float]) -> list[Row]:
+def _adjusted(meter: LivingMeter, rows: list[Row], changes: list[float]) -> list[Row]:
     for moment in changes:
         shift = meter.clock_offset_at(moment) - meter.clock_offset_at(moment - 0.001)
         if abs(shift) >= history.SMALL_SHIFT:
@@ -175,7 +173,7 @@ def _adjusted(meter: "Meter", rows: list[Row], changes: list[float]) -> list[Row
     return rows
 
 
-def _following(meter: "Meter", period: int, rows: list[Row]) -> list[Row]:
+def _following(meter: LivingMeter, period: int, rows: list[Row]) -> list[Row]:
     zone = meter.zone
     followed = rows[:1]
     for before, row in pairwise(rows):

@@ -14,6 +14,7 @@ from ..codec.axdr import (
 )
 from .control import FACTORY_MODE
 from .identity import derive
+from .object_list import encoded_object_list
 from .query import Provider, Query
 from .registry import value_of, value_of_class
 
@@ -54,11 +55,9 @@ def sap_assignment(query: Query) -> bytes:
 @value_of("SECURITY_SETUP", 2)
 def security_policy(query: Query) -> bytes:
     """Authenticated and encrypted in both directions, or nothing."""
-    meter = query.meter
-    if not meter.is_ciphered:
+    if not query.meter.is_ciphered:
         return enum(0)
-    version = meter.type.objects[bytes((0, 0, 43, 0, 0, 255))].class_version
-    return enum(_POLICY_VERSION_1 if version else _POLICY_VERSION_0)
+    return enum(_POLICY_VERSION_1 if query.entry.class_version else _POLICY_VERSION_0)
 
 
 @value_of("SECURITY_SETUP", 4)
@@ -223,7 +222,7 @@ def executed_script(query: Query) -> bytes:
 def object_list(query: Query) -> bytes:
     """All objects with their access rights, as this client sees them."""
     public = query.association is not None and query.association.is_public
-    return query.meter.type.object_list(public, query.meter.is_ciphered)
+    return encoded_object_list(query.meter.type, public, query.meter.is_ciphered)
 
 
 @value_of("ASSOCIATION_LN", 3)

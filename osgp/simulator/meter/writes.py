@@ -2,21 +2,16 @@
 attribute, found by decorator."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..codec.axdr import Data
 from ..codec.cosem_time import decode_date_time
 from ..codec.errors import RemoteProtocolError
 from ..codec.results import DataAccessResult
 from . import event_codes, history
-from .query import AccessError
+from .query import AccessError, LogicalDevice, ObjectEntry
 from .schedules import EXECUTION_TIME, rewritten, settle
 
-if TYPE_CHECKING:
-    from .meter import Meter
-    from .meter_type import ObjectEntry
-
-Write = Callable[["Meter", "ObjectEntry", Data, float], bool]
+Write = Callable[[LogicalDevice, ObjectEntry, Data, float], bool]
 """Takes the meter, the object, the new value and true time; True when there is nothing left to keep."""
 
 _WRITES: dict[tuple[str, int], Write] = {}
@@ -38,7 +33,7 @@ def write_of(tag: str, attribute_id: int) -> Write | None:
 
 
 @_written("CLOCK")
-def set_clock(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+def set_clock(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The clock runs on from the time that was written."""
     try:
         moment = decode_date_time(data.value, meter.zone)
@@ -55,7 +50,7 @@ def set_clock(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> b
 @_written("ALARM_REGISTER_1")
 @_written("ALARM_REGISTER_2")
 @_written("ALARM_REGISTER_3")
-def set_alarm_register(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+def set_alarm_register(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """From now on it is events that set bits again. Clearing is an event too."""
     settle(meter, now)
     record = meter.make_record()
@@ -66,12 +61,12 @@ def set_alarm_register(meter: "Meter", entry: "ObjectEntry", data: Data, now: fl
         "ALARM_REGISTER_2": event_codes.ALARM_REGISTER_2_CLEARED,
     }
     if data.value == 0 and entry.tag in cleared:
-        history.record_event(meter, now, cleared[entry.tag])
+        meter.record_event(now, cleared[entry.tag])
     return True
 
 
 @_written("CLEAR_MBUS_STATUS")
-def clear_mbus_status(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+def clear_mbus_status(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The bits of the mask are acknowledged: they come back with a new event only."""
     channel = entry.channel or 0
     status = history.mbus_status(meter, channel, now)
@@ -83,21 +78,21 @@ def clear_mbus_status(meter: "Meter", entry: "ObjectEntry", data: Data, now: flo
 
 @_written("PHASE_OUTAGE_TEST", EXECUTION_TIME)
 @_written("LAST_GASP_TEST", EXECUTION_TIME)
-def schedule_test(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+def schedule_test(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The test is carried out at the times that were written, from now on."""
     rewritten(meter, entry.tag, now)
     return False
 
 
 @_written("CONFIGURATION_OBJECT")
-def change_configuration(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+def change_configuration(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """An event, which sets an alarm."""
-    history.record_event(meter, now, event_codes.CONFIGURATION_CHANGE)
+    meter.record_event(now, event_codes.CONFIGURATION_CHANGE)
     return False
 
 
 @_written("ACTIVITY_CALENDAR", 9)
-def prepare_calendar(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+def prepare_calendar(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The passive calendar was updated."""
-    history.record_event(meter, now, event_codes.PASSIVE_TARIFF_UPDATED)
+    meter.record_event(now, event_codes.PASSIVE_TARIFF_UPDATED)
     return False
