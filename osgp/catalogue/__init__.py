@@ -1,9 +1,10 @@
 """The COSEM objects of each meter profile. Meter types are data: `data/*.toml`, one file per profile.
 
-Operations ask for tags and never spell an OBIS code::
+Operations ask for tags, attributes and methods by name, and never spell an OBIS code or a number::
 
     profile = catalogue.profile("SMR", "5.1")
-    descriptor = profile["ACTIVE_ENERGY_IMPORT"].attribute(2)
+    descriptor = profile["ACTIVE_ENERGY_IMPORT"].attribute("value")
+    in_profile = profile["ACTIVE_ENERGY_IMPORT"]["scaler_unit"].scaler_unit
 
 Knows nothing of Django or of how a meter is reached. To add a profile: docs/how-to/add-a-meter-profile.md.
 """
@@ -12,35 +13,44 @@ import threading
 from functools import cache
 from pathlib import Path
 
-from osgp.catalogue import assembly
-from osgp.catalogue.definitions import CatalogueError
+from osgp.catalogue import assembly, classes
+from osgp.catalogue.classes import InterfaceClass, InterfaceClasses, NotInInterfaceClass
+from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.catalogue.gas_meters import gas_scaler_unit
 from osgp.catalogue.model import (
     Attribute,
+    AttributeNotInProfile,
     CaptureColumn,
     CaptureObject,
     CosemObject,
     ObjectNotInProfile,
     Profile,
 )
+from osgp.catalogue.reading import CatalogueError
 
 __all__ = [
     "Attribute",
+    "AttributeNotInProfile",
     "CaptureColumn",
     "CaptureObject",
     "CatalogueError",
     "CosemObject",
+    "InterfaceClass",
+    "InterfaceClasses",
+    "NotInInterfaceClass",
     "ObjectNotInProfile",
     "Profile",
     "UnknownProfile",
     "gas_scaler_unit",
+    "interface_classes",
+    "is_secret",
     "profile",
     "profiles",
 ]
 
 DATA = Path(__file__).parent / "data"
 
-_loading = threading.Lock()
+_loading = threading.RLock()
 
 
 class UnknownProfile(LookupError):
@@ -69,6 +79,25 @@ def profiles() -> tuple[Profile, ...]:
         return _load()
 
 
+def interface_classes() -> InterfaceClasses:
+    """All known COSEM interface classes. Read once per process, by whichever thread asks first."""
+    with _loading:
+        return _load_interface_classes()
+
+
+def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
+    """Whether the data of a request are (or hold) a secret: keys, passwords, PINs, and what proves them.
+
+    They must not be shown or recorded. Attribute 0 stands for all attributes of an object.
+    """
+    return _load_interface_classes().is_secret(descriptor)
+
+
 @cache
 def _load() -> tuple[Profile, ...]:
-    return assembly.load(DATA)
+    return assembly.load(DATA, _load_interface_classes())
+
+
+@cache
+def _load_interface_classes() -> InterfaceClasses:
+    return classes.load([DATA / classes.FILE])

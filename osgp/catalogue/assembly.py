@@ -4,23 +4,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from osgp.catalogue.definitions import CatalogueError, Definition, read_definition, read_tag_order
+from osgp.catalogue import classes
+from osgp.catalogue.classes import InterfaceClasses
+from osgp.catalogue.definitions import Definition, read_definition, read_tag_order
 from osgp.catalogue.model import CosemObject, Profile
 from osgp.catalogue.obis import MBUS_CHANNELS
+from osgp.catalogue.reading import CatalogueError
 
 TAG_ORDER = "tag-order.toml"
+NOT_PROFILES = (TAG_ORDER, classes.FILE)
 
 
-def load(folder: Path) -> tuple[Profile, ...]:
+def load(folder: Path, interface_classes: InterfaceClasses) -> tuple[Profile, ...]:
     """Every profile of a folder, in the order of protocol name and version, but children after their parents.
 
     CatalogueError for the first mistake: it names the file, the tag and, if it is about one, the attribute.
     """
     tag_order = read_tag_order(folder / TAG_ORDER)
-    paths = sorted(path for path in folder.glob("*.toml") if path.name != TAG_ORDER)
+    paths = sorted(path for path in folder.glob("*.toml") if path.name not in NOT_PROFILES)
     definitions: dict[str, Definition] = {}
     for path in paths:
-        definition = read_definition(path, tag_order)
+        definition = read_definition(path, tag_order, interface_classes)
         if definition.key in definitions:
             raise CatalogueError(
                 f"{definition.file}: {definition.key} is already in {definitions[definition.key].file}"

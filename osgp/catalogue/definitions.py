@@ -4,7 +4,6 @@ What needs other objects or other files (inheritance, captured tags, contradicti
 """
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,27 +11,20 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from osgp.catalogue import obis, values
-from osgp.catalogue.model import (
-    CAPTURE_OBJECTS,
-    Access,
-    Attribute,
-    CaptureObject,
-    CosemObject,
-    Phase,
-    ValueType,
-)
+from osgp.catalogue.classes import FILE, InterfaceClass, InterfaceClasses, extended
+from osgp.catalogue.model import Access, Attribute, CaptureObject, CosemObject, Phase, ValueType
+from osgp.catalogue.reading import Place, read_toml
 from osgp.catalogue.units import ScalerUnit
 
 GROUPS = ("ABSTRACT", "ELECTRICITY", "GAS", "MBUS")
 POWER_QUALITY_PROFILES = ("PUBLIC", "PRIVATE")
 POWER_QUALITY_REQUESTS = ("ACTUAL_SP", "ACTUAL_PP", "PERIODIC_SP", "PERIODIC_PP")
 
-_PROFILE_GENERIC = 7
-_REGISTERS = (3, 4, 5)
 _REQUIRED = ("class", "obis", "group", "attributes")
 _OPTIONAL = (
     "version",
     "phases",
+    "added_attributes",
     "methods",
     "power_quality_profile",
     "power_quality_requests",
@@ -40,51 +32,6 @@ _OPTIONAL = (
     "source_objects",
 )
 _CAPTURE = re.compile(r"([A-Z][A-Z0-9_]*)/([0-9]{1,3})(?:/([0-9]{1,5}))?", re.ASCII)
-
-
-class CatalogueError(ValueError):
-    """A profile file is wrong; the message says where."""
-
-
-class _Place:
-    """Where in the files we are, to put in front of every complaint."""
-
-    def __init__(self, file: str, tag: str = "", attribute: str = "") -> None:
-        self.file, self.tag, self.attribute = file, tag, attribute
-
-    def at(self, attribute: str) -> "_Place":
-        return _Place(self.file, self.tag, attribute)
-
-    def wrong(self, complaint: str) -> CatalogueError:
-        return CatalogueError(
-            ": ".join(part for part in (self.file, self.tag, self.attribute, complaint) if part)
-        )
-
-    def integer(self, value: object, lowest: int, highest: int) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-            raise self.wrong(f"{value!r} is no number of {lowest}..{highest}")
-        return value
-
-    def text(self, value: object) -> str:
-        if not isinstance(value, str) or not value:
-            raise self.wrong(f"{value!r} is no text")
-        return value
-
-    def choice(self, value: object, choices: Sequence[str]) -> Any:
-        if value not in choices:
-            raise self.wrong(f"{value!r} is none of {', '.join(choices)}")
-        return value
-
-    def items(self, value: object) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.wrong(f"{value!r} is no list")
-        return value
-
-    def choices(self, value: object, choices: Sequence[str]) -> frozenset[Any]:
-        chosen = [self.choice(item, choices) for item in self.items(value)]
-        if not chosen or len(set(chosen)) != len(chosen):
-            raise self.wrong("must list at least one, none of them twice")
-        return frozenset(chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +49,10 @@ class Definition:
         return f"{self.protocol_name}-{self.protocol_version}"
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a file; CatalogueError when it is not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CatalogueError(f"{path.name}: {error}") from None
-
-
 def read_tag_order(path: Path) -> tuple[str, ...]:
     """Every tag, in the order of results."""
     content = read_toml(path)
-    place = _Place(path.name)
+    place = Place(path.name)
     if set(content) != {"tags"}:
         raise place.wrong("must have the one key tags")
     tags = tuple(place.text(tag) for tag in place.items(content["tags"]))
@@ -123,10 +62,10 @@ def read_tag_order(path: Path) -> tuple[str, ...]:
     return tags
 
 
-def read_definition(path: Path, known_tags: Sequence[str]) -> Definition:
+def read_definition(path: Path, known_tags: Sequence[str], interface_classes: InterfaceClasses) -> Definition:
     """Read one profile file; CatalogueError names the first mistake in it."""
     content = read_toml(path)
-    place = _Place(path.name)
+    place = Place(path.name)
     for key in ("protocol", "version"):
         if key not in content:
             raise place.wrong(f"lacks {key}")
@@ -142,32 +81,27 @@ def read_definition(path: Path, known_tags: Sequence[str]) -> Definition:
             raise place.wrong(f"unknown key {tag}")
         if tag not in tags:
             raise place.wrong(f"unknown tag {tag}; new tags go into tag-order.toml first")
-        objects[tag] = _cosem_object(_Place(path.name, tag), table)
+        objects[tag] = _cosem_object(Place(path.name, tag), table, interface_classes)
     return Definition(
         path.name, header["protocol"], header["version"], header.get("inherits"), MappingProxyType(objects)
     )
 
 
-def _cosem_object(place: _Place, table: dict[str, Any]) -> CosemObject:
-    for key in table:
-        if key not in _REQUIRED and key not in _OPTIONAL:
-            raise place.wrong(f"unknown key {key}")
-    for key in _REQUIRED:
-        if key not in table:
-            raise place.wrong(f"lacks {key}")
-    class_id = place.at("class").integer(table["class"], 0, 65535)
+def _cosem_object(place: Place, table: dict[str, Any], interface_classes: InterfaceClasses) -> CosemObject:
+    place.keys(table, _REQUIRED, _OPTIONAL)
+    interface_class = _interface_class(place, table, interface_classes)
+    attributes = _attributes(place, interface_class, table["attributes"])
     phases = place.at("phases").choices(table.get("phases", ["SP", "PP"]), get_args(Phase))
     power_quality_profile, power_quality_requests = _power_quality(place, table, phases)
     selectable = place.at("selectable_objects")
     return CosemObject(
         tag=place.tag,
-        class_id=class_id,
-        class_version=place.at("version").integer(table.get("version", 0), 0, 255),
+        interface_class=interface_class,
         template=_template(place.at("obis"), table["obis"]),
         group=place.at("group").choice(table["group"], GROUPS),
         phases=phases,
-        attributes=_attributes(place, class_id, table["attributes"]),
-        methods=_methods(place.at("methods"), table.get("methods", [])),
+        attributes=MappingProxyType(attributes),
+        methods=_methods(place.at("methods"), interface_class, table.get("methods", [])),
         power_quality_profile=power_quality_profile,
         power_quality_requests=power_quality_requests,
         selectable_objects=tuple(
@@ -175,10 +109,25 @@ def _cosem_object(place: _Place, table: dict[str, Any]) -> CosemObject:
         ),
         source_objects=_source_objects(place.at("source_objects"), table.get("source_objects", {})),
         source=place.file,
+        _by_name={attribute.name: attribute for attribute in attributes.values()},
     )
 
 
-def _template(place: _Place, value: object) -> obis.Template:
+def _interface_class(
+    place: Place, table: dict[str, Any], interface_classes: InterfaceClasses
+) -> InterfaceClass:
+    """Exactly the version that the file names: what an unknown one is like, nobody should guess."""
+    class_id = place.at("class").integer(table["class"], 0, 65535)
+    version = place.at("version").integer(table.get("version", 0), 0, 255)
+    interface_class = interface_classes.get(class_id, version)
+    if interface_class is None:
+        raise place.at("class").wrong(f"{FILE} has no class {class_id} version {version}")
+    if "added_attributes" in table:
+        return extended(interface_class, place, "added_attributes", table["added_attributes"])
+    return interface_class
+
+
+def _template(place: Place, value: object) -> obis.Template:
     text = place.text(value)
     try:
         return obis.parse_template(text)
@@ -187,7 +136,7 @@ def _template(place: _Place, value: object) -> obis.Template:
 
 
 def _power_quality(
-    place: _Place, table: dict[str, Any], phases: frozenset[str]
+    place: Place, table: dict[str, Any], phases: frozenset[str]
 ) -> tuple[str | None, frozenset[str]]:
     if ("power_quality_profile" in table) != ("power_quality_requests" in table):
         raise place.wrong("power_quality_profile and power_quality_requests go together")
@@ -203,19 +152,19 @@ def _power_quality(
     return profile, requests
 
 
-def _attributes(place: _Place, class_id: int, rows: object) -> Mapping[int, Attribute]:
+def _attributes(place: Place, interface_class: InterfaceClass, rows: object) -> dict[int, Attribute]:
     attributes: dict[int, Attribute] = {}
     for row in place.at("attributes").items(rows):
-        attribute = _attribute(place, class_id, row)
+        attribute = _attribute(place, interface_class, row)
         if attribute.attribute_id in attributes:
             raise place.wrong(f"attribute {attribute.attribute_id} is there twice")
         attributes[attribute.attribute_id] = attribute
     if not attributes:
         raise place.wrong("has no attributes")
-    return MappingProxyType(attributes)
+    return attributes
 
 
-def _attribute(place: _Place, class_id: int, row: object) -> Attribute:
+def _attribute(place: Place, interface_class: InterfaceClass, row: object) -> Attribute:
     if not isinstance(row, list) or len(row) not in (4, 5):
         raise place.at("attributes").wrong(
             f"{row!r} is no row of id, data type, value type, access and maybe value"
@@ -223,6 +172,9 @@ def _attribute(place: _Place, class_id: int, row: object) -> Attribute:
     # 1 is the logical name, which every object has and no file needs to list.
     attribute_id = place.at("attributes").integer(row[0], 2, 127)
     place = place.at(f"attribute {attribute_id}")
+    name = interface_class.attribute_name(attribute_id)
+    if name is None:
+        raise place.wrong(f"is not in {interface_class}")
     data_type, value_type, access = row[1:4]
     if not isinstance(data_type, str) or data_type not in values.DATA_TYPES:
         raise place.wrong(f"unknown data type {data_type!r}")
@@ -231,9 +183,9 @@ def _attribute(place: _Place, class_id: int, row: object) -> Attribute:
     if value_type == "BASED_ON_MODEL" and data_type != values.SCALER_UNIT:
         raise place.wrong("only a scaler and unit can be BASED_ON_MODEL")
     value = row[4] if len(row) == 5 else None
-    if class_id == _PROFILE_GENERIC and attribute_id == CAPTURE_OBJECTS:
+    if (interface_class.name, name) == ("profile_generic", "capture_objects"):
         captured = () if value is None else _capture_objects(place, value)
-        return Attribute(attribute_id, data_type, value_type, access, capture_objects=captured)
+        return Attribute(attribute_id, name, data_type, value_type, access, capture_objects=captured)
     text, scaler_unit = None, None
     if value is not None:
         if value_type == "BASED_ON_MODEL":
@@ -243,17 +195,12 @@ def _attribute(place: _Place, class_id: int, row: object) -> Attribute:
             scaler_unit = ScalerUnit.from_text(text) if data_type == values.SCALER_UNIT else None
         except ValueError as error:
             raise place.wrong(str(error)) from None
-    if (
-        class_id in _REGISTERS
-        and attribute_id == 3
-        and value_type == "FIXED_IN_PROFILE"
-        and scaler_unit is None
-    ):
+    if name == "scaler_unit" and value_type == "FIXED_IN_PROFILE" and scaler_unit is None:
         raise place.wrong("is FIXED_IN_PROFILE, so it needs a scaler and unit")
-    return Attribute(attribute_id, data_type, value_type, access, text, scaler_unit)
+    return Attribute(attribute_id, name, data_type, value_type, access, text, scaler_unit)
 
 
-def _capture_objects(place: _Place, items: object) -> tuple[CaptureObject, ...]:
+def _capture_objects(place: Place, items: object) -> tuple[CaptureObject, ...]:
     captured: list[CaptureObject] = []
     for item in place.items(items):
         match = _CAPTURE.fullmatch(item) if isinstance(item, str) else None
@@ -269,7 +216,7 @@ def _capture_objects(place: _Place, items: object) -> tuple[CaptureObject, ...]:
     return tuple(captured)
 
 
-def _methods(place: _Place, rows: object) -> Mapping[int, str]:
+def _methods(place: Place, interface_class: InterfaceClass, rows: object) -> Mapping[int, str]:
     methods: dict[int, str] = {}
     for row in place.items(rows):
         if not isinstance(row, list) or len(row) != 2:
@@ -277,11 +224,13 @@ def _methods(place: _Place, rows: object) -> Mapping[int, str]:
         method_id = place.integer(row[0], 1, 127)
         if method_id in methods:
             raise place.wrong(f"method {method_id} is there twice")
-        methods[method_id] = place.text(row[1])
+        if row[1] != interface_class.method_name(method_id):
+            raise place.wrong(f"{row[1]!r} is not method {method_id} of {interface_class}")
+        methods[method_id] = row[1]
     return MappingProxyType(methods)
 
 
-def _source_objects(place: _Place, table: object) -> Mapping[int, str]:
+def _source_objects(place: Place, table: object) -> Mapping[int, str]:
     if not isinstance(table, dict):
         raise place.wrong(f"{table!r} is no table")
     sources = {}

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from osgp.catalogue.classes import InterfaceClass
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.catalogue.obis import MBUS_CHANNELS, Template
 from osgp.catalogue.units import ScalerUnit
@@ -11,9 +12,6 @@ from osgp.catalogue.units import ScalerUnit
 ValueType = Literal["DYNAMIC", "FIXED_IN_METER", "FIXED_IN_PROFILE", "SET_BY_CLIENT", "BASED_ON_MODEL"]
 Access = Literal["R", "W", "RW"]
 Phase = Literal["SP", "PP"]
-
-CAPTURE_OBJECTS = 3
-"""Attribute id of capture_objects in the class profile generic (7)."""
 
 
 class ObjectNotInProfile(LookupError):
@@ -23,6 +21,15 @@ class ObjectNotInProfile(LookupError):
         super().__init__(f"{profile_key} has no object {tag}")
         self.tag = tag
         self.profile_key = profile_key
+
+
+class AttributeNotInProfile(LookupError):
+    """A profile says nothing about an attribute of one of its objects."""
+
+    def __init__(self, tag: str, name: str) -> None:
+        super().__init__(f"the profile says nothing about {name} of {tag}")
+        self.tag = tag
+        self.name = name
 
 
 class CaptureObject(NamedTuple):
@@ -55,6 +62,7 @@ class Attribute:
     """
 
     attribute_id: int
+    name: str
     data_type: str
     value_type: ValueType
     access: Access
@@ -88,8 +96,7 @@ class CosemObject:
     """
 
     tag: str
-    class_id: int
-    class_version: int
+    interface_class: InterfaceClass
     template: Template
     group: str
     phases: frozenset[Phase]
@@ -101,6 +108,15 @@ class CosemObject:
     source_objects: Mapping[int, str]
     source: str = field(repr=False)
     """The file that defines the object, for messages."""
+    _by_name: Mapping[str, Attribute] = field(repr=False)
+
+    @property
+    def class_id(self) -> int:
+        return self.interface_class.class_id
+
+    @property
+    def class_version(self) -> int:
+        return self.interface_class.version
 
     @property
     def obis(self) -> str:
@@ -111,6 +127,17 @@ class CosemObject:
     def per_channel(self) -> bool:
         return self.template.per_channel
 
+    def __getitem__(self, name: str) -> Attribute:
+        """What the profile says about the attribute "scaler_unit"; AttributeNotInProfile if it does not."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise AttributeNotInProfile(self.tag, name) from None
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the profile says anything about the attribute of this name."""
+        return name in self._by_name
+
     def logical_name(self, channel: int | None = None) -> bytes:
         """Six bytes; ValueError unless `channel` is 1..4 for an object per channel and None for any other."""
         try:
@@ -118,17 +145,31 @@ class CosemObject:
         except ValueError as error:
             raise ValueError(f"{self.tag}: {error}") from None
 
-    def attribute(self, attribute_id: int, channel: int | None = None) -> AttributeDescriptor:
-        """Address attribute 1..127, also one that the profile does not list: the meter then decides."""
-        if not 1 <= attribute_id <= 127:
-            raise ValueError(f"{self.tag}: attribute id {attribute_id} is outside 1..127")
-        return AttributeDescriptor(self.class_id, self.logical_name(channel), attribute_id)
+    def attribute(self, attribute: str | int, channel: int | None = None) -> AttributeDescriptor:
+        """Address an attribute by its name in the interface class ("time") or its number 1..127.
 
-    def method(self, method_id: int, channel: int | None = None) -> MethodDescriptor:
-        """Address method 1..127, also one that the profile does not list: the meter then decides."""
-        if not 1 <= method_id <= 127:
-            raise ValueError(f"{self.tag}: method id {method_id} is outside 1..127")
-        return MethodDescriptor(self.class_id, self.logical_name(channel), method_id)
+        Also one that the profile does not list: the meter then decides. NotInInterfaceClass for an unknown
+        name.
+        """
+        interface_class = self.interface_class
+        if isinstance(attribute, str):
+            attribute = interface_class.attribute_id(attribute)
+        elif not 1 <= attribute <= 127:
+            raise ValueError(f"{self.tag}: attribute id {attribute} is outside 1..127")
+        return AttributeDescriptor(interface_class.class_id, self.logical_name(channel), attribute)
+
+    def method(self, method: str | int, channel: int | None = None) -> MethodDescriptor:
+        """Address a method by its name in the interface class ("key_transfer") or its number 1..127.
+
+        Also one that the profile does not list: the meter then decides. NotInInterfaceClass for an unknown
+        name.
+        """
+        interface_class = self.interface_class
+        if isinstance(method, str):
+            method = interface_class.method_id(method)
+        elif not 1 <= method <= 127:
+            raise ValueError(f"{self.tag}: method id {method} is outside 1..127")
+        return MethodDescriptor(interface_class.class_id, self.logical_name(channel), method)
 
     def supports(self, *, polyphase: bool) -> bool:
         """Whether single-phase or polyphase meters have the object."""
@@ -188,8 +229,8 @@ class Profile:
             channels: tuple[int | None, ...] = (channel,)
         else:
             channels = MBUS_CHANNELS
-        capture = buffer.attributes.get(CAPTURE_OBJECTS)
-        captured = [(self[entry.tag], entry) for entry in capture.capture_objects] if capture else []
+        entries = buffer["capture_objects"].capture_objects if "capture_objects" in buffer else ()
+        captured = [(self[entry.tag], entry) for entry in entries]
         common = [self._column(source, entry, None) for source, entry in captured if not source.per_channel]
         per_channel = [
             self._column(source, entry, each)

@@ -1,4 +1,4 @@
-"""The short id of an M-Bus device, as class 72 (M-Bus client) tells it in attributes 6 to 9."""
+"""The short id of an M-Bus device, as an M-Bus client (class 72) tells it."""
 
 from typing import NamedTuple
 
@@ -33,8 +33,8 @@ class MbusShortId(NamedTuple):
         )
 
 
-SHORT_ID_ATTRIBUTES = (6, 7, 8, 9)
-"""Identification number, manufacturer id, version, device type."""
+SHORT_ID_ATTRIBUTES = ("identification_number", "manufacturer_id", "version", "device_type")
+"""The attributes that make up the short id."""
 
 
 def short_id(

@@ -3,11 +3,12 @@
 Knows nothing of Django, and nothing of meter types: callers bring descriptors from the catalogue.
 """
 
+from osgp.catalogue import is_secret
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.cosem_time import CosemDateTime
 from osgp.protocol_dlms.data import Data, DataType
-from osgp.protocol_dlms.meter import Meter, is_secret, read_invocation_counter
+from osgp.protocol_dlms.meter import Meter, read_invocation_counter
 from osgp.protocol_dlms.selective_access import CaptureObjectDefinition, EntryDescriptor, RangeDescriptor
 from osgp.protocol_dlms.session import Statistics
 from osgp.protocol_dlms.settings import (

@@ -5,6 +5,7 @@ from itertools import groupby
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
+from osgp.catalogue import is_secret
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import axdr, errors, services
 from osgp.protocol_dlms.access import AccessResult, ActionResult
@@ -41,10 +42,6 @@ _UNSIGNED_TYPES = (
 _CLOCK_LENGTH = 12
 # A list's count, and with SET the second count, ahead of the descriptors.
 _LIST_OVERHEAD = 2
-
-_SECRET_ATTRIBUTES = frozenset(
-    {(15, 0), (15, 7), (44, 0), (44, 5), (45, 0), (45, 3), (46, 0), (46, 4), (100, 0), (100, 6), (100, 7)}
-)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -350,14 +347,3 @@ def _unless_declined(
         raise
     except errors.DecodeError as error:
         return error
-
-
-def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
-    """Whether the data of a request are (or hold) a secret even when protected no further: LLS and HLS
-    secrets of an association (attribute 0 stands for all of them) and what proves them, passwords for PPP and
-    SMTP, the PIN of a modem, keys for NTP, the M-Bus key, transferred keys.
-    """
-    member = (descriptor.class_id, descriptor[2])
-    if isinstance(descriptor, AttributeDescriptor):
-        return member in _SECRET_ATTRIBUTES
-    return member in ((15, 1), (15, 2), (64, 2), (72, 7), (72, 8), (100, 2))

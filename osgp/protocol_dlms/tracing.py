@@ -1,7 +1,7 @@
 """What a session shows of its APDUs to whoever looks on: plain, and without secrets.
 
 Blanked are passwords, challenges and proofs of associations, dedicated keys, and the data of requests that
-carry secrets (:func:`osgp.protocol_dlms.meter.is_secret`), in the request as in the answer. Beyond that no
+carry secrets (:func:`osgp.catalogue.is_secret`), in the request as in the answer. Beyond that no
 octets that equal one of the meter's own secrets are shown, wherever a meter may have put them.
 """
 

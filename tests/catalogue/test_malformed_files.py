@@ -58,7 +58,7 @@ def load(folder: Path, **files: str) -> tuple[Profile, ...]:
     """Load a folder with these files (name without suffix: content)."""
     for name, content in {"tag-order": ORDER, **files}.items():
         (folder / f"{name}.toml").write_text(content, encoding="utf-8")
-    return assembly.load(folder)
+    return assembly.load(folder, catalogue.interface_classes())
 
 
 def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path: Path) -> None:
@@ -186,10 +186,51 @@ MISTAKES = [
     ),
     ('"CLOCK/2"', '"OTHER/2"', "bad.toml: BUFFER: attribute 3: captures OTHER, which DSMR-1 does not have"),
     ('"CLOCK/2"', '"ENERGY/2"', "bad.toml: BUFFER: attribute 3: captures ENERGY/2 twice"),
-    ("class = 8", 'class = 8\nmethods = [[1, "a"], [1, "b"]]', "CLOCK: methods: method 1 is there twice"),
+    ("class = 8", "class = 80", "bad.toml: CLOCK: class: interface-classes.toml has no class 80 version 0"),
+    (
+        "class = 8",
+        "class = 8\nversion = 1",
+        "bad.toml: CLOCK: class: interface-classes.toml has no class 8 version 1",
+    ),
+    ('[[2, "octet', '[[10, "octet', "bad.toml: CLOCK: attribute 10: is not in class 8 version 0 (clock)"),
+    (
+        "class = 8",
+        'class = 8\nadded_attributes = [[9, "clock_source", "enum"]]',
+        "bad.toml: CLOCK: attribute 9: is there twice",
+    ),
+    (
+        "class = 8",
+        'class = 8\nadded_attributes = [[10, "time", "enum"]]',
+        "bad.toml: CLOCK: attribute 10: time is there twice",
+    ),
+    (
+        "class = 8",
+        'class = 8\nadded_attributes = [[10, "Clock source", "enum"]]',
+        "bad.toml: CLOCK: attribute 10: 'Clock source' is no name in lower case",
+    ),
+    (
+        "class = 8",
+        'class = 8\nadded_attributes = [[10, "clock_source"]]',
+        "CLOCK: added_attributes: [10, 'clock_source'] is no row of id, name and data type",
+    ),
+    (
+        "class = 8",
+        'class = 8\nadded_attributes = [[10, "clock_source", "octets"]]',
+        "CLOCK: attribute 10: unknown data type 'octets'",
+    ),
+    (
+        "class = 8",
+        'class = 8\nmethods = [[6, "shift_time"], [6, "shift_time"]]',
+        "CLOCK: methods: method 6 is there twice",
+    ),
+    (
+        "class = 8",
+        'class = 8\nmethods = [[1, "shift_time"]]',
+        "CLOCK: methods: 'shift_time' is not method 1 of class 8 version 0 (clock)",
+    ),
     ("class = 8", "class = 8\nmethods = [1]", "bad.toml: CLOCK: methods: 1 is no row of id and name"),
     ("class = 8", 'class = 8\nmethods = [[0, "a"]]', "bad.toml: CLOCK: methods: 0 is no number of 1..127"),
-    ("class = 8", "class = 8\nmethods = [[1, 1]]", "bad.toml: CLOCK: methods: 1 is no text"),
+    ("class = 8", "class = 8\nmethods = [[1, 1]]", "CLOCK: methods: 1 is not method 1 of class 8 version 0"),
     (
         "class = 8",
         'class = 8\nselectable_objects = ["OTHER"]',
@@ -294,7 +335,7 @@ def test_parents_come_before_children_and_versions_by_number(tmp_path: Path) -> 
 def test_refuses_a_bad_order_of_tags(tmp_path: Path, order: str, complaint: str) -> None:
     (tmp_path / "tag-order.toml").write_text(order, encoding="utf-8")
     with pytest.raises(CatalogueError, match=complaint):
-        assembly.load(tmp_path)
+        assembly.load(tmp_path, catalogue.interface_classes())
 
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-meter-profile.md"
@@ -310,7 +351,7 @@ def test_example_of_the_how_to_works(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     (tmp_path / "smr-5.6.toml").write_text(profile_file, encoding="utf-8")
-    profile = assembly.load(tmp_path)[-1]
+    profile = assembly.load(tmp_path, catalogue.interface_classes())[-1]
     assert profile.key == "SMR-5.6"
     assert profile.parent is not None
     assert profile.parent.key == "SMR-5.5"
@@ -324,5 +365,5 @@ def test_example_of_the_how_to_works(tmp_path: Path) -> None:
     misspelt = profile_file.replace("WATER_MASTER_VALUE/2", "WATER_VALUE/2")
     (tmp_path / "smr-5.6.toml").write_text(misspelt, encoding="utf-8")
     with pytest.raises(CatalogueError) as caught:
-        assembly.load(tmp_path)
+        assembly.load(tmp_path, catalogue.interface_classes())
     assert str(caught.value) == promised

@@ -139,6 +139,40 @@ def test_values_are_text() -> None:
     assert BY_KEY["SMR-5.1"]["ASSOCIATION_LN"].attributes[9].value == "0-0:43.0.0.255"
 
 
+def test_addresses_attributes_and_methods_by_name() -> None:
+    profile = BY_KEY["SMR-5.1"]
+    assert profile["CLOCK"].attribute("time") == profile["CLOCK"].attribute(2)
+    client = profile["MBUS_CLIENT_SETUP"]
+    assert client.attribute("device_type", 3) == (72, bytes((0, 3, 24, 1, 0, 255)), 9)
+    assert client.method("reset_alarm", 3) == (72, bytes((0, 3, 24, 1, 0, 255)), 4)
+    for key in ALL:
+        assert BY_KEY[key]["SECURITY_SETUP"].method("key_transfer") == (64, bytes((0, 0, 43, 0, 0, 255)), 2)
+    with pytest.raises(catalogue.NotInInterfaceClass):
+        profile["CLOCK"].attribute("value")
+    with pytest.raises(catalogue.NotInInterfaceClass):
+        profile["CLOCK"].method("time")
+
+
+def test_what_a_profile_says_about_an_attribute_is_found_by_name() -> None:
+    item = BY_KEY["SMR-5.1"]["INTERVAL_VALUES_E"]
+    assert item["capture_period"] is item.attributes[4]
+    assert item["capture_period"].value == "900"
+    assert "capture_period" in item
+    assert "scaler_unit" not in item
+    with pytest.raises(catalogue.AttributeNotInProfile, match="says nothing about logical_name of INTERVAL"):
+        item["logical_name"]
+
+
+def test_attributes_that_a_companion_standard_adds() -> None:
+    added = BY_KEY["DSMR-4.2.2"]["MBUS_CLIENT_SETUP"]
+    assert added.class_version == 0
+    assert added.attribute("encryption_key_status", 1).attribute_id == 14
+    assert added["configuration"].attribute_id == 13
+    assert "configuration" not in BY_KEY["DSMR-2.2"]["MBUS_CLIENT_SETUP"]
+    with pytest.raises(catalogue.NotInInterfaceClass):
+        BY_KEY["DSMR-2.2"]["MBUS_CLIENT_SETUP"].attribute("configuration", 1)
+
+
 def test_addresses_attributes_and_methods_that_are_not_listed() -> None:
     setup = BY_KEY["DSMR-2.2"]["MBUS_CLIENT_SETUP"]
     assert 14 not in setup.attributes
@@ -168,7 +202,7 @@ def test_mapping_is_read_only() -> None:
     with pytest.raises(TypeError):
         clock.attributes[2] = clock.attributes[3]  # type: ignore[index]
     with pytest.raises(AttributeError):
-        clock.class_id = 9  # type: ignore[misc]
+        clock.interface_class = clock.interface_class  # type: ignore[misc]
 
 
 def test_threads_that_ask_first_share_one_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +213,7 @@ def test_threads_that_ask_first_share_one_load(monkeypatch: pytest.MonkeyPatch) 
     def slow_load() -> tuple[Profile, ...]:
         loads.append(1)
         everybody_asked.wait(120)
-        return assembly.load(catalogue.DATA)
+        return assembly.load(catalogue.DATA, catalogue.interface_classes())
 
     monkeypatch.setattr(catalogue, "_load", slow_load)
     results: list[tuple[Profile, ...]] = []

@@ -63,7 +63,7 @@ def test_everything_that_is_exchanged_is_kept(electricity: Device, due: Due) -> 
     assert {entry.correlation_uid for entry in during} == {request.correlation_uid}
     assert {entry.correlation_uid for entry in log[:10] + log[-2:]} == {None}
     read = "\n".join(entry.description for entry in during)
-    assert "3/1-0:1.8.0.255/2 ACTIVE_ENERGY_IMPORT: double-long-unsigned" in read
+    assert "3/1-0:1.8.0.255/2 ACTIVE_ENERGY_IMPORT value: double-long-unsigned" in read
     assert [entry.at for entry in log] == sorted(entry.at for entry in log)
     assert all(entry.length == len(entry.apdu) // 2 and not entry.is_cut for entry in log)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from osgp import catalogue
 from osgp.catalogue import obis
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.describe import acse
@@ -81,24 +82,6 @@ _SERVICE_ERRORS = {
     5: "deciphering error",
     6: "invocation counter error",
 }
-_METHODS = {
-    (15, 1): "reply_to_HLS_authentication",
-    (15, 2): "change_HLS_secret",
-    (18, 1): "image_transfer_initiate",
-    (18, 2): "image_block_transfer",
-    (18, 3): "image_verify",
-    (18, 4): "image_activate",
-    (64, 1): "security_activate",
-    (64, 2): "key_transfer",
-    (70, 1): "remote_disconnect",
-    (70, 2): "remote_reconnect",
-    (72, 1): "slave_install",
-    (72, 2): "slave_deinstall",
-    (72, 4): "reset_alarm",
-    (72, 7): "set_encryption_key",
-    (72, 8): "transfer_key",
-}
-"""Class and method; the Blue Book's names of those that are worth one."""
 _DATA, _RESULT = 0, 1
 
 
@@ -116,6 +99,15 @@ class _Target(NamedTuple):
     class_id: int
     logical_name: bytes
     member: int
+
+
+def _member(target: _Target) -> str:
+    """What the Blue Book calls the attribute or method; empty for a number that it does not define."""
+    interface_class = catalogue.interface_classes().latest(target.class_id)
+    if interface_class is None:
+        return ""
+    name_of = interface_class.method_name if target.is_method else interface_class.attribute_name
+    return name_of(target.member) or ""
 
 
 def _nameless(_: bytes) -> str:
@@ -284,10 +276,9 @@ class Describer:
             self._add_value(lines, cursor, f"access selector {selector}: ")
 
     def _name(self, target: _Target) -> str:
-        member = f"method {target.member}" if target.is_method else str(target.member)
-        text = f"{target.class_id}/{obis.to_text(target.logical_name)}/{member}"
-        method = _METHODS.get((target.class_id, target.member), "") if target.is_method else ""
-        return " ".join(part for part in (text, self.names(target.logical_name), method) if part)
+        number = f"method {target.member}" if target.is_method else str(target.member)
+        text = f"{target.class_id}/{obis.to_text(target.logical_name)}/{number}"
+        return " ".join(part for part in (text, self.names(target.logical_name), _member(target)) if part)
 
     def _heading(self, position: int) -> str:
         return f"{self._name(self._targets[position])}: " if position < len(self._targets) else ""

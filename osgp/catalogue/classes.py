@@ -1,0 +1,239 @@
+"""COSEM interface classes: the Blue Book's names of attributes and methods, and which of them are secret."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from osgp.catalogue import values
+from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+from osgp.catalogue.reading import Place, read_toml
+
+FILE = "interface-classes.toml"
+LOGICAL_NAME = "logical_name"
+CHOICE = "choice"
+"""The data type of an attribute that has another one from object to object."""
+
+_DATA_TYPES = (CHOICE, *sorted(values.DATA_TYPES))
+_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_REQUIRED = ("id", "versions", "name", "attributes")
+_OPTIONAL = ("methods", "aliases", "secret_attributes", "secret_methods")
+
+
+class NotInInterfaceClass(LookupError):
+    """A version of an interface class has no attribute or method of this name."""
+
+    def __init__(self, interface_class: "InterfaceClass", kind: str, name: str) -> None:
+        super().__init__(f"{interface_class} has no {kind} {name}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InterfaceClass:
+    """One version of an interface class. ``attributes`` and ``methods`` are names by id, 1..127."""
+
+    class_id: int
+    version: int
+    name: str
+    attributes: Mapping[int, str]
+    attribute_types: Mapping[int, str]
+    methods: Mapping[int, str]
+    secret_attributes: frozenset[int]
+    secret_methods: frozenset[int]
+    _attribute_ids: Mapping[str, int] = field(repr=False)
+    _method_ids: Mapping[str, int] = field(repr=False)
+
+    def attribute_id(self, name: str) -> int:
+        """The number of the attribute "scaler_unit"; NotInInterfaceClass when the class has none such."""
+        try:
+            return self._attribute_ids[name]
+        except KeyError:
+            raise NotInInterfaceClass(self, "attribute", name) from None
+
+    def method_id(self, name: str) -> int:
+        """The number of the method "reset"; NotInInterfaceClass when the class has none such."""
+        try:
+            return self._method_ids[name]
+        except KeyError:
+            raise NotInInterfaceClass(self, "method", name) from None
+
+    def attribute_name(self, attribute_id: int) -> str | None:
+        """The name of an attribute; None for a number that the class does not define."""
+        return self.attributes.get(attribute_id)
+
+    def method_name(self, method_id: int) -> str | None:
+        """The name of a method; None for a number that the class does not define."""
+        return self.methods.get(method_id)
+
+    def __str__(self) -> str:
+        return f"class {self.class_id} version {self.version} ({self.name})"
+
+
+class InterfaceClasses:
+    """All interface classes of the data files."""
+
+    def __init__(self, interface_classes: Iterable[InterfaceClass]) -> None:
+        self._by_version: dict[int, dict[int, InterfaceClass]] = {}
+        for interface_class in sorted(interface_classes, key=lambda each: each.version):
+            self._by_version.setdefault(interface_class.class_id, {})[interface_class.version] = (
+                interface_class
+            )
+        self._secret_attributes = frozenset(self._secrets("secret_attributes", whole=True))
+        self._secret_methods = frozenset(self._secrets("secret_methods", whole=False))
+
+    def __iter__(self) -> Iterator[InterfaceClass]:
+        """In the order of class ids, then of versions."""
+        for class_id in sorted(self._by_version):
+            yield from self._by_version[class_id].values()
+
+    def get(self, class_id: int, version: int) -> InterfaceClass | None:
+        """Exactly this version of a class, if it is known."""
+        return self._by_version.get(class_id, {}).get(version)
+
+    def nearest(self, class_id: int, version: int) -> InterfaceClass | None:
+        """What to go by with a meter whose version of a class may be unknown: the highest known one up to it.
+
+        New versions add attributes and methods, and keep the numbers of those that they take over. An older
+        version than all known ones has none: which of the known numbers it had already, nobody can tell.
+        """
+        versions = self._by_version.get(class_id, {})
+        return versions.get(max((known for known in versions if known <= version), default=-1))
+
+    def latest(self, class_id: int) -> InterfaceClass | None:
+        """The highest known version of a class: for names where the version of an object is not known."""
+        versions = self._by_version.get(class_id)
+        return versions[max(versions)] if versions else None
+
+    def is_secret(self, descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
+        """Whether the data of a request are (or hold) a secret, in any version of the class.
+
+        Attribute 0 stands for all attributes of an object.
+        """
+        member = (descriptor.class_id, descriptor[2])
+        if isinstance(descriptor, AttributeDescriptor):
+            return member in self._secret_attributes
+        return member in self._secret_methods
+
+    def _secrets(self, kind: str, *, whole: bool) -> Iterator[tuple[int, int]]:
+        for interface_class in self:
+            secret = getattr(interface_class, kind)
+            yield from ((interface_class.class_id, member) for member in secret)
+            if secret and whole:
+                yield interface_class.class_id, 0
+
+
+def load(paths: Iterable[Path]) -> InterfaceClasses:
+    """The interface classes of some files; CatalogueError for the first mistake in them."""
+    found: dict[tuple[int, int], InterfaceClass] = {}
+    files: dict[tuple[int, int], str] = {}
+    for path in paths:
+        for place, interface_class in _read(path):
+            key = (interface_class.class_id, interface_class.version)
+            if key in found:
+                raise place.wrong(f"version {interface_class.version} is already in {files[key]}")
+            found[key], files[key] = interface_class, path.name
+    return InterfaceClasses(found.values())
+
+
+def _read(path: Path) -> Iterator[tuple[Place, InterfaceClass]]:
+    top = Place(path.name)
+    for table in top.items(top.keys(read_toml(path), ("class",), ())["class"]):
+        top.keys(table, _REQUIRED, _OPTIONAL)
+        class_id = top.at("id").integer(table["id"], 0, 65535)
+        place = Place(path.name, f"class {class_id}")
+        versions = place.at("versions").items(table["versions"])
+        if not versions:
+            raise place.at("versions").wrong("must list at least one")
+        for version in versions:
+            yield place, _interface_class(place, class_id, version, table)
+
+
+def _interface_class(place: Place, class_id: int, version: object, table: dict[str, Any]) -> InterfaceClass:
+    attributes, types = {1: LOGICAL_NAME}, {1: "octet-string"}
+    _add_attributes(place, "attributes", table["attributes"], attributes, types)
+    methods: dict[int, str] = {}
+    for row in place.at("methods").items(table.get("methods", [])):
+        method_id, name = _row(place.at("methods"), row, 2, "id and name")
+        _add(place.at(f"method {method_id}"), methods, method_id, name)
+    attribute_ids = {name: number for number, name in attributes.items()}
+    method_ids = {name: number for number, name in methods.items()}
+    secret = {
+        kind: frozenset(
+            known[place.at(kind).choice(name, tuple(known))]
+            for name in place.at(kind).items(table.get(kind, []))
+        )
+        for kind, known in (("secret_attributes", attribute_ids), ("secret_methods", method_ids))
+    }
+    _add_aliases(place.at("aliases"), table.get("aliases", {}), attribute_ids, method_ids)
+    return InterfaceClass(
+        class_id=class_id,
+        version=place.at("versions").integer(version, 0, 255),
+        name=_name(place.at("name"), table["name"]),
+        attributes=MappingProxyType(attributes),
+        attribute_types=MappingProxyType(types),
+        methods=MappingProxyType(methods),
+        secret_attributes=secret["secret_attributes"],
+        secret_methods=secret["secret_methods"],
+        _attribute_ids=attribute_ids,
+        _method_ids=method_ids,
+    )
+
+
+def _add_attributes(
+    place: Place, key: str, rows: object, attributes: dict[int, str], types: dict[int, str]
+) -> None:
+    for row in place.at(key).items(rows):
+        attribute_id, name, data_type = _row(place.at(key), row, 3, "id, name and data type")
+        here = place.at(f"attribute {attribute_id}")
+        if data_type not in _DATA_TYPES:
+            raise here.wrong(f"unknown data type {data_type!r}")
+        _add(here, attributes, attribute_id, name)
+        types[attribute_id] = data_type
+
+
+def extended(interface_class: InterfaceClass, place: Place, key: str, rows: object) -> InterfaceClass:
+    """The class with attributes that a companion standard adds: the ``rows`` of a profile file's ``key``."""
+    attributes, types = dict(interface_class.attributes), dict(interface_class.attribute_types)
+    _add_attributes(place, key, rows, attributes, types)
+    added = {name: number for number, name in attributes.items()}
+    return replace(
+        interface_class,
+        attributes=MappingProxyType(attributes),
+        attribute_types=MappingProxyType(types),
+        _attribute_ids={**interface_class._attribute_ids, **added},
+    )
+
+
+def _row(place: Place, row: object, length: int, members: str) -> list[Any]:
+    if not isinstance(row, list) or len(row) != length:
+        raise place.wrong(f"{row!r} is no row of {members}")
+    return row
+
+
+def _add(place: Place, names: dict[int, str], number: object, name: object) -> None:
+    number = place.integer(number, 1, 127)
+    if number in names:
+        raise place.wrong("is there twice")
+    if name in names.values():
+        raise place.wrong(f"{name} is there twice")
+    names[number] = _name(place, name)
+
+
+def _name(place: Place, value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise place.wrong(f"{value!r} is no name in lower case")
+    return value
+
+
+def _add_aliases(
+    place: Place, aliases: object, attribute_ids: dict[str, int], method_ids: dict[str, int]
+) -> None:
+    if not isinstance(aliases, dict):
+        raise place.wrong(f"{aliases!r} is no table")
+    for alias, name in aliases.items():
+        if _name(place, alias) in attribute_ids or alias in method_ids:
+            raise place.wrong(f"{alias} is a name already")
+        place.choice(name, (*attribute_ids, *method_ids))
+        known = attribute_ids if name in attribute_ids else method_ids
+        known[alias] = known[name]

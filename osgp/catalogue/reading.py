@@ -1,0 +1,71 @@
+"""Reading of the catalogue's data files: every mistake is told with its place."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+class CatalogueError(ValueError):
+    """A data file is wrong; the message says where."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a file; CatalogueError when it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{path.name}: {error}") from None
+
+
+class Place:
+    """Where in the files we are, to put in front of every complaint: file, tag or class, attribute or key."""
+
+    def __init__(self, file: str, tag: str = "", attribute: str = "") -> None:
+        self.file, self.tag, self.attribute = file, tag, attribute
+
+    def at(self, attribute: str) -> "Place":
+        return Place(self.file, self.tag, attribute)
+
+    def wrong(self, complaint: str) -> CatalogueError:
+        return CatalogueError(
+            ": ".join(part for part in (self.file, self.tag, self.attribute, complaint) if part)
+        )
+
+    def keys(self, table: object, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
+        """A table with all of the required keys and no unknown ones."""
+        if not isinstance(table, dict):
+            raise self.wrong(f"{table!r} is no table")
+        for key in table:
+            if key not in required and key not in optional:
+                raise self.wrong(f"unknown key {key}")
+        for key in required:
+            if key not in table:
+                raise self.wrong(f"lacks {key}")
+        return table
+
+    def integer(self, value: object, lowest: int, highest: int) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+            raise self.wrong(f"{value!r} is no number of {lowest}..{highest}")
+        return value
+
+    def text(self, value: object) -> str:
+        if not isinstance(value, str) or not value:
+            raise self.wrong(f"{value!r} is no text")
+        return value
+
+    def choice(self, value: object, choices: Sequence[str]) -> Any:
+        if value not in choices:
+            raise self.wrong(f"{value!r} is none of {', '.join(choices)}")
+        return value
+
+    def items(self, value: object) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.wrong(f"{value!r} is no list")
+        return value
+
+    def choices(self, value: object, choices: Sequence[str]) -> frozenset[Any]:
+        chosen = [self.choice(item, choices) for item in self.items(value)]
+        if not chosen or len(set(chosen)) != len(chosen):
+            raise self.wrong("must list at least one, none of them twice")
+        return frozenset(chosen)
