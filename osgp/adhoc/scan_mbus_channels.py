@@ -67,7 +67,7 @@ class ScanMbusChannels(MeterOperation):
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
         client = meter.object(TAG)
         asked = [field for channel in MBUS_CHANNELS for field in _asked(client, channel)]
-        fields = read_fields(meter.association, asked)
+        fields = read_fields(meter, asked)
         require_any(fields)
         return {
             "channels": [

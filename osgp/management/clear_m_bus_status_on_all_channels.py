@@ -62,7 +62,7 @@ class ClearMBusStatusOnAllChannels(MeterOperation):
         asked = [AskedField(str(channel), read.attribute(2, channel), _status) for channel in MBUS_CHANNELS]
         channels: list[dict[str, Any]] = []
         faults: dict[int, Fault] = {}
-        for channel, field in zip(MBUS_CHANNELS, read_fields(meter.association, asked), strict=True):
+        for channel, field in zip(MBUS_CHANNELS, read_fields(meter, asked), strict=True):
             status = field.value
             try:
                 if field.fault:

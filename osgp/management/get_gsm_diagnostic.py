@@ -115,7 +115,7 @@ class GetGsmDiagnostic(MeterOperation):
             AskedField(name, meter.attribute(tag, attribute_id), understand)
             for name, (attribute_id, understand) in _understood(meter.time_zone).items()
         ]
-        fields = read_fields(meter.association, asked)
+        fields = read_fields(meter, asked)
         require_any(fields)
         return {
             "communication_method": method,

@@ -3,20 +3,19 @@ told by field.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.faults import Fault
-from osgp.messages.serializers import CharField, StrictSerializer
-from osgp.protocol_dlms import AccessResult, Data, Meter
-from osgp.protocol_dlms.errors import AccessError
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.protocol_dlms import Data
 
 
-class FieldProblemSerializer(StrictSerializer):
+class FieldProblem(TypedDict):
     """Something that the meter does not tell."""
 
-    field = CharField()
-    reason = CharField(help_text="How the meter refused, or why what it said makes no sense.")
+    field: str
+    reason: Annotated[str, "How the meter refused, or why what it said makes no sense."]
 
 
 class AskedField(NamedTuple):
@@ -35,19 +34,14 @@ class ReadField(NamedTuple):
     fault: Fault | None
 
 
-def read_fields(association: Meter, asked: Sequence[AskedField]) -> list[ReadField]:
+def read_fields(meter: VisitedMeter, asked: Sequence[AskedField]) -> list[ReadField]:
     """The fields in order, in as few round trips as the meter allows. Raises what ends the association."""
-    values = association.get_each([field.attribute for field in asked])
-    return [_read(field, value) for field, value in zip(asked, values, strict=True)]
+    values = meter.get_each([field.attribute for field in asked])
+    return [_understand(field, value) for field, value in zip(asked, values, strict=True)]
 
 
-def values_of(fields: Iterable[ReadField]) -> dict[str, Any]:
-    """The values by name."""
-    return {field.name: field.value for field in fields}
-
-
-def problems_of(fields: Iterable[ReadField]) -> list[dict[str, str]]:
-    """What is wrong, as FieldProblemSerializer shows it."""
+def list_problems(fields: Iterable[ReadField]) -> list[FieldProblem]:
+    """What is wrong, by field."""
     return [{"field": field.name, "reason": field.fault.message} for field in fields if field.fault]
 
 
@@ -58,12 +52,22 @@ def require_any(fields: Sequence[ReadField]) -> None:
         raise faults[0]
 
 
-def _read(field: AskedField, value: Data | AccessResult | Fault) -> ReadField:
+def _understand(field: AskedField, value: Data | Fault) -> ReadField:
     if isinstance(value, Fault):
         return ReadField(field.name, None, value)
-    if isinstance(value, AccessResult):
-        return ReadField(field.name, None, AccessError(value, field.attribute))
     try:
         return ReadField(field.name, field.understand(value), None)
     except Fault as fault:
         return ReadField(field.name, None, fault)
+
+
+class FieldProblemSerializer(__import__("osgp.messages.serializers", fromlist=["x"]).StrictSerializer):  # OLD
+    field = __import__("osgp.messages.serializers", fromlist=["x"]).CharField()  # OLD
+    reason = __import__("osgp.messages.serializers", fromlist=["x"]).CharField()  # OLD
+
+
+def values_of(fields):  # OLD
+    return {field.name: field.value for field in fields}  # OLD
+
+
+problems_of = list_problems  # OLD

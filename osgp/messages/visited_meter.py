@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from osgp.catalogue import CosemObject, ObjectNotInProfile, Profile
-from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.faults import Component, Fault, FaultCode
 from osgp.protocol_dlms import AccessResult, Data, Meter
 from osgp.protocol_dlms.errors import AccessError
@@ -13,7 +13,12 @@ from osgp.protocol_dlms.errors import AccessError
 
 @dataclass(frozen=True)
 class VisitedMeter:
-    """A device during a visit. An M-Bus device has a ``channel`` and its gateway's ``association``."""
+    """A device during a visit. An M-Bus device has a ``channel`` and its gateway's ``association``.
+
+    Objects are named by their tag in the profile, attributes and methods by their names in the Blue Book:
+    ``meter.get("CLOCK", "time")``. Of an object that exists per M-Bus channel it is that of the device, or
+    that of ``channel`` if it is given. All that goes to the meter raises DLMS errors, which are faults.
+    """
 
     identification: str
     profile: Profile
@@ -36,14 +41,22 @@ class VisitedMeter:
                 component=Component.PROTOCOL_DLMS,
             ) from error
 
-    def attribute(self, tag: str, attribute_id: int = 2) -> AttributeDescriptor:
-        """Where an attribute is, on this device's channel if the object exists per channel."""
+    def attribute(self, tag: str, name: str | int = 2, channel: int | None = None) -> AttributeDescriptor:
+        """Where an attribute is."""
         item = self.object(tag)
-        return item.attribute(attribute_id, self.channel if item.per_channel else None)
+        return item.attribute(name, self._channel_of(item, channel))
 
-    def get(self, tag: str, attribute_id: int = 2) -> Data:
-        """Read one attribute. Raises DLMS errors, which are faults."""
-        return self.association.get(self.attribute(tag, attribute_id))
+    def method(self, tag: str, name: str, channel: int | None = None) -> MethodDescriptor:
+        """Where a method is."""
+        item = self.object(tag)
+        return item.method(name, self._channel_of(item, channel))
+
+    def _channel_of(self, item: CosemObject, channel: int | None) -> int | None:
+        return (channel or self.channel) if item.per_channel else None
+
+    def get(self, tag: str, name: str | int = 2, channel: int | None = None) -> Data:
+        """Read one attribute."""
+        return self.association.get(self.attribute(tag, name, channel))
 
     def get_all(self, attributes: Sequence[AttributeDescriptor]) -> list[Data]:
         """Read several attributes in as few round trips as the meter allows; all of them must succeed."""
@@ -53,3 +66,20 @@ class VisitedMeter:
                 raise AccessError(value, attribute)
             values.append(value)
         return values
+
+    def get_each(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | Fault]:
+        """As :meth:`get_all`, but an attribute may fail: each value, or why there is none."""
+        return [
+            AccessError(value, attribute) if isinstance(value, AccessResult) else value
+            for attribute, value in zip(attributes, self.association.get_each(attributes), strict=True)
+        ]
+
+    def set(self, tag: str, name: str, value: Data, channel: int | None = None) -> None:
+        """Write one attribute."""
+        self.association.set(self.attribute(tag, name, channel), value)
+
+    def action(
+        self, tag: str, name: str, parameter: Data | None = None, channel: int | None = None
+    ) -> Data | None:
+        """Have the meter carry out a method; what it returns, if anything."""
+        return self.association.action(self.method(tag, name, channel), parameter)
