@@ -1,0 +1,55 @@
+"""Writes docs/messages.md: which messages there are, and what each needs of a meter.
+
+    python -m scripts.message_table
+
+The registry and the catalogue say it; a test holds the page to them.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import django
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "messages.md"
+
+HEAD = """# Messages
+
+<!-- Written by python -m scripts.message_table; do not edit. -->
+
+Every message, what it is for, and the COSEM objects that a meter's profile must have for it (by tag, see
+[profiles](how-to/add-a-meter-profile.md)). A message that a profile lacks objects for is refused with fault 416
+when it is posted. Parameters and results are described in the API's own documentation, `/api/v1/docs/`.
+"""
+
+
+def render() -> str:
+    """The page."""
+    from osgp import catalogue
+    from osgp.messages.operation import Operation
+    from osgp.messages.registry import list_operations
+
+    profiles = catalogue.profiles()
+
+    def row(operation: Operation) -> str:
+        needs = ", ".join(f"`{need}`".replace(" or ", "` or `") for need in operation.needs)
+        missing = [profile.key for profile in profiles if not operation.supports(profile)]
+        purpose = (operation.__doc__ or "").strip().split("\n\n")[0]
+        purpose = " ".join(purpose.split())
+        lacking = "no: " + ", ".join(missing) if missing else "all"
+        return f"| {operation.message} | `{operation.path()}` | {purpose} | {needs or '–'} | {lacking} |"
+
+    rows = "\n".join(row(operation) for operation in list_operations())
+    return f"{HEAD}\n| message | path | what it does | needs | profiles |\n|---|---|---|---|---|\n{rows}\n"
+
+
+def main() -> int:
+    """Write the page."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "osgp.settings")
+    django.setup()
+    PAGE.write_text(render(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
