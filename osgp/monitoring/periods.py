@@ -3,36 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Annotated, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
 from osgp.catalogue import CaptureColumn, Profile
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Fault, FaultCode
-from osgp.messages.serializers import DateTimeField, StrictSerializer
-
-CAPTURE_PERIOD, PROFILE_ENTRIES = 4, 8
 
 
-class BetweenParameters(StrictSerializer):
+class BetweenParameters(TypedDict):
     """To be derived from: a part of time, both ends included."""
 
-    begin_date = DateTimeField()
-    end_date = DateTimeField(help_text="Not before begin_date.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether there is any time between the ends."""
-        if attrs["end_date"] < attrs["begin_date"]:
-            raise ValidationError({"end_date": ["Must not be before begin_date."]})
-        return attrs
+    begin_date: datetime
+    end_date: Annotated[datetime, "Not before begin_date."]
 
 
-def complete_until_field() -> DateTimeField:
-    """``complete_until`` of a result."""
-    return DateTimeField(
-        help_text="Up to here all was read: to end_date, unless there was no time for what is later."
-    )
+CompleteUntil = Annotated[
+    datetime, "Up to here all was read: to end_date, unless there was no time for what is later."
+]
+"""``complete_until`` of a result."""
+
+
+def check_between(parameters: BetweenParameters) -> None:
+    """Raises ValidationError when the end is before the begin."""
+    if parameters["end_date"] < parameters["begin_date"]:
+        raise ValidationError({"end_date": ["Must not be before begin_date."]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +39,14 @@ class Buffer:
     columns: tuple[CaptureColumn, ...]
     """All that it captures, in the meter's order."""
     period: CapturePeriod | None
-    """How far apart its rows are; None: who knows."""
+    """How far apart its rows are; None: unknown."""
     entries: int
     """Rows that it holds; then new ones take the places of the oldest."""
+
+    @property
+    def capture_period(self) -> int | None:
+        """Seconds from one row to the next; None where rows follow the calendar, or it is unknown."""
+        return (self.period.seconds or None) if self.period else None
 
     def holds(self, begin: datetime, end: datetime, zone: tzinfo) -> bool:
         """Whether it has room for all that is captured from ``begin`` to ``end``."""
@@ -57,16 +58,16 @@ class Buffer:
             return True
 
 
-def buffer_of(profile: Profile, tags: Sequence[str], channel: int | None = None) -> Buffer | None:
+def find_buffer(profile: Profile, tags: Sequence[str], channel: int | None = None) -> Buffer | None:
     """The first of some buffers that the profile has; None: none of them."""
     for tag in tags:
         if tag in profile:
-            attributes = profile[tag].attributes
+            buffer = profile[tag]
             return Buffer(
                 tag,
-                profile.capture_columns(tag, channel if profile[tag].per_channel else None),
-                CapturePeriod.of(int(attributes[CAPTURE_PERIOD].value or 0)),
-                int(attributes[PROFILE_ENTRIES].value or 0),
+                profile.capture_columns(tag, channel if buffer.per_channel else None),
+                CapturePeriod.of(int(buffer["capture_period"].value or 0)),
+                int(buffer["profile_entries"].value or 0),
             )
     return None
 

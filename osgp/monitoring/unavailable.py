@@ -1,36 +1,22 @@
-"""Reading many values of which some may be missing, and telling which and why."""
+"""Objects that a meter of their profile lacks or has no sensible value of, as results list them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, TypedDict
 
-from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.faults import Fault
-from osgp.messages.serializers import CharField, StrictSerializer
-from osgp.messages.visited_meter import VisitedMeter
-from osgp.protocol_dlms import AccessResult, Data
-from osgp.protocol_dlms.errors import AccessError
 
 
-class UnavailableSerializer(StrictSerializer):
+class Unavailable(TypedDict):
     """Something that could not be read although meters of the profile have it."""
 
-    name = CharField(help_text="Tag of the object.")
-    reason = CharField()
+    name: Annotated[str, "Tag of the object."]
+    reason: str
 
 
-def unavailable_field() -> UnavailableSerializer:
-    """``unavailable`` of a result."""
-    return UnavailableSerializer(many=True, help_text="What this meter lacks, or has no sensible value of.")
+UnavailableList = Annotated[list[Unavailable], "What this meter lacks, or has no sensible value of."]
+"""``unavailable`` of a result."""
 
 
-def told_unavailable(faults: Mapping[str, Fault]) -> list[dict[str, Any]]:
-    """Faults by tag as that field shows them."""
+def list_unavailable(faults: Mapping[str, Fault]) -> list[Unavailable]:
+    """Faults by tag as a result shows them."""
     return [{"name": tag, "reason": fault.message} for tag, fault in faults.items()]
-
-
-def read_each(meter: VisitedMeter, attributes: Sequence[AttributeDescriptor]) -> list[Data | Fault]:
-    """The value of each attribute, or why there is none."""
-    return [
-        AccessError(value, attribute) if isinstance(value, AccessResult) else value
-        for attribute, value in zip(attributes, meter.association.get_each(attributes), strict=True)
-    ]
