@@ -193,7 +193,7 @@ def _held_since(device: Device, period: str, now: datetime) -> int | None:
         buffer = operation.find_buffer(device.profile, PeriodType(period), device.channel)
     except (UnknownMessage, UnknownProfile, Fault, ValueError):
         return None
-    if buffer.period is None:
+    if buffer.period is None or buffer.entries is None:
         return None
     return int(buffer.period.after(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
 

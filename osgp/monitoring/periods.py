@@ -7,9 +7,12 @@ from typing import Annotated, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
-from osgp.catalogue import CaptureColumn, Profile
+from osgp.catalogue import CaptureColumn, CosemObject, Profile
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Fault, FaultCode
+
+SETTINGS = ("capture_period", "profile_entries")
+"""Attributes of a buffer that tell how much time it holds."""
 
 
 class BetweenParameters(TypedDict):
@@ -40,8 +43,8 @@ class Buffer:
     """All that it captures, in the meter's order."""
     period: CapturePeriod | None
     """How far apart its rows are; None: unknown."""
-    entries: int
-    """Rows that it holds; then new ones take the places of the oldest."""
+    entries: int | None
+    """Rows that it holds; then new ones take the places of the oldest. None: unknown."""
 
     @property
     def capture_period(self) -> int | None:
@@ -50,7 +53,7 @@ class Buffer:
 
     def holds(self, begin: datetime, end: datetime, zone: tzinfo) -> bool:
         """Whether it has room for all that is captured from ``begin`` to ``end``."""
-        if self.period is None:
+        if self.period is None or self.entries is None:
             return True
         try:
             return end <= self.period.after(begin, self.entries, zone)
@@ -63,13 +66,16 @@ def find_buffer(profile: Profile, tags: Sequence[str], channel: int | None = Non
     for tag in tags:
         if tag in profile:
             buffer = profile[tag]
-            return Buffer(
-                tag,
-                profile.capture_columns(tag, channel if buffer.per_channel else None),
-                CapturePeriod.of(int(buffer["capture_period"].value or 0)),
-                int(buffer["profile_entries"].value or 0),
-            )
+            columns = profile.capture_columns(tag, channel if buffer.per_channel else None)
+            period, entries = (find_setting(buffer, name) for name in SETTINGS)
+            return Buffer(tag, columns, None if period is None else CapturePeriod.of(period), entries)
     return None
+
+
+def find_setting(buffer: CosemObject, name: str) -> int | None:
+    """What the profile says of an attribute of ``SETTINGS``; None: nothing."""
+    value = buffer[name].value if name in buffer else None
+    return None if value is None else int(value)
 
 
 def check_held(buffers: Sequence[Buffer], begin: datetime, end: datetime, zone: tzinfo) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from osgp.catalogue import CaptureColumn, Profile, obis
+from osgp.catalogue import CaptureColumn, CosemObject, Profile, obis
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.cosem.errors import illegal
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.monitoring.periods import Buffer
+from osgp.monitoring.periods import SETTINGS, Buffer, find_setting
 from osgp.monitoring.power_quality import ProfileType, is_requested
 from osgp.protocol_dlms import Data
 
@@ -18,8 +18,6 @@ CLOCK = "CLOCK"
 BUFFERS = ("DEFINABLE_LOAD_PROFILE", "POWER_QUALITY_PROFILE_1", "POWER_QUALITY_PROFILE_2")
 MOST_COLUMNS = 200
 """Columns that a buffer may have; clients can choose some 60 for the longest."""
-
-_SETTINGS = ("capture_period", "profile_entries")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +28,12 @@ class Candidate:
     wanted: frozenset[str]
     """Tags of these objects."""
     settings: Mapping[str, int | None]
-    """capture_period (seconds) and profile_entries; None: clients may set it."""
+    """capture_period (seconds) and profile_entries; None: the meter has to be asked."""
 
     @property
     def capacity(self) -> Buffer | None:
         """A buffer without columns, if the profile tells how much it holds."""
-        period, entries = (self.settings[name] for name in _SETTINGS)
+        period, entries = (self.settings[name] for name in SETTINGS)
         if not period or entries is None:
             return None
         return Buffer(self.tag, (), CapturePeriod.of(period), entries)
@@ -56,12 +54,8 @@ def find_candidates(profile: Profile, profile_type: ProfileType, *, polyphase: b
             for each in buffer.selectable_objects
             if is_requested(profile[each], profile_type, "PERIODIC", polyphase=polyphase)
         )
-        settings = {}
-        for name in _SETTINGS:
-            attribute = buffer[name]
-            is_fixed = attribute.value_type == "FIXED_IN_PROFILE" and attribute.value is not None
-            settings[name] = int(attribute.value or 0) if is_fixed else None
         if wanted:
+            settings = {name: _find_fixed_setting(buffer, name) for name in SETTINGS}
             found.append(Candidate(tag, wanted, settings))
     if not found:
         raise Fault(
@@ -71,6 +65,11 @@ def find_candidates(profile: Profile, profile_type: ProfileType, *, polyphase: b
             pointer="/profile_type",
         )
     return found
+
+
+def _find_fixed_setting(buffer: CosemObject, name: str) -> int | None:
+    is_fixed = name in buffer and buffer[name].value_type == "FIXED_IN_PROFILE"
+    return find_setting(buffer, name) if is_fixed else None
 
 
 _Answers = Mapping[tuple[str, str], Data | Fault]
@@ -84,7 +83,7 @@ def read_buffers(
     asked = [
         (candidate.tag, name)
         for candidate in candidates
-        for name in ("capture_objects", *_SETTINGS)
+        for name in ("capture_objects", *SETTINGS)
         if name == "capture_objects" or candidate.settings[name] is None
     ]
     answers = dict(
@@ -102,7 +101,7 @@ def read_buffers(
 
 def _make_buffer(profile: Profile, candidate: Candidate, answers: _Answers) -> Buffer:
     """Raises Fault for what was refused or makes no sense."""
-    period, entries = (_read_setting(candidate, name, answers) for name in _SETTINGS)
+    period, entries = (_read_setting(candidate, name, answers) for name in SETTINGS)
     captured = answers[candidate.tag, "capture_objects"]
     if isinstance(captured, Fault):
         raise captured
