@@ -19,7 +19,7 @@ from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
 from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.messages.registry import UnknownMessage, find_operation
-from osgp.monitoring.periodic_reads import PeriodicReads
+from osgp.monitoring.periodic_reads import PeriodicReads, PeriodType
 from osgp.readings import clock
 from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, expected_ends, month_of
 from osgp.readings.chunks import NO_STATUS
@@ -188,12 +188,12 @@ def _ranges(
 def _held_since(device: Device, period: str, now: datetime) -> int | None:
     """From when on the meter's buffer has room for what it captured until now; None: nobody can tell."""
     try:
-        task = find_operation(FETCHED_BY[device.is_mbus])
-        assert isinstance(task, PeriodicReads)
-        buffer = task.buffer(device.profile, {"period_type": period}, device.channel)
+        operation = find_operation(FETCHED_BY[device.is_mbus])
+        assert isinstance(operation, PeriodicReads)
+        buffer = operation.find_buffer(device.profile, PeriodType(period), device.channel)
     except (UnknownMessage, UnknownProfile, Fault, ValueError):
         return None
-    if buffer.period is None:
+    if buffer.period is None or buffer.entries is None:
         return None
     return int(buffer.period.after(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
 

@@ -9,7 +9,8 @@ A message says once what it takes and what it tells, in a form that editors and 
         control_mode: Annotated[int | None, IntegerField(min_value=0, max_value=6), "Who may switch."]
         problems: list[FieldProblem]
 
-- The type decides the field (``FIELDS``); typed dictionaries may be nested, also in lists.
+- The type decides the field (``FIELDS``); typed dictionaries may be nested, also in
+  lists and other generic sequences.
 - Beside it stands what the type does not tell: a field with its bounds instead, and a text for API users.
 - ``X | None`` may be null; ``NotRequired[X]`` may be left out. A field with a default may be left out by
   callers and is always there afterwards.
@@ -134,7 +135,7 @@ def _field_of(plain: Any, options: dict[str, Any]) -> serializers.Field:
         return FIELDS[plain](**options)
     if _is_enum(plain):
         return ChoiceField(plain, **options)
-    if typing.get_origin(plain) in (list, Sequence):
+    if _is_sequence(typing.get_origin(plain)):
         (element,) = typing.get_args(plain)
         if is_typeddict(element):
             return make_serializer(element)(many=True, **options)
@@ -164,6 +165,11 @@ def _without_none(plain: Any) -> Any:
     if len(others) != 1:
         raise ShapeError(f"no field is known for {plain!r}; name one in Annotated")
     return others[0]
+
+
+def _is_sequence(origin: Any) -> bool:
+    """Lists and classes of one's own; tuples have a type for each place."""
+    return isinstance(origin, type) and issubclass(origin, Sequence) and origin is not tuple
 
 
 def _is_enum(plain: Any) -> TypeGuard[type[Enum]]:

@@ -1,7 +1,8 @@
 """ActualMeterReadsGas: what an M-Bus meter said when its gateway last asked it."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, TypedDict
 
 from django.utils import timezone
 
@@ -9,25 +10,29 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import gas_scaler_unit
 from osgp.cosem.clock import moment
 from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import quantity, scaler_unit
+from osgp.cosem.quantities import Quantity, quantity, scaler_unit
 from osgp.devices.models import MBUS_DEVICE_TYPES
-from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.needs import any_of
+from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.readings import Period, Readings
 from osgp.messages.registry import register
-from osgp.messages.serializers import DateTimeField, QuantityField, StrictSerializer
+from osgp.messages.shapes import HIDDEN, NoParameters
 from osgp.messages.visited_meter import VisitedMeter
 
 PREFERRED = ("MBUS_MASTER_VALUE_5MIN", "MBUS_MASTER_VALUE")
 
 
-class ActualMeterReadsGasResult(StrictSerializer):
-    log_time = DateTimeField(help_text="When the platform asked.")
-    consumption = QuantityField(allow_null=True)
-    capture_time = DateTimeField(help_text="When the gateway read the value from the M-Bus meter.")
+class ActualMeterReadsGasResult(TypedDict):
+    """The last captured value."""
+
+    log_time: Annotated[datetime, "When the platform asked."]
+    consumption: Quantity | None
+    capture_time: Annotated[datetime, "When the gateway read the value from the M-Bus meter."]
+    tag: Annotated[str, HIDDEN]
 
 
 @register
-class ActualMeterReadsGas(MeterOperation):
+class ActualMeterReadsGas(MeterOperation[NoParameters, ActualMeterReadsGasResult]):
     """Read the last captured value of a gas (or hydrogen) meter from its gateway.
 
     The device is the M-Bus meter itself; the platform dials its gateway and reads its channel.
@@ -37,14 +42,14 @@ class ActualMeterReadsGas(MeterOperation):
     service = Service.MONITORING
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
     device_types = MBUS_DEVICE_TYPES
-    Result = ActualMeterReadsGasResult
+    needs = (any_of(*PREFERRED),)
 
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+    def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ActualMeterReadsGasResult:
         tag = next((tag for tag in PREFERRED if tag in meter.profile), PREFERRED[-1])
-        known = meter.object(tag).attributes[3].scaler_unit or gas_scaler_unit(meter.model)
-        asked = [meter.attribute(tag, 2), meter.attribute(tag, 5)]
+        known = meter.object(tag)["scaler_unit"].scaler_unit or gas_scaler_unit(meter.model)
+        asked = [meter.attribute(tag, "value"), meter.attribute(tag, "capture_time")]
         if known is None:
-            asked.append(meter.attribute(tag, 3))
+            asked.append(meter.attribute(tag, "scaler_unit"))
         value, captured, *rest = meter.get_all(asked)
         capture_time = moment(captured, "The capture time").to_datetime()
         if capture_time is None:
@@ -56,6 +61,8 @@ class ActualMeterReadsGas(MeterOperation):
             "tag": tag,
         }
 
-    def readings(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Iterator[Readings]:
-        if (said := result["consumption"]) is not None:
-            yield Readings.one(result["tag"], Period.ACTUAL, result["capture_time"], said.value, said.unit)
+    def readings(self, parameters: NoParameters, result: ActualMeterReadsGasResult) -> Iterator[Readings]:
+        if (consumption := result["consumption"]) is not None:
+            yield Readings.one(
+                result["tag"], Period.ACTUAL, result["capture_time"], consumption.value, consumption.unit
+            )

@@ -65,7 +65,7 @@ def read_buffer(
     part = _Slice(begin, begin, is_last=False)
     while not part.is_last:
         count += size
-        part = _following(part.until, begin, end, count, buffer, meter)
+        part = _make_next_slice(part.until, begin, end, count, buffer, meter)
         seconds_left = meter.association.seconds_left
         reading.read(part)
         seconds = seconds_left - meter.association.seconds_left
@@ -77,10 +77,10 @@ def read_buffer(
     return BufferRows(rows, reading.rejected, part.until)
 
 
-def _following(
+def _make_next_slice(
     start: datetime, begin: datetime, end: datetime, count: int, buffer: Buffer, meter: VisitedMeter
 ) -> _Slice:
-    """The slice from ``start`` up to ``count`` rows after ``begin``; up to the end if nobody knows when."""
+    """The slice from ``start`` up to ``count`` rows after ``begin``; to the end if the period is unknown."""
     if buffer.period is not None:
         try:
             until = buffer.period.after(begin, count, meter.time_zone)
@@ -107,7 +107,7 @@ class _Reading:
         self._buffer = buffer
         self._wanted = wanted
         self._reader_of = reader_of
-        self._descriptor = meter.attribute(buffer.tag)
+        self._descriptor = meter.attribute(buffer.tag, "buffer")
         self._columns = [column for column in buffer.columns if wanted(column)]
         self._clock = [column.tag for column in self._columns].index("CLOCK")
         self._by_column = meter.selective_access

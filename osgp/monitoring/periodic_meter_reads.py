@@ -1,28 +1,29 @@
 """PeriodicMeterReads: what the electricity registers showed at the end of each interval, day or month."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, NotRequired, TypedDict
 
 from osgp.catalogue import CaptureColumn
 from osgp.cosem.profile_rows import Selection, TimedRow
 from osgp.cosem.quantities import meter_reading_scale
-from osgp.messages.operation import ParameterValues
-from osgp.messages.readings import Period
 from osgp.messages.registry import register
-from osgp.messages.rejected_rows import rejected_row_count_field, rejected_rows_field, told
-from osgp.messages.serializers import ChoiceField, DateTimeField, StrictSerializer
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, tell_rejected
+from osgp.messages.shapes import HIDDEN
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.periodic_reads import (
     AMR_STATUS,
-    PERIOD_TYPES,
     PeriodicReads,
-    reading_of,
-    status_of,
+    PeriodicReadsParameters,
+    PeriodType,
+    any_buffer,
+    read_register,
+    read_status,
 )
-from osgp.monitoring.periods import complete_until_field
-from osgp.monitoring.reads import ReadColumn, Reads, SometimesQuantityField, StatusField
-from osgp.monitoring.scales import scaler_units
+from osgp.monitoring.periods import CompleteUntil, check_held
+from osgp.monitoring.reads import AmrProfileStatus, QuantityOfSomeRows, ReadColumn, Reads
+from osgp.monitoring.scales import read_scaler_units
 
 REGISTERS = {
     "ACTIVE_ENERGY_IMPORT": "active_energy_import",
@@ -34,31 +35,32 @@ REGISTERS = {
 }
 
 
-class PeriodicMeterReadSerializer(StrictSerializer):
+class PeriodicMeterRead(TypedDict):
     """What the registers showed: totals at the end of an interval, tariffs at the end of a day or month."""
 
-    log_time = DateTimeField()
-    active_energy_import = SometimesQuantityField()
-    active_energy_export = SometimesQuantityField()
-    active_energy_import_tariff_one = SometimesQuantityField()
-    active_energy_import_tariff_two = SometimesQuantityField()
-    active_energy_export_tariff_one = SometimesQuantityField()
-    active_energy_export_tariff_two = SometimesQuantityField()
-    amr_profile_status = StatusField()
+    log_time: datetime
+    active_energy_import: NotRequired[QuantityOfSomeRows]
+    active_energy_export: NotRequired[QuantityOfSomeRows]
+    active_energy_import_tariff_one: NotRequired[QuantityOfSomeRows]
+    active_energy_import_tariff_two: NotRequired[QuantityOfSomeRows]
+    active_energy_export_tariff_one: NotRequired[QuantityOfSomeRows]
+    active_energy_export_tariff_two: NotRequired[QuantityOfSomeRows]
+    amr_profile_status: AmrProfileStatus
 
 
-class PeriodicMeterReadsResult(StrictSerializer):
+class PeriodicMeterReadsResult(TypedDict):
     """Values from begin_date to end_date, both included, oldest first."""
 
-    period_type = ChoiceField(PERIOD_TYPES)
-    periodic_meter_reads = PeriodicMeterReadSerializer(many=True)
-    complete_until = complete_until_field()
-    rejected_rows = rejected_rows_field()
-    rejected_row_count = rejected_row_count_field()
+    period_type: PeriodType
+    periodic_meter_reads: Reads[PeriodicMeterRead]
+    complete_until: CompleteUntil
+    rejected_rows: RejectedRowList
+    rejected_row_count: RejectedRowCount
+    capture_period: Annotated[int | None, HIDDEN]
 
 
 @register
-class PeriodicMeterReads(PeriodicReads):
+class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
     """Read the stored interval, daily or monthly values of an electricity meter.
 
     A meter holds ten days of intervals, 40 days and 13 months. More at a time is refused; what it no longer
@@ -66,21 +68,22 @@ class PeriodicMeterReads(PeriodicReads):
     """
 
     message = "PeriodicMeterReads"
-    Result = PeriodicMeterReadsResult
     buffers = {
-        Period.INTERVAL: ("INTERVAL_VALUES_E",),
-        Period.DAILY: ("DAILY_VALUES_E", "DAILY_VALUES_COMBINED"),
-        Period.MONTHLY: ("MONTHLY_VALUES_E", "MONTHLY_VALUES_COMBINED"),
+        PeriodType.INTERVAL: ("INTERVAL_VALUES_E",),
+        PeriodType.DAILY: ("DAILY_VALUES_E", "DAILY_VALUES_COMBINED"),
+        PeriodType.MONTHLY: ("MONTHLY_VALUES_E", "MONTHLY_VALUES_COMBINED"),
     }
+    needs = ("CLOCK", any_buffer(buffers))
     rows_name = "periodic_meter_reads"
 
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        buffer = self.buffer(meter.profile, parameters, channel=None)
+    def perform(self, meter: VisitedMeter, parameters: PeriodicReadsParameters) -> PeriodicMeterReadsResult:
+        buffer = self.find_buffer(meter.profile, parameters["period_type"], channel=None)
         tags = [column.tag for column in buffer.columns if column.tag in REGISTERS]
-        units = scaler_units(meter, tags)
+        units = read_scaler_units(meter, tags)
         scales = {tag: meter_reading_scale(unit, tag) for tag, unit in units.items()}
-        begin, end = self.part_of_time(meter, buffer, parameters)
-        found = read_buffer(meter, buffer, _is_wanted, begin, end, _reader)
+        begin, end = parameters["begin_date"], parameters["end_date"]
+        check_held([buffer], begin, end, meter.time_zone)
+        found = read_buffer(meter, buffer, _is_wanted, begin, end, _make_reader)
         times, statuses, *numbers = zip(*found.rows, strict=True) if found.rows else [()] * (2 + len(tags))
         columns = [
             ReadColumn(REGISTERS[tag], tag, scales[tag], column)
@@ -90,9 +93,9 @@ class PeriodicMeterReads(PeriodicReads):
         return {
             "period_type": parameters["period_type"],
             "periodic_meter_reads": Reads(times, columns, statuses if has_status else None),
-            "capture_period": buffer.period.seconds if buffer.period else 0,
+            "capture_period": buffer.capture_period,
             "complete_until": found.complete_until,
-            **told(found.rejected),
+            **tell_rejected(found.rejected),
         }
 
 
@@ -101,7 +104,7 @@ def _is_wanted(column: CaptureColumn) -> bool:
     return column.channel is None
 
 
-def _reader(selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:
+def _make_reader(selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:
     """Reads the status and the registers of a row."""
     status: int | None = None
     registers: list[tuple[int, str]] = []
@@ -113,7 +116,7 @@ def _reader(selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader
 
     def read(row: TimedRow) -> tuple[int | None, ...]:
         cells = row.cells
-        flags = None if status is None else status_of(cells[status])
-        return flags, *[reading_of(cells[position], tag) for position, tag in registers]
+        flags = None if status is None else read_status(cells[status])
+        return flags, *[read_register(cells[position], tag) for position, tag in registers]
 
     return read

@@ -91,6 +91,7 @@ def own() -> Costs:
     from osgp import catalogue
     from osgp.messages.visited_meter import VisitedMeter
     from osgp.monitoring.periodic_meter_reads import PeriodicMeterReads
+    from osgp.monitoring.periodic_reads import PeriodicReadsParameters, PeriodType
     from osgp.protocol_dlms import axdr
     from osgp.protocol_dlms.ciphering import Deciphering
     from osgp.protocol_dlms.octets import Cursor
@@ -118,10 +119,14 @@ def own() -> Costs:
 
     meter = VisitedMeter("", catalogue.profile("SMR", "5.1"), Answered(), ZONE)  # type: ignore[arg-type]
     operation = PeriodicMeterReads()
-    asked = {"period_type": "INTERVAL", "begin_date": FIRST, "end_date": FIRST + ROWS * QUARTER}
+    asked: PeriodicReadsParameters = {
+        "period_type": PeriodType.INTERVAL,
+        "begin_date": FIRST,
+        "end_date": FIRST + ROWS * QUARTER,
+    }
 
     def result() -> Any:
-        return operation.stored_result(operation.perform(meter, asked))
+        return operation.represent_result(operation.perform(meter, asked))
 
     if len(result()["periodic_meter_reads"]) != ROWS:
         raise RuntimeError("rows were lost")

@@ -14,7 +14,7 @@ from osgp.cosem.errors import UnusableRow
 from osgp.cosem.signal_quality import signal_quality
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
-from osgp.monitoring.cells import cell_reader
+from osgp.monitoring.cells import make_cell_reader
 from osgp.monitoring.get_power_quality_profile import GetPowerQualityProfile
 from osgp.protocol_dlms.errors import AccessError
 from osgp.simulator.codec.axdr import (
@@ -432,7 +432,10 @@ class TestChosenColumns:
     ],
 )
 def test_counters_are_numbers_and_measured_values_decimal_digits(scale: ScalerUnit, shown: Any) -> None:
-    read = cell_reader(CaptureColumn("TAG", SAGS, 0, None), scale)
+    register = catalogue.profile("SMR", "5.1")["AVERAGE_VOLTAGE_L1"]
+    read = make_cell_reader(
+        register.interface_class, CaptureColumn("TAG", register.attribute("value"), 0, None), scale
+    )
     assert read(12) == shown
     assert read(None) is None
     with pytest.raises(UnusableRow):
