@@ -78,7 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settings = FleetSettings()
     known = ", ".join(profile.key for profile in catalogue.profiles())
     fleet = parser.add_argument_group("fleet")
-    fleet.add_argument("--demo", action="store_true", help="ten meters over all profiles, three with gas")
+    fleet.add_argument(
+        "--demo", action="store_true", help="ten meters or more over all profiles, three with gas"
+    )
     fleet.add_argument("--count", type=int, default=10, help="electricity meters (default %(default)s)")
     fleet.add_argument(
         "--profile",

@@ -33,7 +33,7 @@ from .fleet import Fleet
 from .meter.event_codes import CHANNELS
 from .meter.meter import Meter
 from .meter.query import AccessError
-from .occurrences import OccurrenceError
+from .occurrence import OccurrenceError
 from .scenario import carry_out, plan
 from .settings import Behaviour
 from .values import from_json, to_json

@@ -23,7 +23,8 @@ from .fields import shown
 from .fleet import Fleet
 from .meter.meter import Meter
 from .meter.query import AccessError
-from .occurrences import Occurrence, OccurrenceError, parse
+from .occurrence import Occurrence, OccurrenceError
+from .occurrences import parse
 
 logger = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from osgp.catalogue import Profile
 from osgp.simulator import Fleet, FleetSettings
 from osgp.simulator.codec.axdr import Data, decode, encode
 from osgp.simulator.codec.cosem_time import decode_date_time
@@ -27,7 +28,7 @@ class Clock:
 
 
 def make(
-    profile: str = "SMR-5.5",
+    profile: str | Profile = "SMR-5.5",
     moment: datetime | float = datetime(2026, 6, 15, 12, tzinfo=UTC),
     *,
     settings: dict[str, Any] | None = None,

@@ -1,6 +1,6 @@
 """Class 7, profile generic: buffers that hold no rows but compute them, with selective access."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from osgp.catalogue.cosem import AttributeDescriptor
@@ -17,7 +17,6 @@ from ..codec.axdr import (
     long_unsigned,
     octet_string,
     structure,
-    unsigned,
 )
 from ..codec.cosem_time import decode_date_time
 from ..codec.errors import RemoteProtocolError
@@ -25,11 +24,12 @@ from ..codec.requests import Selection
 from ..codec.results import DataAccessResult
 from . import shapes
 from .equipment import Column
-from .event_codes import AUXILIARY, CODES
+from .event_codes import CODES, Event
 from .load_curve import START
 from .query import AccessError, LogicalDevice, Query
 from .registry import elements_of, value_of_class
 from .rows import Row, Wanted, log_rows, periodic_rows, power_failure_rows
+from .typed_values import number_encoder
 
 RANGE_SELECTOR = 1
 ENTRY_SELECTOR = 2
@@ -37,9 +37,13 @@ ENTRY_SELECTOR = 2
 PROFILE_GENERIC = 7
 BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD, PROFILE_ENTRIES = 2, 3, 4, 8
 MAXIMUM_ENTRIES = 2_190
-"""The longest buffer of any profile; a client that sets profile_entries higher gets no more rows."""
+"""A client that sets profile_entries higher gets no more rows, unless the profile itself has more."""
 
+QUARTER_HOUR = 900
+_UNSTATED_ENTRIES = 960
+_POWER_FAILURES = "POWER_FAILURE_EVENT_LOG"
 _CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
+_NOT_SORTED = structure(long_unsigned(0), octet_string(bytes(6)), integer(0), long_unsigned(0))
 _CAPTURE_TIME = (4, 5)
 
 
@@ -85,17 +89,32 @@ def check_columns(meter: LogicalDevice, capture_objects: Data) -> None:
                 raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
 
 
-def _setting(query: Query, tag: str, channel: int | None, attribute_id: int) -> int:
-    cosem_object = query.meter.type.profile[tag]
-    chosen = query.meter.override(cosem_object.attribute(attribute_id, channel))
+def _chosen(query: Query, attribute_id: int) -> int | None:
+    """What the client has set, None when it has set nothing."""
+    entry = query.entry
+    chosen = query.meter.override(AttributeDescriptor(PROFILE_GENERIC, entry.logical_name, attribute_id))
+    return int(decode(chosen).value) if chosen is not None else None
+
+
+def _stated(query: Query, attribute_id: int, unstated: int) -> int:
+    """What the profile says, or else the simulator."""
+    attribute = query.meter.type.profile[query.entry.tag].attributes.get(attribute_id)
+    return int(attribute.value) if attribute is not None and attribute.value is not None else unstated
+
+
+def period_of(query: Query) -> int:
+    """Seconds between two rows; 0 for a log."""
+    chosen = _chosen(query, CAPTURE_PERIOD)
     if chosen is not None:
-        return int(decode(chosen).value)
-    return int(cosem_object.attributes[attribute_id].value or 0)
+        return chosen
+    is_log = query.entry.tag in (*CODES, _POWER_FAILURES)
+    return _stated(query, CAPTURE_PERIOD, 0 if is_log else QUARTER_HOUR)
 
 
-def entries_of(query: Query, tag: str, channel: int | None) -> int:
+def entries_of(query: Query) -> int:
     """How many rows the buffer keeps."""
-    return min(_setting(query, tag, channel, PROFILE_ENTRIES), MAXIMUM_ENTRIES)
+    stated, chosen = _stated(query, PROFILE_ENTRIES, _UNSTATED_ENTRIES), _chosen(query, PROFILE_ENTRIES)
+    return stated if chosen is None else min(chosen, max(stated, MAXIMUM_ENTRIES))
 
 
 _RANGE_SHAPE = shapes.structure(
@@ -136,9 +155,8 @@ def _selected_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list
 def buffer(query: Query) -> bytes:
     """The rows, oldest first; all, a range of time (selector 1) or of entries (selector 2), and of
     columns."""
-    entry = query.entry
-    tag, channel = entry.tag, entry.channel
-    columns = columns_of(query.meter, tag, channel)
+    tag = query.entry.tag
+    columns = columns_of(query.meter, tag, query.channel)
     selection = query.selection
     positions = list(range(len(columns)))
     wanted = Wanted()
@@ -147,7 +165,7 @@ def buffer(query: Query) -> bytes:
         positions = _selected_columns(columns, named)
     elif selection is not None and selection.selector != ENTRY_SELECTOR:
         raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
-    rows = _rows(query, tag, channel, wanted)
+    rows = _rows(query, wanted)
     if selection is not None and selection.selector == ENTRY_SELECTOR:
         rows, positions = _entries(selection, rows, positions)
     if rows:
@@ -165,15 +183,14 @@ def _entries(selection: Selection, rows: list[Row], positions: list[int]) -> tup
     return rows[first - 1 : last or None], positions[first_column - 1 : last_column or None]
 
 
-def _rows(query: Query, tag: str, channel: int | None, wanted: Wanted) -> list[Row]:
-    meter, now = query.meter, query.moment
-    entries = entries_of(query, tag, channel)
+def _rows(query: Query, wanted: Wanted) -> list[Row]:
+    meter, now, tag = query.meter, query.moment, query.entry.tag
+    entries = entries_of(query)
     if tag in CODES:
         return log_rows(meter, tag, now, entries, wanted)
-    if tag == "POWER_FAILURE_EVENT_LOG":
+    if tag == _POWER_FAILURES:
         return power_failure_rows(meter, now, entries, wanted)
-    period = _setting(query, tag, channel, CAPTURE_PERIOD)
-    return periodic_rows(meter, period, now, entries, wanted, channel)
+    return periodic_rows(meter, period_of(query), now, entries, wanted, query.channel)
 
 
 Maker = Callable[[Row], bytes]
@@ -182,10 +199,12 @@ Maker = Callable[[Row], bytes]
 def _maker(query: Query, log: str, column: Column) -> Maker:
     """What makes the values of a column."""
     meter = query.meter
-    if log in CODES and column.tag != "CLOCK":
-        return partial(_encoded_event, column.tag)
     entry = meter.type.objects[column.descriptor.logical_name]
     attribute = entry.attributes[column.descriptor.attribute_id]
+    part = _part_of_event(column.tag) if log in CODES else None
+    encode_number = number_encoder(attribute.data_type)
+    if part is not None and encode_number is not None:
+        return partial(_encoded_event, part, encode_number)
     fixed, provider = attribute.encoded, attribute.provider
     if provider is None:
         value = fixed or NULL_DATA
@@ -194,6 +213,8 @@ def _maker(query: Query, log: str, column: Column) -> Maker:
     stamp = column.descriptor == _CLOCK or (entry.class_id, attribute.attribute_id) == _CAPTURE_TIME
     channel = column.channel
     elements = elements_of(entry.class_id, attribute.attribute_id) if column.data_index else None
+    if channel is None and not stamp and not column.data_index:
+        return lambda row: provider(Query(meter, row.moment, entry, None, None, row.offset, row.flags))
 
     def make(row: Row) -> bytes:
         if channel is not None and meter.gas_meter(channel, row.moment) is None:
@@ -212,24 +233,27 @@ def _maker(query: Query, log: str, column: Column) -> Maker:
 
 
 def _element(value: bytes, data_index: int) -> bytes:
-    elements = decode(value).value
+    data = decode(value)
+    elements = data.value if data.type in (DataType.ARRAY, DataType.STRUCTURE) else ()
     # An array that the column reaches into may have become shorter since it was chosen.
     return encode(elements[data_index - 1]) if data_index <= len(elements) else NULL_DATA
 
 
-def _encoded_event(tag: str, row: Row) -> bytes:
-    """The code of a row's event, or the counter, magnitude or duration that goes with it."""
-    event = row.event
-    if event is None:
-        return NULL_DATA
-    if tag.endswith("_CODE"):
-        # Two octets in the auxiliary log, else one.
-        return long_unsigned(event.code) if event.log == AUXILIARY else unsigned(event.code)
-    if tag.endswith("_MAGNITUDE"):
-        return long_unsigned(event.magnitude)
-    if tag.endswith("_DURATION"):
-        return long_unsigned(event.duration)
-    return long_unsigned(event.number & 0xFFFF)
+_PARTS_OF_EVENT: Mapping[str, Callable[[Event], int]] = {
+    "_CODE": lambda event: event.code,
+    "_MAGNITUDE": lambda event: event.magnitude,
+    "_DURATION": lambda event: event.duration,
+    "_COUNTER": lambda event: event.number,
+}
+"""What a column of a log tells of an event, by the end of its tag."""
+
+
+def _part_of_event(tag: str) -> Callable[[Event], int] | None:
+    return next((part for end, part in _PARTS_OF_EVENT.items() if tag.endswith(end)), None)
+
+
+def _encoded_event(part: Callable[[Event], int], encode_number: Callable[[int], bytes], row: Row) -> bytes:
+    return encode_number(part(row.event)) if row.event is not None else NULL_DATA
 
 
 @value_of_class(PROFILE_GENERIC, CAPTURE_OBJECTS)
@@ -239,14 +263,27 @@ def capture_objects(query: Query) -> bytes:
     return array(definition(column) for column in columns_of(query.meter, entry.tag, entry.channel))
 
 
+@value_of_class(PROFILE_GENERIC, CAPTURE_PERIOD)
+def capture_period(query: Query) -> bytes:
+    """Seconds; 0 for a log, and for what is captured each month."""
+    return double_long_unsigned(period_of(query))
+
+
 @value_of_class(PROFILE_GENERIC, 6)
 def sort_object(query: Query) -> bytes:
-    """The clock."""
+    """The clock, if the meter has one."""
+    if _CLOCK.logical_name not in query.meter.type.objects:
+        return _NOT_SORTED
     return definition(Column("CLOCK", _CLOCK, 0, None))
 
 
 @value_of_class(PROFILE_GENERIC, 7)
 def entries_in_use(query: Query) -> bytes:
     """How many rows there are."""
-    entry = query.entry
-    return double_long_unsigned(len(_rows(query, entry.tag, entry.channel, Wanted())))
+    return double_long_unsigned(len(_rows(query, Wanted())))
+
+
+@value_of_class(PROFILE_GENERIC, PROFILE_ENTRIES)
+def profile_entries(query: Query) -> bytes:
+    """How many rows there can be."""
+    return double_long_unsigned(entries_of(query))

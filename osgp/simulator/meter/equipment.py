@@ -1,4 +1,7 @@
-"""What meters of one profile are equipped with, as far as the tags of the profile tell."""
+"""What meters of one profile are equipped with, as far as the tags of the profile tell.
+
+What a meter keeps, and what happens to it, asks here whether there are the objects for it.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,8 +9,9 @@ from typing import NamedTuple
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.model import CosemObject, Profile
 
-from .event_codes import CHANNELS, TESTS
+from .event_codes import ALARM_REGISTERS, CHANNELS, TESTS
 
+MBUS_CLIENT_SETUP = "MBUS_CLIENT_SETUP"
 DIAGNOSED_CHANNELS = (1, 2)
 """The M-Bus channels whose diagnostics a definable load profile captures."""
 
@@ -34,20 +38,20 @@ def channels_of(cosem_object: CosemObject) -> tuple[int | None, ...]:
 
 
 class Equipment:
-    """The objects of one profile that single-phase or polyphase meters have."""
+    """The objects of one profile that single-phase or polyphase meters have: their ``tags``, the numbers of
+    the ``alarm_registers``, the tags of the schedules of ``tests``, and the ``channels`` for M-Bus devices.
+    """
 
     def __init__(self, profile: Profile, polyphase: bool) -> None:
         self.profile = profile
         self.polyphase = polyphase
-        self.alarm_registers = sum(f"ALARM_REGISTER_{number}" in profile for number in (1, 2, 3))
-        self.tests = frozenset(
-            tag for tag in TESTS if tag in profile and profile[tag].supports(polyphase=polyphase)
+        self.tags = frozenset(cosem_object.tag for cosem_object in profile.objects(polyphase))
+        self.alarm_registers = frozenset(
+            number for tag, number in ALARM_REGISTERS.items() if tag in self.tags
         )
-        self._logical_names = frozenset(
-            cosem_object.logical_name(channel)
-            for cosem_object in profile.objects(polyphase)
-            for channel in channels_of(cosem_object)
-        )
+        self.tests = self.tags.intersection(TESTS)
+        has_mbus = MBUS_CLIENT_SETUP in self.tags and profile[MBUS_CLIENT_SETUP].per_channel
+        self.channels = CHANNELS if has_mbus else ()
         self._columns: dict[tuple[str, int | None], tuple[Column, ...]] = {}
 
     def default_columns(self, tag: str, channel: int | None) -> tuple[Column, ...]:
@@ -59,7 +63,8 @@ class Equipment:
             columns = self._columns[tag, channel] = tuple(
                 column
                 for column in (tuple(captured) or self._selectable_columns(tag))
-                if column.descriptor.logical_name in self._logical_names
+                if column.tag in self.tags
+                and column.descriptor.attribute_id in self.profile[column.tag].attributes
             )
         return columns
 

@@ -22,7 +22,8 @@ AUXILIARY_LOG_CLEARED = 0xFFFF
 
 POWER_FAILURE, POWER_RETURNED = 1, 2
 CLOCK_UPDATE, OLD_TIME, NEW_TIME, CLOCK_INVALID = 3, 4, 5, 6
-ALARM_REGISTER_CLEARED, ALARM_REGISTER_2_CLEARED = 11, 24
+REGISTER_CLEARED: Mapping[int, int] = {1: 11, 2: 24}
+"""The event of a cleared alarm register, by the number of the register."""
 LAST_GASP_TEST, PHASE_OUTAGE_TEST, LAST_GASP = 25, 89, 99
 FAILED_LOGIN, CONFIGURATION_CHANGE = 46, 47
 PASSIVE_TARIFF_UPDATED, TARIFF_ACTIVATED = 19, 9
@@ -59,6 +60,10 @@ LOG_OF: Mapping[int, str] = {
     code: log for log, codes in CODES.items() for code in codes if code != LOG_CLEARED
 }
 """The log of each code but :data:`LOG_CLEARED`."""
+
+
+ALARM_REGISTERS: Mapping[str, int] = {f"ALARM_REGISTER_{number}": number for number in (1, 2, 3)}
+"""The number of each alarm register by its tag."""
 
 
 class Alarm(NamedTuple):

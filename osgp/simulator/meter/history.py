@@ -115,7 +115,7 @@ def in_order(event: Event) -> tuple[float, int]:
 
 
 def _power_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
-    last_gasp = "ALARM_REGISTER_3" in meter.type.profile
+    last_gasp = 3 in meter.type.alarm_registers
     for outage in outages_of(meter, since - outages.PERIOD, until):
         yield Event(outage.begin, event_codes.STANDARD, event_codes.POWER_FAILURE)
         yield Event(outage.end, event_codes.STANDARD, event_codes.POWER_RETURNED)

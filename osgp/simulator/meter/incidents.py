@@ -86,7 +86,7 @@ def _kind(name: str, days: int, *variants: Iterable[Listed]) -> Kind:
         tuple(Step(*step) if isinstance(step, tuple) else Step(step) for step in variant)
         for variant in variants
     )
-    span = max(step.delay for variant in steps for step in variant) + 1
+    span = max((step.delay for variant in steps for step in variant), default=0) + 1
     mishap = any(step.code in ALARMS for variant in steps for step in variant)
     return Kind(name, days * DAY, steps, span, mishap)
 
@@ -99,9 +99,11 @@ class Kinds(NamedTuple):
 
 
 @cache
-def kinds_of(polyphase: bool, registers: int, tests: frozenset[str], channels: tuple[int, ...]) -> Kinds:
-    """The kinds for a meter with so many alarm registers, with these test objects and with M-Bus devices on
-    these channels."""
+def kinds_of(
+    polyphase: bool, registers: frozenset[int], tests: frozenset[str], channels: tuple[int, ...]
+) -> Kinds:
+    """The kinds for a meter with these alarm registers and test objects and with M-Bus devices on these
+    channels."""
     kinds = [*_electricity(registers, bool(channels)), *_tests(tests)]
     for phase in codes.PHASES if polyphase else (1,):
         kinds += _of_phase(phase - 1, polyphase)
@@ -114,12 +116,9 @@ def kinds_of(polyphase: bool, registers: int, tests: frozenset[str], channels: t
     return Kinds({kind.name: kind for kind in kinds}, {log: tuple(listed) for log, listed in by_log.items()})
 
 
-def _electricity(registers: int, gas: bool) -> list[Kind]:
-    cleared: list[Listed] = [codes.ALARM_REGISTER_CLEARED]
-    second_error: list[list[int]] = []
-    if registers > 1:
-        cleared.append(codes.ALARM_REGISTER_2_CLEARED)
-        second_error.append([23])
+def _electricity(registers: frozenset[int], gas: bool) -> list[Kind]:
+    cleared = [code for register, code in codes.REGISTER_CLEARED.items() if register in registers]
+    second_error = [[23]] if 2 in registers else []
     gas_sessions = [[74], [76]] if gas else []
     firmware: list[Listed] = [17, (18, HOUR), (20, HOUR + 2 * MINUTE)]
     module: list[Listed] = [21, (22, 10 * MINUTE)]

@@ -1,9 +1,11 @@
 """Values of the M-Bus channels: gas meters behind an electricity meter."""
 
+from osgp.catalogue.units import ScalerUnit, Unit
+
 from ..codec.axdr import (
+    DataType,
     double_long_unsigned,
     enum,
-    integer,
     long_unsigned,
     octet_string,
     structure,
@@ -16,13 +18,12 @@ from .identity import manufacturer_id
 from .load_curve import START
 from .metered import ripple
 from .query import Query
-from .registry import value_of, value_of_class
+from .registry import count_of, number_of, text_of, value_of, value_of_class
 
 HOUR = 3_600
 FIVE_MINUTES = 300
 _NEVER = bytes.fromhex("FFFFFFFFFFFFFFFFFF8000FF")
-_UNIT_M3 = 13
-_SCALER_LITRES = -3
+_LITRES = ScalerUnit(-3, Unit.M3)
 _BATTERY = 0b11
 _BROKEN = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12
 
@@ -35,11 +36,10 @@ def _capture_moment(query: Query, period: int) -> float:
     return query.moment // period * period
 
 
-def _volume(query: Query, period: int) -> bytes:
+def _volume(query: Query, period: int) -> int:
     if _attached(query) is None:
-        return double_long_unsigned(0)
-    volume = query.meter.household.gas_volume(_capture_moment(query, period), query.channel or 0)
-    return double_long_unsigned(volume & 0xFFFFFFFF)
+        return 0
+    return query.meter.household.gas_volume(_capture_moment(query, period), query.channel or 0)
 
 
 def _capture_time(query: Query, period: int) -> bytes:
@@ -48,23 +48,16 @@ def _capture_time(query: Query, period: int) -> bytes:
     return octet_string(encode_date_time(query.local_time(_capture_moment(query, period))))
 
 
-@value_of("MBUS_MASTER_VALUE")
-def hourly_volume(query: Query) -> bytes:
+@count_of("MBUS_MASTER_VALUE", _LITRES)
+def hourly_volume(query: Query) -> int:
     """Litres at the last full hour."""
     return _volume(query, HOUR)
 
 
-@value_of("MBUS_MASTER_VALUE_5MIN")
-def five_minute_volume(query: Query) -> bytes:
+@count_of("MBUS_MASTER_VALUE_5MIN", _LITRES)
+def five_minute_volume(query: Query) -> int:
     """Litres at the last full five minutes."""
     return _volume(query, FIVE_MINUTES)
-
-
-@value_of("MBUS_MASTER_VALUE", 3)
-@value_of("MBUS_MASTER_VALUE_5MIN", 3)
-def volume_scaler_unit(query: Query) -> bytes:
-    """Litres, expressed in cubic metres."""
-    return structure(integer(_SCALER_LITRES), enum(_UNIT_M3))
 
 
 @value_of("MBUS_MASTER_VALUE", 5)
@@ -80,24 +73,24 @@ def five_minute_capture_time(query: Query) -> bytes:
     return _capture_time(query, FIVE_MINUTES)
 
 
-@value_of("MBUS_DEVICE_ID_1")
-def mbus_device_id(query: Query) -> bytes:
+@text_of("MBUS_DEVICE_ID_1")
+def mbus_device_id(query: Query) -> str:
     """The identification of the gas meter; empty when there is none."""
     gas_meter = _attached(query)
-    return octet_string(gas_meter.identification.encode() if gas_meter else b"")
+    return gas_meter.identification if gas_meter else ""
 
 
-@value_of("MBUS_DEVICE_CONFIG_MODEL")
-def mbus_device_model(query: Query) -> bytes:
+@text_of("MBUS_DEVICE_CONFIG_MODEL")
+def mbus_device_model(query: Query) -> str:
     """The model's name."""
     gas_meter = _attached(query)
-    return octet_string(gas_meter.model.encode() if gas_meter else b"")
+    return gas_meter.model if gas_meter else ""
 
 
-@value_of("MBUS_DEVICE_CONFIG_HARDWARE_VERSION")
-@value_of("MBUS_DEVICE_CONFIG_METROLOGY_VERSION")
-@value_of("MBUS_DEVICE_CONFIG_OTHER_FIRMWARE_VERSION")
-@value_of("MBUS_DEVICE_CONFIG_SIMPLE_VERSION_INFO")
+@value_of("MBUS_DEVICE_CONFIG_HARDWARE_VERSION", data_type=DataType.OCTET_STRING)
+@value_of("MBUS_DEVICE_CONFIG_METROLOGY_VERSION", data_type=DataType.OCTET_STRING)
+@value_of("MBUS_DEVICE_CONFIG_OTHER_FIRMWARE_VERSION", data_type=DataType.OCTET_STRING)
+@value_of("MBUS_DEVICE_CONFIG_SIMPLE_VERSION_INFO", data_type=DataType.OCTET_STRING)
 def mbus_version_info(query: Query) -> bytes:
     """Four octets."""
     return octet_string(bytes.fromhex("00400011") if _attached(query) else b"")
@@ -162,12 +155,12 @@ def mbus_client_alarm(query: Query) -> bytes:
     return unsigned(int(history.mbus_alarm(query.meter, query.channel or 0, query.moment)))
 
 
-@value_of("READ_MBUS_STATUS")
-def mbus_status(query: Query) -> bytes:
+@number_of("READ_MBUS_STATUS")
+def mbus_status(query: Query) -> float:
     """The 32 status bits that have not been cleared."""
     if _attached(query) is None:
-        return double_long_unsigned(0)
-    return double_long_unsigned(history.mbus_status(query.meter, query.channel or 0, query.moment))
+        return 0
+    return history.mbus_status(query.meter, query.channel or 0, query.moment)
 
 
 @value_of_class(72, 14)
@@ -176,7 +169,7 @@ def encryption_key_status(query: Query) -> bytes:
     return enum(4 if _attached(query) else 0)
 
 
-@value_of("MBUS_DIAGNOSTIC", 2)
+@value_of_class(77, 2)
 def received_signal_strength(query: Query) -> bytes:
     """In dBm, as the class stores it."""
     if _attached(query) is None:
@@ -184,7 +177,7 @@ def received_signal_strength(query: Query) -> bytes:
     return unsigned(84 + ripple(query.meter.identification, query.moment, f"rssi{query.channel}", 12, HOUR))
 
 
-@value_of("MBUS_DIAGNOSTIC", 4)
+@value_of_class(77, 4)
 def link_status(query: Query) -> bytes:
     """2: normal; 0: no data received yet."""
     return enum(2 if _attached(query) else 0)
@@ -197,25 +190,25 @@ def _frames(query: Query, share: int) -> bytes:
     return double_long_unsigned(int(max(query.moment - START, 0)) // HOUR // share)
 
 
-@value_of("MBUS_DIAGNOSTIC", 6)
+@value_of_class(77, 6)
 def transmissions(query: Query) -> bytes:
     """Frames sent to the device."""
     return _frames(query, 24)
 
 
-@value_of("MBUS_DIAGNOSTIC", 7)
+@value_of_class(77, 7)
 def good_frames(query: Query) -> bytes:
     """Frames with a correct check sequence."""
     return _frames(query, 1)
 
 
-@value_of("MBUS_DIAGNOSTIC", 8)
+@value_of_class(77, 8)
 def broken_frames(query: Query) -> bytes:
     """Frames with a wrong check sequence."""
     return _frames(query, 200)
 
 
-@value_of("MBUS_DIAGNOSTIC", 9)
+@value_of_class(77, 9)
 def diagnostic_capture_time(query: Query) -> bytes:
     """Which attribute was captured, and when."""
     moment = encode_date_time(query.local_time(_capture_moment(query, FIVE_MINUTES)))

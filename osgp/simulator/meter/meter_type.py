@@ -3,17 +3,18 @@
 from functools import cache
 
 from osgp.catalogue import obis
-from osgp.catalogue import profile as catalogue_profile
 from osgp.catalogue.model import Attribute, CosemObject, Profile
+from osgp.catalogue.units import ScalerUnit, Unit
+from osgp.catalogue.values import SCALER_UNIT
 
 from ..codec import axdr
 from ..codec.axdr import DataType
-from ..codec.errors import LocalProtocolError
 from . import buffers, electricity, mbus, modem, power_quality, standing
 from .equipment import channels_of
-from .query import READ, WRITE, AttributeEntry, MeterType, ObjectEntry
-from .registry import provider_of
+from .query import READ, WRITE, AttributeEntry, MeterType, ObjectEntry, Provider
+from .registry import BY_CLASS, BY_TAG, NUMBERS, TEXTS
 from .shapes import CATALOGUE_TYPES, Shape, shape_of
+from .typed_values import number_provider, text_provider
 
 VALUE_MODULES = (buffers, electricity, mbus, modem, power_quality, standing)
 """Importing these registers the providers."""
@@ -31,9 +32,12 @@ PUBLIC_TAGS = frozenset(
 )
 """What the public client may read."""
 
-_LOGICAL_NAME = 1
-_SCALER_UNIT = 3
+_LOGICAL_NAME, _VALUE, _SCALER_AND_UNIT = 1, 2, 3
 _REGISTERS = (3, 4)
+_NO_UNIT = ScalerUnit(0, Unit.COUNT)
+
+_LIVE_VALUES = ("CURRENT_LOCAL_DATE_AND_TIME", "OK")
+"""What profiles state as value where it is a live meter that has one."""
 
 
 def _object_entry(cosem_object: CosemObject, channel: int | None) -> ObjectEntry:
@@ -56,65 +60,65 @@ def _object_entry(cosem_object: CosemObject, channel: int | None) -> ObjectEntry
         logical_name=logical_name,
         channel=channel,
         public=cosem_object.tag in PUBLIC_TAGS,
-        scaler=_scaler(cosem_object),
         attributes={_LOGICAL_NAME: named, **others},
         methods=cosem_object.methods,
     )
 
 
-def _scaler(cosem_object: CosemObject) -> int:
-    scaler_unit = cosem_object.attributes.get(_SCALER_UNIT)
-    stated = scaler_unit.stated_scaler_unit if scaler_unit is not None else None
-    return stated.scaler if stated is not None and cosem_object.class_id in _REGISTERS else 0
+def _scaler_unit(cosem_object: CosemObject) -> ScalerUnit:
+    """That of the profile, or else the one in which the simulator counts."""
+    attribute = cosem_object.attributes.get(_SCALER_AND_UNIT) if cosem_object.class_id in _REGISTERS else None
+    if attribute is not None and attribute.stated_scaler_unit is not None:
+        return attribute.stated_scaler_unit
+    number = NUMBERS.get(cosem_object.tag)
+    return number.scaler_unit if number is not None else _NO_UNIT
 
 
-def _attribute_entry(cosem_object: CosemObject, attribute: Attribute) -> AttributeEntry:
-    tag, class_id, attribute_id = cosem_object.tag, cosem_object.class_id, attribute.attribute_id
-    provider = provider_of(tag, class_id, attribute_id)
-    access = (READ if attribute.readable else 0) | (WRITE if attribute.writable else 0)
-    shape = shape_of(tag, class_id, attribute_id, attribute.data_type)
-    data_type = CATALOGUE_TYPES[attribute.data_type]
-    if provider is not None:
-        return AttributeEntry(attribute_id, access, data_type, shape, provider=provider)
-    return AttributeEntry(
-        attribute_id, access, data_type, shape, _default(cosem_object, attribute, data_type)
+def _provider(cosem_object: CosemObject, attribute_id: int, data_type: DataType) -> Provider | None:
+    """What makes an attribute in its data type; None when nothing does."""
+    tag = cosem_object.tag
+    if attribute_id == _VALUE and tag in NUMBERS:
+        return number_provider(NUMBERS[tag], data_type, _scaler_unit(cosem_object).scaler)
+    if attribute_id == _VALUE and tag in TEXTS:
+        return text_provider(TEXTS[tag], data_type)
+    return (
+        BY_TAG.get((tag, attribute_id, data_type))
+        or BY_TAG.get((tag, attribute_id, None))
+        or BY_CLASS.get((cosem_object.class_id, attribute_id))
     )
 
 
-def _default(cosem_object: CosemObject, attribute: Attribute, data_type: DataType) -> bytes:
+def _attribute_entry(cosem_object: CosemObject, attribute: Attribute) -> AttributeEntry:
+    attribute_id = attribute.attribute_id
+    access = (READ if attribute.readable else 0) | (WRITE if attribute.writable else 0)
+    shape = shape_of(cosem_object.tag, cosem_object.class_id, attribute_id, attribute.data_type)
+    data_type = CATALOGUE_TYPES[attribute.data_type]
+    provider = _provider(cosem_object, attribute_id, data_type)
+    encoded = _factory_value(cosem_object, attribute, data_type) if provider is None else None
+    return AttributeEntry(attribute_id, access, data_type, shape, encoded, provider)
+
+
+def _factory_value(cosem_object: CosemObject, attribute: Attribute, data_type: DataType) -> bytes:
     """The value that the profile states, or else the plainest of the type."""
-    text = attribute.value
-    if attribute.stated_scaler_unit is not None:
-        scaler, unit = attribute.stated_scaler_unit
+    if attribute.data_type == SCALER_UNIT:
+        scaler, unit = attribute.stated_scaler_unit or _scaler_unit(cosem_object)
         return axdr.structure(axdr.integer(scaler), axdr.enum(unit))
+    text = attribute.value if attribute.value not in _LIVE_VALUES else None
     if data_type is DataType.OCTET_STRING:
         return axdr.octet_string(obis.parse(text) if text else b"")
     if data_type is DataType.BOOLEAN:
         return axdr.boolean(text == "1")
-    if data_type is DataType.ARRAY:
-        return axdr.array(())
-    if data_type is DataType.VISIBLE_STRING:
-        return axdr.visible_string(text or "")
-    if data_type is DataType.BIT_STRING:
-        return axdr.bit_string("")
     if data_type in axdr.FIXED:
-        return axdr.encode(axdr.Data(data_type, int(text or "0", 0)))
-    raise LocalProtocolError(
-        f"{cosem_object.tag} attribute {attribute.attribute_id} ({attribute.data_type}) has no value"
-    )
+        return axdr.encode(axdr.Data(data_type, int(text or "0")))
+    return axdr.plainest(data_type)
 
 
-def build(profile: Profile, polyphase: bool) -> MeterType:
-    """The objects of one profile, for single-phase or polyphase meters."""
+@cache
+def meter_type(profile: Profile, polyphase: bool) -> MeterType:
+    """The one type of single-phase or polyphase meters of a profile."""
     entries = (
         _object_entry(cosem_object, channel)
         for cosem_object in profile.objects(polyphase)
         for channel in channels_of(cosem_object)
     )
     return MeterType(profile, polyphase, {entry.logical_name: entry for entry in entries})
-
-
-@cache
-def meter_type(protocol_name: str, protocol_version: str, polyphase: bool) -> MeterType:
-    """The one type for a profile; LookupError when there is no such profile."""
-    return build(catalogue_profile(protocol_name, protocol_version), polyphase)

@@ -13,9 +13,9 @@ _SELECTIVE = (7, 2)
 
 
 @cache
-def encoded_object_list(meter_type: MeterType, public: bool, ciphered: bool) -> bytes:
-    """Attribute 2 of the association object, as the public or the management client sees it."""
-    version = meter_type.profile["ASSOCIATION_LN"].class_version
+def encoded_object_list(meter_type: MeterType, version: int, public: bool, ciphered: bool) -> bytes:
+    """Attribute 2 of an association object of a ``version``, as the public or the management client sees
+    it."""
     # Before version 3 access modes are numbered, with 1 read, 2 write, 3 both. Since then they are bits,
     # with the same meaning of the first two.
     protection = PROTECTED if version >= 3 and ciphered and not public else 0

@@ -73,10 +73,7 @@ class AttributeEntry:
 
 
 class ObjectEntry:
-    """One object at one logical name; objects of M-Bus channels have one entry per channel.
-
-    Values of a register count in powers of ten (``scaler``) of its unit.
-    """
+    """One object at one logical name; objects of M-Bus channels have one entry per channel."""
 
     __slots__ = (
         "attributes",
@@ -86,7 +83,6 @@ class ObjectEntry:
         "logical_name",
         "methods",
         "public",
-        "scaler",
         "tag",
     )
 
@@ -99,7 +95,6 @@ class ObjectEntry:
         logical_name: bytes,
         channel: int | None,
         public: bool,
-        scaler: int,
         attributes: Mapping[int, AttributeEntry],
         methods: Mapping[int, str],
     ) -> None:
@@ -109,7 +104,6 @@ class ObjectEntry:
         self.logical_name = logical_name
         self.channel = channel
         self.public = public
-        self.scaler = scaler
         self.attributes = attributes
         self.methods = methods
 

@@ -11,7 +11,7 @@ class Shape:
     """Data of one of ``types``; an octet-string or bit-string of ``length`` when given.
 
     A structure has exactly the ``members``; an array holds any number of elements, up to ``maximum``, that
-    have the shape of its single member.
+    have the shape of its single member. Without members it does not matter what is inside.
     """
 
     types: tuple[DataType, ...]
@@ -23,12 +23,16 @@ class Shape:
         """Whether ``data`` is acceptable."""
         if data.type not in self.types:
             return False
+        if data.type is DataType.ARRAY and len(data.value) > self.maximum:
+            return False
+        if data.type in (DataType.ARRAY, DataType.STRUCTURE) and not self.members:
+            return True
         if data.type is DataType.STRUCTURE:
             return len(data.value) == len(self.members) and all(
                 member.fits(item) for member, item in zip(self.members, data.value, strict=True)
             )
         if data.type is DataType.ARRAY:
-            return len(data.value) <= self.maximum and all(self.members[0].fits(item) for item in data.value)
+            return all(self.members[0].fits(item) for item in data.value)
         return self.length is None or not data.value or len(data.value) == self.length
 
 

@@ -11,7 +11,7 @@ from ..faults import FaultBox, FaultKind
 from ..settings import Behaviour, FleetSettings, Security, Transport
 from . import clock_shifts
 from .control import CONNECTED
-from .equipment import Equipment
+from .equipment import MBUS_CLIENT_SETUP, Equipment
 from .event_codes import LOG_OF, Event, new_device
 from .gas_meter import GasMeter
 from .identity import MANUFACTURER, KeyName, derive, lls_password, system_title
@@ -23,6 +23,8 @@ from .record import MAXIMUM_CHANGES, Record
 _CLOCK = bytes((0, 0, 1, 0, 0, 255))
 _TIME_ZONE = AttributeDescriptor(8, _CLOCK, 3)
 _DAYLIGHT_SAVINGS_ENABLED = AttributeDescriptor(8, _CLOCK, 8)
+_OF_DEVICE = range(5, 10)
+"""The attributes of an M-Bus client that are about the device on the channel, not about the channel."""
 
 TypeOfMeter = TypeVar("TypeOfMeter", bound=Equipment, covariant=True)
 
@@ -145,10 +147,12 @@ class MeterState(Generic[TypeOfMeter]):
     @property
     def household(self) -> Household:
         """What the meter measures."""
-        memory = self.memory
-        if memory.household is None:
-            memory.household = Household(derive(self.settings.seed, self.identification, "household"))
-        return memory.household
+        memory = self._memory or self.memory
+        household = memory.household
+        if household is None:
+            character = derive(self.settings.seed, self.identification, "household")
+            household = memory.household = Household(character)
+        return household
 
     # History
 
@@ -184,11 +188,10 @@ class MeterState(Generic[TypeOfMeter]):
         record = self.make_record()
         record.mbus.append((moment, channel, gas_meter))
         del record.mbus[:-MAXIMUM_CHANGES]
-        for attribute_id in range(5, 10):
-            # What a client wrote was about the device that was there before.
-            descriptor = self.type.profile["MBUS_CLIENT_SETUP"].attribute(attribute_id, channel)
-            if self.memory.overrides is not None:
-                self.memory.overrides.pop(descriptor, None)
+        if self.memory.overrides is not None and channel in self.type.channels:
+            client_setup = self.type.profile[MBUS_CLIENT_SETUP]
+            for attribute_id in _OF_DEVICE:
+                self.memory.overrides.pop(client_setup.attribute(attribute_id, channel), None)
         if gas_meter is not None:
             self.record_event(moment, new_device(channel))
 

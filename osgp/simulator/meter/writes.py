@@ -56,12 +56,9 @@ def set_alarm_register(meter: LogicalDevice, entry: ObjectEntry, data: Data, now
     record = meter.make_record()
     record.latch(entry.tag, now, data.value)
     record.managed_since = min(record.managed_since, now)
-    cleared = {
-        "ALARM_REGISTER_1": event_codes.ALARM_REGISTER_CLEARED,
-        "ALARM_REGISTER_2": event_codes.ALARM_REGISTER_2_CLEARED,
-    }
-    if data.value == 0 and entry.tag in cleared:
-        meter.record_event(now, cleared[entry.tag])
+    cleared = event_codes.REGISTER_CLEARED.get(event_codes.ALARM_REGISTERS[entry.tag])
+    if data.value == 0 and cleared is not None:
+        meter.record_event(now, cleared)
     return True
 
 
