@@ -111,9 +111,9 @@ def visited(profile: catalogue.Profile, association: Meter, **changes: Any) -> V
 
 def perform(meter: VisitedMeter, message: str, parameters: Mapping[str, Any] | None = None) -> Any:
     """The result of a message, as it is stored; parameters are JSON."""
-    task = registry.find_operation(message)
-    assert isinstance(task, MeterOperation)
-    return task.represent_result(task.perform(meter, task.parse(parameters or {})))
+    operation = registry.find_operation(message)
+    assert isinstance(operation, MeterOperation)
+    return operation.represent_result(operation.perform(meter, operation.parse(parameters or {})))
 
 
 @contextmanager

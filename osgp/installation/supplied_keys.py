@@ -6,6 +6,7 @@ from typing import Any
 from osgp.devices import invocation_counters, keystore, transport_keys
 from osgp.devices.models import MBUS_DEVICE_TYPES, Device, KeyType, Security
 from osgp.faults import Component, Fault, FaultCode
+from osgp.installation.device_parameters import AddDeviceParameters
 
 KEY_TYPES = {
     "master_key": KeyType.E_METER_MASTER_KEY,
@@ -22,15 +23,16 @@ NEEDED = {
 }
 
 
-def decrypt_keys(parameters: Mapping[str, Any]) -> dict[KeyType, bytes]:
+def decrypt_keys(parameters: AddDeviceParameters) -> dict[KeyType, bytes]:
     """The secrets among the parameters, in the clear.
 
     Raises Fault 806 for a key that the security of an E-meter needs and that is missing, 804 for one that
     cannot be decrypted, and 802 for one of a wrong length; each names the field.
     """
+    given: Mapping[str, Any] = parameters
     if parameters["device_type"] not in MBUS_DEVICE_TYPES:
-        for name in NEEDED[Security(parameters["security"])]:
-            if name not in parameters:
+        for name in NEEDED[parameters["security"]]:
+            if name not in given:
                 raise Fault(
                     FaultCode.KEY_NOT_PRESENT,
                     f"An electricity meter with security {parameters['security']} needs its {name}.",
@@ -38,9 +40,9 @@ def decrypt_keys(parameters: Mapping[str, Any]) -> dict[KeyType, bytes]:
                     pointer=f"/{name}",
                 )
     return {
-        key_type: transport_keys.decrypt(parameters[name], f"/{name}", key_type)
+        key_type: transport_keys.decrypt(given[name], f"/{name}", key_type)
         for name, key_type in KEY_TYPES.items()
-        if name in parameters
+        if name in given
     }
 
 

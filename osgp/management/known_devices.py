@@ -1,8 +1,7 @@
 """What messages have in common that are about what the platform knows of a device: no meter is contacted."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar, Generic
 
 from django.db import transaction
 
@@ -11,17 +10,17 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device, DeviceType
 from osgp.faults import Fault, FaultCode
-from osgp.messages.operation import ParameterValues, PlatformOperation, Service
+from osgp.messages.operation import P, PlatformOperation, R, Service
 
 
-class KnownDeviceOperation(PlatformOperation):
+class KnownDeviceOperation(PlatformOperation[P, R], Generic[P, R]):
     """A message about one device that the platform knows; refused with 201 or 301 as all others are."""
 
     service = Service.MANAGEMENT
     granted_to: ClassVar = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT})
     device_types: ClassVar = frozenset(DeviceType)
 
-    def check(self, organisation: Organisation, device: Device | None, parameters: ParameterValues) -> None:
+    def check(self, organisation: Organisation, device: Device | None, parameters: P) -> None:
         """Raises Fault 201 for a device that the organisation may not see, 301 if it may not do this, and
         what :meth:`check_change` raises.
         """
@@ -29,21 +28,19 @@ class KnownDeviceOperation(PlatformOperation):
 
     @transaction.atomic
     def perform(
-        self, organisation: Organisation, device_identification: str, parameters: ParameterValues
-    ) -> tuple[Device, Mapping[str, Any]]:
+        self, organisation: Organisation, device_identification: str, parameters: P
+    ) -> tuple[Device, R]:
         """Checks all again, as it may be due long after it was accepted; raises the same faults."""
         rows = Device.objects.select_for_update(no_key=True).filter(identification=device_identification)
         device = self._granted(organisation, rows.first())
         self.check_change(device, parameters)
         return device, self.change(organisation, device, parameters)
 
-    def check_change(self, device: Device, parameters: ParameterValues) -> None:
+    def check_change(self, device: Device, parameters: P) -> None:
         """Refuse what makes no sense for the device. Raises Fault."""
 
     @abstractmethod
-    def change(
-        self, organisation: Organisation, device: Device, parameters: ParameterValues
-    ) -> Mapping[str, Any]:
+    def change(self, organisation: Organisation, device: Device, parameters: P) -> R:
         """Carry it out on the device, whose row is locked, for the organisation; returns the result."""
 
     def _granted(self, organisation: Organisation, device: Device | None) -> Device:

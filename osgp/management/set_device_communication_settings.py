@@ -1,7 +1,6 @@
 """SetDeviceCommunicationSettings: how the platform talks to a device."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, NotRequired, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
@@ -9,41 +8,37 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device, DeviceType, Transport
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
-from osgp.messages.operation import ParameterValues
 from osgp.messages.registry import register
-from osgp.messages.serializers import BooleanField, ChoiceField, IntegerField, StrictSerializer
+from osgp.messages.serializers import IntegerField
 from osgp.protocol_dlms.settings import CHALLENGE_LENGTHS
 
 LARGEST_HDLC_ADDRESS = 16383
 
 
-class CommunicationSettings(StrictSerializer):
+class CommunicationSettings(TypedDict):
     """The fields have the names and ranges that AddDevice gives them."""
 
-    challenge_length = IntegerField(required=False, help_text="Bytes, 8 to 64.")
-    with_list_max = IntegerField(
-        min_value=1,
-        max_value=255,
-        required=False,
-        help_text="Attributes in one GET or SET with list; 1: no lists.",
-    )
-    selective_access = BooleanField(required=False, help_text="Range access may select columns.")
-    transport = ChoiceField(Transport, required=False)
-    polyphase = BooleanField(required=False)
+    challenge_length: NotRequired[Annotated[int, "Bytes, 8 to 64."]]
+    with_list_max: NotRequired[
+        Annotated[
+            int,
+            IntegerField(min_value=1, max_value=255),
+            "Attributes in one GET or SET with list; 1: no lists.",
+        ]
+    ]
+    selective_access: NotRequired[Annotated[bool, "Range access may select columns."]]
+    transport: NotRequired[Transport]
+    polyphase: NotRequired[bool]
 
 
 class SetDeviceCommunicationSettingsParameters(CommunicationSettings):
     """At least one of them; what is left out stays as it is."""
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether anything is to change at all."""
-        if not attrs:
-            raise ValidationError(f"At least one of {', '.join(self.fields)} must be given.")
-        return attrs
-
 
 @register
-class SetDeviceCommunicationSettings(KnownDeviceOperation):
+class SetDeviceCommunicationSettings(
+    KnownDeviceOperation[SetDeviceCommunicationSettingsParameters, CommunicationSettings]
+):
     """Change how the platform talks to a device; the next visit does so. What is left out stays as it is.
 
     The result has all settings as they are now. An M-Bus device is read over the association of its gateway
@@ -52,10 +47,14 @@ class SetDeviceCommunicationSettings(KnownDeviceOperation):
 
     message = "SetDeviceCommunicationSettings"
     device_types = frozenset({DeviceType.SMART_METER_E})
-    Parameters = SetDeviceCommunicationSettingsParameters
-    Result = CommunicationSettings
 
-    def check_change(self, device: Device, parameters: ParameterValues) -> None:
+    def check_parameters(self, parameters: SetDeviceCommunicationSettingsParameters) -> None:
+        """Refuse to change nothing at all. Raises ValidationError."""
+        if not parameters:
+            names = ", ".join(self.parameters_serializer().fields)
+            raise ValidationError(f"At least one of {names} must be given.")
+
+    def check_change(self, device: Device, parameters: SetDeviceCommunicationSettingsParameters) -> None:
         """Raises Fault 213 for a challenge length that is not 8 to 64, 401 for an M-Bus device and for a
         transport that the meter's address does not fit.
         """
@@ -81,9 +80,18 @@ class SetDeviceCommunicationSettings(KnownDeviceOperation):
             )
 
     def change(
-        self, organisation: Organisation, device: Device, parameters: ParameterValues
-    ) -> Mapping[str, Any]:
+        self,
+        organisation: Organisation,
+        device: Device,
+        parameters: SetDeviceCommunicationSettingsParameters,
+    ) -> CommunicationSettings:
         for name, value in parameters.items():
             setattr(device, name, value)
         device.save(update_fields=[*parameters, "updated_at"])
-        return {str(name): getattr(device, str(name)) for name in CommunicationSettings().fields}
+        return {
+            "challenge_length": device.challenge_length,
+            "with_list_max": device.with_list_max,
+            "selective_access": device.selective_access,
+            "transport": Transport(device.transport),
+            "polyphase": device.polyphase,
+        }

@@ -2,7 +2,8 @@
 
 import uuid
 from collections.abc import Collection, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated, TypedDict
 
 from django.db.models import QuerySet
 
@@ -10,63 +11,68 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import granted_devices
 from osgp.devices.models import Device
-from osgp.message_logs.models import MessageDirection, MessageLog
-from osgp.messages.serializers import CharField, ChoiceField, DateTimeField, IntegerField, StrictSerializer
+from osgp.message_logs import models
+from osgp.message_logs.models import MessageDirection
+from osgp.messages.serializers import CharField, IntegerField
+from osgp.messages.shapes import make_serializer
 from osgp.requests.models import Request
 
 GRANTED_TO = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT})
 """The function groups that may read the log of a device."""
 
 
-class MessageLogSerializer(StrictSerializer):
+class MessageLog(TypedDict):
     """One message to or from a meter."""
 
-    at = DateTimeField(help_text="When it was sent or received.")
-    session = CharField(max_length=36, help_text="The visit that it belongs to.")
-    number = IntegerField(min_value=1, help_text="Of the message within the visit.")
-    direction = ChoiceField(MessageDirection, help_text="SENT to the meter or RECEIVED from it.")
-    message = CharField(
-        max_length=64,
-        allow_null=True,
-        help_text="What was being carried out; null while the association was opened or released.",
-    )
-    correlation_uid = CharField(
-        max_length=36,
-        allow_null=True,
-        help_text="Of the request that it belongs to, if it is the caller's own.",
-    )
-    service = CharField(max_length=48, help_text="The name of the APDU, such as get-request-with-list.")
-    length = IntegerField(min_value=0, help_text="Octets of the APDU.")
-    apdu = CharField(
-        max_length=10_000,
-        allow_blank=True,
-        help_text="The APDU without its protection, in hexadecimal, up to 4096 octets; ** for secret ones.",
-    )
-    description = CharField(
-        max_length=10_000, allow_blank=True, help_text="What it says, a line for each thing."
-    )
+    at: Annotated[datetime, "When it was sent or received."]
+    session: Annotated[str, CharField(max_length=36), "The visit that it belongs to."]
+    number: Annotated[int, IntegerField(min_value=1), "Of the message within the visit."]
+    direction: Annotated[MessageDirection, "SENT to the meter or RECEIVED from it."]
+    message: Annotated[
+        str | None,
+        CharField(max_length=64),
+        "What was being carried out; null while the association was opened or released.",
+    ]
+    correlation_uid: Annotated[
+        str | None,
+        CharField(max_length=36),
+        "Of the request that it belongs to, if it is the caller's own.",
+    ]
+    service: Annotated[str, CharField(max_length=48), "The name of the APDU, such as get-request-with-list."]
+    length: Annotated[int, IntegerField(min_value=0), "Octets of the APDU."]
+    apdu: Annotated[
+        str,
+        CharField(max_length=10_000, allow_blank=True),
+        "The APDU without its protection, in hexadecimal, up to 4096 octets; ** for secret ones.",
+    ]
+    description: Annotated[
+        str, CharField(max_length=10_000, allow_blank=True), "What it says, a line for each thing."
+    ]
+
+
+MessageLogSerializer = make_serializer(MessageLog)
 
 
 _COLUMNS = {"from": "at__gte", "until": "at__lt", "direction": "direction"}
 
 
-def messages(device: Device, filters: Mapping[str, Any]) -> QuerySet[MessageLog]:
+def messages(device: Device, filters: Mapping[str, object]) -> QuerySet[models.MessageLog]:
     """The device's log, latest first; ``filters`` are ``from`` (inclusive), ``until`` (exclusive) and
     ``direction``, all of them optional.
     """
     chosen = {_COLUMNS[name]: value for name, value in filters.items() if name in _COLUMNS}
-    return MessageLog.objects.filter(device=device, **chosen).order_by("-at", "-pk")
+    return models.MessageLog.objects.filter(device=device, **chosen).order_by("-at", "-pk")
 
 
-def shown(rows: Collection[MessageLog], organisation: Organisation) -> list[dict[str, Any]]:
-    """Messages as callers of ``organisation`` see them (:class:`MessageLogSerializer`), in one query."""
+def shown(rows: Collection[models.MessageLog], organisation: Organisation) -> list[MessageLog]:
+    """Messages as callers of ``organisation`` see them, in one query."""
     own = own_requests(rows, organisation)
     return [
         {
             "at": row.at,
             "session": str(row.session_id),
             "number": row.number,
-            "direction": row.direction,
+            "direction": MessageDirection(row.direction),
             "message": row.message or None,
             "correlation_uid": str(row.correlation_uid) if row.correlation_uid in own else None,
             "service": row.service,
@@ -78,7 +84,9 @@ def shown(rows: Collection[MessageLog], organisation: Organisation) -> list[dict
     ]
 
 
-def own_requests(rows: Collection[MessageLog], organisation: Organisation | None) -> dict[uuid.UUID, int]:
+def own_requests(
+    rows: Collection[models.MessageLog], organisation: Organisation | None
+) -> dict[uuid.UUID, int]:
     """The primary keys of the organisation's requests (of all, if None) among those of ``rows``, by UID."""
     uids = {row.correlation_uid for row in rows if row.correlation_uid is not None}
     requests = Request.objects.filter(correlation_uid__in=uids)
@@ -92,10 +100,10 @@ def devices_logged(session_id: uuid.UUID, organisation: Organisation | None) -> 
     them.
     """
     devices = Device.objects.all() if organisation is None else granted_devices(organisation, GRANTED_TO)
-    logged = MessageLog.objects.filter(session=session_id).values("device")
+    logged = models.MessageLog.objects.filter(session=session_id).values("device")
     return devices.filter(pk__in=logged).order_by("identification")
 
 
-def size(row: MessageLog) -> int:
+def size(row: models.MessageLog) -> int:
     """Characters that a message takes up, about."""
     return len(row.apdu) + len(row.description)

@@ -48,11 +48,11 @@ def test_every_profile(api: APIClient, organisation: Organisation, profile: str)
 
 def conclude(gateway: Device, organisation: Organisation, channel: int = 1) -> Any:
     """The result for a device LGB 12345678 on a channel."""
-    task = registry.find_operation(MESSAGE)
-    assert isinstance(task, ConcludedOperation)
-    parameters = task.parse({"channel": channel, "lifecycle_status": "IN_USE"})
+    operation = registry.find_operation(MESSAGE)
+    assert isinstance(operation, ConcludedOperation)
+    parameters = operation.parse({"channel": channel, "lifecycle_status": "IN_USE"})
     found = {"short_id": MbusShortId("12345678", "LGB", 80, 3)}
-    return task.conclude(organisation, gateway, parameters, found)
+    return operation.conclude(organisation, gateway, parameters, found)
 
 
 def known_as(identification: str, **fields: Any) -> dict[str, Any]:

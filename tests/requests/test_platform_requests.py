@@ -1,9 +1,9 @@
 """Requests that only change the platform: all or nothing, and never lost."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, NotRequired, TypedDict
 
 import pytest
 from django.db import DatabaseError, OperationalError
@@ -13,8 +13,9 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
-from osgp.messages.operation import ParameterValues, PlatformOperation, Service
-from osgp.messages.serializers import CharField, StrictSerializer
+from osgp.messages.operation import PlatformOperation, Service
+from osgp.messages.serializers import SecretField
+from osgp.messages.shapes import NoResult
 from osgp.requests import states
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.states import bulk as bulk_states
@@ -26,19 +27,26 @@ from tests.processes import eventually
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class RenameOrganisation(PlatformOperation):
+class RenameParameters(TypedDict):
+    """One that is kept, and one that is not."""
+
+    name: NotRequired[str]
+    key: NotRequired[Annotated[str, SecretField()]]
+
+
+class RenameOrganisation(PlatformOperation[RenameParameters, NoResult]):
     """Changes something, and then does what the test wants."""
 
     message = "RenameOrganisation"
     service = Service.MANAGEMENT
     outcome: BaseException | None = None
 
-    def check(self, organisation: Organisation, device: Device | None, parameters: ParameterValues) -> None:
+    def check(self, organisation: Organisation, device: Device | None, parameters: RenameParameters) -> None:
         pass
 
     def perform(
-        self, organisation: Organisation, device_identification: str, parameters: ParameterValues
-    ) -> tuple[Device | None, Mapping[str, Any]]:
+        self, organisation: Organisation, device_identification: str, parameters: RenameParameters
+    ) -> tuple[Device | None, NoResult]:
         Organisation.objects.filter(pk=organisation.pk).update(name="renamed")
         if self.outcome is not None:
             raise self.outcome
@@ -139,14 +147,8 @@ def test_a_slice_ends_at_its_limit(
 
 @pytest.mark.parametrize("end", ["success", "fault", "cancelled", "cancelled with others", "overdue"])
 def test_secrets_are_forgotten_once_the_request_is_final(
-    operation: RenameOrganisation, request_: Request, monkeypatch: pytest.MonkeyPatch, end: str
+    operation: RenameOrganisation, request_: Request, end: str
 ) -> None:
-    class WithSecret(StrictSerializer):
-        secret_fields = frozenset({"key"})
-        key = CharField()
-        name = CharField()
-
-    monkeypatch.setattr(RenameOrganisation, "Parameters", WithSecret)
     Action.objects.update(parameters={"key": "ciphertext", "name": "x"})
     if end == "success":
         platform_requests.perform_due(1)

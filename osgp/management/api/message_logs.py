@@ -1,5 +1,7 @@
 """FindMessageLogs at once and in pages: the log of one device."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import IsAuthenticated
@@ -8,9 +10,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from osgp.faults import Fault, FaultCode
-from osgp.management.find_message_logs import FindMessageLogs, MessageLogFilter
+from osgp.management.find_message_logs import FindMessageLogs, MessageLogFilter, check_period
 from osgp.message_logs import reading
 from osgp.messages.serializers import utc_text
+from osgp.messages.shapes import make_serializer
 from osgp.requests.api.pages import PageQuery, next_page_link, page, validated_query
 from osgp.requests.api.permissions import MayRead, caller_of
 from osgp.requests.api.schema import problems
@@ -18,10 +21,15 @@ from osgp.requests.queries import devices_with_grants
 from osgp.requests.submission import DeviceIdentificationField
 
 
-class MessageLogsQuery(MessageLogFilter, PageQuery):
+class MessageLogsQuery(make_serializer(MessageLogFilter), PageQuery):  # type: ignore[misc]
     """Which messages of which device."""
 
     device = DeviceIdentificationField(help_text="Device identification.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Raises what :func:`check_period` raises."""
+        check_period(attrs)
+        return attrs
 
 
 class MessageLogPageSerializer(serializers.Serializer):
