@@ -17,9 +17,9 @@ HEAD = """# Messages
 
 <!-- Written by python -m scripts.message_table; do not edit. -->
 
-Every message, what it is for, and the COSEM objects that a meter's profile must have for it (by tag, see
-[profiles](how-to/add-a-meter-profile.md)). A message that a profile lacks objects for is refused with fault 416
-when it is posted. Parameters and results are described in the API's own documentation, `/api/v1/docs/`.
+Every message, what it does, and the COSEM objects that it needs. Objects are named by their tags in
+[meter profiles](how-to/add-a-meter-profile.md). A message is refused with fault 416 when the profile of the
+meter lacks what it needs. The API documents parameters and results at `/api/v1/docs/`.
 """
 
 

@@ -20,7 +20,7 @@ from osgp.faults import Fault, FaultCode
 from osgp.messages.naming import kebab_case, upper_snake_case
 from osgp.messages.needs import Needs, list_missing
 from osgp.messages.serializers import SecretField
-from osgp.messages.shapes import NoParameters, NoResult, make_serializer
+from osgp.messages.shapes import NoResult, make_serializer
 from osgp.messages.type_arguments import find_type_arguments
 
 if TYPE_CHECKING:
@@ -79,21 +79,20 @@ class Operation(ABC, Generic[P, R]):
         parameters, result = find_type_arguments(cls, Operation)
         return parameters, result
 
+    def check_shapes(self) -> None:
+        """Raises ShapeError when no serializers can be made of parameters and result."""
+        assert self.parameters_serializer
+        assert self.result_serializer
+
     @cached_property
     def parameters_serializer(self) -> type[serializers.Serializer]:
         """Made from the typed dictionary of the parameters."""
-        shape = self.find_shapes()[0]
-        if isinstance(shape, TypeVar):  # OLD
-            return getattr(self, "Parameters", make_serializer(NoParameters))  # OLD
-        return make_serializer(shape)
+        return make_serializer(self.find_shapes()[0])
 
     @cached_property
     def result_serializer(self) -> type[serializers.Serializer]:
         """Made from the typed dictionary of the result."""
-        shape = self.find_shapes()[1]
-        if isinstance(shape, TypeVar):  # OLD
-            return getattr(self, "Result", make_serializer(NoResult))  # OLD
-        return make_serializer(shape)
+        return make_serializer(self.find_shapes()[1])
 
     @cached_property
     def secret_fields(self) -> frozenset[str]:
@@ -129,10 +128,6 @@ class Operation(ABC, Generic[P, R]):
 
     def check_profile(self, profile: Profile, parameters: P) -> None:
         """Raises Fault 416, with the parameter that asks for it, for an object that a profile lacks."""
-        if type(self).supports is not Operation.supports and not self.supports(profile):  # OLD
-            raise Fault(FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL, "OLD")  # OLD
-        if not self.supports(profile):  # OLD
-            raise Fault(FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL, "OLD")  # OLD
         for name, needs in {"": self.needs, **self.list_needs(parameters)}.items():
             for missing in list_missing(needs, profile):
                 raise Fault(

@@ -59,15 +59,3 @@ def _understand(field: AskedField, value: Data | Fault) -> ReadField:
         return ReadField(field.name, field.understand(value), None)
     except Fault as fault:
         return ReadField(field.name, None, fault)
-
-
-class FieldProblemSerializer(__import__("osgp.messages.serializers", fromlist=["x"]).StrictSerializer):  # OLD
-    field = __import__("osgp.messages.serializers", fromlist=["x"]).CharField()  # OLD
-    reason = __import__("osgp.messages.serializers", fromlist=["x"]).CharField()  # OLD
-
-
-def values_of(fields):  # OLD
-    return {field.name: field.value for field in fields}  # OLD
-
-
-problems_of = list_problems  # OLD

@@ -1,5 +1,6 @@
-"""Where operations are found. Starting a message app (requests/apps.py) imports its
-modules, which register what they define."""
+"""Where operations are found. Starting a message app (osgp/messages/app_config.py) imports its modules, which
+register what they define.
+"""
 
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ def register(operation_class: OperationClass) -> OperationClass:
     known = _operations.get(operation.message)
     if known is not None and type(known).__qualname__ != operation_class.__qualname__:
         raise ValueError(f"two operations are called {operation.message}")
+    operation.check_shapes()
     _operations[operation.message] = operation
     return operation_class
 

@@ -46,16 +46,3 @@ def check_row_count(rows: Sequence[object], name: str) -> None:
     """Raises Fault for an answer that no buffer would give."""
     if len(rows) > MOST_ROWS:
         raise illegal(f"The meter sent {len(rows)} rows of {name}.")
-
-
-def rejected_rows_field():  # OLD
-    from osgp.messages.shapes import make_serializer  # OLD
-
-    return make_serializer(RejectedRow)(many=True)  # OLD
-
-
-def rejected_row_count_field():  # OLD
-    return IntegerField(min_value=0)  # OLD
-
-
-told = tell_rejected  # OLD

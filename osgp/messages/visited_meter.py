@@ -41,7 +41,7 @@ class VisitedMeter:
                 component=Component.PROTOCOL_DLMS,
             ) from error
 
-    def attribute(self, tag: str, name: str | int = 2, channel: int | None = None) -> AttributeDescriptor:
+    def attribute(self, tag: str, name: str, channel: int | None = None) -> AttributeDescriptor:
         """Where an attribute is."""
         item = self.object(tag)
         return item.attribute(name, self._channel_of(item, channel))
@@ -54,7 +54,7 @@ class VisitedMeter:
     def _channel_of(self, item: CosemObject, channel: int | None) -> int | None:
         return (channel or self.channel) if item.per_channel else None
 
-    def get(self, tag: str, name: str | int = 2, channel: int | None = None) -> Data:
+    def get(self, tag: str, name: str, channel: int | None = None) -> Data:
         """Read one attribute."""
         return self.association.get(self.attribute(tag, name, channel))
 

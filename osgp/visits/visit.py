@@ -189,9 +189,12 @@ class Visit:
         try:
             device = self._device(action)
             parameters = task.parse(action.parameters)
+            meter = visited_meter(device, association)
+            # The device may have got another profile since the request was accepted.
+            task.check_profile(meter.profile, parameters)
             if not task.repeatable:
                 self._start(action)
-            result = task.perform(visited_meter(device, association), parameters)
+            result = task.perform(meter, parameters)
             # What it made of a meter that was hung up on is not what the meter says.
             self.lease.check()
             if isinstance(task, ConcludedOperation):

@@ -17,6 +17,7 @@ from osgp.devices.models import Device
 from osgp.message_logs import recording
 from osgp.message_logs.models import MessageDirection, MessageLog
 from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.shapes import NoParameters, NoResult
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.processes.stopping import StopRequested
 from osgp.protocol_dlms import Data, DataType, Direction, Meter, TraceRecord
@@ -264,7 +265,7 @@ SETUP = bytes((0, 0, 43, 0, 0, 255))
 MBUS_CLIENT = bytes((0, 1, 24, 1, 0, 255))
 
 
-class TellSecrets(MeterOperation):
+class TellSecrets(MeterOperation[NoParameters, NoResult]):
     """Everything with a secret that can be sent."""
 
     message = "TellSecrets"

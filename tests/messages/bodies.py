@@ -23,7 +23,8 @@ def make_bodies(operation: Operation[Any, Any], now: datetime) -> Iterator[dict[
     fields = operation.parameters_serializer().fields.items()
     wanted = {name: field for name, field in fields if field.required or _is_choice(field)}
     times = [name for name, field in wanted.items() if isinstance(field, DateTimeField)]
-    moments = [now - HOUR, now] if len(times) == 2 else [datetime(datetime.now(UTC).year + 1, 1, 15, 12, tzinfo=UTC)]
+    next_year = datetime(datetime.now(UTC).year + 1, 1, 15, 12, tzinfo=UTC)
+    moments = [now - HOUR, now] if len(times) == 2 else [next_year]
     samples = [
         [moments[times.index(name)].isoformat()]
         if name in times

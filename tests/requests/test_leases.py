@@ -16,6 +16,7 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.shapes import NoParameters, NoResult
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.requests import states
 from osgp.requests.models import ActionState, MeterSession, Request, RequestState, SessionState
@@ -34,7 +35,7 @@ happen: list[Callable[[], object]] = []
 """What happens in the middle of a step."""
 
 
-class TwoReads(MeterOperation):
+class TwoReads(MeterOperation[NoParameters, NoResult]):
     """Reads the clock before and after something happens."""
 
     message = "TwoReads"

@@ -16,6 +16,7 @@ from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.messages.naming import BUNDLE
 from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.shapes import NoParameters, NoResult
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.processes.stopping import stop
 from osgp.requests import states
@@ -35,7 +36,7 @@ from tests.requests.operations import registered
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class PassingFault(MeterOperation):
+class PassingFault(MeterOperation[NoParameters, NoResult]):
     """Meets a fault that may pass."""
 
     message = "PassingFault"
