@@ -43,7 +43,7 @@ class Now:
 
 def clock_of(meter: VisitedMeter) -> CosemDateTime:
     """What the meter's clock says."""
-    value = meter.get("CLOCK").value
+    value = meter.get("CLOCK", "time").value
     assert isinstance(value, bytes)
     return CosemDateTime.from_bytes(value)
 

@@ -42,9 +42,9 @@ class TwoReads(MeterOperation[NoParameters, NoResult]):
     service = Service.ADHOC
 
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        meter.get("CLOCK")
+        meter.get("CLOCK", "time")
         happen[0]()
-        meter.get("CLOCK")
+        meter.get("CLOCK", "time")
         return {}
 
 
