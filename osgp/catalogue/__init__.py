@@ -1,4 +1,4 @@
-"""The COSEM objects of each meter profile. Meter types are data: `data/*.toml`, one file per profile.
+"""The COSEM objects of each meter profile. Meter types are data, one file each, in `data` or elsewhere.
 
 Operations ask for tags, attributes and methods by name, and never spell an OBIS code or a number::
 
@@ -9,11 +9,12 @@ Operations ask for tags, attributes and methods by name, and never spell an OBIS
 Knows nothing of Django or of how a meter is reached. To add a profile: docs/how-to/add-a-meter-profile.md.
 """
 
+import os
 import threading
 from functools import cache
 from pathlib import Path
 
-from osgp.catalogue import assembly, classes
+from osgp.catalogue import assembly
 from osgp.catalogue.classes import InterfaceClass, InterfaceClasses, NotInInterfaceClass
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.catalogue.gas_meters import gas_scaler_unit
@@ -49,6 +50,8 @@ __all__ = [
 ]
 
 DATA = Path(__file__).parent / "data"
+FOLDERS_VARIABLE = "OSGP_PROFILES"
+"""Environment variable with folders of further profile files, separated as those of PATH."""
 
 _loading = threading.RLock()
 
@@ -64,13 +67,11 @@ class UnknownProfile(LookupError):
 
 def profile(protocol_name: str, protocol_version: str) -> Profile:
     """The profile of a protocol ("SMR", case ignored) and exact version ("5.1"), else `UnknownProfile`."""
-    for candidate in profiles():
-        if (
-            candidate.protocol_name.upper() == protocol_name.upper()
-            and candidate.protocol_version == protocol_version
-        ):
-            return candidate
-    raise UnknownProfile(protocol_name, protocol_version)
+    with _loading:
+        found = _load_by_key().get((protocol_name.upper(), protocol_version))
+    if found is None:
+        raise UnknownProfile(protocol_name, protocol_version)
+    return found
 
 
 def profiles() -> tuple[Profile, ...]:
@@ -93,11 +94,28 @@ def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
     return _load_interface_classes().is_secret(descriptor)
 
 
+def folders() -> tuple[Path, ...]:
+    """Where the data files are: those that are shipped, then the folders that OSGP_PROFILES names.
+
+    CatalogueError for what is no folder.
+    """
+    further = [Path(name) for name in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if name]
+    for folder in further:
+        if not folder.is_dir():
+            raise CatalogueError(f"{FOLDERS_VARIABLE}: {folder} is no folder")
+    return (DATA, *further)
+
+
 @cache
 def _load() -> tuple[Profile, ...]:
-    return assembly.load(DATA, _load_interface_classes())
+    return assembly.load(folders(), _load_interface_classes())
+
+
+@cache
+def _load_by_key() -> dict[tuple[str, str], Profile]:
+    return {(profile.protocol_name, profile.protocol_version): profile for profile in _load()}
 
 
 @cache
 def _load_interface_classes() -> InterfaceClasses:
-    return classes.load([DATA / classes.FILE])
+    return assembly.load_classes(folders())

@@ -1,30 +1,47 @@
 """From the files of a folder to finished profiles: inheritance, order of tags, checks across objects."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from osgp.catalogue import classes
 from osgp.catalogue.classes import InterfaceClasses
-from osgp.catalogue.definitions import Definition, read_definition, read_tag_order
+from osgp.catalogue.definitions import (
+    Definition,
+    read_definition,
+    read_tag_order,
+    with_new_tags,
+)
 from osgp.catalogue.model import CosemObject, Profile
 from osgp.catalogue.obis import MBUS_CHANNELS
-from osgp.catalogue.reading import CatalogueError
+from osgp.catalogue.reading import CatalogueError, DataFile
 
 TAG_ORDER = "tag-order.toml"
 NOT_PROFILES = (TAG_ORDER, classes.FILE)
 
 
-def load(folder: Path, interface_classes: InterfaceClasses) -> tuple[Profile, ...]:
-    """Every profile of a folder, in the order of protocol name and version, but children after their parents.
+def load_classes(folders: Sequence[Path]) -> InterfaceClasses:
+    """The interface classes of the shipped folder, the first one, and those that further folders may add."""
+    paths = [(folder, folder / classes.FILE) for folder in folders]
+    return classes.load(
+        _read(path, folders) for folder, path in paths if folder is folders[0] or path.exists()
+    )
 
-    CatalogueError for the first mistake: it names the file, the tag and, if it is about one, the attribute.
+
+def load(folders: Sequence[Path], interface_classes: InterfaceClasses) -> tuple[Profile, ...]:
+    """Every profile of some folders, by protocol name and version, but children after their parents.
+
+    The first folder is the one that is shipped: it has the order of tags. CatalogueError for the first
+    mistake: it names the file (with its folder, unless that is the first), the tag and, if it is about one,
+    the attribute.
     """
-    tag_order = read_tag_order(folder / TAG_ORDER)
-    paths = sorted(path for path in folder.glob("*.toml") if path.name not in NOT_PROFILES)
+    files = list(_files(folders))
+    tag_order = read_tag_order(_read(folders[0] / TAG_ORDER, folders))
+    for file in files:
+        tag_order = with_new_tags(tag_order, file)
     definitions: dict[str, Definition] = {}
-    for path in paths:
-        definition = read_definition(path, tag_order, interface_classes)
+    for file in files:
+        definition = read_definition(file, tag_order, interface_classes)
         if definition.key in definitions:
             raise CatalogueError(
                 f"{definition.file}: {definition.key} is already in {definitions[definition.key].file}"
@@ -38,6 +55,17 @@ def load(folder: Path, interface_classes: InterfaceClasses) -> tuple[Profile, ..
                 parent = profiles[ancestor.inherits] if ancestor.inherits else None
                 profiles[ancestor.key] = _assemble(ancestor, parent, tag_order)
     return tuple(profiles.values())
+
+
+def _files(folders: Sequence[Path]) -> Iterator[DataFile]:
+    for folder in folders:
+        for path in sorted(folder.glob("*.toml")):
+            if path.name not in NOT_PROFILES:
+                yield _read(path, folders)
+
+
+def _read(path: Path, folders: Sequence[Path]) -> DataFile:
+    return DataFile.read(path, path.name if path.parent == folders[0] else str(path))
 
 
 def _age(definition: Definition) -> tuple[str, list[tuple[int, int | str]]]:

@@ -3,13 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from osgp.catalogue import values
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
-from osgp.catalogue.reading import Place, read_toml
+from osgp.catalogue.reading import DataFile, Place
 
 FILE = "interface-classes.toml"
 LOGICAL_NAME = "logical_name"
@@ -123,25 +122,25 @@ class InterfaceClasses:
                 yield interface_class.class_id, 0
 
 
-def load(paths: Iterable[Path]) -> InterfaceClasses:
+def load(files: Iterable[DataFile]) -> InterfaceClasses:
     """The interface classes of some files; CatalogueError for the first mistake in them."""
     found: dict[tuple[int, int], InterfaceClass] = {}
-    files: dict[tuple[int, int], str] = {}
-    for path in paths:
-        for place, interface_class in _read(path):
+    sources: dict[tuple[int, int], str] = {}
+    for file in files:
+        for place, interface_class in _read(file):
             key = (interface_class.class_id, interface_class.version)
             if key in found:
-                raise place.wrong(f"version {interface_class.version} is already in {files[key]}")
-            found[key], files[key] = interface_class, path.name
+                raise place.wrong(f"version {interface_class.version} is already in {sources[key]}")
+            found[key], sources[key] = interface_class, file.name
     return InterfaceClasses(found.values())
 
 
-def _read(path: Path) -> Iterator[tuple[Place, InterfaceClass]]:
-    top = Place(path.name)
-    for table in top.items(top.keys(read_toml(path), ("class",), ())["class"]):
+def _read(file: DataFile) -> Iterator[tuple[Place, InterfaceClass]]:
+    top = file.place
+    for table in top.items(top.keys(file.content, ("class",), ())["class"]):
         top.keys(table, _REQUIRED, _OPTIONAL)
         class_id = top.at("id").integer(table["id"], 0, 65535)
-        place = Place(path.name, f"class {class_id}")
+        place = Place(file.name, f"class {class_id}")
         versions = place.at("versions").items(table["versions"])
         if not versions:
             raise place.at("versions").wrong("must list at least one")
