@@ -11,13 +11,14 @@ Knows nothing of Django or of how a meter is reached. To add a profile: docs/how
 
 import os
 import threading
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from osgp.catalogue import assembly
 from osgp.catalogue.classes import InterfaceClass, InterfaceClasses, NotInInterfaceClass
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
-from osgp.catalogue.gas_meters import gas_scaler_unit
+from osgp.catalogue.meanings import CounterSource, Flags, SetFlags
 from osgp.catalogue.model import (
     Attribute,
     AttributeNotInProfile,
@@ -36,13 +37,18 @@ __all__ = [
     "CaptureObject",
     "CatalogueError",
     "CosemObject",
+    "CounterSource",
+    "Flags",
     "InterfaceClass",
     "InterfaceClasses",
     "NotInInterfaceClass",
     "ObjectNotInProfile",
     "Profile",
+    "SetFlags",
     "UnknownProfile",
-    "gas_scaler_unit",
+    "event_log_categories",
+    "event_types",
+    "flag_names",
     "interface_classes",
     "is_secret",
     "profile",
@@ -92,6 +98,36 @@ def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
     They must not be shown or recorded. Attribute 0 stands for all attributes of an object.
     """
     return _load_interface_classes().is_secret(descriptor)
+
+
+def event_log_categories() -> tuple[str, ...]:
+    """The categories of the event logs of meters of any profile: by profile, the oldest first, and by tag."""
+    return _each_once(category for profile in profiles() for category in profile.event_logs)
+
+
+def event_types() -> tuple[str, ...]:
+    """The names of all events of meters of any profile: by profile, the oldest first, by log and by code."""
+    return _each_once(
+        name
+        for profile in profiles()
+        for category in profile.event_logs
+        for _, name in sorted(profile.event_types(category).items())
+    )
+
+
+def flag_names(*tags: str) -> tuple[str, ...]:
+    """The names of all flags of objects with these tags: by tag, by profile, the oldest first, and by bit."""
+    return _each_once(
+        name
+        for tag in tags
+        for profile in profiles()
+        if tag in profile and (flags := profile[tag].flags)
+        for name in flags.names.values()
+    )
+
+
+def _each_once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 def folders() -> tuple[Path, ...]:

@@ -18,7 +18,8 @@ CHOICE = "choice"
 _DATA_TYPES = (CHOICE, *sorted(values.DATA_TYPES))
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _REQUIRED = ("id", "versions", "name", "attributes")
-_OPTIONAL = ("methods", "aliases", "secret_attributes", "secret_methods")
+_OPTIONAL = ("methods", "aliases", "enumerations", "secret_attributes", "secret_methods")
+_VALUE = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 
 
 class NotInInterfaceClass(LookupError):
@@ -30,7 +31,10 @@ class NotInInterfaceClass(LookupError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InterfaceClass:
-    """One version of an interface class. ``attributes`` and ``methods`` are names by id, 1..127."""
+    """One version of an interface class. ``attributes`` and ``methods`` are names by id, 1..127.
+
+    ``enumerations`` are the names of an enumerated attribute's values, from 0 on, by the attribute's name.
+    """
 
     class_id: int
     version: int
@@ -38,6 +42,7 @@ class InterfaceClass:
     attributes: Mapping[int, str]
     attribute_types: Mapping[int, str]
     methods: Mapping[int, str]
+    enumerations: Mapping[str, tuple[str, ...]]
     secret_attributes: frozenset[int]
     secret_methods: frozenset[int]
     _attribute_ids: Mapping[str, int] = field(repr=False)
@@ -172,6 +177,7 @@ def _interface_class(place: Place, class_id: int, version: object, table: dict[s
         attributes=MappingProxyType(attributes),
         attribute_types=MappingProxyType(types),
         methods=MappingProxyType(methods),
+        enumerations=_enumerations(place.at("enumerations"), table.get("enumerations", {}), attribute_ids),
         secret_attributes=secret["secret_attributes"],
         secret_methods=secret["secret_methods"],
         _attribute_ids=attribute_ids,
@@ -225,12 +231,23 @@ def _name(place: Place, value: object) -> str:
     return value
 
 
+def _enumerations(
+    place: Place, table: object, attribute_ids: Mapping[str, int]
+) -> Mapping[str, tuple[str, ...]]:
+    enumerations = {}
+    for attribute, listed in place.table(table).items():
+        names = place.items(listed)
+        for name in names:
+            if not isinstance(name, str) or not _VALUE.fullmatch(name):
+                raise place.wrong(f"{name!r} is no name in capitals")
+        enumerations[place.choice(attribute, tuple(attribute_ids))] = tuple(names)
+    return MappingProxyType(enumerations)
+
+
 def _add_aliases(
     place: Place, aliases: object, attribute_ids: dict[str, int], method_ids: dict[str, int]
 ) -> None:
-    if not isinstance(aliases, dict):
-        raise place.wrong(f"{aliases!r} is no table")
-    for alias, name in aliases.items():
+    for alias, name in place.table(aliases).items():
         if _name(place, alias) in attribute_ids or alias in method_ids:
             raise place.wrong(f"{alias} is a name already")
         place.choice(name, (*attribute_ids, *method_ids))

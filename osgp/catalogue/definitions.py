@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, get_args
 
-from osgp.catalogue import obis, values
+from osgp.catalogue import meanings, obis, values
 from osgp.catalogue.classes import FILE, InterfaceClass, InterfaceClasses, extended
+from osgp.catalogue.meanings import Meanings
 from osgp.catalogue.model import Access, Attribute, CaptureObject, CosemObject, Phase, ValueType
 from osgp.catalogue.reading import DataFile, Place
 from osgp.catalogue.units import ScalerUnit
@@ -24,7 +25,8 @@ _HEADER = {
     "protocol": re.compile(r"[A-Z][A-Z0-9_]{0,9}", re.ASCII),
     "version": re.compile(r"[0-9A-Za-z][0-9A-Za-z.]{0,9}", re.ASCII),
 }
-_OPTIONAL_HEADER = ("inherits", "tags")
+_PARENTS = ("inherits", "meanings_of")
+_NO_TAGS = (*_HEADER, *_PARENTS, "tags", *meanings.KEYS)
 _TAG = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 _REQUIRED = ("class", "obis", "group", "attributes")
 _OPTIONAL = (
@@ -36,6 +38,8 @@ _OPTIONAL = (
     "power_quality_requests",
     "selectable_objects",
     "source_objects",
+    "event_log",
+    "flags",
 )
 _CAPTURE = re.compile(r"([A-Z][A-Z0-9_]*)/([0-9]{1,3})(?:/([0-9]{1,5}))?", re.ASCII)
 
@@ -48,6 +52,9 @@ class Definition:
     protocol_name: str
     protocol_version: str
     inherits: str | None
+    meanings_of: str | None
+    """The key of the profile whose meanings hold here as well, unless that is ``inherits``."""
+    meanings: Meanings
     objects: Mapping[str, CosemObject]
 
     @property
@@ -99,18 +106,28 @@ def read_definition(
             raise place.wrong(f"lacks {key}")
         if not form.fullmatch(place.at(key).text(content[key])):
             raise place.at(key).wrong(f"{content[key]!r} is not of the form {form.pattern}")
-    inherits = place.at("inherits").text(content["inherits"]) if "inherits" in content else None
+    parents = {key: place.at(key).text(content[key]) for key in _PARENTS if key in content}
+    if len(parents) > 1:
+        raise place.wrong("meanings_of goes without inherits, which brings the meanings, too")
     tags = frozenset(known_tags)
     objects = {}
     for tag, table in content.items():
-        if tag in (*_HEADER, *_OPTIONAL_HEADER):
+        if tag in _NO_TAGS:
             continue
         if not isinstance(table, dict):
             raise place.wrong(f"unknown key {tag}")
         if tag not in tags:
             raise place.wrong(f"unknown tag {tag}; new tags are listed in tags, at the top of the file")
         objects[tag] = _cosem_object(Place(file.name, tag), table, interface_classes)
-    return Definition(file.name, content["protocol"], content["version"], inherits, MappingProxyType(objects))
+    return Definition(
+        file.name,
+        content["protocol"],
+        content["version"],
+        parents.get("inherits"),
+        parents.get("meanings_of"),
+        meanings.read(place, content),
+        MappingProxyType(objects),
+    )
 
 
 def _cosem_object(place: Place, table: dict[str, Any], interface_classes: InterfaceClasses) -> CosemObject:
@@ -134,6 +151,8 @@ def _cosem_object(place: Place, table: dict[str, Any], interface_classes: Interf
             selectable.text(tag) for tag in selectable.items(table.get("selectable_objects", []))
         ),
         source_objects=_source_objects(place.at("source_objects"), table.get("source_objects", {})),
+        event_log=place.at("event_log").text(table["event_log"]) if "event_log" in table else None,
+        flags_name=place.at("flags").text(table["flags"]) if "flags" in table else None,
         source=place.file,
         _by_name={attribute.name: attribute for attribute in attributes.values()},
     )

@@ -24,10 +24,14 @@ class Place:
             ": ".join(part for part in (self.file, self.tag, self.attribute, complaint) if part)
         )
 
-    def keys(self, table: object, required: Sequence[str], optional: Sequence[str]) -> Mapping[str, Any]:
+    def table(self, value: object) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            raise self.wrong(f"{value!r} is no table")
+        return value
+
+    def keys(self, value: object, required: Sequence[str], optional: Sequence[str]) -> Mapping[str, Any]:
         """A table with all of the required keys and no unknown ones."""
-        if not isinstance(table, dict):
-            raise self.wrong(f"{table!r} is no table")
+        table = self.table(value)
         for key in table:
             if key not in required and key not in optional:
                 raise self.wrong(f"unknown key {key}")

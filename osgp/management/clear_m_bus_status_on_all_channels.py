@@ -9,7 +9,6 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
 from osgp.catalogue.obis import MBUS_CHANNELS
 from osgp.cosem.errors import illegal
-from osgp.cosem.mbus_status import status_bits
 from osgp.cosem.quantities import whole_number
 from osgp.faults import Component, Fault
 from osgp.protocol_dlms import Data, DataType
@@ -77,7 +76,7 @@ class ClearMBusStatusOnAllChannels(MeterOperation):
                     raise
                 faults[channel] = fault
             else:
-                bits = status_bits(status or 0)
+                bits = read.flags.of(status or 0).names if read.flags else ()
                 channels.append({"channel": channel, "status": status, "bits": bits, "cleared": bool(status)})
         if faults:
             raise _summary(faults, [row["channel"] for row in channels if row["cleared"]])

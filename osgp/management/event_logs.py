@@ -7,7 +7,7 @@ from typing import Any
 from osgp.catalogue import CaptureColumn, Profile
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.event_codes import EventLogCategory, event_type
+from osgp.cosem.event_codes import event_type
 from osgp.cosem.profile_rows import Row, number
 from osgp.cosem.quantities import Quantity
 
@@ -20,9 +20,7 @@ _NO_UNIT = ScalerUnit(0, Unit.UNDEFINED)
 class EventLog:
     """One log of a profile, and how to understand its rows."""
 
-    def __init__(
-        self, category: EventLogCategory, profile: Profile, columns: Sequence[CaptureColumn]
-    ) -> None:
+    def __init__(self, category: str, profile: Profile, columns: Sequence[CaptureColumn]) -> None:
         self._category = category
         self._profile = profile
         self._columns = columns
@@ -47,7 +45,7 @@ class EventLog:
         event = {
             "timestamp": timestamp,
             "event_code": code,
-            "event_type": event_type(code, self._profile.protocol_name),
+            "event_type": event_type(self._profile, self._category, code),
             "event_log_category": self._category,
             "event_counter": self._detail(cells, self._counter, "The counter", problems),
             "magnitude": self._quantity(cells, self._magnitude, code, "The magnitude", problems),

@@ -6,9 +6,8 @@ from typing import Any
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.catalogue import Profile
+from osgp.catalogue import Profile, event_log_categories
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.event_codes import EventLogCategory, log_tag
 from osgp.cosem.profile_rows import RejectedRow, RowTimes, select, timed_rows
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
@@ -34,7 +33,7 @@ from osgp.requests.serializers import (
 
 
 class FindEventsParameters(StrictSerializer):
-    event_log_category = ChoiceField(EventLogCategory)
+    event_log_category = ChoiceField(event_log_categories())
     from_ = DateTimeField(help_text="The earliest time of an event.")
     until = DateTimeField(help_text="The latest time of an event; after `from`.")
 
@@ -53,7 +52,7 @@ class EventSerializer(StrictSerializer):
     event_type = CharField(
         help_text="What the code means in meters of this protocol; UNKNOWN_EVENT_HEADEND if nobody knows."
     )
-    event_log_category = ChoiceField(EventLogCategory)
+    event_log_category = ChoiceField(event_log_categories())
     event_counter = IntegerField(allow_null=True, help_text="In the log of communication sessions.")
     magnitude = QuantityField(
         allow_null=True,
@@ -88,21 +87,15 @@ class FindEvents(MeterOperation):
     Result = FindEventsResult
 
     def supports(self, profile: Profile) -> bool:
-        return any(log_tag(category) in profile for category in EventLogCategory)
+        return bool(profile.event_logs)
 
     def check_device(self, device: Device, parameters: ParameterValues) -> None:
-        if log_tag(EventLogCategory(parameters["event_log_category"])) not in device.profile:
-            raise Fault(
-                FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL,
-                f"{device.profile.key} meters such as {device.identification} have no "
-                f"{parameters['event_log_category']}.",
-                pointer="/event_log_category",
-            )
+        _log_tag(device.profile, parameters["event_log_category"], device.identification)
 
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        category = EventLogCategory(parameters["event_log_category"])
+        category = parameters["event_log_category"]
         begin, end = parameters["from"], parameters["until"]
-        tag = log_tag(category)
+        tag = _log_tag(meter.profile, category, meter.identification)
         buffer = meter.attribute(tag)
         columns = meter.profile.capture_columns(tag)
         # Most meters take a range of time here, also those that cannot select columns.
@@ -129,3 +122,14 @@ class FindEvents(MeterOperation):
             rejected += [RejectedRow(row.index, problem) for problem in problems]
         with_codes = [RejectedRow(row.index, row.reason + log.code_hint(rows[row.index])) for row in rejected]
         return {"events": events, **told(with_codes)}
+
+
+def _log_tag(profile: Profile, category: str, identification: str) -> str:
+    """The tag of the buffer with such events. Raises Fault 416 when meters of the profile have none."""
+    if category in profile.event_logs:
+        return profile.event_logs[category].tag
+    raise Fault(
+        FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL,
+        f"{profile.key} meters such as {identification} have no {category}.",
+        pointer="/event_log_category",
+    )

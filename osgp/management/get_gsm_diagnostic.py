@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.catalogue import Profile
+from osgp.catalogue import InterfaceClass, Profile
 from osgp.cosem import gsm_diagnostic as gsm
 from osgp.cosem.clock import utc_of
 from osgp.cosem.errors import illegal
@@ -111,9 +111,10 @@ class GetGsmDiagnostic(MeterOperation):
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
         method = parameters.get("communication_method") or meter.communication_method
         tag = _tag(meter.profile, method, meter.identification)
+        interface_class = meter.object(tag).interface_class
         asked = [
             AskedField(name, meter.attribute(tag, attribute_id), understand)
-            for name, (attribute_id, understand) in _understood(meter.time_zone).items()
+            for name, (attribute_id, understand) in _understood(interface_class, meter.time_zone).items()
         ]
         fields = read_fields(meter.association, asked)
         require_any(fields)
@@ -124,13 +125,16 @@ class GetGsmDiagnostic(MeterOperation):
         }
 
 
-def _understood(zone: ZoneInfo) -> dict[str, tuple[int, Callable[[Data], Any]]]:
+def _understood(
+    interface_class: InterfaceClass, zone: ZoneInfo
+) -> dict[str, tuple[int, Callable[[Data], Any]]]:
     """Fields by name: number of the attribute, and what its value means."""
+    names = interface_class.enumerations
     return {
         "operator": (2, gsm.operator),
-        "modem_registration_status": (3, _status("The modem registration status", gsm.MODEM_REGISTRATION)),
-        "circuit_switched_status": (4, _status("The circuit switched status", gsm.CIRCUIT_SWITCHED)),
-        "packet_switched_status": (5, _status("The packet switched status", gsm.PACKET_SWITCHED)),
+        "modem_registration_status": (3, _status("The modem registration status", names["status"])),
+        "circuit_switched_status": (4, _status("The circuit switched status", names["cs_attachment"])),
+        "packet_switched_status": (5, _status("The packet switched status", names["ps_status"])),
         "cell_info": (6, gsm.cell_info),
         "adjacent_cells": (7, gsm.adjacent_cells),
         "capture_time": (8, lambda data: _capture_time(data, zone)),

@@ -6,7 +6,6 @@ from typing import Any
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.catalogue import gas_scaler_unit
 from osgp.cosem.clock import moment
 from osgp.cosem.errors import illegal
 from osgp.cosem.quantities import quantity, scaler_unit
@@ -41,7 +40,8 @@ class ActualMeterReadsGas(MeterOperation):
 
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
         tag = next((tag for tag in PREFERRED if tag in meter.profile), PREFERRED[-1])
-        known = meter.object(tag).attributes[3].scaler_unit or gas_scaler_unit(meter.model)
+        of_model = meter.profile.scaler_unit_of_model(meter.model)
+        known = meter.object(tag)["scaler_unit"].scaler_unit or of_model
         asked = [meter.attribute(tag, 2), meter.attribute(tag, 5)]
         if known is None:
             asked.append(meter.attribute(tag, 3))

@@ -5,7 +5,15 @@ from typing import Any
 
 from rest_framework import serializers
 
-from osgp.cosem.alarms import ALARM_REGISTERS, REGISTER_BITS, AlarmType, UnknownAlarm, alarms_in
+from osgp.catalogue import Profile
+from osgp.cosem.alarms import (
+    REGISTER_BITS,
+    UnknownAlarm,
+    alarm_types,
+    alarms_in,
+    register_numbers,
+    register_tag,
+)
 from osgp.cosem.errors import illegal
 from osgp.cosem.quantities import whole_number
 from osgp.requests.meter import VisitedMeter
@@ -15,7 +23,7 @@ from osgp.requests.serializers import ChoiceField, IntegerField, StrictSerialize
 class UnknownAlarmSerializer(StrictSerializer):
     """A bit that is set although nothing is known to be meant by it."""
 
-    register = IntegerField(min_value=1, max_value=max(ALARM_REGISTERS))
+    register = IntegerField(min_value=1, max_value=max(register_numbers()))
     bit = IntegerField(min_value=0, max_value=REGISTER_BITS - 1, help_text="0 is the least significant.")
 
 
@@ -23,14 +31,14 @@ class AlarmsSerializer(StrictSerializer):
     """Alarms of all registers of the meter."""
 
     alarm_types = serializers.ListField(
-        child=ChoiceField(AlarmType), help_text="In the order of registers and of their bits."
+        child=ChoiceField(alarm_types()), help_text="In the order of registers and of their bits."
     )
     unknown_alarms = UnknownAlarmSerializer(many=True)
 
 
 def register_tags(meter: VisitedMeter) -> dict[int, str]:
     """The tags of the alarm registers that the meter's profile has, by number; all have the first."""
-    tags = {number: f"ALARM_REGISTER_{number}" for number in ALARM_REGISTERS}
+    tags = {number: register_tag(number) for number in register_numbers()}
     return {number: tag for number, tag in tags.items() if number == 1 or tag in meter.profile}
 
 
@@ -47,12 +55,12 @@ def read_registers(meter: VisitedMeter) -> dict[int, int]:
     return registers
 
 
-def alarms(registers: Mapping[int, int]) -> dict[str, Any]:
+def alarms(profile: Profile, registers: Mapping[int, int]) -> dict[str, Any]:
     """What the registers say, as :class:`AlarmsSerializer` shows it."""
-    known: list[AlarmType] = []
+    known: list[str] = []
     unknown: list[UnknownAlarm] = []
     for number, bits in registers.items():
-        of_register, odd = alarms_in(number, bits)
+        of_register, odd = alarms_in(profile, number, bits)
         known += of_register
         unknown += odd
     return {

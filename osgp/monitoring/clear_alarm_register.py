@@ -33,4 +33,4 @@ class ClearAlarmRegister(MeterOperation):
         for number, tag in register_tags(meter).items():
             if registers[number]:
                 meter.association.set(meter.attribute(tag), Data(DataType.DOUBLE_LONG_UNSIGNED, 0))
-        return alarms(registers)
+        return alarms(meter.profile, registers)

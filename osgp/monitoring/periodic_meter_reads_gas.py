@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from osgp.catalogue import CaptureColumn, gas_scaler_unit
+from osgp.catalogue import CaptureColumn
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RowTimes, Selection, TimedRow
 from osgp.cosem.quantities import meter_reading_scale
@@ -74,7 +74,7 @@ class PeriodicMeterReadsGas(PeriodicReads):
 
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
         buffer = self.buffer(meter.profile, parameters, meter.channel)
-        unit = scaler_units(meter, [VALUE], gas_scaler_unit(meter.model))[VALUE]
+        unit = scaler_units(meter, [VALUE], meter.profile.scaler_unit_of_model(meter.model))[VALUE]
         scale = meter_reading_scale(unit, VALUE)
 
         def is_wanted(column: CaptureColumn) -> bool:

@@ -27,4 +27,4 @@ class ReadAlarmRegister(MeterOperation):
     Result = ReadAlarmRegisterResult
 
     def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        return alarms(read_registers(meter))
+        return alarms(meter.profile, read_registers(meter))

@@ -10,7 +10,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
+from osgp.cosem.amr_status import flag_names, flags_of
 from osgp.cosem.quantities import Scale, decimal_text
 from osgp.readings.values import Period, Readings
 from osgp.requests.serializers import ChoiceField, QuantityField
@@ -21,7 +21,7 @@ class StatusField(serializers.ListField):
 
     def __init__(self) -> None:
         super().__init__(
-            child=ChoiceField(AmrProfileStatusFlag),
+            child=ChoiceField(flag_names()),
             allow_null=True,
             help_text="Flags that are set; null: the meter does not tell.",
         )
@@ -126,5 +126,5 @@ def _quantities(column: ReadColumn) -> list[dict[str, str] | None]:
 def _flags(statuses: Sequence[int | None] | None, count: int) -> list[list[str] | None]:
     if statuses is None:
         return [None] * count
-    shown = {status: None if status is None else [*map(str, flags_of(status))] for status in set(statuses)}
+    shown = {status: None if status is None else [*flags_of(status)] for status in set(statuses)}
     return [shown[status] for status in statuses]

@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import granted_devices
-from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
+from osgp.cosem.amr_status import flag_names, flags_of
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.readings import export, quantities
@@ -110,7 +110,7 @@ class ClaimSerializer(serializers.Serializer):
 
     value = serializers.CharField(help_text="Decimal, exact.")
     status = serializers.ListField(
-        child=serializers.ChoiceField(choices=list(AmrProfileStatusFlag)),
+        child=serializers.ChoiceField(choices=flag_names()),
         allow_null=True,
         help_text="Flags of the AMR profile status; null when the meter keeps none with this value.",
     )
