@@ -137,11 +137,10 @@ def test_a_folder_cannot_change_a_shipped_interface_class(tmp_path: Path) -> Non
         load(folder)
 
 
-def keys_with(folders: str) -> subprocess.CompletedProcess[str]:
-    """What a process with that environment says are the keys of its profiles."""
-    program = "from osgp import catalogue; print(*(profile.key for profile in catalogue.profiles()))"
+def listed_with(folders: str) -> subprocess.CompletedProcess[str]:
+    """What the command that lists the profiles says in that environment."""
     return subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-m", "osgp.catalogue"],
         env={**os.environ, catalogue.FOLDERS_VARIABLE: folders},
         capture_output=True,
         text=True,
@@ -152,12 +151,17 @@ def keys_with(folders: str) -> subprocess.CompletedProcess[str]:
 def test_the_environment_names_the_folders(tmp_path: Path) -> None:
     one = write(tmp_path / "one", a=WATER.format(protocol="A", tags='"WATER_VALUE"'))
     two = write(tmp_path / "two", b=WATER.format(protocol="Z", tags='"WATER_VALUE"'))
-    shipped = [profile.key for profile in catalogue.profiles()]
-    said = keys_with(f"{one}{os.pathsep}{two}{os.pathsep}").stdout.split()
-    assert sorted(said) == sorted([*shipped, "A-1.0", "Z-1.0"])
-    assert keys_with("").stdout.split() == shipped
+    shipped = listed_with("").stdout.splitlines()
+    assert [line.partition(":")[0] for line in shipped] == [profile.key for profile in catalogue.profiles()]
+    assert "SMR-5.5: 165 objects, inherits SMR-5.2" in shipped
+    said = listed_with(f"{one}{os.pathsep}{two}{os.pathsep}")
+    own = [f"{name}-1.0: 166 objects, inherits SMR-5.5" for name in "AZ"]
+    assert said.returncode == 0
+    assert sorted(said.stdout.splitlines()) == sorted([*shipped, *own])
 
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
-    assert f"CatalogueError: OSGP_PROFILES: {missing} is no folder" in keys_with(str(missing)).stderr
+    said = listed_with(str(missing))
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr == f"OSGP_PROFILES: {missing} is no folder\n"

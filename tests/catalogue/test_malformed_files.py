@@ -8,6 +8,7 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue import CatalogueError, Profile, assembly
+from osgp.catalogue.cosem import AttributeDescriptor
 
 ORDER = 'tags = ["CLOCK", "ENERGY", "GAS", "BUFFER", "OTHER"]\n'
 HEADER = 'protocol = "DSMR"\nversion = "1"\n'
@@ -364,9 +365,27 @@ def test_example_of_the_how_to_works(tmp_path: Path) -> None:
         "4/0-2:24.2.3.255/5",
     ]
     assert len(profile) == len(profile.parent) + 2
+    order = [item.tag for item in profile]
+    assert order.index("MBUS_DEVICE_CONFIG_SIMPLE_VERSION_INFO") + 1 == order.index("WATER_MASTER_VALUE")
     (promised,) = re.findall(r"```\n(smr-5\.6\.toml: .*)\n```", HOW_TO.read_text(encoding="utf-8"))
     misspelt = profile_file.replace("WATER_MASTER_VALUE/2", "WATER_VALUE/2")
     (tmp_path / "smr-5.6.toml").write_text(misspelt, encoding="utf-8")
     with pytest.raises(CatalogueError) as caught:
         assembly.load([tmp_path], catalogue.interface_classes())
     assert str(caught.value) == promised
+
+
+def test_other_examples_of_the_how_to_work(tmp_path: Path) -> None:
+    shutil.copytree(catalogue.DATA, tmp_path, dirs_exist_ok=True)
+    profile_file, meanings, valve = re.findall(
+        r"```toml\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL
+    )
+    (tmp_path / "smr-5.6.toml").write_text(profile_file + meanings, encoding="utf-8")
+    profile = assembly.load([tmp_path], catalogue.interface_classes())[-1]
+    assert profile.event_types("FRAUD_DETECTION_LOG")[1] == "TERMINAL_COVER_REMOVED"
+    assert profile.event_types("STANDARD_EVENT_LOG")[1] == "POWER_FAILURE"
+    assert "MANUFACTURER_SPECIFIC_249" in profile.event_types("STANDARD_EVENT_LOG").values()
+    (tmp_path / "valve").mkdir()
+    (tmp_path / "valve" / "interface-classes.toml").write_text(valve, encoding="utf-8")
+    known = assembly.load_classes([catalogue.DATA, tmp_path / "valve"])
+    assert known.is_secret(AttributeDescriptor(8192, bytes(6), 3))

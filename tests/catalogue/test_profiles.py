@@ -7,12 +7,9 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue import Profile, assembly, obis
-from osgp.catalogue.definitions import read_tag_order
+from osgp.catalogue.definitions import read_tag_order, with_new_tags
 from osgp.catalogue.reading import DataFile
-
-ALL = ("DSMR-2.2", "DSMR-4.2.2", "SMR-4.3", "SMR-5.0.0", "SMR-5.1", "SMR-5.2", "SMR-5.5")
-
-BY_KEY = {profile.key: profile for profile in catalogue.profiles()}
+from tests.catalogue.generations import ALL, BY_KEY
 
 each_profile = pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
 
@@ -74,7 +71,12 @@ def test_object_not_in_profile_names_both() -> None:
 
 
 def tag_order() -> tuple[str, ...]:
-    return read_tag_order(DataFile.read(catalogue.DATA / assembly.TAG_ORDER, assembly.TAG_ORDER))
+    """All tags in the order of results: those of the file of that name, and what profiles add."""
+    order = read_tag_order(DataFile.read(catalogue.DATA / assembly.TAG_ORDER, assembly.TAG_ORDER))
+    for path in sorted(catalogue.DATA.glob("*.toml")):
+        if path.name not in assembly.NOT_PROFILES:
+            order = with_new_tags(order, DataFile.read(path, path.name))
+    return order
 
 
 @each_profile
