@@ -1,4 +1,4 @@
-"""The COSEM objects of each meter profile. Meter types are data: `data/*.toml`, one file per profile.
+"""The COSEM objects of each meter profile. Meter types are data, one file each, in `data` or elsewhere.
 
 Operations ask for tags, attributes and methods by name, and never spell an OBIS code or a number::
 
@@ -9,14 +9,16 @@ Operations ask for tags, attributes and methods by name, and never spell an OBIS
 Knows nothing of Django or of how a meter is reached. To add a profile: docs/how-to/add-a-meter-profile.md.
 """
 
+import os
 import threading
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from osgp.catalogue import assembly, classes
+from osgp.catalogue import assembly
 from osgp.catalogue.classes import InterfaceClass, InterfaceClasses, NotInInterfaceClass
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
-from osgp.catalogue.gas_meters import gas_scaler_unit
+from osgp.catalogue.meanings import CounterSource, Flags, SetFlags
 from osgp.catalogue.model import (
     Attribute,
     AttributeNotInProfile,
@@ -35,13 +37,18 @@ __all__ = [
     "CaptureObject",
     "CatalogueError",
     "CosemObject",
+    "CounterSource",
+    "Flags",
     "InterfaceClass",
     "InterfaceClasses",
     "NotInInterfaceClass",
     "ObjectNotInProfile",
     "Profile",
+    "SetFlags",
     "UnknownProfile",
-    "gas_scaler_unit",
+    "event_log_categories",
+    "event_types",
+    "flag_names",
     "interface_classes",
     "is_secret",
     "profile",
@@ -49,6 +56,8 @@ __all__ = [
 ]
 
 DATA = Path(__file__).parent / "data"
+FOLDERS_VARIABLE = "OSGP_PROFILES"
+"""Environment variable with folders of further profile files, separated as those of PATH."""
 
 _loading = threading.RLock()
 
@@ -64,13 +73,11 @@ class UnknownProfile(LookupError):
 
 def profile(protocol_name: str, protocol_version: str) -> Profile:
     """The profile of a protocol ("SMR", case ignored) and exact version ("5.1"), else `UnknownProfile`."""
-    for candidate in profiles():
-        if (
-            candidate.protocol_name.upper() == protocol_name.upper()
-            and candidate.protocol_version == protocol_version
-        ):
-            return candidate
-    raise UnknownProfile(protocol_name, protocol_version)
+    with _loading:
+        found = _load_by_key().get((protocol_name.upper(), protocol_version))
+    if found is None:
+        raise UnknownProfile(protocol_name, protocol_version)
+    return found
 
 
 def profiles() -> tuple[Profile, ...]:
@@ -93,11 +100,58 @@ def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
     return _load_interface_classes().is_secret(descriptor)
 
 
+def event_log_categories() -> tuple[str, ...]:
+    """The categories of the event logs of meters of any profile: by profile, the oldest first, and by tag."""
+    return _each_once(category for profile in profiles() for category in profile.event_logs)
+
+
+def event_types() -> tuple[str, ...]:
+    """The names of all events of meters of any profile: by profile, the oldest first, by log and by code."""
+    return _each_once(
+        name
+        for profile in profiles()
+        for category in profile.event_logs
+        for _, name in sorted(profile.event_types(category).items())
+    )
+
+
+def flag_names(*tags: str) -> tuple[str, ...]:
+    """The names of all flags of objects with these tags: by tag, by profile, the oldest first, and by bit."""
+    return _each_once(
+        name
+        for tag in tags
+        for profile in profiles()
+        if tag in profile and (flags := profile[tag].flags)
+        for name in flags.names.values()
+    )
+
+
+def _each_once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def folders() -> tuple[Path, ...]:
+    """Where the data files are: those that are shipped, then the folders that OSGP_PROFILES names.
+
+    CatalogueError for what is no folder.
+    """
+    further = [Path(name) for name in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if name]
+    for folder in further:
+        if not folder.is_dir():
+            raise CatalogueError(f"{FOLDERS_VARIABLE}: {folder} is no folder")
+    return (DATA, *further)
+
+
 @cache
 def _load() -> tuple[Profile, ...]:
-    return assembly.load(DATA, _load_interface_classes())
+    return assembly.load(folders(), _load_interface_classes())
+
+
+@cache
+def _load_by_key() -> dict[tuple[str, str], Profile]:
+    return {(profile.protocol_name, profile.protocol_version): profile for profile in _load()}
 
 
 @cache
 def _load_interface_classes() -> InterfaceClasses:
-    return classes.load([DATA / classes.FILE])
+    return assembly.load_classes(folders())

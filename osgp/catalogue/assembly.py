@@ -1,30 +1,49 @@
 """From the files of a folder to finished profiles: inheritance, order of tags, checks across objects."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from osgp.catalogue import classes
 from osgp.catalogue.classes import InterfaceClasses
-from osgp.catalogue.definitions import Definition, read_definition, read_tag_order
+from osgp.catalogue.definitions import (
+    Definition,
+    read_definition,
+    read_tag_order,
+    with_new_tags,
+)
+from osgp.catalogue.meanings import ANY_LOG, Meanings
 from osgp.catalogue.model import CosemObject, Profile
 from osgp.catalogue.obis import MBUS_CHANNELS
-from osgp.catalogue.reading import CatalogueError
+from osgp.catalogue.reading import CatalogueError, DataFile
 
 TAG_ORDER = "tag-order.toml"
 NOT_PROFILES = (TAG_ORDER, classes.FILE)
 
 
-def load(folder: Path, interface_classes: InterfaceClasses) -> tuple[Profile, ...]:
-    """Every profile of a folder, in the order of protocol name and version, but children after their parents.
+def load_classes(folders: Sequence[Path]) -> InterfaceClasses:
+    """The interface classes of the shipped folder, the first one, and those that further folders may add."""
+    paths = [(folder, folder / classes.FILE) for folder in folders]
+    return classes.load(
+        _read(path, folders) for folder, path in paths if folder is folders[0] or path.exists()
+    )
 
-    CatalogueError for the first mistake: it names the file, the tag and, if it is about one, the attribute.
+
+def load(folders: Sequence[Path], interface_classes: InterfaceClasses) -> tuple[Profile, ...]:
+    """Every profile of some folders, by protocol name and version, but children after their parents.
+
+    The first folder is the one that is shipped: it has the order of tags. CatalogueError for the first
+    mistake: it names the file (with its folder, unless that is the first), the tag and, if it is about one,
+    the attribute.
     """
-    tag_order = read_tag_order(folder / TAG_ORDER)
-    paths = sorted(path for path in folder.glob("*.toml") if path.name not in NOT_PROFILES)
+    files = list(_files(folders))
+    tag_order = read_tag_order(_read(folders[0] / TAG_ORDER, folders))
+    for file in files:
+        tag_order = with_new_tags(tag_order, file)
     definitions: dict[str, Definition] = {}
-    for path in paths:
-        definition = read_definition(path, tag_order, interface_classes)
+    for file in files:
+        definition = read_definition(file, tag_order, interface_classes)
         if definition.key in definitions:
             raise CatalogueError(
                 f"{definition.file}: {definition.key} is already in {definitions[definition.key].file}"
@@ -35,9 +54,19 @@ def load(folder: Path, interface_classes: InterfaceClasses) -> tuple[Profile, ..
     for definition in sorted(definitions.values(), key=_age):
         for ancestor in reversed(_lineage(definition, definitions)):
             if ancestor.key not in profiles:
-                parent = profiles[ancestor.inherits] if ancestor.inherits else None
-                profiles[ancestor.key] = _assemble(ancestor, parent, tag_order)
+                profiles[ancestor.key] = _assemble(ancestor, profiles, tag_order)
     return tuple(profiles.values())
+
+
+def _files(folders: Sequence[Path]) -> Iterator[DataFile]:
+    for folder in folders:
+        for path in sorted(folder.glob("*.toml")):
+            if path.name not in NOT_PROFILES:
+                yield _read(path, folders)
+
+
+def _read(path: Path, folders: Sequence[Path]) -> DataFile:
+    return DataFile.read(path, path.name if path.parent == folders[0] else str(path))
 
 
 def _age(definition: Definition) -> tuple[str, list[tuple[int, int | str]]]:
@@ -47,9 +76,9 @@ def _age(definition: Definition) -> tuple[str, list[tuple[int, int | str]]]:
 
 
 def _lineage(definition: Definition, definitions: Mapping[str, Definition]) -> list[Definition]:
-    """The profile itself, its parent, and so on up."""
+    """The profile itself, that whose objects or meanings it takes over, and so on up."""
     lineage = [definition]
-    while (key := lineage[-1].inherits) is not None:
+    while (key := lineage[-1].inherits or lineage[-1].meanings_of) is not None:
         parent = definitions.get(key)
         if parent is None:
             raise CatalogueError(f"{lineage[-1].file}: inherits the unknown profile {key}")
@@ -59,20 +88,76 @@ def _lineage(definition: Definition, definitions: Mapping[str, Definition]) -> l
     return lineage
 
 
-def _assemble(definition: Definition, parent: Profile | None, tag_order: Sequence[str]) -> Profile:
+def _assemble(definition: Definition, profiles: Mapping[str, Profile], tag_order: Sequence[str]) -> Profile:
     """An object of the file replaces the parent's object of the same tag as a whole; nothing is merged."""
+    parent = profiles[definition.inherits] if definition.inherits else None
+    elder = profiles[definition.meanings_of] if definition.meanings_of else parent
+    meanings = definition.meanings.merged_into(elder.meanings) if elder else definition.meanings
     unordered = {**{inherited.tag: inherited for inherited in parent or ()}, **definition.objects}
-    objects = {tag: unordered[tag] for tag in tag_order if tag in unordered}
+    objects = {
+        tag: _with_flags(definition, unordered[tag], meanings) for tag in tag_order if tag in unordered
+    }
     for cosem_object in objects.values():
         _check_references(definition, cosem_object, objects)
+    event_logs = _event_logs(definition, objects)
+    _check_meanings(definition, meanings, objects, event_logs)
+    of_any = meanings.event_types.get(ANY_LOG, {})
     return Profile(
         protocol_name=definition.protocol_name,
         protocol_version=definition.protocol_version,
         parent=parent,
         own_tags=frozenset(definition.objects),
+        meanings=meanings,
+        event_logs=MappingProxyType(event_logs),
         _objects=MappingProxyType(objects),
         _by_logical_name=_by_logical_name(definition, objects),
+        _event_types={
+            category: MappingProxyType({**of_any, **meanings.event_types.get(category, {})})
+            for category in event_logs
+        },
     )
+
+
+def _with_flags(definition: Definition, cosem_object: CosemObject, meanings: Meanings) -> CosemObject:
+    """The object with its flags as they are in this profile."""
+    name = cosem_object.flags_name
+    if name is None or cosem_object.flags is meanings.flags.get(name) is not None:
+        return cosem_object
+    if name not in meanings.flags:
+        where = f"{definition.file}: {cosem_object.tag}"
+        raise CatalogueError(f"{where}: flags: names {name}, which {definition.key} does not have")
+    return replace(cosem_object, flags=meanings.flags[name])
+
+
+def _event_logs(definition: Definition, objects: Mapping[str, CosemObject]) -> dict[str, CosemObject]:
+    event_logs: dict[str, CosemObject] = {}
+    for cosem_object in objects.values():
+        if cosem_object.event_log is None:
+            continue
+        other = event_logs.setdefault(cosem_object.event_log, cosem_object)
+        if other is not cosem_object:
+            where = f"{definition.file}: {cosem_object.tag}"
+            raise CatalogueError(f"{where}: event_log: {cosem_object.event_log} is also that of {other.tag}")
+    return event_logs
+
+
+def _check_meanings(
+    definition: Definition,
+    meanings: Meanings,
+    objects: Mapping[str, CosemObject],
+    event_logs: Mapping[str, CosemObject],
+) -> None:
+    for category in definition.meanings.event_types:
+        if category != ANY_LOG and category not in event_logs:
+            raise CatalogueError(
+                f"{definition.file}: event_types: {definition.key} has no event log {category}"
+            )
+    counter = meanings.invocation_counter
+    if counter is not None and counter.tag not in objects:
+        raise CatalogueError(
+            f"{definition.file}: invocation_counter: object: names {counter.tag}, "
+            f"which {definition.key} does not have"
+        )
 
 
 def _by_logical_name(

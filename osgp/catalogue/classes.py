@@ -3,13 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from osgp.catalogue import values
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
-from osgp.catalogue.reading import Place, read_toml
+from osgp.catalogue.reading import DataFile, Place
 
 FILE = "interface-classes.toml"
 LOGICAL_NAME = "logical_name"
@@ -19,7 +18,8 @@ CHOICE = "choice"
 _DATA_TYPES = (CHOICE, *sorted(values.DATA_TYPES))
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _REQUIRED = ("id", "versions", "name", "attributes")
-_OPTIONAL = ("methods", "aliases", "secret_attributes", "secret_methods")
+_OPTIONAL = ("methods", "aliases", "enumerations", "secret_attributes", "secret_methods")
+_VALUE = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 
 
 class NotInInterfaceClass(LookupError):
@@ -31,7 +31,10 @@ class NotInInterfaceClass(LookupError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InterfaceClass:
-    """One version of an interface class. ``attributes`` and ``methods`` are names by id, 1..127."""
+    """One version of an interface class. ``attributes`` and ``methods`` are names by id, 1..127.
+
+    ``enumerations`` are the names of an enumerated attribute's values, from 0 on, by the attribute's name.
+    """
 
     class_id: int
     version: int
@@ -39,6 +42,7 @@ class InterfaceClass:
     attributes: Mapping[int, str]
     attribute_types: Mapping[int, str]
     methods: Mapping[int, str]
+    enumerations: Mapping[str, tuple[str, ...]]
     secret_attributes: frozenset[int]
     secret_methods: frozenset[int]
     _attribute_ids: Mapping[str, int] = field(repr=False)
@@ -123,25 +127,25 @@ class InterfaceClasses:
                 yield interface_class.class_id, 0
 
 
-def load(paths: Iterable[Path]) -> InterfaceClasses:
+def load(files: Iterable[DataFile]) -> InterfaceClasses:
     """The interface classes of some files; CatalogueError for the first mistake in them."""
     found: dict[tuple[int, int], InterfaceClass] = {}
-    files: dict[tuple[int, int], str] = {}
-    for path in paths:
-        for place, interface_class in _read(path):
+    sources: dict[tuple[int, int], str] = {}
+    for file in files:
+        for place, interface_class in _read(file):
             key = (interface_class.class_id, interface_class.version)
             if key in found:
-                raise place.wrong(f"version {interface_class.version} is already in {files[key]}")
-            found[key], files[key] = interface_class, path.name
+                raise place.wrong(f"version {interface_class.version} is already in {sources[key]}")
+            found[key], sources[key] = interface_class, file.name
     return InterfaceClasses(found.values())
 
 
-def _read(path: Path) -> Iterator[tuple[Place, InterfaceClass]]:
-    top = Place(path.name)
-    for table in top.items(top.keys(read_toml(path), ("class",), ())["class"]):
+def _read(file: DataFile) -> Iterator[tuple[Place, InterfaceClass]]:
+    top = file.place
+    for table in top.items(top.keys(file.content, ("class",), ())["class"]):
         top.keys(table, _REQUIRED, _OPTIONAL)
         class_id = top.at("id").integer(table["id"], 0, 65535)
-        place = Place(path.name, f"class {class_id}")
+        place = Place(file.name, f"class {class_id}")
         versions = place.at("versions").items(table["versions"])
         if not versions:
             raise place.at("versions").wrong("must list at least one")
@@ -173,6 +177,7 @@ def _interface_class(place: Place, class_id: int, version: object, table: dict[s
         attributes=MappingProxyType(attributes),
         attribute_types=MappingProxyType(types),
         methods=MappingProxyType(methods),
+        enumerations=_enumerations(place.at("enumerations"), table.get("enumerations", {}), attribute_ids),
         secret_attributes=secret["secret_attributes"],
         secret_methods=secret["secret_methods"],
         _attribute_ids=attribute_ids,
@@ -226,12 +231,23 @@ def _name(place: Place, value: object) -> str:
     return value
 
 
+def _enumerations(
+    place: Place, table: object, attribute_ids: Mapping[str, int]
+) -> Mapping[str, tuple[str, ...]]:
+    enumerations = {}
+    for attribute, listed in place.table(table).items():
+        names = place.items(listed)
+        for name in names:
+            if not isinstance(name, str) or not _VALUE.fullmatch(name):
+                raise place.wrong(f"{name!r} is no name in capitals")
+        enumerations[place.choice(attribute, tuple(attribute_ids))] = tuple(names)
+    return MappingProxyType(enumerations)
+
+
 def _add_aliases(
     place: Place, aliases: object, attribute_ids: dict[str, int], method_ids: dict[str, int]
 ) -> None:
-    if not isinstance(aliases, dict):
-        raise place.wrong(f"{aliases!r} is no table")
-    for alias, name in aliases.items():
+    for alias, name in place.table(aliases).items():
         if _name(place, alias) in attribute_ids or alias in method_ids:
             raise place.wrong(f"{alias} is a name already")
         place.choice(name, (*attribute_ids, *method_ids))

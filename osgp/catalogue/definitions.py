@@ -6,20 +6,28 @@ What needs other objects or other files (inheritance, captured tags, contradicti
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
-from osgp.catalogue import obis, values
+from osgp.catalogue import meanings, obis, values
 from osgp.catalogue.classes import FILE, InterfaceClass, InterfaceClasses, extended
+from osgp.catalogue.meanings import Meanings
 from osgp.catalogue.model import Access, Attribute, CaptureObject, CosemObject, Phase, ValueType
-from osgp.catalogue.reading import Place, read_toml
+from osgp.catalogue.reading import DataFile, Place
 from osgp.catalogue.units import ScalerUnit
 
 GROUPS = ("ABSTRACT", "ELECTRICITY", "GAS", "MBUS")
 POWER_QUALITY_PROFILES = ("PUBLIC", "PRIVATE")
 POWER_QUALITY_REQUESTS = ("ACTUAL_SP", "ACTUAL_PP", "PERIODIC_SP", "PERIODIC_PP")
 
+# Devices are stored with as many characters, and a dash ends the name of the protocol in a profile's key.
+_HEADER = {
+    "protocol": re.compile(r"[A-Z][A-Z0-9_]{0,9}", re.ASCII),
+    "version": re.compile(r"[0-9A-Za-z][0-9A-Za-z.]{0,9}", re.ASCII),
+}
+_PARENTS = ("inherits", "meanings_of")
+_NO_TAGS = (*_HEADER, *_PARENTS, "tags", *meanings.KEYS)
+_TAG = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 _REQUIRED = ("class", "obis", "group", "attributes")
 _OPTIONAL = (
     "version",
@@ -30,6 +38,8 @@ _OPTIONAL = (
     "power_quality_requests",
     "selectable_objects",
     "source_objects",
+    "event_log",
+    "flags",
 )
 _CAPTURE = re.compile(r"([A-Z][A-Z0-9_]*)/([0-9]{1,3})(?:/([0-9]{1,5}))?", re.ASCII)
 
@@ -42,6 +52,9 @@ class Definition:
     protocol_name: str
     protocol_version: str
     inherits: str | None
+    meanings_of: str | None
+    """The key of the profile whose meanings hold here as well, unless that is ``inherits``."""
+    meanings: Meanings
     objects: Mapping[str, CosemObject]
 
     @property
@@ -49,10 +62,9 @@ class Definition:
         return f"{self.protocol_name}-{self.protocol_version}"
 
 
-def read_tag_order(path: Path) -> tuple[str, ...]:
-    """Every tag, in the order of results."""
-    content = read_toml(path)
-    place = Place(path.name)
+def read_tag_order(file: DataFile) -> tuple[str, ...]:
+    """Every tag of the shipped profiles, in the order of results."""
+    place, content = file.place, file.content
     if set(content) != {"tags"}:
         raise place.wrong("must have the one key tags")
     tags = tuple(place.text(tag) for tag in place.items(content["tags"]))
@@ -62,28 +74,59 @@ def read_tag_order(path: Path) -> tuple[str, ...]:
     return tags
 
 
-def read_definition(path: Path, known_tags: Sequence[str], interface_classes: InterfaceClasses) -> Definition:
-    """Read one profile file; CatalogueError names the first mistake in it."""
-    content = read_toml(path)
-    place = Place(path.name)
-    for key in ("protocol", "version"):
+def with_new_tags(tag_order: Sequence[str], file: DataFile) -> tuple[str, ...]:
+    """The order of tags, with those that a profile file names in its key ``tags`` and that are new.
+
+    They go behind the known tag that they are listed after; those before the first known one go to the end.
+    """
+    place = file.place.at("tags")
+    order = list(tag_order)
+    position = len(order)
+    listed = [place.text(tag) for tag in place.items(file.content.get("tags", []))]
+    for tag in listed:
+        if listed.count(tag) > 1:
+            raise place.wrong(f"lists {tag} twice")
+        if tag in tag_order:
+            position = order.index(tag)
+        elif not _TAG.fullmatch(tag):
+            raise place.wrong(f"{tag!r} is no tag: capitals, digits and _")
+        else:
+            order.insert(position, tag)
+        position += 1
+    return tuple(order)
+
+
+def read_definition(
+    file: DataFile, known_tags: Sequence[str], interface_classes: InterfaceClasses
+) -> Definition:
+    """Understand one profile file; CatalogueError names the first mistake in it."""
+    place, content = file.place, file.content
+    for key, form in _HEADER.items():
         if key not in content:
             raise place.wrong(f"lacks {key}")
-    header = {
-        key: place.at(key).text(content.pop(key))
-        for key in ("protocol", "version", "inherits")
-        if key in content
-    }
+        if not form.fullmatch(place.at(key).text(content[key])):
+            raise place.at(key).wrong(f"{content[key]!r} is not of the form {form.pattern}")
+    parents = {key: place.at(key).text(content[key]) for key in _PARENTS if key in content}
+    if len(parents) > 1:
+        raise place.wrong("meanings_of goes without inherits, which brings the meanings, too")
     tags = frozenset(known_tags)
     objects = {}
     for tag, table in content.items():
+        if tag in _NO_TAGS:
+            continue
         if not isinstance(table, dict):
             raise place.wrong(f"unknown key {tag}")
         if tag not in tags:
-            raise place.wrong(f"unknown tag {tag}; new tags go into tag-order.toml first")
-        objects[tag] = _cosem_object(Place(path.name, tag), table, interface_classes)
+            raise place.wrong(f"unknown tag {tag}; new tags are listed in tags, at the top of the file")
+        objects[tag] = _cosem_object(Place(file.name, tag), table, interface_classes)
     return Definition(
-        path.name, header["protocol"], header["version"], header.get("inherits"), MappingProxyType(objects)
+        file.name,
+        content["protocol"],
+        content["version"],
+        parents.get("inherits"),
+        parents.get("meanings_of"),
+        meanings.read(place, content),
+        MappingProxyType(objects),
     )
 
 
@@ -108,6 +151,8 @@ def _cosem_object(place: Place, table: dict[str, Any], interface_classes: Interf
             selectable.text(tag) for tag in selectable.items(table.get("selectable_objects", []))
         ),
         source_objects=_source_objects(place.at("source_objects"), table.get("source_objects", {})),
+        event_log=place.at("event_log").text(table["event_log"]) if "event_log" in table else None,
+        flags_name=place.at("flags").text(table["flags"]) if "flags" in table else None,
         source=place.file,
         _by_name={attribute.name: attribute for attribute in attributes.values()},
     )

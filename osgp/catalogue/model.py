@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from osgp.catalogue.classes import InterfaceClass
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+from osgp.catalogue.meanings import CounterSource, Flags, Meanings
 from osgp.catalogue.obis import MBUS_CHANNELS, Template
 from osgp.catalogue.units import ScalerUnit
 
@@ -92,7 +93,8 @@ class CosemObject:
     `power_quality_profile` is PUBLIC, PRIVATE or None; `power_quality_requests` says in which requests the
     object takes part: ACTUAL_SP, ACTUAL_PP, PERIODIC_SP, PERIODIC_PP. `selectable_objects` are the tags
     that a definable buffer may capture. `source_objects` maps an event code to the tag of the register whose
-    scaler and unit apply.
+    scaler and unit apply. `event_log` is the category of events that a buffer holds. `flags` tells what the
+    bits of the value mean.
     """
 
     tag: str
@@ -106,9 +108,13 @@ class CosemObject:
     power_quality_requests: frozenset[str]
     selectable_objects: tuple[str, ...]
     source_objects: Mapping[int, str]
+    event_log: str | None
+    flags_name: str | None
+    """What the profile file calls the table of flags."""
     source: str = field(repr=False)
     """The file that defines the object, for messages."""
     _by_name: Mapping[str, Attribute] = field(repr=False)
+    flags: Flags | None = field(default=None, repr=False)
 
     @property
     def class_id(self) -> int:
@@ -185,8 +191,12 @@ class Profile:
     parent: "Profile | None"
     own_tags: frozenset[str]
     """The tags that this profile adds or overrides itself."""
+    meanings: Meanings = field(repr=False)
+    event_logs: Mapping[str, CosemObject] = field(repr=False)
+    """The buffers with events, by category, in the order of tags."""
     _objects: Mapping[str, CosemObject] = field(repr=False)
     _by_logical_name: Mapping[bytes, tuple[CosemObject, int | None]] = field(repr=False)
+    _event_types: Mapping[str, Mapping[int, str]] = field(repr=False)
 
     @property
     def key(self) -> str:
@@ -215,6 +225,26 @@ class Profile:
     def by_logical_name(self, logical_name: bytes) -> tuple[CosemObject, int | None] | None:
         """The object of this logical name and its M-Bus channel, if it has one; None: not in the profile."""
         return self._by_logical_name.get(logical_name)
+
+    @property
+    def invocation_counter(self) -> CounterSource | None:
+        """Where to ask for a meter's invocation counter; None: nowhere, it begins with the platform's."""
+        return self.meanings.invocation_counter
+
+    def event_types(self, category: str) -> Mapping[int, str]:
+        """What the codes in one of ``event_logs`` mean; KeyError for a category that is none of them."""
+        return self._event_types[category]
+
+    def scaler_unit_of_model(self, model: str | None) -> ScalerUnit | None:
+        """The scaler and unit BASED_ON_MODEL of an M-Bus device; None: unknown, read them from the meter.
+
+        Upper and lower case matter. The last row with a name that is part of the model's holds.
+        """
+        found = None
+        for row in self.meanings.models or ():
+            if any(name in (model or "") for name in row.names):
+                found = row.scaler_unit
+        return found
 
     def capture_columns(self, tag: str, channel: int | None = None) -> tuple[CaptureColumn, ...]:
         """The columns of a buffer, in the order in which the meter stores them.

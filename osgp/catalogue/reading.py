@@ -1,21 +1,13 @@
 """Reading of the catalogue's data files: every mistake is told with its place."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class CatalogueError(ValueError):
     """A data file is wrong; the message says where."""
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a file; CatalogueError when it is not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CatalogueError(f"{path.name}: {error}") from None
 
 
 class Place:
@@ -32,10 +24,14 @@ class Place:
             ": ".join(part for part in (self.file, self.tag, self.attribute, complaint) if part)
         )
 
-    def keys(self, table: object, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
+    def table(self, value: object) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            raise self.wrong(f"{value!r} is no table")
+        return value
+
+    def keys(self, value: object, required: Sequence[str], optional: Sequence[str]) -> Mapping[str, Any]:
         """A table with all of the required keys and no unknown ones."""
-        if not isinstance(table, dict):
-            raise self.wrong(f"{table!r} is no table")
+        table = self.table(value)
         for key in table:
             if key not in required and key not in optional:
                 raise self.wrong(f"unknown key {key}")
@@ -69,3 +65,22 @@ class Place:
         if not chosen or len(set(chosen)) != len(chosen):
             raise self.wrong("must list at least one, none of them twice")
         return frozenset(chosen)
+
+
+class DataFile(NamedTuple):
+    """The tables of a file, and how messages name the file."""
+
+    name: str
+    content: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path, name: str) -> "DataFile":
+        """CatalogueError when it is not TOML."""
+        try:
+            return cls(name, tomllib.loads(path.read_text(encoding="utf-8")))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise CatalogueError(f"{name}: {error}") from None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.name)

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_datetime
 
 from osgp.catalogue import UnknownProfile
-from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
+from osgp.cosem.amr_status import POWER_DOWN, flags_of
 from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.messages.registry import UnknownMessage, find_operation
@@ -29,7 +29,7 @@ from osgp.requests.models import FINAL_STATES, Action, ActionState
 
 FETCHED_BY = {False: "PeriodicMeterReads", True: "PeriodicMeterReadsGas"}
 """The message that fetches what is missing: of an electricity and of an M-Bus meter."""
-_POWER_DOWN = next(bit for bit in range(8) if flags_of(1 << bit) == (AmrProfileStatusFlag.POWER_DOWN,))
+_POWER_DOWN = next(bit for bit in range(8) if flags_of(1 << bit) == (POWER_DOWN,))
 
 
 class Reason(StrEnum):

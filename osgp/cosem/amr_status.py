@@ -1,32 +1,33 @@
-"""The AMR profile status: an octet in each row of a load profile that says how far to trust its values.
+"""The AMR profile status: a number in each row of a load profile that says how far to trust its values."""
 
-The bits mean the same for electricity and M-Bus meters of all profiles.
-"""
-
-from enum import StrEnum
 from functools import cache
 
+from osgp import catalogue
+from osgp.catalogue import Flags
 
-class AmrProfileStatusFlag(StrEnum):
-    """The flags, from bit 0 to bit 7."""
-
-    CRITICAL_ERROR = "CRITICAL_ERROR"
-    CLOCK_INVALID = "CLOCK_INVALID"
-    DATA_NOT_VALID = "DATA_NOT_VALID"
-    DAYLIGHT_SAVING = "DAYLIGHT_SAVING"
-    NOT_USED = "NOT_USED"
-    CLOCK_ADJUSTED = "CLOCK_ADJUSTED"
-    RECOVERED_VALUE = "RECOVERED_VALUE"
-    POWER_DOWN = "POWER_DOWN"
-
-
-_BITS = tuple(AmrProfileStatusFlag)
-LARGEST = (1 << len(_BITS)) - 1
+STATUS = "AMR_PROFILE_STATUS"
+"""The tag of the status of interval values; those of other statuses begin so, too."""
+LARGEST = 255
+POWER_DOWN = "POWER_DOWN"
+"""The flag of an interval during which the meter had no power."""
 
 
 @cache
-def flags_of(status: int) -> tuple[AmrProfileStatusFlag, ...]:
-    """The flags that are set in a status of 0 to 255, lowest bit first; ValueError for other numbers."""
-    if not 0 <= status <= LARGEST:
-        raise ValueError(f"an AMR profile status is 0 to {LARGEST}, not {status}")
-    return tuple(flag for bit, flag in enumerate(_BITS) if status >> bit & 1)
+def flag_names() -> tuple[str, ...]:
+    """All flags that meters of any profile know, by bit."""
+    tags = {item.tag for profile in catalogue.profiles() for item in profile if item.tag.startswith(STATUS)}
+    return catalogue.flag_names(*sorted(tags))
+
+
+def flags_of(status: int) -> tuple[str, ...]:
+    """The flags that are set in a status of 0 to 255, lowest bit first; ValueError for other numbers.
+
+    The bits mean the same for electricity and M-Bus meters of all profiles that are shipped.
+    """
+    return _flags().of(status).names
+
+
+@cache
+def _flags() -> Flags:
+    found = (profile[STATUS].flags for profile in catalogue.profiles() if STATUS in profile)
+    return next(flags for flags in found if flags)

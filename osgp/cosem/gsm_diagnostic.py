@@ -12,27 +12,6 @@ RESERVED = "RESERVED"
 MOST_ADJACENT_CELLS = 100
 LONGEST_OPERATOR = 255
 
-MODEM_REGISTRATION = (
-    "NOT_REGISTERED",
-    "REGISTERED_HOME_NETWORK",
-    "NOT_REGISTERED_CURRENT_SEARCH_OPERATOR_TO_REGISTER_TO",
-    "REGISTRATION_DENIED",
-    "UNKNOWN",
-    "REGISTERED_ROAMING",
-)
-CIRCUIT_SWITCHED = ("INACTIVE", "INCOMING_CALL", "ACTIVE")
-PACKET_SWITCHED = (
-    "INACTIVE",
-    "GPRS",
-    "EDGE",
-    "UMTS",
-    "HSDPA",
-    "LTE",
-    "CDMA",
-    "LTE_CAT_M_18",
-    "LTE_NB_IOT",
-)
-
 
 class Status(NamedTuple):
     """An enumerated status, 0..255; ``name`` is RESERVED for codes that have no meaning yet."""
@@ -61,7 +40,10 @@ class AdjacentCell(NamedTuple):
 
 
 def status(data: Data, names: Sequence[str], name: str) -> Status | None:
-    """One of the statuses above; None for null-data. Raises Fault for what is no number of 0 to 255."""
+    """An enumerated value with its name (an enumeration of the interface class); None for null-data.
+
+    Raises Fault for what is no number of 0 to 255.
+    """
     code = whole_number(data, name)
     if code is None:
         return None

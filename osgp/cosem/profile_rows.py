@@ -13,8 +13,10 @@ from osgp.catalogue import CaptureColumn
 from osgp.cosem.clock import told_to_meter, utc_of
 from osgp.cosem.errors import UnusableRow
 from osgp.protocol_dlms import CaptureObjectDefinition, RangeDescriptor
+from osgp.protocol_dlms.selective_access import CLOCK
 
 DAY_SECONDS = 86_400
+CLOCK_TAG = "CLOCK"
 
 Row = tuple[Any, ...]
 
@@ -174,7 +176,8 @@ def select(
     """The rows from ``begin`` to ``end``, both included, and of them the ``wanted`` columns.
 
     Columns are named to the meter only if it can select them (``by_column``) and there are others; else it is
-    asked for all of them, and ``positions`` says which to look at.
+    asked for all of them, and ``positions`` says which to look at. Times are those of the clock that the
+    buffer captures.
     """
     positions = tuple(position for position, column in enumerate(columns) if wanted(column))
     named: tuple[CaptureObjectDefinition, ...] = ()
@@ -186,6 +189,7 @@ def select(
         )
         width = len(positions)
         positions = tuple(range(width))
-    return Selection(
-        RangeDescriptor(told_to_meter(begin, zone), told_to_meter(end, zone), named), positions, width
-    )
+    clocks = (column for column in columns if column.tag == CLOCK_TAG)
+    clock = next((CaptureObjectDefinition(column.descriptor, column.data_index) for column in clocks), CLOCK)
+    access = RangeDescriptor(told_to_meter(begin, zone), told_to_meter(end, zone), named, clock)
+    return Selection(access, positions, width)

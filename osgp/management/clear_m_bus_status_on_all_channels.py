@@ -6,7 +6,6 @@ from typing import Annotated, TypedDict
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue.obis import MBUS_CHANNELS
 from osgp.cosem.errors import illegal
-from osgp.cosem.mbus_status import status_bits
 from osgp.cosem.quantities import whole_number
 from osgp.faults import Component, Fault
 from osgp.messages.operation import MeterOperation, Service
@@ -59,6 +58,7 @@ class ClearMBusStatusOnAllChannels(MeterOperation[NoParameters, ClearMBusStatusO
         ]
         clear = [meter.attribute(CLEAR, "value", channel) for channel in MBUS_CHANNELS]
         reset_alarm = [meter.method(CLIENT, "reset_alarm", channel) for channel in MBUS_CHANNELS]
+        flags = meter.object(READ).flags
         fields = read_fields(meter, asked)
         channels: list[MbusStatus] = []
         faults: dict[int, Fault] = {}
@@ -75,7 +75,7 @@ class ClearMBusStatusOnAllChannels(MeterOperation[NoParameters, ClearMBusStatusO
                     raise
                 faults[channel] = fault
             else:
-                bits = status_bits(status or 0)
+                bits = list(flags.of(status or 0).names) if flags else []
                 channels.append({"channel": channel, "status": status, "bits": bits, "cleared": bool(status)})
         if faults:
             raise _summarize(faults, [row["channel"] for row in channels if row["cleared"]])

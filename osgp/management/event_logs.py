@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, TypedDict
 
-from osgp.catalogue import CaptureColumn, Profile
+from osgp.catalogue import CaptureColumn, Profile, event_log_categories
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.event_codes import EventLogCategory, event_type
+from osgp.cosem.event_codes import event_type
 from osgp.cosem.profile_rows import Row, number
 from osgp.cosem.quantities import Quantity
+from osgp.messages.serializers import ChoiceField
 
 _CLOCK = "CLOCK"
 _CODE, _COUNTER, _MAGNITUDE, _DURATION = "_CODE", "_COUNTER", "_MAGNITUDE", "_DURATION"
@@ -24,7 +25,7 @@ class Event(TypedDict):
     event_type: Annotated[
         str, "What the code means in meters of this protocol; UNKNOWN_EVENT_HEADEND if nobody knows."
     ]
-    event_log_category: EventLogCategory
+    event_log_category: Annotated[str, ChoiceField(event_log_categories())]
     event_counter: Annotated[int | None, "In the log of communication sessions."]
     magnitude: Annotated[
         Quantity | None, "Of a voltage sag or swell, or of a harmonic distortion, in the logs of those."
@@ -35,9 +36,7 @@ class Event(TypedDict):
 class EventLog:
     """One log of a profile, and how to understand its rows."""
 
-    def __init__(
-        self, category: EventLogCategory, profile: Profile, columns: Sequence[CaptureColumn]
-    ) -> None:
+    def __init__(self, category: str, profile: Profile, columns: Sequence[CaptureColumn]) -> None:
         self._category = category
         self._profile = profile
         self._columns = columns
@@ -62,7 +61,7 @@ class EventLog:
         event: Event = {
             "timestamp": timestamp,
             "event_code": code,
-            "event_type": event_type(code, self._profile.protocol_name),
+            "event_type": event_type(self._profile, self._category, code),
             "event_log_category": self._category,
             "event_counter": self._read_detail(cells, self._counter, "The counter", problems),
             "magnitude": self._read_quantity(cells, self._magnitude, code, "The magnitude", problems),

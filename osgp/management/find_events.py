@@ -1,17 +1,18 @@
 """FindEvents: what one of a meter's event logs holds about a period."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.catalogue import Profile, event_log_categories
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.event_codes import EventLogCategory, log_tag
 from osgp.cosem.profile_rows import RejectedRow, RowTimes, select, timed_rows
 from osgp.management.event_logs import Event, EventLog
-from osgp.messages.needs import Needs, any_of
+from osgp.messages.needs import Needs
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import (
@@ -20,13 +21,14 @@ from osgp.messages.rejected_rows import (
     check_row_count,
     tell_rejected,
 )
+from osgp.messages.serializers import ChoiceField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms.errors import AccessError
 
 FindEventsParameters = TypedDict(
     "FindEventsParameters",
     {
-        "event_log_category": EventLogCategory,
+        "event_log_category": Annotated[str, ChoiceField(event_log_categories())],
         "from": Annotated[datetime, "The earliest time of an event."],
         "until": Annotated[datetime, "The latest time of an event; after `from`."],
     },
@@ -39,6 +41,20 @@ class FindEventsResult(TypedDict):
     events: list[Event]
     rejected_rows: RejectedRowList
     rejected_row_count: RejectedRowCount
+
+
+@dataclass(frozen=True)
+class NeededLog:
+    """The event log of a category; of any, if none is named."""
+
+    category: str | None = None
+
+    def is_met_by(self, profile: Profile) -> bool:
+        """Whether the profile has such a log."""
+        return bool(profile.event_logs) if self.category is None else self.category in profile.event_logs
+
+    def __str__(self) -> str:
+        return "an event log" if self.category is None else f"the {self.category}"
 
 
 @register
@@ -55,10 +71,10 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
     granted_to = frozenset(
         {DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT, DeviceFunctionGroup.MONITORING}
     )
-    needs = (any_of(*(log_tag(category) for category in EventLogCategory)),)
+    needs = (NeededLog(),)
 
     def list_needs(self, parameters: FindEventsParameters) -> Mapping[str, Needs]:
-        return {"event_log_category": (log_tag(parameters["event_log_category"]),)}
+        return {"event_log_category": (NeededLog(parameters["event_log_category"]),)}
 
     def check_parameters(self, parameters: FindEventsParameters) -> None:
         """Refuse a period that does not last. Raises ValidationError."""
@@ -68,7 +84,7 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
     def perform(self, meter: VisitedMeter, parameters: FindEventsParameters) -> FindEventsResult:
         category = parameters["event_log_category"]
         begin, end = parameters["from"], parameters["until"]
-        tag = log_tag(category)
+        tag = meter.profile.event_logs[category].tag
         buffer = meter.attribute(tag, "buffer")
         columns = meter.profile.capture_columns(tag)
         # Most meters take a range of time here, also those that cannot select columns.

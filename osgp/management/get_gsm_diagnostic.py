@@ -113,11 +113,12 @@ class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnost
     def perform(self, meter: VisitedMeter, parameters: GetGsmDiagnosticParameters) -> GetGsmDiagnosticResult:
         method = parameters.get("communication_method", meter.communication_method)
         tag = _find_tag(meter.profile, method, meter.identification)
+        names = meter.object(tag).interface_class.enumerations
         fields = read_fields(
             meter,
             [
                 AskedField(name, meter.attribute(tag, attribute), understand)
-                for name, attribute, understand in _list_attributes(meter.time_zone)
+                for name, attribute, understand in _list_attributes(names, meter.time_zone)
             ],
         )
         require_any(fields)
@@ -135,24 +136,26 @@ class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnost
         }
 
 
-def _list_attributes(zone: ZoneInfo) -> list[tuple[str, str, Callable[[Data], Any]]]:
+def _list_attributes(
+    names: Mapping[str, tuple[str, ...]], zone: ZoneInfo
+) -> list[tuple[str, str, Callable[[Data], Any]]]:
     """Each field of the result: its name, that of its attribute, and how to understand a value."""
     return [
         ("operator", "operator", gsm.operator),
         (
             "modem_registration_status",
             "status",
-            _read_status("The modem registration status", gsm.MODEM_REGISTRATION),
+            _read_status("The modem registration status", names["status"]),
         ),
         (
             "circuit_switched_status",
             "cs_attachment",
-            _read_status("The circuit switched status", gsm.CIRCUIT_SWITCHED),
+            _read_status("The circuit switched status", names["cs_attachment"]),
         ),
         (
             "packet_switched_status",
             "ps_status",
-            _read_status("The packet switched status", gsm.PACKET_SWITCHED),
+            _read_status("The packet switched status", names["ps_status"]),
         ),
         ("cell_info", "cell_info", _read_cell_info),
         ("adjacent_cells", "adjacent_cells", _read_adjacent_cells),

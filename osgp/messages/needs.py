@@ -6,8 +6,15 @@ for a device, and what the docs say of each profile, follows from the same words
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from osgp.catalogue import Profile
+
+
+class ProfileNeed(Protocol):
+    """Something that meters of a profile must have; its text says what."""
+
+    def is_met_by(self, profile: Profile) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -16,12 +23,16 @@ class AnyOf:
 
     tags: tuple[str, ...]
 
+    def is_met_by(self, profile: Profile) -> bool:
+        """Whether the profile has one of them."""
+        return any(tag in profile for tag in self.tags)
+
     def __str__(self) -> str:
         return " or ".join(self.tags)
 
 
-Need = str | AnyOf
-"""The tag of an object, or alternatives."""
+Need = str | ProfileNeed
+"""The tag of an object, or more than that."""
 Needs = Sequence[Need]
 """All of them are needed."""
 
@@ -33,14 +44,17 @@ def any_of(*tags: str) -> AnyOf:
 
 def list_missing(needs: Needs, profile: Profile) -> list[Need]:
     """What a profile lacks of some needs, in their order."""
-    return [need for need in needs if not any(tag in profile for tag in _tags(need))]
+    return [need for need in needs if not _is_met(need, profile)]
 
 
 def list_tags(needs: Needs) -> Iterator[str]:
     """Every tag that is named."""
     for need in needs:
-        yield from _tags(need)
+        if isinstance(need, str):
+            yield need
+        elif isinstance(need, AnyOf):
+            yield from need.tags
 
 
-def _tags(need: Need) -> tuple[str, ...]:
-    return (need,) if isinstance(need, str) else need.tags
+def _is_met(need: Need, profile: Profile) -> bool:
+    return need in profile if isinstance(need, str) else need.is_met_by(profile)

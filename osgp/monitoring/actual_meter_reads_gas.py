@@ -7,7 +7,6 @@ from typing import Annotated, TypedDict
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.catalogue import gas_scaler_unit
 from osgp.cosem.clock import moment
 from osgp.cosem.errors import illegal
 from osgp.cosem.quantities import Quantity, quantity, scaler_unit
@@ -46,7 +45,8 @@ class ActualMeterReadsGas(MeterOperation[NoParameters, ActualMeterReadsGasResult
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ActualMeterReadsGasResult:
         tag = next((tag for tag in PREFERRED if tag in meter.profile), PREFERRED[-1])
-        known = meter.object(tag)["scaler_unit"].scaler_unit or gas_scaler_unit(meter.model)
+        of_model = meter.profile.scaler_unit_of_model(meter.model)
+        known = meter.object(tag)["scaler_unit"].scaler_unit or of_model
         asked = [meter.attribute(tag, "value"), meter.attribute(tag, "capture_time")]
         if known is None:
             asked.append(meter.attribute(tag, "scaler_unit"))

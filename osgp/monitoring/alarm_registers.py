@@ -3,27 +3,30 @@
 from collections.abc import Mapping
 from typing import Annotated, TypedDict
 
-from osgp.cosem.alarms import ALARM_REGISTERS, REGISTER_BITS, AlarmType, alarms_in
+from osgp.catalogue import Profile
+from osgp.cosem.alarms import REGISTER_BITS, alarm_types, alarms_in, register_numbers, register_tag
 from osgp.cosem.errors import illegal
 from osgp.cosem.quantities import whole_number
-from osgp.messages.serializers import IntegerField
+from osgp.messages.serializers import ChoiceField, IntegerField
 from osgp.messages.visited_meter import VisitedMeter
 
-TAGS = {number: f"ALARM_REGISTER_{number}" for number in ALARM_REGISTERS}
+TAGS = {number: register_tag(number) for number in register_numbers()}
 """Tags of the alarm registers by number; most profiles have only the first."""
 
 
 class UnknownAlarm(TypedDict):
     """A bit that is set although nothing is known to be meant by it."""
 
-    register: Annotated[int, IntegerField(min_value=1, max_value=max(ALARM_REGISTERS))]
+    register: Annotated[int, IntegerField(min_value=1, max_value=max(TAGS))]
     bit: Annotated[int, IntegerField(min_value=0, max_value=REGISTER_BITS - 1), "0 is the least significant."]
 
 
 class Alarms(TypedDict):
     """Alarms of all registers of the meter."""
 
-    alarm_types: Annotated[list[AlarmType], "In the order of registers and of their bits."]
+    alarm_types: Annotated[
+        list[Annotated[str, ChoiceField(alarm_types())]], "In the order of registers and of their bits."
+    ]
     unknown_alarms: list[UnknownAlarm]
 
 
@@ -47,12 +50,12 @@ def read_registers(meter: VisitedMeter) -> dict[int, int]:
     return registers
 
 
-def list_alarms(registers: Mapping[int, int]) -> Alarms:
+def list_alarms(profile: Profile, registers: Mapping[int, int]) -> Alarms:
     """The alarms that are set in registers, given their bits by number."""
-    known: list[AlarmType] = []
+    known: list[str] = []
     unknown: list[UnknownAlarm] = []
     for number, bits in registers.items():
-        of_register, others = alarms_in(number, bits)
+        of_register, others = alarms_in(profile, number, bits)
         known += of_register
         unknown += [{"register": alarm.register, "bit": alarm.bit} for alarm in others]
     return {"alarm_types": known, "unknown_alarms": unknown}

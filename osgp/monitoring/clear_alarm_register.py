@@ -32,4 +32,4 @@ class ClearAlarmRegister(MeterOperation[NoParameters, ClearAlarmRegisterResult])
         for number, tag in find_registers(meter).items():
             if registers[number]:
                 meter.set(tag, "value", Data(DataType.DOUBLE_LONG_UNSIGNED, 0))
-        return list_alarms(registers)
+        return list_alarms(meter.profile, registers)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, TypedDict
 
-from osgp.catalogue import CaptureColumn, gas_scaler_unit
+from osgp.catalogue import CaptureColumn
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RowTimes, Selection, TimedRow
@@ -76,7 +76,7 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
         self, meter: VisitedMeter, parameters: PeriodicReadsParameters
     ) -> PeriodicMeterReadsGasResult:
         buffer = self.find_buffer(meter.profile, parameters["period_type"], meter.channel)
-        unit = read_scaler_units(meter, [VALUE], gas_scaler_unit(meter.model))[VALUE]
+        unit = read_scaler_units(meter, [VALUE], meter.profile.scaler_unit_of_model(meter.model))[VALUE]
         scale = meter_reading_scale(unit, VALUE)
 
         def is_wanted(column: CaptureColumn) -> bool:

@@ -26,4 +26,4 @@ class ReadAlarmRegister(MeterOperation[NoParameters, ReadAlarmRegisterResult]):
     needs = (any_of(*TAGS.values()),)
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ReadAlarmRegisterResult:
-        return list_alarms(read_registers(meter))
+        return list_alarms(meter.profile, read_registers(meter))

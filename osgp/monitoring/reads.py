@@ -10,16 +10,17 @@ from typing import Annotated, Any, TypeVar
 
 from rest_framework import serializers
 
-from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
+from osgp.cosem.amr_status import flag_names, flags_of
 from osgp.cosem.quantities import Quantity, Scale, decimal_text
 from osgp.messages.readings import Period, Readings
-from osgp.messages.serializers import QuantityField
+from osgp.messages.serializers import ChoiceField, QuantityField
 
 Row = TypeVar("Row")
 """A typed dictionary: what is read of a row."""
 
 AmrProfileStatus = Annotated[
-    Sequence[AmrProfileStatusFlag] | None, "Flags that are set; null: the meter does not tell."
+    Sequence[Annotated[str, ChoiceField(flag_names())]] | None,
+    "Flags that are set; null: the meter does not tell.",
 ]
 """``amr_profile_status`` of a row."""
 
@@ -124,5 +125,5 @@ def _format_quantities(column: ReadColumn) -> list[dict[str, str] | None]:
 def _format_flags(statuses: Sequence[int | None] | None, count: int) -> list[list[str] | None]:
     if statuses is None:
         return [None] * count
-    shown = {status: None if status is None else [*map(str, flags_of(status))] for status in set(statuses)}
+    shown = {status: None if status is None else [*flags_of(status)] for status in set(statuses)}
     return [shown[status] for status in statuses]

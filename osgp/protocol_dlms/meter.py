@@ -31,8 +31,6 @@ from osgp.protocol_dlms.settings import (
 from osgp.protocol_dlms.tracing import Trace, Tracer
 from osgp.protocol_dlms.transport import Line, Stream, open_link
 
-INVOCATION_COUNTER = AttributeDescriptor(1, bytes((0, 0, 43, 1, 0, 255)), 2)
-
 _UNSIGNED_TYPES = (
     DataType.DOUBLE_LONG_UNSIGNED,
     DataType.UNSIGNED,
@@ -296,13 +294,14 @@ class Meter:
 
 def read_invocation_counter(
     address: MeterAddress,
+    counter: AttributeDescriptor,
     deadlines: Deadlines | None = None,
     limits: Limits | None = None,
     trace: Trace | None = None,
     line: Line | None = None,
 ) -> int:
-    """The meter's invocation counter for the global unicast key, 0 to 2**32 - 1, as the public client may
-    read it. ``trace`` and ``line`` as with :meth:`Meter.connect`.
+    """The meter's invocation counter for the global unicast key, 0 to 2**32 - 1: the attribute ``counter``,
+    as the public client may read it. ``trace`` and ``line`` as with :meth:`Meter.connect`.
     """
     with Meter.connect(
         address,
@@ -313,7 +312,7 @@ def read_invocation_counter(
         trace=trace,
         line=line,
     ) as meter:
-        data = meter.get(INVOCATION_COUNTER)
+        data = meter.get(counter)
     if data.type not in _UNSIGNED_TYPES or not isinstance(data.value, int) or data.value > 0xFFFFFFFF:
         raise errors.DecodeError("the meter's invocation counter is no unsigned number of 32 bits")
     return data.value

@@ -80,6 +80,8 @@ class WorkMeter:
     challenge_length: int
     with_list_max: int
     is_debugged: bool
+    protocol_name: str
+    protocol_version: str
 
 
 COLUMNS = """
@@ -106,7 +108,8 @@ _ACTIONS = Statement(
 
 METER_COLUMNS = """
            d.id, d.identification, d.network_address, d.port, d.logical_device_address, d.transport,
-           d.security, d.challenge_length, d.with_list_max, COALESCE(d.debugging_until > {now}, FALSE)
+           d.security, d.challenge_length, d.with_list_max, COALESCE(d.debugging_until > {now}, FALSE),
+           d.protocol_name, d.protocol_version
     """
 """Of a meter, as :class:`WorkMeter` takes them."""
 _METER = Statement(f"SELECT {METER_COLUMNS} FROM {Device._meta.db_table} d WHERE d.id = %s")  # noqa: S608

@@ -8,6 +8,7 @@ from functools import partial
 
 from django.conf import settings
 
+from osgp import catalogue
 from osgp.devices import invocation_counters, keystore
 from osgp.devices.models import KeyType, Security
 from osgp.faults import Component, Fault, FaultCode
@@ -176,12 +177,7 @@ class _Call:
         """
         dialling = self.dialling
         try:
-            latest = read_invocation_counter(
-                dialling.address, dialling.deadlines, trace=self.trace, line=self.line
-            )
-        except errors.AccessError:
-            # A meter without the object (before SMR 5): its counter begins at the platform's first one.
-            latest = 0
+            latest = self._latest()
         except errors.DlmsError:
             if counter.first is None:
                 raise
@@ -199,6 +195,26 @@ class _Call:
         self.run(partial(invocation_counters.adopt, dialling.meter.pk, latest + 1))
         self.run(counter.reserve)
         return True
+
+    def _latest(self) -> int:
+        """The meter's counter; 0 where the profile lets it begin with the platform's. Raises DLMS errors."""
+        dialling = self.dialling
+        profile = catalogue.profile(dialling.meter.protocol_name, dialling.meter.protocol_version)
+        source = profile.invocation_counter
+        if source is None:
+            return 0
+        try:
+            return read_invocation_counter(
+                dialling.address,
+                profile[source.tag].attribute("value"),
+                dialling.deadlines,
+                trace=self.trace,
+                line=self.line,
+            )
+        except errors.AccessError:
+            if source.when_refused == "FAIL":
+                raise
+            return 0
 
 
 def _keys(prepared: Prepared) -> Keys:

@@ -5,13 +5,7 @@ import pytest
 from osgp import catalogue
 from osgp.catalogue import Profile, obis
 from osgp.catalogue.cosem import AttributeDescriptor
-
-DSMR2 = ("DSMR-2.2",)
-DSMR4 = ("DSMR-4.2.2", "SMR-4.3")
-SMR5 = ("SMR-5.0.0", "SMR-5.1", "SMR-5.2", "SMR-5.5")
-ALL = DSMR2 + DSMR4 + SMR5
-
-BY_KEY = {profile.key: profile for profile in catalogue.profiles()}
+from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, SMR5
 
 CLOCK = "8/0-0:1.0.0.255/2"
 AMR_STATUS = "1/0-0:96.10.2.255/2"

@@ -8,6 +8,7 @@ import pytest
 from osgp import catalogue
 from osgp.catalogue import CatalogueError, InterfaceClass, InterfaceClasses, NotInInterfaceClass, classes
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+from osgp.catalogue.reading import DataFile
 
 NAME = bytes((0, 0, 1, 0, 0, 255))
 
@@ -177,7 +178,7 @@ def load(folder: Path, *contents: str) -> InterfaceClasses:
     paths = [folder / f"{number}.toml" for number in range(len(contents))]
     for path, content in zip(paths, contents, strict=True):
         path.write_text(content, encoding="utf-8")
-    return classes.load(paths)
+    return classes.load(DataFile.read(path, path.name) for path in paths)
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue import CatalogueError, Profile, assembly
+from osgp.catalogue.cosem import AttributeDescriptor
 
 ORDER = 'tags = ["CLOCK", "ENERGY", "GAS", "BUFFER", "OTHER"]\n'
 HEADER = 'protocol = "DSMR"\nversion = "1"\n'
@@ -58,7 +59,7 @@ def load(folder: Path, **files: str) -> tuple[Profile, ...]:
     """Load a folder with these files (name without suffix: content)."""
     for name, content in {"tag-order": ORDER, **files}.items():
         (folder / f"{name}.toml").write_text(content, encoding="utf-8")
-    return assembly.load(folder, catalogue.interface_classes())
+    return assembly.load([folder], catalogue.interface_classes())
 
 
 def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path: Path) -> None:
@@ -72,10 +73,18 @@ MISTAKES = [
     ('protocol = "DSMR"\n', "", "bad.toml: lacks protocol"),
     ('version = "1"\n', "", "bad.toml: lacks version"),
     ('version = "1"\n', "version = 1\n", "bad.toml: version: 1 is no text"),
+    ('version = "1"\n', 'version = "1-2"\n', "bad.toml: version: '1-2' is not of the form [0-9A-Za-z]"),
+    ('version = "1"\n', 'version = "12345678901"\n', "bad.toml: version: '12345678901' is not of the form"),
+    ('"DSMR"', '"D-SMR"', "bad.toml: protocol: 'D-SMR' is not of the form [A-Z][A-Z0-9_]{0,9}"),
+    ('"DSMR"', '"dsmr"', "bad.toml: protocol: 'dsmr' is not of the form [A-Z][A-Z0-9_]{0,9}"),
+    ('version = "1"\n', 'version = "1"\ntags = "NEW"\n', "bad.toml: tags: 'NEW' is no list"),
+    ('version = "1"\n', 'version = "1"\ntags = [1]\n', "bad.toml: tags: 1 is no text"),
+    ('version = "1"\n', 'version = "1"\ntags = ["new"]\n', "bad.toml: tags: 'new' is no tag: capitals"),
+    ('version = "1"\n', 'version = "1"\ntags = ["A", "A"]\n', "bad.toml: tags: lists A twice"),
     ('version = "1"\n', 'version = "1"\ncolour = "red"\n', "bad.toml: unknown key colour"),
     ('version = "1"\n', 'version = "1\n', "bad.toml: Illegal character"),
     ("[ENERGY]", "[CLOCK]", "bad.toml: Cannot declare ('CLOCK',) twice"),
-    ("[ENERGY]", "[ENERGIE]", "bad.toml: unknown tag ENERGIE; new tags go into tag-order.toml first"),
+    ("[ENERGY]", "[ENERGIE]", "bad.toml: unknown tag ENERGIE; new tags are listed in tags"),
     ("[ENERGY]", "[ENERGY]\nclas = 3", "bad.toml: ENERGY: unknown key clas"),
     ("class = 8\n", "", "bad.toml: CLOCK: lacks class"),
     ('obis = "0-0:1.0.0.255"\n', "", "bad.toml: CLOCK: lacks obis"),
@@ -335,7 +344,7 @@ def test_parents_come_before_children_and_versions_by_number(tmp_path: Path) -> 
 def test_refuses_a_bad_order_of_tags(tmp_path: Path, order: str, complaint: str) -> None:
     (tmp_path / "tag-order.toml").write_text(order, encoding="utf-8")
     with pytest.raises(CatalogueError, match=complaint):
-        assembly.load(tmp_path, catalogue.interface_classes())
+        assembly.load([tmp_path], catalogue.interface_classes())
 
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-meter-profile.md"
@@ -344,14 +353,9 @@ HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-meter-profile.md
 def test_example_of_the_how_to_works(tmp_path: Path) -> None:
     shutil.copytree(catalogue.DATA, tmp_path, dirs_exist_ok=True)
     example = re.findall(r"```toml\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL)
-    new_tag, profile_file = example[0], example[1]
-    order = tmp_path / "tag-order.toml"
-    order.write_text(
-        order.read_text(encoding="utf-8").replace('    "MBUS_DEVICE_CONFIG_SIMPLE_VERSION_INFO",\n', new_tag),
-        encoding="utf-8",
-    )
+    profile_file = example[0]
     (tmp_path / "smr-5.6.toml").write_text(profile_file, encoding="utf-8")
-    profile = assembly.load(tmp_path, catalogue.interface_classes())[-1]
+    profile = assembly.load([tmp_path], catalogue.interface_classes())[-1]
     assert profile.key == "SMR-5.6"
     assert profile.parent is not None
     assert profile.parent.key == "SMR-5.5"
@@ -361,9 +365,27 @@ def test_example_of_the_how_to_works(tmp_path: Path) -> None:
         "4/0-2:24.2.3.255/5",
     ]
     assert len(profile) == len(profile.parent) + 2
+    order = [item.tag for item in profile]
+    assert order.index("MBUS_DEVICE_CONFIG_SIMPLE_VERSION_INFO") + 1 == order.index("WATER_MASTER_VALUE")
     (promised,) = re.findall(r"```\n(smr-5\.6\.toml: .*)\n```", HOW_TO.read_text(encoding="utf-8"))
     misspelt = profile_file.replace("WATER_MASTER_VALUE/2", "WATER_VALUE/2")
     (tmp_path / "smr-5.6.toml").write_text(misspelt, encoding="utf-8")
     with pytest.raises(CatalogueError) as caught:
-        assembly.load(tmp_path, catalogue.interface_classes())
+        assembly.load([tmp_path], catalogue.interface_classes())
     assert str(caught.value) == promised
+
+
+def test_other_examples_of_the_how_to_work(tmp_path: Path) -> None:
+    shutil.copytree(catalogue.DATA, tmp_path, dirs_exist_ok=True)
+    profile_file, meanings, valve = re.findall(
+        r"```toml\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL
+    )
+    (tmp_path / "smr-5.6.toml").write_text(profile_file + meanings, encoding="utf-8")
+    profile = assembly.load([tmp_path], catalogue.interface_classes())[-1]
+    assert profile.event_types("FRAUD_DETECTION_LOG")[1] == "TERMINAL_COVER_REMOVED"
+    assert profile.event_types("STANDARD_EVENT_LOG")[1] == "POWER_FAILURE"
+    assert "MANUFACTURER_SPECIFIC_249" in profile.event_types("STANDARD_EVENT_LOG").values()
+    (tmp_path / "valve").mkdir()
+    (tmp_path / "valve" / "interface-classes.toml").write_text(valve, encoding="utf-8")
+    known = assembly.load_classes([catalogue.DATA, tmp_path / "valve"])
+    assert known.is_secret(AttributeDescriptor(8192, bytes(6), 3))

@@ -4,15 +4,7 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue import Profile
-
-DSMR2 = ("DSMR-2.2",)
-DSMR4 = ("DSMR-4.2.2", "SMR-4.3")
-SMR5 = ("SMR-5.0.0", "SMR-5.1", "SMR-5.2", "SMR-5.5")
-ALL = DSMR2 + DSMR4 + SMR5
-NOT_DSMR2 = DSMR4 + SMR5
-FROM_52 = ("SMR-5.2", "SMR-5.5")
-
-BY_KEY = {profile.key: profile for profile in catalogue.profiles()}
+from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, FROM_52, NOT_DSMR2, SMR5
 
 each_profile = pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
 

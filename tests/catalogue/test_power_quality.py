@@ -4,10 +4,8 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue import Profile
+from tests.catalogue.generations import BY_KEY, DSMR4, SMR5
 
-BY_KEY = {profile.key: profile for profile in catalogue.profiles()}
-DSMR4 = ("DSMR-4.2.2", "SMR-4.3")
-SMR5 = ("SMR-5.0.0", "SMR-5.1", "SMR-5.2", "SMR-5.5")
 PHASES = ("L1", "L2", "L3")
 
 

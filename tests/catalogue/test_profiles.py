@@ -7,11 +7,9 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue import Profile, assembly, obis
-from osgp.catalogue.definitions import read_tag_order
-
-ALL = ("DSMR-2.2", "DSMR-4.2.2", "SMR-4.3", "SMR-5.0.0", "SMR-5.1", "SMR-5.2", "SMR-5.5")
-
-BY_KEY = {profile.key: profile for profile in catalogue.profiles()}
+from osgp.catalogue.definitions import read_tag_order, with_new_tags
+from osgp.catalogue.reading import DataFile
+from tests.catalogue.generations import ALL, BY_KEY
 
 each_profile = pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
 
@@ -72,15 +70,24 @@ def test_object_not_in_profile_names_both() -> None:
     assert (caught.value.tag, caught.value.profile_key) == ("IMAGE_TRANSFER", "DSMR-2.2")
 
 
+def tag_order() -> tuple[str, ...]:
+    """All tags in the order of results: those of the file of that name, and what profiles add."""
+    order = read_tag_order(DataFile.read(catalogue.DATA / assembly.TAG_ORDER, assembly.TAG_ORDER))
+    for path in sorted(catalogue.DATA.glob("*.toml")):
+        if path.name not in assembly.NOT_PROFILES:
+            order = with_new_tags(order, DataFile.read(path, path.name))
+    return order
+
+
 @each_profile
 def test_objects_come_in_the_global_order(profile: Profile) -> None:
-    order = read_tag_order(catalogue.DATA / assembly.TAG_ORDER)
+    order = tag_order()
     ranks = [order.index(cosem_object.tag) for cosem_object in profile]
     assert ranks == sorted(ranks)
 
 
 def test_every_known_tag_is_used() -> None:
-    order = read_tag_order(catalogue.DATA / assembly.TAG_ORDER)
+    order = tag_order()
     assert set(order) == {cosem_object.tag for profile in catalogue.profiles() for cosem_object in profile}
 
 
@@ -213,7 +220,7 @@ def test_threads_that_ask_first_share_one_load(monkeypatch: pytest.MonkeyPatch) 
     def slow_load() -> tuple[Profile, ...]:
         loads.append(1)
         everybody_asked.wait(120)
-        return assembly.load(catalogue.DATA, catalogue.interface_classes())
+        return assembly.load([catalogue.DATA], catalogue.interface_classes())
 
     monkeypatch.setattr(catalogue, "_load", slow_load)
     results: list[tuple[Profile, ...]] = []

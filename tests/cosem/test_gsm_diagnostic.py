@@ -5,11 +5,14 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 
+from osgp import catalogue
 from osgp.cosem import gsm_diagnostic as gsm
 from osgp.cosem.gsm_diagnostic import AdjacentCell, CellInfo, Status
 from osgp.faults import Fault
 from osgp.protocol_dlms import Data, axdr
 from tests.protocol_dlms.trees import trees
+
+NAMES = catalogue.profile("SMR", "5.2")["LTE_DIAGNOSTIC"].interface_class.enumerations
 
 
 def data(octets: str) -> Data:
@@ -19,14 +22,14 @@ def data(octets: str) -> Data:
 @pytest.mark.parametrize(
     ("octets", "names", "expected"),
     [
-        ("1601", gsm.MODEM_REGISTRATION, Status(1, "REGISTERED_HOME_NETWORK")),
-        ("1105", gsm.MODEM_REGISTRATION, Status(5, "REGISTERED_ROAMING")),
-        ("1606", gsm.MODEM_REGISTRATION, Status(6, "RESERVED")),
-        ("1602", gsm.CIRCUIT_SWITCHED, Status(2, "ACTIVE")),
-        ("16ff", gsm.CIRCUIT_SWITCHED, Status(255, "RESERVED")),
-        ("1608", gsm.PACKET_SWITCHED, Status(8, "LTE_NB_IOT")),
-        ("1609", gsm.PACKET_SWITCHED, Status(9, "RESERVED")),
-        ("00", gsm.PACKET_SWITCHED, None),
+        ("1601", NAMES["status"], Status(1, "REGISTERED_HOME_NETWORK")),
+        ("1105", NAMES["status"], Status(5, "REGISTERED_ROAMING")),
+        ("1606", NAMES["status"], Status(6, "RESERVED")),
+        ("1602", NAMES["cs_attachment"], Status(2, "ACTIVE")),
+        ("16ff", NAMES["cs_attachment"], Status(255, "RESERVED")),
+        ("1608", NAMES["ps_status"], Status(8, "LTE_NB_IOT")),
+        ("1609", NAMES["ps_status"], Status(9, "RESERVED")),
+        ("00", NAMES["ps_status"], None),
     ],
 )
 def test_statuses(octets: str, names: tuple[str, ...], expected: Status | None) -> None:
@@ -36,7 +39,7 @@ def test_statuses(octets: str, names: tuple[str, ...], expected: Status | None) 
 @pytest.mark.parametrize("octets", ["0fff", "120100", "0901ff", "0100"])
 def test_statuses_that_are_none(octets: str) -> None:
     with pytest.raises(Fault, match="The status"):
-        gsm.status(data(octets), gsm.MODEM_REGISTRATION, "The status")
+        gsm.status(data(octets), NAMES["status"], "The status")
 
 
 @pytest.mark.parametrize(

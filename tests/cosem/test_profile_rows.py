@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osgp import catalogue
+from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import (
     CapturePeriod,
@@ -250,3 +251,10 @@ class TestSelecting:
             " 090c 07ea011fff00000000ffc400"
             " 0100"
         )
+
+    def test_times_are_those_of_the_clock_that_is_captured(self) -> None:
+        first, *others = self.COLUMNS
+        elsewhere = first._replace(descriptor=AttributeDescriptor(8, bytes((1, 0, 1, 0, 0, 255)), 2))
+        columns = (*others, elsewhere)
+        selection = select(columns, lambda _: True, self.BEGIN, self.END, AMSTERDAM, by_column=True)
+        assert selection.access.restricting_object.attribute == elsewhere.descriptor

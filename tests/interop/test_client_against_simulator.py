@@ -345,7 +345,9 @@ def test_a_counter_that_is_too_low_and_how_to_recover(bench: Bench, transport: T
         meter.get(CLOCK)
     with pytest.raises(errors.InvocationCounterTooLow) as refusal:
         bench.connect(simulated, counter=Counter(5))
-    shown = read_invocation_counter(bench.address(simulated), UNHURRIED)
+    shown = read_invocation_counter(
+        bench.address(simulated), PROFILE["INVOCATION_COUNTER"].attribute("value"), UNHURRIED
+    )
     assert refusal.value.expected >= shown > 1000
     with bench.connect(simulated) as meter:
         assert meter.get(CLOCK)

@@ -17,6 +17,7 @@ from tests.protocol_dlms.peers import (
 
 ENERGY = AttributeDescriptor(3, bytes((1, 0, 1, 8, 0, 255)), 2)
 CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
+INVOCATION_COUNTER = AttributeDescriptor(1, bytes((0, 0, 43, 1, 0, 255)), 2)
 LOAD_PROFILE = AttributeDescriptor(7, bytes((1, 0, 99, 1, 0, 255)), 2)
 RESET = MethodDescriptor(3, bytes((1, 0, 1, 8, 0, 255)), 1)
 

@@ -37,7 +37,7 @@ from tests.protocol_dlms.peers import (
     tlv,
     wrapped,
 )
-from tests.protocol_dlms.sessions import ENERGY, UNRELEASED, session
+from tests.protocol_dlms.sessions import ENERGY, INVOCATION_COUNTER, UNRELEASED, session
 from tests.protocol_dlms.test_services import NUMBER, saying
 
 SECRET = b"Qz7#Xw9!Kj5$Vy3&"
@@ -330,7 +330,8 @@ def test_the_public_clients_session_is_shown() -> None:
     records: list[TraceRecord] = []
     meter_side = WrapperMeter(saying("c401II000600000007"), hls=False, client=16)
     with Peer(meter_side) as peer:
-        assert read_invocation_counter(MeterAddress("127.0.0.1", peer.port), trace=records.append) == 7
+        address = MeterAddress("127.0.0.1", peer.port)
+        assert read_invocation_counter(address, INVOCATION_COUNTER, trace=records.append) == 7
     assert [record.apdu[0] for record in records] == [0x60, 0x61, 0xC0, 0xC4, 0x62, 0x63]
 
 

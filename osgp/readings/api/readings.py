@@ -17,7 +17,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
+from osgp.cosem.amr_status import flag_names, flags_of
 from osgp.messages.readings import Period
 from osgp.messages.serializers import ChoiceField, utc_text
 from osgp.readings import export
@@ -50,7 +50,7 @@ class ClaimSerializer(serializers.Serializer):
 
     value = serializers.CharField(help_text="Decimal, exact.")
     status = serializers.ListField(
-        child=serializers.ChoiceField(choices=list(AmrProfileStatusFlag)),
+        child=serializers.ChoiceField(choices=flag_names()),
         allow_null=True,
         help_text="Flags of the AMR profile status; null when the meter keeps none with this value.",
     )

@@ -1,0 +1,214 @@
+"""What codes and bits mean in the meters of a profile, and what else its file says beside its objects.
+
+A profile has the meanings of the one that it inherits, or that it names in ``meanings_of``. Its own rows go
+before those of the same code or bit there.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, get_args
+
+from osgp.catalogue.obis import MBUS_CHANNELS
+from osgp.catalogue.reading import CatalogueError, Place
+from osgp.catalogue.units import ScalerUnit
+
+ANY_LOG = "ANY_LOG"
+"""Instead of the category of an event log: what codes mean in every log that says nothing else."""
+PHASES = ("L1", "L2", "L3")
+KEYS = ("event_types", "flags", "models", "invocation_counter")
+
+WhenRefused = Literal["START", "FAIL"]
+
+_NAME = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
+_LARGEST_CODE = 0xFFFFFFFF
+_LONGEST_RANGE = 0xFFFF
+_WIDEST = 64
+_MOST_REMEMBERED = 4096
+
+
+class SetFlags(NamedTuple):
+    """What is set in a value: names of flags, and bits without a name, both lowest bit first."""
+
+    names: tuple[str, ...]
+    unknown: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flags:
+    """Names of the bits of a value that is ``width`` bits wide; bit 0 is the least significant."""
+
+    width: int
+    names: Mapping[int, str]
+    _remembered: dict[int, SetFlags] = field(default_factory=dict, repr=False)
+
+    @property
+    def largest(self) -> int:
+        """The largest value, with all bits set."""
+        return (1 << self.width) - 1
+
+    def of(self, value: int) -> SetFlags:
+        """What is set in a value; ValueError for one that is not 0..``largest``.
+
+        The same few values come again and again: what they mean is remembered.
+        """
+        found = self._remembered.get(value)
+        if found is not None:
+            return found
+        if not 0 <= value <= self.largest:
+            raise ValueError(f"{value} is no value of {self.width} bits")
+        bits = [bit for bit in range(value.bit_length()) if value >> bit & 1]
+        found = SetFlags(
+            tuple(self.names[bit] for bit in bits if bit in self.names),
+            tuple(bit for bit in bits if bit not in self.names),
+        )
+        if len(self._remembered) < _MOST_REMEMBERED:
+            self._remembered[value] = found
+        return found
+
+
+class Model(NamedTuple):
+    """Parts of the names of some M-Bus device models, and their scaler and unit; None: read it."""
+
+    names: tuple[str, ...]
+    scaler_unit: ScalerUnit | None
+
+
+class CounterSource(NamedTuple):
+    """The tag of the object with a meter's invocation counter, which the public client may read.
+
+    ``when_refused`` says what is to be thought of a meter that refuses it: its counter begins with the
+    platform's (START), or something is wrong (FAIL).
+    """
+
+    tag: str
+    when_refused: WhenRefused
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Meanings:
+    """The meanings of one profile file or, once merged, of a profile. ``event_types`` are by category."""
+
+    event_types: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    flags: Mapping[str, Flags] = field(default_factory=dict)
+    models: tuple[Model, ...] | None = None
+    invocation_counter: CounterSource | None = None
+
+    def merged_into(self, inherited: "Meanings") -> "Meanings":
+        """These meanings, and of the inherited ones what they do not replace."""
+        categories = {*inherited.event_types, *self.event_types}
+        return Meanings(
+            {
+                category: {
+                    **inherited.event_types.get(category, {}),
+                    **self.event_types.get(category, {}),
+                }
+                for category in sorted(categories)
+            },
+            {**inherited.flags, **{name: self._flags(name, inherited) for name in self.flags}},
+            inherited.models if self.models is None else self.models,
+            self.invocation_counter or inherited.invocation_counter,
+        )
+
+    def _flags(self, name: str, inherited: "Meanings") -> Flags:
+        own, other = self.flags[name], inherited.flags.get(name)
+        if other is None:
+            return own
+        names = {**other.names, **own.names}
+        return Flags(own.width, MappingProxyType({bit: names[bit] for bit in sorted(names)}))
+
+
+def read(place: Place, content: Mapping[str, Any]) -> Meanings:
+    """The meanings in a profile file; CatalogueError for the first mistake."""
+    event_types = place.at("event_types").table(content.get("event_types", {}))
+    flags = place.at("flags").table(content.get("flags", {}))
+    models, counter = content.get("models"), content.get("invocation_counter")
+    return Meanings(
+        {
+            category: dict(_event_types(place.at(f"event_types.{category}"), rows))
+            for category, rows in event_types.items()
+        },
+        {name: _flags(place.at(f"flags.{name}"), table) for name, table in flags.items()},
+        None if models is None else tuple(_models(place.at("models"), models)),
+        None if counter is None else _counter(place.at("invocation_counter"), counter),
+    )
+
+
+def _event_types(place: Place, rows: object) -> Iterator[tuple[int, str]]:
+    seen: set[int] = set()
+    for row in place.items(rows):
+        for code, name in _spread(place, row):
+            if not _NAME.fullmatch(name):
+                raise place.wrong(f"{name!r} is no name in capitals")
+            if place.integer(code, 0, _LARGEST_CODE) in seen:
+                raise place.wrong(f"code {code} is there twice")
+            seen.add(code)
+            yield code, name
+
+
+def _spread(place: Place, row: object) -> Iterator[tuple[int, str]]:
+    """The codes and names of a row: several for phases, channels and ranges of codes."""
+    if not isinstance(row, list) or len(row) not in (2, 3) or not isinstance(row[1], str):
+        raise place.wrong(f"{row!r} is no row of code, name and maybe step")
+    name = row[1]
+    fills: Sequence[object] = (None,)
+    if "{phase}" in name:
+        fills = PHASES
+    elif "{channel}" in name:
+        fills = MBUS_CHANNELS
+    elif len(row) == 3:
+        raise place.wrong(f"{row!r} has a step, but is for one code")
+    step = place.integer(row[2] if len(row) == 3 else 1, 1, _LARGEST_CODE)
+    if isinstance(row[0], list):
+        if len(row[0]) != 2 or "{code}" not in name:
+            raise place.wrong(f"{row!r}: first and last code of a range go with {{code}} in the name")
+        first = place.integer(row[0][0], 0, _LARGEST_CODE)
+        last = place.integer(row[0][1], first, first + _LONGEST_RANGE)
+        for code in range(first, last + 1):
+            yield code, name.replace("{code}", str(code))
+        return
+    first = place.integer(row[0], 0, _LARGEST_CODE)
+    for index, fill in enumerate(fills):
+        filled = name.replace("{phase}", str(fill)).replace("{channel}", str(fill))
+        yield first + index * step, filled
+
+
+def _flags(place: Place, table: object) -> Flags:
+    table = place.keys(table, ("width", "bits"), ())
+    width = place.integer(table["width"], 1, _WIDEST)
+    names: dict[int, str] = {}
+    for row in place.items(table["bits"]):
+        if not isinstance(row, list) or len(row) != 2:
+            raise place.wrong(f"{row!r} is no row of bit and name")
+        bit, name = place.integer(row[0], 0, width - 1), row[1]
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise place.wrong(f"{name!r} is no name in capitals")
+        if bit in names or name in names.values():
+            raise place.wrong(f"{bit if bit in names else name} is there twice")
+        names[bit] = name
+    return Flags(width, MappingProxyType({bit: names[bit] for bit in sorted(names)}))
+
+
+def _models(place: Place, rows: object) -> Iterator[Model]:
+    for row in place.items(rows):
+        table = place.keys(row, ("names",), ("scaler_unit",))
+        names = tuple(place.text(name) for name in place.items(table["names"]))
+        if not names:
+            raise place.wrong("names must list at least one")
+        if "scaler_unit" not in table:
+            yield Model(names, None)
+            continue
+        try:
+            yield Model(names, ScalerUnit.from_text(place.text(table["scaler_unit"])))
+        except CatalogueError:
+            raise
+        except ValueError as error:
+            raise place.wrong(str(error)) from None
+
+
+def _counter(place: Place, table: object) -> CounterSource:
+    table = place.keys(table, ("object", "when_refused"), ())
+    return CounterSource(
+        place.text(table["object"]), place.choice(table["when_refused"], get_args(WhenRefused))
+    )
