@@ -110,10 +110,12 @@ def visited(profile: catalogue.Profile, association: Meter, **changes: Any) -> V
 
 
 def perform(meter: VisitedMeter, message: str, parameters: Mapping[str, Any] | None = None) -> Any:
-    """The result of a message, as it is stored; parameters are JSON."""
+    """The result of a message, as a visit stores it; parameters are JSON."""
     operation = registry.find_operation(message)
     assert isinstance(operation, MeterOperation)
-    return operation.represent_result(operation.perform(meter, operation.parse(parameters or {})))
+    validated = operation.parse(parameters or {})
+    operation.check_profile(meter.profile, validated)
+    return operation.represent_result(operation.perform(meter, validated))
 
 
 @contextmanager
