@@ -27,6 +27,8 @@ def add_meters(organisation: Organisation, simulator: SimulatorThread) -> dict[s
         fields: dict[str, Any] = dict(described["add_device"])
         identification = fields.pop("device_identification")
         fields["time_zone"] = fields.pop("timezone")
+        if "transport" in fields:
+            fields["framing"] = fields.pop("transport")
         if "gateway" in fields:
             fields["gateway"] = devices[fields["gateway"]]
         device = factories.make_device(identification, owner=organisation, **{"network_address": ""} | fields)

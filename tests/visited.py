@@ -12,7 +12,7 @@ from osgp.faults import Fault
 from osgp.messages import registry
 from osgp.messages.operation import MeterOperation
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.protocol_dlms import Deadlines, Keys, Meter, MeterAddress, Security, Transport
+from osgp.protocol_dlms import Deadlines, Framing, Keys, Meter, MeterAddress, Security
 from osgp.simulator import FaultKind, Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from tests.protocol_dlms.peers import Counter
@@ -52,7 +52,7 @@ class Visits:
             fields["network_address"],
             fields["port"],
             fields["logical_device_address"],
-            Transport(fields["transport"]),
+            Framing(fields["transport"]),
         )
         options: dict[str, Any] = {
             "security": Security(fields["security"]),

@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from osgp import catalogue
+from osgp.catalogue.communication import Framing, Security
 from osgp.networks.models import Cell, CommunicationNetwork
 
 device_identification_validator = RegexValidator(r"^[A-Za-z0-9]{1,40}\Z", "1 to 40 of A-Z, a-z and 0-9")
@@ -44,15 +45,12 @@ class CommunicationMethod(models.TextChoices):
     ETHERNET = "ETHERNET", "Ethernet"
 
 
-class Transport(models.TextChoices):
-    WRAPPER = "WRAPPER", "TCP wrapper"
-    HDLC = "HDLC", "HDLC over TCP"
-
-
-class Security(models.TextChoices):
-    NONE = "NONE", "None"
-    LLS = "LLS", "Low level (password)"
-    HLS5 = "HLS5", "High level 5 (GMAC, suite 0)"
+FRAMINGS = [(Framing.WRAPPER.value, "TCP wrapper"), (Framing.HDLC.value, "HDLC over TCP")]
+SECURITIES = [
+    (Security.NONE.value, "None"),
+    (Security.LLS.value, "Low level (password)"),
+    (Security.HLS5.value, "High level 5 (GMAC, suite 0)"),
+]
 
 
 class RelayStatus(models.TextChoices):
@@ -104,8 +102,10 @@ class Device(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(65535)],
         help_text="With HDLC 16383 at most.",
     )
-    transport = models.CharField(max_length=8, choices=Transport.choices, default=Transport.WRAPPER)
-    security = models.CharField(max_length=8, choices=Security.choices, default=Security.HLS5)
+    framing = models.CharField(
+        max_length=8, choices=FRAMINGS, default=Framing.WRAPPER.value, db_column="transport"
+    )
+    security = models.CharField(max_length=8, choices=SECURITIES, default=Security.HLS5.value)
     challenge_length = models.PositiveSmallIntegerField(
         default=16, validators=[MinValueValidator(8), MaxValueValidator(64)]
     )

@@ -10,13 +10,12 @@ from django.db import models
 from rest_framework.exceptions import ValidationError
 
 from osgp import catalogue
+from osgp.catalogue.communication import Framing, Security
 from osgp.devices.models import (
     MBUS_DEVICE_TYPES,
     CommunicationMethod,
     Device,
     DeviceType,
-    Security,
-    Transport,
     device_identification_validator,
 )
 from osgp.faults import Fault, FaultCode
@@ -54,7 +53,6 @@ _COLUMNS = {
         "network_address",
         "port",
         "logical_device_address",
-        "transport",
         "security",
         "challenge_length",
         "with_list_max",
@@ -63,7 +61,7 @@ _COLUMNS = {
         "model",
         *MBUS_ONLY[1:],
     )
-} | {"timezone": "time_zone"}
+} | {"timezone": "time_zone", "transport": "framing"}
 
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*(?=[a-z0-9-]*[a-z-])"
@@ -88,7 +86,7 @@ class AddDeviceParameters(TypedDict):
     logical_device_address: Annotated[
         int, IntegerField(min_value=1, max_value=65535, default=1), "With HDLC 16383 at most."
     ]
-    transport: NotRequired[Annotated[Transport, "E-meters need it."]]
+    transport: NotRequired[Annotated[Framing, "E-meters need it."]]
     security: NotRequired[
         Annotated[
             Security,
@@ -147,7 +145,7 @@ def check_combination(parameters: AddDeviceParameters) -> None:
         errors |= _refuse_given(parameters, (*MBUS_ONLY, *MBUS_SECRETS), "Is for M-Bus devices only.")
         errors |= {name: ["Is required."] for name in E_METER_REQUIRES if name not in parameters}
     if (
-        parameters.get("transport") == Transport.HDLC
+        parameters.get("transport") == Framing.HDLC
         and parameters["logical_device_address"] > LARGEST_HDLC_ADDRESS
     ):
         errors["logical_device_address"] = [f"Must be at most {LARGEST_HDLC_ADDRESS} with HDLC."]

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from osgp.catalogue.communication import Security
 from osgp.devices import invocation_counters, keystore, transport_keys
-from osgp.devices.models import MBUS_DEVICE_TYPES, Device, KeyType, Security
+from osgp.devices.models import MBUS_DEVICE_TYPES, Device, KeyType
 from osgp.faults import Component, Fault, FaultCode
 from osgp.installation.device_parameters import AddDeviceParameters
 

@@ -5,7 +5,8 @@ from typing import Annotated, NotRequired, TypedDict
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
-from osgp.devices.models import Device, DeviceType, Transport
+from osgp.catalogue.communication import Framing
+from osgp.devices.models import Device, DeviceType
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
 from osgp.messages.registry import register
@@ -27,7 +28,7 @@ class CommunicationSettings(TypedDict):
         ]
     ]
     selective_access: NotRequired[Annotated[bool, "Range access may select columns."]]
-    transport: NotRequired[Transport]
+    transport: NotRequired[Framing]
     polyphase: NotRequired[bool]
 
 
@@ -71,7 +72,7 @@ class SetDeviceCommunicationSettings(
                 pointer="/challenge_length",
             )
         too_high = device.logical_device_address > LARGEST_HDLC_ADDRESS
-        if parameters.get("transport") == Transport.HDLC and too_high:
+        if parameters.get("transport") == Framing.HDLC and too_high:
             raise Fault(
                 FaultCode.VALIDATION_ERROR,
                 f"With HDLC a logical device address is at most {LARGEST_HDLC_ADDRESS}; that of "
@@ -85,13 +86,14 @@ class SetDeviceCommunicationSettings(
         device: Device,
         parameters: SetDeviceCommunicationSettingsParameters,
     ) -> CommunicationSettings:
-        for name, value in parameters.items():
+        columns = {"framing" if name == "transport" else name: value for name, value in parameters.items()}
+        for name, value in columns.items():
             setattr(device, name, value)
-        device.save(update_fields=[*parameters, "updated_at"])
+        device.save(update_fields=[*columns, "updated_at"])
         return {
             "challenge_length": device.challenge_length,
             "with_list_max": device.with_list_max,
             "selective_access": device.selective_access,
-            "transport": Transport(device.transport),
+            "transport": Framing(device.framing),
             "polyphase": device.polyphase,
         }

@@ -4,6 +4,7 @@ Knows nothing of Django, and nothing of meter types: callers bring descriptors f
 """
 
 from osgp.catalogue import is_secret
+from osgp.catalogue.communication import Carrier, Framing, Security
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.cosem_time import CosemDateTime
@@ -17,8 +18,6 @@ from osgp.protocol_dlms.settings import (
     Keys,
     Limits,
     MeterAddress,
-    Security,
-    Transport,
 )
 from osgp.protocol_dlms.tracing import Direction, Trace, TraceRecord
 from osgp.protocol_dlms.transport import Line
@@ -27,12 +26,14 @@ __all__ = [
     "AccessResult",
     "ActionResult",
     "CaptureObjectDefinition",
+    "Carrier",
     "CosemDateTime",
     "Data",
     "DataType",
     "Deadlines",
     "Direction",
     "EntryDescriptor",
+    "Framing",
     "InvocationCounter",
     "Keys",
     "Limits",
@@ -44,7 +45,6 @@ __all__ = [
     "Statistics",
     "Trace",
     "TraceRecord",
-    "Transport",
     "errors",
     "is_secret",
     "read_invocation_counter",

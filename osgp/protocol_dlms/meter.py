@@ -29,7 +29,7 @@ from osgp.protocol_dlms.settings import (
     check_address,
 )
 from osgp.protocol_dlms.tracing import Trace, Tracer
-from osgp.protocol_dlms.transport import Line, Stream, open_link
+from osgp.protocol_dlms.transport import Line, Stream, connect, open_link
 
 _UNSIGNED_TYPES = (
     DataType.DOUBLE_LONG_UNSIGNED,
@@ -95,7 +95,7 @@ class Meter:
         check_address(address, client_address)
         challenge = new_challenge(challenge_length)
         builder = RequestBuilder(settings, challenge, limits.apdu_size)
-        stream = Stream(address.host, address.port, SessionClock(deadlines), line)
+        stream = connect(address, SessionClock(deadlines), line)
         try:
             link = open_link(stream, address, client_address, limits)
             tracer = Tracer(trace, keys.values()) if trace is not None else None

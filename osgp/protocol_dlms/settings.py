@@ -1,9 +1,9 @@
 """What a session with a meter is set up from: address, security, keys, deadlines and limits."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
+from osgp.catalogue.communication import Carrier, Framing, Security
 from osgp.protocol_dlms import errors
 
 PUBLIC_CLIENT = 16
@@ -14,24 +14,9 @@ CHALLENGE_LENGTHS = range(8, 65)
 PASSWORD_LENGTHS = range(1, 65)
 
 
-class Transport(StrEnum):
-    """How APDUs travel over the TCP connection."""
-
-    WRAPPER = "WRAPPER"
-    HDLC = "HDLC"
-
-
-class Security(StrEnum):
-    """Authentication mechanism and, for HLS5, the protection of every APDU (security suite 0)."""
-
-    NONE = "NONE"
-    LLS = "LLS"
-    HLS5 = "HLS5"
-
-
 @dataclass(frozen=True, slots=True)
 class MeterAddress:
-    """Where a meter is: host name or IP address, TCP port, and logical device within the physical device.
+    """Where a meter is: host name or IP address, port, and logical device within the physical device.
 
     The logical device address is 1 to 65535 with the wrapper, 1 to 16383 with HDLC.
     """
@@ -39,7 +24,8 @@ class MeterAddress:
     host: str
     port: int
     logical_device_address: int = 1
-    transport: Transport = Transport.WRAPPER
+    framing: Framing = Framing.WRAPPER
+    carrier: Carrier = Carrier.TCP
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +115,7 @@ def check_address(address: MeterAddress, client_address: int) -> None:
         raise errors.InvalidAddress("the meter has no network address")
     if not 1 <= address.port <= 0xFFFF:
         raise errors.InvalidSettings(f"port {address.port} is out of range")
-    hdlc = address.transport is Transport.HDLC
+    hdlc = address.framing is Framing.HDLC
     if not 1 <= address.logical_device_address <= (0x3FFF if hdlc else 0xFFFF):
         raise errors.InvalidSettings(
             f"logical device address {address.logical_device_address} is out of range"

@@ -75,7 +75,7 @@ class WorkMeter:
     network_address: str
     port: int
     logical_device_address: int
-    transport: str
+    framing: str
     security: str
     challenge_length: int
     with_list_max: int

@@ -9,22 +9,22 @@ from functools import partial
 from django.conf import settings
 
 from osgp import catalogue
+from osgp.catalogue.communication import Security
 from osgp.devices import invocation_counters, keystore
-from osgp.devices.models import KeyType, Security
+from osgp.devices.models import KeyType
 from osgp.faults import Component, Fault, FaultCode
 from osgp.processes.database import lanes
 from osgp.protocol_dlms import (
     Deadlines,
+    Framing,
     Keys,
     Line,
     Meter,
     MeterAddress,
     Trace,
-    Transport,
     errors,
     read_invocation_counter,
 )
-from osgp.protocol_dlms import Security as DlmsSecurity
 from osgp.requests.work import WorkMeter
 from osgp.visits.preparing import Prepared
 
@@ -102,7 +102,7 @@ class Dialling:
                 host=meter.network_address,
                 port=meter.port,
                 logical_device_address=meter.logical_device_address,
-                transport=Transport(meter.transport),
+                framing=Framing(meter.framing),
             ),
             keys=_keys(prepared),
             deadlines=overall,
@@ -159,7 +159,7 @@ class _Call:
         dialling = self.dialling
         return Meter.connect(
             dialling.address,
-            security=DlmsSecurity(dialling.meter.security),
+            security=Security(dialling.meter.security),
             keys=dialling.keys,
             counter=dialling.counter,
             client_system_title=CLIENT_SYSTEM_TITLE,

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, fields
 from django.conf import settings
 from django.db import connection
 
+from osgp.catalogue.communication import Security
 from osgp.devices import invocation_counters, keystore
 from osgp.devices.invocation_counters import END
 from osgp.devices.keystore import SealedKey
-from osgp.devices.models import Device, DeviceKey, KeyState, Security
+from osgp.devices.models import Device, DeviceKey, KeyState
 from osgp.faults import Fault
 from osgp.requests import work
 from osgp.requests.states.tables import DEVICES

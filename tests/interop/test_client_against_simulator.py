@@ -21,12 +21,12 @@ from osgp.protocol_dlms import (
     DataType,
     Deadlines,
     EntryDescriptor,
+    Framing,
     Keys,
     Meter,
     MeterAddress,
     RangeDescriptor,
     Security,
-    Transport,
     errors,
     read_invocation_counter,
 )
@@ -40,7 +40,7 @@ NOW = datetime(2024, 6, 15, 10, 20, 30, tzinfo=UTC)
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 CLIENT_TITLE = b"   \x00\x00\x00\x00\x01"
 UNHURRIED = Deadlines(connect=20, apdu=30, session=120, release=20)
-WAY = [(security, transport) for security in Security for transport in Transport]
+WAY = [(security, transport) for security in Security for transport in Framing]
 
 PROFILE = catalogue.profile("SMR", "5.1")
 CLOCK = PROFILE["CLOCK"].attribute(2)
@@ -68,7 +68,7 @@ class Bench:
         # One counter for each meter, as the meters live on while tests come and go.
         self.counters = {identification: Counter(1000) for identification in self.described}
 
-    def meter(self, security: Security, transport: Transport) -> SimulatedMeter:
+    def meter(self, security: Security, transport: Framing) -> SimulatedMeter:
         return next(
             meter
             for meter in self.running.meters.values()
@@ -85,7 +85,7 @@ class Bench:
             fields["network_address"],
             fields["port"],
             fields["logical_device_address"],
-            Transport(fields["transport"]),
+            Framing(fields["transport"]),
         )
 
     def keys(self, meter: SimulatedMeter) -> Keys:
@@ -143,7 +143,7 @@ every_way = pytest.mark.parametrize(("security", "transport"), WAY)
 
 
 @every_way
-def test_every_service(bench: Bench, security: Security, transport: Transport) -> None:
+def test_every_service(bench: Bench, security: Security, transport: Framing) -> None:
     simulated = bench.meter(security, transport)
     before = simulated.memory.statistics.releases
     with bench.connect(simulated) as meter:
@@ -187,7 +187,7 @@ def test_every_service(bench: Bench, security: Security, transport: Transport) -
 
 
 @every_way
-def test_long_values_in_blocks_both_ways(bench: Bench, security: Security, transport: Transport) -> None:
+def test_long_values_in_blocks_both_ways(bench: Bench, security: Security, transport: Framing) -> None:
     days = [
         Data(
             DataType.STRUCTURE,
@@ -338,8 +338,8 @@ def test_every_attribute_that_a_profile_lists_reads_alike_alone_and_in_lists(hls
 # Invocation counters
 
 
-@pytest.mark.parametrize("transport", Transport)
-def test_a_counter_that_is_too_low_and_how_to_recover(bench: Bench, transport: Transport) -> None:
+@pytest.mark.parametrize("transport", Framing)
+def test_a_counter_that_is_too_low_and_how_to_recover(bench: Bench, transport: Framing) -> None:
     simulated = bench.meter(Security.HLS5, transport)
     with bench.connect(simulated) as meter:
         meter.get(CLOCK)
@@ -355,7 +355,7 @@ def test_a_counter_that_is_too_low_and_how_to_recover(bench: Bench, transport: T
 
 def test_wrong_keys(bench: Bench) -> None:
     for security in (Security.HLS5, Security.LLS):
-        simulated = bench.meter(security, Transport.WRAPPER)
+        simulated = bench.meter(security, Framing.WRAPPER)
         right = bench.keys(simulated)
         for keys in (
             Keys(bytes(16), right.encryption_key, b"00000000"),
@@ -367,9 +367,9 @@ def test_wrong_keys(bench: Bench) -> None:
 
 def test_less_security_than_the_meter_wants(bench: Bench) -> None:
     with pytest.raises(errors.AuthenticationRequired):
-        bench.connect(bench.meter(Security.LLS, Transport.WRAPPER), security=Security.NONE)
+        bench.connect(bench.meter(Security.LLS, Framing.WRAPPER), security=Security.NONE)
     with pytest.raises(errors.AssociationRejected):
-        bench.connect(bench.meter(Security.HLS5, Transport.WRAPPER), security=Security.NONE)
+        bench.connect(bench.meter(Security.HLS5, Framing.WRAPPER), security=Security.NONE)
 
 
 # Faults
@@ -391,10 +391,10 @@ FAULTS: list[tuple[FaultKind, type[errors.DlmsError] | None]] = [
 ]
 
 
-@pytest.mark.parametrize("transport", Transport)
+@pytest.mark.parametrize("transport", Framing)
 @pytest.mark.parametrize(("fault", "error"), FAULTS, ids=[str(fault) for fault, _ in FAULTS])
 def test_faults_of_one_answer(
-    bench: Bench, transport: Transport, fault: FaultKind, error: type[errors.DlmsError] | None
+    bench: Bench, transport: Framing, fault: FaultKind, error: type[errors.DlmsError] | None
 ) -> None:
     simulated = bench.meter(Security.HLS5, transport)
     deadlines = IMPATIENT if fault in (FaultKind.HANG, FaultKind.RELEASE_IGNORED) else UNHURRIED
@@ -432,7 +432,7 @@ def test_values_that_make_no_sense(bench: Bench, hls: Meter) -> None:
 
 
 def test_oddities_of_meters_that_mean_well(bench: Bench) -> None:
-    hls5 = bench.meter(Security.HLS5, Transport.HDLC)
+    hls5 = bench.meter(Security.HLS5, Framing.HDLC)
     for kind in (FaultKind.PROTOCOL_VERSION, FaultKind.DIAGNOSTIC_NULL, FaultKind.SNRM_PARAMETERS_REQUIRED):
         hls5.faults.switch_on(kind)
         with bench.connect_again(hls5) as connected:
@@ -440,9 +440,9 @@ def test_oddities_of_meters_that_mean_well(bench: Bench) -> None:
         hls5.faults.switch_off()
 
 
-@pytest.mark.parametrize("transport", Transport)
+@pytest.mark.parametrize("transport", Framing)
 @pytest.mark.parametrize("fault", [FaultKind.GARBAGE, FaultKind.ENDLESS, FaultKind.SLOW])
-def test_floods_and_trickles(bench: Bench, transport: Transport, fault: FaultKind) -> None:
+def test_floods_and_trickles(bench: Bench, transport: Framing, fault: FaultKind) -> None:
     simulated = bench.meter(Security.HLS5, transport)
     with bench.connect(simulated, deadlines=IMPATIENT) as meter:
         simulated.faults.switch_on(fault, 1)
@@ -454,14 +454,14 @@ def test_floods_and_trickles(bench: Bench, transport: Transport, fault: FaultKin
         assert meter.get(CLOCK)
 
 
-@pytest.mark.parametrize("transport", Transport)
-def test_faults_while_associating(bench: Bench, transport: Transport) -> None:
+@pytest.mark.parametrize("transport", Framing)
+def test_faults_while_associating(bench: Bench, transport: Framing) -> None:
     simulated = bench.meter(Security.HLS5, transport)
     expected: list[tuple[FaultKind, tuple[type[errors.DlmsError], ...]]] = [
         (FaultKind.REFUSE_ASSOCIATION, (errors.AssociationRejected,)),
         (FaultKind.REFUSE_CONNECTION, (errors.SocketClosedByRemote, errors.ConnectionReset)),
     ]
-    if transport is Transport.HDLC:
+    if transport is Framing.HDLC:
         expected.append((FaultKind.SNRM_REFUSED, (errors.ConnectionEstablishError,)))
     for fault, kinds in expected:
         simulated.faults.switch_on(fault, 1)
@@ -474,8 +474,8 @@ def test_faults_while_associating(bench: Bench, transport: Transport) -> None:
 # Other fleets
 
 
-@pytest.mark.parametrize("transport", Transport)
-def test_logical_devices_of_any_address(transport: Transport) -> None:
+@pytest.mark.parametrize("transport", Framing)
+def test_logical_devices_of_any_address(transport: Framing) -> None:
     fleet = simulator.Fleet.build(
         300,
         "SMR-5.5",

@@ -23,7 +23,7 @@ from osgp.processes.stopping import StopRequested
 from osgp.protocol_dlms import Data, DataType, Direction, Meter, TraceRecord
 from osgp.protocol_dlms.errors import AccessError
 from osgp.requests.models import MeterSession, RequestState
-from osgp.simulator import Fleet, Security, SimulatorThread, Transport
+from osgp.simulator import Fleet, Framing, Security, SimulatorThread
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from osgp.visits.leases import LeaseLost
@@ -296,7 +296,7 @@ def tell_secrets() -> Iterator[str]:
         yield TellSecrets.message
 
 
-@pytest.mark.parametrize("transport", Transport)
+@pytest.mark.parametrize("transport", Framing)
 @pytest.mark.parametrize("security", Security)
 def test_no_secret_is_in_any_row(
     organisation: Organisation,
@@ -304,7 +304,7 @@ def test_no_secret_is_in_any_row(
     tell_secrets: str,
     due: Due,
     security: Security,
-    transport: Transport,
+    transport: Framing,
 ) -> None:
     fleet = Fleet.build(1, "SMR-5.1", gas_meters=1, security=security, transport=transport)
     with SimulatorThread(fleet) as simulator:

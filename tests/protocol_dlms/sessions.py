@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
-from osgp.protocol_dlms import Deadlines, Keys, Meter, MeterAddress, Security, Transport
+from osgp.protocol_dlms import Deadlines, Framing, Keys, Meter, MeterAddress, Security
 from tests.protocol_dlms.peers import (
     AUTHENTICATION_KEY,
     CLIENT_TITLE,
@@ -34,7 +34,7 @@ Talk = Callable[[socket.socket], None]
 
 def connect(port: int, *, hls: bool = True, hdlc: bool = False, **settings: Any) -> Meter:
     """A Meter connected to whatever listens on ``port``."""
-    address = MeterAddress("127.0.0.1", port, transport=Transport.HDLC if hdlc else Transport.WRAPPER)
+    address = MeterAddress("127.0.0.1", port, framing=Framing.HDLC if hdlc else Framing.WRAPPER)
     settings.setdefault("security", Security.HLS5 if hls else Security.NONE)
     settings.setdefault("keys", KEYS)
     settings.setdefault("counter", Counter())

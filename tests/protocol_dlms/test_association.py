@@ -11,13 +11,13 @@ from osgp.faults import Fault
 from osgp.protocol_dlms import (
     Data,
     DataType,
+    Framing,
     Keys,
     Limits,
     Meter,
     MeterAddress,
     Security,
     TraceRecord,
-    Transport,
     errors,
     read_invocation_counter,
 )
@@ -385,7 +385,7 @@ def test_settings_are_checked_before_anything_is_dialled(
         (MeterAddress("127.0.0.1", 65536), 401),
         (MeterAddress("127.0.0.1", 4059, 0), 401),
         (MeterAddress("127.0.0.1", 4059, 0x10000), 401),
-        (MeterAddress("127.0.0.1", 4059, 0x4000, Transport.HDLC), 401),
+        (MeterAddress("127.0.0.1", 4059, 0x4000, Framing.HDLC), 401),
     ],
 )
 def test_addresses_are_checked_too(address: MeterAddress, code: int) -> None:

@@ -6,8 +6,9 @@ import pytest
 from django.db import connection, transaction
 
 from osgp.accounts.models import Organisation
+from osgp.catalogue.communication import Security
 from osgp.devices import invocation_counters, keystore
-from osgp.devices.models import Device, KeyType, Security
+from osgp.devices.models import Device, KeyType
 from osgp.sql import Statement
 from osgp.visits.dialling import Dialling
 from osgp.visits.preparing import prepare

@@ -68,7 +68,7 @@ CONNECTION = (
     "network_address",
     "port",
     "logical_device_address",
-    "transport",
+    "framing",
     "security",
     "challenge_length",
     "with_list_max",
