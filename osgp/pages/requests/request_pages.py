@@ -19,7 +19,7 @@ from rest_framework.exceptions import ValidationError
 from osgp.accounts.models import Organisation
 from osgp.faults import Fault
 from osgp.pages.access import ReadOnlyAdmin, organisation_of
-from osgp.pages.requests.sending import new_request
+from osgp.pages.requests.new_request import new_request
 from osgp.pages.requests.timeline import MOST_SESSIONS, sessions_around, timeline
 from osgp.pages.shared import display_text
 from osgp.pages.shared import sending as admin_send
@@ -299,7 +299,7 @@ def visible_sessions(sessions: list[MeterSession], organisation: Organisation | 
     numbers = [session.pk for session in sessions]
     if organisation is None:
         return set(numbers)
-    from osgp.pages.requests.sessions import sessions_of
+    from osgp.pages.requests.visit_pages import sessions_of
 
     rows = sessions_of(MeterSession.objects.filter(pk__in=numbers), organisation)
     return set(rows.values_list("pk", flat=True))

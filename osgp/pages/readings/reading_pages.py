@@ -19,7 +19,7 @@ from osgp.messages.readings import Period
 from osgp.pages.access import ReadOnlyAdmin, organisation_of
 from osgp.pages.readings import tables
 from osgp.pages.readings.charts import SEVERE, charts
-from osgp.pages.readings.missing import missing_page
+from osgp.pages.readings.missing_page import missing_page
 from osgp.readings import profile
 from osgp.readings.calendar import DAY, day_span
 from osgp.readings.models import Series

@@ -14,7 +14,6 @@ from osgp.accounts.rights import is_granted, is_owner, visible_devices
 from osgp.devices.models import Device, DeviceKey
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
 from osgp.pages.access import OrganisationScopedAdmin, organisation_of
-from osgp.pages.devices import groups as admin_groups
 from osgp.pages.devices.device_form import DeviceForm
 from osgp.pages.devices.filters import DebuggingFilter, FailingFilter, ProfileFilter
 from osgp.pages.networks.filters import CellFilter, NetworkFilter
@@ -22,8 +21,6 @@ from osgp.pages.shared import display_text
 from osgp.pages.shared import search as admin_search
 from osgp.pages.shared.paging import LongList
 from osgp.requests.models import MeterSession, Request
-
-__all__ = ["DeviceAdmin", "admin_groups"]
 
 RECENT_ROWS = 10
 

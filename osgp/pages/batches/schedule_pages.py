@@ -24,7 +24,7 @@ from osgp.faults import Fault
 from osgp.fleet import defining, occurrences, recurring
 from osgp.pages.access import OrganisationScopedAdmin
 from osgp.pages.batches import display
-from osgp.pages.batches.batches import description as _description
+from osgp.pages.batches.batch_pages import description as _description
 from osgp.pages.batches.forms import ChooseFleetForm, RecurringForm, as_filled_in
 from osgp.pages.shared import display_text
 from osgp.pages.shared import sending as admin_send
