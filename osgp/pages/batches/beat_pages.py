@@ -1,4 +1,4 @@
-"""Beat's own pages, as far as recurring requests depend on what is changed there.
+"""Celery beat's own pages, as far as schedules depend on what is changed there.
 
 What the stock pages change in bulk sends no signals, and what they save is checked only once it is stored:
 a schedule would go on that everybody takes for paused, and one that is never due would end in an error page.
@@ -18,22 +18,22 @@ from osgp.fleet import occurrences, recurring
 
 
 class BeatTaskAdmin(beat.PeriodicTaskAdmin):
-    """Periodic tasks: switched off or on, one or many, they pause or resume what they stand for."""
+    """Periodic tasks: disabled or enabled, one or many, they pause or resume their schedules."""
 
     @admin.action(description="Enable selected tasks")
     def enable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        self._followed(super().enable_tasks, request, queryset)
+        self._follow(super().enable_tasks, request, queryset)
 
     @admin.action(description="Disable selected tasks")
     def disable_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        self._followed(super().disable_tasks, request, queryset)
+        self._follow(super().disable_tasks, request, queryset)
 
     @admin.action(description="Toggle activity of selected tasks")
     def toggle_tasks(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
-        self._followed(super().toggle_tasks, request, queryset)
+        self._follow(super().toggle_tasks, request, queryset)
 
     @staticmethod
-    def _followed(action: Any, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
+    def _follow(action: Any, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
         # Chosen before: what filters the list may be what is about to change.
         chosen = list(queryset.values_list("pk", flat=True))
         action(request, queryset)
@@ -41,7 +41,7 @@ class BeatTaskAdmin(beat.PeriodicTaskAdmin):
 
 
 class UsedScheduleForm(forms.ModelForm):
-    """A schedule by which recurring requests go keeps having occurrences."""
+    """A crontab or interval that schedules use keeps having occurrences."""
 
     def clean(self) -> dict[str, Any] | None:
         """Whether it is ever due, and not too often; asked of those in use only."""
@@ -55,12 +55,12 @@ class UsedScheduleForm(forms.ModelForm):
             occurrences.first_after(becomes, now, anchor=now)
             gap = occurrences.shortest_gap(becomes, now)
         except occurrences.NeverDue as error:
-            self.add_error(None, f"Recurring requests go by this schedule: {error}")
+            self.add_error(None, f"Schedules use this: {error}")
             return {}  # The page shows the row, which must not become what it cannot show.
         wider = recurring.by_schedule(changed).filter(spread__gt=gap).order_by("name").first()
         if wider is not None:
-            text = f"{wider} goes by this: its spread would be longer than occurrences are apart."
-            self.add_error(None, text)
+            longer = "its spread would be longer than the time between occurrences"
+            self.add_error(None, f"The schedule {wider} uses this: {longer}.")
             return {}
         return cleaned
 

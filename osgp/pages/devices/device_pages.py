@@ -4,8 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -13,13 +12,15 @@ from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.accounts.rights import is_granted, is_owner, visible_devices
 from osgp.devices.models import Device, DeviceKey
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
-from osgp.pages.access import OrganisationScopedAdmin, organisation_of
+from osgp.pages.access import OrganisationScopedAdmin, get_organisation
 from osgp.pages.devices.device_form import DeviceForm
 from osgp.pages.devices.filters import DebuggingFilter, FailingFilter, ProfileFilter
 from osgp.pages.networks.filters import CellFilter, NetworkFilter
 from osgp.pages.shared import display_text
-from osgp.pages.shared import search as admin_search
-from osgp.pages.shared.paging import LongList
+from osgp.pages.shared.columns import make_moment_column
+from osgp.pages.shared.lists import LongList
+from osgp.pages.shared.page import EditedRow, link_to
+from osgp.pages.shared.search import IndexedSearch, find_devices
 from osgp.requests.models import MeterSession, Request
 
 RECENT_ROWS = 10
@@ -35,26 +36,24 @@ class AuthorisationInline(admin.TabularInline):
     verbose_name = "authorisation"
     verbose_name_plural = "authorisations"
 
-    @admin.display(description="Since")
-    def since(self, authorisation: DeviceAuthorisation) -> SafeString:
-        return display_text.moment(authorisation.created_at, full=True)
+    since = make_moment_column("created_at", "Since", full=True)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         queryset = super().get_queryset(request).select_related("organisation")
-        organisation = organisation_of(request)
+        organisation = get_organisation(request)
         if organisation is not None:
             queryset = queryset.filter(organisation=organisation)
         return queryset.order_by("organisation__identification", "function_group")
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return organisation_of(request) is None and super().has_add_permission(request, obj)
+        return get_organisation(request) is None and super().has_add_permission(request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """A grant is given or taken, never turned into another one."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return organisation_of(request) is None and super().has_delete_permission(request, obj)
+        return get_organisation(request) is None and super().has_delete_permission(request, obj)
 
 
 ADMINISTRATION = ("lifecycle_status", "model", "time_zone")
@@ -84,16 +83,16 @@ MBUS = (
 
 
 @admin.register(Device)
-class DeviceAdmin(LongList, OrganisationScopedAdmin):
+class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
     """Devices; what the platform learns from meters is shown, not edited."""
 
     form = DeviceForm
     change_form_template = "admin/devices/device/change_form.html"
     list_display = (
         "identification",
-        "kind",
+        "type_name",
         "profile_name",
-        "reached_at",
+        "address",
         "lifecycle",
         "relay_state",
         "last_success",
@@ -122,6 +121,11 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
     actions = None
     save_on_top = False
 
+    last_success = make_moment_column("last_success_at", "Last success", ordering="last_success_at")
+    last_failure = make_moment_column("last_failure_at", "Last failure", ordering="last_failure_at")
+    created = make_moment_column("created_at", "Added", full=True)
+    updated = make_moment_column("updated_at", "Changed", full=True)
+
     # --- Who may what ---
 
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
@@ -129,7 +133,7 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A device that somebody with an organisation added would be invisible to that organisation."""
-        return organisation_of(request) is None and super().has_add_permission(request)
+        return get_organisation(request) is None and super().has_add_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Keys are never deleted, so neither are devices: their life ends with a lifecycle status."""
@@ -137,7 +141,7 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Of the organisations that may see a device, only its owners may change it."""
-        organisation = organisation_of(request)
+        organisation = get_organisation(request)
         if organisation is not None and isinstance(obj, Device) and not is_owner(organisation, obj):
             return False
         return super().has_change_permission(request, obj)
@@ -149,19 +153,19 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
         back, and a value used twice gives the key away.
         """
         if change:
-            obj.save(update_fields=[*form.changed_columns(), "updated_at"])
+            obj.save(update_fields=[*form.list_changed_columns(), "updated_at"])
         else:
             obj.save(force_insert=True)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fixed: tuple[str, ...] = ("relay",)
-        if organisation_of(request) is not None:
+        if get_organisation(request) is not None:
             fixed += ("place",)
         if obj is not None:
             fixed += ("identification", "device_type", "counter", "created", "updated")
             if obj.is_mbus:
                 fixed += ("communication_method",)
-            if not obj.is_mbus or organisation_of(request) is not None:
+            if not obj.is_mbus or get_organisation(request) is not None:
                 fixed += MBUS
         return fixed
 
@@ -169,7 +173,7 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
         """An M-Bus device is not dialled; an electricity meter has no place on an M-Bus."""
         who = ("identification", "device_type") if obj is None else ()
         connection: tuple[str, ...] = CONNECTION
-        if organisation_of(request) is not None:
+        if get_organisation(request) is not None:
             connection = ("place", *(name for name in CONNECTION if name not in PLACE))
         groups = [
             ("Device", (*who, *ADMINISTRATION, "profile", "protocol_variant")),
@@ -193,13 +197,11 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
 
     # --- List ---
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        return admin_search.devices(queryset, search_term), False
+    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        return find_devices(queryset, term)
 
     @admin.display(description="Type")
-    def kind(self, device: Device) -> str:
+    def type_name(self, device: Device) -> str:
         return device.get_device_type_display().removesuffix(" meter")
 
     @admin.display(description="Profile")
@@ -209,13 +211,12 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
         )
 
     @admin.display(description="Address or gateway")
-    def reached_at(self, device: Device) -> SafeString:
+    def address(self, device: Device) -> SafeString:
         """Where it is dialled, the method being the tooltip; the gateway of what is behind one."""
         if device.gateway is not None:
             return format_html(
-                '<a href="{}">{}</a> <span class="quiet">channel&nbsp;{}</span>',
-                reverse("admin:devices_device_change", args=[device.gateway_id]),
-                device.gateway.identification,
+                '{} <span class="quiet">channel&nbsp;{}</span>',
+                link_to(device.gateway, device.gateway.identification),
                 device.channel or "–",
             )
         if device.is_mbus or not device.network_address:
@@ -229,34 +230,26 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
 
     @admin.display(description="Lifecycle")
     def lifecycle(self, device: Device) -> str:
-        return display_text.spaced(device.lifecycle_status)
+        return display_text.split_words(device.lifecycle_status)
 
     @admin.display(description="Relay")
     def relay_state(self, device: Device) -> SafeString:
         """As last known; the tooltip has the full name and since when."""
         if not device.relay_status:
             return display_text.NOTHING
-        name = display_text.spaced(device.relay_status)
+        name = display_text.split_words(device.relay_status)
         as_of = device.relay_status_as_of
         return format_html(
             '<span title="{}">{}</span>',
             f"{name} as of {as_of:%Y-%m-%d %H:%M:%S} UTC" if as_of else name,
-            display_text.badge(device.relay_status, name.split(maxsplit=1)[0]),
+            display_text.draw_badge(device.relay_status, name.split(maxsplit=1)[0]),
         )
-
-    @admin.display(description="Last success", ordering="last_success_at")
-    def last_success(self, device: Device) -> SafeString:
-        return display_text.moment(device.last_success_at)
-
-    @admin.display(description="Last failure", ordering="last_failure_at")
-    def last_failure(self, device: Device) -> SafeString:
-        return display_text.moment(device.last_failure_at)
 
     @admin.display(description="Failures", ordering="failed_connections")
     def failures(self, device: Device) -> SafeString | str:
         if not device.failed_connections:
             return display_text.NOTHING
-        return display_text.badge("FAILED", str(device.failed_connections))
+        return display_text.draw_badge("FAILED", str(device.failed_connections))
 
     # --- Page ---
 
@@ -266,8 +259,8 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
             return "not known"
         return format_html(
             "{} <span class='quiet'>as of</span> {}",
-            display_text.badge(device.relay_status),
-            display_text.moment(device.relay_status_as_of, full=True),
+            display_text.draw_badge(device.relay_status),
+            display_text.format_moment(device.relay_status_as_of, full=True),
         )
 
     @admin.display(description="Network and cell")
@@ -277,39 +270,18 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
 
     @admin.display(description="Invocation counter")
     def counter(self, device: Device) -> str:
-        """The first value that no session has reserved."""
+        """The first value that no visit has reserved."""
         return "not known" if device.invocation_counter is None else f"{device.invocation_counter:,}"
 
-    @admin.display(description="Added")
-    def created(self, device: Device) -> SafeString:
-        return display_text.moment(device.created_at, full=True)
-
-    @admin.display(description="Changed")
-    def updated(self, device: Device) -> SafeString:
-        return display_text.moment(device.updated_at, full=True)
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    def describe(self, request: HttpRequest, row: Device) -> dict[str, Any]:
         """The device with its keys (never their values), M-Bus devices, recent requests and visits."""
-        device = self.get_object(request, object_id)
-        context: dict[str, Any] = {"subtitle": None}
-        if isinstance(device, Device) and self.has_view_permission(request, device):
-            context |= self._surroundings(request, device)
-        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
-
-    def _surroundings(self, request: HttpRequest, device: Device) -> dict[str, Any]:
-        organisation = organisation_of(request)
+        device, organisation = row, get_organisation(request)
         children = Device.objects.filter(gateway=device).order_by("channel")
         requests = Request.objects.filter(device_identification=device.identification).order_by("-created_at")
         if organisation is not None:
             children = children.filter(pk__in=visible_devices(organisation).values("pk"))
             requests = requests.filter(organisation=organisation)
-        sessions = MeterSession.objects.filter(meter=device.gateway_id or device.pk).order_by("-opened_at")
+        visits = MeterSession.objects.filter(meter=device.gateway_id or device.pk).order_by("-opened_at")
         gateway_visible = (
             organisation is None
             or device.gateway_id is None
@@ -332,7 +304,7 @@ class DeviceAdmin(LongList, OrganisationScopedAdmin):
             "recent_requests": list(requests[:RECENT_ROWS].select_related("organisation"))
             if may("requests.view_request")
             else None,
-            "recent_sessions": list(sessions[:RECENT_ROWS])
+            "recent_visits": list(visits[:RECENT_ROWS])
             if may("requests.view_metersession") and gateway_visible
             else None,
             "may_send": may("requests.add_request"),

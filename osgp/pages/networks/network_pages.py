@@ -1,21 +1,23 @@
 """Limits of networks and cells, changed while the platform runs, beside what is going on in them now."""
 
-from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from osgp.devices.models import CommunicationMethod, Device
 from osgp.networks.models import Cell, CommunicationNetwork
-from osgp.pages.networks.use import Use, use_of_cells, use_of_networks
-from osgp.pages.shared.paging import LongList, bounded_count
+from osgp.pages.networks.gauge import draw_gauge
+from osgp.pages.networks.use import Use, load_use_of_cells, load_use_of_networks
+from osgp.pages.shared.lists import ListWithFigures, LiveList, LongList
+from osgp.pages.shared.page import EditedRow
+from osgp.pages.shared.paging import count_up_to_limit
 
 
 class NetworkForm(forms.ModelForm):
@@ -36,90 +38,60 @@ class NetworkForm(forms.ModelForm):
         method: str = self.cleaned_data["communication_method"]
         other = CommunicationNetwork.for_method(method)
         if other is not None and other.pk != self.instance.pk:
-            raise forms.ValidationError(f"Devices of this method belong to {other} already.")
+            raise forms.ValidationError(f"Devices with this method already belong to {other}.")
         return method
 
 
-class UseList(ChangeList):
-    """A page of networks or cells with what they bear now."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """A few queries more than other lists, however many rows there are on the page."""
-        super().get_results(request)
-        keys = [row.pk for row in self.result_list]
-        use = use_of_networks(keys) if self.model is CommunicationNetwork else use_of_cells(keys)
-        sizes: Counter[int] = Counter()
-        if self.model is CommunicationNetwork:
-            cells = Cell.objects.filter(network__in=keys).order_by().values_list("network")
-            sizes.update(dict(cells.annotate(number=Count("*"))))
-        for row in self.result_list:
-            row.use = use[row.pk]
-            row.number_of_cells = sizes[row.pk]
-
-
-class LimitsAdmin(LongList, admin.ModelAdmin):
-    """What lists of networks and of cells have in common."""
+class LimitsAdmin(ListWithFigures, LiveList, EditedRow, LongList):
+    """What networks and cells have in common."""
 
     actions = None
     change_form_template = "admin/networks/change_form.html"
     place: str
     """The filter of lists of meters and visits, and the column of a meter."""
 
-    def use_of(self, row: Any) -> Use:
-        """What goes on in it now."""
+    def load_use(self, keys: Collection[int]) -> dict[int, Use]:
+        """What goes on in them now, by their keys."""
         raise NotImplementedError
 
-    def limit_of(self, row: Any) -> int | None:
+    def get_limit(self, row: Any) -> int | None:
         """How many meters of it may be visited at a time now."""
         raise NotImplementedError
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Its limits, below what is going on in it and the ways to its meters and visits."""
-        row = self.get_object(request, object_id)
-        context: dict[str, Any] = {"subtitle": None}
-        if row is not None and self.has_view_permission(request, row):
-            use = self.use_of(row)
-            context |= {
-                "title": str(row),
-                "place": row,
-                "open_now": gauge(use.open, self.limit_of(row)),
-                "waiting_now": str(use.waiting),
-                "meters": str(bounded_count(Device.objects.filter(**{self.place: row}))),
-                "meters_url": self.meters_url(row),
-                "visits_url": self.visits_url(row),
-            }
-        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+    def add_figures(self, rows: Sequence[Any]) -> None:
+        """What they bear now."""
+        use = self.load_use([row.pk for row in rows])
+        for row in rows:
+            row.use = use[row.pk]
 
-    def meters_url(self, row: Any) -> str:
+    def describe(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What is going on in it, and the ways to its meters and visits."""
+        use = self.load_use([row.pk])[row.pk]
+        return {
+            "title": str(row),
+            "place": row,
+            "open_now": draw_gauge(use.open, self.get_limit(row)),
+            "waiting_now": str(use.waiting),
+            "meters": str(count_up_to_limit(Device.objects.filter(**{self.place: row}))),
+            "meters_url": self.get_meters_url(row),
+            "visits_url": self.get_visits_url(row),
+        }
+
+    def get_meters_url(self, row: Any) -> str:
         """The list of its meters."""
         return f"{reverse('admin:devices_device_changelist')}?{self.place}={row.pk}"
 
-    def visits_url(self, row: Any) -> str:
+    def get_visits_url(self, row: Any) -> str:
         """The list of visits to its meters."""
         return f"{reverse('admin:requests_metersession_changelist')}?{self.place}={row.pk}"
 
     @admin.display(description="Meters")
-    def meters_of_it(self, row: Any) -> SafeString:
-        return format_html('<a href="{}">meters</a>', self.meters_url(row))
+    def meters(self, row: Any) -> SafeString:
+        return format_html('<a href="{}">meters</a>', self.get_meters_url(row))
 
-    @admin.display(description="Open now")
+    @admin.display(description="Visits now")
     def open_now(self, row: Any) -> SafeString:
-        return gauge(row.use.open, self.limit_of(row), self.visits_url(row))
-
-    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
-        return UseList
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """It keeps itself current, as long as nothing is being changed on it."""
-        return super().changelist_view(request, {"live": 5, **(extra_context or {})})
+        return draw_gauge(row.use.open, self.get_limit(row), self.get_visits_url(row))
 
     @admin.display(description="Waiting")
     def waiting(self, row: Any) -> str:
@@ -139,10 +111,10 @@ class CommunicationNetworkAdmin(LimitsAdmin):
         "max_open_sessions",
         "new_now",
         "max_new_sessions_per_second",
-        "cells_of_it",
+        "cells_link",
         "max_open_sessions_per_cell",
         "waiting",
-        "meters_of_it",
+        "meters",
     )
     list_editable = ("max_open_sessions", "max_new_sessions_per_second", "max_open_sessions_per_cell")
     list_filter = (("communication_method", admin.AllValuesFieldListFilter),)
@@ -150,14 +122,22 @@ class CommunicationNetworkAdmin(LimitsAdmin):
     search_help_text = "Part of the name or of the communication method"
     sortable_by = ("name",)
 
-    @admin.display(description="By", empty_value="–")
+    @admin.display(description="Communication method", empty_value="–")
     def method(self, network: CommunicationNetwork) -> str:
         return network.communication_method
 
-    def use_of(self, row: Any) -> Use:
-        return use_of_networks([row.pk])[row.pk]
+    def load_use(self, keys: Collection[int]) -> dict[int, Use]:
+        return load_use_of_networks(keys)
 
-    def limit_of(self, row: Any) -> int | None:
+    def add_figures(self, rows: Sequence[Any]) -> None:
+        """What they bear now, and how many cells they have."""
+        super().add_figures(rows)
+        cells = Cell.objects.filter(network__in=[network.pk for network in rows]).order_by()
+        sizes = dict(cells.values_list("network").annotate(number=Count("*")))
+        for network in rows:
+            network.number_of_cells = sizes.get(network.pk, 0)
+
+    def get_limit(self, row: Any) -> int | None:
         limit: int | None = row.max_open_sessions
         return limit
 
@@ -166,17 +146,17 @@ class CommunicationNetworkAdmin(LimitsAdmin):
         chosen = list(objs)
         keys = [network.pk for network in chosen]
         counts = {
-            "cells": bounded_count(Cell.objects.filter(network__in=keys)),
-            "meters that are in no network then": bounded_count(Device.objects.filter(network__in=keys)),
+            "cells": count_up_to_limit(Cell.objects.filter(network__in=keys)),
+            "meters that will be in no network": count_up_to_limit(Device.objects.filter(network__in=keys)),
         }
         return [str(network) for network in chosen], counts, set(), []
 
     @admin.display(description="New this second")
     def new_now(self, network: Any) -> SafeString:
-        return gauge(network.use.new, network.max_new_sessions_per_second)
+        return draw_gauge(network.use.new, network.max_new_sessions_per_second)
 
     @admin.display(description="Cells")
-    def cells_of_it(self, network: Any) -> SafeString | str:
+    def cells_link(self, network: Any) -> SafeString | str:
         if not network.number_of_cells:
             return "–"
         url = f"../cell/?network__id__exact={network.pk}"
@@ -196,7 +176,7 @@ class CellAdmin(LimitsAdmin):
         "limit",
         "max_open_sessions",
         "waiting",
-        "meters_of_it",
+        "meters",
     )
     list_display_links = ("cell",)
     fields = ("network", "base_station", "cell", "max_open_sessions")
@@ -207,11 +187,11 @@ class CellAdmin(LimitsAdmin):
     search_help_text = "Part of a base station, cell or network"
     sortable_by = ("cell", "base_station", "network")
 
-    def use_of(self, row: Any) -> Use:
-        return use_of_cells([row.pk])[row.pk]
+    def load_use(self, keys: Collection[int]) -> dict[int, Use]:
+        return load_use_of_cells(keys)
 
-    def limit_of(self, row: Any) -> int | None:
-        return limit_of(row)
+    def get_limit(self, row: Any) -> int | None:
+        return find_limit(row)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Cell]:
         """With their networks, by which they are called: those who choose a cell of a device see it."""
@@ -225,45 +205,19 @@ class CellAdmin(LimitsAdmin):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Its meters, counted: they are too many to be listed."""
         chosen = list(objs)
-        meters = bounded_count(Device.objects.filter(cell__in=[cell.pk for cell in chosen]))
-        return [str(cell) for cell in chosen], {"meters that are in no cell then": meters}, set(), []
+        meters = count_up_to_limit(Device.objects.filter(cell__in=[cell.pk for cell in chosen]))
+        return [str(cell) for cell in chosen], {"meters that will be in no cell": meters}, set(), []
 
     @admin.display(description="Limit in force")
     def limit(self, cell: Cell) -> SafeString | str:
-        limit = limit_of(cell)
+        limit = find_limit(cell)
         if limit is None:
             return "none"
         inherited = SafeString(' <span class="quiet">of the network</span>')
         return format_html("{}{}", f"{limit:,}", inherited if cell.max_open_sessions is None else "")
 
 
-def limit_of(cell: Cell) -> int | None:
+def find_limit(cell: Cell) -> int | None:
     """The cell's own limit, or that of its network for all cells."""
     own = cell.max_open_sessions
     return own if own is not None else cell.network.max_open_sessions_per_cell
-
-
-def gauge(number: int, limit: int | None, url: str = "") -> SafeString:
-    """How much of a limit is in use: a bar with the numbers, of which the first leads to ``url``."""
-    first = format_html("<b>{}</b>", f"{number:,}")
-    if url and number:
-        first = format_html('<a href="{}">{}</a>', url, first)
-    if limit is None:
-        return format_html('<span class="gauge">{}</span>', first)
-    tone = "bad" if number >= limit else "warning" if number * 10 >= limit * 8 else "good"
-    if limit == 0:
-        return format_html(
-            '<span class="gauge" title="Nothing is dialled">{} <span class="quiet">of 0: closed</span>'
-            '<span class="bar" aria-hidden="true"><span class="bar-bad" data-share="1"></span></span></span>',
-            first,
-        )
-    return format_html(
-        '<span class="gauge">{} <span class="quiet">of {}</span><span class="bar" aria-hidden="true">'
-        '<span class="bar-{}" data-share="{}"></span><span class="bar-blank" data-share="{}"></span>'
-        "</span></span>",
-        first,
-        f"{limit:,}",
-        tone,
-        min(number, limit),
-        max(0, limit - number),
-    )

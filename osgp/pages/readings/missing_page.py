@@ -8,7 +8,6 @@ from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
@@ -20,12 +19,13 @@ from osgp.devices.models import Device, DeviceType
 from osgp.faults import Fault
 from osgp.messages.readings import Period
 from osgp.networks.models import CommunicationNetwork
-from osgp.pages.access import organisation_of
-from osgp.pages.shared import sending as admin_send
+from osgp.pages.access import get_organisation
+from osgp.pages.shared.display_text import count_rows, split_words
+from osgp.pages.shared.page import render_page
+from osgp.pages.shared.sending import make_caller
 from osgp.readings.calendar import DAY, day_of
 from osgp.readings.quantities import tag_of
 from osgp.readings.rights import READERS
-from osgp.requests.submission import organisation_caller
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -43,7 +43,7 @@ TONES = {
 
 
 class MissingForm(forms.Form):
-    """What should be there."""
+    """Which readings should be there."""
 
     period = forms.ChoiceField(
         choices=[(str(each), str(each).capitalize()) for each in Period if each != Period.ACTUAL],
@@ -64,7 +64,7 @@ class MissingForm(forms.Form):
         self.fields["group"].queryset = groups  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
-        """Yesterday unless told; days in their order, and not too many."""
+        """Yesterday unless chosen; days in their order, and not too many."""
         cleaned = super().clean() or {}
         first, _ = missing.yesterday()
         cleaned["period"] = cleaned.get("period") or str(Period.INTERVAL)
@@ -79,7 +79,7 @@ class MissingForm(forms.Form):
             self.add_error("first", "Must be in the years 2000 to 2098.")
         return cleaned
 
-    def question(self, devices: QuerySet[Device]) -> missing.Question:
+    def build_question(self, devices: QuerySet[Device]) -> missing.Question:
         """The question that a valid form asks."""
         asked = self.cleaned_data
         devices = missing.narrowed(
@@ -92,18 +92,18 @@ class MissingForm(forms.Form):
         return missing.Question(devices, asked["period"], asked["first"], asked["last"] + DAY)
 
 
-def missing_page(
+def show_missing(
     model_admin: "ModelAdmin[Any]", request: HttpRequest, devices: QuerySet[Device]
 ) -> HttpResponse:
     """Filters, a page of meters with their gaps, and the button (POST)."""
-    organisation = organisation_of(request)
-    form = MissingForm({**_defaults(), **request.GET.dict()}, organisation=organisation)
+    organisation = get_organisation(request)
+    form = MissingForm({**_choose_defaults(), **request.GET.dict()}, organisation=organisation)
     cursor = request.GET.get("cursor", "")
     after = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else 0
     page = missing.Page([], None)
     may_fetch = request.user.has_perm("requests.add_request")
     if form.is_valid():
-        question = form.question(devices)
+        question = form.build_question(devices)
         if request.method == "POST" and may_fetch:
             _fetch(request, question, organisation, after)
             return HttpResponseRedirect(request.get_full_path())
@@ -111,37 +111,34 @@ def missing_page(
     query = request.GET.copy()
     query.pop("cursor", None)
     following = urlencode({**query.dict(), "cursor": page.cursor}) if page.cursor is not None else ""
-    return TemplateResponse(
+    return render_page(
+        model_admin,
         request,
         "admin/readings/missing.html",
-        {
-            **model_admin.admin_site.each_context(request),
-            "opts": model_admin.opts,
-            "title": "Missing readings",
-            "form": form,
-            "found": [_shown(one) for one in page.found],
-            "next": following,
-            "first_page": after == 0,
-            "first_query": query.urlencode(),
-            "period": form.cleaned_data.get("period") if form.is_valid() else "",
-            "may_fetch": may_fetch and any(one.gaps for one in page.found),
-            "is_bound_valid": form.is_valid(),
-        },
+        title="Missing readings",
+        form=form,
+        found=[_describe(one) for one in page.found],
+        next=following,
+        first_page=after == 0,
+        first_query=query.urlencode(),
+        period=form.cleaned_data.get("period") if form.is_valid() else "",
+        may_fetch=may_fetch and any(one.gaps for one in page.found),
+        is_bound_valid=form.is_valid(),
     )
 
 
-def _defaults() -> dict[str, str]:
+def _choose_defaults() -> dict[str, str]:
     first, until = missing.yesterday()
     return {"period": str(Period.INTERVAL), "first": first.isoformat(), "last": (until - DAY).isoformat()}
 
 
-def _shown(one: DeviceGaps) -> dict[str, Any]:
+def _describe(one: DeviceGaps) -> dict[str, Any]:
     zone = ZoneInfo(one.device.time_zone)
     gaps = [
         {
             "gap": gap,
-            "range": _range(gap, zone),
-            "quantities": ", ".join(_name(one.device, code) for code in gap.quantities)
+            "range": _format_range(gap, zone),
+            "quantities": ", ".join(_name_quantity(one.device, code) for code in gap.quantities)
             if gap.is_partial
             else "",
             "tone": TONES[gap.reason],
@@ -161,7 +158,7 @@ def _shown(one: DeviceGaps) -> dict[str, Any]:
     }
 
 
-def _range(gap: Gap, zone: ZoneInfo) -> str:
+def _format_range(gap: Gap, zone: ZoneInfo) -> str:
     first, last = gap.first.astimezone(zone), gap.last.astimezone(zone)
     if gap.count == 1:
         return f"{first:%d %b %H:%M}"
@@ -172,9 +169,9 @@ def _range(gap: Gap, zone: ZoneInfo) -> str:
     )
 
 
-def _name(device: Device, code: str) -> str:
+def _name_quantity(device: Device, code: str) -> str:
     tag = tag_of(device.protocol_name, device.protocol_version, code)
-    return tag.replace("_", " ").capitalize() if tag else code
+    return split_words(tag) if tag else code
 
 
 def _fetch(
@@ -182,11 +179,11 @@ def _fetch(
 ) -> None:
     """Ask the meters of the page again, in the name of the user's organisation or of their owners."""
     page = missing.missing(question, PAGE_SIZE, after)
-    senders = [organisation] if organisation is not None else _owners(page)
+    senders = [organisation] if organisation is not None else _find_readers(page)
     fetched = missing.Fetched()
     try:
         for organisation in senders:
-            caller = organisation_caller(organisation, admin_send.sender(request.user.get_username()))
+            caller = make_caller(organisation, request)
             granted = granted_devices(organisation, READERS)
             keys = set(
                 granted.filter(pk__in=[one.device.pk for one in page.found]).values_list("pk", flat=True)
@@ -199,15 +196,17 @@ def _fetch(
         messages.error(request, fault.message)
         return
     except ValidationError as error:
-        messages.error(request, f"The requests could not be made: {error.detail}")
+        messages.error(request, f"The requests were refused: {error.detail}")
         return
-    text = f"{fetched.requests} requests to {fetched.devices} meters were accepted."
     if fetched.pending and not fetched.requests:
-        text = "Requests for all of it are under way already."
+        text = "Requests for all of these readings are already under way."
+    else:
+        requests, meters = count_rows(fetched.requests, "request"), count_rows(fetched.devices, "meter")
+        text = f"Accepted: {requests} to {meters}."
     messages.success(request, text)
 
 
-def _owners(page: missing.Page) -> list[Organisation]:
+def _find_readers(page: missing.Page) -> list[Organisation]:
     """Organisations that may read the meters of a page."""
     keys = [one.device.pk for one in page.found]
     return list(

@@ -5,51 +5,64 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import path, reverse
-from django.urls.resolvers import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
+from osgp.devices.models import Device
 from osgp.faults import Fault
-from osgp.pages.access import ReadOnlyAdmin, organisation_of
-from osgp.pages.requests.new_request import new_request
-from osgp.pages.requests.timeline import MOST_SESSIONS, sessions_around, timeline
-from osgp.pages.shared import display_text
-from osgp.pages.shared import sending as admin_send
-from osgp.pages.shared.display_values import secret_fields, show
+from osgp.pages.access import get_organisation
+from osgp.pages.requests.new_request import prepare_request
+from osgp.pages.requests.steering import cancel_all, send_again
+from osgp.pages.requests.timeline import MOST_VISITS, build_timeline, find_visits
+from osgp.pages.requests.visit_pages import limit_visits
+from osgp.pages.shared.columns import make_moment_column, show_fault, show_message, show_state
+from osgp.pages.shared.display_text import NOTHING, count_rows, format_age, format_duration
+from osgp.pages.shared.display_values import find_secret_fields, show
 from osgp.pages.shared.filters import BatchFilter, MessageFilter, OrganisationFilter, PeriodFilter
-from osgp.pages.shared.paging import LongList
-from osgp.pages.shared.search import by_uid_or_device
+from osgp.pages.shared.history import HistoryAdmin, NewMessage, Question
+from osgp.pages.shared.page import get_page_url, return_to_page
+from osgp.pages.shared.search import IndexedSearch, parse_uid
 from osgp.requests.models import WAITING_STATES, Action, MeterSession, Request
 
 ACTIONS_PER_PAGE = 25
-NAMED = 20
-"""Requests that a confirmation names one by one."""
+CANCEL = Question(
+    title="Cancel requests?",
+    text="Requests that have not started are cancelled for good. Those that are running or final stay as "
+    "they are.",
+    button="Cancel requests",
+)
+SEND_AGAIN = Question(
+    title="Send requests again?",
+    text="Each is sent again as a new request with the same message, device and parameters, due now.",
+    button="Send again",
+)
 
 
 @admin.register(Request)
-class RequestAdmin(LongList, ReadOnlyAdmin):
+class RequestAdmin(IndexedSearch, HistoryAdmin):
     """Requests are history: nothing about them is edited; they are cancelled, or sent anew."""
 
+    detail_template = "admin/requests/request/detail.html"
+    confirm_template = "admin/requests/request/confirm.html"
+    new_template = "admin/requests/request/new.html"
+    most_at_once = 10_000
     list_display = (
         "state_badge",
-        "what",
+        "message_name",
         "device_link",
-        "made",
-        "due_or_took",
+        "created",
+        "due_or_duration",
         "fault_text",
         "attempts",
-        "urgency",
+        "current_priority",
         "organisation",
     )
-    list_display_links = ("what",)
+    list_display_links = ("message_name",)
     list_filter = (
         ("state", admin.ChoicesFieldListFilter),
         PeriodFilter,
@@ -59,49 +72,36 @@ class RequestAdmin(LongList, ReadOnlyAdmin):
     )
     list_select_related = ("organisation",)
     ordering = ("-pk",)
-    sortable_by = ("made",)
+    sortable_by = ("created",)
     search_fields = ("correlation_uid",)
     search_help_text = "Correlation UID or device identification, in full"
     actions = ("cancel_selected", "send_again_selected")
 
-    # --- Who may what ---
-
-    def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
-        return queryset.filter(organisation=organisation)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """To send requests; they are never added in any other way."""
-        return admin.ModelAdmin.has_add_permission(self, request)
-
-    def has_send_permission(self, request: HttpRequest) -> bool:
-        """Who may send requests may send them again."""
-        return self.has_add_permission(request)
-
-    def has_cancel_permission(self, request: HttpRequest) -> bool:
-        """Cancelling is all that the permission to change requests allows."""
-        return request.user.has_perm("requests.change_request")
+    state_badge = show_state
+    message_name = show_message
+    fault_text = show_fault
+    # Requests are numbered in the order of their creation, and by number they have an index.
+    created = make_moment_column("created_at", "Created", ordering="pk")
 
     # --- List ---
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        return by_uid_or_device(queryset, search_term), False
-
-    @admin.display(description="State")
-    def state_badge(self, item: Request) -> SafeString:
-        return display_text.badge(item.state)
-
-    @admin.display(description="Message")
-    def what(self, item: Request) -> SafeString:
-        return display_text.breakable(item.message)
+    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """By its correlation UID, or those for a device identification."""
+        uid = parse_uid(term)
+        if uid is not None:
+            return queryset.filter(correlation_uid=uid)
+        return queryset.filter(device_identification=term)
 
     @admin.display(description="Device")
     def device_link(self, item: Request) -> SafeString | str:
-        return device_link(item)
+        """The device, which may not exist (yet)."""
+        if item.device_id is None:
+            return item.device_identification
+        url = get_page_url(Device, item.device_id)
+        return format_html('<a href="{}">{}</a>', url, item.device_identification)
 
     @admin.display(description="Priority")
-    def urgency(self, item: Request) -> SafeString | str:
+    def current_priority(self, item: Request) -> SafeString | str:
         """The given priority, and what retries left of it."""
         if item.effective_priority == item.priority:
             return str(item.priority)
@@ -111,41 +111,25 @@ class RequestAdmin(LongList, ReadOnlyAdmin):
             item.effective_priority,
         )
 
-    @admin.display(description="Created", ordering="pk")
-    def made(self, item: Request) -> SafeString:
-        return display_text.moment(item.created_at)
-
-    @admin.display(description="Due / took")
-    def due_or_took(self, item: Request) -> SafeString | str:
+    @admin.display(description="Due / duration")
+    def due_or_duration(self, item: Request) -> SafeString | str:
+        """When the next attempt is due; how long it took once it is final."""
         if item.state in WAITING_STATES:
-            due = display_text.age(item.due_at)
+            due = format_age(item.due_at)
             return format_html('<span class="quiet">due</span> <span class="length">{}</span>', due)
         if item.completed_at is not None:
-            took = display_text.duration(item.completed_at - item.created_at)
-            return format_html('<span class="length">{}</span>', took)
-        return display_text.NOTHING
-
-    @admin.display(description="Fault")
-    def fault_text(self, item: Request) -> SafeString:
-        return display_text.fault_summary(item.fault)
+            duration = format_duration(item.completed_at - item.created_at)
+            return format_html('<span class="length">{}</span>', duration)
+        return NOTHING
 
     # --- Actions ---
 
     @admin.action(description="Cancel selected requests", permissions=["cancel"])
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Request]) -> HttpResponse | None:
-        if "confirmed" not in request.POST:
-            return self._confirm(
-                request,
-                queryset,
-                "cancel_selected",
-                title="Cancel requests?",
-                text="Requests that have not started are cancelled for good. Those that run or are final "
-                "stay as they are.",
-                button="Cancel them",
-            )
-        numbers = queryset.order_by("pk").values_list("pk", flat=True)[: admin_send.MOST_AT_ONCE]
-        chosen = list(numbers)
-        cancelled = admin_send.cancel_all(chosen)
+        if (question := self.ask(request, queryset, "cancel_selected", CANCEL)) is not None:
+            return question
+        chosen = list(queryset.order_by("pk").values_list("pk", flat=True)[: self.most_at_once])
+        cancelled = cancel_all(chosen)
         if cancelled:
             LogEntry.objects.log_actions(
                 request.user.pk,  # type: ignore[arg-type]
@@ -153,140 +137,81 @@ class RequestAdmin(LongList, ReadOnlyAdmin):
                 CHANGE,
                 change_message="Cancelled.",
             )
-            messages.success(request, f"{_requests(len(cancelled))} cancelled.")
+            messages.success(request, f"{count_rows(len(cancelled), 'request')} cancelled.")
         refused = len(chosen) - len(cancelled)
         if refused:
-            messages.warning(
-                request, f"{_requests(refused)} could not be cancelled: running or final already."
-            )
-        return _back(request)
+            text = f"{count_rows(refused, 'request')} could not be cancelled: running or final already."
+            messages.warning(request, text)
+        return return_to_page(Request, request)
 
-    @admin.action(description="Send again (as new requests)", permissions=["send"])
+    @admin.action(description="Send selected requests again", permissions=["send"])
     def send_again_selected(self, request: HttpRequest, queryset: QuerySet[Request]) -> HttpResponse | None:
-        if "confirmed" not in request.POST:
-            return self._confirm(
-                request,
-                queryset,
-                "send_again_selected",
-                title="Send requests again?",
-                text="Each becomes a new request with the same message, device and parameters, due now.",
-                button="Send them again",
-            )
-        chosen = list(queryset.select_related("organisation", "device")[: admin_send.MOST_AT_ONCE])
+        if (question := self.ask(request, queryset, "send_again_selected", SEND_AGAIN)) is not None:
+            return question
+        chosen = list(queryset.select_related("organisation", "device")[: self.most_at_once])
         problems: Counter[str] = Counter()
         sent: list[Request] = []
         for original in chosen:
             try:
-                sent.append(admin_send.send_again(original, request.user.get_username()))
+                sent.append(send_again(original, request.user.get_username()))
             except Fault as fault:
                 problems[f"fault {int(fault.code)}: {fault.message}"] += 1
             except ValidationError:
                 problems["its parameters are not valid any more"] += 1
         if sent:
-            messages.success(request, f"{_requests(len(sent))} sent again.")
+            messages.success(request, f"{count_rows(len(sent), 'request')} sent again.")
         for text, number in problems.most_common(5):
-            messages.warning(request, f"{_requests(number)} not sent again: {text}")
+            messages.warning(request, f"{count_rows(number, 'request')} not sent again: {text}")
         if len(chosen) == 1 and sent:
-            return HttpResponseRedirect(reverse("admin:requests_request_change", args=[sent[0].pk]))
-        return _back(request)
-
-    def _confirm(
-        self, request: HttpRequest, queryset: QuerySet[Request], action: str, **texts: str
-    ) -> HttpResponse:
-        selected = request.POST.getlist("_selected_action")
-        across = request.POST.get("select_across") == "1"
-        count = self.get_paginator(request, queryset, 1).count if across else len(selected)
-        return TemplateResponse(
-            request,
-            "admin/requests/request/confirm.html",
-            {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "action": action,
-                "back": back if (back := request.POST.get("back", "")).isdigit() else "",
-                "selected": [] if across else selected,
-                "select_across": across,
-                "first_selected": selected[0] if selected else "",
-                "count": count,
-                "most": admin_send.MOST_AT_ONCE,
-                "named": queryset.select_related("organisation")[:NAMED],
-                **texts,
-            },
-        )
+            return HttpResponseRedirect(get_page_url(Request, sent[0].pk))
+        return return_to_page(Request, request)
 
     # --- Pages ---
 
-    def get_urls(self) -> list[URLPattern]:
-        return [
-            path(
-                "<path:object_id>/change/",
-                self.admin_site.admin_view(self.detail_view),
-                name="requests_request_change",
-            ),
-            *super().get_urls(),
-        ]
-
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def prepare(self, request: HttpRequest) -> NewMessage:
         """Any registered message to a device."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        return new_request(self, request)
+        return prepare_request(request)
 
-    def detail_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Everything about one request. Nothing can be posted to it."""
-        item = self.get_object(request, object_id)
-        if not self.has_view_permission(request, item) or request.method not in {"GET", "HEAD"}:
-            raise PermissionDenied
-        if item is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]
+    def describe_sent(self, row: Request) -> str:
+        return f"{row.message} to {row.device_identification}"
+
+    def describe(self, request: HttpRequest, row: Request) -> dict[str, Any]:
+        """Everything about one request."""
         actions = Paginator(
-            Action.objects.filter(request=item).select_related("device").order_by("position"),
+            Action.objects.filter(request=row).select_related("device").order_by("position"),
             ACTIONS_PER_PAGE,
         )
         page = actions.get_page(request.GET.get("p"))
-        sessions = list(sessions_around(item)[:MOST_SESSIONS])
-        states = Action.objects.filter(request=item).order_by().values_list("state")
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": f"{item.message} to {item.device_identification}",
-            "original": item,
-            "batch": item.batch,
-            "events": timeline(item, sessions, page.object_list if actions.count == 1 else ()),
-            "visible_sessions": visible_sessions(sessions, organisation_of(request)),
+        visits = list(find_visits(row)[:MOST_VISITS])
+        states = Action.objects.filter(request=row).order_by().values_list("state")
+        is_single = actions.count == 1
+        return {
+            "title": f"{row.message} to {row.device_identification}",
+            "batch": row.batch,
+            "events": build_timeline(row, visits, page.object_list if is_single else ()),
+            "visible_visits": _find_visible(visits, get_organisation(request)),
             "page": page,
             "page_range": actions.get_elided_page_range(page.number),
             "action_states": list(states.annotate(number=Count("pk")).order_by("state")),
-            "actions_shown": [shown_action(action, expand=actions.count == 1) for action in page.object_list],
-            "may_cancel": self.has_cancel_permission(request) and item.state in WAITING_STATES,
+            "actions_shown": [describe_action(action, expand=is_single) for action in page.object_list],
+            "may_cancel": self.has_cancel_permission(request) and row.state in WAITING_STATES,
             "may_send": self.has_send_permission(request),
             "may_see_device": request.user.has_perm("devices.view_device"),
         }
-        return TemplateResponse(request, "admin/requests/request/detail.html", context)
 
 
-def device_link(item: Request) -> SafeString | str:
-    """The device, which may not exist (yet)."""
-    if item.device_id is None:
-        return item.device_identification
-    url = reverse("admin:devices_device_change", args=[item.device_id])
-    return format_html('<a href="{}">{}</a>', url, item.device_identification)
-
-
-def shown_action(action: Action, *, expand: bool) -> dict[str, Any]:
+def describe_action(action: Action, *, expand: bool) -> dict[str, Any]:
     """An action as its page shows it: secrets are gone before a template sees it."""
-    secrets = secret_fields(action.message)
-    took = None
+    secrets = find_secret_fields(action.message)
+    duration = None
     if action.started_at is not None and action.finished_at is not None:
-        took = action.finished_at - action.started_at
+        duration = action.finished_at - action.started_at
     return {
         "position": action.position,
         "message": action.message,
         "device": action.device,
         "state": action.state,
-        "took": took,
+        "duration": duration,
         "parameters": show(action.parameters, secrets) if action.parameters else "",
         "result": show(action.result, secrets) if action.result is not None else "",
         "fault": action.fault,
@@ -294,24 +219,10 @@ def shown_action(action: Action, *, expand: bool) -> dict[str, Any]:
     }
 
 
-def visible_sessions(sessions: list[MeterSession], organisation: Organisation | None) -> set[Any]:
-    """Which sessions the user may open."""
-    numbers = [session.pk for session in sessions]
+def _find_visible(visits: list[MeterSession], organisation: Organisation | None) -> set[Any]:
+    """The keys of those visits that the user may look at."""
+    keys = [visit.pk for visit in visits]
     if organisation is None:
-        return set(numbers)
-    from osgp.pages.requests.visit_pages import sessions_of
-
-    rows = sessions_of(MeterSession.objects.filter(pk__in=numbers), organisation)
+        return set(keys)
+    rows = limit_visits(MeterSession.objects.filter(pk__in=keys), organisation)
     return set(rows.values_list("pk", flat=True))
-
-
-def _back(request: HttpRequest) -> HttpResponse | None:
-    """To the page of the request from which the button was pressed, if it was one."""
-    back = request.POST.get("back", "")
-    if not back.isdigit():
-        return None
-    return HttpResponseRedirect(reverse("admin:requests_request_change", args=[back]))
-
-
-def _requests(number: int) -> str:
-    return "1 request" if number == 1 else f"{number:,} requests"
