@@ -36,7 +36,7 @@ class BatchSource(models.TextChoices):
     LIST = "LIST", "a list of devices"
     GROUP = "GROUP", "a device group"
     RETRY = "RETRY", "the failed devices of another batch"
-    RECURRING = "RECURRING", "a recurring request"
+    RECURRING = "RECURRING", "a schedule"
 
 
 class Scheduling(models.Model):
@@ -75,7 +75,7 @@ class Batch(Scheduling):
         "RecurringRequest", null=True, blank=True, on_delete=models.SET_NULL, related_name="batches"
     )
     occurrence = models.DateTimeField(
-        null=True, blank=True, help_text="Which one of its recurring request it is."
+        null=True, blank=True, help_text="Which occurrence of its schedule it is."
     )
 
     state = models.CharField(max_length=10, choices=BatchState.choices, default=BatchState.CREATING)
@@ -125,7 +125,7 @@ class Batch(Scheduling):
 
 
 class SkippedDevice(models.Model):
-    """A device that was left out of a batch, and why."""
+    """A device that a batch skipped, and why."""
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="skipped_devices")
     position = models.PositiveIntegerField(null=True, help_text="In the list, if there was one.")
@@ -200,6 +200,7 @@ class RecurringRequest(Scheduling):
 
     class Meta:
         ordering = ["organisation", "name"]
+        verbose_name = "schedule"  # As operators call it.
         constraints = [
             models.UniqueConstraint(fields=["organisation", "name"], name="one_recurring_request_per_name"),
             models.CheckConstraint(

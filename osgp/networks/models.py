@@ -6,7 +6,7 @@ Limits that are changed here hold from the dispatcher's next round on.
 
 from django.db import models
 
-UNLIMITED = "Empty: no limit. 0: nothing is dialled."
+UNLIMITED = "Empty: no limit. 0: no meter is dialled."
 
 
 class CommunicationNetwork(models.Model):
@@ -19,13 +19,16 @@ class CommunicationNetwork(models.Model):
         help_text="Devices added with this communication method belong to the network from the start.",
     )
     max_open_sessions = models.PositiveIntegerField(
-        null=True, blank=True, help_text=f"Meters visited at a time. {UNLIMITED}"
+        "visits at a time", null=True, blank=True, help_text=f"How many, at most. {UNLIMITED}"
     )
     max_new_sessions_per_second = models.PositiveIntegerField(
-        null=True, blank=True, help_text=f"Visits begun in any second. {UNLIMITED}"
+        "new visits per second", null=True, blank=True, help_text=f"How many, at most. {UNLIMITED}"
     )
     max_open_sessions_per_cell = models.PositiveIntegerField(
-        null=True, blank=True, help_text=f"For cells without a limit of their own. {UNLIMITED}"
+        "visits at a time per cell",
+        null=True,
+        blank=True,
+        help_text=f"For cells without a limit of their own. {UNLIMITED}",
     )
 
     class Meta:
@@ -56,7 +59,10 @@ class Cell(models.Model):
     base_station = models.CharField(max_length=40, help_text="BTS id.")
     cell = models.CharField(max_length=40, help_text="Cell id.")
     max_open_sessions = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Meters visited at a time. Empty: as the network says for its cells."
+        "visits at a time",
+        null=True,
+        blank=True,
+        help_text="How many, at most. Empty: the limit that the network has for its cells.",
     )
 
     class Meta:

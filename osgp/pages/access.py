@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from osgp.accounts.models import Organisation, User
 
 
-def organisation_of(request: HttpRequest) -> Organisation | None:
+def get_organisation(request: HttpRequest) -> Organisation | None:
     """The organisation that the signed-in user is confined to; None: operators of the platform see all."""
     user = request.user
     return user.organisation if isinstance(user, User) else None
@@ -24,12 +24,15 @@ class OrganisationScopedAdmin(admin.ModelAdmin):
     """An admin that users with an organisation may use as well, for the rows of their organisation."""
 
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
-        """The rows that an organisation may see; every page and every choice is limited to them."""
-        raise NotImplementedError
+        """The rows that an organisation may see; every page and every choice is limited to them.
+
+        Its own ones, unless an admin says otherwise.
+        """
+        return queryset.filter(organisation=organisation)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         queryset = super().get_queryset(request)
-        organisation = organisation_of(request)
+        organisation = get_organisation(request)
         return queryset if organisation is None else self.visible_to(queryset, organisation)
 
 
@@ -37,19 +40,19 @@ class PlatformOnly:
     """Mixed into every other admin: only users without an organisation get in."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return organisation_of(request) is None and super().has_module_permission(request)  # type: ignore[misc]
+        return get_organisation(request) is None and super().has_module_permission(request)  # type: ignore[misc]
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return organisation_of(request) is None and super().has_view_permission(request, obj)  # type: ignore[misc]
+        return get_organisation(request) is None and super().has_view_permission(request, obj)  # type: ignore[misc]
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return organisation_of(request) is None and super().has_add_permission(request, *args)  # type: ignore[misc]
+        return get_organisation(request) is None and super().has_add_permission(request, *args)  # type: ignore[misc]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return organisation_of(request) is None and super().has_change_permission(request, obj)  # type: ignore[misc]
+        return get_organisation(request) is None and super().has_change_permission(request, obj)  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return organisation_of(request) is None and super().has_delete_permission(request, obj)  # type: ignore[misc]
+        return get_organisation(request) is None and super().has_delete_permission(request, obj)  # type: ignore[misc]
 
 
 class ReadOnlyAdmin(OrganisationScopedAdmin):

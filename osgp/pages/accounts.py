@@ -7,14 +7,15 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from osgp.accounts.functions import Scope
 from osgp.accounts.models import ApiToken, Organisation, User
-from osgp.pages.access import OrganisationScopedAdmin, PlatformOnly, organisation_of
-from osgp.pages.shared import display_text
+from osgp.pages.access import OrganisationScopedAdmin, PlatformOnly, get_organisation
+from osgp.pages.shared.columns import make_moment_column
+from osgp.pages.shared.display_text import count_rows, draw_badge, format_moment
+from osgp.pages.shared.page import render_page
 
 
 @admin.register(Organisation)
@@ -27,9 +28,7 @@ class OrganisationAdmin(OrganisationScopedAdmin):
     ordering = ("identification",)
     actions = None
 
-    @admin.display(description="Added", ordering="created_at")
-    def created(self, organisation: Organisation) -> SafeString:
-        return display_text.moment(organisation.created_at)
+    created = make_moment_column("created_at", "Added", ordering="created_at")
 
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
         return queryset.filter(pk=organisation.pk)
@@ -38,10 +37,10 @@ class OrganisationAdmin(OrganisationScopedAdmin):
         return ("created",) if obj is None else ("identification", "created")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return organisation_of(request) is None and super().has_add_permission(request)
+        return get_organisation(request) is None and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return organisation_of(request) is None and super().has_change_permission(request, obj)
+        return get_organisation(request) is None and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -60,8 +59,8 @@ class UserAdmin(PlatformOnly, StockUserAdmin):
             "Organisation",
             {
                 "fields": ("organisation",),
-                "description": "With an organisation, a user sees its devices and requests only; "
-                "without one, those of all.",
+                "description": "A user with an organisation sees only its devices and requests; "
+                "a user without one sees those of all organisations.",
             },
         ),
         *list(StockUserAdmin.fieldsets or ())[2:],
@@ -89,13 +88,13 @@ class UserAdmin(PlatformOnly, StockUserAdmin):
 
 
 class TokenForm(forms.ModelForm):
-    """What a new token is for. The token itself is made by the platform."""
+    """What a new token is for. The platform issues the token itself."""
 
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices,
         initial=Scope.values,
         widget=forms.CheckboxSelectMultiple,
-        help_text="What it allows the application, on top of what the organisation may do at all.",
+        help_text="What the application may do, as far as its organisation may.",
     )
 
     class Meta:
@@ -103,16 +102,16 @@ class TokenForm(forms.ModelForm):
         fields = ("organisation", "application", "scopes", "expires_at")
 
     def clean_expires_at(self) -> Any:
-        """A token that has expired before it is made is a slip of the hand."""
+        """A token that has expired before it is issued is a slip of the hand."""
         expires_at = self.cleaned_data["expires_at"]
         if expires_at is not None and expires_at <= timezone.now():
-            raise forms.ValidationError("This time is past.")
+            raise forms.ValidationError("This time is in the past.")
         return expires_at
 
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(OrganisationScopedAdmin):
-    """Tokens are made, shown once, and revoked; nothing about them is edited."""
+    """Tokens are issued, shown once, and revoked; nothing about them is edited."""
 
     form = TokenForm
     list_display = ("application", "organisation", "hint_text", "status", "scope_names", "expires", "used")
@@ -120,10 +119,11 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
     list_select_related = ("organisation",)
     search_fields = ("application", "hint", "organisation__identification")
     actions = ("revoke",)
-    readonly_fields = ("status", "hint_text", "made", "revoked", "used")
+    readonly_fields = ("status", "hint_text", "created", "revoked", "used")
 
-    def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
-        return queryset.filter(organisation=organisation)
+    created = make_moment_column("created_at", "Created", ordering="created_at")
+    revoked = make_moment_column("revoked_at", "Revoked")
+    used = make_moment_column("last_used_at", "Last used", ordering="last_used_at")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -141,7 +141,7 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
         return given if obj is None else (*given, *self.readonly_fields)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        organisation = organisation_of(request)
+        organisation = get_organisation(request)
         if db_field.name == "organisation" and organisation is not None:
             options["queryset"] = Organisation.objects.filter(pk=organisation.pk)
         return super().formfield_for_foreignkey(db_field, request, **options)
@@ -168,17 +168,9 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
         """Show the token, once: in the answer itself, so that no cookie or session ever holds it."""
-        return TemplateResponse(
-            request,
-            "admin/accounts/apitoken/issued.html",
-            {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": "Token made",
-                "token": obj,
-                "secret": request.issued_token,  # type: ignore[attr-defined]
-            },
-        )
+        secret = request.issued_token  # type: ignore[attr-defined]
+        template = "admin/accounts/apitoken/issued.html"
+        return render_page(self, request, template, title="Token created", token=obj, secret=secret)
 
     @admin.action(description="Revoke selected tokens", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
@@ -187,17 +179,8 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
         number = queryset.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
         for token in revoked:
             self.log_change(request, token, "Revoked.")
-        self.message_user(
-            request, f"{number} revoked. Calls with them are refused from now on.", messages.SUCCESS
-        )
-
-    @admin.display(description="Made", ordering="created_at")
-    def made(self, token: ApiToken) -> SafeString:
-        return display_text.moment(token.created_at)
-
-    @admin.display(description="Revoked")
-    def revoked(self, token: ApiToken) -> SafeString:
-        return display_text.moment(token.revoked_at)
+        text = f"{count_rows(number, 'token')} revoked. Calls with a revoked token are refused from now on."
+        self.message_user(request, text, messages.SUCCESS)
 
     @admin.display(description="Token")
     def hint_text(self, token: ApiToken) -> str:
@@ -206,8 +189,8 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
     @admin.display(description="Status")
     def status(self, token: ApiToken) -> SafeString:
         if token.revoked_at is not None:
-            return display_text.badge("REVOKED")
-        return display_text.badge("ACTIVE") if token.is_valid() else display_text.badge("EXPIRED")
+            return draw_badge("REVOKED")
+        return draw_badge("ACTIVE") if token.is_valid() else draw_badge("EXPIRED")
 
     @admin.display(description="Scopes")
     def scope_names(self, token: ApiToken) -> str:
@@ -215,8 +198,4 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
 
     @admin.display(description="Expires", ordering="expires_at", empty_value="never")
     def expires(self, token: ApiToken) -> Any:
-        return display_text.moment(token.expires_at) if token.expires_at else None
-
-    @admin.display(description="Last used", ordering="last_used_at")
-    def used(self, token: ApiToken) -> SafeString:
-        return display_text.moment(token.last_used_at)
+        return format_moment(token.expires_at) if token.expires_at else None

@@ -1,4 +1,4 @@
-"""Operators' pages of message logs: who is debugged, and what was said in one visit after another."""
+"""Message logs: which devices are debugged, and what was said in one visit after another."""
 
 import uuid
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count, Min, OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
@@ -20,7 +19,8 @@ from osgp.accounts.rights import granted_devices
 from osgp.devices.models import Device
 from osgp.message_logs.models import MessageDirection, MessageLog
 from osgp.message_logs.reading import GRANTED_TO, own_requests
-from osgp.pages.access import ReadOnlyAdmin, organisation_of
+from osgp.pages.access import ReadOnlyAdmin, get_organisation
+from osgp.pages.shared.page import render_page
 from osgp.requests.models import MeterSession
 
 MOST_DEVICES = 100
@@ -106,26 +106,25 @@ class MessageLogAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Devices that are debugged, or were as long as logs are kept."""
-        self._check(request)
+        self._check_may_view(request)
         latest = MessageLog.objects.filter(device=OuterRef("pk")).order_by("-at", "-pk").values("at")[:1]
         since = timezone.now() - settings.OSGP["MESSAGE_LOG_RETENTION"]
         devices = (
-            self._devices(request)
+            self._find_devices(request)
             .filter(debugging_until__gte=since)
             .annotate(latest_message=Subquery(latest))
             .order_by("-debugging_until", "pk")
         )
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": "Message logs",
-            "devices": devices[:MOST_DEVICES],
-            "most": MOST_DEVICES,
-            "retention": settings.OSGP["MESSAGE_LOG_RETENTION"],
-            "may_send": request.user.has_perm("requests.add_request"),
-            **(extra_context or {}),
-        }
-        return TemplateResponse(request, "admin/message_logs/messagelog/devices.html", context)
+        return render_page(
+            self,
+            request,
+            "admin/message_logs/messagelog/devices.html",
+            title="Message logs",
+            devices=devices[:MOST_DEVICES],
+            most=MOST_DEVICES,
+            retention=settings.OSGP["MESSAGE_LOG_RETENTION"],
+            may_send=request.user.has_perm("requests.add_request"),
+        )
 
     def change_view(
         self,
@@ -139,43 +138,43 @@ class MessageLogAdmin(ReadOnlyAdmin):
 
     def device_view(self, request: HttpRequest, device_id: int) -> HttpResponse:
         """The visits in the log of a device, and the messages of one of them: the latest unless chosen."""
-        self._check(request)
-        device = self._devices(request).filter(pk=device_id).first()
+        self._check_may_view(request)
+        device = self._find_devices(request).filter(pk=device_id).first()
         if device is None:
             raise Http404
-        visits = _visits(device)
-        chosen = _chosen(visits, request.GET.get("session"))
+        visits = _list_visits(device)
+        chosen = _choose(visits, request.GET.get("session"))
         rows = MessageLog.objects.filter(device=device, session=chosen.key if chosen else None)
         pages = Paginator(rows.order_by("number"), MESSAGES_PER_PAGE)
         page = pages.get_page(request.GET.get("p"))
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": f"Messages of {device.identification}",
-            "device": device,
-            "visits": visits,
-            "most_visits": MOST_VISITS,
-            "chosen": chosen,
-            "page": page,
-            "page_range": pages.get_elided_page_range(page.number),
-            "conversation": _conversation(list(page.object_list), organisation_of(request)),
-            "may_send": request.user.has_perm("requests.add_request"),
-            "may_see_device": request.user.has_perm("devices.view_device"),
-            "may_see_requests": request.user.has_perm("requests.view_request"),
-            "may_see_sessions": request.user.has_perm("requests.view_metersession"),
-        }
-        return TemplateResponse(request, "admin/message_logs/messagelog/conversation.html", context)
+        return render_page(
+            self,
+            request,
+            "admin/message_logs/messagelog/conversation.html",
+            title=f"Messages of {device.identification}",
+            device=device,
+            visits=visits,
+            most_visits=MOST_VISITS,
+            chosen=chosen,
+            page=page,
+            page_range=pages.get_elided_page_range(page.number),
+            conversation=_arrange(list(page.object_list), get_organisation(request)),
+            may_send=request.user.has_perm("requests.add_request"),
+            may_see_device=request.user.has_perm("devices.view_device"),
+            may_see_requests=request.user.has_perm("requests.view_request"),
+            may_see_visits=request.user.has_perm("requests.view_metersession"),
+        )
 
-    def _check(self, request: HttpRequest) -> None:
+    def _check_may_view(self, request: HttpRequest) -> None:
         if not self.has_view_permission(request) or request.method not in {"GET", "HEAD"}:
             raise PermissionDenied
 
-    def _devices(self, request: HttpRequest) -> QuerySet[Device]:
-        organisation = organisation_of(request)
+    def _find_devices(self, request: HttpRequest) -> QuerySet[Device]:
+        organisation = get_organisation(request)
         return Device.objects.all() if organisation is None else granted_devices(organisation, GRANTED_TO)
 
 
-def _visits(device: Device) -> list[LoggedVisit]:
+def _list_visits(device: Device) -> list[LoggedVisit]:
     """The latest visits that are in the device's log."""
     found = list(
         MessageLog.objects.filter(device=device)
@@ -191,14 +190,14 @@ def _visits(device: Device) -> list[LoggedVisit]:
     ]
 
 
-def _chosen(visits: list[LoggedVisit], key: str | None) -> LoggedVisit | None:
+def _choose(visits: list[LoggedVisit], key: str | None) -> LoggedVisit | None:
     for visit in visits:
         if str(visit.key) == key:
             return visit
     return visits[0] if visits and not key else None
 
 
-def _conversation(rows: list[MessageLog], organisation: Organisation | None) -> list[ShownMessage]:
+def _arrange(rows: list[MessageLog], organisation: Organisation | None) -> list[ShownMessage]:
     visible = own_requests(rows, organisation)
     shown = []
     previous: tuple[str, uuid.UUID | None] | None = None

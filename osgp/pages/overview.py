@@ -1,8 +1,8 @@
 """The figures of the admin's first page: about ten small queries, whatever the size of the tables.
 
 States in which work waits or runs are counted by their partial indexes, up to a limit. The success rate is
-that of the requests made in the last 24 hours; of the newest 10,000 when there were more, and then the page
-says since when.
+that of the requests created in the last 24 hours; of the newest 10,000 when there were more, and then the
+page says since when.
 """
 
 from collections import Counter
@@ -18,9 +18,10 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import visible_devices
 from osgp.devices.models import Device
-from osgp.pages.access import organisation_of
-from osgp.pages.shared.display_text import age
-from osgp.pages.shared.paging import COUNT_LIMIT, BoundedCount, bounded_count
+from osgp.pages.access import get_organisation
+from osgp.pages.batches.overview import gather_batches
+from osgp.pages.shared.display_text import format_age
+from osgp.pages.shared.paging import COUNT_LIMIT, BoundedCount, count_up_to_limit
 from osgp.requests.models import MeterSession, Request, RequestState, SessionState
 
 PENDING_STATES = (
@@ -35,7 +36,7 @@ ROWS = 8
 
 @dataclass(frozen=True)
 class Recent:
-    """How the requests made lately ended."""
+    """How the requests created lately ended."""
 
     since: datetime
     complete: bool
@@ -61,20 +62,20 @@ class Recent:
         return "100 %" if tenths == 1000 else f"{tenths / 10:.1f} %"
 
 
-def overview(request: HttpRequest) -> dict[str, Any]:
-    """The figures that the signed-in user may see; without the permission for its rows, one is left out."""
-    organisation = organisation_of(request)
+def gather_figures(request: HttpRequest) -> dict[str, Any]:
+    """The figures of those rows that the signed-in user may see."""
+    organisation = get_organisation(request)
     figures: dict[str, Any] = {"as_of": timezone.now()}
     if request.user.has_perm("requests.view_request"):
-        figures |= _requests(organisation)
+        figures |= _gather_requests(organisation)
     if request.user.has_perm("requests.view_metersession"):
-        figures |= _sessions(organisation)
+        figures |= _gather_visits(organisation)
     if request.user.has_perm("devices.view_device"):
-        figures |= _devices(organisation)
-    return figures
+        figures |= _gather_devices(organisation)
+    return figures | gather_batches(request)
 
 
-def _requests(organisation: Organisation | None) -> dict[str, Any]:
+def _gather_requests(organisation: Organisation | None) -> dict[str, Any]:
     requests = Request.objects.all()
     if organisation is not None:
         requests = requests.filter(organisation=organisation)
@@ -85,15 +86,15 @@ def _requests(organisation: Organisation | None) -> dict[str, Any]:
         .first()
     )
     return {
-        "pending": [(state, bounded_count(requests.filter(state=state))) for state in PENDING_STATES],
+        "pending": [(state, count_up_to_limit(requests.filter(state=state))) for state in PENDING_STATES],
         "oldest": oldest,
-        "oldest_age": age(oldest.due_at).removesuffix(" ago") if oldest else "",
-        "recent": recent(requests),
-        "failures": _latest_failures(requests),
+        "oldest_age": format_age(oldest.due_at).removesuffix(" ago") if oldest else "",
+        "recent": summarise_recent(requests),
+        "failures": _find_latest_failures(requests),
     }
 
 
-def recent(requests: QuerySet[Request]) -> Recent:
+def summarise_recent(requests: QuerySet[Request]) -> Recent:
     """How the newest requests ended, at most 10,000 of them and none older than 24 hours. Two queries."""
     begin = timezone.now() - PERIOD
     newest = requests.order_by("-pk")[:COUNT_LIMIT]
@@ -119,8 +120,8 @@ def recent(requests: QuerySet[Request]) -> Recent:
     )
 
 
-def _latest_failures(requests: QuerySet[Request]) -> list[Request]:
-    """Of the newest requests those that failed last, whenever they were made. One query."""
+def _find_latest_failures(requests: QuerySet[Request]) -> list[Request]:
+    """Of the newest requests those that failed last, whenever they were created. One query."""
     newest = requests.order_by("-pk")[:COUNT_LIMIT]
     return list(
         Request.objects.filter(pk__in=newest.values("pk"), state=RequestState.FAILED)
@@ -129,21 +130,21 @@ def _latest_failures(requests: QuerySet[Request]) -> list[Request]:
     )
 
 
-def _sessions(organisation: Organisation | None) -> dict[str, Any]:
-    sessions = MeterSession.objects.all()
+def _gather_visits(organisation: Organisation | None) -> dict[str, Any]:
+    visits = MeterSession.objects.all()
     if organisation is not None:
-        sessions = sessions.filter(meter__in=visible_devices(organisation))
+        visits = visits.filter(meter__in=visible_devices(organisation))
     counts: dict[str, BoundedCount] = {
-        state.value: bounded_count(sessions.filter(state=state))
+        state.value: count_up_to_limit(visits.filter(state=state))
         for state in (SessionState.OPENED, SessionState.CLAIMED)
     }
-    return {"sessions": counts}
+    return {"visits": counts}
 
 
-def _devices(organisation: Organisation | None) -> dict[str, Any]:
+def _gather_devices(organisation: Organisation | None) -> dict[str, Any]:
     devices = Device.objects.all() if organisation is None else visible_devices(organisation)
     failing = devices.filter(failed_connections__gt=0)
     worst = failing.order_by("-failed_connections", "-last_failure_at").only(
         "pk", "identification", "failed_connections", "last_failure_at", "last_success_at"
     )
-    return {"failing": bounded_count(failing), "worst": list(worst[:ROWS])}
+    return {"failing": count_up_to_limit(failing), "worst": list(worst[:ROWS])}

@@ -78,6 +78,7 @@ class MeterSession(models.Model):
 
     class Meta:
         ordering = ["-opened_at"]
+        verbose_name = "visit"  # What operators call it: the lease is a matter of the platform.
         constraints = [
             models.UniqueConstraint(
                 fields=["meter"],

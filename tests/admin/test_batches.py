@@ -19,7 +19,7 @@ from osgp.fleet import recurring, steering
 from osgp.fleet.defining import define
 from osgp.fleet.submission import submit
 from osgp.networks.models import Cell, CommunicationNetwork
-from osgp.pages.batches import display
+from osgp.pages.batches import schedule_text
 from osgp.requests.models import Request, RequestState
 from osgp.requests.submission import organisation_caller
 from tests.admin.conftest import make_user, signed_in
@@ -214,7 +214,7 @@ def test_refused_devices_are_named_and_the_rest_is_counted(operator: Client, fle
     first = fleet[0].identification
     words = [first, first, "E-9", *(f"E9{number}" for number in range(30))]
     page = operator.post(url, {"devices": "\n".join(words), "priority": "12"}).content.decode()
-    assert f"No. 2, {first}: Is named before." in page
+    assert f"No. 2, {first}: Listed before." in page
     assert "No. 3, E-9: Must be 1 to 40 of A-Z, a-z and 0-9." in page
     assert "less than or equal to 9" in page
     page = operator.post(url, {"devices": "\n".join(words[3:])}).content.decode()
@@ -240,7 +240,7 @@ def test_a_batch_that_ends_before_its_last_device_starts_is_refused(
     assert Batch.objects.count() == 1
 
 
-def test_devices_that_were_left_out_are_turned_through(operator: Client, fleet: list[Device]) -> None:
+def test_skipped_devices_are_shown_in_pages(operator: Client, fleet: list[Device]) -> None:
     url = f"{reverse('admin:batches_batch_add')}?message=ActualMeterReads"
     Device.objects.filter(pk=fleet[1].pk).update(device_type="SMART_METER_G")
     words = [fleet[0].identification, fleet[1].identification, *(f"E9{number}" for number in range(30))]
@@ -400,7 +400,7 @@ def test_the_page_of_a_schedule_tells_its_devices_and_the_time_of_its_zone(
     ],
 )
 def test_hours_are_those_of_a_day(text: str, shown: str) -> None:
-    assert display.in_24_hours(text) == shown
+    assert schedule_text.use_24_hours(text) == shown
 
 
 def test_a_schedule_for_an_empty_group_is_warned_of(operator: Client, organisation: Organisation) -> None:
@@ -467,12 +467,12 @@ def test_a_deleted_schedule_leaves_its_batches(
 # --- Groups ---
 
 
-def test_devices_are_put_in_and_taken_out(
+def test_devices_are_added_and_removed(
     operator: Client, organisation: Organisation, fleet: list[Device]
 ) -> None:
     make_device("E9")
     lines = f"{fleet[0].identification}\n{fleet[1].identification}\nE9"
-    answer = operator.post(reverse("admin:devices_devicegroup_add"), {"name": "south", "put_in": lines})
+    answer = operator.post(reverse("admin:devices_devicegroup_add"), {"name": "south", "add_devices": lines})
     group = DeviceGroup.objects.get()
     assert group.organisation == organisation
     assert "no such device: E9" in told(answer)
@@ -481,7 +481,7 @@ def test_devices_are_put_in_and_taken_out(
     assert "2 devices" in page
     found = operator.get(url, {"member": fleet[1].identification}).content.decode()
     assert fleet[0].identification not in found
-    operator.post(url, {"name": "south", "take_out": fleet[0].identification})
+    operator.post(url, {"name": "south", "remove_devices": fleet[0].identification})
     assert set(groups.members(group)) == {fleet[1]}
     operator.post(url, {"name": "all", "add_all": "on"})
     group.refresh_from_db()

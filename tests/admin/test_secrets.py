@@ -10,7 +10,7 @@ from django.urls import reverse
 from osgp.accounts.models import ApiToken, Organisation
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyType
-from osgp.pages.shared.display_values import REDACTED, redacted, show
+from osgp.pages.shared.display_values import REDACTED, redact, show
 from osgp.requests.models import MeterSession, RequestState
 from tests.admin.test_pages import make_session
 from tests.factories import make_request
@@ -88,7 +88,7 @@ def test_no_page_shows_a_secret(
 
 def test_redaction_reaches_every_depth() -> None:
     value = {"a": [{"pin": "1", "master_key": "2", "secret_type": "3"}], "password": None, "keys": ["4"]}
-    assert redacted(value, frozenset({"pin"})) == {
+    assert redact(value, frozenset({"pin"})) == {
         "a": [{"pin": REDACTED, "master_key": REDACTED, "secret_type": "3"}],
         "password": None,
         "keys": REDACTED,

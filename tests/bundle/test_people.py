@@ -134,7 +134,7 @@ def new_url(device: Device) -> str:
 
 def test_a_bundle_is_written_as_json(operator: Client, organisation: Organisation, device: Device) -> None:
     page = operator.get(new_url(device))
-    assert "SynchronizeTime" in page.context["send"].fields["actions"].help_text
+    assert "SynchronizeTime" in page.context["form"].fields["actions"].help_text
     answer = operator.post(
         new_url(device), {"on_behalf_of": organisation.pk, "actions": json.dumps(ACTIONS), "priority": "2"}
     )
@@ -152,7 +152,7 @@ def test_what_is_wrong_is_told_action_by_action(
     faulty = json.dumps([*ACTIONS, {"message": "NoSuch"}, {"message": "SynchronizeTime", "timezone": "Mars"}])
     answer = operator.post(new_url(device), {"on_behalf_of": organisation.pk, "actions": faulty})
     assert answer.status_code == 200
-    told = answer.context["send"].errors["actions"]
+    told = answer.context["form"].errors["actions"]
     assert [text.partition(":")[0] for text in told] == ["2/message", "3/timezone"]
     assert not Request.objects.exists()
 

@@ -72,11 +72,11 @@ def test_gaps_flags_and_changes_are_visible(superuser: Client, device: Device) -
     deliver(device, column(there, list(range(1000, 1000 + len(there))), statuses=statuses))
     deliver(device, column(there[3:4], [1], statuses=[64]))
     profile_ = shown(device, "day", DAY)
-    [chart] = charts.charts(profile_)
+    [chart] = charts.draw_charts(profile_)
     assert [mark.title.split(":")[0] for mark in chart.gaps] == ["10 missing", "1 missing"]
     assert [mark.kind for mark in chart.flags] == ["warning", "warning", "bad"]
     assert profile_.panels[0].missing == 11
-    rows = tables.rows(profile_)
+    rows = tables.build_rows(profile_)
     assert [len(rows), sum(row.is_missing for row in rows)] == [96, 11]
     assert rows[3].former == "was 1.003"
     content = page(superuser, device, f"date={DAY}")
@@ -90,7 +90,7 @@ def test_a_month_is_summed_up_by_day(superuser: Client, device: Device) -> None:
     ends = interval_ends(date(2026, 9, 30), 32)
     deliver(device, column(ends), column(ends, quantity=EXPORT))
     profile_ = shown(device, "month", DAY)
-    rows = tables.rows(profile_)
+    rows = tables.build_rows(profile_)
     assert [row.day for row in rows] == [date(2026, 10, 1) + timedelta(days=number) for number in range(31)]
     assert [row.cells[0].used for row in rows[23:26]] == [
         Decimal("0.096"),
@@ -206,7 +206,7 @@ def test_missing_readings(superuser: Client, organisation: Organisation, device:
 
 @pytest.mark.usefixtures("next_morning")
 def test_the_button_fetches_them_again_once(superuser: Client, device: Device, gas_meter: Device) -> None:
-    for said in ("2 requests to 2 meters", "under way already"):
+    for said in ("2 requests to 2 meters", "already under way"):
         answer = superuser.post(f"{MISSING}?{RANGE}", follow=True)
         assert said in answer.content.decode()
     assert Request.objects.count() == 2

@@ -1,5 +1,5 @@
 """Pages about batches and schedules; importing them registers them."""
 
-from osgp.pages.batches import batches, beat, recurring
+from osgp.pages.batches import batch_pages, beat_pages, schedule_pages
 
-__all__ = ["batches", "beat", "recurring"]
+__all__ = ["batch_pages", "beat_pages", "schedule_pages"]

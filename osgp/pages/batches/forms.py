@@ -23,9 +23,9 @@ from osgp.messages.operation import Operation
 from osgp.messages.priorities import DEFAULT_PRIORITY
 from osgp.messages.registry import list_operations
 from osgp.messages.serializers import time_zones
-from osgp.pages.access import organisation_of
-from osgp.pages.batches.display import cron_text, window
-from osgp.pages.shared.message_forms import MessageForm, MomentField
+from osgp.pages.access import get_organisation
+from osgp.pages.batches.schedule_text import format_cron, format_window
+from osgp.pages.shared.message_forms import MessageForm, MomentField, list_choices
 
 NAMED_ERRORS = 20
 """Refused devices that a form names."""
@@ -48,7 +48,7 @@ class ChooseFleetForm(forms.Form):
     message = forms.ChoiceField(required=False)
 
     def __init__(self, data: Mapping[str, Any], *, request: HttpRequest) -> None:
-        own = organisation_of(request)
+        own = get_organisation(request)
         organisations = Organisation.objects.filter(enabled=True) if own is None else None
         chosen = {name: value for name, value in data.items() if value}
         number = str(chosen.get("organisation", ""))
@@ -65,13 +65,10 @@ class ChooseFleetForm(forms.Form):
             field.widget = forms.HiddenInput()
         messages = self.fields["message"]
         assert isinstance(messages, forms.ChoiceField)
-        services: dict[str, list[tuple[str, str]]] = {}
-        for item in list_operations():
-            if may_be_batched(item):
-                services.setdefault(str(item.service).capitalize(), []).append((item.message, item.message))
-        messages.choices = [("", "Choose a message"), *services.items()]
+        messages.choices = list_choices(may_be_batched)
         messages.widget.attrs["data-submits"] = "yes"
 
+    @property
     def operation(self) -> Operation | None:
         """The chosen message, if it is one that may be sent to many."""
         name = self.data.get("message")
@@ -80,24 +77,24 @@ class ChooseFleetForm(forms.Form):
         )
 
 
-def _seconds(choices: list[int], none: str) -> list[tuple[str, str]]:
-    return [(str(number), window(timedelta(seconds=number)) if number else none) for number in choices]
+def _list_lengths(choices: list[int], none: str) -> list[tuple[str, str]]:
+    return [(str(number), format_window(timedelta(seconds=number)) if number else none) for number in choices]
 
 
 class FleetForm(MessageForm):
-    """The devices, the parameters and the urgency of one message."""
+    """The devices, the parameters and the priority of one message."""
 
     parameter_prefix = "parameter-"
     aliases: Mapping[str, str] = {"device_group": "group", "device_identifications": "devices"}
 
     group = forms.ModelChoiceField(
-        DeviceGroup.objects.none(), required=False, empty_label="– single devices –", label="Device group"
+        DeviceGroup.objects.none(), required=False, empty_label="– list of devices –", label="Device group"
     )
     devices = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField json", "spellcheck": "false"}),
         label="Devices",
-        help_text="When no group is chosen: identifications, one per line, 10,000 at most.",
+        help_text="If no group is chosen: device identifications, one per line, at most 10,000.",
     )
     priority = forms.IntegerField(
         required=False,
@@ -105,12 +102,12 @@ class FleetForm(MessageForm):
         initial=DEFAULT_PRIORITY,
         help_text="0 to 9; higher goes first.",
     )
-    bypass_retry = forms.BooleanField(required=False, label="One attempt only")
+    bypass_retry = forms.BooleanField(required=False, label="No retries")
     spread_seconds = forms.ChoiceField(
-        choices=_seconds(SPREADS, "all at once"),
+        choices=_list_lengths(SPREADS, "all at once"),
         required=False,
         label="Spread over",
-        help_text="Each device starts at its own moment of this time, so that they do not dial at once.",
+        help_text="Start times are spread over this window, so that meters are not all dialled at once.",
     )
 
     def __init__(
@@ -127,7 +124,7 @@ class FleetForm(MessageForm):
         assert isinstance(group, forms.ModelChoiceField)
         group.queryset = groups
 
-    def body(self) -> dict[str, Any]:
+    def build_body(self) -> dict[str, Any]:
         """What both kinds have in common; call it on a valid form."""
         cleaned = self.cleaned_data
         body: dict[str, Any] = {
@@ -149,7 +146,7 @@ class FleetForm(MessageForm):
             detail = dict(detail)
             problems = detail.pop("device_identifications", None)
             if isinstance(problems, Mapping):
-                for text in self._lines_in_error(problems):
+                for text in self._name_refused(problems):
                     self.add_error("devices", text)
             elif problems is not None:
                 detail["device_identifications"] = problems
@@ -161,30 +158,32 @@ class FleetForm(MessageForm):
                 self.add_error("devices", text)
         super().take_errors(detail)
 
-    def _lines_in_error(self, problems: Mapping[str, Any]) -> list[str]:
+    def _name_refused(self, problems: Mapping[str, Any]) -> list[str]:
         """The first devices that were refused, each with its line."""
         words = self.cleaned_data["devices"].split()
         texts = []
         for position, errors in sorted(problems.items(), key=lambda item: int(item[0]))[:NAMED_ERRORS]:
             for error in errors:
-                text = "Is named before." if getattr(error, "code", "") == REPEATED else error
+                text = "Listed before." if getattr(error, "code", "") == REPEATED else error
                 texts.append(f"No. {int(position) + 1}, {words[int(position)][:40]}: {text}")
         if len(problems) > NAMED_ERRORS:
             more = "or more " if len(problems) >= MOST_ERRORS else ""
             texts.append(f"… {len(problems):,} {more}in all.")
         return texts
 
-    def shown(self, *names: str) -> list[forms.BoundField]:
+    def pick(self, *names: str) -> list[forms.BoundField]:
         """Some of its fields, for a template."""
         return [self[name] for name in names]
 
+    @property
     def parameter_fields(self) -> list[forms.BoundField]:
         """Those of the message."""
-        return self.shown(*self.parameter_names)
+        return self.pick(*self.parameter_names)
 
+    @property
     def target_fields(self) -> list[forms.BoundField]:
         """To whom."""
-        return self.shown("group", "devices")
+        return self.pick("group", "devices")
 
 
 class BatchForm(FleetForm):
@@ -192,34 +191,36 @@ class BatchForm(FleetForm):
 
     skip_invalid = forms.BooleanField(
         required=False,
-        label="Leave out devices that cannot do it",
-        help_text="Otherwise a list with such a device is refused. Of a group, they are always left out.",
+        label="Skip devices that do not support it",
+        help_text="Otherwise a list with such a device is refused. In a group, they are always skipped.",
     )
     schedule_time = MomentField(required=False, label="Not before", help_text="UTC. Empty: now.")
     max_schedule_time = MomentField(
-        required=False, label="Not after", help_text="UTC. What was not started by then fails with code 417."
+        required=False, label="Not after", help_text="UTC. Requests not started by then fail with code 417."
     )
 
-    def body(self) -> dict[str, Any]:
+    def build_body(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
-        body = {**self.parameter_values(), **super().body()}
+        body = {**self.collect_parameters(), **super().build_body()}
         if cleaned["skip_invalid"] and "device_group" not in body:
             body["skip_invalid"] = True
         return body | {
             name: cleaned[name] for name in ("schedule_time", "max_schedule_time") if cleaned[name]
         }
 
+    @property
     def target_fields(self) -> list[forms.BoundField]:
         """To whom."""
-        return self.shown("group", "devices", "skip_invalid")
+        return self.pick("group", "devices", "skip_invalid")
 
+    @property
     def scheduling_fields(self) -> list[forms.BoundField]:
-        """When and how urgently."""
-        return self.shown("spread_seconds", "schedule_time", "max_schedule_time", "priority", "bypass_retry")
+        """When, and with which priority."""
+        return self.pick("spread_seconds", "schedule_time", "max_schedule_time", "priority", "bypass_retry")
 
 
 class RecurringForm(FleetForm):
-    """A recurring request."""
+    """A schedule."""
 
     name = forms.CharField(
         max_length=64,
@@ -237,23 +238,24 @@ class RecurringForm(FleetForm):
         required=False,
         initial="0 3 * * *",
         widget=forms.TextInput(attrs={"list": "crons", "class": "cron", "autocomplete": "off"}),
-        help_text="Minute, hour, day of month, month, day of week (0 is Sunday). Both days have to match.",
+        help_text="Minute, hour, day of month, month, day of week (0 is Sunday). If both days are given, "
+        "both have to match.",
     )
     time_zone = forms.ChoiceField(
-        required=False, help_text="Whose clocks it follows, through summer and winter."
+        required=False, help_text="The crontab is in local time of this zone, with daylight saving time."
     )
     every = forms.IntegerField(required=False, widget=forms.NumberInput(attrs={"min": 1}), initial=15)
     period = forms.ChoiceField(choices=[(name, name) for name in PERIODS], required=False, initial="minutes")
     starts_at = MomentField(
         required=False,
-        label="First",
-        help_text="UTC. Nothing is due before; intervals are counted from here.",
+        label="Starts at",
+        help_text="UTC. No occurrences before this time; intervals are counted from it.",
     )
     max_duration_seconds = forms.ChoiceField(
-        choices=[("", "no limit"), *_seconds(DURATIONS, "")],
+        choices=[("", "no limit"), *_list_lengths(DURATIONS, "")],
         required=False,
         label="Give up after",
-        help_text="What was not started so long after the occurrence is given up.",
+        help_text="Requests not started this long after the occurrence are given up.",
     )
     enabled = forms.BooleanField(required=False, initial=True, label="Active")
 
@@ -266,12 +268,12 @@ class RecurringForm(FleetForm):
         for name in ("spread_seconds", "max_duration_seconds"):
             _offer(self.fields[name], self.initial.get(name))
 
-    def body(self) -> dict[str, Any]:
+    def build_body(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
         body = {
-            **super().body(),
+            **super().build_body(),
             "name": cleaned["name"],
-            "parameters": self.parameter_values(),
+            "parameters": self.collect_parameters(),
             "enabled": cleaned["enabled"],
         }
         if cleaned["kind"] == "cron":
@@ -284,21 +286,24 @@ class RecurringForm(FleetForm):
             body["max_duration_seconds"] = int(cleaned["max_duration_seconds"])
         return body
 
+    @property
     def name_fields(self) -> list[forms.BoundField]:
-        """What it is called, and whether it is active."""
-        return self.shown("name", "enabled")
+        """Its name, and whether it is active."""
+        return self.pick("name", "enabled")
 
+    @property
     def schedule_fields(self) -> list[forms.BoundField]:
         """When."""
-        return self.shown("kind", "cron", "time_zone", "every", "period", "starts_at")
+        return self.pick("kind", "cron", "time_zone", "every", "period", "starts_at")
 
+    @property
     def scheduling_fields(self) -> list[forms.BoundField]:
-        """How urgently."""
-        return self.shown("spread_seconds", "max_duration_seconds", "priority", "bypass_retry")
+        """How fast, and with which priority."""
+        return self.pick("spread_seconds", "max_duration_seconds", "priority", "bypass_retry")
 
 
-def as_filled_in(row: RecurringRequest) -> dict[str, Any]:
-    """What the form of a stored recurring request shows at first."""
+def fill_in(row: RecurringRequest) -> dict[str, Any]:
+    """What the form of a stored schedule shows at first."""
     identifications = row.devices.order_by("identification").values_list("identification", flat=True)
     filled_in = {
         "name": row.name,
@@ -306,22 +311,22 @@ def as_filled_in(row: RecurringRequest) -> dict[str, Any]:
         "devices": "\n".join(identifications),
         "priority": row.priority,
         "bypass_retry": row.bypass_retry,
-        "spread_seconds": _whole(row.spread),
-        "max_duration_seconds": "" if row.max_duration is None else _whole(row.max_duration),
+        "spread_seconds": _format_seconds(row.spread),
+        "max_duration_seconds": "" if row.max_duration is None else _format_seconds(row.max_duration),
         "kind": "cron" if row.crontab_id else "every",
         "starts_at": row.starts_at.replace(microsecond=0),
         "enabled": row.enabled,
     }
     for name, value in row.parameters.items():
-        filled_in[f"{FleetForm.parameter_prefix}{name}"] = _as_text(value)
+        filled_in[f"{FleetForm.parameter_prefix}{name}"] = _format_parameter(value)
     if row.crontab is not None:
-        filled_in |= {"cron": cron_text(row), "time_zone": str(row.crontab.timezone)}
+        filled_in |= {"cron": format_cron(row), "time_zone": str(row.crontab.timezone)}
     if row.interval is not None:
         filled_in |= {"every": row.interval.every, "period": row.interval.period}
     return filled_in
 
 
-def _as_text(value: Any) -> Any:
+def _format_parameter(value: Any) -> Any:
     """A stored parameter as its form field shows it."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -331,7 +336,7 @@ def _as_text(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, dict | list) and not simple else value
 
 
-def _whole(value: timedelta) -> str:
+def _format_seconds(value: timedelta) -> str:
     return str(int(value.total_seconds()))
 
 
@@ -340,4 +345,4 @@ def _offer(field: forms.Field, value: Any) -> None:
     assert isinstance(field, forms.ChoiceField)
     offered: list[Any] = list(field.choices)  # type: ignore[arg-type]
     if value and value not in dict(offered):
-        field.choices = [*offered, (value, window(timedelta(seconds=int(value))))]
+        field.choices = [*offered, (value, format_window(timedelta(seconds=int(value))))]

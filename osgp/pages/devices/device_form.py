@@ -12,7 +12,7 @@ from osgp.networks.models import Cell
 
 
 @cache
-def time_zones() -> frozenset[str]:
+def list_time_zones() -> frozenset[str]:
     """The IANA names; finding them reads hundreds of files."""
     return frozenset(available_timezones())
 
@@ -38,7 +38,7 @@ class DeviceForm(forms.ModelForm):
             self.fields["profile"].choices = [(key, key) for key in known]  # type: ignore[attr-defined]
             self.fields["profile"].initial = current or known[-1]
         if "time_zone" in self.fields:
-            zones = sorted({*time_zones(), device.time_zone})
+            zones = sorted({*list_time_zones(), device.time_zone})
             self.fields["time_zone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]
             self.fields["time_zone"].initial = device.time_zone
 
@@ -53,17 +53,15 @@ class DeviceForm(forms.ModelForm):
             self.instance.protocol_name, self.instance.protocol_version = name, version
         gateway: Device | None = cleaned.get("gateway")
         if gateway is not None and gateway.is_mbus:
-            self.add_error("gateway", "A gateway is an electricity meter.")
+            self.add_error("gateway", "A gateway must be an electricity meter.")
         if gateway is not None and cleaned.get("channel") is None:
-            self.add_error("channel", "On which channel of the gateway?")
+            self.add_error("channel", "Enter the channel of the gateway.")
         cell: Cell | None = cleaned.get("cell")
         if cell is not None and cell.network_id != getattr(cleaned.get("network"), "pk", None):
-            self.add_error(
-                "cell", f"It is a cell of the network {cell.network}: choose that network as well."
-            )
+            self.add_error("cell", f"This cell belongs to the network {cell.network}: choose that network.")
         return cleaned
 
-    def changed_columns(self) -> list[str]:
+    def list_changed_columns(self) -> list[str]:
         """The columns that the operator changed, for an UPDATE that leaves all others alone."""
         columns = [name for name in self.changed_data if name != "profile"]
         if "profile" in self.changed_data:

@@ -1,5 +1,5 @@
 """Pages about communication networks and their cells; importing them registers them."""
 
-from osgp.pages.networks import networks
+from osgp.pages.networks import network_pages
 
-__all__ = ["networks"]
+__all__ = ["network_pages"]

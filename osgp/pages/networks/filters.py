@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from osgp.networks.models import Cell, CommunicationNetwork
-from osgp.pages.access import organisation_of
+from osgp.pages.access import get_organisation
 
 
 class NetworkFilter(admin.SimpleListFilter):
@@ -20,12 +20,12 @@ class NetworkFilter(admin.SimpleListFilter):
     """How a row leads to the network."""
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        if organisation_of(request) is not None:
+        if get_organisation(request) is not None:
             return []
         return [(str(key), name) for key, name in CommunicationNetwork.objects.values_list("pk", "name")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return _filtered(queryset, self.path, self.value())
+        return _filter(queryset, self.path, self.value())
 
 
 class CellFilter(admin.SimpleListFilter):
@@ -37,14 +37,14 @@ class CellFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         number = request.GET.get(self.parameter_name, "")
-        if organisation_of(request) is not None or not number:
+        if get_organisation(request) is not None or not number:
             return []
         cells = Cell.objects.select_related("network")
         cell = cells.filter(pk=number).first() if _is_number(number) else None
         return [(number, str(cell) if cell is not None else "unknown")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return _filtered(queryset, self.path, self.value())
+        return _filter(queryset, self.path, self.value())
 
 
 class VisitedNetworkFilter(NetworkFilter):
@@ -59,7 +59,7 @@ class VisitedCellFilter(CellFilter):
     path = "meter__cell"
 
 
-def _filtered(queryset: QuerySet[Any], path: str, value: str | None) -> QuerySet[Any]:
+def _filter(queryset: QuerySet[Any], path: str, value: str | None) -> QuerySet[Any]:
     if not value:
         return queryset
     return queryset.filter(**{path: value}) if _is_number(value) else queryset.none()

@@ -24,17 +24,17 @@ class Use:
     waiting: BoundedCount
 
 
-def use_of_networks(keys: Collection[int]) -> dict[int, Use]:
+def load_use_of_networks(keys: Collection[int]) -> dict[int, Use]:
     """Three queries, none of which looks at sessions or requests that are over."""
-    return _use("meter__network", keys)
+    return _load("meter__network", keys)
 
 
-def use_of_cells(keys: Collection[int]) -> dict[int, Use]:
+def load_use_of_cells(keys: Collection[int]) -> dict[int, Use]:
     """Likewise for cells."""
-    return _use("meter__cell", keys)
+    return _load("meter__cell", keys)
 
 
-def _use(place: str, keys: Collection[int]) -> dict[int, Use]:
+def _load(place: str, keys: Collection[int]) -> dict[int, Use]:
     live = MeterSession.objects.filter(state__in=LIVE_SESSION_STATES)
     begun = MeterSession.objects.filter(opened_at__gt=later(-SECOND))
     # The most urgent ones are enough to tell that something waits.

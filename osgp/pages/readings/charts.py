@@ -66,12 +66,12 @@ class Chart:
     value_label_x = LEFT - 8
 
 
-def charts(profile: LoadProfile) -> list[Chart]:
+def draw_charts(profile: LoadProfile) -> list[Chart]:
     """The panels of a load profile."""
-    return [_chart(profile, panel) for panel in profile.panels]
+    return [_draw_chart(profile, panel) for panel in profile.panels]
 
 
-def _chart(profile: LoadProfile, panel: Panel) -> Chart:
+def _draw_chart(profile: LoadProfile, panel: Panel) -> Chart:
     zone, shown = profile.zone, profile.range
     begin, end = day_span(shown.first, zone).begin, day_span(shown.until, zone).begin
 
@@ -79,9 +79,9 @@ def _chart(profile: LoadProfile, panel: Panel) -> Chart:
         return LEFT + (min(max(at, begin), end) - begin) / (end - begin) * (WIDTH - LEFT - RIGHT)
 
     is_register = profile.period == Period.ACTUAL
-    heights = [_height(slot, is_register=is_register) for slot in panel.slots]
+    heights = [_measure_height(slot, is_register=is_register) for slot in panel.slots]
     known = [height for height in heights if height is not None]
-    low, high, step = _scale(known, from_zero=not is_register)
+    low, high, step = _choose_scale(known, from_zero=not is_register)
 
     def y(value: Decimal) -> float:
         return TOP + float((high - value) / (high - low)) * (HEIGHT - TOP - BOTTOM)
@@ -97,43 +97,53 @@ def _chart(profile: LoadProfile, panel: Panel) -> Chart:
         )
         bars = [
             Mark(
-                f"{x(slot.end) - 3:.1f}", f"{y(height) - 3:.1f}", "6", "6", _told(slot, panel, zone), "point"
+                f"{x(slot.end) - 3:.1f}",
+                f"{y(height) - 3:.1f}",
+                "6",
+                "6",
+                _describe_slot(slot, panel, zone),
+                "point",
             )
             for slot, height in drawn
         ]
     elif len(panel.slots) <= MOST_BARS:
-        bars = [_bar(slot, height, panel, zone, x, y) for slot, height in drawn]
+        bars = [_draw_bar(slot, height, panel, zone, x, y) for slot, height in drawn]
     else:
-        area = _area(panel.slots, heights, x, y)
+        area = _draw_area(panel.slots, heights, x, y)
     return Chart(
         panel,
         bars,
         area,
         line,
-        [] if is_register else list(_gaps(panel.slots, now, zone, x)),
+        [] if is_register else list(_find_gaps(panel.slots, now, zone, x)),
         [
             Mark(
-                f"{(x(slot.begin) + x(slot.end)) / 2 - 4:.1f}", "6", "8", "8", _flags(slot, zone), _tone(slot)
+                f"{(x(slot.begin) + x(slot.end)) / 2 - 4:.1f}",
+                "6",
+                "8",
+                "8",
+                _describe_flags(slot, zone),
+                _choose_tone(slot),
             )
             for slot in panel.slots
             if slot.flags or (slot.reading and (slot.reading.former))
         ],
-        list(_times(shown, zone, x)),
+        list(_list_times(shown, zone, x)),
         [
             Tick(f"{y(value):.1f}", format(value.normalize(), "f"), f"{y(value) + 3.5:.1f}")
-            for value in _ticks(low, high, step)
+            for value in _list_ticks(low, high, step)
         ],
         f"{x(now):.1f}" if begin < now < end else None,
     )
 
 
-def _height(slot: Slot, *, is_register: bool) -> Decimal | None:
+def _measure_height(slot: Slot, *, is_register: bool) -> Decimal | None:
     if is_register:
         return slot.reading.value if slot.reading else None
     return slot.used
 
 
-def _bar(
+def _draw_bar(
     slot: Slot,
     height: Decimal,
     panel: Panel,
@@ -150,12 +160,12 @@ def _bar(
         f"{top:.1f}",
         f"{right - left - space:.1f}",
         f"{max(bottom - top, 0.8):.1f}",
-        _told(slot, panel, zone),
+        _describe_slot(slot, panel, zone),
         kind,
     )
 
 
-def _area(
+def _draw_area(
     slots: Sequence[Slot],
     heights: Sequence[Decimal | None],
     x: Callable[[float], float],
@@ -175,7 +185,9 @@ def _area(
     return "".join(parts)
 
 
-def _gaps(slots: Sequence[Slot], now: float, zone: ZoneInfo, x: Callable[[float], float]) -> Iterator[Mark]:
+def _find_gaps(
+    slots: Sequence[Slot], now: float, zone: ZoneInfo, x: Callable[[float], float]
+) -> Iterator[Mark]:
     due = [slot for slot in slots if slot.end <= now]
     for is_missing, run in groupby(due, key=lambda slot: slot.reading is None):
         if not is_missing:
@@ -183,37 +195,37 @@ def _gaps(slots: Sequence[Slot], now: float, zone: ZoneInfo, x: Callable[[float]
         missing = list(run)
         left, right = x(missing[0].begin), x(missing[-1].end)
         count = len(missing)
-        title = f"{count} missing: {_local(missing[0].end, zone)}"
+        title = f"{count} missing: {_format_local(missing[0].end, zone)}"
         if count > 1:
-            title += f" to {_local(missing[-1].end, zone)}"
+            title += f" to {_format_local(missing[-1].end, zone)}"
         yield Mark(f"{left:.1f}", f"{TOP}", f"{max(right - left, 1):.1f}", f"{HEIGHT - TOP - BOTTOM}", title)
 
 
-def _told(slot: Slot, panel: Panel, zone: ZoneInfo) -> str:
+def _describe_slot(slot: Slot, panel: Panel, zone: ZoneInfo) -> str:
     assert slot.reading is not None
     unit = panel.series.unit
     used = "" if slot.used is None else f": {slot.used:f} {unit}"
-    return f"until {_local(slot.end, zone)}{used}\nregister {slot.reading.value:f} {unit}"
+    return f"until {_format_local(slot.end, zone)}{used}\nregister {slot.reading.value:f} {unit}"
 
 
-def _flags(slot: Slot, zone: ZoneInfo) -> str:
+def _describe_flags(slot: Slot, zone: ZoneInfo) -> str:
     told = [flag.replace("_", " ").capitalize() for flag in slot.flags]
     if slot.reading and slot.reading.former:
         told.append("Changed: was " + ", ".join(f"{former.value:f}" for former in slot.reading.former))
-    return f"{_local(slot.end, zone)}\n" + "\n".join(told)
+    return f"{_format_local(slot.end, zone)}\n" + "\n".join(told)
 
 
-def _tone(slot: Slot) -> str:
+def _choose_tone(slot: Slot) -> str:
     if SEVERE & set(slot.flags):
         return "bad"
     return "warning" if slot.flags else "changed"
 
 
-def _local(end: int, zone: ZoneInfo) -> str:
+def _format_local(end: int, zone: ZoneInfo) -> str:
     return f"{datetime.fromtimestamp(end, zone):%a %d %b %H:%M}"
 
 
-def _scale(known: Sequence[Decimal], *, from_zero: bool) -> tuple[Decimal, Decimal, Decimal]:
+def _choose_scale(known: Sequence[Decimal], *, from_zero: bool) -> tuple[Decimal, Decimal, Decimal]:
     """Lowest and highest value of the axis, and the step of its grid: 1, 2 or 5 times a power of ten."""
     low = min(known, default=Decimal(0))
     high = max(known, default=Decimal(1))
@@ -229,13 +241,13 @@ def _scale(known: Sequence[Decimal], *, from_zero: bool) -> tuple[Decimal, Decim
     return bottom, top, step
 
 
-def _ticks(low: Decimal, high: Decimal, step: Decimal) -> Iterator[Decimal]:
+def _list_ticks(low: Decimal, high: Decimal, step: Decimal) -> Iterator[Decimal]:
     while low <= high:
         yield low
         low += step
 
 
-def _times(shown: Range, zone: ZoneInfo, x: Callable[[float], float]) -> Iterator[Tick]:
+def _list_times(shown: Range, zone: ZoneInfo, x: Callable[[float], float]) -> Iterator[Tick]:
     """Hours of a day, days of a week or month, months of a year: labels in the middle of what they name."""
     if shown.view == "day":
         span = day_span(shown.first, zone)

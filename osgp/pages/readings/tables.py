@@ -78,17 +78,17 @@ class Row:
         return f"was {', '.join(said)}" if said else ""
 
 
-def rows(profile: LoadProfile) -> list[Row]:
+def build_rows(profile: LoadProfile) -> list[Row]:
     """The table of a load profile, in the time of the device."""
     longest = max((len(panel.slots) for panel in profile.panels), default=0)
     if profile.period == Period.INTERVAL and longest > MOST_ROWS:
-        return _days(profile)
+        return _sum_up_days(profile)
     cells: dict[int, dict[int, Cell]] = {}
     now = clock.now().timestamp()
     for place, panel in enumerate(profile.panels):
         for slot in panel.slots:
             if slot.reading is not None or slot.end <= now:
-                cells.setdefault(slot.end, {})[place] = _cell(slot)
+                cells.setdefault(slot.end, {})[place] = _make_cell(slot)
         for other in panel.others:
             cell = Cell(other.value, None, reading=other)
             cells.setdefault(int(other.interval_end.timestamp()), {})[place] = cell
@@ -103,21 +103,21 @@ def rows(profile: LoadProfile) -> list[Row]:
     ]
 
 
-def _cell(slot: Slot) -> Cell:
+def _make_cell(slot: Slot) -> Cell:
     value = slot.reading.value if slot.reading else None
     return Cell(value, slot.used, int(slot.reading is None), slot.flags, slot.reading)
 
 
-def _days(profile: LoadProfile) -> list[Row]:
+def _sum_up_days(profile: LoadProfile) -> list[Row]:
     cells: dict[date, list[Cell]] = {}
     for place, panel in enumerate(profile.panels):
-        for day, cell in _daily(panel, profile):
+        for day, cell in _sum_up_panel(panel, profile):
             row = cells.setdefault(day, [Cell(None, None)] * len(profile.panels))
             row[place] = cell
     return [Row(datetime(day.year, day.month, day.day, tzinfo=UTC), day, cells[day]) for day in sorted(cells)]
 
 
-def _daily(panel: Panel, profile: LoadProfile) -> list[tuple[date, Cell]]:
+def _sum_up_panel(panel: Panel, profile: LoadProfile) -> list[tuple[date, Cell]]:
     now = clock.now().timestamp()
     days = []
     for day, group in groupby(

@@ -1,5 +1,5 @@
 """Pages about requests and visits to meters; importing them registers them."""
 
-from osgp.pages.requests import requests, sessions
+from osgp.pages.requests import request_pages, visit_pages
 
-__all__ = ["requests", "sessions"]
+__all__ = ["request_pages", "visit_pages"]

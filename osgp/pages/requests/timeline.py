@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from osgp.requests.models import Action, MeterSession, Request, RequestState, SessionState
 
-MOST_SESSIONS = 20
+MOST_VISITS = 20
 AT_ONCE = timedelta(milliseconds=5)
 
 
@@ -20,11 +20,11 @@ class Event:
     title: str
     detail: str = ""
     tone: str = "neutral"
-    session: MeterSession | None = None
+    visit: MeterSession | None = None
     since_previous: timedelta | None = None
 
 
-def sessions_around(request: Request) -> QuerySet[MeterSession]:
+def find_visits(request: Request) -> QuerySet[MeterSession]:
     """Visits to the request's meter while it lived, and the one that carried its last attempt.
 
     Former attempts are not tied to their visits in the database, so this shows every visit to the meter in
@@ -38,27 +38,29 @@ def sessions_around(request: Request) -> QuerySet[MeterSession]:
     return MeterSession.objects.filter(meanwhile | Q(pk=request.session_id)).order_by("-opened_at")
 
 
-def timeline(
-    request: Request, sessions: Sequence[MeterSession], actions: Iterable[Action] = ()
+def build_timeline(
+    request: Request, visits: Sequence[MeterSession], actions: Iterable[Action] = ()
 ) -> list[Event]:
-    """What happened to a request, in order; ``actions`` are told of one by one."""
-    events = [Event(request.created_at, "Created", _by(request))]
+    """What happened to a request, in order; ``actions`` are listed one by one."""
+    events = [Event(request.created_at, "Created", _name_application(request))]
     if request.schedule_time is not None and request.schedule_time > request.created_at:
         events.append(Event(request.schedule_time, "Scheduled for this time", tone="waiting"))
     if request.started_at is not None and (request.attempts > 1 or request.session_id is None):
         events.append(Event(request.started_at, "First attempt started", tone="active"))
-    for session in sessions:
-        events.extend(_visit(session, is_last=session.pk == request.session_id))
+    for visit in visits:
+        events.extend(_describe_visit(visit, is_last=visit.pk == request.session_id))
     for action in actions:
         if action.started_at is not None and action.started_at != action.finished_at:
             events.append(Event(action.started_at, f"{action.message} started", tone="active"))
     if request.state == RequestState.RETRYING:
         events.append(Event(request.due_at, "Next attempt", "not before this time", tone="waiting"))
     if request.max_schedule_time is not None and not request.is_final:
-        events.append(Event(request.max_schedule_time, "Given up unless started", tone="waiting"))
+        events.append(Event(request.max_schedule_time, "Given up if not started", tone="waiting"))
     if request.completed_at is not None:
-        events.append(Event(request.completed_at, _ending(request), tone=_ENDINGS.get(request.state, "")))
-    return list(_with_distances(sorted(events, key=lambda event: event.time)))
+        events.append(
+            Event(request.completed_at, _name_ending(request), tone=_ENDINGS.get(request.state, ""))
+        )
+    return list(_add_distances(sorted(events, key=lambda event: event.time)))
 
 
 _ENDINGS = {
@@ -68,42 +70,42 @@ _ENDINGS = {
 }
 
 
-def _by(request: Request) -> str:
+def _name_application(request: Request) -> str:
     return f"by {request.application}" if request.application else ""
 
 
-def _ending(request: Request) -> str:
+def _name_ending(request: Request) -> str:
     return request.get_state_display().capitalize()
 
 
-def _visit(session: MeterSession, *, is_last: bool) -> Iterable[Event]:
-    which = "carried the last attempt" if is_last else "meanwhile"
-    if session.claimed_at is not None:
+def _describe_visit(visit: MeterSession, *, is_last: bool) -> Iterable[Event]:
+    which = "made the last attempt" if is_last else "in the meantime"
+    if visit.claimed_at is not None:
         yield Event(
-            session.claimed_at,
+            visit.claimed_at,
             "Meter visited",
-            f"{which}, by {session.worker}" if session.worker else which,
+            f"{which}, by {visit.worker}" if visit.worker else which,
             tone="active",
-            session=session,
+            visit=visit,
         )
     else:
-        yield Event(session.opened_at, "Visit opened", which, tone="waiting", session=session)
-    if session.closed_at is not None:
-        fault = session.fault or {}
-        if session.state == SessionState.LOST:
-            yield Event(session.closed_at, "Visit lost", "its worker fell silent", "warning", session)
+        yield Event(visit.opened_at, "Visit opened", which, tone="waiting", visit=visit)
+    if visit.closed_at is not None:
+        fault = visit.fault or {}
+        if visit.state == SessionState.LOST:
+            yield Event(visit.closed_at, "Visit lost", "its worker stopped responding", "warning", visit)
         elif fault:
             text = f"{fault.get('code')} {fault.get('name')}: {fault.get('message')}"
-            yield Event(session.closed_at, "Visit failed", text, "bad", session)
+            yield Event(visit.closed_at, "Visit failed", text, "bad", visit)
         else:
-            yield Event(session.closed_at, "Visit ended", "", "neutral", session)
+            yield Event(visit.closed_at, "Visit ended", "", "neutral", visit)
 
 
-def _with_distances(events: Iterable[Event]) -> Iterable[Event]:
+def _add_distances(events: Iterable[Event]) -> Iterable[Event]:
     previous: Event | None = None
     for event in events:
         distance = event.time - previous.time if previous is not None else None
         if distance is not None and distance < AT_ONCE:
             distance = None
-        yield Event(event.time, event.title, event.detail, event.tone, event.session, distance)
+        yield Event(event.time, event.title, event.detail, event.tone, event.visit, distance)
         previous = event

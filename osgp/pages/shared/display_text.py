@@ -41,13 +41,13 @@ _TONES = {
 """What a state means to an operator; every other one is neutral."""
 
 
-def badge(state: str, text: str = "") -> SafeString:
+def draw_badge(state: str, text: str = "") -> SafeString:
     """A state as a word in a colour: nobody has to tell colours apart to read it."""
     tone = _TONES.get(state, "neutral")
     return format_html('<span class="badge badge-{}">{}</span>', tone, text or state)
 
 
-def moment(value: datetime | None, *, full: bool = False) -> SafeString:
+def format_moment(value: datetime | None, *, full: bool = False) -> SafeString:
     """A time as short as today allows (``14:03:22``, ``21 Nov 14:03``); the exact one is its tooltip."""
     if value is None:
         return NOTHING
@@ -65,7 +65,7 @@ def moment(value: datetime | None, *, full: bool = False) -> SafeString:
     return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), exact, text)
 
 
-def duration(value: timedelta | None) -> str:
+def format_duration(value: timedelta | None) -> str:
     """A length of time in at most two units: ``0.42 s``, ``12 s``, ``3 min 20 s``, ``2 d 4 h``."""
     if value is None:
         return "–"
@@ -85,7 +85,7 @@ def duration(value: timedelta | None) -> str:
     return f"{sign}{whole} s"
 
 
-def age(value: datetime | None) -> str:
+def format_age(value: datetime | None) -> str:
     """How long ago a time was, or in how long it will be: ``3 min ago``, ``in 2 h``."""
     if value is None:
         return "–"
@@ -93,14 +93,14 @@ def age(value: datetime | None) -> str:
     if abs(passed) < timedelta(seconds=1):
         return "now"
     whole = timedelta(seconds=round(abs(passed.total_seconds())))
-    return f"{_coarse(whole)} ago" if passed > timedelta() else f"in {_coarse(whole)}"
+    return f"{_format_coarsely(whole)} ago" if passed > timedelta() else f"in {_format_coarsely(whole)}"
 
 
-def _coarse(value: timedelta) -> str:
-    return f"{int(value.total_seconds())} s" if value < timedelta(minutes=1) else duration(value)
+def _format_coarsely(value: timedelta) -> str:
+    return f"{int(value.total_seconds())} s" if value < timedelta(minutes=1) else format_duration(value)
 
 
-def fault_summary(fault: Mapping[str, Any] | None) -> SafeString:
+def summarise_fault(fault: Mapping[str, Any] | None) -> SafeString:
     """Code and name of a stored fault; its message is the tooltip."""
     if not fault:
         return NOTHING
@@ -108,21 +108,26 @@ def fault_summary(fault: Mapping[str, Any] | None) -> SafeString:
         '<span class="fault" title="{}"><b>{}</b> {}</span>',
         fault.get("message", ""),
         fault.get("code", ""),
-        spaced(str(fault.get("name", ""))),
+        split_words(str(fault.get("name", ""))),
     )
 
 
-def spaced(name: str) -> str:
+def count_rows(number: int, singular: str, plural: str = "") -> str:
+    """``1 request``, ``12,000 requests``; ``plural`` is for words that take more than an s."""
+    return f"1 {singular}" if number == 1 else f"{number:,} {plural or singular + 's'}"
+
+
+def split_words(name: str) -> str:
     """``RESPONSE_TIMEOUT`` -> ``Response timeout``."""
     return name.replace("_", " ").capitalize()
 
 
-def breakable(name: str) -> SafeString:
+def allow_breaks(name: str) -> SafeString:
     """The name of a message, ``ActualMeterReads``: where a column is narrow, lines end between its words."""
     return format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in _WORDS.split(name)))
 
 
-def byte_count(count: int) -> str:
+def format_bytes(count: int) -> str:
     """``812 B``, ``14.2 kB``, ``1.3 MB``; a kB is 1000 bytes."""
     if count < 1000:
         return f"{count} B"

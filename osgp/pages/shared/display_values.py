@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from osgp.messages import registry
-from osgp.pages.shared.display_text import NOTHING, spaced
+from osgp.pages.shared.display_text import NOTHING, split_words
 
 REDACTED = "••••"
 DEEPEST = 14
@@ -24,7 +24,7 @@ LONGEST_TEXT = 2000
 _SECRET_NAME = re.compile(r"(?:^|_)(?:key|keys|password|secret|token)$", re.IGNORECASE)
 
 
-def secret_fields(message: str) -> frozenset[str]:
+def find_secret_fields(message: str) -> frozenset[str]:
     """The parameters of a message that nobody may see."""
     try:
         return registry.find_operation(message).secret_fields
@@ -32,7 +32,7 @@ def secret_fields(message: str) -> frozenset[str]:
         return frozenset()
 
 
-def redacted(value: Any, secrets: frozenset[str] = frozenset()) -> Any:
+def redact(value: Any, secrets: frozenset[str] = frozenset()) -> Any:
     """A copy of a JSON value without what stands under a secret's name, at any depth.
 
     Names that look like a secret's are treated as such even if no serializer says so: a key shown by
@@ -42,17 +42,17 @@ def redacted(value: Any, secrets: frozenset[str] = frozenset()) -> Any:
         return {
             name: REDACTED
             if content is not None and (name in secrets or _SECRET_NAME.search(str(name)))
-            else redacted(content, secrets)
+            else redact(content, secrets)
             for name, content in value.items()
         }
     if isinstance(value, list | tuple):
-        return [redacted(item, secrets) for item in value]
+        return [redact(item, secrets) for item in value]
     return value
 
 
 def show(value: Any, secrets: frozenset[str] = frozenset()) -> SafeString:
     """A JSON value as HTML: quantities as one text, objects and lists of objects as tables."""
-    return _Renderer().render(redacted(value, secrets), 0)
+    return _Renderer().render(redact(value, secrets), 0)
 
 
 @dataclass
@@ -66,15 +66,15 @@ class _Renderer:
         if self.left < 0 or depth > DEEPEST:
             return format_html('<span class="quiet">… {}</span>', "more than this page shows")
         if isinstance(value, Mapping):
-            return self._object(value, depth)
+            return self._draw_object(value, depth)
         if isinstance(value, Sequence) and not isinstance(value, str):
-            return self._list(value, depth)
-        return _scalar(value)
+            return self._draw_list(value, depth)
+        return _draw_scalar(value)
 
-    def _object(self, value: Mapping[str, Any], depth: int) -> SafeString:
+    def _draw_object(self, value: Mapping[str, Any], depth: int) -> SafeString:
         if not value:
             return NOTHING
-        one_line = _one_line(value)
+        one_line = _draw_line(value)
         if one_line is not None:
             return one_line
         if set(value) == {"type", "value"} and isinstance(value["type"], str):
@@ -84,17 +84,17 @@ class _Renderer:
         rows = format_html_join(
             "",
             '<tr><th scope="row">{}</th><td>{}</td></tr>',
-            ((label(name), self.render(content, depth + 1)) for name, content in value.items()),
+            ((make_label(name), self.render(content, depth + 1)) for name, content in value.items()),
         )
         return format_html('<table class="values">{}</table>', rows)
 
-    def _list(self, value: Sequence[Any], depth: int) -> SafeString:
+    def _draw_list(self, value: Sequence[Any], depth: int) -> SafeString:
         if not value:
             return SafeString('<span class="quiet">none</span>')
         shown = value[:MOST_ROWS]
-        columns = _common_columns(shown)
+        columns = _find_columns(shown)
         if columns:
-            drawn = self._table(shown, columns, depth)
+            drawn = self._draw_table(shown, columns, depth)
         elif all(_is_short(item) for item in shown):
             drawn = format_html_join(", ", "{}", ((self.render(item, depth + 1),) for item in shown))
         else:
@@ -104,16 +104,21 @@ class _Renderer:
             drawn += format_html('<p class="quiet">… and {} more, in the API.</p>', len(value) - len(shown))
         return drawn
 
-    def _table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], depth: int) -> SafeString:
+    def _draw_table(
+        self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], depth: int
+    ) -> SafeString:
         """A row each, without columns in which there is nothing; tables inside of a row unfold below it."""
         folded = [name for name in columns if any(_is_table(row.get(name)) for row in rows)]
         plain = [name for name in columns if any(row.get(name) not in (None, []) for row in rows)]
         plain = [name for name in plain if name not in folded] or [columns[0]]
-        head = format_html_join("", '<th scope="col">{}</th>', ((label(name),) for name in plain))
+        head = format_html_join("", '<th scope="col">{}</th>', ((make_label(name),) for name in plain))
         body = format_html_join(
             "",
             "{}{}",
-            ((self._row(row, plain, depth), self._folded(row, folded, plain, depth)) for row in rows),
+            (
+                (self._draw_row(row, plain, depth), self._draw_folded(row, folded, plain, depth))
+                for row in rows
+            ),
         )
         return format_html(
             '<div class="wide"><table class="rows"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
@@ -121,61 +126,61 @@ class _Renderer:
             body,
         )
 
-    def _row(self, row: Mapping[str, Any], columns: Sequence[str], depth: int) -> SafeString:
+    def _draw_row(self, row: Mapping[str, Any], columns: Sequence[str], depth: int) -> SafeString:
         cells = ((self.render(row[name], depth + 1) if name in row else NOTHING,) for name in columns)
         return format_html("<tr>{}</tr>", format_html_join("", "<td>{}</td>", cells))
 
-    def _folded(
+    def _draw_folded(
         self, row: Mapping[str, Any], folded: Sequence[str], columns: Sequence[str], depth: int
     ) -> SafeString:
         return format_html_join(
             "",
             '<tr class="folded"><td colspan="{}"><details><summary>{} ({})</summary>{}</details></td></tr>',
             (
-                (len(columns), label(name), len(row[name]), self.render(row[name], depth + 1))
+                (len(columns), make_label(name), len(row[name]), self.render(row[name], depth + 1))
                 for name in folded
                 if row.get(name)
             ),
         )
 
 
-def label(name: str) -> str:
+def make_label(name: str) -> str:
     """``active_energy_import`` -> ``Active energy import``; names of other shapes stay as they are."""
-    return spaced(name) if re.fullmatch(r"[a-z0-9_]+", name) else name
+    return split_words(name) if re.fullmatch(r"[a-z0-9_]+", name) else name
 
 
-def _one_line(value: Mapping[str, Any]) -> SafeString | None:
+def _draw_line(value: Mapping[str, Any]) -> SafeString | None:
     """A quantity with its unit, or a scalar DLMS value with its type."""
     if set(value) == {"value", "unit"} and not isinstance(value["value"], Mapping | list):
         return format_html('<span class="quantity">{} {}</span>', value["value"], value["unit"])
     if set(value) == {"type", "value"} and not isinstance(value["value"], Mapping | list):
-        return format_html('<span class="quiet">{}</span> {}', value["type"], _scalar(value["value"]))
+        return format_html('<span class="quiet">{}</span> {}', value["type"], _draw_scalar(value["value"]))
     return None
 
 
 def _is_short(item: Any) -> bool:
     """Whether a value is read best in a line with its neighbours."""
     if isinstance(item, Mapping):
-        return _one_line(item) is not None
+        return _draw_line(item) is not None
     return not isinstance(item, list | tuple)
 
 
 def _is_table(value: Any) -> bool:
     """Whether a value is drawn as a table of its own."""
-    return isinstance(value, list) and bool(_common_columns(value[:MOST_ROWS]))
+    return isinstance(value, list) and bool(_find_columns(value[:MOST_ROWS]))
 
 
-def _common_columns(items: Sequence[Any]) -> list[str]:
+def _find_columns(items: Sequence[Any]) -> list[str]:
     """The columns of a list of similar objects, in order of appearance; none if it is not one."""
     names: dict[str, None] = {}
     for item in items:
-        if not isinstance(item, Mapping) or not item or _one_line(item) is not None:
+        if not isinstance(item, Mapping) or not item or _draw_line(item) is not None:
             return []
         names.update(dict.fromkeys(item))
     return list(names) if len(names) <= 12 else []
 
 
-def _scalar(value: Any) -> SafeString:
+def _draw_scalar(value: Any) -> SafeString:
     if value is None:
         return NOTHING
     if isinstance(value, bool):

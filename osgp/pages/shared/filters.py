@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.messages.registry import list_operations
-from osgp.pages.access import organisation_of
-from osgp.pages.shared.paging import first_number_since
+from osgp.pages.access import get_organisation
+from osgp.pages.shared.paging import find_first_number_since
 from osgp.requests.queries import of_batch
 
 PERIODS = {
@@ -65,7 +65,7 @@ class OrganisationFilter(admin.SimpleListFilter):
     parameter_name = "organisation"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        if organisation_of(request) is not None:
+        if get_organisation(request) is not None:
             return []
         rows = Organisation.objects.values_list("pk", "identification")
         return [(str(key), identification) for key, identification in rows]
@@ -76,10 +76,10 @@ class OrganisationFilter(admin.SimpleListFilter):
 
 
 class PeriodFilter(admin.SimpleListFilter):
-    """When a request was made."""
+    """When a request was created."""
 
     title = "created"
-    parameter_name = "made"
+    parameter_name = "created"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         return [(key, text) for key, (text, _) in PERIODS.items()]
@@ -89,11 +89,11 @@ class PeriodFilter(admin.SimpleListFilter):
         if period is None:
             return queryset
         since = timezone.now() - period[1]
-        return queryset.filter(pk__gt=first_number_since(since), created_at__gte=since)
+        return queryset.filter(pk__gt=find_first_number_since(since), created_at__gte=since)
 
 
 class OpenedFilter(PeriodFilter):
-    """When a session was opened, which has an index of its own."""
+    """When a visit was opened, which has an index of its own."""
 
     title = "opened"
     parameter_name = "opened"

@@ -26,12 +26,18 @@ from osgp.faults import Fault
 from osgp.messages.operation import MeterOperation, Operation, PlatformOperation
 from osgp.messages.registry import list_operations
 from osgp.messages.serializers import utc_text
-from osgp.pages.access import organisation_of
-from osgp.pages.shared.display_values import label
+from osgp.pages.access import get_organisation
+from osgp.pages.shared.display_values import make_label
 from osgp.requests.models import Request
 from osgp.requests.submission import CommonFields
 
 DEVICE_FIELD = "device_identification"
+COMMON_LABELS = {
+    "schedule_time": "Not before",
+    "max_schedule_time": "Not after",
+    "bypass_retry": "No retries",
+}
+"""As other pages call what the API names otherwise."""
 
 
 class ChooseForm(forms.Form):
@@ -46,7 +52,7 @@ class ChooseForm(forms.Form):
             # The widget looks up whatever it is given before anything validates it.
             chosen.pop("device", None)
         super().__init__(chosen)
-        organisation = organisation_of(request)
+        organisation = get_organisation(request)
         device_field = self.fields["device"]
         assert isinstance(device_field, forms.ModelChoiceField)
         device_field.queryset = (
@@ -58,21 +64,25 @@ class ChooseForm(forms.Form):
         device = device_field.queryset.filter(pk=number).first() if number else None
         message_field = self.fields["message"]
         assert isinstance(message_field, forms.ChoiceField)
-        message_field.choices = list(_message_choices(device))
+        message_field.choices = list_choices(lambda item: device is None or _is_suitable(item, device))
         message_field.widget.attrs["data-submits"] = "yes"
 
 
-def _message_choices(device: Device | None) -> Iterator[tuple[str, Any]]:
-    """Messages by service; with a device, those that it can be sent."""
-    yield "", "Choose a message"
+def list_choices(suits: Callable[[Operation], bool]) -> list[tuple[str, Any]]:
+    """The messages that suit, by service."""
     services: dict[str, list[tuple[str, str]]] = {}
     for item in list_operations():
-        if device is None or _suits(item, device):
+        if suits(item):
             services.setdefault(str(item.service).capitalize(), []).append((item.message, item.message))
-    yield from services.items()
+    return [("", "Choose a message"), *services.items()]
 
 
-def _suits(item: Operation, device: Device) -> bool:
+def describe_operation(operation: Operation | None) -> str:
+    """What API users read about a message, without the marks of its markup."""
+    return " ".join((type(operation).__doc__ or "").replace("`", "").split()) if operation is not None else ""
+
+
+def _is_suitable(item: Operation, device: Device) -> bool:
     if isinstance(item, PlatformOperation):
         return True
     if device.device_type not in item.device_types:
@@ -84,7 +94,7 @@ def _suits(item: Operation, device: Device) -> bool:
 
 
 class MessageForm(forms.Form):
-    """The parameters of one message; what submission refuses is told at the fields."""
+    """The parameters of one message; what submission refuses is shown at the fields."""
 
     operation: Operation
     parameter_names: list[str]
@@ -100,17 +110,17 @@ class MessageForm(forms.Form):
         for name, field in operation.parameters_serializer().fields.items():
             if not field.read_only:
                 key = self.parameter_prefix + name
-                self.fields[key] = form_field(field, secret=name in operation.secret_fields)
-                self.fields[key].label = label(name)
+                self.fields[key] = make_form_field(field, secret=name in operation.secret_fields)
+                self.fields[key].label = make_label(name)
                 self.parameter_names.append(key)
         for key in self.parameter_names:
-            self.fields[key].help_text = self._with_labels(str(self.fields[key].help_text))
+            self.fields[key].help_text = self._insert_labels(str(self.fields[key].help_text))
 
     def add_error(self, field: Any, error: Any) -> None:
         """As usual; what submission says of other fields names them as they are labelled here."""
-        super().add_error(field, self._with_labels(error) if isinstance(error, str) else error)
+        super().add_error(field, self._insert_labels(error) if isinstance(error, str) else error)
 
-    def _with_labels(self, text: str) -> str:
+    def _insert_labels(self, text: str) -> str:
         """``Not before begin_date.`` -> ``Not before “Begin date”.``"""
         for key, field in self.fields.items():
             name = key.removeprefix(self.parameter_prefix)
@@ -118,7 +128,7 @@ class MessageForm(forms.Form):
                 text = re.sub(rf"\b{re.escape(name)}\b", f"“{field.label}”", text)
         return text
 
-    def parameter_values(self) -> dict[str, Any]:
+    def collect_parameters(self) -> dict[str, Any]:
         """The parameters that were filled in; call it on a valid form."""
         return {
             key.removeprefix(self.parameter_prefix): self.cleaned_data[key]
@@ -136,7 +146,7 @@ class MessageForm(forms.Form):
                 continue
             parameter = self.parameter_prefix + str(name)
             name = parameter if parameter in self.fields else self.aliases.get(name, name)
-            for path, text in _flat(problems):
+            for path, text in _flatten(problems):
                 if name in self.fields:
                     self.add_error(name, f"{path}: {text}" if path else text)
                 else:
@@ -166,18 +176,18 @@ class SendForm(MessageForm):
         self.device = device
         self.common = dict(CommonFields().fields.items())
         if device is None:
-            self.fields[DEVICE_FIELD] = form_field(self.common[DEVICE_FIELD])
+            self.fields[DEVICE_FIELD] = make_form_field(self.common[DEVICE_FIELD])
             self.fields[DEVICE_FIELD].label = "Device identification"
         self.fields["on_behalf_of"] = forms.ModelChoiceField(
-            organisations, empty_label=None, help_text="The organisation whose request it will be."
+            organisations, empty_label=None, help_text="The organisation that sends the request."
         )
         self.add_parameters(operation)
         for name, field in self.common.items():
             if name != DEVICE_FIELD:
-                self.fields[name] = form_field(field)
-                self.fields[name].label = label(name)
+                self.fields[name] = make_form_field(field)
+                self.fields[name].label = COMMON_LABELS.get(name) or make_label(name)
 
-    def body(self) -> dict[str, Any]:
+    def build_body(self) -> dict[str, Any]:
         """JSON of the fields that were filled in; call it on a valid form."""
         body = {
             name: value
@@ -188,13 +198,15 @@ class SendForm(MessageForm):
             body[DEVICE_FIELD] = self.device.identification
         return body
 
+    @property
     def parameter_fields(self) -> list[forms.BoundField]:
-        """The message's own fields, and whose request it will be."""
+        """The message's own fields, and the organisation that sends it."""
         first = [name for name in (DEVICE_FIELD, "on_behalf_of") if name in self.fields]
         return [self[name] for name in (*first, *self.parameter_names)]
 
+    @property
     def scheduling_fields(self) -> list[forms.BoundField]:
-        """When and how urgently."""
+        """When, and with which priority."""
         return [self[name] for name in self.common if name != DEVICE_FIELD]
 
     @property
@@ -204,15 +216,15 @@ class SendForm(MessageForm):
         return any(name in errors for name in self.common)
 
 
-def _flat(problems: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(problems: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Nested error details as (path, text)."""
     if isinstance(problems, Mapping):
         for name, inner in problems.items():
-            yield from _flat(inner, f"{path}/{name}".strip("/") if name != "non_field_errors" else path)
+            yield from _flatten(inner, f"{path}/{name}".strip("/") if name != "non_field_errors" else path)
     elif isinstance(problems, list | tuple):
         for position, inner in enumerate(problems):
             nested = not isinstance(inner, ErrorDetail | str)
-            yield from _flat(inner, f"{path}/{position}".strip("/") if nested else path)
+            yield from _flatten(inner, f"{path}/{position}".strip("/") if nested else path)
     else:
         yield path, str(problems)
 
@@ -261,18 +273,18 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def form_field(field: serializers.Field, *, secret: bool = False) -> forms.Field:
+def make_form_field(field: serializers.Field, *, secret: bool = False) -> forms.Field:
     """The form field in which people enter what a serializer field takes.
 
     Nothing but its JSON type is checked here, so all of them may be left empty.
     """
-    make, options = _kind(field)
+    make, options = _choose_field(field)
     result = make(required=False, **options)
     help_text = str(field.help_text or "")
     if isinstance(result, MomentField):
         help_text = f"{help_text} UTC.".strip()
     if isinstance(result, JsonField):
-        help_text = f"{help_text} As JSON, like {json.dumps(example(field))}".strip()
+        help_text = f"{help_text} As JSON, like {json.dumps(make_example(field))}".strip()
     result.help_text = help_text
     if field.default is not serializers.empty and not callable(field.default):
         default = field.default
@@ -284,7 +296,7 @@ def form_field(field: serializers.Field, *, secret: bool = False) -> forms.Field
     return result
 
 
-def _kind(field: serializers.Field) -> tuple[Callable[..., forms.Field], dict[str, Any]]:
+def _choose_field(field: serializers.Field) -> tuple[Callable[..., forms.Field], dict[str, Any]]:
     if isinstance(field, serializers.BooleanField):
         return TruthField, {}
     if isinstance(field, serializers.IntegerField):
@@ -310,7 +322,7 @@ def _kind(field: serializers.Field) -> tuple[Callable[..., forms.Field], dict[st
     return forms.CharField, {"strip": False, "widget": forms.TextInput(attrs={"class": "vTextField"})}
 
 
-def example(field: serializers.Field) -> Any:
+def make_example(field: serializers.Field) -> Any:
     """The JSON shape that a serializer field takes, with a plausible value in each place.
 
     A field that only its message knows tells one itself, as its ``example``.
@@ -318,9 +330,9 @@ def example(field: serializers.Field) -> Any:
     if (told := getattr(field, "example", None)) is not None:
         return told
     if isinstance(field, serializers.ListSerializer | serializers.ListField):
-        return [example(field.child)]  # type: ignore[arg-type]
+        return [make_example(field.child)]  # type: ignore[arg-type]
     if isinstance(field, serializers.Serializer):
-        return {name: example(child) for name, child in field.fields.items() if not child.read_only}
+        return {name: make_example(child) for name, child in field.fields.items() if not child.read_only}
     if isinstance(field, serializers.ChoiceField):
         return next(iter(field.choices), "")
     if isinstance(field, serializers.BooleanField):

@@ -1,4 +1,4 @@
-"""Lists of millions of rows that open at once: nothing here counts or sorts a whole table.
+"""Paging through millions of rows at once: nothing here counts or sorts a whole table.
 
 Requests are numbered in the order in which they are made, so their primary key stands in for an index on the
 time of creation.
@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 
@@ -29,7 +28,7 @@ class BoundedCount(NamedTuple):
         return f"{self.number:,}+" if self.more else f"{self.number:,}"
 
 
-def bounded_count(queryset: QuerySet[Any], limit: int = COUNT_LIMIT) -> BoundedCount:
+def count_up_to_limit(queryset: QuerySet[Any], limit: int = COUNT_LIMIT) -> BoundedCount:
     """Count up to ``limit`` rows and stop there."""
     count = queryset.order_by()[: limit + 1].count()
     return BoundedCount(min(count, limit), count > limit)
@@ -42,7 +41,7 @@ class BoundedPaginator(Paginator):
     def bounded(self) -> BoundedCount:
         """What there is to page through."""
         assert isinstance(self.object_list, QuerySet)
-        return bounded_count(self.object_list)
+        return count_up_to_limit(self.object_list)
 
     @cached_property
     def count(self) -> int:
@@ -50,17 +49,7 @@ class BoundedPaginator(Paginator):
         return self.bounded.number
 
 
-class LongList:
-    """Mixed into admins whose tables grow without bounds, ahead of the admin itself."""
-
-    list_per_page = 50
-    paginator: Any = BoundedPaginator
-    # Either would count the whole table.
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-
-
-def first_number_since(time: datetime) -> int:
+def find_first_number_since(time: datetime) -> int:
     """A primary key such that every request made at or after ``time`` has a higher one.
 
     It walks back from the newest request in steps that grow fourfold, each one look-up in the primary key's
