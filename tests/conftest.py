@@ -1,10 +1,14 @@
 """Fixtures that all tests share; the rows themselves are made by tests/factories.py."""
 
-from collections.abc import Callable, Iterator
+import gc
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from django.conf import settings
+from django.test import TransactionTestCase
+from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 # Routes are made from the messages that are registered when they are first imported: that must not happen
@@ -13,7 +17,7 @@ import osgp.urls  # noqa: F401
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.processes.database import lanes
-from tests import factories
+from tests import factories, quick_database
 
 if TYPE_CHECKING:
     from osgp.accounts.caller import Caller
@@ -24,6 +28,33 @@ hypothesis.settings.register_profile(
     "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("patient")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests and all that they import stay for good: to look for garbage among them, again and
+    again, would take a tenth of the CPU.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+# How passwords are hashed is Django's business; each of its hashes takes a quarter of a second.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The database of the test run, see tests/quick_database.py."""
+    with django_db_blocker.unblock():
+        quick_database.do_not_wait_for_the_disk()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", quick_database.empty)
+        yield
 
 
 @pytest.fixture(autouse=True)

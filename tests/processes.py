@@ -4,6 +4,7 @@ What a process of its own adds (gevent, signals, sudden death) can only be had w
 shared with it.
 """
 
+import itertools
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
+from osgp.commands.management.commands.worker import celery_command
 from osgp.embedded.worker import WorkerThread
 from osgp.sql import Statement
 from osgp.visits.dispatcher import Dispatcher
@@ -133,9 +135,22 @@ def run_python(program: str, *arguments: str) -> "subprocess.CompletedProcess[st
     )
 
 
+class WorkerProcess(Process):
+    """What `manage.py worker` becomes, without the second that it takes to be manage.py first."""
+
+    program = ()
+
+    def __init__(self, **environment: str) -> None:
+        command = celery_command(concurrency=50, name=f"worker-{next(_numbers)}", log_level="WARNING")
+        super().__init__(*command[1:], **environment)
+
+
+_numbers = itertools.count(1)
+
+
 def worker(**environment: str) -> Process:
     """A gevent worker."""
-    return Process("worker", "--concurrency", "50", **environment)
+    return WorkerProcess(**environment)
 
 
 def dispatcher(**environment: str) -> Process:

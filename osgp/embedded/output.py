@@ -1,8 +1,9 @@
 """What people see of the embedded platform: a progress bar, a table of readings, and where to go on."""
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
@@ -11,6 +12,10 @@ from rich.text import Text
 from osgp.embedded.main_job import Reading
 
 T = TypeVar("T")
+VALUES = "Import", "Export", "Gas"
+"""Headings of measured values."""
+UNBOUNDED = 1_000
+"""Columns, more than any table has."""
 
 
 def with_progress(console: Console, title: str, items: Iterable[T], total: int) -> list[T]:
@@ -25,27 +30,49 @@ def with_progress(console: Console, title: str, items: Iterable[T], total: int) 
     return collected
 
 
-def readings_table(readings: Sequence[Reading]) -> Table:
-    """One row per electricity meter, its gas meter beside it; failures say why."""
-    table = Table(title="Actual meter reads", title_justify="left")
-    for heading in ("Meter", "Profile", "Clock (UTC)"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("Import", "Export", "Gas"):
-        table.add_column(heading, justify="right", no_wrap=True)
+def readings_table(readings: Sequence[Reading], console: Console) -> Table:
+    """One row per electricity meter, its gas meter beside it; two lines each where the console is narrow."""
+    rows = _rows(readings)
+    headings = "Meter", "Profile", "Clock (UTC)", *VALUES
+    table = _table(headings, rows)
+    unbounded = console.options.update(max_width=UNBOUNDED)
+    if console.measure(table, options=unbounded).maximum <= console.width:
+        return table
+    stacked = [
+        (f"{meter}\n  {profile}", clock.replace(" ", "\n"), *values)
+        for meter, profile, clock, *values in rows
+    ]
+    narrow = {"box": box.SIMPLE_HEAD, "show_edge": False, "padding": (0, 1, 0, 0)}
+    return _table(("Meter\n  Profile", *headings[2:]), stacked, **narrow)
+
+
+def _rows(readings: Sequence[Reading]) -> list[tuple[str, str, str, str, str, str]]:
     behind = {reading.gateway: reading for reading in readings if reading.gateway}
+    rows = []
     for reading in sorted(readings, key=lambda item: item.device_identification):
         if reading.gateway:
             continue
         gas = behind.get(reading.device_identification)
         clock = str(reading.result.get("log_time", "-")).replace("T", " ").removesuffix("Z")
-        table.add_row(
-            reading.device_identification,
-            reading.profile,
-            clock.partition(".")[0],
-            reading.value("active_energy_import"),
-            reading.value("active_energy_export"),
-            gas.value("consumption") if gas else "",
+        rows.append(
+            (
+                reading.device_identification,
+                reading.profile,
+                clock.partition(".")[0],
+                reading.value("active_energy_import"),
+                reading.value("active_energy_export"),
+                gas.value("consumption") if gas else "",
+            )
         )
+    return rows
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], **style: Any) -> Table:
+    table = Table(title="Actual meter reads", title_justify="left", **style)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in VALUES else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

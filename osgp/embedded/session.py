@@ -66,7 +66,7 @@ def _main_job(
         readings = output.with_progress(
             console, "Reading meters", main_job.read_meters(api, descriptions), len(descriptions)
         )
-    console.print(output.readings_table(readings))
+    console.print(output.readings_table(readings, console))
     for line in output.problems(readings):
         console.print(line, soft_wrap=True)
     return readings

@@ -21,6 +21,7 @@ class Sizes:
     urgent: int = _size(30, 100, "urgent requests")
     posts: int = _size(500, 2_000, "requests posted one by one")
     batch: int = _size(2_000, 10_000, "requests posted as one batch")
+    rounds: int = _size(5, 5, "rounds of the ciphered day, the fastest of which counts")
     months: int = _size(100, 1_000, "interval months of meters that are stored")
     expected: int = _size(20_000, 100_000, "meters of which it is asked which lack readings")
 

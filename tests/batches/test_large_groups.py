@@ -186,21 +186,25 @@ def test_a_slice_looks_at_its_own_rows_alone(api: APIClient, organisation: Organ
             assert ALL_OF_A_TABLE.findall(plan) + SHARED_KEYS.findall(plan) == [], plan
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["unknown numbers", "known numbers"])
-def test_a_page_of_its_requests_looks_at_those_alone(
-    api: APIClient, organisation: Organisation, known: bool
-) -> None:
-    """They are found in order; nothing is sorted, and what was sent after them is not looked at."""
+def test_a_page_of_its_requests_looks_at_those_alone(api: APIClient, organisation: Organisation) -> None:
+    """They are found in order; nothing is sorted, and what was sent after them is not looked at.
+
+    It is so before the database knows how many there are, and after.
+    """
     make_group_of(organisation, SMALLER)
     for _ in range(2):
         api.post(URL, {"message": "ActualMeterReads", "device_group": "all"}, format="json")
     create_all()
-    if known and connection.vendor == "postgresql":
+    _check_a_page(api, Batch.objects.earliest("pk"))
+    if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
-    first = Batch.objects.earliest("pk")
+        _check_a_page(api, Batch.objects.earliest("pk"))
+
+
+def _check_a_page(api: APIClient, batch: Batch) -> None:
     with CaptureQueriesContext(connection) as queries:
-        assert len(api.get(f"/api/v1/requests/?batch={first.uid}").json()["results"]) == 100
+        assert len(api.get(f"/api/v1/requests/?batch={batch.uid}").json()["results"]) == 100
     [page] = [query["sql"] for query in queries if "LIMIT 101" in query["sql"]]
     plan = plan_of(page)
     assert "request_of_batch" in plan

@@ -21,13 +21,14 @@ from scripts.benchmarks.measuring import ROOT, output_of, percentile
 from tests import processes
 
 TINY = {
-    "sessions": 250,  # for the worker to use CPU enough for some samples
+    "sessions": 150,  # for the worker to use CPU enough for some samples
     "meters": 15,
     "in-flight": 6,
     "backlog": 40,
     "urgent": 4,
     "posts": 10,
     "batch": 12,
+    "rounds": 1,
     "months": 1,
     "expected": 20,
 }

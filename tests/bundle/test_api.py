@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import jsonschema
@@ -34,9 +35,16 @@ SYNCHRONIZED = {
 }
 
 
-@pytest.fixture
-def document() -> Any:
+@cache
+def _document() -> Any:
+    """The OpenAPI document; to make it takes half a second."""
     return SchemaGenerator().get_schema(request=None, public=True)
+
+
+@pytest.fixture
+def document(_probes: None) -> Any:
+    """The document with the probes in it, which are the same in each test."""
+    return _document()
 
 
 def post(api: APIClient, device: Device, *actions: Any, **more: Any) -> Any:

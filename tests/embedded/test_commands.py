@@ -1,10 +1,12 @@
 """The commands that start processes, as an operator calls them."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +33,41 @@ def manage(var: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_one_demonstration_from_a_fresh_start(tmp_path: Path) -> None:
-    process = manage(tmp_path / "var", "run", "--once", "--port", "0")
+@dataclass(frozen=True)
+class FirstStart:
+    """What came of a demonstration, and the installation that it made."""
+
+    var: Path
+    returncode: int
+    output: str
+    errors: str
+
+
+@pytest.fixture(scope="module")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> FirstStart:
+    """One demonstration where nothing was before."""
+    var = tmp_path_factory.mktemp("first-start") / "var"
+    process = manage(var, "run", "--once", "--port", "0")
     output, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    assert output.splitlines()[-1] == "main job: 13 meters read, 0 failed"
-    assert errors == ""
-    assert (tmp_path / "var" / "osgp.sqlite3").exists()
+    return FirstStart(var, process.returncode, output, errors)
+
+
+@pytest.fixture
+def installation(first_start: FirstStart, tmp_path: Path) -> Path:
+    """A copy of an installation that was started before."""
+    return Path(shutil.copytree(first_start.var, tmp_path / "var"))
+
+
+def test_one_demonstration_from_a_fresh_start(first_start: FirstStart) -> None:
+    assert first_start.returncode == 0, first_start.errors
+    assert first_start.output.splitlines()[-1] == "main job: 13 meters read, 0 failed"
+    assert first_start.errors == ""
+    assert (first_start.var / "osgp.sqlite3").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_stays_up_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
-    process = manage(tmp_path, "run", "--port", "0")
+def test_it_stays_up_until_it_is_told_to_stop(installation: Path, number: signal.Signals) -> None:
+    process = manage(installation, "run", "--port", "0")
     assert process.stdout is not None
     lines = iter(process.stdout.readline, "")
     assert any(line.startswith("main job: 13 meters read, 0 failed") for line in lines)
@@ -86,18 +111,11 @@ def test_a_port_in_use_is_a_clear_message(tmp_path: Path) -> None:
     assert output == ""
 
 
-def test_the_dispatcher_ends_on_sigterm(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-        cwd=ROOT,
-        env=environment(tmp_path),
-        check=True,
-        timeout=300,
-    )
+def test_the_dispatcher_ends_on_sigterm(installation: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", DISPATCH],
         cwd=ROOT,
-        env=environment(tmp_path),
+        env=environment(installation),
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -73,16 +73,15 @@ def test_everything_that_is_said_is_stored(organisation: Organisation) -> None:
         "network_address": "meter.example.org",
         "port": 4061,
         "logical_device_address": 7,
-        "transport": "HDLC",
         "challenge_length": 32,
         "with_list_max": 16,
         "selective_access": False,
         "polyphase": True,
         "model": "E360",
     }
-    device, _ = add(organisation, e_meter(**said, timezone="Europe/London"))
+    device, _ = add(organisation, e_meter(**said, timezone="Europe/London", transport="HDLC"))
     assert {name: getattr(device, name) for name in said} == said
-    assert device.time_zone == "Europe/London"
+    assert (device.time_zone, device.framing) == ("Europe/London", "HDLC")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
@@ -19,6 +20,7 @@ from osgp.devices.models import Device
 from osgp.requests import states
 from osgp.requests.models import Action, MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.tables import ACTIONS, REQUESTS, SESSIONS
+from osgp.sql import Statement
 from osgp.visits import hint_display
 from tests.batches.crowds import make_crowd
 from tests.factories import make_request
@@ -79,24 +81,41 @@ def crowd(organisation: Organisation, request: pytest.FixtureRequest) -> list[De
     return meters
 
 
+def _columns_but(model: type[Model], *told: str) -> str:
+    """The columns of a table, without its key and those that are told."""
+    names = [field.column for field in model._meta.concrete_fields if not field.primary_key]
+    return ", ".join(name for name in names if name not in told)
+
+
+_REQUEST = _columns_but(Request, "correlation_uid", "device_id", "meter_id", "device_identification")
+_SAME_REQUEST = Statement(
+    f"""
+    INSERT INTO {REQUESTS} (correlation_uid, device_id, meter_id, device_identification, {_REQUEST})
+    SELECT gen_random_uuid(), device.id, device.id, device.identification, {_REQUEST}
+      FROM (SELECT {_REQUEST} FROM {REQUESTS} WHERE id = %s) AS request
+           CROSS JOIN (SELECT id, identification FROM {Device._meta.db_table}) AS device
+     WHERE device.id > %s AND device.id <= %s
+     ORDER BY device.id
+    """  # noqa: S608 (names of tables and their columns)
+)
+_ACTION = _columns_but(Action, "request_id", "device_id")
+_SAME_ACTION = Statement(
+    f"""
+    INSERT INTO {ACTIONS} (request_id, device_id, {_ACTION})
+    SELECT request.id, request.device_id, {_ACTION}
+      FROM (SELECT {_ACTION} FROM {ACTIONS} WHERE request_id = %s) AS action
+           CROSS JOIN (SELECT id, device_id FROM {REQUESTS}) AS request
+     WHERE request.id > %s
+     ORDER BY request.id
+    """  # noqa: S608 (likewise)
+)
+
+
 def _make_requests(organisation: Organisation, meters: list[Device], **fields: Any) -> None:
-    now = timezone.now()
-    requests = Request.objects.bulk_create(
-        Request(
-            organisation=organisation,
-            message="SynchronizeTime",
-            device=meter,
-            meter=meter,
-            device_identification=meter.identification,
-            created_at=now,
-            due_at=now,
-            **fields,
-        )
-        for meter in meters
-    )
-    Action.objects.bulk_create(
-        Action(request=request, message=request.message, device_id=request.device_id) for request in requests
-    )
+    """One of each meter. The database copies the first one's for the others, in the order of the meters."""
+    first = make_request(organisation, meters[0], **fields)
+    assert _SAME_REQUEST.count(first.pk, meters[0].pk, meters[-1].pk) == len(meters) - 1
+    assert _SAME_ACTION.count(first.pk, first.pk) == len(meters) - 1
 
 
 def _session(meter: Device, **fields: Any) -> MeterSession:

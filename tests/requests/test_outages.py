@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -80,6 +80,7 @@ def due(organisation: Organisation, device: Device, message: str, priority: int,
 UNKNOWN_OBJECT = {"class_id": 1, "obis_code": "9-9:9.9.9.9", "attribute": 2}
 
 
+@transaction.atomic
 def ask_for_all_kinds(organisation: Organisation, device: Device) -> None:
     """A request for each way in which a visit settles one."""
     due(organisation, device, "ActualMeterReads", 9)
@@ -127,6 +128,7 @@ def outcomes() -> list[tuple[Any, ...]]:
     ]
 
 
+@transaction.atomic
 def start_anew(device: Device) -> None:
     Action.objects.all().delete()
     Request.objects.all().delete()

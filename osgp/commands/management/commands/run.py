@@ -16,7 +16,7 @@ from osgp.embedded.web import PortInUse
 from osgp.simulator import Fleet, FleetSettings
 
 PLAIN_WIDTH = 120
-"""Columns where the output is no terminal, so that tables are not cut to 80."""
+"""Columns where the output is no terminal and nobody has set COLUMNS: what reads it has room for tables."""
 
 
 class Command(BaseCommand):
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             # SIGINT as well: shells let background jobs ignore it.
             signal.signal(number, _interrupt)
         console = Console(highlight=False)
-        if not console.is_terminal:
+        if not console.is_terminal and "COLUMNS" not in os.environ:
             console.width = PLAIN_WIDTH
         try:
             failed = demonstrate(

@@ -1,0 +1,141 @@
+"""Which runs the test runner starts, what it says of those that it does not, and its exit codes."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from scripts import pytest_order, services
+from scripts import test as runner
+from scripts.services import Broker, NoServiceError, Services
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_HERE = "postgresql and rabbitmq-server not found, and packages may not be installed here."
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The runs that took place."""
+    runs: list[str] = []
+
+    def embedded(arguments: Sequence[str]) -> int:
+        runs.append(f"embedded {' '.join(arguments)}")
+        return 0
+
+    def on_services(found: Services, arguments: Sequence[str]) -> int:
+        runs.append(f"services {' '.join(arguments)}")
+        return 0
+
+    monkeypatch.setattr(runner, "run_embedded", embedded)
+    monkeypatch.setattr(runner, "run_on_services", on_services)
+    return runs
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Runs it with these arguments, on a machine where both services are, or why not: its exit code."""
+    handlers: list[object] = []
+    monkeypatch.setattr(runner.signal, "signal", lambda *handler: handlers.append(handler))
+
+    def main(*arguments: str, missing: str = "") -> int:
+        def find(environment: Mapping[str, str], say: services.Say) -> Services:
+            if missing:
+                raise NoServiceError(missing)
+            return Services("postgresql://x/y", Broker("amqp://x//"), ExitStack())
+
+        monkeypatch.setattr(services, "find", find)
+        monkeypatch.setattr(sys, "argv", ["test", *arguments])
+        return runner.main()
+
+    yield main
+    assert handlers
+
+
+def test_both_runs_with_the_arguments_of_pytest(run: Run, ran: list[str]) -> None:
+    assert run("-k", "clock", "tests/adhoc") == 0
+    assert ran == ["embedded -k clock tests/adhoc", "services -k clock tests/adhoc"]
+
+
+@pytest.mark.parametrize("only", ["embedded", "services"])
+def test_one_of_them(run: Run, ran: list[str], only: str) -> None:
+    assert run("--only", only) == 0
+    assert ran == [f"{only} "]
+
+
+@pytest.mark.parametrize("failed", ["run_embedded", "run_on_services"])
+def test_one_that_fails_does_not_keep_the_other_from_running(
+    run: Run,
+    ran: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    failed: str,
+) -> None:
+    monkeypatch.setattr(runner, failed, lambda *_: 4)
+    assert run() == 1
+    assert len(ran) == 1
+    said = capsys.readouterr().out.splitlines()[-2:]
+    assert sorted(line.rpartition(" ")[2] for line in said) == ["FAILED", "passed"]
+
+
+def test_without_services_half_is_run_and_the_last_lines_say_so(
+    run: Run, ran: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("tests/adhoc", missing=NOT_HERE) == 3
+    assert ran == ["embedded tests/adhoc"]
+    lines = capsys.readouterr().out.splitlines()
+    begin = lines.index("== PostgreSQL + RabbitMQ: NOT RUN")
+    assert lines[begin - 1] == "== SQLite + in-process broker: passed"
+    said = "\n".join(lines[begin:])
+    assert "THIS WAS NOT THE WHOLE SUITE" in said
+    assert NOT_HERE in said
+    assert "apt-get install postgresql rabbitmq-server" in said
+    assert "DATABASE_URL=" in said
+
+
+def test_without_services_a_failure_is_still_a_failure(
+    run: Run, ran: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runner, "run_embedded", lambda *_: 1)
+    assert run(missing=NOT_HERE) == 1
+    assert "NOT RUN" in capsys.readouterr().out
+
+
+def test_without_services_nothing_but_them_can_be_run(
+    run: Run, ran: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--only", "services", missing=NOT_HERE) == 3
+    assert ran == []
+    assert NOT_HERE in capsys.readouterr().out
+
+
+def test_who_does_not_want_them_does_not_miss_them(
+    run: Run, ran: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--only", "embedded", missing=NOT_HERE) == 0
+    assert "NOT RUN" not in capsys.readouterr().out
+
+
+def test_bytecode_is_kept_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Mapping[str, str]] = []
+
+    def start(command: Sequence[str], env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+        started.append(env)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(runner.subprocess, "run", start)
+    assert runner.pytest([], {"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/bin"}) == 0
+    [environment] = started
+    assert "PYTHONDONTWRITEBYTECODE" not in environment
+    assert environment["PATH"] == "/bin"
+
+
+def test_files_that_come_first_are_there() -> None:
+    paths = [str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")]
+    for place, begin in enumerate(pytest_order.FIRST):
+        assert any(pytest_order.place_of(path) == place for path in paths), begin
+    assert pytest_order.place_of("tests/adhoc/test_clock.py") == len(pytest_order.FIRST)
