@@ -29,7 +29,7 @@ def test_every_profile(visits: Visits, profile: str) -> None:
     with visits.visit(simulated) as meter:
         before = meter.association.statistics.round_trips
         if profile not in CAN:
-            with pytest.raises(Fault, match="needs (READ|CLEAR)_MBUS_STATUS") as fault:
+            with pytest.raises(Fault, match=r"needs (READ|CLEAR)_MBUS_STATUS") as fault:
                 perform(meter, MESSAGE)
             assert fault.value.code == FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL
             assert meter.association.statistics.round_trips == before
