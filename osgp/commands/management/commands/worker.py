@@ -47,22 +47,33 @@ class Command(BaseCommand):
             )
         if options["concurrency"] < 1:
             raise CommandError("--concurrency is at least 1.")
-        command = [sys.executable, "-m"]
-        if options["pool"] == "gevent":
-            # Celery patches too late: patching makes it import kombu, whose waits for a lost broker would
-            # then stop all greenlets of the process.
-            command += ["gevent.monkey", "--module"]
-        command += ["celery", "-A", "osgp.celery", "worker"]
-        command += [
-            "-P",
-            options["pool"],
-            "--concurrency",
-            str(options["concurrency"]),
-            "-Q",
-            options["queues"],
-        ]
-        command += ["--without-gossip", "--without-mingle", "--loglevel", os.environ.get("LOG_LEVEL", "INFO")]
-        command += ["--include", "osgp.visits.worker_process"]
-        command += ["-n", f"{options['name']}-{os.getpid()}@{socket.gethostname()}"]
+        command = celery_command(
+            concurrency=options["concurrency"],
+            queues=options["queues"],
+            pool=options["pool"],
+            name=f"{options['name']}-{os.getpid()}",
+            log_level=os.environ.get("LOG_LEVEL", "INFO"),
+        )
         # A new program: gevent's patches come before any other import, and signals reach Celery.
         os.execvp(command[0], [*command, *options["celery_arguments"]])  # noqa: S606 (no shell)
+
+
+def celery_command(
+    *,
+    concurrency: int,
+    name: str,
+    queues: str = DEFAULT_QUEUES,
+    pool: str = "gevent",
+    log_level: str = "INFO",
+) -> list[str]:
+    """What the command becomes; ``name`` is to be another one for each worker of this host."""
+    command = [sys.executable, "-m"]
+    if pool == "gevent":
+        # Celery patches too late: patching makes it import kombu, whose waits for a lost broker would then
+        # stop all greenlets of the process.
+        command += ["gevent.monkey", "--module"]
+    command += ["celery", "-A", "osgp.celery", "worker"]
+    command += ["-P", pool, "--concurrency", str(concurrency), "-Q", queues]
+    command += ["--without-gossip", "--without-mingle", "--loglevel", log_level]
+    command += ["--include", "osgp.visits.worker_process"]
+    return [*command, "-n", f"{name}@{socket.gethostname()}"]
