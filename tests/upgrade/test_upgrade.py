@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.conf import settings
+from django.conf import global_settings, settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import Permission
@@ -158,6 +158,7 @@ def test_permissions_are_held_by_whom_they_were_given_to(upgraded: Upgraded) -> 
     assert [table for table in tables if table in upgraded.tables] == []
 
 
+@override_settings(PASSWORD_HASHERS=global_settings.PASSWORD_HASHERS)
 def test_people_get_in_as_before(upgraded: Upgraded) -> None:
     for name in ("admin", "joost"):
         assert authenticate(username=name, password=PASSWORD) == User.objects.get(username=name)
