@@ -144,7 +144,7 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """A revoked token stays, to tell who had access when."""
+        """A revoked token stays, to show who had access when."""
         return False
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
