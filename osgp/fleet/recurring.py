@@ -169,7 +169,7 @@ def _create_batch(recurring: RecurringRequest, occurrence: datetime, now: dateti
 def _periodic_task(recurring: RecurringRequest) -> PeriodicTask:
     """Beat's row: by it the schedule is seen in its tools. It decides nothing."""
     task = recurring.periodic_task or PeriodicTask(task=TASK)
-    task.name = f"recurring request {recurring.pk}: {recurring.name}"
+    task.name = f"schedule {recurring.pk}: {recurring.name}"
     task.queue = "system"
     task.crontab, task.interval = recurring.crontab, recurring.interval
     task.start_time = recurring.starts_at

@@ -19,13 +19,16 @@ class CommunicationNetwork(models.Model):
         help_text="Devices added with this communication method belong to the network from the start.",
     )
     max_open_sessions = models.PositiveIntegerField(
-        "visits at a time", null=True, blank=True, help_text=f"How many, at most. {UNLIMITED}"
+        "max. visits", null=True, blank=True, help_text=f"Meters visited at a time. {UNLIMITED}"
     )
     max_new_sessions_per_second = models.PositiveIntegerField(
-        "new visits per second", null=True, blank=True, help_text=f"How many, at most. {UNLIMITED}"
+        "max. new visits per second",
+        null=True,
+        blank=True,
+        help_text=f"Visits begun in any second. {UNLIMITED}",
     )
     max_open_sessions_per_cell = models.PositiveIntegerField(
-        "visits at a time per cell",
+        "max. visits per cell",
         null=True,
         blank=True,
         help_text=f"For cells without a limit of their own. {UNLIMITED}",
@@ -59,10 +62,10 @@ class Cell(models.Model):
     base_station = models.CharField(max_length=40, help_text="BTS id.")
     cell = models.CharField(max_length=40, help_text="Cell id.")
     max_open_sessions = models.PositiveIntegerField(
-        "visits at a time",
+        "max. visits",
         null=True,
         blank=True,
-        help_text="How many, at most. Empty: the limit that the network has for its cells.",
+        help_text="Meters visited at a time. Empty: the limit that the network has for its cells.",
     )
 
     class Meta:

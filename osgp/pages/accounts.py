@@ -1,5 +1,6 @@
 """Organisations, the people who use the admin, and the tokens of applications."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -25,6 +26,7 @@ class OrganisationAdmin(OrganisationScopedAdmin):
     list_display = ("identification", "name", "enabled", "created")
     list_filter = ("enabled",)
     search_fields = ("identification", "name")
+    search_help_text = "Part of the identification or name"
     ordering = ("identification",)
     actions = None
 
@@ -109,15 +111,28 @@ class TokenForm(forms.ModelForm):
         return expires_at
 
 
+class RevokedFilter(admin.EmptyFieldListFilter):
+    """Whether tokens were revoked."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.title = "revoked"
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice, text in zip(super().choices(changelist), ("All", "No", "Yes"), strict=True):
+            yield {**choice, "display": text}
+
+
 @admin.register(ApiToken)
 class ApiTokenAdmin(OrganisationScopedAdmin):
     """Tokens are issued, shown once, and revoked; nothing about them is edited."""
 
     form = TokenForm
     list_display = ("application", "organisation", "hint_text", "status", "scope_names", "expires", "used")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_filter = (("revoked_at", RevokedFilter),)
     list_select_related = ("organisation",)
     search_fields = ("application", "hint", "organisation__identification")
+    search_help_text = "Part of the application, token or organisation"
     actions = ("revoke",)
     readonly_fields = ("status", "hint_text", "created", "revoked", "used")
 
@@ -129,7 +144,7 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """A revoked token stays, to tell who had access when."""
+        """A revoked token stays, to show who had access when."""
         return False
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:

@@ -34,7 +34,7 @@ SHORTER_TEXT = 3
 
 @dataclass(frozen=True)
 class LoggedVisit:
-    """A visit in the log of a device; ``session`` is None when it was forgotten before its log."""
+    """A visit in the log of a device; ``session``, its row, may have been deleted before the log."""
 
     key: uuid.UUID
     began_at: datetime
@@ -143,7 +143,7 @@ class MessageLogAdmin(ReadOnlyAdmin):
         if device is None:
             raise Http404
         visits = _list_visits(device)
-        chosen = _choose(visits, request.GET.get("session"))
+        chosen = _choose(visits, request.GET.get("visit"))
         rows = MessageLog.objects.filter(device=device, session=chosen.key if chosen else None)
         pages = Paginator(rows.order_by("number"), MESSAGES_PER_PAGE)
         page = pages.get_page(request.GET.get("p"))

@@ -47,7 +47,7 @@ class Recent:
 
     @property
     def finished(self) -> int:
-        """Succeeded or failed; what was cancelled tells nothing about meters."""
+        """Succeeded or failed; what was cancelled says nothing about meters."""
         return self.ended[RequestState.SUCCEEDED] + self.ended[RequestState.FAILED]
 
     @property

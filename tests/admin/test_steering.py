@@ -69,6 +69,27 @@ def test_what_is_asked_on_the_page_of_a_request_leads_back_to_it(
     assert item.state == RequestState.CANCELLED
 
 
+@pytest.mark.parametrize("number", [3, 21])
+def test_all_on_the_list_may_be_chosen(
+    operator: Client, organisation: Organisation, device: Device, number: int
+) -> None:
+    """Those that the confirmation names are meant, and nothing that joins the list meanwhile."""
+    waiting = {make_request(organisation, device) for _ in range(number)}
+    body = {"action": "cancel_selected", "select_across": "1", "_selected_action": [min(waiting, key=id).pk]}
+    asked = operator.post(reverse(LIST), body).context
+    assert asked["count"] == number
+    late = make_request(organisation, device)
+    answer = {
+        "action": "cancel_selected",
+        "select_across": str(int(asked["select_across"])),
+        "_selected_action": asked["selected"],
+        "confirmed": "yes",
+    }
+    operator.post(reverse(LIST), answer)
+    cancelled = set(Request.objects.filter(state=RequestState.CANCELLED))
+    assert cancelled == (waiting if number == 3 else {*waiting, late})
+
+
 def test_cancelling_tells_how_many_could_not_be(
     operator: Client, organisation: Organisation, device: Device
 ) -> None:

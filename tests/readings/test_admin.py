@@ -218,7 +218,7 @@ def test_the_button_fetches_them_again_once(superuser: Client, device: Device, g
 @pytest.mark.usefixtures("next_morning")
 def test_the_button_needs_a_permission(device: Device, organisation: Organisation) -> None:
     reader = signed_in(make_user("reader", organisation, "view_series"))
-    assert "Fetch these again" not in reader.get(f"{MISSING}?{RANGE}").content.decode()
+    assert "Fetch these readings" not in reader.get(f"{MISSING}?{RANGE}").content.decode()
     reader.post(f"{MISSING}?{RANGE}")
     assert not Request.objects.exists()
     sender = signed_in(make_user("sender", organisation, "view_series", "add_request"))

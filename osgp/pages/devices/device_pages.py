@@ -189,7 +189,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         return [(title, {"fields": fields}) for title, fields in groups]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        """Gateway, network and cell are chosen here; they are made and deleted on pages of their own."""
+        """Gateway, network and cell are chosen here; they are created and deleted on pages of their own."""
         field = super().formfield_for_dbfield(db_field, request, **options)
         if field is not None and db_field.name in ("gateway", *PLACE):
             field.widget.can_add_related = field.widget.can_delete_related = False

@@ -1,4 +1,4 @@
-"""What networks and cells bear at this moment: read from live sessions, as the dispatcher reads it."""
+"""What networks and cells bear at this moment: read from open visits, as the dispatcher reads it."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -17,7 +17,7 @@ SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class Use:
-    """Sessions that are open, those opened in the last second, and due requests that wait for a permit."""
+    """Visits that are open, those opened in the last second, and due requests that wait for a permit."""
 
     open: int
     new: int
@@ -25,7 +25,7 @@ class Use:
 
 
 def load_use_of_networks(keys: Collection[int]) -> dict[int, Use]:
-    """Three queries, none of which looks at sessions or requests that are over."""
+    """Three queries, none of which looks at visits or requests that are over."""
     return _load("meter__network", keys)
 
 
@@ -37,7 +37,7 @@ def load_use_of_cells(keys: Collection[int]) -> dict[int, Use]:
 def _load(place: str, keys: Collection[int]) -> dict[int, Use]:
     live = MeterSession.objects.filter(state__in=LIVE_SESSION_STATES)
     begun = MeterSession.objects.filter(opened_at__gt=later(-SECOND))
-    # The most urgent ones are enough to tell that something waits.
+    # The most urgent ones are enough to know that something waits.
     waiting = due_requests().values("pk")[: COUNT_LIMIT + 1]
     open_, new = _count(live, place, keys), _count(begun, place, keys)
     held = _count(Request.objects.filter(pk__in=waiting), place, keys)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from osgp.messages.readings import Period
+from osgp.pages.shared.display_text import split_words
 from osgp.readings import clock
 from osgp.readings.calendar import DAY, day_span, next_month
 from osgp.readings.profile import LoadProfile, Panel, Range, Slot
@@ -23,7 +24,7 @@ SEVERE = frozenset({"CRITICAL_ERROR", "CLOCK_INVALID", "DATA_NOT_VALID"})
 
 
 class Mark(NamedTuple):
-    """A rectangle with what it tells when pointed at."""
+    """A rectangle with its tooltip."""
 
     x: str
     y: str
@@ -209,10 +210,10 @@ def _describe_slot(slot: Slot, panel: Panel, zone: ZoneInfo) -> str:
 
 
 def _describe_flags(slot: Slot, zone: ZoneInfo) -> str:
-    told = [flag.replace("_", " ").capitalize() for flag in slot.flags]
+    lines = [split_words(flag) for flag in slot.flags]
     if slot.reading and slot.reading.former:
-        told.append("Changed: was " + ", ".join(f"{former.value:f}" for former in slot.reading.former))
-    return f"{_format_local(slot.end, zone)}\n" + "\n".join(told)
+        lines.append("Changed: was " + ", ".join(f"{former.value:f}" for former in slot.reading.former))
+    return f"{_format_local(slot.end, zone)}\n" + "\n".join(lines)
 
 
 def _choose_tone(slot: Slot) -> str:

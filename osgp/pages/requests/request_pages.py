@@ -115,8 +115,9 @@ class RequestAdmin(IndexedSearch, HistoryAdmin):
     def due_or_duration(self, item: Request) -> SafeString | str:
         """When the next attempt is due; how long it took once it is final."""
         if item.state in WAITING_STATES:
-            due = format_age(item.due_at)
-            return format_html('<span class="quiet">due</span> <span class="length">{}</span>', due)
+            age = format_age(item.due_at)
+            due = "" if age.startswith("in ") else SafeString('<span class="quiet">due</span> ')
+            return format_html('{}<span class="length">{}</span>', due, age)
         if item.completed_at is not None:
             duration = format_duration(item.completed_at - item.created_at)
             return format_html('<span class="length">{}</span>', duration)

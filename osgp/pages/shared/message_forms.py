@@ -90,7 +90,7 @@ def _is_suitable(item: Operation, device: Device) -> bool:
     try:
         return not isinstance(item, MeterOperation) or item.supports(device.profile)
     except LookupError:
-        return True  # Submission tells what is wrong with the profile.
+        return True  # Submission says what is wrong with the profile.
 
 
 class MessageForm(forms.Form):
@@ -325,10 +325,10 @@ def _choose_field(field: serializers.Field) -> tuple[Callable[..., forms.Field],
 def make_example(field: serializers.Field) -> Any:
     """The JSON shape that a serializer field takes, with a plausible value in each place.
 
-    A field that only its message knows tells one itself, as its ``example``.
+    A field that only its message knows has one itself, as its ``example``.
     """
-    if (told := getattr(field, "example", None)) is not None:
-        return told
+    if (own := getattr(field, "example", None)) is not None:
+        return own
     if isinstance(field, serializers.ListSerializer | serializers.ListField):
         return [make_example(field.child)]  # type: ignore[arg-type]
     if isinstance(field, serializers.Serializer):

@@ -1,6 +1,6 @@
 """Paging through millions of rows at once: nothing here counts or sorts a whole table.
 
-Requests are numbered in the order in which they are made, so their primary key stands in for an index on the
+Requests are numbered in the order of their creation, so their primary key stands in for an index on the
 time of creation.
 """
 
@@ -50,7 +50,7 @@ class BoundedPaginator(Paginator):
 
 
 def find_first_number_since(time: datetime) -> int:
-    """A primary key such that every request made at or after ``time`` has a higher one.
+    """A primary key such that every request created at or after ``time`` has a higher one.
 
     It walks back from the newest request in steps that grow fourfold, each one look-up in the primary key's
     index: seven of them cross ten million rows.
