@@ -15,9 +15,9 @@ from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
 
 
 class BatchState(models.TextChoices):
-    """CREATING -> RUNNING -> COMPLETED; CREATING or RUNNING -> CANCELLING -> CANCELLED.
+    """CREATING while its requests are being made, RUNNING or CANCELLING until all of them are final.
 
-    A batch is CREATING while its requests are being made, and RUNNING until all of them are final.
+    docs/states.md shows what follows what.
     """
 
     CREATING = "CREATING"

@@ -13,9 +13,11 @@ from django.utils import timezone
 
 from osgp.devices import envelope
 from osgp.devices.envelope import SealedSecret, UnsealError
+from osgp.devices.key_states import KeyTransitions
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.faults import Component, Fault, FaultCode
 from osgp.sql import Statement
+from osgp.state_tables import apply
 
 KEY_LENGTH = 16
 """Bytes in every key of suite 0."""
@@ -53,9 +55,8 @@ def store_new(device: Device, secrets: Mapping[KeyType, bytes]) -> None:
     with transaction.atomic():
         _lock(device)
         now = timezone.now()
-        DeviceKey.objects.filter(device=device, key_type__in=list(secrets), state=KeyState.NEW).update(
-            state=KeyState.WITHDRAWN, state_changed_at=now
-        )
+        superseded = DeviceKey.objects.filter(device=device, key_type__in=list(secrets))
+        apply(superseded, KeyTransitions.WITHDRAW, state_changed_at=now)
         DeviceKey.objects.bulk_create(sealed)
 
 
@@ -85,12 +86,8 @@ def activate(device: Device, key_types: Collection[KeyType]) -> frozenset[KeyTyp
         pending = dict(
             keys.filter(key_type__in=list(key_types), state=KeyState.NEW).values_list("key_type", "pk")
         )
-        keys.filter(key_type__in=pending, state=KeyState.ACTIVE).update(
-            state=KeyState.EXPIRED, state_changed_at=now
-        )
-        activated = keys.filter(pk__in=pending.values(), state=KeyState.NEW).update(
-            state=KeyState.ACTIVE, state_changed_at=now
-        )
+        apply(keys.filter(key_type__in=pending), KeyTransitions.EXPIRE, state_changed_at=now)
+        activated = apply(keys.filter(pk__in=pending.values()), KeyTransitions.ACTIVATE, state_changed_at=now)
         if activated != len(pending):
             raise _fault(FaultCode.ENCRYPTION_EXCEPTION, "The keys were changed by somebody else meanwhile.")
     return frozenset(KeyType(key_type) for key_type in pending)

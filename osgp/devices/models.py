@@ -212,7 +212,7 @@ class KeyType(models.TextChoices):
 
 
 class KeyState(models.TextChoices):
-    """NEW (stored, perhaps not yet in the meter) -> ACTIVE -> EXPIRED; NEW -> WITHDRAWN when superseded."""
+    """A NEW key is perhaps not in the meter yet. key_states.py says what follows what (docs/states.md)."""
 
     NEW = "NEW"
     ACTIVE = "ACTIVE"

@@ -14,7 +14,7 @@ from rest_framework.exceptions import ValidationError
 
 from osgp.batches.models import Batch, BatchState
 from osgp.faults import Fault, FaultCode
-from osgp.fleet import storing, targets
+from osgp.fleet import states, storing, targets
 from osgp.fleet.submission import find_batch_operation
 from osgp.requests.models import Request
 
@@ -66,12 +66,12 @@ def _create_next(batch: Batch) -> None:
     keys = targets.next_keys(batch, SLICE)
     checked = targets.check_keys(operation, parameters, batch.organisation, keys)
     storing.store(batch, checked.devices, checked.refused)
-    row = Batch.objects.filter(pk=batch.pk)
     if keys:
+        row = Batch.objects.filter(pk=batch.pk)
         row.update(cursor=keys[-1], skipped=F("skipped") + len(checked.refused))
     if len(keys) < SLICE:
-        total = Request.objects.filter(batch=batch).count()
-        row.update(state=BatchState.RUNNING, total=total)
+        running = states.run(batch.pk, total=_count(batch))
+        assert running, "its row is locked"
 
 
 def _give_up(batch: Batch, error: Fault | ValidationError) -> None:
@@ -81,5 +81,9 @@ def _give_up(batch: Batch, error: Fault | ValidationError) -> None:
         else Fault(FaultCode.VALIDATION_ERROR, "The parameters are not valid any more.")
     )
     logger.warning("no more requests are made of batch %s: %s", batch.uid, fault.message)
-    total = Request.objects.filter(batch=batch).count()
-    Batch.objects.filter(pk=batch.pk).update(state=BatchState.RUNNING, total=total, fault=fault.as_dict())
+    running = states.give_up(batch.pk, total=_count(batch), fault=fault.as_dict())
+    assert running, "its row is locked"
+
+
+def _count(batch: Batch) -> int:
+    return Request.objects.filter(batch=batch).count()

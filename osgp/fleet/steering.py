@@ -5,11 +5,11 @@ from collections.abc import Collection
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from osgp.accounts.caller import Caller
-from osgp.batches.models import OPEN_BATCH_STATES, Batch, BatchSource, BatchState
+from osgp.batches.models import Batch, BatchSource, BatchState
+from osgp.fleet import states
 from osgp.fleet.progress import progress
 from osgp.fleet.submission import find_batch_operation
 from osgp.processes import wakeup
@@ -36,8 +36,7 @@ def cancel(batch: Batch) -> int:
 
     Running requests are finished. Raises NotInThisState for a batch that is over.
     """
-    open_ = Batch.objects.filter(pk=batch.pk, state__in=OPEN_BATCH_STATES)
-    if not open_.update(state=BatchState.CANCELLING):
+    if not states.cancel(batch.pk):
         raise NotInThisState("The batch is over.")
     wakeup.notify()
     cancelled = 0
@@ -101,18 +100,11 @@ def settle(batch_id: int | None = None) -> int:
 
 
 @transaction.atomic
-def _settle(batch: Batch) -> int:
-    cancelled = batch.state == BatchState.CANCELLING
+def _settle(batch: Batch) -> bool:
     counts = progress(batch)
-    if batch.total != sum(counts.states.values()):
-        # Made no further than this when it was cancelled, or some were deleted already.
-        batch.total = sum(counts.states.values())
-    return Batch.objects.filter(pk=batch.pk, state=batch.state).update(
-        state=BatchState.CANCELLED if cancelled else BatchState.COMPLETED,
-        total=batch.total,
-        outcome=counts.as_outcome(),
-        completed_at=Now(),
-    )
+    # Made no further than this when it was cancelled, or some were deleted already.
+    total = sum(counts.states.values())
+    return states.complete(batch, total, counts.as_outcome())
 
 
 def delete_expired(limit: int = 100) -> int:

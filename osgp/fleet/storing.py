@@ -22,7 +22,8 @@ from osgp.batches.models import Batch, SkippedDevice
 from osgp.devices.models import Device
 from osgp.fleet.targets import Refused
 from osgp.processes import wakeup
-from osgp.requests.models import Action, Request, RequestState
+from osgp.requests.models import Action, Request
+from osgp.requests.states.transitions import FIRST_ACTION_STATE, first_state
 from osgp.sql import Statement
 
 BATCHES, REQUESTS, ACTIONS = (model._meta.db_table for model in (Batch, Request, Action))
@@ -60,7 +61,8 @@ _INSERT_REQUESTS = f"""
 _INSERT_ACTIONS = Statement(
     f"""
     INSERT INTO {ACTIONS} (request_id, position, message, device_id, parameters, state)
-    SELECT id, 0, message, device_id, (SELECT parameters FROM {BATCHES} WHERE id = %s), 'PENDING'
+    SELECT id, 0, message, device_id, (SELECT parameters FROM {BATCHES} WHERE id = %s),
+           '{FIRST_ACTION_STATE}'
       FROM {REQUESTS}
      WHERE id BETWEEN %s AND %s AND COALESCE(batch_id, 0) = %s
     """,  # noqa: S608 (table names)
@@ -140,7 +142,7 @@ def _row(batch: Batch, device: Device, position: int, now: datetime) -> dict[str
         "device": device.pk,
         "meter": device.gateway_id or device.pk,
         "identification": device.identification,
-        "state": RequestState.QUEUED if due_at == now else RequestState.SCHEDULED,
+        "state": first_state(is_due=due_at == now),
         "schedule_time": _text(schedule_time),
         "due_at": _text(due_at),
     }

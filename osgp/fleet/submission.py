@@ -17,11 +17,11 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from osgp.accounts.caller import Caller
 from osgp.accounts.models import Organisation
-from osgp.batches.models import Batch, BatchSource, BatchState
+from osgp.batches.models import Batch, BatchSource
 from osgp.device_groups import groups
 from osgp.device_groups.models import DeviceGroup
 from osgp.faults import Component, Fault, FaultCode
-from osgp.fleet import storing, targets
+from osgp.fleet import states, storing, targets
 from osgp.messages.operation import MeterOperation, Operation, ParameterValues
 from osgp.messages.serializers import BooleanField, CharField, IntegerField
 from osgp.processes import wakeup
@@ -194,9 +194,8 @@ def submit_list(
             }
         )
     batch.source = BatchSource.LIST
-    batch.state = BatchState.RUNNING
     batch.total, batch.skipped = len(checked.devices), len(checked.refused)
-    batch.save(force_insert=True)
+    states.store_with_requests(batch)
     storing.store(batch, checked.devices, checked.refused)
     return batch
 

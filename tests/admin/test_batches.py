@@ -29,6 +29,7 @@ from tests.admin.test_steering import told
 from tests.batches.conftest import create_all, make_fleet, make_group
 from tests.batches.test_recurring import make_due
 from tests.factories import make_device, make_organisation, make_request
+from tests.state_check import states_by_hand
 
 PERMISSIONS = tuple(
     f"{verb}_{model}"
@@ -84,8 +85,9 @@ def end(batch: Batch, failed: int) -> None:
     """All of its requests are over; so many failed."""
     rows = Request.objects.filter(batch=batch)
     chosen = list(rows.order_by("pk").values_list("pk", flat=True)[:failed])
-    rows.update(state=RequestState.SUCCEEDED)
-    Request.objects.filter(pk__in=chosen).update(state=RequestState.FAILED, fault=FAULT)
+    with states_by_hand():
+        rows.update(state=RequestState.SUCCEEDED)
+        Request.objects.filter(pk__in=chosen).update(state=RequestState.FAILED, fault=FAULT)
     assert steering.settle() == 1
 
 

@@ -18,6 +18,7 @@ from osgp.devices.models import Device
 from osgp.requests.models import Request, RequestState
 from tests.batches.conftest import create_all
 from tests.factories import make_device
+from tests.state_check import states_by_hand
 
 
 def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
@@ -65,7 +66,8 @@ def test_it_waits_until_all_is_over(
 ) -> None:
     def sleep(seconds: float) -> None:
         create_all()
-        Request.objects.update(state=outcome)
+        with states_by_hand():
+            Request.objects.update(state=outcome)
 
     monkeypatch.setattr(command.time, "sleep", sleep)
     status, answer, _ = run("ActualMeterReads", "--group", "north", "--wait")
