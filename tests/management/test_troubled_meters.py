@@ -10,7 +10,7 @@ from osgp import catalogue
 from osgp.cosem.event_codes import UNKNOWN_EVENT, event_type
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
-from osgp.simulator.meter.event_codes import CODES
+from tests.simulator.dutch_events import CODES
 from tests.visited import NOW, Visits, perform
 
 PROFILE = catalogue.profile("SMR", "5.5")
@@ -27,7 +27,7 @@ def troubled() -> Iterator[Visits]:
 
 
 def test_both_tables_have_the_same_codes() -> None:
-    """The simulator's table was made apart from the head-end's."""
+    """That of the standard was made apart from that of the profile."""
     for category, log in PROFILE.event_logs.items():
         for code in CODES[log.tag]:
             assert event_type(PROFILE, category, code) != UNKNOWN_EVENT, (category, code)

@@ -7,11 +7,11 @@ import pytest
 from osgp import catalogue
 from osgp.simulator.codec.axdr import Data, DataType
 from osgp.simulator.meter import history
-from osgp.simulator.meter.event_codes import ALARM_BITS, ALARMS, CODES, LOG_OF
 from osgp.simulator.meter.load_curve import START
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.meter.outages import Outage
 
+from .dutch_events import ALARM_BITS, ALARMS, CODES, LOG_OF
 from .meters import LIVING, column, make, read, stamps, write
 
 PROFILES = [profile.key for profile in catalogue.profiles()]

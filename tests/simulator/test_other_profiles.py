@@ -15,7 +15,6 @@ from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.codec.axdr import Data, DataType, decode, encode
 from osgp.simulator.codec.results import ActionResult
 from osgp.simulator.meter.meter import Meter
-from osgp.simulator.meter.methods import handler_of
 from osgp.simulator.meter.query import WRITE, AccessError
 from osgp.simulator.occurrences import KINDS, parse
 
@@ -81,7 +80,7 @@ def live_through(profile: Profile, polyphase: bool) -> None:
             meter.set(descriptor, encode(values[descriptor]), Management())
     for entry in list(meter.type.objects.values()):
         for method_id in range(1, 9):
-            known = method_id in entry.methods or handler_of(entry.class_id, method_id) is not None
+            known = method_id in entry.methods or method_id in entry.handlers
             for parameter in (None, Data(DataType.INTEGER, 0), Data(DataType.ARRAY, ())):
                 descriptor = MethodDescriptor(entry.class_id, entry.logical_name, method_id)
                 encoded = encode(parameter) if parameter is not None else None
@@ -143,13 +142,13 @@ def test_numbers_are_shown_in_the_type_and_with_the_scaler_of_the_profile(single
     assert [part.value for part in read(meter, "ACTIVE_ENERGY_EXPORT", 3).value] == [0, 30]
     assert read(meter, "AMR_PROFILE_STATUS").type is DataType.LONG_UNSIGNED
     firmware = read(meter, "ACTIVE_FIRMWARE_IDENTIFIER")
-    assert firmware == Data(DataType.UTF8_STRING, "SIM E-METER 2024-?")
+    assert firmware == Data(DataType.UTF8_STRING, "SIM E-METER 2024.a")
 
 
 def test_registers_begin_again_and_measured_values_stay_at_the_end_of_their_type(tmp_path: Path) -> None:
     small = SINGLE_TARIFF.replace('"long64-unsigned"', '"long-unsigned"').replace("-1, Wh", "0, Wh")
     profiles = load(tmp_path, small, STRANGE.replace('"0, V"', '"-2, V"'))
-    meter, _ = make(next(each for each in profiles if each.key == "LAB-NET-2024-é"))
+    meter, _ = make(next(each for each in profiles if each.key == "LAB_NET-2024.a"))
     dutch, _ = make("SMR-5.5")
     wrapped = read(dutch, "ACTIVE_ENERGY_IMPORT").value % 2**16
     assert read(meter, "ACTIVE_ENERGY_IMPORT") == Data(DataType.LONG_UNSIGNED, wrapped)
@@ -248,6 +247,13 @@ def test_every_data_type_of_the_catalogue_can_be_simulated(tmp_path: Path) -> No
         f'[{number}, "{data_type}", "DYNAMIC", "RW"]'
         for number, data_type in enumerate(sorted(DATA_TYPES), 2)
     )
+    names = ", ".join(
+        f'[{number}, "attribute_{number}", "{data_type}"]'
+        for number, data_type in enumerate(sorted(DATA_TYPES), 2)
+    )
+    (tmp_path / "interface-classes.toml").write_text(
+        f'[[class]]\nid = 9000\nversions = [0]\nname = "everything"\nattributes = [{names}]\n'
+    )
     text = 'protocol = "LAB"\nversion = "1"\n[NOTES]\nclass = 9000\nobis = "0-0:96.99.0.255"\n'
     (profile,) = load(tmp_path, f'{text}group = "ABSTRACT"\nattributes = [{attributes}]\n')
     live_through(profile, polyphase=False)
@@ -278,7 +284,7 @@ def test_the_demonstration_takes_its_profiles_from_the_catalogue(
     assert {meter.type.profile for meter in meters} == set(known)
     assert sum(len(meter.gas_meters) for meter in meters) == 3
     assert not any(meter.gas_meters for meter in meters if meter.type.profile is single_tariff)
-    (by_key,) = Fleet.build(1, "lab-net-2024-é").meters.values()
+    (by_key,) = Fleet.build(1, "lab_net-2024.A").meters.values()
     assert by_key.type.profile is single_tariff
     monkeypatch.setattr(catalogue, "profiles", lambda: (single_tariff,))
     assert not any(meter.gas_meters for meter in Fleet.demo().meters.values())
