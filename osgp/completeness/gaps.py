@@ -14,22 +14,17 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_datetime
 
-from osgp.catalogue import UnknownProfile
-from osgp.cosem.amr_status import POWER_DOWN, flags_of
+from osgp.completeness.buffers import FETCHED_BY, find_buffer
+from osgp.cosem.amr_status import POWER_DOWN
 from osgp.devices.models import Device
-from osgp.faults import Fault
-from osgp.messages.registry import UnknownMessage, find_operation
-from osgp.monitoring.periodic_reads import PeriodicReads, PeriodType
+from osgp.monitoring.periods import Buffer
 from osgp.readings import clock
-from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, expected_ends, month_of
+from osgp.readings.buffers import INTERVAL_SECONDS, status_flags
+from osgp.readings.calendar import expected_ends, month_of
 from osgp.readings.chunks import NO_STATUS
 from osgp.readings.chunks import Chunk as Columns
 from osgp.readings.models import Chunk, Series
 from osgp.requests.models import FINAL_STATES, Action, ActionState
-
-FETCHED_BY = {False: "PeriodicMeterReads", True: "PeriodicMeterReadsGas"}
-"""The message that fetches what is missing: of an electricity and of an M-Bus meter."""
-_POWER_DOWN = next(bit for bit in range(8) if flags_of(1 << bit) == (POWER_DOWN,))
 
 
 class Reason(StrEnum):
@@ -118,8 +113,9 @@ def gaps_of(devices: Sequence[Device], period: str, first: date, until: date) ->
     now = clock.now()
     found = []
     for device in devices:
-        ranges = _ranges(device, series.get(device.pk, []), present, period, first, until)
-        parts = _parted(ranges, _held_since(device, period, now), int(now.timestamp()))
+        buffer = find_buffer(device, period)
+        ranges = _ranges(device, buffer, series.get(device.pk, []), present, period, first, until)
+        parts = _parted(ranges, _held_since(device, buffer, now), int(now.timestamp()))
         gaps = [_explained(part, device, attempts.get(device.pk, [])) for part in parts]
         if gaps:
             found.append(DeviceGaps(device, gaps))
@@ -151,10 +147,16 @@ class _Range(NamedTuple):
 
 
 def _ranges(
-    device: Device, series: Sequence[Series], present: _Present, period: str, first: date, until: date
+    device: Device,
+    buffer: Buffer | None,
+    series: Sequence[Series],
+    present: _Present,
+    period: str,
+    first: date,
+    until: date,
 ) -> list[_Range]:
     if not series:
-        step = MBUS_INTERVAL_SECONDS if device.is_mbus else INTERVAL_SECONDS
+        step = (buffer and buffer.capture_period) or INTERVAL_SECONDS
         ends = expected_ends(period, first, until, ZoneInfo(device.time_zone), step)
         return [_Range(ends, (), False, False)] if ends else []
     lacking: dict[int, list[str]] = {}
@@ -166,6 +168,7 @@ def _ranges(
             if end not in there:
                 lacking.setdefault(end, []).append(row.quantity)
     order = sorted(expected)
+    power_down = {row.pk: _power_down(device, row) for row in series}
     ranges: list[_Range] = []
     for is_missing, run in groupby(range(len(order)), key=lambda place: order[place] in lacking):
         if not is_missing:
@@ -179,21 +182,15 @@ def _ranges(
                 ends,
                 quantities,
                 len(quantities) < len(series),
-                any(_power_failed(present, series, end) for end in around),
+                any(_power_failed(present, power_down, end) for end in around),
             )
         )
     return ranges
 
 
-def _held_since(device: Device, period: str, now: datetime) -> int | None:
+def _held_since(device: Device, buffer: Buffer | None, now: datetime) -> int | None:
     """From when on the meter's buffer has room for what it captured until now; None: nobody can tell."""
-    try:
-        operation = find_operation(FETCHED_BY[device.is_mbus])
-        assert isinstance(operation, PeriodicReads)
-        buffer = operation.find_buffer(device.profile, PeriodType(period), device.channel)
-    except (UnknownMessage, UnknownProfile, Fault, ValueError):
-        return None
-    if buffer.period is None or buffer.entries is None:
+    if buffer is None or buffer.period is None or buffer.entries is None:
         return None
     return int(buffer.period.after(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
 
@@ -208,9 +205,17 @@ def _parted(ranges: Sequence[_Range], held_since: int | None, now: int) -> Itera
                 yield each._replace(ends=part, is_held=is_held)
 
 
-def _power_failed(present: _Present, series: Sequence[Series], end: int) -> bool:
-    statuses = (present.get(row.pk, {}).get(end, NO_STATUS) for row in series)
-    return any(status != NO_STATUS and status >> _POWER_DOWN & 1 for status in statuses)
+def _power_down(device: Device, series: Series) -> int:
+    """The bits of a status of the series that tell of a power failure."""
+    meter = device.gateway or device
+    flags = status_flags(meter.protocol_name, meter.protocol_version, series.quantity, series.period)
+    return sum(1 << bit for bit, name in flags.names.items() if name == POWER_DOWN)
+
+
+def _power_failed(present: _Present, power_down: Mapping[int, int], end: int) -> bool:
+    """Whether the status of any series tells of one; ``power_down`` has the bits by series."""
+    statuses = ((bits, present.get(key, {}).get(end, NO_STATUS)) for key, bits in power_down.items())
+    return any(status != NO_STATUS and status & bits for bits, status in statuses)
 
 
 _ATTEMPT = (

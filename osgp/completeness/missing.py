@@ -9,7 +9,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from osgp.accounts.caller import Caller
-from osgp.completeness.gaps import FETCHED_BY, DeviceGaps, Gap, Reason, gaps_of
+from osgp.completeness.buffers import FETCHED_BY
+from osgp.completeness.gaps import DeviceGaps, Gap, Reason, gaps_of
 from osgp.completeness.received import incomplete
 from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
 from osgp.devices.models import Device

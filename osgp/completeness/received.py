@@ -8,6 +8,7 @@ from datetime import date
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
+from osgp.completeness.buffers import without_buffer
 from osgp.devices.models import Device, LifecycleStatus
 from osgp.messages.readings import Period
 from osgp.readings.calendar import month_of, next_month
@@ -38,7 +39,10 @@ def masks(period: str, first: date, until: date) -> dict[date, int]:
 
 
 def incomplete(devices: QuerySet[Device], period: str, first: date, until: date) -> QuerySet[Device]:
-    """The devices of which a series is not full of these days, or that have none, by their numbers."""
+    """The devices of which a series is not full of these days, or that have none, by their numbers.
+
+    Of those that never had one, only devices that keep values of the period at all.
+    """
     wanted = masks(period, first, until)
     if not wanted:
         return devices.none()
@@ -54,7 +58,7 @@ def incomplete(devices: QuerySet[Device], period: str, first: date, until: date)
     series = expected_series(period)
     return (
         devices.exclude(lifecycle_status__in=GONE)
-        .filter(~Exists(series) | Exists(series.exclude(full)))
+        .filter((~Exists(series) & ~without_buffer(period)) | Exists(series.exclude(full)))
         .order_by("pk")
     )
 

@@ -38,7 +38,7 @@ class ClearMBusStatusOnAllChannelsResult(TypedDict):
 class ClearMBusStatusOnAllChannels(MeterOperation[NoParameters, ClearMBusStatusOnAllChannelsResult]):
     """Clear the status of the M-Bus devices on all four channels, so that they can raise alarms anew.
 
-    The result tells what it was. Meters can do so from SMR 5.1.
+    The result tells what it was. Meters have to have an object for clearing beside that of the status.
 
     Only the bits that were read are cleared: one that is set in the meantime is not lost. A channel on which
     something goes wrong does not keep the others from being cleared; the request then fails, and says which

@@ -89,9 +89,8 @@ class GetGsmDiagnosticResult(TypedDict):
 class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnosticResult]):
     """Read the diagnostics of the modem through which a meter is reached: GPRS, CDMA or LTE.
 
-    Which it is tells the device's communication method, unless another is given. CDMA is known from SMR 4.3,
-    GPRS from SMR 5.0.0, LTE from SMR 5.2. A value that the meter refuses or that makes no sense is null, and
-    told among the problems.
+    Which it is tells the device's communication method, unless another is given; the meter must have an
+    object for it. A value that the meter refuses or that makes no sense is null, and told among the problems.
     """
 
     message = "GetGsmDiagnostic"

@@ -14,7 +14,7 @@ from osgp.messages.serializers import CharField
 class UpdateProtocolParameters(TypedDict):
     """The protocol that the device has."""
 
-    protocol_name: Annotated[str, CharField(max_length=10), "DSMR or SMR."]
+    protocol_name: Annotated[str, CharField(max_length=10), "Of a meter profile, such as SMR."]
     protocol_version: Annotated[str, CharField(max_length=10)]
     protocol_variant: NotRequired[
         Annotated[str, CharField(max_length=10, allow_blank=True), "None when left out."]

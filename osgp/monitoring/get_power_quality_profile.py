@@ -102,8 +102,8 @@ class GetPowerQualityProfileResult(TypedDict):
 class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, GetPowerQualityProfileResult]):
     """Read what a meter has captured of power quality: of the objects of the profile type, those it captures.
 
-    A buffer that captures none of them, or no time, is left out. Meters hold ten days of quarters of an hour;
-    more than any of the buffers can hold is refused. DSMR 2.2 meters have no such buffers.
+    A buffer that captures none of them, or no time, is left out. Meters hold ten days of quarters of an hour,
+    for example; more than any of the buffers can hold is refused.
     """
 
     message = "GetPowerQualityProfile"

@@ -43,7 +43,7 @@ class GetThdFingerprintResult(TypedDict):
 class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
     """Read the total harmonic distortion of the currents: momentary values, fingerprints, counters.
 
-    Meters have it from SMR 5.2 on.
+    What a meter does not measure is null.
     """
 
     message = "GetThdFingerprint"

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
-from osgp.cosem.amr_status import LARGEST as LARGEST_STATUS
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import number
 from osgp.devices.models import Device
@@ -26,8 +25,6 @@ from osgp.monitoring.periods import (
     find_buffer,
 )
 from osgp.monitoring.reads import Reads, utc_text
-
-AMR_STATUS = "AMR_PROFILE_STATUS"
 
 
 class PeriodType(StrEnum):
@@ -117,11 +114,11 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
         return reads
 
 
-def read_status(cell: object) -> int | None:
-    """An AMR profile status. Raises UnusableRow for what is none."""
+def read_status(cell: object, largest: int) -> int | None:
+    """An AMR profile status of 0 to ``largest``. Raises UnusableRow for what is none."""
     status = number(cell, "The status")
-    if status is not None and not 0 <= status <= LARGEST_STATUS:
-        raise UnusableRow(f"The status {status} is outside 0..{LARGEST_STATUS}.")
+    if status is not None and not 0 <= status <= largest:
+        raise UnusableRow(f"The status {status} is outside 0..{largest}.")
     return status
 
 

@@ -9,8 +9,6 @@ from zoneinfo import ZoneInfo
 from osgp.messages.readings import Period
 
 DAY = timedelta(days=1)
-INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS = 900, 3600
-"""Capture periods of electricity and of M-Bus meters, unless one is told."""
 
 
 class Span(NamedTuple):

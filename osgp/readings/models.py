@@ -5,11 +5,16 @@ beside them. Chunks are partitioned by month on PostgreSQL; nothing refers to th
 month is forgotten by dropping a table.
 """
 
+from functools import cached_property
+
 from django.db import models
 
+from osgp.catalogue import Flags
 from osgp.devices.models import Device
 from osgp.messages.readings import Period
 from osgp.readings.arrays import IntegersField
+from osgp.readings.buffers import status_flags
+from osgp.readings.quantities import tag_of
 
 PERIODS = [(str(period), str(period).capitalize()) for period in Period]
 
@@ -36,6 +41,18 @@ class Series(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} {self.period}"
+
+    @cached_property
+    def tag(self) -> str | None:
+        """The tag of the quantity in the profile of the device or its gateway; None: it has none there."""
+        meter = self.device.gateway or self.device
+        return tag_of(meter.protocol_name, meter.protocol_version, self.quantity)
+
+    @cached_property
+    def flags(self) -> Flags:
+        """What the bits of the statuses mean in that profile."""
+        meter = self.device.gateway or self.device
+        return status_flags(meter.protocol_name, meter.protocol_version, self.quantity, self.period)
 
 
 class Delivery(models.Model):

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from osgp import catalogue
 from osgp.catalogue import obis
 from osgp.messages.readings import DECIMALS, LARGEST, Readings
-from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, Span, span_of
+from osgp.readings.buffers import interval_seconds
+from osgp.readings.calendar import Span, span_of
 from osgp.readings.chunks import NO_STATUS
 
 logger = logging.getLogger(__name__)
@@ -84,7 +85,8 @@ def prepare(
         ends = seconds.get(id(said.interval_ends))
         if ends is None:
             ends = seconds[id(said.interval_ends)] = [int(end.timestamp()) for end in said.interval_ends]
-        column, left_out = _column(device, said, quantity, ends, bounds)
+        apart = said.capture_period or interval_seconds(profile, said.quantity)
+        column, left_out = _column(said, quantity, apart, ends, bounds)
         refused += left_out
         if column is not None:
             columns.append(column)
@@ -94,7 +96,7 @@ def prepare(
 
 
 def _column(
-    device: ReadDevice, said: Readings, quantity: str, ends: Sequence[int], bounds: tuple[int, int]
+    said: Readings, quantity: str, capture_period: int, ends: Sequence[int], bounds: tuple[int, int]
 ) -> tuple[Column | None, int]:
     exponent, amounts = _whole_numbers(said.values, said.exponent)
     limit = LARGEST * 10**-exponent if exponent <= 0 else LARGEST // 10**exponent
@@ -120,12 +122,11 @@ def _column(
         good = good_ends, [rows[end][0] for end in good_ends], [rows[end][1] for end in good_ends]
     if not good[0]:
         return None, refused
-    fallback = INTERVAL_SECONDS if device.channel is None else MBUS_INTERVAL_SECONDS
     column = Column(
         quantity,
         str(said.period),
         said.unit_symbol[:_LARGEST_UNIT],
-        said.capture_period or fallback,
+        capture_period,
         exponent,
         *good,
     )

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Max
 
-from osgp.cosem.amr_status import flags_of
+from osgp.cosem.amr_status import DAYLIGHT_SAVING
 from osgp.devices.models import Device
 from osgp.messages.readings import Period
 from osgp.readings import clock
@@ -27,7 +27,7 @@ VIEWS = {
 }
 MARGINS = {Period.INTERVAL: 86_400, Period.DAILY: 2 * 86_400, Period.MONTHLY: 33 * 86_400, Period.ACTUAL: 0}
 """Seconds before a range in which the value before its first one is found."""
-UNREMARKABLE = frozenset({"DAYLIGHT_SAVING"})
+UNREMARKABLE = frozenset({DAYLIGHT_SAVING})
 """Flags that say nothing about a value's quality."""
 
 
@@ -86,8 +86,8 @@ class Slot:
     @property
     def flags(self) -> list[str]:
         """Flags of the status that one should know of."""
-        status = self.reading.status if self.reading else None
-        return [] if status is None else [flag for flag in flags_of(status) if flag not in UNREMARKABLE]
+        told = self.reading.flags(self.reading.status) if self.reading else None
+        return [flag for flag in told or () if flag not in UNREMARKABLE]
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,10 @@ def load_profile(device: Device, period: str, shown: Range) -> LoadProfile:
     for reading in readings(selection):
         by_series.setdefault(reading.series.pk, {})[int(reading.interval_end.timestamp())] = reading
     panels = []
+    meter = device.gateway or device
     for row in series.order_by("channel", "quantity", "unit"):
         known = by_series.get(row.pk, {})
-        name = tag_of(device.protocol_name, device.protocol_version, row.quantity) or row.quantity
+        name = tag_of(meter.protocol_name, meter.protocol_version, row.quantity) or row.quantity
         ends = _ends(row, period, shown, zone, known, begin)
         slots = _slots(ends, known, period)
         expected = set(ends)

@@ -18,7 +18,6 @@ from osgp.readings.arrays import integers
 from osgp.readings.calendar import DAY
 from osgp.readings.chunks import NO_STATUS
 from osgp.readings.models import Chunk, Delivery, FormerClaim, Series
-from osgp.readings.quantities import tag_of
 
 CHUNKS_AT_A_TIME = 64
 SERIES_AT_A_TIME = 512
@@ -66,8 +65,15 @@ class Reading(NamedTuple):
     @property
     def name(self) -> str | None:
         """The tag of the quantity in the device's profile."""
-        device = self.series.device
-        return tag_of(device.protocol_name, device.protocol_version, self.series.quantity)
+        return self.series.tag
+
+    def flags(self, status: int | None) -> tuple[str, ...] | None:
+        """What is set in a status of the series; None for None."""
+        if status is None:
+            return None
+        flags = self.series.flags
+        # The meter may have had another profile, with more bits, when it said so.
+        return flags.of(status & flags.largest).names
 
     @property
     def is_late(self) -> bool:
@@ -112,7 +118,7 @@ def readings(selection: Selection) -> Iterator[Reading]:
     for found in _chunks(selection):
         missing = {chunk.series_id for chunk in found} - known.keys()
         if missing:
-            known |= Series.objects.select_related("device").in_bulk(missing)
+            known |= Series.objects.select_related("device__gateway").in_bulk(missing)
         yield from _values(found, known, selection)
 
 

@@ -34,7 +34,9 @@ def test_every_profile(visits: Visits, profile: str) -> None:
         **asked(1, "0-0:42.0.0.255", 2),
         "value": {"type": "octet-string", "value": simulated.logical_device_name.hex()},
     }
-    scaler_unit = [{"type": "integer", "value": 0}, {"type": "enum", "value": 30}]
+    stated = simulated.type.profile["ACTIVE_ENERGY_IMPORT"]["scaler_unit"].stated_scaler_unit
+    assert stated is not None
+    scaler_unit = [{"type": "integer", "value": stated.scaler}, {"type": "enum", "value": stated.unit.value}]
     assert scaler["value"] == {"type": "structure", "value": scaler_unit}
     assert refusal.value.code == FaultCode.ERROR_RETRIEVING_ATTRIBUTE_VALUE
 

@@ -12,7 +12,7 @@ from osgp.protocol_dlms import Meter
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from tests import meters
 from tests.protocol_dlms.peers import ber_length
-from tests.visited import NOW, PROFILES, Visits, perform, saying
+from tests.visited import METERS, NOW, Visits, perform, saying
 
 MESSAGE = "RetrieveConfigurationObjects"
 
@@ -26,8 +26,7 @@ def attributes(result: Any) -> dict[tuple[str, int | None, int], Any]:
     }
 
 
-@pytest.mark.parametrize("polyphase", [False, True])
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(("profile", "polyphase"), METERS)
 def test_every_profile(visits: Visits, profile: str, polyphase: bool) -> None:
     simulated = visits.simulated(profile, polyphase=polyphase)
     with visits.visit(simulated) as meter:

@@ -11,6 +11,7 @@ from osgp import catalogue
 from osgp.catalogue import CatalogueError, ObjectNotInProfile, Profile, assembly
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.event_codes import UNKNOWN_EVENT, event_type
+from tests.catalogue.generations import ALL, SHIPPED
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 FILE = PROFILES / "tst-1.0.toml"
@@ -27,7 +28,7 @@ def invented() -> Profile:
 
 
 def test_it_stands_beside_the_shipped_ones(invented: Profile) -> None:
-    shipped = {profile.key: [item.tag for item in profile] for profile in catalogue.profiles()}
+    shipped = {profile.key: [item.tag for item in profile] for profile in SHIPPED}
     found = load(PROFILES)
     assert set(found) == {*shipped, "TST-1.0"}
     assert {key: [item.tag for item in found[key]] for key in shipped} == shipped
@@ -142,24 +143,34 @@ def test_mistakes_are_told_with_file_tag_and_attribute(
     assert str(caught.value).startswith(f"{tmp_path}/wrong.toml: {complaint}")
 
 
-def test_a_process_with_the_folder_has_it() -> None:
+def say_in_a_process(folders: str) -> list[str]:
+    """What a process with these folders knows."""
     program = (
         "from osgp import catalogue; from osgp.cosem import alarms, amr_status\n"
-        "print(catalogue.profile('tst', '1.0').key)\n"
+        "print(*[profile.key for profile in catalogue.profiles()])\n"
         "print(*catalogue.event_log_categories())\n"
         "print(*amr_status.flag_names())\n"
         "print(len(catalogue.event_types()), len(alarms.alarm_types()))"
     )
     said = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, catalogue.FOLDERS_VARIABLE: str(PROFILES)},
+        env={**os.environ, catalogue.FOLDERS_VARIABLE: folders},
         capture_output=True,
         text=True,
         check=True,
     )
-    key, categories, flags, counts = said.stdout.splitlines()
-    assert key == "TST-1.0"
-    assert categories.split() == [*catalogue.event_log_categories(), "METER_EVENT_LOG"]
-    assert flags.split()[-1] == "LIMITER_ACTIVE"
-    # Three breaker events, four of installers; the others have names that Dutch meters use as well.
-    assert counts == f"{len(catalogue.event_types()) + 7} 41"
+    return said.stdout.splitlines()
+
+
+def test_a_process_with_the_folder_has_it() -> None:
+    keys, categories, flags, counts = say_in_a_process("")
+    assert keys.split() == [*ALL]
+    event_types, alarms = map(int, counts.split())
+    assert say_in_a_process(str(PROFILES)) == [
+        f"{keys} TST-1.0",
+        f"{categories} METER_EVENT_LOG",
+        f"{flags} LIMITER_ACTIVE",
+        # Three breaker events, four of installers; the others have names that Dutch meters use as well.
+        f"{event_types + 7} {alarms}",
+    ]
+    assert alarms == 41

@@ -8,6 +8,7 @@ import pytest
 from osgp import catalogue
 from osgp.catalogue import CatalogueError, Flags, Profile, assembly
 from osgp.catalogue.units import ScalerUnit, Unit
+from tests.catalogue.generations import SHIPPED
 
 TAGS = 'tags = ["LOG", "OTHER_LOG", "COUNTER", "STATUS"]\n'
 PARENT = """
@@ -242,9 +243,6 @@ def test_refuses_what_is_no_table(tmp_path: Path, table: str) -> None:
         load(tmp_path, f'protocol = "TST"\nversion = "1"\n{table} = 1\n')
 
 
-SHIPPED = catalogue.profiles()
-
-
 @pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
 @pytest.mark.parametrize(
     ("model", "scaler_unit"),
@@ -268,13 +266,15 @@ SHIPPED = catalogue.profiles()
         ("flonidan-gasmeter G16", None),
     ],
 )
-def test_models_of_gas_meters(profile: Profile, model: str | None, scaler_unit: ScalerUnit | None) -> None:
+def test_models_of_dutch_gas_meters(
+    profile: Profile, model: str | None, scaler_unit: ScalerUnit | None
+) -> None:
     """Small ones count litres, large ones ten; unknown and exceptional ones must be read."""
     assert profile.scaler_unit_of_model(model) == scaler_unit
 
 
 @pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
-def test_where_the_invocation_counter_is(profile: Profile) -> None:
+def test_where_the_invocation_counter_of_dutch_meters_is(profile: Profile) -> None:
     source = profile.invocation_counter
     assert source is not None
     counter = profile[source.tag].attribute("value")
@@ -284,7 +284,7 @@ def test_where_the_invocation_counter_is(profile: Profile) -> None:
 
 
 @pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
-def test_every_status_and_alarm_register_has_flags(profile: Profile) -> None:
+def test_every_status_and_alarm_register_of_dutch_meters_has_flags(profile: Profile) -> None:
     for item in profile:
         if item.tag.startswith(("AMR_PROFILE_STATUS", "ALARM_")) or item.tag.endswith("_MBUS_STATUS"):
             assert item.flags is not None

@@ -9,13 +9,15 @@ from osgp import catalogue
 from osgp.catalogue import Profile, assembly, obis
 from osgp.catalogue.definitions import read_tag_order, with_new_tags
 from osgp.catalogue.reading import DataFile
-from tests.catalogue.generations import ALL, BY_KEY
+from tests.catalogue.generations import ALL, BY_KEY, SHIPPED
 
 each_profile = pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
+each_shipped_profile = pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
 
 
-def test_seven_profiles_oldest_first() -> None:
-    assert tuple(BY_KEY) == ALL
+def test_profiles_oldest_first() -> None:
+    """The seven that are shipped, and the one of the tests."""
+    assert tuple(profile.key for profile in catalogue.profiles()) == (*ALL, "TST-1.0")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_object_not_in_profile_names_both() -> None:
 def tag_order() -> tuple[str, ...]:
     """All tags in the order of results: those of the file of that name, and what profiles add."""
     order = read_tag_order(DataFile.read(catalogue.DATA / assembly.TAG_ORDER, assembly.TAG_ORDER))
-    for path in sorted(catalogue.DATA.glob("*.toml")):
+    for path in (path for folder in catalogue.folders() for path in sorted(folder.glob("*.toml"))):
         if path.name not in assembly.NOT_PROFILES:
             order = with_new_tags(order, DataFile.read(path, path.name))
     return order
@@ -104,7 +106,7 @@ def test_registers_know_their_scaler_and_unit(profile: Profile) -> None:
     for cosem_object in profile:
         if cosem_object.class_id not in (3, 4, 5):
             continue
-        attribute = cosem_object.attributes[3]
+        attribute = cosem_object["scaler_unit"]
         if attribute.value_type == "FIXED_IN_PROFILE":
             assert attribute.scaler_unit is not None
         else:
@@ -116,12 +118,24 @@ def test_registers_know_their_scaler_and_unit(profile: Profile) -> None:
 def test_clients_can_set_only_what_is_writable(profile: Profile) -> None:
     for cosem_object in profile:
         for attribute in cosem_object.attributes.values():
-            assert attribute.readable
+            assert attribute.readable or attribute.writable
             assert attribute.writable or attribute.value_type != "SET_BY_CLIENT"
 
 
+@each_shipped_profile
+def test_everything_is_readable_in_dutch_meters(profile: Profile) -> None:
+    for cosem_object in profile:
+        assert all(attribute.readable for attribute in cosem_object.attributes.values())
+
+
 @each_profile
-def test_single_phase_meters_have_no_second_and_third_phase_current(profile: Profile) -> None:
+def test_the_objects_of_single_phase_and_polyphase_meters_make_up_the_profile(profile: Profile) -> None:
+    of_either = {item.tag for polyphase in (False, True) for item in profile.objects(polyphase)}
+    assert of_either == {item.tag for item in profile}
+
+
+@each_shipped_profile
+def test_dutch_single_phase_meters_have_no_second_and_third_phase_current(profile: Profile) -> None:
     single = {cosem_object.tag for cosem_object in profile.objects(polyphase=False)}
     poly = {cosem_object.tag for cosem_object in profile.objects(polyphase=True)}
     assert single < poly == {cosem_object.tag for cosem_object in profile}

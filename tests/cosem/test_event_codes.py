@@ -1,17 +1,17 @@
-"""The table of event codes, checked against samples of each of its parts."""
+"""The tables of event codes, the Dutch ones checked against samples of each of its parts."""
 
 import pytest
 
 from osgp import catalogue
 from osgp.cosem.event_codes import event_type
-from tests.catalogue.generations import ALL, NOT_DSMR2, SMR5
+from tests.catalogue.generations import ALL, NOT_DSMR2, SHIPPED, SMR5
 
 DSMR, SMR = catalogue.profile("DSMR", "4.2.2"), catalogue.profile("SMR", "5.2")
 LOG = "STANDARD_EVENT_LOG"
 
 
-@pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
-def test_how_many_there_are(profile: catalogue.Profile) -> None:
+@pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
+def test_how_many_there_are_in_dutch_meters(profile: catalogue.Profile) -> None:
     for category in profile.event_logs:
         names = profile.event_types(category)
         # No two codes have the same type.
@@ -20,9 +20,23 @@ def test_how_many_there_are(profile: catalogue.Profile) -> None:
 
 def test_all_names_of_all_profiles() -> None:
     names = catalogue.event_types()
-    assert len(names) == len(set(names)) == 289 + 12
+    dutch = [
+        each
+        for profile in SHIPPED
+        for log in profile.event_logs
+        for each in profile.event_types(log).values()
+    ]
+    assert len(set(dutch)) == 289 + 12
     assert names[:3] == ("POWER_FAILURE", "POWER_RETURNED", "CLOCK_UPDATE")
-    assert names[-1] == "VOLTAGE_L3_NORMAL"
+    assert names[300] == "VOLTAGE_L3_NORMAL"
+    # Behind them what is only in the other profile.
+    assert set(names[:301]) == set(dutch)
+    assert names[301:] == (
+        "BREAKER_OPENED_REMOTELY",
+        "BREAKER_CLOSED_REMOTELY",
+        "BREAKER_OPENED_BY_LIMITER",
+        *(f"INSTALLER_EVENT_{code}" for code in range(200, 204)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,6 +119,7 @@ def test_every_log_is_in_some_profile() -> None:
         "AUXILIARY_EVENT_LOG",
         "POWER_QUALITY_EXTENDED_EVENT_LOG",
         "POWER_QUALITY_THD_EVENT_LOG",
+        "METER_EVENT_LOG",
     )
     assert having["STANDARD_EVENT_LOG"] == every
     assert having["FRAUD_DETECTION_LOG"] == every
@@ -114,6 +129,7 @@ def test_every_log_is_in_some_profile() -> None:
     assert having["AUXILIARY_EVENT_LOG"] == smr5[1:]
     assert having["POWER_QUALITY_EXTENDED_EVENT_LOG"] == smr5[2:]
     assert having["POWER_QUALITY_THD_EVENT_LOG"] == smr5[2:]
+    assert having["METER_EVENT_LOG"] == ["TST-1.0"]
 
 
 @pytest.mark.parametrize("tag", ["READ_MBUS_STATUS", "CLEAR_MBUS_STATUS"])

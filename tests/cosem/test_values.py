@@ -1,18 +1,25 @@
 """Measured values, status flags and M-Bus identities."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osgp import catalogue
+from osgp.catalogue import Profile
+from osgp.catalogue.assembly import load, load_classes
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem import mbus
-from osgp.cosem.amr_status import flag_names, flags_of
+from osgp.cosem.amr_status import flag_names, flags_captured, is_status
 from osgp.cosem.quantities import Quantity, decimal_text, meter_reading_scale, quantity, scaler_unit
 from osgp.faults import Fault, FaultCode
 from osgp.protocol_dlms import Data, DataType
+from tests.catalogue.generations import BY_KEY, SHIPPED
+
+TST = Path(__file__).parents[1] / "profiles" / "tst-1.0.toml"
 
 
 def unsigned(value: Any) -> Data:
@@ -93,23 +100,65 @@ def test_absurd_scalers(data: Data) -> None:
         scaler_unit(data, "VOLUME")
 
 
-def test_status_flags() -> None:
-    assert flags_of(0) == ()
-    assert flags_of(0b1000_0101) == ("CRITICAL_ERROR", "DATA_NOT_VALID", "POWER_DOWN")
-    assert flags_of(255) == flag_names()
-    assert flag_names() == (
-        "CRITICAL_ERROR",
-        "CLOCK_INVALID",
-        "DATA_NOT_VALID",
-        "DAYLIGHT_SAVING",
-        "NOT_USED",
-        "CLOCK_ADJUSTED",
-        "RECOVERED_VALUE",
-        "POWER_DOWN",
-    )
-    for wrong in (-1, 256):
-        with pytest.raises(ValueError):
-            flags_of(wrong)
+DUTCH_FLAGS = (
+    "CRITICAL_ERROR",
+    "CLOCK_INVALID",
+    "DATA_NOT_VALID",
+    "DAYLIGHT_SAVING",
+    "NOT_USED",
+    "CLOCK_ADJUSTED",
+    "RECOVERED_VALUE",
+    "POWER_DOWN",
+)
+
+
+@pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
+def test_flags_of_dutch_statuses(profile: Profile) -> None:
+    statuses = [item.tag for item in profile if is_status(item.tag)]
+    assert statuses
+    for tag in statuses:
+        flags = flags_captured(profile, ["CLOCK", tag, "ACTIVE_ENERGY_IMPORT"])
+        assert flags is not None
+        assert flags.of(0).names == ()
+        assert flags.of(0b1000_0101).names == ("CRITICAL_ERROR", "DATA_NOT_VALID", "POWER_DOWN")
+        assert flags.of(255).names == DUTCH_FLAGS
+        for wrong in (-1, 256):
+            with pytest.raises(ValueError):
+                flags.of(wrong)
+
+
+def test_bits_mean_what_the_profile_says() -> None:
+    flags = flags_captured(BY_KEY["TST-1.0"], ["CLOCK", "AMR_PROFILE_STATUS"])
+    assert flags is not None
+    assert flags.of(0b1000_0101).names == ("POWER_DOWN", "DAYLIGHT_SAVING", "DATA_NOT_VALID")
+    assert flags.of(0b0011_1000) == ((), (3, 4, 5))
+
+
+@pytest.mark.parametrize(
+    ("data_type", "width"),
+    [("unsigned", 8), ("long-unsigned", 16), ("double-long-unsigned", 32), ("long64-unsigned", 64)],
+)
+def test_bits_without_meaning(tmp_path: Path, data_type: str, width: int) -> None:
+    """A profile may say that there is a status, and not what it means: then its type says how large it is."""
+    text = (TST.read_text() + "\n").replace('flags = "LOAD_PROFILE_STATUS"\n', "")
+    text = text[: text.index("[flags.LOAD_PROFILE_STATUS]")] + text[text.index("[invocation_counter]") :]
+    status, rest = text.index("[AMR_PROFILE_STATUS]"), text.index("# ---- Control")
+    text = text[:status] + text[status:rest].replace("unsigned", data_type) + text[rest:]
+    (tmp_path / "tst-1.0.toml").write_text(text)
+    folders = (catalogue.DATA, tmp_path)
+    [profile] = [each for each in load(folders, load_classes(folders)) if each.key == "TST-1.0"]
+    flags = flags_captured(profile, ["AMR_PROFILE_STATUS"])
+    assert flags is not None
+    assert flags.largest == (1 << width) - 1
+    assert flags.of(flags.largest) == ((), tuple(range(width)))
+
+
+def test_no_status_among_what_is_captured() -> None:
+    assert flags_captured(BY_KEY["TST-1.0"], ["CLOCK", "ACTIVE_ENERGY_IMPORT"]) is None
+
+
+def test_flags_of_all_profiles() -> None:
+    assert flag_names() == (*DUTCH_FLAGS, "LIMITER_ACTIVE")
 
 
 @pytest.mark.parametrize(

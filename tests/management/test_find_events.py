@@ -18,7 +18,7 @@ from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
 from tests.protocol_dlms.peers import WrapperMeter
 from tests.protocol_dlms.sessions import session
-from tests.visited import NOW, PROFILES, Visits, perform, saying, visited
+from tests.visited import METERS, NOW, PROFILES, Visits, perform, saying, visited
 
 MESSAGE = "FindEvents"
 URL = "/api/v1/management/find-events/"
@@ -32,7 +32,7 @@ def asked(category: str, since: datetime, until: datetime) -> dict[str, str]:
 @pytest.mark.parametrize("category", catalogue.event_log_categories())
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile(visits: Visits, profile: str, category: str) -> None:
-    simulated = visits.simulated(profile, polyphase=True)
+    simulated = visits.simulated(profile, polyphase=(profile, True) in METERS)
     long_ago = NOW - timedelta(days=2000)
     with visits.visit(simulated) as meter:
         before = meter.association.statistics.round_trips

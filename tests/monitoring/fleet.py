@@ -17,10 +17,9 @@ from osgp.simulator import Security as SimulatedSecurity
 from osgp.simulator.codec.axdr import decode
 from osgp.simulator.codec.cosem_time import decode_date_time
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
+from tests.visited import METERS, WITH_MBUS
 
 NOW = datetime(2026, 11, 4, 10, 20, 30, tzinfo=UTC)
-PROFILES = tuple(profile.key for profile in catalogue.profiles())
-PHASES = (False, True)
 UNHURRIED = Deadlines(connect=60, apdu=60, session=300, release=30)
 
 
@@ -37,17 +36,18 @@ def _plain(value: Any) -> Any:
 
 
 class MonitoredFleet:
-    """A single-phase and a polyphase meter of each profile, with four gas meters each, without security."""
+    """One of each kind of meters, with four gas meters where it has M-Bus channels, without security."""
 
     def __init__(self) -> None:
         self.now = NOW
         """True time of all meters."""
         self._held: dict[tuple[str, str, int | None], list[list[Any]]] = {}
         self.fleet = Fleet.build(
-            2 * len(PROFILES),
-            [profile for profile in PROFILES for _ in PHASES],
+            len(METERS),
+            [profile for profile, _ in METERS],
+            polyphase=[polyphase for _, polyphase in METERS],
             security=SimulatedSecurity.NONE,
-            gas_meters=[4] * (2 * len(PROFILES)),
+            gas_meters=[4 if profile in WITH_MBUS else 0 for profile, _ in METERS],
             settings=FleetSettings(clock=lambda: self.now.timestamp()),
         )
 

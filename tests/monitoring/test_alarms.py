@@ -15,7 +15,8 @@ from osgp.monitoring.read_alarm_register import ReadAlarmRegister
 from osgp.protocol_dlms import AccessResult, Data
 from osgp.protocol_dlms.errors import AccessError
 from osgp.simulator.codec.axdr import double_long_unsigned, octet_string
-from tests.monitoring.fleet import PROFILES, MonitoredFleet
+from tests.catalogue.generations import ALL
+from tests.monitoring.fleet import MonitoredFleet
 
 PROFILE = catalogue.profile("SMR", "5.5")
 REGISTERS = {
@@ -34,8 +35,8 @@ def raise_alarms(fleet: MonitoredFleet, profile: str, **registers: int) -> None:
         fleet.put(fleet.meter(profile), name, double_long_unsigned(value))
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_every_register_of_the_profile_is_read(fleet: MonitoredFleet, profile: str) -> None:
+@pytest.mark.parametrize("profile", ALL)
+def test_every_register_of_a_dutch_profile_is_read(fleet: MonitoredFleet, profile: str) -> None:
     count = REGISTERS[profile]
     values = {1: 0x91040203, 2: 1 << 8, 3: 0b11}
     registers = {f"ALARM_REGISTER_{number}": values[number] for number in range(1, count + 1)}
@@ -88,8 +89,8 @@ def test_what_is_no_register_of_alarms_is_a_fault(
     assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_clearing_tells_what_was_set(fleet: MonitoredFleet, profile: str) -> None:
+@pytest.mark.parametrize("profile", ALL)
+def test_clearing_tells_what_was_set_in_a_dutch_meter(fleet: MonitoredFleet, profile: str) -> None:
     registers = {f"ALARM_REGISTER_{number}": 2 for number in range(1, REGISTERS[profile] + 1)}
     raise_alarms(fleet, profile, **registers)
     expected = ["REPLACE_BATTERY", "VOLTAGE_SAG_IN_PHASE_DETECTED_L2", "LAST_GASP_TEST"][: REGISTERS[profile]]

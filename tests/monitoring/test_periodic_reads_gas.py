@@ -18,7 +18,8 @@ from osgp.simulator.codec.axdr import (
     structure,
     unsigned,
 )
-from tests.monitoring.fleet import PROFILES, MonitoredFleet
+from tests.catalogue.generations import ALL
+from tests.monitoring.fleet import MonitoredFleet
 from tests.monitoring.rows import at, clock, parameters
 
 COMBINED = ("DSMR-2.2", "DSMR-4.2.2", "SMR-4.3")
@@ -31,11 +32,11 @@ PARTS = {
 COUNTS = {"INTERVAL": 25, "DAILY": 12, "MONTHLY": 11}
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", ALL)
 @pytest.mark.parametrize("period", PARTS)
 @pytest.mark.parametrize("selective_access", [True, False])
 @pytest.mark.parametrize("channel", [1, 3])
-def test_what_the_gateway_holds(
+def test_what_a_dutch_gateway_holds(
     fleet: MonitoredFleet, profile: str, period: str, selective_access: bool, channel: int
 ) -> None:
     begin, end = PARTS[period]

@@ -28,24 +28,24 @@ from osgp.simulator.codec.axdr import (
     unsigned,
 )
 from osgp.simulator.meter.meter import Meter
-from tests.monitoring.fleet import PROFILES, MonitoredFleet, TimedAssociation
+from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, NOT_DSMR2
+from tests.monitoring.fleet import MonitoredFleet, TimedAssociation
 from tests.monitoring.rows import at, clock, parameters
+from tests.visited import METERS
 
-DSMR_2, *OTHERS = PROFILES
-SMR_5 = [profile for profile in PROFILES if profile.startswith("SMR-5")]
-DSMR_4 = ["DSMR-4.2.2", "SMR-4.3"]
+[DSMR_2] = DSMR2
 PUBLIC, PRIVATE = "PUBLIC", "PRIVATE"
 DLP, PQP1, PQP2 = "DEFINABLE_LOAD_PROFILE", "POWER_QUALITY_PROFILE_1", "POWER_QUALITY_PROFILE_2"
 
 
 class TestActual:
-    @pytest.mark.parametrize("profile", PROFILES)
+    @pytest.mark.parametrize("profile", ALL)
     @pytest.mark.parametrize(
         ("profile_type", "polyphase", "count"),
         [(PUBLIC, False, 6), (PUBLIC, True, 14), (PRIVATE, False, 11), (PRIVATE, True, 27)],
     )
     @pytest.mark.parametrize("with_list_max", [1, 32])
-    def test_the_objects_of_the_profile(
+    def test_the_objects_of_a_dutch_profile(
         self,
         fleet: MonitoredFleet,
         profile: str,
@@ -82,12 +82,34 @@ class TestActual:
             assert value["unit"] == next(unit for part, unit in units.items() if part in name)
             assert Decimal(value["value"]) >= 0
 
-    @pytest.mark.parametrize("profile", PROFILES)
-    def test_voltages_are_those_of_a_household(self, fleet: MonitoredFleet, profile: str) -> None:
+    @pytest.mark.parametrize(("profile", "polyphase"), METERS)
+    def test_the_objects_that_the_profile_lists(
+        self, fleet: MonitoredFleet, profile: str, polyphase: bool
+    ) -> None:
+        asked = "ACTUAL_PP" if polyphase else "ACTUAL_SP"
+        for profile_type in (PUBLIC, PRIVATE):
+            listed = [
+                item.tag
+                for item in BY_KEY[profile]
+                if item.power_quality_profile == profile_type and asked in item.power_quality_requests
+            ]
+            result = fleet.perform(
+                "GetActualPowerQuality", profile, {"profile_type": profile_type}, polyphase=polyphase
+            )
+            assert [value["name"] for value in result["power_quality_values"]] == listed
+            assert result["unavailable"] == []
+
+    @pytest.mark.parametrize(("profile", "polyphase"), METERS)
+    def test_voltages_are_those_of_a_household(
+        self, fleet: MonitoredFleet, profile: str, polyphase: bool
+    ) -> None:
         """Whatever the scaler that the profile states."""
-        result = fleet.perform("GetActualPowerQuality", profile, {"profile_type": PUBLIC}, polyphase=True)
+        asked = {"profile_type": PUBLIC}
+        result = fleet.perform("GetActualPowerQuality", profile, asked, polyphase=polyphase)
         volts = [value for value in result["power_quality_values"] if value["unit"] == "V"]
-        assert len(volts) == 6
+        momentary = 3 if polyphase else 1
+        # Dutch meters tell averages as well.
+        assert len(volts) == (2 * momentary if profile in ALL else momentary)
         assert all(207 <= Decimal(value["value"]) <= 253 for value in volts)
 
     def test_scalers(self, fleet: MonitoredFleet) -> None:
@@ -155,7 +177,7 @@ def expected_columns(profile: str, profile_type: str, polyphase: bool) -> dict[s
     """Object names by buffer, of meters that capture all that they can."""
     phases = ["L1", "L2", "L3"] if polyphase else ["L1"]
     powers = {f"{power}_{phase}" for power in POWERS for phase in phases}
-    if profile in DSMR_4:
+    if profile in DSMR4:
         if profile_type == PRIVATE:
             single = {"INSTANTANEOUS_CURRENT_L1", "AVERAGE_CURRENT_L1"}
             return {DLP: powers | ({TOTAL} if polyphase else single)}
@@ -190,7 +212,7 @@ def asked(
 
 
 class TestProfile:
-    @pytest.mark.parametrize("profile", OTHERS)
+    @pytest.mark.parametrize("profile", NOT_DSMR2)
     @pytest.mark.parametrize("profile_type", [PUBLIC, PRIVATE])
     @pytest.mark.parametrize("polyphase", [False, True])
     @pytest.mark.parametrize("selective_access", [True, False])
@@ -247,7 +269,7 @@ class TestProfile:
 
     def test_only_profiles_with_the_buffers_support_it(self) -> None:
         operation = registry.find_operation("GetPowerQualityProfile")
-        assert [each.key for each in catalogue.profiles() if operation.supports(each)] == OTHERS
+        assert tuple(each.key for each in catalogue.profiles() if operation.supports(each)) == NOT_DSMR2
         with MonitoredFleet.running() as fleet, pytest.raises(Fault) as caught:
             fleet.perform("GetPowerQualityProfile", DSMR_2, asked(PUBLIC))
         assert caught.value.code == FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL

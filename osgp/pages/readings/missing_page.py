@@ -170,7 +170,8 @@ def _format_range(gap: Gap, zone: ZoneInfo) -> str:
 
 
 def _name_quantity(device: Device, code: str) -> str:
-    tag = tag_of(device.protocol_name, device.protocol_version, code)
+    meter = device.gateway or device
+    tag = tag_of(meter.protocol_name, meter.protocol_version, code)
     return split_words(tag) if tag else code
 
 

@@ -17,7 +17,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.cosem.amr_status import flag_names, flags_of
+from osgp.cosem.amr_status import flag_names
 from osgp.messages.readings import Period
 from osgp.messages.serializers import ChoiceField, utc_text
 from osgp.readings import export
@@ -141,16 +141,16 @@ def body(reading: Reading) -> dict[str, Any]:
         "period": series.period,
         "interval_end": utc_text(reading.interval_end),
         "unit": series.unit,
-        **_claim(reading.value, reading.status, reading.told),
+        **_claim(reading, reading.value, reading.status, reading.told),
         "late": reading.is_late,
-        "former": [_claim(*former) for former in reading.former],
+        "former": [_claim(reading, *former) for former in reading.former],
     }
 
 
-def _claim(value: Any, status: int | None, told: Told) -> dict[str, Any]:
+def _claim(reading: Reading, value: Any, status: int | None, told: Told) -> dict[str, Any]:
     return {
         "value": format(value, "f"),
-        "status": None if status is None else list(flags_of(status)),
+        "status": reading.flags(status),
         "received_at": utc_text(told.received_at) if told.received_at else None,
         "received_by": str(told.received_by) if told.received_by else None,
         "confirmed_at": utc_text(told.confirmed_at) if told.confirmed_at else None,
