@@ -53,6 +53,6 @@ def describe(profile: Profile, listed: object_list.ListedObject) -> ListedObject
     }
 
 
-def describe_unreadable(unreadable: Iterable[object_list.Unreadable]) -> list[Unreadable]:
+def describe_unreadable(unreadable: Iterable[object_list.UnreadableEntry]) -> list[Unreadable]:
     """What makes no sense, as results show it."""
     return [{"index": item.index, "reason": item.reason} for item in unreadable]

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_datetime
 
 from osgp.catalogue import UnknownProfile
-from osgp.cosem.amr_status import POWER_DOWN, flags_of
+from osgp.cosem.amr_status import POWER_DOWN, list_flags
 from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.messages.registry import UnknownMessage, find_operation
@@ -29,7 +29,7 @@ from osgp.requests.models import FINAL_STATES, Action, ActionState
 
 FETCHED_BY = {False: "PeriodicMeterReads", True: "PeriodicMeterReadsGas"}
 """The message that fetches what is missing: of an electricity and of an M-Bus meter."""
-_POWER_DOWN = next(bit for bit in range(8) if flags_of(1 << bit) == (POWER_DOWN,))
+_POWER_DOWN = next(bit for bit in range(8) if list_flags(1 << bit) == (POWER_DOWN,))
 
 
 class Reason(StrEnum):
@@ -195,7 +195,7 @@ def _held_since(device: Device, period: str, now: datetime) -> int | None:
         return None
     if buffer.period is None or buffer.entries is None:
         return None
-    return int(buffer.period.after(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
+    return int(buffer.period.advance(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
 
 
 def _parted(ranges: Sequence[_Range], held_since: int | None, now: int) -> Iterator[_Range]:

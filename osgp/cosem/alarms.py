@@ -19,29 +19,29 @@ class UnknownAlarm(NamedTuple):
     bit: int
 
 
-def register_tag(number: int) -> str:
+def make_register_tag(number: int) -> str:
     """The tag of an alarm register, which are numbered from 1 on."""
     return f"ALARM_REGISTER_{number}"
 
 
 @cache
-def register_numbers() -> tuple[int, ...]:
+def list_register_numbers() -> tuple[int, ...]:
     """The alarm registers that meters of any profile have, ascending."""
     tags = (_TAG.fullmatch(item.tag) for profile in catalogue.profiles() for item in profile)
     return tuple(sorted({int(match.group(1)) for match in tags if match}))
 
 
-def alarm_types() -> tuple[str, ...]:
+def list_alarm_types() -> tuple[str, ...]:
     """All alarms that meters of any profile know, by register and bit."""
-    return catalogue.flag_names(*map(register_tag, register_numbers()))
+    return catalogue.flag_names(*map(make_register_tag, list_register_numbers()))
 
 
-def alarms_in(profile: Profile, register: int, value: int) -> tuple[list[str], list[UnknownAlarm]]:
+def find_alarms(profile: Profile, register: int, value: int) -> tuple[list[str], list[UnknownAlarm]]:
     """What is set in one of the profile's alarm registers or in its filter, lowest bit first.
 
     ValueError for a value of more bits than the register has.
     """
-    flags = profile[register_tag(register)].flags
+    flags = profile[make_register_tag(register)].flags
     if flags is None:
         bits = [bit for bit in range(value.bit_length()) if value >> bit & 1]
         return [], [UnknownAlarm(register, bit) for bit in bits]

@@ -13,21 +13,21 @@ POWER_DOWN = "POWER_DOWN"
 
 
 @cache
-def flag_names() -> tuple[str, ...]:
+def list_flag_names() -> tuple[str, ...]:
     """All flags that meters of any profile know, by bit."""
     tags = {item.tag for profile in catalogue.profiles() for item in profile if item.tag.startswith(STATUS)}
     return catalogue.flag_names(*sorted(tags))
 
 
-def flags_of(status: int) -> tuple[str, ...]:
+def list_flags(status: int) -> tuple[str, ...]:
     """The flags that are set in a status of 0 to 255, lowest bit first; ValueError for other numbers.
 
     The bits mean the same for electricity and M-Bus meters of all profiles that are shipped.
     """
-    return _flags().of(status).names
+    return _find_flags().of(status).names
 
 
 @cache
-def _flags() -> Flags:
+def _find_flags() -> Flags:
     found = (profile[STATUS].flags for profile in catalogue.profiles() if STATUS in profile)
     return next(flags for flags in found if flags)

@@ -3,7 +3,7 @@
 from osgp.faults import Component, Fault, FaultCode
 
 
-def illegal(what: str) -> Fault:
+def make_illegal_response(what: str) -> Fault:
     """The meter answered in time and form, but with data that make no sense."""
     return Fault(FaultCode.ILLEGAL_RESPONSE, what, component=Component.PROTOCOL_DLMS, retryable=True)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from osgp.catalogue import CaptureColumn
-from osgp.cosem.clock import told_to_meter, utc_of
+from osgp.cosem.clock import decode_utc, encode_for_meter
 from osgp.cosem.errors import UnusableRow
 from osgp.protocol_dlms import CaptureObjectDefinition, RangeDescriptor
 from osgp.protocol_dlms.selective_access import CLOCK
@@ -47,7 +47,7 @@ class CapturePeriod:
     months: int = 0
 
     @classmethod
-    def of(cls, capture_period: int) -> "CapturePeriod":
+    def from_seconds(cls, capture_period: int) -> "CapturePeriod":
         """From attribute 4: 0 means monthly in billing profiles, whole days go by the calendar.
 
         A day is the time from one midnight to the next, which is 23 or 25 hours twice a year.
@@ -60,7 +60,7 @@ class CapturePeriod:
             return cls(days=capture_period // DAY_SECONDS)
         return cls(seconds=capture_period)
 
-    def after(self, moment: datetime, count: int, zone: tzinfo) -> datetime:
+    def advance(self, moment: datetime, count: int, zone: tzinfo) -> datetime:
         """The time ``count`` periods after (or, if negative, before) ``moment``, in UTC.
 
         Days and months keep the time of day in ``zone``, months also the day as far as the month has it.
@@ -72,11 +72,11 @@ class CapturePeriod:
         if self.days:
             local += timedelta(days=self.days * count)
         else:
-            local = _months_after(local, self.months * count)
+            local = _add_months(local, self.months * count)
         return local.replace(tzinfo=zone).astimezone(moment.tzinfo)
 
 
-def _months_after(local: datetime, months: int) -> datetime:
+def _add_months(local: datetime, months: int) -> datetime:
     year, month = divmod(local.year * 12 + local.month - 1 + months, 12)
     if not 1 <= year < 9999:
         raise OverflowError("the month is out of range")
@@ -99,11 +99,11 @@ class RowTimes:
         self._told: datetime | None = None
         self._since = 0
 
-    def next(self, clock: object) -> datetime:
+    def find_next(self, clock: object) -> datetime:
         """The time of the next row, in UTC, from what its clock column holds. Raises UnusableRow."""
         if clock is None:
-            return self._counted()
-        told = utc_of(clock, self._zone) if isinstance(clock, bytes) else None
+            return self._count_on()
+        told = decode_utc(clock, self._zone) if isinstance(clock, bytes) else None
         self._told, self._since = told, 0
         if told is None:
             raise UnusableRow("The clock does not tell a complete time.")
@@ -113,19 +113,19 @@ class RowTimes:
         """A row had no clock column at all: who knows how long after it the next one was captured."""
         self._told = None
 
-    def _counted(self) -> datetime:
+    def _count_on(self) -> datetime:
         self._since += 1
         if self._period is None:
             raise UnusableRow("The clock is left out.")
         if self._told is None:
             raise UnusableRow("The clock is left out, and no row before it tells a time to count from.")
         try:
-            return self._period.after(self._told, self._since, self._zone)
+            return self._period.advance(self._told, self._since, self._zone)
         except (OverflowError, ValueError):
             raise UnusableRow("The clock is left out, and counting leads out of the calendar.") from None
 
 
-def timed_rows(
+def assign_times(
     rows: Iterable[Row], width: int, times: RowTimes, clock: int = 0
 ) -> tuple[list[TimedRow], list[RejectedRow]]:
     """The rows of ``width`` columns with their times, and those that have another width or no time.
@@ -134,7 +134,7 @@ def timed_rows(
     """
     good: list[TimedRow] = []
     rejected: list[RejectedRow] = []
-    next_time = times.next
+    next_time = times.find_next
     for index, cells in enumerate(rows):
         if len(cells) != width:
             times.lose_track()
@@ -147,7 +147,7 @@ def timed_rows(
     return good, rejected
 
 
-def number(cell: object, name: str) -> int | None:
+def parse_number(cell: object, name: str) -> int | None:
     """A cell with a number of any width; None for null-data. Raises UnusableRow for anything else."""
     if cell is None or type(cell) is int:
         return cell
@@ -191,5 +191,5 @@ def select(
         positions = tuple(range(width))
     clocks = (column for column in columns if column.tag == CLOCK_TAG)
     clock = next((CaptureObjectDefinition(column.descriptor, column.data_index) for column in clocks), CLOCK)
-    access = RangeDescriptor(told_to_meter(begin, zone), told_to_meter(end, zone), named, clock)
+    access = RangeDescriptor(encode_for_meter(begin, zone), encode_for_meter(end, zone), named, clock)
     return Selection(access, positions, width)

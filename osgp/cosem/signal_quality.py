@@ -4,7 +4,7 @@ STRONGEST = 31
 UNKNOWN = 99
 
 
-def signal_quality(index: int) -> str:
+def find_signal_quality(index: int) -> str:
     """The name of a signal quality; ValueError for an index that stands for none.
 
     0 is ``MINUS_113_DBM_OR_LESS``, 1 ``MINUS_111_DBM``, 30 ``MINUS_53_DBM``, 31 ``MINUS_51_DBM_OR_GREATER``,

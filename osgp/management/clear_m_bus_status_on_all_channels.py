@@ -5,8 +5,8 @@ from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue.obis import MBUS_CHANNELS
-from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import whole_number
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.quantities import parse_whole_number
 from osgp.faults import Component, Fault
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.partial_reads import AskedField, read_fields
@@ -83,9 +83,9 @@ class ClearMBusStatusOnAllChannels(MeterOperation[NoParameters, ClearMBusStatusO
 
 
 def _read_status(data: Data) -> int | None:
-    status = whole_number(data, "the M-Bus status")
+    status = parse_whole_number(data, "the M-Bus status")
     if status is not None and not 0 <= status < 1 << 32:
-        raise illegal(f"The M-Bus status {status} is no number of 32 bits.")
+        raise make_illegal_response(f"The M-Bus status {status} is no number of 32 bits.")
     return status
 
 

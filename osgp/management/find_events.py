@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile, event_log_categories
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import RejectedRow, RowTimes, select, timed_rows
+from osgp.cosem.profile_rows import RejectedRow, RowTimes, assign_times, select
 from osgp.management.event_logs import Event, EventLog
 from osgp.messages.needs import Needs
 from osgp.messages.operation import MeterOperation, Service
@@ -97,7 +97,7 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
         check_row_count(rows, tag)
         log = EventLog(category, meter.profile, columns)
         events: list[Event] = []
-        good, rejected = timed_rows(rows, log.width, RowTimes(meter.time_zone), log.clock)
+        good, rejected = assign_times(rows, log.width, RowTimes(meter.time_zone), log.clock)
         for row in good:
             if not begin <= row.time <= end:
                 # Not every meter minds the range.

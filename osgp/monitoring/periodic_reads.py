@@ -9,7 +9,7 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
 from osgp.cosem.amr_status import LARGEST as LARGEST_STATUS
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import number
+from osgp.cosem.profile_rows import parse_number
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.needs import AnyOf, Needs, any_of
@@ -119,7 +119,7 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
 
 def read_status(cell: object) -> int | None:
     """An AMR profile status. Raises UnusableRow for what is none."""
-    status = number(cell, "The status")
+    status = parse_number(cell, "The status")
     if status is not None and not 0 <= status <= LARGEST_STATUS:
         raise UnusableRow(f"The status {status} is outside 0..{LARGEST_STATUS}.")
     return status
@@ -129,7 +129,7 @@ def read_register(cell: object, name: str) -> int | None:
     """What a register showed. Raises UnusableRow for what is no number, or negative."""
     if type(cell) is int and cell >= 0:
         return cell
-    shown = number(cell, name)
+    shown = parse_number(cell, name)
     if shown is not None:
         raise UnusableRow(f"{name} is negative.")
     return None

@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar
 
 from rest_framework import serializers
 
-from osgp.cosem.amr_status import flag_names, flags_of
-from osgp.cosem.quantities import Quantity, Scale, decimal_text
+from osgp.cosem.amr_status import list_flag_names, list_flags
+from osgp.cosem.quantities import Quantity, Scale, format_decimal
 from osgp.messages.readings import Period, Readings
 from osgp.messages.serializers import ChoiceField, QuantityField
 
@@ -19,7 +19,7 @@ Row = TypeVar("Row")
 """A typed dictionary: what is read of a row."""
 
 AmrProfileStatus = Annotated[
-    Sequence[Annotated[str, ChoiceField(flag_names())]] | None,
+    Sequence[Annotated[str, ChoiceField(list_flag_names())]] | None,
     "Flags that are set; null: the meter does not tell.",
 ]
 """``amr_profile_status`` of a row."""
@@ -77,7 +77,7 @@ class Reads(Sequence[Row]):
         for name, moments in self.more.items():
             row[name] = moments[index]
         status = None if self.statuses is None else self.statuses[index]
-        row["amr_profile_status"] = None if status is None else flags_of(status)
+        row["amr_profile_status"] = None if status is None else list_flags(status)
         return row
 
     def as_json(self) -> list[dict[str, Any]]:
@@ -117,7 +117,7 @@ def utc_text(moment: datetime) -> str:
 def _format_quantities(column: ReadColumn) -> list[dict[str, str] | None]:
     exponent, unit = column.scale.exponent, column.scale.symbol
     return [
-        None if raw is None else {"value": decimal_text(raw, exponent), "unit": unit}
+        None if raw is None else {"value": format_decimal(raw, exponent), "unit": unit}
         for raw in column.numbers
     ]
 
@@ -125,5 +125,5 @@ def _format_quantities(column: ReadColumn) -> list[dict[str, str] | None]:
 def _format_flags(statuses: Sequence[int | None] | None, count: int) -> list[list[str] | None]:
     if statuses is None:
         return [None] * count
-    shown = {status: None if status is None else [*flags_of(status)] for status in set(statuses)}
+    shown = {status: None if status is None else [*list_flags(status)] for status in set(statuses)}
     return [shown[status] for status in statuses]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from osgp.cosem.amr_status import flags_of
+from osgp.cosem.amr_status import list_flags
 from osgp.messages.serializers import utc_text
 from osgp.readings.queries import Reading
 
@@ -63,7 +63,7 @@ def _text(reading: Reading) -> list[str | int | None]:
         utc_text(reading.interval_end),
         format(reading.value, "f"),
         reading.series.unit,
-        None if reading.status is None else " ".join(flags_of(reading.status)),
+        None if reading.status is None else " ".join(list_flags(reading.status)),
         utc_text(told.received_at) if told.received_at else None,
         str(told.received_by) if told.received_by else None,
         utc_text(told.confirmed_at) if told.confirmed_at else None,

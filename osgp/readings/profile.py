@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Max
 
-from osgp.cosem.amr_status import flags_of
+from osgp.cosem.amr_status import list_flags
 from osgp.devices.models import Device
 from osgp.messages.readings import Period
 from osgp.readings import clock
@@ -87,7 +87,7 @@ class Slot:
     def flags(self) -> list[str]:
         """Flags of the status that one should know of."""
         status = self.reading.status if self.reading else None
-        return [] if status is None else [flag for flag in flags_of(status) if flag not in UNREMARKABLE]
+        return [] if status is None else [flag for flag in list_flags(status) if flag not in UNREMARKABLE]
 
 
 @dataclass(frozen=True)

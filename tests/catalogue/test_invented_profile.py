@@ -10,7 +10,7 @@ import pytest
 from osgp import catalogue
 from osgp.catalogue import CatalogueError, ObjectNotInProfile, Profile, assembly
 from osgp.catalogue.units import ScalerUnit, Unit
-from osgp.cosem.event_codes import UNKNOWN_EVENT, event_type
+from osgp.cosem.event_codes import UNKNOWN_EVENT, find_event_type
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 FILE = PROFILES / "tst-1.0.toml"
@@ -56,7 +56,7 @@ def test_new_tags_stand_where_their_kind_stands(invented: Profile) -> None:
 
 def test_its_events(invented: Profile) -> None:
     assert list(invented.event_logs) == ["METER_EVENT_LOG"]
-    assert [event_type(invented, "METER_EVENT_LOG", code) for code in (1, 2, 42, 203, 0x0F00)] == [
+    assert [find_event_type(invented, "METER_EVENT_LOG", code) for code in (1, 2, 42, 203, 0x0F00)] == [
         "POWER_RETURNED",
         "POWER_FAILURE",
         "BREAKER_OPENED_BY_LIMITER",
@@ -64,7 +64,7 @@ def test_its_events(invented: Profile) -> None:
         "EVENTLOG_CLEARED",
     ]
     # What Dutch meters call their code 46 is none of its business.
-    assert event_type(invented, "METER_EVENT_LOG", 46) == UNKNOWN_EVENT
+    assert find_event_type(invented, "METER_EVENT_LOG", 46) == UNKNOWN_EVENT
 
 
 def test_its_load_profile(invented: Profile) -> None:
@@ -100,9 +100,9 @@ def test_a_later_version_inherits(tmp_path: Path) -> None:
     found = load(tmp_path)
     child = found["TST-1.1"]
     assert child.parent is found["TST-1.0"]
-    assert event_type(child, "METER_EVENT_LOG", 43) == "BREAKER_JAMMED"
-    assert event_type(child, "METER_EVENT_LOG", 42) == "BREAKER_OPENED_BY_LIMITER"
-    assert event_type(found["TST-1.0"], "METER_EVENT_LOG", 43) == UNKNOWN_EVENT
+    assert find_event_type(child, "METER_EVENT_LOG", 43) == "BREAKER_JAMMED"
+    assert find_event_type(child, "METER_EVENT_LOG", 42) == "BREAKER_OPENED_BY_LIMITER"
+    assert find_event_type(found["TST-1.0"], "METER_EVENT_LOG", 43) == UNKNOWN_EVENT
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_a_process_with_the_folder_has_it() -> None:
         "from osgp import catalogue; from osgp.cosem import alarms, amr_status\n"
         "print(catalogue.profile('tst', '1.0').key)\n"
         "print(*catalogue.event_log_categories())\n"
-        "print(*amr_status.flag_names())\n"
-        "print(len(catalogue.event_types()), len(alarms.alarm_types()))"
+        "print(*amr_status.list_flag_names())\n"
+        "print(len(catalogue.event_types()), len(alarms.list_alarm_types()))"
     )
     said = subprocess.run(
         [sys.executable, "-c", program],

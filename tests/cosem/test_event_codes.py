@@ -3,7 +3,7 @@
 import pytest
 
 from osgp import catalogue
-from osgp.cosem.event_codes import event_type
+from osgp.cosem.event_codes import find_event_type
 from tests.catalogue.generations import ALL, NOT_DSMR2, SMR5
 
 DSMR, SMR = catalogue.profile("DSMR", "4.2.2"), catalogue.profile("SMR", "5.2")
@@ -58,11 +58,11 @@ def test_all_names_of_all_profiles() -> None:
     ],
 )
 def test_what_codes_mean_in_any_protocol(code: int, name: str) -> None:
-    assert event_type(DSMR, LOG, code) == event_type(SMR, LOG, code) == name
+    assert find_event_type(DSMR, LOG, code) == find_event_type(SMR, LOG, code) == name
 
 
 def test_six_codes_differ_by_protocol() -> None:
-    assert [event_type(DSMR, LOG, code) for code in range(80, 86)] == [
+    assert [find_event_type(DSMR, LOG, code) for code in range(80, 86)] == [
         "PV_VOLTAGE_SAG_L1",
         "PV_VOLTAGE_SAG_L2",
         "PV_VOLTAGE_SAG_L3",
@@ -70,7 +70,7 @@ def test_six_codes_differ_by_protocol() -> None:
         "PV_VOLTAGE_SWELL_L2",
         "PV_VOLTAGE_SWELL_L3",
     ]
-    assert [event_type(SMR, LOG, code) for code in range(80, 86)] == [
+    assert [find_event_type(SMR, LOG, code) for code in range(80, 86)] == [
         "OVER_VOLTAGE_L1",
         "OVER_VOLTAGE_L2",
         "OVER_VOLTAGE_L3",
@@ -79,14 +79,14 @@ def test_six_codes_differ_by_protocol() -> None:
         "VOLTAGE_L3_NORMAL",
     ]
     # SMR 4.3 has the objects of DSMR 4.2.2, but names of its own.
-    assert event_type(catalogue.profile("SMR", "4.3"), LOG, 80) == "OVER_VOLTAGE_L1"
+    assert find_event_type(catalogue.profile("SMR", "4.3"), LOG, 80) == "OVER_VOLTAGE_L1"
 
 
 @pytest.mark.parametrize(
     "code", [0, 26, 39, 50, 60, 70, 108, 138, 229, 250, 999, 0x1008, 0x1400, 0x80A2, 0x8480]
 )
 def test_codes_that_nobody_knows(code: int) -> None:
-    assert event_type(SMR, LOG, code) == "UNKNOWN_EVENT_HEADEND"
+    assert find_event_type(SMR, LOG, code) == "UNKNOWN_EVENT_HEADEND"
 
 
 def test_every_log_is_in_some_profile() -> None:

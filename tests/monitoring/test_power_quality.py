@@ -11,7 +11,7 @@ from osgp.catalogue import CaptureColumn
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.signal_quality import signal_quality
+from osgp.cosem.signal_quality import find_signal_quality
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
 from osgp.monitoring.cells import make_cell_reader
@@ -231,7 +231,7 @@ class TestProfile:
             for entry, row in zip(told["profile_entries"], held, strict=True):
                 value = entry["values"][number]
                 if column["attribute"] == GSM.attribute_id and column["data_index"] == 3:
-                    assert value == signal_quality(row[position])
+                    assert value == find_signal_quality(row[position])
                 elif column["unit"] is None:
                     assert value == row[position]
                 else:
@@ -455,12 +455,12 @@ def test_buffers_for_which_there_is_no_time(fleet: MonitoredFleet) -> None:
 
 
 def test_names_of_signal_qualities() -> None:
-    assert signal_quality(0) == "MINUS_113_DBM_OR_LESS"
-    assert signal_quality(1) == "MINUS_111_DBM"
-    assert signal_quality(13) == "MINUS_87_DBM"
-    assert signal_quality(30) == "MINUS_53_DBM"
-    assert signal_quality(31) == "MINUS_51_DBM_OR_GREATER"
-    assert signal_quality(99) == "NOT_KNOWN_OR_NOT_DETECTABLE"
+    assert find_signal_quality(0) == "MINUS_113_DBM_OR_LESS"
+    assert find_signal_quality(1) == "MINUS_111_DBM"
+    assert find_signal_quality(13) == "MINUS_87_DBM"
+    assert find_signal_quality(30) == "MINUS_53_DBM"
+    assert find_signal_quality(31) == "MINUS_51_DBM_OR_GREATER"
+    assert find_signal_quality(99) == "NOT_KNOWN_OR_NOT_DETECTABLE"
     for wrong in (-1, 32, 98, 100):
         with pytest.raises(ValueError):
-            signal_quality(wrong)
+            find_signal_quality(wrong)

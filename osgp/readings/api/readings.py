@@ -17,7 +17,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.cosem.amr_status import flag_names, flags_of
+from osgp.cosem.amr_status import list_flag_names, list_flags
 from osgp.messages.readings import Period
 from osgp.messages.serializers import ChoiceField, utc_text
 from osgp.readings import export
@@ -50,7 +50,7 @@ class ClaimSerializer(serializers.Serializer):
 
     value = serializers.CharField(help_text="Decimal, exact.")
     status = serializers.ListField(
-        child=serializers.ChoiceField(choices=flag_names()),
+        child=serializers.ChoiceField(choices=list_flag_names()),
         allow_null=True,
         help_text="Flags of the AMR profile status; null when the meter keeps none with this value.",
     )
@@ -150,7 +150,7 @@ def body(reading: Reading) -> dict[str, Any]:
 def _claim(value: Any, status: int | None, told: Told) -> dict[str, Any]:
     return {
         "value": format(value, "f"),
-        "status": None if status is None else list(flags_of(status)),
+        "status": None if status is None else list(list_flags(status)),
         "received_at": utc_text(told.received_at) if told.received_at else None,
         "received_by": str(told.received_by) if told.received_by else None,
         "confirmed_at": utc_text(told.confirmed_at) if told.confirmed_at else None,
