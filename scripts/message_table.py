@@ -29,7 +29,7 @@ def render() -> str:
     from osgp.messages.operation import Operation
     from osgp.messages.registry import list_operations
 
-    profiles = catalogue.profiles()
+    profiles = catalogue.list_profiles()
 
     def row(operation: Operation) -> str:
         needs = ", ".join(f"`{need}`".replace(" or ", "` or `") for need in operation.needs)

@@ -17,7 +17,7 @@ from osgp.simulator import FaultKind, Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from tests.protocol_dlms.peers import Counter
 
-PROFILES = tuple(profile.key for profile in catalogue.profiles())
+PROFILES = tuple(profile.key for profile in catalogue.list_profiles())
 NOW = datetime(2026, 6, 15, 10, 20, 30, tzinfo=UTC)
 """Where time stands still for the simulated meters of :func:`all_meters`."""
 CLIENT_TITLE = b"   \x00\x00\x00\x00\x01"
@@ -128,7 +128,9 @@ def saying(simulated: SimulatedMeter, values: Mapping[tuple[str, int], str]) -> 
     overrides = {}
     for (name, attribute_id), octets in values.items():
         tag, _, channel = name.partition("/")
-        descriptor = simulated.type.profile[tag].attribute(attribute_id, int(channel) if channel else None)
+        descriptor = simulated.type.profile[tag].address_attribute(
+            attribute_id, int(channel) if channel else None
+        )
         overrides[descriptor] = bytes.fromhex(octets)
     simulated.memory.overrides = overrides
     try:

@@ -2,8 +2,8 @@
 
 Operations ask for tags, attributes and methods by name, and never spell an OBIS code or a number::
 
-    profile = catalogue.profile("SMR", "5.1")
-    descriptor = profile["ACTIVE_ENERGY_IMPORT"].attribute("value")
+    profile = catalogue.find_profile("SMR", "5.1")
+    descriptor = profile["ACTIVE_ENERGY_IMPORT"].address_attribute("value")
     in_profile = profile["ACTIVE_ENERGY_IMPORT"]["scaler_unit"].scaler_unit
 
 Knows nothing of Django or of how a meter is reached. To add a profile: docs/how-to/add-a-meter-profile.md.
@@ -46,13 +46,13 @@ __all__ = [
     "Profile",
     "SetFlags",
     "UnknownProfile",
-    "event_log_categories",
-    "event_types",
-    "flag_names",
-    "interface_classes",
+    "find_profile",
+    "get_interface_classes",
     "is_secret",
-    "profile",
-    "profiles",
+    "list_event_log_categories",
+    "list_event_types",
+    "list_flag_names",
+    "list_profiles",
 ]
 
 DATA = Path(__file__).parent / "data"
@@ -71,7 +71,7 @@ class UnknownProfile(LookupError):
         self.protocol_version = protocol_version
 
 
-def profile(protocol_name: str, protocol_version: str) -> Profile:
+def find_profile(protocol_name: str, protocol_version: str) -> Profile:
     """The profile of a protocol ("SMR", case ignored) and exact version ("5.1"), else `UnknownProfile`."""
     with _loading:
         found = _load_by_key().get((protocol_name.upper(), protocol_version))
@@ -80,13 +80,13 @@ def profile(protocol_name: str, protocol_version: str) -> Profile:
     return found
 
 
-def profiles() -> tuple[Profile, ...]:
+def list_profiles() -> tuple[Profile, ...]:
     """All profiles, oldest first. Read once per process, by whichever thread asks first."""
     with _loading:
         return _load()
 
 
-def interface_classes() -> InterfaceClasses:
+def get_interface_classes() -> InterfaceClasses:
     """All known COSEM interface classes. Read once per process, by whichever thread asks first."""
     with _loading:
         return _load_interface_classes()
@@ -100,37 +100,37 @@ def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
     return _load_interface_classes().is_secret(descriptor)
 
 
-def event_log_categories() -> tuple[str, ...]:
+def list_event_log_categories() -> tuple[str, ...]:
     """The categories of the event logs of meters of any profile: by profile, the oldest first, and by tag."""
-    return _each_once(category for profile in profiles() for category in profile.event_logs)
+    return _drop_repeated(category for profile in list_profiles() for category in profile.event_logs)
 
 
-def event_types() -> tuple[str, ...]:
+def list_event_types() -> tuple[str, ...]:
     """The names of all events of meters of any profile: by profile, the oldest first, by log and by code."""
-    return _each_once(
+    return _drop_repeated(
         name
-        for profile in profiles()
+        for profile in list_profiles()
         for category in profile.event_logs
-        for _, name in sorted(profile.event_types(category).items())
+        for _, name in sorted(profile.get_event_types(category).items())
     )
 
 
-def flag_names(*tags: str) -> tuple[str, ...]:
+def list_flag_names(*tags: str) -> tuple[str, ...]:
     """The names of all flags of objects with these tags: by tag, by profile, the oldest first, and by bit."""
-    return _each_once(
+    return _drop_repeated(
         name
         for tag in tags
-        for profile in profiles()
+        for profile in list_profiles()
         if tag in profile and (flags := profile[tag].flags)
         for name in flags.names.values()
     )
 
 
-def _each_once(names: Iterable[str]) -> tuple[str, ...]:
+def _drop_repeated(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def folders() -> tuple[Path, ...]:
+def list_folders() -> tuple[Path, ...]:
     """Where the data files are: those that are shipped, then the folders that OSGP_PROFILES names.
 
     CatalogueError for what is no folder.
@@ -144,7 +144,7 @@ def folders() -> tuple[Path, ...]:
 
 @cache
 def _load() -> tuple[Profile, ...]:
-    return assembly.load(folders(), _load_interface_classes())
+    return assembly.load(list_folders(), _load_interface_classes())
 
 
 @cache
@@ -154,4 +154,4 @@ def _load_by_key() -> dict[tuple[str, str], Profile]:
 
 @cache
 def _load_interface_classes() -> InterfaceClasses:
-    return assembly.load_classes(folders())
+    return assembly.load_classes(list_folders())

@@ -8,7 +8,7 @@ from osgp import catalogue
 def main() -> int:
     """Exit code 1 when a file is wrong."""
     try:
-        found = catalogue.profiles()
+        found = catalogue.list_profiles()
     except catalogue.CatalogueError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -144,14 +144,14 @@ class CosemObject:
         """Whether the profile says anything about the attribute of this name."""
         return name in self._by_name
 
-    def logical_name(self, channel: int | None = None) -> bytes:
+    def get_logical_name(self, channel: int | None = None) -> bytes:
         """Six bytes; ValueError unless `channel` is 1..4 for an object per channel and None for any other."""
         try:
-            return self.template.logical_name(channel)
+            return self.template.get_logical_name(channel)
         except ValueError as error:
             raise ValueError(f"{self.tag}: {error}") from None
 
-    def attribute(self, attribute: str | int, channel: int | None = None) -> AttributeDescriptor:
+    def address_attribute(self, attribute: str | int, channel: int | None = None) -> AttributeDescriptor:
         """Address an attribute by its name in the interface class ("time") or its number 1..127.
 
         Also one that the profile does not list: the meter then decides. NotInInterfaceClass for an unknown
@@ -159,12 +159,12 @@ class CosemObject:
         """
         interface_class = self.interface_class
         if isinstance(attribute, str):
-            attribute = interface_class.attribute_id(attribute)
+            attribute = interface_class.find_attribute_id(attribute)
         elif not 1 <= attribute <= 127:
             raise ValueError(f"{self.tag}: attribute id {attribute} is outside 1..127")
-        return AttributeDescriptor(interface_class.class_id, self.logical_name(channel), attribute)
+        return AttributeDescriptor(interface_class.class_id, self.get_logical_name(channel), attribute)
 
-    def method(self, method: str | int, channel: int | None = None) -> MethodDescriptor:
+    def address_method(self, method: str | int, channel: int | None = None) -> MethodDescriptor:
         """Address a method by its name in the interface class ("key_transfer") or its number 1..127.
 
         Also one that the profile does not list: the meter then decides. NotInInterfaceClass for an unknown
@@ -172,10 +172,10 @@ class CosemObject:
         """
         interface_class = self.interface_class
         if isinstance(method, str):
-            method = interface_class.method_id(method)
+            method = interface_class.find_method_id(method)
         elif not 1 <= method <= 127:
             raise ValueError(f"{self.tag}: method id {method} is outside 1..127")
-        return MethodDescriptor(interface_class.class_id, self.logical_name(channel), method)
+        return MethodDescriptor(interface_class.class_id, self.get_logical_name(channel), method)
 
     def supports(self, *, polyphase: bool) -> bool:
         """Whether single-phase or polyphase meters have the object."""
@@ -218,11 +218,11 @@ class Profile:
     def __len__(self) -> int:
         return len(self._objects)
 
-    def objects(self, polyphase: bool) -> tuple[CosemObject, ...]:
+    def list_objects(self, polyphase: bool) -> tuple[CosemObject, ...]:
         """The objects of a single-phase or a polyphase meter."""
         return tuple(cosem_object for cosem_object in self if cosem_object.supports(polyphase=polyphase))
 
-    def by_logical_name(self, logical_name: bytes) -> tuple[CosemObject, int | None] | None:
+    def find_by_logical_name(self, logical_name: bytes) -> tuple[CosemObject, int | None] | None:
         """The object of this logical name and its M-Bus channel, if it has one; None: not in the profile."""
         return self._by_logical_name.get(logical_name)
 
@@ -231,11 +231,11 @@ class Profile:
         """Where to ask for a meter's invocation counter; None: nowhere, it begins with the platform's."""
         return self.meanings.invocation_counter
 
-    def event_types(self, category: str) -> Mapping[int, str]:
+    def get_event_types(self, category: str) -> Mapping[int, str]:
         """What the codes in one of ``event_logs`` mean; KeyError for a category that is none of them."""
         return self._event_types[category]
 
-    def scaler_unit_of_model(self, model: str | None) -> ScalerUnit | None:
+    def find_scaler_unit_of_model(self, model: str | None) -> ScalerUnit | None:
         """The scaler and unit BASED_ON_MODEL of an M-Bus device; None: unknown, read them from the meter.
 
         Upper and lower case matter. The last row with a name that is part of the model's holds.
@@ -246,7 +246,7 @@ class Profile:
                 found = row.scaler_unit
         return found
 
-    def capture_columns(self, tag: str, channel: int | None = None) -> tuple[CaptureColumn, ...]:
+    def list_capture_columns(self, tag: str, channel: int | None = None) -> tuple[CaptureColumn, ...]:
         """The columns of a buffer, in the order in which the meter stores them.
 
         Columns without a channel come first, then those of the M-Bus devices: in a buffer per channel those
@@ -255,15 +255,17 @@ class Profile:
         """
         buffer = self[tag]
         if buffer.per_channel:
-            buffer.logical_name(channel)
+            buffer.get_logical_name(channel)
             channels: tuple[int | None, ...] = (channel,)
         else:
             channels = MBUS_CHANNELS
         entries = buffer["capture_objects"].capture_objects if "capture_objects" in buffer else ()
         captured = [(self[entry.tag], entry) for entry in entries]
-        common = [self._column(source, entry, None) for source, entry in captured if not source.per_channel]
+        common = [
+            self._make_column(source, entry, None) for source, entry in captured if not source.per_channel
+        ]
         per_channel = [
-            self._column(source, entry, each)
+            self._make_column(source, entry, each)
             for each in channels
             for source, entry in captured
             if source.per_channel
@@ -271,7 +273,7 @@ class Profile:
         return (*common, *per_channel)
 
     @staticmethod
-    def _column(source: CosemObject, entry: CaptureObject, channel: int | None) -> CaptureColumn:
+    def _make_column(source: CosemObject, entry: CaptureObject, channel: int | None) -> CaptureColumn:
         return CaptureColumn(
-            entry.tag, source.attribute(entry.attribute_id, channel), entry.data_index, channel
+            entry.tag, source.address_attribute(entry.attribute_id, channel), entry.data_index, channel
         )

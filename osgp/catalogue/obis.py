@@ -20,7 +20,7 @@ class Template(NamedTuple):
     groups: bytes
     per_channel: bool
 
-    def logical_name(self, channel: int | None = None) -> bytes:
+    def get_logical_name(self, channel: int | None = None) -> bytes:
         """The six bytes; ValueError unless `channel` is 1..4 where the code leaves it open, else None."""
         if not self.per_channel:
             if channel is not None:

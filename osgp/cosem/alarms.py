@@ -27,13 +27,13 @@ def make_register_tag(number: int) -> str:
 @cache
 def list_register_numbers() -> tuple[int, ...]:
     """The alarm registers that meters of any profile have, ascending."""
-    tags = (_TAG.fullmatch(item.tag) for profile in catalogue.profiles() for item in profile)
+    tags = (_TAG.fullmatch(item.tag) for profile in catalogue.list_profiles() for item in profile)
     return tuple(sorted({int(match.group(1)) for match in tags if match}))
 
 
 def list_alarm_types() -> tuple[str, ...]:
     """All alarms that meters of any profile know, by register and bit."""
-    return catalogue.flag_names(*map(make_register_tag, list_register_numbers()))
+    return catalogue.list_flag_names(*map(make_register_tag, list_register_numbers()))
 
 
 def find_alarms(profile: Profile, register: int, value: int) -> tuple[list[str], list[UnknownAlarm]]:
@@ -45,5 +45,5 @@ def find_alarms(profile: Profile, register: int, value: int) -> tuple[list[str],
     if flags is None:
         bits = [bit for bit in range(value.bit_length()) if value >> bit & 1]
         return [], [UnknownAlarm(register, bit) for bit in bits]
-    found = flags.of(value)
+    found = flags.decode(value)
     return list(found.names), [UnknownAlarm(register, bit) for bit in found.unknown]

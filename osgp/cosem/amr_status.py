@@ -15,8 +15,10 @@ POWER_DOWN = "POWER_DOWN"
 @cache
 def list_flag_names() -> tuple[str, ...]:
     """All flags that meters of any profile know, by bit."""
-    tags = {item.tag for profile in catalogue.profiles() for item in profile if item.tag.startswith(STATUS)}
-    return catalogue.flag_names(*sorted(tags))
+    tags = {
+        item.tag for profile in catalogue.list_profiles() for item in profile if item.tag.startswith(STATUS)
+    }
+    return catalogue.list_flag_names(*sorted(tags))
 
 
 def list_flags(status: int) -> tuple[str, ...]:
@@ -24,10 +26,10 @@ def list_flags(status: int) -> tuple[str, ...]:
 
     The bits mean the same for electricity and M-Bus meters of all profiles that are shipped.
     """
-    return _find_flags().of(status).names
+    return _find_flags().decode(status).names
 
 
 @cache
 def _find_flags() -> Flags:
-    found = (profile[STATUS].flags for profile in catalogue.profiles() if STATUS in profile)
+    found = (profile[STATUS].flags for profile in catalogue.list_profiles() if STATUS in profile)
     return next(flags for flags in found if flags)

@@ -8,4 +8,4 @@ UNKNOWN_EVENT = "UNKNOWN_EVENT_HEADEND"
 
 def find_event_type(profile: Profile, category: str, code: int) -> str:
     """What a code in one of the profile's event logs means; ``UNKNOWN_EVENT`` when nothing says so."""
-    return profile.event_types(category).get(code, UNKNOWN_EVENT)
+    return profile.get_event_types(category).get(code, UNKNOWN_EVENT)

@@ -75,7 +75,7 @@ class ClearMBusStatusOnAllChannels(MeterOperation[NoParameters, ClearMBusStatusO
                     raise
                 faults[channel] = fault
             else:
-                bits = list(flags.of(status or 0).names) if flags else []
+                bits = list(flags.decode(status or 0).names) if flags else []
                 channels.append({"channel": channel, "status": status, "bits": bits, "cleared": bool(status)})
         if faults:
             raise _summarize(faults, [row["channel"] for row in channels if row["cleared"]])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, TypedDict
 
-from osgp.catalogue import CaptureColumn, Profile, event_log_categories
+from osgp.catalogue import CaptureColumn, Profile, list_event_log_categories
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.event_codes import find_event_type
@@ -25,7 +25,7 @@ class Event(TypedDict):
     event_type: Annotated[
         str, "What the code means in meters of this protocol; UNKNOWN_EVENT_HEADEND if nobody knows."
     ]
-    event_log_category: Annotated[str, ChoiceField(event_log_categories())]
+    event_log_category: Annotated[str, ChoiceField(list_event_log_categories())]
     event_counter: Annotated[int | None, "In the log of communication sessions."]
     magnitude: Annotated[
         Quantity | None, "Of a voltage sag or swell, or of a harmonic distortion, in the logs of those."

@@ -45,7 +45,7 @@ class ActualMeterReadsGas(MeterOperation[NoParameters, ActualMeterReadsGasResult
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ActualMeterReadsGasResult:
         tag = next((tag for tag in PREFERRED if tag in meter.profile), PREFERRED[-1])
-        of_model = meter.profile.scaler_unit_of_model(meter.model)
+        of_model = meter.profile.find_scaler_unit_of_model(meter.model)
         known = meter.object(tag)["scaler_unit"].scaler_unit or of_model
         asked = [meter.attribute(tag, "value"), meter.attribute(tag, "capture_time")]
         if known is None:

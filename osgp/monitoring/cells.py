@@ -25,7 +25,7 @@ def make_cell_reader(
     interface_class: InterfaceClass, column: CaptureColumn, scale: ScalerUnit | None
 ) -> CellReader:
     """What reads the cells of a column of an object; ``scale`` if it is the value of a register."""
-    attribute = interface_class.attribute_name(column.descriptor.attribute_id)
+    attribute = interface_class.find_attribute_name(column.descriptor.attribute_id)
     place = (interface_class.name, attribute, column.data_index)
     if place == ("gsm_diagnostic", "cell_info", _SIGNAL_QUALITY):
         return _read_signal_quality

@@ -52,7 +52,7 @@ class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
     needs = (any_of(*TAGS),)
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetThdFingerprintResult:
-        tags = [item.tag for item in meter.profile.objects(meter.polyphase) if item.tag in TAGS]
+        tags = [item.tag for item in meter.profile.list_objects(meter.polyphase) if item.tag in TAGS]
         units = {tag: meter.object(tag)["scaler_unit"].scaler_unit for tag in tags if tag in CURRENTS}
         from_meter = [tag for tag, known in units.items() if known is None]
         values = meter.get_all(

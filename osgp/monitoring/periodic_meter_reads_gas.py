@@ -76,7 +76,7 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
         self, meter: VisitedMeter, parameters: PeriodicReadsParameters
     ) -> PeriodicMeterReadsGasResult:
         buffer = self.find_buffer(meter.profile, parameters["period_type"], meter.channel)
-        unit = read_scaler_units(meter, [VALUE], meter.profile.scaler_unit_of_model(meter.model))[VALUE]
+        unit = read_scaler_units(meter, [VALUE], meter.profile.find_scaler_unit_of_model(meter.model))[VALUE]
         scale = find_meter_reading_scale(unit, VALUE)
 
         def is_wanted(column: CaptureColumn) -> bool:

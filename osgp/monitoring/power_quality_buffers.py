@@ -135,7 +135,7 @@ def _read_columns(profile: Profile, tag: str, captured: Any) -> Iterator[Capture
                 and -0x80 <= attribute_id <= 0x7F
                 and 0 <= data_index <= 0xFFFF
             ):
-                found = profile.by_logical_name(logical_name)
+                found = profile.find_by_logical_name(logical_name)
                 known, channel = found if found and found[0].class_id == class_id else (None, None)
                 yield CaptureColumn(
                     known.tag if known else obis.to_text(logical_name),

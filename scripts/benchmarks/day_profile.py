@@ -119,7 +119,7 @@ def own(rounds: int) -> Costs:
             assert not attributes
             return []
 
-    meter = VisitedMeter("", catalogue.profile("SMR", "5.1"), Answered(), ZONE)  # type: ignore[arg-type]
+    meter = VisitedMeter("", catalogue.find_profile("SMR", "5.1"), Answered(), ZONE)  # type: ignore[arg-type]
     operation = PeriodicMeterReads()
     asked: PeriodicReadsParameters = {
         "period_type": PeriodType.INTERVAL,

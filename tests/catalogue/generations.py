@@ -9,4 +9,4 @@ FROM_52 = SMR5[2:]
 NOT_DSMR2 = DSMR4 + SMR5
 ALL = DSMR2 + DSMR4 + SMR5
 
-BY_KEY = {profile.key: profile for profile in catalogue.profiles()}
+BY_KEY = {profile.key: profile for profile in catalogue.list_profiles()}

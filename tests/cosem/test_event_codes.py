@@ -6,20 +6,20 @@ from osgp import catalogue
 from osgp.cosem.event_codes import find_event_type
 from tests.catalogue.generations import ALL, NOT_DSMR2, SMR5
 
-DSMR, SMR = catalogue.profile("DSMR", "4.2.2"), catalogue.profile("SMR", "5.2")
+DSMR, SMR = catalogue.find_profile("DSMR", "4.2.2"), catalogue.find_profile("SMR", "5.2")
 LOG = "STANDARD_EVENT_LOG"
 
 
-@pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
+@pytest.mark.parametrize("profile", catalogue.list_profiles(), ids=lambda profile: profile.key)
 def test_how_many_there_are(profile: catalogue.Profile) -> None:
     for category in profile.event_logs:
-        names = profile.event_types(category)
+        names = profile.get_event_types(category)
         # No two codes have the same type.
         assert len(names) == len(set(names.values())) == 289 + 6
 
 
 def test_all_names_of_all_profiles() -> None:
-    names = catalogue.event_types()
+    names = catalogue.list_event_types()
     assert len(names) == len(set(names)) == 289 + 12
     assert names[:3] == ("POWER_FAILURE", "POWER_RETURNED", "CLOCK_UPDATE")
     assert names[-1] == "VOLTAGE_L3_NORMAL"
@@ -79,7 +79,7 @@ def test_six_codes_differ_by_protocol() -> None:
         "VOLTAGE_L3_NORMAL",
     ]
     # SMR 4.3 has the objects of DSMR 4.2.2, but names of its own.
-    assert find_event_type(catalogue.profile("SMR", "4.3"), LOG, 80) == "OVER_VOLTAGE_L1"
+    assert find_event_type(catalogue.find_profile("SMR", "4.3"), LOG, 80) == "OVER_VOLTAGE_L1"
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_codes_that_nobody_knows(code: int) -> None:
 
 
 def test_every_log_is_in_some_profile() -> None:
-    categories = catalogue.event_log_categories()
+    categories = catalogue.list_event_log_categories()
     having = {
-        category: [item.key for item in catalogue.profiles() if category in item.event_logs]
+        category: [item.key for item in catalogue.list_profiles() if category in item.event_logs]
         for category in categories
     }
     every, smr5 = [*ALL], [*SMR5]
@@ -120,14 +120,14 @@ def test_every_log_is_in_some_profile() -> None:
 def test_bits_of_an_mbus_status(tag: str) -> None:
     flags = SMR[tag].flags
     assert flags is not None
-    assert flags.of(0).names == ()
-    assert flags.of(0x80010005).names == (
+    assert flags.decode(0).names == ()
+    assert flags.decode(0x80010005).names == (
         "BIT_0_BATTERY_LOW",
         "BIT_2_REVERSE_FLOW",
         "BIT_16_P0_ENABLED",
         "BIT_31_MANUFACTURER_SPECIFIC",
     )
-    assert len(flags.of(0xFFFFFFFF).names) == 32
+    assert len(flags.decode(0xFFFFFFFF).names) == 32
     for value in (-1, 1 << 32):
         with pytest.raises(ValueError, match="32 bits"):
-            flags.of(value)
+            flags.decode(value)

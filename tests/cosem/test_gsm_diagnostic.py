@@ -12,7 +12,7 @@ from osgp.faults import Fault
 from osgp.protocol_dlms import Data, axdr
 from tests.protocol_dlms.trees import trees
 
-NAMES = catalogue.profile("SMR", "5.2")["LTE_DIAGNOSTIC"].interface_class.enumerations
+NAMES = catalogue.find_profile("SMR", "5.2")["LTE_DIAGNOSTIC"].interface_class.enumerations
 
 
 def data(octets: str) -> Data:

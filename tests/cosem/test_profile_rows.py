@@ -208,7 +208,7 @@ def test_numbers() -> None:
 
 
 class TestSelecting:
-    COLUMNS = catalogue.profile("DSMR", "4.2.2").capture_columns("DAILY_VALUES_COMBINED")
+    COLUMNS = catalogue.find_profile("DSMR", "4.2.2").list_capture_columns("DAILY_VALUES_COMBINED")
     BEGIN, END = at("2026-01-01T00:00+01:00"), at("2026-01-31T00:00+01:00")
 
     def select(self, channel: int | None, *, by_column: bool) -> Any:

@@ -42,14 +42,14 @@ CLIENT_TITLE = b"   \x00\x00\x00\x00\x01"
 UNHURRIED = Deadlines(connect=20, apdu=30, session=120, release=20)
 WAY = [(security, transport) for security in Security for transport in Framing]
 
-PROFILE = catalogue.profile("SMR", "5.1")
-CLOCK = PROFILE["CLOCK"].attribute(2)
-SPECIAL_DAYS = PROFILE["SPECIAL_DAYS_TABLE"].attribute(2)
-CALENDAR_NAME = PROFILE["ACTIVITY_CALENDAR"].attribute(6)
-IMPORT = PROFILE["ACTIVE_ENERGY_IMPORT"].attribute(2)
-INTERVALS = PROFILE["INTERVAL_VALUES_E"].attribute(2)
-DAILY_VALUES = PROFILE["DAILY_VALUES_E"].attribute(2)
-INTERVAL_VALUES = PROFILE["INTERVAL_VALUES_E"].attribute(2)
+PROFILE = catalogue.find_profile("SMR", "5.1")
+CLOCK = PROFILE["CLOCK"].address_attribute(2)
+SPECIAL_DAYS = PROFILE["SPECIAL_DAYS_TABLE"].address_attribute(2)
+CALENDAR_NAME = PROFILE["ACTIVITY_CALENDAR"].address_attribute(6)
+IMPORT = PROFILE["ACTIVE_ENERGY_IMPORT"].address_attribute(2)
+INTERVALS = PROFILE["INTERVAL_VALUES_E"].address_attribute(2)
+DAILY_VALUES = PROFILE["DAILY_VALUES_E"].address_attribute(2)
+INTERVAL_VALUES = PROFILE["INTERVAL_VALUES_E"].address_attribute(2)
 UNKNOWN = AttributeDescriptor(3, bytes((9, 9, 9, 9, 9, 9)), 2)
 
 slow_but_sure = settings(
@@ -169,11 +169,11 @@ def test_every_service(bench: Bench, security: Security, transport: Framing) -> 
         ]
 
         for method_id, connected in ((1, False), (2, True)):
-            method = PROFILE["DISCONNECT_CONTROL"].method(method_id)
+            method = PROFILE["DISCONNECT_CONTROL"].address_method(method_id)
             assert meter.action(method, Data(DataType.INTEGER, 0)) is None
             assert simulated.memory.connected is connected
         with pytest.raises(errors.AccessError):
-            meter.action(PROFILE["CLOCK"].method(99))
+            meter.action(PROFILE["CLOCK"].address_method(99))
 
         rows = meter.profile(DAILY_VALUES)
         assert rows
@@ -292,7 +292,7 @@ def test_a_range_is_the_part_of_the_buffer_between_its_ends(hls: Meter, data: st
 
 
 def test_a_range_may_name_the_columns(hls: Meter) -> None:
-    columns = PROFILE.capture_columns("DAILY_VALUES_E")
+    columns = PROFILE.list_capture_columns("DAILY_VALUES_E")
     chosen = [
         CaptureObjectDefinition(columns[index].descriptor, columns[index].data_index) for index in (0, 2)
     ]
@@ -317,8 +317,8 @@ def test_entries_and_columns_are_counted_from_one(
 
 def test_every_attribute_that_a_profile_lists_reads_alike_alone_and_in_lists(hls: Meter) -> None:
     attributes = [
-        cosem_object.attribute(attribute_id, 1 if cosem_object.per_channel else None)
-        for cosem_object in PROFILE.objects(polyphase=True)
+        cosem_object.address_attribute(attribute_id, 1 if cosem_object.per_channel else None)
+        for cosem_object in PROFILE.list_objects(polyphase=True)
         for attribute_id, attribute in cosem_object.attributes.items()
         if "R" in attribute.access and cosem_object.class_id != 7
     ]
@@ -346,7 +346,7 @@ def test_a_counter_that_is_too_low_and_how_to_recover(bench: Bench, transport: F
     with pytest.raises(errors.InvocationCounterTooLow) as refusal:
         bench.connect(simulated, counter=Counter(5))
     shown = read_invocation_counter(
-        bench.address(simulated), PROFILE["INVOCATION_COUNTER"].attribute("value"), UNHURRIED
+        bench.address(simulated), PROFILE["INVOCATION_COUNTER"].address_attribute("value"), UNHURRIED
     )
     assert refusal.value.expected >= shown > 1000
     with bench.connect(simulated) as meter:

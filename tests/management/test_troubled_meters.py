@@ -13,7 +13,7 @@ from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.meter.event_codes import CODES
 from tests.visited import NOW, Visits, perform
 
-PROFILE = catalogue.profile("SMR", "5.5")
+PROFILE = catalogue.find_profile("SMR", "5.5")
 UNITS = {"POWER_QUALITY_EXTENDED_EVENT_LOG": ("V", "s"), "POWER_QUALITY_THD_EVENT_LOG": ("%", None)}
 
 
@@ -32,7 +32,7 @@ def test_both_tables_have_the_same_codes() -> None:
         for code in CODES[log.tag]:
             assert find_event_type(PROFILE, category, code) != UNKNOWN_EVENT, (category, code)
     theirs = {code for codes in CODES.values() for code in codes}
-    ours = {code for category in PROFILE.event_logs for code in PROFILE.event_types(category)}
+    ours = {code for category in PROFILE.event_logs for code in PROFILE.get_event_types(category)}
     assert ours - theirs == set(range(230, 250))
 
 
@@ -77,4 +77,6 @@ def test_a_status_is_cleared_once(troubled: Visits) -> None:
 def numbers(meter: VisitedMeter, tag: str, attribute_id: int) -> list[Any]:
     """The attribute on each channel."""
     item = meter.object(tag)
-    return [meter.association.get(item.attribute(attribute_id, channel)).value for channel in range(1, 5)]
+    return [
+        meter.association.get(item.address_attribute(attribute_id, channel)).value for channel in range(1, 5)
+    ]

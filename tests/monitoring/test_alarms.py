@@ -17,7 +17,7 @@ from osgp.protocol_dlms.errors import AccessError
 from osgp.simulator.codec.axdr import double_long_unsigned, octet_string
 from tests.monitoring.fleet import PROFILES, MonitoredFleet
 
-PROFILE = catalogue.profile("SMR", "5.5")
+PROFILE = catalogue.find_profile("SMR", "5.5")
 REGISTERS = {
     "DSMR-2.2": 1,
     "DSMR-4.2.2": 1,

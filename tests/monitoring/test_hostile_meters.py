@@ -94,7 +94,7 @@ def test_anything_ends_in_a_result_or_a_fault(
 ) -> None:
     operation = registry.find_operation(message)
     assert isinstance(operation, MeterOperation)
-    described = catalogue.profile(*profile)
+    described = catalogue.find_profile(*profile)
     if not operation.supports(described):
         return
     meter = VisitedMeter(
@@ -129,7 +129,7 @@ def test_any_octets_of_a_buffer(octets: bytes) -> None:
     operation = registry.find_operation("PeriodicMeterReads")
     assert isinstance(operation, MeterOperation)
     association: Any = Answering(None)
-    meter = VisitedMeter("E1", catalogue.profile("SMR", "5.1"), association, AMSTERDAM)
+    meter = VisitedMeter("E1", catalogue.find_profile("SMR", "5.1"), association, AMSTERDAM)
     with suppress(Fault):
         operation.represent_result(operation.perform(meter, PERIODIC))
 
@@ -144,7 +144,7 @@ def test_a_large_buffer_of_nonsense_takes_no_time_to_speak_of() -> None:
     operation = registry.find_operation("PeriodicMeterReads")
     assert isinstance(operation, MeterOperation)
     association: Any = Wrong(None)
-    meter = VisitedMeter("E1", catalogue.profile("SMR", "5.1"), association, AMSTERDAM)
+    meter = VisitedMeter("E1", catalogue.find_profile("SMR", "5.1"), association, AMSTERDAM)
     stored = operation.represent_result(
         operation.perform(meter, PERIODIC | {"end_date": BEGIN + timedelta(days=10)})
     )

@@ -354,9 +354,9 @@ def test_rows_are_the_same_by_either_way() -> None:
 @pytest.mark.parametrize("message", ["PeriodicMeterReads", "PeriodicMeterReadsGas"])
 def test_every_profile_supports_it_and_captures_a_clock(message: str) -> None:
     operation = registry.find_operation(message)
-    for profile in catalogue.profiles():
+    for profile in catalogue.list_profiles():
         assert operation.supports(profile)
         for tags in operation.buffers.values():
             tag = next(tag for tag in tags if tag in profile)
-            columns = profile.capture_columns(tag, 1 if profile[tag].per_channel else None)
+            columns = profile.list_capture_columns(tag, 1 if profile[tag].per_channel else None)
             assert [column.tag for column in columns].count("CLOCK") == 1

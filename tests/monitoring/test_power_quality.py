@@ -67,7 +67,7 @@ class TestActual:
         assert result["log_time"] == "2026-11-04T10:20:30Z"
         values = {value["name"]: value for value in result["power_quality_values"]}
         assert len(values) == len(result["power_quality_values"]) == count
-        order = [item.tag for item in catalogue.profile(*profile.split("-"))]
+        order = [item.tag for item in catalogue.find_profile(*profile.split("-"))]
         assert [order.index(name) for name in values] == sorted(order.index(name) for name in values)
         assert not polyphase or any(name.endswith("L3") for name in values)
         assert polyphase or not any(name.endswith(("L2", "L3")) for name in values)
@@ -247,7 +247,7 @@ class TestProfile:
 
     def test_only_profiles_with_the_buffers_support_it(self) -> None:
         operation = registry.find_operation("GetPowerQualityProfile")
-        assert [each.key for each in catalogue.profiles() if operation.supports(each)] == OTHERS
+        assert [each.key for each in catalogue.list_profiles() if operation.supports(each)] == OTHERS
         with MonitoredFleet.running() as fleet, pytest.raises(Fault) as caught:
             fleet.perform("GetPowerQualityProfile", DSMR_2, asked(PUBLIC))
         assert caught.value.code == FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL
@@ -417,7 +417,7 @@ class TestChosenColumns:
         operation = GetPowerQualityProfile()
         parsed = operation.parse(asked(PRIVATE))
         with fleet.visit("DSMR-2.2") as old:
-            meter = replace(old, profile=catalogue.profile("SMR", "5.1"))
+            meter = replace(old, profile=catalogue.find_profile("SMR", "5.1"))
             with pytest.raises(AccessError):
                 operation.perform(meter, parsed)
 
@@ -432,9 +432,9 @@ class TestChosenColumns:
     ],
 )
 def test_counters_are_numbers_and_measured_values_decimal_digits(scale: ScalerUnit, shown: Any) -> None:
-    register = catalogue.profile("SMR", "5.1")["AVERAGE_VOLTAGE_L1"]
+    register = catalogue.find_profile("SMR", "5.1")["AVERAGE_VOLTAGE_L1"]
     read = make_cell_reader(
-        register.interface_class, CaptureColumn("TAG", register.attribute("value"), 0, None), scale
+        register.interface_class, CaptureColumn("TAG", register.address_attribute("value"), 0, None), scale
     )
     assert read(12) == shown
     assert read(None) is None

@@ -103,10 +103,10 @@ class _Target(NamedTuple):
 
 def _member(target: _Target) -> str:
     """What the Blue Book calls the attribute or method; empty for a number that it does not define."""
-    interface_class = catalogue.interface_classes().latest(target.class_id)
+    interface_class = catalogue.get_interface_classes().find_latest(target.class_id)
     if interface_class is None:
         return ""
-    name_of = interface_class.method_name if target.is_method else interface_class.attribute_name
+    name_of = interface_class.find_method_name if target.is_method else interface_class.find_attribute_name
     return name_of(target.member) or ""
 
 

@@ -61,7 +61,7 @@ def definition(column: Column) -> bytes:
 def columns_of(meter: LogicalDevice, tag: str, channel: int | None) -> tuple[Column, ...]:
     """What the buffer ``tag`` captures: as the client has set it, or as the profile says."""
     cosem_object = meter.type.profile[tag]
-    chosen = meter.override(cosem_object.attribute(CAPTURE_OBJECTS, channel))
+    chosen = meter.override(cosem_object.address_attribute(CAPTURE_OBJECTS, channel))
     if chosen is None:
         return meter.type.default_columns(tag, channel)
     return tuple(_column(meter, item) for item in decode(chosen).value)

@@ -45,7 +45,7 @@ class Equipment:
     def __init__(self, profile: Profile, polyphase: bool) -> None:
         self.profile = profile
         self.polyphase = polyphase
-        self.tags = frozenset(cosem_object.tag for cosem_object in profile.objects(polyphase))
+        self.tags = frozenset(cosem_object.tag for cosem_object in profile.list_objects(polyphase))
         self.alarm_registers = frozenset(
             number for tag, number in ALARM_REGISTERS.items() if tag in self.tags
         )
@@ -59,7 +59,7 @@ class Equipment:
         chosen."""
         columns = self._columns.get((tag, channel))
         if columns is None:
-            captured = (Column(*column) for column in self.profile.capture_columns(tag, channel))
+            captured = (Column(*column) for column in self.profile.list_capture_columns(tag, channel))
             columns = self._columns[tag, channel] = tuple(
                 column
                 for column in (tuple(captured) or self._selectable_columns(tag))
@@ -78,5 +78,5 @@ class Equipment:
                 continue
             for channel in DIAGNOSED_CHANNELS if cosem_object.per_channel else (None,):
                 for attribute_id, data_index in _CAPTURED.get(cosem_object.class_id, ((2, 0),)):
-                    descriptor = cosem_object.attribute(attribute_id, channel)
+                    descriptor = cosem_object.address_attribute(attribute_id, channel)
                     yield Column(selectable, descriptor, data_index, channel)

@@ -41,7 +41,7 @@ _LIVE_VALUES = ("CURRENT_LOCAL_DATE_AND_TIME", "OK")
 
 
 def _object_entry(cosem_object: CosemObject, channel: int | None) -> ObjectEntry:
-    logical_name = cosem_object.logical_name(channel)
+    logical_name = cosem_object.get_logical_name(channel)
     named = AttributeEntry(
         _LOGICAL_NAME,
         READ,
@@ -118,7 +118,7 @@ def meter_type(profile: Profile, polyphase: bool) -> MeterType:
     """The one type of single-phase or polyphase meters of a profile."""
     entries = (
         _object_entry(cosem_object, channel)
-        for cosem_object in profile.objects(polyphase)
+        for cosem_object in profile.list_objects(polyphase)
         for channel in channels_of(cosem_object)
     )
     return MeterType(profile, polyphase, {entry.logical_name: entry for entry in entries})

@@ -23,7 +23,7 @@ def fired(meter: LivingMeter, record: Record, until: float) -> list[Event]:
 
 
 def _events(meter: LivingMeter, tag: str) -> list[Event]:
-    encoded = meter.override(meter.type.profile[tag].attribute(EXECUTION_TIME))
+    encoded = meter.override(meter.type.profile[tag].address_attribute(EXECUTION_TIME))
     if encoded is None:
         return []
     code = TESTS[tag]
