@@ -1,7 +1,7 @@
 """Buffers of profiles (class 7): what to ask for, and what time each row of the answer belongs to.
 
-Rows come as ``Meter.profile`` gives them: tuples of plain values. What is wrong with one row is no reason to
-lose the others: such rows are told apart, with the reason.
+Rows come as ``Meter.read_profile`` returns them: tuples of plain values. An invalid row does not cost the
+others: it is returned as rejected, with the reason.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -69,7 +69,7 @@ class ClearMBusStatusOnAllChannels(MeterOperation[NoParameters, ClearMBusStatusO
                     raise field.fault
                 if status:
                     meter.association.set(clear[index], Data(DataType.DOUBLE_LONG_UNSIGNED, status))
-                    meter.association.action(reset_alarm[index], Data(DataType.INTEGER, 0))
+                    meter.association.invoke(reset_alarm[index], Data(DataType.INTEGER, 0))
             except Fault as fault:
                 if not meter.association.is_open:
                     raise

@@ -90,10 +90,10 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
         # Most meters take a range of time here, also those that cannot select columns.
         selection = select(columns, lambda column: True, begin, end, meter.time_zone, by_column=False)
         try:
-            rows = meter.association.profile(buffer, selection.access)
+            rows = meter.association.read_profile(buffer, selection.access)
         except AccessError:
             # Logs are short: all of one is better than nothing of it.
-            rows = meter.association.profile(buffer)
+            rows = meter.association.read_profile(buffer)
         check_row_count(rows, tag)
         log = EventLog(category, meter.profile, columns)
         events: list[Event] = []

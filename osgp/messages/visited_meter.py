@@ -82,4 +82,4 @@ class VisitedMeter:
         self, tag: str, name: str, parameter: Data | None = None, channel: int | None = None
     ) -> Data | None:
         """Have the meter carry out a method; what it returns, if anything."""
-        return self.association.action(self.method(tag, name, channel), parameter)
+        return self.association.invoke(self.method(tag, name, channel), parameter)

@@ -125,7 +125,7 @@ class _Reading:
             by_column=self._by_column,
         )
         try:
-            return selection, meter.association.profile(self._descriptor, selection.access)
+            return selection, meter.association.read_profile(self._descriptor, selection.access)
         except AccessError:
             if not selection.access.columns:
                 raise

@@ -43,7 +43,7 @@ class GetOutages(MeterOperation[NoParameters, GetOutagesResult]):
     needs = (LOG,)
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetOutagesResult:
-        rows = meter.association.profile(meter.attribute(LOG, "buffer"))
+        rows = meter.association.read_profile(meter.attribute(LOG, "buffer"))
         check_row_count(rows, LOG)
         outages: list[Outage] = []
         good, rejected = assign_times(rows, _COLUMNS, RowTimes(meter.time_zone), _CLOCK)

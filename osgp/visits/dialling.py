@@ -64,7 +64,7 @@ class ReservedCounter:
         """Hand out the values of a block that was reserved, in place of what is left of the former one."""
         self.first, self._block = block.start, iter(block)
 
-    def take(self) -> int:
+    def take_value(self) -> int:
         """The value for the next ciphered APDU."""
         value = next(self._block, None)
         if value is None:

@@ -104,8 +104,8 @@ def own(rounds: int) -> Costs:
     def rows(*_: Any) -> Any:
         plain = unprotect(received, Deciphering(ENCRYPTION_KEY, AUTHENTICATION_KEY, METER_TITLE))
         response = Cursor(plain)
-        response.take(4)
-        return axdr.decode_native(response.rest())
+        response.read(4)
+        return axdr.decode_native(response.read_rest())
 
     class Answered:
         """Stands in for an association: the answer is there already."""

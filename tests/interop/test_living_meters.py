@@ -117,7 +117,7 @@ def test_buffers_of_two_days_read_as_the_meter_has_them(living: Living, profile:
             if cosem_object.class_id != PROFILE_GENERIC:
                 continue
             channel = 1 if cosem_object.per_channel else None
-            rows = meter.profile(cosem_object.address_attribute(2, channel), RangeDescriptor(*bounds))
+            rows = meter.read_profile(cosem_object.address_attribute(2, channel), RangeDescriptor(*bounds))
             columns = meter_axdr.decode(simulated.get(cosem_object.address_attribute(3, channel))).value
             assert {len(row) for row in rows} <= {len(columns)}
             if cosem_object.tag == "INTERVAL_VALUES_E":
@@ -141,7 +141,7 @@ def test_alarms_come_with_what_happens_and_stay_cleared(living: Living) -> None:
         living.happen(simulated, {"kind": "event", "code": 95})
         living.happen(simulated, {"kind": "event", "code": 25})
         assert [meter.get(register).value for register in registers] == [1 << 13, 1 << 2, 1 << 1]
-        assert meter.profile(profile["FRAUD_DETECTION_EVENT_LOG"].address_attribute(2))[-1][1] == 40
+        assert meter.read_profile(profile["FRAUD_DETECTION_EVENT_LOG"].address_attribute(2))[-1][1] == 40
         meter.set_many([(register, zero) for register in registers])
         assert [meter.get(register).value for register in registers] == [0, 0, 0]
 
@@ -153,13 +153,13 @@ def test_the_relay_obeys_its_control_mode(living: Living) -> None:
     with living.connect(simulated) as meter:
         for mode, reconnected in ((4, 1), (5, 2)):
             meter.set(control.address_attribute(4), Data(DataType.ENUM, mode))
-            meter.action(control.address_method(1), none)
+            meter.invoke(control.address_method(1), none)
             assert meter.get(control.address_attribute(3)).value == 0
-            meter.action(control.address_method(2), none)
+            meter.invoke(control.address_method(2), none)
             assert meter.get(control.address_attribute(3)).value == reconnected
         meter.set(control.address_attribute(4), Data(DataType.ENUM, 0))
         with pytest.raises(errors.DlmsError):
-            meter.action(control.address_method(1), none)
+            meter.invoke(control.address_method(1), none)
 
 
 def test_a_meter_without_power_is_out_of_reach_and_tells_of_it_afterwards(living: Living) -> None:
@@ -171,7 +171,7 @@ def test_a_meter_without_power_is_out_of_reach_and_tells_of_it_afterwards(living
     living.time.now += 600
     wrong = timedelta(seconds=simulated.clock_offset_at(living.time()))
     with living.connect(simulated) as meter:
-        stamp, seconds = meter.profile(profile["POWER_FAILURE_EVENT_LOG"].address_attribute(2))[-1]
+        stamp, seconds = meter.read_profile(profile["POWER_FAILURE_EVENT_LOG"].address_attribute(2))[-1]
         assert isinstance(stamp, bytes)
         assert CosemDateTime.from_bytes(stamp).to_datetime() == NOW + timedelta(minutes=10) + wrong
         assert seconds == 600

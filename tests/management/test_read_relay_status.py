@@ -27,9 +27,9 @@ def test_every_profile(visits: Visits, profile: str) -> None:
         result = perform(meter, MESSAGE)
         assert meter.association.statistics.round_trips == round_trips + 1
         switch = meter.object("DISCONNECT_CONTROL")
-        meter.association.action(switch.address_method(1), Data(DataType.INTEGER, 0))
+        meter.association.invoke(switch.address_method(1), Data(DataType.INTEGER, 0))
         disconnected = perform(meter, MESSAGE)
-        meter.association.action(switch.address_method(2), Data(DataType.INTEGER, 0))
+        meter.association.invoke(switch.address_method(2), Data(DataType.INTEGER, 0))
         again = perform(meter, MESSAGE)
     assert before <= datetime.fromisoformat(result.pop("as_of")) <= datetime.now(UTC)
     assert result == {

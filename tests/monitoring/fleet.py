@@ -142,8 +142,8 @@ class TimedAssociation:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._association, name)
 
-    def profile(self, *arguments: Any) -> Any:
-        rows = self._association.profile(*arguments)
+    def read_profile(self, *arguments: Any) -> Any:
+        rows = self._association.read_profile(*arguments)
         self.slices.append(len(rows))
         self.seconds_left -= self._seconds_per_row * len(rows)
         return rows

@@ -59,7 +59,7 @@ class Hostile:
     def set(self, attribute: Any, data: Data) -> None:
         pass
 
-    def profile(self, *_: Any) -> list[tuple[Any, ...]]:
+    def read_profile(self, *_: Any) -> list[tuple[Any, ...]]:
         return self._draw(ROWS)
 
 
@@ -122,7 +122,7 @@ def test_anything_ends_in_a_result_or_a_fault(
 @given(st.binary(max_size=300))
 def test_any_octets_of_a_buffer(octets: bytes) -> None:
     class Answering(Hostile):
-        def profile(self, *_: Any) -> list[tuple[Any, ...]]:
+        def read_profile(self, *_: Any) -> list[tuple[Any, ...]]:
             rows = axdr.decode_native(b"\x01" + octets)
             return [row if isinstance(row, tuple) else () for row in rows]
 
@@ -138,7 +138,7 @@ def test_a_large_buffer_of_nonsense_takes_no_time_to_speak_of() -> None:
     """Ten thousand rows that are all wrong, in each slice, make a result of a few kilobytes."""
 
     class Wrong(Hostile):
-        def profile(self, *_: Any) -> list[tuple[Any, ...]]:
+        def read_profile(self, *_: Any) -> list[tuple[Any, ...]]:
             return [(None, "x" * 100)] * 10_000
 
     operation = registry.find_operation("PeriodicMeterReads")

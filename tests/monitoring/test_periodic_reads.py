@@ -183,11 +183,11 @@ def test_a_meter_that_declines_to_select_columns_is_asked_for_all(fleet: Monitor
     asked: list[int] = []
 
     class Declining(TimedAssociation):
-        def profile(self, buffer: Any, access: Any) -> Any:
+        def read_profile(self, buffer: Any, access: Any) -> Any:
             asked.append(len(access.columns))
             if access.columns or len(asked) > 4:
                 raise AccessError(AccessResult.SCOPE_OF_ACCESS_VIOLATED, buffer)
-            return super().profile(buffer, access)
+            return super().read_profile(buffer, access)
 
     with fleet.visit("DSMR-4.2.2") as meter:
         declining = replace(meter, association=Declining(meter.association, 500, seconds_per_row=1))
