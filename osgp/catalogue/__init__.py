@@ -1,12 +1,12 @@
-"""The COSEM objects of each meter profile. Meter types are data, one file each, in `data` or elsewhere.
+"""The COSEM objects of each meter profile. Profiles are data, one file each, in `data` or elsewhere.
 
-Operations ask for tags, attributes and methods by name, and never spell an OBIS code or a number::
+Operations use the names of tags, attributes and methods, never an OBIS code or a number::
 
     profile = catalogue.find_profile("SMR", "5.1")
     descriptor = profile["ACTIVE_ENERGY_IMPORT"].address_attribute("value")
     in_profile = profile["ACTIVE_ENERGY_IMPORT"]["scaler_unit"].scaler_unit
 
-Knows nothing of Django or of how a meter is reached. To add a profile: docs/how-to/add-a-meter-profile.md.
+Does not depend on Django or on how a meter is reached. To add a profile: docs/how-to/add-a-meter-profile.md.
 """
 
 import os
@@ -57,7 +57,7 @@ __all__ = [
 
 DATA = Path(__file__).parent / "data"
 FOLDERS_VARIABLE = "OSGP_PROFILES"
-"""Environment variable with folders of further profile files, separated as those of PATH."""
+"""Environment variable with folders of further profile files, separated as in PATH."""
 
 _loading = threading.RLock()
 
@@ -72,7 +72,7 @@ class UnknownProfile(LookupError):
 
 
 def find_profile(protocol_name: str, protocol_version: str) -> Profile:
-    """The profile of a protocol ("SMR", case ignored) and exact version ("5.1"), else `UnknownProfile`."""
+    """Return the profile of a protocol ("SMR", case ignored) and version ("5.1"), or raise UnknownProfile."""
     with _loading:
         found = _load_by_key().get((protocol_name.upper(), protocol_version))
     if found is None:
@@ -81,32 +81,32 @@ def find_profile(protocol_name: str, protocol_version: str) -> Profile:
 
 
 def list_profiles() -> tuple[Profile, ...]:
-    """All profiles, oldest first. Read once per process, by whichever thread asks first."""
+    """Return all profiles, oldest first. The first call of the process reads the files."""
     with _loading:
         return _load()
 
 
 def get_interface_classes() -> InterfaceClasses:
-    """All known COSEM interface classes. Read once per process, by whichever thread asks first."""
+    """Return all known COSEM interface classes. The first call of the process reads the files."""
     with _loading:
         return _load_interface_classes()
 
 
 def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
-    """Whether the data of a request are (or hold) a secret: keys, passwords, PINs, and what proves them.
+    """Return whether the data of a request are or hold a secret: key, password, PIN or authentication proof.
 
-    They must not be shown or recorded. Attribute 0 stands for all attributes of an object.
+    Such data must not be shown or recorded. Attribute 0 stands for all attributes of an object.
     """
     return _load_interface_classes().is_secret(descriptor)
 
 
 def list_event_log_categories() -> tuple[str, ...]:
-    """The categories of the event logs of meters of any profile: by profile, the oldest first, and by tag."""
+    """Return the categories of the event logs of all profiles, ordered by profile (oldest first) and tag."""
     return _drop_repeated(category for profile in list_profiles() for category in profile.event_logs)
 
 
 def list_event_types() -> tuple[str, ...]:
-    """The names of all events of meters of any profile: by profile, the oldest first, by log and by code."""
+    """Return the names of the events of all profiles, ordered by profile (oldest first), log and code."""
     return _drop_repeated(
         name
         for profile in list_profiles()
@@ -116,7 +116,7 @@ def list_event_types() -> tuple[str, ...]:
 
 
 def list_flag_names(*tags: str) -> tuple[str, ...]:
-    """The names of all flags of objects with these tags: by tag, by profile, the oldest first, and by bit."""
+    """Return the names of the flags of objects, ordered by tag, profile (oldest first) and bit."""
     return _drop_repeated(
         name
         for tag in tags
@@ -131,9 +131,9 @@ def _drop_repeated(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def list_folders() -> tuple[Path, ...]:
-    """Where the data files are: those that are shipped, then the folders that OSGP_PROFILES names.
+    """Return the folders of the data files: the shipped one, then those in OSGP_PROFILES.
 
-    CatalogueError for what is no folder.
+    Raises CatalogueError if one is not a folder.
     """
     further = [Path(name) for name in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if name]
     for folder in further:

@@ -1,4 +1,4 @@
-"""From the files of a folder to finished profiles: inheritance, order of tags, checks across objects."""
+"""Assembly of profiles from the files of folders: inheritance, order of tags, checks across objects."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ NOT_PROFILES = (TAG_ORDER, classes.FILE)
 
 
 def load_classes(folders: Sequence[Path]) -> InterfaceClasses:
-    """The interface classes of the shipped folder, the first one, and those that further folders may add."""
+    """Read the interface classes of the first (shipped) folder, and those that further folders add."""
     paths = [(folder, folder / classes.FILE) for folder in folders]
     return classes.load(
         _read(path, folders) for folder, path in paths if folder is folders[0] or path.exists()
@@ -31,11 +31,11 @@ def load_classes(folders: Sequence[Path]) -> InterfaceClasses:
 
 
 def load(folders: Sequence[Path], interface_classes: InterfaceClasses) -> tuple[Profile, ...]:
-    """Every profile of some folders, by protocol name and version, but children after their parents.
+    """Read all profiles of ``folders``, ordered by protocol name and version, children after parents.
 
-    The first folder is the one that is shipped: it has the order of tags. CatalogueError for the first
-    mistake: it names the file (with its folder, unless that is the first), the tag and, if it is about one,
-    the attribute.
+    The first folder is the shipped one and has the order of tags. Raises CatalogueError for the first error;
+    its text names the file (with its folder, unless that is the first), the tag and, if there is one, the
+    attribute.
     """
     files = list(_read_files(folders))
     tag_order = read_tag_order(_read(folders[0] / TAG_ORDER, folders))
@@ -70,13 +70,13 @@ def _read(path: Path, folders: Sequence[Path]) -> DataFile:
 
 
 def _make_sort_key(definition: Definition) -> tuple[str, list[tuple[int, int | str]]]:
-    """Sort key: the protocol's name, then its version by number ("4.10" after "4.2")."""
+    """Sort by protocol name, then by version number ("4.10" after "4.2")."""
     parts = definition.protocol_version.split(".")
     return definition.protocol_name, [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
 def _find_lineage(definition: Definition, definitions: Mapping[str, Definition]) -> list[Definition]:
-    """The profile itself, that whose objects or meanings it takes over, and so on up."""
+    """Return the definition, the one whose objects or meanings it inherits, and so on up."""
     lineage = [definition]
     while (key := lineage[-1].inherits or lineage[-1].meanings_of) is not None:
         parent = definitions.get(key)
@@ -119,7 +119,7 @@ def _assemble(definition: Definition, profiles: Mapping[str, Profile], tag_order
 
 
 def _attach_flags(definition: Definition, cosem_object: CosemObject, meanings: Meanings) -> CosemObject:
-    """The object with its flags as they are in this profile."""
+    """Return the object with the flags of this profile."""
     name = cosem_object.flags_name
     if name is None or cosem_object.flags is meanings.flags.get(name) is not None:
         return cosem_object
@@ -176,7 +176,7 @@ def _index_by_logical_name(
 def _check_references(
     definition: Definition, cosem_object: CosemObject, objects: Mapping[str, CosemObject]
 ) -> None:
-    """What an object names must be in the profile; with inheritance that can be wrong in one profile only."""
+    """Check that the profile has all that the object names; a child may fail where its parent does not."""
     where = f"{definition.file}: {cosem_object.tag}"
     for attribute in cosem_object.attributes.values():
         for entry in attribute.capture_objects:
@@ -196,7 +196,7 @@ def _check_references(
 
 
 def _check_agreement(definitions: Iterable[Definition]) -> None:
-    """A tag means one thing: all profiles agree on its class and on whether it exists per M-Bus channel.
+    """Check that all profiles agree on the class of each tag and on whether it exists per M-Bus channel.
 
     The OBIS code may differ: average power is D=24 in DSMR and D=4 in SMR 5.
     """

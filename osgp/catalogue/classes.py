@@ -1,4 +1,4 @@
-"""COSEM interface classes: the Blue Book's names of attributes and methods, and which of them are secret."""
+"""COSEM interface classes: the Blue Book's names of attributes and methods, and which are secret."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ from osgp.catalogue.reading import DataFile, Place
 FILE = "interface-classes.toml"
 LOGICAL_NAME = "logical_name"
 CHOICE = "choice"
-"""The data type of an attribute that has another one from object to object."""
+"""The data type of an attribute whose type differs between objects."""
 
 _DATA_TYPES = (CHOICE, *sorted(values.DATA_TYPES))
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
@@ -33,7 +33,7 @@ class NotInInterfaceClass(LookupError):
 class InterfaceClass:
     """One version of an interface class. ``attributes`` and ``methods`` are names by id, 1..127.
 
-    ``enumerations`` are the names of an enumerated attribute's values, from 0 on, by the attribute's name.
+    ``enumerations`` maps the name of an enumerated attribute to the names of its values, from 0 on.
     """
 
     class_id: int
@@ -49,25 +49,25 @@ class InterfaceClass:
     _method_ids: Mapping[str, int] = field(repr=False)
 
     def find_attribute_id(self, name: str) -> int:
-        """The number of the attribute "scaler_unit"; NotInInterfaceClass when the class has none such."""
+        """Return the id of an attribute ("scaler_unit"). Raises NotInInterfaceClass if the class lacks it."""
         try:
             return self._attribute_ids[name]
         except KeyError:
             raise NotInInterfaceClass(self, "attribute", name) from None
 
     def find_method_id(self, name: str) -> int:
-        """The number of the method "reset"; NotInInterfaceClass when the class has none such."""
+        """Return the id of a method ("reset"). Raises NotInInterfaceClass if the class lacks it."""
         try:
             return self._method_ids[name]
         except KeyError:
             raise NotInInterfaceClass(self, "method", name) from None
 
     def find_attribute_name(self, attribute_id: int) -> str | None:
-        """The name of an attribute; None for a number that the class does not define."""
+        """Return the name of an attribute; None for an id that the class does not define."""
         return self.attributes.get(attribute_id)
 
     def find_method_name(self, method_id: int) -> str | None:
-        """The name of a method; None for a number that the class does not define."""
+        """Return the name of a method; None for an id that the class does not define."""
         return self.methods.get(method_id)
 
     def __str__(self) -> str:
@@ -92,25 +92,25 @@ class InterfaceClasses:
             yield from self._by_version[class_id].values()
 
     def get(self, class_id: int, version: int) -> InterfaceClass | None:
-        """Exactly this version of a class, if it is known."""
+        """Return exactly this version of a class; None if it is unknown."""
         return self._by_version.get(class_id, {}).get(version)
 
     def find_nearest(self, class_id: int, version: int) -> InterfaceClass | None:
-        """What to go by with a meter whose version of a class may be unknown: the highest known one up to it.
+        """Return the highest known version of a class up to ``version``; None if all known ones are newer.
 
-        New versions add attributes and methods, and keep the numbers of those that they take over. An older
-        version than all known ones has none: which of the known numbers it had already, nobody can tell.
+        New versions add attributes and methods and keep the ids of the old ones, so this is valid for a meter
+        with an unknown newer version. It says nothing about a version older than all known ones.
         """
         versions = self._by_version.get(class_id, {})
         return versions.get(max((known for known in versions if known <= version), default=-1))
 
     def find_latest(self, class_id: int) -> InterfaceClass | None:
-        """The highest known version of a class: for names where the version of an object is not known."""
+        """Return the highest known version of a class, for objects of unknown version; None: none."""
         versions = self._by_version.get(class_id)
         return versions[max(versions)] if versions else None
 
     def is_secret(self, descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
-        """Whether the data of a request are (or hold) a secret, in any version of the class.
+        """Return whether the data of a request are or hold a secret, in any version of the class.
 
         Attribute 0 stands for all attributes of an object.
         """
@@ -128,7 +128,7 @@ class InterfaceClasses:
 
 
 def load(files: Iterable[DataFile]) -> InterfaceClasses:
-    """The interface classes of some files; CatalogueError for the first mistake in them."""
+    """Read the interface classes in ``files``. Raises CatalogueError for the first error."""
     found: dict[tuple[int, int], InterfaceClass] = {}
     sources: dict[tuple[int, int], str] = {}
     for file in files:
@@ -202,7 +202,7 @@ def _add_attributes(
 
 
 def extend(interface_class: InterfaceClass, place: Place, key: str, rows: object) -> InterfaceClass:
-    """The class with attributes that a companion standard adds: the ``rows`` of a profile file's ``key``."""
+    """Return the class with the attributes of a companion standard, from the ``rows`` at a file's ``key``."""
     attributes, types = dict(interface_class.attributes), dict(interface_class.attribute_types)
     _add_attributes(place, key, rows, attributes, types)
     added = {name: number for number, name in attributes.items()}

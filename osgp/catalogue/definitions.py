@@ -1,6 +1,6 @@
-"""One profile file, read and checked on its own: every mistake is reported with file, tag and attribute.
+"""Reading and checking of one profile file: every error is reported with file, tag and attribute.
 
-What needs other objects or other files (inheritance, captured tags, contradictions) is checked in `assembly`.
+`assembly` checks what depends on other objects or files (inheritance, captured tags, contradictions).
 """
 
 import re
@@ -53,7 +53,7 @@ class Definition:
     protocol_version: str
     inherits: str | None
     meanings_of: str | None
-    """The key of the profile whose meanings hold here as well, unless that is ``inherits``."""
+    """The key of the profile whose meanings apply here, if that is not ``inherits``."""
     meanings: Meanings
     objects: Mapping[str, CosemObject]
 
@@ -63,7 +63,7 @@ class Definition:
 
 
 def read_tag_order(file: DataFile) -> tuple[str, ...]:
-    """Every tag of the shipped profiles, in the order of results."""
+    """Read all tags of the shipped profiles, in the order of results."""
     place, content = file.place, file.content
     if set(content) != {"tags"}:
         raise place.make_error("must have the one key tags")
@@ -75,9 +75,9 @@ def read_tag_order(file: DataFile) -> tuple[str, ...]:
 
 
 def insert_new_tags(tag_order: Sequence[str], file: DataFile) -> tuple[str, ...]:
-    """The order of tags, with those that a profile file names in its key ``tags`` and that are new.
+    """Return the order of tags with the new ones in the key ``tags`` of a profile file.
 
-    They go behind the known tag that they are listed after; those before the first known one go to the end.
+    A new tag goes behind the known tag that precedes it in the file, or to the end if there is none.
     """
     place = file.place.narrow_to("tags")
     order = list(tag_order)
@@ -99,7 +99,7 @@ def insert_new_tags(tag_order: Sequence[str], file: DataFile) -> tuple[str, ...]
 def read_definition(
     file: DataFile, known_tags: Sequence[str], interface_classes: InterfaceClasses
 ) -> Definition:
-    """Understand one profile file; CatalogueError names the first mistake in it."""
+    """Parse one profile file. Raises CatalogueError for the first error."""
     place, content = file.place, file.content
     for key, form in _HEADER.items():
         if key not in content:
@@ -167,7 +167,7 @@ def _parse_cosem_object(
 def _find_interface_class(
     place: Place, table: dict[str, Any], interface_classes: InterfaceClasses
 ) -> InterfaceClass:
-    """Exactly the version that the file names: what an unknown one is like, nobody should guess."""
+    """Return exactly the version that the file names: the members of an unknown one must not be guessed."""
     class_id = place.narrow_to("class").check_integer(table["class"], 0, 65535)
     version = place.narrow_to("version").check_integer(table.get("version", 0), 0, 255)
     interface_class = interface_classes.get(class_id, version)

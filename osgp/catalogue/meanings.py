@@ -1,7 +1,7 @@
-"""What codes and bits mean in the meters of a profile, and what else its file says beside its objects.
+"""The meanings of codes and bits in the meters of a profile, and what else its file says beside its objects.
 
-A profile has the meanings of the one that it inherits, or that it names in ``meanings_of``. Its own rows go
-before those of the same code or bit there.
+A profile has the meanings of the profile that it names in ``inherits`` or ``meanings_of``. Its own rows
+replace those of the same code or bit there.
 """
 
 import re
@@ -15,7 +15,7 @@ from osgp.catalogue.reading import CatalogueError, Place
 from osgp.catalogue.units import ScalerUnit
 
 ANY_LOG = "ANY_LOG"
-"""Instead of the category of an event log: what codes mean in every log that says nothing else."""
+"""In place of the category of an event log: the default meanings of codes in all logs."""
 PHASES = ("L1", "L2", "L3")
 KEYS = ("event_types", "flags", "models", "invocation_counter")
 
@@ -29,7 +29,7 @@ _MOST_REMEMBERED = 4096
 
 
 class SetFlags(NamedTuple):
-    """What is set in a value: names of flags, and bits without a name, both lowest bit first."""
+    """The bits that are set in a value: names of flags, and bits without a name, both lowest bit first."""
 
     names: tuple[str, ...]
     unknown: tuple[int, ...]
@@ -49,9 +49,9 @@ class Flags:
         return (1 << self.width) - 1
 
     def decode(self, value: int) -> SetFlags:
-        """What is set in a value; ValueError for one that is not 0..``largest``.
+        """Return the flags that are set in ``value``. Raises ValueError unless it is 0..``largest``.
 
-        The same few values come again and again: what they mean is remembered.
+        Meters send the same few values again and again, so results are cached.
         """
         found = self._remembered.get(value)
         if found is not None:
@@ -78,8 +78,8 @@ class Model(NamedTuple):
 class CounterSource(NamedTuple):
     """The tag of the object with a meter's invocation counter, which the public client may read.
 
-    ``when_refused`` says what is to be thought of a meter that refuses it: its counter begins with the
-    platform's (START), or something is wrong (FAIL).
+    ``when_refused`` says what to do if the meter refuses: start with the platform's own counter (START), or
+    report a fault (FAIL).
     """
 
     tag: str
@@ -88,7 +88,7 @@ class CounterSource(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Meanings:
-    """The meanings of one profile file or, once merged, of a profile. ``event_types`` are by category."""
+    """The meanings of one profile file or, after merging, of a profile. ``event_types`` are by category."""
 
     event_types: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     flags: Mapping[str, Flags] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class Meanings:
     invocation_counter: CounterSource | None = None
 
     def merge_over(self, inherited: "Meanings") -> "Meanings":
-        """These meanings, and of the inherited ones what they do not replace."""
+        """Return these meanings, and those of ``inherited`` that they do not replace."""
         categories = {*inherited.event_types, *self.event_types}
         return Meanings(
             {
@@ -120,7 +120,7 @@ class Meanings:
 
 
 def read(place: Place, content: Mapping[str, Any]) -> Meanings:
-    """The meanings in a profile file; CatalogueError for the first mistake."""
+    """Parse the meanings in a profile file. Raises CatalogueError for the first error."""
     event_types = place.narrow_to("event_types").check_table(content.get("event_types", {}))
     flags = place.narrow_to("flags").check_table(content.get("flags", {}))
     models, counter = content.get("models"), content.get("invocation_counter")
@@ -148,7 +148,7 @@ def _parse_event_types(place: Place, rows: object) -> Iterator[tuple[int, str]]:
 
 
 def _spread(place: Place, row: object) -> Iterator[tuple[int, str]]:
-    """The codes and names of a row: several for phases, channels and ranges of codes."""
+    """Expand a row to codes and names: several for phases, channels and ranges of codes."""
     if not isinstance(row, list) or len(row) not in (2, 3) or not isinstance(row[1], str):
         raise place.make_error(f"{row!r} is no row of code, name and maybe step")
     name = row[1]

@@ -1,4 +1,4 @@
-"""Reading of the catalogue's data files: every mistake is told with its place."""
+"""Reading of the catalogue's data files: every error is reported with its place."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ class CatalogueError(ValueError):
 
 
 class Place:
-    """Where in the files we are, to put in front of every complaint: file, tag or class, attribute or key."""
+    """A place in the files, named at the start of every error: file, tag or class, attribute or key."""
 
     def __init__(self, file: str, tag: str = "", attribute: str = "") -> None:
         self.file, self.tag, self.attribute = file, tag, attribute
@@ -32,7 +32,7 @@ class Place:
     def check_keys(
         self, value: object, required: Sequence[str], optional: Sequence[str]
     ) -> Mapping[str, Any]:
-        """A table with all of the required keys and no unknown ones."""
+        """Return ``value`` if it is a table with all required keys and no unknown ones."""
         table = self.check_table(value)
         for key in table:
             if key not in required and key not in optional:
@@ -70,14 +70,14 @@ class Place:
 
 
 class DataFile(NamedTuple):
-    """The tables of a file, and how messages name the file."""
+    """The tables of a file, and the file's name in error texts."""
 
     name: str
     content: Mapping[str, Any]
 
     @classmethod
     def read(cls, path: Path, name: str) -> "DataFile":
-        """CatalogueError when it is not TOML."""
+        """Read a file. Raises CatalogueError if it is not TOML."""
         try:
             return cls(name, tomllib.loads(path.read_text(encoding="utf-8")))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

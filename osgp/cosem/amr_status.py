@@ -1,4 +1,4 @@
-"""The AMR profile status: a number in each row of a load profile that says how far to trust its values."""
+"""The AMR profile status: a number in each row of a load profile that qualifies its values."""
 
 from functools import cache
 
@@ -6,7 +6,7 @@ from osgp import catalogue
 from osgp.catalogue import Flags
 
 STATUS = "AMR_PROFILE_STATUS"
-"""The tag of the status of interval values; those of other statuses begin so, too."""
+"""The tag of the status of interval values. The tags of other statuses begin with it."""
 LARGEST = 255
 POWER_DOWN = "POWER_DOWN"
 """The flag of an interval during which the meter had no power."""
@@ -14,7 +14,7 @@ POWER_DOWN = "POWER_DOWN"
 
 @cache
 def list_flag_names() -> tuple[str, ...]:
-    """All flags that meters of any profile know, by bit."""
+    """Return the names of the flags of all profiles, ordered by bit."""
     tags = {
         item.tag for profile in catalogue.list_profiles() for item in profile if item.tag.startswith(STATUS)
     }
@@ -22,9 +22,11 @@ def list_flag_names() -> tuple[str, ...]:
 
 
 def list_flags(status: int) -> tuple[str, ...]:
-    """The flags that are set in a status of 0 to 255, lowest bit first; ValueError for other numbers.
+    """Return the flags that are set in ``status`` (0 to 255), lowest bit first.
 
-    The bits mean the same for electricity and M-Bus meters of all profiles that are shipped.
+        Raises ValueError for other numbers.
+
+    The bits mean the same for electricity and M-Bus meters of all shipped profiles.
     """
     return _find_flags().decode(status).names
 

@@ -1,4 +1,4 @@
-"""What a modem tells about its network (class 47, GSM diagnostic)."""
+"""GSM diagnostic (class 47): what a modem reports about its network."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,14 +14,14 @@ LONGEST_OPERATOR = 255
 
 
 class Status(NamedTuple):
-    """An enumerated status, 0..255; ``name`` is RESERVED for codes that have no meaning yet."""
+    """An enumerated status, 0..255; ``name`` is RESERVED for codes without a meaning."""
 
     code: int
     name: str
 
 
 class CellInfo(NamedTuple):
-    """The cell in which the modem is. What a meter of an older class version does not tell is None."""
+    """The cell in which the modem is. Members that an older class version lacks are None."""
 
     cell_id: int | None
     location_id: int | None
@@ -40,9 +40,9 @@ class AdjacentCell(NamedTuple):
 
 
 def parse_status(data: Data, names: Sequence[str], name: str) -> Status | None:
-    """An enumerated value with its name (an enumeration of the interface class); None for null-data.
+    """Return an enumerated value with its name, one of ``names``; None for null-data.
 
-    Raises Fault for what is no number of 0 to 255.
+    Raises Fault unless it is a number from 0 to 255.
     """
     code = parse_whole_number(data, name)
     if code is None:
@@ -53,7 +53,7 @@ def parse_status(data: Data, names: Sequence[str], name: str) -> Status | None:
 
 
 def parse_operator(data: Data) -> str | None:
-    """The name of the network's operator; None for null-data. Raises Fault for what is no text."""
+    """Return the name of the network operator; None for null-data. Raises Fault unless it is text."""
     if data.value is None:
         return None
     text = data.value.decode("ascii", errors="replace") if isinstance(data.value, bytes) else data.value
@@ -63,7 +63,7 @@ def parse_operator(data: Data) -> str | None:
 
 
 def parse_cell_info(data: Data) -> CellInfo | None:
-    """Attribute 6: a structure of seven, of four in version 0 of the class. None for null-data.
+    """Return attribute 6, a structure of seven members (four in class version 0); None for null-data.
 
     Raises Fault for anything else.
     """
@@ -86,7 +86,7 @@ def parse_cell_info(data: Data) -> CellInfo | None:
 
 
 def parse_adjacent_cells(data: Data) -> list[AdjacentCell]:
-    """Attribute 7: cell id and signal quality of each; none for null-data. Raises Fault for anything else."""
+    """Return attribute 7; an empty list for null-data. Raises Fault for anything else."""
     if data.value is None:
         return []
     if not isinstance(data.value, tuple) or len(data.value) > MOST_ADJACENT_CELLS:

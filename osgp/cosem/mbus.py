@@ -1,4 +1,4 @@
-"""The short id of an M-Bus device, as an M-Bus client (class 72) tells it."""
+"""The short id of an M-Bus device, from the attributes of an M-Bus client (class 72)."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ _BEFORE_A = ord("A") - 1
 
 
 class MbusShortId(NamedTuple):
-    """What tells M-Bus devices apart: number of eight digits, three letters, version and device type 0..255.
+    """Identifies an M-Bus device: number of eight digits, three letters, version and device type 0..255.
 
     ``manufacturer`` is None on a channel without a device.
     """
@@ -40,7 +40,7 @@ SHORT_ID_ATTRIBUTES = ("identification_number", "manufacturer_id", "version", "d
 def parse_short_id(
     identification: Data, manufacturer_id: Data, version: Data, device_type: Data, class_version: int
 ) -> MbusShortId:
-    """The values of ``SHORT_ID_ATTRIBUTES``. Raises Fault for one that makes no sense."""
+    """Return the short id from the values of ``SHORT_ID_ATTRIBUTES``. Raises Fault if one is invalid."""
     return MbusShortId(
         parse_identification_number(identification, class_version),
         parse_manufacturer(manufacturer_id),
@@ -50,9 +50,9 @@ def parse_short_id(
 
 
 def parse_identification_number(data: Data, class_version: int) -> str | None:
-    """Eight digits: BCD in version 0 of the class, a plain number from version 1. None for null-data.
+    """Return eight digits, from BCD in class version 0, else from a number; None for null-data.
 
-    Raises Fault for what is neither, e.g. 0xA2056731 in version 0.
+    Raises Fault for anything else, for example 0xA2056731 in class version 0.
     """
     number = parse_whole_number(data, "the M-Bus identification number")
     if number is None:
@@ -67,7 +67,10 @@ def parse_identification_number(data: Data, class_version: int) -> str | None:
 
 
 def parse_manufacturer(data: Data) -> str | None:
-    """Three letters from 15 bits (EN 62056-21 flag id); None for null-data and 0. Raises Fault otherwise."""
+    """Return the three letters of a 15-bit manufacturer id (EN 62056-21); None for null-data and 0.
+
+    Raises Fault for anything else.
+    """
     number = parse_whole_number(data, "the M-Bus manufacturer id")
     if not number:
         return None
@@ -78,7 +81,10 @@ def parse_manufacturer(data: Data) -> str | None:
 
 
 def parse_octet(data: Data, name: str = "attribute") -> int | None:
-    """Primary address, version or device type. Raises Fault for what is no number of 0 to 255."""
+    """Return a primary address, version or device type; None for null-data.
+
+    Raises Fault unless it is a number from 0 to 255.
+    """
     number = parse_whole_number(data, f"the M-Bus {name}")
     if number is not None and not 0 <= number <= 0xFF:
         raise make_illegal_response(f"The M-Bus {name} {number} is outside 0..255.")

@@ -1,7 +1,6 @@
-"""The object list of an association (class 15, attribute 2): what there is, and who may do what with it.
+"""The object list of an association (class 15, attribute 2): its objects and the access rights to them.
 
-Versions 0 to 2 of the class enumerate access modes; from version 3 on they are made of bits (Blue Book, class
-association LN).
+Class versions 0 to 2 enumerate access modes; from version 3 they are bit masks (Blue Book, association LN).
 """
 
 from collections.abc import Callable, Iterator
@@ -13,10 +12,10 @@ from osgp.cosem.errors import UnusableRow, make_illegal_response
 from osgp.protocol_dlms import Data, DataType
 
 BIT_CODED_SINCE = 3
-"""Version of the class from which on access modes are bits."""
+"""The first class version in which access modes are bit masks."""
 MOST_OBJECTS = 2_000
 MOST_RIGHTS = 30_000
-"""Of attributes and methods in all; real meters have a few hundred objects with a few thousand rights."""
+"""All attributes and methods together; real meters have a few hundred objects with a few thousand rights."""
 
 _READ, _WRITE, _AUTHENTICATED_REQUEST = 1, 2, 4
 
@@ -44,7 +43,7 @@ class MethodAccessMode(StrEnum):
 
 
 class Protection(StrEnum):
-    """How requests and their answers have to be protected."""
+    """A protection that requests or responses must have."""
 
     AUTHENTICATED_REQUEST = "AUTHENTICATED_REQUEST"
     ENCRYPTED_REQUEST = "ENCRYPTED_REQUEST"
@@ -64,7 +63,7 @@ Right = TypeVar("Right")
 
 
 class AttributeRight(NamedTuple):
-    """Access to one attribute. ``code`` is what the meter said; ``protection`` is only known from bits."""
+    """Access to one attribute. ``code`` is as received; ``protection`` is empty before class version 3."""
 
     attribute_id: int
     code: int
@@ -74,7 +73,7 @@ class AttributeRight(NamedTuple):
 
     @property
     def is_readable(self) -> bool:
-        """Whether the client may read it; what is not known may be tried."""
+        """Whether the client may read the attribute; True if the mode is unknown."""
         return self.mode not in (
             AttributeAccessMode.NO_ACCESS,
             AttributeAccessMode.WRITE_ONLY,
@@ -103,7 +102,7 @@ class ListedObject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UnreadableEntry:
-    """What makes no sense in a list: the object's place, counted from 0, and why."""
+    """An invalid part of a list: the index of the object, counted from 0, and why."""
 
     index: int
     reason: str
@@ -111,20 +110,20 @@ class UnreadableEntry:
 
 @dataclass(frozen=True, slots=True)
 class ObjectList:
-    """The objects that make sense, and what does not. ``version`` is that of the association's class."""
+    """The valid objects, and what is invalid. ``version`` is the class version of the association."""
 
     version: int
     objects: list[ListedObject]
     unreadable: list[UnreadableEntry]
     is_complete: bool
-    """False when there was more than MOST_OBJECTS or MOST_RIGHTS."""
+    """False if the list exceeds MOST_OBJECTS or MOST_RIGHTS."""
 
 
 def parse_object_list(data: Data, association: bytes, version: int) -> ObjectList:
-    """The value of ``object_list`` of the association at a logical name.
+    """Return the objects in ``object_list`` of the association with the logical name ``association``.
 
-    ``version`` of its class is what the profile says; the list, in which the association finds itself, knows
-    better. Raises Fault when the value is no array.
+    ``version`` is the class version according to the profile; the association's own entry in the list takes
+    precedence. Raises Fault if the value is no array.
     """
     if data.type is not DataType.ARRAY or not isinstance(data.value, tuple):
         raise make_illegal_response("The meter's object list is no array.")
@@ -148,7 +147,7 @@ def parse_object_list(data: Data, association: bytes, version: int) -> ObjectLis
 
 
 def decode_attribute_access(code: int, version: int) -> tuple[AttributeAccessMode, tuple[Protection, ...]]:
-    """What an access mode means for an attribute in a version of the association class."""
+    """Return mode and protection of an attribute from ``code``; ``version`` is that of the association."""
     if version < BIT_CODED_SINCE:
         known = 0 <= code < len(_ATTRIBUTE_MODES)
         return _ATTRIBUTE_MODES[code] if known else AttributeAccessMode.UNKNOWN, ()
@@ -159,7 +158,7 @@ def decode_attribute_access(code: int, version: int) -> tuple[AttributeAccessMod
 
 
 def decode_method_access(code: int, version: int) -> tuple[MethodAccessMode, tuple[Protection, ...]]:
-    """What an access mode means for a method in a version of the association class."""
+    """Return mode and protection of a method from ``code``; ``version`` is that of the association."""
     if version < BIT_CODED_SINCE:
         known = 0 <= code < len(_METHOD_MODES)
         return _METHOD_MODES[code] if known else MethodAccessMode.UNKNOWN, ()
