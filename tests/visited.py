@@ -147,7 +147,9 @@ def saying(simulated: SimulatedMeter, values: Mapping[tuple[str, int], str]) -> 
     overrides = {}
     for (name, attribute_id), octets in values.items():
         tag, _, channel = name.partition("/")
-        descriptor = simulated.type.profile[tag].attribute(attribute_id, int(channel) if channel else None)
+        descriptor = simulated.type.profile[tag].address_attribute(
+            attribute_id, int(channel) if channel else None
+        )
         overrides[descriptor] = bytes.fromhex(octets)
     simulated.memory.overrides = overrides
     try:

@@ -192,7 +192,7 @@ def _held_since(device: Device, buffer: Buffer | None, now: datetime) -> int | N
     """From when on the meter's buffer has room for what it captured until now; None: nobody can tell."""
     if buffer is None or buffer.period is None or buffer.entries is None:
         return None
-    return int(buffer.period.after(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
+    return int(buffer.period.advance(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
 
 
 def _parted(ranges: Sequence[_Range], held_since: int | None, now: int) -> Iterator[_Range]:

@@ -194,7 +194,7 @@ class Device(models.Model):
         Raises catalogue.UnknownProfile.
         """
         meter = self.gateway or self
-        return catalogue.profile(meter.protocol_name, meter.protocol_version)
+        return catalogue.find_profile(meter.protocol_name, meter.protocol_version)
 
 
 class KeyType(models.TextChoices):

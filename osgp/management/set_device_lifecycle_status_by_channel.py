@@ -71,7 +71,7 @@ class SetDeviceLifecycleStatusByChannel(
         values = meter.get_all(
             [meter.attribute(TAG, attribute, channel) for attribute in mbus.SHORT_ID_ATTRIBUTES]
         )
-        found = mbus.short_id(values[0], values[1], values[2], values[3], class_version)
+        found = mbus.parse_short_id(values[0], values[1], values[2], values[3], class_version)
         if not found.manufacturer or not found.device_type:
             raise Fault(
                 FaultCode.NO_DEVICE_FOUND_ON_CHANNEL,

@@ -169,14 +169,14 @@ class _Names:
 
     def __init__(self, device: WorkDevice) -> None:
         try:
-            self._profile: catalogue.Profile | None = catalogue.profile(
+            self._profile: catalogue.Profile | None = catalogue.find_profile(
                 device.protocol_name, device.protocol_version
             )
         except catalogue.UnknownProfile:
             self._profile = None
 
     def __call__(self, logical_name: bytes) -> str:
-        found = self._profile.by_logical_name(logical_name) if self._profile is not None else None
+        found = self._profile.find_by_logical_name(logical_name) if self._profile is not None else None
         if found is None:
             return ""
         cosem_object, channel = found

@@ -188,7 +188,7 @@ def _is_register_value(meter: VisitedMeter, column: CaptureColumn) -> bool:
     item = meter.object(column.tag)
     if not is_register(item):
         return False
-    return (column.descriptor, column.data_index) == (item.attribute("value", column.channel), 0)
+    return (column.descriptor, column.data_index) == (item.address_attribute("value", column.channel), 0)
 
 
 def _read_scales(

@@ -8,7 +8,7 @@ from typing import Annotated, NotRequired, TypedDict
 from osgp.catalogue import CaptureColumn, Flags
 from osgp.cosem.amr_status import NO_FLAGS, flags_captured, is_status
 from osgp.cosem.profile_rows import Selection, TimedRow
-from osgp.cosem.quantities import meter_reading_scale
+from osgp.cosem.quantities import find_meter_reading_scale
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, tell_rejected
 from osgp.messages.shapes import HIDDEN
@@ -81,7 +81,7 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
         buffer = self.find_buffer(meter.profile, parameters["period_type"], channel=None)
         tags = [column.tag for column in buffer.columns if column.tag in REGISTERS]
         units = read_scaler_units(meter, tags)
-        scales = {tag: meter_reading_scale(unit, tag) for tag, unit in units.items()}
+        scales = {tag: find_meter_reading_scale(unit, tag) for tag, unit in units.items()}
         begin, end = parameters["begin_date"], parameters["end_date"]
         check_held([buffer], begin, end, meter.time_zone)
         wanted = filter(_is_wanted, buffer.columns)

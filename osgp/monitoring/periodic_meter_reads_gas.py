@@ -9,7 +9,7 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.cosem.amr_status import NO_FLAGS, flags_captured, is_status
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RowTimes, Selection, TimedRow
-from osgp.cosem.quantities import Quantity, meter_reading_scale
+from osgp.cosem.quantities import Quantity, find_meter_reading_scale
 from osgp.devices.models import MBUS_DEVICE_TYPES
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, tell_rejected
@@ -76,8 +76,8 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
         self, meter: VisitedMeter, parameters: PeriodicReadsParameters
     ) -> PeriodicMeterReadsGasResult:
         buffer = self.find_buffer(meter.profile, parameters["period_type"], meter.channel)
-        unit = read_scaler_units(meter, [VALUE], meter.profile.scaler_unit_of_model(meter.model))[VALUE]
-        scale = meter_reading_scale(unit, VALUE)
+        unit = read_scaler_units(meter, [VALUE], meter.profile.find_scaler_unit_of_model(meter.model))[VALUE]
+        scale = find_meter_reading_scale(unit, VALUE)
 
         def is_wanted(column: CaptureColumn) -> bool:
             """Clock and status, and of the M-Bus meters this one."""
@@ -160,6 +160,6 @@ def _read_capture_time(cell: object, captures: RowTimes) -> tuple[datetime | Non
     """When the M-Bus meter was read, None if that was left out with nothing to count from; whether the cell
     makes sense."""
     try:
-        return captures.next(cell), True
+        return captures.find_next(cell), True
     except UnusableRow:
         return None, cell is None

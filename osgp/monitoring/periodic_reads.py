@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import number
+from osgp.cosem.profile_rows import parse_number
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.needs import AnyOf, Needs, any_of
@@ -126,7 +126,7 @@ def read_register(cell: object, name: str) -> int | None:
     """What a register showed. Raises UnusableRow for what is no number, or negative."""
     if type(cell) is int and cell >= 0:
         return cell
-    shown = number(cell, name)
+    shown = parse_number(cell, name)
     if shown is not None:
         raise UnusableRow(f"{name} is negative.")
     return None

@@ -20,7 +20,7 @@ Row = TypeVar("Row")
 """A typed dictionary: what is read of a row."""
 
 AmrProfileStatus = Annotated[
-    Sequence[Annotated[str, ChoiceField(flag_names())]] | None,
+    Sequence[Annotated[str, ChoiceField(list_flag_names())]] | None,
     "Flags that are set; null: the meter does not tell.",
 ]
 """``amr_profile_status`` of a row."""
@@ -130,6 +130,6 @@ def utc_text(moment: datetime) -> str:
 def _format_quantities(column: ReadColumn) -> list[dict[str, str] | None]:
     exponent, unit = column.scale.exponent, column.scale.symbol
     return [
-        None if raw is None else {"value": decimal_text(raw, exponent), "unit": unit}
+        None if raw is None else {"value": format_decimal(raw, exponent), "unit": unit}
         for raw in column.numbers
     ]

@@ -24,7 +24,7 @@ class AccessResult(IntEnum):
     OTHER_REASON = 250
 
     @classmethod
-    def of(cls, code: int) -> "AccessResult":
+    def from_code(cls, code: int) -> "AccessResult":
         """The result with that code; a code of a manufacturer's own making counts as OTHER_REASON."""
         return _ACCESS_RESULTS.get(code, cls.OTHER_REASON)
 
@@ -47,7 +47,7 @@ class ActionResult(IntEnum):
     OTHER_REASON = 250
 
     @classmethod
-    def of(cls, code: int) -> "ActionResult":
+    def from_code(cls, code: int) -> "ActionResult":
         """The result with that code; a code of a manufacturer's own making counts as OTHER_REASON."""
         return _ACTION_RESULTS.get(code, cls.OTHER_REASON)
 

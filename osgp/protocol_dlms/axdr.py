@@ -177,12 +177,12 @@ class _Reader:
 
     def run(self, *, typed: bool) -> tuple[Any, int]:
         try:
-            value = self.typed(MAX_DEPTH) if typed else self.native(MAX_DEPTH)
+            value = self.read_typed(MAX_DEPTH) if typed else self.read_native(MAX_DEPTH)
         except (IndexError, struct.error) as error:
             raise DecodeError("the data are cut short") from error
         return value, self.position
 
-    def length(self) -> int:
+    def read_length(self) -> int:
         """A length, of at most four octets; nothing is allocated on its word."""
         first = self.encoded[self.position]
         self.position += 1
@@ -198,9 +198,9 @@ class _Reader:
         self.position = end
         return value
 
-    def count(self, least: int = 1) -> int:
+    def read_count(self, least: int = 1) -> int:
         """A number of elements of at least ``least`` octets each, none of which may lie beyond the input."""
-        count = self.length()
+        count = self.read_length()
         if count * least > len(self.encoded) - self.position:
             raise DecodeError(f"{count} elements announced, more than there are octets")
         self.spend(count)
@@ -211,7 +211,7 @@ class _Reader:
         if self.budget < 0:
             raise DecodeError(f"more than {MAX_ELEMENTS} elements")
 
-    def octets(self, size: int) -> bytes:
+    def read_octets(self, size: int) -> bytes:
         start = self.position
         end = start + size
         if end > len(self.encoded):
@@ -219,12 +219,12 @@ class _Reader:
         self.position = end
         return self.encoded[start:end]
 
-    def tag(self) -> int:
+    def read_tag(self) -> int:
         tag = self.encoded[self.position]
         self.position += 1
         return tag
 
-    def native(self, depth: int) -> Any:
+    def read_native(self, depth: int) -> Any:
         """The next value. Ordered by how often a profile buffer has what, the commonest without a further
         call.
         """
@@ -248,26 +248,26 @@ class _Reader:
         if tag in (_STRUCTURE, _ARRAY):
             if not depth:
                 raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
-            native = self.native
+            native = self.read_native
             depth -= 1
-            return tuple([native(depth) for _ in range(self.count())])
+            return tuple([native(depth) for _ in range(self.read_count())])
         if tag == _COMPACT_ARRAY:
-            return self.compact_array(depth, typed=False)
-        return self.scalar(tag)
+            return self.read_compact_array(depth, typed=False)
+        return self.read_scalar(tag)
 
-    def typed(self, depth: int) -> Data:
-        tag = self.tag()
+    def read_typed(self, depth: int) -> Data:
+        tag = self.read_tag()
         if tag in (_STRUCTURE, _ARRAY):
             if not depth:
                 raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
-            elements = tuple([self.typed(depth - 1) for _ in range(self.count())])
+            elements = tuple([self.read_typed(depth - 1) for _ in range(self.read_count())])
             return Data(_DATA_TYPES[tag], elements)
         if tag == _COMPACT_ARRAY:
-            return Data(DataType.ARRAY, self.compact_array(depth, typed=True))
-        value = self.scalar(tag)
+            return Data(DataType.ARRAY, self.read_compact_array(depth, typed=True))
+        value = self.read_scalar(tag)
         return Data(_DATA_TYPES[tag], value)
 
-    def scalar(self, tag: int) -> object:
+    def read_scalar(self, tag: int) -> object:
         """The value of type ``tag`` whose tag was read already; arrays and structures are not for here."""
         number = _UNPACK.get(tag)
         if number is not None:
@@ -276,66 +276,66 @@ class _Reader:
             self.position += size
             return value
         if tag == DataType.OCTET_STRING:
-            return self.octets(self.length())
+            return self.read_octets(self.read_length())
         if tag in (DataType.NULL_DATA, DataType.DONT_CARE):
             return None
         if tag == DataType.BOOLEAN:
-            return self.tag() != 0
+            return self.read_tag() != 0
         if tag == DataType.VISIBLE_STRING:
             # Meters do put other octets than ASCII in: a label is no reason to refuse the whole answer.
-            return self.octets(self.length()).decode("latin-1")
+            return self.read_octets(self.read_length()).decode("latin-1")
         if tag == DataType.UTF8_STRING:
-            return self.octets(self.length()).decode("utf-8", errors="replace")
+            return self.read_octets(self.read_length()).decode("utf-8", errors="replace")
         if tag in _FIXED_OCTETS:
-            return self.octets(_FIXED_OCTETS[tag])
+            return self.read_octets(_FIXED_OCTETS[tag])
         if tag == DataType.BIT_STRING:
-            return self.bits()
+            return self.read_bits()
         raise DecodeError(f"unknown data type {tag}")
 
-    def bits(self) -> str:
-        count = self.length()
-        octets = self.octets((count + 7) // 8)
+    def read_bits(self) -> str:
+        count = self.read_length()
+        octets = self.read_octets((count + 7) // 8)
         return "".join([f"{octet:08b}" for octet in octets])[:count]
 
-    def compact_array(self, depth: int, *, typed: bool) -> tuple[Any, ...]:
+    def read_compact_array(self, depth: int, *, typed: bool) -> tuple[Any, ...]:
         """The elements of a compact array: their type is told once, then come their contents without tags."""
         if not depth:
             raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
-        description = self.type_description(depth - 1)
-        end = self.length() + self.position
+        description = self.read_type_description(depth - 1)
+        end = self.read_length() + self.position
         if end > len(self.encoded):
             raise DecodeError("the data are cut short")
         elements = []
         while self.position < end:
             start = self.position
-            elements.append(self.described(description, typed=typed))
+            elements.append(self.read_untagged(description, typed=typed))
             if self.position == start:
                 raise DecodeError("a compact array of elements without contents")
         if self.position != end:
             raise DecodeError("the contents of a compact array do not fit its type description")
         return tuple(elements)
 
-    def type_description(self, depth: int) -> Any:
+    def read_type_description(self, depth: int) -> Any:
         """A tag, or for arrays and structures the tag with the descriptions of their elements."""
         if not depth:
             raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
-        tag = self.tag()
+        tag = self.read_tag()
         if tag == _ARRAY:
-            count = int.from_bytes(self.octets(2), "big")
-            return tag, count, self.type_description(depth - 1)
+            count = int.from_bytes(self.read_octets(2), "big")
+            return tag, count, self.read_type_description(depth - 1)
         if tag == _STRUCTURE:
-            return tag, tuple([self.type_description(depth - 1) for _ in range(self.count())])
+            return tag, tuple([self.read_type_description(depth - 1) for _ in range(self.read_count())])
         if tag not in _DATA_TYPES or tag == _COMPACT_ARRAY:
             raise DecodeError(f"unknown data type {tag} in a type description")
         return tag
 
-    def described(self, description: Any, *, typed: bool) -> Any:
+    def read_untagged(self, description: Any, *, typed: bool) -> Any:
         """One element without tags, of the type described."""
         self.spend(1)
         if isinstance(description, int):
-            value = self.scalar(description)
+            value = self.read_scalar(description)
             return Data(_DATA_TYPES[description], value) if typed else value
         tag = description[0]
         members = [description[2]] * description[1] if tag == _ARRAY else description[1]
-        elements = tuple([self.described(member, typed=typed) for member in members])
+        elements = tuple([self.read_untagged(member, typed=typed) for member in members])
         return Data(_DATA_TYPES[tag], elements) if typed else elements

@@ -61,7 +61,9 @@ def open_sealed(key: bytes, iv: bytes, aad: bytes, ciphertext: bytes, tag: bytes
         raise UnableToDecipher("the authentication tag of the answer does not match") from None
 
 
-def gmac(key: bytes, authentication_key: bytes, system_title: bytes, counter: int, challenge: bytes) -> bytes:
+def compute_gmac(
+    key: bytes, authentication_key: bytes, system_title: bytes, counter: int, challenge: bytes
+) -> bytes:
     """f(challenge) of HLS mechanism 5: security control, invocation counter and tag, 17 octets."""
     control = bytes((SECURITY_AUTHENTICATION,))
     counter_octets = counter.to_bytes(4, "big")
@@ -111,14 +113,14 @@ class Deciphering:
         if len(proof) != _HEADER_LENGTH + TAG_LENGTH:
             return False
         counter = int.from_bytes(proof[1:_HEADER_LENGTH], "big")
-        expected = gmac(self._key, authentication_key, self._system_title, counter, challenge)
+        expected = compute_gmac(self._key, authentication_key, self._system_title, counter, challenge)
         return hmac.compare_digest(proof, expected)
 
 
 def unprotect(apdu: bytes, deciphering: Deciphering) -> bytes:
     """The plain APDU in a service-specific ciphered one: tag, length, content."""
     cursor = Cursor(apdu, 1)
-    content = cursor.take(cursor.length())
+    content = cursor.read(cursor.read_length())
     cursor.expect_end()
     plain = deciphering.unprotect(content)
     if not plain:

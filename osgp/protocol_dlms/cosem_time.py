@@ -148,11 +148,11 @@ def _is_daylight_saving(local: datetime) -> bool:
     """
     saving = local.dst() or timedelta()
     assert local.tzinfo is not None
-    return saving > _least_saving(local.tzinfo, local.year)
+    return saving > _find_least_saving(local.tzinfo, local.year)
 
 
 @lru_cache(maxsize=1024)
-def _least_saving(zone: tzinfo, year: int) -> timedelta:
+def _find_least_saving(zone: tzinfo, year: int) -> timedelta:
     """Zero, or the negative daylight saving that a zone has at some time of the year."""
     middles = (datetime(year, month, 15, 12, tzinfo=zone) for month in range(1, 13))
     return min(timedelta(), *(middle.dst() or timedelta() for middle in middles))

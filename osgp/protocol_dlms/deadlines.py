@@ -24,7 +24,7 @@ class SessionClock:
         """From here on one request and its answer may take ``Deadlines.apdu``, or that many, seconds."""
         self._exchange_end = time.monotonic() + (self._apdu if seconds is None else seconds)
 
-    def remaining(self) -> float:
+    def get_seconds_left(self) -> float:
         """Seconds left, always above zero; otherwise :class:`ResponseTimeout` or
         :class:`CommunicationTimeout`.
         """
@@ -35,8 +35,8 @@ class SessionClock:
             raise errors.ResponseTimeout("no answer from the meter in time")
         return min(self._session_end, self._exchange_end) - now
 
-    def remaining_to_connect(self) -> float:
-        """As :meth:`remaining`, while the TCP connection is being made."""
+    def get_seconds_to_connect(self) -> float:
+        """As :meth:`get_seconds_left`, while the TCP connection is being made."""
         now = time.monotonic()
         if now >= self._session_end:
             raise errors.CommunicationTimeout("the time for the session is over")
@@ -44,6 +44,6 @@ class SessionClock:
             raise errors.ConnectionTimedOut("no TCP connection in time")
         return min(self._session_end, self._connect_end) - now
 
-    def session_remaining(self) -> float:
+    def get_session_seconds_left(self) -> float:
         """Seconds until the whole session has to be over; 0 when it has."""
         return max(self._session_end - time.monotonic(), 0.0)

@@ -53,7 +53,7 @@ class _Reader:
 
     def read(self, chunk: Sequence[AttributeDescriptor]) -> list[EachValue]:
         if len(chunk) == 1:
-            return [self._single(chunk[0])]
+            return [self._read_single(chunk[0])]
         if len(chunk) <= self.size:
             values = self._read_list(chunk)
             if values is not None:
@@ -63,7 +63,7 @@ class _Reader:
         middle = (len(chunk) + 1) // 2
         return self.read(chunk[:middle]) + self.read(chunk[middle:])
 
-    def _single(self, attribute: AttributeDescriptor) -> EachValue:
+    def _read_single(self, attribute: AttributeDescriptor) -> EachValue:
         value = self._read_one(attribute)
         if not isinstance(value, ExceptionResponse):
             self._exceptions = 0

@@ -57,14 +57,14 @@ class AssociationRequest:
     middle: bytes
     initiate_request: bytes
 
-    def filled(self, authentication_value: bytes, information: bytes) -> bytes:
+    def fill(self, authentication_value: bytes, information: bytes) -> bytes:
         """The APDU. Both have the lengths for which it was built."""
         fields = self.head + authentication_value + self.middle + information
         return b"\x60" + encode_length(len(fields)) + fields
 
 
 @lru_cache(maxsize=256)
-def association_request(
+def build_association_request(
     security: Security, system_title: bytes, value_length: int, receive_size: int
 ) -> AssociationRequest:
     """The AARQ for a challenge (HLS) or a password (LLS) of ``value_length`` octets; ``receive_size``, up to
@@ -101,7 +101,7 @@ def association_request(
 
 
 @cache
-def release_request() -> bytes:
+def build_release_request() -> bytes:
     """The RLRQ, unprotected as the Green Book allows."""
     client = GXDLMSSecureClient(True, 1, 1, Authentication.NONE, None, InterfaceType.PDU)
     # Otherwise there is nothing to be released.

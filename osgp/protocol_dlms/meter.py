@@ -9,7 +9,7 @@ from osgp.catalogue import is_secret
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import axdr, errors, services
 from osgp.protocol_dlms.access import AccessResult, ActionResult
-from osgp.protocol_dlms.association import associate, new_challenge
+from osgp.protocol_dlms.association import associate, make_challenge
 from osgp.protocol_dlms.builder import RequestBuilder
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.deadlines import SessionClock
@@ -93,12 +93,12 @@ class Meter:
             security, keys, counter, client_address, bytes(client_system_title), challenge_length
         )
         check_address(address, client_address)
-        challenge = new_challenge(challenge_length)
+        challenge = make_challenge(challenge_length)
         builder = RequestBuilder(settings, challenge, limits.apdu_size)
         stream = connect(address, SessionClock(deadlines), line)
         try:
             link = open_link(stream, address, client_address, limits)
-            tracer = Tracer(trace, keys.values()) if trace is not None else None
+            tracer = Tracer(trace, keys.list_values()) if trace is not None else None
             session = Session(stream, link, builder, limits, tracer)
             associate(session, settings, challenge)
         except BaseException:
@@ -119,7 +119,7 @@ class Meter:
     @property
     def seconds_left(self) -> float:
         """How long the session may last yet."""
-        return self._stream.clock.session_remaining()
+        return self._stream.clock.get_session_seconds_left()
 
     def get(self, attribute: AttributeDescriptor) -> Data:
         """The value of one attribute; :class:`errors.AccessError` if the meter refuses it."""
@@ -131,13 +131,13 @@ class Meter:
     def get_many(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
         """The values of several attributes, in order; for one that is refused, the access result."""
         results: list[Data | AccessResult] = []
-        size = self._get_list_size()
+        size = self._fit_get_list()
         for start in range(0, len(attributes), size):
             chunk = attributes[start : start + size]
             if len(chunk) == 1 or any(is_secret(attribute) for attribute in chunk):
                 results += [self._get(attribute) for attribute in chunk]
             else:
-                results += self._guarded(services.get_list, chunk)
+                results += self._exchange(services.get_list, chunk)
         return results
 
     def get_each(self, attributes: Sequence[AttributeDescriptor]) -> Iterator[EachValue]:
@@ -150,7 +150,7 @@ class Meter:
         """
         try:
             for secret, group in groupby(attributes, key=is_secret):
-                size = 1 if secret else self._get_list_size()
+                size = 1 if secret else self._fit_get_list()
                 yield from read_each(list(group), size, self._get_list_or_none, self._get_or_error)
         except errors.DlmsError:
             self.close()
@@ -168,26 +168,26 @@ class Meter:
         """
         encoded = [(attribute, axdr.encode(data)) for attribute, data in values]
         results: list[AccessResult] = []
-        most = self._list_size()
+        most = self._limit_list()
         for start in range(0, len(encoded), most):
             chunk = encoded[start : start + most]
             if len(chunk) == 1 or any(is_secret(attribute) for attribute, _ in chunk):
                 results += [self._set(attribute, value) for attribute, value in chunk]
             else:
-                results += self._guarded(services.set_list, chunk)
+                results += self._exchange(services.set_list, chunk)
         return results
 
-    def action(self, method: MethodDescriptor, parameter: Data | None = None) -> Data | None:
+    def invoke(self, method: MethodDescriptor, parameter: Data | None = None) -> Data | None:
         """Invokes a method; its return value if it has one. :class:`errors.AccessError` if the meter
         refuses.
         """
         encoded = None if parameter is None else axdr.encode(parameter)
-        result, raw = self._guarded(services.invoke, method, encoded, secret=is_secret(method))
+        result, raw = self._exchange(services.invoke, method, encoded, secret=is_secret(method))
         if result != ActionResult.SUCCESS:
             raise errors.AccessError(result, method)
         return None if raw is None else axdr.decode(raw)
 
-    def profile(
+    def read_profile(
         self, buffer: AttributeDescriptor, selection: RangeDescriptor | EntryDescriptor | None = None
     ) -> list[tuple[object, ...]]:
         """The rows of a profile's buffer, each a tuple of plain values; :class:`errors.AccessError` if
@@ -196,7 +196,7 @@ class Meter:
         A row that is no structure comes as an empty tuple: it is no reason to lose the others.
         """
         encoded = selection.encode() if selection is not None else b""
-        raw = self._guarded(services.get, buffer, encoded)
+        raw = self._exchange(services.get, buffer, encoded)
         if isinstance(raw, AccessResult):
             raise errors.AccessError(raw, buffer)
         rows = axdr.decode_native(raw)
@@ -237,10 +237,10 @@ class Meter:
             self.release()
         self.close()
 
-    def _get_list_size(self) -> int:
+    def _fit_get_list(self) -> int:
         """Attributes per GET: a list whose request would not fit the meter's receive size is cut smaller."""
         fitting = (self._session.room - _LIST_OVERHEAD) // services.DESCRIPTOR_LENGTH
-        return max(min(self._list_size(), fitting), 1)
+        return max(min(self._limit_list(), fitting), 1)
 
     def _get_list_or_none(
         self, attributes: Sequence[AttributeDescriptor]
@@ -249,7 +249,7 @@ class Meter:
 
         An answer that came complete and to this request leaves the exchange in order, whatever it holds.
         """
-        raw = self._guarded(_unless_declined, services.get_encoded_list, attributes)
+        raw = self._exchange(_call_unless_declined, services.get_encoded_list, attributes)
         if not isinstance(raw, bytes):
             return None
         try:
@@ -259,7 +259,7 @@ class Meter:
 
     def _get_or_error(self, attribute: AttributeDescriptor) -> EachValue:
         secret = is_secret(attribute)
-        raw = self._guarded(_unless_declined, services.get, attribute, b"", secret=secret)
+        raw = self._exchange(_call_unless_declined, services.get, attribute, b"", secret=secret)
         if not isinstance(raw, bytes):
             return raw
         try:
@@ -267,17 +267,19 @@ class Meter:
         except errors.DecodeError as error:
             return error
 
-    def _list_size(self) -> int:
+    def _limit_list(self) -> int:
         return max(self._with_list_max, 1) if self._session.multiple_references else 1
 
     def _get(self, attribute: AttributeDescriptor) -> Data | AccessResult:
-        raw = self._guarded(services.get, attribute, b"", secret=is_secret(attribute))
+        raw = self._exchange(services.get, attribute, b"", secret=is_secret(attribute))
         return raw if isinstance(raw, AccessResult) else _decode_value(raw)
 
     def _set(self, attribute: AttributeDescriptor, value: bytes) -> AccessResult:
-        return self._guarded(services.set_, attribute, value, secret=is_secret(attribute))
+        return self._exchange(services.set_, attribute, value, secret=is_secret(attribute))
 
-    def _guarded(self, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def _exchange(
+        self, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Runs an exchange, and closes the connection if it fails in any way, an interruption included."""
         if not self._associated:
             raise errors.MeterClosed("the association is closed")
@@ -332,7 +334,7 @@ def _decode_value(raw: bytes) -> Data:
     raise errors.DecodeError(f"{len(raw) - end} octets follow the data")
 
 
-def _unless_declined(
+def _call_unless_declined(
     session: Session, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
 ) -> T | errors.IllegalResponse:
     """What a service returns; or the exception-response that may decline but this request, or how an answer

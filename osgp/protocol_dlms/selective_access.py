@@ -57,8 +57,8 @@ class RangeDescriptor:
             DataType.STRUCTURE,
             (
                 self.restricting_object.as_data(),
-                _bound(self.from_value),
-                _bound(self.to_value),
+                _encode_bound(self.from_value),
+                _encode_bound(self.to_value),
                 Data(DataType.ARRAY, tuple(column.as_data() for column in self.columns)),
             ),
         )
@@ -91,7 +91,7 @@ class EntryDescriptor:
         return bytes((_ENTRY,)) + axdr.encode(parameters)
 
 
-def _bound(value: CosemDateTime | Data) -> Data:
+def _encode_bound(value: CosemDateTime | Data) -> Data:
     if isinstance(value, CosemDateTime):
         return Data(DataType.DATE_TIME, value.to_bytes())
     return value

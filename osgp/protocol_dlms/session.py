@@ -80,34 +80,36 @@ class Session:
     ) -> tuple[int, Cursor]:
         """Carries out one request; the response type and the rest of the response behind the invoke id."""
         if self.tracer is not None:
-            self.tracer.request(self.builder.plain_request(service, request_type, body), secret=secret)
+            self.tracer.show_request(
+                self.builder.build_plain_request(service, request_type, body), secret=secret
+            )
         invoke_id = self.builder.invoke_id
-        answer = self.exchange(self.builder.request(service, request_type, body))
+        answer = self.exchange(self.builder.build_request(service, request_type, body))
         plain = answer
         try:
             plain = self._unprotect(answer, service)
         finally:
             if self.tracer is not None:
-                self.tracer.response(plain, secret=secret)
+                self.tracer.show_response(plain, secret=secret)
         if answer[0] in _ERRORS:
-            raise error_response(plain)
+            raise parse_error_response(plain)
         cursor = Cursor(plain)
-        tag = cursor.unsigned()
+        tag = cursor.read_unsigned()
         if tag != service + _RESPONSE:
             raise errors.IllegalResponse(f"an answer of type {tag:#04x} to a request of type {service:#04x}")
-        response_type = cursor.unsigned()
-        if cursor.unsigned() & 0x0F != invoke_id:
+        response_type = cursor.read_unsigned()
+        if cursor.read_unsigned() & 0x0F != invoke_id:
             raise errors.IllegalResponse("an answer to another request (the invoke id differs)")
         return response_type, cursor
 
     def release(self, seconds: float) -> None:
         """Asks to end the association, and takes the data link down in good order."""
-        request = self.builder.rlrq()
+        request = self.builder.build_rlrq()
         if self.tracer is not None:
-            self.tracer.plain(Direction.SENT, request)
+            self.tracer.show_plain(Direction.SENT, request)
         answer = self.exchange(request, seconds=seconds)
         if self.tracer is not None:
-            self.tracer.plain(Direction.RECEIVED, answer)
+            self.tracer.show_plain(Direction.RECEIVED, answer)
         self._link.disconnect()
 
     def _unprotect(self, answer: bytes, service: int) -> bytes:
@@ -122,22 +124,22 @@ class Session:
         return unprotect(answer, self.deciphering)
 
 
-def error_response(apdu: bytes) -> errors.DlmsError:
+def parse_error_response(apdu: bytes) -> errors.DlmsError:
     """The typed error for an exception-response or a confirmed-service-error."""
     cursor = Cursor(apdu)
-    tag = cursor.unsigned()
+    tag = cursor.read_unsigned()
     try:
         if tag == EXCEPTION_RESPONSE:
-            state_error, service_error = cursor.unsigned(), cursor.unsigned()
+            state_error, service_error = cursor.read_unsigned(), cursor.read_unsigned()
             if service_error == INVOCATION_COUNTER_ERROR:
-                return errors.InvocationCounterTooLow(cursor.unsigned(4), state_error)
+                return errors.InvocationCounterTooLow(cursor.read_unsigned(4), state_error)
             return errors.ExceptionResponse(
                 f"exception-response: state error {state_error}, service error {service_error}",
                 state_error,
                 service_error,
             )
         if tag == CONFIRMED_SERVICE_ERROR:
-            service, kind, value = cursor.unsigned(), cursor.unsigned(), cursor.unsigned()
+            service, kind, value = cursor.read_unsigned(), cursor.read_unsigned(), cursor.read_unsigned()
             return errors.IllegalResponse(
                 f"confirmed-service-error: service {service}, error {kind}, value {value}"
             )

@@ -36,7 +36,7 @@ class Keys:
     encryption_key: bytes | None = field(default=None, repr=False)
     lls_password: bytes | None = field(default=None, repr=False)
 
-    def values(self) -> tuple[bytes | None, ...]:
+    def list_values(self) -> tuple[bytes | None, ...]:
         """All of them."""
         return self.authentication_key, self.encryption_key, self.lls_password
 
@@ -67,7 +67,7 @@ class Limits:
 class InvocationCounter(Protocol):
     """Gives out invocation counters, each value at most once for a key, also across crashes."""
 
-    def take(self) -> int:
+    def take_value(self) -> int:
         """The value for the next ciphered APDU."""
         ...
 

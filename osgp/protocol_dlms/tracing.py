@@ -84,21 +84,25 @@ class Tracer:
         self._trace = trace
         self._secrets = [secret for secret in secrets if secret and len(secret) >= LEAST_SECRET]
 
-    def association(self, direction: Direction, apdu: bytes, information: bytes = b"") -> None:
+    def show_association(self, direction: Direction, apdu: bytes, information: bytes = b"") -> None:
         """An AARQ or AARE; ``information`` is its user information without protection, if that is known."""
-        shown = with_information(apdu, information) if information else apdu
-        spans = _association_secrets(shown) if shown[0] in (AARQ, AARE) else []
+        shown = replace_user_information(apdu, information) if information else apdu
+        spans = _find_association_secrets(shown) if shown[0] in (AARQ, AARE) else []
         self._show(direction, shown, spans)
 
-    def request(self, apdu: bytes, *, secret: bool) -> None:
+    def show_request(self, apdu: bytes, *, secret: bool) -> None:
         """A GET, SET or ACTION request."""
-        self._show(Direction.SENT, apdu, _behind(apdu, _request_head(apdu)) if secret else [])
+        self._show(
+            Direction.SENT, apdu, _list_span_behind(apdu, _measure_request_head(apdu)) if secret else []
+        )
 
-    def response(self, apdu: bytes, *, secret: bool) -> None:
+    def show_response(self, apdu: bytes, *, secret: bool) -> None:
         """What came in answer to one."""
-        self._show(Direction.RECEIVED, apdu, _behind(apdu, _response_head(apdu)) if secret else [])
+        self._show(
+            Direction.RECEIVED, apdu, _list_span_behind(apdu, _measure_response_head(apdu)) if secret else []
+        )
 
-    def plain(self, direction: Direction, apdu: bytes) -> None:
+    def show_plain(self, direction: Direction, apdu: bytes) -> None:
         """An APDU that holds nothing secret."""
         self._show(direction, apdu, [])
 
@@ -109,38 +113,38 @@ class Tracer:
             while start >= 0:
                 hidden.append((start, start + len(secret)))
                 start = apdu.find(secret, start + 1)
-        hidden = _merged(hidden)
+        hidden = _merge(hidden)
         shown = bytearray(apdu)
         for start, end in hidden:
             shown[start:end] = BLANK * (end - start)
         self._trace(TraceRecord(direction, bytes(shown), datetime.now(UTC), tuple(hidden)))
 
 
-def user_information(apdu: bytes) -> bytes:
+def find_user_information(apdu: bytes) -> bytes:
     """The user information of an AARQ or AARE; empty if it has none, or is malformed."""
     cursor = Cursor(apdu, 1)
     try:
-        cursor.length()
+        cursor.read_length()
         while not cursor.at_end:
-            tag, content = cursor.unsigned(), cursor.take(cursor.length())
+            tag, content = cursor.read_unsigned(), cursor.read(cursor.read_length())
             if tag == USER_INFORMATION:
                 inner = Cursor(content, 1)
-                return inner.take(inner.length())
+                return inner.read(inner.read_length())
     except IllegalResponse:
         pass
     return b""
 
 
-def with_information(apdu: bytes, information: bytes) -> bytes:
+def replace_user_information(apdu: bytes, information: bytes) -> bytes:
     """An AARQ or AARE with other user information in its place; as it is when it is malformed."""
     cursor = Cursor(apdu, 1)
     fields = bytearray()
     try:
-        cursor.length()
+        cursor.read_length()
         while not cursor.at_end:
             start = cursor.position
-            tag = cursor.unsigned()
-            cursor.take(cursor.length())
+            tag = cursor.read_unsigned()
+            cursor.read(cursor.read_length())
             if tag == USER_INFORMATION:
                 content = b"\x04" + encode_length(len(information)) + information
                 fields += bytes((tag,)) + encode_length(len(content)) + content
@@ -151,42 +155,42 @@ def with_information(apdu: bytes, information: bytes) -> bytes:
     return apdu[:1] + encode_length(len(fields)) + bytes(fields)
 
 
-def _association_secrets(apdu: bytes) -> list[Span]:
+def _find_association_secrets(apdu: bytes) -> list[Span]:
     """The authentication value and a dedicated key; behind the place where it makes no sense, everything."""
     cursor = Cursor(apdu, 1)
     spans = []
     try:
-        cursor.length()
+        cursor.read_length()
         while not cursor.at_end:
-            tag, length = cursor.unsigned(), cursor.length()
+            tag, length = cursor.read_unsigned(), cursor.read_length()
             start = cursor.position
-            content = cursor.take(length)
+            content = cursor.read(length)
             if tag in AUTHENTICATION_VALUES:
                 whole = len(content) >= 2 and content[0] == 0x80 and content[1] == len(content) - 2
                 spans.append((start + (2 if whole else 0), cursor.position))
             elif tag == USER_INFORMATION:
-                spans += _dedicated_key(content, start)
+                spans += _find_dedicated_key(content, start)
     except IllegalResponse:
         spans.append((cursor.position, len(apdu)))
     return spans
 
 
-def _dedicated_key(content: bytes, offset: int) -> list[Span]:
+def _find_dedicated_key(content: bytes, offset: int) -> list[Span]:
     """The dedicated key of an initiate request within the user information that begins at ``offset``."""
     cursor = Cursor(content, 1)
-    cursor.length()
-    if cursor.unsigned() != INITIATE_REQUEST or not cursor.unsigned():
+    cursor.read_length()
+    if cursor.read_unsigned() != INITIATE_REQUEST or not cursor.read_unsigned():
         return []
-    length = cursor.length()
+    length = cursor.read_length()
     return [(offset + cursor.position, offset + min(cursor.position + length, len(content)))]
 
 
-def _request_head(apdu: bytes) -> int:
+def _measure_request_head(apdu: bytes) -> int:
     head = _REQUEST_HEADS.get((apdu[0], apdu[1]), 3)
     return len(apdu) if head is None else head
 
 
-def _response_head(apdu: bytes) -> int:
+def _measure_response_head(apdu: bytes) -> int:
     if apdu[0] in _ERROR_HEADS:
         return _ERROR_HEADS[apdu[0]]
     kind = (apdu[0], apdu[1] if len(apdu) > 1 else 0)
@@ -197,11 +201,11 @@ def _response_head(apdu: bytes) -> int:
     return head
 
 
-def _behind(apdu: bytes, head: int) -> list[Span]:
+def _list_span_behind(apdu: bytes, head: int) -> list[Span]:
     return [(head, len(apdu))]
 
 
-def _merged(spans: Iterable[Span]) -> list[Span]:
+def _merge(spans: Iterable[Span]) -> list[Span]:
     """In order, those that overlap or touch made one."""
     merged: list[Span] = []
     for start, end in sorted(spans):

@@ -75,13 +75,13 @@ def prepare(
     ``earliest`` and ``latest`` bound interval ends.
     """
     columns = []
-    profile = catalogue.profile(device.protocol_name, device.protocol_version)
+    profile = catalogue.find_profile(device.protocol_name, device.protocol_version)
     bounds = int(earliest.timestamp()), int(latest.timestamp())
     seconds: dict[int, list[int]] = {}
     refused = 0
     for said in told:
         item = profile[said.quantity]
-        quantity = obis.to_text(item.logical_name(device.channel if item.per_channel else None))
+        quantity = obis.to_text(item.get_logical_name(device.channel if item.per_channel else None))
         ends = seconds.get(id(said.interval_ends))
         if ends is None:
             ends = seconds[id(said.interval_ends)] = [int(end.timestamp()) for end in said.interval_ends]

@@ -24,7 +24,7 @@ def obis_codes(text: str) -> list[str]:
 def tag_of(protocol_name: str, protocol_version: str, code: str) -> str | None:
     """The tag of an OBIS code in a profile; None if it has no such object."""
     try:
-        found = catalogue.profile(protocol_name, protocol_version).by_logical_name(obis.parse(code))
+        found = catalogue.find_profile(protocol_name, protocol_version).find_by_logical_name(obis.parse(code))
     except (catalogue.UnknownProfile, ValueError):
         return None
     return found[0].tag if found else None
@@ -32,14 +32,14 @@ def tag_of(protocol_name: str, protocol_version: str, code: str) -> str | None:
 
 def _names(template: Template) -> list[bytes]:
     if not template.per_channel:
-        return [template.logical_name()]
-    return [template.logical_name(channel) for channel in MBUS_CHANNELS]
+        return [template.get_logical_name()]
+    return [template.get_logical_name(channel) for channel in MBUS_CHANNELS]
 
 
 @cache
 def _by_tag() -> dict[str, frozenset[Template]]:
     tags: dict[str, set[Template]] = {}
-    for profile in catalogue.profiles():
+    for profile in catalogue.list_profiles():
         for item in profile:
             if item.class_id in MEASURED_CLASSES:
                 tags.setdefault(item.tag, set()).add(item.template)

@@ -76,7 +76,7 @@ def transport(text: str) -> list[Transport]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the simulator."""
     settings = FleetSettings()
-    known = ", ".join(profile.key for profile in catalogue.profiles())
+    known = ", ".join(profile.key for profile in catalogue.list_profiles())
     fleet = parser.add_argument_group("fleet")
     fleet.add_argument(
         "--demo", action="store_true", help="ten meters or more over all profiles, three with gas"

@@ -101,7 +101,7 @@ class Fleet:
     def demo(cls, *, settings: FleetSettings | None = None) -> "Fleet":
         """Ten electricity meters over all profiles, or as many as there are profiles if these are more; the
         third and the ninth on HDLC, three with a gas meter."""
-        count, phases = max(_DEMO_COUNT, len(catalogue.profiles())), (False, True)
+        count, phases = max(_DEMO_COUNT, len(catalogue.list_profiles())), (False, True)
         transports = [Transport.WRAPPER] * count
         transports[2] = transports[8] = Transport.HDLC
         with_mbus = [place for place, each in enumerate(_types(count, MIX, phases)) if each.channels]
@@ -211,7 +211,7 @@ def _types(
     count: int, profile: str | Profile | Sequence[str | Profile], polyphase: bool | Sequence[bool]
 ) -> list[MeterType]:
     """The types of so many meters."""
-    chosen = catalogue.profiles() if profile == MIX else [_profile(each) for each in _cycle(profile)]
+    chosen = catalogue.list_profiles() if profile == MIX else [_profile(each) for each in _cycle(profile)]
     phases = _cycle(polyphase)
     return [meter_type(chosen[place % len(chosen)], phases[place % len(phases)]) for place in range(count)]
 
@@ -219,7 +219,7 @@ def _types(
 def _profile(profile: str | Profile) -> Profile:
     if isinstance(profile, Profile):
         return profile
-    for known in catalogue.profiles():
+    for known in catalogue.list_profiles():
         if known.key.upper() == profile.upper():
             return known
     raise LookupError(f"there is no profile {profile[:50]!r}")

@@ -181,7 +181,7 @@ class AttributeIsSet(Occurrence):
         if cosem_object is None:
             return False
         try:
-            entry = meter.type.objects.get(cosem_object.logical_name(self.channel))
+            entry = meter.type.objects.get(cosem_object.get_logical_name(self.channel))
         except ValueError as error:
             raise OccurrenceError("channel", str(error)) from None
         attribute = entry.attributes.get(self.attribute) if entry is not None else None
@@ -195,7 +195,7 @@ class AttributeIsSet(Occurrence):
         """As if a client had written it."""
         cosem_object = self._object(meter)
         assert cosem_object is not None
-        meter.set(cosem_object.attribute(self.attribute, self.channel), encode(self.value))
+        meter.set(cosem_object.address_attribute(self.attribute, self.channel), encode(self.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -360,7 +360,7 @@ def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
     """What operations see of a device over its own, or its gateway's, association."""
     return VisitedMeter(
         identification=device.identification,
-        profile=catalogue.profile(device.protocol_name, device.protocol_version),
+        profile=catalogue.find_profile(device.protocol_name, device.protocol_version),
         association=association,
         time_zone=ZoneInfo(device.time_zone),
         channel=device.channel,

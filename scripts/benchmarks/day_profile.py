@@ -104,8 +104,8 @@ def own(rounds: int) -> Costs:
     def rows(*_: Any) -> Any:
         plain = unprotect(received, Deciphering(ENCRYPTION_KEY, AUTHENTICATION_KEY, METER_TITLE))
         response = Cursor(plain)
-        response.take(4)
-        return axdr.decode_native(response.rest())
+        response.read(4)
+        return axdr.decode_native(response.read_rest())
 
     class Answered:
         """Stands in for an association: the answer is there already."""
@@ -119,7 +119,7 @@ def own(rounds: int) -> Costs:
             assert not attributes
             return []
 
-    meter = VisitedMeter("", catalogue.profile("SMR", "5.1"), Answered(), ZONE)  # type: ignore[arg-type]
+    meter = VisitedMeter("", catalogue.find_profile("SMR", "5.1"), Answered(), ZONE)  # type: ignore[arg-type]
     operation = PeriodicMeterReads()
     asked: PeriodicReadsParameters = {
         "period_type": PeriodType.INTERVAL,

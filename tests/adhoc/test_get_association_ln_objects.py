@@ -16,13 +16,13 @@ PROTECTED = ["AUTHENTICATED_REQUEST", "ENCRYPTED_REQUEST", "AUTHENTICATED_RESPON
 def test_every_profile(visits: Visits, profile: str, polyphase: bool) -> None:
     simulated = visits.simulated(profile, polyphase=polyphase)
     result = visits.perform(simulated, MESSAGE)
-    known = catalogue.profile(*profile.split("-"))
+    known = catalogue.find_profile(*profile.split("-"))
     assert result["association_version"] == known["ASSOCIATION_LN"].class_version
     assert result["unreadable"] == []
     assert result["complete"] is True
     expected = {
         (item.tag, channel)
-        for item in known.objects(polyphase)
+        for item in known.list_objects(polyphase)
         for channel in ((1, 2, 3, 4) if item.per_channel else (None,))
     }
     assert {(row["tag"], row["channel"]) for row in result["objects"]} == expected

@@ -67,7 +67,7 @@ def test_every_profile(visits: Visits, profile: str) -> None:
 def test_every_type(octets: str, value: Any) -> None:
     answer = bytes.fromhex(octets)
     with session(WrapperMeter(lambda request: bytes((0xC4, 1, request[2], 0)) + answer)) as association:
-        meter = visited(catalogue.profile("SMR", "5.1"), association)
+        meter = visited(catalogue.find_profile("SMR", "5.1"), association)
         assert perform(meter, MESSAGE, asked(8192, "0.1.94.31.0.255", -3))["value"] == value
 
 
@@ -83,7 +83,7 @@ def test_what_is_sent(attribute: int, octet: str) -> None:
 
     with session(WrapperMeter(answer)) as association:
         perform(
-            visited(catalogue.profile("DSMR", "2.2"), association),
+            visited(catalogue.find_profile("DSMR", "2.2"), association),
             MESSAGE,
             asked(65535, "1-2:3.4.5.6", attribute),
         )

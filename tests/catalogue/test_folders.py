@@ -126,9 +126,9 @@ def test_a_folder_may_have_interface_classes_of_its_own(tmp_path: Path) -> None:
         load(folder)
     write(tmp_path, **{"interface-classes": VALVE_CLASS})
     valve = load(folder)["VALVE-1.0"]["VALVE"]
-    assert valve.attribute("position") == AttributeDescriptor(8192, bytes((0, 0, 128, 0, 0, 255)), 2)
+    assert valve.address_attribute("position") == AttributeDescriptor(8192, bytes((0, 0, 128, 0, 0, 255)), 2)
     known = assembly.load_classes((catalogue.DATA, folder))
-    assert known.is_secret(valve.method("unlock"))
+    assert known.is_secret(valve.address_method("unlock"))
 
 
 def test_a_folder_cannot_change_a_shipped_interface_class(tmp_path: Path) -> None:

@@ -59,13 +59,13 @@ def load(folder: Path, **files: str) -> tuple[Profile, ...]:
     """Load a folder with these files (name without suffix: content)."""
     for name, content in {"tag-order": ORDER, **files}.items():
         (folder / f"{name}.toml").write_text(content, encoding="utf-8")
-    return assembly.load([folder], catalogue.interface_classes())
+    return assembly.load([folder], catalogue.get_interface_classes())
 
 
 def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path: Path) -> None:
     (profile,) = load(tmp_path, good=GOOD)
     assert profile.key == "DSMR-1"
-    assert [column.data_index for column in profile.capture_columns("BUFFER")] == [0, 0, *([0, 3] * 4)]
+    assert [column.data_index for column in profile.list_capture_columns("BUFFER")] == [0, 0, *([0, 3] * 4)]
 
 
 MISTAKES = [
@@ -344,7 +344,7 @@ def test_parents_come_before_children_and_versions_by_number(tmp_path: Path) -> 
 def test_refuses_a_bad_order_of_tags(tmp_path: Path, order: str, complaint: str) -> None:
     (tmp_path / "tag-order.toml").write_text(order, encoding="utf-8")
     with pytest.raises(CatalogueError, match=complaint):
-        assembly.load([tmp_path], catalogue.interface_classes())
+        assembly.load([tmp_path], catalogue.get_interface_classes())
 
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-meter-profile.md"
@@ -355,11 +355,11 @@ def test_example_of_the_how_to_works(tmp_path: Path) -> None:
     example = re.findall(r"```toml\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL)
     profile_file = example[0]
     (tmp_path / "smr-5.6.toml").write_text(profile_file, encoding="utf-8")
-    profile = assembly.load([tmp_path], catalogue.interface_classes())[-1]
+    profile = assembly.load([tmp_path], catalogue.get_interface_classes())[-1]
     assert profile.key == "SMR-5.6"
     assert profile.parent is not None
     assert profile.parent.key == "SMR-5.5"
-    assert [str(column.descriptor) for column in profile.capture_columns("WATER_VALUES", 2)] == [
+    assert [str(column.descriptor) for column in profile.list_capture_columns("WATER_VALUES", 2)] == [
         "8/0-0:1.0.0.255/2",
         "4/0-2:24.2.3.255/2",
         "4/0-2:24.2.3.255/5",
@@ -371,7 +371,7 @@ def test_example_of_the_how_to_works(tmp_path: Path) -> None:
     misspelt = profile_file.replace("WATER_MASTER_VALUE/2", "WATER_VALUE/2")
     (tmp_path / "smr-5.6.toml").write_text(misspelt, encoding="utf-8")
     with pytest.raises(CatalogueError) as caught:
-        assembly.load([tmp_path], catalogue.interface_classes())
+        assembly.load([tmp_path], catalogue.get_interface_classes())
     assert str(caught.value) == promised
 
 
@@ -381,10 +381,10 @@ def test_other_examples_of_the_how_to_work(tmp_path: Path) -> None:
         r"```toml\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL
     )
     (tmp_path / "smr-5.6.toml").write_text(profile_file + meanings, encoding="utf-8")
-    profile = assembly.load([tmp_path], catalogue.interface_classes())[-1]
-    assert profile.event_types("FRAUD_DETECTION_LOG")[1] == "TERMINAL_COVER_REMOVED"
-    assert profile.event_types("STANDARD_EVENT_LOG")[1] == "POWER_FAILURE"
-    assert "MANUFACTURER_SPECIFIC_249" in profile.event_types("STANDARD_EVENT_LOG").values()
+    profile = assembly.load([tmp_path], catalogue.get_interface_classes())[-1]
+    assert profile.get_event_types("FRAUD_DETECTION_LOG")[1] == "TERMINAL_COVER_REMOVED"
+    assert profile.get_event_types("STANDARD_EVENT_LOG")[1] == "POWER_FAILURE"
+    assert "MANUFACTURER_SPECIFIC_249" in profile.get_event_types("STANDARD_EVENT_LOG").values()
     (tmp_path / "valve").mkdir()
     (tmp_path / "valve" / "interface-classes.toml").write_text(valve, encoding="utf-8")
     known = assembly.load_classes([catalogue.DATA, tmp_path / "valve"])

@@ -103,7 +103,7 @@ def load(folder: Path, *contents: str) -> tuple[Profile, ...]:
     (folder / "tag-order.toml").write_text(TAGS, encoding="utf-8")
     for number, content in enumerate(contents):
         (folder / f"{number}.toml").write_text(content, encoding="utf-8")
-    return assembly.load([folder], catalogue.interface_classes())
+    return assembly.load([folder], catalogue.get_interface_classes())
 
 
 def flags_of(profile: Profile) -> Flags:
@@ -118,10 +118,10 @@ def test_tables_of_a_profile(tmp_path: Path) -> None:
         "EVENTS": "LOG",
         "OTHER_EVENTS": "OTHER_LOG",
     }
-    assert profile.event_types("EVENTS") == EVENTS
-    assert profile.event_types("OTHER_EVENTS") == EVENTS | {1: "OTHER", 2: "MORE"}
+    assert profile.get_event_types("EVENTS") == EVENTS
+    assert profile.get_event_types("OTHER_EVENTS") == EVENTS | {1: "OTHER", 2: "MORE"}
     with pytest.raises(KeyError):
-        profile.event_types("NO_EVENTS")
+        profile.get_event_types("NO_EVENTS")
     assert profile.invocation_counter == ("COUNTER", "FAIL")
     assert profile["LOG"].event_log == "EVENTS"
     assert profile["COUNTER"].event_log is None
@@ -133,37 +133,37 @@ def test_flags(tmp_path: Path) -> None:
     flags = flags_of(profile)
     assert list(flags.names) == [0, 7]
     assert flags.largest == 255
-    assert flags.of(0) == ((), ())
-    assert flags.of(0b1000_0101) == (("LOW", "HIGH"), (2,))
-    assert flags.of(0b1000_0101) is flags.of(0b1000_0101)
+    assert flags.decode(0) == ((), ())
+    assert flags.decode(0b1000_0101) == (("LOW", "HIGH"), (2,))
+    assert flags.decode(0b1000_0101) is flags.decode(0b1000_0101)
     for wrong in (-1, 256):
         with pytest.raises(ValueError, match=f"{wrong} is no value of 8 bits"):
-            flags.of(wrong)
+            flags.decode(wrong)
 
 
 def test_what_is_remembered_of_flags_is_bounded() -> None:
     flags = Flags(64, {0: "LOW"})
     for value in range(10_000):
-        assert flags.of(value).names == (("LOW",) if value & 1 else ())
+        assert flags.decode(value).names == (("LOW",) if value & 1 else ())
     assert len(flags._remembered) < 5000
 
 
 def test_rows_of_a_child_replace_those_of_the_same_number(tmp_path: Path) -> None:
     parent, child = load(tmp_path, PARENT, CHILD)
-    assert child.event_types("EVENTS") == EVENTS | {1: "BEGUN", 2: "TWO"}
-    assert child.event_types("OTHER_EVENTS") == EVENTS | {1: "OTHER", 2: "MORE"}
-    assert parent.event_types("EVENTS") == EVENTS
+    assert child.get_event_types("EVENTS") == EVENTS | {1: "BEGUN", 2: "TWO"}
+    assert child.get_event_types("OTHER_EVENTS") == EVENTS | {1: "OTHER", 2: "MORE"}
+    assert parent.get_event_types("EVENTS") == EVENTS
     assert dict(flags_of(child).names) == {0: "LOWEST", 7: "HIGH", 9: "NEW"}
     assert flags_of(child).width == 16
     assert dict(flags_of(parent).names) == {0: "LOW", 7: "HIGH"}
-    assert child.scaler_unit_of_model("A") == parent.scaler_unit_of_model("A") is not None
+    assert child.find_scaler_unit_of_model("A") == parent.find_scaler_unit_of_model("A") is not None
     assert child.invocation_counter == ("COUNTER", "START")
 
 
 def test_a_child_without_tables_shares_those_of_its_parent(tmp_path: Path) -> None:
     parent, child = load(tmp_path, PARENT, 'protocol = "TST"\nversion = "2"\ninherits = "TST-1"\n')
     assert child["STATUS"] is parent["STATUS"]
-    assert child.event_types("EVENTS") == EVENTS
+    assert child.get_event_types("EVENTS") == EVENTS
 
 
 def test_meanings_without_objects(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_meanings_without_objects(tmp_path: Path) -> None:
     assert other.parent is None
     assert other["STATUS"] is not parent["STATUS"]
     assert other["STATUS"].flags is parent["STATUS"].flags
-    assert other.event_types("EVENTS") == EVENTS
+    assert other.get_event_types("EVENTS") == EVENTS
 
 
 @pytest.mark.parametrize(
@@ -270,14 +270,14 @@ def test_models_of_dutch_gas_meters(
     profile: Profile, model: str | None, scaler_unit: ScalerUnit | None
 ) -> None:
     """Small ones count litres, large ones ten; unknown and exceptional ones must be read."""
-    assert profile.scaler_unit_of_model(model) == scaler_unit
+    assert profile.find_scaler_unit_of_model(model) == scaler_unit
 
 
 @pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
 def test_where_the_invocation_counter_of_dutch_meters_is(profile: Profile) -> None:
     source = profile.invocation_counter
     assert source is not None
-    counter = profile[source.tag].attribute("value")
+    counter = profile[source.tag].address_attribute("value")
     assert counter == (1, bytes((0, 0, 43, 1, 0, 255)), 2)
     before_smr5 = profile.key in ("DSMR-2.2", "DSMR-4.2.2", "SMR-4.3")
     assert source.when_refused == ("START" if before_smr5 else "FAIL")
@@ -294,5 +294,5 @@ def test_every_status_and_alarm_register_of_dutch_meters_has_flags(profile: Prof
 
 
 def test_names_of_flags_over_all_profiles() -> None:
-    assert catalogue.flag_names("ALARM_REGISTER_3", "ALARM_FILTER_3") == ("LAST_GASP", "LAST_GASP_TEST")
-    assert catalogue.flag_names("CLOCK", "NO_TAG") == ()
+    assert catalogue.list_flag_names("ALARM_REGISTER_3", "ALARM_FILTER_3") == ("LAST_GASP", "LAST_GASP_TEST")
+    assert catalogue.list_flag_names("CLOCK", "NO_TAG") == ()

@@ -260,6 +260,6 @@ def test_actual_gas_value(profile: Profile) -> None:
     register = profile[tag]
     assert (tag == "MBUS_MASTER_VALUE_5MIN") == (profile.key in SMR5)
     assert (register.class_id, register.obis) == (4, "0-x:24.2.1.255")
-    assert register.attribute(5, channel=4).logical_name == bytes((0, 4, 24, 2, 1, 255))
+    assert register.address_attribute(5, channel=4).logical_name == bytes((0, 4, 24, 2, 1, 255))
     assert register.attributes[3].value_type == "BASED_ON_MODEL"
     assert register.attributes[3].scaler_unit is None

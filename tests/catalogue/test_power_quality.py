@@ -47,7 +47,7 @@ def wanted(profile: Profile, visibility: str, request: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
+@pytest.mark.parametrize("profile", catalogue.list_profiles(), ids=lambda profile: profile.key)
 def test_order_of_results(profile: Profile) -> None:
     tags = [cosem_object.tag for cosem_object in profile]
     assert [tag for tag in tags if tag in IN_ORDER] == [tag for tag in IN_ORDER if tag in profile]
@@ -186,7 +186,7 @@ def test_harmonic_distortion_in_dutch_meters(key: str) -> None:
         assert str(profile[tag].attributes[3].scaler_unit) == "0, PERCENT"
     for group_e, tag in zip((24, 25, 26), fingerprint, strict=True):
         assert (profile[tag].class_id, profile[tag].obis) == (1, f"0-1:94.31.{group_e}.255")
-    single_phase = {cosem_object.tag for cosem_object in profile.objects(polyphase=False)}
+    single_phase = {cosem_object.tag for cosem_object in profile.list_objects(polyphase=False)}
     assert single_phase & set(tags) == {current[0], fingerprint[0]}
     for group_c, phase in zip((31, 51, 71), PHASES, strict=True):
         counter = profile[f"THD_CURRENT_OVER_LIMIT_COUNTER_{phase}"]

@@ -11,8 +11,8 @@ from osgp.cosem.object_list import (
     MethodAccessMode,
     ObjectList,
     Protection,
-    attribute_access,
-    method_access,
+    decode_attribute_access,
+    decode_method_access,
     parse_object_list,
 )
 from osgp.faults import Fault, FaultCode
@@ -93,15 +93,15 @@ def test_the_version_is_that_of_the_association_in_its_own_list() -> None:
     ],
 )
 def test_bits_of_version_3(code: int, attribute: str, method: str, protection: list[str]) -> None:
-    assert attribute_access(code, 3) == (attribute, tuple(protection))
-    assert method_access(code, 3) == (method, tuple(protection))
+    assert decode_attribute_access(code, 3) == (attribute, tuple(protection))
+    assert decode_method_access(code, 3) == (method, tuple(protection))
 
 
 @pytest.mark.parametrize("version", [0, 1, 2])
 def test_modes_that_are_not_enumerated(version: int) -> None:
-    assert attribute_access(6, version) == (AttributeAccessMode.AUTHENTICATED_READ_AND_WRITE, ())
-    assert attribute_access(7, version) == (AttributeAccessMode.UNKNOWN, ())
-    assert method_access(3, version) == (MethodAccessMode.UNKNOWN, ())
+    assert decode_attribute_access(6, version) == (AttributeAccessMode.AUTHENTICATED_READ_AND_WRITE, ())
+    assert decode_attribute_access(7, version) == (AttributeAccessMode.UNKNOWN, ())
+    assert decode_method_access(3, version) == (MethodAccessMode.UNKNOWN, ())
 
 
 @pytest.mark.parametrize(

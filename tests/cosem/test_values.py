@@ -31,28 +31,30 @@ def scaling(scaler: Any, unit: Any) -> Data:
 
 
 def test_energy_is_shown_in_kilowatt_hours() -> None:
-    assert quantity(unsigned(1234567), ScalerUnit(0, Unit.WH), "it") == Quantity(Decimal("1234.567"), "kWh")
-    assert str(meter_reading_scale(ScalerUnit(0, Unit.WH), "it").apply(0).value) == "0.000"
+    assert parse_quantity(unsigned(1234567), ScalerUnit(0, Unit.WH), "it") == Quantity(
+        Decimal("1234.567"), "kWh"
+    )
+    assert str(find_meter_reading_scale(ScalerUnit(0, Unit.WH), "it").apply(0).value) == "0.000"
 
 
 def test_volume_is_shown_in_cubic_metres() -> None:
     for unit in (Unit.M3, Unit.M3_CORRECTED):
-        assert quantity(unsigned(5), ScalerUnit(-3, unit), "it") == Quantity(Decimal("0.005"), Unit.M3)
+        assert parse_quantity(unsigned(5), ScalerUnit(-3, unit), "it") == Quantity(Decimal("0.005"), Unit.M3)
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(-24, 24))
 def test_scaling_is_exact(raw: int, scaler: int) -> None:
-    value = meter_reading_scale(ScalerUnit(scaler, Unit.M3), "it").apply(raw).value
+    value = find_meter_reading_scale(ScalerUnit(scaler, Unit.M3), "it").apply(raw).value
     assert value * Decimal(10) ** -scaler == raw
 
 
 @given(st.integers(-(2**63), 2**64 - 1), st.integers(-24, 24))
 def test_decimal_digits(number: int, exponent: int) -> None:
-    assert decimal_text(number, exponent) == format(Decimal(number).scaleb(exponent), "f")
+    assert format_decimal(number, exponent) == format(Decimal(number).scaleb(exponent), "f")
 
 
 def test_null_data_are_no_value() -> None:
-    assert quantity(Data(DataType.NULL_DATA, None), ScalerUnit(0, Unit.WH), "it") is None
+    assert parse_quantity(Data(DataType.NULL_DATA, None), ScalerUnit(0, Unit.WH), "it") is None
 
 
 @pytest.mark.parametrize(
@@ -66,19 +68,19 @@ def test_null_data_are_no_value() -> None:
 )
 def test_values_that_are_no_numbers(data: Data) -> None:
     with pytest.raises(Fault, match="ENERGY is not a number") as caught:
-        quantity(data, ScalerUnit(0, Unit.WH), "ENERGY")
+        parse_quantity(data, ScalerUnit(0, Unit.WH), "ENERGY")
     assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
 
 
 def test_units_that_are_no_energy_or_volume() -> None:
     with pytest.raises(Fault, match="no energy or volume"):
-        quantity(unsigned(1), ScalerUnit(0, Unit.V), "ENERGY")
+        parse_quantity(unsigned(1), ScalerUnit(0, Unit.V), "ENERGY")
 
 
 def test_scaler_and_unit() -> None:
-    assert scaler_unit(scaling(-3, 13), "it") == ScalerUnit(-3, Unit.M3)
+    assert parse_scaler_unit(scaling(-3, 13), "it") == ScalerUnit(-3, Unit.M3)
     # An enumeration that is sent as a signed octet.
-    assert scaler_unit(scaling(0, -1), "it") == ScalerUnit(0, Unit.COUNT)
+    assert parse_scaler_unit(scaling(0, -1), "it") == ScalerUnit(0, Unit.COUNT)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_scaler_and_unit() -> None:
 )
 def test_absurd_scalers(data: Data) -> None:
     with pytest.raises(Fault, match="VOLUME"):
-        scaler_unit(data, "VOLUME")
+        parse_scaler_unit(data, "VOLUME")
 
 
 DUTCH_FLAGS = (
@@ -174,7 +176,7 @@ def test_flags_of_all_profiles() -> None:
     ],
 )
 def test_identification_numbers(raw: int | None, version: int, digits: str | None) -> None:
-    assert mbus.identification_number(unsigned(raw), version) == digits
+    assert mbus.parse_identification_number(unsigned(raw), version) == digits
 
 
 @pytest.mark.parametrize(
@@ -182,26 +184,26 @@ def test_identification_numbers(raw: int | None, version: int, digits: str | Non
 )
 def test_identification_numbers_that_are_none(raw: int, version: int) -> None:
     with pytest.raises(Fault, match="eight digits") as caught:
-        mbus.identification_number(unsigned(raw), version)
+        mbus.parse_identification_number(unsigned(raw), version)
     assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
 
 
 def test_manufacturers() -> None:
-    assert mbus.manufacturer(unsigned(12514)) == "LGB"
-    assert mbus.manufacturer(unsigned(1057)) == "AAA"
-    assert mbus.manufacturer(unsigned(27482)) == "ZZZ"
-    assert mbus.manufacturer(unsigned(0)) is None
-    assert mbus.manufacturer(unsigned(None)) is None
+    assert mbus.parse_manufacturer(unsigned(12514)) == "LGB"
+    assert mbus.parse_manufacturer(unsigned(1057)) == "AAA"
+    assert mbus.parse_manufacturer(unsigned(27482)) == "ZZZ"
+    assert mbus.parse_manufacturer(unsigned(0)) is None
+    assert mbus.parse_manufacturer(unsigned(None)) is None
     for wrong in (1, 1056, 27483, 0x8000 | 12514, -1, 0xFFFF):
         with pytest.raises(Fault, match="three letters"):
-            mbus.manufacturer(unsigned(wrong))
+            mbus.parse_manufacturer(unsigned(wrong))
 
 
 def test_short_ids() -> None:
-    read = mbus.short_id(unsigned(0x12345678), unsigned(12514), unsigned(66), unsigned(3), 0)
+    read = mbus.parse_short_id(unsigned(0x12345678), unsigned(12514), unsigned(66), unsigned(3), 0)
     assert read == mbus.MbusShortId("12345678", "LGB", 66, 3)
     assert not read.is_empty
-    assert mbus.short_id(*[unsigned(0)] * 4, 0).is_empty
-    assert mbus.short_id(*[unsigned(None)] * 4, 1).is_empty
+    assert mbus.parse_short_id(*[unsigned(0)] * 4, 0).is_empty
+    assert mbus.parse_short_id(*[unsigned(None)] * 4, 1).is_empty
     with pytest.raises(Fault, match=r"device type 256 is outside"):
-        mbus.short_id(unsigned(1), unsigned(12514), unsigned(1), unsigned(256), 0)
+        mbus.parse_short_id(unsigned(1), unsigned(12514), unsigned(1), unsigned(256), 0)

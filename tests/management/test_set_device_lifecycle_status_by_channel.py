@@ -145,7 +145,7 @@ def test_channels_that_make_no_sense(visits: Visits, said: dict[int, str], code:
 
 def test_a_refusal(visits: Visits, monkeypatch: pytest.MonkeyPatch) -> None:
     simulated = visits.simulated("SMR-5.0.0")
-    entry = simulated.type.objects[simulated.type.profile["MBUS_CLIENT_SETUP"].logical_name(1)]
+    entry = simulated.type.objects[simulated.type.profile["MBUS_CLIENT_SETUP"].get_logical_name(1)]
     monkeypatch.setattr(entry.attributes[7], "access", 0)
     with pytest.raises(errors.AccessError):
         visits.perform(simulated, MESSAGE, {**PARAMETERS, "channel": 1})

@@ -280,7 +280,7 @@ class TellSecrets(MeterOperation[NoParameters, NoResult]):
             MethodDescriptor(72, MBUS_CLIENT, 8),
         ):
             with suppress(AccessError):
-                meter.association.action(method, DATA)
+                meter.association.invoke(method, DATA)
         with suppress(AccessError):
             meter.association.set(password, DATA)
         with suppress(AccessError):

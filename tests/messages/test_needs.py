@@ -20,7 +20,7 @@ NOT_SUPPORTED = FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL
 
 
 def test_all_of_them_or_any_of_some() -> None:
-    profile = catalogue.profile("DSMR", "2.2")
+    profile = catalogue.find_profile("DSMR", "2.2")
     needs = ("CLOCK", any_of("NO_SUCH_TAG", "ACTIVE_ENERGY_IMPORT"))
     assert list_missing(needs, profile) == []
     lacking = (*needs, "NO_SUCH_TAG", any_of("NEITHER", "NOR"))
@@ -29,7 +29,7 @@ def test_all_of_them_or_any_of_some() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.message)
 def test_needs_are_tags_that_profiles_know(operation: MeterOperation[Any, Any]) -> None:
-    known = {item.tag for profile in catalogue.profiles() for item in profile}
+    known = {item.tag for profile in catalogue.list_profiles() for item in profile}
     assert set(list_tags(operation.needs)) <= known
 
 

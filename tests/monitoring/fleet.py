@@ -81,7 +81,7 @@ class MonitoredFleet:
         """Let a meter answer with any octets, whether or not they make sense."""
         memory = meter.memory
         memory.overrides = memory.overrides or {}
-        memory.overrides[meter.type.profile[tag].attribute(attribute, channel)] = encoded
+        memory.overrides[meter.type.profile[tag].address_attribute(attribute, channel)] = encoded
 
     def held(self, meter: SimulatedMeter, tag: str, channel: int | None = None) -> list[list[Any]]:
         """The rows of a buffer as the simulator's own codec reads them, times in UTC.
@@ -92,7 +92,7 @@ class MonitoredFleet:
         is_unchanged = self.now == NOW and meter.memory.overrides is None
         if is_unchanged and key in self._held:
             return self._held[key]
-        rows = decode(meter.get(meter.type.profile[tag].attribute(2, channel))).value
+        rows = decode(meter.get(meter.type.profile[tag].address_attribute(2, channel))).value
         held = [[_plain(cell.value) for cell in row.value] for row in rows]
         if is_unchanged:
             self._held[key] = held
@@ -111,7 +111,7 @@ class MonitoredFleet:
         ) as association:
             yield VisitedMeter(
                 identification=simulated.identification,
-                profile=catalogue.profile(*profile.split("-")),
+                profile=catalogue.find_profile(*profile.split("-")),
                 association=association,
                 time_zone=ZoneInfo("Europe/Amsterdam"),
                 **{"polyphase": polyphase} | device,
@@ -142,8 +142,8 @@ class TimedAssociation:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._association, name)
 
-    def profile(self, *arguments: Any) -> Any:
-        rows = self._association.profile(*arguments)
+    def read_profile(self, *arguments: Any) -> Any:
+        rows = self._association.read_profile(*arguments)
         self.slices.append(len(rows))
         self.seconds_left -= self._seconds_per_row * len(rows)
         return rows

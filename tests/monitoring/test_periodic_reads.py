@@ -197,11 +197,11 @@ def test_a_meter_that_declines_to_select_columns_is_asked_for_all(fleet: Monitor
     asked: list[int] = []
 
     class Declining(TimedAssociation):
-        def profile(self, buffer: Any, access: Any) -> Any:
+        def read_profile(self, buffer: Any, access: Any) -> Any:
             asked.append(len(access.columns))
             if access.columns or len(asked) > 4:
                 raise AccessError(AccessResult.SCOPE_OF_ACCESS_VIOLATED, buffer)
-            return super().profile(buffer, access)
+            return super().read_profile(buffer, access)
 
     with fleet.visit("DSMR-4.2.2") as meter:
         declining = replace(meter, association=Declining(meter.association, 500, seconds_per_row=1))
@@ -379,5 +379,5 @@ def test_every_dutch_profile_supports_it_and_captures_a_clock(message: str) -> N
         assert operation.supports(profile)
         for tags in operation.buffers.values():
             tag = next(tag for tag in tags if tag in profile)
-            columns = profile.capture_columns(tag, 1 if profile[tag].per_channel else None)
+            columns = profile.list_capture_columns(tag, 1 if profile[tag].per_channel else None)
             assert [column.tag for column in columns].count("CLOCK") == 1

@@ -11,7 +11,7 @@ from osgp.catalogue import CaptureColumn
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.signal_quality import signal_quality
+from osgp.cosem.signal_quality import find_signal_quality
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
 from osgp.monitoring.cells import make_cell_reader
@@ -67,7 +67,7 @@ class TestActual:
         assert result["log_time"] == "2026-11-04T10:20:30Z"
         values = {value["name"]: value for value in result["power_quality_values"]}
         assert len(values) == len(result["power_quality_values"]) == count
-        order = [item.tag for item in catalogue.profile(*profile.split("-"))]
+        order = [item.tag for item in catalogue.find_profile(*profile.split("-"))]
         assert [order.index(name) for name in values] == sorted(order.index(name) for name in values)
         assert not polyphase or any(name.endswith("L3") for name in values)
         assert polyphase or not any(name.endswith(("L2", "L3")) for name in values)
@@ -253,7 +253,7 @@ class TestProfile:
             for entry, row in zip(told["profile_entries"], held, strict=True):
                 value = entry["values"][number]
                 if column["attribute"] == GSM.attribute_id and column["data_index"] == 3:
-                    assert value == signal_quality(row[position])
+                    assert value == find_signal_quality(row[position])
                 elif column["unit"] is None:
                     assert value == row[position]
                 else:
@@ -439,7 +439,7 @@ class TestChosenColumns:
         operation = GetPowerQualityProfile()
         parsed = operation.parse(asked(PRIVATE))
         with fleet.visit("DSMR-2.2") as old:
-            meter = replace(old, profile=catalogue.profile("SMR", "5.1"))
+            meter = replace(old, profile=catalogue.find_profile("SMR", "5.1"))
             with pytest.raises(AccessError):
                 operation.perform(meter, parsed)
 
@@ -454,9 +454,9 @@ class TestChosenColumns:
     ],
 )
 def test_counters_are_numbers_and_measured_values_decimal_digits(scale: ScalerUnit, shown: Any) -> None:
-    register = catalogue.profile("SMR", "5.1")["AVERAGE_VOLTAGE_L1"]
+    register = catalogue.find_profile("SMR", "5.1")["AVERAGE_VOLTAGE_L1"]
     read = make_cell_reader(
-        register.interface_class, CaptureColumn("TAG", register.attribute("value"), 0, None), scale
+        register.interface_class, CaptureColumn("TAG", register.address_attribute("value"), 0, None), scale
     )
     assert read(12) == shown
     assert read(None) is None
@@ -477,12 +477,12 @@ def test_buffers_for_which_there_is_no_time(fleet: MonitoredFleet) -> None:
 
 
 def test_names_of_signal_qualities() -> None:
-    assert signal_quality(0) == "MINUS_113_DBM_OR_LESS"
-    assert signal_quality(1) == "MINUS_111_DBM"
-    assert signal_quality(13) == "MINUS_87_DBM"
-    assert signal_quality(30) == "MINUS_53_DBM"
-    assert signal_quality(31) == "MINUS_51_DBM_OR_GREATER"
-    assert signal_quality(99) == "NOT_KNOWN_OR_NOT_DETECTABLE"
+    assert find_signal_quality(0) == "MINUS_113_DBM_OR_LESS"
+    assert find_signal_quality(1) == "MINUS_111_DBM"
+    assert find_signal_quality(13) == "MINUS_87_DBM"
+    assert find_signal_quality(30) == "MINUS_53_DBM"
+    assert find_signal_quality(31) == "MINUS_51_DBM_OR_GREATER"
+    assert find_signal_quality(99) == "NOT_KNOWN_OR_NOT_DETECTABLE"
     for wrong in (-1, 32, 98, 100):
         with pytest.raises(ValueError):
-            signal_quality(wrong)
+            find_signal_quality(wrong)

@@ -226,7 +226,7 @@ def without(profile: Profile, *patterns: str) -> Profile:
         for tag in broken:
             del left[tag]
     by_name = {
-        each.logical_name(channel): (each, channel)
+        each.get_logical_name(channel): (each, channel)
         for each in left.values()
         for channel in ((1, 2, 3, 4) if each.per_channel else (None,))
     }

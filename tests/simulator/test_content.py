@@ -20,7 +20,7 @@ from .client import RawClient, connected
 from .meters import LIVING, column, make, read, stamps, write
 from .samples import NOW as FROZEN
 
-PROFILES = [profile.key for profile in catalogue.profiles()]
+PROFILES = [profile.key for profile in catalogue.list_profiles()]
 SMR5 = [key for key in PROFILES if key.startswith("SMR-5")]
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
@@ -253,7 +253,7 @@ def client_of(simulator: SimulatorThread, place: int) -> RawClient:
 def method(client: RawClient, tag: str, method_id: int, channel: int | None = None) -> int:
     """The result of a method that takes integer(0)."""
     cosem_object = client.meter.type.profile[tag]
-    descriptor = MethodDescriptor(cosem_object.class_id, cosem_object.logical_name(channel), method_id)
+    descriptor = MethodDescriptor(cosem_object.class_id, cosem_object.get_logical_name(channel), method_id)
     return client.action(descriptor, Data(DataType.INTEGER, 0))
 
 
@@ -304,7 +304,7 @@ def test_access_rights_by_version_of_the_association(
     simulator: SimulatorThread, place: int, read_only: int, both: int, method_mode: int
 ) -> None:
     client = client_of(simulator, place)
-    listed = client.get(client.meter.type.profile["ASSOCIATION_LN"].attribute(2))
+    listed = client.get(client.meter.type.profile["ASSOCIATION_LN"].address_attribute(2))
     rights = {item.value[2].value: item.value[3].value for item in listed.value}
     attributes, methods = rights[bytes((0, 0, 1, 0, 0, 255))]
     modes = {each.value[0].value: each.value[1].value for each in attributes.value}
@@ -314,7 +314,7 @@ def test_access_rights_by_version_of_the_association(
     client.close()
     with connected(simulator, client.meter, client_address=16) as public:
         public.associate()
-        listed = public.get(client.meter.type.profile["ASSOCIATION_LN"].attribute(2))
+        listed = public.get(client.meter.type.profile["ASSOCIATION_LN"].address_attribute(2))
         modes = {right.value[1].value for item in listed.value for right in item.value[3].value[0].value}
         assert modes == {1}
 

@@ -110,7 +110,7 @@ def test_a_single_tariff_meter_without_mbus_over_a_socket(single_tariff: Profile
         for meter in simulator.meters.values():
             with connected(simulator, meter) as client:
                 client.associate()
-                listed = client.get(single_tariff["ASSOCIATION_LN"].attribute(2)).value
+                listed = client.get(single_tariff["ASSOCIATION_LN"].address_attribute(2)).value
                 read = {}
                 for class_id, _, logical_name, rights in (item.value for item in listed):
                     for attribute_id, _, _ in (item.value for item in rights.value[0].value):
@@ -121,13 +121,17 @@ def test_a_single_tariff_meter_without_mbus_over_a_socket(single_tariff: Profile
                 client.release()
             assert len(listed) == len(single_tariff)
             assert len(read) == sum(1 + len(each.attributes) for each in single_tariff)
-            rows = read[single_tariff["INTERVAL_VALUES_E"].attribute(2)]
-            assert len(rows.value) == read[single_tariff["INTERVAL_VALUES_E"].attribute(8)].value == 5_000
-            register = read[single_tariff["ACTIVE_ENERGY_IMPORT"].attribute(2)]
+            rows = read[single_tariff["INTERVAL_VALUES_E"].address_attribute(2)]
+            assert (
+                len(rows.value)
+                == read[single_tariff["INTERVAL_VALUES_E"].address_attribute(8)].value
+                == 5_000
+            )
+            register = read[single_tariff["ACTIVE_ENERGY_IMPORT"].address_attribute(2)]
             # The clock stands still at a full half hour, so that the last row is from now.
             assert rows.value[-1].value[2] == register
             assert column(rows, 2) == sorted(column(rows, 2))
-            assert read[single_tariff["DEVICE_ID_1"].attribute(2)] == Data(
+            assert read[single_tariff["DEVICE_ID_1"].address_attribute(2)] == Data(
                 DataType.VISIBLE_STRING, meter.identification
             )
 
@@ -229,12 +233,12 @@ MISSING = {
 
 @pytest.mark.parametrize("patterns", MISSING.values(), ids=MISSING)
 def test_any_part_of_a_profile_may_be_missing(patterns: list[str]) -> None:
-    profile = without(catalogue.profile("SMR", "5.5"), *patterns)
-    assert 0 < len(profile) < len(catalogue.profile("SMR", "5.5"))
+    profile = without(catalogue.find_profile("SMR", "5.5"), *patterns)
+    assert 0 < len(profile) < len(catalogue.find_profile("SMR", "5.5"))
     live_through(profile, polyphase=True)
 
 
-@pytest.mark.parametrize("known", catalogue.profiles(), ids=lambda known: known.key)
+@pytest.mark.parametrize("known", catalogue.list_profiles(), ids=lambda known: known.key)
 def test_any_half_of_a_profile_makes_a_meter(known: Profile) -> None:
     tags = [each.tag for each in known]
     profile = without(known, *random.Random(known.key).sample(tags, len(tags) // 2))
@@ -277,8 +281,8 @@ def test_gas_meters_are_behind_meters_with_mbus_only(single_tariff: Profile) -> 
 def test_the_demonstration_takes_its_profiles_from_the_catalogue(
     single_tariff: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = (single_tariff, *catalogue.profiles())
-    monkeypatch.setattr(catalogue, "profiles", lambda: known)
+    known = (single_tariff, *catalogue.list_profiles())
+    monkeypatch.setattr(catalogue, "list_profiles", lambda: known)
     meters = list(Fleet.demo().meters.values())
     assert len(meters) == 10
     assert {meter.type.profile for meter in meters} == set(known)
@@ -286,8 +290,8 @@ def test_the_demonstration_takes_its_profiles_from_the_catalogue(
     assert not any(meter.gas_meters for meter in meters if meter.type.profile is single_tariff)
     (by_key,) = Fleet.build(1, "lab_net-2024.A").meters.values()
     assert by_key.type.profile is single_tariff
-    monkeypatch.setattr(catalogue, "profiles", lambda: (single_tariff,))
+    monkeypatch.setattr(catalogue, "list_profiles", lambda: (single_tariff,))
     assert not any(meter.gas_meters for meter in Fleet.demo().meters.values())
     many = (single_tariff, *(without(single_tariff, "CLOCK") for _ in range(11)))
-    monkeypatch.setattr(catalogue, "profiles", lambda: many)
+    monkeypatch.setattr(catalogue, "list_profiles", lambda: many)
     assert {meter.type.profile for meter in Fleet.demo().meters.values()} == set(many)

@@ -79,7 +79,7 @@ class Frame(NamedTuple):
         return self.control & 0x0F == Control.RR
 
 
-def _crc_table() -> tuple[int, ...]:
+def _make_crc_table() -> tuple[int, ...]:
     table = []
     for octet in range(256):
         for _ in range(8):
@@ -88,10 +88,10 @@ def _crc_table() -> tuple[int, ...]:
     return tuple(table)
 
 
-_CRC_TABLE = _crc_table()
+_CRC_TABLE = _make_crc_table()
 
 
-def check_sequence(octets: bytes) -> bytes:
+def compute_check_sequence(octets: bytes) -> bytes:
     """HCS and FCS: the CRC-16 of ISO/IEC 13239, least significant octet first."""
     crc = 0xFFFF
     for octet in octets:
@@ -99,12 +99,12 @@ def check_sequence(octets: bytes) -> bytes:
     return (crc ^ 0xFFFF).to_bytes(2, "little")
 
 
-def client_address(client: int) -> bytes:
+def encode_client_address(client: int) -> bytes:
     """A client's address, 1 to 127, in one octet."""
     return bytes((client << 1 | 1,))
 
 
-def server_address(logical_device: int) -> bytes:
+def encode_server_address(logical_device: int) -> bytes:
     """A logical device's address: one octet up to 127, else four, the lower two for no physical device at
     all.
     """
@@ -118,14 +118,14 @@ def encode(destination: bytes, source: bytes, control: int, information: bytes, 
     length = 2 + len(destination) + len(source) + 1 + 2 + (len(information) + 2 if information else 0)
     format_field = (FORMAT_TYPE << 8) | (SEGMENTATION_BIT << 8 if segmented else 0) | length
     header = format_field.to_bytes(2, "big") + destination + source + bytes((control,))
-    body = header + check_sequence(header)
+    body = header + compute_check_sequence(header)
     if information:
         body += information
-        body += check_sequence(body)
+        body += compute_check_sequence(body)
     return b"\x7e" + body + b"\x7e"
 
 
-def frame_length(format_field: bytes) -> int:
+def parse_frame_length(format_field: bytes) -> int:
     """The length that the first two octets after the flag announce, themselves included."""
     if format_field[0] & FORMAT_TYPE_MASK != FORMAT_TYPE:
         raise IllegalResponse("not an HDLC frame of format type 3")
@@ -137,25 +137,28 @@ def frame_length(format_field: bytes) -> int:
 
 def decode(body: bytes) -> Frame:
     """The frame between two flags; :class:`IllegalResponse` if it is malformed or a check sequence fails."""
-    if len(body) != frame_length(body):
+    if len(body) != parse_frame_length(body):
         raise IllegalResponse("an HDLC frame of another length than it says")
-    destination, position = _address(body, 2)
-    source, position = _address(body, position)
+    destination, position = _parse_address(body, 2)
+    source, position = _parse_address(body, position)
     if position + 3 > len(body):
         raise IllegalResponse("an HDLC frame cut short")
     control = body[position]
     position += 1
-    if check_sequence(body[:-2]) != body[-2:]:
+    if compute_check_sequence(body[:-2]) != body[-2:]:
         raise IllegalResponse("the frame check sequence of an HDLC frame does not match")
     information = b""
     if position + 2 != len(body):
-        if position + 4 > len(body) or check_sequence(body[:position]) != body[position : position + 2]:
+        if (
+            position + 4 > len(body)
+            or compute_check_sequence(body[:position]) != body[position : position + 2]
+        ):
             raise IllegalResponse("the header check sequence of an HDLC frame does not match")
         information = body[position + 2 : -2]
     return Frame(destination, source, control, information, bool(body[0] & SEGMENTATION_BIT))
 
 
-def _address(body: bytes, start: int) -> tuple[bytes, int]:
+def _parse_address(body: bytes, start: int) -> tuple[bytes, int]:
     """An address of one, two or four octets, the last of which has bit 0 set."""
     for end in range(start + 1, min(start + 4, len(body)) + 1):
         if body[end - 1] & 0x01:
@@ -165,7 +168,7 @@ def _address(body: bytes, start: int) -> tuple[bytes, int]:
     raise IllegalResponse("an HDLC address of impossible length")
 
 
-def link_parameters(information_size: int) -> bytes:
+def build_link_parameters(information_size: int) -> bytes:
     """The information field of SNRM: both information sizes alike, windows of one frame."""
     size = information_size.to_bytes(2, "big")
     parameters = (
@@ -175,7 +178,7 @@ def link_parameters(information_size: int) -> bytes:
     return bytes((PARAMETER_FORMAT, PARAMETER_GROUP, len(parameters))) + parameters
 
 
-def receive_size_of_peer(information: bytes) -> int:
+def parse_receive_size(information: bytes) -> int:
     """How much information the server takes per frame, from its UA; the default of 128 where it does not
     say.
     """

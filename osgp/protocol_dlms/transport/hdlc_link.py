@@ -18,8 +18,8 @@ class HdlcLink:
 
     def __init__(self, stream: Stream, client: int, server: int, apdu_size: int) -> None:
         self._stream = stream
-        self._client = hdlc.client_address(client)
-        self._server = hdlc.server_address(server)
+        self._client = hdlc.encode_client_address(client)
+        self._server = hdlc.encode_server_address(server)
         self._apdu_size = apdu_size
         self._send_sequence = 0
         self._receive_sequence = 0
@@ -28,14 +28,16 @@ class HdlcLink:
     def open(self) -> None:
         """SNRM, always with parameters since some meters refuse it without; UA with or without."""
         self._send_frame(
-            Control.SNRM | hdlc.POLL_FINAL, hdlc.link_parameters(OFFERED_INFORMATION_SIZE), segmented=False
+            Control.SNRM | hdlc.POLL_FINAL,
+            hdlc.build_link_parameters(OFFERED_INFORMATION_SIZE),
+            segmented=False,
         )
         answer = self._receive_frame()
         if answer.unnumbered == Control.DM:
             raise errors.ConnectionEstablishError("the meter refuses the data link")
         if answer.unnumbered != Control.UA:
             raise errors.IllegalResponse("the meter does not acknowledge the data link")
-        self._information_size = min(hdlc.receive_size_of_peer(answer.information), OFFERED_INFORMATION_SIZE)
+        self._information_size = min(hdlc.parse_receive_size(answer.information), OFFERED_INFORMATION_SIZE)
 
     def send(self, apdu: bytes) -> None:
         rest = hdlc.LLC_COMMAND + apdu
@@ -107,7 +109,7 @@ class HdlcLink:
             if flags > MAX_FLAGS:
                 raise errors.IllegalResponse("HDLC flags without a frame")
         format_field = stream.receive_exactly(2)
-        body = format_field + stream.receive_exactly(hdlc.frame_length(format_field) - 2)
+        body = format_field + stream.receive_exactly(hdlc.parse_frame_length(format_field) - 2)
         if stream.receive_exactly(1)[0] != hdlc.FLAG:
             raise errors.IllegalResponse("an HDLC frame without closing flag")
         frame = hdlc.decode(body)

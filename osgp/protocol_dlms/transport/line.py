@@ -43,7 +43,7 @@ class Line:
                 with suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
 
-    def take(self, connection: socket.socket) -> None:
+    def attach(self, connection: socket.socket) -> None:
         """From now on this socket is the line's; raises as :meth:`check` does."""
         with self._lock:
             self._socket = connection

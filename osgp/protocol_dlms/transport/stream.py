@@ -31,10 +31,10 @@ class Stream:
         """Sends all of ``octets`` within the time that is left."""
         self._line.check()
         try:
-            self._socket.settimeout(self.clock.remaining())
+            self._socket.settimeout(self.clock.get_seconds_left())
             self._socket.sendall(octets)
         except OSError as error:
-            raise self._fault(error) from error
+            raise self._make_fault(error) from error
         self.bytes_sent += len(octets)
 
     def receive_exactly(self, size: int) -> bytes:
@@ -58,46 +58,46 @@ class Stream:
 
     def _receive_some(self) -> None:
         try:
-            self._socket.settimeout(self.clock.remaining())
+            self._socket.settimeout(self.clock.get_seconds_left())
             received = self._socket.recv(_RECEIVE_SIZE)
         except OSError as error:
-            raise self._fault(error) from error
+            raise self._make_fault(error) from error
         self._line.check()
         if not received:
             raise errors.SocketClosedByRemote("the meter closed the connection")
         self.bytes_received += len(received)
         self._buffer += received
 
-    def _fault(self, error: OSError) -> errors.DlmsError:
+    def _make_fault(self, error: OSError) -> errors.DlmsError:
         self._line.check()
         if isinstance(error, TimeoutError) and error.errno != errno.ETIMEDOUT:
             try:
-                self.clock.remaining()
+                self.clock.get_seconds_left()
             except errors.DlmsError as too_late:
                 return too_late
             return errors.ResponseTimeout("no answer from the meter in time")
-        return _connection_fault(error)
+        return _make_connection_fault(error)
 
 
 def _dial(host: str, port: int, clock: SessionClock, line: Line) -> socket.socket:
     """A connected socket; tries each address of the host in turn within the time for connecting."""
     host = host.strip()
     failure: errors.DlmsError = errors.ConnectionEstablishError(f"{host} has no address")
-    for family, address in _addresses(host, port):
+    for family, address in _find_addresses(host, port):
         try:
-            return _connected(family, address, clock, line)
+            return _connect(family, address, clock, line)
         except OSError as error:
             line.check()
-            failure = _dialling_fault(error, f"{host} port {port}")
+            failure = _make_dialling_fault(error, f"{host} port {port}")
             failure.__cause__ = error
     raise failure
 
 
-def _connected(family: int, address: Any, clock: SessionClock, line: Line) -> socket.socket:
+def _connect(family: int, address: Any, clock: SessionClock, line: Line) -> socket.socket:
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
-        line.take(connection)
-        connection.settimeout(clock.remaining_to_connect())
+        line.attach(connection)
+        connection.settimeout(clock.get_seconds_to_connect())
         connection.connect(address)
         line.check()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -107,7 +107,7 @@ def _connected(family: int, address: Any, clock: SessionClock, line: Line) -> so
     return connection
 
 
-def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+def _find_addresses(host: str, port: int) -> list[tuple[int, Any]]:
     """Families and addresses to try. An IP address needs no resolver, which under gevent is a thread."""
     try:
         version = ipaddress.ip_address(host).version
@@ -122,7 +122,7 @@ def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _dialling_fault(error: OSError, where: str) -> errors.DlmsError:
+def _make_dialling_fault(error: OSError, where: str) -> errors.DlmsError:
     """The typed error for what the operating system reports of a connection that it could not make."""
     if isinstance(error, ConnectionRefusedError):
         return errors.ConnectionRefused(f"{where} refused the connection")
@@ -133,7 +133,7 @@ def _dialling_fault(error: OSError, where: str) -> errors.DlmsError:
     return errors.ConnectionEstablishError(f"cannot call {where}: {error.strerror or type(error).__name__}")
 
 
-def _connection_fault(error: OSError) -> errors.DlmsError:
+def _make_connection_fault(error: OSError) -> errors.DlmsError:
     """The typed error for what the operating system reports of a connection in use."""
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
         return errors.ConnectionReset("the connection was reset")

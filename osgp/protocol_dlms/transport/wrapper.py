@@ -11,7 +11,7 @@ VERSION = 1
 _HEADER = struct.Struct(">HHHH")
 
 
-def frame(source: int, destination: int, apdu: bytes) -> bytes:
+def build_frame(source: int, destination: int, apdu: bytes) -> bytes:
     """``apdu`` with its header."""
     if len(apdu) > 0xFFFF:
         raise errors.EncodeError("an APDU in a wrapper has at most 65535 octets")
@@ -31,7 +31,7 @@ class WrapperLink:
         """The wrapper has no set-up of its own."""
 
     def send(self, apdu: bytes) -> None:
-        self._stream.send(frame(self._client, self._server, apdu))
+        self._stream.send(build_frame(self._client, self._server, apdu))
 
     def receive(self) -> bytes:
         header = self._stream.receive_exactly(_HEADER.size)

@@ -50,7 +50,7 @@ class ClaimSerializer(serializers.Serializer):
 
     value = serializers.CharField(help_text="Decimal, exact.")
     status = serializers.ListField(
-        child=serializers.ChoiceField(choices=flag_names()),
+        child=serializers.ChoiceField(choices=list_flag_names()),
         allow_null=True,
         help_text="Flags of the AMR profile status; null when the meter keeps none with this value.",
     )

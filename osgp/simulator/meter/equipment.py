@@ -116,7 +116,7 @@ class Equipment:
         chosen."""
         columns = self._columns.get((tag, channel))
         if columns is None:
-            captured = (Column(*column) for column in self.profile.capture_columns(tag, channel))
+            captured = (Column(*column) for column in self.profile.list_capture_columns(tag, channel))
             columns = self._columns[tag, channel] = tuple(
                 column
                 for column in (tuple(captured) or self._selectable_columns(tag))
