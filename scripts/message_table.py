@@ -52,7 +52,7 @@ def main() -> int:
     django.setup()
     from osgp import catalogue
 
-    PAGE.write_text(render(catalogue.profiles()), encoding="utf-8")
+    PAGE.write_text(render(catalogue.list_profiles()), encoding="utf-8")
     return 0
 
 

@@ -17,12 +17,12 @@ from osgp.simulator import FaultKind, Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from tests.protocol_dlms.peers import Counter
 
-PROFILES = tuple(profile.key for profile in catalogue.profiles())
-WITH_MBUS = tuple(profile.key for profile in catalogue.profiles() if "MBUS_CLIENT_SETUP" in profile)
+PROFILES = tuple(profile.key for profile in catalogue.list_profiles())
+WITH_MBUS = tuple(profile.key for profile in catalogue.list_profiles() if "MBUS_CLIENT_SETUP" in profile)
 """The profiles that have M-Bus channels."""
 METERS = tuple(
     (profile.key, polyphase)
-    for profile in catalogue.profiles()
+    for profile in catalogue.list_profiles()
     for polyphase in (False, True)
     if profile["ACTIVE_ENERGY_IMPORT"].supports(polyphase=polyphase)
 )
@@ -38,7 +38,7 @@ def having(*tags: str) -> tuple[tuple[str, bool], ...]:
     """The kinds of meters that have all of these objects."""
     return tuple(
         (profile.key, polyphase)
-        for profile in catalogue.profiles()
+        for profile in catalogue.list_profiles()
         for polyphase in (False, True)
         if (profile.key, polyphase) in METERS
         and all(tag in profile and profile[tag].supports(polyphase=polyphase) for tag in tags)

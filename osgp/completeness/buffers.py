@@ -34,7 +34,7 @@ def without_buffer(period: str) -> Q:
             continue
         assert isinstance(operation, PeriodicReads)
         tags = operation.buffers[PeriodType(period)]
-        for profile in catalogue.profiles():
+        for profile in catalogue.list_profiles():
             if not any(tag in profile for tag in tags):
                 found |= _read_by(profile, is_mbus=is_mbus)
     return found

@@ -21,10 +21,10 @@ _BITS = {"unsigned": 8, "long-unsigned": 16, "double-long-unsigned": 32}
 
 
 @cache
-def flag_names() -> tuple[str, ...]:
+def list_flag_names() -> tuple[str, ...]:
     """All flags that meters of any profile know, by bit."""
-    tags = {item.tag for profile in catalogue.profiles() for item in profile if is_status(item.tag)}
-    return catalogue.flag_names(*sorted(tags))
+    tags = {item.tag for profile in catalogue.list_profiles() for item in profile if is_status(item.tag)}
+    return catalogue.list_flag_names(*sorted(tags))
 
 
 def is_status(tag: str) -> bool:

@@ -116,7 +116,7 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
 
 def read_status(cell: object, largest: int) -> int | None:
     """An AMR profile status of 0 to ``largest``. Raises UnusableRow for what is none."""
-    status = number(cell, "The status")
+    status = parse_number(cell, "The status")
     if status is not None and not 0 <= status <= largest:
         raise UnusableRow(f"The status {status} is outside 0..{largest}.")
     return status

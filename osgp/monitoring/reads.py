@@ -11,8 +11,8 @@ from typing import Annotated, Any, TypeVar
 from rest_framework import serializers
 
 from osgp.catalogue import Flags
-from osgp.cosem.amr_status import flag_names
-from osgp.cosem.quantities import Quantity, Scale, decimal_text
+from osgp.cosem.amr_status import list_flag_names
+from osgp.cosem.quantities import Quantity, Scale, format_decimal
 from osgp.messages.readings import Period, Readings
 from osgp.messages.serializers import ChoiceField, QuantityField
 
@@ -81,7 +81,7 @@ class Reads(Sequence[Row]):
             row[name] = moments[index]
         status = self.statuses[index]
         flags = None if status is None else self.flags
-        row["amr_profile_status"] = None if flags is None else flags.of(status).names
+        row["amr_profile_status"] = None if flags is None else flags.decode(status).names
         return row
 
     def as_json(self) -> list[dict[str, Any]]:
@@ -117,7 +117,7 @@ class Reads(Sequence[Row]):
         if flags is None:
             return [None] * len(self)
         shown = {
-            status: None if status is None else [*flags.of(status).names] for status in set(self.statuses)
+            status: None if status is None else [*flags.decode(status).names] for status in set(self.statuses)
         }
         return [shown[status] for status in self.statuses]
 

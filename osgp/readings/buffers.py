@@ -21,7 +21,7 @@ def status_flags(protocol_name: str, protocol_version: str, code: str, period: s
     tag = tag_of(protocol_name, protocol_version, code)
     if tag is None:
         return NO_FLAGS
-    profile = catalogue.profile(protocol_name, protocol_version)
+    profile = catalogue.find_profile(protocol_name, protocol_version)
     found = (flags_captured(profile, _captured(buffer)) for buffer in _buffers(profile, tag, period))
     return next((flags for flags in found if flags), NO_FLAGS)
 
@@ -50,7 +50,7 @@ def _captured(buffer: CosemObject) -> Iterator[str]:
 
 def _capture_period(buffer: CosemObject) -> CapturePeriod | None:
     value = buffer["capture_period"].value if "capture_period" in buffer else None
-    return None if value is None else CapturePeriod.of(int(value))
+    return None if value is None else CapturePeriod.from_seconds(int(value))
 
 
 def _rank(captured: CapturePeriod | None, period: str) -> int:

@@ -73,7 +73,7 @@ class Reading(NamedTuple):
             return None
         flags = self.series.flags
         # The meter may have had another profile, with more bits, when it said so.
-        return flags.of(status & flags.largest).names
+        return flags.decode(status & flags.largest).names
 
     @property
     def is_late(self) -> bool:

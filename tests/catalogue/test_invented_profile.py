@@ -10,7 +10,7 @@ import pytest
 from osgp import catalogue
 from osgp.catalogue import CatalogueError, ObjectNotInProfile, Profile, assembly
 from osgp.catalogue.units import ScalerUnit, Unit
-from osgp.cosem.event_codes import UNKNOWN_EVENT, event_type
+from osgp.cosem.event_codes import UNKNOWN_EVENT, find_event_type
 from tests.catalogue.generations import ALL, SHIPPED
 
 PROFILES = Path(__file__).parents[1] / "profiles"

@@ -11,13 +11,13 @@ from osgp.catalogue.definitions import insert_new_tags, read_tag_order
 from osgp.catalogue.reading import DataFile
 from tests.catalogue.generations import ALL, BY_KEY, SHIPPED
 
-each_profile = pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
+each_profile = pytest.mark.parametrize("profile", catalogue.list_profiles(), ids=lambda profile: profile.key)
 each_shipped_profile = pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
 
 
 def test_profiles_oldest_first() -> None:
     """The seven that are shipped, and the one of the tests."""
-    assert tuple(profile.key for profile in catalogue.profiles()) == (*ALL, "TST-1.0")
+    assert tuple(profile.key for profile in catalogue.list_profiles()) == (*ALL, "TST-1.0")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_object_not_in_profile_names_both() -> None:
 def tag_order() -> tuple[str, ...]:
     """All tags in the order of results: those of the file of that name, and what profiles add."""
     order = read_tag_order(DataFile.read(catalogue.DATA / assembly.TAG_ORDER, assembly.TAG_ORDER))
-    for path in (path for folder in catalogue.folders() for path in sorted(folder.glob("*.toml"))):
+    for path in (path for folder in catalogue.list_folders() for path in sorted(folder.glob("*.toml"))):
         if path.name not in assembly.NOT_PROFILES:
             order = insert_new_tags(order, DataFile.read(path, path.name))
     return order
@@ -135,14 +135,14 @@ def test_everything_is_readable_in_dutch_meters(profile: Profile) -> None:
 
 @each_profile
 def test_the_objects_of_single_phase_and_polyphase_meters_make_up_the_profile(profile: Profile) -> None:
-    of_either = {item.tag for polyphase in (False, True) for item in profile.objects(polyphase)}
+    of_either = {item.tag for polyphase in (False, True) for item in profile.list_objects(polyphase)}
     assert of_either == {item.tag for item in profile}
 
 
 @each_shipped_profile
 def test_dutch_single_phase_meters_have_no_second_and_third_phase_current(profile: Profile) -> None:
-    single = {cosem_object.tag for cosem_object in profile.objects(polyphase=False)}
-    poly = {cosem_object.tag for cosem_object in profile.objects(polyphase=True)}
+    single = {cosem_object.tag for cosem_object in profile.list_objects(polyphase=False)}
+    poly = {cosem_object.tag for cosem_object in profile.list_objects(polyphase=True)}
     assert single < poly == {cosem_object.tag for cosem_object in profile}
     assert "INSTANTANEOUS_CURRENT_L1" in single
     assert not single & {"INSTANTANEOUS_CURRENT_L2", "INSTANTANEOUS_VOLTAGE_L3", "PHASE_OUTAGE_TEST"}

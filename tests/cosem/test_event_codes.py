@@ -3,7 +3,7 @@
 import pytest
 
 from osgp import catalogue
-from osgp.cosem.event_codes import event_type
+from osgp.cosem.event_codes import find_event_type
 from tests.catalogue.generations import ALL, NOT_DSMR2, SHIPPED, SMR5
 
 DSMR, SMR = catalogue.find_profile("DSMR", "4.2.2"), catalogue.find_profile("SMR", "5.2")
@@ -19,12 +19,12 @@ def test_how_many_there_are_in_dutch_meters(profile: catalogue.Profile) -> None:
 
 
 def test_all_names_of_all_profiles() -> None:
-    names = catalogue.event_types()
+    names = catalogue.list_event_types()
     dutch = [
         each
         for profile in SHIPPED
         for log in profile.event_logs
-        for each in profile.event_types(log).values()
+        for each in profile.get_event_types(log).values()
     ]
     assert len(set(dutch)) == 289 + 12
     assert names[:3] == ("POWER_FAILURE", "POWER_RETURNED", "CLOCK_UPDATE")

@@ -13,8 +13,14 @@ from osgp.catalogue import Profile
 from osgp.catalogue.assembly import load, load_classes
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem import mbus
-from osgp.cosem.amr_status import flag_names, flags_captured, is_status
-from osgp.cosem.quantities import Quantity, decimal_text, meter_reading_scale, quantity, scaler_unit
+from osgp.cosem.amr_status import flags_captured, is_status, list_flag_names
+from osgp.cosem.quantities import (
+    Quantity,
+    find_meter_reading_scale,
+    format_decimal,
+    parse_quantity,
+    parse_scaler_unit,
+)
 from osgp.faults import Fault, FaultCode
 from osgp.protocol_dlms import Data, DataType
 from tests.catalogue.generations import BY_KEY, SHIPPED
@@ -121,19 +127,19 @@ def test_flags_of_dutch_statuses(profile: Profile) -> None:
     for tag in statuses:
         flags = flags_captured(profile, ["CLOCK", tag, "ACTIVE_ENERGY_IMPORT"])
         assert flags is not None
-        assert flags.of(0).names == ()
-        assert flags.of(0b1000_0101).names == ("CRITICAL_ERROR", "DATA_NOT_VALID", "POWER_DOWN")
-        assert flags.of(255).names == DUTCH_FLAGS
+        assert flags.decode(0).names == ()
+        assert flags.decode(0b1000_0101).names == ("CRITICAL_ERROR", "DATA_NOT_VALID", "POWER_DOWN")
+        assert flags.decode(255).names == DUTCH_FLAGS
         for wrong in (-1, 256):
             with pytest.raises(ValueError):
-                flags.of(wrong)
+                flags.decode(wrong)
 
 
 def test_bits_mean_what_the_profile_says() -> None:
     flags = flags_captured(BY_KEY["TST-1.0"], ["CLOCK", "AMR_PROFILE_STATUS"])
     assert flags is not None
-    assert flags.of(0b1000_0101).names == ("POWER_DOWN", "DAYLIGHT_SAVING", "DATA_NOT_VALID")
-    assert flags.of(0b0011_1000) == ((), (3, 4, 5))
+    assert flags.decode(0b1000_0101).names == ("POWER_DOWN", "DAYLIGHT_SAVING", "DATA_NOT_VALID")
+    assert flags.decode(0b0011_1000) == ((), (3, 4, 5))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +158,7 @@ def test_bits_without_meaning(tmp_path: Path, data_type: str, width: int) -> Non
     flags = flags_captured(profile, ["AMR_PROFILE_STATUS"])
     assert flags is not None
     assert flags.largest == (1 << width) - 1
-    assert flags.of(flags.largest) == ((), tuple(range(width)))
+    assert flags.decode(flags.largest) == ((), tuple(range(width)))
 
 
 def test_no_status_among_what_is_captured() -> None:
@@ -160,7 +166,7 @@ def test_no_status_among_what_is_captured() -> None:
 
 
 def test_flags_of_all_profiles() -> None:
-    assert flag_names() == (*DUTCH_FLAGS, "LIMITER_ACTIVE")
+    assert list_flag_names() == (*DUTCH_FLAGS, "LIMITER_ACTIVE")
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ class Bench:
         """An association with high level security, with the invocation counter that the meter tells."""
         source = self.profile.invocation_counter
         assert source is not None
-        counter = self.profile[source.tag].attribute("value")
+        counter = self.profile[source.tag].address_attribute("value")
         address = self.address(simulated)
         described = {
             each["add_device"]["device_identification"]: each["keys"] for each in self.fleet.describe()
@@ -105,7 +105,9 @@ class Bench:
 
     def codes(self) -> list[int]:
         """What the log of the first meter holds."""
-        log = meter_axdr.decode(self.simulated.get(self.profile["METER_EVENT_LOG"].attribute("buffer")))
+        log = meter_axdr.decode(
+            self.simulated.get(self.profile["METER_EVENT_LOG"].address_attribute("buffer"))
+        )
         return [row.value[1].value for row in log.value]
 
 
@@ -138,12 +140,12 @@ def test_every_object_is_read_with_high_level_security(bench: Bench) -> None:
                 if cosem_object.class_id == 15:
                     continue  # tells about the association itself
                 for attribute in cosem_object.attributes.values():
-                    descriptor = cosem_object.attribute(attribute.attribute_id)
+                    descriptor = cosem_object.address_attribute(attribute.attribute_id)
                     if not attribute.readable or attribute.name in ("client_system_title", "value"):
                         continue
                     held = meter_axdr.decode(simulated.get(descriptor))
                     assert plain(meter.get(descriptor)) == plain(held), (cosem_object.tag, attribute.name)
-            counter = meter.get(bench.profile["INVOCATION_COUNTER"].attribute("value"))
+            counter = meter.get(bench.profile["INVOCATION_COUNTER"].address_attribute("value"))
             assert counter.value > 0
         assert simulated.memory.counters.repeated == []
 
@@ -152,10 +154,10 @@ def test_the_public_client_reads_no_more_than_it_should(bench: Bench) -> None:
     with Meter.connect(
         bench.address(bench.simulated), security=Security.NONE, client_address=16, deadlines=UNHURRIED
     ) as meter:
-        listed = meter.get(bench.profile["ASSOCIATION_LN"].attribute("object_list"))
+        listed = meter.get(bench.profile["ASSOCIATION_LN"].address_attribute("object_list"))
     names = {bytes(item.value[2].value) for item in listed.value}
     tags = {"ASSOCIATION_LN", "LOGICAL_DEVICE_NAME", "DEVICE_ID_1", "CLOCK", "INVOCATION_COUNTER"}
-    assert names == {bench.profile[tag].logical_name() for tag in tags}
+    assert names == {bench.profile[tag].get_logical_name() for tag in tags}
 
 
 def test_the_log_has_the_codes_of_the_profile(bench: Bench) -> None:
@@ -165,7 +167,9 @@ def test_the_log_has_the_codes_of_the_profile(bench: Bench) -> None:
     assert codes.count(1) == codes.count(2) == len(outages) > 10
     assert codes.count(10) == codes.count(11) > 10
     assert set(codes) == {0x0F00, 1, 2, 10, 11}
-    last = meter_axdr.decode(bench.simulated.get(bench.profile["METER_EVENT_CODE"].attribute("value")))
+    last = meter_axdr.decode(
+        bench.simulated.get(bench.profile["METER_EVENT_CODE"].address_attribute("value"))
+    )
     assert last.value == codes[-1]
 
 
@@ -173,11 +177,11 @@ def test_the_relay_switches_and_is_logged(bench: Bench) -> None:
     relay = bench.profile["DISCONNECT_CONTROL"]
     with bench.connect(bench.simulated) as meter:
         for method, state, connected in (("remote_disconnect", 0, False), ("remote_reconnect", 1, True)):
-            meter.action(relay.method(method), Data(DataType.INTEGER, 0))
-            assert meter.get(relay.attribute("control_state")).value == state
-            assert meter.get(relay.attribute("output_state")).value is connected
+            meter.invoke(relay.address_method(method), Data(DataType.INTEGER, 0))
+            assert meter.get(relay.address_attribute("control_state")).value == state
+            assert meter.get(relay.address_attribute("output_state")).value is connected
         # Nothing changes, so nothing is told.
-        meter.action(relay.method("remote_reconnect"), Data(DataType.INTEGER, 0))
+        meter.invoke(relay.address_method("remote_reconnect"), Data(DataType.INTEGER, 0))
     assert bench.codes()[-2:] == [40, 41]
 
 
@@ -186,7 +190,7 @@ def test_rows_have_the_status_bits_of_the_profile(bench: Bench) -> None:
     bench.time.now += 3 * 3_600
     bench.happen(kind="clock-shift", by="-20m")
     bench.time.now += 3_600
-    buffer = bench.profile["INTERVAL_VALUES_E"].attribute("buffer")
+    buffer = bench.profile["INTERVAL_VALUES_E"].address_attribute("buffer")
     with bench.connect(bench.simulated) as meter:
         rows = meter.get(buffer).value
     # 14:30 of the meter's summer time is the first after two hours from 12:10Z.
@@ -224,7 +228,9 @@ def test_whatever_is_in_the_table_can_happen(bench: Bench) -> None:
 
 def test_what_meters_lack_they_do_not_have(bench: Bench) -> None:
     with pytest.raises(AccessError):
-        bench.simulated.get(catalogue.profile("SMR", "5.1")["FRAUD_DETECTION_EVENT_LOG"].attribute("buffer"))
+        bench.simulated.get(
+            catalogue.find_profile("SMR", "5.1")["FRAUD_DETECTION_EVENT_LOG"].address_attribute("buffer")
+        )
     assert bench.simulated.type.alarm_registers == {}
     assert bench.simulated.type.channels == ()
 

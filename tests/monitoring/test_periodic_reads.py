@@ -80,7 +80,7 @@ def test_what_the_meter_holds(
     )
     assert (result["period_type"], result["rejected_rows"], result["rejected_row_count"]) == (period, [], 0)
     names = TOTALS if period == "INTERVAL" else TARIFFS
-    captured = [column.tag for column in known.capture_columns(tag)]
+    captured = [column.tag for column in known.list_capture_columns(tag)]
     statuses = [place for place, each in enumerate(captured) if each.startswith("AMR_PROFILE_STATUS")]
     expected = []
     for held in fleet.held(fleet.meter(profile, polyphase=polyphase), tag):

@@ -269,7 +269,7 @@ class TestProfile:
 
     def test_only_profiles_with_the_buffers_support_it(self) -> None:
         operation = registry.find_operation("GetPowerQualityProfile")
-        assert tuple(each.key for each in catalogue.profiles() if operation.supports(each)) == NOT_DSMR2
+        assert tuple(each.key for each in catalogue.list_profiles() if operation.supports(each)) == NOT_DSMR2
         with MonitoredFleet.running() as fleet, pytest.raises(Fault) as caught:
             fleet.perform("GetPowerQualityProfile", DSMR_2, asked(PUBLIC))
         assert caught.value.code == FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL

@@ -42,7 +42,7 @@ def test_the_phases_that_a_meter_has(
 
 def test_only_profiles_with_the_objects_support_it() -> None:
     operation = registry.find_operation("GetThdFingerprint")
-    assert tuple(each.key for each in catalogue.profiles() if operation.supports(each)) == WITH_THD
+    assert tuple(each.key for each in catalogue.list_profiles() if operation.supports(each)) == WITH_THD
     assert set(WITH_THD) < set(ALL)
 
 

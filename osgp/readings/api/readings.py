@@ -17,7 +17,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.cosem.amr_status import flag_names
+from osgp.cosem.amr_status import list_flag_names
 from osgp.messages.readings import Period
 from osgp.messages.serializers import ChoiceField, utc_text
 from osgp.readings import export

@@ -50,7 +50,7 @@ class ClockSettings(NamedTuple):
     @classmethod
     def of(cls, clock: CosemObject) -> "ClockSettings":
         """Those of a clock."""
-        return cls(clock.attribute("time_zone"), clock.attribute("daylight_savings_enabled"))
+        return cls(clock.address_attribute("time_zone"), clock.address_attribute("daylight_savings_enabled"))
 
 
 def channels_of(cosem_object: CosemObject) -> tuple[int | None, ...]:
@@ -84,7 +84,7 @@ class Equipment:
     def __init__(self, profile: Profile, polyphase: bool) -> None:
         self.profile = profile
         self.polyphase = polyphase
-        objects = profile.objects(polyphase)
+        objects = profile.list_objects(polyphase)
         self.tags = frozenset(cosem_object.tag for cosem_object in objects)
         registers = [
             each for each in objects if each.flags is not None and _ALARM_REGISTER.fullmatch(each.tag)
@@ -100,7 +100,7 @@ class Equipment:
         )
         self.statuses = frozenset(_statuses(profile, objects))
         clock = profile["CLOCK"] if "CLOCK" in self.tags else None
-        self.clock = clock.attribute("time") if clock is not None else None
+        self.clock = clock.address_attribute("time") if clock is not None else None
         self.clock_settings = ClockSettings.of(clock) if clock is not None else None
         has_mbus = MBUS_CLIENT_SETUP in self.tags and profile[MBUS_CLIENT_SETUP].per_channel
         self.channels = MBUS_CHANNELS if has_mbus else ()
@@ -136,5 +136,5 @@ class Equipment:
             for channel in DIAGNOSED_CHANNELS if cosem_object.per_channel else (None,):
                 captured = _CAPTURED.get(cosem_object.interface_class.name, _SHOWN)
                 for attribute, data_index in captured:
-                    descriptor = cosem_object.attribute(attribute, channel)
+                    descriptor = cosem_object.address_attribute(attribute, channel)
                     yield Column(selectable, descriptor, data_index, channel)

@@ -166,10 +166,10 @@ class EventTypes:
 
     def _add_clearing(self, profile: Profile, tag: str, log: CosemObject) -> None:
         """Logs of what was measured cannot be cleared."""
-        columns = profile.capture_columns(tag)
+        columns = profile.list_capture_columns(tag)
         if any(column.tag.endswith(MAGNITUDE) for column in columns):
             return
-        codes = {name: code for code, name in profile.event_types(self._categories[tag]).items()}
+        codes = {name: code for code, name in profile.get_event_types(self._categories[tag]).items()}
         for name in event_names.clearing_of(self._categories[tag]):
             if name in codes:
                 added = self._type(name, tag, codes[name])
@@ -194,7 +194,7 @@ class EventTypes:
         knows_none = event_names.CATEGORIES.isdisjoint(self._categories.values())
         is_main = knows_none and tag == next(iter(self.logs))
         own = profile.meanings.event_types.get(category, {})
-        for code, name in profile.event_types(category).items():
+        for code, name in profile.get_event_types(category).items():
             if code in own or name in placed or is_clearing(name):
                 continue
             belongs = category_of(name)

@@ -52,16 +52,16 @@ class _Builder:
         """All objects by logical name."""
         entries = (
             self._object_entry(cosem_object, channel)
-            for cosem_object in self._profile.objects(self._equipment.polyphase)
+            for cosem_object in self._profile.list_objects(self._equipment.polyphase)
             for channel in channels_of(cosem_object)
         )
         return {entry.logical_name: entry for entry in entries}
 
     def _object_entry(self, cosem_object: CosemObject, channel: int | None) -> ObjectEntry:
-        logical_name = cosem_object.logical_name(channel)
+        logical_name = cosem_object.get_logical_name(channel)
         interface_class = cosem_object.interface_class
         named = AttributeEntry(
-            interface_class.attribute_id(LOGICAL_NAME),
+            interface_class.find_attribute_id(LOGICAL_NAME),
             LOGICAL_NAME,
             READ,
             DataType.OCTET_STRING,
@@ -96,7 +96,7 @@ class _Builder:
         for tag in equipment.alarm_registers.values():
             yield tag, Number(partial(power_quality.alarm_register, tag), _NO_UNIT)
         for log in equipment.events.logs:
-            for column in self._profile.capture_columns(log):
+            for column in self._profile.list_capture_columns(log):
                 if column.tag.endswith(CODE):
                     yield column.tag, Number(partial(power_quality.last_code, log), _NO_UNIT)
 

@@ -21,7 +21,7 @@ def fired(meter: LivingMeter, record: Record, until: float) -> list[Event]:
 
 
 def _events(meter: LivingMeter, tag: str) -> list[Event]:
-    encoded = meter.override(meter.type.profile[tag].attribute("execution_time"))
+    encoded = meter.override(meter.type.profile[tag].address_attribute("execution_time"))
     if encoded is None:
         return []
     test = meter.type.events[tag]

@@ -191,7 +191,7 @@ class MeterState(Generic[TypeOfMeter]):
         if self.memory.overrides is not None and channel in self.type.channels:
             client_setup = self.type.profile[MBUS_CLIENT_SETUP]
             for attribute in _OF_DEVICE:
-                self.memory.overrides.pop(client_setup.attribute(attribute, channel), None)
+                self.memory.overrides.pop(client_setup.address_attribute(attribute, channel), None)
         if gas_meter is not None:
             self.record_event(moment, new_device(channel))
 
