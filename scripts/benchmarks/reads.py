@@ -22,7 +22,7 @@ from osgp.fleet import submission
 from osgp.processes import wakeup
 from osgp.requests.models import FINAL_STATES, LIVE_SESSION_STATES, MeterSession, Request, RequestState
 from osgp.requests.submission import organisation_caller
-from osgp.sql import later
+from osgp.sql import add_to_now
 from scripts.benchmarks.head_end import ORGANISATION, Fleet
 from scripts.benchmarks.measuring import cpu_seconds
 
@@ -91,7 +91,7 @@ class Reads:
     def start(self) -> datetime:
         """Let all be due at one moment, about now; returns it once it has come."""
         with transaction.atomic():
-            soon = later(timedelta(seconds=1 + sum(batch.total for batch in self.batches) / 10_000))
+            soon = add_to_now(timedelta(seconds=1 + sum(batch.total for batch in self.batches) / 10_000))
             self.requests.update(due_at=soon)
             wakeup.notify()
         due: datetime = self.requests.aggregate(due=Max("due_at"))["due"]

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from osgp.requests.models import LIVE_SESSION_STATES, WAITING_STATES, Request, RequestState
 from osgp.requests.states.ending import forget_secrets
-from osgp.sql import later
+from osgp.sql import add_to_now
 
 
 @transaction.atomic
@@ -35,7 +35,7 @@ def take_back_stranded(limit: int = 500) -> int:
     least, with which no visit goes on, whatever its process believes.
     """
     stranded = Request.objects.filter(
-        state=RequestState.RUNNING, session__closed_at__lt=later(-settings.OSGP["SESSION_LEASE"])
+        state=RequestState.RUNNING, session__closed_at__lt=add_to_now(-settings.OSGP["SESSION_LEASE"])
     ).exclude(session__state__in=LIVE_SESSION_STATES)
     chosen = list(
         stranded.order_by()

@@ -14,7 +14,7 @@ from osgp.messages import registry
 from osgp.requests.due import DUE_STATES
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.states.tables import ACTIONS, REQUESTS
-from osgp.sql import Statement, later
+from osgp.sql import Statement, add_to_now
 
 # The request's row is locked, so that it cannot be given to somebody else while its action changes.
 _STILL_OURS = f"""
@@ -39,7 +39,7 @@ _FINISH_ACTION = Statement(
 
 def start_action(action_id: int, session_id: uuid.UUID) -> bool:
     """Say that an action that must not be repeated is about to be sent. False: it is not ours any more."""
-    return _START_ACTION.count(action_id, session_id) == 1
+    return _START_ACTION.execute(action_id, session_id) == 1
 
 
 _FINISH_REQUEST = Statement(
@@ -59,14 +59,14 @@ def finish_action(
     fault: Mapping[str, Any] | None,
 ) -> bool:
     """Store the outcome of an action. False: the session was lost meanwhile, somebody else decides."""
-    return _FINISH_ACTION.count(str(state), result, fault, action_id, session_id) == 1
+    return _FINISH_ACTION.execute(str(state), result, fault, action_id, session_id) == 1
 
 
 def finish_request(
     request_id: int, session_id: uuid.UUID | None, state: RequestState, *, fault: Mapping[str, Any] | None
 ) -> bool:
     """RUNNING -> SUCCEEDED or FAILED. False: the session was lost meanwhile."""
-    return _FINISH_REQUEST.count(str(state), fault, request_id, session_id) == 1
+    return _FINISH_REQUEST.execute(str(state), fault, request_id, session_id) == 1
 
 
 _SUCCEED = Statement(
@@ -103,7 +103,7 @@ def succeed(
     (SQLite cannot write within WITH).
     """
     if connection.vendor == "postgresql":
-        rows = _SUCCEED.rows(request_id, session_id, result, action_id, meter_id)
+        rows = _SUCCEED.fetch_rows(request_id, session_id, result, action_id, meter_id)
         return Succeeded(more=rows[0][0]) if rows else None
     with transaction.atomic():
         done = finish_action(action_id, session_id, ActionState.DONE, result=result, fault=None)
@@ -136,11 +136,11 @@ def retry_requests(
 ) -> int:
     """``retry_request`` for several at once; returns how many are RETRYING now."""
     return Request.objects.filter(
-        Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=later(delay)),
+        Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=add_to_now(delay)),
         pk__in=request_ids,
         state=RequestState.RUNNING,
         session=session_id,
-    ).update(state=RequestState.RETRYING, fault=fault, due_at=later(delay), effective_priority=priority)
+    ).update(state=RequestState.RETRYING, fault=fault, due_at=add_to_now(delay), effective_priority=priority)
 
 
 def reopen_actions(request_ids: Collection[int], session_id: uuid.UUID | None) -> None:

@@ -12,7 +12,7 @@ from osgp.requests.due import DUE_STATES, due_requests
 from osgp.requests.models import Request, RequestState
 from osgp.requests.states.dispatching import QUARANTINED
 from osgp.requests.states.ending import give_up_actions
-from osgp.sql import later
+from osgp.sql import add_to_now
 
 
 def due_platform_requests() -> QuerySet[Request]:
@@ -47,7 +47,7 @@ def choose_platform_request() -> ChosenRequest | None:
             request_id, due_at, crashes = found
             request = Request.objects.filter(pk=request_id, state__in=DUE_STATES)
             if crashes < settings.OSGP["MAX_CRASHES"]:
-                lease = later(settings.OSGP["SESSION_LEASE"])
+                lease = add_to_now(settings.OSGP["SESSION_LEASE"])
                 request.update(crashes=F("crashes") + 1, due_at=lease)
                 return ChosenRequest(request_id, due_at)
             if request.update(state=RequestState.FAILED, fault=QUARANTINED, completed_at=Now()):

@@ -14,7 +14,7 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.messages import registry
 from osgp.requests.models import Action, Request, RequestState
 from osgp.requests.states.ending import give_up_actions
-from osgp.sql import within
+from osgp.sql import is_one_of
 
 NOT_GRANTED_ANY_MORE = Fault(
     FaultCode.UNAUTHORIZED,
@@ -60,7 +60,7 @@ def _queue_slice() -> tuple[int, int]:
     """
     oldest = _due().order_by("due_at").select_for_update(skip_locked=True, of=("self",))
     chosen = list(oldest.values_list("pk", flat=True)[:SLICE])
-    rows = Request.objects.filter(within("pk", chosen), state=RequestState.SCHEDULED)
+    rows = Request.objects.filter(is_one_of("pk", chosen), state=RequestState.SCHEDULED)
     _fail(rows.filter(organisation__enabled=False), DISABLED)
     _fail(rows.filter(Exists(_actions_not_granted())), NOT_GRANTED_ANY_MORE)
     return len(chosen), rows.update(state=RequestState.QUEUED)
