@@ -162,7 +162,7 @@ class PrivatePostgres:
     def __init__(self, directory: Path, home: Path, user: str | None) -> None:
         self._pg_ctl = [str(home / "pg_ctl"), "--pgdata", str(directory / "data"), "--wait", "--silent"]
         self._options = (
-            f"-p {(port := private_services.free_port())} -c listen_addresses=127.0.0.1 "
+            f"-p {(port := private_services.find_free_port())} -c listen_addresses=127.0.0.1 "
             f"-c unix_socket_directories={directory} -c fsync=off -c max_connections=100"
         )
         self._log = str(directory / "postgres.log")
