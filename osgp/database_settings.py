@@ -27,7 +27,9 @@ _POSTGRESQL = {
 }
 
 
-def database(url: str, var_dir: Path, *, idle_transaction: float, statement: float = 0) -> dict[str, Any]:
+def make_database_settings(
+    url: str, var_dir: Path, *, idle_transaction: float, statement: float = 0
+) -> dict[str, Any]:
     """An entry of Django's ``DATABASES``. What the URL says, such as ``?sslmode=verify-full``, goes first.
 
     ``idle_transaction``: seconds after which PostgreSQL ends a transaction whose process does not go on with

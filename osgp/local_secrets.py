@@ -13,13 +13,13 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 
-def random_secret() -> bytes:
+def make_random_secret() -> bytes:
     """384 random bits as text."""
     return secrets.token_urlsafe(48).encode()
 
 
-def local_secret(
-    directory: Path, name: str, *, allowed: bool, make: Callable[[], bytes] = random_secret
+def find_or_make_secret(
+    directory: Path, name: str, *, allowed: bool, make: Callable[[], bytes] = make_random_secret
 ) -> str:
     """The text of ``directory/secrets/name``, made by ``make`` when it is missing.
 

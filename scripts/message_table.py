@@ -2,7 +2,7 @@
 
     python -m scripts.message_table
 
-The registry and the catalogue say it; a test holds the page to them.
+The registry and the catalogue say it; tests/test_contributing.py compares the page with them.
 """
 
 import os

@@ -8,7 +8,7 @@ from osgp.adhoc.listed_objects import (
     ASSOCIATION,
     ListedObject,
     Unreadable,
-    describe,
+    describe_object,
     describe_unreadable,
     read_object_list,
 )
@@ -75,7 +75,7 @@ class GetAssociationLnObjects(MeterOperation[NoParameters, GetAssociationLnObjec
             "association_version": found.version,
             "objects": [
                 {
-                    **describe(meter.profile, listed),
+                    **describe_object(meter.profile, listed),
                     "attributes": [_describe_attribute_right(right) for right in listed.attributes],
                     "methods": [_describe_method_right(right) for right in listed.methods],
                 }

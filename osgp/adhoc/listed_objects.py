@@ -38,7 +38,7 @@ def read_object_list(meter: VisitedMeter) -> object_list.ObjectList:
     return object_list.parse_object_list(data, association.get_logical_name(), association.class_version)
 
 
-def describe(profile: Profile, listed: object_list.ListedObject) -> ListedObject:
+def describe_object(profile: Profile, listed: object_list.ListedObject) -> ListedObject:
     """An object as results show it, with what the profile knows of it."""
     known = profile.find_by_logical_name(listed.logical_name)
     if known is not None and known[0].class_id != listed.class_id:

@@ -11,7 +11,7 @@ from osgp.adhoc.listed_objects import (
     ASSOCIATION,
     ListedObject,
     Unreadable,
-    describe,
+    describe_object,
     describe_unreadable,
     read_object_list,
 )
@@ -132,7 +132,7 @@ class RetrieveConfigurationObjects(MeterOperation[NoParameters, RetrieveConfigur
         ]
         complete = _read(meter, [item for _, wanted in objects for item in wanted if item.reason is None])
         described: list[ConfigurationObject] = [
-            {**describe(meter.profile, listed), "attributes": [item.describe() for item in wanted]}
+            {**describe_object(meter.profile, listed), "attributes": [item.describe() for item in wanted]}
             for listed, wanted in objects
         ]
         present = {item["tag"] for item in described}

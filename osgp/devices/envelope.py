@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from osgp.local_secrets import local_secret
+from osgp.local_secrets import find_or_make_secret
 
 KEY_LENGTH = 32
 """Bytes in a data key and in a key-encryption key."""
@@ -99,7 +99,7 @@ def _load(configured: str, directory: Path, local_allowed: bool) -> KeyEncryptio
     if configured:
         return KeyEncryptionKeys.parse(configured)
     return KeyEncryptionKeys.parse(
-        local_secret(directory, "key-encryption-keys", allowed=local_allowed, make=_make_local)
+        find_or_make_secret(directory, "key-encryption-keys", allowed=local_allowed, make=_make_local)
     )
 
 

@@ -19,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from osgp.devices.keystore import require_length
 from osgp.devices.models import KeyType
 from osgp.faults import Component, Fault, FaultCode
-from osgp.local_secrets import local_secret
+from osgp.local_secrets import find_or_make_secret
 
 GENERATED_KEY_BITS = 3072
 SMALLEST_KEY_BITS, LARGEST_KEY_BITS = 2048, 8192
@@ -116,7 +116,7 @@ def _load(file: str, directory: Path, local_allowed: bool) -> rsa.RSAPrivateKey:
             ) from error
         return parse_private_key(content, file)
     name = "platform-rsa-private-key"
-    content = local_secret(directory, name, allowed=local_allowed, make=_generate).encode()
+    content = find_or_make_secret(directory, name, allowed=local_allowed, make=_generate).encode()
     return parse_private_key(content, name)
 
 

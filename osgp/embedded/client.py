@@ -68,7 +68,7 @@ class ApiClient:
         answer = self.post(f"/{service}/{message}/", body)
         return {**answer, "path": f"/{service}/{message}/{answer['correlation_uid']}/"}
 
-    def finished(
+    def fetch_final_answers(
         self,
         submitted: Iterable[Mapping[str, Any]],
         *,

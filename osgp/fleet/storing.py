@@ -83,7 +83,7 @@ def store(batch: Batch, devices: Sequence[Device], refused: Iterable[Refused] = 
         with connection.cursor() as cursor:
             cursor.execute(_INSERT_REQUESTS.format(rows=_ROWS[connection.vendor]), [rows, batch.pk])
             numbers = [number for (number,) in cursor.fetchall()]
-        _INSERT_ACTIONS.count(batch.pk, min(numbers), max(numbers), batch.pk)
+        _INSERT_ACTIONS.execute(batch.pk, min(numbers), max(numbers), batch.pk)
         if len(devices) >= MANY:
             _tell_that_there_are_many()
     SkippedDevice.objects.bulk_create(

@@ -6,7 +6,7 @@ from osgp.device_groups.listing import ListedDevice
 from osgp.messages.serializers import utc_text
 
 
-def device_row(device: ListedDevice) -> dict[str, Any]:
+def describe_device(device: ListedDevice) -> dict[str, Any]:
     """A device as API and command line show it."""
     body: dict[str, Any] = device._asdict()
     as_of = body.pop("relay_status_as_of")

@@ -24,7 +24,7 @@ class KnownDeviceOperation(PlatformOperation[P, R], Generic[P, R]):
         """Raises Fault 201 for a device that the organisation may not see, 301 if it may not do this, and
         what :meth:`check_change` raises.
         """
-        self.check_change(self._granted(organisation, device), parameters)
+        self.check_change(self._check_granted(organisation, device), parameters)
 
     @transaction.atomic
     def perform(
@@ -32,7 +32,7 @@ class KnownDeviceOperation(PlatformOperation[P, R], Generic[P, R]):
     ) -> tuple[Device, R]:
         """Checks all again, as it may be due long after it was accepted; raises the same faults."""
         rows = Device.objects.select_for_update(no_key=True).filter(identification=device_identification)
-        device = self._granted(organisation, rows.first())
+        device = self._check_granted(organisation, rows.first())
         self.check_change(device, parameters)
         return device, self.change(organisation, device, parameters)
 
@@ -43,15 +43,15 @@ class KnownDeviceOperation(PlatformOperation[P, R], Generic[P, R]):
     def change(self, organisation: Organisation, device: Device, parameters: P) -> R:
         """Carry it out on the device, whose row is locked, for the organisation; returns the result."""
 
-    def _granted(self, organisation: Organisation, device: Device | None) -> Device:
+    def _check_granted(self, organisation: Organisation, device: Device | None) -> Device:
         if device is None or not rights.visible_devices(organisation).filter(pk=device.pk).exists():
-            raise _refusal(FaultCode.UNKNOWN_DEVICE, "There is no device of this identification.")
+            raise _make_refusal(FaultCode.UNKNOWN_DEVICE, "There is no device of this identification.")
         if not rights.is_granted(organisation, device, self.granted_to):
-            raise _refusal(
+            raise _make_refusal(
                 FaultCode.UNAUTHORIZED, f"Not granted on {device.identification}: {self.device_function()}."
             )
         return device
 
 
-def _refusal(code: FaultCode, message: str) -> Fault:
+def _make_refusal(code: FaultCode, message: str) -> Fault:
     return Fault(code, message, pointer="/device_identification")

@@ -50,9 +50,9 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ReadRelayStatusResult:
         understand = {
-            "output_state": _output_state,
-            "control_state": _control_state,
-            "control_mode": _control_mode,
+            "output_state": _parse_output_state,
+            "control_state": _parse_control_state,
+            "control_mode": _parse_control_mode,
         }
         as_of = timezone.now()
         fields = read_fields(
@@ -66,7 +66,7 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
         if output.fault and control.fault:
             raise control.fault
         return {
-            "relay_status": control.value or _status_of(output.value),
+            "relay_status": control.value or _find_status(output.value),
             "output_state": output.value,
             "control_state": control.value,
             "control_mode": mode.value,
@@ -78,11 +78,11 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
         return {"relay_status": result["relay_status"], "relay_status_as_of": result["as_of"]}
 
 
-def _status_of(output_state: bool) -> RelayStatus:
+def _find_status(output_state: bool) -> RelayStatus:
     return RelayStatus.CONNECTED if output_state else RelayStatus.DISCONNECTED
 
 
-def _output_state(data: Data) -> bool:
+def _parse_output_state(data: Data) -> bool:
     if not isinstance(data.value, bool):
         raise make_illegal_response("The output state is no boolean.")
     return data.value

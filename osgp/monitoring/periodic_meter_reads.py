@@ -18,7 +18,7 @@ from osgp.monitoring.periodic_reads import (
     PeriodicReads,
     PeriodicReadsParameters,
     PeriodType,
-    any_buffer,
+    need_any_buffer,
     read_register,
     read_status,
 )
@@ -74,7 +74,7 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
         PeriodType.DAILY: ("DAILY_VALUES_E", "DAILY_VALUES_COMBINED"),
         PeriodType.MONTHLY: ("MONTHLY_VALUES_E", "MONTHLY_VALUES_COMBINED"),
     }
-    needs = ("CLOCK", any_buffer(buffers))
+    needs = ("CLOCK", need_any_buffer(buffers))
     rows_name = "periodic_meter_reads"
 
     def perform(self, meter: VisitedMeter, parameters: PeriodicReadsParameters) -> PeriodicMeterReadsResult:

@@ -20,7 +20,7 @@ from osgp.monitoring.periodic_reads import (
     PeriodicReads,
     PeriodicReadsParameters,
     PeriodType,
-    any_buffer,
+    need_any_buffer,
     read_register,
     read_status,
 )
@@ -69,7 +69,7 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
         PeriodType.DAILY: ("DAILY_VALUES_G", "DAILY_VALUES_COMBINED"),
         PeriodType.MONTHLY: ("MONTHLY_VALUES_G", "MONTHLY_VALUES_COMBINED"),
     }
-    needs = ("CLOCK", VALUE, any_buffer(buffers))
+    needs = ("CLOCK", VALUE, need_any_buffer(buffers))
     rows_name = "periodic_meter_reads_gas"
 
     def perform(

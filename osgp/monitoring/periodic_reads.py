@@ -58,7 +58,7 @@ BufferTags = Mapping[PeriodType, Sequence[str]]
 """Tags of buffers by period type, the preferred one first."""
 
 
-def any_buffer(buffers: BufferTags) -> AnyOf:
+def need_any_buffer(buffers: BufferTags) -> AnyOf:
     """One of these buffers is needed, whichever period type it is for."""
     return any_of(*(tag for tags in buffers.values() for tag in tags))
 

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 from osgp.networks.models import Cell, CommunicationNetwork
 from osgp.requests.due import due_requests
 from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request
-from osgp.sql import later
+from osgp.sql import add_to_now
 
 LIMITED = (
     Q(max_open_sessions__isnull=False)
@@ -157,7 +157,7 @@ def _left(networks: list[CommunicationNetwork], live: Counter[int]) -> dict[int,
     rated = [network.pk for network in networks if network.max_new_sessions_per_second is not None]
     begun: dict[int, int] = {}
     if rated:
-        recent = MeterSession.objects.filter(opened_at__gt=later(-SECOND), meter__network__in=rated)
+        recent = MeterSession.objects.filter(opened_at__gt=add_to_now(-SECOND), meter__network__in=rated)
         begun = dict(recent.values_list("meter__network").annotate(n=Count("pk")).order_by())
     left: dict[int, int] = {}
     for network in networks:

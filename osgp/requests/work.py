@@ -12,7 +12,7 @@ from typing import Any
 from osgp.devices.models import Device
 from osgp.messages.naming import BUNDLE
 from osgp.requests.models import Action, ActionState, Request
-from osgp.sql import Statement, json_value, uuid_value
+from osgp.sql import Statement, parse_json, parse_uuid
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
 
     Requests come in priority order and age, actions in the order in which they were asked for.
     """
-    return actions(session_id, _ACTIONS.rows(session_id))
+    return actions(session_id, _ACTIONS.fetch_rows(session_id))
 
 
 def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[WorkAction]]:
@@ -133,7 +133,7 @@ def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[W
         polyphase, selective, model, communication, gateway_id, is_debugged = rest
         if request_id not in requests:
             requests[request_id] = WorkRequest(
-                request_id, session_id, uuid_value(uid), asked, attempts, bool(bypass), priority
+                request_id, session_id, parse_uuid(uid), asked, attempts, bool(bypass), priority
             )
         device = WorkDevice(
             device_id,
@@ -150,7 +150,7 @@ def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[W
             bool(is_debugged),
         )
         found[request_id].append(
-            WorkAction(action_id, message, json_value(parameters), state, requests[request_id], device)
+            WorkAction(action_id, message, parse_json(parameters), state, requests[request_id], device)
         )
     return list(found.values())
 
@@ -163,5 +163,5 @@ def passing_fault(request_id: int) -> dict[str, Any] | None:
 
 def meter(meter_id: int) -> WorkMeter:
     """What is needed to dial a meter."""
-    [row] = _METER.rows(meter_id)
+    [row] = _METER.fetch_rows(meter_id)
     return WorkMeter(*row)

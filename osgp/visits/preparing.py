@@ -60,7 +60,7 @@ def prepare(meter_id: int) -> Prepared:
 def _in_one_statement(meter_id: int) -> Prepared:
     count = settings.OSGP["INVOCATION_COUNTER_BLOCK"]
     while True:
-        rows = _PREPARE.rows(count, meter_id, END - count, meter_id)
+        rows = _PREPARE.fetch_rows(count, meter_id, END - count, meter_id)
         end, before, *_ = rows[0]
         meter = WorkMeter(*rows[0][2:_KEY])
         can_be_reserved = meter.security == Security.HLS5 and before is not None and before <= END - count

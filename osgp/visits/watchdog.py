@@ -19,7 +19,7 @@ from django.db.models import F
 
 from osgp.processes.database import lanes
 from osgp.requests.models import MeterSession, SessionState
-from osgp.sql import later
+from osgp.sql import add_to_now
 from osgp.visits.leases import keeper
 
 logger = logging.getLogger(__name__)
@@ -134,5 +134,5 @@ def _hints_sent_in_vain() -> bool:
     return MeterSession.objects.filter(
         state=SessionState.OPENED,
         published_at__gte=F("opened_at") + patience,
-        published_at__gt=later(-3 * patience),
+        published_at__gt=add_to_now(-3 * patience),
     ).exists()

@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from scripts.benchmarks.head_end import HeadEnd
-from scripts.benchmarks.measuring import Figure, output_of
+from scripts.benchmarks.measuring import Figure, run_and_read
 from scripts.benchmarks.sizes import Sizes
 
 ENCRYPTION_KEY, AUTHENTICATION_KEY = bytes(range(16)), bytes(range(0xD0, 0xE0))
@@ -35,7 +35,7 @@ Costs = dict[str, Any]
 def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """Decoding alone, and all the way to a result."""
     own, stock = (
-        json.loads(output_of(["-m", __name__, who, str(sizes.rounds)], {}).splitlines()[-1])
+        json.loads(run_and_read(["-m", __name__, who, str(sizes.rounds)], {}).splitlines()[-1])
         for who in ("own", "stock")
     )
     if own["rows"] != stock["rows"]:

@@ -22,7 +22,7 @@ from osgp.messages.readings import Period, Readings
 from osgp.readings import partitions, storing
 from osgp.readings.calendar import expected_ends
 from scripts.benchmarks.head_end import HeadEnd
-from scripts.benchmarks.measuring import Figure, cpu_seconds, output_of
+from scripts.benchmarks.measuring import Figure, read_cpu_seconds, run_and_read
 from scripts.benchmarks.sizes import Sizes
 
 FIRST, DAYS = date(2026, 9, 1), 30
@@ -43,12 +43,12 @@ class Cost:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             server = cursor.fetchone()[0]
-        server_before, own_before, begin = cpu_seconds(server), time.process_time(), time.perf_counter()
+        server_before, own_before, begin = read_cpu_seconds(server), time.process_time(), time.perf_counter()
         for number in range(first, behind):
             work(number)
         self.seconds = time.perf_counter() - begin
         count = behind - first
-        self.server = 1000 * (cpu_seconds(server) - server_before) / count
+        self.server = 1000 * (read_cpu_seconds(server) - server_before) / count
         self.own = 1000 * (time.process_time() - own_before) / count
         self.values_per_second = count * VALUES / self.seconds
 
@@ -199,7 +199,7 @@ def _size_of(tables: Sequence[str]) -> int:
 
 def _decoding_ms() -> float:
     """A day from its ciphered answer to what PeriodicMeterReads makes of it, times the days."""
-    own = json.loads(output_of(["-m", "scripts.benchmarks.day_profile", "own"], {}).splitlines()[-1])
+    own = json.loads(run_and_read(["-m", "scripts.benchmarks.day_profile", "own"], {}).splitlines()[-1])
     return float(own["result_ms"]) * DAYS
 
 

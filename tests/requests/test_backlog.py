@@ -114,8 +114,8 @@ _SAME_ACTION = Statement(
 def _make_requests(organisation: Organisation, meters: list[Device], **fields: Any) -> None:
     """One of each meter. The database copies the first one's for the others, in the order of the meters."""
     first = make_request(organisation, meters[0], **fields)
-    assert _SAME_REQUEST.count(first.pk, meters[0].pk, meters[-1].pk) == len(meters) - 1
-    assert _SAME_ACTION.count(first.pk, first.pk) == len(meters) - 1
+    assert _SAME_REQUEST.execute(first.pk, meters[0].pk, meters[-1].pk) == len(meters) - 1
+    assert _SAME_ACTION.execute(first.pk, first.pk) == len(meters) - 1
 
 
 def _session(meter: Device, **fields: Any) -> MeterSession:

@@ -96,7 +96,7 @@ def test_counters_never_go_with_keys_that_were_replaced_meanwhile(meter: Device)
 
 def _somebody_waits() -> bool:
     # Within a transaction PostgreSQL keeps to what it told first.
-    Statement("SELECT pg_stat_clear_snapshot()").rows()
+    Statement("SELECT pg_stat_clear_snapshot()").fetch_rows()
     waiting = Statement(
         "SELECT count(*) FROM pg_stat_activity "
         "WHERE datname = current_database() AND wait_event_type = 'Lock'"

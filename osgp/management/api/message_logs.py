@@ -57,9 +57,9 @@ class MessageLogsView(APIView):
         organisation = caller_of(request).organisation
         granted = devices_with_grants(organisation, [query["device"]]).get(query["device"])
         if granted is None:
-            raise _refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {query['device']}.")
+            raise _make_refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {query['device']}.")
         if not granted.allows(FindMessageLogs.granted_to):
-            raise _refusal(
+            raise _make_refusal(
                 FaultCode.UNAUTHORIZED,
                 f"Not granted on {query['device']}: {FindMessageLogs.device_function()}.",
             )
@@ -68,5 +68,5 @@ class MessageLogsView(APIView):
         return Response({"results": results}, headers=next_page_link(request, cursor))
 
 
-def _refusal(code: FaultCode, message: str) -> Fault:
+def _make_refusal(code: FaultCode, message: str) -> Fault:
     return Fault(code, message, pointer="/device")

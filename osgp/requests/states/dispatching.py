@@ -81,7 +81,7 @@ def open_sessions(limit: int) -> Opened:
             meter_id=meter_id,
             priority=priority,
             opened_at=Now(),
-            expires_at=later(settings.OSGP["SESSION_LEASE"]),
+            expires_at=add_to_now(settings.OSGP["SESSION_LEASE"]),
         )
         for meter_id, priority in priorities.items()
     ]
@@ -113,7 +113,7 @@ def _insert(sessions: list[MeterSession]) -> set[uuid.UUID]:
             [session.priority for session in sessions],
         ]
         lease = settings.OSGP["SESSION_LEASE"].total_seconds()
-        return {uuid_value(session_id) for (session_id,) in _OPEN.rows(lease, *columns)}
+        return {parse_uuid(session_id) for (session_id,) in _OPEN.fetch_rows(lease, *columns)}
     MeterSession.objects.bulk_create(sessions, ignore_conflicts=True)
     return set(MeterSession.objects.filter(pk__in=[s.pk for s in sessions]).values_list("pk", flat=True))
 
@@ -130,7 +130,7 @@ def mark_published(sessions: Iterable[MeterSession]) -> None:
 
 def sessions_without_hint(limit: int) -> list[MeterSession]:
     """OPENED sessions whose hint was never published or not taken up in time."""
-    silent = later(-settings.OSGP["HINT_TIMEOUT"])
+    silent = add_to_now(-settings.OSGP["HINT_TIMEOUT"])
     return list(
         MeterSession.objects.filter(state=SessionState.OPENED)
         .filter(Q(published_at__lt=silent) | Q(published_at__isnull=True, opened_at__lt=silent))

@@ -63,7 +63,7 @@ _FINISH_REQUEST = {
 
 def start_action(action_id: int, session_id: uuid.UUID) -> bool:
     """Say that an action that must not be repeated is about to be sent. False: it is not ours any more."""
-    return _START_ACTION.count(action_id, session_id) == 1
+    return _START_ACTION.execute(action_id, session_id) == 1
 
 
 def finish_action(
@@ -122,7 +122,7 @@ def succeed(
     (SQLite cannot write within WITH).
     """
     if connection.vendor == "postgresql":
-        rows = _SUCCEED.rows(request_id, session_id, result, action_id, meter_id)
+        rows = _SUCCEED.fetch_rows(request_id, session_id, result, action_id, meter_id)
         return Succeeded(more=rows[0][0]) if rows else None
     with transaction.atomic():
         done = finish_action(action_id, session_id, ActionState.DONE, result=result, fault=None)

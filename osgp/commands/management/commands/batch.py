@@ -33,7 +33,7 @@ class Command(SendingCommand):
         "failed or were left out, 2 it was refused, 3 it is still pending."
     )
 
-    def sends(self, task: RegisteredOperation) -> bool:
+    def may_send(self, task: RegisteredOperation) -> bool:
         """One that can be the same for many devices."""
         return may_be_batched(task)
 
@@ -68,12 +68,12 @@ class Command(SendingCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        organisation = self._organisation(options["organisation"])
-        fields = {**self._body(options), "message": options["message"]}
+        organisation = self._find_organisation(options["organisation"])
+        fields = {**self._build_body(options), "message": options["message"]}
         if options["group"] is not None:
             fields["device_group"] = options["group"]
         else:
-            fields["device_identifications"] = self._identifications(options["devices"])
+            fields["device_identifications"] = self._read_identifications(options["devices"])
         if options["skip_invalid"]:
             fields["skip_invalid"] = True
         fields["spread_seconds"] = options["spread"]
@@ -88,9 +88,9 @@ class Command(SendingCommand):
         self._watch(batch, options["wait"])
         steering.settle(batch.pk)
         batch = Batch.objects.select_related("group", "retry_of", "recurring").get(pk=batch.pk)
-        self._answer(body(batch), _status(batch))
+        self._answer(body(batch), _find_exit_status(batch))
 
-    def _identifications(self, name: str) -> list[str]:
+    def _read_identifications(self, name: str) -> list[str]:
         try:
             text = sys.stdin.read() if name == "-" else Path(name).read_text()
         except (OSError, UnicodeDecodeError) as error:
@@ -121,7 +121,7 @@ class Command(SendingCommand):
                 batch.refresh_from_db()
 
 
-def _status(batch: Batch) -> int:
+def _find_exit_status(batch: Batch) -> int:
     if not batch.is_final:
         return PENDING
     counts = progress(batch)

@@ -32,17 +32,17 @@ class Command(BaseCommand):
         organisation = Organisation.objects.filter(identification=options["organisation"]).first()
         if organisation is None:
             raise CommandError(f"There is no organisation {options['organisation']}.")
-        group = groups.find(organisation, options["name"]) or self._new(organisation, options["name"])
+        group = groups.find(organisation, options["name"]) or self._make_group(organisation, options["name"])
         if options["add"]:
-            self._change("put in", groups.add, group, self._identifications(options["add"]))
+            self._change("put in", groups.add, group, self._read_identifications(options["add"]))
         if options["add_all"]:
             self.stdout.write(f"{groups.add_all(group):,} put in")
         if options["remove"]:
-            self._change("taken out", groups.remove, group, self._identifications(options["remove"]))
+            self._change("taken out", groups.remove, group, self._read_identifications(options["remove"]))
         self.stdout.write(f"{group.name}: {group.memberships.count():,} devices")
 
     @staticmethod
-    def _new(organisation: Organisation, name: str) -> DeviceGroup:
+    def _make_group(organisation: Organisation, name: str) -> DeviceGroup:
         group = DeviceGroup(organisation=organisation, name=name)
         try:
             group.full_clean()
@@ -65,7 +65,7 @@ class Command(BaseCommand):
             self.stderr.write(f"unknown: {', '.join(unknown[:NAMED])}{more}")
 
     @staticmethod
-    def _identifications(name: str) -> list[str]:
+    def _read_identifications(name: str) -> list[str]:
         try:
             return (sys.stdin.read() if name == "-" else Path(name).read_text()).split()
         except (OSError, UnicodeDecodeError) as error:

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from osgp.accounts.models import Organisation
 from osgp.device_groups import listing
 from osgp.devices.models import DeviceType
-from osgp.management.answers import device_row
+from osgp.management.answers import describe_device
 
 PAGE = 1000
 
@@ -44,4 +44,4 @@ class Command(BaseCommand):
         while after is not None:
             found, after = listing.page(organisation, devices, PAGE, after)
             for device in found:
-                self.stdout.write(json.dumps(device_row(device)))
+                self.stdout.write(json.dumps(describe_device(device)))

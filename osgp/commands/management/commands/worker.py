@@ -47,7 +47,7 @@ class Command(BaseCommand):
             )
         if options["concurrency"] < 1:
             raise CommandError("--concurrency is at least 1.")
-        command = celery_command(
+        command = make_celery_command(
             concurrency=options["concurrency"],
             queues=options["queues"],
             pool=options["pool"],
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         os.execvp(command[0], [*command, *options["celery_arguments"]])  # noqa: S606 (no shell)
 
 
-def celery_command(
+def make_celery_command(
     *,
     concurrency: int,
     name: str,
