@@ -88,14 +88,14 @@ def _parse_output_state(data: Data) -> bool:
     return data.value
 
 
-def _control_state(data: Data) -> RelayStatus:
+def _parse_control_state(data: Data) -> RelayStatus:
     state = parse_whole_number(data, "the control state")
     if state is None or not 0 <= state < len(CONTROL_STATES):
         raise make_illegal_response(f"The control state {state} is none of the Blue Book.")
     return CONTROL_STATES[state]
 
 
-def _control_mode(data: Data) -> int:
+def _parse_control_mode(data: Data) -> int:
     mode = parse_whole_number(data, "the control mode")
     if mode is None or not 0 <= mode <= LARGEST_CONTROL_MODE:
         raise make_illegal_response(f"The control mode {mode} is none of the Blue Book.")

@@ -18,7 +18,7 @@ from osgp.requests.models import MeterSession, Request, RequestState, SessionSta
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.tables import LIVE, SESSIONS
 from osgp.requests.states.transitions import FIRST_SESSION_STATE, RequestTransitions, SessionTransitions
-from osgp.sql import Statement
+from osgp.sql import Statement, add_to_now, parse_uuid
 from osgp.state_tables import apply
 
 OVERDUE = Fault(

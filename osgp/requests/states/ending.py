@@ -14,7 +14,7 @@ from osgp.messages import registry
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.states.tables import ACTIONS, REQUESTS
 from osgp.requests.states.transitions import ActionTransitions, RequestTransitions
-from osgp.sql import Statement, later
+from osgp.sql import Statement, add_to_now
 from osgp.state_tables import Transition, apply
 
 _START, _FINISH, _SUCCESS = ActionTransitions.START, ActionTransitions.FINISH, RequestTransitions.SUCCEED
@@ -78,14 +78,14 @@ def finish_action(
 
     False: the session was lost meanwhile, somebody else decides.
     """
-    return _FINISH_ACTION[state].count(result, fault, action_id, session_id) == 1
+    return _FINISH_ACTION[state].execute(result, fault, action_id, session_id) == 1
 
 
 def finish_request(
     request_id: int, session_id: uuid.UUID | None, state: RequestState, *, fault: Mapping[str, Any] | None
 ) -> bool:
     """RUNNING -> SUCCEEDED or FAILED. False: the session was lost meanwhile."""
-    return _FINISH_REQUEST[state].count(fault, request_id, session_id) == 1
+    return _FINISH_REQUEST[state].execute(fault, request_id, session_id) == 1
 
 
 _SUCCEED = Statement(
@@ -154,12 +154,12 @@ def retry_requests(
     priority: int,
 ) -> int:
     """``retry_request`` for several at once; returns how many are RETRYING now."""
-    in_time = Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=later(delay))
+    in_time = Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=add_to_now(delay))
     return apply(
         Request.objects.filter(in_time, pk__in=request_ids, session=session_id),
         RequestTransitions.RETRY,
         fault=fault,
-        due_at=later(delay),
+        due_at=add_to_now(delay),
         effective_priority=priority,
     )
 

@@ -13,7 +13,7 @@ from osgp.requests.models import Request
 from osgp.requests.states.dispatching import QUARANTINED
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.transitions import RequestTransitions
-from osgp.sql import later
+from osgp.sql import add_to_now
 from osgp.state_tables import apply
 
 
@@ -49,7 +49,7 @@ def choose_platform_request() -> ChosenRequest | None:
             request_id, due_at, crashes = found
             request = Request.objects.filter(pk=request_id)
             if crashes < settings.OSGP["MAX_CRASHES"]:
-                lease = later(settings.OSGP["SESSION_LEASE"])
+                lease = add_to_now(settings.OSGP["SESSION_LEASE"])
                 request.filter(_waits()).update(crashes=F("crashes") + 1, due_at=lease)
                 return ChosenRequest(request_id, due_at)
             if apply(request, RequestTransitions.GIVE_UP, fault=QUARANTINED, completed_at=Now()):
