@@ -1,4 +1,4 @@
-"""Beat's own pages: what is changed there holds for recurring requests as well."""
+"""Beat's own pages: what is changed there holds for schedules as well."""
 
 from datetime import timedelta
 

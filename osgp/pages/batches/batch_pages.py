@@ -16,7 +16,7 @@ from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.fleet import steering, submission
-from osgp.fleet.progress import progress
+from osgp.fleet.progress import measure_progress
 from osgp.pages.access import get_organisation
 from osgp.pages.batches import display
 from osgp.pages.batches.forms import BatchForm, ChooseFleetForm
@@ -204,7 +204,7 @@ class BatchAdmin(ListWithFigures, LiveList, IndexedSearch, HistoryAdmin):
 
     def describe(self, request: HttpRequest, row: Batch) -> dict[str, Any]:
         """How far a batch is and how it goes."""
-        counts = progress(row)
+        counts = measure_progress(row)
         skipped = Paginator(SkippedDevice.objects.filter(batch=row), SKIPPED_PER_PAGE)
         page = skipped.get_page(request.GET.get("p"))
         has_failed = counts.states.get(RequestState.FAILED, 0) > 0

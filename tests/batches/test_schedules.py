@@ -13,7 +13,7 @@ from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch, BatchState, RecurringRequest
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import Device
-from osgp.fleet import duties, occurrences, recurring, tasks
+from osgp.fleet import duties, occurrences, schedules, tasks
 from osgp.requests.models import Request, RequestState
 from tests.batches.conftest import create_all
 
@@ -34,7 +34,7 @@ def make_recurring(
         }
         | fields,
     )
-    recurring.plan(row)
+    schedules.plan(row)
     return row
 
 
@@ -50,7 +50,7 @@ def test_nothing_happens_before_its_time(organisation: Organisation, group: Devi
     row = make_recurring(organisation, group)
     assert row.next_at is not None
     assert timedelta(0) < row.next_at - timezone.now() <= timedelta(hours=1)
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 0
     assert not duties.is_due()
 
 
@@ -63,8 +63,8 @@ def test_an_occurrence_becomes_one_batch_for_all_members(
     due = row.next_at
     assert due is not None
     assert duties.is_due()
-    assert recurring.create_due() == 1
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 1
+    assert schedules.create_due() == 0
     create_all()
     batch = Batch.objects.get()
     assert (batch.recurring, batch.occurrence, batch.total) == (row, due, 5)
@@ -78,7 +78,7 @@ def test_single_devices_instead_of_a_group(organisation: Organisation, fleet: li
     row = make_recurring(organisation)
     row.devices.set(fleet[:2])
     make_due(row)
-    recurring.create_due()
+    schedules.create_due()
     create_all()
     assert set(Request.objects.values_list("device_id", flat=True)) == {fleet[0].pk, fleet[1].pk}
     assert Batch.objects.get().state == BatchState.RUNNING
@@ -92,7 +92,7 @@ def test_devices_are_spread_each_always_at_the_same_moment(
     offsets = []
     for ago in (timedelta(seconds=30), timedelta(seconds=1)):
         make_due(row, ago)
-        recurring.create_due()
+        schedules.create_due()
         create_all()
         batch = Batch.objects.latest("pk")
         assert batch.occurrence is not None
@@ -112,7 +112,7 @@ def test_what_was_missed_is_made_up_for_as_the_setting_says(
     settings.OSGP = {**settings.OSGP, "MISSED_OCCURRENCES": policy}
     row = make_recurring(organisation, group)
     make_due(row, timedelta(hours=4, minutes=30))
-    assert recurring.create_due() == made
+    assert schedules.create_due() == made
     row.refresh_from_db()
     assert row.missed == missed
     assert row.next_at is not None
@@ -123,7 +123,7 @@ def test_a_late_occurrence_keeps_its_spread(organisation: Organisation, group: D
     row = make_recurring(organisation, group, spread=timedelta(minutes=10))
     make_due(row, timedelta(minutes=30))
     before = timezone.now() - timedelta(seconds=5)
-    recurring.create_due()
+    schedules.create_due()
     create_all()
     assert all(request.due_at > before for request in Request.objects.all())
 
@@ -133,7 +133,7 @@ def test_an_occurrence_whose_time_is_over_is_not_made_up_for(
 ) -> None:
     row = make_recurring(organisation, group, max_duration=timedelta(minutes=10))
     make_due(row, timedelta(minutes=30))
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 0
     row.refresh_from_db()
     assert row.missed == 1
 
@@ -143,10 +143,10 @@ def test_nothing_is_sent_for_a_disabled_organisation(organisation: Organisation,
     row = make_recurring(organisation, group)
     make_due(row, timedelta(hours=2, minutes=30))
     Organisation.objects.update(enabled=False)
-    assert (recurring.create_due(), duties.is_due()) == (0, False)
+    assert (schedules.create_due(), duties.is_due()) == (0, False)
     Organisation.objects.update(enabled=True)
     assert duties.is_due()
-    assert recurring.create_due() == 1
+    assert schedules.create_due() == 1
     row.refresh_from_db()
     assert row.missed == 2
 
@@ -155,11 +155,11 @@ def test_a_disabled_one_is_not_due(organisation: Organisation, group: DeviceGrou
     row = make_recurring(organisation, group)
     row.enabled = False
     row.save()
-    recurring.plan(row)
+    schedules.plan(row)
     assert row.next_at is None
     assert row.periodic_task is not None
     assert not row.periodic_task.enabled
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 0
 
 
 def test_an_occurrence_that_has_its_batch_gets_no_second_one_after_a_change_of_plan(
@@ -167,11 +167,11 @@ def test_an_occurrence_that_has_its_batch_gets_no_second_one_after_a_change_of_p
 ) -> None:
     row = make_recurring(organisation, group)
     make_due(row)
-    assert recurring.create_due() == 1
+    assert schedules.create_due() == 1
     occurrence = Batch.objects.get().occurrence
     # As if the row had been set back, by hand or by a restored backup.
     RecurringRequest.objects.filter(pk=row.pk).update(next_at=occurrence)
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 0
     assert Batch.objects.count() == 1
 
 
@@ -179,11 +179,11 @@ def test_beat_shows_it_and_its_task_is_only_a_hint(organisation: Organisation, g
     row = make_recurring(organisation, group)
     task = row.periodic_task
     assert task is not None
-    assert (task.task, task.queue, task.interval) == (recurring.TASK, "system", row.interval)
+    assert (task.task, task.queue, task.interval) == (schedules.TASK, "system", row.interval)
     assert task.enabled
     row.name = "renamed"
     row.save()
-    recurring.plan(row)
+    schedules.plan(row)
     assert PeriodicTask.objects.get(pk=task.pk).name.endswith("renamed")
     row.delete()
     assert not PeriodicTask.objects.filter(pk=task.pk).exists()
@@ -217,18 +217,18 @@ def test_one_that_cannot_be_made_keeps_no_other_from_its_occurrence(
     make_due(broken, timedelta(seconds=2))
     sound = make_recurring(organisation, group, name="sound")
     make_due(sound)
-    between = occurrences.between
+    between = occurrences.list_between
 
     def bad_luck(schedule: Any, begin: Any, *args: Any, **options: Any) -> Any:
         if begin == RecurringRequest.objects.get(pk=broken.pk).next_at:
             raise LookupError("a time zone that this host does not know")
         return between(schedule, begin, *args, **options)
 
-    monkeypatch.setattr(occurrences, "between", bad_luck)
-    assert recurring.create_due() == 1
+    monkeypatch.setattr(occurrences, "list_between", bad_luck)
+    assert schedules.create_due() == 1
     assert [batch.recurring for batch in Batch.objects.all()] == [sound]
     monkeypatch.undo()
-    assert recurring.create_due() == 1
+    assert schedules.create_due() == 1
 
 
 @pytest.mark.django_db(transaction=True)
