@@ -230,7 +230,7 @@ def _find_devices(
 ) -> tuple[DeviceGroup | None, list[Device]]:
     """Check a list now; a group is checked at each occurrence, as its members change."""
     if "device_group" in fields:
-        group = groups.find(caller.organisation, fields["device_group"])
+        group = groups.find_group(caller.organisation, fields["device_group"])
         if group is None:
             raise ValidationError({"device_group": ["There is no such group."]})
         return group, []

@@ -127,7 +127,7 @@ def submit(caller: Caller, body: Any) -> Batch:
     fields, parameters = _validate(operation, body)
     batch = make_batch(caller, operation, parameters, fields)
     if "device_group" in fields:
-        group = groups.find(caller.organisation, fields["device_group"])
+        group = groups.find_group(caller.organisation, fields["device_group"])
         if group is None:
             raise ValidationError({"device_group": ["There is no such group."]})
         return submit_group(batch, group)

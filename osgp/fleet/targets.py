@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.db.models import Prefetch, QuerySet
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import grants_on
+from osgp.accounts.rights import list_grants
 from osgp.batches.models import Batch, BatchSource, RecurringRequest
 from osgp.device_groups import groups
 from osgp.devices.models import Device
@@ -99,7 +99,7 @@ def list_next_keys(batch: Batch, limit: int) -> list[int]:
         rows = failed.order_by("device_id").values_list("device_id", flat=True)
         return [key for key in rows[:limit] if key is not None]
     if batch.group_id is not None:
-        return groups.member_keys(batch.group_id, batch.cursor, limit)
+        return groups.list_member_keys(batch.group_id, batch.cursor, limit)
     if batch.recurring_id is not None:
         chosen = RecurringRequest.devices.through.objects.filter(
             recurringrequest_id=batch.recurring_id, device_id__gt=batch.cursor
@@ -121,7 +121,7 @@ def _select_devices() -> QuerySet[Device]:
 def _add_grants(organisation: Organisation, devices: Iterable[Device]) -> dict[str, GrantedDevice]:
     by_key = {device.pk: device for device in devices}
     groups_of: dict[int, set[str]] = {}
-    grants = grants_on(organisation.pk, by_key)
+    grants = list_grants(organisation.pk, by_key)
     for key, group in grants.values_list("device_id", "function_group"):
         groups_of.setdefault(key, set()).add(group)
     return {

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import granted_devices
+from osgp.accounts.rights import list_granted_devices
 from osgp.devices.models import Device
 from osgp.message_logs import models
 from osgp.message_logs.models import MessageDirection
@@ -99,7 +99,7 @@ def devices_logged(session_id: uuid.UUID, organisation: Organisation | None) -> 
     """The devices in whose logs a visit is, as far as the organisation (or an operator, if None) may read
     them.
     """
-    devices = Device.objects.all() if organisation is None else granted_devices(organisation, GRANTED_TO)
+    devices = Device.objects.all() if organisation is None else list_granted_devices(organisation, GRANTED_TO)
     logged = models.MessageLog.objects.filter(session=session_id).values("device")
     return devices.filter(pk__in=logged).order_by("identification")
 

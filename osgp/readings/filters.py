@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import granted_devices
+from osgp.accounts.rights import list_granted_devices
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.readings import Period
@@ -78,7 +78,7 @@ def selected(organisation: Organisation, query: dict[str, Any]) -> Selection:
 
     Raises Fault 201 for a device that there is not, for this caller.
     """
-    devices = granted_devices(organisation, READERS)
+    devices = list_granted_devices(organisation, READERS)
     if wanted := query.get("device"):
         devices = known_devices(devices, wanted)
     series = series_of(

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection, transaction
 
-from osgp.completeness.missing import Question, missing
+from osgp.completeness.missing import Question, find_missing
 from osgp.devices.models import Device, DeviceType
 from osgp.messages.readings import Period, Readings
 from osgp.readings import partitions, storing
@@ -228,7 +228,7 @@ def _question_ms(count: int) -> float:
         FIRST + timedelta(days=10),
     )
     begin = time.perf_counter()
-    page = missing(question, 50)
+    page = find_missing(question, 50)
     if [one.device.pk for one in page.found] != [devices[-1].pk]:
         raise RuntimeError("the meter that lacks something was not found")
     return 1000 * (time.perf_counter() - begin)

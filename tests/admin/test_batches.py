@@ -27,7 +27,7 @@ from tests.admin.test_lists import queries_of
 from tests.admin.test_pages import FAULT, make_session
 from tests.admin.test_steering import told
 from tests.batches.conftest import create_all, make_fleet, make_group
-from tests.batches.test_recurring import make_due
+from tests.batches.test_schedules import make_due
 from tests.factories import make_device, make_organisation, make_request
 
 PERMISSIONS = tuple(
@@ -484,7 +484,7 @@ def test_devices_are_added_and_removed(
     found = operator.get(url, {"member": fleet[1].identification}).content.decode()
     assert fleet[0].identification not in found
     operator.post(url, {"name": "south", "remove_devices": fleet[0].identification})
-    assert set(groups.members(group)) == {fleet[1]}
+    assert set(groups.list_members(group)) == {fleet[1]}
     operator.post(url, {"name": "all", "add_all": "on"})
     group.refresh_from_db()
     assert (group.name, group.memberships.count()) == ("all", 5)

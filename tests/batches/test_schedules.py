@@ -1,4 +1,4 @@
-"""Recurring requests: one batch for each occurrence, whoever looks, how often, and when."""
+"""Schedules: one batch for each occurrence, whichever process looks, how often, and when."""
 
 import threading
 from datetime import timedelta
@@ -18,7 +18,7 @@ from osgp.requests.models import Request, RequestState
 from tests.batches.conftest import create_all
 
 
-def make_recurring(
+def make_schedule(
     organisation: Organisation, group: DeviceGroup | None = None, **fields: Any
 ) -> RecurringRequest:
     """Hourly, due next in half an hour."""
@@ -47,7 +47,7 @@ def make_due(row: RecurringRequest, ago: timedelta = timedelta(seconds=1)) -> No
 
 
 def test_nothing_happens_before_its_time(organisation: Organisation, group: DeviceGroup) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     assert row.next_at is not None
     assert timedelta(0) < row.next_at - timezone.now() <= timedelta(hours=1)
     assert schedules.create_due() == 0
@@ -57,7 +57,7 @@ def test_nothing_happens_before_its_time(organisation: Organisation, group: Devi
 def test_an_occurrence_becomes_one_batch_for_all_members(
     organisation: Organisation, group: DeviceGroup, fleet: list[Device]
 ) -> None:
-    row = make_recurring(organisation, group, priority=2, max_duration=timedelta(hours=3))
+    row = make_schedule(organisation, group, priority=2, max_duration=timedelta(hours=3))
     make_due(row)
     row.refresh_from_db()
     due = row.next_at
@@ -75,7 +75,7 @@ def test_an_occurrence_becomes_one_batch_for_all_members(
 
 
 def test_single_devices_instead_of_a_group(organisation: Organisation, fleet: list[Device]) -> None:
-    row = make_recurring(organisation)
+    row = make_schedule(organisation)
     row.devices.set(fleet[:2])
     make_due(row)
     schedules.create_due()
@@ -88,7 +88,7 @@ def test_devices_are_spread_each_always_at_the_same_moment(
     organisation: Organisation, group: DeviceGroup
 ) -> None:
     # With this id, all five moments are more than twelve minutes after the occurrence.
-    row = make_recurring(organisation, group, id=8, spread=timedelta(minutes=30))
+    row = make_schedule(organisation, group, id=8, spread=timedelta(minutes=30))
     offsets = []
     for ago in (timedelta(seconds=30), timedelta(seconds=1)):
         make_due(row, ago)
@@ -110,7 +110,7 @@ def test_what_was_missed_is_made_up_for_as_the_setting_says(
     organisation: Organisation, group: DeviceGroup, settings: Any, policy: str, made: int, missed: int
 ) -> None:
     settings.OSGP = {**settings.OSGP, "MISSED_OCCURRENCES": policy}
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     make_due(row, timedelta(hours=4, minutes=30))
     assert schedules.create_due() == made
     row.refresh_from_db()
@@ -120,7 +120,7 @@ def test_what_was_missed_is_made_up_for_as_the_setting_says(
 
 
 def test_a_late_occurrence_keeps_its_spread(organisation: Organisation, group: DeviceGroup) -> None:
-    row = make_recurring(organisation, group, spread=timedelta(minutes=10))
+    row = make_schedule(organisation, group, spread=timedelta(minutes=10))
     make_due(row, timedelta(minutes=30))
     before = timezone.now() - timedelta(seconds=5)
     schedules.create_due()
@@ -131,7 +131,7 @@ def test_a_late_occurrence_keeps_its_spread(organisation: Organisation, group: D
 def test_an_occurrence_whose_time_is_over_is_not_made_up_for(
     organisation: Organisation, group: DeviceGroup
 ) -> None:
-    row = make_recurring(organisation, group, max_duration=timedelta(minutes=10))
+    row = make_schedule(organisation, group, max_duration=timedelta(minutes=10))
     make_due(row, timedelta(minutes=30))
     assert schedules.create_due() == 0
     row.refresh_from_db()
@@ -140,7 +140,7 @@ def test_an_occurrence_whose_time_is_over_is_not_made_up_for(
 
 def test_nothing_is_sent_for_a_disabled_organisation(organisation: Organisation, group: DeviceGroup) -> None:
     """Once it is enabled again, what passed meanwhile was missed."""
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     make_due(row, timedelta(hours=2, minutes=30))
     Organisation.objects.update(enabled=False)
     assert (schedules.create_due(), duties.is_due()) == (0, False)
@@ -152,7 +152,7 @@ def test_nothing_is_sent_for_a_disabled_organisation(organisation: Organisation,
 
 
 def test_a_disabled_one_is_not_due(organisation: Organisation, group: DeviceGroup) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     row.enabled = False
     row.save()
     schedules.plan(row)
@@ -165,7 +165,7 @@ def test_a_disabled_one_is_not_due(organisation: Organisation, group: DeviceGrou
 def test_an_occurrence_that_has_its_batch_gets_no_second_one_after_a_change_of_plan(
     organisation: Organisation, group: DeviceGroup
 ) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     make_due(row)
     assert schedules.create_due() == 1
     occurrence = Batch.objects.get().occurrence
@@ -176,7 +176,7 @@ def test_an_occurrence_that_has_its_batch_gets_no_second_one_after_a_change_of_p
 
 
 def test_beat_shows_it_and_its_task_is_only_a_hint(organisation: Organisation, group: DeviceGroup) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     task = row.periodic_task
     assert task is not None
     assert (task.task, task.queue, task.interval) == (schedules.TASK, "system", row.interval)
@@ -190,7 +190,7 @@ def test_beat_shows_it_and_its_task_is_only_a_hint(organisation: Organisation, g
 
 
 def test_switching_beat_s_task_off_pauses_it(organisation: Organisation, group: DeviceGroup) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     task = row.periodic_task
     assert task is not None
     for enabled in (False, True):
@@ -202,7 +202,7 @@ def test_switching_beat_s_task_off_pauses_it(organisation: Organisation, group: 
 
 def test_a_changed_crontab_changes_what_is_planned(organisation: Organisation, group: DeviceGroup) -> None:
     schedule = CrontabSchedule.objects.create(minute="0", hour="3", timezone="Europe/Amsterdam")
-    row = make_recurring(organisation, group, crontab=schedule)
+    row = make_schedule(organisation, group, crontab=schedule)
     before = row.next_at
     schedule.hour = "4"
     schedule.save()
@@ -213,9 +213,9 @@ def test_a_changed_crontab_changes_what_is_planned(organisation: Organisation, g
 def test_one_that_cannot_be_made_keeps_no_other_from_its_occurrence(
     organisation: Organisation, group: DeviceGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = make_recurring(organisation, group, name="broken")
+    broken = make_schedule(organisation, group, name="broken")
     make_due(broken, timedelta(seconds=2))
-    sound = make_recurring(organisation, group, name="sound")
+    sound = make_schedule(organisation, group, name="sound")
     make_due(sound)
     between = occurrences.list_between
 
@@ -239,7 +239,7 @@ def test_two_beats_and_doubled_hints_make_one_batch(transactional_db: None) -> N
 
     organisation = make_organisation()
     group = make_group(organisation, make_fleet(organisation, 3))
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     make_due(row)
     together = threading.Barrier(8)
     errors: list[BaseException] = []

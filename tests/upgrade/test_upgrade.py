@@ -224,7 +224,7 @@ def test_keys_are_unsealed(upgraded: Upgraded) -> None:
         device = Device.objects.get(identification=described["add_device"]["device_identification"])
         for name, key_type in KEY_TYPES.items():
             if value := described["keys"].get(name):
-                assert keystore.active_keys(device, [key_type]) == {key_type: bytes.fromhex(value)}
+                assert keystore.read_active_keys(device, [key_type]) == {key_type: bytes.fromhex(value)}
                 unsealed += 1
     assert unsealed == DeviceKey.objects.exclude(key_type="LLS_PASSWORD").count()
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from osgp.accounts.rights import visible_devices
+from osgp.accounts.rights import list_visible_devices
 from osgp.batches.models import OPEN_BATCH_STATES, Batch, BatchState, RecurringRequest, SkippedDevice
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import Device
@@ -234,7 +234,7 @@ def _add_device_urls(rows: Iterable[SkippedDevice], request: HttpRequest) -> lis
     if not request.user.has_perm("devices.view_device"):
         return [(row, "") for row in skipped]
     organisation = get_organisation(request)
-    devices = Device.objects.all() if organisation is None else visible_devices(organisation)
+    devices = Device.objects.all() if organisation is None else list_visible_devices(organisation)
     names = [row.device_identification for row in skipped]
     keys = dict(devices.filter(identification__in=names).values_list("identification", "pk"))
     found = [keys.get(name) for name in names]

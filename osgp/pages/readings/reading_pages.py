@@ -11,8 +11,8 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import granted_devices
-from osgp.completeness.missing import yesterday
+from osgp.accounts.rights import list_granted_devices
+from osgp.completeness.missing import get_default_days
 from osgp.devices.models import Device
 from osgp.messages.readings import Period
 from osgp.pages.access import ReadOnlyAdmin, get_organisation
@@ -72,7 +72,9 @@ class SeriesAdmin(ReadOnlyAdmin):
             raise Http404
         views = profile.VIEWS[Period(period)]
         view = request.GET.get("view") or views[0]
-        day = _parse_day(request.GET.get("date")) or profile.latest_day(device, period) or yesterday()[0]
+        day = (
+            _parse_day(request.GET.get("date")) or profile.latest_day(device, period) or get_default_days()[0]
+        )
         if view not in views:
             view = views[0]
         shown = profile.Range.around(view, day)
@@ -103,7 +105,7 @@ class SeriesAdmin(ReadOnlyAdmin):
 
 def find_readable_devices(organisation: Organisation | None) -> QuerySet[Device]:
     """The devices whose readings a user with this organisation may see; None: all."""
-    return Device.objects.all() if organisation is None else granted_devices(organisation, READERS)
+    return Device.objects.all() if organisation is None else list_granted_devices(organisation, READERS)
 
 
 def _parse_day(text: str | None) -> date | None:

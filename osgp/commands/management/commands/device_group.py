@@ -32,7 +32,7 @@ class Command(BaseCommand):
         organisation = Organisation.objects.filter(identification=options["organisation"]).first()
         if organisation is None:
             raise CommandError(f"There is no organisation {options['organisation']}.")
-        group = groups.find(organisation, options["name"]) or self._new(organisation, options["name"])
+        group = groups.find_group(organisation, options["name"]) or self._new(organisation, options["name"])
         if options["add"]:
             self._change("put in", groups.add, group, self._identifications(options["add"]))
         if options["add_all"]:
@@ -54,7 +54,7 @@ class Command(BaseCommand):
     def _change(
         self,
         verb: str,
-        change: Callable[[DeviceGroup, Iterable[str]], groups.Changed],
+        change: Callable[[DeviceGroup, Iterable[str]], groups.MembershipChange],
         group: DeviceGroup,
         identifications: Iterable[str],
     ) -> None:
