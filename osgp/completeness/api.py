@@ -22,7 +22,7 @@ from osgp.messages.operation import Service
 from osgp.messages.readings import Period
 from osgp.messages.serializers import CharField, ChoiceField, IntegerField, StrictSerializer, utc_text
 from osgp.networks.models import CommunicationNetwork
-from osgp.readings.filters import MOST_DEVICES, known_devices
+from osgp.readings.filters import MOST_DEVICES, find_known_devices
 from osgp.readings.rights import READERS
 from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, next_page_link, validated_query
 from osgp.requests.api.permissions import MayRead, caller_of
@@ -213,7 +213,7 @@ def make_question(caller: Caller, query: dict[str, Any]) -> missing.Question:
     organisation = caller.organisation
     devices = list_granted_devices(organisation, READERS)
     if "device" in query:
-        known_devices(devices, query["device"])
+        find_known_devices(devices, query["device"])
     group = network = None
     if "group" in query:
         group = groups.find_group(organisation, query["group"])

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 
 from osgp.devices.models import Device, LifecycleStatus
 from osgp.messages.readings import Period
-from osgp.readings.calendar import month_of, next_month
+from osgp.readings.calendar import to_month, to_next_month
 from osgp.readings.models import Completeness, Series
 
 GONE = (LifecycleStatus.DESTROYED, LifecycleStatus.RETURNED_TO_INVENTORY)
@@ -23,9 +23,9 @@ def make_day_masks(period: str, first: date, until: date) -> dict[date, int]:
     For MONTHLY, the only bit of each month that ends within them.
     """
     wanted: dict[date, int] = {}
-    month = month_of(first)
+    month = to_month(first)
     while month < until:
-        following = next_month(month)
+        following = to_next_month(month)
         if period == Period.MONTHLY:
             if first < following <= until:
                 wanted[month] = 1

@@ -21,7 +21,7 @@ from osgp.faults import Fault
 from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.monitoring.periodic_reads import PeriodicReads, PeriodType
 from osgp.readings import clock
-from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, expected_ends, month_of
+from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, list_expected_ends, to_month
 from osgp.readings.chunks import NO_STATUS
 from osgp.readings.chunks import Chunk as Columns
 from osgp.readings.models import Chunk, Series
@@ -132,12 +132,12 @@ _PresentEnds = dict[int, dict[int, int]]
 
 def _read_present_ends(series: Sequence[int], first: date, until: date) -> _PresentEnds:
     present: _PresentEnds = {}
-    rows = Chunk.objects.filter(series_id__in=series, start__gte=month_of(first), start__lte=until)
+    rows = Chunk.objects.filter(series_id__in=series, start__gte=to_month(first), start__lte=until)
     columns = ("series_id", "begin", "count", "step", "offsets", "statuses")
     for series_id, begin, count, step, offsets, statuses in rows.values_list(*columns):
         chunk = Columns(0, step, offsets, range(count), statuses, (), ())
         known = present.setdefault(series_id, {})
-        for offset, status in zip(chunk.all_offsets(), chunk.all_statuses(), strict=True):
+        for offset, status in zip(chunk.list_offsets(), chunk.list_statuses(), strict=True):
             known[begin + offset] = status
     return present
 
@@ -155,13 +155,13 @@ def _find_ranges(
 ) -> list[_Range]:
     if not series:
         step = MBUS_INTERVAL_SECONDS if device.is_mbus else INTERVAL_SECONDS
-        ends = expected_ends(period, first, until, ZoneInfo(device.time_zone), step)
+        ends = list_expected_ends(period, first, until, ZoneInfo(device.time_zone), step)
         return [_Range(ends, (), False, False)] if ends else []
     lacking: dict[int, list[str]] = {}
     expected: set[int] = set()
     for row in series:
         there = present.get(row.pk, {})
-        for end in expected_ends(period, first, until, ZoneInfo(row.time_zone), row.capture_period):
+        for end in list_expected_ends(period, first, until, ZoneInfo(row.time_zone), row.capture_period):
             expected.add(end)
             if end not in there:
                 lacking.setdefault(end, []).append(row.quantity)

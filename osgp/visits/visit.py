@@ -201,7 +201,7 @@ class Visit:
                 result = self.database.run(conclude, task, action, parameters, result)
             changes = task.device_changes(parameters, result)
             stored = task.represent_result(result)
-            kept = storing.kept(device, task.readings(parameters, result))
+            kept = storing.prepare(device, task.readings(parameters, result))
             self.device_changes.setdefault(device.pk, {}).update(changes)
             return Outcome(action, ActionState.DONE, result=stored, device_changes=changes, readings=kept)
         except LeaseLost:

@@ -23,8 +23,8 @@ from osgp.pages.access import get_organisation
 from osgp.pages.shared.display_text import count_rows, split_words
 from osgp.pages.shared.page import render_page
 from osgp.pages.shared.sending import make_caller
-from osgp.readings.calendar import DAY, day_of
-from osgp.readings.quantities import tag_of
+from osgp.readings.calendar import DAY, find_day
+from osgp.readings.quantities import find_tag
 from osgp.readings.rights import READERS
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _describe(one: DeviceGaps) -> dict[str, Any]:
     return {
         "device": one.device,
         "since": f"{one.since.astimezone(zone):%d %b %H:%M}",
-        "day": day_of(one.since, zone),
+        "day": find_day(one.since, zone),
         "count": one.count,
         "gaps": gaps,
         "more": more,
@@ -170,7 +170,7 @@ def _format_range(gap: Gap, zone: ZoneInfo) -> str:
 
 
 def _name_quantity(device: Device, code: str) -> str:
-    tag = tag_of(device.protocol_name, device.protocol_version, code)
+    tag = find_tag(device.protocol_name, device.protocol_version, code)
     return split_words(tag) if tag else code
 
 
