@@ -18,7 +18,7 @@ from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_granted_devices
 from osgp.devices.models import Device
 from osgp.message_logs.models import MessageDirection, MessageLog
-from osgp.message_logs.reading import GRANTED_TO, own_requests
+from osgp.message_logs.reading import GRANTED_TO, find_own_requests
 from osgp.pages.access import ReadOnlyAdmin, get_organisation
 from osgp.pages.shared.page import render_page
 from osgp.requests.models import MeterSession
@@ -200,7 +200,7 @@ def _choose(visits: list[LoggedVisit], key: str | None) -> LoggedVisit | None:
 
 
 def _arrange(rows: list[MessageLog], organisation: Organisation | None) -> list[ShownMessage]:
-    visible = own_requests(rows, organisation)
+    visible = find_own_requests(rows, organisation)
     shown = []
     previous: tuple[str, uuid.UUID | None] | None = None
     for row in rows:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_visible_devices
 from osgp.devices.models import Device
-from osgp.message_logs.reading import devices_logged
+from osgp.message_logs.reading import list_logged_devices
 from osgp.pages.access import ReadOnlyAdmin, get_organisation
 from osgp.pages.networks.filters import VisitedCellFilter, VisitedNetworkFilter
 from osgp.pages.shared.columns import make_moment_column, show_fault, show_state
@@ -111,7 +111,7 @@ class MeterSessionAdmin(IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
             )
         may_read_logs = request.user.has_perm("message_logs.view_messagelog")
         return {
-            "logged": devices_logged(row.pk, organisation) if may_read_logs else (),
+            "logged": list_logged_devices(row.pk, organisation) if may_read_logs else (),
             "title": f"Visit to {row.meter.identification}",
             "duration": measure_duration(row),
             "carried": carried[:MOST_REQUESTS],
