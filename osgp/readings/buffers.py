@@ -8,7 +8,7 @@ from osgp.catalogue import CosemObject, Flags, Profile
 from osgp.cosem.amr_status import NO_FLAGS, flags_captured
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.messages.readings import Period
-from osgp.readings.quantities import tag_of
+from osgp.readings.quantities import find_tag
 
 INTERVAL_SECONDS = 900
 """From one interval to the next, where the profile leaves that to the meter."""
@@ -18,7 +18,7 @@ _PROFILE_GENERIC = 7
 @cache
 def status_flags(protocol_name: str, protocol_version: str, code: str, period: str) -> Flags:
     """What the bits of a status mean that came with values of a period of an OBIS code; maybe nothing."""
-    tag = tag_of(protocol_name, protocol_version, code)
+    tag = find_tag(protocol_name, protocol_version, code)
     if tag is None:
         return NO_FLAGS
     profile = catalogue.find_profile(protocol_name, protocol_version)

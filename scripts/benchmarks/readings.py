@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection, transaction
 
-from osgp.completeness.missing import Question, missing
+from osgp.completeness.missing import Question, find_missing
 from osgp.devices.models import Device, DeviceType
 from osgp.messages.readings import Period, Readings
 from osgp.readings import partitions, storing
-from osgp.readings.calendar import expected_ends
+from osgp.readings.calendar import list_expected_ends
 from scripts.benchmarks.head_end import HeadEnd
 from scripts.benchmarks.measuring import Figure, read_cpu_seconds, run_and_read
 from scripts.benchmarks.sizes import Sizes
@@ -99,7 +99,7 @@ def _months(devices: Sequence[Device]) -> list[Month]:
     """Registers that run on, differently for each meter; the times are a list of their own for each."""
     chance = random.Random(1)
     until = FIRST + timedelta(days=DAYS)
-    seconds = expected_ends(Period.INTERVAL, FIRST, until, ZoneInfo("Europe/Amsterdam"), 900)
+    seconds = list_expected_ends(Period.INTERVAL, FIRST, until, ZoneInfo("Europe/Amsterdam"), 900)
     months: list[Month] = []
     for _ in devices:
         ends = [datetime.fromtimestamp(second, UTC) for second in seconds]
@@ -137,7 +137,7 @@ class _Columns:
         self._store(number, told)
 
     def _store(self, number: int, told: Sequence[Readings]) -> None:
-        kept = storing.kept(self._devices[number], told)
+        kept = storing.prepare(self._devices[number], told)
         assert kept is not None
         with transaction.atomic():
             storing.store(kept, uuid.uuid4(), "PeriodicMeterReads")
@@ -145,7 +145,7 @@ class _Columns:
     def size(self) -> int:
         """Bytes on disk."""
         return _size_of(
-            [*partitions.tables(), "readings_completeness", "readings_series", "readings_delivery"]
+            [*partitions.list_tables(), "readings_completeness", "readings_series", "readings_delivery"]
         )
 
 
@@ -228,7 +228,7 @@ def _question_ms(count: int) -> float:
         FIRST + timedelta(days=10),
     )
     begin = time.perf_counter()
-    page = missing(question, 50)
+    page = find_missing(question, 50)
     if [one.device.pk for one in page.found] != [devices[-1].pk]:
         raise RuntimeError("the meter that lacks something was not found")
     return 1000 * (time.perf_counter() - begin)

@@ -23,7 +23,7 @@ from osgp.processes.stopping import StopRequested
 from osgp.protocol_dlms import Data, DataType, Direction, Meter, TraceRecord
 from osgp.protocol_dlms.errors import AccessError
 from osgp.requests.models import MeterSession, RequestState
-from osgp.simulator import Fleet, Framing, Security, SimulatorThread
+from osgp.simulator import Fleet, Security, SimulatorThread, Transport
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from osgp.visits.leases import LeaseLost
@@ -248,7 +248,7 @@ def test_a_message_that_cannot_be_described_does_no_harm(
         raise ValueError("?")
 
     debug(electricity)
-    monkeypatch.setattr(recording, "hexadecimal", fail)
+    monkeypatch.setattr(recording, "format_hexadecimal", fail)
     request = due(electricity)
     meters.visit(electricity)
     request.refresh_from_db()
@@ -296,7 +296,7 @@ def tell_secrets() -> Iterator[str]:
         yield TellSecrets.message
 
 
-@pytest.mark.parametrize("transport", Framing)
+@pytest.mark.parametrize("transport", Transport)
 @pytest.mark.parametrize("security", Security)
 def test_no_secret_is_in_any_row(
     organisation: Organisation,
@@ -304,7 +304,7 @@ def test_no_secret_is_in_any_row(
     tell_secrets: str,
     due: Due,
     security: Security,
-    transport: Framing,
+    transport: Transport,
 ) -> None:
     fleet = Fleet.build(1, "SMR-5.1", gas_meters=1, security=security, transport=transport)
     with SimulatorThread(fleet) as simulator:
@@ -338,7 +338,7 @@ def test_no_secret_is_in_any_row(
 def test_hidden_octets_in_hexadecimal() -> None:
     def text(*hidden: tuple[int, int], length: int = 4) -> str:
         apdu = bytes(number % 256 for number in range(length))
-        return recording.hexadecimal(TraceRecord(Direction.SENT, apdu, timezone.now(), hidden))
+        return recording.format_hexadecimal(TraceRecord(Direction.SENT, apdu, timezone.now(), hidden))
 
     assert text() == "00010203"
     assert text((1, 2), (3, 4)) == "00**02**"
