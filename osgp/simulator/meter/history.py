@@ -111,7 +111,7 @@ def clock_changes(meter: LivingMeter, since: float, until: float) -> list[float]
 
 def in_order(event: Event) -> tuple[float, int]:
     """The key by which events are sorted."""
-    return event.moment, event.code
+    return event.moment, event.type.code
 
 
 def _power_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
@@ -195,7 +195,7 @@ def events_between(meter: LivingMeter, log: str | None, since: float, until: flo
     if record is not None:
         found += record.events
         found += fired(meter, record, until)
-    wanted = (event for event in found if since <= event.moment <= until and log in (None, event.log))
+    wanted = (event for event in found if since <= event.moment <= until and log in (None, event.type.log))
     return sorted(wanted, key=in_order)
 
 
