@@ -53,6 +53,12 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     yield Figure("– so many times faster", stock["result_ms"] / own["result_ms"], "×")
 
 
+def costs_of(who: str, rounds: int) -> Costs:
+    """What ``own`` or ``stock`` costs, in a process of its own."""
+    costs: Costs = json.loads(output_of(["-m", __name__, who, str(rounds)], {}).splitlines()[-1])
+    return costs
+
+
 def answer() -> bytes:
     """A ciphered get-response with the rows of an interval profile."""
     from osgp.simulator.codec.axdr import array, double_long_unsigned, octet_string, structure, unsigned

@@ -4,7 +4,6 @@ each value; and how long the question takes which meters lack something.
 CPU of PostgreSQL is that of the connection's own server process.
 """
 
-import json
 import random
 import time
 import uuid
@@ -68,7 +67,7 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     yield from _compared("values stored per second, one connection", "1/s", costs, "values_per_second")
     yield from _compared("CPU of PostgreSQL per meter and interval month", "ms", costs, "server")
     yield from _compared("CPU of the worker to store it", "ms", costs, "own")
-    yield Figure("CPU of the worker to decipher, decode and understand it", _decoding_ms(), "ms")
+    yield Figure("CPU of the worker to decipher, decode and understand it", _decoding_ms(sizes.rounds), "ms")
     yield from _compared("the same month once more: CPU of PostgreSQL", "ms", again, "server")
     yield from _compared("the same month once more: CPU of the worker", "ms", again, "own")
     yield Figure("disk per value, indexes included", sizes_of[0], "bytes", "", sizes_of[1], ROW_PER_VALUE)
@@ -197,7 +196,7 @@ def _size_of(tables: Sequence[str]) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _decoding_ms() -> float:
+def _decoding_ms(rounds: int) -> float:
     """A day from its ciphered answer to what PeriodicMeterReads makes of it, times the days."""
     own = json.loads(run_and_read(["-m", "scripts.benchmarks.day_profile", "own"], {}).splitlines()[-1])
     return float(own["result_ms"]) * DAYS
