@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts import message_table
+from tests.catalogue.generations import SHIPPED
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("osgp", "tests", "scripts", "docs", "manage.py", "pyproject.toml")
@@ -82,4 +83,4 @@ def test_the_templates_are_in_the_format_of_the_project(tree: Path, templates: d
 
 def test_the_table_of_messages_is_up_to_date() -> None:
     """Run ``python -m scripts.message_table`` when this fails."""
-    assert message_table.PAGE.read_text(encoding="utf-8") == message_table.render()
+    assert message_table.PAGE.read_text(encoding="utf-8") == message_table.render(SHIPPED)

@@ -232,7 +232,7 @@ def _summary(fleet: Fleet, meter: Meter) -> dict[str, Any]:
         "profile": meter.type.profile.key,
         "polyphase": meter.polyphase,
         "security": meter.security.value,
-        "transport": meter.transport.value,
+        "transport": meter.framing.value,
         "port": fleet.ports[meter.port_index] if fleet.ports else None,
         "logical_device_address": meter.logical_device_address,
         "gas_meters": [

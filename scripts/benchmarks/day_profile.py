@@ -53,9 +53,9 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     yield Figure("– so many times faster", stock["result_ms"] / own["result_ms"], "×")
 
 
-def costs_of(who: str, rounds: int) -> Costs:
+def measure_costs(who: str, rounds: int) -> Costs:
     """What ``own`` or ``stock`` costs, in a process of its own."""
-    costs: Costs = json.loads(output_of(["-m", __name__, who, str(rounds)], {}).splitlines()[-1])
+    costs: Costs = json.loads(run_and_read(["-m", __name__, who, str(rounds)], {}).splitlines()[-1])
     return costs
 
 

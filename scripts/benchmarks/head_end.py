@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from osgp.requests.management.commands.worker import celery_command
+from osgp.commands.management.commands.worker import celery_command
 from scripts import services
 from scripts.benchmarks.measuring import read_cpu_seconds, read_peak_memory, run_and_read, running_process
 

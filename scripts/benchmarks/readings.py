@@ -20,8 +20,9 @@ from osgp.devices.models import Device, DeviceType
 from osgp.messages.readings import Period, Readings
 from osgp.readings import partitions, storing
 from osgp.readings.calendar import list_expected_ends
+from scripts.benchmarks import day_profile
 from scripts.benchmarks.head_end import HeadEnd
-from scripts.benchmarks.measuring import Figure, read_cpu_seconds, run_and_read
+from scripts.benchmarks.measuring import Figure, read_cpu_seconds
 from scripts.benchmarks.sizes import Sizes
 
 FIRST, DAYS = date(2026, 9, 1), 30
@@ -198,8 +199,7 @@ def _size_of(tables: Sequence[str]) -> int:
 
 def _decoding_ms(rounds: int) -> float:
     """A day from its ciphered answer to what PeriodicMeterReads makes of it, times the days."""
-    own = json.loads(run_and_read(["-m", "scripts.benchmarks.day_profile", "own"], {}).splitlines()[-1])
-    return float(own["result_ms"]) * DAYS
+    return float(day_profile.measure_costs("own", rounds)["result_ms"]) * DAYS
 
 
 def _question_ms(count: int) -> float:

@@ -72,7 +72,7 @@ class Bench:
         return next(
             meter
             for meter in self.running.meters.values()
-            if (meter.security.value, meter.transport.value) == (security.value, transport.value)
+            if (meter.security.value, meter.framing.value) == (security.value, transport.value)
         )
 
     @property
@@ -122,8 +122,7 @@ def bench() -> Iterator[Bench]:
         len(WAY) + 1,
         "SMR-5.1",
         security=[simulator.Security(security.value) for security, _ in WAY] + [simulator.Security.HLS5],
-        transport=[simulator.Transport(transport.value) for _, transport in WAY]
-        + [simulator.Transport.WRAPPER],
+        framing=[simulator.Framing(transport.value) for _, transport in WAY] + [simulator.Framing.WRAPPER],
         polyphase=True,
         gas_meters=[1] * (len(WAY) + 1),
         settings=simulator.FleetSettings(clock=NOW.timestamp),
@@ -480,7 +479,7 @@ def test_logical_devices_of_any_address(transport: Framing) -> None:
         300,
         "SMR-5.5",
         security=simulator.Security.NONE,
-        transport=simulator.Transport(transport.value),
+        framing=simulator.Framing(transport.value),
         settings=simulator.FleetSettings(clock=NOW.timestamp),
     )
     name = AttributeDescriptor(1, bytes((0, 0, 42, 0, 0, 255)), 2)
@@ -516,7 +515,7 @@ def test_many_sessions_at_once() -> None:
     fleet = simulator.Fleet.build(
         40,
         "mix",
-        transport=[simulator.Transport.WRAPPER, simulator.Transport.HDLC],
+        framing=[simulator.Framing.WRAPPER, simulator.Framing.HDLC],
         settings=simulator.FleetSettings(clock=NOW.timestamp),
     )
     with simulator.SimulatorThread(fleet) as running:

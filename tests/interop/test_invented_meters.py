@@ -13,20 +13,10 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue import Profile, assembly
+from osgp.catalogue.communication import Framing, Security
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.protocol_dlms import (
-    Data,
-    DataType,
-    Deadlines,
-    Keys,
-    Meter,
-    MeterAddress,
-    Security,
-    Transport,
-    read_invocation_counter,
-)
+from osgp.protocol_dlms import Data, DataType, Deadlines, Keys, Meter, MeterAddress, read_invocation_counter
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
-from osgp.simulator import Transport as SimulatedTransport
 from osgp.simulator.codec import axdr as meter_axdr
 from osgp.simulator.meter import history
 from osgp.simulator.meter.load_curve import START
@@ -65,7 +55,7 @@ class Bench:
             2,
             profile,
             polyphase=False,
-            transport=[SimulatedTransport.WRAPPER, SimulatedTransport.HDLC],
+            framing=[Framing.WRAPPER, Framing.HDLC],
             settings=FleetSettings(clock=self.time, calm_from=None),
         )
 
@@ -76,7 +66,7 @@ class Bench:
 
     def address(self, simulated: SimulatedMeter) -> MeterAddress:
         port = self.fleet.ports[simulated.port_index]
-        transport = Transport(simulated.transport.value)
+        transport = Framing(simulated.framing.value)
         return MeterAddress("127.0.0.1", port, simulated.logical_device_address, transport)
 
     def connect(self, simulated: SimulatedMeter) -> Meter:
@@ -250,7 +240,7 @@ def test_the_command_line_simulates_it(tmp_path: Path) -> None:
         assert process.stderr.readline().startswith("2 meters on 127.0.0.1 port ")
         fields = [each["add_device"] for each in json.loads(described.read_text())]
         address = MeterAddress(
-            "127.0.0.1", fields[1]["port"], fields[1]["logical_device_address"], Transport.WRAPPER
+            "127.0.0.1", fields[1]["port"], fields[1]["logical_device_address"], Framing.WRAPPER
         )
         assert [each["protocol_name"] for each in fields] == ["TST", "TST"]
         # 0-0:43.1.3.255

@@ -12,6 +12,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
+from osgp.catalogue.communication import Framing, Security
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.devices.models import Device
 from osgp.message_logs import recording
@@ -23,7 +24,7 @@ from osgp.processes.stopping import StopRequested
 from osgp.protocol_dlms import Data, DataType, Direction, Meter, TraceRecord
 from osgp.protocol_dlms.errors import AccessError
 from osgp.requests.models import MeterSession, RequestState
-from osgp.simulator import Fleet, Security, SimulatorThread, Transport
+from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from osgp.visits.leases import LeaseLost
@@ -296,7 +297,7 @@ def tell_secrets() -> Iterator[str]:
         yield TellSecrets.message
 
 
-@pytest.mark.parametrize("transport", Transport)
+@pytest.mark.parametrize("transport", Framing)
 @pytest.mark.parametrize("security", Security)
 def test_no_secret_is_in_any_row(
     organisation: Organisation,
@@ -304,9 +305,9 @@ def test_no_secret_is_in_any_row(
     tell_secrets: str,
     due: Due,
     security: Security,
-    transport: Transport,
+    transport: Framing,
 ) -> None:
-    fleet = Fleet.build(1, "SMR-5.1", gas_meters=1, security=security, transport=transport)
+    fleet = Fleet.build(1, "SMR-5.1", gas_meters=1, security=security, framing=transport)
     with SimulatorThread(fleet) as simulator:
         electricity, _ = meters.add_meters(organisation, simulator).values()
         described = next(iter(simulator.fleet.describe()))["keys"]

@@ -69,7 +69,7 @@ class Needy(Needless):
 
 
 def test_a_message_that_does_not_tell_what_it_needs_is_found(visits: Visits) -> None:
-    every = {profile.key for profile in catalogue.profiles()}
+    every = {profile.key for profile in catalogue.list_profiles()}
     assert profiles_of_outcomes(visits, Needless()) == (every, {"TST-1.0"})
     assert profiles_of_outcomes(visits, Needy()) == (every - {"TST-1.0"}, set())
 

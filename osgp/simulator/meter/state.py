@@ -4,11 +4,12 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Generic, TypeVar
 from zlib import crc32
 
+from osgp.catalogue.communication import Framing, Security
 from osgp.catalogue.cosem import AttributeDescriptor
 
 from ..codec.axdr import decode
 from ..faults import FaultBox, FaultKind
-from ..settings import Behaviour, FleetSettings, Security, Transport
+from ..settings import Behaviour, FleetSettings
 from . import clock_shifts
 from .control import CONNECTED
 from .equipment import MBUS_CLIENT_SETUP, Equipment
@@ -36,6 +37,7 @@ class MeterState(Generic[TypeOfMeter]):
 
     __slots__ = (
         "_memory",
+        "framing",
         "gas_meters",
         "identification",
         "logical_device_address",
@@ -43,7 +45,6 @@ class MeterState(Generic[TypeOfMeter]):
         "port_index",
         "security",
         "settings",
-        "transport",
         "type",
     )
 
@@ -55,7 +56,7 @@ class MeterState(Generic[TypeOfMeter]):
         settings: FleetSettings,
         *,
         security: Security = Security.HLS5,
-        transport: Transport = Transport.WRAPPER,
+        framing: Framing = Framing.WRAPPER,
         logical_device_address: int = 1,
         port_index: int = 0,
         gas_meters: tuple[GasMeter, ...] = (),
@@ -65,7 +66,7 @@ class MeterState(Generic[TypeOfMeter]):
         self.type = meter_type
         self.settings = settings
         self.security = security
-        self.transport = transport
+        self.framing = framing
         self.logical_device_address = logical_device_address
         self.port_index = port_index
         self.gas_meters = gas_meters
