@@ -138,7 +138,7 @@ def list_folders() -> tuple[Path, ...]:
     further = [Path(name) for name in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if name]
     for folder in further:
         if not folder.is_dir():
-            raise CatalogueError(f"{FOLDERS_VARIABLE}: {folder} is no folder")
+            raise CatalogueError(f"{FOLDERS_VARIABLE}: {folder} is not a folder")
     return (DATA, *further)
 
 

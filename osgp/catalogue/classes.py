@@ -216,7 +216,7 @@ def extend(interface_class: InterfaceClass, place: Place, key: str, rows: object
 
 def _check_row(place: Place, row: object, length: int, members: str) -> list[Any]:
     if not isinstance(row, list) or len(row) != length:
-        raise place.make_error(f"{row!r} is no row of {members}")
+        raise place.make_error(f"{row!r} is not a row of {members}")
     return row
 
 
@@ -231,7 +231,7 @@ def _add(place: Place, names: dict[int, str], number: object, name: object) -> N
 
 def _check_name(place: Place, value: object) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise place.make_error(f"{value!r} is no name in lower case")
+        raise place.make_error(f"{value!r} is not a name in lower case")
     return value
 
 
@@ -243,7 +243,7 @@ def _parse_enumerations(
         names = place.check_list(listed)
         for name in names:
             if not isinstance(name, str) or not _VALUE.fullmatch(name):
-                raise place.make_error(f"{name!r} is no name in capitals")
+                raise place.make_error(f"{name!r} is not a name in capitals")
         enumerations[place.check_choice(attribute, tuple(attribute_ids))] = tuple(names)
     return MappingProxyType(enumerations)
 

@@ -89,7 +89,7 @@ def insert_new_tags(tag_order: Sequence[str], file: DataFile) -> tuple[str, ...]
         if tag in tag_order:
             position = order.index(tag)
         elif not _TAG.fullmatch(tag):
-            raise place.make_error(f"{tag!r} is no tag: capitals, digits and _")
+            raise place.make_error(f"{tag!r} is not a tag: capitals, digits and _")
         else:
             order.insert(position, tag)
         position += 1
@@ -220,7 +220,7 @@ def _parse_attributes(place: Place, interface_class: InterfaceClass, rows: objec
 def _parse_attribute(place: Place, interface_class: InterfaceClass, row: object) -> Attribute:
     if not isinstance(row, list) or len(row) not in (4, 5):
         raise place.narrow_to("attributes").make_error(
-            f"{row!r} is no row of id, data type, value type, access and maybe value"
+            f"{row!r} is not a row of id, data type, value type, access and maybe value"
         )
     # 1 is the logical name, which every object has and no file needs to list.
     attribute_id = place.narrow_to("attributes").check_integer(row[0], 2, 127)
@@ -259,7 +259,7 @@ def _parse_capture_objects(place: Place, items: object) -> tuple[CaptureObject, 
         match = _CAPTURE.fullmatch(item) if isinstance(item, str) else None
         if match is None:
             raise place.make_error(
-                f"{item!r} is no capture object: TAG/attribute or TAG/attribute/data index"
+                f"{item!r} is not a capture object: TAG/attribute or TAG/attribute/data index"
             )
         tag, attribute_id, data_index = match.groups()
         entry = CaptureObject(
@@ -277,7 +277,7 @@ def _parse_methods(place: Place, interface_class: InterfaceClass, rows: object) 
     methods: dict[int, str] = {}
     for row in place.check_list(rows):
         if not isinstance(row, list) or len(row) != 2:
-            raise place.make_error(f"{row!r} is no row of id and name")
+            raise place.make_error(f"{row!r} is not a row of id and name")
         method_id = place.check_integer(row[0], 1, 127)
         if method_id in methods:
             raise place.make_error(f"method {method_id} is there twice")
@@ -289,10 +289,10 @@ def _parse_methods(place: Place, interface_class: InterfaceClass, rows: object) 
 
 def _parse_source_objects(place: Place, table: object) -> Mapping[int, str]:
     if not isinstance(table, dict):
-        raise place.make_error(f"{table!r} is no table")
+        raise place.make_error(f"{table!r} is not a table")
     sources = {}
     for code, tag in table.items():
         if not re.fullmatch(r"[0-9]{1,5}", code, re.ASCII):
-            raise place.make_error(f"{code!r} is no event code")
+            raise place.make_error(f"{code!r} is not an event code")
         sources[int(code)] = place.check_text(tag)
     return MappingProxyType(sources)

@@ -57,7 +57,7 @@ class Flags:
         if found is not None:
             return found
         if not 0 <= value <= self.largest:
-            raise ValueError(f"{value} is no value of {self.width} bits")
+            raise ValueError(f"{value} is not a value of {self.width} bits")
         bits = [bit for bit in range(value.bit_length()) if value >> bit & 1]
         found = SetFlags(
             tuple(self.names[bit] for bit in bits if bit in self.names),
@@ -140,7 +140,7 @@ def _parse_event_types(place: Place, rows: object) -> Iterator[tuple[int, str]]:
     for row in place.check_list(rows):
         for code, name in _spread(place, row):
             if not _NAME.fullmatch(name):
-                raise place.make_error(f"{name!r} is no name in capitals")
+                raise place.make_error(f"{name!r} is not a name in capitals")
             if place.check_integer(code, 0, _LARGEST_CODE) in seen:
                 raise place.make_error(f"code {code} is there twice")
             seen.add(code)
@@ -150,7 +150,7 @@ def _parse_event_types(place: Place, rows: object) -> Iterator[tuple[int, str]]:
 def _spread(place: Place, row: object) -> Iterator[tuple[int, str]]:
     """Expand a row to codes and names: several for phases, channels and ranges of codes."""
     if not isinstance(row, list) or len(row) not in (2, 3) or not isinstance(row[1], str):
-        raise place.make_error(f"{row!r} is no row of code, name and maybe step")
+        raise place.make_error(f"{row!r} is not a row of code, name and maybe step")
     name = row[1]
     fills: Sequence[object] = (None,)
     if "{phase}" in name:
@@ -180,10 +180,10 @@ def _parse_flags(place: Place, table: object) -> Flags:
     names: dict[int, str] = {}
     for row in place.check_list(table["bits"]):
         if not isinstance(row, list) or len(row) != 2:
-            raise place.make_error(f"{row!r} is no row of bit and name")
+            raise place.make_error(f"{row!r} is not a row of bit and name")
         bit, name = place.check_integer(row[0], 0, width - 1), row[1]
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise place.make_error(f"{name!r} is no name in capitals")
+            raise place.make_error(f"{name!r} is not a name in capitals")
         if bit in names or name in names.values():
             raise place.make_error(f"{bit if bit in names else name} is there twice")
         names[bit] = name

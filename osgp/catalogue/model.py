@@ -145,7 +145,7 @@ class CosemObject:
         return name in self._by_name
 
     def get_logical_name(self, channel: int | None = None) -> bytes:
-        """Return the six octets; `channel` is 1..4 for an object per channel, else None (or ValueError)."""
+        """Return the six octets; `channel` is 1..4 if `per_channel`, else None. Raises ValueError if not."""
         try:
             return self.template.get_logical_name(channel)
         except ValueError as error:

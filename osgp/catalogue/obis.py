@@ -21,7 +21,7 @@ class Template(NamedTuple):
     per_channel: bool
 
     def get_logical_name(self, channel: int | None = None) -> bytes:
-        """Return the six octets; `channel` is 1..4 where group B is ``x``, else None (or ValueError)."""
+        """Return the six octets. Raises ValueError unless `channel` is 1..4 for group B ``x``, else None."""
         if not self.per_channel:
             if channel is not None:
                 raise ValueError(f"{self} has no M-Bus channel")

@@ -26,7 +26,7 @@ class Place:
 
     def check_table(self, value: object) -> Mapping[str, Any]:
         if not isinstance(value, dict):
-            raise self.make_error(f"{value!r} is no table")
+            raise self.make_error(f"{value!r} is not a table")
         return value
 
     def check_keys(
@@ -44,12 +44,12 @@ class Place:
 
     def check_integer(self, value: object, lowest: int, highest: int) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-            raise self.make_error(f"{value!r} is no number of {lowest}..{highest}")
+            raise self.make_error(f"{value!r} is not a number of {lowest}..{highest}")
         return value
 
     def check_text(self, value: object) -> str:
         if not isinstance(value, str) or not value:
-            raise self.make_error(f"{value!r} is no text")
+            raise self.make_error(f"{value!r} is not text")
         return value
 
     def check_choice(self, value: object, choices: Sequence[str]) -> Any:
@@ -59,7 +59,7 @@ class Place:
 
     def check_list(self, value: object) -> list[Any]:
         if not isinstance(value, list):
-            raise self.make_error(f"{value!r} is no list")
+            raise self.make_error(f"{value!r} is not a list")
         return value
 
     def check_choices(self, value: object, choices: Sequence[str]) -> frozenset[Any]:

@@ -92,7 +92,7 @@ class Unit(IntEnum):
 
     @classmethod
     def from_text(cls, text: str) -> "Unit":
-        """Return the unit of a symbol or a name in capitals: "%", "s", "WH", "M3". Raises ValueError.
+        """Return the unit of a symbol or name ("%", "s", "WH", "M3"). Raises ValueError for an unknown one.
 
         Symbols take precedence and are case-sensitive: "s" is the second and "S" the siemens.
         """

@@ -57,24 +57,24 @@ def to_text(data_type: str, value: object) -> str:
         return _format_integer(data_type, value)
     if data_type == "boolean":
         if not isinstance(value, bool):
-            raise ValueError(f"{value!r} is no boolean")
+            raise ValueError(f"{value!r} is not of type boolean")
         return "1" if value else "0"
     if data_type in _WITHOUT_VALUE:
         raise ValueError(f"an attribute of type {data_type} takes no value here")
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no {data_type}")
+        raise ValueError(f"{value!r} is not of type {data_type}")
     if data_type == SCALER_UNIT:
         return str(ScalerUnit.from_text(value))
     if value == _LIVE_VALUES[data_type]:
         return value
     if data_type == "octet-string":
         return obis.to_text(obis.parse(value))
-    raise ValueError(f"{value!r} is no {data_type}")
+    raise ValueError(f"{value!r} is not of type {data_type}")
 
 
 def _format_integer(data_type: str, value: object) -> str:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{value!r} is no {data_type}")
+        raise ValueError(f"{value!r} is not of type {data_type}")
     lowest, highest = _INTEGER_RANGES[data_type]
     if not lowest <= value <= highest:
         raise ValueError(f"{value} is outside {lowest}..{highest} of {data_type}")

@@ -58,7 +58,7 @@ def parse_operator(data: Data) -> str | None:
         return None
     text = data.value.decode("ascii", errors="replace") if isinstance(data.value, bytes) else data.value
     if not isinstance(text, str):
-        raise make_illegal_response("The operator's name is no text.")
+        raise make_illegal_response("The operator's name is not text.")
     return "".join(character for character in text if character.isprintable())[:LONGEST_OPERATOR].strip()
 
 
@@ -71,7 +71,7 @@ def parse_cell_info(data: Data) -> CellInfo | None:
         return None
     members = data.value
     if not isinstance(members, tuple) or len(members) not in (4, 7):
-        raise make_illegal_response("The cell information is no structure of seven.")
+        raise make_illegal_response("The cell information is not a structure of seven.")
     cell_id, location_id, quality, bit_error_rate, *network = members
     country, operator_code, channel = network or (None, None, None)
     return CellInfo(
@@ -90,11 +90,11 @@ def parse_adjacent_cells(data: Data) -> list[AdjacentCell]:
     if data.value is None:
         return []
     if not isinstance(data.value, tuple) or len(data.value) > MOST_ADJACENT_CELLS:
-        raise make_illegal_response(f"The adjacent cells are no array of at most {MOST_ADJACENT_CELLS}.")
+        raise make_illegal_response(f"The adjacent cells are not an array of at most {MOST_ADJACENT_CELLS}.")
     cells = []
     for cell in data.value:
         if not isinstance(cell.value, tuple) or len(cell.value) != 2:
-            raise make_illegal_response("An adjacent cell is no structure of two.")
+            raise make_illegal_response("An adjacent cell is not a structure of two.")
         cell_id, quality = cell.value
         cells.append(AdjacentCell(_parse_number(cell_id, "cell id"), _parse_signal_quality(quality)))
     return cells

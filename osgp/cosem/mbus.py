@@ -61,7 +61,7 @@ def parse_identification_number(data: Data, class_version: int) -> str | None:
     if number < 0 or len(digits) > IDENTIFICATION_DIGITS or not digits.isdecimal():
         form = "BCD number" if class_version == 0 else "number"
         raise make_illegal_response(
-            f"The M-Bus identification number 0x{number:X} is no {form} of eight digits."
+            f"The M-Bus identification number 0x{number:X} is not a {form} of eight digits."
         )
     return digits
 
@@ -76,7 +76,7 @@ def parse_manufacturer(data: Data) -> str | None:
         return None
     codes = [number >> shift & 0x1F for shift in (2 * _LETTER_BITS, _LETTER_BITS, 0)]
     if not 0 < number < 1 << 3 * _LETTER_BITS or not all(1 <= code <= _ALPHABET for code in codes):
-        raise make_illegal_response(f"The M-Bus manufacturer id 0x{number:X} is no three letters.")
+        raise make_illegal_response(f"The M-Bus manufacturer id 0x{number:X} is not three letters.")
     return "".join(chr(_BEFORE_A + code) for code in codes)
 
 

@@ -123,10 +123,10 @@ def parse_object_list(data: Data, association: bytes, version: int) -> ObjectLis
     """Return the objects in ``object_list`` of the association with the logical name ``association``.
 
     ``version`` is the class version according to the profile; the association's own entry in the list takes
-    precedence. Raises Fault if the value is no array.
+    precedence. Raises Fault if the value is not an array.
     """
     if data.type is not DataType.ARRAY or not isinstance(data.value, tuple):
-        raise make_illegal_response("The meter's object list is no array.")
+        raise make_illegal_response("The meter's object list is not an array.")
     version = next(_find_own_versions(data.value, association), version)
     objects: list[ListedObject] = []
     unreadable: list[UnreadableEntry] = []
@@ -184,7 +184,7 @@ def _parse_object(element: Data, version: int) -> tuple[ListedObject, list[str]]
     class_id, class_version, logical_name, rights = _parse_members(element, 4, "The object")
     name = logical_name.value
     if not isinstance(name, bytes) or len(name) != 6:
-        raise UnusableRow("The logical name is no octet-string of six octets.")
+        raise UnusableRow("The logical name is not an octet-string of six octets.")
     attributes, methods = _parse_members(rights, 2, "The access rights")
     problems: list[str] = []
     return (
@@ -205,7 +205,7 @@ def _parse_rights(
     if data.value is None:
         return
     if not isinstance(data.value, tuple):
-        problems.append("The access rights are no array.")
+        problems.append("The access rights are not an array.")
         return
     for item in data.value:
         try:
@@ -234,17 +234,17 @@ def _parse_selectors(data: Data) -> tuple[int, ...]:
     if data.value is None:
         return ()
     if not isinstance(data.value, tuple):
-        raise UnusableRow("The access selectors are no array.")
+        raise UnusableRow("The access selectors are not an array.")
     return tuple(_parse_number(item, range(-0x80, 0x100), "An access selector") for item in data.value)
 
 
 def _parse_members(data: Data, count: int, what: str) -> tuple[Data, ...]:
     if not isinstance(data.value, tuple) or len(data.value) != count:
-        raise UnusableRow(f"{what}: no structure of {count}.")
+        raise UnusableRow(f"{what}: not a structure of {count}.")
     return data.value
 
 
 def _parse_number(data: Data, allowed: range, what: str) -> int:
     if not isinstance(data.value, int) or data.value not in allowed:
-        raise UnusableRow(f"{what} is no number of {allowed[0]} to {allowed[-1]}.")
+        raise UnusableRow(f"{what} is not a number of {allowed[0]} to {allowed[-1]}.")
     return int(data.value)

@@ -119,7 +119,7 @@ class RowTimes:
         if self._period is None:
             raise UnusableRow("The clock is left out.")
         if self._told is None:
-            raise UnusableRow("The clock is left out, and no row before it tells a time to count from.")
+            raise UnusableRow("The clock is left out, and no row before it has a time to count from.")
         try:
             return self._period.advance(self._told, self._since, self._zone)
         except (OverflowError, ValueError):

@@ -52,7 +52,7 @@ def find_meter_reading_scale(scaler_unit: ScalerUnit, name: str) -> Scale:
     """Return the scale to kWh for energy and to m³ for volume. Raises Fault for any other unit."""
     if scaler_unit.unit not in _SHOWN_AS:
         raise make_illegal_response(
-            f"The unit of {name} is {scaler_unit.unit.symbol}, which is no energy or volume."
+            f"The unit of {name} is {scaler_unit.unit.symbol}, which is neither energy nor volume."
         )
     exponent, unit = _SHOWN_AS[scaler_unit.unit]
     return Scale(scaler_unit.scaler + exponent, unit)
@@ -80,7 +80,7 @@ def parse_scaler_unit(data: Data, name: str) -> ScalerUnit:
     """Return attribute 3 of a register. Raises Fault unless it is a structure of scaler and known unit."""
     parts = data.value
     if not isinstance(parts, tuple) or len(parts) != 2:
-        raise make_illegal_response(f"The scaler and unit of {name} are no structure of two.")
+        raise make_illegal_response(f"The scaler and unit of {name} are not a structure of two.")
     scaler, unit = (part.value for part in parts)
     if not isinstance(scaler, int) or not isinstance(unit, int) or abs(scaler) > LARGEST_SCALER:
         raise make_illegal_response(f"The scaler or unit of {name} is out of range.")

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class AccessResult(IntEnum):
-    """Data-Access-Result: what a meter says about one attribute."""
+    """Data-Access-Result: the result of access to one attribute."""
 
     SUCCESS = 0
     HARDWARE_FAULT = 1
@@ -30,7 +30,7 @@ class AccessResult(IntEnum):
 
 
 class ActionResult(IntEnum):
-    """Action-Result: what a meter says about one method invocation."""
+    """Action-Result: the result of one method invocation."""
 
     SUCCESS = 0
     HARDWARE_FAULT = 1

@@ -1,9 +1,9 @@
-"""Opening an application association: AARQ and AARE, and for HLS the mutual proof (Green Book 9.3 and
-9.2.7.4.5).
+"""Opening an application association: AARQ and AARE, and for HLS the mutual authentication (Green Book 9.3
+and 9.2.7.4.5).
 
-The AARE is parsed here, strictly as to lengths, tolerantly as to what real meters put in: fields in any
-order, unknown ones, a protocol version, and a diagnostic that is missing or null where
-authentication-required is meant.
+The AARE is parsed strictly as to lengths, but tolerantly as to what real meters send: fields in any order,
+unknown fields, a protocol version, and a diagnostic that is missing or null in place of
+authentication-required.
 """
 
 import secrets
@@ -38,7 +38,7 @@ INITIATE_RESPONSE = 0x08
 GLO_INITIATE_RESPONSE = 0x28
 DLMS_VERSION = 6
 LOGICAL_NAME_VAA = 0x0007
-# The least receive size a meter may have: a smaller one could not take a single ciphered request.
+# The smallest receive size of a meter: below it, not even one ciphered request would fit.
 LEAST_SEND_SIZE = 64
 CONFORMANCE_MULTIPLE_REFERENCES = 1 << (23 - 14)
 
@@ -56,7 +56,7 @@ _HLS_GMAC = 5
 
 @dataclass(slots=True)
 class Aare:
-    """An association response, as far as it says something. ``diagnostic`` None: missing, or null."""
+    """The fields of an association response. ``diagnostic`` None: missing, or null."""
 
     result: int | None = None
     diagnostic: int | None = None
@@ -67,10 +67,10 @@ class Aare:
 
 
 def parse_aare(apdu: bytes) -> Aare:
-    """The fields of an AARE; :class:`IllegalResponse` if it is none or its lengths do not fit."""
+    """Parse an AARE. Raises :class:`IllegalResponse` if it is another APDU or its lengths do not fit."""
     cursor = Cursor(apdu)
     if cursor.read_unsigned() != AARE:
-        raise errors.IllegalResponse("the answer to an association request is no AARE")
+        raise errors.IllegalResponse("the answer to an association request is not an AARE")
     fields = Cursor(cursor.read(cursor.read_length()))
     aare = Aare()
     while not fields.at_end:
@@ -95,7 +95,7 @@ def parse_aare(apdu: bytes) -> Aare:
 
 
 def _parse_inner(content: bytes, tags: tuple[int, ...]) -> bytes:
-    """The content of the one field in ``content``, which must have one of ``tags``; empty stays empty."""
+    """Return the content of the one field in ``content``, whose tag must be in ``tags``; empty if empty."""
     if not content:
         return b""
     cursor = Cursor(content)
@@ -105,7 +105,7 @@ def _parse_inner(content: bytes, tags: tuple[int, ...]) -> bytes:
 
 
 def _parse_integer(content: bytes) -> int | None:
-    """An INTEGER; None for a NULL or nothing at all."""
+    """Return an INTEGER; None for a NULL and for no content."""
     if not content or content[0] == 0x05:
         return None
     octets = _parse_inner(content, (0x02,))
@@ -113,10 +113,10 @@ def _parse_integer(content: bytes) -> int | None:
 
 
 def associate(session: Session, settings: AssociationSettings, challenge: bytes) -> None:
-    """Opens the association; afterwards ``session`` knows what was agreed on.
+    """Open the association and store the negotiated parameters in ``session``.
 
-    Raises :class:`AssociationRejected` and its kinds, :class:`UnableToDecipher`, :class:`IllegalResponse`,
-    and what the link raises. ``challenge`` is CtoS, as given to the session's builder.
+    ``challenge`` is CtoS, as given to the session's builder. Raises :class:`AssociationRejected` and its
+    subclasses, :class:`UnableToDecipher`, :class:`IllegalResponse`, and the errors of the link.
     """
     aarq = session.builder.build_aarq()
     tracer = session.tracer
@@ -141,7 +141,7 @@ def associate(session: Session, settings: AssociationSettings, challenge: bytes)
 
 
 def _decipher_initiate_request(aarq: bytes, settings: AssociationSettings) -> bytes:
-    """The initiate request in our own AARQ, without protection, for a trace; empty if there is none."""
+    """Return the plain initiate request of our own AARQ, for a trace; empty if there is none."""
     information = find_user_information(aarq)
     if not information or information[0] != GLO_INITIATE_REQUEST:
         return information
@@ -154,7 +154,7 @@ def _decipher_initiate_request(aarq: bytes, settings: AssociationSettings) -> by
 
 
 def make_challenge(length: int) -> bytes:
-    """CtoS: unpredictable octets."""
+    """Return ``length`` unpredictable octets for CtoS."""
     return secrets.token_bytes(length)
 
 
@@ -206,7 +206,7 @@ def _extract_initiate_response(aare: Aare, deciphering: Deciphering | None) -> b
 def _apply_initiate_response(session: Session, initiate_response: bytes) -> None:
     cursor = Cursor(initiate_response)
     if cursor.read_unsigned() != INITIATE_RESPONSE:
-        raise errors.IllegalResponse("the user information of the AARE is no initiate response")
+        raise errors.IllegalResponse("the user information of the AARE is not an initiate response")
     if cursor.read_unsigned():
         cursor.read_unsigned()  # negotiated quality of service, which means nothing in COSEM
     if cursor.read_unsigned() != DLMS_VERSION:
@@ -231,7 +231,7 @@ def _apply_initiate_response(session: Session, initiate_response: bytes) -> None
 
 
 def _prove(session: Session, settings: AssociationSettings, aare: Aare, challenge: bytes) -> None:
-    """Passes 3 and 4: each side proves that it knows the keys by answering the other's challenge."""
+    """Carry out passes 3 and 4: each side proves that it has the keys by answering the other's challenge."""
     if aare.mechanism not in (None, _HLS_GMAC):
         raise errors.IllegalResponse(f"the meter chose authentication mechanism {aare.mechanism}")
     if len(aare.challenge) not in CHALLENGE_LENGTHS:

@@ -3,13 +3,12 @@
 Three decoders share the format:
 
 * :func:`decode`, to typed :class:`Data`;
-* :func:`decode_native`, straight to plain values, for profile buffers, where types would only cost time;
+* :func:`decode_native`, to plain values, for profile buffers, where types would only cost time;
 * :func:`decode_prefix`, typed, for data followed by something else.
 
-All refuse, with :class:`errors.DecodeError` and before allocating anything, what is cut short, nested
-deeper than ``MAX_DEPTH`` or made of more than ``MAX_ELEMENTS`` elements; time and memory are proportional
-to the input, also for compact arrays, which could otherwise stand for far more elements than they have
-bytes.
+All raise :class:`errors.DecodeError`, before allocating anything, for data that are cut short, nested
+deeper than ``MAX_DEPTH`` or of more than ``MAX_ELEMENTS`` elements. Time and memory are proportional to the
+input, also for compact arrays, which could otherwise describe far more elements than they have octets.
 """
 
 import struct
@@ -55,9 +54,7 @@ _DATA_TYPES = {int(data_type): data_type for data_type in DataType}
 
 
 def encode_length(length: int) -> bytes:
-    """A length as A-XDR and BER have it: one octet below 128, else its size with bit 7 set, then the
-    octets.
-    """
+    """Encode a length for A-XDR or BER: one octet below 128, else the size with bit 7 set, and the octets."""
     if length < 0x80:
         return bytes((length,))
     octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
@@ -65,7 +62,7 @@ def encode_length(length: int) -> bytes:
 
 
 def encode(data: Data) -> bytes:
-    """The A-XDR octets of ``data``; :class:`EncodeError` if a value does not fit its type."""
+    """Return the A-XDR octets of ``data``. Raises :class:`EncodeError` if a value does not fit its type."""
     encoded = bytearray()
     _encode_into(encoded, data, MAX_DEPTH)
     return bytes(encoded)
@@ -140,7 +137,7 @@ def _encode_octets(data_type: DataType, value: object) -> bytes:
 
 
 def decode(encoded: bytes) -> Data:
-    """The typed value of ``encoded``, all of it; :class:`DecodeError` if it is not exactly one value."""
+    """Return the typed value of ``encoded``. Raises :class:`DecodeError` if it is not exactly one value."""
     data, end = decode_prefix(encoded)
     if end != len(encoded):
         raise DecodeError(f"{len(encoded) - end} octets follow the data")
@@ -148,12 +145,12 @@ def decode(encoded: bytes) -> Data:
 
 
 def decode_prefix(encoded: bytes, start: int = 0) -> tuple[Data, int]:
-    """The typed value that begins at ``start``, and where it ends."""
+    """Return the typed value that begins at ``start``, and the position of its end."""
     return _Reader(encoded, start).run(typed=True)
 
 
 def decode_native(encoded: bytes) -> Any:
-    """As :func:`decode`, but plain values without their types: ``decode(encoded).native``, only faster."""
+    """Return plain values without types: a faster ``decode(encoded).native``."""
     value, end = decode_native_prefix(encoded)
     if end != len(encoded):
         raise DecodeError(f"{len(encoded) - end} octets follow the data")
@@ -161,12 +158,12 @@ def decode_native(encoded: bytes) -> Any:
 
 
 def decode_native_prefix(encoded: bytes, start: int = 0) -> tuple[Any, int]:
-    """The plain value that begins at ``start``, and where it ends."""
+    """Return the plain value that begins at ``start``, and the position of its end."""
     return _Reader(encoded, start).run(typed=False)
 
 
 class _Reader:
-    """One pass over ``encoded``; ``position`` is the next octet to look at."""
+    """One pass over ``encoded``; ``position`` is that of the next octet."""
 
     __slots__ = ("budget", "encoded", "position")
 
@@ -183,7 +180,7 @@ class _Reader:
         return value, self.position
 
     def read_length(self) -> int:
-        """A length, of at most four octets; nothing is allocated on its word."""
+        """Read a length of at most four octets; allocates nothing for it."""
         first = self.encoded[self.position]
         self.position += 1
         if first < 0x80:
@@ -199,7 +196,7 @@ class _Reader:
         return value
 
     def read_count(self, least: int = 1) -> int:
-        """A number of elements of at least ``least`` octets each, none of which may lie beyond the input."""
+        """Read a number of elements of at least ``least`` octets each, which must lie within the input."""
         count = self.read_length()
         if count * least > len(self.encoded) - self.position:
             raise DecodeError(f"{count} elements announced, more than there are octets")
@@ -225,9 +222,7 @@ class _Reader:
         return tag
 
     def read_native(self, depth: int) -> Any:
-        """The next value. Ordered by how often a profile buffer has what, the commonest without a further
-        call.
-        """
+        """Read the next value. Types that are frequent in profile buffers come first, without a call."""
         encoded = self.encoded
         position = self.position
         tag = encoded[position]
@@ -268,7 +263,7 @@ class _Reader:
         return Data(_DATA_TYPES[tag], value)
 
     def read_scalar(self, tag: int) -> object:
-        """The value of type ``tag`` whose tag was read already; arrays and structures are not for here."""
+        """Read a value of the type ``tag``, after its tag; not for arrays and structures."""
         number = _UNPACK.get(tag)
         if number is not None:
             unpack, size = number
@@ -282,7 +277,7 @@ class _Reader:
         if tag == DataType.BOOLEAN:
             return self.read_tag() != 0
         if tag == DataType.VISIBLE_STRING:
-            # Meters do put other octets than ASCII in: a label is no reason to refuse the whole answer.
+            # Some meters send octets outside ASCII: a label is no reason to refuse the whole answer.
             return self.read_octets(self.read_length()).decode("latin-1")
         if tag == DataType.UTF8_STRING:
             return self.read_octets(self.read_length()).decode("utf-8", errors="replace")
@@ -298,7 +293,7 @@ class _Reader:
         return "".join([f"{octet:08b}" for octet in octets])[:count]
 
     def read_compact_array(self, depth: int, *, typed: bool) -> tuple[Any, ...]:
-        """The elements of a compact array: their type is told once, then come their contents without tags."""
+        """Read the elements of a compact array: one type description, then contents without tags."""
         if not depth:
             raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
         description = self.read_type_description(depth - 1)
@@ -316,7 +311,7 @@ class _Reader:
         return tuple(elements)
 
     def read_type_description(self, depth: int) -> Any:
-        """A tag, or for arrays and structures the tag with the descriptions of their elements."""
+        """Read a tag, for arrays and structures with the descriptions of their elements."""
         if not depth:
             raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
         tag = self.read_tag()
@@ -330,7 +325,7 @@ class _Reader:
         return tag
 
     def read_untagged(self, description: Any, *, typed: bool) -> Any:
-        """One element without tags, of the type described."""
+        """Read one element without tags, of the type ``description``."""
         self.spend(1)
         if isinstance(description, int):
             value = self.read_scalar(description)

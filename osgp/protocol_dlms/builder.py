@@ -1,4 +1,4 @@
-"""Our APDUs: built in order, each ciphered one with an invocation counter of its own."""
+"""The APDUs of the client: each ciphered one with a new invocation counter."""
 
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.ciphering import Ciphering, compute_gmac
@@ -14,8 +14,9 @@ _PRIORITY = 0xC0
 
 
 class RequestBuilder:
-    """Builds the APDUs of one association. ``challenge`` is CtoS, for HLS; ``receive_size`` the longest APDU
-    that the meter may send.
+    """Builds the APDUs of one association.
+
+    ``challenge`` is CtoS, for HLS; ``receive_size`` is the size of the longest APDU that the meter may send.
     """
 
     def __init__(self, settings: AssociationSettings, challenge: bytes, receive_size: int) -> None:
@@ -43,7 +44,7 @@ class RequestBuilder:
         return self._ciphering is not None
 
     def build_aarq(self) -> bytes:
-        """The association request."""
+        """Return the association request."""
         request = build_association_request(
             self._settings.security,
             self._settings.client_system_title,
@@ -56,7 +57,7 @@ class RequestBuilder:
         return request.fill(self._authentication_value, information)
 
     def build_hls_proof(self, challenge: bytes) -> bytes:
-        """f(StoC) for pass 3, with an invocation counter of its own."""
+        """Return f(StoC) for pass 3, with a new invocation counter."""
         settings = self._settings
         assert settings.keys.encryption_key is not None
         assert settings.keys.authentication_key is not None
@@ -69,24 +70,22 @@ class RequestBuilder:
         )
 
     def advance_invoke_id(self) -> None:
-        """Starts a new service invocation: all its requests and responses bear ``invoke_id``, 0 to 15."""
+        """Start a new service invocation: all its requests and responses have ``invoke_id``, 0 to 15."""
         self.invoke_id = (self.invoke_id + 1) & 0x0F
 
     def build_request(self, service: int, request_type: int, body: bytes) -> bytes:
-        """A GET, SET or ACTION request of ``request_type`` with the current invoke id, protected as agreed
-        on.
-        """
+        """Return a GET, SET or ACTION request with the current invoke id, ciphered if the association is."""
         plain = self.build_plain_request(service, request_type, body)
         if self._ciphering is None:
             return plain
         return self._ciphering.protect(service + _GLO, self._draw_counter(), plain)
 
     def build_plain_request(self, service: int, request_type: int, body: bytes) -> bytes:
-        """The same without protection, for a trace."""
+        """Return the request of :meth:`build_request` without protection, for a trace."""
         return bytes((service, request_type, _PRIORITY | self.invoke_id)) + body
 
     def build_rlrq(self) -> bytes:
-        """The release request."""
+        """Return the release request."""
         return build_release_request()
 
     def _draw_counter(self) -> int:

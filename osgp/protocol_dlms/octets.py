@@ -1,10 +1,10 @@
-"""Strict reading of octets that a peer sent: every step checks that what it takes is there."""
+"""Strict reading of received octets: every read checks that they are there."""
 
 from osgp.protocol_dlms.errors import IllegalResponse
 
 
 class Cursor:
-    """Reads ``octets`` from front to back; :class:`IllegalResponse` at the first octet that is missing."""
+    """Reads ``octets`` from front to back. Raises :class:`IllegalResponse` at the first missing octet."""
 
     __slots__ = ("octets", "position")
 
@@ -21,11 +21,11 @@ class Cursor:
         return taken
 
     def read_unsigned(self, size: int = 1) -> int:
-        """A big-endian number of ``size`` octets."""
+        """Read a big-endian number of ``size`` octets."""
         return int.from_bytes(self.read(size), "big")
 
     def read_length(self) -> int:
-        """A length as BER and A-XDR have it, of at most four octets."""
+        """Read a length as BER and A-XDR encode it, of at most four octets."""
         first = self.read_unsigned()
         if first < 0x80:
             return first

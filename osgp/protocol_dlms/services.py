@@ -1,8 +1,8 @@
 """The xDLMS services GET, SET and ACTION with logical name referencing (Green Book 9.3.6 to 9.3.8 and 9.5).
 
-Functions here speak in encoded data: they know requests, responses, lists and blocks, not values. What the
-meter declines comes back as an access result; everything raised means that the exchange failed. Block
-numbers live in local variables only, so no exchange can leave them behind in a wrong state for the next.
+These functions handle encoded data: requests, responses, lists and blocks, not values. A refusal by the meter
+is returned as an access result; an exception means that the exchange failed. Block numbers are local
+variables, so a failed exchange cannot leave them in a wrong state for the next.
 """
 
 import struct
@@ -39,7 +39,7 @@ _BLOCK_HEADER_LENGTH = 1 + 4 + 3  # last block, block number, length of the raw 
 
 
 def encode_descriptor(descriptor: AttributeDescriptor | MethodDescriptor) -> bytes:
-    """Class id, logical name and attribute or method id: nine octets."""
+    """Return class id, logical name and attribute or method id in nine octets."""
     return _DESCRIPTOR.pack(*descriptor)
 
 
@@ -49,7 +49,7 @@ def encode_descriptor(descriptor: AttributeDescriptor | MethodDescriptor) -> byt
 def get(
     session: Session, attribute: AttributeDescriptor, selection: bytes, *, secret: bool = False
 ) -> bytes | AccessResult:
-    """The encoded value of one attribute; ``selection`` is an encoded selective access, or empty."""
+    """Return the encoded value of one attribute; ``selection`` is an encoded selective access, or empty."""
     flag = b"\x01" if selection else b"\x00"
     session.builder.advance_invoke_id()
     kind, response = session.request(
@@ -63,7 +63,7 @@ def get(
 
 
 def get_list(session: Session, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
-    """The values, or refusals, of at least two attributes in one request."""
+    """Return the values or access results of at least two attributes, read in one request."""
     raw = get_encoded_list(session, attributes)
     if isinstance(raw, AccessResult):
         return [raw] * len(attributes)
@@ -71,8 +71,9 @@ def get_list(session: Session, attributes: Sequence[AttributeDescriptor]) -> lis
 
 
 def get_encoded_list(session: Session, attributes: Sequence[AttributeDescriptor]) -> bytes | AccessResult:
-    """The encoded list of the results of at least two attributes; an access result for all of them when the
-    meter declines the whole list.
+    """Return the encoded list of results of at least two attributes, read in one request.
+
+    If the meter declines the whole list, return the access result for all of them.
     """
     body = axdr.encode_length(len(attributes)) + b"".join(
         [encode_descriptor(attribute) + b"\x00" for attribute in attributes]
@@ -93,8 +94,9 @@ def get_encoded_list(session: Session, attributes: Sequence[AttributeDescriptor]
 
 
 def decode_list(encoded: bytes, expected: int) -> list[Data | AccessResult]:
-    """What :func:`get_encoded_list` gave; :class:`IllegalResponse` unless it has the ``expected`` number of
-    results.
+    """Decode the list that :func:`get_encoded_list` returned.
+
+    Raises :class:`IllegalResponse` unless it has the ``expected`` number of results.
     """
     response = Cursor(encoded)
     if response.read_length() != expected:
@@ -111,7 +113,7 @@ def decode_list(encoded: bytes, expected: int) -> list[Data | AccessResult]:
 
 
 def _receive_get_blocks(session: Session, response: Cursor, *, secret: bool = False) -> bytes | AccessResult:
-    """The raw data of all blocks, asked for one after another."""
+    """Request all further blocks and return the raw data of all."""
     raw = bytearray()
     number = 1
     while True:
@@ -157,7 +159,7 @@ def _read_choice(response: Cursor) -> int:
 
 
 def _read_refusal(response: Cursor) -> AccessResult:
-    """A Data-Access-Result where data might have been, so SUCCESS makes no sense."""
+    """Read a Data-Access-Result in place of data, where SUCCESS is an error."""
     if response.at_end:
         raise DecodeError("the answer is cut short")
     result = AccessResult.from_code(response.read_unsigned())
@@ -172,7 +174,7 @@ def _read_refusal(response: Cursor) -> AccessResult:
 def set_(
     session: Session, attribute: AttributeDescriptor, value: bytes, *, secret: bool = False
 ) -> AccessResult:
-    """Sets one attribute to an encoded value, in blocks if the meter cannot take it at once."""
+    """Set one attribute to an encoded value, in blocks if it does not fit one APDU."""
     head = encode_descriptor(attribute) + b"\x00"
     session.builder.advance_invoke_id()
     if len(head) + len(value) > session.room:
@@ -185,7 +187,7 @@ def set_(
 
 
 def set_list(session: Session, values: Sequence[tuple[AttributeDescriptor, bytes]]) -> list[AccessResult]:
-    """Sets at least two attributes in one request."""
+    """Set at least two attributes in one request, or in blocks, and return the access result of each."""
     count = axdr.encode_length(len(values))
     head = count + b"".join([encode_descriptor(attribute) + b"\x00" for attribute, _ in values])
     data = count + b"".join([value for _, value in values])
@@ -222,7 +224,7 @@ def _send_set_blocks(
 
 
 def _check_set_results(results: list[AccessResult], *, last: bool) -> list[AccessResult]:
-    """A meter may refuse before the last block, but not succeed."""
+    """Return the results. A meter may refuse before the last block, but not succeed."""
     if not last and AccessResult.SUCCESS in results:
         raise IllegalResponse("success before the last block")
     return results
@@ -246,7 +248,7 @@ def _read_set_results(
 def invoke(
     session: Session, method: MethodDescriptor, parameter: bytes | None, *, secret: bool = False
 ) -> tuple[ActionResult | AccessResult, bytes | None]:
-    """Invokes a method with an encoded parameter or none; its result and encoded return value, if it has one.
+    """Invoke a method with an encoded parameter or none; return its result and encoded return value, if any.
 
     The result is an AccessResult when the method succeeded but its return value was refused.
     """
@@ -305,7 +307,7 @@ def _receive_action_blocks(session: Session, response: Cursor, *, secret: bool) 
 
 
 def _parse_action_blocks(raw: bytes) -> tuple[ActionResult | AccessResult, bytes | None]:
-    """Meters differ in what the blocks hold: a result with its optional data, or the return value alone."""
+    """Parse joined blocks. Meters send either a result with its optional data, or the return value alone."""
     try:
         axdr.decode(raw)
     except DecodeError:
@@ -315,7 +317,7 @@ def _parse_action_blocks(raw: bytes) -> tuple[ActionResult | AccessResult, bytes
 
 def _read_action_result(response: Cursor) -> tuple[ActionResult | AccessResult, bytes | None]:
     result = ActionResult.from_code(response.read_unsigned())
-    # The flag for return parameters is not optional, but some meters leave it out together with them.
+    # The flag for return parameters is not optional, but some meters omit it together with them.
     if response.at_end or not response.read_unsigned():
         response.expect_end()
         return result, None
@@ -331,7 +333,7 @@ def _read_action_result(response: Cursor) -> tuple[ActionResult | AccessResult, 
 
 
 def _split_into_blocks(session: Session, head: bytes, data: bytes) -> list[tuple[int, bool, bytes]]:
-    """Number, whether it is the last, and body of each request that together carry ``data``."""
+    """Split ``data`` into requests; return number, whether it is the last, and body of each."""
     blocks = []
     position, number = 0, 1
     while True:

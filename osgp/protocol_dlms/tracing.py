@@ -1,8 +1,8 @@
-"""What a session shows of its APDUs to whoever looks on: plain, and without secrets.
+"""Tracing of the APDUs of a session in plain form, without secrets.
 
 Blanked are passwords, challenges and proofs of associations, dedicated keys, and the data of requests that
-carry secrets (:func:`osgp.catalogue.is_secret`), in the request as in the answer. Beyond that no
-octets that equal one of the meter's own secrets are shown, wherever a meter may have put them.
+carry secrets (:func:`osgp.catalogue.is_secret`), in request and answer. Octets equal to one of the meter's
+own secrets are blanked wherever they occur.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,10 +22,10 @@ AUTHENTICATION_VALUES = (0xAA, 0xAC)
 INITIATE_REQUEST = 0x01
 
 LEAST_SECRET = 4
-"""Octets of a secret that are looked for: fewer would be found by chance everywhere."""
+"""The least octets of a secret to search for: shorter ones occur by chance everywhere."""
 
-# How many octets of an APDU that goes with a secret are no secret, by tag and type: up to where the data
-# begin, or all that it should have.
+# The octets at the start of an APDU that are not secret, by tag and type, if its data are: up to the data, or
+# all that the APDU should have.
 _REQUEST_HEADS = {
     (0xC0, 1): None,
     (0xC0, 2): None,
@@ -47,7 +47,7 @@ _RESPONSE_HEADS = {
     (0xC7, 2): 8,
     (0xC7, 4): 7,
 }
-# Where data may have a result in their place.
+# The position of the choice between data and result.
 _RESULT_AT = {(0xC4, 1): 3, (0xC4, 2): 8}
 _ERROR_HEADS = {0xD8: 7, 0x0E: 4}
 
@@ -63,8 +63,8 @@ class Direction(StrEnum):
 class TraceRecord:
     """One APDU without its protection, and when it was sent or received (UTC).
 
-    ``hidden`` are the places of what is secret, first octet and the one behind the last; ``apdu`` has ``*``
-    there. An answer that could not be deciphered is shown as it came.
+    ``hidden`` are the spans of secrets, from the first octet to the one after the last; ``apdu`` has ``*``
+    there. An answer that could not be deciphered is shown as received.
     """
 
     direction: Direction
@@ -78,32 +78,32 @@ Trace = Callable[[TraceRecord], None]
 
 
 class Tracer:
-    """Shows the APDUs of one association to ``trace``; ``secrets`` are those that it was opened with."""
+    """Shows the APDUs of one association to ``trace``; ``secrets`` are its keys and password."""
 
     def __init__(self, trace: Trace, secrets: Iterable[bytes | None]) -> None:
         self._trace = trace
         self._secrets = [secret for secret in secrets if secret and len(secret) >= LEAST_SECRET]
 
     def show_association(self, direction: Direction, apdu: bytes, information: bytes = b"") -> None:
-        """An AARQ or AARE; ``information`` is its user information without protection, if that is known."""
+        """Show an AARQ or AARE; ``information`` is its plain user information, if known."""
         shown = replace_user_information(apdu, information) if information else apdu
         spans = _find_association_secrets(shown) if shown[0] in (AARQ, AARE) else []
         self._show(direction, shown, spans)
 
     def show_request(self, apdu: bytes, *, secret: bool) -> None:
-        """A GET, SET or ACTION request."""
+        """Show a GET, SET or ACTION request."""
         self._show(
             Direction.SENT, apdu, _list_span_behind(apdu, _measure_request_head(apdu)) if secret else []
         )
 
     def show_response(self, apdu: bytes, *, secret: bool) -> None:
-        """What came in answer to one."""
+        """Show the answer to a GET, SET or ACTION request."""
         self._show(
             Direction.RECEIVED, apdu, _list_span_behind(apdu, _measure_response_head(apdu)) if secret else []
         )
 
     def show_plain(self, direction: Direction, apdu: bytes) -> None:
-        """An APDU that holds nothing secret."""
+        """Show an APDU without secrets."""
         self._show(direction, apdu, [])
 
     def _show(self, direction: Direction, apdu: bytes, spans: Sequence[Span]) -> None:
@@ -136,7 +136,7 @@ def find_user_information(apdu: bytes) -> bytes:
 
 
 def replace_user_information(apdu: bytes, information: bytes) -> bytes:
-    """An AARQ or AARE with other user information in its place; as it is when it is malformed."""
+    """Return an AARQ or AARE with other user information; unchanged if it is malformed."""
     cursor = Cursor(apdu, 1)
     fields = bytearray()
     try:
@@ -156,7 +156,7 @@ def replace_user_information(apdu: bytes, information: bytes) -> bytes:
 
 
 def _find_association_secrets(apdu: bytes) -> list[Span]:
-    """The authentication value and a dedicated key; behind the place where it makes no sense, everything."""
+    """Return the spans of authentication value and dedicated key, and of all after a malformed field."""
     cursor = Cursor(apdu, 1)
     spans = []
     try:
@@ -176,7 +176,7 @@ def _find_association_secrets(apdu: bytes) -> list[Span]:
 
 
 def _find_dedicated_key(content: bytes, offset: int) -> list[Span]:
-    """The dedicated key of an initiate request within the user information that begins at ``offset``."""
+    """Return the span of the dedicated key in user information that begins at ``offset``."""
     cursor = Cursor(content, 1)
     cursor.read_length()
     if cursor.read_unsigned() != INITIATE_REQUEST or not cursor.read_unsigned():
@@ -206,7 +206,7 @@ def _list_span_behind(apdu: bytes, head: int) -> list[Span]:
 
 
 def _merge(spans: Iterable[Span]) -> list[Span]:
-    """In order, those that overlap or touch made one."""
+    """Return the spans in order; joins those that overlap or touch."""
     merged: list[Span] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:

@@ -34,10 +34,7 @@ Costs = dict[str, Any]
 
 def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """Decoding alone, and all the way to a result."""
-    own, stock = (
-        json.loads(run_and_read(["-m", __name__, who, str(sizes.rounds)], {}).splitlines()[-1])
-        for who in ("own", "stock")
-    )
+    own, stock = (measure_costs(who, sizes.rounds) for who in ("own", "stock"))
     if own["rows"] != stock["rows"]:
         raise RuntimeError("the two do not find the same rows")
     yield Figure("ciphered answer to rows of plain values", own["rows_ms"], "ms", "", stock["rows_ms"], PEER)

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from osgp.commands.management.commands.worker import celery_command
+from osgp.commands.management.commands.worker import make_celery_command
 from scripts import services
 from scripts.benchmarks.measuring import read_cpu_seconds, read_peak_memory, run_and_read, running_process
 
@@ -85,7 +85,7 @@ class HeadEnd:
         Its database connections are named ``worker``.
         """
         name = f"worker-{self._started}"
-        command = celery_command(concurrency=concurrency, name=name, log_level="WARNING")[1:]
+        command = make_celery_command(concurrency=concurrency, name=name, log_level="WARNING")[1:]
         with self._part("worker", *command, *arguments, PGAPPNAME="worker", **(environment or {})) as part:
             yield part
 

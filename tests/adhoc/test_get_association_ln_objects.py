@@ -83,14 +83,14 @@ def test_bits_and_objects_that_no_profile_knows(visits: Visits) -> None:
         "ENCRYPTED_RESPONSE",
     ]
     assert odd["methods"][0]["access_mode"] == "AUTHENTICATED_ACCESS"
-    assert result["unreadable"] == [{"index": 2, "reason": "The object: no structure of 4."}]
+    assert result["unreadable"] == [{"index": 2, "reason": "The object: not a structure of 4."}]
 
 
 def test_no_list(visits: Visits) -> None:
     simulated = visits.simulated("DSMR-2.2")
     with (
         saying(simulated, {("ASSOCIATION_LN", 2): "0600000007"}),
-        pytest.raises(Fault, match="object list is no array"),
+        pytest.raises(Fault, match="object list is not an array"),
     ):
         visits.perform(simulated, MESSAGE)
 

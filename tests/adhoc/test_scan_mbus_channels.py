@@ -61,7 +61,7 @@ def test_a_bcd_number_that_is_none(visits: Visits) -> None:
     assert first["problems"] == [
         field(
             "mbus_identification_number",
-            "The M-Bus identification number 0xA2056731 is no BCD number of eight digits.",
+            "The M-Bus identification number 0xA2056731 is not a BCD number of eight digits.",
         )
     ]
     # The rest of the channel, and the other channels, are not affected.

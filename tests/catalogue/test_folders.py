@@ -165,4 +165,4 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     said = listed_with(str(missing))
     assert (said.returncode, said.stdout) == (1, "")
-    assert said.stderr == f"OSGP_PROFILES: {missing} is no folder\n"
+    assert said.stderr == f"OSGP_PROFILES: {missing} is not a folder\n"

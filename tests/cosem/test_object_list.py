@@ -107,15 +107,15 @@ def test_modes_that_are_not_enumerated(version: int) -> None:
 @pytest.mark.parametrize(
     ("element", "reason"),
     [
-        ("1105", "The object: no structure of 4."),
-        ("0203 120003 1100 09060100010800ff", "The object: no structure of 4."),
+        ("1105", "The object: not a structure of 4."),
+        ("0203 120003 1100 09060100010800ff", "The object: not a structure of 4."),
         (
             REGISTER.replace("0906", "0905").replace("ff ", " ") + "00",
-            "The logical name is no octet-string of six",
+            "The logical name is not an octet-string of six",
         ),
-        (REGISTER + "00", "The access rights: no structure of 2."),
-        (REGISTER.replace("120003", "10ffff") + "0202 00 00", "The class id is no number of 0 to 65535."),
-        (REGISTER.replace("1100", "0900") + "0202 00 00", "The class version is no number of 0 to 255."),
+        (REGISTER + "00", "The access rights: not a structure of 2."),
+        (REGISTER.replace("120003", "10ffff") + "0202 00 00", "The class id is not a number of 0 to 65535."),
+        (REGISTER.replace("1100", "0900") + "0202 00 00", "The class version is not a number of 0 to 255."),
     ],
 )
 def test_an_object_that_makes_no_sense_costs_itself_alone(element: str, reason: str) -> None:

@@ -79,7 +79,7 @@ def test_values_that_are_no_numbers(data: Data) -> None:
 
 
 def test_units_that_are_no_energy_or_volume() -> None:
-    with pytest.raises(Fault, match="no energy or volume"):
+    with pytest.raises(Fault, match="neither energy nor volume"):
         parse_quantity(unsigned(1), ScalerUnit(0, Unit.V), "ENERGY")
 
 

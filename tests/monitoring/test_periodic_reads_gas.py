@@ -123,9 +123,9 @@ def test_energy_is_as_good_as_volume(fleet: MonitoredFleet) -> None:
     ("scaling", "complaint"),
     [
         (structure(integer(99), b"\x16\x0d"), "out of range"),
-        (structure(integer(0), b"\x16\x21"), "no energy or volume"),
+        (structure(integer(0), b"\x16\x21"), "neither energy nor volume"),
         (structure(integer(0), b"\x16\xc8"), "unknown code 200"),
-        (NULL_DATA, "no structure of two"),
+        (NULL_DATA, "not a structure of two"),
     ],
 )
 def test_absurd_scalers(fleet: MonitoredFleet, scaling: bytes, complaint: str) -> None:

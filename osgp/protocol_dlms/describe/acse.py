@@ -64,7 +64,7 @@ _CONFORMANCE = (
 
 
 def add_association(lines: Lines, apdu: bytes) -> None:
-    """The fields of an AARQ or AARE; raises IllegalResponse where it makes no sense."""
+    """Add the fields of an AARQ or AARE. Raises IllegalResponse at a malformed field."""
     cursor = Cursor(apdu, 1)
     fields = Cursor(cursor.read(min(cursor.read_length(), len(apdu) - cursor.position)))
     while not fields.at_end:
@@ -138,7 +138,7 @@ def _add_initiate(lines: Lines, inner: Cursor, which: str, who: str) -> None:
 
 
 def add_release(lines: Lines, apdu: bytes) -> None:
-    """The reason in a RLRQ or RLRE, if it has one."""
+    """Add the reason in an RLRQ or RLRE, if any. Raises IllegalResponse at a malformed field."""
     cursor = Cursor(apdu, 1)
     fields = Cursor(cursor.read(min(cursor.read_length(), len(apdu) - cursor.position)))
     while not fields.at_end:

@@ -1,4 +1,4 @@
-"""The APDUs of one association in words: which service, of what, with which data or result."""
+"""The APDUs of one association in words: service, object, data or result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -86,14 +86,14 @@ _DATA, _RESULT = 0, 1
 
 
 class Description(NamedTuple):
-    """The name of the service as the Green Book has it, and what the APDU says, a line for each thing."""
+    """The Green Book name of the service, and the content of the APDU in lines."""
 
     service: str
     text: str
 
 
 class _Target(NamedTuple):
-    """What an attribute or method descriptor names."""
+    """The attribute or method of a descriptor."""
 
     is_method: bool
     class_id: int
@@ -102,7 +102,7 @@ class _Target(NamedTuple):
 
 
 def _find_member_name(target: _Target) -> str:
-    """What the Blue Book calls the attribute or method; empty for a number that it does not define."""
+    """Return the Blue Book name of the attribute or method; empty for an id that it does not define."""
     interface_class = catalogue.get_interface_classes().find_latest(target.class_id)
     if interface_class is None:
         return ""
@@ -116,17 +116,17 @@ def _find_no_name(_: bytes) -> str:
 
 @dataclass
 class Describer:
-    """Follows one association. ``names`` may be exchanged when another device is what it is about."""
+    """Follows one association. ``names`` may be replaced when another device is read."""
 
     names: Names = _find_no_name
     _targets: list[_Target] = field(default_factory=list)
-    """What the latest request was about."""
+    """The attributes or methods of the latest request."""
     _blocks: bytearray = field(default_factory=bytearray)
     _listed: bool = False
     """Whether the blocks hold a list."""
 
     def describe(self, record: TraceRecord) -> Description:
-        """Never raises on account of what the APDU holds."""
+        """Describe one APDU. Any content gives a description."""
         apdu, lines = record.apdu, Lines()
         hidden = record.hidden[-1] if record.hidden else None
         if hidden is not None and hidden[1] == len(apdu) and apdu[:1] and apdu[0] not in (0x60, 0x61):
@@ -303,7 +303,7 @@ class Describer:
         self._collect(lines, cursor, number, last=bool(last))
 
     def _collect(self, lines: Lines, cursor: Cursor, number: int, *, last: bool) -> None:
-        """A block; what all of them hold, when it is the last."""
+        """Add a block, and after the last one the data of all."""
         chunk = cursor.read(cursor.read_length())
         lines.add(f"block {number}{', the last' if last else ''}: {len(chunk)} octets")
         if len(self._blocks) <= MOST_DECODED:

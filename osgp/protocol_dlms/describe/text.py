@@ -1,4 +1,4 @@
-"""COSEM data as text: nested, typed, with what octet strings probably mean; of bounded length."""
+"""COSEM data as text: nested, typed, with the probable meaning of octet strings; of bounded length."""
 
 from collections.abc import Callable, Iterator
 
@@ -18,16 +18,16 @@ from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.errors import DecodeError, IllegalResponse
 
 LONGEST_TEXT = 8000
-"""Characters of a description."""
+"""Maximum characters of a description."""
 LONGEST_LINE = 160
 """Characters up to which an array or structure is written on one line."""
 MOST_OCTETS = 64
-"""Octets of one value that are shown."""
+"""Maximum octets of one value that are shown."""
 MOST_DECODED = 32_768
-"""Octets of data that are looked into."""
+"""Maximum octets of data that are decoded."""
 
 Names = Callable[[bytes], str]
-"""The tag of an object by its logical name (6 octets); empty if it has none."""
+"""Finds the tag of an object by its logical name (6 octets); empty if it has none."""
 
 
 class Lines:
@@ -42,7 +42,7 @@ class Lines:
         return self._room <= 0
 
     def add(self, line: str, depth: int = 0) -> None:
-        """One line, indented."""
+        """Add one line, indented by ``depth`` levels."""
         if self.is_full:
             return
         line = "  " * depth + line
@@ -56,7 +56,7 @@ class Lines:
 
 
 def add_encoded(lines: Lines, heading: str, encoded: bytes, names: Names, depth: int = 0) -> int:
-    """Adds the value at the beginning of ``encoded``; its length, or that of all when it makes no sense."""
+    """Add the value at the start of ``encoded``; return its length, or that of all if it is invalid."""
     if len(encoded) > MOST_DECODED:
         lines.add(f"{heading}{len(encoded)} octets, too many to be shown", depth)
         return len(encoded)
@@ -70,7 +70,7 @@ def add_encoded(lines: Lines, heading: str, encoded: bytes, names: Names, depth:
 
 
 def add_data(lines: Lines, heading: str, data: Data, names: Names, depth: int = 0) -> None:
-    """Adds a value on one line if it is short, else one element a line."""
+    """Add a value on one line if it is short, else one line per element."""
     line = _format_on_one_line(data, names)
     if line is not None and len(line) <= LONGEST_LINE:
         lines.add(heading + line, depth)
@@ -86,7 +86,7 @@ def add_data(lines: Lines, heading: str, data: Data, names: Names, depth: int = 
 
 
 def _format_on_one_line(data: Data, names: Names) -> str | None:
-    """None when it would be longer than a line."""
+    """Return the value on one line; None if that is too long."""
     if not isinstance(data.value, tuple):
         return _format_scalar(data, names)
     parts = []
@@ -123,14 +123,14 @@ def _quote(text: str) -> str:
 
 
 def format_octets(octets: bytes) -> str:
-    """Hexadecimal, of a long string the beginning."""
+    """Return octets in hexadecimal; of a long string only the start."""
     if len(octets) <= MOST_OCTETS:
         return octets.hex()
     return f"{octets[:MOST_OCTETS].hex()} … ({len(octets)} octets)"
 
 
 def _guess_meaning(data_type: DataType, octets: bytes, names: Names) -> str:
-    """What octets probably are: a logical name, a date and time, or text."""
+    """Return what octets probably are: a logical name, a date and time, or text; else nothing."""
     if len(octets) == 12 and data_type in (DataType.OCTET_STRING, DataType.DATE_TIME):
         moment = _format_date_time(CosemDateTime.from_bytes(octets))
         if moment:
@@ -146,7 +146,7 @@ def _guess_meaning(data_type: DataType, octets: bytes, names: Names) -> str:
 
 
 def _format_date_time(moment: CosemDateTime) -> str:
-    """As the meter wrote it, unspecified parts as ``*``; empty for what is none."""
+    """Return a date-time with ``*`` for unspecified parts; empty if it is out of range."""
     parts = list(_format_parts(moment))
     if None in parts:
         return ""
@@ -166,7 +166,7 @@ def _format_date_time(moment: CosemDateTime) -> str:
 
 
 def _format_parts(moment: CosemDateTime) -> Iterator[str | None]:
-    """Year to second; None for a part that is out of range."""
+    """Yield year to second; None for a part that is out of range."""
     yield "*" if moment.year == YEAR_UNSPECIFIED else str(moment.year) if 1970 <= moment.year < 2200 else None
     for value, first, last in (
         (moment.month, 1, 12),

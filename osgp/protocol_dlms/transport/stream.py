@@ -1,7 +1,6 @@
 """A TCP connection with deadlines, a bounded buffer and typed errors.
 
-Plain blocking sockets: one thread per meter works as it stands, and so does gevent, which replaces the
-socket module.
+Plain blocking sockets work with one thread per meter, and with gevent, which replaces the socket module.
 """
 
 import errno
@@ -17,7 +16,7 @@ _RECEIVE_SIZE = 16 * 1024
 
 
 class Stream:
-    """Octets to and from one meter. ``clock`` is asked before each wait, ``line`` whether it may be used."""
+    """Octets to and from one meter. ``clock`` limits each wait; ``line`` may forbid further use."""
 
     def __init__(self, host: str, port: int, clock: SessionClock, line: Line | None = None) -> None:
         self.clock = clock
@@ -28,7 +27,7 @@ class Stream:
         self._socket = _dial(host, port, clock, self._line)
 
     def send(self, octets: bytes) -> None:
-        """Sends all of ``octets`` within the time that is left."""
+        """Send all of ``octets`` within the time left."""
         self._line.check()
         try:
             self._socket.settimeout(self.clock.get_seconds_left())
@@ -38,7 +37,7 @@ class Stream:
         self.bytes_sent += len(octets)
 
     def receive_exactly(self, size: int) -> bytes:
-        """The next ``size`` octets. Callers bound ``size``; no more than one read beyond it is ever held."""
+        """Receive ``size`` octets. Callers limit ``size``; the buffer holds at most one read beyond it."""
         buffer = self._buffer
         while len(buffer) < size:
             self._receive_some()
@@ -47,13 +46,13 @@ class Stream:
         return octets
 
     def peek(self) -> int:
-        """The next octet, which stays in the buffer."""
+        """Return the next octet, which stays in the buffer."""
         while not self._buffer:
             self._receive_some()
         return self._buffer[0]
 
     def close(self) -> None:
-        """Hangs up. May be called more than once."""
+        """Close the connection. May be called more than once."""
         self._line.close(self._socket)
 
     def _receive_some(self) -> None:
@@ -80,7 +79,7 @@ class Stream:
 
 
 def _dial(host: str, port: int, clock: SessionClock, line: Line) -> socket.socket:
-    """A connected socket; tries each address of the host in turn within the time for connecting."""
+    """Return a connected socket; tries each address of the host in turn within the time for connecting."""
     host = host.strip()
     failure: errors.DlmsError = errors.ConnectionEstablishError(f"{host} has no address")
     for family, address in _find_addresses(host, port):
@@ -108,7 +107,7 @@ def _connect(family: int, address: Any, clock: SessionClock, line: Line) -> sock
 
 
 def _find_addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    """Families and addresses to try. An IP address needs no resolver, which under gevent is a thread."""
+    """Return families and addresses to try. The resolver, under gevent a thread, is for host names only."""
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:
@@ -123,7 +122,7 @@ def _find_addresses(host: str, port: int) -> list[tuple[int, Any]]:
 
 
 def _make_dialling_fault(error: OSError, where: str) -> errors.DlmsError:
-    """The typed error for what the operating system reports of a connection that it could not make."""
+    """Return the typed error for an operating system error while connecting."""
     if isinstance(error, ConnectionRefusedError):
         return errors.ConnectionRefused(f"{where} refused the connection")
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
@@ -134,7 +133,7 @@ def _make_dialling_fault(error: OSError, where: str) -> errors.DlmsError:
 
 
 def _make_connection_fault(error: OSError) -> errors.DlmsError:
-    """The typed error for what the operating system reports of a connection in use."""
+    """Return the typed error for an operating system error of a connection in use."""
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
         return errors.ConnectionReset("the connection was reset")
     if isinstance(error, TimeoutError):
