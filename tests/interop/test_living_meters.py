@@ -24,11 +24,11 @@ from osgp.simulator.meter import history
 from osgp.simulator.meter.load_curve import START
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from osgp.simulator.scenario import carry_out, plan
+from tests.visited import METERS, PROFILES, WITH_MBUS
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
 """Hours after the clocks were changed."""
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-PROFILES = [profile.key for profile in catalogue.list_profiles()]
 UNHURRIED = Deadlines(connect=60, apdu=60, session=300, release=30)
 PROFILE_GENERIC = 7
 
@@ -51,9 +51,9 @@ class Living:
         self.fleet = simulator.Fleet.build(
             len(PROFILES),
             PROFILES,
-            polyphase=True,
+            polyphase=[(profile, True) in METERS for profile in PROFILES],
             security=simulator.Security.NONE,
-            gas_meters=[1] * len(PROFILES),
+            gas_meters=[int(profile in WITH_MBUS) for profile in PROFILES],
             settings=simulator.FleetSettings(clock=self.time, calm_from=None, null_compressed=1.0),
         )
 
