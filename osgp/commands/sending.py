@@ -21,12 +21,12 @@ SUCCEEDED, FAILED, BAD_INPUT, PENDING = range(4)
 class SendingCommand(BaseCommand):
     """A command that sends a message; it answers with JSON and one of the exit statuses."""
 
-    def may_send(self, task: RegisteredOperation) -> bool:
+    def may_send(self, operation: RegisteredOperation) -> bool:
         """Whether the command is for such a message."""
         return True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        known = ", ".join(task.message for task in list_operations() if self.may_send(task))
+        known = ", ".join(operation.message for operation in list_operations() if self.may_send(operation))
         parser.add_argument("message", help=f"One of {known}.")
         parser.add_argument("--organisation", help="Who sends it; may be left out when there is only one.")
         parser.add_argument("--priority", type=int, help="0 to 9; higher goes first.")

@@ -33,9 +33,9 @@ class Command(SendingCommand):
         "failed or were left out, 2 it was refused, 3 it is still pending."
     )
 
-    def may_send(self, task: RegisteredOperation) -> bool:
+    def may_send(self, operation: RegisteredOperation) -> bool:
         """One that can be the same for many devices."""
-        return may_be_batched(task)
+        return may_be_batched(operation)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
