@@ -40,7 +40,7 @@ class SendingCommand(BaseCommand):
         )
 
     def _build_body(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Parameters and common fields that were given."""
+        """Return the parameters and common fields that were given."""
         body = self._parse_parameters(options["parameter"])
         if options["priority"] is not None:
             body["priority"] = options["priority"]
@@ -74,7 +74,7 @@ class SendingCommand(BaseCommand):
         sys.exit(BAD_INPUT)
 
     def _refuse_with(self, error: Fault | ValidationError) -> NoReturn:
-        """What the API would answer."""
+        """Write the problem document that the API would answer, and exit."""
         problem = fault_problem(error) if isinstance(error, Fault) else validation_problem(error)
         self._refuse(json.dumps(problem, indent=2, ensure_ascii=False))
 

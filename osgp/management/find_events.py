@@ -61,7 +61,7 @@ class NeededLog:
 class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
     """Read the events of one log of a meter between two times, both included.
 
-    Every event is told with its code, also one whose meaning is not known. Which logs a meter has depends on
+    Every event has its code, also one with an unknown meaning. Which logs a meter has depends on
     its protocol: communication sessions from DSMR 4.2.2, power quality from SMR 5.0.0, auxiliary from
     SMR 5.1, extended power quality and harmonic distortion from SMR 5.2.
     """

@@ -64,7 +64,7 @@ class Command(SendingCommand):
             type=float,
             const=DEFAULT_WAIT,
             metavar="SECONDS",
-            help=f"Show the progress until it is over, {DEFAULT_WAIT:.0f} seconds at most unless told.",
+            help=f"Show the progress until it is over, {DEFAULT_WAIT:.0f} seconds at most by default.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
