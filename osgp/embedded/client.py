@@ -64,7 +64,7 @@ class ApiClient:
         return self._call("POST", path, json.dumps(body))
 
     def submit(self, service: str, message: str, body: Mapping[str, Any]) -> Json:
-        """Post a message, e.g. ``monitoring``, ``actual-meter-reads``; returns the answer and its ``path``."""
+        """Post a message, e.g. ``monitoring``, ``actual-meter-reads``; returns the answer with its path."""
         answer = self.post(f"/{service}/{message}/", body)
         return {**answer, "path": f"/{service}/{message}/{answer['correlation_uid']}/"}
 
