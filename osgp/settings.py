@@ -241,7 +241,7 @@ OSGP: dict[str, Any] = {
     # How long readings are kept; whole months are forgotten. None, in the environment 0, keeps all.
     "READINGS_RETENTION": timedelta(days=float(os.environ.get("OSGP_READINGS_RETENTION_DAYS", "1827")))
     or None,
-    # Occurrences of recurring requests that passed while the platform was down: "last" makes up for the
+    # Occurrences of schedules that passed while the platform was down: "last" makes up for the
     # latest of each, "all" for all of them, "none" for none.
     "MISSED_OCCURRENCES": os.environ.get("OSGP_MISSED_OCCURRENCES", "last"),
     # Invocation counter values taken from the database at a time.

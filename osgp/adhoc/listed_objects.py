@@ -35,12 +35,12 @@ def read_object_list(meter: VisitedMeter) -> object_list.ObjectList:
     """Read the objects that the meter shows to this client. Raises Fault, also if the answer is no list."""
     association = meter.object(ASSOCIATION)
     data = meter.get(ASSOCIATION, "object_list")
-    return object_list.parse_object_list(data, association.logical_name(), association.class_version)
+    return object_list.parse_object_list(data, association.get_logical_name(), association.class_version)
 
 
 def describe_object(profile: Profile, listed: object_list.ListedObject) -> ListedObject:
     """Return an object as results show it, with its tag and channel in the profile."""
-    known = profile.by_logical_name(listed.logical_name)
+    known = profile.find_by_logical_name(listed.logical_name)
     if known is not None and known[0].class_id != listed.class_id:
         known = None
     tag, channel = (known[0].tag, known[1]) if known else (None, None)
@@ -53,6 +53,6 @@ def describe_object(profile: Profile, listed: object_list.ListedObject) -> Liste
     }
 
 
-def describe_unreadable(unreadable: Iterable[object_list.Unreadable]) -> list[Unreadable]:
+def describe_unreadable(unreadable: Iterable[object_list.UnreadableEntry]) -> list[Unreadable]:
     """Return the invalid entries as results show them."""
     return [{"index": item.index, "reason": item.reason} for item in unreadable]

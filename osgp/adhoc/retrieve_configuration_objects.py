@@ -140,7 +140,7 @@ class RetrieveConfigurationObjects(MeterOperation[NoParameters, RetrieveConfigur
             "objects": described,
             "unreadable": describe_unreadable(found.unreadable),
             "missing": [
-                known.tag for known in meter.profile.objects(meter.polyphase) if known.tag not in present
+                known.tag for known in meter.profile.list_objects(meter.polyphase) if known.tag not in present
             ],
             "complete": complete and found.is_complete,
         }
@@ -171,10 +171,10 @@ def _list_wanted(
 
 def _find_buffer(class_id: int) -> int | None:
     """The number of the attribute that holds the rows of a profile; None for all other classes."""
-    interface_class = catalogue.interface_classes().latest(class_id)
+    interface_class = catalogue.get_interface_classes().find_latest(class_id)
     if interface_class is None or interface_class.name != "profile_generic":
         return None
-    return interface_class.attribute_id("buffer")
+    return interface_class.find_attribute_id("buffer")
 
 
 def _read(meter: VisitedMeter, items: list[Wanted]) -> bool:

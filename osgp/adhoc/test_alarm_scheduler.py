@@ -56,8 +56,8 @@ class TestAlarmSchedulerResult(TypedDict):
 
 @register
 class TestAlarmScheduler(MeterOperation[TestAlarmSchedulerParameters, TestAlarmSchedulerResult]):
-    """Have a polyphase meter send a test alarm at a given time: partial power outage (SMR 5.1 and later) or
-    last gasp (SMR 5.5).
+    """Have a polyphase meter send a test alarm at a given time: partial power outage or last gasp,
+    as far as it has a scheduler for it.
 
     A test that was planned before and not carried out yet is replaced. The meter's scheduler uses local
     time without a deviation, so the hour that comes twice when clocks go back cannot be used.

@@ -8,7 +8,7 @@ from rest_framework.exceptions import ValidationError
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
 from osgp.accounts.models import Organisation
-from osgp.devices.transport_keys import encrypt_for_platform, public_key_pem
+from osgp.devices.transport_keys import encrypt_for_platform, export_public_key
 from osgp.embedded.registration import (
     Description,
     Registration,
@@ -31,7 +31,7 @@ def register_directly(
 
     Yields the outcome of each as it is known. Raises registration.InvalidDescription.
     """
-    pem = public_key_pem()
+    pem = export_public_key()
     caller = Caller(organisation, "register_fleet", frozenset({str(Scope.INSTALLATION)}))
     for descriptions_of_round in split_into_rounds(descriptions):
         for start in range(0, len(descriptions_of_round), BATCH):

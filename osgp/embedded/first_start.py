@@ -51,7 +51,7 @@ def _find_or_issue_token(organisation: Organisation) -> str:
     path = settings.VAR_DIR / "secrets" / "api-token"
     if path.exists():
         kept = path.read_text()
-        row = ApiToken.objects.filter(organisation=organisation, digest=ApiToken.digest_of(kept)).first()
+        row = ApiToken.objects.filter(organisation=organisation, digest=ApiToken.compute_digest(kept)).first()
         if row is not None and row.is_valid():
             return kept
         path.unlink(missing_ok=True)

@@ -190,9 +190,9 @@ def _find_default(column: str) -> Any:
 
 def _find_profile(parameters: AddDeviceParameters) -> catalogue.Profile:
     try:
-        return catalogue.profile(parameters["protocol_name"], parameters["protocol_version"])
+        return catalogue.find_profile(parameters["protocol_name"], parameters["protocol_version"])
     except catalogue.UnknownProfile as error:
-        known = ", ".join(profile.key for profile in catalogue.profiles())
+        known = ", ".join(profile.key for profile in catalogue.list_profiles())
         raise Fault(
             FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT,
             f"There is no such meter profile; known are {known}.",

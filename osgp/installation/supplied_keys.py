@@ -64,7 +64,7 @@ def store_keys(device: Device, secrets: Mapping[KeyType, bytes]) -> None:
 
 def _find_active_keys(device: Device, key_types: Mapping[KeyType, bytes]) -> dict[KeyType, bytes]:
     try:
-        return keystore.active_keys(device, list(key_types))
+        return keystore.read_active_keys(device, list(key_types))
     except Fault as fault:
         # Registering a device anew is the way out when its stored keys cannot be read any more.
         if fault.code != FaultCode.READING_KEY_EXCEPTION:

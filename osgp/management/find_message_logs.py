@@ -67,10 +67,10 @@ class FindMessageLogs(KnownDeviceOperation[FindMessageLogsParameters, FindMessag
         self, organisation: Organisation, device: Device, parameters: FindMessageLogsParameters
     ) -> FindMessageLogsResult:
         """Reads only; the row's lock keeps it from being changed or deleted meanwhile."""
-        rows = list(reading.messages(device, parameters)[: parameters["limit"] + 1])
+        rows = list(reading.list_messages(device, parameters)[: parameters["limit"] + 1])
         fitting = _take_fitting(rows[: parameters["limit"]])
         return {
-            "message_logs": reading.shown(fitting, organisation),
+            "message_logs": reading.describe_messages(fitting, organisation),
             "has_more": len(fitting) < len(rows),
         }
 
@@ -86,7 +86,7 @@ def _take_fitting(rows: Iterable[MessageLog]) -> list[MessageLog]:
     chosen: list[MessageLog] = []
     room = MOST_CHARACTERS
     for row in rows:
-        room -= reading.size(row)
+        room -= reading.count_characters(row)
         if chosen and room < 0:
             break
         chosen.append(row)

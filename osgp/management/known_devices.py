@@ -44,7 +44,7 @@ class KnownDeviceOperation(PlatformOperation[P, R], Generic[P, R]):
         """Carry it out on the device, whose row is locked, for the organisation; returns the result."""
 
     def _check_granted(self, organisation: Organisation, device: Device | None) -> Device:
-        if device is None or not rights.visible_devices(organisation).filter(pk=device.pk).exists():
+        if device is None or not rights.list_visible_devices(organisation).filter(pk=device.pk).exists():
             raise _make_refusal(FaultCode.UNKNOWN_DEVICE, "There is no device of this identification.")
         if not rights.is_granted(organisation, device, self.granted_to):
             raise _make_refusal(

@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypedDict
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import whole_number
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.quantities import parse_whole_number
 from osgp.devices.models import RelayStatus
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.partial_reads import AskedField, FieldProblem, list_problems, read_fields
@@ -84,19 +84,19 @@ def _find_status(output_state: bool) -> RelayStatus:
 
 def _parse_output_state(data: Data) -> bool:
     if not isinstance(data.value, bool):
-        raise illegal("The output state is no boolean.")
+        raise make_illegal_response("The output state is no boolean.")
     return data.value
 
 
 def _parse_control_state(data: Data) -> RelayStatus:
-    state = whole_number(data, "the control state")
+    state = parse_whole_number(data, "the control state")
     if state is None or not 0 <= state < len(CONTROL_STATES):
-        raise illegal(f"The control state {state} is none of the Blue Book.")
+        raise make_illegal_response(f"The control state {state} is none of the Blue Book.")
     return CONTROL_STATES[state]
 
 
 def _parse_control_mode(data: Data) -> int:
-    mode = whole_number(data, "the control mode")
+    mode = parse_whole_number(data, "the control mode")
     if mode is None or not 0 <= mode <= LARGEST_CONTROL_MODE:
-        raise illegal(f"The control mode {mode} is none of the Blue Book.")
+        raise make_illegal_response(f"The control mode {mode} is none of the Blue Book.")
     return mode

@@ -56,9 +56,9 @@ class Readings:
     exponent: int = 0
     """Values are these numbers times ten to the exponent: the raw numbers of a buffer need no conversion."""
     statuses: Sequence[int | None] | None = None
-    """AMR profile status of each value, 0 to 255 (osgp/cosem/amr_status.py); None: the buffer has none."""
+    """AMR profile status of each value (osgp/cosem/amr_status.py); None: the buffer has none."""
     capture_period: int | None = None
-    """Seconds from one INTERVAL value to the next, if known; unless told 900, or 3600 for an M-Bus meter."""
+    """Seconds from one INTERVAL value to the next; None: what the profile says of the quantity's buffer."""
 
     def __post_init__(self) -> None:
         lengths = {len(self.interval_ends), len(self.values)}

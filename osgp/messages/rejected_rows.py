@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, TypedDict
 
 from osgp.cosem import profile_rows
-from osgp.cosem.errors import illegal
+from osgp.cosem.errors import make_illegal_response
 from osgp.messages.serializers import IntegerField
 
 MOST_TOLD = 100
@@ -45,4 +45,4 @@ def tell_rejected(rejected: Sequence[profile_rows.RejectedRow]) -> RejectedRows:
 def check_row_count(rows: Sequence[object], name: str) -> None:
     """Raises Fault for an answer that no buffer would give."""
     if len(rows) > MOST_ROWS:
-        raise illegal(f"The meter sent {len(rows)} rows of {name}.")
+        raise make_illegal_response(f"The meter sent {len(rows)} rows of {name}.")

@@ -44,12 +44,12 @@ class VisitedMeter:
     def attribute(self, tag: str, name: str, channel: int | None = None) -> AttributeDescriptor:
         """Where an attribute is."""
         item = self.object(tag)
-        return item.attribute(name, self._channel_of(item, channel))
+        return item.address_attribute(name, self._channel_of(item, channel))
 
     def method(self, tag: str, name: str, channel: int | None = None) -> MethodDescriptor:
         """Where a method is."""
         item = self.object(tag)
-        return item.method(name, self._channel_of(item, channel))
+        return item.address_method(name, self._channel_of(item, channel))
 
     def _channel_of(self, item: CosemObject, channel: int | None) -> int | None:
         return (channel or self.channel) if item.per_channel else None
@@ -82,4 +82,4 @@ class VisitedMeter:
         self, tag: str, name: str, parameter: Data | None = None, channel: int | None = None
     ) -> Data | None:
         """Have the meter carry out a method; what it returns, if anything."""
-        return self.association.action(self.method(tag, name, channel), parameter)
+        return self.association.invoke(self.method(tag, name, channel), parameter)

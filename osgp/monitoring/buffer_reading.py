@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from osgp.catalogue import CaptureColumn
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import RejectedRow, Row, RowTimes, Selection, TimedRow, select, timed_rows
+from osgp.cosem.profile_rows import RejectedRow, Row, RowTimes, Selection, TimedRow, assign_times, select
 from osgp.messages.rejected_rows import check_row_count
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.periods import Buffer
@@ -83,7 +83,7 @@ def _make_next_slice(
     """The slice from ``start`` up to ``count`` rows after ``begin``; to the end if the period is unknown."""
     if buffer.period is not None:
         try:
-            until = buffer.period.after(begin, count, meter.time_zone)
+            until = buffer.period.advance(begin, count, meter.time_zone)
         except OverflowError:
             until = end
         if until < end:
@@ -125,7 +125,7 @@ class _Reading:
             by_column=self._by_column,
         )
         try:
-            return selection, meter.association.profile(self._descriptor, selection.access)
+            return selection, meter.association.read_profile(self._descriptor, selection.access)
         except AccessError:
             if not selection.access.columns:
                 raise
@@ -138,7 +138,7 @@ class _Reading:
         selection, answer = self._ask(part)
         check_row_count(answer, buffer.tag)
         times = RowTimes(meter.time_zone, buffer.period)
-        good, bad = timed_rows(answer, selection.width, times, selection.positions[self._clock])
+        good, bad = assign_times(answer, selection.width, times, selection.positions[self._clock])
         for row in bad:
             self._reject(row.index, row.reason)
         read = self._reader_of(selection, self._columns)

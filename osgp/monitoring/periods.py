@@ -54,7 +54,7 @@ class Buffer:
         if self.period is None or self.entries is None:
             return True
         try:
-            return end <= self.period.after(begin, self.entries, zone)
+            return end <= self.period.advance(begin, self.entries, zone)
         except OverflowError:
             return True
 
@@ -64,9 +64,11 @@ def find_buffer(profile: Profile, tags: Sequence[str], channel: int | None = Non
     for tag in tags:
         if tag in profile:
             buffer = profile[tag]
-            columns = profile.capture_columns(tag, channel if buffer.per_channel else None)
+            columns = profile.list_capture_columns(tag, channel if buffer.per_channel else None)
             period, entries = (find_setting(buffer, name) for name in SETTINGS)
-            return Buffer(tag, columns, None if period is None else CapturePeriod.of(period), entries)
+            return Buffer(
+                tag, columns, None if period is None else CapturePeriod.from_seconds(period), entries
+            )
     return None
 
 

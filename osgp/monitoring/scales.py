@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from osgp.catalogue import CosemObject
 from osgp.catalogue.units import ScalerUnit
-from osgp.cosem.quantities import scaler_unit
+from osgp.cosem.quantities import parse_scaler_unit
 from osgp.faults import Fault
 from osgp.messages.visited_meter import VisitedMeter
 
@@ -28,7 +28,7 @@ def read_scaler_units(
     found = {tag: meter.object(tag)["scaler_unit"].scaler_unit or known for tag in tags}
     from_meter = [tag for tag, scale in found.items() if scale is None]
     values = meter.get_all([meter.attribute(tag, "scaler_unit") for tag in from_meter])
-    read = {tag: scaler_unit(data, tag) for tag, data in zip(from_meter, values, strict=True)}
+    read = {tag: parse_scaler_unit(data, tag) for tag, data in zip(from_meter, values, strict=True)}
     return {tag: scale or read[tag] for tag, scale in found.items()}
 
 
@@ -41,7 +41,7 @@ def read_each_scaler_unit(meter: VisitedMeter, tags: Sequence[str]) -> dict[str,
     answers = meter.get_each([meter.attribute(tag, "scaler_unit") for tag in from_meter])
     for tag, answer in zip(from_meter, answers, strict=True):
         try:
-            found[tag] = answer if isinstance(answer, Fault) else scaler_unit(answer, tag)
+            found[tag] = answer if isinstance(answer, Fault) else parse_scaler_unit(answer, tag)
         except Fault as fault:
             found[tag] = fault
     return {tag: scale for tag, scale in found.items() if scale is not None}

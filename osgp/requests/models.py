@@ -18,7 +18,9 @@ from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
 
 
 class RequestState(models.TextChoices):
-    """SCHEDULED -> QUEUED -> RUNNING -> SUCCEEDED or FAILED; RUNNING -> RETRYING -> RUNNING; CANCELLED."""
+    """Of a request. The table in osgp/requests/states/transitions.py, drawn in docs/states.md, says what
+    follows what.
+    """
 
     SCHEDULED = "SCHEDULED"
     QUEUED = "QUEUED"
@@ -34,7 +36,7 @@ WAITING_STATES = frozenset({RequestState.SCHEDULED, RequestState.QUEUED, Request
 
 
 class ActionState(models.TextChoices):
-    """PENDING -> STARTED -> DONE, FAULT or UNKNOWN (an action whose outcome nobody can tell)."""
+    """Of an action; of an UNKNOWN one nobody can tell the outcome. The table is that of requests."""
 
     PENDING = "PENDING"
     STARTED = "STARTED"
@@ -44,7 +46,7 @@ class ActionState(models.TextChoices):
 
 
 class SessionState(models.TextChoices):
-    """OPENED by the dispatcher, CLAIMED by a worker, then CLOSED; LOST when its time ran out."""
+    """Of a visit to a meter. The table is that of requests."""
 
     OPENED = "OPENED"
     CLAIMED = "CLAIMED"

@@ -39,8 +39,9 @@ from osgp.messages.serializers import (
     printable,
 )
 from osgp.processes import wakeup
-from osgp.requests.models import Action, Request, RequestState
+from osgp.requests.models import Action, Request
 from osgp.requests.queries import GrantedDevice, devices_with_grants
+from osgp.requests.states.transitions import first_state
 
 DEVICE_POINTER = "/device_identification"
 
@@ -264,7 +265,7 @@ def create(
         schedule_time=schedule_time,
         max_schedule_time=scheduling.get("max_schedule_time"),
         bypass_retry=scheduling["bypass_retry"],
-        state=RequestState.QUEUED if is_due else RequestState.SCHEDULED,
+        state=first_state(is_due=is_due),
         # What is due now is due by the database's clock: this process's may be ahead of it.
         due_at=Now() if schedule_time is None or is_due else schedule_time,
         created_at=now,

@@ -64,7 +64,7 @@ class ReservedCounter:
         """Hand out the values of a block that was reserved, in place of what is left of the former one."""
         self.first, self._block = block.start, iter(block)
 
-    def take(self) -> int:
+    def take_value(self) -> int:
         """The value for the next ciphered APDU."""
         value = next(self._block, None)
         if value is None:
@@ -199,14 +199,14 @@ class _Call:
     def _latest(self) -> int:
         """The meter's counter; 0 where the profile lets it begin with the platform's. Raises DLMS errors."""
         dialling = self.dialling
-        profile = catalogue.profile(dialling.meter.protocol_name, dialling.meter.protocol_version)
+        profile = catalogue.find_profile(dialling.meter.protocol_name, dialling.meter.protocol_version)
         source = profile.invocation_counter
         if source is None:
             return 0
         try:
             return read_invocation_counter(
                 dialling.address,
-                profile[source.tag].attribute("value"),
+                profile[source.tag].address_attribute("value"),
                 dialling.deadlines,
                 trace=self.trace,
                 line=self.line,

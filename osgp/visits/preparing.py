@@ -53,7 +53,7 @@ def prepare(meter_id: int) -> Prepared:
     still be rolled back, and the counters with it: then nothing is reserved.
     """
     if connection.in_atomic_block:
-        return Prepared(work.meter(meter_id), keystore.sealed_keys(meter_id), None)
+        return Prepared(work.meter(meter_id), keystore.read_sealed_keys(meter_id), None)
     return _in_one_statement(meter_id) if connection.vendor == "postgresql" else _step_by_step(meter_id)
 
 
@@ -68,19 +68,19 @@ def _in_one_statement(meter_id: int) -> Prepared:
         # changed the device, the counter may belong to newer keys than these.
         if end == (before + count if can_be_reserved else None):
             break
-    keys = [SealedKey.of(row[_KEY:]) for row in rows if row[_KEY] is not None]
+    keys = [SealedKey.from_row(row[_KEY:]) for row in rows if row[_KEY] is not None]
     return Prepared(meter, keys, None if end is None else range(before, end))
 
 
 def _step_by_step(meter_id: int) -> Prepared:
     meter = work.meter(meter_id)
     if meter.security != Security.HLS5:
-        return Prepared(meter, keystore.sealed_keys(meter_id), None)
+        return Prepared(meter, keystore.read_sealed_keys(meter_id), None)
     while True:
         block = None
         with suppress(Fault):  # Whoever needs the counter is told.
             block = invocation_counters.reserve(meter_id, settings.OSGP["INVOCATION_COUNTER_BLOCK"])
-        keys = keystore.sealed_keys(meter_id)
+        keys = keystore.read_sealed_keys(meter_id)
         # Keys that were replaced since let the counter begin anew.
         counter = Device.objects.filter(pk=meter_id).values_list("invocation_counter", flat=True).get()
         if block is None or counter == block.stop:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from osgp.commands.management.commands.worker import make_celery_command
 from scripts import services
 from scripts.benchmarks.measuring import read_cpu_seconds, read_peak_memory, run_and_read, running_process
 
@@ -79,9 +80,13 @@ class HeadEnd:
     def worker(
         self, *arguments: str, concurrency: int = 500, environment: Mapping[str, str] | None = None
     ) -> Iterator[Part]:
-        """A gevent worker. Its database connections are named ``worker``."""
-        command = ["manage.py", "worker", "--concurrency", str(concurrency), *arguments]
-        with self._part("worker", *command, PGAPPNAME="worker", **(environment or {})) as part:
+        """A gevent worker: what `manage.py worker` becomes, ``arguments`` being Celery's own.
+
+        Its database connections are named ``worker``.
+        """
+        name = f"worker-{self._started}"
+        command = make_celery_command(concurrency=concurrency, name=name, log_level="WARNING")[1:]
+        with self._part("worker", *command, *arguments, PGAPPNAME="worker", **(environment or {})) as part:
             yield part
 
     @contextmanager

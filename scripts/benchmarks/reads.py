@@ -57,7 +57,7 @@ def register_meters(fleet: Fleet, **columns: Any) -> list[str]:
     )
     DeviceKey.objects.bulk_create(
         [
-            keystore.new_row(device.pk, key_type, bytes.fromhex(item["keys"][name]), state=KeyState.ACTIVE)
+            keystore.make_row(device.pk, key_type, bytes.fromhex(item["keys"][name]), state=KeyState.ACTIVE)
             for device, item in zip(devices, described, strict=True)
             for name, key_type in KEYS.items()
         ],

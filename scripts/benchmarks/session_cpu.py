@@ -34,7 +34,7 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
         include = f"osgp.visits.worker_process,{cpu_split.__name__}"
         with ExitStack() as stack:
             variables = {cpu_split.VARIABLE: str(split_file)}
-            worker = stack.enter_context(head_end.worker("--", "--include", include, environment=variables))
+            worker = stack.enter_context(head_end.worker("--include", include, environment=variables))
             parts = {"worker": worker, "dispatcher": stack.enter_context(head_end.dispatcher())}
             parts["simulator"] = fleet.part
             warm_up = make_stored_reads(names)

@@ -23,6 +23,7 @@ from osgp.simulator.meter.meter import Meter
 from tests import factories, meters
 from tests.bundle.probes import Probe
 from tests.requests.test_api_schema import answer_schema, resolved
+from tests.state_check import states_by_hand
 
 PATH = "/api/v1/bundle/"
 OUTCOME = PATH + "{correlation_uid}/"
@@ -183,7 +184,8 @@ def test_prefer_wait(api: APIClient, device: Device, monkeypatch: pytest.MonkeyP
     from osgp.requests import waiting
 
     def sleep(seconds: float) -> None:
-        Request.objects.update(state=RequestState.SUCCEEDED, completed_at=timezone.now())
+        with states_by_hand():
+            Request.objects.update(state=RequestState.SUCCEEDED, completed_at=timezone.now())
         Action.objects.update(state=ActionState.DONE, result={"name": "a"})
 
     monkeypatch.setattr(waiting.time, "sleep", sleep)

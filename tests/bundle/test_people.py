@@ -17,6 +17,7 @@ from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.requests import waiting
 from osgp.requests.models import Action, ActionState, Request, RequestState
+from tests.state_check import states_by_hand
 
 ACTIONS = [{"message": "SynchronizeTime", "timezone": "Europe/Lisbon"}, {"message": "ActualMeterReads"}]
 FAULT = Fault(FaultCode.ERROR_RETRIEVING_ATTRIBUTE_VALUE, "Refused.").as_dict()
@@ -50,10 +51,11 @@ def finish(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def prepare(*states: ActionState) -> None:
         def sleep(seconds: float) -> None:
-            for position, state in enumerate(states):
-                fault = None if state == ActionState.DONE else FAULT
-                Action.objects.filter(position=position).update(state=state, fault=fault, result={})
-            Request.objects.update(state=RequestState.SUCCEEDED, completed_at=timezone.now())
+            with states_by_hand():
+                for position, state in enumerate(states):
+                    fault = None if state == ActionState.DONE else FAULT
+                    Action.objects.filter(position=position).update(state=state, fault=fault, result={})
+                Request.objects.update(state=RequestState.SUCCEEDED, completed_at=timezone.now())
 
         monkeypatch.setattr(waiting.time, "sleep", sleep)
 

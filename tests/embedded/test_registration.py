@@ -77,7 +77,7 @@ def test_direct_registration_may_be_repeated(organisation: Organisation, fleet: 
     assert Device.objects.count() == 3
     described = fleet.describe()[0]
     device = Device.objects.get(identification=described["add_device"]["device_identification"])
-    active = keystore.active_keys(device, KEYS)
+    active = keystore.read_active_keys(device, KEYS)
     assert [active[key].hex() for key in KEYS] == [
         described["keys"]["authentication_key"],
         described["keys"]["encryption_key"],

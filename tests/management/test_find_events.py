@@ -18,7 +18,7 @@ from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
 from tests.protocol_dlms.peers import WrapperMeter
 from tests.protocol_dlms.sessions import session
-from tests.visited import NOW, PROFILES, Visits, perform, saying, visited
+from tests.visited import METERS, NOW, PROFILES, Visits, perform, saying, visited
 
 MESSAGE = "FindEvents"
 URL = "/api/v1/management/find-events/"
@@ -29,10 +29,10 @@ def asked(category: str, since: datetime, until: datetime) -> dict[str, str]:
     return {"event_log_category": category, "from": since.isoformat(), "until": until.isoformat()}
 
 
-@pytest.mark.parametrize("category", catalogue.event_log_categories())
+@pytest.mark.parametrize("category", catalogue.list_event_log_categories())
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile(visits: Visits, profile: str, category: str) -> None:
-    simulated = visits.simulated(profile, polyphase=True)
+    simulated = visits.simulated(profile, polyphase=(profile, True) in METERS)
     long_ago = NOW - timedelta(days=2000)
     with visits.visit(simulated) as meter:
         before = meter.association.statistics.round_trips
@@ -216,7 +216,7 @@ def test_what_is_sent() -> None:
 
     with session(WrapperMeter(answer)) as association:
         # Also a meter that cannot select columns is asked for a range.
-        meter = visited(catalogue.profile("SMR", "5.0.0"), association, selective_access=False)
+        meter = visited(catalogue.find_profile("SMR", "5.0.0"), association, selective_access=False)
         since, until = datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
         perform(meter, MESSAGE, asked("POWER_QUALITY_EVENT_LOG", since, until))
     expected = (
@@ -241,7 +241,7 @@ def test_a_meter_that_declines_ranges_is_asked_for_all(refusal: int) -> None:
         return bytes((0xC4, 1, request[2])) + (bytes((1, refusal)) if has_range else b"\x00" + log)
 
     with session(WrapperMeter(answer)) as association:
-        meter = visited(catalogue.profile("DSMR", "2.2"), association)
+        meter = visited(catalogue.find_profile("DSMR", "2.2"), association)
         result = perform(meter, MESSAGE, asked("STANDARD_EVENT_LOG", NOW - timedelta(days=9), NOW))
     assert [event["event_code"] for event in result["events"]] == [2]
     assert len(requests) == 2
@@ -249,7 +249,7 @@ def test_a_meter_that_declines_ranges_is_asked_for_all(refusal: int) -> None:
 
 def test_a_log_that_is_refused() -> None:
     with session(WrapperMeter(lambda request: bytes((0xC4, 1, request[2], 1, 3)))) as association:
-        meter = visited(catalogue.profile("DSMR", "2.2"), association)
+        meter = visited(catalogue.find_profile("DSMR", "2.2"), association)
         with pytest.raises(errors.AccessError, match="read-write-denied"):
             perform(meter, MESSAGE, asked("STANDARD_EVENT_LOG", NOW - timedelta(days=9), NOW))
 

@@ -25,6 +25,7 @@ from tests import factories
 from tests.metrics import rows
 from tests.metrics.rows import counted
 from tests.processes import eventually
+from tests.state_check import states_by_hand
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -177,7 +178,8 @@ def test_a_row_that_is_committed_late_is_not_passed_over(
     """A transaction that completed a request goes on while younger ones are committed and counted."""
     monkeypatch.setattr(horizon, "MARGIN", timedelta())
     late, early, younger = (rows.request(organisation, device, completed_at=timezone.now()) for _ in range(3))
-    Request.objects.update(state=RequestState.RUNNING, completed_at=None)
+    with states_by_hand():
+        Request.objects.update(state=RequestState.RUNNING, completed_at=None)
     finish = {"state": RequestState.SUCCEEDED, "completed_at": Now()}
     Request.objects.filter(pk=early.pk).update(**finish)
     written, tried, committed = threading.Event(), threading.Event(), threading.Event()
@@ -290,7 +292,7 @@ def test_dying_in_the_middle_counts_nothing_and_loses_nothing(
 ) -> None:
     rows.request(organisation, device)
     with monkeypatch.context() as patch:
-        patch.setattr(rollup, "_comparable", lambda moment: moment)
+        patch.setattr(rollup, "_make_comparable", lambda moment: moment)
         original = Cursor.objects.filter
 
         def die(**conditions: object) -> object:

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch
-from osgp.completeness.received import masks
+from osgp.completeness.full_days import make_day_masks
 from osgp.device_groups import groups
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import Device
@@ -23,6 +23,7 @@ from osgp.requests.models import Action, ActionState, Request, RequestState
 from tests import factories
 from tests.devices.concurrency import at_once
 from tests.readings.columns import EXPORT, column, deliver, interval_ends, utc
+from tests.state_check import states_by_hand
 
 pytestmark = pytest.mark.django_db
 
@@ -287,7 +288,8 @@ def test_fetching_twice_does_no_more_than_once(api: APIClient, device: Device) -
     again = api.post(FETCH, BODY, format="json")
     assert again.json() == {"devices": 0, "requests": 0, "pending": 1, "cursor": None}
     assert Request.objects.count() == 1
-    Request.objects.update(state=RequestState.FAILED)
+    with states_by_hand():
+        Request.objects.update(state=RequestState.FAILED)
     Action.objects.update(state=ActionState.FAULT, fault=FAULT)
     assert api.post(FETCH, BODY, format="json").json()["requests"] == 1
 
@@ -347,17 +349,17 @@ def test_two_operators_at_once(device: Device, client_of: Callable[[str], APICli
 
 
 def test_the_days_of_months() -> None:
-    assert masks("INTERVAL", date(2026, 10, 30), date(2026, 12, 3)) == {
+    assert make_day_masks("INTERVAL", date(2026, 10, 30), date(2026, 12, 3)) == {
         date(2026, 10, 1): 0b11 << 29,
         date(2026, 11, 1): (1 << 30) - 1,
         date(2026, 12, 1): 0b11,
     }
-    assert masks("MONTHLY", date(2026, 10, 2), date(2026, 12, 3)) == {
+    assert make_day_masks("MONTHLY", date(2026, 10, 2), date(2026, 12, 3)) == {
         date(2026, 10, 1): 1,
         date(2026, 11, 1): 1,
     }
-    assert masks("MONTHLY", date(2026, 10, 31), date(2026, 11, 1)) == {date(2026, 10, 1): 1}
-    assert masks("MONTHLY", date(2026, 10, 1), date(2026, 10, 31)) == {}
+    assert make_day_masks("MONTHLY", date(2026, 10, 31), date(2026, 11, 1)) == {date(2026, 10, 1): 1}
+    assert make_day_masks("MONTHLY", date(2026, 10, 1), date(2026, 10, 31)) == {}
 
 
 def test_what_the_meter_does_not_hold_any_more(

@@ -16,6 +16,7 @@ from osgp.messages import registry
 from osgp.messages.operation import Operation
 from osgp.requests import waiting
 from osgp.requests.models import Action, Request, RequestState
+from tests.state_check import states_by_hand
 
 
 def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
@@ -33,7 +34,8 @@ def finish(monkeypatch: pytest.MonkeyPatch) -> Callable[[RequestState], None]:
 
     def prepare(state: RequestState, fault: Any = None) -> None:
         def sleep(seconds: float) -> None:
-            Request.objects.update(state=state, fault=fault, completed_at=timezone.now())
+            with states_by_hand():
+                Request.objects.update(state=state, fault=fault, completed_at=timezone.now())
             Action.objects.update(result={"timezone": "Europe/Amsterdam"})
 
         monkeypatch.setattr(waiting.time, "sleep", sleep)

@@ -96,14 +96,14 @@ class GetDevicesView(APIView):
     def get(self, request: HttpRequest) -> Response:
         query = validated_query(GetDevicesQuery, request.query_params, repeatable=("device", "group"))
         organisation = caller_of(request).organisation
-        devices = listing.listed_devices(
+        devices = listing.list_devices(
             organisation,
             identifications=query.get("device"),
             groups=_find_groups(organisation, query["group"]) if "group" in query else None,
             device_type=query.get("device_type"),
         )
         size = query.get("page_size", DEFAULT_PAGE_SIZE)
-        found, cursor = listing.page(organisation, devices, size, query.get("cursor", ""))
+        found, cursor = listing.list_page(organisation, devices, size, query.get("cursor", ""))
         return Response(
             {"results": [describe_device(device) for device in found]},
             headers=next_page_link(request, cursor),
@@ -112,6 +112,6 @@ class GetDevicesView(APIView):
 
 def _find_groups(organisation: Organisation, names: Sequence[str]) -> list[DeviceGroup]:
     try:
-        return listing.groups_named(organisation, names)
+        return listing.find_groups(organisation, names)
     except listing.UnknownGroup as error:
         raise ValidationError({"group": {str(error.position): [printable(error)]}}) from error

@@ -63,8 +63,10 @@ class MessageLogsView(APIView):
                 FaultCode.UNAUTHORIZED,
                 f"Not granted on {query['device']}: {FindMessageLogs.device_function()}.",
             )
-        found, cursor = page(reading.messages(granted.device, query), query, by="at")
-        results = [{**entry, "at": utc_text(entry["at"])} for entry in reading.shown(found, organisation)]
+        found, cursor = page(reading.list_messages(granted.device, query), query, by="at")
+        results = [
+            {**entry, "at": utc_text(entry["at"])} for entry in reading.describe_messages(found, organisation)
+        ]
         return Response({"results": results}, headers=next_page_link(request, cursor))
 
 

@@ -1,13 +1,16 @@
-"""Changes of state of many requests at once, in slices that keep nobody waiting (see states.py)."""
+"""Changes of state of many requests at once, in slices that keep nobody waiting (see __init__.py)."""
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from osgp.requests.models import LIVE_SESSION_STATES, WAITING_STATES, Request, RequestState
+from osgp.requests.models import Request, RequestState
 from osgp.requests.states.ending import forget_secrets
+from osgp.requests.states.tables import LIVE
+from osgp.requests.states.transitions import RequestTransitions
 from osgp.sql import add_to_now
+from osgp.state_tables import apply
 
 
 @transaction.atomic
@@ -16,11 +19,11 @@ def cancel_waiting(rows: QuerySet[Request], limit: int) -> list[int]:
 
     Rows that somebody else is changing at this moment are left alone.
     """
-    waiting = rows.filter(state__in=WAITING_STATES).order_by()
+    waiting = rows.filter(state__in=RequestTransitions.CANCEL.sources).order_by()
     chosen = list(
         waiting.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:limit]
     )
-    Request.objects.filter(pk__in=chosen).update(state=RequestState.CANCELLED, completed_at=Now())
+    apply(Request.objects.filter(pk__in=chosen), RequestTransitions.CANCEL, completed_at=Now())
     if chosen:
         forget_secrets(chosen)
     return chosen
@@ -36,12 +39,10 @@ def take_back_stranded(limit: int = 500) -> int:
     """
     stranded = Request.objects.filter(
         state=RequestState.RUNNING, session__closed_at__lt=add_to_now(-settings.OSGP["SESSION_LEASE"])
-    ).exclude(session__state__in=LIVE_SESSION_STATES)
+    ).exclude(session__state__in=LIVE)
     chosen = list(
         stranded.order_by()
         .select_for_update(skip_locked=True, of=("self",))
         .values_list("pk", flat=True)[:limit]
     )
-    return Request.objects.filter(pk__in=chosen, state=RequestState.RUNNING).update(
-        state=RequestState.RETRYING, due_at=Now()
-    )
+    return apply(Request.objects.filter(pk__in=chosen), RequestTransitions.TAKE_BACK, due_at=Now())

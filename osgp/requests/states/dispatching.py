@@ -14,10 +14,12 @@ from django.db.models.functions import Coalesce, Now
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import permits
 from osgp.requests.due import due_requests
-from osgp.requests.models import WAITING_STATES, MeterSession, Request, RequestState, SessionState
+from osgp.requests.models import MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.tables import LIVE, SESSIONS
+from osgp.requests.states.transitions import FIRST_SESSION_STATE, RequestTransitions, SessionTransitions
 from osgp.sql import Statement, add_to_now, parse_uuid
+from osgp.state_tables import apply
 
 OVERDUE = Fault(
     FaultCode.MAX_SCHEDULE_TIME_EXCEEDED,
@@ -37,14 +39,16 @@ def fail_overdue(limit: int = 1000) -> int:
 
     Returns how many. Those that somebody else is changing at this moment are left to the next look.
     """
-    overdue = Request.objects.filter(state__in=WAITING_STATES, max_schedule_time__lt=Now())
+    waiting = Request.objects.filter(state__in=RequestTransitions.EXPIRE.sources)
     late = list(
-        overdue.order_by()
+        waiting.filter(max_schedule_time__lt=Now())
+        .order_by()
         .select_for_update(skip_locked=True, of=("self",))
         .values_list("pk", flat=True)[:limit]
     )
-    Request.objects.filter(pk__in=late).update(
-        state=RequestState.FAILED,
+    apply(
+        Request.objects.filter(pk__in=late),
+        RequestTransitions.EXPIRE,
         fault=Coalesce("fault", Value(OVERDUE, JSONField())),
         completed_at=Now(),
     )
@@ -90,7 +94,7 @@ _OPEN = Statement(
     INSERT INTO {SESSIONS} (
            id, token, meter_id, priority, state, worker, opened_at, expires_at, round_trips, bytes_sent,
            bytes_received)
-    SELECT id, token, meter_id, priority, 'OPENED', '', {{now}}, {{later}}, 0, 0, 0
+    SELECT id, token, meter_id, priority, '{FIRST_SESSION_STATE}', '', {{now}}, {{later}}, 0, 0, 0
       FROM unnest(%s::text[]::uuid[], %s::text[]::uuid[], %s::bigint[], %s::smallint[])
                AS wanted (id, token, meter_id, priority)
     ON CONFLICT DO NOTHING
@@ -162,18 +166,22 @@ def reap(limit: int = 500) -> int:
     )
     if not lost:
         return 0
-    MeterSession.objects.filter(pk__in=lost).update(state=SessionState.LOST, closed_at=Now())
-    running = Request.objects.filter(session__in=lost, state=RequestState.RUNNING)
+    apply(MeterSession.objects.filter(pk__in=lost), SessionTransitions.LOSE, closed_at=Now())
+    taken = Request.objects.filter(session__in=lost)
     # Locked, so that it is these that fail: a visit may be storing what became of one just now.
     poisonous = list(
-        running.filter(crashes__gte=settings.OSGP["MAX_CRASHES"] - 1)
+        taken.filter(state=RequestState.RUNNING, crashes__gte=settings.OSGP["MAX_CRASHES"] - 1)
         .order_by()
         .select_for_update(of=("self",))
         .values_list("pk", flat=True)
     )
-    Request.objects.filter(pk__in=poisonous).update(
-        state=RequestState.FAILED, crashes=F("crashes") + 1, fault=QUARANTINED, completed_at=Now()
+    apply(
+        Request.objects.filter(pk__in=poisonous),
+        RequestTransitions.QUARANTINE,
+        crashes=F("crashes") + 1,
+        fault=QUARANTINED,
+        completed_at=Now(),
     )
     give_up_actions(poisonous)
-    running.update(state=RequestState.RETRYING, crashes=F("crashes") + 1, due_at=Now())
+    apply(taken, RequestTransitions.TAKE_BACK, crashes=F("crashes") + 1, due_at=Now())
     return len(lost)

@@ -7,47 +7,63 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Case, OuterRef, Q, Subquery, Value, When
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from osgp.messages import registry
-from osgp.requests.due import DUE_STATES
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.states.tables import ACTIONS, REQUESTS
+from osgp.requests.states.transitions import ActionTransitions, RequestTransitions
 from osgp.sql import Statement, add_to_now
+from osgp.state_tables import Transition, apply
 
+_START, _FINISH, _SUCCESS = ActionTransitions.START, ActionTransitions.FINISH, RequestTransitions.SUCCEED
+_IS_RUNNING, _IS_DUE = _SUCCESS.sql_sources, RequestTransitions.TAKE.sql_sources
 # The request's row is locked, so that it cannot be given to somebody else while its action changes.
 _STILL_OURS = f"""
     request_id = (SELECT id FROM {REQUESTS} WHERE id = {ACTIONS}.request_id
-                     AND state = 'RUNNING' AND session_id {{is}} %s {{locked}})
+                     AND state {_IS_RUNNING} AND session_id {{is}} %s {{locked}})
 """  # noqa: S608 (table names)
 _START_ACTION = Statement(
     f"""
-    UPDATE {ACTIONS} SET state = 'STARTED', started_at = {{now}}
-     WHERE id = %s AND state = 'PENDING' AND {_STILL_OURS}
+    UPDATE {ACTIONS} SET state = '{_START.target}', started_at = {{now}}
+     WHERE id = %s AND state {_START.sql_sources} AND {_STILL_OURS}
     """  # noqa: S608 (table name)
 )
-_FINISH_ACTION = Statement(
-    f"""
-    UPDATE {ACTIONS}
-       SET state = %s, result = %s, fault = %s, started_at = COALESCE(started_at, {{now}}),
-           finished_at = {{now}}
-     WHERE id = %s AND state IN ('PENDING', 'STARTED') AND {_STILL_OURS}
-    """  # noqa: S608 (table name)
-)
+
+
+def _finish_action(transition: Transition) -> Statement:
+    return Statement(
+        f"""
+        UPDATE {ACTIONS}
+           SET state = '{transition.target}', result = %s, fault = %s,
+               started_at = COALESCE(started_at, {{now}}), finished_at = {{now}}
+         WHERE id = %s AND state {transition.sql_sources} AND {_STILL_OURS}
+        """  # noqa: S608 (table name)
+    )
+
+
+def _finish_request(transition: Transition) -> Statement:
+    return Statement(
+        f"""
+        UPDATE {REQUESTS} SET state = '{transition.target}', fault = %s, completed_at = {{now}}
+         WHERE id = %s AND state {transition.sql_sources} AND session_id {{is}} %s
+        """  # noqa: S608 (table name)
+    )
+
+
+_FINISH_ACTION = {
+    transition.target: _finish_action(transition)
+    for transition in (_FINISH, ActionTransitions.FAIL, ActionTransitions.LOSE_TRACK)
+}
+_FINISH_REQUEST = {
+    transition.target: _finish_request(transition) for transition in (_SUCCESS, RequestTransitions.FAIL)
+}
 
 
 def start_action(action_id: int, session_id: uuid.UUID) -> bool:
     """Say that an action that must not be repeated is about to be sent. False: it is not ours any more."""
     return _START_ACTION.execute(action_id, session_id) == 1
-
-
-_FINISH_REQUEST = Statement(
-    f"""
-    UPDATE {REQUESTS} SET state = %s, fault = %s, completed_at = {{now}}
-     WHERE id = %s AND state = 'RUNNING' AND session_id {{is}} %s
-    """  # noqa: S608 (table name)
-)
 
 
 def finish_action(
@@ -58,31 +74,34 @@ def finish_action(
     result: Mapping[str, Any] | None,
     fault: Mapping[str, Any] | None,
 ) -> bool:
-    """Store the outcome of an action. False: the session was lost meanwhile, somebody else decides."""
-    return _FINISH_ACTION.execute(str(state), result, fault, action_id, session_id) == 1
+    """Store the outcome of an action: DONE, FAULT, or UNKNOWN if it had been STARTED.
+
+    False: the session was lost meanwhile, somebody else decides.
+    """
+    return _FINISH_ACTION[state].execute(result, fault, action_id, session_id) == 1
 
 
 def finish_request(
     request_id: int, session_id: uuid.UUID | None, state: RequestState, *, fault: Mapping[str, Any] | None
 ) -> bool:
     """RUNNING -> SUCCEEDED or FAILED. False: the session was lost meanwhile."""
-    return _FINISH_REQUEST.execute(str(state), fault, request_id, session_id) == 1
+    return _FINISH_REQUEST[state].execute(fault, request_id, session_id) == 1
 
 
 _SUCCEED = Statement(
     f"""
     WITH succeeded AS (
-        UPDATE {REQUESTS} SET state = 'SUCCEEDED', fault = NULL, completed_at = {{now}}
-         WHERE id = %s AND state = 'RUNNING' AND session_id = %s
+        UPDATE {REQUESTS} SET state = '{_SUCCESS.target}', fault = NULL, completed_at = {{now}}
+         WHERE id = %s AND state {_IS_RUNNING} AND session_id = %s
         RETURNING id)
     UPDATE {ACTIONS}
-       SET state = 'DONE', result = %s, fault = NULL, started_at = COALESCE(started_at, {{now}}),
+       SET state = '{_FINISH.target}', result = %s, fault = NULL, started_at = COALESCE(started_at, {{now}}),
            finished_at = {{now}}
       FROM succeeded
-     WHERE {ACTIONS}.id = %s AND request_id = succeeded.id AND {ACTIONS}.state IN ('PENDING', 'STARTED')
+     WHERE {ACTIONS}.id = %s AND request_id = succeeded.id AND {ACTIONS}.state {_FINISH.sql_sources}
     RETURNING EXISTS (
         SELECT 1 FROM {REQUESTS}
-         WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}})
+         WHERE meter_id = %s AND state {_IS_DUE} AND due_at <= {{now}})
     """  # noqa: S608 (table names)
 )
 
@@ -135,25 +154,24 @@ def retry_requests(
     priority: int,
 ) -> int:
     """``retry_request`` for several at once; returns how many are RETRYING now."""
-    return Request.objects.filter(
-        Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=add_to_now(delay)),
-        pk__in=request_ids,
-        state=RequestState.RUNNING,
-        session=session_id,
-    ).update(state=RequestState.RETRYING, fault=fault, due_at=add_to_now(delay), effective_priority=priority)
+    in_time = Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=add_to_now(delay))
+    return apply(
+        Request.objects.filter(in_time, pk__in=request_ids, session=session_id),
+        RequestTransitions.RETRY,
+        fault=fault,
+        due_at=add_to_now(delay),
+        effective_priority=priority,
+    )
 
 
 def reopen_actions(request_ids: Collection[int], session_id: uuid.UUID | None) -> None:
     """Actions whose fault may pass are tried again with their RETRYING requests; the fault stays visible
     meanwhile.
     """
-    faulty = Action.objects.filter(
-        request__in=request_ids,
-        request__session=session_id,
-        request__state=RequestState.RETRYING,
-        state=ActionState.FAULT,
+    retried = Action.objects.filter(
+        request__in=request_ids, request__session=session_id, request__state=RequestState.RETRYING
     )
-    faulty.filter(fault__retryable=True).update(state=ActionState.PENDING, finished_at=None)
+    apply(retried.filter(fault__retryable=True), ActionTransitions.REOPEN, finished_at=None)
 
 
 @transaction.atomic
@@ -170,7 +188,7 @@ def fail_running(session_id: uuid.UUID, fault: Mapping[str, Any]) -> int:
     """``fail_request`` for all that still run in a session; returns how many."""
     running = Request.objects.filter(session=session_id, state=RequestState.RUNNING)
     failed = list(running.order_by().select_for_update(of=("self",)).values_list("pk", flat=True))
-    Request.objects.filter(pk__in=failed).update(state=RequestState.FAILED, fault=fault, completed_at=Now())
+    apply(Request.objects.filter(pk__in=failed), RequestTransitions.FAIL, fault=fault, completed_at=Now())
     give_up_actions(failed)
     return len(failed)
 
@@ -178,8 +196,8 @@ def fail_running(session_id: uuid.UUID, fault: Mapping[str, Any]) -> int:
 @transaction.atomic
 def cancel(request_id: int) -> bool:
     """SCHEDULED, QUEUED or RETRYING -> CANCELLED. False: it is running or final."""
-    waiting = Request.objects.filter(pk=request_id, state__in=(RequestState.SCHEDULED, *DUE_STATES))
-    cancelled = waiting.update(state=RequestState.CANCELLED, completed_at=Now()) == 1
+    request = Request.objects.filter(pk=request_id)
+    cancelled = apply(request, RequestTransitions.CANCEL, completed_at=Now()) == 1
     if cancelled:
         forget_secrets([request_id])
     return cancelled
@@ -205,14 +223,11 @@ def give_up_actions(request_ids: list[int]) -> None:
     """
     if not request_ids:
         return
-    open_actions = Action.objects.filter(
-        request__in=request_ids, state__in=(ActionState.PENDING, ActionState.STARTED)
-    )
     of_request = Request.objects.filter(pk=OuterRef("request")).values("fault")
-    open_actions.update(
-        state=Case(
-            When(state=ActionState.STARTED, then=Value(ActionState.UNKNOWN)), default=Value(ActionState.FAULT)
-        ),
+    apply(
+        Action.objects.filter(request__in=request_ids),
+        ActionTransitions.GIVE_UP,
+        ActionTransitions.GIVE_UP_STARTED,
         fault=Coalesce("fault", Subquery(of_request)),
         finished_at=Now(),
     )

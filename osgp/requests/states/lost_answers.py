@@ -13,7 +13,9 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState, SessionState
+from osgp.requests.states.transitions import SessionTransitions
 from osgp.requests.states.visiting import hand_back
+from osgp.state_tables import apply
 
 ROUNDING = timedelta(milliseconds=1)
 """Of the database's times."""
@@ -50,13 +52,14 @@ def hand_back_claim(session_id: uuid.UUID, worker: str, since: float) -> bool:
 
     False: there was no such claim. Somebody else's, or one that was made before, is left alone.
     """
-    session = MeterSession.objects.filter(pk=session_id, state=SessionState.CLAIMED, worker=worker[:100])
-    found = session.values_list("claimed_at", Now()).first()
+    session = MeterSession.objects.filter(pk=session_id, worker=worker[:100])
+    claimed = session.filter(state=SessionState.CLAIMED)
+    found = claimed.values_list("claimed_at", Now()).first()
     # Looked at after the query: by the database's clock, the time cannot have been later than this.
     elapsed = timedelta(seconds=time.monotonic() - since)
     if found is None or found[0] < found[1] - elapsed - ROUNDING:
         return False
-    if session.update(state=SessionState.CLOSED, closed_at=Now()) != 1:
+    if apply(session, SessionTransitions.CLOSE, closed_at=Now()) != 1:
         return False
     hand_back(session_id)
     return True

@@ -5,14 +5,16 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
-from osgp.requests.due import DUE_STATES, due_requests
-from osgp.requests.models import Request, RequestState
+from osgp.requests.due import due_requests
+from osgp.requests.models import Request
 from osgp.requests.states.dispatching import QUARANTINED
 from osgp.requests.states.ending import give_up_actions
+from osgp.requests.states.transitions import RequestTransitions
 from osgp.sql import add_to_now
+from osgp.state_tables import apply
 
 
 def due_platform_requests() -> QuerySet[Request]:
@@ -45,33 +47,38 @@ def choose_platform_request() -> ChosenRequest | None:
             if found is None:
                 return None
             request_id, due_at, crashes = found
-            request = Request.objects.filter(pk=request_id, state__in=DUE_STATES)
+            request = Request.objects.filter(pk=request_id)
             if crashes < settings.OSGP["MAX_CRASHES"]:
                 lease = add_to_now(settings.OSGP["SESSION_LEASE"])
-                request.update(crashes=F("crashes") + 1, due_at=lease)
+                request.filter(_waits()).update(crashes=F("crashes") + 1, due_at=lease)
                 return ChosenRequest(request_id, due_at)
-            if request.update(state=RequestState.FAILED, fault=QUARANTINED, completed_at=Now()):
+            if apply(request, RequestTransitions.GIVE_UP, fault=QUARANTINED, completed_at=Now()):
                 give_up_actions([request_id])
 
 
 def chosen_platform_request(chosen: ChosenRequest) -> QuerySet[Request]:
     """Its row, if it still waits."""
-    return Request.objects.filter(pk=chosen.pk, meter__isnull=True, state__in=DUE_STATES)
+    return Request.objects.filter(_waits(), pk=chosen.pk, meter__isnull=True)
 
 
 def leave_platform_request(chosen: ChosenRequest) -> None:
     """What was chosen is not carried out, and nobody died of it: it is due as before."""
-    Request.objects.filter(pk=chosen.pk, state__in=DUE_STATES, crashes__gt=0).update(
+    Request.objects.filter(_waits(), pk=chosen.pk, crashes__gt=0).update(
         crashes=F("crashes") - 1, due_at=chosen.due_at
     )
 
 
 def start_platform_request(request: Request) -> bool:
     """QUEUED or RETRYING -> RUNNING, within the transaction that also finishes what was chosen."""
-    started = Request.objects.filter(pk=request.pk, state__in=DUE_STATES).update(
-        state=RequestState.RUNNING,
+    started = apply(
+        Request.objects.filter(pk=request.pk),
+        RequestTransitions.START,
         attempts=F("attempts") + 1,
         crashes=F("crashes") - 1,
         started_at=Coalesce("started_at", Now()),
     )
     return started == 1
+
+
+def _waits() -> Q:
+    return Q(state__in=RequestTransitions.START.sources)

@@ -14,7 +14,9 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.messages import registry
 from osgp.requests.models import Action, Request, RequestState
 from osgp.requests.states.ending import give_up_actions
+from osgp.requests.states.transitions import RequestTransitions
 from osgp.sql import is_one_of
+from osgp.state_tables import apply
 
 NOT_GRANTED_ANY_MORE = Fault(
     FaultCode.UNAUTHORIZED,
@@ -60,17 +62,18 @@ def _queue_slice() -> tuple[int, int]:
     """
     oldest = _due().order_by("due_at").select_for_update(skip_locked=True, of=("self",))
     chosen = list(oldest.values_list("pk", flat=True)[:SLICE])
-    rows = Request.objects.filter(is_one_of("pk", chosen), state=RequestState.SCHEDULED)
+    rows = Request.objects.filter(is_one_of("pk", chosen))
     _fail(rows.filter(organisation__enabled=False), DISABLED)
     _fail(rows.filter(Exists(_actions_not_granted())), NOT_GRANTED_ANY_MORE)
-    return len(chosen), rows.update(state=RequestState.QUEUED)
+    return len(chosen), apply(rows, RequestTransitions.QUEUE)
 
 
 def _fail(rows: QuerySet[Request], fault: dict[str, Any]) -> None:
-    refused = list(rows.order_by().values_list("pk", flat=True))
+    scheduled = rows.filter(state__in=RequestTransitions.REFUSE.sources)
+    refused = list(scheduled.order_by().values_list("pk", flat=True))
     if refused:
-        failed = Request.objects.filter(pk__in=refused)
-        failed.update(state=RequestState.FAILED, fault=fault, completed_at=Now())
+        failed = Request.objects.filter(is_one_of("pk", refused))
+        apply(failed, RequestTransitions.REFUSE, fault=fault, completed_at=Now())
         give_up_actions(refused)
 
 

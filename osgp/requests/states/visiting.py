@@ -11,14 +11,18 @@ from django.db import connection, transaction
 from osgp.requests import work
 from osgp.requests.models import MeterSession, SessionState
 from osgp.requests.states.tables import ACTIONS, DEVICES, REQUESTS, SESSIONS
+from osgp.requests.states.transitions import ActionTransitions, RequestTransitions, SessionTransitions
 from osgp.requests.work import WorkAction
 from osgp.sql import Statement, add_to_now
 
+_CLAIMING, _CLOSING = SessionTransitions.CLAIM, SessionTransitions.CLOSE
+_TAKING, _HANDING_BACK = RequestTransitions.TAKE, RequestTransitions.HAND_BACK
 # A session is found by its id. The partial indexes of live sessions are kept out of it by "|| ''": where
 # PostgreSQL takes them to be all but empty, it would rather look through one of those.
 _CLAIM = f"""
-    UPDATE {SESSIONS} SET state = 'CLAIMED', worker = %s, claimed_at = {{now}}, expires_at = {{later}}
-     WHERE id = %s AND token = %s AND state || '' = 'OPENED'
+    UPDATE {SESSIONS}
+       SET state = '{_CLAIMING.target}', worker = %s, claimed_at = {{now}}, expires_at = {{later}}
+     WHERE id = %s AND token = %s AND state || '' {_CLAIMING.sql_sources}
     RETURNING id, meter_id
     """  # noqa: S608 (table name)
 _CLAIM_ALONE = Statement(_CLAIM)
@@ -48,7 +52,7 @@ _DUE = f"""
                    ORDER BY CASE crashes WHEN 0 THEN 0 ELSE 1 END, effective_priority DESC, due_at, id
                ) AS place
           FROM {REQUESTS}
-         WHERE meter_id = {{meter}} AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}}
+         WHERE meter_id = {{meter}} AND state {_TAKING.sql_sources} AND due_at <= {{now}}
            AND (max_schedule_time IS NULL OR max_schedule_time >= {{now}}){{more_urgent}}
     ) AS due WHERE (place = 1 AND crashes < %s) OR (crashes = 0 AND place <= %s)
     """  # noqa: S608 (table name)
@@ -57,10 +61,10 @@ _DUE_OF_SESSION = _DUE.replace("{meter}", "(SELECT meter_id FROM session)").repl
 # requests only, not at all that are waiting.
 _TAKE = f"""
     UPDATE {REQUESTS}
-       SET state = 'RUNNING', session_id = %s, attempts = attempts + 1,
+       SET state = '{_TAKING.target}', session_id = %s, attempts = attempts + 1,
            started_at = COALESCE(started_at, {{now}})
-     WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING')
-       AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state || '' = 'CLAIMED' {{locked}})
+     WHERE meter_id = %s AND state {_TAKING.sql_sources}
+       AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state || '' = '{_CLAIMING.target}' {{locked}})
        AND id IN ({_DUE.replace("{meter}", "%s")})
     """  # noqa: S608 (table names)
 _TAKE_DUE = Statement(_TAKE.replace("{more_urgent}", ""))
@@ -70,16 +74,16 @@ _CLAIM_AND_TAKE = Statement(
     WITH session AS ({_CLAIM}),
          r AS (
              UPDATE {REQUESTS}
-                SET state = 'RUNNING', session_id = session.id, attempts = attempts + 1,
+                SET state = '{_TAKING.target}', session_id = session.id, attempts = attempts + 1,
                     started_at = COALESCE(started_at, {{now}})
                FROM session
               WHERE {REQUESTS}.meter_id = (SELECT meter_id FROM session)
-                AND {REQUESTS}.state IN ('QUEUED', 'RETRYING')
+                AND {REQUESTS}.state {_TAKING.sql_sources}
                 AND {REQUESTS}.id IN ({_DUE_OF_SESSION})
              RETURNING {REQUESTS}.*)
     SELECT session.meter_id, {work.COLUMNS}
       FROM session
-      LEFT JOIN (r JOIN {ACTIONS} a ON a.request_id = r.id AND a.state IN ('PENDING', 'STARTED')
+      LEFT JOIN (r JOIN {ACTIONS} a ON a.request_id = r.id AND a.state {ActionTransitions.FINISH.sql_sources}
                    JOIN {DEVICES} d ON d.id = COALESCE(a.device_id, r.meter_id)
                    JOIN {DEVICES} m ON m.id = COALESCE(d.gateway_id, d.id)) ON TRUE
      ORDER BY {work.ORDER}
@@ -136,7 +140,7 @@ def claim_and_take(
 _POSTPONE_SUSPECTS = Statement(
     f"""
     UPDATE {REQUESTS} SET due_at = {{later}}
-     WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}} AND crashes >= %s
+     WHERE meter_id = %s AND state {_TAKING.sql_sources} AND due_at <= {{now}} AND crashes >= %s
     """  # noqa: S608 (table name)
 )
 
@@ -148,8 +152,8 @@ def postpone_suspects(meter_id: int, delay: timedelta) -> int:
 
 _HAND_BACK = Statement(
     f"""
-    UPDATE {REQUESTS} SET state = 'RETRYING', attempts = attempts - 1
-     WHERE session_id = %s AND state = 'RUNNING'
+    UPDATE {REQUESTS} SET state = '{_HANDING_BACK.target}', attempts = attempts - 1
+     WHERE session_id = %s AND state {_HANDING_BACK.sql_sources}
     """  # noqa: S608 (table name)
 )
 
@@ -164,9 +168,9 @@ def hand_back(session_id: uuid.UUID) -> int:
 
 _CLOSE = f"""
     UPDATE {SESSIONS}
-       SET state = 'CLOSED', closed_at = {{now}}, fault = %s, round_trips = %s, bytes_sent = %s,
+       SET state = '{_CLOSING.target}', closed_at = {{now}}, fault = %s, round_trips = %s, bytes_sent = %s,
            bytes_received = %s
-     WHERE id = %s AND state || '' = 'CLAIMED'
+     WHERE id = %s AND state || '' {_CLOSING.sql_sources}
     RETURNING meter_id
     """  # noqa: S608 (table name)
 _CLOSE_ALONE = Statement(_CLOSE)

@@ -14,8 +14,8 @@ from osgp.batches.models import Batch
 from osgp.commands.sending import APPLICATION, FAILED, PENDING, SUCCEEDED, SendingCommand
 from osgp.faults import Fault
 from osgp.fleet import steering
-from osgp.fleet.answers import body, summary
-from osgp.fleet.progress import progress
+from osgp.fleet.answers import describe, summarize
+from osgp.fleet.progress import measure_progress
 from osgp.fleet.submission import may_be_batched, submit
 from osgp.messages.registry import RegisteredOperation
 from osgp.processes.database import give_back_connection
@@ -84,11 +84,11 @@ class Command(SendingCommand):
         except (Fault, ValidationError) as error:
             self._refuse_with(error)
         if options["wait"] is None:
-            self._answer(summary(batch), PENDING)
+            self._answer(summarize(batch), PENDING)
         self._watch(batch, options["wait"])
         steering.settle(batch.pk)
         batch = Batch.objects.select_related("group", "retry_of", "recurring").get(pk=batch.pk)
-        self._answer(body(batch), _find_exit_status(batch))
+        self._answer(describe(batch), _find_exit_status(batch))
 
     def _read_identifications(self, name: str) -> list[str]:
         try:
@@ -110,7 +110,7 @@ class Command(SendingCommand):
         with Progress(*columns, console=Console(stderr=True)) as bar:
             shown = bar.add_task(batch.message, total=batch.total, failed=0)
             while True:
-                counts = progress(batch)
+                counts = measure_progress(batch)
                 failed = counts.states[RequestState.FAILED]
                 bar.update(shown, completed=counts.final, total=counts.total, failed=failed)
                 if batch.is_final or time.monotonic() >= deadline:
@@ -124,6 +124,6 @@ class Command(SendingCommand):
 def _find_exit_status(batch: Batch) -> int:
     if not batch.is_final:
         return PENDING
-    counts = progress(batch)
+    counts = measure_progress(batch)
     complete = counts.states[RequestState.SUCCEEDED] == counts.total and not counts.skipped
     return SUCCEEDED if complete and batch.fault is None else FAILED

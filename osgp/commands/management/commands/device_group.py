@@ -32,7 +32,8 @@ class Command(BaseCommand):
         organisation = Organisation.objects.filter(identification=options["organisation"]).first()
         if organisation is None:
             raise CommandError(f"There is no organisation {options['organisation']}.")
-        group = groups.find(organisation, options["name"]) or self._make_group(organisation, options["name"])
+        name = options["name"]
+        group = groups.find_group(organisation, name) or self._make_group(organisation, name)
         if options["add"]:
             self._change("put in", groups.add, group, self._read_identifications(options["add"]))
         if options["add_all"]:
@@ -54,7 +55,7 @@ class Command(BaseCommand):
     def _change(
         self,
         verb: str,
-        change: Callable[[DeviceGroup, Iterable[str]], groups.Changed],
+        change: Callable[[DeviceGroup, Iterable[str]], groups.MembershipChange],
         group: DeviceGroup,
         identifications: Iterable[str],
     ) -> None:

@@ -34,14 +34,14 @@ class Command(BaseCommand):
             raise CommandError(f"There is no organisation {options['organisation']}.")
         names = options["group"]
         try:
-            groups = listing.groups_named(organisation, names) if names else None
+            groups = listing.find_groups(organisation, names) if names else None
         except listing.UnknownGroup as error:
             raise CommandError(str(error)) from error
-        devices = listing.listed_devices(
+        devices = listing.list_devices(
             organisation, identifications=options["device"], groups=groups, device_type=options["type"]
         )
         after: str | None = ""
         while after is not None:
-            found, after = listing.page(organisation, devices, PAGE, after)
+            found, after = listing.list_page(organisation, devices, PAGE, after)
             for device in found:
                 self.stdout.write(json.dumps(describe_device(device)))

@@ -21,7 +21,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        current = envelope.key_encryption_keys().current
+        current = envelope.load_key_encryption_keys().current
         rewrapped = unreadable = 0
         for row in _list_rows_under_other_keys(current):
             try:

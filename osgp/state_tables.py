@@ -1,0 +1,85 @@
+"""Tables of states: what may become of a row, as data.
+
+From such a table come the conditions of the statements that change states, what tests hold every change
+against, and docs/states.md (``python -m scripts.state_diagrams``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from django.db.models import Case, QuerySet, TextChoices, Value, When
+
+
+@dataclass(frozen=True)
+class Transition:
+    """Rows in any of ``sources`` become ``target``; ``by`` says who does that, ``when`` on what occasion."""
+
+    sources: tuple[str, ...]
+    target: str
+    by: str
+    when: str
+    name: str = field(default="", init=False)
+
+    def __set_name__(self, table: type, name: str) -> None:
+        object.__setattr__(self, "name", name)
+
+    @property
+    def sql_sources(self) -> str:
+        """What a WHERE clause says of the state of its rows, behind the column.
+
+        One state is not written as a list of one, and lists have the order of the table: SQLite makes use of
+        a partial index only where its condition is written the same way.
+        """
+        states = ", ".join(f"'{state}'" for state in self.sources)
+        return f"= {states}" if len(self.sources) == 1 else f"IN ({states})"
+
+
+class StateTable:
+    """The states of one kind of row and the transitions between them; each table is a class of its own.
+
+    Transitions are class attributes, in the order in which they are told to readers. TypeError for a table
+    that leaves out a state, or has no transition to one.
+    """
+
+    row: ClassVar[str]
+    """What the rows are called."""
+    states: ClassVar[type[TextChoices]]
+    initial: ClassVar[Mapping[str, str]]
+    """The states in which rows are made, and when."""
+    transitions: ClassVar[tuple[Transition, ...]]
+
+    def __init_subclass__(cls) -> None:
+        cls.transitions = tuple(value for value in vars(cls).values() if isinstance(value, Transition))
+        reached = {str(state) for state in cls.initial} | {target for _, target in cls.changes()}
+        named = reached | {source for source, _ in cls.changes()}
+        if not named == reached == set(cls.states.values):
+            raise TypeError(f"{cls.__name__} does not say how rows get into each of {cls.states.__name__}")
+
+    @classmethod
+    def changes(cls) -> frozenset[tuple[str, str]]:
+        """All pairs of a state and one that may follow it at once."""
+        return frozenset(
+            (str(source), str(transition.target))
+            for transition in cls.transitions
+            for source in transition.sources
+        )
+
+    @classmethod
+    def final(cls) -> frozenset[str]:
+        """The states that no transition leaves."""
+        return frozenset(cls.states.values) - {source for source, _ in cls.changes()}
+
+
+def apply(rows: QuerySet[Any], *transitions: Transition, **changes: Any) -> int:
+    """Make the transitions with those of ``rows`` that are in their sources; returns how many that were.
+
+    One UPDATE. ``changes`` are those of other columns. Transitions made at once have no source in common.
+    """
+    sources = [source for transition in transitions for source in transition.sources]
+    assert len(sources) == len(set(sources))
+    if len(transitions) == 1:
+        target: Any = transitions[0].target
+    else:
+        target = Case(*(When(state__in=each.sources, then=Value(str(each.target))) for each in transitions))
+    return rows.filter(state__in=sources).update(state=target, **changes)
