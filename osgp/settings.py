@@ -122,7 +122,7 @@ DATABASES: dict[str, Any] = {
         os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"),
         VAR_DIR,
         idle_transaction=float(os.environ.get("OSGP_IDLE_TRANSACTION_SECONDS", "30")),
-        # None by default: only callers of the web application choose what is looked for, see wsgi.py.
+        # No limit by default: only callers of the web application choose the filters of queries, see wsgi.py.
         statement=float(os.environ.get("OSGP_STATEMENT_SECONDS", "0")),
     )
 }
@@ -153,7 +153,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
 CELERY_TASK_DEFAULT_QUEUE = "system"
 CELERY_TASK_DEFAULT_PRIORITY = 4
 # RabbitMQ: classic queues have priorities when declared so. Quorum queues, replicated, have strict ones from
-# RabbitMQ 4.3 on without being told. A queue that exists keeps its kind: delete it to change that.
+# RabbitMQ 4.3 on without a declaration. A queue that exists keeps its kind: delete it to change that.
 _METER_QUEUE_ARGUMENTS = (
     {"x-queue-type": "quorum"}
     if os.environ.get("OSGP_METER_QUEUE", "classic") == "quorum"
@@ -233,7 +233,7 @@ OSGP: dict[str, Any] = {
     # How long final requests, with their results, and closed sessions are kept. Deleting one earlier is the
     # caller's choice.
     "RETENTION": timedelta(days=float(os.environ.get("OSGP_RETENTION_DAYS", "7"))),
-    # How long EnableDebugging lasts unless told, and how long what it logged is kept.
+    # How long EnableDebugging lasts by default, and how long its logs are kept.
     "DEBUGGING_TIME": timedelta(hours=float(os.environ.get("OSGP_DEBUGGING_HOURS", "24"))),
     "MESSAGE_LOG_RETENTION": timedelta(days=float(os.environ.get("OSGP_MESSAGE_LOG_RETENTION_DAYS", "7"))),
     # A value that was received this long after its interval's end is late.

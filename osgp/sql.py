@@ -61,14 +61,14 @@ class Statement:
         self._execution = f"EXECUTE {self._name} ({places})" if places else f"EXECUTE {self._name}"
 
     def fetch_rows(self, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Carry it out; returns what it selects or returns."""
+        """Execute it; returns the rows that it selects or returns."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.cursor() as cursor:
             self._execute(database, cursor, parameters)
             return list(cursor.fetchall())
 
     def execute(self, *parameters: Any) -> int:
-        """Carry it out; returns how many rows it changed."""
+        """Execute it; returns how many rows it changed."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.cursor() as cursor:
             self._execute(database, cursor, parameters)
@@ -99,7 +99,7 @@ _STORED_AS_THEY_ARE = frozenset({str, int, float, bool, list, type(None)})
 
 
 def _adapt(value: Any, vendor: str) -> Any:
-    """A parameter as the database stores it; SQLite knows neither UUIDs nor JSON."""
+    """Convert a parameter to the form that the database stores; SQLite knows neither UUIDs nor JSON."""
     if type(value) in _STORED_AS_THEY_ARE:
         return value
     if isinstance(value, uuid.UUID):
@@ -110,15 +110,15 @@ def _adapt(value: Any, vendor: str) -> Any:
 
 
 def add_to_now(delay: timedelta) -> Combinable:
-    """For the ORM: the database's time plus ``delay``, which may be negative."""
+    """Return an expression for the ORM: the database's time plus ``delay``, which may be negative."""
     return Now() + Value(delay, output_field=DurationField())
 
 
 def is_one_of(column: str, keys: Collection[int]) -> Q:
-    """For the ORM: one of ``keys``, of which there may be thousands.
+    """Return a condition for the ORM: ``column`` is one of ``keys``, which may be thousands.
 
-    The range tells the database that it need not look further than the keys are apart, whatever it believes
-    to know about the table: while thousands of rows are put in, that is out of date.
+    The range bounds what the database looks at: its statistics of the table are out of date while thousands
+    of rows are inserted.
     """
     if not keys:
         return Q(pk__in=())
@@ -127,10 +127,10 @@ def is_one_of(column: str, keys: Collection[int]) -> Q:
 
 
 def parse_json(value: Any) -> Any:
-    """A JSON column as selected by a Statement."""
+    """Return the value of a JSON column that a Statement selected."""
     return json.loads(value) if isinstance(value, str) else value
 
 
 def parse_uuid(value: Any) -> uuid.UUID:
-    """A UUID column as selected by a Statement."""
+    """Return the value of a UUID column that a Statement selected."""
     return value if isinstance(value, uuid.UUID) else uuid.UUID(value)

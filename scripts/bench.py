@@ -1,8 +1,8 @@
 """Measures the platform on this machine: `python -m scripts.bench [--only ROW] [--full] [--json FILE]`.
 
 Every part is a process of its own, as in production. PostgreSQL and RabbitMQ are found or started as for
-the tests; what is measured has a database and a virtual host of its own, and leaves nothing behind.
-docs/how-to/measure.md tells what the figures mean.
+the tests. The benchmarks use a database and a virtual host of their own, and remove them afterwards.
+docs/how-to/measure.md explains the figures.
 """
 
 import argparse
@@ -94,7 +94,7 @@ def _format_value(value: float, unit: str) -> str:
 
 
 def make_document(measured: Measured, how_much: sizes.Sizes, load: tuple[float, ...]) -> dict[str, Any]:
-    """What is written as JSON."""
+    """Return the document that is written as JSON."""
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": describe_machine(),

@@ -28,7 +28,7 @@ XDIST_WORKERS = [f"gw{number}" for number in range(WORKERS)]
 
 
 def say(line: str) -> None:
-    """Tell the user, at once."""
+    """Print a line for the user, at once."""
     print(f"== {line}", flush=True)
 
 
@@ -118,7 +118,7 @@ def main() -> int:
 
 
 def say_what_is_missing(reason: str) -> None:
-    """The last lines: nobody shall take half of the suite for all of it."""
+    """Say in the last lines that half of the suite was left out."""
     say("PostgreSQL + RabbitMQ: NOT RUN")
     say("")
     say(

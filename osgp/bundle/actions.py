@@ -17,7 +17,7 @@ from osgp.requests.submission import DeviceIdentificationField
 MOST_ACTIONS = 500
 
 Errors = dict[str, Any]
-"""What is wrong, by field."""
+"""Error texts by field."""
 
 
 class ActionDevice(StrictSerializer):
@@ -32,7 +32,7 @@ class ActionDevice(StrictSerializer):
 
 @dataclass(frozen=True)
 class Draft:
-    """An action as far as it can be judged by itself; nothing is wrong with it if ``errors`` is empty."""
+    """An action, validated by itself; it is valid if ``errors`` is empty."""
 
     operation: MeterOperation | None = None
     parameters: ParameterValues = field(default_factory=dict, repr=False)
@@ -119,8 +119,8 @@ class ActionField(serializers.Field):
 class ActionsField(serializers.ListField):
     """1 to 500 actions, in the order in which they are carried out.
 
-    Faulty actions do not make the list invalid: they are told of together with what only the rights of the
-    caller can tell about the others (osgp/bundle/bundle.py).
+    Faulty actions do not make the list invalid: they are reported together with missing rights on the others
+    (osgp/bundle/bundle.py).
     """
 
     child = ActionField()

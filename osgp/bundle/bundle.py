@@ -39,7 +39,7 @@ class Bundle(CompositeOperation[BundleParameters]):
 
     Each action is a message with its parameters, and may name an M-Bus device of the meter that it is about.
     Each needs its own right and scope beside those of the bundle. If any action is invalid or not granted,
-    nothing is stored, and the errors tell what is wrong with each.
+    nothing is stored, and the errors of each are returned.
 
     The outcome has one response per action, in the same order, with its own `status` and its `result` or
     `fault`. An action that fails does not keep the following ones from being carried out. The bundle itself
@@ -49,7 +49,7 @@ class Bundle(CompositeOperation[BundleParameters]):
 
     message = BUNDLE
     service = Service.BUNDLE
-    # It adds nothing to what its actions are granted to, so that whoever may only read can read in bundles.
+    # Actions need their own rights as well, so organisations that may only read can read in bundles.
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
 
     @classmethod
@@ -92,7 +92,7 @@ class Bundle(CompositeOperation[BundleParameters]):
             meter = check_device(self, identification, granted.get(identification), {})
         except Fault:
             if errors or faulty:
-                # What is wrong with the body is told first, as for every message.
+                # Errors of the body go first, as for every message.
                 raise ValidationError(_merge_errors(errors, faulty)) from None
             raise
         only_rights = not errors and not faulty

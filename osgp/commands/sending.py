@@ -21,12 +21,12 @@ SUCCEEDED, FAILED, BAD_INPUT, PENDING = range(4)
 class SendingCommand(BaseCommand):
     """A command that sends a message; it answers with JSON and one of the exit statuses."""
 
-    def may_send(self, task: RegisteredOperation) -> bool:
+    def may_send(self, operation: RegisteredOperation) -> bool:
         """Whether the command is for such a message."""
         return True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        known = ", ".join(task.message for task in list_operations() if self.may_send(task))
+        known = ", ".join(operation.message for operation in list_operations() if self.may_send(operation))
         parser.add_argument("message", help=f"One of {known}.")
         parser.add_argument("--organisation", help="Who sends it; may be left out when there is only one.")
         parser.add_argument("--priority", type=int, help="0 to 9; higher goes first.")
@@ -40,7 +40,7 @@ class SendingCommand(BaseCommand):
         )
 
     def _build_body(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Parameters and common fields that were given."""
+        """Return the parameters and common fields that were given."""
         body = self._parse_parameters(options["parameter"])
         if options["priority"] is not None:
             body["priority"] = options["priority"]
@@ -74,7 +74,7 @@ class SendingCommand(BaseCommand):
         sys.exit(BAD_INPUT)
 
     def _refuse_with(self, error: Fault | ValidationError) -> NoReturn:
-        """What the API would answer."""
+        """Write the problem document that the API would answer, and exit."""
         problem = fault_problem(error) if isinstance(error, Fault) else validation_problem(error)
         self._refuse(json.dumps(problem, indent=2, ensure_ascii=False))
 

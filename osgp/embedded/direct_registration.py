@@ -29,7 +29,7 @@ def register_directly(
 ) -> Iterator[Registration]:
     """Add every described device as requests of ``organisation``, carried out here or by a faster worker.
 
-    Tells the outcome of each as it is known. Raises registration.InvalidDescription.
+    Yields the outcome of each as it is known. Raises registration.InvalidDescription.
     """
     pem = export_public_key()
     caller = Caller(organisation, "register_fleet", frozenset({str(Scope.INSTALLATION)}))
@@ -46,7 +46,7 @@ def register_directly(
 
 
 def _carry_out(submitted: Sequence[Request], deadline: float) -> Iterator[Registration]:
-    """Do what is due; what other processes took in the meantime is waited for."""
+    """Carry out due requests, and wait for those that other processes have taken."""
     end = time.monotonic() + deadline
     waiting = {request.pk: request.device_identification for request in submitted}
     while waiting:

@@ -1,6 +1,6 @@
 """What an installation needs before anybody can use it: tables, static files, an organisation, a way in.
 
-Everything may be done again at each start: what is there stays as it is.
+Each start may repeat everything: existing objects stay as they are.
 """
 
 import secrets
@@ -47,7 +47,7 @@ def _find_or_make_secret(name: str, make: Callable[[], bytes]) -> str:
 
 
 def _find_or_issue_token(organisation: Organisation) -> str:
-    """The kept token while it is valid; else a new one takes its place (only its hash is in the database)."""
+    """Return the stored token while it is valid, or issue a new one (the database has only its hash)."""
     path = settings.VAR_DIR / "secrets" / "api-token"
     if path.exists():
         kept = path.read_text()
@@ -59,7 +59,7 @@ def _find_or_issue_token(organisation: Organisation) -> str:
 
 
 def _prepare_admin() -> str:
-    """The first start's password; an operator who changed it since knows better."""
+    """Return the password of the first start; an operator may have changed it since."""
     password = _find_or_make_secret("admin-password", lambda: secrets.token_urlsafe(12).encode())
     if not User.objects.filter(username=ADMIN).exists():
         User.objects.create_superuser(ADMIN, password=password)

@@ -34,7 +34,7 @@ class Reading:
 def read_meters(
     api: ApiClient, descriptions: Sequence[Description], *, deadline: float = 180.0
 ) -> Iterator[Reading]:
-    """Ask all described devices at once; tells what each answered as it comes in. Raises OSError."""
+    """Send a request to every described device; yields each outcome as it comes in. Raises OSError."""
     submitted = []
     waiting: dict[str, Reading] = {}
     for description in descriptions:

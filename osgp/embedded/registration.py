@@ -26,7 +26,7 @@ class Registration:
 
 
 def build_add_device_body(description: Description, encrypt: Callable[[bytes], str]) -> dict[str, Any]:
-    """The AddDevice body of a described meter, its keys encrypted for the platform.
+    """Return the AddDevice body of a described meter, its keys encrypted for the platform.
 
     A device that exists already is overwritten: the simulated meters of the next start are the same ones at
     another port. Raises InvalidDescription.
@@ -54,7 +54,7 @@ def _parse_key(device: str, name: str, value: object) -> bytes:
 
 
 def split_into_rounds(descriptions: Sequence[Description]) -> tuple[list[Description], list[Description]]:
-    """Meters that are dialled, then those behind a gateway, which must exist before them."""
+    """Return the meters that are dialled, then those behind a gateway, which must exist before them."""
     behind = [item for item in descriptions if item.get("add_device", {}).get("gateway")]
     return [item for item in descriptions if item not in behind], behind
 
@@ -62,7 +62,7 @@ def split_into_rounds(descriptions: Sequence[Description]) -> tuple[list[Descrip
 def register(
     api: ApiClient, descriptions: Sequence[Description], *, deadline: float = 120.0
 ) -> Iterator[Registration]:
-    """Add every described device; tells the outcome of each as it is known.
+    """Add every described device; yields the outcome of each as it is known.
 
     Raises InvalidDescription, ApiError when there is no public key to be had, and OSError.
     """
@@ -89,6 +89,6 @@ def register(
 
 
 def format_fault(answer: Mapping[str, Any]) -> str:
-    """The fault of a final answer in one line."""
+    """Return the fault of a final answer in one line."""
     fault = answer.get("fault") or {}
     return f"{fault.get('code', '?')} {fault.get('message', answer.get('status'))}"

@@ -16,7 +16,7 @@ from osgp.processes.stopping import stop
 
 START_SECONDS = 30
 MESSAGE_SECONDS = 5
-"""How long the message to stop may take, and what runs, before the worker is told in another way."""
+"""How long the message to stop and the running tasks may take before the worker is stopped otherwise."""
 STOP_SECONDS = 30
 EXIT_OK: Any = 0
 LIVE_QUEUES = ("meter", "system")
@@ -27,7 +27,7 @@ class WorkerError(RuntimeError):
 
 
 class _ReportingController(WorkController):
-    """Tells when it consumes, or that it never will."""
+    """Sets an event when it consumes."""
 
     def __init__(self, ready: threading.Event, **settings: Any) -> None:
         self._ready = ready

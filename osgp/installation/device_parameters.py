@@ -1,4 +1,4 @@
-"""What AddDevice is told about a device, and what the row of the device gets from it."""
+"""The parameters of AddDevice, and the columns of the device row that they set."""
 
 import ipaddress
 import re
@@ -158,7 +158,7 @@ def _refuse_given(parameters: Mapping[str, object], names: Iterable[str], why: s
 
 
 def make_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
-    """All columns of the device row that AddDevice sets, its gateway excepted; what was left out as default.
+    """Return all columns that AddDevice sets, except the gateway; missing parameters get their defaults.
 
     Raises Fault 206 for an unknown profile, 212 for a missing or malformed network address of an E-meter,
     and 213 for a challenge length that is not 8 to 64.

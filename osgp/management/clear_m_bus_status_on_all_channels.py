@@ -23,7 +23,7 @@ class MbusStatus(TypedDict):
     """The status of one channel before it was cleared."""
 
     channel: int
-    status: Annotated[int | None, "32 bits; null when the channel tells none."]
+    status: Annotated[int | None, "32 bits; null if the channel has none."]
     bits: Annotated[list[str], "Which were set, such as BIT_2_REVERSE_FLOW."]
     cleared: Annotated[bool, "False when there was nothing to clear."]
 
@@ -38,7 +38,7 @@ class ClearMBusStatusOnAllChannelsResult(TypedDict):
 class ClearMBusStatusOnAllChannels(MeterOperation[NoParameters, ClearMBusStatusOnAllChannelsResult]):
     """Clear the status of the M-Bus devices on all four channels, so that they can raise alarms anew.
 
-    The result tells what it was. Meters have to have an object for clearing beside that of the status.
+    The result has the former status. Meters need an object for clearing beside that of the status.
 
     Only the bits that were read are cleared: one that is set in the meantime is not lost. A channel on which
     something goes wrong does not keep the others from being cleared; the request then fails, and says which

@@ -21,9 +21,9 @@ class Event(TypedDict):
     """One event."""
 
     timestamp: Annotated[datetime, "By the meter's clock."]
-    event_code: Annotated[int, "As the meter says it."]
+    event_code: Annotated[int, "As the meter sends it."]
     event_type: Annotated[
-        str, "What the code means in meters of this protocol; UNKNOWN_EVENT_HEADEND if nobody knows."
+        str, "What the code means in meters of this protocol; UNKNOWN_EVENT_HEADEND if unknown."
     ]
     event_log_category: Annotated[str, ChoiceField(list_event_log_categories())]
     event_counter: Annotated[int | None, "In the log of communication sessions."]
@@ -43,7 +43,7 @@ class EventLog:
         self.width = len(columns)
         """How many columns a row has."""
         self.clock = self._require_position(_CLOCK)
-        """Which of them tells the time."""
+        """Position of the clock."""
         self._code = self._require_position(_CODE)
         self._counter = self._find_position(_COUNTER)
         self._magnitude = self._find_position(_MAGNITUDE)

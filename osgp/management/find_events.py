@@ -61,8 +61,8 @@ class NeededLog:
 class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
     """Read the events of one log of a meter between two times, both included.
 
-    Every event is told with its code, also one whose meaning is not known. Which logs a meter has depends on
-    its profile; one that it does not have is refused.
+    Every event has its code, also one with an unknown meaning. Which logs a meter has depends on its profile;
+    one that it does not have is refused.
     """
 
     message = "FindEvents"

@@ -1,4 +1,4 @@
-"""GetGsmDiagnostic: what a meter's modem tells about its network."""
+"""GetGsmDiagnostic: the state of a meter's modem and its network."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -72,7 +72,7 @@ class AdjacentCell(TypedDict):
 
 
 class GetGsmDiagnosticResult(TypedDict):
-    """What is not known is null."""
+    """Unknown values are null."""
 
     communication_method: CommunicationMethod
     operator: str | None
@@ -89,8 +89,8 @@ class GetGsmDiagnosticResult(TypedDict):
 class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnosticResult]):
     """Read the diagnostics of the modem through which a meter is reached: GPRS, CDMA or LTE.
 
-    Which it is tells the device's communication method, unless another is given; the meter must have an
-    object for it. A value that the meter refuses or that makes no sense is null, and told among the problems.
+    The communication method of the device decides which, unless another is given; the meter must have an
+    object for it. A value that the meter refuses, or that is invalid, is null and listed in the problems.
     """
 
     message = "GetGsmDiagnostic"

@@ -1,4 +1,4 @@
-"""What messages have in common that are about what the platform knows of a device: no meter is contacted."""
+"""The base of messages about a known device that contact no meter."""
 
 from abc import abstractmethod
 from typing import ClassVar, Generic
@@ -37,7 +37,7 @@ class KnownDeviceOperation(PlatformOperation[P, R], Generic[P, R]):
         return device, self.change(organisation, device, parameters)
 
     def check_change(self, device: Device, parameters: P) -> None:
-        """Refuse what makes no sense for the device. Raises Fault."""
+        """Raise Fault if the change does not fit the device."""
 
     @abstractmethod
     def change(self, organisation: Organisation, device: Device, parameters: P) -> R:

@@ -23,11 +23,11 @@ LARGEST_CONTROL_MODE = 6
 
 
 class ReadRelayStatusResult(TypedDict):
-    """What the meter does not tell is null."""
+    """Values that the meter does not report are null."""
 
-    relay_status: Annotated[RelayStatus, "What is now known of the device."]
+    relay_status: Annotated[RelayStatus, "The status now stored with the device."]
     output_state: Annotated[bool | None, "Whether the output has power: the switch itself."]
-    control_state: Annotated[RelayStatus | None, "What the meter's disconnect control is in."]
+    control_state: Annotated[RelayStatus | None, "State of the meter's disconnect control."]
     control_mode: Annotated[int | None, "0 to 6: who may switch, and how (Blue Book, class 70)."]
     as_of: Annotated[datetime, "When the platform asked."]
     problems: list[FieldProblem]
@@ -38,7 +38,7 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
     """Ask a meter whether it is connected, disconnected or ready for reconnection.
 
     The status is kept with the device, and shown by GetDevices as last known. It is the control state, or
-    where the meter tells none, the state of its output.
+    if the meter reports none, the state of its output.
     """
 
     message = "ReadRelayStatus"

@@ -28,7 +28,7 @@ class SetDeviceLifecycleStatusByChannelParameters(TypedDict):
 
 
 class DeviceOnChannel(TypedDict):
-    """What the meter says about its channel."""
+    """The device that the meter has on the channel."""
 
     short_id: mbus.MbusShortId
 

@@ -31,7 +31,7 @@ class UpdateProtocolResult(TypedDict):
 
 @register
 class UpdateProtocol(KnownDeviceOperation[UpdateProtocolParameters, UpdateProtocolResult]):
-    """Tell the platform that a device has another protocol, and with it other COSEM objects.
+    """Change the protocol of a device on the platform, and with it its COSEM objects.
 
     An unknown protocol or version is refused with 206 and changes nothing. M-Bus devices of a gateway keep
     theirs, but are read by that of the gateway, whose objects they are.

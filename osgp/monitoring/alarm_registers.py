@@ -21,7 +21,7 @@ TAGS = {number: make_register_tag(number) for number in list_register_numbers()}
 
 
 class UnknownAlarm(TypedDict):
-    """A bit that is set although nothing is known to be meant by it."""
+    """A bit that is set but has no known meaning."""
 
     register: Annotated[int, IntegerField(min_value=1, max_value=max(TAGS))]
     bit: Annotated[int, IntegerField(min_value=0, max_value=REGISTER_BITS - 1), "0 is the least significant."]
@@ -44,7 +44,7 @@ def find_registers(meter: VisitedMeter) -> dict[int, str]:
 
 
 def read_registers(meter: VisitedMeter) -> dict[int, int]:
-    """The 32 bits of each alarm register, by number. Raises Fault for what is no register of alarms."""
+    """Read the 32 bits of each alarm register, by number. Raises Fault if a value is not 32 bits."""
     tags = find_registers(meter)
     values = meter.get_all([meter.attribute(tag, "value") for tag in tags.values()])
     registers = {}

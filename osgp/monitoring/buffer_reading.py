@@ -17,21 +17,21 @@ from osgp.protocol_dlms.errors import AccessError
 FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 150, 20, 1_000
 """Rows that are asked for at a time: at first, and at least and at most once the meter's pace is known."""
 SLICE_SECONDS = 30.0
-"""What a slice should take. What a meter is long about, or cannot hold as one answer, comes in parts."""
+"""Duration of a slice. A long buffer, or one that does not fit into one answer, comes in parts."""
 
 RowReader = Callable[[TimedRow], Sequence[Any]]
-"""From a row to what is wanted of it; raises UnusableRow."""
+"""Takes the wanted values from a row; raises UnusableRow."""
 
 
 @dataclass(frozen=True, slots=True)
 class BufferRows:
-    """What was read of a buffer."""
+    """The rows of a buffer."""
 
     rows: list[tuple[Any, ...]]
-    """Time and what was read of each row, sorted by time."""
+    """Time and values of each row, sorted by time."""
     rejected: list[RejectedRow]
     complete_until: datetime
-    """There was no time for what is later."""
+    """Later rows were not read for lack of time."""
 
 
 class _Slice(NamedTuple):
@@ -92,7 +92,7 @@ def _make_next_slice(
 
 
 class _Reading:
-    """What was read so far."""
+    """A read of a buffer, slice by slice."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class _Reading:
         self._answered = 0
 
     def _ask(self, part: _Slice) -> tuple[Selection, list[Row]]:
-        """What was asked for, and the rows. A meter that declines to select columns is asked for all."""
+        """Return the selection and the rows. If a meter declines to select columns, read all of them."""
         meter = self._meter
         selection = select(
             self._buffer.columns,

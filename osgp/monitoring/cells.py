@@ -12,7 +12,7 @@ from osgp.cosem.signal_quality import find_signal_quality
 from osgp.messages.serializers import storable
 
 CellReader = Callable[[object], Any]
-"""From a cell to JSON; raises UnusableRow for what makes no sense."""
+"""Converts a cell to JSON; raises UnusableRow if it is invalid."""
 
 LONGEST = 64
 """Octets, characters or elements in a cell."""

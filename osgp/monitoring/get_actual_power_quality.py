@@ -38,7 +38,7 @@ class GetActualPowerQualityResult(TypedDict):
 
 @register
 class GetActualPowerQuality(MeterOperation[PowerQualityParameters, GetActualPowerQualityResult]):
-    """Read what a meter measures of power quality at this moment."""
+    """Read the present power quality values of a meter."""
 
     message = "GetActualPowerQuality"
     service = Service.MONITORING

@@ -22,7 +22,9 @@ class Outage(TypedDict):
     """A long power failure."""
 
     end_time: Annotated[datetime, "When the power came back."]
-    duration: Annotated[int | None, IntegerField(min_value=0), "Seconds; null: the meter does not tell."]
+    duration: Annotated[
+        int | None, IntegerField(min_value=0), "Seconds; null if the meter does not report it."
+    ]
 
 
 class GetOutagesResult(TypedDict):

@@ -68,7 +68,7 @@ class CellField(serializers.Field):
 
 
 class ProfileEntry(TypedDict):
-    """What was captured at one time."""
+    """The values captured at one time."""
 
     log_time: datetime
     values: Annotated[
@@ -156,7 +156,7 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
         }
 
     def represent_result(self, result: GetPowerQualityProfileResult) -> dict[str, Any]:
-        """What the serializer would make of it, at a fraction of the cost."""
+        """Return what the serializer would, at a fraction of its cost."""
         profiles = [
             {
                 **profile,

@@ -21,12 +21,12 @@ MOST_VALUES = 1_000
 """Numbers in a fingerprint; meters have 15."""
 
 Current = Annotated[Quantity | None, "Distortion at this moment."]
-Fingerprint = Annotated[list[int] | None, "Numbers as the meter tells them."]
+Fingerprint = Annotated[list[int] | None, "Numbers as the meter sends them."]
 Counter = Annotated[int | None, "How often the distortion went over the limit."]
 
 
 class GetThdFingerprintResult(TypedDict):
-    """Per phase; what is about L2 and L3 is null for single-phase meters."""
+    """Values per phase; those of L2 and L3 are null for single-phase meters."""
 
     thd_instantaneous_current_l1: Current
     thd_instantaneous_current_l2: Current

@@ -32,12 +32,13 @@ VALUE = "MBUS_MASTER_VALUE"
 
 
 class PeriodicMeterReadGas(TypedDict):
-    """What the M-Bus meter showed."""
+    """A stored value of an M-Bus meter."""
 
     log_time: Annotated[datetime, "When the gateway stored the value."]
     consumption: Quantity | None
     capture_time: Annotated[
-        datetime | None, "When the gateway read the value from the M-Bus meter; null: it does not tell."
+        datetime | None,
+        "When the gateway read the value from the M-Bus meter; null if it does not report it.",
     ]
     amr_profile_status: AmrProfileStatus
 

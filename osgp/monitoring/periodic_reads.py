@@ -59,7 +59,7 @@ BufferTags = Mapping[PeriodType, Sequence[str]]
 
 
 def need_any_buffer(buffers: BufferTags) -> AnyOf:
-    """One of these buffers is needed, whichever period type it is for."""
+    """Return the need for one of these buffers, of any period type."""
     return any_of(*(tag for tags in buffers.values() for tag in tags))
 
 
@@ -97,7 +97,7 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
         return found
 
     def represent_result(self, result: R) -> dict[str, Any]:
-        """What the serializer would make of it, at a fraction of the cost."""
+        """Return what the serializer would, at a fraction of its cost."""
         return {
             "period_type": str(result["period_type"]),
             self.rows_name: self._find_reads(result).as_json(),
@@ -115,7 +115,7 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
 
 
 def read_status(cell: object, largest: int) -> int | None:
-    """An AMR profile status of 0 to ``largest``. Raises UnusableRow for what is none."""
+    """Return an AMR profile status of 0 to ``largest``. Raises UnusableRow if it is none."""
     status = parse_number(cell, "The status")
     if status is not None and not 0 <= status <= largest:
         raise UnusableRow(f"The status {status} is outside 0..{largest}.")
@@ -123,7 +123,7 @@ def read_status(cell: object, largest: int) -> int | None:
 
 
 def read_register(cell: object, name: str) -> int | None:
-    """What a register showed. Raises UnusableRow for what is no number, or negative."""
+    """Return the number of a register. Raises UnusableRow if it is no number, or negative."""
     if type(cell) is int and cell >= 0:
         return cell
     shown = parse_number(cell, name)

@@ -28,11 +28,11 @@ class Candidate:
     wanted: frozenset[str]
     """Tags of these objects."""
     settings: Mapping[str, int | None]
-    """capture_period (seconds) and profile_entries; None: the meter has to be asked."""
+    """capture_period (seconds) and profile_entries; None if only the meter knows them."""
 
     @property
     def capacity(self) -> Buffer | None:
-        """A buffer without columns, if the profile tells how much it holds."""
+        """A buffer without columns, if the profile states how much it holds."""
         period, entries = (self.settings[name] for name in SETTINGS)
         if not period or entries is None:
             return None
@@ -73,7 +73,7 @@ def _find_fixed_setting(buffer: CosemObject, name: str) -> int | None:
 
 
 _Answers = Mapping[tuple[str, str], Data | Fault]
-"""What a meter answered, by tag and name of the attribute."""
+"""Answers of a meter, by tag and name of the attribute."""
 
 
 def read_buffers(
@@ -100,7 +100,7 @@ def read_buffers(
 
 
 def _make_buffer(profile: Profile, candidate: Candidate, answers: _Answers) -> Buffer:
-    """Raises Fault for what was refused or makes no sense."""
+    """Return the buffer as the meter has it. Raises Fault for refused and for invalid answers."""
     period, entries = (_read_setting(candidate, name, answers) for name in SETTINGS)
     captured = answers[candidate.tag, "capture_objects"]
     if isinstance(captured, Fault):

@@ -17,11 +17,11 @@ from osgp.messages.readings import Period, Readings
 from osgp.messages.serializers import ChoiceField, QuantityField
 
 Row = TypeVar("Row")
-"""A typed dictionary: what is read of a row."""
+"""A typed dictionary: the values of a row."""
 
 AmrProfileStatus = Annotated[
     Sequence[Annotated[str, ChoiceField(list_flag_names())]] | None,
-    "Flags that are set; null: the meter does not tell.",
+    "Flags that are set; null if the meter does not report them.",
 ]
 """``amr_profile_status`` of a row."""
 

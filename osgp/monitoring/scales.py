@@ -20,10 +20,10 @@ def is_register(item: CosemObject) -> bool:
 def read_scaler_units(
     meter: VisitedMeter, tags: Sequence[str], known: ScalerUnit | None = None
 ) -> dict[str, ScalerUnit]:
-    """Scaler and unit of some registers; what has to be read takes as few round trips as the meter allows.
+    """Find scaler and unit of registers, in as few round trips as the meter allows.
 
-    ``known`` is what the model of the meter tells about those that the profile leaves open. Raises Fault for
-    what makes no sense.
+    ``known`` applies to those that the profile leaves open: it depends on the model of the meter. Raises
+    Fault for invalid answers.
     """
     found = {tag: meter.object(tag)["scaler_unit"].scaler_unit or known for tag in tags}
     from_meter = [tag for tag, scale in found.items() if scale is None]
@@ -33,7 +33,7 @@ def read_scaler_units(
 
 
 def read_each_scaler_unit(meter: VisitedMeter, tags: Sequence[str]) -> dict[str, ScalerUnit | Fault]:
-    """As :func:`read_scaler_units`, but what is wrong with one register does not cost the others."""
+    """As :func:`read_scaler_units`, but an error of one register does not affect the others."""
     found: dict[str, ScalerUnit | Fault | None] = {
         tag: meter.object(tag)["scaler_unit"].scaler_unit for tag in tags
     }

@@ -46,8 +46,8 @@ class MessageLogsView(APIView):
     @extend_schema(
         operation_id="message_logs",
         summary="Message logs",
-        description="What was exchanged with a device while it was debugged, as FindMessageLogs tells it, in "
-        "pages. Needs what FindMessageLogs needs.",
+        description="Messages of a device while it was debugged, as in FindMessageLogs, in pages. "
+        "Needs the rights of FindMessageLogs.",
         tags=["management"],
         parameters=[MessageLogsQuery],
         responses={200: MessageLogPageSerializer, **problems(400, 403, 404)},

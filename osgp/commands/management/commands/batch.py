@@ -33,9 +33,9 @@ class Command(SendingCommand):
         "failed or were left out, 2 it was refused, 3 it is still pending."
     )
 
-    def may_send(self, task: RegisteredOperation) -> bool:
+    def may_send(self, operation: RegisteredOperation) -> bool:
         """One that can be the same for many devices."""
-        return may_be_batched(task)
+        return may_be_batched(operation)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
@@ -64,7 +64,7 @@ class Command(SendingCommand):
             type=float,
             const=DEFAULT_WAIT,
             metavar="SECONDS",
-            help=f"Show the progress until it is over, {DEFAULT_WAIT:.0f} seconds at most unless told.",
+            help=f"Show the progress until it is over, {DEFAULT_WAIT:.0f} seconds at most by default.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

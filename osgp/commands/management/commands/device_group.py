@@ -14,7 +14,7 @@ from osgp.device_groups import groups
 from osgp.device_groups.models import DeviceGroup
 
 NAMED = 20
-"""Unknown devices that are told by name."""
+"""Unknown devices that are listed by name."""
 
 
 class Command(BaseCommand):

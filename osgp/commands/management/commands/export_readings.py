@@ -31,7 +31,9 @@ class Command(BaseCommand):
         parser.add_argument("--changed", choices=["true", "false"])
         parser.add_argument("--late", choices=["true", "false"])
         parser.add_argument("--format", choices=["csv", "parquet"], default="csv")
-        parser.add_argument("--output", default="-", metavar="FILE", help="Standard output unless told.")
+        parser.add_argument(
+            "--output", default="-", metavar="FILE", help="A file; standard output by default."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         organisation = Organisation.objects.filter(identification=options["organisation"]).first()

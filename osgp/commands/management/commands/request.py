@@ -39,7 +39,7 @@ class Command(SendingCommand):
             type=float,
             const=DEFAULT_WAIT,
             metavar="SECONDS",
-            help=f"Wait for the outcome, {DEFAULT_WAIT:.0f} seconds unless told.",
+            help=f"Wait for the outcome, {DEFAULT_WAIT:.0f} seconds by default.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
