@@ -147,10 +147,10 @@ def say_in_a_process(folders: str) -> list[str]:
     """What a process with these folders knows."""
     program = (
         "from osgp import catalogue; from osgp.cosem import alarms, amr_status\n"
-        "print(*[profile.key for profile in catalogue.profiles()])\n"
-        "print(*catalogue.event_log_categories())\n"
-        "print(*amr_status.flag_names())\n"
-        "print(len(catalogue.event_types()), len(alarms.alarm_types()))"
+        "print(*[profile.key for profile in catalogue.list_profiles()])\n"
+        "print(*catalogue.list_event_log_categories())\n"
+        "print(*amr_status.list_flag_names())\n"
+        "print(len(catalogue.list_event_types()), len(alarms.list_alarm_types()))"
     )
     said = subprocess.run(
         [sys.executable, "-c", program],
