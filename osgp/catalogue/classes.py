@@ -95,15 +95,6 @@ class InterfaceClasses:
         """Return exactly this version of a class; None if it is unknown."""
         return self._by_version.get(class_id, {}).get(version)
 
-    def find_nearest(self, class_id: int, version: int) -> InterfaceClass | None:
-        """Return the highest known version of a class up to ``version``; None if all known ones are newer.
-
-        New versions add attributes and methods and keep the ids of the old ones, so this is valid for a meter
-        with an unknown newer version. It says nothing about a version older than all known ones.
-        """
-        versions = self._by_version.get(class_id, {})
-        return versions.get(max((known for known in versions if known <= version), default=-1))
-
     def find_latest(self, class_id: int) -> InterfaceClass | None:
         """Return the highest known version of a class, for objects of unknown version; None: none."""
         versions = self._by_version.get(class_id)

@@ -85,25 +85,6 @@ def test_names_of_later_versions_stand_for_the_same_member() -> None:
     assert known(64, 0).find_method_name(2) == "global_key_transfer"
 
 
-@pytest.mark.parametrize(
-    ("class_id", "version", "found"),
-    [
-        (64, 0, 0),
-        (64, 7, 1),
-        (28, 1, 0),  # between the known versions 0 and 2
-        (28, 0, 0),
-        (29, 0, None),  # older than all known ones
-        (40, 3, 2),
-        (9999, 0, None),
-    ],
-)
-def test_an_unknown_version_goes_by_the_known_one_before_it(
-    class_id: int, version: int, found: int | None
-) -> None:
-    nearest = catalogue.get_interface_classes().find_nearest(class_id, version)
-    assert (nearest and nearest.version) == found
-
-
 def test_the_latest_version() -> None:
     latest = catalogue.get_interface_classes().find_latest(15)
     assert latest is not None
@@ -187,7 +168,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         "class 8192 version 0 (valve)",
         "class 8192 version 1 (valve)",
     ]
-    valve = found.find_nearest(8192, 5)
+    valve = found.get(8192, 1)
     assert valve is not None
     assert valve.find_method_id("open") == 2
     assert found.is_secret(AttributeDescriptor(8192, NAME, 3))
