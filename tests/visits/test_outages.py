@@ -30,8 +30,8 @@ from osgp.visits.visit import visit_meter
 from tests import factories, meters
 from tests.chaos.odd_messages.operations import CountedStep
 from tests.chaos.promises import final_twice, witness
-from tests.requests.lost_connections import Break, Connections
 from tests.requests.operations import registered
+from tests.visits.lost_connections import Break, Connections
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
