@@ -60,14 +60,14 @@ class Statement:
         places = ", ".join(["%s"] * (next(numbers) - 1))
         self._execution = f"EXECUTE {self._name} ({places})" if places else f"EXECUTE {self._name}"
 
-    def rows(self, *parameters: Any) -> list[tuple[Any, ...]]:
+    def fetch_rows(self, *parameters: Any) -> list[tuple[Any, ...]]:
         """Carry it out; returns what it selects or returns."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.cursor() as cursor:
             self._execute(database, cursor, parameters)
             return list(cursor.fetchall())
 
-    def count(self, *parameters: Any) -> int:
+    def execute(self, *parameters: Any) -> int:
         """Carry it out; returns how many rows it changed."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.cursor() as cursor:
@@ -77,7 +77,7 @@ class Statement:
     def _execute(
         self, database: BaseDatabaseWrapper, cursor: CursorWrapper, parameters: tuple[Any, ...]
     ) -> None:
-        values = [_adapted(value, database.vendor) for value in parameters]
+        values = [_adapt(value, database.vendor) for value in parameters]
         asked = self._is_prepared and settings.OSGP["PREPARED_STATEMENTS"]
         if database.vendor != "postgresql" or not asked:
             cursor.execute(self._texts[database.vendor], values)
@@ -98,7 +98,7 @@ _prepared: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 _STORED_AS_THEY_ARE = frozenset({str, int, float, bool, list, type(None)})
 
 
-def _adapted(value: Any, vendor: str) -> Any:
+def _adapt(value: Any, vendor: str) -> Any:
     """A parameter as the database stores it; SQLite knows neither UUIDs nor JSON."""
     if type(value) in _STORED_AS_THEY_ARE:
         return value
@@ -109,12 +109,12 @@ def _adapted(value: Any, vendor: str) -> Any:
     return value
 
 
-def later(delay: timedelta) -> Combinable:
+def add_to_now(delay: timedelta) -> Combinable:
     """For the ORM: the database's time plus ``delay``, which may be negative."""
     return Now() + Value(delay, output_field=DurationField())
 
 
-def within(column: str, keys: Collection[int]) -> Q:
+def match_keys(column: str, keys: Collection[int]) -> Q:
     """For the ORM: one of ``keys``, of which there may be thousands.
 
     The range tells the database that it need not look further than the keys are apart, whatever it believes
@@ -126,11 +126,11 @@ def within(column: str, keys: Collection[int]) -> Q:
     return Q(**lowest, **highest, **{f"{column}__in": list(keys)})
 
 
-def json_value(value: Any) -> Any:
+def parse_json(value: Any) -> Any:
     """A JSON column as selected by a Statement."""
     return json.loads(value) if isinstance(value, str) else value
 
 
-def uuid_value(value: Any) -> uuid.UUID:
+def parse_uuid(value: Any) -> uuid.UUID:
     """A UUID column as selected by a Statement."""
     return value if isinstance(value, uuid.UUID) else uuid.UUID(value)

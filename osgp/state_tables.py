@@ -51,13 +51,13 @@ class StateTable:
 
     def __init_subclass__(cls) -> None:
         cls.transitions = tuple(value for value in vars(cls).values() if isinstance(value, Transition))
-        reached = {str(state) for state in cls.initial} | {target for _, target in cls.changes()}
-        named = reached | {source for source, _ in cls.changes()}
+        reached = {str(state) for state in cls.initial} | {target for _, target in cls.list_changes()}
+        named = reached | {source for source, _ in cls.list_changes()}
         if not named == reached == set(cls.states.values):
             raise TypeError(f"{cls.__name__} does not say how rows get into each of {cls.states.__name__}")
 
     @classmethod
-    def changes(cls) -> frozenset[tuple[str, str]]:
+    def list_changes(cls) -> frozenset[tuple[str, str]]:
         """All pairs of a state and one that may follow it at once."""
         return frozenset(
             (str(source), str(transition.target))
@@ -66,9 +66,9 @@ class StateTable:
         )
 
     @classmethod
-    def final(cls) -> frozenset[str]:
+    def list_final_states(cls) -> frozenset[str]:
         """The states that no transition leaves."""
-        return frozenset(cls.states.values) - {source for source, _ in cls.changes()}
+        return frozenset(cls.states.values) - {source for source, _ in cls.list_changes()}
 
 
 def apply(rows: QuerySet[Any], *transitions: Transition, **changes: Any) -> int:

@@ -7,7 +7,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices.models import Device
-from osgp.sql import within
+from osgp.sql import match_keys
 
 
 def visible_devices(organisation: Organisation) -> QuerySet[Device]:
@@ -23,7 +23,7 @@ def grants_on(organisation_id: int, devices: Collection[int]) -> QuerySet[Device
     ``+ 0`` hides the organisation from its index: by that, all grants of the organisation would be read for
     each slice of a large fleet.
     """
-    grants = DeviceAuthorisation.objects.filter(within("device", devices))
+    grants = DeviceAuthorisation.objects.filter(match_keys("device", devices))
     return grants.alias(holder=F("organisation") + 0).filter(holder=organisation_id)
 
 

@@ -33,7 +33,7 @@ class Unreadable(TypedDict):
 
 def read_object_list(meter: VisitedMeter) -> object_list.ObjectList:
     """The objects that the meter shows to this client. Raises Fault, also when what it shows is no list."""
-    association = meter.object(ASSOCIATION)
+    association = meter.find_object(ASSOCIATION)
     data = meter.get(ASSOCIATION, "object_list")
     return object_list.parse_object_list(data, association.logical_name(), association.class_version)
 

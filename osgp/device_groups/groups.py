@@ -11,7 +11,7 @@ from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.accounts.rights import grants_on
 from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
 from osgp.devices.models import Device
-from osgp.sql import Statement, within
+from osgp.sql import Statement, match_keys
 
 SLICE = 1000
 """Devices per statement."""
@@ -68,7 +68,7 @@ def add(group: DeviceGroup, identifications: Iterable[str]) -> Changed:
 
 def add_all(group: DeviceGroup) -> int:
     """Put in all devices that the organisation may see, in one statement; returns how many were not in."""
-    return _ADD_ALL.count(group.pk, group.organisation_id)
+    return _ADD_ALL.execute(group.pk, group.organisation_id)
 
 
 @transaction.atomic
@@ -79,7 +79,7 @@ def remove(group: DeviceGroup, identifications: Iterable[str]) -> Changed:
         keys = dict(Device.objects.filter(identification__in=slice_).values_list("identification", "pk"))
         present = _present(group, keys.values())
         unknown += [identification for identification in slice_ if keys.get(identification) not in present]
-        DeviceGroupMembership.objects.filter(within("device", present), group=group).delete()
+        DeviceGroupMembership.objects.filter(match_keys("device", present), group=group).delete()
         count += len(present)
     return Changed(count, unknown)
 
@@ -97,7 +97,7 @@ def _visible_keys(organisation_id: int, identifications: list[str]) -> dict[str,
 
 
 def _present(group: DeviceGroup, keys: Collection[int]) -> set[int]:
-    memberships = DeviceGroupMembership.objects.filter(within("device", keys), group=group)
+    memberships = DeviceGroupMembership.objects.filter(match_keys("device", keys), group=group)
     return set(memberships.values_list("device_id", flat=True))
 
 

@@ -163,7 +163,7 @@ _READ = Statement(
 
 def sealed_keys(device_id: int, state: KeyState = KeyState.ACTIVE) -> list[SealedKey]:
     """The keys of a device in that state, not decrypted. One query."""
-    return [SealedKey.of(row) for row in _READ.rows(device_id, str(state))]
+    return [SealedKey.of(row) for row in _READ.fetch_rows(device_id, str(state))]
 
 
 def unseal(device_id: int, keys: Iterable[SealedKey], key_types: Collection[KeyType]) -> dict[KeyType, bytes]:

@@ -6,7 +6,7 @@ from django.db.models import Q
 from osgp.batches.models import Batch, BatchState
 from osgp.fleet import recurring, steering, tasks
 from osgp.processes import duties
-from osgp.sql import later
+from osgp.sql import add_to_now
 
 LOOK_EVERY = 1.0
 """Seconds between looks for requests that are to be made or cancelled, and for due occurrences."""
@@ -32,7 +32,7 @@ def is_due() -> bool:
 def is_running() -> bool:
     """Whether a batch may be over by now, cancelled ones included, or past its retention."""
     begun = Q(state__in=(BatchState.RUNNING, BatchState.CANCELLING))
-    past_retention = Q(completed_at__lt=later(-settings.OSGP["RETENTION"]))
+    past_retention = Q(completed_at__lt=add_to_now(-settings.OSGP["RETENTION"]))
     return Batch.objects.filter(begun | past_retention).exists()
 
 

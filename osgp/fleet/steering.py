@@ -15,7 +15,7 @@ from osgp.fleet.submission import find_batch_operation
 from osgp.processes import wakeup
 from osgp.requests.models import FINAL_STATES, WAITING_STATES, Request, RequestState
 from osgp.requests.states import bulk as bulk_states
-from osgp.sql import later
+from osgp.sql import add_to_now
 
 CANCEL_SLICE = 2000
 """Requests cancelled in one transaction."""
@@ -111,7 +111,7 @@ def delete_expired(limit: int = 100) -> int:
     """Forget batches past their retention whose requests are gone; returns how many."""
     requests = Request.objects.filter(batch=OuterRef("pk"))
     expired = Batch.objects.filter(
-        ~Exists(requests), completed_at__lt=later(-settings.OSGP["RETENTION"])
+        ~Exists(requests), completed_at__lt=add_to_now(-settings.OSGP["RETENTION"])
     ).values_list("pk", flat=True)
     deleted, _ = Batch.objects.filter(pk__in=list(expired[:limit])).delete()
     return deleted

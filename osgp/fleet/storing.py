@@ -23,7 +23,7 @@ from osgp.devices.models import Device
 from osgp.fleet.targets import Refused
 from osgp.processes import wakeup
 from osgp.requests.models import Action, Request
-from osgp.requests.states.transitions import FIRST_ACTION_STATE, first_state
+from osgp.requests.states.transitions import FIRST_ACTION_STATE, choose_first_state
 from osgp.sql import Statement
 
 BATCHES, REQUESTS, ACTIONS = (model._meta.db_table for model in (Batch, Request, Action))
@@ -83,7 +83,7 @@ def store(batch: Batch, devices: Sequence[Device], refused: Iterable[Refused] = 
         with connection.cursor() as cursor:
             cursor.execute(_INSERT_REQUESTS.format(rows=_ROWS[connection.vendor]), [rows, batch.pk])
             numbers = [number for (number,) in cursor.fetchall()]
-        _INSERT_ACTIONS.count(batch.pk, min(numbers), max(numbers), batch.pk)
+        _INSERT_ACTIONS.execute(batch.pk, min(numbers), max(numbers), batch.pk)
         if len(devices) >= MANY:
             _tell_that_there_are_many()
     SkippedDevice.objects.bulk_create(
@@ -142,7 +142,7 @@ def _row(batch: Batch, device: Device, position: int, now: datetime) -> dict[str
         "device": device.pk,
         "meter": device.gateway_id or device.pk,
         "identification": device.identification,
-        "state": first_state(is_due=due_at == now),
+        "state": choose_first_state(is_due=due_at == now),
         "schedule_time": _text(schedule_time),
         "due_at": _text(due_at),
     }

@@ -15,7 +15,7 @@ from osgp.messages.operation import MeterOperation, ParameterValues
 from osgp.requests.models import Request, RequestState
 from osgp.requests.queries import GrantedDevice
 from osgp.requests.submission import check_device
-from osgp.sql import within
+from osgp.sql import match_keys
 
 PER_QUERY = 2000
 """Devices per query; SQLite takes 32,766 parameters."""
@@ -85,7 +85,7 @@ def check_keys(
     keys: Collection[int],
 ) -> Checked:
     """The same for devices by their primary keys, ``PER_QUERY`` at most."""
-    devices = list(_devices().filter(within("pk", keys)).order_by("pk"))
+    devices = list(_devices().filter(match_keys("pk", keys)).order_by("pk"))
     granted = _with_grants(organisation, devices)
     return check(operation, parameters, [device.identification for device in devices], granted)
 

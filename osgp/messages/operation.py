@@ -101,17 +101,17 @@ class Operation(ABC, Generic[P, R]):
         return frozenset(name for name, field in fields.items() if isinstance(field, SecretField))
 
     @classmethod
-    def slug(cls) -> str:
+    def derive_slug(cls) -> str:
         """``SynchronizeTime`` -> ``synchronize-time``, its name in URLs."""
         return kebab_case(cls.message)
 
     @classmethod
-    def path(cls) -> str:
+    def derive_path(cls) -> str:
         """``adhoc/synchronize-time``, where it is found below the root of the API."""
-        return f"{cls.service}/{cls.slug()}"
+        return f"{cls.service}/{cls.derive_slug()}"
 
     @classmethod
-    def device_function(cls) -> str:
+    def derive_device_function(cls) -> str:
         """``SynchronizeTime`` -> ``SYNCHRONIZE_TIME``, the right that it needs."""
         return upper_snake_case(cls.message)
 
@@ -177,11 +177,11 @@ class MeterOperation(Operation[P, R], Generic[P, R]):
         visited: ``perform`` finds out by itself.
         """
 
-    def device_changes(self, parameters: P, result: R) -> Mapping[str, Any]:
+    def list_device_changes(self, parameters: P, result: R) -> Mapping[str, Any]:
         """Fields of the device row that a success tells the new value of, e.g. its time zone."""
         return {}
 
-    def readings(self, parameters: P, result: R) -> "Iterable[Readings]":
+    def list_readings(self, parameters: P, result: R) -> "Iterable[Readings]":
         """What the meter said about measured quantities. Kept with the outcome, once however often read."""
         return ()
 

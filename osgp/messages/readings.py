@@ -1,4 +1,4 @@
-"""What meters said, as plain values: messages tell it (``MeterOperation.readings``), whoever keeps it.
+"""What meters said, as plain values: messages tell it (``MeterOperation.list_readings``), whoever keeps it.
 
 No Django here, and columns instead of objects: an interval month of one meter has 2,880 times and twice as
 many values.
@@ -68,7 +68,7 @@ class Readings:
             raise ValueError(f"the columns of {self.quantity} are of different lengths")
 
     @classmethod
-    def one(
+    def from_value(
         cls, quantity: str, period: Period, interval_end: datetime, value: Decimal, unit: Unit | str
     ) -> Self:
         """A single value without a status."""

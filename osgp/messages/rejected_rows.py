@@ -33,7 +33,7 @@ class RejectedRows(TypedDict):
     rejected_row_count: RejectedRowCount
 
 
-def tell_rejected(rejected: Sequence[profile_rows.RejectedRow]) -> RejectedRows:
+def format_rejected(rejected: Sequence[profile_rows.RejectedRow]) -> RejectedRows:
     """Rejected rows as a result shows them."""
     first = sorted(rejected, key=lambda row: row.index)[:MOST_TOLD]
     return {

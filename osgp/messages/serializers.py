@@ -48,7 +48,7 @@ class StrictSerializer(serializers.Serializer):
         if isinstance(data, Mapping):
             known = {name for name, field in self.fields.items() if not field.read_only}
             strangers = [name for name in data if name not in known][:_NAMES_SHOWN]
-            unknown = {printable(name): ["Unknown field."] for name in strangers}
+            unknown = {make_printable(name): ["Unknown field."] for name in strangers}
         try:
             validated = super().to_internal_value(data)
         except ValidationError as error:
@@ -60,12 +60,12 @@ class StrictSerializer(serializers.Serializer):
         return validated
 
 
-def printable(text: object) -> str:
+def make_printable(text: object) -> str:
     """A name that a caller sent, short and free of what cannot be written to a log or an answer."""
     return str(text)[:64].encode("unicode_escape").decode()
 
 
-def storable(text: str) -> str:
+def make_storable(text: str) -> str:
     """A text of a meter as JSON in PostgreSQL can hold it: the replacement character instead of NUL."""
     return text.replace("\x00", "\ufffd")
 
@@ -206,13 +206,13 @@ class TimeZoneField(CharField):
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
-        if name not in time_zones():
+        if name not in list_time_zones():
             self.fail("zone")
         return name
 
 
 @cache
-def time_zones() -> frozenset[str]:
+def list_time_zones() -> frozenset[str]:
     """The IANA names; finding them reads hundreds of files."""
     return frozenset(available_timezones())
 
@@ -259,13 +259,13 @@ class DataField(serializers.Field):
 
     def to_representation(self, value: Data) -> dict[str, Any]:
         kind = value.type.name.lower().replace("_", "-")
-        return {"type": kind, "value": self._plain(value.value)}
+        return {"type": kind, "value": self._to_plain(value.value)}
 
-    def _plain(self, value: object) -> Any:
+    def _to_plain(self, value: object) -> Any:
         if isinstance(value, bytes | bytearray):
             return value.hex()
         if isinstance(value, Iterable) and not isinstance(value, str):
             return [self.to_representation(element) for element in value]
         if isinstance(value, float) and not math.isfinite(value):
             return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-        return storable(value) if isinstance(value, str) else value
+        return make_storable(value) if isinstance(value, str) else value

@@ -111,7 +111,7 @@ def _make_field(hint: Any, *, is_optional: bool) -> serializers.Field | None:
         raise ShapeError("has more than one field")
     if given:
         return _rebuild(given[0], options)
-    return _field_of(_without_none(plain) if may_be_null else plain, options)
+    return _choose_field(_remove_none(plain) if may_be_null else plain, options)
 
 
 def _take_apart(hint: Any) -> tuple[Any, list[Any]]:
@@ -128,7 +128,7 @@ def _take_apart(hint: Any) -> tuple[Any, list[Any]]:
             return hint, notes
 
 
-def _field_of(plain: Any, options: dict[str, Any]) -> serializers.Field:
+def _choose_field(plain: Any, options: dict[str, Any]) -> serializers.Field:
     if is_typeddict(plain):
         return make_serializer(plain)(**options)
     if plain in FIELDS:
@@ -160,7 +160,7 @@ def _is_nullable(plain: Any) -> bool:
     return is_union and type(None) in typing.get_args(plain)
 
 
-def _without_none(plain: Any) -> Any:
+def _remove_none(plain: Any) -> Any:
     others = [each for each in typing.get_args(plain) if each is not type(None)]
     if len(others) != 1:
         raise ShapeError(f"no field is known for {plain!r}; name one in Annotated")

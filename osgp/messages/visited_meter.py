@@ -30,7 +30,7 @@ class VisitedMeter:
     model: str = ""
     communication_method: str = ""
 
-    def object(self, tag: str) -> CosemObject:
+    def find_object(self, tag: str) -> CosemObject:
         """The profile's object with that tag; fault 416 when the profile lacks it."""
         try:
             return self.profile[tag]
@@ -41,22 +41,22 @@ class VisitedMeter:
                 component=Component.PROTOCOL_DLMS,
             ) from error
 
-    def attribute(self, tag: str, name: str, channel: int | None = None) -> AttributeDescriptor:
+    def find_attribute(self, tag: str, name: str, channel: int | None = None) -> AttributeDescriptor:
         """Where an attribute is."""
-        item = self.object(tag)
-        return item.attribute(name, self._channel_of(item, channel))
+        item = self.find_object(tag)
+        return item.attribute(name, self._choose_channel(item, channel))
 
-    def method(self, tag: str, name: str, channel: int | None = None) -> MethodDescriptor:
+    def find_method(self, tag: str, name: str, channel: int | None = None) -> MethodDescriptor:
         """Where a method is."""
-        item = self.object(tag)
-        return item.method(name, self._channel_of(item, channel))
+        item = self.find_object(tag)
+        return item.method(name, self._choose_channel(item, channel))
 
-    def _channel_of(self, item: CosemObject, channel: int | None) -> int | None:
+    def _choose_channel(self, item: CosemObject, channel: int | None) -> int | None:
         return (channel or self.channel) if item.per_channel else None
 
     def get(self, tag: str, name: str, channel: int | None = None) -> Data:
         """Read one attribute."""
-        return self.association.get(self.attribute(tag, name, channel))
+        return self.association.get(self.find_attribute(tag, name, channel))
 
     def get_all(self, attributes: Sequence[AttributeDescriptor]) -> list[Data]:
         """Read several attributes in as few round trips as the meter allows; all of them must succeed."""
@@ -76,10 +76,10 @@ class VisitedMeter:
 
     def set(self, tag: str, name: str, value: Data, channel: int | None = None) -> None:
         """Write one attribute."""
-        self.association.set(self.attribute(tag, name, channel), value)
+        self.association.set(self.find_attribute(tag, name, channel), value)
 
     def action(
         self, tag: str, name: str, parameter: Data | None = None, channel: int | None = None
     ) -> Data | None:
         """Have the meter carry out a method; what it returns, if anything."""
-        return self.association.action(self.method(tag, name, channel), parameter)
+        return self.association.action(self.find_method(tag, name, channel), parameter)

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from osgp.devices.models import Device
 from osgp.metrics.models import Snapshot
 from osgp.requests.models import MeterSession, Request, RequestState
-from osgp.sql import later
+from osgp.sql import add_to_now
 
 EVERY = 15.0
 """Seconds between snapshots, at least."""
@@ -40,7 +40,7 @@ def refresh() -> bool:
     found = row.values_list("age", "seconds").first()
     if found is None:
         # A row that is locked stays as it is.
-        empty = Snapshot(pk=ONLY_ROW, taken_at=later(-timedelta(days=1)), seconds=0.0)
+        empty = Snapshot(pk=ONLY_ROW, taken_at=add_to_now(-timedelta(days=1)), seconds=0.0)
         Snapshot.objects.bulk_create([empty], ignore_conflicts=True)
         found = row.values_list("age", "seconds").first()
         if found is None:
@@ -76,7 +76,7 @@ def _figures() -> dict[str, Any]:
         .values_list("device_type", "lifecycle_status")
         .annotate(number=Count("pk"), failing=Count("pk", filter=Q(failed_connections__gt=0)))
     )
-    workers = MeterSession.objects.filter(opened_at__gt=later(-WORKERS_WITHIN)).exclude(worker="")
+    workers = MeterSession.objects.filter(opened_at__gt=add_to_now(-WORKERS_WITHIN)).exclude(worker="")
     return {
         "pending": [list(row) for row in pending],
         "devices": [list(row[:3]) for row in devices],

@@ -40,7 +40,7 @@ def find_registers(meter: VisitedMeter) -> dict[int, str]:
 def read_registers(meter: VisitedMeter) -> dict[int, int]:
     """The 32 bits of each alarm register, by number. Raises Fault for what is no register of alarms."""
     tags = find_registers(meter)
-    values = meter.get_all([meter.attribute(tag, "value") for tag in tags.values()])
+    values = meter.get_all([meter.find_attribute(tag, "value") for tag in tags.values()])
     registers = {}
     for (number, tag), data in zip(tags.items(), values, strict=True):
         bits = whole_number(data, tag)

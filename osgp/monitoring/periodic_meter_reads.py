@@ -8,7 +8,7 @@ from osgp.catalogue import CaptureColumn
 from osgp.cosem.profile_rows import Selection, TimedRow
 from osgp.cosem.quantities import meter_reading_scale
 from osgp.messages.registry import register
-from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, tell_rejected
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
 from osgp.messages.shapes import HIDDEN
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
@@ -95,7 +95,7 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
             "periodic_meter_reads": Reads(times, columns, statuses if has_status else None),
             "capture_period": buffer.capture_period,
             "complete_until": found.complete_until,
-            **tell_rejected(found.rejected),
+            **format_rejected(found.rejected),
         }
 
 

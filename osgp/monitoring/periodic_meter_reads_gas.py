@@ -11,7 +11,7 @@ from osgp.cosem.profile_rows import RowTimes, Selection, TimedRow
 from osgp.cosem.quantities import Quantity, meter_reading_scale
 from osgp.devices.models import MBUS_DEVICE_TYPES
 from osgp.messages.registry import register
-from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, tell_rejected
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
 from osgp.messages.shapes import HIDDEN
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
@@ -84,7 +84,7 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
             common = column.tag == "CLOCK" or column.tag.startswith(AMR_STATUS)
             return common if column.channel is None else column.channel == meter.channel
 
-        value, capture_time = (meter.attribute(VALUE, name) for name in ("value", "capture_time"))
+        value, capture_time = (meter.find_attribute(VALUE, name) for name in ("value", "capture_time"))
 
         def make_reader(selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:
             captures = RowTimes(meter.time_zone, buffer.period)
@@ -105,7 +105,7 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
             ),
             "capture_period": buffer.capture_period,
             "complete_until": found.complete_until,
-            **tell_rejected(found.rejected),
+            **format_rejected(found.rejected),
         }
 
 

@@ -25,9 +25,9 @@ def read_scaler_units(
     ``known`` is what the model of the meter tells about those that the profile leaves open. Raises Fault for
     what makes no sense.
     """
-    found = {tag: meter.object(tag)["scaler_unit"].scaler_unit or known for tag in tags}
+    found = {tag: meter.find_object(tag)["scaler_unit"].scaler_unit or known for tag in tags}
     from_meter = [tag for tag, scale in found.items() if scale is None]
-    values = meter.get_all([meter.attribute(tag, "scaler_unit") for tag in from_meter])
+    values = meter.get_all([meter.find_attribute(tag, "scaler_unit") for tag in from_meter])
     read = {tag: scaler_unit(data, tag) for tag, data in zip(from_meter, values, strict=True)}
     return {tag: scale or read[tag] for tag, scale in found.items()}
 
@@ -35,10 +35,10 @@ def read_scaler_units(
 def read_each_scaler_unit(meter: VisitedMeter, tags: Sequence[str]) -> dict[str, ScalerUnit | Fault]:
     """As :func:`read_scaler_units`, but what is wrong with one register does not cost the others."""
     found: dict[str, ScalerUnit | Fault | None] = {
-        tag: meter.object(tag)["scaler_unit"].scaler_unit for tag in tags
+        tag: meter.find_object(tag)["scaler_unit"].scaler_unit for tag in tags
     }
     from_meter = [tag for tag, scale in found.items() if scale is None]
-    answers = meter.get_each([meter.attribute(tag, "scaler_unit") for tag in from_meter])
+    answers = meter.get_each([meter.find_attribute(tag, "scaler_unit") for tag in from_meter])
     for tag, answer in zip(from_meter, answers, strict=True):
         try:
             found[tag] = answer if isinstance(answer, Fault) else scaler_unit(answer, tag)

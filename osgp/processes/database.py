@@ -51,7 +51,7 @@ class Lanes:
             if len(self._lanes) < settings.OSGP["DATABASE_LANES"]:
                 self._open()
             self._put(rank, job)
-        return job.outcome()
+        return job.wait()
 
     def _put(self, rank: int, job: "Job[Any]") -> None:
         heapq.heappush(self._jobs, (rank, next(self._numbers), job))
@@ -104,7 +104,7 @@ class Job(Generic[T]):
             self._error = error
         self._done.release()
 
-    def outcome(self) -> T:
+    def wait(self) -> T:
         """Wait for the call; returns or raises what it did."""
         self._done.acquire()
         if self._error is None:
@@ -118,7 +118,7 @@ class Job(Generic[T]):
 lanes = Lanes()
 
 
-def in_one_line(error: Exception) -> str:
+def format_in_one_line(error: Exception) -> str:
     """What the driver says, for the log."""
     return " ".join(str(error).split())
 

@@ -72,11 +72,11 @@ class Listener:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return False
-            if self._heard(min(remaining, STOP_CHECK)):
+            if self._has_heard(min(remaining, STOP_CHECK)):
                 return True
         return False
 
-    def _heard(self, timeout: float) -> bool:
+    def _has_heard(self, timeout: float) -> bool:
         if connection.vendor != "postgresql":
             heard = self._event.wait(timeout)
             self._event.clear()
@@ -86,7 +86,7 @@ class Listener:
                 self._connection = _listen()
                 self._deaf = False
                 return True
-            return _notified(self._connection, timeout)
+            return _wait_for_notification(self._connection, timeout)
         except psycopg2.Error as error:
             if not self._deaf:
                 logger.warning("not listening for new work, only looking for it: %s", error)
@@ -114,7 +114,7 @@ def _listen() -> psycopg2.extensions.connection:
     return listening
 
 
-def _notified(listening: psycopg2.extensions.connection, timeout: float) -> bool:
+def _wait_for_notification(listening: psycopg2.extensions.connection, timeout: float) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(listening, selectors.EVENT_READ)
         if not selector.select(timeout):

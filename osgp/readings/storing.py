@@ -250,7 +250,7 @@ def _place_postgresql(what: Kept, correlation_uid: uuid.UUID, message: str) -> P
     ]
     names = [list(names) for names in zip(*(column.series for column in what.columns), strict=True)]
     place = _PLACE_OR_APPEND if what.is_actual else _PLACE_OR_CONFIRM
-    [(delivery, numbers, ids, series_ids, starts)] = place.rows(
+    [(delivery, numbers, ids, series_ids, starts)] = place.fetch_rows(
         *names,
         [column.capture_period for column in what.columns],
         *(what.device_id, what.channel, what.time_zone) * 2,
@@ -272,7 +272,7 @@ _NEW_DELIVERY = Statement(
 
 
 def _place_sqlite(what: Kept, correlation_uid: uuid.UUID, message: str) -> Placed:
-    [(delivery,)] = _NEW_DELIVERY.rows(what.device_id, correlation_uid, message)
+    [(delivery,)] = _NEW_DELIVERY.fetch_rows(what.device_id, correlation_uid, message)
     known = {
         key: series_id for key, (series_id, zone) in _known_series(what).items() if zone == what.time_zone
     }
@@ -293,7 +293,7 @@ def _of_new_series(what: Kept, columns: Sequence[Column], delivery: int) -> list
         capture_period = next(
             column.capture_period for column in columns if column.series == (quantity, period, unit)
         )
-        _NEW_SERIES.count(
+        _NEW_SERIES.execute(
             what.device_id, what.channel, quantity, period, unit, capture_period, what.time_zone
         )
     known = _known_series(what)
@@ -323,7 +323,7 @@ _NEW_SERIES = Statement(
 
 
 def _known_series(what: Kept) -> dict[tuple[str, str, str], tuple[int, str]]:
-    rows = _SERIES_OF_DEVICE.rows(what.device_id, what.channel)
+    rows = _SERIES_OF_DEVICE.fetch_rows(what.device_id, what.channel)
     return {(quantity, period, unit): (pk, zone) for quantity, period, unit, pk, zone in rows}
 
 

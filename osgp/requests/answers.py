@@ -14,7 +14,7 @@ from osgp.messages.operation import Operation
 from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.messages.serializers import utc_text
 from osgp.requests.models import Action, ActionState, Request, RequestState
-from osgp.requests.queries import Outcome
+from osgp.requests.queries import RequestOutcome
 
 UNKNOWN = str(ActionState.UNKNOWN)
 
@@ -25,7 +25,7 @@ _STATUS = {
 }
 
 
-def accepted(request: Request) -> dict[str, Any]:
+def build_accepted_body(request: Request) -> dict[str, Any]:
     """The answer to a POST: the request as it was stored, whatever has become of it since."""
     scheduled = request.schedule_time is not None and request.schedule_time > request.created_at
     return {
@@ -33,70 +33,70 @@ def accepted(request: Request) -> dict[str, Any]:
         "device_identification": request.device_identification,
         "message": request.message,
         "status": str(RequestState.SCHEDULED if scheduled else RequestState.QUEUED),
-        "url": outcome_url(request),
+        "url": build_outcome_url(request),
     }
 
 
-def outcome_body(outcome: Outcome) -> dict[str, Any]:
+def build_outcome_body(outcome: RequestOutcome) -> dict[str, Any]:
     """The answer to a GET of a message."""
     request = outcome.request
     if request.is_bundle:
-        responses = [response_entry(request, action) for action in outcome.actions]
-        return {**_summary(request), "fault": _fault(request), "responses": responses}
+        responses = [build_response_entry(request, action) for action in outcome.actions]
+        return {**_build_summary(request), "fault": _find_fault(request), "responses": responses}
     (action,) = outcome.actions
     succeeded = request.state == RequestState.SUCCEEDED
     return {
-        **_summary(request),
+        **_build_summary(request),
         "result": action.result if succeeded else None,
-        "fault": _fault(request, action.fault),
+        "fault": _find_fault(request, action.fault),
     }
 
 
-def listed(request: Request) -> dict[str, Any]:
+def build_list_entry(request: Request) -> dict[str, Any]:
     """A row of a list of requests."""
-    return {**_summary(request), "fault": _fault(request), "url": outcome_url(request)}
+    return {**_build_summary(request), "fault": _find_fault(request), "url": build_outcome_url(request)}
 
 
-def outcome_url(request: Request) -> str | None:
+def build_outcome_url(request: Request) -> str | None:
     """The path under which the outcome is fetched; None for a message that this version does not know."""
     try:
-        task = find_operation(request.message)
+        operation = find_operation(request.message)
     except UnknownMessage:
         return None
-    return reverse(route_name(task), args=[request.correlation_uid])
+    return reverse(build_route_name(operation), args=[request.correlation_uid])
 
 
-def route_name(task: Operation) -> str:
+def build_route_name(operation: Operation) -> str:
     """The name of the route to a message's outcomes."""
-    return task.path()
+    return operation.derive_path()
 
 
-def _summary(request: Request) -> dict[str, Any]:
+def _build_summary(request: Request) -> dict[str, Any]:
     return {
         "correlation_uid": str(request.correlation_uid),
         "device_identification": request.device_identification,
         "message": request.message,
         "status": request.state,
         "priority": request.priority,
-        "schedule_time": _time(request.schedule_time),
+        "schedule_time": _format_time(request.schedule_time),
         "attempts": request.attempts,
-        "created_at": _time(request.created_at),
-        "completed_at": _time(request.completed_at),
+        "created_at": _format_time(request.created_at),
+        "completed_at": _format_time(request.completed_at),
     }
 
 
-def _fault(request: Request, fault: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:
+def _find_fault(request: Request, fault: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:
     """While a request waits for another attempt its row tells the last fault; to callers it has none yet."""
     return (request.fault or fault) if request.state == RequestState.FAILED else None
 
 
-def _time(moment: datetime | None) -> str | None:
+def _format_time(moment: datetime | None) -> str | None:
     return None if moment is None else utc_text(moment)
 
 
-def response_entry(request: Request, action: Action) -> dict[str, Any]:
+def build_response_entry(request: Request, action: Action) -> dict[str, Any]:
     """What came of one action, as the answer to a GET of its bundle says it."""
-    status = _status(request, action)
+    status = _find_status(request, action)
     device = action.device
     return {
         "message": action.message,
@@ -108,7 +108,7 @@ def response_entry(request: Request, action: Action) -> dict[str, Any]:
     }
 
 
-def _status(request: Request, action: Action) -> str:
+def _find_status(request: Request, action: Action) -> str:
     if action.state == ActionState.STARTED and request.is_final:
         return UNKNOWN
     return _STATUS.get(ActionState(action.state), request.state)

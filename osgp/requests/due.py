@@ -8,7 +8,7 @@ from osgp.requests.models import Request, RequestState
 DUE_STATES = (RequestState.QUEUED, RequestState.RETRYING)
 
 
-def due_requests() -> QuerySet[Request]:
+def find_due_requests() -> QuerySet[Request]:
     """Requests that wait for a visit and may be carried out now, most urgent first."""
     return (
         Request.objects.filter(state__in=DUE_STATES, due_at__lte=Now())

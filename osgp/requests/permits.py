@@ -14,9 +14,9 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from osgp.networks.models import Cell, CommunicationNetwork
-from osgp.requests.due import due_requests
+from osgp.requests.due import find_due_requests
 from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request
-from osgp.sql import later
+from osgp.sql import add_to_now
 
 LIMITED = (
     Q(max_open_sessions__isnull=False)
@@ -41,7 +41,7 @@ class Room:
     was_short: bool = False
     """Whether work was held back, perhaps."""
 
-    def within(self, due: QuerySet[Request]) -> QuerySet[Request]:
+    def exclude_full(self, due: QuerySet[Request]) -> QuerySet[Request]:
         """Due requests without those of networks and cells that are full."""
         full_networks = [pk for pk, left in self.networks.items() if left <= 0]
         if full_networks:
@@ -51,7 +51,7 @@ class Room:
         self.was_short = self.was_short or bool(full_networks or self.full_cells)
         return due
 
-    def take(self, network_id: int | None, cell_id: int | None, cell_limit: int | None) -> bool:
+    def take_permit(self, network_id: int | None, cell_id: int | None, cell_limit: int | None) -> bool:
         """Use up one permit of a network and a cell; False when one of them has none left."""
         if network_id is not None and self.networks.get(network_id, 1) <= 0:
             self.was_short = True
@@ -67,7 +67,7 @@ class Room:
         return True
 
 
-def choose(limit: int) -> tuple[dict[int, int], bool]:
+def choose_meters(limit: int) -> tuple[dict[int, int], bool]:
     """Up to ``limit`` meters that have due work, no live session and a permit, with their priority.
 
     Most urgent first, so that the next free permit of a full cell goes to the most urgent work there. Also
@@ -76,16 +76,16 @@ def choose(limit: int) -> tuple[dict[int, int], bool]:
     """
     if not _take_turn():
         return {}, True
-    room = _room()
+    room = _count_room()
     chosen: dict[int, int] = {}
     refused: set[int] = set()
     while len(chosen) < limit:
-        candidates = _candidates(room, limit - len(chosen), exclude={*chosen, *refused})
+        candidates = _list_candidates(room, limit - len(chosen), exclude={*chosen, *refused})
         if not candidates:
             break
         for meter_id, priority, *where in candidates:
             if meter_id not in chosen and meter_id not in refused:
-                if room.take(*where):
+                if room.take_permit(*where):
                     chosen[meter_id] = priority
                 else:
                     refused.add(meter_id)
@@ -113,25 +113,25 @@ def _take_turn() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _candidates(room: Room, limit: int, exclude: set[int]) -> list[tuple[Any, ...]]:
+def _list_candidates(room: Room, limit: int, exclude: set[int]) -> list[tuple[Any, ...]]:
     """Meters with due work, with their network, cell and its limit; several times if they have much."""
     # Looked up for each candidate; NOT EXISTS would be joined: all live sessions for each of all that wait.
     live = MeterSession.objects.filter(meter=OuterRef("meter"), state__in=LIVE_SESSION_STATES)
     due = (
-        due_requests()
+        find_due_requests()
         .alias(live=Subquery(live.order_by().values("pk")[:1]))
         .filter(live=None, meter__isnull=False)
     )
     if exclude:
         due = due.exclude(meter__in=exclude)
     return list(
-        room.within(due).values_list(
+        room.exclude_full(due).values_list(
             "meter_id", "effective_priority", "meter__network", "meter__cell", CELL_LIMIT
         )[:limit]
     )
 
 
-def _room() -> Room:
+def _count_room() -> Room:
     """Count what is left of the limited networks; one query where nothing is limited."""
     networks = list(CommunicationNetwork.objects.filter(LIMITED).distinct())
     if not networks:
@@ -150,14 +150,14 @@ def _room() -> Room:
             by_cell[cell_id] += count
             if cell_limit is not None and count >= cell_limit:
                 full_cells.add(cell_id)
-    return Room(_left(networks, by_network), by_cell, full_cells)
+    return Room(_count_permits(networks, by_network), by_cell, full_cells)
 
 
-def _left(networks: list[CommunicationNetwork], live: Counter[int]) -> dict[int, int]:
+def _count_permits(networks: list[CommunicationNetwork], live: Counter[int]) -> dict[int, int]:
     rated = [network.pk for network in networks if network.max_new_sessions_per_second is not None]
     begun: dict[int, int] = {}
     if rated:
-        recent = MeterSession.objects.filter(opened_at__gt=later(-SECOND), meter__network__in=rated)
+        recent = MeterSession.objects.filter(opened_at__gt=add_to_now(-SECOND), meter__network__in=rated)
         begun = dict(recent.values_list("meter__network").annotate(n=Count("pk")).order_by())
     left: dict[int, int] = {}
     for network in networks:

@@ -30,7 +30,7 @@ STATUS_OF_FAULT = {
 """All other faults are the caller's: 400."""
 
 
-def problem(
+def build_problem(
     status: int,
     detail: str,
     *,
@@ -53,37 +53,37 @@ def problem(
     return body
 
 
-def fault_problem(fault: Fault) -> dict[str, Any]:
+def build_fault_problem(fault: Fault) -> dict[str, Any]:
     """A fault as the body of an error answer."""
     status = STATUS_OF_FAULT.get(fault.code, HTTPStatus.BAD_REQUEST)
     errors = [{"pointer": fault.pointer, "detail": fault.message}] if fault.pointer else None
-    return problem(status, fault.message, code=fault.code, errors=errors)
+    return build_problem(status, fault.message, code=fault.code, errors=errors)
 
 
-def validation_problem(error: ValidationError) -> dict[str, Any]:
+def build_validation_problem(error: ValidationError) -> dict[str, Any]:
     """Invalid input as the body of an error answer."""
     granted = not isinstance(error, NotGranted)
-    return problem(
+    return build_problem(
         error.status_code,
         "The request is not valid; errors says where." if granted else "Not granted; errors says what.",
         code=FaultCode.VALIDATION_ERROR if granted else FaultCode.UNAUTHORIZED,
-        errors=list(pointed_errors(error.detail))[:MOST_ERRORS],
+        errors=list(list_errors(error.detail))[:MOST_ERRORS],
     )
 
 
-def pointed_errors(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
+def list_errors(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
     """The errors of a ValidationError, each with a JSON pointer to where it is."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
-            own = pointer if name in ("", "non_field_errors") else f"{pointer}/{_escaped(name)}"
-            yield from pointed_errors(inner, own)
+            own = pointer if name in ("", "non_field_errors") else f"{pointer}/{_escape(name)}"
+            yield from list_errors(inner, own)
     elif isinstance(detail, list | tuple):
         for index, inner in enumerate(detail):
             is_element = isinstance(inner, Mapping | list | tuple)
-            yield from pointed_errors(inner, f"{pointer}/{index}" if is_element else pointer)
+            yield from list_errors(inner, f"{pointer}/{index}" if is_element else pointer)
     else:
         yield {"pointer": pointer, "detail": str(detail)}
 
 
-def _escaped(name: object) -> str:
+def _escape(name: object) -> str:
     return str(name).replace("~", "~0").replace("/", "~1")

@@ -27,7 +27,7 @@ class GrantedDevice:
         return DeviceFunctionGroup.OWNER in self.groups or not self.groups.isdisjoint(granted_to)
 
 
-def devices_with_grants(
+def find_granted_devices(
     organisation: Organisation, identifications: Collection[str]
 ) -> dict[str, GrantedDevice]:
     """The devices among ``identifications`` that the organisation may see, with their gateways.
@@ -50,12 +50,12 @@ def devices_with_grants(
     }
 
 
-def requests_of(organisation: Organisation) -> QuerySet[Request]:
+def find_requests(organisation: Organisation) -> QuerySet[Request]:
     """The organisation's own requests, latest first."""
     return Request.objects.filter(organisation=organisation).order_by("-created_at", "-pk")
 
 
-def of_batch(rows: QuerySet[Request], uid: uuid.UUID) -> QuerySet[Request]:
+def filter_by_batch(rows: QuerySet[Request], uid: uuid.UUID) -> QuerySet[Request]:
     """Those of ``rows``, latest first, that were sent with a batch.
 
     The batch is looked up first: joined with it, its requests would be sorted for each page, instead of
@@ -67,7 +67,7 @@ def of_batch(rows: QuerySet[Request], uid: uuid.UUID) -> QuerySet[Request]:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RequestOutcome:
     """A request with its actions, in order; exactly one unless it is a bundle."""
 
     request: Request
@@ -77,9 +77,9 @@ class Outcome:
 EVERY_ACTION = slice(None)
 
 
-def outcome(
+def find_outcome(
     organisation: Organisation, message: str, correlation_uid: uuid.UUID, positions: slice = EVERY_ACTION
-) -> Outcome | None:
+) -> RequestOutcome | None:
     """A request of that message in one query, or None when the organisation has no such one.
 
     ``positions`` cuts out some of the actions of a bundle; a request without any of those is None as well.
@@ -91,4 +91,4 @@ def outcome(
     )
     related = ("request", "device") if message == BUNDLE else ("request",)
     actions = tuple(found.select_related(*related).defer("parameters").order_by("position")[positions])
-    return Outcome(actions[0].request, actions) if actions else None
+    return RequestOutcome(actions[0].request, actions) if actions else None

@@ -36,12 +36,12 @@ from osgp.messages.serializers import (
     DateTimeField,
     IntegerField,
     StrictSerializer,
-    printable,
+    make_printable,
 )
 from osgp.processes import wakeup
 from osgp.requests.models import Action, Request
-from osgp.requests.queries import GrantedDevice, devices_with_grants
-from osgp.requests.states.transitions import first_state
+from osgp.requests.queries import GrantedDevice, find_granted_devices
+from osgp.requests.states.transitions import choose_first_state
 
 DEVICE_POINTER = "/device_identification"
 
@@ -125,7 +125,7 @@ def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
         device = Device.objects.filter(identification=identification).first()
         operation.check(caller.organisation, device, parameters)
     else:
-        granted = devices_with_grants(caller.organisation, [identification]).get(identification)
+        granted = find_granted_devices(caller.organisation, [identification]).get(identification)
         device = check_device(operation, identification, granted, parameters)
     return create(
         caller,
@@ -144,7 +144,7 @@ def find_operation(message: str) -> registry.RegisteredOperation:
     except registry.UnknownMessage:
         raise Fault(
             FaultCode.VALIDATION_ERROR,
-            f"There is no message {printable(message)}.",
+            f"There is no message {make_printable(message)}.",
             component=Component.WEB_SERVICE,
             pointer="/message",
         ) from None
@@ -186,22 +186,22 @@ def check_device(
 ) -> Device:
     """Whether the organisation may do this with the device, and the device can. Raises Fault."""
     if granted is None:
-        raise _refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {identification}.")
+        raise _make_refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {identification}.")
     if not granted.allows(operation.granted_to):
-        raise _refusal(
+        raise _make_refusal(
             FaultCode.UNAUTHORIZED,
-            f"Not granted on {identification}: {operation.device_function()}.",
+            f"Not granted on {identification}: {operation.derive_device_function()}.",
         )
     device = granted.device
     if device.device_type not in operation.device_types:
         suitable = ", ".join(sorted(operation.device_types))
-        raise _refusal(
+        raise _make_refusal(
             FaultCode.VALIDATION_ERROR,
             f"{operation.message} is for {suitable}; {identification} is a {device.device_type}.",
         )
     _check_reachable(device)
     try:
-        operation.check_profile(_profile_of(device), parameters)
+        operation.check_profile(_find_profile(device), parameters)
         if isinstance(operation, MeterOperation):
             operation.check_device(device, parameters)
     except Fault as fault:
@@ -210,27 +210,27 @@ def check_device(
     return device
 
 
-def _profile_of(device: Device) -> catalogue.Profile:
+def _find_profile(device: Device) -> catalogue.Profile:
     try:
         return device.profile
     except catalogue.UnknownProfile as error:
-        raise _refusal(
+        raise _make_refusal(
             FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT, f"{device.identification}: {error}."
         ) from error
 
 
 def _check_reachable(device: Device) -> None:
     if device.is_mbus and (device.gateway is None or device.channel is None):
-        raise _refusal(
+        raise _make_refusal(
             FaultCode.VALIDATION_ERROR,
             f"{device.identification} is not coupled to a channel of an electricity meter.",
         )
     meter = device.gateway or device
     if not meter.network_address.strip():
-        raise _refusal(FaultCode.INVALID_IP_ADDRESS, f"{meter.identification} has no network address.")
+        raise _make_refusal(FaultCode.INVALID_IP_ADDRESS, f"{meter.identification} has no network address.")
 
 
-def _refusal(code: FaultCode, message: str) -> Fault:
+def _make_refusal(code: FaultCode, message: str) -> Fault:
     return Fault(code, message, pointer=DEVICE_POINTER)
 
 
@@ -265,7 +265,7 @@ def create(
         schedule_time=schedule_time,
         max_schedule_time=scheduling.get("max_schedule_time"),
         bypass_retry=scheduling["bypass_retry"],
-        state=first_state(is_due=is_due),
+        state=choose_first_state(is_due=is_due),
         # What is due now is due by the database's clock: this process's may be ahead of it.
         due_at=Now() if schedule_time is None or is_due else schedule_time,
         created_at=now,
@@ -285,6 +285,6 @@ def create(
     return request
 
 
-def organisation_caller(organisation: Organisation, application: str) -> Caller:
+def make_organisation_caller(organisation: Organisation, application: str) -> Caller:
     """A caller with every scope, for people at the platform itself (command line, admin)."""
     return Caller(organisation, application, frozenset(str(scope) for scope in Scope))

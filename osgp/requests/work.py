@@ -12,7 +12,7 @@ from typing import Any
 from osgp.devices.models import Device
 from osgp.messages.naming import BUNDLE
 from osgp.requests.models import Action, ActionState, Request
-from osgp.sql import Statement, json_value, uuid_value
+from osgp.sql import Statement, parse_json, parse_uuid
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ COLUMNS = """
            m.polyphase, m.selective_access, d.model, m.communication_method, d.gateway_id,
            d.debugging_until > {now}
     """
-"""Of an action, its request and its device, as :func:`actions` takes them."""
+"""Of an action, its request and its device, as :func:`group_actions` takes them."""
 ORDER = "r.effective_priority DESC, r.due_at, r.id, a.position"
 
 _ACTIONS = Statement(
@@ -115,15 +115,15 @@ METER_COLUMNS = """
 _METER = Statement(f"SELECT {METER_COLUMNS} FROM {Device._meta.db_table} d WHERE d.id = %s")  # noqa: S608
 
 
-def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
+def list_unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
     """The unfinished actions of the requests that run in a session, a list per request.
 
     Requests come in priority order and age, actions in the order in which they were asked for.
     """
-    return actions(session_id, _ACTIONS.rows(session_id))
+    return group_actions(session_id, _ACTIONS.fetch_rows(session_id))
 
 
-def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[WorkAction]]:
+def group_actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[WorkAction]]:
     """Rows of ``COLUMNS`` in ``ORDER`` as actions, a list per request."""
     requests: dict[int, WorkRequest] = {}
     found: dict[int, list[WorkAction]] = defaultdict(list)
@@ -133,7 +133,7 @@ def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[W
         polyphase, selective, model, communication, gateway_id, is_debugged = rest
         if request_id not in requests:
             requests[request_id] = WorkRequest(
-                request_id, session_id, uuid_value(uid), asked, attempts, bool(bypass), priority
+                request_id, session_id, parse_uuid(uid), asked, attempts, bool(bypass), priority
             )
         device = WorkDevice(
             device_id,
@@ -150,18 +150,18 @@ def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[W
             bool(is_debugged),
         )
         found[request_id].append(
-            WorkAction(action_id, message, json_value(parameters), state, requests[request_id], device)
+            WorkAction(action_id, message, parse_json(parameters), state, requests[request_id], device)
         )
     return list(found.values())
 
 
-def passing_fault(request_id: int) -> dict[str, Any] | None:
+def find_retryable_fault(request_id: int) -> dict[str, Any] | None:
     """The first fault among the outcomes of a request that another attempt may make good."""
     faulty = Action.objects.filter(request=request_id, state=ActionState.FAULT, fault__retryable=True)
     return faulty.order_by("position").values_list("fault", flat=True).first()
 
 
-def meter(meter_id: int) -> WorkMeter:
+def load_meter(meter_id: int) -> WorkMeter:
     """What is needed to dial a meter."""
-    [row] = _METER.rows(meter_id)
+    [row] = _METER.fetch_rows(meter_id)
     return WorkMeter(*row)

@@ -37,7 +37,7 @@ _sessions_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Begun:
+class StartedVisit:
     """A claimed session with its first work; ``fault`` when the meter cannot even be dialled."""
 
     meter: WorkMeter
@@ -54,7 +54,7 @@ class Begun:
 
 
 @contextmanager
-def alone(session_id: uuid.UUID) -> Iterator[bool]:
+def reserving(session_id: uuid.UUID) -> Iterator[bool]:
     """Whether no other visit of this process has to do with the session.
 
     So a claim that this process made while it lasts was made by this visit.
@@ -70,41 +70,41 @@ def alone(session_id: uuid.UUID) -> Iterator[bool]:
                 _sessions.discard(session_id)
 
 
-def begin(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> Begun | None:
+def start_visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> StartedVisit | None:
     """Claim the lease's session and take what is due; None when that is somebody else's or nothing is due.
 
     When the database goes away meanwhile, what was claimed is handed back as soon as it is there again.
     Raises LeaseLost when that is too late. To be called ``alone``.
     """
     try:
-        return lanes.begin(priority, _begin, lease, token, worker)
+        return lanes.begin(priority, _start, lease, token, worker)
     except AWAY as error:
         database = PatientLanes(lease)
-        database.miss(error)
+        database.note_outage(error)
         if database.run(_hand_back, lease, worker):
             logger.info("session %s: handed back, as the database was away", lease.session_id)
         return None
 
 
-def take(session_id: uuid.UUID, meter_id: int, *, suspects: bool = False) -> list[list[WorkAction]]:
+def take_requests(session_id: uuid.UUID, meter_id: int, *, suspects: bool = False) -> list[list[WorkAction]]:
     """Take due requests of the session's meter, in a lane; the actions of each."""
     limit = settings.OSGP["VISIT_REQUEST_LIMIT"]
     if not states.take_requests(session_id, meter_id, limit, suspects=suspects):
         return []
-    return work.unfinished(session_id)
+    return work.list_unfinished(session_id)
 
 
 def take_more_urgent(session_id: uuid.UUID, meter_id: int, than: int) -> list[list[WorkAction]]:
     """Take due requests that are more urgent than that, in a lane; if any, the actions of all that run."""
     if not states.take_more_urgent(session_id, meter_id, than, settings.OSGP["VISIT_REQUEST_LIMIT"]):
         return []
-    return work.unfinished(session_id)
+    return work.list_unfinished(session_id)
 
 
 # --- In a database lane ------------------------------------------------------------------------------
 
 
-def _begin(lease: Lease, token: uuid.UUID, worker: str) -> Begun | None:
+def _start(lease: Lease, token: uuid.UUID, worker: str) -> StartedVisit | None:
     """Claim, take what is due and prepare to dial: all that needs the database before the meter does."""
     lease.begin()
     session_id = lease.session_id
@@ -119,7 +119,7 @@ def _begin(lease: Lease, token: uuid.UUID, worker: str) -> Begun | None:
         states.close(session_id)
         return None
     try:
-        requests = take(session_id, meter_id, suspects=True)
+        requests = take_requests(session_id, meter_id, suspects=True)
         if requests:
             return _prepare(meter_id, requests, suspect=True)
     except BaseException:
@@ -130,12 +130,12 @@ def _begin(lease: Lease, token: uuid.UUID, worker: str) -> Begun | None:
     return None
 
 
-def _prepare(meter_id: int, requests: list[list[WorkAction]], *, suspect: bool = False) -> Begun:
+def _prepare(meter_id: int, requests: list[list[WorkAction]], *, suspect: bool = False) -> StartedVisit:
     prepared = prepare(meter_id)
     try:
-        return Begun(prepared.meter, requests, Dialling.of(prepared), None, suspect)
+        return StartedVisit(prepared.meter, requests, Dialling.from_prepared(prepared), None, suspect)
     except Fault as fault:
-        return Begun(prepared.meter, requests, None, fault, suspect)
+        return StartedVisit(prepared.meter, requests, None, fault, suspect)
 
 
 def _hand_back(lease: Lease, worker: str) -> bool:

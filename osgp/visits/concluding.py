@@ -13,10 +13,10 @@ from osgp.requests.work import WorkAction
 
 @transaction.atomic
 def conclude(
-    task: ConcludedOperation, action: WorkAction, parameters: ParameterValues, result: Mapping[str, Any]
+    operation: ConcludedOperation, action: WorkAction, parameters: ParameterValues, result: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """The result of an action whose steps with the meter are done. Raises Fault."""
     request = Request.objects.select_related("organisation").get(pk=action.request.pk)
     device = Device.objects.get(pk=action.device.pk)
-    concluded: Mapping[str, Any] = task.conclude(request.organisation, device, parameters, result)
+    concluded: Mapping[str, Any] = operation.conclude(request.organisation, device, parameters, result)
     return concluded

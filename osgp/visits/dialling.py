@@ -26,7 +26,7 @@ from osgp.protocol_dlms import (
     read_invocation_counter,
 )
 from osgp.requests.work import WorkMeter
-from osgp.visits.preparing import Prepared
+from osgp.visits.preparing import PreparedMeter
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Dialling:
     counter: ReservedCounter | None
 
     @classmethod
-    def of(cls, prepared: Prepared) -> "Dialling":
+    def from_prepared(cls, prepared: PreparedMeter) -> "Dialling":
         """Decrypt the keys, and reserve invocation counters if none are yet; in a database lane.
 
         Raises Fault when a key is missing or unreadable.
@@ -104,7 +104,7 @@ class Dialling:
                 logical_device_address=meter.logical_device_address,
                 framing=Framing(meter.framing),
             ),
-            keys=_keys(prepared),
+            keys=_decrypt_keys(prepared),
             deadlines=overall,
             counter=counter,
         )
@@ -115,7 +115,7 @@ class Dialling:
         return dialling
 
     @contextmanager
-    def association(self, line: Line, run: InLane, trace: Trace | None = None) -> Iterator[Meter]:
+    def associating(self, line: Line, run: InLane, trace: Trace | None = None) -> Iterator[Meter]:
         """Dial and associate; release and hang up afterwards. Raises DLMS errors, and what ``line`` does.
 
         ``run`` calls functions that need the database. ``trace`` gets each APDU without its protection and
@@ -177,7 +177,7 @@ class _Call:
         """
         dialling = self.dialling
         try:
-            latest = self._latest()
+            latest = self._read_latest()
         except errors.DlmsError:
             if counter.first is None:
                 raise
@@ -196,7 +196,7 @@ class _Call:
         self.run(counter.reserve)
         return True
 
-    def _latest(self) -> int:
+    def _read_latest(self) -> int:
         """The meter's counter; 0 where the profile lets it begin with the platform's. Raises DLMS errors."""
         dialling = self.dialling
         profile = catalogue.profile(dialling.meter.protocol_name, dialling.meter.protocol_version)
@@ -217,7 +217,7 @@ class _Call:
             return 0
 
 
-def _keys(prepared: Prepared) -> Keys:
+def _decrypt_keys(prepared: PreparedMeter) -> Keys:
     """The ACTIVE secrets that the meter's security needs. Raises Fault 806 naming the one that is missing."""
     meter = prepared.meter
     if meter.security == Security.NONE:

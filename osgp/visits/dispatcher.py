@@ -86,10 +86,10 @@ class Dispatcher:
                 self._kept_house_at = float("-inf")
         if states.queue_scheduled():
             self._news = True
-        if states.due_platform_requests().exists():
+        if states.find_due_platform_requests().exists():
             tasks.perform_platform_requests.apply_async(expires=duties.HINT_LIFETIME)
         self._rounds.make()
-        unclaimed = states.unclaimed_sessions()
+        unclaimed = states.count_unclaimed_sessions()
         if unclaimed and time.monotonic() - self._hurried_at >= HURRY_EVERY:
             self._hurried_at = time.monotonic()
             self._publish(states.hurry_sessions())
@@ -118,17 +118,17 @@ class Dispatcher:
 
     def _recover(self) -> None:
         liveness.beat()
-        lost = _all_of(states.reap)
+        lost = _change_all(states.reap)
         if lost:
             logger.warning(
                 "%d sessions ran out: their workers died, or none took them; their requests are due again",
                 lost,
             )
-        stranded = _all_of(bulk_states.take_back_stranded)
+        stranded = _change_all(bulk_states.take_back_stranded)
         if stranded:
             logger.warning("%d requests were left behind by visits that ended; they are due again", stranded)
-        _all_of(states.fail_overdue)
-        silent = states.sessions_without_hint(BATCH)
+        _change_all(states.fail_overdue)
+        silent = states.find_sessions_without_hint(BATCH)
         if silent:
             logger.info("%d hints were not taken up in time and are published again", len(silent))
             self._publish(silent)
@@ -143,7 +143,7 @@ class Dispatcher:
         states.mark_published(sessions)
 
 
-def _all_of(change: Callable[[int], int]) -> int:
+def _change_all(change: Callable[[int], int]) -> int:
     """Make a change of many rows slice by slice; returns how many rows there were.
 
     A host that dies takes thousands of sessions with it: one slice for each look would give them back only

@@ -13,14 +13,14 @@ from django.db.models import Count, F, OrderBy, Window
 from django.db.models.functions import RowNumber
 
 from osgp.devices.models import Device
-from osgp.requests.due import due_requests
+from osgp.requests.due import find_due_requests
 from osgp.requests.models import MeterSession
 
 SHOWN = 5
 """Requests named per session; the others are counted."""
 
 
-def display_hint(sessions: Collection[MeterSession]) -> dict[uuid.UUID, str]:
+def describe_hints(sessions: Collection[MeterSession]) -> dict[uuid.UUID, str]:
     """For each session: device identification, then message and correlation UID of its most urgent requests.
 
     ``E0000000000000001: ActualMeterReads 0c7e…, SynchronizeTime 51aa… and 7 more``; at most about 600
@@ -30,7 +30,7 @@ def display_hint(sessions: Collection[MeterSession]) -> dict[uuid.UUID, str]:
     names = dict(Device.objects.filter(pk__in=meters).values_list("pk", "identification"))
     most_urgent_first: list[OrderBy | str] = [F("effective_priority").desc(), "due_at", "pk"]
     numbered = (
-        due_requests()
+        find_due_requests()
         .filter(meter__in=meters)
         .order_by()
         .annotate(
@@ -46,10 +46,10 @@ def display_hint(sessions: Collection[MeterSession]) -> dict[uuid.UUID, str]:
     for meter, message, correlation_uid, total in numbered:
         work[meter].append(f"{message} {correlation_uid}")
         totals[meter] = total
-    return {session.pk: _text(session, names, work, totals) for session in sessions}
+    return {session.pk: _describe(session, names, work, totals) for session in sessions}
 
 
-def _text(
+def _describe(
     session: MeterSession, names: dict[int, str], work: dict[int, list[str]], totals: dict[int, int]
 ) -> str:
     shown = work.get(session.meter_id, [])

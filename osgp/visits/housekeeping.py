@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from osgp.metrics import rollup
 from osgp.requests.models import IDEMPOTENCY_KEY_LIFETIME, Action, IdempotencyKey, MeterSession, Request
-from osgp.sql import later
+from osgp.sql import add_to_now
 
 SLICE = 1000
 """Rows deleted at a time: each slice is short enough not to be in anybody's way."""
@@ -19,7 +19,7 @@ def delete_expired() -> int:
     before it has been counted for the metrics.
     """
     rollup.advance()
-    before = later(-settings.OSGP["RETENTION"])
+    before = add_to_now(-settings.OSGP["RETENTION"])
     delete_idempotency_keys()
     counted = rollup.counted_until(rollup.REQUESTS)
     expired = Request.objects.filter(completed_at__lt=before, completed_at__lte=counted)

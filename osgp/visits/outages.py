@@ -15,9 +15,9 @@ from typing import ParamSpec, TypeVar
 from django.conf import settings
 
 from osgp.faults import Component, Fault, FaultCode
-from osgp.processes.database import AWAY, in_one_line, lanes
+from osgp.processes.database import AWAY, format_in_one_line, lanes
 from osgp.processes.stopping import stop
-from osgp.visits.leases import Lease, LeaseLost, duration
+from osgp.visits.leases import Lease, LeaseLost, compute_duration
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class _Turns:
         """It is back: everybody tries."""
         self._next_at = None
 
-    def come(self) -> bool:
+    def take_turn(self) -> bool:
         """Whether the caller is to try now."""
         if self._next_at is None:
             return True
@@ -74,7 +74,7 @@ class _Patience:
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
-        self._until = time.monotonic() + duration()
+        self._until = time.monotonic() + compute_duration()
         self._stopped_until = float("inf")
 
     def wait(self) -> None:
@@ -82,7 +82,7 @@ class _Patience:
         while True:
             self._check()
             time.sleep(PAUSE * random.uniform(0.5, 1))
-            if _turns.come():
+            if _turns.take_turn():
                 self._check()
                 return
 
@@ -118,7 +118,7 @@ class PatientLanes:
             try:
                 value = lanes.run(function, *args, **kwargs)
             except AWAY as error:
-                self.miss(error)
+                self.note_outage(error)
             else:
                 if patience is not None:
                     _turns.end()
@@ -127,9 +127,11 @@ class PatientLanes:
                 patience = _Patience(self._lease)
             patience.wait()
 
-    def miss(self, error: Exception) -> None:
+    def note_outage(self, error: Exception) -> None:
         """Note that the database is away; the log tells once."""
         _turns.wait()
         if not self.was_away:
             self.was_away = True
-            logger.warning("session %s: the database is away: %s", self._lease.session_id, in_one_line(error))
+            logger.warning(
+                "session %s: the database is away: %s", self._lease.session_id, format_in_one_line(error)
+            )

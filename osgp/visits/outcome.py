@@ -18,7 +18,7 @@ from osgp.visits.leases import LeaseLost
 
 
 @dataclass
-class Outcome:
+class ActionOutcome:
     """What came of one action."""
 
     action: WorkAction

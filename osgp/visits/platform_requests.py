@@ -62,7 +62,7 @@ def _perform_chosen(chosen: states.ChosenRequest) -> bool:
     with transaction.atomic():
         # Nobody else carries it out, but who looks for work may hold its row for a moment: it is waited for.
         request = (
-            states.chosen_platform_request(chosen)
+            states.find_chosen_platform_request(chosen)
             .select_related("organisation")
             .select_for_update(of=("self",))
             .first()
@@ -94,11 +94,13 @@ def _perform_chosen(chosen: states.ChosenRequest) -> bool:
 
 
 def _carry_out(request: Request, action: Action) -> None:
-    task = find_operation(request.message)
-    assert isinstance(task, PlatformOperation)
-    parameters = task.parse(action.parameters)
-    device, result = task.perform(request.organisation, request.device_identification, parameters)
-    states.finish_action(action.pk, None, ActionState.DONE, result=task.represent_result(result), fault=None)
+    operation = find_operation(request.message)
+    assert isinstance(operation, PlatformOperation)
+    parameters = operation.parse(action.parameters)
+    device, result = operation.perform(request.organisation, request.device_identification, parameters)
+    states.finish_action(
+        action.pk, None, ActionState.DONE, result=operation.represent_result(result), fault=None
+    )
     states.finish_request(request.pk, None, RequestState.SUCCEEDED, fault=None)
     states.forget_secrets([request.pk])
     if device is not None:
@@ -106,8 +108,8 @@ def _carry_out(request: Request, action: Action) -> None:
 
 
 def _fail(request: Request, fault: Fault) -> None:
-    delay = retries.next_delay(request, retryable=fault.retryable)
-    priority = retries.lowered(request.effective_priority)
+    delay = retries.find_next_delay(request, retryable=fault.retryable)
+    priority = retries.lower_priority(request.effective_priority)
     if delay is None or not states.retry_request(
         request.pk, None, delay, fault=fault.as_dict(), priority=priority
     ):

@@ -19,7 +19,7 @@ from osgp.sql import Statement
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedMeter:
     """A meter with its ACTIVE keys, still sealed. ``block``: counter values that are reserved already."""
 
     meter: WorkMeter
@@ -46,21 +46,25 @@ _KEY = 2 + len(fields(WorkMeter))
 """Where the columns of the key begin."""
 
 
-def prepare(meter_id: int) -> Prepared:
+def prepare(meter_id: int) -> PreparedMeter:
     """Load a meter and its keys, and reserve counters that go with these keys, if that can be done at once.
 
     One statement where the database can (SQLite cannot write within WITH). A transaction around it could
     still be rolled back, and the counters with it: then nothing is reserved.
     """
     if connection.in_atomic_block:
-        return Prepared(work.meter(meter_id), keystore.sealed_keys(meter_id), None)
-    return _in_one_statement(meter_id) if connection.vendor == "postgresql" else _step_by_step(meter_id)
+        return PreparedMeter(work.load_meter(meter_id), keystore.sealed_keys(meter_id), None)
+    return (
+        _prepare_in_one_statement(meter_id)
+        if connection.vendor == "postgresql"
+        else _prepare_step_by_step(meter_id)
+    )
 
 
-def _in_one_statement(meter_id: int) -> Prepared:
+def _prepare_in_one_statement(meter_id: int) -> PreparedMeter:
     count = settings.OSGP["INVOCATION_COUNTER_BLOCK"]
     while True:
-        rows = _PREPARE.rows(count, meter_id, END - count, meter_id)
+        rows = _PREPARE.fetch_rows(count, meter_id, END - count, meter_id)
         end, before, *_ = rows[0]
         meter = WorkMeter(*rows[0][2:_KEY])
         can_be_reserved = meter.security == Security.HLS5 and before is not None and before <= END - count
@@ -69,13 +73,13 @@ def _in_one_statement(meter_id: int) -> Prepared:
         if end == (before + count if can_be_reserved else None):
             break
     keys = [SealedKey.of(row[_KEY:]) for row in rows if row[_KEY] is not None]
-    return Prepared(meter, keys, None if end is None else range(before, end))
+    return PreparedMeter(meter, keys, None if end is None else range(before, end))
 
 
-def _step_by_step(meter_id: int) -> Prepared:
-    meter = work.meter(meter_id)
+def _prepare_step_by_step(meter_id: int) -> PreparedMeter:
+    meter = work.load_meter(meter_id)
     if meter.security != Security.HLS5:
-        return Prepared(meter, keystore.sealed_keys(meter_id), None)
+        return PreparedMeter(meter, keystore.sealed_keys(meter_id), None)
     while True:
         block = None
         with suppress(Fault):  # Whoever needs the counter is told.
@@ -84,4 +88,4 @@ def _step_by_step(meter_id: int) -> Prepared:
         # Keys that were replaced since let the counter begin anew.
         counter = Device.objects.filter(pk=meter_id).values_list("invocation_counter", flat=True).get()
         if block is None or counter == block.stop:
-            return Prepared(meter, keys, block)
+            return PreparedMeter(meter, keys, block)

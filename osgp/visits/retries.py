@@ -7,7 +7,7 @@ from typing import Protocol
 from django.conf import settings
 
 
-def delay_after(attempt: int) -> timedelta:
+def compute_delay(attempt: int) -> timedelta:
     """How long to wait after the ``attempt``-th attempt (1, 2, …): 30 s × 2ⁿ, give or take a quarter.
 
     The jitter keeps meters that failed together (a cell that went down) from being dialled together again.
@@ -16,12 +16,12 @@ def delay_after(attempt: int) -> timedelta:
     return base * float(2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
 
 
-def lowered(priority: int) -> int:
+def lower_priority(priority: int) -> int:
     """Retried work makes way for work that was never tried."""
     return max(priority - 1, 0)
 
 
-class Attempted(Protocol):
+class AttemptedRequest(Protocol):
     """What counts of a request here."""
 
     @property
@@ -30,7 +30,7 @@ class Attempted(Protocol):
     def bypass_retry(self) -> bool: ...
 
 
-def next_delay(request: Attempted, *, retryable: bool) -> timedelta | None:
+def find_next_delay(request: AttemptedRequest, *, retryable: bool) -> timedelta | None:
     """The wait before the next attempt, or None when there is none.
 
     There is none for a permanent fault, with ``bypass_retry`` and after the last attempt. Whether it would
@@ -38,4 +38,4 @@ def next_delay(request: Attempted, *, retryable: bool) -> timedelta | None:
     """
     if not retryable or request.bypass_retry or request.attempts >= settings.OSGP["MAX_ATTEMPTS"]:
         return None
-    return delay_after(request.attempts)
+    return compute_delay(request.attempts)

@@ -23,9 +23,9 @@ def retry_or_fail(session_id: uuid.UUID, fault: Mapping[str, Any]) -> None:
     for request in running:
         tried = request.attempts, request.bypass_retry
         if tried not in delays:
-            delays[tried] = retries.next_delay(request, retryable=fault["retryable"])
+            delays[tried] = retries.find_next_delay(request, retryable=fault["retryable"])
         if (delay := delays[tried]) is not None:
-            alike[delay, retries.lowered(request.effective_priority)].append(request.pk)
+            alike[delay, retries.lower_priority(request.effective_priority)].append(request.pk)
     retried = sum(
         states.retry_requests(keys, session_id, delay, fault=fault, priority=priority)
         for (delay, priority), keys in alike.items()

@@ -29,12 +29,12 @@ from osgp.requests import states, work
 from osgp.requests.models import ActionState, RequestState
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
 from osgp.visits import retries, shared_fault
-from osgp.visits.beginning import Begun, alone, begin, take, take_more_urgent
+from osgp.visits.beginning import StartedVisit, reserving, start_visit, take_more_urgent, take_requests
 from osgp.visits.concluding import conclude
 from osgp.visits.dialling import Dialling
 from osgp.visits.leases import Lease, LeaseLost, keeper
 from osgp.visits.outages import NotStored, PatientLanes
-from osgp.visits.outcome import Outcome
+from osgp.visits.outcome import ActionOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +58,13 @@ def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str, priority: 
 
     ``priority`` is that of the hint, 0 to 9.
     """
-    with alone(session_id) as is_alone:
+    with reserving(session_id) as is_alone:
         return is_alone and _visit(Lease(session_id), token, worker, priority)
 
 
 def _visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> bool:
     try:
-        begun = begin(lease, token, worker, priority)
+        begun = start_visit(lease, token, worker, priority)
         if begun is None:
             return False
         try:
@@ -112,7 +112,7 @@ class Visit:
         """Of the session whose work this is."""
         return self.lease.session_id
 
-    def run(self, begun: Begun) -> None:
+    def run(self, begun: StartedVisit) -> None:
         """Dial once, and go on until nothing is due or the meter is lost."""
         try:
             if begun.dialling is None:
@@ -131,7 +131,7 @@ class Visit:
             self.cut_short = isinstance(fault, DlmsError) and self.database.was_away
         except Exception:
             logger.exception("session %s: visit to %s failed", self.session_id, self.meter.identification)
-            self.fault = _unexpected("The visit to the meter")
+            self.fault = _make_internal_fault("The visit to the meter")
         finally:
             if self.recording is not None:
                 self.recording.store()
@@ -141,7 +141,7 @@ class Visit:
         self.lease.check()
         stop.check()
         trace = self.recording.trace if self.recording else None
-        with dialling.association(self.lease, self.database.run, trace) as association:
+        with dialling.associating(self.lease.line, self.database.run, trace) as association:
             try:
                 while requests:
                     actions, *rest = requests
@@ -160,13 +160,13 @@ class Visit:
                     "bytes_received": statistics.bytes_received,
                 }
 
-    def _carry_out(self, association: Meter, actions: list[WorkAction]) -> Outcome:
+    def _carry_out(self, association: Meter, actions: list[WorkAction]) -> ActionOutcome:
         """Perform the actions of a request in their order. A fault that ends the association goes up.
 
         Outcomes are stored as they are known, that of the last one together with the request's own: it is
         returned.
         """
-        outcome: Outcome | None = None
+        outcome: ActionOutcome | None = None
         for action in actions:
             if outcome is not None:
                 self.database.run(self._store, outcome)
@@ -180,43 +180,45 @@ class Visit:
         assert outcome is not None
         return outcome
 
-    def _perform(self, association: Meter, action: WorkAction) -> Outcome:
-        task = find_operation(action.message)
-        assert isinstance(task, MeterOperation)
+    def _perform(self, association: Meter, action: WorkAction) -> ActionOutcome:
+        operation = find_operation(action.message)
+        assert isinstance(operation, MeterOperation)
         if action.state == ActionState.STARTED:
             # A former attempt ended between sending it and learning the answer.
-            return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
+            return ActionOutcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
         try:
-            device = self._device(action)
-            parameters = task.parse(action.parameters)
-            meter = visited_meter(device, association)
+            device = self._find_device(action)
+            parameters = operation.parse(action.parameters)
+            meter = make_visited_meter(device, association)
             # The device may have got another profile since the request was accepted.
-            task.check_profile(meter.profile, parameters)
-            if not task.repeatable:
+            operation.check_profile(meter.profile, parameters)
+            if not operation.repeatable:
                 self._start(action)
-            result = task.perform(meter, parameters)
+            result = operation.perform(meter, parameters)
             # What it made of a meter that was hung up on is not what the meter says.
             self.lease.check()
-            if isinstance(task, ConcludedOperation):
-                result = self.database.run(conclude, task, action, parameters, result)
-            changes = task.device_changes(parameters, result)
-            stored = task.represent_result(result)
-            kept = storing.kept(device, task.readings(parameters, result))
+            if isinstance(operation, ConcludedOperation):
+                result = self.database.run(conclude, operation, action, parameters, result)
+            changes = operation.list_device_changes(parameters, result)
+            stored = operation.represent_result(result)
+            kept = storing.kept(device, operation.list_readings(parameters, result))
             self.device_changes.setdefault(device.pk, {}).update(changes)
-            return Outcome(action, ActionState.DONE, result=stored, device_changes=changes, readings=kept)
+            return ActionOutcome(
+                action, ActionState.DONE, result=stored, device_changes=changes, readings=kept
+            )
         except LeaseLost:
             raise
         except Fault as fault:
             self.lease.check()
             if isinstance(fault, DlmsError) and not association.is_open:
                 raise
-            return self._failed(action, fault)
+            return self._make_fault_outcome(action, fault)
         except Exception:
             self.lease.check()
             logger.exception("%s of %s failed", action.message, action.request.correlation_uid)
-            return self._failed(action, _unexpected(action.message))
+            return self._make_fault_outcome(action, _make_internal_fault(action.message))
 
-    def _device(self, action: WorkAction) -> WorkDevice:
+    def _find_device(self, action: WorkAction) -> WorkDevice:
         """The action's device as it is by now. Raises Fault 221 when this is not the way to it any more."""
         device = action.device
         if self.meter.pk not in {device.pk, device.gateway_id}:
@@ -238,11 +240,11 @@ class Visit:
         self.lease.check()
 
     @staticmethod
-    def _failed(action: WorkAction, fault: Fault) -> Outcome:
+    def _make_fault_outcome(action: WorkAction, fault: Fault) -> ActionOutcome:
         """A fault that may pass does not say that nothing happened: what must not be repeated is not."""
         if action.state == ActionState.STARTED and fault.retryable:
-            return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
-        return Outcome(action, ActionState.FAULT, fault=fault)
+            return ActionOutcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
+        return ActionOutcome(action, ActionState.FAULT, fault=fault)
 
     # --- In a database lane, and once more when the answer was lost -----------------------------------
 
@@ -251,7 +253,7 @@ class Visit:
             action.pk, self.session_id
         )
 
-    def _store(self, outcome: Outcome) -> None:
+    def _store(self, outcome: ActionOutcome) -> None:
         """Store an outcome that is not the last one of its request."""
         try:
             outcome.store()
@@ -259,11 +261,11 @@ class Visit:
             if not states.has_outcome(outcome.action.pk, self.session_id):
                 raise
 
-    def _settle_and_take(self, last: Outcome, rest: list[list[WorkAction]]) -> list[list[WorkAction]]:
+    def _settle_and_take(self, last: ActionOutcome, rest: list[list[WorkAction]]) -> list[list[WorkAction]]:
         """What is next: the rest of what was taken, behind what arrived meanwhile and is more urgent."""
         more = self._settle(last)
         # What a call took whose answer was lost comes first: a suspect, for one, is taken alone.
-        if self.may_have_taken and (taken := work.unfinished(self.session_id)):
+        if self.may_have_taken and (taken := work.list_unfinished(self.session_id)):
             self.may_have_taken = False
             return taken
         if not more or self._is_out_of_time():
@@ -273,11 +275,11 @@ class Visit:
             next_priority = rest[0][0].request.effective_priority
             taken = take_more_urgent(self.session_id, self.meter.pk, next_priority) or rest
         else:
-            taken = take(self.session_id, self.meter.pk)
+            taken = take_requests(self.session_id, self.meter.pk)
         self.may_have_taken = False
         return taken
 
-    def _settle(self, last: Outcome) -> bool:
+    def _settle(self, last: ActionOutcome) -> bool:
         """Store the last outcome of a request, and with it what becomes of the request.
 
         False: no other request of the meter is due.
@@ -289,7 +291,7 @@ class Visit:
                 raise
             return True
 
-    def _settle_once(self, last: Outcome) -> bool:
+    def _settle_once(self, last: ActionOutcome) -> bool:
         if not last.is_plain or last.action.request.is_bundle:
             self._finish_or_retry(last)
             return True
@@ -304,7 +306,7 @@ class Visit:
             return succeeded.more
 
     @transaction.atomic
-    def _finish_or_retry(self, last: Outcome) -> None:
+    def _finish_or_retry(self, last: ActionOutcome) -> None:
         """Store the last outcome, and finish the request or plan its next attempt.
 
         A bundle has succeeded when every action has an outcome of its own, whatever that is. Faults that may
@@ -314,7 +316,7 @@ class Visit:
         request = last.action.request
         fault = last.fault.as_dict() if last.fault else None
         if request.is_bundle:
-            fault = work.passing_fault(request.pk)
+            fault = work.find_retryable_fault(request.pk)
         if fault is not None and _retry(request, self.session_id, fault):
             states.reopen_actions([request.pk], self.session_id)
             return
@@ -356,7 +358,7 @@ class Visit:
         )
 
 
-def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
+def make_visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
     """What operations see of a device over its own, or its gateway's, association."""
     return VisitedMeter(
         identification=device.identification,
@@ -373,14 +375,14 @@ def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
 
 def _retry(request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]) -> bool:
     """Plan another attempt; False when there is none, or the session was lost."""
-    delay = retries.next_delay(request, retryable=fault["retryable"])
+    delay = retries.find_next_delay(request, retryable=fault["retryable"])
     if delay is None:
         return False
-    priority = retries.lowered(request.effective_priority)
+    priority = retries.lower_priority(request.effective_priority)
     return states.retry_request(request.pk, session_id, delay, fault=fault, priority=priority)
 
 
-def _unexpected(what: str) -> Fault:
+def _make_internal_fault(what: str) -> Fault:
     """An error in the platform itself: the log has the details, the caller a stable code."""
     return Fault(
         FaultCode.UNABLE_TO_PROCESS_REQUEST,

@@ -19,7 +19,7 @@ from django.db.models import F
 
 from osgp.processes.database import lanes
 from osgp.requests.models import MeterSession, SessionState
-from osgp.sql import later
+from osgp.sql import add_to_now
 from osgp.visits.leases import keeper
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Pulse:
         self._ends_at: float | None = None
 
     @classmethod
-    def of_settings(cls) -> "Pulse":
+    def from_settings(cls) -> "Pulse":
         """As WATCHDOG_LIMIT and HEARTBEAT_FILE say."""
         return cls(settings.OSGP["WATCHDOG_LIMIT"].total_seconds(), settings.OSGP["HEARTBEAT_FILE"])
 
@@ -84,7 +84,7 @@ class WorkerWatchdog:
         self._looked_at = float("-inf")
         self._missed_work = False
 
-    def task_ended(self, **_: object) -> None:
+    def on_task_ended(self, **_: object) -> None:
         """A task ended, well or not."""
         self._tasks_ended += 1
 
@@ -113,7 +113,7 @@ class WorkerWatchdog:
             self._seen = progress
             self._missed_work = False
             return True
-        if keeper.held():
+        if keeper.count_held():
             return False
         if self._visits_meters and time.monotonic() - self._looked_at >= LOOK_FOR_WORK_EVERY:
             self._looked_at = time.monotonic()
@@ -124,15 +124,15 @@ class WorkerWatchdog:
     def _is_deaf() -> bool:
         """Whether a dispatcher keeps on sending hints that nobody takes up, although this worker is idle."""
         try:
-            return lanes.run(_hints_sent_in_vain)
+            return lanes.run(_has_unclaimed_hints)
         except (DatabaseError, InterfaceError):
             return False
 
 
-def _hints_sent_in_vain() -> bool:
+def _has_unclaimed_hints() -> bool:
     patience: timedelta = settings.OSGP["HINT_TIMEOUT"]
     return MeterSession.objects.filter(
         state=SessionState.OPENED,
         published_at__gte=F("opened_at") + patience,
-        published_at__gt=later(-3 * patience),
+        published_at__gt=add_to_now(-3 * patience),
     ).exists()

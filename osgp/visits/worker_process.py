@@ -16,7 +16,7 @@ from osgp.visits.watchdog import Pulse, WorkerWatchdog
 LONGEST_WAIT = 0.25
 """Seconds that the consumer may wait for messages before it looks whether the worker is to end."""
 
-pulse = Pulse.of_settings()
+pulse = Pulse.from_settings()
 
 
 class PromptConsumer(bootsteps.StartStopStep):
@@ -49,7 +49,7 @@ app.steps["consumer"].add(PromptConsumer)
 def watch(sender: Any, **_: Any) -> None:
     """Look after the worker from the moment on that it takes messages."""
     watchdog = WorkerWatchdog(pulse, visits_meters="meter" in app.amqp.queues.consume_from)
-    signals.task_postrun.connect(watchdog.task_ended, weak=False)
+    signals.task_postrun.connect(watchdog.on_task_ended, weak=False)
     watchdog.start()
 
 

@@ -228,4 +228,4 @@ def disconnect_others() -> None:
         Statement(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        ).rows()
+        ).fetch_rows()

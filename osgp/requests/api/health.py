@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError as BrokerError
 
 from osgp.celery import app
-from osgp.requests.liveness import SILENT_AFTER, dispatcher_heartbeat_age
+from osgp.requests.liveness import SILENT_AFTER, find_heartbeat_age
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +43,13 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """200 when the database answers and has all migrations, the broker accepts a connection, and a dispatcher
     is at work; else 503.
     """
-    checks = _current_checks()
+    checks = _run_checks()
     ready = set(checks.values()) == {"ok"}
     body = {"status": "ok" if ready else "unavailable", "checks": checks}
     return JsonResponse(body, status=200 if ready else 503)
 
 
-def _current_checks() -> dict[str, str]:
+def _run_checks() -> dict[str, str]:
     """What was found out lately, or now; all unknown while another call waits too long for an answer."""
     global _checked_at, _checks
     if not _checking.acquire(timeout=PATIENCE):
@@ -64,7 +64,7 @@ def _current_checks() -> dict[str, str]:
         _checking.release()
 
 
-def _database() -> str:
+def _check_database() -> str:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -74,9 +74,9 @@ def _database() -> str:
     return "ok"
 
 
-def _dispatcher() -> str:
+def _check_dispatcher() -> str:
     try:
-        age = dispatcher_heartbeat_age()
+        age = find_heartbeat_age()
     except (DatabaseError, InterfaceError):
         return "unknown"
     if age is None or age > SILENT_AFTER:
@@ -85,7 +85,7 @@ def _dispatcher() -> str:
     return "ok"
 
 
-def _migrations() -> str:
+def _check_migrations() -> str:
     """Migrations are looked at until all were seen applied; a process does not outlive its own."""
     global _migrated
     if not _migrated:
@@ -97,7 +97,7 @@ def _migrations() -> str:
     return "ok" if _migrated else "missing"
 
 
-def _broker() -> str:
+def _check_broker() -> str:
     with app.connection_for_write(connect_timeout=BROKER_TIMEOUT) as broker:
         refusals: tuple[type[BaseException], ...] = (OSError, BrokerError, *broker.connection_errors)
         try:
@@ -109,8 +109,8 @@ def _broker() -> str:
 
 
 _CHECKS: dict[str, Callable[[], str]] = {
-    "database": _database,
-    "migrations": _migrations,
-    "broker": _broker,
-    "dispatcher": _dispatcher,
+    "database": _check_database,
+    "migrations": _check_migrations,
+    "broker": _check_broker,
+    "dispatcher": _check_dispatcher,
 }

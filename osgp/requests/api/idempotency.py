@@ -27,11 +27,11 @@ CLAIM_LIFETIME = timedelta(minutes=1)
 """After this time the call that claimed the key is taken to have died."""
 LONGEST_KEY = 255
 
-Made = TypeVar("Made", bound=Model)
+Row = TypeVar("Row", bound=Model)
 """A request or a batch."""
 
 
-def once(http_request: HttpRequest, organisation: Organisation, submit: Callable[[], Made]) -> Made:
+def submit_once(http_request: HttpRequest, organisation: Organisation, submit: Callable[[], Row]) -> Row:
     """Call ``submit``, or return what it returned when it was called for the same key before.
 
     Raises ValidationError for a malformed key, Conflict or UnprocessableContent (see above), and whatever
@@ -42,10 +42,10 @@ def once(http_request: HttpRequest, organisation: Organisation, submit: Callable
         return submit()
     if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise ValidationError({HEADER: [f"Must be 1 to {LONGEST_KEY} printable ASCII characters."]})
-    digest = _digest(str(http_request.method), http_request.path, http_request.data)
+    digest = _compute_digest(str(http_request.method), http_request.path, http_request.data)
     claim = _claim(organisation, key, digest)
     if not isinstance(claim, uuid.UUID):
-        known: Made = claim
+        known: Row = claim
         return known
     try:
         with transaction.atomic():
@@ -59,7 +59,7 @@ def once(http_request: HttpRequest, organisation: Organisation, submit: Callable
         raise
 
 
-def _digest(method: str, path: str, body: Any) -> str:
+def _compute_digest(method: str, path: str, body: Any) -> str:
     return hashlib.sha256(json.dumps([method, path, body], sort_keys=True).encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ from osgp.messages.serializers import (
     CharField,
     IntegerField,
     StrictSerializer,
-    printable,
+    make_printable,
 )
 
 DEFAULT_PAGE_SIZE = 100
@@ -53,7 +53,7 @@ class MessageNameField(CharField):
         try:
             find_operation(name)
         except UnknownMessage:
-            self.fail("unknown", name=printable(name))
+            self.fail("unknown", name=make_printable(name))
         return name
 
 
@@ -64,7 +64,7 @@ class PageQuery(StrictSerializer):
     cursor = CharField(required=False, max_length=200, help_text='From the Link header with rel="next".')
 
 
-def validated_query(
+def validate_query(
     serializer: type[StrictSerializer], query: QueryDict, *, repeatable: Collection[str] = ()
 ) -> dict[str, Any]:
     """Query parameters by name; lists for those that may be repeated.
@@ -85,19 +85,19 @@ def validated_query(
     return validated
 
 
-def page(
+def fetch_page(
     rows: QuerySet[Row], query: Mapping[str, Any], *, by: str = "created_at"
 ) -> tuple[list[Row], str | None]:
     """One page of ``rows`` by the time ``by``, latest first, and the cursor of the next one if any."""
     size = query.get("page_size", DEFAULT_PAGE_SIZE)
     if cursor := query.get("cursor"):
-        moment, key = _position(cursor)
+        moment, key = _parse_cursor(cursor)
         rows = rows.filter(**{f"{by}__lte": moment}).filter(Q(**{f"{by}__lt": moment}) | Q(pk__lt=key))
     found = list(rows.order_by(f"-{by}", "-pk")[: size + 1])
-    return found[:size], _cursor(found[size - 1], by) if len(found) > size else None
+    return found[:size], _format_cursor(found[size - 1], by) if len(found) > size else None
 
 
-def number_page(rows: QuerySet[Row], query: Mapping[str, Any]) -> tuple[list[Row], str | None]:
+def fetch_numbered_page(rows: QuerySet[Row], query: Mapping[str, Any]) -> tuple[list[Row], str | None]:
     """One page of ``rows`` by their numbers, lowest first, and the cursor of the next one if any."""
     size = query.get("page_size", DEFAULT_PAGE_SIZE)
     if cursor := query.get("cursor"):
@@ -108,7 +108,7 @@ def number_page(rows: QuerySet[Row], query: Mapping[str, Any]) -> tuple[list[Row
     return found[:size], str(found[size - 1].pk) if len(found) > size else None
 
 
-def next_page_link(request: HttpRequest, cursor: str | None) -> dict[str, str]:
+def build_next_page_link(request: HttpRequest, cursor: str | None) -> dict[str, str]:
     """The Link header (RFC 8288) of a page that is not the last."""
     if cursor is None:
         return {}
@@ -117,11 +117,11 @@ def next_page_link(request: HttpRequest, cursor: str | None) -> dict[str, str]:
     return {"Link": f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="next"'}
 
 
-def _cursor(row: Any, by: str) -> str:
+def _format_cursor(row: Any, by: str) -> str:
     return base64.urlsafe_b64encode(f"{getattr(row, by).isoformat()} {row.pk}".encode()).decode()
 
 
-def _position(cursor: str) -> tuple[datetime, int]:
+def _parse_cursor(cursor: str) -> tuple[datetime, int]:
     try:
         text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
         moment, _, key = text.partition(" ")

@@ -8,7 +8,7 @@ from typing import IO, Any
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
-from osgp.messages.serializers import printable
+from osgp.messages.serializers import make_printable
 
 LARGEST_BODY = 1024 * 1024
 """Octets; a batch of 10,000 devices takes about half of it."""
@@ -44,7 +44,7 @@ class StrictJSONParser(BaseParser):
         content = read_limited(stream)
         try:
             body = json.loads(
-                content.decode(), object_pairs_hook=_unique_names, parse_constant=_no_such_number
+                content.decode(), object_pairs_hook=_check_unique_names, parse_constant=_refuse_number
             )
         except UnicodeDecodeError:
             raise ParseError("The body is not UTF-8.") from None
@@ -81,13 +81,13 @@ def _is_deeper(body: Any, limit: int) -> bool:
     return True
 
 
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _check_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise ParseError(f"An object in the body has the name {printable(twice)} twice.")
+        raise ParseError(f"An object in the body has the name {make_printable(twice)} twice.")
     return members
 
 
-def _no_such_number(text: str) -> Any:
+def _refuse_number(text: str) -> Any:
     raise ParseError(f"The body is not JSON: it has no number {text}.")

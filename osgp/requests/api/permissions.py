@@ -16,17 +16,17 @@ class MayRead(BasePermission):
     def has_permission(self, request: HttpRequest, view: APIView) -> bool:
         """Raises Fault 301 when the scope is missing."""
         if request.method in ("GET", "HEAD"):
-            check_scope(caller_of(request), Scope.READ)
+            check_scope(find_caller(request), Scope.READ)
         return True
 
 
-def caller_of(request: HttpRequest) -> Caller:
+def find_caller(request: HttpRequest) -> Caller:
     """The authenticated caller of a view that only lets such in."""
     assert isinstance(request.user, Caller)
     return request.user
 
 
-def scope_of(message: str) -> str:
+def find_scope(message: str) -> str:
     """The scope that sends a message, which is also the one that takes it back.
 
     One that this release does not know may be taken back by whoever sends bundles.

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from osgp.devices.transport_keys import public_key_pem
-from osgp.requests.api.schema import problems
+from osgp.requests.api.schema import document_problems
 
 ALGORITHM = "RSA-OAEP"
 
@@ -31,7 +31,7 @@ class PublicKeyView(APIView):
         description="Device keys in requests are encrypted with it, RSA-OAEP with SHA-256 or SHA-1, and "
         "then written in base64.",
         tags=["configuration"],
-        responses={200: PublicKeySerializer, **problems()},
+        responses={200: PublicKeySerializer, **document_problems()},
     )
     def get(self, request: HttpRequest) -> Response:
         return Response({"public_key": public_key_pem(), "algorithm": ALGORITHM})

@@ -65,31 +65,38 @@ class ResponseSerializer(serializers.Serializer):
 
 
 @cache
-def result_serializer(task: Operation) -> type[serializers.Serializer]:
+def make_result_serializer(operation: Operation) -> type[serializers.Serializer]:
     """The result of a message, under a name of its own."""
     return type(
-        f"{task.message}Result", (task.result_serializer,), {"__doc__": task.result_serializer.__doc__}
+        f"{operation.message}Result",
+        (operation.result_serializer,),
+        {"__doc__": operation.result_serializer.__doc__},
     )
 
 
 @cache
-def response_entry_serializer(task: Operation) -> type[serializers.Serializer]:
+def make_response_entry_serializer(operation: Operation) -> type[serializers.Serializer]:
     """The response to an action of one message."""
     members = {
-        "__doc__": f"What came of {task.message} in a bundle.",
-        "message": serializers.ChoiceField(choices=[task.message]),
-        "result": result_serializer(task)(allow_null=True, help_text="Only when it SUCCEEDED."),
+        "__doc__": f"What came of {operation.message} in a bundle.",
+        "message": serializers.ChoiceField(choices=[operation.message]),
+        "result": make_result_serializer(operation)(allow_null=True, help_text="Only when it SUCCEEDED."),
         "fault": FaultSerializer(allow_null=True, help_text="Only when it FAILED or is UNKNOWN."),
     }
-    return type(f"{task.message}ActionResponse", (ResponseSerializer,), members)
+    return type(f"{operation.message}ActionResponse", (ResponseSerializer,), members)
 
 
-def _entry_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
-    return {task.message: response_entry_serializer(task) for task in registry.list_bundleable()}
+def _make_entry_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
+    return {
+        operation.message: make_response_entry_serializer(operation)
+        for operation in registry.list_bundleable()
+    }
 
 
 @extend_schema_field(
-    PolymorphicProxySerializer("BundleActionResponse", _entry_serializers, resource_type_field_name="message")
+    PolymorphicProxySerializer(
+        "BundleActionResponse", _make_entry_serializers, resource_type_field_name="message"
+    )
 )
 class ResponseField(serializers.Field):
     """One response, of a shape that its message decides."""

@@ -5,7 +5,7 @@ from functools import cache
 from rest_framework import serializers
 
 from osgp.messages.operation import CompositeOperation, Operation
-from osgp.requests.api.responses import FaultSerializer, ResponseField, result_serializer
+from osgp.requests.api.responses import FaultSerializer, ResponseField, make_result_serializer
 from osgp.requests.models import RequestState
 from osgp.requests.submission import CommonFields
 
@@ -48,25 +48,29 @@ class RequestPageSerializer(serializers.Serializer):
 
 
 @cache
-def request_serializer(task: Operation) -> type[serializers.Serializer]:
+def make_request_serializer(operation: Operation) -> type[serializers.Serializer]:
     """The body of a message: its parameters beside the common fields."""
     return type(
-        f"{task.message}Request", (task.parameters_serializer, CommonFields), {"__doc__": task.__doc__}
+        f"{operation.message}Request",
+        (operation.parameters_serializer, CommonFields),
+        {"__doc__": operation.__doc__},
     )
 
 
 @cache
-def response_serializer(task: Operation) -> type[serializers.Serializer]:
+def make_response_serializer(operation: Operation) -> type[serializers.Serializer]:
     """The outcome of a message, with its own result, or the responses of the messages that it is made of."""
     outcome: dict[str, serializers.Field]
-    if isinstance(task, CompositeOperation):
+    if isinstance(operation, CompositeOperation):
         responses = serializers.ListField(child=ResponseField(), help_text="One per action, in their order.")
         outcome = {"responses": responses}
     else:
-        outcome = {"result": result_serializer(task)(allow_null=True, help_text="Only when it SUCCEEDED.")}
+        outcome = {
+            "result": make_result_serializer(operation)(allow_null=True, help_text="Only when it SUCCEEDED.")
+        }
     members = {
-        "__doc__": f"The outcome of {task.message}.",
+        "__doc__": f"The outcome of {operation.message}.",
         **outcome,
         "fault": FaultSerializer(allow_null=True, help_text="Only when it FAILED."),
     }
-    return type(f"{task.message}Response", (RequestSerializer,), members)
+    return type(f"{operation.message}Response", (RequestSerializer,), members)

@@ -31,7 +31,7 @@ def end_when(is_ending: Callable[[], bool]) -> None:
     _is_ending = is_ending
 
 
-def preferred_wait(header: str | None) -> int:
+def parse_preferred_wait(header: str | None) -> int:
     """The seconds that a Prefer header asks for, at most 60; 0 when it does not, or not in the right form."""
     match = _WAIT.search(header or "")
     return min(int(match[1]), LONGEST_WAIT) if match else 0

@@ -9,7 +9,7 @@ from osgp.requests.models import Request, RequestState
 from osgp.requests.states.ending import forget_secrets
 from osgp.requests.states.tables import LIVE
 from osgp.requests.states.transitions import RequestTransitions
-from osgp.sql import later
+from osgp.sql import add_to_now
 from osgp.state_tables import apply
 
 
@@ -38,7 +38,7 @@ def take_back_stranded(limit: int = 500) -> int:
     least, with which no visit goes on, whatever its process believes.
     """
     stranded = Request.objects.filter(
-        state=RequestState.RUNNING, session__closed_at__lt=later(-settings.OSGP["SESSION_LEASE"])
+        state=RequestState.RUNNING, session__closed_at__lt=add_to_now(-settings.OSGP["SESSION_LEASE"])
     ).exclude(session__state__in=LIVE)
     chosen = list(
         stranded.order_by()

@@ -13,12 +13,12 @@ from django.db.models.functions import Coalesce, Now
 
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import permits
-from osgp.requests.due import due_requests
+from osgp.requests.due import find_due_requests
 from osgp.requests.models import MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.tables import LIVE, SESSIONS
 from osgp.requests.states.transitions import FIRST_SESSION_STATE, RequestTransitions, SessionTransitions
-from osgp.sql import Statement, later, uuid_value
+from osgp.sql import Statement, add_to_now, parse_uuid
 from osgp.state_tables import apply
 
 OVERDUE = Fault(
@@ -57,7 +57,7 @@ def fail_overdue(limit: int = 1000) -> int:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedSessions:
     """Sessions opened in one go; ``held_back`` when full networks or cells kept others from being opened, or
     it was another dispatcher's turn.
     """
@@ -67,26 +67,26 @@ class Opened:
 
 
 @transaction.atomic
-def open_sessions(limit: int) -> Opened:
+def open_sessions(limit: int) -> OpenedSessions:
     """Lease up to ``limit`` meters that have due work and no live session, within their networks' limits.
 
     Dispatchers take turns and do not wait for one another. Whatever they believe, the partial unique index
     lets only one session per meter in.
     """
-    priorities, held_back = permits.choose(limit)
+    priorities, held_back = permits.choose_meters(limit)
     if not priorities:
-        return Opened([], held_back)
+        return OpenedSessions([], held_back)
     wanted = [
         MeterSession(
             meter_id=meter_id,
             priority=priority,
             opened_at=Now(),
-            expires_at=later(settings.OSGP["SESSION_LEASE"]),
+            expires_at=add_to_now(settings.OSGP["SESSION_LEASE"]),
         )
         for meter_id, priority in priorities.items()
     ]
     opened = _insert(wanted)
-    return Opened([session for session in wanted if session.pk in opened], held_back)
+    return OpenedSessions([session for session in wanted if session.pk in opened], held_back)
 
 
 _OPEN = Statement(
@@ -113,12 +113,12 @@ def _insert(sessions: list[MeterSession]) -> set[uuid.UUID]:
             [session.priority for session in sessions],
         ]
         lease = settings.OSGP["SESSION_LEASE"].total_seconds()
-        return {uuid_value(session_id) for (session_id,) in _OPEN.rows(lease, *columns)}
+        return {parse_uuid(session_id) for (session_id,) in _OPEN.fetch_rows(lease, *columns)}
     MeterSession.objects.bulk_create(sessions, ignore_conflicts=True)
     return set(MeterSession.objects.filter(pk__in=[s.pk for s in sessions]).values_list("pk", flat=True))
 
 
-def unclaimed_sessions() -> int:
+def count_unclaimed_sessions() -> int:
     """Sessions whose hint no worker has taken up yet."""
     return MeterSession.objects.filter(state=SessionState.OPENED).count()
 
@@ -128,9 +128,9 @@ def mark_published(sessions: Iterable[MeterSession]) -> None:
     MeterSession.objects.filter(pk__in=[session.pk for session in sessions]).update(published_at=Now())
 
 
-def sessions_without_hint(limit: int) -> list[MeterSession]:
+def find_sessions_without_hint(limit: int) -> list[MeterSession]:
     """OPENED sessions whose hint was never published or not taken up in time."""
-    silent = later(-settings.OSGP["HINT_TIMEOUT"])
+    silent = add_to_now(-settings.OSGP["HINT_TIMEOUT"])
     return list(
         MeterSession.objects.filter(state=SessionState.OPENED)
         .filter(Q(published_at__lt=silent) | Q(published_at__isnull=True, opened_at__lt=silent))
@@ -140,7 +140,7 @@ def sessions_without_hint(limit: int) -> list[MeterSession]:
 
 def hurry_sessions(limit: int = 200) -> list[MeterSession]:
     """OPENED sessions whose meter has more urgent work by now; their hint is worth publishing again."""
-    most_urgent = due_requests().filter(meter=OuterRef("meter")).values("effective_priority")[:1]
+    most_urgent = find_due_requests().filter(meter=OuterRef("meter")).values("effective_priority")[:1]
     opened = MeterSession.objects.filter(state=SessionState.OPENED)
     hurried: list[Any] = list(
         opened.filter(priority__lt=9)

@@ -14,7 +14,7 @@ from osgp.messages import registry
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.states.tables import ACTIONS, REQUESTS
 from osgp.requests.states.transitions import ActionTransitions, RequestTransitions
-from osgp.sql import Statement, later
+from osgp.sql import Statement, add_to_now
 from osgp.state_tables import Transition, apply
 
 _START, _FINISH, _SUCCESS = ActionTransitions.START, ActionTransitions.FINISH, RequestTransitions.SUCCEED
@@ -32,7 +32,7 @@ _START_ACTION = Statement(
 )
 
 
-def _finish_action(transition: Transition) -> Statement:
+def _build_finish_action(transition: Transition) -> Statement:
     return Statement(
         f"""
         UPDATE {ACTIONS}
@@ -43,7 +43,7 @@ def _finish_action(transition: Transition) -> Statement:
     )
 
 
-def _finish_request(transition: Transition) -> Statement:
+def _build_finish_request(transition: Transition) -> Statement:
     return Statement(
         f"""
         UPDATE {REQUESTS} SET state = '{transition.target}', fault = %s, completed_at = {{now}}
@@ -53,17 +53,17 @@ def _finish_request(transition: Transition) -> Statement:
 
 
 _FINISH_ACTION = {
-    transition.target: _finish_action(transition)
+    transition.target: _build_finish_action(transition)
     for transition in (_FINISH, ActionTransitions.FAIL, ActionTransitions.LOSE_TRACK)
 }
 _FINISH_REQUEST = {
-    transition.target: _finish_request(transition) for transition in (_SUCCESS, RequestTransitions.FAIL)
+    transition.target: _build_finish_request(transition) for transition in (_SUCCESS, RequestTransitions.FAIL)
 }
 
 
 def start_action(action_id: int, session_id: uuid.UUID) -> bool:
     """Say that an action that must not be repeated is about to be sent. False: it is not ours any more."""
-    return _START_ACTION.count(action_id, session_id) == 1
+    return _START_ACTION.execute(action_id, session_id) == 1
 
 
 def finish_action(
@@ -78,14 +78,14 @@ def finish_action(
 
     False: the session was lost meanwhile, somebody else decides.
     """
-    return _FINISH_ACTION[state].count(result, fault, action_id, session_id) == 1
+    return _FINISH_ACTION[state].execute(result, fault, action_id, session_id) == 1
 
 
 def finish_request(
     request_id: int, session_id: uuid.UUID | None, state: RequestState, *, fault: Mapping[str, Any] | None
 ) -> bool:
     """RUNNING -> SUCCEEDED or FAILED. False: the session was lost meanwhile."""
-    return _FINISH_REQUEST[state].count(fault, request_id, session_id) == 1
+    return _FINISH_REQUEST[state].execute(fault, request_id, session_id) == 1
 
 
 _SUCCEED = Statement(
@@ -107,7 +107,7 @@ _SUCCEED = Statement(
 
 
 @dataclass(frozen=True)
-class Succeeded:
+class Success:
     """A request has succeeded; ``more`` tells whether others of its meter may be due."""
 
     more: bool
@@ -115,19 +115,19 @@ class Succeeded:
 
 def succeed(
     request_id: int, action_id: int, session_id: uuid.UUID, meter_id: int, result: Mapping[str, Any]
-) -> Succeeded | None:
+) -> Success | None:
     """The only action of a request is DONE, and with it the request SUCCEEDED, in one go.
 
     None: the session was lost meanwhile. What most visits do, so it is one statement where the database can
     (SQLite cannot write within WITH).
     """
     if connection.vendor == "postgresql":
-        rows = _SUCCEED.rows(request_id, session_id, result, action_id, meter_id)
-        return Succeeded(more=rows[0][0]) if rows else None
+        rows = _SUCCEED.fetch_rows(request_id, session_id, result, action_id, meter_id)
+        return Success(more=rows[0][0]) if rows else None
     with transaction.atomic():
         done = finish_action(action_id, session_id, ActionState.DONE, result=result, fault=None)
         finished = done and finish_request(request_id, session_id, RequestState.SUCCEEDED, fault=None)
-        return Succeeded(more=True) if finished else None
+        return Success(more=True) if finished else None
 
 
 def retry_request(
@@ -154,12 +154,12 @@ def retry_requests(
     priority: int,
 ) -> int:
     """``retry_request`` for several at once; returns how many are RETRYING now."""
-    in_time = Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=later(delay))
+    in_time = Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=add_to_now(delay))
     return apply(
         Request.objects.filter(in_time, pk__in=request_ids, session=session_id),
         RequestTransitions.RETRY,
         fault=fault,
-        due_at=later(delay),
+        due_at=add_to_now(delay),
         effective_priority=priority,
     )
 
@@ -209,7 +209,7 @@ def forget_secrets(request_ids: list[int]) -> None:
     Belongs into the transaction that makes the requests final. Costs a query only where there are messages
     with secrets to look for.
     """
-    with_secrets = [task.message for task in registry.list_operations() if task.secret_fields]
+    with_secrets = [operation.message for operation in registry.list_operations() if operation.secret_fields]
     for action in Action.objects.filter(request__in=request_ids, message__in=with_secrets):
         secret = registry.find_operation(action.message).secret_fields
         kept = {name: value for name, value in action.parameters.items() if name not in secret}

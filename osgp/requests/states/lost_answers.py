@@ -23,16 +23,16 @@ ROUNDING = timedelta(milliseconds=1)
 
 def is_started(action_id: int, session_id: uuid.UUID) -> bool:
     """Whether ``start_action`` did its work for an action that was PENDING when the session took it."""
-    return _actions(action_id, session_id).filter(state=ActionState.STARTED).exists()
+    return _find_actions(action_id, session_id).filter(state=ActionState.STARTED).exists()
 
 
 def has_outcome(action_id: int, session_id: uuid.UUID) -> bool:
     """Whether ``finish_action`` did its work, while the request goes on."""
     unfinished = (ActionState.PENDING, ActionState.STARTED)
-    return _actions(action_id, session_id).exclude(state__in=unfinished).exists()
+    return _find_actions(action_id, session_id).exclude(state__in=unfinished).exists()
 
 
-def _actions(action_id: int, session_id: uuid.UUID) -> QuerySet[Action]:
+def _find_actions(action_id: int, session_id: uuid.UUID) -> QuerySet[Action]:
     return Action.objects.filter(
         pk=action_id, request__session=session_id, request__state=RequestState.RUNNING
     )

@@ -8,18 +8,18 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
-from osgp.requests.due import due_requests
+from osgp.requests.due import find_due_requests
 from osgp.requests.models import Request
 from osgp.requests.states.dispatching import QUARANTINED
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.transitions import RequestTransitions
-from osgp.sql import later
+from osgp.sql import add_to_now
 from osgp.state_tables import apply
 
 
-def due_platform_requests() -> QuerySet[Request]:
+def find_due_platform_requests() -> QuerySet[Request]:
     """Due requests that only change the platform."""
-    return due_requests().filter(meter__isnull=True)
+    return find_due_requests().filter(meter__isnull=True)
 
 
 class ChosenRequest(NamedTuple):
@@ -39,7 +39,7 @@ def choose_platform_request() -> ChosenRequest | None:
     while True:
         with transaction.atomic():
             found = (
-                due_platform_requests()
+                find_due_platform_requests()
                 .select_for_update(skip_locked=True, of=("self",))
                 .values_list("pk", "due_at", "crashes")
                 .first()
@@ -49,21 +49,21 @@ def choose_platform_request() -> ChosenRequest | None:
             request_id, due_at, crashes = found
             request = Request.objects.filter(pk=request_id)
             if crashes < settings.OSGP["MAX_CRASHES"]:
-                lease = later(settings.OSGP["SESSION_LEASE"])
-                request.filter(_waits()).update(crashes=F("crashes") + 1, due_at=lease)
+                lease = add_to_now(settings.OSGP["SESSION_LEASE"])
+                request.filter(_is_waiting()).update(crashes=F("crashes") + 1, due_at=lease)
                 return ChosenRequest(request_id, due_at)
             if apply(request, RequestTransitions.GIVE_UP, fault=QUARANTINED, completed_at=Now()):
                 give_up_actions([request_id])
 
 
-def chosen_platform_request(chosen: ChosenRequest) -> QuerySet[Request]:
+def find_chosen_platform_request(chosen: ChosenRequest) -> QuerySet[Request]:
     """Its row, if it still waits."""
-    return Request.objects.filter(_waits(), pk=chosen.pk, meter__isnull=True)
+    return Request.objects.filter(_is_waiting(), pk=chosen.pk, meter__isnull=True)
 
 
 def leave_platform_request(chosen: ChosenRequest) -> None:
     """What was chosen is not carried out, and nobody died of it: it is due as before."""
-    Request.objects.filter(_waits(), pk=chosen.pk, crashes__gt=0).update(
+    Request.objects.filter(_is_waiting(), pk=chosen.pk, crashes__gt=0).update(
         crashes=F("crashes") - 1, due_at=chosen.due_at
     )
 
@@ -80,5 +80,5 @@ def start_platform_request(request: Request) -> bool:
     return started == 1
 
 
-def _waits() -> Q:
+def _is_waiting() -> Q:
     return Q(state__in=RequestTransitions.START.sources)

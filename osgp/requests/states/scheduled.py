@@ -15,7 +15,7 @@ from osgp.messages import registry
 from osgp.requests.models import Action, Request, RequestState
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.transitions import RequestTransitions
-from osgp.sql import within
+from osgp.sql import match_keys
 from osgp.state_tables import apply
 
 NOT_GRANTED_ANY_MORE = Fault(
@@ -41,7 +41,7 @@ def queue_scheduled() -> int:
     if the organisation was disabled. A bundle does as a whole, as when it is accepted.
     """
     queued = 0
-    if _due().exists():
+    if _find_due().exists():
         for _ in range(SLICES):
             looked_at, granted = _queue_slice()
             queued += granted
@@ -50,7 +50,7 @@ def queue_scheduled() -> int:
     return queued
 
 
-def _due() -> QuerySet[Request]:
+def _find_due() -> QuerySet[Request]:
     return Request.objects.filter(state=RequestState.SCHEDULED, due_at__lte=Now())
 
 
@@ -60,11 +60,11 @@ def _queue_slice() -> tuple[int, int]:
 
     They are locked, so that only what is looked at changes: other dispatchers are at others meanwhile.
     """
-    oldest = _due().order_by("due_at").select_for_update(skip_locked=True, of=("self",))
+    oldest = _find_due().order_by("due_at").select_for_update(skip_locked=True, of=("self",))
     chosen = list(oldest.values_list("pk", flat=True)[:SLICE])
-    rows = Request.objects.filter(within("pk", chosen))
+    rows = Request.objects.filter(match_keys("pk", chosen))
     _fail(rows.filter(organisation__enabled=False), DISABLED)
-    _fail(rows.filter(Exists(_actions_not_granted())), NOT_GRANTED_ANY_MORE)
+    _fail(rows.filter(Exists(_find_actions_not_granted())), NOT_GRANTED_ANY_MORE)
     return len(chosen), apply(rows, RequestTransitions.QUEUE)
 
 
@@ -72,12 +72,12 @@ def _fail(rows: QuerySet[Request], fault: dict[str, Any]) -> None:
     scheduled = rows.filter(state__in=RequestTransitions.REFUSE.sources)
     refused = list(scheduled.order_by().values_list("pk", flat=True))
     if refused:
-        failed = Request.objects.filter(within("pk", refused))
+        failed = Request.objects.filter(match_keys("pk", refused))
         apply(failed, RequestTransitions.REFUSE, fault=fault, completed_at=Now())
         give_up_actions(refused)
 
 
-def _actions_not_granted() -> QuerySet[Action]:
+def _find_actions_not_granted() -> QuerySet[Action]:
     """Those of a request that its organisation may not have carried out on their device.
 
     A message that this release does not know is left to those who carry it out; as is one for a device that
@@ -88,11 +88,11 @@ def _actions_not_granted() -> QuerySet[Action]:
         alike[operation.granted_to].append(operation.message)
     not_granted = Q()
     for granted_to, messages in alike.items():
-        not_granted |= Q(~Exists(_grants(granted_to)), message__in=messages)
+        not_granted |= Q(~Exists(_find_grants(granted_to)), message__in=messages)
     return Action.objects.filter(not_granted, request=OuterRef("pk"), device__isnull=False).order_by()
 
 
-def _grants(granted_to: Collection[DeviceFunctionGroup]) -> QuerySet[DeviceAuthorisation]:
+def _find_grants(granted_to: Collection[DeviceFunctionGroup]) -> QuerySet[DeviceAuthorisation]:
     return DeviceAuthorisation.objects.filter(
         device=OuterRef("device"),
         organisation=OuterRef("request__organisation"),

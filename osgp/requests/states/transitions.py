@@ -100,6 +100,6 @@ FIRST_ACTION_STATE = ActionState.PENDING
 FIRST_SESSION_STATE = SessionState.OPENED
 
 
-def first_state(*, is_due: bool) -> RequestState:
+def choose_first_state(*, is_due: bool) -> RequestState:
     """Of a request that is accepted."""
     return RequestState.QUEUED if is_due else RequestState.SCHEDULED

@@ -13,7 +13,7 @@ from osgp.requests.models import MeterSession, SessionState
 from osgp.requests.states.tables import ACTIONS, DEVICES, REQUESTS, SESSIONS
 from osgp.requests.states.transitions import ActionTransitions, RequestTransitions, SessionTransitions
 from osgp.requests.work import WorkAction
-from osgp.sql import Statement, later
+from osgp.sql import Statement, add_to_now
 
 _CLAIMING, _CLOSING = SessionTransitions.CLAIM, SessionTransitions.CLOSE
 _TAKING, _HANDING_BACK = RequestTransitions.TAKE, RequestTransitions.HAND_BACK
@@ -30,18 +30,18 @@ _CLAIM_ALONE = Statement(_CLAIM)
 
 def claim(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> int | None:
     """Make an OPENED session this worker's; returns its meter. None: somebody else has it, or it is over."""
-    rows = _CLAIM_ALONE.rows(worker[:100], _lease(), session_id, token)
+    rows = _CLAIM_ALONE.fetch_rows(worker[:100], _count_lease_seconds(), session_id, token)
     return int(rows[0][1]) if rows else None
 
 
-def _lease() -> float:
+def _count_lease_seconds() -> float:
     return float(settings.OSGP["SESSION_LEASE"].total_seconds())
 
 
 def extend(session_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     """Extend the leases that are still held; returns them. A session that is missing was lost."""
     held = MeterSession.objects.filter(pk__in=session_ids, state=SessionState.CLAIMED)
-    if held.update(expires_at=later(settings.OSGP["SESSION_LEASE"])) == len(session_ids):
+    if held.update(expires_at=add_to_now(settings.OSGP["SESSION_LEASE"])) == len(session_ids):
         return set(session_ids)
     return set(held.values_list("pk", flat=True))
 
@@ -97,7 +97,9 @@ def take_requests(session_id: uuid.UUID, meter_id: int, limit: int, *, suspects:
     A request that was there when a worker died is taken alone, after all others: it must not take innocent
     ones with it. One that would be given up at the next death is a suspect, and taken only with ``suspects``.
     """
-    return _TAKE_DUE.count(session_id, meter_id, session_id, meter_id, _deaths(suspects=suspects), limit)
+    return _TAKE_DUE.execute(
+        session_id, meter_id, session_id, meter_id, _limit_crashes(suspects=suspects), limit
+    )
 
 
 def take_more_urgent(session_id: uuid.UUID, meter_id: int, than: int, limit: int) -> int:
@@ -105,10 +107,10 @@ def take_more_urgent(session_id: uuid.UUID, meter_id: int, than: int, limit: int
 
     None that was there when a worker died: it is taken alone.
     """
-    return _TAKE_MORE_URGENT.count(session_id, meter_id, session_id, meter_id, than, 0, limit)
+    return _TAKE_MORE_URGENT.execute(session_id, meter_id, session_id, meter_id, than, 0, limit)
 
 
-def _deaths(*, suspects: bool) -> int:
+def _limit_crashes(*, suspects: bool) -> int:
     most: int = settings.OSGP["MAX_CRASHES"]
     return most if suspects else most - 1
 
@@ -122,17 +124,19 @@ def claim_and_take(
     where the database can (SQLite cannot write within WITH).
     """
     if connection.vendor == "postgresql":
-        rows = _CLAIM_AND_TAKE.rows(worker[:100], _lease(), session_id, token, _deaths(suspects=False), limit)
+        rows = _CLAIM_AND_TAKE.fetch_rows(
+            worker[:100], _count_lease_seconds(), session_id, token, _limit_crashes(suspects=False), limit
+        )
         if not rows:
             return None
         taken = [columns for _, *columns in rows if columns[0] is not None]
-        return int(rows[0][0]), work.actions(session_id, taken)
+        return int(rows[0][0]), work.group_actions(session_id, taken)
     with transaction.atomic():
         meter_id = claim(session_id, token, worker)
         if meter_id is None:
             return None
         taken_here = take_requests(session_id, meter_id, limit)
-        return meter_id, work.unfinished(session_id) if taken_here else []
+        return meter_id, work.list_unfinished(session_id) if taken_here else []
 
 
 _POSTPONE_SUSPECTS = Statement(
@@ -145,7 +149,7 @@ _POSTPONE_SUSPECTS = Statement(
 
 def postpone_suspects(meter_id: int, delay: timedelta) -> int:
     """Let due suspects of a meter wait, because another one is being carried out; returns how many."""
-    return _POSTPONE_SUSPECTS.count(delay.total_seconds(), meter_id, settings.OSGP["MAX_CRASHES"] - 1)
+    return _POSTPONE_SUSPECTS.execute(delay.total_seconds(), meter_id, settings.OSGP["MAX_CRASHES"] - 1)
 
 
 _HAND_BACK = Statement(
@@ -161,7 +165,7 @@ def hand_back(session_id: uuid.UUID) -> int:
 
     Outcomes that are known stay; the next visit goes on with what is missing.
     """
-    return _HAND_BACK.count(session_id)
+    return _HAND_BACK.execute(session_id)
 
 
 _CLOSE = f"""
@@ -188,7 +192,7 @@ def close(
     bytes_received: int = 0,
 ) -> bool:
     """CLAIMED -> CLOSED: the meter may be visited by somebody else. False: it was lost before."""
-    return bool(_CLOSE_ALONE.rows(fault, round_trips, bytes_sent, bytes_received, session_id))
+    return bool(_CLOSE_ALONE.fetch_rows(fault, round_trips, bytes_sent, bytes_received, session_id))
 
 
 def close_after_success(
@@ -200,7 +204,7 @@ def close_after_success(
     """
     statistics = (round_trips, bytes_sent, bytes_received)
     if connection.vendor == "postgresql":
-        return _CLOSE_AND_MET.count(None, *statistics, session_id) == 1
+        return _CLOSE_AND_MET.execute(None, *statistics, session_id) == 1
     with transaction.atomic():
-        closed = _CLOSE_ALONE.rows(None, *statistics, session_id)
-        return bool(closed) and _MET_ALONE.count(closed[0][0]) == 1
+        closed = _CLOSE_ALONE.fetch_rows(None, *statistics, session_id)
+        return bool(closed) and _MET_ALONE.execute(closed[0][0]) == 1
