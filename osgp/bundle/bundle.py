@@ -53,7 +53,7 @@ class Bundle(CompositeOperation[BundleParameters]):
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
 
     @classmethod
-    def path(cls) -> str:
+    def derive_path(cls) -> str:
         return str(cls.service)
 
     @classmethod

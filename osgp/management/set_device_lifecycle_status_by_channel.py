@@ -84,10 +84,10 @@ class SetDeviceLifecycleStatusByChannel(
         organisation: "Organisation",
         device: Device,
         parameters: SetDeviceLifecycleStatusByChannelParameters,
-        told: DeviceOnChannel,
+        answer: DeviceOnChannel,
     ) -> SetDeviceLifecycleStatusByChannelResult:
         channel, status = parameters["channel"], parameters["lifecycle_status"]
-        found = told["short_id"]
+        found = answer["short_id"]
         matching = list(
             granted_devices(organisation, self.granted_to)
             .filter(

@@ -1,7 +1,7 @@
-"""What callers are told of a request, as JSON: for the REST API and the command line.
+"""Answers about requests as JSON, for the REST API and the command line.
 
-Results are stored as the JSON that callers get, so an answer is put together from the row without running
-the serializers that document it (osgp/requests/api/serializers.py); tests hold the two against each other.
+Results are stored as the JSON that callers get. So answers are built from the rows without the serializers
+that document them (osgp/requests/api/serializers.py); tests compare both.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _STATUS = {
 
 
 def build_accepted_body(request: Request) -> dict[str, Any]:
-    """The answer to a POST: the request as it was stored, whatever has become of it since."""
+    """Return the answer to a POST: the request as it was stored, without later changes."""
     scheduled = request.schedule_time is not None and request.schedule_time > request.created_at
     return {
         "correlation_uid": str(request.correlation_uid),
@@ -38,7 +38,7 @@ def build_accepted_body(request: Request) -> dict[str, Any]:
 
 
 def build_outcome_body(outcome: RequestOutcome) -> dict[str, Any]:
-    """The answer to a GET of a message."""
+    """Return the answer to a GET of a message: the request with its result or responses, and fault."""
     request = outcome.request
     if request.is_bundle:
         responses = [build_response_entry(request, action) for action in outcome.actions]
@@ -53,12 +53,12 @@ def build_outcome_body(outcome: RequestOutcome) -> dict[str, Any]:
 
 
 def build_list_entry(request: Request) -> dict[str, Any]:
-    """A row of a list of requests."""
+    """Return a request as an element of a list."""
     return {**_build_summary(request), "fault": _find_fault(request), "url": build_outcome_url(request)}
 
 
 def build_outcome_url(request: Request) -> str | None:
-    """The path under which the outcome is fetched; None for a message that this version does not know."""
+    """Return the path of the outcome of a request; None for a message that this release does not know."""
     try:
         operation = find_operation(request.message)
     except UnknownMessage:
@@ -67,7 +67,7 @@ def build_outcome_url(request: Request) -> str | None:
 
 
 def build_route_name(operation: Operation) -> str:
-    """The name of the route to a message's outcomes."""
+    """Return the name of the route to the outcomes of a message."""
     return operation.derive_path()
 
 
@@ -86,7 +86,7 @@ def _build_summary(request: Request) -> dict[str, Any]:
 
 
 def _find_fault(request: Request, fault: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:
-    """While a request waits for another attempt its row tells the last fault; to callers it has none yet."""
+    """Return the fault of a FAILED request. Before another attempt, callers do not see the last fault."""
     return (request.fault or fault) if request.state == RequestState.FAILED else None
 
 
@@ -95,7 +95,7 @@ def _format_time(moment: datetime | None) -> str | None:
 
 
 def build_response_entry(request: Request, action: Action) -> dict[str, Any]:
-    """What came of one action, as the answer to a GET of its bundle says it."""
+    """Return the outcome of one action, as it stands in the answer of its bundle."""
     status = _find_status(request, action)
     device = action.device
     return {
@@ -103,7 +103,7 @@ def build_response_entry(request: Request, action: Action) -> dict[str, Any]:
         "device_identification": device.identification if device else request.device_identification,
         "status": status,
         "result": action.result if status == RequestState.SUCCEEDED else None,
-        # Before another attempt the row tells the last fault; to callers there is none yet.
+        # Before another attempt, callers do not see the fault of the last one.
         "fault": action.fault if status in (RequestState.FAILED, UNKNOWN) else None,
     }
 

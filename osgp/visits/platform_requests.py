@@ -1,4 +1,4 @@
-"""Requests that only change the platform: each is carried out and finished in one transaction."""
+"""Requests that change only the platform: one transaction carries out and finishes each."""
 
 import logging
 from collections import deque
@@ -18,11 +18,11 @@ logger = logging.getLogger(__name__)
 
 
 def perform_due(limit: int) -> int:
-    """Carry out up to ``limit`` due requests; returns how many.
+    """Carry out up to ``limit`` due requests; return how many.
 
-    Each is chosen for the time of a lease, and its row locked while it is carried out: a process that dies
-    rolls back, and the request is due again. Only that it was there is remembered, so that one that kills
-    whoever carries it out is given up in the end.
+    A request is ours for the time of a lease, and its row is locked meanwhile: when the process dies, the
+    database rolls back, and the request is due again. Only its crash count stays, so that a request that
+    kills every worker is given up in the end.
     """
     done = 0
     while _survived and _leave(_survived.popleft()):
@@ -33,7 +33,7 @@ def perform_due(limit: int) -> int:
 
 
 _survived: deque[states.ChosenRequest] = deque()
-"""What this process lived through, but could not say so, as when the database went away."""
+"""Requests that did no harm, while the database was away to take back their crash count."""
 
 
 def _leave(chosen: states.ChosenRequest) -> bool:
@@ -60,7 +60,7 @@ def _perform_next() -> bool:
 
 def _perform_chosen(chosen: states.ChosenRequest) -> bool:
     with transaction.atomic():
-        # Nobody else carries it out, but who looks for work may hold its row for a moment: it is waited for.
+        # No other worker carries it out, but one that looks for work may lock its row for a moment: wait.
         request = (
             states.find_chosen_platform_request(chosen)
             .select_related("organisation")
@@ -77,7 +77,7 @@ def _perform_chosen(chosen: states.ChosenRequest) -> bool:
         except Fault as fault:
             _fail(request, fault)
         except ValidationError:
-            # Parameters are validated before they are stored: a newer release sees them differently.
+            # Parameters are validated before they are stored: a newer release may refuse them.
             _fail(request, Fault(FaultCode.VALIDATION_ERROR, "The parameters are not valid any more."))
         except Exception:
             logger.exception("%s of %s failed", request.message, request.correlation_uid)

@@ -1,4 +1,4 @@
-"""Publishing hints, many at a time: the broker confirms them together instead of one after another."""
+"""Publishing of many hints at a time: the broker confirms them together."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from osgp.visits import tasks
 from osgp.visits.hint_display import describe_hints
 
 CONFIRM_TIMEOUT = 10.0
-"""Seconds of silence after which the broker is taken to be lost."""
+"""Seconds of silence after which the connection counts as lost."""
 
 
 class Publisher:
-    """A dispatcher's connection to the broker, made when first used. Not for use by several threads."""
+    """The connection of a dispatcher to the broker, made on first use. Not thread-safe."""
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
@@ -26,7 +26,7 @@ class Publisher:
         self._unconfirmed: set[int] = set()
 
     def publish(self, sessions: Sequence[MeterSession]) -> None:
-        """Send a hint for each session. Raises kombu's OperationalError unless the broker has them all."""
+        """Send a hint for each meter session. Raises kombu's OperationalError unless all arrive."""
         shown = describe_hints(sessions)
         try:
             producer = self._open()
@@ -56,7 +56,7 @@ class Publisher:
 
     def _open(self) -> Producer:
         if self._producer is None:
-            # Confirmed by hand, see below: the transport would wait for each.
+            # We wait for confirms ourselves, see below: the transport would wait for each message.
             self._connection = app.connection(transport_options={"confirm_publish": False})
             channel: Any = self._connection.channel()
             self._last, self._unconfirmed = 0, set()
@@ -73,7 +73,7 @@ class Publisher:
         return (OSError, *self._connection.connection_errors, *self._connection.channel_errors)
 
     # Confirms (RabbitMQ's extension of AMQP 0-9-1) name messages by their number on the channel; one confirm
-    # may be for all up to a number.
+    # may cover all up to its number.
 
     def _count_sent(self) -> None:
         assert self._producer is not None
@@ -94,7 +94,7 @@ class Publisher:
 
 
 def _can_confirm(channel: Any) -> bool:
-    """Whether there is a broker to confirm anything; the in-process one just has it."""
+    """Whether the transport confirms messages; the in-process one does not need to."""
     return hasattr(channel, "confirm_select")
 
 

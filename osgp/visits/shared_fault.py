@@ -1,4 +1,4 @@
-"""What becomes of all that a visit took, when its meter is lost before it is done."""
+"""The requests of a visit whose meter was lost before they were done."""
 
 import uuid
 from collections import defaultdict
@@ -12,10 +12,10 @@ from osgp.visits import retries
 
 
 def retry_or_fail(session_id: uuid.UUID, fault: Mapping[str, Any]) -> None:
-    """Requests that run in a session are tried again, or FAIL with its fault; in the transaction of its end.
+    """Retry the requests that run in a meter session, or fail them with its fault, when it ends.
 
-    Those that were tried equally often wait equally long, so that one association will do for all of them.
-    A few statements, however many requests.
+    Requests with equally many attempts wait equally long, so that one association serves them all. A few
+    statements, however many requests. Call it in the transaction that closes the session.
     """
     running = list(Request.objects.filter(session=session_id, state=RequestState.RUNNING))
     delays: dict[tuple[int, bool], timedelta | None] = {}

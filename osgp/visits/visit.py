@@ -1,4 +1,4 @@
-"""One visit to one meter: every due action for it, in priority order, over one held association."""
+"""One visit to one meter: carry out all its due actions by priority, over one association."""
 
 import logging
 import time
@@ -40,23 +40,23 @@ logger = logging.getLogger(__name__)
 
 OUTCOME_UNKNOWN = Fault(
     FaultCode.UNABLE_TO_PROCESS_REQUEST,
-    "The connection was lost while this was being carried out, and nobody can tell whether it took effect. "
+    "The connection was lost while this was being carried out; whether it took effect is unknown. "
     "It was not repeated.",
     component=Component.CORE,
 )
 TIME_FOR_BEGINNING = 0.8
-"""The part of VISIT_DEADLINE in which further actions are begun: the rest is for the last one to end in."""
+"""The part of VISIT_DEADLINE in which a visit starts further actions; the rest is for the last one to end."""
 DEVICE_FIELDS = frozenset(item.name for item in fields(WorkDevice))
 
 
 class OutOfTime(Exception):
-    """The visit has lasted long enough; what it has not begun is left to the next one."""
+    """The visit has lasted long enough; it leaves the other actions to the next one."""
 
 
 def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str, priority: int = 0) -> bool:
-    """Claim a session and do the meter's due work. False: the hint was late, doubled or forged.
+    """Claim a meter session and carry out the due actions of its meter.
 
-    ``priority`` is that of the hint, 0 to 9.
+    ``priority`` is that of the hint, 0 to 9. Return False if the hint was late, doubled or forged.
     """
     with reserving(session_id) as is_alone:
         return is_alone and _visit(Lease(session_id), token, worker, priority)
@@ -73,47 +73,47 @@ def _visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> bool:
         finally:
             begun.end()
     except LeaseLost:
-        logger.warning("session %s: the lease was lost", lease.session_id)
+        logger.warning("visit %s: the lease was lost", lease.session_id)
     except NotStored:
-        logger.warning("session %s: could not be closed, its lease runs out", lease.session_id)
+        logger.warning("visit %s: its meter session could not be closed, and runs out", lease.session_id)
     return True
 
 
 @dataclass
 class Visit:
-    """The work of one claimed session."""
+    """A visit under a lease. ``fault``: what ended it, if anything did."""
 
     lease: Lease
     meter: WorkMeter
     database: PatientLanes = field(init=False)
     fault: Fault | None = None
     cut_short: bool = False
-    """Whether what it took and has not done is handed back, as if it had not been taken."""
+    """Whether it hands back the requests that it has not finished."""
     statistics: dict[str, int] = field(default_factory=dict)
     device_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """What actions changed about devices, for the actions after them."""
+    """Changes of devices by actions of this visit, for the actions after them."""
     recording: Recording | None = None
-    """Of its messages, while somebody debugs."""
+    """Recording of its APDUs, if a device is debugged."""
     performed: int = 0
-    """Actions; each visit has at least one, so that even the slowest meter gets on."""
+    """Number of actions. Each visit performs at least one, so that even the slowest meter gets on."""
     begins_until: float = field(
         default_factory=lambda: (
             time.monotonic() + settings.OSGP["VISIT_DEADLINE"].total_seconds() * TIME_FOR_BEGINNING
         )
     )
     may_have_taken: bool = False
-    """Whether there may be requests in the session that are not known here."""
+    """Whether requests may run in the meter session that the visit does not know of."""
 
     def __post_init__(self) -> None:
         self.database = PatientLanes(self.lease)
 
     @property
     def session_id(self) -> uuid.UUID:
-        """Of the session whose work this is."""
+        """The id of the meter session."""
         return self.lease.session_id
 
     def run(self, begun: StartedVisit) -> None:
-        """Dial once, and go on until nothing is due or the meter is lost."""
+        """Dial once, and carry out actions until nothing is due or the connection is lost."""
         try:
             if begun.dialling is None:
                 assert begun.fault is not None
@@ -127,10 +127,10 @@ class Visit:
         except Fault as fault:
             self.lease.check()
             self.fault = fault
-            # A meter that hung up while nothing came from us for long is not to blame.
+            # After an outage of ours, the meter may have hung up because it heard nothing for too long.
             self.cut_short = isinstance(fault, DlmsError) and self.database.was_away
         except Exception:
-            logger.exception("session %s: visit to %s failed", self.session_id, self.meter.identification)
+            logger.exception("visit %s to %s failed", self.session_id, self.meter.identification)
             self.fault = _make_internal_fault("The visit to the meter")
         finally:
             if self.recording is not None:
@@ -161,10 +161,9 @@ class Visit:
                 }
 
     def _carry_out(self, association: Meter, actions: list[WorkAction]) -> ActionOutcome:
-        """Perform the actions of a request in their order. A fault that ends the association goes up.
+        """Perform the actions of a request in their order. Raises faults that end the association.
 
-        Outcomes are stored as they are known, that of the last one together with the request's own: it is
-        returned.
+        Store each outcome at once, but return the last one: it is stored together with that of the request.
         """
         outcome: ActionOutcome | None = None
         for action in actions:
@@ -184,7 +183,7 @@ class Visit:
         operation = find_operation(action.message)
         assert isinstance(operation, MeterOperation)
         if action.state == ActionState.STARTED:
-            # A former attempt ended between sending it and learning the answer.
+            # A former attempt ended after sending it and before its answer.
             return ActionOutcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
         try:
             device = self._find_device(action)
@@ -195,7 +194,7 @@ class Visit:
             if not operation.repeatable:
                 self._start(action)
             result = operation.perform(meter, parameters)
-            # What it made of a meter that was hung up on is not what the meter says.
+            # After we have hung up, its result does not come from the meter.
             self.lease.check()
             if isinstance(operation, ConcludedOperation):
                 result = self.database.run(conclude, operation, action, parameters, result)
@@ -219,7 +218,7 @@ class Visit:
             return self._make_fault_outcome(action, _make_internal_fault(action.message))
 
     def _find_device(self, action: WorkAction) -> WorkDevice:
-        """The action's device as it is by now. Raises Fault 221 when this is not the way to it any more."""
+        """Return the device with the changes of this visit. Raises Fault 221 if it left this gateway."""
         device = action.device
         if self.meter.pk not in {device.pk, device.gateway_id}:
             raise Fault(
@@ -241,12 +240,12 @@ class Visit:
 
     @staticmethod
     def _make_fault_outcome(action: WorkAction, fault: Fault) -> ActionOutcome:
-        """A fault that may pass does not say that nothing happened: what must not be repeated is not."""
+        """Return a fault as an outcome; UNKNOWN for a STARTED action that may have succeeded."""
         if action.state == ActionState.STARTED and fault.retryable:
             return ActionOutcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
         return ActionOutcome(action, ActionState.FAULT, fault=fault)
 
-    # --- In a database lane, and once more when the answer was lost -----------------------------------
+    # --- In a database lane; called again if the answer was lost --------------------------------------
 
     def _mark_started(self, action: WorkAction) -> bool:
         return states.start_action(action.pk, self.session_id) or states.is_started(
@@ -262,9 +261,9 @@ class Visit:
                 raise
 
     def _settle_and_take(self, last: ActionOutcome, rest: list[list[WorkAction]]) -> list[list[WorkAction]]:
-        """What is next: the rest of what was taken, behind what arrived meanwhile and is more urgent."""
+        """Settle the request, and return the next ones: new urgent ones first, then the rest."""
         more = self._settle(last)
-        # What a call took whose answer was lost comes first: a suspect, for one, is taken alone.
+        # First what a call took whose answer was lost: it may be a suspect, which is taken alone.
         if self.may_have_taken and (taken := work.list_unfinished(self.session_id)):
             self.may_have_taken = False
             return taken
@@ -280,9 +279,9 @@ class Visit:
         return taken
 
     def _settle(self, last: ActionOutcome) -> bool:
-        """Store the last outcome of a request, and with it what becomes of the request.
+        """Store the last outcome of a request, and finish or retry the request.
 
-        False: no other request of the meter is due.
+        Return False if no other request of the meter is due.
         """
         try:
             return self._settle_once(last)
@@ -309,8 +308,8 @@ class Visit:
     def _finish_or_retry(self, last: ActionOutcome) -> None:
         """Store the last outcome, and finish the request or plan its next attempt.
 
-        A bundle has succeeded when every action has an outcome of its own, whatever that is. Faults that may
-        pass are tried again as long as there are attempts, those of former visits as well.
+        A bundle succeeds when each action has an outcome, be it a fault. As long as attempts are left, it
+        retries actions with retryable faults, also those of former visits.
         """
         last.store()
         request = last.action.request
@@ -331,10 +330,10 @@ class Visit:
             states.forget_secrets([request.pk])
 
     def _end(self) -> None:
-        """Close the session. After a fault, what was taken is retried or fails with it.
+        """Close the meter session. After a fault, retry or fail the requests that still run in it.
 
-        The session comes first, as with the reaper: nobody waits for the other then. If it is closed already,
-        so is the rest.
+        Lock the session first, as the reaper does, to avoid deadlocks. If it is closed already, the rest is
+        done, too.
         """
         if self.fault is None and not self.cut_short and not self.database.was_away:
             states.close_after_success(self.session_id, **self.statistics)
@@ -348,7 +347,7 @@ class Visit:
             if closed and self.fault is not None and not self.cut_short:
                 self._fail_or_retry(self.fault.as_dict())
             elif closed:
-                # After an outage this may be something that was taken unnoticed.
+                # After an outage there may be requests that were taken without our knowledge.
                 states.hand_back(self.session_id)
 
     def _fail_or_retry(self, fault: Mapping[str, Any]) -> None:
@@ -359,7 +358,7 @@ class Visit:
 
 
 def make_visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
-    """What operations see of a device over its own, or its gateway's, association."""
+    """Return the device as operations see it, over the association of its own or of its gateway."""
     return VisitedMeter(
         identification=device.identification,
         profile=catalogue.profile(device.protocol_name, device.protocol_version),
@@ -374,7 +373,7 @@ def make_visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
 
 
 def _retry(request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]) -> bool:
-    """Plan another attempt; False when there is none, or the session was lost."""
+    """Plan another attempt; return False if there is none, or the meter session was lost."""
     delay = retries.find_next_delay(request, retryable=fault["retryable"])
     if delay is None:
         return False
@@ -383,7 +382,7 @@ def _retry(request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]
 
 
 def _make_internal_fault(what: str) -> Fault:
-    """An error in the platform itself: the log has the details, the caller a stable code."""
+    """Return the fault for an error of the platform itself; only the log has the details."""
     return Fault(
         FaultCode.UNABLE_TO_PROCESS_REQUEST,
         f"{what} could not be processed because of an internal error.",

@@ -1,4 +1,4 @@
-"""The resources of a message, one view for all of them: post it, fetch its outcome, delete that."""
+"""The views of all messages: POST a message, GET its outcome, DELETE it."""
 
 import logging
 import uuid
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 class MessageView(APIView):
-    """What POST of a message and GET and DELETE of its outcome have in common."""
+    """The common part of POST of a message, and GET and DELETE of its outcome."""
 
     operation: ClassVar[Operation]
     positions: slice = EVERY_ACTION
@@ -45,7 +45,7 @@ class MessageView(APIView):
     def _wait_for_outcome(
         self, request: HttpRequest, found: RequestOutcome
     ) -> tuple[RequestOutcome, dict[str, str]]:
-        """The outcome after waiting for it, when the caller prefers that, and the header that says so."""
+        """Wait for the outcome if the caller prefers that; return it with the header that says so."""
         seconds = parse_preferred_wait(request.headers.get("Prefer"))
         if not seconds or found.request.is_final:
             return found, {}
@@ -74,7 +74,7 @@ class PostView(MessageView):
 
     def post(self, request: HttpRequest) -> Response:
         caller = find_caller(request)
-        # The scope comes first: who may not send the message is not told what is wrong with it.
+        # Scope first: a caller that may not send the message does not learn what is wrong with it.
         check_scope(caller, self.operation.service)
         stored = submit_once(request, caller.organisation, lambda: self._submit(caller, request.data))
         body, status = build_accepted_body(stored), HTTPStatus.ACCEPTED
@@ -95,7 +95,7 @@ class PostView(MessageView):
         try:
             return self._wait_for_outcome(request, self._find(request, stored.correlation_uid))
         except AWAY as error:
-            # It is stored all the same: callers who were told of a failure would send it once more.
+            # The request is stored: after an error, callers would send it again.
             logger.warning("no outcome to wait for, the database is away: %s", format_in_one_line(error))
             return None, {}
 
@@ -121,12 +121,12 @@ class OutcomeView(MessageView):
 
 
 class ResponsesView(OutcomeView):
-    """As OutcomeView, for a message made of others: responses may be fetched a page at a time."""
+    """As OutcomeView, for a message made of others, with its responses in pages."""
 
     def get(self, request: HttpRequest, correlation_uid: str) -> Response:
         query = validate_query(ResponsesQuery, request.query_params)
         first, size = query.get("cursor", 0), query.get("page_size", MOST_RESPONSES)
-        # One more than is shown tells whether there is another page.
+        # One more than the page has shows whether there is another page.
         self.positions = slice(first, first + size + 1)
         answer = super().get(request, correlation_uid)
         more = len(answer.data["responses"]) > size
@@ -137,7 +137,7 @@ class ResponsesView(OutcomeView):
 
 
 def parse_uid(text: uuid.UUID | str) -> uuid.UUID | None:
-    """A correlation UID as it stands in a URL; None when it cannot be one."""
+    """Parse a correlation UID from a URL; None if it is none."""
     if isinstance(text, uuid.UUID):
         return text
     try:
@@ -147,7 +147,7 @@ def parse_uid(text: uuid.UUID | str) -> uuid.UUID | None:
 
 
 def list_message_urls() -> list[URLPattern]:
-    """The routes of all registered messages."""
+    """List the routes of all registered messages."""
     routes = []
     for operation in registry.list_operations():
         name = build_route_name(operation)
@@ -167,7 +167,7 @@ def _choose_outcome_view(operation: Operation) -> type[OutcomeView]:
 
 
 def _make_view(view: type[MessageView], operation: Operation) -> Callable[..., HttpResponse]:
-    """A view class of the message's own, which is what makes OpenAPI tell it from the others."""
+    """Make a view class for one message, so that OpenAPI documents each message separately."""
     own = type(
         f"{operation.message}{view.__name__}", (view,), {"operation": operation, "__doc__": operation.__doc__}
     )

@@ -1,4 +1,4 @@
-"""JSON bodies, within limits: hostile ones cost a refusal and no more."""
+"""Parsing of JSON bodies within limits, so that hostile ones are refused cheaply."""
 
 import json
 from collections import Counter
@@ -26,7 +26,7 @@ class BodyTooLarge(APIException):
 
 
 class StrictJSONParser(BaseParser):
-    """JSON in UTF-8. Names given twice in an object and numbers that JSON does not have are refused."""
+    """Parses JSON in UTF-8. Refuses objects with duplicate names, and numbers that JSON does not have."""
 
     media_type = "application/json"
 
@@ -36,7 +36,7 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The body as Python values. Raises ParseError, BodyTooLarge or UnsupportedMediaType."""
+        """Return the body as Python values. Raises ParseError, BodyTooLarge or UnsupportedMediaType."""
         request = (parser_context or {}).get("request")
         coding = request.headers.get("Content-Encoding", "identity") if request is not None else "identity"
         if coding.strip().lower() not in ("identity", ""):
@@ -60,7 +60,7 @@ class StrictJSONParser(BaseParser):
 
 
 def read_limited(stream: IO[bytes]) -> bytes:
-    """The whole body. Raises BodyTooLarge without reading more than the limit."""
+    """Read the whole body. Raises BodyTooLarge after the limit, without reading on."""
     content = stream.read(LARGEST_BODY + 1)
     if len(content) > LARGEST_BODY:
         raise BodyTooLarge

@@ -35,7 +35,7 @@ class Conflict(exceptions.APIException):
 
 
 class UnprocessableContent(exceptions.APIException):
-    """422: well-formed, but contradicts something said before."""
+    """422: well-formed, but contradicts a former call."""
 
     status_code = HTTPStatus.UNPROCESSABLE_ENTITY
     default_code = "unprocessable_content"
@@ -43,7 +43,7 @@ class UnprocessableContent(exceptions.APIException):
 
 
 def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Turn what a view raised into a problem. None: a programming error, which ends up in server_error."""
+    """Turn an exception of a view into a problem. None: a programming error, left to server_error."""
     headers: dict[str, str] = {}
     if isinstance(exception, Fault):
         body = build_fault_problem(exception)
@@ -89,21 +89,21 @@ def _answer_with_problem(status: HTTPStatus, detail: str) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400: a request that no view got to see."""
+    """Answer a request that no view has seen (Django's handler400)."""
     if _is_api(request):
         return _answer_with_problem(HTTPStatus.BAD_REQUEST, "The request is malformed.")
     return defaults.bad_request(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404."""
+    """Answer a request for an unknown URL (Django's handler404)."""
     if _is_api(request):
         return _answer_with_problem(HTTPStatus.NOT_FOUND, "There is nothing here.")
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500. The traceback is in the log, not in the answer."""
+    """Answer after a programming error (Django's handler500). The traceback is only in the log."""
     if _is_api(request):
         return _answer_with_problem(
             HTTPStatus.INTERNAL_SERVER_ERROR, "The platform failed to answer; its log tells why."

@@ -28,8 +28,8 @@ class PublicKeyView(APIView):
     @extend_schema(
         operation_id="public_key",
         summary="The platform's public key",
-        description="Device keys in requests are encrypted with it, RSA-OAEP with SHA-256 or SHA-1, and "
-        "then written in base64.",
+        description="Encrypt device keys in requests with it, by RSA-OAEP with SHA-256 or SHA-1, and encode "
+        "them in base64.",
         tags=["configuration"],
         responses={200: PublicKeySerializer, **document_problems()},
     )

@@ -1,4 +1,4 @@
-"""An organisation's requests, whatever their message: list them, and cancel one that still waits."""
+"""Requests of an organisation: list them, and cancel one that still waits."""
 
 import uuid
 
@@ -84,8 +84,8 @@ class CancelView(APIView):
     @extend_schema(
         operation_id="request_cancel",
         summary="Cancel a request",
-        description="Cancel a request that waits; saying so once more changes nothing. One that is running "
-        "or has ended in another way is left alone: 409.",
+        description="Cancel a request that waits. Cancelling it again changes nothing. For one that is "
+        "running, or has ended in another way, the answer is 409.",
         tags=["requests"],
         parameters=[],
         request=None,
@@ -107,7 +107,7 @@ class CancelView(APIView):
             )
         check_scope(caller, find_scope(found.message))
         states.cancel(found.pk)
-        # Whoever did not get the answer sends it once more, and gets the same one.
+        # A caller that lost the answer sends the call again, and gets the same answer.
         cancelled = rows.filter(pk=found.pk, state=RequestState.CANCELLED).first()
         if cancelled is None:
             raise Conflict("The request is running or final.")

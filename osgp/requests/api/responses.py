@@ -1,4 +1,4 @@
-"""What the API says about each action of a bundle."""
+"""Serializers for the responses of a bundle, one per action."""
 
 from functools import cache
 from typing import Any
@@ -43,7 +43,7 @@ class PositionField(IntegerField):
 class ResponsesQuery(StrictSerializer):
     """Query parameters of the outcome of a bundle, whose results may be large."""
 
-    page_size = PageSizeField(required=False, help_text="Responses in the answer; all of them unless told.")
+    page_size = PageSizeField(required=False, help_text="Responses in the answer; all of them by default.")
     cursor = PositionField(
         required=False,
         min_value=0,
@@ -53,20 +53,19 @@ class ResponsesQuery(StrictSerializer):
 
 
 class ResponseSerializer(serializers.Serializer):
-    """What came of one action of a bundle."""
+    """The outcome of one action of a bundle."""
 
-    device_identification = serializers.CharField(help_text="The device that it was about.")
+    device_identification = serializers.CharField(help_text="The device of the action.")
     status = serializers.ChoiceField(
         choices=STATUSES,
-        help_text="SUCCEEDED with a result, FAILED with a fault, or UNKNOWN with a fault: nobody can tell "
-        "whether it took effect, and it was not repeated. An action without an outcome has the status of its "
-        "bundle.",
+        help_text="SUCCEEDED with a result, FAILED with a fault, or UNKNOWN with a fault: it may have taken "
+        "effect, and was not repeated. An action without an outcome has the status of its bundle.",
     )
 
 
 @cache
 def make_result_serializer(operation: Operation) -> type[serializers.Serializer]:
-    """The result of a message, under a name of its own."""
+    """Make the serializer of the result of a message, under a name of its own."""
     return type(
         f"{operation.message}Result",
         (operation.result_serializer,),
@@ -76,9 +75,9 @@ def make_result_serializer(operation: Operation) -> type[serializers.Serializer]
 
 @cache
 def make_response_entry_serializer(operation: Operation) -> type[serializers.Serializer]:
-    """The response to an action of one message."""
+    """Make the serializer of the response to an action of one message."""
     members = {
-        "__doc__": f"What came of {operation.message} in a bundle.",
+        "__doc__": f"The outcome of {operation.message} in a bundle.",
         "message": serializers.ChoiceField(choices=[operation.message]),
         "result": make_result_serializer(operation)(allow_null=True, help_text="Only when it SUCCEEDED."),
         "fault": FaultSerializer(allow_null=True, help_text="Only when it FAILED or is UNKNOWN."),
@@ -99,4 +98,4 @@ def _make_entry_serializers() -> dict[str, serializers.Serializer | type[seriali
     )
 )
 class ResponseField(serializers.Field):
-    """One response, of a shape that its message decides."""
+    """One response; its message decides its fields."""

@@ -1,4 +1,4 @@
-"""The OpenAPI document: derived from the registered operations, their serializers and docstrings."""
+"""The OpenAPI document, derived from the registered operations, their serializers and docstrings."""
 
 import inspect
 from functools import cache
@@ -35,20 +35,20 @@ from osgp.requests.problems import build_fault_problem
 
 
 class BearerToken(OpenApiAuthenticationExtension):
-    """Tells that tokens go into the Authorization header."""
+    """Documents that tokens go into the Authorization header."""
 
     target_class = "osgp.accounts.authentication.TokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """A bearer scheme of RFC 6750."""
+        """Return a bearer scheme (RFC 6750)."""
         return {"type": "http", "scheme": "bearer"}
 
 
 class InvalidFieldSerializer(serializers.Serializer):
     """A field that is not valid."""
 
-    pointer = serializers.CharField(allow_blank=True, help_text="JSON pointer (RFC 6901) to it.")
+    pointer = serializers.CharField(allow_blank=True, help_text="JSON pointer (RFC 6901) to the field.")
     detail = serializers.CharField()
 
 
@@ -60,7 +60,7 @@ class ProblemSerializer(serializers.Serializer):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     code = serializers.IntegerField(
-        allow_null=True, help_text="Of the fault catalogue; null for errors of HTTP that have none."
+        allow_null=True, help_text="Code of the fault catalogue; null for HTTP errors without one."
     )
     name = serializers.CharField()
     errors = InvalidFieldSerializer(many=True, required=False)  # type: ignore[assignment]
@@ -100,14 +100,14 @@ _MEANINGS = {
     400: "Not valid; nothing was stored.",
     401: "No valid token.",
     403: "Scope or device function not granted.",
-    404: "Unknown, or not to be seen by the caller.",
+    404: "Unknown, or not visible to the caller.",
     409: "Not possible in the present state.",
     422: "The Idempotency-Key was used with another body.",
 }
 
 
 def document_problems(*statuses: int, examples: dict[int, Fault] | None = None) -> dict[Any, OpenApiResponse]:
-    """Error answers of an operation, for ``extend_schema(responses=…)``."""
+    """Document the error answers of an operation, for ``extend_schema(responses=…)``."""
     shown = {401: None} | (_EXAMPLES if examples is None else examples)
     return {
         (status, MEDIA_TYPE): OpenApiResponse(
@@ -124,7 +124,7 @@ def document_problems(*statuses: int, examples: dict[int, Fault] | None = None) 
 
 
 def document_view(view: type[APIView], operation: Operation) -> type[APIView]:
-    """A view class of one message with its OpenAPI operations."""
+    """Add its OpenAPI operations to the view class of one message."""
     text = inspect.getdoc(operation) or operation.message
     name = operation.derive_device_function().lower()
     operations: dict[str, Any] = {}
@@ -207,12 +207,12 @@ def _make_failed_example(operation: Operation) -> OpenApiExample:
 
 @cache
 def build_document() -> Any:
-    """The OpenAPI document; the same for everybody, so it is made once per process."""
+    """Build the OpenAPI document. It is the same for all callers, so once per process is enough."""
     return SchemaGenerator().get_schema(request=None, public=True)
 
 
 class SchemaView(SpectacularAPIView):
-    """The OpenAPI document of this API, for everybody."""
+    """The OpenAPI document of this API, without authentication."""
 
     authentication_classes = []
 
@@ -221,7 +221,7 @@ class SchemaView(SpectacularAPIView):
 
 
 class DocumentationView(SpectacularRedocView):
-    """The OpenAPI document for people. Loads nothing from other hosts."""
+    """The OpenAPI document as a page. Loads nothing from other hosts."""
 
     authentication_classes = []
     template_name = "api/documentation.html"

@@ -1,4 +1,4 @@
-"""Serializers that document what the API says about a request (osgp/requests/answers.py)."""
+"""Serializers that document answers about requests (osgp/requests/answers.py)."""
 
 from functools import cache
 
@@ -21,7 +21,7 @@ class AcceptedSerializer(serializers.Serializer):
 
 
 class RequestSerializer(serializers.Serializer):
-    """What is known of a request, whatever its message."""
+    """The fields of a request that do not depend on its message."""
 
     correlation_uid = serializers.UUIDField()
     device_identification = serializers.CharField()
@@ -42,14 +42,14 @@ class ListedRequestSerializer(RequestSerializer):
 
 
 class RequestPageSerializer(serializers.Serializer):
-    """Requests, latest first; the Link header with rel="next" leads on."""
+    """Requests, latest first. The Link header with rel="next" leads to the next page."""
 
     results = ListedRequestSerializer(many=True)
 
 
 @cache
 def make_request_serializer(operation: Operation) -> type[serializers.Serializer]:
-    """The body of a message: its parameters beside the common fields."""
+    """Make the serializer of the body of a message: the common fields and its parameters."""
     return type(
         f"{operation.message}Request",
         (operation.parameters_serializer, CommonFields),
@@ -59,10 +59,12 @@ def make_request_serializer(operation: Operation) -> type[serializers.Serializer
 
 @cache
 def make_response_serializer(operation: Operation) -> type[serializers.Serializer]:
-    """The outcome of a message, with its own result, or the responses of the messages that it is made of."""
+    """Make the serializer of the outcome of a message: with its result, or the responses of a bundle."""
     outcome: dict[str, serializers.Field]
     if isinstance(operation, CompositeOperation):
-        responses = serializers.ListField(child=ResponseField(), help_text="One per action, in their order.")
+        responses = serializers.ListField(
+            child=ResponseField(), help_text="One per action, in the same order."
+        )
         outcome = {"responses": responses}
     else:
         outcome = {

@@ -1,8 +1,8 @@
-"""Every change of state of requests, actions and sessions, each a conditional UPDATE whose row count counts.
+"""Every change of state of requests, actions and meter sessions: conditional UPDATEs that check row counts.
 
-Nothing here trusts that it is alone: any number of dispatchers, workers and API processes run these at the
-same time, and hints may be delivered late, twice or never. Times are the database's, so that a worker whose
-clock is off neither takes work early nor loses its lease.
+Any number of dispatchers, workers and API processes call these functions at the same time, and hints may
+arrive late, twice or never. Times are those of the database, so that a worker with a wrong clock neither
+takes requests early nor loses its lease.
 """
 
 from osgp.requests.states.dispatching import (

@@ -1,4 +1,4 @@
-"""When the time of scheduled requests has come: who lost the right to them meanwhile does not get them."""
+"""Transitions of scheduled requests when they become due: organisations may have lost their rights."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -31,14 +31,14 @@ DISABLED = Fault(
 SLICE = 1_000
 """Requests per transaction."""
 SLICES = 5
-"""In one go. Of a fleet that is due at one moment, the first are dispatched while others are looked at."""
+"""Slices in one call. When a whole fleet is due, dispatching starts before all are checked."""
 
 
 def queue_scheduled() -> int:
-    """SCHEDULED requests whose time has come become QUEUED; returns how many. There may be more of them.
+    """SCHEDULED -> QUEUED for due requests, up to SLICES * SLICE; return how many.
 
-    Their rights are looked at again, as months may have passed: without them they FAIL with 301, or with 104
-    if the organisation was disabled. A bundle does as a whole, as when it is accepted.
+    It checks the rights again, as months may have passed: requests without them FAIL with 301, or with 104 if
+    the organisation was disabled. A bundle fails as a whole, as it would when it is accepted.
     """
     queued = 0
     if _find_due().exists():
@@ -56,9 +56,9 @@ def _find_due() -> QuerySet[Request]:
 
 @transaction.atomic
 def _queue_slice() -> tuple[int, int]:
-    """How many were looked at, and how many of them became QUEUED.
+    """Queue a slice; return how many requests were checked, and how many of them are QUEUED now.
 
-    They are locked, so that only what is looked at changes: other dispatchers are at others meanwhile.
+    Locks the slice: other dispatchers check other requests.
     """
     oldest = _find_due().order_by("due_at").select_for_update(skip_locked=True, of=("self",))
     chosen = list(oldest.values_list("pk", flat=True)[:SLICE])
@@ -78,10 +78,10 @@ def _fail(rows: QuerySet[Request], fault: dict[str, Any]) -> None:
 
 
 def _find_actions_not_granted() -> QuerySet[Action]:
-    """Those of a request that its organisation may not have carried out on their device.
+    """Return the actions of a request (OuterRef) that its organisation has no right to any more.
 
-    A message that this release does not know is left to those who carry it out; as is one for a device that
-    does not exist yet.
+    Does not check messages that this release does not know, and devices that do not exist yet: that is left
+    to those that carry them out.
     """
     alike: defaultdict[frozenset[DeviceFunctionGroup], list[str]] = defaultdict(list)
     for operation in registry.list_operations():
