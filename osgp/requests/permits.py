@@ -72,8 +72,8 @@ def choose_meters(limit: int) -> tuple[dict[int, int], bool]:
 
     Return their ids with the priority of the most urgent request, and whether anything was held back: for
     lack of a permit, or because another dispatcher has its turn. The most urgent come first, so that they get
-    the next free permit of a full cell. Call it in the transaction that opens the sessions: the turn lasts as
-    long.
+    the next free permit of a full cell. Call it in the transaction that opens the meter sessions: the turn
+    lasts as long.
     """
     if not _take_turn():
         return {}, True
@@ -115,7 +115,7 @@ def _take_turn() -> bool:
 
 def _list_candidates(room: Room, limit: int, exclude: set[int]) -> list[tuple[Any, ...]]:
     """Return meters with due requests, their network, cell and its limit; once for each request."""
-    # A lookup for each candidate; NOT EXISTS would become a join of all waiting requests and live sessions.
+    # A lookup for each candidate; NOT EXISTS would become a join of all waiting requests and live visits.
     live = MeterSession.objects.filter(meter=OuterRef("meter"), state__in=LIVE_SESSION_STATES)
     due = (
         find_due_requests()

@@ -73,7 +73,7 @@ def reserving(session_id: uuid.UUID) -> Iterator[bool]:
 def start_visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> StartedVisit | None:
     """Claim the meter session of ``lease`` and take the due requests of its meter.
 
-    Return None if another worker has the session or nothing is due. If the database goes away meanwhile, hand
+    Return None if another worker has the meter or nothing is due. If the database goes away meanwhile, hand
     the claim back as soon as it returns, and raise LeaseLost if that is too late. Call it within
     ``reserving``.
     """
@@ -98,7 +98,7 @@ def take_requests(session_id: uuid.UUID, meter_id: int, *, suspects: bool = Fals
 def take_more_urgent(session_id: uuid.UUID, meter_id: int, than: int) -> list[list[WorkAction]]:
     """Take due requests with a priority above ``than``. Call it in a lane.
 
-    Return the actions of every request that runs in the session, or nothing if none was taken.
+    Return the actions of every request that runs in the meter session, or nothing if none was taken.
     """
     if not states.take_more_urgent(session_id, meter_id, than, settings.OSGP["VISIT_REQUEST_LIMIT"]):
         return []

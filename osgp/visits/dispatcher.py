@@ -102,7 +102,7 @@ class Dispatcher:
         self._backlog = len(opened.sessions) >= room
         if self._backlog or (opened.held_back and not opened.sessions):
             return BACKLOG_PAUSE
-        # Several requests of one meter make one session, so fewer sessions than wanted may mean more work.
+        # Requests of one meter share a meter session: fewer of these than wanted may still mean more work.
         return 0.0 if opened.sessions else None
 
     def _is_worthwhile(self, room: int) -> bool:

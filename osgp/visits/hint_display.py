@@ -24,7 +24,7 @@ def describe_hints(sessions: Collection[MeterSession]) -> dict[uuid.UUID, str]:
     """Describe each meter session: device, then message and correlation UID of its most urgent requests.
 
     ``E0000000000000001: ActualMeterReads 0c7e…, SynchronizeTime 51aa… and 7 more``; at most about 600
-    characters. Two queries, however many sessions.
+    characters. Two queries, however many hints.
     """
     meters = {session.meter_id for session in sessions}
     names = dict(Device.objects.filter(pk__in=meters).values_list("pk", "identification"))

@@ -9,5 +9,5 @@ class HintRequest(Request):
     """A received hint. ``celery inspect active`` and Flower ask workers for these directly, not by events."""
 
     def info(self, safe: bool = True) -> Any:
-        """Return what ``inspect`` answers: the text for display instead of the session id and its token."""
+        """Return what ``inspect`` answers: the text for display instead of the arguments."""
         return super().info(safe=True)

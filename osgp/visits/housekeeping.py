@@ -15,7 +15,7 @@ SLICE = 1000
 def delete_expired() -> int:
     """Delete a slice of final requests and closed meter sessions past RETENTION, and old idempotency keys.
 
-    Return how many requests and sessions were deleted: unless it is zero, there may be more. Rows that the
+    Return how many rows were deleted: unless it is zero, there may be more. Rows that the
     metrics have not counted yet stay.
     """
     rollup.advance()

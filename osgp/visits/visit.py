@@ -332,8 +332,8 @@ class Visit:
     def _end(self) -> None:
         """Close the meter session. After a fault, retry or fail the requests that still run in it.
 
-        Lock the session first, as the reaper does, to avoid deadlocks. If it is closed already, the rest is
-        done, too.
+        Lock the meter session first, as the reaper does, to avoid deadlocks. If it is closed already, the
+        rest is done, too.
         """
         if self.fault is None and not self.cut_short and not self.database.was_away:
             states.close_after_success(self.session_id, **self.statistics)

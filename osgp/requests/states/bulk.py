@@ -33,9 +33,9 @@ def cancel_waiting(rows: QuerySet[Request], limit: int) -> list[int]:
 def take_back_stranded(limit: int = 500) -> int:
     """RUNNING -> RETRYING, due now, if the meter session has ended; return how many.
 
-    No transition leaves such requests behind (``take_requests`` locks the session). This is a safety net for
-    rows that were changed in other ways, such as by hand or from a backup. It waits for the time of a lease
-    after the end of the session: no visit goes on for longer.
+    No transition leaves such requests behind (``take_requests`` locks the meter session). This is a safety
+    net for rows that were changed in other ways, such as by hand or from a backup. It waits for the time of a
+    lease after the end of the meter session: no visit goes on for longer.
     """
     stranded = Request.objects.filter(
         state=RequestState.RUNNING, session__closed_at__lt=add_to_now(-settings.OSGP["SESSION_LEASE"])

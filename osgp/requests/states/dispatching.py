@@ -68,10 +68,10 @@ class OpenedSessions:
 
 @transaction.atomic
 def open_sessions(limit: int) -> OpenedSessions:
-    """Lease up to ``limit`` meters that have due requests and no live session, within their networks' limits.
+    """Lease up to ``limit`` meters that have due requests and no live meter session, within the limits.
 
     Dispatchers take turns and do not wait for one another. In any case, the partial unique index allows only
-    one live session per meter.
+    one live meter session per meter.
     """
     priorities, held_back = permits.choose_meters(limit)
     if not priorities:
@@ -104,7 +104,7 @@ _OPEN = Statement(
 
 
 def _insert(sessions: list[MeterSession]) -> set[uuid.UUID]:
-    """Store the sessions whose meter has no live one; return their ids."""
+    """Store the meter sessions whose meter has no live one; return their ids."""
     if connection.vendor == "postgresql":
         columns = [
             [str(session.pk) for session in sessions],
@@ -129,7 +129,7 @@ def mark_published(sessions: Iterable[MeterSession]) -> None:
 
 
 def find_sessions_without_hint(limit: int) -> list[MeterSession]:
-    """Find up to ``limit`` OPENED sessions whose hint was not published, or not taken within HINT_TIMEOUT."""
+    """Find up to ``limit`` OPENED meter sessions whose hint was never published or not taken in time."""
     silent = add_to_now(-settings.OSGP["HINT_TIMEOUT"])
     return list(
         MeterSession.objects.filter(state=SessionState.OPENED)
@@ -139,7 +139,7 @@ def find_sessions_without_hint(limit: int) -> list[MeterSession]:
 
 
 def hurry_sessions(limit: int = 200) -> list[MeterSession]:
-    """Raise the priority of OPENED sessions whose meter has more urgent requests by now; return these.
+    """Raise the priority of OPENED meter sessions whose meter has more urgent requests; return these.
 
     Their hints should be published again.
     """
@@ -161,9 +161,9 @@ def hurry_sessions(limit: int = 200) -> list[MeterSession]:
 
 @transaction.atomic
 def reap(limit: int = 500) -> int:
-    """End up to ``limit`` sessions whose lease ran out, and make their requests due again.
+    """End up to ``limit`` meter sessions whose lease ran out, and make their requests due again.
 
-    Return how many sessions. Requests that were there at MAX_CRASHES such ends FAIL (quarantine).
+    Return how many ended. Requests that were there at MAX_CRASHES such ends FAIL (quarantine).
     """
     lost = list(
         MeterSession.objects.filter(state__in=LIVE, expires_at__lt=Now())

@@ -62,7 +62,7 @@ _FINISH_REQUEST = {
 
 
 def start_action(action_id: int, session_id: uuid.UUID) -> bool:
-    """PENDING -> STARTED, before an action that must not be repeated is sent. False: the session was lost."""
+    """PENDING -> STARTED, before an action that must not be repeated is sent. False: the lease was lost."""
     return _START_ACTION.execute(action_id, session_id) == 1
 
 
@@ -76,7 +76,7 @@ def finish_action(
 ) -> bool:
     """Store the outcome of an action: DONE, FAULT, or UNKNOWN if it was STARTED.
 
-    False: the session was lost, and another visit decides.
+    False: the lease was lost, and another visit decides.
     """
     return _FINISH_ACTION[state].execute(result, fault, action_id, session_id) == 1
 
@@ -84,7 +84,7 @@ def finish_action(
 def finish_request(
     request_id: int, session_id: uuid.UUID | None, state: RequestState, *, fault: Mapping[str, Any] | None
 ) -> bool:
-    """RUNNING -> SUCCEEDED or FAILED. False: the session was lost."""
+    """RUNNING -> SUCCEEDED or FAILED. False: the lease was lost."""
     return _FINISH_REQUEST[state].execute(fault, request_id, session_id) == 1
 
 
@@ -116,7 +116,7 @@ class Success:
 def succeed(
     request_id: int, action_id: int, session_id: uuid.UUID, meter_id: int, result: Mapping[str, Any]
 ) -> Success | None:
-    """Set a request SUCCEEDED together with its only action, DONE. None: the session was lost.
+    """Set a request SUCCEEDED together with its only action, DONE. None: the lease was lost.
 
     Most visits need this, so it is one statement where the database can (SQLite cannot write within WITH).
     """
@@ -139,7 +139,7 @@ def retry_request(
 ) -> bool:
     """RUNNING -> RETRYING, due after ``delay``.
 
-    False: that would be after its max_schedule_time, or the session was lost.
+    False: that would be after its max_schedule_time, or the lease was lost.
     """
     return retry_requests([request_id], session_id, delay, fault=fault, priority=priority) == 1
 
@@ -173,7 +173,7 @@ def reopen_actions(request_ids: Collection[int], session_id: uuid.UUID | None) -
 
 @transaction.atomic
 def fail_request(request_id: int, session_id: uuid.UUID | None, fault: Mapping[str, Any]) -> bool:
-    """RUNNING -> FAILED, with all actions that have no outcome yet. False: the session was lost."""
+    """RUNNING -> FAILED, with all actions that have no outcome yet. False: the lease was lost."""
     failed = finish_request(request_id, session_id, RequestState.FAILED, fault=fault)
     if failed:
         give_up_actions([request_id])

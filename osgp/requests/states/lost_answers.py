@@ -39,7 +39,7 @@ def _find_actions(action_id: int, session_id: uuid.UUID) -> QuerySet[Action]:
 
 
 def is_settled(request_id: int, session_id: uuid.UUID) -> bool:
-    """Return whether the session, still held, has finished a request of its own or planned its retry."""
+    """Return whether the meter session, still held, has finished a request or planned its retry."""
     settled = Request.objects.filter(
         pk=request_id, session=session_id, session__state=SessionState.CLAIMED
     ).exclude(state=RequestState.RUNNING)
@@ -48,7 +48,8 @@ def is_settled(request_id: int, session_id: uuid.UUID) -> bool:
 
 @transaction.atomic
 def hand_back_claim(session_id: uuid.UUID, worker: str, since: float) -> bool:
-    """Close a session that ``worker`` has claimed after ``since`` (monotonic clock); hand back its requests.
+    """Close a meter session that ``worker`` claimed after ``since`` (monotonic clock), and hand back its
+    requests.
 
     False: there is no such claim. Claims of other workers, and earlier ones, stay.
     """

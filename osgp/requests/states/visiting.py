@@ -17,7 +17,7 @@ from osgp.sql import Statement, add_to_now
 
 _CLAIMING, _CLOSING = SessionTransitions.CLAIM, SessionTransitions.CLOSE
 _TAKING, _HANDING_BACK = RequestTransitions.TAKE, RequestTransitions.HAND_BACK
-# "|| ''" makes PostgreSQL find a session by its id: it would scan a partial index of live sessions if its
+# "|| ''" makes PostgreSQL find a meter session by its id: it would scan a partial index of live ones if its
 # statistics say that the index is almost empty.
 _CLAIM = f"""
     UPDATE {SESSIONS}
@@ -29,7 +29,7 @@ _CLAIM_ALONE = Statement(_CLAIM)
 
 
 def claim(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> int | None:
-    """OPENED -> CLAIMED; return the id of the meter. None: another worker has the session, or it is over."""
+    """OPENED -> CLAIMED; return the id of the meter. None: another worker has the meter, or it is over."""
     rows = _CLAIM_ALONE.fetch_rows(worker[:100], _count_lease_seconds(), session_id, token)
     return int(rows[0][1]) if rows else None
 
@@ -39,7 +39,7 @@ def _count_lease_seconds() -> float:
 
 
 def extend(session_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    """Extend leases; return the sessions that are still held. A session that is missing was lost."""
+    """Extend leases; return the meter sessions that are still held. The others were lost."""
     held = MeterSession.objects.filter(pk__in=session_ids, state=SessionState.CLAIMED)
     if held.update(expires_at=add_to_now(settings.OSGP["SESSION_LEASE"])) == len(session_ids):
         return set(session_ids)
@@ -120,7 +120,7 @@ def claim_and_take(
 ) -> tuple[int, list[list[WorkAction]]] | None:
     """``claim`` and ``take_requests``; return the id of the meter, and the actions of each taken request.
 
-    None: another worker has the session, or it is over. Every visit needs this, so it is one statement where
+    None: another worker has the meter, or it is over. Every visit needs this, so it is one statement where
     the database can (SQLite cannot write within WITH).
     """
     if connection.vendor == "postgresql":
@@ -161,7 +161,7 @@ _HAND_BACK = Statement(
 
 
 def hand_back(session_id: uuid.UUID) -> int:
-    """RUNNING -> RETRYING, due as before, for all requests of a session that ends early; return how many.
+    """RUNNING -> RETRYING, due as before, for all requests of a visit that ends early; return how many.
 
     Counts neither as an attempt nor as a crash. Known outcomes stay; the next visit does the rest.
     """
@@ -191,14 +191,14 @@ def close(
     bytes_sent: int = 0,
     bytes_received: int = 0,
 ) -> bool:
-    """CLAIMED -> CLOSED, so that the meter may be visited again. False: the session was lost before."""
+    """CLAIMED -> CLOSED, so that the meter may be visited again. False: the lease was lost before."""
     return bool(_CLOSE_ALONE.fetch_rows(fault, round_trips, bytes_sent, bytes_received, session_id))
 
 
 def close_after_success(
     session_id: uuid.UUID, *, round_trips: int, bytes_sent: int, bytes_received: int
 ) -> bool:
-    """``close``, and store that the meter was reached. False: the session was lost before.
+    """``close``, and store that the meter was reached. False: the lease was lost before.
 
     Most visits end with this, so it is one statement where the database can.
     """
