@@ -116,7 +116,7 @@ def add_to_now(delay: timedelta) -> Combinable:
     return Now() + Value(delay, output_field=DurationField())
 
 
-def match_keys(column: str, keys: Collection[int]) -> Q:
+def is_one_of(column: str, keys: Collection[int]) -> Q:
     """Return an ORM condition: ``column`` is one of ``keys``, of which there may be thousands.
 
     The range limits what the database reads, even with outdated statistics: they are outdated while thousands

@@ -6,7 +6,7 @@ from django.urls import include, path
 from osgp.completeness import urls as completeness
 from osgp.fleet.api import urls as fleet
 from osgp.management.api import urls as management
-from osgp.metrics.views import metrics
+from osgp.metrics.views import show_metrics
 from osgp.readings.api import urls as readings
 from osgp.requests.api import problems
 from osgp.requests.api import urls as requests
@@ -17,7 +17,7 @@ urlpatterns = [
     *(path("api/v1/", include(urls)) for urls in (fleet, completeness, readings, management, requests)),
     path("healthz", healthz),
     path("readyz", readyz),
-    path("metrics", metrics),
+    path("metrics", show_metrics),
 ]
 
 handler400 = problems.bad_request

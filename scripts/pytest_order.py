@@ -22,7 +22,7 @@ FIRST = (
 """Beginnings of paths, the longest time first."""
 
 
-def place_of(path: str) -> int:
+def find_place(path: str) -> int:
     """Where a file comes; those of no particular length share the last place."""
     return next((place for place, begin in enumerate(FIRST) if path.startswith(begin)), len(FIRST))
 
@@ -30,4 +30,4 @@ def place_of(path: str) -> int:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort by file; within a file, and among the others, the order stays."""
-    items.sort(key=lambda item: place_of(item.nodeid))
+    items.sort(key=lambda item: find_place(item.nodeid))

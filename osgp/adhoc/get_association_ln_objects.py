@@ -8,7 +8,7 @@ from osgp.adhoc.listed_objects import (
     ASSOCIATION,
     ListedObject,
     Unreadable,
-    describe,
+    describe_object,
     describe_unreadable,
     read_object_list,
 )
@@ -24,10 +24,10 @@ class AttributeRight(TypedDict):
 
     attribute: int
     access_mode: object_list.AttributeAccessMode
-    access_mode_code: Annotated[int, "As the meter says it; bits from class version 3 on."]
+    access_mode_code: Annotated[int, "As the meter sends it; bits from class version 3 on."]
     protection: Annotated[
         Sequence[object_list.Protection],
-        "How requests and answers have to be protected; told by class version 3 and later.",
+        "How requests and answers must be protected; from class version 3 on.",
     ]
     access_selectors: Annotated[Sequence[int], "Kinds of selective access that the attribute offers."]
 
@@ -53,13 +53,13 @@ class GetAssociationLnObjectsResult(TypedDict):
 
     association_version: Annotated[int, "Version of the association's class."]
     objects: list[AssociationLnObject]
-    unreadable: Annotated[list[Unreadable], "What in the list makes no sense."]
+    unreadable: Annotated[list[Unreadable], "Invalid entries of the list."]
     complete: Annotated[bool, "False when the list was longer than any real meter's and was cut."]
 
 
 @register
 class GetAssociationLnObjects(MeterOperation[NoParameters, GetAssociationLnObjectsResult]):
-    """Read which objects a meter has, and which attributes and methods of them may be used, and how.
+    """Read the objects of a meter and the access rights on their attributes and methods.
 
     The rights are those of the association through which the platform talks to the meter.
     """
@@ -75,7 +75,7 @@ class GetAssociationLnObjects(MeterOperation[NoParameters, GetAssociationLnObjec
             "association_version": found.version,
             "objects": [
                 {
-                    **describe(meter.profile, listed),
+                    **describe_object(meter.profile, listed),
                     "attributes": [_describe_attribute_right(right) for right in listed.attributes],
                     "methods": [_describe_method_right(right) for right in listed.methods],
                 }

@@ -52,16 +52,16 @@ class GetSpecificConfigurationObject(
 
     def check_parameters(self, parameters: GetSpecificConfigurationObjectParameters) -> None:
         """Refuse what may not be shown. Raises ValidationError."""
-        if is_secret(_address(parameters)):
+        if is_secret(_make_descriptor(parameters)):
             raise ValidationError({"attribute": ["Holds a secret, which is not read."]})
 
     def perform(
         self, meter: VisitedMeter, parameters: GetSpecificConfigurationObjectParameters
     ) -> GetSpecificConfigurationObjectResult:
-        return {**parameters, "value": meter.association.get(_address(parameters))}
+        return {**parameters, "value": meter.association.get(_make_descriptor(parameters))}
 
 
-def _address(parameters: GetSpecificConfigurationObjectParameters) -> AttributeDescriptor:
+def _make_descriptor(parameters: GetSpecificConfigurationObjectParameters) -> AttributeDescriptor:
     return AttributeDescriptor(
         parameters["class_id"], obis.parse(parameters["obis_code"]), parameters["attribute"]
     )

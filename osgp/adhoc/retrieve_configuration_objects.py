@@ -1,4 +1,4 @@
-"""RetrieveConfigurationObjects: all that a meter lets be read, apart from the rows of its buffers."""
+"""RetrieveConfigurationObjects: all readable attributes of a meter, apart from the rows of its buffers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from osgp.adhoc.listed_objects import (
     ASSOCIATION,
     ListedObject,
     Unreadable,
-    describe,
+    describe_object,
     describe_unreadable,
     read_object_list,
 )
@@ -29,7 +29,7 @@ LARGEST_VALUE = 256 * 1024
 LARGEST_RESULT = 4 * 1024 * 1024
 """Octets of JSON, about."""
 PART_OF_TIME = 0.75
-"""Of what is left of the session, how much may be used for reading."""
+"""Share of the remaining session that may be used for reading."""
 
 _JSON_OVERHEAD = 48
 
@@ -54,7 +54,7 @@ class NotRead(StrEnum):
 
 
 class AttributeValue(TypedDict):
-    """One attribute with its value, or what was said instead."""
+    """One attribute with its value, or the reason why it has none."""
 
     attribute: int
     status: AttributeStatus
@@ -77,8 +77,8 @@ class RetrieveConfigurationObjectsResult(TypedDict):
     """All objects of the meter's list."""
 
     objects: list[ConfigurationObject]
-    unreadable: Annotated[list[Unreadable], "What in the meter's list of objects makes no sense."]
-    missing: Annotated[list[str], "Tags of the meter's profile of which it lists no object."]
+    unreadable: Annotated[list[Unreadable], "Invalid entries of the meter's object list."]
+    missing: Annotated[list[str], "Tags of the profile that the meter does not list."]
     complete: Annotated[
         bool, "False when something was left out for its size, its number or for lack of time."
     ]
@@ -86,7 +86,7 @@ class RetrieveConfigurationObjectsResult(TypedDict):
 
 @dataclass(slots=True)
 class Wanted:
-    """An attribute and what came of it."""
+    """An attribute and its outcome."""
 
     right: object_list.AttributeRight
     descriptor: AttributeDescriptor
@@ -114,7 +114,7 @@ class RetrieveConfigurationObjects(MeterOperation[NoParameters, RetrieveConfigur
 
     Attributes are read in lists, as long as `with_list_max` of the device and the meter's receive size allow;
     a list that fails as a whole is read in parts. Meters that take no lists need a round trip per attribute:
-    what cannot be read in the time of a session is told as NOT_READ.
+    what cannot be read in the time of a session is NOT_READ.
     """
 
     message = "RetrieveConfigurationObjects"
@@ -125,14 +125,14 @@ class RetrieveConfigurationObjects(MeterOperation[NoParameters, RetrieveConfigur
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> RetrieveConfigurationObjectsResult:
         found = read_object_list(meter)
         own_list = meter.find_attribute(ASSOCIATION, "object_list")
-        # The logical name has the same number in every class, also in those that nobody knows.
+        # The logical name has the same number in every class, also in unknown ones.
         logical_name_id = meter.find_attribute(ASSOCIATION, "logical_name").attribute_id
         objects = [
             (listed, list(_list_wanted(listed, own_list, logical_name_id))) for listed in found.objects
         ]
         complete = _read(meter, [item for _, wanted in objects for item in wanted if item.reason is None])
         described: list[ConfigurationObject] = [
-            {**describe(meter.profile, listed), "attributes": [item.describe() for item in wanted]}
+            {**describe_object(meter.profile, listed), "attributes": [item.describe() for item in wanted]}
             for listed, wanted in objects
         ]
         present = {item["tag"] for item in described}
@@ -140,7 +140,7 @@ class RetrieveConfigurationObjects(MeterOperation[NoParameters, RetrieveConfigur
             "objects": described,
             "unreadable": describe_unreadable(found.unreadable),
             "missing": [
-                known.tag for known in meter.profile.objects(meter.polyphase) if known.tag not in present
+                known.tag for known in meter.profile.list_objects(meter.polyphase) if known.tag not in present
             ],
             "complete": complete and found.is_complete,
         }
@@ -155,7 +155,7 @@ def _list_wanted(
         descriptor = AttributeDescriptor(listed.class_id, listed.logical_name, right.attribute_id)
         wanted = Wanted(right, descriptor)
         if right.attribute_id == logical_name_id and right.is_readable:
-            # The list has told it.
+            # Known from the list.
             wanted.status = AttributeStatus.READ
             wanted.value = Data(DataType.OCTET_STRING, listed.logical_name)
         elif not right.is_readable:
@@ -171,14 +171,14 @@ def _list_wanted(
 
 def _find_buffer(class_id: int) -> int | None:
     """The number of the attribute that holds the rows of a profile; None for all other classes."""
-    interface_class = catalogue.interface_classes().latest(class_id)
+    interface_class = catalogue.get_interface_classes().find_latest(class_id)
     if interface_class is None or interface_class.name != "profile_generic":
         return None
-    return interface_class.attribute_id("buffer")
+    return interface_class.find_attribute_id("buffer")
 
 
 def _read(meter: VisitedMeter, items: list[Wanted]) -> bool:
-    """Read what has no value yet; whether nothing was left out."""
+    """Read the attributes without a value; returns whether nothing was left out."""
     items = [item for item in items if item.status is AttributeStatus.NOT_READ]
     allowed = items[:MOST_ATTRIBUTES]
     for item in items[MOST_ATTRIBUTES:]:

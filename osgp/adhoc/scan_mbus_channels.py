@@ -23,10 +23,10 @@ _FIELDS = 5
 
 
 class MbusChannel(TypedDict):
-    """One channel; what is not known is null."""
+    """One channel; unknown values are null."""
 
     channel: int
-    occupied: Annotated[bool | None, "Whether a device is installed; null when the channel tells too little."]
+    occupied: Annotated[bool | None, "Whether a device is installed; null if the channel reports too little."]
     mbus_identification_number: Annotated[str | None, "Eight digits."]
     mbus_manufacturer: Annotated[str | None, "Three letters; null on an empty channel."]
     mbus_version: int | None
@@ -43,11 +43,10 @@ class ScanMbusChannelsResult(TypedDict):
 
 @register
 class ScanMbusChannels(MeterOperation[NoParameters, ScanMbusChannelsResult]):
-    """Read what is on each of the four M-Bus channels of an electricity meter.
+    """Read which devices are on the four M-Bus channels of an electricity meter.
 
-    The names are those with which AddDevice tells an M-Bus device. A value that the meter refuses or that
-    makes no sense is null, and told among the problems of its channel; it does not keep the others from being
-    read. Nothing changes on the platform.
+    The field names are those of AddDevice. A value that the meter refuses, or that is invalid, is null and
+    listed in the problems of its channel; the others are read all the same. Nothing changes on the platform.
     """
 
     message = "ScanMbusChannels"
@@ -72,17 +71,21 @@ class ScanMbusChannels(MeterOperation[NoParameters, ScanMbusChannelsResult]):
 def _list_fields(meter: VisitedMeter, channel: int) -> list[AskedField]:
     class_version = meter.find_object(TAG).class_version
     return [
-        AskedField("mbus_primary_address", meter.find_attribute(TAG, "primary_address", channel), mbus.octet),
+        AskedField(
+            "mbus_primary_address", meter.find_attribute(TAG, "primary_address", channel), mbus.parse_octet
+        ),
         AskedField(
             "mbus_identification_number",
             meter.find_attribute(TAG, "identification_number", channel),
-            lambda data: mbus.identification_number(data, class_version),
+            lambda data: mbus.parse_identification_number(data, class_version),
         ),
         AskedField(
-            "mbus_manufacturer", meter.find_attribute(TAG, "manufacturer_id", channel), mbus.manufacturer
+            "mbus_manufacturer",
+            meter.find_attribute(TAG, "manufacturer_id", channel),
+            mbus.parse_manufacturer,
         ),
-        AskedField("mbus_version", meter.find_attribute(TAG, "version", channel), mbus.octet),
-        AskedField("mbus_device_type", meter.find_attribute(TAG, "device_type", channel), mbus.octet),
+        AskedField("mbus_version", meter.find_attribute(TAG, "version", channel), mbus.parse_octet),
+        AskedField("mbus_device_type", meter.find_attribute(TAG, "device_type", channel), mbus.parse_octet),
     ]
 
 

@@ -26,18 +26,18 @@ class SynchronizeTimeParameters(TypedDict):
             str,
             TimeZoneField(),
             "Zone of the meter's clock; the device's own when left out. At most 12 hours from UTC, as a "
-            "meter cannot tell more.",
+            "meter cannot represent more.",
         ]
     ]
 
 
 class SynchronizeTimeResult(TypedDict):
-    """What the clock was told."""
+    """The time that the clock was set to."""
 
     time: Annotated[datetime, "What the clock was set to."]
     timezone: Annotated[str, TimeZoneField()]
-    deviation: Annotated[int, "Minutes from local time to UTC, as the clock was told: -60 for UTC+1."]
-    daylight_saving: Annotated[bool, "Whether the clock was told that daylight saving is active."]
+    deviation: Annotated[int, "Minutes from local time to UTC, as set: -60 for UTC+1."]
+    daylight_saving: Annotated[bool, "Whether the clock was set with daylight saving active."]
 
 
 @register

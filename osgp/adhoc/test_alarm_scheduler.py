@@ -42,7 +42,7 @@ class TestAlarmSchedulerParameters(TypedDict):
     test_time: Annotated[
         datetime,
         "When the meter is to send the alarm, to the second; in the future. The common field "
-        "schedule_time says when the meter is told of it.",
+        "schedule_time says when the platform sends it to the meter.",
     ]
 
 
@@ -50,17 +50,17 @@ class TestAlarmSchedulerResult(TypedDict):
     """The test that is planned."""
 
     alarm_type: TestAlarmType
-    test_time: Annotated[datetime, "As the meter was told, in whole seconds."]
-    timezone: Annotated[str, TimeZoneField(), "In which the meter was told."]
+    test_time: Annotated[datetime, "As sent to the meter, in whole seconds."]
+    timezone: Annotated[str, TimeZoneField(), "The zone of the local time that was sent to the meter."]
 
 
 @register
 class TestAlarmScheduler(MeterOperation[TestAlarmSchedulerParameters, TestAlarmSchedulerResult]):
-    """Have a polyphase meter send a test alarm at a given time: partial power outage (SMR 5.1 and later) or
-    last gasp (SMR 5.5).
+    """Have a polyphase meter send a test alarm at a given time: partial power outage or last gasp,
+    as far as it has a scheduler for it.
 
-    A test that was planned before and not carried out yet is replaced. The meter's scheduler goes by local
-    time without a deviation, so that the hour which comes twice when clocks go back cannot be used.
+    A test that was planned before and not carried out yet is replaced. The meter's scheduler uses local
+    time without a deviation, so the hour that comes twice when clocks go back cannot be used.
     """
 
     message = "TestAlarmScheduler"
@@ -104,7 +104,7 @@ def _check_phases(
 
 
 def _find_local_time(test_time: datetime, zone: ZoneInfo) -> datetime:
-    """The time in the meter's zone, to the second. Raises Fault for one that has passed or cannot be told."""
+    """The time in the meter's zone, to the second. Raises Fault 401 if it has passed or is ambiguous."""
     if test_time <= timezone.now():
         raise _make_refusal("The time of the test has to be in the future.")
     local = test_time.astimezone(zone).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""Batches: one message to many devices; and recurring requests, which make a batch at each occurrence."""
+"""Batches: one message to many devices; and schedules, which make a batch at each occurrence."""
 
 import uuid
 from datetime import timedelta
@@ -120,7 +120,7 @@ class Batch(Scheduling):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing about it will change any more."""
+        """Whether it is over: nothing about it changes any more."""
         return self.state not in OPEN_BATCH_STATES
 
 
@@ -140,7 +140,7 @@ class SkippedDevice(models.Model):
 
 
 class RecurringRequest(Scheduling):
-    """A message that is sent to devices again and again; each occurrence becomes one batch."""
+    """A schedule: a message that is sent to devices again and again; each occurrence becomes one batch."""
 
     name = models.CharField(max_length=64, validators=[group_name_validator])
     organisation = models.ForeignKey(

@@ -17,7 +17,7 @@ from osgp.requests.submission import DeviceIdentificationField
 MOST_ACTIONS = 500
 
 Errors = dict[str, Any]
-"""What is wrong, by field."""
+"""Error texts by field."""
 
 
 class ActionDevice(StrictSerializer):
@@ -32,7 +32,7 @@ class ActionDevice(StrictSerializer):
 
 @dataclass(frozen=True)
 class Draft:
-    """An action as far as it can be judged by itself; nothing is wrong with it if ``errors`` is empty."""
+    """An action, validated by itself; it is valid if ``errors`` is empty."""
 
     operation: MeterOperation | None = None
     parameters: ParameterValues = field(default_factory=dict, repr=False)
@@ -40,12 +40,12 @@ class Draft:
     errors: Errors = field(default_factory=dict)
 
     @classmethod
-    def of(cls, action: Any) -> "Draft":
+    def from_json(cls, action: Any) -> "Draft":
         """Validate one action: its message, its device identification, its parameters."""
         if not isinstance(action, Mapping):
             return cls(errors={"": ["Must be a JSON object."]})
         try:
-            operation = _operation(action)
+            operation = _find_operation(action)
         except ValidationError as error:
             return cls(errors={"message": error.detail})
         errors: Errors = {}
@@ -76,7 +76,7 @@ class Draft:
 _OWN_FIELDS = frozenset(ActionDevice().fields)
 
 
-def _operation(action: Mapping[str, Any]) -> MeterOperation:
+def _find_operation(action: Mapping[str, Any]) -> MeterOperation:
     """The operation of an action's message. Raises ValidationError."""
     if "message" not in action:
         raise ValidationError(["This field is required."])
@@ -93,19 +93,19 @@ def _operation(action: Mapping[str, Any]) -> MeterOperation:
 
 
 @cache
-def action_serializer(task: MeterOperation) -> type[serializers.Serializer]:
+def make_action_serializer(operation: MeterOperation) -> type[serializers.Serializer]:
     """An action of one message, as the OpenAPI document describes it."""
-    members = {"__doc__": task.__doc__, "message": ChoiceField([task.message])}
-    return type(f"{task.message}Action", (task.parameters_serializer, ActionDevice), members)
+    members = {"__doc__": operation.__doc__, "message": ChoiceField([operation.message])}
+    return type(f"{operation.message}Action", (operation.parameters_serializer, ActionDevice), members)
 
 
-def _action_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
-    return {task.message: action_serializer(task) for task in registry.list_bundleable()}
+def _make_action_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
+    return {operation.message: make_action_serializer(operation) for operation in registry.list_bundleable()}
 
 
 @extend_schema_field(
     # Messages register themselves one after another: they are looked up when the document is made.
-    PolymorphicProxySerializer("BundleAction", _action_serializers, resource_type_field_name="message")
+    PolymorphicProxySerializer("BundleAction", _make_action_serializers, resource_type_field_name="message")
 )
 class ActionField(serializers.Field):
     """One action of :class:`ActionsField`, which validates it."""
@@ -119,8 +119,8 @@ class ActionField(serializers.Field):
 class ActionsField(serializers.ListField):
     """1 to 500 actions, in the order in which they are carried out.
 
-    Faulty actions do not make the list invalid: they are told of together with what only the rights of the
-    caller can tell about the others (osgp/bundle/bundle.py).
+    Faulty actions do not make the list invalid: they are reported together with missing rights on the others
+    (osgp/bundle/bundle.py).
     """
 
     child = ActionField()
@@ -133,4 +133,4 @@ class ActionsField(serializers.ListField):
             self.fail("not_a_list", input_type=type(data).__name__)
         # Before any of them is looked at: a body has room for tens of thousands.
         self.run_validators(data)
-        return [Draft.of(action) for action in data]
+        return [Draft.from_json(action) for action in data]

@@ -39,7 +39,7 @@ class Bundle(CompositeOperation[BundleParameters]):
 
     Each action is a message with its parameters, and may name an M-Bus device of the meter that it is about.
     Each needs its own right and scope beside those of the bundle. If any action is invalid or not granted,
-    nothing is stored, and the errors tell what is wrong with each.
+    nothing is stored, and the errors of each are returned.
 
     The outcome has one response per action, in the same order, with its own `status` and its `result` or
     `fault`. An action that fails does not keep the following ones from being carried out. The bundle itself
@@ -49,7 +49,7 @@ class Bundle(CompositeOperation[BundleParameters]):
 
     message = BUNDLE
     service = Service.BUNDLE
-    # It adds nothing to what its actions are granted to, so that whoever may only read can read in bundles.
+    # Actions need their own rights as well, so organisations that may only read can read in bundles.
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
 
     @classmethod
@@ -62,8 +62,8 @@ class Bundle(CompositeOperation[BundleParameters]):
 
     def check_parameters(self, parameters: BundleParameters) -> None:
         """Here a faulty action makes the parameters invalid."""
-        if faulty := _faulty(parameters["actions"]):
-            raise ValidationError(_all({}, faulty))
+        if faulty := _collect_errors(parameters["actions"]):
+            raise ValidationError(_merge_errors({}, faulty))
 
     def compose(self, caller: Caller, body: Mapping[str, Any]) -> Composition:
         """A bundle that is valid and granted in all its parts.
@@ -82,9 +82,9 @@ class Bundle(CompositeOperation[BundleParameters]):
             if not part.is_valid():
                 errors.update(part.errors)
         drafts: list[Draft] = own.validated_data["actions"] if own.is_valid() else []
-        faulty = _faulty(drafts)
+        faulty = _collect_errors(drafts)
         if "device_identification" in common.errors:
-            raise ValidationError(_all(errors, faulty))
+            raise ValidationError(_merge_errors(errors, faulty))
         identification = body["device_identification"]
         named = {draft.device_identification for draft in drafts if draft.device_identification}
         granted = find_granted_devices(caller.organisation, [identification, *(named - {identification})])
@@ -92,8 +92,8 @@ class Bundle(CompositeOperation[BundleParameters]):
             meter = check_device(self, identification, granted.get(identification), {})
         except Fault:
             if errors or faulty:
-                # What is wrong with the body is told first, as for every message.
-                raise ValidationError(_all(errors, faulty)) from None
+                # Errors of the body go first, as for every message.
+                raise ValidationError(_merge_errors(errors, faulty)) from None
             raise
         only_rights = not errors and not faulty
         actions: list[NewAction] = []
@@ -101,25 +101,25 @@ class Bundle(CompositeOperation[BundleParameters]):
             if position in faulty:
                 continue
             try:
-                actions.append(_granted_action(caller, draft, meter, granted))
+                actions.append(_make_action(caller, draft, meter, granted))
             except Fault as fault:
                 only_rights = only_rights and fault.code == FaultCode.UNAUTHORIZED
                 faulty[position] = {fault.pointer: [fault.message]}
         if errors or faulty:
             refusal = NotGranted if only_rights else ValidationError
-            raise refusal(_all(errors, faulty))
+            raise refusal(_merge_errors(errors, faulty))
         return Composition(meter, common.validated_data, actions)
 
 
-def _faulty(drafts: Sequence[Draft]) -> dict[int, Errors]:
+def _collect_errors(drafts: Sequence[Draft]) -> dict[int, Errors]:
     return {position: draft.errors for position, draft in enumerate(drafts) if draft.errors}
 
 
-def _all(errors: Errors, faulty: Mapping[int, Errors]) -> Errors:
+def _merge_errors(errors: Errors, faulty: Mapping[int, Errors]) -> Errors:
     return {**errors, "actions": dict(sorted(faulty.items()))} if faulty else errors
 
 
-def _granted_action(
+def _make_action(
     caller: Caller, draft: Draft, meter: Device, granted: Mapping[str, GrantedDevice]
 ) -> NewAction:
     """The action with its device. Raises Fault, whose pointer is the name of the action's faulty field."""

@@ -1,12 +1,12 @@
-"""The COSEM objects of each meter profile. Meter types are data, one file each, in `data` or elsewhere.
+"""The COSEM objects of each meter profile. Profiles are data, one file each, in `data` or elsewhere.
 
-Operations ask for tags, attributes and methods by name, and never spell an OBIS code or a number::
+Operations use the names of tags, attributes and methods, never an OBIS code or a number::
 
-    profile = catalogue.profile("SMR", "5.1")
-    descriptor = profile["ACTIVE_ENERGY_IMPORT"].attribute("value")
+    profile = catalogue.find_profile("SMR", "5.1")
+    descriptor = profile["ACTIVE_ENERGY_IMPORT"].address_attribute("value")
     in_profile = profile["ACTIVE_ENERGY_IMPORT"]["scaler_unit"].scaler_unit
 
-Knows nothing of Django or of how a meter is reached. To add a profile: docs/how-to/add-a-meter-profile.md.
+Does not depend on Django or on how a meter is reached. To add a profile: docs/how-to/add-a-meter-profile.md.
 """
 
 import os
@@ -46,18 +46,18 @@ __all__ = [
     "Profile",
     "SetFlags",
     "UnknownProfile",
-    "event_log_categories",
-    "event_types",
-    "flag_names",
-    "interface_classes",
+    "find_profile",
+    "get_interface_classes",
     "is_secret",
-    "profile",
-    "profiles",
+    "list_event_log_categories",
+    "list_event_types",
+    "list_flag_names",
+    "list_profiles",
 ]
 
 DATA = Path(__file__).parent / "data"
 FOLDERS_VARIABLE = "OSGP_PROFILES"
-"""Environment variable with folders of further profile files, separated as those of PATH."""
+"""Environment variable with folders of further profile files, separated as in PATH."""
 
 _loading = threading.RLock()
 
@@ -71,8 +71,8 @@ class UnknownProfile(LookupError):
         self.protocol_version = protocol_version
 
 
-def profile(protocol_name: str, protocol_version: str) -> Profile:
-    """The profile of a protocol ("SMR", case ignored) and exact version ("5.1"), else `UnknownProfile`."""
+def find_profile(protocol_name: str, protocol_version: str) -> Profile:
+    """Return the profile of a protocol ("SMR", case ignored) and version ("5.1"), or raise UnknownProfile."""
     with _loading:
         found = _load_by_key().get((protocol_name.upper(), protocol_version))
     if found is None:
@@ -80,71 +80,71 @@ def profile(protocol_name: str, protocol_version: str) -> Profile:
     return found
 
 
-def profiles() -> tuple[Profile, ...]:
-    """All profiles, oldest first. Read once per process, by whichever thread asks first."""
+def list_profiles() -> tuple[Profile, ...]:
+    """Return all profiles, oldest first. The first call of the process reads the files."""
     with _loading:
         return _load()
 
 
-def interface_classes() -> InterfaceClasses:
-    """All known COSEM interface classes. Read once per process, by whichever thread asks first."""
+def get_interface_classes() -> InterfaceClasses:
+    """Return all known COSEM interface classes. The first call of the process reads the files."""
     with _loading:
         return _load_interface_classes()
 
 
 def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
-    """Whether the data of a request are (or hold) a secret: keys, passwords, PINs, and what proves them.
+    """Return whether the data of a request are or hold a secret: key, password, PIN or authentication proof.
 
-    They must not be shown or recorded. Attribute 0 stands for all attributes of an object.
+    Such data must not be shown or recorded. Attribute 0 stands for all attributes of an object.
     """
     return _load_interface_classes().is_secret(descriptor)
 
 
-def event_log_categories() -> tuple[str, ...]:
-    """The categories of the event logs of meters of any profile: by profile, the oldest first, and by tag."""
-    return _each_once(category for profile in profiles() for category in profile.event_logs)
+def list_event_log_categories() -> tuple[str, ...]:
+    """Return the categories of the event logs of all profiles, ordered by profile (oldest first) and tag."""
+    return _drop_repeated(category for profile in list_profiles() for category in profile.event_logs)
 
 
-def event_types() -> tuple[str, ...]:
-    """The names of all events of meters of any profile: by profile, the oldest first, by log and by code."""
-    return _each_once(
+def list_event_types() -> tuple[str, ...]:
+    """Return the names of the events of all profiles, ordered by profile (oldest first), log and code."""
+    return _drop_repeated(
         name
-        for profile in profiles()
+        for profile in list_profiles()
         for category in profile.event_logs
-        for _, name in sorted(profile.event_types(category).items())
+        for _, name in sorted(profile.get_event_types(category).items())
     )
 
 
-def flag_names(*tags: str) -> tuple[str, ...]:
-    """The names of all flags of objects with these tags: by tag, by profile, the oldest first, and by bit."""
-    return _each_once(
+def list_flag_names(*tags: str) -> tuple[str, ...]:
+    """Return the names of the flags of objects, ordered by tag, profile (oldest first) and bit."""
+    return _drop_repeated(
         name
         for tag in tags
-        for profile in profiles()
+        for profile in list_profiles()
         if tag in profile and (flags := profile[tag].flags)
         for name in flags.names.values()
     )
 
 
-def _each_once(names: Iterable[str]) -> tuple[str, ...]:
+def _drop_repeated(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def folders() -> tuple[Path, ...]:
-    """Where the data files are: those that are shipped, then the folders that OSGP_PROFILES names.
+def list_folders() -> tuple[Path, ...]:
+    """Return the folders of the data files: the shipped one, then those in OSGP_PROFILES.
 
-    CatalogueError for what is no folder.
+    Raises CatalogueError if one is not a folder.
     """
     further = [Path(name) for name in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if name]
     for folder in further:
         if not folder.is_dir():
-            raise CatalogueError(f"{FOLDERS_VARIABLE}: {folder} is no folder")
+            raise CatalogueError(f"{FOLDERS_VARIABLE}: {folder} is not a folder")
     return (DATA, *further)
 
 
 @cache
 def _load() -> tuple[Profile, ...]:
-    return assembly.load(folders(), _load_interface_classes())
+    return assembly.load(list_folders(), _load_interface_classes())
 
 
 @cache
@@ -154,4 +154,4 @@ def _load_by_key() -> dict[tuple[str, str], Profile]:
 
 @cache
 def _load_interface_classes() -> InterfaceClasses:
-    return assembly.load_classes(folders())
+    return assembly.load_classes(list_folders())

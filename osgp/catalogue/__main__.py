@@ -1,4 +1,4 @@
-"""``python -m osgp.catalogue``: lists the profiles, or tells the first mistake in their files."""
+"""``python -m osgp.catalogue``: list the profiles, or report the first error in their files."""
 
 import sys
 
@@ -6,9 +6,9 @@ from osgp import catalogue
 
 
 def main() -> int:
-    """Exit code 1 when a file is wrong."""
+    """Return the exit code: 1 if a file is wrong."""
     try:
-        found = catalogue.profiles()
+        found = catalogue.list_profiles()
     except catalogue.CatalogueError as error:
         sys.stderr.write(f"{error}\n")
         return 1

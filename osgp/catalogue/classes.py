@@ -1,4 +1,4 @@
-"""COSEM interface classes: the Blue Book's names of attributes and methods, and which of them are secret."""
+"""COSEM interface classes: the Blue Book's names of attributes and methods, and which are secret."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ from osgp.catalogue.reading import DataFile, Place
 FILE = "interface-classes.toml"
 LOGICAL_NAME = "logical_name"
 CHOICE = "choice"
-"""The data type of an attribute that has another one from object to object."""
+"""The data type of an attribute whose type differs between objects."""
 
 _DATA_TYPES = (CHOICE, *sorted(values.DATA_TYPES))
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
@@ -33,7 +33,7 @@ class NotInInterfaceClass(LookupError):
 class InterfaceClass:
     """One version of an interface class. ``attributes`` and ``methods`` are names by id, 1..127.
 
-    ``enumerations`` are the names of an enumerated attribute's values, from 0 on, by the attribute's name.
+    ``enumerations`` maps the name of an enumerated attribute to the names of its values, from 0 on.
     """
 
     class_id: int
@@ -48,26 +48,26 @@ class InterfaceClass:
     _attribute_ids: Mapping[str, int] = field(repr=False)
     _method_ids: Mapping[str, int] = field(repr=False)
 
-    def attribute_id(self, name: str) -> int:
-        """The number of the attribute "scaler_unit"; NotInInterfaceClass when the class has none such."""
+    def find_attribute_id(self, name: str) -> int:
+        """Return the id of an attribute ("scaler_unit"). Raises NotInInterfaceClass if the class lacks it."""
         try:
             return self._attribute_ids[name]
         except KeyError:
             raise NotInInterfaceClass(self, "attribute", name) from None
 
-    def method_id(self, name: str) -> int:
-        """The number of the method "reset"; NotInInterfaceClass when the class has none such."""
+    def find_method_id(self, name: str) -> int:
+        """Return the id of a method ("reset"). Raises NotInInterfaceClass if the class lacks it."""
         try:
             return self._method_ids[name]
         except KeyError:
             raise NotInInterfaceClass(self, "method", name) from None
 
-    def attribute_name(self, attribute_id: int) -> str | None:
-        """The name of an attribute; None for a number that the class does not define."""
+    def find_attribute_name(self, attribute_id: int) -> str | None:
+        """Return the name of an attribute; None for an id that the class does not define."""
         return self.attributes.get(attribute_id)
 
-    def method_name(self, method_id: int) -> str | None:
-        """The name of a method; None for a number that the class does not define."""
+    def find_method_name(self, method_id: int) -> str | None:
+        """Return the name of a method; None for an id that the class does not define."""
         return self.methods.get(method_id)
 
     def __str__(self) -> str:
@@ -83,8 +83,8 @@ class InterfaceClasses:
             self._by_version.setdefault(interface_class.class_id, {})[interface_class.version] = (
                 interface_class
             )
-        self._secret_attributes = frozenset(self._secrets("secret_attributes", whole=True))
-        self._secret_methods = frozenset(self._secrets("secret_methods", whole=False))
+        self._secret_attributes = frozenset(self._list_secrets("secret_attributes", whole=True))
+        self._secret_methods = frozenset(self._list_secrets("secret_methods", whole=False))
 
     def __iter__(self) -> Iterator[InterfaceClass]:
         """In the order of class ids, then of versions."""
@@ -92,25 +92,25 @@ class InterfaceClasses:
             yield from self._by_version[class_id].values()
 
     def get(self, class_id: int, version: int) -> InterfaceClass | None:
-        """Exactly this version of a class, if it is known."""
+        """Return exactly this version of a class; None if it is unknown."""
         return self._by_version.get(class_id, {}).get(version)
 
-    def nearest(self, class_id: int, version: int) -> InterfaceClass | None:
-        """What to go by with a meter whose version of a class may be unknown: the highest known one up to it.
+    def find_nearest(self, class_id: int, version: int) -> InterfaceClass | None:
+        """Return the highest known version of a class up to ``version``; None if all known ones are newer.
 
-        New versions add attributes and methods, and keep the numbers of those that they take over. An older
-        version than all known ones has none: which of the known numbers it had already, nobody can tell.
+        New versions add attributes and methods and keep the ids of the old ones, so this is valid for a meter
+        with an unknown newer version. It says nothing about a version older than all known ones.
         """
         versions = self._by_version.get(class_id, {})
         return versions.get(max((known for known in versions if known <= version), default=-1))
 
-    def latest(self, class_id: int) -> InterfaceClass | None:
-        """The highest known version of a class: for names where the version of an object is not known."""
+    def find_latest(self, class_id: int) -> InterfaceClass | None:
+        """Return the highest known version of a class, for objects of unknown version; None: none."""
         versions = self._by_version.get(class_id)
         return versions[max(versions)] if versions else None
 
     def is_secret(self, descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
-        """Whether the data of a request are (or hold) a secret, in any version of the class.
+        """Return whether the data of a request are or hold a secret, in any version of the class.
 
         Attribute 0 stands for all attributes of an object.
         """
@@ -119,7 +119,7 @@ class InterfaceClasses:
             return member in self._secret_attributes
         return member in self._secret_methods
 
-    def _secrets(self, kind: str, *, whole: bool) -> Iterator[tuple[int, int]]:
+    def _list_secrets(self, kind: str, *, whole: bool) -> Iterator[tuple[int, int]]:
         for interface_class in self:
             secret = getattr(interface_class, kind)
             yield from ((interface_class.class_id, member) for member in secret)
@@ -128,56 +128,60 @@ class InterfaceClasses:
 
 
 def load(files: Iterable[DataFile]) -> InterfaceClasses:
-    """The interface classes of some files; CatalogueError for the first mistake in them."""
+    """Read the interface classes in ``files``. Raises CatalogueError for the first error."""
     found: dict[tuple[int, int], InterfaceClass] = {}
     sources: dict[tuple[int, int], str] = {}
     for file in files:
         for place, interface_class in _read(file):
             key = (interface_class.class_id, interface_class.version)
             if key in found:
-                raise place.wrong(f"version {interface_class.version} is already in {sources[key]}")
+                raise place.make_error(f"version {interface_class.version} is already in {sources[key]}")
             found[key], sources[key] = interface_class, file.name
     return InterfaceClasses(found.values())
 
 
 def _read(file: DataFile) -> Iterator[tuple[Place, InterfaceClass]]:
     top = file.place
-    for table in top.items(top.keys(file.content, ("class",), ())["class"]):
-        top.keys(table, _REQUIRED, _OPTIONAL)
-        class_id = top.at("id").integer(table["id"], 0, 65535)
+    for table in top.check_list(top.check_keys(file.content, ("class",), ())["class"]):
+        top.check_keys(table, _REQUIRED, _OPTIONAL)
+        class_id = top.narrow_to("id").check_integer(table["id"], 0, 65535)
         place = Place(file.name, f"class {class_id}")
-        versions = place.at("versions").items(table["versions"])
+        versions = place.narrow_to("versions").check_list(table["versions"])
         if not versions:
-            raise place.at("versions").wrong("must list at least one")
+            raise place.narrow_to("versions").make_error("must list at least one")
         for version in versions:
-            yield place, _interface_class(place, class_id, version, table)
+            yield place, _parse_interface_class(place, class_id, version, table)
 
 
-def _interface_class(place: Place, class_id: int, version: object, table: dict[str, Any]) -> InterfaceClass:
+def _parse_interface_class(
+    place: Place, class_id: int, version: object, table: dict[str, Any]
+) -> InterfaceClass:
     attributes, types = {1: LOGICAL_NAME}, {1: "octet-string"}
     _add_attributes(place, "attributes", table["attributes"], attributes, types)
     methods: dict[int, str] = {}
-    for row in place.at("methods").items(table.get("methods", [])):
-        method_id, name = _row(place.at("methods"), row, 2, "id and name")
-        _add(place.at(f"method {method_id}"), methods, method_id, name)
+    for row in place.narrow_to("methods").check_list(table.get("methods", [])):
+        method_id, name = _check_row(place.narrow_to("methods"), row, 2, "id and name")
+        _add(place.narrow_to(f"method {method_id}"), methods, method_id, name)
     attribute_ids = {name: number for number, name in attributes.items()}
     method_ids = {name: number for number, name in methods.items()}
     secret = {
         kind: frozenset(
-            known[place.at(kind).choice(name, tuple(known))]
-            for name in place.at(kind).items(table.get(kind, []))
+            known[place.narrow_to(kind).check_choice(name, tuple(known))]
+            for name in place.narrow_to(kind).check_list(table.get(kind, []))
         )
         for kind, known in (("secret_attributes", attribute_ids), ("secret_methods", method_ids))
     }
-    _add_aliases(place.at("aliases"), table.get("aliases", {}), attribute_ids, method_ids)
+    _add_aliases(place.narrow_to("aliases"), table.get("aliases", {}), attribute_ids, method_ids)
     return InterfaceClass(
         class_id=class_id,
-        version=place.at("versions").integer(version, 0, 255),
-        name=_name(place.at("name"), table["name"]),
+        version=place.narrow_to("versions").check_integer(version, 0, 255),
+        name=_check_name(place.narrow_to("name"), table["name"]),
         attributes=MappingProxyType(attributes),
         attribute_types=MappingProxyType(types),
         methods=MappingProxyType(methods),
-        enumerations=_enumerations(place.at("enumerations"), table.get("enumerations", {}), attribute_ids),
+        enumerations=_parse_enumerations(
+            place.narrow_to("enumerations"), table.get("enumerations", {}), attribute_ids
+        ),
         secret_attributes=secret["secret_attributes"],
         secret_methods=secret["secret_methods"],
         _attribute_ids=attribute_ids,
@@ -188,17 +192,17 @@ def _interface_class(place: Place, class_id: int, version: object, table: dict[s
 def _add_attributes(
     place: Place, key: str, rows: object, attributes: dict[int, str], types: dict[int, str]
 ) -> None:
-    for row in place.at(key).items(rows):
-        attribute_id, name, data_type = _row(place.at(key), row, 3, "id, name and data type")
-        here = place.at(f"attribute {attribute_id}")
+    for row in place.narrow_to(key).check_list(rows):
+        attribute_id, name, data_type = _check_row(place.narrow_to(key), row, 3, "id, name and data type")
+        here = place.narrow_to(f"attribute {attribute_id}")
         if data_type not in _DATA_TYPES:
-            raise here.wrong(f"unknown data type {data_type!r}")
+            raise here.make_error(f"unknown data type {data_type!r}")
         _add(here, attributes, attribute_id, name)
         types[attribute_id] = data_type
 
 
-def extended(interface_class: InterfaceClass, place: Place, key: str, rows: object) -> InterfaceClass:
-    """The class with attributes that a companion standard adds: the ``rows`` of a profile file's ``key``."""
+def extend(interface_class: InterfaceClass, place: Place, key: str, rows: object) -> InterfaceClass:
+    """Return the class with the attributes of a companion standard, from the ``rows`` at a file's ``key``."""
     attributes, types = dict(interface_class.attributes), dict(interface_class.attribute_types)
     _add_attributes(place, key, rows, attributes, types)
     added = {name: number for number, name in attributes.items()}
@@ -210,46 +214,46 @@ def extended(interface_class: InterfaceClass, place: Place, key: str, rows: obje
     )
 
 
-def _row(place: Place, row: object, length: int, members: str) -> list[Any]:
+def _check_row(place: Place, row: object, length: int, members: str) -> list[Any]:
     if not isinstance(row, list) or len(row) != length:
-        raise place.wrong(f"{row!r} is no row of {members}")
+        raise place.make_error(f"{row!r} is not a row of {members}")
     return row
 
 
 def _add(place: Place, names: dict[int, str], number: object, name: object) -> None:
-    number = place.integer(number, 1, 127)
+    number = place.check_integer(number, 1, 127)
     if number in names:
-        raise place.wrong("is there twice")
+        raise place.make_error("is there twice")
     if name in names.values():
-        raise place.wrong(f"{name} is there twice")
-    names[number] = _name(place, name)
+        raise place.make_error(f"{name} is there twice")
+    names[number] = _check_name(place, name)
 
 
-def _name(place: Place, value: object) -> str:
+def _check_name(place: Place, value: object) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise place.wrong(f"{value!r} is no name in lower case")
+        raise place.make_error(f"{value!r} is not a name in lower case")
     return value
 
 
-def _enumerations(
+def _parse_enumerations(
     place: Place, table: object, attribute_ids: Mapping[str, int]
 ) -> Mapping[str, tuple[str, ...]]:
     enumerations = {}
-    for attribute, listed in place.table(table).items():
-        names = place.items(listed)
+    for attribute, listed in place.check_table(table).items():
+        names = place.check_list(listed)
         for name in names:
             if not isinstance(name, str) or not _VALUE.fullmatch(name):
-                raise place.wrong(f"{name!r} is no name in capitals")
-        enumerations[place.choice(attribute, tuple(attribute_ids))] = tuple(names)
+                raise place.make_error(f"{name!r} is not a name in capitals")
+        enumerations[place.check_choice(attribute, tuple(attribute_ids))] = tuple(names)
     return MappingProxyType(enumerations)
 
 
 def _add_aliases(
     place: Place, aliases: object, attribute_ids: dict[str, int], method_ids: dict[str, int]
 ) -> None:
-    for alias, name in place.table(aliases).items():
-        if _name(place, alias) in attribute_ids or alias in method_ids:
-            raise place.wrong(f"{alias} is a name already")
-        place.choice(name, (*attribute_ids, *method_ids))
+    for alias, name in place.check_table(aliases).items():
+        if _check_name(place, alias) in attribute_ids or alias in method_ids:
+            raise place.make_error(f"{alias} is a name already")
+        place.check_choice(name, (*attribute_ids, *method_ids))
         known = attribute_ids if name in attribute_ids else method_ids
         known[alias] = known[name]

@@ -1,16 +1,16 @@
-"""How a head-end and a meter talk: what carries octets, what frames APDUs in them, and what protects them."""
+"""How head-end and meter communicate: the carrier of octets, the framing and the protection of APDUs."""
 
 from enum import StrEnum
 
 
 class Carrier(StrEnum):
-    """What carries octets between the head-end and a meter."""
+    """The carrier of octets between the head-end and a meter."""
 
     TCP = "TCP"
 
 
 class Framing(StrEnum):
-    """What tells where an APDU begins and ends, and which client and logical device it is between."""
+    """The frame around an APDU, with its length and the addresses of client and logical device."""
 
     WRAPPER = "WRAPPER"
     """The wrapper of the TCP-UDP/IP profile (Green Book, DLMS/COSEM transport layers for IP networks)."""

@@ -1,7 +1,7 @@
-"""What codes and bits mean in the meters of a profile, and what else its file says beside its objects.
+"""The meanings of codes and bits in the meters of a profile, and what else its file says beside its objects.
 
-A profile has the meanings of the one that it inherits, or that it names in ``meanings_of``. Its own rows go
-before those of the same code or bit there.
+A profile has the meanings of the profile that it names in ``inherits`` or ``meanings_of``. Its own rows
+replace those of the same code or bit there.
 """
 
 import re
@@ -15,7 +15,7 @@ from osgp.catalogue.reading import CatalogueError, Place
 from osgp.catalogue.units import ScalerUnit
 
 ANY_LOG = "ANY_LOG"
-"""Instead of the category of an event log: what codes mean in every log that says nothing else."""
+"""In place of the category of an event log: the default meanings of codes in all logs."""
 PHASES = ("L1", "L2", "L3")
 KEYS = ("event_types", "flags", "models", "invocation_counter")
 
@@ -29,7 +29,7 @@ _MOST_REMEMBERED = 4096
 
 
 class SetFlags(NamedTuple):
-    """What is set in a value: names of flags, and bits without a name, both lowest bit first."""
+    """The bits that are set in a value: names of flags, and bits without a name, both lowest bit first."""
 
     names: tuple[str, ...]
     unknown: tuple[int, ...]
@@ -48,16 +48,16 @@ class Flags:
         """The largest value, with all bits set."""
         return (1 << self.width) - 1
 
-    def of(self, value: int) -> SetFlags:
-        """What is set in a value; ValueError for one that is not 0..``largest``.
+    def decode(self, value: int) -> SetFlags:
+        """Return the flags that are set in ``value``. Raises ValueError unless it is 0..``largest``.
 
-        The same few values come again and again: what they mean is remembered.
+        Meters send the same few values again and again, so results are cached.
         """
         found = self._remembered.get(value)
         if found is not None:
             return found
         if not 0 <= value <= self.largest:
-            raise ValueError(f"{value} is no value of {self.width} bits")
+            raise ValueError(f"{value} is not a value of {self.width} bits")
         bits = [bit for bit in range(value.bit_length()) if value >> bit & 1]
         found = SetFlags(
             tuple(self.names[bit] for bit in bits if bit in self.names),
@@ -78,8 +78,8 @@ class Model(NamedTuple):
 class CounterSource(NamedTuple):
     """The tag of the object with a meter's invocation counter, which the public client may read.
 
-    ``when_refused`` says what is to be thought of a meter that refuses it: its counter begins with the
-    platform's (START), or something is wrong (FAIL).
+    ``when_refused`` says what to do if the meter refuses: start with the platform's own counter (START), or
+    report a fault (FAIL).
     """
 
     tag: str
@@ -88,15 +88,15 @@ class CounterSource(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Meanings:
-    """The meanings of one profile file or, once merged, of a profile. ``event_types`` are by category."""
+    """The meanings of one profile file or, after merging, of a profile. ``event_types`` are by category."""
 
     event_types: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     flags: Mapping[str, Flags] = field(default_factory=dict)
     models: tuple[Model, ...] | None = None
     invocation_counter: CounterSource | None = None
 
-    def merged_into(self, inherited: "Meanings") -> "Meanings":
-        """These meanings, and of the inherited ones what they do not replace."""
+    def merge_over(self, inherited: "Meanings") -> "Meanings":
+        """Return these meanings, and those of ``inherited`` that they do not replace."""
         categories = {*inherited.event_types, *self.event_types}
         return Meanings(
             {
@@ -106,12 +106,12 @@ class Meanings:
                 }
                 for category in sorted(categories)
             },
-            {**inherited.flags, **{name: self._flags(name, inherited) for name in self.flags}},
+            {**inherited.flags, **{name: self._merge_flags(name, inherited) for name in self.flags}},
             inherited.models if self.models is None else self.models,
             self.invocation_counter or inherited.invocation_counter,
         )
 
-    def _flags(self, name: str, inherited: "Meanings") -> Flags:
+    def _merge_flags(self, name: str, inherited: "Meanings") -> Flags:
         own, other = self.flags[name], inherited.flags.get(name)
         if other is None:
             return own
@@ -120,37 +120,37 @@ class Meanings:
 
 
 def read(place: Place, content: Mapping[str, Any]) -> Meanings:
-    """The meanings in a profile file; CatalogueError for the first mistake."""
-    event_types = place.at("event_types").table(content.get("event_types", {}))
-    flags = place.at("flags").table(content.get("flags", {}))
+    """Parse the meanings in a profile file. Raises CatalogueError for the first error."""
+    event_types = place.narrow_to("event_types").check_table(content.get("event_types", {}))
+    flags = place.narrow_to("flags").check_table(content.get("flags", {}))
     models, counter = content.get("models"), content.get("invocation_counter")
     return Meanings(
         {
-            category: dict(_event_types(place.at(f"event_types.{category}"), rows))
+            category: dict(_parse_event_types(place.narrow_to(f"event_types.{category}"), rows))
             for category, rows in event_types.items()
         },
-        {name: _flags(place.at(f"flags.{name}"), table) for name, table in flags.items()},
-        None if models is None else tuple(_models(place.at("models"), models)),
-        None if counter is None else _counter(place.at("invocation_counter"), counter),
+        {name: _parse_flags(place.narrow_to(f"flags.{name}"), table) for name, table in flags.items()},
+        None if models is None else tuple(_parse_models(place.narrow_to("models"), models)),
+        None if counter is None else _parse_counter(place.narrow_to("invocation_counter"), counter),
     )
 
 
-def _event_types(place: Place, rows: object) -> Iterator[tuple[int, str]]:
+def _parse_event_types(place: Place, rows: object) -> Iterator[tuple[int, str]]:
     seen: set[int] = set()
-    for row in place.items(rows):
+    for row in place.check_list(rows):
         for code, name in _spread(place, row):
             if not _NAME.fullmatch(name):
-                raise place.wrong(f"{name!r} is no name in capitals")
-            if place.integer(code, 0, _LARGEST_CODE) in seen:
-                raise place.wrong(f"code {code} is there twice")
+                raise place.make_error(f"{name!r} is not a name in capitals")
+            if place.check_integer(code, 0, _LARGEST_CODE) in seen:
+                raise place.make_error(f"code {code} is there twice")
             seen.add(code)
             yield code, name
 
 
 def _spread(place: Place, row: object) -> Iterator[tuple[int, str]]:
-    """The codes and names of a row: several for phases, channels and ranges of codes."""
+    """Expand a row to codes and names: several for phases, channels and ranges of codes."""
     if not isinstance(row, list) or len(row) not in (2, 3) or not isinstance(row[1], str):
-        raise place.wrong(f"{row!r} is no row of code, name and maybe step")
+        raise place.make_error(f"{row!r} is not a row of code, name and maybe step")
     name = row[1]
     fills: Sequence[object] = (None,)
     if "{phase}" in name:
@@ -158,57 +158,57 @@ def _spread(place: Place, row: object) -> Iterator[tuple[int, str]]:
     elif "{channel}" in name:
         fills = MBUS_CHANNELS
     elif len(row) == 3:
-        raise place.wrong(f"{row!r} has a step, but is for one code")
-    step = place.integer(row[2] if len(row) == 3 else 1, 1, _LARGEST_CODE)
+        raise place.make_error(f"{row!r} has a step, but is for one code")
+    step = place.check_integer(row[2] if len(row) == 3 else 1, 1, _LARGEST_CODE)
     if isinstance(row[0], list):
         if len(row[0]) != 2 or "{code}" not in name:
-            raise place.wrong(f"{row!r}: first and last code of a range go with {{code}} in the name")
-        first = place.integer(row[0][0], 0, _LARGEST_CODE)
-        last = place.integer(row[0][1], first, first + _LONGEST_RANGE)
+            raise place.make_error(f"{row!r}: first and last code of a range go with {{code}} in the name")
+        first = place.check_integer(row[0][0], 0, _LARGEST_CODE)
+        last = place.check_integer(row[0][1], first, first + _LONGEST_RANGE)
         for code in range(first, last + 1):
             yield code, name.replace("{code}", str(code))
         return
-    first = place.integer(row[0], 0, _LARGEST_CODE)
+    first = place.check_integer(row[0], 0, _LARGEST_CODE)
     for index, fill in enumerate(fills):
         filled = name.replace("{phase}", str(fill)).replace("{channel}", str(fill))
         yield first + index * step, filled
 
 
-def _flags(place: Place, table: object) -> Flags:
-    table = place.keys(table, ("width", "bits"), ())
-    width = place.integer(table["width"], 1, _WIDEST)
+def _parse_flags(place: Place, table: object) -> Flags:
+    table = place.check_keys(table, ("width", "bits"), ())
+    width = place.check_integer(table["width"], 1, _WIDEST)
     names: dict[int, str] = {}
-    for row in place.items(table["bits"]):
+    for row in place.check_list(table["bits"]):
         if not isinstance(row, list) or len(row) != 2:
-            raise place.wrong(f"{row!r} is no row of bit and name")
-        bit, name = place.integer(row[0], 0, width - 1), row[1]
+            raise place.make_error(f"{row!r} is not a row of bit and name")
+        bit, name = place.check_integer(row[0], 0, width - 1), row[1]
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise place.wrong(f"{name!r} is no name in capitals")
+            raise place.make_error(f"{name!r} is not a name in capitals")
         if bit in names or name in names.values():
-            raise place.wrong(f"{bit if bit in names else name} is there twice")
+            raise place.make_error(f"{bit if bit in names else name} is there twice")
         names[bit] = name
     return Flags(width, MappingProxyType({bit: names[bit] for bit in sorted(names)}))
 
 
-def _models(place: Place, rows: object) -> Iterator[Model]:
-    for row in place.items(rows):
-        table = place.keys(row, ("names",), ("scaler_unit",))
-        names = tuple(place.text(name) for name in place.items(table["names"]))
+def _parse_models(place: Place, rows: object) -> Iterator[Model]:
+    for row in place.check_list(rows):
+        table = place.check_keys(row, ("names",), ("scaler_unit",))
+        names = tuple(place.check_text(name) for name in place.check_list(table["names"]))
         if not names:
-            raise place.wrong("names must list at least one")
+            raise place.make_error("names must list at least one")
         if "scaler_unit" not in table:
             yield Model(names, None)
             continue
         try:
-            yield Model(names, ScalerUnit.from_text(place.text(table["scaler_unit"])))
+            yield Model(names, ScalerUnit.from_text(place.check_text(table["scaler_unit"])))
         except CatalogueError:
             raise
         except ValueError as error:
-            raise place.wrong(str(error)) from None
+            raise place.make_error(str(error)) from None
 
 
-def _counter(place: Place, table: object) -> CounterSource:
-    table = place.keys(table, ("object", "when_refused"), ())
+def _parse_counter(place: Place, table: object) -> CounterSource:
+    table = place.check_keys(table, ("object", "when_refused"), ())
     return CounterSource(
-        place.text(table["object"]), place.choice(table["when_refused"], get_args(WhenRefused))
+        place.check_text(table["object"]), place.check_choice(table["when_refused"], get_args(WhenRefused))
     )

@@ -21,12 +21,12 @@ SUCCEEDED, FAILED, BAD_INPUT, PENDING = range(4)
 class SendingCommand(BaseCommand):
     """A command that sends a message; it answers with JSON and one of the exit statuses."""
 
-    def sends(self, task: RegisteredOperation) -> bool:
+    def may_send(self, operation: RegisteredOperation) -> bool:
         """Whether the command is for such a message."""
         return True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        known = ", ".join(task.message for task in list_operations() if self.sends(task))
+        known = ", ".join(operation.message for operation in list_operations() if self.may_send(operation))
         parser.add_argument("message", help=f"One of {known}.")
         parser.add_argument("--organisation", help="Who sends it; may be left out when there is only one.")
         parser.add_argument("--priority", type=int, help="0 to 9; higher goes first.")
@@ -39,14 +39,14 @@ class SendingCommand(BaseCommand):
             "else text. May be repeated.",
         )
 
-    def _body(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Parameters and common fields that were given."""
-        body = self._parameters(options["parameter"])
+    def _build_body(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the parameters and common fields that were given."""
+        body = self._parse_parameters(options["parameter"])
         if options["priority"] is not None:
             body["priority"] = options["priority"]
         return body
 
-    def _organisation(self, identification: str | None) -> Organisation:
+    def _find_organisation(self, identification: str | None) -> Organisation:
         organisations = Organisation.objects.filter(enabled=True)
         if identification is not None:
             organisations = organisations.filter(identification=identification)
@@ -57,7 +57,7 @@ class SendingCommand(BaseCommand):
             self._refuse("Say which --organisation sends it.")
         return found[0]
 
-    def _parameters(self, pairs: list[str]) -> dict[str, Any]:
+    def _parse_parameters(self, pairs: list[str]) -> dict[str, Any]:
         parameters: dict[str, Any] = {}
         for pair in pairs:
             name, equals, text = pair.partition("=")
@@ -74,7 +74,7 @@ class SendingCommand(BaseCommand):
         sys.exit(BAD_INPUT)
 
     def _refuse_with(self, error: Fault | ValidationError) -> NoReturn:
-        """What the API would answer."""
+        """Write the problem document that the API would answer, and exit."""
         problem = build_fault_problem(error) if isinstance(error, Fault) else build_validation_problem(error)
         self._refuse(json.dumps(problem, indent=2, ensure_ascii=False))
 

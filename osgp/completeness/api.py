@@ -1,4 +1,4 @@
-"""GET /api/v1/readings/missing/: what is missing, and why. POST …/fetch/: ask the meters for it again."""
+"""GET /api/v1/readings/missing/: missing values with reasons. POST …/fetch/: request them again."""
 
 from datetime import date
 from typing import Any
@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from osgp.accounts.caller import Caller
-from osgp.accounts.rights import granted_devices
+from osgp.accounts.rights import list_granted_devices
 from osgp.completeness import missing
 from osgp.completeness.gaps import MEANINGS, DeviceGaps, Gap, Reason
 from osgp.device_groups import groups
@@ -22,7 +22,7 @@ from osgp.messages.operation import Service
 from osgp.messages.readings import Period
 from osgp.messages.serializers import CharField, ChoiceField, IntegerField, StrictSerializer, utc_text
 from osgp.networks.models import CommunicationNetwork
-from osgp.readings.filters import MOST_DEVICES, known_devices
+from osgp.readings.filters import MOST_DEVICES, find_known_devices
 from osgp.readings.rights import READERS
 from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, build_next_page_link, validate_query
 from osgp.requests.api.permissions import MayRead, find_caller
@@ -31,7 +31,7 @@ from osgp.requests.api.serializers import FaultSerializer
 from osgp.requests.submission import DeviceIdentificationField, check_scope
 
 DEVICES_FETCHED = 1_000
-"""Devices that one call asks again at most."""
+"""Most devices that one call asks again."""
 
 
 @extend_schema_field(OpenApiTypes.DATE)
@@ -41,7 +41,7 @@ class DayField(serializers.Field):
     default_error_messages = {"day": "Must be a day, such as 2026-01-31, in the years 2000 to 2099."}
 
     def to_internal_value(self, data: Any) -> date:
-        """The day of a JSON string."""
+        """Return the day of a JSON string."""
         try:
             day = date.fromisoformat(data) if isinstance(data, str) and len(data) == 10 else None
         except ValueError:
@@ -52,15 +52,15 @@ class DayField(serializers.Field):
 
 
 class MissingFilter(StrictSerializer):
-    """Of which devices, and of which days, values should be there."""
+    """The devices and days whose values should exist."""
 
     period = ChoiceField(
         [str(period) for period in Period if period != Period.ACTUAL],
         required=False,
-        help_text="INTERVAL unless told.",
+        help_text="Default: INTERVAL.",
     )
-    from_ = DayField(required=False, help_text="First day, in each meter's time zone; yesterday unless told.")
-    until = DayField(required=False, help_text="The day after the last one; today (UTC) unless told.")
+    from_ = DayField(required=False, help_text="First day, in each meter's time zone. Default: yesterday.")
+    until = DayField(required=False, help_text="The day after the last one. Default: today (UTC).")
     device = serializers.ListField(
         child=DeviceIdentificationField(),
         required=False,
@@ -72,8 +72,8 @@ class MissingFilter(StrictSerializer):
     device_type = ChoiceField(DeviceType, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """The days in their order, and not too many."""
-        first, until = missing.yesterday()
+        """Check that the days are in order and not too many; fills in the default days."""
+        first, until = missing.get_default_days()
         attrs = {"from": min(first, attrs.get("until", until) - (until - first)), "until": until} | attrs
         if attrs["from"] >= attrs["until"]:
             raise ValidationError({"until": ["Must be after from."]})
@@ -89,10 +89,10 @@ class MissingQuery(MissingFilter, PageQuery):
 
 
 class FetchBody(MissingFilter):
-    """Filters, and where a former call ended."""
+    """Filters, and where an earlier call ended."""
 
     cursor = IntegerField(
-        required=False, min_value=0, help_text="From the answer to a former call with the same filters."
+        required=False, min_value=0, help_text="From the answer to an earlier call with the same filters."
     )
 
 
@@ -105,20 +105,22 @@ class GapSerializer(serializers.Serializer):
     quantities = serializers.ListField(
         child=serializers.CharField(), help_text="OBIS codes; empty if none was ever read."
     )
-    held = serializers.BooleanField(help_text="Whether the meter has room for it still: it can be fetched.")
+    held = serializers.BooleanField(help_text="Whether the meter's buffer still holds it: it can be fetched.")
     reason = serializers.ChoiceField(
         choices=[str(reason) for reason in Reason],
         help_text=" ".join(f"{reason}: {meaning}" for reason, meaning in MEANINGS.items()),
     )
     fault = FaultSerializer(allow_null=True)
-    correlation_uid = serializers.UUIDField(allow_null=True, help_text="The request that it is about.")
+    correlation_uid = serializers.UUIDField(
+        allow_null=True, help_text="The request that the reason is about."
+    )
     unreachable_since = serializers.DateTimeField(
-        allow_null=True, help_text="UNREACHABLE: the last time that the meter was reached."
+        allow_null=True, help_text="UNREACHABLE: when the meter was last reached."
     )
 
 
 class MissingSerializer(serializers.Serializer):
-    """What is missing of a device."""
+    """The gaps of a device."""
 
     device_identification = serializers.CharField()
     device_type = serializers.ChoiceField(choices=DeviceType.values)
@@ -128,21 +130,19 @@ class MissingSerializer(serializers.Serializer):
 
 
 class MissingPageSerializer(serializers.Serializer):
-    """Devices that lack something; the Link header with rel="next" leads on."""
+    """Devices that lack values; the Link header with rel="next" leads on."""
 
     results = MissingSerializer(many=True)
 
 
 class FetchedSerializer(serializers.Serializer):
-    """What was asked for again."""
+    """What was requested again."""
 
     devices = serializers.IntegerField(min_value=0, help_text="Devices that are asked again.")
     requests = serializers.IntegerField(min_value=0, help_text="Requests made for them.")
-    pending = serializers.IntegerField(
-        min_value=0, help_text="Gaps that a request was under way for already."
-    )
+    pending = serializers.IntegerField(min_value=0, help_text="Gaps for which a request was pending already.")
     cursor = serializers.IntegerField(
-        allow_null=True, help_text="For another call that goes on; null when all devices were looked at."
+        allow_null=True, help_text="For the next call; null when all devices were examined."
     )
 
 
@@ -162,12 +162,12 @@ class MissingView(APIView):
     )
     def get(self, request: HttpRequest) -> Response:
         query = validate_query(MissingQuery, request.query_params, repeatable=("device",))
-        after = _number(query["cursor"]) if "cursor" in query else 0
-        question = asked(find_caller(request), query)
-        page = missing.missing(question, query.get("page_size", DEFAULT_PAGE_SIZE), after)
+        after = _parse_cursor(query["cursor"]) if "cursor" in query else 0
+        question = make_question(find_caller(request), query)
+        page = missing.find_missing(question, query.get("page_size", DEFAULT_PAGE_SIZE), after)
         cursor = None if page.cursor is None else str(page.cursor)
         return Response(
-            {"results": [body(device) for device in page.found]},
+            {"results": [describe_gaps(device) for device in page.found]},
             headers=build_next_page_link(request, cursor),
         )
 
@@ -182,7 +182,7 @@ class FetchView(APIView):
         summary="Fetch missing readings",
         description="Ask the meters for what is missing, for exactly those ranges: PeriodicMeterReads or "
         f"PeriodicMeterReadsGas, devices with the same gap in one batch. Looks at {DEVICES_FETCHED} devices "
-        "with gaps; `cursor` leads on. What a request under way asks for already is not asked again, so that "
+        "with gaps; `cursor` leads on. What a pending request already asks for is not requested again: "
         "repeating the call does no harm.",
         tags=["readings"],
         request=FetchBody,
@@ -196,8 +196,8 @@ class FetchView(APIView):
         check_scope(caller, Service.MONITORING)
         given = FetchBody(data=request.data)
         given.is_valid(raise_exception=True)
-        question = asked(caller, given.validated_data)
-        page = missing.missing(question, DEVICES_FETCHED, given.validated_data.get("cursor", 0))
+        question = make_question(caller, given.validated_data)
+        page = missing.find_missing(question, DEVICES_FETCHED, given.validated_data.get("cursor", 0))
         fetched = missing.fetch(caller, question, page.found)
         answer = {
             "devices": fetched.devices,
@@ -208,22 +208,22 @@ class FetchView(APIView):
         return Response(answer, status=202)
 
 
-def asked(caller: Caller, query: dict[str, Any]) -> missing.Question:
-    """The question of validated filters. Raises Fault 201 or ValidationError for what there is not."""
+def make_question(caller: Caller, query: dict[str, Any]) -> missing.Question:
+    """Return the question of validated filters. Raises Fault 201, or ValidationError for an unknown group."""
     organisation = caller.organisation
-    devices = granted_devices(organisation, READERS)
+    devices = list_granted_devices(organisation, READERS)
     if "device" in query:
-        known_devices(devices, query["device"])
+        find_known_devices(devices, query["device"])
     group = network = None
     if "group" in query:
-        group = groups.find(organisation, query["group"])
+        group = groups.find_group(organisation, query["group"])
         if group is None:
             raise ValidationError({"group": ["There is no such group."]})
     if "network" in query:
         network = CommunicationNetwork.objects.filter(name=query["network"]).first()
         if network is None:
             raise ValidationError({"network": ["There is no such network."]})
-    devices = missing.narrowed(
+    devices = missing.narrow_devices(
         devices,
         identifications=query.get("device", ()),
         group=group,
@@ -234,18 +234,18 @@ def asked(caller: Caller, query: dict[str, Any]) -> missing.Question:
     return missing.Question(devices, period, query["from"], query["until"])
 
 
-def body(found: DeviceGaps) -> dict[str, Any]:
-    """A device with its gaps as JSON."""
+def describe_gaps(found: DeviceGaps) -> dict[str, Any]:
+    """Return a device with its gaps as JSON."""
     return {
         "device_identification": found.device.identification,
         "device_type": found.device.device_type,
         "missing_since": utc_text(found.since),
         "count": found.count,
-        "gaps": [_gap(gap) for gap in found.gaps],
+        "gaps": [_describe_gap(gap) for gap in found.gaps],
     }
 
 
-def _gap(gap: Gap) -> dict[str, Any]:
+def _describe_gap(gap: Gap) -> dict[str, Any]:
     return {
         "first_interval_end": utc_text(gap.first),
         "last_interval_end": utc_text(gap.last),
@@ -259,7 +259,7 @@ def _gap(gap: Gap) -> dict[str, Any]:
     }
 
 
-def _number(cursor: str) -> int:
+def _parse_cursor(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
         raise ValidationError({"cursor": ["Must come from a Link header."]})
     return int(cursor)

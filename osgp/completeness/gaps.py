@@ -1,4 +1,4 @@
-"""What exactly is missing of a page of meters, in ranges of intervals, and why."""
+"""The gaps of a page of meters, as ranges of intervals, each with a reason."""
 
 import uuid
 from bisect import bisect_left, bisect_right
@@ -14,26 +14,21 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_datetime
 
-from osgp.catalogue import UnknownProfile
-from osgp.cosem.amr_status import POWER_DOWN, flags_of
+from osgp.completeness.buffers import FETCHED_BY, find_buffer
+from osgp.cosem.amr_status import POWER_DOWN
 from osgp.devices.models import Device
-from osgp.faults import Fault
-from osgp.messages.registry import UnknownMessage, find_operation
-from osgp.monitoring.periodic_reads import PeriodicReads, PeriodType
+from osgp.monitoring.periods import Buffer
 from osgp.readings import clock
-from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, expected_ends, month_of
+from osgp.readings.buffers import INTERVAL_SECONDS, status_flags
+from osgp.readings.calendar import list_expected_ends, to_month
 from osgp.readings.chunks import NO_STATUS
 from osgp.readings.chunks import Chunk as Columns
 from osgp.readings.models import Chunk, Series
 from osgp.requests.models import FINAL_STATES, Action, ActionState
 
-FETCHED_BY = {False: "PeriodicMeterReads", True: "PeriodicMeterReadsGas"}
-"""The message that fetches what is missing: of an electricity and of an M-Bus meter."""
-_POWER_DOWN = next(bit for bit in range(8) if flags_of(1 << bit) == (POWER_DOWN,))
-
 
 class Reason(StrEnum):
-    """Why something is missing, as far as the platform can tell."""
+    """Why values are missing, as far as the platform knows."""
 
     BEING_FETCHED = "BEING_FETCHED"
     NEVER_ASKED = "NEVER_ASKED"
@@ -44,39 +39,39 @@ class Reason(StrEnum):
 
 
 MEANINGS = {
-    Reason.BEING_FETCHED: "A request for it is under way.",
-    Reason.NEVER_ASKED: "No request for it is known.",
+    Reason.BEING_FETCHED: "A request for it is pending.",
+    Reason.NEVER_ASKED: "No request for it is stored.",
     Reason.REQUEST_FAILED: "The last request for it failed.",
     Reason.UNREACHABLE: "The meter cannot be reached.",
-    Reason.POWER_FAILURE: "The meter answered without it, and tells of a power failure.",
+    Reason.POWER_FAILURE: "The meter answered without it, and reports a power failure.",
     Reason.NOT_DELIVERED: "The meter answered without it.",
 }
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A range of missing intervals: the ends of the first and the last of them, and how many there are."""
+    """A range of missing intervals: the ends of the first and the last one, and how many there are."""
 
     first: datetime
     last: datetime
     count: int
     quantities: Sequence[str]
-    """OBIS codes that are missing; empty if none of the period was ever read."""
+    """Missing OBIS codes; empty if none of the period was ever read."""
     is_partial: bool
-    """Whether other quantities of the device are there."""
+    """Whether other quantities of the device are stored."""
     is_held: bool
-    """Whether the meter has room for it still, so that it can be fetched."""
+    """Whether the meter's buffer still holds it, so that it can be fetched."""
     reason: Reason
     fault: Mapping[str, Any] | None = None
     correlation_uid: uuid.UUID | None = None
     """The request that the reason is about."""
     since: datetime | None = None
-    """UNREACHABLE: the last time that the meter was reached, if it ever was."""
+    """UNREACHABLE: when the meter was last reached, if it ever was."""
 
 
 @dataclass(frozen=True)
 class DeviceGaps:
-    """What is missing of a device."""
+    """The gaps of a device."""
 
     device: Device
     gaps: Sequence[Gap]
@@ -88,12 +83,12 @@ class DeviceGaps:
 
     @property
     def count(self) -> int:
-        """How many intervals are missing."""
+        """Number of missing intervals."""
         return sum(gap.count for gap in self.gaps)
 
 
 class _Attempt(NamedTuple):
-    """An action that asked for the values of a period of time."""
+    """An action that asked for the values of a time range."""
 
     begin: datetime
     end: datetime
@@ -103,8 +98,8 @@ class _Attempt(NamedTuple):
     correlation_uid: uuid.UUID
 
 
-def gaps_of(devices: Sequence[Device], period: str, first: date, until: date) -> list[DeviceGaps]:
-    """The gaps of devices (with their gateways), without those that have none. Four statements."""
+def find_gaps(devices: Sequence[Device], period: str, first: date, until: date) -> list[DeviceGaps]:
+    """Return the gaps of devices (with their gateways), without devices that have none. Four statements."""
     series: dict[int, list[Series]] = {}
     rows = Series.objects.filter(
         device__in=[device.pk for device in devices],
@@ -113,31 +108,32 @@ def gaps_of(devices: Sequence[Device], period: str, first: date, until: date) ->
     )
     for row in rows.order_by("quantity"):
         series.setdefault(row.device_id, []).append(row)
-    present = _present([row.pk for known in series.values() for row in known], first, until)
-    attempts = _attempts(devices, period)
+    present = _read_present_ends([row.pk for known in series.values() for row in known], first, until)
+    attempts = _find_attempts(devices, period)
     now = clock.now()
     found = []
     for device in devices:
-        ranges = _ranges(device, series.get(device.pk, []), present, period, first, until)
-        parts = _parted(ranges, _held_since(device, period, now), int(now.timestamp()))
-        gaps = [_explained(part, device, attempts.get(device.pk, [])) for part in parts]
+        buffer = find_buffer(device, period)
+        ranges = _find_ranges(device, buffer, series.get(device.pk, []), present, period, first, until)
+        parts = _split_ranges(ranges, _find_held_since(device, buffer, now), int(now.timestamp()))
+        gaps = [_explain(part, device, attempts.get(device.pk, [])) for part in parts]
         if gaps:
             found.append(DeviceGaps(device, gaps))
     return found
 
 
-_Present = dict[int, dict[int, int]]
-"""By series, the interval ends that there are, with their statuses."""
+_PresentEnds = dict[int, dict[int, int]]
+"""By series, the stored interval ends with their statuses."""
 
 
-def _present(series: Sequence[int], first: date, until: date) -> _Present:
-    present: _Present = {}
-    rows = Chunk.objects.filter(series_id__in=series, start__gte=month_of(first), start__lte=until)
+def _read_present_ends(series: Sequence[int], first: date, until: date) -> _PresentEnds:
+    present: _PresentEnds = {}
+    rows = Chunk.objects.filter(series_id__in=series, start__gte=to_month(first), start__lte=until)
     columns = ("series_id", "begin", "count", "step", "offsets", "statuses")
     for series_id, begin, count, step, offsets, statuses in rows.values_list(*columns):
         chunk = Columns(0, step, offsets, range(count), statuses, (), ())
         known = present.setdefault(series_id, {})
-        for offset, status in zip(chunk.all_offsets(), chunk.all_statuses(), strict=True):
+        for offset, status in zip(chunk.list_offsets(), chunk.list_statuses(), strict=True):
             known[begin + offset] = status
     return present
 
@@ -150,22 +146,29 @@ class _Range(NamedTuple):
     is_held: bool = True
 
 
-def _ranges(
-    device: Device, series: Sequence[Series], present: _Present, period: str, first: date, until: date
+def _find_ranges(
+    device: Device,
+    buffer: Buffer | None,
+    series: Sequence[Series],
+    present: _PresentEnds,
+    period: str,
+    first: date,
+    until: date,
 ) -> list[_Range]:
     if not series:
-        step = MBUS_INTERVAL_SECONDS if device.is_mbus else INTERVAL_SECONDS
-        ends = expected_ends(period, first, until, ZoneInfo(device.time_zone), step)
+        step = (buffer and buffer.capture_period) or INTERVAL_SECONDS
+        ends = list_expected_ends(period, first, until, ZoneInfo(device.time_zone), step)
         return [_Range(ends, (), False, False)] if ends else []
     lacking: dict[int, list[str]] = {}
     expected: set[int] = set()
     for row in series:
         there = present.get(row.pk, {})
-        for end in expected_ends(period, first, until, ZoneInfo(row.time_zone), row.capture_period):
+        for end in list_expected_ends(period, first, until, ZoneInfo(row.time_zone), row.capture_period):
             expected.add(end)
             if end not in there:
                 lacking.setdefault(end, []).append(row.quantity)
     order = sorted(expected)
+    power_down = {row.pk: _power_down(device, row) for row in series}
     ranges: list[_Range] = []
     for is_missing, run in groupby(range(len(order)), key=lambda place: order[place] in lacking):
         if not is_missing:
@@ -179,27 +182,21 @@ def _ranges(
                 ends,
                 quantities,
                 len(quantities) < len(series),
-                any(_power_failed(present, series, end) for end in around),
+                any(_has_power_failure(present, power_down, end) for end in around),
             )
         )
     return ranges
 
 
-def _held_since(device: Device, period: str, now: datetime) -> int | None:
-    """From when on the meter's buffer has room for what it captured until now; None: nobody can tell."""
-    try:
-        operation = find_operation(FETCHED_BY[device.is_mbus])
-        assert isinstance(operation, PeriodicReads)
-        buffer = operation.find_buffer(device.profile, PeriodType(period), device.channel)
-    except (UnknownMessage, UnknownProfile, Fault, ValueError):
+def _find_held_since(device: Device, buffer: Buffer | None, now: datetime) -> int | None:
+    """Return from when on the meter's buffer still holds what it captured; None if that is not known."""
+    if buffer is None or buffer.period is None or buffer.entries is None:
         return None
-    if buffer.period is None or buffer.entries is None:
-        return None
-    return int(buffer.period.after(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
+    return int(buffer.period.advance(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
 
 
-def _parted(ranges: Sequence[_Range], held_since: int | None, now: int) -> Iterator[_Range]:
-    """Ranges up to now; what the meter does not hold any more apart from what it does."""
+def _split_ranges(ranges: Sequence[_Range], held_since: int | None, now: int) -> Iterator[_Range]:
+    """Yield the ranges up to now, split where the meter's buffer begins."""
     for each in ranges:
         ends = each.ends[: bisect_right(each.ends, now)]
         place = 0 if held_since is None else bisect_left(ends, held_since)
@@ -208,9 +205,17 @@ def _parted(ranges: Sequence[_Range], held_since: int | None, now: int) -> Itera
                 yield each._replace(ends=part, is_held=is_held)
 
 
-def _power_failed(present: _Present, series: Sequence[Series], end: int) -> bool:
-    statuses = (present.get(row.pk, {}).get(end, NO_STATUS) for row in series)
-    return any(status != NO_STATUS and status >> _POWER_DOWN & 1 for status in statuses)
+def _power_down(device: Device, series: Series) -> int:
+    """The bits of a status of the series that tell of a power failure."""
+    meter = device.gateway or device
+    flags = status_flags(meter.protocol_name, meter.protocol_version, series.quantity, series.period)
+    return sum(1 << bit for bit, name in flags.names.items() if name == POWER_DOWN)
+
+
+def _has_power_failure(present: _PresentEnds, power_down: Mapping[int, int], end: int) -> bool:
+    """Whether the status of any series tells of one; ``power_down`` has the bits by series."""
+    statuses = ((bits, present.get(key, {}).get(end, NO_STATUS)) for key, bits in power_down.items())
+    return any(status != NO_STATUS and status & bits for bits, status in statuses)
 
 
 _ATTEMPT = (
@@ -224,11 +229,11 @@ _ATTEMPT = (
 )
 
 
-def _attempts(devices: Sequence[Device], period: str) -> dict[int, list[_Attempt]]:
-    """What was asked of these devices, latest first, as far as requests are still known."""
+def _find_attempts(devices: Sequence[Device], period: str) -> dict[int, list[_Attempt]]:
+    """Return what was requested of these devices, latest first, as far as requests are still stored."""
     keys = [device.pk for device in devices]
     actions = Action.objects.filter(message__in=FETCHED_BY.values())
-    # Each by an index of its own; together they would lead through all actions.
+    # Two queries, each by its own index; one for both would read all actions.
     own = actions.filter(device__in=keys).values_list("device", *_ATTEMPT)
     of_request = actions.filter(device__isnull=True, request__device__in=keys)
     rows = [*own, *of_request.values_list("request__device", *_ATTEMPT)]
@@ -248,10 +253,10 @@ def _attempts(devices: Sequence[Device], period: str) -> dict[int, list[_Attempt
     return attempts
 
 
-def _explained(missing: _Range, device: Device, attempts: Sequence[_Attempt]) -> Gap:
+def _explain(missing: _Range, device: Device, attempts: Sequence[_Attempt]) -> Gap:
     first, last = (datetime.fromtimestamp(end, UTC) for end in (missing.ends[0], missing.ends[-1]))
 
-    def gap(reason: Reason, attempt: _Attempt | None = None, **more: Any) -> Gap:
+    def make_gap(reason: Reason, attempt: _Attempt | None = None, **more: Any) -> Gap:
         return Gap(
             first,
             last,
@@ -266,16 +271,16 @@ def _explained(missing: _Range, device: Device, attempts: Sequence[_Attempt]) ->
 
     pending = next((one for one in attempts if one.pending and one.begin <= first and last <= one.end), None)
     if pending:
-        return gap(Reason.BEING_FETCHED, pending)
+        return make_gap(Reason.BEING_FETCHED, pending)
     asked = next((one for one in attempts if one.begin <= last and first <= one.end), None)
     if asked and asked.state == ActionState.DONE:
-        return gap(Reason.POWER_FAILURE if missing.power_down else Reason.NOT_DELIVERED, asked)
+        return make_gap(Reason.POWER_FAILURE if missing.power_down else Reason.NOT_DELIVERED, asked)
     meter = device.gateway or device
     if meter.failed_connections:
         fault = asked.fault if asked else None
-        return gap(Reason.UNREACHABLE, asked, fault=fault, since=meter.last_success_at)
+        return make_gap(Reason.UNREACHABLE, asked, fault=fault, since=meter.last_success_at)
     if asked is None:
-        return gap(Reason.NEVER_ASKED)
-    if asked.fault is None:  # Partly covered by what is under way, or cancelled.
-        return gap(Reason.BEING_FETCHED if asked.pending else Reason.NEVER_ASKED, asked)
-    return gap(Reason.REQUEST_FAILED, asked, fault=asked.fault)
+        return make_gap(Reason.NEVER_ASKED)
+    if asked.fault is None:  # Partly covered by a pending request, or cancelled.
+        return make_gap(Reason.BEING_FETCHED if asked.pending else Reason.NEVER_ASKED, asked)
+    return make_gap(Reason.REQUEST_FAILED, asked, fault=asked.fault)

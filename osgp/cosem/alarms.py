@@ -1,4 +1,4 @@
-"""Alarm registers and filters: the bits of a register mean the same in its filter and in pushed alarms."""
+"""Alarm registers and filters: a bit means the same in the register, in its filter and in pushed alarms."""
 
 import re
 from functools import cache
@@ -13,37 +13,37 @@ _TAG = re.compile(r"ALARM_REGISTER_([0-9]+)", re.ASCII)
 
 
 class UnknownAlarm(NamedTuple):
-    """A bit that is set although nothing says what it means."""
+    """A bit that is set and has no name in the profile."""
 
     register: int
     bit: int
 
 
-def register_tag(number: int) -> str:
-    """The tag of an alarm register, which are numbered from 1 on."""
+def make_register_tag(number: int) -> str:
+    """Return the tag of an alarm register; ``number`` counts from 1."""
     return f"ALARM_REGISTER_{number}"
 
 
 @cache
-def register_numbers() -> tuple[int, ...]:
-    """The alarm registers that meters of any profile have, ascending."""
-    tags = (_TAG.fullmatch(item.tag) for profile in catalogue.profiles() for item in profile)
+def list_register_numbers() -> tuple[int, ...]:
+    """Return the numbers of the alarm registers of all profiles, ascending."""
+    tags = (_TAG.fullmatch(item.tag) for profile in catalogue.list_profiles() for item in profile)
     return tuple(sorted({int(match.group(1)) for match in tags if match}))
 
 
-def alarm_types() -> tuple[str, ...]:
-    """All alarms that meters of any profile know, by register and bit."""
-    return catalogue.flag_names(*map(register_tag, register_numbers()))
+def list_alarm_types() -> tuple[str, ...]:
+    """Return the names of the alarms of all profiles, ordered by register and bit."""
+    return catalogue.list_flag_names(*map(make_register_tag, list_register_numbers()))
 
 
-def alarms_in(profile: Profile, register: int, value: int) -> tuple[list[str], list[UnknownAlarm]]:
-    """What is set in one of the profile's alarm registers or in its filter, lowest bit first.
+def find_alarms(profile: Profile, register: int, value: int) -> tuple[list[str], list[UnknownAlarm]]:
+    """Return the alarms that ``value`` of an alarm register or filter sets, lowest bit first.
 
-    ValueError for a value of more bits than the register has.
+    Raises ValueError if ``value`` has more bits than the register.
     """
-    flags = profile[register_tag(register)].flags
+    flags = profile[make_register_tag(register)].flags
     if flags is None:
         bits = [bit for bit in range(value.bit_length()) if value >> bit & 1]
         return [], [UnknownAlarm(register, bit) for bit in bits]
-    found = flags.of(value)
+    found = flags.decode(value)
     return list(found.names), [UnknownAlarm(register, bit) for bit in found.unknown]

@@ -3,9 +3,9 @@
 from osgp.catalogue import Profile
 
 UNKNOWN_EVENT = "UNKNOWN_EVENT_HEADEND"
-"""The type of a code that a profile has no name for."""
+"""The type of a code without a name in the profile."""
 
 
-def event_type(profile: Profile, category: str, code: int) -> str:
-    """What a code in one of the profile's event logs means; ``UNKNOWN_EVENT`` when nothing says so."""
-    return profile.event_types(category).get(code, UNKNOWN_EVENT)
+def find_event_type(profile: Profile, category: str, code: int) -> str:
+    """Return the name of an event code in an event log of the profile; ``UNKNOWN_EVENT`` if it has none."""
+    return profile.get_event_types(category).get(code, UNKNOWN_EVENT)

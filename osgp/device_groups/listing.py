@@ -1,4 +1,4 @@
-"""What the platform knows of an organisation's devices, a page at a time: GetDevices."""
+"""The list of an organisation's devices, a page at a time: GetDevices."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -7,13 +7,13 @@ from typing import NamedTuple
 from django.db.models import Exists, OuterRef, QuerySet
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import visible_devices
+from osgp.accounts.rights import list_visible_devices
 from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
 from osgp.devices.models import Device
 
 
 class ListedDevice(NamedTuple):
-    """One device. ``gateway`` is None as well when the organisation may not see the gateway."""
+    """One device. ``gateway`` is also None when the organisation may not see the gateway."""
 
     device_identification: str
     device_type: str
@@ -34,8 +34,8 @@ class UnknownGroup(LookupError):
         self.position = position
 
 
-def groups_named(organisation: Organisation, names: Sequence[str]) -> list[DeviceGroup]:
-    """The organisation's groups of these names. Raises UnknownGroup for the first that is not there."""
+def find_groups(organisation: Organisation, names: Sequence[str]) -> list[DeviceGroup]:
+    """Return the organisation's groups of these names. Raises UnknownGroup for the first unknown name."""
     rows = DeviceGroup.objects.filter(organisation=organisation, name__in=names)
     found = {group.name: group for group in rows}
     for position, name in enumerate(names):
@@ -44,18 +44,18 @@ def groups_named(organisation: Organisation, names: Sequence[str]) -> list[Devic
     return list(found.values())
 
 
-def listed_devices(
+def list_devices(
     organisation: Organisation,
     *,
     identifications: Collection[str] | None = None,
     groups: Collection[DeviceGroup] | None = None,
     device_type: str | None = None,
 ) -> QuerySet[Device]:
-    """The devices on which the organisation has any grant, by identification.
+    """Return the devices on which the organisation has any grant, by identification.
 
-    Those of ``identifications`` and of any of ``groups`` only, if given, and of that type.
+    Filters, if given: ``identifications``, members of any of ``groups``, ``device_type``.
     """
-    rows = visible_devices(organisation).order_by("identification")
+    rows = list_visible_devices(organisation).order_by("identification")
     if identifications is not None:
         rows = rows.filter(identification__in=identifications)
     if groups is not None:
@@ -66,12 +66,12 @@ def listed_devices(
     return rows
 
 
-def page(
+def list_page(
     organisation: Organisation, devices: QuerySet[Device], size: int, after: str = ""
 ) -> tuple[list[ListedDevice], str | None]:
-    """Up to ``size`` of ``devices`` behind an identification, and the last one's if more follow.
+    """Return up to ``size`` of ``devices`` behind ``after``, and the last identification if more follow.
 
-    Two queries, however many there are.
+    Two queries, however many devices there are.
     """
     rows = devices.values_list(
         "identification",
@@ -87,9 +87,9 @@ def page(
     if after:
         rows = rows.filter(identification__gt=after)
     found = list(rows[: size + 1])
-    # Joined to the first query, they would lead databases to go through all devices for one page.
+    # Joined to the first query, they would make databases read all devices for one page.
     gateways: dict[int | None, str] = dict(
-        visible_devices(organisation)
+        list_visible_devices(organisation)
         .filter(pk__in={row[5] for row in found if row[5] is not None})
         .values_list("pk", "identification")
     )

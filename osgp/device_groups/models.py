@@ -1,4 +1,4 @@
-"""Groups of devices. They stand above organisations, which own them, and devices.
+"""Groups of devices. They depend on organisations, which own them, and on devices.
 
 Their tables, permissions and content types belong to the app ``devices``, where they have always been.
 """

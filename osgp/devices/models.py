@@ -13,7 +13,7 @@ device_identification_validator = RegexValidator(r"^[A-Za-z0-9]{1,40}\Z", "1 to 
 
 
 class DeviceType(models.TextChoices):
-    """What is metered; gas (G) and hydrogen (W) meters are read through a gateway, an electricity meter."""
+    """The kind of meter; gas (G) and hydrogen (W) meters are read through a gateway, an electricity meter."""
 
     SMART_METER_E = "SMART_METER_E", "Electricity meter"
     SMART_METER_G = "SMART_METER_G", "Gas meter"
@@ -179,7 +179,7 @@ class Device(models.Model):
 
     @property
     def is_mbus(self) -> bool:
-        """Whether the device hangs on the M-Bus of a gateway instead of being dialled itself."""
+        """Whether the device is connected to the M-Bus of a gateway instead of being dialled itself."""
         return self.device_type in MBUS_DEVICE_TYPES
 
     @property
@@ -189,12 +189,12 @@ class Device(models.Model):
 
     @property
     def profile(self) -> "catalogue.Profile":
-        """The COSEM objects in which the device is found: its own, or those of its gateway.
+        """The profile whose COSEM objects the device has: its own, or that of its gateway.
 
         Raises catalogue.UnknownProfile.
         """
         meter = self.gateway or self
-        return catalogue.profile(meter.protocol_name, meter.protocol_version)
+        return catalogue.find_profile(meter.protocol_name, meter.protocol_version)
 
 
 class KeyType(models.TextChoices):

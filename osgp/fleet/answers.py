@@ -1,4 +1,4 @@
-"""What callers are told of a batch, as JSON: for the REST API and the command line."""
+"""Batches as JSON, for the REST API and the command line."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 from django.urls import reverse
 
 from osgp.batches.models import Batch, BatchSource, BatchState, SkippedDevice
-from osgp.fleet.progress import Progress, progress
+from osgp.fleet.progress import Progress, measure_progress
 from osgp.messages.serializers import utc_text
 from osgp.requests.models import Request
 
 
-def accepted(batch: Batch) -> dict[str, Any]:
-    """The answer to a POST, the same when it is repeated."""
-    devices = list(_devices(batch)) if batch.source == BatchSource.LIST else None
+def describe_accepted(batch: Batch) -> dict[str, Any]:
+    """Return the answer to a POST, the same when the POST is repeated."""
+    devices = list(_describe_devices(batch)) if batch.source == BatchSource.LIST else None
     created = BatchState.CREATING if devices is None else BatchState.RUNNING
-    return {**summary(batch), "status": str(created), "completed_at": None, "devices": devices}
+    return {**summarize(batch), "status": str(created), "completed_at": None, "devices": devices}
 
 
-def summary(batch: Batch) -> dict[str, Any]:
-    """A row of a list of batches."""
+def summarize(batch: Batch) -> dict[str, Any]:
+    """Return a batch as a row of a list of batches."""
     return {
         "uid": str(batch.uid),
         "message": batch.message,
@@ -34,11 +34,11 @@ def summary(batch: Batch) -> dict[str, Any]:
     }
 
 
-def body(batch: Batch) -> dict[str, Any]:
-    """Everything about a batch."""
-    counts: Progress = progress(batch)
+def describe(batch: Batch) -> dict[str, Any]:
+    """Return a batch with its counts and faults."""
+    counts: Progress = measure_progress(batch)
     return {
-        **summary(batch),
+        **summarize(batch),
         "priority": batch.priority,
         "schedule_time": utc_text(batch.schedule_time) if batch.schedule_time else None,
         "max_schedule_time": utc_text(batch.max_schedule_time) if batch.max_schedule_time else None,
@@ -53,21 +53,21 @@ def body(batch: Batch) -> dict[str, Any]:
     }
 
 
-def skipped(row: SkippedDevice) -> dict[str, Any]:
-    """A device that was left out."""
+def describe_skipped(row: SkippedDevice) -> dict[str, Any]:
+    """Return a device that a batch left out, with the fault."""
     return {"device_identification": row.device_identification, "fault": row.fault}
 
 
-def _devices(batch: Batch) -> Iterator[dict[str, Any]]:
-    """Requests and left out devices in the order of the list: requests are numbered in it."""
+def _describe_devices(batch: Batch) -> Iterator[dict[str, Any]]:
+    """Yield requests and left-out devices in the order of the list: requests are numbered in it."""
     left_out = {row.position: row for row in SkippedDevice.objects.filter(batch=batch)}
     position = 0
     requests = Request.objects.filter(batch=batch).order_by("pk")
     for identification, uid in requests.values_list("device_identification", "correlation_uid"):
         while position in left_out:
-            yield {**skipped(left_out.pop(position)), "correlation_uid": None}
+            yield {**describe_skipped(left_out.pop(position)), "correlation_uid": None}
             position += 1
         yield {"device_identification": identification, "correlation_uid": str(uid), "fault": None}
         position += 1
     for row in sorted(left_out.values(), key=lambda row: row.position or 0):
-        yield {**skipped(row), "correlation_uid": None}
+        yield {**describe_skipped(row), "correlation_uid": None}

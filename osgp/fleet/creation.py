@@ -1,8 +1,8 @@
 """Making the requests of large batches in the background, slice by slice.
 
 Each slice is one transaction: it makes the requests of the next devices and moves the batch's cursor behind
-them, under a lock on the batch's row. A process that dies in between leaves the batch at the last complete
-slice, where the next one goes on; that no device is served twice is also a constraint of the database.
+them, under a lock on the batch's row. If a process dies, the next one continues after the last complete
+slice. A unique constraint guarantees one request per device.
 """
 
 import logging
@@ -25,7 +25,7 @@ SLICE = 2000
 
 
 class BatchFailed(Exception):
-    """Making the requests of a batch met an error that nobody foresaw; ``batch_id`` says which."""
+    """Making the requests of a batch met an unforeseen error; ``batch_id`` is the batch's primary key."""
 
     def __init__(self, batch_id: int) -> None:
         super().__init__(batch_id)
@@ -33,9 +33,9 @@ class BatchFailed(Exception):
 
 
 def create_slice(beside: Collection[int] = ()) -> bool:
-    """Make the next requests of a batch that is being created, of those not in ``beside``.
+    """Make the next requests of a batch in state CREATING that is not in ``beside``.
 
-    False: there is none, or others are at them all. Raises BatchFailed.
+    Returns False if there is none, or if other processes have them all. Raises BatchFailed.
     """
     with transaction.atomic():
         batch = (
@@ -52,7 +52,7 @@ def create_slice(beside: Collection[int] = ()) -> bool:
             with transaction.atomic():
                 _create_next(batch)
         except (Fault, ValidationError) as error:
-            # What was checked when the batch was accepted: a newer release sees its message differently.
+            # This was checked when the batch was accepted: a newer release judges its message differently.
             _give_up(batch, error)
         except Exception as error:
             logger.exception("the requests of batch %s could not be made", batch.uid)
@@ -63,14 +63,14 @@ def create_slice(beside: Collection[int] = ()) -> bool:
 def _create_next(batch: Batch) -> None:
     operation = find_batch_operation(batch.message)
     parameters = operation.parse(batch.parameters)
-    keys = targets.next_keys(batch, SLICE)
+    keys = targets.list_next_keys(batch, SLICE)
     checked = targets.check_keys(operation, parameters, batch.organisation, keys)
     storing.store(batch, checked.devices, checked.refused)
     if keys:
         row = Batch.objects.filter(pk=batch.pk)
         row.update(cursor=keys[-1], skipped=F("skipped") + len(checked.refused))
     if len(keys) < SLICE:
-        running = states.run(batch.pk, total=_count(batch))
+        running = states.run(batch.pk, total=_count_requests(batch))
         assert running, "its row is locked"
 
 
@@ -80,10 +80,10 @@ def _give_up(batch: Batch, error: Fault | ValidationError) -> None:
         if isinstance(error, Fault)
         else Fault(FaultCode.VALIDATION_ERROR, "The parameters are not valid any more.")
     )
-    logger.warning("no more requests are made of batch %s: %s", batch.uid, fault.message)
-    running = states.give_up(batch.pk, total=_count(batch), fault=fault.as_dict())
+    logger.warning("batch %s: no more requests are made: %s", batch.uid, fault.message)
+    running = states.give_up(batch.pk, total=_count_requests(batch), fault=fault.as_dict())
     assert running, "its row is locked"
 
 
-def _count(batch: Batch) -> int:
+def _count_requests(batch: Batch) -> int:
     return Request.objects.filter(batch=batch).count()

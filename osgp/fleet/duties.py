@@ -1,39 +1,39 @@
-"""What dispatchers look after for batches and recurring requests."""
+"""Duties of dispatchers for batches and schedules."""
 
 from django.conf import settings
 from django.db.models import Q
 
 from osgp.batches.models import Batch, BatchState
-from osgp.fleet import recurring, steering, tasks
+from osgp.fleet import schedules, steering, tasks
 from osgp.processes import duties
 from osgp.sql import add_to_now
 
 LOOK_EVERY = 1.0
-"""Seconds between looks for requests that are to be made or cancelled, and for due occurrences."""
+"""Seconds between looks for requests to make or cancel, and for due occurrences."""
 SETTLE_EVERY = 10.0
 """Seconds between looks for batches that are over."""
 
 
 def register() -> None:
-    """Called at start-up."""
+    """Register the duties; called at start-up."""
     duties.register(duties.Duty("batches", is_due, _attend, LOOK_EVERY))
     duties.register(duties.Duty("running batches", is_running, _settle, SETTLE_EVERY))
 
 
 def is_due() -> bool:
-    """Whether requests of a batch are to be made or cancelled, or a recurring request is due."""
+    """Return whether requests of a batch wait to be made or cancelled, or a schedule is due."""
     return (
         Batch.objects.filter(state=BatchState.CREATING).exists()
-        or steering.cancelling() is not None
-        or recurring.due_now().exists()
+        or steering.find_batch_to_cancel() is not None
+        or schedules.list_due().exists()
     )
 
 
 def is_running() -> bool:
-    """Whether a batch may be over by now, cancelled ones included, or past its retention."""
-    begun = Q(state__in=(BatchState.RUNNING, BatchState.CANCELLING))
+    """Return whether a batch may be over by now, cancelled ones included, or past its retention."""
+    unsettled = Q(state__in=(BatchState.RUNNING, BatchState.CANCELLING))
     past_retention = Q(completed_at__lt=add_to_now(-settings.OSGP["RETENTION"]))
-    return Batch.objects.filter(begun | past_retention).exists()
+    return Batch.objects.filter(unsettled | past_retention).exists()
 
 
 def _attend() -> None:

@@ -1,4 +1,4 @@
-"""How far a batch is, and how it went."""
+"""Progress of a batch: its requests by state, and the failed ones by fault."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from osgp.requests.models import FINAL_STATES, Request, RequestState
 
 
 class FaultCount(NamedTuple):
-    """How many requests failed with a fault."""
+    """Number of requests that failed with a fault."""
 
     code: int
     name: str
@@ -22,7 +22,7 @@ class FaultCount(NamedTuple):
 
 @dataclass(frozen=True)
 class Progress:
-    """Requests by state, and the failed ones by fault, most frequent first."""
+    """Requests by state, and failed ones by fault, most frequent first."""
 
     total: int
     skipped: int
@@ -31,12 +31,12 @@ class Progress:
 
     @property
     def final(self) -> int:
-        """Requests that have their outcome."""
+        """Number of requests in a final state."""
         return sum(count for state, count in self.states.items() if state in FINAL_STATES)
 
     @property
     def success_rate(self) -> Decimal | None:
-        """Succeeded among succeeded and failed ones, 0 to 1, rounded down; None as long as there are none."""
+        """Share of succeeded among succeeded and failed requests, 0 to 1, rounded down; None without any."""
         succeeded = self.states.get(RequestState.SUCCEEDED, 0)
         ended = succeeded + self.states.get(RequestState.FAILED, 0)
         if not ended:
@@ -44,12 +44,12 @@ class Progress:
         return (Decimal(succeeded) / ended).quantize(Decimal("0.0001"), ROUND_DOWN)
 
     def as_outcome(self) -> dict[str, Any]:
-        """To be kept when the batch is final, so that it outlives its requests."""
+        """Return the counts as JSON, to be stored when the batch is final: it outlives its requests."""
         return {"states": dict(self.states), "faults": [list(fault) for fault in self.faults]}
 
 
-def progress(batch: Batch) -> Progress:
-    """Two queries that an index answers, however large the batch; none for a final one."""
+def measure_progress(batch: Batch) -> Progress:
+    """Return the progress of a batch: two indexed queries at most; none for a final batch."""
     if batch.outcome is not None:
         states: Mapping[str, int] = batch.outcome["states"]
         faults = [FaultCount(*fault) for fault in batch.outcome["faults"]]
@@ -65,13 +65,13 @@ def progress(batch: Batch) -> Progress:
 
 
 def count_states(batch: Batch) -> dict[str, int]:
-    """Requests by state."""
+    """Count requests by state."""
     rows = Request.objects.filter(batch=batch).order_by().values_list("state")
     return dict(rows.annotate(number=Count("*")))
 
 
 def count_faults(batch: Batch) -> list[FaultCount]:
-    """Failed requests by fault, most frequent first."""
+    """Count failed requests by fault, most frequent first."""
     failed = Request.objects.filter(batch=batch, state=RequestState.FAILED).order_by()
     counts: Counter[tuple[int, str]] = Counter()
     rows = failed.values_list("fault__code", "fault__name").annotate(number=Count("*"))

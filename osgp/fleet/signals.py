@@ -1,4 +1,4 @@
-"""Recurring requests follow their schedules: crontabs and intervals are shared rows that people edit."""
+"""Changes in django-celery-beat's rows, which people edit in beat's own pages, reach the schedules."""
 
 from typing import Any
 
@@ -6,28 +6,29 @@ from django.db.models.signals import post_delete, post_save
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from osgp.batches.models import RecurringRequest
-from osgp.fleet import recurring
+from osgp.fleet import schedules
+from osgp.fleet.occurrences import Recurrence
 
 
 def connect() -> None:
-    """Called at start-up."""
-    post_save.connect(_schedule_saved, sender=CrontabSchedule, dispatch_uid="batches crontab")
-    post_save.connect(_schedule_saved, sender=IntervalSchedule, dispatch_uid="batches interval")
-    post_save.connect(_task_saved, sender=PeriodicTask, dispatch_uid="batches task")
-    post_delete.connect(_recurring_deleted, sender=RecurringRequest, dispatch_uid="batches recurring")
+    """Connect the signals; called at start-up."""
+    post_save.connect(_on_recurrence_saved, sender=CrontabSchedule, dispatch_uid="batches crontab")
+    post_save.connect(_on_recurrence_saved, sender=IntervalSchedule, dispatch_uid="batches interval")
+    post_save.connect(_on_periodic_task_saved, sender=PeriodicTask, dispatch_uid="batches task")
+    post_delete.connect(_on_schedule_deleted, sender=RecurringRequest, dispatch_uid="batches recurring")
 
 
-def _schedule_saved(instance: CrontabSchedule | IntervalSchedule, created: bool, **_: Any) -> None:
+def _on_recurrence_saved(instance: Recurrence, created: bool, **_: Any) -> None:
     if created:
         return
-    for row in recurring.by_schedule(instance):
-        recurring.plan(row)
+    for row in schedules.find_by_recurrence(instance):
+        schedules.plan(row)
 
 
-def _task_saved(instance: PeriodicTask, **_: Any) -> None:
-    """Whoever switches beat's task off or on in beat's own pages means what it stands for."""
-    recurring.follow_beat([instance.pk])
+def _on_periodic_task_saved(instance: PeriodicTask, **_: Any) -> None:
+    """Switching beat's periodic task off or on pauses or resumes its schedule."""
+    schedules.follow_beat([instance.pk])
 
 
-def _recurring_deleted(instance: RecurringRequest, **_: Any) -> None:
+def _on_schedule_deleted(instance: RecurringRequest, **_: Any) -> None:
     PeriodicTask.objects.filter(pk=instance.periodic_task_id).delete()

@@ -1,4 +1,4 @@
-"""Cancelling a batch, sending it again to the devices that failed, and noticing that it is over."""
+"""Cancelling a batch, sending it again to its failed devices, and settling it when it is over."""
 
 from collections.abc import Collection
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 from osgp.accounts.caller import Caller
 from osgp.batches.models import Batch, BatchSource, BatchState
 from osgp.fleet import states
-from osgp.fleet.progress import progress
+from osgp.fleet.progress import measure_progress
 from osgp.fleet.submission import find_batch_operation
 from osgp.processes import wakeup
 from osgp.requests.models import FINAL_STATES, WAITING_STATES, Request, RequestState
@@ -20,19 +20,19 @@ from osgp.sql import add_to_now
 CANCEL_SLICE = 2000
 """Requests cancelled in one transaction."""
 CANCELLED_AT_ONCE = 10_000
-"""Requests that a call to cancel sees to itself; the rest is left to the background."""
+"""Requests that one call cancels by itself; the rest is cancelled in the background."""
 MOST_SETTLED = 200
-"""Batches that one look for final ones takes."""
+"""Batches settled at one look."""
 
 _PENDING = [state for state in RequestState.values if state not in FINAL_STATES]
 
 
 class NotInThisState(Exception):
-    """The batch is over already, or not yet; the text says so to people."""
+    """The batch is over already, or not yet; the text is for people."""
 
 
 def cancel(batch: Batch) -> int:
-    """Cancel what waits and make no more requests; returns how many were cancelled by now.
+    """Cancel waiting requests and make no more; returns how many are cancelled by now.
 
     Running requests are finished. Raises NotInThisState for a batch that is over.
     """
@@ -51,8 +51,8 @@ def cancel_slice(batch_id: int) -> int:
     return len(bulk_states.cancel_waiting(Request.objects.filter(batch=batch_id), CANCEL_SLICE))
 
 
-def cancelling(beside: Collection[int] = ()) -> int | None:
-    """A batch that is being cancelled and has waiting requests; not one of ``beside``."""
+def find_batch_to_cancel(beside: Collection[int] = ()) -> int | None:
+    """Return the key of a batch in state CANCELLING with waiting requests that is not in ``beside``."""
     waiting = Request.objects.filter(batch=OuterRef("pk"), state__in=WAITING_STATES)
     batches = Batch.objects.filter(Exists(waiting), state=BatchState.CANCELLING).exclude(pk__in=beside)
     return batches.order_by("pk").values_list("pk", flat=True).first()
@@ -60,10 +60,10 @@ def cancelling(beside: Collection[int] = ()) -> int | None:
 
 @transaction.atomic
 def retry_failed(caller: Caller, batch: Batch) -> Batch:
-    """A new batch with the same message for the devices of ``batch`` that failed, due now; returns its row.
+    """Store a new batch with the same message for the failed devices of ``batch``, due now; returns its row.
 
     Its requests are made in the background. Raises NotInThisState while ``batch`` is not over, or when none
-    of its requests failed; Fault 401 for a message that is not there any more.
+    of its requests failed; Fault 401 for a message that does not exist any more.
     """
     if not batch.is_final:
         raise NotInThisState("The batch is not over yet.")
@@ -89,7 +89,10 @@ def retry_failed(caller: Caller, batch: Batch) -> Batch:
 
 
 def settle(batch_id: int | None = None) -> int:
-    """Batches whose requests are all final become COMPLETED or CANCELLED, with their counts; how many did."""
+    """Make batches whose requests are all final COMPLETED or CANCELLED, and store their counts.
+
+    Looks at one batch, or at up to 200; returns how many were settled.
+    """
     pending = Request.objects.filter(batch=OuterRef("pk"), state__in=_PENDING)
     over = Batch.objects.filter(
         ~Exists(pending), state__in=(BatchState.RUNNING, BatchState.CANCELLING)
@@ -101,14 +104,14 @@ def settle(batch_id: int | None = None) -> int:
 
 @transaction.atomic
 def _settle(batch: Batch) -> bool:
-    counts = progress(batch)
+    counts = measure_progress(batch)
     # Made no further than this when it was cancelled, or some were deleted already.
     total = sum(counts.states.values())
     return states.complete(batch, total, counts.as_outcome())
 
 
 def delete_expired(limit: int = 100) -> int:
-    """Forget batches past their retention whose requests are gone; returns how many."""
+    """Delete up to ``limit`` batches past their retention whose requests are gone; returns how many."""
     requests = Request.objects.filter(batch=OuterRef("pk"))
     expired = Batch.objects.filter(
         ~Exists(requests), completed_at__lt=add_to_now(-settings.OSGP["RETENTION"])

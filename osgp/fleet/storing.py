@@ -1,11 +1,11 @@
-"""Making the requests of a batch, thousands in one transaction.
+"""Storing the requests of a batch, thousands in one transaction.
 
-Two statements make any number of them: composing as many rows with the ORM takes the process as long as the
-database takes to store them. What all requests of a batch have in common is copied from its row.
+Two statements store any number of requests: building as many rows with the ORM takes as long as the database
+takes to store them. What all requests of a batch have in common is copied from its row.
 
-Neither may depend on what the database believes to know about its tables: while a batch is being made, that
-is out of date. The second one therefore hides the column of the batch from the indexes (``COALESCE``): by
-them, each slice would read all that earlier slices made. The range of its own requests is all that it reads.
+Neither statement may depend on the database's statistics, which are out of date while a batch is being made.
+The second one therefore hides the batch's column from the indexes (``COALESCE``): through them, each slice
+would read the rows of all earlier slices. So it reads the range of its own requests only.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 
 from osgp.batches.models import Batch, SkippedDevice
 from osgp.devices.models import Device
-from osgp.fleet.targets import Refused
+from osgp.fleet.targets import RefusedDevice
 from osgp.processes import wakeup
 from osgp.requests.models import Action, Request
 from osgp.requests.states.transitions import FIRST_ACTION_STATE, choose_first_state
@@ -29,7 +29,7 @@ from osgp.sql import Statement
 BATCHES, REQUESTS, ACTIONS = (model._meta.db_table for model in (Batch, Request, Action))
 SKIPPED_PER_STATEMENT = 1000
 MANY = 1000
-"""Requests, of which the database should know that there are so many."""
+"""Requests from which on the database should know how large its tables are."""
 
 _ROWS = {
     "postgresql": """
@@ -71,21 +71,21 @@ _INSERT_ACTIONS = Statement(
 
 
 @transaction.atomic
-def store(batch: Batch, devices: Sequence[Device], refused: Iterable[Refused] = ()) -> None:
-    """Make a request for each device, remember the refused ones, and wake the dispatcher.
+def store(batch: Batch, devices: Sequence[Device], refused: Iterable[RefusedDevice] = ()) -> None:
+    """Store a request for each device and a row for each refused one, and wake the dispatcher.
 
     Requests are numbered in the order of ``devices``. All bear the batch's time of creation, so that the
     organisation's list of requests finds them side by side.
     """
     if devices:
-        now = database_time(batch)
-        rows = json.dumps([_row(batch, device, number, now) for number, device in enumerate(devices)])
+        now = read_database_time(batch)
+        rows = json.dumps([_make_row(batch, device, number, now) for number, device in enumerate(devices)])
         with connection.cursor() as cursor:
             cursor.execute(_INSERT_REQUESTS.format(rows=_ROWS[connection.vendor]), [rows, batch.pk])
             numbers = [number for (number,) in cursor.fetchall()]
         _INSERT_ACTIONS.execute(batch.pk, min(numbers), max(numbers), batch.pk)
         if len(devices) >= MANY:
-            _tell_that_there_are_many()
+            _analyze_grown_tables()
     SkippedDevice.objects.bulk_create(
         [
             SkippedDevice(
@@ -101,11 +101,11 @@ def store(batch: Batch, devices: Sequence[Device], refused: Iterable[Refused] = 
     wakeup.notify()
 
 
-def _tell_that_there_are_many() -> None:
-    """Have PostgreSQL look at tables that it takes to be small; its autovacuum does so a minute later.
+def _analyze_grown_tables() -> None:
+    """Have PostgreSQL analyze tables that it takes for small; autovacuum does so only a minute later.
 
-    Until then it makes sure that the request of each new action exists by reading requests from the first on:
-    the plan for that is made when there are hardly any, and kept.
+    Until then it checks the foreign key of each new action by scanning the requests: that plan is made, and
+    kept, while there are hardly any.
     """
     if connection.vendor != "postgresql":
         return
@@ -115,25 +115,25 @@ def _tell_that_there_are_many() -> None:
             cursor.execute(f"ANALYZE {REQUESTS}, {ACTIONS}")
 
 
-def database_time(batch: Batch) -> datetime:
-    """The database's clock, which decides what is due; a process's own may be ahead of it."""
+def read_database_time(batch: Batch) -> datetime:
+    """Return the database's time, which decides what is due; a process's own clock may be ahead of it."""
     now: datetime = Batch.objects.filter(pk=batch.pk).values_list(Now(), flat=True).get()
     return now
 
 
-def offset(key: str, identification: str, window: timedelta) -> timedelta:
-    """A device's own moment in a window: always the same for a key, and evenly spread over devices."""
+def compute_offset(key: str, identification: str, window: timedelta) -> timedelta:
+    """Return a device's moment in a window: always the same for a key, and evenly spread over devices."""
     digest = hashlib.blake2b(f"{key}/{identification}".encode(), digest_size=6).digest()
     return window * (int.from_bytes(digest, "big") / 2**48)
 
 
-def _row(batch: Batch, device: Device, position: int, now: datetime) -> dict[str, Any]:
-    """What is the device's own, as the database takes it from JSON."""
+def _make_row(batch: Batch, device: Device, position: int, now: datetime) -> dict[str, Any]:
+    """Return the columns that differ by device, as JSON for the database."""
     schedule_time = batch.schedule_time
     if batch.spread:
         key = str(batch.recurring_id or batch.uid)
         begin = schedule_time or batch.created_at
-        schedule_time = begin + offset(key, device.identification, batch.spread)
+        schedule_time = begin + compute_offset(key, device.identification, batch.spread)
     uid = uuid.uuid4()
     due_at = now if schedule_time is None else max(schedule_time, now)
     return {
@@ -143,10 +143,10 @@ def _row(batch: Batch, device: Device, position: int, now: datetime) -> dict[str
         "meter": device.gateway_id or device.pk,
         "identification": device.identification,
         "state": choose_first_state(is_due=due_at == now),
-        "schedule_time": _text(schedule_time),
-        "due_at": _text(due_at),
+        "schedule_time": _format_moment(schedule_time),
+        "due_at": _format_moment(due_at),
     }
 
 
-def _text(moment: datetime | None) -> str | None:
+def _format_moment(moment: datetime | None) -> str | None:
     return None if moment is None else str(connection.ops.adapt_datetimefield_value(moment))

@@ -30,12 +30,12 @@ from osgp.requests.submission import NotGranted, SchedulingFields, check_scope, 
 MOST_DEVICES = 10_000
 ONE_TARGET = "Give either device_identifications or device_group."
 MOST_ERRORS = 1000
-"""Devices named in one refusal."""
+"""Most devices named in one refusal."""
 LONGEST_SPREAD = 7 * 24 * 3600
 """Seconds."""
 
 REPEATED = "repeated"
-"""Code of the error about a device that is named twice."""
+"""Error code for a device that is named twice."""
 
 _IDENTIFICATION = re.compile(r"[A-Za-z0-9]{1,40}")
 
@@ -70,7 +70,7 @@ class DeviceIdentificationsField(serializers.ListField):
 
 
 class BatchFields(SchedulingFields):
-    """What a batch has beside the parameters of its message."""
+    """The fields of a batch beside the parameters of its message."""
 
     message = CharField(max_length=64, help_text="Name of a message.")
     device_identifications = DeviceIdentificationsField(required=False)
@@ -79,18 +79,18 @@ class BatchFields(SchedulingFields):
     )
     skip_invalid = BooleanField(
         required=False,
-        help_text="Leave out devices that cannot do it, instead of refusing the batch. Of a group, such "
-        "devices are always left out.",
+        help_text="Leave out devices that cannot carry out the message, instead of refusing the batch. "
+        "Such devices of a group are always left out.",
     )
     spread_seconds = IntegerField(
         min_value=0,
         max_value=LONGEST_SPREAD,
         default=0,
-        help_text="Spread the devices over so many seconds, from now or from schedule_time on.",
+        help_text="Devices start spread over this time, from now or from schedule_time on.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether there is exactly one of list and group, and time enough for all devices to start."""
+        """Check that there is exactly one of list and group, and time enough for all devices to start."""
         attrs = super().validate(attrs)
         latest = attrs.get("max_schedule_time")
         if latest is not None:
@@ -101,7 +101,7 @@ class BatchFields(SchedulingFields):
             raise ValidationError(ONE_TARGET)
         if "device_group" in attrs and attrs.get("skip_invalid") is False:
             raise ValidationError(
-                {"skip_invalid": ["Devices of a group that cannot do it are always left out."]}
+                {"skip_invalid": ["Devices of a group that cannot carry it out are always left out."]}
             )
         return attrs
 
@@ -113,7 +113,7 @@ def submit(caller: Caller, body: Any) -> Batch:
     """Validate a batch and store it; returns its row.
 
     Raises rest_framework ValidationError with every faulty field and device, or Fault: 301 for a missing
-    scope, 401 for a message that is not there or not for many devices. Nothing is stored then.
+    scope, 401 for a message that does not exist or cannot be sent to many devices. Nothing is stored then.
     """
     if not isinstance(body, Mapping):
         raise ValidationError("Must be a JSON object.")
@@ -125,9 +125,9 @@ def submit(caller: Caller, body: Any) -> Batch:
     operation = find_batch_operation(name)
     check_scope(caller, operation.service)
     fields, parameters = _validate(operation, body)
-    batch = new_batch(caller, operation, parameters, fields)
+    batch = make_batch(caller, operation, parameters, fields)
     if "device_group" in fields:
-        group = groups.find(caller.organisation, fields["device_group"])
+        group = groups.find_group(caller.organisation, fields["device_group"])
         if group is None:
             raise ValidationError({"device_group": ["There is no such group."]})
         return submit_group(batch, group)
@@ -136,10 +136,10 @@ def submit(caller: Caller, body: Any) -> Batch:
     )
 
 
-def new_batch(
+def make_batch(
     caller: Caller, operation: MeterOperation, parameters: ParameterValues, fields: Mapping[str, Any]
 ) -> Batch:
-    """A row that is not stored yet; ``fields`` is validated data of :class:`BatchFields`."""
+    """Return a row that is not stored yet; ``fields`` is validated data of :class:`BatchFields`."""
     return Batch(
         organisation=caller.organisation,
         application=caller.application,
@@ -155,7 +155,7 @@ def new_batch(
 
 
 def find_batch_operation(message: str) -> MeterOperation:
-    """The operation of a message that may be sent to many devices. Raises Fault 401.
+    """Return the operation of a message that may be sent to many devices. Raises Fault 401.
 
     Messages that only change the platform, and those with keys in them, are about one device each.
     """
@@ -172,7 +172,7 @@ def find_batch_operation(message: str) -> MeterOperation:
 
 
 def may_be_batched(operation: Operation) -> bool:
-    """Whether a message can be the same for many devices."""
+    """Return whether a message can be the same for many devices."""
     return isinstance(operation, MeterOperation) and not operation.secret_fields
 
 
@@ -180,9 +180,9 @@ def may_be_batched(operation: Operation) -> bool:
 def submit_list(
     batch: Batch, operation: MeterOperation, identifications: list[str], *, skip_invalid: bool
 ) -> Batch:
-    """Check the devices of a list and make their requests. Raises ValidationError with what is refused."""
-    granted = targets.by_identification(batch.organisation, identifications)
-    checked = targets.check(operation, operation.parse(batch.parameters), identifications, granted)
+    """Check the devices of a list and store their requests. Raises ValidationError for refused devices."""
+    granted = targets.find_by_identification(batch.organisation, identifications)
+    checked = targets.check_devices(operation, operation.parse(batch.parameters), identifications, granted)
     if checked.refused and not (skip_invalid and checked.devices):
         only_rights = all(refused.fault.code == FaultCode.UNAUTHORIZED for refused in checked.refused)
         refusal = NotGranted if only_rights else ValidationError
@@ -213,8 +213,8 @@ def submit_group(batch: Batch, group: DeviceGroup) -> Batch:
     return batch
 
 
-def batches_of(organisation: Organisation) -> QuerySet[Batch]:
-    """The organisation's own batches."""
+def list_batches(organisation: Organisation) -> QuerySet[Batch]:
+    """Return the organisation's own batches."""
     return Batch.objects.filter(organisation=organisation)
 
 

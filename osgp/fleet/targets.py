@@ -1,4 +1,4 @@
-"""The devices of a batch: found in bulk, and told apart into those that can do it and those that cannot."""
+"""The devices of a batch: found in bulk, and split into those that can carry it out and the others."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.db.models import Prefetch, QuerySet
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import grants_on
+from osgp.accounts.rights import list_grants
 from osgp.batches.models import Batch, BatchSource, RecurringRequest
 from osgp.device_groups import groups
 from osgp.devices.models import Device
@@ -15,7 +15,7 @@ from osgp.messages.operation import MeterOperation, ParameterValues
 from osgp.requests.models import Request, RequestState
 from osgp.requests.queries import GrantedDevice
 from osgp.requests.submission import check_device
-from osgp.sql import match_keys
+from osgp.sql import is_one_of
 
 PER_QUERY = 2000
 """Devices per query; SQLite takes 32,766 parameters."""
@@ -34,47 +34,47 @@ _LOOKED_AT = (
 )
 
 
-class Refused(NamedTuple):
-    """A device that cannot do it; ``position`` is its place among those that were asked for."""
+class RefusedDevice(NamedTuple):
+    """A device that cannot carry out the message; ``position`` is its place among the requested devices."""
 
     position: int
     identification: str
     fault: Fault
 
 
-class Checked(NamedTuple):
-    """The devices that can do it, in order, and the others."""
+class CheckedDevices(NamedTuple):
+    """The devices that can carry out the message, in order, and the refused ones."""
 
     devices: list[Device]
-    refused: list[Refused]
+    refused: list[RefusedDevice]
 
 
-def by_identification(
+def find_by_identification(
     organisation: Organisation, identifications: Collection[str]
 ) -> dict[str, GrantedDevice]:
-    """The devices among them that the organisation may see, with its grants: two queries per 2,000."""
+    """Return those of the devices that the organisation may see, with its grants: two queries per 2,000."""
     wanted = list(identifications)
     found: dict[str, GrantedDevice] = {}
     for start in range(0, len(wanted), PER_QUERY):
-        devices = _devices().filter(identification__in=wanted[start : start + PER_QUERY])
-        found |= _with_grants(organisation, devices)
+        devices = _select_devices().filter(identification__in=wanted[start : start + PER_QUERY])
+        found |= _add_grants(organisation, devices)
     return found
 
 
-def check(
+def check_devices(
     operation: MeterOperation,
     parameters: ParameterValues,
     identifications: Iterable[str],
     granted: Mapping[str, GrantedDevice],
-) -> Checked:
-    """Whether each device can do it, and the organisation may have it done."""
-    checked = Checked([], [])
+) -> CheckedDevices:
+    """Sort devices by whether they can carry out the message, and the organisation may have it done."""
+    checked = CheckedDevices([], [])
     for position, identification in enumerate(identifications):
         try:
             found = granted.get(identification)
             checked.devices.append(check_device(operation, identification, found, parameters))
         except Fault as fault:
-            checked.refused.append(Refused(position, identification, fault))
+            checked.refused.append(RefusedDevice(position, identification, fault))
     return checked
 
 
@@ -83,15 +83,15 @@ def check_keys(
     parameters: ParameterValues,
     organisation: Organisation,
     keys: Collection[int],
-) -> Checked:
+) -> CheckedDevices:
     """The same for devices by their primary keys, ``PER_QUERY`` at most."""
-    devices = list(_devices().filter(match_keys("pk", keys)).order_by("pk"))
-    granted = _with_grants(organisation, devices)
-    return check(operation, parameters, [device.identification for device in devices], granted)
+    devices = list(_select_devices().filter(is_one_of("pk", keys)).order_by("pk"))
+    granted = _add_grants(organisation, devices)
+    return check_devices(operation, parameters, [device.identification for device in devices], granted)
 
 
-def next_keys(batch: Batch, limit: int) -> list[int]:
-    """Primary keys of the devices that the batch is to have next, above its cursor and in order."""
+def list_next_keys(batch: Batch, limit: int) -> list[int]:
+    """Return primary keys of the next devices of a batch, above its cursor and in order."""
     if batch.source == BatchSource.RETRY and batch.retry_of_id is not None:
         failed = Request.objects.filter(
             batch=batch.retry_of_id, state=RequestState.FAILED, device__gt=batch.cursor
@@ -99,7 +99,7 @@ def next_keys(batch: Batch, limit: int) -> list[int]:
         rows = failed.order_by("device_id").values_list("device_id", flat=True)
         return [key for key in rows[:limit] if key is not None]
     if batch.group_id is not None:
-        return groups.member_keys(batch.group_id, batch.cursor, limit)
+        return groups.list_member_keys(batch.group_id, batch.cursor, limit)
     if batch.recurring_id is not None:
         chosen = RecurringRequest.devices.through.objects.filter(
             recurringrequest_id=batch.recurring_id, device_id__gt=batch.cursor
@@ -108,8 +108,8 @@ def next_keys(batch: Batch, limit: int) -> list[int]:
     return []
 
 
-def _devices() -> QuerySet[Device]:
-    """Gateways are looked up by themselves: right after a fleet was added, the database joined devices with
+def _select_devices() -> QuerySet[Device]:
+    """Gateways are looked up by themselves: right after a fleet was added, PostgreSQL joined devices with
     gateways by reading all devices for each device.
     """
     gateways = Device.objects.only(
@@ -118,10 +118,10 @@ def _devices() -> QuerySet[Device]:
     return Device.objects.only(*_LOOKED_AT).prefetch_related(Prefetch("gateway", gateways))
 
 
-def _with_grants(organisation: Organisation, devices: Iterable[Device]) -> dict[str, GrantedDevice]:
+def _add_grants(organisation: Organisation, devices: Iterable[Device]) -> dict[str, GrantedDevice]:
     by_key = {device.pk: device for device in devices}
     groups_of: dict[int, set[str]] = {}
-    grants = grants_on(organisation.pk, by_key)
+    grants = list_grants(organisation.pk, by_key)
     for key, group in grants.values_list("device_id", "function_group"):
         groups_of.setdefault(key, set()).add(group)
     return {

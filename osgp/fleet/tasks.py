@@ -1,22 +1,22 @@
-"""Celery tasks of batches: only hints, on the queue ``system``. What there is to do, the database says."""
+"""Celery tasks of batches: only hints, on the queue ``system``. The database decides what there is to do."""
 
 import time
 from typing import Any
 
 from osgp.celery import app
-from osgp.fleet import creation, recurring, steering
+from osgp.fleet import creation, schedules, steering
 from osgp.processes.database import lanes
 from osgp.processes.stopping import stop
 
 LONGEST_TASK = 60.0
-"""Seconds of work in one task; what is left then is the next one's."""
+"""Seconds of work in one task; the next task does the rest."""
 
 
 @app.task(name="osgp.batches.attend")
 def attend(**_: Any) -> None:
     """Make due occurrences, make requests of batches, cancel requests of batches: a slice at a time."""
     deadline = time.monotonic() + LONGEST_TASK
-    lanes.run(recurring.create_due)
+    lanes.run(schedules.create_due)
     failed: set[int] = set()
     cancelled: set[int] = set()
     while time.monotonic() < deadline and not stop.is_requested:
@@ -27,15 +27,15 @@ def attend(**_: Any) -> None:
 
 @app.task(name="osgp.batches.settle")
 def settle(**_: Any) -> None:
-    """Notice batches that are over, and forget those past their retention."""
+    """Settle batches that are over, and delete those past their retention."""
     lanes.run(steering.settle)
     lanes.run(steering.delete_expired)
 
 
 @app.task(name="osgp.batches.create_occurrences")
 def create_occurrences(recurring_id: int | None = None, **_: Any) -> None:
-    """Beat's hint that a recurring request is due; ``recurring_id`` is for people who look at the task."""
-    lanes.run(recurring.create_due)
+    """Make what is due at beat's hint; ``recurring_id`` is for people who look at the periodic task."""
+    lanes.run(schedules.create_due)
 
 
 def _create(failed: set[int]) -> bool:
@@ -47,10 +47,10 @@ def _create(failed: set[int]) -> bool:
 
 
 def _cancel(done: set[int]) -> bool:
-    batch_id = lanes.run(steering.cancelling, done)
+    batch_id = lanes.run(steering.find_batch_to_cancel, done)
     if batch_id is None:
         return False
     if not lanes.run(steering.cancel_slice, batch_id):
-        # What still waits is in somebody's hands at this moment; the next task looks again.
+        # Another process holds what still waits; the next task looks again.
         done.add(batch_id)
     return True

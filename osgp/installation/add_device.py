@@ -66,7 +66,7 @@ class AddDevice(PlatformOperation[AddDeviceParameters, AddDeviceResult]):
         columns["gateway"] = _find_gateway(organisation, parameters, lock=True)
         device, created = _lock_device(device_identification), False
         if device is None:
-            network = CommunicationNetwork.for_method(columns.get("communication_method", ""))
+            network = CommunicationNetwork.find_by_method(columns.get("communication_method", ""))
             device, created = _create(device_identification, {**columns, "network": network})
         if not created:
             _replace(organisation, device, columns, parameters)
@@ -137,7 +137,7 @@ def _find_gateway(
     if "gateway" not in parameters:
         return None
     identification = parameters["gateway"]
-    visible = rights.visible_devices(organisation).filter(identification=identification)
+    visible = rights.list_visible_devices(organisation).filter(identification=identification)
     gateway = (visible.select_for_update(no_key=True) if lock else visible).first()
     if gateway is None:
         raise Fault(FaultCode.UNKNOWN_DEVICE, f"There is no device {identification}.", pointer="/gateway")

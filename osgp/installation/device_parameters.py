@@ -1,4 +1,4 @@
-"""What AddDevice is told about a device, and what the row of the device gets from it."""
+"""The parameters of AddDevice, and the columns of the device row that they set."""
 
 import ipaddress
 import re
@@ -158,7 +158,7 @@ def _refuse_given(parameters: Mapping[str, object], names: Iterable[str], why: s
 
 
 def make_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
-    """All columns of the device row that AddDevice sets, its gateway excepted; what was left out as default.
+    """Return all columns that AddDevice sets, except the gateway; missing parameters get their defaults.
 
     Raises Fault 206 for an unknown profile, 212 for a missing or malformed network address of an E-meter,
     and 213 for a challenge length that is not 8 to 64.
@@ -190,9 +190,9 @@ def _find_default(column: str) -> Any:
 
 def _find_profile(parameters: AddDeviceParameters) -> catalogue.Profile:
     try:
-        return catalogue.profile(parameters["protocol_name"], parameters["protocol_version"])
+        return catalogue.find_profile(parameters["protocol_name"], parameters["protocol_version"])
     except catalogue.UnknownProfile as error:
-        known = ", ".join(profile.key for profile in catalogue.profiles())
+        known = ", ".join(profile.key for profile in catalogue.list_profiles())
         raise Fault(
             FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT,
             f"There is no such meter profile; known are {known}.",

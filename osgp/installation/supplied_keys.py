@@ -53,7 +53,7 @@ def store_keys(device: Device, secrets: Mapping[KeyType, bytes]) -> None:
     A meter whose encryption key is another than ever before begins its invocation counter anew: it is
     unknown until read from the meter. With a key that it may have had it goes on, or values would repeat.
     """
-    known = _active_keys(device, secrets)
+    known = _find_active_keys(device, secrets)
     changed = {key_type: secret for key_type, secret in secrets.items() if known.get(key_type) != secret}
     encryption_key = changed.get(KeyType.E_METER_ENCRYPTION_KEY_UNICAST)
     if encryption_key is not None and not _may_have_had(device, encryption_key):
@@ -62,9 +62,9 @@ def store_keys(device: Device, secrets: Mapping[KeyType, bytes]) -> None:
     keystore.activate(device, list(changed))
 
 
-def _active_keys(device: Device, key_types: Mapping[KeyType, bytes]) -> dict[KeyType, bytes]:
+def _find_active_keys(device: Device, key_types: Mapping[KeyType, bytes]) -> dict[KeyType, bytes]:
     try:
-        return keystore.active_keys(device, list(key_types))
+        return keystore.read_active_keys(device, list(key_types))
     except Fault as fault:
         # Registering a device anew is the way out when its stored keys cannot be read any more.
         if fault.code != FaultCode.READING_KEY_EXCEPTION:

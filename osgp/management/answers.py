@@ -1,4 +1,4 @@
-"""What callers are told of devices, as JSON: for the REST API and the command line."""
+"""Devices as JSON, for the REST API and the command line."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from osgp.device_groups.listing import ListedDevice
 from osgp.messages.serializers import utc_text
 
 
-def device_row(device: ListedDevice) -> dict[str, Any]:
-    """A device as API and command line show it."""
+def describe_device(device: ListedDevice) -> dict[str, Any]:
+    """Return a device as API and command line show it."""
     body: dict[str, Any] = device._asdict()
     as_of = body.pop("relay_status_as_of")
     if device.relay_status:

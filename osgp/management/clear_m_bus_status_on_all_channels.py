@@ -5,8 +5,8 @@ from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue.obis import MBUS_CHANNELS
-from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import whole_number
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.quantities import parse_whole_number
 from osgp.faults import Component, Fault
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.partial_reads import AskedField, read_fields
@@ -23,7 +23,7 @@ class MbusStatus(TypedDict):
     """The status of one channel before it was cleared."""
 
     channel: int
-    status: Annotated[int | None, "32 bits; null when the channel tells none."]
+    status: Annotated[int | None, "32 bits; null if the channel has none."]
     bits: Annotated[list[str], "Which were set, such as BIT_2_REVERSE_FLOW."]
     cleared: Annotated[bool, "False when there was nothing to clear."]
 
@@ -38,7 +38,7 @@ class ClearMBusStatusOnAllChannelsResult(TypedDict):
 class ClearMBusStatusOnAllChannels(MeterOperation[NoParameters, ClearMBusStatusOnAllChannelsResult]):
     """Clear the status of the M-Bus devices on all four channels, so that they can raise alarms anew.
 
-    The result tells what it was. Meters can do so from SMR 5.1.
+    The result has the former status. Meters need an object for clearing beside that of the status.
 
     Only the bits that were read are cleared: one that is set in the meantime is not lost. A channel on which
     something goes wrong does not keep the others from being cleared; the request then fails, and says which
@@ -69,13 +69,13 @@ class ClearMBusStatusOnAllChannels(MeterOperation[NoParameters, ClearMBusStatusO
                     raise field.fault
                 if status:
                     meter.association.set(clear[index], Data(DataType.DOUBLE_LONG_UNSIGNED, status))
-                    meter.association.action(reset_alarm[index], Data(DataType.INTEGER, 0))
+                    meter.association.invoke(reset_alarm[index], Data(DataType.INTEGER, 0))
             except Fault as fault:
                 if not meter.association.is_open:
                     raise
                 faults[channel] = fault
             else:
-                bits = list(flags.of(status or 0).names) if flags else []
+                bits = list(flags.decode(status or 0).names) if flags else []
                 channels.append({"channel": channel, "status": status, "bits": bits, "cleared": bool(status)})
         if faults:
             raise _summarize(faults, [row["channel"] for row in channels if row["cleared"]])
@@ -83,9 +83,9 @@ class ClearMBusStatusOnAllChannels(MeterOperation[NoParameters, ClearMBusStatusO
 
 
 def _read_status(data: Data) -> int | None:
-    status = whole_number(data, "the M-Bus status")
+    status = parse_whole_number(data, "the M-Bus status")
     if status is not None and not 0 <= status < 1 << 32:
-        raise illegal(f"The M-Bus status {status} is no number of 32 bits.")
+        raise make_illegal_response(f"The M-Bus status {status} is no number of 32 bits.")
     return status
 
 

@@ -21,7 +21,7 @@ class EnableDebuggingParameters(TypedDict):
     until: NotRequired[
         Annotated[
             datetime,
-            f"When it ends by itself: {LONGEST.days} days from now at most, a day unless told.",
+            f"When it ends by itself: {LONGEST.days} days from now at most, a day by default.",
         ]
     ]
 

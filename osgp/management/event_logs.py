@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, TypedDict
 
-from osgp.catalogue import CaptureColumn, Profile, event_log_categories
+from osgp.catalogue import CaptureColumn, Profile, list_event_log_categories
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.event_codes import event_type
-from osgp.cosem.profile_rows import Row, number
+from osgp.cosem.event_codes import find_event_type
+from osgp.cosem.profile_rows import Row, parse_number
 from osgp.cosem.quantities import Quantity
 from osgp.messages.serializers import ChoiceField
 
@@ -21,11 +21,11 @@ class Event(TypedDict):
     """One event."""
 
     timestamp: Annotated[datetime, "By the meter's clock."]
-    event_code: Annotated[int, "As the meter says it."]
+    event_code: Annotated[int, "As the meter sends it."]
     event_type: Annotated[
-        str, "What the code means in meters of this protocol; UNKNOWN_EVENT_HEADEND if nobody knows."
+        str, "What the code means in meters of this protocol; UNKNOWN_EVENT_HEADEND if unknown."
     ]
-    event_log_category: Annotated[str, ChoiceField(event_log_categories())]
+    event_log_category: Annotated[str, ChoiceField(list_event_log_categories())]
     event_counter: Annotated[int | None, "In the log of communication sessions."]
     magnitude: Annotated[
         Quantity | None, "Of a voltage sag or swell, or of a harmonic distortion, in the logs of those."
@@ -43,7 +43,7 @@ class EventLog:
         self.width = len(columns)
         """How many columns a row has."""
         self.clock = self._require_position(_CLOCK)
-        """Which of them tells the time."""
+        """Position of the clock."""
         self._code = self._require_position(_CODE)
         self._counter = self._find_position(_COUNTER)
         self._magnitude = self._find_position(_MAGNITUDE)
@@ -54,14 +54,14 @@ class EventLog:
 
         Raises UnusableRow when it has no code.
         """
-        code = number(cells[self._code], "The event code")
+        code = parse_number(cells[self._code], "The event code")
         if code is None or code < 0:
             raise UnusableRow("There is no event code.")
         problems: list[str] = []
         event: Event = {
             "timestamp": timestamp,
             "event_code": code,
-            "event_type": event_type(self._profile, self._category, code),
+            "event_type": find_event_type(self._profile, self._category, code),
             "event_log_category": self._category,
             "event_counter": self._read_detail(cells, self._counter, "The counter", problems),
             "magnitude": self._read_quantity(cells, self._magnitude, code, "The magnitude", problems),
@@ -95,7 +95,7 @@ class EventLog:
         if position is None:
             return None
         try:
-            return number(cells[position], name)
+            return parse_number(cells[position], name)
         except UnusableRow as error:
             problems.append(str(error))
             return None

@@ -8,9 +8,9 @@ from typing import Annotated, TypedDict
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.catalogue import Profile, event_log_categories
+from osgp.catalogue import Profile, list_event_log_categories
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import RejectedRow, RowTimes, select, timed_rows
+from osgp.cosem.profile_rows import RejectedRow, RowTimes, assign_times, select
 from osgp.management.event_logs import Event, EventLog
 from osgp.messages.needs import Needs
 from osgp.messages.operation import MeterOperation, Service
@@ -28,7 +28,7 @@ from osgp.protocol_dlms.errors import AccessError
 FindEventsParameters = TypedDict(
     "FindEventsParameters",
     {
-        "event_log_category": Annotated[str, ChoiceField(event_log_categories())],
+        "event_log_category": Annotated[str, ChoiceField(list_event_log_categories())],
         "from": Annotated[datetime, "The earliest time of an event."],
         "until": Annotated[datetime, "The latest time of an event; after `from`."],
     },
@@ -61,9 +61,8 @@ class NeededLog:
 class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
     """Read the events of one log of a meter between two times, both included.
 
-    Every event is told with its code, also one whose meaning is not known. Which logs a meter has depends on
-    its protocol: communication sessions from DSMR 4.2.2, power quality from SMR 5.0.0, auxiliary from
-    SMR 5.1, extended power quality and harmonic distortion from SMR 5.2.
+    Every event has its code, also one with an unknown meaning. Which logs a meter has depends on its profile;
+    one that it does not have is refused.
     """
 
     message = "FindEvents"
@@ -86,18 +85,18 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
         begin, end = parameters["from"], parameters["until"]
         tag = meter.profile.event_logs[category].tag
         buffer = meter.find_attribute(tag, "buffer")
-        columns = meter.profile.capture_columns(tag)
+        columns = meter.profile.list_capture_columns(tag)
         # Most meters take a range of time here, also those that cannot select columns.
         selection = select(columns, lambda column: True, begin, end, meter.time_zone, by_column=False)
         try:
-            rows = meter.association.profile(buffer, selection.access)
+            rows = meter.association.read_profile(buffer, selection.access)
         except AccessError:
             # Logs are short: all of one is better than nothing of it.
-            rows = meter.association.profile(buffer)
+            rows = meter.association.read_profile(buffer)
         check_row_count(rows, tag)
         log = EventLog(category, meter.profile, columns)
         events: list[Event] = []
-        good, rejected = timed_rows(rows, log.width, RowTimes(meter.time_zone), log.clock)
+        good, rejected = assign_times(rows, log.width, RowTimes(meter.time_zone), log.clock)
         for row in good:
             if not begin <= row.time <= end:
                 # Not every meter minds the range.

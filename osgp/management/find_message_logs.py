@@ -16,7 +16,7 @@ from osgp.messages.serializers import IntegerField
 
 MOST_MESSAGES = 500
 MOST_CHARACTERS = 1_000_000
-"""Of APDUs and descriptions in one result; the latest message is told however long it is."""
+"""Of APDUs and descriptions in one result; the latest message is always included."""
 
 
 MessageLogFilter = TypedDict(
@@ -24,7 +24,7 @@ MessageLogFilter = TypedDict(
     {
         "from": NotRequired[Annotated[datetime, "At or after this time."]],
         "until": NotRequired[Annotated[datetime, "Before this time."]],
-        "direction": NotRequired[Annotated[MessageDirection, "To or from the meter; both unless told."]],
+        "direction": NotRequired[Annotated[MessageDirection, "To or from the meter; both by default."]],
     },
 )
 
@@ -50,7 +50,7 @@ class FindMessageLogsResult(TypedDict):
 
 @register
 class FindMessageLogs(KnownDeviceOperation[FindMessageLogsParameters, FindMessageLogsResult]):
-    """What was exchanged with a device while it was debugged: every message with its octets and what it says.
+    """What was exchanged with a device while it was debugged: every message with its octets and its meaning.
 
     The result is bounded, in number and in size, and has the latest messages. All of them are found in pages
     under `management/message-logs/`.
@@ -67,10 +67,10 @@ class FindMessageLogs(KnownDeviceOperation[FindMessageLogsParameters, FindMessag
         self, organisation: Organisation, device: Device, parameters: FindMessageLogsParameters
     ) -> FindMessageLogsResult:
         """Reads only; the row's lock keeps it from being changed or deleted meanwhile."""
-        rows = list(reading.messages(device, parameters)[: parameters["limit"] + 1])
+        rows = list(reading.list_messages(device, parameters)[: parameters["limit"] + 1])
         fitting = _take_fitting(rows[: parameters["limit"]])
         return {
-            "message_logs": reading.shown(fitting, organisation),
+            "message_logs": reading.describe_messages(fitting, organisation),
             "has_more": len(fitting) < len(rows),
         }
 
@@ -86,7 +86,7 @@ def _take_fitting(rows: Iterable[MessageLog]) -> list[MessageLog]:
     chosen: list[MessageLog] = []
     room = MOST_CHARACTERS
     for row in rows:
-        room -= reading.size(row)
+        room -= reading.count_characters(row)
         if chosen and room < 0:
             break
         chosen.append(row)

@@ -1,4 +1,4 @@
-"""GetGsmDiagnostic: what a meter's modem tells about its network."""
+"""GetGsmDiagnostic: the state of a meter's modem and its network."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
 from osgp.cosem import gsm_diagnostic as gsm
-from osgp.cosem.clock import utc_of
-from osgp.cosem.errors import illegal
+from osgp.cosem.clock import decode_utc
+from osgp.cosem.errors import make_illegal_response
 from osgp.devices.models import CommunicationMethod, Device
 from osgp.faults import Fault, FaultCode
 from osgp.messages.needs import Needs, any_of
@@ -72,7 +72,7 @@ class AdjacentCell(TypedDict):
 
 
 class GetGsmDiagnosticResult(TypedDict):
-    """What is not known is null."""
+    """Unknown values are null."""
 
     communication_method: CommunicationMethod
     operator: str | None
@@ -89,9 +89,8 @@ class GetGsmDiagnosticResult(TypedDict):
 class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnosticResult]):
     """Read the diagnostics of the modem through which a meter is reached: GPRS, CDMA or LTE.
 
-    Which it is tells the device's communication method, unless another is given. CDMA is known from SMR 4.3,
-    GPRS from SMR 5.0.0, LTE from SMR 5.2. A value that the meter refuses or that makes no sense is null, and
-    told among the problems.
+    The communication method of the device decides which, unless another is given; the meter must have an
+    object for it. A value that the meter refuses, or that is invalid, is null and listed in the problems.
     """
 
     message = "GetGsmDiagnostic"
@@ -141,7 +140,7 @@ def _list_attributes(
 ) -> list[tuple[str, str, Callable[[Data], Any]]]:
     """Each field of the result: its name, that of its attribute, and how to understand a value."""
     return [
-        ("operator", "operator", gsm.operator),
+        ("operator", "operator", gsm.parse_operator),
         (
             "modem_registration_status",
             "status",
@@ -165,14 +164,14 @@ def _list_attributes(
 
 def _read_status(name: str, names: tuple[str, ...]) -> Callable[[Data], Status | None]:
     def read(data: Data) -> Status | None:
-        status = gsm.status(data, names, name)
+        status = gsm.parse_status(data, names, name)
         return None if status is None else {"code": status.code, "name": status.name}
 
     return read
 
 
 def _read_cell_info(data: Data) -> CellInfo | None:
-    cell = gsm.cell_info(data)
+    cell = gsm.parse_cell_info(data)
     if cell is None:
         return None
     return {
@@ -188,7 +187,8 @@ def _read_cell_info(data: Data) -> CellInfo | None:
 
 def _read_adjacent_cells(data: Data) -> list[AdjacentCell]:
     return [
-        {"cell_id": cell.cell_id, "signal_quality": cell.signal_quality} for cell in gsm.adjacent_cells(data)
+        {"cell_id": cell.cell_id, "signal_quality": cell.signal_quality}
+        for cell in gsm.parse_adjacent_cells(data)
     ]
 
 
@@ -196,8 +196,8 @@ def _read_capture_time(data: Data, zone: ZoneInfo) -> datetime | None:
     if data.value is None:
         return None
     if not isinstance(data.value, bytes):
-        raise illegal("The capture time is no date-time.")
-    return utc_of(data.value, zone)
+        raise make_illegal_response("The capture time is no date-time.")
+    return decode_utc(data.value, zone)
 
 
 def _find_tag(profile: Profile, communication_method: str, identification: str) -> str:

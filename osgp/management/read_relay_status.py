@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypedDict
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import whole_number
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.quantities import parse_whole_number
 from osgp.devices.models import RelayStatus
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.partial_reads import AskedField, FieldProblem, list_problems, read_fields
@@ -23,11 +23,11 @@ LARGEST_CONTROL_MODE = 6
 
 
 class ReadRelayStatusResult(TypedDict):
-    """What the meter does not tell is null."""
+    """Values that the meter does not report are null."""
 
-    relay_status: Annotated[RelayStatus, "What is now known of the device."]
+    relay_status: Annotated[RelayStatus, "The status now stored with the device."]
     output_state: Annotated[bool | None, "Whether the output has power: the switch itself."]
-    control_state: Annotated[RelayStatus | None, "What the meter's disconnect control is in."]
+    control_state: Annotated[RelayStatus | None, "State of the meter's disconnect control."]
     control_mode: Annotated[int | None, "0 to 6: who may switch, and how (Blue Book, class 70)."]
     as_of: Annotated[datetime, "When the platform asked."]
     problems: list[FieldProblem]
@@ -38,7 +38,7 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
     """Ask a meter whether it is connected, disconnected or ready for reconnection.
 
     The status is kept with the device, and shown by GetDevices as last known. It is the control state, or
-    where the meter tells none, the state of its output.
+    if the meter reports none, the state of its output.
     """
 
     message = "ReadRelayStatus"
@@ -50,9 +50,9 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ReadRelayStatusResult:
         understand = {
-            "output_state": _output_state,
-            "control_state": _control_state,
-            "control_mode": _control_mode,
+            "output_state": _parse_output_state,
+            "control_state": _parse_control_state,
+            "control_mode": _parse_control_mode,
         }
         as_of = timezone.now()
         fields = read_fields(
@@ -66,7 +66,7 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
         if output.fault and control.fault:
             raise control.fault
         return {
-            "relay_status": control.value or _status_of(output.value),
+            "relay_status": control.value or _find_status(output.value),
             "output_state": output.value,
             "control_state": control.value,
             "control_mode": mode.value,
@@ -80,25 +80,25 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
         return {"relay_status": result["relay_status"], "relay_status_as_of": result["as_of"]}
 
 
-def _status_of(output_state: bool) -> RelayStatus:
+def _find_status(output_state: bool) -> RelayStatus:
     return RelayStatus.CONNECTED if output_state else RelayStatus.DISCONNECTED
 
 
-def _output_state(data: Data) -> bool:
+def _parse_output_state(data: Data) -> bool:
     if not isinstance(data.value, bool):
-        raise illegal("The output state is no boolean.")
+        raise make_illegal_response("The output state is no boolean.")
     return data.value
 
 
-def _control_state(data: Data) -> RelayStatus:
-    state = whole_number(data, "the control state")
+def _parse_control_state(data: Data) -> RelayStatus:
+    state = parse_whole_number(data, "the control state")
     if state is None or not 0 <= state < len(CONTROL_STATES):
-        raise illegal(f"The control state {state} is none of the Blue Book.")
+        raise make_illegal_response(f"The control state {state} is none of the Blue Book.")
     return CONTROL_STATES[state]
 
 
-def _control_mode(data: Data) -> int:
-    mode = whole_number(data, "the control mode")
+def _parse_control_mode(data: Data) -> int:
+    mode = parse_whole_number(data, "the control mode")
     if mode is None or not 0 <= mode <= LARGEST_CONTROL_MODE:
-        raise illegal(f"The control mode {mode} is none of the Blue Book.")
+        raise make_illegal_response(f"The control mode {mode} is none of the Blue Book.")
     return mode

@@ -40,7 +40,7 @@ class SetDeviceCommunicationSettingsParameters(CommunicationSettings):
 class SetDeviceCommunicationSettings(
     KnownDeviceOperation[SetDeviceCommunicationSettingsParameters, CommunicationSettings]
 ):
-    """Change how the platform talks to a device; the next visit does so. What is left out stays as it is.
+    """Change how the platform talks to a device, from the next visit on. What is left out stays as it is.
 
     The result has all settings as they are now. An M-Bus device is read over the association of its gateway
     and has no settings of its own: they are refused.

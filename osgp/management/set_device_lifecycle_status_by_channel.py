@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.accounts.rights import granted_devices
+from osgp.accounts.rights import list_granted_devices
 from osgp.cosem import mbus
 from osgp.devices.models import MBUS_DEVICE_TYPES, Device, LifecycleStatus
 from osgp.faults import Fault, FaultCode
@@ -28,7 +28,7 @@ class SetDeviceLifecycleStatusByChannelParameters(TypedDict):
 
 
 class DeviceOnChannel(TypedDict):
-    """What the meter says about its channel."""
+    """The device that the meter has on the channel."""
 
     short_id: mbus.MbusShortId
 
@@ -71,7 +71,7 @@ class SetDeviceLifecycleStatusByChannel(
         values = meter.get_all(
             [meter.find_attribute(TAG, attribute, channel) for attribute in mbus.SHORT_ID_ATTRIBUTES]
         )
-        found = mbus.short_id(values[0], values[1], values[2], values[3], class_version)
+        found = mbus.parse_short_id(values[0], values[1], values[2], values[3], class_version)
         if not found.manufacturer or not found.device_type:
             raise Fault(
                 FaultCode.NO_DEVICE_FOUND_ON_CHANNEL,
@@ -89,7 +89,7 @@ class SetDeviceLifecycleStatusByChannel(
         channel, status = parameters["channel"], parameters["lifecycle_status"]
         found = answer["short_id"]
         matching = list(
-            granted_devices(organisation, self.granted_to)
+            list_granted_devices(organisation, self.granted_to)
             .filter(
                 device_type__in=MBUS_DEVICE_TYPES,
                 mbus_identification_number=found.identification_number or mbus.NO_IDENTIFICATION,

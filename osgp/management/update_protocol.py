@@ -14,7 +14,7 @@ from osgp.messages.serializers import CharField
 class UpdateProtocolParameters(TypedDict):
     """The protocol that the device has."""
 
-    protocol_name: Annotated[str, CharField(max_length=10), "DSMR or SMR."]
+    protocol_name: Annotated[str, CharField(max_length=10), "Of a meter profile, such as SMR."]
     protocol_version: Annotated[str, CharField(max_length=10)]
     protocol_variant: NotRequired[
         Annotated[str, CharField(max_length=10, allow_blank=True), "None when left out."]
@@ -31,7 +31,7 @@ class UpdateProtocolResult(TypedDict):
 
 @register
 class UpdateProtocol(KnownDeviceOperation[UpdateProtocolParameters, UpdateProtocolResult]):
-    """Tell the platform that a device has another protocol, and with it other COSEM objects.
+    """Change the protocol of a device on the platform, and with it its COSEM objects.
 
     An unknown protocol or version is refused with 206 and changes nothing. M-Bus devices of a gateway keep
     theirs, but are read by that of the gateway, whose objects they are.
@@ -60,9 +60,9 @@ class UpdateProtocol(KnownDeviceOperation[UpdateProtocolParameters, UpdateProtoc
 
 def _find_profile(parameters: UpdateProtocolParameters) -> catalogue.Profile:
     try:
-        return catalogue.profile(parameters["protocol_name"], parameters["protocol_version"])
+        return catalogue.find_profile(parameters["protocol_name"], parameters["protocol_version"])
     except catalogue.UnknownProfile as error:
-        known = ", ".join(profile.key for profile in catalogue.profiles())
+        known = ", ".join(profile.key for profile in catalogue.list_profiles())
         raise Fault(
             FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT,
             f"There is no such meter profile; known are {known}.",

@@ -1,4 +1,4 @@
-"""What dispatchers look after for message logs."""
+"""Duties of dispatchers for message logs."""
 
 from osgp.message_logs import housekeeping, tasks
 from osgp.processes import duties
@@ -8,7 +8,7 @@ LOOK_EVERY = 60.0
 
 
 def register() -> None:
-    """Called at start-up."""
+    """Register the duty; called at start-up."""
     duties.register(duties.Duty("message logs", housekeeping.is_due, _forget, LOOK_EVERY))
 
 

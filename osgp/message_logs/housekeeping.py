@@ -1,4 +1,4 @@
-"""Forgetting message logs that are past their retention."""
+"""Deleting message logs that are past their retention."""
 
 from datetime import timedelta
 
@@ -8,17 +8,17 @@ from django.utils import timezone
 from osgp.message_logs.models import MessageLog
 
 SLICE = 1000
-"""Rows deleted at a time: each slice is short enough not to be in anybody's way."""
+"""Rows deleted at a time: a slice is short enough not to block others."""
 
 
 def is_due() -> bool:
-    """Whether the oldest message is past MESSAGE_LOG_RETENTION. Messages are numbered as they are stored."""
+    """Return whether the oldest message is past MESSAGE_LOG_RETENTION. Keys rise in the order of storing."""
     oldest = MessageLog.objects.order_by("pk").values_list("at", flat=True).first()
     return oldest is not None and timezone.now() - oldest > _retention()
 
 
 def delete_expired() -> int:
-    """Delete a slice of what is past retention; returns how many: there may be more until it is none."""
+    """Delete a slice of expired messages; returns how many. There may be more until it is none."""
     before = timezone.now() - _retention()
     oldest = list(MessageLog.objects.order_by("pk").values_list("pk", "at")[:SLICE])
     expired = [key for key, at in oldest if at < before]

@@ -1,4 +1,4 @@
-"""Reading message logs: FindMessageLogs, its resource, and what they show to whom."""
+"""Reading message logs, for FindMessageLogs, its resource and the pages."""
 
 import uuid
 from collections.abc import Collection, Mapping
@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import granted_devices
+from osgp.accounts.rights import list_granted_devices
 from osgp.devices.models import Device
 from osgp.message_logs import models
 from osgp.message_logs.models import MessageDirection
@@ -56,17 +56,18 @@ MessageLogSerializer = make_serializer(MessageLog)
 _COLUMNS = {"from": "at__gte", "until": "at__lt", "direction": "direction"}
 
 
-def messages(device: Device, filters: Mapping[str, object]) -> QuerySet[models.MessageLog]:
-    """The device's log, latest first; ``filters`` are ``from`` (inclusive), ``until`` (exclusive) and
-    ``direction``, all of them optional.
+def list_messages(device: Device, filters: Mapping[str, object]) -> QuerySet[models.MessageLog]:
+    """Return the device's log, latest first.
+
+    ``filters`` are ``from`` (inclusive), ``until`` (exclusive) and ``direction``, all of them optional.
     """
     chosen = {_COLUMNS[name]: value for name, value in filters.items() if name in _COLUMNS}
     return models.MessageLog.objects.filter(device=device, **chosen).order_by("-at", "-pk")
 
 
-def shown(rows: Collection[models.MessageLog], organisation: Organisation) -> list[MessageLog]:
-    """Messages as callers of ``organisation`` see them, in one query."""
-    own = own_requests(rows, organisation)
+def describe_messages(rows: Collection[models.MessageLog], organisation: Organisation) -> list[MessageLog]:
+    """Return messages as callers of ``organisation`` see them, in one query."""
+    own = find_own_requests(rows, organisation)
     return [
         {
             "at": row.at,
@@ -84,10 +85,10 @@ def shown(rows: Collection[models.MessageLog], organisation: Organisation) -> li
     ]
 
 
-def own_requests(
+def find_own_requests(
     rows: Collection[models.MessageLog], organisation: Organisation | None
 ) -> dict[uuid.UUID, int]:
-    """The primary keys of the organisation's requests (of all, if None) among those of ``rows``, by UID."""
+    """Return the keys of the organisation's requests (None: of all requests) in ``rows``, by UID."""
     uids = {row.correlation_uid for row in rows if row.correlation_uid is not None}
     requests = Request.objects.filter(correlation_uid__in=uids)
     if organisation is not None:
@@ -95,15 +96,13 @@ def own_requests(
     return dict(requests.values_list("correlation_uid", "pk"))
 
 
-def devices_logged(session_id: uuid.UUID, organisation: Organisation | None) -> QuerySet[Device]:
-    """The devices in whose logs a visit is, as far as the organisation (or an operator, if None) may read
-    them.
-    """
-    devices = Device.objects.all() if organisation is None else granted_devices(organisation, GRANTED_TO)
+def list_logged_devices(session_id: uuid.UUID, organisation: Organisation | None) -> QuerySet[Device]:
+    """Return the devices with a visit in their logs that the organisation (None: an operator) may read."""
+    devices = Device.objects.all() if organisation is None else list_granted_devices(organisation, GRANTED_TO)
     logged = models.MessageLog.objects.filter(session=session_id).values("device")
     return devices.filter(pk__in=logged).order_by("identification")
 
 
-def size(row: models.MessageLog) -> int:
-    """Characters that a message takes up, about."""
+def count_characters(row: models.MessageLog) -> int:
+    """Return the length of a message's texts."""
     return len(row.apdu) + len(row.description)

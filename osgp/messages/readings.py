@@ -55,9 +55,9 @@ class Readings:
     exponent: int = 0
     """A value is its number times ten to the exponent: raw numbers of a buffer need no conversion."""
     statuses: Sequence[int | None] | None = None
-    """AMR profile status of each value, 0 to 255 (osgp/cosem/amr_status.py); None: the buffer has none."""
+    """AMR profile status of each value (osgp/cosem/amr_status.py); None: the buffer has none."""
     capture_period: int | None = None
-    """Seconds from one INTERVAL value to the next; None: 900, or 3600 for an M-Bus meter."""
+    """Seconds from one INTERVAL value to the next; None: that of the buffer in the profile."""
 
     def __post_init__(self) -> None:
         lengths = {len(self.interval_ends), len(self.values)}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, TypedDict
 
 from osgp.cosem import profile_rows
-from osgp.cosem.errors import illegal
+from osgp.cosem.errors import make_illegal_response
 from osgp.messages.serializers import IntegerField
 
 MOST_LISTED = 100
@@ -45,4 +45,4 @@ def format_rejected(rejected: Sequence[profile_rows.RejectedRow]) -> RejectedRow
 def check_row_count(rows: Sequence[object], name: str) -> None:
     """Raise Fault for an answer with more rows than any buffer has."""
     if len(rows) > MOST_ROWS:
-        raise illegal(f"The meter sent {len(rows)} rows of {name}.")
+        raise make_illegal_response(f"The meter sent {len(rows)} rows of {name}.")

@@ -44,12 +44,12 @@ class VisitedMeter:
     def find_attribute(self, tag: str, name: str, channel: int | None = None) -> AttributeDescriptor:
         """Return the descriptor of an attribute. Raises Fault 416 if the profile lacks the object."""
         item = self.find_object(tag)
-        return item.attribute(name, self._choose_channel(item, channel))
+        return item.address_attribute(name, self._choose_channel(item, channel))
 
     def find_method(self, tag: str, name: str, channel: int | None = None) -> MethodDescriptor:
         """Return the descriptor of a method. Raises Fault 416 if the profile lacks the object."""
         item = self.find_object(tag)
-        return item.method(name, self._choose_channel(item, channel))
+        return item.address_method(name, self._choose_channel(item, channel))
 
     def _choose_channel(self, item: CosemObject, channel: int | None) -> int | None:
         return (channel or self.channel) if item.per_channel else None
@@ -82,4 +82,4 @@ class VisitedMeter:
         self, tag: str, name: str, parameter: Data | None = None, channel: int | None = None
     ) -> Data | None:
         """Invoke a method; return its return parameters, if any."""
-        return self.association.action(self.find_method(tag, name, channel), parameter)
+        return self.association.invoke(self.find_method(tag, name, channel), parameter)

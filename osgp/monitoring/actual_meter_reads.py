@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.cosem.clock import complete_moment
-from osgp.cosem.quantities import Quantity, quantity, scaler_unit
+from osgp.cosem.clock import parse_complete_time
+from osgp.cosem.quantities import Quantity, parse_quantity, parse_scaler_unit
 from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.readings import Period, Readings
@@ -56,14 +56,14 @@ class ActualMeterReads(MeterOperation[NoParameters, ActualMeterReadsResult]):
                 *(meter.find_attribute(tag, "scaler_unit") for tag in from_meter),
             ]
         )
-        log_time = complete_moment(clock, "The meter's clock")
+        log_time = parse_complete_time(clock, "The meter's clock")
         for tag, data in zip(from_meter, values[len(tags) :], strict=True):
-            units[tag] = scaler_unit(data, tag)
+            units[tag] = parse_scaler_unit(data, tag)
         found: dict[str, Quantity | None] = {}
         for tag, data in zip(tags, values, strict=False):
             known = units[tag]
             assert known is not None
-            found[tag] = quantity(data, known, tag)
+            found[tag] = parse_quantity(data, known, tag)
         return {
             "log_time": log_time,
             "active_energy_import": found.get("ACTIVE_ENERGY_IMPORT"),

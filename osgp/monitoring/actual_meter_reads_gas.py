@@ -7,9 +7,9 @@ from typing import Annotated, TypedDict
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.cosem.clock import moment
-from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import Quantity, quantity, scaler_unit
+from osgp.cosem.clock import parse_date_time
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.quantities import Quantity, parse_quantity, parse_scaler_unit
 from osgp.devices.models import MBUS_DEVICE_TYPES
 from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
@@ -45,18 +45,20 @@ class ActualMeterReadsGas(MeterOperation[NoParameters, ActualMeterReadsGasResult
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ActualMeterReadsGasResult:
         tag = next((tag for tag in PREFERRED if tag in meter.profile), PREFERRED[-1])
-        of_model = meter.profile.scaler_unit_of_model(meter.model)
+        of_model = meter.profile.find_scaler_unit_of_model(meter.model)
         known = meter.find_object(tag)["scaler_unit"].scaler_unit or of_model
         asked = [meter.find_attribute(tag, "value"), meter.find_attribute(tag, "capture_time")]
         if known is None:
             asked.append(meter.find_attribute(tag, "scaler_unit"))
         value, captured, *rest = meter.get_all(asked)
-        capture_time = moment(captured, "The capture time").to_datetime()
+        capture_time = parse_date_time(captured, "The capture time").to_datetime()
         if capture_time is None:
-            raise illegal("The gateway does not tell a complete capture time; its channel may be empty.")
+            raise make_illegal_response(
+                "The gateway does not tell a complete capture time; its channel may be empty."
+            )
         return {
             "log_time": timezone.now(),
-            "consumption": quantity(value, known or scaler_unit(rest[0], tag), tag),
+            "consumption": parse_quantity(value, known or parse_scaler_unit(rest[0], tag), tag),
             "capture_time": capture_time,
             "tag": tag,
         }

@@ -4,18 +4,24 @@ from collections.abc import Mapping
 from typing import Annotated, TypedDict
 
 from osgp.catalogue import Profile
-from osgp.cosem.alarms import REGISTER_BITS, alarm_types, alarms_in, register_numbers, register_tag
-from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import whole_number
+from osgp.cosem.alarms import (
+    REGISTER_BITS,
+    find_alarms,
+    list_alarm_types,
+    list_register_numbers,
+    make_register_tag,
+)
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.quantities import parse_whole_number
 from osgp.messages.serializers import ChoiceField, IntegerField
 from osgp.messages.visited_meter import VisitedMeter
 
-TAGS = {number: register_tag(number) for number in register_numbers()}
+TAGS = {number: make_register_tag(number) for number in list_register_numbers()}
 """Tags of the alarm registers by number; most profiles have only the first."""
 
 
 class UnknownAlarm(TypedDict):
-    """A bit that is set although nothing is known to be meant by it."""
+    """A bit that is set but has no known meaning."""
 
     register: Annotated[int, IntegerField(min_value=1, max_value=max(TAGS))]
     bit: Annotated[int, IntegerField(min_value=0, max_value=REGISTER_BITS - 1), "0 is the least significant."]
@@ -25,7 +31,7 @@ class Alarms(TypedDict):
     """Alarms of all registers of the meter."""
 
     alarm_types: Annotated[
-        list[Annotated[str, ChoiceField(alarm_types())]], "In the order of registers and of their bits."
+        list[Annotated[str, ChoiceField(list_alarm_types())]], "In the order of registers and of their bits."
     ]
     unknown_alarms: list[UnknownAlarm]
 
@@ -38,14 +44,14 @@ def find_registers(meter: VisitedMeter) -> dict[int, str]:
 
 
 def read_registers(meter: VisitedMeter) -> dict[int, int]:
-    """The 32 bits of each alarm register, by number. Raises Fault for what is no register of alarms."""
+    """Read the 32 bits of each alarm register, by number. Raises Fault if a value is not 32 bits."""
     tags = find_registers(meter)
     values = meter.get_all([meter.find_attribute(tag, "value") for tag in tags.values()])
     registers = {}
     for (number, tag), data in zip(tags.items(), values, strict=True):
-        bits = whole_number(data, tag)
+        bits = parse_whole_number(data, tag)
         if bits is None or not 0 <= bits < 1 << REGISTER_BITS:
-            raise illegal(f"The value of {tag} is no {REGISTER_BITS} bits.")
+            raise make_illegal_response(f"The value of {tag} is no {REGISTER_BITS} bits.")
         registers[number] = bits
     return registers
 
@@ -55,7 +61,7 @@ def list_alarms(profile: Profile, registers: Mapping[int, int]) -> Alarms:
     known: list[str] = []
     unknown: list[UnknownAlarm] = []
     for number, bits in registers.items():
-        of_register, others = alarms_in(profile, number, bits)
+        of_register, others = find_alarms(profile, number, bits)
         known += of_register
         unknown += [{"register": alarm.register, "bit": alarm.bit} for alarm in others]
     return {"alarm_types": known, "unknown_alarms": unknown}

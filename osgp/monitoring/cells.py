@@ -6,13 +6,13 @@ from typing import Any
 from osgp.catalogue import CaptureColumn, InterfaceClass
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import number
-from osgp.cosem.quantities import decimal_text
-from osgp.cosem.signal_quality import signal_quality
+from osgp.cosem.profile_rows import parse_number
+from osgp.cosem.quantities import format_decimal
+from osgp.cosem.signal_quality import find_signal_quality
 from osgp.messages.serializers import make_storable
 
 CellReader = Callable[[object], Any]
-"""From a cell to JSON; raises UnusableRow for what makes no sense."""
+"""Converts a cell to JSON; raises UnusableRow if it is invalid."""
 
 LONGEST = 64
 """Octets, characters or elements in a cell."""
@@ -25,7 +25,7 @@ def make_cell_reader(
     interface_class: InterfaceClass, column: CaptureColumn, scale: ScalerUnit | None
 ) -> CellReader:
     """What reads the cells of a column of an object; ``scale`` if it is the value of a register."""
-    attribute = interface_class.attribute_name(column.descriptor.attribute_id)
+    attribute = interface_class.find_attribute_name(column.descriptor.attribute_id)
     place = (interface_class.name, attribute, column.data_index)
     if place == ("gsm_diagnostic", "cell_info", _SIGNAL_QUALITY):
         return _read_signal_quality
@@ -40,16 +40,16 @@ def _make_scaled_reader(name: str, scale: ScalerUnit) -> CellReader:
     counts = unit is Unit.COUNT and scaler == 0
 
     def read(cell: object) -> str | int | None:
-        raw = number(cell, name)
-        return raw if raw is None or counts else decimal_text(raw, scaler)
+        raw = parse_number(cell, name)
+        return raw if raw is None or counts else format_decimal(raw, scaler)
 
     return read
 
 
 def _read_signal_quality(cell: object) -> str | None:
-    index = number(cell, "The signal quality")
+    index = parse_number(cell, "The signal quality")
     try:
-        return None if index is None else signal_quality(index)
+        return None if index is None else find_signal_quality(index)
     except ValueError as error:
         raise UnusableRow(f"{str(error).capitalize()}.") from None
 

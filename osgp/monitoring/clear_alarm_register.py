@@ -15,7 +15,7 @@ class ClearAlarmRegisterResult(Alarms):
 
 @register
 class ClearAlarmRegister(MeterOperation[NoParameters, ClearAlarmRegisterResult]):
-    """Set all alarm registers of the meter to zero, and tell which alarms were set until then.
+    """Set all alarm registers of the meter to zero, and return the alarms that were set until then.
 
     Registers without any alarm are left alone, so that one which arises at this moment is not lost there. It
     ends with the first register that the meter refuses to clear.

@@ -5,8 +5,8 @@ from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import CosemObject
-from osgp.cosem.clock import complete_moment
-from osgp.cosem.quantities import decimal_text, scaler_unit, whole_number
+from osgp.cosem.clock import parse_complete_time
+from osgp.cosem.quantities import format_decimal, parse_scaler_unit, parse_whole_number
 from osgp.faults import Fault
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
@@ -38,7 +38,7 @@ class GetActualPowerQualityResult(TypedDict):
 
 @register
 class GetActualPowerQuality(MeterOperation[PowerQualityParameters, GetActualPowerQualityResult]):
-    """Read what a meter measures of power quality at this moment."""
+    """Read the present power quality values of a meter."""
 
     message = "GetActualPowerQuality"
     service = Service.MONITORING
@@ -73,7 +73,7 @@ class GetActualPowerQuality(MeterOperation[PowerQualityParameters, GetActualPowe
                 missing[item.tag] = fault
         return {
             "profile_type": profile_type,
-            "log_time": complete_moment(clock, "The meter's clock"),
+            "log_time": parse_complete_time(clock, "The meter's clock"),
             "power_quality_values": values,
             "unavailable": list_unavailable(missing),
         }
@@ -86,7 +86,7 @@ def _read_value(item: CosemObject, answer: Data | Fault, scaling: Data | Fault |
     """
     if isinstance(answer, Fault):
         raise answer
-    number = whole_number(answer, item.tag)
+    number = parse_whole_number(answer, item.tag)
     if not is_register(item):
         return {"name": item.tag, "value": None if number is None else str(number), "unit": None}
     known = item["scaler_unit"].scaler_unit
@@ -94,6 +94,6 @@ def _read_value(item: CosemObject, answer: Data | Fault, scaling: Data | Fault |
         assert scaling is not None
         if isinstance(scaling, Fault):
             raise scaling
-        known = scaler_unit(scaling, item.tag)
-    value = None if number is None else decimal_text(number, known.scaler)
+        known = parse_scaler_unit(scaling, item.tag)
+    value = None if number is None else format_decimal(number, known.scaler)
     return {"name": item.tag, "value": value, "unit": known.unit.symbol}

@@ -5,7 +5,7 @@ from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import RejectedRow, RowTimes, number, timed_rows
+from osgp.cosem.profile_rows import RejectedRow, RowTimes, assign_times, parse_number
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, check_row_count, format_rejected
@@ -22,7 +22,9 @@ class Outage(TypedDict):
     """A long power failure."""
 
     end_time: Annotated[datetime, "When the power came back."]
-    duration: Annotated[int | None, IntegerField(min_value=0), "Seconds; null: the meter does not tell."]
+    duration: Annotated[
+        int | None, IntegerField(min_value=0), "Seconds; null if the meter does not report it."
+    ]
 
 
 class GetOutagesResult(TypedDict):
@@ -43,10 +45,10 @@ class GetOutages(MeterOperation[NoParameters, GetOutagesResult]):
     needs = (LOG,)
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetOutagesResult:
-        rows = meter.association.profile(meter.find_attribute(LOG, "buffer"))
+        rows = meter.association.read_profile(meter.find_attribute(LOG, "buffer"))
         check_row_count(rows, LOG)
         outages: list[Outage] = []
-        good, rejected = timed_rows(rows, _COLUMNS, RowTimes(meter.time_zone), _CLOCK)
+        good, rejected = assign_times(rows, _COLUMNS, RowTimes(meter.time_zone), _CLOCK)
         for row in good:
             try:
                 outages.append({"end_time": row.time, "duration": _read_duration(row.cells[_DURATION])})
@@ -57,7 +59,7 @@ class GetOutages(MeterOperation[NoParameters, GetOutagesResult]):
 
 def _read_duration(cell: object) -> int | None:
     """Seconds; None for null-data. Raises UnusableRow for anything else."""
-    seconds = number(cell, "The duration")
+    seconds = parse_number(cell, "The duration")
     if seconds is not None and seconds < 0:
         raise UnusableRow("The duration is negative.")
     return seconds

@@ -68,7 +68,7 @@ class CellField(serializers.Field):
 
 
 class ProfileEntry(TypedDict):
-    """What was captured at one time."""
+    """The values captured at one time."""
 
     log_time: datetime
     values: Annotated[
@@ -102,8 +102,8 @@ class GetPowerQualityProfileResult(TypedDict):
 class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, GetPowerQualityProfileResult]):
     """Read what a meter has captured of power quality: of the objects of the profile type, those it captures.
 
-    A buffer that captures none of them, or no time, is left out. Meters hold ten days of quarters of an hour;
-    more than any of the buffers can hold is refused. DSMR 2.2 meters have no such buffers.
+    A buffer that captures none of them, or no time, is left out. Meters hold ten days of quarters of an hour,
+    for example; more than any of the buffers can hold is refused.
     """
 
     message = "GetPowerQualityProfile"
@@ -156,7 +156,7 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
         }
 
     def represent_result(self, result: GetPowerQualityProfileResult) -> dict[str, Any]:
-        """What the serializer would make of it, at a fraction of the cost."""
+        """Return what the serializer would, at a fraction of its cost."""
         profiles = [
             {
                 **profile,
@@ -188,7 +188,7 @@ def _is_register_value(meter: VisitedMeter, column: CaptureColumn) -> bool:
     item = meter.find_object(column.tag)
     if not is_register(item):
         return False
-    return (column.descriptor, column.data_index) == (item.attribute("value", column.channel), 0)
+    return (column.descriptor, column.data_index) == (item.address_attribute("value", column.channel), 0)
 
 
 def _read_scales(

@@ -3,8 +3,8 @@
 from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import Quantity, Scale, scaler_unit, whole_number
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.quantities import Quantity, Scale, parse_scaler_unit, parse_whole_number
 from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
@@ -21,12 +21,12 @@ MOST_VALUES = 1_000
 """Numbers in a fingerprint; meters have 15."""
 
 Current = Annotated[Quantity | None, "Distortion at this moment."]
-Fingerprint = Annotated[list[int] | None, "Numbers as the meter tells them."]
+Fingerprint = Annotated[list[int] | None, "Numbers as the meter sends them."]
 Counter = Annotated[int | None, "How often the distortion went over the limit."]
 
 
 class GetThdFingerprintResult(TypedDict):
-    """Per phase; what is about L2 and L3 is null for single-phase meters."""
+    """Values per phase; those of L2 and L3 are null for single-phase meters."""
 
     thd_instantaneous_current_l1: Current
     thd_instantaneous_current_l2: Current
@@ -43,7 +43,7 @@ class GetThdFingerprintResult(TypedDict):
 class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
     """Read the total harmonic distortion of the currents: momentary values, fingerprints, counters.
 
-    Meters have it from SMR 5.2 on.
+    What a meter does not measure is null.
     """
 
     message = "GetThdFingerprint"
@@ -52,7 +52,7 @@ class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
     needs = (any_of(*TAGS),)
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetThdFingerprintResult:
-        tags = [item.tag for item in meter.profile.objects(meter.polyphase) if item.tag in TAGS]
+        tags = [item.tag for item in meter.profile.list_objects(meter.polyphase) if item.tag in TAGS]
         units = {tag: meter.find_object(tag)["scaler_unit"].scaler_unit for tag in tags if tag in CURRENTS}
         from_meter = [tag for tag, known in units.items() if known is None]
         values = meter.get_all(
@@ -62,7 +62,7 @@ class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
             ]
         )
         for tag, data in zip(from_meter, values[len(tags) :], strict=True):
-            units[tag] = scaler_unit(data, tag)
+            units[tag] = parse_scaler_unit(data, tag)
         currents: dict[str, Quantity | None] = {}
         fingerprints: dict[str, list[int] | None] = {}
         counters: dict[str, int | None] = {}
@@ -70,11 +70,11 @@ class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
             if tag in FINGERPRINTS:
                 fingerprints[tag] = _read_fingerprint(data, tag)
             elif tag in COUNTERS:
-                counters[tag] = whole_number(data, tag)
+                counters[tag] = parse_whole_number(data, tag)
             else:
                 known = units[tag]
                 assert known is not None
-                number = whole_number(data, tag)
+                number = parse_whole_number(data, tag)
                 currents[tag] = None if number is None else Scale(*known).apply(number)
         current_l1, current_l2, current_l3 = map(currents.get, CURRENTS)
         fingerprint_l1, fingerprint_l2, fingerprint_l3 = map(fingerprints.get, FINGERPRINTS)
@@ -97,8 +97,8 @@ def _read_fingerprint(data: Data, tag: str) -> list[int] | None:
     if data.value is None:
         return None
     if not isinstance(data.value, tuple) or len(data.value) > MOST_VALUES:
-        raise illegal(f"The value of {tag} is no array of numbers.")
-    numbers = [number for element in data.value if (number := whole_number(element, tag)) is not None]
+        raise make_illegal_response(f"The value of {tag} is no array of numbers.")
+    numbers = [number for element in data.value if (number := parse_whole_number(element, tag)) is not None]
     if len(numbers) < len(data.value):
-        raise illegal(f"The value of {tag} is no array of numbers.")
+        raise make_illegal_response(f"The value of {tag} is no array of numbers.")
     return numbers

@@ -2,22 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, NotRequired, TypedDict
 
-from osgp.catalogue import CaptureColumn
+from osgp.catalogue import CaptureColumn, Flags
+from osgp.cosem.amr_status import NO_FLAGS, flags_captured, is_status
 from osgp.cosem.profile_rows import Selection, TimedRow
-from osgp.cosem.quantities import meter_reading_scale
+from osgp.cosem.quantities import find_meter_reading_scale
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
 from osgp.messages.shapes import HIDDEN
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.periodic_reads import (
-    AMR_STATUS,
     PeriodicReads,
     PeriodicReadsParameters,
     PeriodType,
-    any_buffer,
+    need_any_buffer,
     read_register,
     read_status,
 )
@@ -63,8 +64,8 @@ class PeriodicMeterReadsResult(TypedDict):
 class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
     """Read the stored interval, daily or monthly values of an electricity meter.
 
-    A meter holds ten days of intervals, 40 days and 13 months. More at a time is refused; what it no longer
-    holds is not in the result.
+    A meter holds ten days of intervals, 40 days and 13 months, or what else its profile says. More at a time
+    is refused; what it no longer holds is not in the result.
     """
 
     message = "PeriodicMeterReads"
@@ -73,26 +74,28 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
         PeriodType.DAILY: ("DAILY_VALUES_E", "DAILY_VALUES_COMBINED"),
         PeriodType.MONTHLY: ("MONTHLY_VALUES_E", "MONTHLY_VALUES_COMBINED"),
     }
-    needs = ("CLOCK", any_buffer(buffers))
+    needs = ("CLOCK", need_any_buffer(buffers))
     rows_name = "periodic_meter_reads"
 
     def perform(self, meter: VisitedMeter, parameters: PeriodicReadsParameters) -> PeriodicMeterReadsResult:
         buffer = self.find_buffer(meter.profile, parameters["period_type"], channel=None)
         tags = [column.tag for column in buffer.columns if column.tag in REGISTERS]
         units = read_scaler_units(meter, tags)
-        scales = {tag: meter_reading_scale(unit, tag) for tag, unit in units.items()}
+        scales = {tag: find_meter_reading_scale(unit, tag) for tag, unit in units.items()}
         begin, end = parameters["begin_date"], parameters["end_date"]
         check_held([buffer], begin, end, meter.time_zone)
-        found = read_buffer(meter, buffer, _is_wanted, begin, end, _make_reader)
+        wanted = filter(_is_wanted, buffer.columns)
+        flags = flags_captured(meter.profile, [column.tag for column in wanted])
+        make_reader = partial(_make_reader, flags or NO_FLAGS)
+        found = read_buffer(meter, buffer, _is_wanted, begin, end, make_reader)
         times, statuses, *numbers = zip(*found.rows, strict=True) if found.rows else [()] * (2 + len(tags))
         columns = [
             ReadColumn(REGISTERS[tag], tag, scales[tag], column)
             for tag, column in zip(tags, numbers, strict=True)
         ]
-        has_status = any(column.tag.startswith(AMR_STATUS) for column in buffer.columns)
         return {
             "period_type": parameters["period_type"],
-            "periodic_meter_reads": Reads(times, columns, statuses if has_status else None),
+            "periodic_meter_reads": Reads(times, columns, statuses, flags),
             "capture_period": buffer.capture_period,
             "complete_until": found.complete_until,
             **format_rejected(found.rejected),
@@ -104,19 +107,20 @@ def _is_wanted(column: CaptureColumn) -> bool:
     return column.channel is None
 
 
-def _make_reader(selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:
+def _make_reader(flags: Flags, selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:
     """Reads the status and the registers of a row."""
+    largest = flags.largest
     status: int | None = None
     registers: list[tuple[int, str]] = []
     for position, column in zip(selection.positions, columns, strict=True):
-        if column.tag.startswith(AMR_STATUS):
+        if is_status(column.tag):
             status = position
         elif column.tag in REGISTERS:
             registers.append((position, column.tag))
 
     def read(row: TimedRow) -> tuple[int | None, ...]:
         cells = row.cells
-        flags = None if status is None else read_status(cells[status])
-        return flags, *[read_register(cells[position], tag) for position, tag in registers]
+        bits = None if status is None else read_status(cells[status], largest)
+        return bits, *[read_register(cells[position], tag) for position, tag in registers]
 
     return read

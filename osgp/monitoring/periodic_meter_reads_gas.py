@@ -6,9 +6,10 @@ from typing import Annotated, TypedDict
 
 from osgp.catalogue import CaptureColumn
 from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.cosem.amr_status import NO_FLAGS, flags_captured, is_status
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RowTimes, Selection, TimedRow
-from osgp.cosem.quantities import Quantity, meter_reading_scale
+from osgp.cosem.quantities import Quantity, find_meter_reading_scale
 from osgp.devices.models import MBUS_DEVICE_TYPES
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
@@ -16,11 +17,10 @@ from osgp.messages.shapes import HIDDEN
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.periodic_reads import (
-    AMR_STATUS,
     PeriodicReads,
     PeriodicReadsParameters,
     PeriodType,
-    any_buffer,
+    need_any_buffer,
     read_register,
     read_status,
 )
@@ -32,12 +32,13 @@ VALUE = "MBUS_MASTER_VALUE"
 
 
 class PeriodicMeterReadGas(TypedDict):
-    """What the M-Bus meter showed."""
+    """A stored value of an M-Bus meter."""
 
     log_time: Annotated[datetime, "When the gateway stored the value."]
     consumption: Quantity | None
     capture_time: Annotated[
-        datetime | None, "When the gateway read the value from the M-Bus meter; null: it does not tell."
+        datetime | None,
+        "When the gateway read the value from the M-Bus meter; null if it does not report it.",
     ]
     amr_profile_status: AmrProfileStatus
 
@@ -58,8 +59,8 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
     """Read the stored hourly (INTERVAL), daily or monthly values of a gas or hydrogen meter from its gateway.
 
     The device is the M-Bus meter itself; the platform dials its gateway and reads its channel. A gateway
-    holds ten days of hours, 40 days and 13 months. More at a time is refused; what it no longer holds is not
-    in the result.
+    holds ten days of hours, 40 days and 13 months, or what else its profile says. More at a time is refused;
+    what it no longer holds is not in the result.
     """
 
     message = "PeriodicMeterReadsGas"
@@ -69,38 +70,41 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
         PeriodType.DAILY: ("DAILY_VALUES_G", "DAILY_VALUES_COMBINED"),
         PeriodType.MONTHLY: ("MONTHLY_VALUES_G", "MONTHLY_VALUES_COMBINED"),
     }
-    needs = ("CLOCK", VALUE, any_buffer(buffers))
+    needs = ("CLOCK", VALUE, need_any_buffer(buffers))
     rows_name = "periodic_meter_reads_gas"
 
     def perform(
         self, meter: VisitedMeter, parameters: PeriodicReadsParameters
     ) -> PeriodicMeterReadsGasResult:
         buffer = self.find_buffer(meter.profile, parameters["period_type"], meter.channel)
-        unit = read_scaler_units(meter, [VALUE], meter.profile.scaler_unit_of_model(meter.model))[VALUE]
-        scale = meter_reading_scale(unit, VALUE)
+        unit = read_scaler_units(meter, [VALUE], meter.profile.find_scaler_unit_of_model(meter.model))[VALUE]
+        scale = find_meter_reading_scale(unit, VALUE)
 
         def is_wanted(column: CaptureColumn) -> bool:
             """Clock and status, and of the M-Bus meters this one."""
-            common = column.tag == "CLOCK" or column.tag.startswith(AMR_STATUS)
+            common = column.tag == "CLOCK" or is_status(column.tag)
             return common if column.channel is None else column.channel == meter.channel
 
         value, capture_time = (meter.find_attribute(VALUE, name) for name in ("value", "capture_time"))
 
+        flags = flags_captured(meter.profile, [column.tag for column in filter(is_wanted, buffer.columns)])
+        largest = (flags or NO_FLAGS).largest
+
         def make_reader(selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:
             captures = RowTimes(meter.time_zone, buffer.period)
-            return _make_reader(selection, columns, value, capture_time, captures)
+            return _make_reader(selection, columns, value, capture_time, captures, largest)
 
         begin, end = parameters["begin_date"], parameters["end_date"]
         check_held([buffer], begin, end, meter.time_zone)
         found = read_buffer(meter, buffer, is_wanted, begin, end, make_reader)
         times, statuses, numbers, captured = zip(*found.rows, strict=True) if found.rows else [()] * 4
-        has_status = any(column.tag.startswith(AMR_STATUS) for column in buffer.columns)
         return {
             "period_type": parameters["period_type"],
             "periodic_meter_reads_gas": Reads(
                 times,
                 [ReadColumn("consumption", VALUE, scale, numbers)],
-                statuses if has_status else None,
+                statuses,
+                flags,
                 {"capture_time": captured},
             ),
             "capture_period": buffer.capture_period,
@@ -115,11 +119,15 @@ def _make_reader(
     value: AttributeDescriptor,
     capture_time: AttributeDescriptor,
     captures: RowTimes,
+    largest: int,
 ) -> RowReader:
-    """Reads status, ``value`` and ``capture_time`` of a row; rows without a value have no capture time."""
+    """Reads status (0 to ``largest``), ``value`` and ``capture_time`` of a row.
+
+    Rows without a value have no capture time.
+    """
     status_position = value_position = capture_position = None
     for position, column in zip(selection.positions, columns, strict=True):
-        if column.tag.startswith(AMR_STATUS):
+        if is_status(column.tag):
             status_position = position
         elif column.descriptor == value:
             value_position = position
@@ -138,13 +146,13 @@ def _make_reader(
         cells = row.cells
         cell = None if capture_position is None else cells[capture_position]
         captured, is_valid = _read_capture_time(cell, captures)
-        flags = None if status_position is None else read_status(cells[status_position])
+        bits = None if status_position is None else read_status(cells[status_position], largest)
         number = read_register(cells[number_position], VALUE)
         if number is None:
-            return flags, None, None
+            return bits, None, None
         if not is_valid:
             raise UnusableRow("The capture time does not tell a complete time.")
-        return flags, number, captured
+        return bits, number, captured
 
     return read
 
@@ -153,6 +161,6 @@ def _read_capture_time(cell: object, captures: RowTimes) -> tuple[datetime | Non
     """When the M-Bus meter was read, None if that was left out with nothing to count from; whether the cell
     makes sense."""
     try:
-        return captures.next(cell), True
+        return captures.find_next(cell), True
     except UnusableRow:
         return None, cell is None

@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
-from osgp.cosem.amr_status import LARGEST as LARGEST_STATUS
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import number
+from osgp.cosem.profile_rows import parse_number
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.needs import AnyOf, Needs, any_of
@@ -26,8 +25,6 @@ from osgp.monitoring.periods import (
     find_buffer,
 )
 from osgp.monitoring.reads import Reads, utc_text
-
-AMR_STATUS = "AMR_PROFILE_STATUS"
 
 
 class PeriodType(StrEnum):
@@ -61,8 +58,8 @@ BufferTags = Mapping[PeriodType, Sequence[str]]
 """Tags of buffers by period type, the preferred one first."""
 
 
-def any_buffer(buffers: BufferTags) -> AnyOf:
-    """One of these buffers is needed, whichever period type it is for."""
+def need_any_buffer(buffers: BufferTags) -> AnyOf:
+    """Return the need for one of these buffers, of any period type."""
     return any_of(*(tag for tags in buffers.values() for tag in tags))
 
 
@@ -100,7 +97,7 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
         return found
 
     def represent_result(self, result: R) -> dict[str, Any]:
-        """What the serializer would make of it, at a fraction of the cost."""
+        """Return what the serializer would, at a fraction of its cost."""
         return {
             "period_type": str(result["period_type"]),
             self.rows_name: self._find_reads(result).as_json(),
@@ -117,19 +114,19 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
         return reads
 
 
-def read_status(cell: object) -> int | None:
-    """An AMR profile status. Raises UnusableRow for what is none."""
-    status = number(cell, "The status")
-    if status is not None and not 0 <= status <= LARGEST_STATUS:
-        raise UnusableRow(f"The status {status} is outside 0..{LARGEST_STATUS}.")
+def read_status(cell: object, largest: int) -> int | None:
+    """Return an AMR profile status of 0 to ``largest``. Raises UnusableRow if it is none."""
+    status = parse_number(cell, "The status")
+    if status is not None and not 0 <= status <= largest:
+        raise UnusableRow(f"The status {status} is outside 0..{largest}.")
     return status
 
 
 def read_register(cell: object, name: str) -> int | None:
-    """What a register showed. Raises UnusableRow for what is no number, or negative."""
+    """Return the number of a register. Raises UnusableRow if it is no number, or negative."""
     if type(cell) is int and cell >= 0:
         return cell
-    shown = number(cell, name)
+    shown = parse_number(cell, name)
     if shown is not None:
         raise UnusableRow(f"{name} is negative.")
     return None

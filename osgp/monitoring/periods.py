@@ -12,7 +12,7 @@ from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Fault, FaultCode
 
 SETTINGS = ("capture_period", "profile_entries")
-"""Attributes of a buffer that tell how much time it holds."""
+"""Attributes of a buffer that determine how much time it holds."""
 
 
 class BetweenParameters(TypedDict):
@@ -22,9 +22,7 @@ class BetweenParameters(TypedDict):
     end_date: Annotated[datetime, "Not before begin_date."]
 
 
-CompleteUntil = Annotated[
-    datetime, "Up to here all was read: to end_date, unless there was no time for what is later."
-]
+CompleteUntil = Annotated[datetime, "All rows up to here were read: to end_date, unless time ran out."]
 """``complete_until`` of a result."""
 
 
@@ -52,11 +50,11 @@ class Buffer:
         return (self.period.seconds or None) if self.period else None
 
     def holds(self, begin: datetime, end: datetime, zone: tzinfo) -> bool:
-        """Whether it has room for all that is captured from ``begin`` to ``end``."""
+        """Whether it has room for all rows from ``begin`` to ``end``."""
         if self.period is None or self.entries is None:
             return True
         try:
-            return end <= self.period.after(begin, self.entries, zone)
+            return end <= self.period.advance(begin, self.entries, zone)
         except OverflowError:
             return True
 
@@ -66,14 +64,16 @@ def find_buffer(profile: Profile, tags: Sequence[str], channel: int | None = Non
     for tag in tags:
         if tag in profile:
             buffer = profile[tag]
-            columns = profile.capture_columns(tag, channel if buffer.per_channel else None)
+            columns = profile.list_capture_columns(tag, channel if buffer.per_channel else None)
             period, entries = (find_setting(buffer, name) for name in SETTINGS)
-            return Buffer(tag, columns, None if period is None else CapturePeriod.of(period), entries)
+            return Buffer(
+                tag, columns, None if period is None else CapturePeriod.from_seconds(period), entries
+            )
     return None
 
 
 def find_setting(buffer: CosemObject, name: str) -> int | None:
-    """What the profile says of an attribute of ``SETTINGS``; None: nothing."""
+    """Return the value that the profile states for an attribute of ``SETTINGS``, if any."""
     value = buffer[name].value if name in buffer else None
     return None if value is None else int(value)
 

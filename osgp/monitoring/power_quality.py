@@ -7,14 +7,14 @@ from osgp.catalogue import CosemObject
 
 
 class ProfileType(StrEnum):
-    """Whether anybody may look at the objects, or they tell about people's lives."""
+    """PUBLIC objects may be seen by network operators; PRIVATE ones reveal people's habits."""
 
     PUBLIC = "PUBLIC"
     PRIVATE = "PRIVATE"
 
 
 class PowerQualityParameters(TypedDict):
-    """Which objects: those that network operators may look at, or those that tell about people's lives."""
+    """Which objects: those that network operators may look at, or those that reveal people's habits."""
 
     profile_type: Annotated[ProfileType, "PUBLIC: voltages, failures, signal; PRIVATE: currents, powers."]
 

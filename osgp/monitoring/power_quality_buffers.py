@@ -6,7 +6,7 @@ from typing import Any
 
 from osgp.catalogue import CaptureColumn, CosemObject, Profile, obis
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.cosem.errors import illegal
+from osgp.cosem.errors import make_illegal_response
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.visited_meter import VisitedMeter
@@ -28,15 +28,15 @@ class Candidate:
     wanted: frozenset[str]
     """Tags of these objects."""
     settings: Mapping[str, int | None]
-    """capture_period (seconds) and profile_entries; None: the meter has to be asked."""
+    """capture_period (seconds) and profile_entries; None if only the meter knows them."""
 
     @property
     def capacity(self) -> Buffer | None:
-        """A buffer without columns, if the profile tells how much it holds."""
+        """A buffer without columns, if the profile states how much it holds."""
         period, entries = (self.settings[name] for name in SETTINGS)
         if not period or entries is None:
             return None
-        return Buffer(self.tag, (), CapturePeriod.of(period), entries)
+        return Buffer(self.tag, (), CapturePeriod.from_seconds(period), entries)
 
 
 def find_candidates(profile: Profile, profile_type: ProfileType, *, polyphase: bool) -> list[Candidate]:
@@ -73,7 +73,7 @@ def _find_fixed_setting(buffer: CosemObject, name: str) -> int | None:
 
 
 _Answers = Mapping[tuple[str, str], Data | Fault]
-"""What a meter answered, by tag and name of the attribute."""
+"""Answers of a meter, by tag and name of the attribute."""
 
 
 def read_buffers(
@@ -100,14 +100,14 @@ def read_buffers(
 
 
 def _make_buffer(profile: Profile, candidate: Candidate, answers: _Answers) -> Buffer:
-    """Raises Fault for what was refused or makes no sense."""
+    """Return the buffer as the meter has it. Raises Fault for refused and for invalid answers."""
     period, entries = (_read_setting(candidate, name, answers) for name in SETTINGS)
     captured = answers[candidate.tag, "capture_objects"]
     if isinstance(captured, Fault):
         raise captured
     columns = tuple(_read_columns(profile, candidate.tag, captured.native))
     # Nothing is captured by the clock when the period is 0: no times can be counted.
-    return Buffer(candidate.tag, columns, CapturePeriod.of(period) if period else None, entries)
+    return Buffer(candidate.tag, columns, CapturePeriod.from_seconds(period) if period else None, entries)
 
 
 def _read_setting(candidate: Candidate, name: str, answers: _Answers) -> int:
@@ -118,13 +118,13 @@ def _read_setting(candidate: Candidate, name: str, answers: _Answers) -> int:
     if isinstance(data, Fault):
         raise data
     if isinstance(data.value, bool) or not isinstance(data.value, int) or not 0 <= data.value < 1 << 32:
-        raise illegal(f"The {name} of {candidate.tag} is no number of 32 bits.")
+        raise make_illegal_response(f"The {name} of {candidate.tag} is no number of 32 bits.")
     return data.value
 
 
 def _read_columns(profile: Profile, tag: str, captured: Any) -> Iterator[CaptureColumn]:
     """The capture objects of a buffer; those that the profile does not know are named by their OBIS code."""
-    wrong = illegal(f"The capture objects of {tag} make no sense.")
+    wrong = make_illegal_response(f"The capture objects of {tag} make no sense.")
     if not isinstance(captured, tuple) or len(captured) > MOST_COLUMNS:
         raise wrong
     for item in captured:
@@ -135,7 +135,7 @@ def _read_columns(profile: Profile, tag: str, captured: Any) -> Iterator[Capture
                 and -0x80 <= attribute_id <= 0x7F
                 and 0 <= data_index <= 0xFFFF
             ):
-                found = profile.by_logical_name(logical_name)
+                found = profile.find_by_logical_name(logical_name)
                 known, channel = found if found and found[0].class_id == class_id else (None, None)
                 yield CaptureColumn(
                     known.tag if known else obis.to_text(logical_name),

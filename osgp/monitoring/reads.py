@@ -10,17 +10,18 @@ from typing import Annotated, Any, TypeVar
 
 from rest_framework import serializers
 
-from osgp.cosem.amr_status import flag_names, flags_of
-from osgp.cosem.quantities import Quantity, Scale, decimal_text
+from osgp.catalogue import Flags
+from osgp.cosem.amr_status import list_flag_names
+from osgp.cosem.quantities import Quantity, Scale, format_decimal
 from osgp.messages.readings import Period, Readings
 from osgp.messages.serializers import ChoiceField, QuantityField
 
 Row = TypeVar("Row")
-"""A typed dictionary: what is read of a row."""
+"""A typed dictionary: the values of a row."""
 
 AmrProfileStatus = Annotated[
-    Sequence[Annotated[str, ChoiceField(flag_names())]] | None,
-    "Flags that are set; null: the meter does not tell.",
+    Sequence[Annotated[str, ChoiceField(list_flag_names())]] | None,
+    "Flags that are set; null if the meter does not report them.",
 ]
 """``amr_profile_status`` of a row."""
 
@@ -59,8 +60,10 @@ class Reads(Sequence[Row]):
 
     times: Sequence[datetime]
     columns: Sequence[ReadColumn]
-    statuses: Sequence[int | None] | None
-    """None: the buffer has no status."""
+    statuses: Sequence[int | None]
+    """AMR profile status of each row."""
+    flags: Flags | None
+    """What the bits of a status mean; None: the buffer has no status."""
     more: Mapping[str, Sequence[datetime | None]] = field(default_factory=dict)
     """Further times of each row, by name."""
 
@@ -76,8 +79,9 @@ class Reads(Sequence[Row]):
             row[column.name] = None if raw is None else column.scale.apply(raw)
         for name, moments in self.more.items():
             row[name] = moments[index]
-        status = None if self.statuses is None else self.statuses[index]
-        row["amr_profile_status"] = None if status is None else flags_of(status)
+        status = self.statuses[index]
+        flags = None if status is None else self.flags
+        row["amr_profile_status"] = None if flags is None else flags.decode(status).names
         return row
 
     def as_json(self) -> list[dict[str, Any]]:
@@ -91,7 +95,7 @@ class Reads(Sequence[Row]):
             names.append(name)
             cells.append([None if moment is None else utc_text(moment) for moment in moments])
         names.append("amr_profile_status")
-        cells.append(_format_flags(self.statuses, len(self)))
+        cells.append(self._format_flags())
         return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
 
     def readings(self, period: Period, capture_period: int | None) -> Iterator[Readings]:
@@ -104,9 +108,18 @@ class Reads(Sequence[Row]):
                 column.numbers,
                 column.scale.unit,
                 column.scale.exponent,
-                self.statuses,
+                None if self.flags is None else self.statuses,
                 capture_period,
             )
+
+    def _format_flags(self) -> list[list[str] | None]:
+        flags = self.flags
+        if flags is None:
+            return [None] * len(self)
+        shown = {
+            status: None if status is None else [*flags.decode(status).names] for status in set(self.statuses)
+        }
+        return [shown[status] for status in self.statuses]
 
 
 def utc_text(moment: datetime) -> str:
@@ -117,13 +130,6 @@ def utc_text(moment: datetime) -> str:
 def _format_quantities(column: ReadColumn) -> list[dict[str, str] | None]:
     exponent, unit = column.scale.exponent, column.scale.symbol
     return [
-        None if raw is None else {"value": decimal_text(raw, exponent), "unit": unit}
+        None if raw is None else {"value": format_decimal(raw, exponent), "unit": unit}
         for raw in column.numbers
     ]
-
-
-def _format_flags(statuses: Sequence[int | None] | None, count: int) -> list[list[str] | None]:
-    if statuses is None:
-        return [None] * count
-    shown = {status: None if status is None else [*flags_of(status)] for status in set(statuses)}
-    return [shown[status] for status in statuses]

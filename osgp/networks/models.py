@@ -1,7 +1,7 @@
-"""Communication networks and their cells, and how much traffic each of them bears.
+"""Communication networks and their cells, and the limits of their traffic.
 
-A permit to dial is nothing but a live session row (osgp/requests/permits.py counts them), so none can leak.
-Limits that are changed here hold from the dispatcher's next round on.
+A permit is nothing but the row of a live meter session (osgp/requests/permits.py counts them), so none can
+leak. Changed limits hold from the dispatcher's next round on.
 """
 
 from django.db import models
@@ -10,7 +10,7 @@ UNLIMITED = "Empty: no limit. 0: no meter is dialled."
 
 
 class CommunicationNetwork(models.Model):
-    """What meters are reached through, e.g. the CDMA network of a provider."""
+    """A network through which meters are reached, e.g. the CDMA network of a provider."""
 
     name = models.CharField(max_length=40, unique=True)
     communication_method = models.CharField(
@@ -48,8 +48,8 @@ class CommunicationNetwork(models.Model):
         return self.name
 
     @classmethod
-    def for_method(cls, communication_method: str) -> "CommunicationNetwork | None":
-        """The network that devices of a communication method belong to from the start, if there is one."""
+    def find_by_method(cls, communication_method: str) -> "CommunicationNetwork | None":
+        """Return the network to which new devices of a communication method belong, if there is one."""
         if not communication_method:
             return None
         return cls.objects.filter(communication_method=communication_method).first()

@@ -15,10 +15,10 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import granted_devices
+from osgp.accounts.rights import list_granted_devices
 from osgp.devices.models import Device
 from osgp.message_logs.models import MessageDirection, MessageLog
-from osgp.message_logs.reading import GRANTED_TO, own_requests
+from osgp.message_logs.reading import GRANTED_TO, find_own_requests
 from osgp.pages.access import ReadOnlyAdmin, get_organisation
 from osgp.pages.shared.page import render_page
 from osgp.requests.models import MeterSession
@@ -93,7 +93,7 @@ class MessageLogAdmin(ReadOnlyAdmin):
     """The list shows devices, not messages: those are read visit by visit, on a page per device."""
 
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
-        return queryset.filter(device__in=granted_devices(organisation, GRANTED_TO))
+        return queryset.filter(device__in=list_granted_devices(organisation, GRANTED_TO))
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(self.device_view)
@@ -171,7 +171,9 @@ class MessageLogAdmin(ReadOnlyAdmin):
 
     def _find_devices(self, request: HttpRequest) -> QuerySet[Device]:
         organisation = get_organisation(request)
-        return Device.objects.all() if organisation is None else granted_devices(organisation, GRANTED_TO)
+        return (
+            Device.objects.all() if organisation is None else list_granted_devices(organisation, GRANTED_TO)
+        )
 
 
 def _list_visits(device: Device) -> list[LoggedVisit]:
@@ -198,7 +200,7 @@ def _choose(visits: list[LoggedVisit], key: str | None) -> LoggedVisit | None:
 
 
 def _arrange(rows: list[MessageLog], organisation: Organisation | None) -> list[ShownMessage]:
-    visible = own_requests(rows, organisation)
+    visible = find_own_requests(rows, organisation)
     shown = []
     previous: tuple[str, uuid.UUID | None] | None = None
     for row in rows:

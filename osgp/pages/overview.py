@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import visible_devices
+from osgp.accounts.rights import list_visible_devices
 from osgp.devices.models import Device
 from osgp.pages.access import get_organisation
 from osgp.pages.batches.overview import gather_batches
@@ -133,7 +133,7 @@ def _find_latest_failures(requests: QuerySet[Request]) -> list[Request]:
 def _gather_visits(organisation: Organisation | None) -> dict[str, Any]:
     visits = MeterSession.objects.all()
     if organisation is not None:
-        visits = visits.filter(meter__in=visible_devices(organisation))
+        visits = visits.filter(meter__in=list_visible_devices(organisation))
     counts: dict[str, BoundedCount] = {
         state.value: count_up_to_limit(visits.filter(state=state))
         for state in (SessionState.OPENED, SessionState.CLAIMED)
@@ -142,7 +142,7 @@ def _gather_visits(organisation: Organisation | None) -> dict[str, Any]:
 
 
 def _gather_devices(organisation: Organisation | None) -> dict[str, Any]:
-    devices = Device.objects.all() if organisation is None else visible_devices(organisation)
+    devices = Device.objects.all() if organisation is None else list_visible_devices(organisation)
     failing = devices.filter(failed_connections__gt=0)
     worst = failing.order_by("-failed_connections", "-last_failure_at").only(
         "pk", "identification", "failed_connections", "last_failure_at", "last_success_at"

@@ -1,6 +1,6 @@
-"""The head-end's side of DLMS/COSEM: a :class:`Meter` to read, set and act on, over TCP.
+"""The DLMS/COSEM client of the head-end: a :class:`Meter` to get, set and invoke, over TCP.
 
-Knows nothing of Django, and nothing of meter types: callers bring descriptors from the catalogue.
+Depends neither on Django nor on meter types: callers pass descriptors from the catalogue.
 """
 
 from osgp.catalogue import is_secret

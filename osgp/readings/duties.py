@@ -1,4 +1,4 @@
-"""What dispatchers look after for readings."""
+"""Duties of dispatchers for readings."""
 
 from osgp.processes import duties
 from osgp.readings import retention, tasks
@@ -8,7 +8,7 @@ LOOK_EVERY = 600.0
 
 
 def register() -> None:
-    """Called at start-up."""
+    """Register the duty; called at start-up."""
     duties.register(duties.Duty("readings", retention.is_due, _keep_house, LOOK_EVERY))
 
 

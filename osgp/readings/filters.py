@@ -1,4 +1,4 @@
-"""Which readings a caller asks for: of which devices and quantities, of which time."""
+"""Filters of readings: devices, quantities and times."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import granted_devices
+from osgp.accounts.rights import list_granted_devices
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.readings import Period
 from osgp.messages.serializers import CharField, ChoiceField, DateTimeField, StrictSerializer
 from osgp.readings import quantities
-from osgp.readings.queries import Selection, series_of
+from osgp.readings.queries import Selection, filter_series
 from osgp.readings.rights import READERS
 from osgp.requests.submission import DeviceIdentificationField
 
@@ -32,19 +32,19 @@ class QuantityNameField(CharField):
 
     def to_internal_value(self, data: Any) -> Any:
         try:
-            return quantities.obis_codes(super().to_internal_value(data))
+            return quantities.parse_quantity(super().to_internal_value(data))
         except ValueError:
             self.fail("unknown")
 
 
 class ReadingsFilter(StrictSerializer):
-    """Which readings; all that is given has to hold."""
+    """Filters of readings; all given ones must match."""
 
     device = serializers.ListField(
         child=DeviceIdentificationField(),
         required=False,
         max_length=MOST_DEVICES,
-        help_text=f"Device identification; may be repeated, up to {MOST_DEVICES} times. All unless given.",
+        help_text=f"Device identification; may be repeated, up to {MOST_DEVICES} times. Default: all.",
     )
     channel = ChoiceField(["1", "2", "3", "4"], required=False, help_text="M-Bus channel.")
     quantity = serializers.ListField(
@@ -67,21 +67,21 @@ class ReadingsFilter(StrictSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """The times in their order."""
+        """Check that the times are in order."""
         if "from" in attrs and "until" in attrs and attrs["from"] >= attrs["until"]:
             raise ValidationError({"until": ["Must be after from."]})
         return attrs
 
 
-def selected(organisation: Organisation, query: dict[str, Any]) -> Selection:
-    """What a validated filter asks for, behind the Position ``after`` if it is given.
+def make_selection(organisation: Organisation, query: dict[str, Any]) -> Selection:
+    """Return the selection of a validated filter, behind the Position ``after`` if it is given.
 
-    Raises Fault 201 for a device that there is not, for this caller.
+    Raises Fault 201 for a device that does not exist for this organisation.
     """
-    devices = granted_devices(organisation, READERS)
+    devices = list_granted_devices(organisation, READERS)
     if wanted := query.get("device"):
-        devices = known_devices(devices, wanted)
-    series = series_of(
+        devices = find_known_devices(devices, wanted)
+    series = filter_series(
         devices,
         channel=int(query["channel"]) if "channel" in query else None,
         quantities=[code for codes in query.get("quantity", ()) for code in codes],
@@ -91,14 +91,14 @@ def selected(organisation: Organisation, query: dict[str, Any]) -> Selection:
         series,
         query.get("from"),
         query.get("until"),
-        changed=_flag(query.get("changed")),
-        late=_flag(query.get("late")),
+        changed=_parse_flag(query.get("changed")),
+        late=_parse_flag(query.get("late")),
         after=query.get("after"),
     )
 
 
-def known_devices(devices: QuerySet[Device], wanted: Sequence[str]) -> QuerySet[Device]:
-    """Those that are named. Raises Fault 201 for one that is not among ``devices``."""
+def find_known_devices(devices: QuerySet[Device], wanted: Sequence[str]) -> QuerySet[Device]:
+    """Return the named devices. Raises Fault 201 for a name that is not among ``devices``."""
     named = devices.filter(identification__in=wanted)
     known = set(named.values_list("identification", flat=True))
     for place, identification in enumerate(wanted):
@@ -112,5 +112,5 @@ def known_devices(devices: QuerySet[Device], wanted: Sequence[str]) -> QuerySet[
     return named
 
 
-def _flag(text: str | None) -> bool | None:
+def _parse_flag(text: str | None) -> bool | None:
     return None if text is None else text == "true"

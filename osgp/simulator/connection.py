@@ -4,6 +4,8 @@ import asyncio
 import random
 from collections import deque
 
+from osgp.catalogue.communication import Framing
+
 from .codec.errors import RemoteProtocolError
 from .codec.hdlc import FLAG
 from .faults import FaultKind, HangUp
@@ -12,7 +14,6 @@ from .hdlc_link import HdlcLink
 from .links import ApduReceived, Disconnected, FrameToSend, Link, WrapperLink
 from .meter.meter import Meter
 from .session import Session
-from .settings import Transport
 
 MAXIMUM_SESSIONS = 16
 """Pairs of client and logical device that may talk over one connection."""
@@ -152,7 +153,7 @@ class Connection(asyncio.Protocol):
 
     def _admit(self, meter: Meter) -> bool:
         """Whether the meter takes part in this connection."""
-        wants_wrapper = meter.transport is Transport.WRAPPER
+        wants_wrapper = meter.framing is Framing.WRAPPER
         if wants_wrapper != isinstance(self._link, WrapperLink) or len(self._sessions) >= MAXIMUM_SESSIONS:
             return False
         memory = meter.memory

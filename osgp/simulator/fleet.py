@@ -7,13 +7,14 @@ from typing import Any
 
 from osgp import catalogue
 from osgp.catalogue import Profile
+from osgp.catalogue.communication import Framing, Security
 
 from .meter.gas_meter import GasMeter
 from .meter.identity import KeyName, derive
 from .meter.meter import Meter
 from .meter.meter_type import meter_type
 from .meter.query import MeterType
-from .settings import FleetSettings, Security, Transport
+from .settings import FleetSettings
 
 MIX = "mix"
 """Instead of a profile: all of them in turn."""
@@ -50,7 +51,7 @@ class Fleet:
         profile: str | Profile | Sequence[str | Profile] = "SMR-5.1",
         *,
         security: Security | Sequence[Security] = Security.HLS5,
-        transport: Transport | Sequence[Transport] = Transport.WRAPPER,
+        framing: Framing | Sequence[Framing] = Framing.WRAPPER,
         polyphase: bool | Sequence[bool] = (False, True),
         gas_meters: int | Sequence[int] = 0,
         start: str = "SIME0000000000001",
@@ -75,7 +76,7 @@ class Fleet:
         attached = _spread(gas_meters, types)
         letters, first, width = _parse_identification(start)
         securities = [Security(each) for each in _cycle(security)]
-        transports = [Transport(each) for each in _cycle(transport)]
+        framings = [Framing(each) for each in _cycle(framing)]
         per_port = 1 if port_per_meter else METERS_PER_PORT
         meters = []
         for index in range(count):
@@ -87,7 +88,7 @@ class Fleet:
                     types[index],
                     settings,
                     security=securities[index % len(securities)],
-                    transport=transports[index % len(transports)],
+                    framing=framings[index % len(framings)],
                     logical_device_address=index % per_port + 1,
                     port_index=index // per_port,
                     gas_meters=tuple(
@@ -101,15 +102,15 @@ class Fleet:
     def demo(cls, *, settings: FleetSettings | None = None) -> "Fleet":
         """Ten electricity meters over all profiles, or as many as there are profiles if these are more; the
         third and the ninth on HDLC, three with a gas meter."""
-        count, phases = max(_DEMO_COUNT, len(catalogue.profiles())), (False, True)
-        transports = [Transport.WRAPPER] * count
-        transports[2] = transports[8] = Transport.HDLC
+        count, phases = max(_DEMO_COUNT, len(catalogue.list_profiles())), (False, True)
+        framings = [Framing.WRAPPER] * count
+        framings[2] = framings[8] = Framing.HDLC
         with_mbus = [place for place, each in enumerate(_types(count, MIX, phases)) if each.channels]
         with_gas = {with_mbus[place] for place in _DEMO_GAS if place < len(with_mbus)}
         return cls.build(
             count,
             MIX,
-            transport=transports,
+            framing=framings,
             polyphase=phases,
             gas_meters=[int(place in with_gas) for place in range(count)],
             settings=settings,
@@ -149,7 +150,7 @@ class Fleet:
             "communication_method": _communication_method(profile),
             "network_address": self.host,
             "logical_device_address": meter.logical_device_address,
-            "transport": meter.transport.value,
+            "transport": meter.framing.value,
             "security": meter.security.value,
             "challenge_length": 16,
             "with_list_max": self.settings.with_list_max,
@@ -211,7 +212,7 @@ def _types(
     count: int, profile: str | Profile | Sequence[str | Profile], polyphase: bool | Sequence[bool]
 ) -> list[MeterType]:
     """The types of so many meters."""
-    chosen = catalogue.profiles() if profile == MIX else [_profile(each) for each in _cycle(profile)]
+    chosen = catalogue.list_profiles() if profile == MIX else [_profile(each) for each in _cycle(profile)]
     phases = _cycle(polyphase)
     return [meter_type(chosen[place % len(chosen)], phases[place % len(phases)]) for place in range(count)]
 
@@ -219,7 +220,7 @@ def _types(
 def _profile(profile: str | Profile) -> Profile:
     if isinstance(profile, Profile):
         return profile
-    for known in catalogue.profiles():
+    for known in catalogue.list_profiles():
         if known.key.upper() == profile.upper():
             return known
     raise LookupError(f"there is no profile {profile[:50]!r}")

@@ -1,5 +1,6 @@
 """What all that can be made to happen to a meter has in common."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -33,6 +34,10 @@ class Occurrence:
     def befalls(self, meter: Meter) -> bool:
         """Whether a meter of its type can have this."""
         return True
+
+    def misfit(self, meters: Iterable[Meter]) -> OccurrenceError:
+        """What to say when it befalls none of these meters."""
+        return OccurrenceError("kind", f"{self.kind}: no selected meter has the objects for this")
 
     def happen(self, meter: Meter, moment: float) -> None:
         """Let it happen to ``meter`` at ``moment`` (true time)."""

@@ -10,14 +10,13 @@ from typing import Any
 
 from osgp.catalogue.model import CosemObject
 
+from . import event_occurrences
 from . import fields as parsers
 from .codec.axdr import Data, encode
 from .codec.errors import LocalProtocolError
 from .faults import FaultKind
 from .fields import shown
-from .meter import history
 from .meter.control import CONNECTED, DISCONNECTED, READY
-from .meter.event_codes import ALARM_BITS, ALARM_REGISTERS, CODES, LOG_CLEARED, LOG_OF, Event
 from .meter.gas_meter import GasMeter
 from .meter.meter import Meter
 from .meter.metered import EXPORT, IMPORT, energy
@@ -83,63 +82,6 @@ class ClockShift(Occurrence):
         """It goes on from there."""
         record = meter.make_record()
         record.set_clock(moment, record.clock_offset(moment) + self.by)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventOccurs(Occurrence):
-    """An event in the log of its ``code``. 255 clears the ``log`` that is named."""
-
-    kind = "event"
-    code: int = described(parsers.integer(0, 0xFFFF))
-    log: str | None = described(parsers.choice(*CODES), default=None)
-    magnitude: int = described(parsers.integer(0, 0xFFFF), default=0)
-    duration: int = described(parsers.integer(0, 0xFFFF), default=0)
-
-    def complain(self) -> None:
-        """The code has to be one of a log."""
-        if self.code == LOG_CLEARED and self.log is None:
-            raise OccurrenceError("log", "is needed, since 255 clears any of them")
-        log = self.log or LOG_OF.get(self.code)
-        if log is None or self.code not in CODES[log]:
-            where = f"in {self.log}" if self.log else "in any log"
-            raise OccurrenceError("code", f"{self.code} is no event {where}")
-
-    @property
-    def _log(self) -> str:
-        return self.log or LOG_OF[self.code]
-
-    def befalls(self, meter: Meter) -> bool:
-        """The meter needs the log."""
-        return self._log in meter.type.tags
-
-    def happen(self, meter: Meter, moment: float) -> None:
-        """The event is logged, and sets its alarm."""
-        number = history.count_recorded(meter, self._log)
-        event = Event(moment, self._log, self.code, number, self.magnitude, self.duration)
-        meter.make_record().add_event(event)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmIsSet(Occurrence):
-    """A ``bit`` of an alarm ``register``, without an event."""
-
-    kind = "alarm"
-    register: int = described(parsers.integer(1, len(ALARM_REGISTERS)))
-    bit: int = described(parsers.integer(0, 31))
-
-    def complain(self) -> None:
-        """The bit has to mean something."""
-        if self.bit not in ALARM_BITS[self.register]:
-            raise OccurrenceError("bit", f"{self.bit} means nothing in alarm register {self.register}")
-
-    def befalls(self, meter: Meter) -> bool:
-        """The meter needs the register."""
-        return self.register in meter.type.alarm_registers
-
-    def happen(self, meter: Meter, moment: float) -> None:
-        """The bit is set until it is cleared."""
-        value = history.alarm_register(meter, self.register, moment) | 1 << self.bit
-        meter.make_record().latch(f"ALARM_REGISTER_{self.register}", moment, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +181,7 @@ class AttributeIsSet(Occurrence):
         if cosem_object is None:
             return False
         try:
-            entry = meter.type.objects.get(cosem_object.logical_name(self.channel))
+            entry = meter.type.objects.get(cosem_object.get_logical_name(self.channel))
         except ValueError as error:
             raise OccurrenceError("channel", str(error)) from None
         attribute = entry.attributes.get(self.attribute) if entry is not None else None
@@ -253,7 +195,7 @@ class AttributeIsSet(Occurrence):
         """As if a client had written it."""
         cosem_object = self._object(meter)
         assert cosem_object is not None
-        meter.set(cosem_object.attribute(self.attribute, self.channel), encode(self.value))
+        meter.set(cosem_object.address_attribute(self.attribute, self.channel), encode(self.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,7 +295,12 @@ class BehaviourChanges(Occurrence):
         meter.behaviour = Behaviour(latency=(latency, latency), loss=self.loss or 0.0)
 
 
-KINDS: Mapping[str, type[Occurrence]] = {each.kind: each for each in Occurrence.__subclasses__()}
+KINDS: Mapping[str, type[Occurrence]] = {
+    each.kind: each
+    for each in sorted(
+        Occurrence.__subclasses__(), key=lambda each: each.__module__ == event_occurrences.__name__
+    )
+}
 """The kinds by name."""
 
 

@@ -13,7 +13,7 @@ from .codec.exceptions import ServiceError, StateError, encode_exception_respons
 from .codec.requests import ACTION_REQUEST, GET_REQUEST, SET_REQUEST, decode_request
 from .codec.responses import GET_RESPONSE
 from .faults import FaultKind
-from .meter.event_codes import FAILED_LOGIN
+from .meter.event_names import FAILED_LOGIN
 from .meter.meter import Meter
 from .services import NotAllowed, ServiceHandler
 

@@ -64,7 +64,7 @@ class ReservedCounter:
         """Hand out the values of this reserved block from now on; drop the rest of the former block."""
         self.first, self._block = block.start, iter(block)
 
-    def take(self) -> int:
+    def take_value(self) -> int:
         """Return the value for the next ciphered APDU, from a new block if necessary."""
         value = next(self._block, None)
         if value is None:
@@ -199,14 +199,14 @@ class _Call:
     def _read_latest(self) -> int:
         """Return the counter of the meter; 0 if its profile has none to read. Raises DLMS errors."""
         dialling = self.dialling
-        profile = catalogue.profile(dialling.meter.protocol_name, dialling.meter.protocol_version)
+        profile = catalogue.find_profile(dialling.meter.protocol_name, dialling.meter.protocol_version)
         source = profile.invocation_counter
         if source is None:
             return 0
         try:
             return read_invocation_counter(
                 dialling.address,
-                profile[source.tag].attribute("value"),
+                profile[source.tag].address_attribute("value"),
                 dialling.deadlines,
                 trace=self.trace,
                 line=self.line,

@@ -26,7 +26,7 @@ class ActionOutcome:
     result: Mapping[str, Any] | None = None
     fault: Fault | None = None
     device_changes: Mapping[str, Any] = field(default_factory=dict)
-    readings: storing.Kept | None = None
+    readings: storing.PreparedReadings | None = None
 
     @property
     def is_plain(self) -> bool:

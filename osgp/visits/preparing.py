@@ -53,7 +53,7 @@ def prepare(meter_id: int) -> PreparedMeter:
     reserved: a rollback would hand out the values a second time.
     """
     if connection.in_atomic_block:
-        return PreparedMeter(work.load_meter(meter_id), keystore.sealed_keys(meter_id), None)
+        return PreparedMeter(work.load_meter(meter_id), keystore.read_sealed_keys(meter_id), None)
     return (
         _prepare_in_one_statement(meter_id)
         if connection.vendor == "postgresql"
@@ -72,19 +72,19 @@ def _prepare_in_one_statement(meter_id: int) -> PreparedMeter:
         # device, the counter may belong to newer keys than these.
         if end == (before + count if can_be_reserved else None):
             break
-    keys = [SealedKey.of(row[_KEY:]) for row in rows if row[_KEY] is not None]
+    keys = [SealedKey.from_row(row[_KEY:]) for row in rows if row[_KEY] is not None]
     return PreparedMeter(meter, keys, None if end is None else range(before, end))
 
 
 def _prepare_step_by_step(meter_id: int) -> PreparedMeter:
     meter = work.load_meter(meter_id)
     if meter.security != Security.HLS5:
-        return PreparedMeter(meter, keystore.sealed_keys(meter_id), None)
+        return PreparedMeter(meter, keystore.read_sealed_keys(meter_id), None)
     while True:
         block = None
         with suppress(Fault):  # Raised again when the counter is needed.
             block = invocation_counters.reserve(meter_id, settings.OSGP["INVOCATION_COUNTER_BLOCK"])
-        keys = keystore.sealed_keys(meter_id)
+        keys = keystore.read_sealed_keys(meter_id)
         # Newer keys let the counter start again.
         counter = Device.objects.filter(pk=meter_id).values_list("invocation_counter", flat=True).get()
         if block is None or counter == block.stop:

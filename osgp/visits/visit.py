@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from osgp import catalogue
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
-from osgp.message_logs.recording import Recording, recorded, recording
+from osgp.message_logs.recording import Recording, attributing, start_recording
 from osgp.messages.operation import ConcludedOperation, MeterOperation
 from osgp.messages.registry import find_operation
 from osgp.messages.visited_meter import VisitedMeter
@@ -118,7 +118,7 @@ class Visit:
             if begun.dialling is None:
                 assert begun.fault is not None
                 raise begun.fault
-            self.recording = recording(self.session_id, self.meter, begun.requests)
+            self.recording = start_recording(self.session_id, self.meter, begun.requests)
             self._hold(begun.dialling, begun.requests)
         except LeaseLost:
             raise
@@ -173,7 +173,7 @@ class Visit:
             stop.check()
             if self.performed and self._is_out_of_time():
                 raise OutOfTime
-            with recorded(self.recording, action):
+            with attributing(self.recording, action):
                 outcome = self._perform(association, action)
             self.performed += 1
         assert outcome is not None
@@ -200,10 +200,10 @@ class Visit:
                 result = self.database.run(conclude, operation, action, parameters, result)
             changes = operation.list_device_changes(parameters, result)
             stored = operation.represent_result(result)
-            kept = storing.kept(device, operation.list_readings(parameters, result))
+            readings = storing.prepare(device, operation.list_readings(parameters, result))
             self.device_changes.setdefault(device.pk, {}).update(changes)
             return ActionOutcome(
-                action, ActionState.DONE, result=stored, device_changes=changes, readings=kept
+                action, ActionState.DONE, result=stored, device_changes=changes, readings=readings
             )
         except LeaseLost:
             raise
@@ -361,7 +361,7 @@ def make_visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
     """Return the device as operations see it, over the association of its own or of its gateway."""
     return VisitedMeter(
         identification=device.identification,
-        profile=catalogue.profile(device.protocol_name, device.protocol_version),
+        profile=catalogue.find_profile(device.protocol_name, device.protocol_version),
         association=association,
         time_zone=ZoneInfo(device.time_zone),
         channel=device.channel,

@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from scripts.benchmarks.head_end import HeadEnd
-from scripts.benchmarks.measuring import Figure, output_of
+from scripts.benchmarks.measuring import Figure, run_and_read
 from scripts.benchmarks.sizes import Sizes
 
 ENCRYPTION_KEY, AUTHENTICATION_KEY = bytes(range(16)), bytes(range(0xD0, 0xE0))
@@ -34,10 +34,7 @@ Costs = dict[str, Any]
 
 def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """Decoding alone, and all the way to a result."""
-    own, stock = (
-        json.loads(output_of(["-m", __name__, who, str(sizes.rounds)], {}).splitlines()[-1])
-        for who in ("own", "stock")
-    )
+    own, stock = (measure_costs(who, sizes.rounds) for who in ("own", "stock"))
     if own["rows"] != stock["rows"]:
         raise RuntimeError("the two do not find the same rows")
     yield Figure("ciphered answer to rows of plain values", own["rows_ms"], "ms", "", stock["rows_ms"], PEER)
@@ -51,6 +48,12 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
         f"{PEER}, to the rows of its profile object",
     )
     yield Figure("– so many times faster", stock["result_ms"] / own["result_ms"], "×")
+
+
+def measure_costs(who: str, rounds: int) -> Costs:
+    """What ``own`` or ``stock`` costs, in a process of its own."""
+    costs: Costs = json.loads(run_and_read(["-m", __name__, who, str(rounds)], {}).splitlines()[-1])
+    return costs
 
 
 def answer() -> bytes:
@@ -104,8 +107,8 @@ def own(rounds: int) -> Costs:
     def rows(*_: Any) -> Any:
         plain = unprotect(received, Deciphering(ENCRYPTION_KEY, AUTHENTICATION_KEY, METER_TITLE))
         response = Cursor(plain)
-        response.take(4)
-        return axdr.decode_native(response.rest())
+        response.read(4)
+        return axdr.decode_native(response.read_rest())
 
     class Answered:
         """Stands in for an association: the answer is there already."""
@@ -119,7 +122,7 @@ def own(rounds: int) -> Costs:
             assert not attributes
             return []
 
-    meter = VisitedMeter("", catalogue.profile("SMR", "5.1"), Answered(), ZONE)  # type: ignore[arg-type]
+    meter = VisitedMeter("", catalogue.find_profile("SMR", "5.1"), Answered(), ZONE)  # type: ignore[arg-type]
     operation = PeriodicMeterReads()
     asked: PeriodicReadsParameters = {
         "period_type": PeriodType.INTERVAL,

@@ -15,8 +15,8 @@ from osgp.batches.models import Batch, BatchState, RecurringRequest
 from osgp.device_groups import groups
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import Device
-from osgp.fleet import recurring, steering
-from osgp.fleet.defining import define
+from osgp.fleet import schedules, steering
+from osgp.fleet.schedule_submission import submit_schedule
 from osgp.fleet.submission import submit
 from osgp.networks.models import Cell, CommunicationNetwork
 from osgp.pages.batches import schedule_text
@@ -27,7 +27,7 @@ from tests.admin.test_lists import queries_of
 from tests.admin.test_pages import FAULT, make_session
 from tests.admin.test_steering import told
 from tests.batches.conftest import create_all, make_fleet, make_group
-from tests.batches.test_recurring import make_due
+from tests.batches.test_schedules import make_due
 from tests.factories import make_device, make_organisation, make_request
 from tests.state_check import states_by_hand
 
@@ -72,7 +72,7 @@ def send(organisation: Organisation, group: DeviceGroup) -> Batch:
 
 def schedule(organisation: Organisation, group: DeviceGroup, **fields: Any) -> RecurringRequest:
     body = {**HOURLY, "device_group": group.name, **fields}
-    return define(make_organisation_caller(organisation, "portal"), body)
+    return submit_schedule(make_organisation_caller(organisation, "portal"), body)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def add_rows(start: int, count: int) -> None:
         cell = Cell.objects.create(network=network, base_station="B1", cell="1")
         Device.objects.filter(pk=device.pk).update(network=network, cell=cell)
         make_session(device, state="OPENED")
-    recurring.create_due()
+    schedules.create_due()
     create_all()
 
 
@@ -261,7 +261,7 @@ def test_a_request_leads_to_its_batch_and_schedule(
 ) -> None:
     row = schedule(organisation, group, max_duration_seconds=7200)
     make_due(row)
-    recurring.create_due()
+    schedules.create_due()
     create_all()
     item = Request.objects.select_related("batch").order_by("pk")[0]
     assert item.batch is not None
@@ -382,7 +382,7 @@ def test_the_page_of_a_schedule_tells_its_devices_and_the_time_of_its_zone(
 ) -> None:
     names = [device.identification for device in fleet]
     body = {"name": "clocks", "message": "ActualMeterReads", "device_identifications": names}
-    row = define(
+    row = submit_schedule(
         make_organisation_caller(organisation, "portal"),
         body | {"cron": "0 15 * * *", "time_zone": "Asia/Kolkata"},
     )
@@ -437,7 +437,7 @@ def test_a_schedule_is_paused_and_resumed(
     assert answer.headers["Location"] == reverse("admin:batches_recurringrequest_change", args=[row.pk])
     row.refresh_from_db()
     assert (row.enabled, row.next_at) == (False, None)
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 0
     operator.post(reverse(SCHEDULES), body | {"action": "resume_selected"})
     row.refresh_from_db()
     assert row.enabled
@@ -450,7 +450,7 @@ def test_the_last_occurrences_tell_how_they_went(
 ) -> None:
     row = schedule(organisation, group)
     make_due(row)
-    recurring.create_due()
+    schedules.create_due()
     create_all()
     end(Batch.objects.get(), failed=1)
     for url in (reverse(SCHEDULES), reverse("admin:batches_recurringrequest_change", args=[row.pk])):
@@ -462,7 +462,7 @@ def test_a_deleted_schedule_leaves_its_batches(
 ) -> None:
     row = schedule(organisation, group)
     make_due(row)
-    recurring.create_due()
+    schedules.create_due()
     operator.post(reverse("admin:batches_recurringrequest_delete", args=[row.pk]), {"post": "yes"})
     assert not RecurringRequest.objects.exists()
     assert Batch.objects.get().recurring is None
@@ -486,7 +486,7 @@ def test_devices_are_added_and_removed(
     found = operator.get(url, {"member": fleet[1].identification}).content.decode()
     assert fleet[0].identification not in found
     operator.post(url, {"name": "south", "remove_devices": fleet[0].identification})
-    assert set(groups.members(group)) == {fleet[1]}
+    assert set(groups.list_members(group)) == {fleet[1]}
     operator.post(url, {"name": "all", "add_all": "on"})
     group.refresh_from_db()
     assert (group.name, group.memberships.count()) == ("all", 5)

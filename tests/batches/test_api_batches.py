@@ -336,7 +336,7 @@ def test_cancel(api: APIClient, batch: Batch) -> None:
     assert (answer.json()["status"], answer.json()["requests"]["CANCELLED"]) == ("CANCELLING", 4)
     # What was running comes to its end, and is not tried again.
     Request.objects.filter(pk=first.pk).update(state=RequestState.RETRYING)
-    assert steering.cancelling() == batch.pk
+    assert steering.find_batch_to_cancel() == batch.pk
     assert steering.cancel_slice(batch.pk) == 1
     assert steering.settle() == 1
     cancelled = api.get(url).json()

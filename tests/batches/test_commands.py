@@ -104,10 +104,10 @@ def test_groups_are_made_and_changed(organisation: Organisation, listed: str, fl
     assert "south: 5 devices" in said
     assert "unknown: E9" in unknown
     assert "0 put in" in group_command("south", "--organisation", "UTILITY", "--add-all")[0]
-    group = groups.find(organisation, "south")
+    group = groups.find_group(organisation, "south")
     assert group is not None
-    assert set(groups.members(group)) == set(fleet)
-    assert stranger not in groups.members(group)
+    assert set(groups.list_members(group)) == set(fleet)
+    assert stranger not in groups.list_members(group)
     assert "south: 0 devices" in group_command("south", "--organisation", "UTILITY", "--remove", listed)[0]
 
 

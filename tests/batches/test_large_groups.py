@@ -23,7 +23,7 @@ from osgp.device_groups import groups
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import Device
 from osgp.fleet import creation, steering
-from osgp.fleet.progress import progress
+from osgp.fleet.progress import measure_progress
 from osgp.requests.models import Action, Request, RequestState
 from tests.batches.crowds import make_crowd
 from tests.factories import make_device, make_request
@@ -127,7 +127,7 @@ def test_from_creation_to_cancelling(api: APIClient, organisation: Organisation)
     with states_by_hand():
         ordered.filter(pk__range=(first, first + 1999)).update(state=RequestState.SUCCEEDED)
     with CaptureQueriesContext(connection) as queries:
-        counts = progress(batch)
+        counts = measure_progress(batch)
     assert len(queries) == 2
     assert (counts.states["QUEUED"], counts.final) == (CROWD - 3000, 3000)
     assert counts.success_rate == Decimal("0.6666")
@@ -142,7 +142,7 @@ def test_from_creation_to_cancelling(api: APIClient, organisation: Organisation)
     cancelled = api.post(f"{URL}{batch.uid}/cancel/").json()
     assert cancelled["status"] == "CANCELLING"
     assert cancelled["requests"]["CANCELLED"] >= steering.CANCELLED_AT_ONCE
-    assert steering.cancelling() == batch.pk
+    assert steering.find_batch_to_cancel() == batch.pk
     while steering.cancel_slice(batch.pk):
         pass
     assert steering.settle() == 1

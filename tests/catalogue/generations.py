@@ -1,4 +1,4 @@
-"""The profiles that are shipped, by what they have in common; later ones of a generation have more."""
+"""The shipped profiles, all Dutch, by what they have in common; later ones of a generation have more."""
 
 from osgp import catalogue
 
@@ -9,4 +9,7 @@ FROM_52 = SMR5[2:]
 NOT_DSMR2 = DSMR4 + SMR5
 ALL = DSMR2 + DSMR4 + SMR5
 
-BY_KEY = {profile.key: profile for profile in catalogue.profiles()}
+BY_KEY = {profile.key: profile for profile in catalogue.list_profiles()}
+"""Those that are not shipped as well."""
+SHIPPED = tuple(BY_KEY[key] for key in ALL)
+"""Tests of what is Dutch are about these; all others are about ``catalogue.profiles()``."""

@@ -10,6 +10,7 @@ import pytest
 from osgp import catalogue
 from osgp.catalogue import CatalogueError, Profile, assembly
 from osgp.catalogue.cosem import AttributeDescriptor
+from tests.catalogue.generations import ALL
 
 WATER = """
 protocol = "{protocol}"
@@ -69,7 +70,7 @@ def tags(profile: Profile) -> list[str]:
 def test_a_profile_of_another_folder_inherits_a_shipped_one(tmp_path: Path) -> None:
     water = WATER.format(protocol="WMR", tags='"WATER_VALUE"')
     found = load(write(tmp_path, water=water))
-    assert set(found) == {*(profile.key for profile in catalogue.profiles()), "WMR-1.0"}
+    assert set(found) == {*ALL, "WMR-1.0"}
     assert found["WMR-1.0"].parent is found["SMR-5.5"]
     assert tags(found["WMR-1.0"]) == [*tags(found["SMR-5.5"]), "WATER_VALUE"]
     assert "WATER_VALUE" not in found["SMR-5.5"]
@@ -125,9 +126,9 @@ def test_a_folder_may_have_interface_classes_of_its_own(tmp_path: Path) -> None:
         load(folder)
     write(tmp_path, **{"interface-classes": VALVE_CLASS})
     valve = load(folder)["VALVE-1.0"]["VALVE"]
-    assert valve.attribute("position") == AttributeDescriptor(8192, bytes((0, 0, 128, 0, 0, 255)), 2)
+    assert valve.address_attribute("position") == AttributeDescriptor(8192, bytes((0, 0, 128, 0, 0, 255)), 2)
     known = assembly.load_classes((catalogue.DATA, folder))
-    assert known.is_secret(valve.method("unlock"))
+    assert known.is_secret(valve.address_method("unlock"))
 
 
 def test_a_folder_cannot_change_a_shipped_interface_class(tmp_path: Path) -> None:
@@ -152,7 +153,7 @@ def test_the_environment_names_the_folders(tmp_path: Path) -> None:
     one = write(tmp_path / "one", a=WATER.format(protocol="A", tags='"WATER_VALUE"'))
     two = write(tmp_path / "two", b=WATER.format(protocol="Z", tags='"WATER_VALUE"'))
     shipped = listed_with("").stdout.splitlines()
-    assert [line.partition(":")[0] for line in shipped] == [profile.key for profile in catalogue.profiles()]
+    assert [line.partition(":")[0] for line in shipped] == [*ALL]
     assert "SMR-5.5: 165 objects, inherits SMR-5.2" in shipped
     said = listed_with(f"{one}{os.pathsep}{two}{os.pathsep}")
     own = [f"{name}-1.0: 166 objects, inherits SMR-5.5" for name in "AZ"]
@@ -164,4 +165,4 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     said = listed_with(str(missing))
     assert (said.returncode, said.stdout) == (1, "")
-    assert said.stderr == f"OSGP_PROFILES: {missing} is no folder\n"
+    assert said.stderr == f"OSGP_PROFILES: {missing} is not a folder\n"

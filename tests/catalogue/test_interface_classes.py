@@ -14,7 +14,7 @@ NAME = bytes((0, 0, 1, 0, 0, 255))
 
 
 def known(class_id: int, version: int = 0) -> InterfaceClass:
-    found = catalogue.interface_classes().get(class_id, version)
+    found = catalogue.get_interface_classes().get(class_id, version)
     assert found is not None
     return found
 
@@ -45,8 +45,8 @@ def known(class_id: int, version: int = 0) -> InterfaceClass:
     ],
 )
 def test_attributes_by_name_and_by_number(class_id: int, version: int, attribute_id: int, name: str) -> None:
-    assert known(class_id, version).attribute_id(name) == attribute_id
-    assert known(class_id, version).attribute_name(attribute_id) == name
+    assert known(class_id, version).find_attribute_id(name) == attribute_id
+    assert known(class_id, version).find_attribute_name(attribute_id) == name
 
 
 @pytest.mark.parametrize(
@@ -64,25 +64,25 @@ def test_attributes_by_name_and_by_number(class_id: int, version: int, attribute
     ],
 )
 def test_methods_by_name_and_by_number(class_id: int, version: int, method_id: int, name: str) -> None:
-    assert known(class_id, version).method_id(name) == method_id
-    assert known(class_id, version).method_name(method_id) == name
+    assert known(class_id, version).find_method_id(name) == method_id
+    assert known(class_id, version).find_method_name(method_id) == name
 
 
 def test_numbers_and_names_that_a_class_does_not_have() -> None:
     clock = known(8)
-    assert clock.attribute_name(10) is None
-    assert clock.attribute_name(-1) is None
-    assert clock.method_name(7) is None
+    assert clock.find_attribute_name(10) is None
+    assert clock.find_attribute_name(-1) is None
+    assert clock.find_method_name(7) is None
     with pytest.raises(NotInInterfaceClass, match=r"^class 8 version 0 \(clock\) has no attribute value$"):
-        clock.attribute_id("value")
+        clock.find_attribute_id("value")
     with pytest.raises(NotInInterfaceClass, match=r"^class 8 version 0 \(clock\) has no method time$"):
-        clock.method_id("time")
+        clock.find_method_id("time")
 
 
 def test_names_of_later_versions_stand_for_the_same_member() -> None:
-    assert known(64, 0).method_id("key_transfer") == known(64, 1).method_id("key_transfer") == 2
-    assert known(15, 0).attribute_id("secret") == 7
-    assert known(64, 0).method_name(2) == "global_key_transfer"
+    assert known(64, 0).find_method_id("key_transfer") == known(64, 1).find_method_id("key_transfer") == 2
+    assert known(15, 0).find_attribute_id("secret") == 7
+    assert known(64, 0).find_method_name(2) == "global_key_transfer"
 
 
 @pytest.mark.parametrize(
@@ -100,19 +100,19 @@ def test_names_of_later_versions_stand_for_the_same_member() -> None:
 def test_an_unknown_version_goes_by_the_known_one_before_it(
     class_id: int, version: int, found: int | None
 ) -> None:
-    nearest = catalogue.interface_classes().nearest(class_id, version)
+    nearest = catalogue.get_interface_classes().find_nearest(class_id, version)
     assert (nearest and nearest.version) == found
 
 
 def test_the_latest_version() -> None:
-    latest = catalogue.interface_classes().latest(15)
+    latest = catalogue.get_interface_classes().find_latest(15)
     assert latest is not None
     assert latest.version == 3
-    assert catalogue.interface_classes().latest(9999) is None
+    assert catalogue.get_interface_classes().find_latest(9999) is None
 
 
 def test_profiles_use_the_data_types_of_the_classes() -> None:
-    for profile in catalogue.profiles():
+    for profile in catalogue.list_profiles():
         for item in profile:
             types = item.interface_class.attribute_types
             for attribute in item.attributes.values():
@@ -131,7 +131,7 @@ def test_all_passwords_keys_and_pins_are_secret() -> None:
         "delete_authentication_key",  # by its number
     }
     telling = re.compile(r"key|pass_|password|secret|pin_code|authentication$|protection_parameters")
-    for item in catalogue.interface_classes():
+    for item in catalogue.get_interface_classes():
         for names, secret in (
             (item.attributes, item.secret_attributes),
             (item.methods, item.secret_methods),
@@ -187,9 +187,9 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         "class 8192 version 0 (valve)",
         "class 8192 version 1 (valve)",
     ]
-    valve = found.nearest(8192, 5)
+    valve = found.find_nearest(8192, 5)
     assert valve is not None
-    assert valve.method_id("open") == 2
+    assert valve.find_method_id("open") == 2
     assert found.is_secret(AttributeDescriptor(8192, NAME, 3))
     assert found.is_secret(MethodDescriptor(8192, NAME, 2))
     assert not found.is_secret(MethodDescriptor(8192, NAME, 1))
@@ -207,26 +207,30 @@ def test_refuses_a_version_twice(tmp_path: Path) -> None:
         ("[[class]]", "[[klass]]", "unknown key klass"),
         ("[[class]]", "[class]", "{'id': 8192"),
         ("id = 8192\n", "", "lacks id"),
-        ("id = 8192", "id = 65536", "id: 65536 is no number of 0..65535"),
-        ("[0, 1]", "[256]", "class 8192: versions: 256 is no number of 0..255"),
-        ("[0, 1]", "0", "class 8192: versions: 0 is no list"),
+        ("id = 8192", "id = 65536", "id: 65536 is not a number of 0..65535"),
+        ("[0, 1]", "[256]", "class 8192: versions: 256 is not a number of 0..255"),
+        ("[0, 1]", "0", "class 8192: versions: 0 is not a list"),
         ("[0, 1]", "[]", "class 8192: versions: must list at least one"),
-        ('"valve"', '"Valve"', "class 8192: name: 'Valve' is no name in lower case"),
+        ('"valve"', '"Valve"', "class 8192: name: 'Valve' is not a name in lower case"),
         ('"valve"', '"valve"\ncolour = 1', "unknown key colour"),
         ("[2, ", "[1, ", "class 8192: attribute 1: is there twice"),
-        ("[2, ", "[128, ", "class 8192: attribute 128: 128 is no number of 1..127"),
+        ("[2, ", "[128, ", "class 8192: attribute 128: 128 is not a number of 1..127"),
         ('"position"', '"logical_name"', "class 8192: attribute 2: logical_name is there twice"),
-        ('"position"', "2", "class 8192: attribute 2: 2 is no name in lower case"),
+        ('"position"', "2", "class 8192: attribute 2: 2 is not a name in lower case"),
         ('"unsigned"', '"octets"', "class 8192: attribute 2: unknown data type 'octets'"),
         ('"unsigned"', "[]", "class 8192: attribute 2: unknown data type []"),
-        (', "unsigned"', "", "class 8192: attributes: [2, 'position'] is no row of id, name and data type"),
-        ('[1, "close"]', '"close"', "class 8192: methods: 'close' is no row of id and name"),
+        (
+            ', "unsigned"',
+            "",
+            "class 8192: attributes: [2, 'position'] is not a row of id, name and data type",
+        ),
+        ('[1, "close"]', '"close"', "class 8192: methods: 'close' is not a row of id and name"),
         ('[1, "close"]', '[2, "close"]', "class 8192: method 2: is there twice"),
         ('"unlock" }', '"lock" }', "class 8192: aliases: 'lock' is none of logical_name, position"),
         ("open =", "close =", "class 8192: aliases: close is a name already"),
-        ('{ open = "unlock" }', "1", "class 8192: aliases: 1 is no table"),
+        ('{ open = "unlock" }', "1", "class 8192: aliases: 1 is not a table"),
         ('["lock_code"]', '["unlock"]', "class 8192: secret_attributes: 'unlock' is none of"),
-        ('["lock_code"]', '"lock_code"', "class 8192: secret_attributes: 'lock_code' is no list"),
+        ('["lock_code"]', '"lock_code"', "class 8192: secret_attributes: 'lock_code' is not a list"),
         ('["unlock"]', '["open"]', "class 8192: secret_methods: 'open' is none of close, unlock"),
     ],
 )

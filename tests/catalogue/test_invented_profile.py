@@ -10,7 +10,8 @@ import pytest
 from osgp import catalogue
 from osgp.catalogue import CatalogueError, ObjectNotInProfile, Profile, assembly
 from osgp.catalogue.units import ScalerUnit, Unit
-from osgp.cosem.event_codes import UNKNOWN_EVENT, event_type
+from osgp.cosem.event_codes import UNKNOWN_EVENT, find_event_type
+from tests.catalogue.generations import ALL, SHIPPED
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 FILE = PROFILES / "tst-1.0.toml"
@@ -27,7 +28,7 @@ def invented() -> Profile:
 
 
 def test_it_stands_beside_the_shipped_ones(invented: Profile) -> None:
-    shipped = {profile.key: [item.tag for item in profile] for profile in catalogue.profiles()}
+    shipped = {profile.key: [item.tag for item in profile] for profile in SHIPPED}
     found = load(PROFILES)
     assert set(found) == {*shipped, "TST-1.0"}
     assert {key: [item.tag for item in found[key]] for key in shipped} == shipped
@@ -36,9 +37,9 @@ def test_it_stands_beside_the_shipped_ones(invented: Profile) -> None:
 
 
 def test_what_it_has_and_what_it_lacks(invented: Profile) -> None:
-    assert invented["CLOCK"].attribute("time") == (8, bytes((0, 0, 1, 0, 0, 255)), 2)
-    assert invented["DISCONNECT_CONTROL"].method("remote_reconnect").method_id == 2
-    assert invented["SECURITY_SETUP"].method("key_transfer") == (64, bytes((0, 0, 43, 0, 3, 255)), 2)
+    assert invented["CLOCK"].address_attribute("time") == (8, bytes((0, 0, 1, 0, 0, 255)), 2)
+    assert invented["DISCONNECT_CONTROL"].address_method("remote_reconnect").method_id == 2
+    assert invented["SECURITY_SETUP"].address_method("key_transfer") == (64, bytes((0, 0, 43, 0, 3, 255)), 2)
     assert invented["SECURITY_SETUP"]["security_suite"].value == "0"
     assert invented["ACTIVE_ENERGY_IMPORT"]["scaler_unit"].scaler_unit == ScalerUnit(1, Unit.WH)
     assert invented["ACTIVE_DEMAND_IMPORT"]["scaler_unit"].attribute_id == 4
@@ -56,7 +57,7 @@ def test_new_tags_stand_where_their_kind_stands(invented: Profile) -> None:
 
 def test_its_events(invented: Profile) -> None:
     assert list(invented.event_logs) == ["METER_EVENT_LOG"]
-    assert [event_type(invented, "METER_EVENT_LOG", code) for code in (1, 2, 42, 203, 0x0F00)] == [
+    assert [find_event_type(invented, "METER_EVENT_LOG", code) for code in (1, 2, 42, 203, 0x0F00)] == [
         "POWER_RETURNED",
         "POWER_FAILURE",
         "BREAKER_OPENED_BY_LIMITER",
@@ -64,11 +65,11 @@ def test_its_events(invented: Profile) -> None:
         "EVENTLOG_CLEARED",
     ]
     # What Dutch meters call their code 46 is none of its business.
-    assert event_type(invented, "METER_EVENT_LOG", 46) == UNKNOWN_EVENT
+    assert find_event_type(invented, "METER_EVENT_LOG", 46) == UNKNOWN_EVENT
 
 
 def test_its_load_profile(invented: Profile) -> None:
-    assert [str(column.descriptor) for column in invented.capture_columns("INTERVAL_VALUES_E")] == [
+    assert [str(column.descriptor) for column in invented.list_capture_columns("INTERVAL_VALUES_E")] == [
         "8/0-0:1.0.0.255/2",
         "1/0-0:96.10.1.255/2",
         "3/1-0:1.8.0.255/2",
@@ -77,17 +78,17 @@ def test_its_load_profile(invented: Profile) -> None:
     assert invented["INTERVAL_VALUES_E"]["capture_period"].value == "1800"
     flags = invented["AMR_PROFILE_STATUS"].flags
     assert flags is not None
-    assert flags.of(0b0100_1001) == (("POWER_DOWN", "LIMITER_ACTIVE"), (3,))
+    assert flags.decode(0b0100_1001) == (("POWER_DOWN", "LIMITER_ACTIVE"), (3,))
 
 
 def test_its_invocation_counter_is_elsewhere(invented: Profile) -> None:
     source = invented.invocation_counter
     assert source is not None
-    assert invented[source.tag].attribute("value") == (1, bytes((0, 0, 43, 1, 3, 255)), 2)
+    assert invented[source.tag].address_attribute("value") == (1, bytes((0, 0, 43, 1, 3, 255)), 2)
 
 
 def test_models_of_gas_meters_mean_nothing_to_it(invented: Profile) -> None:
-    assert invented.scaler_unit_of_model("G4") is None
+    assert invented.find_scaler_unit_of_model("G4") is None
 
 
 def test_a_later_version_inherits(tmp_path: Path) -> None:
@@ -100,9 +101,9 @@ def test_a_later_version_inherits(tmp_path: Path) -> None:
     found = load(tmp_path)
     child = found["TST-1.1"]
     assert child.parent is found["TST-1.0"]
-    assert event_type(child, "METER_EVENT_LOG", 43) == "BREAKER_JAMMED"
-    assert event_type(child, "METER_EVENT_LOG", 42) == "BREAKER_OPENED_BY_LIMITER"
-    assert event_type(found["TST-1.0"], "METER_EVENT_LOG", 43) == UNKNOWN_EVENT
+    assert find_event_type(child, "METER_EVENT_LOG", 43) == "BREAKER_JAMMED"
+    assert find_event_type(child, "METER_EVENT_LOG", 42) == "BREAKER_OPENED_BY_LIMITER"
+    assert find_event_type(found["TST-1.0"], "METER_EVENT_LOG", 43) == UNKNOWN_EVENT
 
 
 @pytest.mark.parametrize(
@@ -142,24 +143,34 @@ def test_mistakes_are_told_with_file_tag_and_attribute(
     assert str(caught.value).startswith(f"{tmp_path}/wrong.toml: {complaint}")
 
 
-def test_a_process_with_the_folder_has_it() -> None:
+def say_in_a_process(folders: str) -> list[str]:
+    """What a process with these folders knows."""
     program = (
         "from osgp import catalogue; from osgp.cosem import alarms, amr_status\n"
-        "print(catalogue.profile('tst', '1.0').key)\n"
-        "print(*catalogue.event_log_categories())\n"
-        "print(*amr_status.flag_names())\n"
-        "print(len(catalogue.event_types()), len(alarms.alarm_types()))"
+        "print(*[profile.key for profile in catalogue.list_profiles()])\n"
+        "print(*catalogue.list_event_log_categories())\n"
+        "print(*amr_status.list_flag_names())\n"
+        "print(len(catalogue.list_event_types()), len(alarms.list_alarm_types()))"
     )
     said = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, catalogue.FOLDERS_VARIABLE: str(PROFILES)},
+        env={**os.environ, catalogue.FOLDERS_VARIABLE: folders},
         capture_output=True,
         text=True,
         check=True,
     )
-    key, categories, flags, counts = said.stdout.splitlines()
-    assert key == "TST-1.0"
-    assert categories.split() == [*catalogue.event_log_categories(), "METER_EVENT_LOG"]
-    assert flags.split()[-1] == "LIMITER_ACTIVE"
-    # Three breaker events, four of installers; the others have names that Dutch meters use as well.
-    assert counts == f"{len(catalogue.event_types()) + 7} 41"
+    return said.stdout.splitlines()
+
+
+def test_a_process_with_the_folder_has_it() -> None:
+    keys, categories, flags, counts = say_in_a_process("")
+    assert keys.split() == [*ALL]
+    event_types, alarms = map(int, counts.split())
+    assert say_in_a_process(str(PROFILES)) == [
+        f"{keys} TST-1.0",
+        f"{categories} METER_EVENT_LOG",
+        f"{flags} LIMITER_ACTIVE",
+        # Three breaker events, four of installers; the others have names that Dutch meters use as well.
+        f"{event_types + 7} {alarms}",
+    ]
+    assert alarms == 41

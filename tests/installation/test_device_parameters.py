@@ -149,7 +149,7 @@ def test_secrets_are_marked_as_such() -> None:
     assert sorted(AddDevice().secret_fields) == sorted(secret)
 
 
-@pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
+@pytest.mark.parametrize("profile", catalogue.list_profiles(), ids=lambda profile: profile.key)
 def test_every_profile_is_known(profile: catalogue.Profile) -> None:
     body = e_meter({}, protocol_name=profile.protocol_name.lower(), protocol_version=profile.protocol_version)
     assert make_columns(AddDevice().parse(body))["protocol_name"] == profile.protocol_name

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from osgp import catalogue
-from osgp.cosem.event_codes import UNKNOWN_EVENT, event_type
+from osgp.cosem.event_codes import UNKNOWN_EVENT, find_event_type
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
-from osgp.simulator.meter.event_codes import CODES
+from tests.simulator.dutch_events import CODES
 from tests.visited import NOW, Visits, perform
 
-PROFILE = catalogue.profile("SMR", "5.5")
+PROFILE = catalogue.find_profile("SMR", "5.5")
 UNITS = {"POWER_QUALITY_EXTENDED_EVENT_LOG": ("V", "s"), "POWER_QUALITY_THD_EVENT_LOG": ("%", None)}
 
 
@@ -27,12 +27,12 @@ def troubled() -> Iterator[Visits]:
 
 
 def test_both_tables_have_the_same_codes() -> None:
-    """The simulator's table was made apart from the head-end's."""
+    """That of the standard was made apart from that of the profile."""
     for category, log in PROFILE.event_logs.items():
         for code in CODES[log.tag]:
-            assert event_type(PROFILE, category, code) != UNKNOWN_EVENT, (category, code)
+            assert find_event_type(PROFILE, category, code) != UNKNOWN_EVENT, (category, code)
     theirs = {code for codes in CODES.values() for code in codes}
-    ours = {code for category in PROFILE.event_logs for code in PROFILE.event_types(category)}
+    ours = {code for category in PROFILE.event_logs for code in PROFILE.get_event_types(category)}
     assert ours - theirs == set(range(230, 250))
 
 
@@ -50,7 +50,7 @@ def test_every_event_is_known_and_has_its_details(troubled: Visits, category: st
         assert result["rejected_rows"] == []
         for event in result["events"]:
             codes.add(event["event_code"])
-            told = event_type(PROFILE, category, event["event_code"])
+            told = find_event_type(PROFILE, category, event["event_code"])
             assert event["event_type"] == told != UNKNOWN_EVENT
             assert (event["magnitude"] or {}).get("unit") == magnitude
             assert (event["duration"] or {}).get("unit") == duration
@@ -77,4 +77,6 @@ def test_a_status_is_cleared_once(troubled: Visits) -> None:
 def numbers(meter: VisitedMeter, tag: str, attribute_id: int) -> list[Any]:
     """The attribute on each channel."""
     item = meter.find_object(tag)
-    return [meter.association.get(item.attribute(attribute_id, channel)).value for channel in range(1, 5)]
+    return [
+        meter.association.get(item.address_attribute(attribute_id, channel)).value for channel in range(1, 5)
+    ]

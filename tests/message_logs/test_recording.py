@@ -12,6 +12,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
+from osgp.catalogue.communication import Framing, Security
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.devices.models import Device
 from osgp.message_logs import recording
@@ -23,7 +24,7 @@ from osgp.processes.stopping import StopRequested
 from osgp.protocol_dlms import Data, DataType, Direction, Meter, TraceRecord
 from osgp.protocol_dlms.errors import AccessError
 from osgp.requests.models import MeterSession, RequestState
-from osgp.simulator import Fleet, Framing, Security, SimulatorThread
+from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from osgp.visits.leases import LeaseLost
@@ -248,7 +249,7 @@ def test_a_message_that_cannot_be_described_does_no_harm(
         raise ValueError("?")
 
     debug(electricity)
-    monkeypatch.setattr(recording, "hexadecimal", fail)
+    monkeypatch.setattr(recording, "format_hexadecimal", fail)
     request = due(electricity)
     meters.visit(electricity)
     request.refresh_from_db()
@@ -280,7 +281,7 @@ class TellSecrets(MeterOperation[NoParameters, NoResult]):
             MethodDescriptor(72, MBUS_CLIENT, 8),
         ):
             with suppress(AccessError):
-                meter.association.action(method, DATA)
+                meter.association.invoke(method, DATA)
         with suppress(AccessError):
             meter.association.set(password, DATA)
         with suppress(AccessError):
@@ -306,7 +307,7 @@ def test_no_secret_is_in_any_row(
     security: Security,
     transport: Framing,
 ) -> None:
-    fleet = Fleet.build(1, "SMR-5.1", gas_meters=1, security=security, transport=transport)
+    fleet = Fleet.build(1, "SMR-5.1", gas_meters=1, security=security, framing=transport)
     with SimulatorThread(fleet) as simulator:
         electricity, _ = meters.add_meters(organisation, simulator).values()
         described = next(iter(simulator.fleet.describe()))["keys"]
@@ -338,7 +339,7 @@ def test_no_secret_is_in_any_row(
 def test_hidden_octets_in_hexadecimal() -> None:
     def text(*hidden: tuple[int, int], length: int = 4) -> str:
         apdu = bytes(number % 256 for number in range(length))
-        return recording.hexadecimal(TraceRecord(Direction.SENT, apdu, timezone.now(), hidden))
+        return recording.format_hexadecimal(TraceRecord(Direction.SENT, apdu, timezone.now(), hidden))
 
     assert text() == "00010203"
     assert text((1, 2), (3, 4)) == "00**02**"

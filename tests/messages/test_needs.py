@@ -9,8 +9,10 @@ from osgp import catalogue
 from osgp.devices.models import Device, DeviceType
 from osgp.faults import Fault, FaultCode
 from osgp.messages.needs import any_of, list_missing, list_tags
-from osgp.messages.operation import MeterOperation
+from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import list_operations
+from osgp.messages.shapes import NoParameters, NoResult
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from tests.messages.bodies import make_bodies
 from tests.visited import NOW, Visits, all_meters
@@ -20,7 +22,7 @@ NOT_SUPPORTED = FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL
 
 
 def test_all_of_them_or_any_of_some() -> None:
-    profile = catalogue.profile("DSMR", "2.2")
+    profile = catalogue.find_profile("DSMR", "2.2")
     needs = ("CLOCK", any_of("NO_SUCH_TAG", "ACTIVE_ENERGY_IMPORT"))
     assert list_missing(needs, profile) == []
     lacking = (*needs, "NO_SUCH_TAG", any_of("NEITHER", "NOR"))
@@ -29,7 +31,7 @@ def test_all_of_them_or_any_of_some() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.message)
 def test_needs_are_tags_that_profiles_know(operation: MeterOperation[Any, Any]) -> None:
-    known = {item.tag for profile in catalogue.profiles() for item in profile}
+    known = {item.tag for profile in catalogue.list_profiles() for item in profile}
     assert set(list_tags(operation.needs)) <= known
 
 
@@ -44,14 +46,45 @@ def test_what_is_accepted_is_not_refused_at_the_meter(
     visits: Visits, operation: MeterOperation[Any, Any]
 ) -> None:
     """Whatever the profile and the choices: 416 is told when a message is posted, or never."""
-    accepted = 0
+    accepted, refused = profiles_of_outcomes(visits, operation)
+    assert accepted
+    assert not refused
+
+
+class Needless(MeterOperation[NoParameters, NoResult]):
+    """Does not tell what it needs."""
+
+    message = "Needless"
+    service = Service.MONITORING
+
+    def perform(self, meter: VisitedMeter, parameters: NoParameters) -> NoResult:
+        meter.get("ALARM_REGISTER_1", "value")
+        return {}
+
+
+class Needy(Needless):
+    """Tells what it needs."""
+
+    needs = ("ALARM_REGISTER_1",)
+
+
+def test_a_message_that_does_not_tell_what_it_needs_is_found(visits: Visits) -> None:
+    every = {profile.key for profile in catalogue.list_profiles()}
+    assert profiles_of_outcomes(visits, Needless()) == (every, {"TST-1.0"})
+    assert profiles_of_outcomes(visits, Needy()) == (every - {"TST-1.0"}, set())
+
+
+def profiles_of_outcomes(visits: Visits, operation: MeterOperation[Any, Any]) -> tuple[set[str], set[str]]:
+    """The profiles for whose meters it is accepted, and of these those whose meters then lack something."""
+    accepted, refused = set(), set()
     for simulated in visits.running.meters.values():
         for body in make_bodies(operation, NOW):
             for device in addressed(operation, simulated):
                 if is_accepted(operation, device, body):
-                    accepted += 1
-                    assert outcome(visits, simulated, operation, device, body) != NOT_SUPPORTED
-    assert accepted
+                    accepted.add(simulated.type.profile.key)
+                    if outcome(visits, simulated, operation, device, body) == NOT_SUPPORTED:
+                        refused.add(simulated.type.profile.key)
+    return accepted, refused
 
 
 def addressed(operation: MeterOperation[Any, Any], simulated: SimulatedMeter) -> Iterator[Device]:

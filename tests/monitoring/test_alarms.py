@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 
 from osgp import catalogue
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.cosem.alarms import UnknownAlarm, alarm_types, alarms_in, register_numbers
+from osgp.cosem.alarms import UnknownAlarm, find_alarms, list_alarm_types, list_register_numbers
 from osgp.faults import Fault, FaultCode
 from osgp.monitoring.clear_alarm_register import ClearAlarmRegister
 from osgp.monitoring.read_alarm_register import ReadAlarmRegister
 from osgp.protocol_dlms import AccessResult, Data
 from osgp.protocol_dlms.errors import AccessError
 from osgp.simulator.codec.axdr import double_long_unsigned, octet_string
-from tests.monitoring.fleet import PROFILES, MonitoredFleet
+from tests.catalogue.generations import ALL
+from tests.monitoring.fleet import MonitoredFleet
 
-PROFILE = catalogue.profile("SMR", "5.5")
+PROFILE = catalogue.find_profile("SMR", "5.5")
 REGISTERS = {
     "DSMR-2.2": 1,
     "DSMR-4.2.2": 1,
@@ -34,8 +35,8 @@ def raise_alarms(fleet: MonitoredFleet, profile: str, **registers: int) -> None:
         fleet.put(fleet.meter(profile), name, double_long_unsigned(value))
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_every_register_of_the_profile_is_read(fleet: MonitoredFleet, profile: str) -> None:
+@pytest.mark.parametrize("profile", ALL)
+def test_every_register_of_a_dutch_profile_is_read(fleet: MonitoredFleet, profile: str) -> None:
     count = REGISTERS[profile]
     values = {1: 0x91040203, 2: 1 << 8, 3: 0b11}
     registers = {f"ALARM_REGISTER_{number}": values[number] for number in range(1, count + 1)}
@@ -88,8 +89,8 @@ def test_what_is_no_register_of_alarms_is_a_fault(
     assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_clearing_tells_what_was_set(fleet: MonitoredFleet, profile: str) -> None:
+@pytest.mark.parametrize("profile", ALL)
+def test_clearing_tells_what_was_set_in_a_dutch_meter(fleet: MonitoredFleet, profile: str) -> None:
     registers = {f"ALARM_REGISTER_{number}": 2 for number in range(1, REGISTERS[profile] + 1)}
     raise_alarms(fleet, profile, **registers)
     expected = ["REPLACE_BATTERY", "VOLTAGE_SAG_IN_PHASE_DETECTED_L2", "LAST_GASP_TEST"][: REGISTERS[profile]]
@@ -108,9 +109,9 @@ def test_registers_without_alarms_are_left_alone(fleet: MonitoredFleet) -> None:
         assert meter.association.statistics.round_trips - before == 2
 
 
-@given(st.sampled_from(register_numbers()), st.integers(0, 2**32 - 1))
+@given(st.sampled_from(list_register_numbers()), st.integers(0, 2**32 - 1))
 def test_every_set_bit_is_told_once(register: int, value: int) -> None:
-    known, unknown = alarms_in(PROFILE, register, value)
+    known, unknown = find_alarms(PROFILE, register, value)
     flags = PROFILE[f"ALARM_REGISTER_{register}"].flags
     assert flags is not None
     bits = {bit for bit, alarm in flags.names.items() if alarm in known}
@@ -120,13 +121,13 @@ def test_every_set_bit_is_told_once(register: int, value: int) -> None:
 
 
 def test_all_alarm_types_have_one_bit() -> None:
-    placed = [alarm for register in (1, 2, 3) for alarm in alarms_in(PROFILE, register, 2**32 - 1)[0]]
-    assert placed == list(alarm_types())
+    placed = [alarm for register in (1, 2, 3) for alarm in find_alarms(PROFILE, register, 2**32 - 1)[0]]
+    assert placed == list(list_alarm_types())
     assert len(placed) == len(set(placed)) == 41
-    assert register_numbers() == (1, 2, 3)
-    assert alarms_in(PROFILE, 1, 1 << 14) == ([], [UnknownAlarm(1, 14)])
+    assert list_register_numbers() == (1, 2, 3)
+    assert find_alarms(PROFILE, 1, 1 << 14) == ([], [UnknownAlarm(1, 14)])
     with pytest.raises(ValueError):
-        alarms_in(PROFILE, 1, 1 << 32)
+        find_alarms(PROFILE, 1, 1 << 32)
 
 
 def test_it_ends_with_the_first_register_that_is_not_cleared(fleet: MonitoredFleet) -> None:
@@ -163,5 +164,5 @@ def test_it_ends_with_the_first_register_that_is_not_cleared(fleet: MonitoredFle
     ],
 )
 def test_bits_mean_the_same_in_register_and_filter(register: int, bit: int, alarm: str) -> None:
-    assert alarms_in(PROFILE, register, 1 << bit) == ([alarm], [])
+    assert find_alarms(PROFILE, register, 1 << bit) == ([alarm], [])
     assert PROFILE[f"ALARM_FILTER_{register}"].flags is PROFILE[f"ALARM_REGISTER_{register}"].flags

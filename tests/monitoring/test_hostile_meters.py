@@ -59,7 +59,7 @@ class Hostile:
     def set(self, attribute: Any, data: Data) -> None:
         pass
 
-    def profile(self, *_: Any) -> list[tuple[Any, ...]]:
+    def read_profile(self, *_: Any) -> list[tuple[Any, ...]]:
         return self._draw(ROWS)
 
 
@@ -94,7 +94,7 @@ def test_anything_ends_in_a_result_or_a_fault(
 ) -> None:
     operation = registry.find_operation(message)
     assert isinstance(operation, MeterOperation)
-    described = catalogue.profile(*profile)
+    described = catalogue.find_profile(*profile)
     if not operation.supports(described):
         return
     meter = VisitedMeter(
@@ -122,14 +122,14 @@ def test_anything_ends_in_a_result_or_a_fault(
 @given(st.binary(max_size=300))
 def test_any_octets_of_a_buffer(octets: bytes) -> None:
     class Answering(Hostile):
-        def profile(self, *_: Any) -> list[tuple[Any, ...]]:
+        def read_profile(self, *_: Any) -> list[tuple[Any, ...]]:
             rows = axdr.decode_native(b"\x01" + octets)
             return [row if isinstance(row, tuple) else () for row in rows]
 
     operation = registry.find_operation("PeriodicMeterReads")
     assert isinstance(operation, MeterOperation)
     association: Any = Answering(None)
-    meter = VisitedMeter("E1", catalogue.profile("SMR", "5.1"), association, AMSTERDAM)
+    meter = VisitedMeter("E1", catalogue.find_profile("SMR", "5.1"), association, AMSTERDAM)
     with suppress(Fault):
         operation.represent_result(operation.perform(meter, PERIODIC))
 
@@ -138,13 +138,13 @@ def test_a_large_buffer_of_nonsense_takes_no_time_to_speak_of() -> None:
     """Ten thousand rows that are all wrong, in each slice, make a result of a few kilobytes."""
 
     class Wrong(Hostile):
-        def profile(self, *_: Any) -> list[tuple[Any, ...]]:
+        def read_profile(self, *_: Any) -> list[tuple[Any, ...]]:
             return [(None, "x" * 100)] * 10_000
 
     operation = registry.find_operation("PeriodicMeterReads")
     assert isinstance(operation, MeterOperation)
     association: Any = Wrong(None)
-    meter = VisitedMeter("E1", catalogue.profile("SMR", "5.1"), association, AMSTERDAM)
+    meter = VisitedMeter("E1", catalogue.find_profile("SMR", "5.1"), association, AMSTERDAM)
     stored = operation.represent_result(
         operation.perform(meter, PERIODIC | {"end_date": BEGIN + timedelta(days=10)})
     )

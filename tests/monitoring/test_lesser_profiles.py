@@ -18,8 +18,8 @@ from tests.monitoring.fleet import MonitoredFleet
 from tests.monitoring.profiles import capturing, selecting, silent_about, without
 from tests.monitoring.rows import clock, energy, parameters
 
-SMR_5_1 = catalogue.profile("SMR", "5.1")
-SMR_5_5 = catalogue.profile("SMR", "5.5")
+SMR_5_1 = catalogue.find_profile("SMR", "5.1")
+SMR_5_5 = catalogue.find_profile("SMR", "5.5")
 DLP, PQP1, PQP2 = "DEFINABLE_LOAD_PROFILE", "POWER_QUALITY_PROFILE_1", "POWER_QUALITY_PROFILE_2"
 REGISTERS = ("ALARM_REGISTER_1", "ALARM_REGISTER_2", "ALARM_REGISTER_3")
 GAS_VALUES = ("MBUS_MASTER_VALUE_5MIN", "MBUS_MASTER_VALUE")

@@ -18,7 +18,8 @@ from osgp.simulator.codec.axdr import (
     structure,
     unsigned,
 )
-from tests.monitoring.fleet import PROFILES, MonitoredFleet
+from tests.catalogue.generations import ALL
+from tests.monitoring.fleet import MonitoredFleet
 from tests.monitoring.rows import at, clock, parameters
 
 COMBINED = ("DSMR-2.2", "DSMR-4.2.2", "SMR-4.3")
@@ -31,11 +32,11 @@ PARTS = {
 COUNTS = {"INTERVAL": 25, "DAILY": 12, "MONTHLY": 11}
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", ALL)
 @pytest.mark.parametrize("period", PARTS)
 @pytest.mark.parametrize("selective_access", [True, False])
 @pytest.mark.parametrize("channel", [1, 3])
-def test_what_the_gateway_holds(
+def test_what_a_dutch_gateway_holds(
     fleet: MonitoredFleet, profile: str, period: str, selective_access: bool, channel: int
 ) -> None:
     begin, end = PARTS[period]
@@ -122,9 +123,9 @@ def test_energy_is_as_good_as_volume(fleet: MonitoredFleet) -> None:
     ("scaling", "complaint"),
     [
         (structure(integer(99), b"\x16\x0d"), "out of range"),
-        (structure(integer(0), b"\x16\x21"), "no energy or volume"),
+        (structure(integer(0), b"\x16\x21"), "neither energy nor volume"),
         (structure(integer(0), b"\x16\xc8"), "unknown code 200"),
-        (NULL_DATA, "no structure of two"),
+        (NULL_DATA, "not a structure of two"),
     ],
 )
 def test_absurd_scalers(fleet: MonitoredFleet, scaling: bytes, complaint: str) -> None:

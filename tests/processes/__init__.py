@@ -20,7 +20,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
-from osgp.commands.management.commands.worker import celery_command
+from osgp.commands.management.commands.worker import make_celery_command
 from osgp.embedded.worker import WorkerThread
 from osgp.sql import Statement
 from osgp.visits.dispatcher import Dispatcher
@@ -141,7 +141,7 @@ class WorkerProcess(Process):
     program = ()
 
     def __init__(self, **environment: str) -> None:
-        command = celery_command(concurrency=50, name=f"worker-{next(_numbers)}", log_level="WARNING")
+        command = make_celery_command(concurrency=50, name=f"worker-{next(_numbers)}", log_level="WARNING")
         super().__init__(*command[1:], **environment)
 
 

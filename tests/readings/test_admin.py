@@ -41,7 +41,7 @@ def page(client: Client, device: Device, query: str = "") -> str:
 
 
 def shown(device: Device, view: str, day: date, period: str = "INTERVAL") -> profile.LoadProfile:
-    return profile.load_profile(device, period, Range.around(view, day))
+    return profile.read_load_profile(device, period, Range.from_day(view, day))
 
 
 @pytest.mark.parametrize(
@@ -134,10 +134,10 @@ def test_days_months_and_single_reads(superuser: Client, device: Device) -> None
     ],
 )
 def test_ranges(view: str, first: date, until: date) -> None:
-    found = Range.around(view, DAY)
+    found = Range.from_day(view, DAY)
     assert (found.first, found.until) == (first, until)
-    assert Range.around(view, found.after).first == until
-    assert Range.around(view, found.before).until == first
+    assert Range.from_day(view, found.after).first == until
+    assert Range.from_day(view, found.before).until == first
 
 
 def test_it_opens_on_the_latest_day_and_survives_odd_queries(superuser: Client, device: Device) -> None:

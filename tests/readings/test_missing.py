@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch
-from osgp.completeness.received import masks
+from osgp.completeness.full_days import make_day_masks
 from osgp.device_groups import groups
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import Device
@@ -349,17 +349,17 @@ def test_two_operators_at_once(device: Device, client_of: Callable[[str], APICli
 
 
 def test_the_days_of_months() -> None:
-    assert masks("INTERVAL", date(2026, 10, 30), date(2026, 12, 3)) == {
+    assert make_day_masks("INTERVAL", date(2026, 10, 30), date(2026, 12, 3)) == {
         date(2026, 10, 1): 0b11 << 29,
         date(2026, 11, 1): (1 << 30) - 1,
         date(2026, 12, 1): 0b11,
     }
-    assert masks("MONTHLY", date(2026, 10, 2), date(2026, 12, 3)) == {
+    assert make_day_masks("MONTHLY", date(2026, 10, 2), date(2026, 12, 3)) == {
         date(2026, 10, 1): 1,
         date(2026, 11, 1): 1,
     }
-    assert masks("MONTHLY", date(2026, 10, 31), date(2026, 11, 1)) == {date(2026, 10, 1): 1}
-    assert masks("MONTHLY", date(2026, 10, 1), date(2026, 10, 31)) == {}
+    assert make_day_masks("MONTHLY", date(2026, 10, 31), date(2026, 11, 1)) == {date(2026, 10, 1): 1}
+    assert make_day_masks("MONTHLY", date(2026, 10, 1), date(2026, 10, 31)) == {}
 
 
 def test_what_the_meter_does_not_hold_any_more(

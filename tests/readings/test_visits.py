@@ -99,7 +99,7 @@ def test_nothing_is_kept_when_the_session_was_lost(
 
 def test_what_was_missing_is_fetched(api: APIClient, devices: dict[str, Device]) -> None:
     meter, gas = devices.values()
-    day = missing.yesterday()[0]
+    day = missing.get_default_days()[0]
     range_ = {"from": str(day), "until": str(day + timedelta(days=1))}
     url = f"/api/v1/readings/missing/?from={range_['from']}&until={range_['until']}"
     lacking = api.get(url).json()["results"]

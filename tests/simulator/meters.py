@@ -42,12 +42,12 @@ def make(
 
 def read(meter: Meter, tag: str, attribute_id: int = 2, channel: int | None = None) -> Data:
     """An attribute by tag."""
-    return decode(meter.get(meter.type.profile[tag].attribute(attribute_id, channel)))
+    return decode(meter.get(meter.type.profile[tag].address_attribute(attribute_id, channel)))
 
 
 def write(meter: Meter, tag: str, value: Data, attribute_id: int = 2, channel: int | None = None) -> None:
     """Set an attribute by tag."""
-    meter.set(meter.type.profile[tag].attribute(attribute_id, channel), encode(value))
+    meter.set(meter.type.profile[tag].address_attribute(attribute_id, channel), encode(value))
 
 
 def stamps(meter: Meter, rows: Data) -> list[datetime]:

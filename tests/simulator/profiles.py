@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 
+from osgp import catalogue
 from osgp.catalogue import CosemObject, Profile, assembly
 
 TAGS = """tags = [
@@ -17,8 +18,8 @@ TAGS = """tags = [
 """
 
 SINGLE_TARIFF = """
-protocol = "LAB-NET"
-version = "2024-é"
+protocol = "LAB_NET"
+version = "2024.a"
 
 [ASSOCIATION_LN]
 class = 15
@@ -103,6 +104,9 @@ STRANGE = """
 protocol = "LAB"
 version = "odd"
 
+[event_types]
+STANDARD_EVENT_LOG = [[1, "POWER_FAILURE"], [2, "POWER_RETURNED"], [70000, "CLOCK_UPDATE"]]
+
 [STANDARD_EVENT_CODE]
 class = 1
 obis = "0-0:96.11.0.255"
@@ -114,6 +118,7 @@ class = 7
 version = 1
 obis = "0-0:99.98.0.255"
 group = "ABSTRACT"
+event_log = "STANDARD_EVENT_LOG"
 attributes = [
     [2, "array", "DYNAMIC", "R"],
     [3, "array", "FIXED_IN_PROFILE", "R", [
@@ -201,7 +206,7 @@ def load(folder: Path, *profiles: str) -> tuple[Profile, ...]:
     (folder / "tag-order.toml").write_text(TAGS)
     for number, text in enumerate(profiles):
         (folder / f"{number}.toml").write_text(text)
-    return assembly.load(folder)
+    return assembly.load([folder], assembly.load_classes((catalogue.DATA, folder)))
 
 
 def names_of(cosem_object: CosemObject) -> set[str]:
@@ -221,8 +226,14 @@ def without(profile: Profile, *patterns: str) -> Profile:
         for tag in broken:
             del left[tag]
     by_name = {
-        each.logical_name(channel): (each, channel)
+        each.get_logical_name(channel): (each, channel)
         for each in left.values()
         for channel in ((1, 2, 3, 4) if each.per_channel else (None,))
     }
-    return replace(profile, _objects=MappingProxyType(left), _by_logical_name=MappingProxyType(by_name))
+    event_logs = {category: log for category, log in profile.event_logs.items() if log.tag in left}
+    return replace(
+        profile,
+        event_logs=MappingProxyType(event_logs),
+        _objects=MappingProxyType(left),
+        _by_logical_name=MappingProxyType(by_name),
+    )

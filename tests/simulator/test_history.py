@@ -7,14 +7,14 @@ import pytest
 from osgp import catalogue
 from osgp.simulator.codec.axdr import Data, DataType
 from osgp.simulator.meter import history
-from osgp.simulator.meter.event_codes import ALARM_BITS, ALARMS, CODES, LOG_OF
 from osgp.simulator.meter.load_curve import START
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.meter.outages import Outage
 
+from .dutch_events import ALARM_BITS, ALARMS, CODES, LOG_OF
 from .meters import LIVING, column, make, read, stamps, write
 
-PROFILES = [profile.key for profile in catalogue.profiles()]
+PROFILES = [profile.key for profile in catalogue.list_profiles()]
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 EPOCH = datetime.fromtimestamp(0, UTC)
 QUARTER = timedelta(minutes=15)

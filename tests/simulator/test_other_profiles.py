@@ -15,7 +15,6 @@ from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.codec.axdr import Data, DataType, decode, encode
 from osgp.simulator.codec.results import ActionResult
 from osgp.simulator.meter.meter import Meter
-from osgp.simulator.meter.methods import handler_of
 from osgp.simulator.meter.query import WRITE, AccessError
 from osgp.simulator.occurrences import KINDS, parse
 
@@ -81,7 +80,7 @@ def live_through(profile: Profile, polyphase: bool) -> None:
             meter.set(descriptor, encode(values[descriptor]), Management())
     for entry in list(meter.type.objects.values()):
         for method_id in range(1, 9):
-            known = method_id in entry.methods or handler_of(entry.class_id, method_id) is not None
+            known = method_id in entry.methods or method_id in entry.handlers
             for parameter in (None, Data(DataType.INTEGER, 0), Data(DataType.ARRAY, ())):
                 descriptor = MethodDescriptor(entry.class_id, entry.logical_name, method_id)
                 encoded = encode(parameter) if parameter is not None else None
@@ -111,7 +110,7 @@ def test_a_single_tariff_meter_without_mbus_over_a_socket(single_tariff: Profile
         for meter in simulator.meters.values():
             with connected(simulator, meter) as client:
                 client.associate()
-                listed = client.get(single_tariff["ASSOCIATION_LN"].attribute(2)).value
+                listed = client.get(single_tariff["ASSOCIATION_LN"].address_attribute(2)).value
                 read = {}
                 for class_id, _, logical_name, rights in (item.value for item in listed):
                     for attribute_id, _, _ in (item.value for item in rights.value[0].value):
@@ -122,13 +121,17 @@ def test_a_single_tariff_meter_without_mbus_over_a_socket(single_tariff: Profile
                 client.release()
             assert len(listed) == len(single_tariff)
             assert len(read) == sum(1 + len(each.attributes) for each in single_tariff)
-            rows = read[single_tariff["INTERVAL_VALUES_E"].attribute(2)]
-            assert len(rows.value) == read[single_tariff["INTERVAL_VALUES_E"].attribute(8)].value == 5_000
-            register = read[single_tariff["ACTIVE_ENERGY_IMPORT"].attribute(2)]
+            rows = read[single_tariff["INTERVAL_VALUES_E"].address_attribute(2)]
+            assert (
+                len(rows.value)
+                == read[single_tariff["INTERVAL_VALUES_E"].address_attribute(8)].value
+                == 5_000
+            )
+            register = read[single_tariff["ACTIVE_ENERGY_IMPORT"].address_attribute(2)]
             # The clock stands still at a full half hour, so that the last row is from now.
             assert rows.value[-1].value[2] == register
             assert column(rows, 2) == sorted(column(rows, 2))
-            assert read[single_tariff["DEVICE_ID_1"].attribute(2)] == Data(
+            assert read[single_tariff["DEVICE_ID_1"].address_attribute(2)] == Data(
                 DataType.VISIBLE_STRING, meter.identification
             )
 
@@ -143,13 +146,13 @@ def test_numbers_are_shown_in_the_type_and_with_the_scaler_of_the_profile(single
     assert [part.value for part in read(meter, "ACTIVE_ENERGY_EXPORT", 3).value] == [0, 30]
     assert read(meter, "AMR_PROFILE_STATUS").type is DataType.LONG_UNSIGNED
     firmware = read(meter, "ACTIVE_FIRMWARE_IDENTIFIER")
-    assert firmware == Data(DataType.UTF8_STRING, "SIM E-METER 2024-?")
+    assert firmware == Data(DataType.UTF8_STRING, "SIM E-METER 2024.a")
 
 
 def test_registers_begin_again_and_measured_values_stay_at_the_end_of_their_type(tmp_path: Path) -> None:
     small = SINGLE_TARIFF.replace('"long64-unsigned"', '"long-unsigned"').replace("-1, Wh", "0, Wh")
     profiles = load(tmp_path, small, STRANGE.replace('"0, V"', '"-2, V"'))
-    meter, _ = make(next(each for each in profiles if each.key == "LAB-NET-2024-é"))
+    meter, _ = make(next(each for each in profiles if each.key == "LAB_NET-2024.a"))
     dutch, _ = make("SMR-5.5")
     wrapped = read(dutch, "ACTIVE_ENERGY_IMPORT").value % 2**16
     assert read(meter, "ACTIVE_ENERGY_IMPORT") == Data(DataType.LONG_UNSIGNED, wrapped)
@@ -230,12 +233,12 @@ MISSING = {
 
 @pytest.mark.parametrize("patterns", MISSING.values(), ids=MISSING)
 def test_any_part_of_a_profile_may_be_missing(patterns: list[str]) -> None:
-    profile = without(catalogue.profile("SMR", "5.5"), *patterns)
-    assert 0 < len(profile) < len(catalogue.profile("SMR", "5.5"))
+    profile = without(catalogue.find_profile("SMR", "5.5"), *patterns)
+    assert 0 < len(profile) < len(catalogue.find_profile("SMR", "5.5"))
     live_through(profile, polyphase=True)
 
 
-@pytest.mark.parametrize("known", catalogue.profiles(), ids=lambda known: known.key)
+@pytest.mark.parametrize("known", catalogue.list_profiles(), ids=lambda known: known.key)
 def test_any_half_of_a_profile_makes_a_meter(known: Profile) -> None:
     tags = [each.tag for each in known]
     profile = without(known, *random.Random(known.key).sample(tags, len(tags) // 2))
@@ -247,6 +250,13 @@ def test_every_data_type_of_the_catalogue_can_be_simulated(tmp_path: Path) -> No
     attributes = ", ".join(
         f'[{number}, "{data_type}", "DYNAMIC", "RW"]'
         for number, data_type in enumerate(sorted(DATA_TYPES), 2)
+    )
+    names = ", ".join(
+        f'[{number}, "attribute_{number}", "{data_type}"]'
+        for number, data_type in enumerate(sorted(DATA_TYPES), 2)
+    )
+    (tmp_path / "interface-classes.toml").write_text(
+        f'[[class]]\nid = 9000\nversions = [0]\nname = "everything"\nattributes = [{names}]\n'
     )
     text = 'protocol = "LAB"\nversion = "1"\n[NOTES]\nclass = 9000\nobis = "0-0:96.99.0.255"\n'
     (profile,) = load(tmp_path, f'{text}group = "ABSTRACT"\nattributes = [{attributes}]\n')
@@ -271,17 +281,17 @@ def test_gas_meters_are_behind_meters_with_mbus_only(single_tariff: Profile) -> 
 def test_the_demonstration_takes_its_profiles_from_the_catalogue(
     single_tariff: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = (single_tariff, *catalogue.profiles())
-    monkeypatch.setattr(catalogue, "profiles", lambda: known)
+    known = (single_tariff, *catalogue.list_profiles())
+    monkeypatch.setattr(catalogue, "list_profiles", lambda: known)
     meters = list(Fleet.demo().meters.values())
     assert len(meters) == 10
     assert {meter.type.profile for meter in meters} == set(known)
     assert sum(len(meter.gas_meters) for meter in meters) == 3
     assert not any(meter.gas_meters for meter in meters if meter.type.profile is single_tariff)
-    (by_key,) = Fleet.build(1, "lab-net-2024-é").meters.values()
+    (by_key,) = Fleet.build(1, "lab_net-2024.A").meters.values()
     assert by_key.type.profile is single_tariff
-    monkeypatch.setattr(catalogue, "profiles", lambda: (single_tariff,))
+    monkeypatch.setattr(catalogue, "list_profiles", lambda: (single_tariff,))
     assert not any(meter.gas_meters for meter in Fleet.demo().meters.values())
     many = (single_tariff, *(without(single_tariff, "CLOCK") for _ in range(11)))
-    monkeypatch.setattr(catalogue, "profiles", lambda: many)
+    monkeypatch.setattr(catalogue, "list_profiles", lambda: many)
     assert {meter.type.profile for meter in Fleet.demo().meters.values()} == set(many)

@@ -10,7 +10,7 @@ from osgp.simulator.codec.axdr import Data, DataType, decode
 from osgp.simulator.codec.cosem_time import decode_date_time
 from osgp.simulator.meter.meter import Meter
 
-PROFILES = [profile.key for profile in catalogue.profiles()]
+PROFILES = [profile.key for profile in catalogue.list_profiles()]
 MOMENT = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
 
@@ -22,7 +22,7 @@ def meter(profile: str, calm_from: float | None = None) -> Meter:
 
 def read(of: Meter, tag: str) -> Data:
     """Attribute 2."""
-    return decode(of.get(of.type.profile[tag].attribute(2)))
+    return decode(of.get(of.type.profile[tag].address_attribute(2)))
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -13,7 +13,7 @@ from django.db import connection
 
 from osgp.processes.database import lanes
 from osgp.readings import partitions
-from scripts.services import create_database, drop_databases, with_path
+from scripts.services import create_database, drop_databases, replace_path
 from tests import processes
 from tests.upgrade import DUMPS
 
@@ -36,7 +36,7 @@ def loaded(directory: Path) -> Iterator[None]:
     # Named after the test run's databases: should this process be killed, scripts/test.py drops them all.
     run = str(connection.settings_dict["NAME"]).removeprefix("test_")
     name = f"test_{run}_upgraded{os.environ.get('PYTEST_XDIST_WORKER', '')}"
-    server = with_path(processes.database_url(), "postgres")
+    server = replace_path(processes.database_url(), "postgres")
     drop_databases(server, name)
     create_database(server, name)
     try:

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts import services
-from scripts.private_services import free_port
+from scripts.private_services import find_free_port
 from tests.upgrade import DUMPS, ENVIRONMENT, PASSWORD, REPEATED
 
 HERE = Path(__file__).parent
@@ -254,7 +254,7 @@ def wait_for_web(url: str) -> None:
 
 def fill_sqlite(root: Path, var: Path) -> tuple[Json, str]:
     """With ``manage.py run``; what it said, and the dump."""
-    release, port = Release(root, OSGP_VAR_DIR=str(var)), free_port()
+    release, port = Release(root, OSGP_VAR_DIR=str(var)), find_free_port()
     url = f"http://127.0.0.1:{port}"
     with killed_in_the_end(release):
         release.start("python", "manage.py", "run", "--port", str(port))
@@ -282,9 +282,9 @@ def read(path: Path) -> str:
 
 def fill_postgresql(root: Path, var: Path) -> tuple[Json, str]:
     """With the processes of production; what they said, and the dump."""
-    name, port = f"osgp_fill_{secrets.token_hex(4)}", free_port()
+    name, port = f"osgp_fill_{secrets.token_hex(4)}", find_free_port()
     url = f"http://127.0.0.1:{port}"
-    found = services.find(os.environ, print)
+    found = services.find_or_start(os.environ, print)
     with ExitStack() as stack:
         stack.callback(found.close)
         if not services.make_virtual_hosts(found.broker, [name]):
@@ -292,12 +292,12 @@ def fill_postgresql(root: Path, var: Path) -> tuple[Json, str]:
         stack.callback(services.drop_virtual_hosts, found.broker, [name])
         stack.callback(services.drop_databases, found.database_url, name)
         services.create_database(found.database_url, name)
-        database_url = services.with_path(found.database_url, name)
+        database_url = services.replace_path(found.database_url, name)
         release = Release(
             root,
             OSGP_VAR_DIR=str(var),
             DATABASE_URL=database_url,
-            BROKER_URL=services.with_path(found.broker.url, name),
+            BROKER_URL=services.replace_path(found.broker.url, name),
             OSGP_WEB_BIND=f"127.0.0.1:{port}",
             DJANGO_SUPERUSER_PASSWORD=PASSWORD,
         )

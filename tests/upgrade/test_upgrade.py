@@ -35,7 +35,7 @@ from osgp.batches.models import RecurringRequest
 from osgp.celery import app
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey
-from osgp.fleet import recurring
+from osgp.fleet import schedules
 from osgp.metrics.models import Counter
 from osgp.requests import states
 from osgp.requests.models import IdempotencyKey, MeterSession, Request, RequestState, SessionState
@@ -224,7 +224,7 @@ def test_keys_are_unsealed(upgraded: Upgraded) -> None:
         device = Device.objects.get(identification=described["add_device"]["device_identification"])
         for name, key_type in KEY_TYPES.items():
             if value := described["keys"].get(name):
-                assert keystore.active_keys(device, [key_type]) == {key_type: bytes.fromhex(value)}
+                assert keystore.read_active_keys(device, [key_type]) == {key_type: bytes.fromhex(value)}
                 unsealed += 1
     assert unsealed == DeviceKey.objects.exclude(key_type="LLS_PASSWORD").count()
 
@@ -233,7 +233,7 @@ def test_beat_finds_tasks_and_queues(upgraded: Upgraded) -> None:
     app.loader.import_default_modules()
     queues = {queue.name for queue in settings.CELERY_TASK_QUEUES}
     tasks = PeriodicTask.objects.exclude(task="celery.backend_cleanup")
-    assert {task.task for task in tasks} == {recurring.TASK}
+    assert {task.task for task in tasks} == {schedules.TASK}
     for task in tasks:
         assert task.task in app.tasks
         assert task.queue in queues
@@ -248,7 +248,7 @@ def test_schedules_go_on(upgraded: Upgraded, name: str, requests: int) -> None:
     two_days_ago = timezone.now() - timedelta(days=2)
     RecurringRequest.objects.filter(pk=row.pk).update(starts_at=two_days_ago, next_at=two_days_ago)
     before = set(row.batches.all())
-    recurring.create_due()
+    schedules.create_due()
     create_all()
     [batch] = set(row.batches.all()) - before
     assert batch.requests.count() == requests

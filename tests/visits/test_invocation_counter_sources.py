@@ -18,7 +18,7 @@ def simulator(profile: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulat
     """A meter that does not show its counter to the public client."""
     with SimulatorThread(Fleet.build(1, profile)) as simulator:
         (meter,) = simulator.meters.values()
-        found = meter.type.profile["INVOCATION_COUNTER"].logical_name()
+        found = meter.type.profile["INVOCATION_COUNTER"].get_logical_name()
         monkeypatch.setattr(meter.type.objects[found], "public", False)
         yield simulator
 

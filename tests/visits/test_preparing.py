@@ -42,7 +42,7 @@ def test_a_block_is_reserved_once_and_its_values_are_handed_out(meter: Device) -
     dialling = Dialling.from_prepared(prepare(meter.pk))
     assert counter_of(meter) == 1000 + BLOCK
     assert dialling.counter is not None
-    assert [dialling.counter.take() for _ in range(BLOCK + 1)] == list(range(1000, 1000 + BLOCK + 1))
+    assert [dialling.counter.take_value() for _ in range(BLOCK + 1)] == list(range(1000, 1000 + BLOCK + 1))
     assert counter_of(meter) == 1000 + 2 * BLOCK
     assert dialling.keys.authentication_key == b"a" * 16
     assert dialling.keys.encryption_key == b"e" * 16
@@ -87,7 +87,7 @@ def test_counters_never_go_with_keys_that_were_replaced_meanwhile(meter: Device)
     visit.join()
     [dialling] = found
     assert dialling.counter is not None
-    first = dialling.counter.take()
+    first = dialling.counter.take_value()
     # Values may be wasted, as those that were reserved before it was known that the keys are others.
     assert first in (0, BLOCK)
     assert dialling.keys.encryption_key == b"E" * 16

@@ -12,6 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
+from osgp.catalogue.communication import Framing, Security
 from osgp.devices.models import Device, DeviceKey, KeyType
 from osgp.requests import states
 from osgp.requests.models import (
@@ -22,7 +23,7 @@ from osgp.requests.models import (
     RequestState,
     SessionState,
 )
-from osgp.simulator import Fleet, Security, SimulatorThread, Transport
+from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
 from osgp.visits.visit import visit_meter
@@ -114,12 +115,12 @@ def test_gas_is_read_through_the_gateway(
 
 
 @pytest.mark.parametrize("profile", ["DSMR-2.2", "DSMR-4.2.2", "SMR-4.3", "SMR-5.0.0", "SMR-5.2", "SMR-5.5"])
-@pytest.mark.parametrize("transport", Transport)
+@pytest.mark.parametrize("transport", Framing)
 @pytest.mark.parametrize("security", Security)
 def test_every_profile_transport_and_security(
-    organisation: Organisation, profile: str, transport: Transport, security: Security
+    organisation: Organisation, profile: str, transport: Framing, security: Security
 ) -> None:
-    fleet = Fleet.build(1, profile, transport=transport, security=security, gas_meters=1)
+    fleet = Fleet.build(1, profile, framing=transport, security=security, gas_meters=1)
     with SimulatorThread(fleet) as simulator:
         device, gas_meter = meters.add_meters(organisation, simulator).values()
         requests = [

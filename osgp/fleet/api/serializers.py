@@ -1,4 +1,4 @@
-"""What the API says about batches: the bodies it answers with, and serializers that document them."""
+"""Serializers that document the bodies about batches in the API."""
 
 from functools import cache
 
@@ -21,7 +21,7 @@ class BatchDeviceSerializer(serializers.Serializer):
 
 
 class BatchSummarySerializer(serializers.Serializer):
-    """What is known of a batch at once."""
+    """A batch, without its counts."""
 
     uid = serializers.UUIDField()
     message = serializers.CharField()
@@ -41,10 +41,10 @@ class BatchSummarySerializer(serializers.Serializer):
 
 
 class BatchAcceptedSerializer(BatchSummarySerializer):
-    """A batch was stored."""
+    """A batch that was stored."""
 
     devices = BatchDeviceSerializer(
-        many=True, allow_null=True, help_text="In the order of the list; null if there was none."
+        many=True, allow_null=True, help_text="In the order of the list; null for a group."
     )
 
 
@@ -57,7 +57,7 @@ class FaultCountSerializer(serializers.Serializer):
 
 
 class BatchSerializer(BatchSummarySerializer):
-    """A batch, how far it is and how it goes."""
+    """A batch with its counts by state and by fault."""
 
     priority = serializers.IntegerField(min_value=0, max_value=9)
     schedule_time = serializers.DateTimeField(allow_null=True)
@@ -70,12 +70,12 @@ class BatchSerializer(BatchSummarySerializer):
         max_digits=5,
         decimal_places=4,
         allow_null=True,
-        help_text="Succeeded ones among those that succeeded or failed, 0 to 1.",
+        help_text="Succeeded requests among succeeded and failed ones, 0 to 1.",
     )
-    faults = FaultCountSerializer(many=True, help_text="Why requests failed, most frequent first.")
+    faults = FaultCountSerializer(many=True, help_text="Failed requests by fault, most frequent first.")
     fault = FaultSerializer(allow_null=True, help_text="Why no more requests could be made.")
-    retry_of = serializers.UUIDField(allow_null=True, help_text="The batch whose failed devices it is for.")
-    schedule = serializers.CharField(allow_null=True, help_text="The recurring request that made it.")
+    retry_of = serializers.UUIDField(allow_null=True, help_text="The batch whose failed devices it repeats.")
+    schedule = serializers.CharField(allow_null=True, help_text="The schedule that made it.")
     requests_url = serializers.CharField(help_text="Its requests.")
 
 
@@ -98,18 +98,18 @@ class SkippedPageSerializer(serializers.Serializer):
 
 
 @cache
-def body_serializer() -> PolymorphicProxySerializer:
-    """The body of a batch: the parameters of its message beside the fields of all batches."""
+def make_body_serializer() -> PolymorphicProxySerializer:
+    """Return the serializer of a batch's body: its message's parameters beside the fields of all batches."""
     return PolymorphicProxySerializer(
         component_name="BatchRequest",
         serializers={
-            task.message: type(
-                f"{task.message}Batch",
-                (task.parameters_serializer, BatchFields),
-                {"__doc__": f"{task.message} to many devices."},
+            operation.message: type(
+                f"{operation.message}Batch",
+                (operation.parameters_serializer, BatchFields),
+                {"__doc__": f"{operation.message} to many devices."},
             )
-            for task in list_operations()
-            if may_be_batched(task)
+            for operation in list_operations()
+            if may_be_batched(operation)
         },
         resource_type_field_name="message",
     )

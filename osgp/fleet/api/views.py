@@ -1,4 +1,4 @@
-"""An organisation's batches: send one, look how far it is, cancel it, send it to the failed devices again."""
+"""An organisation's batches: submit, list, show, cancel, and send again to the failed devices."""
 
 from http import HTTPStatus
 from typing import Any
@@ -15,7 +15,7 @@ from osgp.batches.models import Batch, BatchState, SkippedDevice
 from osgp.faults import Component, Fault, FaultCode
 from osgp.fleet import answers, steering
 from osgp.fleet.api import serializers as documents
-from osgp.fleet.submission import batches_of, submit
+from osgp.fleet.submission import list_batches, submit
 from osgp.messages.serializers import ChoiceField
 from osgp.requests.api.idempotency import submit_once
 from osgp.requests.api.messages import parse_uid
@@ -66,21 +66,21 @@ class BatchListView(APIView):
     def get(self, request: HttpRequest) -> Response:
         query = validate_query(BatchQuery, request.query_params)
         filters = {_COLUMNS[name]: value for name, value in query.items() if name in _COLUMNS}
-        rows = batches_of(find_caller(request).organisation).select_related("group").filter(**filters)
+        rows = list_batches(find_caller(request).organisation).select_related("group").filter(**filters)
         found, cursor = fetch_page(rows, query)
-        body = {"results": [answers.summary(row) for row in found]}
+        body = {"results": [answers.summarize(row) for row in found]}
         return Response(body, headers=build_next_page_link(request, cursor))
 
     @extend_schema(
         operation_id="batch_submit",
         summary="Send a message to many devices",
         description="One message with its parameters for up to 10,000 devices, or for all devices of a "
-        "group. A list with a device that cannot do it is refused with one error per such device (1,000 at "
-        "most), unless `skip_invalid`. The requests of a list are stored at once, those of a group in the "
-        "background.",
+        "group. A list with a device that cannot carry it out is refused with one error per such device "
+        "(1,000 at most), unless `skip_invalid`. The requests of a list are stored at once, those of a group "
+        "in the background.",
         tags=TAG,
         parameters=[IDEMPOTENCY_KEY],
-        request=documents.body_serializer(),
+        request=documents.make_body_serializer(),
         responses={
             202: OpenApiResponse(documents.BatchAcceptedSerializer, "Stored."),
             **document_problems(400, 403, 409, 422, examples={}),
@@ -89,7 +89,7 @@ class BatchListView(APIView):
     def post(self, request: HttpRequest) -> Response:
         caller = find_caller(request)
         batch = submit_once(request, caller.organisation, lambda: submit(caller, request.data))
-        return _accepted(batch)
+        return _respond_accepted(batch)
 
 
 class BatchView(APIView):
@@ -100,13 +100,13 @@ class BatchView(APIView):
     @extend_schema(
         operation_id="batch",
         summary="A batch",
-        description="How far a batch is: its requests by state, and the failed ones by fault.",
+        description="Progress of a batch: its requests by state, and the failed ones by fault.",
         tags=TAG,
         parameters=[UID],
         responses={200: documents.BatchSerializer, **document_problems(403, 404, examples={404: _UNKNOWN})},
     )
     def get(self, request: HttpRequest, uid: str) -> Response:
-        return Response(answers.body(_find(find_caller(request), uid)))
+        return Response(answers.describe(_find_batch(find_caller(request), uid)))
 
 
 class SkippedView(APIView):
@@ -116,8 +116,8 @@ class SkippedView(APIView):
 
     @extend_schema(
         operation_id="batch_skipped",
-        summary="Devices that a batch left out",
-        description="The devices that could not do what the batch is about, each with the reason.",
+        summary="Skipped devices of a batch",
+        description="The devices that cannot carry out the message, each with the reason.",
         tags=TAG,
         parameters=[UID, PageQuery],
         responses={
@@ -127,9 +127,9 @@ class SkippedView(APIView):
     )
     def get(self, request: HttpRequest, uid: str) -> Response:
         query = validate_query(PageQuery, request.query_params)
-        rows = SkippedDevice.objects.filter(batch=_find(find_caller(request), uid))
+        rows = SkippedDevice.objects.filter(batch=_find_batch(find_caller(request), uid))
         found, cursor = fetch_numbered_page(rows, query)
-        body = {"results": [answers.skipped(row) for row in found]}
+        body = {"results": [answers.describe_skipped(row) for row in found]}
         return Response(body, headers=build_next_page_link(request, cursor))
 
 
@@ -141,9 +141,9 @@ class CancelBatchView(APIView):
     @extend_schema(
         operation_id="batch_cancel",
         summary="Cancel a batch",
-        description="Cancel the requests of a batch that wait, and make no more. Those that are running are "
-        "finished. Of a large batch the last ones are cancelled in the background. Saying so once more "
-        "changes nothing. 409 when it was completed.",
+        description="Cancel the waiting requests of a batch, and make no more. Running requests are "
+        "finished. Of a large batch the last ones are cancelled in the background. Repeating the call "
+        "changes nothing. 409 when the batch was completed.",
         tags=TAG,
         parameters=[UID],
         request=None,
@@ -153,14 +153,14 @@ class CancelBatchView(APIView):
         },
     )
     def post(self, request: HttpRequest, uid: str) -> Response:
-        batch = _steered(request, uid)
+        batch = _find_batch_to_steer(request, uid)
         try:
             steering.cancel(batch)
         except steering.NotInThisState as error:
-            # Whoever did not get the answer sends it once more, and gets the same one.
-            if _find(find_caller(request), uid).state != BatchState.CANCELLED:
+            # A caller that missed the answer repeats the call, and gets the same answer.
+            if _find_batch(find_caller(request), uid).state != BatchState.CANCELLED:
                 raise Conflict(str(error)) from error
-        return Response(answers.body(_find(find_caller(request), uid)))
+        return Response(answers.describe(_find_batch(find_caller(request), uid)))
 
 
 class RetryFailedView(APIView):
@@ -183,7 +183,7 @@ class RetryFailedView(APIView):
     )
     def post(self, request: HttpRequest, uid: str) -> Response:
         caller = find_caller(request)
-        batch = _steered(request, uid)
+        batch = _find_batch_to_steer(request, uid)
 
         def retry() -> Batch:
             try:
@@ -191,27 +191,27 @@ class RetryFailedView(APIView):
             except steering.NotInThisState as error:
                 raise Conflict(str(error)) from error
 
-        return _accepted(submit_once(request, caller.organisation, retry))
+        return _respond_accepted(submit_once(request, caller.organisation, retry))
 
 
-def _accepted(batch: Batch) -> Response:
-    body: dict[str, Any] = answers.accepted(batch)
+def _respond_accepted(batch: Batch) -> Response:
+    body: dict[str, Any] = answers.describe_accepted(batch)
     return Response(body, status=HTTPStatus.ACCEPTED, headers={"Location": body["url"]})
 
 
-def _find(caller: Caller, uid: str) -> Batch:
-    """Raises Fault 405 for the batch of another organisation as for one that does not exist."""
+def _find_batch(caller: Caller, uid: str) -> Batch:
+    """Raises Fault 405 for a batch of another organisation as for one that does not exist."""
     parsed = parse_uid(uid)
-    rows = batches_of(caller.organisation).select_related(*_RELATED)
+    rows = list_batches(caller.organisation).select_related(*_RELATED)
     batch = rows.filter(uid=parsed).first() if parsed else None
     if batch is None:
         raise Fault(_UNKNOWN.code, _UNKNOWN.message, component=_UNKNOWN.component)
     return batch
 
 
-def _steered(request: HttpRequest, uid: str) -> Batch:
-    """The scope that sends a message is also the one that steers its batches."""
+def _find_batch_to_steer(request: HttpRequest, uid: str) -> Batch:
+    """Steering a batch needs the scope that sends its message."""
     caller = find_caller(request)
-    batch = _find(caller, uid)
+    batch = _find_batch(caller, uid)
     check_scope(caller, find_scope(batch.message))
     return batch

@@ -14,7 +14,7 @@ from osgp.accounts.models import Organisation
 from osgp.device_groups import listing
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import DeviceType, LifecycleStatus, RelayStatus
-from osgp.management.answers import device_row
+from osgp.management.answers import describe_device
 from osgp.messages.serializers import CharField, ChoiceField, make_printable
 from osgp.requests.api.pages import (
     DEFAULT_PAGE_SIZE,
@@ -96,22 +96,22 @@ class GetDevicesView(APIView):
     def get(self, request: HttpRequest) -> Response:
         query = validate_query(GetDevicesQuery, request.query_params, repeatable=("device", "group"))
         organisation = find_caller(request).organisation
-        devices = listing.listed_devices(
+        devices = listing.list_devices(
             organisation,
             identifications=query.get("device"),
-            groups=_groups(organisation, query["group"]) if "group" in query else None,
+            groups=_find_groups(organisation, query["group"]) if "group" in query else None,
             device_type=query.get("device_type"),
         )
         size = query.get("page_size", DEFAULT_PAGE_SIZE)
-        found, cursor = listing.page(organisation, devices, size, query.get("cursor", ""))
+        found, cursor = listing.list_page(organisation, devices, size, query.get("cursor", ""))
         return Response(
-            {"results": [device_row(device) for device in found]},
+            {"results": [describe_device(device) for device in found]},
             headers=build_next_page_link(request, cursor),
         )
 
 
-def _groups(organisation: Organisation, names: Sequence[str]) -> list[DeviceGroup]:
+def _find_groups(organisation: Organisation, names: Sequence[str]) -> list[DeviceGroup]:
     try:
-        return listing.groups_named(organisation, names)
+        return listing.find_groups(organisation, names)
     except listing.UnknownGroup as error:
         raise ValidationError({"group": {str(error.position): [make_printable(error)]}}) from error

@@ -46,8 +46,8 @@ class MessageLogsView(APIView):
     @extend_schema(
         operation_id="message_logs",
         summary="Message logs",
-        description="What was exchanged with a device while it was debugged, as FindMessageLogs tells it, in "
-        "pages. Needs what FindMessageLogs needs.",
+        description="Messages of a device while it was debugged, as in FindMessageLogs, in pages. "
+        "Needs the rights of FindMessageLogs.",
         tags=["management"],
         parameters=[MessageLogsQuery],
         responses={200: MessageLogPageSerializer, **document_problems(400, 403, 404)},
@@ -57,16 +57,18 @@ class MessageLogsView(APIView):
         organisation = find_caller(request).organisation
         granted = find_granted_devices(organisation, [query["device"]]).get(query["device"])
         if granted is None:
-            raise _refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {query['device']}.")
+            raise _make_refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {query['device']}.")
         if not granted.allows(FindMessageLogs.granted_to):
-            raise _refusal(
+            raise _make_refusal(
                 FaultCode.UNAUTHORIZED,
                 f"Not granted on {query['device']}: {FindMessageLogs.derive_device_function()}.",
             )
-        found, cursor = fetch_page(reading.messages(granted.device, query), query, by="at")
-        results = [{**entry, "at": utc_text(entry["at"])} for entry in reading.shown(found, organisation)]
+        found, cursor = fetch_page(reading.list_messages(granted.device, query), query, by="at")
+        results = [
+            {**entry, "at": utc_text(entry["at"])} for entry in reading.describe_messages(found, organisation)
+        ]
         return Response({"results": results}, headers=build_next_page_link(request, cursor))
 
 
-def _refusal(code: FaultCode, message: str) -> Fault:
+def _make_refusal(code: FaultCode, message: str) -> Fault:
     return Fault(code, message, pointer="/device")

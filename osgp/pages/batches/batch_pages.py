@@ -10,13 +10,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from osgp.accounts.rights import visible_devices
+from osgp.accounts.rights import list_visible_devices
 from osgp.batches.models import OPEN_BATCH_STATES, Batch, BatchState, RecurringRequest, SkippedDevice
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.fleet import steering, submission
-from osgp.fleet.progress import progress
+from osgp.fleet.progress import measure_progress
 from osgp.pages.access import get_organisation
 from osgp.pages.batches import display
 from osgp.pages.batches.forms import BatchForm, ChooseFleetForm
@@ -204,7 +204,7 @@ class BatchAdmin(ListWithFigures, LiveList, IndexedSearch, HistoryAdmin):
 
     def describe(self, request: HttpRequest, row: Batch) -> dict[str, Any]:
         """How far a batch is and how it goes."""
-        counts = progress(row)
+        counts = measure_progress(row)
         skipped = Paginator(SkippedDevice.objects.filter(batch=row), SKIPPED_PER_PAGE)
         page = skipped.get_page(request.GET.get("p"))
         has_failed = counts.states.get(RequestState.FAILED, 0) > 0
@@ -234,7 +234,7 @@ def _add_device_urls(rows: Iterable[SkippedDevice], request: HttpRequest) -> lis
     if not request.user.has_perm("devices.view_device"):
         return [(row, "") for row in skipped]
     organisation = get_organisation(request)
-    devices = Device.objects.all() if organisation is None else visible_devices(organisation)
+    devices = Device.objects.all() if organisation is None else list_visible_devices(organisation)
     names = [row.device_identification for row in skipped]
     keys = dict(devices.filter(identification__in=names).values_list("identification", "pk"))
     found = [keys.get(name) for name in names]

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_celery_beat import admin as beat
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from osgp.fleet import occurrences, recurring
+from osgp.fleet import occurrences, schedules
 
 
 class BeatTaskAdmin(beat.PeriodicTaskAdmin):
@@ -37,7 +37,7 @@ class BeatTaskAdmin(beat.PeriodicTaskAdmin):
         # Chosen before: what filters the list may be what is about to change.
         chosen = list(queryset.values_list("pk", flat=True))
         action(request, queryset)
-        recurring.follow_beat(chosen)
+        schedules.follow_beat(chosen)
 
 
 class UsedScheduleForm(forms.ModelForm):
@@ -47,17 +47,17 @@ class UsedScheduleForm(forms.ModelForm):
         """Whether it is ever due, and not too often; asked of those in use only."""
         cleaned = super().clean()
         changed = self.instance
-        if changed.pk is None or self.errors or not recurring.by_schedule(changed).exists():
+        if changed.pk is None or self.errors or not schedules.find_by_recurrence(changed).exists():
             return cleaned
         fields = {name: value for name, value in self.cleaned_data.items() if hasattr(changed, name)}
         becomes, now = type(changed)(**fields), timezone.now()
         try:
-            occurrences.first_after(becomes, now, anchor=now)
-            gap = occurrences.shortest_gap(becomes, now)
+            occurrences.find_next(becomes, now, anchor=now)
+            gap = occurrences.find_shortest_gap(becomes, now)
         except occurrences.NeverDue as error:
             self.add_error(None, f"Schedules use this: {error}")
             return {}  # The page shows the row, which must not become what it cannot show.
-        wider = recurring.by_schedule(changed).filter(spread__gt=gap).order_by("name").first()
+        wider = schedules.find_by_recurrence(changed).filter(spread__gt=gap).order_by("name").first()
         if wider is not None:
             longer = "its spread would be longer than the time between occurrences"
             self.add_error(None, f"The schedule {wider} uses this: {longer}.")

@@ -10,7 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from osgp.batches.models import Batch, BatchSource
-from osgp.fleet.progress import Progress, progress
+from osgp.fleet.progress import Progress, measure_progress
 from osgp.pages.shared.display_text import format_moment
 from osgp.pages.shared.page import link_to
 from osgp.requests.models import Request, RequestState
@@ -44,7 +44,7 @@ def load_progress(batches: Iterable[Batch]) -> dict[int, Progress]:
     return {
         batch.pk: Progress(batch.total, batch.skipped, states[batch.pk], ())
         if batch.pk in states
-        else progress(batch)
+        else measure_progress(batch)
         for batch in rows
     }
 

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from osgp.accounts.models import Organisation
 from osgp.batches.models import RecurringRequest
 from osgp.device_groups.models import DeviceGroup
-from osgp.fleet.defining import PERIODS
+from osgp.fleet.schedule_submission import PERIODS
 from osgp.fleet.submission import MOST_ERRORS, ONE_TARGET, REPEATED, may_be_batched
 from osgp.messages.operation import Operation
 from osgp.messages.priorities import DEFAULT_PRIORITY

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch, RecurringRequest
 from osgp.device_groups.models import DeviceGroup
-from osgp.fleet import defining, occurrences, recurring
+from osgp.fleet import occurrences, schedule_submission, schedules
 from osgp.pages.access import OrganisationScopedAdmin
 from osgp.pages.batches import display
 from osgp.pages.batches.forms import ChooseFleetForm, RecurringForm, fill_in
@@ -169,7 +169,7 @@ class RecurringRequestAdmin(
         rows = RecurringRequest.objects.filter(pk__in=queryset.values("pk"), enabled=not enabled)
         for row in rows.select_related("organisation", "crontab", "interval", "periodic_task"):
             try:
-                defining.set_enabled(row, enabled)
+                schedule_submission.set_enabled(row, enabled)
             except occurrences.NeverDue as error:
                 messages.error(request, f"{row}: {error}")
                 continue
@@ -287,9 +287,9 @@ def _list_upcoming(row: RecurringRequest) -> list[Mapping[str, Any]]:
     if row.next_at is None:
         return []
     zone = "UTC" if row.crontab is None else str(row.crontab.timezone)
-    schedule = recurring.schedule_of(row)
+    recurrence = schedules.get_recurrence(row)
     try:
-        later = list(islice(occurrences.after(schedule, row.next_at, anchor=row.starts_at), NEXT - 1))
+        later = list(islice(occurrences.iterate(recurrence, row.next_at, anchor=row.starts_at), NEXT - 1))
     except occurrences.NeverDue:
         later = []
     return add_local_times([row.next_at, *later], zone)
@@ -298,12 +298,12 @@ def _list_upcoming(row: RecurringRequest) -> list[Mapping[str, Any]]:
 def _preview(form: RecurringForm) -> list[Mapping[str, Any]]:
     """The next occurrences of what was entered; what is wrong with it is shown at its fields."""
     body = form.build_body()
-    names = set(defining.ScheduleFields().fields)
-    fields = defining.ScheduleFields(data={name: body[name] for name in body if name in names})
+    names = set(schedule_submission.RecurrenceFields().fields)
+    fields = schedule_submission.RecurrenceFields(data={name: body[name] for name in body if name in names})
     if not fields.is_valid():
         form.take_errors(fields.errors)
         return []
-    upcoming = defining.next_occurrences(fields.validated_data, NEXT)
+    upcoming = schedule_submission.find_next_occurrences(fields.validated_data, NEXT)
     return add_local_times(upcoming, body.get("time_zone", "UTC"))
 
 
@@ -312,7 +312,7 @@ def _save(
 ) -> RecurringRequest | None:
     """The stored row; None when it was refused, the reasons then being in the form."""
     caller = make_caller(organisation, request)
-    return submit_form(form, lambda: defining.define(caller, form.build_body(), row))
+    return submit_form(form, lambda: schedule_submission.submit_schedule(caller, form.build_body(), row))
 
 
 def _report_saved(request: HttpRequest, row: RecurringRequest) -> None:

@@ -32,7 +32,7 @@ class DeviceForm(forms.ModelForm):
         device = self.instance
         if "profile" in self.fields:
             current = f"{device.protocol_name}-{device.protocol_version}" if device.pk else ""
-            known = [profile.key for profile in catalogue.profiles()]
+            known = [profile.key for profile in catalogue.list_profiles()]
             if current and current not in known:
                 known.append(current)
             self.fields["profile"].choices = [(key, key) for key in known]  # type: ignore[attr-defined]

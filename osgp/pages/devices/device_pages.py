@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from osgp.accounts.models import DeviceAuthorisation, Organisation
-from osgp.accounts.rights import is_granted, is_owner, visible_devices
+from osgp.accounts.rights import is_granted, is_owner, list_visible_devices
 from osgp.devices.models import Device, DeviceKey
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
 from osgp.pages.access import OrganisationScopedAdmin, get_organisation
@@ -129,7 +129,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
     # --- Who may what ---
 
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
-        return visible_devices(organisation)
+        return list_visible_devices(organisation)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A device that somebody with an organisation added would be invisible to that organisation."""
@@ -279,13 +279,13 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         children = Device.objects.filter(gateway=device).order_by("channel")
         requests = Request.objects.filter(device_identification=device.identification).order_by("-created_at")
         if organisation is not None:
-            children = children.filter(pk__in=visible_devices(organisation).values("pk"))
+            children = children.filter(pk__in=list_visible_devices(organisation).values("pk"))
             requests = requests.filter(organisation=organisation)
         visits = MeterSession.objects.filter(meter=device.gateway_id or device.pk).order_by("-opened_at")
         gateway_visible = (
             organisation is None
             or device.gateway_id is None
-            or visible_devices(organisation).filter(pk=device.gateway_id).exists()
+            or list_visible_devices(organisation).filter(pk=device.gateway_id).exists()
         )
         may = request.user.has_perm
         return {

@@ -54,7 +54,7 @@ class ProfileFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         return [
             (profile.key, f"{profile.protocol_name} {profile.protocol_version}")
-            for profile in catalogue.profiles()
+            for profile in catalogue.list_profiles()
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

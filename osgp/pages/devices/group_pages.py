@@ -126,7 +126,7 @@ class DeviceGroupAdmin(ListWithFigures, EditedRow, LongList, OrganisationScopedA
     def describe(self, request: HttpRequest, row: DeviceGroup) -> dict[str, Any]:
         """The size of the group and the first of its members, or those that begin as was searched."""
         term = request.GET.get("member", "").strip()[:40]
-        members = groups.members(row)
+        members = groups.list_members(row)
         if term:
             members = members.filter(identification__startswith=term)
         shown = list(members.order_by("pk" if not term else "identification")[: MEMBERS_SHOWN + 1])

@@ -36,7 +36,7 @@ class NetworkForm(forms.ModelForm):
     def clean_communication_method(self) -> str:
         """One network gets the devices of a method."""
         method: str = self.cleaned_data["communication_method"]
-        other = CommunicationNetwork.for_method(method)
+        other = CommunicationNetwork.find_by_method(method)
         if other is not None and other.pk != self.instance.pk:
             raise forms.ValidationError(f"Devices with this method already belong to {other}.")
         return method

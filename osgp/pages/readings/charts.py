@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from osgp.messages.readings import Period
 from osgp.pages.shared.display_text import split_words
 from osgp.readings import clock
-from osgp.readings.calendar import DAY, day_span, next_month
+from osgp.readings.calendar import DAY, find_day_span, to_next_month
 from osgp.readings.profile import LoadProfile, Panel, Range, Slot
 
 WIDTH, HEIGHT = 1120, 210
@@ -74,7 +74,7 @@ def draw_charts(profile: LoadProfile) -> list[Chart]:
 
 def _draw_chart(profile: LoadProfile, panel: Panel) -> Chart:
     zone, shown = profile.zone, profile.range
-    begin, end = day_span(shown.first, zone).begin, day_span(shown.until, zone).begin
+    begin, end = find_day_span(shown.first, zone).begin, find_day_span(shown.until, zone).begin
 
     def x(at: float) -> float:
         return LEFT + (min(max(at, begin), end) - begin) / (end - begin) * (WIDTH - LEFT - RIGHT)
@@ -251,7 +251,7 @@ def _list_ticks(low: Decimal, high: Decimal, step: Decimal) -> Iterator[Decimal]
 def _list_times(shown: Range, zone: ZoneInfo, x: Callable[[float], float]) -> Iterator[Tick]:
     """Hours of a day, days of a week or month, months of a year: labels in the middle of what they name."""
     if shown.view == "day":
-        span = day_span(shown.first, zone)
+        span = find_day_span(shown.first, zone)
         at = span.begin
         while at <= span.end:
             local = datetime.fromtimestamp(at, zone)
@@ -261,8 +261,8 @@ def _list_times(shown: Range, zone: ZoneInfo, x: Callable[[float], float]) -> It
         return
     day = shown.first
     while day < shown.until:
-        following = next_month(day) if shown.view == "year" else day + DAY
-        left, right = x(day_span(day, zone).begin), x(day_span(following, zone).begin)
+        following = to_next_month(day) if shown.view == "year" else day + DAY
+        left, right = x(find_day_span(day, zone).begin), x(find_day_span(following, zone).begin)
         text = {"week": f"{day:%a} {day.day}", "month": str(day.day), "year": f"{day:%b}"}[shown.view]
         yield Tick(f"{left:.1f}", text, f"{(left + right) / 2:.1f}")
         day = following

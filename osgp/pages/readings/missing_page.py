@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import granted_devices
+from osgp.accounts.rights import list_granted_devices
 from osgp.completeness import missing
 from osgp.completeness.gaps import MEANINGS, DeviceGaps, Gap, Reason
 from osgp.device_groups.models import DeviceGroup
@@ -23,8 +23,8 @@ from osgp.pages.access import get_organisation
 from osgp.pages.shared.display_text import count_rows, split_words
 from osgp.pages.shared.page import render_page
 from osgp.pages.shared.sending import make_caller
-from osgp.readings.calendar import DAY, day_of
-from osgp.readings.quantities import tag_of
+from osgp.readings.calendar import DAY, find_day
+from osgp.readings.quantities import find_tag
 from osgp.readings.rights import READERS
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class MissingForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Yesterday unless chosen; days in their order, and not too many."""
         cleaned = super().clean() or {}
-        first, _ = missing.yesterday()
+        first, _ = missing.get_default_days()
         cleaned["period"] = cleaned.get("period") or str(Period.INTERVAL)
         last = cleaned.get("last") or max(cleaned.get("first") or first, first)
         cleaned["last"] = last
@@ -82,7 +82,7 @@ class MissingForm(forms.Form):
     def build_question(self, devices: QuerySet[Device]) -> missing.Question:
         """The question that a valid form asks."""
         asked = self.cleaned_data
-        devices = missing.narrowed(
+        devices = missing.narrow_devices(
             devices,
             identifications=[asked["device"]] if asked["device"] else (),
             group=asked["group"],
@@ -107,7 +107,7 @@ def show_missing(
         if request.method == "POST" and may_fetch:
             _fetch(request, question, organisation, after)
             return HttpResponseRedirect(request.get_full_path())
-        page = missing.missing(question, PAGE_SIZE, after)
+        page = missing.find_missing(question, PAGE_SIZE, after)
     query = request.GET.copy()
     query.pop("cursor", None)
     following = urlencode({**query.dict(), "cursor": page.cursor}) if page.cursor is not None else ""
@@ -128,7 +128,7 @@ def show_missing(
 
 
 def _choose_defaults() -> dict[str, str]:
-    first, until = missing.yesterday()
+    first, until = missing.get_default_days()
     return {"period": str(Period.INTERVAL), "first": first.isoformat(), "last": (until - DAY).isoformat()}
 
 
@@ -150,7 +150,7 @@ def _describe(one: DeviceGaps) -> dict[str, Any]:
     return {
         "device": one.device,
         "since": f"{one.since.astimezone(zone):%d %b %H:%M}",
-        "day": day_of(one.since, zone),
+        "day": find_day(one.since, zone),
         "count": one.count,
         "gaps": gaps,
         "more": more,
@@ -170,7 +170,8 @@ def _format_range(gap: Gap, zone: ZoneInfo) -> str:
 
 
 def _name_quantity(device: Device, code: str) -> str:
-    tag = tag_of(device.protocol_name, device.protocol_version, code)
+    meter = device.gateway or device
+    tag = find_tag(meter.protocol_name, meter.protocol_version, code)
     return split_words(tag) if tag else code
 
 
@@ -178,13 +179,13 @@ def _fetch(
     request: HttpRequest, question: missing.Question, organisation: Organisation | None, after: int
 ) -> None:
     """Ask the meters of the page again, in the name of the user's organisation or of their owners."""
-    page = missing.missing(question, PAGE_SIZE, after)
+    page = missing.find_missing(question, PAGE_SIZE, after)
     senders = [organisation] if organisation is not None else _find_readers(page)
-    fetched = missing.Fetched()
+    fetched = missing.FetchResult()
     try:
         for organisation in senders:
             caller = make_caller(organisation, request)
-            granted = granted_devices(organisation, READERS)
+            granted = list_granted_devices(organisation, READERS)
             keys = set(
                 granted.filter(pk__in=[one.device.pk for one in page.found]).values_list("pk", flat=True)
             )

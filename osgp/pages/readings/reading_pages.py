@@ -11,8 +11,8 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import granted_devices
-from osgp.completeness.missing import yesterday
+from osgp.accounts.rights import list_granted_devices
+from osgp.completeness.missing import get_default_days
 from osgp.devices.models import Device
 from osgp.messages.readings import Period
 from osgp.pages.access import ReadOnlyAdmin, get_organisation
@@ -21,7 +21,7 @@ from osgp.pages.readings.charts import SEVERE, draw_charts
 from osgp.pages.readings.missing_page import show_missing
 from osgp.pages.shared.page import render_page
 from osgp.readings import profile
-from osgp.readings.calendar import DAY, day_span
+from osgp.readings.calendar import DAY, find_day_span
 from osgp.readings.models import Series
 from osgp.readings.rights import READERS
 
@@ -66,19 +66,23 @@ class SeriesAdmin(ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         device = get_object_or_404(find_readable_devices(get_organisation(request)), pk=pk)
-        known = profile.periods(device)
+        known = profile.list_periods(device)
         period = request.GET.get("period") or next(iter(known), str(Period.INTERVAL))
         if period not in set(Period):
             raise Http404
         views = profile.VIEWS[Period(period)]
         view = request.GET.get("view") or views[0]
-        day = _parse_day(request.GET.get("date")) or profile.latest_day(device, period) or yesterday()[0]
+        day = (
+            _parse_day(request.GET.get("date"))
+            or profile.find_latest_day(device, period)
+            or get_default_days()[0]
+        )
         if view not in views:
             view = views[0]
-        shown = profile.Range.around(view, day)
-        found = profile.load_profile(device, period, shown)
+        shown = profile.Range.from_day(view, day)
+        found = profile.read_load_profile(device, period, shown)
         table = tables.build_rows(found)
-        span = day_span(shown.first, found.zone)
+        span = find_day_span(shown.first, found.zone)
         return render_page(
             self,
             request,
@@ -103,7 +107,7 @@ class SeriesAdmin(ReadOnlyAdmin):
 
 def find_readable_devices(organisation: Organisation | None) -> QuerySet[Device]:
     """The devices whose readings a user with this organisation may see; None: all."""
-    return Device.objects.all() if organisation is None else granted_devices(organisation, READERS)
+    return Device.objects.all() if organisation is None else list_granted_devices(organisation, READERS)
 
 
 def _parse_day(text: str | None) -> date | None:

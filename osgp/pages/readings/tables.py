@@ -8,7 +8,7 @@ from itertools import groupby
 
 from osgp.messages.readings import Period
 from osgp.readings import clock
-from osgp.readings.calendar import day_of
+from osgp.readings.calendar import find_day
 from osgp.readings.profile import LoadProfile, Panel, Slot
 from osgp.readings.queries import Reading
 
@@ -63,7 +63,9 @@ class Row:
     @property
     def received_at(self) -> datetime | None:
         """When the latest of the values was first received."""
-        times = [one.told.received_at for one in self._readings if one.told.received_at is not None]
+        times = [
+            one.provenance.received_at for one in self._readings if one.provenance.received_at is not None
+        ]
         return max(times, default=None)
 
     @property
@@ -121,7 +123,7 @@ def _sum_up_panel(panel: Panel, profile: LoadProfile) -> list[tuple[date, Cell]]
     now = clock.now().timestamp()
     days = []
     for day, group in groupby(
-        panel.slots, key=lambda slot: day_of(datetime.fromtimestamp(slot.end, UTC), profile.zone)
+        panel.slots, key=lambda slot: find_day(datetime.fromtimestamp(slot.end, UTC), profile.zone)
     ):
         slots = [slot for slot in group if slot.end <= now or slot.reading is not None]
         if not slots:

@@ -10,9 +10,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import visible_devices
+from osgp.accounts.rights import list_visible_devices
 from osgp.devices.models import Device
-from osgp.message_logs.reading import devices_logged
+from osgp.message_logs.reading import list_logged_devices
 from osgp.pages.access import ReadOnlyAdmin, get_organisation
 from osgp.pages.networks.filters import VisitedCellFilter, VisitedNetworkFilter
 from osgp.pages.shared.columns import make_moment_column, show_fault, show_state
@@ -29,7 +29,7 @@ MOST_REQUESTS = 100
 def limit_visits(queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
     """Visits to meters that the organisation may see, and those that carried requests of its own."""
     own = Request.objects.filter(session=OuterRef("pk"), organisation=organisation)
-    visible = visible_devices(organisation).filter(pk=OuterRef("meter"))
+    visible = list_visible_devices(organisation).filter(pk=OuterRef("meter"))
     return queryset.filter(Q(Exists(visible)) | Q(Exists(own)))
 
 
@@ -106,10 +106,12 @@ class MeterSessionAdmin(IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
         may_see_meter = request.user.has_perm("devices.view_device")
         if organisation is not None:
             carried = carried.filter(organisation=organisation)
-            may_see_meter = may_see_meter and visible_devices(organisation).filter(pk=row.meter_id).exists()
+            may_see_meter = (
+                may_see_meter and list_visible_devices(organisation).filter(pk=row.meter_id).exists()
+            )
         may_read_logs = request.user.has_perm("message_logs.view_messagelog")
         return {
-            "logged": devices_logged(row.pk, organisation) if may_read_logs else (),
+            "logged": list_logged_devices(row.pk, organisation) if may_read_logs else (),
             "title": f"Visit to {row.meter.identification}",
             "duration": measure_duration(row),
             "carried": carried[:MOST_REQUESTS],

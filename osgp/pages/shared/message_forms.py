@@ -20,7 +20,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import visible_devices
+from osgp.accounts.rights import list_visible_devices
 from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.messages.operation import MeterOperation, Operation, PlatformOperation
@@ -56,7 +56,7 @@ class ChooseForm(forms.Form):
         device_field = self.fields["device"]
         assert isinstance(device_field, forms.ModelChoiceField)
         device_field.queryset = (
-            Device.objects.all() if organisation is None else visible_devices(organisation)
+            Device.objects.all() if organisation is None else list_visible_devices(organisation)
         ).select_related("gateway")
         device_field.widget = AutocompleteSelect(Request._meta.get_field("device"), site)
         device_field.widget.choices = device_field.choices

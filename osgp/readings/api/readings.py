@@ -1,4 +1,4 @@
-"""GET /api/v1/readings/: what meters said, in pages of JSON, or as CSV or Parquet."""
+"""GET /api/v1/readings/: readings in pages of JSON, or as CSV or Parquet."""
 
 import base64
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.cosem.amr_status import flag_names, flags_of
+from osgp.cosem.amr_status import list_flag_names
 from osgp.messages.readings import Period
 from osgp.messages.serializers import ChoiceField, utc_text
 from osgp.readings import export
@@ -29,17 +29,17 @@ from osgp.readings.api.formats import (
     FormatNegotiation,
     ParquetRenderer,
 )
-from osgp.readings.filters import ReadingsFilter, selected
-from osgp.readings.queries import Position, Reading, Told, readings
+from osgp.readings.filters import ReadingsFilter, make_selection
+from osgp.readings.queries import Position, Provenance, Reading, read_readings
 from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, build_next_page_link, validate_query
 from osgp.requests.api.permissions import MayRead, find_caller
 from osgp.requests.api.schema import document_problems
 
 
 class ReadingsQuery(ReadingsFilter, PageQuery):
-    """Filters, pages and form of readings."""
+    """Filters, pages and format of readings."""
 
-    format = ChoiceField(list(FORMATS), required=False, help_text="json unless told, here or by Accept.")
+    format = ChoiceField(list(FORMATS), required=False, help_text="Default: what Accept asks for, or json.")
 
 
 REPEATABLE = ("device", "quantity", "period")
@@ -50,13 +50,13 @@ class ClaimSerializer(serializers.Serializer):
 
     value = serializers.CharField(help_text="Decimal, exact.")
     status = serializers.ListField(
-        child=serializers.ChoiceField(choices=flag_names()),
+        child=serializers.ChoiceField(choices=list_flag_names()),
         allow_null=True,
         help_text="Flags of the AMR profile status; null when the meter keeps none with this value.",
     )
-    received_at = serializers.DateTimeField(allow_null=True, help_text="When it was first received.")
+    received_at = serializers.DateTimeField(allow_null=True, help_text="When the value was first received.")
     received_by = serializers.UUIDField(allow_null=True, help_text="Correlation UID of that request.")
-    confirmed_at = serializers.DateTimeField(allow_null=True, help_text="When it was last received.")
+    confirmed_at = serializers.DateTimeField(allow_null=True, help_text="When the value was last received.")
 
 
 class ReadingSerializer(ClaimSerializer):
@@ -65,16 +65,16 @@ class ReadingSerializer(ClaimSerializer):
     device_identification = serializers.CharField()
     channel = serializers.IntegerField(allow_null=True, min_value=1, max_value=4)
     quantity = serializers.CharField(help_text="OBIS code.")
-    name = serializers.CharField(allow_null=True, help_text="Of the quantity in the device's profile.")
+    name = serializers.CharField(allow_null=True, help_text="Name of the quantity in the device's profile.")
     period = serializers.ChoiceField(choices=[str(period) for period in Period])
     interval_end = serializers.DateTimeField()
     unit = serializers.CharField()
     late = serializers.BooleanField()
-    former = ClaimSerializer(many=True, help_text="What the meter said at other times, first ones first.")
+    former = ClaimSerializer(many=True, help_text="What the meter said at other times, earliest first.")
 
 
 class ReadingPageSerializer(serializers.Serializer):
-    """Readings by series, and of each by interval end; the Link header with rel="next" leads on."""
+    """Readings by series and interval end; the Link header with rel="next" leads on."""
 
     results = ReadingSerializer(many=True)
 
@@ -90,8 +90,8 @@ class ReadingsView(APIView):
         operation_id="readings",
         summary="Readings",
         description="What meters said: values of registers at the ends of intervals, days and months, and "
-        "when they were asked for. Each is kept once, however often it is read. A series (device, channel, "
-        "quantity, period) comes as a whole, by interval end. CSV and Parquet are not paged.",
+        "when they were read on request. Each is kept once, however often it is read. A series (device, "
+        "channel, quantity, period) comes as a whole, by interval end. CSV and Parquet are not paged.",
         tags=["readings"],
         parameters=[ReadingsQuery],
         responses={
@@ -104,24 +104,24 @@ class ReadingsView(APIView):
     def get(self, request: HttpRequest) -> HttpResponseBase:
         query = validate_query(ReadingsQuery, request.query_params, repeatable=REPEATABLE)
         if "cursor" in query:
-            query["after"] = _position(query["cursor"])
-        selection = selected(find_caller(request).organisation, query)
+            query["after"] = _parse_cursor(query["cursor"])
+        selection = make_selection(find_caller(request).organisation, query)
         kind = str(request.accepted_media_type)
         if kind != FORMATS["json"]:
             _refuse_pages(query)
-            return exported(readings(selection), kind)
+            return stream_export(read_readings(selection), kind)
         size = query.get("page_size", DEFAULT_PAGE_SIZE)
-        found = list(islice(readings(selection), size + 1))
-        cursor = _cursor(found[size - 1].position) if len(found) > size else None
+        found = list(islice(read_readings(selection), size + 1))
+        cursor = _format_cursor(found[size - 1].position) if len(found) > size else None
         return Response(
-            {"results": [body(reading) for reading in found[:size]]},
+            {"results": [describe_reading(reading) for reading in found[:size]]},
             headers=build_next_page_link(request, cursor),
         )
 
 
-def exported(found: Iterator[Reading], kind: str) -> StreamingHttpResponse:
-    """Readings as CSV or Parquet, sent while they are looked up."""
-    parts = export.csv_parts(found) if kind == CSV else export.parquet_parts(found)
+def stream_export(found: Iterator[Reading], kind: str) -> StreamingHttpResponse:
+    """Return readings as CSV or Parquet, sent while they are read."""
+    parts = export.format_csv(found) if kind == CSV else export.format_parquet(found)
     name = "readings.csv" if kind == CSV else "readings.parquet"
     return StreamingHttpResponse(
         parts,
@@ -130,8 +130,8 @@ def exported(found: Iterator[Reading], kind: str) -> StreamingHttpResponse:
     )
 
 
-def body(reading: Reading) -> dict[str, Any]:
-    """A reading as JSON."""
+def describe_reading(reading: Reading) -> dict[str, Any]:
+    """Return a reading as JSON."""
     series = reading.series
     return {
         "device_identification": series.device.identification,
@@ -141,19 +141,21 @@ def body(reading: Reading) -> dict[str, Any]:
         "period": series.period,
         "interval_end": utc_text(reading.interval_end),
         "unit": series.unit,
-        **_claim(reading.value, reading.status, reading.told),
+        **_describe_claim(reading, reading.value, reading.status, reading.provenance),
         "late": reading.is_late,
-        "former": [_claim(*former) for former in reading.former],
+        "former": [_describe_claim(reading, *former) for former in reading.former],
     }
 
 
-def _claim(value: Any, status: int | None, told: Told) -> dict[str, Any]:
+def _describe_claim(
+    reading: Reading, value: Any, status: int | None, provenance: Provenance
+) -> dict[str, Any]:
     return {
         "value": format(value, "f"),
-        "status": None if status is None else list(flags_of(status)),
-        "received_at": utc_text(told.received_at) if told.received_at else None,
-        "received_by": str(told.received_by) if told.received_by else None,
-        "confirmed_at": utc_text(told.confirmed_at) if told.confirmed_at else None,
+        "status": reading.flags(status),
+        "received_at": utc_text(provenance.received_at) if provenance.received_at else None,
+        "received_by": str(provenance.received_by) if provenance.received_by else None,
+        "confirmed_at": utc_text(provenance.confirmed_at) if provenance.confirmed_at else None,
     }
 
 
@@ -163,12 +165,12 @@ def _refuse_pages(query: dict[str, Any]) -> None:
         raise ValidationError({name: ["Only JSON comes in pages."] for name in paged})
 
 
-def _cursor(position: Position) -> str:
+def _format_cursor(position: Position) -> str:
     text = f"{position.series_id} {position.start.isoformat()} {position.end}"
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _position(cursor: str) -> Position:
+def _parse_cursor(cursor: str) -> Position:
     try:
         text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
         series_id, start, end = text.split(" ")

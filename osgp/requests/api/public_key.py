@@ -7,7 +7,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.devices.transport_keys import public_key_pem
+from osgp.devices.transport_keys import export_public_key
 from osgp.requests.api.schema import document_problems
 
 ALGORITHM = "RSA-OAEP"
@@ -34,4 +34,4 @@ class PublicKeyView(APIView):
         responses={200: PublicKeySerializer, **document_problems()},
     )
     def get(self, request: HttpRequest) -> Response:
-        return Response({"public_key": public_key_pem(), "algorithm": ALGORITHM})
+        return Response({"public_key": export_public_key(), "algorithm": ALGORITHM})

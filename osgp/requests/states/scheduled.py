@@ -15,7 +15,7 @@ from osgp.messages import registry
 from osgp.requests.models import Action, Request, RequestState
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.transitions import RequestTransitions
-from osgp.sql import match_keys
+from osgp.sql import is_one_of
 from osgp.state_tables import apply
 
 NOT_GRANTED_ANY_MORE = Fault(
@@ -62,7 +62,7 @@ def _queue_slice() -> tuple[int, int]:
     """
     oldest = _find_due().order_by("due_at").select_for_update(skip_locked=True, of=("self",))
     chosen = list(oldest.values_list("pk", flat=True)[:SLICE])
-    rows = Request.objects.filter(match_keys("pk", chosen))
+    rows = Request.objects.filter(is_one_of("pk", chosen))
     _fail(rows.filter(organisation__enabled=False), DISABLED)
     _fail(rows.filter(Exists(_find_actions_not_granted())), NOT_GRANTED_ANY_MORE)
     return len(chosen), apply(rows, RequestTransitions.QUEUE)
@@ -72,7 +72,7 @@ def _fail(rows: QuerySet[Request], fault: dict[str, Any]) -> None:
     scheduled = rows.filter(state__in=RequestTransitions.REFUSE.sources)
     refused = list(scheduled.order_by().values_list("pk", flat=True))
     if refused:
-        failed = Request.objects.filter(match_keys("pk", refused))
+        failed = Request.objects.filter(is_one_of("pk", refused))
         apply(failed, RequestTransitions.REFUSE, fault=fault, completed_at=Now())
         give_up_actions(refused)
 

@@ -24,27 +24,26 @@ from ..codec.requests import Selection
 from ..codec.results import DataAccessResult
 from . import shapes
 from .equipment import Column
-from .event_codes import CODES, Event
+from .event_types import CODE, COUNTER, DURATION, MAGNITUDE, Event
 from .load_curve import START
-from .query import AccessError, LogicalDevice, Query
-from .registry import elements_of, value_of_class
+from .query import AccessError, LogicalDevice, ObjectEntry, Query
+from .registry import value_of_class
 from .rows import Row, Wanted, log_rows, periodic_rows, power_failure_rows
 from .typed_values import number_encoder
 
 RANGE_SELECTOR = 1
 ENTRY_SELECTOR = 2
 
-PROFILE_GENERIC = 7
-BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD, PROFILE_ENTRIES = 2, 3, 4, 8
+PROFILE_GENERIC = "profile_generic"
+
 MAXIMUM_ENTRIES = 2_190
 """A client that sets profile_entries higher gets no more rows, unless the profile itself has more."""
 
 QUARTER_HOUR = 900
 _UNSTATED_ENTRIES = 960
+_CAPTURE_TIME = ("extended_register", "capture_time")
 _POWER_FAILURES = "POWER_FAILURE_EVENT_LOG"
-_CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
 _NOT_SORTED = structure(long_unsigned(0), octet_string(bytes(6)), integer(0), long_unsigned(0))
-_CAPTURE_TIME = (4, 5)
 
 
 def definition(column: Column) -> bytes:
@@ -58,12 +57,12 @@ def definition(column: Column) -> bytes:
     )
 
 
-def columns_of(meter: LogicalDevice, tag: str, channel: int | None) -> tuple[Column, ...]:
-    """What the buffer ``tag`` captures: as the client has set it, or as the profile says."""
-    cosem_object = meter.type.profile[tag]
-    chosen = meter.override(cosem_object.attribute(CAPTURE_OBJECTS, channel))
+def columns_of(meter: LogicalDevice, entry: ObjectEntry) -> tuple[Column, ...]:
+    """What a buffer captures: as the client has set it, or as the profile says."""
+    descriptor = entry.descriptors.get("capture_objects")
+    chosen = meter.override(descriptor) if descriptor is not None else None
     if chosen is None:
-        return meter.type.default_columns(tag, channel)
+        return meter.type.default_columns(entry.tag, entry.channel)
     return tuple(_column(meter, item) for item in decode(chosen).value)
 
 
@@ -80,7 +79,7 @@ def check_columns(meter: LogicalDevice, capture_objects: Data) -> None:
     """AccessError unless a buffer can capture all of ``capture_objects``."""
     for item in capture_objects.value:
         column = _column(meter, item)
-        if column.descriptor.class_id == PROFILE_GENERIC:
+        if meter.type.profile[column.tag].interface_class.name == PROFILE_GENERIC:
             raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         if column.data_index:
             captured = decode(meter.get(column.descriptor))
@@ -89,31 +88,34 @@ def check_columns(meter: LogicalDevice, capture_objects: Data) -> None:
                 raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
 
 
-def _chosen(query: Query, attribute_id: int) -> int | None:
+def _chosen(query: Query, attribute: str) -> int | None:
     """What the client has set, None when it has set nothing."""
-    entry = query.entry
-    chosen = query.meter.override(AttributeDescriptor(PROFILE_GENERIC, entry.logical_name, attribute_id))
+    descriptor = query.entry.descriptors.get(attribute)
+    chosen = query.meter.override(descriptor) if descriptor is not None else None
     return int(decode(chosen).value) if chosen is not None else None
 
 
-def _stated(query: Query, attribute_id: int, unstated: int) -> int:
+def _stated(query: Query, attribute: str, unstated: int) -> int:
     """What the profile says, or else the simulator."""
-    attribute = query.meter.type.profile[query.entry.tag].attributes.get(attribute_id)
-    return int(attribute.value) if attribute is not None and attribute.value is not None else unstated
+    cosem_object = query.meter.type.profile[query.entry.tag]
+    stated = cosem_object[attribute].value if attribute in cosem_object else None
+    return int(stated) if stated is not None else unstated
 
 
 def period_of(query: Query) -> int:
     """Seconds between two rows; 0 for a log."""
-    chosen = _chosen(query, CAPTURE_PERIOD)
+    chosen = _chosen(query, "capture_period")
     if chosen is not None:
         return chosen
-    is_log = query.entry.tag in (*CODES, _POWER_FAILURES)
-    return _stated(query, CAPTURE_PERIOD, 0 if is_log else QUARTER_HOUR)
+    tag = query.entry.tag
+    is_log = tag in query.meter.type.events.logs or tag == _POWER_FAILURES
+    return _stated(query, "capture_period", 0 if is_log else QUARTER_HOUR)
 
 
 def entries_of(query: Query) -> int:
     """How many rows the buffer keeps."""
-    stated, chosen = _stated(query, PROFILE_ENTRIES, _UNSTATED_ENTRIES), _chosen(query, PROFILE_ENTRIES)
+    stated = _stated(query, "profile_entries", _UNSTATED_ENTRIES)
+    chosen = _chosen(query, "profile_entries")
     return stated if chosen is None else min(chosen, max(stated, MAXIMUM_ENTRIES))
 
 
@@ -129,7 +131,7 @@ def _range(query: Query, selection: Selection) -> tuple[Wanted, tuple[Data, ...]
     if not _RANGE_SHAPE.fits(selection.parameters):
         raise AccessError(DataAccessResult.TYPE_UNMATCHED)
     restricting, begin, end, selected = selection.parameters.value
-    if tuple(part.value for part in restricting.value[:3]) != _CLOCK:
+    if tuple(part.value for part in restricting.value[:3]) != query.meter.type.clock:
         raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
     zone = query.meter.zone
     try:
@@ -151,12 +153,11 @@ def _selected_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list
         raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED) from error
 
 
-@value_of_class(PROFILE_GENERIC, BUFFER)
+@value_of_class("profile_generic", "buffer")
 def buffer(query: Query) -> bytes:
     """The rows, oldest first; all, a range of time (selector 1) or of entries (selector 2), and of
     columns."""
-    tag = query.entry.tag
-    columns = columns_of(query.meter, tag, query.channel)
+    columns = columns_of(query.meter, query.entry)
     selection = query.selection
     positions = list(range(len(columns)))
     wanted = Wanted()
@@ -170,7 +171,7 @@ def buffer(query: Query) -> bytes:
         rows, positions = _entries(selection, rows, positions)
     if rows:
         rows[0] = rows[0]._replace(follows=False)
-    makers = [_maker(query, tag, columns[position]) for position in positions]
+    makers = [_maker(query, columns[position]) for position in positions]
     return array(structure(*[make(row) for make in makers]) for row in rows)
 
 
@@ -186,7 +187,7 @@ def _entries(selection: Selection, rows: list[Row], positions: list[int]) -> tup
 def _rows(query: Query, wanted: Wanted) -> list[Row]:
     meter, now, tag = query.meter, query.moment, query.entry.tag
     entries = entries_of(query)
-    if tag in CODES:
+    if tag in meter.type.events.logs:
         return log_rows(meter, tag, now, entries, wanted)
     if tag == _POWER_FAILURES:
         return power_failure_rows(meter, now, entries, wanted)
@@ -196,12 +197,12 @@ def _rows(query: Query, wanted: Wanted) -> list[Row]:
 Maker = Callable[[Row], bytes]
 
 
-def _maker(query: Query, log: str, column: Column) -> Maker:
+def _maker(query: Query, column: Column) -> Maker:
     """What makes the values of a column."""
     meter = query.meter
     entry = meter.type.objects[column.descriptor.logical_name]
     attribute = entry.attributes[column.descriptor.attribute_id]
-    part = _part_of_event(column.tag) if log in CODES else None
+    part = _part_of_event(column.tag) if query.entry.tag in meter.type.events.logs else None
     encode_number = number_encoder(attribute.data_type)
     if part is not None and encode_number is not None:
         return partial(_encoded_event, part, encode_number)
@@ -210,9 +211,10 @@ def _maker(query: Query, log: str, column: Column) -> Maker:
         value = fixed or NULL_DATA
         element = _element(value, column.data_index) if column.data_index else value
         return lambda _: element
-    stamp = column.descriptor == _CLOCK or (entry.class_id, attribute.attribute_id) == _CAPTURE_TIME
+    class_name = meter.type.profile[column.tag].interface_class.name
+    stamp = column.descriptor == meter.type.clock or (class_name, attribute.name) == _CAPTURE_TIME
     channel = column.channel
-    elements = elements_of(entry.class_id, attribute.attribute_id) if column.data_index else None
+    elements = attribute.elements if column.data_index else None
     if channel is None and not stamp and not column.data_index:
         return lambda row: provider(Query(meter, row.moment, entry, None, None, row.offset, row.flags))
 
@@ -240,10 +242,10 @@ def _element(value: bytes, data_index: int) -> bytes:
 
 
 _PARTS_OF_EVENT: Mapping[str, Callable[[Event], int]] = {
-    "_CODE": lambda event: event.code,
-    "_MAGNITUDE": lambda event: event.magnitude,
-    "_DURATION": lambda event: event.duration,
-    "_COUNTER": lambda event: event.number,
+    CODE: lambda event: event.code,
+    MAGNITUDE: lambda event: event.magnitude,
+    DURATION: lambda event: event.duration,
+    COUNTER: lambda event: event.number,
 }
 """What a column of a log tells of an event, by the end of its tag."""
 
@@ -256,34 +258,32 @@ def _encoded_event(part: Callable[[Event], int], encode_number: Callable[[int], 
     return encode_number(part(row.event)) if row.event is not None else NULL_DATA
 
 
-@value_of_class(PROFILE_GENERIC, CAPTURE_OBJECTS)
+@value_of_class("profile_generic", "capture_objects")
 def capture_objects(query: Query) -> bytes:
     """The definitions of the columns."""
-    entry = query.entry
-    return array(definition(column) for column in columns_of(query.meter, entry.tag, entry.channel))
+    return array(definition(column) for column in columns_of(query.meter, query.entry))
 
 
-@value_of_class(PROFILE_GENERIC, CAPTURE_PERIOD)
+@value_of_class("profile_generic", "capture_period")
 def capture_period(query: Query) -> bytes:
     """Seconds; 0 for a log, and for what is captured each month."""
     return double_long_unsigned(period_of(query))
 
 
-@value_of_class(PROFILE_GENERIC, 6)
+@value_of_class("profile_generic", "sort_object")
 def sort_object(query: Query) -> bytes:
     """The clock, if the meter has one."""
-    if _CLOCK.logical_name not in query.meter.type.objects:
-        return _NOT_SORTED
-    return definition(Column("CLOCK", _CLOCK, 0, None))
+    clock = query.meter.type.clock
+    return _NOT_SORTED if clock is None else definition(Column("CLOCK", clock, 0, None))
 
 
-@value_of_class(PROFILE_GENERIC, 7)
+@value_of_class("profile_generic", "entries_in_use")
 def entries_in_use(query: Query) -> bytes:
     """How many rows there are."""
     return double_long_unsigned(len(_rows(query, Wanted())))
 
 
-@value_of_class(PROFILE_GENERIC, PROFILE_ENTRIES)
+@value_of_class("profile_generic", "profile_entries")
 def profile_entries(query: Query) -> bytes:
     """How many rows there can be."""
     return double_long_unsigned(entries_of(query))

@@ -9,31 +9,34 @@ from ..codec.cosem_time import encode_date_time
 from .load_curve import LOW_TARIFF_HOURS, STANDARD_TIME
 from .metered import EXPORT, IMPORT, energy
 from .query import Query
-from .registry import count_of, number_of, value_of, value_of_class
-from .rows import DAYLIGHT_SAVING
+from .registry import count_of, value_of, value_of_class
+from .row_flags import DAYLIGHT_SAVING
+
+INVOCATION_COUNTER = "INVOCATION_COUNTER"
+"""What shows the invocation counter, unless the profile names another object."""
 
 _WH = ScalerUnit(0, Unit.WH)
 
 
-@value_of_class(8, 2)
+@value_of_class("clock", "time")
 def clock_time(query: Query) -> bytes:
     """Local date and time, with deviation and daylight saving bit."""
     return octet_string(encode_date_time(query.local_time()))
 
 
-@value_of_class(8, 4)
+@value_of_class("clock", "status")
 def clock_status(query: Query) -> bytes:
     """The status octet of the time."""
     return unsigned(0x80 if query.local_time().dst() else 0)
 
 
-@value_of_class(8, 5)
+@value_of_class("clock", "daylight_savings_begin")
 def daylight_savings_begin(query: Query) -> bytes:
     """Last Sunday of March, 02:00."""
     return octet_string(bytes.fromhex("FFFF03FE0702000000FFC400"))
 
 
-@value_of_class(8, 6)
+@value_of_class("clock", "daylight_savings_end")
 def daylight_savings_end(query: Query) -> bytes:
     """Last Sunday of October, 03:00."""
     return octet_string(bytes.fromhex("FFFF0AFE0703000000FF8880"))
@@ -60,18 +63,12 @@ def tariff_indicator(query: Query) -> bytes:
     return octet_string(b"\x00\x01" if hour in LOW_TARIFF_HOURS else b"\x00\x02")
 
 
-@number_of("AMR_PROFILE_STATUS")
-@number_of("AMR_PROFILE_STATUS_DAILY_E")
-@number_of("AMR_PROFILE_STATUS_MONTHLY_E")
-@number_of("AMR_PROFILE_STATUS_HOURLY_G")
-@number_of("AMR_PROFILE_STATUS_DAILY_G")
-@number_of("AMR_PROFILE_STATUS_MONTHLY_G")
-def amr_profile_status(query: Query) -> int:
-    """What befell the row, and whether daylight saving was on."""
-    return (query.flags or 0) | (DAYLIGHT_SAVING if query.local_time().dst() else 0)
+def row_status(in_bits: Callable[[int], int], query: Query) -> float:
+    """What befell the row, and whether daylight saving was on, in the bits of the profile."""
+    return in_bits((query.flags or 0) | (DAYLIGHT_SAVING if query.local_time().dst() else 0))
 
 
-@count_of("INVOCATION_COUNTER")
+@count_of(INVOCATION_COUNTER)
 def invocation_counter(query: Query) -> int:
     """The highest counter that the meter has accepted from its management client; 0 before the first."""
     return max(query.meter.memory.counters.highest, 0)

@@ -4,12 +4,12 @@ Logs, counters, alarm registers, status flags and gaps of buffers all ask here, 
 that are drawn end when the fleet becomes calm (``FleetSettings.calm_from``); recorded ones happen whenever.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from . import clock_shifts, event_codes, outages
+from . import clock_shifts, event_names, outages
 from .clock_shifts import ClockShift
-from .event_codes import ALARMS, LOG_CLEARED, Event, mbus_status_bit
-from .incidents import CLEARING
+from .event_types import Event
+from .incidents import CLEARING, Kind
 from .load_curve import DAY, START
 from .outages import Outage
 from .record import Latch, Record
@@ -111,45 +111,47 @@ def clock_changes(meter: LivingMeter, since: float, until: float) -> list[float]
 
 def in_order(event: Event) -> tuple[float, int]:
     """The key by which events are sorted."""
-    return event.moment, event.code
+    return event.moment, event.type.code
 
 
 def _power_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
-    last_gasp = 3 in meter.type.alarm_registers
+    events = meter.type.events
+    failure, returned = events[event_names.POWER_FAILURE], events[event_names.POWER_RETURNED]
+    last_gasp = events[event_names.LAST_GASP] if events.has_last_gasp else None
     for outage in outages_of(meter, since - outages.PERIOD, until):
-        yield Event(outage.begin, event_codes.STANDARD, event_codes.POWER_FAILURE)
-        yield Event(outage.end, event_codes.STANDARD, event_codes.POWER_RETURNED)
-        if last_gasp:
-            yield Event(outage.begin, event_codes.POWER_QUALITY, event_codes.LAST_GASP)
+        yield Event(outage.begin, failure)
+        yield Event(outage.end, returned)
+        if last_gasp is not None:
+            yield Event(outage.begin, last_gasp)
 
 
 def _clock_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
+    events = meter.type.events
     for moment in clock_changes(meter, since - 1, until):
         old, new = meter.clock_offset_at(moment - 0.001), meter.clock_offset_at(moment)
         if abs(new - old) < SMALL_SHIFT:
-            yield Event(moment, event_codes.STANDARD, event_codes.CLOCK_UPDATE)
+            yield Event(moment, events[event_names.CLOCK_UPDATE])
             continue
-        yield Event(moment, event_codes.STANDARD, event_codes.OLD_TIME, offset=old)
-        yield Event(moment, event_codes.STANDARD, event_codes.NEW_TIME, offset=new)
+        yield Event(moment, events[event_names.OLD_TIME], offset=old)
+        yield Event(moment, events[event_names.NEW_TIME], offset=new)
 
 
 def _commissioning(meter: LivingMeter) -> Iterator[Event]:
-    for log in event_codes.CODES:
-        code = event_codes.AUXILIARY_LOG_CLEARED if log == event_codes.AUXILIARY else LOG_CLEARED
-        about_mbus = log in (event_codes.MBUS, event_codes.AUXILIARY)
-        if code in event_codes.CODES[log] and (meter.gas_meters or not about_mbus):
-            yield Event(START, log, code)
+    events = meter.type.events
+    for log, cleared in events.clearing.items():
+        if meter.gas_meters or log not in events.mbus_logs:
+            yield Event(START, cleared)
     for gas_meter in meter.gas_meters:
-        yield Event(START + 60 * gas_meter.channel, event_codes.MBUS, 95 + 10 * gas_meter.channel)
+        yield Event(START + 60 * gas_meter.channel, events[event_names.new_device(gas_meter.channel)])
 
 
 def _drawn(
-    meter: LivingMeter, log: str | None, since: float, until: float, *, mishaps_only: bool = False
+    meter: LivingMeter, kinds: Iterable[Kind], since: float, until: float, *, mishaps_only: bool = False
 ) -> Iterator[Event]:
-    """The events of incidents; those of M-Bus devices while there is one."""
-    known, record = meter.kinds, meter.record
+    """The events of incidents of some kinds; those of M-Bus devices while there is one."""
+    record = meter.record
     troubled = troubled_until(meter, until)
-    for kind in known.by_name.values() if log is None else known.by_log.get(log, ()):
+    for kind in kinds:
         if mishaps_only and not kind.mishap:
             continue
         last = troubled if kind.mishap else until
@@ -161,15 +163,31 @@ def _drawn(
 
 
 def _has_device(meter: LivingMeter, event: Event) -> bool:
-    channel = event_codes.channel_of(event)
+    channel = event.type.channel
     return channel is None or meter.gas_meter(channel, event.moment) is not None
+
+
+def _kinds_in(meter: LivingMeter, log: str | None) -> Iterable[Kind]:
+    """The kinds that leave events in a log, or all."""
+    known = meter.kinds
+    return known.by_name.values() if log is None else known.by_log.get(log, ())
+
+
+def marking_events(meter: LivingMeter, channel: int | None, since: float, until: float) -> list[Event]:
+    """The events from ``since`` until ``until`` (true time) that mark the next row of buffers, for an M-Bus
+    channel or for the rest."""
+    record = meter.record
+    found = list(_drawn(meter, meter.kinds.marking.get(channel, ()), since, until))
+    if record is not None:
+        found += (event for event in record.events if event.type.channel in (None, channel))
+    return [event for event in found if event.type.row_flags and since <= event.moment <= until]
 
 
 def events_between(meter: LivingMeter, log: str | None, since: float, until: float) -> list[Event]:
     """The events of a log, or of all, from ``since`` until ``until`` (true time), oldest first."""
     record = meter.record
-    found = list(_drawn(meter, log, since, until))
-    if log is None or log in (event_codes.STANDARD, event_codes.POWER_QUALITY):
+    found = list(_drawn(meter, _kinds_in(meter, log), since, until))
+    if log is None or log in meter.type.events.logs_of_power_and_clock:
         found += _power_events(meter, since, until)
         found += _clock_events(meter, since, until)
     if since <= START:
@@ -177,7 +195,7 @@ def events_between(meter: LivingMeter, log: str | None, since: float, until: flo
     if record is not None:
         found += record.events
         found += fired(meter, record, until)
-    wanted = (event for event in found if since <= event.moment <= until and log in (None, event.log))
+    wanted = (event for event in found if since <= event.moment <= until and log in (None, event.type.log))
     return sorted(wanted, key=in_order)
 
 
@@ -192,7 +210,7 @@ def log_entries(meter: LivingMeter, log: str, now: float, entries: int, oldest: 
             break
         span *= 2
     for place in range(len(found) - 1, -1, -1):
-        if found[place].code in (LOG_CLEARED, event_codes.AUXILIARY_LOG_CLEARED):
+        if found[place].type.clears:
             found = found[place:]
             break
     return found[-entries:] if entries else []
@@ -220,8 +238,8 @@ def _latched(meter: LivingMeter, key: str, moment: float) -> Latch:
     return latch if latch is not None and latch.moment >= since else Latch(since, 0)
 
 
-def _events_after(meter: LivingMeter, latch: Latch, until: float, log: str | None = None) -> list[Event]:
-    """The events, of one log or of all, that set bits again after a register was written."""
+def _events_after(meter: LivingMeter, latch: Latch, until: float, kinds: Iterable[Kind]) -> list[Event]:
+    """The events, of incidents of some kinds and others, that set bits again after a register was written."""
     since, record = latch.moment, meter.record
     found: list[Event] = []
     if record is not None:
@@ -230,20 +248,20 @@ def _events_after(meter: LivingMeter, latch: Latch, until: float, log: str | Non
     if meter.is_troubled_at(since) or (record is not None and record.outages):
         found += (event for event in _power_events(meter, since, until) if since < event.moment <= until)
     if meter.is_troubled_at(since):
-        drawn = _drawn(meter, log, since, until, mishaps_only=True)
+        drawn = _drawn(meter, kinds, since, until, mishaps_only=True)
         found += (event for event in drawn if since < event.moment)
         if since <= START:
             found += _commissioning(meter)
     return found
 
 
-def alarm_register(meter: LivingMeter, register: int, moment: float) -> int:
+def alarm_register(meter: LivingMeter, tag: str, moment: float) -> int:
     """The value of an alarm register: what was written last, and the bits of the events since then."""
-    latch = _latched(meter, f"ALARM_REGISTER_{register}", moment)
+    latch = _latched(meter, tag, moment)
     value = latch.value
-    for event in _events_after(meter, latch, moment):
-        alarm = ALARMS.get(event.code)
-        if alarm is not None and alarm.register == register:
+    for event in _events_after(meter, latch, moment, meter.kinds.by_name.values()):
+        alarm = event.type.alarm
+        if alarm is not None and alarm.register == tag:
             value |= 1 << alarm.bit
     return value
 
@@ -264,10 +282,10 @@ def mbus_alarm(meter: LivingMeter, channel: int, moment: float) -> bool:
 
 
 def _status_bits(meter: LivingMeter, channel: int, latch: Latch, moment: float) -> Iterator[int]:
-    for event in _events_after(meter, latch, moment, event_codes.AUXILIARY):
-        bit = mbus_status_bit(event.code, channel)
-        if bit is not None:
-            yield bit
+    kind = meter.kinds.by_name.get(f"mbus-status{channel - 1}")
+    for event in _events_after(meter, latch, moment, () if kind is None else (kind,)):
+        if event.type.status_bit is not None and event.type.channel == channel:
+            yield event.type.status_bit
 
 
 def mbus_latch(channel: int) -> str:
@@ -278,21 +296,21 @@ def mbus_latch(channel: int) -> str:
 # Counters
 
 
-def count(meter: LivingMeter, kind: str, code: int, moment: float) -> int:
-    """How many events with ``code`` there have been: one in each incident of ``kind``, and recorded ones."""
+def count(meter: LivingMeter, kind: str, name: str, moment: float) -> int:
+    """How many events of a name there have been: one in each incident of ``kind``, and recorded ones."""
     drawn = meter.kinds.by_name.get(kind)
     counted = drawn.happened(meter.identification, troubled_until(meter, moment)) if drawn else 0
     record = meter.record
     if record is not None:
-        counted += sum(event.code == code and event.moment <= moment for event in record.events)
+        counted += sum(event.type.name == name and event.moment <= moment for event in record.events)
     return counted
 
 
-def last(meter: LivingMeter, kind: str, code: int, moment: float) -> Event | None:
-    """The last event with ``code``, None before the first."""
+def last(meter: LivingMeter, kind: str, name: str, moment: float) -> Event | None:
+    """The last event of a name, None before the first."""
     record = meter.record
     if record is not None:
-        recorded = [event for event in record.events if event.code == code and event.moment <= moment]
+        recorded = [event for event in record.events if event.type.name == name and event.moment <= moment]
         if recorded:
             return max(recorded, key=in_order)
     found = meter.kinds.by_name.get(kind)
@@ -301,7 +319,9 @@ def last(meter: LivingMeter, kind: str, code: int, moment: float) -> Event | Non
     if found is None or number is None:
         return None
     since = START + number * found.period
-    return next(event for event in found.events(meter.identification, since, until) if event.code == code)
+    return next(
+        event for event in found.events(meter.identification, since, until) if event.type.name == name
+    )
 
 
 def count_recorded(meter: LivingMeter, log: str) -> int:

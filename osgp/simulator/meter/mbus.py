@@ -24,8 +24,8 @@ HOUR = 3_600
 FIVE_MINUTES = 300
 _NEVER = bytes.fromhex("FFFFFFFFFFFFFFFFFF8000FF")
 _LITRES = ScalerUnit(-3, Unit.M3)
-_BATTERY = 0b11
-_BROKEN = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12
+_BATTERY = ("BATTERY_LOW", "BATTERY_CONSUMPTION_TOO_HIGH")
+_BROKEN = ("SW_ERROR", "WATCHDOG_ERROR", "SYSTEM_HW_ERROR", "CFG_CALIBRATION_ERROR")
 
 
 def _attached(query: Query) -> GasMeter | None:
@@ -60,14 +60,14 @@ def five_minute_volume(query: Query) -> int:
     return _volume(query, FIVE_MINUTES)
 
 
-@value_of("MBUS_MASTER_VALUE", 5)
+@value_of("MBUS_MASTER_VALUE", "capture_time")
 def hourly_capture_time(query: Query) -> bytes:
     """The last full hour."""
     return _capture_time(query, HOUR)
 
 
-@value_of_class(4, 5)
-@value_of("MBUS_MASTER_VALUE_5MIN", 5)
+@value_of_class("extended_register", "capture_time")
+@value_of("MBUS_MASTER_VALUE_5MIN", "capture_time")
 def five_minute_capture_time(query: Query) -> bytes:
     """The last full five minutes."""
     return _capture_time(query, FIVE_MINUTES)
@@ -96,14 +96,14 @@ def mbus_version_info(query: Query) -> bytes:
     return octet_string(bytes.fromhex("00400011") if _attached(query) else b"")
 
 
-@value_of_class(72, 5)
+@value_of_class("mbus_client", "primary_address")
 def primary_address(query: Query) -> bytes:
     """The address on the bus; 0 on an empty channel."""
     gas_meter = _attached(query)
     return unsigned(gas_meter.primary_address if gas_meter else 0)
 
 
-@value_of_class(72, 6)
+@value_of_class("mbus_client", "identification_number")
 def identification_number(query: Query) -> bytes:
     """8 digits: as BCD in version 0 of the class, as a plain number from version 1."""
     gas_meter = _attached(query)
@@ -113,43 +113,45 @@ def identification_number(query: Query) -> bytes:
     return double_long_unsigned(int(gas_meter.identification_number, 10 if plain else 16))
 
 
-@value_of_class(72, 7)
+@value_of_class("mbus_client", "manufacturer_id")
 def manufacturer(query: Query) -> bytes:
     """Three letters in 15 bits."""
     gas_meter = _attached(query)
     return long_unsigned(manufacturer_id(gas_meter.manufacturer) if gas_meter else 0)
 
 
-@value_of_class(72, 8)
+@value_of_class("mbus_client", "version")
 def version(query: Query) -> bytes:
     """The version of the device."""
     gas_meter = _attached(query)
     return unsigned(gas_meter.version if gas_meter else 0)
 
 
-@value_of_class(72, 9)
+@value_of_class("mbus_client", "device_type")
 def device_type(query: Query) -> bytes:
     """3: gas."""
     gas_meter = _attached(query)
     return unsigned(gas_meter.device_type if gas_meter else 0)
 
 
-@value_of_class(72, 10)
+@value_of_class("mbus_client", "access_number")
 def access_number(query: Query) -> bytes:
     """Counts the telegrams of the device."""
     return unsigned(int(query.moment) // HOUR % 256 if _attached(query) else 0)
 
 
-@value_of_class(72, 11)
+@value_of_class("mbus_client", "status")
 def mbus_client_status(query: Query) -> bytes:
     """The status octet of the last telegram: bit 2 low power, bit 3 permanent error."""
     if _attached(query) is None:
         return unsigned(0)
     status = history.mbus_status(query.meter, query.channel or 0, query.moment)
-    return unsigned((0x04 if status & _BATTERY else 0) | (0x08 if status & _BROKEN else 0))
+    events = query.meter.type.events
+    low_power, broken = status & events.status_mask(_BATTERY), status & events.status_mask(_BROKEN)
+    return unsigned((0x04 if low_power else 0) | (0x08 if broken else 0))
 
 
-@value_of_class(72, 12)
+@value_of_class("mbus_client", "alarm")
 def mbus_client_alarm(query: Query) -> bytes:
     """1 after an alarm of the device, until alarms are reset."""
     return unsigned(int(history.mbus_alarm(query.meter, query.channel or 0, query.moment)))
@@ -163,13 +165,13 @@ def mbus_status(query: Query) -> float:
     return history.mbus_status(query.meter, query.channel or 0, query.moment)
 
 
-@value_of_class(72, 14)
+@value_of_class("mbus_client", "encryption_key_status")
 def encryption_key_status(query: Query) -> bytes:
     """4: encryption key in use; 0: no encryption key."""
     return enum(4 if _attached(query) else 0)
 
 
-@value_of_class(77, 2)
+@value_of_class("mbus_diagnostic", "received_signal_strength")
 def received_signal_strength(query: Query) -> bytes:
     """In dBm, as the class stores it."""
     if _attached(query) is None:
@@ -177,7 +179,7 @@ def received_signal_strength(query: Query) -> bytes:
     return unsigned(84 + ripple(query.meter.identification, query.moment, f"rssi{query.channel}", 12, HOUR))
 
 
-@value_of_class(77, 4)
+@value_of_class("mbus_diagnostic", "link_status")
 def link_status(query: Query) -> bytes:
     """2: normal; 0: no data received yet."""
     return enum(2 if _attached(query) else 0)
@@ -190,25 +192,25 @@ def _frames(query: Query, share: int) -> bytes:
     return double_long_unsigned(int(max(query.moment - START, 0)) // HOUR // share)
 
 
-@value_of_class(77, 6)
+@value_of_class("mbus_diagnostic", "transmissions_counter")
 def transmissions(query: Query) -> bytes:
     """Frames sent to the device."""
     return _frames(query, 24)
 
 
-@value_of_class(77, 7)
+@value_of_class("mbus_diagnostic", "fcs_ok_frames_counter")
 def good_frames(query: Query) -> bytes:
     """Frames with a correct check sequence."""
     return _frames(query, 1)
 
 
-@value_of_class(77, 8)
+@value_of_class("mbus_diagnostic", "fcs_nok_frames_counter")
 def broken_frames(query: Query) -> bytes:
     """Frames with a wrong check sequence."""
     return _frames(query, 200)
 
 
-@value_of_class(77, 9)
+@value_of_class("mbus_diagnostic", "capture_time")
 def diagnostic_capture_time(query: Query) -> bytes:
     """Which attribute was captured, and when."""
     moment = encode_date_time(query.local_time(_capture_moment(query, FIVE_MINUTES)))

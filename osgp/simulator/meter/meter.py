@@ -4,13 +4,7 @@ from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 
 from ..codec.axdr import Data, DataType, decode, encode
 from ..codec.results import ActionResult, DataAccessResult
-from .buffers import CAPTURE_OBJECTS, PROFILE_GENERIC, check_columns
-from .methods import Invocation, handler_of
-from .query import WRITE, AccessError, AssociationView, LogicalDevice
-from .shapes import RANGES
-from .writes import write_of
-
-_CAPTURE_OBJECTS = (PROFILE_GENERIC, CAPTURE_OBJECTS)
+from .query import WRITE, AccessError, AssociationView, Invocation, LogicalDevice
 
 
 class Meter(LogicalDevice):
@@ -38,12 +32,11 @@ class Meter(LogicalDevice):
             DataType.OCTET_STRING
         ):
             encoded = encode(Data(DataType.OCTET_STRING, data.value))
-        name = (descriptor.class_id, descriptor.attribute_id)
-        if name == _CAPTURE_OBJECTS:
-            check_columns(self, data)
-        if name in RANGES and data.value not in RANGES[name]:
+        if attribute.check is not None:
+            attribute.check(self, data)
+        if attribute.allowed is not None and data.value not in attribute.allowed:
             raise AccessError(DataAccessResult.OTHER_REASON)
-        write = write_of(entry.tag, descriptor.attribute_id)
+        write = attribute.write
         kept_elsewhere = write is not None and write(self, entry, data, self.settings.clock())
         overrides = self.memory.overrides
         if overrides is None:
@@ -56,9 +49,10 @@ class Meter(LogicalDevice):
         """Undo what an attribute was set to."""
         entry, _ = self.find(descriptor)
         record = self.record
-        if record is not None and descriptor.attribute_id == 2:
-            record.latches.pop(entry.tag, None)
-            if entry.tag == "CLOCK":
+        if record is not None:
+            if descriptor == entry.descriptors.get("value"):
+                record.latches.pop(entry.tag, None)
+            if descriptor == self.type.clock:
                 record.clock.clear()
         if self.memory.overrides is not None:
             self.memory.overrides.pop(descriptor, None)
@@ -74,7 +68,7 @@ class Meter(LogicalDevice):
             return ActionResult.OBJECT_UNDEFINED, None
         if entry.class_id != descriptor.class_id:
             return ActionResult.OBJECT_CLASS_INCONSISTENT, None
-        handler = handler_of(descriptor.class_id, descriptor.method_id)
+        handler = entry.handlers.get(descriptor.method_id)
         if handler is None:
             known = descriptor.method_id in entry.methods
             return (ActionResult.READ_WRITE_DENIED if known else ActionResult.OBJECT_UNDEFINED), None

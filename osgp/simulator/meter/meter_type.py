@@ -1,8 +1,10 @@
 """From a profile to the table of the objects of its meters: rights, and values or what makes them."""
 
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, partial
 
 from osgp.catalogue import obis
+from osgp.catalogue.classes import LOGICAL_NAME
 from osgp.catalogue.model import Attribute, CosemObject, Profile
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.catalogue.values import SCALER_UNIT
@@ -10,115 +12,177 @@ from osgp.catalogue.values import SCALER_UNIT
 from ..codec import axdr
 from ..codec.axdr import DataType
 from . import buffers, electricity, mbus, modem, power_quality, standing
-from .equipment import channels_of
-from .query import READ, WRITE, AttributeEntry, MeterType, ObjectEntry, Provider
-from .registry import BY_CLASS, BY_TAG, NUMBERS, TEXTS
-from .shapes import CATALOGUE_TYPES, Shape, shape_of
+from .equipment import Equipment, channels_of
+from .event_types import CODE
+from .methods import HANDLERS
+from .query import READ, WRITE, AttributeEntry, Handler, MeterType, ObjectEntry, Provider, Write
+from .registry import BY_CLASS, BY_TAG, ELEMENTS, NUMBERS, TEXTS, VALUE, Count, Number
+from .row_flags import in_bits_of
+from .shapes import CATALOGUE_TYPES, RANGES, Shape, shape_of
 from .typed_values import number_provider, text_provider
+from .writes import WRITES, schedule_test, set_alarm_register
 
 VALUE_MODULES = (buffers, electricity, mbus, modem, power_quality, standing)
 """Importing these registers the providers."""
 
-PUBLIC_TAGS = frozenset(
-    (
-        "ASSOCIATION_LN",
-        "SAP_ASSIGNMENT",
-        "LOGICAL_DEVICE_NAME",
-        "INVOCATION_COUNTER",
-        "DEVICE_ID_1",
-        "DEVICE_ID_2",
-        "CLOCK",
-    )
-)
-"""What the public client may read."""
+PUBLIC_CLASSES = frozenset(("association_ln", "sap_assignment", "clock"))
+PUBLIC_TAGS = frozenset(("LOGICAL_DEVICE_NAME", "DEVICE_ID_1", "DEVICE_ID_2"))
+"""What the public client may read, beside the invocation counter."""
 
-_LOGICAL_NAME, _VALUE, _SCALER_AND_UNIT = 1, 2, 3
-_REGISTERS = (3, 4)
+_REGISTERS = ("register", "extended_register")
+_BUFFER = ("profile_generic", "buffer")
+_CAPTURE_OBJECTS = ("profile_generic", "capture_objects")
 _NO_UNIT = ScalerUnit(0, Unit.COUNT)
 
 _LIVE_VALUES = ("CURRENT_LOCAL_DATE_AND_TIME", "OK")
 """What profiles state as value where it is a live meter that has one."""
 
 
-def _object_entry(cosem_object: CosemObject, channel: int | None) -> ObjectEntry:
-    logical_name = cosem_object.logical_name(channel)
-    named = AttributeEntry(
-        _LOGICAL_NAME,
-        READ,
-        DataType.OCTET_STRING,
-        Shape((DataType.OCTET_STRING,)),
-        axdr.octet_string(logical_name),
-    )
-    others = {
-        attribute_id: _attribute_entry(cosem_object, attribute)
-        for attribute_id, attribute in cosem_object.attributes.items()
+class _Builder:
+    """Makes the entries of meters that are so equipped."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._equipment = equipment
+        self._profile = equipment.profile
+        counter = equipment.profile.invocation_counter
+        self._counter = electricity.INVOCATION_COUNTER if counter is None else counter.tag
+        self._numbers: dict[str, Number | Count] = dict(self._numbers_of_profile())
+
+    def objects(self) -> dict[bytes, ObjectEntry]:
+        """All objects by logical name."""
+        entries = (
+            self._object_entry(cosem_object, channel)
+            for cosem_object in self._profile.list_objects(self._equipment.polyphase)
+            for channel in channels_of(cosem_object)
+        )
+        return {entry.logical_name: entry for entry in entries}
+
+    def _object_entry(self, cosem_object: CosemObject, channel: int | None) -> ObjectEntry:
+        logical_name = cosem_object.get_logical_name(channel)
+        interface_class = cosem_object.interface_class
+        named = AttributeEntry(
+            interface_class.find_attribute_id(LOGICAL_NAME),
+            LOGICAL_NAME,
+            READ,
+            DataType.OCTET_STRING,
+            Shape((DataType.OCTET_STRING,)),
+            axdr.octet_string(logical_name),
+        )
+        others = {
+            attribute_id: self._attribute_entry(cosem_object, attribute)
+            for attribute_id, attribute in cosem_object.attributes.items()
+        }
+        public = interface_class.name in PUBLIC_CLASSES or cosem_object.tag in (*PUBLIC_TAGS, self._counter)
+        return ObjectEntry(
+            tag=cosem_object.tag,
+            class_id=cosem_object.class_id,
+            class_version=cosem_object.class_version,
+            logical_name=logical_name,
+            channel=channel,
+            public=public,
+            attributes={named.attribute_id: named, **others},
+            methods=cosem_object.methods,
+            handlers=_handlers(cosem_object),
+        )
+
+    def _numbers_of_profile(self) -> Iterator[tuple[str, Number | Count]]:
+        """What shows the invocation counter, the statuses of rows, alarms and the last codes of logs."""
+        equipment = self._equipment
+        yield self._counter, NUMBERS[electricity.INVOCATION_COUNTER]
+        for tag in equipment.statuses:
+            flags = self._profile[tag].flags
+            if flags is not None:
+                yield tag, Number(partial(electricity.row_status, in_bits_of(flags)), _NO_UNIT)
+        for tag in equipment.alarm_registers.values():
+            yield tag, Number(partial(power_quality.alarm_register, tag), _NO_UNIT)
+        for log in equipment.events.logs:
+            for column in self._profile.list_capture_columns(log):
+                if column.tag.endswith(CODE):
+                    yield column.tag, Number(partial(power_quality.last_code, log), _NO_UNIT)
+
+    def _number(self, cosem_object: CosemObject) -> Number | Count | None:
+        return self._numbers.get(cosem_object.tag) or NUMBERS.get(cosem_object.tag)
+
+    def _scaler_unit(self, cosem_object: CosemObject) -> ScalerUnit:
+        """That of the profile, or else the one in which the simulator counts."""
+        is_register = cosem_object.interface_class.name in _REGISTERS
+        if is_register and "scaler_unit" in cosem_object:
+            stated = cosem_object["scaler_unit"].stated_scaler_unit
+            if stated is not None:
+                return stated
+        number = self._number(cosem_object)
+        return number.scaler_unit if number is not None else _NO_UNIT
+
+    def _provider(
+        self, cosem_object: CosemObject, attribute: Attribute, data_type: DataType
+    ) -> Provider | None:
+        """What makes an attribute in its data type; None when nothing does."""
+        tag, name = cosem_object.tag, attribute.name
+        number = self._number(cosem_object)
+        if name == VALUE and number is not None:
+            return number_provider(number, data_type, self._scaler_unit(cosem_object).scaler)
+        if name == VALUE and tag in TEXTS:
+            return text_provider(TEXTS[tag], data_type)
+        return (
+            BY_TAG.get((tag, name, data_type))
+            or BY_TAG.get((tag, name, None))
+            or BY_CLASS.get((cosem_object.interface_class.name, name))
+        )
+
+    def _write(self, cosem_object: CosemObject, attribute: Attribute) -> Write | None:
+        """What writing an attribute does, None when it only keeps the value."""
+        tag, name = cosem_object.tag, attribute.name
+        if tag in self._equipment.alarm_registers.values() and name == VALUE:
+            return set_alarm_register
+        if tag in self._equipment.tests and name == "execution_time":
+            return schedule_test
+        return WRITES.get((tag, name))
+
+    def _attribute_entry(self, cosem_object: CosemObject, attribute: Attribute) -> AttributeEntry:
+        name = (cosem_object.interface_class.name, attribute.name)
+        data_type = CATALOGUE_TYPES[attribute.data_type]
+        provider = self._provider(cosem_object, attribute, data_type)
+        return AttributeEntry(
+            attribute.attribute_id,
+            attribute.name,
+            (READ if attribute.readable else 0) | (WRITE if attribute.writable else 0),
+            data_type,
+            shape_of(cosem_object, attribute),
+            self._factory_value(cosem_object, attribute, data_type) if provider is None else None,
+            provider,
+            elements=ELEMENTS.get(name),
+            allowed=RANGES.get(name),
+            check=buffers.check_columns if name == _CAPTURE_OBJECTS else None,
+            write=self._write(cosem_object, attribute),
+            selective=name == _BUFFER,
+        )
+
+    def _factory_value(self, cosem_object: CosemObject, attribute: Attribute, data_type: DataType) -> bytes:
+        """The value that the profile states, or else the plainest of the type."""
+        if attribute.data_type == SCALER_UNIT:
+            scaler, unit = attribute.stated_scaler_unit or self._scaler_unit(cosem_object)
+            return axdr.structure(axdr.integer(scaler), axdr.enum(unit))
+        text = attribute.value if attribute.value not in _LIVE_VALUES else None
+        if data_type is DataType.OCTET_STRING:
+            return axdr.octet_string(obis.parse(text) if text else b"")
+        if data_type is DataType.BOOLEAN:
+            return axdr.boolean(text == "1")
+        if data_type in axdr.FIXED:
+            return axdr.encode(axdr.Data(data_type, int(text or "0")))
+        return axdr.plainest(data_type)
+
+
+def _handlers(cosem_object: CosemObject) -> dict[int, Handler]:
+    """What carries out the methods of an object, also those that the profile does not list."""
+    interface_class = cosem_object.interface_class
+    return {
+        method_id: HANDLERS[interface_class.name, name]
+        for method_id, name in interface_class.methods.items()
+        if (interface_class.name, name) in HANDLERS
     }
-    return ObjectEntry(
-        tag=cosem_object.tag,
-        class_id=cosem_object.class_id,
-        class_version=cosem_object.class_version,
-        logical_name=logical_name,
-        channel=channel,
-        public=cosem_object.tag in PUBLIC_TAGS,
-        attributes={_LOGICAL_NAME: named, **others},
-        methods=cosem_object.methods,
-    )
-
-
-def _scaler_unit(cosem_object: CosemObject) -> ScalerUnit:
-    """That of the profile, or else the one in which the simulator counts."""
-    attribute = cosem_object.attributes.get(_SCALER_AND_UNIT) if cosem_object.class_id in _REGISTERS else None
-    if attribute is not None and attribute.stated_scaler_unit is not None:
-        return attribute.stated_scaler_unit
-    number = NUMBERS.get(cosem_object.tag)
-    return number.scaler_unit if number is not None else _NO_UNIT
-
-
-def _provider(cosem_object: CosemObject, attribute_id: int, data_type: DataType) -> Provider | None:
-    """What makes an attribute in its data type; None when nothing does."""
-    tag = cosem_object.tag
-    if attribute_id == _VALUE and tag in NUMBERS:
-        return number_provider(NUMBERS[tag], data_type, _scaler_unit(cosem_object).scaler)
-    if attribute_id == _VALUE and tag in TEXTS:
-        return text_provider(TEXTS[tag], data_type)
-    return (
-        BY_TAG.get((tag, attribute_id, data_type))
-        or BY_TAG.get((tag, attribute_id, None))
-        or BY_CLASS.get((cosem_object.class_id, attribute_id))
-    )
-
-
-def _attribute_entry(cosem_object: CosemObject, attribute: Attribute) -> AttributeEntry:
-    attribute_id = attribute.attribute_id
-    access = (READ if attribute.readable else 0) | (WRITE if attribute.writable else 0)
-    shape = shape_of(cosem_object.tag, cosem_object.class_id, attribute_id, attribute.data_type)
-    data_type = CATALOGUE_TYPES[attribute.data_type]
-    provider = _provider(cosem_object, attribute_id, data_type)
-    encoded = _factory_value(cosem_object, attribute, data_type) if provider is None else None
-    return AttributeEntry(attribute_id, access, data_type, shape, encoded, provider)
-
-
-def _factory_value(cosem_object: CosemObject, attribute: Attribute, data_type: DataType) -> bytes:
-    """The value that the profile states, or else the plainest of the type."""
-    if attribute.data_type == SCALER_UNIT:
-        scaler, unit = attribute.stated_scaler_unit or _scaler_unit(cosem_object)
-        return axdr.structure(axdr.integer(scaler), axdr.enum(unit))
-    text = attribute.value if attribute.value not in _LIVE_VALUES else None
-    if data_type is DataType.OCTET_STRING:
-        return axdr.octet_string(obis.parse(text) if text else b"")
-    if data_type is DataType.BOOLEAN:
-        return axdr.boolean(text == "1")
-    if data_type in axdr.FIXED:
-        return axdr.encode(axdr.Data(data_type, int(text or "0")))
-    return axdr.plainest(data_type)
 
 
 @cache
 def meter_type(profile: Profile, polyphase: bool) -> MeterType:
     """The one type of single-phase or polyphase meters of a profile."""
-    entries = (
-        _object_entry(cosem_object, channel)
-        for cosem_object in profile.objects(polyphase)
-        for channel in channels_of(cosem_object)
-    )
-    return MeterType(profile, polyphase, {entry.logical_name: entry for entry in entries})
+    return MeterType(profile, polyphase, lambda equipment: _Builder(equipment).objects())

@@ -98,11 +98,11 @@ def _disturbance(meter: LivingMeter, place: int, moment: float) -> float | None:
     begin = kind.begin(number, kind.draw(meter.identification, number))
     if not begin <= moment < begin + kind.span:
         return None
-    under = kind.variants[0][0].code
+    under = kind.variants[0][0].type
     event, normal = kind.variants[(number + crc32(meter.identification.encode())) % len(kind.variants)]
     if moment >= begin + normal.delay:
         return None
-    return 201.0 if event.code == under else 256.0
+    return 201.0 if event.type is under else 256.0
 
 
 def current(meter: LivingMeter, phase: int, moment: float, *, instantaneous: bool) -> float:
@@ -127,6 +127,6 @@ def distortion(meter: LivingMeter, phase: int, moment: float) -> Distortion:
     if kind is not None and moment >= START and meter.is_troubled_at(moment):
         number = int(moment - START) // kind.period
         events = list(kind.events(meter.identification, START + number * kind.period, moment))
-        if events and events[-1].code in (50 + phase, 56 + phase):
+        if events and events[-1].type.name != f"THD_NORMAL_L{phase}":
             return Distortion(events[-1].magnitude, True)
     return Distortion(2 + ripple(meter.identification, moment, f"thd{phase}", 5), False)

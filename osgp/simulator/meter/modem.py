@@ -47,26 +47,26 @@ def _signal(query: Query, cell: int) -> int:
     return level + ripple(identification, query.moment, f"signal{cell}", 4, CAPTURE_SECONDS) - 2
 
 
-@value_of_class(47, 2)
+@value_of_class("gsm_diagnostic", "operator")
 def modem_operator(query: Query) -> bytes:
     """Name of the mobile network."""
     return visible_string("Simulated Mobile")
 
 
-@value_of_class(47, 3)
+@value_of_class("gsm_diagnostic", "status")
 def modem_registration_status(query: Query) -> bytes:
     """1: registered in the home network; 5, now and then: roaming."""
     roaming = ripple(query.meter.identification, query.moment, "roaming", 49, 86_400) == 0
     return enum(5 if roaming else 1)
 
 
-@value_of_class(47, 5)
+@value_of_class("gsm_diagnostic", "ps_status")
 def packet_switched_status(query: Query) -> bytes:
     """1 GPRS, 5 LTE, 6 CDMA."""
     return enum(_technology(query).service)
 
 
-@elements_of_class(47, 6)
+@elements_of_class("gsm_diagnostic", "cell_info")
 def cell_elements(query: Query) -> tuple[bytes, ...]:
     """Cell id, location id, signal quality, bit error rate, country, network, channel."""
     cell = query.meter.number % _CELLS
@@ -81,13 +81,13 @@ def cell_elements(query: Query) -> tuple[bytes, ...]:
     )
 
 
-@value_of_class(47, 6)
+@value_of_class("gsm_diagnostic", "cell_info")
 def cell_info(query: Query) -> bytes:
     """The cell in which the modem is."""
     return structure(*cell_elements(query))
 
 
-@value_of_class(47, 7)
+@value_of_class("gsm_diagnostic", "adjacent_cells")
 def adjacent_cells(query: Query) -> bytes:
     """The neighbours with their signal quality, weaker than that of the cell itself."""
     own, cell = _signal(query, 0), query.meter.number % _CELLS
@@ -100,7 +100,7 @@ def adjacent_cells(query: Query) -> bytes:
     )
 
 
-@value_of_class(47, 8)
+@value_of_class("gsm_diagnostic", "capture_time")
 def modem_capture_time(query: Query) -> bytes:
     """When the modem last looked: a date-time of its own type."""
     captured = query.moment // CAPTURE_SECONDS * CAPTURE_SECONDS

@@ -8,9 +8,6 @@ from .query import READ, AttributeEntry, MeterType, ObjectEntry
 PROTECTED = 0x6C
 """Access bits since version 3 of the association: requests and responses authenticated and encrypted."""
 
-_SELECTIVE = (7, 2)
-"""Class and attribute of the buffers."""
-
 
 @cache
 def encoded_object_list(meter_type: MeterType, version: int, public: bool, ciphered: bool) -> bytes:
@@ -33,9 +30,8 @@ def _listed(entry: ObjectEntry, public: bool, methods_as_boolean: bool, protecti
 
     def attribute(item: AttributeEntry) -> bytes:
         mode = item.access & READ if public else item.access | protection
-        selective = (entry.class_id, item.attribute_id) == _SELECTIVE
         return axdr.structure(
-            axdr.integer(item.attribute_id), axdr.enum(mode), selectors if selective else axdr.NULL_DATA
+            axdr.integer(item.attribute_id), axdr.enum(mode), selectors if item.selective else axdr.NULL_DATA
         )
 
     def method(method_id: int) -> bytes:

@@ -6,8 +6,8 @@ from functools import partial
 from osgp.catalogue.units import ScalerUnit, Unit
 
 from ..codec.axdr import DataType, array, long_unsigned
-from . import event_codes, history
-from .event_codes import ALARM_REGISTERS, PHASES
+from . import history
+from .event_names import PHASES
 from .load_curve import START
 from .metered import EXPORT, IMPORT, current, distortion, of_phase, power, reactive, voltage
 from .query import Query
@@ -68,19 +68,19 @@ def _fingerprint(phase: int, query: Query) -> bytes:
 # Counters of events, and the last of them
 
 
-def _count(kind: str, code: int, query: Query) -> int:
-    return history.count(query.meter, kind, code, query.moment)
+def _count(kind: str, name: str, query: Query) -> int:
+    return history.count(query.meter, kind, name, query.moment)
 
 
-def _magnitude_of_last(kind: str, code: int, query: Query) -> float:
+def _magnitude_of_last(kind: str, name: str, query: Query) -> float:
     """0 before the first event."""
-    event = history.last(query.meter, kind, code, query.moment)
+    event = history.last(query.meter, kind, name, query.moment)
     return event.magnitude if event is not None else 0
 
 
-def _duration_of_last(kind: str, code: int, query: Query) -> float:
+def _duration_of_last(kind: str, name: str, query: Query) -> float:
     """0 before the first event."""
-    event = history.last(query.meter, kind, code, query.moment)
+    event = history.last(query.meter, kind, name, query.moment)
     return event.duration if event is not None else 0
 
 
@@ -105,15 +105,16 @@ def _register_phase(phase: int) -> None:
 
 def _register_events(phase: int) -> None:
     place = phase - 1
-    over_limit = f"distortion{place}", 50 + phase
+    over_limit = f"distortion{place}", f"THD_OVER_LIMIT_L{phase}"
     count_of(f"THD_CURRENT_OVER_LIMIT_COUNTER_L{phase}")(partial(_count, *over_limit))
     magnitude = f"MAGNITUDE_OF_LAST_CURRENT_OVER_LIMIT_THD_IN_PHASE_L{phase}"
     number_of(magnitude, _PERCENT)(partial(_magnitude_of_last, *over_limit))
-    for name, kind, code in (("SAG", f"sag{place}", 92 + phase), ("SWELL", f"swell{place}", 95 + phase)):
+    for name in ("SAG", "SWELL"):
+        kind, event = f"{name.lower()}{place}", f"VOLTAGE_{name}_IN_PHASE_L{phase}"
         last = f"OF_LAST_VOLTAGE_{name}_IN_PHASE_L{phase}"
-        count_of(f"NUMBER_OF_VOLTAGE_{name}S_FOR_L{phase}")(partial(_count, kind, code))
-        number_of(f"MAGNITUDE_{last}", _TENTHS_OF_VOLTS)(partial(_magnitude_of_last, kind, code))
-        number_of(f"DURATION_{last}", _TENTHS_OF_SECONDS)(partial(_duration_of_last, kind, code))
+        count_of(f"NUMBER_OF_VOLTAGE_{name}S_FOR_L{phase}")(partial(_count, kind, event))
+        number_of(f"MAGNITUDE_{last}", _TENTHS_OF_VOLTS)(partial(_magnitude_of_last, kind, event))
+        number_of(f"DURATION_{last}", _TENTHS_OF_SECONDS)(partial(_duration_of_last, kind, event))
 
 
 number_of("INSTANTANEOUS_ACTIVE_CURRENT_TOTAL_OVER_ALL_PHASES", _A)(_total_current)
@@ -146,19 +147,12 @@ def duration_of_last_long_power_failure(query: Query) -> float:
 # Alarms and event codes
 
 
-def _alarm_register(register: int, query: Query) -> float:
-    return history.alarm_register(query.meter, register, query.moment)
+def alarm_register(tag: str, query: Query) -> float:
+    """The bits that are set in an alarm register."""
+    return history.alarm_register(query.meter, tag, query.moment)
 
 
-for _tag, _number in ALARM_REGISTERS.items():
-    number_of(_tag)(partial(_alarm_register, _number))
-
-
-def _last_code(log: str, query: Query) -> float:
+def last_code(log: str, query: Query) -> float:
     """The code of the last event in a log; 0 before the first."""
     events = history.log_entries(query.meter, log, query.moment, 1, START)
     return events[-1].code if events else 0
-
-
-for _log in event_codes.CODES:
-    number_of(_log.replace("_LOG", "_CODE"))(partial(_last_code, _log))

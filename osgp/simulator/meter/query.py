@@ -6,23 +6,20 @@ here.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.model import Profile
 
-from ..codec.axdr import DataType
+from ..codec.axdr import Data, DataType
 from ..codec.requests import Selection
-from ..codec.results import DataAccessResult
+from ..codec.results import ActionResult, DataAccessResult
 from .equipment import Equipment
 from .shapes import Shape
 from .state import MeterState
 
 READ, WRITE = 1, 2
 """Access rights to an attribute."""
-
-_PROFILE_BUFFER = (7, 2)
-"""Class and attribute of a buffer, the only attribute with selective access."""
 
 
 class AccessError(Exception):
@@ -51,35 +48,71 @@ class AssociationView(Protocol):
 
 
 class AttributeEntry:
-    """One attribute: access rights, what it takes, and either its encoded value or what makes it."""
+    """One attribute: access rights, what it takes, and either its encoded value or what makes it.
 
-    __slots__ = ("access", "attribute_id", "data_type", "encoded", "provider", "shape")
+    ``elements`` makes the parts of the value, if buffers can have them singly. ``allowed`` are the numbers
+    that can be written; ``check`` refuses other data; ``write`` does what follows from writing. A
+    ``selective`` attribute can be read in part.
+    """
+
+    __slots__ = (
+        "access",
+        "allowed",
+        "attribute_id",
+        "check",
+        "data_type",
+        "elements",
+        "encoded",
+        "name",
+        "provider",
+        "selective",
+        "shape",
+        "write",
+    )
 
     def __init__(
         self,
         attribute_id: int,
+        name: str,
         access: int,
         data_type: DataType,
         shape: Shape,
         encoded: bytes | None = None,
         provider: "Provider | None" = None,
+        elements: "Elements | None" = None,
+        allowed: range | None = None,
+        check: "Check | None" = None,
+        write: "Write | None" = None,
+        selective: bool = False,
     ) -> None:
         self.attribute_id = attribute_id
+        self.name = name
         self.access = access
         self.data_type = data_type
         self.shape = shape
         self.encoded = encoded
         self.provider = provider
+        self.elements = elements
+        self.allowed = allowed
+        self.check = check
+        self.write = write
+        self.selective = selective
 
 
 class ObjectEntry:
-    """One object at one logical name; objects of M-Bus channels have one entry per channel."""
+    """One object at one logical name; objects of M-Bus channels have one entry per channel.
+
+    ``descriptors`` are those of its attributes by name. ``methods`` are those that the profile lists,
+    ``handlers`` what carries methods out.
+    """
 
     __slots__ = (
         "attributes",
         "channel",
         "class_id",
         "class_version",
+        "descriptors",
+        "handlers",
         "logical_name",
         "methods",
         "public",
@@ -97,6 +130,7 @@ class ObjectEntry:
         public: bool,
         attributes: Mapping[int, AttributeEntry],
         methods: Mapping[int, str],
+        handlers: "Mapping[int, Handler]",
     ) -> None:
         self.tag = tag
         self.class_id = class_id
@@ -106,14 +140,24 @@ class ObjectEntry:
         self.public = public
         self.attributes = attributes
         self.methods = methods
+        self.handlers = handlers
+        self.descriptors = {
+            attribute.name: AttributeDescriptor(class_id, logical_name, attribute.attribute_id)
+            for attribute in attributes.values()
+        }
 
 
 class MeterType(Equipment):
     """What all meters of one profile have in common: the table of their objects by logical name."""
 
-    def __init__(self, profile: Profile, polyphase: bool, objects: Mapping[bytes, ObjectEntry]) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        polyphase: bool,
+        make_objects: Callable[[Equipment], Mapping[bytes, ObjectEntry]],
+    ) -> None:
         super().__init__(profile, polyphase)
-        self.objects = objects
+        self.objects = make_objects(self)
 
 
 class LogicalDevice(MeterState[MeterType]):
@@ -148,7 +192,7 @@ class LogicalDevice(MeterState[MeterType]):
             not attribute.access & READ or (association.is_public and not entry.public)
         ):
             raise AccessError(DataAccessResult.READ_WRITE_DENIED)
-        if selection is not None and (entry.class_id, attribute.attribute_id) != _PROFILE_BUFFER:
+        if selection is not None and not attribute.selective:
             raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         memory = self._memory
         if memory is not None and memory.overrides is not None:
@@ -195,3 +239,25 @@ class Query:
 
 Provider = Callable[[Query], bytes]
 """Makes encoded data."""
+
+Elements = Callable[[Query], tuple[bytes, ...]]
+"""Makes the encoded elements of a structure."""
+
+Check = Callable[[LogicalDevice, Data], None]
+"""Raises AccessError unless the meter can do something with new data."""
+
+Write = Callable[[LogicalDevice, ObjectEntry, Data, float], bool]
+"""Takes the meter, the object, the new value and true time; True when there is nothing left to keep."""
+
+
+class Invocation(NamedTuple):
+    """One method call: the meter, the object and the decoded parameter."""
+
+    meter: LogicalDevice
+    entry: ObjectEntry
+    parameter: Data | None
+
+
+Outcome = tuple[ActionResult, bytes | None]
+Handler = Callable[[Invocation], Outcome]
+"""Carries a method out."""

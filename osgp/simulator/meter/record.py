@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import deque
 from typing import NamedTuple
 
-from .event_codes import Event
+from .event_types import Event
 from .gas_meter import GasMeter
 from .outages import Outage
 

@@ -1,7 +1,8 @@
 """Where the values of attributes come from: found by decorator, by tag or by class and attribute.
 
-What the interface class leaves open, the profile decides: a number or a text is encoded in the data type
-that the profile has, a number with the scaler of the profile.
+Attributes and classes go by their names in the Blue Book. What the interface class leaves open, the profile
+decides: a number or a text is encoded in the data type that the profile has, a number with the scaler of the
+profile.
 """
 
 from collections.abc import Callable
@@ -10,33 +11,36 @@ from typing import NamedTuple
 from osgp.catalogue.units import ScalerUnit, Unit
 
 from ..codec.axdr import DataType
-from .query import Provider, Query
+from .query import Elements, Provider, Query
 
-BY_TAG: dict[tuple[str, int, DataType | None], Provider] = {}
-BY_CLASS: dict[tuple[int, int], Provider] = {}
+VALUE = "value"
+"""What classes call the attribute that matters most."""
+
+BY_TAG: dict[tuple[str, str, DataType | None], Provider] = {}
+BY_CLASS: dict[tuple[str, str], Provider] = {}
 
 
 def value_of(
-    tag: str, attribute_id: int = 2, data_type: DataType | None = None
+    tag: str, attribute: str = VALUE, data_type: DataType | None = None
 ) -> Callable[[Provider], Provider]:
-    """The decorated function makes attribute ``attribute_id`` of the object ``tag``; may be stacked.
+    """The decorated function makes an ``attribute`` of the object ``tag``; may be stacked.
 
     With a ``data_type`` only for profiles in which the attribute is of that type.
     """
 
     def register(provider: Provider) -> Provider:
-        BY_TAG[tag, attribute_id, data_type] = provider
+        BY_TAG[tag, attribute, data_type] = provider
         return provider
 
     return register
 
 
-def value_of_class(class_id: int, attribute_id: int) -> Callable[[Provider], Provider]:
-    """The decorated function makes attribute ``attribute_id`` of the objects of a class, unless a tag says
+def value_of_class(class_name: str, attribute: str) -> Callable[[Provider], Provider]:
+    """The decorated function makes an ``attribute`` of the objects of a class, unless a tag says
     more."""
 
     def register(provider: Provider) -> Provider:
-        BY_CLASS[class_id, attribute_id] = provider
+        BY_CLASS[class_name, attribute] = provider
         return provider
 
     return register
@@ -66,7 +70,7 @@ _COUNTED = ScalerUnit(0, Unit.COUNT)
 def number_of(
     tag: str, scaler_unit: ScalerUnit = _COUNTED
 ) -> Callable[[Callable[[Query], float]], Callable[[Query], float]]:
-    """The decorated function gives the number that ``tag`` shows in attribute 2; may be stacked."""
+    """The decorated function gives the number that ``tag`` shows as its value; may be stacked."""
 
     def register(measure: Callable[[Query], float]) -> Callable[[Query], float]:
         NUMBERS[tag] = Number(measure, scaler_unit)
@@ -78,7 +82,7 @@ def number_of(
 def count_of(
     tag: str, scaler_unit: ScalerUnit = _COUNTED
 ) -> Callable[[Callable[[Query], int]], Callable[[Query], int]]:
-    """The decorated function gives what ``tag`` has counted and shows in attribute 2; may be stacked."""
+    """The decorated function gives what ``tag`` has counted and shows as its value; may be stacked."""
 
     def register(measure: Callable[[Query], int]) -> Callable[[Query], int]:
         NUMBERS[tag] = Count(measure, scaler_unit)
@@ -93,7 +97,7 @@ TEXTS: dict[str, Text] = {}
 
 
 def text_of(tag: str) -> Callable[[Text], Text]:
-    """The decorated function gives the text, of ASCII characters, that ``tag`` shows in attribute 2; may be
+    """The decorated function gives the text, of ASCII characters, that ``tag`` shows as its value; may be
     stacked."""
 
     def register(text: Text) -> Text:
@@ -103,23 +107,15 @@ def text_of(tag: str) -> Callable[[Text], Text]:
     return register
 
 
-Elements = Callable[[Query], tuple[bytes, ...]]
-"""Makes the encoded elements of a structure."""
-
-ELEMENTS: dict[tuple[int, int], Elements] = {}
+ELEMENTS: dict[tuple[str, str], Elements] = {}
 
 
-def elements_of_class(class_id: int, attribute_id: int) -> Callable[[Elements], Elements]:
-    """The decorated function makes the elements of attribute ``attribute_id`` of the objects of a class, of
+def elements_of_class(class_name: str, attribute: str) -> Callable[[Elements], Elements]:
+    """The decorated function makes the elements of an ``attribute`` of the objects of a class, of
     which buffers may capture single ones."""
 
     def register(elements: Elements) -> Elements:
-        ELEMENTS[class_id, attribute_id] = elements
+        ELEMENTS[class_name, attribute] = elements
         return elements
 
     return register
-
-
-def elements_of(class_id: int, attribute_id: int) -> Elements | None:
-    """What makes the elements of an attribute, None when they have to be taken from its value."""
-    return ELEMENTS.get((class_id, attribute_id))

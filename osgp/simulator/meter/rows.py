@@ -5,25 +5,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from . import event_codes, history
+from . import history
 from .captures import capture_stamps
-from .event_codes import Event
+from .event_types import Event
 from .load_curve import DAY, START
+from .row_flags import CLOCK_ADJUSTED, POWER_DOWN, RECOVERED_VALUE
 from .state import LivingMeter
 
-CRITICAL_ERROR = 0x01
-CLOCK_INVALID = 0x02
-DATA_NOT_VALID = 0x04
-DAYLIGHT_SAVING = 0x08
-CLOCK_ADJUSTED = 0x20
-RECOVERED_VALUE = 0x40
-POWER_DOWN = 0x80
-
-_FLAG_OF_EVENT = {
-    event_codes.CLOCK_INVALID: CLOCK_INVALID,
-    **dict.fromkeys((12, 13, 14, 15), CRITICAL_ERROR),
-    16: CRITICAL_ERROR | DATA_NOT_VALID,
-}
 _MONTH = 31 * DAY
 _LONGEST_DRAWN_SHIFT = 1_200
 
@@ -31,7 +19,7 @@ _LONGEST_DRAWN_SHIFT = 1_200
 class Row(NamedTuple):
     """A row captured at ``moment`` (true time), when the clock was ``offset`` seconds ahead.
 
-    ``flags`` are those of the AMR profile status but for daylight saving. ``follows``: its stamp is the one
+    ``flags`` (:mod:`.row_flags`) are without daylight saving. ``follows``: its stamp is the one
     before plus the capture period. Rows of event logs have an ``event``.
     """
 
@@ -138,13 +126,8 @@ def _marked(
     meter: LivingMeter, period: int, begin: float, now: float, rows: list[Row], channel: int | None
 ) -> list[Row]:
     """Rows with the flags that events leave in the first row after them."""
-    for event in history.events_between(meter, event_codes.STANDARD, begin, now):
-        if event.code in _FLAG_OF_EVENT:
-            _flag(rows, event.moment, _FLAG_OF_EVENT[event.code])
-    if channel is not None:
-        for event in history.events_between(meter, event_codes.MBUS, begin, now):
-            if event.code == 90 + 10 * channel:
-                _flag(rows, event.moment, DATA_NOT_VALID)
+    for event in history.marking_events(meter, channel, begin, now):
+        _flag(rows, event.moment, event.type.row_flags)
     return rows
 
 

@@ -3,11 +3,9 @@
 from datetime import datetime
 
 from ..codec.axdr import decode
-from .event_codes import LOG_OF, TESTS, Event
+from .event_types import Event
 from .record import Record
 from .state import LivingMeter
-
-EXECUTION_TIME = 4
 
 _OPEN = 0xFF
 
@@ -23,16 +21,16 @@ def fired(meter: LivingMeter, record: Record, until: float) -> list[Event]:
 
 
 def _events(meter: LivingMeter, tag: str) -> list[Event]:
-    encoded = meter.override(meter.type.profile[tag].attribute(EXECUTION_TIME))
+    encoded = meter.override(meter.type.profile[tag].address_attribute("execution_time"))
     if encoded is None:
         return []
-    code = TESTS[tag]
+    test = meter.type.events[tag]
     events = []
     for item in decode(encoded).value:
         time, date = (part.value for part in item.value)
         stamp = _stamp(meter, time, date)
         if stamp is not None:
-            events.append(Event(stamp - meter.clock_offset_at(stamp), LOG_OF[code], code))
+            events.append(Event(stamp - meter.clock_offset_at(stamp), test))
     return events
 
 

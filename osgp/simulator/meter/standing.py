@@ -47,14 +47,14 @@ def device_id_2(query: Query) -> str:
     return f"{query.meter.number:08d}"
 
 
-@value_of_class(17, 2)
+@value_of_class("sap_assignment", "sap_assignment_list")
 def sap_assignment(query: Query) -> bytes:
     """The one logical device that the meter shows."""
     name = octet_string(query.meter.logical_device_name)
     return array([structure(long_unsigned(query.meter.logical_device_address), name)])
 
 
-@value_of_class(64, 2)
+@value_of_class("security_setup", "security_policy")
 def security_policy(query: Query) -> bytes:
     """Authenticated and encrypted in both directions, or nothing."""
     if not query.meter.is_ciphered:
@@ -62,13 +62,13 @@ def security_policy(query: Query) -> bytes:
     return enum(_POLICY_VERSION_1 if query.entry.class_version else _POLICY_VERSION_0)
 
 
-@value_of_class(64, 4)
+@value_of_class("security_setup", "client_system_title")
 def client_system_title(query: Query) -> bytes:
     """The client that asks."""
     return octet_string(query.association.client_system_title if query.association else b"")
 
 
-@value_of_class(64, 5)
+@value_of_class("security_setup", "server_system_title")
 def server_system_title(query: Query) -> bytes:
     """The meter's own title."""
     return octet_string(query.meter.system_title)
@@ -105,25 +105,25 @@ def p1_port_version(query: Query) -> str:
     return "".join(profile.protocol_version.split(".")[:2])
 
 
-@value_of_class(18, 2)
+@value_of_class("image_transfer", "image_block_size")
 def image_block_size(query: Query) -> bytes:
     """Octets per block of a firmware image."""
     return double_long_unsigned(IMAGE_BLOCK_SIZE)
 
 
-@value_of_class(70, 2)
+@value_of_class("disconnect_control", "output_state")
 def output_state(query: Query) -> bytes:
     """Whether the customer has power."""
     return boolean(query.meter.memory.connected)
 
 
-@value_of_class(70, 3)
+@value_of_class("disconnect_control", "control_state")
 def control_state(query: Query) -> bytes:
     """0 disconnected, 1 connected, 2 ready for reconnection."""
     return enum(query.meter.memory.control_state)
 
 
-@value_of_class(70, 4)
+@value_of_class("disconnect_control", "control_mode")
 def control_mode(query: Query) -> bytes:
     """Until a client chooses: remote disconnection and reconnection."""
     return enum(FACTORY_MODE)
@@ -153,7 +153,7 @@ def randomisation_settings(query: Query) -> bytes:
     return structure(double_long_unsigned(900), long_unsigned(3), long_unsigned(5))
 
 
-@value_of("TARIFFICATION_SCRIPT_TABLE")
+@value_of("TARIFFICATION_SCRIPT_TABLE", "scripts")
 def tariffication_scripts(query: Query) -> bytes:
     """Scripts 1 and 2 switch to the low and the high tariff."""
     register = octet_string(bytes((0, 0, 96, 14, 0, 255)))
@@ -165,30 +165,30 @@ def tariffication_scripts(query: Query) -> bytes:
     return array([script(1), script(2)])
 
 
-@value_of_class(20, 2)
-@value_of_class(20, 6)
+@value_of_class("activity_calendar", "calendar_name_active")
+@value_of_class("activity_calendar", "calendar_name_passive")
 def calendar_name(query: Query) -> bytes:
     """Text."""
     return octet_string(b"DEFAULT")
 
 
-@value_of_class(20, 3)
-@value_of_class(20, 7)
+@value_of_class("activity_calendar", "season_profile_active")
+@value_of_class("activity_calendar", "season_profile_passive")
 def season_profile(query: Query) -> bytes:
     """One season from 1 January, with week 1."""
     start = octet_string(bytes.fromhex("FFFF0101FF00000000800000"))
     return array([structure(octet_string(b"\x01"), start, octet_string(b"\x01"))])
 
 
-@value_of_class(20, 4)
-@value_of_class(20, 8)
+@value_of_class("activity_calendar", "week_profile_table_active")
+@value_of_class("activity_calendar", "week_profile_table_passive")
 def week_profile_table(query: Query) -> bytes:
     """Week 1 has day 0 from Monday to Friday and day 1 in the weekend."""
     return array([structure(octet_string(b"\x01"), *[unsigned(0)] * 5, unsigned(1), unsigned(1))])
 
 
-@value_of_class(20, 5)
-@value_of_class(20, 9)
+@value_of_class("activity_calendar", "day_profile_table_active")
+@value_of_class("activity_calendar", "day_profile_table_passive")
 def day_profile_table(query: Query) -> bytes:
     """Day 0 is high from 7 to 23 hours; day 1 is low."""
 
@@ -200,32 +200,32 @@ def day_profile_table(query: Query) -> bytes:
     return array([workday, structure(unsigned(1), array([action(0, 1)]))])
 
 
-@value_of_class(20, 10)
+@value_of_class("activity_calendar", "activate_passive_calendar_time")
 def activate_passive_calendar_time(query: Query) -> bytes:
     """Not planned."""
     return octet_string(_EVERY_DATE_TIME)
 
 
-@value_of_class(40, 2)
+@value_of_class("push_setup", "push_object_list")
 def push_object_list(query: Query) -> bytes:
     """The meter's identification."""
     identification = octet_string(bytes((0, 0, 96, 1, 1, 255)))
     return array([structure(long_unsigned(1), identification, b"\x0f\x02", long_unsigned(0))])
 
 
-@value_of_class(40, 3)
+@value_of_class("push_setup", "send_destination_and_method")
 def send_destination_and_method(query: Query) -> bytes:
     """TCP to nowhere in particular."""
     return structure(enum(0), octet_string(b"127.0.0.1:9598"), enum(0))
 
 
-@value_of_class(22, 2)
+@value_of_class("single_action_schedule", "executed_script")
 def executed_script(query: Query) -> bytes:
     """The test script of the object."""
     return structure(octet_string(bytes((0, 0, 10, 0, 107, 255))), long_unsigned(1))
 
 
-@value_of_class(15, 2)
+@value_of_class("association_ln", "object_list")
 def object_list(query: Query) -> bytes:
     """All objects with their access rights, as this client sees them."""
     public = query.association is not None and query.association.is_public
@@ -233,7 +233,7 @@ def object_list(query: Query) -> bytes:
     return encoded_object_list(query.meter.type, version, public, query.meter.is_ciphered)
 
 
-@value_of_class(15, 3)
+@value_of_class("association_ln", "associated_partners_id")
 def associated_partners(query: Query) -> bytes:
     """Addresses of client and server."""
     association = query.association
@@ -247,13 +247,13 @@ def _name(group: int, last: int) -> bytes:
     return structure(*arcs, unsigned(last))
 
 
-@value_of_class(15, 4)
+@value_of_class("association_ln", "application_context_name")
 def application_context_name(query: Query) -> bytes:
     """The context that was agreed."""
     return _name(1, query.association.context if query.association else 1)
 
 
-@value_of_class(15, 5)
+@value_of_class("association_ln", "xdlms_context_info")
 def xdlms_context(query: Query) -> bytes:
     """Conformance, sizes and version that were agreed."""
     association = query.association
@@ -270,25 +270,26 @@ def xdlms_context(query: Query) -> bytes:
     )
 
 
-@value_of_class(15, 6)
+@value_of_class("association_ln", "authentication_mechanism_name")
 def authentication_mechanism_name(query: Query) -> bytes:
     """The mechanism that was used."""
     return _name(2, query.association.mechanism if query.association else 0)
 
 
-@value_of_class(15, 7)
+@value_of_class("association_ln", "lls_secret")
+@value_of_class("association_ln", "secret")
 def association_secret(query: Query) -> bytes:
     """Never shown."""
     return octet_string(b"")
 
 
-@value_of_class(15, 8)
+@value_of_class("association_ln", "association_status")
 def association_status(query: Query) -> bytes:
     """2: associated."""
     return enum(2)
 
 
-@value_of_class(15, 11)
+@value_of_class("association_ln", "current_user")
 def current_user(query: Query) -> bytes:
     """There are no users."""
     return structure(unsigned(0), visible_string(""))

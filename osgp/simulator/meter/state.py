@@ -4,15 +4,17 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Generic, TypeVar
 from zlib import crc32
 
+from osgp.catalogue.communication import Framing, Security
 from osgp.catalogue.cosem import AttributeDescriptor
 
 from ..codec.axdr import decode
 from ..faults import FaultBox, FaultKind
-from ..settings import Behaviour, FleetSettings, Security, Transport
+from ..settings import Behaviour, FleetSettings
 from . import clock_shifts
 from .control import CONNECTED
 from .equipment import MBUS_CLIENT_SETUP, Equipment
-from .event_codes import LOG_OF, Event, new_device
+from .event_names import new_device
+from .event_types import Event
 from .gas_meter import GasMeter
 from .identity import MANUFACTURER, KeyName, derive, lls_password, system_title
 from .incidents import Kinds, kinds_of
@@ -20,10 +22,7 @@ from .load_curve import Household
 from .memory import Memory
 from .record import MAXIMUM_CHANGES, Record
 
-_CLOCK = bytes((0, 0, 1, 0, 0, 255))
-_TIME_ZONE = AttributeDescriptor(8, _CLOCK, 3)
-_DAYLIGHT_SAVINGS_ENABLED = AttributeDescriptor(8, _CLOCK, 8)
-_OF_DEVICE = range(5, 10)
+_OF_DEVICE = ("primary_address", "identification_number", "manufacturer_id", "version", "device_type")
 """The attributes of an M-Bus client that are about the device on the channel, not about the channel."""
 
 TypeOfMeter = TypeVar("TypeOfMeter", bound=Equipment, covariant=True)
@@ -38,6 +37,7 @@ class MeterState(Generic[TypeOfMeter]):
 
     __slots__ = (
         "_memory",
+        "framing",
         "gas_meters",
         "identification",
         "logical_device_address",
@@ -45,7 +45,6 @@ class MeterState(Generic[TypeOfMeter]):
         "port_index",
         "security",
         "settings",
-        "transport",
         "type",
     )
 
@@ -57,7 +56,7 @@ class MeterState(Generic[TypeOfMeter]):
         settings: FleetSettings,
         *,
         security: Security = Security.HLS5,
-        transport: Transport = Transport.WRAPPER,
+        framing: Framing = Framing.WRAPPER,
         logical_device_address: int = 1,
         port_index: int = 0,
         gas_meters: tuple[GasMeter, ...] = (),
@@ -67,7 +66,7 @@ class MeterState(Generic[TypeOfMeter]):
         self.type = meter_type
         self.settings = settings
         self.security = security
-        self.transport = transport
+        self.framing = framing
         self.logical_device_address = logical_device_address
         self.port_index = port_index
         self.gas_meters = gas_meters
@@ -169,9 +168,11 @@ class MeterState(Generic[TypeOfMeter]):
             memory.record = Record()
         return memory.record
 
-    def record_event(self, moment: float, code: int) -> None:
-        """Note an event of ``code``, which is not that of a cleared log."""
-        self.make_record().add_event(Event(moment, LOG_OF[code], code))
+    def record_event(self, moment: float, name: str) -> None:
+        """Note an event, if meters of this type tell of it in any way."""
+        event_type = self.type.events[name]
+        if event_type.is_noticed:
+            self.make_record().add_event(Event(moment, event_type))
 
     def switch(self, state: int, moment: float) -> None:
         """Take a control state (:mod:`.control`); nothing is delivered while disconnected."""
@@ -190,17 +191,15 @@ class MeterState(Generic[TypeOfMeter]):
         del record.mbus[:-MAXIMUM_CHANGES]
         if self.memory.overrides is not None and channel in self.type.channels:
             client_setup = self.type.profile[MBUS_CLIENT_SETUP]
-            for attribute_id in _OF_DEVICE:
-                self.memory.overrides.pop(client_setup.attribute(attribute_id, channel), None)
+            for attribute in _OF_DEVICE:
+                self.memory.overrides.pop(client_setup.address_attribute(attribute, channel), None)
         if gas_meter is not None:
             self.record_event(moment, new_device(channel))
 
     @property
     def kinds(self) -> Kinds:
         """The kinds of incidents that can befall the meter."""
-        meter_type = self.type
-        channels = tuple(gas_meter.channel for gas_meter in self.gas_meters)
-        return kinds_of(self.polyphase, meter_type.alarm_registers, meter_type.tests, channels)
+        return kinds_of(self.type, tuple(gas_meter.channel for gas_meter in self.gas_meters))
 
     def is_troubled_at(self, moment: float) -> bool:
         """Whether mishaps are drawn for that time."""
@@ -240,8 +239,10 @@ class MeterState(Generic[TypeOfMeter]):
     def zone(self) -> tzinfo:
         """The zone in which the meter shows time; a fixed one when its clock was set up so."""
         zone = self.settings.zone
-        time_zone = self.override(_TIME_ZONE)
-        daylight_saving = self.override(_DAYLIGHT_SAVINGS_ENABLED)
+        clock = self.type.clock_settings
+        if clock is None:
+            return zone
+        time_zone, daylight_saving = self.override(clock.time_zone), self.override(clock.daylight_savings)
         if time_zone is None and (daylight_saving is None or decode(daylight_saving).value):
             return zone
         deviation = decode(time_zone).value if time_zone is not None else self._standard_deviation()

@@ -14,8 +14,8 @@ from osgp.batches.models import Batch
 from osgp.commands.sending import APPLICATION, FAILED, PENDING, SUCCEEDED, SendingCommand
 from osgp.faults import Fault
 from osgp.fleet import steering
-from osgp.fleet.answers import body, summary
-from osgp.fleet.progress import progress
+from osgp.fleet.answers import describe, summarize
+from osgp.fleet.progress import measure_progress
 from osgp.fleet.submission import may_be_batched, submit
 from osgp.messages.registry import RegisteredOperation
 from osgp.processes.database import give_back_connection
@@ -33,9 +33,9 @@ class Command(SendingCommand):
         "failed or were left out, 2 it was refused, 3 it is still pending."
     )
 
-    def sends(self, task: RegisteredOperation) -> bool:
+    def may_send(self, operation: RegisteredOperation) -> bool:
         """One that can be the same for many devices."""
-        return may_be_batched(task)
+        return may_be_batched(operation)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
@@ -64,16 +64,16 @@ class Command(SendingCommand):
             type=float,
             const=DEFAULT_WAIT,
             metavar="SECONDS",
-            help=f"Show the progress until it is over, {DEFAULT_WAIT:.0f} seconds at most unless told.",
+            help=f"Show the progress until it is over, {DEFAULT_WAIT:.0f} seconds at most by default.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        organisation = self._organisation(options["organisation"])
-        fields = {**self._body(options), "message": options["message"]}
+        organisation = self._find_organisation(options["organisation"])
+        fields = {**self._build_body(options), "message": options["message"]}
         if options["group"] is not None:
             fields["device_group"] = options["group"]
         else:
-            fields["device_identifications"] = self._identifications(options["devices"])
+            fields["device_identifications"] = self._read_identifications(options["devices"])
         if options["skip_invalid"]:
             fields["skip_invalid"] = True
         fields["spread_seconds"] = options["spread"]
@@ -84,13 +84,13 @@ class Command(SendingCommand):
         except (Fault, ValidationError) as error:
             self._refuse_with(error)
         if options["wait"] is None:
-            self._answer(summary(batch), PENDING)
+            self._answer(summarize(batch), PENDING)
         self._watch(batch, options["wait"])
         steering.settle(batch.pk)
         batch = Batch.objects.select_related("group", "retry_of", "recurring").get(pk=batch.pk)
-        self._answer(body(batch), _status(batch))
+        self._answer(describe(batch), _find_exit_status(batch))
 
-    def _identifications(self, name: str) -> list[str]:
+    def _read_identifications(self, name: str) -> list[str]:
         try:
             text = sys.stdin.read() if name == "-" else Path(name).read_text()
         except (OSError, UnicodeDecodeError) as error:
@@ -110,7 +110,7 @@ class Command(SendingCommand):
         with Progress(*columns, console=Console(stderr=True)) as bar:
             shown = bar.add_task(batch.message, total=batch.total, failed=0)
             while True:
-                counts = progress(batch)
+                counts = measure_progress(batch)
                 failed = counts.states[RequestState.FAILED]
                 bar.update(shown, completed=counts.final, total=counts.total, failed=failed)
                 if batch.is_final or time.monotonic() >= deadline:
@@ -121,9 +121,9 @@ class Command(SendingCommand):
                 batch.refresh_from_db()
 
 
-def _status(batch: Batch) -> int:
+def _find_exit_status(batch: Batch) -> int:
     if not batch.is_final:
         return PENDING
-    counts = progress(batch)
+    counts = measure_progress(batch)
     complete = counts.states[RequestState.SUCCEEDED] == counts.total and not counts.skipped
     return SUCCEEDED if complete and batch.fault is None else FAILED

@@ -17,7 +17,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"([0-9]{1,7})([mhdw])")
 
 
-def duration(text: str) -> timedelta:
+def parse_duration(text: str) -> timedelta:
     """``90d``, ``12h``, ``30m``, ``4w``: one minute to ten years. Raises argparse.ArgumentTypeError."""
     match = _DURATION.fullmatch(text)
     if match is None:
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--expires-in",
-            type=duration,
+            type=parse_duration,
             metavar="90d",
             help="Minutes, hours, days or weeks: 30m, 12h, 90d, 4w.",
         )

@@ -14,7 +14,7 @@ from osgp.device_groups import groups
 from osgp.device_groups.models import DeviceGroup
 
 NAMED = 20
-"""Unknown devices that are told by name."""
+"""Unknown devices that are listed by name."""
 
 
 class Command(BaseCommand):
@@ -32,17 +32,18 @@ class Command(BaseCommand):
         organisation = Organisation.objects.filter(identification=options["organisation"]).first()
         if organisation is None:
             raise CommandError(f"There is no organisation {options['organisation']}.")
-        group = groups.find(organisation, options["name"]) or self._new(organisation, options["name"])
+        name = options["name"]
+        group = groups.find_group(organisation, name) or self._make_group(organisation, name)
         if options["add"]:
-            self._change("put in", groups.add, group, self._identifications(options["add"]))
+            self._change("put in", groups.add, group, self._read_identifications(options["add"]))
         if options["add_all"]:
             self.stdout.write(f"{groups.add_all(group):,} put in")
         if options["remove"]:
-            self._change("taken out", groups.remove, group, self._identifications(options["remove"]))
+            self._change("taken out", groups.remove, group, self._read_identifications(options["remove"]))
         self.stdout.write(f"{group.name}: {group.memberships.count():,} devices")
 
     @staticmethod
-    def _new(organisation: Organisation, name: str) -> DeviceGroup:
+    def _make_group(organisation: Organisation, name: str) -> DeviceGroup:
         group = DeviceGroup(organisation=organisation, name=name)
         try:
             group.full_clean()
@@ -54,7 +55,7 @@ class Command(BaseCommand):
     def _change(
         self,
         verb: str,
-        change: Callable[[DeviceGroup, Iterable[str]], groups.Changed],
+        change: Callable[[DeviceGroup, Iterable[str]], groups.MembershipChange],
         group: DeviceGroup,
         identifications: Iterable[str],
     ) -> None:
@@ -65,7 +66,7 @@ class Command(BaseCommand):
             self.stderr.write(f"unknown: {', '.join(unknown[:NAMED])}{more}")
 
     @staticmethod
-    def _identifications(name: str) -> list[str]:
+    def _read_identifications(name: str) -> list[str]:
         try:
             return (sys.stdin.read() if name == "-" else Path(name).read_text()).split()
         except (OSError, UnicodeDecodeError) as error:

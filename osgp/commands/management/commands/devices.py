@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from osgp.accounts.models import Organisation
 from osgp.device_groups import listing
 from osgp.devices.models import DeviceType
-from osgp.management.answers import device_row
+from osgp.management.answers import describe_device
 
 PAGE = 1000
 
@@ -34,14 +34,14 @@ class Command(BaseCommand):
             raise CommandError(f"There is no organisation {options['organisation']}.")
         names = options["group"]
         try:
-            groups = listing.groups_named(organisation, names) if names else None
+            groups = listing.find_groups(organisation, names) if names else None
         except listing.UnknownGroup as error:
             raise CommandError(str(error)) from error
-        devices = listing.listed_devices(
+        devices = listing.list_devices(
             organisation, identifications=options["device"], groups=groups, device_type=options["type"]
         )
         after: str | None = ""
         while after is not None:
-            found, after = listing.page(organisation, devices, PAGE, after)
+            found, after = listing.list_page(organisation, devices, PAGE, after)
             for device in found:
-                self.stdout.write(json.dumps(device_row(device)))
+                self.stdout.write(json.dumps(describe_device(device)))

@@ -12,8 +12,8 @@ from osgp.accounts.models import Organisation
 from osgp.faults import Fault
 from osgp.messages.readings import Period
 from osgp.readings import export
-from osgp.readings.filters import ReadingsFilter, selected
-from osgp.readings.queries import readings
+from osgp.readings.filters import ReadingsFilter, make_selection
+from osgp.readings.queries import read_readings
 from osgp.requests.problems import list_errors
 
 
@@ -31,7 +31,9 @@ class Command(BaseCommand):
         parser.add_argument("--changed", choices=["true", "false"])
         parser.add_argument("--late", choices=["true", "false"])
         parser.add_argument("--format", choices=["csv", "parquet"], default="csv")
-        parser.add_argument("--output", default="-", metavar="FILE", help="Standard output unless told.")
+        parser.add_argument(
+            "--output", default="-", metavar="FILE", help="A file; standard output by default."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         organisation = Organisation.objects.filter(identification=options["organisation"]).first()
@@ -42,19 +44,19 @@ class Command(BaseCommand):
         try:
             query = ReadingsFilter(data=asked)
             query.is_valid(raise_exception=True)
-            selection = selected(organisation, query.validated_data)
+            selection = make_selection(organisation, query.validated_data)
         except ValidationError as error:
             told = (f"{each['pointer'][1:]}: {each['detail']}" for each in list_errors(error.detail))
             raise CommandError("; ".join(told)) from error
         except Fault as fault:
             raise CommandError(fault.message) from fault
-        parts = export.csv_parts if options["format"] == "csv" else export.parquet_parts
+        parts = export.format_csv if options["format"] == "csv" else export.format_parquet
         if options["output"] == "-":
-            self._write(parts(readings(selection)), sys.stdout.buffer)
+            self._write(parts(read_readings(selection)), sys.stdout.buffer)
             return
         try:
             with Path(options["output"]).open("wb") as output:
-                self._write(parts(readings(selection)), output)
+                self._write(parts(read_readings(selection)), output)
         except OSError as error:
             raise CommandError(f"{options['output']}: {error.strerror}") from error
 

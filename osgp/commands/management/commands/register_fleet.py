@@ -13,7 +13,7 @@ from rich.console import Console
 from osgp.accounts.models import Organisation
 from osgp.embedded.client import ApiClient, ApiError
 from osgp.embedded.direct_registration import register_directly
-from osgp.embedded.output import with_progress
+from osgp.embedded.output import collect_with_progress
 from osgp.embedded.registration import Description, InvalidDescription, Registration, register
 
 
@@ -35,11 +35,11 @@ class Command(BaseCommand):
         parser.add_argument("--token", help="API token; better given in the variable OSGP_TOKEN")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        descriptions = at_address(read_descriptions(options["file"]), options["address"])
+        descriptions = move_to_address(read_descriptions(options["file"]), options["address"])
         console = Console(highlight=False, stderr=True)
         try:
-            registered = with_progress(
-                console, "Registering", self._registrations(descriptions, options), len(descriptions)
+            registered = collect_with_progress(
+                console, "Registering", self._register(descriptions, options), len(descriptions)
             )
         except (InvalidDescription, ApiError, OSError, ValueError) as error:
             raise CommandError(str(error)) from error
@@ -51,9 +51,7 @@ class Command(BaseCommand):
         if failed:
             raise SystemExit(1)
 
-    def _registrations(
-        self, descriptions: list[Description], options: dict[str, Any]
-    ) -> Iterator[Registration]:
+    def _register(self, descriptions: list[Description], options: dict[str, Any]) -> Iterator[Registration]:
         if options["organisation"]:
             organisation = Organisation.objects.filter(identification=options["organisation"]).first()
             if organisation is None:
@@ -62,15 +60,15 @@ class Command(BaseCommand):
         token = options["token"] or os.environ.get("OSGP_TOKEN")
         if not token:
             raise CommandError("--api needs a token: --token or the variable OSGP_TOKEN.")
-        return self._over_rest(options["api"], token, descriptions)
+        return self._register_over_rest(options["api"], token, descriptions)
 
     @staticmethod
-    def _over_rest(url: str, token: str, descriptions: list[Description]) -> Iterator[Registration]:
+    def _register_over_rest(url: str, token: str, descriptions: list[Description]) -> Iterator[Registration]:
         with ApiClient(url, token) as api:
             yield from register(api, descriptions)
 
 
-def at_address(descriptions: list[Description], address: str | None) -> list[Description]:
+def move_to_address(descriptions: list[Description], address: str | None) -> list[Description]:
     """The same meters behind another address, as of a simulator in a container; None: as described."""
     if address is None:
         return descriptions

@@ -39,14 +39,14 @@ class Command(SendingCommand):
             type=float,
             const=DEFAULT_WAIT,
             metavar="SECONDS",
-            help=f"Wait for the outcome, {DEFAULT_WAIT:.0f} seconds unless told.",
+            help=f"Wait for the outcome, {DEFAULT_WAIT:.0f} seconds by default.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        organisation = self._organisation(options["organisation"])
-        body = {"device_identification": options["device"], **self._body(options)}
+        organisation = self._find_organisation(options["organisation"])
+        body = {"device_identification": options["device"], **self._build_body(options)}
         if options["actions"] is not None:
-            body["actions"] = self._actions(options["actions"])
+            body["actions"] = self._read_actions(options["actions"])
         try:
             request = submit(make_organisation_caller(organisation, APPLICATION), options["message"], body)
         except (Fault, ValidationError) as error:
@@ -57,9 +57,9 @@ class Command(SendingCommand):
         found = find_outcome(organisation, request.message, request.correlation_uid)
         if found is None:
             self._refuse("The request was deleted meanwhile.")
-        self._answer(build_outcome_body(found), _status(found))
+        self._answer(build_outcome_body(found), _find_exit_status(found))
 
-    def _actions(self, name: str) -> Any:
+    def _read_actions(self, name: str) -> Any:
         try:
             return json.loads(sys.stdin.read() if name == "-" else Path(name).read_text())
         except OSError as error:
@@ -68,7 +68,7 @@ class Command(SendingCommand):
             self._refuse(f"{name} holds no JSON: {error}")
 
 
-def _status(found: RequestOutcome) -> int:
+def _find_exit_status(found: RequestOutcome) -> int:
     """The exit status for an outcome."""
     if not found.request.is_final:
         return PENDING

@@ -21,9 +21,9 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        current = envelope.key_encryption_keys().current
+        current = envelope.load_key_encryption_keys().current
         rewrapped = unreadable = 0
-        for row in _rows_under_other_keys(current):
+        for row in _list_rows_under_other_keys(current):
             try:
                 rewrapped += keystore.rewrap(row)
             except Fault as fault:
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             raise CommandError(f"{unreadable} secrets could not be read. Keep the old key-encryption keys.")
 
 
-def _rows_under_other_keys(current: str) -> Iterator[DeviceKey]:
+def _list_rows_under_other_keys(current: str) -> Iterator[DeviceKey]:
     last = 0
     while True:
         rows = list(

@@ -32,7 +32,7 @@ class Command(BaseCommand):
             "--pool", choices=["gevent", "threads"], default="gevent", help="kind of pool (gevent)"
         )
         parser.add_argument(
-            "--name", default="worker", help="told apart from others on this host by its process id"
+            "--name", default="worker", help="name of the worker; the process id is added to it"
         )
         parser.add_argument(
             "celery_arguments", nargs="*", metavar="-- ARGUMENT", help="arguments for Celery itself"
@@ -47,7 +47,7 @@ class Command(BaseCommand):
             )
         if options["concurrency"] < 1:
             raise CommandError("--concurrency is at least 1.")
-        command = celery_command(
+        command = make_celery_command(
             concurrency=options["concurrency"],
             queues=options["queues"],
             pool=options["pool"],
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         os.execvp(command[0], [*command, *options["celery_arguments"]])  # noqa: S606 (no shell)
 
 
-def celery_command(
+def make_celery_command(
     *,
     concurrency: int,
     name: str,
@@ -66,7 +66,7 @@ def celery_command(
     pool: str = "gevent",
     log_level: str = "INFO",
 ) -> list[str]:
-    """What the command becomes; ``name`` is to be another one for each worker of this host."""
+    """Return the Celery command line. ``name`` must differ between the workers of a host."""
     command = [sys.executable, "-m"]
     if pool == "gevent":
         # Celery patches too late: patching makes it import kombu, whose waits for a lost broker would then

@@ -1,4 +1,4 @@
-"""Which meters lack values, told by the days that their series are full of: no value is looked at for that.
+"""Finding meters that lack values by the days that their series are full of, without reading any value.
 
 Days are those of each meter's own calendar.
 """
@@ -8,24 +8,25 @@ from datetime import date
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
+from osgp.completeness.buffers import without_buffer
 from osgp.devices.models import Device, LifecycleStatus
 from osgp.messages.readings import Period
-from osgp.readings.calendar import month_of, next_month
+from osgp.readings.calendar import to_month, to_next_month
 from osgp.readings.models import Completeness, Series
 
 GONE = (LifecycleStatus.DESTROYED, LifecycleStatus.RETURNED_TO_INVENTORY)
-"""Devices of which nothing is expected any more."""
+"""Devices that are not expected to deliver values any more."""
 
 
-def masks(period: str, first: date, until: date) -> dict[date, int]:
-    """By month, the bits of the days from ``first`` on and before ``until`` that a series should be full of.
+def make_day_masks(period: str, first: date, until: date) -> dict[date, int]:
+    """Return, by month, the bits of the days from ``first`` on and before ``until``.
 
-    Of MONTHLY the only bit of each month that ends within them.
+    For MONTHLY, the only bit of each month that ends within them.
     """
     wanted: dict[date, int] = {}
-    month = month_of(first)
+    month = to_month(first)
     while month < until:
-        following = next_month(month)
+        following = to_next_month(month)
         if period == Period.MONTHLY:
             if first < following <= until:
                 wanted[month] = 1
@@ -37,9 +38,11 @@ def masks(period: str, first: date, until: date) -> dict[date, int]:
     return wanted
 
 
-def incomplete(devices: QuerySet[Device], period: str, first: date, until: date) -> QuerySet[Device]:
-    """The devices of which a series is not full of these days, or that have none, by their numbers."""
-    wanted = masks(period, first, until)
+def list_incomplete_devices(
+    devices: QuerySet[Device], period: str, first: date, until: date
+) -> QuerySet[Device]:
+    """Return the devices with a series that is not full of these days, or without series, by primary key."""
+    wanted = make_day_masks(period, first, until)
     if not wanted:
         return devices.none()
     full = Q()
@@ -51,16 +54,16 @@ def incomplete(devices: QuerySet[Device], period: str, first: date, until: date)
                 )
             )
         )
-    series = expected_series(period)
+    series = list_expected_series(period)
     return (
         devices.exclude(lifecycle_status__in=GONE)
-        .filter(~Exists(series) | Exists(series.exclude(full)))
+        .filter((~Exists(series) & ~without_buffer(period)) | Exists(series.exclude(full)))
         .order_by("pk")
     )
 
 
-def expected_series(period: str) -> QuerySet[Series]:
-    """The series of a device (OuterRef) that values are expected of: those of its present channel."""
+def list_expected_series(period: str) -> QuerySet[Series]:
+    """Return the series of a device (OuterRef) that should have values: those of its present channel."""
     return Series.objects.filter(
         device=OuterRef("pk"), period=period, channel=Coalesce(OuterRef("channel"), 0)
     )

@@ -1,7 +1,6 @@
-"""Recurring requests as people write them down: checked as a whole, then stored and planned at once.
+"""The way in for schedules, for the API and the admin: checked as a whole, then stored and planned at once.
 
-The one way in for the API and the admin. What a schedule sends is checked as a batch of the same message and
-devices would be, so that the first occurrence brings no surprise.
+The message and the devices are checked as for a batch, so that the first occurrence brings no surprise.
 """
 
 from collections.abc import Mapping
@@ -21,8 +20,8 @@ from osgp.batches.models import RecurringRequest
 from osgp.device_groups import groups
 from osgp.device_groups.models import DeviceGroup, group_name_validator
 from osgp.devices.models import Device
-from osgp.fleet import occurrences, recurring, targets
-from osgp.fleet.occurrences import CRON_FIELDS
+from osgp.fleet import occurrences, schedules, targets
+from osgp.fleet.occurrences import CRON_FIELDS, Recurrence
 from osgp.fleet.submission import (
     LONGEST_SPREAD,
     MOST_ERRORS,
@@ -56,8 +55,8 @@ LONGEST_DURATION = 31 * 24 * 3600
 """Seconds."""
 
 
-class ScheduleFields(StrictSerializer):
-    """When something is due: by ``cron`` in ``time_zone``, or ``every`` so many of ``period``."""
+class RecurrenceFields(StrictSerializer):
+    """When a schedule is due: by ``cron`` in ``time_zone``, or ``every`` so many of ``period``."""
 
     cron = CharField(
         required=False,
@@ -69,23 +68,23 @@ class ScheduleFields(StrictSerializer):
     every = IntegerField(required=False, min_value=1, max_value=100_000, help_text="Instead of cron.")
     period = ChoiceField(PERIODS, default="minutes", help_text="What `every` counts.")
     starts_at = DateTimeField(
-        required=False, help_text="Nothing is due before; `every` counts from here. Now unless told."
+        required=False, help_text="Nothing is due before; `every` counts from here. Default: now."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether there is exactly one schedule, and it has occurrences."""
+        """Check that there is exactly one of cron and every, and that it has occurrences."""
         if ("cron" in attrs) == ("every" in attrs):
             raise ValidationError("Give either cron or every.")
         field = "cron" if "cron" in attrs else "every"
         try:
-            next_occurrences(attrs, 1)
+            find_next_occurrences(attrs, 1)
         except ValueError as error:
             raise ValidationError({field: [f"{error}"]}) from error
         return attrs
 
 
-class RecurringFields(ScheduleFields):
-    """A recurring request: the message with its parameters, to whom, and when."""
+class ScheduleFields(RecurrenceFields):
+    """A schedule: the message with its parameters, the devices, and when."""
 
     name = CharField(max_length=64, validators=[group_name_validator], help_text="Unique.")
     message = CharField(max_length=64, help_text="Name of a message.")
@@ -102,25 +101,25 @@ class RecurringFields(ScheduleFields):
         min_value=0,
         max_value=LONGEST_SPREAD,
         default=0,
-        help_text="Spread the devices over so many seconds, each always at its own moment of them.",
+        help_text="Devices start spread over this time, each always at the same moment of it.",
     )
     max_duration_seconds = IntegerField(
         required=False,
         min_value=1,
         max_value=LONGEST_DURATION,
-        help_text="What was not started so many seconds after the occurrence is given up.",
+        help_text="Requests not started this long after the occurrence expire.",
     )
-    enabled = BooleanField(default=True, help_text="Whether it is due at all.")
+    enabled = BooleanField(default=True, help_text="A schedule that is not enabled is never due.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether there is exactly one of list and group, and time enough for all devices to start."""
+        """Check that there is exactly one of list and group, and time enough for all devices to start."""
         attrs = super().validate(attrs)
         if ("device_identifications" in attrs) == ("device_group" in attrs):
             raise ValidationError(ONE_TARGET)
         longest = attrs.get("max_duration_seconds")
         if longest is not None and longest <= attrs["spread_seconds"]:
             raise ValidationError({"max_duration_seconds": ["Must be longer than spread_seconds."]})
-        gap = occurrences.shortest_gap(schedule_of(attrs), timezone.now())
+        gap = occurrences.find_shortest_gap(build_recurrence(attrs), timezone.now())
         if attrs["spread_seconds"] > gap.total_seconds():
             raise ValidationError(
                 {
@@ -133,8 +132,8 @@ class RecurringFields(ScheduleFields):
         return attrs
 
 
-def schedule_of(fields: Mapping[str, Any]) -> CrontabSchedule | IntervalSchedule:
-    """The schedule that validated fields describe, not stored. Raises ValueError for no crontab."""
+def build_recurrence(fields: Mapping[str, Any]) -> Recurrence:
+    """Return the recurrence of validated fields, not stored. Raises ValueError for a bad crontab."""
     if "every" in fields:
         return IntervalSchedule(every=fields["every"], period=fields["period"])
     parts = fields["cron"].split()
@@ -150,23 +149,23 @@ def schedule_of(fields: Mapping[str, Any]) -> CrontabSchedule | IntervalSchedule
         except (ValueError, ParseException) as error:
             raise ValueError(
                 f"{CRON_NAMES[name]} cannot be {part}: numbers, lists (1,15), ranges (1-5), steps (*/15) "
-                f"and * are taken, within {CRON_RANGES[name]}."
+                f"and * are allowed, within {CRON_RANGES[name]}."
             ) from error
     return CrontabSchedule(timezone=ZoneInfo(fields["time_zone"]), **named)
 
 
-def next_occurrences(fields: Mapping[str, Any], number: int) -> list[Any]:
-    """The next times at which a schedule is due. Raises ValueError for one that never is."""
+def find_next_occurrences(fields: Mapping[str, Any], number: int) -> list[Any]:
+    """Return the next times at which a schedule is due. Raises ValueError if it never is."""
     now = timezone.now()
-    found = occurrences.after(schedule_of(fields), now, anchor=fields.get("starts_at") or now)
+    found = occurrences.iterate(build_recurrence(fields), now, anchor=fields.get("starts_at") or now)
     return [next(found) for _ in range(number)]
 
 
-def define(caller: Caller, body: Any, row: RecurringRequest | None = None) -> RecurringRequest:
-    """Store a recurring request, or change ``row``, as ``body`` says; and plan it.
+def submit_schedule(caller: Caller, body: Any, row: RecurringRequest | None = None) -> RecurringRequest:
+    """Validate a schedule, store it or change ``row``, and plan it; returns the row.
 
     Raises rest_framework ValidationError with every faulty field, or Fault: 301 for a missing scope, 401 for
-    a message that is not there or not for many devices. Nothing is stored then.
+    a message that does not exist or cannot be sent to many devices. Nothing is stored then.
     """
     if not isinstance(body, Mapping):
         raise ValidationError("Must be a JSON object.")
@@ -176,12 +175,12 @@ def define(caller: Caller, body: Any, row: RecurringRequest | None = None) -> Re
     operation = find_batch_operation(name)
     check_scope(caller, operation.service)
     fields, parameters = _validate(operation, body)
-    group, devices = _devices(caller, operation, parameters, fields)
+    group, devices = _find_devices(caller, operation, parameters, fields)
     row = row or RecurringRequest(organisation=caller.organisation)
     if RecurringRequest.objects.filter(organisation=caller.organisation, name=fields["name"]).exclude(
         pk=row.pk
     ):
-        raise ValidationError({"name": ["There is one of this name already."]})
+        raise ValidationError({"name": ["There is a schedule of this name already."]})
     longest = fields.get("max_duration_seconds")
     row.name, row.message = fields["name"], operation.message
     row.application = caller.application
@@ -194,25 +193,25 @@ def define(caller: Caller, body: Any, row: RecurringRequest | None = None) -> Re
     row.enabled = fields["enabled"]
     try:
         with transaction.atomic():
-            _set_schedule(row, schedule_of(fields))
+            _set_recurrence(row, build_recurrence(fields))
             row.save()
             row.devices.set(devices)
-            recurring.plan(row)
+            schedules.plan(row)
     except IntegrityError as error:
-        raise ValidationError({"name": ["There is one of this name already."]}) from error
+        raise ValidationError({"name": ["There is a schedule of this name already."]}) from error
     return row
 
 
 def set_enabled(row: RecurringRequest, enabled: bool) -> None:
-    """Pause or resume it; what passes while it is paused is not made up for."""
+    """Pause or resume a schedule. Occurrences that pass while it is paused are not made up for."""
     row.enabled = enabled
     row.save(update_fields=["enabled"])
-    recurring.plan(row)
+    schedules.plan(row)
 
 
 def _validate(operation: MeterOperation, body: Mapping[str, Any]) -> tuple[dict[str, Any], ParameterValues]:
     errors: dict[str, Any] = {}
-    fields = RecurringFields(data=body)
+    fields = ScheduleFields(data=body)
     if not fields.is_valid():
         errors.update(fields.errors)
     parameters: ParameterValues = {}
@@ -226,18 +225,18 @@ def _validate(operation: MeterOperation, body: Mapping[str, Any]) -> tuple[dict[
     return fields.validated_data, parameters
 
 
-def _devices(
+def _find_devices(
     caller: Caller, operation: MeterOperation, parameters: ParameterValues, fields: Mapping[str, Any]
 ) -> tuple[DeviceGroup | None, list[Device]]:
-    """A group is checked at each occurrence, since its members change; a list now."""
+    """Check a list now; a group is checked at each occurrence, as its members change."""
     if "device_group" in fields:
-        group = groups.find(caller.organisation, fields["device_group"])
+        group = groups.find_group(caller.organisation, fields["device_group"])
         if group is None:
             raise ValidationError({"device_group": ["There is no such group."]})
         return group, []
     wanted = fields["device_identifications"]
-    granted = targets.by_identification(caller.organisation, wanted)
-    checked = targets.check(operation, parameters, wanted, granted)
+    granted = targets.find_by_identification(caller.organisation, wanted)
+    checked = targets.check_devices(operation, parameters, wanted, granted)
     if checked.refused:
         refused = checked.refused[:MOST_ERRORS]
         problems = {str(position): [fault.message] for position, _, fault in refused}
@@ -245,19 +244,19 @@ def _devices(
     return None, checked.devices
 
 
-def _set_schedule(row: RecurringRequest, schedule: CrontabSchedule | IntervalSchedule) -> None:
-    """Schedules are shared rows of django-celery-beat: one like it is taken if there is one."""
-    if isinstance(schedule, IntervalSchedule):
-        like_it = IntervalSchedule.objects.filter(every=schedule.every, period=schedule.period)
-        row.interval, row.crontab = like_it.first() or _saved(schedule), None
+def _set_recurrence(row: RecurringRequest, recurrence: Recurrence) -> None:
+    """Use a row of django-celery-beat that is the same, if there is one: these rows are shared."""
+    if isinstance(recurrence, IntervalSchedule):
+        like_it = IntervalSchedule.objects.filter(every=recurrence.every, period=recurrence.period)
+        row.interval, row.crontab = like_it.first() or _save(recurrence), None
     else:
-        columns = {name: getattr(schedule, name) for name in (*CRON_FIELDS, "timezone")}
+        columns = {name: getattr(recurrence, name) for name in (*CRON_FIELDS, "timezone")}
         row.crontab, row.interval = (
-            CrontabSchedule.objects.filter(**columns).first() or _saved(schedule),
+            CrontabSchedule.objects.filter(**columns).first() or _save(recurrence),
             None,
         )
 
 
-def _saved(schedule: Any) -> Any:
-    schedule.save()
-    return schedule
+def _save(recurrence: Any) -> Any:
+    recurrence.save()
+    return recurrence

@@ -1,4 +1,4 @@
-"""Recurring requests: one batch for each occurrence, whoever looks, how often, and when."""
+"""Schedules: one batch for each occurrence, whichever process looks, how often, and when."""
 
 import threading
 from datetime import timedelta
@@ -13,12 +13,12 @@ from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch, BatchState, RecurringRequest
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import Device
-from osgp.fleet import duties, occurrences, recurring, tasks
+from osgp.fleet import duties, occurrences, schedules, tasks
 from osgp.requests.models import Request, RequestState
 from tests.batches.conftest import create_all
 
 
-def make_recurring(
+def make_schedule(
     organisation: Organisation, group: DeviceGroup | None = None, **fields: Any
 ) -> RecurringRequest:
     """Hourly, due next in half an hour."""
@@ -34,7 +34,7 @@ def make_recurring(
         }
         | fields,
     )
-    recurring.plan(row)
+    schedules.plan(row)
     return row
 
 
@@ -47,24 +47,24 @@ def make_due(row: RecurringRequest, ago: timedelta = timedelta(seconds=1)) -> No
 
 
 def test_nothing_happens_before_its_time(organisation: Organisation, group: DeviceGroup) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     assert row.next_at is not None
     assert timedelta(0) < row.next_at - timezone.now() <= timedelta(hours=1)
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 0
     assert not duties.is_due()
 
 
 def test_an_occurrence_becomes_one_batch_for_all_members(
     organisation: Organisation, group: DeviceGroup, fleet: list[Device]
 ) -> None:
-    row = make_recurring(organisation, group, priority=2, max_duration=timedelta(hours=3))
+    row = make_schedule(organisation, group, priority=2, max_duration=timedelta(hours=3))
     make_due(row)
     row.refresh_from_db()
     due = row.next_at
     assert due is not None
     assert duties.is_due()
-    assert recurring.create_due() == 1
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 1
+    assert schedules.create_due() == 0
     create_all()
     batch = Batch.objects.get()
     assert (batch.recurring, batch.occurrence, batch.total) == (row, due, 5)
@@ -75,10 +75,10 @@ def test_an_occurrence_becomes_one_batch_for_all_members(
 
 
 def test_single_devices_instead_of_a_group(organisation: Organisation, fleet: list[Device]) -> None:
-    row = make_recurring(organisation)
+    row = make_schedule(organisation)
     row.devices.set(fleet[:2])
     make_due(row)
-    recurring.create_due()
+    schedules.create_due()
     create_all()
     assert set(Request.objects.values_list("device_id", flat=True)) == {fleet[0].pk, fleet[1].pk}
     assert Batch.objects.get().state == BatchState.RUNNING
@@ -88,11 +88,11 @@ def test_devices_are_spread_each_always_at_the_same_moment(
     organisation: Organisation, group: DeviceGroup
 ) -> None:
     # With this id, all five moments are more than twelve minutes after the occurrence.
-    row = make_recurring(organisation, group, id=8, spread=timedelta(minutes=30))
+    row = make_schedule(organisation, group, id=8, spread=timedelta(minutes=30))
     offsets = []
     for ago in (timedelta(seconds=30), timedelta(seconds=1)):
         make_due(row, ago)
-        recurring.create_due()
+        schedules.create_due()
         create_all()
         batch = Batch.objects.latest("pk")
         assert batch.occurrence is not None
@@ -110,9 +110,9 @@ def test_what_was_missed_is_made_up_for_as_the_setting_says(
     organisation: Organisation, group: DeviceGroup, settings: Any, policy: str, made: int, missed: int
 ) -> None:
     settings.OSGP = {**settings.OSGP, "MISSED_OCCURRENCES": policy}
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     make_due(row, timedelta(hours=4, minutes=30))
-    assert recurring.create_due() == made
+    assert schedules.create_due() == made
     row.refresh_from_db()
     assert row.missed == missed
     assert row.next_at is not None
@@ -120,10 +120,10 @@ def test_what_was_missed_is_made_up_for_as_the_setting_says(
 
 
 def test_a_late_occurrence_keeps_its_spread(organisation: Organisation, group: DeviceGroup) -> None:
-    row = make_recurring(organisation, group, spread=timedelta(minutes=10))
+    row = make_schedule(organisation, group, spread=timedelta(minutes=10))
     make_due(row, timedelta(minutes=30))
     before = timezone.now() - timedelta(seconds=5)
-    recurring.create_due()
+    schedules.create_due()
     create_all()
     assert all(request.due_at > before for request in Request.objects.all())
 
@@ -131,66 +131,66 @@ def test_a_late_occurrence_keeps_its_spread(organisation: Organisation, group: D
 def test_an_occurrence_whose_time_is_over_is_not_made_up_for(
     organisation: Organisation, group: DeviceGroup
 ) -> None:
-    row = make_recurring(organisation, group, max_duration=timedelta(minutes=10))
+    row = make_schedule(organisation, group, max_duration=timedelta(minutes=10))
     make_due(row, timedelta(minutes=30))
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 0
     row.refresh_from_db()
     assert row.missed == 1
 
 
 def test_nothing_is_sent_for_a_disabled_organisation(organisation: Organisation, group: DeviceGroup) -> None:
     """Once it is enabled again, what passed meanwhile was missed."""
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     make_due(row, timedelta(hours=2, minutes=30))
     Organisation.objects.update(enabled=False)
-    assert (recurring.create_due(), duties.is_due()) == (0, False)
+    assert (schedules.create_due(), duties.is_due()) == (0, False)
     Organisation.objects.update(enabled=True)
     assert duties.is_due()
-    assert recurring.create_due() == 1
+    assert schedules.create_due() == 1
     row.refresh_from_db()
     assert row.missed == 2
 
 
 def test_a_disabled_one_is_not_due(organisation: Organisation, group: DeviceGroup) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     row.enabled = False
     row.save()
-    recurring.plan(row)
+    schedules.plan(row)
     assert row.next_at is None
     assert row.periodic_task is not None
     assert not row.periodic_task.enabled
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 0
 
 
 def test_an_occurrence_that_has_its_batch_gets_no_second_one_after_a_change_of_plan(
     organisation: Organisation, group: DeviceGroup
 ) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     make_due(row)
-    assert recurring.create_due() == 1
+    assert schedules.create_due() == 1
     occurrence = Batch.objects.get().occurrence
     # As if the row had been set back, by hand or by a restored backup.
     RecurringRequest.objects.filter(pk=row.pk).update(next_at=occurrence)
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 0
     assert Batch.objects.count() == 1
 
 
 def test_beat_shows_it_and_its_task_is_only_a_hint(organisation: Organisation, group: DeviceGroup) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     task = row.periodic_task
     assert task is not None
-    assert (task.task, task.queue, task.interval) == (recurring.TASK, "system", row.interval)
+    assert (task.task, task.queue, task.interval) == (schedules.TASK, "system", row.interval)
     assert task.enabled
     row.name = "renamed"
     row.save()
-    recurring.plan(row)
+    schedules.plan(row)
     assert PeriodicTask.objects.get(pk=task.pk).name.endswith("renamed")
     row.delete()
     assert not PeriodicTask.objects.filter(pk=task.pk).exists()
 
 
 def test_switching_beat_s_task_off_pauses_it(organisation: Organisation, group: DeviceGroup) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     task = row.periodic_task
     assert task is not None
     for enabled in (False, True):
@@ -202,7 +202,7 @@ def test_switching_beat_s_task_off_pauses_it(organisation: Organisation, group: 
 
 def test_a_changed_crontab_changes_what_is_planned(organisation: Organisation, group: DeviceGroup) -> None:
     schedule = CrontabSchedule.objects.create(minute="0", hour="3", timezone="Europe/Amsterdam")
-    row = make_recurring(organisation, group, crontab=schedule)
+    row = make_schedule(organisation, group, crontab=schedule)
     before = row.next_at
     schedule.hour = "4"
     schedule.save()
@@ -213,22 +213,22 @@ def test_a_changed_crontab_changes_what_is_planned(organisation: Organisation, g
 def test_one_that_cannot_be_made_keeps_no_other_from_its_occurrence(
     organisation: Organisation, group: DeviceGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = make_recurring(organisation, group, name="broken")
+    broken = make_schedule(organisation, group, name="broken")
     make_due(broken, timedelta(seconds=2))
-    sound = make_recurring(organisation, group, name="sound")
+    sound = make_schedule(organisation, group, name="sound")
     make_due(sound)
-    between = occurrences.between
+    between = occurrences.list_between
 
     def bad_luck(schedule: Any, begin: Any, *args: Any, **options: Any) -> Any:
         if begin == RecurringRequest.objects.get(pk=broken.pk).next_at:
             raise LookupError("a time zone that this host does not know")
         return between(schedule, begin, *args, **options)
 
-    monkeypatch.setattr(occurrences, "between", bad_luck)
-    assert recurring.create_due() == 1
+    monkeypatch.setattr(occurrences, "list_between", bad_luck)
+    assert schedules.create_due() == 1
     assert [batch.recurring for batch in Batch.objects.all()] == [sound]
     monkeypatch.undo()
-    assert recurring.create_due() == 1
+    assert schedules.create_due() == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -239,7 +239,7 @@ def test_two_beats_and_doubled_hints_make_one_batch(transactional_db: None) -> N
 
     organisation = make_organisation()
     group = make_group(organisation, make_fleet(organisation, 3))
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     make_due(row)
     together = threading.Barrier(8)
     errors: list[BaseException] = []
