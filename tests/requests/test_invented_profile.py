@@ -21,7 +21,7 @@ from osgp.cosem.event_codes import UNKNOWN_EVENT
 from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
 from osgp.devices.models import Device
 from osgp.devices.transport_keys import encrypt_for_platform
-from osgp.embedded.registration import add_device_body
+from osgp.embedded.registration import build_add_device_body
 from osgp.faults import FaultCode
 from osgp.messages.operation import MeterOperation
 from osgp.messages.registry import list_operations
@@ -95,7 +95,7 @@ def devices(api: APIClient, simulator: SimulatorThread, perform: Perform) -> lis
     public_key = api.get("/api/v1/configuration/public-key/").json()["public_key"]
     added = []
     for described in simulator.fleet.describe():
-        body = add_device_body(described, lambda key: encrypt_for_platform(public_key, key))
+        body = build_add_device_body(described, lambda key: encrypt_for_platform(public_key, key))
         assert (body["protocol_name"], body["protocol_version"]) == ("TST", "1.0")
         assert perform("installation/add-device", **body)["created"] is True
         added.append(body["device_identification"])
@@ -106,7 +106,7 @@ def test_meters_are_read(
     api: APIClient, simulator: SimulatorThread, devices: list[str], perform: Perform
 ) -> None:
     device = devices[0]
-    profile = catalogue.profile("TST", "1.0")
+    profile = catalogue.find_profile("TST", "1.0")
 
     actual = perform("monitoring/actual-meter-reads", device_identification=device)
     assert actual["active_energy_import"]["unit"] == "kWh"
@@ -156,7 +156,7 @@ def test_what_a_meter_lacks_the_objects_for_is_refused(api: APIClient, devices: 
     refused = set()
     for message, operation in messages_to_meters().items():
         body = next(iter(make_bodies(operation, datetime.now(UTC) + timedelta(days=1))))
-        if operation.supports(catalogue.profile("TST", "1.0")):
+        if operation.supports(catalogue.find_profile("TST", "1.0")):
             continue
         answer = api.post(
             f"/api/v1/{operation.derive_path()}/",
