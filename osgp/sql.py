@@ -1,8 +1,8 @@
-"""Time by the database's clock, and SQL statements written out for the few that every visit to a meter needs.
+"""The clock of the database, and SQL for the few statements that every visit to a meter needs.
 
-Django's ORM takes longer to compose such a statement than PostgreSQL takes to carry it out: 0.3 to 1.8 ms of
-CPU each, against 0.05 ms for these. They read the same on PostgreSQL and SQLite except for what the braces
-stand for.
+Django's ORM takes longer to compose such a statement than PostgreSQL takes to execute it: 0.3 to 1.8 ms of
+CPU each, against 0.05 ms here. The text is the same for PostgreSQL and SQLite, except for the words in
+braces.
 """
 
 import itertools
@@ -39,13 +39,15 @@ _DIALECTS = {
 
 
 class Statement:
-    """One statement. ``{now}`` is the database's time, ``{later}`` takes a parameter of seconds from now,
-    ``{is}`` compares NULL as a value, ``{locked}`` keeps what a subquery found as it is until the end of the
-    transaction (SQLite has one writer at a time anyway).
+    """One SQL statement.
 
-    PostgreSQL is asked to prepare it once per connection, unless ``PREPARED_STATEMENTS`` says otherwise:
-    planning takes it longer than carrying it out. Not so one for thousands of rows (``prepared=False``):
-    its plan had better be made for the very rows that it is about.
+    ``{now}`` is the time of the database, ``{later}`` takes a parameter of seconds from now, ``{is}``
+    compares NULL as a value, ``{locked}`` locks the rows of a subquery until the end of the transaction
+    (SQLite has one writer at a time anyway).
+
+    PostgreSQL prepares it once per connection, unless ``PREPARED_STATEMENTS`` is off, because planning takes
+    longer than execution. A statement for thousands of rows is not prepared (``prepared=False``): its plan
+    should fit these rows.
     """
 
     def __init__(self, text: str, *, prepared: bool = True) -> None:
@@ -61,14 +63,14 @@ class Statement:
         self._execution = f"EXECUTE {self._name} ({places})" if places else f"EXECUTE {self._name}"
 
     def fetch_rows(self, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Execute it; returns the rows that it selects or returns."""
+        """Execute it; return the rows that it selects or returns."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.cursor() as cursor:
             self._execute(database, cursor, parameters)
             return list(cursor.fetchall())
 
     def execute(self, *parameters: Any) -> int:
-        """Execute it; returns how many rows it changed."""
+        """Execute it; return how many rows it changed."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.cursor() as cursor:
             self._execute(database, cursor, parameters)
@@ -91,15 +93,15 @@ class Statement:
 
 _numbers = itertools.count(1)
 _prepared: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
-"""Names of the statements that each open connection to PostgreSQL knows."""
+"""Names of the statements that are prepared on each open connection to PostgreSQL."""
 
 
-# Most parameters; whether something is a Mapping takes much longer to find out.
+# Most parameters; a check for Mapping takes much longer.
 _STORED_AS_THEY_ARE = frozenset({str, int, float, bool, list, type(None)})
 
 
 def _adapt(value: Any, vendor: str) -> Any:
-    """Convert a parameter to the form that the database stores; SQLite knows neither UUIDs nor JSON."""
+    """Return a parameter as the database stores it; SQLite has neither UUIDs nor JSON."""
     if type(value) in _STORED_AS_THEY_ARE:
         return value
     if isinstance(value, uuid.UUID):
@@ -110,14 +112,14 @@ def _adapt(value: Any, vendor: str) -> Any:
 
 
 def add_to_now(delay: timedelta) -> Combinable:
-    """Return an expression for the ORM: the database's time plus ``delay``, which may be negative."""
+    """Return an ORM expression for the time of the database plus ``delay``, which may be negative."""
     return Now() + Value(delay, output_field=DurationField())
 
 
 def is_one_of(column: str, keys: Collection[int]) -> Q:
-    """Return a condition for the ORM: ``column`` is one of ``keys``, which may be thousands.
+    """Return an ORM condition: ``column`` is one of ``keys``, of which there may be thousands.
 
-    The range bounds what the database looks at: its statistics of the table are out of date while thousands
+    The range limits what the database reads, even with outdated statistics: they are outdated while thousands
     of rows are inserted.
     """
     if not keys:

@@ -1,7 +1,7 @@
-"""Tables of states: what may become of a row, as data.
+"""State tables: the states of rows and the transitions between them, as data.
 
-From such a table come the conditions of the statements that change states, what tests hold every change
-against, and docs/states.md (``python -m scripts.state_diagrams``).
+Statements that change states take their conditions from these tables, tests compare every change with them,
+and docs/states.md is drawn from them (``python -m scripts.state_diagrams``).
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from django.db.models import Case, QuerySet, TextChoices, Value, When
 
 @dataclass(frozen=True)
 class Transition:
-    """Rows in any of ``sources`` become ``target``; ``by`` says who does that, ``when`` on what occasion."""
+    """Changes rows from any of ``sources`` to ``target``; ``by`` says who does it, ``when`` why."""
 
     sources: tuple[str, ...]
     target: str
@@ -26,39 +26,39 @@ class Transition:
 
     @property
     def sql_sources(self) -> str:
-        """What a WHERE clause says of the state of its rows, behind the column.
+        """The condition of a WHERE clause on the state, without the column.
 
-        One state is not written as a list of one, and lists have the order of the table: SQLite makes use of
-        a partial index only where its condition is written the same way.
+        One state is no list of one, and lists have the order of the table: SQLite uses a partial index only
+        where its condition is written the same way.
         """
         states = ", ".join(f"'{state}'" for state in self.sources)
         return f"= {states}" if len(self.sources) == 1 else f"IN ({states})"
 
 
 class StateTable:
-    """The states of one kind of row and the transitions between them; each table is a class of its own.
+    """The states of one kind of row and the transitions between them; each table is a subclass.
 
-    Transitions are class attributes, in the order in which they are told to readers. TypeError for a table
-    that leaves out a state, or has no transition to one.
+    Transitions are class attributes, in the order in which the documentation lists them. Raises TypeError for
+    a table that leaves out a state or has no transition to one.
     """
 
     row: ClassVar[str]
     """What the rows are called."""
     states: ClassVar[type[TextChoices]]
     initial: ClassVar[Mapping[str, str]]
-    """The states in which rows are made, and when."""
+    """The states in which rows are created, and when."""
     transitions: ClassVar[tuple[Transition, ...]]
 
     def __init_subclass__(cls) -> None:
         cls.transitions = tuple(value for value in vars(cls).values() if isinstance(value, Transition))
-        reached = {str(state) for state in cls.initial} | {target for _, target in cls.changes()}
-        named = reached | {source for source, _ in cls.changes()}
+        reached = {str(state) for state in cls.initial} | {target for _, target in cls.list_changes()}
+        named = reached | {source for source, _ in cls.list_changes()}
         if not named == reached == set(cls.states.values):
             raise TypeError(f"{cls.__name__} does not say how rows get into each of {cls.states.__name__}")
 
     @classmethod
-    def changes(cls) -> frozenset[tuple[str, str]]:
-        """All pairs of a state and one that may follow it at once."""
+    def list_changes(cls) -> frozenset[tuple[str, str]]:
+        """Return all pairs of a state and a next state."""
         return frozenset(
             (str(source), str(transition.target))
             for transition in cls.transitions
@@ -66,15 +66,15 @@ class StateTable:
         )
 
     @classmethod
-    def final(cls) -> frozenset[str]:
-        """The states that no transition leaves."""
-        return frozenset(cls.states.values) - {source for source, _ in cls.changes()}
+    def list_final_states(cls) -> frozenset[str]:
+        """Return the states that no transition leaves."""
+        return frozenset(cls.states.values) - {source for source, _ in cls.list_changes()}
 
 
 def apply(rows: QuerySet[Any], *transitions: Transition, **changes: Any) -> int:
-    """Make the transitions with those of ``rows`` that are in their sources; returns how many that were.
+    """Make the transitions in those of ``rows`` that are in their sources; return how many rows changed.
 
-    One UPDATE. ``changes`` are those of other columns. Transitions made at once have no source in common.
+    One UPDATE. ``changes`` are new values of other columns. The transitions must not share a source.
     """
     sources = [source for transition in transitions for source in transition.sources]
     assert len(sources) == len(set(sources))

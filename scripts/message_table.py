@@ -39,7 +39,9 @@ def render(profiles: "Sequence[Profile]") -> str:
         purpose = (operation.__doc__ or "").strip().split("\n\n")[0]
         purpose = " ".join(purpose.split())
         lacking = "no: " + ", ".join(missing) if missing else "all"
-        return f"| {operation.message} | `{operation.path()}` | {purpose} | {needs or '–'} | {lacking} |"
+        return (
+            f"| {operation.message} | `{operation.derive_path()}` | {purpose} | {needs or '–'} | {lacking} |"
+        )
 
     rows = "\n".join(row(operation) for operation in list_operations())
     return f"{HEAD}\n| message | path | what it does | needs | profiles |\n|---|---|---|---|---|\n{rows}\n"

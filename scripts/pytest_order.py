@@ -14,8 +14,8 @@ FIRST = (
     "tests/chaos/test_lost_hints.py",
     "tests/chaos/",
     "tests/embedded/",
-    "tests/requests/test_outages.py",
-    "tests/requests/test_end_to_end.py",
+    "tests/visits/test_outages.py",
+    "tests/visits/test_end_to_end.py",
     "tests/metrics/test_rollup.py",
     "tests/batches/test_large_groups.py",
 )

@@ -64,7 +64,7 @@ def _diagram(table: type["StateTable"]) -> Iterator[str]:
     for (source, target), labels in names.items():
         yield f"    {source} --> {target}: {', '.join(labels)}"
     for state in table.states.values:
-        if state in table.final():
+        if state in table.list_final_states():
             yield f"    {state} --> [*]"
 
 

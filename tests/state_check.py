@@ -114,7 +114,7 @@ def install(using: str, **options: Any) -> None:
         for model, states in TABLES.items():
             if model._meta.db_table not in existing:
                 continue
-            changes = ", ".join(sorted(str(change) for change in states.changes()))
+            changes = ", ".join(sorted(str(change) for change in states.list_changes()))
             for statement in _POSTGRESQL_TRIGGER if is_postgresql else _SQLITE_TRIGGER:
                 cursor.execute(statement.format(table=model._meta.db_table, changes=changes))
 

@@ -65,7 +65,7 @@ def test_the_database_refuses_what_its_table_does_not_say(
     for former, state in itertools.product(table.states.values, repeat=2):
         with states_by_hand():
             row.update(state=former)
-        if former == state or (former, state) in table.changes():
+        if former == state or (former, state) in table.list_changes():
             assert row.update(state=state) == 1
         else:
             with pytest.raises(DatabaseError, match="no transition of"), transaction.atomic():
@@ -134,12 +134,14 @@ def test_transitions_at_once_each_have_their_sources(rows: dict[type[Model], Any
 
 
 def test_names_for_several_states_say_what_the_tables_say() -> None:
-    assert RequestTransitions.final() == FINAL_STATES
+    assert RequestTransitions.list_final_states() == FINAL_STATES
     assert set(WAITING_STATES) == set(RequestTransitions.CANCEL.sources)
     assert DUE_STATES == RequestTransitions.TAKE.sources == RequestTransitions.START.sources
     assert set(LIVE_SESSION_STATES) == set(SessionTransitions.LOSE.sources)
-    assert set(SessionTransitions.states.values) - LIVE_SESSION_STATES == SessionTransitions.final()
-    assert set(BatchTransitions.states.values) - OPEN_BATCH_STATES == BatchTransitions.final()
+    assert (
+        set(SessionTransitions.states.values) - LIVE_SESSION_STATES == SessionTransitions.list_final_states()
+    )
+    assert set(BatchTransitions.states.values) - OPEN_BATCH_STATES == BatchTransitions.list_final_states()
 
 
 class Light(TextChoices):

@@ -33,7 +33,7 @@ class Unreadable(TypedDict):
 
 def read_object_list(meter: VisitedMeter) -> object_list.ObjectList:
     """Read the objects that the meter shows to this client. Raises Fault, also if the answer is no list."""
-    association = meter.object(ASSOCIATION)
+    association = meter.find_object(ASSOCIATION)
     data = meter.get(ASSOCIATION, "object_list")
     return object_list.parse_object_list(data, association.get_logical_name(), association.class_version)
 

@@ -124,9 +124,9 @@ class RetrieveConfigurationObjects(MeterOperation[NoParameters, RetrieveConfigur
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> RetrieveConfigurationObjectsResult:
         found = read_object_list(meter)
-        own_list = meter.attribute(ASSOCIATION, "object_list")
+        own_list = meter.find_attribute(ASSOCIATION, "object_list")
         # The logical name has the same number in every class, also in unknown ones.
-        logical_name_id = meter.attribute(ASSOCIATION, "logical_name").attribute_id
+        logical_name_id = meter.find_attribute(ASSOCIATION, "logical_name").attribute_id
         objects = [
             (listed, list(_list_wanted(listed, own_list, logical_name_id))) for listed in found.objects
         ]

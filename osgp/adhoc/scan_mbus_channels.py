@@ -69,21 +69,23 @@ class ScanMbusChannels(MeterOperation[NoParameters, ScanMbusChannelsResult]):
 
 
 def _list_fields(meter: VisitedMeter, channel: int) -> list[AskedField]:
-    class_version = meter.object(TAG).class_version
+    class_version = meter.find_object(TAG).class_version
     return [
         AskedField(
-            "mbus_primary_address", meter.attribute(TAG, "primary_address", channel), mbus.parse_octet
+            "mbus_primary_address", meter.find_attribute(TAG, "primary_address", channel), mbus.parse_octet
         ),
         AskedField(
             "mbus_identification_number",
-            meter.attribute(TAG, "identification_number", channel),
+            meter.find_attribute(TAG, "identification_number", channel),
             lambda data: mbus.parse_identification_number(data, class_version),
         ),
         AskedField(
-            "mbus_manufacturer", meter.attribute(TAG, "manufacturer_id", channel), mbus.parse_manufacturer
+            "mbus_manufacturer",
+            meter.find_attribute(TAG, "manufacturer_id", channel),
+            mbus.parse_manufacturer,
         ),
-        AskedField("mbus_version", meter.attribute(TAG, "version", channel), mbus.parse_octet),
-        AskedField("mbus_device_type", meter.attribute(TAG, "device_type", channel), mbus.parse_octet),
+        AskedField("mbus_version", meter.find_attribute(TAG, "version", channel), mbus.parse_octet),
+        AskedField("mbus_device_type", meter.find_attribute(TAG, "device_type", channel), mbus.parse_octet),
     ]
 
 

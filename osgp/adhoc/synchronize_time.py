@@ -76,7 +76,7 @@ class SynchronizeTime(MeterOperation[SynchronizeTimeParameters, SynchronizeTimeR
             "daylight_saving": clock.is_daylight_saving,
         }
 
-    def device_changes(
+    def list_device_changes(
         self, parameters: SynchronizeTimeParameters, result: SynchronizeTimeResult
     ) -> Mapping[str, Any]:
         return {"time_zone": result["timezone"]} if "timezone" in parameters else {}

@@ -84,7 +84,7 @@ class TestAlarmScheduler(MeterOperation[TestAlarmSchedulerParameters, TestAlarmS
     ) -> TestAlarmSchedulerResult:
         alarm_type = parameters["alarm_type"]
         tag = SCHEDULERS[alarm_type]
-        _check_phases(meter.object(tag), alarm_type, meter.polyphase, meter.identification)
+        _check_phases(meter.find_object(tag), alarm_type, meter.polyphase, meter.identification)
         local = _find_local_time(parameters["test_time"], meter.time_zone)
         meter.set(tag, "execution_time", _encode_execution_time(local))
         return {"alarm_type": alarm_type, "test_time": local, "timezone": meter.time_zone.key}

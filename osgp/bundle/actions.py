@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 
 from osgp.messages import registry
 from osgp.messages.operation import MeterOperation, ParameterValues
-from osgp.messages.serializers import ChoiceField, StrictSerializer, printable
+from osgp.messages.serializers import ChoiceField, StrictSerializer, make_printable
 from osgp.requests.submission import DeviceIdentificationField
 
 MOST_ACTIONS = 500
@@ -86,7 +86,7 @@ def _find_operation(action: Mapping[str, Any]) -> MeterOperation:
     try:
         operation = registry.find_operation(name)
     except registry.UnknownMessage:
-        raise ValidationError([f"There is no message {printable(name)}."]) from None
+        raise ValidationError([f"There is no message {make_printable(name)}."]) from None
     if not isinstance(operation, MeterOperation) or not operation.bundleable:
         raise ValidationError([f"{name} cannot be part of a bundle."])
     return operation

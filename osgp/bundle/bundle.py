@@ -13,7 +13,7 @@ from osgp.faults import Fault, FaultCode
 from osgp.messages.naming import BUNDLE
 from osgp.messages.operation import CompositeOperation, Composition, NewAction, Service
 from osgp.messages.registry import register
-from osgp.requests.queries import GrantedDevice, devices_with_grants
+from osgp.requests.queries import GrantedDevice, find_granted_devices
 from osgp.requests.submission import (
     COMMON_FIELDS,
     CommonFields,
@@ -53,11 +53,11 @@ class Bundle(CompositeOperation[BundleParameters]):
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
 
     @classmethod
-    def path(cls) -> str:
+    def derive_path(cls) -> str:
         return str(cls.service)
 
     @classmethod
-    def device_function(cls) -> str:
+    def derive_device_function(cls) -> str:
         return "HANDLE_BUNDLED_ACTIONS"
 
     def check_parameters(self, parameters: BundleParameters) -> None:
@@ -87,7 +87,7 @@ class Bundle(CompositeOperation[BundleParameters]):
             raise ValidationError(_merge_errors(errors, faulty))
         identification = body["device_identification"]
         named = {draft.device_identification for draft in drafts if draft.device_identification}
-        granted = devices_with_grants(caller.organisation, [identification, *(named - {identification})])
+        granted = find_granted_devices(caller.organisation, [identification, *(named - {identification})])
         try:
             meter = check_device(self, identification, granted.get(identification), {})
         except Fault:

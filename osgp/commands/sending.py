@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 from osgp.accounts.models import Organisation
 from osgp.faults import Fault
 from osgp.messages.registry import RegisteredOperation, list_operations
-from osgp.requests.problems import fault_problem, validation_problem
+from osgp.requests.problems import build_fault_problem, build_validation_problem
 
 APPLICATION = "command line"
 SUCCEEDED, FAILED, BAD_INPUT, PENDING = range(4)
@@ -75,7 +75,7 @@ class SendingCommand(BaseCommand):
 
     def _refuse_with(self, error: Fault | ValidationError) -> NoReturn:
         """Write the problem document that the API would answer, and exit."""
-        problem = fault_problem(error) if isinstance(error, Fault) else validation_problem(error)
+        problem = build_fault_problem(error) if isinstance(error, Fault) else build_validation_problem(error)
         self._refuse(json.dumps(problem, indent=2, ensure_ascii=False))
 
     def _answer(self, body: dict[str, Any], status: int) -> NoReturn:

@@ -24,9 +24,9 @@ from osgp.messages.serializers import CharField, ChoiceField, IntegerField, Stri
 from osgp.networks.models import CommunicationNetwork
 from osgp.readings.filters import MOST_DEVICES, find_known_devices
 from osgp.readings.rights import READERS
-from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, next_page_link, validated_query
-from osgp.requests.api.permissions import MayRead, caller_of
-from osgp.requests.api.schema import problems
+from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, build_next_page_link, validate_query
+from osgp.requests.api.permissions import MayRead, find_caller
+from osgp.requests.api.schema import document_problems
 from osgp.requests.api.serializers import FaultSerializer
 from osgp.requests.submission import DeviceIdentificationField, check_scope
 
@@ -158,17 +158,17 @@ class MissingView(APIView):
         "meter's time zone. A page may be shorter than asked for and still have a next one.",
         tags=["readings"],
         parameters=[MissingQuery],
-        responses={200: MissingPageSerializer, **problems(400, 403, 404, examples={})},
+        responses={200: MissingPageSerializer, **document_problems(400, 403, 404, examples={})},
     )
     def get(self, request: HttpRequest) -> Response:
-        query = validated_query(MissingQuery, request.query_params, repeatable=("device",))
+        query = validate_query(MissingQuery, request.query_params, repeatable=("device",))
         after = _parse_cursor(query["cursor"]) if "cursor" in query else 0
-        question = make_question(caller_of(request), query)
+        question = make_question(find_caller(request), query)
         page = missing.find_missing(question, query.get("page_size", DEFAULT_PAGE_SIZE), after)
         cursor = None if page.cursor is None else str(page.cursor)
         return Response(
             {"results": [describe_gaps(device) for device in page.found]},
-            headers=next_page_link(request, cursor),
+            headers=build_next_page_link(request, cursor),
         )
 
 
@@ -188,11 +188,11 @@ class FetchView(APIView):
         request=FetchBody,
         responses={
             202: OpenApiResponse(FetchedSerializer, "Requests were stored."),
-            **problems(400, 403, 404, examples={}),
+            **document_problems(400, 403, 404, examples={}),
         },
     )
     def post(self, request: HttpRequest) -> Response:
-        caller = caller_of(request)
+        caller = find_caller(request)
         check_scope(caller, Service.MONITORING)
         given = FetchBody(data=request.data)
         given.is_valid(raise_exception=True)

@@ -23,7 +23,7 @@ from osgp.devices.models import Device
 from osgp.fleet.targets import RefusedDevice
 from osgp.processes import wakeup
 from osgp.requests.models import Action, Request
-from osgp.requests.states.transitions import FIRST_ACTION_STATE, first_state
+from osgp.requests.states.transitions import FIRST_ACTION_STATE, choose_first_state
 from osgp.sql import Statement
 
 BATCHES, REQUESTS, ACTIONS = (model._meta.db_table for model in (Batch, Request, Action))
@@ -142,7 +142,7 @@ def _make_row(batch: Batch, device: Device, position: int, now: datetime) -> dic
         "device": device.pk,
         "meter": device.gateway_id or device.pk,
         "identification": device.identification,
-        "state": first_state(is_due=due_at == now),
+        "state": choose_first_state(is_due=due_at == now),
         "schedule_time": _format_moment(schedule_time),
         "due_at": _format_moment(due_at),
     }

@@ -53,12 +53,12 @@ class ClearMBusStatusOnAllChannels(MeterOperation[NoParameters, ClearMBusStatusO
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ClearMBusStatusOnAllChannelsResult:
         # All three are looked up before anything is sent.
         asked = [
-            AskedField(str(channel), meter.attribute(READ, "value", channel), _read_status)
+            AskedField(str(channel), meter.find_attribute(READ, "value", channel), _read_status)
             for channel in MBUS_CHANNELS
         ]
-        clear = [meter.attribute(CLEAR, "value", channel) for channel in MBUS_CHANNELS]
-        reset_alarm = [meter.method(CLIENT, "reset_alarm", channel) for channel in MBUS_CHANNELS]
-        flags = meter.object(READ).flags
+        clear = [meter.find_attribute(CLEAR, "value", channel) for channel in MBUS_CHANNELS]
+        reset_alarm = [meter.find_method(CLIENT, "reset_alarm", channel) for channel in MBUS_CHANNELS]
+        flags = meter.find_object(READ).flags
         fields = read_fields(meter, asked)
         channels: list[MbusStatus] = []
         faults: dict[int, Fault] = {}

@@ -19,7 +19,7 @@ from osgp.messages.rejected_rows import (
     RejectedRowCount,
     RejectedRowList,
     check_row_count,
-    tell_rejected,
+    format_rejected,
 )
 from osgp.messages.serializers import ChoiceField
 from osgp.messages.visited_meter import VisitedMeter
@@ -84,7 +84,7 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
         category = parameters["event_log_category"]
         begin, end = parameters["from"], parameters["until"]
         tag = meter.profile.event_logs[category].tag
-        buffer = meter.attribute(tag, "buffer")
+        buffer = meter.find_attribute(tag, "buffer")
         columns = meter.profile.list_capture_columns(tag)
         # Most meters take a range of time here, also those that cannot select columns.
         selection = select(columns, lambda column: True, begin, end, meter.time_zone, by_column=False)
@@ -111,4 +111,4 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
         with_codes = [
             RejectedRow(row.index, row.reason + log.describe_code(rows[row.index])) for row in rejected
         ]
-        return {"events": events, **tell_rejected(with_codes)}
+        return {"events": events, **format_rejected(with_codes)}

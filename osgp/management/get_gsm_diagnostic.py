@@ -112,11 +112,11 @@ class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnost
     def perform(self, meter: VisitedMeter, parameters: GetGsmDiagnosticParameters) -> GetGsmDiagnosticResult:
         method = parameters.get("communication_method", meter.communication_method)
         tag = _find_tag(meter.profile, method, meter.identification)
-        names = meter.object(tag).interface_class.enumerations
+        names = meter.find_object(tag).interface_class.enumerations
         fields = read_fields(
             meter,
             [
-                AskedField(name, meter.attribute(tag, attribute), understand)
+                AskedField(name, meter.find_attribute(tag, attribute), understand)
                 for name, attribute, understand in _list_attributes(names, meter.time_zone)
             ],
         )

@@ -48,7 +48,8 @@ class KnownDeviceOperation(PlatformOperation[P, R], Generic[P, R]):
             raise _make_refusal(FaultCode.UNKNOWN_DEVICE, "There is no device of this identification.")
         if not rights.is_granted(organisation, device, self.granted_to):
             raise _make_refusal(
-                FaultCode.UNAUTHORIZED, f"Not granted on {device.identification}: {self.device_function()}."
+                FaultCode.UNAUTHORIZED,
+                f"Not granted on {device.identification}: {self.derive_device_function()}.",
             )
         return device
 

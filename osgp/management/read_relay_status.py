@@ -58,7 +58,7 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
         fields = read_fields(
             meter,
             [
-                AskedField(name, meter.attribute("DISCONNECT_CONTROL", name), function)
+                AskedField(name, meter.find_attribute("DISCONNECT_CONTROL", name), function)
                 for name, function in understand.items()
             ],
         )
@@ -74,7 +74,9 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
             "problems": list_problems(fields),
         }
 
-    def device_changes(self, parameters: NoParameters, result: ReadRelayStatusResult) -> Mapping[str, Any]:
+    def list_device_changes(
+        self, parameters: NoParameters, result: ReadRelayStatusResult
+    ) -> Mapping[str, Any]:
         return {"relay_status": result["relay_status"], "relay_status_as_of": result["as_of"]}
 
 

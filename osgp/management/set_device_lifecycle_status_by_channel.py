@@ -67,9 +67,9 @@ class SetDeviceLifecycleStatusByChannel(
         self, meter: VisitedMeter, parameters: SetDeviceLifecycleStatusByChannelParameters
     ) -> DeviceOnChannel:
         channel = parameters["channel"]
-        class_version = meter.object(TAG).class_version
+        class_version = meter.find_object(TAG).class_version
         values = meter.get_all(
-            [meter.attribute(TAG, attribute, channel) for attribute in mbus.SHORT_ID_ATTRIBUTES]
+            [meter.find_attribute(TAG, attribute, channel) for attribute in mbus.SHORT_ID_ATTRIBUTES]
         )
         found = mbus.parse_short_id(values[0], values[1], values[2], values[3], class_version)
         if not found.manufacturer or not found.device_type:
@@ -84,10 +84,10 @@ class SetDeviceLifecycleStatusByChannel(
         organisation: "Organisation",
         device: Device,
         parameters: SetDeviceLifecycleStatusByChannelParameters,
-        told: DeviceOnChannel,
+        answer: DeviceOnChannel,
     ) -> SetDeviceLifecycleStatusByChannelResult:
         channel, status = parameters["channel"], parameters["lifecycle_status"]
-        found = told["short_id"]
+        found = answer["short_id"]
         matching = list(
             list_granted_devices(organisation, self.granted_to)
             .filter(

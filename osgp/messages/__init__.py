@@ -1,1 +1,1 @@
-"""What an author of a message needs: what a message is, its parameters and results, and the visited meter."""
+"""The message kit: operations, their parameters, results and registry, and the visited meter."""

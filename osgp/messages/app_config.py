@@ -7,7 +7,7 @@ from django.apps import AppConfig
 
 
 class MessageAppConfig(AppConfig):
-    """An app whose modules are messages: all of them are imported at start-up."""
+    """An app whose modules are messages. It imports all of them at start-up."""
 
     def ready(self) -> None:
         for module in pkgutil.iter_modules(self.module.__path__):  # type: ignore[union-attr]

@@ -3,7 +3,7 @@
 import re
 
 BUNDLE = "Bundle"
-"""The message that is made of others."""
+"""The message that consists of other messages."""
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

@@ -1,7 +1,7 @@
-"""What a message needs of a meter's profile: COSEM objects by tag, with alternatives where it has them.
+"""The needs of a message: COSEM objects, by tag, that the profile of a meter must have.
 
-A message that no profile can do is refused before anything is stored (fault 416); which messages are offered
-for a device, and what the docs say of each profile, follows from the same words.
+A message whose needs a profile does not meet is refused before anything is stored (fault 416). The messages
+that pages offer for a device, and the documentation of each profile, follow from the needs as well.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,19 +12,19 @@ from osgp.catalogue import Profile
 
 
 class ProfileNeed(Protocol):
-    """Something that meters of a profile must have; its text says what."""
+    """Something that a profile must have; its text says what."""
 
     def is_met_by(self, profile: Profile) -> bool: ...
 
 
 @dataclass(frozen=True)
 class AnyOf:
-    """Objects of which one is enough; ``tags`` in order of preference."""
+    """Alternative objects, one of which is enough; ``tags`` in order of preference."""
 
     tags: tuple[str, ...]
 
     def is_met_by(self, profile: Profile) -> bool:
-        """Whether the profile has one of them."""
+        """Return whether the profile has one of the objects."""
         return any(tag in profile for tag in self.tags)
 
     def __str__(self) -> str:
@@ -32,23 +32,23 @@ class AnyOf:
 
 
 Need = str | ProfileNeed
-"""The tag of an object, or more than that."""
+"""The tag of an object, or a more complex need."""
 Needs = Sequence[Need]
-"""All of them are needed."""
+"""A profile must meet all of them."""
 
 
 def any_of(*tags: str) -> AnyOf:
-    """One of these objects is needed."""
+    """Return the need of one of these objects."""
     return AnyOf(tags)
 
 
 def list_missing(needs: Needs, profile: Profile) -> list[Need]:
-    """What a profile lacks of some needs, in their order."""
+    """List the needs that a profile does not meet, in their order."""
     return [need for need in needs if not _is_met(need, profile)]
 
 
 def list_tags(needs: Needs) -> Iterator[str]:
-    """Every tag that is named."""
+    """List every tag in some needs."""
     for need in needs:
         if isinstance(need, str):
             yield need

@@ -1,7 +1,7 @@
-"""What a message is: one class that tells its name, rights, parameters, result and COSEM steps.
+"""Operations: the class of a message has its name, rights, parameters, result and COSEM steps.
 
-REST, bundle, OpenAPI, admin form and command line are derived from these classes (osgp/messages/registry.py
-finds them), so adding a message means adding one module to one of the message apps.
+REST, bundles, OpenAPI, admin forms and the command line are derived from the registered classes
+(osgp/messages/registry.py). So a new message is one new module in one of the message apps.
 """
 
 from abc import ABC, abstractmethod
@@ -34,14 +34,14 @@ P = TypeVar("P", bound=Mapping[str, object])
 R = TypeVar("R", bound=Mapping[str, object])
 """A typed dictionary: the result of a message."""
 M = TypeVar("M", bound=Mapping[str, object])
-"""A typed dictionary: what the meter told, from which a result is made."""
+"""A typed dictionary: the answer of the meter, from which ``conclude`` makes the result."""
 
 ParameterValues = Mapping[str, Any]
-"""Validated parameters of a message, whichever it is."""
+"""Validated parameters of any message."""
 
 
 class Service(StrEnum):
-    """The services that messages belong to; also the first part of their URL."""
+    """The services that messages belong to; also the first part of their URLs."""
 
     ADHOC = "adhoc"
     BUNDLE = "bundle"
@@ -52,82 +52,82 @@ class Service(StrEnum):
 
 
 class Operation(ABC, Generic[P, R]):
-    """One message. Subclass :class:`MeterOperation`, :class:`PlatformOperation` or, if it is made of others,
-    :class:`CompositeOperation`, with the typed dictionaries of its parameters and of its result
+    """One message. Subclass :class:`MeterOperation`, :class:`PlatformOperation` or, for a message of other
+    messages, :class:`CompositeOperation`, with the typed dictionaries of its parameters and its result
     (osgp/messages/shapes.py).
 
-    The class docstring is what API users read about the message.
+    The docstring of the class is the description for API users.
     """
 
     message: ClassVar[str]
     """Wire name, e.g. ``SynchronizeTime``."""
     service: ClassVar[Service]
     granted_to: ClassVar[frozenset[DeviceFunctionGroup]] = frozenset({DeviceFunctionGroup.OWNER})
-    """Function groups that may use it; OWNER always belongs to them."""
+    """Function groups that may use it, beside OWNER."""
     device_types: ClassVar[frozenset[DeviceType]] = frozenset({DeviceType.SMART_METER_E})
-    """What it may be addressed to."""
+    """Types of devices that it may be sent to."""
     needs: ClassVar[Needs] = ()
-    """COSEM objects that meters must have, whatever its parameters; refused with 416 otherwise."""
+    """COSEM objects that meters must have, whatever the parameters; otherwise refused with 416."""
     repeatable: ClassVar[bool] = True
-    """Whether it does no harm to carry it out again when the outcome of an attempt is unknown."""
+    """Whether it may be carried out again when the outcome of an attempt is unknown."""
     bundleable: ClassVar[bool] = True
-    """Whether it may be one of the actions of a bundle."""
+    """Whether it may be an action of a bundle."""
 
     @classmethod
     def find_shapes(cls) -> tuple[Any, Any]:
-        """The typed dictionaries of parameters and result."""
+        """Return the typed dictionaries of the parameters and the result."""
         parameters, result = find_type_arguments(cls, Operation)
         return parameters, result
 
     def check_shapes(self) -> None:
-        """Raises ShapeError when no serializers can be made of parameters and result."""
+        """Raise ShapeError if the parameters or the result have no serializer."""
         assert self.parameters_serializer
         assert self.result_serializer
 
     @cached_property
     def parameters_serializer(self) -> type[serializers.Serializer]:
-        """Made from the typed dictionary of the parameters."""
+        """The serializer of the parameters."""
         return make_serializer(self.find_shapes()[0])
 
     @cached_property
     def result_serializer(self) -> type[serializers.Serializer]:
-        """Made from the typed dictionary of the result."""
+        """The serializer of the result."""
         return make_serializer(self.find_shapes()[1])
 
     @cached_property
     def secret_fields(self) -> frozenset[str]:
-        """Parameters that are shown to nobody, and not kept longer than needed."""
+        """Names of the secret parameters: never shown, and deleted when the request is final."""
         fields = self.parameters_serializer().fields
         return frozenset(name for name, field in fields.items() if isinstance(field, SecretField))
 
     @classmethod
-    def slug(cls) -> str:
-        """``SynchronizeTime`` -> ``synchronize-time``, its name in URLs."""
+    def derive_slug(cls) -> str:
+        """Return its name in URLs: ``SynchronizeTime`` -> ``synchronize-time``."""
         return kebab_case(cls.message)
 
     @classmethod
-    def path(cls) -> str:
-        """``adhoc/synchronize-time``, where it is found below the root of the API."""
-        return f"{cls.service}/{cls.slug()}"
+    def derive_path(cls) -> str:
+        """Return its path below the root of the API, such as ``adhoc/synchronize-time``."""
+        return f"{cls.service}/{cls.derive_slug()}"
 
     @classmethod
-    def device_function(cls) -> str:
-        """``SynchronizeTime`` -> ``SYNCHRONIZE_TIME``, the right that it needs."""
+    def derive_device_function(cls) -> str:
+        """Return the device function that it needs: ``SynchronizeTime`` -> ``SYNCHRONIZE_TIME``."""
         return upper_snake_case(cls.message)
 
     def check_parameters(self, parameters: P) -> None:
-        """Refuse valid parameters that do not go together. Raises rest_framework ValidationError."""
+        """Raise rest_framework ValidationError for valid parameters that contradict each other."""
 
     def list_needs(self, parameters: P) -> Mapping[str, Needs]:
-        """The COSEM objects that these parameters need beside ``needs``, by the name of the parameter."""
+        """Return the COSEM objects that these parameters need beside ``needs``, by parameter name."""
         return {}
 
     def supports(self, profile: Profile) -> bool:
-        """Whether meters of a profile have what it needs, whatever its parameters."""
+        """Return whether a profile has the objects that every use of the message needs."""
         return not list_missing(self.needs, profile)
 
     def check_profile(self, profile: Profile, parameters: P) -> None:
-        """Raises Fault 416, with the parameter that asks for it, for an object that a profile lacks."""
+        """Raise Fault 416, with a pointer to the parameter, for an object that the profile lacks."""
         for name, needs in {"": self.needs, **self.list_needs(parameters)}.items():
             for missing in list_missing(needs, profile):
                 raise Fault(
@@ -137,12 +137,12 @@ class Operation(ABC, Generic[P, R]):
                 )
 
     def parse(self, parameters: Mapping[str, Any]) -> P:
-        """Validate JSON parameters. Raises rest_framework ValidationError with the fields named."""
+        """Validate JSON parameters. Raises rest_framework ValidationError by field."""
         validated: P = self._parameters.run_validation(dict(parameters))
         self.check_parameters(validated)
         return validated
 
-    # Making a serializer copies its fields, which takes longer than using it; these two hold no data.
+    # A new serializer copies its fields, which takes longer than its use; these two hold no data.
     @cached_property
     def _parameters(self) -> serializers.Serializer:
         return self.parameters_serializer()
@@ -152,44 +152,44 @@ class Operation(ABC, Generic[P, R]):
         return self.result_serializer()
 
     def represent_parameters(self, parameters: P) -> dict[str, Any]:
-        """Validated parameters as JSON, to be kept with the action and parsed again when it is due."""
+        """Return validated parameters as JSON, to store with the action and parse again when it is due."""
         return dict(self.parameters_serializer(parameters).data)
 
     def represent_result(self, result: R) -> dict[str, Any]:
-        """A result as the JSON that callers get."""
+        """Return a result as the JSON that callers get."""
         return dict(self._result.to_representation(result))
 
 
 class MeterOperation(Operation[P, R], Generic[P, R]):
-    """A message that is carried out with a meter."""
+    """A message for a meter."""
 
     @abstractmethod
     def perform(self, meter: "VisitedMeter", parameters: P) -> R:
-        """Carry it out over the held association and return the result.
+        """Carry it out over the association and return the result.
 
-        Only COSEM steps: no sockets, no queries. Raises osgp.faults.Fault (DLMS errors are faults as well).
+        COSEM steps only: no sockets, no queries. Raises osgp.faults.Fault (DLMS errors are faults as well).
         """
 
     def check_device(self, device: Device, parameters: P) -> None:
-        """Refuse what this very device cannot do, before anything is stored. Raises osgp.faults.Fault.
+        """Raise osgp.faults.Fault, before anything is stored, for what this device cannot do.
 
-        For what depends on more than the objects of its profile. The device may be another when the meter is
-        visited: ``perform`` finds out by itself.
+        For conditions beyond the objects of its profile. The device may have changed when the meter is
+        visited, so ``perform`` must check again.
         """
 
-    def device_changes(self, parameters: P, result: R) -> Mapping[str, Any]:
-        """Fields of the device row that a success tells the new value of, e.g. its time zone."""
+    def list_device_changes(self, parameters: P, result: R) -> Mapping[str, Any]:
+        """Return new values of device fields after a success, e.g. its time zone."""
         return {}
 
-    def readings(self, parameters: P, result: R) -> "Iterable[Readings]":
-        """What the meter said about measured quantities. Kept with the outcome, once however often read."""
+    def list_readings(self, parameters: P, result: R) -> "Iterable[Readings]":
+        """List the readings in a result. They are stored with the outcome; repeated ones count once."""
         return ()
 
 
 class ConcludedOperation(MeterOperation[P, M], Generic[P, M, R]):
-    """A message that is carried out with a meter, and then with what the platform knows of devices.
+    """A message for a meter whose result also needs the database.
 
-    ``perform`` returns what the meter told, ``M``.
+    ``perform`` returns the answer of the meter, ``M``.
     """
 
     @classmethod
@@ -198,37 +198,37 @@ class ConcludedOperation(MeterOperation[P, M], Generic[P, M, R]):
         return parameters, result
 
     @abstractmethod
-    def conclude(self, organisation: "Organisation", device: Device, parameters: P, told: M) -> R:
-        """Go on from what ``perform`` returned to the result, in one transaction, queries allowed.
+    def conclude(self, organisation: "Organisation", device: Device, parameters: P, answer: M) -> R:
+        """Make the result from the answer that ``perform`` returned. In a transaction; queries are allowed.
 
-        Must do no harm when done twice: the outcome is stored after it. What the organisation was granted on
-        other devices than its own has to be looked at here. Raises osgp.faults.Fault.
+        It may run twice, because the outcome is stored later. It must check the rights of the organisation on
+        other devices than ``device``. Raises osgp.faults.Fault.
         """
 
 
 class PlatformOperation(Operation[P, R], Generic[P, R]):
-    """A message that changes the platform only, in the same transaction as its outcome."""
+    """A message that changes only the platform, in the transaction that stores its outcome."""
 
     bundleable = False
 
     @abstractmethod
     def check(self, organisation: "Organisation", device: Device | None, parameters: P) -> None:
-        """Refuse what cannot succeed, before anything is stored. Raises osgp.faults.Fault.
+        """Raise osgp.faults.Fault, before anything is stored, for what cannot succeed.
 
-        ``device`` is the one of the given identification, if there is one, whether or not the organisation
-        may see it: what it was granted has to be looked at here.
+        ``device`` has the given identification, if there is one, whether or not the organisation may see it:
+        check its rights here.
         """
 
     @abstractmethod
     def perform(
         self, organisation: "Organisation", device_identification: str, parameters: P
     ) -> tuple[Device | None, R]:
-        """Carry it out; returns the device that it is about and the result. Runs inside a transaction."""
+        """Carry it out; return its device and the result. Runs in a transaction."""
 
 
 @dataclass(frozen=True)
 class NewAction:
-    """An action that passed all checks: what is to be done, with which device."""
+    """An action that has passed all checks."""
 
     operation: Operation[Any, Any]
     parameters: Mapping[str, Any]
@@ -237,7 +237,7 @@ class NewAction:
 
 @dataclass(frozen=True)
 class Composition:
-    """What a composite operation is made of: the device that it is addressed to, and its actions in order.
+    """The parts of a composite operation: its device, and its actions in order.
 
     ``scheduling`` is the validated data of ``osgp.requests.submission.SchedulingFields``.
     """
@@ -248,13 +248,13 @@ class Composition:
 
 
 class CompositeOperation(Operation[P, NoResult], Generic[P]):
-    """A message made of other messages: each becomes an action of the request, with an outcome of its own."""
+    """A message that consists of others: each becomes an action of the request, with its own outcome."""
 
     bundleable = False
 
     @abstractmethod
     def compose(self, caller: "Caller", body: Mapping[str, Any]) -> Composition:
-        """Check the message and everything in it.
+        """Check the message and its parts; return them.
 
-        Raises what osgp.requests.submission.submit raises; nothing is stored then.
+        Raises as osgp.requests.submission.submit does.
         """

@@ -1,6 +1,4 @@
-"""Reading attributes of which any may be refused or make no sense: the others are kept, and what is wrong is
-told by field.
-"""
+"""Partial reads: a meter may refuse some attributes, or their values may be invalid; the others count."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, NamedTuple, TypedDict
@@ -12,14 +10,14 @@ from osgp.protocol_dlms import Data
 
 
 class FieldProblem(TypedDict):
-    """Something that the meter does not tell."""
+    """A field that could not be read."""
 
     field: str
-    reason: Annotated[str, "How the meter refused, or why what it said makes no sense."]
+    reason: Annotated[str, "How the meter refused, or why its value is invalid."]
 
 
 class AskedField(NamedTuple):
-    """A field of a result: the attribute, and how to understand its value; raises Fault for nonsense."""
+    """A field of a result: its attribute, and a function that interprets the value or raises Fault."""
 
     name: str
     attribute: AttributeDescriptor
@@ -27,7 +25,7 @@ class AskedField(NamedTuple):
 
 
 class ReadField(NamedTuple):
-    """What came of it: a value (which may be None), or the fault that stands in its way."""
+    """The value of a field (which may be None), or the fault instead of one."""
 
     name: str
     value: Any
@@ -35,18 +33,18 @@ class ReadField(NamedTuple):
 
 
 def read_fields(meter: VisitedMeter, asked: Sequence[AskedField]) -> list[ReadField]:
-    """The fields in order, in as few round trips as the meter allows. Raises what ends the association."""
+    """Read the fields in as few round trips as possible. Raises errors that end the association."""
     values = meter.get_each([field.attribute for field in asked])
     return [_understand(field, value) for field, value in zip(asked, values, strict=True)]
 
 
 def list_problems(fields: Iterable[ReadField]) -> list[FieldProblem]:
-    """What is wrong, by field."""
+    """List the faults by field."""
     return [{"field": field.name, "reason": field.fault.message} for field in fields if field.fault]
 
 
 def require_any(fields: Sequence[ReadField]) -> None:
-    """Raises the first fault when no field at all could be read."""
+    """Raise the first fault if no field could be read."""
     faults = [field.fault for field in fields if field.fault]
     if faults and len(faults) == len(fields):
         raise faults[0]

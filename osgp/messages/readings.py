@@ -1,7 +1,7 @@
-"""What meters said, as plain values: messages tell it (``MeterOperation.readings``), whoever keeps it.
+"""Readings of meters as plain values, from ``MeterOperation.list_readings`` to their storage.
 
-No Django here, and columns instead of objects: an interval month of one meter has 2,880 times and twice as
-many values.
+Columns instead of objects: a month of interval readings of one meter has 2,880 times and twice as many
+values.
 """
 
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from typing import Self
 from osgp.catalogue.units import Unit
 
 DECIMALS = 6
-"""Decimal places that are kept at most."""
+"""Decimal places that are stored at most."""
 LARGEST = 10**12
-"""Values are kept from -LARGEST to LARGEST, both excluded, in kWh, m³ or what they are measured in."""
+"""Values are stored from -LARGEST to LARGEST, both excluded, in kWh, m³ or another unit."""
 FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 LAST_MOMENT = datetime(2100, 1, 1, tzinfo=UTC)
-"""Interval ends are kept from FIRST_MOMENT on, and before LAST_MOMENT."""
+"""Interval ends are stored from FIRST_MOMENT on, and before LAST_MOMENT."""
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far ahead of the platform's clock an interval end may be: the meter's clock may be wrong by hours."""
 
 
 class Period(StrEnum):
-    """What a value is the state of a register at: the end of a capture period, of a day or month by the
-    meter's calendar, or whenever it was asked for (ACTUAL)."""
+    """When the register had the value: at the end of a capture period (INTERVAL), of a day or month by the
+    calendar of the meter, or when it was read (ACTUAL)."""
 
     INTERVAL = "INTERVAL"
     DAILY = "DAILY"
@@ -36,11 +36,10 @@ class Period(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """A column: what a meter said about one quantity. Device and channel are those of the action.
+    """A column of readings of one quantity. Device and channel are those of the action.
 
-    The sequences are as long as one another and in any order; a pair of interval end and value that comes
-    twice counts once. Columns of one buffer may share the same ``interval_ends`` and ``statuses``, which is
-    then also looked at once.
+    The sequences have the same length and any order; a repeated pair of interval end and value counts once.
+    Columns of one buffer may share the same ``interval_ends`` and ``statuses``: they are then checked once.
     """
 
     quantity: str
@@ -50,15 +49,15 @@ class Readings:
     """Aware; for ACTUAL the time at which the register had the value, such as the capture time of a gas
     meter's last value."""
     values: Sequence[int | None] | Sequence[Decimal | None]
-    """None (the meter has no value) is not kept. Those that are out of bounds (``LARGEST``, ``DECIMALS``)
-    are told to the log, and not kept either."""
+    """None (the meter has no value) is not stored. Values out of bounds (``LARGEST``, ``DECIMALS``) are only
+    logged."""
     unit: Unit | str
     exponent: int = 0
-    """Values are these numbers times ten to the exponent: the raw numbers of a buffer need no conversion."""
+    """A value is its number times ten to the exponent: raw numbers of a buffer need no conversion."""
     statuses: Sequence[int | None] | None = None
     """AMR profile status of each value (osgp/cosem/amr_status.py); None: the buffer has none."""
     capture_period: int | None = None
-    """Seconds from one INTERVAL value to the next; None: what the profile says of the quantity's buffer."""
+    """Seconds from one INTERVAL value to the next; None: that of the buffer in the profile."""
 
     def __post_init__(self) -> None:
         lengths = {len(self.interval_ends), len(self.values)}
@@ -68,13 +67,13 @@ class Readings:
             raise ValueError(f"the columns of {self.quantity} are of different lengths")
 
     @classmethod
-    def one(
+    def from_value(
         cls, quantity: str, period: Period, interval_end: datetime, value: Decimal, unit: Unit | str
     ) -> Self:
-        """A single value without a status."""
+        """Return a single value without a status."""
         return cls(quantity, period, (interval_end,), (value,), unit)
 
     @property
     def unit_symbol(self) -> str:
-        """``kWh``, ``m³``: the unit as people write it."""
+        """The symbol of the unit, such as ``kWh`` or ``m³``."""
         return self.unit.symbol if isinstance(self.unit, Unit) else self.unit

@@ -1,5 +1,5 @@
-"""Where operations are found. Starting a message app (osgp/messages/app_config.py) imports its modules, which
-register what they define.
+"""The registry of operations. At start-up, message apps import their modules, which register their classes
+(osgp/messages/app_config.py).
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,10 @@ class UnknownMessage(LookupError):
 
 
 def register(operation_class: OperationClass) -> OperationClass:
-    """Class decorator: make a message known to REST, bundle, OpenAPI, admin and CLI."""
+    """Register a message (class decorator) for REST, bundles, OpenAPI, admin and command line.
+
+    Raises TypeError, ValueError or ShapeError for a class that cannot be one.
+    """
     operation = operation_class()
     if not isinstance(operation, MeterOperation | PlatformOperation | CompositeOperation):
         raise TypeError(
@@ -34,7 +37,7 @@ def register(operation_class: OperationClass) -> OperationClass:
 
 
 def find_operation(message: str) -> RegisteredOperation:
-    """The operation of a message name. Raises UnknownMessage."""
+    """Return the operation of a message name. Raises UnknownMessage."""
     try:
         return _operations[message]
     except KeyError:
@@ -42,10 +45,10 @@ def find_operation(message: str) -> RegisteredOperation:
 
 
 def list_operations() -> Iterator[RegisteredOperation]:
-    """All operations by service and name."""
+    """List all operations by service and name."""
     return iter(sorted(_operations.values(), key=lambda item: (item.service, item.message)))
 
 
 def list_bundleable() -> Iterator[MeterOperation[Any, Any]]:
-    """The operations that may be actions of a bundle, by service and name."""
+    """List the operations that may be actions of a bundle, by service and name."""
     return (each for each in list_operations() if isinstance(each, MeterOperation) and each.bundleable)

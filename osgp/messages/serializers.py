@@ -1,7 +1,7 @@
-"""Serializers and fields in which messages describe their parameters and results.
+"""Serializers and fields for the parameters and results of messages.
 
-They coerce nothing: a value is taken as the JSON type that it has, or refused with its field named. Times,
-OBIS codes and time zones are validated here once, so that no message has to.
+They convert nothing: a value has the right JSON type, or is refused by field. Times, OBIS codes and time
+zones are validated here, once for all messages.
 """
 
 import math
@@ -23,7 +23,7 @@ from osgp.cosem.quantities import Quantity
 from osgp.protocol_dlms.data import Data, DataType
 
 FIRST_YEAR, LAST_YEAR = 2000, 2099
-"""Years of times that callers may give; meters do not tell years beyond a century apart reliably."""
+"""Years of times that callers may send; meters may confuse years of different centuries."""
 
 _NAMES_SHOWN = 20
 _RFC3339 = re.compile(
@@ -32,23 +32,23 @@ _RFC3339 = re.compile(
 
 
 class StrictSerializer(serializers.Serializer):
-    """A serializer that refuses fields it does not know, by their names.
+    """A serializer that refuses unknown fields.
 
-    A field whose name is a Python keyword is declared with an underscore behind it: ``from_`` is ``from`` in
+    A field whose name is a Python keyword is declared with a trailing underscore: ``from_`` is ``from`` in
     JSON and in the validated data.
     """
 
     def get_fields(self) -> dict[str, Any]:
-        """The declared fields under their names in JSON."""
+        """Return the fields by their names in JSON."""
         return {name.rstrip("_"): field for name, field in super().get_fields().items()}
 
     def to_internal_value(self, data: Any) -> Any:
-        """Validate; unknown fields and faulty known ones are reported together."""
+        """Validate; report unknown fields and invalid ones together."""
         unknown = {}
         if isinstance(data, Mapping):
             known = {name for name, field in self.fields.items() if not field.read_only}
             strangers = [name for name in data if name not in known][:_NAMES_SHOWN]
-            unknown = {printable(name): ["Unknown field."] for name in strangers}
+            unknown = {make_printable(name): ["Unknown field."] for name in strangers}
         try:
             validated = super().to_internal_value(data)
         except ValidationError as error:
@@ -60,18 +60,18 @@ class StrictSerializer(serializers.Serializer):
         return validated
 
 
-def printable(text: object) -> str:
-    """A name that a caller sent, short and free of what cannot be written to a log or an answer."""
+def make_printable(text: object) -> str:
+    """Return a name from a caller, shortened and escaped, for a log or an answer."""
     return str(text)[:64].encode("unicode_escape").decode()
 
 
-def storable(text: str) -> str:
-    """A text of a meter as JSON in PostgreSQL can hold it: the replacement character instead of NUL."""
+def make_storable(text: str) -> str:
+    """Return a text of a meter for JSON in PostgreSQL: with the replacement character instead of NUL."""
     return text.replace("\x00", "\ufffd")
 
 
 class IntegerField(serializers.IntegerField):
-    """A JSON integer; 64 bits signed unless bounded closer. ``4.0``, ``"4"`` and ``true`` are refused."""
+    """A JSON integer, 64 bits signed by default. Refuses ``4.0``, ``"4"`` and ``true``."""
 
     default_error_messages = {"invalid": "Must be an integer."}
 
@@ -96,7 +96,7 @@ class BooleanField(serializers.BooleanField):
 
 
 class CharField(serializers.CharField):
-    """A JSON string of at most ``max_length`` characters (255 unless told); no NUL, no lone surrogates."""
+    """A JSON string of at most ``max_length`` characters (default 255), without NUL and lone surrogates."""
 
     default_error_messages = {"invalid": "Must be a string."}
 
@@ -110,9 +110,9 @@ class CharField(serializers.CharField):
 
 
 class ChoiceField(serializers.ChoiceField):
-    """One of some names: an Enum class with text values, Django choices, or plain strings.
+    """One of several names: of an Enum class with text values, Django choices, or plain strings.
 
-    The validated value is the member of the Enum class, if it is one, else the name.
+    The validated value is the member of the Enum class, or the name.
     """
 
     default_error_messages = {"invalid_choice": "Must be one of {names}."}
@@ -133,19 +133,18 @@ class ChoiceField(serializers.ChoiceField):
 class SecretField(CharField):
     """A key or password, RSA-OAEP encrypted under the platform's public key, in base64.
 
-    It is shown to nobody, and not kept longer than needed.
+    It is never shown, and deleted when the request is final.
     """
 
     def __init__(self, *, max_length: int = 1400, help_text: str = "", **options: Any) -> None:
-        told = f"{help_text} In base64, RSA-OAEP encrypted under the platform's public key.".lstrip()
-        super().__init__(max_length=max_length, help_text=told, **options)
+        text = f"{help_text} In base64, RSA-OAEP encrypted under the platform's public key.".lstrip()
+        super().__init__(max_length=max_length, help_text=text, **options)
 
 
 class DateTimeField(serializers.DateTimeField):
-    """A moment, RFC 3339 with its offset: ``2026-03-29T02:30:00+02:00``. Given back in UTC, with ``Z``.
+    """A time of RFC 3339 with its offset: ``2026-03-29T02:30:00+02:00``. Answers show it in UTC, with ``Z``.
 
-    A time without offset is refused: nobody can tell which zone its writer had in mind. Fractions finer than
-    a microsecond are cut off.
+    Refuses a time without an offset, as its zone is unknown. Cuts fractions off after microseconds.
     """
 
     default_error_messages = {
@@ -171,14 +170,17 @@ class DateTimeField(serializers.DateTimeField):
 
 
 def utc_text(moment: datetime) -> str:
-    """An aware time as API answers show it: ``2026-01-31T14:00:00Z``."""
+    """Return an aware time as API answers show it: ``2026-01-31T14:00:00Z``.
+
+    Raises ValueError for a naive one.
+    """
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone")
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class ObisCodeField(CharField):
-    """An OBIS code, ``1-0:1.8.0.255`` or ``1.0.1.8.0.255``; the validated value is written the first way."""
+    """An OBIS code, ``1-0:1.8.0.255`` or ``1.0.1.8.0.255``; validated to the first form."""
 
     default_error_messages = {"obis": "Must be an OBIS code, such as 1-0:1.8.0.255."}
 
@@ -206,14 +208,14 @@ class TimeZoneField(CharField):
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
-        if name not in time_zones():
+        if name not in list_time_zones():
             self.fail("zone")
         return name
 
 
 @cache
-def time_zones() -> frozenset[str]:
-    """The IANA names; finding them reads hundreds of files."""
+def list_time_zones() -> frozenset[str]:
+    """Return the IANA names. Cached, because it reads hundreds of files."""
     return frozenset(available_timezones())
 
 
@@ -259,13 +261,13 @@ class DataField(serializers.Field):
 
     def to_representation(self, value: Data) -> dict[str, Any]:
         kind = value.type.name.lower().replace("_", "-")
-        return {"type": kind, "value": self._plain(value.value)}
+        return {"type": kind, "value": self._to_plain(value.value)}
 
-    def _plain(self, value: object) -> Any:
+    def _to_plain(self, value: object) -> Any:
         if isinstance(value, bytes | bytearray):
             return value.hex()
         if isinstance(value, Iterable) and not isinstance(value, str):
             return [self.to_representation(element) for element in value]
         if isinstance(value, float) and not math.isfinite(value):
             return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-        return storable(value) if isinstance(value, str) else value
+        return make_storable(value) if isinstance(value, str) else value

@@ -1,21 +1,21 @@
-"""Parameters and results of messages: typed dictionaries, from which their serializers are made.
+"""Serializers from typed dictionaries: the shapes of parameters and results of messages.
 
-A message says once what it takes and what it tells, in a form that editors and mypy understand::
+A message declares both once, in a form that editors and mypy understand::
 
     class ReadRelayStatusResult(TypedDict):
-        \"\"\"What the meter does not tell is null.\"\"\"
+        \"\"\"The status of the relay.\"\"\"
 
         output_state: Annotated[bool | None, "Whether the output has power."]
-        control_mode: Annotated[int | None, IntegerField(min_value=0, max_value=6), "Who may switch."]
+        control_mode: Annotated[int | None, IntegerField(min_value=0, max_value=6), "How it may be switched."]
         problems: list[FieldProblem]
 
 - The type decides the field (``FIELDS``); typed dictionaries may be nested, also in
   lists and other generic sequences.
-- Beside it stands what the type does not tell: a field with its bounds instead, and a text for API users.
+- ``Annotated`` adds what the type lacks: a field with bounds instead, and a text for API users.
 - ``X | None`` may be null; ``NotRequired[X]`` may be left out. A field with a default may be left out by
   callers and is always there afterwards.
-- ``HIDDEN`` marks what ``perform`` hands on to ``readings`` or ``conclude`` and nobody else gets to see.
-- A key that is a word of Python needs the other form of typed dictionaries:
+- ``HIDDEN`` marks what ``perform`` passes to ``list_readings`` or ``conclude`` only.
+- A key that is a Python keyword needs the other form of typed dictionaries:
   ``TypedDict("Between", {"from": datetime})``.
 """
 
@@ -51,7 +51,7 @@ FIELDS: Mapping[Any, type[serializers.Field]] = {
     Quantity: QuantityField,
     Data: DataField,
 }
-"""The field of a type that stands alone; an enumeration becomes a ChoiceField of its names."""
+"""The field of each plain type; an enumeration becomes a ChoiceField of its values."""
 
 
 class _Hidden:
@@ -59,11 +59,11 @@ class _Hidden:
 
 
 HIDDEN: Final = _Hidden()
-"""In ``Annotated``: a part of what ``perform`` returns that is not part of the answer."""
+"""In ``Annotated``: a key that ``perform`` returns and answers leave out."""
 
 
 class ShapeError(TypeError):
-    """A typed dictionary from which no serializer can be made; the text says where and why."""
+    """No serializer can be made from a typed dictionary; the text says where and why."""
 
 
 class NoParameters(typing.TypedDict):
@@ -71,12 +71,12 @@ class NoParameters(typing.TypedDict):
 
 
 class NoResult(typing.TypedDict):
-    """A message that succeeds without saying more."""
+    """A message without a result beside its success."""
 
 
 @cache
 def make_serializer(shape: type) -> type[StrictSerializer]:
-    """The serializer of a typed dictionary, under its name and with its docstring. Raises ShapeError."""
+    """Make the serializer of a typed dictionary, with its name and docstring. Raises ShapeError."""
     if not is_typeddict(shape):
         raise ShapeError(f"{shape!r} is no typed dictionary")
     members: dict[str, Any] = {"__doc__": shape.__doc__, "__module__": shape.__module__}
@@ -87,13 +87,13 @@ def make_serializer(shape: type) -> type[StrictSerializer]:
         except ShapeError as error:
             raise ShapeError(f"{shape.__name__}.{name}: {error}") from None
         if field is not None:
-            # Names of serializers' fields are words of Python; StrictSerializer takes the underscore away.
+            # A keyword cannot name a field; StrictSerializer removes the underscore.
             members[f"{name}_" if name == "from" else name] = field
     return type(shape.__name__, (StrictSerializer,), members)
 
 
 def _make_field(hint: Any, *, is_optional: bool) -> serializers.Field | None:
-    """The field of a key; None for one that is hidden. Raises ShapeError."""
+    """Make the field of a key; None for a hidden one. Raises ShapeError."""
     plain, notes = _take_apart(hint)
     if any(note is HIDDEN for note in notes):
         return None
@@ -111,11 +111,11 @@ def _make_field(hint: Any, *, is_optional: bool) -> serializers.Field | None:
         raise ShapeError("has more than one field")
     if given:
         return _rebuild(given[0], options)
-    return _field_of(_without_none(plain) if may_be_null else plain, options)
+    return _choose_field(_remove_none(plain) if may_be_null else plain, options)
 
 
 def _take_apart(hint: Any) -> tuple[Any, list[Any]]:
-    """A hint without Annotated, Required and NotRequired, and what stands in Annotated."""
+    """Split a hint into its type and the contents of Annotated."""
     notes: list[Any] = []
     while True:
         origin = typing.get_origin(hint)
@@ -128,7 +128,7 @@ def _take_apart(hint: Any) -> tuple[Any, list[Any]]:
             return hint, notes
 
 
-def _field_of(plain: Any, options: dict[str, Any]) -> serializers.Field:
+def _choose_field(plain: Any, options: dict[str, Any]) -> serializers.Field:
     if is_typeddict(plain):
         return make_serializer(plain)(**options)
     if plain in FIELDS:
@@ -147,7 +147,7 @@ def _field_of(plain: Any, options: dict[str, Any]) -> serializers.Field:
 
 
 def _rebuild(field: serializers.Field, options: Mapping[str, Any]) -> serializers.Field:
-    """The field with more options; DRF's fields are made anew from what they were made from."""
+    """Return the field with more options: DRF keeps the arguments of a field to copy it."""
     if isinstance(field, serializers.ListSerializer):
         raise ShapeError("a list of typed dictionaries is written as list[…]")
     made_from: Any = field  # DRF keeps it, to copy fields; its types do not tell
@@ -160,7 +160,7 @@ def _is_nullable(plain: Any) -> bool:
     return is_union and type(None) in typing.get_args(plain)
 
 
-def _without_none(plain: Any) -> Any:
+def _remove_none(plain: Any) -> Any:
     others = [each for each in typing.get_args(plain) if each is not type(None)]
     if len(others) != 1:
         raise ShapeError(f"no field is known for {plain!r}; name one in Annotated")
@@ -168,7 +168,7 @@ def _without_none(plain: Any) -> Any:
 
 
 def _is_sequence(origin: Any) -> bool:
-    """Lists and classes of one's own; tuples have a type for each place."""
+    """Return whether it is a list or another sequence; tuples have a type per position."""
     return isinstance(origin, type) and issubclass(origin, Sequence) and origin is not tuple
 
 

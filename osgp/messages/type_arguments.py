@@ -1,12 +1,12 @@
-"""Which types a class was given for the type variables of a generic base of it."""
+"""The type arguments of a class for a generic base of it."""
 
 from typing import Any, TypeVar, get_args, get_origin
 
 
 def find_type_arguments(cls: type, base: type) -> tuple[Any, ...]:
-    """What stands for the type variables of ``base`` in ``cls``, in their order; those left open as such.
+    """Return the type arguments that ``cls`` gives to ``base``, with a TypeVar for each open one.
 
-    Raises TypeError when ``base`` is no generic base of ``cls``.
+    Raises TypeError if ``base`` is no generic base of ``cls``.
     """
     variables: tuple[TypeVar, ...] = base.__parameters__  # type: ignore[attr-defined]
     if cls is base:

@@ -1,4 +1,4 @@
-"""What an operation sees of a meter: the objects of its profile over an association that is already held."""
+"""A meter as operations see it: the objects of its profile, over an open association."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from osgp.protocol_dlms.errors import AccessError
 
 @dataclass(frozen=True)
 class VisitedMeter:
-    """A device during a visit. An M-Bus device has a ``channel`` and its gateway's ``association``.
+    """A device during a visit. An M-Bus device has a ``channel``, and the ``association`` of its gateway.
 
-    Objects are named by their tag in the profile, attributes and methods by their names in the Blue Book:
-    ``meter.get("CLOCK", "time")``. Of an object that exists per M-Bus channel it is that of the device, or
-    that of ``channel`` if it is given. All that goes to the meter raises DLMS errors, which are faults.
+    Objects have their tag in the profile, attributes and methods their names in the Blue Book:
+    ``meter.get("CLOCK", "time")``. For an object per M-Bus channel, ``channel`` is by default that of the
+    device. Services raise DLMS errors, which are faults.
     """
 
     identification: str
@@ -30,8 +30,8 @@ class VisitedMeter:
     model: str = ""
     communication_method: str = ""
 
-    def object(self, tag: str) -> CosemObject:
-        """The profile's object with that tag; fault 416 when the profile lacks it."""
+    def find_object(self, tag: str) -> CosemObject:
+        """Return the object with this tag. Raises Fault 416 if the profile lacks it."""
         try:
             return self.profile[tag]
         except ObjectNotInProfile as error:
@@ -41,25 +41,25 @@ class VisitedMeter:
                 component=Component.PROTOCOL_DLMS,
             ) from error
 
-    def attribute(self, tag: str, name: str, channel: int | None = None) -> AttributeDescriptor:
-        """Where an attribute is."""
-        item = self.object(tag)
-        return item.address_attribute(name, self._channel_of(item, channel))
+    def find_attribute(self, tag: str, name: str, channel: int | None = None) -> AttributeDescriptor:
+        """Return the descriptor of an attribute. Raises Fault 416 if the profile lacks the object."""
+        item = self.find_object(tag)
+        return item.address_attribute(name, self._choose_channel(item, channel))
 
-    def method(self, tag: str, name: str, channel: int | None = None) -> MethodDescriptor:
-        """Where a method is."""
-        item = self.object(tag)
-        return item.address_method(name, self._channel_of(item, channel))
+    def find_method(self, tag: str, name: str, channel: int | None = None) -> MethodDescriptor:
+        """Return the descriptor of a method. Raises Fault 416 if the profile lacks the object."""
+        item = self.find_object(tag)
+        return item.address_method(name, self._choose_channel(item, channel))
 
-    def _channel_of(self, item: CosemObject, channel: int | None) -> int | None:
+    def _choose_channel(self, item: CosemObject, channel: int | None) -> int | None:
         return (channel or self.channel) if item.per_channel else None
 
     def get(self, tag: str, name: str, channel: int | None = None) -> Data:
         """Read one attribute."""
-        return self.association.get(self.attribute(tag, name, channel))
+        return self.association.get(self.find_attribute(tag, name, channel))
 
     def get_all(self, attributes: Sequence[AttributeDescriptor]) -> list[Data]:
-        """Read several attributes in as few round trips as the meter allows; all of them must succeed."""
+        """Read attributes in as few round trips as possible. Raises AccessError for the first refusal."""
         values: list[Data] = []
         for attribute, value in zip(attributes, self.association.get_many(attributes), strict=True):
             if isinstance(value, AccessResult):
@@ -68,7 +68,7 @@ class VisitedMeter:
         return values
 
     def get_each(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | Fault]:
-        """As :meth:`get_all`, but an attribute may fail: each value, or why there is none."""
+        """As :meth:`get_all`, but return a fault in place of each value that the meter refuses."""
         return [
             AccessError(value, attribute) if isinstance(value, AccessResult) else value
             for attribute, value in zip(attributes, self.association.get_each(attributes), strict=True)
@@ -76,10 +76,10 @@ class VisitedMeter:
 
     def set(self, tag: str, name: str, value: Data, channel: int | None = None) -> None:
         """Write one attribute."""
-        self.association.set(self.attribute(tag, name, channel), value)
+        self.association.set(self.find_attribute(tag, name, channel), value)
 
     def action(
         self, tag: str, name: str, parameter: Data | None = None, channel: int | None = None
     ) -> Data | None:
-        """Have the meter carry out a method; what it returns, if anything."""
-        return self.association.invoke(self.method(tag, name, channel), parameter)
+        """Invoke a method; return its return parameters, if any."""
+        return self.association.invoke(self.find_method(tag, name, channel), parameter)

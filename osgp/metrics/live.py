@@ -11,7 +11,7 @@ from django.db.models import Count
 from osgp.metrics import families
 from osgp.metrics.exposition import FamilySamples, Sample
 from osgp.metrics.models import Cursor
-from osgp.requests.liveness import dispatcher_heartbeat_age
+from osgp.requests.liveness import find_heartbeat_age
 from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request
 
 PRIORITIES = range(10)
@@ -36,7 +36,7 @@ def read_figures() -> Iterator[FamilySamples]:
     ages = zip(PRIORITIES, by_priority, strict=True)
     yield families.QUEUE_AGE, [Sample(age, {"priority": str(priority)}) for priority, age in ages]
     yield families.DISPATCHER_LAG, [Sample(max(scheduled, *by_priority))]
-    heartbeat = dispatcher_heartbeat_age()
+    heartbeat = find_heartbeat_age()
     yield (
         families.DISPATCHER_HEARTBEAT,
         [Sample(math.inf if heartbeat is None else _to_seconds(heartbeat))],

@@ -47,13 +47,13 @@ class ActualMeterReads(MeterOperation[NoParameters, ActualMeterReadsResult]):
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ActualMeterReadsResult:
         tags = [tag for tag in REGISTERS.values() if tag in meter.profile]
-        units = {tag: meter.object(tag)["scaler_unit"].scaler_unit for tag in tags}
+        units = {tag: meter.find_object(tag)["scaler_unit"].scaler_unit for tag in tags}
         from_meter = [tag for tag, known in units.items() if known is None]
         clock, *values = meter.get_all(
             [
-                meter.attribute("CLOCK", "time"),
-                *(meter.attribute(tag, "value") for tag in tags),
-                *(meter.attribute(tag, "scaler_unit") for tag in from_meter),
+                meter.find_attribute("CLOCK", "time"),
+                *(meter.find_attribute(tag, "value") for tag in tags),
+                *(meter.find_attribute(tag, "scaler_unit") for tag in from_meter),
             ]
         )
         log_time = parse_complete_time(clock, "The meter's clock")
@@ -74,7 +74,7 @@ class ActualMeterReads(MeterOperation[NoParameters, ActualMeterReadsResult]):
             "active_energy_export_tariff_two": found.get("ACTIVE_ENERGY_EXPORT_RATE_2"),
         }
 
-    def readings(self, parameters: NoParameters, result: ActualMeterReadsResult) -> Iterator[Readings]:
+    def list_readings(self, parameters: NoParameters, result: ActualMeterReadsResult) -> Iterator[Readings]:
         read_at = (result["log_time"],)
         for name, tag in REGISTERS.items():
             if (said := result[name]) is not None:  # type: ignore[literal-required]

@@ -46,10 +46,10 @@ class ActualMeterReadsGas(MeterOperation[NoParameters, ActualMeterReadsGasResult
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ActualMeterReadsGasResult:
         tag = next((tag for tag in PREFERRED if tag in meter.profile), PREFERRED[-1])
         of_model = meter.profile.find_scaler_unit_of_model(meter.model)
-        known = meter.object(tag)["scaler_unit"].scaler_unit or of_model
-        asked = [meter.attribute(tag, "value"), meter.attribute(tag, "capture_time")]
+        known = meter.find_object(tag)["scaler_unit"].scaler_unit or of_model
+        asked = [meter.find_attribute(tag, "value"), meter.find_attribute(tag, "capture_time")]
         if known is None:
-            asked.append(meter.attribute(tag, "scaler_unit"))
+            asked.append(meter.find_attribute(tag, "scaler_unit"))
         value, captured, *rest = meter.get_all(asked)
         capture_time = parse_date_time(captured, "The capture time").to_datetime()
         if capture_time is None:
@@ -63,8 +63,10 @@ class ActualMeterReadsGas(MeterOperation[NoParameters, ActualMeterReadsGasResult
             "tag": tag,
         }
 
-    def readings(self, parameters: NoParameters, result: ActualMeterReadsGasResult) -> Iterator[Readings]:
+    def list_readings(
+        self, parameters: NoParameters, result: ActualMeterReadsGasResult
+    ) -> Iterator[Readings]:
         if (consumption := result["consumption"]) is not None:
-            yield Readings.one(
+            yield Readings.from_value(
                 result["tag"], Period.ACTUAL, result["capture_time"], consumption.value, consumption.unit
             )

@@ -46,7 +46,7 @@ def find_registers(meter: VisitedMeter) -> dict[int, str]:
 def read_registers(meter: VisitedMeter) -> dict[int, int]:
     """Read the 32 bits of each alarm register, by number. Raises Fault if a value is not 32 bits."""
     tags = find_registers(meter)
-    values = meter.get_all([meter.attribute(tag, "value") for tag in tags.values()])
+    values = meter.get_all([meter.find_attribute(tag, "value") for tag in tags.values()])
     registers = {}
     for (number, tag), data in zip(tags.items(), values, strict=True):
         bits = parse_whole_number(data, tag)

@@ -107,7 +107,7 @@ class _Reading:
         self._buffer = buffer
         self._wanted = wanted
         self._reader_of = reader_of
-        self._descriptor = meter.attribute(buffer.tag, "buffer")
+        self._descriptor = meter.find_attribute(buffer.tag, "buffer")
         self._columns = [column for column in buffer.columns if wanted(column)]
         self._clock = [column.tag for column in self._columns].index("CLOCK")
         self._by_column = meter.selective_access

@@ -9,7 +9,7 @@ from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import parse_number
 from osgp.cosem.quantities import format_decimal
 from osgp.cosem.signal_quality import find_signal_quality
-from osgp.messages.serializers import storable
+from osgp.messages.serializers import make_storable
 
 CellReader = Callable[[object], Any]
 """Converts a cell to JSON; raises UnusableRow if it is invalid."""
@@ -65,5 +65,5 @@ def read_plain(cell: object) -> Any:
             raise UnusableRow(f"A value is longer than {LONGEST} octets, characters or elements.")
         if isinstance(cell, bytes):
             return cell.hex()
-        return [read_plain(element) for element in cell] if isinstance(cell, tuple) else storable(cell)
+        return [read_plain(element) for element in cell] if isinstance(cell, tuple) else make_storable(cell)
     raise UnusableRow(f"A value is a {type(cell).__name__}.")

@@ -56,9 +56,9 @@ class GetActualPowerQuality(MeterOperation[PowerQualityParameters, GetActualPowe
         from_meter = [item.tag for item in registers if item["scaler_unit"].scaler_unit is None]
         clock, *answers = meter.get_each(
             [
-                meter.attribute(CLOCK, "time"),
-                *(meter.attribute(item.tag, "value") for item in items),
-                *(meter.attribute(tag, "scaler_unit") for tag in from_meter),
+                meter.find_attribute(CLOCK, "time"),
+                *(meter.find_attribute(item.tag, "value") for item in items),
+                *(meter.find_attribute(tag, "scaler_unit") for tag in from_meter),
             ]
         )
         if isinstance(clock, Fault):

@@ -8,7 +8,7 @@ from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RejectedRow, RowTimes, assign_times, parse_number
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
-from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, check_row_count, tell_rejected
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, check_row_count, format_rejected
 from osgp.messages.serializers import IntegerField
 from osgp.messages.shapes import NoParameters
 from osgp.messages.visited_meter import VisitedMeter
@@ -45,7 +45,7 @@ class GetOutages(MeterOperation[NoParameters, GetOutagesResult]):
     needs = (LOG,)
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetOutagesResult:
-        rows = meter.association.read_profile(meter.attribute(LOG, "buffer"))
+        rows = meter.association.read_profile(meter.find_attribute(LOG, "buffer"))
         check_row_count(rows, LOG)
         outages: list[Outage] = []
         good, rejected = assign_times(rows, _COLUMNS, RowTimes(meter.time_zone), _CLOCK)
@@ -54,7 +54,7 @@ class GetOutages(MeterOperation[NoParameters, GetOutagesResult]):
                 outages.append({"end_time": row.time, "duration": _read_duration(row.cells[_DURATION])})
             except UnusableRow as error:
                 rejected.append(RejectedRow(row.index, str(error)))
-        return {"outages": outages, **tell_rejected(rejected)}
+        return {"outages": outages, **format_rejected(rejected)}
 
 
 def _read_duration(cell: object) -> int | None:

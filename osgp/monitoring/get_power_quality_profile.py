@@ -17,7 +17,7 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
-from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, tell_rejected
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
 from osgp.messages.serializers import ObisCodeField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
@@ -177,7 +177,7 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
 
 def _choose_columns(meter: VisitedMeter, candidate: Candidate, buffer: Buffer) -> list[CaptureColumn]:
     """The clock and the columns of wanted objects; nothing if the buffer captures no clock."""
-    time = (meter.attribute(CLOCK, "time"), 0)
+    time = (meter.find_attribute(CLOCK, "time"), 0)
     clocks = [column for column in buffer.columns if (column.descriptor, column.data_index) == time]
     if not clocks:
         return []
@@ -185,7 +185,7 @@ def _choose_columns(meter: VisitedMeter, candidate: Candidate, buffer: Buffer) -
 
 
 def _is_register_value(meter: VisitedMeter, column: CaptureColumn) -> bool:
-    item = meter.object(column.tag)
+    item = meter.find_object(column.tag)
     if not is_register(item):
         return False
     return (column.descriptor, column.data_index) == (item.address_attribute("value", column.channel), 0)
@@ -222,7 +222,10 @@ def _read_profile(
 
     def make_reader(selection: Selection, selected: Sequence[CaptureColumn]) -> RowReader:
         readers = [
-            (position, make_cell_reader(meter.object(column.tag).interface_class, column, find_scale(column)))
+            (
+                position,
+                make_cell_reader(meter.find_object(column.tag).interface_class, column, find_scale(column)),
+            )
             for position, column in zip(selection.positions, selected, strict=True)
             if column.tag != CLOCK
         ]
@@ -237,11 +240,11 @@ def _read_profile(
     shown = [column for column in buffer.columns if column in wanted and column.tag != CLOCK]
     return {
         "name": buffer.tag,
-        "obis_code": meter.object(buffer.tag).obis,
+        "obis_code": meter.find_object(buffer.tag).obis,
         "capture_objects": [_describe_column(column, find_scale(column)) for column in shown],
         "profile_entries": [{"log_time": time, "values": values} for time, *values in found.rows],
         "complete_until": found.complete_until,
-        **tell_rejected(found.rejected),
+        **format_rejected(found.rejected),
     }
 
 

@@ -53,12 +53,12 @@ class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetThdFingerprintResult:
         tags = [item.tag for item in meter.profile.list_objects(meter.polyphase) if item.tag in TAGS]
-        units = {tag: meter.object(tag)["scaler_unit"].scaler_unit for tag in tags if tag in CURRENTS}
+        units = {tag: meter.find_object(tag)["scaler_unit"].scaler_unit for tag in tags if tag in CURRENTS}
         from_meter = [tag for tag, known in units.items() if known is None]
         values = meter.get_all(
             [
-                *(meter.attribute(tag, "value") for tag in tags),
-                *(meter.attribute(tag, "scaler_unit") for tag in from_meter),
+                *(meter.find_attribute(tag, "value") for tag in tags),
+                *(meter.find_attribute(tag, "scaler_unit") for tag in from_meter),
             ]
         )
         for tag, data in zip(from_meter, values[len(tags) :], strict=True):

@@ -10,7 +10,7 @@ from osgp.cosem.amr_status import NO_FLAGS, flags_captured, is_status
 from osgp.cosem.profile_rows import Selection, TimedRow
 from osgp.cosem.quantities import find_meter_reading_scale
 from osgp.messages.registry import register
-from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, tell_rejected
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
 from osgp.messages.shapes import HIDDEN
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
@@ -98,7 +98,7 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
             "periodic_meter_reads": Reads(times, columns, statuses, flags),
             "capture_period": buffer.capture_period,
             "complete_until": found.complete_until,
-            **tell_rejected(found.rejected),
+            **format_rejected(found.rejected),
         }
 
 

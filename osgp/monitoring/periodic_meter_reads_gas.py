@@ -12,7 +12,7 @@ from osgp.cosem.profile_rows import RowTimes, Selection, TimedRow
 from osgp.cosem.quantities import Quantity, find_meter_reading_scale
 from osgp.devices.models import MBUS_DEVICE_TYPES
 from osgp.messages.registry import register
-from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, tell_rejected
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
 from osgp.messages.shapes import HIDDEN
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
@@ -85,7 +85,7 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
             common = column.tag == "CLOCK" or is_status(column.tag)
             return common if column.channel is None else column.channel == meter.channel
 
-        value, capture_time = (meter.attribute(VALUE, name) for name in ("value", "capture_time"))
+        value, capture_time = (meter.find_attribute(VALUE, name) for name in ("value", "capture_time"))
 
         flags = flags_captured(meter.profile, [column.tag for column in filter(is_wanted, buffer.columns)])
         largest = (flags or NO_FLAGS).largest
@@ -109,7 +109,7 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
             ),
             "capture_period": buffer.capture_period,
             "complete_until": found.complete_until,
-            **tell_rejected(found.rejected),
+            **format_rejected(found.rejected),
         }
 
 

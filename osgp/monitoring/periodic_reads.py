@@ -106,7 +106,7 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
             "rejected_row_count": result["rejected_row_count"],
         }
 
-    def readings(self, parameters: PeriodicReadsParameters, result: R) -> Iterable[Readings]:
+    def list_readings(self, parameters: PeriodicReadsParameters, result: R) -> Iterable[Readings]:
         return self._find_reads(result).readings(Period(result["period_type"]), result["capture_period"])
 
     def _find_reads(self, result: R) -> Reads[Any]:

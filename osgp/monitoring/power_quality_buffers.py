@@ -87,7 +87,7 @@ def read_buffers(
         if name == "capture_objects" or candidate.settings[name] is None
     ]
     answers = dict(
-        zip(asked, meter.get_each([meter.attribute(tag, name) for tag, name in asked]), strict=True)
+        zip(asked, meter.get_each([meter.find_attribute(tag, name) for tag, name in asked]), strict=True)
     )
     buffers: list[tuple[Candidate, Buffer]] = []
     missing: dict[str, Fault] = {}

@@ -25,9 +25,9 @@ def read_scaler_units(
     ``known`` applies to those that the profile leaves open: it depends on the model of the meter. Raises
     Fault for invalid answers.
     """
-    found = {tag: meter.object(tag)["scaler_unit"].scaler_unit or known for tag in tags}
+    found = {tag: meter.find_object(tag)["scaler_unit"].scaler_unit or known for tag in tags}
     from_meter = [tag for tag, scale in found.items() if scale is None]
-    values = meter.get_all([meter.attribute(tag, "scaler_unit") for tag in from_meter])
+    values = meter.get_all([meter.find_attribute(tag, "scaler_unit") for tag in from_meter])
     read = {tag: parse_scaler_unit(data, tag) for tag, data in zip(from_meter, values, strict=True)}
     return {tag: scale or read[tag] for tag, scale in found.items()}
 
@@ -35,10 +35,10 @@ def read_scaler_units(
 def read_each_scaler_unit(meter: VisitedMeter, tags: Sequence[str]) -> dict[str, ScalerUnit | Fault]:
     """As :func:`read_scaler_units`, but an error of one register does not affect the others."""
     found: dict[str, ScalerUnit | Fault | None] = {
-        tag: meter.object(tag)["scaler_unit"].scaler_unit for tag in tags
+        tag: meter.find_object(tag)["scaler_unit"].scaler_unit for tag in tags
     }
     from_meter = [tag for tag, scale in found.items() if scale is None]
-    answers = meter.get_each([meter.attribute(tag, "scaler_unit") for tag in from_meter])
+    answers = meter.get_each([meter.find_attribute(tag, "scaler_unit") for tag in from_meter])
     for tag, answer in zip(from_meter, answers, strict=True):
         try:
             found[tag] = answer if isinstance(answer, Fault) else parse_scaler_unit(answer, tag)

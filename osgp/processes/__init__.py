@@ -1,1 +1,1 @@
-"""What all processes of the platform have in common: database lanes, duties, hints to wake up, and an end."""
+"""What all processes of the platform share: database lanes, duties, waking dispatchers, an orderly end."""

@@ -1,8 +1,8 @@
-"""Database access of visits, which hold no connection while they wait for a meter.
+"""Database lanes: visits hold no connection while they wait for a meter.
 
-Django keeps a connection per thread, and a greenlet counts as one: a worker with a thousand visits in flight
-would open a thousand connections. So visits do not touch the database themselves. They hand their few
-statements to a handful of *lanes*, threads (greenlets under gevent) that keep a connection each, and wait.
+Django keeps a connection per thread, and a greenlet counts as a thread: a worker with a thousand visits would
+open a thousand connections. So visits do not use the database themselves. They hand their few statements to a
+handful of *lanes*, threads (greenlets under gevent) with a connection each, and wait.
 """
 
 import heapq
@@ -19,29 +19,30 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 AWAY = (OperationalError, InterfaceError)
-"""How Django says that the database cannot be reached, or does not carry on just now."""
+"""Errors by which Django reports that the database is unreachable or unable to go on."""
 AT_ONCE, AT_LAST = -1, 1_000
-"""Ranks: of work that goes on already, and of the end of a lane. In between are visits that are to begin."""
+"""Ranks of calls of running visits, and of the end of a lane. Calls that start a visit rank in between."""
 
 
 class Lanes:
-    """The lanes of a process, opened when first used."""
+    """The lanes of a process, opened on first use."""
 
     def __init__(self) -> None:
         self._jobs: list[tuple[int, int, Job[Any]]] = []
         self._numbers = itertools.count()
         self._waiting: SimpleQueue[None] = SimpleQueue()
-        """An item for each job, so that lanes can wait for one."""
+        """One item per job, so that lanes can wait for a job."""
         self._lanes: list[threading.Thread] = []
         self._lock = threading.Lock()
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call ``function`` in a lane, where it may use the ORM; returns or raises what it does."""
+        """Call ``function`` in a lane, where it may use the ORM. Return or raise what it does."""
         return self._run(AT_ONCE, lambda: function(*args, **kwargs))
 
     def begin(self, priority: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As ``run``, for what a visit begins with: the most urgent first (9 to 0), and after all that goes
-        on already. With more visits than lanes, those in flight end before others join them.
+        """As ``run``, for the first call of a visit: it waits for the calls of running visits.
+
+        Higher ``priority`` (0 to 9) goes first. So running visits end before new ones join them.
         """
         return self._run(-priority + 9, lambda: function(*args, **kwargs))
 
@@ -51,7 +52,7 @@ class Lanes:
             if len(self._lanes) < settings.OSGP["DATABASE_LANES"]:
                 self._open()
             self._put(rank, job)
-        return job.outcome()
+        return job.wait()
 
     def _put(self, rank: int, job: "Job[Any]") -> None:
         heapq.heappush(self._jobs, (rank, next(self._numbers), job))
@@ -73,7 +74,7 @@ class Lanes:
             del job
 
     def close(self) -> None:
-        """Let the lanes finish and close their connections; the next use opens new ones."""
+        """Let the lanes finish, and close their connections. The next use opens new lanes."""
         with self._lock:
             lanes, self._lanes = self._lanes, []
             for _ in lanes:
@@ -83,7 +84,7 @@ class Lanes:
 
 
 class Job(Generic[T]):
-    """A call, and what came of it."""
+    """A call and its value or error."""
 
     __slots__ = ("_done", "_error", "_function", "_value")
 
@@ -96,16 +97,15 @@ class Job(Generic[T]):
     def run(self) -> None:
         """Make the call, in a lane."""
         try:
-            # A connection that the server closed meanwhile is noticed by the error that it gave, and replaced
-            # here.
+            # Replaces a connection that failed in a former call, as when the server closed it.
             connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
             self._value = self._function()
-        except BaseException as error:  # noqa: BLE001 (goes to whoever waits for it)
+        except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
             self._error = error
         self._done.release()
 
-    def outcome(self) -> T:
-        """Wait for the call; returns or raises what it did."""
+    def wait(self) -> T:
+        """Wait for the call. Return or raise what it did."""
         self._done.acquire()
         if self._error is None:
             return self._value
@@ -118,12 +118,12 @@ class Job(Generic[T]):
 lanes = Lanes()
 
 
-def in_one_line(error: Exception) -> str:
-    """What the driver says, for the log."""
+def format_in_one_line(error: Exception) -> str:
+    """Return the text of a database error in one line, for the log."""
     return " ".join(str(error).split())
 
 
 def give_back_connection() -> None:
-    """Close this thread's own connection while it waits for something that takes long."""
+    """Close the connection of this thread before a long wait, unless it is in a transaction."""
     if not connection.in_atomic_block:
         connection.close()

@@ -1,7 +1,7 @@
-"""What dispatchers look after beside requests: other apps say when there is something, and hint at it.
+"""Duties: work of other apps that dispatchers look after beside requests.
 
-A duty is told of by a hint on the queue ``system``, so that its work is done by workers. As with all hints,
-one that is lost or doubled does no harm: whether there is work is looked up again and again.
+For a duty that is due, a dispatcher sends a hint on the queue ``system``, and a worker does the work. Hints
+may be lost or doubled without harm: dispatchers check again and again.
 """
 
 import time
@@ -9,16 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 HINT_LIFETIME = 900
-"""Seconds after which a hint that nobody took up is dropped, so that none pile up while there is no worker.
+"""Seconds after which a hint expires, so that none pile up while there is no worker.
 
-Workers go by their own clocks, which may be off by minutes: to one that is fast, hints that live for less
-than that would all be too old.
+Workers compare it with their own clocks, which may be minutes fast: with less, all hints would look expired.
 """
 
 
 @dataclass
 class Duty:
-    """``hint`` is called when ``is_due()``, which is asked every ``every`` seconds at most."""
+    """Work to look after: check ``is_due`` every ``every`` seconds at most, and call ``hint`` if so."""
 
     name: str
     is_due: Callable[[], bool]
@@ -30,18 +29,18 @@ _duties: dict[str, Duty] = {}
 
 
 def register(duty: Duty) -> None:
-    """Have dispatchers look after it; a later one of the same name takes its place."""
+    """Have dispatchers look after a duty. It replaces one of the same name."""
     _duties[duty.name] = duty
 
 
 @dataclass
 class Rounds:
-    """When a dispatcher last looked after each duty."""
+    """The rounds of a dispatcher: when it last checked each duty."""
 
     looked_at: dict[str, float] = field(default_factory=dict)
 
     def make(self) -> None:
-        """Give a hint for each duty that is due."""
+        """Check the duties, and send a hint for each that is due."""
         for duty in list(_duties.values()):
             now = time.monotonic()
             if now - self.looked_at.get(duty.name, float("-inf")) < duty.every:

@@ -1,11 +1,11 @@
-"""The wish of this process to end: visits finish the action that they are at and hand the rest back.
+"""The request to end this process: visits finish their present action and hand back the rest.
 
-A plain flag without a lock: signal handlers raise it, and one that waited for a lock could wait for ever.
+It is a flag without a lock: signal handlers set it, and in one a lock could block for ever.
 """
 
 
 class StopRequested(Exception):
-    """The process is to end: no further action is begun."""
+    """The process has to end: start no further action."""
 
 
 class Stop:
@@ -15,18 +15,18 @@ class Stop:
         self.is_requested = False
 
     def request(self) -> None:
-        """Ask visits to end; may be called from a signal handler."""
+        """Ask visits to end. Safe in signal handlers."""
         self.is_requested = True
 
     def withdraw(self) -> None:
-        """Forget the wish, for a worker that is a part of a process which goes on."""
+        """Withdraw the request, for a worker in a process that goes on."""
         self.is_requested = False
 
     def check(self) -> None:
-        """Raise StopRequested if the process is to end."""
+        """Raise StopRequested if the process has to end."""
         if self.is_requested:
             raise StopRequested
 
 
 stop = Stop()
-"""That of this process."""
+"""The flag of this process."""

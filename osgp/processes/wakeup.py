@@ -1,8 +1,8 @@
-"""Waking dispatchers when work arrives, so that nothing waits for their next look at the database.
+"""Waking dispatchers when work arrives, before they would check the database again.
 
-Only a hint: one that gets lost costs a request the dispatcher's interval, no more. PostgreSQL carries it
-between processes with NOTIFY, which takes effect when the transaction commits; within a process an event
-does, which is all that the embedded default on SQLite needs.
+A lost wake-up delays a request by the interval of the dispatcher, no more. Between processes PostgreSQL
+carries it with NOTIFY, which takes effect when the transaction commits. Within a process an event does, which
+is enough for the embedded default on SQLite.
 """
 
 import logging
@@ -21,14 +21,14 @@ CHANNEL = "osgp_dispatch"
 CONNECT_TIMEOUT = 10
 """Seconds."""
 STOP_CHECK = 0.25
-"""Seconds between looks at the stop event while waiting."""
+"""Seconds between checks of the stop event while waiting."""
 
 _listening: set[threading.Event] = set()
 _listening_lock = threading.Lock()
 
 
 def notify() -> None:
-    """Say that there is new work. Call it within the transaction that stores the work."""
+    """Wake dispatchers. Call it within the transaction that stores the work."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
@@ -42,7 +42,7 @@ def _wake_this_process() -> None:
 
 
 class Listener:
-    """A dispatcher's ear. On PostgreSQL it holds a connection of its own, outside of any pool."""
+    """Waits for wake-ups. On PostgreSQL it holds a connection of its own, outside of any pool."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -62,21 +62,21 @@ class Listener:
         self._hang_up()
 
     def wait(self, timeout: float, stop: threading.Event | None = None) -> bool:
-        """Wait up to ``timeout`` seconds, less when ``stop`` is set; True when there may be new work.
+        """Wait up to ``timeout`` seconds, or until ``stop`` is set. Return whether there may be new work.
 
-        Without a connection to listen on (it could not be made, or broke) it waits all the same; once there
-        is one again it answers True, because something may have been missed.
+        If it cannot connect, it waits as well. After connecting it returns True, because it may have missed
+        a wake-up.
         """
         deadline = time.monotonic() + timeout
         while not (stop is not None and stop.is_set()):
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return False
-            if self._heard(min(remaining, STOP_CHECK)):
+            if self._has_heard(min(remaining, STOP_CHECK)):
                 return True
         return False
 
-    def _heard(self, timeout: float) -> bool:
+    def _has_heard(self, timeout: float) -> bool:
         if connection.vendor != "postgresql":
             heard = self._event.wait(timeout)
             self._event.clear()
@@ -86,10 +86,10 @@ class Listener:
                 self._connection = _listen()
                 self._deaf = False
                 return True
-            return _notified(self._connection, timeout)
+            return _wait_for_notification(self._connection, timeout)
         except psycopg2.Error as error:
             if not self._deaf:
-                logger.warning("not listening for new work, only looking for it: %s", error)
+                logger.warning("cannot listen for new work, polling instead: %s", error)
             self._deaf = True
             self._hang_up()
             self._event.wait(timeout)
@@ -114,7 +114,7 @@ def _listen() -> psycopg2.extensions.connection:
     return listening
 
 
-def _notified(listening: psycopg2.extensions.connection, timeout: float) -> bool:
+def _wait_for_notification(listening: psycopg2.extensions.connection, timeout: float) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(listening, selectors.EVENT_READ)
         if not selector.select(timeout):

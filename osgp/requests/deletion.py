@@ -1,4 +1,4 @@
-"""Deleting a request that is over because its caller wishes so."""
+"""Deletion of final requests by their callers."""
 
 from collections.abc import Callable, Collection
 
@@ -12,14 +12,14 @@ _listeners: list[Listener] = []
 
 
 def call_before_deletion(listener: Listener) -> None:
-    """Have ``listener`` called with primary keys of requests, in the transaction that deletes them."""
+    """Call ``listener`` with the primary keys of requests, in the transaction that deletes them."""
     if listener not in _listeners:
         _listeners.append(listener)
 
 
 @transaction.atomic
 def delete(request: Request) -> None:
-    """Delete a request that is final, and with it its actions."""
+    """Delete a final request with its actions."""
     for listener in _listeners:
         listener([request.pk])
     Request.objects.filter(pk=request.pk, state__in=FINAL_STATES).delete()

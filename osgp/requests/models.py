@@ -1,7 +1,7 @@
-"""Requests, their actions, and the sessions in which meters are visited.
+"""Requests, their actions, and the meter sessions of visits.
 
-PostgreSQL owns intent, due time, lease and outcome; the broker only delivers hints. Every change of a state
-goes through osgp/requests/states/.
+PostgreSQL holds requests, due times, leases and outcomes; the broker only delivers hints. Every change of a
+state goes through osgp/requests/states/.
 """
 
 import uuid
@@ -18,9 +18,7 @@ from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
 
 
 class RequestState(models.TextChoices):
-    """Of a request. The table in osgp/requests/states/transitions.py, drawn in docs/states.md, says what
-    follows what.
-    """
+    """States of a request; their transitions are in osgp/requests/states/transitions.py."""
 
     SCHEDULED = "SCHEDULED"
     QUEUED = "QUEUED"
@@ -36,7 +34,7 @@ WAITING_STATES = frozenset({RequestState.SCHEDULED, RequestState.QUEUED, Request
 
 
 class ActionState(models.TextChoices):
-    """Of an action; of an UNKNOWN one nobody can tell the outcome. The table is that of requests."""
+    """States of an action. UNKNOWN: it was sent, and whether it took effect is unknown."""
 
     PENDING = "PENDING"
     STARTED = "STARTED"
@@ -46,7 +44,7 @@ class ActionState(models.TextChoices):
 
 
 class SessionState(models.TextChoices):
-    """Of a visit to a meter. The table is that of requests."""
+    """States of a meter session."""
 
     OPENED = "OPENED"
     CLAIMED = "CLAIMED"
@@ -58,7 +56,7 @@ LIVE_SESSION_STATES = frozenset({SessionState.OPENED, SessionState.CLAIMED})
 
 
 class MeterSession(models.Model):
-    """A lease on a meter: whoever claims it with its token may dial the meter until it expires."""
+    """A lease on a meter: the worker that claims it with its token may dial the meter until it expires."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     meter = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="sessions")
@@ -103,7 +101,7 @@ class MeterSession(models.Model):
 
 
 class Request(models.Model):
-    """What an organisation asked of a device: one message, or a bundle of them."""
+    """A message, or a bundle of messages, that an organisation sent for a device."""
 
     correlation_uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(
@@ -138,7 +136,7 @@ class Request(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="requests",
-        db_index=False,  # The partial ones below are all that is needed.
+        db_index=False,  # The partial indexes below are enough.
         help_text="What it was sent with, if not alone.",
     )
 
@@ -173,7 +171,7 @@ class Request(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         indexes = [
-            # What the dispatcher asks: due, most urgent first, oldest first.
+            # For dispatchers: due requests, most urgent first, oldest first.
             models.Index(
                 F("effective_priority").desc(),
                 "due_at",
@@ -187,7 +185,7 @@ class Request(models.Model):
                 condition=Q(state__in=["SCHEDULED", "QUEUED", "RETRYING"], max_schedule_time__isnull=False),
                 name="request_overdue",
             ),
-            # What a visit asks: the waiting work of one meter.
+            # For visits: the waiting requests of one meter.
             models.Index(
                 fields=["meter"], condition=Q(state__in=["QUEUED", "RETRYING"]), name="request_meter_waiting"
             ),
@@ -197,7 +195,7 @@ class Request(models.Model):
             ),
             models.Index(fields=["organisation", "-created_at", "-id"], name="request_by_organisation"),
             models.Index(fields=["device_identification", "-created_at"], name="request_by_device"),
-            # How far a batch is, and its requests, latest first.
+            # For batches: their progress, and their requests, latest first.
             models.Index(
                 fields=["batch", "state"], condition=Q(batch__isnull=False), name="request_batch_progress"
             ),
@@ -220,7 +218,7 @@ class Request(models.Model):
 
     @property
     def is_bundle(self) -> bool:
-        """Whether its actions have outcomes of their own; otherwise it shares that of its only one."""
+        """Whether its actions have outcomes of their own; otherwise its only action has the same outcome."""
         return self.message == BUNDLE
 
     @property
@@ -264,7 +262,7 @@ IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)
 
 
 class IdempotencyKey(models.Model):
-    """A caller's name for one POST, so that sending it twice does not do it twice (api/idempotency.py)."""
+    """The key of a POST, so that a repeated call is not carried out twice (api/idempotency.py)."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
@@ -293,7 +291,7 @@ class IdempotencyKey(models.Model):
 
 
 class DispatcherHeartbeat(models.Model):
-    """When a dispatcher was last seen at work (osgp/requests/liveness.py)."""
+    """The latest heartbeat of a dispatcher (osgp/requests/liveness.py)."""
 
     name = models.CharField(max_length=100, unique=True, help_text="Host and process id.")
     beat_at = models.DateTimeField()

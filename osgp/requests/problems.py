@@ -1,8 +1,8 @@
-"""What is wrong with a request, as JSON: problems of RFC 9457, for the REST API and the command line.
+"""Errors as JSON: problems of RFC 9457, for the REST API and the command line.
 
-Beside the members of the RFC a problem has ``code`` and ``name`` of the fault catalogue (``code`` is null for
-errors of HTTP that have none), and for invalid input ``errors``, each with a JSON pointer (RFC 6901) to the
-field and what is wrong with it. Bad input is 400, with a few exceptions below.
+Beside the members of the RFC, a problem has ``code`` and ``name`` of the fault catalogue (``code`` is null
+for HTTP errors without one). For invalid input it has ``errors``, each with a JSON pointer (RFC 6901) to the
+field and a text. Invalid input is 400, with the exceptions below.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ STATUS_OF_FAULT = {
 """All other faults are the caller's: 400."""
 
 
-def problem(
+def build_problem(
     status: int,
     detail: str,
     *,
@@ -38,7 +38,7 @@ def problem(
     name: str = "",
     errors: list[dict[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """The body of an error answer."""
+    """Return the body of an error answer."""
     name = code.name if code is not None else name or HTTPStatus(status).name
     body: dict[str, Any] = {
         "type": "about:blank" if code is None else f"urn:osgp:fault:{name.lower().replace('_', '-')}",
@@ -53,37 +53,37 @@ def problem(
     return body
 
 
-def fault_problem(fault: Fault) -> dict[str, Any]:
-    """A fault as the body of an error answer."""
+def build_fault_problem(fault: Fault) -> dict[str, Any]:
+    """Return the body of an error answer for a fault."""
     status = STATUS_OF_FAULT.get(fault.code, HTTPStatus.BAD_REQUEST)
     errors = [{"pointer": fault.pointer, "detail": fault.message}] if fault.pointer else None
-    return problem(status, fault.message, code=fault.code, errors=errors)
+    return build_problem(status, fault.message, code=fault.code, errors=errors)
 
 
-def validation_problem(error: ValidationError) -> dict[str, Any]:
-    """Invalid input as the body of an error answer."""
+def build_validation_problem(error: ValidationError) -> dict[str, Any]:
+    """Return the body of an error answer for invalid input."""
     granted = not isinstance(error, NotGranted)
-    return problem(
+    return build_problem(
         error.status_code,
         "The request is not valid; errors says where." if granted else "Not granted; errors says what.",
         code=FaultCode.VALIDATION_ERROR if granted else FaultCode.UNAUTHORIZED,
-        errors=list(pointed_errors(error.detail))[:MOST_ERRORS],
+        errors=list(list_errors(error.detail))[:MOST_ERRORS],
     )
 
 
-def pointed_errors(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
-    """The errors of a ValidationError, each with a JSON pointer to where it is."""
+def list_errors(detail: Any, pointer: str = "") -> Iterator[dict[str, str]]:
+    """List the errors of a ValidationError, each with the JSON pointer of its field."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
-            own = pointer if name in ("", "non_field_errors") else f"{pointer}/{_escaped(name)}"
-            yield from pointed_errors(inner, own)
+            own = pointer if name in ("", "non_field_errors") else f"{pointer}/{_escape(name)}"
+            yield from list_errors(inner, own)
     elif isinstance(detail, list | tuple):
         for index, inner in enumerate(detail):
             is_element = isinstance(inner, Mapping | list | tuple)
-            yield from pointed_errors(inner, f"{pointer}/{index}" if is_element else pointer)
+            yield from list_errors(inner, f"{pointer}/{index}" if is_element else pointer)
     else:
         yield {"pointer": pointer, "detail": str(detail)}
 
 
-def _escaped(name: object) -> str:
+def _escape(name: object) -> str:
     return str(name).replace("~", "~0").replace("/", "~1")

@@ -7,15 +7,15 @@ from osgp.processes.database import give_back_connection
 from osgp.requests.models import FINAL_STATES, Request
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-"""Seconds between looks at the row."""
+"""Seconds between queries."""
 
 
 def wait_until_final(
     request_id: int, seconds: float, is_pointless: Callable[[], bool] = lambda: False
 ) -> None:
-    """Return when the request is final, the time is up, or ``is_pointless()``.
+    """Wait until the request is final, ``seconds`` have passed, or ``is_pointless()``.
 
-    Holds no database connection between looks. Whether the outcome is known is for the caller to see.
+    Holds no database connection between queries. The caller has to check whether the request is final.
     """
     deadline = time.monotonic() + seconds
     pause = FIRST_PAUSE

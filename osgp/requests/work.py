@@ -1,6 +1,6 @@
-"""What a visit knows of its work: plain values, loaded in one statement each.
+"""The work of a visit as plain values: its meter, and actions with their requests and devices.
 
-Model instances would cost a visit more CPU than talking to the meter does.
+Model instances would cost a visit more CPU than the exchange with the meter.
 """
 
 import uuid
@@ -17,9 +17,9 @@ from osgp.sql import Statement, parse_json, parse_uuid
 
 @dataclass(frozen=True, slots=True)
 class WorkDevice:
-    """The device that an action is about; see osgp.devices.models.Device for the fields.
+    """The device of an action; see osgp.devices.models.Device for the fields.
 
-    An M-Bus device is read from objects of its gateway: profile, clock and ways of access are the gateway's.
+    The objects of an M-Bus device are in its gateway: protocol, time zone and access are the gateway's.
     """
 
     pk: int
@@ -91,7 +91,7 @@ COLUMNS = """
            m.polyphase, m.selective_access, d.model, m.communication_method, d.gateway_id,
            d.debugging_until > {now}
     """
-"""Of an action, its request and its device, as :func:`actions` takes them."""
+"""Columns of an action, its request and its device, for :func:`group_actions`."""
 ORDER = "r.effective_priority DESC, r.due_at, r.id, a.position"
 
 _ACTIONS = Statement(
@@ -111,20 +111,20 @@ METER_COLUMNS = """
            d.security, d.challenge_length, d.with_list_max, COALESCE(d.debugging_until > {now}, FALSE),
            d.protocol_name, d.protocol_version
     """
-"""Of a meter, as :class:`WorkMeter` takes them."""
+"""Columns of a meter, in the order of the fields of :class:`WorkMeter`."""
 _METER = Statement(f"SELECT {METER_COLUMNS} FROM {Device._meta.db_table} d WHERE d.id = %s")  # noqa: S608
 
 
-def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
-    """The unfinished actions of the requests that run in a session, a list per request.
+def list_unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
+    """List the unfinished actions of the requests that run in a meter session, a list per request.
 
-    Requests come in priority order and age, actions in the order in which they were asked for.
+    Requests are in the order of priority and age, actions in the order of the request.
     """
-    return actions(session_id, _ACTIONS.fetch_rows(session_id))
+    return group_actions(session_id, _ACTIONS.fetch_rows(session_id))
 
 
-def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[WorkAction]]:
-    """Rows of ``COLUMNS`` in ``ORDER`` as actions, a list per request."""
+def group_actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[WorkAction]]:
+    """Make actions from rows of ``COLUMNS`` in ``ORDER``; return a list per request."""
     requests: dict[int, WorkRequest] = {}
     found: dict[int, list[WorkAction]] = defaultdict(list)
     for row in rows:
@@ -155,13 +155,13 @@ def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[W
     return list(found.values())
 
 
-def passing_fault(request_id: int) -> dict[str, Any] | None:
-    """The first fault among the outcomes of a request that another attempt may make good."""
+def find_retryable_fault(request_id: int) -> dict[str, Any] | None:
+    """Find the first retryable fault among the outcomes of a request; None if there is none."""
     faulty = Action.objects.filter(request=request_id, state=ActionState.FAULT, fault__retryable=True)
     return faulty.order_by("position").values_list("fault", flat=True).first()
 
 
-def meter(meter_id: int) -> WorkMeter:
-    """What is needed to dial a meter."""
+def load_meter(meter_id: int) -> WorkMeter:
+    """Load the meter to dial."""
     [row] = _METER.fetch_rows(meter_id)
     return WorkMeter(*row)

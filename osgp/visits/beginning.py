@@ -1,4 +1,4 @@
-"""How a visit begins: its session is claimed, its first work taken, and the call prepared."""
+"""The start of a visit: claim the meter session, take the first requests, prepare to dial."""
 
 import logging
 import random
@@ -23,41 +23,41 @@ from osgp.visits.preparing import prepare
 logger = logging.getLogger(__name__)
 
 OTHER_SUSPECTS_FIRST = timedelta(seconds=4)
-"""How long a request waits, about, while another one that may kill the process is carried out."""
+"""Roughly how long a suspect waits while the process carries out another one."""
 
 
 _suspect = threading.Lock()
-"""Held by the visit with a request that may be what kills workers: one at a time in a process.
+"""Held by the visit that carries out a suspect, a request that may kill workers: one at a time per process.
 
-When it dies once more, only one of those that were there every time is to blame, and the others go free.
+When the process dies again, only this one can be to blame.
 """
 _sessions: set[uuid.UUID] = set()
-"""Those that a visit of this process has, or is about to claim."""
+"""Meter sessions that a visit of this process has claimed or is about to claim."""
 _sessions_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A claimed session with its first work; ``fault`` when the meter cannot even be dialled."""
+class StartedVisit:
+    """A visit with a claimed meter session and its first requests; ``fault``: the meter cannot be dialled."""
 
     meter: WorkMeter
     requests: list[list[WorkAction]]
     dialling: Dialling | None
     fault: Fault | None
     suspect: bool
-    """Whether it holds back other suspects, see :meth:`end`."""
+    """Whether it keeps other suspects waiting, until :meth:`end`."""
 
     def end(self) -> None:
-        """The visit is over."""
+        """Let other suspects go ahead."""
         if self.suspect:
             _suspect.release()
 
 
 @contextmanager
-def alone(session_id: uuid.UUID) -> Iterator[bool]:
-    """Whether no other visit of this process has to do with the session.
+def reserving(session_id: uuid.UUID) -> Iterator[bool]:
+    """Yield whether this visit is the only one of the process for the meter session.
 
-    So a claim that this process made while it lasts was made by this visit.
+    A claim that this process makes meanwhile was then made by this visit.
     """
     with _sessions_lock:
         is_alone = session_id not in _sessions
@@ -70,42 +70,46 @@ def alone(session_id: uuid.UUID) -> Iterator[bool]:
                 _sessions.discard(session_id)
 
 
-def begin(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> Begun | None:
-    """Claim the lease's session and take what is due; None when that is somebody else's or nothing is due.
+def start_visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> StartedVisit | None:
+    """Claim the meter session of ``lease`` and take the due requests of its meter.
 
-    When the database goes away meanwhile, what was claimed is handed back as soon as it is there again.
-    Raises LeaseLost when that is too late. To be called ``alone``.
+    Return None if another worker has the meter or nothing is due. If the database goes away meanwhile, hand
+    the claim back as soon as it returns, and raise LeaseLost if that is too late. Call it within
+    ``reserving``.
     """
     try:
-        return lanes.begin(priority, _begin, lease, token, worker)
+        return lanes.begin(priority, _start, lease, token, worker)
     except AWAY as error:
         database = PatientLanes(lease)
-        database.miss(error)
+        database.note_outage(error)
         if database.run(_hand_back, lease, worker):
-            logger.info("session %s: handed back, as the database was away", lease.session_id)
+            logger.info("visit %s: handed back because the database was away", lease.session_id)
         return None
 
 
-def take(session_id: uuid.UUID, meter_id: int, *, suspects: bool = False) -> list[list[WorkAction]]:
-    """Take due requests of the session's meter, in a lane; the actions of each."""
+def take_requests(session_id: uuid.UUID, meter_id: int, *, suspects: bool = False) -> list[list[WorkAction]]:
+    """Take due requests of the meter and return the actions of each. Call it in a lane."""
     limit = settings.OSGP["VISIT_REQUEST_LIMIT"]
     if not states.take_requests(session_id, meter_id, limit, suspects=suspects):
         return []
-    return work.unfinished(session_id)
+    return work.list_unfinished(session_id)
 
 
 def take_more_urgent(session_id: uuid.UUID, meter_id: int, than: int) -> list[list[WorkAction]]:
-    """Take due requests that are more urgent than that, in a lane; if any, the actions of all that run."""
+    """Take due requests with a priority above ``than``. Call it in a lane.
+
+    Return the actions of every request that runs in the meter session, or nothing if none was taken.
+    """
     if not states.take_more_urgent(session_id, meter_id, than, settings.OSGP["VISIT_REQUEST_LIMIT"]):
         return []
-    return work.unfinished(session_id)
+    return work.list_unfinished(session_id)
 
 
 # --- In a database lane ------------------------------------------------------------------------------
 
 
-def _begin(lease: Lease, token: uuid.UUID, worker: str) -> Begun | None:
-    """Claim, take what is due and prepare to dial: all that needs the database before the meter does."""
+def _start(lease: Lease, token: uuid.UUID, worker: str) -> StartedVisit | None:
+    """Do everything that needs the database before the meter is dialled."""
     lease.begin()
     session_id = lease.session_id
     claimed = states.claim_and_take(session_id, token, worker, settings.OSGP["VISIT_REQUEST_LIMIT"])
@@ -119,7 +123,7 @@ def _begin(lease: Lease, token: uuid.UUID, worker: str) -> Begun | None:
         states.close(session_id)
         return None
     try:
-        requests = take(session_id, meter_id, suspects=True)
+        requests = take_requests(session_id, meter_id, suspects=True)
         if requests:
             return _prepare(meter_id, requests, suspect=True)
     except BaseException:
@@ -130,17 +134,17 @@ def _begin(lease: Lease, token: uuid.UUID, worker: str) -> Begun | None:
     return None
 
 
-def _prepare(meter_id: int, requests: list[list[WorkAction]], *, suspect: bool = False) -> Begun:
+def _prepare(meter_id: int, requests: list[list[WorkAction]], *, suspect: bool = False) -> StartedVisit:
     prepared = prepare(meter_id)
     try:
-        return Begun(prepared.meter, requests, Dialling.of(prepared), None, suspect)
+        return StartedVisit(prepared.meter, requests, Dialling.from_prepared(prepared), None, suspect)
     except Fault as fault:
-        return Begun(prepared.meter, requests, None, fault, suspect)
+        return StartedVisit(prepared.meter, requests, None, fault, suspect)
 
 
 def _hand_back(lease: Lease, worker: str) -> bool:
-    """Whether something was claimed after all, and is others' now.
+    """Hand back a claim that was made although its answer was lost; False if there is none.
 
-    Hints may be doubled: the claim of another process, or an older one, is not touched.
+    Hints may be doubled: leave the claim of another process, or an older one, alone.
     """
     return states.hand_back_claim(lease.session_id, worker, lease.begun_at)

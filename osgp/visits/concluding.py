@@ -1,4 +1,4 @@
-"""What the platform makes of a meter's answer with the help of its database; runs in a database lane."""
+"""Complete the result of a meter with what the database knows; runs in a database lane."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +13,10 @@ from osgp.requests.work import WorkAction
 
 @transaction.atomic
 def conclude(
-    task: ConcludedOperation, action: WorkAction, parameters: ParameterValues, result: Mapping[str, Any]
+    operation: ConcludedOperation, action: WorkAction, parameters: ParameterValues, result: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """The result of an action whose steps with the meter are done. Raises Fault."""
+    """Return the result of an action once its COSEM steps are done. Raises Fault."""
     request = Request.objects.select_related("organisation").get(pk=action.request.pk)
     device = Device.objects.get(pk=action.device.pk)
-    concluded: Mapping[str, Any] = task.conclude(request.organisation, device, parameters, result)
+    concluded: Mapping[str, Any] = operation.conclude(request.organisation, device, parameters, result)
     return concluded

@@ -26,7 +26,7 @@ from osgp.protocol_dlms import (
     read_invocation_counter,
 )
 from osgp.requests.work import WorkMeter
-from osgp.visits.preparing import Prepared
+from osgp.visits.preparing import PreparedMeter
 
 logger = logging.getLogger(__name__)
 
@@ -45,27 +45,27 @@ HIGHEST_START = 4_000_000_000
 
 @dataclass
 class ReservedCounter:
-    """Hands out the invocation counter values that the database reserved for this session, block by block."""
+    """Hands out invocation counter values from blocks that the database reserved for this visit."""
 
     meter_id: int
     first: int | None = None
-    """First value of the block that was reserved last; None while the meter's counter is not known."""
+    """First value of the latest block; None while the meter's counter is not known."""
     run: InLane = lanes.run
     """How the database is called."""
     _block: Iterator[int] = field(default_factory=lambda: iter(()))
 
     def reserve(self) -> None:
-        """Reserve a block before any of it is used; does nothing while the counter is not known."""
+        """Reserve a block before using it; do nothing while the counter is not known."""
         block = invocation_counters.reserve(self.meter_id, settings.OSGP["INVOCATION_COUNTER_BLOCK"])
         if block is not None:
             self.use(block)
 
     def use(self, block: range) -> None:
-        """Hand out the values of a block that was reserved, in place of what is left of the former one."""
+        """Hand out the values of this reserved block from now on; drop the rest of the former block."""
         self.first, self._block = block.start, iter(block)
 
     def take_value(self) -> int:
-        """The value for the next ciphered APDU."""
+        """Return the value for the next ciphered APDU, from a new block if necessary."""
         value = next(self._block, None)
         if value is None:
             self.run(self.reserve)
@@ -75,7 +75,7 @@ class ReservedCounter:
 
 @dataclass(frozen=True)
 class Dialling:
-    """All that is needed to call one meter."""
+    """Everything needed to call one meter."""
 
     meter: WorkMeter
     address: MeterAddress
@@ -84,8 +84,8 @@ class Dialling:
     counter: ReservedCounter | None
 
     @classmethod
-    def of(cls, prepared: Prepared) -> "Dialling":
-        """Decrypt the keys, and reserve invocation counters if none are yet; in a database lane.
+    def from_prepared(cls, prepared: PreparedMeter) -> "Dialling":
+        """Decrypt the keys, and reserve invocation counter values if that is still to do. Call it in a lane.
 
         Raises Fault when a key is missing or unreadable.
         """
@@ -104,7 +104,7 @@ class Dialling:
                 logical_device_address=meter.logical_device_address,
                 framing=Framing(meter.framing),
             ),
-            keys=_keys(prepared),
+            keys=_decrypt_keys(prepared),
             deadlines=overall,
             counter=counter,
         )
@@ -115,11 +115,11 @@ class Dialling:
         return dialling
 
     @contextmanager
-    def association(self, line: Line, run: InLane, trace: Trace | None = None) -> Iterator[Meter]:
-        """Dial and associate; release and hang up afterwards. Raises DLMS errors, and what ``line`` does.
+    def associating(self, line: Line, run: InLane, trace: Trace | None = None) -> Iterator[Meter]:
+        """Dial and associate; close the connection afterwards.
 
-        ``run`` calls functions that need the database. ``trace`` gets each APDU without its protection and
-        without secrets.
+        ``run`` calls functions that need the database. ``trace`` gets each APDU in plain form and without
+        secrets. Raises DLMS errors, and what ``line.check`` raises.
         """
         if self.counter is not None:
             self.counter.run = run
@@ -133,7 +133,7 @@ class Dialling:
 
 @dataclass(frozen=True)
 class _Call:
-    """What goes on between the platform and a meter until an association is there."""
+    """The steps between the platform and a meter up to the association."""
 
     dialling: Dialling
     line: Line
@@ -141,14 +141,14 @@ class _Call:
     trace: Trace | None
 
     def connect(self) -> Meter:
-        """Associate, with the meter's own counter if ours is not known or too low."""
+        """Associate, with the counter of the meter if ours is unknown or too low."""
         counter = self.dialling.counter
         if counter is not None and counter.first is None:
             self._read_counter(counter)
         try:
             return self._associate()
         except COUNTER_TOO_LOW as error:
-            # One look at the meter's own counter tells whether that was it.
+            # The counter of the meter shows whether that was the reason.
             if counter is None or not self._read_counter(counter):
                 raise
             identification = self.dialling.meter.identification
@@ -171,13 +171,13 @@ class _Call:
         )
 
     def _read_counter(self, counter: ReservedCounter) -> bool:
-        """Ask the meter for its counter through the public client; True when ours had to be raised.
+        """Read the counter of the meter as the public client; return whether ours had to be raised.
 
-        A meter whose counter is lower than ours is fine: whole blocks are reserved, few values of them used.
+        A meter may well have a lower counter than ours: we reserve whole blocks and use few of their values.
         """
         dialling = self.dialling
         try:
-            latest = self._latest()
+            latest = self._read_latest()
         except errors.DlmsError:
             if counter.first is None:
                 raise
@@ -196,8 +196,8 @@ class _Call:
         self.run(counter.reserve)
         return True
 
-    def _latest(self) -> int:
-        """The meter's counter; 0 where the profile lets it begin with the platform's. Raises DLMS errors."""
+    def _read_latest(self) -> int:
+        """Return the counter of the meter; 0 if its profile has none to read. Raises DLMS errors."""
         dialling = self.dialling
         profile = catalogue.find_profile(dialling.meter.protocol_name, dialling.meter.protocol_version)
         source = profile.invocation_counter
@@ -217,8 +217,8 @@ class _Call:
             return 0
 
 
-def _keys(prepared: Prepared) -> Keys:
-    """The ACTIVE secrets that the meter's security needs. Raises Fault 806 naming the one that is missing."""
+def _decrypt_keys(prepared: PreparedMeter) -> Keys:
+    """Decrypt the ACTIVE keys that the security of the meter needs. Raises Fault 806 for a missing one."""
     meter = prepared.meter
     if meter.security == Security.NONE:
         return Keys()

@@ -1,7 +1,7 @@
-"""The dispatcher: from due rows to leased meters and hints for workers.
+"""The dispatcher: leases meters that have due requests, and publishes hints for workers.
 
-Run two or more for redundancy. It keeps no state that matters: whatever it dies in the middle of, another
-one, or the next start, finds in the database and goes on with.
+Run two or more for redundancy. It keeps no state of its own: when it dies, another one, or its next start,
+continues from the database.
 """
 
 import logging
@@ -25,37 +25,37 @@ from osgp.visits.publishing import Publisher
 logger = logging.getLogger(__name__)
 
 BATCH = 200
-"""Sessions opened in one transaction."""
+"""Meter sessions opened in one transaction."""
 REAP_EVERY = 5.0
-"""Seconds between looks for lost sessions and lost hints."""
+"""Seconds between checks for lost meter sessions and lost hints."""
 SLICE = 500
-"""Rows that one transaction takes back or gives up."""
+"""Rows that one transaction changes."""
 MOST_SLICES = 40
-"""Slices between two rounds."""
+"""Slices of one change in one round."""
 KEEP_HOUSE_EVERY = 60.0
 """Seconds between slices of housekeeping."""
 HURRY_EVERY = 0.25
-"""Seconds between looks for urgent work whose meter waits in the broker's queue with a lower priority."""
+"""Seconds between checks for urgent requests whose hint is queued with a lower priority."""
 BACKLOG_PAUSE = 0.1
-"""Seconds to wait for workers, or for permits, while there is more work than may be handed out."""
+"""Seconds to wait for workers or permits while there is more work than may be handed out."""
 MOMENT = 0.001
 """Seconds."""
 
 
 class Dispatcher:
-    """Opens sessions for due work, publishes their hints, and takes back what got lost."""
+    """Opens meter sessions for due requests, publishes their hints, and recovers lost ones."""
 
     def __init__(self) -> None:
         self._reaped_at = self._kept_house_at = self._hurried_at = self._opened_at = float("-inf")
         self._backlog = False
         """Whether there was more work than could be handed out."""
         self._news = True
-        """Whether there may be new work, perhaps more urgent than what is handed out."""
+        """Whether there may be new work, possibly more urgent."""
         self._rounds = duties.Rounds()
         self._publisher = Publisher()
 
     def run(self, stop: threading.Event) -> None:
-        """Dispatch until ``stop`` is set. Survives loss of the database and of the broker."""
+        """Dispatch until ``stop`` is set, also through outages of the database and the broker."""
         interval = settings.OSGP["DISPATCH_INTERVAL"].total_seconds()
         with wakeup.Listener() as listener:
             while not stop.is_set():
@@ -75,21 +75,21 @@ class Dispatcher:
         give_back_connection()
 
     def tick(self) -> float | None:
-        """One round; returns the seconds until the next one, None when there is nothing left to do now."""
+        """Make one round. Return the seconds until the next one, None if nothing is left to do now."""
         if time.monotonic() - self._reaped_at >= REAP_EVERY:
             self._reaped_at = time.monotonic()
             self._recover()
         if time.monotonic() - self._kept_house_at >= KEEP_HOUSE_EVERY:
-            # Before it is tried: when it fails each time, work is handed out all the same in between.
+            # Set first: even if it fails every time, the dispatcher hands out work in between.
             self._kept_house_at = time.monotonic()
             if housekeeping.delete_expired():
                 self._kept_house_at = float("-inf")
         if states.queue_scheduled():
             self._news = True
-        if states.due_platform_requests().exists():
+        if states.find_due_platform_requests().exists():
             tasks.perform_platform_requests.apply_async(expires=duties.HINT_LIFETIME)
         self._rounds.make()
-        unclaimed = states.unclaimed_sessions()
+        unclaimed = states.count_unclaimed_sessions()
         if unclaimed and time.monotonic() - self._hurried_at >= HURRY_EVERY:
             self._hurried_at = time.monotonic()
             self._publish(states.hurry_sessions())
@@ -102,12 +102,14 @@ class Dispatcher:
         self._backlog = len(opened.sessions) >= room
         if self._backlog or (opened.held_back and not opened.sessions):
             return BACKLOG_PAUSE
-        # Several requests of one meter make one session, so fewer sessions than wanted may mean more work.
+        # Requests of one meter share a meter session: fewer of these than wanted may still mean more work.
         return 0.0 if opened.sessions else None
 
     def _is_worthwhile(self, room: int) -> bool:
-        """Whether to open sessions now. Opening a few takes as long as opening many, so in a backlog that
-        waits until there is room for many; but for no longer than the interval, and not when there is news.
+        """Return whether to open meter sessions now.
+
+        Opening a few takes as long as opening many: with a backlog, wait until there is room for many, but no
+        longer than the interval, and not if there is new work.
         """
         if room <= 0 or not self._backlog or self._news:
             return room > 0
@@ -118,24 +120,24 @@ class Dispatcher:
 
     def _recover(self) -> None:
         liveness.beat()
-        lost = _all_of(states.reap)
+        lost = _change_all(states.reap)
         if lost:
             logger.warning(
-                "%d sessions ran out: their workers died, or none took them; their requests are due again",
+                "%d leases ran out: the worker died, or none took the hint; their requests are due again",
                 lost,
             )
-        stranded = _all_of(bulk_states.take_back_stranded)
+        stranded = _change_all(bulk_states.take_back_stranded)
         if stranded:
-            logger.warning("%d requests were left behind by visits that ended; they are due again", stranded)
-        _all_of(states.fail_overdue)
-        silent = states.sessions_without_hint(BATCH)
+            logger.warning("%d requests were left behind by ended visits; they are due again", stranded)
+        _change_all(states.fail_overdue)
+        silent = states.find_sessions_without_hint(BATCH)
         if silent:
-            logger.info("%d hints were not taken up in time and are published again", len(silent))
+            logger.info("%d hints were not taken in time; publishing them again", len(silent))
             self._publish(silent)
         rollup.advance()
 
     def _publish(self, sessions: Iterable[MeterSession]) -> None:
-        """Send the hints. One that is lost between here and a worker is sent again later."""
+        """Publish the hints. A later round publishes those again that get lost."""
         sessions = list(sessions)
         if not sessions:
             return
@@ -143,11 +145,11 @@ class Dispatcher:
         states.mark_published(sessions)
 
 
-def _all_of(change: Callable[[int], int]) -> int:
-    """Make a change of many rows slice by slice; returns how many rows there were.
+def _change_all(change: Callable[[int], int]) -> int:
+    """Make ``change`` slice by slice, at most MOST_SLICES times; return how many rows changed.
 
-    A host that dies takes thousands of sessions with it: one slice for each look would give them back only
-    minutes later. Bounded all the same, as others wait for the dispatcher.
+    When a host dies, thousands of meter sessions are lost: one slice per round would take minutes to recover
+    them. Without a bound, other work would wait for too long.
     """
     changed = 0
     for _ in range(MOST_SLICES):

@@ -1,8 +1,8 @@
-"""What Celery's own tools, such as Flower, show of a hint: the meter and its work instead of a claim token.
+"""The text that Celery's tools, such as Flower, show for a hint: the meter and its due requests.
 
-A hint carries a session id and its token, and the token is nobody's business but the worker's. Celery sends a
-text for display along with the arguments, and events carry that text alone. It tells what was due when the
-hint was published; the visit itself takes whatever is due by then.
+A hint carries the id of a meter session and its claim token, which only the worker may see. Celery sends a
+text for display beside the arguments, and its events carry only that text. It lists what was due when the
+hint was published; the visit may find more or less.
 """
 
 import uuid
@@ -13,24 +13,24 @@ from django.db.models import Count, F, OrderBy, Window
 from django.db.models.functions import RowNumber
 
 from osgp.devices.models import Device
-from osgp.requests.due import due_requests
+from osgp.requests.due import find_due_requests
 from osgp.requests.models import MeterSession
 
 SHOWN = 5
-"""Requests named per session; the others are counted."""
+"""Requests named per hint; the others are counted."""
 
 
-def display_hint(sessions: Collection[MeterSession]) -> dict[uuid.UUID, str]:
-    """For each session: device identification, then message and correlation UID of its most urgent requests.
+def describe_hints(sessions: Collection[MeterSession]) -> dict[uuid.UUID, str]:
+    """Describe each meter session: device, then message and correlation UID of its most urgent requests.
 
     ``E0000000000000001: ActualMeterReads 0c7e…, SynchronizeTime 51aa… and 7 more``; at most about 600
-    characters. Two queries, however many sessions.
+    characters. Two queries, however many hints.
     """
     meters = {session.meter_id for session in sessions}
     names = dict(Device.objects.filter(pk__in=meters).values_list("pk", "identification"))
     most_urgent_first: list[OrderBy | str] = [F("effective_priority").desc(), "due_at", "pk"]
     numbered = (
-        due_requests()
+        find_due_requests()
         .filter(meter__in=meters)
         .order_by()
         .annotate(
@@ -46,10 +46,10 @@ def display_hint(sessions: Collection[MeterSession]) -> dict[uuid.UUID, str]:
     for meter, message, correlation_uid, total in numbered:
         work[meter].append(f"{message} {correlation_uid}")
         totals[meter] = total
-    return {session.pk: _text(session, names, work, totals) for session in sessions}
+    return {session.pk: _describe(session, names, work, totals) for session in sessions}
 
 
-def _text(
+def _describe(
     session: MeterSession, names: dict[int, str], work: dict[int, list[str]], totals: dict[int, int]
 ) -> str:
     shown = work.get(session.meter_id, [])

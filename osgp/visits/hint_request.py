@@ -1,4 +1,4 @@
-"""How a worker tells of a hint that it has received: never with its real arguments."""
+"""Received hints as workers show them: never with their real arguments."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ class HintRequest(Request):
     """A received hint. ``celery inspect active`` and Flower ask workers for these directly, not by events."""
 
     def info(self, safe: bool = True) -> Any:
-        """What ``inspect`` answers: the text for display takes the place of session id and token."""
+        """Return what ``inspect`` answers: the text for display instead of the arguments."""
         return super().info(safe=True)

@@ -1,4 +1,4 @@
-"""Forgetting what is past its retention, a slice at a time."""
+"""Deletion of rows past their retention, a slice at a time."""
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef
@@ -9,14 +9,14 @@ from osgp.requests.models import IDEMPOTENCY_KEY_LIFETIME, Action, IdempotencyKe
 from osgp.sql import add_to_now
 
 SLICE = 1000
-"""Rows deleted at a time: each slice is short enough not to be in anybody's way."""
+"""Rows deleted in one statement, few enough not to hold up others."""
 
 
 def delete_expired() -> int:
-    """Delete a slice of final requests and closed sessions past RETENTION, and idempotency keys past a day.
+    """Delete a slice of final requests and closed meter sessions past RETENTION, and old idempotency keys.
 
-    Returns how many requests and sessions went; as long as that is not zero there may be more. Nothing goes
-    before it has been counted for the metrics.
+    Return how many rows were deleted: unless it is zero, there may be more. Rows that the
+    metrics have not counted yet stay.
     """
     rollup.advance()
     before = add_to_now(-settings.OSGP["RETENTION"])
@@ -35,7 +35,7 @@ def delete_expired() -> int:
 
 
 def delete_idempotency_keys() -> int:
-    """Forget the keys that are older than a day; returns how many."""
+    """Delete the keys that are older than a day; return how many."""
     expired = IdempotencyKey.objects.filter(created_at__lt=timezone.now() - IDEMPOTENCY_KEY_LIFETIME)
     deleted, _ = expired.delete()
     return deleted

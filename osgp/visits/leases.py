@@ -1,10 +1,10 @@
-"""The leases that this process holds, extended together while it lives, and hung up when they are over.
+"""The leases that this process holds: it extends them together, and hangs up when one is over.
 
-One UPDATE every third of a lease keeps all sessions of a worker alive. When the process dies, the updates
-stop and the reaper gives its meters to others. Meters allow one association, so whoever lost a lease must
-have hung up before somebody else calls: a lease is the line to its meter at the same time. Nothing is sent
-over it when it is over, which helps a process that was frozen. Whoever waits in it is woken, and the meter
-hung up on, by a thread that does nothing else: the one that extends leases may have to wait for the database.
+One UPDATE every third of a lease extends all leases of a worker. When the process dies, the updates stop,
+and the reaper gives its meters to other workers. A meter allows one association, so a visit that has lost
+its lease must hang up before another visit calls. Its line refuses to send when the lease is over; this stops
+a process that was frozen. A thread that does nothing else hangs up on visits that wait for their meter: the
+thread that extends leases may itself be waiting for the database.
 """
 
 import logging
@@ -18,19 +18,19 @@ from django.conf import settings
 from django.db import Error
 
 from osgp.faults import Component, Fault, FaultCode
-from osgp.processes.database import in_one_line, lanes
+from osgp.processes.database import format_in_one_line, lanes
 from osgp.protocol_dlms import Line
 from osgp.requests import states
 
 logger = logging.getLogger(__name__)
 
 LOCAL_PART = 0.9
-"""How much of a lease this process makes use of. In the rest it hangs up, before the database gives the meter
-to somebody else."""
+"""The part of a lease that this process uses. In the rest it hangs up, before the database gives the meter to
+another visit."""
 
 
 class LeaseLost(Fault):
-    """The session was given to somebody else; nothing that this visit still learns is stored."""
+    """Another visit may have the meter; nothing that this visit still learns is stored."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -41,38 +41,55 @@ class LeaseLost(Fault):
         )
 
 
-class Lease(Line):
-    """The right to use one meter for a limited time, and the line to it."""
+class LeaseLine(Line):
+    """The line of a lease: it must not be used after ``valid_until`` (seconds, monotonic clock)."""
 
-    def __init__(self, session_id: uuid.UUID) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.session_id = session_id
-        self.begun_at = self.valid_until = 0.0
-        self.begin()
-
-    def begin(self) -> None:
-        """The session is about to be claimed: the database counts from a moment after this one."""
-        self.begun_at = time.monotonic()
-        self.valid_until = self.begun_at + duration()
+        self.valid_until = 0.0
 
     def check(self) -> None:
         """Raise LeaseLost unless the meter is certainly still ours."""
         if self.is_down or time.monotonic() >= self.valid_until:
             raise LeaseLost
 
+
+class Lease:
+    """The right to use one meter for a limited time; ``line`` leads to that meter for as long."""
+
+    def __init__(self, session_id: uuid.UUID) -> None:
+        self.session_id = session_id
+        self.line = LeaseLine()
+        self.begun_at = 0.0
+        self.begin()
+
+    @property
+    def valid_until(self) -> float:
+        """When the lease ends (seconds, monotonic clock)."""
+        return self.line.valid_until
+
+    def begin(self) -> None:
+        """Start the lease, before the claim: the database counts from a later moment than this one."""
+        self.begun_at = time.monotonic()
+        self.line.valid_until = self.begun_at + compute_duration()
+
+    def check(self) -> None:
+        """Raise LeaseLost unless the meter is certainly still ours."""
+        self.line.check()
+
     def extend(self, valid_until: float) -> None:
-        """It lasts until then (monotonic clock), unless it is over: there is no way back."""
+        """Move the end to ``valid_until`` (monotonic clock). A lease that is over stays over."""
         if time.monotonic() < self.valid_until:
-            self.valid_until = valid_until
+            self.line.valid_until = valid_until
 
 
-def duration() -> float:
-    """Seconds that this process makes use of a lease."""
+def compute_duration() -> float:
+    """Return the seconds of a lease that this process uses."""
     return float(settings.OSGP["SESSION_LEASE"].total_seconds()) * LOCAL_PART
 
 
 class LeaseKeeper:
-    """Looks after all leases of the process, from two threads (greenlets under gevent)."""
+    """Keeps all leases of the process, in two threads (greenlets under gevent)."""
 
     def __init__(self) -> None:
         self.extensions = 0
@@ -87,11 +104,11 @@ class LeaseKeeper:
 
     @contextmanager
     def keep(self, lease: Lease) -> Iterator[Lease]:
-        """Look after the lease of a session that was claimed."""
+        """Keep the lease of a claimed meter session until the end of the block."""
         with self._changed:
             self._leases[lease.session_id] = lease
-            self._extending = _alive(self._extending, self._keep_extending, "lease-keeper")
-            self._watching = _alive(self._watching, self._keep_watching, "lease-watcher")
+            self._extending = _ensure_alive(self._extending, self._keep_extending, "lease-keeper")
+            self._watching = _ensure_alive(self._watching, self._keep_watching, "lease-watcher")
             if lease.valid_until < self._watch_until:
                 self._changed.notify()
         try:
@@ -100,8 +117,8 @@ class LeaseKeeper:
             with self._changed:
                 self._leases.pop(lease.session_id, None)
 
-    def held(self) -> int:
-        """How many leases this process holds."""
+    def count_held(self) -> int:
+        """Return how many leases this process holds."""
         return len(self._leases)
 
     # --- Hanging up -----------------------------------------------------------------------------------
@@ -115,13 +132,13 @@ class LeaseKeeper:
             self._watching = None
 
     def _hang_up_on_lost(self) -> float:
-        """Hang up where a lease is over; returns when the next one will be."""
+        """Hang up where a lease is over. Return when the next lease will be (monotonic clock)."""
         next_end = float("inf")
         for lease in self._leases.values():
-            if lease.is_down:
+            if lease.line.is_down:
                 continue
             if time.monotonic() >= lease.valid_until:
-                lease.hang_up()
+                lease.line.hang_up()
             else:
                 next_end = min(next_end, lease.valid_until)
         return next_end
@@ -129,7 +146,7 @@ class LeaseKeeper:
     # --- Extending ------------------------------------------------------------------------------------
 
     def _keep_extending(self) -> None:
-        pause = duration() / 3
+        pause = compute_duration() / 3
         while True:
             time.sleep(pause)
             with self._changed:
@@ -138,35 +155,33 @@ class LeaseKeeper:
                     return
                 now = time.monotonic()
                 leases = {key: lease for key, lease in self._leases.items() if now < lease.valid_until}
-            # The leases stay valid until their time is over: the database may be back before that.
-            pause = duration() / (3 if not leases or self._could_extend(leases) else 30)
+            # The leases stay valid until they end: the database may be back before that.
+            pause = compute_duration() / (3 if not leases or self._could_extend(leases) else 30)
 
     def _could_extend(self, leases: dict[uuid.UUID, Lease]) -> bool:
         try:
             self._extend(leases)
         except Error as error:
             if not self._is_database_away:
-                logger.warning(
-                    "the leases of %d sessions could not be extended: %s", len(leases), in_one_line(error)
-                )
+                logger.warning("%d leases could not be extended: %s", len(leases), format_in_one_line(error))
             self._is_database_away = True
             return False
         self._is_database_away = False
         return True
 
     def _extend(self, leases: dict[uuid.UUID, Lease]) -> None:
-        # Taken before the query: the database counts the new lease from a moment after this one.
-        valid_until = time.monotonic() + duration()
+        # Read before the query: the database counts the new lease from a later moment.
+        valid_until = time.monotonic() + compute_duration()
         held = lanes.run(states.extend, list(leases))
         self.extensions += 1
         for session_id, lease in leases.items():
             if session_id in held:
                 lease.extend(valid_until)
             else:
-                lease.hang_up()
+                lease.line.hang_up()
 
 
-def _alive(thread: threading.Thread | None, target: Callable[[], None], name: str) -> threading.Thread:
+def _ensure_alive(thread: threading.Thread | None, target: Callable[[], None], name: str) -> threading.Thread:
     if thread is None or not thread.is_alive():
         thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()

@@ -1,9 +1,8 @@
 """How a visit outlasts an outage of the database.
 
-What it has learnt of its meter is in memory, and may be impossible to learn again: so its calls are made
-again until the database is back, or the lease is over. The functions that are called find out themselves
-whether a call before them, whose answer was lost with the connection, has done their work already
-(osgp/requests/states/lost_answers.py).
+The visit holds in memory what the meter has said, and it may be impossible to read that again. So it repeats
+its calls until the database is back or the lease is over. A call may have taken effect although its answer
+was lost with the connection; the called functions find that out (osgp/requests/states/lost_answers.py).
 """
 
 import logging
@@ -15,9 +14,9 @@ from typing import ParamSpec, TypeVar
 from django.conf import settings
 
 from osgp.faults import Component, Fault, FaultCode
-from osgp.processes.database import AWAY, in_one_line, lanes
+from osgp.processes.database import AWAY, format_in_one_line, lanes
 from osgp.processes.stopping import stop
-from osgp.visits.leases import Lease, LeaseLost, duration
+from osgp.visits.leases import Lease, LeaseLost, compute_duration
 
 logger = logging.getLogger(__name__)
 
@@ -25,39 +24,39 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAUSE = 0.5
-"""Seconds between tries, of all visits of a process together."""
+"""Seconds between tries of all visits of a process together."""
 PATIENCE_WHEN_STOPPED = 1 / 3
-"""The part of STOP_DEADLINE for which a process that is to end waits for the database."""
+"""The part of STOP_DEADLINE for which a process that was asked to end waits for the database."""
 
 
 class NotStored(Fault):
-    """The database does not carry out a call, for all that can be told for a reason that is not an outage."""
+    """The database kept refusing a call although leases could be extended, so it is not an outage."""
 
     def __init__(self) -> None:
         super().__init__(
             FaultCode.UNABLE_TO_PROCESS_REQUEST,
-            "The database was asked in vain for as long as a lease lasts.",
+            "The database did not carry out a call for as long as a lease lasts.",
             component=Component.CORE,
             retryable=True,
         )
 
 
 class _Turns:
-    """Who tries next. One at a time finds out whether the database is back, all others wait for that."""
+    """The turns of the visits: one at a time tries whether the database is back, the others wait."""
 
     def __init__(self) -> None:
         self._next_at: float | None = None
 
     def wait(self) -> None:
-        """From now on somebody tries after the pause."""
+        """Let the next visit try after the pause."""
         self._next_at = time.monotonic() + PAUSE
 
     def end(self) -> None:
-        """It is back: everybody tries."""
+        """Let all visits try: the database is back."""
         self._next_at = None
 
-    def come(self) -> bool:
-        """Whether the caller is to try now."""
+    def take_turn(self) -> bool:
+        """Return whether the caller shall try now."""
         if self._next_at is None:
             return True
         if time.monotonic() < self._next_at:
@@ -70,19 +69,19 @@ _turns = _Turns()
 
 
 class _Patience:
-    """Of one call, from the first time on that it failed."""
+    """The patience with one call, from its first failure."""
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
-        self._until = time.monotonic() + duration()
+        self._until = time.monotonic() + compute_duration()
         self._stopped_until = float("inf")
 
     def wait(self) -> None:
-        """Until it is our turn to try again; raises as :meth:`PatientLanes.run` does."""
+        """Wait for our turn to try again. Raises as :meth:`PatientLanes.run` does."""
         while True:
             self._check()
             time.sleep(PAUSE * random.uniform(0.5, 1))
-            if _turns.come():
+            if _turns.take_turn():
                 self._check()
                 return
 
@@ -99,26 +98,25 @@ class _Patience:
 
 
 class PatientLanes:
-    """The database as one visit uses it: lanes, with patience while it is away."""
+    """The database lanes as one visit uses them: they repeat calls while the database is away."""
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self.was_away = False
-        """Whether there was an outage, so that calls may have done more than is known here."""
+        """Whether there was an outage: calls may have taken effect without our knowledge."""
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call ``function`` in a lane as often as it takes; returns or raises what it does in the end.
+        """Call ``function`` in a lane until the database carries it out; return or raise what it does.
 
-        Raises LeaseLost when the lease is over before the database is back, or the process is to end; and
-        NotStored when it fails for that long although the lease is extended. No lane is held between the
-        calls.
+        Raises LeaseLost if the lease is over, or the process has to end, before the database is back, and
+        NotStored if the call fails for that long although the lease is extended. Holds no lane between tries.
         """
         patience: _Patience | None = None
         while True:
             try:
                 value = lanes.run(function, *args, **kwargs)
             except AWAY as error:
-                self.miss(error)
+                self.note_outage(error)
             else:
                 if patience is not None:
                     _turns.end()
@@ -127,9 +125,11 @@ class PatientLanes:
                 patience = _Patience(self._lease)
             patience.wait()
 
-    def miss(self, error: Exception) -> None:
-        """Note that the database is away; the log tells once."""
+    def note_outage(self, error: Exception) -> None:
+        """Note that the database is away; log it once."""
         _turns.wait()
         if not self.was_away:
             self.was_away = True
-            logger.warning("session %s: the database is away: %s", self._lease.session_id, in_one_line(error))
+            logger.warning(
+                "visit %s: the database is away: %s", self._lease.session_id, format_in_one_line(error)
+            )

@@ -1,4 +1,4 @@
-"""What came of one action, and how it is kept: with what it changed of the device and what the meter said."""
+"""The outcome of one action, stored together with its changes of the device and its readings."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -18,8 +18,8 @@ from osgp.visits.leases import LeaseLost
 
 
 @dataclass
-class Outcome:
-    """What came of one action."""
+class ActionOutcome:
+    """The outcome of one action: a result or a fault."""
 
     action: WorkAction
     state: ActionState
@@ -30,7 +30,7 @@ class Outcome:
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is a result to be stored and nothing else to be done."""
+        """Whether there is only a result to store."""
         return (
             self.state == ActionState.DONE
             and not self.device_changes
@@ -38,7 +38,7 @@ class Outcome:
         )
 
     def store(self) -> None:
-        """Keep the outcome; raises LeaseLost when somebody else decides by now."""
+        """Store the outcome. Raises LeaseLost if the request is not in our meter session any more."""
         fault = self.fault.as_dict() if self.fault else None
         session_id = self.action.request.session_id
         with transaction.atomic() if self.readings or self.device_changes else nullcontext():
@@ -51,6 +51,6 @@ class Outcome:
             self.store_readings()
 
     def store_readings(self) -> None:
-        """Keep what the meter said, if anything, in the transaction of the outcome."""
+        """Store the readings, if any, in the transaction of the outcome."""
         if self.readings is not None:
             storing.store(self.readings, self.action.request.correlation_uid, self.action.message)

@@ -1,4 +1,4 @@
-"""Requests that only change the platform: each is carried out and finished in one transaction."""
+"""Requests that change only the platform: one transaction carries out and finishes each."""
 
 import logging
 from collections import deque
@@ -18,11 +18,11 @@ logger = logging.getLogger(__name__)
 
 
 def perform_due(limit: int) -> int:
-    """Carry out up to ``limit`` due requests; returns how many.
+    """Carry out up to ``limit`` due requests; return how many.
 
-    Each is chosen for the time of a lease, and its row locked while it is carried out: a process that dies
-    rolls back, and the request is due again. Only that it was there is remembered, so that one that kills
-    whoever carries it out is given up in the end.
+    A request is ours for the time of a lease, and its row is locked meanwhile: when the process dies, the
+    database rolls back, and the request is due again. Only its crash count stays, so that a request that
+    kills every worker is given up in the end.
     """
     done = 0
     while _survived and _leave(_survived.popleft()):
@@ -33,7 +33,7 @@ def perform_due(limit: int) -> int:
 
 
 _survived: deque[states.ChosenRequest] = deque()
-"""What this process lived through, but could not say so, as when the database went away."""
+"""Requests that did no harm, while the database was away to take back their crash count."""
 
 
 def _leave(chosen: states.ChosenRequest) -> bool:
@@ -60,9 +60,9 @@ def _perform_next() -> bool:
 
 def _perform_chosen(chosen: states.ChosenRequest) -> bool:
     with transaction.atomic():
-        # Nobody else carries it out, but who looks for work may hold its row for a moment: it is waited for.
+        # No other worker carries it out, but one that looks for work may lock its row for a moment: wait.
         request = (
-            states.chosen_platform_request(chosen)
+            states.find_chosen_platform_request(chosen)
             .select_related("organisation")
             .select_for_update(of=("self",))
             .first()
@@ -77,7 +77,7 @@ def _perform_chosen(chosen: states.ChosenRequest) -> bool:
         except Fault as fault:
             _fail(request, fault)
         except ValidationError:
-            # Parameters are validated before they are stored: a newer release sees them differently.
+            # Parameters are validated before they are stored: a newer release may refuse them.
             _fail(request, Fault(FaultCode.VALIDATION_ERROR, "The parameters are not valid any more."))
         except Exception:
             logger.exception("%s of %s failed", request.message, request.correlation_uid)
@@ -94,11 +94,13 @@ def _perform_chosen(chosen: states.ChosenRequest) -> bool:
 
 
 def _carry_out(request: Request, action: Action) -> None:
-    task = find_operation(request.message)
-    assert isinstance(task, PlatformOperation)
-    parameters = task.parse(action.parameters)
-    device, result = task.perform(request.organisation, request.device_identification, parameters)
-    states.finish_action(action.pk, None, ActionState.DONE, result=task.represent_result(result), fault=None)
+    operation = find_operation(request.message)
+    assert isinstance(operation, PlatformOperation)
+    parameters = operation.parse(action.parameters)
+    device, result = operation.perform(request.organisation, request.device_identification, parameters)
+    states.finish_action(
+        action.pk, None, ActionState.DONE, result=operation.represent_result(result), fault=None
+    )
     states.finish_request(request.pk, None, RequestState.SUCCEEDED, fault=None)
     states.forget_secrets([request.pk])
     if device is not None:
@@ -106,8 +108,8 @@ def _carry_out(request: Request, action: Action) -> None:
 
 
 def _fail(request: Request, fault: Fault) -> None:
-    delay = retries.next_delay(request, retryable=fault.retryable)
-    priority = retries.lowered(request.effective_priority)
+    delay = retries.find_next_delay(request, retryable=fault.retryable)
+    priority = retries.lower_priority(request.effective_priority)
     if delay is None or not states.retry_request(
         request.pk, None, delay, fault=fault.as_dict(), priority=priority
     ):

@@ -1,4 +1,4 @@
-"""What dialling a meter needs of the database: its address, its keys and a block of invocation counters."""
+"""What dialling a meter needs from the database: address, keys, a block of invocation counter values."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -19,8 +19,8 @@ from osgp.sql import Statement
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A meter with its ACTIVE keys, still sealed. ``block``: counter values that are reserved already."""
+class PreparedMeter:
+    """A meter with its ACTIVE keys, still sealed. ``block``: counter values that are reserved, if any."""
 
     meter: WorkMeter
     keys: list[SealedKey] = field(repr=False)
@@ -43,45 +43,49 @@ _PREPARE = Statement(
 
 
 _KEY = 2 + len(fields(WorkMeter))
-"""Where the columns of the key begin."""
+"""Index of the first column of the key."""
 
 
-def prepare(meter_id: int) -> Prepared:
-    """Load a meter and its keys, and reserve counters that go with these keys, if that can be done at once.
+def prepare(meter_id: int) -> PreparedMeter:
+    """Load a meter and its keys, and reserve counter values for these keys.
 
-    One statement where the database can (SQLite cannot write within WITH). A transaction around it could
-    still be rolled back, and the counters with it: then nothing is reserved.
+    One statement where the database can (SQLite cannot write within WITH). Within a transaction nothing is
+    reserved: a rollback would hand out the values a second time.
     """
     if connection.in_atomic_block:
-        return Prepared(work.meter(meter_id), keystore.read_sealed_keys(meter_id), None)
-    return _in_one_statement(meter_id) if connection.vendor == "postgresql" else _step_by_step(meter_id)
+        return PreparedMeter(work.load_meter(meter_id), keystore.read_sealed_keys(meter_id), None)
+    return (
+        _prepare_in_one_statement(meter_id)
+        if connection.vendor == "postgresql"
+        else _prepare_step_by_step(meter_id)
+    )
 
 
-def _in_one_statement(meter_id: int) -> Prepared:
+def _prepare_in_one_statement(meter_id: int) -> PreparedMeter:
     count = settings.OSGP["INVOCATION_COUNTER_BLOCK"]
     while True:
         rows = _PREPARE.fetch_rows(count, meter_id, END - count, meter_id)
         end, before, *_ = rows[0]
         meter = WorkMeter(*rows[0][2:_KEY])
         can_be_reserved = meter.security == Security.HLS5 and before is not None and before <= END - count
-        # All but the end are of the moment when the statement began. If it had to wait then for somebody who
-        # changed the device, the counter may belong to newer keys than these.
+        # All columns but the first are as of the start of the statement. If it waited for a change of the
+        # device, the counter may belong to newer keys than these.
         if end == (before + count if can_be_reserved else None):
             break
     keys = [SealedKey.from_row(row[_KEY:]) for row in rows if row[_KEY] is not None]
-    return Prepared(meter, keys, None if end is None else range(before, end))
+    return PreparedMeter(meter, keys, None if end is None else range(before, end))
 
 
-def _step_by_step(meter_id: int) -> Prepared:
-    meter = work.meter(meter_id)
+def _prepare_step_by_step(meter_id: int) -> PreparedMeter:
+    meter = work.load_meter(meter_id)
     if meter.security != Security.HLS5:
-        return Prepared(meter, keystore.read_sealed_keys(meter_id), None)
+        return PreparedMeter(meter, keystore.read_sealed_keys(meter_id), None)
     while True:
         block = None
-        with suppress(Fault):  # Whoever needs the counter is told.
+        with suppress(Fault):  # Raised again when the counter is needed.
             block = invocation_counters.reserve(meter_id, settings.OSGP["INVOCATION_COUNTER_BLOCK"])
         keys = keystore.read_sealed_keys(meter_id)
-        # Keys that were replaced since let the counter begin anew.
+        # Newer keys let the counter start again.
         counter = Device.objects.filter(pk=meter_id).values_list("invocation_counter", flat=True).get()
         if block is None or counter == block.stop:
-            return Prepared(meter, keys, block)
+            return PreparedMeter(meter, keys, block)

@@ -1,4 +1,4 @@
-"""When a request is tried again, and what that costs it."""
+"""When a request is tried again, and with which priority."""
 
 import random
 from datetime import timedelta
@@ -7,22 +7,22 @@ from typing import Protocol
 from django.conf import settings
 
 
-def delay_after(attempt: int) -> timedelta:
-    """How long to wait after the ``attempt``-th attempt (1, 2, …): 30 s × 2ⁿ, give or take a quarter.
+def compute_delay(attempt: int) -> timedelta:
+    """Return the wait after the ``attempt``-th attempt (1, 2, …): RETRY_DELAY × 2^(attempt - 1) ± 25 %.
 
-    The jitter keeps meters that failed together (a cell that went down) from being dialled together again.
+    The jitter keeps meters that failed together, as in a lost cell, from being dialled together again.
     """
     base: timedelta = settings.OSGP["RETRY_DELAY"]
     return base * float(2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
 
 
-def lowered(priority: int) -> int:
-    """Retried work makes way for work that was never tried."""
+def lower_priority(priority: int) -> int:
+    """Return the priority of a retried request, so that new requests go first."""
     return max(priority - 1, 0)
 
 
-class Attempted(Protocol):
-    """What counts of a request here."""
+class AttemptedRequest(Protocol):
+    """The fields of a request that matter here."""
 
     @property
     def attempts(self) -> int: ...
@@ -30,12 +30,12 @@ class Attempted(Protocol):
     def bypass_retry(self) -> bool: ...
 
 
-def next_delay(request: Attempted, *, retryable: bool) -> timedelta | None:
-    """The wait before the next attempt, or None when there is none.
+def find_next_delay(request: AttemptedRequest, *, retryable: bool) -> timedelta | None:
+    """Return the wait before the next attempt; None if there is none.
 
-    There is none for a permanent fault, with ``bypass_retry`` and after the last attempt. Whether it would
-    come too late for ``max_schedule_time`` is left to the database's clock (states.retry_request).
+    There is none after a permanent fault, with ``bypass_retry`` and after the last attempt.
+    ``states.retry_request`` compares it with ``max_schedule_time``, by the clock of the database.
     """
     if not retryable or request.bypass_retry or request.attempts >= settings.OSGP["MAX_ATTEMPTS"]:
         return None
-    return delay_after(request.attempts)
+    return compute_delay(request.attempts)

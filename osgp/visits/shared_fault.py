@@ -1,4 +1,4 @@
-"""What becomes of all that a visit took, when its meter is lost before it is done."""
+"""The requests of a visit whose meter was lost before they were done."""
 
 import uuid
 from collections import defaultdict
@@ -12,10 +12,10 @@ from osgp.visits import retries
 
 
 def retry_or_fail(session_id: uuid.UUID, fault: Mapping[str, Any]) -> None:
-    """Requests that run in a session are tried again, or FAIL with its fault; in the transaction of its end.
+    """Retry the requests that run in a meter session, or fail them with its fault, when it ends.
 
-    Those that were tried equally often wait equally long, so that one association will do for all of them.
-    A few statements, however many requests.
+    Requests with equally many attempts wait equally long, so that one association serves them all. A few
+    statements, however many requests. Call it in the transaction that closes the session.
     """
     running = list(Request.objects.filter(session=session_id, state=RequestState.RUNNING))
     delays: dict[tuple[int, bool], timedelta | None] = {}
@@ -23,9 +23,9 @@ def retry_or_fail(session_id: uuid.UUID, fault: Mapping[str, Any]) -> None:
     for request in running:
         tried = request.attempts, request.bypass_retry
         if tried not in delays:
-            delays[tried] = retries.next_delay(request, retryable=fault["retryable"])
+            delays[tried] = retries.find_next_delay(request, retryable=fault["retryable"])
         if (delay := delays[tried]) is not None:
-            alike[delay, retries.lowered(request.effective_priority)].append(request.pk)
+            alike[delay, retries.lower_priority(request.effective_priority)].append(request.pk)
     retried = sum(
         states.retry_requests(keys, session_id, delay, fault=fault, priority=priority)
         for (delay, priority), keys in alike.items()

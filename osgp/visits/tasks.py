@@ -1,4 +1,4 @@
-"""Celery tasks: thin, and only hints. What is to be done, and whether it is still ours, the database says.
+"""Celery tasks. They are only hints: the database says what there is to do and who may do it.
 
 Every task accepts unknown keyword arguments, so that hints of a newer release do not break older workers.
 """
@@ -15,16 +15,16 @@ from osgp.processes.stopping import stop
 from osgp.visits import platform_requests, visit
 
 PLATFORM_STROKE = 20
-"""Platform requests for which a database lane is taken at a time: others wait for lanes, too."""
+"""Platform requests carried out in a database lane at a time: visits need the lanes, too."""
 PLATFORM_STROKES = 10
 """Strokes per task: short tasks let the workers of the queue share the work."""
 _at_platform_requests = threading.BoundedSemaphore(2)
-"""Of the hints of a second, which may be many, a process needs no more: they are all about the same work."""
+"""A process follows two hints at a time and drops others: all of them are about the same work."""
 
 
 @app.task(name="osgp.requests.visit_meter", bind=True, Request="osgp.visits.hint_request:HintRequest")
 def visit_meter(self: Any, session_id: str, token: str, **_: Any) -> None:
-    """Visit the meter of a session that the dispatcher opened."""
+    """Visit the meter of a meter session that a dispatcher opened."""
     if stop.is_requested:
         raise Reject("this worker is about to end", requeue=True)
     priority = (self.request.delivery_info or {}).get("priority")
@@ -35,7 +35,7 @@ def visit_meter(self: Any, session_id: str, token: str, **_: Any) -> None:
 
 @app.task(name="osgp.requests.perform_platform_requests")
 def perform_platform_requests(**_: Any) -> None:
-    """Carry out due requests that need no meter, a few at a time in a database lane."""
+    """Carry out due requests that need no meter, a few at a time, in a database lane."""
     if not _at_platform_requests.acquire(blocking=False):
         return
     try:

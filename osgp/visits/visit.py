@@ -1,4 +1,4 @@
-"""One visit to one meter: every due action for it, in priority order, over one held association."""
+"""One visit to one meter: carry out all its due actions by priority, over one association."""
 
 import logging
 import time
@@ -29,42 +29,42 @@ from osgp.requests import states, work
 from osgp.requests.models import ActionState, RequestState
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
 from osgp.visits import retries, shared_fault
-from osgp.visits.beginning import Begun, alone, begin, take, take_more_urgent
+from osgp.visits.beginning import StartedVisit, reserving, start_visit, take_more_urgent, take_requests
 from osgp.visits.concluding import conclude
 from osgp.visits.dialling import Dialling
 from osgp.visits.leases import Lease, LeaseLost, keeper
 from osgp.visits.outages import NotStored, PatientLanes
-from osgp.visits.outcome import Outcome
+from osgp.visits.outcome import ActionOutcome
 
 logger = logging.getLogger(__name__)
 
 OUTCOME_UNKNOWN = Fault(
     FaultCode.UNABLE_TO_PROCESS_REQUEST,
-    "The connection was lost while this was being carried out, and nobody can tell whether it took effect. "
+    "The connection was lost while this was being carried out; whether it took effect is unknown. "
     "It was not repeated.",
     component=Component.CORE,
 )
 TIME_FOR_BEGINNING = 0.8
-"""The part of VISIT_DEADLINE in which further actions are begun: the rest is for the last one to end in."""
+"""The part of VISIT_DEADLINE in which a visit starts further actions; the rest is for the last one to end."""
 DEVICE_FIELDS = frozenset(item.name for item in fields(WorkDevice))
 
 
 class OutOfTime(Exception):
-    """The visit has lasted long enough; what it has not begun is left to the next one."""
+    """The visit has lasted long enough; it leaves the other actions to the next one."""
 
 
 def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str, priority: int = 0) -> bool:
-    """Claim a session and do the meter's due work. False: the hint was late, doubled or forged.
+    """Claim a meter session and carry out the due actions of its meter.
 
-    ``priority`` is that of the hint, 0 to 9.
+    ``priority`` is that of the hint, 0 to 9. Return False if the hint was late, doubled or forged.
     """
-    with alone(session_id) as is_alone:
+    with reserving(session_id) as is_alone:
         return is_alone and _visit(Lease(session_id), token, worker, priority)
 
 
 def _visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> bool:
     try:
-        begun = begin(lease, token, worker, priority)
+        begun = start_visit(lease, token, worker, priority)
         if begun is None:
             return False
         try:
@@ -73,47 +73,47 @@ def _visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> bool:
         finally:
             begun.end()
     except LeaseLost:
-        logger.warning("session %s: the lease was lost", lease.session_id)
+        logger.warning("visit %s: the lease was lost", lease.session_id)
     except NotStored:
-        logger.warning("session %s: could not be closed, its lease runs out", lease.session_id)
+        logger.warning("visit %s: its meter session could not be closed, and runs out", lease.session_id)
     return True
 
 
 @dataclass
 class Visit:
-    """The work of one claimed session."""
+    """A visit under a lease. ``fault``: what ended it, if anything did."""
 
     lease: Lease
     meter: WorkMeter
     database: PatientLanes = field(init=False)
     fault: Fault | None = None
     cut_short: bool = False
-    """Whether what it took and has not done is handed back, as if it had not been taken."""
+    """Whether it hands back the requests that it has not finished."""
     statistics: dict[str, int] = field(default_factory=dict)
     device_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """What actions changed about devices, for the actions after them."""
+    """Changes of devices by actions of this visit, for the actions after them."""
     recording: Recording | None = None
-    """Of its messages, while somebody debugs."""
+    """Recording of its APDUs, if a device is debugged."""
     performed: int = 0
-    """Actions; each visit has at least one, so that even the slowest meter gets on."""
+    """Number of actions. Each visit performs at least one, so that even the slowest meter gets on."""
     begins_until: float = field(
         default_factory=lambda: (
             time.monotonic() + settings.OSGP["VISIT_DEADLINE"].total_seconds() * TIME_FOR_BEGINNING
         )
     )
     may_have_taken: bool = False
-    """Whether there may be requests in the session that are not known here."""
+    """Whether requests may run in the meter session that the visit does not know of."""
 
     def __post_init__(self) -> None:
         self.database = PatientLanes(self.lease)
 
     @property
     def session_id(self) -> uuid.UUID:
-        """Of the session whose work this is."""
+        """The id of the meter session."""
         return self.lease.session_id
 
-    def run(self, begun: Begun) -> None:
-        """Dial once, and go on until nothing is due or the meter is lost."""
+    def run(self, begun: StartedVisit) -> None:
+        """Dial once, and carry out actions until nothing is due or the connection is lost."""
         try:
             if begun.dialling is None:
                 assert begun.fault is not None
@@ -127,11 +127,11 @@ class Visit:
         except Fault as fault:
             self.lease.check()
             self.fault = fault
-            # A meter that hung up while nothing came from us for long is not to blame.
+            # After an outage of ours, the meter may have hung up because it heard nothing for too long.
             self.cut_short = isinstance(fault, DlmsError) and self.database.was_away
         except Exception:
-            logger.exception("session %s: visit to %s failed", self.session_id, self.meter.identification)
-            self.fault = _unexpected("The visit to the meter")
+            logger.exception("visit %s to %s failed", self.session_id, self.meter.identification)
+            self.fault = _make_internal_fault("The visit to the meter")
         finally:
             if self.recording is not None:
                 self.recording.store()
@@ -141,7 +141,7 @@ class Visit:
         self.lease.check()
         stop.check()
         trace = self.recording.trace if self.recording else None
-        with dialling.association(self.lease, self.database.run, trace) as association:
+        with dialling.associating(self.lease.line, self.database.run, trace) as association:
             try:
                 while requests:
                     actions, *rest = requests
@@ -160,13 +160,12 @@ class Visit:
                     "bytes_received": statistics.bytes_received,
                 }
 
-    def _carry_out(self, association: Meter, actions: list[WorkAction]) -> Outcome:
-        """Perform the actions of a request in their order. A fault that ends the association goes up.
+    def _carry_out(self, association: Meter, actions: list[WorkAction]) -> ActionOutcome:
+        """Perform the actions of a request in their order. Raises faults that end the association.
 
-        Outcomes are stored as they are known, that of the last one together with the request's own: it is
-        returned.
+        Store each outcome at once, but return the last one: it is stored together with that of the request.
         """
-        outcome: Outcome | None = None
+        outcome: ActionOutcome | None = None
         for action in actions:
             if outcome is not None:
                 self.database.run(self._store, outcome)
@@ -180,44 +179,46 @@ class Visit:
         assert outcome is not None
         return outcome
 
-    def _perform(self, association: Meter, action: WorkAction) -> Outcome:
-        task = find_operation(action.message)
-        assert isinstance(task, MeterOperation)
+    def _perform(self, association: Meter, action: WorkAction) -> ActionOutcome:
+        operation = find_operation(action.message)
+        assert isinstance(operation, MeterOperation)
         if action.state == ActionState.STARTED:
-            # A former attempt ended between sending it and learning the answer.
-            return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
+            # A former attempt ended after sending it and before its answer.
+            return ActionOutcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
         try:
-            device = self._device(action)
-            parameters = task.parse(action.parameters)
-            meter = visited_meter(device, association)
+            device = self._find_device(action)
+            parameters = operation.parse(action.parameters)
+            meter = make_visited_meter(device, association)
             # The device may have got another profile since the request was accepted.
-            task.check_profile(meter.profile, parameters)
-            if not task.repeatable:
+            operation.check_profile(meter.profile, parameters)
+            if not operation.repeatable:
                 self._start(action)
-            result = task.perform(meter, parameters)
-            # What it made of a meter that was hung up on is not what the meter says.
+            result = operation.perform(meter, parameters)
+            # After we have hung up, its result does not come from the meter.
             self.lease.check()
-            if isinstance(task, ConcludedOperation):
-                result = self.database.run(conclude, task, action, parameters, result)
-            changes = task.device_changes(parameters, result)
-            stored = task.represent_result(result)
-            kept = storing.prepare(device, task.readings(parameters, result))
+            if isinstance(operation, ConcludedOperation):
+                result = self.database.run(conclude, operation, action, parameters, result)
+            changes = operation.list_device_changes(parameters, result)
+            stored = operation.represent_result(result)
+            readings = storing.prepare(device, operation.list_readings(parameters, result))
             self.device_changes.setdefault(device.pk, {}).update(changes)
-            return Outcome(action, ActionState.DONE, result=stored, device_changes=changes, readings=kept)
+            return ActionOutcome(
+                action, ActionState.DONE, result=stored, device_changes=changes, readings=readings
+            )
         except LeaseLost:
             raise
         except Fault as fault:
             self.lease.check()
             if isinstance(fault, DlmsError) and not association.is_open:
                 raise
-            return self._failed(action, fault)
+            return self._make_fault_outcome(action, fault)
         except Exception:
             self.lease.check()
             logger.exception("%s of %s failed", action.message, action.request.correlation_uid)
-            return self._failed(action, _unexpected(action.message))
+            return self._make_fault_outcome(action, _make_internal_fault(action.message))
 
-    def _device(self, action: WorkAction) -> WorkDevice:
-        """The action's device as it is by now. Raises Fault 221 when this is not the way to it any more."""
+    def _find_device(self, action: WorkAction) -> WorkDevice:
+        """Return the device with the changes of this visit. Raises Fault 221 if it left this gateway."""
         device = action.device
         if self.meter.pk not in {device.pk, device.gateway_id}:
             raise Fault(
@@ -238,20 +239,20 @@ class Visit:
         self.lease.check()
 
     @staticmethod
-    def _failed(action: WorkAction, fault: Fault) -> Outcome:
-        """A fault that may pass does not say that nothing happened: what must not be repeated is not."""
+    def _make_fault_outcome(action: WorkAction, fault: Fault) -> ActionOutcome:
+        """Return a fault as an outcome; UNKNOWN for a STARTED action that may have succeeded."""
         if action.state == ActionState.STARTED and fault.retryable:
-            return Outcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
-        return Outcome(action, ActionState.FAULT, fault=fault)
+            return ActionOutcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
+        return ActionOutcome(action, ActionState.FAULT, fault=fault)
 
-    # --- In a database lane, and once more when the answer was lost -----------------------------------
+    # --- In a database lane; called again if the answer was lost --------------------------------------
 
     def _mark_started(self, action: WorkAction) -> bool:
         return states.start_action(action.pk, self.session_id) or states.is_started(
             action.pk, self.session_id
         )
 
-    def _store(self, outcome: Outcome) -> None:
+    def _store(self, outcome: ActionOutcome) -> None:
         """Store an outcome that is not the last one of its request."""
         try:
             outcome.store()
@@ -259,11 +260,11 @@ class Visit:
             if not states.has_outcome(outcome.action.pk, self.session_id):
                 raise
 
-    def _settle_and_take(self, last: Outcome, rest: list[list[WorkAction]]) -> list[list[WorkAction]]:
-        """What is next: the rest of what was taken, behind what arrived meanwhile and is more urgent."""
+    def _settle_and_take(self, last: ActionOutcome, rest: list[list[WorkAction]]) -> list[list[WorkAction]]:
+        """Settle the request, and return the next ones: new urgent ones first, then the rest."""
         more = self._settle(last)
-        # What a call took whose answer was lost comes first: a suspect, for one, is taken alone.
-        if self.may_have_taken and (taken := work.unfinished(self.session_id)):
+        # First what a call took whose answer was lost: it may be a suspect, which is taken alone.
+        if self.may_have_taken and (taken := work.list_unfinished(self.session_id)):
             self.may_have_taken = False
             return taken
         if not more or self._is_out_of_time():
@@ -273,14 +274,14 @@ class Visit:
             next_priority = rest[0][0].request.effective_priority
             taken = take_more_urgent(self.session_id, self.meter.pk, next_priority) or rest
         else:
-            taken = take(self.session_id, self.meter.pk)
+            taken = take_requests(self.session_id, self.meter.pk)
         self.may_have_taken = False
         return taken
 
-    def _settle(self, last: Outcome) -> bool:
-        """Store the last outcome of a request, and with it what becomes of the request.
+    def _settle(self, last: ActionOutcome) -> bool:
+        """Store the last outcome of a request, and finish or retry the request.
 
-        False: no other request of the meter is due.
+        Return False if no other request of the meter is due.
         """
         try:
             return self._settle_once(last)
@@ -289,7 +290,7 @@ class Visit:
                 raise
             return True
 
-    def _settle_once(self, last: Outcome) -> bool:
+    def _settle_once(self, last: ActionOutcome) -> bool:
         if not last.is_plain or last.action.request.is_bundle:
             self._finish_or_retry(last)
             return True
@@ -304,17 +305,17 @@ class Visit:
             return succeeded.more
 
     @transaction.atomic
-    def _finish_or_retry(self, last: Outcome) -> None:
+    def _finish_or_retry(self, last: ActionOutcome) -> None:
         """Store the last outcome, and finish the request or plan its next attempt.
 
-        A bundle has succeeded when every action has an outcome of its own, whatever that is. Faults that may
-        pass are tried again as long as there are attempts, those of former visits as well.
+        A bundle succeeds when each action has an outcome, be it a fault. As long as attempts are left, it
+        retries actions with retryable faults, also those of former visits.
         """
         last.store()
         request = last.action.request
         fault = last.fault.as_dict() if last.fault else None
         if request.is_bundle:
-            fault = work.passing_fault(request.pk)
+            fault = work.find_retryable_fault(request.pk)
         if fault is not None and _retry(request, self.session_id, fault):
             states.reopen_actions([request.pk], self.session_id)
             return
@@ -329,10 +330,10 @@ class Visit:
             states.forget_secrets([request.pk])
 
     def _end(self) -> None:
-        """Close the session. After a fault, what was taken is retried or fails with it.
+        """Close the meter session. After a fault, retry or fail the requests that still run in it.
 
-        The session comes first, as with the reaper: nobody waits for the other then. If it is closed already,
-        so is the rest.
+        Lock the meter session first, as the reaper does, to avoid deadlocks. If it is closed already, the
+        rest is done, too.
         """
         if self.fault is None and not self.cut_short and not self.database.was_away:
             states.close_after_success(self.session_id, **self.statistics)
@@ -346,7 +347,7 @@ class Visit:
             if closed and self.fault is not None and not self.cut_short:
                 self._fail_or_retry(self.fault.as_dict())
             elif closed:
-                # After an outage this may be something that was taken unnoticed.
+                # After an outage there may be requests that were taken without our knowledge.
                 states.hand_back(self.session_id)
 
     def _fail_or_retry(self, fault: Mapping[str, Any]) -> None:
@@ -356,8 +357,8 @@ class Visit:
         )
 
 
-def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
-    """What operations see of a device over its own, or its gateway's, association."""
+def make_visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
+    """Return the device as operations see it, over the association of its own or of its gateway."""
     return VisitedMeter(
         identification=device.identification,
         profile=catalogue.find_profile(device.protocol_name, device.protocol_version),
@@ -372,16 +373,16 @@ def visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
 
 
 def _retry(request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]) -> bool:
-    """Plan another attempt; False when there is none, or the session was lost."""
-    delay = retries.next_delay(request, retryable=fault["retryable"])
+    """Plan another attempt; return False if there is none, or the meter session was lost."""
+    delay = retries.find_next_delay(request, retryable=fault["retryable"])
     if delay is None:
         return False
-    priority = retries.lowered(request.effective_priority)
+    priority = retries.lower_priority(request.effective_priority)
     return states.retry_request(request.pk, session_id, delay, fault=fault, priority=priority)
 
 
-def _unexpected(what: str) -> Fault:
-    """An error in the platform itself: the log has the details, the caller a stable code."""
+def _make_internal_fault(what: str) -> Fault:
+    """Return the fault for an error of the platform itself; only the log has the details."""
     return Fault(
         FaultCode.UNABLE_TO_PROCESS_REQUEST,
         f"{what} could not be processed because of an internal error.",

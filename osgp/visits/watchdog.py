@@ -1,9 +1,9 @@
-"""Notices a process that stopped making progress, and ends it, so that its supervisor starts a new one.
+"""A watchdog ends a process that makes no progress, so that its supervisor starts a new one.
 
-A process that lives but does nothing is worse than a dead one: a blocked greenlet hub, database lanes that
-wait for an answer that never comes, a consumer that the broker has forgotten. So a healthy process gives
-signs of life, and the lack of them ends it. The timer behind that is the interpreter's own
-(``faulthandler``): it runs outside of gevent and of the interpreter lock, and tells where every thread was.
+Such a process is worse than a dead one: its greenlet hub is blocked, its database lanes wait for an answer
+that never comes, or the broker has forgotten its consumer. So a healthy process gives signs of life, and the
+lack of them ends it. The timer is that of the interpreter (``faulthandler``): it runs outside of gevent and
+of the interpreter lock, and prints the stack of every thread.
 """
 
 import faulthandler
@@ -26,17 +26,17 @@ logger = logging.getLogger(__name__)
 
 STDERR = 2
 INTERVAL = 1.0
-"""Seconds between looks."""
-WORTH_TELLING = 1.0
-"""Seconds by which a look may come late before the log tells: so long did one greenlet hold up all others."""
+"""Seconds between checks."""
+WORTH_LOGGING = 1.0
+"""Seconds by which a check may be late before it is logged: for so long one greenlet held up all others."""
 LOOK_FOR_WORK_EVERY = 15.0
-"""Seconds between the questions of an idle worker whether there is work that it does not hear of."""
+"""Seconds between the checks of an idle worker for hints that it does not receive."""
 
 
 class Pulse:
-    """Signs of life. When they fail to come for ``limit`` seconds, the process ends with status 1.
+    """Signs of life of the process. Without one for ``limit`` seconds, the process ends with status 1.
 
-    They touch ``file`` as well, if there is one, so that a supervisor can watch from outside.
+    A sign of life touches ``file``, if given, so that a supervisor can watch from outside.
     """
 
     def __init__(self, limit: float, file: Path | None = None) -> None:
@@ -45,8 +45,8 @@ class Pulse:
         self._ends_at: float | None = None
 
     @classmethod
-    def of_settings(cls) -> "Pulse":
-        """As WATCHDOG_LIMIT and HEARTBEAT_FILE say."""
+    def from_settings(cls) -> "Pulse":
+        """Make a pulse with WATCHDOG_LIMIT and HEARTBEAT_FILE."""
         return cls(settings.OSGP["WATCHDOG_LIMIT"].total_seconds(), settings.OSGP["HEARTBEAT_FILE"])
 
     def beat(self) -> None:
@@ -56,12 +56,12 @@ class Pulse:
             self._file.touch()
 
     def end_within(self, seconds: float) -> None:
-        """From now on no sign of life keeps the process from ending in time; for signal handlers as well."""
+        """End the process after ``seconds``, whatever its signs of life. Safe in signal handlers."""
         self._ends_at = time.monotonic() + seconds
         self._arm()
 
     def stop(self) -> None:
-        """Leave the process alone."""
+        """Stop the timer."""
         faulthandler.cancel_dump_traceback_later()
 
     def _arm(self) -> None:
@@ -70,11 +70,11 @@ class Pulse:
             remaining = self._limit if ends_at is None else max(ends_at - time.monotonic(), 0.001)
             faulthandler.dump_traceback_later(remaining, exit=True, file=STDERR)
             if ends_at == self._ends_at:
-                return  # else a signal came in between, and its deadline counts
+                return  # else a signal came meanwhile, and its deadline counts
 
 
 class WorkerWatchdog:
-    """Looks after a worker process, from a thread of it (a greenlet under gevent)."""
+    """Watches a worker process, in a thread of it (a greenlet under gevent)."""
 
     def __init__(self, pulse: Pulse, *, visits_meters: bool = True) -> None:
         self._pulse = pulse
@@ -84,12 +84,12 @@ class WorkerWatchdog:
         self._looked_at = float("-inf")
         self._missed_work = False
 
-    def task_ended(self, **_: object) -> None:
-        """A task ended, well or not."""
+    def on_task_ended(self, **_: object) -> None:
+        """Note that a Celery task ended, successfully or not."""
         self._tasks_ended += 1
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start to watch."""
         self._pulse.beat()
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
@@ -98,22 +98,22 @@ class WorkerWatchdog:
             due = time.monotonic() + INTERVAL
             time.sleep(INTERVAL)
             late = time.monotonic() - due
-            if late > WORTH_TELLING:
-                logger.warning("nothing else could run for %.1f s: something held up the whole process", late)
+            if late > WORTH_LOGGING:
+                logger.warning("one greenlet held up the whole process for %.1f s", late)
             if self.makes_progress():
                 self._pulse.beat()
 
     def makes_progress(self) -> bool:
-        """Whether tasks end or leases are extended; if there is nothing to do, that it hears of work.
+        """Return whether tasks end or leases are extended; an idle worker must receive hints.
 
-        Losing the database or the broker is no reason to end: a new process would not have them either.
+        A lost database or broker is no reason to end: a new process would not have it either.
         """
         progress = (self._tasks_ended, keeper.extensions)
         if progress != self._seen:
             self._seen = progress
             self._missed_work = False
             return True
-        if keeper.held():
+        if keeper.count_held():
             return False
         if self._visits_meters and time.monotonic() - self._looked_at >= LOOK_FOR_WORK_EVERY:
             self._looked_at = time.monotonic()
@@ -122,14 +122,14 @@ class WorkerWatchdog:
 
     @staticmethod
     def _is_deaf() -> bool:
-        """Whether a dispatcher keeps on sending hints that nobody takes up, although this worker is idle."""
+        """Return whether dispatchers repeat hints that no worker takes, although this one is idle."""
         try:
-            return lanes.run(_hints_sent_in_vain)
+            return lanes.run(_has_unclaimed_hints)
         except (DatabaseError, InterfaceError):
             return False
 
 
-def _hints_sent_in_vain() -> bool:
+def _has_unclaimed_hints() -> bool:
     patience: timedelta = settings.OSGP["HINT_TIMEOUT"]
     return MeterSession.objects.filter(
         state=SessionState.OPENED,

@@ -1,4 +1,4 @@
-"""What a Celery worker process needs beyond Celery: a watchdog, and an end in good order and in time.
+"""A watchdog for Celery worker processes, and an orderly end within a deadline.
 
 `manage.py worker` has Celery import this module (``--include``); a worker in a thread does without.
 """
@@ -14,13 +14,13 @@ from osgp.processes.stopping import stop
 from osgp.visits.watchdog import Pulse, WorkerWatchdog
 
 LONGEST_WAIT = 0.25
-"""Seconds that the consumer may wait for messages before it looks whether the worker is to end."""
+"""Seconds that the consumer may wait for messages before it checks whether the worker has to end."""
 
-pulse = Pulse.of_settings()
+pulse = Pulse.from_settings()
 
 
 class PromptConsumer(bootsteps.StartStopStep):
-    """Makes the consumer look more often whether the worker is to end.
+    """Makes the consumer check more often whether the worker has to end.
 
     Celery's loop for gevent and threads waits up to 2 s for a message, twice over after SIGTERM.
     """
@@ -28,7 +28,7 @@ class PromptConsumer(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer:Connection",)
 
     def start(self, consumer: Any) -> None:
-        """Shorten the waits of the connection that was just made."""
+        """Shorten the waits of a new connection."""
         connection = consumer.connection
         drain = connection.drain_events
 
@@ -39,7 +39,7 @@ class PromptConsumer(bootsteps.StartStopStep):
         connection.drain_events = drain_events
 
     def stop(self, consumer: Any) -> None:
-        """Nothing to undo: the connection goes as well."""
+        """Do nothing: the connection is closed anyway."""
 
 
 app.steps["consumer"].add(PromptConsumer)
@@ -47,15 +47,15 @@ app.steps["consumer"].add(PromptConsumer)
 
 @signals.worker_ready.connect
 def watch(sender: Any, **_: Any) -> None:
-    """Look after the worker from the moment on that it takes messages."""
+    """Start the watchdog when the worker is ready for messages."""
     watchdog = WorkerWatchdog(pulse, visits_meters="meter" in app.amqp.queues.consume_from)
-    signals.task_postrun.connect(watchdog.task_ended, weak=False)
+    signals.task_postrun.connect(watchdog.on_task_ended, weak=False)
     watchdog.start()
 
 
 @signals.worker_shutting_down.connect
 def end(**_: Any) -> None:
-    """SIGTERM: end within the deadline. Once more: end now, as if killed; leases bring the work back."""
+    """End within the deadline on SIGTERM; at once on a second one: its leases run out, and others go on."""
     if stop.is_requested:
         os._exit(1)
     stop.request()

@@ -21,7 +21,7 @@ from osgp.devices.models import Device, DeviceKey, KeyState, KeyType, LifecycleS
 from osgp.fleet import submission
 from osgp.processes import wakeup
 from osgp.requests.models import FINAL_STATES, LIVE_SESSION_STATES, MeterSession, Request, RequestState
-from osgp.requests.submission import organisation_caller
+from osgp.requests.submission import make_organisation_caller
 from osgp.sql import add_to_now
 from scripts.benchmarks.head_end import ORGANISATION, Fleet
 from scripts.benchmarks.measuring import read_cpu_seconds
@@ -121,7 +121,7 @@ class Reads:
 def make_stored_reads(identifications: Sequence[str], *, priority: int = 4, held: bool = True) -> Reads:
     """Ask for readings of many meters; ``held`` ones are not due before :meth:`Reads.start`."""
     organisation = Organisation.objects.get(identification=ORGANISATION)
-    caller = organisation_caller(organisation, "bench")
+    caller = make_organisation_caller(organisation, "bench")
     body: dict[str, Any] = {"message": "ActualMeterReads", "priority": priority, "bypass_retry": True}
     if held:
         body["schedule_time"] = (timezone.now() + timedelta(days=1)).isoformat()

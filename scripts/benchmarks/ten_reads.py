@@ -9,7 +9,7 @@ from django.db.models import Max, Min, Sum
 
 from osgp.accounts.models import Organisation
 from osgp.requests.models import FINAL_STATES, LIVE_SESSION_STATES, MeterSession, Request, RequestState
-from osgp.requests.submission import organisation_caller, submit
+from osgp.requests.submission import make_organisation_caller, submit
 from scripts.benchmarks.head_end import ORGANISATION, HeadEnd
 from scripts.benchmarks.measuring import Figure
 from scripts.benchmarks.reads import Reads, make_stored_reads, register_meters, wait_for
@@ -66,7 +66,7 @@ def _cost(identification: str, ask: Callable[[str], None]) -> Cost:
 
 
 def _bundle(identification: str) -> None:
-    caller = organisation_caller(Organisation.objects.get(identification=ORGANISATION), "bench")
+    caller = make_organisation_caller(Organisation.objects.get(identification=ORGANISATION), "bench")
     submit(
         caller, "Bundle", {"device_identification": identification, "actions": [{"message": MESSAGE}] * READS}
     )

@@ -94,7 +94,7 @@ def test_answers_that_cannot_be_decoded(visits: Visits) -> None:
     simulated = visits.simulated("SMR-5.5")
     with saying(simulated, {("DEVICE_ID_1", 2): "0905aa"}), visits.visit(simulated) as meter:
         with pytest.raises(errors.DecodeError):
-            perform(meter, MESSAGE, asked(1, meter.object("DEVICE_ID_1").obis, 2))
+            perform(meter, MESSAGE, asked(1, meter.find_object("DEVICE_ID_1").obis, 2))
         # Nothing else suffers from it.
         assert perform(meter, MESSAGE, asked(1, "0.0.42.0.0.255", 2))["value"]["type"] == "octet-string"
 

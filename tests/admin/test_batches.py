@@ -21,7 +21,7 @@ from osgp.fleet.submission import submit
 from osgp.networks.models import Cell, CommunicationNetwork
 from osgp.pages.batches import schedule_text
 from osgp.requests.models import Request, RequestState
-from osgp.requests.submission import organisation_caller
+from osgp.requests.submission import make_organisation_caller
 from tests.admin.conftest import make_user, signed_in
 from tests.admin.test_lists import queries_of
 from tests.admin.test_pages import FAULT, make_session
@@ -65,14 +65,14 @@ def group(organisation: Organisation, fleet: list[Device]) -> DeviceGroup:
 
 def send(organisation: Organisation, group: DeviceGroup) -> Batch:
     body = {"message": "ActualMeterReads", "device_group": group.name}
-    batch = submit(organisation_caller(organisation, "portal"), body)
+    batch = submit(make_organisation_caller(organisation, "portal"), body)
     create_all()
     return batch
 
 
 def schedule(organisation: Organisation, group: DeviceGroup, **fields: Any) -> RecurringRequest:
     body = {**HOURLY, "device_group": group.name, **fields}
-    return submit_schedule(organisation_caller(organisation, "portal"), body)
+    return submit_schedule(make_organisation_caller(organisation, "portal"), body)
 
 
 @pytest.fixture
@@ -383,7 +383,7 @@ def test_the_page_of_a_schedule_tells_its_devices_and_the_time_of_its_zone(
     names = [device.identification for device in fleet]
     body = {"name": "clocks", "message": "ActualMeterReads", "device_identifications": names}
     row = submit_schedule(
-        organisation_caller(organisation, "portal"),
+        make_organisation_caller(organisation, "portal"),
         body | {"cron": "0 15 * * *", "time_zone": "Asia/Kolkata"},
     )
     page = operator.get(reverse("admin:batches_recurringrequest_change", args=[row.pk])).content.decode()

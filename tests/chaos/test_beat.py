@@ -132,4 +132,4 @@ def _in_mid_occurrence() -> bool:
     sleeping = Statement(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
     )
-    return bool(sleeping.rows()[0][0])
+    return bool(sleeping.fetch_rows()[0][0])

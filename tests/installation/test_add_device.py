@@ -49,7 +49,7 @@ def fault(
 
 def test_it_is_a_message_of_the_installation_service() -> None:
     operation = registry.find_operation("AddDevice")
-    assert (operation.service, operation.slug()) == ("installation", "add-device")
+    assert (operation.service, operation.derive_slug()) == ("installation", "add-device")
 
 
 def test_a_new_meter_has_defaults_an_owner_and_active_keys(organisation: Organisation) -> None:

@@ -26,7 +26,7 @@ def test_every_profile(visits: Visits, profile: str) -> None:
         round_trips = meter.association.statistics.round_trips
         result = perform(meter, MESSAGE)
         assert meter.association.statistics.round_trips == round_trips + 1
-        switch = meter.object("DISCONNECT_CONTROL")
+        switch = meter.find_object("DISCONNECT_CONTROL")
         meter.association.invoke(switch.address_method(1), Data(DataType.INTEGER, 0))
         disconnected = perform(meter, MESSAGE)
         meter.association.invoke(switch.address_method(2), Data(DataType.INTEGER, 0))

@@ -76,7 +76,7 @@ def test_a_status_is_cleared_once(troubled: Visits) -> None:
 
 def numbers(meter: VisitedMeter, tag: str, attribute_id: int) -> list[Any]:
     """The attribute on each channel."""
-    item = meter.object(tag)
+    item = meter.find_object(tag)
     return [
         meter.association.get(item.address_attribute(attribute_id, channel)).value for channel in range(1, 5)
     ]

@@ -134,7 +134,7 @@ def test_it_ends_with_the_first_register_that_is_not_cleared(fleet: MonitoredFle
     raise_alarms(fleet, "SMR-5.5", ALARM_REGISTER_1=1, ALARM_REGISTER_2=1, ALARM_REGISTER_3=1)
     with fleet.visit("SMR-5.5") as meter:
         asked: list[AttributeDescriptor] = []
-        refused = meter.attribute("ALARM_REGISTER_2", "value")
+        refused = meter.find_attribute("ALARM_REGISTER_2", "value")
 
         def refuse(attribute: AttributeDescriptor, data: Data) -> None:
             asked.append(attribute)

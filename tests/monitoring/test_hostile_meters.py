@@ -114,7 +114,7 @@ def test_anything_ends_in_a_result_or_a_fault(
     assert stored == dict(operation.result_serializer(result).data)
     # What PostgreSQL takes as JSON.
     assert "\\u0000" not in json.dumps(stored, allow_nan=False)
-    for readings in operation.readings(parameters, result):
+    for readings in operation.list_readings(parameters, result):
         assert len(readings.values) == len(readings.interval_ends)
 
 

@@ -222,7 +222,7 @@ def test_readings_are_the_raw_columns(fleet: MonitoredFleet) -> None:
         with fleet.visit("SMR-5.1") as meter:
             validated = operation.parse(parameters(period, *PARTS[period]))
             result = operation.perform(meter, validated)
-        columns = list(operation.readings(validated, result))
+        columns = list(operation.list_readings(validated, result))
         rows = operation.represent_result(result)["periodic_meter_reads"]
         assert len(columns) == count
         for column in columns:

@@ -210,7 +210,7 @@ def test_readings_are_the_raw_column(fleet: MonitoredFleet) -> None:
     asked = operation.parse(parameters("INTERVAL", *PARTS["INTERVAL"]))
     with fleet.visit("SMR-5.5", channel=4) as meter:
         result = operation.perform(meter, asked)
-    [column] = operation.readings(asked, result)
+    [column] = operation.list_readings(asked, result)
     assert (column.quantity, column.period) == ("MBUS_MASTER_VALUE", Period.INTERVAL)
     assert (column.unit_symbol, column.exponent, column.capture_period) == ("m³", -3, 3600)
     first = datetime(2026, 10, 29, 23, tzinfo=UTC)

@@ -21,7 +21,7 @@ from osgp.messages import registry
 from osgp.messages.operation import Operation
 from osgp.messages.serializers import utc_text
 from osgp.requests import waiting
-from osgp.requests.answers import route_name
+from osgp.requests.answers import build_route_name
 from osgp.requests.api import waiting as holding
 from osgp.requests.models import FINAL_STATES, Action, Request, RequestState
 from tests.factories import grant, make_device, make_request, make_token
@@ -378,7 +378,7 @@ def test_a_process_that_is_to_end_answers_those_who_wait(
 
 @pytest.mark.parametrize("task", list(registry.list_operations()), ids=lambda task: task.message)
 def test_every_message_has_its_routes(api: APIClient, task: Operation) -> None:
-    url = f"/api/v1/{route_name(task)}/"
+    url = f"/api/v1/{build_route_name(task)}/"
     assert api.post(url, {"no": 1}, format="json").json()["code"] == FaultCode.VALIDATION_ERROR
     assert api.get(f"{url}{uuid.uuid4()}/").json()["code"] == FaultCode.UNKNOWN_CORRELATION_UID
     assert api.delete(f"{url}{uuid.uuid4()}/").json()["code"] == FaultCode.UNKNOWN_CORRELATION_UID

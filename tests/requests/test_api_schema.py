@@ -16,7 +16,7 @@ from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
 from osgp.messages.operation import CompositeOperation, Operation
-from osgp.requests.answers import route_name
+from osgp.requests.answers import build_route_name
 from osgp.requests.models import RequestState
 from osgp.requests.submission import COMMON_FIELDS
 from tests.factories import make_request
@@ -73,7 +73,7 @@ def test_the_page_for_people_loads_nothing_from_elsewhere() -> None:
 
 @pytest.mark.parametrize("task", list(registry.list_operations()), ids=lambda task: task.message)
 def test_every_message_is_documented(document: Any, task: Operation) -> None:
-    path = f"/api/v1/{route_name(task)}/"
+    path = f"/api/v1/{build_route_name(task)}/"
     post = document["paths"][path]["post"]
     (content,) = post["requestBody"]["content"].values()
     body = resolved(document, content["schema"])

@@ -156,7 +156,7 @@ def test_hints_look_at_the_work_of_their_meters_alone(crowd: list[Device]) -> No
     analyze()
     sessions = list(MeterSession.objects.order_by("opened_at")[:50])
     with rows_looked_at() as looked_at:
-        shown = hint_display.display_hint(sessions)
+        shown = hint_display.describe_hints(sessions)
     assert set(shown) == {session.pk for session in sessions}
     assert looked_at[REQUESTS] <= 150, looked_at
 

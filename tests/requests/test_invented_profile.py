@@ -159,7 +159,9 @@ def test_what_a_meter_lacks_the_objects_for_is_refused(api: APIClient, devices: 
         if operation.supports(catalogue.find_profile("TST", "1.0")):
             continue
         answer = api.post(
-            f"/api/v1/{operation.path()}/", {"device_identification": devices[0], **body}, format="json"
+            f"/api/v1/{operation.derive_path()}/",
+            {"device_identification": devices[0], **body},
+            format="json",
         )
         assert answer.status_code == 400, message
         assert answer.json()["code"] == NOT_SUPPORTED, answer.json()

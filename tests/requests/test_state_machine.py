@@ -45,7 +45,7 @@ RETRYABLE, PERMANENT = True, False
 FAULT = {"code": 225, "name": "CONNECTION_REFUSED", "message": "", "component": "", "retryable": True}
 PAST = timedelta(hours=1)
 RECORDED = (Request, Action, MeterSession)
-POSSIBLE = {(model, *change) for model in RECORDED for change in TABLES[model].changes()}
+POSSIBLE = {(model, *change) for model in RECORDED for change in TABLES[model].list_changes()}
 MOST_ROUNDS, EVENTS = 50, 60
 """Of events, until each change was seen; a few rounds do."""
 
@@ -60,12 +60,12 @@ class Worker:
     def __init__(self, session_id: uuid.UUID, meter_id: int) -> None:
         self.session_id = session_id
         self.meter_id = meter_id
-        self.requests = work.unfinished(session_id)
+        self.requests = work.list_unfinished(session_id)
         self.started: set[int] = set()
 
     def take_more(self) -> bool:
         taken = states.take_requests(self.session_id, self.meter_id, 2)
-        self.requests = work.unfinished(self.session_id) if taken else []
+        self.requests = work.list_unfinished(self.session_id) if taken else []
         return bool(self.requests)
 
 
@@ -153,7 +153,7 @@ class RequestsAndSessions(RuleBasedStateMachine):
     @rule()
     def publish_lost_hints(self) -> None:
         MeterSession.objects.filter(state=SessionState.OPENED).update(published_at=timezone.now() - PAST)
-        self.hints += [(session.pk, session.token) for session in states.sessions_without_hint(10)]
+        self.hints += [(session.pk, session.token) for session in states.find_sessions_without_hint(10)]
 
     @precondition(lambda self: self.hints)
     @rule(number=st.integers(0, 99), twice=st.booleans())
@@ -179,7 +179,7 @@ class RequestsAndSessions(RuleBasedStateMachine):
             return
         assert states.claim_and_take(session_id, token, "another worker", 2) is None
         meter_id, requests = claimed
-        assert requests == work.unfinished(session_id)
+        assert requests == work.list_unfinished(session_id)
         if requests or states.take_requests(session_id, meter_id, 2, suspects=True):
             self.workers.append(Worker(session_id, meter_id))
         else:
@@ -254,7 +254,7 @@ class RequestsAndSessions(RuleBasedStateMachine):
             return
         for action in actions:
             stored = self._finish(worker, action, outcome)
-        fault = work.passing_fault(request.pk)
+        fault = work.find_retryable_fault(request.pk)
         if fault is not None and self._retry(worker, request):
             return
         finished = states.finish_request(request.pk, worker.session_id, RequestState.SUCCEEDED, fault=None)

@@ -17,19 +17,19 @@ from osgp.fleet import answers, steering
 from osgp.fleet.api import serializers as documents
 from osgp.fleet.submission import list_batches, submit
 from osgp.messages.serializers import ChoiceField
-from osgp.requests.api.idempotency import once
-from osgp.requests.api.messages import parsed_uid
+from osgp.requests.api.idempotency import submit_once
+from osgp.requests.api.messages import parse_uid
 from osgp.requests.api.pages import (
     MessageNameField,
     PageQuery,
-    next_page_link,
-    number_page,
-    page,
-    validated_query,
+    build_next_page_link,
+    fetch_numbered_page,
+    fetch_page,
+    validate_query,
 )
-from osgp.requests.api.permissions import MayRead, caller_of, scope_of
+from osgp.requests.api.permissions import MayRead, find_caller, find_scope
 from osgp.requests.api.problems import Conflict
-from osgp.requests.api.schema import IDEMPOTENCY_KEY, problems
+from osgp.requests.api.schema import IDEMPOTENCY_KEY, document_problems
 from osgp.requests.submission import check_scope
 
 TAG = ["batches"]
@@ -61,15 +61,15 @@ class BatchListView(APIView):
         description="The organisation's batches, latest first.",
         tags=TAG,
         parameters=[BatchQuery],
-        responses={200: documents.BatchPageSerializer, **problems(400, 403, examples={})},
+        responses={200: documents.BatchPageSerializer, **document_problems(400, 403, examples={})},
     )
     def get(self, request: HttpRequest) -> Response:
-        query = validated_query(BatchQuery, request.query_params)
+        query = validate_query(BatchQuery, request.query_params)
         filters = {_COLUMNS[name]: value for name, value in query.items() if name in _COLUMNS}
-        rows = list_batches(caller_of(request).organisation).select_related("group").filter(**filters)
-        found, cursor = page(rows, query)
+        rows = list_batches(find_caller(request).organisation).select_related("group").filter(**filters)
+        found, cursor = fetch_page(rows, query)
         body = {"results": [answers.summarize(row) for row in found]}
-        return Response(body, headers=next_page_link(request, cursor))
+        return Response(body, headers=build_next_page_link(request, cursor))
 
     @extend_schema(
         operation_id="batch_submit",
@@ -83,12 +83,12 @@ class BatchListView(APIView):
         request=documents.make_body_serializer(),
         responses={
             202: OpenApiResponse(documents.BatchAcceptedSerializer, "Stored."),
-            **problems(400, 403, 409, 422, examples={}),
+            **document_problems(400, 403, 409, 422, examples={}),
         },
     )
     def post(self, request: HttpRequest) -> Response:
-        caller = caller_of(request)
-        batch = once(request, caller.organisation, lambda: submit(caller, request.data))
+        caller = find_caller(request)
+        batch = submit_once(request, caller.organisation, lambda: submit(caller, request.data))
         return _respond_accepted(batch)
 
 
@@ -103,10 +103,10 @@ class BatchView(APIView):
         description="Progress of a batch: its requests by state, and the failed ones by fault.",
         tags=TAG,
         parameters=[UID],
-        responses={200: documents.BatchSerializer, **problems(403, 404, examples={404: _UNKNOWN})},
+        responses={200: documents.BatchSerializer, **document_problems(403, 404, examples={404: _UNKNOWN})},
     )
     def get(self, request: HttpRequest, uid: str) -> Response:
-        return Response(answers.describe(_find_batch(caller_of(request), uid)))
+        return Response(answers.describe(_find_batch(find_caller(request), uid)))
 
 
 class SkippedView(APIView):
@@ -122,15 +122,15 @@ class SkippedView(APIView):
         parameters=[UID, PageQuery],
         responses={
             200: documents.SkippedPageSerializer,
-            **problems(400, 403, 404, examples={404: _UNKNOWN}),
+            **document_problems(400, 403, 404, examples={404: _UNKNOWN}),
         },
     )
     def get(self, request: HttpRequest, uid: str) -> Response:
-        query = validated_query(PageQuery, request.query_params)
-        rows = SkippedDevice.objects.filter(batch=_find_batch(caller_of(request), uid))
-        found, cursor = number_page(rows, query)
+        query = validate_query(PageQuery, request.query_params)
+        rows = SkippedDevice.objects.filter(batch=_find_batch(find_caller(request), uid))
+        found, cursor = fetch_numbered_page(rows, query)
         body = {"results": [answers.describe_skipped(row) for row in found]}
-        return Response(body, headers=next_page_link(request, cursor))
+        return Response(body, headers=build_next_page_link(request, cursor))
 
 
 class CancelBatchView(APIView):
@@ -149,7 +149,7 @@ class CancelBatchView(APIView):
         request=None,
         responses={
             200: OpenApiResponse(documents.BatchSerializer, "Cancelled, or being cancelled."),
-            **problems(403, 404, 409, examples={404: _UNKNOWN}),
+            **document_problems(403, 404, 409, examples={404: _UNKNOWN}),
         },
     )
     def post(self, request: HttpRequest, uid: str) -> Response:
@@ -158,9 +158,9 @@ class CancelBatchView(APIView):
             steering.cancel(batch)
         except steering.NotInThisState as error:
             # A caller that missed the answer repeats the call, and gets the same answer.
-            if _find_batch(caller_of(request), uid).state != BatchState.CANCELLED:
+            if _find_batch(find_caller(request), uid).state != BatchState.CANCELLED:
                 raise Conflict(str(error)) from error
-        return Response(answers.describe(_find_batch(caller_of(request), uid)))
+        return Response(answers.describe(_find_batch(find_caller(request), uid)))
 
 
 class RetryFailedView(APIView):
@@ -178,11 +178,11 @@ class RetryFailedView(APIView):
         request=None,
         responses={
             202: OpenApiResponse(documents.BatchAcceptedSerializer, "Stored."),
-            **problems(400, 403, 404, 409, 422, examples={404: _UNKNOWN}),
+            **document_problems(400, 403, 404, 409, 422, examples={404: _UNKNOWN}),
         },
     )
     def post(self, request: HttpRequest, uid: str) -> Response:
-        caller = caller_of(request)
+        caller = find_caller(request)
         batch = _find_batch_to_steer(request, uid)
 
         def retry() -> Batch:
@@ -191,7 +191,7 @@ class RetryFailedView(APIView):
             except steering.NotInThisState as error:
                 raise Conflict(str(error)) from error
 
-        return _respond_accepted(once(request, caller.organisation, retry))
+        return _respond_accepted(submit_once(request, caller.organisation, retry))
 
 
 def _respond_accepted(batch: Batch) -> Response:
@@ -201,7 +201,7 @@ def _respond_accepted(batch: Batch) -> Response:
 
 def _find_batch(caller: Caller, uid: str) -> Batch:
     """Raises Fault 405 for a batch of another organisation as for one that does not exist."""
-    parsed = parsed_uid(uid)
+    parsed = parse_uid(uid)
     rows = list_batches(caller.organisation).select_related(*_RELATED)
     batch = rows.filter(uid=parsed).first() if parsed else None
     if batch is None:
@@ -211,7 +211,7 @@ def _find_batch(caller: Caller, uid: str) -> Batch:
 
 def _find_batch_to_steer(request: HttpRequest, uid: str) -> Batch:
     """Steering a batch needs the scope that sends its message."""
-    caller = caller_of(request)
+    caller = find_caller(request)
     batch = _find_batch(caller, uid)
-    check_scope(caller, scope_of(batch.message))
+    check_scope(caller, find_scope(batch.message))
     return batch

@@ -15,16 +15,16 @@ from osgp.device_groups import listing
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import DeviceType, LifecycleStatus, RelayStatus
 from osgp.management.answers import describe_device
-from osgp.messages.serializers import CharField, ChoiceField, printable
+from osgp.messages.serializers import CharField, ChoiceField, make_printable
 from osgp.requests.api.pages import (
     DEFAULT_PAGE_SIZE,
     LARGEST_PAGE,
     PageQuery,
-    next_page_link,
-    validated_query,
+    build_next_page_link,
+    validate_query,
 )
-from osgp.requests.api.permissions import MayRead, caller_of
-from osgp.requests.api.schema import problems
+from osgp.requests.api.permissions import MayRead, find_caller
+from osgp.requests.api.schema import document_problems
 from osgp.requests.submission import DeviceIdentificationField
 
 MOST_GROUPS = 100
@@ -91,11 +91,11 @@ class GetDevicesView(APIView):
         "last known. No meter is contacted; ReadRelayStatus asks one.",
         tags=["management"],
         parameters=[GetDevicesQuery],
-        responses={200: DevicePageSerializer, **problems(400, 403, examples={})},
+        responses={200: DevicePageSerializer, **document_problems(400, 403, examples={})},
     )
     def get(self, request: HttpRequest) -> Response:
-        query = validated_query(GetDevicesQuery, request.query_params, repeatable=("device", "group"))
-        organisation = caller_of(request).organisation
+        query = validate_query(GetDevicesQuery, request.query_params, repeatable=("device", "group"))
+        organisation = find_caller(request).organisation
         devices = listing.list_devices(
             organisation,
             identifications=query.get("device"),
@@ -106,7 +106,7 @@ class GetDevicesView(APIView):
         found, cursor = listing.list_page(organisation, devices, size, query.get("cursor", ""))
         return Response(
             {"results": [describe_device(device) for device in found]},
-            headers=next_page_link(request, cursor),
+            headers=build_next_page_link(request, cursor),
         )
 
 
@@ -114,4 +114,4 @@ def _find_groups(organisation: Organisation, names: Sequence[str]) -> list[Devic
     try:
         return listing.find_groups(organisation, names)
     except listing.UnknownGroup as error:
-        raise ValidationError({"group": {str(error.position): [printable(error)]}}) from error
+        raise ValidationError({"group": {str(error.position): [make_printable(error)]}}) from error

@@ -22,7 +22,7 @@ from osgp.fleet.submission import MOST_ERRORS, ONE_TARGET, REPEATED, may_be_batc
 from osgp.messages.operation import Operation
 from osgp.messages.priorities import DEFAULT_PRIORITY
 from osgp.messages.registry import list_operations
-from osgp.messages.serializers import time_zones
+from osgp.messages.serializers import list_time_zones
 from osgp.pages.access import get_organisation
 from osgp.pages.batches.schedule_text import format_cron, format_window
 from osgp.pages.shared.message_forms import MessageForm, MomentField, list_choices
@@ -263,7 +263,7 @@ class RecurringForm(FleetForm):
         super().__init__(*args, **options)
         zones = self.fields["time_zone"]
         assert isinstance(zones, forms.ChoiceField)
-        zones.choices = [(zone, zone) for zone in sorted(time_zones())]
+        zones.choices = [(zone, zone) for zone in sorted(list_time_zones())]
         zones.initial = "UTC"
         for name in ("spread_seconds", "max_duration_seconds"):
             _offer(self.fields[name], self.initial.get(name))

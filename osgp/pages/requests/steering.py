@@ -8,7 +8,7 @@ from django.db import transaction
 from osgp.pages.shared.sending import name_sender
 from osgp.requests.models import Action, Request
 from osgp.requests.states import bulk as bulk_states
-from osgp.requests.submission import organisation_caller, submit
+from osgp.requests.submission import make_organisation_caller, submit
 
 CANCEL_SLICE = 1000
 """Requests cancelled in one transaction."""
@@ -29,7 +29,7 @@ def send_again(request: Request, username: str) -> Request:
 
     All checks are made anew. Raises rest_framework ValidationError or Fault as submission does.
     """
-    caller = organisation_caller(request.organisation, name_sender(username))
+    caller = make_organisation_caller(request.organisation, name_sender(username))
     actions = Action.objects.filter(request=request).select_related("device").order_by("position")
     body = {
         "device_identification": request.device_identification,

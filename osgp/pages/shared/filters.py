@@ -14,7 +14,7 @@ from osgp.accounts.models import Organisation
 from osgp.messages.registry import list_operations
 from osgp.pages.access import get_organisation
 from osgp.pages.shared.paging import find_first_number_since
-from osgp.requests.queries import of_batch
+from osgp.requests.queries import filter_by_batch
 
 PERIODS = {
     "15m": ("Last 15 minutes", timedelta(minutes=15)),
@@ -55,7 +55,7 @@ class BatchFilter(admin.SimpleListFilter):
             uid = uuid.UUID(value)
         except ValueError:
             return queryset.none()
-        return of_batch(queryset, uid)
+        return filter_by_batch(queryset, uid)
 
 
 class OrganisationFilter(admin.SimpleListFilter):

@@ -11,7 +11,7 @@ from osgp.accounts.caller import Caller
 from osgp.accounts.models import Organisation
 from osgp.faults import Fault
 from osgp.pages.shared.message_forms import MessageForm
-from osgp.requests.submission import organisation_caller
+from osgp.requests.submission import make_organisation_caller
 
 Sent = TypeVar("Sent")
 
@@ -23,7 +23,7 @@ def name_sender(username: str) -> str:
 
 def make_caller(organisation: Organisation, request: HttpRequest) -> Caller:
     """The signed-in user, acting for an organisation."""
-    return organisation_caller(organisation, name_sender(request.user.get_username()))
+    return make_organisation_caller(organisation, name_sender(request.user.get_username()))
 
 
 def submit_form(form: MessageForm, submit: Callable[[], Sent]) -> Sent | None:

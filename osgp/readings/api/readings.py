@@ -31,9 +31,9 @@ from osgp.readings.api.formats import (
 )
 from osgp.readings.filters import ReadingsFilter, make_selection
 from osgp.readings.queries import Position, Provenance, Reading, read_readings
-from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, next_page_link, validated_query
-from osgp.requests.api.permissions import MayRead, caller_of
-from osgp.requests.api.schema import problems
+from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, build_next_page_link, validate_query
+from osgp.requests.api.permissions import MayRead, find_caller
+from osgp.requests.api.schema import document_problems
 
 
 class ReadingsQuery(ReadingsFilter, PageQuery):
@@ -98,14 +98,14 @@ class ReadingsView(APIView):
             (200, "application/json"): ReadingPageSerializer,
             (200, CSV): OpenApiResponse(OpenApiTypes.STR, "A line for each value, after a header."),
             (200, PARQUET): OpenApiResponse(OpenApiTypes.BINARY, "A row for each value."),
-            **problems(400, 403, 404, examples={}),
+            **document_problems(400, 403, 404, examples={}),
         },
     )
     def get(self, request: HttpRequest) -> HttpResponseBase:
-        query = validated_query(ReadingsQuery, request.query_params, repeatable=REPEATABLE)
+        query = validate_query(ReadingsQuery, request.query_params, repeatable=REPEATABLE)
         if "cursor" in query:
             query["after"] = _parse_cursor(query["cursor"])
-        selection = make_selection(caller_of(request).organisation, query)
+        selection = make_selection(find_caller(request).organisation, query)
         kind = str(request.accepted_media_type)
         if kind != FORMATS["json"]:
             _refuse_pages(query)
@@ -115,7 +115,7 @@ class ReadingsView(APIView):
         cursor = _format_cursor(found[size - 1].position) if len(found) > size else None
         return Response(
             {"results": [describe_reading(reading) for reading in found[:size]]},
-            headers=next_page_link(request, cursor),
+            headers=build_next_page_link(request, cursor),
         )
 
 

@@ -16,8 +16,8 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from osgp.faults import Fault, FaultCode
-from osgp.processes.database import in_one_line
-from osgp.requests.problems import fault_problem, problem, validation_problem
+from osgp.processes.database import format_in_one_line
+from osgp.requests.problems import build_fault_problem, build_problem, build_validation_problem
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Conflict(exceptions.APIException):
 
 
 class UnprocessableContent(exceptions.APIException):
-    """422: well-formed, but contradicts something said before."""
+    """422: well-formed, but contradicts a former call."""
 
     status_code = HTTPStatus.UNPROCESSABLE_ENTITY
     default_code = "unprocessable_content"
@@ -43,33 +43,33 @@ class UnprocessableContent(exceptions.APIException):
 
 
 def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Turn what a view raised into a problem. None: a programming error, which ends up in server_error."""
+    """Turn an exception of a view into a problem. None: a programming error, left to server_error."""
     headers: dict[str, str] = {}
     if isinstance(exception, Fault):
-        body = fault_problem(exception)
+        body = build_fault_problem(exception)
     elif isinstance(exception, exceptions.ValidationError):
-        body = validation_problem(exception)
+        body = build_validation_problem(exception)
     elif isinstance(exception, exceptions.ParseError):
-        body = problem(exception.status_code, str(exception.detail), code=FaultCode.VALIDATION_ERROR)
+        body = build_problem(exception.status_code, str(exception.detail), code=FaultCode.VALIDATION_ERROR)
     elif isinstance(exception, Http404):
-        body = problem(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        body = build_problem(HTTPStatus.NOT_FOUND, "There is nothing here.")
     elif isinstance(exception, PermissionDenied):
-        body = problem(HTTPStatus.FORBIDDEN, "Not permitted.", code=FaultCode.UNAUTHORIZED)
+        body = build_problem(HTTPStatus.FORBIDDEN, "Not permitted.", code=FaultCode.UNAUTHORIZED)
     elif isinstance(exception, exceptions.APIException):
         name = exception.default_code.upper()
-        body = problem(exception.status_code, str(exception.detail), name=name)
+        body = build_problem(exception.status_code, str(exception.detail), name=name)
         if (challenge := getattr(exception, "auth_header", None)) is not None:
             headers["WWW-Authenticate"] = challenge
         if (wait := getattr(exception, "wait", None)) is not None:
             headers["Retry-After"] = str(int(wait))
     elif isinstance(exception.__cause__, QueryCanceled):
-        logger.warning("a statement of the API took too long: %s", in_one_line(exception))
-        body = problem(
+        logger.warning("a statement of the API took too long: %s", format_in_one_line(exception))
+        body = build_problem(
             HTTPStatus.SERVICE_UNAVAILABLE, "This takes the database too long; ask for less of it."
         )
     elif isinstance(exception, OperationalError | InterfaceError):
         logger.error("no answer from the database: %s", exception)
-        body = problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer; try again.")
+        body = build_problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer; try again.")
         headers["Retry-After"] = RETRY_AFTER
     else:
         return None
@@ -84,28 +84,28 @@ def _is_api(request: HttpRequest) -> bool:
     return request.path.startswith("/api/")
 
 
-def _plain_problem(status: HTTPStatus, detail: str) -> HttpResponse:
-    return HttpResponse(json.dumps(problem(status, detail)), status=status, content_type=MEDIA_TYPE)
+def _answer_with_problem(status: HTTPStatus, detail: str) -> HttpResponse:
+    return HttpResponse(json.dumps(build_problem(status, detail)), status=status, content_type=MEDIA_TYPE)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400: a request that no view got to see."""
+    """Answer a request that no view has seen (Django's handler400)."""
     if _is_api(request):
-        return _plain_problem(HTTPStatus.BAD_REQUEST, "The request is malformed.")
+        return _answer_with_problem(HTTPStatus.BAD_REQUEST, "The request is malformed.")
     return defaults.bad_request(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404."""
+    """Answer a request for an unknown URL (Django's handler404)."""
     if _is_api(request):
-        return _plain_problem(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        return _answer_with_problem(HTTPStatus.NOT_FOUND, "There is nothing here.")
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500. The traceback is in the log, not in the answer."""
+    """Answer after a programming error (Django's handler500). The traceback is only in the log."""
     if _is_api(request):
-        return _plain_problem(
+        return _answer_with_problem(
             HTTPStatus.INTERNAL_SERVER_ERROR, "The platform failed to answer; its log tells why."
         )
     return defaults.server_error(request)

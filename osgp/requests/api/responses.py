@@ -1,4 +1,4 @@
-"""What the API says about each action of a bundle."""
+"""Serializers for the responses of a bundle, one per action."""
 
 from functools import cache
 from typing import Any
@@ -43,7 +43,7 @@ class PositionField(IntegerField):
 class ResponsesQuery(StrictSerializer):
     """Query parameters of the outcome of a bundle, whose results may be large."""
 
-    page_size = PageSizeField(required=False, help_text="Responses in the answer; all of them unless told.")
+    page_size = PageSizeField(required=False, help_text="Responses in the answer; all of them by default.")
     cursor = PositionField(
         required=False,
         min_value=0,
@@ -53,43 +53,49 @@ class ResponsesQuery(StrictSerializer):
 
 
 class ResponseSerializer(serializers.Serializer):
-    """What came of one action of a bundle."""
+    """The outcome of one action of a bundle."""
 
-    device_identification = serializers.CharField(help_text="The device that it was about.")
+    device_identification = serializers.CharField(help_text="The device of the action.")
     status = serializers.ChoiceField(
         choices=STATUSES,
-        help_text="SUCCEEDED with a result, FAILED with a fault, or UNKNOWN with a fault: nobody can tell "
-        "whether it took effect, and it was not repeated. An action without an outcome has the status of its "
-        "bundle.",
+        help_text="SUCCEEDED with a result, FAILED with a fault, or UNKNOWN with a fault: it may have taken "
+        "effect, and was not repeated. An action without an outcome has the status of its bundle.",
     )
 
 
 @cache
-def result_serializer(task: Operation) -> type[serializers.Serializer]:
-    """The result of a message, under a name of its own."""
+def make_result_serializer(operation: Operation) -> type[serializers.Serializer]:
+    """Make the serializer of the result of a message, under a name of its own."""
     return type(
-        f"{task.message}Result", (task.result_serializer,), {"__doc__": task.result_serializer.__doc__}
+        f"{operation.message}Result",
+        (operation.result_serializer,),
+        {"__doc__": operation.result_serializer.__doc__},
     )
 
 
 @cache
-def response_entry_serializer(task: Operation) -> type[serializers.Serializer]:
-    """The response to an action of one message."""
+def make_response_entry_serializer(operation: Operation) -> type[serializers.Serializer]:
+    """Make the serializer of the response to an action of one message."""
     members = {
-        "__doc__": f"What came of {task.message} in a bundle.",
-        "message": serializers.ChoiceField(choices=[task.message]),
-        "result": result_serializer(task)(allow_null=True, help_text="Only when it SUCCEEDED."),
+        "__doc__": f"The outcome of {operation.message} in a bundle.",
+        "message": serializers.ChoiceField(choices=[operation.message]),
+        "result": make_result_serializer(operation)(allow_null=True, help_text="Only when it SUCCEEDED."),
         "fault": FaultSerializer(allow_null=True, help_text="Only when it FAILED or is UNKNOWN."),
     }
-    return type(f"{task.message}ActionResponse", (ResponseSerializer,), members)
+    return type(f"{operation.message}ActionResponse", (ResponseSerializer,), members)
 
 
-def _entry_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
-    return {task.message: response_entry_serializer(task) for task in registry.list_bundleable()}
+def _make_entry_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
+    return {
+        operation.message: make_response_entry_serializer(operation)
+        for operation in registry.list_bundleable()
+    }
 
 
 @extend_schema_field(
-    PolymorphicProxySerializer("BundleActionResponse", _entry_serializers, resource_type_field_name="message")
+    PolymorphicProxySerializer(
+        "BundleActionResponse", _make_entry_serializers, resource_type_field_name="message"
+    )
 )
 class ResponseField(serializers.Field):
-    """One response, of a shape that its message decides."""
+    """One response; its message decides its fields."""

@@ -1,11 +1,11 @@
-"""Serializers that document what the API says about a request (osgp/requests/answers.py)."""
+"""Serializers that document answers about requests (osgp/requests/answers.py)."""
 
 from functools import cache
 
 from rest_framework import serializers
 
 from osgp.messages.operation import CompositeOperation, Operation
-from osgp.requests.api.responses import FaultSerializer, ResponseField, result_serializer
+from osgp.requests.api.responses import FaultSerializer, ResponseField, make_result_serializer
 from osgp.requests.models import RequestState
 from osgp.requests.submission import CommonFields
 
@@ -21,7 +21,7 @@ class AcceptedSerializer(serializers.Serializer):
 
 
 class RequestSerializer(serializers.Serializer):
-    """What is known of a request, whatever its message."""
+    """The fields of a request that do not depend on its message."""
 
     correlation_uid = serializers.UUIDField()
     device_identification = serializers.CharField()
@@ -42,31 +42,37 @@ class ListedRequestSerializer(RequestSerializer):
 
 
 class RequestPageSerializer(serializers.Serializer):
-    """Requests, latest first; the Link header with rel="next" leads on."""
+    """Requests, latest first. The Link header with rel="next" leads to the next page."""
 
     results = ListedRequestSerializer(many=True)
 
 
 @cache
-def request_serializer(task: Operation) -> type[serializers.Serializer]:
-    """The body of a message: its parameters beside the common fields."""
+def make_request_serializer(operation: Operation) -> type[serializers.Serializer]:
+    """Make the serializer of the body of a message: the common fields and its parameters."""
     return type(
-        f"{task.message}Request", (task.parameters_serializer, CommonFields), {"__doc__": task.__doc__}
+        f"{operation.message}Request",
+        (operation.parameters_serializer, CommonFields),
+        {"__doc__": operation.__doc__},
     )
 
 
 @cache
-def response_serializer(task: Operation) -> type[serializers.Serializer]:
-    """The outcome of a message, with its own result, or the responses of the messages that it is made of."""
+def make_response_serializer(operation: Operation) -> type[serializers.Serializer]:
+    """Make the serializer of the outcome of a message: with its result, or the responses of a bundle."""
     outcome: dict[str, serializers.Field]
-    if isinstance(task, CompositeOperation):
-        responses = serializers.ListField(child=ResponseField(), help_text="One per action, in their order.")
+    if isinstance(operation, CompositeOperation):
+        responses = serializers.ListField(
+            child=ResponseField(), help_text="One per action, in the same order."
+        )
         outcome = {"responses": responses}
     else:
-        outcome = {"result": result_serializer(task)(allow_null=True, help_text="Only when it SUCCEEDED.")}
+        outcome = {
+            "result": make_result_serializer(operation)(allow_null=True, help_text="Only when it SUCCEEDED.")
+        }
     members = {
-        "__doc__": f"The outcome of {task.message}.",
+        "__doc__": f"The outcome of {operation.message}.",
         **outcome,
         "fault": FaultSerializer(allow_null=True, help_text="Only when it FAILED."),
     }
-    return type(f"{task.message}Response", (RequestSerializer,), members)
+    return type(f"{operation.message}Response", (RequestSerializer,), members)

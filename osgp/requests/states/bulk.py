@@ -1,4 +1,4 @@
-"""Changes of state of many requests at once, in slices that keep nobody waiting (see __init__.py)."""
+"""Changes of state of many requests, in slices that do not hold up others."""
 
 from django.conf import settings
 from django.db import transaction
@@ -15,9 +15,9 @@ from osgp.state_tables import apply
 
 @transaction.atomic
 def cancel_waiting(rows: QuerySet[Request], limit: int) -> list[int]:
-    """SCHEDULED, QUEUED or RETRYING -> CANCELLED for up to ``limit`` of ``rows``; returns which.
+    """SCHEDULED, QUEUED or RETRYING -> CANCELLED for up to ``limit`` of ``rows``; return their keys.
 
-    Rows that somebody else is changing at this moment are left alone.
+    Skips rows that are locked.
     """
     waiting = rows.filter(state__in=RequestTransitions.CANCEL.sources).order_by()
     chosen = list(
@@ -31,11 +31,11 @@ def cancel_waiting(rows: QuerySet[Request], limit: int) -> list[int]:
 
 @transaction.atomic
 def take_back_stranded(limit: int = 500) -> int:
-    """RUNNING -> RETRYING, due now, where the session is over: nobody would finish them. Returns how many.
+    """RUNNING -> RETRYING, due now, if the meter session has ended; return how many.
 
-    No transition leaves any behind (``take_requests`` locks the session). This is a net for rows that were
-    changed by other means, such as by hand or from a backup: those whose session is over for a lease at
-    least, with which no visit goes on, whatever its process believes.
+    No transition leaves such requests behind (``take_requests`` locks the meter session). This is a safety
+    net for rows that were changed in other ways, such as by hand or from a backup. It waits for the time of a
+    lease after the end of the meter session: no visit goes on for longer.
     """
     stranded = Request.objects.filter(
         state=RequestState.RUNNING, session__closed_at__lt=add_to_now(-settings.OSGP["SESSION_LEASE"])

@@ -1,4 +1,4 @@
-"""How actions and requests end, or go on to another attempt."""
+"""Transitions that end actions and requests, or plan another attempt."""
 
 import uuid
 from collections.abc import Collection, Mapping
@@ -19,7 +19,7 @@ from osgp.state_tables import Transition, apply
 
 _START, _FINISH, _SUCCESS = ActionTransitions.START, ActionTransitions.FINISH, RequestTransitions.SUCCEED
 _IS_RUNNING, _IS_DUE = _SUCCESS.sql_sources, RequestTransitions.TAKE.sql_sources
-# The request's row is locked, so that it cannot be given to somebody else while its action changes.
+# Locks the row of the request, so that no other visit gets it while its action changes.
 _STILL_OURS = f"""
     request_id = (SELECT id FROM {REQUESTS} WHERE id = {ACTIONS}.request_id
                      AND state {_IS_RUNNING} AND session_id {{is}} %s {{locked}})
@@ -32,7 +32,7 @@ _START_ACTION = Statement(
 )
 
 
-def _finish_action(transition: Transition) -> Statement:
+def _build_finish_action(transition: Transition) -> Statement:
     return Statement(
         f"""
         UPDATE {ACTIONS}
@@ -43,7 +43,7 @@ def _finish_action(transition: Transition) -> Statement:
     )
 
 
-def _finish_request(transition: Transition) -> Statement:
+def _build_finish_request(transition: Transition) -> Statement:
     return Statement(
         f"""
         UPDATE {REQUESTS} SET state = '{transition.target}', fault = %s, completed_at = {{now}}
@@ -53,16 +53,16 @@ def _finish_request(transition: Transition) -> Statement:
 
 
 _FINISH_ACTION = {
-    transition.target: _finish_action(transition)
+    transition.target: _build_finish_action(transition)
     for transition in (_FINISH, ActionTransitions.FAIL, ActionTransitions.LOSE_TRACK)
 }
 _FINISH_REQUEST = {
-    transition.target: _finish_request(transition) for transition in (_SUCCESS, RequestTransitions.FAIL)
+    transition.target: _build_finish_request(transition) for transition in (_SUCCESS, RequestTransitions.FAIL)
 }
 
 
 def start_action(action_id: int, session_id: uuid.UUID) -> bool:
-    """Say that an action that must not be repeated is about to be sent. False: it is not ours any more."""
+    """PENDING -> STARTED, before an action that must not be repeated is sent. False: the lease was lost."""
     return _START_ACTION.execute(action_id, session_id) == 1
 
 
@@ -74,9 +74,9 @@ def finish_action(
     result: Mapping[str, Any] | None,
     fault: Mapping[str, Any] | None,
 ) -> bool:
-    """Store the outcome of an action: DONE, FAULT, or UNKNOWN if it had been STARTED.
+    """Store the outcome of an action: DONE, FAULT, or UNKNOWN if it was STARTED.
 
-    False: the session was lost meanwhile, somebody else decides.
+    False: the lease was lost, and another visit decides.
     """
     return _FINISH_ACTION[state].execute(result, fault, action_id, session_id) == 1
 
@@ -84,7 +84,7 @@ def finish_action(
 def finish_request(
     request_id: int, session_id: uuid.UUID | None, state: RequestState, *, fault: Mapping[str, Any] | None
 ) -> bool:
-    """RUNNING -> SUCCEEDED or FAILED. False: the session was lost meanwhile."""
+    """RUNNING -> SUCCEEDED or FAILED. False: the lease was lost."""
     return _FINISH_REQUEST[state].execute(fault, request_id, session_id) == 1
 
 
@@ -107,27 +107,26 @@ _SUCCEED = Statement(
 
 
 @dataclass(frozen=True)
-class Succeeded:
-    """A request has succeeded; ``more`` tells whether others of its meter may be due."""
+class Success:
+    """The success of a request; ``more``: whether other requests of its meter may be due."""
 
     more: bool
 
 
 def succeed(
     request_id: int, action_id: int, session_id: uuid.UUID, meter_id: int, result: Mapping[str, Any]
-) -> Succeeded | None:
-    """The only action of a request is DONE, and with it the request SUCCEEDED, in one go.
+) -> Success | None:
+    """Set a request SUCCEEDED together with its only action, DONE. None: the lease was lost.
 
-    None: the session was lost meanwhile. What most visits do, so it is one statement where the database can
-    (SQLite cannot write within WITH).
+    Most visits need this, so it is one statement where the database can (SQLite cannot write within WITH).
     """
     if connection.vendor == "postgresql":
         rows = _SUCCEED.fetch_rows(request_id, session_id, result, action_id, meter_id)
-        return Succeeded(more=rows[0][0]) if rows else None
+        return Success(more=rows[0][0]) if rows else None
     with transaction.atomic():
         done = finish_action(action_id, session_id, ActionState.DONE, result=result, fault=None)
         finished = done and finish_request(request_id, session_id, RequestState.SUCCEEDED, fault=None)
-        return Succeeded(more=True) if finished else None
+        return Success(more=True) if finished else None
 
 
 def retry_request(
@@ -140,7 +139,7 @@ def retry_request(
 ) -> bool:
     """RUNNING -> RETRYING, due after ``delay``.
 
-    False: that would be after its max_schedule_time, or the session was lost meanwhile.
+    False: that would be after its max_schedule_time, or the lease was lost.
     """
     return retry_requests([request_id], session_id, delay, fault=fault, priority=priority) == 1
 
@@ -153,7 +152,7 @@ def retry_requests(
     fault: Mapping[str, Any],
     priority: int,
 ) -> int:
-    """``retry_request`` for several at once; returns how many are RETRYING now."""
+    """``retry_request`` for several requests; return how many are RETRYING now."""
     in_time = Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=add_to_now(delay))
     return apply(
         Request.objects.filter(in_time, pk__in=request_ids, session=session_id),
@@ -165,9 +164,7 @@ def retry_requests(
 
 
 def reopen_actions(request_ids: Collection[int], session_id: uuid.UUID | None) -> None:
-    """Actions whose fault may pass are tried again with their RETRYING requests; the fault stays visible
-    meanwhile.
-    """
+    """FAULT -> PENDING for actions of RETRYING requests whose fault is retryable; the fault stays visible."""
     retried = Action.objects.filter(
         request__in=request_ids, request__session=session_id, request__state=RequestState.RETRYING
     )
@@ -176,7 +173,7 @@ def reopen_actions(request_ids: Collection[int], session_id: uuid.UUID | None) -
 
 @transaction.atomic
 def fail_request(request_id: int, session_id: uuid.UUID | None, fault: Mapping[str, Any]) -> bool:
-    """RUNNING -> FAILED with all actions that have no outcome yet. False: the session was lost meanwhile."""
+    """RUNNING -> FAILED, with all actions that have no outcome yet. False: the lease was lost."""
     failed = finish_request(request_id, session_id, RequestState.FAILED, fault=fault)
     if failed:
         give_up_actions([request_id])
@@ -185,7 +182,7 @@ def fail_request(request_id: int, session_id: uuid.UUID | None, fault: Mapping[s
 
 @transaction.atomic
 def fail_running(session_id: uuid.UUID, fault: Mapping[str, Any]) -> int:
-    """``fail_request`` for all that still run in a session; returns how many."""
+    """``fail_request`` for all requests that still run in a meter session; return how many."""
     running = Request.objects.filter(session=session_id, state=RequestState.RUNNING)
     failed = list(running.order_by().select_for_update(of=("self",)).values_list("pk", flat=True))
     apply(Request.objects.filter(pk__in=failed), RequestTransitions.FAIL, fault=fault, completed_at=Now())
@@ -204,12 +201,11 @@ def cancel(request_id: int) -> bool:
 
 
 def forget_secrets(request_ids: list[int]) -> None:
-    """Secrets in the parameters of final requests, encrypted as they are, are not kept.
+    """Delete the (encrypted) secrets from the parameters of final requests.
 
-    Belongs into the transaction that makes the requests final. Costs a query only where there are messages
-    with secrets to look for.
+    Call it in the transaction that makes the requests final.
     """
-    with_secrets = [task.message for task in registry.list_operations() if task.secret_fields]
+    with_secrets = [operation.message for operation in registry.list_operations() if operation.secret_fields]
     for action in Action.objects.filter(request__in=request_ids, message__in=with_secrets):
         secret = registry.find_operation(action.message).secret_fields
         kept = {name: value for name, value in action.parameters.items() if name not in secret}
@@ -217,9 +213,9 @@ def forget_secrets(request_ids: list[int]) -> None:
 
 
 def give_up_actions(request_ids: list[int]) -> None:
-    """Actions without an outcome share the fate of their FAILED requests; what was under way is UNKNOWN.
+    """End the actions without an outcome of FAILED requests: FAULT, or UNKNOWN if STARTED.
 
-    One that met a fault of its own in a former attempt keeps that.
+    An action keeps its own fault of a former attempt, and otherwise gets that of the request.
     """
     if not request_ids:
         return

@@ -1,4 +1,4 @@
-"""What happens to requests that only change the platform, and need no meter."""
+"""Transitions of requests that change only the platform and need no meter."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
-from osgp.requests.due import due_requests
+from osgp.requests.due import find_due_requests
 from osgp.requests.models import Request
 from osgp.requests.states.dispatching import QUARANTINED
 from osgp.requests.states.ending import give_up_actions
@@ -17,29 +17,29 @@ from osgp.sql import add_to_now
 from osgp.state_tables import apply
 
 
-def due_platform_requests() -> QuerySet[Request]:
-    """Due requests that only change the platform."""
-    return due_requests().filter(meter__isnull=True)
+def find_due_platform_requests() -> QuerySet[Request]:
+    """Return the due requests that change only the platform."""
+    return find_due_requests().filter(meter__isnull=True)
 
 
 class ChosenRequest(NamedTuple):
-    """A platform request that nobody else takes for a while, and when it had become due."""
+    """A platform request that no other process takes for the time of a lease, and when it was due."""
 
     pk: int
     due_at: datetime
 
 
 def choose_platform_request() -> ChosenRequest | None:
-    """The next due one, already counted among those that a process may die of; None: there is none.
+    """Choose the next due request and raise its crash count; None if there is none.
 
-    It is not due to others until a lease has passed: that of a process that died, as far as anybody can tell.
-    ``start_platform_request`` or ``leave_platform_request`` takes the count back. One that was counted too
-    often without either is given up: whoever carried it out died every time.
+    It is not due for other processes until a lease has passed. ``start_platform_request`` or
+    ``leave_platform_request`` lowers the count again. A request with too high a count FAILS: every process
+    that carried it out has died.
     """
     while True:
         with transaction.atomic():
             found = (
-                due_platform_requests()
+                find_due_platform_requests()
                 .select_for_update(skip_locked=True, of=("self",))
                 .values_list("pk", "due_at", "crashes")
                 .first()
@@ -50,26 +50,26 @@ def choose_platform_request() -> ChosenRequest | None:
             request = Request.objects.filter(pk=request_id)
             if crashes < settings.OSGP["MAX_CRASHES"]:
                 lease = add_to_now(settings.OSGP["SESSION_LEASE"])
-                request.filter(_waits()).update(crashes=F("crashes") + 1, due_at=lease)
+                request.filter(_is_waiting()).update(crashes=F("crashes") + 1, due_at=lease)
                 return ChosenRequest(request_id, due_at)
             if apply(request, RequestTransitions.GIVE_UP, fault=QUARANTINED, completed_at=Now()):
                 give_up_actions([request_id])
 
 
-def chosen_platform_request(chosen: ChosenRequest) -> QuerySet[Request]:
-    """Its row, if it still waits."""
-    return Request.objects.filter(_waits(), pk=chosen.pk, meter__isnull=True)
+def find_chosen_platform_request(chosen: ChosenRequest) -> QuerySet[Request]:
+    """Return the chosen request, if it still waits."""
+    return Request.objects.filter(_is_waiting(), pk=chosen.pk, meter__isnull=True)
 
 
 def leave_platform_request(chosen: ChosenRequest) -> None:
-    """What was chosen is not carried out, and nobody died of it: it is due as before."""
-    Request.objects.filter(_waits(), pk=chosen.pk, crashes__gt=0).update(
+    """Make a chosen request due as before, and lower its crash count: it was not carried out."""
+    Request.objects.filter(_is_waiting(), pk=chosen.pk, crashes__gt=0).update(
         crashes=F("crashes") - 1, due_at=chosen.due_at
     )
 
 
 def start_platform_request(request: Request) -> bool:
-    """QUEUED or RETRYING -> RUNNING, within the transaction that also finishes what was chosen."""
+    """QUEUED or RETRYING -> RUNNING. Call it in the transaction that also finishes the request."""
     started = apply(
         Request.objects.filter(pk=request.pk),
         RequestTransitions.START,
@@ -80,5 +80,5 @@ def start_platform_request(request: Request) -> bool:
     return started == 1
 
 
-def _waits() -> Q:
+def _is_waiting() -> Q:
     return Q(state__in=RequestTransitions.START.sources)

@@ -1,4 +1,4 @@
-"""Names that the written-out statements of this package share."""
+"""Names that the SQL statements of this package share."""
 
 from osgp.devices.models import Device
 from osgp.requests.models import Action, MeterSession, Request
@@ -9,4 +9,4 @@ SESSIONS, REQUESTS, ACTIONS, DEVICES = (
 )
 
 LIVE = SessionTransitions.LOSE.sources
-"""States of a session that keep others from its meter."""
+"""States of a meter session that keep other visits from its meter."""

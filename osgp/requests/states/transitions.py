@@ -1,4 +1,4 @@
-"""The states of requests, actions and meter sessions: everything that may become of them.
+"""The transitions of requests, actions and meter sessions.
 
 docs/states.md is drawn from these tables.
 """
@@ -13,7 +13,7 @@ _UNFINISHED = (ActionState.PENDING, ActionState.STARTED)
 
 
 class RequestTransitions(StateTable):
-    """Of requests."""
+    """Transitions of requests."""
 
     row = "Request"
     states = RequestState
@@ -57,7 +57,7 @@ class RequestTransitions(StateTable):
 
 
 class ActionTransitions(StateTable):
-    """Of actions."""
+    """Transitions of actions."""
 
     row = "Action"
     states = ActionState
@@ -75,15 +75,21 @@ class ActionTransitions(StateTable):
         (ActionState.FAULT,), ActionState.PENDING, "visit", "its fault may pass, and its request is RETRYING"
     )
     GIVE_UP = Transition(
-        (ActionState.PENDING,), ActionState.FAULT, "whoever fails its request", "nothing came of it before"
+        (ActionState.PENDING,),
+        ActionState.FAULT,
+        "dispatcher, visit or worker",
+        "its request failed before it had an outcome",
     )
     GIVE_UP_STARTED = Transition(
-        (ActionState.STARTED,), ActionState.UNKNOWN, "whoever fails its request", "it was under way"
+        (ActionState.STARTED,),
+        ActionState.UNKNOWN,
+        "dispatcher, visit or worker",
+        "its request failed after it was sent",
     )
 
 
 class SessionTransitions(StateTable):
-    """Of meter sessions."""
+    """Transitions of meter sessions."""
 
     row = "Meter session"
     states = SessionState
@@ -100,6 +106,6 @@ FIRST_ACTION_STATE = ActionState.PENDING
 FIRST_SESSION_STATE = SessionState.OPENED
 
 
-def first_state(*, is_due: bool) -> RequestState:
-    """Of a request that is accepted."""
+def choose_first_state(*, is_due: bool) -> RequestState:
+    """Return the state of a new request."""
     return RequestState.QUEUED if is_due else RequestState.SCHEDULED

@@ -20,7 +20,7 @@ from osgp.fleet.submission import may_be_batched, submit
 from osgp.messages.registry import RegisteredOperation
 from osgp.processes.database import give_back_connection
 from osgp.requests.models import RequestState
-from osgp.requests.submission import organisation_caller
+from osgp.requests.submission import make_organisation_caller
 
 DEFAULT_WAIT = 3600.0
 LOOK_EVERY = 1.0
@@ -80,7 +80,7 @@ class Command(SendingCommand):
         times = ("schedule_time", "max_schedule_time")
         fields |= {name: options[name] for name in times if options[name] is not None}
         try:
-            batch = submit(organisation_caller(organisation, APPLICATION), fields)
+            batch = submit(make_organisation_caller(organisation, APPLICATION), fields)
         except (Fault, ValidationError) as error:
             self._refuse_with(error)
         if options["wait"] is None:

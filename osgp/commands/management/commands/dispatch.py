@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **__: Any) -> None:
         stop = threading.Event()
-        pulse = Pulse.of_settings()
+        pulse = Pulse.from_settings()
         asked = False
 
         def on_signal(signum: int, frame: FrameType | None) -> None:

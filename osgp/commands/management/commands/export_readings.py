@@ -14,7 +14,7 @@ from osgp.messages.readings import Period
 from osgp.readings import export
 from osgp.readings.filters import ReadingsFilter, make_selection
 from osgp.readings.queries import read_readings
-from osgp.requests.problems import pointed_errors
+from osgp.requests.problems import list_errors
 
 
 class Command(BaseCommand):
@@ -46,7 +46,7 @@ class Command(BaseCommand):
             query.is_valid(raise_exception=True)
             selection = make_selection(organisation, query.validated_data)
         except ValidationError as error:
-            told = (f"{each['pointer'][1:]}: {each['detail']}" for each in pointed_errors(error.detail))
+            told = (f"{each['pointer'][1:]}: {each['detail']}" for each in list_errors(error.detail))
             raise CommandError("; ".join(told)) from error
         except Fault as fault:
             raise CommandError(fault.message) from fault

@@ -10,10 +10,10 @@ from rest_framework.exceptions import ValidationError
 
 from osgp.commands.sending import APPLICATION, FAILED, PENDING, SUCCEEDED, SendingCommand
 from osgp.faults import Fault
-from osgp.requests.answers import accepted, outcome_body
+from osgp.requests.answers import build_accepted_body, build_outcome_body
 from osgp.requests.models import ActionState, RequestState
-from osgp.requests.queries import Outcome, outcome
-from osgp.requests.submission import organisation_caller, submit
+from osgp.requests.queries import RequestOutcome, find_outcome
+from osgp.requests.submission import make_organisation_caller, submit
 from osgp.requests.waiting import wait_until_final
 
 DEFAULT_WAIT = 60.0
@@ -48,16 +48,16 @@ class Command(SendingCommand):
         if options["actions"] is not None:
             body["actions"] = self._read_actions(options["actions"])
         try:
-            request = submit(organisation_caller(organisation, APPLICATION), options["message"], body)
+            request = submit(make_organisation_caller(organisation, APPLICATION), options["message"], body)
         except (Fault, ValidationError) as error:
             self._refuse_with(error)
         if options["wait"] is None:
-            self._answer(accepted(request), PENDING)
+            self._answer(build_accepted_body(request), PENDING)
         wait_until_final(request.pk, options["wait"])
-        found = outcome(organisation, request.message, request.correlation_uid)
+        found = find_outcome(organisation, request.message, request.correlation_uid)
         if found is None:
             self._refuse("The request was deleted meanwhile.")
-        self._answer(outcome_body(found), _find_exit_status(found))
+        self._answer(build_outcome_body(found), _find_exit_status(found))
 
     def _read_actions(self, name: str) -> Any:
         try:
@@ -68,7 +68,7 @@ class Command(SendingCommand):
             self._refuse(f"{name} holds no JSON: {error}")
 
 
-def _find_exit_status(found: Outcome) -> int:
+def _find_exit_status(found: RequestOutcome) -> int:
     """The exit status for an outcome."""
     if not found.request.is_final:
         return PENDING

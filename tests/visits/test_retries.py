@@ -15,29 +15,29 @@ def a_request(**fields: object) -> Request:
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 30), (2, 60), (3, 120)])
 def test_waits_double_and_are_spread(attempt: int, seconds: int) -> None:
-    delays = {retries.delay_after(attempt) for _ in range(200)}
+    delays = {retries.compute_delay(attempt) for _ in range(200)}
     assert min(delays) >= timedelta(seconds=seconds * 0.75)
     assert max(delays) <= timedelta(seconds=seconds * 1.25)
     assert len(delays) > 100
 
 
 def test_three_attempts_in_all() -> None:
-    assert retries.next_delay(a_request(attempts=2), retryable=True) is not None
-    assert retries.next_delay(a_request(attempts=3), retryable=True) is None
+    assert retries.find_next_delay(a_request(attempts=2), retryable=True) is not None
+    assert retries.find_next_delay(a_request(attempts=3), retryable=True) is None
 
 
 def test_the_number_of_attempts_is_a_setting(settings: Settings) -> None:
     settings.OSGP = settings.OSGP | {"MAX_ATTEMPTS": 1}
-    assert retries.next_delay(a_request(attempts=1), retryable=True) is None
+    assert retries.find_next_delay(a_request(attempts=1), retryable=True) is None
 
 
 def test_permanent_faults_are_not_tried_again() -> None:
-    assert retries.next_delay(a_request(), retryable=False) is None
+    assert retries.find_next_delay(a_request(), retryable=False) is None
 
 
 def test_bypass_retry_means_one_attempt() -> None:
-    assert retries.next_delay(a_request(bypass_retry=True), retryable=True) is None
+    assert retries.find_next_delay(a_request(bypass_retry=True), retryable=True) is None
 
 
 def test_priority_falls_step_by_step_to_zero() -> None:
-    assert [retries.lowered(priority) for priority in (9, 4, 1, 0)] == [8, 3, 0, 0]
+    assert [retries.lower_priority(priority) for priority in (9, 4, 1, 0)] == [8, 3, 0, 0]

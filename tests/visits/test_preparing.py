@@ -39,7 +39,7 @@ def counter_of(device: Device) -> int | None:
 
 
 def test_a_block_is_reserved_once_and_its_values_are_handed_out(meter: Device) -> None:
-    dialling = Dialling.of(prepare(meter.pk))
+    dialling = Dialling.from_prepared(prepare(meter.pk))
     assert counter_of(meter) == 1000 + BLOCK
     assert dialling.counter is not None
     assert [dialling.counter.take_value() for _ in range(BLOCK + 1)] == list(range(1000, 1000 + BLOCK + 1))
@@ -57,7 +57,7 @@ def test_nothing_is_reserved_for_meters_that_are_not_ciphered(meter: Device, sec
 
 def test_an_unknown_counter_stays_unknown(meter: Device) -> None:
     Device.objects.update(invocation_counter=None)
-    dialling = Dialling.of(prepare(meter.pk))
+    dialling = Dialling.from_prepared(prepare(meter.pk))
     assert dialling.counter is not None
     assert dialling.counter.first is None
     assert counter_of(meter) is None
@@ -74,7 +74,7 @@ def test_counters_never_go_with_keys_that_were_replaced_meanwhile(meter: Device)
     found: list[Dialling] = []
 
     def dial() -> None:
-        found.append(Dialling.of(prepare(meter.pk)))
+        found.append(Dialling.from_prepared(prepare(meter.pk)))
         connection.close()
 
     visit = threading.Thread(target=dial)
@@ -101,4 +101,4 @@ def _somebody_waits() -> bool:
         "SELECT count(*) FROM pg_stat_activity "
         "WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    return bool(waiting.rows()[0][0])
+    return bool(waiting.fetch_rows()[0][0])

@@ -12,7 +12,7 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.requests.models import MeterSession, Request, RequestState
 from osgp.visits import tasks
-from osgp.visits.hint_display import display_hint
+from osgp.visits.hint_display import describe_hints
 from osgp.visits.hint_request import HintRequest
 from tests import factories
 
@@ -36,7 +36,7 @@ def test_the_meter_and_its_due_work_most_urgent_first(organisation: Organisation
     waiting(organisation, device, "NotYet", due_at=timezone.now() + AGO)
     waiting(organisation, device, "Over", state=RequestState.SUCCEEDED)
     session = session_of(device)
-    assert display_hint([session]) == {
+    assert describe_hints([session]) == {
         session.pk: (
             f"{device.identification}: ActualMeterReads {urgent.correlation_uid}, "
             f"SynchronizeTime {late.correlation_uid}"
@@ -51,7 +51,7 @@ def test_much_work_is_counted_and_nothing_due_is_said(
     sessions = [session_of(device), session_of(other)]
     requests = [waiting(organisation, device, "M" * 64) for _ in range(12)]
     with django_assert_num_queries(2):
-        shown = display_hint(sessions)
+        shown = describe_hints(sessions)
     text = shown[sessions[0].pk]
     assert [str(request.correlation_uid) in text for request in requests] == [True] * 5 + [False] * 7
     assert text.endswith(" and 7 more")

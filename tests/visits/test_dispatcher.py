@@ -53,7 +53,7 @@ def hints(monkeypatch: pytest.MonkeyPatch) -> Hints:
     hints = Hints()
     monkeypatch.setattr(tasks.visit_meter, "apply_async", hints.publish)
     # Nothing reaches the broker, so there is nothing for it to confirm.
-    monkeypatch.setattr(Publisher, "_sent", lambda _: None)
+    monkeypatch.setattr(Publisher, "_count_sent", lambda _: None)
     return hints
 
 

@@ -30,8 +30,8 @@ from osgp.visits.visit import visit_meter
 from tests import factories, meters
 from tests.chaos.odd_messages.operations import CountedStep
 from tests.chaos.promises import final_twice, witness
-from tests.requests.lost_connections import Break, Connections
 from tests.requests.operations import registered
+from tests.visits.lost_connections import Break, Connections
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -258,7 +258,7 @@ def test_an_outcome_is_stored_when_the_database_is_back(
 
 def lose_all_leases() -> None:
     for lease in keeper._leases.values():
-        lease.valid_until = 0.0
+        lease.line.valid_until = 0.0
 
 
 def test_a_lease_that_ends_meanwhile_is_a_lost_one(
@@ -313,7 +313,7 @@ def test_what_cannot_be_stored_although_the_database_is_there_costs_an_attempt(
     due(organisation, device, "ActualMeterReads", 9)
     session = meters.open_session(device)
     monkeypatch.setattr(states, "succeed", fail)
-    monkeypatch.setattr(outages, "duration", lambda: 0.0)
+    monkeypatch.setattr(outages, "compute_duration", lambda: 0.0)
     assert visit_meter(session.pk, session.token, "test")
     request = Request.objects.get()
     assert (request.state, request.attempts, request.crashes) == (RequestState.RETRYING, 1, 0)

@@ -25,7 +25,7 @@ from osgp.embedded.worker import WorkerThread
 from osgp.sql import Statement
 from osgp.visits.dispatcher import Dispatcher
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 180.0
 """Seconds after which a test gives up waiting for what should have happened."""
 

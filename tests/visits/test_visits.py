@@ -156,7 +156,7 @@ def test_work_that_arrives_during_the_visit_is_done_as_well(
     late: list[Request] = []
     succeed = states.succeed
 
-    def succeed_and_receive_more(*args: Any) -> states.Succeeded | None:
+    def succeed_and_receive_more(*args: Any) -> states.Success | None:
         if not late:
             late.append(due(organisation, device))
         return succeed(*args)
@@ -182,7 +182,7 @@ def test_what_arrives_during_the_visit_and_is_more_urgent_goes_first(
     late: list[Request] = []
     succeed = states.succeed
 
-    def succeed_and_receive_more(request_id: int, *args: Any) -> states.Succeeded | None:
+    def succeed_and_receive_more(request_id: int, *args: Any) -> states.Success | None:
         if not late:
             late.extend(
                 due(organisation, device, effective_priority=fields["priority"], **fields)

@@ -71,7 +71,7 @@ def test_a_lost_connection_is_told_and_made_anew(
         raise ConnectionResetError("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(publisher, "_wait", lose_it)
+        patch.setattr(publisher, "_wait_for_confirms", lose_it)
         with pytest.raises(OperationalError, match="gone"):
             publisher.publish(sessions[1:2])
     received(broker)
@@ -81,9 +81,9 @@ def test_a_lost_connection_is_told_and_made_anew(
 
 def test_one_confirm_may_be_for_many(publisher: Publisher) -> None:
     publisher._unconfirmed = {1, 2, 3, 5, 6}
-    publisher._confirmed(3, True)
+    publisher._on_confirmed(3, True)
     assert publisher._unconfirmed == {5, 6}
-    publisher._confirmed(6, False)
+    publisher._on_confirmed(6, False)
     assert publisher._unconfirmed == {5}
 
 

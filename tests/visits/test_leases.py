@@ -100,7 +100,7 @@ def lose() -> None:
 def time_is_over() -> None:
     """Nobody has looked yet: the process was frozen up to now."""
     for lease in keeper._leases.values():
-        lease.valid_until = time.monotonic()
+        lease.line.valid_until = time.monotonic()
 
 
 def is_without_association(meter: Meter) -> bool:
@@ -215,7 +215,7 @@ def test_the_lease_is_over_here_before_it_is_over_for_others(
     lease = Lease(session.pk)
     assert lease.valid_until < lease.begun_at + settings.OSGP["SESSION_LEASE"].total_seconds()
     lease.check()
-    lease.valid_until = lease.begun_at
+    lease.line.valid_until = lease.begun_at
     with pytest.raises(LeaseLost):
         lease.check()
 
@@ -224,9 +224,9 @@ def test_the_lease_is_over_here_before_it_is_over_for_others(
 def test_a_lost_lease_does_not_come_back(device: Device, how: str) -> None:
     lease = Lease(uuid.uuid4())
     if how == "time":
-        lease.valid_until = lease.begun_at
+        lease.line.valid_until = lease.begun_at
     else:
-        lease.hang_up()
+        lease.line.hang_up()
     lease.extend(time.monotonic() + 60)
     with pytest.raises(LeaseLost):
         lease.check()
@@ -258,4 +258,4 @@ def test_an_outage_is_told_once_and_survived(
     until = lease.valid_until
     assert looks_after._could_extend(leases)
     assert lease.valid_until > until
-    assert not lease.is_down
+    assert not lease.line.is_down
