@@ -23,6 +23,7 @@ METERS_PER_PORT = 16_000
 """Logical device addresses that HDLC can tell apart (14 bits), with some left for its own use."""
 
 _IDENTIFICATION = re.compile(r"([A-Za-z][A-Za-z0-9]*?)([0-9]{1,16})")
+_REGISTER = 3
 _DEMO_COUNT = 10
 _DEMO_GAS = (1, 4, 6)
 """Which of the demonstration's meters with M-Bus channels have a gas meter."""
@@ -61,7 +62,8 @@ class Fleet:
     ) -> "Fleet":
         """A fleet of ``count`` electricity meters.
 
-        ``profile`` is a key such as ``SMR-5.1``, ``mix``, or a profile itself. Where a sequence is given, the
+        ``profile`` is a key such as ``SMR-5.1``, ``mix``, or a profile itself; ``polyphase`` is for profiles
+        that have registers for both kinds of meters. Where a sequence is given, the
         meters take from it in turn. ``gas_meters`` is how many there are in all, one behind each meter with
         M-Bus channels before any gets a second, or a sequence with the number behind each. ``start`` is the
         identification of the first meter, letters and then digits, which are counted up; ``seed`` is that of
@@ -214,7 +216,18 @@ def _types(
     """The types of so many meters."""
     chosen = catalogue.list_profiles() if profile == MIX else [_profile(each) for each in _cycle(profile)]
     phases = _cycle(polyphase)
-    return [meter_type(chosen[place % len(chosen)], phases[place % len(phases)]) for place in range(count)]
+    types = []
+    for place in range(count):
+        known = chosen[place % len(chosen)]
+        types.append(meter_type(known, _is_polyphase(known, phases[place % len(phases)])))
+    return types
+
+
+def _is_polyphase(profile: Profile, asked: bool) -> bool:
+    """Whether a meter is polyphase: as asked, unless the profile has registers for the other kind only."""
+    registers = [item for item in profile if item.class_id == _REGISTER]
+    can = {kind for kind in (False, True) for item in registers if item.supports(polyphase=kind)}
+    return asked if asked in can or not can else not asked
 
 
 def _profile(profile: str | Profile) -> Profile:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from osgp import catalogue
 from osgp.catalogue.cosem import MethodDescriptor
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.codec.axdr import Data, DataType, decode, encode
@@ -15,13 +14,12 @@ from osgp.simulator.meter import history
 from osgp.simulator.meter.load_curve import START
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.meter.query import AccessError
+from tests.catalogue.generations import NOT_DSMR2, SMR5
 
 from .client import RawClient, connected
 from .meters import LIVING, column, make, read, stamps, write
 from .samples import NOW as FROZEN
 
-PROFILES = [profile.key for profile in catalogue.list_profiles()]
-SMR5 = [key for key in PROFILES if key.startswith("SMR-5")]
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
 
@@ -114,8 +112,8 @@ def per_phase(tags: list[str], polyphase: bool) -> set[str]:
 
 
 @pytest.mark.parametrize("polyphase", [False, True])
-@pytest.mark.parametrize("profile", PROFILES[1:])
-def test_buffers_capture_what_power_quality_is_read_for(profile: str, polyphase: bool) -> None:
+@pytest.mark.parametrize("profile", NOT_DSMR2)
+def test_dutch_buffers_capture_what_power_quality_is_read_for(profile: str, polyphase: bool) -> None:
     meter, _ = make(profile, NOW, polyphase=polyphase, gas_meters=1)
 
     def captured(tag: str) -> set[str]:

@@ -278,6 +278,14 @@ def test_gas_meters_are_behind_meters_with_mbus_only(single_tariff: Profile) -> 
     assert not any(meter.gas_meters for meter in Fleet.build(2, single_tariff).meters.values())
 
 
+@pytest.mark.parametrize("polyphase", [False, True, (False, True)])
+def test_meters_of_a_single_phase_profile_have_one_phase(polyphase: Any) -> None:
+    fleet = Fleet.build(4, ["TST-1.0", "SMR-5.1"], polyphase=polyphase)
+    of_tst = {meter.polyphase for meter in fleet.meters.values() if meter.type.profile.key == "TST-1.0"}
+    assert of_tst == {False}
+    assert [each["add_device"]["polyphase"] for each in fleet.describe()][1] is (polyphase is not False)
+
+
 def test_the_demonstration_takes_its_profiles_from_the_catalogue(
     single_tariff: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
