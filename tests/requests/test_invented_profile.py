@@ -129,7 +129,7 @@ def test_meters_are_read(
         "management/find-events",
         device_identification=device,
         event_log_category="METER_EVENT_LOG",
-        **{"from": (end - timedelta(days=500)).isoformat(), "until": end.isoformat()},
+        **{"from": datetime(2021, 1, 1, tzinfo=UTC).isoformat(), "until": end.isoformat()},
     )
     assert found["events"]
     types = profile.get_event_types("METER_EVENT_LOG")
