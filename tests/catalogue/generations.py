@@ -12,4 +12,4 @@ ALL = DSMR2 + DSMR4 + SMR5
 BY_KEY = {profile.key: profile for profile in catalogue.list_profiles()}
 """Those that are not shipped as well."""
 SHIPPED = tuple(BY_KEY[key] for key in ALL)
-"""Tests of what is Dutch are about these; all others are about ``catalogue.profiles()``."""
+"""Tests of what is Dutch are about these; all others are about ``catalogue.list_profiles()``."""

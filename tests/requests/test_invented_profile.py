@@ -17,11 +17,11 @@ from rest_framework.test import APIClient
 
 from osgp import catalogue
 from osgp.accounts.models import Organisation, User
-from osgp.cosem.event_codes import UNKNOWN_EVENT
+from osgp.cosem.event_codes import UNKNOWN_EVENT, find_event_type
 from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
 from osgp.devices.models import Device
 from osgp.devices.transport_keys import encrypt_for_platform
-from osgp.embedded.registration import add_device_body
+from osgp.embedded.registration import build_add_device_body
 from osgp.faults import FaultCode
 from osgp.messages.operation import MeterOperation
 from osgp.messages.registry import list_operations
@@ -95,7 +95,7 @@ def devices(api: APIClient, simulator: SimulatorThread, perform: Perform) -> lis
     public_key = api.get("/api/v1/configuration/public-key/").json()["public_key"]
     added = []
     for described in simulator.fleet.describe():
-        body = add_device_body(described, lambda key: encrypt_for_platform(public_key, key))
+        body = build_add_device_body(described, lambda key: encrypt_for_platform(public_key, key))
         assert (body["protocol_name"], body["protocol_version"]) == ("TST", "1.0")
         assert perform("installation/add-device", **body)["created"] is True
         added.append(body["device_identification"])
@@ -106,7 +106,7 @@ def test_meters_are_read(
     api: APIClient, simulator: SimulatorThread, devices: list[str], perform: Perform
 ) -> None:
     device = devices[0]
-    profile = catalogue.profile("TST", "1.0")
+    profile = catalogue.find_profile("TST", "1.0")
 
     actual = perform("monitoring/actual-meter-reads", device_identification=device)
     assert actual["active_energy_import"]["unit"] == "kWh"
@@ -129,13 +129,13 @@ def test_meters_are_read(
         "management/find-events",
         device_identification=device,
         event_log_category="METER_EVENT_LOG",
-        **{"from": (end - timedelta(days=500)).isoformat(), "until": end.isoformat()},
+        **{"from": (end - timedelta(days=2000)).isoformat(), "until": end.isoformat()},
     )
     assert found["events"]
-    types = profile.event_types("METER_EVENT_LOG")
     for event in found["events"]:
         assert event["event_log_category"] == "METER_EVENT_LOG"
-        assert event["event_type"] == types.get(event["event_code"], UNKNOWN_EVENT)
+        assert event["event_type"] == find_event_type(profile, "METER_EVENT_LOG", event["event_code"])
+        assert event["event_type"] != UNKNOWN_EVENT
 
     relay = perform("management/read-relay-status", device_identification=device)
     assert relay["relay_status"] == "CONNECTED"
@@ -156,7 +156,7 @@ def test_what_a_meter_lacks_the_objects_for_is_refused(api: APIClient, devices: 
     refused = set()
     for message, operation in messages_to_meters().items():
         body = next(iter(make_bodies(operation, datetime.now(UTC) + timedelta(days=1))))
-        if operation.supports(catalogue.profile("TST", "1.0")):
+        if operation.supports(catalogue.find_profile("TST", "1.0")):
             continue
         answer = api.post(
             f"/api/v1/{operation.path()}/", {"device_identification": devices[0], **body}, format="json"
