@@ -24,7 +24,7 @@ def find_buffer(device: Device, period: str) -> Buffer | None:
         return None
 
 
-def without_buffer(period: str) -> Q:
+def make_bufferless_filter(period: str) -> Q:
     """The devices that keep no values of a period: nothing, unless some profile has no buffer for it."""
     found = Q(pk__in=[])
     for is_mbus, message in FETCHED_BY.items():
@@ -36,11 +36,11 @@ def without_buffer(period: str) -> Q:
         tags = operation.buffers[PeriodType(period)]
         for profile in catalogue.list_profiles():
             if not any(tag in profile for tag in tags):
-                found |= _read_by(profile, is_mbus=is_mbus)
+                found |= _make_reader_filter(profile, is_mbus=is_mbus)
     return found
 
 
-def _read_by(profile: Profile, *, is_mbus: bool) -> Q:
+def _make_reader_filter(profile: Profile, *, is_mbus: bool) -> Q:
     """The electricity meters of a profile, or the M-Bus meters behind them."""
     name, version = profile.protocol_name, profile.protocol_version
     if is_mbus:

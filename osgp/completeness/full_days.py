@@ -8,7 +8,7 @@ from datetime import date
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from osgp.completeness.buffers import without_buffer
+from osgp.completeness.buffers import make_bufferless_filter
 from osgp.devices.models import Device, LifecycleStatus
 from osgp.messages.readings import Period
 from osgp.readings.calendar import to_month, to_next_month
@@ -57,7 +57,7 @@ def list_incomplete_devices(
     series = list_expected_series(period)
     return (
         devices.exclude(lifecycle_status__in=GONE)
-        .filter((~Exists(series) & ~without_buffer(period)) | Exists(series.exclude(full)))
+        .filter((~Exists(series) & ~make_bufferless_filter(period)) | Exists(series.exclude(full)))
         .order_by("pk")
     )
 

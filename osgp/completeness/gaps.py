@@ -19,7 +19,7 @@ from osgp.cosem.amr_status import POWER_DOWN
 from osgp.devices.models import Device
 from osgp.monitoring.periods import Buffer
 from osgp.readings import clock
-from osgp.readings.buffers import INTERVAL_SECONDS, status_flags
+from osgp.readings.buffers import INTERVAL_SECONDS, find_status_flags
 from osgp.readings.calendar import list_expected_ends, to_month
 from osgp.readings.chunks import NO_STATUS
 from osgp.readings.chunks import Chunk as Columns
@@ -168,7 +168,7 @@ def _find_ranges(
             if end not in there:
                 lacking.setdefault(end, []).append(row.quantity)
     order = sorted(expected)
-    power_down = {row.pk: _power_down(device, row) for row in series}
+    power_down = {row.pk: _find_power_down_bits(device, row) for row in series}
     ranges: list[_Range] = []
     for is_missing, run in groupby(range(len(order)), key=lambda place: order[place] in lacking):
         if not is_missing:
@@ -205,10 +205,10 @@ def _split_ranges(ranges: Sequence[_Range], held_since: int | None, now: int) ->
                 yield each._replace(ends=part, is_held=is_held)
 
 
-def _power_down(device: Device, series: Series) -> int:
+def _find_power_down_bits(device: Device, series: Series) -> int:
     """The bits of a status of the series that tell of a power failure."""
     meter = device.gateway or device
-    flags = status_flags(meter.protocol_name, meter.protocol_version, series.quantity, series.period)
+    flags = find_status_flags(meter.protocol_name, meter.protocol_version, series.quantity, series.period)
     return sum(1 << bit for bit, name in flags.names.items() if name == POWER_DOWN)
 
 

@@ -32,7 +32,7 @@ def is_status(tag: str) -> bool:
     return tag.startswith(STATUS)
 
 
-def flags_captured(profile: Profile, tags: Iterable[str]) -> Flags | None:
+def find_captured_flags(profile: Profile, tags: Iterable[str]) -> Flags | None:
     """What the bits of the status mean that is among these captured objects; None: none is.
 
     The reader of a row takes the last one if there are several, which is that of the M-Bus device.

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated, NotRequired, TypedDict
 
 from osgp.catalogue import CaptureColumn, Flags
-from osgp.cosem.amr_status import NO_FLAGS, flags_captured, is_status
+from osgp.cosem.amr_status import NO_FLAGS, find_captured_flags, is_status
 from osgp.cosem.profile_rows import Selection, TimedRow
 from osgp.cosem.quantities import find_meter_reading_scale
 from osgp.messages.registry import register
@@ -85,7 +85,7 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
         begin, end = parameters["begin_date"], parameters["end_date"]
         check_held([buffer], begin, end, meter.time_zone)
         wanted = filter(_is_wanted, buffer.columns)
-        flags = flags_captured(meter.profile, [column.tag for column in wanted])
+        flags = find_captured_flags(meter.profile, [column.tag for column in wanted])
         make_reader = partial(_make_reader, flags or NO_FLAGS)
         found = read_buffer(meter, buffer, _is_wanted, begin, end, make_reader)
         times, statuses, *numbers = zip(*found.rows, strict=True) if found.rows else [()] * (2 + len(tags))

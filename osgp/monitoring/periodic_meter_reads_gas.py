@@ -6,7 +6,7 @@ from typing import Annotated, TypedDict
 
 from osgp.catalogue import CaptureColumn
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.cosem.amr_status import NO_FLAGS, flags_captured, is_status
+from osgp.cosem.amr_status import NO_FLAGS, find_captured_flags, is_status
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RowTimes, Selection, TimedRow
 from osgp.cosem.quantities import Quantity, find_meter_reading_scale
@@ -87,7 +87,9 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
 
         value, capture_time = (meter.find_attribute(VALUE, name) for name in ("value", "capture_time"))
 
-        flags = flags_captured(meter.profile, [column.tag for column in filter(is_wanted, buffer.columns)])
+        flags = find_captured_flags(
+            meter.profile, [column.tag for column in filter(is_wanted, buffer.columns)]
+        )
         largest = (flags or NO_FLAGS).largest
 
         def make_reader(selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:

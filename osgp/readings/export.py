@@ -53,7 +53,7 @@ def _iterate_batches(readings: Iterable[Reading], size: int) -> Iterator[list[Re
 
 def _format_row(reading: Reading) -> list[str | int | None]:
     provenance = reading.provenance
-    flags = reading.flags(reading.status)
+    flags = reading.name_flags(reading.status)
     return [
         reading.series.device.identification,
         reading.series.channel or None,
@@ -98,7 +98,7 @@ class _Sink(io.RawIOBase):
 
 
 def format_parquet(readings: Iterable[Reading]) -> Iterator[bytes]:
-    """Yield Parquet: values decimal128(18, 6), times in UTC with microseconds, the status as its octet."""
+    """Yield Parquet: values decimal128(18, 6), times in UTC with microseconds, the status as a number."""
     # Loaded here, so that only exports of Parquet pay for it.
     import pyarrow as pa
     from pyarrow import parquet
@@ -113,7 +113,7 @@ def format_parquet(readings: Iterable[Reading]) -> Iterator[bytes]:
         "interval_end": moment,
         "value": pa.decimal128(18, 6),
         "unit": text,
-        "status": pa.uint8(),
+        "status": pa.uint16(),
         "received_at": moment,
         "received_by": text,
         "confirmed_at": moment,

@@ -13,7 +13,7 @@ from osgp.catalogue import Flags
 from osgp.devices.models import Device
 from osgp.messages.readings import Period
 from osgp.readings.arrays import IntegersField
-from osgp.readings.buffers import status_flags
+from osgp.readings.buffers import find_status_flags
 from osgp.readings.quantities import find_tag
 
 PERIODS = [(str(period), str(period).capitalize()) for period in Period]
@@ -52,7 +52,7 @@ class Series(models.Model):
     def flags(self) -> Flags:
         """What the bits of the statuses mean in that profile."""
         meter = self.device.gateway or self.device
-        return status_flags(meter.protocol_name, meter.protocol_version, self.quantity, self.period)
+        return find_status_flags(meter.protocol_name, meter.protocol_version, self.quantity, self.period)
 
 
 class Delivery(models.Model):

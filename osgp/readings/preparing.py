@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 from osgp import catalogue
 from osgp.catalogue import obis
 from osgp.messages.readings import DECIMALS, LARGEST, Readings
-from osgp.readings.buffers import interval_seconds
+from osgp.readings.buffers import find_interval_seconds
 from osgp.readings.calendar import Span, find_span
 from osgp.readings.chunks import NO_STATUS
 
 logger = logging.getLogger(__name__)
 
-LARGEST_STATUS = 255
+LARGEST_STATUS = 2**15 - 1
+"""What the columns of the database hold; a message has held the status to its profile before."""
 _LARGEST_UNIT = 24
 
 
@@ -85,7 +86,7 @@ def make_columns(
         ends = seconds.get(id(each.interval_ends))
         if ends is None:
             ends = seconds[id(each.interval_ends)] = [int(end.timestamp()) for end in each.interval_ends]
-        capture_period = each.capture_period or interval_seconds(profile, each.quantity)
+        capture_period = each.capture_period or find_interval_seconds(profile, each.quantity)
         column, left_out = _make_column(each, quantity, capture_period, ends, bounds)
         refused += left_out
         if column is not None:

@@ -87,7 +87,7 @@ class Slot:
     @property
     def flags(self) -> list[str]:
         """Flags of the status that matter for the value's quality."""
-        told = self.reading.flags(self.reading.status) if self.reading else None
+        told = self.reading.name_flags(self.reading.status) if self.reading else None
         return [flag for flag in told or () if flag not in UNREMARKABLE]
 
 

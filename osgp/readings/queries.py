@@ -67,7 +67,7 @@ class Reading(NamedTuple):
         """The tag of the quantity in the device's profile."""
         return self.series.tag
 
-    def flags(self, status: int | None) -> tuple[str, ...] | None:
+    def name_flags(self, status: int | None) -> tuple[str, ...] | None:
         """What is set in a status of the series; None for None."""
         if status is None:
             return None

@@ -13,7 +13,7 @@ from osgp.catalogue import Profile
 from osgp.catalogue.assembly import load, load_classes
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem import mbus
-from osgp.cosem.amr_status import flags_captured, is_status, list_flag_names
+from osgp.cosem.amr_status import find_captured_flags, is_status, list_flag_names
 from osgp.cosem.quantities import (
     Quantity,
     find_meter_reading_scale,
@@ -125,7 +125,7 @@ def test_flags_of_dutch_statuses(profile: Profile) -> None:
     statuses = [item.tag for item in profile if is_status(item.tag)]
     assert statuses
     for tag in statuses:
-        flags = flags_captured(profile, ["CLOCK", tag, "ACTIVE_ENERGY_IMPORT"])
+        flags = find_captured_flags(profile, ["CLOCK", tag, "ACTIVE_ENERGY_IMPORT"])
         assert flags is not None
         assert flags.decode(0).names == ()
         assert flags.decode(0b1000_0101).names == ("CRITICAL_ERROR", "DATA_NOT_VALID", "POWER_DOWN")
@@ -136,7 +136,7 @@ def test_flags_of_dutch_statuses(profile: Profile) -> None:
 
 
 def test_bits_mean_what_the_profile_says() -> None:
-    flags = flags_captured(BY_KEY["TST-1.0"], ["CLOCK", "AMR_PROFILE_STATUS"])
+    flags = find_captured_flags(BY_KEY["TST-1.0"], ["CLOCK", "AMR_PROFILE_STATUS"])
     assert flags is not None
     assert flags.decode(0b1000_0101).names == ("POWER_DOWN", "DAYLIGHT_SAVING", "DATA_NOT_VALID")
     assert flags.decode(0b0011_1000) == ((), (3, 4, 5))
@@ -155,14 +155,14 @@ def test_bits_without_meaning(tmp_path: Path, data_type: str, width: int) -> Non
     (tmp_path / "tst-1.0.toml").write_text(text)
     folders = (catalogue.DATA, tmp_path)
     [profile] = [each for each in load(folders, load_classes(folders)) if each.key == "TST-1.0"]
-    flags = flags_captured(profile, ["AMR_PROFILE_STATUS"])
+    flags = find_captured_flags(profile, ["AMR_PROFILE_STATUS"])
     assert flags is not None
     assert flags.largest == (1 << width) - 1
     assert flags.decode(flags.largest) == ((), tuple(range(width)))
 
 
 def test_no_status_among_what_is_captured() -> None:
-    assert flags_captured(BY_KEY["TST-1.0"], ["CLOCK", "ACTIVE_ENERGY_IMPORT"]) is None
+    assert find_captured_flags(BY_KEY["TST-1.0"], ["CLOCK", "ACTIVE_ENERGY_IMPORT"]) is None
 
 
 def test_flags_of_all_profiles() -> None:

@@ -68,6 +68,40 @@ def gaps(api: APIClient, query: str = RANGE) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.fixture
+def invented(organisation: Organisation) -> Device:
+    """A meter that keeps half-hours and nothing else, of a profile that is not shipped."""
+    return factories.make_device("T1", owner=organisation, protocol_name="TST", protocol_version="1.0")
+
+
+def test_what_the_profile_keeps_no_buffer_for_is_not_missing(api: APIClient, invented: Device) -> None:
+    assert [gap["count"] for gap in gaps(api)] == [48]
+    for period in ("DAILY", "MONTHLY"):
+        assert results(api, f"period={period}&from=2026-10-01&until=2026-11-01") == []
+
+
+def test_half_hours_make_a_full_day_where_the_profile_has_them(api: APIClient, invented: Device) -> None:
+    ends = interval_ends(DAY, step=1800)
+    deliver(invented, column(ends[1:]))
+    assert [(gap["count"], gap["last_interval_end"]) for gap in gaps(api)] == [(1, "2026-10-13T22:30:00Z")]
+    deliver(invented, column(ends))
+    assert results(api) == []
+
+
+@pytest.mark.parametrize(("status", "reason"), [(0b1, "POWER_FAILURE"), (0b1000_0000, "NOT_DELIVERED")])
+def test_the_profile_says_which_bit_tells_of_a_power_failure(
+    api: APIClient, organisation: Organisation, invented: Device, status: int, reason: str
+) -> None:
+    """In Dutch meters it is the other one."""
+    asked(organisation, invented, ActionState.DONE)
+    ends = interval_ends(DAY, step=1800)
+    deliver(invented, column(ends[4:], statuses=[status] + [0] * 43))
+    assert [gap["reason"] for gap in gaps(api)] == [reason]
+    rows = api.get("/api/v1/readings/", {"device": "T1"}).json()["results"]
+    names = {0b1: ["POWER_DOWN"], 0b1000_0000: ["DATA_NOT_VALID"]}
+    assert [row["status"] for row in rows[:2]] == [names[status], []]
+
+
 def test_a_full_day_is_not_missing(api: APIClient, device: Device) -> None:
     deliver(device, column(interval_ends(DAY)))
     assert results(api) == []

@@ -201,7 +201,7 @@ def test_hostile_times_and_statuses(device: Device, settings: Settings) -> None:
     now = clock.now()
     ends = [utc(1, 1, 1), utc(9999, 12, 31), now - timedelta(days=366), now + timedelta(days=2), now, now]
     assert storing.prepare(device, [column(ends[:4])]) is None
-    kept = storing.prepare(device, [column(ends, statuses=[0, 0, 0, 0, 256, -5])])
+    kept = storing.prepare(device, [column(ends, statuses=[0, 0, 0, 0, 2**15, -5])])
     assert kept is None
     deliver(device, column(ends, statuses=[0, 0, 0, 0, None, 3]))
     assert rows("status") == [(3,)]

@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 
 from osgp import catalogue
 from osgp.accounts.models import Organisation, User
-from osgp.cosem.event_codes import UNKNOWN_EVENT
+from osgp.cosem.event_codes import UNKNOWN_EVENT, find_event_type
 from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
 from osgp.devices.models import Device
 from osgp.devices.transport_keys import encrypt_for_platform
@@ -135,7 +135,8 @@ def test_meters_are_read(
     types = profile.get_event_types("METER_EVENT_LOG")
     for event in found["events"]:
         assert event["event_log_category"] == "METER_EVENT_LOG"
-        assert event["event_type"] == types.get(event["event_code"], UNKNOWN_EVENT)
+        assert event["event_type"] == find_event_type(profile, "METER_EVENT_LOG", event["event_code"])
+        assert event["event_type"] != UNKNOWN_EVENT
 
     relay = perform("management/read-relay-status", device_identification=device)
     assert relay["relay_status"] == "CONNECTED"

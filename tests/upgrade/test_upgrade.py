@@ -30,6 +30,7 @@ from django_celery_beat.models import PeriodicTask
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
+from osgp import catalogue
 from osgp.accounts.models import User
 from osgp.batches.models import RecurringRequest
 from osgp.celery import app
@@ -43,6 +44,7 @@ from osgp.simulator import Fleet, SimulatorThread
 from osgp.visits.visit import visit_meter
 from tests import processes
 from tests.batches.conftest import create_all
+from tests.catalogue.generations import SHIPPED
 from tests.meters import KEY_TYPES
 from tests.metrics import grammar
 from tests.upgrade import DUMPS, ENVIRONMENT, PASSWORD, REPEATED, databases
@@ -67,6 +69,13 @@ class Upgraded:
     before: dict[str, list[dict[str, Any]]]
     after: dict[str, list[dict[str, Any]]]
     """Rows of its tables and views, in the columns that they had."""
+
+
+def make_demo() -> Fleet:
+    """The simulated meters of the dumps: of the profiles that are shipped."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogue, "list_profiles", lambda: SHIPPED)
+        return Fleet.demo()
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +229,7 @@ def test_what_was_counted_stays_counted(upgraded: Upgraded) -> None:
 
 def test_keys_are_unsealed(upgraded: Upgraded) -> None:
     unsealed = 0
-    for described in Fleet.demo().describe():
+    for described in make_demo().describe():
         device = Device.objects.get(identification=described["add_device"]["device_identification"])
         for name, key_type in KEY_TYPES.items():
             if value := described["keys"].get(name):
@@ -266,7 +275,7 @@ def test_what_waited_is_carried_out(upgraded: Upgraded) -> None:
     assert states.reap() == 1
     pending.update(due_at=long_ago)
     assert states.queue_scheduled() == 1
-    with SimulatorThread(Fleet.demo()) as simulator:
+    with SimulatorThread(make_demo()) as simulator:
         Device.objects.filter(gateway=None).update(port=simulator.port)
         opened = states.open_sessions(100).sessions
         assert {row.meter_id for row in waited} <= {session.meter_id for session in opened}

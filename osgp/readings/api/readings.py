@@ -152,7 +152,7 @@ def _describe_claim(
 ) -> dict[str, Any]:
     return {
         "value": format(value, "f"),
-        "status": reading.flags(status),
+        "status": reading.name_flags(status),
         "received_at": utc_text(provenance.received_at) if provenance.received_at else None,
         "received_by": str(provenance.received_by) if provenance.received_by else None,
         "confirmed_at": utc_text(provenance.confirmed_at) if provenance.confirmed_at else None,
