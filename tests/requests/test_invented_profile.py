@@ -132,7 +132,6 @@ def test_meters_are_read(
         **{"from": datetime(2021, 1, 1, tzinfo=UTC).isoformat(), "until": end.isoformat()},
     )
     assert found["events"]
-    types = profile.get_event_types("METER_EVENT_LOG")
     for event in found["events"]:
         assert event["event_log_category"] == "METER_EVENT_LOG"
         assert event["event_type"] == find_event_type(profile, "METER_EVENT_LOG", event["event_code"])
