@@ -14,6 +14,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Model
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
@@ -23,9 +24,7 @@ from osgp.requests.states.tables import ACTIONS, REQUESTS, SESSIONS
 from osgp.sql import Statement
 from osgp.visits import hint_display
 from tests.batches.crowds import make_crowd
-from tests.factories import make_request
-
-pytestmark = pytest.mark.django_db
+from tests.factories import make_organisation, make_request
 
 CROWD = 10_000
 ENDED = 100
@@ -59,24 +58,46 @@ def analyze() -> None:
         cursor.execute("ANALYZE")
 
 
-@pytest.fixture(params=["before", "by now"])
-def crowd(organisation: Organisation, request: pytest.FixtureRequest) -> list[Device]:
+@pytest.fixture(scope="module", params=["before", "by now"])
+def standing_crowd(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[list[Device]]:
     """Meters, each with a request that is due; the first ones have live sessions as well.
 
-    PostgreSQL knows how many there are by now, or how few there were before.
+    PostgreSQL knows how many there are by now, or how few there were before. What a test does with them is
+    rolled back to where all of them find it.
     """
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite chooses its plans by the indexes that there are, and does not count rows.")
+    with django_db_blocker.unblock():
+        if connection.vendor != "postgresql":
+            pytest.skip("SQLite chooses its plans by the indexes that there are, and does not count rows.")
+        with transaction.atomic():
+            yield _make_crowd(knows_by_now=request.param == "by now")
+            transaction.set_rollback(True)
+
+
+@pytest.fixture
+def crowd(standing_crowd: list[Device], db: None) -> list[Device]:
+    return standing_crowd
+
+
+@pytest.fixture
+def organisation(crowd: list[Device]) -> Organisation:
+    """Who owns the crowd."""
+    return Organisation.objects.get()
+
+
+def _make_crowd(knows_by_now: bool) -> list[Device]:
+    organisation = make_organisation()
     make_crowd(organisation, CROWD)
     meters = list(Device.objects.order_by("pk"))
     ended, meters = meters[:ENDED], meters[ENDED:]
     _make_requests(organisation, ended, state=RequestState.SUCCEEDED)
     MeterSession.objects.bulk_create(_session(meter, state=SessionState.CLOSED) for meter in ended)
-    if request.param == "before":
+    if not knows_by_now:
         analyze()
     _make_requests(organisation, meters)
     MeterSession.objects.bulk_create(_session(meter) for meter in meters[:LIVE])
-    if request.param == "by now":
+    if knows_by_now:
         analyze()
     return meters
 
@@ -151,16 +172,6 @@ def test_opening_sessions_looks_at_no_more_than_it_opens_and_what_is_in_front(cr
     assert looked_at[SESSIONS] <= LIVE + 3 * wanted, looked_at
 
 
-def test_hints_look_at_the_work_of_their_meters_alone(crowd: list[Device]) -> None:
-    """Once the database knows how many others there are; before, it looks through all that wait, once."""
-    analyze()
-    sessions = list(MeterSession.objects.order_by("opened_at")[:50])
-    with rows_looked_at() as looked_at:
-        shown = hint_display.describe_hints(sessions)
-    assert set(shown) == {session.pk for session in sessions}
-    assert looked_at[REQUESTS] <= 150, looked_at
-
-
 def test_looking_for_more_urgent_work_looks_at_opened_meters_alone(
     crowd: list[Device], organisation: Organisation
 ) -> None:
@@ -170,3 +181,16 @@ def test_looking_for_more_urgent_work_looks_at_opened_meters_alone(
     assert [(session.meter_id, session.priority) for session in hurried] == [(crowd[7].pk, 9)]
     assert looked_at[REQUESTS] <= 3 * LIVE, looked_at
     assert looked_at[SESSIONS] <= 3 * LIVE, looked_at
+
+
+def test_hints_look_at_the_work_of_their_meters_alone(crowd: list[Device]) -> None:
+    """Once the database knows how many others there are; before, it looks through all that wait, once.
+
+    The last of these tests, as the database does not forget what it learns here.
+    """
+    analyze()
+    sessions = list(MeterSession.objects.order_by("opened_at")[:50])
+    with rows_looked_at() as looked_at:
+        shown = hint_display.describe_hints(sessions)
+    assert set(shown) == {session.pk for session in sessions}
+    assert looked_at[REQUESTS] <= 150, looked_at
