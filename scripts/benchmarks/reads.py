@@ -72,6 +72,7 @@ def _make_device(described: dict[str, Any], columns: dict[str, Any]) -> Device:
     fields = dict(described)
     fields["identification"] = fields.pop("device_identification")
     fields["time_zone"] = fields.pop("timezone")
+    fields["framing"] = fields.pop("transport")
     # A new meter would be asked for its counter first; these were visited before.
     usual = {"lifecycle_status": LifecycleStatus.IN_USE, "invocation_counter": 1}
     return Device(**{**usual, **fields, **columns})
