@@ -113,7 +113,7 @@ def own(rounds: int) -> Costs:
     class Answered:
         """Stands in for an association: the answer is there already."""
 
-        profile = staticmethod(rows)
+        read_profile = staticmethod(rows)
         seconds_left = 60.0
 
         @staticmethod
