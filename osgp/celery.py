@@ -1,4 +1,6 @@
-"""The Celery application. Tasks carry a session id and a claim token, never data: see requests/tasks.py."""
+"""The Celery application. Tasks carry no data, only the id of a meter session and its token
+(osgp/visits/tasks.py).
+"""
 
 import os
 

@@ -1,4 +1,4 @@
-"""How the database is reached: what a ``DATABASE_URL`` says, and what the platform needs of it besides."""
+"""Django's database settings from a ``DATABASE_URL``, with the options that the platform needs."""
 
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,10 @@ _POSTGRESQL = {
 }
 
 
-def database(url: str, var_dir: Path, *, idle_transaction: float, statement: float = 0) -> dict[str, Any]:
-    """An entry of Django's ``DATABASES``. What the URL says, such as ``?sslmode=verify-full``, goes first.
+def make_database_settings(
+    url: str, var_dir: Path, *, idle_transaction: float, statement: float = 0
+) -> dict[str, Any]:
+    """Return an entry of Django's ``DATABASES``. Options of the URL, such as ``?sslmode=verify-full``, win.
 
     ``idle_transaction``: seconds after which PostgreSQL ends a transaction whose process does not go on with
     it; 0 lets it wait for ever. A process that was frozen, or whose host is gone, may hold locks on what

@@ -1,4 +1,4 @@
-"""The platform's fault catalogue: stable codes that callers may rely on.
+"""The fault catalogue of the platform: stable codes that callers may rely on.
 
 A :class:`Fault` is raised anywhere between the API and the meter and reaches the caller as
 ``{"code", "name", "message", "component", "retryable"}``. Codes and names are those of the smart-metering
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class FaultCode(IntEnum):
-    """Functional error codes; the name is part of the contract as well."""
+    """Functional error codes. Their names are part of the API as well."""
 
     UNKNOWN_ORGANISATION = 101
     DISABLED_ORGANISATION = 104
@@ -77,7 +77,7 @@ class Component(StrEnum):
 class Fault(Exception):
     """A failure with a stable code.
 
-    ``retryable`` says whether another attempt may succeed without anybody changing anything.
+    ``retryable`` says whether another attempt may succeed without any change.
     ``pointer`` names the offending request field as a JSON pointer, e.g. ``/authentication_key``.
     ``message`` is shown to API clients and operators: it must never hold a secret.
     """
@@ -99,7 +99,7 @@ class Fault(Exception):
         self.pointer = pointer
 
     def as_dict(self) -> dict[str, Any]:
-        """The fault as stored with an action and shown in API answers."""
+        """Return the fault as it is stored with an action and shown in API answers."""
         return {
             "code": int(self.code),
             "name": self.code.name,

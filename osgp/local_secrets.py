@@ -1,4 +1,4 @@
-"""Secrets of an installation that nobody configured: made once, kept in files that only their owner reads.
+"""Secrets of an installation without configured ones: made once, kept in files that only their owner reads.
 
 Only the embedded default uses them. A production process without its secrets refuses to start instead of
 inventing some that its neighbours do not share.
@@ -13,15 +13,15 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 
-def random_secret() -> bytes:
-    """384 random bits as text."""
+def make_random_secret() -> bytes:
+    """Return 384 random bits as text."""
     return secrets.token_urlsafe(48).encode()
 
 
-def local_secret(
-    directory: Path, name: str, *, allowed: bool, make: Callable[[], bytes] = random_secret
+def find_or_make_secret(
+    directory: Path, name: str, *, allowed: bool, make: Callable[[], bytes] = make_random_secret
 ) -> str:
-    """The text of ``directory/secrets/name``, made by ``make`` when it is missing.
+    """Return the text of ``directory/secrets/name``, made by ``make`` when it is missing.
 
     Raises ImproperlyConfigured when the installation is not an embedded one (``allowed`` is false).
     Several processes may race to make it: all of them return the one that was kept.

@@ -14,55 +14,61 @@ from typing import Any
 
 from kombu import Exchange, Queue
 
-from osgp.database_settings import database
+from osgp.database_settings import make_database_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("OSGP_VAR_DIR", BASE_DIR / "var"))
 
 
-def env_flag(name: str, default: bool = False) -> bool:
+def read_flag(name: str, default: bool = False) -> bool:
     """``1``, ``true``, ``yes`` and ``on`` are true; unset gives the default; anything else is false."""
     value = os.environ.get(name)
     return default if value is None else value.strip().lower() in {"1", "true", "yes", "on"}
 
 
-def env_list(name: str, default: str = "") -> list[str]:
+def read_list(name: str, default: str = "") -> list[str]:
     """A comma separated list from the environment, blanks removed."""
     return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
 
 
-DEBUG = env_flag("DEBUG")
+DEBUG = read_flag("DEBUG")
 EMBEDDED = "DATABASE_URL" not in os.environ
 """True when nobody configured a database: keys and secrets may then be generated below ``var/``."""
 
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:
-    from osgp.local_secrets import local_secret
+    from osgp.local_secrets import find_or_make_secret
 
-    SECRET_KEY = local_secret(
-        VAR_DIR, "django-secret-key", allowed=EMBEDDED or env_flag("OSGP_LOCAL_SECRETS")
+    SECRET_KEY = find_or_make_secret(
+        VAR_DIR, "django-secret-key", allowed=EMBEDDED or read_flag("OSGP_LOCAL_SECRETS")
     )
 
-ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+ALLOWED_HOSTS = read_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
-    "osgp.accounts",
     "osgp.networks",
     "osgp.devices",
+    "osgp.accounts",
+    "osgp.device_groups",
+    "osgp.batches",
     "osgp.requests",
+    "osgp.readings",
     "osgp.message_logs",
+    "osgp.metrics",
+    "osgp.visits",
     "osgp.adhoc",
     "osgp.configuration",
     "osgp.installation",
     "osgp.management",
     "osgp.monitoring",
     "osgp.bundle",
-    "osgp.batches",
-    "osgp.readings",
     "osgp.notifications",
-    "osgp.metrics",
-    "osgp.admin_site_config.HeadEndAdminConfig",
+    "osgp.fleet",
+    "osgp.completeness",
+    "osgp.pages",
+    "osgp.commands",
+    "osgp.pages.site_config.HeadEndAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -93,7 +99,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "osgp" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -113,11 +118,11 @@ AUTH_PASSWORD_VALIDATORS = [
 # --- Database ------------------------------------------------------------------------------------------
 
 DATABASES: dict[str, Any] = {
-    "default": database(
+    "default": make_database_settings(
         os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"),
         VAR_DIR,
         idle_transaction=float(os.environ.get("OSGP_IDLE_TRANSACTION_SECONDS", "30")),
-        # None by default: only callers of the web application choose what is looked for, see wsgi.py.
+        # No limit by default: only callers of the web application choose the filters of queries, see wsgi.py.
         statement=float(os.environ.get("OSGP_STATEMENT_SECONDS", "0")),
     )
 }
@@ -148,7 +153,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
 CELERY_TASK_DEFAULT_QUEUE = "system"
 CELERY_TASK_DEFAULT_PRIORITY = 4
 # RabbitMQ: classic queues have priorities when declared so. Quorum queues, replicated, have strict ones from
-# RabbitMQ 4.3 on without being told. A queue that exists keeps its kind: delete it to change that.
+# RabbitMQ 4.3 on without a declaration. A queue that exists keeps its kind: delete it to change that.
 _METER_QUEUE_ARGUMENTS = (
     {"x-queue-type": "quorum"}
     if os.environ.get("OSGP_METER_QUEUE", "classic") == "quorum"
@@ -211,7 +216,7 @@ OSGP: dict[str, Any] = {
     "DATABASE_LANES": int(os.environ.get("OSGP_DATABASE_LANES", "8")),
     # Whether PostgreSQL is to keep the plans of the statements that every visit needs. Not behind a pooler
     # that gives each transaction another connection.
-    "PREPARED_STATEMENTS": env_flag("OSGP_PREPARED_STATEMENTS", default=True),
+    "PREPARED_STATEMENTS": read_flag("OSGP_PREPARED_STATEMENTS", default=True),
     # SIGTERM: how long a worker may take to finish or hand back what is in flight.
     "STOP_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_STOP_DEADLINE_SECONDS", "60"))),
     # A worker or dispatcher without progress for this long ends itself, to be started anew.
@@ -228,7 +233,7 @@ OSGP: dict[str, Any] = {
     # How long final requests, with their results, and closed sessions are kept. Deleting one earlier is the
     # caller's choice.
     "RETENTION": timedelta(days=float(os.environ.get("OSGP_RETENTION_DAYS", "7"))),
-    # How long EnableDebugging lasts unless told, and how long what it logged is kept.
+    # How long EnableDebugging lasts by default, and how long its logs are kept.
     "DEBUGGING_TIME": timedelta(hours=float(os.environ.get("OSGP_DEBUGGING_HOURS", "24"))),
     "MESSAGE_LOG_RETENTION": timedelta(days=float(os.environ.get("OSGP_MESSAGE_LOG_RETENTION_DAYS", "7"))),
     # A value that was received this long after its interval's end is late.
@@ -236,7 +241,7 @@ OSGP: dict[str, Any] = {
     # How long readings are kept; whole months are forgotten. None, in the environment 0, keeps all.
     "READINGS_RETENTION": timedelta(days=float(os.environ.get("OSGP_READINGS_RETENTION_DAYS", "1827")))
     or None,
-    # Occurrences of recurring requests that passed while the platform was down: "last" makes up for the
+    # Occurrences of schedules that passed while the platform was down: "last" makes up for the
     # latest of each, "all" for all of them, "none" for none.
     "MISSED_OCCURRENCES": os.environ.get("OSGP_MISSED_OCCURRENCES", "last"),
     # Invocation counter values taken from the database at a time.
@@ -246,10 +251,10 @@ OSGP: dict[str, Any] = {
     # Who may read /metrics: callers with the token, and direct ones (not through a proxy) from these
     # networks.
     "METRICS_TOKEN": os.environ.get("OSGP_METRICS_TOKEN", ""),
-    "METRICS_NETWORKS": env_list("OSGP_METRICS_NETWORKS", "127.0.0.0/8,::1/128"),
+    "METRICS_NETWORKS": read_list("OSGP_METRICS_NETWORKS", "127.0.0.0/8,::1/128"),
     "KEY_ENCRYPTION_KEYS": os.environ.get("OSGP_KEY_ENCRYPTION_KEYS", ""),
     "RSA_PRIVATE_KEY_FILE": os.environ.get("OSGP_RSA_PRIVATE_KEY_FILE", ""),
-    "LOCAL_SECRETS": EMBEDDED or env_flag("OSGP_LOCAL_SECRETS"),
+    "LOCAL_SECRETS": EMBEDDED or read_flag("OSGP_LOCAL_SECRETS"),
 }
 
 # --- REST ----------------------------------------------------------------------------------------------
@@ -291,10 +296,9 @@ USE_TZ = True
 USE_I18N = False
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
-STATICFILES_DIRS = [BASE_DIR / "osgp" / "static"]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_flag("OSGP_HTTPS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = read_flag("OSGP_HTTPS")
 
 LOGGING = {
     "version": 1,

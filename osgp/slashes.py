@@ -11,9 +11,9 @@ class SameAgain(HttpResponsePermanentRedirect):
 
 
 class SlashMiddleware(CommonMiddleware):
-    """Django's own, but what was posted to such an address goes on to the right one as it is.
+    """As Django's own, but a POST to such an address is redirected with its method and body.
 
-    With Django's 301 clients would go on with a GET, and be told that it is not allowed.
+    After Django's 301 clients would send a GET, which is not allowed there.
     """
 
     response_redirect_class = SameAgain

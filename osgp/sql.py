@@ -1,8 +1,8 @@
-"""Time by the database's clock, and SQL statements written out for the few that every visit to a meter needs.
+"""The clock of the database, and SQL for the few statements that every visit to a meter needs.
 
-Django's ORM takes longer to compose such a statement than PostgreSQL takes to carry it out: 0.3 to 1.8 ms of
-CPU each, against 0.05 ms for these. They read the same on PostgreSQL and SQLite except for what the braces
-stand for.
+Django's ORM takes longer to compose such a statement than PostgreSQL takes to execute it: 0.3 to 1.8 ms of
+CPU each, against 0.05 ms here. The text is the same for PostgreSQL and SQLite, except for the words in
+braces.
 """
 
 import itertools
@@ -39,13 +39,15 @@ _DIALECTS = {
 
 
 class Statement:
-    """One statement. ``{now}`` is the database's time, ``{later}`` takes a parameter of seconds from now,
-    ``{is}`` compares NULL as a value, ``{locked}`` keeps what a subquery found as it is until the end of the
-    transaction (SQLite has one writer at a time anyway).
+    """One SQL statement.
 
-    PostgreSQL is asked to prepare it once per connection, unless ``PREPARED_STATEMENTS`` says otherwise:
-    planning takes it longer than carrying it out. Not so one for thousands of rows (``prepared=False``):
-    its plan had better be made for the very rows that it is about.
+    ``{now}`` is the time of the database, ``{later}`` takes a parameter of seconds from now, ``{is}``
+    compares NULL as a value, ``{locked}`` locks the rows of a subquery until the end of the transaction
+    (SQLite has one writer at a time anyway).
+
+    PostgreSQL prepares it once per connection, unless ``PREPARED_STATEMENTS`` is off, because planning takes
+    longer than execution. A statement for thousands of rows is not prepared (``prepared=False``): its plan
+    should fit these rows.
     """
 
     def __init__(self, text: str, *, prepared: bool = True) -> None:
@@ -60,15 +62,15 @@ class Statement:
         places = ", ".join(["%s"] * (next(numbers) - 1))
         self._execution = f"EXECUTE {self._name} ({places})" if places else f"EXECUTE {self._name}"
 
-    def rows(self, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Carry it out; returns what it selects or returns."""
+    def fetch_rows(self, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Execute it; return the rows that it selects or returns."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.cursor() as cursor:
             self._execute(database, cursor, parameters)
             return list(cursor.fetchall())
 
-    def count(self, *parameters: Any) -> int:
-        """Carry it out; returns how many rows it changed."""
+    def execute(self, *parameters: Any) -> int:
+        """Execute it; return how many rows it changed."""
         database = connections[DEFAULT_DB_ALIAS]
         with database.cursor() as cursor:
             self._execute(database, cursor, parameters)
@@ -77,7 +79,7 @@ class Statement:
     def _execute(
         self, database: BaseDatabaseWrapper, cursor: CursorWrapper, parameters: tuple[Any, ...]
     ) -> None:
-        values = [_adapted(value, database.vendor) for value in parameters]
+        values = [_adapt(value, database.vendor) for value in parameters]
         asked = self._is_prepared and settings.OSGP["PREPARED_STATEMENTS"]
         if database.vendor != "postgresql" or not asked:
             cursor.execute(self._texts[database.vendor], values)
@@ -91,15 +93,15 @@ class Statement:
 
 _numbers = itertools.count(1)
 _prepared: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
-"""Names of the statements that each open connection to PostgreSQL knows."""
+"""Names of the statements that are prepared on each open connection to PostgreSQL."""
 
 
-# Most parameters; whether something is a Mapping takes much longer to find out.
+# Most parameters; a check for Mapping takes much longer.
 _STORED_AS_THEY_ARE = frozenset({str, int, float, bool, list, type(None)})
 
 
-def _adapted(value: Any, vendor: str) -> Any:
-    """A parameter as the database stores it; SQLite knows neither UUIDs nor JSON."""
+def _adapt(value: Any, vendor: str) -> Any:
+    """Return a parameter as the database stores it; SQLite has neither UUIDs nor JSON."""
     if type(value) in _STORED_AS_THEY_ARE:
         return value
     if isinstance(value, uuid.UUID):
@@ -109,16 +111,16 @@ def _adapted(value: Any, vendor: str) -> Any:
     return value
 
 
-def later(delay: timedelta) -> Combinable:
-    """For the ORM: the database's time plus ``delay``, which may be negative."""
+def add_to_now(delay: timedelta) -> Combinable:
+    """Return an ORM expression for the time of the database plus ``delay``, which may be negative."""
     return Now() + Value(delay, output_field=DurationField())
 
 
-def within(column: str, keys: Collection[int]) -> Q:
-    """For the ORM: one of ``keys``, of which there may be thousands.
+def is_one_of(column: str, keys: Collection[int]) -> Q:
+    """Return an ORM condition: ``column`` is one of ``keys``, of which there may be thousands.
 
-    The range tells the database that it need not look further than the keys are apart, whatever it believes
-    to know about the table: while thousands of rows are put in, that is out of date.
+    The range limits what the database reads, even with outdated statistics: they are outdated while thousands
+    of rows are inserted.
     """
     if not keys:
         return Q(pk__in=())
@@ -126,11 +128,11 @@ def within(column: str, keys: Collection[int]) -> Q:
     return Q(**lowest, **highest, **{f"{column}__in": list(keys)})
 
 
-def json_value(value: Any) -> Any:
-    """A JSON column as selected by a Statement."""
+def parse_json(value: Any) -> Any:
+    """Return the value of a JSON column that a Statement selected."""
     return json.loads(value) if isinstance(value, str) else value
 
 
-def uuid_value(value: Any) -> uuid.UUID:
-    """A UUID column as selected by a Statement."""
+def parse_uuid(value: Any) -> uuid.UUID:
+    """Return the value of a UUID column that a Statement selected."""
     return value if isinstance(value, uuid.UUID) else uuid.UUID(value)

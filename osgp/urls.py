@@ -3,20 +3,23 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from osgp.metrics.views import metrics
+from osgp.completeness import urls as completeness
+from osgp.fleet.api import urls as fleet
+from osgp.management.api import urls as management
+from osgp.metrics.views import show_metrics
+from osgp.readings.api import urls as readings
+from osgp.requests.api import problems
+from osgp.requests.api import urls as requests
 from osgp.requests.api.health import healthz, readyz
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("api/v1/", include("osgp.batches.api.urls")),
-    path("api/v1/", include("osgp.readings.api.urls")),
-    path("api/v1/", include("osgp.management.api.urls")),
-    path("api/v1/", include("osgp.requests.api.urls")),
+    *(path("api/v1/", include(urls)) for urls in (fleet, completeness, readings, management, requests)),
     path("healthz", healthz),
     path("readyz", readyz),
-    path("metrics", metrics),
+    path("metrics", show_metrics),
 ]
 
-handler400 = "osgp.requests.api.problems.bad_request"
-handler404 = "osgp.requests.api.problems.not_found"
-handler500 = "osgp.requests.api.problems.server_error"
+handler400 = problems.bad_request
+handler404 = problems.not_found
+handler500 = problems.server_error

@@ -1,8 +1,8 @@
 """Measures the platform on this machine: `python -m scripts.bench [--only ROW] [--full] [--json FILE]`.
 
 Every part is a process of its own, as in production. PostgreSQL and RabbitMQ are found or started as for
-the tests; what is measured has a database and a virtual host of its own, and leaves nothing behind.
-docs/how-to/measure.md tells what the figures mean.
+the tests. The benchmarks use a database and a virtual host of their own, and remove them afterwards.
+docs/how-to/measure.md explains the figures.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from rich.table import Table
 from scripts import services
 from scripts.benchmarks import sizes
 from scripts.benchmarks.head_end import HeadEnd, own_services
-from scripts.benchmarks.measuring import Figure, machine
+from scripts.benchmarks.measuring import Figure, describe_machine
 from scripts.test import say
 
 ROWS = {
@@ -79,23 +79,25 @@ def print_table(measured: Measured) -> None:
     for row, figures in measured.items():
         table.add_row(f"[bold]{ROWS[row]}[/bold]")
         for figure in figures:
-            peer = "" if figure.peer is None else _shown(figure.peer, figure.unit)
-            table.add_row(figure.what, _shown(figure.value, figure.unit), figure.budget, peer, figure.peer_is)
+            peer = "" if figure.peer is None else _format_value(figure.peer, figure.unit)
+            table.add_row(
+                figure.what, _format_value(figure.value, figure.unit), figure.budget, peer, figure.peer_is
+            )
         table.add_section()
     console = Console()
     console.width = max(console.width, 140)
     console.print(table)
 
 
-def _shown(value: float, unit: str) -> str:
+def _format_value(value: float, unit: str) -> str:
     return f"{value:,.0f}" if not unit else f"{value:,.2f} {unit}"
 
 
-def document(measured: Measured, how_much: sizes.Sizes, load: tuple[float, ...]) -> dict[str, Any]:
-    """What is written as JSON."""
+def make_document(measured: Measured, how_much: sizes.Sizes, load: tuple[float, ...]) -> dict[str, Any]:
+    """Return the document that is written as JSON."""
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": describe_machine(),
         "load_before": list(load),
         "sizes": asdict(how_much),
         "figures": [
@@ -123,7 +125,7 @@ def main() -> int:
         folder = Path(tempfile.mkdtemp(prefix="osgp-bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
-            found = services.find(os.environ, say)
+            found = services.find_or_start(os.environ, say)
         except services.NoServiceError as error:
             say(str(error))
             print(services.HELP, file=sys.stderr)
@@ -132,7 +134,7 @@ def main() -> int:
         environment = stack.enter_context(own_services(found, folder))
         measured = measure(environment, folder, options.only or list(ROWS), how_much)
     options.json.write_text(
-        json.dumps(document(measured, how_much, load), indent=2, ensure_ascii=False) + "\n"
+        json.dumps(make_document(measured, how_much, load), indent=2, ensure_ascii=False) + "\n"
     )
     say(f"All figures (load of the machine before: {load[0]:.1f})")
     print_table(measured)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from scripts.services import Broker, NoServiceError, Say, broker_problem, postgres_problem
+from scripts.services import Broker, NoServiceError, Say, find_broker_problem, find_postgres_problem
 
 POSTGRES_IMAGE = "postgres:15-alpine"
 RABBITMQ_IMAGE = "rabbitmq:3.13"
@@ -15,46 +15,52 @@ START_SECONDS = 120
 def prepare(say: Say, *, postgres: bool, rabbitmq: bool) -> None:
     """Fetch the images that will be needed. Raises NoServiceError when a registry does not give them."""
     for image, needed in ((POSTGRES_IMAGE, postgres), (RABBITMQ_IMAGE, rabbitmq)):
-        if needed and docker("images", "--quiet", image) == "":
+        if needed and run_docker("images", "--quiet", image) == "":
             say(f"Fetching the container image {image} ...")
-            docker("pull", "--quiet", image, timeout=900)
+            run_docker("pull", "--quiet", image, timeout=900)
 
 
 @contextmanager
-def postgres(say: Say) -> Iterator[str]:
+def running_postgres(say: Say) -> Iterator[str]:
     """A PostgreSQL in a container: its URL."""
-    with container(POSTGRES_IMAGE, 5432, ["-e", "POSTGRES_HOST_AUTH_METHOD=trust"], ["-c", "fsync=off"]) as (
+    with running_container(
+        POSTGRES_IMAGE, 5432, ["-e", "POSTGRES_HOST_AUTH_METHOD=trust"], ["-c", "fsync=off"]
+    ) as (
         _,
         port,
     ):
         url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        wait_until_usable(lambda: postgres_problem(url), "PostgreSQL")
+        wait_until_usable(lambda: find_postgres_problem(url), "PostgreSQL")
         say(f"PostgreSQL: a container of {POSTGRES_IMAGE} on port {port}")
         yield url
 
 
 @contextmanager
-def rabbitmq(say: Say) -> Iterator[Broker]:
+def running_rabbitmq(say: Say) -> Iterator[Broker]:
     """A RabbitMQ in a container."""
-    with container(RABBITMQ_IMAGE, 5672, [], []) as (name, port):
+    with running_container(RABBITMQ_IMAGE, 5672, [], []) as (name, port):
         url = f"amqp://guest:guest@127.0.0.1:{port}//"
-        wait_until_usable(lambda: broker_problem(url), "RabbitMQ")
+        wait_until_usable(lambda: find_broker_problem(url), "RabbitMQ")
         say(f"RabbitMQ: a container of {RABBITMQ_IMAGE} on port {port}")
         yield Broker(url, ("docker", "exec", name, "rabbitmqctl"))
 
 
 @contextmanager
-def container(image: str, port: int, options: list[str], arguments: list[str]) -> Iterator[tuple[str, int]]:
+def running_container(
+    image: str, port: int, options: list[str], arguments: list[str]
+) -> Iterator[tuple[str, int]]:
     """Run a container while the block lasts: its id and the port of this machine that leads to ``port``."""
-    name = docker("run", "--detach", "--rm", "--publish", f"127.0.0.1::{port}", *options, image, *arguments)
+    name = run_docker(
+        "run", "--detach", "--rm", "--publish", f"127.0.0.1::{port}", *options, image, *arguments
+    )
     try:
-        published = docker("port", name, str(port)).splitlines()[0]
+        published = run_docker("port", name, str(port)).splitlines()[0]
         yield name, int(published.rpartition(":")[2])
     finally:
-        docker("rm", "--force", "--volumes", name)
+        run_docker("rm", "--force", "--volumes", name)
 
 
-def docker(*arguments: str, timeout: float = 120) -> str:
+def run_docker(*arguments: str, timeout: float = 120) -> str:
     """Run one docker command: what it printed. Raises NoServiceError with what it complained about."""
     try:
         done = subprocess.run(

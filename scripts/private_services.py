@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.containers import wait_until_usable
-from scripts.services import Broker, NoServiceError, Say, broker_problem, postgres_problem
+from scripts.services import Broker, NoServiceError, Say, find_broker_problem, find_postgres_problem
 
 RABBITMQ_HOME = Path("/usr/lib/rabbitmq/bin")
 """The scripts themselves: those in /usr/sbin change to the user and directories of the system's broker."""
@@ -30,13 +30,13 @@ INITDB_OPTIONS = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", 
 def prepare(say: Say, *, postgres: bool, rabbitmq: bool) -> None:
     """Install the packages that are missing. Raises NoServiceError if that is not allowed or fails."""
     missing = []
-    if postgres and postgres_home() is None:
+    if postgres and find_postgres_home() is None:
         missing.append("postgresql")
     if rabbitmq and not (RABBITMQ_HOME / "rabbitmq-server").exists():
         missing.append("rabbitmq-server")
     if not missing:
         return
-    install = installer()
+    install = find_installer()
     if install is None:
         raise NoServiceError(f"{' and '.join(missing)} not found, and packages may not be installed here.")
     say(f"Installing Debian packages: {' '.join(missing)} ...")
@@ -49,7 +49,7 @@ def prepare(say: Say, *, postgres: bool, rabbitmq: bool) -> None:
             raise NoServiceError(f"apt-get {command[0]} failed:\n{done.stdout[-2000:]}")
 
 
-def installer() -> list[str] | None:
+def find_installer() -> list[str] | None:
     """The command that installs packages, if this user may."""
     apt = shutil.which("apt-get")
     if apt is None:
@@ -62,7 +62,7 @@ def installer() -> list[str] | None:
     return None
 
 
-def postgres_home() -> Path | None:
+def find_postgres_home() -> Path | None:
     """Where the newest installed PostgreSQL has its programs (Debian keeps most of them out of PATH)."""
     found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     if found:
@@ -71,7 +71,7 @@ def postgres_home() -> Path | None:
     return Path(initdb).resolve().parent if initdb else None
 
 
-def service_user(name: str) -> str | None:
+def find_service_user(name: str) -> str | None:
     """Whom a service runs as: ourselves, or its own user when we are root."""
     if os.geteuid() != 0:
         return None
@@ -82,7 +82,7 @@ def service_user(name: str) -> str | None:
     return name
 
 
-def run_as(user: str | None) -> dict[str, Any]:
+def make_run_as_arguments(user: str | None) -> dict[str, Any]:
     """Arguments that make subprocess drop root's rights; none for a process of our own."""
     if user is None:
         return {}
@@ -90,7 +90,7 @@ def run_as(user: str | None) -> dict[str, Any]:
 
 
 @contextmanager
-def data_directory(user: str | None) -> Iterator[Path]:
+def making_data_directory(user: str | None) -> Iterator[Path]:
     """A temporary directory that belongs to ``user``."""
     with tempfile.TemporaryDirectory(prefix="osgp-test-", ignore_cleanup_errors=True) as name:
         if user is not None:
@@ -98,7 +98,7 @@ def data_directory(user: str | None) -> Iterator[Path]:
         yield Path(name)
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """A TCP port of the loopback interface that nobody listens on just now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
@@ -106,14 +106,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(
+def running_process(
     command: list[str], *, user: str | None, log: Path, environment: Mapping[str, str], stop: signal.Signals
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server in a process group of its own while the block lasts."""
     with log.open("wb") as output:
         child = subprocess.Popen(
             command,
-            **run_as(user),
+            **make_run_as_arguments(user),
             env=environment,
             cwd=log.parent,
             stdin=subprocess.DEVNULL,
@@ -133,18 +133,18 @@ def process(
 
 
 @contextmanager
-def postgres(say: Say) -> Iterator[str]:
+def running_postgres(say: Say) -> Iterator[str]:
     """A private PostgreSQL: its URL. Raises NoServiceError when it does not start."""
-    home = postgres_home()
+    home = find_postgres_home()
     if home is None:
         raise NoServiceError("PostgreSQL is not installed.")
-    user = service_user("postgres")
-    with data_directory(user) as directory:
+    user = find_service_user("postgres")
+    with making_data_directory(user) as directory:
         data = directory / "data"
         environment = {**os.environ, "HOME": str(directory)}
         initialised = subprocess.run(
             [str(home / "initdb"), "-D", str(data), *INITDB_OPTIONS],
-            **run_as(user),
+            **make_run_as_arguments(user),
             cwd=directory,
             env=environment,
             capture_output=True,
@@ -152,7 +152,7 @@ def postgres(say: Say) -> Iterator[str]:
         )
         if initialised.returncode:
             raise NoServiceError(f"initdb failed: {initialised.stderr.strip()}")
-        port = free_port()
+        port = find_free_port()
         options = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": str(directory),
@@ -163,29 +163,29 @@ def postgres(say: Say) -> Iterator[str]:
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         log = directory / "postgres.log"
-        with process(command, user=user, log=log, environment=environment, stop=signal.SIGINT):
+        with running_process(command, user=user, log=log, environment=environment, stop=signal.SIGINT):
             url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            wait_until_usable(lambda: postgres_problem(url), "PostgreSQL", 60)
+            wait_until_usable(lambda: find_postgres_problem(url), "PostgreSQL", 60)
             say(f"PostgreSQL: a private one of {home.parent}, port {port}")
             yield url
 
 
 @contextmanager
-def rabbitmq(say: Say) -> Iterator[Broker]:
+def running_rabbitmq(say: Say) -> Iterator[Broker]:
     """A private RabbitMQ node with an epmd of its own. Raises NoServiceError when it does not start."""
-    user = service_user("rabbitmq")
-    with data_directory(user) as directory:
-        port = free_port()
+    user = find_service_user("rabbitmq")
+    with making_data_directory(user) as directory:
+        port = find_free_port()
         plugins = directory / "enabled_plugins"
         plugins.write_text("[].\n")
         own = {
             "HOME": str(directory),
-            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_PORT": str(find_free_port()),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": f"osgp-{secrets.token_hex(4)}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(port),
-            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_DIST_PORT": str(find_free_port()),
             "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
             "RABBITMQ_LOG_BASE": str(directory / "log"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
@@ -197,9 +197,9 @@ def rabbitmq(say: Say) -> Iterator[Broker]:
         server = [str(RABBITMQ_HOME / "rabbitmq-server")]
         log = directory / "rabbitmq.log"
         try:
-            with process(server, user=user, log=log, environment=environment, stop=signal.SIGTERM):
+            with running_process(server, user=user, log=log, environment=environment, stop=signal.SIGTERM):
                 url = f"amqp://guest:guest@127.0.0.1:{port}//"
-                wait_until_usable(lambda: broker_problem(url), "RabbitMQ")
+                wait_until_usable(lambda: find_broker_problem(url), "RabbitMQ")
                 say(f"RabbitMQ: a private one of the package rabbitmq-server, port {port}")
                 yield Broker(url, (str(RABBITMQ_HOME / "rabbitmqctl"),), own, user)
         finally:

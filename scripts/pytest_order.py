@@ -14,15 +14,16 @@ FIRST = (
     "tests/chaos/test_lost_hints.py",
     "tests/chaos/",
     "tests/embedded/",
-    "tests/requests/test_outages.py",
-    "tests/requests/test_end_to_end.py",
+    "tests/visits/test_outages.py",
+    "tests/visits/test_visits.py",
+    "tests/visits/test_end_to_end.py",
     "tests/metrics/test_rollup.py",
     "tests/batches/test_large_groups.py",
 )
 """Beginnings of paths, the longest time first."""
 
 
-def place_of(path: str) -> int:
+def find_place(path: str) -> int:
     """Where a file comes; those of no particular length share the last place."""
     return next((place for place, begin in enumerate(FIRST) if path.startswith(begin)), len(FIRST))
 
@@ -30,4 +31,4 @@ def place_of(path: str) -> int:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort by file; within a file, and among the others, the order stays."""
-    items.sort(key=lambda item: place_of(item.nodeid))
+    items.sort(key=lambda item: find_place(item.nodeid))

@@ -6,7 +6,7 @@ before Django's settings read the environment.
 
 import os
 
-from scripts.services import with_path
+from scripts.services import replace_path
 
 
 def choose_virtual_host() -> None:
@@ -14,7 +14,7 @@ def choose_virtual_host() -> None:
     run = os.environ.get("OSGP_TEST_VIRTUAL_HOST")
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if run and worker:
-        os.environ["BROKER_URL"] = with_path(os.environ["BROKER_URL"], f"{run}_{worker}")
+        os.environ["BROKER_URL"] = replace_path(os.environ["BROKER_URL"], f"{run}_{worker}")
 
 
 choose_virtual_host()

@@ -70,7 +70,7 @@ class Services:
         self.stack.close()
 
 
-def postgres_candidates(environment: Mapping[str, str]) -> Iterator[str]:
+def list_postgres_candidates(environment: Mapping[str, str]) -> Iterator[str]:
     """URLs under which a PostgreSQL on this machine usually lets a developer in."""
     port = int(environment.get("OSGP_TEST_POSTGRES_PORT", "5432"))
     user = quote(getpass.getuser(), safe="")
@@ -81,13 +81,13 @@ def postgres_candidates(environment: Mapping[str, str]) -> Iterator[str]:
     yield f"postgresql://{user}@{socket}:{port}/postgres"
 
 
-def broker_candidates(environment: Mapping[str, str]) -> Iterator[str]:
+def list_broker_candidates(environment: Mapping[str, str]) -> Iterator[str]:
     """URLs under which a RabbitMQ on this machine usually lets a developer in."""
     port = int(environment.get("OSGP_TEST_RABBITMQ_PORT", "5672"))
     yield f"amqp://guest:guest@localhost:{port}//"
 
 
-def postgres_problem(url: str) -> str | None:
+def find_postgres_problem(url: str) -> str | None:
     """Why tests cannot use this PostgreSQL; None if they can."""
     import psycopg2
 
@@ -104,7 +104,7 @@ def postgres_problem(url: str) -> str | None:
     return None if row and row[0] else "its user may not create databases"
 
 
-def broker_problem(url: str) -> str | None:
+def find_broker_problem(url: str) -> str | None:
     """Why tests cannot use this RabbitMQ; None if they can."""
     from amqp.exceptions import AMQPError
     from kombu import Connection
@@ -117,12 +117,14 @@ def broker_problem(url: str) -> str | None:
     return None
 
 
-def first_usable(candidates: Iterator[str], problem: Callable[[str], str | None]) -> str | None:
+def find_first_usable(candidates: Iterator[str], problem: Callable[[str], str | None]) -> str | None:
     """The first URL that has no problem."""
     return next((url for url in candidates if problem(url) is None), None)
 
 
-def configured(environment: Mapping[str, str], name: str, problem: Callable[[str], str | None]) -> str | None:
+def find_configured(
+    environment: Mapping[str, str], name: str, problem: Callable[[str], str | None]
+) -> str | None:
     """The URL that the environment names. Raises UnusableServiceError where it is of no use."""
     url = environment.get(name)
     if not url:
@@ -133,7 +135,7 @@ def configured(environment: Mapping[str, str], name: str, problem: Callable[[str
     return url
 
 
-def docker_answers() -> bool:
+def is_docker_running() -> bool:
     """Whether there is a Docker engine that this user may ask to run containers."""
     if shutil.which("docker") is None:
         return False
@@ -144,7 +146,7 @@ def docker_answers() -> bool:
     return True
 
 
-def local_control() -> tuple[str, ...]:
+def find_local_control() -> tuple[str, ...]:
     """The rabbitmqctl of this machine, if there is one that this user may use."""
     command = shutil.which("rabbitmqctl")
     if command is None:
@@ -156,34 +158,34 @@ def local_control() -> tuple[str, ...]:
     return (command,)
 
 
-def find(environment: Mapping[str, str], say: Say) -> Services:
+def find_or_start(environment: Mapping[str, str], say: Say) -> Services:
     """Both services, found or started. Raises NoServiceError with what to do about it."""
     from scripts import containers, private_services
 
     with ExitStack() as stack:
-        database_url = configured(environment, "DATABASE_URL", postgres_problem)
+        database_url = find_configured(environment, "DATABASE_URL", find_postgres_problem)
         if database_url is None:
-            database_url = first_usable(postgres_candidates(environment), postgres_problem)
-        broker_url = configured(environment, "BROKER_URL", broker_problem)
+            database_url = find_first_usable(list_postgres_candidates(environment), find_postgres_problem)
+        broker_url = find_configured(environment, "BROKER_URL", find_broker_problem)
         if broker_url is None:
-            broker_url = first_usable(broker_candidates(environment), broker_problem)
-        broker = Broker(broker_url, local_control()) if broker_url else None
+            broker_url = find_first_usable(list_broker_candidates(environment), find_broker_problem)
+        broker = Broker(broker_url, find_local_control()) if broker_url else None
 
         if database_url:
-            say(f"PostgreSQL: {without_password(database_url)}")
+            say(f"PostgreSQL: {hide_password(database_url)}")
         if broker:
-            say(f"RabbitMQ: {without_password(broker.url)}")
+            say(f"RabbitMQ: {hide_password(broker.url)}")
         if database_url is None or broker is None:
-            source = containers if docker_answers() else private_services
+            source = containers if is_docker_running() else private_services
             source.prepare(say, postgres=database_url is None, rabbitmq=broker is None)
             if database_url is None:
-                database_url = stack.enter_context(source.postgres(say))
+                database_url = stack.enter_context(source.running_postgres(say))
             if broker is None:
-                broker = stack.enter_context(source.rabbitmq(say))
+                broker = stack.enter_context(source.running_rabbitmq(say))
         return Services(database_url, broker, stack.pop_all())
 
 
-def without_password(url: str) -> str:
+def hide_password(url: str) -> str:
     """A URL that may be shown."""
     parts = urlsplit(url)
     if parts.password is None:
@@ -192,7 +194,7 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{name.split(':')[0]}@{host}"))
 
 
-def with_path(url: str, path: str) -> str:
+def replace_path(url: str, path: str) -> str:
     """The same server, another database or virtual host."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{quote(path, safe='')}"))
 
@@ -211,10 +213,10 @@ def make_virtual_hosts(broker: Broker, names: Sequence[str]) -> bool:
         broker.administer("set_permissions", "-p", name, user, ".*", ".*", ".*")
 
     try:
-        _side_by_side(make, names)
+        _run_in_parallel(make, names)
     except (OSError, subprocess.SubprocessError):
         return False
-    return all(broker_problem(with_path(broker.url, name)) is None for name in names)
+    return all(find_broker_problem(replace_path(broker.url, name)) is None for name in names)
 
 
 def drop_virtual_hosts(broker: Broker, names: Sequence[str]) -> None:
@@ -224,10 +226,10 @@ def drop_virtual_hosts(broker: Broker, names: Sequence[str]) -> None:
         with suppress(OSError, subprocess.SubprocessError):
             broker.administer("delete_vhost", name)
 
-    _side_by_side(drop, names)
+    _run_in_parallel(drop, names)
 
 
-def _side_by_side(do: Callable[[str], None], names: Sequence[str]) -> None:
+def _run_in_parallel(do: Callable[[str], None], names: Sequence[str]) -> None:
     """Each rabbitmqctl takes a second to start. Raises what the first that failed raised."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(do, names))

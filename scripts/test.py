@@ -28,11 +28,11 @@ XDIST_WORKERS = [f"gw{number}" for number in range(WORKERS)]
 
 
 def say(line: str) -> None:
-    """Tell the user, at once."""
+    """Print a line for the user, at once."""
     print(f"== {line}", flush=True)
 
 
-def pytest(arguments: Sequence[str], environment: Mapping[str, str], *, parallel: bool = True) -> int:
+def run_pytest(arguments: Sequence[str], environment: Mapping[str, str], *, parallel: bool = True) -> int:
     """Run pytest in an environment of its own; its exit code."""
     with tempfile.TemporaryDirectory(prefix="osgp-test-") as var:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "scripts.pytest_virtual_host"]
@@ -50,23 +50,23 @@ def run_embedded(arguments: Sequence[str]) -> int:
     environment = dict(os.environ)
     for name in ("DATABASE_URL", "BROKER_URL"):
         environment.pop(name, None)
-    return pytest(arguments, environment)
+    return run_pytest(arguments, environment)
 
 
 def run_on_services(found: services.Services, arguments: Sequence[str]) -> int:
     """The suite on what production uses, with a database and a virtual host per process and run."""
     run = f"osgp_{secrets.token_hex(4)}"
-    environment = {**os.environ, "DATABASE_URL": services.with_path(found.database_url, run)}
+    environment = {**os.environ, "DATABASE_URL": services.replace_path(found.database_url, run)}
     hosts = [run, *(f"{run}_{worker}" for worker in XDIST_WORKERS)]
     own_hosts = services.make_virtual_hosts(found.broker, hosts)
     if own_hosts:
-        environment["BROKER_URL"] = services.with_path(found.broker.url, run)
+        environment["BROKER_URL"] = services.replace_path(found.broker.url, run)
         environment["OSGP_TEST_VIRTUAL_HOST"] = run
     else:
         say("No virtual host of our own on this RabbitMQ: one process only, and nobody else may use it now")
         environment["BROKER_URL"] = found.broker.url
     try:
-        return pytest(arguments, environment, parallel=own_hosts)
+        return run_pytest(arguments, environment, parallel=own_hosts)
     finally:
         if own_hosts:
             services.drop_virtual_hosts(found.broker, hosts)
@@ -90,7 +90,7 @@ def main() -> int:
     try:
         if options.only != "embedded":
             try:
-                found = services.find(os.environ, say)
+                found = services.find_or_start(os.environ, say)
             except services.UnusableServiceError as error:
                 say(str(error))
                 print(services.HELP, file=sys.stderr)
@@ -118,7 +118,7 @@ def main() -> int:
 
 
 def say_what_is_missing(reason: str) -> None:
-    """The last lines: nobody shall take half of the suite for all of it."""
+    """Say in the last lines that half of the suite was left out."""
     say("PostgreSQL + RabbitMQ: NOT RUN")
     say("")
     say(

@@ -16,12 +16,14 @@ from rest_framework.test import APIClient
 import osgp.urls  # noqa: F401
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests.database import lanes
-from tests import factories, quick_database
+from osgp.processes.database import lanes
+from tests import factories, quick_database, state_check
 
 if TYPE_CHECKING:
     from osgp.accounts.caller import Caller
 
+
+state_check.watch()
 
 # A machine that is busy with other things must not make examples fail.
 hypothesis.settings.register_profile(

@@ -8,8 +8,8 @@ from osgp.devices import keystore
 from osgp.devices.models import Device, KeyType
 from osgp.requests import states
 from osgp.requests.models import MeterSession
-from osgp.requests.visit import visit_meter
 from osgp.simulator import SimulatorThread
+from osgp.visits.visit import visit_meter
 from tests import factories
 
 KEY_TYPES = {
@@ -27,6 +27,8 @@ def add_meters(organisation: Organisation, simulator: SimulatorThread) -> dict[s
         fields: dict[str, Any] = dict(described["add_device"])
         identification = fields.pop("device_identification")
         fields["time_zone"] = fields.pop("timezone")
+        if "transport" in fields:
+            fields["framing"] = fields.pop("transport")
         if "gateway" in fields:
             fields["gateway"] = devices[fields["gateway"]]
         device = factories.make_device(identification, owner=organisation, **{"network_address": ""} | fields)

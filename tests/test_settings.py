@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from osgp.database_settings import database
+from osgp.database_settings import make_database_settings
 
 VAR_DIR = Path("var")
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_what_the_database_url_says_is_kept() -> None:
     said = "sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=3"
-    options = database(f"postgresql://u:p@db/osgp?{said}", VAR_DIR, idle_transaction=30)["OPTIONS"]
+    options = make_database_settings(f"postgresql://u:p@db/osgp?{said}", VAR_DIR, idle_transaction=30)[
+        "OPTIONS"
+    ]
     assert (options["sslmode"], options["sslrootcert"]) == ("verify-full", "/ca.pem")
     assert int(options["connect_timeout"]) == 3
     assert options["tcp_user_timeout"] == 60_000
@@ -24,15 +26,15 @@ def test_what_the_database_url_says_is_kept() -> None:
 
 def test_a_pooler_that_takes_no_options_gets_none() -> None:
     url = "postgresql://u:p@pooler:6432/osgp"
-    assert "options" in database(url, VAR_DIR, idle_transaction=30)["OPTIONS"]
-    assert "options" not in database(url, VAR_DIR, idle_transaction=0)["OPTIONS"]
+    assert "options" in make_database_settings(url, VAR_DIR, idle_transaction=30)["OPTIONS"]
+    assert "options" not in make_database_settings(url, VAR_DIR, idle_transaction=0)["OPTIONS"]
 
 
 def test_statements_may_have_a_limit() -> None:
     url = "postgresql://u:p@db/osgp"
-    options = database(url, VAR_DIR, idle_transaction=30, statement=1.5)["OPTIONS"]["options"]
+    options = make_database_settings(url, VAR_DIR, idle_transaction=30, statement=1.5)["OPTIONS"]["options"]
     assert options == "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=1500"
-    assert "options" not in database(url, VAR_DIR, idle_transaction=0, statement=0)["OPTIONS"]
+    assert "options" not in make_database_settings(url, VAR_DIR, idle_transaction=0, statement=0)["OPTIONS"]
 
 
 def test_the_web_application_limits_its_statements() -> None:
@@ -46,7 +48,7 @@ def test_the_web_application_limits_its_statements() -> None:
         ran = subprocess.run(
             [sys.executable, "-c", code.replace("osgp.wsgi", entry)],
             cwd=ROOT,
-            env=environment | {"DATABASE_URL": url},
+            env=environment | {"DATABASE_URL": url, "OSGP_LOCAL_SECRETS": "1"},
             check=True,
             capture_output=True,
             text=True,

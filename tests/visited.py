@@ -9,20 +9,40 @@ from zoneinfo import ZoneInfo
 
 from osgp import catalogue
 from osgp.faults import Fault
-from osgp.protocol_dlms import Deadlines, Keys, Meter, MeterAddress, Security, Transport
-from osgp.requests import registry
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.protocol_dlms import Deadlines, Framing, Keys, Meter, MeterAddress, Security
 from osgp.simulator import FaultKind, Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from tests.protocol_dlms.peers import Counter
 
-PROFILES = tuple(profile.key for profile in catalogue.profiles())
+PROFILES = tuple(profile.key for profile in catalogue.list_profiles())
+WITH_MBUS = tuple(profile.key for profile in catalogue.list_profiles() if "MBUS_CLIENT_SETUP" in profile)
+"""The profiles that have M-Bus channels."""
+METERS = tuple(
+    (profile.key, polyphase)
+    for profile in catalogue.list_profiles()
+    for polyphase in (False, True)
+    if profile["ACTIVE_ENERGY_IMPORT"].supports(polyphase=polyphase)
+)
+"""All kinds of meters: profiles, and whether they are polyphase. Of some profiles all are single-phase."""
 NOW = datetime(2026, 6, 15, 10, 20, 30, tzinfo=UTC)
 """Where time stands still for the simulated meters of :func:`all_meters`."""
 CLIENT_TITLE = b"   \x00\x00\x00\x00\x01"
 UNHURRIED = Deadlines(connect=30, apdu=60, session=300, release=30)
 IMPATIENT = Deadlines(connect=30, apdu=0.3, session=300, release=0.1)
+
+
+def having(*tags: str) -> tuple[tuple[str, bool], ...]:
+    """The kinds of meters that have all of these objects."""
+    return tuple(
+        (profile.key, polyphase)
+        for profile in catalogue.list_profiles()
+        for polyphase in (False, True)
+        if (profile.key, polyphase) in METERS
+        and all(tag in profile and profile[tag].supports(polyphase=polyphase) for tag in tags)
+    )
 
 
 class Visits:
@@ -52,7 +72,7 @@ class Visits:
             fields["network_address"],
             fields["port"],
             fields["logical_device_address"],
-            Transport(fields["transport"]),
+            Framing(fields["transport"]),
         )
         options: dict[str, Any] = {
             "security": Security(fields["security"]),
@@ -90,13 +110,12 @@ class Visits:
 
 @contextmanager
 def all_meters() -> Iterator[Visits]:
-    """A single-phase and a polyphase meter of each profile, with two gas meters each, at ``NOW``."""
-    count = 2 * len(PROFILES)
+    """One of each kind of meters, with two gas meters where it has M-Bus channels, at ``NOW``."""
     fleet = Fleet.build(
-        count,
-        [key for key in PROFILES for _ in range(2)],
-        polyphase=[False, True],
-        gas_meters=[2] * count,
+        len(METERS),
+        [profile for profile, _ in METERS],
+        polyphase=[polyphase for _, polyphase in METERS],
+        gas_meters=[2 if profile in WITH_MBUS else 0 for profile, _ in METERS],
         settings=FleetSettings(clock=NOW.timestamp),
     )
     with SimulatorThread(fleet) as running:
@@ -110,10 +129,12 @@ def visited(profile: catalogue.Profile, association: Meter, **changes: Any) -> V
 
 
 def perform(meter: VisitedMeter, message: str, parameters: Mapping[str, Any] | None = None) -> Any:
-    """The result of a message, as it is stored; parameters are JSON."""
-    task = registry.operation(message)
-    assert isinstance(task, MeterOperation)
-    return task.stored_result(task.perform(meter, task.parse(parameters or {})))
+    """The result of a message, as a visit stores it; parameters are JSON."""
+    operation = registry.find_operation(message)
+    assert isinstance(operation, MeterOperation)
+    validated = operation.parse(parameters or {})
+    operation.check_profile(meter.profile, validated)
+    return operation.represent_result(operation.perform(meter, validated))
 
 
 @contextmanager
@@ -126,7 +147,9 @@ def saying(simulated: SimulatedMeter, values: Mapping[tuple[str, int], str]) -> 
     overrides = {}
     for (name, attribute_id), octets in values.items():
         tag, _, channel = name.partition("/")
-        descriptor = simulated.type.profile[tag].attribute(attribute_id, int(channel) if channel else None)
+        descriptor = simulated.type.profile[tag].address_attribute(
+            attribute_id, int(channel) if channel else None
+        )
         overrides[descriptor] = bytes.fromhex(octets)
     simulated.memory.overrides = overrides
     try:

@@ -14,7 +14,7 @@ from osgp.accounts.models import ApiToken
 from osgp.faults import Component, Fault, FaultCode
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
-"""How exact ``last_used_at`` is: a busy application must not cost a write per call."""
+"""Resolution of ``last_used_at``: a busy application must not cost a write per call."""
 
 _BEARER = re.compile(r"Bearer +(osgp_[A-Za-z0-9_-]{43})\Z", re.IGNORECASE | re.ASCII)
 _REFUSAL = "The token is unknown, revoked or expired."
@@ -23,12 +23,15 @@ _REFUSAL = "The token is unknown, revoked or expired."
 class TokenAuthentication(BaseAuthentication):
     """Finds the caller by the digest of its token, in one query.
 
-    Without an Authorization header there is no caller, which views answer with 401. So they do when the
-    header is malformed or the token unknown, revoked or expired; the answer does not tell which of these.
+    Without an Authorization header there is no caller, and views answer 401. They do the same when the header
+    is malformed or the token unknown, revoked or expired; the answer does not say which.
     """
 
     def authenticate(self, request: Request) -> tuple[Caller, ApiToken] | None:
-        """The caller and its token. Raises AuthenticationFailed, or Fault 104 for a disabled organisation."""
+        """Return the caller and its token, or None without a header.
+
+        Raises AuthenticationFailed, or Fault 104 for a disabled organisation.
+        """
         header = request.META.get("HTTP_AUTHORIZATION")
         if not header:
             return None
@@ -37,7 +40,7 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed("The Authorization header must be 'Bearer' and an API token.")
         token = (
             ApiToken.objects.select_related("organisation")
-            .filter(digest=ApiToken.digest_of(match[1]))
+            .filter(digest=ApiToken.compute_digest(match[1]))
             .first()
         )
         now = timezone.now()
@@ -54,7 +57,7 @@ class TokenAuthentication(BaseAuthentication):
         return Caller(organisation, token.application, frozenset(token.scopes)), token
 
     def authenticate_header(self, request: Request) -> str:
-        """The WWW-Authenticate header of a 401 (RFC 6750 section 3)."""
+        """Return the WWW-Authenticate header of a 401 (RFC 6750 section 3)."""
         return "Bearer"
 
 

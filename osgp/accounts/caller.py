@@ -20,7 +20,7 @@ class Caller:
         return True
 
     def has_scope(self, scope: Scope | str) -> bool:
-        """Whether the token of the application allows it; what the organisation may do is another matter."""
+        """Return whether the token allows it; what the organisation was granted is checked elsewhere."""
         return str(scope) in self.scopes
 
     def __str__(self) -> str:

@@ -1,8 +1,7 @@
-"""Device function groups: the units in which an organisation is granted what it may do with a device.
+"""Device function groups: the units in which an organisation is granted functions of a device.
 
-Which function belongs to which group is told by each operation itself (``Operation.granted_to``), so that
-adding a message touches one place. Compared with the reference platform, where every metering function
-belongs to OWNER alone, MONITORING reads meters here without owning them.
+Each operation names its own groups (``Operation.granted_to``), so that adding a message touches one place.
+On the reference platform every metering function belongs to OWNER alone; here MONITORING may read meters too.
 """
 
 from django.db.models import TextChoices
@@ -23,7 +22,7 @@ class DeviceFunctionGroup(TextChoices):
 
 
 class Scope(TextChoices):
-    """What a token allows its application, on top of what its organisation may do at all.
+    """What a token allows its application, within what its organisation may do.
 
     ``READ`` fetches results and lists; each other scope posts the messages of one service.
     """

@@ -1,4 +1,4 @@
-"""Who may do what: organisations, their users and API tokens, and what they may do with a device."""
+"""Organisations, their users and API tokens, and what they may do with a device."""
 
 import hashlib
 import secrets
@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup, Scope
+from osgp.devices.models import Device
 
 identification_validator = RegexValidator(r"^\S{1,40}$", "1 to 40 characters, no blanks")
 
@@ -40,7 +41,7 @@ class User(AbstractUser):
 class ApiToken(models.Model):
     """A bearer token of one application of an organisation. Only its SHA-256 is stored.
 
-    The token is 256 random bits, so a plain digest is as good as a slow one and costs an API call nothing.
+    The token is 256 random bits, so a plain digest is as safe as a slow one and adds nothing to an API call.
     """
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="tokens")
@@ -63,8 +64,8 @@ class ApiToken(models.Model):
         return f"{self.organisation_id}/{self.application} {self.hint}…"
 
     @staticmethod
-    def digest_of(secret: str) -> str:
-        """The form in which a token is stored and looked up."""
+    def compute_digest(secret: str) -> str:
+        """Return the form in which a token is stored and looked up."""
         return hashlib.sha256(secret.encode()).hexdigest()
 
     @classmethod
@@ -76,20 +77,20 @@ class ApiToken(models.Model):
         scopes: list[str] | None = None,
         expires_at: datetime | None = None,
     ) -> tuple["ApiToken", str]:
-        """Make a token; returns the row and the secret, which cannot be had again."""
+        """Make a token; returns the row and the secret, which cannot be recovered."""
         secret = f"osgp_{secrets.token_urlsafe(32)}"
         token = cls.objects.create(
             organisation=organisation,
             application=application,
             hint=secret[:10],
-            digest=cls.digest_of(secret),
+            digest=cls.compute_digest(secret),
             scopes=scopes if scopes is not None else [str(scope) for scope in Scope],
             expires_at=expires_at,
         )
         return token, secret
 
     def is_valid(self, now: datetime | None = None) -> bool:
-        """Neither revoked nor expired."""
+        """Return whether the token is neither revoked nor expired."""
         now = now or timezone.now()
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
@@ -98,7 +99,7 @@ class DeviceAuthorisation(models.Model):
     """One grant: an organisation may use one function group on one device."""
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="authorisations")
-    device = models.ForeignKey("devices.Device", on_delete=models.CASCADE, related_name="authorisations")
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="authorisations")
     function_group = models.CharField(max_length=24, choices=DeviceFunctionGroup.choices)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -1,4 +1,4 @@
-"""What an organisation may see and do. A device that it was granted nothing on does not exist for it."""
+"""What an organisation may see and do. A device on which it has no grant does not exist for it."""
 
 from collections.abc import Collection
 
@@ -7,34 +7,34 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices.models import Device
-from osgp.sql import within
+from osgp.sql import is_one_of
 
 
-def visible_devices(organisation: Organisation) -> QuerySet[Device]:
-    """The devices on which the organisation has any grant at all."""
+def list_visible_devices(organisation: Organisation) -> QuerySet[Device]:
+    """Return the devices on which the organisation has any grant."""
     return Device.objects.filter(
         Exists(DeviceAuthorisation.objects.filter(device=OuterRef("pk"), organisation=organisation))
     )
 
 
-def grants_on(organisation_id: int, devices: Collection[int]) -> QuerySet[DeviceAuthorisation]:
-    """What an organisation was granted on thousands of devices, given by their primary keys.
+def list_grants(organisation_id: int, devices: Collection[int]) -> QuerySet[DeviceAuthorisation]:
+    """Return an organisation's grants on up to thousands of devices, given by their primary keys.
 
-    ``+ 0`` hides the organisation from its index: by that, all grants of the organisation would be read for
-    each slice of a large fleet.
+    ``+ 0`` hides the organisation from its index: through that, PostgreSQL would read all grants of the
+    organisation for each slice of a large fleet.
     """
-    grants = DeviceAuthorisation.objects.filter(within("device", devices))
+    grants = DeviceAuthorisation.objects.filter(is_one_of("device", devices))
     return grants.alias(holder=F("organisation") + 0).filter(holder=organisation_id)
 
 
-def granted_devices(
+def list_granted_devices(
     organisation: Organisation, granted_to: Collection[DeviceFunctionGroup]
 ) -> QuerySet[Device]:
-    """The devices on which the organisation may do what these groups may; OWNER may do everything."""
+    """Return the devices on which the organisation has one of these function groups, or OWNER."""
     return Device.objects.filter(
         Exists(
             DeviceAuthorisation.objects.filter(
-                device=OuterRef("pk"), organisation=organisation, function_group__in=_with_owner(granted_to)
+                device=OuterRef("pk"), organisation=organisation, function_group__in=_add_owner(granted_to)
             )
         )
     )
@@ -43,16 +43,16 @@ def granted_devices(
 def is_granted(
     organisation: Organisation, device: Device, granted_to: Collection[DeviceFunctionGroup]
 ) -> bool:
-    """Whether the organisation may do on the device what these groups may; OWNER may do everything."""
+    """Return whether the organisation has one of these function groups on the device, or OWNER."""
     return DeviceAuthorisation.objects.filter(
-        device=device, organisation=organisation, function_group__in=_with_owner(granted_to)
+        device=device, organisation=organisation, function_group__in=_add_owner(granted_to)
     ).exists()
 
 
 def is_owner(organisation: Organisation, device: Device) -> bool:
-    """Whether the organisation owns the device; a device may have several owners."""
+    """Return whether the organisation owns the device; a device may have several owners."""
     return is_granted(organisation, device, ())
 
 
-def _with_owner(groups: Collection[DeviceFunctionGroup]) -> set[str]:
+def _add_owner(groups: Collection[DeviceFunctionGroup]) -> set[str]:
     return {DeviceFunctionGroup.OWNER.value, *(DeviceFunctionGroup(group).value for group in groups)}

@@ -1,4 +1,4 @@
-from osgp.requests.apps import MessageAppConfig
+from osgp.messages.app_config import MessageAppConfig
 
 
 class AdhocConfig(MessageAppConfig):

@@ -1,74 +1,65 @@
 """GetAssociationLnObjects: the objects of a meter with the rights that the platform has on them."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from rest_framework import serializers
+from collections.abc import Sequence
+from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.adhoc.listed_objects import (
     ASSOCIATION,
-    ListedObjectSerializer,
-    UnreadableSerializer,
-    describe,
+    ListedObject,
+    Unreadable,
+    describe_object,
     describe_unreadable,
     read_object_list,
 )
-from osgp.catalogue import Profile
-from osgp.cosem.object_list import (
-    AttributeAccessMode,
-    AttributeRight,
-    MethodAccessMode,
-    MethodRight,
-    Protection,
-)
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, ChoiceField, IntegerField, StrictSerializer
+from osgp.cosem import object_list
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.registry import register
+from osgp.messages.shapes import NoParameters
+from osgp.messages.visited_meter import VisitedMeter
 
 
-class AttributeRightSerializer(StrictSerializer):
+class AttributeRight(TypedDict):
     """Access to one attribute."""
 
-    attribute = IntegerField()
-    access_mode = ChoiceField(AttributeAccessMode)
-    access_mode_code = IntegerField(help_text="As the meter says it; bits from class version 3 on.")
-    protection = serializers.ListField(
-        child=ChoiceField(Protection),
-        help_text="How requests and answers have to be protected; told by class version 3 and later.",
-    )
-    access_selectors = serializers.ListField(
-        child=IntegerField(), help_text="Kinds of selective access that the attribute offers."
-    )
+    attribute: int
+    access_mode: object_list.AttributeAccessMode
+    access_mode_code: Annotated[int, "As the meter sends it; bits from class version 3 on."]
+    protection: Annotated[
+        Sequence[object_list.Protection],
+        "How requests and answers must be protected; from class version 3 on.",
+    ]
+    access_selectors: Annotated[Sequence[int], "Kinds of selective access that the attribute offers."]
 
 
-class MethodRightSerializer(StrictSerializer):
+class MethodRight(TypedDict):
     """Access to one method."""
 
-    method = IntegerField()
-    access_mode = ChoiceField(MethodAccessMode)
-    access_mode_code = IntegerField()
-    protection = serializers.ListField(child=ChoiceField(Protection))
+    method: int
+    access_mode: object_list.MethodAccessMode
+    access_mode_code: int
+    protection: Sequence[object_list.Protection]
 
 
-class AssociationLnObjectSerializer(ListedObjectSerializer):
+class AssociationLnObject(ListedObject):
     """One object and the rights on it."""
 
-    attributes = AttributeRightSerializer(many=True)
-    methods = MethodRightSerializer(many=True)
+    attributes: list[AttributeRight]
+    methods: list[MethodRight]
 
 
-class GetAssociationLnObjectsResult(StrictSerializer):
-    association_version = IntegerField(help_text="Version of the association's class.")
-    objects = AssociationLnObjectSerializer(many=True)
-    unreadable = UnreadableSerializer(many=True, help_text="What in the list makes no sense.")
-    complete = BooleanField(help_text="False when the list was longer than any real meter's and was cut.")
+class GetAssociationLnObjectsResult(TypedDict):
+    """The object list of the association."""
+
+    association_version: Annotated[int, "Version of the association's class."]
+    objects: list[AssociationLnObject]
+    unreadable: Annotated[list[Unreadable], "Invalid entries of the list."]
+    complete: Annotated[bool, "False when the list was longer than any real meter's and was cut."]
 
 
 @register
-class GetAssociationLnObjects(MeterOperation):
-    """Read which objects a meter has, and which attributes and methods of them may be used, and how.
+class GetAssociationLnObjects(MeterOperation[NoParameters, GetAssociationLnObjectsResult]):
+    """Read the objects of a meter and the access rights on their attributes and methods.
 
     The rights are those of the association through which the platform talks to the meter.
     """
@@ -76,20 +67,17 @@ class GetAssociationLnObjects(MeterOperation):
     message = "GetAssociationLnObjects"
     service = Service.ADHOC
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.AD_HOC})
-    Result = GetAssociationLnObjectsResult
+    needs = (ASSOCIATION,)
 
-    def supports(self, profile: Profile) -> bool:
-        return ASSOCIATION in profile
-
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+    def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetAssociationLnObjectsResult:
         found = read_object_list(meter)
         return {
             "association_version": found.version,
             "objects": [
                 {
-                    **describe(meter.profile, listed),
-                    "attributes": [_attribute_right(right) for right in listed.attributes],
-                    "methods": [_method_right(right) for right in listed.methods],
+                    **describe_object(meter.profile, listed),
+                    "attributes": [_describe_attribute_right(right) for right in listed.attributes],
+                    "methods": [_describe_method_right(right) for right in listed.methods],
                 }
                 for listed in found.objects
             ],
@@ -98,7 +86,7 @@ class GetAssociationLnObjects(MeterOperation):
         }
 
 
-def _attribute_right(right: AttributeRight) -> dict[str, Any]:
+def _describe_attribute_right(right: object_list.AttributeRight) -> AttributeRight:
     return {
         "attribute": right.attribute_id,
         "access_mode": right.mode,
@@ -108,7 +96,7 @@ def _attribute_right(right: AttributeRight) -> dict[str, Any]:
     }
 
 
-def _method_right(right: MethodRight) -> dict[str, Any]:
+def _describe_method_right(right: object_list.MethodRight) -> MethodRight:
     return {
         "method": right.method_id,
         "access_mode": right.mode,

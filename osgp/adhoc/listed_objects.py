@@ -1,45 +1,46 @@
 """The objects that a meter's association lists, as messages read and show them."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Annotated, TypedDict
 
 from osgp.catalogue import Profile
-from osgp.cosem.object_list import ListedObject, ObjectList, Unreadable, parse_object_list
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.serializers import CharField, IntegerField, ObisCodeField, StrictSerializer
+from osgp.cosem import object_list
+from osgp.messages.serializers import ObisCodeField
+from osgp.messages.visited_meter import VisitedMeter
 
 ASSOCIATION = "ASSOCIATION_LN"
 
 
-class ListedObjectSerializer(StrictSerializer):
-    """What is told about each object."""
+class ListedObject(TypedDict):
+    """An object in a result."""
 
-    class_id = IntegerField()
-    version = IntegerField(help_text="Of the class.")
-    obis_code = ObisCodeField()
-    tag = CharField(
-        allow_null=True,
-        help_text="What the meter's profile calls the object; null when it has none of that class and code.",
-    )
-    channel = IntegerField(allow_null=True, help_text="M-Bus channel of an object that exists per channel.")
-
-
-class UnreadableSerializer(StrictSerializer):
-    """Something in the meter's list that makes no sense."""
-
-    index = IntegerField(help_text="Place of the object in the list, counted from 0.")
-    reason = CharField()
+    class_id: int
+    version: Annotated[int, "Of the class."]
+    obis_code: Annotated[bytes, ObisCodeField()]
+    tag: Annotated[
+        str | None,
+        "Name of the object in the meter's profile; null if the profile has none of that class and code.",
+    ]
+    channel: Annotated[int | None, "M-Bus channel of an object that exists per channel."]
 
 
-def read_object_list(meter: VisitedMeter) -> ObjectList:
-    """The objects that the meter shows to this client. Raises Fault, also when what it shows is no list."""
-    association = meter.object(ASSOCIATION)
-    data = meter.get(ASSOCIATION)
-    return parse_object_list(data, association.logical_name(), association.class_version)
+class Unreadable(TypedDict):
+    """An invalid entry of the meter's list."""
+
+    index: Annotated[int, "Place of the object in the list, counted from 0."]
+    reason: str
 
 
-def describe(profile: Profile, listed: ListedObject) -> dict[str, Any]:
-    """The values of ListedObjectSerializer."""
-    known = profile.by_logical_name(listed.logical_name)
+def read_object_list(meter: VisitedMeter) -> object_list.ObjectList:
+    """Read the objects that the meter shows to this client. Raises Fault, also if the answer is no list."""
+    association = meter.find_object(ASSOCIATION)
+    data = meter.get(ASSOCIATION, "object_list")
+    return object_list.parse_object_list(data, association.get_logical_name(), association.class_version)
+
+
+def describe_object(profile: Profile, listed: object_list.ListedObject) -> ListedObject:
+    """Return an object as results show it, with its tag and channel in the profile."""
+    known = profile.find_by_logical_name(listed.logical_name)
     if known is not None and known[0].class_id != listed.class_id:
         known = None
     tag, channel = (known[0].tag, known[1]) if known else (None, None)
@@ -52,6 +53,6 @@ def describe(profile: Profile, listed: ListedObject) -> dict[str, Any]:
     }
 
 
-def describe_unreadable(unreadable: list[Unreadable]) -> list[dict[str, Any]]:
-    """The values of UnreadableSerializer."""
+def describe_unreadable(unreadable: Iterable[object_list.UnreadableEntry]) -> list[Unreadable]:
+    """Return the invalid entries as results show them."""
     return [{"index": item.index, "reason": item.reason} for item in unreadable]

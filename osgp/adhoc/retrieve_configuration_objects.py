@@ -1,36 +1,27 @@
-"""RetrieveConfigurationObjects: all that a meter lets be read, apart from the rows of its buffers."""
+"""RetrieveConfigurationObjects: all readable attributes of a meter, apart from the rows of its buffers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, TypedDict
 
-from rest_framework import serializers
-
+from osgp import catalogue
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.adhoc.listed_objects import (
     ASSOCIATION,
-    ListedObjectSerializer,
-    UnreadableSerializer,
-    describe,
+    ListedObject,
+    Unreadable,
+    describe_object,
     describe_unreadable,
     read_object_list,
 )
-from osgp.catalogue import Profile
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.cosem.object_list import AttributeRight, ListedObject
+from osgp.cosem import object_list
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.registry import register
+from osgp.messages.shapes import NoParameters
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import AccessResult, Data, DataType, is_secret
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import (
-    BooleanField,
-    CharField,
-    ChoiceField,
-    DataField,
-    IntegerField,
-    StrictSerializer,
-)
 
 MOST_ATTRIBUTES = 10_000
 """Read of one meter; real ones have about a thousand."""
@@ -38,10 +29,8 @@ LARGEST_VALUE = 256 * 1024
 LARGEST_RESULT = 4 * 1024 * 1024
 """Octets of JSON, about."""
 PART_OF_TIME = 0.75
-"""Of what is left of the session, how much may be used for reading."""
+"""Share of the remaining session that may be used for reading."""
 
-_LOGICAL_NAME = 1
-_PROFILE_GENERIC, _BUFFER = 7, 2
 _JSON_OVERHEAD = 48
 
 
@@ -64,50 +53,49 @@ class NotRead(StrEnum):
     OUT_OF_TIME = "OUT_OF_TIME"
 
 
-class AttributeValueSerializer(StrictSerializer):
-    """One attribute with its value, or what was said instead."""
+class AttributeValue(TypedDict):
+    """One attribute with its value, or the reason why it has none."""
 
-    attribute = IntegerField()
-    status = ChoiceField(AttributeStatus)
-    value = DataField(allow_null=True, help_text="The value with its DLMS type.")
-    reason = CharField(
-        allow_null=True,
-        help_text="REFUSED: the access result. UNDECODABLE: what is wrong with the answer. NOT_READ: "
+    attribute: int
+    status: AttributeStatus
+    value: Annotated[Data | None, "The value with its DLMS type."]
+    reason: Annotated[
+        str | None,
+        "REFUSED: the access result. UNDECODABLE: what is wrong with the answer. NOT_READ: "
         + ", ".join(NotRead)
         + ".",
-    )
+    ]
 
 
-class ConfigurationObjectSerializer(ListedObjectSerializer):
+class ConfigurationObject(ListedObject):
     """One object with the values of its attributes."""
 
-    attributes = AttributeValueSerializer(many=True)
+    attributes: list[AttributeValue]
 
 
-class RetrieveConfigurationObjectsResult(StrictSerializer):
-    objects = ConfigurationObjectSerializer(many=True)
-    unreadable = UnreadableSerializer(
-        many=True, help_text="What in the meter's list of objects makes no sense."
-    )
-    missing = serializers.ListField(
-        child=CharField(), help_text="Tags of the meter's profile of which it lists no object."
-    )
-    complete = BooleanField(
-        help_text="False when something was left out for its size, its number or for lack of time."
-    )
+class RetrieveConfigurationObjectsResult(TypedDict):
+    """All objects of the meter's list."""
+
+    objects: list[ConfigurationObject]
+    unreadable: Annotated[list[Unreadable], "Invalid entries of the meter's object list."]
+    missing: Annotated[list[str], "Tags of the profile that the meter does not list."]
+    complete: Annotated[
+        bool, "False when something was left out for its size, its number or for lack of time."
+    ]
 
 
 @dataclass(slots=True)
 class Wanted:
-    """An attribute and what came of it."""
+    """An attribute and its outcome."""
 
-    right: AttributeRight
+    right: object_list.AttributeRight
     descriptor: AttributeDescriptor
     status: AttributeStatus = AttributeStatus.NOT_READ
     value: Data | None = None
     reason: str | None = None
 
-    def as_result(self) -> dict[str, Any]:
+    def describe(self) -> AttributeValue:
+        """As the result shows it."""
         return {
             "attribute": self.right.attribute_id,
             "status": self.status,
@@ -117,7 +105,7 @@ class Wanted:
 
 
 @register
-class RetrieveConfigurationObjects(MeterOperation):
+class RetrieveConfigurationObjects(MeterOperation[NoParameters, RetrieveConfigurationObjectsResult]):
     """Read every readable attribute of every object that the meter lists.
 
     Each attribute has its value with its DLMS type, or the access result with which the meter refused it.
@@ -126,24 +114,25 @@ class RetrieveConfigurationObjects(MeterOperation):
 
     Attributes are read in lists, as long as `with_list_max` of the device and the meter's receive size allow;
     a list that fails as a whole is read in parts. Meters that take no lists need a round trip per attribute:
-    what cannot be read in the time of a session is told as NOT_READ.
+    what cannot be read in the time of a session is NOT_READ.
     """
 
     message = "RetrieveConfigurationObjects"
     service = Service.ADHOC
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.AD_HOC})
-    Result = RetrieveConfigurationObjectsResult
+    needs = (ASSOCIATION,)
 
-    def supports(self, profile: Profile) -> bool:
-        return ASSOCIATION in profile
-
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+    def perform(self, meter: VisitedMeter, parameters: NoParameters) -> RetrieveConfigurationObjectsResult:
         found = read_object_list(meter)
-        own_list = meter.attribute(ASSOCIATION)
-        objects = [(listed, list(_wanted(listed, own_list))) for listed in found.objects]
+        own_list = meter.find_attribute(ASSOCIATION, "object_list")
+        # The logical name has the same number in every class, also in unknown ones.
+        logical_name_id = meter.find_attribute(ASSOCIATION, "logical_name").attribute_id
+        objects = [
+            (listed, list(_list_wanted(listed, own_list, logical_name_id))) for listed in found.objects
+        ]
         complete = _read(meter, [item for _, wanted in objects for item in wanted if item.reason is None])
-        described = [
-            {**describe(meter.profile, listed), "attributes": [item.as_result() for item in wanted]}
+        described: list[ConfigurationObject] = [
+            {**describe_object(meter.profile, listed), "attributes": [item.describe() for item in wanted]}
             for listed, wanted in objects
         ]
         present = {item["tag"] for item in described}
@@ -151,19 +140,22 @@ class RetrieveConfigurationObjects(MeterOperation):
             "objects": described,
             "unreadable": describe_unreadable(found.unreadable),
             "missing": [
-                known.tag for known in meter.profile.objects(meter.polyphase) if known.tag not in present
+                known.tag for known in meter.profile.list_objects(meter.polyphase) if known.tag not in present
             ],
             "complete": complete and found.is_complete,
         }
 
 
-def _wanted(listed: ListedObject, own_list: AttributeDescriptor) -> Iterator[Wanted]:
+def _list_wanted(
+    listed: object_list.ListedObject, own_list: AttributeDescriptor, logical_name_id: int
+) -> Iterator[Wanted]:
     """The attributes of an object; those with a reason, or a status already, are not asked for."""
+    buffer_id = _find_buffer(listed.class_id)
     for right in listed.attributes:
         descriptor = AttributeDescriptor(listed.class_id, listed.logical_name, right.attribute_id)
         wanted = Wanted(right, descriptor)
-        if right.attribute_id == _LOGICAL_NAME and right.is_readable:
-            # The list has told it.
+        if right.attribute_id == logical_name_id and right.is_readable:
+            # Known from the list.
             wanted.status = AttributeStatus.READ
             wanted.value = Data(DataType.OCTET_STRING, listed.logical_name)
         elif not right.is_readable:
@@ -172,13 +164,21 @@ def _wanted(listed: ListedObject, own_list: AttributeDescriptor) -> Iterator[Wan
             wanted.reason = NotRead.SECRET
         elif descriptor == own_list:
             wanted.reason = NotRead.OBJECT_LIST
-        elif (listed.class_id, right.attribute_id) == (_PROFILE_GENERIC, _BUFFER):
+        elif right.attribute_id == buffer_id:
             wanted.reason = NotRead.BUFFER
         yield wanted
 
 
+def _find_buffer(class_id: int) -> int | None:
+    """The number of the attribute that holds the rows of a profile; None for all other classes."""
+    interface_class = catalogue.get_interface_classes().find_latest(class_id)
+    if interface_class is None or interface_class.name != "profile_generic":
+        return None
+    return interface_class.find_attribute_id("buffer")
+
+
 def _read(meter: VisitedMeter, items: list[Wanted]) -> bool:
-    """Read what has no value yet; whether nothing was left out."""
+    """Read the attributes without a value; returns whether nothing was left out."""
     items = [item for item in items if item.status is AttributeStatus.NOT_READ]
     allowed = items[:MOST_ATTRIBUTES]
     for item in items[MOST_ATTRIBUTES:]:
@@ -198,7 +198,7 @@ def _read(meter: VisitedMeter, items: list[Wanted]) -> bool:
             item.status, item.reason = AttributeStatus.REFUSED, value.name
         elif not isinstance(value, Data):
             item.status, item.reason = AttributeStatus.UNDECODABLE, value.message
-        elif (size := _json_size(value)) > LARGEST_VALUE:
+        elif (size := _estimate_json_size(value)) > LARGEST_VALUE:
             item.reason = NotRead.TOO_LARGE
             complete = False
         else:
@@ -207,11 +207,11 @@ def _read(meter: VisitedMeter, items: list[Wanted]) -> bool:
     return complete
 
 
-def _json_size(data: Data) -> int:
+def _estimate_json_size(data: Data) -> int:
     """About how many octets a value has as JSON."""
     value = data.value
     if isinstance(value, tuple):
-        return _JSON_OVERHEAD + sum(_json_size(element) for element in value)
+        return _JSON_OVERHEAD + sum(_estimate_json_size(element) for element in value)
     if isinstance(value, bytes):
         return _JSON_OVERHEAD + 2 * len(value)
     return _JSON_OVERHEAD + (len(value) if isinstance(value, str) else 0)

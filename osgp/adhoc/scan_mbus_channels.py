@@ -1,57 +1,52 @@
 """ScanMbusChannels: which devices are on the four M-Bus channels of a meter."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.catalogue import CosemObject, Profile
 from osgp.catalogue.obis import MBUS_CHANNELS
 from osgp.cosem import mbus
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.partial_reads import (
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.partial_reads import (
     AskedField,
-    FieldProblemSerializer,
+    FieldProblem,
     ReadField,
-    problems_of,
+    list_problems,
     read_fields,
     require_any,
-    values_of,
 )
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, CharField, IntegerField, StrictSerializer
+from osgp.messages.registry import register
+from osgp.messages.shapes import NoParameters
+from osgp.messages.visited_meter import VisitedMeter
 
 TAG = "MBUS_CLIENT_SETUP"
 _FIELDS = 5
 
 
-class MbusChannelSerializer(StrictSerializer):
-    """One channel; what is not known is null."""
+class MbusChannel(TypedDict):
+    """One channel; unknown values are null."""
 
-    channel = IntegerField()
-    occupied = BooleanField(
-        allow_null=True,
-        help_text="Whether a device is installed; null when the channel tells too little.",
-    )
-    mbus_identification_number = CharField(allow_null=True, help_text="Eight digits.")
-    mbus_manufacturer = CharField(allow_null=True, help_text="Three letters; null on an empty channel.")
-    mbus_version = IntegerField(allow_null=True)
-    mbus_device_type = IntegerField(allow_null=True)
-    mbus_primary_address = IntegerField(allow_null=True)
-    problems = FieldProblemSerializer(many=True)
+    channel: int
+    occupied: Annotated[bool | None, "Whether a device is installed; null if the channel reports too little."]
+    mbus_identification_number: Annotated[str | None, "Eight digits."]
+    mbus_manufacturer: Annotated[str | None, "Three letters; null on an empty channel."]
+    mbus_version: int | None
+    mbus_device_type: int | None
+    mbus_primary_address: int | None
+    problems: list[FieldProblem]
 
 
-class ScanMbusChannelsResult(StrictSerializer):
-    channels = MbusChannelSerializer(many=True)
+class ScanMbusChannelsResult(TypedDict):
+    """Channels 1 to 4."""
+
+    channels: list[MbusChannel]
 
 
 @register
-class ScanMbusChannels(MeterOperation):
-    """Read what is on each of the four M-Bus channels of an electricity meter.
+class ScanMbusChannels(MeterOperation[NoParameters, ScanMbusChannelsResult]):
+    """Read which devices are on the four M-Bus channels of an electricity meter.
 
-    The names are those with which AddDevice tells an M-Bus device. A value that the meter refuses or that
-    makes no sense is null, and told among the problems of its channel; it does not keep the others from being
-    read. Nothing changes on the platform.
+    The field names are those of AddDevice. A value that the meter refuses, or that is invalid, is null and
+    listed in the problems of its channel; the others are read all the same. Nothing changes on the platform.
     """
 
     message = "ScanMbusChannels"
@@ -59,51 +54,54 @@ class ScanMbusChannels(MeterOperation):
     granted_to = frozenset(
         {DeviceFunctionGroup.OWNER, DeviceFunctionGroup.AD_HOC, DeviceFunctionGroup.INSTALLATION}
     )
-    Result = ScanMbusChannelsResult
+    needs = (TAG,)
 
-    def supports(self, profile: Profile) -> bool:
-        return TAG in profile
-
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        client = meter.object(TAG)
-        asked = [field for channel in MBUS_CHANNELS for field in _asked(client, channel)]
-        fields = read_fields(meter.association, asked)
+    def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ScanMbusChannelsResult:
+        asked = [field for channel in MBUS_CHANNELS for field in _list_fields(meter, channel)]
+        fields = read_fields(meter, asked)
         require_any(fields)
         return {
             "channels": [
-                _channel(channel, fields[index * _FIELDS : (index + 1) * _FIELDS])
+                _describe_channel(channel, fields[index * _FIELDS : (index + 1) * _FIELDS])
                 for index, channel in enumerate(MBUS_CHANNELS)
             ]
         }
 
 
-def _asked(client: CosemObject, channel: int) -> list[AskedField]:
-    version = client.class_version
+def _list_fields(meter: VisitedMeter, channel: int) -> list[AskedField]:
+    class_version = meter.find_object(TAG).class_version
     return [
-        AskedField("mbus_primary_address", client.attribute(5, channel), mbus.octet),
+        AskedField(
+            "mbus_primary_address", meter.find_attribute(TAG, "primary_address", channel), mbus.parse_octet
+        ),
         AskedField(
             "mbus_identification_number",
-            client.attribute(6, channel),
-            lambda data: mbus.identification_number(data, version),
+            meter.find_attribute(TAG, "identification_number", channel),
+            lambda data: mbus.parse_identification_number(data, class_version),
         ),
-        AskedField("mbus_manufacturer", client.attribute(7, channel), mbus.manufacturer),
-        AskedField("mbus_version", client.attribute(8, channel), mbus.octet),
-        AskedField("mbus_device_type", client.attribute(9, channel), mbus.octet),
+        AskedField(
+            "mbus_manufacturer",
+            meter.find_attribute(TAG, "manufacturer_id", channel),
+            mbus.parse_manufacturer,
+        ),
+        AskedField("mbus_version", meter.find_attribute(TAG, "version", channel), mbus.parse_octet),
+        AskedField("mbus_device_type", meter.find_attribute(TAG, "device_type", channel), mbus.parse_octet),
     ]
 
 
-def _channel(channel: int, fields: list[ReadField]) -> dict[str, Any]:
-    found = values_of(fields)
-    problems = problems_of(fields)
-    empty = mbus.MbusShortId(
-        found["mbus_identification_number"],
-        found["mbus_manufacturer"],
-        found["mbus_version"],
-        found["mbus_device_type"],
-    ).is_empty
+def _describe_channel(channel: int, fields: list[ReadField]) -> MbusChannel:
+    primary_address, identification_number, manufacturer, version, device_type = (
+        field.value for field in fields
+    )
+    problems = list_problems(fields)
+    is_empty = mbus.MbusShortId(identification_number, manufacturer, version, device_type).is_empty
     return {
         "channel": channel,
-        "occupied": None if problems and empty else not empty,
+        "occupied": None if problems and is_empty else not is_empty,
+        "mbus_identification_number": identification_number,
+        "mbus_manufacturer": manufacturer,
+        "mbus_version": version,
+        "mbus_device_type": device_type,
+        "mbus_primary_address": primary_address,
         "problems": problems,
-        **found,
     }

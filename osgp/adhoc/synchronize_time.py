@@ -1,7 +1,8 @@
 """SynchronizeTime: set the meter's clock to the platform's time."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
@@ -9,39 +10,38 @@ from django.utils import timezone
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import TimeZoneField
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import CosemDateTime, Data, DataType
 from osgp.protocol_dlms.errors import EncodeError
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import (
-    BooleanField,
-    DateTimeField,
-    IntegerField,
-    StrictSerializer,
-    TimeZoneField,
-)
 
 
-class SynchronizeTimeParameters(StrictSerializer):
-    timezone = TimeZoneField(
-        required=False,
-        help_text="Zone of the meter's clock; the device's own when left out. At most 12 hours from UTC, as "
-        "a meter cannot tell more.",
-    )
+class SynchronizeTimeParameters(TypedDict):
+    """Which time it is where the meter is."""
+
+    timezone: NotRequired[
+        Annotated[
+            str,
+            TimeZoneField(),
+            "Zone of the meter's clock; the device's own when left out. At most 12 hours from UTC, as a "
+            "meter cannot represent more.",
+        ]
+    ]
 
 
-class SynchronizeTimeResult(StrictSerializer):
-    time = DateTimeField(help_text="What the clock was set to.")
-    timezone = TimeZoneField()
-    deviation = IntegerField(
-        help_text="Minutes from local time to UTC, as the clock was told: -60 for UTC+1."
-    )
-    daylight_saving = BooleanField(help_text="Whether the clock was told that daylight saving is active.")
+class SynchronizeTimeResult(TypedDict):
+    """The time that the clock was set to."""
+
+    time: Annotated[datetime, "What the clock was set to."]
+    timezone: Annotated[str, TimeZoneField()]
+    deviation: Annotated[int, "Minutes from local time to UTC, as set: -60 for UTC+1."]
+    daylight_saving: Annotated[bool, "Whether the clock was set with daylight saving active."]
 
 
 @register
-class SynchronizeTime(MeterOperation):
+class SynchronizeTime(MeterOperation[SynchronizeTimeParameters, SynchronizeTimeResult]):
     """Set the meter's clock to the current time of the platform, in a time zone.
 
     The deviation from UTC and the daylight saving bit go with it, so that the time is the right one also in
@@ -52,10 +52,9 @@ class SynchronizeTime(MeterOperation):
     message = "SynchronizeTime"
     service = Service.ADHOC
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.AD_HOC})
-    Parameters = SynchronizeTimeParameters
-    Result = SynchronizeTimeResult
+    needs = ("CLOCK",)
 
-    def check_device(self, device: Device, parameters: ParameterValues) -> None:
+    def check_device(self, device: Device, parameters: SynchronizeTimeParameters) -> None:
         name = parameters.get("timezone", device.time_zone)
         try:
             CosemDateTime.from_datetime(timezone.now(), ZoneInfo(name))
@@ -64,12 +63,12 @@ class SynchronizeTime(MeterOperation):
             message = f"A meter's clock cannot show the time of {name}: it is too far from UTC."
             raise Fault(FaultCode.VALIDATION_ERROR, message, pointer=pointer) from error
 
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+    def perform(self, meter: VisitedMeter, parameters: SynchronizeTimeParameters) -> SynchronizeTimeResult:
         zone = ZoneInfo(parameters["timezone"]) if "timezone" in parameters else meter.time_zone
         # Repeating it does no harm only because the time is taken anew on each attempt.
         now = timezone.now()
         clock = CosemDateTime.from_datetime(now, zone)
-        meter.association.set(meter.attribute("CLOCK"), Data(DataType.OCTET_STRING, clock.to_bytes()))
+        meter.set("CLOCK", "time", Data(DataType.OCTET_STRING, clock.to_bytes()))
         return {
             "time": now,
             "timezone": zone.key,
@@ -77,5 +76,7 @@ class SynchronizeTime(MeterOperation):
             "daylight_saving": clock.is_daylight_saving,
         }
 
-    def device_changes(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    def list_device_changes(
+        self, parameters: SynchronizeTimeParameters, result: SynchronizeTimeResult
+    ) -> Mapping[str, Any]:
         return {"time_zone": result["timezone"]} if "timezone" in parameters else {}

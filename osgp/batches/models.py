@@ -1,21 +1,23 @@
-"""Batches: one message to many devices; and recurring requests, which make a batch at each occurrence."""
+"""Batches: one message to many devices; and schedules, which make a batch at each occurrence."""
 
 import uuid
 from datetime import timedelta
 
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from osgp.devices.models import group_name_validator
-from osgp.requests.models import DEFAULT_PRIORITY
+from osgp.accounts.models import Organisation
+from osgp.device_groups.models import DeviceGroup, group_name_validator
+from osgp.devices.models import Device
+from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
 
 
 class BatchState(models.TextChoices):
-    """CREATING -> RUNNING -> COMPLETED; CREATING or RUNNING -> CANCELLING -> CANCELLED.
+    """CREATING while its requests are being made, RUNNING or CANCELLING until all of them are final.
 
-    A batch is CREATING while its requests are being made, and RUNNING until all of them are final.
+    docs/states.md shows what follows what.
     """
 
     CREATING = "CREATING"
@@ -34,15 +36,13 @@ class BatchSource(models.TextChoices):
     LIST = "LIST", "a list of devices"
     GROUP = "GROUP", "a device group"
     RETRY = "RETRY", "the failed devices of another batch"
-    RECURRING = "RECURRING", "a recurring request"
+    RECURRING = "RECURRING", "a schedule"
 
 
 class Scheduling(models.Model):
     """How urgent the requests of a batch are, and over which time they are spread."""
 
-    priority = models.PositiveSmallIntegerField(
-        default=DEFAULT_PRIORITY, validators=[MinValueValidator(0), MaxValueValidator(9)]
-    )
+    priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY, validators=PRIORITY_VALIDATORS)
     bypass_retry = models.BooleanField(default=False, help_text="One attempt only.")
     spread = models.DurationField(
         default=timedelta(0),
@@ -57,9 +57,7 @@ class Batch(Scheduling):
     """One message, sent to many devices; each has a request of its own."""
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    organisation = models.ForeignKey(
-        "accounts.Organisation", on_delete=models.PROTECT, related_name="batches"
-    )
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="batches")
     application = models.CharField(max_length=40, blank=True)
     message = models.CharField(max_length=64)
     parameters = models.JSONField(default=dict)
@@ -68,7 +66,7 @@ class Batch(Scheduling):
 
     source = models.CharField(max_length=9, choices=BatchSource.choices)
     group = models.ForeignKey(
-        "devices.DeviceGroup", null=True, blank=True, on_delete=models.SET_NULL, related_name="batches"
+        DeviceGroup, null=True, blank=True, on_delete=models.SET_NULL, related_name="batches"
     )
     retry_of = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries"
@@ -77,7 +75,7 @@ class Batch(Scheduling):
         "RecurringRequest", null=True, blank=True, on_delete=models.SET_NULL, related_name="batches"
     )
     occurrence = models.DateTimeField(
-        null=True, blank=True, help_text="Which one of its recurring request it is."
+        null=True, blank=True, help_text="Which occurrence of its schedule it is."
     )
 
     state = models.CharField(max_length=10, choices=BatchState.choices, default=BatchState.CREATING)
@@ -122,12 +120,12 @@ class Batch(Scheduling):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing about it will change any more."""
+        """Whether it is over: nothing about it changes any more."""
         return self.state not in OPEN_BATCH_STATES
 
 
 class SkippedDevice(models.Model):
-    """A device that was left out of a batch, and why."""
+    """A device that a batch skipped, and why."""
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="skipped_devices")
     position = models.PositiveIntegerField(null=True, help_text="In the list, if there was one.")
@@ -142,18 +140,18 @@ class SkippedDevice(models.Model):
 
 
 class RecurringRequest(Scheduling):
-    """A message that is sent to devices again and again; each occurrence becomes one batch."""
+    """A schedule: a message that is sent to devices again and again; each occurrence becomes one batch."""
 
     name = models.CharField(max_length=64, validators=[group_name_validator])
     organisation = models.ForeignKey(
-        "accounts.Organisation", on_delete=models.CASCADE, related_name="recurring_requests"
+        Organisation, on_delete=models.CASCADE, related_name="recurring_requests"
     )
     application = models.CharField(max_length=40, blank=True, editable=False)
     message = models.CharField(max_length=64)
     parameters = models.JSONField(default=dict, blank=True)
-    devices = models.ManyToManyField("devices.Device", blank=True, related_name="+")
+    devices = models.ManyToManyField(Device, blank=True, related_name="+")
     group = models.ForeignKey(
-        "devices.DeviceGroup",
+        DeviceGroup,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -162,14 +160,14 @@ class RecurringRequest(Scheduling):
     )
 
     crontab = models.ForeignKey(
-        "django_celery_beat.CrontabSchedule",
+        CrontabSchedule,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
     )
     interval = models.ForeignKey(
-        "django_celery_beat.IntervalSchedule",
+        IntervalSchedule,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -190,7 +188,7 @@ class RecurringRequest(Scheduling):
         default=0, editable=False, help_text="Occurrences that passed while the platform was down."
     )
     periodic_task = models.OneToOneField(
-        "django_celery_beat.PeriodicTask",
+        PeriodicTask,
         null=True,
         blank=True,
         editable=False,
@@ -202,6 +200,7 @@ class RecurringRequest(Scheduling):
 
     class Meta:
         ordering = ["organisation", "name"]
+        verbose_name = "schedule"  # As operators call it.
         constraints = [
             models.UniqueConstraint(fields=["organisation", "name"], name="one_recurring_request_per_name"),
             models.CheckConstraint(

@@ -9,15 +9,15 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from osgp.requests import registry
-from osgp.requests.operation import MeterOperation, ParameterValues
-from osgp.requests.serializers import ChoiceField, StrictSerializer, printable
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation, ParameterValues
+from osgp.messages.serializers import ChoiceField, StrictSerializer, make_printable
 from osgp.requests.submission import DeviceIdentificationField
 
 MOST_ACTIONS = 500
 
 Errors = dict[str, Any]
-"""What is wrong, by field."""
+"""Error texts by field."""
 
 
 class ActionDevice(StrictSerializer):
@@ -32,7 +32,7 @@ class ActionDevice(StrictSerializer):
 
 @dataclass(frozen=True)
 class Draft:
-    """An action as far as it can be judged by itself; nothing is wrong with it if ``errors`` is empty."""
+    """An action, validated by itself; it is valid if ``errors`` is empty."""
 
     operation: MeterOperation | None = None
     parameters: ParameterValues = field(default_factory=dict, repr=False)
@@ -40,12 +40,12 @@ class Draft:
     errors: Errors = field(default_factory=dict)
 
     @classmethod
-    def of(cls, action: Any) -> "Draft":
+    def from_json(cls, action: Any) -> "Draft":
         """Validate one action: its message, its device identification, its parameters."""
         if not isinstance(action, Mapping):
             return cls(errors={"": ["Must be a JSON object."]})
         try:
-            operation = _operation(action)
+            operation = _find_operation(action)
         except ValidationError as error:
             return cls(errors={"message": error.detail})
         errors: Errors = {}
@@ -66,13 +66,17 @@ class Draft:
         """The action as callers write it, from its validated values."""
         assert self.operation is not None
         device = {"device_identification": self.device_identification} if self.device_identification else {}
-        return {"message": self.operation.message, **device, **self.operation.stored(self.parameters)}
+        return {
+            "message": self.operation.message,
+            **device,
+            **self.operation.represent_parameters(self.parameters),
+        }
 
 
 _OWN_FIELDS = frozenset(ActionDevice().fields)
 
 
-def _operation(action: Mapping[str, Any]) -> MeterOperation:
+def _find_operation(action: Mapping[str, Any]) -> MeterOperation:
     """The operation of an action's message. Raises ValidationError."""
     if "message" not in action:
         raise ValidationError(["This field is required."])
@@ -80,28 +84,28 @@ def _operation(action: Mapping[str, Any]) -> MeterOperation:
     if not isinstance(name, str):
         raise ValidationError(["Must be a string."])
     try:
-        operation = registry.operation(name)
+        operation = registry.find_operation(name)
     except registry.UnknownMessage:
-        raise ValidationError([f"There is no message {printable(name)}."]) from None
+        raise ValidationError([f"There is no message {make_printable(name)}."]) from None
     if not isinstance(operation, MeterOperation) or not operation.bundleable:
         raise ValidationError([f"{name} cannot be part of a bundle."])
     return operation
 
 
 @cache
-def action_serializer(task: MeterOperation) -> type[serializers.Serializer]:
+def make_action_serializer(operation: MeterOperation) -> type[serializers.Serializer]:
     """An action of one message, as the OpenAPI document describes it."""
-    members = {"__doc__": task.__doc__, "message": ChoiceField([task.message])}
-    return type(f"{task.message}Action", (task.Parameters, ActionDevice), members)
+    members = {"__doc__": operation.__doc__, "message": ChoiceField([operation.message])}
+    return type(f"{operation.message}Action", (operation.parameters_serializer, ActionDevice), members)
 
 
-def _action_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
-    return {task.message: action_serializer(task) for task in registry.bundleable()}
+def _make_action_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
+    return {operation.message: make_action_serializer(operation) for operation in registry.list_bundleable()}
 
 
 @extend_schema_field(
     # Messages register themselves one after another: they are looked up when the document is made.
-    PolymorphicProxySerializer("BundleAction", _action_serializers, resource_type_field_name="message")
+    PolymorphicProxySerializer("BundleAction", _make_action_serializers, resource_type_field_name="message")
 )
 class ActionField(serializers.Field):
     """One action of :class:`ActionsField`, which validates it."""
@@ -115,8 +119,8 @@ class ActionField(serializers.Field):
 class ActionsField(serializers.ListField):
     """1 to 500 actions, in the order in which they are carried out.
 
-    Faulty actions do not make the list invalid: they are told of together with what only the rights of the
-    caller can tell about the others (osgp/bundle/bundle.py).
+    Faulty actions do not make the list invalid: they are reported together with missing rights on the others
+    (osgp/bundle/bundle.py).
     """
 
     child = ActionField()
@@ -129,4 +133,4 @@ class ActionsField(serializers.ListField):
             self.fail("not_a_list", input_type=type(data).__name__)
         # Before any of them is looked at: a body has room for tens of thousands.
         self.run_validators(data)
-        return [Draft.of(action) for action in data]
+        return [Draft.from_json(action) for action in data]

@@ -1,7 +1,7 @@
 """Bundle: many messages to one meter in one request."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
@@ -10,35 +10,36 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.bundle.actions import MOST_ACTIONS, ActionsField, Draft, Errors
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests.models import BUNDLE, Request
-from osgp.requests.operation import CompositeOperation, ParameterValues, Service
-from osgp.requests.queries import GrantedDevice, devices_with_grants
-from osgp.requests.registry import register
-from osgp.requests.serializers import StrictSerializer
+from osgp.messages.naming import BUNDLE
+from osgp.messages.operation import CompositeOperation, Composition, NewAction, Service
+from osgp.messages.registry import register
+from osgp.requests.queries import GrantedDevice, find_granted_devices
 from osgp.requests.submission import (
     COMMON_FIELDS,
     CommonFields,
-    NewAction,
     NotGranted,
     check_device,
     check_scope,
-    create,
 )
 
 
-class BundleParameters(StrictSerializer):
-    actions = ActionsField(
-        help_text=f"1 to {MOST_ACTIONS} messages with their parameters, carried out in this order."
-    )
+class BundleParameters(TypedDict):
+    """Messages that share one association."""
+
+    actions: Annotated[
+        list[Draft],
+        ActionsField(),
+        f"1 to {MOST_ACTIONS} messages with their parameters, carried out in this order.",
+    ]
 
 
 @register
-class Bundle(CompositeOperation):
+class Bundle(CompositeOperation[BundleParameters]):
     """Carry out many messages with one meter, in order, over one held association.
 
     Each action is a message with its parameters, and may name an M-Bus device of the meter that it is about.
     Each needs its own right and scope beside those of the bundle. If any action is invalid or not granted,
-    nothing is stored, and the errors tell what is wrong with each.
+    nothing is stored, and the errors of each are returned.
 
     The outcome has one response per action, in the same order, with its own `status` and its `result` or
     `fault`. An action that fails does not keep the following ones from being carried out. The bundle itself
@@ -48,27 +49,24 @@ class Bundle(CompositeOperation):
 
     message = BUNDLE
     service = Service.BUNDLE
-    # It adds nothing to what its actions are granted to, so that whoever may only read can read in bundles.
+    # Actions need their own rights as well, so organisations that may only read can read in bundles.
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
-    Parameters = BundleParameters
 
     @classmethod
-    def path(cls) -> str:
+    def derive_path(cls) -> str:
         return str(cls.service)
 
     @classmethod
-    def device_function(cls) -> str:
+    def derive_device_function(cls) -> str:
         return "HANDLE_BUNDLED_ACTIONS"
 
-    def parse(self, parameters: Mapping[str, Any]) -> ParameterValues:
-        """As of any message: here a faulty action makes the parameters invalid."""
-        validated = super().parse(parameters)
-        if faulty := _faulty(validated["actions"]):
-            raise ValidationError(_all({}, faulty))
-        return validated
+    def check_parameters(self, parameters: BundleParameters) -> None:
+        """Here a faulty action makes the parameters invalid."""
+        if faulty := _collect_errors(parameters["actions"]):
+            raise ValidationError(_merge_errors({}, faulty))
 
-    def submit(self, caller: Caller, body: Mapping[str, Any]) -> Request:
-        """Store a bundle that is valid and granted in all its parts.
+    def compose(self, caller: Caller, body: Mapping[str, Any]) -> Composition:
+        """A bundle that is valid and granted in all its parts.
 
         Raises ValidationError with all that is wrong, by position of the action; NotGranted when it is only
         rights that are missing for some actions; Fault when the device as such cannot be sent a bundle.
@@ -76,24 +74,26 @@ class Bundle(CompositeOperation):
         if not isinstance(body, Mapping):
             raise ValidationError("Must be a JSON object.")
         common = CommonFields(data={name: body[name] for name in body if name in COMMON_FIELDS})
-        own = self.Parameters(data={name: body[name] for name in body if name not in COMMON_FIELDS})
+        own = self.parameters_serializer(
+            data={name: body[name] for name in body if name not in COMMON_FIELDS}
+        )
         errors: Errors = {}
         for part in (common, own):
             if not part.is_valid():
                 errors.update(part.errors)
         drafts: list[Draft] = own.validated_data["actions"] if own.is_valid() else []
-        faulty = _faulty(drafts)
+        faulty = _collect_errors(drafts)
         if "device_identification" in common.errors:
-            raise ValidationError(_all(errors, faulty))
+            raise ValidationError(_merge_errors(errors, faulty))
         identification = body["device_identification"]
         named = {draft.device_identification for draft in drafts if draft.device_identification}
-        granted = devices_with_grants(caller.organisation, [identification, *(named - {identification})])
+        granted = find_granted_devices(caller.organisation, [identification, *(named - {identification})])
         try:
             meter = check_device(self, identification, granted.get(identification), {})
         except Fault:
             if errors or faulty:
-                # What is wrong with the body is told first, as for every message.
-                raise ValidationError(_all(errors, faulty)) from None
+                # Errors of the body go first, as for every message.
+                raise ValidationError(_merge_errors(errors, faulty)) from None
             raise
         only_rights = not errors and not faulty
         actions: list[NewAction] = []
@@ -101,32 +101,25 @@ class Bundle(CompositeOperation):
             if position in faulty:
                 continue
             try:
-                actions.append(_granted_action(caller, draft, meter, granted))
+                actions.append(_make_action(caller, draft, meter, granted))
             except Fault as fault:
                 only_rights = only_rights and fault.code == FaultCode.UNAUTHORIZED
                 faulty[position] = {fault.pointer: [fault.message]}
         if errors or faulty:
             refusal = NotGranted if only_rights else ValidationError
-            raise refusal(_all(errors, faulty))
-        return create(
-            caller,
-            self.message,
-            identification,
-            meter,
-            scheduling=common.validated_data,
-            actions=actions,
-        )
+            raise refusal(_merge_errors(errors, faulty))
+        return Composition(meter, common.validated_data, actions)
 
 
-def _faulty(drafts: Sequence[Draft]) -> dict[int, Errors]:
+def _collect_errors(drafts: Sequence[Draft]) -> dict[int, Errors]:
     return {position: draft.errors for position, draft in enumerate(drafts) if draft.errors}
 
 
-def _all(errors: Errors, faulty: Mapping[int, Errors]) -> Errors:
+def _merge_errors(errors: Errors, faulty: Mapping[int, Errors]) -> Errors:
     return {**errors, "actions": dict(sorted(faulty.items()))} if faulty else errors
 
 
-def _granted_action(
+def _make_action(
     caller: Caller, draft: Draft, meter: Device, granted: Mapping[str, GrantedDevice]
 ) -> NewAction:
     """The action with its device. Raises Fault, whose pointer is the name of the action's faulty field."""

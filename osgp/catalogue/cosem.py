@@ -1,7 +1,6 @@
-"""What a DLMS request addresses: one attribute or one method of one COSEM object.
+"""Cosem-Attribute-Descriptor and Cosem-Method-Descriptor of the Green Book: what a request addresses.
 
-Both are the descriptors of the Green Book (Cosem-Attribute-Descriptor and Cosem-Method-Descriptor), nothing
-more: they carry no data type, and they can name objects that no profile lists.
+They carry no data type, and can name objects that no profile lists.
 """
 
 from typing import NamedTuple

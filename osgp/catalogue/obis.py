@@ -1,6 +1,6 @@
-"""OBIS codes (IEC 62056-6-1): six value groups A to F, each one byte, that serve as a COSEM logical name.
+"""OBIS codes (IEC 62056-6-1): six value groups A to F of one octet each, used as COSEM logical names.
 
-A catalogue entry may leave group B open with an ``x``: it stands for the M-Bus channel 1..4.
+In a catalogue entry group B may be ``x``, which stands for the M-Bus channel 1..4.
 """
 
 import re
@@ -20,8 +20,8 @@ class Template(NamedTuple):
     groups: bytes
     per_channel: bool
 
-    def logical_name(self, channel: int | None = None) -> bytes:
-        """The six bytes; ValueError unless `channel` is 1..4 where the code leaves it open, else None."""
+    def get_logical_name(self, channel: int | None = None) -> bytes:
+        """Return the six octets. Raises ValueError unless `channel` is 1..4 for group B ``x``, else None."""
         if not self.per_channel:
             if channel is not None:
                 raise ValueError(f"{self} has no M-Bus channel")
@@ -36,7 +36,7 @@ class Template(NamedTuple):
 
 
 def parse(text: str) -> bytes:
-    """The six bytes of ``1-0:1.8.0.255`` or ``1.0.1.8.0.255``; ValueError for anything else."""
+    """Parse ``1-0:1.8.0.255`` or ``1.0.1.8.0.255`` to six octets. Raises ValueError for anything else."""
     template = parse_template(text)
     if template.per_channel:
         raise ValueError(f"not an OBIS code: {text!r} leaves the channel open")
@@ -44,7 +44,7 @@ def parse(text: str) -> bytes:
 
 
 def parse_template(text: str) -> Template:
-    """As `parse`, but group B may be ``x``: ``0-x:24.1.0.255``."""
+    """Parse a code as `parse` does; group B may be ``x``: ``0-x:24.1.0.255``."""
     match = _DASHED.fullmatch(text) or _DOTTED.fullmatch(text)
     if match is None:
         raise ValueError(f"not an OBIS code: {text[:40]!r}")
@@ -55,7 +55,7 @@ def parse_template(text: str) -> Template:
 
 
 def to_text(logical_name: bytes) -> str:
-    """``1-0:1.8.0.255`` for the six bytes; ValueError when there are not six."""
+    """Format six octets as ``1-0:1.8.0.255``. Raises ValueError if there are not six."""
     if len(logical_name) != 6:
         raise ValueError(f"a logical name has 6 bytes, not {len(logical_name)}")
     a, b, c, d, e, f = logical_name

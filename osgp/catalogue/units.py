@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 
 class Unit(IntEnum):
-    """The DLMS unit code; `symbol` is how people write it ("Wh", "m³", "%")."""
+    """The DLMS unit code; `symbol` is the unit in print ("Wh", "m³", "%")."""
 
     symbol: str
 
@@ -92,9 +92,9 @@ class Unit(IntEnum):
 
     @classmethod
     def from_text(cls, text: str) -> "Unit":
-        """The unit with this symbol or, in capitals, this name: "%", "s", "WH", "M3"; else ValueError.
+        """Return the unit of a symbol or name ("%", "s", "WH", "M3"). Raises ValueError for an unknown one.
 
-        Symbols go first and upper and lower case differ: "s" is the second and "S" the siemens.
+        Symbols take precedence and are case-sensitive: "s" is the second and "S" the siemens.
         """
         unit = _BY_TEXT.get(text)
         if unit is None:
@@ -116,7 +116,7 @@ class ScalerUnit(NamedTuple):
 
     @classmethod
     def from_text(cls, text: str) -> "ScalerUnit":
-        """Read "0, WH" or "-3, M3" (the form of the profile files); ValueError for anything else."""
+        """Parse "0, WH" or "-3, M3" (as in profile files). Raises ValueError for anything else."""
         match = _SCALER_UNIT.fullmatch(text)
         if match is None:
             raise ValueError(f"not a scaler and unit: {text[:40]!r}")
@@ -126,7 +126,7 @@ class ScalerUnit(NamedTuple):
         return cls(scaler, Unit.from_text(match.group(2)))
 
     def apply(self, raw: int) -> Decimal:
-        """The exact value of a raw register number, in `unit`."""
+        """Return the exact value of a raw register number, in `unit`."""
         return Decimal(raw).scaleb(self.scaler)
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
-"""The data types that a profile file may name, and which values each of them can have.
+"""The data types that a profile file may name, and the values that each can have.
 
-Types are the COSEM data types of the Blue Book, plus a few structures by the names that the companion
-standards give them. What a value looks like in a file: docs/how-to/add-a-meter-profile.md.
+Types are the COSEM data types of the Blue Book, plus a few structures by their names in the companion
+standards. The form of values in a file: docs/how-to/add-a-meter-profile.md.
 """
 
 from osgp.catalogue import obis
@@ -52,29 +52,29 @@ DATA_TYPES = frozenset({*_INTEGER_RANGES, *_LIVE_VALUES, *_WITHOUT_VALUE, "boole
 
 
 def to_text(data_type: str, value: object) -> str:
-    """A value of a profile file as the catalogue keeps it; ValueError if it is none of the data type."""
+    """Return a value of a profile file as text. Raises ValueError if it does not fit the data type."""
     if data_type in _INTEGER_RANGES:
-        return _integer_text(data_type, value)
+        return _format_integer(data_type, value)
     if data_type == "boolean":
         if not isinstance(value, bool):
-            raise ValueError(f"{value!r} is no boolean")
+            raise ValueError(f"{value!r} is not of type boolean")
         return "1" if value else "0"
     if data_type in _WITHOUT_VALUE:
         raise ValueError(f"an attribute of type {data_type} takes no value here")
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no {data_type}")
+        raise ValueError(f"{value!r} is not of type {data_type}")
     if data_type == SCALER_UNIT:
         return str(ScalerUnit.from_text(value))
     if value == _LIVE_VALUES[data_type]:
         return value
     if data_type == "octet-string":
         return obis.to_text(obis.parse(value))
-    raise ValueError(f"{value!r} is no {data_type}")
+    raise ValueError(f"{value!r} is not of type {data_type}")
 
 
-def _integer_text(data_type: str, value: object) -> str:
+def _format_integer(data_type: str, value: object) -> str:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{value!r} is no {data_type}")
+        raise ValueError(f"{value!r} is not of type {data_type}")
     lowest, highest = _INTEGER_RANGES[data_type]
     if not lowest <= value <= highest:
         raise ValueError(f"{value} is outside {lowest}..{highest} of {data_type}")

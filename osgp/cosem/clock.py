@@ -1,10 +1,10 @@
-"""Date-times as meters tell them, and as they want to be told."""
+"""Date-times as meters send and accept them."""
 
 import struct
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 
-from osgp.cosem.errors import illegal
+from osgp.cosem.errors import make_illegal_response
 from osgp.protocol_dlms import CosemDateTime, Data, DataType
 from osgp.protocol_dlms.cosem_time import (
     DEVIATION_LIMIT,
@@ -20,30 +20,29 @@ from osgp.protocol_dlms.errors import DecodeError, EncodeError
 _FIELDS = struct.Struct(">H7BhB").unpack_from
 
 
-def moment(data: Data, name: str) -> CosemDateTime:
-    """A clock value, wildcards included. Raises Fault unless it is a date-time."""
+def parse_date_time(data: Data, name: str) -> CosemDateTime:
+    """Return a clock value, wildcards included. Raises Fault unless it is a date-time."""
     if not isinstance(data.value, bytes):
-        raise illegal(f"{name} is not a date-time.")
+        raise make_illegal_response(f"{name} is not a date-time.")
     try:
         return CosemDateTime.from_bytes(data.value)
     except (ValueError, DecodeError):
-        raise illegal(f"{name} is not a date-time.") from None
+        raise make_illegal_response(f"{name} is not a date-time.") from None
 
 
-def complete_moment(data: Data, name: str) -> datetime:
-    """A clock value as a time in UTC. Raises Fault unless it tells date, hour, minute and deviation."""
-    complete = moment(data, name).to_datetime()
+def parse_complete_time(data: Data, name: str) -> datetime:
+    """Return a clock value in UTC. Raises Fault unless date, hour, minute and deviation are specified."""
+    complete = parse_date_time(data, name).to_datetime()
     if complete is None:
-        raise illegal(f"{name} does not tell a complete time.")
+        raise make_illegal_response(f"{name} does not tell a complete time.")
     return complete
 
 
-def utc_of(octets: bytes, zone: tzinfo) -> datetime | None:
-    """The moment in UTC that a date-time of 12 octets (or more, the rest says nothing) tells; None if none.
+def decode_utc(octets: bytes, zone: tzinfo) -> datetime | None:
+    """Return the UTC time of a date-time of 12 octets; further octets are ignored. None if it is incomplete.
 
-    A date-time without a deviation is local time of ``zone``; its daylight saving flag tells the two hours
-    apart that have the same name in autumn. Does what ``CosemDateTime.to_datetime`` does, for buffers of
-    thousands of rows.
+    A date-time without a deviation is local time of ``zone``; its daylight saving flag distinguishes the two
+    equal hours in autumn. A faster ``CosemDateTime.to_datetime`` for buffers of thousands of rows.
     """
     if len(octets) < LENGTH:
         return None
@@ -53,11 +52,11 @@ def utc_of(octets: bytes, zone: tzinfo) -> datetime | None:
     try:
         local = datetime(year, month, day, hour, minute, second, hundredths * 10_000, UTC)
         if -DEVIATION_LIMIT <= deviation <= DEVIATION_LIMIT:
-            return local + _minutes(deviation)
+            return local + _make_minutes(deviation)
         if deviation != DEVIATION_UNSPECIFIED:
             return None
         first, second_time = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-        # They differ in the hour that autumn repeats, and in the one that spring leaves out.
+        # The two differ in the hour that autumn repeats and in the one that spring skips.
         if status == STATUS_UNSPECIFIED or first.utcoffset() == second_time.utcoffset():
             return first.astimezone(UTC)
         choose = max if status & STATUS_DAYLIGHT_SAVING else min
@@ -68,14 +67,14 @@ def utc_of(octets: bytes, zone: tzinfo) -> datetime | None:
 
 
 @cache
-def _minutes(deviation: int) -> timedelta:
+def _make_minutes(deviation: int) -> timedelta:
     return timedelta(minutes=deviation)
 
 
-def told_to_meter(moment: datetime, zone: tzinfo) -> Data:
-    """A moment as an octet-string, which all meters take: in the meter's zone, weekday unspecified.
+def encode_for_meter(moment: datetime, zone: tzinfo) -> Data:
+    """Return ``moment`` as an octet-string, which all meters accept: in ``zone``, weekday unspecified.
 
-    In UTC for a zone that no deviation can express (more than 12 hours away).
+    In UTC if ``zone`` is more than 12 hours from UTC, which no deviation can express.
     """
     try:
         told = CosemDateTime.from_datetime(moment, zone)

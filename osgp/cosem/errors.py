@@ -1,12 +1,12 @@
-"""How data that make no sense are reported."""
+"""Errors for data that do not make sense."""
 
 from osgp.faults import Component, Fault, FaultCode
 
 
-def illegal(what: str) -> Fault:
-    """The meter answered in time and form, but with data that make no sense."""
+def make_illegal_response(what: str) -> Fault:
+    """Return the fault for an answer whose APDUs are valid and whose data are not."""
     return Fault(FaultCode.ILLEGAL_RESPONSE, what, component=Component.PROTOCOL_DLMS, retryable=True)
 
 
 class UnusableRow(ValueError):
-    """One row of a buffer makes no sense; the text says why. The other rows are not affected."""
+    """One row of a buffer is invalid; the text says why. The other rows are not affected."""

@@ -1,9 +1,9 @@
-"""The short id of an M-Bus device, as class 72 (M-Bus client) tells it in attributes 6 to 9."""
+"""The short id of an M-Bus device, from the attributes of an M-Bus client (class 72)."""
 
 from typing import NamedTuple
 
-from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import whole_number
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.quantities import parse_whole_number
 from osgp.protocol_dlms import Data
 
 IDENTIFICATION_DIGITS = 8
@@ -15,7 +15,7 @@ _BEFORE_A = ord("A") - 1
 
 
 class MbusShortId(NamedTuple):
-    """What tells M-Bus devices apart: number of eight digits, three letters, version and device type 0..255.
+    """Identifies an M-Bus device: number of eight digits, three letters, version and device type 0..255.
 
     ``manufacturer`` is None on a channel without a device.
     """
@@ -33,51 +33,59 @@ class MbusShortId(NamedTuple):
         )
 
 
-SHORT_ID_ATTRIBUTES = (6, 7, 8, 9)
-"""Identification number, manufacturer id, version, device type."""
+SHORT_ID_ATTRIBUTES = ("identification_number", "manufacturer_id", "version", "device_type")
+"""The attributes that make up the short id."""
 
 
-def short_id(
+def parse_short_id(
     identification: Data, manufacturer_id: Data, version: Data, device_type: Data, class_version: int
 ) -> MbusShortId:
-    """The values of ``SHORT_ID_ATTRIBUTES``. Raises Fault for one that makes no sense."""
+    """Return the short id from the values of ``SHORT_ID_ATTRIBUTES``. Raises Fault if one is invalid."""
     return MbusShortId(
-        identification_number(identification, class_version),
-        manufacturer(manufacturer_id),
-        octet(version, "version"),
-        octet(device_type, "device type"),
+        parse_identification_number(identification, class_version),
+        parse_manufacturer(manufacturer_id),
+        parse_octet(version, "version"),
+        parse_octet(device_type, "device type"),
     )
 
 
-def identification_number(data: Data, class_version: int) -> str | None:
-    """Eight digits: BCD in version 0 of the class, a plain number from version 1. None for null-data.
+def parse_identification_number(data: Data, class_version: int) -> str | None:
+    """Return eight digits, from BCD in class version 0, else from a number; None for null-data.
 
-    Raises Fault for what is neither, e.g. 0xA2056731 in version 0.
+    Raises Fault for anything else, for example 0xA2056731 in class version 0.
     """
-    number = whole_number(data, "the M-Bus identification number")
+    number = parse_whole_number(data, "the M-Bus identification number")
     if number is None:
         return None
     digits = f"{number:08X}" if class_version == 0 else f"{number:08d}"
     if number < 0 or len(digits) > IDENTIFICATION_DIGITS or not digits.isdecimal():
         form = "BCD number" if class_version == 0 else "number"
-        raise illegal(f"The M-Bus identification number 0x{number:X} is no {form} of eight digits.")
+        raise make_illegal_response(
+            f"The M-Bus identification number 0x{number:X} is not a {form} of eight digits."
+        )
     return digits
 
 
-def manufacturer(data: Data) -> str | None:
-    """Three letters from 15 bits (EN 62056-21 flag id); None for null-data and 0. Raises Fault otherwise."""
-    number = whole_number(data, "the M-Bus manufacturer id")
+def parse_manufacturer(data: Data) -> str | None:
+    """Return the three letters of a 15-bit manufacturer id (EN 62056-21); None for null-data and 0.
+
+    Raises Fault for anything else.
+    """
+    number = parse_whole_number(data, "the M-Bus manufacturer id")
     if not number:
         return None
     codes = [number >> shift & 0x1F for shift in (2 * _LETTER_BITS, _LETTER_BITS, 0)]
     if not 0 < number < 1 << 3 * _LETTER_BITS or not all(1 <= code <= _ALPHABET for code in codes):
-        raise illegal(f"The M-Bus manufacturer id 0x{number:X} is no three letters.")
+        raise make_illegal_response(f"The M-Bus manufacturer id 0x{number:X} is not three letters.")
     return "".join(chr(_BEFORE_A + code) for code in codes)
 
 
-def octet(data: Data, name: str = "attribute") -> int | None:
-    """Primary address, version or device type. Raises Fault for what is no number of 0 to 255."""
-    number = whole_number(data, f"the M-Bus {name}")
+def parse_octet(data: Data, name: str = "attribute") -> int | None:
+    """Return a primary address, version or device type; None for null-data.
+
+    Raises Fault unless it is a number from 0 to 255.
+    """
+    number = parse_whole_number(data, f"the M-Bus {name}")
     if number is not None and not 0 <= number <= 0xFF:
-        raise illegal(f"The M-Bus {name} {number} is outside 0..255.")
+        raise make_illegal_response(f"The M-Bus {name} {number} is outside 0..255.")
     return number

@@ -1,7 +1,6 @@
-"""The object list of an association (class 15, attribute 2): what there is, and who may do what with it.
+"""The object list of an association (class 15, attribute 2): its objects and the access rights to them.
 
-Versions 0 to 2 of the class enumerate access modes; from version 3 on they are made of bits (Blue Book, class
-association LN).
+Class versions 0 to 2 enumerate access modes; from version 3 they are bit masks (Blue Book, association LN).
 """
 
 from collections.abc import Callable, Iterator
@@ -9,14 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
-from osgp.cosem.errors import UnusableRow, illegal
+from osgp.cosem.errors import UnusableRow, make_illegal_response
 from osgp.protocol_dlms import Data, DataType
 
 BIT_CODED_SINCE = 3
-"""Version of the class from which on access modes are bits."""
+"""The first class version in which access modes are bit masks."""
 MOST_OBJECTS = 2_000
 MOST_RIGHTS = 30_000
-"""Of attributes and methods in all; real meters have a few hundred objects with a few thousand rights."""
+"""All attributes and methods together; real meters have a few hundred objects with a few thousand rights."""
 
 _READ, _WRITE, _AUTHENTICATED_REQUEST = 1, 2, 4
 
@@ -44,7 +43,7 @@ class MethodAccessMode(StrEnum):
 
 
 class Protection(StrEnum):
-    """How requests and their answers have to be protected."""
+    """A protection that requests or responses must have."""
 
     AUTHENTICATED_REQUEST = "AUTHENTICATED_REQUEST"
     ENCRYPTED_REQUEST = "ENCRYPTED_REQUEST"
@@ -64,7 +63,7 @@ Right = TypeVar("Right")
 
 
 class AttributeRight(NamedTuple):
-    """Access to one attribute. ``code`` is what the meter said; ``protection`` is only known from bits."""
+    """Access to one attribute. ``code`` is as received; ``protection`` is empty before class version 3."""
 
     attribute_id: int
     code: int
@@ -74,7 +73,7 @@ class AttributeRight(NamedTuple):
 
     @property
     def is_readable(self) -> bool:
-        """Whether the client may read it; what is not known may be tried."""
+        """Whether the client may read the attribute; True if the mode is unknown."""
         return self.mode not in (
             AttributeAccessMode.NO_ACCESS,
             AttributeAccessMode.WRITE_ONLY,
@@ -102,8 +101,8 @@ class ListedObject(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """What makes no sense in a list: the object's place, counted from 0, and why."""
+class UnreadableEntry:
+    """An invalid part of a list: the index of the object, counted from 0, and why."""
 
     index: int
     reason: str
@@ -111,34 +110,34 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class ObjectList:
-    """The objects that make sense, and what does not. ``version`` is that of the association's class."""
+    """The valid objects, and what is invalid. ``version`` is the class version of the association."""
 
     version: int
     objects: list[ListedObject]
-    unreadable: list[Unreadable]
+    unreadable: list[UnreadableEntry]
     is_complete: bool
-    """False when there was more than MOST_OBJECTS or MOST_RIGHTS."""
+    """False if the list exceeds MOST_OBJECTS or MOST_RIGHTS."""
 
 
 def parse_object_list(data: Data, association: bytes, version: int) -> ObjectList:
-    """The value of ``object_list`` of the association at a logical name.
+    """Return the objects in ``object_list`` of the association with the logical name ``association``.
 
-    ``version`` of its class is what the profile says; the list, in which the association finds itself, knows
-    better. Raises Fault when the value is no array.
+    ``version`` is the class version according to the profile; the association's own entry in the list takes
+    precedence. Raises Fault if the value is not an array.
     """
     if data.type is not DataType.ARRAY or not isinstance(data.value, tuple):
-        raise illegal("The meter's object list is no array.")
-    version = next(_own_versions(data.value, association), version)
+        raise make_illegal_response("The meter's object list is not an array.")
+    version = next(_find_own_versions(data.value, association), version)
     objects: list[ListedObject] = []
-    unreadable: list[Unreadable] = []
+    unreadable: list[UnreadableEntry] = []
     rights = 0
     for index, element in enumerate(data.value[:MOST_OBJECTS]):
         try:
-            listed, problems = _object(element, version)
+            listed, problems = _parse_object(element, version)
         except UnusableRow as error:
-            unreadable.append(Unreadable(index, str(error)))
+            unreadable.append(UnreadableEntry(index, str(error)))
             continue
-        unreadable += [Unreadable(index, problem) for problem in problems]
+        unreadable += [UnreadableEntry(index, problem) for problem in problems]
         rights += len(listed.attributes) + len(listed.methods) + len(problems)
         if rights > MOST_RIGHTS:
             return ObjectList(version, objects, unreadable[:MOST_OBJECTS], False)
@@ -147,66 +146,66 @@ def parse_object_list(data: Data, association: bytes, version: int) -> ObjectLis
     return ObjectList(version, objects, unreadable[:MOST_OBJECTS], complete)
 
 
-def attribute_access(code: int, version: int) -> tuple[AttributeAccessMode, tuple[Protection, ...]]:
-    """What an access mode means for an attribute in a version of the association class."""
+def decode_attribute_access(code: int, version: int) -> tuple[AttributeAccessMode, tuple[Protection, ...]]:
+    """Return mode and protection of an attribute from ``code``; ``version`` is that of the association."""
     if version < BIT_CODED_SINCE:
         known = 0 <= code < len(_ATTRIBUTE_MODES)
         return _ATTRIBUTE_MODES[code] if known else AttributeAccessMode.UNKNOWN, ()
     position = code & (_READ | _WRITE)
     if position and code & _AUTHENTICATED_REQUEST:
         position += _TO_AUTHENTICATED
-    return _ATTRIBUTE_MODES[position], _protection(code)
+    return _ATTRIBUTE_MODES[position], _decode_protection(code)
 
 
-def method_access(code: int, version: int) -> tuple[MethodAccessMode, tuple[Protection, ...]]:
-    """What an access mode means for a method in a version of the association class."""
+def decode_method_access(code: int, version: int) -> tuple[MethodAccessMode, tuple[Protection, ...]]:
+    """Return mode and protection of a method from ``code``; ``version`` is that of the association."""
     if version < BIT_CODED_SINCE:
         known = 0 <= code < len(_METHOD_MODES)
         return _METHOD_MODES[code] if known else MethodAccessMode.UNKNOWN, ()
     if not code & 1:
-        return MethodAccessMode.NO_ACCESS, _protection(code)
+        return MethodAccessMode.NO_ACCESS, _decode_protection(code)
     authenticated = bool(code & _AUTHENTICATED_REQUEST)
     mode = MethodAccessMode.AUTHENTICATED_ACCESS if authenticated else MethodAccessMode.ACCESS
-    return mode, _protection(code)
+    return mode, _decode_protection(code)
 
 
-def _protection(code: int) -> tuple[Protection, ...]:
+def _decode_protection(code: int) -> tuple[Protection, ...]:
     return tuple(item for bit, item in enumerate(Protection, _FIRST_PROTECTION_BIT) if code >> bit & 1)
 
 
-def _own_versions(elements: tuple[Data, ...], association: bytes) -> Iterator[int]:
+def _find_own_versions(elements: tuple[Data, ...], association: bytes) -> Iterator[int]:
     for element in elements[:MOST_OBJECTS]:
         match element.native:
             case (15, int(version), bytes(logical_name), _) if logical_name == association and version >= 0:
                 yield version
 
 
-def _object(element: Data, version: int) -> tuple[ListedObject, list[str]]:
-    class_id, class_version, logical_name, rights = _members(element, 4, "The object")
+def _parse_object(element: Data, version: int) -> tuple[ListedObject, list[str]]:
+    class_id, class_version, logical_name, rights = _parse_members(element, 4, "The object")
     name = logical_name.value
     if not isinstance(name, bytes) or len(name) != 6:
-        raise UnusableRow("The logical name is no octet-string of six octets.")
-    attributes, methods = _members(rights, 2, "The access rights")
+        raise UnusableRow("The logical name is not an octet-string of six octets.")
+    attributes, methods = _parse_members(rights, 2, "The access rights")
     problems: list[str] = []
     return (
         ListedObject(
-            _number(class_id, range(0x10000), "The class id"),
-            _number(class_version, range(0x100), "The class version"),
+            _parse_number(class_id, range(0x10000), "The class id"),
+            _parse_number(class_version, range(0x100), "The class version"),
             name,
-            tuple(_rights(attributes, _attribute_right, version, problems)),
-            tuple(_rights(methods, _method_right, version, problems)),
+            tuple(_parse_rights(attributes, _parse_attribute_right, version, problems)),
+            tuple(_parse_rights(methods, _parse_method_right, version, problems)),
         ),
         problems,
     )
 
 
-def _rights(
+def _parse_rights(
     data: Data, read: Callable[[Data, int], Right], version: int, problems: list[str]
 ) -> Iterator[Right]:
     if data.value is None:
         return
     if not isinstance(data.value, tuple):
-        problems.append("The access rights are no array.")
+        problems.append("The access rights are not an array.")
         return
     for item in data.value:
         try:
@@ -215,37 +214,37 @@ def _rights(
             problems.append(str(error))
 
 
-def _attribute_right(item: Data, version: int) -> AttributeRight:
-    attribute_id, access, selectors = _members(item, 3, "The right of an attribute")
-    code = _number(access, range(0x100), "The access mode")
-    mode, protection = attribute_access(code, version)
-    number = _number(attribute_id, range(-0x80, 0x80), "The attribute id")
-    return AttributeRight(number, code, mode, protection, _selectors(selectors))
+def _parse_attribute_right(item: Data, version: int) -> AttributeRight:
+    attribute_id, access, selectors = _parse_members(item, 3, "The right of an attribute")
+    code = _parse_number(access, range(0x100), "The access mode")
+    mode, protection = decode_attribute_access(code, version)
+    number = _parse_number(attribute_id, range(-0x80, 0x80), "The attribute id")
+    return AttributeRight(number, code, mode, protection, _parse_selectors(selectors))
 
 
-def _method_right(item: Data, version: int) -> MethodRight:
-    method_id, access = _members(item, 2, "The right of a method")
+def _parse_method_right(item: Data, version: int) -> MethodRight:
+    method_id, access = _parse_members(item, 2, "The right of a method")
     # A boolean in version 0 of the class.
-    code = _number(access, range(0x100), "The access mode")
-    mode, protection = method_access(code, version)
-    return MethodRight(_number(method_id, range(-0x80, 0x80), "The method id"), code, mode, protection)
+    code = _parse_number(access, range(0x100), "The access mode")
+    mode, protection = decode_method_access(code, version)
+    return MethodRight(_parse_number(method_id, range(-0x80, 0x80), "The method id"), code, mode, protection)
 
 
-def _selectors(data: Data) -> tuple[int, ...]:
+def _parse_selectors(data: Data) -> tuple[int, ...]:
     if data.value is None:
         return ()
     if not isinstance(data.value, tuple):
-        raise UnusableRow("The access selectors are no array.")
-    return tuple(_number(item, range(-0x80, 0x100), "An access selector") for item in data.value)
+        raise UnusableRow("The access selectors are not an array.")
+    return tuple(_parse_number(item, range(-0x80, 0x100), "An access selector") for item in data.value)
 
 
-def _members(data: Data, count: int, what: str) -> tuple[Data, ...]:
+def _parse_members(data: Data, count: int, what: str) -> tuple[Data, ...]:
     if not isinstance(data.value, tuple) or len(data.value) != count:
-        raise UnusableRow(f"{what}: no structure of {count}.")
+        raise UnusableRow(f"{what}: not a structure of {count}.")
     return data.value
 
 
-def _number(data: Data, allowed: range, what: str) -> int:
+def _parse_number(data: Data, allowed: range, what: str) -> int:
     if not isinstance(data.value, int) or data.value not in allowed:
-        raise UnusableRow(f"{what} is no number of {allowed[0]} to {allowed[-1]}.")
+        raise UnusableRow(f"{what} is not a number of {allowed[0]} to {allowed[-1]}.")
     return int(data.value)

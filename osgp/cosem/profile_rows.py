@@ -1,7 +1,7 @@
-"""Buffers of profiles (class 7): what to ask for, and what time each row of the answer belongs to.
+"""Buffers of profiles (class 7): what to request, and the time of each row of the answer.
 
-Rows come as ``Meter.profile`` gives them: tuples of plain values. What is wrong with one row is no reason to
-lose the others: such rows are told apart, with the reason.
+Rows come as ``Meter.read_profile`` returns them: tuples of plain values. An invalid row does not cost the
+others: it is returned as rejected, with the reason.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,18 +10,20 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from osgp.catalogue import CaptureColumn
-from osgp.cosem.clock import told_to_meter, utc_of
+from osgp.cosem.clock import decode_utc, encode_for_meter
 from osgp.cosem.errors import UnusableRow
 from osgp.protocol_dlms import CaptureObjectDefinition, RangeDescriptor
+from osgp.protocol_dlms.selective_access import CLOCK
 
 DAY_SECONDS = 86_400
+CLOCK_TAG = "CLOCK"
 
 Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that makes no sense: its place in the meter's answer, counted from 0, and why."""
+    """An invalid row: its index in the meter's answer, counted from 0, and why."""
 
     index: int
     reason: str
@@ -29,7 +31,7 @@ class RejectedRow:
 
 @dataclass(slots=True)
 class TimedRow:
-    """A row that has a time: its place in the meter's answer, the time in UTC, its cells."""
+    """A row with a time: its index in the meter's answer, the time in UTC, its cells."""
 
     index: int
     time: datetime
@@ -38,17 +40,18 @@ class TimedRow:
 
 @dataclass(frozen=True, slots=True)
 class CapturePeriod:
-    """How far apart a buffer's rows are: so many seconds, days of the meter's calendar, or months."""
+    """The distance of a buffer's rows: seconds, calendar days of the meter, or months."""
 
     seconds: int = 0
     days: int = 0
     months: int = 0
 
     @classmethod
-    def of(cls, capture_period: int) -> "CapturePeriod":
-        """From attribute 4: 0 means monthly in billing profiles, whole days go by the calendar.
+    def from_seconds(cls, capture_period: int) -> "CapturePeriod":
+        """Return the period for ``capture_period`` (attribute 4): 0 is monthly, days follow the calendar.
 
-        A day is the time from one midnight to the next, which is 23 or 25 hours twice a year.
+        A day is the time from one midnight to the next, which is 23 or 25 hours twice a year. Raises
+        ValueError for a negative number.
         """
         if capture_period < 0:
             raise ValueError(f"a capture period of {capture_period} seconds")
@@ -58,11 +61,11 @@ class CapturePeriod:
             return cls(days=capture_period // DAY_SECONDS)
         return cls(seconds=capture_period)
 
-    def after(self, moment: datetime, count: int, zone: tzinfo) -> datetime:
-        """The time ``count`` periods after (or, if negative, before) ``moment``, in UTC.
+    def advance(self, moment: datetime, count: int, zone: tzinfo) -> datetime:
+        """Return the UTC time ``count`` periods after (or, if negative, before) ``moment``.
 
-        Days and months keep the time of day in ``zone``, months also the day as far as the month has it.
-        Raises OverflowError beyond the years that a datetime can tell.
+        Days and months keep the time of day in ``zone``, months also the day, if the month has it.
+        Raises OverflowError beyond the years of a datetime.
         """
         if self.seconds:
             return moment + timedelta(seconds=self.seconds * count)
@@ -70,11 +73,11 @@ class CapturePeriod:
         if self.days:
             local += timedelta(days=self.days * count)
         else:
-            local = _months_after(local, self.months * count)
+            local = _add_months(local, self.months * count)
         return local.replace(tzinfo=zone).astimezone(moment.tzinfo)
 
 
-def _months_after(local: datetime, months: int) -> datetime:
+def _add_months(local: datetime, months: int) -> datetime:
     year, month = divmod(local.year * 12 + local.month - 1 + months, 12)
     if not 1 <= year < 9999:
         raise OverflowError("the month is out of range")
@@ -86,9 +89,9 @@ def _months_after(local: datetime, months: int) -> datetime:
 class RowTimes:
     """The times of a buffer's rows, in the order of the buffer.
 
-    A meter may leave the clock out of a row (null-data) that was captured one period after the row before it.
-    Without a ``period`` such rows have no time. Times are counted from the last clock that was told, so that
-    a day that begins late, or a month that is short, does not move those after it.
+    A meter may replace the clock by null-data in a row that it captured one period after the row before.
+    Without a ``period`` such rows have no time. Times count from the last clock received, so that a late
+    first row of a day, or a short month, does not shift the rows after it.
     """
 
     def __init__(self, zone: tzinfo, period: CapturePeriod | None = None) -> None:
@@ -97,42 +100,42 @@ class RowTimes:
         self._told: datetime | None = None
         self._since = 0
 
-    def next(self, clock: object) -> datetime:
-        """The time of the next row, in UTC, from what its clock column holds. Raises UnusableRow."""
+    def find_next(self, clock: object) -> datetime:
+        """Return the UTC time of the next row from its clock cell. Raises UnusableRow if there is none."""
         if clock is None:
-            return self._counted()
-        told = utc_of(clock, self._zone) if isinstance(clock, bytes) else None
+            return self._count_on()
+        told = decode_utc(clock, self._zone) if isinstance(clock, bytes) else None
         self._told, self._since = told, 0
         if told is None:
             raise UnusableRow("The clock does not tell a complete time.")
         return told
 
     def lose_track(self) -> None:
-        """A row had no clock column at all: who knows how long after it the next one was captured."""
+        """Forget the last clock, after a row without a clock column: the time to the next row is unknown."""
         self._told = None
 
-    def _counted(self) -> datetime:
+    def _count_on(self) -> datetime:
         self._since += 1
         if self._period is None:
             raise UnusableRow("The clock is left out.")
         if self._told is None:
-            raise UnusableRow("The clock is left out, and no row before it tells a time to count from.")
+            raise UnusableRow("The clock is left out, and no row before it has a time to count from.")
         try:
-            return self._period.after(self._told, self._since, self._zone)
+            return self._period.advance(self._told, self._since, self._zone)
         except (OverflowError, ValueError):
             raise UnusableRow("The clock is left out, and counting leads out of the calendar.") from None
 
 
-def timed_rows(
+def assign_times(
     rows: Iterable[Row], width: int, times: RowTimes, clock: int = 0
 ) -> tuple[list[TimedRow], list[RejectedRow]]:
-    """The rows of ``width`` columns with their times, and those that have another width or no time.
+    """Return the rows of ``width`` columns with their times, and those of another width or without a time.
 
     ``clock`` is the position of the clock column. Rows stay in the order of the buffer.
     """
     good: list[TimedRow] = []
     rejected: list[RejectedRow] = []
-    next_time = times.next
+    next_time = times.find_next
     for index, cells in enumerate(rows):
         if len(cells) != width:
             times.lose_track()
@@ -145,21 +148,21 @@ def timed_rows(
     return good, rejected
 
 
-def number(cell: object, name: str) -> int | None:
-    """A cell with a number of any width; None for null-data. Raises UnusableRow for anything else."""
+def parse_number(cell: object, name: str) -> int | None:
+    """Return the number in a cell; None for null-data. Raises UnusableRow for anything else."""
     if cell is None or type(cell) is int:
         return cell
     raise UnusableRow(f"{name} is not a number.")
 
 
 class Selection(NamedTuple):
-    """What to ask a buffer for, and where the wanted columns are in the rows of the answer."""
+    """The selective access for a buffer, and where the wanted columns are in the rows of the answer."""
 
     access: RangeDescriptor
     positions: tuple[int, ...]
-    """Of each wanted column, in the order in which the buffer has them."""
+    """Of each wanted column, in the order of the buffer."""
     width: int
-    """How many columns the rows of the answer have."""
+    """The number of columns in the rows of the answer."""
 
 
 def select(
@@ -171,10 +174,11 @@ def select(
     *,
     by_column: bool,
 ) -> Selection:
-    """The rows from ``begin`` to ``end``, both included, and of them the ``wanted`` columns.
+    """Return the selection of the rows from ``begin`` to ``end``, both included, with the ``wanted`` columns.
 
-    Columns are named to the meter only if it can select them (``by_column``) and there are others; else it is
-    asked for all of them, and ``positions`` says which to look at.
+    The request names columns only if the meter can select them (``by_column``) and not all are wanted; else
+    the meter returns all, and ``positions`` gives the wanted ones. The clock that the buffer captures is the
+    restricting object.
     """
     positions = tuple(position for position, column in enumerate(columns) if wanted(column))
     named: tuple[CaptureObjectDefinition, ...] = ()
@@ -186,6 +190,7 @@ def select(
         )
         width = len(positions)
         positions = tuple(range(width))
-    return Selection(
-        RangeDescriptor(told_to_meter(begin, zone), told_to_meter(end, zone), named), positions, width
-    )
+    clocks = (column for column in columns if column.tag == CLOCK_TAG)
+    clock = next((CaptureObjectDefinition(column.descriptor, column.data_index) for column in clocks), CLOCK)
+    access = RangeDescriptor(encode_for_meter(begin, zone), encode_for_meter(end, zone), named, clock)
+    return Selection(access, positions, width)

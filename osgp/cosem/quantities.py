@@ -1,14 +1,14 @@
-"""From what a register says to a measured value: exact decimals, scaler applied, units for people."""
+"""From the value of a register to a measured value: exact decimal, scaler applied, unit."""
 
 from decimal import Decimal
 from typing import NamedTuple
 
 from osgp.catalogue.units import ScalerUnit, Unit
-from osgp.cosem.errors import illegal
+from osgp.cosem.errors import make_illegal_response
 from osgp.protocol_dlms import Data
 
 LARGEST_SCALER = 24
-"""Powers of ten beyond the SI prefixes are no scaler but a broken answer."""
+"""The range of the SI prefixes; an answer with another power of ten is invalid."""
 
 _SHOWN_AS: dict[Unit, tuple[int, Unit | str]] = {
     Unit.WH: (-3, "kWh"),
@@ -25,61 +25,66 @@ class Quantity(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """How the numbers of a register become measured values: times ten to the ``exponent``, in ``unit``."""
+    """Converts the numbers of a register to measured values: times ten to the ``exponent``, in ``unit``."""
 
     exponent: int
     unit: Unit | str
 
     @property
     def symbol(self) -> str:
-        """The unit as people write it."""
+        """The symbol of the unit."""
         return self.unit.symbol if isinstance(self.unit, Unit) else self.unit
 
     def apply(self, number: int) -> Quantity:
-        """The measured value of a register's number, exact."""
+        """Return the exact measured value of a register's number."""
         return Quantity(Decimal(number).scaleb(self.exponent), self.unit)
 
 
-def decimal_text(number: int, exponent: int) -> str:
-    """``number`` times ten to the ``exponent`` in digits: what ``format(Decimal(…), "f")`` gives, faster."""
+def format_decimal(number: int, exponent: int) -> str:
+    """Return ``number`` times ten to the ``exponent`` in digits; a faster ``format(Decimal(…), "f")``."""
     if exponent >= 0:
         return f"{number}{'0' * exponent}" if number else "0"
     digits = str(abs(number)).rjust(1 - exponent, "0")
     return f"{'-' if number < 0 else ''}{digits[:exponent]}.{digits[exponent:]}"
 
 
-def meter_reading_scale(scaler_unit: ScalerUnit, name: str) -> Scale:
-    """Energy in kWh, volume in m³. Raises Fault for any other unit."""
+def find_meter_reading_scale(scaler_unit: ScalerUnit, name: str) -> Scale:
+    """Return the scale to kWh for energy and to m³ for volume. Raises Fault for any other unit."""
     if scaler_unit.unit not in _SHOWN_AS:
-        raise illegal(f"The unit of {name} is {scaler_unit.unit.symbol}, which is no energy or volume.")
+        raise make_illegal_response(
+            f"The unit of {name} is {scaler_unit.unit.symbol}, which is neither energy nor volume."
+        )
     exponent, unit = _SHOWN_AS[scaler_unit.unit]
     return Scale(scaler_unit.scaler + exponent, unit)
 
 
-def quantity(data: Data, scaler_unit: ScalerUnit, name: str) -> Quantity | None:
-    """A register's value; energy in kWh, volume in m³. None for null-data. Raises Fault for anything odd."""
-    number = whole_number(data, name)
-    return None if number is None else meter_reading_scale(scaler_unit, name).apply(number)
+def parse_quantity(data: Data, scaler_unit: ScalerUnit, name: str) -> Quantity | None:
+    """Return a register's value, energy in kWh or volume in m³; None for null-data.
+
+    Raises Fault for another unit and unless the value is a number.
+    """
+    number = parse_whole_number(data, name)
+    return None if number is None else find_meter_reading_scale(scaler_unit, name).apply(number)
 
 
-def whole_number(data: Data, name: str) -> int | None:
-    """A number of any width; None for null-data. Raises Fault for anything else."""
+def parse_whole_number(data: Data, name: str) -> int | None:
+    """Return an integer of any type; None for null-data. Raises Fault for anything else."""
     if data.value is None:
         return None
     if isinstance(data.value, bool) or not isinstance(data.value, int):
-        raise illegal(f"The value of {name} is not a number.")
+        raise make_illegal_response(f"The value of {name} is not a number.")
     return data.value
 
 
-def scaler_unit(data: Data, name: str) -> ScalerUnit:
-    """Attribute 3 of a register: structure of scaler and unit. Raises Fault for anything else."""
+def parse_scaler_unit(data: Data, name: str) -> ScalerUnit:
+    """Return attribute 3 of a register. Raises Fault unless it is a structure of scaler and known unit."""
     parts = data.value
     if not isinstance(parts, tuple) or len(parts) != 2:
-        raise illegal(f"The scaler and unit of {name} are no structure of two.")
+        raise make_illegal_response(f"The scaler and unit of {name} are not a structure of two.")
     scaler, unit = (part.value for part in parts)
     if not isinstance(scaler, int) or not isinstance(unit, int) or abs(scaler) > LARGEST_SCALER:
-        raise illegal(f"The scaler or unit of {name} is out of range.")
+        raise make_illegal_response(f"The scaler or unit of {name} is out of range.")
     try:
         return ScalerUnit(scaler, Unit(unit & 0xFF))  # type: ignore[call-arg]
     except ValueError:
-        raise illegal(f"The unit of {name} has the unknown code {unit}.") from None
+        raise make_illegal_response(f"The unit of {name} has the unknown code {unit}.") from None

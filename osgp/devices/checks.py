@@ -1,4 +1,4 @@
-"""What is wrong with the configured keys, told at start-up and not by the first request that needs them."""
+"""System checks of the configured keys: errors show at start-up, not at the first use of a key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,18 +11,20 @@ from osgp.devices import envelope, transport_keys
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:
-    """Key-encryption keys and the platform's RSA key: there, and of the right form."""
+    """Check that the key-encryption keys and the platform's RSA key exist and are well-formed."""
     return [
-        *_check("OSGP_KEY_ENCRYPTION_KEYS", "KEY_ENCRYPTION_KEYS", envelope.key_encryption_keys, "osgp.E001"),
         *_check(
-            "OSGP_RSA_PRIVATE_KEY_FILE", "RSA_PRIVATE_KEY_FILE", transport_keys.public_key_pem, "osgp.E002"
+            "OSGP_KEY_ENCRYPTION_KEYS", "KEY_ENCRYPTION_KEYS", envelope.load_key_encryption_keys, "osgp.E001"
+        ),
+        *_check(
+            "OSGP_RSA_PRIVATE_KEY_FILE", "RSA_PRIVATE_KEY_FILE", transport_keys.export_public_key, "osgp.E002"
         ),
     ]
 
 
 def _check(variable: str, setting: str, load: Callable[[], object], error_id: str) -> list[CheckMessage]:
     if not settings.OSGP[setting] and settings.OSGP["LOCAL_SECRETS"]:
-        # Made when first needed; a check leaves no files behind.
+        # Made at first use; a check must not leave files behind.
         return []
     try:
         load()

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from osgp.local_secrets import local_secret
+from osgp.local_secrets import find_or_make_secret
 
 KEY_LENGTH = 32
 """Bytes in a data key and in a key-encryption key."""
@@ -33,7 +33,7 @@ _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 
 class UnsealError(Exception):
-    """The secret cannot be read: its key-encryption key is missing, or something was tampered with."""
+    """The secret cannot be read: its key-encryption key is missing, or the data was tampered with."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,16 @@ class KeyEncryptionKeys:
             raise ImproperlyConfigured("There are no key-encryption keys.")
         return cls(next(iter(keys)), keys)
 
-    def key(self, key_id: str) -> bytes:
-        """The key with that id. Raises UnsealError."""
+    def get_key(self, key_id: str) -> bytes:
+        """Return the key with that id. Raises UnsealError."""
         try:
             return self._keys[key_id]
         except KeyError:
             raise UnsealError(f"There is no key-encryption key {key_id}.") from None
 
 
-def key_encryption_keys() -> KeyEncryptionKeys:
-    """The configured keys; an embedded installation makes one for itself below ``var/``.
+def load_key_encryption_keys() -> KeyEncryptionKeys:
+    """Return the configured keys; an embedded installation makes one for itself below ``var/``.
 
     Raises ImproperlyConfigured.
     """
@@ -99,7 +99,7 @@ def _load(configured: str, directory: Path, local_allowed: bool) -> KeyEncryptio
     if configured:
         return KeyEncryptionKeys.parse(configured)
     return KeyEncryptionKeys.parse(
-        local_secret(directory, "key-encryption-keys", allowed=local_allowed, make=_make_local)
+        find_or_make_secret(directory, "key-encryption-keys", allowed=local_allowed, make=_make_local)
     )
 
 
@@ -108,13 +108,13 @@ def _make_local() -> bytes:
 
 
 def seal(secret: bytes, context: bytes) -> SealedSecret:
-    """Encrypt a secret; it can only be read again with the same ``context``."""
-    keys = key_encryption_keys()
+    """Encrypt a secret; reading it needs the same ``context``."""
+    keys = load_key_encryption_keys()
     data_key = os.urandom(KEY_LENGTH)
     nonce = os.urandom(NONCE_LENGTH)
     return SealedSecret(
         key_encryption_key_id=keys.current,
-        wrapped_data_key=aes_key_wrap(keys.key(keys.current), data_key),
+        wrapped_data_key=aes_key_wrap(keys.get_key(keys.current), data_key),
         ciphertext=nonce + AESGCM(data_key).encrypt(nonce, secret, context),
     )
 
@@ -130,14 +130,14 @@ def unseal(sealed: SealedSecret, context: bytes) -> bytes:
 
 
 def rewrap(sealed: SealedSecret) -> SealedSecret:
-    """The same secret under the current key-encryption key. Raises UnsealError."""
-    keys = key_encryption_keys()
-    wrapped = aes_key_wrap(keys.key(keys.current), _unwrap(sealed))
+    """Return the same secret under the current key-encryption key. Raises UnsealError."""
+    keys = load_key_encryption_keys()
+    wrapped = aes_key_wrap(keys.get_key(keys.current), _unwrap(sealed))
     return SealedSecret(keys.current, wrapped, sealed.ciphertext)
 
 
 def _unwrap(sealed: SealedSecret) -> bytes:
-    key_encryption_key = key_encryption_keys().key(sealed.key_encryption_key_id)
+    key_encryption_key = load_key_encryption_keys().get_key(sealed.key_encryption_key_id)
     try:
         data_key = aes_key_unwrap(key_encryption_key, sealed.wrapped_data_key)
     except (InvalidUnwrap, ValueError):

@@ -1,9 +1,9 @@
-"""Invocation counters: which values of a meter's counter are still free to be used.
+"""Invocation counters: which values of a meter's counter are still free.
 
 A device row holds the first value that no session has reserved. Sessions reserve whole blocks before they
-use any of it, so that a crash wastes values but never repeats one: an AES-GCM nonce that is used twice with
-one key gives the key away. The counter is a 32-bit unsigned number that must rise from APDU to APDU
-(Green Book, security header); 2^32 in the row therefore means that all of it is used up.
+use any value of them, so that a crash wastes values but never repeats one: an AES-GCM nonce used twice with
+one key reveals the key. The counter is a 32-bit unsigned number that must rise from APDU to APDU (Green Book,
+security header); 2^32 in the row means that it is used up.
 """
 
 from contextlib import nullcontext
@@ -19,16 +19,16 @@ END = 2**32
 
 
 def reserve(meter_id: int, count: int) -> range | None:
-    """Take the next ``count`` values (1 or more) out of the counter; None when it is not known yet.
+    """Reserve the next ``count`` values (1 or more) of the counter; None while the counter is not known.
 
     The reservation is durable once this returns, so it refuses (RuntimeError) to run inside a transaction
-    that could still be rolled back. Raises Fault 201 for an unknown meter and 414 when the counter has
-    too few values left: only a new encryption key helps then.
+    that could still be rolled back. Raises Fault 201 for an unknown meter, and 414 when the counter has too
+    few values left: only a new encryption key helps then.
     """
     if count < 1:
         raise ValueError(f"cannot reserve {count} invocation counters")
     table = connection.ops.quote_name(Device._meta.db_table)
-    # In autocommit the statement is a transaction of its own; durable=True would cost two round trips more.
+    # In autocommit the statement is its own transaction; durable=True would cost two more round trips.
     durable = transaction.atomic(durable=True) if connection.in_atomic_block else nullcontext()
     with durable, connection.cursor() as cursor:
         cursor.execute(
@@ -36,7 +36,7 @@ def reserve(meter_id: int, count: int) -> range | None:
             "WHERE id = %s AND invocation_counter <= %s RETURNING invocation_counter",
             [count, meter_id, END - count],
         )
-        # Fetched to its end: SQLite keeps the statement, and its lock, open until then.
+        # Fetch all rows: SQLite keeps the statement, and its lock, open until then.
         rows = cursor.fetchall()
     if rows:
         end = int(rows[0][0])
@@ -55,9 +55,9 @@ def reserve(meter_id: int, count: int) -> range | None:
 
 
 def adopt(meter_id: int, first_unused: int) -> None:
-    """Take over what the meter tells: the value after the last one that it accepted (0 to 2^32).
+    """Raise the stored counter to the meter's own: the value after the last one it accepted (0 to 2^32).
 
-    Raises the stored counter, or sets it when it was unknown; never lowers it.
+    Sets the counter when it was unknown; never lowers it.
     """
     _require_counter(first_unused)
     Device.objects.filter(
@@ -66,11 +66,11 @@ def adopt(meter_id: int, first_unused: int) -> None:
 
 
 def reset_after_key_change(meter_id: int, first_unused: int | None) -> None:
-    """Let the counter begin anew, as a new encryption key allows; None: unknown until read from the meter.
+    """Restart the counter, as a new encryption key allows; None: unknown until read from the meter.
 
     Belongs in the transaction that activates the new encryption key. Values reserved before must not be used
-    with the new key afterwards: an association that goes on with it reserves new ones first. Never call it
-    for a key that the device has had before.
+    with the new key: an association that continues with it reserves new ones first. Never call it for a key
+    that the device has had before.
     """
     if first_unused is not None:
         _require_counter(first_unused)

@@ -1,39 +1,41 @@
 """The key store: the secrets of devices, encrypted at rest, each version with a state.
 
 A key is NEW when it is stored, ACTIVE once the meter is known to use it, EXPIRED when another one took its
-place; a NEW one that was superseded before is WITHDRAWN. There is at most one NEW and one ACTIVE key of a
-type per device, and no version is ever deleted.
+place, and WITHDRAWN when another NEW one took its place first. A device has at most one NEW and one ACTIVE
+key of a type, and no version is ever deleted.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
 
 from osgp.devices import envelope
 from osgp.devices.envelope import SealedSecret, UnsealError
+from osgp.devices.key_states import KeyTransitions
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.faults import Component, Fault, FaultCode
 from osgp.sql import Statement
+from osgp.state_tables import apply
 
 KEY_LENGTH = 16
 """Bytes in every key of suite 0."""
 LONGEST_PASSWORD = 64
-"""Bytes in an LLS password at most."""
+"""Most bytes in an LLS password."""
 
 
 def require_length(key_type: KeyType | None, secret: bytes, pointer: str = "") -> None:
-    """Refuse with 802 what cannot be a secret of that type: an LLS password has 1 to 64 bytes, a key 16."""
+    """Raise Fault 802 unless the length fits the type: 1 to 64 bytes for an LLS password, 16 for a key."""
     if key_type == KeyType.LLS_PASSWORD:
         if not 1 <= len(secret) <= LONGEST_PASSWORD:
-            raise _fault(
+            raise _make_fault(
                 FaultCode.INVALID_DLMS_KEY_FORMAT,
                 f"The LLS password has {len(secret)} bytes instead of 1 to {LONGEST_PASSWORD}.",
                 pointer,
             )
     elif len(secret) != KEY_LENGTH:
-        raise _fault(
+        raise _make_fault(
             FaultCode.INVALID_DLMS_KEY_FORMAT,
             f"The {key_type or 'key'} has {len(secret)} bytes instead of {KEY_LENGTH}.",
             pointer,
@@ -41,27 +43,26 @@ def require_length(key_type: KeyType | None, secret: bytes, pointer: str = "") -
 
 
 def store_new(device: Device, secrets: Mapping[KeyType, bytes]) -> None:
-    """Store secrets as NEW; earlier NEW ones of these types are WITHDRAWN. All of them or none.
+    """Store secrets as NEW, and make earlier NEW ones of these types WITHDRAWN: all of them or none.
 
-    Raises Fault 802 for a wrong length and 201 when the device is gone.
+    Raises Fault 802 for a wrong length and 201 when the device does not exist any more.
     """
     for key_type, secret in secrets.items():
         require_length(key_type, secret)
-    sealed = [new_row(device.pk, key_type, secret) for key_type, secret in secrets.items()]
+    sealed = [make_row(device.pk, key_type, secret) for key_type, secret in secrets.items()]
     if not sealed:
         return
     with transaction.atomic():
         _lock(device)
         now = timezone.now()
-        DeviceKey.objects.filter(device=device, key_type__in=list(secrets), state=KeyState.NEW).update(
-            state=KeyState.WITHDRAWN, state_changed_at=now
-        )
+        superseded = DeviceKey.objects.filter(device=device, key_type__in=list(secrets))
+        apply(superseded, KeyTransitions.WITHDRAW, state_changed_at=now)
         DeviceKey.objects.bulk_create(sealed)
 
 
-def new_row(device_id: int, key_type: KeyType, secret: bytes, state: KeyState = KeyState.NEW) -> DeviceKey:
-    """A row with the secret encrypted, not stored yet: for whoever stores many at once."""
-    sealed = envelope.seal(secret, _context(device_id, key_type.value))
+def make_row(device_id: int, key_type: KeyType, secret: bytes, state: KeyState = KeyState.NEW) -> DeviceKey:
+    """Return a row with the secret encrypted, not stored yet, for callers that store many at once."""
+    sealed = envelope.seal(secret, _make_context(device_id, key_type.value))
     return DeviceKey(
         device_id=device_id,
         key_type=key_type,
@@ -73,10 +74,10 @@ def new_row(device_id: int, key_type: KeyType, secret: bytes, state: KeyState = 
 
 
 def activate(device: Device, key_types: Collection[KeyType]) -> frozenset[KeyType]:
-    """NEW keys of these types become ACTIVE, and the ACTIVE ones before them EXPIRED. All of them or none.
+    """Make NEW keys of these types ACTIVE, and the ACTIVE ones before them EXPIRED: all of them or none.
 
     Returns the types that had a NEW key; nothing changes for the others. Raises Fault 201 when the device
-    is gone.
+    does not exist any more, and 803 when another process changed the keys meanwhile.
     """
     with transaction.atomic():
         _lock(device)
@@ -85,55 +86,36 @@ def activate(device: Device, key_types: Collection[KeyType]) -> frozenset[KeyTyp
         pending = dict(
             keys.filter(key_type__in=list(key_types), state=KeyState.NEW).values_list("key_type", "pk")
         )
-        keys.filter(key_type__in=pending, state=KeyState.ACTIVE).update(
-            state=KeyState.EXPIRED, state_changed_at=now
-        )
-        activated = keys.filter(pk__in=pending.values(), state=KeyState.NEW).update(
-            state=KeyState.ACTIVE, state_changed_at=now
-        )
+        apply(keys.filter(key_type__in=pending), KeyTransitions.EXPIRE, state_changed_at=now)
+        activated = apply(keys.filter(pk__in=pending.values()), KeyTransitions.ACTIVATE, state_changed_at=now)
         if activated != len(pending):
-            raise _fault(FaultCode.ENCRYPTION_EXCEPTION, "The keys were changed by somebody else meanwhile.")
+            raise _make_fault(FaultCode.ENCRYPTION_EXCEPTION, "Another process changed the keys meanwhile.")
     return frozenset(KeyType(key_type) for key_type in pending)
 
 
-class HasPrimaryKey(Protocol):
-    """A device row, or whatever stands for one."""
-
-    @property
-    def pk(self) -> int: ...
-
-
-def active_keys(device: HasPrimaryKey, key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
-    """The ACTIVE secrets of these types; one that the device lacks is left out. One query.
+def read_active_keys(device: Device, key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
+    """Return the ACTIVE secrets of these types, without those that the device lacks. One query.
 
     Raises Fault 805 when one cannot be decrypted.
     """
-    return _read(device, key_types, KeyState.ACTIVE)
-
-
-def new_keys(device: HasPrimaryKey, key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
-    """The NEW secrets of these types: stored, perhaps sent, not yet known to be in the meter. One query.
-
-    Raises Fault 805 when one cannot be decrypted.
-    """
-    return _read(device, key_types, KeyState.NEW)
+    return unseal(device.pk, read_sealed_keys(device.pk), key_types)
 
 
 def has_had(device: Device, key_type: KeyType, secret: bytes) -> bool:
-    """Whether a version of the key, in whatever state, is this secret. Raises Fault 805."""
+    """Return whether any version of the key, in any state, is this secret. Raises Fault 805."""
     rows = DeviceKey.objects.filter(device=device, key_type=key_type)
-    return any(_unseal(device.pk, row.key_type, _sealed(row)) == secret for row in rows)
+    return any(_unseal(device.pk, row.key_type, _get_sealed(row)) == secret for row in rows)
 
 
 def rewrap(row: DeviceKey) -> bool:
-    """Wrap the data key of one row with the current key-encryption key; false when it changed meanwhile.
+    """Wrap the data key of one row with the current key-encryption key; False if the row changed meanwhile.
 
     Raises Fault 805 when it cannot be unwrapped.
     """
     try:
-        sealed = envelope.rewrap(_sealed(row))
+        sealed = envelope.rewrap(_get_sealed(row))
     except UnsealError as error:
-        raise _unreadable(row.key_type, error) from error
+        raise _make_unreadable(row.key_type, error) from error
     return bool(
         DeviceKey.objects.filter(pk=row.pk, key_encryption_key_id=row.key_encryption_key_id).update(
             key_encryption_key_id=sealed.key_encryption_key_id, wrapped_data_key=sealed.wrapped_data_key
@@ -148,8 +130,8 @@ class SealedKey(NamedTuple):
     secret: SealedSecret
 
     @classmethod
-    def of(cls, row: Sequence[Any]) -> "SealedKey":
-        """That of a row of ``SEALED_COLUMNS``."""
+    def from_row(cls, row: Sequence[Any]) -> "SealedKey":
+        """Make a key from a row of ``SEALED_COLUMNS``."""
         key_type, key_encryption_key_id, wrapped, ciphertext = row
         # psycopg2 gives memoryviews for binary columns.
         return cls(
@@ -164,13 +146,13 @@ _READ = Statement(
 )
 
 
-def sealed_keys(device_id: int, state: KeyState = KeyState.ACTIVE) -> list[SealedKey]:
-    """The keys of a device in that state, not decrypted. One query."""
-    return [SealedKey.of(row) for row in _READ.rows(device_id, str(state))]
+def read_sealed_keys(device_id: int, state: KeyState = KeyState.ACTIVE) -> list[SealedKey]:
+    """Return the keys of a device in that state, not decrypted. One query."""
+    return [SealedKey.from_row(row) for row in _READ.fetch_rows(device_id, str(state))]
 
 
 def unseal(device_id: int, keys: Iterable[SealedKey], key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
-    """The secrets among ``keys`` that are of these types. Raises Fault 805."""
+    """Decrypt those of ``keys`` that are of these types. Raises Fault 805."""
     return {
         key.key_type: _unseal(device_id, key.key_type, key.secret)
         for key in keys
@@ -178,37 +160,33 @@ def unseal(device_id: int, keys: Iterable[SealedKey], key_types: Collection[KeyT
     }
 
 
-def _read(device: HasPrimaryKey, key_types: Collection[KeyType], state: KeyState) -> dict[KeyType, bytes]:
-    return unseal(device.pk, sealed_keys(device.pk, state), key_types)
-
-
 def _lock(device: Device) -> None:
-    # Writers of one device's keys take turns. NO KEY: rows that refer to the device can be made meanwhile.
+    # Writers of one device's keys take turns. NO KEY: rows that refer to the device may be inserted.
     if not Device.objects.select_for_update(no_key=True).filter(pk=device.pk).values_list("pk").first():
         raise Fault(FaultCode.UNKNOWN_DEVICE, "The device does not exist any more.")
 
 
-def _context(device_id: int, key_type: str) -> bytes:
-    # What a ciphertext is bound to: moved to another device or type, it does not decrypt. The primary key
-    # and not the identification, so that an operator may correct the latter.
+def _make_context(device_id: int, key_type: str) -> bytes:
+    # A ciphertext is bound to its device and type: moved elsewhere, it does not decrypt. The primary key and
+    # not the identification, so that an operator may correct the latter.
     return f"osgp device key 1|{device_id}|{key_type}".encode()
 
 
-def _sealed(row: DeviceKey) -> SealedSecret:
+def _get_sealed(row: DeviceKey) -> SealedSecret:
     # psycopg2 gives memoryviews for binary columns.
     return SealedSecret(row.key_encryption_key_id, bytes(row.wrapped_data_key), bytes(row.ciphertext))
 
 
 def _unseal(device_id: int, key_type: str, sealed: SealedSecret) -> bytes:
     try:
-        return envelope.unseal(sealed, _context(device_id, key_type))
+        return envelope.unseal(sealed, _make_context(device_id, key_type))
     except UnsealError as error:
-        raise _unreadable(key_type, error) from error
+        raise _make_unreadable(key_type, error) from error
 
 
-def _unreadable(key_type: str, error: UnsealError) -> Fault:
-    return _fault(FaultCode.READING_KEY_EXCEPTION, f"The {key_type} cannot be read. {error}")
+def _make_unreadable(key_type: str, error: UnsealError) -> Fault:
+    return _make_fault(FaultCode.READING_KEY_EXCEPTION, f"The {key_type} cannot be read. {error}")
 
 
-def _fault(code: FaultCode, message: str, pointer: str = "") -> Fault:
+def _make_fault(code: FaultCode, message: str, pointer: str = "") -> Fault:
     return Fault(code, message, component=Component.SECRET_MANAGEMENT, pointer=pointer)

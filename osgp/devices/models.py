@@ -6,13 +6,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from osgp import catalogue
+from osgp.catalogue.communication import Framing, Security
+from osgp.networks.models import Cell, CommunicationNetwork
 
 device_identification_validator = RegexValidator(r"^[A-Za-z0-9]{1,40}\Z", "1 to 40 of A-Z, a-z and 0-9")
-group_name_validator = RegexValidator(r"^\S(?:[ \S]{0,62}\S)?\Z", "1 to 64 characters, no blanks around them")
 
 
 class DeviceType(models.TextChoices):
-    """What is metered; gas (G) and hydrogen (W) meters are read through a gateway, an electricity meter."""
+    """The kind of meter; gas (G) and hydrogen (W) meters are read through a gateway, an electricity meter."""
 
     SMART_METER_E = "SMART_METER_E", "Electricity meter"
     SMART_METER_G = "SMART_METER_G", "Gas meter"
@@ -44,15 +45,12 @@ class CommunicationMethod(models.TextChoices):
     ETHERNET = "ETHERNET", "Ethernet"
 
 
-class Transport(models.TextChoices):
-    WRAPPER = "WRAPPER", "TCP wrapper"
-    HDLC = "HDLC", "HDLC over TCP"
-
-
-class Security(models.TextChoices):
-    NONE = "NONE", "None"
-    LLS = "LLS", "Low level (password)"
-    HLS5 = "HLS5", "High level 5 (GMAC, suite 0)"
+FRAMINGS = [(Framing.WRAPPER.value, "TCP wrapper"), (Framing.HDLC.value, "HDLC over TCP")]
+SECURITIES = [
+    (Security.NONE.value, "None"),
+    (Security.LLS.value, "Low level (password)"),
+    (Security.HLS5.value, "High level 5 (GMAC, suite 0)"),
+]
 
 
 class RelayStatus(models.TextChoices):
@@ -87,16 +85,14 @@ class Device(models.Model):
         help_text="Empty for an M-Bus device: it is reached the way its gateway is.",
     )
     network = models.ForeignKey(
-        "networks.CommunicationNetwork",
+        CommunicationNetwork,
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
         related_name="devices",
         help_text="Its limits hold for visits to the meter.",
     )
-    cell = models.ForeignKey(
-        "networks.Cell", null=True, blank=True, on_delete=models.SET_NULL, related_name="devices"
-    )
+    cell = models.ForeignKey(Cell, null=True, blank=True, on_delete=models.SET_NULL, related_name="devices")
     network_address = models.CharField(max_length=255, blank=True, help_text="IP address or host name.")
     port = models.PositiveIntegerField(
         default=4059, validators=[MinValueValidator(1), MaxValueValidator(65535)]
@@ -106,8 +102,10 @@ class Device(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(65535)],
         help_text="With HDLC 16383 at most.",
     )
-    transport = models.CharField(max_length=8, choices=Transport.choices, default=Transport.WRAPPER)
-    security = models.CharField(max_length=8, choices=Security.choices, default=Security.HLS5)
+    framing = models.CharField(
+        max_length=8, choices=FRAMINGS, default=Framing.WRAPPER.value, db_column="transport"
+    )
+    security = models.CharField(max_length=8, choices=SECURITIES, default=Security.HLS5.value)
     challenge_length = models.PositiveSmallIntegerField(
         default=16, validators=[MinValueValidator(8), MaxValueValidator(64)]
     )
@@ -181,7 +179,7 @@ class Device(models.Model):
 
     @property
     def is_mbus(self) -> bool:
-        """Whether the device hangs on the M-Bus of a gateway instead of being dialled itself."""
+        """Whether the device is connected to the M-Bus of a gateway instead of being dialled itself."""
         return self.device_type in MBUS_DEVICE_TYPES
 
     @property
@@ -191,12 +189,12 @@ class Device(models.Model):
 
     @property
     def profile(self) -> "catalogue.Profile":
-        """The COSEM objects in which the device is found: its own, or those of its gateway.
+        """The profile whose COSEM objects the device has: its own, or that of its gateway.
 
         Raises catalogue.UnknownProfile.
         """
         meter = self.gateway or self
-        return catalogue.profile(meter.protocol_name, meter.protocol_version)
+        return catalogue.find_profile(meter.protocol_name, meter.protocol_version)
 
 
 class KeyType(models.TextChoices):
@@ -214,7 +212,7 @@ class KeyType(models.TextChoices):
 
 
 class KeyState(models.TextChoices):
-    """NEW (stored, perhaps not yet in the meter) -> ACTIVE -> EXPIRED; NEW -> WITHDRAWN when superseded."""
+    """A NEW key is perhaps not in the meter yet. key_states.py says what follows what (docs/states.md)."""
 
     NEW = "NEW"
     ACTIVE = "ACTIVE"
@@ -247,39 +245,3 @@ class DeviceKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key_type} ({self.state})"
-
-
-class DeviceGroup(models.Model):
-    """Devices that an organisation addresses together, 100,000 and more (osgp/devices/groups.py)."""
-
-    organisation = models.ForeignKey(
-        "accounts.Organisation", on_delete=models.CASCADE, related_name="device_groups"
-    )
-    name = models.CharField(max_length=64, validators=[group_name_validator])
-    devices = models.ManyToManyField(Device, through="DeviceGroupMembership", related_name="groups")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["organisation", "name"]
-        constraints = [
-            models.UniqueConstraint(fields=["organisation", "name"], name="one_device_group_per_name")
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class DeviceGroupMembership(models.Model):
-    """One device in one group."""
-
-    # The constraint's index serves the group's side.
-    group = models.ForeignKey(
-        DeviceGroup, on_delete=models.CASCADE, related_name="memberships", db_index=False
-    )
-    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="memberships")
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["group", "device"], name="one_membership_per_device")]
-
-    def __str__(self) -> str:
-        return f"device {self.device_id} in group {self.group_id}"

@@ -1,8 +1,8 @@
 """Keys on their way to the platform: encrypted by the caller under the platform's RSA public key.
 
-Ciphertexts are base64 of RSA-OAEP. SHA-1 with MGF1-SHA-1 is what callers of the reference platform use, so
-it is understood; so are SHA-256 with MGF1-SHA-256, and with MGF1-SHA-1 as Java has it. OAEP does not rest on
-the collision resistance that SHA-1 lost (RFC 8017 section 7.1, NIST SP 800-56B).
+Ciphertexts are base64 of RSA-OAEP. Callers of the reference platform use SHA-1 with MGF1-SHA-1, so that is
+accepted, beside SHA-256 with MGF1-SHA-256 and, as Java does it, with MGF1-SHA-1. OAEP does not rely on the
+collision resistance that SHA-1 lost (RFC 8017 section 7.1, NIST SP 800-56B).
 """
 
 import base64
@@ -19,29 +19,29 @@ from django.core.exceptions import ImproperlyConfigured
 from osgp.devices.keystore import require_length
 from osgp.devices.models import KeyType
 from osgp.faults import Component, Fault, FaultCode
-from osgp.local_secrets import local_secret
+from osgp.local_secrets import find_or_make_secret
 
 GENERATED_KEY_BITS = 3072
 SMALLEST_KEY_BITS, LARGEST_KEY_BITS = 2048, 8192
 ZERO_PREFIX = bytes(16)
-"""Some callers put it before a key; it is taken off."""
+"""Some callers put it before a key; it is stripped."""
 
 
-def _oaep(digest: hashes.HashAlgorithm, mask_digest: hashes.HashAlgorithm) -> padding.OAEP:
+def _make_oaep(digest: hashes.HashAlgorithm, mask_digest: hashes.HashAlgorithm) -> padding.OAEP:
     return padding.OAEP(padding.MGF1(mask_digest), digest, None)
 
 
 _SHA1, _SHA256 = hashes.SHA1(), hashes.SHA256()  # noqa: S303 (see above)
-_UNDERSTOOD = (_oaep(_SHA256, _SHA256), _oaep(_SHA1, _SHA1), _oaep(_SHA256, _SHA1))
+_ACCEPTED = (_make_oaep(_SHA256, _SHA256), _make_oaep(_SHA1, _SHA1), _make_oaep(_SHA256, _SHA1))
 
 
-def public_key_pem() -> str:
-    """The platform's public key (X.509 SubjectPublicKeyInfo) for callers to encrypt keys with.
+def export_public_key() -> str:
+    """Return the platform's public key (X.509 SubjectPublicKeyInfo, PEM), with which callers encrypt keys.
 
     Raises ImproperlyConfigured.
     """
     return (
-        _private_key()
+        _get_private_key()
         .public_key()
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         .decode()
@@ -49,32 +49,32 @@ def public_key_pem() -> str:
 
 
 def encrypt_for_platform(public_key_pem: str, secret: bytes) -> str:
-    """What a caller does with a key or password before sending it: RSA-OAEP with SHA-256, in base64.
+    """Encrypt a key or password as callers do before they send it: RSA-OAEP with SHA-256, in base64.
 
-    Raises ValueError for a public key that is none, or a secret too long for it.
+    Raises ValueError for an invalid public key, or a secret too long for it.
     """
     public_key = serialization.load_pem_public_key(public_key_pem.encode())
     if not isinstance(public_key, rsa.RSAPublicKey):
         raise ValueError("the platform's public key is not an RSA key")
-    return base64.b64encode(public_key.encrypt(secret, _oaep(_SHA256, _SHA256))).decode()
+    return base64.b64encode(public_key.encrypt(secret, _make_oaep(_SHA256, _SHA256))).decode()
 
 
 def decrypt(text: str, pointer: str = "", key_type: KeyType | None = None) -> bytes:
-    """A key out of a request: 16 bytes, or what ``key_type`` asks for (an LLS password: 1 to 64 bytes).
+    """Decrypt a key of a request: 16 bytes, or what ``key_type`` needs (an LLS password: 1 to 64 bytes).
 
     Raises Fault 804 when it is not base64 or was not encrypted with the platform's public key, and 802 for a
     wrong length; ``pointer`` names the field in both.
     """
-    secret = _decrypt(_ciphertext(text, pointer), pointer)
+    secret = _decrypt(_decode(text, pointer), pointer)
     if len(secret) > len(ZERO_PREFIX) and secret.startswith(ZERO_PREFIX):
         secret = secret[len(ZERO_PREFIX) :]
     require_length(key_type, secret, pointer)
     return secret
 
 
-def _ciphertext(text: str, pointer: str) -> bytes:
-    length = (_private_key().key_size + 7) // 8
-    # Looked at before it is decoded: a megabyte of text is not worth the work.
+def _decode(text: str, pointer: str) -> bytes:
+    length = (_get_private_key().key_size + 7) // 8
+    # Checked before decoding: a megabyte of text is not worth the work.
     if len(text) == (length + 2) // 3 * 4:
         try:
             ciphertext = base64.b64decode(text, validate=True)
@@ -82,26 +82,26 @@ def _ciphertext(text: str, pointer: str) -> bytes:
             ciphertext = b""
         if len(ciphertext) == length:
             return ciphertext
-    raise _fault(f"Must be base64 of {length} bytes, encrypted with the platform's public key.", pointer)
+    raise _make_fault(f"Must be base64 of {length} bytes, encrypted with the platform's public key.", pointer)
 
 
 def _decrypt(ciphertext: bytes, pointer: str) -> bytes:
-    private_key = _private_key()
-    for scheme in _UNDERSTOOD:
+    private_key = _get_private_key()
+    for scheme in _ACCEPTED:
         try:
             return private_key.decrypt(ciphertext, scheme)
         except ValueError:
             continue
-    raise _fault("Was not encrypted with the platform's public key, or not with RSA-OAEP.", pointer)
+    raise _make_fault("Was not encrypted with the platform's public key, or not with RSA-OAEP.", pointer)
 
 
-def _fault(message: str, pointer: str) -> Fault:
+def _make_fault(message: str, pointer: str) -> Fault:
     return Fault(
         FaultCode.DECRYPTION_EXCEPTION, message, component=Component.SECRET_MANAGEMENT, pointer=pointer
     )
 
 
-def _private_key() -> rsa.RSAPrivateKey:
+def _get_private_key() -> rsa.RSAPrivateKey:
     return _load(settings.OSGP["RSA_PRIVATE_KEY_FILE"], settings.VAR_DIR, settings.OSGP["LOCAL_SECRETS"])
 
 
@@ -116,12 +116,12 @@ def _load(file: str, directory: Path, local_allowed: bool) -> rsa.RSAPrivateKey:
             ) from error
         return parse_private_key(content, file)
     name = "platform-rsa-private-key"
-    content = local_secret(directory, name, allowed=local_allowed, make=_generate).encode()
+    content = find_or_make_secret(directory, name, allowed=local_allowed, make=_generate).encode()
     return parse_private_key(content, name)
 
 
 def parse_private_key(content: bytes, name: str) -> rsa.RSAPrivateKey:
-    """An RSA private key, PEM or DER, without a password.
+    """Parse an RSA private key, PEM or DER, without a password.
 
     Raises ImproperlyConfigured, which names the key as ``name`` and quotes none of it.
     """

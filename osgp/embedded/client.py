@@ -56,26 +56,26 @@ class ApiClient:
         self._connection.close()
 
     def get(self, path: str) -> Json:
-        """The JSON object at a path such as ``/management/devices/``."""
+        """Get the JSON object at a path such as ``/management/devices/``."""
         return self._call("GET", path, None)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Json:
-        """Post a JSON object; the answer's JSON object."""
+        """Post a JSON object; returns the JSON object of the answer."""
         return self._call("POST", path, json.dumps(body))
 
     def submit(self, service: str, message: str, body: Mapping[str, Any]) -> Json:
-        """Post one message, e.g. ``monitoring``, ``actual-meter-reads``; the answer and its ``path``."""
+        """Post a message, e.g. ``monitoring``, ``actual-meter-reads``; returns the answer with its path."""
         answer = self.post(f"/{service}/{message}/", body)
         return {**answer, "path": f"/{service}/{message}/{answer['correlation_uid']}/"}
 
-    def finished(
+    def fetch_final_answers(
         self,
         submitted: Iterable[Mapping[str, Any]],
         *,
         deadline: float,
         pause: Callable[[float], Any] = time.sleep,
     ) -> Iterator[Json]:
-        """Final answers of submitted messages, each as soon as it is there.
+        """Yield the final answers of submitted messages, each as soon as it is there.
 
         Ends without those that are not final after ``deadline`` seconds.
         """

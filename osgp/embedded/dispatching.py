@@ -4,7 +4,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from osgp.requests.dispatcher import Dispatcher
+from osgp.visits.dispatcher import Dispatcher
 
 STOP_SECONDS = 30
 

@@ -1,6 +1,6 @@
 """What an installation needs before anybody can use it: tables, static files, an organisation, a way in.
 
-Everything may be done again at each start: what is there stays as it is.
+Each start may repeat everything: existing objects stay as they are.
 """
 
 import secrets
@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from osgp.accounts.models import ApiToken, Organisation, User
-from osgp.local_secrets import local_secret
+from osgp.local_secrets import find_or_make_secret
 
 ORGANISATION = "DEMO"
 APPLICATION = "demo"
@@ -39,28 +39,28 @@ def prepare_access() -> Access:
     organisation, _ = Organisation.objects.get_or_create(
         identification=ORGANISATION, defaults={"name": "Demonstration"}
     )
-    return Access(token=_token(organisation), admin=ADMIN, password=_admin_password())
+    return Access(token=_find_or_issue_token(organisation), admin=ADMIN, password=_prepare_admin())
 
 
-def _secret(name: str, make: Callable[[], bytes]) -> str:
-    return local_secret(settings.VAR_DIR, name, allowed=settings.OSGP["LOCAL_SECRETS"], make=make)
+def _find_or_make_secret(name: str, make: Callable[[], bytes]) -> str:
+    return find_or_make_secret(settings.VAR_DIR, name, allowed=settings.OSGP["LOCAL_SECRETS"], make=make)
 
 
-def _token(organisation: Organisation) -> str:
-    """The kept token while it is valid; else a new one takes its place (only its hash is in the database)."""
+def _find_or_issue_token(organisation: Organisation) -> str:
+    """Return the stored token while it is valid, or issue a new one (the database has only its hash)."""
     path = settings.VAR_DIR / "secrets" / "api-token"
     if path.exists():
         kept = path.read_text()
-        row = ApiToken.objects.filter(organisation=organisation, digest=ApiToken.digest_of(kept)).first()
+        row = ApiToken.objects.filter(organisation=organisation, digest=ApiToken.compute_digest(kept)).first()
         if row is not None and row.is_valid():
             return kept
         path.unlink(missing_ok=True)
-    return _secret("api-token", lambda: ApiToken.issue(organisation, APPLICATION)[1].encode())
+    return _find_or_make_secret("api-token", lambda: ApiToken.issue(organisation, APPLICATION)[1].encode())
 
 
-def _admin_password() -> str:
-    """The first start's password; an operator who changed it since knows better."""
-    password = _secret("admin-password", lambda: secrets.token_urlsafe(12).encode())
+def _prepare_admin() -> str:
+    """Return the password of the first start; an operator may have changed it since."""
+    password = _find_or_make_secret("admin-password", lambda: secrets.token_urlsafe(12).encode())
     if not User.objects.filter(username=ADMIN).exists():
         User.objects.create_superuser(ADMIN, password=password)
     return password

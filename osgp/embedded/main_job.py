@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from osgp.embedded.client import ApiClient, ApiError
-from osgp.embedded.registration import Description, fault_text
+from osgp.embedded.registration import Description, format_fault
 
 MESSAGES = {
     "SMART_METER_E": "actual-meter-reads",
@@ -25,7 +25,7 @@ class Reading:
     result: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
 
-    def value(self, name: str) -> str:
+    def format_value(self, name: str) -> str:
         """A measured value for people, e.g. ``1234.567 kWh``; a dash where the meter has none."""
         quantity = self.result.get(name)
         return f"{quantity['value']} {quantity['unit']}" if quantity else "-"
@@ -34,7 +34,7 @@ class Reading:
 def read_meters(
     api: ApiClient, descriptions: Sequence[Description], *, deadline: float = 180.0
 ) -> Iterator[Reading]:
-    """Ask all described devices at once; tells what each answered as it comes in. Raises OSError."""
+    """Send a request to every described device; yields each outcome as it comes in. Raises OSError."""
     submitted = []
     waiting: dict[str, Reading] = {}
     for description in descriptions:
@@ -56,11 +56,11 @@ def read_meters(
             continue
         submitted.append(answer)
         waiting[answer["correlation_uid"]] = reading
-    for answer in api.finished(submitted, deadline=deadline):
+    for answer in api.fetch_final_answers(submitted, deadline=deadline):
         reading = waiting.pop(answer["correlation_uid"])
         if answer["status"] == "SUCCEEDED":
             yield replace(reading, result=answer["result"])
         else:
-            yield replace(reading, problem=fault_text(answer))
+            yield replace(reading, problem=format_fault(answer))
     for reading in waiting.values():
         yield replace(reading, problem=f"no answer within {deadline:.0f} s")

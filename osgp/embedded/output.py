@@ -18,7 +18,7 @@ UNBOUNDED = 1_000
 """Columns, more than any table has."""
 
 
-def with_progress(console: Console, title: str, items: Iterable[T], total: int) -> list[T]:
+def collect_with_progress(console: Console, title: str, items: Iterable[T], total: int) -> list[T]:
     """Collect ``items`` while a bar shows how many of ``total`` there are."""
     collected = []
     columns = (TextColumn("{task.description:<18}"), BarColumn(40), MofNCompleteColumn())
@@ -30,11 +30,11 @@ def with_progress(console: Console, title: str, items: Iterable[T], total: int) 
     return collected
 
 
-def readings_table(readings: Sequence[Reading], console: Console) -> Table:
+def make_readings_table(readings: Sequence[Reading], console: Console) -> Table:
     """One row per electricity meter, its gas meter beside it; two lines each where the console is narrow."""
-    rows = _rows(readings)
+    rows = _make_rows(readings)
     headings = "Meter", "Profile", "Clock (UTC)", *VALUES
-    table = _table(headings, rows)
+    table = _make_table(headings, rows)
     unbounded = console.options.update(max_width=UNBOUNDED)
     if console.measure(table, options=unbounded).maximum <= console.width:
         return table
@@ -43,10 +43,10 @@ def readings_table(readings: Sequence[Reading], console: Console) -> Table:
         for meter, profile, clock, *values in rows
     ]
     narrow = {"box": box.SIMPLE_HEAD, "show_edge": False, "padding": (0, 1, 0, 0)}
-    return _table(("Meter\n  Profile", *headings[2:]), stacked, **narrow)
+    return _make_table(("Meter\n  Profile", *headings[2:]), stacked, **narrow)
 
 
-def _rows(readings: Sequence[Reading]) -> list[tuple[str, str, str, str, str, str]]:
+def _make_rows(readings: Sequence[Reading]) -> list[tuple[str, str, str, str, str, str]]:
     behind = {reading.gateway: reading for reading in readings if reading.gateway}
     rows = []
     for reading in sorted(readings, key=lambda item: item.device_identification):
@@ -59,15 +59,15 @@ def _rows(readings: Sequence[Reading]) -> list[tuple[str, str, str, str, str, st
                 reading.device_identification,
                 reading.profile,
                 clock.partition(".")[0],
-                reading.value("active_energy_import"),
-                reading.value("active_energy_export"),
-                gas.value("consumption") if gas else "",
+                reading.format_value("active_energy_import"),
+                reading.format_value("active_energy_export"),
+                gas.format_value("consumption") if gas else "",
             )
         )
     return rows
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], **style: Any) -> Table:
+def _make_table(headings: Sequence[str], rows: Iterable[Sequence[str]], **style: Any) -> Table:
     table = Table(title="Actual meter reads", title_justify="left", **style)
     for heading in headings:
         table.add_column(heading, justify="right" if heading in VALUES else "left", no_wrap=True)
@@ -76,7 +76,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], **style: Any)
     return table
 
 
-def problems(readings: Sequence[Reading]) -> list[Text]:
+def list_problems(readings: Sequence[Reading]) -> list[Text]:
     """One line per device that was not read."""
     return [
         Text(f"{reading.device_identification} was not read: {reading.problem}", style="red")

@@ -25,8 +25,8 @@ class Registration:
     problem: str = ""
 
 
-def add_device_body(description: Description, encrypt: Callable[[bytes], str]) -> dict[str, Any]:
-    """The AddDevice body of a described meter, its keys encrypted for the platform.
+def build_add_device_body(description: Description, encrypt: Callable[[bytes], str]) -> dict[str, Any]:
+    """Return the AddDevice body of a described meter, its keys encrypted for the platform.
 
     A device that exists already is overwritten: the simulated meters of the next start are the same ones at
     another port. Raises InvalidDescription.
@@ -39,11 +39,11 @@ def add_device_body(description: Description, encrypt: Callable[[bytes], str]) -
     body = {**fields, "overwrite": True}
     for name, value in keys.items():
         if value:
-            body[name] = encrypt(_key(fields["device_identification"], name, value))
+            body[name] = encrypt(_parse_key(fields["device_identification"], name, value))
     return body
 
 
-def _key(device: str, name: str, value: object) -> bytes:
+def _parse_key(device: str, name: str, value: object) -> bytes:
     if not isinstance(value, str):
         raise InvalidDescription(f"{name} of {device} is no text")
     try:
@@ -53,8 +53,8 @@ def _key(device: str, name: str, value: object) -> bytes:
         raise InvalidDescription(f"{name} of {device} is not written in hexadecimal digits") from None
 
 
-def in_rounds(descriptions: Sequence[Description]) -> tuple[list[Description], list[Description]]:
-    """Meters that are dialled, then those behind a gateway, which must exist before them."""
+def split_into_rounds(descriptions: Sequence[Description]) -> tuple[list[Description], list[Description]]:
+    """Return the meters that are dialled, then those behind a gateway, which must exist before them."""
     behind = [item for item in descriptions if item.get("add_device", {}).get("gateway")]
     return [item for item in descriptions if item not in behind], behind
 
@@ -62,7 +62,7 @@ def in_rounds(descriptions: Sequence[Description]) -> tuple[list[Description], l
 def register(
     api: ApiClient, descriptions: Sequence[Description], *, deadline: float = 120.0
 ) -> Iterator[Registration]:
-    """Add every described device; tells the outcome of each as it is known.
+    """Add every described device; yields the outcome of each as it is known.
 
     Raises InvalidDescription, ApiError when there is no public key to be had, and OSError.
     """
@@ -71,24 +71,24 @@ def register(
     def encrypt(key: bytes) -> str:
         return encrypt_for_platform(pem, key)
 
-    for descriptions_of_round in in_rounds(descriptions):
+    for descriptions_of_round in split_into_rounds(descriptions):
         submitted = []
         for description in descriptions_of_round:
-            body = add_device_body(description, encrypt)
+            body = build_add_device_body(description, encrypt)
             try:
                 submitted.append(api.submit("installation", "add-device", body))
             except ApiError as error:
                 yield Registration(body["device_identification"], str(error))
         waiting = {str(answer["correlation_uid"]): answer for answer in submitted}
-        for answer in api.finished(submitted, deadline=deadline):
+        for answer in api.fetch_final_answers(submitted, deadline=deadline):
             del waiting[answer["correlation_uid"]]
-            problem = "" if answer["status"] == "SUCCEEDED" else fault_text(answer)
+            problem = "" if answer["status"] == "SUCCEEDED" else format_fault(answer)
             yield Registration(answer["device_identification"], problem)
         for answer in waiting.values():
             yield Registration(answer["device_identification"], f"not done within {deadline:.0f} s")
 
 
-def fault_text(answer: Mapping[str, Any]) -> str:
-    """The fault of a final answer in one line."""
+def format_fault(answer: Mapping[str, Any]) -> str:
+    """Return the fault of a final answer in one line."""
     fault = answer.get("fault") or {}
     return f"{fault.get('code', '?')} {fault.get('message', answer.get('status'))}"

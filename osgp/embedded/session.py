@@ -32,7 +32,7 @@ def demonstrate(
         first_start.prepare_database()
         access = first_start.prepare_access()
         with platform:
-            readings = _main_job(console, platform, fleet, access)
+            readings = _do_main_job(console, platform, fleet, access)
             failed = sum(1 for reading in readings if reading.problem)
             summary = f"main job: {len(readings) - failed} meters read, {failed} failed"
             say(console, f"API: {platform.api_url}/  token: {access.token}")
@@ -54,25 +54,25 @@ def say(console: Console, line: str) -> None:
     console.print(line, soft_wrap=True, markup=False)
 
 
-def _main_job(
+def _do_main_job(
     console: Console, platform: EmbeddedPlatform, fleet: Fleet, access: first_start.Access
 ) -> list[main_job.Reading]:
     descriptions = fleet.describe()
     with ApiClient(platform.api_url, access.token) as api:
-        registered = output.with_progress(
+        registered = output.collect_with_progress(
             console, "Registering meters", register(api, descriptions), len(descriptions)
         )
-        _check(registered)
-        readings = output.with_progress(
+        _check_registrations(registered)
+        readings = output.collect_with_progress(
             console, "Reading meters", main_job.read_meters(api, descriptions), len(descriptions)
         )
-    console.print(output.readings_table(readings, console))
-    for line in output.problems(readings):
+    console.print(output.make_readings_table(readings, console))
+    for line in output.list_problems(readings):
         console.print(line, soft_wrap=True)
     return readings
 
 
-def _check(registered: list[Registration]) -> None:
+def _check_registrations(registered: list[Registration]) -> None:
     refused = [f"{item.device_identification}: {item.problem}" for item in registered if item.problem]
     if refused:
         raise RegistrationFailed("Meters could not be registered.\n" + "\n".join(refused))

@@ -11,7 +11,7 @@ from django.core.wsgi import get_wsgi_application
 from waitress import wasyncore
 from waitress.server import create_server
 
-from osgp.requests.database import give_back_connection
+from osgp.processes.database import give_back_connection
 
 THREADS = 8
 IDLE_SECONDS = 1.0
@@ -48,7 +48,7 @@ class WebThread:
             get_wsgi_application(), map=self._sockets, sockets=[self._listener], threads=THREADS, ident=""
         )
         # Its threads end with it, and would leave their connections to the database behind.
-        request_finished.connect(_after_request)
+        request_finished.connect(_on_request_finished)
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
         self._thread.start()
         return self
@@ -61,7 +61,7 @@ class WebThread:
         self._thread.join(STOP_SECONDS)
         self._server.task_dispatcher.shutdown()
         wasyncore.close_all(self._sockets, ignore_all=True)
-        request_finished.disconnect(_after_request)
+        request_finished.disconnect(_on_request_finished)
 
     def _serve(self) -> None:
         # Waitress' own loop ends only when its sockets are closed under it.
@@ -73,7 +73,7 @@ class WebThread:
         self._listener.close()
 
 
-def _after_request(**_: Any) -> None:
+def _on_request_finished(**_: Any) -> None:
     give_back_connection()
 
 

@@ -11,12 +11,12 @@ from celery.worker import WorkController, state
 from kombu.exceptions import OperationalError
 
 from osgp.celery import app
-from osgp.requests.database import give_back_connection, lanes
-from osgp.requests.stopping import stop
+from osgp.processes.database import give_back_connection, lanes
+from osgp.processes.stopping import stop
 
 START_SECONDS = 30
 MESSAGE_SECONDS = 5
-"""How long the message to stop may take, and what runs, before the worker is told in another way."""
+"""How long the message to stop and the running tasks may take before the worker is stopped otherwise."""
 STOP_SECONDS = 30
 EXIT_OK: Any = 0
 LIVE_QUEUES = ("meter", "system")
@@ -27,7 +27,7 @@ class WorkerError(RuntimeError):
 
 
 class _ReportingController(WorkController):
-    """Tells when it consumes, or that it never will."""
+    """Sets an event when it consumes."""
 
     def __init__(self, ready: threading.Event, **settings: Any) -> None:
         self._ready = ready
@@ -37,7 +37,7 @@ class _ReportingController(WorkController):
         self._ready.set()
 
 
-def _after_task(**_: Any) -> None:
+def _on_task_finished(**_: Any) -> None:
     give_back_connection()
 
 
@@ -61,7 +61,7 @@ class WorkerThread:
         app.set_default()
         state.should_stop = None
         # A task leaves the thread to the next one, and with it nothing that it held of the database.
-        task_postrun.connect(_after_task)
+        task_postrun.connect(_on_task_finished)
         controller = _ReportingController(
             self._ready,
             app=app,
@@ -110,7 +110,7 @@ class WorkerThread:
         if self._thread.is_alive():
             state.should_stop = EXIT_OK
             self._thread.join(STOP_SECONDS)
-        task_postrun.disconnect(_after_task)
+        task_postrun.disconnect(_on_task_finished)
         if self._thread.is_alive():
             return False
         lanes.close()

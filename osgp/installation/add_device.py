@@ -1,7 +1,7 @@
 """AddDevice: makes a meter known to the platform, with its keys. No meter is contacted."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from django.db import IntegrityError, transaction
 
@@ -10,23 +10,23 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices.models import MBUS_DEVICE_TYPES, Device, DeviceType
 from osgp.faults import Fault, FaultCode
-from osgp.installation.device_parameters import AddDeviceParameters, device_columns
+from osgp.installation.device_parameters import AddDeviceParameters, check_combination, make_columns
 from osgp.installation.supplied_keys import decrypt_keys, store_keys
+from osgp.messages.operation import PlatformOperation, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import CharField
 from osgp.networks.models import CommunicationNetwork
-from osgp.requests.operation import ParameterValues, PlatformOperation, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, CharField, StrictSerializer
 
 
-class AddDeviceResult(StrictSerializer):
+class AddDeviceResult(TypedDict):
     """Whether the device is a new one or replaces one of that identification."""
 
-    device_identification = CharField(max_length=40)
-    created = BooleanField()
+    device_identification: Annotated[str, CharField(max_length=40)]
+    created: bool
 
 
 @register
-class AddDevice(PlatformOperation):
+class AddDevice(PlatformOperation[AddDeviceParameters, AddDeviceResult]):
     """Register a meter. The calling organisation becomes its owner, its keys are in use at once.
 
     With ``overwrite`` an existing device of the organisation is replaced: what the request leaves out gets
@@ -36,33 +36,37 @@ class AddDevice(PlatformOperation):
     message = "AddDevice"
     service = Service.INSTALLATION
     device_types = frozenset(DeviceType)
-    Parameters = AddDeviceParameters
-    Result = AddDeviceResult
 
-    def check(self, organisation: Organisation, device: Device | None, parameters: ParameterValues) -> None:
+    def check_parameters(self, parameters: AddDeviceParameters) -> None:
+        """Raises what :func:`check_combination` raises."""
+        check_combination(parameters)
+
+    def check(
+        self, organisation: Organisation, device: Device | None, parameters: AddDeviceParameters
+    ) -> None:
         """``device`` is the existing one of that identification, whoever owns it.
 
         Raises Fault 204 for a device that exists when not overwriting, 301 when it belongs to others, 201,
-        209, 221 or 301 for the gateway, and what :func:`device_columns` and :func:`decrypt_keys` raise.
+        209, 221 or 301 for the gateway, and what :func:`make_columns` and :func:`decrypt_keys` raise.
         """
         if device is not None:
             _check_replaceable(organisation, device, parameters)
-        device_columns(parameters)
-        _check_channel(_gateway(organisation, parameters), device, parameters)
+        make_columns(parameters)
+        _check_channel(_find_gateway(organisation, parameters), device, parameters)
         decrypt_keys(parameters)
 
     @transaction.atomic
     def perform(
-        self, organisation: Organisation, device_identification: str, parameters: ParameterValues
-    ) -> tuple[Device, Mapping[str, Any]]:
+        self, organisation: Organisation, device_identification: str, parameters: AddDeviceParameters
+    ) -> tuple[Device, AddDeviceResult]:
         """Checks all again, as it may be due long after it was accepted; raises the same faults."""
         secrets = decrypt_keys(parameters)
-        columns = device_columns(parameters)
+        columns = make_columns(parameters)
         # Gateway before device, always: the order in which rows are locked.
-        columns["gateway"] = _gateway(organisation, parameters, lock=True)
-        device, created = _locked(device_identification), False
+        columns["gateway"] = _find_gateway(organisation, parameters, lock=True)
+        device, created = _lock_device(device_identification), False
         if device is None:
-            network = CommunicationNetwork.for_method(columns.get("communication_method", ""))
+            network = CommunicationNetwork.find_by_method(columns.get("communication_method", ""))
             device, created = _create(device_identification, {**columns, "network": network})
         if not created:
             _replace(organisation, device, columns, parameters)
@@ -73,7 +77,7 @@ class AddDevice(PlatformOperation):
         return device, {"device_identification": device_identification, "created": created}
 
 
-def _locked(device_identification: str) -> Device | None:
+def _lock_device(device_identification: str) -> Device | None:
     return Device.objects.select_for_update(no_key=True).filter(identification=device_identification).first()
 
 
@@ -83,16 +87,16 @@ def _create(device_identification: str, columns: Mapping[str, Any]) -> tuple[Dev
         with transaction.atomic():
             return Device.objects.create(identification=device_identification, **columns), True
     except IntegrityError as error:
-        device = _locked(device_identification)
+        device = _lock_device(device_identification)
         if device is not None:
             return device, False
         if columns["gateway"] is None:
             raise
-        raise _occupied(columns["gateway"], columns["channel"]) from error
+        raise _make_occupied_fault(columns["gateway"], columns["channel"]) from error
 
 
 def _replace(
-    organisation: Organisation, device: Device, columns: Mapping[str, Any], parameters: ParameterValues
+    organisation: Organisation, device: Device, columns: Mapping[str, Any], parameters: AddDeviceParameters
 ) -> None:
     _check_replaceable(organisation, device, parameters)
     _check_channel(columns["gateway"], device, parameters)
@@ -102,10 +106,10 @@ def _replace(
         with transaction.atomic():
             device.save(update_fields=[*columns, "updated_at"])
     except IntegrityError as error:
-        raise _occupied(columns["gateway"], columns["channel"]) from error
+        raise _make_occupied_fault(columns["gateway"], columns["channel"]) from error
 
 
-def _check_replaceable(organisation: Organisation, device: Device, parameters: ParameterValues) -> None:
+def _check_replaceable(organisation: Organisation, device: Device, parameters: AddDeviceParameters) -> None:
     if not parameters["overwrite"]:
         raise Fault(
             FaultCode.EXISTING_DEVICE,
@@ -126,12 +130,14 @@ def _check_replaceable(organisation: Organisation, device: Device, parameters: P
         )
 
 
-def _gateway(organisation: Organisation, parameters: ParameterValues, *, lock: bool = False) -> Device | None:
+def _find_gateway(
+    organisation: Organisation, parameters: AddDeviceParameters, *, lock: bool = False
+) -> Device | None:
     """The E-meter that an M-Bus device is coupled to, if any. Raises Fault 201, 221 or 301."""
     if "gateway" not in parameters:
         return None
     identification = parameters["gateway"]
-    visible = rights.visible_devices(organisation).filter(identification=identification)
+    visible = rights.list_visible_devices(organisation).filter(identification=identification)
     gateway = (visible.select_for_update(no_key=True) if lock else visible).first()
     if gateway is None:
         raise Fault(FaultCode.UNKNOWN_DEVICE, f"There is no device {identification}.", pointer="/gateway")
@@ -148,7 +154,7 @@ def _gateway(organisation: Organisation, parameters: ParameterValues, *, lock: b
     return gateway
 
 
-def _check_channel(gateway: Device | None, device: Device | None, parameters: ParameterValues) -> None:
+def _check_channel(gateway: Device | None, device: Device | None, parameters: AddDeviceParameters) -> None:
     if gateway is None:
         return
     if device is not None and gateway.pk == device.pk:
@@ -159,10 +165,10 @@ def _check_channel(gateway: Device | None, device: Device | None, parameters: Pa
         )
     coupled = Device.objects.filter(gateway=gateway, channel=parameters["channel"])
     if (coupled.exclude(pk=device.pk) if device is not None else coupled).exists():
-        raise _occupied(gateway, parameters["channel"])
+        raise _make_occupied_fault(gateway, parameters["channel"])
 
 
-def _occupied(gateway: Device, channel: int) -> Fault:
+def _make_occupied_fault(gateway: Device, channel: int) -> Fault:
     return Fault(
         FaultCode.CHANNEL_ON_DEVICE_ALREADY_COUPLED,
         f"Another device is coupled to channel {channel} of {gateway.identification}.",

@@ -1,31 +1,29 @@
-"""What AddDevice is told about a device, and what the row of the device gets from it."""
+"""The parameters of AddDevice, and the columns of the device row that they set."""
 
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from django.core.validators import RegexValidator
 from django.db import models
 from rest_framework.exceptions import ValidationError
 
 from osgp import catalogue
+from osgp.catalogue.communication import Framing, Security
 from osgp.devices.models import (
     MBUS_DEVICE_TYPES,
     CommunicationMethod,
     Device,
     DeviceType,
-    Security,
-    Transport,
     device_identification_validator,
 )
 from osgp.faults import Fault, FaultCode
-from osgp.requests.serializers import (
+from osgp.messages.serializers import (
     BooleanField,
     CharField,
-    ChoiceField,
     IntegerField,
-    StrictSerializer,
+    SecretField,
     TimeZoneField,
 )
 
@@ -55,7 +53,6 @@ _COLUMNS = {
         "network_address",
         "port",
         "logical_device_address",
-        "transport",
         "security",
         "challenge_length",
         "with_list_max",
@@ -64,7 +61,7 @@ _COLUMNS = {
         "model",
         *MBUS_ONLY[1:],
     )
-} | {"timezone": "time_zone"}
+} | {"timezone": "time_zone", "transport": "framing"}
 
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*(?=[a-z0-9-]*[a-z-])"
@@ -73,115 +70,108 @@ _HOST_NAME = re.compile(
 )
 
 
-class SecretField(CharField):
-    """A key or password, RSA-OAEP encrypted under the platform's public key, in base64."""
-
-    def __init__(self, help_text: str) -> None:
-        super().__init__(
-            max_length=1400,
-            required=False,
-            help_text=f"{help_text} In base64, RSA-OAEP encrypted under the platform's public key.",
-        )
-
-
-class AddDeviceParameters(StrictSerializer):
+class AddDeviceParameters(TypedDict):
     """Fields that only one kind of device has are refused for the other."""
 
-    secret_fields = frozenset({*E_METER_SECRETS, *MBUS_SECRETS})
-    """Fields that are not kept longer than needed, nor shown to anybody."""
+    device_type: DeviceType
+    protocol_name: Annotated[str, CharField(max_length=10)]
+    protocol_version: Annotated[str, CharField(max_length=10)]
+    protocol_variant: NotRequired[Annotated[str, CharField(max_length=10, allow_blank=True)]]
 
-    device_type = ChoiceField(DeviceType)
-    protocol_name = CharField(max_length=10)
-    protocol_version = CharField(max_length=10)
-    protocol_variant = CharField(max_length=10, required=False, allow_blank=True)
+    communication_method: NotRequired[Annotated[CommunicationMethod, "E-meters need it."]]
+    network_address: NotRequired[
+        Annotated[str, CharField(allow_blank=True), "IP address or host name; E-meters need it."]
+    ]
+    port: NotRequired[Annotated[int, IntegerField(min_value=1, max_value=65535), "4059 unless given."]]
+    logical_device_address: Annotated[
+        int, IntegerField(min_value=1, max_value=65535, default=1), "With HDLC 16383 at most."
+    ]
+    transport: NotRequired[Annotated[Framing, "E-meters need it."]]
+    security: NotRequired[
+        Annotated[
+            Security,
+            "E-meters need it. HLS5 needs master, authentication and encryption key; LLS the password.",
+        ]
+    ]
+    challenge_length: NotRequired[Annotated[int, "Bytes, 8 to 64; 16 unless given."]]
+    with_list_max: NotRequired[
+        Annotated[
+            int,
+            IntegerField(min_value=1, max_value=255),
+            "Attributes in one GET or SET with list; 1 (no lists) unless given.",
+        ]
+    ]
+    selective_access: NotRequired[Annotated[bool, "True unless given."]]
+    polyphase: NotRequired[Annotated[bool, "False unless given."]]
+    timezone: NotRequired[Annotated[str, TimeZoneField(), "IANA name; Europe/Amsterdam unless given."]]
+    model: NotRequired[Annotated[str, CharField(allow_blank=True), "Manufacturer's model code."]]
 
-    communication_method = ChoiceField(CommunicationMethod, required=False, help_text="E-meters need it.")
-    network_address = CharField(
-        required=False, allow_blank=True, help_text="IP address or host name; E-meters need it."
-    )
-    port = IntegerField(min_value=1, max_value=65535, required=False, help_text="4059 unless given.")
-    logical_device_address = IntegerField(
-        min_value=1, max_value=65535, default=1, help_text="With HDLC 16383 at most."
-    )
-    transport = ChoiceField(Transport, required=False, help_text="E-meters need it.")
-    security = ChoiceField(
-        Security,
-        required=False,
-        help_text="E-meters need it. HLS5 needs master, authentication and encryption key; LLS the password.",
-    )
-    challenge_length = IntegerField(required=False, help_text="Bytes, 8 to 64; 16 unless given.")
-    with_list_max = IntegerField(
-        min_value=1,
-        max_value=255,
-        required=False,
-        help_text="Attributes in one GET or SET with list; 1 (no lists) unless given.",
-    )
-    selective_access = BooleanField(required=False, help_text="True unless given.")
-    polyphase = BooleanField(required=False, help_text="False unless given.")
-    timezone = TimeZoneField(required=False, help_text="IANA name; Europe/Amsterdam unless given.")
-    model = CharField(required=False, allow_blank=True, help_text="Manufacturer's model code.")
+    master_key: NotRequired[Annotated[str, SecretField(), "E-meters."]]
+    authentication_key: NotRequired[Annotated[str, SecretField(), "E-meters: global authentication key."]]
+    encryption_key: NotRequired[Annotated[str, SecretField(), "E-meters: global unicast encryption key."]]
+    lls_password: NotRequired[Annotated[str, SecretField(), "E-meters: 1 to 64 bytes."]]
+    mbus_default_key: NotRequired[Annotated[str, SecretField(), "M-Bus devices: default (master) key."]]
 
-    master_key = SecretField("E-meters.")
-    authentication_key = SecretField("E-meters: global authentication key.")
-    encryption_key = SecretField("E-meters: global unicast encryption key.")
-    lls_password = SecretField("E-meters: 1 to 64 bytes.")
-    mbus_default_key = SecretField("M-Bus devices: default (master) key.")
+    gateway: NotRequired[
+        Annotated[
+            str,
+            CharField(max_length=40, validators=[device_identification_validator]),
+            "M-Bus devices: the E-meter that it is coupled to; with channel or not at all.",
+        ]
+    ]
+    channel: NotRequired[Annotated[int, IntegerField(min_value=1, max_value=4), "M-Bus devices."]]
+    mbus_identification_number: NotRequired[
+        Annotated[str, CharField(validators=[RegexValidator(r"^[0-9]{8}\Z", "Must be 8 digits.")])]
+    ]
+    mbus_manufacturer: NotRequired[
+        Annotated[str, CharField(validators=[RegexValidator(r"^[A-Z]{3}\Z", "Must be 3 letters A to Z.")])]
+    ]
+    mbus_version: NotRequired[Annotated[int, IntegerField(min_value=0, max_value=255)]]
+    mbus_device_type: NotRequired[Annotated[int, IntegerField(min_value=0, max_value=255)]]
+    mbus_primary_address: NotRequired[Annotated[int, IntegerField(min_value=0, max_value=255)]]
 
-    gateway = CharField(
-        max_length=40,
-        required=False,
-        validators=[device_identification_validator],
-        help_text="M-Bus devices: the E-meter that it is coupled to; with channel or not at all.",
-    )
-    channel = IntegerField(min_value=1, max_value=4, required=False, help_text="M-Bus devices.")
-    mbus_identification_number = CharField(
-        required=False, validators=[RegexValidator(r"^[0-9]{8}\Z", "Must be 8 digits.")]
-    )
-    mbus_manufacturer = CharField(
-        required=False, validators=[RegexValidator(r"^[A-Z]{3}\Z", "Must be 3 letters A to Z.")]
-    )
-    mbus_version = IntegerField(min_value=0, max_value=255, required=False)
-    mbus_device_type = IntegerField(min_value=0, max_value=255, required=False)
-    mbus_primary_address = IntegerField(min_value=0, max_value=255, required=False)
-
-    overwrite = BooleanField(default=False, help_text="Replace a device of yours that exists already.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether the fields go together."""
-        errors: dict[str, list[str]] = {}
-        if attrs["device_type"] in MBUS_DEVICE_TYPES:
-            _require_absence(attrs, E_METER_SECRETS, "Is for electricity meters only.", errors)
-            for name, companion in (("gateway", "channel"), ("channel", "gateway")):
-                if name not in attrs and companion in attrs:
-                    errors[name] = [f"Must be given together with {companion}."]
-        else:
-            _require_absence(attrs, (*MBUS_ONLY, *MBUS_SECRETS), "Is for M-Bus devices only.", errors)
-            errors |= {name: ["Is required."] for name in E_METER_REQUIRES if name not in attrs}
-        if (
-            attrs.get("transport") == Transport.HDLC
-            and attrs["logical_device_address"] > LARGEST_HDLC_ADDRESS
-        ):
-            errors["logical_device_address"] = [f"Must be at most {LARGEST_HDLC_ADDRESS} with HDLC."]
-        if errors:
-            raise ValidationError(errors)
-        return attrs
+    overwrite: Annotated[bool, BooleanField(default=False), "Replace a device of yours that exists already."]
 
 
-def device_columns(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """All columns of the device row that AddDevice sets, its gateway excepted; what was left out as default.
+def check_combination(parameters: AddDeviceParameters) -> None:
+    """Refuse fields that do not go together. Raises ValidationError with all that are faulty."""
+    errors: dict[str, list[str]] = {}
+    if parameters["device_type"] in MBUS_DEVICE_TYPES:
+        errors |= _refuse_given(parameters, E_METER_SECRETS, "Is for electricity meters only.")
+        for name, companion in (("gateway", "channel"), ("channel", "gateway")):
+            if name not in parameters and companion in parameters:
+                errors[name] = [f"Must be given together with {companion}."]
+    else:
+        errors |= _refuse_given(parameters, (*MBUS_ONLY, *MBUS_SECRETS), "Is for M-Bus devices only.")
+        errors |= {name: ["Is required."] for name in E_METER_REQUIRES if name not in parameters}
+    if (
+        parameters.get("transport") == Framing.HDLC
+        and parameters["logical_device_address"] > LARGEST_HDLC_ADDRESS
+    ):
+        errors["logical_device_address"] = [f"Must be at most {LARGEST_HDLC_ADDRESS} with HDLC."]
+    if errors:
+        raise ValidationError(errors)
+
+
+def _refuse_given(parameters: Mapping[str, object], names: Iterable[str], why: str) -> dict[str, list[str]]:
+    return {name: [why] for name in names if name in parameters}
+
+
+def make_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
+    """Return all columns that AddDevice sets, except the gateway; missing parameters get their defaults.
 
     Raises Fault 206 for an unknown profile, 212 for a missing or malformed network address of an E-meter,
     and 213 for a challenge length that is not 8 to 64.
     """
+    given: Mapping[str, Any] = parameters
     columns = {
-        column: parameters[name] if name in parameters else _default(column)
-        for name, column in _COLUMNS.items()
+        column: given[name] if name in given else _find_default(column) for name, column in _COLUMNS.items()
     }
     is_mbus = parameters["device_type"] in MBUS_DEVICE_TYPES
     if is_mbus and "security" not in parameters:
         columns["security"] = Security.NONE
     # No profile depends on the variant: as with the reference platform, an unknown one counts as none.
-    columns["protocol_name"] = _profile(parameters).protocol_name
+    columns["protocol_name"] = _find_profile(parameters).protocol_name
     _check_network_address(columns["network_address"], needed=not is_mbus)
     if columns["challenge_length"] not in CHALLENGE_LENGTHS:
         raise Fault(
@@ -192,23 +182,17 @@ def device_columns(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return columns
 
 
-def _default(column: str) -> Any:
+def _find_default(column: str) -> Any:
     field = Device._meta.get_field(column)
     assert isinstance(field, models.Field)
     return field.get_default()
 
 
-def _require_absence(
-    attrs: Mapping[str, Any], names: Iterable[str], why: str, errors: dict[str, list[str]]
-) -> None:
-    errors |= {name: [why] for name in names if name in attrs}
-
-
-def _profile(parameters: Mapping[str, Any]) -> catalogue.Profile:
+def _find_profile(parameters: AddDeviceParameters) -> catalogue.Profile:
     try:
-        return catalogue.profile(parameters["protocol_name"], parameters["protocol_version"])
+        return catalogue.find_profile(parameters["protocol_name"], parameters["protocol_version"])
     except catalogue.UnknownProfile as error:
-        known = ", ".join(profile.key for profile in catalogue.profiles())
+        known = ", ".join(profile.key for profile in catalogue.list_profiles())
         raise Fault(
             FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT,
             f"There is no such meter profile; known are {known}.",

@@ -1,28 +1,22 @@
 """DisableDebugging: keep a device's messages no longer."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.management.enable_debugging import DebuggingResult
 from osgp.management.known_devices import KnownDeviceOperation
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
+from osgp.messages.registry import register
+from osgp.messages.shapes import NoParameters
 
 
 @register
-class DisableDebugging(KnownDeviceOperation):
+class DisableDebugging(KnownDeviceOperation[NoParameters, DebuggingResult]):
     """Log a device's messages no longer, from its next visit on. What was logged stays for its retention."""
 
     message = "DisableDebugging"
-    Result = DebuggingResult
 
-    def change(
-        self, organisation: Organisation, device: Device, parameters: ParameterValues
-    ) -> Mapping[str, Any]:
+    def change(self, organisation: Organisation, device: Device, parameters: NoParameters) -> DebuggingResult:
         if device.is_debugged:
             # When it ended stays known, for people who look for logs.
             device.debugging_until = timezone.now()

@@ -1,8 +1,7 @@
 """EnableDebugging: keep every message of a device's sessions for a while."""
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Annotated, NotRequired, TypedDict
 
 from django.conf import settings
 from django.utils import timezone
@@ -11,28 +10,30 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
-from osgp.requests.serializers import DateTimeField, StrictSerializer
+from osgp.messages.registry import register
 
 LONGEST = timedelta(days=31)
 
 
-class EnableDebuggingParameters(StrictSerializer):
-    until = DateTimeField(
-        required=False,
-        help_text=f"When it ends by itself: {LONGEST.days} days from now at most, a day unless told.",
-    )
+class EnableDebuggingParameters(TypedDict):
+    """How long."""
+
+    until: NotRequired[
+        Annotated[
+            datetime,
+            f"When it ends by itself: {LONGEST.days} days from now at most, a day by default.",
+        ]
+    ]
 
 
-class DebuggingResult(StrictSerializer):
+class DebuggingResult(TypedDict):
     """Until when the device's messages are logged; null: they are not."""
 
-    debugging_until = DateTimeField(allow_null=True)
+    debugging_until: datetime | None
 
 
 @register
-class EnableDebugging(KnownDeviceOperation):
+class EnableDebugging(KnownDeviceOperation[EnableDebuggingParameters, DebuggingResult]):
     """Log every message that is exchanged with a device, from its next visit on; FindMessageLogs reads them.
 
     An M-Bus device's log has what was done for it over its gateway's association. Keys, passwords and what
@@ -40,10 +41,8 @@ class EnableDebugging(KnownDeviceOperation):
     """
 
     message = "EnableDebugging"
-    Parameters = EnableDebuggingParameters
-    Result = DebuggingResult
 
-    def check_change(self, device: Device, parameters: ParameterValues) -> None:
+    def check_change(self, device: Device, parameters: EnableDebuggingParameters) -> None:
         """Raises Fault 401 for an end in the past or too far away."""
         until, now = parameters.get("until"), timezone.now()
         if until is not None and not now < until <= now + LONGEST:
@@ -54,8 +53,9 @@ class EnableDebugging(KnownDeviceOperation):
             )
 
     def change(
-        self, organisation: Organisation, device: Device, parameters: ParameterValues
-    ) -> Mapping[str, Any]:
-        device.debugging_until = parameters.get("until") or timezone.now() + settings.OSGP["DEBUGGING_TIME"]
+        self, organisation: Organisation, device: Device, parameters: EnableDebuggingParameters
+    ) -> DebuggingResult:
+        until = parameters.get("until") or timezone.now() + settings.OSGP["DEBUGGING_TIME"]
+        device.debugging_until = until
         device.save(update_fields=["debugging_until", "updated_at"])
-        return {"debugging_until": device.debugging_until}
+        return {"debugging_until": until}

@@ -1,82 +1,68 @@
 """FindEvents: what one of a meter's event logs holds about a period."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.catalogue import Profile
+from osgp.catalogue import Profile, list_event_log_categories
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.event_codes import EventLogCategory, log_tag
-from osgp.cosem.profile_rows import RejectedRow, RowTimes, select, timed_rows
-from osgp.devices.models import Device
-from osgp.faults import Fault, FaultCode
-from osgp.management.event_logs import EventLog
-from osgp.protocol_dlms.errors import AccessError
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.rejected_rows import (
+from osgp.cosem.profile_rows import RejectedRow, RowTimes, assign_times, select
+from osgp.management.event_logs import Event, EventLog
+from osgp.messages.needs import Needs
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.registry import register
+from osgp.messages.rejected_rows import (
+    RejectedRowCount,
+    RejectedRowList,
     check_row_count,
-    rejected_row_count_field,
-    rejected_rows_field,
-    told,
+    format_rejected,
 )
-from osgp.requests.serializers import (
-    CharField,
-    ChoiceField,
-    DateTimeField,
-    IntegerField,
-    QuantityField,
-    StrictSerializer,
+from osgp.messages.serializers import ChoiceField
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.protocol_dlms.errors import AccessError
+
+FindEventsParameters = TypedDict(
+    "FindEventsParameters",
+    {
+        "event_log_category": Annotated[str, ChoiceField(list_event_log_categories())],
+        "from": Annotated[datetime, "The earliest time of an event."],
+        "until": Annotated[datetime, "The latest time of an event; after `from`."],
+    },
 )
 
 
-class FindEventsParameters(StrictSerializer):
-    event_log_category = ChoiceField(EventLogCategory)
-    from_ = DateTimeField(help_text="The earliest time of an event.")
-    until = DateTimeField(help_text="The latest time of an event; after `from`.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether the period lasts."""
-        if attrs["from"] >= attrs["until"]:
-            raise ValidationError({"from": ["Must be before until."]})
-        return attrs
-
-
-class EventSerializer(StrictSerializer):
-    """One event."""
-
-    timestamp = DateTimeField(help_text="By the meter's clock.")
-    event_code = IntegerField(help_text="As the meter says it.")
-    event_type = CharField(
-        help_text="What the code means in meters of this protocol; UNKNOWN_EVENT_HEADEND if nobody knows."
-    )
-    event_log_category = ChoiceField(EventLogCategory)
-    event_counter = IntegerField(allow_null=True, help_text="In the log of communication sessions.")
-    magnitude = QuantityField(
-        allow_null=True,
-        help_text="Of a voltage sag or swell, or of a harmonic distortion, in the logs of those.",
-    )
-    duration = QuantityField(allow_null=True, help_text="Of a voltage sag or swell.")
-
-
-class FindEventsResult(StrictSerializer):
+class FindEventsResult(TypedDict):
     """Events in the order of the meter's log, which is oldest first unless its clock was set back."""
 
-    events = EventSerializer(many=True)
-    rejected_rows = rejected_rows_field()
-    rejected_row_count = rejected_row_count_field()
+    events: list[Event]
+    rejected_rows: RejectedRowList
+    rejected_row_count: RejectedRowCount
+
+
+@dataclass(frozen=True)
+class NeededLog:
+    """The event log of a category; of any, if none is named."""
+
+    category: str | None = None
+
+    def is_met_by(self, profile: Profile) -> bool:
+        """Whether the profile has such a log."""
+        return bool(profile.event_logs) if self.category is None else self.category in profile.event_logs
+
+    def __str__(self) -> str:
+        return "an event log" if self.category is None else f"the {self.category}"
 
 
 @register
-class FindEvents(MeterOperation):
+class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
     """Read the events of one log of a meter between two times, both included.
 
-    Every event is told with its code, also one whose meaning is not known. Which logs a meter has depends on
-    its protocol: communication sessions from DSMR 4.2.2, power quality from SMR 5.0.0, auxiliary from
-    SMR 5.1, extended power quality and harmonic distortion from SMR 5.2.
+    Every event has its code, also one with an unknown meaning. Which logs a meter has depends on its profile;
+    one that it does not have is refused.
     """
 
     message = "FindEvents"
@@ -84,48 +70,45 @@ class FindEvents(MeterOperation):
     granted_to = frozenset(
         {DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT, DeviceFunctionGroup.MONITORING}
     )
-    Parameters = FindEventsParameters
-    Result = FindEventsResult
+    needs = (NeededLog(),)
 
-    def supports(self, profile: Profile) -> bool:
-        return any(log_tag(category) in profile for category in EventLogCategory)
+    def list_needs(self, parameters: FindEventsParameters) -> Mapping[str, Needs]:
+        return {"event_log_category": (NeededLog(parameters["event_log_category"]),)}
 
-    def check_device(self, device: Device, parameters: ParameterValues) -> None:
-        if log_tag(EventLogCategory(parameters["event_log_category"])) not in device.profile:
-            raise Fault(
-                FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL,
-                f"{device.profile.key} meters such as {device.identification} have no "
-                f"{parameters['event_log_category']}.",
-                pointer="/event_log_category",
-            )
+    def check_parameters(self, parameters: FindEventsParameters) -> None:
+        """Refuse a period that does not last. Raises ValidationError."""
+        if parameters["from"] >= parameters["until"]:
+            raise ValidationError({"from": ["Must be before until."]})
 
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        category = EventLogCategory(parameters["event_log_category"])
+    def perform(self, meter: VisitedMeter, parameters: FindEventsParameters) -> FindEventsResult:
+        category = parameters["event_log_category"]
         begin, end = parameters["from"], parameters["until"]
-        tag = log_tag(category)
-        buffer = meter.attribute(tag)
-        columns = meter.profile.capture_columns(tag)
+        tag = meter.profile.event_logs[category].tag
+        buffer = meter.find_attribute(tag, "buffer")
+        columns = meter.profile.list_capture_columns(tag)
         # Most meters take a range of time here, also those that cannot select columns.
         selection = select(columns, lambda column: True, begin, end, meter.time_zone, by_column=False)
         try:
-            rows = meter.association.profile(buffer, selection.access)
+            rows = meter.association.read_profile(buffer, selection.access)
         except AccessError:
             # Logs are short: all of one is better than nothing of it.
-            rows = meter.association.profile(buffer)
+            rows = meter.association.read_profile(buffer)
         check_row_count(rows, tag)
         log = EventLog(category, meter.profile, columns)
-        events: list[dict[str, Any]] = []
-        good, rejected = timed_rows(rows, log.width, RowTimes(meter.time_zone), log.clock)
+        events: list[Event] = []
+        good, rejected = assign_times(rows, log.width, RowTimes(meter.time_zone), log.clock)
         for row in good:
             if not begin <= row.time <= end:
                 # Not every meter minds the range.
                 continue
             try:
-                event, problems = log.event(row.time, row.cells)
+                event, problems = log.read_event(row.time, row.cells)
             except UnusableRow as error:
                 rejected.append(RejectedRow(row.index, str(error)))
                 continue
             events.append(event)
             rejected += [RejectedRow(row.index, problem) for problem in problems]
-        with_codes = [RejectedRow(row.index, row.reason + log.code_hint(rows[row.index])) for row in rejected]
-        return {"events": events, **told(with_codes)}
+        with_codes = [
+            RejectedRow(row.index, row.reason + log.describe_code(rows[row.index])) for row in rejected
+        ]
+        return {"events": events, **format_rejected(with_codes)}

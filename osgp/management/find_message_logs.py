@@ -1,7 +1,8 @@
 """FindMessageLogs: what was exchanged with a device while it was debugged."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
@@ -10,50 +11,46 @@ from osgp.devices.models import Device
 from osgp.management.known_devices import KnownDeviceOperation
 from osgp.message_logs import reading
 from osgp.message_logs.models import MessageDirection, MessageLog
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, ChoiceField, DateTimeField, IntegerField, StrictSerializer
+from osgp.messages.registry import register
+from osgp.messages.serializers import IntegerField
 
 MOST_MESSAGES = 500
 MOST_CHARACTERS = 1_000_000
-"""Of APDUs and descriptions in one result; the latest message is told however long it is."""
+"""Of APDUs and descriptions in one result; the latest message is always included."""
 
 
-class MessageLogFilter(StrictSerializer):
-    """Which messages of a device's log."""
-
-    from_ = DateTimeField(required=False, help_text="At or after this time.")
-    until = DateTimeField(required=False, help_text="Before this time.")
-    direction = ChoiceField(
-        MessageDirection, required=False, help_text="To or from the meter; both unless told."
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether the period leaves any time."""
-        if "from" in attrs and "until" in attrs and attrs["until"] <= attrs["from"]:
-            raise ValidationError({"until": ["Must be after from."]})
-        return attrs
+MessageLogFilter = TypedDict(
+    "MessageLogFilter",
+    {
+        "from": NotRequired[Annotated[datetime, "At or after this time."]],
+        "until": NotRequired[Annotated[datetime, "Before this time."]],
+        "direction": NotRequired[Annotated[MessageDirection, "To or from the meter; both by default."]],
+    },
+)
 
 
 class FindMessageLogsParameters(MessageLogFilter):
-    limit = IntegerField(
-        min_value=1,
-        max_value=MOST_MESSAGES,
-        default=100,
-        help_text="Messages in the result, the latest ones.",
-    )
+    """Which messages of a device's log, and how many."""
+
+    limit: Annotated[
+        int,
+        IntegerField(min_value=1, max_value=MOST_MESSAGES, default=100),
+        "Messages in the result, the latest ones.",
+    ]
 
 
-class FindMessageLogsResult(StrictSerializer):
-    message_logs = reading.MessageLogSerializer(many=True, help_text="Latest first.")
-    has_more = BooleanField(
-        help_text="Whether there are earlier ones; `management/message-logs/` has all of them in pages."
-    )
+class FindMessageLogsResult(TypedDict):
+    """The latest messages that match."""
+
+    message_logs: Annotated[list[reading.MessageLog], "Latest first."]
+    has_more: Annotated[
+        bool, "Whether there are earlier ones; `management/message-logs/` has all of them in pages."
+    ]
 
 
 @register
-class FindMessageLogs(KnownDeviceOperation):
-    """What was exchanged with a device while it was debugged: every message with its octets and what it says.
+class FindMessageLogs(KnownDeviceOperation[FindMessageLogsParameters, FindMessageLogsResult]):
+    """What was exchanged with a device while it was debugged: every message with its octets and its meaning.
 
     The result is bounded, in number and in size, and has the latest messages. All of them are found in pages
     under `management/message-logs/`.
@@ -61,27 +58,35 @@ class FindMessageLogs(KnownDeviceOperation):
 
     message = "FindMessageLogs"
     granted_to = reading.GRANTED_TO
-    Parameters = FindMessageLogsParameters
-    Result = FindMessageLogsResult
+
+    def check_parameters(self, parameters: FindMessageLogsParameters) -> None:
+        """Raises what :func:`check_period` raises."""
+        check_period(parameters)
 
     def change(
-        self, organisation: Organisation, device: Device, parameters: ParameterValues
-    ) -> Mapping[str, Any]:
+        self, organisation: Organisation, device: Device, parameters: FindMessageLogsParameters
+    ) -> FindMessageLogsResult:
         """Reads only; the row's lock keeps it from being changed or deleted meanwhile."""
-        rows = list(reading.messages(device, parameters)[: parameters["limit"] + 1])
-        fitting = _fitting(rows[: parameters["limit"]])
+        rows = list(reading.list_messages(device, parameters)[: parameters["limit"] + 1])
+        fitting = _take_fitting(rows[: parameters["limit"]])
         return {
-            "message_logs": reading.shown(fitting, organisation),
+            "message_logs": reading.describe_messages(fitting, organisation),
             "has_more": len(fitting) < len(rows),
         }
 
 
-def _fitting(rows: Iterable[MessageLog]) -> list[MessageLog]:
+def check_period(filters: Mapping[str, Any]) -> None:
+    """Raises ValidationError for a period that leaves no time."""
+    if "from" in filters and "until" in filters and filters["until"] <= filters["from"]:
+        raise ValidationError({"until": ["Must be after from."]})
+
+
+def _take_fitting(rows: Iterable[MessageLog]) -> list[MessageLog]:
     """The first rows, as many as the result has room for."""
     chosen: list[MessageLog] = []
     room = MOST_CHARACTERS
     for row in rows:
-        room -= reading.size(row)
+        room -= reading.count_characters(row)
         if chosen and room < 0:
             break
         chosen.append(row)

@@ -1,92 +1,96 @@
-"""GetGsmDiagnostic: what a meter's modem tells about its network."""
+"""GetGsmDiagnostic: the state of a meter's modem and its network."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
 from osgp.cosem import gsm_diagnostic as gsm
-from osgp.cosem.clock import utc_of
-from osgp.cosem.errors import illegal
+from osgp.cosem.clock import decode_utc
+from osgp.cosem.errors import make_illegal_response
 from osgp.devices.models import CommunicationMethod, Device
 from osgp.faults import Fault, FaultCode
-from osgp.protocol_dlms import Data
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.partial_reads import (
+from osgp.messages.needs import Needs, any_of
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.partial_reads import (
     AskedField,
-    FieldProblemSerializer,
-    problems_of,
+    FieldProblem,
+    list_problems,
     read_fields,
     require_any,
-    values_of,
 )
-from osgp.requests.registry import register
-from osgp.requests.serializers import CharField, ChoiceField, DateTimeField, IntegerField, StrictSerializer
+from osgp.messages.registry import register
+from osgp.messages.serializers import ChoiceField
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.protocol_dlms import Data
 
-DIAGNOSTICS = {
+DIAGNOSTICS: Mapping[str, str] = {
     CommunicationMethod.GPRS: "GPRS_DIAGNOSTIC",
     CommunicationMethod.CDMA: "CDMA_DIAGNOSTIC",
     CommunicationMethod.LTE: "LTE_DIAGNOSTIC",
 }
 
 
-class GetGsmDiagnosticParameters(StrictSerializer):
-    communication_method = ChoiceField(
-        [str(method) for method in DIAGNOSTICS],
-        required=False,
-        help_text="Of the modem that is asked, in meters with several; the device's own when left out.",
-    )
+class GetGsmDiagnosticParameters(TypedDict):
+    """Which modem."""
+
+    communication_method: NotRequired[
+        Annotated[
+            str,
+            ChoiceField([str(method) for method in DIAGNOSTICS]),
+            "Of the modem that is asked, in meters with several; the device's own when left out.",
+        ]
+    ]
 
 
-class StatusSerializer(StrictSerializer):
+class Status(TypedDict):
     """A status by its number and name; RESERVED for numbers without a meaning."""
 
-    code = IntegerField()
-    name = CharField()
+    code: int
+    name: str
 
 
-class CellInfoSerializer(StrictSerializer):
+class CellInfo(TypedDict):
     """The cell in which the modem is."""
 
-    cell_id = IntegerField(allow_null=True)
-    location_id = IntegerField(allow_null=True)
-    signal_quality = CharField(allow_null=True, help_text="Such as MINUS_87_DBM.")
-    bit_error_rate = IntegerField(allow_null=True, help_text="0 to 7, 99: not known (3GPP TS 45.008).")
-    mobile_country_code = IntegerField(allow_null=True)
-    mobile_network_code = IntegerField(allow_null=True)
-    channel_number = IntegerField(allow_null=True)
+    cell_id: int | None
+    location_id: int | None
+    signal_quality: Annotated[str | None, "Such as MINUS_87_DBM."]
+    bit_error_rate: Annotated[int | None, "0 to 7, 99: not known (3GPP TS 45.008)."]
+    mobile_country_code: int | None
+    mobile_network_code: int | None
+    channel_number: int | None
 
 
-class AdjacentCellSerializer(StrictSerializer):
+class AdjacentCell(TypedDict):
     """A cell that the modem also receives."""
 
-    cell_id = IntegerField(allow_null=True)
-    signal_quality = CharField(allow_null=True)
+    cell_id: int | None
+    signal_quality: str | None
 
 
-class GetGsmDiagnosticResult(StrictSerializer):
-    """What is not known is null."""
+class GetGsmDiagnosticResult(TypedDict):
+    """Unknown values are null."""
 
-    communication_method = ChoiceField(CommunicationMethod)
-    operator = CharField(allow_null=True)
-    modem_registration_status = StatusSerializer(allow_null=True)
-    circuit_switched_status = StatusSerializer(allow_null=True)
-    packet_switched_status = StatusSerializer(allow_null=True)
-    cell_info = CellInfoSerializer(allow_null=True)
-    adjacent_cells = AdjacentCellSerializer(many=True, allow_null=True)
-    capture_time = DateTimeField(allow_null=True, help_text="When the modem was asked; null also if never.")
-    problems = FieldProblemSerializer(many=True)
+    communication_method: CommunicationMethod
+    operator: str | None
+    modem_registration_status: Status | None
+    circuit_switched_status: Status | None
+    packet_switched_status: Status | None
+    cell_info: CellInfo | None
+    adjacent_cells: list[AdjacentCell] | None
+    capture_time: Annotated[datetime | None, "When the modem was asked; null also if never."]
+    problems: list[FieldProblem]
 
 
 @register
-class GetGsmDiagnostic(MeterOperation):
+class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnosticResult]):
     """Read the diagnostics of the modem through which a meter is reached: GPRS, CDMA or LTE.
 
-    Which it is tells the device's communication method, unless another is given. CDMA is known from SMR 4.3,
-    GPRS from SMR 5.0.0, LTE from SMR 5.2. A value that the meter refuses or that makes no sense is null, and
-    told among the problems.
+    The communication method of the device decides which, unless another is given; the meter must have an
+    object for it. A value that the meter refuses, or that is invalid, is null and listed in the problems.
     """
 
     message = "GetGsmDiagnostic"
@@ -94,77 +98,113 @@ class GetGsmDiagnostic(MeterOperation):
     granted_to = frozenset(
         {DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT, DeviceFunctionGroup.MONITORING}
     )
-    Parameters = GetGsmDiagnosticParameters
-    Result = GetGsmDiagnosticResult
+    needs = (any_of(*DIAGNOSTICS.values()),)
 
-    def supports(self, profile: Profile) -> bool:
-        return any(tag in profile for tag in DIAGNOSTICS.values())
+    def list_needs(self, parameters: GetGsmDiagnosticParameters) -> Mapping[str, Needs]:
+        if "communication_method" not in parameters:
+            return {}
+        return {"communication_method": (DIAGNOSTICS[parameters["communication_method"]],)}
 
-    def check_device(self, device: Device, parameters: ParameterValues) -> None:
-        given = parameters.get("communication_method")
-        try:
-            _tag(device.profile, given or device.communication_method, device.identification)
-        except Fault as fault:
-            fault.pointer = "/communication_method" if given else ""
-            raise
+    def check_device(self, device: Device, parameters: GetGsmDiagnosticParameters) -> None:
+        if "communication_method" not in parameters:
+            _find_tag(device.profile, device.communication_method, device.identification)
 
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        method = parameters.get("communication_method") or meter.communication_method
-        tag = _tag(meter.profile, method, meter.identification)
-        asked = [
-            AskedField(name, meter.attribute(tag, attribute_id), understand)
-            for name, (attribute_id, understand) in _understood(meter.time_zone).items()
-        ]
-        fields = read_fields(meter.association, asked)
+    def perform(self, meter: VisitedMeter, parameters: GetGsmDiagnosticParameters) -> GetGsmDiagnosticResult:
+        method = parameters.get("communication_method", meter.communication_method)
+        tag = _find_tag(meter.profile, method, meter.identification)
+        names = meter.find_object(tag).interface_class.enumerations
+        fields = read_fields(
+            meter,
+            [
+                AskedField(name, meter.find_attribute(tag, attribute), understand)
+                for name, attribute, understand in _list_attributes(names, meter.time_zone)
+            ],
+        )
         require_any(fields)
+        values = {field.name: field.value for field in fields}
         return {
-            "communication_method": method,
-            **_shown(values_of(fields)),
-            "problems": problems_of(fields),
+            "communication_method": CommunicationMethod(method),
+            "operator": values["operator"],
+            "modem_registration_status": values["modem_registration_status"],
+            "circuit_switched_status": values["circuit_switched_status"],
+            "packet_switched_status": values["packet_switched_status"],
+            "cell_info": values["cell_info"],
+            "adjacent_cells": values["adjacent_cells"],
+            "capture_time": values["capture_time"],
+            "problems": list_problems(fields),
         }
 
 
-def _understood(zone: ZoneInfo) -> dict[str, tuple[int, Callable[[Data], Any]]]:
-    """Fields by name: number of the attribute, and what its value means."""
+def _list_attributes(
+    names: Mapping[str, tuple[str, ...]], zone: ZoneInfo
+) -> list[tuple[str, str, Callable[[Data], Any]]]:
+    """Each field of the result: its name, that of its attribute, and how to understand a value."""
+    return [
+        ("operator", "operator", gsm.parse_operator),
+        (
+            "modem_registration_status",
+            "status",
+            _read_status("The modem registration status", names["status"]),
+        ),
+        (
+            "circuit_switched_status",
+            "cs_attachment",
+            _read_status("The circuit switched status", names["cs_attachment"]),
+        ),
+        (
+            "packet_switched_status",
+            "ps_status",
+            _read_status("The packet switched status", names["ps_status"]),
+        ),
+        ("cell_info", "cell_info", _read_cell_info),
+        ("adjacent_cells", "adjacent_cells", _read_adjacent_cells),
+        ("capture_time", "capture_time", lambda data: _read_capture_time(data, zone)),
+    ]
+
+
+def _read_status(name: str, names: tuple[str, ...]) -> Callable[[Data], Status | None]:
+    def read(data: Data) -> Status | None:
+        status = gsm.parse_status(data, names, name)
+        return None if status is None else {"code": status.code, "name": status.name}
+
+    return read
+
+
+def _read_cell_info(data: Data) -> CellInfo | None:
+    cell = gsm.parse_cell_info(data)
+    if cell is None:
+        return None
     return {
-        "operator": (2, gsm.operator),
-        "modem_registration_status": (3, _status("The modem registration status", gsm.MODEM_REGISTRATION)),
-        "circuit_switched_status": (4, _status("The circuit switched status", gsm.CIRCUIT_SWITCHED)),
-        "packet_switched_status": (5, _status("The packet switched status", gsm.PACKET_SWITCHED)),
-        "cell_info": (6, gsm.cell_info),
-        "adjacent_cells": (7, gsm.adjacent_cells),
-        "capture_time": (8, lambda data: _capture_time(data, zone)),
+        "cell_id": cell.cell_id,
+        "location_id": cell.location_id,
+        "signal_quality": cell.signal_quality,
+        "bit_error_rate": cell.bit_error_rate,
+        "mobile_country_code": cell.mobile_country_code,
+        "mobile_network_code": cell.mobile_network_code,
+        "channel_number": cell.channel_number,
     }
 
 
-def _status(name: str, names: tuple[str, ...]) -> Callable[[Data], gsm.Status | None]:
-    return lambda data: gsm.status(data, names, name)
+def _read_adjacent_cells(data: Data) -> list[AdjacentCell]:
+    return [
+        {"cell_id": cell.cell_id, "signal_quality": cell.signal_quality}
+        for cell in gsm.parse_adjacent_cells(data)
+    ]
 
 
-def _capture_time(data: Data, zone: ZoneInfo) -> Any:
+def _read_capture_time(data: Data, zone: ZoneInfo) -> datetime | None:
     if data.value is None:
         return None
     if not isinstance(data.value, bytes):
-        raise illegal("The capture time is no date-time.")
-    return utc_of(data.value, zone)
+        raise make_illegal_response("The capture time is no date-time.")
+    return decode_utc(data.value, zone)
 
 
-def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as the result's serializer takes them."""
-    shown = dict(values)
-    for name, value in values.items():
-        if isinstance(value, gsm.Status | gsm.CellInfo):
-            shown[name] = value._asdict()
-        elif name == "adjacent_cells" and value is not None:
-            shown[name] = [cell._asdict() for cell in value]
-    return shown
-
-
-def _tag(profile: Profile, communication_method: str, identification: str) -> str:
+def _find_tag(profile: Profile, communication_method: str, identification: str) -> str:
     """The modem's object. Raises Fault 416 when the profile has none for the way the meter is reached."""
-    tag = DIAGNOSTICS.get(communication_method)  # type: ignore[call-overload]
+    tag = DIAGNOSTICS.get(communication_method)
     if tag is not None and tag in profile:
-        return str(tag)
+        return tag
     raise Fault(
         FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL,
         f"{profile.key} meters such as {identification} have no modem diagnostics for "

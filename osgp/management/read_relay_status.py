@@ -1,55 +1,44 @@
 """ReadRelayStatus: whether a meter lets power through, and what its switch may do."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, TypedDict
 
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.catalogue import Profile
-from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import whole_number
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.quantities import parse_whole_number
 from osgp.devices.models import RelayStatus
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.partial_reads import AskedField, FieldProblem, list_problems, read_fields
+from osgp.messages.registry import register
+from osgp.messages.shapes import NoParameters
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.partial_reads import (
-    AskedField,
-    FieldProblemSerializer,
-    problems_of,
-    read_fields,
-    values_of,
-)
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, ChoiceField, DateTimeField, IntegerField, StrictSerializer
 
-TAG = "DISCONNECT_CONTROL"
 CONTROL_STATES = (RelayStatus.DISCONNECTED, RelayStatus.CONNECTED, RelayStatus.READY_FOR_RECONNECTION)
 """In the order of the enumeration (Blue Book, class 70)."""
 LARGEST_CONTROL_MODE = 6
 
 
-class ReadRelayStatusResult(StrictSerializer):
-    """What the meter does not tell is null."""
+class ReadRelayStatusResult(TypedDict):
+    """Values that the meter does not report are null."""
 
-    relay_status = ChoiceField(RelayStatus, help_text="What is now known of the device.")
-    output_state = BooleanField(allow_null=True, help_text="Whether the output has power: the switch itself.")
-    control_state = ChoiceField(
-        RelayStatus, allow_null=True, help_text="What the meter's disconnect control is in."
-    )
-    control_mode = IntegerField(
-        allow_null=True, help_text="0 to 6: who may switch, and how (Blue Book, class 70)."
-    )
-    as_of = DateTimeField(help_text="When the platform asked.")
-    problems = FieldProblemSerializer(many=True)
+    relay_status: Annotated[RelayStatus, "The status now stored with the device."]
+    output_state: Annotated[bool | None, "Whether the output has power: the switch itself."]
+    control_state: Annotated[RelayStatus | None, "State of the meter's disconnect control."]
+    control_mode: Annotated[int | None, "0 to 6: who may switch, and how (Blue Book, class 70)."]
+    as_of: Annotated[datetime, "When the platform asked."]
+    problems: list[FieldProblem]
 
 
 @register
-class ReadRelayStatus(MeterOperation):
+class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
     """Ask a meter whether it is connected, disconnected or ready for reconnection.
 
     The status is kept with the device, and shown by GetDevices as last known. It is the control state, or
-    where the meter tells none, the state of its output.
+    if the meter reports none, the state of its output.
     """
 
     message = "ReadRelayStatus"
@@ -57,52 +46,59 @@ class ReadRelayStatus(MeterOperation):
     granted_to = frozenset(
         {DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT, DeviceFunctionGroup.MONITORING}
     )
-    Result = ReadRelayStatusResult
+    needs = ("DISCONNECT_CONTROL",)
 
-    def supports(self, profile: Profile) -> bool:
-        return TAG in profile
-
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        asked = [
-            AskedField("output_state", meter.attribute(TAG, 2), _output_state),
-            AskedField("control_state", meter.attribute(TAG, 3), _control_state),
-            AskedField("control_mode", meter.attribute(TAG, 4), _control_mode),
-        ]
+    def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ReadRelayStatusResult:
+        understand = {
+            "output_state": _parse_output_state,
+            "control_state": _parse_control_state,
+            "control_mode": _parse_control_mode,
+        }
         as_of = timezone.now()
-        fields = read_fields(meter.association, asked)
-        output, control, _ = fields
+        fields = read_fields(
+            meter,
+            [
+                AskedField(name, meter.find_attribute("DISCONNECT_CONTROL", name), function)
+                for name, function in understand.items()
+            ],
+        )
+        output, control, mode = fields
         if output.fault and control.fault:
             raise control.fault
         return {
-            "relay_status": control.value or _status_of(output.value),
-            **values_of(fields),
+            "relay_status": control.value or _find_status(output.value),
+            "output_state": output.value,
+            "control_state": control.value,
+            "control_mode": mode.value,
             "as_of": as_of,
-            "problems": problems_of(fields),
+            "problems": list_problems(fields),
         }
 
-    def device_changes(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    def list_device_changes(
+        self, parameters: NoParameters, result: ReadRelayStatusResult
+    ) -> Mapping[str, Any]:
         return {"relay_status": result["relay_status"], "relay_status_as_of": result["as_of"]}
 
 
-def _status_of(output_state: bool) -> RelayStatus:
+def _find_status(output_state: bool) -> RelayStatus:
     return RelayStatus.CONNECTED if output_state else RelayStatus.DISCONNECTED
 
 
-def _output_state(data: Data) -> bool:
+def _parse_output_state(data: Data) -> bool:
     if not isinstance(data.value, bool):
-        raise illegal("The output state is no boolean.")
+        raise make_illegal_response("The output state is no boolean.")
     return data.value
 
 
-def _control_state(data: Data) -> RelayStatus:
-    state = whole_number(data, "the control state")
+def _parse_control_state(data: Data) -> RelayStatus:
+    state = parse_whole_number(data, "the control state")
     if state is None or not 0 <= state < len(CONTROL_STATES):
-        raise illegal(f"The control state {state} is none of the Blue Book.")
+        raise make_illegal_response(f"The control state {state} is none of the Blue Book.")
     return CONTROL_STATES[state]
 
 
-def _control_mode(data: Data) -> int:
-    mode = whole_number(data, "the control mode")
+def _parse_control_mode(data: Data) -> int:
+    mode = parse_whole_number(data, "the control mode")
     if mode is None or not 0 <= mode <= LARGEST_CONTROL_MODE:
-        raise illegal(f"The control mode {mode} is none of the Blue Book.")
+        raise make_illegal_response(f"The control mode {mode} is none of the Blue Book.")
     return mode

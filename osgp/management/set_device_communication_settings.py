@@ -1,50 +1,46 @@
 """SetDeviceCommunicationSettings: how the platform talks to a device."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, NotRequired, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
-from osgp.devices.models import Device, DeviceType, Transport
+from osgp.catalogue.communication import Framing
+from osgp.devices.models import Device, DeviceType
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
+from osgp.messages.registry import register
+from osgp.messages.serializers import IntegerField
 from osgp.protocol_dlms.settings import CHALLENGE_LENGTHS
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
-from osgp.requests.serializers import BooleanField, ChoiceField, IntegerField, StrictSerializer
 
 LARGEST_HDLC_ADDRESS = 16383
 
 
-class CommunicationSettings(StrictSerializer):
+class CommunicationSettings(TypedDict):
     """The fields have the names and ranges that AddDevice gives them."""
 
-    challenge_length = IntegerField(required=False, help_text="Bytes, 8 to 64.")
-    with_list_max = IntegerField(
-        min_value=1,
-        max_value=255,
-        required=False,
-        help_text="Attributes in one GET or SET with list; 1: no lists.",
-    )
-    selective_access = BooleanField(required=False, help_text="Range access may select columns.")
-    transport = ChoiceField(Transport, required=False)
-    polyphase = BooleanField(required=False)
+    challenge_length: NotRequired[Annotated[int, "Bytes, 8 to 64."]]
+    with_list_max: NotRequired[
+        Annotated[
+            int,
+            IntegerField(min_value=1, max_value=255),
+            "Attributes in one GET or SET with list; 1: no lists.",
+        ]
+    ]
+    selective_access: NotRequired[Annotated[bool, "Range access may select columns."]]
+    transport: NotRequired[Framing]
+    polyphase: NotRequired[bool]
 
 
 class SetDeviceCommunicationSettingsParameters(CommunicationSettings):
     """At least one of them; what is left out stays as it is."""
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether anything is to change at all."""
-        if not attrs:
-            raise ValidationError(f"At least one of {', '.join(self.fields)} must be given.")
-        return attrs
-
 
 @register
-class SetDeviceCommunicationSettings(KnownDeviceOperation):
-    """Change how the platform talks to a device; the next visit does so. What is left out stays as it is.
+class SetDeviceCommunicationSettings(
+    KnownDeviceOperation[SetDeviceCommunicationSettingsParameters, CommunicationSettings]
+):
+    """Change how the platform talks to a device, from the next visit on. What is left out stays as it is.
 
     The result has all settings as they are now. An M-Bus device is read over the association of its gateway
     and has no settings of its own: they are refused.
@@ -52,10 +48,14 @@ class SetDeviceCommunicationSettings(KnownDeviceOperation):
 
     message = "SetDeviceCommunicationSettings"
     device_types = frozenset({DeviceType.SMART_METER_E})
-    Parameters = SetDeviceCommunicationSettingsParameters
-    Result = CommunicationSettings
 
-    def check_change(self, device: Device, parameters: ParameterValues) -> None:
+    def check_parameters(self, parameters: SetDeviceCommunicationSettingsParameters) -> None:
+        """Refuse to change nothing at all. Raises ValidationError."""
+        if not parameters:
+            names = ", ".join(self.parameters_serializer().fields)
+            raise ValidationError(f"At least one of {names} must be given.")
+
+    def check_change(self, device: Device, parameters: SetDeviceCommunicationSettingsParameters) -> None:
         """Raises Fault 213 for a challenge length that is not 8 to 64, 401 for an M-Bus device and for a
         transport that the meter's address does not fit.
         """
@@ -72,7 +72,7 @@ class SetDeviceCommunicationSettings(KnownDeviceOperation):
                 pointer="/challenge_length",
             )
         too_high = device.logical_device_address > LARGEST_HDLC_ADDRESS
-        if parameters.get("transport") == Transport.HDLC and too_high:
+        if parameters.get("transport") == Framing.HDLC and too_high:
             raise Fault(
                 FaultCode.VALIDATION_ERROR,
                 f"With HDLC a logical device address is at most {LARGEST_HDLC_ADDRESS}; that of "
@@ -81,9 +81,19 @@ class SetDeviceCommunicationSettings(KnownDeviceOperation):
             )
 
     def change(
-        self, organisation: Organisation, device: Device, parameters: ParameterValues
-    ) -> Mapping[str, Any]:
-        for name, value in parameters.items():
+        self,
+        organisation: Organisation,
+        device: Device,
+        parameters: SetDeviceCommunicationSettingsParameters,
+    ) -> CommunicationSettings:
+        columns = {"framing" if name == "transport" else name: value for name, value in parameters.items()}
+        for name, value in columns.items():
             setattr(device, name, value)
-        device.save(update_fields=[*parameters, "updated_at"])
-        return {str(name): getattr(device, str(name)) for name in CommunicationSettings().fields}
+        device.save(update_fields=[*columns, "updated_at"])
+        return {
+            "challenge_length": device.challenge_length,
+            "with_list_max": device.with_list_max,
+            "selective_access": device.selective_access,
+            "transport": Framing(device.framing),
+            "polyphase": device.polyphase,
+        }

@@ -1,20 +1,18 @@
 """SetDeviceLifecycleStatusByChannel: the lifecycle status of the device that is found on an M-Bus channel."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.accounts.rights import granted_devices
-from osgp.catalogue import Profile
+from osgp.accounts.rights import list_granted_devices
 from osgp.cosem import mbus
 from osgp.devices.models import MBUS_DEVICE_TYPES, Device, LifecycleStatus
 from osgp.faults import Fault, FaultCode
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import ConcludedOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import CharField, ChoiceField, IntegerField, StrictSerializer
+from osgp.messages.operation import ConcludedOperation, Service
+from osgp.messages.registry import register
+from osgp.messages.serializers import IntegerField
+from osgp.messages.visited_meter import VisitedMeter
 
 if TYPE_CHECKING:
     from osgp.accounts.models import Organisation
@@ -22,19 +20,35 @@ if TYPE_CHECKING:
 TAG = "MBUS_CLIENT_SETUP"
 
 
-class SetDeviceLifecycleStatusByChannelParameters(StrictSerializer):
-    channel = IntegerField(min_value=1, max_value=4, help_text="M-Bus channel of the meter.")
-    lifecycle_status = ChoiceField(LifecycleStatus)
+class SetDeviceLifecycleStatusByChannelParameters(TypedDict):
+    """Which device, and its status."""
+
+    channel: Annotated[int, IntegerField(min_value=1, max_value=4), "M-Bus channel of the meter."]
+    lifecycle_status: LifecycleStatus
 
 
-class SetDeviceLifecycleStatusByChannelResult(StrictSerializer):
-    channel = IntegerField()
-    mbus_device_identification = CharField(help_text="The device whose lifecycle status was set.")
-    lifecycle_status = ChoiceField(LifecycleStatus)
+class DeviceOnChannel(TypedDict):
+    """The device that the meter has on the channel."""
+
+    short_id: mbus.MbusShortId
+
+
+class SetDeviceLifecycleStatusByChannelResult(TypedDict):
+    """The status that was set."""
+
+    channel: int
+    mbus_device_identification: Annotated[str, "The device whose lifecycle status was set."]
+    lifecycle_status: LifecycleStatus
 
 
 @register
-class SetDeviceLifecycleStatusByChannel(ConcludedOperation):
+class SetDeviceLifecycleStatusByChannel(
+    ConcludedOperation[
+        SetDeviceLifecycleStatusByChannelParameters,
+        DeviceOnChannel,
+        SetDeviceLifecycleStatusByChannelResult,
+    ]
+):
     """Ask a meter which device is on one of its M-Bus channels, and set the lifecycle status of that device.
 
     The device is known by its M-Bus identification number and manufacturer; of several with the same, it is
@@ -47,17 +61,17 @@ class SetDeviceLifecycleStatusByChannel(ConcludedOperation):
     message = "SetDeviceLifecycleStatusByChannel"
     service = Service.MANAGEMENT
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT})
-    Parameters = SetDeviceLifecycleStatusByChannelParameters
-    Result = SetDeviceLifecycleStatusByChannelResult
+    needs = (TAG,)
 
-    def supports(self, profile: Profile) -> bool:
-        return TAG in profile
-
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+    def perform(
+        self, meter: VisitedMeter, parameters: SetDeviceLifecycleStatusByChannelParameters
+    ) -> DeviceOnChannel:
         channel = parameters["channel"]
-        client = meter.object(TAG)
-        values = meter.get_all([client.attribute(number, channel) for number in mbus.SHORT_ID_ATTRIBUTES])
-        found = mbus.short_id(values[0], values[1], values[2], values[3], client.class_version)
+        class_version = meter.find_object(TAG).class_version
+        values = meter.get_all(
+            [meter.find_attribute(TAG, attribute, channel) for attribute in mbus.SHORT_ID_ATTRIBUTES]
+        )
+        found = mbus.parse_short_id(values[0], values[1], values[2], values[3], class_version)
         if not found.manufacturer or not found.device_type:
             raise Fault(
                 FaultCode.NO_DEVICE_FOUND_ON_CHANNEL,
@@ -69,13 +83,13 @@ class SetDeviceLifecycleStatusByChannel(ConcludedOperation):
         self,
         organisation: "Organisation",
         device: Device,
-        parameters: ParameterValues,
-        result: Mapping[str, Any],
-    ) -> Mapping[str, Any]:
+        parameters: SetDeviceLifecycleStatusByChannelParameters,
+        answer: DeviceOnChannel,
+    ) -> SetDeviceLifecycleStatusByChannelResult:
         channel, status = parameters["channel"], parameters["lifecycle_status"]
-        found: mbus.MbusShortId = result["short_id"]
+        found = answer["short_id"]
         matching = list(
-            granted_devices(organisation, self.granted_to)
+            list_granted_devices(organisation, self.granted_to)
             .filter(
                 device_type__in=MBUS_DEVICE_TYPES,
                 mbus_identification_number=found.identification_number or mbus.NO_IDENTIFICATION,

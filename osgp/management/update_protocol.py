@@ -1,53 +1,53 @@
 """UpdateProtocol: which profile a device has, for instance after new firmware."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, NotRequired, TypedDict
 
 from osgp import catalogue
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
-from osgp.requests.serializers import CharField, StrictSerializer
+from osgp.messages.registry import register
+from osgp.messages.serializers import CharField
 
 
-class UpdateProtocolParameters(StrictSerializer):
-    protocol_name = CharField(max_length=10, help_text="DSMR or SMR.")
-    protocol_version = CharField(max_length=10)
-    protocol_variant = CharField(
-        max_length=10, required=False, allow_blank=True, help_text="None when left out."
-    )
+class UpdateProtocolParameters(TypedDict):
+    """The protocol that the device has."""
+
+    protocol_name: Annotated[str, CharField(max_length=10), "Of a meter profile, such as SMR."]
+    protocol_version: Annotated[str, CharField(max_length=10)]
+    protocol_variant: NotRequired[
+        Annotated[str, CharField(max_length=10, allow_blank=True), "None when left out."]
+    ]
 
 
-class UpdateProtocolResult(StrictSerializer):
-    protocol_name = CharField(max_length=10)
-    protocol_version = CharField(max_length=10)
-    protocol_variant = CharField(max_length=10, allow_blank=True)
+class UpdateProtocolResult(TypedDict):
+    """The protocol that the device has now."""
+
+    protocol_name: Annotated[str, CharField(max_length=10)]
+    protocol_version: Annotated[str, CharField(max_length=10)]
+    protocol_variant: Annotated[str, CharField(max_length=10, allow_blank=True)]
 
 
 @register
-class UpdateProtocol(KnownDeviceOperation):
-    """Tell the platform that a device has another protocol, and with it other COSEM objects.
+class UpdateProtocol(KnownDeviceOperation[UpdateProtocolParameters, UpdateProtocolResult]):
+    """Change the protocol of a device on the platform, and with it its COSEM objects.
 
     An unknown protocol or version is refused with 206 and changes nothing. M-Bus devices of a gateway keep
     theirs, but are read by that of the gateway, whose objects they are.
     """
 
     message = "UpdateProtocol"
-    Parameters = UpdateProtocolParameters
-    Result = UpdateProtocolResult
 
-    def check_change(self, device: Device, parameters: ParameterValues) -> None:
+    def check_change(self, device: Device, parameters: UpdateProtocolParameters) -> None:
         """Raises Fault 206 for a profile that is not in the catalogue."""
-        _profile(parameters)
+        _find_profile(parameters)
 
     def change(
-        self, organisation: Organisation, device: Device, parameters: ParameterValues
-    ) -> Mapping[str, Any]:
-        profile = _profile(parameters)
-        columns = {
+        self, organisation: Organisation, device: Device, parameters: UpdateProtocolParameters
+    ) -> UpdateProtocolResult:
+        profile = _find_profile(parameters)
+        columns: UpdateProtocolResult = {
             "protocol_name": profile.protocol_name,
             "protocol_version": profile.protocol_version,
             "protocol_variant": parameters.get("protocol_variant", ""),
@@ -58,11 +58,11 @@ class UpdateProtocol(KnownDeviceOperation):
         return columns
 
 
-def _profile(parameters: ParameterValues) -> catalogue.Profile:
+def _find_profile(parameters: UpdateProtocolParameters) -> catalogue.Profile:
     try:
-        return catalogue.profile(parameters["protocol_name"], parameters["protocol_version"])
+        return catalogue.find_profile(parameters["protocol_name"], parameters["protocol_version"])
     except catalogue.UnknownProfile as error:
-        known = ", ".join(profile.key for profile in catalogue.profiles())
+        known = ", ".join(profile.key for profile in catalogue.list_profiles())
         raise Fault(
             FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT,
             f"There is no such meter profile; known are {known}.",

@@ -1,4 +1,4 @@
-"""Forgetting message logs that are past their retention."""
+"""Deleting message logs that are past their retention."""
 
 from datetime import timedelta
 
@@ -6,27 +6,19 @@ from django.conf import settings
 from django.utils import timezone
 
 from osgp.message_logs.models import MessageLog
-from osgp.requests import duties
 
-LOOK_EVERY = 60.0
-"""Seconds."""
 SLICE = 1000
-"""Rows deleted at a time: each slice is short enough not to be in anybody's way."""
-
-
-def register_duty() -> None:
-    """Have dispatchers look whether there is something to forget."""
-    duties.register(duties.Duty("message logs", is_due, _forget, LOOK_EVERY))
+"""Rows deleted at a time: a slice is short enough not to block others."""
 
 
 def is_due() -> bool:
-    """Whether the oldest message is past MESSAGE_LOG_RETENTION. Messages are numbered as they are stored."""
+    """Return whether the oldest message is past MESSAGE_LOG_RETENTION. Keys rise in the order of storing."""
     oldest = MessageLog.objects.order_by("pk").values_list("at", flat=True).first()
     return oldest is not None and timezone.now() - oldest > _retention()
 
 
 def delete_expired() -> int:
-    """Delete a slice of what is past retention; returns how many: there may be more until it is none."""
+    """Delete a slice of expired messages; returns how many. There may be more until it is none."""
     before = timezone.now() - _retention()
     oldest = list(MessageLog.objects.order_by("pk").values_list("pk", "at")[:SLICE])
     expired = [key for key, at in oldest if at < before]
@@ -37,9 +29,3 @@ def delete_expired() -> int:
 def _retention() -> timedelta:
     retention: timedelta = settings.OSGP["MESSAGE_LOG_RETENTION"]
     return retention
-
-
-def _forget() -> None:
-    from osgp.message_logs.tasks import forget
-
-    forget.apply_async(expires=duties.HINT_LIFETIME)

@@ -1,10 +1,13 @@
-"""What was exchanged with devices while they were debugged."""
+"""Messages that were exchanged with debugged devices."""
 
 from django.db import models
 
+from osgp.devices.models import Device
+from osgp.requests.models import MeterSession
+
 
 class MessageDirection(models.TextChoices):
-    """As the head-end sees it."""
+    """The direction, as seen from the head-end."""
 
     SENT = "SENT", "To the meter"
     RECEIVED = "RECEIVED", "From the meter"
@@ -14,15 +17,15 @@ class MessageLog(models.Model):
     """One APDU of a visit, without its protection and without secrets (osgp/protocol_dlms/tracing.py)."""
 
     device = models.ForeignKey(
-        "devices.Device",
+        Device,
         on_delete=models.CASCADE,
         related_name="message_logs",
         db_index=False,  # The index of its pages serves as well.
         help_text="Whose log it stands in: the meter that was visited, or an M-Bus device of it.",
     )
-    # Visits are forgotten in their own time, which is nothing to the log.
+    # Meter sessions are deleted by their own retention; the log stays.
     session = models.ForeignKey(
-        "requests.MeterSession",
+        MeterSession,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
         db_index=False,
@@ -57,5 +60,5 @@ class MessageLog(models.Model):
 
     @property
     def is_cut(self) -> bool:
-        """Whether ``apdu`` is its beginning only."""
+        """Whether ``apdu`` holds only the beginning of the APDU."""
         return len(self.apdu) < 2 * self.length

@@ -1,78 +1,79 @@
-"""Reading message logs: FindMessageLogs, its resource, and what they show to whom."""
+"""Reading message logs, for FindMessageLogs, its resource and the pages."""
 
 import uuid
 from collections.abc import Collection, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated, TypedDict
 
 from django.db.models import QuerySet
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import granted_devices
+from osgp.accounts.rights import list_granted_devices
 from osgp.devices.models import Device
-from osgp.message_logs.models import MessageDirection, MessageLog
+from osgp.message_logs import models
+from osgp.message_logs.models import MessageDirection
+from osgp.messages.serializers import CharField, IntegerField
+from osgp.messages.shapes import make_serializer
 from osgp.requests.models import Request
-from osgp.requests.serializers import (
-    CharField,
-    ChoiceField,
-    DateTimeField,
-    IntegerField,
-    StrictSerializer,
-)
 
 GRANTED_TO = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT})
 """The function groups that may read the log of a device."""
 
 
-class MessageLogSerializer(StrictSerializer):
+class MessageLog(TypedDict):
     """One message to or from a meter."""
 
-    at = DateTimeField(help_text="When it was sent or received.")
-    session = CharField(max_length=36, help_text="The visit that it belongs to.")
-    number = IntegerField(min_value=1, help_text="Of the message within the visit.")
-    direction = ChoiceField(MessageDirection, help_text="SENT to the meter or RECEIVED from it.")
-    message = CharField(
-        max_length=64,
-        allow_null=True,
-        help_text="What was being carried out; null while the association was opened or released.",
-    )
-    correlation_uid = CharField(
-        max_length=36,
-        allow_null=True,
-        help_text="Of the request that it belongs to, if it is the caller's own.",
-    )
-    service = CharField(max_length=48, help_text="The name of the APDU, such as get-request-with-list.")
-    length = IntegerField(min_value=0, help_text="Octets of the APDU.")
-    apdu = CharField(
-        max_length=10_000,
-        allow_blank=True,
-        help_text="The APDU without its protection, in hexadecimal, up to 4096 octets; ** for secret ones.",
-    )
-    description = CharField(
-        max_length=10_000, allow_blank=True, help_text="What it says, a line for each thing."
-    )
+    at: Annotated[datetime, "When it was sent or received."]
+    session: Annotated[str, CharField(max_length=36), "The visit that it belongs to."]
+    number: Annotated[int, IntegerField(min_value=1), "Of the message within the visit."]
+    direction: Annotated[MessageDirection, "SENT to the meter or RECEIVED from it."]
+    message: Annotated[
+        str | None,
+        CharField(max_length=64),
+        "What was being carried out; null while the association was opened or released.",
+    ]
+    correlation_uid: Annotated[
+        str | None,
+        CharField(max_length=36),
+        "Of the request that it belongs to, if it is the caller's own.",
+    ]
+    service: Annotated[str, CharField(max_length=48), "The name of the APDU, such as get-request-with-list."]
+    length: Annotated[int, IntegerField(min_value=0), "Octets of the APDU."]
+    apdu: Annotated[
+        str,
+        CharField(max_length=10_000, allow_blank=True),
+        "The APDU without its protection, in hexadecimal, up to 4096 octets; ** for secret ones.",
+    ]
+    description: Annotated[
+        str, CharField(max_length=10_000, allow_blank=True), "What it says, a line for each thing."
+    ]
+
+
+MessageLogSerializer = make_serializer(MessageLog)
 
 
 _COLUMNS = {"from": "at__gte", "until": "at__lt", "direction": "direction"}
 
 
-def messages(device: Device, filters: Mapping[str, Any]) -> QuerySet[MessageLog]:
-    """The device's log, latest first; ``filters`` are ``from`` (inclusive), ``until`` (exclusive) and
-    ``direction``, all of them optional.
+def list_messages(device: Device, filters: Mapping[str, object]) -> QuerySet[models.MessageLog]:
+    """Return the device's log, latest first.
+
+    ``filters`` are ``from`` (inclusive), ``until`` (exclusive) and ``direction``, all of them optional.
     """
     chosen = {_COLUMNS[name]: value for name, value in filters.items() if name in _COLUMNS}
-    return MessageLog.objects.filter(device=device, **chosen).order_by("-at", "-pk")
+    return models.MessageLog.objects.filter(device=device, **chosen).order_by("-at", "-pk")
 
 
-def shown(rows: Collection[MessageLog], organisation: Organisation) -> list[dict[str, Any]]:
-    """Messages as callers of ``organisation`` see them (:class:`MessageLogSerializer`), in one query."""
-    own = own_requests(rows, organisation)
+def describe_messages(rows: Collection[models.MessageLog], organisation: Organisation) -> list[MessageLog]:
+    """Return messages as callers of ``organisation`` see them, in one query."""
+    own = find_own_requests(rows, organisation)
     return [
         {
             "at": row.at,
             "session": str(row.session_id),
             "number": row.number,
-            "direction": row.direction,
+            "direction": MessageDirection(row.direction),
             "message": row.message or None,
             "correlation_uid": str(row.correlation_uid) if row.correlation_uid in own else None,
             "service": row.service,
@@ -84,8 +85,10 @@ def shown(rows: Collection[MessageLog], organisation: Organisation) -> list[dict
     ]
 
 
-def own_requests(rows: Collection[MessageLog], organisation: Organisation | None) -> dict[uuid.UUID, int]:
-    """The primary keys of the organisation's requests (of all, if None) among those of ``rows``, by UID."""
+def find_own_requests(
+    rows: Collection[models.MessageLog], organisation: Organisation | None
+) -> dict[uuid.UUID, int]:
+    """Return the keys of the organisation's requests (None: of all requests) in ``rows``, by UID."""
     uids = {row.correlation_uid for row in rows if row.correlation_uid is not None}
     requests = Request.objects.filter(correlation_uid__in=uids)
     if organisation is not None:
@@ -93,15 +96,13 @@ def own_requests(rows: Collection[MessageLog], organisation: Organisation | None
     return dict(requests.values_list("correlation_uid", "pk"))
 
 
-def devices_logged(session_id: uuid.UUID, organisation: Organisation | None) -> QuerySet[Device]:
-    """The devices in whose logs a visit is, as far as the organisation (or an operator, if None) may read
-    them.
-    """
-    devices = Device.objects.all() if organisation is None else granted_devices(organisation, GRANTED_TO)
-    logged = MessageLog.objects.filter(session=session_id).values("device")
+def list_logged_devices(session_id: uuid.UUID, organisation: Organisation | None) -> QuerySet[Device]:
+    """Return the devices with a visit in their logs that the organisation (None: an operator) may read."""
+    devices = Device.objects.all() if organisation is None else list_granted_devices(organisation, GRANTED_TO)
+    logged = models.MessageLog.objects.filter(session=session_id).values("device")
     return devices.filter(pk__in=logged).order_by("identification")
 
 
-def size(row: MessageLog) -> int:
-    """Characters that a message takes up, about."""
+def count_characters(row: models.MessageLog) -> int:
+    """Return the length of a message's texts."""
     return len(row.apdu) + len(row.description)

@@ -1,8 +1,8 @@
-"""Keeps what is exchanged with debugged devices during a visit.
+"""Recording of the APDUs that a visit exchanges with debugged devices.
 
-The log of the meter that is visited has everything. The log of an M-Bus device has what is exchanged while
-something is done for it, and how the association was opened and released. A visit collects in memory and
-stores in a lane, as visits hold no connection while they wait for a meter.
+The log of the visited meter has all of them. The log of an M-Bus device has those of its own actions, and
+those that open and release the association. A visit collects in memory and stores in a lane, as visits hold
+no connection while they wait for a meter.
 """
 
 import logging
@@ -12,46 +12,45 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from osgp import catalogue
 from osgp.message_logs.models import MessageDirection, MessageLog
+from osgp.processes.database import AWAY, lanes
 from osgp.protocol_dlms import Direction, TraceRecord
 from osgp.protocol_dlms.describe import Describer
-from osgp.requests.database import lanes
-from osgp.requests.outages import AWAY
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter
 
 logger = logging.getLogger(__name__)
 
 MOST_MESSAGES = 10_000
-"""Kept of one visit."""
+"""Most messages recorded of one visit."""
 MOST_CHARACTERS = 20_000_000
-"""The same in what they take up."""
+"""Most characters recorded of one visit."""
 MOST_OCTETS = 4096
-"""Kept of one APDU."""
+"""Most octets recorded of one APDU."""
 SLICE = 200
 """Messages collected before they are stored."""
 SLICE_CHARACTERS = 200_000
-"""The same in what they take up."""
+"""Characters collected before they are stored."""
 
 _DIRECTIONS = {Direction.SENT: MessageDirection.SENT, Direction.RECEIVED: MessageDirection.RECEIVED}
 
 
 class Recording:
-    """The messages of one visit."""
+    """The recorded messages of one visit."""
 
     def __init__(self, session_id: uuid.UUID, meter: WorkMeter) -> None:
         self._session_id = session_id
         self._meter = meter.pk if meter.is_debugged else None
         self._debugged: set[int] = set()
-        """M-Bus devices that something was done for."""
+        """M-Bus devices with actions in this visit."""
         self._action: WorkAction | None = None
         self._describer = Describer()
         self._count = 0
         self._characters = 0
         self._rows: list[MessageLog] = []
         self._collected = 0
-        """Characters of them."""
+        """Characters in the collected rows."""
 
     def expect(self, actions: Iterable[WorkAction]) -> None:
-        """These will be carried out: opening the association is part of the logs of their devices."""
+        """Announce actions: opening the association belongs to the logs of their devices as well."""
         self._debugged.update(
             action.device.pk
             for action in actions
@@ -60,12 +59,12 @@ class Recording:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anybody looks on."""
+        """Whether any device of the visit is debugged."""
         return self._meter is not None or bool(self._debugged)
 
     @contextmanager
-    def of(self, action: WorkAction) -> Iterator[None]:
-        """What is exchanged meanwhile belongs to ``action``."""
+    def attributing(self, action: WorkAction) -> Iterator[None]:
+        """Attribute what is exchanged meanwhile to ``action``."""
         self.expect([action])
         self._action = action
         self._describer.names = _Names(action.device)
@@ -75,16 +74,16 @@ class Recording:
             self._action = None
 
     def trace(self, record: TraceRecord) -> None:
-        """Keep an APDU. Never raises: whatever goes wrong with a log must not end the visit."""
+        """Record an APDU. Never raises: a failure of the log must not end the visit."""
         try:
             self._keep(record)
             if record.direction is Direction.RECEIVED and self._is_slice_full():
                 self.store()
         except Exception:
-            logger.exception("session %s: a message could not be logged", self._session_id)
+            logger.exception("meter session %s: a message could not be logged", self._session_id)
 
     def store(self) -> None:
-        """Store what was collected, in a lane. Never raises."""
+        """Store the collected messages, in a lane. Never raises."""
         rows, self._rows, self._collected = self._rows, [], 0
         if not rows:
             return
@@ -92,12 +91,12 @@ class Recording:
             lanes.run(MessageLog.objects.bulk_create, rows)
         except AWAY:
             logger.warning(
-                "session %s: %d messages could not be logged, the database is away",
+                "meter session %s: %d messages could not be logged, the database is away",
                 self._session_id,
                 len(rows),
             )
         except Exception:
-            logger.exception("session %s: %d messages could not be logged", self._session_id, len(rows))
+            logger.exception("meter session %s: %d messages could not be logged", self._session_id, len(rows))
 
     def _is_slice_full(self) -> bool:
         return len(self._rows) >= SLICE or self._collected >= SLICE_CHARACTERS
@@ -106,12 +105,12 @@ class Recording:
         return self._count >= MOST_MESSAGES or self._characters >= MOST_CHARACTERS
 
     def _keep(self, record: TraceRecord) -> None:
-        logs = self._logs()
+        logs = self._find_logs()
         if not logs or self._is_full():
             return
         self._count += 1
         service, text = self._describer.describe(record)
-        apdu = hexadecimal(record)
+        apdu = format_hexadecimal(record)
         self._characters += len(text) + len(apdu)
         if self._is_full():
             text = f"The log of this visit ends here: it has grown too long.\n{text}"
@@ -134,31 +133,31 @@ class Recording:
                 )
             )
 
-    def _logs(self) -> set[int]:
-        """The devices in whose logs the present message stands."""
+    def _find_logs(self) -> set[int]:
+        """Return the devices whose logs the present message belongs to."""
         logs = {self._meter} if self._meter is not None else set()
         if self._action is None:
             return logs | self._debugged
         return logs | ({self._action.device.pk} & self._debugged)
 
 
-def recording(
+def start_recording(
     session_id: uuid.UUID, meter: WorkMeter, requests: Iterable[Iterable[WorkAction]]
 ) -> Recording | None:
-    """For a visit that begins with these actions; None when nobody looks on."""
+    """Return a recording for a visit that begins with these actions; None if no device is debugged."""
     started = Recording(session_id, meter)
     for actions in requests:
         started.expect(actions)
     return started if started.is_wanted else None
 
 
-def recorded(recording: Recording | None, action: WorkAction) -> AbstractContextManager[None]:
-    """What is exchanged meanwhile belongs to ``action``."""
-    return nullcontext() if recording is None else recording.of(action)
+def attributing(recording: Recording | None, action: WorkAction) -> AbstractContextManager[None]:
+    """Attribute what is exchanged meanwhile to ``action``, if there is a recording."""
+    return nullcontext() if recording is None else recording.attributing(action)
 
 
-def hexadecimal(record: TraceRecord) -> str:
-    """The APDU up to ``MOST_OCTETS``, with ``**`` for each octet that is hidden."""
+def format_hexadecimal(record: TraceRecord) -> str:
+    """Return the APDU up to ``MOST_OCTETS``, with ``**`` for each hidden octet."""
     text = record.apdu[:MOST_OCTETS].hex()
     for start, end in record.hidden:
         text = text[: 2 * start] + "**" * (min(end, MOST_OCTETS) - start) + text[2 * end :]
@@ -166,18 +165,18 @@ def hexadecimal(record: TraceRecord) -> str:
 
 
 class _Names:
-    """The tags of a device's objects."""
+    """Finds the tags of a device's objects."""
 
     def __init__(self, device: WorkDevice) -> None:
         try:
-            self._profile: catalogue.Profile | None = catalogue.profile(
+            self._profile: catalogue.Profile | None = catalogue.find_profile(
                 device.protocol_name, device.protocol_version
             )
         except catalogue.UnknownProfile:
             self._profile = None
 
     def __call__(self, logical_name: bytes) -> str:
-        found = self._profile.by_logical_name(logical_name) if self._profile is not None else None
+        found = self._profile.find_by_logical_name(logical_name) if self._profile is not None else None
         if found is None:
             return ""
         cosem_object, channel = found

@@ -1,7 +1,7 @@
-"""Who may read the metrics: whoever has the token, and callers from networks that the settings name.
+"""Who may read the metrics: callers with the token, and callers from networks named in the settings.
 
-The address of a caller says something only when nobody stands between: a call that came through a proxy
-needs the token, or everybody's would seem to come from where the proxy runs.
+The address of a caller means something only without a proxy in between: a call through a proxy needs the
+token, or all calls would seem to come from the proxy's address.
 """
 
 import hmac
@@ -25,12 +25,12 @@ Network = IPv4Network | IPv6Network
 
 
 def may_read(request: HttpRequest) -> bool:
-    """Whether the caller has the token or calls directly from an allowed network."""
-    return _has_token(request) or _is_near(request)
+    """Return whether the caller has the token or calls directly from an allowed network."""
+    return _has_token(request) or _is_in_network(request)
 
 
-def networks() -> list[Network]:
-    """OSGP["METRICS_NETWORKS"]. Raises ValueError for what is not a network."""
+def parse_networks() -> list[Network]:
+    """Return OSGP["METRICS_NETWORKS"]. Raises ValueError for an invalid network."""
     return [ip_network(text) for text in settings.OSGP["METRICS_NETWORKS"]]
 
 
@@ -42,7 +42,7 @@ def _has_token(request: HttpRequest) -> bool:
     return hmac.compare_digest(given.strip().encode(), token.encode())
 
 
-def _is_near(request: HttpRequest) -> bool:
+def _is_in_network(request: HttpRequest) -> bool:
     if any(name in request.headers for name in PROXY_HEADERS):
         return False
     try:
@@ -51,13 +51,13 @@ def _is_near(request: HttpRequest) -> bool:
         return False
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    return any(address in network for network in networks())
+    return any(address in network for network in parse_networks())
 
 
 def check_networks(**_: Any) -> list[CheckMessage]:
-    """For start-up: a misspelt network is better noticed then than by a scrape."""
+    """Check the networks at start-up: a misspelt one is better found then than by a scrape."""
     try:
-        networks()
+        parse_networks()
     except ValueError as error:
         hint = "See OSGP_METRICS_NETWORKS in docs/how-to/monitor.md."
         return [Error(f"OSGP_METRICS_NETWORKS: {error}", hint=hint, id="osgp.E003")]

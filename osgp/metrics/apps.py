@@ -7,6 +7,9 @@ class MetricsConfig(AppConfig):
     verbose_name = "Metrics"
 
     def ready(self) -> None:
+        from osgp.metrics import rollup
         from osgp.metrics.access import check_networks
+        from osgp.requests import deletion
 
         checks.register(check_networks, checks.Tags.security)
+        deletion.call_before_deletion(rollup.count_before_deletion)

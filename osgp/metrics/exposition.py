@@ -1,6 +1,6 @@
 """Prometheus' text exposition format 0.0.4, and OpenMetrics 1.0, which differs in a few places.
 
-Sources: https://prometheus.io/docs/instrumenting/exposition_formats/ and RFC-style OpenMetrics 1.0.0.
+Sources: https://prometheus.io/docs/instrumenting/exposition_formats/ and the OpenMetrics 1.0.0 specification.
 """
 
 import math
@@ -15,7 +15,7 @@ Labels = Mapping[str, str]
 
 
 class Kind(StrEnum):
-    """What the samples of a family are."""
+    """Type of a family's samples."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -43,62 +43,62 @@ class Sample:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Observations of a histogram family: numbers per bucket (not added up), one more than its bounds."""
+    """Observations of a histogram family: numbers per bucket, not cumulative, one more than its bounds."""
 
     buckets: Sequence[int]
     sum: float
     labels: Labels = field(default_factory=dict)
 
 
-Exposed = tuple[Family, Iterable[Sample | Histogram]]
+FamilySamples = tuple[Family, Iterable[Sample | Histogram]]
 
 
-def render(families: Iterable[Exposed], *, openmetrics: bool = False) -> str:
-    """The page. Families without samples are declared all the same, so that dashboards know them."""
+def render(families: Iterable[FamilySamples], *, openmetrics: bool = False) -> str:
+    """Return the page. Families without samples are declared as well, so that dashboards know them."""
     lines: list[str] = []
     for family, samples in families:
         name = family.name
         if openmetrics and family.kind is Kind.COUNTER:
             name = name.removesuffix("_total")
-        help_text = _escaped(family.help) if openmetrics else _escaped_help(family.help)
+        help_text = _escape(family.help) if openmetrics else _escape_help(family.help)
         lines += [f"# HELP {name} {help_text}", f"# TYPE {name} {family.kind}"]
         for sample in samples:
-            lines += _lines(family, sample)
+            lines += _format_sample(family, sample)
     if openmetrics:
         lines.append("# EOF")
     return "\n".join([*lines, ""])
 
 
-def _lines(family: Family, sample: Sample | Histogram) -> Iterator[str]:
+def _format_sample(family: Family, sample: Sample | Histogram) -> Iterator[str]:
     if isinstance(sample, Sample):
-        yield _line(family.name, sample.labels, sample.value)
+        yield _format_line(family.name, sample.labels, sample.value)
         return
     if len(sample.buckets) != len(family.bounds) + 1:
         raise ValueError(f"{family.name} has {len(family.bounds)} bounds")
     below = 0
     for bound, number in zip((*family.bounds, math.inf), sample.buckets, strict=True):
         below += number
-        yield _line(f"{family.name}_bucket", {**sample.labels, "le": bound_text(bound)}, below)
-    yield _line(f"{family.name}_sum", sample.labels, sample.sum)
-    yield _line(f"{family.name}_count", sample.labels, below)
+        yield _format_line(f"{family.name}_bucket", {**sample.labels, "le": format_bound(bound)}, below)
+    yield _format_line(f"{family.name}_sum", sample.labels, sample.sum)
+    yield _format_line(f"{family.name}_count", sample.labels, below)
 
 
-def _line(name: str, labels: Labels, value: float) -> str:
-    inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-    return f"{name}{{{inside}}} {number_text(value)}" if inside else f"{name} {number_text(value)}"
+def _format_line(name: str, labels: Labels, value: float) -> str:
+    inside = ",".join(f'{key}="{_escape(text)}"' for key, text in labels.items())
+    return f"{name}{{{inside}}} {format_number(value)}" if inside else f"{name} {format_number(value)}"
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def _escaped_help(text: str) -> str:
-    # Quotes stay as they are in the help of 0.0.4.
+def _escape_help(text: str) -> str:
+    # In 0.0.4 quotes are not escaped in help texts.
     return text.replace("\\", r"\\").replace("\n", r"\n")
 
 
-def number_text(value: float) -> str:
-    """A value as Go's ParseFloat reads it."""
+def format_number(value: float) -> str:
+    """Return a value as Go's ParseFloat reads it."""
     if isinstance(value, int):
         return str(value)
     if math.isnan(value):
@@ -108,6 +108,6 @@ def number_text(value: float) -> str:
     return repr(value)
 
 
-def bound_text(bound: float) -> str:
-    """The ``le`` label of a bucket; canonical in both formats."""
-    return number_text(float(bound))
+def format_bound(bound: float) -> str:
+    """Return the ``le`` label of a bucket; canonical in both formats."""
+    return format_number(float(bound))

@@ -1,28 +1,28 @@
-"""What is measured. Names, labels and buckets are a contract with the dashboards and alerts in deploy/."""
+"""The metrics. Names, labels and buckets are a contract with the dashboards and alerts in deploy/."""
 
 from osgp.metrics.exposition import Family, Kind
 
-# --- Counted from what is over (rollup.py) -------------------------------------------------------------
+# --- Counted when they are over (rollup.py) ------------------------------------------------------------
 
 REQUESTS_COMPLETED = Family(
     "osgp_requests_completed_total",
     Kind.COUNTER,
-    "Requests that reached a final state. fault_code and fault are those of failed ones.",
+    "Requests that reached a final state. fault_code and fault are set for failed ones.",
 )
 REQUEST_ATTEMPTS = Family(
     "osgp_request_attempts_total",
     Kind.COUNTER,
-    "Times that completed requests were begun, the first time included.",
+    "Attempts of completed requests, the first ones included.",
 )
 REQUEST_RETRIES = Family(
     "osgp_request_retries_total",
     Kind.COUNTER,
-    "Times that completed requests were begun again after a fault or a crash.",
+    "Further attempts of completed requests, after a fault or a crash.",
 )
 REQUEST_CRASHES = Family(
     "osgp_request_crashes_total",
     Kind.COUNTER,
-    "Times that a worker was lost while it carried out one of the completed requests.",
+    "Crashes of completed requests: a worker was lost while it carried one out.",
 )
 REQUEST_WAIT = Family(
     "osgp_request_wait_seconds",
@@ -33,23 +33,23 @@ REQUEST_WAIT = Family(
 SESSIONS_ENDED = Family(
     "osgp_sessions_ended_total",
     Kind.COUNTER,
-    "Sessions by how they ended: CLOSED by their worker, or LOST with it. With the fault that ended a visit.",
+    "Meter sessions by how they ended, CLOSED by their worker or LOST with it, and by the visit's fault.",
 )
-ASSOCIATIONS = Family(
-    "osgp_associations_total", Kind.COUNTER, "Closed sessions in which an association was held."
-)
+ASSOCIATIONS = Family("osgp_associations_total", Kind.COUNTER, "Closed meter sessions with an association.")
 SESSION_DURATION = Family(
     "osgp_session_duration_seconds",
     Kind.HISTOGRAM,
-    "From a worker's claim of a session to its end.",
+    "From a worker's claim of a meter session to its end.",
     bounds=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
 )
 ROUND_TRIPS = Family(
-    "osgp_session_round_trips_total", Kind.COUNTER, "APDUs sent to meters and answered, in closed sessions."
+    "osgp_session_round_trips_total",
+    Kind.COUNTER,
+    "APDUs sent to meters and answered, in closed meter sessions.",
 )
-BYTES_SENT = Family("osgp_session_sent_bytes_total", Kind.COUNTER, "Sent to meters in closed sessions.")
+BYTES_SENT = Family("osgp_session_sent_bytes_total", Kind.COUNTER, "Sent to meters in closed meter sessions.")
 BYTES_RECEIVED = Family(
-    "osgp_session_received_bytes_total", Kind.COUNTER, "Received from meters in closed sessions."
+    "osgp_session_received_bytes_total", Kind.COUNTER, "Received from meters in closed meter sessions."
 )
 
 COUNTED = (
@@ -69,17 +69,19 @@ COUNTED = (
 # --- Looked up now and then (snapshot.py) --------------------------------------------------------------
 
 REQUESTS_PENDING = Family(
-    "osgp_requests_pending", Kind.GAUGE, "Requests that wait or run, by message and state, as last counted."
+    "osgp_requests_pending", Kind.GAUGE, "Waiting and running requests by message and state, as last counted."
 )
 DEVICES = Family("osgp_devices", Kind.GAUGE, "Devices by type and lifecycle status, as last counted.")
 DEVICES_FAILING = Family(
-    "osgp_devices_failing", Kind.GAUGE, "Meters that could not be reached the last time, as last counted."
+    "osgp_devices_failing", Kind.GAUGE, "Meters whose last connection failed, as last counted."
 )
 WORKERS = Family(
-    "osgp_workers", Kind.GAUGE, "Workers that claimed a session of the last five minutes, as last counted."
+    "osgp_workers",
+    Kind.GAUGE,
+    "Workers that claimed a meter session of the last five minutes, as last counted.",
 )
 SNAPSHOT_AGE = Family(
-    "osgp_counted_age_seconds", Kind.GAUGE, "How old the figures are that are counted now and then."
+    "osgp_counted_age_seconds", Kind.GAUGE, "Age of the figures that are counted now and then."
 )
 
 # --- Looked up with every scrape (live.py) -------------------------------------------------------------
@@ -87,23 +89,23 @@ SNAPSHOT_AGE = Family(
 QUEUE_AGE = Family(
     "osgp_queue_age_seconds",
     Kind.GAUGE,
-    "How long the oldest due request of each effective priority has been due; 0 when none is.",
+    "How long the oldest due request of each effective priority has been due; 0 without any.",
 )
 DISPATCHER_LAG = Family(
     "osgp_dispatcher_lag_seconds",
     Kind.GAUGE,
-    "How long the oldest due request has been due, whatever its priority; 0 when none is.",
+    "How long the oldest due request of any priority has been due; 0 without any.",
 )
 DISPATCHER_HEARTBEAT = Family(
     "osgp_dispatcher_heartbeat_age_seconds",
     Kind.GAUGE,
-    "Since a dispatcher was last seen at work; +Inf when none ever was.",
+    "Time since a dispatcher's last heartbeat; +Inf before the first one.",
 )
 SESSIONS_OPEN = Family(
     "osgp_sessions_open",
     Kind.GAUGE,
-    "Sessions waiting for a worker (OPENED) and those in which a meter is visited (CLAIMED).",
+    "Meter sessions waiting for a worker (OPENED) and those of visits (CLAIMED).",
 )
 ROLLUP_LAG = Family(
-    "osgp_rollup_lag_seconds", Kind.GAUGE, "How far the counters are behind, for requests and sessions."
+    "osgp_rollup_lag_seconds", Kind.GAUGE, "How far the counters are behind, for requests and meter sessions."
 )

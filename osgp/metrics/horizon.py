@@ -1,10 +1,10 @@
-"""Up to when nothing new can appear: a moment before which every completed row can be seen.
+"""The horizon: a moment before which every completed row is visible, so that no new one can appear.
 
-``completed_at`` and ``closed_at`` are the time of a statement, and its transaction commits later. A count up
-to *now* would miss what is on its way with an older time. PostgreSQL says who may still bring such rows: a
-transaction that writes into a table holds, or waits for, ROW EXCLUSIVE on it until it ends, and none of its
-statements is older than its begin. SQLite has one writer at a time, so whoever holds the write lock, as
-counting does, sees everything.
+``completed_at`` and ``closed_at`` are the time of a statement, and its transaction commits later. Counting up
+to *now* would miss rows that are committed later with an older time. PostgreSQL knows who may still commit
+such rows: a transaction that writes into a table holds, or waits for, ROW EXCLUSIVE on it until it ends, and
+none of its statements is older than its begin. SQLite has one writer at a time, so the holder of the write
+lock, as counting is, sees everything.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection, models
 
 MARGIN = timedelta(seconds=1)
-"""For a statement that has begun and not yet locked its table, and for a clock that is set back a little."""
+"""For a statement that has not locked its table yet, and for a clock that is set back a little."""
 
-# Of another role's transaction, and of a prepared one, it is not told when they began: nothing is counted
-# while they last. One that has ended since the locks were looked at has no begin either, but can be seen.
+# The begin of another role's transaction, or of a prepared one, is not visible: nothing is counted while they
+# last. A transaction that ended after the locks were read has no begin either, but its rows are visible.
 _POSTGRESQL = """
     SELECT least(statement_timestamp(), min(
              CASE WHEN held.pid IS NULL OR (writer.pid IS NOT NULL AND writer.state IS NULL)
@@ -27,13 +27,14 @@ _POSTGRESQL = """
 """
 
 
-def horizon(model: type[models.Model]) -> datetime:
-    """Rows that will be committed later have a later time than this. Belongs into a transaction, before the
-    statement that counts.
+def find_horizon(model: type[models.Model]) -> datetime:
+    """Return a moment such that rows committed later have a later time.
+
+    Belongs in a transaction, before the statement that counts.
     """
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # What PostgreSQL tells of activity stays the same within a transaction unless it is told.
+            # Within a transaction PostgreSQL shows the same activity until its snapshot is cleared.
             cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(_POSTGRESQL, [model._meta.db_table])
             [moment] = cursor.fetchone()

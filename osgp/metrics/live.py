@@ -1,4 +1,4 @@
-"""Figures that are looked up with every scrape, each through an index, whatever the size of the tables."""
+"""Figures that are read at every scrape, each through an index, whatever the size of the tables."""
 
 import math
 from collections.abc import Iterator
@@ -9,62 +9,63 @@ from django.db import connection
 from django.db.models import Count
 
 from osgp.metrics import families
-from osgp.metrics.exposition import Exposed, Sample
+from osgp.metrics.exposition import FamilySamples, Sample
 from osgp.metrics.models import Cursor
-from osgp.requests.liveness import dispatcher_heartbeat_age
+from osgp.requests.liveness import find_heartbeat_age
 from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request
 
 PRIORITIES = range(10)
 _NOW = {"postgresql": "statement_timestamp()", "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')"}
 
 
-def _oldest(condition: str) -> str:
+def _select_oldest(condition: str) -> str:
     table = Request._meta.db_table
     return f"(SELECT min(due_at) FROM {table} WHERE {condition} AND due_at <= {{now}})"  # noqa: S608 (table name)
 
 
 # One look each into the indexes that dispatchers use.
-_OLDEST = [_oldest("state = 'SCHEDULED'")] + [
-    _oldest(f"state IN ('QUEUED', 'RETRYING') AND effective_priority = {priority}") for priority in PRIORITIES
+_OLDEST = [_select_oldest("state = 'SCHEDULED'")] + [
+    _select_oldest(f"state IN ('QUEUED', 'RETRYING') AND effective_priority = {priority}")
+    for priority in PRIORITIES
 ]
 
 
-def figures() -> Iterator[Exposed]:
-    """Queue, dispatchers, sessions, and how far the counting has come."""
-    now, (scheduled, *by_priority) = _ages()
+def read_figures() -> Iterator[FamilySamples]:
+    """Yield the figures of the queue, the dispatchers, meter sessions, and the lag of the counters."""
+    now, (scheduled, *by_priority) = _read_ages()
     ages = zip(PRIORITIES, by_priority, strict=True)
     yield families.QUEUE_AGE, [Sample(age, {"priority": str(priority)}) for priority, age in ages]
     yield families.DISPATCHER_LAG, [Sample(max(scheduled, *by_priority))]
-    heartbeat = dispatcher_heartbeat_age()
+    heartbeat = find_heartbeat_age()
     yield (
         families.DISPATCHER_HEARTBEAT,
-        [Sample(math.inf if heartbeat is None else _seconds(heartbeat))],
+        [Sample(math.inf if heartbeat is None else _to_seconds(heartbeat))],
     )
     live = MeterSession.objects.filter(state__in=LIVE_SESSION_STATES).order_by()
     number = dict(live.values_list("state").annotate(Count("pk")))
     states = sorted(map(str, LIVE_SESSION_STATES))
     yield families.SESSIONS_OPEN, [Sample(number.get(state, 0), {"state": state}) for state in states]
     cursors = Cursor.objects.order_by("name").values_list("name", "counted_until")
-    yield families.ROLLUP_LAG, [Sample(_seconds(now - until), {"rows": name}) for name, until in cursors]
+    yield families.ROLLUP_LAG, [Sample(_to_seconds(now - until), {"rows": name}) for name, until in cursors]
 
 
-def _ages() -> tuple[datetime, list[float]]:
-    """The database's time, and for how long the oldest of each kind has been due: scheduled, priority 0, …"""
+def _read_ages() -> tuple[datetime, list[float]]:
+    """Return the database's time, and how long the oldest requests have been due: scheduled, priority 0, …"""
     with connection.cursor() as cursor:
         now_text = _NOW[connection.vendor]
         cursor.execute(f"SELECT {now_text}, {', '.join(_OLDEST)}".format(now=now_text))
-        now, *moments = (_moment(value) for value in cursor.fetchone())
+        now, *moments = (_to_moment(value) for value in cursor.fetchone())
     assert now is not None
-    return now, [0.0 if moment is None else _seconds(now - moment) for moment in moments]
+    return now, [0.0 if moment is None else _to_seconds(now - moment) for moment in moments]
 
 
-def _moment(value: Any) -> datetime | None:
-    """A time as the database driver gives it; SQLite's are texts."""
+def _to_moment(value: Any) -> datetime | None:
+    """Return a time as an aware datetime; SQLite's times are texts."""
     if isinstance(value, str):
         return datetime.fromisoformat(value).replace(tzinfo=UTC)
     moment: datetime | None = value
     return moment
 
 
-def _seconds(age: timedelta) -> float:
+def _to_seconds(age: timedelta) -> float:
     return max(0.0, age.total_seconds())

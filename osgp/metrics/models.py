@@ -1,4 +1,4 @@
-"""Counters that outlive the rows they were counted from, and how far the counting has come."""
+"""Counters that outlive the rows from which they were counted, and how far counting has come."""
 
 from django.db import models
 
@@ -18,7 +18,7 @@ class Counter(models.Model):
 
 
 class Cursor(models.Model):
-    """How far the rows of one table have been counted. Its row lock is the right to count on."""
+    """How far the rows of one table have been counted. The lock of its row is the right to count."""
 
     name = models.CharField(max_length=16, unique=True)
     counted_until = models.DateTimeField(help_text="Rows completed up to this moment have been counted.")
@@ -28,7 +28,7 @@ class Cursor(models.Model):
 
 
 class Snapshot(models.Model):
-    """What was waiting when last looked; there is one row at most."""
+    """The figures that were last counted; there is at most one row."""
 
     taken_at = models.DateTimeField()
     seconds = models.FloatField(help_text="How long it took.")

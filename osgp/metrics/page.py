@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from osgp.faults import FaultCode
 from osgp.metrics import families, live, snapshot
-from osgp.metrics.exposition import Exposed, Family, Histogram, Kind, Sample
+from osgp.metrics.exposition import Family, FamilySamples, Histogram, Kind, Sample
 from osgp.metrics.models import Counter
 from osgp.metrics.tallies import INFINITE, SUM
 from osgp.requests.models import SessionState
@@ -14,7 +14,7 @@ from osgp.requests.models import SessionState
 Labels = tuple[tuple[str, str], ...]
 ENDS = (SessionState.CLOSED, SessionState.LOST)
 
-# There from the start: a rate needs a value before the first event, and a lost session is rare.
+# Exposed from the start: a rate needs a value before the first event, and a lost visit is rare.
 _FROM_THE_START: dict[Family, list[Labels]] = {
     families.SESSIONS_ENDED: [(("state", str(state)), ("fault_code", "")) for state in ENDS],
     families.ASSOCIATIONS: [()],
@@ -27,8 +27,8 @@ Stored = Mapping[str, Mapping[Labels, int]]
 """By name of the counter, then by labels."""
 
 
-def collect() -> Iterator[Exposed]:
-    """What is exposed now: about eight statements, none of which reads a table from end to end."""
+def collect() -> Iterator[FamilySamples]:
+    """Yield what is exposed now: about eight statements, none of which reads a whole table."""
     stored: defaultdict[str, dict[Labels, int]] = defaultdict(dict)
     for name, labels, value in Counter.objects.order_by("name", "pk").values_list("name", "labels", "value"):
         stored[name][tuple(json.loads(labels).items())] = value
@@ -37,15 +37,18 @@ def collect() -> Iterator[Exposed]:
             stored[family.name].setdefault(known, 0)
     for family in families.COUNTED:
         if family.kind is Kind.HISTOGRAM:
-            yield family, _histograms(family, stored)
+            yield family, _make_histograms(family, stored)
         else:
-            yield family, [Sample(value, _shown(labels)) for labels, value in stored[family.name].items()]
-    yield from _snapshot()
-    yield from live.figures()
+            yield (
+                family,
+                [Sample(value, _add_fault_name(labels)) for labels, value in stored[family.name].items()],
+            )
+    yield from _read_snapshot()
+    yield from live.read_figures()
 
 
-def _shown(labels: Labels) -> dict[str, str]:
-    """Stored labels, and the name of a fault beside its code."""
+def _add_fault_name(labels: Labels) -> dict[str, str]:
+    """Return stored labels, with the name of a fault beside its code."""
     shown = dict(labels)
     if "fault_code" in shown:
         code = shown["fault_code"]
@@ -54,12 +57,12 @@ def _shown(labels: Labels) -> dict[str, str]:
     return shown
 
 
-def _histograms(family: Family, stored: Stored) -> list[Histogram]:
-    """A histogram for each set of labels; buckets that are not known any more go to the next larger one."""
+def _make_histograms(family: Family, stored: Stored) -> list[Histogram]:
+    """Make a histogram for each set of labels; buckets that no longer exist go to the next larger one."""
     buckets: defaultdict[Labels, list[int]] = defaultdict(lambda: [0] * (len(family.bounds) + 1))
     for labels, number in stored.get(family.name, {}).items():
         *rest, (_, bound) = labels
-        buckets[tuple(rest)][_bucket(family, bound)] += number
+        buckets[tuple(rest)][_find_bucket(family, bound)] += number
     sums = stored.get(family.name + SUM, {})
     return [
         Histogram(numbers, sums.get(labels, 0) / 1_000_000, dict(labels))
@@ -67,7 +70,7 @@ def _histograms(family: Family, stored: Stored) -> list[Histogram]:
     ]
 
 
-def _bucket(family: Family, bound: str) -> int:
+def _find_bucket(family: Family, bound: str) -> int:
     if bound == INFINITE:
         return len(family.bounds)
     return next(
@@ -75,8 +78,8 @@ def _bucket(family: Family, bound: str) -> int:
     )
 
 
-def _snapshot() -> Iterator[Exposed]:
-    taken = snapshot.latest()
+def _read_snapshot() -> Iterator[FamilySamples]:
+    taken = snapshot.read_latest()
     age, figures = taken if taken else (None, {})
     yield (
         families.REQUESTS_PENDING,

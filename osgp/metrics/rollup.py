@@ -1,11 +1,11 @@
-"""Counting what is over, once: from rows of requests and sessions into counters that outlive them.
+"""Counting completed rows, once: from requests and meter sessions into counters that outlive them.
 
-Finishing a request costs nothing more for being counted. Dispatchers call :func:`advance` now and then; it
-counts the rows that were completed since, a slice at a time, and moves a cursor, in one transaction. The row
-of the cursor is locked meanwhile, so that two never count the same, and only rows before the horizon
-(horizon.py) are counted, so that none is passed over because it was committed late. Rows leave the tables
-only when they have been counted: by retention, which stays behind the cursor (:func:`counted_until`), and by
-their callers, who have counted what the cursor has not reached (:func:`count_before_deletion`).
+Counting adds nothing to the cost of finishing a request. Dispatchers call :func:`advance` now and then; it
+counts the rows that were completed since, a slice at a time, and moves a cursor, in one transaction. The
+cursor's row is locked meanwhile, so that two processes never count the same rows. Only rows before the
+horizon (horizon.py) are counted, so that none is missed because it was committed late. Rows are deleted only
+after they have been counted: retention stays behind the cursor (:func:`read_counted_until`), and other
+callers first count what the cursor has not reached (:func:`count_before_deletion`).
 """
 
 import json
@@ -20,9 +20,9 @@ from django.db.models import QuerySet
 
 from osgp.metrics import families, snapshot, tallies
 from osgp.metrics.exposition import Family
-from osgp.metrics.horizon import horizon
+from osgp.metrics.horizon import find_horizon
 from osgp.metrics.models import Counter, Cursor
-from osgp.metrics.tallies import Counted
+from osgp.metrics.tallies import CounterKey
 from osgp.requests.models import MeterSession, Request
 
 SLICE = 5000
@@ -34,17 +34,17 @@ BEGIN = datetime(1970, 1, 1, microsecond=1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Stream:
-    """A table whose rows are counted by the time at which they were completed."""
+    """A table whose rows are counted by their time of completion."""
 
     name: str
     model: type[models.Model]
     completed: str
-    tally: Callable[[QuerySet[Any]], Tally[Counted]]
+    tally: Callable[[QuerySet[Any]], Tally[CounterKey]]
     number: Family
-    """Its samples add up to the number of rows."""
+    """The family whose samples add up to the number of rows."""
 
-    def rows(self, **conditions: Any) -> QuerySet[Any]:
-        """Completed rows; conditions such as ``lte`` are about when."""
+    def filter_rows(self, **conditions: Any) -> QuerySet[Any]:
+        """Return completed rows; conditions such as ``lte`` apply to the time of completion."""
         filters = {f"{self.completed}__{name}": value for name, value in conditions.items()}
         return self.model._default_manager.order_by().filter(**filters)
 
@@ -56,33 +56,33 @@ class Stream:
 
     @transaction.atomic
     def advance(self, limit: int) -> int:
-        """Count one slice of about ``limit`` rows; returns how many. 0 also when somebody else is at it."""
-        cursor = _free_cursor(self.name)
+        """Count a slice of about ``limit`` rows; returns how many. 0 also if another process is counting."""
+        cursor = _lock_cursor(self.name)
         if cursor is None:
             return 0
-        until = horizon(self.model)
+        until = find_horizon(self.model)
         if until <= cursor.counted_until:
             return 0
-        moments = self.rows(gt=cursor.counted_until, lte=until).order_by(self.completed)
+        moments = self.filter_rows(gt=cursor.counted_until, lte=until).order_by(self.completed)
         last = moments.values_list(self.completed, flat=True)[limit - 1 : limit].first()
-        edge = _comparable(last or until)
+        edge = _make_comparable(last or until)
         # All rows of the last moment belong to the slice: one statement may have completed thousands.
-        counted = self.add(self.rows(gt=cursor.counted_until, lte=edge))
+        counted = self.add(self.filter_rows(gt=cursor.counted_until, lte=edge))
         Cursor.objects.filter(pk=cursor.pk).update(counted_until=edge)
         return counted
 
 
-REQUESTS = Stream("requests", Request, "completed_at", tallies.of_requests, families.REQUESTS_COMPLETED)
-SESSIONS = Stream("sessions", MeterSession, "closed_at", tallies.of_sessions, families.SESSIONS_ENDED)
+REQUESTS = Stream("requests", Request, "completed_at", tallies.tally_requests, families.REQUESTS_COMPLETED)
+SESSIONS = Stream("sessions", MeterSession, "closed_at", tallies.tally_sessions, families.SESSIONS_ENDED)
 STREAMS = (REQUESTS, SESSIONS)
 
 
 def advance(limit: int = LIMIT) -> int:
-    """Count up to about ``limit`` rows that were completed since, and what waits if it is time to.
+    """Count about ``limit`` rows that were completed since, and refresh the snapshot if that is due.
 
-    Returns how many rows were counted. Less than ``limit``: there are no more yet.
+    Returns how many rows were counted; less than ``limit`` means that there are no more yet.
 
-    Any number of processes may call it, as often as they like.
+    Any number of processes may call it, at any rate.
     """
     counted = 0
     for stream in STREAMS:
@@ -94,8 +94,8 @@ def advance(limit: int = LIMIT) -> int:
     return counted
 
 
-def counted_until(stream: Stream) -> datetime:
-    """Rows completed up to this moment have been counted and may be deleted."""
+def read_counted_until(stream: Stream) -> datetime:
+    """Return the moment up to which completed rows have been counted and may be deleted."""
     moments = Cursor.objects.filter(name=stream.name).values_list("counted_until", flat=True)
     return moments.first() or BEGIN
 
@@ -104,11 +104,11 @@ def count_before_deletion(request_ids: Collection[int]) -> None:
     """Count completed requests that the cursor has not reached, in the transaction that deletes them."""
     _create_cursor(REQUESTS.name)
     cursor = Cursor.objects.select_for_update().get(name=REQUESTS.name)
-    REQUESTS.add(REQUESTS.rows(gt=cursor.counted_until).filter(pk__in=request_ids))
+    REQUESTS.add(REQUESTS.filter_rows(gt=cursor.counted_until).filter(pk__in=request_ids))
 
 
-def _free_cursor(name: str) -> Cursor | None:
-    """The cursor, locked; made if there is none yet. None: somebody else has it."""
+def _lock_cursor(name: str) -> Cursor | None:
+    """Return the locked cursor, made if it does not exist. None: another process has it."""
     free = Cursor.objects.filter(name=name).select_for_update(skip_locked=True)
     cursor = free.first()
     if cursor is None:
@@ -127,12 +127,12 @@ _ADD = f"""
 """  # noqa: S608 (table names)
 
 
-def _add(tally: Tally[Counted]) -> None:
+def _add(tally: Tally[CounterKey]) -> None:
     rows = [(counted.name, json.dumps(dict(counted.labels)), number) for counted, number in tally.items()]
     with connection.cursor() as cursor:
         cursor.executemany(_ADD, rows)
 
 
-def _comparable(moment: datetime) -> datetime:
-    """A moment that SQLite, where times are texts, orders rightly: a whole second has no digits after it."""
+def _make_comparable(moment: datetime) -> datetime:
+    """Return a moment that SQLite, where times are texts, sorts correctly: whole seconds have no decimals."""
     return moment.replace(microsecond=moment.microsecond or 1)

@@ -1,7 +1,7 @@
-"""Figures that cannot be counted with every scrape: what waits, the devices, the workers.
+"""Figures that are too costly for every scrape: pending requests, devices, workers.
 
-Counting a million waiting requests takes most of a second. So dispatchers count now and then, the seldomer
-the longer it takes, and every web process tells what was counted last and how old that is.
+Counting a million waiting requests takes most of a second. So dispatchers count now and then, less often the
+longer it takes, and every web process exposes the last figures and their age.
 """
 
 import time
@@ -15,12 +15,12 @@ from django.db.models.functions import Now
 from osgp.devices.models import Device
 from osgp.metrics.models import Snapshot
 from osgp.requests.models import MeterSession, Request, RequestState
-from osgp.sql import later
+from osgp.sql import add_to_now
 
 EVERY = 15.0
 """Seconds between snapshots, at least."""
 SHARE = 50
-"""A snapshot that took a second is followed by 50 without: counting takes 2 % of one core at most."""
+"""A snapshot that took a second is followed by a pause of 50: counting takes at most 2 % of one core."""
 WORKERS_WITHIN = timedelta(minutes=5)
 ONLY_ROW = 1
 
@@ -34,13 +34,13 @@ PENDING = (
 
 @transaction.atomic
 def refresh() -> bool:
-    """Count anew if it is time to. False: it is not, or somebody else is at it."""
+    """Count again if that is due. False: it is not, or another process is counting."""
     age = ExpressionWrapper(Now() - F("taken_at"), output_field=DurationField())
     row = Snapshot.objects.annotate(age=age).filter(pk=ONLY_ROW).select_for_update(skip_locked=True)
     found = row.values_list("age", "seconds").first()
     if found is None:
         # A row that is locked stays as it is.
-        empty = Snapshot(pk=ONLY_ROW, taken_at=later(-timedelta(days=1)), seconds=0.0)
+        empty = Snapshot(pk=ONLY_ROW, taken_at=add_to_now(-timedelta(days=1)), seconds=0.0)
         Snapshot.objects.bulk_create([empty], ignore_conflicts=True)
         found = row.values_list("age", "seconds").first()
         if found is None:
@@ -49,20 +49,20 @@ def refresh() -> bool:
     if age < timedelta(seconds=max(EVERY, SHARE * seconds)):
         return False
     begun = time.monotonic()
-    figures = _figures()
+    figures = _count_figures()
     took = time.monotonic() - begun
     Snapshot.objects.filter(pk=ONLY_ROW).update(taken_at=Now(), seconds=took, figures=figures)
     return True
 
 
-def latest() -> tuple[timedelta, dict[str, Any]] | None:
-    """Age and figures of the last snapshot; None before the first one."""
+def read_latest() -> tuple[timedelta, dict[str, Any]] | None:
+    """Return age and figures of the last snapshot; None before the first one."""
     age = ExpressionWrapper(Now() - F("taken_at"), output_field=DurationField())
     taken = Snapshot.objects.filter(pk=ONLY_ROW).exclude(figures={}).annotate(age=age)
     return taken.values_list("age", "figures").first()
 
 
-def _figures() -> dict[str, Any]:
+def _count_figures() -> dict[str, Any]:
     pending = [
         row
         for states in PENDING
@@ -76,7 +76,7 @@ def _figures() -> dict[str, Any]:
         .values_list("device_type", "lifecycle_status")
         .annotate(number=Count("pk"), failing=Count("pk", filter=Q(failed_connections__gt=0)))
     )
-    workers = MeterSession.objects.filter(opened_at__gt=later(-WORKERS_WITHIN)).exclude(worker="")
+    workers = MeterSession.objects.filter(opened_at__gt=add_to_now(-WORKERS_WITHIN)).exclude(worker="")
     return {
         "pending": [list(row) for row in pending],
         "devices": [list(row[:3]) for row in devices],

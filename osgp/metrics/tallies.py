@@ -23,25 +23,25 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest
 
 from osgp.metrics import families
-from osgp.metrics.exposition import Family, bound_text
+from osgp.metrics.exposition import Family, format_bound
 from osgp.requests.models import RequestState, SessionState
 
 SUM = "_sum"
-"""Of a histogram's observations, in microseconds; a counter of its own beside those of the buckets."""
+"""Suffix of the counter with the sum of a histogram's observations, in microseconds."""
 INFINITE = "+Inf"
 
 
 @dataclass(frozen=True)
-class Counted:
-    """One counter: the name of its family and its labels."""
+class CounterKey:
+    """Key of a counter: the name of its family and its labels."""
 
     name: str
     labels: tuple[tuple[str, str], ...] = ()
 
 
-def of_requests(rows: QuerySet[Any]) -> Tally[Counted]:
-    """Counts of completed requests; two statements."""
-    tally: Tally[Counted] = Tally()
+def tally_requests(rows: QuerySet[Any]) -> Tally[CounterKey]:
+    """Tally completed requests; two statements."""
+    tally: Tally[CounterKey] = Tally()
     outcomes = rows.values_list("message", "state", "fault__code").annotate(
         number=Count("pk"),
         dialled=Sum("attempts"),
@@ -49,23 +49,23 @@ def of_requests(rows: QuerySet[Any]) -> Tally[Counted]:
         crashed=Sum("crashes"),
     )
     for message, state, code, number, attempts, retries, crashes in outcomes:
-        # A cancelled request keeps the fault of its last attempt, but that is not how it ended.
+        # A cancelled request keeps the fault of its last attempt, but did not end with it.
         fault = str(code) if state == RequestState.FAILED and code is not None else ""
         outcome = (("message", message), ("state", state), ("fault_code", fault))
-        tally[Counted(families.REQUESTS_COMPLETED.name, outcome)] += number
+        tally[CounterKey(families.REQUESTS_COMPLETED.name, outcome)] += number
         of_message = (("message", message),)
-        tally[Counted(families.REQUEST_ATTEMPTS.name, of_message)] += attempts
-        tally[Counted(families.REQUEST_RETRIES.name, of_message)] += retries
-        tally[Counted(families.REQUEST_CRASHES.name, of_message)] += crashes
+        tally[CounterKey(families.REQUEST_ATTEMPTS.name, of_message)] += attempts
+        tally[CounterKey(families.REQUEST_RETRIES.name, of_message)] += retries
+        tally[CounterKey(families.REQUEST_CRASHES.name, of_message)] += crashes
     wanted_at = Greatest("created_at", Coalesce("schedule_time", "created_at"))
     started = rows.filter(started_at__isnull=False)
-    tally.update(_histogram(families.REQUEST_WAIT, started, F("started_at") - wanted_at, "priority"))
+    tally.update(_tally_histogram(families.REQUEST_WAIT, started, F("started_at") - wanted_at, "priority"))
     return tally
 
 
-def of_sessions(rows: QuerySet[Any]) -> Tally[Counted]:
-    """Counts of sessions that are over; two statements."""
-    tally: Tally[Counted] = Tally()
+def tally_sessions(rows: QuerySet[Any]) -> Tally[CounterKey]:
+    """Tally meter sessions that are over; two statements."""
+    tally: Tally[CounterKey] = Tally()
     ends = rows.values_list("state", "fault__code").annotate(
         number=Count("pk"),
         associations=Count("pk", filter=Q(round_trips__gt=0)),
@@ -75,34 +75,36 @@ def of_sessions(rows: QuerySet[Any]) -> Tally[Counted]:
     )
     for state, code, number, associations, round_trips, sent, received in ends:
         end = (("state", state), ("fault_code", "" if code is None else str(code)))
-        tally[Counted(families.SESSIONS_ENDED.name, end)] += number
-        tally[Counted(families.ASSOCIATIONS.name)] += associations
-        tally[Counted(families.ROUND_TRIPS.name)] += round_trips
-        tally[Counted(families.BYTES_SENT.name)] += sent
-        tally[Counted(families.BYTES_RECEIVED.name)] += received
+        tally[CounterKey(families.SESSIONS_ENDED.name, end)] += number
+        tally[CounterKey(families.ASSOCIATIONS.name)] += associations
+        tally[CounterKey(families.ROUND_TRIPS.name)] += round_trips
+        tally[CounterKey(families.BYTES_SENT.name)] += sent
+        tally[CounterKey(families.BYTES_RECEIVED.name)] += received
     visited = rows.filter(state=SessionState.CLOSED, claimed_at__isnull=False)
-    tally.update(_histogram(families.SESSION_DURATION, visited, F("closed_at") - F("claimed_at")))
+    tally.update(_tally_histogram(families.SESSION_DURATION, visited, F("closed_at") - F("claimed_at")))
     return tally
 
 
-def _histogram(family: Family, rows: QuerySet[Any], length: Combinable, *labels: str) -> Tally[Counted]:
-    """Rows per bucket, and the sum of ``length``, for each value of the fields that are labels."""
+def _tally_histogram(
+    family: Family, rows: QuerySet[Any], length: Combinable, *labels: str
+) -> Tally[CounterKey]:
+    """Tally rows per bucket, and the sum of ``length``, for each value of the fields that are labels."""
     observed = rows.annotate(length=ExpressionWrapper(length, output_field=DurationField()))
-    observed = observed.annotate(bucket=_bucket(family.bounds))
-    tally: Tally[Counted] = Tally()
+    observed = observed.annotate(bucket=_select_bucket(family.bounds))
+    tally: Tally[CounterKey] = Tally()
     for *values, bucket, number, total in observed.values_list(*labels, "bucket").annotate(
         Count("pk"), Sum("length")
     ):
         named = tuple(zip(labels, map(str, values), strict=True))
-        bound = bound_text(family.bounds[bucket]) if bucket < len(family.bounds) else INFINITE
-        tally[Counted(family.name, (*named, ("le", bound)))] += number
+        bound = format_bound(family.bounds[bucket]) if bucket < len(family.bounds) else INFINITE
+        tally[CounterKey(family.name, (*named, ("le", bound)))] += number
         # Clocks that differ a little may make a length negative; a sum must not fall.
-        tally[Counted(family.name + SUM, named)] += max(0, total // timedelta(microseconds=1))
+        tally[CounterKey(family.name + SUM, named)] += max(0, total // timedelta(microseconds=1))
     return tally
 
 
-def _bucket(bounds: Sequence[float]) -> Case:
-    """The first bucket that holds ``length``, counted from 0."""
+def _select_bucket(bounds: Sequence[float]) -> Case:
+    """Return SQL for the first bucket that holds ``length``, counted from 0."""
     return Case(
         *(
             When(length__lte=timedelta(seconds=bound), then=Value(bucket))

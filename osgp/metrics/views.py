@@ -1,4 +1,4 @@
-"""GET /metrics: the platform's figures for Prometheus. Any web process tells the same."""
+"""GET /metrics: the platform's figures for Prometheus. Every web process answers the same."""
 
 import logging
 
@@ -18,8 +18,8 @@ _CHOICE = [TEXT.removesuffix("; charset=utf-8"), OPENMETRICS.removesuffix("; cha
 
 @never_cache
 @require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
-    """200 with the page; 401 for callers who may not read it; 503 when the database does not answer."""
+def show_metrics(request: HttpRequest) -> HttpResponse:
+    """Answer 200 with the page; 401 to callers who may not read it; 503 when the database does not answer."""
     if not may_read(request):
         return HttpResponse(
             "Metrics need a token.\n",

@@ -1,16 +1,18 @@
 """ActualMeterReads: what the electricity registers say now."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.cosem.clock import complete_moment
-from osgp.cosem.quantities import quantity, scaler_unit
-from osgp.readings.values import Period, Readings
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import DateTimeField, QuantityField, StrictSerializer
+from osgp.cosem.clock import parse_complete_time
+from osgp.cosem.quantities import Quantity, parse_quantity, parse_scaler_unit
+from osgp.messages.needs import any_of
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.readings import Period, Readings
+from osgp.messages.registry import register
+from osgp.messages.shapes import NoParameters
+from osgp.messages.visited_meter import VisitedMeter
 
 REGISTERS = {
     "active_energy_import": "ACTIVE_ENERGY_IMPORT",
@@ -22,48 +24,58 @@ REGISTERS = {
 }
 
 
-class ActualMeterReadsResult(StrictSerializer):
-    log_time = DateTimeField(help_text="The meter's clock.")
-    active_energy_import = QuantityField(allow_null=True)
-    active_energy_import_tariff_one = QuantityField(allow_null=True)
-    active_energy_import_tariff_two = QuantityField(allow_null=True)
-    active_energy_export = QuantityField(allow_null=True)
-    active_energy_export_tariff_one = QuantityField(allow_null=True)
-    active_energy_export_tariff_two = QuantityField(allow_null=True)
+class ActualMeterReadsResult(TypedDict):
+    """A register that meters of the profile do not have, or that has no value, is null."""
+
+    log_time: Annotated[datetime, "The meter's clock."]
+    active_energy_import: Quantity | None
+    active_energy_import_tariff_one: Quantity | None
+    active_energy_import_tariff_two: Quantity | None
+    active_energy_export: Quantity | None
+    active_energy_export_tariff_one: Quantity | None
+    active_energy_export_tariff_two: Quantity | None
 
 
 @register
-class ActualMeterReads(MeterOperation):
-    """Read the clock and the six energy registers of an electricity meter."""
+class ActualMeterReads(MeterOperation[NoParameters, ActualMeterReadsResult]):
+    """Read the clock and the energy registers of an electricity meter."""
 
     message = "ActualMeterReads"
     service = Service.MONITORING
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
-    Result = ActualMeterReadsResult
+    needs = ("CLOCK", any_of(*REGISTERS.values()))
 
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        in_profile = {tag: meter.object(tag).attributes[3].scaler_unit for tag in REGISTERS.values()}
-        from_meter = [tag for tag, known in in_profile.items() if known is None]
+    def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ActualMeterReadsResult:
+        tags = [tag for tag in REGISTERS.values() if tag in meter.profile]
+        units = {tag: meter.find_object(tag)["scaler_unit"].scaler_unit for tag in tags}
+        from_meter = [tag for tag, known in units.items() if known is None]
         clock, *values = meter.get_all(
             [
-                meter.attribute("CLOCK"),
-                *(meter.attribute(tag) for tag in REGISTERS.values()),
-                *(meter.attribute(tag, 3) for tag in from_meter),
+                meter.find_attribute("CLOCK", "time"),
+                *(meter.find_attribute(tag, "value") for tag in tags),
+                *(meter.find_attribute(tag, "scaler_unit") for tag in from_meter),
             ]
         )
-        log_time = complete_moment(clock, "The meter's clock")
-        units = {**in_profile}
-        for tag, data in zip(from_meter, values[len(REGISTERS) :], strict=True):
-            units[tag] = scaler_unit(data, tag)
-        result: dict[str, Any] = {"log_time": log_time}
-        for (name, tag), data in zip(REGISTERS.items(), values, strict=False):
+        log_time = parse_complete_time(clock, "The meter's clock")
+        for tag, data in zip(from_meter, values[len(tags) :], strict=True):
+            units[tag] = parse_scaler_unit(data, tag)
+        found: dict[str, Quantity | None] = {}
+        for tag, data in zip(tags, values, strict=False):
             known = units[tag]
             assert known is not None
-            result[name] = quantity(data, known, tag)
-        return result
+            found[tag] = parse_quantity(data, known, tag)
+        return {
+            "log_time": log_time,
+            "active_energy_import": found.get("ACTIVE_ENERGY_IMPORT"),
+            "active_energy_import_tariff_one": found.get("ACTIVE_ENERGY_IMPORT_RATE_1"),
+            "active_energy_import_tariff_two": found.get("ACTIVE_ENERGY_IMPORT_RATE_2"),
+            "active_energy_export": found.get("ACTIVE_ENERGY_EXPORT"),
+            "active_energy_export_tariff_one": found.get("ACTIVE_ENERGY_EXPORT_RATE_1"),
+            "active_energy_export_tariff_two": found.get("ACTIVE_ENERGY_EXPORT_RATE_2"),
+        }
 
-    def readings(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Iterator[Readings]:
+    def list_readings(self, parameters: NoParameters, result: ActualMeterReadsResult) -> Iterator[Readings]:
         read_at = (result["log_time"],)
         for name, tag in REGISTERS.items():
-            if (said := result[name]) is not None:
+            if (said := result[name]) is not None:  # type: ignore[literal-required]
                 yield Readings(tag, Period.ACTUAL, read_at, (said.value,), said.unit)

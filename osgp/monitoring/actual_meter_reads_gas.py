@@ -1,33 +1,37 @@
 """ActualMeterReadsGas: what an M-Bus meter said when its gateway last asked it."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, TypedDict
 
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.catalogue import gas_scaler_unit
-from osgp.cosem.clock import moment
-from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import quantity, scaler_unit
+from osgp.cosem.clock import parse_date_time
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.quantities import Quantity, parse_quantity, parse_scaler_unit
 from osgp.devices.models import MBUS_DEVICE_TYPES
-from osgp.readings.values import Period, Readings
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.serializers import DateTimeField, QuantityField, StrictSerializer
+from osgp.messages.needs import any_of
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.readings import Period, Readings
+from osgp.messages.registry import register
+from osgp.messages.shapes import HIDDEN, NoParameters
+from osgp.messages.visited_meter import VisitedMeter
 
 PREFERRED = ("MBUS_MASTER_VALUE_5MIN", "MBUS_MASTER_VALUE")
 
 
-class ActualMeterReadsGasResult(StrictSerializer):
-    log_time = DateTimeField(help_text="When the platform asked.")
-    consumption = QuantityField(allow_null=True)
-    capture_time = DateTimeField(help_text="When the gateway read the value from the M-Bus meter.")
+class ActualMeterReadsGasResult(TypedDict):
+    """The last captured value."""
+
+    log_time: Annotated[datetime, "When the platform asked."]
+    consumption: Quantity | None
+    capture_time: Annotated[datetime, "When the gateway read the value from the M-Bus meter."]
+    tag: Annotated[str, HIDDEN]
 
 
 @register
-class ActualMeterReadsGas(MeterOperation):
+class ActualMeterReadsGas(MeterOperation[NoParameters, ActualMeterReadsGasResult]):
     """Read the last captured value of a gas (or hydrogen) meter from its gateway.
 
     The device is the M-Bus meter itself; the platform dials its gateway and reads its channel.
@@ -37,25 +41,32 @@ class ActualMeterReadsGas(MeterOperation):
     service = Service.MONITORING
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
     device_types = MBUS_DEVICE_TYPES
-    Result = ActualMeterReadsGasResult
+    needs = (any_of(*PREFERRED),)
 
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+    def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ActualMeterReadsGasResult:
         tag = next((tag for tag in PREFERRED if tag in meter.profile), PREFERRED[-1])
-        known = meter.object(tag).attributes[3].scaler_unit or gas_scaler_unit(meter.model)
-        asked = [meter.attribute(tag, 2), meter.attribute(tag, 5)]
+        of_model = meter.profile.find_scaler_unit_of_model(meter.model)
+        known = meter.find_object(tag)["scaler_unit"].scaler_unit or of_model
+        asked = [meter.find_attribute(tag, "value"), meter.find_attribute(tag, "capture_time")]
         if known is None:
-            asked.append(meter.attribute(tag, 3))
+            asked.append(meter.find_attribute(tag, "scaler_unit"))
         value, captured, *rest = meter.get_all(asked)
-        capture_time = moment(captured, "The capture time").to_datetime()
+        capture_time = parse_date_time(captured, "The capture time").to_datetime()
         if capture_time is None:
-            raise illegal("The gateway does not tell a complete capture time; its channel may be empty.")
+            raise make_illegal_response(
+                "The gateway does not tell a complete capture time; its channel may be empty."
+            )
         return {
             "log_time": timezone.now(),
-            "consumption": quantity(value, known or scaler_unit(rest[0], tag), tag),
+            "consumption": parse_quantity(value, known or parse_scaler_unit(rest[0], tag), tag),
             "capture_time": capture_time,
             "tag": tag,
         }
 
-    def readings(self, parameters: ParameterValues, result: Mapping[str, Any]) -> Iterator[Readings]:
-        if (said := result["consumption"]) is not None:
-            yield Readings.one(result["tag"], Period.ACTUAL, result["capture_time"], said.value, said.unit)
+    def list_readings(
+        self, parameters: NoParameters, result: ActualMeterReadsGasResult
+    ) -> Iterator[Readings]:
+        if (consumption := result["consumption"]) is not None:
+            yield Readings.from_value(
+                result["tag"], Period.ACTUAL, result["capture_time"], consumption.value, consumption.unit
+            )

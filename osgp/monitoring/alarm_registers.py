@@ -1,61 +1,67 @@
 """What ReadAlarmRegister and ClearAlarmRegister share: a meter's alarm registers and what their bits mean."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, TypedDict
 
-from rest_framework import serializers
+from osgp.catalogue import Profile
+from osgp.cosem.alarms import (
+    REGISTER_BITS,
+    find_alarms,
+    list_alarm_types,
+    list_register_numbers,
+    make_register_tag,
+)
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.quantities import parse_whole_number
+from osgp.messages.serializers import ChoiceField, IntegerField
+from osgp.messages.visited_meter import VisitedMeter
 
-from osgp.cosem.alarms import ALARM_REGISTERS, REGISTER_BITS, AlarmType, UnknownAlarm, alarms_in
-from osgp.cosem.errors import illegal
-from osgp.cosem.quantities import whole_number
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.serializers import ChoiceField, IntegerField, StrictSerializer
+TAGS = {number: make_register_tag(number) for number in list_register_numbers()}
+"""Tags of the alarm registers by number; most profiles have only the first."""
 
 
-class UnknownAlarmSerializer(StrictSerializer):
-    """A bit that is set although nothing is known to be meant by it."""
+class UnknownAlarm(TypedDict):
+    """A bit that is set but has no known meaning."""
 
-    register = IntegerField(min_value=1, max_value=max(ALARM_REGISTERS))
-    bit = IntegerField(min_value=0, max_value=REGISTER_BITS - 1, help_text="0 is the least significant.")
+    register: Annotated[int, IntegerField(min_value=1, max_value=max(TAGS))]
+    bit: Annotated[int, IntegerField(min_value=0, max_value=REGISTER_BITS - 1), "0 is the least significant."]
 
 
-class AlarmsSerializer(StrictSerializer):
+class Alarms(TypedDict):
     """Alarms of all registers of the meter."""
 
-    alarm_types = serializers.ListField(
-        child=ChoiceField(AlarmType), help_text="In the order of registers and of their bits."
-    )
-    unknown_alarms = UnknownAlarmSerializer(many=True)
+    alarm_types: Annotated[
+        list[Annotated[str, ChoiceField(list_alarm_types())]], "In the order of registers and of their bits."
+    ]
+    unknown_alarms: list[UnknownAlarm]
 
 
-def register_tags(meter: VisitedMeter) -> dict[int, str]:
-    """The tags of the alarm registers that the meter's profile has, by number; all have the first."""
-    tags = {number: f"ALARM_REGISTER_{number}" for number in ALARM_REGISTERS}
-    return {number: tag for number, tag in tags.items() if number == 1 or tag in meter.profile}
+def find_registers(meter: VisitedMeter) -> dict[int, str]:
+    """The tags of the alarm registers of the meter's profile, by number."""
+    found = {number: tag for number, tag in TAGS.items() if tag in meter.profile}
+    # Of a profile without any, the first one is returned: addressing it raises fault 416.
+    return found or {1: TAGS[1]}
 
 
 def read_registers(meter: VisitedMeter) -> dict[int, int]:
-    """The 32 bits of each alarm register, by number. Raises Fault for what is no register of alarms."""
-    tags = register_tags(meter)
-    values = meter.get_all([meter.attribute(tag) for tag in tags.values()])
+    """Read the 32 bits of each alarm register, by number. Raises Fault if a value is not 32 bits."""
+    tags = find_registers(meter)
+    values = meter.get_all([meter.find_attribute(tag, "value") for tag in tags.values()])
     registers = {}
     for (number, tag), data in zip(tags.items(), values, strict=True):
-        bits = whole_number(data, tag)
+        bits = parse_whole_number(data, tag)
         if bits is None or not 0 <= bits < 1 << REGISTER_BITS:
-            raise illegal(f"The value of {tag} is no {REGISTER_BITS} bits.")
+            raise make_illegal_response(f"The value of {tag} is no {REGISTER_BITS} bits.")
         registers[number] = bits
     return registers
 
 
-def alarms(registers: Mapping[int, int]) -> dict[str, Any]:
-    """What the registers say, as :class:`AlarmsSerializer` shows it."""
-    known: list[AlarmType] = []
+def list_alarms(profile: Profile, registers: Mapping[int, int]) -> Alarms:
+    """The alarms that are set in registers, given their bits by number."""
+    known: list[str] = []
     unknown: list[UnknownAlarm] = []
     for number, bits in registers.items():
-        of_register, odd = alarms_in(number, bits)
+        of_register, others = find_alarms(profile, number, bits)
         known += of_register
-        unknown += odd
-    return {
-        "alarm_types": known,
-        "unknown_alarms": [{"register": odd.register, "bit": odd.bit} for odd in unknown],
-    }
+        unknown += [{"register": alarm.register, "bit": alarm.bit} for alarm in others]
+    return {"alarm_types": known, "unknown_alarms": unknown}

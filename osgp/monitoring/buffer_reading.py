@@ -8,30 +8,30 @@ from typing import Any, NamedTuple
 
 from osgp.catalogue import CaptureColumn
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import RejectedRow, Row, RowTimes, Selection, TimedRow, select, timed_rows
+from osgp.cosem.profile_rows import RejectedRow, Row, RowTimes, Selection, TimedRow, assign_times, select
+from osgp.messages.rejected_rows import check_row_count
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.periods import Buffer
 from osgp.protocol_dlms.errors import AccessError
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.rejected_rows import check_row_count
 
 FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 150, 20, 1_000
 """Rows that are asked for at a time: at first, and at least and at most once the meter's pace is known."""
 SLICE_SECONDS = 30.0
-"""What a slice should take. What a meter is long about, or cannot hold as one answer, comes in parts."""
+"""Duration of a slice. A long buffer, or one that does not fit into one answer, comes in parts."""
 
 RowReader = Callable[[TimedRow], Sequence[Any]]
-"""From a row to what is wanted of it; raises UnusableRow."""
+"""Takes the wanted values from a row; raises UnusableRow."""
 
 
 @dataclass(frozen=True, slots=True)
 class BufferRows:
-    """What was read of a buffer."""
+    """The rows of a buffer."""
 
     rows: list[tuple[Any, ...]]
-    """Time and what was read of each row, sorted by time."""
+    """Time and values of each row, sorted by time."""
     rejected: list[RejectedRow]
     complete_until: datetime
-    """There was no time for what is later."""
+    """Later rows were not read for lack of time."""
 
 
 class _Slice(NamedTuple):
@@ -65,7 +65,7 @@ def read_buffer(
     part = _Slice(begin, begin, is_last=False)
     while not part.is_last:
         count += size
-        part = _following(part.until, begin, end, count, buffer, meter)
+        part = _make_next_slice(part.until, begin, end, count, buffer, meter)
         seconds_left = meter.association.seconds_left
         reading.read(part)
         seconds = seconds_left - meter.association.seconds_left
@@ -77,13 +77,13 @@ def read_buffer(
     return BufferRows(rows, reading.rejected, part.until)
 
 
-def _following(
+def _make_next_slice(
     start: datetime, begin: datetime, end: datetime, count: int, buffer: Buffer, meter: VisitedMeter
 ) -> _Slice:
-    """The slice from ``start`` up to ``count`` rows after ``begin``; up to the end if nobody knows when."""
+    """The slice from ``start`` up to ``count`` rows after ``begin``; to the end if the period is unknown."""
     if buffer.period is not None:
         try:
-            until = buffer.period.after(begin, count, meter.time_zone)
+            until = buffer.period.advance(begin, count, meter.time_zone)
         except OverflowError:
             until = end
         if until < end:
@@ -92,7 +92,7 @@ def _following(
 
 
 class _Reading:
-    """What was read so far."""
+    """A read of a buffer, slice by slice."""
 
     def __init__(
         self,
@@ -107,14 +107,14 @@ class _Reading:
         self._buffer = buffer
         self._wanted = wanted
         self._reader_of = reader_of
-        self._descriptor = meter.attribute(buffer.tag)
+        self._descriptor = meter.find_attribute(buffer.tag, "buffer")
         self._columns = [column for column in buffer.columns if wanted(column)]
         self._clock = [column.tag for column in self._columns].index("CLOCK")
         self._by_column = meter.selective_access
         self._answered = 0
 
     def _ask(self, part: _Slice) -> tuple[Selection, list[Row]]:
-        """What was asked for, and the rows. A meter that declines to select columns is asked for all."""
+        """Return the selection and the rows. If a meter declines to select columns, read all of them."""
         meter = self._meter
         selection = select(
             self._buffer.columns,
@@ -125,7 +125,7 @@ class _Reading:
             by_column=self._by_column,
         )
         try:
-            return selection, meter.association.profile(self._descriptor, selection.access)
+            return selection, meter.association.read_profile(self._descriptor, selection.access)
         except AccessError:
             if not selection.access.columns:
                 raise
@@ -138,7 +138,7 @@ class _Reading:
         selection, answer = self._ask(part)
         check_row_count(answer, buffer.tag)
         times = RowTimes(meter.time_zone, buffer.period)
-        good, bad = timed_rows(answer, selection.width, times, selection.positions[self._clock])
+        good, bad = assign_times(answer, selection.width, times, selection.positions[self._clock])
         for row in bad:
             self._reject(row.index, row.reason)
         read = self._reader_of(selection, self._columns)

@@ -3,55 +3,58 @@
 from collections.abc import Callable
 from typing import Any
 
-from osgp.catalogue import CaptureColumn
+from osgp.catalogue import CaptureColumn, InterfaceClass
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import number
-from osgp.cosem.quantities import decimal_text
-from osgp.cosem.signal_quality import signal_quality
-from osgp.requests.serializers import storable
+from osgp.cosem.profile_rows import parse_number
+from osgp.cosem.quantities import format_decimal
+from osgp.cosem.signal_quality import find_signal_quality
+from osgp.messages.serializers import make_storable
 
 CellReader = Callable[[object], Any]
-"""From a cell to JSON; raises UnusableRow for what makes no sense."""
+"""Converts a cell to JSON; raises UnusableRow if it is invalid."""
 
 LONGEST = 64
 """Octets, characters or elements in a cell."""
 
-_GSM_DIAGNOSTIC = 47
-_CELL_INFO, _SIGNAL_QUALITY = 6, 3
+_SIGNAL_QUALITY = 3
+"""Which element of a modem's cell_info it is."""
 
 
-def cell_reader(column: CaptureColumn, scale: ScalerUnit | None) -> CellReader:
-    """What reads the cells of a column; ``scale`` if it is the value of a register."""
-    place = (column.descriptor.class_id, column.descriptor.attribute_id, column.data_index)
-    if place == (_GSM_DIAGNOSTIC, _CELL_INFO, _SIGNAL_QUALITY):
-        return _signal_quality
+def make_cell_reader(
+    interface_class: InterfaceClass, column: CaptureColumn, scale: ScalerUnit | None
+) -> CellReader:
+    """What reads the cells of a column of an object; ``scale`` if it is the value of a register."""
+    attribute = interface_class.find_attribute_name(column.descriptor.attribute_id)
+    place = (interface_class.name, attribute, column.data_index)
+    if place == ("gsm_diagnostic", "cell_info", _SIGNAL_QUALITY):
+        return _read_signal_quality
     if scale is None:
-        return plain
-    return _scaled(column.tag, scale)
+        return read_plain
+    return _make_scaled_reader(column.tag, scale)
 
 
-def _scaled(name: str, scale: ScalerUnit) -> CellReader:
+def _make_scaled_reader(name: str, scale: ScalerUnit) -> CellReader:
     """Decimal digits; numbers as they are if they only count."""
     scaler, unit = scale
     counts = unit is Unit.COUNT and scaler == 0
 
     def read(cell: object) -> str | int | None:
-        raw = number(cell, name)
-        return raw if raw is None or counts else decimal_text(raw, scaler)
+        raw = parse_number(cell, name)
+        return raw if raw is None or counts else format_decimal(raw, scaler)
 
     return read
 
 
-def _signal_quality(cell: object) -> str | None:
-    index = number(cell, "The signal quality")
+def _read_signal_quality(cell: object) -> str | None:
+    index = parse_number(cell, "The signal quality")
     try:
-        return None if index is None else signal_quality(index)
+        return None if index is None else find_signal_quality(index)
     except ValueError as error:
         raise UnusableRow(f"{str(error).capitalize()}.") from None
 
 
-def plain(cell: object) -> Any:
+def read_plain(cell: object) -> Any:
     """Numbers, texts and truth values as they are, octets in hexadecimal, structures as lists."""
     if cell is None or isinstance(cell, int):
         return cell
@@ -62,5 +65,5 @@ def plain(cell: object) -> Any:
             raise UnusableRow(f"A value is longer than {LONGEST} octets, characters or elements.")
         if isinstance(cell, bytes):
             return cell.hex()
-        return [plain(element) for element in cell] if isinstance(cell, tuple) else storable(cell)
+        return [read_plain(element) for element in cell] if isinstance(cell, tuple) else make_storable(cell)
     raise UnusableRow(f"A value is a {type(cell).__name__}.")

@@ -1,67 +1,65 @@
 """GetOutages: the long power failures that a meter remembers."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import RejectedRow, RowTimes, number, timed_rows
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
-from osgp.requests.rejected_rows import check_row_count, rejected_row_count_field, rejected_rows_field, told
-from osgp.requests.serializers import DateTimeField, IntegerField, StrictSerializer
-
-if TYPE_CHECKING:
-    from osgp.catalogue import Profile
+from osgp.cosem.profile_rows import RejectedRow, RowTimes, assign_times, parse_number
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.registry import register
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, check_row_count, format_rejected
+from osgp.messages.serializers import IntegerField
+from osgp.messages.shapes import NoParameters
+from osgp.messages.visited_meter import VisitedMeter
 
 LOG = "POWER_FAILURE_EVENT_LOG"
 _CLOCK, _DURATION = range(2)
 _COLUMNS = 2
 
 
-class OutageSerializer(StrictSerializer):
+class Outage(TypedDict):
     """A long power failure."""
 
-    end_time = DateTimeField(help_text="When the power came back.")
-    duration = IntegerField(allow_null=True, min_value=0, help_text="Seconds; null: the meter does not tell.")
+    end_time: Annotated[datetime, "When the power came back."]
+    duration: Annotated[
+        int | None, IntegerField(min_value=0), "Seconds; null if the meter does not report it."
+    ]
 
 
-class GetOutagesResult(StrictSerializer):
+class GetOutagesResult(TypedDict):
     """All long power failures in the meter's log, in its order, which is oldest first."""
 
-    outages = OutageSerializer(many=True)
-    rejected_rows = rejected_rows_field()
-    rejected_row_count = rejected_row_count_field()
+    outages: list[Outage]
+    rejected_rows: RejectedRowList
+    rejected_row_count: RejectedRowCount
 
 
 @register
-class GetOutages(MeterOperation):
+class GetOutages(MeterOperation[NoParameters, GetOutagesResult]):
     """Read the long power failures that the meter remembers: all of its power failure event log."""
 
     message = "GetOutages"
     service = Service.MONITORING
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
-    Result = GetOutagesResult
+    needs = (LOG,)
 
-    def supports(self, profile: "Profile") -> bool:
-        return LOG in profile
-
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        rows = meter.association.profile(meter.attribute(LOG))
+    def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetOutagesResult:
+        rows = meter.association.read_profile(meter.find_attribute(LOG, "buffer"))
         check_row_count(rows, LOG)
-        outages: list[dict[str, Any]] = []
-        good, rejected = timed_rows(rows, _COLUMNS, RowTimes(meter.time_zone), _CLOCK)
+        outages: list[Outage] = []
+        good, rejected = assign_times(rows, _COLUMNS, RowTimes(meter.time_zone), _CLOCK)
         for row in good:
             try:
-                outages.append({"end_time": row.time, "duration": _seconds(row.cells[_DURATION])})
+                outages.append({"end_time": row.time, "duration": _read_duration(row.cells[_DURATION])})
             except UnusableRow as error:
                 rejected.append(RejectedRow(row.index, str(error)))
-        return {"outages": outages, **told(rejected)}
+        return {"outages": outages, **format_rejected(rejected)}
 
 
-def _seconds(cell: object) -> int | None:
-    seconds = number(cell, "The duration")
+def _read_duration(cell: object) -> int | None:
+    """Seconds; None for null-data. Raises UnusableRow for anything else."""
+    seconds = parse_number(cell, "The duration")
     if seconds is not None and seconds < 0:
         raise UnusableRow("The duration is negative.")
     return seconds

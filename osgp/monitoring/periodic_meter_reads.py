@@ -1,28 +1,30 @@
 """PeriodicMeterReads: what the electricity registers showed at the end of each interval, day or month."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Annotated, NotRequired, TypedDict
 
-from osgp.catalogue import CaptureColumn
+from osgp.catalogue import CaptureColumn, Flags
+from osgp.cosem.amr_status import NO_FLAGS, find_captured_flags, is_status
 from osgp.cosem.profile_rows import Selection, TimedRow
-from osgp.cosem.quantities import meter_reading_scale
+from osgp.cosem.quantities import find_meter_reading_scale
+from osgp.messages.registry import register
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
+from osgp.messages.shapes import HIDDEN
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.periodic_reads import (
-    AMR_STATUS,
-    PERIOD_TYPES,
     PeriodicReads,
-    reading_of,
-    status_of,
+    PeriodicReadsParameters,
+    PeriodType,
+    need_any_buffer,
+    read_register,
+    read_status,
 )
-from osgp.monitoring.periods import complete_until_field
-from osgp.monitoring.reads import ReadColumn, Reads, SometimesQuantityField, StatusField
-from osgp.monitoring.scales import scaler_units
-from osgp.readings.values import Period
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import ParameterValues
-from osgp.requests.registry import register
-from osgp.requests.rejected_rows import rejected_row_count_field, rejected_rows_field, told
-from osgp.requests.serializers import ChoiceField, DateTimeField, StrictSerializer
+from osgp.monitoring.periods import CompleteUntil, check_held
+from osgp.monitoring.reads import AmrProfileStatus, QuantityOfSomeRows, ReadColumn, Reads
+from osgp.monitoring.scales import read_scaler_units
 
 REGISTERS = {
     "ACTIVE_ENERGY_IMPORT": "active_energy_import",
@@ -34,65 +36,69 @@ REGISTERS = {
 }
 
 
-class PeriodicMeterReadSerializer(StrictSerializer):
+class PeriodicMeterRead(TypedDict):
     """What the registers showed: totals at the end of an interval, tariffs at the end of a day or month."""
 
-    log_time = DateTimeField()
-    active_energy_import = SometimesQuantityField()
-    active_energy_export = SometimesQuantityField()
-    active_energy_import_tariff_one = SometimesQuantityField()
-    active_energy_import_tariff_two = SometimesQuantityField()
-    active_energy_export_tariff_one = SometimesQuantityField()
-    active_energy_export_tariff_two = SometimesQuantityField()
-    amr_profile_status = StatusField()
+    log_time: datetime
+    active_energy_import: NotRequired[QuantityOfSomeRows]
+    active_energy_export: NotRequired[QuantityOfSomeRows]
+    active_energy_import_tariff_one: NotRequired[QuantityOfSomeRows]
+    active_energy_import_tariff_two: NotRequired[QuantityOfSomeRows]
+    active_energy_export_tariff_one: NotRequired[QuantityOfSomeRows]
+    active_energy_export_tariff_two: NotRequired[QuantityOfSomeRows]
+    amr_profile_status: AmrProfileStatus
 
 
-class PeriodicMeterReadsResult(StrictSerializer):
+class PeriodicMeterReadsResult(TypedDict):
     """Values from begin_date to end_date, both included, oldest first."""
 
-    period_type = ChoiceField(PERIOD_TYPES)
-    periodic_meter_reads = PeriodicMeterReadSerializer(many=True)
-    complete_until = complete_until_field()
-    rejected_rows = rejected_rows_field()
-    rejected_row_count = rejected_row_count_field()
+    period_type: PeriodType
+    periodic_meter_reads: Reads[PeriodicMeterRead]
+    complete_until: CompleteUntil
+    rejected_rows: RejectedRowList
+    rejected_row_count: RejectedRowCount
+    capture_period: Annotated[int | None, HIDDEN]
 
 
 @register
-class PeriodicMeterReads(PeriodicReads):
+class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
     """Read the stored interval, daily or monthly values of an electricity meter.
 
-    A meter holds ten days of intervals, 40 days and 13 months. More at a time is refused; what it no longer
-    holds is not in the result.
+    A meter holds ten days of intervals, 40 days and 13 months, or what else its profile says. More at a time
+    is refused; what it no longer holds is not in the result.
     """
 
     message = "PeriodicMeterReads"
-    Result = PeriodicMeterReadsResult
     buffers = {
-        Period.INTERVAL: ("INTERVAL_VALUES_E",),
-        Period.DAILY: ("DAILY_VALUES_E", "DAILY_VALUES_COMBINED"),
-        Period.MONTHLY: ("MONTHLY_VALUES_E", "MONTHLY_VALUES_COMBINED"),
+        PeriodType.INTERVAL: ("INTERVAL_VALUES_E",),
+        PeriodType.DAILY: ("DAILY_VALUES_E", "DAILY_VALUES_COMBINED"),
+        PeriodType.MONTHLY: ("MONTHLY_VALUES_E", "MONTHLY_VALUES_COMBINED"),
     }
+    needs = ("CLOCK", need_any_buffer(buffers))
     rows_name = "periodic_meter_reads"
 
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        buffer = self.buffer(meter.profile, parameters, channel=None)
+    def perform(self, meter: VisitedMeter, parameters: PeriodicReadsParameters) -> PeriodicMeterReadsResult:
+        buffer = self.find_buffer(meter.profile, parameters["period_type"], channel=None)
         tags = [column.tag for column in buffer.columns if column.tag in REGISTERS]
-        units = scaler_units(meter, tags)
-        scales = {tag: meter_reading_scale(unit, tag) for tag, unit in units.items()}
-        begin, end = self.part_of_time(meter, buffer, parameters)
-        found = read_buffer(meter, buffer, _is_wanted, begin, end, _reader)
+        units = read_scaler_units(meter, tags)
+        scales = {tag: find_meter_reading_scale(unit, tag) for tag, unit in units.items()}
+        begin, end = parameters["begin_date"], parameters["end_date"]
+        check_held([buffer], begin, end, meter.time_zone)
+        wanted = filter(_is_wanted, buffer.columns)
+        flags = find_captured_flags(meter.profile, [column.tag for column in wanted])
+        make_reader = partial(_make_reader, flags or NO_FLAGS)
+        found = read_buffer(meter, buffer, _is_wanted, begin, end, make_reader)
         times, statuses, *numbers = zip(*found.rows, strict=True) if found.rows else [()] * (2 + len(tags))
         columns = [
             ReadColumn(REGISTERS[tag], tag, scales[tag], column)
             for tag, column in zip(tags, numbers, strict=True)
         ]
-        has_status = any(column.tag.startswith(AMR_STATUS) for column in buffer.columns)
         return {
             "period_type": parameters["period_type"],
-            "periodic_meter_reads": Reads(times, columns, statuses if has_status else None),
-            "capture_period": buffer.period.seconds if buffer.period else 0,
+            "periodic_meter_reads": Reads(times, columns, statuses, flags),
+            "capture_period": buffer.capture_period,
             "complete_until": found.complete_until,
-            **told(found.rejected),
+            **format_rejected(found.rejected),
         }
 
 
@@ -101,19 +107,20 @@ def _is_wanted(column: CaptureColumn) -> bool:
     return column.channel is None
 
 
-def _reader(selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:
+def _make_reader(flags: Flags, selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:
     """Reads the status and the registers of a row."""
+    largest = flags.largest
     status: int | None = None
     registers: list[tuple[int, str]] = []
     for position, column in zip(selection.positions, columns, strict=True):
-        if column.tag.startswith(AMR_STATUS):
+        if is_status(column.tag):
             status = position
         elif column.tag in REGISTERS:
             registers.append((position, column.tag))
 
     def read(row: TimedRow) -> tuple[int | None, ...]:
         cells = row.cells
-        flags = None if status is None else status_of(cells[status])
-        return flags, *[reading_of(cells[position], tag) for position, tag in registers]
+        bits = None if status is None else read_status(cells[status], largest)
+        return bits, *[read_register(cells[position], tag) for position, tag in registers]
 
     return read

@@ -3,36 +3,33 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Annotated, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
-from osgp.catalogue import CaptureColumn, Profile
+from osgp.catalogue import CaptureColumn, CosemObject, Profile
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Fault, FaultCode
-from osgp.requests.serializers import DateTimeField, StrictSerializer
 
-CAPTURE_PERIOD, PROFILE_ENTRIES = 4, 8
+SETTINGS = ("capture_period", "profile_entries")
+"""Attributes of a buffer that determine how much time it holds."""
 
 
-class BetweenParameters(StrictSerializer):
+class BetweenParameters(TypedDict):
     """To be derived from: a part of time, both ends included."""
 
-    begin_date = DateTimeField()
-    end_date = DateTimeField(help_text="Not before begin_date.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether there is any time between the ends."""
-        if attrs["end_date"] < attrs["begin_date"]:
-            raise ValidationError({"end_date": ["Must not be before begin_date."]})
-        return attrs
+    begin_date: datetime
+    end_date: Annotated[datetime, "Not before begin_date."]
 
 
-def complete_until_field() -> DateTimeField:
-    """``complete_until`` of a result."""
-    return DateTimeField(
-        help_text="Up to here all was read: to end_date, unless there was no time for what is later."
-    )
+CompleteUntil = Annotated[datetime, "All rows up to here were read: to end_date, unless time ran out."]
+"""``complete_until`` of a result."""
+
+
+def check_between(parameters: BetweenParameters) -> None:
+    """Raises ValidationError when the end is before the begin."""
+    if parameters["end_date"] < parameters["begin_date"]:
+        raise ValidationError({"end_date": ["Must not be before begin_date."]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +40,42 @@ class Buffer:
     columns: tuple[CaptureColumn, ...]
     """All that it captures, in the meter's order."""
     period: CapturePeriod | None
-    """How far apart its rows are; None: who knows."""
-    entries: int
-    """Rows that it holds; then new ones take the places of the oldest."""
+    """How far apart its rows are; None: unknown."""
+    entries: int | None
+    """Rows that it holds; then new ones take the places of the oldest. None: unknown."""
+
+    @property
+    def capture_period(self) -> int | None:
+        """Seconds from one row to the next; None where rows follow the calendar, or it is unknown."""
+        return (self.period.seconds or None) if self.period else None
 
     def holds(self, begin: datetime, end: datetime, zone: tzinfo) -> bool:
-        """Whether it has room for all that is captured from ``begin`` to ``end``."""
-        if self.period is None:
+        """Whether it has room for all rows from ``begin`` to ``end``."""
+        if self.period is None or self.entries is None:
             return True
         try:
-            return end <= self.period.after(begin, self.entries, zone)
+            return end <= self.period.advance(begin, self.entries, zone)
         except OverflowError:
             return True
 
 
-def buffer_of(profile: Profile, tags: Sequence[str], channel: int | None = None) -> Buffer | None:
+def find_buffer(profile: Profile, tags: Sequence[str], channel: int | None = None) -> Buffer | None:
     """The first of some buffers that the profile has; None: none of them."""
     for tag in tags:
         if tag in profile:
-            attributes = profile[tag].attributes
+            buffer = profile[tag]
+            columns = profile.list_capture_columns(tag, channel if buffer.per_channel else None)
+            period, entries = (find_setting(buffer, name) for name in SETTINGS)
             return Buffer(
-                tag,
-                profile.capture_columns(tag, channel if profile[tag].per_channel else None),
-                CapturePeriod.of(int(attributes[CAPTURE_PERIOD].value or 0)),
-                int(attributes[PROFILE_ENTRIES].value or 0),
+                tag, columns, None if period is None else CapturePeriod.from_seconds(period), entries
             )
     return None
+
+
+def find_setting(buffer: CosemObject, name: str) -> int | None:
+    """Return the value that the profile states for an attribute of ``SETTINGS``, if any."""
+    value = buffer[name].value if name in buffer else None
+    return None if value is None else int(value)
 
 
 def check_held(buffers: Sequence[Buffer], begin: datetime, end: datetime, zone: tzinfo) -> None:

@@ -1,22 +1,26 @@
 """What the power quality messages share: which objects belong to PUBLIC and PRIVATE power quality."""
 
-from typing import Literal
+from enum import StrEnum
+from typing import Annotated, Literal, TypedDict
 
 from osgp.catalogue import CosemObject
-from osgp.catalogue.definitions import POWER_QUALITY_PROFILES
-from osgp.requests.serializers import ChoiceField, StrictSerializer
 
 
-class PowerQualityParameters(StrictSerializer):
-    """Which objects: those that network operators may look at, or those that tell about people's lives."""
+class ProfileType(StrEnum):
+    """PUBLIC objects may be seen by network operators; PRIVATE ones reveal people's habits."""
 
-    profile_type = ChoiceField(
-        POWER_QUALITY_PROFILES, help_text="PUBLIC: voltages, failures, signal; PRIVATE: currents, powers."
-    )
+    PUBLIC = "PUBLIC"
+    PRIVATE = "PRIVATE"
 
 
-def takes_part(
-    item: CosemObject, profile_type: str, kind: Literal["ACTUAL", "PERIODIC"], *, polyphase: bool
+class PowerQualityParameters(TypedDict):
+    """Which objects: those that network operators may look at, or those that reveal people's habits."""
+
+    profile_type: Annotated[ProfileType, "PUBLIC: voltages, failures, signal; PRIVATE: currents, powers."]
+
+
+def is_requested(
+    item: CosemObject, profile_type: ProfileType, kind: Literal["ACTUAL", "PERIODIC"], *, polyphase: bool
 ) -> bool:
     """Whether an object belongs to a request of this kind to a meter with one or three phases."""
     request = f"{kind}_{'PP' if polyphase else 'SP'}"

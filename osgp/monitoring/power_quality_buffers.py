@@ -1,27 +1,23 @@
 """The buffers with a history of power quality, and what meters capture in them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from osgp.catalogue import CaptureColumn, Profile, obis
+from osgp.catalogue import CaptureColumn, CosemObject, Profile, obis
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.cosem.errors import illegal
+from osgp.cosem.errors import make_illegal_response
 from osgp.cosem.profile_rows import CapturePeriod
-from osgp.faults import Fault
-from osgp.monitoring.each import read_each
-from osgp.monitoring.periods import CAPTURE_PERIOD, PROFILE_ENTRIES, Buffer
-from osgp.monitoring.power_quality import takes_part
+from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.monitoring.periods import SETTINGS, Buffer, find_setting
+from osgp.monitoring.power_quality import ProfileType, is_requested
 from osgp.protocol_dlms import Data
-from osgp.requests.meter import VisitedMeter
 
 CLOCK = "CLOCK"
 BUFFERS = ("DEFINABLE_LOAD_PROFILE", "POWER_QUALITY_PROFILE_1", "POWER_QUALITY_PROFILE_2")
 MOST_COLUMNS = 200
 """Columns that a buffer may have; clients can choose some 60 for the longest."""
-CAPTURE_OBJECTS = 3
-
-_NUMBER_SETTINGS = (CAPTURE_PERIOD, PROFILE_ENTRIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +27,23 @@ class Candidate:
     tag: str
     wanted: frozenset[str]
     """Tags of these objects."""
-    settings: Mapping[int, int | None]
-    """Capture period (seconds) and number of entries by attribute id; None: clients may set it."""
+    settings: Mapping[str, int | None]
+    """capture_period (seconds) and profile_entries; None if only the meter knows them."""
 
     @property
     def capacity(self) -> Buffer | None:
-        """A buffer without columns, if the profile tells how much it holds."""
-        period, entries = (self.settings[attribute] for attribute in _NUMBER_SETTINGS)
+        """A buffer without columns, if the profile states how much it holds."""
+        period, entries = (self.settings[name] for name in SETTINGS)
         if not period or entries is None:
             return None
-        return Buffer(self.tag, (), CapturePeriod.of(period), entries)
+        return Buffer(self.tag, (), CapturePeriod.from_seconds(period), entries)
 
 
-def candidates(profile: Profile, profile_type: str, *, polyphase: bool) -> list[Candidate]:
-    """The buffers in which meters with this many phases may capture something of the profile type."""
+def find_candidates(profile: Profile, profile_type: ProfileType, *, polyphase: bool) -> list[Candidate]:
+    """The buffers in which meters with this many phases may capture something of the profile type.
+
+    Raises Fault 416 when there are none.
+    """
     found = []
     for tag in BUFFERS:
         if tag not in profile:
@@ -53,69 +52,79 @@ def candidates(profile: Profile, profile_type: str, *, polyphase: bool) -> list[
         wanted = frozenset(
             each
             for each in buffer.selectable_objects
-            if takes_part(profile[each], profile_type, "PERIODIC", polyphase=polyphase)
+            if is_requested(profile[each], profile_type, "PERIODIC", polyphase=polyphase)
         )
-        settings = {}
-        for attribute_id in _NUMBER_SETTINGS:
-            attribute = buffer.attributes[attribute_id]
-            is_fixed = attribute.value_type == "FIXED_IN_PROFILE" and attribute.value is not None
-            settings[attribute_id] = int(attribute.value or 0) if is_fixed else None
         if wanted:
+            settings = {name: _find_fixed_setting(buffer, name) for name in SETTINGS}
             found.append(Candidate(tag, wanted, settings))
+    if not found:
+        raise Fault(
+            FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL,
+            f"{profile.key} meters have no {profile_type} power quality profile.",
+            component=Component.PROTOCOL_DLMS,
+            pointer="/profile_type",
+        )
     return found
 
 
+def _find_fixed_setting(buffer: CosemObject, name: str) -> int | None:
+    is_fixed = name in buffer and buffer[name].value_type == "FIXED_IN_PROFILE"
+    return find_setting(buffer, name) if is_fixed else None
+
+
+_Answers = Mapping[tuple[str, str], Data | Fault]
+"""Answers of a meter, by tag and name of the attribute."""
+
+
 def read_buffers(
-    meter: VisitedMeter, candidates_: list[Candidate]
+    meter: VisitedMeter, candidates: Sequence[Candidate]
 ) -> tuple[list[tuple[Candidate, Buffer]], dict[str, Fault]]:
-    """The buffers as this meter has them, and why it has some of them not."""
+    """The buffers as this meter has them, and why it does not have the others."""
     asked = [
-        (candidate, attribute_id)
-        for candidate in candidates_
-        for attribute_id in (CAPTURE_OBJECTS, *_NUMBER_SETTINGS)
-        if attribute_id == CAPTURE_OBJECTS or candidate.settings[attribute_id] is None
+        (candidate.tag, name)
+        for candidate in candidates
+        for name in ("capture_objects", *SETTINGS)
+        if name == "capture_objects" or candidate.settings[name] is None
     ]
-    answers = read_each(meter, [meter.attribute(candidate.tag, each) for candidate, each in asked])
-    values: dict[tuple[str, int], Data | Fault] = {
-        (candidate.tag, attribute_id): answer
-        for (candidate, attribute_id), answer in zip(asked, answers, strict=True)
-    }
+    answers = dict(
+        zip(asked, meter.get_each([meter.find_attribute(tag, name) for tag, name in asked]), strict=True)
+    )
     buffers: list[tuple[Candidate, Buffer]] = []
     missing: dict[str, Fault] = {}
-    for candidate in candidates_:
+    for candidate in candidates:
         try:
-            buffers.append((candidate, _buffer(meter.profile, candidate, values)))
+            buffers.append((candidate, _make_buffer(meter.profile, candidate, answers)))
         except Fault as fault:
             missing[candidate.tag] = fault
     return buffers, missing
 
 
-def _buffer(profile: Profile, candidate: Candidate, values: Mapping[tuple[str, int], Data | Fault]) -> Buffer:
-    """Raises Fault for what was refused or makes no sense."""
-    period, entries = (_setting(candidate, attribute, values) for attribute in _NUMBER_SETTINGS)
-    captured = values[candidate.tag, CAPTURE_OBJECTS]
+def _make_buffer(profile: Profile, candidate: Candidate, answers: _Answers) -> Buffer:
+    """Return the buffer as the meter has it. Raises Fault for refused and for invalid answers."""
+    period, entries = (_read_setting(candidate, name, answers) for name in SETTINGS)
+    captured = answers[candidate.tag, "capture_objects"]
     if isinstance(captured, Fault):
         raise captured
-    columns = tuple(_columns(profile, candidate.tag, captured.native))
+    columns = tuple(_read_columns(profile, candidate.tag, captured.native))
     # Nothing is captured by the clock when the period is 0: no times can be counted.
-    return Buffer(candidate.tag, columns, CapturePeriod.of(period) if period else None, entries)
+    return Buffer(candidate.tag, columns, CapturePeriod.from_seconds(period) if period else None, entries)
 
 
-def _setting(candidate: Candidate, attribute_id: int, values: Mapping[tuple[str, int], Data | Fault]) -> int:
-    known = candidate.settings[attribute_id]
+def _read_setting(candidate: Candidate, name: str, answers: _Answers) -> int:
+    known = candidate.settings[name]
     if known is not None:
         return known
-    data = values[candidate.tag, attribute_id]
+    data = answers[candidate.tag, name]
     if isinstance(data, Fault):
         raise data
     if isinstance(data.value, bool) or not isinstance(data.value, int) or not 0 <= data.value < 1 << 32:
-        raise illegal(f"Attribute {attribute_id} of {candidate.tag} is no number of 32 bits.")
+        raise make_illegal_response(f"The {name} of {candidate.tag} is no number of 32 bits.")
     return data.value
 
 
-def _columns(profile: Profile, tag: str, captured: Any) -> Iterator[CaptureColumn]:
+def _read_columns(profile: Profile, tag: str, captured: Any) -> Iterator[CaptureColumn]:
     """The capture objects of a buffer; those that the profile does not know are named by their OBIS code."""
-    wrong = illegal(f"The capture objects of {tag} make no sense.")
+    wrong = make_illegal_response(f"The capture objects of {tag} make no sense.")
     if not isinstance(captured, tuple) or len(captured) > MOST_COLUMNS:
         raise wrong
     for item in captured:
@@ -126,7 +135,7 @@ def _columns(profile: Profile, tag: str, captured: Any) -> Iterator[CaptureColum
                 and -0x80 <= attribute_id <= 0x7F
                 and 0 <= data_index <= 0xFFFF
             ):
-                found = profile.by_logical_name(logical_name)
+                found = profile.find_by_logical_name(logical_name)
                 known, channel = found if found and found[0].class_id == class_id else (None, None)
                 yield CaptureColumn(
                     known.tag if known else obis.to_text(logical_name),

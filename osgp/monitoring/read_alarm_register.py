@@ -1,21 +1,20 @@
 """ReadAlarmRegister: which alarms are set in a meter."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.monitoring.alarm_registers import AlarmsSerializer, alarms, read_registers
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.registry import register
+from osgp.messages.needs import any_of
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.registry import register
+from osgp.messages.shapes import NoParameters
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.monitoring.alarm_registers import TAGS, Alarms, list_alarms, read_registers
 
 
-class ReadAlarmRegisterResult(AlarmsSerializer):
+class ReadAlarmRegisterResult(Alarms):
     """The alarms that are set."""
 
 
 @register
-class ReadAlarmRegister(MeterOperation):
+class ReadAlarmRegister(MeterOperation[NoParameters, ReadAlarmRegisterResult]):
     """Read which alarms are set, in all alarm registers of the meter, whatever its alarm filters let through.
 
     Alarms stay set until ClearAlarmRegister.
@@ -24,7 +23,7 @@ class ReadAlarmRegister(MeterOperation):
     message = "ReadAlarmRegister"
     service = Service.MONITORING
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
-    Result = ReadAlarmRegisterResult
+    needs = (any_of(*TAGS.values()),)
 
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
-        return alarms(read_registers(meter))
+    def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ReadAlarmRegisterResult:
+        return list_alarms(meter.profile, read_registers(meter))

@@ -6,39 +6,39 @@ Columns of raw numbers are what readings are kept from; rows of quantities are w
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 from rest_framework import serializers
 
-from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
-from osgp.cosem.quantities import Scale, decimal_text
-from osgp.readings.values import Period, Readings
-from osgp.requests.serializers import ChoiceField, QuantityField
+from osgp.catalogue import Flags
+from osgp.cosem.amr_status import list_flag_names
+from osgp.cosem.quantities import Quantity, Scale, format_decimal
+from osgp.messages.readings import Period, Readings
+from osgp.messages.serializers import ChoiceField, QuantityField
+
+Row = TypeVar("Row")
+"""A typed dictionary: the values of a row."""
+
+AmrProfileStatus = Annotated[
+    Sequence[Annotated[str, ChoiceField(list_flag_names())]] | None,
+    "Flags that are set; null if the meter does not report them.",
+]
+"""``amr_profile_status`` of a row."""
 
 
-class StatusField(serializers.ListField):
-    """``amr_profile_status`` of a row."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            child=ChoiceField(AmrProfileStatusFlag),
-            allow_null=True,
-            help_text="Flags that are set; null: the meter does not tell.",
-        )
-
-
-class SometimesQuantityField(QuantityField):
-    """A quantity that rows of some period types have; null in a row: the meter has no value."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(required=False, allow_null=True, **options)
+class _FieldOfSomeRows(QuantityField):
+    """A quantity that is left out of the answer for rows without it."""
 
     def get_attribute(self, instance: Mapping[str, Any]) -> Any:
-        """The quantity of a row, which may be there and None; else it is left out of the answer."""
+        """DRF would have null for a field that may be null as well as missing."""
         name = str(self.field_name)
         if name not in instance:
             raise serializers.SkipField
         return instance[name]
+
+
+QuantityOfSomeRows = Annotated[Quantity | None, _FieldOfSomeRows()]
+"""A quantity that rows of some period types have; null in a row: the meter has no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,18 @@ class ReadColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class Reads(Sequence[dict[str, Any]]):
-    """The rows of a result, oldest first, kept as columns.
+class Reads(Sequence[Row]):
+    """The rows of a result, oldest first, kept as columns, whose names are keys of ``Row``.
 
     As a sequence it has what serializers need: a dictionary of times and quantities for each row.
     """
 
     times: Sequence[datetime]
     columns: Sequence[ReadColumn]
-    statuses: Sequence[int | None] | None
-    """None: the buffer has no status."""
+    statuses: Sequence[int | None]
+    """AMR profile status of each row."""
+    flags: Flags | None
+    """What the bits of a status mean; None: the buffer has no status."""
     more: Mapping[str, Sequence[datetime | None]] = field(default_factory=dict)
     """Further times of each row, by name."""
 
@@ -77,8 +79,9 @@ class Reads(Sequence[dict[str, Any]]):
             row[column.name] = None if raw is None else column.scale.apply(raw)
         for name, moments in self.more.items():
             row[name] = moments[index]
-        status = None if self.statuses is None else self.statuses[index]
-        row["amr_profile_status"] = None if status is None else flags_of(status)
+        status = self.statuses[index]
+        flags = None if status is None else self.flags
+        row["amr_profile_status"] = None if flags is None else flags.decode(status).names
         return row
 
     def as_json(self) -> list[dict[str, Any]]:
@@ -87,12 +90,12 @@ class Reads(Sequence[dict[str, Any]]):
         names = ["log_time"]
         for column in self.columns:
             names.append(column.name)
-            cells.append(_quantities(column))
+            cells.append(_format_quantities(column))
         for name, moments in self.more.items():
             names.append(name)
             cells.append([None if moment is None else utc_text(moment) for moment in moments])
         names.append("amr_profile_status")
-        cells.append(_flags(self.statuses, len(self)))
+        cells.append(self._format_flags())
         return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
 
     def readings(self, period: Period, capture_period: int | None) -> Iterator[Readings]:
@@ -105,9 +108,18 @@ class Reads(Sequence[dict[str, Any]]):
                 column.numbers,
                 column.scale.unit,
                 column.scale.exponent,
-                self.statuses,
+                None if self.flags is None else self.statuses,
                 capture_period,
             )
+
+    def _format_flags(self) -> list[list[str] | None]:
+        flags = self.flags
+        if flags is None:
+            return [None] * len(self)
+        shown = {
+            status: None if status is None else [*flags.decode(status).names] for status in set(self.statuses)
+        }
+        return [shown[status] for status in self.statuses]
 
 
 def utc_text(moment: datetime) -> str:
@@ -115,16 +127,9 @@ def utc_text(moment: datetime) -> str:
     return moment.isoformat()[: -len("+00:00")] + "Z"
 
 
-def _quantities(column: ReadColumn) -> list[dict[str, str] | None]:
+def _format_quantities(column: ReadColumn) -> list[dict[str, str] | None]:
     exponent, unit = column.scale.exponent, column.scale.symbol
     return [
-        None if raw is None else {"value": decimal_text(raw, exponent), "unit": unit}
+        None if raw is None else {"value": format_decimal(raw, exponent), "unit": unit}
         for raw in column.numbers
     ]
-
-
-def _flags(statuses: Sequence[int | None] | None, count: int) -> list[list[str] | None]:
-    if statuses is None:
-        return [None] * count
-    shown = {status: None if status is None else [*map(str, flags_of(status))] for status in set(statuses)}
-    return [shown[status] for status in statuses]

@@ -2,38 +2,46 @@
 
 from collections.abc import Sequence
 
+from osgp.catalogue import CosemObject
 from osgp.catalogue.units import ScalerUnit
-from osgp.cosem.quantities import scaler_unit
+from osgp.cosem.quantities import parse_scaler_unit
 from osgp.faults import Fault
-from osgp.monitoring.each import read_each
-from osgp.requests.meter import VisitedMeter
+from osgp.messages.visited_meter import VisitedMeter
+
+_REGISTERS = ("register", "extended_register")
+"""Interface classes whose value has a scaler and unit."""
 
 
-def scaler_units(
+def is_register(item: CosemObject) -> bool:
+    """Whether the value of an object has a scaler and unit."""
+    return item.interface_class.name in _REGISTERS
+
+
+def read_scaler_units(
     meter: VisitedMeter, tags: Sequence[str], known: ScalerUnit | None = None
 ) -> dict[str, ScalerUnit]:
-    """Scaler and unit of some registers; what has to be read takes as few round trips as the meter allows.
+    """Find scaler and unit of registers, in as few round trips as the meter allows.
 
-    ``known`` is what the model of the meter tells about those that the profile leaves open. Raises Fault for
-    what makes no sense.
+    ``known`` applies to those that the profile leaves open: it depends on the model of the meter. Raises
+    Fault for invalid answers.
     """
-    found = {tag: meter.object(tag).attributes[3].scaler_unit or known for tag in tags}
+    found = {tag: meter.find_object(tag)["scaler_unit"].scaler_unit or known for tag in tags}
     from_meter = [tag for tag, scale in found.items() if scale is None]
-    values = meter.get_all([meter.attribute(tag, 3) for tag in from_meter])
-    read = {tag: scaler_unit(data, tag) for tag, data in zip(from_meter, values, strict=True)}
+    values = meter.get_all([meter.find_attribute(tag, "scaler_unit") for tag in from_meter])
+    read = {tag: parse_scaler_unit(data, tag) for tag, data in zip(from_meter, values, strict=True)}
     return {tag: scale or read[tag] for tag, scale in found.items()}
 
 
-def scaler_units_or_faults(meter: VisitedMeter, tags: Sequence[str]) -> dict[str, ScalerUnit | Fault]:
-    """As :func:`scaler_units`, but what is wrong with one register does not cost the others."""
+def read_each_scaler_unit(meter: VisitedMeter, tags: Sequence[str]) -> dict[str, ScalerUnit | Fault]:
+    """As :func:`read_scaler_units`, but an error of one register does not affect the others."""
     found: dict[str, ScalerUnit | Fault | None] = {
-        tag: meter.object(tag).attributes[3].scaler_unit for tag in tags
+        tag: meter.find_object(tag)["scaler_unit"].scaler_unit for tag in tags
     }
     from_meter = [tag for tag, scale in found.items() if scale is None]
-    answers = read_each(meter, [meter.attribute(tag, 3) for tag in from_meter])
+    answers = meter.get_each([meter.find_attribute(tag, "scaler_unit") for tag in from_meter])
     for tag, answer in zip(from_meter, answers, strict=True):
         try:
-            found[tag] = answer if isinstance(answer, Fault) else scaler_unit(answer, tag)
+            found[tag] = answer if isinstance(answer, Fault) else parse_scaler_unit(answer, tag)
         except Fault as fault:
             found[tag] = fault
     return {tag: scale for tag, scale in found.items() if scale is not None}

@@ -1,16 +1,16 @@
-"""Communication networks and their cells, and how much traffic each of them bears.
+"""Communication networks and their cells, and the limits of their traffic.
 
-A permit to dial is nothing but a live session row (osgp/requests/permits.py counts them), so none can leak.
-Limits that are changed here hold from the dispatcher's next round on.
+A permit is nothing but the row of a live meter session (osgp/requests/permits.py counts them), so none can
+leak. Changed limits hold from the dispatcher's next round on.
 """
 
 from django.db import models
 
-UNLIMITED = "Empty: no limit. 0: nothing is dialled."
+UNLIMITED = "Empty: no limit. 0: no meter is dialled."
 
 
 class CommunicationNetwork(models.Model):
-    """What meters are reached through, e.g. the CDMA network of a provider."""
+    """A network through which meters are reached, e.g. the CDMA network of a provider."""
 
     name = models.CharField(max_length=40, unique=True)
     communication_method = models.CharField(
@@ -19,13 +19,19 @@ class CommunicationNetwork(models.Model):
         help_text="Devices added with this communication method belong to the network from the start.",
     )
     max_open_sessions = models.PositiveIntegerField(
-        null=True, blank=True, help_text=f"Meters visited at a time. {UNLIMITED}"
+        "max. visits", null=True, blank=True, help_text=f"Meters visited at a time. {UNLIMITED}"
     )
     max_new_sessions_per_second = models.PositiveIntegerField(
-        null=True, blank=True, help_text=f"Visits begun in any second. {UNLIMITED}"
+        "max. new visits per second",
+        null=True,
+        blank=True,
+        help_text=f"Visits begun in any second. {UNLIMITED}",
     )
     max_open_sessions_per_cell = models.PositiveIntegerField(
-        null=True, blank=True, help_text=f"For cells without a limit of their own. {UNLIMITED}"
+        "max. visits per cell",
+        null=True,
+        blank=True,
+        help_text=f"For cells without a limit of their own. {UNLIMITED}",
     )
 
     class Meta:
@@ -42,8 +48,8 @@ class CommunicationNetwork(models.Model):
         return self.name
 
     @classmethod
-    def for_method(cls, communication_method: str) -> "CommunicationNetwork | None":
-        """The network that devices of a communication method belong to from the start, if there is one."""
+    def find_by_method(cls, communication_method: str) -> "CommunicationNetwork | None":
+        """Return the network to which new devices of a communication method belong, if there is one."""
         if not communication_method:
             return None
         return cls.objects.filter(communication_method=communication_method).first()
@@ -56,7 +62,10 @@ class Cell(models.Model):
     base_station = models.CharField(max_length=40, help_text="BTS id.")
     cell = models.CharField(max_length=40, help_text="Cell id.")
     max_open_sessions = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Meters visited at a time. Empty: as the network says for its cells."
+        "max. visits",
+        null=True,
+        blank=True,
+        help_text="Meters visited at a time. Empty: the limit that the network has for its cells.",
     )
 
     class Meta:

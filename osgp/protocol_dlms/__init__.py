@@ -1,13 +1,15 @@
-"""The head-end's side of DLMS/COSEM: a :class:`Meter` to read, set and act on, over TCP.
+"""The DLMS/COSEM client of the head-end: a :class:`Meter` to get, set and invoke, over TCP.
 
-Knows nothing of Django, and nothing of meter types: callers bring descriptors from the catalogue.
+Depends neither on Django nor on meter types: callers pass descriptors from the catalogue.
 """
 
+from osgp.catalogue import is_secret
+from osgp.catalogue.communication import Carrier, Framing, Security
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.cosem_time import CosemDateTime
 from osgp.protocol_dlms.data import Data, DataType
-from osgp.protocol_dlms.meter import Meter, is_secret, read_invocation_counter
+from osgp.protocol_dlms.meter import Meter, read_invocation_counter
 from osgp.protocol_dlms.selective_access import CaptureObjectDefinition, EntryDescriptor, RangeDescriptor
 from osgp.protocol_dlms.session import Statistics
 from osgp.protocol_dlms.settings import (
@@ -16,8 +18,6 @@ from osgp.protocol_dlms.settings import (
     Keys,
     Limits,
     MeterAddress,
-    Security,
-    Transport,
 )
 from osgp.protocol_dlms.tracing import Direction, Trace, TraceRecord
 from osgp.protocol_dlms.transport import Line
@@ -26,12 +26,14 @@ __all__ = [
     "AccessResult",
     "ActionResult",
     "CaptureObjectDefinition",
+    "Carrier",
     "CosemDateTime",
     "Data",
     "DataType",
     "Deadlines",
     "Direction",
     "EntryDescriptor",
+    "Framing",
     "InvocationCounter",
     "Keys",
     "Limits",
@@ -43,7 +45,6 @@ __all__ = [
     "Statistics",
     "Trace",
     "TraceRecord",
-    "Transport",
     "errors",
     "is_secret",
     "read_invocation_counter",

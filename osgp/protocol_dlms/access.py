@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class AccessResult(IntEnum):
-    """Data-Access-Result: what a meter says about one attribute."""
+    """Data-Access-Result: the result of access to one attribute."""
 
     SUCCESS = 0
     HARDWARE_FAULT = 1
@@ -24,13 +24,13 @@ class AccessResult(IntEnum):
     OTHER_REASON = 250
 
     @classmethod
-    def of(cls, code: int) -> "AccessResult":
+    def from_code(cls, code: int) -> "AccessResult":
         """The result with that code; a code of a manufacturer's own making counts as OTHER_REASON."""
         return _ACCESS_RESULTS.get(code, cls.OTHER_REASON)
 
 
 class ActionResult(IntEnum):
-    """Action-Result: what a meter says about one method invocation."""
+    """Action-Result: the result of one method invocation."""
 
     SUCCESS = 0
     HARDWARE_FAULT = 1
@@ -47,7 +47,7 @@ class ActionResult(IntEnum):
     OTHER_REASON = 250
 
     @classmethod
-    def of(cls, code: int) -> "ActionResult":
+    def from_code(cls, code: int) -> "ActionResult":
         """The result with that code; a code of a manufacturer's own making counts as OTHER_REASON."""
         return _ACTION_RESULTS.get(code, cls.OTHER_REASON)
 

@@ -1,9 +1,9 @@
-"""Opening an application association: AARQ and AARE, and for HLS the mutual proof (Green Book 9.3 and
-9.2.7.4.5).
+"""Opening an application association: AARQ and AARE, and for HLS the mutual authentication (Green Book 9.3
+and 9.2.7.4.5).
 
-The AARE is parsed here, strictly as to lengths, tolerantly as to what real meters put in: fields in any
-order, unknown ones, a protocol version, and a diagnostic that is missing or null where
-authentication-required is meant.
+The AARE is parsed strictly as to lengths, but tolerantly as to what real meters send: fields in any order,
+unknown fields, a protocol version, and a diagnostic that is missing or null in place of
+authentication-required.
 """
 
 import secrets
@@ -21,7 +21,7 @@ from osgp.protocol_dlms.session import (
     CONFIRMED_SERVICE_ERROR,
     EXCEPTION_RESPONSE,
     Session,
-    error_response,
+    parse_error_response,
 )
 from osgp.protocol_dlms.settings import (
     CHALLENGE_LENGTHS,
@@ -29,7 +29,7 @@ from osgp.protocol_dlms.settings import (
     AssociationSettings,
     Security,
 )
-from osgp.protocol_dlms.tracing import Direction, user_information
+from osgp.protocol_dlms.tracing import Direction, find_user_information
 
 REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, bytes((0, 0, 40, 0, 0, 255)), 1)
 
@@ -38,7 +38,7 @@ INITIATE_RESPONSE = 0x08
 GLO_INITIATE_RESPONSE = 0x28
 DLMS_VERSION = 6
 LOGICAL_NAME_VAA = 0x0007
-# The least receive size a meter may have: a smaller one could not take a single ciphered request.
+# The smallest receive size of a meter: below it, not even one ciphered request would fit.
 LEAST_SEND_SIZE = 64
 CONFORMANCE_MULTIPLE_REFERENCES = 1 << (23 - 14)
 
@@ -56,7 +56,7 @@ _HLS_GMAC = 5
 
 @dataclass(slots=True)
 class Aare:
-    """An association response, as far as it says something. ``diagnostic`` None: missing, or null."""
+    """The fields of an association response. ``diagnostic`` None: missing, or null."""
 
     result: int | None = None
     diagnostic: int | None = None
@@ -67,82 +67,82 @@ class Aare:
 
 
 def parse_aare(apdu: bytes) -> Aare:
-    """The fields of an AARE; :class:`IllegalResponse` if it is none or its lengths do not fit."""
+    """Parse an AARE. Raises :class:`IllegalResponse` if it is another APDU or its lengths do not fit."""
     cursor = Cursor(apdu)
-    if cursor.unsigned() != AARE:
-        raise errors.IllegalResponse("the answer to an association request is no AARE")
-    fields = Cursor(cursor.take(cursor.length()))
+    if cursor.read_unsigned() != AARE:
+        raise errors.IllegalResponse("the answer to an association request is not an AARE")
+    fields = Cursor(cursor.read(cursor.read_length()))
     aare = Aare()
     while not fields.at_end:
-        tag = fields.unsigned()
-        content = fields.take(fields.length())
+        tag = fields.read_unsigned()
+        content = fields.read(fields.read_length())
         if tag == 0xA2:
-            aare.result = _number(content)
+            aare.result = _parse_integer(content)
         elif tag == 0xA3:
             # The choice of ACSE user or provider adds one level around the number.
-            aare.diagnostic = _number(_inner(content, (0xA1, 0xA2)))
+            aare.diagnostic = _parse_integer(_parse_inner(content, (0xA1, 0xA2)))
         elif tag == 0xA4:
-            aare.responding_title = _inner(content, (0x04,))
+            aare.responding_title = _parse_inner(content, (0x04,))
         elif tag == 0x89:
             if content[:-1] != _MECHANISM_PREFIX:
                 raise errors.IllegalResponse("an AARE with an unknown authentication mechanism")
             aare.mechanism = content[-1]
         elif tag == 0xAA:
-            aare.challenge = _inner(content, (0x80,))
+            aare.challenge = _parse_inner(content, (0x80,))
         elif tag == 0xBE:
-            aare.user_information = _inner(content, (0x04,))
+            aare.user_information = _parse_inner(content, (0x04,))
     return aare
 
 
-def _inner(content: bytes, tags: tuple[int, ...]) -> bytes:
-    """The content of the one field in ``content``, which must have one of ``tags``; empty stays empty."""
+def _parse_inner(content: bytes, tags: tuple[int, ...]) -> bytes:
+    """Return the content of the one field in ``content``, whose tag must be in ``tags``; empty if empty."""
     if not content:
         return b""
     cursor = Cursor(content)
-    if cursor.unsigned() not in tags:
+    if cursor.read_unsigned() not in tags:
         raise errors.IllegalResponse("an AARE with a field of another type than it should have")
-    return cursor.take(cursor.length())
+    return cursor.read(cursor.read_length())
 
 
-def _number(content: bytes) -> int | None:
-    """An INTEGER; None for a NULL or nothing at all."""
+def _parse_integer(content: bytes) -> int | None:
+    """Return an INTEGER; None for a NULL and for no content."""
     if not content or content[0] == 0x05:
         return None
-    octets = _inner(content, (0x02,))
+    octets = _parse_inner(content, (0x02,))
     return int.from_bytes(octets, "big") if 0 < len(octets) <= 4 else None
 
 
 def associate(session: Session, settings: AssociationSettings, challenge: bytes) -> None:
-    """Opens the association; afterwards ``session`` knows what was agreed on.
+    """Open the association and store the negotiated parameters in ``session``.
 
-    Raises :class:`AssociationRejected` and its kinds, :class:`UnableToDecipher`, :class:`IllegalResponse`,
-    and what the link raises. ``challenge`` is CtoS, as given to the session's builder.
+    ``challenge`` is CtoS, as given to the session's builder. Raises :class:`AssociationRejected` and its
+    subclasses, :class:`UnableToDecipher`, :class:`IllegalResponse`, and the errors of the link.
     """
-    aarq = session.builder.aarq()
+    aarq = session.builder.build_aarq()
     tracer = session.tracer
     if tracer is not None:
-        tracer.association(Direction.SENT, aarq, _proposed(aarq, settings))
+        tracer.show_association(Direction.SENT, aarq, _decipher_initiate_request(aarq, settings))
     answer = session.exchange(aarq)
     initiate_response = b""
     try:
         if answer[0] in (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR):
-            raise error_response(answer)
+            raise parse_error_response(answer)
         aare = parse_aare(answer)
         _check_result(aare, settings.security)
         if settings.security is Security.HLS5:
-            session.deciphering = _deciphering(aare, settings)
-        initiate_response = _initiate_response(aare, session.deciphering)
+            session.deciphering = _make_deciphering(aare, settings)
+        initiate_response = _extract_initiate_response(aare, session.deciphering)
     finally:
         if tracer is not None:
-            tracer.association(Direction.RECEIVED, answer, initiate_response)
-    _agree(session, initiate_response)
+            tracer.show_association(Direction.RECEIVED, answer, initiate_response)
+    _apply_initiate_response(session, initiate_response)
     if settings.security is Security.HLS5:
         _prove(session, settings, aare, challenge)
 
 
-def _proposed(aarq: bytes, settings: AssociationSettings) -> bytes:
-    """The initiate request in our own AARQ, without protection, for a trace; empty if there is none."""
-    information = user_information(aarq)
+def _decipher_initiate_request(aarq: bytes, settings: AssociationSettings) -> bytes:
+    """Return the plain initiate request of our own AARQ, for a trace; empty if there is none."""
+    information = find_user_information(aarq)
     if not information or information[0] != GLO_INITIATE_REQUEST:
         return information
     assert settings.keys.encryption_key is not None
@@ -153,8 +153,8 @@ def _proposed(aarq: bytes, settings: AssociationSettings) -> bytes:
     return unprotect(information, own)
 
 
-def new_challenge(length: int) -> bytes:
-    """CtoS: unpredictable octets."""
+def make_challenge(length: int) -> bytes:
+    """Return ``length`` unpredictable octets for CtoS."""
     return secrets.token_bytes(length)
 
 
@@ -178,7 +178,7 @@ def _check_result(aare: Aare, security: Security) -> None:
     )
 
 
-def _deciphering(aare: Aare, settings: AssociationSettings) -> Deciphering:
+def _make_deciphering(aare: Aare, settings: AssociationSettings) -> Deciphering:
     title = aare.responding_title
     if len(title) != SYSTEM_TITLE_LENGTH:
         raise errors.IllegalResponse("an AARE without the meter's system title")
@@ -190,7 +190,7 @@ def _deciphering(aare: Aare, settings: AssociationSettings) -> Deciphering:
     return Deciphering(settings.keys.encryption_key, settings.keys.authentication_key, title)
 
 
-def _initiate_response(aare: Aare, deciphering: Deciphering | None) -> bytes:
+def _extract_initiate_response(aare: Aare, deciphering: Deciphering | None) -> bytes:
     information = aare.user_information
     if not information:
         raise errors.IllegalResponse("an AARE without initiate response")
@@ -199,46 +199,46 @@ def _initiate_response(aare: Aare, deciphering: Deciphering | None) -> bytes:
             raise errors.UnableToDecipher("the initiate response is not ciphered although that was asked for")
         information = unprotect(information, deciphering)
     if information[0] == CONFIRMED_SERVICE_ERROR:
-        raise error_response(information)
+        raise parse_error_response(information)
     return information
 
 
-def _agree(session: Session, initiate_response: bytes) -> None:
+def _apply_initiate_response(session: Session, initiate_response: bytes) -> None:
     cursor = Cursor(initiate_response)
-    if cursor.unsigned() != INITIATE_RESPONSE:
-        raise errors.IllegalResponse("the user information of the AARE is no initiate response")
-    if cursor.unsigned():
-        cursor.unsigned()  # negotiated quality of service, which means nothing in COSEM
-    if cursor.unsigned() != DLMS_VERSION:
+    if cursor.read_unsigned() != INITIATE_RESPONSE:
+        raise errors.IllegalResponse("the user information of the AARE is not an initiate response")
+    if cursor.read_unsigned():
+        cursor.read_unsigned()  # negotiated quality of service, which means nothing in COSEM
+    if cursor.read_unsigned() != DLMS_VERSION:
         raise errors.IllegalResponse("the meter does not speak DLMS version 6")
-    if cursor.unsigned() != 0x5F:
+    if cursor.read_unsigned() != 0x5F:
         raise errors.IllegalResponse("an initiate response without conformance block")
     # [APPLICATION 31] in its two-octet form, or as older meters abbreviate it.
-    size = cursor.unsigned()
+    size = cursor.read_unsigned()
     if size == 0x1F:
-        size = cursor.unsigned()
+        size = cursor.read_unsigned()
     if size != 4:
         raise errors.IllegalResponse("a conformance block of another size than 24 bits")
-    cursor.unsigned()
-    conformance = cursor.unsigned(3)
-    send_size = cursor.unsigned(2) or 0xFFFF
+    cursor.read_unsigned()
+    conformance = cursor.read_unsigned(3)
+    send_size = cursor.read_unsigned(2) or 0xFFFF
     if send_size < LEAST_SEND_SIZE:
         raise errors.IllegalResponse(f"the meter takes APDUs of {send_size} octets only")
-    if cursor.unsigned(2) != LOGICAL_NAME_VAA:
+    if cursor.read_unsigned(2) != LOGICAL_NAME_VAA:
         raise errors.IllegalResponse("the meter does not use logical name referencing")
     session.multiple_references = bool(conformance & CONFORMANCE_MULTIPLE_REFERENCES)
     session.send_size = send_size
 
 
 def _prove(session: Session, settings: AssociationSettings, aare: Aare, challenge: bytes) -> None:
-    """Passes 3 and 4: each side proves that it knows the keys by answering the other's challenge."""
+    """Carry out passes 3 and 4: each side proves that it has the keys by answering the other's challenge."""
     if aare.mechanism not in (None, _HLS_GMAC):
         raise errors.IllegalResponse(f"the meter chose authentication mechanism {aare.mechanism}")
     if len(aare.challenge) not in CHALLENGE_LENGTHS:
         raise errors.IllegalResponse(f"the meter's challenge has {len(aare.challenge)} octets")
     if aare.challenge == challenge:
         raise errors.AuthenticationError("the meter returned our own challenge", ACCEPTED, aare.diagnostic)
-    proof = session.builder.hls_proof(aare.challenge)
+    proof = session.builder.build_hls_proof(aare.challenge)
     parameter = axdr.encode(Data(DataType.OCTET_STRING, proof))
     result, answer = invoke(session, REPLY_TO_HLS_AUTHENTICATION, parameter, secret=True)
     if result is not ActionResult.SUCCESS or answer is None:

@@ -3,13 +3,12 @@
 Three decoders share the format:
 
 * :func:`decode`, to typed :class:`Data`;
-* :func:`decode_native`, straight to plain values, for profile buffers, where types would only cost time;
+* :func:`decode_native`, to plain values, for profile buffers, where types would only cost time;
 * :func:`decode_prefix`, typed, for data followed by something else.
 
-All refuse, with :class:`errors.DecodeError` and before allocating anything, what is cut short, nested
-deeper than ``MAX_DEPTH`` or made of more than ``MAX_ELEMENTS`` elements; time and memory are proportional
-to the input, also for compact arrays, which could otherwise stand for far more elements than they have
-bytes.
+All raise :class:`errors.DecodeError`, before allocating anything, for data that are cut short, nested
+deeper than ``MAX_DEPTH`` or of more than ``MAX_ELEMENTS`` elements. Time and memory are proportional to the
+input, also for compact arrays, which could otherwise describe far more elements than they have octets.
 """
 
 import struct
@@ -55,9 +54,7 @@ _DATA_TYPES = {int(data_type): data_type for data_type in DataType}
 
 
 def encode_length(length: int) -> bytes:
-    """A length as A-XDR and BER have it: one octet below 128, else its size with bit 7 set, then the
-    octets.
-    """
+    """Encode a length for A-XDR or BER: one octet below 128, else the size with bit 7 set, and the octets."""
     if length < 0x80:
         return bytes((length,))
     octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
@@ -65,7 +62,7 @@ def encode_length(length: int) -> bytes:
 
 
 def encode(data: Data) -> bytes:
-    """The A-XDR octets of ``data``; :class:`EncodeError` if a value does not fit its type."""
+    """Return the A-XDR octets of ``data``. Raises :class:`EncodeError` if a value does not fit its type."""
     encoded = bytearray()
     _encode_into(encoded, data, MAX_DEPTH)
     return bytes(encoded)
@@ -140,7 +137,7 @@ def _encode_octets(data_type: DataType, value: object) -> bytes:
 
 
 def decode(encoded: bytes) -> Data:
-    """The typed value of ``encoded``, all of it; :class:`DecodeError` if it is not exactly one value."""
+    """Return the typed value of ``encoded``. Raises :class:`DecodeError` if it is not exactly one value."""
     data, end = decode_prefix(encoded)
     if end != len(encoded):
         raise DecodeError(f"{len(encoded) - end} octets follow the data")
@@ -148,12 +145,12 @@ def decode(encoded: bytes) -> Data:
 
 
 def decode_prefix(encoded: bytes, start: int = 0) -> tuple[Data, int]:
-    """The typed value that begins at ``start``, and where it ends."""
+    """Return the typed value that begins at ``start``, and the position of its end."""
     return _Reader(encoded, start).run(typed=True)
 
 
 def decode_native(encoded: bytes) -> Any:
-    """As :func:`decode`, but plain values without their types: ``decode(encoded).native``, only faster."""
+    """Return plain values without types: a faster ``decode(encoded).native``."""
     value, end = decode_native_prefix(encoded)
     if end != len(encoded):
         raise DecodeError(f"{len(encoded) - end} octets follow the data")
@@ -161,12 +158,12 @@ def decode_native(encoded: bytes) -> Any:
 
 
 def decode_native_prefix(encoded: bytes, start: int = 0) -> tuple[Any, int]:
-    """The plain value that begins at ``start``, and where it ends."""
+    """Return the plain value that begins at ``start``, and the position of its end."""
     return _Reader(encoded, start).run(typed=False)
 
 
 class _Reader:
-    """One pass over ``encoded``; ``position`` is the next octet to look at."""
+    """One pass over ``encoded``; ``position`` is that of the next octet."""
 
     __slots__ = ("budget", "encoded", "position")
 
@@ -177,13 +174,13 @@ class _Reader:
 
     def run(self, *, typed: bool) -> tuple[Any, int]:
         try:
-            value = self.typed(MAX_DEPTH) if typed else self.native(MAX_DEPTH)
+            value = self.read_typed(MAX_DEPTH) if typed else self.read_native(MAX_DEPTH)
         except (IndexError, struct.error) as error:
             raise DecodeError("the data are cut short") from error
         return value, self.position
 
-    def length(self) -> int:
-        """A length, of at most four octets; nothing is allocated on its word."""
+    def read_length(self) -> int:
+        """Read a length of at most four octets; allocates nothing for it."""
         first = self.encoded[self.position]
         self.position += 1
         if first < 0x80:
@@ -198,9 +195,9 @@ class _Reader:
         self.position = end
         return value
 
-    def count(self, least: int = 1) -> int:
-        """A number of elements of at least ``least`` octets each, none of which may lie beyond the input."""
-        count = self.length()
+    def read_count(self, least: int = 1) -> int:
+        """Read a number of elements of at least ``least`` octets each, which must lie within the input."""
+        count = self.read_length()
         if count * least > len(self.encoded) - self.position:
             raise DecodeError(f"{count} elements announced, more than there are octets")
         self.spend(count)
@@ -211,7 +208,7 @@ class _Reader:
         if self.budget < 0:
             raise DecodeError(f"more than {MAX_ELEMENTS} elements")
 
-    def octets(self, size: int) -> bytes:
+    def read_octets(self, size: int) -> bytes:
         start = self.position
         end = start + size
         if end > len(self.encoded):
@@ -219,15 +216,13 @@ class _Reader:
         self.position = end
         return self.encoded[start:end]
 
-    def tag(self) -> int:
+    def read_tag(self) -> int:
         tag = self.encoded[self.position]
         self.position += 1
         return tag
 
-    def native(self, depth: int) -> Any:
-        """The next value. Ordered by how often a profile buffer has what, the commonest without a further
-        call.
-        """
+    def read_native(self, depth: int) -> Any:
+        """Read the next value. Types that are frequent in profile buffers come first, without a call."""
         encoded = self.encoded
         position = self.position
         tag = encoded[position]
@@ -248,27 +243,27 @@ class _Reader:
         if tag in (_STRUCTURE, _ARRAY):
             if not depth:
                 raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
-            native = self.native
+            native = self.read_native
             depth -= 1
-            return tuple([native(depth) for _ in range(self.count())])
+            return tuple([native(depth) for _ in range(self.read_count())])
         if tag == _COMPACT_ARRAY:
-            return self.compact_array(depth, typed=False)
-        return self.scalar(tag)
+            return self.read_compact_array(depth, typed=False)
+        return self.read_scalar(tag)
 
-    def typed(self, depth: int) -> Data:
-        tag = self.tag()
+    def read_typed(self, depth: int) -> Data:
+        tag = self.read_tag()
         if tag in (_STRUCTURE, _ARRAY):
             if not depth:
                 raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
-            elements = tuple([self.typed(depth - 1) for _ in range(self.count())])
+            elements = tuple([self.read_typed(depth - 1) for _ in range(self.read_count())])
             return Data(_DATA_TYPES[tag], elements)
         if tag == _COMPACT_ARRAY:
-            return Data(DataType.ARRAY, self.compact_array(depth, typed=True))
-        value = self.scalar(tag)
+            return Data(DataType.ARRAY, self.read_compact_array(depth, typed=True))
+        value = self.read_scalar(tag)
         return Data(_DATA_TYPES[tag], value)
 
-    def scalar(self, tag: int) -> object:
-        """The value of type ``tag`` whose tag was read already; arrays and structures are not for here."""
+    def read_scalar(self, tag: int) -> object:
+        """Read a value of the type ``tag``, after its tag; not for arrays and structures."""
         number = _UNPACK.get(tag)
         if number is not None:
             unpack, size = number
@@ -276,66 +271,66 @@ class _Reader:
             self.position += size
             return value
         if tag == DataType.OCTET_STRING:
-            return self.octets(self.length())
+            return self.read_octets(self.read_length())
         if tag in (DataType.NULL_DATA, DataType.DONT_CARE):
             return None
         if tag == DataType.BOOLEAN:
-            return self.tag() != 0
+            return self.read_tag() != 0
         if tag == DataType.VISIBLE_STRING:
-            # Meters do put other octets than ASCII in: a label is no reason to refuse the whole answer.
-            return self.octets(self.length()).decode("latin-1")
+            # Some meters send octets outside ASCII: a label is no reason to refuse the whole answer.
+            return self.read_octets(self.read_length()).decode("latin-1")
         if tag == DataType.UTF8_STRING:
-            return self.octets(self.length()).decode("utf-8", errors="replace")
+            return self.read_octets(self.read_length()).decode("utf-8", errors="replace")
         if tag in _FIXED_OCTETS:
-            return self.octets(_FIXED_OCTETS[tag])
+            return self.read_octets(_FIXED_OCTETS[tag])
         if tag == DataType.BIT_STRING:
-            return self.bits()
+            return self.read_bits()
         raise DecodeError(f"unknown data type {tag}")
 
-    def bits(self) -> str:
-        count = self.length()
-        octets = self.octets((count + 7) // 8)
+    def read_bits(self) -> str:
+        count = self.read_length()
+        octets = self.read_octets((count + 7) // 8)
         return "".join([f"{octet:08b}" for octet in octets])[:count]
 
-    def compact_array(self, depth: int, *, typed: bool) -> tuple[Any, ...]:
-        """The elements of a compact array: their type is told once, then come their contents without tags."""
+    def read_compact_array(self, depth: int, *, typed: bool) -> tuple[Any, ...]:
+        """Read the elements of a compact array: one type description, then contents without tags."""
         if not depth:
             raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
-        description = self.type_description(depth - 1)
-        end = self.length() + self.position
+        description = self.read_type_description(depth - 1)
+        end = self.read_length() + self.position
         if end > len(self.encoded):
             raise DecodeError("the data are cut short")
         elements = []
         while self.position < end:
             start = self.position
-            elements.append(self.described(description, typed=typed))
+            elements.append(self.read_untagged(description, typed=typed))
             if self.position == start:
                 raise DecodeError("a compact array of elements without contents")
         if self.position != end:
             raise DecodeError("the contents of a compact array do not fit its type description")
         return tuple(elements)
 
-    def type_description(self, depth: int) -> Any:
-        """A tag, or for arrays and structures the tag with the descriptions of their elements."""
+    def read_type_description(self, depth: int) -> Any:
+        """Read a tag, for arrays and structures with the descriptions of their elements."""
         if not depth:
             raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
-        tag = self.tag()
+        tag = self.read_tag()
         if tag == _ARRAY:
-            count = int.from_bytes(self.octets(2), "big")
-            return tag, count, self.type_description(depth - 1)
+            count = int.from_bytes(self.read_octets(2), "big")
+            return tag, count, self.read_type_description(depth - 1)
         if tag == _STRUCTURE:
-            return tag, tuple([self.type_description(depth - 1) for _ in range(self.count())])
+            return tag, tuple([self.read_type_description(depth - 1) for _ in range(self.read_count())])
         if tag not in _DATA_TYPES or tag == _COMPACT_ARRAY:
             raise DecodeError(f"unknown data type {tag} in a type description")
         return tag
 
-    def described(self, description: Any, *, typed: bool) -> Any:
-        """One element without tags, of the type described."""
+    def read_untagged(self, description: Any, *, typed: bool) -> Any:
+        """Read one element without tags, of the type ``description``."""
         self.spend(1)
         if isinstance(description, int):
-            value = self.scalar(description)
+            value = self.read_scalar(description)
             return Data(_DATA_TYPES[description], value) if typed else value
         tag = description[0]
         members = [description[2]] * description[1] if tag == _ARRAY else description[1]
-        elements = tuple([self.described(member, typed=typed) for member in members])
+        elements = tuple([self.read_untagged(member, typed=typed) for member in members])
         return Data(_DATA_TYPES[tag], elements) if typed else elements

@@ -1,8 +1,8 @@
-"""Our APDUs: built in order, each ciphered one with an invocation counter of its own."""
+"""The APDUs of the client: each ciphered one with a new invocation counter."""
 
 from osgp.protocol_dlms import errors
-from osgp.protocol_dlms.ciphering import Ciphering, gmac
-from osgp.protocol_dlms.gurux import association_request, release_request
+from osgp.protocol_dlms.ciphering import Ciphering, compute_gmac
+from osgp.protocol_dlms.gurux import build_association_request, build_release_request
 from osgp.protocol_dlms.settings import AssociationSettings, Security
 
 GET, SET, ACTION = 0xC0, 0xC1, 0xC3
@@ -14,8 +14,9 @@ _PRIORITY = 0xC0
 
 
 class RequestBuilder:
-    """Builds the APDUs of one association. ``challenge`` is CtoS, for HLS; ``receive_size`` the longest APDU
-    that the meter may send.
+    """Builds the APDUs of one association.
+
+    ``challenge`` is CtoS, for HLS; ``receive_size`` is the size of the longest APDU that the meter may send.
     """
 
     def __init__(self, settings: AssociationSettings, challenge: bytes, receive_size: int) -> None:
@@ -42,9 +43,9 @@ class RequestBuilder:
     def is_ciphering(self) -> bool:
         return self._ciphering is not None
 
-    def aarq(self) -> bytes:
-        """The association request."""
-        request = association_request(
+    def build_aarq(self) -> bytes:
+        """Return the association request."""
+        request = build_association_request(
             self._settings.security,
             self._settings.client_system_title,
             len(self._authentication_value),
@@ -53,14 +54,14 @@ class RequestBuilder:
         information = request.initiate_request
         if self._ciphering is not None:
             information = self._ciphering.protect(GLO_INITIATE_REQUEST, self._draw_counter(), information)
-        return request.filled(self._authentication_value, information)
+        return request.fill(self._authentication_value, information)
 
-    def hls_proof(self, challenge: bytes) -> bytes:
-        """f(StoC) for pass 3, with an invocation counter of its own."""
+    def build_hls_proof(self, challenge: bytes) -> bytes:
+        """Return f(StoC) for pass 3, with a new invocation counter."""
         settings = self._settings
         assert settings.keys.encryption_key is not None
         assert settings.keys.authentication_key is not None
-        return gmac(
+        return compute_gmac(
             settings.keys.encryption_key,
             settings.keys.authentication_key,
             settings.client_system_title,
@@ -68,30 +69,28 @@ class RequestBuilder:
             challenge,
         )
 
-    def next_invoke_id(self) -> None:
-        """Starts a new service invocation: all its requests and responses bear ``invoke_id``, 0 to 15."""
+    def advance_invoke_id(self) -> None:
+        """Start a new service invocation: all its requests and responses have ``invoke_id``, 0 to 15."""
         self.invoke_id = (self.invoke_id + 1) & 0x0F
 
-    def request(self, service: int, request_type: int, body: bytes) -> bytes:
-        """A GET, SET or ACTION request of ``request_type`` with the current invoke id, protected as agreed
-        on.
-        """
-        plain = self.plain_request(service, request_type, body)
+    def build_request(self, service: int, request_type: int, body: bytes) -> bytes:
+        """Return a GET, SET or ACTION request with the current invoke id, ciphered if the association is."""
+        plain = self.build_plain_request(service, request_type, body)
         if self._ciphering is None:
             return plain
         return self._ciphering.protect(service + _GLO, self._draw_counter(), plain)
 
-    def plain_request(self, service: int, request_type: int, body: bytes) -> bytes:
-        """The same without protection, for a trace."""
+    def build_plain_request(self, service: int, request_type: int, body: bytes) -> bytes:
+        """Return the request of :meth:`build_request` without protection, for a trace."""
         return bytes((service, request_type, _PRIORITY | self.invoke_id)) + body
 
-    def rlrq(self) -> bytes:
-        """The release request."""
-        return release_request()
+    def build_rlrq(self) -> bytes:
+        """Return the release request."""
+        return build_release_request()
 
     def _draw_counter(self) -> int:
         assert self._settings.counter is not None
-        drawn = self._settings.counter.take()
+        drawn = self._settings.counter.take_value()
         if not 0 <= drawn <= 0xFFFFFFFF:
             raise errors.InvocationCounterExhausted("the invocation counter left its 32 bits")
         self.counters_used.append(drawn)

@@ -1,8 +1,8 @@
 """AES-GCM of security suite 0 (Green Book 9.2.7.2 and 9.2.7.4), by OpenSSL through ``cryptography``.
 
-:class:`Ciphering` protects our requests: what it makes is what gurux-dlms makes with its own cipher, to the
-octet. :class:`Deciphering` unprotects the meter's answers. It is the only way in for a ciphered answer: it
-demands authentication *and* encryption, verifies the tag (gurux's decryption never does), and demands that
+:class:`Ciphering` protects our requests; its output equals that of gurux-dlms, octet by octet.
+:class:`Deciphering` unprotects the meter's answers. All ciphered answers go through it: it requires
+authentication *and* encryption, verifies the tag (gurux's decryption never does), and requires that
 invocation counters rise.
 
 Tags are compared by OpenSSL or :func:`hmac.compare_digest`, in constant time.
@@ -21,7 +21,7 @@ from osgp.protocol_dlms.octets import Cursor
 TAG_LENGTH = 12
 SECURITY_AUTHENTICATION = 0x10
 SECURITY_ENCRYPTION = 0x20
-# Suite 0, global unicast key, no compression: what requests have, and the only one acceptable in an answer.
+# Suite 0, global unicast key, no compression: the one value for requests, and for answers.
 AUTHENTICATED_ENCRYPTION = SECURITY_AUTHENTICATION | SECURITY_ENCRYPTION
 _HEADER_LENGTH = 5  # security control, invocation counter
 _SEALED_TAG_LENGTH = 16  # as ``cryptography`` appends it; DLMS has the first twelve of its octets
@@ -41,8 +41,10 @@ class Ciphering:
         self._system_title = system_title
 
     def protect(self, tag: int, counter: int, plain: bytes) -> bytes:
-        """A service-specific ciphered APDU: ``tag``, length, security control, ``counter``, ciphertext and
-        authentication tag. ``counter`` (32 bits) must never have been used with this key.
+        """Return a service-specific ciphered APDU with ``tag``.
+
+        It consists of tag, length, security control, ``counter``, ciphertext and authentication tag.
+        ``counter`` (32 bits) must never have been used with this key.
         """
         counter_octets = counter.to_bytes(4, "big")
         sealed = self._cipher.encrypt(self._system_title + counter_octets, plain, self._aad)
@@ -51,7 +53,7 @@ class Ciphering:
 
 
 def open_sealed(key: bytes, iv: bytes, aad: bytes, ciphertext: bytes, tag: bytes) -> bytes:
-    """The plaintext if the (12 octet) tag is right; :class:`UnableToDecipher`, and nothing else, if not."""
+    """Return the plaintext. Raises :class:`UnableToDecipher` if the 12-octet tag does not match."""
     decryptor = Cipher(algorithms.AES(key), modes.GCM(iv, tag, min_tag_length=TAG_LENGTH)).decryptor()
     decryptor.authenticate_additional_data(aad)
     plaintext = decryptor.update(ciphertext)
@@ -61,8 +63,10 @@ def open_sealed(key: bytes, iv: bytes, aad: bytes, ciphertext: bytes, tag: bytes
         raise UnableToDecipher("the authentication tag of the answer does not match") from None
 
 
-def gmac(key: bytes, authentication_key: bytes, system_title: bytes, counter: int, challenge: bytes) -> bytes:
-    """f(challenge) of HLS mechanism 5: security control, invocation counter and tag, 17 octets."""
+def compute_gmac(
+    key: bytes, authentication_key: bytes, system_title: bytes, counter: int, challenge: bytes
+) -> bytes:
+    """Return f(challenge) of HLS mechanism 5: security control, invocation counter and tag, 17 octets."""
     control = bytes((SECURITY_AUTHENTICATION,))
     counter_octets = counter.to_bytes(4, "big")
     aad = control + authentication_key + challenge
@@ -74,7 +78,7 @@ class Deciphering:
     """Unprotects the answers of one meter during one association.
 
     ``last_counter`` is the invocation counter of the latest authentic answer, -1 before the first: meters may
-    begin with 0. Only authentic answers move it, so a forged one cannot lock the association out.
+    begin with 0. Only authentic answers change it, so a forged one cannot block the association.
     """
 
     def __init__(self, encryption_key: bytes, authentication_key: bytes, system_title: bytes) -> None:
@@ -84,7 +88,10 @@ class Deciphering:
         self.last_counter = -1
 
     def unprotect(self, content: bytes) -> bytes:
-        """The plain APDU in ciphered content: security control, invocation counter, ciphertext and tag."""
+        """Return the plain APDU of ``content``: security control, invocation counter, ciphertext and tag.
+
+        Raises :class:`UnableToDecipher`, and its subclass for a counter that does not rise.
+        """
         if len(content) < _HEADER_LENGTH + TAG_LENGTH:
             raise UnableToDecipher("a ciphered answer cut short")
         if content[0] != AUTHENTICATED_ENCRYPTION:
@@ -107,18 +114,18 @@ class Deciphering:
         return plain
 
     def verify_gmac(self, proof: bytes, authentication_key: bytes, challenge: bytes) -> bool:
-        """Whether ``proof`` is the meter's f(challenge), compared in constant time."""
+        """Return whether ``proof`` is the meter's f(challenge); compares in constant time."""
         if len(proof) != _HEADER_LENGTH + TAG_LENGTH:
             return False
         counter = int.from_bytes(proof[1:_HEADER_LENGTH], "big")
-        expected = gmac(self._key, authentication_key, self._system_title, counter, challenge)
+        expected = compute_gmac(self._key, authentication_key, self._system_title, counter, challenge)
         return hmac.compare_digest(proof, expected)
 
 
 def unprotect(apdu: bytes, deciphering: Deciphering) -> bytes:
-    """The plain APDU in a service-specific ciphered one: tag, length, content."""
+    """Return the plain APDU of a service-specific ciphered one: tag, length, content."""
     cursor = Cursor(apdu, 1)
-    content = cursor.take(cursor.length())
+    content = cursor.read(cursor.read_length())
     cursor.expect_end()
     plain = deciphering.unprotect(content)
     if not plain:

@@ -28,7 +28,7 @@ LENGTH = 12
 
 @dataclass(frozen=True, slots=True)
 class CosemDateTime:
-    """A date and time as a meter knows it, wildcards included.
+    """A COSEM date-time, wildcards included.
 
     ``month`` and ``day`` may also hold 0xFD and 0xFE (daylight saving begins, ends; second last, last day of
     the month); ``weekday`` is 1 (Monday) to 7. ``hundredths`` counts hundredths of a second. ``deviation`` is
@@ -48,7 +48,7 @@ class CosemDateTime:
 
     @classmethod
     def from_datetime(cls, moment: datetime, zone: tzinfo = UTC) -> "CosemDateTime":
-        """An aware ``moment`` as a meter in ``zone`` is told it: weekday unspecified, DST in the status.
+        """Return an aware ``moment`` as local time in ``zone``: weekday unspecified, DST in the status.
 
         Raises :class:`EncodeError` for a naive datetime, and for a zone more than 12 hours from UTC or not
         whole minutes from it, which the deviation cannot express.
@@ -77,9 +77,10 @@ class CosemDateTime:
 
     @classmethod
     def from_bytes(cls, octets: bytes) -> "CosemDateTime":
-        """The date-time at the start of ``octets``; some meters let more octets follow, which say nothing.
+        """Return the date-time at the start of ``octets``; ignores further octets, which some meters send.
 
-        Only the length is checked here: fields out of range make :meth:`to_datetime` return None.
+        Raises :class:`DecodeError` for less than 12 octets. Fields out of range are accepted; they make
+        :meth:`to_datetime` return None.
         """
         if len(octets) < LENGTH:
             raise DecodeError(f"a date-time has {LENGTH} octets, not {len(octets)}")
@@ -97,7 +98,7 @@ class CosemDateTime:
         )
 
     def to_bytes(self) -> bytes:
-        """The 12 octets; :class:`EncodeError` if a field does not fit its place."""
+        """Return the 12 octets. Raises :class:`EncodeError` if a field is out of range."""
         fields = (self.month, self.day, self.weekday, self.hour, self.minute, self.second, self.hundredths)
         deviation = self.deviation
         if abs(deviation) > DEVIATION_LIMIT and deviation != DEVIATION_UNSPECIFIED:
@@ -114,18 +115,18 @@ class CosemDateTime:
 
     @property
     def is_daylight_saving(self) -> bool:
-        """Whether the clock status says that daylight saving time is active."""
+        """Whether the clock status has the flag daylight saving active."""
         return self.status != STATUS_UNSPECIFIED and bool(self.status & STATUS_DAYLIGHT_SAVING)
 
     @property
     def is_invalid(self) -> bool:
-        """Whether the clock status says that the time is invalid (after a loss of power, for example)."""
+        """Whether the clock status has the flag invalid value (after a loss of power, for example)."""
         return self.status != STATUS_UNSPECIFIED and bool(self.status & STATUS_INVALID)
 
     def to_datetime(self) -> datetime | None:
-        """The moment in UTC, or None unless date, hour, minute and deviation are all given and possible.
+        """Return the time in UTC; None unless date, hour, minute and deviation are specified and valid.
 
-        Unspecified seconds and hundredths count as zero. The weekday is not looked at.
+        Unspecified seconds and hundredths count as zero. The weekday is ignored.
         """
         if not -DEVIATION_LIMIT <= self.deviation <= DEVIATION_LIMIT:
             return None
@@ -141,18 +142,18 @@ class CosemDateTime:
 
 
 def _is_daylight_saving(local: datetime) -> bool:
-    """Whether clocks are ahead of the standard time that a meter knows, the earlier one of the two.
+    """Return whether clocks are ahead of standard time, which for a meter is the earlier of the two times.
 
-    The law of some zones has it the other way round: Irish standard time is that of the summer, and winter
-    has a daylight saving of minus one hour.
+    Some zones define it the other way round: Irish standard time is that of the summer, and winter has a
+    daylight saving of minus one hour.
     """
     saving = local.dst() or timedelta()
     assert local.tzinfo is not None
-    return saving > _least_saving(local.tzinfo, local.year)
+    return saving > _find_least_saving(local.tzinfo, local.year)
 
 
 @lru_cache(maxsize=1024)
-def _least_saving(zone: tzinfo, year: int) -> timedelta:
-    """Zero, or the negative daylight saving that a zone has at some time of the year."""
+def _find_least_saving(zone: tzinfo, year: int) -> timedelta:
+    """Return the negative daylight saving that a zone has at some time of the year, else zero."""
     middles = (datetime(year, month, 15, 12, tzinfo=zone) for month in range(1, 13))
     return min(timedelta(), *(middle.dst() or timedelta() for middle in middles))

@@ -1,4 +1,4 @@
-"""COSEM data: typed values as they travel between head-end and meter (Blue Book 4.1.5, common data types)."""
+"""COSEM data: the typed values in requests and responses (Blue Book 4.1.5, common data types)."""
 
 from enum import IntEnum
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Time budgets on the monotonic clock: one for the session, one for the exchange under way."""
+"""Deadlines on the monotonic clock: one for the session, one for the current exchange."""
 
 import time
 
@@ -7,10 +7,10 @@ from osgp.protocol_dlms.settings import Deadlines
 
 
 class SessionClock:
-    """Tells how long a blocking call may still wait.
+    """Limits how long a blocking call may wait.
 
-    It is asked again before each single read or write of the socket, so that a peer that sends one octet at a
-    time gains nothing by it.
+    The stream asks it before each read or write of the socket, so a peer cannot extend a deadline by sending
+    single octets.
     """
 
     def __init__(self, deadlines: Deadlines) -> None:
@@ -21,12 +21,13 @@ class SessionClock:
         self._exchange_end = now + deadlines.apdu
 
     def start_exchange(self, seconds: float | None = None) -> None:
-        """From here on one request and its answer may take ``Deadlines.apdu``, or that many, seconds."""
+        """Start the time for one request and its answer: ``seconds``, or ``Deadlines.apdu``."""
         self._exchange_end = time.monotonic() + (self._apdu if seconds is None else seconds)
 
-    def remaining(self) -> float:
-        """Seconds left, always above zero; otherwise :class:`ResponseTimeout` or
-        :class:`CommunicationTimeout`.
+    def get_seconds_left(self) -> float:
+        """Return the seconds left for the exchange, always above zero.
+
+        Raises :class:`ResponseTimeout` or :class:`CommunicationTimeout`.
         """
         now = time.monotonic()
         if now >= self._session_end:
@@ -35,8 +36,11 @@ class SessionClock:
             raise errors.ResponseTimeout("no answer from the meter in time")
         return min(self._session_end, self._exchange_end) - now
 
-    def remaining_to_connect(self) -> float:
-        """As :meth:`remaining`, while the TCP connection is being made."""
+    def get_seconds_to_connect(self) -> float:
+        """Return the seconds left to set up the TCP connection, always above zero.
+
+        Raises :class:`ConnectionTimedOut` or :class:`CommunicationTimeout`.
+        """
         now = time.monotonic()
         if now >= self._session_end:
             raise errors.CommunicationTimeout("the time for the session is over")
@@ -44,6 +48,6 @@ class SessionClock:
             raise errors.ConnectionTimedOut("no TCP connection in time")
         return min(self._session_end, self._connect_end) - now
 
-    def session_remaining(self) -> float:
-        """Seconds until the whole session has to be over; 0 when it has."""
+    def get_session_seconds_left(self) -> float:
+        """Return the seconds left for the whole session, 0 when they are over."""
         return max(self._session_end - time.monotonic(), 0.0)

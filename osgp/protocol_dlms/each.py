@@ -1,6 +1,4 @@
-"""Reading many attributes of a meter of which anything may be expected: what one of them does costs that one
-only.
-"""
+"""Reading many attributes of a meter that may answer anything: a failure costs one attribute only."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -11,26 +9,26 @@ from osgp.protocol_dlms.data import Data
 from osgp.protocol_dlms.errors import ExceptionResponse, IllegalResponse
 
 MOST_EXCEPTIONS = 5
-"""Single requests in a row that a meter may answer with an exception before it must be taken for lost."""
+"""Single requests in a row that a meter may answer with an exception before reading ends."""
 MOST_FAILURES = 4
-"""Lists of about the same length that may fail before such lists are not tried any more."""
+"""Lists of about the same length that may fail before such lists are no longer requested."""
 
 EachValue = Data | AccessResult | IllegalResponse
-"""A value; what the meter said instead; or how its answer was no value at all."""
+"""A value; the access result in its place; or the error in the answer."""
 
 ReadList = Callable[[Sequence[AttributeDescriptor]], Sequence[EachValue] | None]
-"""Reads two attributes or more in one request; None when the list failed as a whole."""
+"""Reads two attributes or more in one request; None if the list failed as a whole."""
 ReadOne = Callable[[AttributeDescriptor], EachValue]
 
 
 def read_each(
     attributes: Sequence[AttributeDescriptor], size: int, read_list: ReadList, read_one: ReadOne
 ) -> Iterator[EachValue]:
-    """The values in order, as they come in, from lists of at most ``size``.
+    """Yield the values in order, as they arrive, from lists of at most ``size``.
 
-    A list that fails as a whole is asked for again in halves, down to single attributes, to find out what it
-    was. When lists of some length keep failing, neither they nor longer ones are tried any more. Raises
-    ExceptionResponse when a meter has nothing else to say to single requests any more.
+    A list that fails as a whole is requested again in halves, down to single attributes, to find the cause.
+    When lists of some length keep failing, neither they nor longer ones are requested again. Raises
+    ExceptionResponse after more than ``MOST_EXCEPTIONS`` exception-responses in a row to single requests.
     """
     reader = _Reader(size, read_list, read_one)
     position = 0
@@ -47,13 +45,13 @@ class _Reader:
         self._read_one = read_one
         self._exceptions = 0
         self._longest = 0
-        """List that came."""
+        """Length of the longest list that succeeded."""
         self._failures: Counter[int] = Counter()
-        """Of lists longer than that, by the power of two that their length is below."""
+        """Failures of longer lists, by the power of two above their length."""
 
     def read(self, chunk: Sequence[AttributeDescriptor]) -> list[EachValue]:
         if len(chunk) == 1:
-            return [self._single(chunk[0])]
+            return [self._read_single(chunk[0])]
         if len(chunk) <= self.size:
             values = self._read_list(chunk)
             if values is not None:
@@ -63,7 +61,7 @@ class _Reader:
         middle = (len(chunk) + 1) // 2
         return self.read(chunk[:middle]) + self.read(chunk[middle:])
 
-    def _single(self, attribute: AttributeDescriptor) -> EachValue:
+    def _read_single(self, attribute: AttributeDescriptor) -> EachValue:
         value = self._read_one(attribute)
         if not isinstance(value, ExceptionResponse):
             self._exceptions = 0
@@ -74,7 +72,7 @@ class _Reader:
         return value
 
     def _count_failure(self, length: int) -> None:
-        # Each attribute that spoils lists fails one list of each length on the way down to itself.
+        # An attribute that makes lists fail costs one list of each length on the way down to itself.
         power = (length - 1).bit_length()
         if length > self._longest:
             self._failures[power] += 1

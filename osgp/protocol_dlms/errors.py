@@ -1,6 +1,6 @@
-"""Everything that can go wrong between the head-end and a meter, each with its stable fault code.
+"""The errors of communication with a meter, each with its stable fault code.
 
-Which of them are worth another attempt without anybody changing anything (``retryable``):
+Which of them justify another attempt (``retryable``):
 
 * connection faults, time-outs, broken framing, illegal or undecipherable answers: yes. Mobile networks and
   half-rebooted meters produce all of these, and the next visit often succeeds;
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class DlmsError(Fault):
-    """Base of all errors of this package. Messages never hold keys, passwords or meter data."""
+    """Base of all errors of this package. Texts never contain keys, passwords or meter data."""
 
     fault_code: ClassVar[FaultCode] = FaultCode.CONNECTION_ERROR
     can_retry: ClassVar[bool] = True
@@ -39,7 +39,7 @@ class DlmsError(Fault):
 
 
 class ConnectionError_(DlmsError):  # noqa: N801 - the plain name is the builtin's
-    """A connection failure that none of the more precise classes describes."""
+    """A connection failure without a more specific class."""
 
 
 class InvalidAddress(DlmsError):
@@ -62,19 +62,19 @@ class ConnectionReset(ConnectionError_):
 
 
 class ConnectionTimedOut(ConnectionError_):
-    """The TCP connection could not be made, or was given up by the network, in time."""
+    """The TCP connection was not set up in time, or timed out in use."""
 
     fault_code = FaultCode.CONNECTION_TIMED_OUT
 
 
 class ConnectionEstablishError(ConnectionError_):
-    """No connection or association could be made: unknown host, no route, no data link."""
+    """No connection could be set up: unknown host, no route, no data link."""
 
     fault_code = FaultCode.CONNECTION_ESTABLISH_ERROR
 
 
 class SocketClosedByRemote(ConnectionError_):
-    """The meter hung up. Also what some meters do when the invocation counter is too low."""
+    """The meter closed the connection. Some meters do so when the invocation counter is too low."""
 
     fault_code = FaultCode.SOCKET_CLOSED_BY_REMOTE
 
@@ -123,7 +123,7 @@ class AuthenticationRequired(AssociationRejected):
 
 
 class UnknownAssociationResult(AssociationRejected):
-    """The AARE has a result that no edition of the Green Book knows."""
+    """The AARE has a result that the Green Book does not define."""
 
     fault_code = FaultCode.UNKNOWN_ASSOCIATION_RESULT
 
@@ -132,29 +132,29 @@ class UnknownAssociationResult(AssociationRejected):
 
 
 class IllegalResponse(DlmsError):
-    """The answer is malformed, too large, for somebody else, or does not fit the question."""
+    """The answer is malformed, too large, wrongly addressed, or does not match the request."""
 
     fault_code = FaultCode.ILLEGAL_RESPONSE
 
 
 class WrapperHeaderInvalid(DlmsError):
-    """The bytes received do not start with a wrapper header of version 1."""
+    """The octets received do not start with a wrapper header of version 1."""
 
     fault_code = FaultCode.WRAPPER_HEADER_INVALID
 
 
 class DecodeError(IllegalResponse):
-    """The A-XDR encoded data are cut short, nested too deep, too many, or of an unknown type."""
+    """The A-XDR encoded data are cut short, nested too deep, too many or of an unknown type."""
 
 
 class ReplyTooLarge(IllegalResponse):
-    """The answer exceeds the limits set for one frame, one APDU, or a whole block transfer."""
+    """The answer exceeds the limit of one APDU or of a whole block transfer."""
 
 
 class ExceptionResponse(IllegalResponse):
     """The meter answered with an exception-response, see Green Book 9.4.2 (state-error, service-error).
 
-    ``survivable`` tells that the meter merely does not know the service: the association can be used further.
+    ``survivable``: the meter only does not know the service, and the association stays usable.
     """
 
     def __init__(self, message: str, state_error: int, service_error: int) -> None:
@@ -168,17 +168,17 @@ class ExceptionResponse(IllegalResponse):
 
     @property
     def declines_request(self) -> bool:
-        """Whether a meter may mean that it cannot do what was asked for in this way: operation not possible,
-        service not supported, other reason, PDU too long.
+        """Whether the meter may decline only this request: operation not possible, service not supported,
+        other reason, PDU too long.
         """
         return self.state_error in (1, 2) and self.service_error in (1, 2, 3, 4)
 
 
 class InvocationCounterTooLow(ExceptionResponse):
-    """The meter saw an invocation counter lower than it wants.
+    """The meter received an invocation counter lower than it expects.
 
-    ``expected`` is the lowest value it says to accept. It comes unprotected: anybody on the path can forge
-    it, so read the counter from the meter, or bound the leap, before trusting it.
+    ``expected`` is the lowest value that it accepts. It arrives unprotected and can be forged: read the
+    counter from the meter, or limit the increase, before using it.
     """
 
     fault_code = FaultCode.SOCKET_CLOSED_BY_REMOTE
@@ -189,20 +189,20 @@ class InvocationCounterTooLow(ExceptionResponse):
 
 
 class UnableToDecipher(DlmsError):
-    """The answer fails authentication, or came without the protection that was agreed on."""
+    """The answer fails authentication, or lacks the negotiated protection."""
 
     fault_code = FaultCode.UNABLE_TO_DECYPHER
 
 
 class ReplayedCounter(UnableToDecipher):
-    """An authentic answer came with an invocation counter that is not higher than the one before it."""
+    """An authentic answer has an invocation counter that is not higher than the one before."""
 
 
-# What the meter, or the caller's data, does not permit
+# Access, and the caller's data
 
 
 class AccessError(DlmsError):
-    """The meter refused access to one attribute or method; the association lives on."""
+    """The meter refused access to one attribute or method; the association stays open."""
 
     fault_code = FaultCode.ERROR_RETRIEVING_ATTRIBUTE_VALUE
     can_retry = False
@@ -216,7 +216,7 @@ class AccessError(DlmsError):
 
 
 class EncodeError(DlmsError, ValueError):
-    """A value does not fit the data type that it is to be sent as."""
+    """A value does not fit its data type."""
 
     fault_code = FaultCode.VALIDATION_ERROR
     can_retry = False
@@ -236,7 +236,7 @@ class ChallengeLengthOutOfRange(InvalidSettings):
 
 
 class KeyNotPresent(InvalidSettings):
-    """The security that is asked for needs a key or password that is missing."""
+    """A key or password that the security setting needs is missing."""
 
     fault_code = FaultCode.KEY_NOT_PRESENT
 

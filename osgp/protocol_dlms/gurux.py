@@ -1,11 +1,11 @@
-"""The one place that touches gurux-dlms: it builds what opens and what ends an association.
+"""The only module that uses gurux-dlms: it builds the AARQ and the RLRQ.
 
-gurux-dlms 1.0.203 puts together AARQ and RLRQ. But for the octets that differ from one association to the
-next they are always the same, so each kind is built once, with keys and a challenge that nobody uses, and
-filled in afterwards. That leaves gurux without any secret, and costs a visit none of its time.
+A few octets apart, these APDUs are the same for all associations. So gurux-dlms 1.0.203 builds each kind
+once, with dummy keys and a dummy challenge, and each association inserts its own. This keeps secrets away
+from gurux, and its run time out of visits.
 
-It neither protects our requests nor parses the answers. Its AES is pure Python. Its parser never verifies a
-tag, takes an unciphered answer in place of a ciphered one, raises whatever comes up, keeps block counters in
+gurux neither protects our requests nor parses the answers. Its AES is pure Python. Its parser never verifies
+a tag, accepts an unciphered answer in place of a ciphered one, raises untyped errors, keeps block counters in
 a state that a failed exchange leaves dirty, and turns buffers into objects at ten times the cost;
 :mod:`association`, :mod:`services` and :mod:`axdr` do that strictly and in bounded time.
 
@@ -43,47 +43,48 @@ _AUTHENTICATION = {
     Security.HLS5: Authentication.HIGH_GMAC,
 }
 _STAND_IN = 0xA5
-"""What a challenge or password is made of where the place for the real one is looked for."""
+"""The octet of the dummy challenge or password, which marks the place of the real one."""
 
 
 @dataclass(frozen=True, slots=True)
 class AssociationRequest:
-    """An AARQ without its authentication value and its user information, which are to be filled in.
+    """An AARQ without authentication value and user information, which :meth:`fill` inserts.
 
-    ``initiate_request`` is that information, in plain form.
+    ``initiate_request`` is the plain user information.
     """
 
     head: bytes
     middle: bytes
     initiate_request: bytes
 
-    def filled(self, authentication_value: bytes, information: bytes) -> bytes:
-        """The APDU. Both have the lengths for which it was built."""
+    def fill(self, authentication_value: bytes, information: bytes) -> bytes:
+        """Return the APDU. Both arguments must have the lengths for which it was built."""
         fields = self.head + authentication_value + self.middle + information
         return b"\x60" + encode_length(len(fields)) + fields
 
 
 @lru_cache(maxsize=256)
-def association_request(
+def build_association_request(
     security: Security, system_title: bytes, value_length: int, receive_size: int
 ) -> AssociationRequest:
-    """The AARQ for a challenge (HLS) or a password (LLS) of ``value_length`` octets; ``receive_size``, up to
-    65535, is the longest APDU that the meter may send.
+    """Build the AARQ for a challenge (HLS) or a password (LLS) of ``value_length`` octets.
+
+    ``receive_size``, up to 65535 octets, is the size of the longest APDU that the meter may send.
     """
     value = bytes((_STAND_IN,)) * value_length
     client = GXDLMSSecureClient(True, 1, 1, _AUTHENTICATION[security], None, InterfaceType.PDU)
     client.proposedConformance = CONFORMANCE
     client.maxReceivePDUSize = receive_size
-    nobodys_key = bytes(KEY_LENGTH)
+    dummy_key = bytes(KEY_LENGTH)
     if security is Security.HLS5:
         cipher = GXCiphering(system_title)
         cipher.security = GuruxSecurity.AUTHENTICATION_ENCRYPTION
-        cipher.blockCipherKey = cipher.authenticationKey = nobodys_key
+        cipher.blockCipherKey = cipher.authenticationKey = dummy_key
         client.settings.cipher = cipher
         client.ctoSChallenge = value
     elif security is Security.LLS:
         client.password = value
-    # The length of the whole comes first, in the one octet that gurux has for it.
+    # Skip the tag and the length, for which gurux uses one octet.
     fields = bytes(client.aarqRequest()[0])[2:]
     head, middle = b"", fields
     if value:
@@ -94,17 +95,17 @@ def association_request(
     start = middle.index(b"\xbe") + 4
     information = middle[start:]
     if security is Security.HLS5:
-        initiate_request = unprotect(information, Deciphering(nobodys_key, nobodys_key, system_title))
+        initiate_request = unprotect(information, Deciphering(dummy_key, dummy_key, system_title))
     else:
         initiate_request = information
     return AssociationRequest(head, middle[:start], initiate_request)
 
 
 @cache
-def release_request() -> bytes:
-    """The RLRQ, unprotected as the Green Book allows."""
+def build_release_request() -> bytes:
+    """Return the RLRQ, unprotected as the Green Book allows."""
     client = GXDLMSSecureClient(True, 1, 1, Authentication.NONE, None, InterfaceType.PDU)
-    # Otherwise there is nothing to be released.
+    # Otherwise gurux builds nothing.
     client.settings.connected |= ConnectionState.DLMS
     return bytes(client.releaseRequest()[0])
 
@@ -114,7 +115,7 @@ def _say_nothing(*_: object, **__: object) -> None:
 
 
 def _silence() -> None:
-    """Gives each gurux module a ``print`` of its own: what they print is for debugging."""
+    """Replace ``print`` in all gurux modules: their output is for debugging."""
     for name, module in list(sys.modules.items()):
         if name == "gurux_dlms" or name.startswith("gurux_dlms."):
             vars(module)["print"] = _say_nothing

@@ -1,14 +1,15 @@
-"""A meter, with one association open: what the rest of the head-end uses."""
+"""A meter with an open association: the interface of this package to the rest of the head-end."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
+from osgp.catalogue import is_secret
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import axdr, errors, services
 from osgp.protocol_dlms.access import AccessResult, ActionResult
-from osgp.protocol_dlms.association import associate, new_challenge
+from osgp.protocol_dlms.association import associate, make_challenge
 from osgp.protocol_dlms.builder import RequestBuilder
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.deadlines import SessionClock
@@ -28,9 +29,7 @@ from osgp.protocol_dlms.settings import (
     check_address,
 )
 from osgp.protocol_dlms.tracing import Trace, Tracer
-from osgp.protocol_dlms.transport import Line, Stream, open_link
-
-INVOCATION_COUNTER = AttributeDescriptor(1, bytes((0, 0, 43, 1, 0, 255)), 2)
+from osgp.protocol_dlms.transport import Line, Stream, connect, open_link
 
 _UNSIGNED_TYPES = (
     DataType.DOUBLE_LONG_UNSIGNED,
@@ -42,10 +41,6 @@ _CLOCK_LENGTH = 12
 # A list's count, and with SET the second count, ahead of the descriptors.
 _LIST_OVERHEAD = 2
 
-_SECRET_ATTRIBUTES = frozenset(
-    {(15, 0), (15, 7), (44, 0), (44, 5), (45, 0), (45, 3), (46, 0), (46, 4), (100, 0), (100, 6), (100, 7)}
-)
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -53,9 +48,9 @@ T = TypeVar("T")
 class Meter:
     """One association with one logical device. Use :meth:`connect`, best in a ``with`` statement.
 
-    Not for use by several threads at once. Any failed exchange closes the connection, since nobody can tell
-    then which answer the meter would give next: later calls raise :class:`errors.MeterClosed`. A refusal by
-    the meter (:class:`errors.AccessError`) is no failed exchange.
+    Not thread-safe. A failed exchange closes the connection, because the next answer could belong to the
+    failed request: later calls raise :class:`errors.MeterClosed`. A refusal by the meter
+    (:class:`errors.AccessError`) is not a failed exchange.
     """
 
     def __init__(self, session: Session, stream: Stream, deadlines: Deadlines, with_list_max: int) -> None:
@@ -82,14 +77,13 @@ class Meter:
         trace: Trace | None = None,
         line: Line | None = None,
     ) -> "Meter":
-        """Dials the meter and opens an association.
+        """Connect to the meter and open an association.
 
         ``counter`` and ``client_system_title`` (8 octets) are needed for HLS5; ``challenge_length`` is 8 to
         64 octets; ``with_list_max`` is how many attributes one request may name, below 2 for one at a time.
-        ``trace`` gets each APDU in plain form and without secrets, as it goes. Through ``line`` somebody else
-        may hang up at any time, also while the meter is dialled. Raises the errors of
-        :mod:`osgp.protocol_dlms.errors`, and what ``line`` does; settings are checked before anything is
-        dialled.
+        ``trace`` is called with each APDU in plain form and without secrets. Another thread can close the
+        connection through ``line`` at any time, also while it is being set up. Raises the errors of
+        :mod:`osgp.protocol_dlms.errors` and those of ``line``; settings are checked before connecting.
         """
         keys = keys or Keys()
         deadlines = deadlines or Deadlines()
@@ -98,12 +92,12 @@ class Meter:
             security, keys, counter, client_address, bytes(client_system_title), challenge_length
         )
         check_address(address, client_address)
-        challenge = new_challenge(challenge_length)
+        challenge = make_challenge(challenge_length)
         builder = RequestBuilder(settings, challenge, limits.apdu_size)
-        stream = Stream(address.host, address.port, SessionClock(deadlines), line)
+        stream = connect(address, SessionClock(deadlines), line)
         try:
             link = open_link(stream, address, client_address, limits)
-            tracer = Tracer(trace, keys.values()) if trace is not None else None
+            tracer = Tracer(trace, keys.list_values()) if trace is not None else None
             session = Session(stream, link, builder, limits, tracer)
             associate(session, settings, challenge)
         except BaseException:
@@ -113,108 +107,110 @@ class Meter:
 
     @property
     def statistics(self) -> Statistics:
-        """Round trips, octets and invocation counters of this session so far; also after it was closed."""
+        """Round trips, octets and invocation counters of this session so far; also after it is closed."""
         return self._session.statistics
 
     @property
     def is_open(self) -> bool:
-        """Whether the association can still be used."""
+        """Whether the association is open."""
         return self._associated
 
     @property
     def seconds_left(self) -> float:
-        """How long the session may last yet."""
-        return self._stream.clock.session_remaining()
+        """The seconds left for the session, 0 when they are over."""
+        return self._stream.clock.get_session_seconds_left()
 
     def get(self, attribute: AttributeDescriptor) -> Data:
-        """The value of one attribute; :class:`errors.AccessError` if the meter refuses it."""
+        """Read one attribute. Raises :class:`errors.AccessError` if the meter refuses."""
         value = self._get(attribute)
         if isinstance(value, AccessResult):
             raise errors.AccessError(value, attribute)
         return value
 
     def get_many(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
-        """The values of several attributes, in order; for one that is refused, the access result."""
+        """Read several attributes, in order; a refused one gives the access result."""
         results: list[Data | AccessResult] = []
-        size = self._get_list_size()
+        size = self._fit_get_list()
         for start in range(0, len(attributes), size):
             chunk = attributes[start : start + size]
             if len(chunk) == 1 or any(is_secret(attribute) for attribute in chunk):
                 results += [self._get(attribute) for attribute in chunk]
             else:
-                results += self._guarded(services.get_list, chunk)
+                results += self._exchange(services.get_list, chunk)
         return results
 
     def get_each(self, attributes: Sequence[AttributeDescriptor]) -> Iterator[EachValue]:
-        """The values of any number of attributes, in order and as they come in.
+        """Read any number of attributes; yields the values in order, as they arrive.
 
-        Unlike with :meth:`get_many`, what is wrong with one value does not cost the others: for what cannot
-        be decoded, or is declined with an exception-response, there is the error. Lists that fail as a whole
-        are asked for again in parts, see :mod:`osgp.protocol_dlms.each`. Raises the errors that end the
-        association.
+        Unlike with :meth:`get_many`, one failed value does not cost the others: a value that cannot be
+        decoded, or that the meter declines with an exception-response, gives the error. Lists that fail as a
+        whole are requested again in parts, see :mod:`osgp.protocol_dlms.each`. Raises the errors that end
+        the association.
         """
         try:
             for secret, group in groupby(attributes, key=is_secret):
-                size = 1 if secret else self._get_list_size()
+                size = 1 if secret else self._fit_get_list()
                 yield from read_each(list(group), size, self._get_list_or_none, self._get_or_error)
         except errors.DlmsError:
             self.close()
             raise
 
     def set(self, attribute: AttributeDescriptor, data: Data) -> None:
-        """Sets one attribute; :class:`errors.AccessError` if the meter refuses."""
+        """Set one attribute. Raises :class:`errors.AccessError` if the meter refuses."""
         result = self._set(attribute, axdr.encode(data))
         if result is not AccessResult.SUCCESS:
             raise errors.AccessError(result, attribute)
 
     def set_many(self, values: Sequence[tuple[AttributeDescriptor, Data]]) -> list[AccessResult]:
-        """Sets several attributes, in order; the access result of each. Nothing is sent if one cannot be
-        encoded.
+        """Set several attributes, in order, and return the access result of each.
+
+        Raises :class:`errors.EncodeError`, before anything is sent, if a value cannot be encoded.
         """
         encoded = [(attribute, axdr.encode(data)) for attribute, data in values]
         results: list[AccessResult] = []
-        most = self._list_size()
+        most = self._limit_list()
         for start in range(0, len(encoded), most):
             chunk = encoded[start : start + most]
             if len(chunk) == 1 or any(is_secret(attribute) for attribute, _ in chunk):
                 results += [self._set(attribute, value) for attribute, value in chunk]
             else:
-                results += self._guarded(services.set_list, chunk)
+                results += self._exchange(services.set_list, chunk)
         return results
 
-    def action(self, method: MethodDescriptor, parameter: Data | None = None) -> Data | None:
-        """Invokes a method; its return value if it has one. :class:`errors.AccessError` if the meter
-        refuses.
+    def invoke(self, method: MethodDescriptor, parameter: Data | None = None) -> Data | None:
+        """Invoke a method and return its return value, if any.
+
+        Raises :class:`errors.AccessError` if the meter refuses.
         """
         encoded = None if parameter is None else axdr.encode(parameter)
-        result, raw = self._guarded(services.invoke, method, encoded, secret=is_secret(method))
+        result, raw = self._exchange(services.invoke, method, encoded, secret=is_secret(method))
         if result != ActionResult.SUCCESS:
             raise errors.AccessError(result, method)
         return None if raw is None else axdr.decode(raw)
 
-    def profile(
+    def read_profile(
         self, buffer: AttributeDescriptor, selection: RangeDescriptor | EntryDescriptor | None = None
     ) -> list[tuple[object, ...]]:
-        """The rows of a profile's buffer, each a tuple of plain values; :class:`errors.AccessError` if
-        refused.
+        """Read the rows of a profile's buffer, each a tuple of plain values.
 
-        A row that is no structure comes as an empty tuple: it is no reason to lose the others.
+        A row that is not a structure becomes an empty tuple and does not cost the others. Raises
+        :class:`errors.AccessError` if the meter refuses.
         """
         encoded = selection.encode() if selection is not None else b""
-        raw = self._guarded(services.get, buffer, encoded)
+        raw = self._exchange(services.get, buffer, encoded)
         if isinstance(raw, AccessResult):
             raise errors.AccessError(raw, buffer)
         rows = axdr.decode_native(raw)
         if rows is None:
             return []
         if not isinstance(rows, tuple):
-            raise errors.DecodeError("the buffer of a profile is no array")
+            raise errors.DecodeError("the buffer of a profile is not an array")
         return [row if isinstance(row, tuple) else () for row in rows]
 
     def release(self) -> None:
-        """Ends the association in good order, and the connection with it.
+        """Release the association and close the connection.
 
-        A meter that answers with an exception, or not at all, is released all the same.
+        Never raises a :class:`errors.DlmsError`, also if the meter answers with an exception or not at all.
         """
         if not self._associated:
             return
@@ -222,13 +218,13 @@ class Meter:
         try:
             self._session.release(self._deadlines.release)
         except errors.DlmsError:
-            # The association dies with the connection: there is nothing left to do about it.
+            # The association ends with the connection anyway.
             pass
         finally:
             self._stream.close()
 
     def close(self) -> None:
-        """Hangs up at once. May be called at any time and more than once."""
+        """Close the connection at once. May be called at any time and more than once."""
         self._associated = False
         self._stream.close()
 
@@ -242,19 +238,19 @@ class Meter:
             self.release()
         self.close()
 
-    def _get_list_size(self) -> int:
-        """Attributes per GET: a list whose request would not fit the meter's receive size is cut smaller."""
+    def _fit_get_list(self) -> int:
+        """Return the number of attributes per GET; the request must fit the meter's receive size."""
         fitting = (self._session.room - _LIST_OVERHEAD) // services.DESCRIPTOR_LENGTH
-        return max(min(self._list_size(), fitting), 1)
+        return max(min(self._limit_list(), fitting), 1)
 
     def _get_list_or_none(
         self, attributes: Sequence[AttributeDescriptor]
     ) -> list[Data | AccessResult] | None:
-        """The values of a list; None when it failed as a whole in a way that the association survives.
+        """Read a list; None if it failed as a whole and the association is still usable.
 
-        An answer that came complete and to this request leaves the exchange in order, whatever it holds.
+        A complete answer to this request keeps the exchange in order, whatever its data.
         """
-        raw = self._guarded(_unless_declined, services.get_encoded_list, attributes)
+        raw = self._exchange(_call_unless_declined, services.get_encoded_list, attributes)
         if not isinstance(raw, bytes):
             return None
         try:
@@ -264,7 +260,7 @@ class Meter:
 
     def _get_or_error(self, attribute: AttributeDescriptor) -> EachValue:
         secret = is_secret(attribute)
-        raw = self._guarded(_unless_declined, services.get, attribute, b"", secret=secret)
+        raw = self._exchange(_call_unless_declined, services.get, attribute, b"", secret=secret)
         if not isinstance(raw, bytes):
             return raw
         try:
@@ -272,18 +268,20 @@ class Meter:
         except errors.DecodeError as error:
             return error
 
-    def _list_size(self) -> int:
+    def _limit_list(self) -> int:
         return max(self._with_list_max, 1) if self._session.multiple_references else 1
 
     def _get(self, attribute: AttributeDescriptor) -> Data | AccessResult:
-        raw = self._guarded(services.get, attribute, b"", secret=is_secret(attribute))
+        raw = self._exchange(services.get, attribute, b"", secret=is_secret(attribute))
         return raw if isinstance(raw, AccessResult) else _decode_value(raw)
 
     def _set(self, attribute: AttributeDescriptor, value: bytes) -> AccessResult:
-        return self._guarded(services.set_, attribute, value, secret=is_secret(attribute))
+        return self._exchange(services.set_, attribute, value, secret=is_secret(attribute))
 
-    def _guarded(self, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs an exchange, and closes the connection if it fails in any way, an interruption included."""
+    def _exchange(
+        self, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run an exchange, and close the connection if it fails in any way, including an interruption."""
         if not self._associated:
             raise errors.MeterClosed("the association is closed")
         try:
@@ -299,13 +297,16 @@ class Meter:
 
 def read_invocation_counter(
     address: MeterAddress,
+    counter: AttributeDescriptor,
     deadlines: Deadlines | None = None,
     limits: Limits | None = None,
     trace: Trace | None = None,
     line: Line | None = None,
 ) -> int:
-    """The meter's invocation counter for the global unicast key, 0 to 2**32 - 1, as the public client may
-    read it. ``trace`` and ``line`` as with :meth:`Meter.connect`.
+    """Read the meter's invocation counter for the global unicast key, 0 to 2**32 - 1.
+
+    ``counter`` is an attribute that the public client may read. ``trace`` and ``line`` are those of
+    :meth:`Meter.connect`. Raises the errors of :mod:`osgp.protocol_dlms.errors` and those of ``line``.
     """
     with Meter.connect(
         address,
@@ -316,16 +317,14 @@ def read_invocation_counter(
         trace=trace,
         line=line,
     ) as meter:
-        data = meter.get(INVOCATION_COUNTER)
+        data = meter.get(counter)
     if data.type not in _UNSIGNED_TYPES or not isinstance(data.value, int) or data.value > 0xFFFFFFFF:
-        raise errors.DecodeError("the meter's invocation counter is no unsigned number of 32 bits")
+        raise errors.DecodeError("the meter's invocation counter is not an unsigned number of 32 bits")
     return data.value
 
 
 def _decode_value(raw: bytes) -> Data:
-    """One value. Some meters let octets follow the date-time of their clock: those, and only those, are
-    ignored.
-    """
+    """Decode one value. Ignores octets after a date-time, which some meters send, but no others."""
     data, end = axdr.decode_prefix(raw)
     if end == len(raw):
         return data
@@ -336,11 +335,12 @@ def _decode_value(raw: bytes) -> Data:
     raise errors.DecodeError(f"{len(raw) - end} octets follow the data")
 
 
-def _unless_declined(
+def _call_unless_declined(
     session: Session, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
 ) -> T | errors.IllegalResponse:
-    """What a service returns; or the exception-response that may decline but this request, or how an answer
-    to it, complete as an APDU, was no answer.
+    """Call a service; return the error if the meter declined only this request or sent invalid data.
+
+    The exchange is in order then, and the association stays usable.
     """
     try:
         return service(session, *args, **kwargs)
@@ -350,14 +350,3 @@ def _unless_declined(
         raise
     except errors.DecodeError as error:
         return error
-
-
-def is_secret(descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
-    """Whether the data of a request are (or hold) a secret even when protected no further: LLS and HLS
-    secrets of an association (attribute 0 stands for all of them) and what proves them, passwords for PPP and
-    SMTP, the PIN of a modem, keys for NTP, the M-Bus key, transferred keys.
-    """
-    member = (descriptor.class_id, descriptor[2])
-    if isinstance(descriptor, AttributeDescriptor):
-        return member in _SECRET_ATTRIBUTES
-    return member in ((15, 1), (15, 2), (64, 2), (72, 7), (72, 8), (100, 2))

@@ -1,10 +1,10 @@
-"""Strict reading of octets that a peer sent: every step checks that what it takes is there."""
+"""Strict reading of received octets: every read checks that they are there."""
 
 from osgp.protocol_dlms.errors import IllegalResponse
 
 
 class Cursor:
-    """Reads ``octets`` from front to back; :class:`IllegalResponse` at the first octet that is missing."""
+    """Reads ``octets`` from front to back. Raises :class:`IllegalResponse` at the first missing octet."""
 
     __slots__ = ("octets", "position")
 
@@ -12,7 +12,7 @@ class Cursor:
         self.octets = octets
         self.position = position
 
-    def take(self, size: int) -> bytes:
+    def read(self, size: int) -> bytes:
         end = self.position + size
         if end > len(self.octets):
             raise IllegalResponse("the answer is cut short")
@@ -20,22 +20,22 @@ class Cursor:
         self.position = end
         return taken
 
-    def unsigned(self, size: int = 1) -> int:
-        """A big-endian number of ``size`` octets."""
-        return int.from_bytes(self.take(size), "big")
+    def read_unsigned(self, size: int = 1) -> int:
+        """Read a big-endian number of ``size`` octets."""
+        return int.from_bytes(self.read(size), "big")
 
-    def length(self) -> int:
-        """A length as BER and A-XDR have it, of at most four octets."""
-        first = self.unsigned()
+    def read_length(self) -> int:
+        """Read a length as BER and A-XDR encode it, of at most four octets."""
+        first = self.read_unsigned()
         if first < 0x80:
             return first
         size = first & 0x7F
         if not 1 <= size <= 4:
             raise IllegalResponse(f"a length of {size} octets")
-        return self.unsigned(size)
+        return self.read_unsigned(size)
 
-    def rest(self) -> bytes:
-        return self.take(len(self.octets) - self.position)
+    def read_rest(self) -> bytes:
+        return self.read(len(self.octets) - self.position)
 
     @property
     def at_end(self) -> bool:

@@ -17,7 +17,7 @@ _RANGE, _ENTRY = 1, 2
 
 
 class CaptureObjectDefinition(NamedTuple):
-    """A captured attribute; ``data_index`` 0 is the whole of it, 1.. one element of a structure or array."""
+    """A captured attribute; ``data_index`` 0 is all of it, 1.. an element of its structure or array."""
 
     attribute: AttributeDescriptor
     data_index: int = 0
@@ -40,10 +40,10 @@ CLOCK = CaptureObjectDefinition(CLOCK_TIME)
 
 @dataclass(frozen=True, slots=True)
 class RangeDescriptor:
-    """The entries whose restricting object has a value within from and to, both included.
+    """The entries whose restricting object has a value from ``from_value`` to ``to_value``, both included.
 
-    A :class:`CosemDateTime` is sent as date-time; give Data for a meter that wants an octet-string, or for a
-    restricting object that is no clock. No ``columns`` means all of them.
+    A :class:`CosemDateTime` is sent as date-time; pass Data for a meter that expects an octet-string, or for
+    a restricting object other than a clock. No ``columns`` selects all.
     """
 
     from_value: CosemDateTime | Data
@@ -52,13 +52,13 @@ class RangeDescriptor:
     restricting_object: CaptureObjectDefinition = CLOCK
 
     def encode(self) -> bytes:
-        """Access selector and parameters; :class:`EncodeError` for values that cannot be sent."""
+        """Return access selector and parameters. Raises :class:`EncodeError` for values out of range."""
         parameters = Data(
             DataType.STRUCTURE,
             (
                 self.restricting_object.as_data(),
-                _bound(self.from_value),
-                _bound(self.to_value),
+                _encode_bound(self.from_value),
+                _encode_bound(self.to_value),
                 Data(DataType.ARRAY, tuple(column.as_data() for column in self.columns)),
             ),
         )
@@ -67,9 +67,9 @@ class RangeDescriptor:
 
 @dataclass(frozen=True, slots=True)
 class EntryDescriptor:
-    """The entries, and of them the columns, from one number to another, both included, counted from 1.
+    """Ranges of entries and of columns, both ends included, counted from 1.
 
-    ``to_entry`` 0 means up to the last entry, ``to_column`` 0 up to the last column.
+    ``to_entry`` 0 is the last entry, ``to_column`` 0 the last column.
     """
 
     from_entry: int = 1
@@ -78,7 +78,7 @@ class EntryDescriptor:
     to_column: int = 0
 
     def encode(self) -> bytes:
-        """Access selector and parameters; :class:`EncodeError` for numbers out of range."""
+        """Return access selector and parameters. Raises :class:`EncodeError` for numbers out of range."""
         parameters = Data(
             DataType.STRUCTURE,
             (
@@ -91,7 +91,7 @@ class EntryDescriptor:
         return bytes((_ENTRY,)) + axdr.encode(parameters)
 
 
-def _bound(value: CosemDateTime | Data) -> Data:
+def _encode_bound(value: CosemDateTime | Data) -> Data:
     if isinstance(value, CosemDateTime):
         return Data(DataType.DATE_TIME, value.to_bytes())
     return value

@@ -1,6 +1,6 @@
-"""One association's exchanges: a request goes out protected, its answer comes back checked and plain.
+"""The exchanges of one association: sends protected requests, and returns checked, plain answers.
 
-Nothing here knows what the services mean; :mod:`services` does.
+The services are in :mod:`services`.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ _HEADER_LENGTH = 3  # tag, type, invoke id and priority
 
 @dataclass(slots=True)
 class Statistics:
-    """What a session has cost so far. Octets include framing."""
+    """Counters of a session so far. Octets include framing."""
 
     round_trips: int = 0
     bytes_sent: int = 0
@@ -37,7 +37,7 @@ class Statistics:
 
 
 class Session:
-    """Request and answer, one at a time, over a link."""
+    """Exchanges requests and answers over a link, one at a time."""
 
     def __init__(
         self, stream: Stream, link: Link, builder: RequestBuilder, limits: Limits, tracer: Tracer | None
@@ -46,7 +46,7 @@ class Session:
         self.limits = limits
         self.round_trips = 0
         self.deciphering: Deciphering | None = None
-        # Until the meter says otherwise: the least that any meter takes.
+        # Until the AARE arrives: the smallest receive size of any meter.
         self.send_size = 64
         self.multiple_references = False
         self._stream = stream
@@ -55,7 +55,7 @@ class Session:
 
     @property
     def room(self) -> int:
-        """Octets that the body of one request may have for the meter to take its APDU."""
+        """The octets that the body of one request may have to fit the meter's receive size."""
         return self.send_size - _HEADER_LENGTH - (OVERHEAD if self.builder.is_ciphering else 0)
 
     @property
@@ -68,7 +68,7 @@ class Session:
         )
 
     def exchange(self, apdu: bytes, *, seconds: float | None = None) -> bytes:
-        """Sends ``apdu`` as it is and returns the answer as it is; shows neither to the tracer."""
+        """Send ``apdu`` unchanged and return the answer unchanged; does not trace them."""
         self._stream.clock.start_exchange(seconds)
         self._link.send(apdu)
         answer = self._link.receive()
@@ -78,40 +78,45 @@ class Session:
     def request(
         self, service: int, request_type: int, body: bytes, *, secret: bool = False
     ) -> tuple[int, Cursor]:
-        """Carries out one request; the response type and the rest of the response behind the invoke id."""
+        """Send one request; return the response type and the rest of the response after the invoke id.
+
+        Raises :class:`errors.DlmsError` if the exchange fails or the meter answers with an error.
+        """
         if self.tracer is not None:
-            self.tracer.request(self.builder.plain_request(service, request_type, body), secret=secret)
+            self.tracer.show_request(
+                self.builder.build_plain_request(service, request_type, body), secret=secret
+            )
         invoke_id = self.builder.invoke_id
-        answer = self.exchange(self.builder.request(service, request_type, body))
+        answer = self.exchange(self.builder.build_request(service, request_type, body))
         plain = answer
         try:
             plain = self._unprotect(answer, service)
         finally:
             if self.tracer is not None:
-                self.tracer.response(plain, secret=secret)
+                self.tracer.show_response(plain, secret=secret)
         if answer[0] in _ERRORS:
-            raise error_response(plain)
+            raise parse_error_response(plain)
         cursor = Cursor(plain)
-        tag = cursor.unsigned()
+        tag = cursor.read_unsigned()
         if tag != service + _RESPONSE:
             raise errors.IllegalResponse(f"an answer of type {tag:#04x} to a request of type {service:#04x}")
-        response_type = cursor.unsigned()
-        if cursor.unsigned() & 0x0F != invoke_id:
+        response_type = cursor.read_unsigned()
+        if cursor.read_unsigned() & 0x0F != invoke_id:
             raise errors.IllegalResponse("an answer to another request (the invoke id differs)")
         return response_type, cursor
 
     def release(self, seconds: float) -> None:
-        """Asks to end the association, and takes the data link down in good order."""
-        request = self.builder.rlrq()
+        """Release the association within ``seconds``, and disconnect the data link."""
+        request = self.builder.build_rlrq()
         if self.tracer is not None:
-            self.tracer.plain(Direction.SENT, request)
+            self.tracer.show_plain(Direction.SENT, request)
         answer = self.exchange(request, seconds=seconds)
         if self.tracer is not None:
-            self.tracer.plain(Direction.RECEIVED, answer)
+            self.tracer.show_plain(Direction.RECEIVED, answer)
         self._link.disconnect()
 
     def _unprotect(self, answer: bytes, service: int) -> bytes:
-        """The answer in plain form; some meters protect their errors, others do not."""
+        """Return the plain answer. Some meters protect their error responses, others do not."""
         tag = answer[0]
         if self.deciphering is None or tag in (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR):
             return answer
@@ -122,22 +127,22 @@ class Session:
         return unprotect(answer, self.deciphering)
 
 
-def error_response(apdu: bytes) -> errors.DlmsError:
-    """The typed error for an exception-response or a confirmed-service-error."""
+def parse_error_response(apdu: bytes) -> errors.DlmsError:
+    """Return the typed error for an exception-response or a confirmed-service-error."""
     cursor = Cursor(apdu)
-    tag = cursor.unsigned()
+    tag = cursor.read_unsigned()
     try:
         if tag == EXCEPTION_RESPONSE:
-            state_error, service_error = cursor.unsigned(), cursor.unsigned()
+            state_error, service_error = cursor.read_unsigned(), cursor.read_unsigned()
             if service_error == INVOCATION_COUNTER_ERROR:
-                return errors.InvocationCounterTooLow(cursor.unsigned(4), state_error)
+                return errors.InvocationCounterTooLow(cursor.read_unsigned(4), state_error)
             return errors.ExceptionResponse(
                 f"exception-response: state error {state_error}, service error {service_error}",
                 state_error,
                 service_error,
             )
         if tag == CONFIRMED_SERVICE_ERROR:
-            service, kind, value = cursor.unsigned(), cursor.unsigned(), cursor.unsigned()
+            service, kind, value = cursor.read_unsigned(), cursor.read_unsigned(), cursor.read_unsigned()
             return errors.IllegalResponse(
                 f"confirmed-service-error: service {service}, error {kind}, value {value}"
             )

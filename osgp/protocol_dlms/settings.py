@@ -1,9 +1,9 @@
-"""What a session with a meter is set up from: address, security, keys, deadlines and limits."""
+"""The settings of a session with a meter: address, security, keys, deadlines and limits."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
+from osgp.catalogue.communication import Carrier, Framing, Security
 from osgp.protocol_dlms import errors
 
 PUBLIC_CLIENT = 16
@@ -14,24 +14,9 @@ CHALLENGE_LENGTHS = range(8, 65)
 PASSWORD_LENGTHS = range(1, 65)
 
 
-class Transport(StrEnum):
-    """How APDUs travel over the TCP connection."""
-
-    WRAPPER = "WRAPPER"
-    HDLC = "HDLC"
-
-
-class Security(StrEnum):
-    """Authentication mechanism and, for HLS5, the protection of every APDU (security suite 0)."""
-
-    NONE = "NONE"
-    LLS = "LLS"
-    HLS5 = "HLS5"
-
-
 @dataclass(frozen=True, slots=True)
 class MeterAddress:
-    """Where a meter is: host name or IP address, TCP port, and logical device within the physical device.
+    """The address of a meter: host name or IP address, port, and logical device in the physical device.
 
     The logical device address is 1 to 65535 with the wrapper, 1 to 16383 with HDLC.
     """
@@ -39,7 +24,8 @@ class MeterAddress:
     host: str
     port: int
     logical_device_address: int = 1
-    transport: Transport = Transport.WRAPPER
+    framing: Framing = Framing.WRAPPER
+    carrier: Carrier = Carrier.TCP
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +36,16 @@ class Keys:
     encryption_key: bytes | None = field(default=None, repr=False)
     lls_password: bytes | None = field(default=None, repr=False)
 
-    def values(self) -> tuple[bytes | None, ...]:
-        """All of them."""
+    def list_values(self) -> tuple[bytes | None, ...]:
+        """Return all keys and the password, None for those that are missing."""
         return self.authentication_key, self.encryption_key, self.lls_password
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds that may pass: to set up the TCP connection, per APDU and its answer, for the whole session.
+    """Maximum seconds to set up the TCP connection, for one APDU and its answer, and for the whole session.
 
-    ``release`` is how long to wait for the answer to a release request, which some meters never give.
+    ``release`` is for the answer to a release request, which some meters never send.
     """
 
     connect: float = 10.0
@@ -70,7 +56,7 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Octets that an answer may have: one APDU (also offered to the meter as our receive size), one whole
+    """Maximum octets of one received APDU (also proposed to the meter as our receive size) and of one whole
     reply.
     """
 
@@ -79,16 +65,19 @@ class Limits:
 
 
 class InvocationCounter(Protocol):
-    """Gives out invocation counters, each value at most once for a key, also across crashes."""
+    """Hands out invocation counter values, each at most once for a key, also across crashes."""
 
-    def take(self) -> int:
-        """The value for the next ciphered APDU."""
+    def take_value(self) -> int:
+        """Return the value for the next ciphered APDU, 0 to 2**32 - 1."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AssociationSettings:
-    """All that decides about an association but the address. Made and checked before anything is dialled."""
+    """The settings of an association except the address.
+
+    Raises :class:`errors.InvalidSettings` and its subclasses for missing or invalid ones.
+    """
 
     security: Security
     keys: Keys = field(repr=False)
@@ -124,12 +113,12 @@ class AssociationSettings:
 
 
 def check_address(address: MeterAddress, client_address: int) -> None:
-    """Raises a typed error for an address that cannot be dialled."""
+    """Raise InvalidAddress for a blank host, InvalidSettings for a number out of range."""
     if not address.host or not address.host.strip():
         raise errors.InvalidAddress("the meter has no network address")
     if not 1 <= address.port <= 0xFFFF:
         raise errors.InvalidSettings(f"port {address.port} is out of range")
-    hdlc = address.transport is Transport.HDLC
+    hdlc = address.framing is Framing.HDLC
     if not 1 <= address.logical_device_address <= (0x3FFF if hdlc else 0xFFFF):
         raise errors.InvalidSettings(
             f"logical device address {address.logical_device_address} is out of range"

@@ -1,8 +1,8 @@
-"""What a session shows of its APDUs to whoever looks on: plain, and without secrets.
+"""Tracing of the APDUs of a session in plain form, without secrets.
 
 Blanked are passwords, challenges and proofs of associations, dedicated keys, and the data of requests that
-carry secrets (:func:`osgp.protocol_dlms.meter.is_secret`), in the request as in the answer. Beyond that no
-octets that equal one of the meter's own secrets are shown, wherever a meter may have put them.
+carry secrets (:func:`osgp.catalogue.is_secret`), in request and answer. Octets equal to one of the meter's
+own secrets are blanked wherever they occur.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,10 +22,10 @@ AUTHENTICATION_VALUES = (0xAA, 0xAC)
 INITIATE_REQUEST = 0x01
 
 LEAST_SECRET = 4
-"""Octets of a secret that are looked for: fewer would be found by chance everywhere."""
+"""The least octets of a secret to search for: shorter ones occur by chance everywhere."""
 
-# How many octets of an APDU that goes with a secret are no secret, by tag and type: up to where the data
-# begin, or all that it should have.
+# The octets at the start of an APDU that are not secret, by tag and type, if its data are: up to the data, or
+# all that the APDU should have.
 _REQUEST_HEADS = {
     (0xC0, 1): None,
     (0xC0, 2): None,
@@ -47,7 +47,7 @@ _RESPONSE_HEADS = {
     (0xC7, 2): 8,
     (0xC7, 4): 7,
 }
-# Where data may have a result in their place.
+# The position of the choice between data and result.
 _RESULT_AT = {(0xC4, 1): 3, (0xC4, 2): 8}
 _ERROR_HEADS = {0xD8: 7, 0x0E: 4}
 
@@ -63,8 +63,8 @@ class Direction(StrEnum):
 class TraceRecord:
     """One APDU without its protection, and when it was sent or received (UTC).
 
-    ``hidden`` are the places of what is secret, first octet and the one behind the last; ``apdu`` has ``*``
-    there. An answer that could not be deciphered is shown as it came.
+    ``hidden`` are the spans of secrets, from the first octet to the one after the last; ``apdu`` has ``*``
+    there. An answer that could not be deciphered is shown as received.
     """
 
     direction: Direction
@@ -78,28 +78,32 @@ Trace = Callable[[TraceRecord], None]
 
 
 class Tracer:
-    """Shows the APDUs of one association to ``trace``; ``secrets`` are those that it was opened with."""
+    """Shows the APDUs of one association to ``trace``; ``secrets`` are its keys and password."""
 
     def __init__(self, trace: Trace, secrets: Iterable[bytes | None]) -> None:
         self._trace = trace
         self._secrets = [secret for secret in secrets if secret and len(secret) >= LEAST_SECRET]
 
-    def association(self, direction: Direction, apdu: bytes, information: bytes = b"") -> None:
-        """An AARQ or AARE; ``information`` is its user information without protection, if that is known."""
-        shown = with_information(apdu, information) if information else apdu
-        spans = _association_secrets(shown) if shown[0] in (AARQ, AARE) else []
+    def show_association(self, direction: Direction, apdu: bytes, information: bytes = b"") -> None:
+        """Show an AARQ or AARE; ``information`` is its plain user information, if known."""
+        shown = replace_user_information(apdu, information) if information else apdu
+        spans = _find_association_secrets(shown) if shown[0] in (AARQ, AARE) else []
         self._show(direction, shown, spans)
 
-    def request(self, apdu: bytes, *, secret: bool) -> None:
-        """A GET, SET or ACTION request."""
-        self._show(Direction.SENT, apdu, _behind(apdu, _request_head(apdu)) if secret else [])
+    def show_request(self, apdu: bytes, *, secret: bool) -> None:
+        """Show a GET, SET or ACTION request."""
+        self._show(
+            Direction.SENT, apdu, _list_span_behind(apdu, _measure_request_head(apdu)) if secret else []
+        )
 
-    def response(self, apdu: bytes, *, secret: bool) -> None:
-        """What came in answer to one."""
-        self._show(Direction.RECEIVED, apdu, _behind(apdu, _response_head(apdu)) if secret else [])
+    def show_response(self, apdu: bytes, *, secret: bool) -> None:
+        """Show the answer to a GET, SET or ACTION request."""
+        self._show(
+            Direction.RECEIVED, apdu, _list_span_behind(apdu, _measure_response_head(apdu)) if secret else []
+        )
 
-    def plain(self, direction: Direction, apdu: bytes) -> None:
-        """An APDU that holds nothing secret."""
+    def show_plain(self, direction: Direction, apdu: bytes) -> None:
+        """Show an APDU without secrets."""
         self._show(direction, apdu, [])
 
     def _show(self, direction: Direction, apdu: bytes, spans: Sequence[Span]) -> None:
@@ -109,38 +113,38 @@ class Tracer:
             while start >= 0:
                 hidden.append((start, start + len(secret)))
                 start = apdu.find(secret, start + 1)
-        hidden = _merged(hidden)
+        hidden = _merge(hidden)
         shown = bytearray(apdu)
         for start, end in hidden:
             shown[start:end] = BLANK * (end - start)
         self._trace(TraceRecord(direction, bytes(shown), datetime.now(UTC), tuple(hidden)))
 
 
-def user_information(apdu: bytes) -> bytes:
+def find_user_information(apdu: bytes) -> bytes:
     """The user information of an AARQ or AARE; empty if it has none, or is malformed."""
     cursor = Cursor(apdu, 1)
     try:
-        cursor.length()
+        cursor.read_length()
         while not cursor.at_end:
-            tag, content = cursor.unsigned(), cursor.take(cursor.length())
+            tag, content = cursor.read_unsigned(), cursor.read(cursor.read_length())
             if tag == USER_INFORMATION:
                 inner = Cursor(content, 1)
-                return inner.take(inner.length())
+                return inner.read(inner.read_length())
     except IllegalResponse:
         pass
     return b""
 
 
-def with_information(apdu: bytes, information: bytes) -> bytes:
-    """An AARQ or AARE with other user information in its place; as it is when it is malformed."""
+def replace_user_information(apdu: bytes, information: bytes) -> bytes:
+    """Return an AARQ or AARE with other user information; unchanged if it is malformed."""
     cursor = Cursor(apdu, 1)
     fields = bytearray()
     try:
-        cursor.length()
+        cursor.read_length()
         while not cursor.at_end:
             start = cursor.position
-            tag = cursor.unsigned()
-            cursor.take(cursor.length())
+            tag = cursor.read_unsigned()
+            cursor.read(cursor.read_length())
             if tag == USER_INFORMATION:
                 content = b"\x04" + encode_length(len(information)) + information
                 fields += bytes((tag,)) + encode_length(len(content)) + content
@@ -151,42 +155,42 @@ def with_information(apdu: bytes, information: bytes) -> bytes:
     return apdu[:1] + encode_length(len(fields)) + bytes(fields)
 
 
-def _association_secrets(apdu: bytes) -> list[Span]:
-    """The authentication value and a dedicated key; behind the place where it makes no sense, everything."""
+def _find_association_secrets(apdu: bytes) -> list[Span]:
+    """Return the spans of authentication value and dedicated key, and of all after a malformed field."""
     cursor = Cursor(apdu, 1)
     spans = []
     try:
-        cursor.length()
+        cursor.read_length()
         while not cursor.at_end:
-            tag, length = cursor.unsigned(), cursor.length()
+            tag, length = cursor.read_unsigned(), cursor.read_length()
             start = cursor.position
-            content = cursor.take(length)
+            content = cursor.read(length)
             if tag in AUTHENTICATION_VALUES:
                 whole = len(content) >= 2 and content[0] == 0x80 and content[1] == len(content) - 2
                 spans.append((start + (2 if whole else 0), cursor.position))
             elif tag == USER_INFORMATION:
-                spans += _dedicated_key(content, start)
+                spans += _find_dedicated_key(content, start)
     except IllegalResponse:
         spans.append((cursor.position, len(apdu)))
     return spans
 
 
-def _dedicated_key(content: bytes, offset: int) -> list[Span]:
-    """The dedicated key of an initiate request within the user information that begins at ``offset``."""
+def _find_dedicated_key(content: bytes, offset: int) -> list[Span]:
+    """Return the span of the dedicated key in user information that begins at ``offset``."""
     cursor = Cursor(content, 1)
-    cursor.length()
-    if cursor.unsigned() != INITIATE_REQUEST or not cursor.unsigned():
+    cursor.read_length()
+    if cursor.read_unsigned() != INITIATE_REQUEST or not cursor.read_unsigned():
         return []
-    length = cursor.length()
+    length = cursor.read_length()
     return [(offset + cursor.position, offset + min(cursor.position + length, len(content)))]
 
 
-def _request_head(apdu: bytes) -> int:
+def _measure_request_head(apdu: bytes) -> int:
     head = _REQUEST_HEADS.get((apdu[0], apdu[1]), 3)
     return len(apdu) if head is None else head
 
 
-def _response_head(apdu: bytes) -> int:
+def _measure_response_head(apdu: bytes) -> int:
     if apdu[0] in _ERROR_HEADS:
         return _ERROR_HEADS[apdu[0]]
     kind = (apdu[0], apdu[1] if len(apdu) > 1 else 0)
@@ -197,12 +201,12 @@ def _response_head(apdu: bytes) -> int:
     return head
 
 
-def _behind(apdu: bytes, head: int) -> list[Span]:
+def _list_span_behind(apdu: bytes, head: int) -> list[Span]:
     return [(head, len(apdu))]
 
 
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    """In order, those that overlap or touch made one."""
+def _merge(spans: Iterable[Span]) -> list[Span]:
+    """Return the spans in order; joins those that overlap or touch."""
     merged: list[Span] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:

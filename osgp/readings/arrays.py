@@ -18,38 +18,38 @@ class IntegersField(models.Field):
         super().__init__(**options)
 
     def deconstruct(self) -> Any:
-        """For migrations."""
+        """Add the width for migrations."""
         name, path, positional, options = super().deconstruct()
         return name, path, positional, {**options, "width": self.width}
 
     def db_type(self, connection: Any) -> str:
-        """The column's type."""
+        """Return the column's type."""
         return _TYPES[self.width] if connection.vendor == "postgresql" else "text"
 
     def from_db_value(self, value: Any, *_: Any) -> Any:
-        """A list of integers."""
-        return integers(value)
+        """Return a list of integers."""
+        return parse_integers(value)
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
-        """As the database takes it."""
-        return None if value is None else text_of(value)
+        """Return the text that the database reads."""
+        return None if value is None else format_column(value)
 
 
-def integers(value: Any) -> Any:
-    """A column as selected, as a list."""
+def parse_integers(value: Any) -> Any:
+    """Return a selected column as a list."""
     return json.loads(value) if isinstance(value, str) else value
 
 
 def as_date(value: Any) -> date:
-    """A date as selected; SQLite has them as text."""
+    """Return a selected date; SQLite stores dates as text."""
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
-def text_of(column: Sequence[int]) -> str:
-    """A column as text that the database of this connection reads as an array or JSON."""
-    return array_text(column) if connection.vendor == "postgresql" else f"[{','.join(map(str, column))}]"
+def format_column(column: Sequence[int]) -> str:
+    """Return a column as text that the database of this connection reads as an array or JSON."""
+    return format_array(column) if connection.vendor == "postgresql" else f"[{','.join(map(str, column))}]"
 
 
-def array_text(column: Sequence[int]) -> str:
-    """A column as PostgreSQL reads it as an array."""
+def format_array(column: Sequence[int]) -> str:
+    """Return a column as text that PostgreSQL reads as an array."""
     return f"{{{','.join(map(str, column))}}}"

@@ -1,16 +1,15 @@
-"""Days and months of a meter's calendar. An interval belongs to the day that it lies in: the one that ends at
-midnight, to the day before it. Days have 23 or 25 hours when clocks change."""
+"""Days and months of a meter's calendar. An interval belongs to the day in which it lies: one that ends at
+midnight to the day before. Days have 23 or 25 hours when clocks change.
+"""
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from osgp.readings.values import Period
+from osgp.messages.readings import Period
 
 DAY = timedelta(days=1)
-INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS = 900, 3600
-"""Capture periods of electricity and of M-Bus meters, unless one is told."""
 
 
 class Span(NamedTuple):
@@ -21,65 +20,71 @@ class Span(NamedTuple):
     end: int
 
 
-def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """When a day begins in a zone, in UTC."""
+def find_midnight(day: date, zone: ZoneInfo) -> datetime:
+    """Return when a day begins in a zone, in UTC."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def day_of(moment: datetime, zone: ZoneInfo) -> date:
-    """The day that an interval which ends at ``moment`` lies in."""
+def find_day(moment: datetime, zone: ZoneInfo) -> date:
+    """Return the day of an interval that ends at ``moment``."""
     return (moment - timedelta(seconds=1)).astimezone(zone).date()
 
 
-def month_of(day: date) -> date:
-    """The first day of its month."""
+def to_month(day: date) -> date:
+    """Return the first day of a day's month."""
     return day.replace(day=1)
 
 
-def next_month(month: date) -> date:
-    """The first day of the month after that of ``month``."""
+def to_next_month(month: date) -> date:
+    """Return the first day of the month after that of ``month``."""
     return (month.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
 @lru_cache(maxsize=4096)
-def day_span(day: date, zone: ZoneInfo) -> Span:
-    """A day in a zone."""
-    return Span(day, int(midnight(day, zone).timestamp()), int(midnight(day + DAY, zone).timestamp()))
+def find_day_span(day: date, zone: ZoneInfo) -> Span:
+    """Return a day's span in a zone."""
+    return Span(
+        day, int(find_midnight(day, zone).timestamp()), int(find_midnight(day + DAY, zone).timestamp())
+    )
 
 
 @lru_cache(maxsize=1024)
-def month_span(month: date, zone: ZoneInfo) -> Span:
-    """A month in a zone."""
+def find_month_span(month: date, zone: ZoneInfo) -> Span:
+    """Return a month's span in a zone."""
     return Span(
-        month, int(midnight(month, zone).timestamp()), int(midnight(next_month(month), zone).timestamp())
+        month,
+        int(find_midnight(month, zone).timestamp()),
+        int(find_midnight(to_next_month(month), zone).timestamp()),
     )
 
 
 def is_by_month(period: Period | str) -> bool:
-    """Whether values of a period are kept by month (DAILY, MONTHLY) and not by day."""
+    """Return whether values of a period are stored by month (DAILY, MONTHLY) and not by day."""
     return period in (Period.DAILY, Period.MONTHLY)
 
 
-def span_of(period: Period | str, seconds: int, zone: ZoneInfo) -> Span:
-    """The day or, for DAILY and MONTHLY, the month that an interval which ends then is kept with."""
-    day = day_of(datetime.fromtimestamp(seconds, UTC), zone)
-    return month_span(month_of(day), zone) if is_by_month(period) else day_span(day, zone)
+def find_span(period: Period | str, seconds: int, zone: ZoneInfo) -> Span:
+    """Return the day, or for DAILY and MONTHLY the month, with which an interval ending then is stored."""
+    day = find_day(datetime.fromtimestamp(seconds, UTC), zone)
+    return find_month_span(to_month(day), zone) if is_by_month(period) else find_day_span(day, zone)
 
 
-def expected_ends(period: Period | str, first: date, until: date, zone: ZoneInfo, step: int) -> list[int]:
-    """The interval ends that there should be of the days from ``first`` on and before ``until``.
+def list_expected_ends(
+    period: Period | str, first: date, until: date, zone: ZoneInfo, step: int
+) -> list[int]:
+    """Return the interval ends expected for the days from ``first`` on and before ``until``.
 
     In seconds since 1970. INTERVAL: every ``step`` seconds; DAILY: each midnight; MONTHLY: the end of each
     month that ends with one of these days.
     """
     if period == Period.INTERVAL:
-        begin, end = day_span(first, zone).begin, day_span(until, zone).begin
+        begin, end = find_day_span(first, zone).begin, find_day_span(until, zone).begin
         return list(range(begin + step, end + 1, step))
     if period == Period.DAILY:
-        return [day_span(first + number * DAY, zone).end for number in range((until - first).days)]
-    ends, month = [], month_of(first)
-    while (following := next_month(month)) <= until:
+        return [find_day_span(first + number * DAY, zone).end for number in range((until - first).days)]
+    ends, month = [], to_month(first)
+    while (following := to_next_month(month)) <= until:
         if following > first:
-            ends.append(month_span(month, zone).end)
+            ends.append(find_month_span(month, zone).end)
         month = following
     return ends

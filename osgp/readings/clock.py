@@ -1,4 +1,4 @@
-"""What time it is, for everything about readings: one place, which tests set."""
+"""The current time for readings, in one place, so that tests can set it."""
 
 from datetime import datetime
 
@@ -6,5 +6,5 @@ from django.utils import timezone
 
 
 def now() -> datetime:
-    """Our clock, in UTC."""
+    """Return the current time in UTC."""
     return timezone.now()

@@ -1,14 +1,14 @@
-"""What dispatchers look after for readings."""
+"""Duties of dispatchers for readings."""
 
+from osgp.processes import duties
 from osgp.readings import retention, tasks
-from osgp.requests import duties
 
 LOOK_EVERY = 600.0
 """Seconds between looks; partitions are made a month ahead."""
 
 
 def register() -> None:
-    """Called at start-up."""
+    """Register the duty; called at start-up."""
     duties.register(duties.Duty("readings", retention.is_due, _keep_house, LOOK_EVERY))
 
 

@@ -1,4 +1,4 @@
-"""Readings as CSV and Parquet, made as they are looked up: memory does not grow with their number."""
+"""Readings as CSV and Parquet, made while they are read: memory does not grow with their number."""
 
 import csv
 import io
@@ -7,9 +7,8 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from osgp.cosem.amr_status import flags_of
+from osgp.messages.serializers import utc_text
 from osgp.readings.queries import Reading
-from osgp.requests.serializers import utc_text
 
 COLUMNS = (
     "device_identification",
@@ -30,30 +29,31 @@ COLUMNS = (
 CSV_ROWS = 1_000
 """Rows of CSV made at a time."""
 ROW_GROUP = 50_000
-"""Rows of a row group in Parquet: what is held in memory at a time."""
+"""Rows of a row group in Parquet, which is held in memory."""
 
 
-def csv_parts(readings: Iterable[Reading]) -> Iterator[bytes]:
-    """CSV (RFC 4180) with a header; flags of the status separated by blanks."""
+def format_csv(readings: Iterable[Reading]) -> Iterator[bytes]:
+    """Yield CSV (RFC 4180) with a header; flags of the status are separated by blanks."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
-    for rows in _batched(readings, CSV_ROWS):
-        writer.writerows(_text(reading) for reading in rows)
+    for rows in _iterate_batches(readings, CSV_ROWS):
+        writer.writerows(_format_row(reading) for reading in rows)
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
     yield buffer.getvalue().encode()
 
 
-def _batched(readings: Iterable[Reading], size: int) -> Iterator[list[Reading]]:
+def _iterate_batches(readings: Iterable[Reading], size: int) -> Iterator[list[Reading]]:
     iterator = iter(readings)
     while rows := list(islice(iterator, size)):
         yield rows
 
 
-def _text(reading: Reading) -> list[str | int | None]:
-    told = reading.told
+def _format_row(reading: Reading) -> list[str | int | None]:
+    provenance = reading.provenance
+    flags = reading.name_flags(reading.status)
     return [
         reading.series.device.identification,
         reading.series.channel or None,
@@ -63,17 +63,17 @@ def _text(reading: Reading) -> list[str | int | None]:
         utc_text(reading.interval_end),
         format(reading.value, "f"),
         reading.series.unit,
-        None if reading.status is None else " ".join(flags_of(reading.status)),
-        utc_text(told.received_at) if told.received_at else None,
-        str(told.received_by) if told.received_by else None,
-        utc_text(told.confirmed_at) if told.confirmed_at else None,
+        None if flags is None else " ".join(flags),
+        utc_text(provenance.received_at) if provenance.received_at else None,
+        str(provenance.received_by) if provenance.received_by else None,
+        utc_text(provenance.confirmed_at) if provenance.confirmed_at else None,
         "true" if reading.is_late else "false",
         "true" if reading.former else "false",
     ]
 
 
 class _Sink(io.RawIOBase):
-    """Takes what is written until it is taken away."""
+    """Holds what is written until it is taken."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -91,15 +91,15 @@ class _Sink(io.RawIOBase):
         self._size += len(part)
         return len(part)
 
-    def taken(self) -> bytes:
-        """All that was written since the last time."""
+    def take_written(self) -> bytes:
+        """Return what was written since the last call."""
         parts, self._parts = self._parts, []
         return b"".join(parts)
 
 
-def parquet_parts(readings: Iterable[Reading]) -> Iterator[bytes]:
-    """Parquet: values decimal128(18, 6), times in UTC with microseconds, the status as its octet."""
-    # Only who exports Parquet pays for loading it.
+def format_parquet(readings: Iterable[Reading]) -> Iterator[bytes]:
+    """Yield Parquet: values decimal128(18, 6), times in UTC with microseconds, the status as a number."""
+    # Loaded here, so that only exports of Parquet pay for it.
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -113,7 +113,7 @@ def parquet_parts(readings: Iterable[Reading]) -> Iterator[bytes]:
         "interval_end": moment,
         "value": pa.decimal128(18, 6),
         "unit": text,
-        "status": pa.uint8(),
+        "status": pa.uint16(),
         "received_at": moment,
         "received_by": text,
         "confirmed_at": moment,
@@ -123,21 +123,21 @@ def parquet_parts(readings: Iterable[Reading]) -> Iterator[bytes]:
     schema = pa.schema([(name, types[name]) for name in COLUMNS])
     sink = _Sink()
     with parquet.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
-        for rows in _batched(readings, ROW_GROUP):
-            columns = zip(*map(_values, rows), strict=True)
+        for rows in _iterate_batches(readings, ROW_GROUP):
+            columns = zip(*map(_make_row, rows), strict=True)
             arrays = [
                 pa.array(column, type=types[name]) for name, column in zip(COLUMNS, columns, strict=True)
             ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=ROW_GROUP)
-            yield sink.taken()
-    yield sink.taken()
+            yield sink.take_written()
+    yield sink.take_written()
 
 
 _MILLIONTH = Decimal("0.000001")
 
 
-def _values(reading: Reading) -> tuple[Any, ...]:
-    told = reading.told
+def _make_row(reading: Reading) -> tuple[Any, ...]:
+    provenance = reading.provenance
     return (
         reading.series.device.identification,
         reading.series.channel or None,
@@ -148,9 +148,9 @@ def _values(reading: Reading) -> tuple[Any, ...]:
         reading.value.quantize(_MILLIONTH),
         reading.series.unit,
         reading.status,
-        told.received_at,
-        str(told.received_by) if told.received_by else None,
-        told.confirmed_at,
+        provenance.received_at,
+        str(provenance.received_by) if provenance.received_by else None,
+        provenance.confirmed_at,
         reading.is_late,
         bool(reading.former),
     )

@@ -1,4 +1,4 @@
-"""What was read meets what is stored: chunks are locked, merged in Python, and written back."""
+"""Merging new readings into stored ones: chunks are locked, merged in Python, and written back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,17 +8,16 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 
-from osgp.readings.arrays import as_date, integers, text_of
-from osgp.readings.chunks import Chunk, Claim, Seen, merge, settle
+from osgp.readings.arrays import as_date, format_column, parse_integers
+from osgp.readings.chunks import Chunk, Claim, DeliveryRange, merge, settle
 from osgp.readings.models import FormerClaim
 
 COLUMNS = "series_id, start, begin, exponent, count, step, offsets, amounts, statuses, received, confirmed"
-_FORMER = FormerClaim._meta.db_table
 
 
 @dataclass(frozen=True)
 class NewChunk:
-    """A chunk that was just read; ``begin`` and ``end`` bound its day or month, in seconds since 1970."""
+    """A chunk of new readings; ``begin`` and ``end`` bound its day or month, in seconds since 1970."""
 
     series_id: int
     start: date
@@ -31,12 +30,12 @@ class NewChunk:
 
     @property
     def key(self) -> tuple[int, date]:
-        """What it is stored under."""
+        """The key under which it is stored."""
         return self.series_id, self.start
 
 
-def row_of(new: NewChunk, chunk: Chunk) -> tuple[Any, ...]:
-    """A chunk as its columns in the database."""
+def make_row(new: NewChunk, chunk: Chunk) -> tuple[Any, ...]:
+    """Return a chunk as its columns in the database."""
     return (
         new.series_id,
         new.start,
@@ -44,33 +43,33 @@ def row_of(new: NewChunk, chunk: Chunk) -> tuple[Any, ...]:
         chunk.exponent,
         chunk.count,
         chunk.step,
-        text_of(chunk.offsets),
-        text_of(chunk.amounts),
-        None if chunk.statuses is None else text_of(chunk.statuses),
-        text_of(chunk.received),
-        text_of(chunk.confirmed),
+        format_column(chunk.offsets),
+        format_column(chunk.amounts),
+        None if chunk.statuses is None else format_column(chunk.statuses),
+        format_column(chunk.received),
+        format_column(chunk.confirmed),
     )
 
 
-def chunk_of(row: Sequence[Any]) -> Chunk:
-    """From exponent, step, offsets, amounts, statuses, received and confirmed as selected."""
+def parse_chunk(row: Sequence[Any]) -> Chunk:
+    """Make a chunk from selected exponent, step, offsets, amounts, statuses, received and confirmed."""
     exponent, step, *columns = row
-    return Chunk(exponent, step, *map(integers, columns))
+    return Chunk(exponent, step, *map(parse_integers, columns))
 
 
 def merge_into(chunks: Sequence[NewChunk]) -> list[tuple[NewChunk, Chunk]]:
-    """Merge chunks, ordered by their keys, into those that are stored; returns what they have become.
+    """Merge chunks, ordered by their keys, into the stored ones; returns the merged chunks.
 
     Stored ones are locked until the end of the transaction, in that order.
     """
-    stored = _locked(chunks)
+    stored = _lock_chunks(chunks)
     merged: list[tuple[NewChunk, Chunk]] = []
     changed: list[tuple[NewChunk, Chunk]] = []
     for new in chunks:
         old = stored[new.key]
         chunk, disputed = merge(old, new.chunk)
         if disputed:
-            former = _former(new, disputed)
+            former = _read_former(new, disputed)
             chunk, left = settle(chunk, disputed, former)
             _replace_former(new, former, left)
         merged.append((new, chunk))
@@ -80,7 +79,7 @@ def merge_into(chunks: Sequence[NewChunk]) -> list[tuple[NewChunk, Chunk]]:
     return merged
 
 
-def _locked(chunks: Sequence[NewChunk]) -> dict[tuple[int, date], Chunk]:
+def _lock_chunks(chunks: Sequence[NewChunk]) -> dict[tuple[int, date], Chunk]:
     kept = "c.series_id, c.start, exponent, step, offsets, amounts, statuses, received, confirmed"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -98,7 +97,7 @@ def _locked(chunks: Sequence[NewChunk]) -> dict[tuple[int, date], Chunk]:
                     max(new.start for new in chunks),
                 ],
             )
-            return {(row[0], row[1]): chunk_of(row[2:]) for row in cursor.fetchall()}
+            return {(row[0], row[1]): parse_chunk(row[2:]) for row in cursor.fetchall()}
         found: dict[tuple[int, date], Chunk] = {}
         for first in range(0, len(chunks), _KEYS_AT_A_TIME):
             keys = [new.key for new in chunks[first : first + _KEYS_AT_A_TIME]]
@@ -107,7 +106,7 @@ def _locked(chunks: Sequence[NewChunk]) -> dict[tuple[int, date], Chunk]:
                 f" WHERE (series_id, start) IN (VALUES {', '.join(['(%s, %s)'] * len(keys))})",
                 [part for key in keys for part in key],
             )
-            found |= {(row[0], as_date(row[1])): chunk_of(row[2:]) for row in cursor.fetchall()}
+            found |= {(row[0], as_date(row[1])): parse_chunk(row[2:]) for row in cursor.fetchall()}
         return found
 
 
@@ -134,7 +133,7 @@ _UPDATE_SQLITE = """
 def _update(changed: Sequence[tuple[NewChunk, Chunk]]) -> None:
     if not changed:
         return
-    rows = [row_of(new, chunk) for new, chunk in changed]
+    rows = [make_row(new, chunk) for new, chunk in changed]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             starts = [row[1] for row in rows]
@@ -144,34 +143,34 @@ def _update(changed: Sequence[tuple[NewChunk, Chunk]]) -> None:
             cursor.executemany(_UPDATE_SQLITE, [(*row[2:], *row[:2]) for row in rows])
 
 
-def _former(new: NewChunk, offsets: Sequence[int] | Any) -> dict[int, dict[Claim, Seen]]:
-    """Former claims about these intervals. Nobody else changes them: the chunk is locked."""
+def _read_former(new: NewChunk, offsets: Sequence[int] | Any) -> dict[int, dict[Claim, DeliveryRange]]:
+    """Return former claims about these intervals. No other process changes them: the chunk is locked."""
     rows = FormerClaim.objects.filter(
-        series=new.series_id, interval_end__in=[_moment(new, offset) for offset in offsets]
+        series=new.series_id, interval_end__in=[_to_moment(new, offset) for offset in offsets]
     ).values_list("interval_end", "millionths", "status", "received", "confirmed")
-    former: dict[int, dict[Claim, Seen]] = {}
+    former: dict[int, dict[Claim, DeliveryRange]] = {}
     for end, amount, status, first, last in rows:
         offset = int(end.timestamp()) - new.begin
-        former.setdefault(offset, {})[Claim(amount, status)] = Seen(first, last)
+        former.setdefault(offset, {})[Claim(amount, status)] = DeliveryRange(first, last)
     return former
 
 
 def _replace_former(
-    new: NewChunk, before: dict[int, dict[Claim, Seen]], after: dict[int, dict[Claim, Seen]]
+    new: NewChunk, before: dict[int, dict[Claim, DeliveryRange]], after: dict[int, dict[Claim, DeliveryRange]]
 ) -> None:
     for offset, claims in before.items():
         for claim in claims:
             if claim not in after.get(offset, {}):
                 FormerClaim.objects.filter(
                     series=new.series_id,
-                    interval_end=_moment(new, offset),
+                    interval_end=_to_moment(new, offset),
                     millionths=claim.millionths,
                     status=claim.status,
                 ).delete()
     rows = [
         FormerClaim(
             series_id=new.series_id,
-            interval_end=_moment(new, offset),
+            interval_end=_to_moment(new, offset),
             millionths=claim.millionths,
             status=claim.status,
             received=seen.first,
@@ -189,5 +188,5 @@ def _replace_former(
     )
 
 
-def _moment(new: NewChunk, offset: int) -> datetime:
+def _to_moment(new: NewChunk, offset: int) -> datetime:
     return datetime.fromtimestamp(new.begin + offset, UTC)

@@ -1,14 +1,20 @@
-"""What meters said, once. How it is laid out, and why: docs/adr (readings as columns per day).
+"""What meters said, stored once. The layout and its reasons: docs/adr (readings as columns per day).
 
-A series has chunks, each the values of a day or month as columns. Former claims about an interval are kept
-beside them. Chunks are partitioned by month on PostgreSQL; nothing refers to them by a foreign key, so that a
-month is forgotten by dropping a table.
+A series has chunks, each with the values of a day or month as columns. Former claims about an interval are
+stored beside them. On PostgreSQL chunks are partitioned by month; no foreign key refers to them, so that a
+month is deleted by dropping a table.
 """
+
+from functools import cached_property
 
 from django.db import models
 
+from osgp.catalogue import Flags
+from osgp.devices.models import Device
+from osgp.messages.readings import Period
 from osgp.readings.arrays import IntegersField
-from osgp.readings.values import Period
+from osgp.readings.buffers import find_status_flags
+from osgp.readings.quantities import find_tag
 
 PERIODS = [(str(period), str(period).capitalize()) for period in Period]
 
@@ -16,9 +22,7 @@ PERIODS = [(str(period), str(period).capitalize()) for period in Period]
 class Series(models.Model):
     """One quantity of one device on one channel, for one period."""
 
-    device = models.ForeignKey(
-        "devices.Device", on_delete=models.PROTECT, related_name="series", db_index=False
-    )
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="series", db_index=False)
     channel = models.PositiveSmallIntegerField(default=0, help_text="M-Bus channel; 0: the meter's own.")
     quantity = models.CharField(max_length=23, help_text="OBIS code, such as 1-0:1.8.0.255.")
     period = models.CharField(max_length=8, choices=PERIODS)
@@ -38,12 +42,24 @@ class Series(models.Model):
     def __str__(self) -> str:
         return f"{self.quantity} {self.period}"
 
+    @cached_property
+    def tag(self) -> str | None:
+        """The tag of the quantity in the profile of the device or its gateway; None: it has none there."""
+        meter = self.device.gateway or self.device
+        return find_tag(meter.protocol_name, meter.protocol_version, self.quantity)
+
+    @cached_property
+    def flags(self) -> Flags:
+        """What the bits of the statuses mean in that profile."""
+        meter = self.device.gateway or self.device
+        return find_status_flags(meter.protocol_name, meter.protocol_version, self.quantity, self.period)
+
 
 class Delivery(models.Model):
-    """What one action brought. Numbers rise; the higher one was received later."""
+    """The readings of one action. Numbers rise: the higher one was received later."""
 
     device = models.ForeignKey(
-        "devices.Device", on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+        Device, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
     correlation_uid = models.UUIDField(help_text="Of the request, which may be forgotten by now.")
     message = models.CharField(max_length=64)
@@ -80,7 +96,7 @@ class Chunk(models.Model):
 
 
 class FormerClaim(models.Model):
-    """What a meter said about an interval before, or after, it said what counts now."""
+    """What a meter said about an interval before or after it said the value that counts."""
 
     series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="former_claims", db_index=False)
     interval_end = models.DateTimeField(db_index=True)
@@ -101,7 +117,7 @@ class FormerClaim(models.Model):
 
 
 class Completeness(models.Model):
-    """Which days of a month a series is full of: kept up as values are stored, so that nobody counts them."""
+    """The days of a month that a series is full of, noted when values are stored, so that no query counts."""
 
     pk = models.CompositePrimaryKey("series_id", "month")
     series_id = models.BigIntegerField()

@@ -1,4 +1,4 @@
-"""From what an operation tells to chunks that can be stored: bounds checked, sorted into days and months."""
+"""Turning an operation's readings into columns that can be stored: bounds checked, split by day and month."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,18 +10,20 @@ from zoneinfo import ZoneInfo
 
 from osgp import catalogue
 from osgp.catalogue import obis
-from osgp.readings.calendar import INTERVAL_SECONDS, MBUS_INTERVAL_SECONDS, Span, span_of
+from osgp.messages.readings import DECIMALS, LARGEST, Readings
+from osgp.readings.buffers import find_interval_seconds
+from osgp.readings.calendar import Span, find_span
 from osgp.readings.chunks import NO_STATUS
-from osgp.readings.values import DECIMALS, LARGEST, Readings
 
 logger = logging.getLogger(__name__)
 
-LARGEST_STATUS = 255
+LARGEST_STATUS = 2**15 - 1
+"""What the columns of the database hold; a message has held the status to its profile before."""
 _LARGEST_UNIT = 24
 
 
 class ReadDevice(Protocol):
-    """What is to be known of the device that was read."""
+    """What must be known of the device that was read."""
 
     @property
     def identification(self) -> str: ...
@@ -37,7 +39,7 @@ class ReadDevice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Values of one series, as they came: times in seconds since 1970, ascending, each once."""
+    """Values of one series as they came: times in seconds since 1970, ascending, each once."""
 
     quantity: str
     """OBIS code, ``1-0:1.8.0.255``."""
@@ -51,14 +53,14 @@ class Column:
 
     @property
     def series(self) -> tuple[str, str, str]:
-        """What tells the series of a device apart."""
+        """The key of the series within its device."""
         return self.quantity, self.period, self.unit
 
-    def spans(self, zone: ZoneInfo) -> Iterator[tuple[Span, int, int]]:
-        """The days or months of the values in ``zone``, with the places of the first and behind the last."""
+    def iterate_spans(self, zone: ZoneInfo) -> Iterator[tuple[Span, int, int]]:
+        """Yield the days or months of the values in ``zone``, each with its first and end place."""
         place, count = 0, len(self.ends)
         while place < count:
-            span = span_of(self.period, self.ends[place], zone)
+            span = find_span(self.period, self.ends[place], zone)
             behind = place + 1
             while behind < count and self.ends[behind] <= span.end:
                 behind += 1
@@ -66,41 +68,42 @@ class Column:
             place = behind
 
 
-def prepare(
-    device: ReadDevice, told: Iterable[Readings], earliest: datetime, latest: datetime
+def make_columns(
+    device: ReadDevice, readings: Iterable[Readings], earliest: datetime, latest: datetime
 ) -> list[Column]:
-    """The columns that are kept. What is out of bounds is told to the log, and left out.
+    """Return the columns to store. Values out of bounds are logged and left out.
 
     ``earliest`` and ``latest`` bound interval ends.
     """
     columns = []
-    profile = catalogue.profile(device.protocol_name, device.protocol_version)
+    profile = catalogue.find_profile(device.protocol_name, device.protocol_version)
     bounds = int(earliest.timestamp()), int(latest.timestamp())
     seconds: dict[int, list[int]] = {}
     refused = 0
-    for said in told:
-        item = profile[said.quantity]
-        quantity = obis.to_text(item.logical_name(device.channel if item.per_channel else None))
-        ends = seconds.get(id(said.interval_ends))
+    for each in readings:
+        item = profile[each.quantity]
+        quantity = obis.to_text(item.get_logical_name(device.channel if item.per_channel else None))
+        ends = seconds.get(id(each.interval_ends))
         if ends is None:
-            ends = seconds[id(said.interval_ends)] = [int(end.timestamp()) for end in said.interval_ends]
-        column, left_out = _column(device, said, quantity, ends, bounds)
+            ends = seconds[id(each.interval_ends)] = [int(end.timestamp()) for end in each.interval_ends]
+        capture_period = each.capture_period or find_interval_seconds(profile, each.quantity)
+        column, left_out = _make_column(each, quantity, capture_period, ends, bounds)
         refused += left_out
         if column is not None:
             columns.append(column)
     if refused:
-        logger.warning("%s: %d values are out of bounds and not kept", device.identification, refused)
+        logger.warning("%s: %d values are out of bounds and not stored", device.identification, refused)
     return columns
 
 
-def _column(
-    device: ReadDevice, said: Readings, quantity: str, ends: Sequence[int], bounds: tuple[int, int]
+def _make_column(
+    readings: Readings, quantity: str, capture_period: int, ends: Sequence[int], bounds: tuple[int, int]
 ) -> tuple[Column | None, int]:
-    exponent, amounts = _whole_numbers(said.values, said.exponent)
+    exponent, amounts = _to_integers(readings.values, readings.exponent)
     limit = LARGEST * 10**-exponent if exponent <= 0 else LARGEST // 10**exponent
-    statuses = said.statuses
+    statuses = readings.statuses
     first, last = bounds
-    good = _sorted(ends, amounts, statuses, limit, first, last)
+    good = _check_columns(ends, amounts, statuses, limit, first, last)
     refused = 0
     if good is None:
         rows: dict[int, tuple[int, int]] = {}
@@ -120,19 +123,18 @@ def _column(
         good = good_ends, [rows[end][0] for end in good_ends], [rows[end][1] for end in good_ends]
     if not good[0]:
         return None, refused
-    fallback = INTERVAL_SECONDS if device.channel is None else MBUS_INTERVAL_SECONDS
     column = Column(
         quantity,
-        str(said.period),
-        said.unit_symbol[:_LARGEST_UNIT],
-        said.capture_period or fallback,
+        str(readings.period),
+        readings.unit_symbol[:_LARGEST_UNIT],
+        capture_period,
         exponent,
         *good,
     )
     return column, refused
 
 
-def _sorted(
+def _check_columns(
     ends: Sequence[int],
     amounts: Sequence[int | None],
     statuses: Sequence[int | None] | None,
@@ -140,7 +142,7 @@ def _sorted(
     first: int,
     last: int,
 ) -> tuple[Sequence[int], Sequence[int], Sequence[int] | None] | None:
-    """The columns as they are if nothing is wrong with them, as is usual."""
+    """Return the columns unchanged if nothing is wrong with them, as is usual."""
     if not ends or None in amounts or (statuses is not None and None in statuses):
         return None
     if ends[0] < first or ends[-1] > last or len(set(ends)) < len(ends) or list(ends) != sorted(ends):
@@ -154,31 +156,31 @@ def _sorted(
 
 
 _TOO_LARGE = LARGEST * 10**DECIMALS
-"""Stands for what cannot be kept; no exponent lets it pass."""
+"""Stands for a value that cannot be stored; it is out of bounds at any exponent."""
 
 
 _WHOLE = {int, type(None)}
 
 
-def _whole_numbers(
+def _to_integers(
     values: Sequence[int | None] | Sequence[Decimal | None], exponent: int
 ) -> tuple[int, Sequence[int | None]]:
-    """Values as integers with a common exponent from -6 on to 12."""
+    """Return values as integers with a common exponent from -6 to 12."""
     if set(map(type, values)) <= _WHOLE:
         if -DECIMALS <= exponent <= 12:
             return exponent, values  # type: ignore[return-value]
         values = [None if value is None else Decimal(value) for value in values]
-    numbers = [None if value is None else _kept(Decimal(value), exponent) for value in values]
-    told = [number for number in numbers if number is not None and number.is_finite()]
-    common = min([*(int(number.as_tuple().exponent) for number in told), 0])
+    numbers = [None if value is None else _to_number(Decimal(value), exponent) for value in values]
+    finite = [number for number in numbers if number is not None and number.is_finite()]
+    common = min([*(int(number.as_tuple().exponent) for number in finite), 0])
     return common, [
         None if number is None else int(number.scaleb(-common)) if number.is_finite() else _TOO_LARGE
         for number in numbers
     ]
 
 
-def _kept(value: Decimal, exponent: int) -> Decimal:
-    """The value with six decimal places at most; not a number if it is not kept."""
+def _to_number(value: Decimal, exponent: int) -> Decimal:
+    """Return the value with at most six decimal places; NaN if it cannot be stored."""
     if not value.is_finite() or not -40 <= exponent <= 40 or not -40 <= value.adjusted() <= 40:
         return Decimal(0) if value == 0 else Decimal("NaN")
     number = value.scaleb(exponent)

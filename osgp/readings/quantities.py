@@ -1,4 +1,4 @@
-"""Quantities by name: the tag of an object in a profile, or an OBIS code, its channel open or not."""
+"""Quantities by name: the tag of an object in a profile, or an OBIS code with or without a channel."""
 
 from functools import cache
 
@@ -7,39 +7,39 @@ from osgp.catalogue import obis
 from osgp.catalogue.obis import MBUS_CHANNELS, Template
 
 MEASURED_CLASSES = frozenset({3, 4, 5})
-"""Register, extended register and demand register: what has a value and a unit."""
+"""Register, extended register and demand register: they have a value and a unit."""
 
 
-def obis_codes(text: str) -> list[str]:
-    """The OBIS codes that ``1-0:1.8.0.255``, ``1.0.1.8.0.255``, ``0-x:24.2.1.255`` or a tag stands for.
+def parse_quantity(text: str) -> list[str]:
+    """Return the OBIS codes of ``1-0:1.8.0.255``, ``1.0.1.8.0.255``, ``0-x:24.2.1.255`` or a tag.
 
-    ValueError for anything else.
+    Raises ValueError for anything else.
     """
-    known = _by_tag().get(text.upper())
+    known = _index_by_tag().get(text.upper())
     templates = [obis.parse_template(text)] if known is None else sorted(known)
-    return [obis.to_text(name) for template in templates for name in _names(template)]
+    return [obis.to_text(name) for template in templates for name in _list_logical_names(template)]
 
 
 @cache
-def tag_of(protocol_name: str, protocol_version: str, code: str) -> str | None:
-    """The tag of an OBIS code in a profile; None if it has no such object."""
+def find_tag(protocol_name: str, protocol_version: str, code: str) -> str | None:
+    """Return the tag of an OBIS code in a profile; None if the profile has no such object."""
     try:
-        found = catalogue.profile(protocol_name, protocol_version).by_logical_name(obis.parse(code))
+        found = catalogue.find_profile(protocol_name, protocol_version).find_by_logical_name(obis.parse(code))
     except (catalogue.UnknownProfile, ValueError):
         return None
     return found[0].tag if found else None
 
 
-def _names(template: Template) -> list[bytes]:
+def _list_logical_names(template: Template) -> list[bytes]:
     if not template.per_channel:
-        return [template.logical_name()]
-    return [template.logical_name(channel) for channel in MBUS_CHANNELS]
+        return [template.get_logical_name()]
+    return [template.get_logical_name(channel) for channel in MBUS_CHANNELS]
 
 
 @cache
-def _by_tag() -> dict[str, frozenset[Template]]:
+def _index_by_tag() -> dict[str, frozenset[Template]]:
     tags: dict[str, set[Template]] = {}
-    for profile in catalogue.profiles():
+    for profile in catalogue.list_profiles():
         for item in profile:
             if item.class_id in MEASURED_CLASSES:
                 tags.setdefault(item.tag, set()).add(item.template)

@@ -1,4 +1,4 @@
-"""Looking up what was read, chunk by chunk in the order of their keys: memory and pages are bounded."""
+"""Reading stored values, chunk by chunk in the order of their keys: memory and pages are bounded."""
 
 import uuid
 from collections.abc import Iterator, Sequence
@@ -12,67 +12,73 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from osgp.devices.models import Device
+from osgp.messages.readings import DECIMALS
 from osgp.readings import chunks
-from osgp.readings.arrays import integers
+from osgp.readings.arrays import parse_integers
 from osgp.readings.calendar import DAY
 from osgp.readings.chunks import NO_STATUS
 from osgp.readings.models import Chunk, Delivery, FormerClaim, Series
-from osgp.readings.quantities import tag_of
-from osgp.readings.values import DECIMALS
 
 CHUNKS_AT_A_TIME = 64
 SERIES_AT_A_TIME = 512
 LONGEST_CHUNK = timedelta(days=33)
-"""Of DAILY and MONTHLY values; more than a month with its clock changes and time zones."""
+"""A chunk of DAILY or MONTHLY values: more than a month, with clock changes and time zones."""
 MARGIN = timedelta(days=2)
-"""How far the start of a day in some time zone may be from the day in UTC."""
+"""Upper bound of the distance between a day's start in any time zone and in UTC."""
 
 
 class Position(NamedTuple):
-    """Where a page ended: the last value's series, the chunk it is in, its interval end since 1970."""
+    """Where a page ended: the last value's series, the start of its chunk, its interval end since 1970."""
 
     series_id: int
     start: date
     end: int
 
 
-class Told(NamedTuple):
-    """When, and by which request, a meter said something; ``confirmed_at`` is the last time."""
+class Provenance(NamedTuple):
+    """When, and by which request, a value was received; ``confirmed_at`` is the last time."""
 
     received_at: datetime | None
     received_by: uuid.UUID | None
     confirmed_at: datetime | None
 
 
-class Former(NamedTuple):
+class FormerReading(NamedTuple):
     """What a meter said about the same interval at another time."""
 
     value: Decimal
     status: int | None
-    told: Told
+    provenance: Provenance
 
 
 class Reading(NamedTuple):
-    """One value."""
+    """One value of a series."""
 
     series: Series
     interval_end: datetime
     value: Decimal
     status: int | None
-    told: Told
-    former: Sequence[Former]
+    provenance: Provenance
+    former: Sequence[FormerReading]
     position: Position
 
     @property
     def name(self) -> str | None:
         """The tag of the quantity in the device's profile."""
-        device = self.series.device
-        return tag_of(device.protocol_name, device.protocol_version, self.series.quantity)
+        return self.series.tag
+
+    def name_flags(self, status: int | None) -> tuple[str, ...] | None:
+        """What is set in a status of the series; None for None."""
+        if status is None:
+            return None
+        flags = self.series.flags
+        # The meter may have had another profile, with more bits, when it said so.
+        return flags.decode(status & flags.largest).names
 
     @property
     def is_late(self) -> bool:
         """Whether it was received long after its interval's end."""
-        received_at = self.told.received_at
+        received_at = self.provenance.received_at
         return (
             received_at is not None and received_at - self.interval_end > settings.OSGP["READINGS_LATE_AFTER"]
         )
@@ -80,7 +86,7 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which values are wanted. ``since`` is included and ``until`` is not."""
+    """The wanted values. ``since`` is included and ``until`` is not."""
 
     series: QuerySet[Series]
     since: datetime | None = None
@@ -90,14 +96,14 @@ class Selection:
     after: Position | None = None
 
 
-def series_of(
+def filter_series(
     devices: QuerySet[Device],
     *,
     channel: int | None = None,
     quantities: Sequence[str] = (),
     periods: Sequence[str] = (),
 ) -> QuerySet[Series]:
-    """The series of devices; ``quantities`` are OBIS codes."""
+    """Return the series of devices; ``quantities`` are OBIS codes."""
     found = Series.objects.filter(device__in=devices)
     if channel is not None:
         found = found.filter(channel=channel)
@@ -106,18 +112,18 @@ def series_of(
     return found.filter(period__in=periods) if periods else found
 
 
-def readings(selection: Selection) -> Iterator[Reading]:
-    """The values by series, and of each by interval end. A few statements for every 64 chunks."""
+def read_readings(selection: Selection) -> Iterator[Reading]:
+    """Yield the values by series and interval end. A few statements for every 64 chunks."""
     known: dict[int, Series] = {}
-    for found in _chunks(selection):
+    for found in _read_chunks(selection):
         missing = {chunk.series_id for chunk in found} - known.keys()
         if missing:
-            known |= Series.objects.select_related("device").in_bulk(missing)
-        yield from _values(found, known, selection)
+            known |= Series.objects.select_related("device__gateway").in_bulk(missing)
+        yield from _make_readings(found, known, selection)
 
 
-class _Stored(NamedTuple):
-    """A row of the chunks."""
+class _StoredChunk(NamedTuple):
+    """A row of the table of chunks."""
 
     series_id: int
     start: date
@@ -125,10 +131,10 @@ class _Stored(NamedTuple):
     columns: chunks.Chunk
 
     @classmethod
-    def of(cls, row: Sequence[Any]) -> "_Stored":
-        """From the columns of ``_COLUMNS``."""
+    def from_row(cls, row: Sequence[Any]) -> "_StoredChunk":
+        """Make it from the columns of ``_COLUMNS``."""
         series_id, start, begin, exponent, step, *columns = row
-        return cls(series_id, start, begin, chunks.Chunk(exponent, step, *map(integers, columns)))
+        return cls(series_id, start, begin, chunks.Chunk(exponent, step, *map(parse_integers, columns)))
 
 
 _COLUMNS = (
@@ -145,12 +151,12 @@ _COLUMNS = (
 )
 
 
-def _chunks(selection: Selection) -> Iterator[list[_Stored]]:
-    """The chunks by series and start, up to 64 at a time.
+def _read_chunks(selection: Selection) -> Iterator[list[_StoredChunk]]:
+    """Yield the chunks by series and start, up to 64 at a time.
 
-    Series are looked up first and named: a join over all of them would lead PostgreSQL through all chunks.
+    Series are looked up first and named: a join over all of them would make PostgreSQL read all chunks.
     """
-    series = _wanted_series(selection)
+    series = _filter_changed(selection)
     first, last = date.min, date.max
     if selection.since is not None:
         first = (selection.since - LONGEST_CHUNK).date()
@@ -161,9 +167,9 @@ def _chunks(selection: Selection) -> Iterator[list[_Stored]]:
         ids = list(series.filter(pk__gte=at).order_by("pk").values_list("pk", flat=True)[:SERIES_AT_A_TIME])
         after_these = ids[-1] + 1 if len(ids) == SERIES_AT_A_TIME else None
         while ids:
-            # Of the series that was begun, what comes behind; of the others, all.
+            # Of the first series, which may be partly read, what follows; of the others, all.
             begun = max(start, first) if ids[0] == at else first
-            found = _of_series(ids, begun, first, last)
+            found = _read_chunks_of(ids, begun, first, last)
             if found:
                 yield found
             if len(found) < CHUNKS_AT_A_TIME:
@@ -175,7 +181,7 @@ def _chunks(selection: Selection) -> Iterator[list[_Stored]]:
         at, start = after_these, first
 
 
-def _wanted_series(selection: Selection) -> QuerySet[Series]:
+def _filter_changed(selection: Selection) -> QuerySet[Series]:
     if not selection.changed:
         return selection.series
     former = FormerClaim.objects.filter(series=OuterRef("pk"))
@@ -186,8 +192,8 @@ def _wanted_series(selection: Selection) -> QuerySet[Series]:
     return selection.series.filter(Exists(former))
 
 
-# PostgreSQL goes from series to series, and stops when there are enough.
-_OF_SERIES = f"""
+# PostgreSQL goes from series to series, and stops when it has enough chunks.
+_CHUNKS_OF_SERIES = f"""
     SELECT {", ".join(f"c.{name}" for name in _COLUMNS)}
       FROM {Series._meta.db_table} s
      CROSS JOIN LATERAL (
@@ -198,29 +204,31 @@ _OF_SERIES = f"""
     """  # noqa: S608 (names of columns)
 
 
-def _of_series(ids: Sequence[int], begun: date, first: date, last: date) -> list[_Stored]:
+def _read_chunks_of(ids: Sequence[int], begun: date, first: date, last: date) -> list[_StoredChunk]:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             limit = CHUNKS_AT_A_TIME
-            cursor.execute(_OF_SERIES, [last, ids[0], begun, first, limit, list(ids), limit])
-            return [_Stored.of(row) for row in cursor.fetchall()]
+            cursor.execute(_CHUNKS_OF_SERIES, [last, ids[0], begun, first, limit, list(ids), limit])
+            return [_StoredChunk.from_row(row) for row in cursor.fetchall()]
     rows = Chunk.objects.filter(
         Q(series_id=ids[0], start__gte=begun) | Q(series_id__in=ids[1:]), start__range=(first, last)
     )
     rows = rows.order_by("series_id", "start")[:CHUNKS_AT_A_TIME]
-    return [_Stored.of(row) for row in rows.values_list(*_COLUMNS)]
+    return [_StoredChunk.from_row(row) for row in rows.values_list(*_COLUMNS)]
 
 
-def _values(found: Sequence[_Stored], series: dict[int, Series], selection: Selection) -> Iterator[Reading]:
-    former = _former(found)
+def _make_readings(
+    found: Sequence[_StoredChunk], series: dict[int, Series], selection: Selection
+) -> Iterator[Reading]:
+    former = _read_former(found)
     numbers = {number for chunk in found for number in (*chunk.columns.received, *chunk.columns.confirmed)}
     for claims in former.values():
         numbers |= {number for claim in claims for number in (claim.received, claim.confirmed)}
     deliveries = Delivery.objects.in_bulk(numbers)
 
-    def told(received: int, confirmed: int) -> Told:
+    def find_provenance(received: int, confirmed: int) -> Provenance:
         first, last = deliveries.get(received), deliveries.get(confirmed)
-        return Told(
+        return Provenance(
             first.received_at if first else None,
             first.correlation_uid if first else None,
             last.received_at if last else None,
@@ -233,9 +241,9 @@ def _values(found: Sequence[_Stored], series: dict[int, Series], selection: Sele
         columns, count = chunk.columns, chunk.columns.count
         behind = after.end if after is not None and after.series_id == chunk.series_id else None
         for offset, amount, status, received, confirmed in zip(
-            columns.all_offsets(),
+            columns.list_offsets(),
             columns.amounts,
-            columns.all_statuses(),
+            columns.list_statuses(),
             chunks.spread(columns.received, count),
             chunks.spread(columns.confirmed, count),
             strict=True,
@@ -253,14 +261,14 @@ def _values(found: Sequence[_Stored], series: dict[int, Series], selection: Sele
             reading = Reading(
                 series[chunk.series_id],
                 datetime.fromtimestamp(end, UTC),
-                chunks.decimal(amount, columns.exponent),
+                chunks.to_decimal(amount, columns.exponent),
                 None if status == NO_STATUS else status,
-                told(received, confirmed),
+                find_provenance(received, confirmed),
                 [
-                    Former(
-                        _shown(claim.millionths, columns.exponent),
+                    FormerReading(
+                        _to_decimal(claim.millionths, columns.exponent),
                         None if claim.status == NO_STATUS else claim.status,
-                        told(claim.received, claim.confirmed),
+                        find_provenance(claim.received, claim.confirmed),
                     )
                     for claim in claims
                 ],
@@ -270,9 +278,9 @@ def _values(found: Sequence[_Stored], series: dict[int, Series], selection: Sele
                 yield reading
 
 
-def _former(found: Sequence[_Stored]) -> dict[tuple[int, int], list[FormerClaim]]:
+def _read_former(found: Sequence[_StoredChunk]) -> dict[tuple[int, int], list[FormerClaim]]:
     begin = min(chunk.begin for chunk in found)
-    end = max(chunk.begin + chunk.columns.all_offsets()[-1] for chunk in found)
+    end = max(chunk.begin + chunk.columns.list_offsets()[-1] for chunk in found)
     rows = FormerClaim.objects.filter(
         series__in={chunk.series_id for chunk in found},
         interval_end__gt=datetime.fromtimestamp(begin, UTC),
@@ -284,6 +292,6 @@ def _former(found: Sequence[_Stored]) -> dict[tuple[int, int], list[FormerClaim]
     return former
 
 
-def _shown(millionths: int, exponent: int) -> Decimal:
-    """With as many decimals as the value that counts has."""
-    return chunks.decimal(millionths // 10 ** (exponent + DECIMALS), exponent)
+def _to_decimal(millionths: int, exponent: int) -> Decimal:
+    """Return a former value with as many decimals as the value that counts."""
+    return chunks.to_decimal(millionths // 10 ** (exponent + DECIMALS), exponent)

@@ -1,4 +1,4 @@
-"""Who may see what a meter said, beside its owners."""
+"""The function groups that may read an organisation's readings, beside OWNER."""
 
 from osgp.accounts.functions import DeviceFunctionGroup
 

@@ -1,6 +1,6 @@
-"""``readings_value``: one row per value, for queries of users' own.
+"""``readings_value``: one row per value, for users' own queries.
 
-Limit ``day`` as well as ``interval_end``: the chunks are found by it.
+Limit ``day`` as well as ``interval_end``: chunks are found by day.
 """
 
 NAME = "readings_value"
@@ -28,7 +28,7 @@ SELECT d.identification AS device_identification, s.channel, s.quantity, s.perio
 """
 
 
-def _element(column: str) -> str:
+def _select_element(column: str) -> str:
     return (
         f"json_extract(c.{column}, '$[' || CASE json_array_length(c.{column}) WHEN 1 THEN 0 ELSE v.key END"
         " || ']')"
@@ -46,10 +46,10 @@ SELECT d.identification AS device_identification, s.channel, s.quantity, s.perio
        CASE WHEN c.exponent >= 0 THEN CAST(v.value * {_POWER} AS TEXT)
             ELSE CASE WHEN v.value < 0 THEN '-' ELSE '' END || (abs(v.value) / {_POWER}) || '.'
                  || substr('000000' || (abs(v.value) % {_POWER}), c.exponent) END AS value, s.unit,
-       nullif({_element("statuses")}, -1) AS status,
+       nullif({_select_element("statuses")}, -1) AS status,
        r.received_at, r.correlation_uid AS received_by, l.received_at AS confirmed_at
 {_FROM}
   JOIN json_each(c.amounts) v
-  LEFT JOIN readings_delivery r ON r.id = {_element("received")}
-  LEFT JOIN readings_delivery l ON l.id = {_element("confirmed")}
+  LEFT JOIN readings_delivery r ON r.id = {_select_element("received")}
+  LEFT JOIN readings_delivery l ON l.id = {_select_element("confirmed")}
 """

@@ -1,6 +1,6 @@
-"""Storing what was read, in the transaction of the action's outcome: a statement or two for new values.
+"""Storing readings in the transaction of the action's outcome: a statement or two for new values.
 
-Only what meets values that are there already is merged, in Python, under a lock of its chunks.
+Only values that meet stored ones are merged, in Python, under a lock of their chunks.
 """
 
 import uuid
@@ -13,21 +13,21 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection, transaction
 
+from osgp.messages.readings import CLOCK_TOLERANCE, FIRST_MOMENT, Period, Readings
 from osgp.readings import clock, merging, partitions
-from osgp.readings.arrays import array_text, as_date
-from osgp.readings.calendar import Span, day_of, month_of
-from osgp.readings.chunks import NO_STATUS, Chunk, collapsed, merge, regular
-from osgp.readings.merging import COLUMNS, NewChunk, row_of
+from osgp.readings.arrays import as_date, format_array
+from osgp.readings.calendar import Span, find_day, to_month
+from osgp.readings.chunks import NO_STATUS, Chunk, collapse, find_step, merge
+from osgp.readings.merging import COLUMNS, NewChunk, make_row
 from osgp.readings.models import Completeness, Delivery, Series
-from osgp.readings.preparing import Column, prepare
-from osgp.readings.values import CLOCK_TOLERANCE, FIRST_MOMENT, Period, Readings
+from osgp.readings.preparing import Column, make_columns
 from osgp.sql import Statement
 
 _SERIES, _DELIVERY, _COMPLETENESS = (model._meta.db_table for model in (Series, Delivery, Completeness))
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedChunk:
     """A chunk of a column, before its series and delivery are known."""
 
     column: int
@@ -38,54 +38,54 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What is to be stored of an action: its columns, and their chunks by the device's calendar."""
+class PreparedReadings:
+    """The readings of an action, ready to store: its columns, and their chunks by the device's calendar."""
 
     device_id: int
     channel: int
     time_zone: str
     columns: Sequence[Column]
-    planned: Sequence[Planned]
+    planned: Sequence[PlannedChunk]
 
     @property
     def is_actual(self) -> bool:
-        """Whether these are single reads only, of which nobody asks how full a day is."""
+        """Whether these are single reads only, for which no full days are noted."""
         return all(column.period == Period.ACTUAL for column in self.columns)
 
 
-def kept(device: Any, told: Iterable[Readings]) -> Kept | None:
-    """Check and sort what an operation tells, away from the database. None: there is nothing to store.
+def prepare(device: Any, readings: Iterable[Readings]) -> PreparedReadings | None:
+    """Check and sort an operation's readings, without the database. None: there is nothing to store.
 
     Interval ends are kept from the retention on until a day ahead of our clock.
     """
-    told = list(told)
-    if not told:
+    readings = list(readings)
+    if not readings:
         return None
     now = clock.now()
     retention: timedelta | None = settings.OSGP["READINGS_RETENTION"]
     earliest = FIRST_MOMENT if retention is None else max(FIRST_MOMENT, now - retention)
-    columns = prepare(device, told, earliest, now + CLOCK_TOLERANCE)
+    columns = make_columns(device, readings, earliest, now + CLOCK_TOLERANCE)
     if not columns:
         return None
     planned = _plan(columns, device.time_zone)
-    return Kept(device.pk, device.channel or 0, device.time_zone, columns, planned)
+    return PreparedReadings(device.pk, device.channel or 0, device.time_zone, columns, planned)
 
 
-def _plan(columns: Sequence[Column], zone_name: str) -> list[Planned]:
-    """The columns by days and months. Columns of one buffer share their times: those are sorted once."""
+def _plan(columns: Sequence[Column], zone_name: str) -> list[PlannedChunk]:
+    """Split the columns into days and months. Columns of one buffer share their times: split them once."""
     zone = ZoneInfo(zone_name)
     shared: dict[tuple[int, str], list[_Slice]] = {}
-    planned: dict[tuple[tuple[str, str, str], date], Planned] = {}
+    planned: dict[tuple[tuple[str, str, str], date], PlannedChunk] = {}
     for number, column in enumerate(columns):
         key = (id(column.ends), column.period)
         if key not in shared:
             shared[key] = [
-                _Slice(span, first, behind, *_offsets(column.ends, span.begin, first, behind))
-                for span, first, behind in column.spans(zone)
+                _Slice(span, first, behind, *_to_offsets(column.ends, span.begin, first, behind))
+                for span, first, behind in column.iterate_spans(zone)
             ]
         for part in shared[key]:
             statuses = (
-                None if column.statuses is None else collapsed(column.statuses[part.first : part.behind])
+                None if column.statuses is None else collapse(column.statuses[part.first : part.behind])
             )
             chunk = Chunk(
                 column.exponent,
@@ -93,22 +93,22 @@ def _plan(columns: Sequence[Column], zone_name: str) -> list[Planned]:
                 part.offsets,
                 column.amounts[part.first : part.behind],
                 None if statuses is None or list(statuses) == [NO_STATUS] else statuses,
-                _NOBODY,
-                _NOBODY,
+                _NO_DELIVERY,
+                _NO_DELIVERY,
             )
             place = (column.series, part.span.start)
-            if place in planned:  # The quantity was told in two columns.
+            if place in planned:  # The quantity came in two columns.
                 chunk, _ = merge(planned[place].chunk, chunk)
-            planned[place] = Planned(number, *part.span, chunk)
+            planned[place] = PlannedChunk(number, *part.span, chunk)
     return list(planned.values())
 
 
-_NOBODY = (0,)
+_NO_DELIVERY = (0,)
 """Stands for a delivery that has no number yet."""
 
 
 class _Slice(NamedTuple):
-    """The values of one day or month: places in the column, and the times as a chunk has them."""
+    """The values of one day or month: places in the column, and the times in the form of a chunk."""
 
     span: Span
     first: int
@@ -117,27 +117,27 @@ class _Slice(NamedTuple):
     step: int | None
 
 
-def _offsets(ends: Sequence[int], begin: int, first: int, behind: int) -> tuple[Sequence[int], int | None]:
-    step, offsets = regular([end - begin for end in ends[first:behind]])
+def _to_offsets(ends: Sequence[int], begin: int, first: int, behind: int) -> tuple[Sequence[int], int | None]:
+    step, offsets = find_step([end - begin for end in ends[first:behind]])
     return offsets, step
 
 
 @transaction.atomic(savepoint=False)
-def store(what: Kept, correlation_uid: uuid.UUID, message: str) -> int:
-    """Store it as one delivery, received now; returns its number. Belongs into the outcome's transaction."""
-    partitions.ensure({planned.start for planned in what.planned})
+def store(prepared: PreparedReadings, correlation_uid: uuid.UUID, message: str) -> int:
+    """Store readings as one delivery; returns its number. Belongs in the transaction of the outcome."""
+    partitions.ensure({planned.start for planned in prepared.planned})
     place = _place_postgresql if connection.vendor == "postgresql" else _place_sqlite
-    delivery, series, there = place(what, correlation_uid, message)
-    if what.is_actual and len(there) == len(what.planned):
+    delivery, series, there = place(prepared, correlation_uid, message)
+    if prepared.is_actual and len(there) == len(prepared.planned):
         return delivery
     new = [
-        _new_chunk(what, planned, series[planned.column], delivery)
-        for planned in what.planned
+        _make_chunk(prepared, planned, series[planned.column], delivery)
+        for planned in prepared.planned
         if planned.column in series
     ]
-    strangers = [column for number, column in enumerate(what.columns) if number not in series]
-    if strangers:
-        late = _of_new_series(what, strangers, delivery)
+    unknown = [column for number, column in enumerate(prepared.columns) if number not in series]
+    if unknown:
+        late = _begin_series(prepared, unknown, delivery)
         there |= _insert(late)
         new += late
     new.sort(key=lambda chunk: chunk.key)
@@ -147,12 +147,12 @@ def store(what: Kept, correlation_uid: uuid.UUID, message: str) -> int:
     return delivery
 
 
-Placed = tuple[int, dict[int, int], set[tuple[int, date]]]
+Placement = tuple[int, dict[int, int], set[tuple[int, date]]]
 """A delivery's number; the series of each column that has one; the keys of the chunks that were stored."""
 
 
-def _new_chunk(what: Kept, planned: Planned, series_id: int, delivery: int) -> NewChunk:
-    column = what.columns[planned.column]
+def _make_chunk(prepared: PreparedReadings, planned: PlannedChunk, series_id: int, delivery: int) -> NewChunk:
+    column = prepared.columns[planned.column]
     return NewChunk(
         series_id,
         planned.start,
@@ -161,33 +161,33 @@ def _new_chunk(what: Kept, planned: Planned, series_id: int, delivery: int) -> N
         replace(planned.chunk, received=[delivery], confirmed=[delivery]),
         column.period,
         column.capture_period,
-        ZoneInfo(what.time_zone),
+        ZoneInfo(prepared.time_zone),
     )
 
 
-# One statement: the delivery, series that are new, and all chunks that are not there yet. It waits for a
-# transaction that is storing one of them. What somebody else has begun as a series meanwhile, or in another
-# time zone, is missing from what it returns.
+# One statement: the delivery, new series, and all chunks that are not stored yet. It waits for a transaction
+# that is storing one of them. Series that another transaction began meanwhile, or that began in another time
+# zone, are missing from what it returns.
 _PLACE = f"""
-    WITH told AS (
+    WITH given AS (
         SELECT number, quantity, period, unit, capture_period
           FROM unnest(%s::text[], %s::text[], %s::text[], %s::integer[])
                WITH ORDINALITY AS t (quantity, period, unit, capture_period, number)),
     known AS (
-        SELECT told.number, s.id
-          FROM told JOIN {_SERIES} s USING (quantity, period, unit)
+        SELECT given.number, s.id
+          FROM given JOIN {_SERIES} s USING (quantity, period, unit)
          WHERE s.device_id = %s AND s.channel = %s AND s.time_zone = %s),
     begun AS (
         INSERT INTO {_SERIES} (device_id, channel, quantity, period, unit, capture_period, time_zone)
         SELECT DISTINCT ON (quantity, period, unit)
                %s::bigint, %s::smallint, quantity, period, unit, capture_period, %s::text
-          FROM told WHERE NOT EXISTS (SELECT 1 FROM known WHERE known.number = told.number)
+          FROM given WHERE NOT EXISTS (SELECT 1 FROM known WHERE known.number = given.number)
          ORDER BY quantity, period, unit, number
         ON CONFLICT (device_id, channel, quantity, period, unit) DO NOTHING
         RETURNING id, quantity, period, unit),
     series AS (
         SELECT number, id FROM known
-        UNION ALL SELECT told.number, begun.id FROM told JOIN begun USING (quantity, period, unit)),
+        UNION ALL SELECT given.number, begun.id FROM given JOIN begun USING (quantity, period, unit)),
     delivery AS (
         INSERT INTO {_DELIVERY} (device_id, correlation_uid, message, received_at)
         VALUES (%s, %s, %s, {{{{now}}}}) RETURNING id),
@@ -208,21 +208,22 @@ _PLACE = f"""
     """  # noqa: S608 (names of tables and columns)
 
 
-def _appended(column: str) -> str:
-    """Both columns one after the other; where all are the same, a column has but one element."""
+def _append_column(column: str) -> str:
+    """Return SQL that joins both columns; a column has one element where all its values are the same."""
     many = f"CASE cardinality({{0}}.{column}) WHEN {{0}}.count THEN {{0}}.{column}"
     many += f" ELSE array_fill({{0}}.{column}[1], ARRAY[{{0}}.count]) END"
     return f"{column} = {many.format('old')} || {many.format('excluded')}"
 
 
-# A meter that is read now and then is read at ever later times: what it says is put behind what there is.
+# A meter that is read now and then is read at ever later times: new values go behind the stored ones.
 _APPEND = f"""DO UPDATE
            SET count = old.count + excluded.count, offsets = old.offsets || excluded.offsets,
-               amounts = old.amounts || excluded.amounts, {_appended("received")}, {_appended("confirmed")}
+               amounts = old.amounts || excluded.amounts, {_append_column("received")},
+               {_append_column("confirmed")}
          WHERE old.step IS NULL AND excluded.step IS NULL AND old.exponent = excluded.exponent
            AND old.statuses IS NULL AND excluded.statuses IS NULL
            AND old.offsets[old.count] < excluded.offsets[1]"""  # noqa: S608 (names of columns)
-# A day that was read before and is the same: there is nothing to merge.
+# A day that was read before and has not changed: there is nothing to merge.
 _CONFIRM = """DO UPDATE SET confirmed = excluded.confirmed
          WHERE old.amounts = excluded.amounts AND old.offsets = excluded.offsets
            AND old.step IS NOT DISTINCT FROM excluded.step AND old.exponent = excluded.exponent
@@ -233,8 +234,8 @@ _PLACE_OR_CONFIRM, _PLACE_OR_APPEND = (
 )
 
 
-def _place_postgresql(what: Kept, correlation_uid: uuid.UUID, message: str) -> Placed:
-    told = [
+def _place_postgresql(prepared: PreparedReadings, correlation_uid: uuid.UUID, message: str) -> Placement:
+    given = [
         (
             planned.column + 1,
             planned.start,
@@ -242,22 +243,22 @@ def _place_postgresql(what: Kept, correlation_uid: uuid.UUID, message: str) -> P
             planned.chunk.exponent,
             planned.chunk.count,
             planned.chunk.step,
-            array_text(planned.chunk.offsets),
-            array_text(planned.chunk.amounts),
-            None if planned.chunk.statuses is None else array_text(planned.chunk.statuses),
+            format_array(planned.chunk.offsets),
+            format_array(planned.chunk.amounts),
+            None if planned.chunk.statuses is None else format_array(planned.chunk.statuses),
         )
-        for planned in what.planned
+        for planned in prepared.planned
     ]
-    names = [list(names) for names in zip(*(column.series for column in what.columns), strict=True)]
-    place = _PLACE_OR_APPEND if what.is_actual else _PLACE_OR_CONFIRM
-    [(delivery, numbers, ids, series_ids, starts)] = place.rows(
+    names = [list(names) for names in zip(*(column.series for column in prepared.columns), strict=True)]
+    place = _PLACE_OR_APPEND if prepared.is_actual else _PLACE_OR_CONFIRM
+    [(delivery, numbers, ids, series_ids, starts)] = place.fetch_rows(
         *names,
-        [column.capture_period for column in what.columns],
-        *(what.device_id, what.channel, what.time_zone) * 2,
-        what.device_id,
+        [column.capture_period for column in prepared.columns],
+        *(prepared.device_id, prepared.channel, prepared.time_zone) * 2,
+        prepared.device_id,
         correlation_uid,
         message,
-        *(list(column) for column in zip(*told, strict=True)),
+        *(list(column) for column in zip(*given, strict=True)),
     )
     series = {number - 1: series_id for number, series_id in zip(numbers, ids, strict=True)}
     return delivery, series, set(zip(series_ids, starts, strict=True))
@@ -271,40 +272,41 @@ _NEW_DELIVERY = Statement(
 )
 
 
-def _place_sqlite(what: Kept, correlation_uid: uuid.UUID, message: str) -> Placed:
-    [(delivery,)] = _NEW_DELIVERY.rows(what.device_id, correlation_uid, message)
-    known = {
-        key: series_id for key, (series_id, zone) in _known_series(what).items() if zone == what.time_zone
-    }
+def _place_sqlite(prepared: PreparedReadings, correlation_uid: uuid.UUID, message: str) -> Placement:
+    [(delivery,)] = _NEW_DELIVERY.fetch_rows(prepared.device_id, correlation_uid, message)
+    stored = _read_series(prepared)
+    known = {key: series_id for key, (series_id, zone) in stored.items() if zone == prepared.time_zone}
     series = {
-        number: known[column.series] for number, column in enumerate(what.columns) if column.series in known
+        number: known[column.series]
+        for number, column in enumerate(prepared.columns)
+        if column.series in known
     }
     chunks = [
-        _new_chunk(what, planned, series[planned.column], delivery)
-        for planned in what.planned
+        _make_chunk(prepared, planned, series[planned.column], delivery)
+        for planned in prepared.planned
         if planned.column in series
     ]
     return delivery, series, _insert(chunks)
 
 
-def _of_new_series(what: Kept, columns: Sequence[Column], delivery: int) -> list[NewChunk]:
-    """The chunks of columns whose series are new, or were begun in another time zone: they keep its days."""
+def _begin_series(prepared: PreparedReadings, columns: Sequence[Column], delivery: int) -> list[NewChunk]:
+    """Return chunks of columns whose series are new, or began in another time zone and keep its days."""
     for quantity, period, unit in sorted({column.series for column in columns}):
         capture_period = next(
             column.capture_period for column in columns if column.series == (quantity, period, unit)
         )
-        _NEW_SERIES.count(
-            what.device_id, what.channel, quantity, period, unit, capture_period, what.time_zone
+        _NEW_SERIES.execute(
+            prepared.device_id, prepared.channel, quantity, period, unit, capture_period, prepared.time_zone
         )
-    known = _known_series(what)
+    known = _read_series(prepared)
     chunks = []
     for zone in {known[column.series][1] for column in columns}:
         of_zone = [column for column in columns if known[column.series][1] == zone]
-        in_zone = Kept(what.device_id, what.channel, zone, of_zone, _plan(of_zone, zone))
+        in_zone = PreparedReadings(prepared.device_id, prepared.channel, zone, of_zone, _plan(of_zone, zone))
         partitions.ensure({planned.start for planned in in_zone.planned})
         for planned in in_zone.planned:
             series_id = known[of_zone[planned.column].series][0]
-            chunks.append(_new_chunk(in_zone, planned, series_id, delivery))
+            chunks.append(_make_chunk(in_zone, planned, series_id, delivery))
     return sorted(chunks, key=lambda chunk: chunk.key)
 
 
@@ -322,8 +324,8 @@ _NEW_SERIES = Statement(
 )
 
 
-def _known_series(what: Kept) -> dict[tuple[str, str, str], tuple[int, str]]:
-    rows = _SERIES_OF_DEVICE.rows(what.device_id, what.channel)
+def _read_series(prepared: PreparedReadings) -> dict[tuple[str, str, str], tuple[int, str]]:
+    rows = _SERIES_OF_DEVICE.fetch_rows(prepared.device_id, prepared.channel)
     return {(quantity, period, unit): (pk, zone) for quantity, period, unit, pk, zone in rows}
 
 
@@ -332,10 +334,10 @@ _ROWS_AT_A_TIME = 500
 
 
 def _insert(chunks: Sequence[NewChunk]) -> set[tuple[int, date]]:
-    """Store the chunks that are not there yet; returns their keys."""
+    """Store the chunks that are not stored yet; returns their keys."""
     there: set[tuple[int, date]] = set()
     for first in range(0, len(chunks), _ROWS_AT_A_TIME):
-        rows = [row_of(new, new.chunk) for new in chunks[first : first + _ROWS_AT_A_TIME]]
+        rows = [make_row(new, new.chunk) for new in chunks[first : first + _ROWS_AT_A_TIME]]
         with connection.cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO readings_chunk ({COLUMNS}) VALUES {', '.join([_ROW] * len(rows))}"  # noqa: S608
@@ -361,19 +363,19 @@ _NOTE = {
 
 
 def _note_full_days(stored: Iterable[tuple[NewChunk, Chunk]]) -> None:
-    """Keep up which days the series are full of. Bits are only ever set: the order is all the same."""
+    """Note the days that the series are full of. Bits are only ever set, so the order does not matter."""
     days: dict[tuple[int, date], int] = {}
     for new, chunk in stored:
         if new.period == Period.ACTUAL:
             continue
         bits = 0
         if new.period == Period.MONTHLY:
-            bits = int(new.end - new.begin in set(chunk.all_offsets()))
+            bits = int(new.end - new.begin in set(chunk.list_offsets()))
         elif new.period == Period.DAILY:
-            bits = _days(new, chunk)
+            bits = _mark_days(new, chunk)
         elif chunk.is_full(new.end - new.begin, new.capture_period):
             bits = 1 << new.start.day - 1
-        key = (new.series_id, month_of(new.start))
+        key = (new.series_id, to_month(new.start))
         days[key] = days.get(key, 0) | bits
     rows = [(series_id, month, bits) for (series_id, month), bits in sorted(days.items())]
     if not rows:
@@ -385,9 +387,9 @@ def _note_full_days(stored: Iterable[tuple[NewChunk, Chunk]]) -> None:
             cursor.executemany(_NOTE["sqlite"], rows)
 
 
-def _days(new: NewChunk, chunk: Chunk) -> int:
+def _mark_days(new: NewChunk, chunk: Chunk) -> int:
     bits = 0
-    for offset in chunk.all_offsets():
-        day = day_of(datetime.fromtimestamp(new.begin + offset, UTC), new.zone)
+    for offset in chunk.list_offsets():
+        day = find_day(datetime.fromtimestamp(new.begin + offset, UTC), new.zone)
         bits |= 1 << day.day - 1
     return bits

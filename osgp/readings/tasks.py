@@ -4,17 +4,17 @@ import time
 from typing import Any
 
 from osgp.celery import app
+from osgp.processes.database import lanes
+from osgp.processes.stopping import stop
 from osgp.readings import retention
-from osgp.requests.database import lanes
-from osgp.requests.stopping import stop
 
 LONGEST_TASK = 60.0
-"""Seconds of work in one task; what is left then is the next one's."""
+"""Seconds of work in one task; the next task does the rest."""
 
 
 @app.task(name="osgp.readings.keep_house")
 def keep_house(**_: Any) -> None:
-    """Make partitions ahead and forget what is past its retention, a slice at a time."""
+    """Make partitions ahead and delete what is past its retention, a slice at a time."""
     deadline = time.monotonic() + LONGEST_TASK
     while lanes.run(retention.keep_house):
         if time.monotonic() > deadline or stop.is_requested:

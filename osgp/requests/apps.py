@@ -1,21 +1,6 @@
-"""Start-up of this app, and of the apps whose modules are messages."""
-
-import importlib
-import pkgutil
-
 from django.apps import AppConfig
 
 
 class RequestsConfig(AppConfig):
-    default = True
     name = "osgp.requests"
     verbose_name = "Requests"
-
-
-class MessageAppConfig(AppConfig):
-    """An app whose modules are messages: all of them are imported at start-up."""
-
-    def ready(self) -> None:
-        for module in pkgutil.iter_modules(self.module.__path__):  # type: ignore[union-attr]
-            if not module.ispkg:
-                importlib.import_module(f"{self.name}.{module.name}")

@@ -1,4 +1,4 @@
-"""Whether dispatchers are at work, as the database knows it."""
+"""Heartbeats of dispatchers, in the database."""
 
 import os
 import socket
@@ -8,22 +8,22 @@ from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 
 from osgp.requests.models import DispatcherHeartbeat
-from osgp.sql import later
+from osgp.sql import add_to_now
 
 SILENT_AFTER = timedelta(seconds=30)
-"""A dispatcher that was not seen for this long is taken to be dead or stuck."""
+"""A dispatcher without a heartbeat for this long counts as dead or stuck."""
 FORGOTTEN_AFTER = timedelta(days=1)
 
 
 def beat() -> None:
-    """Say that the dispatcher of this process goes its rounds."""
+    """Store a heartbeat of the dispatcher of this process; delete those of former days."""
     name = f"{socket.gethostname()}:{os.getpid()}"[:100]
     DispatcherHeartbeat.objects.update_or_create(name=name, defaults={"beat_at": Now()})
-    DispatcherHeartbeat.objects.filter(beat_at__lt=later(-FORGOTTEN_AFTER)).delete()
+    DispatcherHeartbeat.objects.filter(beat_at__lt=add_to_now(-FORGOTTEN_AFTER)).delete()
 
 
-def dispatcher_heartbeat_age() -> timedelta | None:
-    """How long ago the most recent dispatcher was seen, by the database's clock; None: never."""
+def find_heartbeat_age() -> timedelta | None:
+    """Return the age of the latest heartbeat, by the clock of the database; None if there is none."""
     age = ExpressionWrapper(Now() - F("beat_at"), output_field=DurationField())
     latest = DispatcherHeartbeat.objects.order_by("-beat_at").annotate(age=age)
     return latest.values_list("age", flat=True).first()

@@ -1,22 +1,24 @@
-"""Requests, their actions, and the sessions in which meters are visited.
+"""Requests, their actions, and the meter sessions of visits.
 
-PostgreSQL owns intent, due time, lease and outcome; the broker only delivers hints. Every change of a state
-goes through osgp/requests/states/.
+PostgreSQL holds requests, due times, leases and outcomes; the broker only delivers hints. Every change of a
+state goes through osgp/requests/states/.
 """
 
 import uuid
+from datetime import timedelta
 
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
-DEFAULT_PRIORITY = 4
-BUNDLE = "Bundle"
-"""The message of a request that holds many."""
+from osgp.accounts.models import Organisation
+from osgp.batches.models import Batch
+from osgp.devices.models import Device
+from osgp.messages.naming import BUNDLE
+from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
 
 
 class RequestState(models.TextChoices):
-    """SCHEDULED -> QUEUED -> RUNNING -> SUCCEEDED or FAILED; RUNNING -> RETRYING -> RUNNING; CANCELLED."""
+    """States of a request; their transitions are in osgp/requests/states/transitions.py."""
 
     SCHEDULED = "SCHEDULED"
     QUEUED = "QUEUED"
@@ -32,7 +34,7 @@ WAITING_STATES = frozenset({RequestState.SCHEDULED, RequestState.QUEUED, Request
 
 
 class ActionState(models.TextChoices):
-    """PENDING -> STARTED -> DONE, FAULT or UNKNOWN (an action whose outcome nobody can tell)."""
+    """States of an action. UNKNOWN: it was sent, and whether it took effect is unknown."""
 
     PENDING = "PENDING"
     STARTED = "STARTED"
@@ -42,7 +44,7 @@ class ActionState(models.TextChoices):
 
 
 class SessionState(models.TextChoices):
-    """OPENED by the dispatcher, CLAIMED by a worker, then CLOSED; LOST when its time ran out."""
+    """States of a meter session."""
 
     OPENED = "OPENED"
     CLAIMED = "CLAIMED"
@@ -54,10 +56,10 @@ LIVE_SESSION_STATES = frozenset({SessionState.OPENED, SessionState.CLAIMED})
 
 
 class MeterSession(models.Model):
-    """A lease on a meter: whoever claims it with its token may dial the meter until it expires."""
+    """A lease on a meter: the worker that claims it with its token may dial the meter until it expires."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    meter = models.ForeignKey("devices.Device", on_delete=models.CASCADE, related_name="sessions")
+    meter = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="sessions")
     state = models.CharField(max_length=8, choices=SessionState.choices, default=SessionState.OPENED)
     token = models.UUIDField(default=uuid.uuid4, editable=False)
     priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY)
@@ -76,6 +78,7 @@ class MeterSession(models.Model):
 
     class Meta:
         ordering = ["-opened_at"]
+        verbose_name = "visit"  # What operators call it: the lease is a matter of the platform.
         constraints = [
             models.UniqueConstraint(
                 fields=["meter"],
@@ -98,11 +101,11 @@ class MeterSession(models.Model):
 
 
 class Request(models.Model):
-    """What an organisation asked of a device: one message, or a bundle of them."""
+    """A message, or a bundle of messages, that an organisation sent for a device."""
 
     correlation_uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(
-        "accounts.Organisation",
+        Organisation,
         on_delete=models.PROTECT,
         related_name="requests",
         db_index=False,  # request_by_organisation serves it.
@@ -111,7 +114,7 @@ class Request(models.Model):
     message = models.CharField(max_length=64)
     device_identification = models.CharField(max_length=40)
     device = models.ForeignKey(
-        "devices.Device",
+        Device,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -119,7 +122,7 @@ class Request(models.Model):
         help_text="Empty while the device does not exist yet (AddDevice).",
     )
     meter = models.ForeignKey(
-        "devices.Device",
+        Device,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -128,18 +131,16 @@ class Request(models.Model):
     )
 
     batch = models.ForeignKey(
-        "batches.Batch",
+        Batch,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="requests",
-        db_index=False,  # The partial ones below are all that is needed.
+        db_index=False,  # The partial indexes below are enough.
         help_text="What it was sent with, if not alone.",
     )
 
-    priority = models.PositiveSmallIntegerField(
-        default=DEFAULT_PRIORITY, validators=[MinValueValidator(0), MaxValueValidator(9)]
-    )
+    priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY, validators=PRIORITY_VALIDATORS)
     effective_priority = models.PositiveSmallIntegerField(
         default=DEFAULT_PRIORITY, help_text="Falls step by step with retries."
     )
@@ -170,7 +171,7 @@ class Request(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         indexes = [
-            # What the dispatcher asks: due, most urgent first, oldest first.
+            # For dispatchers: due requests, most urgent first, oldest first.
             models.Index(
                 F("effective_priority").desc(),
                 "due_at",
@@ -184,7 +185,7 @@ class Request(models.Model):
                 condition=Q(state__in=["SCHEDULED", "QUEUED", "RETRYING"], max_schedule_time__isnull=False),
                 name="request_overdue",
             ),
-            # What a visit asks: the waiting work of one meter.
+            # For visits: the waiting requests of one meter.
             models.Index(
                 fields=["meter"], condition=Q(state__in=["QUEUED", "RETRYING"]), name="request_meter_waiting"
             ),
@@ -194,7 +195,7 @@ class Request(models.Model):
             ),
             models.Index(fields=["organisation", "-created_at", "-id"], name="request_by_organisation"),
             models.Index(fields=["device_identification", "-created_at"], name="request_by_device"),
-            # How far a batch is, and its requests, latest first.
+            # For batches: their progress, and their requests, latest first.
             models.Index(
                 fields=["batch", "state"], condition=Q(batch__isnull=False), name="request_batch_progress"
             ),
@@ -217,7 +218,7 @@ class Request(models.Model):
 
     @property
     def is_bundle(self) -> bool:
-        """Whether its actions have outcomes of their own; otherwise it shares that of its only one."""
+        """Whether its actions have outcomes of their own; otherwise its only action has the same outcome."""
         return self.message == BUNDLE
 
     @property
@@ -233,7 +234,7 @@ class Action(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
     message = models.CharField(max_length=64)
     device = models.ForeignKey(
-        "devices.Device",
+        Device,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -257,10 +258,13 @@ class Action(models.Model):
         return f"{self.message} ({self.state})"
 
 
-class IdempotencyKey(models.Model):
-    """A caller's name for one POST, so that sending it twice does not do it twice (api/idempotency.py)."""
+IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)
 
-    organisation = models.ForeignKey("accounts.Organisation", on_delete=models.CASCADE, related_name="+")
+
+class IdempotencyKey(models.Model):
+    """The key of a POST, so that a repeated call is not carried out twice (api/idempotency.py)."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
     digest = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")
     request = models.ForeignKey(
@@ -271,7 +275,7 @@ class IdempotencyKey(models.Model):
         help_text="What came of it; empty while the first call is being worked on.",
     )
     batch = models.ForeignKey(
-        "batches.Batch", null=True, on_delete=models.CASCADE, related_name="+", help_text="The same."
+        Batch, null=True, on_delete=models.CASCADE, related_name="+", help_text="The same."
     )
     claim = models.UUIDField(default=uuid.uuid4, help_text="Of the call that works on it.")
     created_at = models.DateTimeField()
@@ -287,7 +291,7 @@ class IdempotencyKey(models.Model):
 
 
 class DispatcherHeartbeat(models.Model):
-    """When a dispatcher was last seen at work (osgp/requests/liveness.py)."""
+    """The latest heartbeat of a dispatcher (osgp/requests/liveness.py)."""
 
     name = models.CharField(max_length=100, unique=True, help_text="Host and process id.")
     beat_at = models.DateTimeField()

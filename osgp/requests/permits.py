@@ -1,7 +1,7 @@
-"""How many more meters may be dialled now, per communication network and per cell.
+"""Permits: how many more meters may be dialled now, per communication network and per cell.
 
-A permit is a live session row: taken with it, given back with it, lost with it. Dispatchers take turns, so
-that two of them can neither give out the same permit nor choose the same meter.
+Each live meter session is a permit in use; its end gives the permit back. Dispatchers take turns, so that two
+of them neither use the same permit nor choose the same meter.
 """
 
 from collections import Counter
@@ -14,9 +14,9 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from osgp.networks.models import Cell, CommunicationNetwork
-from osgp.requests.due import due_requests
+from osgp.requests.due import find_due_requests
 from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request
-from osgp.sql import later
+from osgp.sql import add_to_now
 
 LIMITED = (
     Q(max_open_sessions__isnull=False)
@@ -31,18 +31,18 @@ _TURN = 0x6F736770_7475726E  # "osgpturn": one dispatcher chooses at a time
 
 @dataclass
 class Room:
-    """What is left of the limits of this round."""
+    """The permits that are left in this round."""
 
     networks: dict[int, int] = field(default_factory=dict)
     """Permits left, for networks with a limit."""
     cells: Counter[int] = field(default_factory=Counter)
-    """Live sessions per cell."""
+    """Live meter sessions per cell."""
     full_cells: set[int] = field(default_factory=set)
     was_short: bool = False
-    """Whether work was held back, perhaps."""
+    """Whether a limit may have held back requests."""
 
-    def within(self, due: QuerySet[Request]) -> QuerySet[Request]:
-        """Due requests without those of networks and cells that are full."""
+    def exclude_full(self, due: QuerySet[Request]) -> QuerySet[Request]:
+        """Return ``due`` without the requests of full networks and cells."""
         full_networks = [pk for pk, left in self.networks.items() if left <= 0]
         if full_networks:
             due = due.exclude(meter__network__in=full_networks)
@@ -51,8 +51,8 @@ class Room:
         self.was_short = self.was_short or bool(full_networks or self.full_cells)
         return due
 
-    def take(self, network_id: int | None, cell_id: int | None, cell_limit: int | None) -> bool:
-        """Use up one permit of a network and a cell; False when one of them has none left."""
+    def take_permit(self, network_id: int | None, cell_id: int | None, cell_limit: int | None) -> bool:
+        """Use a permit of a network and a cell; return False if one of them has none left."""
         if network_id is not None and self.networks.get(network_id, 1) <= 0:
             self.was_short = True
             return False
@@ -67,25 +67,26 @@ class Room:
         return True
 
 
-def choose(limit: int) -> tuple[dict[int, int], bool]:
-    """Up to ``limit`` meters that have due work, no live session and a permit, with their priority.
+def choose_meters(limit: int) -> tuple[dict[int, int], bool]:
+    """Choose up to ``limit`` meters with due requests and a permit, but no live meter session.
 
-    Most urgent first, so that the next free permit of a full cell goes to the most urgent work there. Also
-    tells whether anything was held back for want of a permit, or because it is another dispatcher's turn.
-    Belongs in the transaction that opens the sessions: the turn lasts as long as that.
+    Return their ids with the priority of the most urgent request, and whether anything was held back: for
+    lack of a permit, or because another dispatcher has its turn. The most urgent come first, so that they get
+    the next free permit of a full cell. Call it in the transaction that opens the meter sessions: the turn
+    lasts as long.
     """
     if not _take_turn():
         return {}, True
-    room = _room()
+    room = _count_room()
     chosen: dict[int, int] = {}
     refused: set[int] = set()
     while len(chosen) < limit:
-        candidates = _candidates(room, limit - len(chosen), exclude={*chosen, *refused})
+        candidates = _list_candidates(room, limit - len(chosen), exclude={*chosen, *refused})
         if not candidates:
             break
         for meter_id, priority, *where in candidates:
             if meter_id not in chosen and meter_id not in refused:
-                if room.take(*where):
+                if room.take_permit(*where):
                     chosen[meter_id] = priority
                 else:
                     refused.add(meter_id)
@@ -93,14 +94,13 @@ def choose(limit: int) -> tuple[dict[int, int], bool]:
 
 
 def _take_turn() -> bool:
-    """Whether it is ours to choose, until the end of the transaction. SQLite has one writer anyway.
+    """Return whether we may choose meters until the end of the transaction. SQLite has one writer anyway.
 
-    Requests are not locked, so whoever claims a session and takes its requests is never waited for by a
-    dispatcher that it waits for itself.
+    This locks no requests, so it cannot deadlock with visits, which lock a meter session and its requests.
 
-    Also has PostgreSQL take what is due from the index that has it in order, until there is enough. The table
-    changes faster than it learns about it: where it expects a handful of rows, it would look at a backlog of
-    tens of thousands and sort it to find the first few.
+    It also makes PostgreSQL read due requests from the index that has them in order. The statistics are often
+    out of date: where PostgreSQL expects a handful of rows, it would sort a backlog of tens of thousands to
+    find the first few.
     """
     if connection.vendor != "postgresql":
         return True
@@ -113,26 +113,26 @@ def _take_turn() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _candidates(room: Room, limit: int, exclude: set[int]) -> list[tuple[Any, ...]]:
-    """Meters with due work, with their network, cell and its limit; several times if they have much."""
-    # Looked up for each candidate; NOT EXISTS would be joined: all live sessions for each of all that wait.
+def _list_candidates(room: Room, limit: int, exclude: set[int]) -> list[tuple[Any, ...]]:
+    """Return meters with due requests, their network, cell and its limit; once for each request."""
+    # A lookup for each candidate; NOT EXISTS would become a join of all waiting requests and live visits.
     live = MeterSession.objects.filter(meter=OuterRef("meter"), state__in=LIVE_SESSION_STATES)
     due = (
-        due_requests()
+        find_due_requests()
         .alias(live=Subquery(live.order_by().values("pk")[:1]))
         .filter(live=None, meter__isnull=False)
     )
     if exclude:
         due = due.exclude(meter__in=exclude)
     return list(
-        room.within(due).values_list(
+        room.exclude_full(due).values_list(
             "meter_id", "effective_priority", "meter__network", "meter__cell", CELL_LIMIT
         )[:limit]
     )
 
 
-def _room() -> Room:
-    """Count what is left of the limited networks; one query where nothing is limited."""
+def _count_room() -> Room:
+    """Count the permits that are left; one query if no network has limits."""
     networks = list(CommunicationNetwork.objects.filter(LIMITED).distinct())
     if not networks:
         return Room()
@@ -150,14 +150,14 @@ def _room() -> Room:
             by_cell[cell_id] += count
             if cell_limit is not None and count >= cell_limit:
                 full_cells.add(cell_id)
-    return Room(_left(networks, by_network), by_cell, full_cells)
+    return Room(_count_permits(networks, by_network), by_cell, full_cells)
 
 
-def _left(networks: list[CommunicationNetwork], live: Counter[int]) -> dict[int, int]:
+def _count_permits(networks: list[CommunicationNetwork], live: Counter[int]) -> dict[int, int]:
     rated = [network.pk for network in networks if network.max_new_sessions_per_second is not None]
     begun: dict[int, int] = {}
     if rated:
-        recent = MeterSession.objects.filter(opened_at__gt=later(-SECOND), meter__network__in=rated)
+        recent = MeterSession.objects.filter(opened_at__gt=add_to_now(-SECOND), meter__network__in=rated)
         begun = dict(recent.values_list("meter__network").annotate(n=Count("pk")).order_by())
     left: dict[int, int] = {}
     for network in networks:

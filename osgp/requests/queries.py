@@ -1,4 +1,4 @@
-"""What an organisation may look at: devices with what it was granted on them, and its own requests."""
+"""The devices and requests that an organisation may see."""
 
 import uuid
 from collections.abc import Collection
@@ -9,29 +9,30 @@ from django.db.models import QuerySet
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices.models import Device
-from osgp.requests.models import BUNDLE, Action, Request
+from osgp.messages.naming import BUNDLE
+from osgp.requests.models import Action, Request
 
 IDENTIFICATIONS_PER_QUERY = 500
 
 
 @dataclass(frozen=True)
 class GrantedDevice:
-    """A device that an organisation may see, and the function groups that it was granted on it."""
+    """A device that an organisation may see, with the function groups that it was granted on it."""
 
     device: Device
     groups: frozenset[str]
 
     def allows(self, granted_to: Collection[DeviceFunctionGroup]) -> bool:
-        """Whether one of the groups lets the organisation use a function; OWNER always does."""
+        """Return whether the organisation has one of these groups, or OWNER."""
         return DeviceFunctionGroup.OWNER in self.groups or not self.groups.isdisjoint(granted_to)
 
 
-def devices_with_grants(
+def find_granted_devices(
     organisation: Organisation, identifications: Collection[str]
 ) -> dict[str, GrantedDevice]:
-    """The devices among ``identifications`` that the organisation may see, with their gateways.
+    """Find the devices among ``identifications`` that the organisation may see, with their gateways.
 
-    One query per 500 of them. Those that it may not see are missing, just as those that do not exist.
+    One query per 500. Devices that it may not see are missing, like those that do not exist.
     """
     found: dict[str, tuple[Device, set[str]]] = {}
     wanted = list(identifications)
@@ -49,16 +50,16 @@ def devices_with_grants(
     }
 
 
-def requests_of(organisation: Organisation) -> QuerySet[Request]:
-    """The organisation's own requests, latest first."""
+def find_requests(organisation: Organisation) -> QuerySet[Request]:
+    """Return the requests of an organisation, latest first."""
     return Request.objects.filter(organisation=organisation).order_by("-created_at", "-pk")
 
 
-def of_batch(rows: QuerySet[Request], uid: uuid.UUID) -> QuerySet[Request]:
-    """Those of ``rows``, latest first, that were sent with a batch.
+def filter_by_batch(rows: QuerySet[Request], uid: uuid.UUID) -> QuerySet[Request]:
+    """Return those of ``rows`` that belong to a batch, latest first.
 
-    The batch is looked up first: joined with it, its requests would be sorted for each page, instead of
-    found in order by ``request_of_batch``.
+    Two queries: after a join, the database would sort the requests for each page instead of reading them in
+    order from the index ``request_of_batch``.
     """
     batch = Request._meta.get_field("batch").related_model._default_manager.filter(uid=uid)
     key = batch.values_list("pk", flat=True).first()
@@ -66,7 +67,7 @@ def of_batch(rows: QuerySet[Request], uid: uuid.UUID) -> QuerySet[Request]:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RequestOutcome:
     """A request with its actions, in order; exactly one unless it is a bundle."""
 
     request: Request
@@ -76,12 +77,12 @@ class Outcome:
 EVERY_ACTION = slice(None)
 
 
-def outcome(
+def find_outcome(
     organisation: Organisation, message: str, correlation_uid: uuid.UUID, positions: slice = EVERY_ACTION
-) -> Outcome | None:
-    """A request of that message in one query, or None when the organisation has no such one.
+) -> RequestOutcome | None:
+    """Find a request of a message with its actions, in one query; None if the organisation has none.
 
-    ``positions`` cuts out some of the actions of a bundle; a request without any of those is None as well.
+    ``positions`` selects actions of a bundle; also None if the request has none of these.
     """
     found = Action.objects.filter(
         request__correlation_uid=correlation_uid,
@@ -90,4 +91,4 @@ def outcome(
     )
     related = ("request", "device") if message == BUNDLE else ("request",)
     actions = tuple(found.select_related(*related).defer("parameters").order_by("position")[positions])
-    return Outcome(actions[0].request, actions) if actions else None
+    return RequestOutcome(actions[0].request, actions) if actions else None

@@ -1,11 +1,10 @@
-"""The one way in for requests: REST, command line, admin, bundles and batches all come through here.
+"""Submission of requests: REST, command line, admin, bundles and batches all use it.
 
-Everything that can be known to be wrong is refused before anything is stored: the caller's scope, every
-field, the device and what the organisation was granted on it, and whether the meter can do it at all.
+It checks everything before it stores anything: the scope of the caller, every field, the device, the rights
+of the organisation on it, and whether the meter can do it at all.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -21,30 +20,34 @@ from osgp.accounts.functions import Scope
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
-from osgp.requests import registry, wakeup
-from osgp.requests.models import DEFAULT_PRIORITY, Action, Request, RequestState
-from osgp.requests.operation import (
+from osgp.messages import registry
+from osgp.messages.operation import (
     CompositeOperation,
     MeterOperation,
+    NewAction,
     Operation,
     ParameterValues,
     PlatformOperation,
 )
-from osgp.requests.queries import GrantedDevice, devices_with_grants
-from osgp.requests.serializers import (
+from osgp.messages.priorities import DEFAULT_PRIORITY
+from osgp.messages.serializers import (
     BooleanField,
     CharField,
     DateTimeField,
     IntegerField,
     StrictSerializer,
-    printable,
+    make_printable,
 )
+from osgp.processes import wakeup
+from osgp.requests.models import Action, Request
+from osgp.requests.queries import GrantedDevice, find_granted_devices
+from osgp.requests.states.transitions import choose_first_state
 
 DEVICE_POINTER = "/device_identification"
 
 
 class NotGranted(ValidationError):
-    """All of it is valid, but the caller may not do some of it; the details say what, at their fields."""
+    """The input is valid, but the caller may not do some of it; the details say what, by field."""
 
     status_code = HTTPStatus.FORBIDDEN
 
@@ -79,7 +82,7 @@ class SchedulingFields(StrictSerializer):
     bypass_retry = BooleanField(default=False, help_text="One attempt only.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Whether the latest time leaves any time."""
+        """Check that ``max_schedule_time`` is in the future and after ``schedule_time``."""
         earliest, latest = attrs.get("schedule_time"), attrs.get("max_schedule_time")
         if latest is not None and latest <= timezone.now():
             raise ValidationError({"max_schedule_time": ["Must be in the future."]})
@@ -89,7 +92,7 @@ class SchedulingFields(StrictSerializer):
 
 
 class CommonFields(SchedulingFields):
-    """What every message has beside its own parameters."""
+    """The fields that every message has beside its own parameters."""
 
     device_identification = DeviceIdentificationField()
 
@@ -97,33 +100,32 @@ class CommonFields(SchedulingFields):
 COMMON_FIELDS = frozenset(CommonFields().fields)
 
 
-@dataclass(frozen=True)
-class NewAction:
-    """An action that passed all checks: what is to be done, with which device."""
-
-    operation: Operation
-    parameters: ParameterValues
-    device: Device | None
-
-
 def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
-    """Validate one message with its common fields and store it as a request; returns the stored row.
+    """Validate one message with its common fields, store it as a request, and return that.
 
-    ``body`` is JSON as the caller sent it. Raises rest_framework ValidationError with every faulty field, or
+    ``body`` is JSON as the caller sent it. Raises rest_framework ValidationError with every invalid field, or
     Fault: 201 for a device that the organisation may not see, 301 for a missing scope or grant, 206, 212, 401
     or 416 for a device that cannot do it. Nothing is stored then.
     """
     operation = find_operation(message)
     check_scope(caller, operation.service)
     if isinstance(operation, CompositeOperation):
-        return operation.submit(caller, body)
+        whole = operation.compose(caller, body)
+        return create(
+            caller,
+            message,
+            whole.device.identification,
+            whole.device,
+            scheduling=whole.scheduling,
+            actions=whole.actions,
+        )
     common, parameters = validate(operation, body)
     identification = common["device_identification"]
     if isinstance(operation, PlatformOperation):
         device = Device.objects.filter(identification=identification).first()
         operation.check(caller.organisation, device, parameters)
     else:
-        granted = devices_with_grants(caller.organisation, [identification]).get(identification)
+        granted = find_granted_devices(caller.organisation, [identification]).get(identification)
         device = check_device(operation, identification, granted, parameters)
     return create(
         caller,
@@ -136,20 +138,20 @@ def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
 
 
 def find_operation(message: str) -> registry.RegisteredOperation:
-    """The operation of a message name that a caller gave. Raises Fault 401."""
+    """Find the operation of a message name from a caller. Raises Fault 401 for an unknown one."""
     try:
-        return registry.operation(message)
+        return registry.find_operation(message)
     except registry.UnknownMessage:
         raise Fault(
             FaultCode.VALIDATION_ERROR,
-            f"There is no message {printable(message)}.",
+            f"There is no message {make_printable(message)}.",
             component=Component.WEB_SERVICE,
             pointer="/message",
         ) from None
 
 
 def check_scope(caller: Caller, scope: str) -> None:
-    """Whether the caller's token allows it. Raises Fault 301."""
+    """Raise Fault 301 unless the token of the caller has the scope."""
     if not caller.has_scope(scope):
         raise Fault(
             FaultCode.UNAUTHORIZED,
@@ -159,7 +161,10 @@ def check_scope(caller: Caller, scope: str) -> None:
 
 
 def validate(operation: Operation, body: Any) -> tuple[dict[str, Any], ParameterValues]:
-    """Common fields and parameters of a message. Raises ValidationError with the faulty fields of both."""
+    """Return the common fields and the parameters of a message.
+
+    Raises ValidationError with the invalid fields of both.
+    """
     if not isinstance(body, Mapping):
         raise ValidationError("Must be a JSON object.")
     errors: dict[str, Any] = {}
@@ -182,58 +187,56 @@ def check_device(
     granted: GrantedDevice | None,
     parameters: ParameterValues,
 ) -> Device:
-    """Whether the organisation may do this with the device, and the device can. Raises Fault."""
+    """Return the device if the organisation may do this with it, and the device can.
+
+    Raises Fault as :func:`submit` does.
+    """
     if granted is None:
-        raise _refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {identification}.")
+        raise _make_refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {identification}.")
     if not granted.allows(operation.granted_to):
-        raise _refusal(
+        raise _make_refusal(
             FaultCode.UNAUTHORIZED,
-            f"Not granted on {identification}: {operation.device_function()}.",
+            f"Not granted on {identification}: {operation.derive_device_function()}.",
         )
     device = granted.device
     if device.device_type not in operation.device_types:
         suitable = ", ".join(sorted(operation.device_types))
-        raise _refusal(
+        raise _make_refusal(
             FaultCode.VALIDATION_ERROR,
             f"{operation.message} is for {suitable}; {identification} is a {device.device_type}.",
         )
-    _check_profile(operation, device)
     _check_reachable(device)
-    if isinstance(operation, MeterOperation):
-        try:
+    try:
+        operation.check_profile(_find_profile(device), parameters)
+        if isinstance(operation, MeterOperation):
             operation.check_device(device, parameters)
-        except Fault as fault:
-            fault.pointer = fault.pointer or DEVICE_POINTER
-            raise
+    except Fault as fault:
+        fault.pointer = fault.pointer or DEVICE_POINTER
+        raise
     return device
 
 
-def _check_profile(operation: Operation, device: Device) -> None:
+def _find_profile(device: Device) -> catalogue.Profile:
     try:
-        profile = device.profile
+        return device.profile
     except catalogue.UnknownProfile as error:
-        raise _refusal(
+        raise _make_refusal(
             FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT, f"{device.identification}: {error}."
         ) from error
-    if not operation.supports(profile):
-        raise _refusal(
-            FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL,
-            f"{operation.message} is not supported by {profile.key} meters such as {device.identification}.",
-        )
 
 
 def _check_reachable(device: Device) -> None:
     if device.is_mbus and (device.gateway is None or device.channel is None):
-        raise _refusal(
+        raise _make_refusal(
             FaultCode.VALIDATION_ERROR,
             f"{device.identification} is not coupled to a channel of an electricity meter.",
         )
     meter = device.gateway or device
     if not meter.network_address.strip():
-        raise _refusal(FaultCode.INVALID_IP_ADDRESS, f"{meter.identification} has no network address.")
+        raise _make_refusal(FaultCode.INVALID_IP_ADDRESS, f"{meter.identification} has no network address.")
 
 
-def _refusal(code: FaultCode, message: str) -> Fault:
+def _make_refusal(code: FaultCode, message: str) -> Fault:
     return Fault(code, message, pointer=DEVICE_POINTER)
 
 
@@ -247,10 +250,10 @@ def create(
     scheduling: Mapping[str, Any],
     actions: Sequence[NewAction],
 ) -> Request:
-    """Store a request with its actions, all of them checked before, and wake the dispatcher.
+    """Store a request with its actions, which are checked already, and wake the dispatchers.
 
-    ``scheduling`` is the validated data of :class:`SchedulingFields`. The meter that is dialled is the device
-    itself or its gateway; there is none when every action changes the platform only.
+    ``scheduling`` is the validated data of :class:`SchedulingFields`. The meter to dial is the device or its
+    gateway; there is none if every action changes only the platform.
     """
     now = timezone.now()
     schedule_time: datetime | None = scheduling.get("schedule_time")
@@ -268,8 +271,8 @@ def create(
         schedule_time=schedule_time,
         max_schedule_time=scheduling.get("max_schedule_time"),
         bypass_retry=scheduling["bypass_retry"],
-        state=RequestState.QUEUED if is_due else RequestState.SCHEDULED,
-        # What is due now is due by the database's clock: this process's may be ahead of it.
+        state=choose_first_state(is_due=is_due),
+        # "Now" by the clock of the database: the clock of this process may be ahead of it.
         due_at=Now() if schedule_time is None or is_due else schedule_time,
         created_at=now,
     )
@@ -279,7 +282,7 @@ def create(
             position=position,
             message=action.operation.message,
             device=action.device,
-            parameters=action.operation.stored(action.parameters),
+            parameters=action.operation.represent_parameters(action.parameters),
         )
         for position, action in enumerate(actions)
     )
@@ -288,6 +291,6 @@ def create(
     return request
 
 
-def organisation_caller(organisation: Organisation, application: str) -> Caller:
-    """A caller with every scope, for people at the platform itself (command line, admin)."""
+def make_organisation_caller(organisation: Organisation, application: str) -> Caller:
+    """Return a caller with every scope, for operators of the platform (command line, admin)."""
     return Caller(organisation, application, frozenset(str(scope) for scope in Scope))

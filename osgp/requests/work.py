@@ -1,6 +1,6 @@
-"""What a visit knows of its work: plain values, loaded in one statement each.
+"""The work of a visit as plain values: its meter, and actions with their requests and devices.
 
-Model instances would cost a visit more CPU than talking to the meter does.
+Model instances would cost a visit more CPU than the exchange with the meter.
 """
 
 import uuid
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from osgp.devices.models import Device
-from osgp.requests.models import BUNDLE, Action, ActionState, Request
-from osgp.sql import Statement, json_value, uuid_value
+from osgp.messages.naming import BUNDLE
+from osgp.requests.models import Action, ActionState, Request
+from osgp.sql import Statement, parse_json, parse_uuid
 
 
 @dataclass(frozen=True, slots=True)
 class WorkDevice:
-    """The device that an action is about; see osgp.devices.models.Device for the fields.
+    """The device of an action; see osgp.devices.models.Device for the fields.
 
-    An M-Bus device is read from objects of its gateway: profile, clock and ways of access are the gateway's.
+    The objects of an M-Bus device are in its gateway: protocol, time zone and access are the gateway's.
     """
 
     pk: int
@@ -74,11 +75,13 @@ class WorkMeter:
     network_address: str
     port: int
     logical_device_address: int
-    transport: str
+    framing: str
     security: str
     challenge_length: int
     with_list_max: int
     is_debugged: bool
+    protocol_name: str
+    protocol_version: str
 
 
 COLUMNS = """
@@ -88,7 +91,7 @@ COLUMNS = """
            m.polyphase, m.selective_access, d.model, m.communication_method, d.gateway_id,
            d.debugging_until > {now}
     """
-"""Of an action, its request and its device, as :func:`actions` takes them."""
+"""Columns of an action, its request and its device, for :func:`group_actions`."""
 ORDER = "r.effective_priority DESC, r.due_at, r.id, a.position"
 
 _ACTIONS = Statement(
@@ -105,22 +108,23 @@ _ACTIONS = Statement(
 
 METER_COLUMNS = """
            d.id, d.identification, d.network_address, d.port, d.logical_device_address, d.transport,
-           d.security, d.challenge_length, d.with_list_max, COALESCE(d.debugging_until > {now}, FALSE)
+           d.security, d.challenge_length, d.with_list_max, COALESCE(d.debugging_until > {now}, FALSE),
+           d.protocol_name, d.protocol_version
     """
-"""Of a meter, as :class:`WorkMeter` takes them."""
+"""Columns of a meter, in the order of the fields of :class:`WorkMeter`."""
 _METER = Statement(f"SELECT {METER_COLUMNS} FROM {Device._meta.db_table} d WHERE d.id = %s")  # noqa: S608
 
 
-def unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
-    """The unfinished actions of the requests that run in a session, a list per request.
+def list_unfinished(session_id: uuid.UUID) -> list[list[WorkAction]]:
+    """List the unfinished actions of the requests that run in a meter session, a list per request.
 
-    Requests come in priority order and age, actions in the order in which they were asked for.
+    Requests are in the order of priority and age, actions in the order of the request.
     """
-    return actions(session_id, _ACTIONS.rows(session_id))
+    return group_actions(session_id, _ACTIONS.fetch_rows(session_id))
 
 
-def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[WorkAction]]:
-    """Rows of ``COLUMNS`` in ``ORDER`` as actions, a list per request."""
+def group_actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[WorkAction]]:
+    """Make actions from rows of ``COLUMNS`` in ``ORDER``; return a list per request."""
     requests: dict[int, WorkRequest] = {}
     found: dict[int, list[WorkAction]] = defaultdict(list)
     for row in rows:
@@ -129,7 +133,7 @@ def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[W
         polyphase, selective, model, communication, gateway_id, is_debugged = rest
         if request_id not in requests:
             requests[request_id] = WorkRequest(
-                request_id, session_id, uuid_value(uid), asked, attempts, bool(bypass), priority
+                request_id, session_id, parse_uuid(uid), asked, attempts, bool(bypass), priority
             )
         device = WorkDevice(
             device_id,
@@ -146,18 +150,18 @@ def actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[list[W
             bool(is_debugged),
         )
         found[request_id].append(
-            WorkAction(action_id, message, json_value(parameters), state, requests[request_id], device)
+            WorkAction(action_id, message, parse_json(parameters), state, requests[request_id], device)
         )
     return list(found.values())
 
 
-def passing_fault(request_id: int) -> dict[str, Any] | None:
-    """The first fault among the outcomes of a request that another attempt may make good."""
+def find_retryable_fault(request_id: int) -> dict[str, Any] | None:
+    """Find the first retryable fault among the outcomes of a request; None if there is none."""
     faulty = Action.objects.filter(request=request_id, state=ActionState.FAULT, fault__retryable=True)
     return faulty.order_by("position").values_list("fault", flat=True).first()
 
 
-def meter(meter_id: int) -> WorkMeter:
-    """What is needed to dial a meter."""
-    [row] = _METER.rows(meter_id)
+def load_meter(meter_id: int) -> WorkMeter:
+    """Load the meter to dial."""
+    [row] = _METER.fetch_rows(meter_id)
     return WorkMeter(*row)

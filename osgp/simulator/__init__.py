@@ -4,11 +4,13 @@ It shares the catalogue of COSEM objects with the head-end and nothing else, whi
 of the head-end's DLMS client. See docs/how-to/simulate-meters.md.
 """
 
+from osgp.catalogue.communication import Framing, Security
+
 from .faults import FaultKind
 from .fleet import Fleet
 from .scenario import Scenario, ScenarioError
 from .server import SimulatorServer
-from .settings import Behaviour, FleetSettings, Security, Transport
+from .settings import Behaviour, FleetSettings
 from .thread import SimulatorThread
 
 __all__ = [
@@ -16,10 +18,10 @@ __all__ = [
     "FaultKind",
     "Fleet",
     "FleetSettings",
+    "Framing",
     "Scenario",
     "ScenarioError",
     "Security",
     "SimulatorServer",
     "SimulatorThread",
-    "Transport",
 ]

@@ -4,6 +4,8 @@ establishment")."""
 from hmac import compare_digest
 from secrets import token_bytes
 
+from osgp.catalogue.communication import Security
+
 from .codec import acse, ciphering, initiate
 from .codec.acse import ApplicationContext, AssociationRequest, AssociationResult, Diagnostic, Mechanism
 from .codec.ciphering import Cipher
@@ -13,7 +15,6 @@ from .codec.initiate import Conformance, InitiateError, InitiateRequest
 from .faults import FaultKind
 from .meter.identity import KeyName
 from .meter.meter import Meter
-from .settings import Security
 
 PUBLIC_CLIENT = 16
 MANAGEMENT_CLIENT = 1

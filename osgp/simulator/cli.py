@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from osgp import catalogue
+from osgp.catalogue.communication import Framing, Security
 
 from .fleet import MIX, Fleet
 from .scenario import Scenario
 from .server import SimulatorServer
-from .settings import CALM_SINCE_2024, Behaviour, FleetSettings, Security, Transport
+from .settings import CALM_SINCE_2024, Behaviour, FleetSettings
 
 DEFAULT_PORT = 4059
 """The port that is registered for DLMS/COSEM."""
@@ -53,7 +54,7 @@ def share(text: str) -> float:
     return value
 
 
-def _enumerated(kind: type[Security] | type[Transport], text: str) -> list[str]:
+def _enumerated(kind: type[Security] | type[Framing], text: str) -> list[str]:
     """One or more names of an enumeration, separated by commas."""
     names = [name.strip().upper() for name in text.split(",")]
     known = [member.value for member in kind]
@@ -68,17 +69,19 @@ def security(text: str) -> list[Security]:
     return [Security(name) for name in _enumerated(Security, text)]
 
 
-def transport(text: str) -> list[Transport]:
+def transport(text: str) -> list[Framing]:
     """What the meters take in turn: ``WRAPPER`` or ``WRAPPER,HDLC``."""
-    return [Transport(name) for name in _enumerated(Transport, text)]
+    return [Framing(name) for name in _enumerated(Framing, text)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the simulator."""
     settings = FleetSettings()
-    known = ", ".join(profile.key for profile in catalogue.profiles())
+    known = ", ".join(profile.key for profile in catalogue.list_profiles())
     fleet = parser.add_argument_group("fleet")
-    fleet.add_argument("--demo", action="store_true", help="ten meters over all profiles, three with gas")
+    fleet.add_argument(
+        "--demo", action="store_true", help="ten meters or more over all profiles, three with gas"
+    )
     fleet.add_argument("--count", type=int, default=10, help="electricity meters (default %(default)s)")
     fleet.add_argument(
         "--profile",
@@ -89,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--security", type=security, default=[Security.HLS5], help="NONE, LLS or HLS5, or several (HLS5)"
     )
     fleet.add_argument(
-        "--transport", type=transport, default=[Transport.WRAPPER], help="WRAPPER, HDLC or both (WRAPPER)"
+        "--transport", type=transport, default=[Framing.WRAPPER], help="WRAPPER, HDLC or both (WRAPPER)"
     )
     fleet.add_argument("--phases", choices=_PHASES, default="mix", help="phases of the meters (%(default)s)")
     fleet.add_argument("--gas", type=int, default=0, metavar="N", help="gas meters behind them (%(default)s)")
@@ -158,7 +161,7 @@ def fleet_from(options: argparse.Namespace) -> Fleet:
         options.count,
         MIX if profiles == [MIX] else profiles,
         security=options.security,
-        transport=options.transport,
+        framing=options.transport,
         polyphase=_PHASES[options.phases],
         gas_meters=options.gas,
         start=options.start,

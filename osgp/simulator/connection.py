@@ -3,17 +3,17 @@
 import asyncio
 import random
 from collections import deque
-from typing import TYPE_CHECKING
+
+from osgp.catalogue.communication import Framing
 
 from .codec.errors import RemoteProtocolError
+from .codec.hdlc import FLAG
 from .faults import FaultKind, HangUp
+from .fleet import Fleet
+from .hdlc_link import HdlcLink
 from .links import ApduReceived, Disconnected, FrameToSend, Link, WrapperLink
 from .meter.meter import Meter
 from .session import Session
-from .settings import Transport
-
-if TYPE_CHECKING:
-    from .server import SimulatorServer
 
 MAXIMUM_SESSIONS = 16
 """Pairs of client and logical device that may talk over one connection."""
@@ -25,6 +25,8 @@ SLOW_SECONDS = 0.02
 GARBAGE_OCTETS = 64
 ENDLESS_OCTETS = 4_096
 
+_WRAPPER_FIRST_OCTET = 0x00
+
 _LINK_FAULTS = (
     FaultKind.HANG,
     FaultKind.GARBAGE,
@@ -35,11 +37,24 @@ _LINK_FAULTS = (
 )
 
 
-class Connection(asyncio.Protocol):
-    """Feeds what arrives to the link, what the link finds to the sessions, and their answers back."""
+def link_for(first_octet: int) -> Link:
+    """The link that a connection speaks, told by its first octet."""
+    if first_octet == _WRAPPER_FIRST_OCTET:
+        return WrapperLink()
+    if first_octet == FLAG:
+        return HdlcLink()
+    raise RemoteProtocolError(f"{first_octet:#04x} begins neither a wrapper frame nor an HDLC frame")
 
-    def __init__(self, server: "SimulatorServer", port_index: int) -> None:
-        self._server = server
+
+class Connection(asyncio.Protocol):
+    """Feeds what arrives to the link, what the link finds to the sessions, and their answers back.
+
+    It is for the meters on one port of the ``fleet``, and is in ``connections`` for as long as it is open.
+    """
+
+    def __init__(self, fleet: Fleet, port_index: int, connections: "set[Connection]") -> None:
+        self._fleet = fleet
+        self._connections = connections
         self.port_index = port_index
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -56,8 +71,8 @@ class Connection(asyncio.Protocol):
         """A client has connected."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._server.connections.add(self)
-        only = self._server.fleet.only_meter_at(self.port_index)
+        self._connections.add(self)
+        only = self._fleet.only_meter_at(self.port_index)
         if only is not None and (
             not only.is_reachable(only.settings.clock()) or only.take_fault(FaultKind.REFUSE_CONNECTION)
         ):
@@ -66,7 +81,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and with it the associations on it."""
         self._transport = None
-        self._server.connections.discard(self)
+        self._connections.discard(self)
         for session in self._sessions.values():
             session.close()
         for meter in {session.meter for session in self._sessions.values()}:
@@ -93,7 +108,7 @@ class Connection(asyncio.Protocol):
         try:
             link = self._link
             if link is None:
-                link = self._link = self._server.link_for(data[0])
+                link = self._link = link_for(data[0])
             link.receive_data(data)
             while self._transport is not None and not self._transport.is_closing():
                 event = link.next_event()
@@ -128,7 +143,7 @@ class Connection(asyncio.Protocol):
         session = self._sessions.get((client_address, server_address))
         if session is not None:
             return session
-        meter = self._server.fleet.meter_at(self.port_index, server_address)
+        meter = self._fleet.meter_at(self.port_index, server_address)
         if meter is None or not self._admit(meter):
             self.close()
             return None
@@ -138,7 +153,7 @@ class Connection(asyncio.Protocol):
 
     def _admit(self, meter: Meter) -> bool:
         """Whether the meter takes part in this connection."""
-        wants_wrapper = meter.transport is Transport.WRAPPER
+        wants_wrapper = meter.framing is Framing.WRAPPER
         if wants_wrapper != isinstance(self._link, WrapperLink) or len(self._sessions) >= MAXIMUM_SESSIONS:
             return False
         memory = meter.memory

@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from osgp import catalogue
+from osgp.catalogue import Profile
+from osgp.catalogue.communication import Framing, Security
 
+from .meter.gas_meter import GasMeter
 from .meter.identity import KeyName, derive
-from .meter.mbus import GasMeter
 from .meter.meter import Meter
-from .meter.meter_type import MeterType, meter_type
-from .settings import FleetSettings, Security, Transport
+from .meter.meter_type import meter_type
+from .meter.query import MeterType
+from .settings import FleetSettings
 
 MIX = "mix"
 """Instead of a profile: all of them in turn."""
@@ -20,7 +23,10 @@ METERS_PER_PORT = 16_000
 """Logical device addresses that HDLC can tell apart (14 bits), with some left for its own use."""
 
 _IDENTIFICATION = re.compile(r"([A-Za-z][A-Za-z0-9]*?)([0-9]{1,16})")
-_GAS_CHANNELS = 4
+_REGISTER = 3
+_DEMO_COUNT = 10
+_DEMO_GAS = (1, 4, 6)
+"""Which of the demonstration's meters with M-Bus channels have a gas meter."""
 
 
 class Fleet:
@@ -43,10 +49,10 @@ class Fleet:
     def build(
         cls,
         count: int = 10,
-        profile: str | Sequence[str] = "SMR-5.1",
+        profile: str | Profile | Sequence[str | Profile] = "SMR-5.1",
         *,
         security: Security | Sequence[Security] = Security.HLS5,
-        transport: Transport | Sequence[Transport] = Transport.WRAPPER,
+        framing: Framing | Sequence[Framing] = Framing.WRAPPER,
         polyphase: bool | Sequence[bool] = (False, True),
         gas_meters: int | Sequence[int] = 0,
         start: str = "SIME0000000000001",
@@ -56,22 +62,23 @@ class Fleet:
     ) -> "Fleet":
         """A fleet of ``count`` electricity meters.
 
-        ``profile`` is a key such as ``SMR-5.1``, or ``mix``. Where a sequence is given, the meters take from
-        it in turn. ``gas_meters`` is how many there are in all, one behind each meter before any gets a
-        second, or a sequence with the number behind each. ``start`` is the identification of the first
-        meter, letters and then digits, which are counted up; ``seed`` is that of the settings. ValueError or
-        LookupError when it cannot be done.
+        ``profile`` is a key such as ``SMR-5.1``, ``mix``, or a profile itself; ``polyphase`` is for profiles
+        that have registers for both kinds of meters. Where a sequence is given, the
+        meters take from it in turn. ``gas_meters`` is how many there are in all, one behind each meter with
+        M-Bus channels before any gets a second, or a sequence with the number behind each. ``start`` is the
+        identification of the first meter, letters and then digits, which are counted up; ``seed`` is that of
+        the settings. ValueError or LookupError when it cannot be done.
         """
         settings = settings or FleetSettings()
         if seed is not None:
             settings = replace(settings, seed=seed)
         if count < 1:
             raise ValueError("a fleet has at least one meter")
-        attached = _spread(gas_meters, count)
+        types = _types(count, profile, polyphase)
+        attached = _spread(gas_meters, types)
         letters, first, width = _parse_identification(start)
-        profiles, phases = _profiles(profile), _cycle(polyphase)
         securities = [Security(each) for each in _cycle(security)]
-        transports = [Transport(each) for each in _cycle(transport)]
+        framings = [Framing(each) for each in _cycle(framing)]
         per_port = 1 if port_per_meter else METERS_PER_PORT
         meters = []
         for index in range(count):
@@ -80,10 +87,10 @@ class Fleet:
                 Meter(
                     f"{letters}{number:0{width}d}",
                     number,
-                    _meter_type(profiles[index % len(profiles)], phases[index % len(phases)]),
+                    types[index],
                     settings,
                     security=securities[index % len(securities)],
-                    transport=transports[index % len(transports)],
+                    framing=framings[index % len(framings)],
                     logical_device_address=index % per_port + 1,
                     port_index=index // per_port,
                     gas_meters=tuple(
@@ -95,12 +102,20 @@ class Fleet:
 
     @classmethod
     def demo(cls, *, settings: FleetSettings | None = None) -> "Fleet":
-        """Ten electricity meters over all profiles, the third and the last but one on HDLC, three with a gas
-        meter."""
-        transports = [Transport.WRAPPER] * 10
-        transports[2] = transports[8] = Transport.HDLC
+        """Ten electricity meters over all profiles, or as many as there are profiles if these are more; the
+        third and the ninth on HDLC, three with a gas meter."""
+        count, phases = max(_DEMO_COUNT, len(catalogue.list_profiles())), (False, True)
+        framings = [Framing.WRAPPER] * count
+        framings[2] = framings[8] = Framing.HDLC
+        with_mbus = [place for place, each in enumerate(_types(count, MIX, phases)) if each.channels]
+        with_gas = {with_mbus[place] for place in _DEMO_GAS if place < len(with_mbus)}
         return cls.build(
-            10, MIX, transport=transports, gas_meters=[0, 1, 0, 0, 1, 0, 1, 0, 0, 0], settings=settings
+            count,
+            MIX,
+            framing=framings,
+            polyphase=phases,
+            gas_meters=[int(place in with_gas) for place in range(count)],
+            settings=settings,
         )
 
     @property
@@ -137,7 +152,7 @@ class Fleet:
             "communication_method": _communication_method(profile),
             "network_address": self.host,
             "logical_device_address": meter.logical_device_address,
-            "transport": meter.transport.value,
+            "transport": meter.framing.value,
             "security": meter.security.value,
             "challenge_length": 16,
             "with_list_max": self.settings.with_list_max,
@@ -195,10 +210,33 @@ def _parse_identification(text: str) -> tuple[str, int, int]:
     return letters, int(digits), len(digits)
 
 
-def _profiles(profile: str | Sequence[str]) -> list[str]:
-    if profile == MIX:
-        return [known.key for known in catalogue.profiles()]
-    return _cycle(profile)
+def _types(
+    count: int, profile: str | Profile | Sequence[str | Profile], polyphase: bool | Sequence[bool]
+) -> list[MeterType]:
+    """The types of so many meters."""
+    chosen = catalogue.list_profiles() if profile == MIX else [_profile(each) for each in _cycle(profile)]
+    phases = _cycle(polyphase)
+    types = []
+    for place in range(count):
+        known = chosen[place % len(chosen)]
+        types.append(meter_type(known, _is_polyphase(known, phases[place % len(phases)])))
+    return types
+
+
+def _is_polyphase(profile: Profile, asked: bool) -> bool:
+    """Whether a meter is polyphase: as asked, unless the profile has registers for the other kind only."""
+    registers = [item for item in profile if item.class_id == _REGISTER]
+    can = {kind for kind in (False, True) for item in registers if item.supports(polyphase=kind)}
+    return asked if asked in can or not can else not asked
+
+
+def _profile(profile: str | Profile) -> Profile:
+    if isinstance(profile, Profile):
+        return profile
+    for known in catalogue.list_profiles():
+        if known.key.upper() == profile.upper():
+            return known
+    raise LookupError(f"there is no profile {profile[:50]!r}")
 
 
 def _cycle(values: Any) -> list[Any]:
@@ -209,20 +247,23 @@ def _cycle(values: Any) -> list[Any]:
     return cycled
 
 
-def _spread(gas_meters: int | Sequence[int], count: int) -> list[int]:
-    """How many gas meters are behind each of ``count`` meters."""
+def _spread(gas_meters: int | Sequence[int], types: Sequence[MeterType]) -> list[int]:
+    """How many gas meters are behind each of the meters of these types."""
     if isinstance(gas_meters, int):
-        spread = [gas_meters // count + (index < gas_meters % count) for index in range(count)]
+        places = [place for place, each in enumerate(types) if each.channels]
+        if gas_meters and not places:
+            raise ValueError("none of the meters has M-Bus channels for gas meters")
+        spread = [0] * len(types)
+        for turn, place in enumerate(places):
+            spread[place] = gas_meters // len(places) + (turn < gas_meters % len(places))
     else:
         spread = list(gas_meters)
-    if len(spread) != count or not all(0 <= attached <= _GAS_CHANNELS for attached in spread):
-        raise ValueError(f"a meter takes 0 to {_GAS_CHANNELS} gas meters")
+    if len(spread) != len(types):
+        raise ValueError(f"there are {len(types)} meters, not {len(spread)}")
+    for attached, each in zip(spread, types, strict=True):
+        if not 0 <= attached <= len(each.channels):
+            raise ValueError(f"a meter of {each.profile.key} takes 0 to {len(each.channels)} gas meters")
     return spread
-
-
-def _meter_type(profile_key: str, polyphase: bool) -> MeterType:
-    protocol_name, _, protocol_version = profile_key.partition("-")
-    return meter_type(protocol_name, protocol_version, polyphase)
 
 
 def _gas_meter(number: int, channel: int) -> GasMeter:

@@ -25,15 +25,15 @@ from starlette.routing import Route
 
 from osgp.catalogue import obis
 from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.catalogue.obis import MBUS_CHANNELS
 
 from .codec.axdr import decode, encode
 from .codec.errors import LocalProtocolError
 from .faults import FaultKind
 from .fleet import Fleet
-from .meter.event_codes import CHANNELS
 from .meter.meter import Meter
 from .meter.query import AccessError
-from .occurrences import OccurrenceError
+from .occurrence import OccurrenceError
 from .scenario import carry_out, plan
 from .settings import Behaviour
 from .values import from_json, to_json
@@ -232,11 +232,13 @@ def _summary(fleet: Fleet, meter: Meter) -> dict[str, Any]:
         "profile": meter.type.profile.key,
         "polyphase": meter.polyphase,
         "security": meter.security.value,
-        "transport": meter.transport.value,
+        "transport": meter.framing.value,
         "port": fleet.ports[meter.port_index] if fleet.ports else None,
         "logical_device_address": meter.logical_device_address,
         "gas_meters": [
-            gas_meter.identification for gas_meter in map(meter.gas_meter, CHANNELS) if gas_meter is not None
+            gas_meter.identification
+            for gas_meter in map(meter.gas_meter, MBUS_CHANNELS)
+            if gas_meter is not None
         ],
     }
 

@@ -6,23 +6,23 @@ which may be past: then the meter's history has it from the start.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any
 
 from osgp.catalogue.model import CosemObject
 
+from . import event_occurrences
 from . import fields as parsers
 from .codec.axdr import Data, encode
 from .codec.errors import LocalProtocolError
 from .faults import FaultKind
 from .fields import shown
-from .meter import history
 from .meter.control import CONNECTED, DISCONNECTED, READY
-from .meter.event_codes import ALARM_BITS, CODES, LOG_CLEARED, LOG_OF, Event
-from .meter.mbus import GasMeter
+from .meter.gas_meter import GasMeter
 from .meter.meter import Meter
 from .meter.metered import EXPORT, IMPORT, energy
 from .meter.outages import Outage
 from .meter.record import MAXIMUM_CHANGES, EnergyStep, Pause
+from .occurrence import Occurrence, OccurrenceError, described
 from .settings import Behaviour
 from .values import from_json
 
@@ -31,43 +31,12 @@ _UINT32 = parsers.integer(0, 0xFFFFFFFF)
 _RELAY_STATES = {"disconnected": DISCONNECTED, "connected": CONNECTED, "ready": READY}
 
 
-class OccurrenceError(ValueError):
-    """A description that makes no sense; ``field`` says where."""
-
-    def __init__(self, field_name: str, complaint: str) -> None:
-        super().__init__(f"{field_name}: {complaint}")
-        self.field = field_name
-        self.complaint = complaint
-
-
-def _field(parser: parsers.Parser, **options: Any) -> Any:
-    return field(metadata={"parser": parser}, **options)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Occurrence:
-    """Base of all kinds. Each field has a parser of what TOML or JSON says."""
-
-    kind: ClassVar[str]
-
-    def complain(self) -> None:
-        """OccurrenceError when the fields do not go together."""
-
-    def befalls(self, meter: Meter) -> bool:
-        """Whether a meter of its type can have this."""
-        return True
-
-    def happen(self, meter: Meter, moment: float) -> None:
-        """Let it happen to ``meter`` at ``moment`` (true time)."""
-        raise NotImplementedError
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerFailure(Occurrence):
     """No power: the meter is out of reach meanwhile."""
 
     kind = "power-failure"
-    duration: float = _field(parsers.duration)
+    duration: float = described(parsers.duration)
 
     def happen(self, meter: Meter, moment: float) -> None:
         """An outage of whole seconds at least."""
@@ -79,7 +48,7 @@ class Unreachable(Occurrence):
     """The meter works, but its network does not; without a duration until it is ``reachable``."""
 
     kind = "unreachable"
-    duration: float | None = _field(parsers.duration, default=None)
+    duration: float | None = described(parsers.duration, default=None)
 
     def happen(self, meter: Meter, moment: float) -> None:
         """Out of reach from now on."""
@@ -103,7 +72,11 @@ class ClockShift(Occurrence):
     """The clock jumps ``by`` a duration, forward or (negative) back."""
 
     kind = "clock-shift"
-    by: float = _field(parsers.signed_duration)
+    by: float = described(parsers.signed_duration)
+
+    def befalls(self, meter: Meter) -> bool:
+        """The meter needs a clock."""
+        return "CLOCK" in meter.type.tags
 
     def happen(self, meter: Meter, moment: float) -> None:
         """It goes on from there."""
@@ -112,76 +85,25 @@ class ClockShift(Occurrence):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventOccurs(Occurrence):
-    """An event in the log of its ``code``. 255 clears the ``log`` that is named."""
-
-    kind = "event"
-    code: int = _field(parsers.integer(0, 0xFFFF))
-    log: str | None = _field(parsers.choice(*CODES), default=None)
-    magnitude: int = _field(parsers.integer(0, 0xFFFF), default=0)
-    duration: int = _field(parsers.integer(0, 0xFFFF), default=0)
-
-    def complain(self) -> None:
-        """The code has to be one of a log."""
-        if self.code == LOG_CLEARED and self.log is None:
-            raise OccurrenceError("log", "is needed, since 255 clears any of them")
-        log = self.log or LOG_OF.get(self.code)
-        if log is None or self.code not in CODES[log]:
-            where = f"in {self.log}" if self.log else "in any log"
-            raise OccurrenceError("code", f"{self.code} is no event {where}")
-
-    @property
-    def _log(self) -> str:
-        return self.log or LOG_OF[self.code]
-
-    def befalls(self, meter: Meter) -> bool:
-        """The meter needs the log."""
-        return self._log in meter.type.profile
-
-    def happen(self, meter: Meter, moment: float) -> None:
-        """The event is logged, and sets its alarm."""
-        number = history.count_recorded(meter, self._log)
-        event = Event(moment, self._log, self.code, number, self.magnitude, self.duration)
-        meter.make_record().add_event(event)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmIsSet(Occurrence):
-    """A ``bit`` of an alarm ``register``, without an event."""
-
-    kind = "alarm"
-    register: int = _field(parsers.integer(1, 3))
-    bit: int = _field(parsers.integer(0, 31))
-
-    def complain(self) -> None:
-        """The bit has to mean something."""
-        if self.bit not in ALARM_BITS[self.register]:
-            raise OccurrenceError("bit", f"{self.bit} means nothing in alarm register {self.register}")
-
-    def befalls(self, meter: Meter) -> bool:
-        """The meter needs the register."""
-        return self.register <= meter.type.alarm_registers
-
-    def happen(self, meter: Meter, moment: float) -> None:
-        """The bit is set until it is cleared."""
-        value = history.alarm_register(meter, self.register, moment) | 1 << self.bit
-        meter.make_record().latch(f"ALARM_REGISTER_{self.register}", moment, value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MbusDeviceInstalled(Occurrence):
     """A device on an M-Bus ``channel``, instead of what was there."""
 
     kind = "mbus-install"
-    channel: int = _field(_CHANNEL)
-    identification: str | None = _field(
+    channel: int = described(_CHANNEL)
+    identification: str | None = described(
         parsers.text("[A-Za-z0-9]{1,40}", "identification of letters and digits"), default=None
     )
-    identification_number: str | None = _field(parsers.text("[0-9]{8}", "number of 8 digits"), default=None)
-    manufacturer: str = _field(parsers.text("[A-Z]{3}", "manufacturer of three capitals"), default="SIM")
-    version: int = _field(parsers.integer(0, 255), default=80)
-    device_type: int = _field(parsers.integer(1, 255), default=3)
-    model: str = _field(parsers.text("[ -+\\--~]{1,32}", "model of 1 to 32 characters"), default="SIM-G4")
+    identification_number: str | None = described(
+        parsers.text("[0-9]{8}", "number of 8 digits"), default=None
+    )
+    manufacturer: str = described(parsers.text("[A-Z]{3}", "manufacturer of three capitals"), default="SIM")
+    version: int = described(parsers.integer(0, 255), default=80)
+    device_type: int = described(parsers.integer(1, 255), default=3)
+    model: str = described(parsers.text("[ -+\\--~]{1,32}", "model of 1 to 32 characters"), default="SIM-G4")
+
+    def befalls(self, meter: Meter) -> bool:
+        """The meter needs the channel."""
+        return self.channel in meter.type.channels
 
     def happen(self, meter: Meter, moment: float) -> None:
         """The device is known under the address of its channel."""
@@ -204,7 +126,11 @@ class MbusDeviceRemoved(Occurrence):
     """Nothing on an M-Bus ``channel`` any more."""
 
     kind = "mbus-remove"
-    channel: int = _field(_CHANNEL)
+    channel: int = described(_CHANNEL)
+
+    def befalls(self, meter: Meter) -> bool:
+        """The meter needs the channel."""
+        return self.channel in meter.type.channels
 
     def happen(self, meter: Meter, moment: float) -> None:
         """The channel is empty."""
@@ -216,7 +142,11 @@ class RelaySwitches(Occurrence):
     """The relay takes a ``state``: connected, disconnected, or ready for reconnection by hand."""
 
     kind = "relay"
-    state: str = _field(parsers.choice(*_RELAY_STATES))
+    state: str = described(parsers.choice(*_RELAY_STATES))
+
+    def befalls(self, meter: Meter) -> bool:
+        """The meter needs a relay."""
+        return "DISCONNECT_CONTROL" in meter.type.tags
 
     def happen(self, meter: Meter, moment: float) -> None:
         """Whatever the control mode."""
@@ -237,14 +167,13 @@ class AttributeIsSet(Occurrence):
     """An ``attribute`` of an ``object`` (its tag) gets a ``value``, whoever may write it."""
 
     kind = "attribute"
-    object: str = _field(parsers.text("[A-Z0-9_]{1,80}", "tag of an object"))
-    attribute: int = _field(parsers.integer(2, 127), default=2)
-    channel: int | None = _field(_CHANNEL, default=None)
+    object: str = described(parsers.text("[A-Z0-9_]{1,80}", "tag of an object"))
+    attribute: int = described(parsers.integer(2, 127), default=2)
+    channel: int | None = described(_CHANNEL, default=None)
     value: Data = field(metadata={"parser": _data})
 
     def _object(self, meter: Meter) -> CosemObject | None:
-        profile = meter.type.profile
-        return profile[self.object] if self.object in profile else None  # noqa: SIM401 -- no mapping
+        return meter.type.profile[self.object] if self.object in meter.type.tags else None
 
     def befalls(self, meter: Meter) -> bool:
         """The meter needs the attribute, and the value the right shape."""
@@ -252,7 +181,7 @@ class AttributeIsSet(Occurrence):
         if cosem_object is None:
             return False
         try:
-            entry = meter.type.objects.get(cosem_object.logical_name(self.channel))
+            entry = meter.type.objects.get(cosem_object.get_logical_name(self.channel))
         except ValueError as error:
             raise OccurrenceError("channel", str(error)) from None
         attribute = entry.attributes.get(self.attribute) if entry is not None else None
@@ -266,7 +195,7 @@ class AttributeIsSet(Occurrence):
         """As if a client had written it."""
         cosem_object = self._object(meter)
         assert cosem_object is not None
-        meter.set(cosem_object.attribute(self.attribute, self.channel), encode(self.value))
+        meter.set(cosem_object.address_attribute(self.attribute, self.channel), encode(self.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,8 +203,8 @@ class FaultOn(Occurrence):
     """A ``fault`` (:class:`FaultKind`) for so many ``exchanges``, or until it is off."""
 
     kind = "fault"
-    fault: str = _field(parsers.choice(*FaultKind))
-    exchanges: int | None = _field(parsers.integer(1, 10**9), default=None)
+    fault: str = described(parsers.choice(*FaultKind))
+    exchanges: int | None = described(parsers.integer(1, 10**9), default=None)
 
     def happen(self, meter: Meter, moment: float) -> None:
         """The fault is on."""
@@ -287,7 +216,7 @@ class FaultOff(Occurrence):
     """A ``fault`` no more; none of them when none is named."""
 
     kind = "fault-off"
-    fault: str | None = _field(parsers.choice(*FaultKind), default=None)
+    fault: str | None = described(parsers.choice(*FaultKind), default=None)
 
     def happen(self, meter: Meter, moment: float) -> None:
         """The fault is off."""
@@ -299,9 +228,14 @@ class EnergyJump(Occurrence):
     """The register of a ``direction`` and ``rate`` (1 low, 2 high) jumps by ``wh``, up or (negative) down."""
 
     kind = "energy-jump"
-    wh: int = _field(parsers.integer(-0xFFFFFFFF, 0xFFFFFFFF))
-    direction: str = _field(parsers.choice("import", "export"), default="import")
-    rate: int = _field(parsers.integer(1, 2), default=2)
+    wh: int = described(parsers.integer(-0xFFFFFFFF, 0xFFFFFFFF))
+    direction: str = described(parsers.choice("import", "export"), default="import")
+    rate: int = described(parsers.integer(1, 2), default=2)
+
+    def befalls(self, meter: Meter) -> bool:
+        """The meter needs a register that shows it."""
+        total = f"ACTIVE_ENERGY_{self.direction.upper()}"
+        return not meter.type.tags.isdisjoint((total, f"{total}_RATE_{self.rate}"))
 
     def happen(self, meter: Meter, moment: float) -> None:
         """It counts on from there."""
@@ -313,6 +247,10 @@ class EnergyReset(Occurrence):
     """All energy registers begin again at zero, as those of a meter that was replaced."""
 
     kind = "energy-reset"
+
+    def befalls(self, meter: Meter) -> bool:
+        """The meter needs an energy register."""
+        return any(tag.startswith("ACTIVE_ENERGY_") for tag in meter.type.tags)
 
     def happen(self, meter: Meter, moment: float) -> None:
         """They count on from there."""
@@ -332,7 +270,7 @@ class NullCompression(Occurrence):
     """Rows leave out stamps that follow from the row before, or (``on`` false) do not."""
 
     kind = "null-compression"
-    on: bool = _field(parsers.boolean, default=True)
+    on: bool = described(parsers.boolean, default=True)
 
     def happen(self, meter: Meter, moment: float) -> None:
         """From the next answer on."""
@@ -345,8 +283,8 @@ class BehaviourChanges(Occurrence):
     rest of the fleet."""
 
     kind = "behaviour"
-    latency: float | None = _field(parsers.duration, default=None)
-    loss: float | None = _field(parsers.share, default=None)
+    latency: float | None = described(parsers.duration, default=None)
+    loss: float | None = described(parsers.share, default=None)
 
     def happen(self, meter: Meter, moment: float) -> None:
         """From the next answer on."""
@@ -357,7 +295,12 @@ class BehaviourChanges(Occurrence):
         meter.behaviour = Behaviour(latency=(latency, latency), loss=self.loss or 0.0)
 
 
-KINDS: Mapping[str, type[Occurrence]] = {each.kind: each for each in Occurrence.__subclasses__()}
+KINDS: Mapping[str, type[Occurrence]] = {
+    each.kind: each
+    for each in sorted(
+        Occurrence.__subclasses__(), key=lambda each: each.__module__ == event_occurrences.__name__
+    )
+}
 """The kinds by name."""
 
 

@@ -23,7 +23,8 @@ from .fields import shown
 from .fleet import Fleet
 from .meter.meter import Meter
 from .meter.query import AccessError
-from .occurrences import Occurrence, OccurrenceError, parse
+from .occurrence import Occurrence, OccurrenceError
+from .occurrences import parse
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ def plan(table: Any, fleet: Fleet, start: float, place: int = 0) -> Planned:
     meters = _selected(own, fleet, place)
     befallen = tuple(meter for meter in meters if occurrence.befalls(meter))
     if not befallen:
-        raise OccurrenceError("kind", f"{occurrence.kind}: no selected meter has the objects for this")
+        raise occurrence.misfit(meters)
     return Planned(due, place, occurrence, befallen)
 
 

@@ -4,12 +4,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from .codec.errors import RemoteProtocolError
-from .codec.hdlc import FLAG
 from .connection import Connection
 from .fleet import Fleet
-from .hdlc_link import HdlcLink
-from .links import Link, WrapperLink
 from .scenario import Scenario
 
 if TYPE_CHECKING:
@@ -18,7 +14,6 @@ if TYPE_CHECKING:
 BACKLOG = 4_096
 SWEEP_SECONDS = 1.0
 PLAY_SECONDS = 0.05
-_WRAPPER_FIRST_OCTET = 0x00
 
 
 class SimulatorServer:
@@ -56,7 +51,7 @@ class SimulatorServer:
         try:
             for index in range(self.fleet.port_count):
                 server = await loop.create_server(
-                    lambda index=index: Connection(self, index),  # type: ignore[misc]
+                    lambda index=index: Connection(self.fleet, index, self.connections),  # type: ignore[misc]
                     self.host,
                     self.port + index if self.port else 0,
                     backlog=BACKLOG,
@@ -98,14 +93,6 @@ class SimulatorServer:
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
-
-    def link_for(self, first_octet: int) -> Link:
-        """The link that a connection speaks, told by its first octet."""
-        if first_octet == _WRAPPER_FIRST_OCTET:
-            return WrapperLink()
-        if first_octet == FLAG:
-            return HdlcLink()
-        raise RemoteProtocolError(f"{first_octet:#04x} begins neither a wrapper frame nor an HDLC frame")
 
     def cut_off(self) -> None:
         """Hang up on the clients of meters that are out of reach."""

@@ -13,7 +13,7 @@ from .codec.exceptions import ServiceError, StateError, encode_exception_respons
 from .codec.requests import ACTION_REQUEST, GET_REQUEST, SET_REQUEST, decode_request
 from .codec.responses import GET_RESPONSE
 from .faults import FaultKind
-from .meter import event_codes, history
+from .meter.event_names import FAILED_LOGIN
 from .meter.meter import Meter
 from .services import NotAllowed, ServiceHandler
 
@@ -156,7 +156,7 @@ class Session:
         return answer
 
     def _note_failed_login(self) -> None:
-        history.record_event(self.meter, self.meter.settings.clock(), event_codes.FAILED_LOGIN)
+        self.meter.record_event(self.meter.settings.clock(), FAILED_LOGIN)
 
     def _release(self, apdu: bytes) -> bytes | None:
         request = acse.decode_release_request(apdu)

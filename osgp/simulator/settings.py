@@ -3,26 +3,10 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 CALM_SINCE_2024 = 1_704_067_200.0
 """2024-01-01T00:00Z."""
-
-
-class Security(StrEnum):
-    """What the management client must show: nothing, a password, or HLS with GMAC and ciphered APDUs."""
-
-    NONE = "NONE"
-    LLS = "LLS"
-    HLS5 = "HLS5"
-
-
-class Transport(StrEnum):
-    """What carries the APDUs over TCP."""
-
-    WRAPPER = "WRAPPER"
-    HDLC = "HDLC"
 
 
 @dataclass(frozen=True, slots=True)

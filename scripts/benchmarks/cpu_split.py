@@ -14,7 +14,7 @@ from types import FrameType
 KINDS = {
     "DLMS": ("osgp.protocol_dlms", "osgp.catalogue", "gurux_dlms"),
     "database": (
-        "osgp.requests.database",
+        "osgp.processes.database",
         "osgp.requests.states",
         "osgp.sql",
         "django.db",

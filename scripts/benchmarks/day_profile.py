@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from scripts.benchmarks.head_end import HeadEnd
-from scripts.benchmarks.measuring import Figure, output_of
+from scripts.benchmarks.measuring import Figure, run_and_read
 from scripts.benchmarks.sizes import Sizes
 
 ENCRYPTION_KEY, AUTHENTICATION_KEY = bytes(range(16)), bytes(range(0xD0, 0xE0))
@@ -34,7 +34,7 @@ Costs = dict[str, Any]
 
 def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """Decoding alone, and all the way to a result."""
-    own, stock = (costs_of(who, sizes.rounds) for who in ("own", "stock"))
+    own, stock = (measure_costs(who, sizes.rounds) for who in ("own", "stock"))
     if own["rows"] != stock["rows"]:
         raise RuntimeError("the two do not find the same rows")
     yield Figure("ciphered answer to rows of plain values", own["rows_ms"], "ms", "", stock["rows_ms"], PEER)
@@ -50,9 +50,9 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     yield Figure("– so many times faster", stock["result_ms"] / own["result_ms"], "×")
 
 
-def costs_of(who: str, rounds: int) -> Costs:
+def measure_costs(who: str, rounds: int) -> Costs:
     """What ``own`` or ``stock`` costs, in a process of its own."""
-    costs: Costs = json.loads(output_of(["-m", __name__, who, str(rounds)], {}).splitlines()[-1])
+    costs: Costs = json.loads(run_and_read(["-m", __name__, who, str(rounds)], {}).splitlines()[-1])
     return costs
 
 
@@ -94,25 +94,26 @@ def own(rounds: int) -> Costs:
 
     django.setup()
     from osgp import catalogue
+    from osgp.messages.visited_meter import VisitedMeter
     from osgp.monitoring.periodic_meter_reads import PeriodicMeterReads
+    from osgp.monitoring.periodic_reads import PeriodicReadsParameters, PeriodType
     from osgp.protocol_dlms import axdr
     from osgp.protocol_dlms.ciphering import Deciphering
     from osgp.protocol_dlms.octets import Cursor
     from osgp.protocol_dlms.session import unprotect
-    from osgp.requests.meter import VisitedMeter
 
     received = answer()
 
     def rows(*_: Any) -> Any:
         plain = unprotect(received, Deciphering(ENCRYPTION_KEY, AUTHENTICATION_KEY, METER_TITLE))
         response = Cursor(plain)
-        response.take(4)
-        return axdr.decode_native(response.rest())
+        response.read(4)
+        return axdr.decode_native(response.read_rest())
 
     class Answered:
         """Stands in for an association: the answer is there already."""
 
-        profile = staticmethod(rows)
+        read_profile = staticmethod(rows)
         seconds_left = 60.0
 
         @staticmethod
@@ -121,12 +122,16 @@ def own(rounds: int) -> Costs:
             assert not attributes
             return []
 
-    meter = VisitedMeter("", catalogue.profile("SMR", "5.1"), Answered(), ZONE)  # type: ignore[arg-type]
+    meter = VisitedMeter("", catalogue.find_profile("SMR", "5.1"), Answered(), ZONE)  # type: ignore[arg-type]
     operation = PeriodicMeterReads()
-    asked = {"period_type": "INTERVAL", "begin_date": FIRST, "end_date": FIRST + ROWS * QUARTER}
+    asked: PeriodicReadsParameters = {
+        "period_type": PeriodType.INTERVAL,
+        "begin_date": FIRST,
+        "end_date": FIRST + ROWS * QUARTER,
+    }
 
     def result() -> Any:
-        return operation.stored_result(operation.perform(meter, asked))
+        return operation.represent_result(operation.perform(meter, asked))
 
     if len(result()["periodic_meter_reads"]) != ROWS:
         raise RuntimeError("rows were lost")

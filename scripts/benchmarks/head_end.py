@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from osgp.requests.management.commands.worker import celery_command
+from osgp.commands.management.commands.worker import make_celery_command
 from scripts import services
-from scripts.benchmarks.measuring import cpu_seconds, output_of, peak_memory, process
+from scripts.benchmarks.measuring import read_cpu_seconds, read_peak_memory, run_and_read, running_process
 
 ORGANISATION = "BENCH"
 
@@ -29,15 +29,15 @@ def own_services(found: services.Services, folder: Path) -> Iterator[dict[str, s
         broker_url = found.broker.url
         if services.make_virtual_hosts(found.broker, [name]):
             stack.callback(services.drop_virtual_hosts, found.broker, [name])
-            broker_url = services.with_path(broker_url, name)
+            broker_url = services.replace_path(broker_url, name)
         environment = {
-            "DATABASE_URL": services.with_path(found.database_url, name),
+            "DATABASE_URL": services.replace_path(found.database_url, name),
             "BROKER_URL": broker_url,
             "OSGP_LOCAL_SECRETS": "1",
             "OSGP_VAR_DIR": str(folder),
             "LOG_LEVEL": "WARNING",
         }
-        output_of(["manage.py", "migrate", "--noinput"], environment)
+        run_and_read(["manage.py", "migrate", "--noinput"], environment)
         yield environment
 
 
@@ -48,13 +48,13 @@ class Part:
         self.pid = child.pid
         self.log = log
 
-    def cpu_seconds(self) -> float:
+    def read_cpu_seconds(self) -> float:
         """CPU used so far."""
-        return cpu_seconds(self.pid)
+        return read_cpu_seconds(self.pid)
 
-    def peak_memory(self) -> float:
+    def read_peak_memory(self) -> float:
         """MiB."""
-        return peak_memory(self.pid)
+        return read_peak_memory(self.pid)
 
 
 class HeadEnd:
@@ -71,7 +71,7 @@ class HeadEnd:
     ) -> Iterator[Part]:
         self._started += 1
         log = self._folder / f"{name}-{self._started}.log"
-        with process(
+        with running_process(
             *arguments, environment={**self._environment, **environment}, log=log, ready=ready
         ) as child:
             yield Part(child, log)
@@ -85,7 +85,7 @@ class HeadEnd:
         Its database connections are named ``worker``.
         """
         name = f"worker-{self._started}"
-        command = celery_command(concurrency=concurrency, name=name, log_level="WARNING")[1:]
+        command = make_celery_command(concurrency=concurrency, name=name, log_level="WARNING")[1:]
         with self._part("worker", *command, *arguments, PGAPPNAME="worker", **(environment or {})) as part:
             yield part
 

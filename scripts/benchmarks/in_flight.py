@@ -9,7 +9,7 @@ from django.db import connection
 from osgp.requests.models import MeterSession, SessionState
 from scripts.benchmarks.head_end import HeadEnd
 from scripts.benchmarks.measuring import Figure
-from scripts.benchmarks.reads import registered, stored_reads, wait_for
+from scripts.benchmarks.reads import make_stored_reads, register_meters, wait_for
 from scripts.benchmarks.sizes import Sizes
 
 ROUND_TRIP = "1s"
@@ -23,11 +23,13 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """Looks at the worker until all meters have been visited."""
     wanted = sizes.in_flight
     with head_end.meters(wanted, "--latency", ROUND_TRIP, "--with-list-max", "1") as fleet:
-        names = registered(fleet)
+        names = register_meters(fleet)
         with ExitStack() as stack:
             worker = stack.enter_context(head_end.worker(concurrency=wanted + 50))
             stack.enter_context(head_end.dispatcher())
-            waiting = [stored_reads(names) for _ in range(min(MOST_READS, 1 + wanted // SESSIONS_PER_READ))]
+            waiting = [
+                make_stored_reads(names) for _ in range(min(MOST_READS, 1 + wanted // SESSIONS_PER_READ))
+            ]
             for reads in waiting:
                 reads.start()
             most_sessions = most_connections = 0
@@ -36,12 +38,12 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
                 nonlocal most_sessions, most_connections
                 most_sessions = max(most_sessions, _sessions())
                 most_connections = max(most_connections, _connections())
-                return waiting[0].ended()
+                return waiting[0].have_ended()
 
             wait_for(ended, "all visits to end")
             for reads in waiting:
                 reads.wait()
-            memory = worker.peak_memory()
+            memory = worker.read_peak_memory()
     yield Figure(
         f"sessions in flight in one worker at {ROUND_TRIP} per round trip", most_sessions, "", f"{wanted:,}"
     )

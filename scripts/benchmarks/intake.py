@@ -15,7 +15,7 @@ from osgp.accounts.models import ApiToken, Organisation
 from osgp.requests.models import FINAL_STATES, LIVE_SESSION_STATES, MeterSession, Request, RequestState
 from scripts.benchmarks.head_end import ORGANISATION, HeadEnd, Part
 from scripts.benchmarks.measuring import Figure
-from scripts.benchmarks.reads import registered, wait_for
+from scripts.benchmarks.reads import register_meters, wait_for
 from scripts.benchmarks.sizes import Sizes
 
 CLIENTS = 8
@@ -43,15 +43,15 @@ class Client:
 def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """Single requests to the web process alone; then the batch, with everything at work."""
     with head_end.meters(sizes.batch) as fleet:
-        names = registered(fleet)
+        names = register_meters(fleet)
         _, token = ApiToken.issue(Organisation.objects.get(identification=ORGANISATION), "bench")
         with head_end.web() as (web, root):
             _posted(root, token, names[:1], CLIENTS)
-            cpu, begun = web.cpu_seconds(), time.perf_counter()
+            cpu, begun = web.read_cpu_seconds(), time.perf_counter()
             _posted(root, token, names, sizes.posts)
             single = time.perf_counter() - begun
             yield Figure("POSTs per second, one web process", sizes.posts / single, "1/s")
-            yield Figure("its CPU per POST", 1000 * (web.cpu_seconds() - cpu) / sizes.posts, "ms")
+            yield Figure("its CPU per POST", 1000 * (web.read_cpu_seconds() - cpu) / sizes.posts, "ms")
             Request.objects.all().delete()
             yield from _batch(head_end, web, root, token, names, single / sizes.posts)
 
@@ -60,12 +60,12 @@ def _batch(
     head_end: HeadEnd, web: Part, root: str, token: str, names: Sequence[str], seconds_per_post: float
 ) -> Iterator[Figure]:
     with head_end.running():
-        cpu, begun = web.cpu_seconds(), time.perf_counter()
+        cpu, begun = web.read_cpu_seconds(), time.perf_counter()
         Client(root, token).post(
             BATCH, {"message": "ActualMeterReads", "device_identifications": list(names)}
         )
         stored = time.perf_counter() - begun
-        web_cpu = web.cpu_seconds() - cpu
+        web_cpu = web.read_cpu_seconds() - cpu
         wait_for(_all_final, "the batch to be done")
         done = time.perf_counter() - begun
         wait_for(lambda: not MeterSession.objects.filter(state__in=LIVE_SESSION_STATES).exists(), "visits")

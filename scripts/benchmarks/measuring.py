@@ -35,22 +35,22 @@ class Figure:
         return asdict(self)
 
 
-def percentile(values: Sequence[float], share: float) -> float:
+def find_percentile(values: Sequence[float], share: float) -> float:
     """The value that ``share`` (0 to 1) of all values do not exceed; of at least one value."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1)]
 
 
-def cpu_seconds(pid: int) -> float:
+def read_cpu_seconds(pid: int) -> float:
     """CPU that a process and its children have used so far, user and system, threads included."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     children = Path(f"/proc/{pid}/task/{pid}/children")
     pids = children.read_text().split() if children.exists() else []
-    return own + sum(cpu_seconds(int(child)) for child in pids)
+    return own + sum(read_cpu_seconds(int(child)) for child in pids)
 
 
-def peak_memory(pid: int) -> float:
+def read_peak_memory(pid: int) -> float:
     """MiB that a process had in memory at most."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
@@ -59,7 +59,7 @@ def peak_memory(pid: int) -> float:
 
 
 @contextmanager
-def process(
+def running_process(
     *arguments: str, environment: Mapping[str, str], log: Path, ready: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``python …`` while the block lasts; ``ready`` is text that its log shows when it can be used."""
@@ -73,7 +73,7 @@ def process(
             stdin=subprocess.DEVNULL,
         )
     try:
-        until(lambda: ready is None or ready in log.read_text(), child, log)
+        wait_until(lambda: ready is None or ready in log.read_text(), child, log)
         yield child
     finally:
         child.terminate()
@@ -84,7 +84,7 @@ def process(
             child.wait()
 
 
-def until(condition: Callable[[], bool], child: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until(condition: Callable[[], bool], child: subprocess.Popen[bytes], log: Path) -> None:
     """Raises RuntimeError with the end of the log if the process ends or takes too long to get there."""
     end = time.monotonic() + START_SECONDS
     while not condition():
@@ -93,7 +93,7 @@ def until(condition: Callable[[], bool], child: subprocess.Popen[bytes], log: Pa
         time.sleep(0.1)
 
 
-def output_of(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+def run_and_read(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     """What a Python command prints. Raises RuntimeError with what it complained about."""
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -107,7 +107,7 @@ def output_of(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """What the figures were measured on."""
     cpu = next(
         (

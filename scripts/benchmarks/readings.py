@@ -15,14 +15,14 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection, transaction
 
+from osgp.completeness.missing import Question, find_missing
 from osgp.devices.models import Device, DeviceType
+from osgp.messages.readings import Period, Readings
 from osgp.readings import partitions, storing
-from osgp.readings.calendar import expected_ends
-from osgp.readings.missing import Question, missing
-from osgp.readings.values import Period, Readings
+from osgp.readings.calendar import list_expected_ends
 from scripts.benchmarks import day_profile
 from scripts.benchmarks.head_end import HeadEnd
-from scripts.benchmarks.measuring import Figure, cpu_seconds
+from scripts.benchmarks.measuring import Figure, read_cpu_seconds
 from scripts.benchmarks.sizes import Sizes
 
 FIRST, DAYS = date(2026, 9, 1), 30
@@ -43,12 +43,12 @@ class Cost:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             server = cursor.fetchone()[0]
-        server_before, own_before, begin = cpu_seconds(server), time.process_time(), time.perf_counter()
+        server_before, own_before, begin = read_cpu_seconds(server), time.process_time(), time.perf_counter()
         for number in range(first, behind):
             work(number)
         self.seconds = time.perf_counter() - begin
         count = behind - first
-        self.server = 1000 * (cpu_seconds(server) - server_before) / count
+        self.server = 1000 * (read_cpu_seconds(server) - server_before) / count
         self.own = 1000 * (time.process_time() - own_before) / count
         self.values_per_second = count * VALUES / self.seconds
 
@@ -99,7 +99,7 @@ def _months(devices: Sequence[Device]) -> list[Month]:
     """Registers that run on, differently for each meter; the times are a list of their own for each."""
     chance = random.Random(1)
     until = FIRST + timedelta(days=DAYS)
-    seconds = expected_ends(Period.INTERVAL, FIRST, until, ZoneInfo("Europe/Amsterdam"), 900)
+    seconds = list_expected_ends(Period.INTERVAL, FIRST, until, ZoneInfo("Europe/Amsterdam"), 900)
     months: list[Month] = []
     for _ in devices:
         ends = [datetime.fromtimestamp(second, UTC) for second in seconds]
@@ -137,7 +137,7 @@ class _Columns:
         self._store(number, told)
 
     def _store(self, number: int, told: Sequence[Readings]) -> None:
-        kept = storing.kept(self._devices[number], told)
+        kept = storing.prepare(self._devices[number], told)
         assert kept is not None
         with transaction.atomic():
             storing.store(kept, uuid.uuid4(), "PeriodicMeterReads")
@@ -145,7 +145,7 @@ class _Columns:
     def size(self) -> int:
         """Bytes on disk."""
         return _size_of(
-            [*partitions.tables(), "readings_completeness", "readings_series", "readings_delivery"]
+            [*partitions.list_tables(), "readings_completeness", "readings_series", "readings_delivery"]
         )
 
 
@@ -199,7 +199,7 @@ def _size_of(tables: Sequence[str]) -> int:
 
 def _decoding_ms(rounds: int) -> float:
     """A day from its ciphered answer to what PeriodicMeterReads makes of it, times the days."""
-    return float(day_profile.costs_of("own", rounds)["result_ms"]) * DAYS
+    return float(day_profile.measure_costs("own", rounds)["result_ms"]) * DAYS
 
 
 def _question_ms(count: int) -> float:
@@ -227,7 +227,7 @@ def _question_ms(count: int) -> float:
         FIRST + timedelta(days=10),
     )
     begin = time.perf_counter()
-    page = missing(question, 50)
+    page = find_missing(question, 50)
     if [one.device.pk for one in page.found] != [devices[-1].pk]:
         raise RuntimeError("the meter that lacks something was not found")
     return 1000 * (time.perf_counter() - begin)

@@ -15,16 +15,16 @@ from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
-from osgp.batches import submission
 from osgp.batches.models import Batch
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType, LifecycleStatus
-from osgp.requests import wakeup
+from osgp.fleet import submission
+from osgp.processes import wakeup
 from osgp.requests.models import FINAL_STATES, LIVE_SESSION_STATES, MeterSession, Request, RequestState
-from osgp.requests.submission import organisation_caller
-from osgp.sql import later
+from osgp.requests.submission import make_organisation_caller
+from osgp.sql import add_to_now
 from scripts.benchmarks.head_end import ORGANISATION, Fleet
-from scripts.benchmarks.measuring import cpu_seconds
+from scripts.benchmarks.measuring import read_cpu_seconds
 
 PATIENCE = 1800.0
 """Seconds after which something is taken to have gone wrong."""
@@ -35,7 +35,7 @@ KEYS = {
 PER_STATEMENT = 2_000
 
 
-def registered(fleet: Fleet, **columns: Any) -> list[str]:
+def register_meters(fleet: Fleet, **columns: Any) -> list[str]:
     """Empty the database, and make the meters of a fleet known to it; returns their identifications.
 
     Straight into the tables: AddDevice, with a key exchange per meter, is not what is measured here.
@@ -44,7 +44,7 @@ def registered(fleet: Fleet, **columns: Any) -> list[str]:
     call_command("flush", interactive=False, verbosity=0)
     organisation = Organisation.objects.create(identification=ORGANISATION, name="Benchmark")
     described = fleet.descriptions()
-    devices = [_device(item["add_device"], columns) for item in described]
+    devices = [_make_device(item["add_device"], columns) for item in described]
     Device.objects.bulk_create(devices, batch_size=PER_STATEMENT)
     DeviceAuthorisation.objects.bulk_create(
         [
@@ -57,7 +57,7 @@ def registered(fleet: Fleet, **columns: Any) -> list[str]:
     )
     DeviceKey.objects.bulk_create(
         [
-            keystore.new_row(device.pk, key_type, bytes.fromhex(item["keys"][name]), state=KeyState.ACTIVE)
+            keystore.make_row(device.pk, key_type, bytes.fromhex(item["keys"][name]), state=KeyState.ACTIVE)
             for device, item in zip(devices, described, strict=True)
             for name, key_type in KEYS.items()
         ],
@@ -68,10 +68,11 @@ def registered(fleet: Fleet, **columns: Any) -> list[str]:
     return [device.identification for device in devices]
 
 
-def _device(described: dict[str, Any], columns: dict[str, Any]) -> Device:
+def _make_device(described: dict[str, Any], columns: dict[str, Any]) -> Device:
     fields = dict(described)
     fields["identification"] = fields.pop("device_identification")
     fields["time_zone"] = fields.pop("timezone")
+    fields["framing"] = fields.pop("transport")
     # A new meter would be asked for its counter first; these were visited before.
     usual = {"lifecycle_status": LifecycleStatus.IN_USE, "invocation_counter": 1}
     return Device(**{**usual, **fields, **columns})
@@ -91,14 +92,14 @@ class Reads:
     def start(self) -> datetime:
         """Let all be due at one moment, about now; returns it once it has come."""
         with transaction.atomic():
-            soon = later(timedelta(seconds=1 + sum(batch.total for batch in self.batches) / 10_000))
+            soon = add_to_now(timedelta(seconds=1 + sum(batch.total for batch in self.batches) / 10_000))
             self.requests.update(due_at=soon)
             wakeup.notify()
         due: datetime = self.requests.aggregate(due=Max("due_at"))["due"]
         time.sleep(max(0.0, (due - timezone.now()).total_seconds()))
         return due
 
-    def ended(self) -> bool:
+    def have_ended(self) -> bool:
         """Whether all are final, and no meter is being visited any more."""
         final = self.requests.filter(state__in=FINAL_STATES).count()
         if final < sum(batch.total for batch in self.batches):
@@ -107,7 +108,7 @@ class Reads:
 
     def wait(self) -> None:
         """Until all have ended. Raises RuntimeError unless all succeeded."""
-        wait_for(self.ended, "all meters to be read")
+        wait_for(self.have_ended, "all meters to be read")
         failed = self.requests.exclude(state=RequestState.SUCCEEDED).values_list("fault", flat=True)
         if failed:
             raise RuntimeError(f"{len(failed)} meters were not read, one because of {failed[0]}")
@@ -118,10 +119,10 @@ class Reads:
         return [(end - due).total_seconds() for end in ends]
 
 
-def stored_reads(identifications: Sequence[str], *, priority: int = 4, held: bool = True) -> Reads:
+def make_stored_reads(identifications: Sequence[str], *, priority: int = 4, held: bool = True) -> Reads:
     """Ask for readings of many meters; ``held`` ones are not due before :meth:`Reads.start`."""
     organisation = Organisation.objects.get(identification=ORGANISATION)
-    caller = organisation_caller(organisation, "bench")
+    caller = make_organisation_caller(organisation, "bench")
     body: dict[str, Any] = {"message": "ActualMeterReads", "priority": priority, "bypass_retry": True}
     if held:
         body["schedule_time"] = (timezone.now() + timedelta(days=1)).isoformat()
@@ -166,7 +167,7 @@ def _postgres_processes() -> dict[int, float]:
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         pids = [pid for (pid,) in cursor.fetchall()]
-    return {pid: cpu_seconds(pid) for pid in pids if _is_postgres(pid)}
+    return {pid: read_cpu_seconds(pid) for pid in pids if _is_postgres(pid)}
 
 
 def _is_postgres(pid: int) -> bool:

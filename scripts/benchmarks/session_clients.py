@@ -79,7 +79,7 @@ def own_session(with_list_max: int) -> Callable[[Described, int], None]:
         def __init__(self, first: int) -> None:
             self._values = itertools.count(first)
 
-        def take(self) -> int:
+        def take_value(self) -> int:
             return next(self._values)
 
     def session(described: Described, counter: int) -> None:

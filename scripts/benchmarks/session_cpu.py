@@ -11,8 +11,8 @@ from pathlib import Path
 
 from scripts.benchmarks import cpu_split
 from scripts.benchmarks.head_end import Fleet, HeadEnd
-from scripts.benchmarks.measuring import Figure, output_of
-from scripts.benchmarks.reads import postgres_cpu, registered, stored_reads
+from scripts.benchmarks.measuring import Figure, run_and_read
+from scripts.benchmarks.reads import make_stored_reads, postgres_cpu, register_meters
 from scripts.benchmarks.sizes import Sizes
 
 CLIENT_SESSIONS = 200
@@ -29,26 +29,27 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
             client: _client(fleet, client, number)
             for number, client in enumerate(("stock", "own", "own-lists"))
         }
-        names = registered(fleet, invocation_counter=COUNTERS_OF_CLIENTS)
+        names = register_meters(fleet, invocation_counter=COUNTERS_OF_CLIENTS)
         split_file = folder / "cpu-split.json"
-        include = f"osgp.requests.worker_process,{cpu_split.__name__}"
+        include = f"osgp.visits.worker_process,{cpu_split.__name__}"
         with ExitStack() as stack:
             variables = {cpu_split.VARIABLE: str(split_file)}
             worker = stack.enter_context(head_end.worker("--include", include, environment=variables))
             parts = {"worker": worker, "dispatcher": stack.enter_context(head_end.dispatcher())}
             parts["simulator"] = fleet.part
-            warm_up = stored_reads(names)
+            warm_up = make_stored_reads(names)
             warm_up.start()
             warm_up.wait()
-            reads = stored_reads(names)
+            reads = make_stored_reads(names)
             reads.start()
-            before = {name: part.cpu_seconds() for name, part in parts.items()}
+            before = {name: part.read_cpu_seconds() for name, part in parts.items()}
             samples = cpu_split.samples(split_file)
             with postgres_cpu() as postgres:
                 reads.wait()
                 served = postgres()
             cpu = {
-                name: 1000 * (part.cpu_seconds() - before[name]) / len(names) for name, part in parts.items()
+                name: 1000 * (part.read_cpu_seconds() - before[name]) / len(names)
+                for name, part in parts.items()
             }
             samples = cpu_split.samples(split_file) - samples
     yield from _figures(cpu, samples, alone)
@@ -95,6 +96,6 @@ def _figures(cpu: dict[str, float], samples: Counter[str], alone: dict[str, floa
 def _client(fleet: Fleet, client: str, number: int) -> float:
     """CPU per session in milliseconds."""
     arguments = [client, str(fleet.described), str(1 + number * 1_000), str(CLIENT_SESSIONS)]
-    said = output_of(["-m", "scripts.benchmarks.session_clients", *arguments], {})
+    said = run_and_read(["-m", "scripts.benchmarks.session_clients", *arguments], {})
     # gurux-dlms prints as it goes; what was measured comes last.
     return float(json.loads(said.splitlines()[-1])["cpu_ms"])

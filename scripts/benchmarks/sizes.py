@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 
-def _size(usual: int, full: int, help_text: str) -> int:
+def _make_size_option(usual: int, full: int, help_text: str) -> int:
     size: int = field(default=usual, metadata={"full": full, "help": help_text})
     return size
 
@@ -14,16 +14,16 @@ def _size(usual: int, full: int, help_text: str) -> int:
 class Sizes:
     """Numbers of meters and requests; the full ones are those that the budgets speak of."""
 
-    sessions: int = _size(1_000, 2_000, "secured sessions whose CPU is measured")
-    meters: int = _size(2_000, 40_000, "meters read at one moment")
-    in_flight: int = _size(500, 2_000, "sessions in flight in one worker")
-    backlog: int = _size(2_000, 10_000, "requests of priority 0 that urgent ones overtake")
-    urgent: int = _size(30, 100, "urgent requests")
-    posts: int = _size(500, 2_000, "requests posted one by one")
-    batch: int = _size(2_000, 10_000, "requests posted as one batch")
-    rounds: int = _size(5, 5, "rounds of the ciphered day, the fastest of which counts")
-    months: int = _size(100, 1_000, "interval months of meters that are stored")
-    expected: int = _size(20_000, 100_000, "meters of which it is asked which lack readings")
+    sessions: int = _make_size_option(1_000, 2_000, "secured sessions whose CPU is measured")
+    meters: int = _make_size_option(2_000, 40_000, "meters read at one moment")
+    in_flight: int = _make_size_option(500, 2_000, "sessions in flight in one worker")
+    backlog: int = _make_size_option(2_000, 10_000, "requests of priority 0 that urgent ones overtake")
+    urgent: int = _make_size_option(30, 100, "urgent requests")
+    posts: int = _make_size_option(500, 2_000, "requests posted one by one")
+    batch: int = _make_size_option(2_000, 10_000, "requests posted as one batch")
+    rounds: int = _make_size_option(5, 5, "rounds of the ciphered day, the fastest of which counts")
+    months: int = _make_size_option(100, 1_000, "interval months of meters that are stored")
+    expected: int = _make_size_option(20_000, 100_000, "meters of which it is asked which lack readings")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         full = item.metadata["full"]
         parser.add_argument(
             f"--{item.name.replace('_', '-')}",
-            type=_positive,
+            type=_parse_positive,
             metavar="N",
             help=f"{item.metadata['help']} ({item.default}; full: {full})",
         )
@@ -49,7 +49,7 @@ def from_options(options: argparse.Namespace) -> Sizes:
     return Sizes(**sizes)
 
 
-def _positive(text: str) -> int:
+def _parse_positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")

@@ -9,10 +9,10 @@ from django.db.models import Max, Min, Sum
 
 from osgp.accounts.models import Organisation
 from osgp.requests.models import FINAL_STATES, LIVE_SESSION_STATES, MeterSession, Request, RequestState
-from osgp.requests.submission import organisation_caller, submit
+from osgp.requests.submission import make_organisation_caller, submit
 from scripts.benchmarks.head_end import ORGANISATION, HeadEnd
 from scripts.benchmarks.measuring import Figure
-from scripts.benchmarks.reads import Reads, registered, stored_reads, wait_for
+from scripts.benchmarks.reads import Reads, make_stored_reads, register_meters, wait_for
 from scripts.benchmarks.sizes import Sizes
 
 ROUND_TRIP = "300ms"
@@ -32,7 +32,7 @@ class Cost(NamedTuple):
 def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """A meter for each way, all alike."""
     with head_end.meters(4, "--latency", ROUND_TRIP, "--phases", "single") as fleet:
-        warm_up, bundled, coalesced, single = registered(fleet)
+        warm_up, bundled, coalesced, single = register_meters(fleet)
         with head_end.running(workers=1):
             _cost(warm_up, _bundle)
             ways = {
@@ -66,19 +66,19 @@ def _cost(identification: str, ask: Callable[[str], None]) -> Cost:
 
 
 def _bundle(identification: str) -> None:
-    caller = organisation_caller(Organisation.objects.get(identification=ORGANISATION), "bench")
+    caller = make_organisation_caller(Organisation.objects.get(identification=ORGANISATION), "bench")
     submit(
         caller, "Bundle", {"device_identification": identification, "actions": [{"message": MESSAGE}] * READS}
     )
 
 
 def _together(identification: str) -> None:
-    waiting = [stored_reads([identification]) for _ in range(READS)]
+    waiting = [make_stored_reads([identification]) for _ in range(READS)]
     Reads([batch for reads in waiting for batch in reads.batches]).start()
 
 
 def _one_after_another(identification: str) -> None:
     for _ in range(READS):
-        reads = stored_reads([identification], held=False)
+        reads = make_stored_reads([identification], held=False)
         final = reads.requests.filter(state__in=FINAL_STATES)
         wait_for(final.exists, "one reading", LOOK_EVERY)

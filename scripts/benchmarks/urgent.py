@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scripts.benchmarks.head_end import HeadEnd
-from scripts.benchmarks.measuring import Figure, percentile
-from scripts.benchmarks.reads import Reads, registered, stored_reads, wait_for
+from scripts.benchmarks.measuring import Figure, find_percentile
+from scripts.benchmarks.reads import Reads, make_stored_reads, register_meters, wait_for
 from scripts.benchmarks.sizes import Sizes
 
 PAUSE = 0.1
@@ -17,12 +17,12 @@ URGENT, LEAST = 9, 0
 def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """First with nothing else to do, then in the midst of the backlog."""
     with head_end.meters(sizes.backlog + 2 * sizes.urgent) as fleet:
-        names = registered(fleet)
+        names = register_meters(fleet)
         idle, busy, others = _divided(names, sizes.urgent)
         with head_end.running(workers=1):
-            stored_reads(others[:1], held=False).wait()
+            make_stored_reads(others[:1], held=False).wait()
             alone = _waits(_one_by_one(idle))
-            backlog = stored_reads(others, priority=LEAST)
+            backlog = make_stored_reads(others, priority=LEAST)
             backlog.start()
             wait_for(lambda: backlog.requests.filter(started_at__isnull=False).exists(), "the first visit")
             submitted = _one_by_one(busy)
@@ -30,14 +30,19 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
             waits = _waits(submitted)
             yield Figure(
                 f"wait of priority {URGENT} behind {sizes.backlog:,} of priority {LEAST}, p95",
-                percentile(waits, 0.95),
+                find_percentile(waits, 0.95),
                 "s",
                 "< 1.5 s",
-                percentile(alone, 0.95),
+                find_percentile(alone, 0.95),
                 "nothing else to do",
             )
             yield Figure(
-                "the same, p50", percentile(waits, 0.5), "s", "", percentile(alone, 0.5), "nothing else to do"
+                "the same, p50",
+                find_percentile(waits, 0.5),
+                "s",
+                "",
+                find_percentile(alone, 0.5),
+                "nothing else to do",
             )
             yield Figure("of the backlog, not begun when the last urgent one was sent", behind, "")
 
@@ -49,7 +54,7 @@ def _divided(names: Sequence[str], urgent: int) -> tuple[Sequence[str], Sequence
 def _one_by_one(names: Sequence[str]) -> list[Reads]:
     submitted = []
     for name in names:
-        submitted.append(stored_reads([name], priority=URGENT, held=False))
+        submitted.append(make_stored_reads([name], priority=URGENT, held=False))
         time.sleep(PAUSE)
     return submitted
 

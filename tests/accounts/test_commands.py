@@ -50,7 +50,7 @@ def test_create_organisation_refuses_a_second_one(organisation: Organisation) ->
 def test_create_token_prints_the_token_and_nothing_else(organisation: Organisation) -> None:
     out, err = run("create_token", organisation.identification, "--application", "portal")
     secret = out.removesuffix("\n")
-    token = ApiToken.objects.get(digest=ApiToken.digest_of(secret))
+    token = ApiToken.objects.get(digest=ApiToken.compute_digest(secret))
     assert token.organisation == organisation
     assert token.application == "portal"
     assert set(token.scopes) == set(Scope.values)

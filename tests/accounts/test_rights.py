@@ -21,13 +21,13 @@ def other_device(other_organisation: Organisation) -> Device:
 def test_devices_of_others_are_not_visible(
     organisation: Organisation, other_organisation: Organisation, device: Device, other_device: Device
 ) -> None:
-    assert list(rights.visible_devices(organisation)) == [device]
-    assert list(rights.visible_devices(other_organisation)) == [other_device]
+    assert list(rights.list_visible_devices(organisation)) == [device]
+    assert list(rights.list_visible_devices(other_organisation)) == [other_device]
 
 
 def test_a_device_with_several_grants_is_listed_once(organisation: Organisation, device: Device) -> None:
     grant(organisation, device, Group.MONITORING, Group.FIRMWARE)
-    assert list(rights.visible_devices(organisation)) == [device]
+    assert list(rights.list_visible_devices(organisation)) == [device]
 
 
 @pytest.mark.parametrize("group", Group.values)
@@ -35,7 +35,7 @@ def test_any_grant_makes_a_device_visible(
     organisation: Organisation, other_device: Device, group: str
 ) -> None:
     grant(organisation, other_device, group)
-    assert list(rights.visible_devices(organisation)) == [other_device]
+    assert list(rights.list_visible_devices(organisation)) == [other_device]
 
 
 @pytest.mark.parametrize("group", Group.values)
@@ -50,8 +50,8 @@ def test_monitoring_reads_without_owning(organisation: Organisation, other_devic
     assert not rights.is_granted(organisation, other_device, {Group.CONFIGURATION, Group.AD_HOC})
     assert not rights.is_granted(organisation, other_device, ())
     assert not rights.is_owner(organisation, other_device)
-    assert list(rights.granted_devices(organisation, MONITORING)) == [other_device]
-    assert not rights.granted_devices(organisation, {Group.OWNER}).exists()
+    assert list(rights.list_granted_devices(organisation, MONITORING)) == [other_device]
+    assert not rights.list_granted_devices(organisation, {Group.OWNER}).exists()
 
 
 def test_a_grant_counts_for_its_device_and_organisation_alone(
@@ -68,4 +68,4 @@ def test_deciding_costs_one_query(
     with django_assert_num_queries(1):
         rights.is_granted(organisation, device, MONITORING)
     with django_assert_num_queries(1):
-        list(rights.visible_devices(organisation))
+        list(rights.list_visible_devices(organisation))

@@ -34,7 +34,9 @@ def test_every_profile(visits: Visits, profile: str) -> None:
         **asked(1, "0-0:42.0.0.255", 2),
         "value": {"type": "octet-string", "value": simulated.logical_device_name.hex()},
     }
-    scaler_unit = [{"type": "integer", "value": 0}, {"type": "enum", "value": 30}]
+    stated = simulated.type.profile["ACTIVE_ENERGY_IMPORT"]["scaler_unit"].stated_scaler_unit
+    assert stated is not None
+    scaler_unit = [{"type": "integer", "value": stated.scaler}, {"type": "enum", "value": stated.unit.value}]
     assert scaler["value"] == {"type": "structure", "value": scaler_unit}
     assert refusal.value.code == FaultCode.ERROR_RETRIEVING_ATTRIBUTE_VALUE
 
@@ -65,7 +67,7 @@ def test_every_profile(visits: Visits, profile: str) -> None:
 def test_every_type(octets: str, value: Any) -> None:
     answer = bytes.fromhex(octets)
     with session(WrapperMeter(lambda request: bytes((0xC4, 1, request[2], 0)) + answer)) as association:
-        meter = visited(catalogue.profile("SMR", "5.1"), association)
+        meter = visited(catalogue.find_profile("SMR", "5.1"), association)
         assert perform(meter, MESSAGE, asked(8192, "0.1.94.31.0.255", -3))["value"] == value
 
 
@@ -81,7 +83,7 @@ def test_what_is_sent(attribute: int, octet: str) -> None:
 
     with session(WrapperMeter(answer)) as association:
         perform(
-            visited(catalogue.profile("DSMR", "2.2"), association),
+            visited(catalogue.find_profile("DSMR", "2.2"), association),
             MESSAGE,
             asked(65535, "1-2:3.4.5.6", attribute),
         )
@@ -92,7 +94,7 @@ def test_answers_that_cannot_be_decoded(visits: Visits) -> None:
     simulated = visits.simulated("SMR-5.5")
     with saying(simulated, {("DEVICE_ID_1", 2): "0905aa"}), visits.visit(simulated) as meter:
         with pytest.raises(errors.DecodeError):
-            perform(meter, MESSAGE, asked(1, meter.object("DEVICE_ID_1").obis, 2))
+            perform(meter, MESSAGE, asked(1, meter.find_object("DEVICE_ID_1").obis, 2))
         # Nothing else suffers from it.
         assert perform(meter, MESSAGE, asked(1, "0.0.42.0.0.255", 2))["value"]["type"] == "octet-string"
 

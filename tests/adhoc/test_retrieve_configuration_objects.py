@@ -12,7 +12,7 @@ from osgp.protocol_dlms import Meter
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from tests import meters
 from tests.protocol_dlms.peers import ber_length
-from tests.visited import NOW, PROFILES, Visits, perform, saying
+from tests.visited import METERS, NOW, Visits, perform, saying
 
 MESSAGE = "RetrieveConfigurationObjects"
 
@@ -26,20 +26,19 @@ def attributes(result: Any) -> dict[tuple[str, int | None, int], Any]:
     }
 
 
-@pytest.mark.parametrize("polyphase", [False, True])
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(("profile", "polyphase"), METERS)
 def test_every_profile(visits: Visits, profile: str, polyphase: bool) -> None:
     simulated = visits.simulated(profile, polyphase=polyphase)
     with visits.visit(simulated) as meter:
         before = meter.association.statistics.round_trips
         result = perform(meter, MESSAGE)
         round_trips = meter.association.statistics.round_trips - before
-    known = catalogue.profile(*profile.split("-"))
+    known = catalogue.find_profile(*profile.split("-"))
     assert (result["unreadable"], result["missing"], result["complete"]) == ([], [], True)
     found = attributes(result)
     expected = {
         (item.tag, channel, attribute_id)
-        for item in known.objects(polyphase)
+        for item in known.list_objects(polyphase)
         for channel in ((1, 2, 3, 4) if item.per_channel else (None,))
         for attribute_id in (1, *item.attributes)
     }
@@ -57,7 +56,7 @@ def test_every_profile(visits: Visits, profile: str, polyphase: bool) -> None:
             assert reason == "NOT_READABLE", (tag, channel, attribute_id)
             assert not item.attributes[attribute_id].readable
     assert sorted(left_out.values()).count("BUFFER") == sum(
-        (4 if item.per_channel else 1) for item in known.objects(polyphase) if item.class_id == 7
+        (4 if item.per_channel else 1) for item in known.list_objects(polyphase) if item.class_id == 7
     )
     # Twenty round trips for its list and 30 for its values, where one by one it would take 900.
     assert round_trips < len(found) / 10

@@ -13,8 +13,8 @@ from osgp import catalogue
 from osgp.accounts.models import Organisation
 from osgp.adhoc import synchronize_time
 from osgp.devices.models import Device
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import CosemDateTime, errors
-from osgp.requests.meter import VisitedMeter
 from osgp.requests.models import Request
 from osgp.simulator import Fleet, SimulatorThread
 from tests import meters
@@ -43,7 +43,7 @@ class Now:
 
 def clock_of(meter: VisitedMeter) -> CosemDateTime:
     """What the meter's clock says."""
-    value = meter.get("CLOCK").value
+    value = meter.get("CLOCK", "time").value
     assert isinstance(value, bytes)
     return CosemDateTime.from_bytes(value)
 
@@ -86,7 +86,7 @@ def test_what_is_sent(now: Now, moment: str, zone: str, clock: str) -> None:
         return bytes((0xC5, 1, request[2], 0))
 
     with session(WrapperMeter(accept)) as association:
-        meter = visited(catalogue.profile("SMR", "5.1"), association)
+        meter = visited(catalogue.find_profile("SMR", "5.1"), association)
         perform(meter, "SynchronizeTime", {"timezone": zone})
     [request] = requests
     expected = CLOCK_DESCRIPTOR + "00" + "090c" + clock.replace(" ", "")
@@ -142,7 +142,7 @@ def test_every_ten_minutes_around_a_change_of_clocks(held: VisitedMeter, now: No
 
 def test_a_refusal_is_told(now: Now) -> None:
     with session(WrapperMeter(lambda request: bytes((0xC5, 1, request[2], 3)))) as association:
-        meter = visited(catalogue.profile("DSMR", "2.2"), association)
+        meter = visited(catalogue.find_profile("DSMR", "2.2"), association)
         with pytest.raises(errors.AccessError, match="read-write-denied"):
             perform(meter, "SynchronizeTime")
 
@@ -179,7 +179,7 @@ def test_from_the_request_to_the_meter_and_the_device(api: APIClient, organisati
     with SimulatorThread(Fleet.build(1, "SMR-5.5")) as simulator:
         [device] = meters.add_meters(organisation, simulator).values()
         simulated = simulator.meters[device.identification]
-        clock = device.profile["CLOCK"].attribute(2)
+        clock = device.profile["CLOCK"].address_attribute(2)
         simulated.set(clock, bytes.fromhex("090c 07e4 01 01 ff 00 00 00 00 ffc4 00"))
         body = {"device_identification": device.identification, "timezone": "Europe/Lisbon"}
         accepted = api.post(URL, body, format="json")

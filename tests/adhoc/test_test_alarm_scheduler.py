@@ -15,7 +15,7 @@ from osgp.faults import Fault, FaultCode
 from osgp.requests.models import Request
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
-from tests.visited import PROFILES, Visits, perform
+from tests.visited import METERS, Visits, perform
 
 MESSAGE = "TestAlarmScheduler"
 URL = "/api/v1/adhoc/test-alarm-scheduler/"
@@ -38,8 +38,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 
 
 @pytest.mark.parametrize("alarm_type", [PARTIAL, LAST_GASP])
-@pytest.mark.parametrize("polyphase", [False, True])
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(("profile", "polyphase"), METERS)
 def test_every_profile(
     visits: Visits, at: Callable[[datetime], None], profile: str, polyphase: bool, alarm_type: str
 ) -> None:

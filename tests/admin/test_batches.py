@@ -11,23 +11,25 @@ from django.urls import reverse
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
-from osgp.batches import recurring, steering
-from osgp.batches.admin import display
-from osgp.batches.defining import define
 from osgp.batches.models import Batch, BatchState, RecurringRequest
-from osgp.batches.submission import submit
-from osgp.devices import groups
-from osgp.devices.models import Device, DeviceGroup
+from osgp.device_groups import groups
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import Device
+from osgp.fleet import schedules, steering
+from osgp.fleet.schedule_submission import submit_schedule
+from osgp.fleet.submission import submit
 from osgp.networks.models import Cell, CommunicationNetwork
+from osgp.pages.batches import schedule_text
 from osgp.requests.models import Request, RequestState
-from osgp.requests.submission import organisation_caller
+from osgp.requests.submission import make_organisation_caller
 from tests.admin.conftest import make_user, signed_in
 from tests.admin.test_lists import queries_of
 from tests.admin.test_pages import FAULT, make_session
 from tests.admin.test_steering import told
 from tests.batches.conftest import create_all, make_fleet, make_group
-from tests.batches.test_recurring import make_due
+from tests.batches.test_schedules import make_due
 from tests.factories import make_device, make_organisation, make_request
+from tests.state_check import states_by_hand
 
 PERMISSIONS = tuple(
     f"{verb}_{model}"
@@ -63,14 +65,14 @@ def group(organisation: Organisation, fleet: list[Device]) -> DeviceGroup:
 
 def send(organisation: Organisation, group: DeviceGroup) -> Batch:
     body = {"message": "ActualMeterReads", "device_group": group.name}
-    batch = submit(organisation_caller(organisation, "portal"), body)
+    batch = submit(make_organisation_caller(organisation, "portal"), body)
     create_all()
     return batch
 
 
 def schedule(organisation: Organisation, group: DeviceGroup, **fields: Any) -> RecurringRequest:
     body = {**HOURLY, "device_group": group.name, **fields}
-    return define(organisation_caller(organisation, "portal"), body)
+    return submit_schedule(make_organisation_caller(organisation, "portal"), body)
 
 
 @pytest.fixture
@@ -83,8 +85,9 @@ def end(batch: Batch, failed: int) -> None:
     """All of its requests are over; so many failed."""
     rows = Request.objects.filter(batch=batch)
     chosen = list(rows.order_by("pk").values_list("pk", flat=True)[:failed])
-    rows.update(state=RequestState.SUCCEEDED)
-    Request.objects.filter(pk__in=chosen).update(state=RequestState.FAILED, fault=FAULT)
+    with states_by_hand():
+        rows.update(state=RequestState.SUCCEEDED)
+        Request.objects.filter(pk__in=chosen).update(state=RequestState.FAILED, fault=FAULT)
     assert steering.settle() == 1
 
 
@@ -101,7 +104,7 @@ def add_rows(start: int, count: int) -> None:
         cell = Cell.objects.create(network=network, base_station="B1", cell="1")
         Device.objects.filter(pk=device.pk).update(network=network, cell=cell)
         make_session(device, state="OPENED")
-    recurring.create_due()
+    schedules.create_due()
     create_all()
 
 
@@ -215,7 +218,7 @@ def test_refused_devices_are_named_and_the_rest_is_counted(operator: Client, fle
     first = fleet[0].identification
     words = [first, first, "E-9", *(f"E9{number}" for number in range(30))]
     page = operator.post(url, {"devices": "\n".join(words), "priority": "12"}).content.decode()
-    assert f"No. 2, {first}: Is named before." in page
+    assert f"No. 2, {first}: Listed before." in page
     assert "No. 3, E-9: Must be 1 to 40 of A-Z, a-z and 0-9." in page
     assert "less than or equal to 9" in page
     page = operator.post(url, {"devices": "\n".join(words[3:])}).content.decode()
@@ -241,7 +244,7 @@ def test_a_batch_that_ends_before_its_last_device_starts_is_refused(
     assert Batch.objects.count() == 1
 
 
-def test_devices_that_were_left_out_are_turned_through(operator: Client, fleet: list[Device]) -> None:
+def test_skipped_devices_are_shown_in_pages(operator: Client, fleet: list[Device]) -> None:
     url = f"{reverse('admin:batches_batch_add')}?message=ActualMeterReads"
     Device.objects.filter(pk=fleet[1].pk).update(device_type="SMART_METER_G")
     words = [fleet[0].identification, fleet[1].identification, *(f"E9{number}" for number in range(30))]
@@ -258,7 +261,7 @@ def test_a_request_leads_to_its_batch_and_schedule(
 ) -> None:
     row = schedule(organisation, group, max_duration_seconds=7200)
     make_due(row)
-    recurring.create_due()
+    schedules.create_due()
     create_all()
     item = Request.objects.select_related("batch").order_by("pk")[0]
     assert item.batch is not None
@@ -379,8 +382,8 @@ def test_the_page_of_a_schedule_tells_its_devices_and_the_time_of_its_zone(
 ) -> None:
     names = [device.identification for device in fleet]
     body = {"name": "clocks", "message": "ActualMeterReads", "device_identifications": names}
-    row = define(
-        organisation_caller(organisation, "portal"),
+    row = submit_schedule(
+        make_organisation_caller(organisation, "portal"),
         body | {"cron": "0 15 * * *", "time_zone": "Asia/Kolkata"},
     )
     page = operator.get(reverse("admin:batches_recurringrequest_change", args=[row.pk])).content.decode()
@@ -401,7 +404,7 @@ def test_the_page_of_a_schedule_tells_its_devices_and_the_time_of_its_zone(
     ],
 )
 def test_hours_are_those_of_a_day(text: str, shown: str) -> None:
-    assert display.in_24_hours(text) == shown
+    assert schedule_text.use_24_hours(text) == shown
 
 
 def test_a_schedule_for_an_empty_group_is_warned_of(operator: Client, organisation: Organisation) -> None:
@@ -434,7 +437,7 @@ def test_a_schedule_is_paused_and_resumed(
     assert answer.headers["Location"] == reverse("admin:batches_recurringrequest_change", args=[row.pk])
     row.refresh_from_db()
     assert (row.enabled, row.next_at) == (False, None)
-    assert recurring.create_due() == 0
+    assert schedules.create_due() == 0
     operator.post(reverse(SCHEDULES), body | {"action": "resume_selected"})
     row.refresh_from_db()
     assert row.enabled
@@ -447,7 +450,7 @@ def test_the_last_occurrences_tell_how_they_went(
 ) -> None:
     row = schedule(organisation, group)
     make_due(row)
-    recurring.create_due()
+    schedules.create_due()
     create_all()
     end(Batch.objects.get(), failed=1)
     for url in (reverse(SCHEDULES), reverse("admin:batches_recurringrequest_change", args=[row.pk])):
@@ -459,7 +462,7 @@ def test_a_deleted_schedule_leaves_its_batches(
 ) -> None:
     row = schedule(organisation, group)
     make_due(row)
-    recurring.create_due()
+    schedules.create_due()
     operator.post(reverse("admin:batches_recurringrequest_delete", args=[row.pk]), {"post": "yes"})
     assert not RecurringRequest.objects.exists()
     assert Batch.objects.get().recurring is None
@@ -468,12 +471,12 @@ def test_a_deleted_schedule_leaves_its_batches(
 # --- Groups ---
 
 
-def test_devices_are_put_in_and_taken_out(
+def test_devices_are_added_and_removed(
     operator: Client, organisation: Organisation, fleet: list[Device]
 ) -> None:
     make_device("E9")
     lines = f"{fleet[0].identification}\n{fleet[1].identification}\nE9"
-    answer = operator.post(reverse("admin:devices_devicegroup_add"), {"name": "south", "put_in": lines})
+    answer = operator.post(reverse("admin:devices_devicegroup_add"), {"name": "south", "add_devices": lines})
     group = DeviceGroup.objects.get()
     assert group.organisation == organisation
     assert "no such device: E9" in told(answer)
@@ -482,8 +485,8 @@ def test_devices_are_put_in_and_taken_out(
     assert "2 devices" in page
     found = operator.get(url, {"member": fleet[1].identification}).content.decode()
     assert fleet[0].identification not in found
-    operator.post(url, {"name": "south", "take_out": fleet[0].identification})
-    assert set(groups.members(group)) == {fleet[1]}
+    operator.post(url, {"name": "south", "remove_devices": fleet[0].identification})
+    assert set(groups.list_members(group)) == {fleet[1]}
     operator.post(url, {"name": "all", "add_all": "on"})
     group.refresh_from_db()
     assert (group.name, group.memberships.count()) == ("all", 5)

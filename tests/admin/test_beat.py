@@ -1,4 +1,4 @@
-"""Beat's own pages: what is changed there holds for recurring requests as well."""
+"""Beat's own pages: what is changed there holds for schedules as well."""
 
 from datetime import timedelta
 
@@ -8,9 +8,9 @@ from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from osgp.accounts.models import Organisation
-from osgp.devices.models import DeviceGroup
+from osgp.device_groups.models import DeviceGroup
 from tests.batches.conftest import make_fleet, make_group
-from tests.batches.test_recurring import make_recurring
+from tests.batches.test_schedules import make_schedule
 
 TASKS = "admin:django_celery_beat_periodictask_changelist"
 NO_INLINES = {"periodictask_set-TOTAL_FORMS": "0", "periodictask_set-INITIAL_FORMS": "0"}
@@ -24,8 +24,8 @@ def group(organisation: Organisation) -> DeviceGroup:
 def test_tasks_switched_off_on_the_list_pause_what_they_stand_for(
     superuser: Client, organisation: Organisation, group: DeviceGroup
 ) -> None:
-    row = make_recurring(organisation, group)
-    other = make_recurring(organisation, group, name="other")
+    row = make_schedule(organisation, group)
+    other = make_schedule(organisation, group, name="other")
     for action, enabled in (
         ("disable_tasks", False),
         ("enable_tasks", True),
@@ -44,7 +44,7 @@ def test_tasks_switched_off_on_the_list_pause_what_they_stand_for(
 def test_a_filtered_list_is_switched_off_all_the_same(
     superuser: Client, organisation: Organisation, group: DeviceGroup
 ) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     body = {"action": "disable_tasks", "_selected_action": [row.periodic_task_id]}
     superuser.post(f"{reverse(TASKS)}?enabled__exact=1", body)
     row.refresh_from_db()
@@ -54,7 +54,7 @@ def test_a_filtered_list_is_switched_off_all_the_same(
 def test_an_interval_in_use_does_not_become_too_short(
     superuser: Client, organisation: Organisation, group: DeviceGroup
 ) -> None:
-    row = make_recurring(organisation, group)
+    row = make_schedule(organisation, group)
     url = reverse("admin:django_celery_beat_intervalschedule_change", args=[row.interval_id])
     answer = superuser.post(url, NO_INLINES | {"every": "5", "period": "seconds"})
     assert answer.status_code == 200
@@ -69,7 +69,7 @@ def test_an_interval_in_use_does_not_become_too_short(
 def test_an_interval_in_use_stays_longer_than_what_is_spread_over_it(
     superuser: Client, organisation: Organisation, group: DeviceGroup
 ) -> None:
-    row = make_recurring(organisation, group, spread=timedelta(minutes=30))
+    row = make_schedule(organisation, group, spread=timedelta(minutes=30))
     url = reverse("admin:django_celery_beat_intervalschedule_change", args=[row.interval_id])
     answer = superuser.post(url, NO_INLINES | {"every": "29", "period": "minutes"})
     assert "its spread would be longer" in answer.content.decode()
@@ -89,7 +89,7 @@ def test_a_crontab_in_use_keeps_having_occurrences(
     superuser: Client, organisation: Organisation, group: DeviceGroup, days: tuple[str, str]
 ) -> None:
     crontab = CrontabSchedule.objects.create(minute="0", hour="3", timezone="Europe/Amsterdam")
-    make_recurring(organisation, group, crontab=crontab)
+    make_schedule(organisation, group, crontab=crontab)
     url = reverse("admin:django_celery_beat_crontabschedule_change", args=[crontab.pk])
     fields = NO_INLINES | {"minute": "0", "hour": "3", "day_of_week": "*", "timezone": "Europe/Amsterdam"}
     answer = superuser.post(url, {**fields, "day_of_month": days[0], "month_of_year": days[1]})

@@ -77,7 +77,7 @@ def test_what_is_edited_is_stored_and_nothing_else_is_written(superuser: Client,
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("port", "0"), ("port", "70000"), ("profile", "SMR-9"), ("time_zone", "Nowhere"), ("transport", "UDP")],
+    [("port", "0"), ("port", "70000"), ("profile", "SMR-9"), ("time_zone", "Nowhere"), ("framing", "UDP")],
 )
 def test_bad_values_are_refused_at_their_field(
     superuser: Client, device: Device, field: str, value: str

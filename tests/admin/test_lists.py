@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from osgp.accounts.models import ApiToken, Organisation
 from osgp.devices.models import Device
-from osgp.requests import admin_paging
-from osgp.requests.admin_paging import bounded_count, first_number_since
-from osgp.requests.display_text import breakable
+from osgp.pages.shared import paging as admin_paging
+from osgp.pages.shared.display_text import allow_breaks
+from osgp.pages.shared.paging import count_up_to_limit, find_first_number_since
 from osgp.requests.models import Request, RequestState
 from tests.admin.test_pages import FAULT, make_session
 from tests.factories import make_device, make_gas_meter, make_organisation, make_request
@@ -98,14 +98,14 @@ def test_no_list_counts_the_whole_table(
 def test_counting_stops_at_its_limit(organisation: Organisation, device: Device) -> None:
     for _ in range(4):
         make_request(organisation, device)
-    assert str(bounded_count(Request.objects.all(), 3)) == "3+"
-    assert str(bounded_count(Request.objects.all(), 4)) == "4"
+    assert str(count_up_to_limit(Request.objects.all(), 3)) == "3+"
+    assert str(count_up_to_limit(Request.objects.all(), 4)) == "4"
 
 
 def test_a_long_list_says_that_it_is_longer(
     superuser: Client, organisation: Organisation, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin_paging.bounded_count, "__defaults__", (60,))
+    monkeypatch.setattr(admin_paging.count_up_to_limit, "__defaults__", (60,))
     for _ in range(70):
         make_request(organisation, device)
     url = reverse("admin:requests_request_changelist")
@@ -133,10 +133,10 @@ def test_the_first_number_since_a_time_misses_no_request(
     Request.objects.bulk_create(rows)
     for hours in (0, 1, 24, 72, 1000):
         since = now - timedelta(hours=hours)
-        bound = first_number_since(since)
+        bound = find_first_number_since(since)
         assert not Request.objects.filter(created_at__gte=since, pk__lte=bound).exists()
         with CaptureQueriesContext(connection) as queries:
-            first_number_since(since)
+            find_first_number_since(since)
         assert len(queries) <= 5
 
 
@@ -190,8 +190,8 @@ def test_searching_and_filtering_requests(listed: Any, organisation: Organisatio
     assert listed(name, {"q": first.correlation_uid.hex.upper()}) == {"E1"}
     assert listed(name, {"q": "E2"}) == {"E2"}
     assert listed(name, {"q": "E"}) == set()
-    assert listed(name, {"made": "24h"}) == {"E2"}
-    assert listed(name, {"made": "7d"}) == {"E1", "E2"}
+    assert listed(name, {"created": "24h"}) == {"E2"}
+    assert listed(name, {"created": "7d"}) == {"E1", "E2"}
     assert listed(name, {"message": "SynchronizeTime"}) == {"E1"}
     assert listed(name, {"organisation": str(organisation.pk)}) == {"E1"}
     assert listed(name, {"state__exact": "FAILED"}) == {"E2"}
@@ -208,9 +208,9 @@ def test_searching_and_filtering_sessions(listed: Any, device: Device) -> None:
 
 
 def test_names_of_messages_may_be_broken_between_their_words() -> None:
-    assert breakable("ActualMeterReads") == "Actual<wbr>Meter<wbr>Reads"
-    assert breakable("SetMBus<b>") == "Set<wbr>MBus&lt;b&gt;"
-    assert breakable("") == ""
+    assert allow_breaks("ActualMeterReads") == "Actual<wbr>Meter<wbr>Reads"
+    assert allow_breaks("SetMBus<b>") == "Set<wbr>MBus&lt;b&gt;"
+    assert allow_breaks("") == ""
 
 
 def test_lists_let_long_names_of_messages_break(
@@ -226,10 +226,10 @@ def test_devices_tell_where_they_are_reached(superuser: Client) -> None:
     make_gas_meter("G1", gateway=meter, channel=2)
     page = superuser.get(reverse("admin:devices_device_changelist"))
     rows = {row.identification: row for row in page.context["cl"].result_list}
-    reached_at = page.context["cl"].model_admin.reached_at
-    assert reached_at(rows["E1"]) == f'<span title="{meter.communication_method}">10.1.2.3<wbr>:4059</span>'
-    assert f'href="/admin/devices/device/{meter.pk}/change/">E1</a>' in reached_at(rows["G1"])
-    assert "channel&nbsp;2" in reached_at(rows["G1"])
+    address = page.context["cl"].model_admin.address
+    assert address(rows["E1"]) == f'<span title="{meter.communication_method}">10.1.2.3<wbr>:4059</span>'
+    assert f'href="/admin/devices/device/{meter.pk}/change/">E1</a>' in address(rows["G1"])
+    assert "channel&nbsp;2" in address(rows["G1"])
 
 
 @pytest.mark.parametrize(

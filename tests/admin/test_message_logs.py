@@ -12,8 +12,8 @@ from django.utils import timezone
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device, RelayStatus
-from osgp.message_logs import admin
 from osgp.message_logs.models import MessageLog
+from osgp.pages import message_logs as admin
 from osgp.requests.models import MeterSession
 from tests.admin.conftest import OPERATOR_PERMISSIONS, make_user, signed_in
 from tests.factories import grant, make_device, make_request
@@ -99,11 +99,11 @@ def test_visits_are_chosen(superuser: Client, device: Device) -> None:
     ]
     assert "the late one" in answer.content.decode()
     assert "gone" in answer.content.decode()
-    answer = superuser.get(page_of(device), {"session": str(early[0].session_id)})
+    answer = superuser.get(page_of(device), {"visit": str(early[0].session_id)})
     assert "the early one" in answer.content.decode()
     assert "the late one" not in answer.content.decode()
     for unknown in (str(uuid.uuid4()), "x"):
-        answer = superuser.get(page_of(device), {"session": unknown})
+        answer = superuser.get(page_of(device), {"visit": unknown})
         assert answer.status_code == 200
         assert not answer.context["conversation"]
 
@@ -201,7 +201,7 @@ def test_devices_and_visits_lead_to_the_log(organisation: Organisation, device: 
     session = client.get(
         reverse("admin:requests_metersession_change", args=[row.session_id])
     ).content.decode()
-    assert f"{page_of(device)}?session={row.session_id}" in session
+    assert f"{page_of(device)}?visit={row.session_id}" in session
 
 
 def test_the_list_of_devices_tells_relay_and_debugging(superuser: Client) -> None:

@@ -136,7 +136,7 @@ def test_deleting_a_network_tells_what_becomes_of_its_cells_and_meters(
     url = reverse(f"{NETWORK}_delete", args=[network.pk])
     page = superuser.get(url).content.decode()
     assert "Cells: 1" in page
-    assert "Meters that are in no network then: 3" in page
+    assert "Meters that will be in no network: 3" in page
     superuser.post(url, {"post": "yes"})
     assert not Cell.objects.exists()
     assert Device.objects.filter(network=None, cell=None).count() == 3
@@ -147,7 +147,7 @@ def test_a_device_is_put_into_a_network_and_a_cell_of_it(superuser: Client, devi
     cell = Cell.objects.create(network=here, base_station="B1", cell="1")
     for network in ("", there.pk):
         answer = save(superuser, device, network=network, cell=cell.pk)
-        assert "cell of the network here" in str(answer.context["adminform"].form.errors["cell"])
+        assert "This cell belongs to the network here" in str(answer.context["adminform"].form.errors["cell"])
     assert save(superuser, device, network=here.pk, cell=cell.pk).status_code == 302
     device.refresh_from_db()
     assert (device.network, device.cell) == (here, cell)

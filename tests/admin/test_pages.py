@@ -10,8 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from osgp.accounts.models import ApiToken, DeviceAuthorisation, Organisation, User
-from osgp.admin_site import HeadEndAdminSite
 from osgp.devices.models import Device
+from osgp.pages.site import HeadEndAdminSite
 from osgp.requests.models import Action, ActionState, MeterSession, RequestState, SessionState
 from tests.factories import make_device, make_organisation, make_request
 
@@ -198,7 +198,7 @@ def test_the_overview_counts_what_is_there(superuser: Client, rows: Any, organis
     assert overview["recent"].rate == "75.0 %"
     assert overview["recent"].complete
     assert overview["recent"].faults == [(233, "RESPONSE_TIMEOUT", 1)]
-    assert overview["sessions"]["OPENED"].number == 1
+    assert overview["visits"]["OPENED"].number == 1
     assert [item.identification for item in overview["worst"]] == ["E2"]
 
 

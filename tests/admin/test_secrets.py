@@ -10,7 +10,7 @@ from django.urls import reverse
 from osgp.accounts.models import ApiToken, Organisation
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyType
-from osgp.requests.display_values import REDACTED, redacted, show
+from osgp.pages.shared.display_values import REDACTED, redact, show
 from osgp.requests.models import MeterSession, RequestState
 from tests.admin.test_pages import make_session
 from tests.factories import make_request
@@ -88,7 +88,7 @@ def test_no_page_shows_a_secret(
 
 def test_redaction_reaches_every_depth() -> None:
     value = {"a": [{"pin": "1", "master_key": "2", "secret_type": "3"}], "password": None, "keys": ["4"]}
-    assert redacted(value, frozenset({"pin"})) == {
+    assert redact(value, frozenset({"pin"})) == {
         "a": [{"pin": REDACTED, "master_key": REDACTED, "secret_type": "3"}],
         "password": None,
         "keys": REDACTED,
@@ -146,7 +146,7 @@ def test_a_token_is_shown_once_and_stored_nowhere_else(superuser: Client, organi
     secret = answer.context["secret"]
     assert secret in answer.content.decode()
     token = ApiToken.objects.get()
-    assert token.digest == ApiToken.digest_of(secret)
+    assert token.digest == ApiToken.compute_digest(secret)
     assert token.scopes == ["read", "monitoring"]
     assert all(secret not in cookie.value for cookie in answer.cookies.values())
     assert all(secret not in f"{key}{value}" for key, value in superuser.session.items())

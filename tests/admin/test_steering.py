@@ -13,11 +13,18 @@ from rest_framework import serializers
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests import admin_send
-from osgp.requests.admin_forms import JsonField, MomentField, SendForm, TruthField, example, form_field
+from osgp.messages.registry import find_operation, list_operations
+from osgp.messages.serializers import BooleanField, DateTimeField, StrictSerializer
+from osgp.pages.requests.steering import cancel_all
+from osgp.pages.shared.message_forms import (
+    JsonField,
+    MomentField,
+    SendForm,
+    TruthField,
+    make_example,
+    make_form_field,
+)
 from osgp.requests.models import Action, Request, RequestState
-from osgp.requests.registry import operation, operations
-from osgp.requests.serializers import BooleanField, DateTimeField, StrictSerializer
 from tests.admin.conftest import make_user, signed_in
 from tests.factories import make_device, make_request
 
@@ -62,6 +69,27 @@ def test_what_is_asked_on_the_page_of_a_request_leads_back_to_it(
     assert item.state == RequestState.CANCELLED
 
 
+@pytest.mark.parametrize("number", [3, 21])
+def test_all_on_the_list_may_be_chosen(
+    operator: Client, organisation: Organisation, device: Device, number: int
+) -> None:
+    """Those that the confirmation names are meant, and nothing that joins the list meanwhile."""
+    waiting = {make_request(organisation, device) for _ in range(number)}
+    body = {"action": "cancel_selected", "select_across": "1", "_selected_action": [min(waiting, key=id).pk]}
+    asked = operator.post(reverse(LIST), body).context
+    assert asked["count"] == number
+    late = make_request(organisation, device)
+    answer = {
+        "action": "cancel_selected",
+        "select_across": str(int(asked["select_across"])),
+        "_selected_action": asked["selected"],
+        "confirmed": "yes",
+    }
+    operator.post(reverse(LIST), answer)
+    cancelled = set(Request.objects.filter(state=RequestState.CANCELLED))
+    assert cancelled == (waiting if number == 3 else {*waiting, late})
+
+
 def test_cancelling_tells_how_many_could_not_be(
     operator: Client, organisation: Organisation, device: Device
 ) -> None:
@@ -86,7 +114,7 @@ def test_cancelling_many_costs_as_few_statements_as_one(organisation: Organisati
     for number in (1, 50):
         chosen = [make_request(organisation, device).pk for _ in range(number)]
         with CaptureQueriesContext(connection) as queries:
-            assert sorted(admin_send.cancel_all(chosen)) == chosen
+            assert sorted(cancel_all(chosen)) == chosen
         costs.append(len(queries))
     assert costs[0] == costs[1]
 
@@ -161,7 +189,7 @@ def test_a_request_is_sent_for_the_owner_of_the_device(
     superuser: Client, organisation: Organisation, device: Device
 ) -> None:
     url = new_url(device, "SynchronizeTime")
-    form = superuser.get(url).context["send"]
+    form = superuser.get(url).context["form"]
     assert list(form.fields["on_behalf_of"].queryset) == [organisation]
     answer = superuser.post(
         url,
@@ -196,21 +224,21 @@ def test_what_is_refused_is_told_at_its_field(
             "priority": "11",
         },
     )
-    errors = answer.context["send"].errors
+    errors = answer.context["form"].errors
     assert set(errors) == {"attribute"}, "what is not even a number is told by the form"
     answer = superuser.post(
         new_url(device, "GetSpecificConfigurationObject"),
         {"on_behalf_of": organisation.pk, "class_id": "70000", "obis_code": "1-2-3", "priority": "11"},
     )
-    assert set(answer.context["send"].errors) == {"class_id", "obis_code", "attribute", "priority"}
-    assert answer.context["send"].scheduling_is_open
+    assert set(answer.context["form"].errors) == {"class_id", "obis_code", "attribute", "priority"}
+    assert answer.context["form"].scheduling_is_open
     assert not Request.objects.exists()
 
 
 def test_a_fault_is_told_on_the_page(superuser: Client, organisation: Organisation) -> None:
     device = make_device(owner=organisation, network_address="")
     answer = superuser.post(new_url(device, "SynchronizeTime"), {"on_behalf_of": organisation.pk})
-    assert "fault 212" in str(answer.context["send"].non_field_errors())
+    assert "fault 212" in str(answer.context["form"].non_field_errors())
     assert not Request.objects.exists()
 
 
@@ -218,7 +246,7 @@ def test_nobody_sends_for_another_organisation_or_to_its_devices(
     stranger: Client, operator: Client, other_organisation: Organisation, device: Device
 ) -> None:
     refused = operator.post(new_url(device, "SynchronizeTime"), {"on_behalf_of": other_organisation.pk})
-    assert "on_behalf_of" in refused.context["send"].errors
+    assert "on_behalf_of" in refused.context["form"].errors
     unseen = stranger.post(new_url(device, "SynchronizeTime"), {"on_behalf_of": other_organisation.pk})
     assert "device" in unseen.context["choose"].errors
     assert device.identification not in unseen.content.decode()
@@ -241,17 +269,17 @@ def test_a_gas_meter_is_offered_messages_for_gas_meters(superuser: Client, gas_m
     assert "SynchronizeTime" not in choices
 
 
-@pytest.mark.parametrize("message", [item.message for item in operations()])
+@pytest.mark.parametrize("message", [item.message for item in list_operations()])
 def test_every_message_has_a_form(superuser: Client, message: str, device: Device, gas_meter: Device) -> None:
     # What has most objects can do most.
     Device.objects.update(protocol_version="5.5")
-    suits = gas_meter if device.device_type not in operation(message).device_types else device
+    suits = gas_meter if device.device_type not in find_operation(message).device_types else device
     answer = superuser.get(new_url(suits, message))
     assert answer.status_code == 200
-    form = answer.context["send"]
+    form = answer.context["form"]
     assert isinstance(form, SendForm)
-    assert set(form.parameter_names) == set(operation(message).Parameters().fields)
-    for name in getattr(operation(message).Parameters, "secret_fields", ()):
+    assert set(form.parameter_names) == set(find_operation(message).parameters_serializer().fields)
+    for name in find_operation(message).secret_fields:
         assert form.fields[name].widget.input_type == "password"
 
 
@@ -269,17 +297,17 @@ class Inner(StrictSerializer):
 
 def test_fields_become_json_of_their_type() -> None:
     nested = Inner(many=True)
-    assert example(nested) == [{"date": "…", "enabled": True}]
-    field = form_field(nested)
+    assert make_example(nested) == [{"date": "…", "enabled": True}]
+    field = make_form_field(nested)
     assert isinstance(field, JsonField)
     assert field.clean('[{"date": "2026-01-01"}]') == [{"date": "2026-01-01"}]
-    truth, moment = form_field(BooleanField()), form_field(DateTimeField())
+    truth, moment = make_form_field(BooleanField()), make_form_field(DateTimeField())
     assert isinstance(truth, TruthField)
     assert [truth.clean(text) for text in ("true", "false", "")] == [True, False, None]
     assert isinstance(moment, MomentField)
     assert moment.clean("2026-01-31T14:00") == "2026-01-31T14:00:00Z"
-    assert form_field(serializers.IntegerField()).clean("12") == 12
-    chosen = form_field(serializers.ListField(child=serializers.ChoiceField(["A", "B"])))
+    assert make_form_field(serializers.IntegerField()).clean("12") == 12
+    chosen = make_form_field(serializers.ListField(child=serializers.ChoiceField(["A", "B"])))
     assert chosen.clean(["A"]) == ["A"]
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
-from osgp.batches import creation
-from osgp.devices.models import Device, DeviceGroup, DeviceGroupMembership, DeviceType
+from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
+from osgp.devices.models import Device, DeviceType
+from osgp.fleet import creation
 
 
 def make_fleet(owner: Organisation, count: int, *, prefix: str = "E") -> list[Device]:

@@ -28,5 +28,5 @@ _OWNERSHIP = Statement(
 def make_crowd(owner: Organisation, count: int) -> None:
     """``count`` electricity meters that ``owner`` owns, all of them copies of one."""
     first = make_device("E000000000000001", owner=owner)
-    _COPIES.count(count, first.pk)
-    _OWNERSHIP.count(owner.pk, DeviceFunctionGroup.OWNER.value, first.pk)
+    _COPIES.execute(count, first.pk)
+    _OWNERSHIP.execute(owner.pk, DeviceFunctionGroup.OWNER.value, first.pk)

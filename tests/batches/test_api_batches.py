@@ -10,14 +10,16 @@ from rest_framework.test import APIClient
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
-from osgp.batches import duties, steering
 from osgp.batches.models import Batch, BatchState, SkippedDevice
-from osgp.devices.models import Device, DeviceGroup
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import Device
 from osgp.faults import FaultCode
+from osgp.fleet import duties, steering
+from osgp.messages.serializers import utc_text
 from osgp.requests.models import Action, Request, RequestState
-from osgp.requests.serializers import utc_text
 from tests.batches.conftest import create_all, make_fleet
 from tests.factories import make_device, make_gas_meter, make_token
+from tests.state_check import states_by_hand
 
 URL = "/api/v1/requests/batch/"
 FAULT = {
@@ -44,7 +46,8 @@ def finish(batch: Batch, outcomes: str) -> None:
     states = [STATES[letter] for letter in outcomes]
     for request, state in zip(Request.objects.filter(batch=batch).order_by("pk"), states, strict=True):
         fault = FAULT if state == RequestState.FAILED else None
-        Request.objects.filter(pk=request.pk).update(state=state, fault=fault)
+        with states_by_hand():
+            Request.objects.filter(pk=request.pk).update(state=state, fault=fault)
 
 
 @pytest.fixture
@@ -333,7 +336,7 @@ def test_cancel(api: APIClient, batch: Batch) -> None:
     assert (answer.json()["status"], answer.json()["requests"]["CANCELLED"]) == ("CANCELLING", 4)
     # What was running comes to its end, and is not tried again.
     Request.objects.filter(pk=first.pk).update(state=RequestState.RETRYING)
-    assert steering.cancelling() == batch.pk
+    assert steering.find_batch_to_cancel() == batch.pk
     assert steering.cancel_slice(batch.pk) == 1
     assert steering.settle() == 1
     cancelled = api.get(url).json()

@@ -9,14 +9,16 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from osgp.accounts.models import Organisation
-from osgp.batches.management.commands import batch as command
 from osgp.batches.models import Batch, BatchState
-from osgp.devices import groups
-from osgp.devices.models import Device, DeviceGroup
-from osgp.requests.management.commands import request as sending
+from osgp.commands.management.commands import batch as command
+from osgp.commands.management.commands import request as sending
+from osgp.device_groups import groups
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import Device
 from osgp.requests.models import Request, RequestState
 from tests.batches.conftest import create_all
 from tests.factories import make_device
+from tests.state_check import states_by_hand
 
 
 def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
@@ -64,7 +66,8 @@ def test_it_waits_until_all_is_over(
 ) -> None:
     def sleep(seconds: float) -> None:
         create_all()
-        Request.objects.update(state=outcome)
+        with states_by_hand():
+            Request.objects.update(state=outcome)
 
     monkeypatch.setattr(command.time, "sleep", sleep)
     status, answer, _ = run("ActualMeterReads", "--group", "north", "--wait")
@@ -101,10 +104,10 @@ def test_groups_are_made_and_changed(organisation: Organisation, listed: str, fl
     assert "south: 5 devices" in said
     assert "unknown: E9" in unknown
     assert "0 put in" in group_command("south", "--organisation", "UTILITY", "--add-all")[0]
-    group = groups.find(organisation, "south")
+    group = groups.find_group(organisation, "south")
     assert group is not None
-    assert set(groups.members(group)) == set(fleet)
-    assert stranger not in groups.members(group)
+    assert set(groups.list_members(group)) == set(fleet)
+    assert stranger not in groups.list_members(group)
     assert "south: 0 devices" in group_command("south", "--organisation", "UTILITY", "--remove", listed)[0]
 
 

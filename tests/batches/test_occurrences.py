@@ -9,7 +9,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osgp.batches import occurrences
+from osgp.fleet import occurrences
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -33,7 +33,7 @@ def crontab(text: str, zone: str = "Europe/Amsterdam") -> CrontabSchedule:
 
 def following(schedule: CrontabSchedule, moment: datetime, number: int) -> list[str]:
     """The next occurrences on the clocks of Amsterdam."""
-    found = islice(occurrences.after(schedule, moment, anchor=LONG_AGO), number)
+    found = islice(occurrences.iterate(schedule, moment, anchor=LONG_AGO), number)
     return [f"{occurrence.astimezone(AMSTERDAM):%d %H:%M%z}" for occurrence in found]
 
 
@@ -71,7 +71,7 @@ def test_a_time_moved_behind_the_gap_does_not_double_one_that_is_there() -> None
 def test_every_quarter_of_an_hour_leaves_none_out_and_doubles_none(day: datetime, hours: int) -> None:
     quarters = crontab("*/15 * * * *")
     end = (day + timedelta(days=1)).astimezone(UTC)
-    found = occurrences.between(quarters, day, end, anchor=LONG_AGO, limit=1000)[:-1]
+    found = occurrences.list_between(quarters, day, end, anchor=LONG_AGO, limit=1000)[:-1]
     assert len(found) == hours * 4
     assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(minutes=15)}
 
@@ -80,34 +80,34 @@ def test_an_occurrence_in_the_gap_before_midnight_belongs_to_the_next_day() -> N
     """In Beirut the gap is at midnight: 00:00 becomes 01:00."""
     nightly = crontab("0 0 * * *", "Asia/Beirut")
     day = datetime(2026, 3, 28, 12, tzinfo=ZoneInfo("Asia/Beirut"))
-    first = occurrences.first_after(nightly, day, anchor=LONG_AGO)
+    first = occurrences.find_next(nightly, day, anchor=LONG_AGO)
     assert f"{first.astimezone(ZoneInfo('Asia/Beirut')):%d %H:%M}" == "29 01:00"
 
 
 def test_both_the_day_of_the_week_and_that_of_the_month_have_to_match() -> None:
-    leap_monday = occurrences.first_after(crontab("0 12 29 2 1"), SPRING, anchor=LONG_AGO)
+    leap_monday = occurrences.find_next(crontab("0 12 29 2 1"), SPRING, anchor=LONG_AGO)
     assert leap_monday == datetime(2044, 2, 29, 11, tzinfo=UTC)
-    sunday = occurrences.first_after(crontab("0 12 * * 0"), SPRING - timedelta(days=2), anchor=LONG_AGO)
+    sunday = occurrences.find_next(crontab("0 12 * * 0"), SPRING - timedelta(days=2), anchor=LONG_AGO)
     assert sunday.astimezone(AMSTERDAM).date() == SPRING.date()
 
 
 def test_what_never_comes_is_told_at_once() -> None:
     with pytest.raises(occurrences.NeverDue):
-        occurrences.first_after(crontab("0 0 31 2 *"), SPRING, anchor=LONG_AGO)
+        occurrences.find_next(crontab("0 0 31 2 *"), SPRING, anchor=LONG_AGO)
     with pytest.raises(occurrences.NeverDue):
-        occurrences.first_after(IntervalSchedule(every=1, period="microseconds"), SPRING, anchor=LONG_AGO)
+        occurrences.find_next(IntervalSchedule(every=1, period="microseconds"), SPRING, anchor=LONG_AGO)
 
 
 @pytest.mark.parametrize("minute", [",", "1,,", "*/-1", "*/0", "61", "x"])
 def test_what_makes_no_sense_is_never_due(minute: str) -> None:
     with pytest.raises(occurrences.NeverDue):
-        occurrences.first_after(crontab(f"{minute} * * * *"), SPRING, anchor=LONG_AGO)
+        occurrences.find_next(crontab(f"{minute} * * * *"), SPRING, anchor=LONG_AGO)
 
 
 def test_nothing_is_due_before_the_start() -> None:
     start = datetime(2026, 6, 1, 6, tzinfo=AMSTERDAM)
-    assert occurrences.first_after(crontab("0 6 * * *"), SPRING, anchor=start) == start
-    assert occurrences.first_after(IntervalSchedule(every=1, period="days"), SPRING, anchor=start) == start
+    assert occurrences.find_next(crontab("0 6 * * *"), SPRING, anchor=start) == start
+    assert occurrences.find_next(IntervalSchedule(every=1, period="days"), SPRING, anchor=start) == start
 
 
 @given(
@@ -121,7 +121,7 @@ def test_intervals_stay_on_the_grid_of_their_start(
 ) -> None:
     schedule = IntervalSchedule(every=every, period=period)
     step = timedelta(**{period: every})
-    found = occurrences.first_after(schedule, moment, anchor=anchor)
+    found = occurrences.find_next(schedule, moment, anchor=anchor)
     assert found > moment
     assert (found - anchor) % step == timedelta(0)
     assert found == anchor or found - step <= moment
@@ -130,10 +130,13 @@ def test_intervals_stay_on_the_grid_of_their_start(
 @given(moment=st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_where_it_is_looked_from_makes_no_difference(moment: datetime) -> None:
     schedule = crontab("30 2,14 * * *")
-    first, second = islice(occurrences.after(schedule, moment, anchor=LONG_AGO), 2)
+    first, second = islice(occurrences.iterate(schedule, moment, anchor=LONG_AGO), 2)
     assert moment < first < second
-    assert occurrences.first_after(schedule, first, anchor=LONG_AGO) == second
-    assert occurrences.between(schedule, moment, second, anchor=LONG_AGO, limit=10)[-2:] == [first, second]
+    assert occurrences.find_next(schedule, first, anchor=LONG_AGO) == second
+    assert occurrences.list_between(schedule, moment, second, anchor=LONG_AGO, limit=10)[-2:] == [
+        first,
+        second,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -148,9 +151,9 @@ def test_where_it_is_looked_from_makes_no_difference(moment: datetime) -> None:
 )
 @pytest.mark.parametrize("moment", [SPRING, AUTUMN])
 def test_the_shortest_gap_is_the_same_in_every_season(text: str, gap: timedelta, moment: datetime) -> None:
-    assert occurrences.shortest_gap(crontab(text), moment - timedelta(days=2)) == gap
+    assert occurrences.find_shortest_gap(crontab(text), moment - timedelta(days=2)) == gap
 
 
 def test_the_gap_of_an_interval_is_the_interval() -> None:
     interval = IntervalSchedule(every=90, period="seconds")
-    assert occurrences.shortest_gap(interval, SPRING) == timedelta(seconds=90)
+    assert occurrences.find_shortest_gap(interval, SPRING) == timedelta(seconds=90)

@@ -17,7 +17,7 @@ from django.conf import settings
 from osgp.simulator import Fleet, SimulatorThread
 from scripts import bench
 from scripts.benchmarks import cpu_split, sizes
-from scripts.benchmarks.measuring import ROOT, output_of, percentile
+from scripts.benchmarks.measuring import ROOT, find_percentile, run_and_read
 from tests import processes
 
 TINY = {
@@ -108,7 +108,9 @@ def test_clients_without_a_head_end_visit_each_meter_once(client: str, tmp_path:
     with SimulatorThread(Fleet.build(3, ["SMR-5.1"])) as simulator:
         described = tmp_path / "fleet.json"
         described.write_text(json.dumps(simulator.fleet.describe()))
-        said = output_of(["-m", "scripts.benchmarks.session_clients", client, str(described), "1", "2"], {})
+        said = run_and_read(
+            ["-m", "scripts.benchmarks.session_clients", client, str(described), "1", "2"], {}
+        )
         visited = [meter.memory.statistics.associations for meter in simulator.fleet.meters.values()]
     assert json.loads(said.splitlines()[-1])["sessions"] == 2
     assert visited == [1, 1, 1]
@@ -127,17 +129,17 @@ def test_samples_count_as_what_their_innermost_known_function_does() -> None:
         return cpu_split.kind_of(sys._getframe().f_back)
 
     asked = called_by("psycogreen.gevent", kind)
-    assert called_by("osgp.requests.visit", called_by("django.db.models", asked))() == "database"
-    assert called_by("celery.app.trace", called_by("osgp.requests.visit", kind))() == "visit"
-    assert called_by("osgp.requests.visit", called_by("osgp.protocol_dlms.meter", kind))() == "DLMS"
+    assert called_by("osgp.visits.visit", called_by("django.db.models", asked))() == "database"
+    assert called_by("celery.app.trace", called_by("osgp.visits.visit", kind))() == "visit"
+    assert called_by("osgp.visits.visit", called_by("osgp.protocol_dlms.meter", kind))() == "DLMS"
     assert called_by("osgp.protocol_dlms.meter", called_by("gevent.socket", kind))() == "DLMS"
     assert called_by("celery.worker", called_by("osgpish", kind))() == "broker client"
 
 
 def test_percentiles_are_values_that_were_seen() -> None:
     values = [float(number) for number in range(100, 0, -1)]
-    assert [percentile(values, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
-    assert percentile([7.0], 0.95) == 7
+    assert [find_percentile(values, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
+    assert find_percentile([7.0], 0.95) == 7
 
 
 def test_sizes() -> None:

@@ -8,9 +8,9 @@ from drf_spectacular.drainage import get_override
 from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
-from osgp.bundle.actions import ActionField, _action_serializers
+from osgp.bundle.actions import ActionField, _make_action_serializers
 from osgp.devices.models import Device
-from osgp.requests.api.responses import ResponseField, _entry_serializers
+from osgp.requests.api.responses import ResponseField, _make_entry_serializers
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.meter.meter import Meter
 from tests import meters
@@ -20,7 +20,7 @@ from tests.requests.operations import registered
 
 def look_messages_up_again() -> None:
     """The makers of the OpenAPI document keep the messages that they found first, in other tests perhaps."""
-    for field, find in ((ActionField, _action_serializers), (ResponseField, _entry_serializers)):
+    for field, find in ((ActionField, _make_action_serializers), (ResponseField, _make_entry_serializers)):
         get_override(field, "field").serializers = find
 
 

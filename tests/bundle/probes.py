@@ -1,43 +1,44 @@
 """Messages that do to a meter, and tell a test, what real ones seldom do."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, NotRequired, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.catalogue import Profile
 from osgp.faults import Component, Fault, FaultCode
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.serializers import CharField, IntegerField, StrictSerializer
+from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.serializers import IntegerField
+from osgp.messages.visited_meter import VisitedMeter
 
 
-class ProbeParameters(StrictSerializer):
-    name = CharField(required=False)
-    size = IntegerField(required=False, min_value=1, max_value=10)
+class ProbeParameters(TypedDict):
+    """What a test may give a probe."""
+
+    name: NotRequired[str]
+    size: NotRequired[Annotated[int, IntegerField(min_value=1, max_value=10)]]
 
 
-class ProbeResult(StrictSerializer):
-    name = CharField()
+class ProbeResult(TypedDict):
+    """Which probe it was."""
+
+    name: str
 
 
-class Probe(MeterOperation):
+class Probe(MeterOperation[ProbeParameters, ProbeResult]):
     """Reads the clock; ``hooks`` by name are called before that and may raise or break the meter."""
 
     message = "Probe"
     service = Service.ADHOC
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.AD_HOC})
-    Parameters = ProbeParameters
-    Result = ProbeResult
 
     performed: ClassVar[list[str]] = []
     hooks: ClassVar[dict[str, Callable[[], Any]]] = {}
 
-    def perform(self, meter: VisitedMeter, parameters: ParameterValues) -> Mapping[str, Any]:
+    def perform(self, meter: VisitedMeter, parameters: ProbeParameters) -> ProbeResult:
         name = parameters.get("name", "")
         self.performed.append(name)
         if name in self.hooks:
             self.hooks[name]()
-        meter.get("CLOCK")
+        meter.get("CLOCK", "time")
         return {"name": name}
 
 
@@ -52,9 +53,7 @@ class ProbeNewMeters(Probe):
     """The same, for SMR 5.5 meters only."""
 
     message = "ProbeNewMeters"
-
-    def supports(self, profile: Profile) -> bool:
-        return profile.key == "SMR-5.5"
+    needs = ("LAST_GASP_TEST",)
 
 
 class ProbeAlone(Probe):

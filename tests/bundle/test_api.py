@@ -14,14 +14,16 @@ from rest_framework.test import APIClient
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry, states
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation
+from osgp.requests import states
 from osgp.requests.models import Action, ActionState, Request, RequestState
-from osgp.requests.operation import MeterOperation
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
 from tests import factories, meters
 from tests.bundle.probes import Probe
 from tests.requests.test_api_schema import answer_schema, resolved
+from tests.state_check import states_by_hand
 
 PATH = "/api/v1/bundle/"
 OUTCOME = PATH + "{correlation_uid}/"
@@ -179,10 +181,11 @@ def test_a_fault_before_another_attempt_is_not_shown_yet(
 
 
 def test_prefer_wait(api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    from osgp.requests.api import waiting
+    from osgp.requests import waiting
 
     def sleep(seconds: float) -> None:
-        Request.objects.update(state=RequestState.SUCCEEDED, completed_at=timezone.now())
+        with states_by_hand():
+            Request.objects.update(state=RequestState.SUCCEEDED, completed_at=timezone.now())
         Action.objects.update(state=ActionState.DONE, result={"name": "a"})
 
     monkeypatch.setattr(waiting.time, "sleep", sleep)
@@ -284,7 +287,9 @@ def test_faulty_pages(api: APIClient, organisation: Organisation, device: Device
 
 
 def bundleable() -> list[MeterOperation]:
-    return [task for task in registry.operations() if isinstance(task, MeterOperation) and task.bundleable]
+    return [
+        task for task in registry.list_operations() if isinstance(task, MeterOperation) and task.bundleable
+    ]
 
 
 def test_every_message_to_a_meter_is_an_action(document: Any) -> None:
@@ -294,7 +299,11 @@ def test_every_message_to_a_meter_is_an_action(document: Any) -> None:
     assert {"SynchronizeTime", "ActualMeterReads", "ActualMeterReadsGas"} < set(mapping)
     for task in bundleable():
         schema = resolved(document, {"$ref": mapping[task.message]})
-        assert set(schema["properties"]) == {"message", "device_identification", *task.Parameters().fields}
+        assert set(schema["properties"]) == {
+            "message",
+            "device_identification",
+            *task.parameters_serializer().fields,
+        }
         assert schema["properties"]["message"]["enum"] == [task.message]
         assert "message" in schema["required"]
         assert "device_identification" not in schema["required"]
@@ -307,7 +316,7 @@ def test_every_action_has_its_response(document: Any) -> None:
 
 def test_names_of_actions_are_no_parameters() -> None:
     for task in bundleable():
-        assert {"message", "device_identification", "actions"}.isdisjoint(task.Parameters().fields)
+        assert {"message", "device_identification", "actions"}.isdisjoint(task.parameters_serializer().fields)
 
 
 def test_bodies_are_what_the_document_says(document: Any, api: APIClient, device: Device) -> None:

@@ -12,10 +12,10 @@ from rest_framework.test import APIClient
 
 from osgp.accounts.caller import Caller
 from osgp.devices.models import Device
-from osgp.requests.leases import keeper
 from osgp.requests.models import Request, RequestState
 from osgp.requests.submission import submit
 from osgp.simulator.meter.meter import Meter
+from osgp.visits.leases import keeper
 from tests import meters
 from tests.bundle.probes import Probe, lasting
 
@@ -62,7 +62,7 @@ def statements(monkeypatch: pytest.MonkeyPatch, electricity: Device) -> Callable
         session = meters.open_session(electricity)
         with monkeypatch.context() as patch:
             patch.setattr(CursorWrapper, "execute", count)
-            from osgp.requests.visit import visit_meter
+            from osgp.visits.visit import visit_meter
 
             assert visit_meter(session.pk, session.token, "worker")
         visited = [sql for sql in seen if not sql.startswith(_NO_WORK)]

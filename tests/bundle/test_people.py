@@ -15,8 +15,9 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation, User
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests.api import waiting
+from osgp.requests import waiting
 from osgp.requests.models import Action, ActionState, Request, RequestState
+from tests.state_check import states_by_hand
 
 ACTIONS = [{"message": "SynchronizeTime", "timezone": "Europe/Lisbon"}, {"message": "ActualMeterReads"}]
 FAULT = Fault(FaultCode.ERROR_RETRIEVING_ATTRIBUTE_VALUE, "Refused.").as_dict()
@@ -50,10 +51,11 @@ def finish(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def prepare(*states: ActionState) -> None:
         def sleep(seconds: float) -> None:
-            for position, state in enumerate(states):
-                fault = None if state == ActionState.DONE else FAULT
-                Action.objects.filter(position=position).update(state=state, fault=fault, result={})
-            Request.objects.update(state=RequestState.SUCCEEDED, completed_at=timezone.now())
+            with states_by_hand():
+                for position, state in enumerate(states):
+                    fault = None if state == ActionState.DONE else FAULT
+                    Action.objects.filter(position=position).update(state=state, fault=fault, result={})
+                Request.objects.update(state=RequestState.SUCCEEDED, completed_at=timezone.now())
 
         monkeypatch.setattr(waiting.time, "sleep", sleep)
 
@@ -134,7 +136,7 @@ def new_url(device: Device) -> str:
 
 def test_a_bundle_is_written_as_json(operator: Client, organisation: Organisation, device: Device) -> None:
     page = operator.get(new_url(device))
-    assert "SynchronizeTime" in page.context["send"].fields["actions"].help_text
+    assert "SynchronizeTime" in page.context["form"].fields["actions"].help_text
     answer = operator.post(
         new_url(device), {"on_behalf_of": organisation.pk, "actions": json.dumps(ACTIONS), "priority": "2"}
     )
@@ -152,7 +154,7 @@ def test_what_is_wrong_is_told_action_by_action(
     faulty = json.dumps([*ACTIONS, {"message": "NoSuch"}, {"message": "SynchronizeTime", "timezone": "Mars"}])
     answer = operator.post(new_url(device), {"on_behalf_of": organisation.pk, "actions": faulty})
     assert answer.status_code == 200
-    told = answer.context["send"].errors["actions"]
+    told = answer.context["form"].errors["actions"]
     assert [text.partition(":")[0] for text in told] == ["2/message", "3/timezone"]
     assert not Request.objects.exists()
 

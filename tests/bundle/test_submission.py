@@ -86,7 +86,7 @@ FAULTY = [
     ({"message": "Probe", "device_identification": "no such"}, "/device_identification", "A-Z"),
     ({"message": "Probe", "device_identification": None}, "/device_identification", "null"),
     ({"message": "Probe", "device_identification": "UNKNOWN"}, "/device_identification", "no device UNKNOWN"),
-    ({"message": "ProbeNewMeters"}, "/message", "not supported by SMR-5.1"),
+    ({"message": "ProbeNewMeters"}, "/message", "needs LAST_GASP_TEST, which SMR-5.1 meters do not have"),
     ({"message": "ActualMeterReadsGas"}, "/message", "SMART_METER_G"),
     (
         {"message": "ActualMeterReads", "device_identification": "G0000000000000001"},

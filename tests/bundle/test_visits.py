@@ -8,13 +8,14 @@ from django.utils import timezone
 
 from osgp.accounts.caller import Caller
 from osgp.devices.models import Device
-from osgp.requests import states, visit
+from osgp.requests import states
 from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState
 from osgp.requests.submission import submit
-from osgp.requests.visit import visit_meter
 from osgp.simulator import SimulatorThread
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
+from osgp.visits import visit
+from osgp.visits.visit import visit_meter
 from tests import meters
 from tests.bundle import probes
 from tests.bundle.probes import Probe, lasting, passing, times

@@ -5,13 +5,7 @@ import pytest
 from osgp import catalogue
 from osgp.catalogue import Profile, obis
 from osgp.catalogue.cosem import AttributeDescriptor
-
-DSMR2 = ("DSMR-2.2",)
-DSMR4 = ("DSMR-4.2.2", "SMR-4.3")
-SMR5 = ("SMR-5.0.0", "SMR-5.1", "SMR-5.2", "SMR-5.5")
-ALL = DSMR2 + DSMR4 + SMR5
-
-BY_KEY = {profile.key: profile for profile in catalogue.profiles()}
+from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, SMR5
 
 CLOCK = "8/0-0:1.0.0.255/2"
 AMR_STATUS = "1/0-0:96.10.2.255/2"
@@ -63,7 +57,7 @@ LOGS = [
 
 
 def columns(profile: Profile, tag: str, channel: int | None = None) -> list[str]:
-    return [str(column.descriptor) for column in profile.capture_columns(tag, channel)]
+    return [str(column.descriptor) for column in profile.list_capture_columns(tag, channel)]
 
 
 def period_and_entries(profile: Profile, tag: str) -> tuple[str | None, str | None]:
@@ -106,7 +100,7 @@ def test_gas_buffers_per_channel(
 ) -> None:
     for key in keys:
         profile = BY_KEY[key]
-        assert profile[tag].logical_name(channel) == bytes((0, channel, 24, 3, group_e, 255))
+        assert profile[tag].get_logical_name(channel) == bytes((0, channel, 24, 3, group_e, 255))
         assert columns(profile, tag, channel) == [
             CLOCK,
             f"1/0-{channel}:96.10.{status_e}.255/2",
@@ -168,36 +162,36 @@ def test_buffers_whose_columns_the_client_chooses(
     for key in keys:
         profile = BY_KEY[key]
         assert profile[tag].obis == code
-        assert profile.capture_columns(tag) == ()
+        assert profile.list_capture_columns(tag) == ()
         assert profile[tag].selectable_objects[0] == "CLOCK"
         assert period_and_entries(profile, tag) == (str(period), str(entries))
 
 
 def test_column_knows_tag_and_channel() -> None:
-    first, *_, last = BY_KEY["DSMR-4.2.2"].capture_columns("DAILY_VALUES_COMBINED")
+    first, *_, last = BY_KEY["DSMR-4.2.2"].list_capture_columns("DAILY_VALUES_COMBINED")
     assert first == ("CLOCK", AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2), 0, None)
     assert last == ("MBUS_MASTER_VALUE", AttributeDescriptor(4, bytes((0, 4, 24, 2, 1, 255)), 5), 0, 4)
 
 
 def test_combined_buffer_holds_all_channels_whatever_is_asked() -> None:
     profile = BY_KEY["DSMR-4.2.2"]
-    assert profile.capture_columns("DAILY_VALUES_COMBINED", 2) == profile.capture_columns(
+    assert profile.list_capture_columns("DAILY_VALUES_COMBINED", 2) == profile.list_capture_columns(
         "DAILY_VALUES_COMBINED"
     )
-    assert len(profile.capture_columns("DAILY_VALUES_COMBINED")) == 14
-    assert len(profile.capture_columns("MONTHLY_VALUES_COMBINED")) == 13
+    assert len(profile.list_capture_columns("DAILY_VALUES_COMBINED")) == 14
+    assert len(profile.list_capture_columns("MONTHLY_VALUES_COMBINED")) == 13
 
 
 @pytest.mark.parametrize("channel", [None, 0, 5])
 def test_buffer_per_channel_needs_one(channel: int | None) -> None:
     with pytest.raises(ValueError, match=r"DAILY_VALUES_G: .* needs an M-Bus channel"):
-        BY_KEY["SMR-5.1"].capture_columns("DAILY_VALUES_G", channel)
+        BY_KEY["SMR-5.1"].list_capture_columns("DAILY_VALUES_G", channel)
 
 
 def test_what_is_no_buffer_has_no_columns() -> None:
-    assert BY_KEY["SMR-5.1"].capture_columns("CLOCK") == ()
+    assert BY_KEY["SMR-5.1"].list_capture_columns("CLOCK") == ()
     with pytest.raises(catalogue.ObjectNotInProfile):
-        BY_KEY["SMR-5.1"].capture_columns("DAILY_VALUES_COMBINED")
+        BY_KEY["SMR-5.1"].list_capture_columns("DAILY_VALUES_COMBINED")
 
 
 @pytest.mark.parametrize(

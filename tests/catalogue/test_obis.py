@@ -52,20 +52,20 @@ def test_template_takes_the_channel(text: str) -> None:
     template = obis.parse_template(text)
     assert template.per_channel
     assert str(template) == "0-x:24.1.0.255"
-    assert template.logical_name(3) == bytes((0, 3, 24, 1, 0, 255))
+    assert template.get_logical_name(3) == bytes((0, 3, 24, 1, 0, 255))
 
 
 @pytest.mark.parametrize("channel", [None, 0, 5])
 def test_template_refuses_other_channels(channel: int | None) -> None:
     with pytest.raises(ValueError, match="needs an M-Bus channel of 1 to 4"):
-        obis.parse_template("0-x:24.1.0.255").logical_name(channel)
+        obis.parse_template("0-x:24.1.0.255").get_logical_name(channel)
 
 
 def test_template_without_channel_refuses_one() -> None:
     template = obis.parse_template("0-0:1.0.0.255")
     assert not template.per_channel
     with pytest.raises(ValueError, match="has no M-Bus channel"):
-        template.logical_name(1)
+        template.get_logical_name(1)
 
 
 @pytest.mark.parametrize("text", ["x-0:24.1.0.255", "0-x:x.1.0.255", "0-X:24.1.0.255"])

@@ -1,20 +1,11 @@
-"""The objects that the operations rely on, one by one, and which profiles have them."""
+"""The objects that the operations rely on, one by one, and which of the shipped profiles have them."""
 
 import pytest
 
-from osgp import catalogue
 from osgp.catalogue import Profile
+from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, FROM_52, NOT_DSMR2, SHIPPED, SMR5
 
-DSMR2 = ("DSMR-2.2",)
-DSMR4 = ("DSMR-4.2.2", "SMR-4.3")
-SMR5 = ("SMR-5.0.0", "SMR-5.1", "SMR-5.2", "SMR-5.5")
-ALL = DSMR2 + DSMR4 + SMR5
-NOT_DSMR2 = DSMR4 + SMR5
-FROM_52 = ("SMR-5.2", "SMR-5.5")
-
-BY_KEY = {profile.key: profile for profile in catalogue.profiles()}
-
-each_profile = pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
+each_shipped_profile = pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
 
 
 ROWS = [
@@ -158,9 +149,9 @@ def test_objects_of_the_operations(
 
 
 @pytest.mark.parametrize("tag", sorted({row[0] for row in ROWS}))
-def test_no_other_profile_has_them(tag: str) -> None:
+def test_no_other_shipped_profile_has_them(tag: str) -> None:
     expected = {key for row in ROWS if row[0] == tag for key in row[4]}
-    assert {key for key, profile in BY_KEY.items() if tag in profile} == expected
+    assert {profile.key for profile in SHIPPED if tag in profile} == expected
 
 
 @pytest.mark.parametrize(("keys", "version"), [(DSMR2, 0), (DSMR4, 1), (SMR5, 3)])
@@ -206,7 +197,7 @@ def test_mbus_client_setup(keys: tuple[str, ...], version: int, has_key_status: 
         assert setup.attributes[2].value == "0-0:24.6.0.255"
 
 
-@each_profile
+@each_shipped_profile
 @pytest.mark.parametrize(
     ("tag", "methods"),
     [
@@ -246,7 +237,7 @@ def test_key_transfer_is_method_2_of_every_security_setup() -> None:
     }
 
 
-@each_profile
+@each_shipped_profile
 def test_energy_registers(profile: Profile) -> None:
     codes = {
         "ACTIVE_ENERGY_IMPORT": "1-0:1.8.0.255",
@@ -263,12 +254,12 @@ def test_energy_registers(profile: Profile) -> None:
         assert str(register.attributes[3].scaler_unit) == "0, WH"
 
 
-@each_profile
+@each_shipped_profile
 def test_actual_gas_value(profile: Profile) -> None:
     tag = "MBUS_MASTER_VALUE_5MIN" if "MBUS_MASTER_VALUE_5MIN" in profile else "MBUS_MASTER_VALUE"
     register = profile[tag]
     assert (tag == "MBUS_MASTER_VALUE_5MIN") == (profile.key in SMR5)
     assert (register.class_id, register.obis) == (4, "0-x:24.2.1.255")
-    assert register.attribute(5, channel=4).logical_name == bytes((0, 4, 24, 2, 1, 255))
+    assert register.address_attribute(5, channel=4).logical_name == bytes((0, 4, 24, 2, 1, 255))
     assert register.attributes[3].value_type == "BASED_ON_MODEL"
     assert register.attributes[3].scaler_unit is None

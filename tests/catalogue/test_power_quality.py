@@ -4,10 +4,8 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue import Profile
+from tests.catalogue.generations import ALL, BY_KEY, DSMR4, SMR5
 
-BY_KEY = {profile.key: profile for profile in catalogue.profiles()}
-DSMR4 = ("DSMR-4.2.2", "SMR-4.3")
-SMR5 = ("SMR-5.0.0", "SMR-5.1", "SMR-5.2", "SMR-5.5")
 PHASES = ("L1", "L2", "L3")
 
 
@@ -49,7 +47,7 @@ def wanted(profile: Profile, visibility: str, request: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
+@pytest.mark.parametrize("profile", catalogue.list_profiles(), ids=lambda profile: profile.key)
 def test_order_of_results(profile: Profile) -> None:
     tags = [cosem_object.tag for cosem_object in profile]
     assert [tag for tag in tags if tag in IN_ORDER] == [tag for tag in IN_ORDER if tag in profile]
@@ -59,12 +57,12 @@ def test_order_of_results(profile: Profile) -> None:
 @pytest.mark.parametrize(
     ("keys", "visibility", "single_phase", "polyphase"),
     [
-        (tuple(BY_KEY), "PUBLIC", 6, 14),
+        (ALL, "PUBLIC", 6, 14),
         (("DSMR-2.2",), "PRIVATE", 2, 4),
         (DSMR4 + SMR5, "PRIVATE", 11, 27),
     ],
 )
-def test_number_of_actual_values(
+def test_number_of_actual_values_of_dutch_meters(
     keys: tuple[str, ...], visibility: str, single_phase: int, polyphase: int
 ) -> None:
     for key in keys:
@@ -172,8 +170,8 @@ def test_meters_may_disagree_with_a_stated_scaler_that_must_be_read() -> None:
     assert str(attribute.stated_scaler_unit) == "0, V"
 
 
-@pytest.mark.parametrize("key", BY_KEY)
-def test_harmonic_distortion(key: str) -> None:
+@pytest.mark.parametrize("key", ALL)
+def test_harmonic_distortion_in_dutch_meters(key: str) -> None:
     profile = BY_KEY[key]
     tags = [cosem_object.tag for cosem_object in profile if cosem_object.tag.startswith("THD_INSTANTANEOUS")]
     if key not in SMR5[2:]:
@@ -188,7 +186,7 @@ def test_harmonic_distortion(key: str) -> None:
         assert str(profile[tag].attributes[3].scaler_unit) == "0, PERCENT"
     for group_e, tag in zip((24, 25, 26), fingerprint, strict=True):
         assert (profile[tag].class_id, profile[tag].obis) == (1, f"0-1:94.31.{group_e}.255")
-    single_phase = {cosem_object.tag for cosem_object in profile.objects(polyphase=False)}
+    single_phase = {cosem_object.tag for cosem_object in profile.list_objects(polyphase=False)}
     assert single_phase & set(tags) == {current[0], fingerprint[0]}
     for group_c, phase in zip((31, 51, 71), PHASES, strict=True):
         counter = profile[f"THD_CURRENT_OVER_LIMIT_COUNTER_{phase}"]

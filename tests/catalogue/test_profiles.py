@@ -7,17 +7,17 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue import Profile, assembly, obis
-from osgp.catalogue.definitions import read_tag_order
+from osgp.catalogue.definitions import insert_new_tags, read_tag_order
+from osgp.catalogue.reading import DataFile
+from tests.catalogue.generations import ALL, BY_KEY, SHIPPED
 
-ALL = ("DSMR-2.2", "DSMR-4.2.2", "SMR-4.3", "SMR-5.0.0", "SMR-5.1", "SMR-5.2", "SMR-5.5")
-
-BY_KEY = {profile.key: profile for profile in catalogue.profiles()}
-
-each_profile = pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
+each_profile = pytest.mark.parametrize("profile", catalogue.list_profiles(), ids=lambda profile: profile.key)
+each_shipped_profile = pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
 
 
-def test_seven_profiles_oldest_first() -> None:
-    assert tuple(BY_KEY) == ALL
+def test_profiles_oldest_first() -> None:
+    """The seven that are shipped, and the one of the tests."""
+    assert tuple(profile.key for profile in catalogue.list_profiles()) == (*ALL, "TST-1.0")
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_child_replaces_the_object_of_its_parent_as_a_whole() -> None:
 
 
 def test_finds_a_profile_by_name_in_any_case_and_exact_version() -> None:
-    assert catalogue.profile("SMR", "5.1") is BY_KEY["SMR-5.1"]
-    assert catalogue.profile("smr", "5.1") is BY_KEY["SMR-5.1"]
+    assert catalogue.find_profile("SMR", "5.1") is BY_KEY["SMR-5.1"]
+    assert catalogue.find_profile("smr", "5.1") is BY_KEY["SMR-5.1"]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_finds_a_profile_by_name_in_any_case_and_exact_version() -> None:
 )
 def test_unknown_profile(name: str, version: str) -> None:
     with pytest.raises(catalogue.UnknownProfile, match="no profile for protocol") as caught:
-        catalogue.profile(name, version)
+        catalogue.find_profile(name, version)
     assert (caught.value.protocol_name, caught.value.protocol_version) == (name, version)
 
 
@@ -72,24 +72,38 @@ def test_object_not_in_profile_names_both() -> None:
     assert (caught.value.tag, caught.value.profile_key) == ("IMAGE_TRANSFER", "DSMR-2.2")
 
 
+def tag_order() -> tuple[str, ...]:
+    """All tags in the order of results: those of the file of that name, and what profiles add."""
+    order = read_tag_order(DataFile.read(catalogue.DATA / assembly.TAG_ORDER, assembly.TAG_ORDER))
+    for path in (path for folder in catalogue.list_folders() for path in sorted(folder.glob("*.toml"))):
+        if path.name not in assembly.NOT_PROFILES:
+            order = insert_new_tags(order, DataFile.read(path, path.name))
+    return order
+
+
 @each_profile
 def test_objects_come_in_the_global_order(profile: Profile) -> None:
-    order = read_tag_order(catalogue.DATA / assembly.TAG_ORDER)
+    order = tag_order()
     ranks = [order.index(cosem_object.tag) for cosem_object in profile]
     assert ranks == sorted(ranks)
 
 
 def test_every_known_tag_is_used() -> None:
-    order = read_tag_order(catalogue.DATA / assembly.TAG_ORDER)
-    assert set(order) == {cosem_object.tag for profile in catalogue.profiles() for cosem_object in profile}
+    order = tag_order()
+    assert set(order) == {
+        cosem_object.tag for profile in catalogue.list_profiles() for cosem_object in profile
+    }
 
 
 @each_profile
 def test_every_logical_name_leads_back_to_its_object(profile: Profile) -> None:
     for cosem_object in profile:
         for channel in obis.MBUS_CHANNELS if cosem_object.per_channel else (None,):
-            assert profile.by_logical_name(cosem_object.logical_name(channel)) == (cosem_object, channel)
-    assert profile.by_logical_name(bytes(6)) is None
+            assert profile.find_by_logical_name(cosem_object.get_logical_name(channel)) == (
+                cosem_object,
+                channel,
+            )
+    assert profile.find_by_logical_name(bytes(6)) is None
 
 
 @each_profile
@@ -97,7 +111,7 @@ def test_registers_know_their_scaler_and_unit(profile: Profile) -> None:
     for cosem_object in profile:
         if cosem_object.class_id not in (3, 4, 5):
             continue
-        attribute = cosem_object.attributes[3]
+        attribute = cosem_object["scaler_unit"]
         if attribute.value_type == "FIXED_IN_PROFILE":
             assert attribute.scaler_unit is not None
         else:
@@ -109,14 +123,26 @@ def test_registers_know_their_scaler_and_unit(profile: Profile) -> None:
 def test_clients_can_set_only_what_is_writable(profile: Profile) -> None:
     for cosem_object in profile:
         for attribute in cosem_object.attributes.values():
-            assert attribute.readable
+            assert attribute.readable or attribute.writable
             assert attribute.writable or attribute.value_type != "SET_BY_CLIENT"
 
 
+@each_shipped_profile
+def test_everything_is_readable_in_dutch_meters(profile: Profile) -> None:
+    for cosem_object in profile:
+        assert all(attribute.readable for attribute in cosem_object.attributes.values())
+
+
 @each_profile
-def test_single_phase_meters_have_no_second_and_third_phase_current(profile: Profile) -> None:
-    single = {cosem_object.tag for cosem_object in profile.objects(polyphase=False)}
-    poly = {cosem_object.tag for cosem_object in profile.objects(polyphase=True)}
+def test_the_objects_of_single_phase_and_polyphase_meters_make_up_the_profile(profile: Profile) -> None:
+    of_either = {item.tag for polyphase in (False, True) for item in profile.list_objects(polyphase)}
+    assert of_either == {item.tag for item in profile}
+
+
+@each_shipped_profile
+def test_dutch_single_phase_meters_have_no_second_and_third_phase_current(profile: Profile) -> None:
+    single = {cosem_object.tag for cosem_object in profile.list_objects(polyphase=False)}
+    poly = {cosem_object.tag for cosem_object in profile.list_objects(polyphase=True)}
     assert single < poly == {cosem_object.tag for cosem_object in profile}
     assert "INSTANTANEOUS_CURRENT_L1" in single
     assert not single & {"INSTANTANEOUS_CURRENT_L2", "INSTANTANEOUS_VOLTAGE_L3", "PHASE_OUTAGE_TEST"}
@@ -139,28 +165,66 @@ def test_values_are_text() -> None:
     assert BY_KEY["SMR-5.1"]["ASSOCIATION_LN"].attributes[9].value == "0-0:43.0.0.255"
 
 
+def test_addresses_attributes_and_methods_by_name() -> None:
+    profile = BY_KEY["SMR-5.1"]
+    assert profile["CLOCK"].address_attribute("time") == profile["CLOCK"].address_attribute(2)
+    client = profile["MBUS_CLIENT_SETUP"]
+    assert client.address_attribute("device_type", 3) == (72, bytes((0, 3, 24, 1, 0, 255)), 9)
+    assert client.address_method("reset_alarm", 3) == (72, bytes((0, 3, 24, 1, 0, 255)), 4)
+    for key in ALL:
+        assert BY_KEY[key]["SECURITY_SETUP"].address_method("key_transfer") == (
+            64,
+            bytes((0, 0, 43, 0, 0, 255)),
+            2,
+        )
+    with pytest.raises(catalogue.NotInInterfaceClass):
+        profile["CLOCK"].address_attribute("value")
+    with pytest.raises(catalogue.NotInInterfaceClass):
+        profile["CLOCK"].address_method("time")
+
+
+def test_what_a_profile_says_about_an_attribute_is_found_by_name() -> None:
+    item = BY_KEY["SMR-5.1"]["INTERVAL_VALUES_E"]
+    assert item["capture_period"] is item.attributes[4]
+    assert item["capture_period"].value == "900"
+    assert "capture_period" in item
+    assert "scaler_unit" not in item
+    with pytest.raises(catalogue.AttributeNotInProfile, match="says nothing about logical_name of INTERVAL"):
+        item["logical_name"]
+
+
+def test_attributes_that_a_companion_standard_adds() -> None:
+    added = BY_KEY["DSMR-4.2.2"]["MBUS_CLIENT_SETUP"]
+    assert added.class_version == 0
+    assert added.address_attribute("encryption_key_status", 1).attribute_id == 14
+    assert added["configuration"].attribute_id == 13
+    assert "configuration" not in BY_KEY["DSMR-2.2"]["MBUS_CLIENT_SETUP"]
+    with pytest.raises(catalogue.NotInInterfaceClass):
+        BY_KEY["DSMR-2.2"]["MBUS_CLIENT_SETUP"].address_attribute("configuration", 1)
+
+
 def test_addresses_attributes_and_methods_that_are_not_listed() -> None:
     setup = BY_KEY["DSMR-2.2"]["MBUS_CLIENT_SETUP"]
     assert 14 not in setup.attributes
-    assert setup.attribute(14, channel=2) == (72, bytes((0, 2, 24, 1, 0, 255)), 14)
-    assert setup.method(9, channel=2) == (72, bytes((0, 2, 24, 1, 0, 255)), 9)
+    assert setup.address_attribute(14, channel=2) == (72, bytes((0, 2, 24, 1, 0, 255)), 14)
+    assert setup.address_method(9, channel=2) == (72, bytes((0, 2, 24, 1, 0, 255)), 9)
 
 
 @pytest.mark.parametrize("number", [0, 128, -1])
 def test_refuses_ids_that_no_object_can_have(number: int) -> None:
     clock = BY_KEY["SMR-5.1"]["CLOCK"]
     with pytest.raises(ValueError, match="CLOCK: attribute id"):
-        clock.attribute(number)
+        clock.address_attribute(number)
     with pytest.raises(ValueError, match="CLOCK: method id"):
-        clock.method(number)
+        clock.address_method(number)
 
 
 def test_channel_belongs_to_objects_per_channel_only() -> None:
     profile = BY_KEY["SMR-5.1"]
     with pytest.raises(ValueError, match=r"MBUS_CLIENT_SETUP: .* needs an M-Bus channel"):
-        profile["MBUS_CLIENT_SETUP"].attribute(6)
+        profile["MBUS_CLIENT_SETUP"].address_attribute(6)
     with pytest.raises(ValueError, match=r"CLOCK: .* has no M-Bus channel"):
-        profile["CLOCK"].attribute(2, channel=1)
+        profile["CLOCK"].address_attribute(2, channel=1)
 
 
 def test_mapping_is_read_only() -> None:
@@ -168,7 +232,7 @@ def test_mapping_is_read_only() -> None:
     with pytest.raises(TypeError):
         clock.attributes[2] = clock.attributes[3]  # type: ignore[index]
     with pytest.raises(AttributeError):
-        clock.class_id = 9  # type: ignore[misc]
+        clock.interface_class = clock.interface_class  # type: ignore[misc]
 
 
 def test_threads_that_ask_first_share_one_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,11 +243,11 @@ def test_threads_that_ask_first_share_one_load(monkeypatch: pytest.MonkeyPatch) 
     def slow_load() -> tuple[Profile, ...]:
         loads.append(1)
         everybody_asked.wait(120)
-        return assembly.load(catalogue.DATA)
+        return assembly.load([catalogue.DATA], catalogue.get_interface_classes())
 
     monkeypatch.setattr(catalogue, "_load", slow_load)
     results: list[tuple[Profile, ...]] = []
-    threads = [threading.Thread(target=lambda: results.append(catalogue.profiles())) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: results.append(catalogue.list_profiles())) for _ in range(8)]
     for thread in threads:
         thread.start()
     everybody_asked.set()

@@ -10,6 +10,7 @@ from osgp.accounts.models import Organisation
 from tests.chaos import promises
 from tests.chaos.odd_messages.operations import ODD_MESSAGES
 from tests.requests.operations import registered
+from tests.state_check import refusals
 
 
 @pytest.fixture
@@ -27,6 +28,10 @@ def short_times(settings: Settings) -> None:
 
 @pytest.fixture
 def work(transactional_db: None, organisation: Organisation, short_times: None) -> Iterator[promises.Work]:
-    """A few simulated meters to ask things of; odd messages are known."""
+    """A few simulated meters to ask things of; odd messages are known. Whatever happens, no process may try
+    to change a state otherwise than its table says.
+    """
+    refused = refusals()
     with registered(*ODD_MESSAGES), promises.fleet(organisation) as work:
         yield work
+    assert refusals() == refused

@@ -19,7 +19,7 @@ from django.db import connection
 
 from scripts import private_services
 from scripts.containers import wait_until_usable
-from scripts.services import Broker, postgres_problem
+from scripts.services import Broker, find_postgres_problem
 from tests import processes
 
 
@@ -162,11 +162,11 @@ class PrivatePostgres:
     def __init__(self, directory: Path, home: Path, user: str | None) -> None:
         self._pg_ctl = [str(home / "pg_ctl"), "--pgdata", str(directory / "data"), "--wait", "--silent"]
         self._options = (
-            f"-p {(port := private_services.free_port())} -c listen_addresses=127.0.0.1 "
+            f"-p {(port := private_services.find_free_port())} -c listen_addresses=127.0.0.1 "
             f"-c unix_socket_directories={directory} -c fsync=off -c max_connections=100"
         )
         self._log = str(directory / "postgres.log")
-        self._run_as = private_services.run_as(user)
+        self._run_as = private_services.make_run_as_arguments(user)
         self._directory = directory
         self.port = port
         self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
@@ -175,7 +175,7 @@ class PrivatePostgres:
     def start(self) -> None:
         """Start it; after :meth:`stop` it recovers from its write-ahead log."""
         self._run(*self._pg_ctl, "--log", self._log, "--options", self._options, "start")
-        wait_until_usable(lambda: postgres_problem(self.url), "PostgreSQL")
+        wait_until_usable(lambda: find_postgres_problem(self.url), "PostgreSQL")
 
     def stop(self) -> None:
         """Stop it at once, without a checkpoint or a word to its clients."""
@@ -199,7 +199,7 @@ def own_broker() -> Iterator[Server]:
     """A RabbitMQ that may be stopped, running."""
     with ExitStack() as stack:
         if (private_services.RABBITMQ_HOME / "rabbitmq-server").exists():
-            broker = stack.enter_context(private_services.rabbitmq(print))
+            broker = stack.enter_context(private_services.running_rabbitmq(print))
             yield PrivateBroker(broker)
         else:
             yield ProxiedServer(*stack.enter_context(broker_proxy()))
@@ -208,13 +208,13 @@ def own_broker() -> Iterator[Server]:
 @contextmanager
 def own_database() -> Iterator[Server]:
     """A PostgreSQL that may be stopped, running; for the time being it is the test's own database."""
-    home = private_services.postgres_home()
+    home = private_services.find_postgres_home()
     if home is None:
         with Proxy(connection.settings_dict["HOST"], int(connection.settings_dict["PORT"] or 5432)) as proxy:
             yield ProxiedServer(proxy, processes.database_url("127.0.0.1", proxy.port))
         return
-    user = private_services.service_user("postgres")
-    with private_services.data_directory(user) as directory:
+    user = private_services.find_service_user("postgres")
+    with private_services.making_data_directory(user) as directory:
         server = PrivatePostgres(directory, home, user)
         server.start()
         try:

@@ -12,9 +12,9 @@ from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule
 
-from osgp.batches import occurrences, recurring, tasks
 from osgp.batches.models import Batch, RecurringRequest
 from osgp.embedded.worker import WorkerThread
+from osgp.fleet import occurrences, schedules, tasks
 from osgp.sql import Statement
 from tests import processes
 from tests.batches.conftest import make_group
@@ -41,7 +41,7 @@ def row(work: Work) -> RecurringRequest:
         starts_at=timezone.now(),
         spread=timedelta(seconds=2),
     )
-    recurring.plan(row)
+    schedules.plan(row)
     return row
 
 
@@ -93,7 +93,7 @@ def _check(work: Work, row: RecurringRequest, last: datetime) -> None:
     """No occurrence left out, none doubled, and each meter read once in each."""
     found = sorted(Batch.objects.values_list("occurrence", flat=True))  # type: ignore[type-var]
     assert row.interval is not None
-    grid = occurrences.between(row.interval, found[0], last, anchor=row.starts_at, limit=1000)
+    grid = occurrences.list_between(row.interval, found[0], last, anchor=row.starts_at, limit=1000)
     assert found == grid
     for batch in Batch.objects.all():
         reads = Counter(batch.requests.values_list("device", flat=True))
@@ -132,4 +132,4 @@ def _in_mid_occurrence() -> bool:
     sleeping = Statement(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
     )
-    return bool(sleeping.rows()[0][0])
+    return bool(sleeping.fetch_rows()[0][0])

@@ -13,14 +13,14 @@ from django.db import connection
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
-from osgp.database_settings import database
+from osgp.database_settings import make_database_settings
 from osgp.devices.models import Device
 from osgp.requests import states
-from osgp.requests.dispatcher import Dispatcher
-from osgp.requests.leases import keeper
 from osgp.requests.models import MeterSession, RequestState, SessionState
-from osgp.requests.visit import visit_meter
 from osgp.simulator.faults import FaultKind
+from osgp.visits.dispatcher import Dispatcher
+from osgp.visits.leases import keeper
+from osgp.visits.visit import visit_meter
 from tests import meters, processes
 from tests.chaos.promises import MORTAL, Work
 from tests.factories import make_request
@@ -35,7 +35,7 @@ def test_its_sessions_are_taken_back(organisation: Organisation, device: Device)
     MeterSession.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     if connection.vendor == "postgresql":
         url = os.environ["DATABASE_URL"]
-        soon_ended = database(url, settings.VAR_DIR, idle_transaction=0.5)["OPTIONS"]
+        soon_ended = make_database_settings(url, settings.VAR_DIR, idle_transaction=0.5)["OPTIONS"]
         with closing(psycopg2.connect(**connection.get_connection_params() | soon_ended)) as frozen:
             frozen.cursor().execute("UPDATE requests_request SET fault = NULL WHERE id = %s", [request.pk])
             with connection.cursor() as cursor:

@@ -8,8 +8,8 @@ import pytest
 
 from osgp.celery import app
 from osgp.embedded.worker import WorkerThread
-from osgp.requests.dispatcher import Dispatcher
 from osgp.requests.models import MeterSession, Request, RequestState, SessionState
+from osgp.visits.dispatcher import Dispatcher
 from tests import processes
 from tests.chaos.promises import ENVIRONMENT, METERS, MORTAL, Work
 
@@ -136,7 +136,7 @@ django.setup()
 from django.conf import settings
 from datetime import timedelta
 settings.OSGP["STOP_DEADLINE"] = timedelta(seconds=0.5 if sys.argv[1] == "deadline" else 60)
-from osgp.requests import worker_process
+from osgp.visits import worker_process
 signal.signal(signal.SIGTERM, lambda *_: worker_process.end())
 os.kill(os.getpid(), signal.SIGTERM)
 if sys.argv[1] == "again":
@@ -168,7 +168,7 @@ _NO_PULSE = """
 import pathlib, sys, time
 import django
 django.setup()
-from osgp.requests.watchdog import Pulse
+from osgp.visits.watchdog import Pulse
 Pulse(0.5, pathlib.Path(sys.argv[1])).beat()
 time.sleep(60)
 """

@@ -12,9 +12,9 @@ import pytest
 from django.utils import timezone
 
 from osgp.requests import states
-from osgp.requests.dispatcher import Dispatcher
 from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState, SessionState
-from osgp.requests.visit import visit_meter
+from osgp.visits.dispatcher import Dispatcher
+from osgp.visits.visit import visit_meter
 from tests import processes
 from tests.chaos import servers
 from tests.chaos.odd_messages.operations import DeadlyStep, SlowStep

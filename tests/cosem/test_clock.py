@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osgp.cosem.clock import complete_moment, moment, told_to_meter, utc_of
+from osgp.cosem.clock import decode_utc, encode_for_meter, parse_complete_time, parse_date_time
 from osgp.faults import Fault, FaultCode
 from osgp.protocol_dlms import CosemDateTime, Data, DataType
 
@@ -35,8 +35,8 @@ def local(text: str, status: int, deviation: int = -0x8000) -> bytes:
 
 
 def test_a_complete_clock() -> None:
-    assert utc_of(WINTER, UTC) == datetime(2026, 1, 31, 13, 30, tzinfo=UTC)
-    assert utc_of(WINTER + b"\x00\x00", UTC) == datetime(2026, 1, 31, 13, 30, tzinfo=UTC)
+    assert decode_utc(WINTER, UTC) == datetime(2026, 1, 31, 13, 30, tzinfo=UTC)
+    assert decode_utc(WINTER + b"\x00\x00", UTC) == datetime(2026, 1, 31, 13, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -56,16 +56,16 @@ def test_a_complete_clock() -> None:
     ],
 )
 def test_no_complete_clock(octets: bytes) -> None:
-    assert utc_of(octets, AMSTERDAM) is None
+    assert decode_utc(octets, AMSTERDAM) is None
 
 
 @given(st.binary(min_size=12, max_size=12))
 def test_any_octets_are_read_as_cosem_date_time_reads_them(octets: bytes) -> None:
     read = CosemDateTime.from_bytes(octets)
     if read.deviation != -0x8000:
-        assert utc_of(octets, AMSTERDAM) == read.to_datetime()
+        assert decode_utc(octets, AMSTERDAM) == read.to_datetime()
     else:
-        utc_of(octets, AMSTERDAM)
+        decode_utc(octets, AMSTERDAM)
 
 
 @given(
@@ -73,10 +73,10 @@ def test_any_octets_are_read_as_cosem_date_time_reads_them(octets: bytes) -> Non
     st.sampled_from(["Europe/Amsterdam", "Europe/Dublin", "America/Havana", "Australia/Lord_Howe", "UTC"]),
 )
 def test_what_a_meter_is_told_comes_back(told: datetime, name: str) -> None:
-    data = told_to_meter(told, ZoneInfo(name))
+    data = encode_for_meter(told, ZoneInfo(name))
     assert data.type == DataType.OCTET_STRING
     assert isinstance(data.value, bytes)
-    assert utc_of(data.value, UTC) == told
+    assert decode_utc(data.value, UTC) == told
 
 
 @given(moments(2020, 2040))
@@ -85,30 +85,30 @@ def test_local_time_with_a_daylight_saving_flag_is_unambiguous(told: datetime) -
     told = told.replace(microsecond=0)
     there = told.astimezone(AMSTERDAM)
     octets = local(there.replace(tzinfo=None).isoformat(), 0x80 if there.dst() else 0)
-    assert utc_of(octets, AMSTERDAM) == told
+    assert decode_utc(octets, AMSTERDAM) == told
 
 
 def test_local_time_without_any_flag_is_the_first_of_two() -> None:
     octets = local("2026-10-25T02:30:00", 0xFF)
-    assert utc_of(octets, AMSTERDAM) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert decode_utc(octets, AMSTERDAM) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 
 def test_dublin_counts_its_winter_as_the_exception() -> None:
     zone = ZoneInfo("Europe/Dublin")
-    assert utc_of(local("2026-10-25T01:30:00", 0x80), zone) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
-    assert utc_of(local("2026-10-25T01:30:00", 0x00), zone) == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    assert decode_utc(local("2026-10-25T01:30:00", 0x80), zone) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert decode_utc(local("2026-10-25T01:30:00", 0x00), zone) == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
 
 
 def test_a_zone_that_no_deviation_expresses_is_told_in_utc() -> None:
     told = datetime(2026, 6, 1, tzinfo=UTC)
-    data = told_to_meter(told, ZoneInfo("Pacific/Kiritimati"))
-    assert data == told_to_meter(told, UTC)
+    data = encode_for_meter(told, ZoneInfo("Pacific/Kiritimati"))
+    assert data == encode_for_meter(told, UTC)
 
 
 def test_moments_for_people() -> None:
     data = Data(DataType.OCTET_STRING, WINTER)
-    assert moment(data, "The clock").month == 1
-    assert complete_moment(data, "The clock") == datetime(2026, 1, 31, 13, 30, tzinfo=UTC)
+    assert parse_date_time(data, "The clock").month == 1
+    assert parse_complete_time(data, "The clock") == datetime(2026, 1, 31, 13, 30, tzinfo=UTC)
     no_deviation = Data(DataType.OCTET_STRING, local("2026-01-31T00:00:00", 0))
     for wrong in (
         no_deviation,
@@ -117,12 +117,12 @@ def test_moments_for_people() -> None:
         Data(DataType.UNSIGNED, 1),
     ):
         with pytest.raises(Fault, match="The clock") as caught:
-            complete_moment(wrong, "The clock")
+            parse_complete_time(wrong, "The clock")
         assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
 
 
 def test_years_without_end() -> None:
     at_the_end = CosemDateTime(9999, 12, 31, 0xFF, 23, 59, 59, 0, 720, 0).to_bytes()
-    assert utc_of(at_the_end, UTC) is None
-    assert utc_of(local("9999-12-31T23:59:59", 0), ZoneInfo("America/New_York")) is None
-    assert utc_of(local("0001-01-01T00:00:00", 0), ZoneInfo("Asia/Tokyo")) is None
+    assert decode_utc(at_the_end, UTC) is None
+    assert decode_utc(local("9999-12-31T23:59:59", 0), ZoneInfo("America/New_York")) is None
+    assert decode_utc(local("0001-01-01T00:00:00", 0), ZoneInfo("Asia/Tokyo")) is None

@@ -1,27 +1,42 @@
-"""The table of event codes, checked against samples of each of its parts."""
+"""The tables of event codes, the Dutch ones checked against samples of each of its parts."""
 
 import pytest
 
 from osgp import catalogue
-from osgp.cosem.event_codes import (
-    EVENT_TYPES,
-    PROTOCOL_EVENT_TYPES,
-    EventLogCategory,
-    event_type,
-    log_tag,
-)
-from osgp.cosem.mbus_status import status_bits
+from osgp.cosem.event_codes import find_event_type
+from tests.catalogue.generations import ALL, NOT_DSMR2, SHIPPED, SMR5
+
+DSMR, SMR = catalogue.find_profile("DSMR", "4.2.2"), catalogue.find_profile("SMR", "5.2")
+LOG = "STANDARD_EVENT_LOG"
 
 
-def test_how_many_there_are() -> None:
-    assert len(EVENT_TYPES) == 289
-    assert {protocol: sorted(names) for protocol, names in PROTOCOL_EVENT_TYPES.items()} == {
-        "DSMR": list(range(80, 86)),
-        "SMR": list(range(80, 86)),
-    }
-    # No two codes have the same type.
-    of_protocols = [name for names in PROTOCOL_EVENT_TYPES.values() for name in names.values()]
-    assert len({*EVENT_TYPES.values(), *of_protocols}) == 289 + 12
+@pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
+def test_how_many_there_are_in_dutch_meters(profile: catalogue.Profile) -> None:
+    for category in profile.event_logs:
+        names = profile.get_event_types(category)
+        # No two codes have the same type.
+        assert len(names) == len(set(names.values())) == 289 + 6
+
+
+def test_all_names_of_all_profiles() -> None:
+    names = catalogue.list_event_types()
+    dutch = [
+        each
+        for profile in SHIPPED
+        for log in profile.event_logs
+        for each in profile.get_event_types(log).values()
+    ]
+    assert len(set(dutch)) == 289 + 12
+    assert names[:3] == ("POWER_FAILURE", "POWER_RETURNED", "CLOCK_UPDATE")
+    assert names[300] == "VOLTAGE_L3_NORMAL"
+    # Behind them what is only in the other profile.
+    assert set(names[:301]) == set(dutch)
+    assert names[301:] == (
+        "BREAKER_OPENED_REMOTELY",
+        "BREAKER_CLOSED_REMOTELY",
+        "BREAKER_OPENED_BY_LIMITER",
+        *(f"INSTALLER_EVENT_{code}" for code in range(200, 204)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,11 +72,11 @@ def test_how_many_there_are() -> None:
     ],
 )
 def test_what_codes_mean_in_any_protocol(code: int, name: str) -> None:
-    assert event_type(code, "DSMR") == event_type(code, "SMR") == event_type(code, "OTHER") == name
+    assert find_event_type(DSMR, LOG, code) == find_event_type(SMR, LOG, code) == name
 
 
 def test_six_codes_differ_by_protocol() -> None:
-    assert [event_type(code, "DSMR") for code in range(80, 86)] == [
+    assert [find_event_type(DSMR, LOG, code) for code in range(80, 86)] == [
         "PV_VOLTAGE_SAG_L1",
         "PV_VOLTAGE_SAG_L2",
         "PV_VOLTAGE_SAG_L3",
@@ -69,7 +84,7 @@ def test_six_codes_differ_by_protocol() -> None:
         "PV_VOLTAGE_SWELL_L2",
         "PV_VOLTAGE_SWELL_L3",
     ]
-    assert [event_type(code, "smr") for code in range(80, 86)] == [
+    assert [find_event_type(SMR, LOG, code) for code in range(80, 86)] == [
         "OVER_VOLTAGE_L1",
         "OVER_VOLTAGE_L2",
         "OVER_VOLTAGE_L3",
@@ -77,41 +92,58 @@ def test_six_codes_differ_by_protocol() -> None:
         "VOLTAGE_L2_NORMAL",
         "VOLTAGE_L3_NORMAL",
     ]
-    assert event_type(80, "OTHER") == "UNKNOWN_EVENT_HEADEND"
+    # SMR 4.3 has the objects of DSMR 4.2.2, but names of its own.
+    assert find_event_type(catalogue.find_profile("SMR", "4.3"), LOG, 80) == "OVER_VOLTAGE_L1"
 
 
 @pytest.mark.parametrize(
     "code", [0, 26, 39, 50, 60, 70, 108, 138, 229, 250, 999, 0x1008, 0x1400, 0x80A2, 0x8480]
 )
 def test_codes_that_nobody_knows(code: int) -> None:
-    assert event_type(code, "SMR") == "UNKNOWN_EVENT_HEADEND"
+    assert find_event_type(SMR, LOG, code) == "UNKNOWN_EVENT_HEADEND"
 
 
 def test_every_log_is_in_some_profile() -> None:
+    categories = catalogue.list_event_log_categories()
     having = {
-        category: [item.key for item in catalogue.profiles() if log_tag(category) in item]
-        for category in EventLogCategory
+        category: [item.key for item in catalogue.list_profiles() if category in item.event_logs]
+        for category in categories
     }
-    every, smr5 = 7, ["SMR-5.0.0", "SMR-5.1", "SMR-5.2", "SMR-5.5"]
-    assert len(having[EventLogCategory.STANDARD_EVENT_LOG]) == every
-    assert len(having[EventLogCategory.FRAUD_DETECTION_LOG]) == every
-    assert len(having[EventLogCategory.M_BUS_EVENT_LOG]) == every
-    assert having[EventLogCategory.COMMUNICATION_SESSION_LOG] == ["DSMR-4.2.2", "SMR-4.3", *smr5]
-    assert having[EventLogCategory.POWER_QUALITY_EVENT_LOG] == smr5
-    assert having[EventLogCategory.AUXILIARY_EVENT_LOG] == smr5[1:]
-    assert having[EventLogCategory.POWER_QUALITY_EXTENDED_EVENT_LOG] == smr5[2:]
-    assert having[EventLogCategory.POWER_QUALITY_THD_EVENT_LOG] == smr5[2:]
+    every, smr5 = [*ALL], [*SMR5]
+    assert categories == (
+        "STANDARD_EVENT_LOG",
+        "FRAUD_DETECTION_LOG",
+        "M_BUS_EVENT_LOG",
+        "COMMUNICATION_SESSION_LOG",
+        "POWER_QUALITY_EVENT_LOG",
+        "AUXILIARY_EVENT_LOG",
+        "POWER_QUALITY_EXTENDED_EVENT_LOG",
+        "POWER_QUALITY_THD_EVENT_LOG",
+        "METER_EVENT_LOG",
+    )
+    assert having["STANDARD_EVENT_LOG"] == every
+    assert having["FRAUD_DETECTION_LOG"] == every
+    assert having["M_BUS_EVENT_LOG"] == every
+    assert having["COMMUNICATION_SESSION_LOG"] == [*NOT_DSMR2]
+    assert having["POWER_QUALITY_EVENT_LOG"] == smr5
+    assert having["AUXILIARY_EVENT_LOG"] == smr5[1:]
+    assert having["POWER_QUALITY_EXTENDED_EVENT_LOG"] == smr5[2:]
+    assert having["POWER_QUALITY_THD_EVENT_LOG"] == smr5[2:]
+    assert having["METER_EVENT_LOG"] == ["TST-1.0"]
 
 
-def test_bits_of_an_mbus_status() -> None:
-    assert status_bits(0) == []
-    assert status_bits(0x80010005) == [
+@pytest.mark.parametrize("tag", ["READ_MBUS_STATUS", "CLEAR_MBUS_STATUS"])
+def test_bits_of_an_mbus_status(tag: str) -> None:
+    flags = SMR[tag].flags
+    assert flags is not None
+    assert flags.decode(0).names == ()
+    assert flags.decode(0x80010005).names == (
         "BIT_0_BATTERY_LOW",
         "BIT_2_REVERSE_FLOW",
         "BIT_16_P0_ENABLED",
         "BIT_31_MANUFACTURER_SPECIFIC",
-    ]
-    assert len(status_bits(0xFFFFFFFF)) == 32
+    )
+    assert len(flags.decode(0xFFFFFFFF).names) == 32
     for value in (-1, 1 << 32):
         with pytest.raises(ValueError, match="32 bits"):
-            status_bits(value)
+            flags.decode(value)

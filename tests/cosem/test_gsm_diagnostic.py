@@ -5,11 +5,14 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 
+from osgp import catalogue
 from osgp.cosem import gsm_diagnostic as gsm
 from osgp.cosem.gsm_diagnostic import AdjacentCell, CellInfo, Status
 from osgp.faults import Fault
 from osgp.protocol_dlms import Data, axdr
 from tests.protocol_dlms.trees import trees
+
+NAMES = catalogue.find_profile("SMR", "5.2")["LTE_DIAGNOSTIC"].interface_class.enumerations
 
 
 def data(octets: str) -> Data:
@@ -19,24 +22,24 @@ def data(octets: str) -> Data:
 @pytest.mark.parametrize(
     ("octets", "names", "expected"),
     [
-        ("1601", gsm.MODEM_REGISTRATION, Status(1, "REGISTERED_HOME_NETWORK")),
-        ("1105", gsm.MODEM_REGISTRATION, Status(5, "REGISTERED_ROAMING")),
-        ("1606", gsm.MODEM_REGISTRATION, Status(6, "RESERVED")),
-        ("1602", gsm.CIRCUIT_SWITCHED, Status(2, "ACTIVE")),
-        ("16ff", gsm.CIRCUIT_SWITCHED, Status(255, "RESERVED")),
-        ("1608", gsm.PACKET_SWITCHED, Status(8, "LTE_NB_IOT")),
-        ("1609", gsm.PACKET_SWITCHED, Status(9, "RESERVED")),
-        ("00", gsm.PACKET_SWITCHED, None),
+        ("1601", NAMES["status"], Status(1, "REGISTERED_HOME_NETWORK")),
+        ("1105", NAMES["status"], Status(5, "REGISTERED_ROAMING")),
+        ("1606", NAMES["status"], Status(6, "RESERVED")),
+        ("1602", NAMES["cs_attachment"], Status(2, "ACTIVE")),
+        ("16ff", NAMES["cs_attachment"], Status(255, "RESERVED")),
+        ("1608", NAMES["ps_status"], Status(8, "LTE_NB_IOT")),
+        ("1609", NAMES["ps_status"], Status(9, "RESERVED")),
+        ("00", NAMES["ps_status"], None),
     ],
 )
 def test_statuses(octets: str, names: tuple[str, ...], expected: Status | None) -> None:
-    assert gsm.status(data(octets), names, "The status") == expected
+    assert gsm.parse_status(data(octets), names, "The status") == expected
 
 
 @pytest.mark.parametrize("octets", ["0fff", "120100", "0901ff", "0100"])
 def test_statuses_that_are_none(octets: str) -> None:
     with pytest.raises(Fault, match="The status"):
-        gsm.status(data(octets), gsm.MODEM_REGISTRATION, "The status")
+        gsm.parse_status(data(octets), NAMES["status"], "The status")
 
 
 @pytest.mark.parametrize(
@@ -51,23 +54,23 @@ def test_statuses_that_are_none(octets: str) -> None:
     ],
 )
 def test_operators(octets: str, expected: str | None) -> None:
-    assert gsm.operator(data(octets)) == expected
+    assert gsm.parse_operator(data(octets)) == expected
 
 
 def test_no_operator() -> None:
     with pytest.raises(Fault):
-        gsm.operator(data("1101"))
-    assert len(gsm.operator(data("0982ffff" + "41" * 0xFFFF)) or "") == 255
+        gsm.parse_operator(data("1101"))
+    assert len(gsm.parse_operator(data("0982ffff" + "41" * 0xFFFF)) or "") == 255
 
 
 def test_cell_info() -> None:
     octets = "0207 0600012cc8 1208b6 110d 1100 1200cc 120004 060000006b"
-    assert gsm.cell_info(data(octets)) == CellInfo(77000, 2230, "MINUS_87_DBM", 0, 204, 4, 107)
-    assert gsm.cell_info(data("0204 12ffff 1208b6 1163 1163")) == CellInfo(
+    assert gsm.parse_cell_info(data(octets)) == CellInfo(77000, 2230, "MINUS_87_DBM", 0, 204, 4, 107)
+    assert gsm.parse_cell_info(data("0204 12ffff 1208b6 1163 1163")) == CellInfo(
         65535, 2230, "NOT_KNOWN_OR_NOT_DETECTABLE", 99, None, None, None
     )
-    assert gsm.cell_info(data("0207 00 00 00 00 00 00 00")) == CellInfo(*[None] * 7)
-    assert gsm.cell_info(data("00")) is None
+    assert gsm.parse_cell_info(data("0207 00 00 00 00 00 00 00")) == CellInfo(*[None] * 7)
+    assert gsm.parse_cell_info(data("00")) is None
 
 
 @pytest.mark.parametrize(
@@ -82,22 +85,22 @@ def test_cell_info() -> None:
 )
 def test_cell_info_that_is_none(octets: str) -> None:
     with pytest.raises(Fault):
-        gsm.cell_info(data(octets))
+        gsm.parse_cell_info(data(octets))
 
 
 def test_adjacent_cells() -> None:
-    assert gsm.adjacent_cells(data("0102 0202 060000005d 1109 0202 12005e 00")) == [
+    assert gsm.parse_adjacent_cells(data("0102 0202 060000005d 1109 0202 12005e 00")) == [
         AdjacentCell(93, "MINUS_95_DBM"),
         AdjacentCell(94, None),
     ]
-    assert gsm.adjacent_cells(data("00")) == gsm.adjacent_cells(data("0100")) == []
+    assert gsm.parse_adjacent_cells(data("00")) == gsm.parse_adjacent_cells(data("0100")) == []
     for octets in ("1101", "01011101", "01010201 1101", "0165" + "0202 1101 1101" * 0x65):
         with pytest.raises(Fault):
-            gsm.adjacent_cells(data(octets))
+            gsm.parse_adjacent_cells(data(octets))
 
 
 @given(trees())
 def test_any_data_end_in_a_value_or_a_fault(value: Data) -> None:
-    for understand in (gsm.operator, gsm.cell_info, gsm.adjacent_cells):
+    for understand in (gsm.parse_operator, gsm.parse_cell_info, gsm.parse_adjacent_cells):
         with suppress(Fault):
             understand(value)

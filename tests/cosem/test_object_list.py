@@ -11,8 +11,8 @@ from osgp.cosem.object_list import (
     MethodAccessMode,
     ObjectList,
     Protection,
-    attribute_access,
-    method_access,
+    decode_attribute_access,
+    decode_method_access,
     parse_object_list,
 )
 from osgp.faults import Fault, FaultCode
@@ -93,29 +93,29 @@ def test_the_version_is_that_of_the_association_in_its_own_list() -> None:
     ],
 )
 def test_bits_of_version_3(code: int, attribute: str, method: str, protection: list[str]) -> None:
-    assert attribute_access(code, 3) == (attribute, tuple(protection))
-    assert method_access(code, 3) == (method, tuple(protection))
+    assert decode_attribute_access(code, 3) == (attribute, tuple(protection))
+    assert decode_method_access(code, 3) == (method, tuple(protection))
 
 
 @pytest.mark.parametrize("version", [0, 1, 2])
 def test_modes_that_are_not_enumerated(version: int) -> None:
-    assert attribute_access(6, version) == (AttributeAccessMode.AUTHENTICATED_READ_AND_WRITE, ())
-    assert attribute_access(7, version) == (AttributeAccessMode.UNKNOWN, ())
-    assert method_access(3, version) == (MethodAccessMode.UNKNOWN, ())
+    assert decode_attribute_access(6, version) == (AttributeAccessMode.AUTHENTICATED_READ_AND_WRITE, ())
+    assert decode_attribute_access(7, version) == (AttributeAccessMode.UNKNOWN, ())
+    assert decode_method_access(3, version) == (MethodAccessMode.UNKNOWN, ())
 
 
 @pytest.mark.parametrize(
     ("element", "reason"),
     [
-        ("1105", "The object: no structure of 4."),
-        ("0203 120003 1100 09060100010800ff", "The object: no structure of 4."),
+        ("1105", "The object: not a structure of 4."),
+        ("0203 120003 1100 09060100010800ff", "The object: not a structure of 4."),
         (
             REGISTER.replace("0906", "0905").replace("ff ", " ") + "00",
-            "The logical name is no octet-string of six",
+            "The logical name is not an octet-string of six",
         ),
-        (REGISTER + "00", "The access rights: no structure of 2."),
-        (REGISTER.replace("120003", "10ffff") + "0202 00 00", "The class id is no number of 0 to 65535."),
-        (REGISTER.replace("1100", "0900") + "0202 00 00", "The class version is no number of 0 to 255."),
+        (REGISTER + "00", "The access rights: not a structure of 2."),
+        (REGISTER.replace("120003", "10ffff") + "0202 00 00", "The class id is not a number of 0 to 65535."),
+        (REGISTER.replace("1100", "0900") + "0202 00 00", "The class version is not a number of 0 to 255."),
     ],
 )
 def test_an_object_that_makes_no_sense_costs_itself_alone(element: str, reason: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osgp import catalogue
+from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import (
     CapturePeriod,
@@ -17,17 +18,17 @@ from osgp.cosem.profile_rows import (
     Row,
     RowTimes,
     TimedRow,
-    number,
+    assign_times,
+    parse_number,
     select,
-    timed_rows,
 )
 from osgp.protocol_dlms import CosemDateTime, axdr
 from osgp.protocol_dlms.errors import DecodeError
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-DAY = CapturePeriod.of(86_400)
-MONTH = CapturePeriod.of(0)
-QUARTER = CapturePeriod.of(900)
+DAY = CapturePeriod.from_seconds(86_400)
+MONTH = CapturePeriod.from_seconds(0)
+QUARTER = CapturePeriod.from_seconds(900)
 
 
 def at(text: str) -> datetime:
@@ -40,16 +41,16 @@ def clock(moment: datetime, zone: tzinfo = AMSTERDAM) -> bytes:
 
 def times_of(period: CapturePeriod, *cells: Any, zone: tzinfo = AMSTERDAM) -> list[datetime]:
     times = RowTimes(zone, period)
-    return [times.next(cell) for cell in cells]
+    return [times.find_next(cell) for cell in cells]
 
 
 def test_periods_are_told_by_attribute_4() -> None:
-    assert CapturePeriod.of(900) == CapturePeriod(seconds=900)
-    assert CapturePeriod.of(3600) == CapturePeriod(seconds=3600)
-    assert CapturePeriod.of(172_800) == CapturePeriod(days=2)
-    assert CapturePeriod.of(0) == CapturePeriod(months=1)
+    assert CapturePeriod.from_seconds(900) == CapturePeriod(seconds=900)
+    assert CapturePeriod.from_seconds(3600) == CapturePeriod(seconds=3600)
+    assert CapturePeriod.from_seconds(172_800) == CapturePeriod(days=2)
+    assert CapturePeriod.from_seconds(0) == CapturePeriod(months=1)
     with pytest.raises(ValueError):
-        CapturePeriod.of(-1)
+        CapturePeriod.from_seconds(-1)
 
 
 def test_days_of_23_and_of_25_hours() -> None:
@@ -95,7 +96,7 @@ def test_a_midnight_that_does_not_exist_moves_that_day_only() -> None:
 @given(
     st.integers(0, 4_000_000_000),
     st.integers(0, 400),
-    st.sampled_from([DAY, MONTH, QUARTER, CapturePeriod.of(3600)]),
+    st.sampled_from([DAY, MONTH, QUARTER, CapturePeriod.from_seconds(3600)]),
     st.sampled_from(["Europe/Amsterdam", "America/Havana", "Asia/Beirut", "Australia/Lord_Howe", "UTC"]),
 )
 def test_left_out_clocks_rise_and_keep_the_time_of_day(
@@ -119,8 +120,8 @@ def test_left_out_clocks_rise_and_keep_the_time_of_day(
 def test_going_back_undoes_going_forward(since: int, count: int, period: CapturePeriod) -> None:
     midnight = datetime.fromtimestamp(since, AMSTERDAM).replace(day=1, hour=0, minute=0, second=0)
     first = midnight.astimezone(UTC)
-    there = period.after(first, count, AMSTERDAM)
-    assert period.after(there, -count, AMSTERDAM) == first
+    there = period.advance(first, count, AMSTERDAM)
+    assert period.advance(there, -count, AMSTERDAM) == first
 
 
 def test_times_are_counted_from_the_last_clock_that_was_told() -> None:
@@ -135,7 +136,7 @@ def row(*cells: Any) -> Row:
 
 def test_rows_before_any_clock_are_rejected() -> None:
     first = at("2026-01-01T00:00+01:00")
-    good, rejected = timed_rows(
+    good, rejected = assign_times(
         [row(None, 1), row(None, 2), row(clock(first), 3), row(None, 4)], 2, RowTimes(AMSTERDAM, QUARTER)
     )
     assert [(timed.index, timed.time) for timed in good] == [(2, first), (3, first + timedelta(minutes=15))]
@@ -154,7 +155,7 @@ def test_nothing_is_counted_from_a_row_that_was_not_understood() -> None:
         row(5),
         row(None, 6),
     ]
-    good, rejected = timed_rows(rows, 2, RowTimes(AMSTERDAM, QUARTER))
+    good, rejected = assign_times(rows, 2, RowTimes(AMSTERDAM, QUARTER))
     assert [timed.index for timed in good] == [0, 3]
     assert [rejection.index for rejection in rejected] == [1, 2, 4, 5]
     assert rejected[2] == RejectedRow(4, "The row has 1 columns instead of 2.")
@@ -162,14 +163,14 @@ def test_nothing_is_counted_from_a_row_that_was_not_understood() -> None:
 
 def test_a_buffer_without_a_period_has_no_times_to_count() -> None:
     first = at("2026-01-01T00:00+01:00")
-    good, rejected = timed_rows([row(1, clock(first)), row(2, None)], 2, RowTimes(AMSTERDAM), clock=1)
+    good, rejected = assign_times([row(1, clock(first)), row(2, None)], 2, RowTimes(AMSTERDAM), clock=1)
     assert good == [TimedRow(0, first, (1, clock(first)))]
     assert rejected == [RejectedRow(1, "The clock is left out.")]
 
 
 def test_counting_ends_with_the_calendar() -> None:
     last = CosemDateTime(9998, 12, 1, 0xFF, 0, 0, 0, 0, 0, 0).to_bytes()
-    good, rejected = timed_rows([row(last), row(None), row(None)], 1, RowTimes(UTC, MONTH))
+    good, rejected = assign_times([row(last), row(None), row(None)], 1, RowTimes(UTC, MONTH))
     assert len(good) == 1
     assert "out of the calendar" in rejected[0].reason
 
@@ -182,7 +183,7 @@ NATIVE = st.recursive(
 
 @given(st.lists(st.lists(NATIVE, max_size=4).map(tuple)), st.sampled_from([DAY, MONTH, QUARTER]))
 def test_every_row_is_either_good_or_rejected(rows: list[Row], period: CapturePeriod) -> None:
-    good, rejected = timed_rows(rows, 3, RowTimes(AMSTERDAM, period))
+    good, rejected = assign_times(rows, 3, RowTimes(AMSTERDAM, period))
     indexes = [timed.index for timed in good] + [rejection.index for rejection in rejected]
     assert sorted(indexes) == list(range(len(rows)))
 
@@ -194,20 +195,20 @@ def test_any_octets_end_in_rows_or_in_a_typed_error(octets: bytes) -> None:
     except DecodeError:
         return
     rows = [item if isinstance(item, tuple) else () for item in native]
-    good, rejected = timed_rows(rows, 2, RowTimes(AMSTERDAM, QUARTER))
+    good, rejected = assign_times(rows, 2, RowTimes(AMSTERDAM, QUARTER))
     assert len(good) + len(rejected) == len(rows)
 
 
 def test_numbers() -> None:
-    assert number(5, "it") == 5
-    assert number(None, "it") is None
+    assert parse_number(5, "it") == 5
+    assert parse_number(None, "it") is None
     for wrong in (True, 1.0, b"1", "1", ()):
         with pytest.raises(UnusableRow, match="it is not a number"):
-            number(wrong, "it")
+            parse_number(wrong, "it")
 
 
 class TestSelecting:
-    COLUMNS = catalogue.profile("DSMR", "4.2.2").capture_columns("DAILY_VALUES_COMBINED")
+    COLUMNS = catalogue.find_profile("DSMR", "4.2.2").list_capture_columns("DAILY_VALUES_COMBINED")
     BEGIN, END = at("2026-01-01T00:00+01:00"), at("2026-01-31T00:00+01:00")
 
     def select(self, channel: int | None, *, by_column: bool) -> Any:
@@ -250,3 +251,10 @@ class TestSelecting:
             " 090c 07ea011fff00000000ffc400"
             " 0100"
         )
+
+    def test_times_are_those_of_the_clock_that_is_captured(self) -> None:
+        first, *others = self.COLUMNS
+        elsewhere = first._replace(descriptor=AttributeDescriptor(8, bytes((1, 0, 1, 0, 0, 255)), 2))
+        columns = (*others, elsewhere)
+        selection = select(columns, lambda _: True, self.BEGIN, self.END, AMSTERDAM, by_column=True)
+        assert selection.access.restricting_object.attribute == elsewhere.descriptor

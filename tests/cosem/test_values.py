@@ -1,18 +1,31 @@
 """Measured values, status flags and M-Bus identities."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osgp import catalogue
+from osgp.catalogue import Profile
+from osgp.catalogue.assembly import load, load_classes
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem import mbus
-from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
-from osgp.cosem.quantities import Quantity, decimal_text, meter_reading_scale, quantity, scaler_unit
+from osgp.cosem.amr_status import find_captured_flags, is_status, list_flag_names
+from osgp.cosem.quantities import (
+    Quantity,
+    find_meter_reading_scale,
+    format_decimal,
+    parse_quantity,
+    parse_scaler_unit,
+)
 from osgp.faults import Fault, FaultCode
 from osgp.protocol_dlms import Data, DataType
+from tests.catalogue.generations import BY_KEY, SHIPPED
+
+TST = Path(__file__).parents[1] / "profiles" / "tst-1.0.toml"
 
 
 def unsigned(value: Any) -> Data:
@@ -24,28 +37,30 @@ def scaling(scaler: Any, unit: Any) -> Data:
 
 
 def test_energy_is_shown_in_kilowatt_hours() -> None:
-    assert quantity(unsigned(1234567), ScalerUnit(0, Unit.WH), "it") == Quantity(Decimal("1234.567"), "kWh")
-    assert str(meter_reading_scale(ScalerUnit(0, Unit.WH), "it").apply(0).value) == "0.000"
+    assert parse_quantity(unsigned(1234567), ScalerUnit(0, Unit.WH), "it") == Quantity(
+        Decimal("1234.567"), "kWh"
+    )
+    assert str(find_meter_reading_scale(ScalerUnit(0, Unit.WH), "it").apply(0).value) == "0.000"
 
 
 def test_volume_is_shown_in_cubic_metres() -> None:
     for unit in (Unit.M3, Unit.M3_CORRECTED):
-        assert quantity(unsigned(5), ScalerUnit(-3, unit), "it") == Quantity(Decimal("0.005"), Unit.M3)
+        assert parse_quantity(unsigned(5), ScalerUnit(-3, unit), "it") == Quantity(Decimal("0.005"), Unit.M3)
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(-24, 24))
 def test_scaling_is_exact(raw: int, scaler: int) -> None:
-    value = meter_reading_scale(ScalerUnit(scaler, Unit.M3), "it").apply(raw).value
+    value = find_meter_reading_scale(ScalerUnit(scaler, Unit.M3), "it").apply(raw).value
     assert value * Decimal(10) ** -scaler == raw
 
 
 @given(st.integers(-(2**63), 2**64 - 1), st.integers(-24, 24))
 def test_decimal_digits(number: int, exponent: int) -> None:
-    assert decimal_text(number, exponent) == format(Decimal(number).scaleb(exponent), "f")
+    assert format_decimal(number, exponent) == format(Decimal(number).scaleb(exponent), "f")
 
 
 def test_null_data_are_no_value() -> None:
-    assert quantity(Data(DataType.NULL_DATA, None), ScalerUnit(0, Unit.WH), "it") is None
+    assert parse_quantity(Data(DataType.NULL_DATA, None), ScalerUnit(0, Unit.WH), "it") is None
 
 
 @pytest.mark.parametrize(
@@ -59,19 +74,19 @@ def test_null_data_are_no_value() -> None:
 )
 def test_values_that_are_no_numbers(data: Data) -> None:
     with pytest.raises(Fault, match="ENERGY is not a number") as caught:
-        quantity(data, ScalerUnit(0, Unit.WH), "ENERGY")
+        parse_quantity(data, ScalerUnit(0, Unit.WH), "ENERGY")
     assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
 
 
 def test_units_that_are_no_energy_or_volume() -> None:
-    with pytest.raises(Fault, match="no energy or volume"):
-        quantity(unsigned(1), ScalerUnit(0, Unit.V), "ENERGY")
+    with pytest.raises(Fault, match="neither energy nor volume"):
+        parse_quantity(unsigned(1), ScalerUnit(0, Unit.V), "ENERGY")
 
 
 def test_scaler_and_unit() -> None:
-    assert scaler_unit(scaling(-3, 13), "it") == ScalerUnit(-3, Unit.M3)
+    assert parse_scaler_unit(scaling(-3, 13), "it") == ScalerUnit(-3, Unit.M3)
     # An enumeration that is sent as a signed octet.
-    assert scaler_unit(scaling(0, -1), "it") == ScalerUnit(0, Unit.COUNT)
+    assert parse_scaler_unit(scaling(0, -1), "it") == ScalerUnit(0, Unit.COUNT)
 
 
 @pytest.mark.parametrize(
@@ -90,17 +105,68 @@ def test_scaler_and_unit() -> None:
 )
 def test_absurd_scalers(data: Data) -> None:
     with pytest.raises(Fault, match="VOLUME"):
-        scaler_unit(data, "VOLUME")
+        parse_scaler_unit(data, "VOLUME")
 
 
-def test_status_flags() -> None:
-    flag = AmrProfileStatusFlag
-    assert flags_of(0) == ()
-    assert flags_of(0b1000_0101) == (flag.CRITICAL_ERROR, flag.DATA_NOT_VALID, flag.POWER_DOWN)
-    assert flags_of(255) == tuple(flag)
-    for wrong in (-1, 256):
-        with pytest.raises(ValueError):
-            flags_of(wrong)
+DUTCH_FLAGS = (
+    "CRITICAL_ERROR",
+    "CLOCK_INVALID",
+    "DATA_NOT_VALID",
+    "DAYLIGHT_SAVING",
+    "NOT_USED",
+    "CLOCK_ADJUSTED",
+    "RECOVERED_VALUE",
+    "POWER_DOWN",
+)
+
+
+@pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
+def test_flags_of_dutch_statuses(profile: Profile) -> None:
+    statuses = [item.tag for item in profile if is_status(item.tag)]
+    assert statuses
+    for tag in statuses:
+        flags = find_captured_flags(profile, ["CLOCK", tag, "ACTIVE_ENERGY_IMPORT"])
+        assert flags is not None
+        assert flags.decode(0).names == ()
+        assert flags.decode(0b1000_0101).names == ("CRITICAL_ERROR", "DATA_NOT_VALID", "POWER_DOWN")
+        assert flags.decode(255).names == DUTCH_FLAGS
+        for wrong in (-1, 256):
+            with pytest.raises(ValueError):
+                flags.decode(wrong)
+
+
+def test_bits_mean_what_the_profile_says() -> None:
+    flags = find_captured_flags(BY_KEY["TST-1.0"], ["CLOCK", "AMR_PROFILE_STATUS"])
+    assert flags is not None
+    assert flags.decode(0b1000_0101).names == ("POWER_DOWN", "DAYLIGHT_SAVING", "DATA_NOT_VALID")
+    assert flags.decode(0b0011_1000) == ((), (3, 4, 5))
+
+
+@pytest.mark.parametrize(
+    ("data_type", "width"),
+    [("unsigned", 8), ("long-unsigned", 16), ("double-long-unsigned", 32), ("long64-unsigned", 64)],
+)
+def test_bits_without_meaning(tmp_path: Path, data_type: str, width: int) -> None:
+    """A profile may say that there is a status, and not what it means: then its type says how large it is."""
+    text = (TST.read_text() + "\n").replace('flags = "LOAD_PROFILE_STATUS"\n', "")
+    text = text[: text.index("[flags.LOAD_PROFILE_STATUS]")] + text[text.index("[invocation_counter]") :]
+    status, rest = text.index("[AMR_PROFILE_STATUS]"), text.index("# ---- Control")
+    text = text[:status] + text[status:rest].replace("unsigned", data_type) + text[rest:]
+    (tmp_path / "tst-1.0.toml").write_text(text)
+    folders = (catalogue.DATA, tmp_path)
+    [profile] = [each for each in load(folders, load_classes(folders)) if each.key == "TST-1.0"]
+    flags = find_captured_flags(profile, ["AMR_PROFILE_STATUS"])
+    assert flags is not None
+    assert flags.largest == (1 << width) - 1
+    assert flags.decode(flags.largest) == ((), tuple(range(width)))
+
+
+def test_no_status_among_what_is_captured() -> None:
+    assert find_captured_flags(BY_KEY["TST-1.0"], ["CLOCK", "ACTIVE_ENERGY_IMPORT"]) is None
+
+
+def test_flags_of_all_profiles() -> None:
+    assert list_flag_names() == (*DUTCH_FLAGS, "LIMITER_ACTIVE")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +182,7 @@ def test_status_flags() -> None:
     ],
 )
 def test_identification_numbers(raw: int | None, version: int, digits: str | None) -> None:
-    assert mbus.identification_number(unsigned(raw), version) == digits
+    assert mbus.parse_identification_number(unsigned(raw), version) == digits
 
 
 @pytest.mark.parametrize(
@@ -124,26 +190,26 @@ def test_identification_numbers(raw: int | None, version: int, digits: str | Non
 )
 def test_identification_numbers_that_are_none(raw: int, version: int) -> None:
     with pytest.raises(Fault, match="eight digits") as caught:
-        mbus.identification_number(unsigned(raw), version)
+        mbus.parse_identification_number(unsigned(raw), version)
     assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
 
 
 def test_manufacturers() -> None:
-    assert mbus.manufacturer(unsigned(12514)) == "LGB"
-    assert mbus.manufacturer(unsigned(1057)) == "AAA"
-    assert mbus.manufacturer(unsigned(27482)) == "ZZZ"
-    assert mbus.manufacturer(unsigned(0)) is None
-    assert mbus.manufacturer(unsigned(None)) is None
+    assert mbus.parse_manufacturer(unsigned(12514)) == "LGB"
+    assert mbus.parse_manufacturer(unsigned(1057)) == "AAA"
+    assert mbus.parse_manufacturer(unsigned(27482)) == "ZZZ"
+    assert mbus.parse_manufacturer(unsigned(0)) is None
+    assert mbus.parse_manufacturer(unsigned(None)) is None
     for wrong in (1, 1056, 27483, 0x8000 | 12514, -1, 0xFFFF):
         with pytest.raises(Fault, match="three letters"):
-            mbus.manufacturer(unsigned(wrong))
+            mbus.parse_manufacturer(unsigned(wrong))
 
 
 def test_short_ids() -> None:
-    read = mbus.short_id(unsigned(0x12345678), unsigned(12514), unsigned(66), unsigned(3), 0)
+    read = mbus.parse_short_id(unsigned(0x12345678), unsigned(12514), unsigned(66), unsigned(3), 0)
     assert read == mbus.MbusShortId("12345678", "LGB", 66, 3)
     assert not read.is_empty
-    assert mbus.short_id(*[unsigned(0)] * 4, 0).is_empty
-    assert mbus.short_id(*[unsigned(None)] * 4, 1).is_empty
+    assert mbus.parse_short_id(*[unsigned(0)] * 4, 0).is_empty
+    assert mbus.parse_short_id(*[unsigned(None)] * 4, 1).is_empty
     with pytest.raises(Fault, match=r"device type 256 is outside"):
-        mbus.short_id(unsigned(1), unsigned(12514), unsigned(1), unsigned(256), 0)
+        mbus.parse_short_id(unsigned(1), unsigned(12514), unsigned(1), unsigned(256), 0)

@@ -15,6 +15,7 @@ from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.faults import Fault, FaultCode
 from tests.devices.concurrency import at_once
 from tests.devices.conftest import KEK_2, with_platform
+from tests.devices.new_keys import read_new_keys
 from tests.factories import make_device
 
 MASTER = KeyType.E_METER_MASTER_KEY
@@ -36,25 +37,25 @@ def states(device: Device, key_type: KeyType) -> list[str]:
 
 def test_a_key_is_new_before_it_is_active(device: Device) -> None:
     keystore.store_new(device, {ENCRYPTION: OLD})
-    assert keystore.active_keys(device, [ENCRYPTION]) == {}
-    assert keystore.new_keys(device, [ENCRYPTION]) == {ENCRYPTION: OLD}
+    assert keystore.read_active_keys(device, [ENCRYPTION]) == {}
+    assert read_new_keys(device, [ENCRYPTION]) == {ENCRYPTION: OLD}
     assert keystore.activate(device, [ENCRYPTION]) == {ENCRYPTION}
-    assert keystore.active_keys(device, [ENCRYPTION]) == {ENCRYPTION: OLD}
-    assert keystore.new_keys(device, [ENCRYPTION]) == {}
+    assert keystore.read_active_keys(device, [ENCRYPTION]) == {ENCRYPTION: OLD}
+    assert read_new_keys(device, [ENCRYPTION]) == {}
 
 
 def test_activating_expires_the_key_before(device: Device) -> None:
     for secret in (OLD, NEW):
         keystore.store_new(device, {ENCRYPTION: secret})
         keystore.activate(device, [ENCRYPTION])
-    assert keystore.active_keys(device, [ENCRYPTION]) == {ENCRYPTION: NEW}
+    assert keystore.read_active_keys(device, [ENCRYPTION]) == {ENCRYPTION: NEW}
     assert states(device, ENCRYPTION) == ["EXPIRED", "ACTIVE"]
 
 
 def test_storing_withdraws_what_was_new(device: Device) -> None:
     for secret in (OLD, NEW):
         keystore.store_new(device, {ENCRYPTION: secret})
-    assert keystore.new_keys(device, [ENCRYPTION]) == {ENCRYPTION: NEW}
+    assert read_new_keys(device, [ENCRYPTION]) == {ENCRYPTION: NEW}
     assert states(device, ENCRYPTION) == ["WITHDRAWN", "NEW"]
 
 
@@ -70,10 +71,10 @@ def test_types_and_devices_are_kept_apart(device: Device) -> None:
     keystore.store_new(device, {ENCRYPTION: OLD, AUTHENTICATION: NEW})
     keystore.store_new(other, {ENCRYPTION: NEWER})
     assert keystore.activate(device, [ENCRYPTION]) == {ENCRYPTION}
-    assert keystore.active_keys(device, KeyType) == {ENCRYPTION: OLD}
-    assert keystore.new_keys(device, KeyType) == {AUTHENTICATION: NEW}
-    assert keystore.active_keys(other, KeyType) == {}
-    assert keystore.new_keys(other, KeyType) == {ENCRYPTION: NEWER}
+    assert keystore.read_active_keys(device, KeyType) == {ENCRYPTION: OLD}
+    assert read_new_keys(device, KeyType) == {AUTHENTICATION: NEW}
+    assert keystore.read_active_keys(other, KeyType) == {}
+    assert read_new_keys(other, KeyType) == {ENCRYPTION: NEWER}
 
 
 def test_reading_keys_costs_one_query(
@@ -82,7 +83,7 @@ def test_reading_keys_costs_one_query(
     keystore.store_new(device, {MASTER: OLD, AUTHENTICATION: NEW, ENCRYPTION: NEWER})
     keystore.activate(device, KeyType)
     with django_assert_num_queries(1):
-        assert len(keystore.active_keys(device, [AUTHENTICATION, ENCRYPTION])) == 2
+        assert len(keystore.read_active_keys(device, [AUTHENTICATION, ENCRYPTION])) == 2
 
 
 def test_every_version_is_remembered(device: Device) -> None:
@@ -109,7 +110,7 @@ def test_wrong_lengths_are_refused_and_nothing_is_stored(
 @pytest.mark.parametrize("length", [1, 8, 64])
 def test_passwords_have_their_own_length(device: Device, length: int) -> None:
     keystore.store_new(device, {PASSWORD: b"p" * length})
-    assert keystore.new_keys(device, [PASSWORD]) == {PASSWORD: b"p" * length}
+    assert read_new_keys(device, [PASSWORD]) == {PASSWORD: b"p" * length}
 
 
 def test_a_device_that_is_gone_gets_no_keys(device: Device) -> None:
@@ -140,7 +141,7 @@ def test_a_key_opens_only_where_it_belongs(device: Device, settings: Settings, c
     else:
         with_platform(settings, KEY_ENCRYPTION_KEYS=f"k2:{KEK_2}")
     with pytest.raises(Fault) as refusal:
-        keystore.active_keys(reader, [key_type])
+        keystore.read_active_keys(reader, [key_type])
     assert refusal.value.code == FaultCode.READING_KEY_EXCEPTION
 
 
@@ -149,7 +150,7 @@ def test_keys_are_never_shown(device: Device, caplog: pytest.LogCaptureFixture) 
     with caplog.at_level(logging.DEBUG):
         keystore.store_new(device, {ENCRYPTION: secret})
         keystore.activate(device, [ENCRYPTION])
-        keystore.active_keys(device, [ENCRYPTION])
+        keystore.read_active_keys(device, [ENCRYPTION])
     row = DeviceKey.objects.get()
     shown = caplog.text + repr(row) + str(row)
     assert secret.decode() not in shown
@@ -167,7 +168,7 @@ def test_concurrent_changes_leave_one_key_of_each_state() -> None:
         keystore.activate(device, list(pair))
 
     assert at_once(6, change) == [None] * 6
-    active = keystore.active_keys(device, [AUTHENTICATION, ENCRYPTION])
+    active = keystore.read_active_keys(device, [AUTHENTICATION, ENCRYPTION])
     assert active[AUTHENTICATION] == active[ENCRYPTION]
     assert Counter(states(device, ENCRYPTION))["ACTIVE"] == 1
     assert len(states(device, ENCRYPTION)) == 6
@@ -210,10 +211,10 @@ class KeyStates(RuleBasedStateMachine):
 
     @invariant()
     def holds_what_is_expected(self) -> None:
-        assert keystore.active_keys(self.device, KeyType) == {
+        assert keystore.read_active_keys(self.device, KeyType) == {
             key_type: item.active for key_type, item in self.expected.items() if item.active is not None
         }
-        assert keystore.new_keys(self.device, KeyType) == {
+        assert read_new_keys(self.device, KeyType) == {
             key_type: item.new for key_type, item in self.expected.items() if item.new is not None
         }
         for key_type, item in self.expected.items():

@@ -6,8 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from osgp.commands.management.commands import rewrap_keys
 from osgp.devices import keystore
-from osgp.devices.management.commands import rewrap_keys
 from osgp.devices.models import Device, DeviceKey, KeyType
 from tests.devices.conftest import KEK_1, KEK_2, with_platform
 
@@ -36,7 +36,7 @@ def test_every_key_moves_to_the_current_key_encryption_key(
     with_platform(settings, KEY_ENCRYPTION_KEYS=f"k2:{KEK_2},k1:{KEK_1}")
     assert "Rewrapped 5 " in run()
     with_platform(settings, KEY_ENCRYPTION_KEYS=f"k2:{KEK_2}")
-    assert keystore.active_keys(device, KeyType) == keys
+    assert keystore.read_active_keys(device, KeyType) == keys
     assert "Rewrapped 0 " in run()
 
 
@@ -49,7 +49,7 @@ def test_unreadable_keys_are_named_and_the_others_moved(
         run()
     others = [key_type for key_type in keys if key_type != ENCRYPTION]
     with_platform(settings, KEY_ENCRYPTION_KEYS=f"k2:{KEK_2}")
-    assert len(keystore.active_keys(device, others)) == 4
+    assert len(keystore.read_active_keys(device, others)) == 4
 
 
 def test_a_key_that_changed_meanwhile_is_left_alone(
@@ -59,4 +59,4 @@ def test_a_key_that_changed_meanwhile_is_left_alone(
     with_platform(settings, KEY_ENCRYPTION_KEYS=f"k2:{KEK_2},k1:{KEK_1}")
     assert keystore.rewrap(DeviceKey.objects.get(pk=row.pk))
     assert not keystore.rewrap(row)
-    assert keystore.active_keys(device, [ENCRYPTION]) == {ENCRYPTION: keys[ENCRYPTION]}
+    assert keystore.read_active_keys(device, [ENCRYPTION]) == {ENCRYPTION: keys[ENCRYPTION]}

@@ -54,7 +54,7 @@ def refused(text: str, key_type: KeyType | None = None) -> FaultCode:
 @per_example
 @given(st.binary(min_size=16, max_size=16))
 def test_what_a_caller_encrypts_the_platform_reads(secret: bytes) -> None:
-    text = transport_keys.encrypt_for_platform(transport_keys.public_key_pem(), secret)
+    text = transport_keys.encrypt_for_platform(transport_keys.export_public_key(), secret)
     assert transport_keys.decrypt(text, POINTER) == secret
 
 
@@ -183,13 +183,13 @@ def test_bad_key_files_are_refused(rsa_key: rsa.RSAPrivateKey, settings: Setting
                 transport_keys.parse_private_key(content, "key.pem")
     with_platform(settings, RSA_PRIVATE_KEY_FILE=str(tmp_path / "missing"))
     with pytest.raises(ImproperlyConfigured, match="cannot be read"):
-        transport_keys.public_key_pem()
+        transport_keys.export_public_key()
 
 
 def test_production_without_a_key_refuses(settings: Settings) -> None:
     with_platform(settings, RSA_PRIVATE_KEY_FILE="")
     with pytest.raises(ImproperlyConfigured):
-        transport_keys.public_key_pem()
+        transport_keys.export_public_key()
 
 
 def test_an_embedded_installation_makes_one_key_however_many_ask(
@@ -203,7 +203,7 @@ def test_an_embedded_installation_makes_one_key_however_many_ask(
     with ThreadPoolExecutor(4) as pool:
         keys = list(pool.map(lambda _: transport_keys._load.__wrapped__(*asked), range(4)))
     assert len({key.private_numbers() for key in keys}) == 1
-    text = transport_keys.encrypt_for_platform(transport_keys.public_key_pem(), KEY)
+    text = transport_keys.encrypt_for_platform(transport_keys.export_public_key(), KEY)
     assert transport_keys.decrypt(text) == KEY
     (kept,) = (tmp_path / "secrets").iterdir()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600

@@ -77,7 +77,7 @@ def test_answers_are_told_as_they_become_final(server: Server, api: ApiClient) -
         answer(200, correlation_uid="u1", status="SUCCEEDED"),
     ]
     submitted = [{"correlation_uid": uid, "path": f"/m/{uid}/"} for uid in ("u1", "u2")]
-    finished = list(api.finished(submitted, deadline=30))
+    finished = list(api.fetch_final_answers(submitted, deadline=30))
     assert [(item["correlation_uid"], item["status"]) for item in finished] == [
         ("u2", "FAILED"),
         ("u1", "SUCCEEDED"),
@@ -86,7 +86,7 @@ def test_answers_are_told_as_they_become_final(server: Server, api: ApiClient) -
 
 def test_waiting_ends_at_its_deadline(server: Server, api: ApiClient) -> None:
     server.answers = [answer(202, correlation_uid="u1", status="RETRYING")]
-    assert list(api.finished([{"correlation_uid": "u1", "path": "/m/u1/"}], deadline=0)) == []
+    assert list(api.fetch_final_answers([{"correlation_uid": "u1", "path": "/m/u1/"}], deadline=0)) == []
 
 
 def test_a_refusal_names_the_fields(server: Server, api: ApiClient) -> None:
@@ -151,7 +151,13 @@ def test_the_pause_between_questions_is_kept(server: Server, api: ApiClient) -> 
         answer(200, correlation_uid="u1", status="SUCCEEDED"),
     ]
     assert (
-        len(list(api.finished([{"correlation_uid": "u1", "path": "/m/u1/"}], deadline=30, pause=remember)))
+        len(
+            list(
+                api.fetch_final_answers(
+                    [{"correlation_uid": "u1", "path": "/m/u1/"}], deadline=30, pause=remember
+                )
+            )
+        )
         == 1
     )
     assert pauses == [0.1]

@@ -89,7 +89,7 @@ import _thread, django, os, signal, threading
 os.environ["DJANGO_SETTINGS_MODULE"] = "osgp.settings"
 django.setup()
 from osgp.embedded import session
-from osgp.requests.management.commands import run
+from osgp.commands.management.commands import run
 signal.signal(signal.SIGTERM, run._interrupt)
 threading.Timer(1, _thread.interrupt_main, [signal.SIGTERM]).start()
 try:
@@ -130,7 +130,7 @@ import django, os
 os.environ["DJANGO_SETTINGS_MODULE"] = "osgp.settings"
 django.setup()
 from django.core.management import call_command
-from osgp.requests import dispatcher
+from osgp.visits import dispatcher
 tick = dispatcher.Dispatcher.tick
 def told(self):
     print("dispatching", flush=True)

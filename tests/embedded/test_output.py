@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from osgp.embedded.main_job import Reading
-from osgp.embedded.output import readings_table
+from osgp.embedded.output import make_readings_table
 
 
 def energy(value: str, unit: str = "kWh") -> dict[str, str]:
@@ -41,7 +41,7 @@ READINGS = [
 
 def printed(width: int) -> list[str]:
     console = Console(file=StringIO(), width=width)
-    console.print(readings_table(READINGS, console))
+    console.print(make_readings_table(READINGS, console))
     assert isinstance(console.file, StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 

@@ -118,7 +118,7 @@ def test_the_dispatcher_stops_when_it_is_left() -> None:
 def test_the_first_start_may_be_repeated(own_secrets: Path) -> None:
     first = first_start.prepare_access()
     assert first_start.prepare_access() == first
-    assert ApiToken.objects.get().digest == ApiToken.digest_of(first.token)
+    assert ApiToken.objects.get().digest == ApiToken.compute_digest(first.token)
     assert User.objects.get().is_superuser
     assert {file.name for file in own_secrets.iterdir()} == {"api-token", "admin-password"}
 
@@ -130,7 +130,7 @@ def test_a_token_that_is_no_longer_valid_is_replaced() -> None:
     ApiToken.objects.update(revoked_at="2020-01-01T00:00:00Z")
     second = first_start.prepare_access()
     assert second.token != first.token
-    assert ApiToken.objects.filter(digest=ApiToken.digest_of(second.token), revoked_at=None).exists()
+    assert ApiToken.objects.filter(digest=ApiToken.compute_digest(second.token), revoked_at=None).exists()
 
 
 @database

@@ -11,7 +11,7 @@ from osgp.accounts.models import Organisation
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.embedded.direct_registration import register_directly
-from osgp.embedded.registration import InvalidDescription, add_device_body, in_rounds
+from osgp.embedded.registration import InvalidDescription, build_add_device_body, split_into_rounds
 from osgp.simulator import Fleet
 from tests import factories
 
@@ -31,7 +31,7 @@ def encrypt(key: bytes) -> str:
 
 def test_a_body_holds_the_fields_and_encrypted_keys(fleet: Fleet) -> None:
     described = fleet.describe()[0]
-    body = add_device_body(described, encrypt)
+    body = build_add_device_body(described, encrypt)
     assert {name: body[name] for name in described["add_device"]} == described["add_device"]
     assert body["encryption_key"] == f"encrypted {described['keys']['encryption_key']}"
     assert body["lls_password"] == f"encrypted {described['keys']['lls_password'].encode().hex()}"
@@ -39,7 +39,7 @@ def test_a_body_holds_the_fields_and_encrypted_keys(fleet: Fleet) -> None:
 
 
 def test_gas_meters_come_after_their_gateways(fleet: Fleet) -> None:
-    first, second = in_rounds(fleet.describe())
+    first, second = split_into_rounds(fleet.describe())
     assert [item["add_device"]["device_type"] for item in first] == ["SMART_METER_E"] * 2
     assert [item["add_device"]["device_type"] for item in second] == ["SMART_METER_G"]
 
@@ -61,7 +61,7 @@ def test_gas_meters_come_after_their_gateways(fleet: Fleet) -> None:
 )
 def test_senseless_descriptions_are_refused_without_showing_keys(description: dict[str, Any]) -> None:
     with pytest.raises(InvalidDescription) as caught:
-        add_device_body(
+        build_add_device_body(
             description, lambda key: pytest.fail(f"encrypted {len(key)} bytes") if len(key) > 3 else ""
         )
     assert "ecre" not in str(caught.value)
@@ -77,7 +77,7 @@ def test_direct_registration_may_be_repeated(organisation: Organisation, fleet: 
     assert Device.objects.count() == 3
     described = fleet.describe()[0]
     device = Device.objects.get(identification=described["add_device"]["device_identification"])
-    active = keystore.active_keys(device, KEYS)
+    active = keystore.read_active_keys(device, KEYS)
     assert [active[key].hex() for key in KEYS] == [
         described["keys"]["authentication_key"],
         described["keys"]["encryption_key"],

@@ -4,7 +4,7 @@ from typing import Any
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.devices.transport_keys import encrypt_for_platform, public_key_pem
+from osgp.devices.transport_keys import encrypt_for_platform, export_public_key
 from osgp.installation.add_device import AddDevice
 from osgp.installation.supplied_keys import KEY_TYPES
 
@@ -16,7 +16,7 @@ ACTIVE_E_METER_KEYS = {KEY_TYPES[name]: secret for name, secret in E_METER_KEYS.
 
 def encrypted(secrets: dict[str, bytes]) -> dict[str, str]:
     """Keys by their field names, under the platform's public key."""
-    pem = public_key_pem()
+    pem = export_public_key()
     return {name: encrypt_for_platform(pem, secret) for name, secret in secrets.items()}
 
 
@@ -65,8 +65,8 @@ def add(
 ) -> tuple[Device, bool]:
     """Carry it out as it is stored; the device and whether it was created."""
     operation = AddDevice()
-    stored = operation.stored(operation.parse(body))
+    stored = operation.represent_parameters(operation.parse(body))
     device, result = operation.perform(organisation, identification, operation.parse(stored))
-    shown = operation.stored_result(result)
+    shown = operation.represent_result(result)
     assert shown["device_identification"] == identification
     return Device.objects.get(pk=device.pk), shown["created"]

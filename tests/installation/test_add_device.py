@@ -10,9 +10,9 @@ from osgp.accounts import rights
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices import keystore
-from osgp.devices.models import Device, DeviceKey, KeyType, LifecycleStatus
+from osgp.devices.models import Device, DeviceKey, KeyState, KeyType, LifecycleStatus
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
+from osgp.messages import registry
 from tests.devices.concurrency import at_once
 from tests.factories import grant, make_device, make_gas_meter, make_organisation
 from tests.installation.bodies import (
@@ -48,8 +48,8 @@ def fault(
 
 
 def test_it_is_a_message_of_the_installation_service() -> None:
-    operation = registry.operation("AddDevice")
-    assert (operation.service, operation.slug()) == ("installation", "add-device")
+    operation = registry.find_operation("AddDevice")
+    assert (operation.service, operation.derive_slug()) == ("installation", "add-device")
 
 
 def test_a_new_meter_has_defaults_an_owner_and_active_keys(organisation: Organisation) -> None:
@@ -63,8 +63,8 @@ def test_a_new_meter_has_defaults_an_owner_and_active_keys(organisation: Organis
     assert device.time_zone == "Europe/Amsterdam"
     assert device.invocation_counter is None
     assert rights.is_owner(organisation, device)
-    assert keystore.active_keys(device, KeyType) == ACTIVE_E_METER_KEYS
-    assert keystore.new_keys(device, KeyType) == {}
+    assert keystore.read_active_keys(device, KeyType) == ACTIVE_E_METER_KEYS
+    assert not DeviceKey.objects.filter(device=device, state=KeyState.NEW).exists()
 
 
 def test_everything_that_is_said_is_stored(organisation: Organisation) -> None:
@@ -73,16 +73,15 @@ def test_everything_that_is_said_is_stored(organisation: Organisation) -> None:
         "network_address": "meter.example.org",
         "port": 4061,
         "logical_device_address": 7,
-        "transport": "HDLC",
         "challenge_length": 32,
         "with_list_max": 16,
         "selective_access": False,
         "polyphase": True,
         "model": "E360",
     }
-    device, _ = add(organisation, e_meter(**said, timezone="Europe/London"))
+    device, _ = add(organisation, e_meter(**said, timezone="Europe/London", transport="HDLC"))
     assert {name: getattr(device, name) for name in said} == said
-    assert device.time_zone == "Europe/London"
+    assert (device.time_zone, device.framing) == ("Europe/London", "HDLC")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ def test_only_the_keys_that_the_security_needs_are_needed(
     organisation: Organisation, security: str, keys: dict[str, bytes]
 ) -> None:
     device, _ = add(organisation, e_meter(keys, security=security))
-    assert sorted(keystore.active_keys(device, KeyType).values()) == sorted(keys.values())
+    assert sorted(keystore.read_active_keys(device, KeyType).values()) == sorted(keys.values())
 
 
 def test_a_gas_meter_may_be_coupled_later(organisation: Organisation) -> None:
@@ -100,7 +99,7 @@ def test_a_gas_meter_may_be_coupled_later(organisation: Organisation) -> None:
     assert (device.gateway, device.channel) == (None, None)
     assert (device.mbus_identification_number, device.mbus_manufacturer) == ("12056731", "LGB")
     assert (device.mbus_version, device.mbus_device_type, device.mbus_primary_address) == (66, 3, None)
-    assert keystore.active_keys(device, KeyType) == {KeyType.G_METER_MASTER_KEY: OTHER}
+    assert keystore.read_active_keys(device, KeyType) == {KeyType.G_METER_MASTER_KEY: OTHER}
 
 
 def test_a_gas_meter_may_be_coupled_at_once(organisation: Organisation, device: Device) -> None:
@@ -215,7 +214,7 @@ def test_overwriting_with_the_same_keys_keeps_them_and_the_counter(organisation:
 def test_a_new_encryption_key_makes_the_counter_unknown(organisation: Organisation) -> None:
     assert counter_after(organisation, E_METER_KEYS, E_METER_KEYS | {"encryption_key": OTHER}) is None
     device = Device.objects.get()
-    assert keystore.active_keys(device, KeyType) == ACTIVE_E_METER_KEYS | {ENCRYPTION_KEY: OTHER}
+    assert keystore.read_active_keys(device, KeyType) == ACTIVE_E_METER_KEYS | {ENCRYPTION_KEY: OTHER}
     assert DeviceKey.objects.filter(key_type=ENCRYPTION_KEY, state="EXPIRED").count() == 1
 
 
@@ -237,7 +236,7 @@ def test_overwriting_repairs_keys_that_cannot_be_read(organisation: Organisation
     DeviceKey.objects.update(key_encryption_key_id="lost")
     Device.objects.update(invocation_counter=5000)
     add(organisation, e_meter(overwrite=True))
-    assert keystore.active_keys(device, KeyType) == ACTIVE_E_METER_KEYS
+    assert keystore.read_active_keys(device, KeyType) == ACTIVE_E_METER_KEYS
     # They may be the same ones, so the counter goes on.
     assert Device.objects.get().invocation_counter == 5000
 
@@ -270,7 +269,7 @@ def test_of_two_organisations_that_add_one_meter_at_once_one_wins(overwrite: boo
     expected = FaultCode.UNAUTHORIZED if overwrite else FaultCode.EXISTING_DEVICE
     assert [getattr(refusal, "code", refusal) for refusal in refusals] == [expected] * 3
     device = Device.objects.get()
-    assert set(keystore.active_keys(device, KeyType).values()) == {bytes(winners) * 16}
+    assert set(keystore.read_active_keys(device, KeyType).values()) == {bytes(winners) * 16}
     assert [row.organisation for row in DeviceAuthorisation.objects.all()] == [organisations[winners[0]]]
 
 
@@ -282,7 +281,7 @@ def test_one_organisation_that_overwrites_at_once_ends_with_one_set_of_keys() ->
     ]
     outcomes = at_once(4, lambda number: add(organisation, bodies[number])[1])
     assert sorted(map(str, outcomes)) == ["False", "False", "False", "True"]
-    assert len(set(keystore.active_keys(Device.objects.get(), KeyType).values())) == 1
+    assert len(set(keystore.read_active_keys(Device.objects.get(), KeyType).values())) == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.installation.add_device import AddDevice
-from osgp.installation.device_parameters import AddDeviceParameters, device_columns
+from osgp.installation.device_parameters import make_columns
 from tests.installation.bodies import add, check, e_meter, encrypted, gas_meter, without
 
 
@@ -144,18 +144,19 @@ def test_hdlc_addresses_are_shorter() -> None:
 
 
 def test_secrets_are_marked_as_such() -> None:
-    secret = [str(name) for name in AddDeviceParameters().fields if str(name).endswith(("_key", "password"))]
-    assert sorted(AddDeviceParameters.secret_fields) == sorted(secret)
+    names = [str(name) for name in AddDevice().parameters_serializer().fields]
+    secret = [name for name in names if name.endswith(("_key", "password"))]
+    assert sorted(AddDevice().secret_fields) == sorted(secret)
 
 
-@pytest.mark.parametrize("profile", catalogue.profiles(), ids=lambda profile: profile.key)
+@pytest.mark.parametrize("profile", catalogue.list_profiles(), ids=lambda profile: profile.key)
 def test_every_profile_is_known(profile: catalogue.Profile) -> None:
     body = e_meter({}, protocol_name=profile.protocol_name.lower(), protocol_version=profile.protocol_version)
-    assert device_columns(AddDevice().parse(body))["protocol_name"] == profile.protocol_name
+    assert make_columns(AddDevice().parse(body))["protocol_name"] == profile.protocol_name
 
 
 def test_a_variant_makes_no_difference() -> None:
-    columns = device_columns(AddDevice().parse(e_meter({}, protocol_variant="CDMA")))
+    columns = make_columns(AddDevice().parse(e_meter({}, protocol_variant="CDMA")))
     assert (columns["protocol_version"], columns["protocol_variant"]) == ("5.1", "CDMA")
 
 

@@ -7,8 +7,8 @@ from osgp.devices import keystore
 from osgp.devices.models import Device, KeyType
 from osgp.faults import Fault, FaultCode
 from osgp.requests.models import Request, RequestState
-from osgp.requests.platform_requests import perform_due
 from osgp.requests.submission import submit
+from osgp.visits.platform_requests import perform_due
 from tests.installation.bodies import ACTIVE_E_METER_KEYS, IDENTIFICATION, e_meter
 
 COMMON = {"device_identification": IDENTIFICATION}
@@ -23,7 +23,7 @@ def test_a_submitted_device_is_there_once_its_request_succeeded(caller: Caller) 
     device = Device.objects.get(identification=IDENTIFICATION)
     assert request.device == device
     assert request.actions.get().result == {"device_identification": IDENTIFICATION, "created": True}
-    assert keystore.active_keys(device, KeyType) == ACTIVE_E_METER_KEYS
+    assert keystore.read_active_keys(device, KeyType) == ACTIVE_E_METER_KEYS
 
 
 def test_of_two_accepted_requests_for_one_device_the_second_fails_with_204(caller: Caller) -> None:

@@ -21,12 +21,12 @@ from osgp.protocol_dlms import (
     DataType,
     Deadlines,
     EntryDescriptor,
+    Framing,
     Keys,
     Meter,
     MeterAddress,
     RangeDescriptor,
     Security,
-    Transport,
     errors,
     read_invocation_counter,
 )
@@ -40,16 +40,16 @@ NOW = datetime(2024, 6, 15, 10, 20, 30, tzinfo=UTC)
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 CLIENT_TITLE = b"   \x00\x00\x00\x00\x01"
 UNHURRIED = Deadlines(connect=20, apdu=30, session=120, release=20)
-WAY = [(security, transport) for security in Security for transport in Transport]
+WAY = [(security, transport) for security in Security for transport in Framing]
 
-PROFILE = catalogue.profile("SMR", "5.1")
-CLOCK = PROFILE["CLOCK"].attribute(2)
-SPECIAL_DAYS = PROFILE["SPECIAL_DAYS_TABLE"].attribute(2)
-CALENDAR_NAME = PROFILE["ACTIVITY_CALENDAR"].attribute(6)
-IMPORT = PROFILE["ACTIVE_ENERGY_IMPORT"].attribute(2)
-INTERVALS = PROFILE["INTERVAL_VALUES_E"].attribute(2)
-DAILY_VALUES = PROFILE["DAILY_VALUES_E"].attribute(2)
-INTERVAL_VALUES = PROFILE["INTERVAL_VALUES_E"].attribute(2)
+PROFILE = catalogue.find_profile("SMR", "5.1")
+CLOCK = PROFILE["CLOCK"].address_attribute(2)
+SPECIAL_DAYS = PROFILE["SPECIAL_DAYS_TABLE"].address_attribute(2)
+CALENDAR_NAME = PROFILE["ACTIVITY_CALENDAR"].address_attribute(6)
+IMPORT = PROFILE["ACTIVE_ENERGY_IMPORT"].address_attribute(2)
+INTERVALS = PROFILE["INTERVAL_VALUES_E"].address_attribute(2)
+DAILY_VALUES = PROFILE["DAILY_VALUES_E"].address_attribute(2)
+INTERVAL_VALUES = PROFILE["INTERVAL_VALUES_E"].address_attribute(2)
 UNKNOWN = AttributeDescriptor(3, bytes((9, 9, 9, 9, 9, 9)), 2)
 
 slow_but_sure = settings(
@@ -68,11 +68,11 @@ class Bench:
         # One counter for each meter, as the meters live on while tests come and go.
         self.counters = {identification: Counter(1000) for identification in self.described}
 
-    def meter(self, security: Security, transport: Transport) -> SimulatedMeter:
+    def meter(self, security: Security, transport: Framing) -> SimulatedMeter:
         return next(
             meter
             for meter in self.running.meters.values()
-            if (meter.security.value, meter.transport.value) == (security.value, transport.value)
+            if (meter.security.value, meter.framing.value) == (security.value, transport.value)
         )
 
     @property
@@ -85,7 +85,7 @@ class Bench:
             fields["network_address"],
             fields["port"],
             fields["logical_device_address"],
-            Transport(fields["transport"]),
+            Framing(fields["transport"]),
         )
 
     def keys(self, meter: SimulatedMeter) -> Keys:
@@ -122,8 +122,7 @@ def bench() -> Iterator[Bench]:
         len(WAY) + 1,
         "SMR-5.1",
         security=[simulator.Security(security.value) for security, _ in WAY] + [simulator.Security.HLS5],
-        transport=[simulator.Transport(transport.value) for _, transport in WAY]
-        + [simulator.Transport.WRAPPER],
+        framing=[simulator.Framing(transport.value) for _, transport in WAY] + [simulator.Framing.WRAPPER],
         polyphase=True,
         gas_meters=[1] * (len(WAY) + 1),
         settings=simulator.FleetSettings(clock=NOW.timestamp),
@@ -143,7 +142,7 @@ every_way = pytest.mark.parametrize(("security", "transport"), WAY)
 
 
 @every_way
-def test_every_service(bench: Bench, security: Security, transport: Transport) -> None:
+def test_every_service(bench: Bench, security: Security, transport: Framing) -> None:
     simulated = bench.meter(security, transport)
     before = simulated.memory.statistics.releases
     with bench.connect(simulated) as meter:
@@ -169,13 +168,13 @@ def test_every_service(bench: Bench, security: Security, transport: Transport) -
         ]
 
         for method_id, connected in ((1, False), (2, True)):
-            method = PROFILE["DISCONNECT_CONTROL"].method(method_id)
-            assert meter.action(method, Data(DataType.INTEGER, 0)) is None
+            method = PROFILE["DISCONNECT_CONTROL"].address_method(method_id)
+            assert meter.invoke(method, Data(DataType.INTEGER, 0)) is None
             assert simulated.memory.connected is connected
         with pytest.raises(errors.AccessError):
-            meter.action(PROFILE["CLOCK"].method(99))
+            meter.invoke(PROFILE["CLOCK"].address_method(99))
 
-        rows = meter.profile(DAILY_VALUES)
+        rows = meter.read_profile(DAILY_VALUES)
         assert rows
         assert len({len(row) for row in rows}) == 1
     statistics = simulated.memory.statistics
@@ -187,7 +186,7 @@ def test_every_service(bench: Bench, security: Security, transport: Transport) -
 
 
 @every_way
-def test_long_values_in_blocks_both_ways(bench: Bench, security: Security, transport: Transport) -> None:
+def test_long_values_in_blocks_both_ways(bench: Bench, security: Security, transport: Framing) -> None:
     days = [
         Data(
             DataType.STRUCTURE,
@@ -278,7 +277,7 @@ def time_of(row: tuple[object, ...]) -> datetime:
 @given(data=st.data())
 def test_a_range_is_the_part_of_the_buffer_between_its_ends(hls: Meter, data: st.DataObject) -> None:
     buffer = data.draw(st.sampled_from([DAILY_VALUES, INTERVAL_VALUES]))
-    whole = hls.profile(buffer)
+    whole = hls.read_profile(buffer)
     span = (time_of(whole[-1]) - time_of(whole[0])) + timedelta(days=2)
     offsets = st.integers(0, int(span.total_seconds()) // 60)
     start = time_of(whole[0]) - timedelta(days=1)
@@ -286,19 +285,19 @@ def test_a_range_is_the_part_of_the_buffer_between_its_ends(hls: Meter, data: st
     bounds: list[Any] = [CosemDateTime.from_datetime(moment, AMSTERDAM) for moment in (first, last)]
     if data.draw(st.booleans()):
         bounds = [Data(DataType.OCTET_STRING, bound.to_bytes()) for bound in bounds]
-    assert hls.profile(buffer, RangeDescriptor(*bounds)) == [
+    assert hls.read_profile(buffer, RangeDescriptor(*bounds)) == [
         row for row in whole if first <= time_of(row) <= last
     ]
 
 
 def test_a_range_may_name_the_columns(hls: Meter) -> None:
-    columns = PROFILE.capture_columns("DAILY_VALUES_E")
+    columns = PROFILE.list_capture_columns("DAILY_VALUES_E")
     chosen = [
         CaptureObjectDefinition(columns[index].descriptor, columns[index].data_index) for index in (0, 2)
     ]
-    whole = hls.profile(DAILY_VALUES)
+    whole = hls.read_profile(DAILY_VALUES)
     everything = [CosemDateTime.from_datetime(moment, AMSTERDAM) for moment in (time_of(whole[0]), NOW)]
-    selected = hls.profile(DAILY_VALUES, RangeDescriptor(everything[0], everything[1], chosen))
+    selected = hls.read_profile(DAILY_VALUES, RangeDescriptor(everything[0], everything[1], chosen))
     assert selected == [(row[0], row[2]) for row in whole]
 
 
@@ -310,15 +309,15 @@ def test_entries_and_columns_are_counted_from_one(
     """No length, no width: up to the last."""
     last = first + length - 1 if length else 0
     right = left + width - 1 if width else 0
-    whole = hls.profile(DAILY_VALUES)
+    whole = hls.read_profile(DAILY_VALUES)
     expected = [row[left - 1 : right or None] for row in whole[first - 1 : last or None]]
-    assert hls.profile(DAILY_VALUES, EntryDescriptor(first, last, left, right)) == expected
+    assert hls.read_profile(DAILY_VALUES, EntryDescriptor(first, last, left, right)) == expected
 
 
 def test_every_attribute_that_a_profile_lists_reads_alike_alone_and_in_lists(hls: Meter) -> None:
     attributes = [
-        cosem_object.attribute(attribute_id, 1 if cosem_object.per_channel else None)
-        for cosem_object in PROFILE.objects(polyphase=True)
+        cosem_object.address_attribute(attribute_id, 1 if cosem_object.per_channel else None)
+        for cosem_object in PROFILE.list_objects(polyphase=True)
         for attribute_id, attribute in cosem_object.attributes.items()
         if "R" in attribute.access and cosem_object.class_id != 7
     ]
@@ -338,14 +337,16 @@ def test_every_attribute_that_a_profile_lists_reads_alike_alone_and_in_lists(hls
 # Invocation counters
 
 
-@pytest.mark.parametrize("transport", Transport)
-def test_a_counter_that_is_too_low_and_how_to_recover(bench: Bench, transport: Transport) -> None:
+@pytest.mark.parametrize("transport", Framing)
+def test_a_counter_that_is_too_low_and_how_to_recover(bench: Bench, transport: Framing) -> None:
     simulated = bench.meter(Security.HLS5, transport)
     with bench.connect(simulated) as meter:
         meter.get(CLOCK)
     with pytest.raises(errors.InvocationCounterTooLow) as refusal:
         bench.connect(simulated, counter=Counter(5))
-    shown = read_invocation_counter(bench.address(simulated), UNHURRIED)
+    shown = read_invocation_counter(
+        bench.address(simulated), PROFILE["INVOCATION_COUNTER"].address_attribute("value"), UNHURRIED
+    )
     assert refusal.value.expected >= shown > 1000
     with bench.connect(simulated) as meter:
         assert meter.get(CLOCK)
@@ -353,7 +354,7 @@ def test_a_counter_that_is_too_low_and_how_to_recover(bench: Bench, transport: T
 
 def test_wrong_keys(bench: Bench) -> None:
     for security in (Security.HLS5, Security.LLS):
-        simulated = bench.meter(security, Transport.WRAPPER)
+        simulated = bench.meter(security, Framing.WRAPPER)
         right = bench.keys(simulated)
         for keys in (
             Keys(bytes(16), right.encryption_key, b"00000000"),
@@ -365,9 +366,9 @@ def test_wrong_keys(bench: Bench) -> None:
 
 def test_less_security_than_the_meter_wants(bench: Bench) -> None:
     with pytest.raises(errors.AuthenticationRequired):
-        bench.connect(bench.meter(Security.LLS, Transport.WRAPPER), security=Security.NONE)
+        bench.connect(bench.meter(Security.LLS, Framing.WRAPPER), security=Security.NONE)
     with pytest.raises(errors.AssociationRejected):
-        bench.connect(bench.meter(Security.HLS5, Transport.WRAPPER), security=Security.NONE)
+        bench.connect(bench.meter(Security.HLS5, Framing.WRAPPER), security=Security.NONE)
 
 
 # Faults
@@ -389,10 +390,10 @@ FAULTS: list[tuple[FaultKind, type[errors.DlmsError] | None]] = [
 ]
 
 
-@pytest.mark.parametrize("transport", Transport)
+@pytest.mark.parametrize("transport", Framing)
 @pytest.mark.parametrize(("fault", "error"), FAULTS, ids=[str(fault) for fault, _ in FAULTS])
 def test_faults_of_one_answer(
-    bench: Bench, transport: Transport, fault: FaultKind, error: type[errors.DlmsError] | None
+    bench: Bench, transport: Framing, fault: FaultKind, error: type[errors.DlmsError] | None
 ) -> None:
     simulated = bench.meter(Security.HLS5, transport)
     deadlines = IMPATIENT if fault in (FaultKind.HANG, FaultKind.RELEASE_IGNORED) else UNHURRIED
@@ -430,7 +431,7 @@ def test_values_that_make_no_sense(bench: Bench, hls: Meter) -> None:
 
 
 def test_oddities_of_meters_that_mean_well(bench: Bench) -> None:
-    hls5 = bench.meter(Security.HLS5, Transport.HDLC)
+    hls5 = bench.meter(Security.HLS5, Framing.HDLC)
     for kind in (FaultKind.PROTOCOL_VERSION, FaultKind.DIAGNOSTIC_NULL, FaultKind.SNRM_PARAMETERS_REQUIRED):
         hls5.faults.switch_on(kind)
         with bench.connect_again(hls5) as connected:
@@ -438,9 +439,9 @@ def test_oddities_of_meters_that_mean_well(bench: Bench) -> None:
         hls5.faults.switch_off()
 
 
-@pytest.mark.parametrize("transport", Transport)
+@pytest.mark.parametrize("transport", Framing)
 @pytest.mark.parametrize("fault", [FaultKind.GARBAGE, FaultKind.ENDLESS, FaultKind.SLOW])
-def test_floods_and_trickles(bench: Bench, transport: Transport, fault: FaultKind) -> None:
+def test_floods_and_trickles(bench: Bench, transport: Framing, fault: FaultKind) -> None:
     simulated = bench.meter(Security.HLS5, transport)
     with bench.connect(simulated, deadlines=IMPATIENT) as meter:
         simulated.faults.switch_on(fault, 1)
@@ -452,14 +453,14 @@ def test_floods_and_trickles(bench: Bench, transport: Transport, fault: FaultKin
         assert meter.get(CLOCK)
 
 
-@pytest.mark.parametrize("transport", Transport)
-def test_faults_while_associating(bench: Bench, transport: Transport) -> None:
+@pytest.mark.parametrize("transport", Framing)
+def test_faults_while_associating(bench: Bench, transport: Framing) -> None:
     simulated = bench.meter(Security.HLS5, transport)
     expected: list[tuple[FaultKind, tuple[type[errors.DlmsError], ...]]] = [
         (FaultKind.REFUSE_ASSOCIATION, (errors.AssociationRejected,)),
         (FaultKind.REFUSE_CONNECTION, (errors.SocketClosedByRemote, errors.ConnectionReset)),
     ]
-    if transport is Transport.HDLC:
+    if transport is Framing.HDLC:
         expected.append((FaultKind.SNRM_REFUSED, (errors.ConnectionEstablishError,)))
     for fault, kinds in expected:
         simulated.faults.switch_on(fault, 1)
@@ -472,13 +473,13 @@ def test_faults_while_associating(bench: Bench, transport: Transport) -> None:
 # Other fleets
 
 
-@pytest.mark.parametrize("transport", Transport)
-def test_logical_devices_of_any_address(transport: Transport) -> None:
+@pytest.mark.parametrize("transport", Framing)
+def test_logical_devices_of_any_address(transport: Framing) -> None:
     fleet = simulator.Fleet.build(
         300,
         "SMR-5.5",
         security=simulator.Security.NONE,
-        transport=simulator.Transport(transport.value),
+        framing=simulator.Framing(transport.value),
         settings=simulator.FleetSettings(clock=NOW.timestamp),
     )
     name = AttributeDescriptor(1, bytes((0, 0, 42, 0, 0, 255)), 2)
@@ -506,7 +507,7 @@ def test_meters_with_small_and_large_apdus(size: int) -> None:
             meter.set(CALENDAR_NAME, value)
             assert meter.get(CALENDAR_NAME) == value
             assert meter.get_many([CLOCK, CALENDAR_NAME] * 10)[-1] == value
-            assert meter.profile(INTERVAL_VALUES)
+            assert meter.read_profile(INTERVAL_VALUES)
         assert simulated.memory.statistics.exceptions == 0
 
 
@@ -514,7 +515,7 @@ def test_many_sessions_at_once() -> None:
     fleet = simulator.Fleet.build(
         40,
         "mix",
-        transport=[simulator.Transport.WRAPPER, simulator.Transport.HDLC],
+        framing=[simulator.Framing.WRAPPER, simulator.Framing.HDLC],
         settings=simulator.FleetSettings(clock=NOW.timestamp),
     )
     with simulator.SimulatorThread(fleet) as running:

@@ -189,7 +189,7 @@ def test_the_command_prints_the_rows_of_the_api(
     gas_meter: Device,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("osgp.management.management.commands.devices.PAGE", 1)
+    monkeypatch.setattr("osgp.commands.management.commands.devices.PAGE", 1)
     assert run() == api.get(URL).json()["results"]
     assert [row["device_identification"] for row in run("--type", DeviceType.SMART_METER_G)] == [
         gas_meter.identification

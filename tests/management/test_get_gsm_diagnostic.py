@@ -127,7 +127,7 @@ def test_values_that_make_no_sense_cost_themselves_alone(visits: Visits) -> None
 
 def test_a_modem_that_tells_nothing_at_all(visits: Visits, monkeypatch: pytest.MonkeyPatch) -> None:
     simulated = visits.simulated("SMR-5.1")
-    entry = simulated.type.objects[simulated.type.profile["GPRS_DIAGNOSTIC"].logical_name()]
+    entry = simulated.type.objects[simulated.type.profile["GPRS_DIAGNOSTIC"].get_logical_name()]
     for attribute in entry.attributes.values():
         monkeypatch.setattr(attribute, "access", 0)
     with pytest.raises(Fault, match="read-write-denied") as fault:

@@ -11,9 +11,9 @@ from rest_framework.test import APIClient
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices.models import Device
+from osgp.messages.serializers import utc_text
 from osgp.requests.models import Request, RequestState
-from osgp.requests.platform_requests import perform_due
-from osgp.requests.serializers import utc_text
+from osgp.visits.platform_requests import perform_due
 from tests.factories import grant, make_device, make_token
 
 SETTINGS = "/api/v1/management/set-device-communication-settings/"

@@ -26,10 +26,10 @@ def test_every_profile(visits: Visits, profile: str) -> None:
         round_trips = meter.association.statistics.round_trips
         result = perform(meter, MESSAGE)
         assert meter.association.statistics.round_trips == round_trips + 1
-        switch = meter.object("DISCONNECT_CONTROL")
-        meter.association.action(switch.method(1), Data(DataType.INTEGER, 0))
+        switch = meter.find_object("DISCONNECT_CONTROL")
+        meter.association.invoke(switch.address_method(1), Data(DataType.INTEGER, 0))
         disconnected = perform(meter, MESSAGE)
-        meter.association.action(switch.method(2), Data(DataType.INTEGER, 0))
+        meter.association.invoke(switch.address_method(2), Data(DataType.INTEGER, 0))
         again = perform(meter, MESSAGE)
     assert before <= datetime.fromisoformat(result.pop("as_of")) <= datetime.now(UTC)
     assert result == {
@@ -86,7 +86,7 @@ def test_neither_output_nor_control_state(visits: Visits) -> None:
 def test_the_device_and_get_devices_know_it(api: APIClient, organisation: Organisation) -> None:
     with SimulatorThread(Fleet.build(1, "DSMR-4.2.2")) as simulator:
         [device] = meters.add_meters(organisation, simulator).values()
-        control_state = catalogue.profile("DSMR", "4.2.2")["DISCONNECT_CONTROL"].attribute(3)
+        control_state = catalogue.find_profile("DSMR", "4.2.2")["DISCONNECT_CONTROL"].address_attribute(3)
         alone = {"device_identification": device.identification}
         for octets, expected in (("1602", "READY_FOR_RECONNECTION"), ("1600", "DISCONNECTED")):
             simulator.meters[device.identification].memory.overrides = {control_state: bytes.fromhex(octets)}

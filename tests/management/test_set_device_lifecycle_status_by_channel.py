@@ -10,21 +10,21 @@ from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.cosem.mbus import MbusShortId
 from osgp.devices.models import Device, LifecycleStatus
 from osgp.faults import Fault, FaultCode
+from osgp.messages import registry
+from osgp.messages.operation import ConcludedOperation
 from osgp.protocol_dlms import errors
-from osgp.requests import registry
 from osgp.requests.models import Request
-from osgp.requests.operation import ConcludedOperation
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
-from tests.visited import PROFILES, Visits, perform, saying
+from tests.visited import WITH_MBUS, Visits, perform, saying
 
 MESSAGE = "SetDeviceLifecycleStatusByChannel"
 URL = "/api/v1/management/set-device-lifecycle-status-by-channel/"
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("profile", PROFILES)
-def test_every_profile(api: APIClient, organisation: Organisation, profile: str) -> None:
+@pytest.mark.parametrize("profile", WITH_MBUS)
+def test_every_profile_with_channels(api: APIClient, organisation: Organisation, profile: str) -> None:
     with SimulatorThread(Fleet.build(1, profile, gas_meters=2)) as simulator:
         electricity, _, second = meters.add_meters(organisation, simulator).values()
         body = {
@@ -48,11 +48,11 @@ def test_every_profile(api: APIClient, organisation: Organisation, profile: str)
 
 def conclude(gateway: Device, organisation: Organisation, channel: int = 1) -> Any:
     """The result for a device LGB 12345678 on a channel."""
-    task = registry.operation(MESSAGE)
-    assert isinstance(task, ConcludedOperation)
-    parameters = task.parse({"channel": channel, "lifecycle_status": "IN_USE"})
+    operation = registry.find_operation(MESSAGE)
+    assert isinstance(operation, ConcludedOperation)
+    parameters = operation.parse({"channel": channel, "lifecycle_status": "IN_USE"})
     found = {"short_id": MbusShortId("12345678", "LGB", 80, 3)}
-    return task.conclude(organisation, gateway, parameters, found)
+    return operation.conclude(organisation, gateway, parameters, found)
 
 
 def known_as(identification: str, **fields: Any) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def test_a_device_of_others_counts_as_unknown(
 PARAMETERS = {"channel": 3, "lifecycle_status": "IN_USE"}
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", WITH_MBUS)
 def test_an_empty_channel(visits: Visits, profile: str) -> None:
     with pytest.raises(Fault, match="no device on channel 3") as fault:
         visits.perform(visits.simulated(profile), MESSAGE, PARAMETERS)
@@ -145,7 +145,7 @@ def test_channels_that_make_no_sense(visits: Visits, said: dict[int, str], code:
 
 def test_a_refusal(visits: Visits, monkeypatch: pytest.MonkeyPatch) -> None:
     simulated = visits.simulated("SMR-5.0.0")
-    entry = simulated.type.objects[simulated.type.profile["MBUS_CLIENT_SETUP"].logical_name(1)]
+    entry = simulated.type.objects[simulated.type.profile["MBUS_CLIENT_SETUP"].get_logical_name(1)]
     monkeypatch.setattr(entry.attributes[7], "access", 0)
     with pytest.raises(errors.AccessError):
         visits.perform(simulated, MESSAGE, {**PARAMETERS, "channel": 1})

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from osgp.cosem.event_codes import UNKNOWN_EVENT, EventLogCategory, event_type, log_tag
-from osgp.requests.meter import VisitedMeter
+from osgp import catalogue
+from osgp.cosem.event_codes import UNKNOWN_EVENT, find_event_type
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
-from osgp.simulator.meter.event_codes import CODES
+from tests.simulator.dutch_events import CODES
 from tests.visited import NOW, Visits, perform
 
+PROFILE = catalogue.find_profile("SMR", "5.5")
 UNITS = {"POWER_QUALITY_EXTENDED_EVENT_LOG": ("V", "s"), "POWER_QUALITY_THD_EVENT_LOG": ("%", None)}
 
 
@@ -25,17 +27,17 @@ def troubled() -> Iterator[Visits]:
 
 
 def test_both_tables_have_the_same_codes() -> None:
-    """The simulator's table was made apart from the head-end's."""
-    for category in EventLogCategory:
-        for code in CODES[log_tag(category)]:
-            assert event_type(code, "SMR") != UNKNOWN_EVENT, (category, code)
+    """That of the standard was made apart from that of the profile."""
+    for category, log in PROFILE.event_logs.items():
+        for code in CODES[log.tag]:
+            assert find_event_type(PROFILE, category, code) != UNKNOWN_EVENT, (category, code)
     theirs = {code for codes in CODES.values() for code in codes}
-    ours = {code for code in range(0x10000) if event_type(code, "SMR") != UNKNOWN_EVENT}
+    ours = {code for category in PROFILE.event_logs for code in PROFILE.get_event_types(category)}
     assert ours - theirs == set(range(230, 250))
 
 
-@pytest.mark.parametrize("category", EventLogCategory)
-def test_every_event_is_known_and_has_its_details(troubled: Visits, category: EventLogCategory) -> None:
+@pytest.mark.parametrize("category", PROFILE.event_logs)
+def test_every_event_is_known_and_has_its_details(troubled: Visits, category: str) -> None:
     parameters = {
         "event_log_category": category,
         "from": (NOW - timedelta(days=1900)).isoformat(),
@@ -48,10 +50,11 @@ def test_every_event_is_known_and_has_its_details(troubled: Visits, category: Ev
         assert result["rejected_rows"] == []
         for event in result["events"]:
             codes.add(event["event_code"])
-            assert event["event_type"] == event_type(event["event_code"], "SMR") != UNKNOWN_EVENT
+            told = find_event_type(PROFILE, category, event["event_code"])
+            assert event["event_type"] == told != UNKNOWN_EVENT
             assert (event["magnitude"] or {}).get("unit") == magnitude
             assert (event["duration"] or {}).get("unit") == duration
-    assert codes <= set(CODES[log_tag(category)])
+    assert codes <= set(CODES[PROFILE.event_logs[category].tag])
     assert len(codes) > 5
 
 
@@ -73,5 +76,7 @@ def test_a_status_is_cleared_once(troubled: Visits) -> None:
 
 def numbers(meter: VisitedMeter, tag: str, attribute_id: int) -> list[Any]:
     """The attribute on each channel."""
-    item = meter.object(tag)
-    return [meter.association.get(item.attribute(attribute_id, channel)).value for channel in range(1, 5)]
+    item = meter.find_object(tag)
+    return [
+        meter.association.get(item.address_attribute(attribute_id, channel)).value for channel in range(1, 5)
+    ]

@@ -8,8 +8,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from osgp.accounts.models import Organisation
+from osgp.commands.management.commands import message_log as command
 from osgp.devices.models import Device
-from osgp.message_logs.management.commands import message_log as command
 from osgp.message_logs.models import MessageLog
 from tests.factories import make_device, make_request
 from tests.message_logs.test_reading import START, fill

@@ -17,7 +17,7 @@ from osgp.management import find_message_logs
 from osgp.message_logs.models import MessageLog
 from osgp.message_logs.reading import MessageLogSerializer
 from osgp.requests.models import MeterSession, Request
-from osgp.requests.platform_requests import perform_due
+from osgp.visits.platform_requests import perform_due
 from tests.factories import grant, make_device, make_request, make_token
 
 MESSAGE = "/api/v1/management/find-message-logs/"

@@ -12,21 +12,23 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
+from osgp.catalogue.communication import Framing, Security
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.devices.models import Device
 from osgp.message_logs import recording
 from osgp.message_logs.models import MessageDirection, MessageLog
+from osgp.messages.operation import MeterOperation, ParameterValues, Service
+from osgp.messages.shapes import NoParameters, NoResult
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.processes.stopping import StopRequested
 from osgp.protocol_dlms import Data, DataType, Direction, Meter, TraceRecord
 from osgp.protocol_dlms.errors import AccessError
-from osgp.requests.leases import LeaseLost
-from osgp.requests.meter import VisitedMeter
 from osgp.requests.models import MeterSession, RequestState
-from osgp.requests.operation import MeterOperation, ParameterValues, Service
-from osgp.requests.stopping import StopRequested
-from osgp.requests.visit import Visit
-from osgp.simulator import Fleet, Security, SimulatorThread, Transport
+from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
+from osgp.visits.leases import LeaseLost
+from osgp.visits.visit import Visit
 from tests import meters
 from tests.message_logs.conftest import Due, debug, log_of
 from tests.requests.operations import registered
@@ -63,7 +65,7 @@ def test_everything_that_is_exchanged_is_kept(electricity: Device, due: Due) -> 
     assert {entry.correlation_uid for entry in during} == {request.correlation_uid}
     assert {entry.correlation_uid for entry in log[:10] + log[-2:]} == {None}
     read = "\n".join(entry.description for entry in during)
-    assert "3/1-0:1.8.0.255/2 ACTIVE_ENERGY_IMPORT: double-long-unsigned" in read
+    assert "3/1-0:1.8.0.255/2 ACTIVE_ENERGY_IMPORT value: double-long-unsigned" in read
     assert [entry.at for entry in log] == sorted(entry.at for entry in log)
     assert all(entry.length == len(entry.apdu) // 2 and not entry.is_cut for entry in log)
 
@@ -247,7 +249,7 @@ def test_a_message_that_cannot_be_described_does_no_harm(
         raise ValueError("?")
 
     debug(electricity)
-    monkeypatch.setattr(recording, "hexadecimal", fail)
+    monkeypatch.setattr(recording, "format_hexadecimal", fail)
     request = due(electricity)
     meters.visit(electricity)
     request.refresh_from_db()
@@ -264,7 +266,7 @@ SETUP = bytes((0, 0, 43, 0, 0, 255))
 MBUS_CLIENT = bytes((0, 1, 24, 1, 0, 255))
 
 
-class TellSecrets(MeterOperation):
+class TellSecrets(MeterOperation[NoParameters, NoResult]):
     """Everything with a secret that can be sent."""
 
     message = "TellSecrets"
@@ -279,7 +281,7 @@ class TellSecrets(MeterOperation):
             MethodDescriptor(72, MBUS_CLIENT, 8),
         ):
             with suppress(AccessError):
-                meter.association.action(method, DATA)
+                meter.association.invoke(method, DATA)
         with suppress(AccessError):
             meter.association.set(password, DATA)
         with suppress(AccessError):
@@ -295,7 +297,7 @@ def tell_secrets() -> Iterator[str]:
         yield TellSecrets.message
 
 
-@pytest.mark.parametrize("transport", Transport)
+@pytest.mark.parametrize("transport", Framing)
 @pytest.mark.parametrize("security", Security)
 def test_no_secret_is_in_any_row(
     organisation: Organisation,
@@ -303,9 +305,9 @@ def test_no_secret_is_in_any_row(
     tell_secrets: str,
     due: Due,
     security: Security,
-    transport: Transport,
+    transport: Framing,
 ) -> None:
-    fleet = Fleet.build(1, "SMR-5.1", gas_meters=1, security=security, transport=transport)
+    fleet = Fleet.build(1, "SMR-5.1", gas_meters=1, security=security, framing=transport)
     with SimulatorThread(fleet) as simulator:
         electricity, _ = meters.add_meters(organisation, simulator).values()
         described = next(iter(simulator.fleet.describe()))["keys"]
@@ -337,7 +339,7 @@ def test_no_secret_is_in_any_row(
 def test_hidden_octets_in_hexadecimal() -> None:
     def text(*hidden: tuple[int, int], length: int = 4) -> str:
         apdu = bytes(number % 256 for number in range(length))
-        return recording.hexadecimal(TraceRecord(Direction.SENT, apdu, timezone.now(), hidden))
+        return recording.format_hexadecimal(TraceRecord(Direction.SENT, apdu, timezone.now(), hidden))
 
     assert text() == "00010203"
     assert text((1, 2), (3, 4)) == "00**02**"

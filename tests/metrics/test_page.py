@@ -93,7 +93,7 @@ def test_a_lost_database_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(page.snapshot, "latest", fail)
+    monkeypatch.setattr(page.snapshot, "read_latest", fail)
     answer = Client().get("/metrics")
     assert answer.status_code == 503
     assert b"gone" not in answer.content

@@ -17,13 +17,15 @@ from osgp.metrics import families, horizon, rollup
 from osgp.metrics.models import Counter, Cursor
 from osgp.metrics.rollup import advance
 from osgp.metrics.tallies import SUM
-from osgp.requests import housekeeping, states
-from osgp.requests.dispatcher import Dispatcher
+from osgp.requests import states
 from osgp.requests.models import MeterSession, Request, RequestState, SessionState
+from osgp.visits import housekeeping
+from osgp.visits.dispatcher import Dispatcher
 from tests import factories
 from tests.metrics import rows
 from tests.metrics.rows import counted
 from tests.processes import eventually
+from tests.state_check import states_by_hand
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -176,7 +178,8 @@ def test_a_row_that_is_committed_late_is_not_passed_over(
     """A transaction that completed a request goes on while younger ones are committed and counted."""
     monkeypatch.setattr(horizon, "MARGIN", timedelta())
     late, early, younger = (rows.request(organisation, device, completed_at=timezone.now()) for _ in range(3))
-    Request.objects.update(state=RequestState.RUNNING, completed_at=None)
+    with states_by_hand():
+        Request.objects.update(state=RequestState.RUNNING, completed_at=None)
     finish = {"state": RequestState.SUCCEEDED, "completed_at": Now()}
     Request.objects.filter(pk=early.pk).update(**finish)
     written, tried, committed = threading.Event(), threading.Event(), threading.Event()
@@ -289,7 +292,7 @@ def test_dying_in_the_middle_counts_nothing_and_loses_nothing(
 ) -> None:
     rows.request(organisation, device)
     with monkeypatch.context() as patch:
-        patch.setattr(rollup, "_comparable", lambda moment: moment)
+        patch.setattr(rollup, "_make_comparable", lambda moment: moment)
         original = Cursor.objects.filter
 
         def die(**conditions: object) -> object:

@@ -8,19 +8,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from osgp import catalogue
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Deadlines, Meter, MeterAddress, Security
-from osgp.requests import registry
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from osgp.simulator import Security as SimulatedSecurity
 from osgp.simulator.codec.axdr import decode
 from osgp.simulator.codec.cosem_time import decode_date_time
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
+from tests.visited import METERS, WITH_MBUS
 
 NOW = datetime(2026, 11, 4, 10, 20, 30, tzinfo=UTC)
-PROFILES = tuple(profile.key for profile in catalogue.profiles())
-PHASES = (False, True)
 UNHURRIED = Deadlines(connect=60, apdu=60, session=300, release=30)
 
 
@@ -37,17 +36,18 @@ def _plain(value: Any) -> Any:
 
 
 class MonitoredFleet:
-    """A single-phase and a polyphase meter of each profile, with four gas meters each, without security."""
+    """One of each kind of meters, with four gas meters where it has M-Bus channels, without security."""
 
     def __init__(self) -> None:
         self.now = NOW
         """True time of all meters."""
         self._held: dict[tuple[str, str, int | None], list[list[Any]]] = {}
         self.fleet = Fleet.build(
-            2 * len(PROFILES),
-            [profile for profile in PROFILES for _ in PHASES],
+            len(METERS),
+            [profile for profile, _ in METERS],
+            polyphase=[polyphase for _, polyphase in METERS],
             security=SimulatedSecurity.NONE,
-            gas_meters=[4] * (2 * len(PROFILES)),
+            gas_meters=[4 if profile in WITH_MBUS else 0 for profile, _ in METERS],
             settings=FleetSettings(clock=lambda: self.now.timestamp()),
         )
 
@@ -81,7 +81,7 @@ class MonitoredFleet:
         """Let a meter answer with any octets, whether or not they make sense."""
         memory = meter.memory
         memory.overrides = memory.overrides or {}
-        memory.overrides[meter.type.profile[tag].attribute(attribute, channel)] = encoded
+        memory.overrides[meter.type.profile[tag].address_attribute(attribute, channel)] = encoded
 
     def held(self, meter: SimulatedMeter, tag: str, channel: int | None = None) -> list[list[Any]]:
         """The rows of a buffer as the simulator's own codec reads them, times in UTC.
@@ -92,7 +92,7 @@ class MonitoredFleet:
         is_unchanged = self.now == NOW and meter.memory.overrides is None
         if is_unchanged and key in self._held:
             return self._held[key]
-        rows = decode(meter.get(meter.type.profile[tag].attribute(2, channel))).value
+        rows = decode(meter.get(meter.type.profile[tag].address_attribute(2, channel))).value
         held = [[_plain(cell.value) for cell in row.value] for row in rows]
         if is_unchanged:
             self._held[key] = held
@@ -111,7 +111,7 @@ class MonitoredFleet:
         ) as association:
             yield VisitedMeter(
                 identification=simulated.identification,
-                profile=catalogue.profile(*profile.split("-")),
+                profile=catalogue.find_profile(*profile.split("-")),
                 association=association,
                 time_zone=ZoneInfo("Europe/Amsterdam"),
                 **{"polyphase": polyphase} | device,
@@ -121,12 +121,12 @@ class MonitoredFleet:
         self, message: str, profile: str, parameters: Mapping[str, Any] | None = None, **visit: Any
     ) -> dict[str, Any]:
         """The result of a message as callers get it; the same, whether or not the serializer makes it."""
-        operation = registry.operation(message)
+        operation = registry.find_operation(message)
         assert isinstance(operation, MeterOperation)
         with self.visit(profile, **visit) as meter:
             result = operation.perform(meter, operation.parse(parameters or {}))
-        stored = operation.stored_result(result)
-        assert stored == dict(operation.Result(result).data)
+        stored = operation.represent_result(result)
+        assert stored == dict(operation.result_serializer(result).data)
         return stored
 
 
@@ -142,8 +142,8 @@ class TimedAssociation:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._association, name)
 
-    def profile(self, *arguments: Any) -> Any:
-        rows = self._association.profile(*arguments)
+    def read_profile(self, *arguments: Any) -> Any:
+        rows = self._association.read_profile(*arguments)
         self.slices.append(len(rows))
         self.seconds_left -= self._seconds_per_row * len(rows)
         return rows

@@ -6,16 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osgp import catalogue
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.cosem.alarms import ALARM_REGISTERS, AlarmType, UnknownAlarm, alarms_in
+from osgp.cosem.alarms import UnknownAlarm, find_alarms, list_alarm_types, list_register_numbers
 from osgp.faults import Fault, FaultCode
 from osgp.monitoring.clear_alarm_register import ClearAlarmRegister
 from osgp.monitoring.read_alarm_register import ReadAlarmRegister
 from osgp.protocol_dlms import AccessResult, Data
 from osgp.protocol_dlms.errors import AccessError
 from osgp.simulator.codec.axdr import double_long_unsigned, octet_string
-from tests.monitoring.fleet import PROFILES, MonitoredFleet
+from tests.catalogue.generations import ALL
+from tests.monitoring.fleet import MonitoredFleet
 
+PROFILE = catalogue.find_profile("SMR", "5.5")
 REGISTERS = {
     "DSMR-2.2": 1,
     "DSMR-4.2.2": 1,
@@ -32,8 +35,8 @@ def raise_alarms(fleet: MonitoredFleet, profile: str, **registers: int) -> None:
         fleet.put(fleet.meter(profile), name, double_long_unsigned(value))
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_every_register_of_the_profile_is_read(fleet: MonitoredFleet, profile: str) -> None:
+@pytest.mark.parametrize("profile", ALL)
+def test_every_register_of_a_dutch_profile_is_read(fleet: MonitoredFleet, profile: str) -> None:
     count = REGISTERS[profile]
     values = {1: 0x91040203, 2: 1 << 8, 3: 0b11}
     registers = {f"ALARM_REGISTER_{number}": values[number] for number in range(1, count + 1)}
@@ -86,8 +89,8 @@ def test_what_is_no_register_of_alarms_is_a_fault(
     assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_clearing_tells_what_was_set(fleet: MonitoredFleet, profile: str) -> None:
+@pytest.mark.parametrize("profile", ALL)
+def test_clearing_tells_what_was_set_in_a_dutch_meter(fleet: MonitoredFleet, profile: str) -> None:
     registers = {f"ALARM_REGISTER_{number}": 2 for number in range(1, REGISTERS[profile] + 1)}
     raise_alarms(fleet, profile, **registers)
     expected = ["REPLACE_BATTERY", "VOLTAGE_SAG_IN_PHASE_DETECTED_L2", "LAST_GASP_TEST"][: REGISTERS[profile]]
@@ -106,28 +109,32 @@ def test_registers_without_alarms_are_left_alone(fleet: MonitoredFleet) -> None:
         assert meter.association.statistics.round_trips - before == 2
 
 
-@given(st.sampled_from(sorted(ALARM_REGISTERS)), st.integers(0, 2**32 - 1))
+@given(st.sampled_from(list_register_numbers()), st.integers(0, 2**32 - 1))
 def test_every_set_bit_is_told_once(register: int, value: int) -> None:
-    known, unknown = alarms_in(register, value)
-    bits = {bit for bit, alarm in ALARM_REGISTERS[register].items() if alarm in known}
+    known, unknown = find_alarms(PROFILE, register, value)
+    flags = PROFILE[f"ALARM_REGISTER_{register}"].flags
+    assert flags is not None
+    bits = {bit for bit, alarm in flags.names.items() if alarm in known}
     odd = {alarm.bit for alarm in unknown}
     assert sum(1 << bit for bit in bits | odd) == value
-    assert not odd & set(ALARM_REGISTERS[register])
+    assert not odd & set(flags.names)
 
 
 def test_all_alarm_types_have_one_bit() -> None:
-    placed = [alarm for meaning in ALARM_REGISTERS.values() for alarm in meaning.values()]
-    assert sorted(placed) == sorted(AlarmType)
-    assert alarms_in(1, 1 << 14) == ([], [UnknownAlarm(1, 14)])
+    placed = [alarm for register in (1, 2, 3) for alarm in find_alarms(PROFILE, register, 2**32 - 1)[0]]
+    assert placed == list(list_alarm_types())
+    assert len(placed) == len(set(placed)) == 41
+    assert list_register_numbers() == (1, 2, 3)
+    assert find_alarms(PROFILE, 1, 1 << 14) == ([], [UnknownAlarm(1, 14)])
     with pytest.raises(ValueError):
-        alarms_in(1, 1 << 32)
+        find_alarms(PROFILE, 1, 1 << 32)
 
 
 def test_it_ends_with_the_first_register_that_is_not_cleared(fleet: MonitoredFleet) -> None:
     raise_alarms(fleet, "SMR-5.5", ALARM_REGISTER_1=1, ALARM_REGISTER_2=1, ALARM_REGISTER_3=1)
     with fleet.visit("SMR-5.5") as meter:
         asked: list[AttributeDescriptor] = []
-        refused = meter.attribute("ALARM_REGISTER_2")
+        refused = meter.find_attribute("ALARM_REGISTER_2", "value")
 
         def refuse(attribute: AttributeDescriptor, data: Data) -> None:
             asked.append(attribute)
@@ -137,3 +144,25 @@ def test_it_ends_with_the_first_register_that_is_not_cleared(fleet: MonitoredFle
         with patch.object(meter.association, "set", refuse), pytest.raises(AccessError, match=r"97\.98\.1"):
             ClearAlarmRegister().perform(meter, {})
     assert [attribute.logical_name[4] for attribute in asked] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("register", "bit", "alarm"),
+    [
+        (1, 0, "CLOCK_INVALID"),
+        (1, 4, "CONFIGURATION_CHANGED"),
+        (1, 8, "PROGRAM_MEMORY_ERROR"),
+        (1, 13, "FRAUD_ATTEMPT"),
+        (1, 16, "COMMUNICATION_ERROR_M_BUS_CHANNEL_1"),
+        (1, 23, "FRAUD_ATTEMPT_M_BUS_CHANNEL_4"),
+        (1, 27, "NEW_M_BUS_DEVICE_DISCOVERED_CHANNEL_4"),
+        (1, 31, "PHASE_OUTAGE_TEST_INDICATION"),
+        (2, 5, "VOLTAGE_SWELL_IN_PHASE_DETECTED_L3"),
+        (2, 8, "THD_OVERLIMIT_IN_PHASE_L1"),
+        (2, 13, "THD_LONG_OVERLIMIT_IN_PHASE_L3"),
+        (3, 1, "LAST_GASP_TEST"),
+    ],
+)
+def test_bits_mean_the_same_in_register_and_filter(register: int, bit: int, alarm: str) -> None:
+    assert find_alarms(PROFILE, register, 1 << bit) == ([alarm], [])
+    assert PROFILE[f"ALARM_FILTER_{register}"].flags is PROFILE[f"ALARM_REGISTER_{register}"].flags

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from osgp import catalogue
 from osgp.faults import Fault
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import AccessResult, CosemDateTime, Data, DataType, axdr
 from osgp.protocol_dlms.errors import DecodeError
-from osgp.requests import registry
-from osgp.requests.meter import VisitedMeter
-from osgp.requests.operation import MeterOperation
 from tests.protocol_dlms.trees import trees
 
 BEGIN = datetime(2026, 10, 25, tzinfo=UTC)
@@ -59,7 +59,7 @@ class Hostile:
     def set(self, attribute: Any, data: Data) -> None:
         pass
 
-    def profile(self, *_: Any) -> list[tuple[Any, ...]]:
+    def read_profile(self, *_: Any) -> list[tuple[Any, ...]]:
         return self._draw(ROWS)
 
 
@@ -92,9 +92,9 @@ ROWS = st.lists(GOOD_ROWS | st.lists(NATIVE, max_size=6).map(tuple), max_size=12
 def test_anything_ends_in_a_result_or_a_fault(
     message: str, parameters: dict[str, Any], profile: tuple[str, str], data: st.DataObject
 ) -> None:
-    operation = registry.operation(message)
+    operation = registry.find_operation(message)
     assert isinstance(operation, MeterOperation)
-    described = catalogue.profile(*profile)
+    described = catalogue.find_profile(*profile)
     if not operation.supports(described):
         return
     meter = VisitedMeter(
@@ -110,11 +110,11 @@ def test_anything_ends_in_a_result_or_a_fault(
         result = operation.perform(meter, parameters)
     except Fault:
         return
-    stored = operation.stored_result(result)
-    assert stored == dict(operation.Result(result).data)
+    stored = operation.represent_result(result)
+    assert stored == dict(operation.result_serializer(result).data)
     # What PostgreSQL takes as JSON.
     assert "\\u0000" not in json.dumps(stored, allow_nan=False)
-    for readings in operation.readings(parameters, result):
+    for readings in operation.list_readings(parameters, result):
         assert len(readings.values) == len(readings.interval_ends)
 
 
@@ -122,30 +122,30 @@ def test_anything_ends_in_a_result_or_a_fault(
 @given(st.binary(max_size=300))
 def test_any_octets_of_a_buffer(octets: bytes) -> None:
     class Answering(Hostile):
-        def profile(self, *_: Any) -> list[tuple[Any, ...]]:
+        def read_profile(self, *_: Any) -> list[tuple[Any, ...]]:
             rows = axdr.decode_native(b"\x01" + octets)
             return [row if isinstance(row, tuple) else () for row in rows]
 
-    operation = registry.operation("PeriodicMeterReads")
+    operation = registry.find_operation("PeriodicMeterReads")
     assert isinstance(operation, MeterOperation)
     association: Any = Answering(None)
-    meter = VisitedMeter("E1", catalogue.profile("SMR", "5.1"), association, AMSTERDAM)
+    meter = VisitedMeter("E1", catalogue.find_profile("SMR", "5.1"), association, AMSTERDAM)
     with suppress(Fault):
-        operation.stored_result(operation.perform(meter, PERIODIC))
+        operation.represent_result(operation.perform(meter, PERIODIC))
 
 
 def test_a_large_buffer_of_nonsense_takes_no_time_to_speak_of() -> None:
     """Ten thousand rows that are all wrong, in each slice, make a result of a few kilobytes."""
 
     class Wrong(Hostile):
-        def profile(self, *_: Any) -> list[tuple[Any, ...]]:
+        def read_profile(self, *_: Any) -> list[tuple[Any, ...]]:
             return [(None, "x" * 100)] * 10_000
 
-    operation = registry.operation("PeriodicMeterReads")
+    operation = registry.find_operation("PeriodicMeterReads")
     assert isinstance(operation, MeterOperation)
     association: Any = Wrong(None)
-    meter = VisitedMeter("E1", catalogue.profile("SMR", "5.1"), association, AMSTERDAM)
-    stored = operation.stored_result(
+    meter = VisitedMeter("E1", catalogue.find_profile("SMR", "5.1"), association, AMSTERDAM)
+    stored = operation.represent_result(
         operation.perform(meter, PERIODIC | {"end_date": BEGIN + timedelta(days=10)})
     )
     assert stored["rejected_row_count"] == 20_000

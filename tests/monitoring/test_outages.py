@@ -15,7 +15,8 @@ from osgp.simulator.codec.axdr import (
     octet_string,
     structure,
 )
-from tests.monitoring.fleet import PROFILES, MonitoredFleet
+from tests.monitoring.fleet import MonitoredFleet
+from tests.visited import having
 
 WINTER = CosemDateTime(2026, 1, 31, 0xFF, 14, 30, 0, 0, -60, 0).to_bytes()
 SUMMER = CosemDateTime(2026, 7, 1, 0xFF, 14, 30, 0, 0, -120, 0x80).to_bytes()
@@ -26,8 +27,7 @@ def perform(fleet: MonitoredFleet, encoded: bytes, profile: str = "SMR-5.1") -> 
     return fleet.perform("GetOutages", profile)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("polyphase", [False, True])
+@pytest.mark.parametrize(("profile", "polyphase"), having("POWER_FAILURE_EVENT_LOG"))
 def test_what_a_meter_remembers(fleet: MonitoredFleet, profile: str, polyphase: bool) -> None:
     result = fleet.perform("GetOutages", profile, polyphase=polyphase)
     assert (result["rejected_rows"], result["rejected_row_count"]) == ([], 0)

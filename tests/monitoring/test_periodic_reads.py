@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from osgp import catalogue
+from osgp.catalogue import Profile
 from osgp.faults import Fault, FaultCode
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation
+from osgp.messages.readings import Period
 from osgp.monitoring.periodic_meter_reads import PeriodicMeterReads
 from osgp.monitoring.reads import Reads
 from osgp.protocol_dlms import AccessResult
 from osgp.protocol_dlms.errors import AccessError
-from osgp.readings.values import Period
-from osgp.requests import registry
-from osgp.requests.operation import MeterOperation
 from osgp.simulator.codec.axdr import (
     NULL_DATA,
     array,
@@ -24,42 +24,53 @@ from osgp.simulator.codec.axdr import (
     structure,
     unsigned,
 )
-from tests.monitoring.fleet import NOW, PROFILES, MonitoredFleet, TimedAssociation
+from tests.catalogue.generations import ALL, BY_KEY, SHIPPED
+from tests.monitoring.fleet import NOW, MonitoredFleet, TimedAssociation
 from tests.monitoring.rows import at, clock, energy, parameters
+from tests.visited import METERS
 
-TOTALS = ["active_energy_import", "active_energy_export"]
-TARIFFS = [
-    "active_energy_import_tariff_one",
-    "active_energy_import_tariff_two",
-    "active_energy_export_tariff_one",
-    "active_energy_export_tariff_two",
-]
-COMBINED = ("DSMR-2.2", "DSMR-4.2.2", "SMR-4.3")
-
-
-def buffer_tag(profile: str, period: str) -> str:
-    if period == "INTERVAL":
-        return "INTERVAL_VALUES_E"
-    return f"{period}_VALUES_{'COMBINED' if profile in COMBINED else 'E'}"
+TOTALS = {"ACTIVE_ENERGY_IMPORT": "active_energy_import", "ACTIVE_ENERGY_EXPORT": "active_energy_export"}
+TARIFFS = {
+    "ACTIVE_ENERGY_IMPORT_RATE_1": "active_energy_import_tariff_one",
+    "ACTIVE_ENERGY_IMPORT_RATE_2": "active_energy_import_tariff_two",
+    "ACTIVE_ENERGY_EXPORT_RATE_1": "active_energy_export_tariff_one",
+    "ACTIVE_ENERGY_EXPORT_RATE_2": "active_energy_export_tariff_two",
+}
 
 
-FLAGS = {0: [], 0b1000: ["DAYLIGHT_SAVING"]}
+def buffer_tag(profile: Profile, period: str) -> str | None:
+    """None: meters of the profile keep no values of the period."""
+    return next((tag for tag in (f"{period}_VALUES_E", f"{period}_VALUES_COMBINED") if tag in profile), None)
+
+
 PARTS = {
     "INTERVAL": ("2026-10-30 00:00", "2026-10-31 00:00"),
     "DAILY": ("2026-10-20 00:00", "2026-10-31 00:00"),
     "MONTHLY": ("2026-01-01 00:00", "2026-11-01 00:00"),
 }
-COUNTS = {"INTERVAL": 97, "DAILY": 12, "MONTHLY": 11}
+COUNTS = {"DAILY": 12, "MONTHLY": 11}
+KINDS = [
+    (profile, polyphase, period)
+    for profile, polyphase in METERS
+    for period in PARTS
+    if buffer_tag(BY_KEY[profile], period)
+]
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("period", PARTS)
+def test_which_periods_there_are() -> None:
+    dutch = {(profile, period) for profile in ALL for period in PARTS}
+    assert {(profile, period) for profile, _, period in KINDS} == {*dutch, ("TST-1.0", "INTERVAL")}
+
+
+@pytest.mark.parametrize(("profile", "polyphase", "period"), KINDS)
 @pytest.mark.parametrize("selective_access", [True, False])
-@pytest.mark.parametrize("polyphase", [False, True])
 def test_what_the_meter_holds(
     fleet: MonitoredFleet, profile: str, period: str, selective_access: bool, polyphase: bool
 ) -> None:
     begin, end = PARTS[period]
+    known = BY_KEY[profile]
+    tag = buffer_tag(known, period)
+    assert tag is not None
     result = fleet.perform(
         "PeriodicMeterReads",
         profile,
@@ -69,24 +80,27 @@ def test_what_the_meter_holds(
     )
     assert (result["period_type"], result["rejected_rows"], result["rejected_row_count"]) == (period, [], 0)
     names = TOTALS if period == "INTERVAL" else TARIFFS
-    has_status = not (period == "MONTHLY" and profile in COMBINED)
+    captured = [column.tag for column in known.list_capture_columns(tag)]
+    statuses = [place for place, each in enumerate(captured) if each.startswith("AMR_PROFILE_STATUS")]
     expected = []
-    for held in fleet.held(fleet.meter(profile, polyphase=polyphase), buffer_tag(profile, period)):
+    for held in fleet.held(fleet.meter(profile, polyphase=polyphase), tag):
         if not at(begin) <= held[0] <= at(end):
             continue
-        values = held[2 : 2 + len(names)] if has_status else held[1 : 1 + len(names)]
-        expected.append(
-            {
-                "log_time": held[0].isoformat().replace("+00:00", "Z"),
-                **{
-                    name: {"value": format(Decimal(value) / 1000, ".3f"), "unit": "kWh"}
-                    for name, value in zip(names, values, strict=True)
-                },
-                "amr_profile_status": FLAGS[held[1]] if has_status else None,
-            }
-        )
+        row = {"log_time": held[0].isoformat().replace("+00:00", "Z")}
+        for register, name in names.items():
+            scaler = known[register]["scaler_unit"].stated_scaler_unit.scaler - 3
+            value = Decimal(held[captured.index(register)]).scaleb(scaler)
+            row[name] = {"value": format(value, f".{-scaler}f"), "unit": "kWh"}
+        row["amr_profile_status"] = None
+        for place in statuses:
+            names_of_bits = known[captured[place]].flags.names
+            row["amr_profile_status"] = [
+                name for bit, name in names_of_bits.items() if held[place] >> bit & 1
+            ]
+        expected.append(row)
     assert result["periodic_meter_reads"] == expected
-    assert len(expected) == COUNTS[period]
+    by_interval = period == "INTERVAL" and 86_400 // int(known[tag]["capture_period"].value) + 1
+    assert len(expected) == (by_interval or COUNTS[period])
 
 
 def test_days_begin_at_midnight_of_the_meters_zone(fleet: MonitoredFleet) -> None:
@@ -139,7 +153,7 @@ class TestPace:
             timed = TimedAssociation(meter.association, seconds_left, per_row)
             slow = replace(meter, association=timed)
             result = operation.perform(slow, operation.parse(parameters("INTERVAL", *part)))
-        return operation.stored_result(result), timed.slices
+        return operation.represent_result(result), timed.slices
 
     def test_a_day_takes_one_request(self, fleet: MonitoredFleet) -> None:
         """Units are in the profile."""
@@ -183,11 +197,11 @@ def test_a_meter_that_declines_to_select_columns_is_asked_for_all(fleet: Monitor
     asked: list[int] = []
 
     class Declining(TimedAssociation):
-        def profile(self, buffer: Any, access: Any) -> Any:
+        def read_profile(self, buffer: Any, access: Any) -> Any:
             asked.append(len(access.columns))
             if access.columns or len(asked) > 4:
                 raise AccessError(AccessResult.SCOPE_OF_ACCESS_VIOLATED, buffer)
-            return super().profile(buffer, access)
+            return super().read_profile(buffer, access)
 
     with fleet.visit("DSMR-4.2.2") as meter:
         declining = replace(meter, association=Declining(meter.association, 500, seconds_per_row=1))
@@ -202,14 +216,14 @@ def test_a_meter_that_declines_to_select_columns_is_asked_for_all(fleet: Monitor
 
 
 def test_readings_are_the_raw_columns(fleet: MonitoredFleet) -> None:
-    operation = registry.operation("PeriodicMeterReads")
+    operation = registry.find_operation("PeriodicMeterReads")
     assert isinstance(operation, MeterOperation)
     for period, count, seconds in (("INTERVAL", 2, 900), ("DAILY", 4, None)):
         with fleet.visit("SMR-5.1") as meter:
             validated = operation.parse(parameters(period, *PARTS[period]))
             result = operation.perform(meter, validated)
-        columns = list(operation.readings(validated, result))
-        rows = operation.stored_result(result)["periodic_meter_reads"]
+        columns = list(operation.list_readings(validated, result))
+        rows = operation.represent_result(result)["periodic_meter_reads"]
         assert len(columns) == count
         for column in columns:
             name = column.quantity.lower().replace("rate_1", "tariff_one").replace("rate_2", "tariff_two")
@@ -219,7 +233,8 @@ def test_readings_are_the_raw_columns(fleet: MonitoredFleet) -> None:
                 row[name]["value"] for row in rows
             ]
             assert column.statuses is not None
-            assert [FLAGS[status] for status in column.statuses] == [
+            flags = {0: [], 0b1000: ["DAYLIGHT_SAVING"]}
+            assert [flags[status] for status in column.statuses] == [
                 row["amr_profile_status"] for row in rows
             ]
             assert column.interval_ends == tuple(datetime.fromisoformat(row["log_time"]) for row in rows)
@@ -340,7 +355,13 @@ class TestBrokenBuffers:
 def test_rows_are_the_same_by_either_way() -> None:
     """With no rows, and with all that may be missing."""
     operation = PeriodicMeterReads()
-    for reads in (Reads((), [], None), Reads((NOW,), [], (None,)), Reads((NOW,), [], None)):
+    flags = BY_KEY["SMR-5.1"]["AMR_PROFILE_STATUS"].flags
+    for reads in (
+        Reads((), [], (), None),
+        Reads((NOW,), [], (None,), flags),
+        Reads((NOW,), [], (0x81,), flags),
+        Reads((NOW,), [], (None,), None),
+    ):
         result = {
             "period_type": "DAILY",
             "periodic_meter_reads": reads,
@@ -348,15 +369,15 @@ def test_rows_are_the_same_by_either_way() -> None:
             "rejected_rows": [{"index": 1, "reason": "no"}],
             "rejected_row_count": 1,
         }
-        assert operation.stored_result(result) == dict(operation.Result(result).data)
+        assert operation.represent_result(result) == dict(operation.result_serializer(result).data)
 
 
 @pytest.mark.parametrize("message", ["PeriodicMeterReads", "PeriodicMeterReadsGas"])
-def test_every_profile_supports_it_and_captures_a_clock(message: str) -> None:
-    operation = registry.operation(message)
-    for profile in catalogue.profiles():
+def test_every_dutch_profile_supports_it_and_captures_a_clock(message: str) -> None:
+    operation = registry.find_operation(message)
+    for profile in SHIPPED:
         assert operation.supports(profile)
         for tags in operation.buffers.values():
             tag = next(tag for tag in tags if tag in profile)
-            columns = profile.capture_columns(tag, 1 if profile[tag].per_channel else None)
+            columns = profile.list_capture_columns(tag, 1 if profile[tag].per_channel else None)
             assert [column.tag for column in columns].count("CLOCK") == 1

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from osgp.faults import Fault, FaultCode
+from osgp.messages.readings import Period
 from osgp.monitoring.periodic_meter_reads_gas import PeriodicMeterReadsGas
-from osgp.readings.values import Period
 from osgp.simulator.codec.axdr import (
     NULL_DATA,
     array,
@@ -18,7 +18,8 @@ from osgp.simulator.codec.axdr import (
     structure,
     unsigned,
 )
-from tests.monitoring.fleet import PROFILES, MonitoredFleet
+from tests.catalogue.generations import ALL
+from tests.monitoring.fleet import MonitoredFleet
 from tests.monitoring.rows import at, clock, parameters
 
 COMBINED = ("DSMR-2.2", "DSMR-4.2.2", "SMR-4.3")
@@ -31,11 +32,11 @@ PARTS = {
 COUNTS = {"INTERVAL": 25, "DAILY": 12, "MONTHLY": 11}
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", ALL)
 @pytest.mark.parametrize("period", PARTS)
 @pytest.mark.parametrize("selective_access", [True, False])
 @pytest.mark.parametrize("channel", [1, 3])
-def test_what_the_gateway_holds(
+def test_what_a_dutch_gateway_holds(
     fleet: MonitoredFleet, profile: str, period: str, selective_access: bool, channel: int
 ) -> None:
     begin, end = PARTS[period]
@@ -105,7 +106,7 @@ def test_scaler_by_model_or_from_the_meter(
     asked = operation.parse(parameters("INTERVAL", "2026-10-25 00:00", "2026-10-26 00:00"))
     with fleet.visit("SMR-5.1", channel=2, model=model) as meter:
         before = meter.association.statistics.round_trips
-        result = operation.stored_result(operation.perform(meter, asked))
+        result = operation.represent_result(operation.perform(meter, asked))
         assert meter.association.statistics.round_trips - before == round_trips
     assert result["periodic_meter_reads_gas"][0]["consumption"] == {"value": value, "unit": "m³"}
 
@@ -122,9 +123,9 @@ def test_energy_is_as_good_as_volume(fleet: MonitoredFleet) -> None:
     ("scaling", "complaint"),
     [
         (structure(integer(99), b"\x16\x0d"), "out of range"),
-        (structure(integer(0), b"\x16\x21"), "no energy or volume"),
+        (structure(integer(0), b"\x16\x21"), "neither energy nor volume"),
         (structure(integer(0), b"\x16\xc8"), "unknown code 200"),
-        (NULL_DATA, "no structure of two"),
+        (NULL_DATA, "not a structure of two"),
     ],
 )
 def test_absurd_scalers(fleet: MonitoredFleet, scaling: bytes, complaint: str) -> None:
@@ -209,12 +210,12 @@ def test_readings_are_the_raw_column(fleet: MonitoredFleet) -> None:
     asked = operation.parse(parameters("INTERVAL", *PARTS["INTERVAL"]))
     with fleet.visit("SMR-5.5", channel=4) as meter:
         result = operation.perform(meter, asked)
-    [column] = operation.readings(asked, result)
+    [column] = operation.list_readings(asked, result)
     assert (column.quantity, column.period) == ("MBUS_MASTER_VALUE", Period.INTERVAL)
     assert (column.unit_symbol, column.exponent, column.capture_period) == ("m³", -3, 3600)
     first = datetime(2026, 10, 29, 23, tzinfo=UTC)
     assert list(column.interval_ends) == [first + timedelta(hours=hour) for hour in range(25)]
-    rows = operation.stored_result(result)["periodic_meter_reads_gas"]
+    rows = operation.represent_result(result)["periodic_meter_reads_gas"]
     assert [format(Decimal(value or 0).scaleb(-3), "f") for value in column.values] == [
         row["consumption"]["value"] for row in rows
     ]

@@ -11,12 +11,12 @@ from osgp.catalogue import CaptureColumn
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.signal_quality import signal_quality
+from osgp.cosem.signal_quality import find_signal_quality
 from osgp.faults import Fault, FaultCode
-from osgp.monitoring.cells import cell_reader
+from osgp.messages import registry
+from osgp.monitoring.cells import make_cell_reader
 from osgp.monitoring.get_power_quality_profile import GetPowerQualityProfile
 from osgp.protocol_dlms.errors import AccessError
-from osgp.requests import registry
 from osgp.simulator.codec.axdr import (
     NULL_DATA,
     array,
@@ -28,24 +28,24 @@ from osgp.simulator.codec.axdr import (
     unsigned,
 )
 from osgp.simulator.meter.meter import Meter
-from tests.monitoring.fleet import PROFILES, MonitoredFleet, TimedAssociation
+from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, NOT_DSMR2
+from tests.monitoring.fleet import MonitoredFleet, TimedAssociation
 from tests.monitoring.rows import at, clock, parameters
+from tests.visited import METERS
 
-DSMR_2, *OTHERS = PROFILES
-SMR_5 = [profile for profile in PROFILES if profile.startswith("SMR-5")]
-DSMR_4 = ["DSMR-4.2.2", "SMR-4.3"]
+[DSMR_2] = DSMR2
 PUBLIC, PRIVATE = "PUBLIC", "PRIVATE"
 DLP, PQP1, PQP2 = "DEFINABLE_LOAD_PROFILE", "POWER_QUALITY_PROFILE_1", "POWER_QUALITY_PROFILE_2"
 
 
 class TestActual:
-    @pytest.mark.parametrize("profile", PROFILES)
+    @pytest.mark.parametrize("profile", ALL)
     @pytest.mark.parametrize(
         ("profile_type", "polyphase", "count"),
         [(PUBLIC, False, 6), (PUBLIC, True, 14), (PRIVATE, False, 11), (PRIVATE, True, 27)],
     )
     @pytest.mark.parametrize("with_list_max", [1, 32])
-    def test_the_objects_of_the_profile(
+    def test_the_objects_of_a_dutch_profile(
         self,
         fleet: MonitoredFleet,
         profile: str,
@@ -67,7 +67,7 @@ class TestActual:
         assert result["log_time"] == "2026-11-04T10:20:30Z"
         values = {value["name"]: value for value in result["power_quality_values"]}
         assert len(values) == len(result["power_quality_values"]) == count
-        order = [item.tag for item in catalogue.profile(*profile.split("-"))]
+        order = [item.tag for item in catalogue.find_profile(*profile.split("-"))]
         assert [order.index(name) for name in values] == sorted(order.index(name) for name in values)
         assert not polyphase or any(name.endswith("L3") for name in values)
         assert polyphase or not any(name.endswith(("L2", "L3")) for name in values)
@@ -82,12 +82,34 @@ class TestActual:
             assert value["unit"] == next(unit for part, unit in units.items() if part in name)
             assert Decimal(value["value"]) >= 0
 
-    @pytest.mark.parametrize("profile", PROFILES)
-    def test_voltages_are_those_of_a_household(self, fleet: MonitoredFleet, profile: str) -> None:
+    @pytest.mark.parametrize(("profile", "polyphase"), METERS)
+    def test_the_objects_that_the_profile_lists(
+        self, fleet: MonitoredFleet, profile: str, polyphase: bool
+    ) -> None:
+        asked = "ACTUAL_PP" if polyphase else "ACTUAL_SP"
+        for profile_type in (PUBLIC, PRIVATE):
+            listed = [
+                item.tag
+                for item in BY_KEY[profile]
+                if item.power_quality_profile == profile_type and asked in item.power_quality_requests
+            ]
+            result = fleet.perform(
+                "GetActualPowerQuality", profile, {"profile_type": profile_type}, polyphase=polyphase
+            )
+            assert [value["name"] for value in result["power_quality_values"]] == listed
+            assert result["unavailable"] == []
+
+    @pytest.mark.parametrize(("profile", "polyphase"), METERS)
+    def test_voltages_are_those_of_a_household(
+        self, fleet: MonitoredFleet, profile: str, polyphase: bool
+    ) -> None:
         """Whatever the scaler that the profile states."""
-        result = fleet.perform("GetActualPowerQuality", profile, {"profile_type": PUBLIC}, polyphase=True)
+        asked = {"profile_type": PUBLIC}
+        result = fleet.perform("GetActualPowerQuality", profile, asked, polyphase=polyphase)
         volts = [value for value in result["power_quality_values"] if value["unit"] == "V"]
-        assert len(volts) == 6
+        momentary = 3 if polyphase else 1
+        # Dutch meters tell averages as well.
+        assert len(volts) == (2 * momentary if profile in ALL else momentary)
         assert all(207 <= Decimal(value["value"]) <= 253 for value in volts)
 
     def test_scalers(self, fleet: MonitoredFleet) -> None:
@@ -105,7 +127,7 @@ class TestActual:
             }
 
     def test_all_of_them_in_one_round_trip(self, fleet: MonitoredFleet) -> None:
-        operation = registry.operation("GetActualPowerQuality")
+        operation = registry.find_operation("GetActualPowerQuality")
         with fleet.visit("DSMR-4.2.2", polyphase=True, with_list_max=64) as meter:
             before = meter.association.statistics.round_trips
             operation.perform(meter, {"profile_type": PUBLIC})
@@ -131,10 +153,10 @@ class TestActual:
     def test_an_object_that_the_meter_lacks(self, fleet: MonitoredFleet) -> None:
         """A meter that was registered as polyphase and has one phase."""
         result = fleet.perform("GetActualPowerQuality", "SMR-5.1", {"profile_type": PUBLIC}, polyphase=False)
-        operation = registry.operation("GetActualPowerQuality")
+        operation = registry.find_operation("GetActualPowerQuality")
         with fleet.visit("SMR-5.1", polyphase=False) as single:
             told_wrong = replace(single, polyphase=True)
-            wrong = operation.stored_result(operation.perform(told_wrong, {"profile_type": PUBLIC}))
+            wrong = operation.represent_result(operation.perform(told_wrong, {"profile_type": PUBLIC}))
         names = {value["name"] for value in result["power_quality_values"]}
         assert {value["name"] for value in wrong["power_quality_values"]} == names
         assert {each["name"] for each in wrong["unavailable"]} >= {"INSTANTANEOUS_VOLTAGE_L2"}
@@ -155,7 +177,7 @@ def expected_columns(profile: str, profile_type: str, polyphase: bool) -> dict[s
     """Object names by buffer, of meters that capture all that they can."""
     phases = ["L1", "L2", "L3"] if polyphase else ["L1"]
     powers = {f"{power}_{phase}" for power in POWERS for phase in phases}
-    if profile in DSMR_4:
+    if profile in DSMR4:
         if profile_type == PRIVATE:
             single = {"INSTANTANEOUS_CURRENT_L1", "AVERAGE_CURRENT_L1"}
             return {DLP: powers | ({TOTAL} if polyphase else single)}
@@ -190,7 +212,7 @@ def asked(
 
 
 class TestProfile:
-    @pytest.mark.parametrize("profile", OTHERS)
+    @pytest.mark.parametrize("profile", NOT_DSMR2)
     @pytest.mark.parametrize("profile_type", [PUBLIC, PRIVATE])
     @pytest.mark.parametrize("polyphase", [False, True])
     @pytest.mark.parametrize("selective_access", [True, False])
@@ -231,7 +253,7 @@ class TestProfile:
             for entry, row in zip(told["profile_entries"], held, strict=True):
                 value = entry["values"][number]
                 if column["attribute"] == GSM.attribute_id and column["data_index"] == 3:
-                    assert value == signal_quality(row[position])
+                    assert value == find_signal_quality(row[position])
                 elif column["unit"] is None:
                     assert value == row[position]
                 else:
@@ -246,8 +268,8 @@ class TestProfile:
         return code, column.descriptor.attribute_id, column.data_index
 
     def test_only_profiles_with_the_buffers_support_it(self) -> None:
-        operation = registry.operation("GetPowerQualityProfile")
-        assert [each.key for each in catalogue.profiles() if operation.supports(each)] == OTHERS
+        operation = registry.find_operation("GetPowerQualityProfile")
+        assert tuple(each.key for each in catalogue.list_profiles() if operation.supports(each)) == NOT_DSMR2
         with MonitoredFleet.running() as fleet, pytest.raises(Fault) as caught:
             fleet.perform("GetPowerQualityProfile", DSMR_2, asked(PUBLIC))
         assert caught.value.code == FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL
@@ -417,7 +439,7 @@ class TestChosenColumns:
         operation = GetPowerQualityProfile()
         parsed = operation.parse(asked(PRIVATE))
         with fleet.visit("DSMR-2.2") as old:
-            meter = replace(old, profile=catalogue.profile("SMR", "5.1"))
+            meter = replace(old, profile=catalogue.find_profile("SMR", "5.1"))
             with pytest.raises(AccessError):
                 operation.perform(meter, parsed)
 
@@ -432,7 +454,10 @@ class TestChosenColumns:
     ],
 )
 def test_counters_are_numbers_and_measured_values_decimal_digits(scale: ScalerUnit, shown: Any) -> None:
-    read = cell_reader(CaptureColumn("TAG", SAGS, 0, None), scale)
+    register = catalogue.find_profile("SMR", "5.1")["AVERAGE_VOLTAGE_L1"]
+    read = make_cell_reader(
+        register.interface_class, CaptureColumn("TAG", register.address_attribute("value"), 0, None), scale
+    )
     assert read(12) == shown
     assert read(None) is None
     with pytest.raises(UnusableRow):
@@ -444,7 +469,7 @@ def test_buffers_for_which_there_is_no_time(fleet: MonitoredFleet) -> None:
     long = operation.parse(asked(PRIVATE, "2026-10-28 00:00", "2026-11-04 00:00"))
     with fleet.visit("SMR-5.1") as meter:
         timed = TimedAssociation(meter.association, seconds_left=200, seconds_per_row=1)
-        result = operation.stored_result(operation.perform(replace(meter, association=timed), long))
+        result = operation.represent_result(operation.perform(replace(meter, association=timed), long))
     [told] = result["power_quality_profiles"]
     assert told["name"] == PQP1
     assert "2026-10-29" < told["complete_until"] < "2026-10-31"
@@ -452,12 +477,12 @@ def test_buffers_for_which_there_is_no_time(fleet: MonitoredFleet) -> None:
 
 
 def test_names_of_signal_qualities() -> None:
-    assert signal_quality(0) == "MINUS_113_DBM_OR_LESS"
-    assert signal_quality(1) == "MINUS_111_DBM"
-    assert signal_quality(13) == "MINUS_87_DBM"
-    assert signal_quality(30) == "MINUS_53_DBM"
-    assert signal_quality(31) == "MINUS_51_DBM_OR_GREATER"
-    assert signal_quality(99) == "NOT_KNOWN_OR_NOT_DETECTABLE"
+    assert find_signal_quality(0) == "MINUS_113_DBM_OR_LESS"
+    assert find_signal_quality(1) == "MINUS_111_DBM"
+    assert find_signal_quality(13) == "MINUS_87_DBM"
+    assert find_signal_quality(30) == "MINUS_53_DBM"
+    assert find_signal_quality(31) == "MINUS_51_DBM_OR_GREATER"
+    assert find_signal_quality(99) == "NOT_KNOWN_OR_NOT_DETECTABLE"
     for wrong in (-1, 32, 98, 100):
         with pytest.raises(ValueError):
-            signal_quality(wrong)
+            find_signal_quality(wrong)

@@ -9,9 +9,10 @@ from rest_framework.test import APIClient
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
+from osgp.catalogue.communication import Framing, Security
 from osgp.devices.models import Device
 from osgp.requests.models import Request
-from osgp.simulator import Fleet, Security, SimulatorThread, Transport
+from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
 
 MESSAGES = [
@@ -245,9 +246,7 @@ def test_long_buffers_over_every_way(
     api: APIClient, organisation: Organisation, transport: str, security: str
 ) -> None:
     """Answers in blocks, frames and ciphered."""
-    fleet = Fleet.build(
-        1, "SMR-5.1", transport=Transport(transport), security=Security(security), gas_meters=1
-    )
+    fleet = Fleet.build(1, "SMR-5.1", framing=Framing(transport), security=Security(security), gas_meters=1)
     end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     asked = {
         "period_type": "INTERVAL",

@@ -6,9 +6,10 @@ import pytest
 
 from osgp import catalogue
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
+from osgp.messages import registry
 from osgp.simulator.codec.axdr import NULL_DATA, array, long_unsigned, octet_string
-from tests.monitoring.fleet import PROFILES, MonitoredFleet
+from tests.catalogue.generations import ALL
+from tests.monitoring.fleet import MonitoredFleet
 
 WITH_THD = ("SMR-5.2", "SMR-5.5")
 
@@ -40,9 +41,9 @@ def test_the_phases_that_a_meter_has(
 
 
 def test_only_profiles_with_the_objects_support_it() -> None:
-    operation = registry.operation("GetThdFingerprint")
-    assert tuple(each.key for each in catalogue.profiles() if operation.supports(each)) == WITH_THD
-    assert set(WITH_THD) < set(PROFILES)
+    operation = registry.find_operation("GetThdFingerprint")
+    assert tuple(each.key for each in catalogue.list_profiles() if operation.supports(each)) == WITH_THD
+    assert set(WITH_THD) < set(ALL)
 
 
 def test_values_that_are_left_out(fleet: MonitoredFleet) -> None:

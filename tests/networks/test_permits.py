@@ -11,9 +11,11 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.networks.models import Cell, CommunicationNetwork
-from osgp.requests import platform_requests, states, submission
+from osgp.requests import states, submission
 from osgp.requests.models import MeterSession, Request, SessionState
+from osgp.visits import platform_requests
 from tests import factories
+from tests.state_check import states_by_hand
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,8 +45,9 @@ def opened(limit: int = 100) -> list[MeterSession]:
 
 def end(session: MeterSession) -> None:
     """The visit is over, its request with it."""
-    Request.objects.filter(meter=session.meter).update(state="SUCCEEDED", completed_at=timezone.now())
-    MeterSession.objects.filter(pk=session.pk).update(state=SessionState.CLOSED, closed_at=timezone.now())
+    with states_by_hand():
+        Request.objects.filter(meter=session.meter).update(state="SUCCEEDED", completed_at=timezone.now())
+        MeterSession.objects.filter(pk=session.pk).update(state=SessionState.CLOSED, closed_at=timezone.now())
 
 
 def test_no_limits_no_difference(organisation: Organisation, network: CommunicationNetwork) -> None:

@@ -73,8 +73,8 @@ class WatchedLine(Line):
         super().__init__()
         self.is_taken = False
 
-    def take(self, connection: socket.socket) -> None:
-        super().take(connection)
+    def attach(self, connection: socket.socket) -> None:
+        super().attach(connection)
         self.is_taken = True
 
 

@@ -32,7 +32,7 @@ class Counter:
         self._values = itertools.count(first)
         self.taken: list[int] = []
 
-    def take(self) -> int:
+    def take_value(self) -> int:
         self.taken.append(next(self._values))
         return self.taken[-1]
 

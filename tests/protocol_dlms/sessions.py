@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
-from osgp.protocol_dlms import Deadlines, Keys, Meter, MeterAddress, Security, Transport
+from osgp.protocol_dlms import Deadlines, Framing, Keys, Meter, MeterAddress, Security
 from tests.protocol_dlms.peers import (
     AUTHENTICATION_KEY,
     CLIENT_TITLE,
@@ -17,6 +17,7 @@ from tests.protocol_dlms.peers import (
 
 ENERGY = AttributeDescriptor(3, bytes((1, 0, 1, 8, 0, 255)), 2)
 CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
+INVOCATION_COUNTER = AttributeDescriptor(1, bytes((0, 0, 43, 1, 0, 255)), 2)
 LOAD_PROFILE = AttributeDescriptor(7, bytes((1, 0, 99, 1, 0, 255)), 2)
 RESET = MethodDescriptor(3, bytes((1, 0, 1, 8, 0, 255)), 1)
 
@@ -33,7 +34,7 @@ Talk = Callable[[socket.socket], None]
 
 def connect(port: int, *, hls: bool = True, hdlc: bool = False, **settings: Any) -> Meter:
     """A Meter connected to whatever listens on ``port``."""
-    address = MeterAddress("127.0.0.1", port, transport=Transport.HDLC if hdlc else Transport.WRAPPER)
+    address = MeterAddress("127.0.0.1", port, framing=Framing.HDLC if hdlc else Framing.WRAPPER)
     settings.setdefault("security", Security.HLS5 if hls else Security.NONE)
     settings.setdefault("keys", KEYS)
     settings.setdefault("counter", Counter())

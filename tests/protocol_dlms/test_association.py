@@ -11,13 +11,13 @@ from osgp.faults import Fault
 from osgp.protocol_dlms import (
     Data,
     DataType,
+    Framing,
     Keys,
     Limits,
     Meter,
     MeterAddress,
     Security,
     TraceRecord,
-    Transport,
     errors,
     read_invocation_counter,
 )
@@ -39,7 +39,7 @@ from tests.protocol_dlms.peers import (
     tlv,
     wrapped,
 )
-from tests.protocol_dlms.sessions import ENERGY, PATIENT, UNRELEASED, connect, session
+from tests.protocol_dlms.sessions import ENERGY, INVOCATION_COUNTER, PATIENT, UNRELEASED, connect, session
 
 
 def energy(request: bytes) -> bytes:
@@ -385,7 +385,7 @@ def test_settings_are_checked_before_anything_is_dialled(
         (MeterAddress("127.0.0.1", 65536), 401),
         (MeterAddress("127.0.0.1", 4059, 0), 401),
         (MeterAddress("127.0.0.1", 4059, 0x10000), 401),
-        (MeterAddress("127.0.0.1", 4059, 0x4000, Transport.HDLC), 401),
+        (MeterAddress("127.0.0.1", 4059, 0x4000, Framing.HDLC), 401),
     ],
 )
 def test_addresses_are_checked_too(address: MeterAddress, code: int) -> None:
@@ -489,23 +489,28 @@ def public_meter(data: str, **options: object) -> WrapperMeter:
     return WrapperMeter(answer, hls=False, client=16, **options)  # type: ignore[arg-type]
 
 
+def read_counter(peer: Peer) -> int:
+    address = MeterAddress("127.0.0.1", peer.port)
+    return read_invocation_counter(address, INVOCATION_COUNTER, PATIENT, Limits())
+
+
 @pytest.mark.parametrize(
     ("data", "value"), [("00060001e240", 123456), ("0006ffffffff", 2**32 - 1), ("00120007", 7)]
 )
 def test_the_invocation_counter_is_read_through_the_public_client(data: str, value: int) -> None:
     with Peer(public_meter(data)) as peer:
-        assert read_invocation_counter(MeterAddress("127.0.0.1", peer.port), PATIENT, Limits()) == value
+        assert read_counter(peer) == value
 
 
 @pytest.mark.parametrize("data", ["00090101", "0005ffffffff", "0015000000ffffffffff", "00"])
 def test_an_invocation_counter_that_is_none(data: str) -> None:
     with Peer(public_meter(data)) as peer, pytest.raises(errors.IllegalResponse):
-        read_invocation_counter(MeterAddress("127.0.0.1", peer.port), PATIENT, Limits())
+        read_counter(peer)
 
 
 def test_an_invocation_counter_that_the_meter_does_not_show() -> None:
     with Peer(public_meter("0103")) as peer, pytest.raises(errors.AccessError):
-        read_invocation_counter(MeterAddress("127.0.0.1", peer.port), PATIENT, Limits())
+        read_counter(peer)
 
 
 def test_the_conformance_proposed() -> None:

@@ -70,19 +70,19 @@ def test_an_association_in_the_octets_of_gurux(
     settings = settings_for(security, len(challenge))
     ours = RequestBuilder(settings, challenge, receive_size)
     gurux = gurux_client(settings, challenge, receive_size)
-    assert ours.aarq() == gurux_aarq(gurux)
+    assert ours.build_aarq() == gurux_aarq(gurux)
     gurux.settings.connected |= ConnectionState.DLMS
     gurux.settings.negotiatedConformance = CONFORMANCE
     gurux.settings.maxPduSize = 0xFFFF
     gurux.settings.sourceSystemTitle = METER_TITLE
     services = data.draw(st.lists(st.sampled_from([GET, SET, ACTION]), max_size=20))
     for number, service in enumerate(services, 1):
-        ours.next_invoke_id()
+        ours.advance_invoke_id()
         gurux.settings.invokeId = number & 0x0F
         kind, body = data.draw(st.integers(1, 7)), data.draw(st.binary(max_size=200))
         parameters = GXDLMSLNParameters(gurux.settings, 0, service, kind, GXByteBuffer(body), None, 0xFF)
-        assert ours.request(service, kind, body) == bytes(GXDLMS.getLnMessages(parameters)[0])
-    assert ours.rlrq() == bytes(gurux.releaseRequest()[0])
+        assert ours.build_request(service, kind, body) == bytes(GXDLMS.getLnMessages(parameters)[0])
+    assert ours.build_rlrq() == bytes(gurux.releaseRequest()[0])
     used = 1 + len(services) if security is Security.HLS5 else 0
     assert ours.counters_used == list(range(FIRST_COUNTER, FIRST_COUNTER + used))
 
@@ -91,7 +91,7 @@ def test_a_challenge_may_look_like_anything_in_the_request() -> None:
     """What is looked for when the request is built is a stand-in, not the challenge itself."""
     for challenge in (b"\xbe\x23\x04\x21\xbe\x23\x04\x21", b"\xa5" * 8, b"\x60\x85\x74\x05\x08\x01\x03\xa6"):
         settings = settings_for(Security.HLS5, len(challenge))
-        ours = RequestBuilder(settings, challenge, 1024).aarq()
+        ours = RequestBuilder(settings, challenge, 1024).build_aarq()
         assert ours == gurux_aarq(gurux_client(settings, challenge, 1024))
 
 
@@ -102,7 +102,7 @@ def test_associations_share_nothing_but_what_they_have_in_common() -> None:
         AssociationSettings(Security.LLS, Keys(lls_password=password), None, 1, b"", 16)
         for password in passwords
     ]
-    requests = [RequestBuilder(each, b"", 1024).aarq() for each in settings]
+    requests = [RequestBuilder(each, b"", 1024).build_aarq() for each in settings]
     for (password, request), (other, _) in itertools.permutations(zip(passwords, requests, strict=True), 2):
         assert password in request
         assert other not in request
@@ -112,5 +112,5 @@ def test_associations_share_nothing_but_what_they_have_in_common() -> None:
 def test_a_counter_outside_of_its_32_bits_protects_nothing(outside: int) -> None:
     builder = RequestBuilder(settings_for(Security.HLS5, 16, Counter(outside)), bytes(16), 1024)
     with pytest.raises(errors.InvocationCounterExhausted):
-        builder.aarq()
+        builder.build_aarq()
     assert builder.counters_used == []

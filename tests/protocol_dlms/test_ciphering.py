@@ -78,9 +78,9 @@ def test_green_book_example_of_a_ciphered_get_request() -> None:
 
 def test_green_book_example_of_hls_with_gmac() -> None:
     key, authentication_key = ENCRYPTION_KEY, AUTHENTICATION_KEY
-    of_client = ciphering.gmac(key, authentication_key, EXAMPLE_CLIENT, 1, b"P6wRJ21F")
+    of_client = ciphering.compute_gmac(key, authentication_key, EXAMPLE_CLIENT, 1, b"P6wRJ21F")
     assert of_client.hex() == "10000000011a52fe7dd3e72748973c1e28"
-    of_meter = ciphering.gmac(key, authentication_key, EXAMPLE_TITLE, EXAMPLE_COUNTER, b"K56iVagY")
+    of_meter = ciphering.compute_gmac(key, authentication_key, EXAMPLE_TITLE, EXAMPLE_COUNTER, b"K56iVagY")
     assert of_meter.hex() == "1001234567fe1466afb3dbcd4f9389e2b7"
     deciphering = Deciphering(key, authentication_key, EXAMPLE_TITLE)
     assert deciphering.verify_gmac(of_meter, authentication_key, b"K56iVagY")

@@ -13,8 +13,9 @@ from tests.protocol_dlms.peers import aare, initiate_response, tlv
 from tests.protocol_dlms.test_services import CLOCK_HEX, ENERGY_HEX
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-ENERGY_NAME = "3/1-0:1.8.0.255/2 ENERGY"
-CLOCK_NAME = "8/0-0:1.0.0.255/2 CLOCK"
+ENERGY_NAME = "3/1-0:1.8.0.255/2 ENERGY value"
+CLOCK_NAME = "8/0-0:1.0.0.255/2 CLOCK time"
+LOGIN = "15/0-0:40.0.0.255/method 1 reply_to_hls_authentication"
 NAMES = {bytes((1, 0, 1, 8, 0, 255)): "ENERGY", bytes((0, 0, 1, 0, 0, 255)): "CLOCK"}
 
 
@@ -72,12 +73,12 @@ TIME = "07ea031dff021e00ffff8880"
         (
             ["c301c1000301000108" + "00ff01" + "010f00"],
             "action-request-normal",
-            "3/1-0:1.8.0.255/method 1 ENERGY\ninteger 0",
+            "3/1-0:1.8.0.255/method 1 ENERGY reset\ninteger 0",
         ),
         (
             ["c301c1000301000108" + "00ff01" + "00", "c701c1000100" + "1101"],
             "action-response-normal",
-            "3/1-0:1.8.0.255/method 1 ENERGY: success\nreturns unsigned 1",
+            "3/1-0:1.8.0.255/method 1 ENERGY reset: success\nreturns unsigned 1",
         ),
         (["c704c100000002"], "action-response-next-pblock", "block 2 received, the next one please"),
         (
@@ -233,7 +234,7 @@ def test_blocks_that_are_sent_are_put_together() -> None:
     assert said(first, f"c502c1{1:08x}").text == "block 1 received, the next one please"
     assert said(first, f"c503c100{2:08x}").text == f"{ENERGY_NAME}: success\nblock 2 received"
     action = f"c304c1{ENERGY_HEX[:-2]}0100{1:08x}06{value[:12]}"
-    assert said(action).text.splitlines() == ["3/1-0:1.8.0.255/method 1 ENERGY", "block 1: 6 octets"]
+    assert said(action).text.splitlines() == ["3/1-0:1.8.0.255/method 1 ENERGY reset", "block 1: 6 octets"]
     assert "together 12 octets:" in said(action, f"c306c101{2:08x}06{value[12:]}").text
 
 
@@ -324,7 +325,9 @@ def test_ciphered_information_is_named() -> None:
     ("apdu", "start", "text"),
     [
         ("c301c1004000002b0000ff02012a2a", 13, "64/0-0:43.0.0.255/method 2 key_transfer\n2 octets, hidden"),
-        ("c101c1000f0000280000ff07002a2a", 13, "15/0-0:40.0.0.255/7\n2 octets, hidden"),
+        ("c101c1000f0000280000ff07002a2a", 13, "15/0-0:40.0.0.255/7 secret\n2 octets, hidden"),
+        ("c301c1000f0000280000ff01012a2a", 13, f"{LOGIN}\n2 octets, hidden"),
+        ("c301c1101f0000280000ff01012a2a", 13, "4127/0-0:40.0.0.255/method 1\n2 octets, hidden"),
         ("c401c1002a2a", 4, "2 octets, hidden"),
         ("c402c101000000012a2a2a", 8, "3 octets, hidden"),
         ("c103c101000000022a2a2a", 8, "3 octets, hidden"),

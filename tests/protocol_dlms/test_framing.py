@@ -13,7 +13,7 @@ from osgp.protocol_dlms.transport import hdlc, wrapper
 
 def test_check_sequence_of_the_standard_message() -> None:
     # The check value of CRC-16/IBM-SDLC, also called X-25, for the digits 1 to 9.
-    assert hdlc.check_sequence(b"123456789") == bytes.fromhex("6e90")
+    assert hdlc.compute_check_sequence(b"123456789") == bytes.fromhex("6e90")
 
 
 @given(st.binary(max_size=300))
@@ -21,7 +21,7 @@ def test_check_sequence_agrees_with_a_bitwise_one(octets: bytes) -> None:
     # The reflected CRC is the plain CCITT CRC of the octets mirrored.
     mirrored = bytes(int(f"{octet:08b}"[::-1], 2) for octet in octets)
     plain = binascii.crc_hqx(mirrored, 0xFFFF) ^ 0xFFFF
-    assert hdlc.check_sequence(octets) == int(f"{plain:016b}"[::-1], 2).to_bytes(2, "little")
+    assert hdlc.compute_check_sequence(octets) == int(f"{plain:016b}"[::-1], 2).to_bytes(2, "little")
 
 
 def test_snrm_without_parameters_as_in_the_books() -> None:
@@ -39,7 +39,7 @@ def test_frames_come_back(
     octets = hdlc.encode(destination, source, control, information, segmented=segmented)
     assert octets[0] == octets[-1] == hdlc.FLAG
     body = octets[1:-1]
-    assert hdlc.frame_length(body[:2]) == len(body)
+    assert hdlc.parse_frame_length(body[:2]) == len(body)
     assert hdlc.decode(body) == hdlc.Frame(destination, source, control, information, segmented)
 
 
@@ -62,7 +62,7 @@ def test_a_wrong_header_check_sequence_behind_a_right_frame_check_sequence() -> 
     body = bytearray(hdlc.encode(b"\x03", b"\x21", 0x10, b"information", segmented=False)[1:-3])
     body[5] ^= 1
     with pytest.raises(errors.IllegalResponse, match="header check"):
-        hdlc.decode(bytes(body) + hdlc.check_sequence(body))
+        hdlc.decode(bytes(body) + hdlc.compute_check_sequence(body))
 
 
 @pytest.mark.parametrize("address", ["0204", "020406", "02040608", "020401", "0204060801"])
@@ -77,15 +77,15 @@ def test_addresses_of_impossible_length(address: str) -> None:
     [(1, "03"), (16, "21"), (127, "ff"), (128, "02000001"), (0x3FFF, "fefe0001")],
 )
 def test_server_addresses(logical_device: int, address: str) -> None:
-    assert hdlc.server_address(logical_device).hex() == address
+    assert hdlc.encode_server_address(logical_device).hex() == address
 
 
 def test_link_parameters() -> None:
     assert (
-        hdlc.link_parameters(128).hex()
+        hdlc.build_link_parameters(128).hex()
         == "8180" + "14" + "05020080" + "06020080" + "070400000001" + "080400000001"
     )
-    assert hdlc.receive_size_of_peer(hdlc.link_parameters(512)) == 512
+    assert hdlc.parse_receive_size(hdlc.build_link_parameters(512)) == 512
 
 
 @pytest.mark.parametrize(
@@ -103,24 +103,24 @@ def test_link_parameters() -> None:
     ],
 )
 def test_sizes_that_peers_name_or_do_not(information: str, size: int) -> None:
-    assert hdlc.receive_size_of_peer(bytes.fromhex(information)) == size
+    assert hdlc.parse_receive_size(bytes.fromhex(information)) == size
 
 
 def test_a_size_too_small_to_use() -> None:
     with pytest.raises(errors.IllegalResponse):
-        hdlc.receive_size_of_peer(bytes.fromhex("818003060100"))
+        hdlc.parse_receive_size(bytes.fromhex("818003060100"))
 
 
 @given(st.binary(max_size=40))
 def test_any_link_parameters_give_a_usable_size(information: bytes) -> None:
     with contextlib.suppress(errors.IllegalResponse):
-        assert 8 <= hdlc.receive_size_of_peer(information) <= hdlc.MAX_INFORMATION_SIZE
+        assert 8 <= hdlc.parse_receive_size(information) <= hdlc.MAX_INFORMATION_SIZE
 
 
 def test_wrapper_frame() -> None:
-    assert wrapper.frame(16, 1, b"abc").hex() == "0001" + "0010" + "0001" + "0003" + "616263"
+    assert wrapper.build_frame(16, 1, b"abc").hex() == "0001" + "0010" + "0001" + "0003" + "616263"
 
 
 def test_a_wrapper_takes_no_more_than_its_length_can_say() -> None:
     with pytest.raises(errors.EncodeError):
-        wrapper.frame(1, 1, bytes(0x10000))
+        wrapper.build_frame(1, 1, bytes(0x10000))

@@ -32,7 +32,15 @@ from tests.protocol_dlms.peers import (
     tlv,
     wrapped,
 )
-from tests.protocol_dlms.sessions import ENERGY, IMPATIENT, UNRELEASED, Talk, connect, session
+from tests.protocol_dlms.sessions import (
+    ENERGY,
+    IMPATIENT,
+    INVOCATION_COUNTER,
+    UNRELEASED,
+    Talk,
+    connect,
+    session,
+)
 
 ANSWER = bytes.fromhex("c401c1000600003039")
 
@@ -84,7 +92,7 @@ def test_nothing_listens() -> None:
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 300])
 def test_unknown_host(host: str) -> None:
     with pytest.raises(errors.ConnectionEstablishError) as failure:
-        read_invocation_counter(MeterAddress(host, 4059), UNRELEASED)
+        read_invocation_counter(MeterAddress(host, 4059), INVOCATION_COUNTER, UNRELEASED)
     assert failure.value.code == 228
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from osgp.protocol_dlms import MeterAddress, read_invocation_counter
 from tests.protocol_dlms.peers import METER_TITLE, Peer, WrapperMeter, seal, tlv
-from tests.protocol_dlms.sessions import ENERGY, session
+from tests.protocol_dlms.sessions import ENERGY, INVOCATION_COUNTER, session
 
 
 def energy(request: bytes) -> bytes:
@@ -21,7 +21,7 @@ def test_a_secured_session_prints_and_logs_nothing(
     with session(WrapperMeter(energy)) as meter:
         meter.get(ENERGY)
     with Peer(WrapperMeter(energy, hls=False, client=16)) as peer:
-        read_invocation_counter(MeterAddress("127.0.0.1", peer.port))
+        read_invocation_counter(MeterAddress("127.0.0.1", peer.port), INVOCATION_COUNTER)
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
 

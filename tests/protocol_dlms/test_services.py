@@ -149,8 +149,8 @@ def test_after_a_broken_answer_the_meter_refuses_further_use() -> None:
             lambda: meter.get_many([ENERGY, CLOCK]),
             lambda: meter.set(ENERGY, NUMBER),
             lambda: meter.set_many([(ENERGY, NUMBER)]),
-            lambda: meter.action(RESET),
-            lambda: meter.profile(LOAD_PROFILE),
+            lambda: meter.invoke(RESET),
+            lambda: meter.read_profile(LOAD_PROFILE),
         ):
             with pytest.raises(errors.MeterClosed) as refusal:
                 use()
@@ -319,7 +319,7 @@ def test_what_cannot_be_encoded_is_not_sent() -> None:
         for use in (
             lambda: meter.set(ENERGY, wrong),
             lambda: meter.set_many([(ENERGY, NUMBER), (CLOCK, wrong)]),
-            lambda: meter.action(RESET, wrong),
+            lambda: meter.invoke(RESET, wrong),
         ):
             with pytest.raises(errors.EncodeError):
                 use()
@@ -405,7 +405,7 @@ def test_long_values_are_sent_in_blocks_that_the_meter_can_take(size: int, hls: 
             data = Data(DataType.OCTET_STRING, bytes(index % 251 for index in range(length)))
             meter.set(ENERGY, data)
             assert taker.carried == axdr.encode(data)
-            meter.action(RESET, data)
+            meter.invoke(RESET, data)
             assert taker.carried == axdr.encode(data)
     assert meter_side.longest_request <= size
 
@@ -468,9 +468,9 @@ def test_action() -> None:
         )
     )
     with session(meter_side) as meter:
-        assert meter.action(RESET) is None
-        assert meter.action(RESET, Data(DataType.INTEGER, 0)) == Data(DataType.UNSIGNED, 5)
-        assert meter.action(RESET) is None
+        assert meter.invoke(RESET) is None
+        assert meter.invoke(RESET, Data(DataType.INTEGER, 0)) == Data(DataType.UNSIGNED, 5)
+        assert meter.invoke(RESET) is None
     assert requests[0][:2].hex() + requests[0][3:].hex() == "c301" + ENERGY_HEX[:-2] + "01" + "00"
     assert requests[1][3:].hex() == ENERGY_HEX[:-2] + "01" + "01" + "0f00"
 
@@ -487,7 +487,7 @@ def test_action() -> None:
 def test_a_refused_method(body: str, result: ActionResult) -> None:
     with session(WrapperMeter(saying(body))) as meter:
         with pytest.raises(errors.AccessError) as refusal:
-            meter.action(RESET)
+            meter.invoke(RESET)
         assert refusal.value.result == result
         assert refusal.value.descriptor == RESET
         assert meter.is_open
@@ -503,7 +503,7 @@ def test_the_return_value_in_blocks_with_or_without_result() -> None:
             )
         )
         with session(meter_side) as meter:
-            assert meter.action(RESET) == Data(DataType.OCTET_STRING, b"\x01\x02")
+            assert meter.invoke(RESET) == Data(DataType.OCTET_STRING, b"\x01\x02")
 
 
 @pytest.mark.parametrize(
@@ -517,18 +517,18 @@ def test_the_return_value_in_blocks_with_or_without_result() -> None:
 )  # fmt: skip
 def test_broken_answers_to_action(bodies: list[str]) -> None:
     with session(WrapperMeter(saying(*bodies))) as meter, pytest.raises(errors.IllegalResponse):
-        meter.action(RESET)
+        meter.invoke(RESET)
 
 
 @pytest.mark.parametrize("bodies", [["c704II00000002"], ["c702II 01 00000001 00"], ["c701II0000"]])
 def test_broken_answers_to_blocks_of_action(bodies: list[str]) -> None:
     with session(WrapperMeter(saying(*bodies), size=100)) as meter, pytest.raises(errors.IllegalResponse):
-        meter.action(RESET, LONG)
+        meter.invoke(RESET, LONG)
 
 
 def test_a_method_refused_before_the_last_block() -> None:
     with session(WrapperMeter(saying("c701II0300"), size=100)) as meter, pytest.raises(errors.AccessError):
-        meter.action(RESET, LONG)
+        meter.invoke(RESET, LONG)
 
 
 # Profiles
@@ -540,31 +540,31 @@ MORNING = CosemDateTime(2024, 1, 1, hour=6, minute=0, second=0, hundredths=0, de
 def test_profile_rows() -> None:
     row = "0203" + "090c" + MIDNIGHT.to_bytes().hex() + "1108" + "0600003039"
     with session(WrapperMeter(saying("c401II00" + "0102" + row + "0203001100" + "0600000001"))) as meter:
-        assert meter.profile(LOAD_PROFILE) == [(MIDNIGHT.to_bytes(), 8, 12345), (None, 0, 1)]
+        assert meter.read_profile(LOAD_PROFILE) == [(MIDNIGHT.to_bytes(), 8, 12345), (None, 0, 1)]
 
 
 def test_an_empty_profile() -> None:
     with session(WrapperMeter(saying("c401II000100", "c401II0000"))) as meter:
-        assert meter.profile(LOAD_PROFILE) == []
-        assert meter.profile(LOAD_PROFILE) == []
+        assert meter.read_profile(LOAD_PROFILE) == []
+        assert meter.read_profile(LOAD_PROFILE) == []
 
 
 @pytest.mark.parametrize("data", ["1105", "0906010203040506", "010201"])
 def test_what_is_no_profile(data: str) -> None:
     with session(WrapperMeter(saying("c401II00" + data))) as meter, pytest.raises(errors.DecodeError):
-        meter.profile(LOAD_PROFILE)
+        meter.read_profile(LOAD_PROFILE)
 
 
 def test_rows_that_are_no_structures_do_not_cost_the_others() -> None:
     with session(WrapperMeter(saying("c401II00" + "0103" + "1105" + "02011101" + "00"))) as meter:
-        assert meter.profile(LOAD_PROFILE) == [(), (1,), ()]
+        assert meter.read_profile(LOAD_PROFILE) == [(), (1,), ()]
 
 
 def test_a_profile_by_range_and_columns() -> None:
     requests: list[bytes] = []
     columns = [CaptureObjectDefinition(CLOCK), CaptureObjectDefinition(ENERGY, 2)]
     with session(WrapperMeter(saying("c401II000100", requests=requests))) as meter:
-        meter.profile(LOAD_PROFILE, RangeDescriptor(MIDNIGHT, MORNING, columns))
+        meter.read_profile(LOAD_PROFILE, RangeDescriptor(MIDNIGHT, MORNING, columns))
     clock = "0204 120008 0906 0000010000ff 0f02 120000"
     assert requests[0][3:] == bytes.fromhex(
         "0007 0100630100ff 02 01 01 0204" + clock
@@ -578,7 +578,7 @@ def test_a_range_with_octet_strings_and_all_columns() -> None:
     first = Data(DataType.OCTET_STRING, MIDNIGHT.to_bytes())
     last = Data(DataType.OCTET_STRING, MORNING.to_bytes())
     with session(WrapperMeter(saying("c401II000100", requests=requests))) as meter:
-        meter.profile(LOAD_PROFILE, RangeDescriptor(first, last))
+        meter.read_profile(LOAD_PROFILE, RangeDescriptor(first, last))
     assert (
         requests[0]
         .hex()
@@ -589,7 +589,7 @@ def test_a_range_with_octet_strings_and_all_columns() -> None:
 def test_a_profile_by_entry() -> None:
     requests: list[bytes] = []
     with session(WrapperMeter(saying("c401II000100", requests=requests))) as meter:
-        meter.profile(LOAD_PROFILE, EntryDescriptor(3, 7, 1, 2))
+        meter.read_profile(LOAD_PROFILE, EntryDescriptor(3, 7, 1, 2))
     assert (
         requests[0][3:].hex()
         == "00070100630100ff02" + "0102" + "0204" + "0600000003" + "0600000007" + "120001" + "120002"
@@ -606,7 +606,7 @@ def test_entries_out_of_range(selection: EntryDescriptor) -> None:
 
 def test_a_refused_profile() -> None:
     with session(WrapperMeter(saying("c401II0104"))) as meter, pytest.raises(errors.AccessError):
-        meter.profile(LOAD_PROFILE)
+        meter.read_profile(LOAD_PROFILE)
 
 
 # Any answer at all
@@ -632,8 +632,8 @@ def test_any_answer_is_understood_or_refused_with_a_typed_error(apdu: bytes) -> 
             lambda meter: meter.get_many([ENERGY, CLOCK]),
             lambda meter: meter.set_many([(ENERGY, NUMBER), (CLOCK, NUMBER)]),
             lambda meter: meter.set(ENERGY, LONG),
-            lambda meter: meter.action(RESET, NUMBER),
-            lambda meter: meter.profile(LOAD_PROFILE),
+            lambda meter: meter.invoke(RESET, NUMBER),
+            lambda meter: meter.read_profile(LOAD_PROFILE),
         ):
             with (
                 connect(peer.port, hls=False, with_list_max=2) as meter,
@@ -656,7 +656,7 @@ def test_the_trace_leaves_out_data_that_are_secret() -> None:
     with session(meter_side, trace=records.append, with_list_max=4) as meter:
         meter.set(association, Data(DataType.OCTET_STRING, secret))
         meter.set_many([(ENERGY, NUMBER), (association, Data(DataType.OCTET_STRING, secret))])
-        meter.action(key_transfer, Data(DataType.OCTET_STRING, secret))
+        meter.invoke(key_transfer, Data(DataType.OCTET_STRING, secret))
         meter.get(association)
     everything = b"".join(record.apdu for record in records)
     assert secret not in everything

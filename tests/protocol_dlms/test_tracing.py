@@ -20,7 +20,7 @@ from osgp.protocol_dlms import (
 )
 from osgp.protocol_dlms.describe import Describer
 from osgp.protocol_dlms.settings import MeterAddress
-from osgp.protocol_dlms.tracing import Tracer, user_information, with_information
+from osgp.protocol_dlms.tracing import Tracer, find_user_information, replace_user_information
 from tests.protocol_dlms.peers import (
     AUTHENTICATION_KEY,
     ENCRYPTION_KEY,
@@ -37,7 +37,7 @@ from tests.protocol_dlms.peers import (
     tlv,
     wrapped,
 )
-from tests.protocol_dlms.sessions import ENERGY, UNRELEASED, session
+from tests.protocol_dlms.sessions import ENERGY, INVOCATION_COUNTER, UNRELEASED, session
 from tests.protocol_dlms.test_services import NUMBER, saying
 
 SECRET = b"Qz7#Xw9!Kj5$Vy3&"
@@ -86,8 +86,8 @@ def test_every_apdu_is_shown_in_plain_form_in_its_order() -> None:
     assert [record.apdu[0] for record in records] == [0x60, 0x61, 0xC3, 0xC7, 0xC0, 0xC4, 0x62, 0x63]
     assert [record.at for record in records] == sorted(record.at for record in records)
     # The initiate services as well, which travel ciphered within AARQ and AARE.
-    assert user_information(records[0].apdu)[0] == 0x01
-    assert user_information(records[1].apdu) == initiate_response()
+    assert find_user_information(records[0].apdu)[0] == 0x01
+    assert find_user_information(records[1].apdu) == initiate_response()
     assert records[5].apdu == bytes.fromhex("c401c2000600003039")
     assert records[7].apdu == RLRE
 
@@ -97,7 +97,7 @@ def set_(class_id: int, logical_name: bytes, attribute_id: int) -> Callable[[Met
 
 
 def invoke(class_id: int, logical_name: bytes, method_id: int) -> Callable[[Meter], object]:
-    return lambda meter: meter.action(MethodDescriptor(class_id, logical_name, method_id), SECRET_DATA)
+    return lambda meter: meter.invoke(MethodDescriptor(class_id, logical_name, method_id), SECRET_DATA)
 
 
 def get(class_id: int, logical_name: bytes, attribute_id: int) -> Callable[[Meter], object]:
@@ -143,7 +143,7 @@ def test_secret_data_in_blocks_are_blanked(request_: str, answers: list[str], hl
         if request_ == "set":
             meter.set(AttributeDescriptor(15, ASSOCIATION, 7), data)
         else:
-            meter.action(MethodDescriptor(64, SETUP, 2), data)
+            meter.invoke(MethodDescriptor(64, SETUP, 2), data)
 
     records = traced(saying(*answers, *answers[-1:] * 8), suppressed(use), hls=hls, size=100 if hls else 64)
     blocks = [record for record in records if record.apdu[0] in (0xC1, 0xC3) and record.hidden]
@@ -275,7 +275,7 @@ def test_a_password_that_comes_back_as_data() -> None:
 def test_dedicated_keys_are_blanked() -> None:
     records: list[TraceRecord] = []
     information = b"\x01\x01\x10" + SECRET + bytes.fromhex("0000065f1f0400007e1fffff")
-    Tracer(records.append, ()).association(Direction.SENT, tlv(0x60, tlv(0xBE, tlv(0x04, information))))
+    Tracer(records.append, ()).show_association(Direction.SENT, tlv(0x60, tlv(0xBE, tlv(0x04, information))))
     assert_hidden(records, SECRET)
     assert "dedicated key: hidden" in Describer().describe(records[0]).text
 
@@ -330,14 +330,15 @@ def test_the_public_clients_session_is_shown() -> None:
     records: list[TraceRecord] = []
     meter_side = WrapperMeter(saying("c401II000600000007"), hls=False, client=16)
     with Peer(meter_side) as peer:
-        assert read_invocation_counter(MeterAddress("127.0.0.1", peer.port), trace=records.append) == 7
+        address = MeterAddress("127.0.0.1", peer.port)
+        assert read_invocation_counter(address, INVOCATION_COUNTER, trace=records.append) == 7
     assert [record.apdu[0] for record in records] == [0x60, 0x61, 0xC0, 0xC4, 0x62, 0x63]
 
 
 @pytest.mark.parametrize("apdu", [b"\x61", b"\x61\x05\xbe\x7f", b"\x61\x02\xbe\x00", b"\x61\x84"])
 def test_user_information_of_what_is_malformed(apdu: bytes) -> None:
-    assert user_information(apdu) == b""
-    assert with_information(apdu, b"other") in (apdu, tlv(0x61, tlv(0xBE, tlv(0x04, b"other"))))
+    assert find_user_information(apdu) == b""
+    assert replace_user_information(apdu, b"other") in (apdu, tlv(0x61, tlv(0xBE, tlv(0x04, b"other"))))
 
 
 def test_lists_with_a_secret_in_them_are_asked_one_by_one() -> None:

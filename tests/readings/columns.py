@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from osgp.devices.models import Device
+from osgp.messages.readings import Period, Readings
 from osgp.readings import storing
-from osgp.readings.calendar import day_span, expected_ends
-from osgp.readings.values import Period, Readings
+from osgp.readings.calendar import find_day_span, list_expected_ends
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 IMPORT, EXPORT = "ACTIVE_ENERGY_IMPORT", "ACTIVE_ENERGY_EXPORT"
@@ -26,8 +26,8 @@ def utc(*parts: int) -> datetime:
 def interval_ends(first: date, days: int = 1, step: int = 900) -> list[datetime]:
     """The interval ends of some days in Amsterdam."""
     until = first + timedelta(days=days)
-    seconds = expected_ends(Period.INTERVAL, first, until, AMSTERDAM, step)
-    assert seconds[-1] == day_span(until, AMSTERDAM).begin
+    seconds = list_expected_ends(Period.INTERVAL, first, until, AMSTERDAM, step)
+    assert seconds[-1] == find_day_span(until, AMSTERDAM).begin
     return [datetime.fromtimestamp(second, UTC) for second in seconds]
 
 
@@ -46,7 +46,7 @@ def column(
 
 def deliver(device: Device, *told: Readings, uid: uuid.UUID | None = None) -> int:
     """Store as visits do; returns the delivery's number."""
-    kept = storing.kept(device, told)
+    kept = storing.prepare(device, told)
     assert kept is not None
     return storing.store(kept, uid or uuid.uuid4(), "PeriodicMeterReads")
 

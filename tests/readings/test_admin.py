@@ -12,9 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.readings import charts, clock, profile, tables
+from osgp.messages.readings import Period
+from osgp.pages.readings import charts, tables
+from osgp.readings import clock, profile
 from osgp.readings.profile import Range
-from osgp.readings.values import Period
 from osgp.requests.models import Request
 from tests import factories
 from tests.admin.conftest import make_user, signed_in
@@ -40,7 +41,7 @@ def page(client: Client, device: Device, query: str = "") -> str:
 
 
 def shown(device: Device, view: str, day: date, period: str = "INTERVAL") -> profile.LoadProfile:
-    return profile.load_profile(device, period, Range.around(view, day))
+    return profile.read_load_profile(device, period, Range.from_day(view, day))
 
 
 @pytest.mark.parametrize(
@@ -71,11 +72,11 @@ def test_gaps_flags_and_changes_are_visible(superuser: Client, device: Device) -
     deliver(device, column(there, list(range(1000, 1000 + len(there))), statuses=statuses))
     deliver(device, column(there[3:4], [1], statuses=[64]))
     profile_ = shown(device, "day", DAY)
-    [chart] = charts.charts(profile_)
+    [chart] = charts.draw_charts(profile_)
     assert [mark.title.split(":")[0] for mark in chart.gaps] == ["10 missing", "1 missing"]
     assert [mark.kind for mark in chart.flags] == ["warning", "warning", "bad"]
     assert profile_.panels[0].missing == 11
-    rows = tables.rows(profile_)
+    rows = tables.build_rows(profile_)
     assert [len(rows), sum(row.is_missing for row in rows)] == [96, 11]
     assert rows[3].former == "was 1.003"
     content = page(superuser, device, f"date={DAY}")
@@ -89,7 +90,7 @@ def test_a_month_is_summed_up_by_day(superuser: Client, device: Device) -> None:
     ends = interval_ends(date(2026, 9, 30), 32)
     deliver(device, column(ends), column(ends, quantity=EXPORT))
     profile_ = shown(device, "month", DAY)
-    rows = tables.rows(profile_)
+    rows = tables.build_rows(profile_)
     assert [row.day for row in rows] == [date(2026, 10, 1) + timedelta(days=number) for number in range(31)]
     assert [row.cells[0].used for row in rows[23:26]] == [
         Decimal("0.096"),
@@ -133,10 +134,10 @@ def test_days_months_and_single_reads(superuser: Client, device: Device) -> None
     ],
 )
 def test_ranges(view: str, first: date, until: date) -> None:
-    found = Range.around(view, DAY)
+    found = Range.from_day(view, DAY)
     assert (found.first, found.until) == (first, until)
-    assert Range.around(view, found.after).first == until
-    assert Range.around(view, found.before).until == first
+    assert Range.from_day(view, found.after).first == until
+    assert Range.from_day(view, found.before).until == first
 
 
 def test_it_opens_on_the_latest_day_and_survives_odd_queries(superuser: Client, device: Device) -> None:
@@ -205,7 +206,7 @@ def test_missing_readings(superuser: Client, organisation: Organisation, device:
 
 @pytest.mark.usefixtures("next_morning")
 def test_the_button_fetches_them_again_once(superuser: Client, device: Device, gas_meter: Device) -> None:
-    for said in ("2 requests to 2 meters", "under way already"):
+    for said in ("2 requests to 2 meters", "already under way"):
         answer = superuser.post(f"{MISSING}?{RANGE}", follow=True)
         assert said in answer.content.decode()
     assert Request.objects.count() == 2
@@ -217,7 +218,7 @@ def test_the_button_fetches_them_again_once(superuser: Client, device: Device, g
 @pytest.mark.usefixtures("next_morning")
 def test_the_button_needs_a_permission(device: Device, organisation: Organisation) -> None:
     reader = signed_in(make_user("reader", organisation, "view_series"))
-    assert "Fetch these again" not in reader.get(f"{MISSING}?{RANGE}").content.decode()
+    assert "Fetch these readings" not in reader.get(f"{MISSING}?{RANGE}").content.decode()
     reader.post(f"{MISSING}?{RANGE}")
     assert not Request.objects.exists()
     sender = signed_in(make_user("sender", organisation, "view_series", "add_request"))

@@ -19,9 +19,9 @@ from rest_framework.test import APIClient
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
+from osgp.messages.readings import Period
 from osgp.readings import export, queries
 from osgp.readings.models import Delivery
-from osgp.readings.values import Period
 from tests import factories
 from tests.readings.columns import EXPORT, column, deliver, interval_ends, utc
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osgp.readings import chunks
-from osgp.readings.chunks import NO_STATUS, Chunk, Claim, Seen
+from osgp.readings.chunks import NO_STATUS, Chunk, Claim, DeliveryRange
 
 OFFSETS = st.integers(0, 8).map(lambda place: place * 900)
 EXPONENTS = st.sampled_from([-6, -3, -2, 0])
@@ -24,11 +24,11 @@ def deliveries(draw: st.DrawFn) -> list[Chunk]:
         amounts = [draw(st.integers(1, 2)) * 10 ** (0 - exponent) for _ in offsets]
         statuses = [draw(st.sampled_from([NO_STATUS, 0, 128])) for _ in offsets]
         seen = [number] * len(offsets)
-        made.append(chunks.make(exponent, offsets, amounts, statuses, seen, seen))
+        made.append(chunks.make_chunk(exponent, offsets, amounts, statuses, seen, seen))
     return made
 
 
-State = tuple[Chunk, dict[int, dict[Claim, Seen]]]
+State = tuple[Chunk, dict[int, dict[Claim, DeliveryRange]]]
 
 
 def stored(delivered: list[Chunk]) -> State:
@@ -47,9 +47,9 @@ def values(chunk: Chunk) -> list[tuple[int, ...]]:
     count = chunk.count
     return list(
         zip(
-            chunk.all_offsets(),
-            (chunks.millionths(amount, chunk.exponent) for amount in chunk.amounts),
-            chunk.all_statuses(),
+            chunk.list_offsets(),
+            (chunks.to_millionths(amount, chunk.exponent) for amount in chunk.amounts),
+            chunk.list_statuses(),
             chunks.spread(chunk.received, count),
             chunks.spread(chunk.confirmed, count),
             strict=True,
@@ -75,26 +75,28 @@ def test_the_last_claim_counts_and_the_others_stay_visible(delivered: list[Chunk
     for number, new in enumerate(delivered, 1):
         for offset, amount, status, *_ in values(new):
             claims.setdefault(offset, {}).setdefault(Claim(amount, status), []).append(number)
-    assert set(claims) == set(chunk.all_offsets())
+    assert set(claims) == set(chunk.list_offsets())
     for offset, amount, status, received, confirmed in values(chunk):
         known = claims[offset]
         current = Claim(amount, status)
-        assert Seen(received, confirmed) == Seen(min(known[current]), max(known[current]))
+        assert DeliveryRange(received, confirmed) == DeliveryRange(min(known[current]), max(known[current]))
         assert confirmed == max(map(max, known.values()))
-        others = {claim: Seen(min(seen), max(seen)) for claim, seen in known.items() if claim != current}
+        others = {
+            claim: DeliveryRange(min(seen), max(seen)) for claim, seen in known.items() if claim != current
+        }
         assert former.get(offset, {}) == others
 
 
 def test_columns_that_are_all_the_same_take_one_element() -> None:
-    chunk = chunks.make(-3, [900, 1800, 2700], [5, 6, 7], [0, 0, 0], [4, 4, 4], [4, 4, 4])
+    chunk = chunks.make_chunk(-3, [900, 1800, 2700], [5, 6, 7], [0, 0, 0], [4, 4, 4], [4, 4, 4])
     assert chunk == Chunk(-3, 900, [900], [5, 6, 7], [0], [4], [4])
-    assert list(chunk.all_offsets()) == [900, 1800, 2700]
+    assert list(chunk.list_offsets()) == [900, 1800, 2700]
 
 
 @pytest.mark.parametrize("offsets", [[900], [900, 1800], [900, 1800, 3600], [7, 900, 1800]])
 def test_offsets_that_are_not_evenly_apart_are_kept_as_they_are(offsets: list[int]) -> None:
-    chunk = chunks.make(0, offsets, offsets, offsets, offsets, offsets)
-    assert (chunk.step, list(chunk.all_offsets())) == (None, offsets)
+    chunk = chunks.make_chunk(0, offsets, offsets, offsets, offsets, offsets)
+    assert (chunk.step, list(chunk.list_offsets())) == (None, offsets)
 
 
 def test_a_day_is_full_when_every_capture_period_has_its_value() -> None:
@@ -109,12 +111,12 @@ def test_a_day_is_full_when_every_capture_period_has_its_value() -> None:
 
 
 def _chunk(offsets: list[int]) -> Chunk:
-    return chunks.make(0, offsets, offsets, [0], [1], [1])
+    return chunks.make_chunk(0, offsets, offsets, [0], [1], [1])
 
 
 @pytest.mark.parametrize(
     ("amount", "exponent", "text"), [(1234567, -3, "1234.567"), (1234500, -3, "1234.500"), (5, 2, "500")]
 )
 def test_values_are_exact_with_the_decimals_that_the_meter_has(amount: int, exponent: int, text: str) -> None:
-    assert format(chunks.decimal(amount, exponent), "f") == text
-    assert chunks.millionths(amount, exponent) == int(Decimal(text) * 10**6)
+    assert format(chunks.to_decimal(amount, exponent), "f") == text
+    assert chunks.to_millionths(amount, exponent) == int(Decimal(text) * 10**6)

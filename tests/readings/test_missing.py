@@ -12,16 +12,18 @@ from rest_framework.test import APIClient
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch
-from osgp.devices import groups
-from osgp.devices.models import Device, DeviceGroup
+from osgp.completeness.full_days import make_day_masks
+from osgp.device_groups import groups
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import Device
+from osgp.messages.readings import Period
 from osgp.networks.models import CommunicationNetwork
 from osgp.readings import clock
-from osgp.readings.completeness import masks
-from osgp.readings.values import Period
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from tests import factories
 from tests.devices.concurrency import at_once
 from tests.readings.columns import EXPORT, column, deliver, interval_ends, utc
+from tests.state_check import states_by_hand
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +66,40 @@ def gaps(api: APIClient, query: str = RANGE) -> list[dict[str, Any]]:
     [row] = results(api, query)
     found: list[dict[str, Any]] = row["gaps"]
     return found
+
+
+@pytest.fixture
+def invented(organisation: Organisation) -> Device:
+    """A meter that keeps half-hours and nothing else, of a profile that is not shipped."""
+    return factories.make_device("T1", owner=organisation, protocol_name="TST", protocol_version="1.0")
+
+
+def test_what_the_profile_keeps_no_buffer_for_is_not_missing(api: APIClient, invented: Device) -> None:
+    assert [gap["count"] for gap in gaps(api)] == [48]
+    for period in ("DAILY", "MONTHLY"):
+        assert results(api, f"period={period}&from=2026-10-01&until=2026-11-01") == []
+
+
+def test_half_hours_make_a_full_day_where_the_profile_has_them(api: APIClient, invented: Device) -> None:
+    ends = interval_ends(DAY, step=1800)
+    deliver(invented, column(ends[1:]))
+    assert [(gap["count"], gap["last_interval_end"]) for gap in gaps(api)] == [(1, "2026-10-13T22:30:00Z")]
+    deliver(invented, column(ends))
+    assert results(api) == []
+
+
+@pytest.mark.parametrize(("status", "reason"), [(0b1, "POWER_FAILURE"), (0b1000_0000, "NOT_DELIVERED")])
+def test_the_profile_says_which_bit_tells_of_a_power_failure(
+    api: APIClient, organisation: Organisation, invented: Device, status: int, reason: str
+) -> None:
+    """In Dutch meters it is the other one."""
+    asked(organisation, invented, ActionState.DONE)
+    ends = interval_ends(DAY, step=1800)
+    deliver(invented, column(ends[4:], statuses=[status] + [0] * 43))
+    assert [gap["reason"] for gap in gaps(api)] == [reason]
+    rows = api.get("/api/v1/readings/", {"device": "T1"}).json()["results"]
+    names = {0b1: ["POWER_DOWN"], 0b1000_0000: ["DATA_NOT_VALID"]}
+    assert [row["status"] for row in rows[:2]] == [names[status], []]
 
 
 def test_a_full_day_is_not_missing(api: APIClient, device: Device) -> None:
@@ -286,7 +322,8 @@ def test_fetching_twice_does_no_more_than_once(api: APIClient, device: Device) -
     again = api.post(FETCH, BODY, format="json")
     assert again.json() == {"devices": 0, "requests": 0, "pending": 1, "cursor": None}
     assert Request.objects.count() == 1
-    Request.objects.update(state=RequestState.FAILED)
+    with states_by_hand():
+        Request.objects.update(state=RequestState.FAILED)
     Action.objects.update(state=ActionState.FAULT, fault=FAULT)
     assert api.post(FETCH, BODY, format="json").json()["requests"] == 1
 
@@ -346,17 +383,17 @@ def test_two_operators_at_once(device: Device, client_of: Callable[[str], APICli
 
 
 def test_the_days_of_months() -> None:
-    assert masks("INTERVAL", date(2026, 10, 30), date(2026, 12, 3)) == {
+    assert make_day_masks("INTERVAL", date(2026, 10, 30), date(2026, 12, 3)) == {
         date(2026, 10, 1): 0b11 << 29,
         date(2026, 11, 1): (1 << 30) - 1,
         date(2026, 12, 1): 0b11,
     }
-    assert masks("MONTHLY", date(2026, 10, 2), date(2026, 12, 3)) == {
+    assert make_day_masks("MONTHLY", date(2026, 10, 2), date(2026, 12, 3)) == {
         date(2026, 10, 1): 1,
         date(2026, 11, 1): 1,
     }
-    assert masks("MONTHLY", date(2026, 10, 31), date(2026, 11, 1)) == {date(2026, 10, 1): 1}
-    assert masks("MONTHLY", date(2026, 10, 1), date(2026, 10, 31)) == {}
+    assert make_day_masks("MONTHLY", date(2026, 10, 31), date(2026, 11, 1)) == {date(2026, 10, 1): 1}
+    assert make_day_masks("MONTHLY", date(2026, 10, 1), date(2026, 10, 31)) == {}
 
 
 def test_what_the_meter_does_not_hold_any_more(

@@ -7,9 +7,9 @@ from django.db import connection
 from pytest_django import Settings
 
 from osgp.devices.models import Device
+from osgp.processes import duties
 from osgp.readings import clock, partitions, retention, tasks
 from osgp.readings.models import Chunk, Completeness, Delivery, FormerClaim, Series
-from osgp.requests import duties
 from tests.readings.columns import column, deliver, interval_ends, rows, utc
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,7 +47,7 @@ def test_old_months_go_with_all_that_belongs_to_them(
     assert Delivery.objects.count() == 2
     assert Series.objects.count() == 1
     if connection.vendor == "postgresql":
-        assert partitions.tables()[0] >= "readings_chunk_2026_01"
+        assert partitions.list_tables()[0] >= "readings_chunk_2026_01"
 
 
 def test_a_month_stays_while_some_of_it_is_within_the_retention(
@@ -75,7 +75,7 @@ def test_what_is_past_the_retention_is_not_stored_anew(device: Device) -> None:
 def test_this_month_and_the_next_are_there_ahead() -> None:
     tasks.keep_house()
     if connection.vendor == "postgresql":
-        assert {"readings_chunk_2026_11", "readings_chunk_2026_12"} <= set(partitions.tables())
+        assert {"readings_chunk_2026_11", "readings_chunk_2026_12"} <= set(partitions.list_tables())
     assert not retention.is_due()
 
 
@@ -85,7 +85,7 @@ def test_a_partition_that_somebody_drops_is_made_again(device: Device) -> None:
     Chunk.objects.all().delete()
     if connection.vendor == "postgresql":
         partitions.drop_before(date(2027, 6, 1))
-        assert partitions.tables() == []
+        assert partitions.list_tables() == []
     deliver(device, column(ends))
     assert len(rows("value")) == 96
 

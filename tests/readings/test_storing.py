@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from osgp.devices.models import Device
+from osgp.messages.readings import Period
 from osgp.readings import clock, storing
 from osgp.readings.models import Chunk, Completeness, Delivery, FormerClaim, Series
-from osgp.readings.values import Period
 from tests.devices.concurrency import at_once
 from tests.readings.columns import EXPORT, column, deliver, interval_ends, rows, utc
 
@@ -191,8 +191,8 @@ def test_hostile_values_are_left_out_and_the_others_kept(
 @pytest.mark.django_db
 @pytest.mark.parametrize("exponent", [-100, -24, 24, 100, 13])
 def test_hostile_exponents(device: Device, exponent: int) -> None:
-    assert storing.kept(device, [column([utc(2026, 10, 14)], [7], exponent=exponent)]) is None
-    assert storing.kept(device, [column([utc(2026, 10, 14)], [0], exponent=exponent)]) is not None
+    assert storing.prepare(device, [column([utc(2026, 10, 14)], [7], exponent=exponent)]) is None
+    assert storing.prepare(device, [column([utc(2026, 10, 14)], [0], exponent=exponent)]) is not None
 
 
 @pytest.mark.django_db
@@ -200,8 +200,8 @@ def test_hostile_times_and_statuses(device: Device, settings: Settings) -> None:
     settings.OSGP = settings.OSGP | {"READINGS_RETENTION": timedelta(days=365)}
     now = clock.now()
     ends = [utc(1, 1, 1), utc(9999, 12, 31), now - timedelta(days=366), now + timedelta(days=2), now, now]
-    assert storing.kept(device, [column(ends[:4])]) is None
-    kept = storing.kept(device, [column(ends, statuses=[0, 0, 0, 0, 256, -5])])
+    assert storing.prepare(device, [column(ends[:4])]) is None
+    kept = storing.prepare(device, [column(ends, statuses=[0, 0, 0, 0, 2**15, -5])])
     assert kept is None
     deliver(device, column(ends, statuses=[0, 0, 0, 0, None, 3]))
     assert rows("status") == [(3,)]
@@ -210,7 +210,7 @@ def test_hostile_times_and_statuses(device: Device, settings: Settings) -> None:
 @pytest.mark.django_db
 def test_null_data_is_no_value(device: Device) -> None:
     ends = interval_ends(DAY)
-    assert storing.kept(device, [column(ends, [None] * 96)]) is None
+    assert storing.prepare(device, [column(ends, [None] * 96)]) is None
     deliver(device, column(ends[:3], [1, None, 3]))
     assert rows("value") == [("0.001",), ("0.003",)]
 

@@ -10,11 +10,13 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from osgp.accounts.models import Organisation
+from osgp.completeness import missing
 from osgp.devices.models import Device
-from osgp.readings import clock, missing
+from osgp.messages.naming import BUNDLE
+from osgp.readings import clock
 from osgp.readings.models import Delivery, FormerClaim
 from osgp.requests import states
-from osgp.requests.models import BUNDLE, Action, Request, RequestState
+from osgp.requests.models import Action, Request, RequestState
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
 from tests.readings.columns import rows
@@ -97,7 +99,7 @@ def test_nothing_is_kept_when_the_session_was_lost(
 
 def test_what_was_missing_is_fetched(api: APIClient, devices: dict[str, Device]) -> None:
     meter, gas = devices.values()
-    day = missing.yesterday()[0]
+    day = missing.get_default_days()[0]
     range_ = {"from": str(day), "until": str(day + timedelta(days=1))}
     url = f"/api/v1/readings/missing/?from={range_['from']}&until={range_['until']}"
     lacking = api.get(url).json()["results"]

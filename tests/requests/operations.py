@@ -1,61 +1,59 @@
 """Operations for tests of what every operation shares; registered for the time of a test."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
-from osgp.catalogue import Profile
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
-from osgp.requests.operation import MeterOperation, Operation, ParameterValues, PlatformOperation, Service
-from osgp.requests.serializers import DateTimeField, IntegerField, StrictSerializer
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation, Operation, PlatformOperation, Service
+from osgp.messages.serializers import IntegerField
+from osgp.messages.shapes import NoResult
 
 if TYPE_CHECKING:
-    from osgp.requests.meter import VisitedMeter
+    from osgp.messages.visited_meter import VisitedMeter
 
 
-class ProbeParameters(StrictSerializer):
-    size = IntegerField(min_value=1, max_value=10)
-    from_ = DateTimeField(required=False)
+ProbeParameters = TypedDict(
+    "ProbeParameters",
+    {"size": Annotated[int, IntegerField(min_value=1, max_value=10)], "from": NotRequired[datetime]},
+)
 
 
-class ProbeMeter(MeterOperation):
-    """Needs SMR 5 or later and a parameter."""
+class ProbeMeter(MeterOperation[ProbeParameters, NoResult]):
+    """Needs SMR 4.3 or later and a parameter."""
 
     message = "ProbeMeter"
     service = Service.ADHOC
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
-    Parameters = ProbeParameters
+    needs = ("CDMA_DIAGNOSTIC",)
 
-    def supports(self, profile: Profile) -> bool:
-        return profile.protocol_name == "SMR"
-
-    def perform(self, meter: "VisitedMeter", parameters: ParameterValues) -> Mapping[str, Any]:
+    def perform(self, meter: "VisitedMeter", parameters: ProbeParameters) -> NoResult:
         return {}
 
 
-class ProbePlatform(PlatformOperation):
+class ProbePlatform(PlatformOperation[ProbeParameters, NoResult]):
     """Refuses devices that exist."""
 
     message = "ProbePlatform"
     service = Service.INSTALLATION
-    Parameters = ProbeParameters
 
-    def check(self, organisation: Organisation, device: Device | None, parameters: ParameterValues) -> None:
+    def check(self, organisation: Organisation, device: Device | None, parameters: ProbeParameters) -> None:
         if device is not None:
             raise Fault(FaultCode.EXISTING_DEVICE, f"{device.identification} exists.")
 
     def perform(
-        self, organisation: Organisation, device_identification: str, parameters: ParameterValues
-    ) -> tuple[Device | None, Mapping[str, Any]]:
+        self, organisation: Organisation, device_identification: str, parameters: ProbeParameters
+    ) -> tuple[Device | None, NoResult]:
         return None, {}
 
 
 @contextmanager
-def registered(*operation_classes: type[Operation]) -> Iterator[None]:
+def registered(*operation_classes: type[Operation[Any, Any]]) -> Iterator[None]:
     """Make operations known for the time being."""
     for operation_class in operation_classes:
         registry.register(operation_class)

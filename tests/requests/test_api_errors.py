@@ -17,6 +17,7 @@ from osgp.faults import Fault, FaultCode
 from osgp.requests.api import messages, problems
 from osgp.requests.api.parsers import LARGEST_BODY
 from osgp.requests.models import Request
+from osgp.requests.problems import build_fault_problem, list_errors
 
 URL = "/api/v1/adhoc/synchronize-time/"
 SPECIFIC = "/api/v1/adhoc/get-specific-configuration-object/"
@@ -255,7 +256,7 @@ def test_throttled_callers_are_told_how_long_to_wait() -> None:
 
 @pytest.mark.parametrize("code", FaultCode)
 def test_every_fault_has_an_error_status(code: FaultCode) -> None:
-    body = problems.fault_problem(Fault(code, "What happened."))
+    body = build_fault_problem(Fault(code, "What happened."))
     assert 400 <= body["status"] <= 500
     assert (body["code"], body["name"]) == (code, code.name)
 
@@ -273,7 +274,7 @@ def test_pointers_lead_through_objects_and_lists() -> None:
         "flags": {3: [ErrorDetail("no flag")]},
         "non_field_errors": [ErrorDetail("all wrong")],
     }
-    assert {(error["pointer"], error["detail"]) for error in problems.pointed_errors(detail)} == {
+    assert {(error["pointer"], error["detail"]) for error in list_errors(detail)} == {
         ("/actions/1/end_date", "late"),
         ("/actions/1", "odd"),
         ("/flags/3", "no flag"),

@@ -17,13 +17,15 @@ from rest_framework.test import APIClient
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
-from osgp.requests.api import waiting
-from osgp.requests.api.answers import route_name
+from osgp.messages import registry
+from osgp.messages.operation import Operation
+from osgp.messages.serializers import utc_text
+from osgp.requests import waiting
+from osgp.requests.answers import build_route_name
+from osgp.requests.api import waiting as holding
 from osgp.requests.models import FINAL_STATES, Action, Request, RequestState
-from osgp.requests.operation import Operation
-from osgp.requests.serializers import utc_text
 from tests.factories import grant, make_device, make_request, make_token
+from tests.state_check import states_by_hand
 
 SYNCHRONIZE = "/api/v1/adhoc/synchronize-time/"
 READS = "/api/v1/monitoring/actual-meter-reads/"
@@ -31,9 +33,10 @@ READS = "/api/v1/monitoring/actual-meter-reads/"
 
 def settle(request: Request, state: RequestState, result: Any = None, fault: Any = None) -> None:
     """Put an outcome in place."""
-    Request.objects.filter(pk=request.pk).update(
-        state=state, fault=fault, completed_at=timezone.now(), attempts=1
-    )
+    with states_by_hand():
+        Request.objects.filter(pk=request.pk).update(
+            state=state, fault=fault, completed_at=timezone.now(), attempts=1
+        )
     Action.objects.filter(request=request).update(result=result, fault=fault)
 
 
@@ -117,7 +120,8 @@ def test_a_failure_tells_its_fault_and_no_result(api: APIClient, device: Device)
 @pytest.mark.parametrize("state", RequestState)
 def test_only_final_requests_are_deleted(api: APIClient, device: Device, state: RequestState) -> None:
     url = post(api, device).json()["url"]
-    Request.objects.update(state=state)
+    with states_by_hand():
+        Request.objects.update(state=state)
     answer = api.delete(url)
     if state in FINAL_STATES:
         assert (answer.status_code, answer.content) == (204, b"")
@@ -259,13 +263,13 @@ def test_preferences_that_make_no_sense_are_ignored(
 def test_only_so_many_calls_wait(api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting.time, "sleep", lambda _: pytest.fail("waited"))
     taken = 0
-    while waiting._places.acquire(blocking=False):
+    while holding._places.acquire(blocking=False):
         taken += 1
     try:
         answer = post(api, device, headers={"Prefer": "wait=20"})
     finally:
         for _ in range(taken):
-            waiting._places.release()
+            holding._places.release()
     assert taken > 0
     assert answer.status_code == 202
     assert "Preference-Applied" not in answer
@@ -343,12 +347,12 @@ def test_nobody_who_hung_up_keeps_a_place(
 def test_who_sends_another_request_meanwhile_has_not_hung_up() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert not waiting.has_hung_up({"gunicorn.socket": ours})
+        assert not holding.has_hung_up({"gunicorn.socket": ours})
         theirs.send(b"GET")
-        assert not waiting.has_hung_up({"gunicorn.socket": ours})
+        assert not holding.has_hung_up({"gunicorn.socket": ours})
         assert ours.recv(3) == b"GET"
-    assert waiting.has_hung_up({"gunicorn.socket": ours})
-    assert not waiting.has_hung_up({})
+    assert holding.has_hung_up({"gunicorn.socket": ours})
+    assert not holding.has_hung_up({})
 
 
 def test_a_process_that_is_to_end_answers_those_who_wait(
@@ -356,7 +360,7 @@ def test_a_process_that_is_to_end_answers_those_who_wait(
 ) -> None:
     gunicorn = runpy.run_path(str(settings.BASE_DIR / "deploy" / "gunicorn.conf.py"))
     worker = SimpleNamespace(alive=True)
-    monkeypatch.setattr(waiting, "_is_ending", None)
+    monkeypatch.setattr(holding, "_is_ending", None)
     gunicorn["post_worker_init"](worker)
     pauses: list[float] = []
 
@@ -372,9 +376,9 @@ def test_a_process_that_is_to_end_answers_those_who_wait(
 # --- Every message -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", list(registry.operations()), ids=lambda task: task.message)
+@pytest.mark.parametrize("task", list(registry.list_operations()), ids=lambda task: task.message)
 def test_every_message_has_its_routes(api: APIClient, task: Operation) -> None:
-    url = f"/api/v1/{route_name(task)}/"
+    url = f"/api/v1/{build_route_name(task)}/"
     assert api.post(url, {"no": 1}, format="json").json()["code"] == FaultCode.VALIDATION_ERROR
     assert api.get(f"{url}{uuid.uuid4()}/").json()["code"] == FaultCode.UNKNOWN_CORRELATION_UID
     assert api.delete(f"{url}{uuid.uuid4()}/").json()["code"] == FaultCode.UNKNOWN_CORRELATION_UID

@@ -13,8 +13,8 @@ from osgp.accounts.models import Organisation
 from osgp.devices import transport_keys
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
+from osgp.messages.serializers import utc_text
 from osgp.requests.models import Request, RequestState
-from osgp.requests.serializers import utc_text
 from tests.factories import grant, make_device, make_request, make_token
 
 URL = "/api/v1/requests/"

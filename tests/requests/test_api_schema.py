@@ -14,10 +14,10 @@ from rest_framework.test import APIClient
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
-from osgp.requests.api.answers import route_name
+from osgp.messages import registry
+from osgp.messages.operation import CompositeOperation, Operation
+from osgp.requests.answers import build_route_name
 from osgp.requests.models import RequestState
-from osgp.requests.operation import CompositeOperation, Operation
 from osgp.requests.submission import COMMON_FIELDS
 from tests.factories import make_request
 
@@ -71,13 +71,13 @@ def test_the_page_for_people_loads_nothing_from_elsewhere() -> None:
     assert "/api/v1/schema/" in page
 
 
-@pytest.mark.parametrize("task", list(registry.operations()), ids=lambda task: task.message)
+@pytest.mark.parametrize("task", list(registry.list_operations()), ids=lambda task: task.message)
 def test_every_message_is_documented(document: Any, task: Operation) -> None:
-    path = f"/api/v1/{route_name(task)}/"
+    path = f"/api/v1/{build_route_name(task)}/"
     post = document["paths"][path]["post"]
     (content,) = post["requestBody"]["content"].values()
     body = resolved(document, content["schema"])
-    parameters = task.Parameters().fields
+    parameters = task.parameters_serializer().fields
     assert set(body["properties"]) == COMMON_FIELDS | set(parameters)
     required = {name for name, field in parameters.items() if field.required}
     assert set(body["required"]) == {"device_identification"} | required
@@ -87,14 +87,14 @@ def test_every_message_is_documented(document: Any, task: Operation) -> None:
     final = answer_schema(document, path + "{correlation_uid}/", "get", 200)
     if isinstance(task, CompositeOperation):
         assert {"responses", "fault"} <= set(final["properties"])
-    elif result := task.Result().fields:
+    elif result := task.result_serializer().fields:
         assert set(final["properties"]["result"]["anyOf"][1]["properties"]) == set(result)
     assert set(document["paths"][path + "{correlation_uid}/"]) == {"get", "delete"}
 
 
 def test_parameters_of_a_message_are_none_of_the_common_fields() -> None:
-    for task in registry.operations():
-        assert COMMON_FIELDS.isdisjoint(task.Parameters().fields), task.message
+    for task in registry.list_operations():
+        assert COMMON_FIELDS.isdisjoint(task.parameters_serializer().fields), task.message
 
 
 @pytest.mark.parametrize("state", RequestState)
@@ -138,7 +138,7 @@ def test_examples_are_what_the_document_says(document: Any) -> None:
                     for example in content.get("examples", {}).values():
                         jsonschema.validate(example["value"], resolved(document, content["schema"]))
                         checked += 1
-    assert checked > len(list(registry.operations()))
+    assert checked > len(list(registry.list_operations()))
 
 
 def test_the_document_can_be_written_as_json(document: Any) -> None:

@@ -18,10 +18,11 @@ from pytest_django import DjangoDbBlocker
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests import hint_display, states
+from osgp.requests import states
 from osgp.requests.models import Action, MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.tables import ACTIONS, REQUESTS, SESSIONS
 from osgp.sql import Statement
+from osgp.visits import hint_display
 from tests.batches.crowds import make_crowd
 from tests.factories import make_organisation, make_request
 from tests.quick_database import analyze
@@ -129,8 +130,8 @@ _SAME_ACTION = Statement(
 def _make_requests(organisation: Organisation, meters: list[Device], **fields: Any) -> None:
     """One of each meter. The database copies the first one's for the others, in the order of the meters."""
     first = make_request(organisation, meters[0], **fields)
-    assert _SAME_REQUEST.count(first.pk, meters[0].pk, meters[-1].pk) == len(meters) - 1
-    assert _SAME_ACTION.count(first.pk, first.pk) == len(meters) - 1
+    assert _SAME_REQUEST.execute(first.pk, meters[0].pk, meters[-1].pk) == len(meters) - 1
+    assert _SAME_ACTION.execute(first.pk, first.pk) == len(meters) - 1
 
 
 def _session(meter: Device, **fields: Any) -> MeterSession:
@@ -185,6 +186,6 @@ def test_hints_look_at_the_work_of_their_meters_alone(crowd: list[Device]) -> No
     analyze()
     sessions = list(MeterSession.objects.order_by("opened_at")[:50])
     with rows_looked_at() as looked_at:
-        shown = hint_display.display_hint(sessions)
+        shown = hint_display.describe_hints(sessions)
     assert set(shown) == {session.pk for session in sessions}
     assert looked_at[REQUESTS] <= 150, looked_at

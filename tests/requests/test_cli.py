@@ -12,10 +12,11 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import registry
-from osgp.requests.api import waiting
+from osgp.messages import registry
+from osgp.messages.operation import Operation
+from osgp.requests import waiting
 from osgp.requests.models import Action, Request, RequestState
-from osgp.requests.operation import Operation
+from tests.state_check import states_by_hand
 
 
 def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
@@ -33,7 +34,8 @@ def finish(monkeypatch: pytest.MonkeyPatch) -> Callable[[RequestState], None]:
 
     def prepare(state: RequestState, fault: Any = None) -> None:
         def sleep(seconds: float) -> None:
-            Request.objects.update(state=state, fault=fault, completed_at=timezone.now())
+            with states_by_hand():
+                Request.objects.update(state=state, fault=fault, completed_at=timezone.now())
             Action.objects.update(result={"timezone": "Europe/Amsterdam"})
 
         monkeypatch.setattr(waiting.time, "sleep", sleep)
@@ -117,7 +119,7 @@ def test_a_disabled_organisation_sends_nothing(device: Device, organisation: Org
     assert not Request.objects.exists()
 
 
-@pytest.mark.parametrize("task", list(registry.operations()), ids=lambda task: task.message)
+@pytest.mark.parametrize("task", list(registry.list_operations()), ids=lambda task: task.message)
 def test_every_message_can_be_sent(device: Device, task: Operation) -> None:
     """A field that no message has is refused by the message itself, so it was found."""
     status, _, errors = run(task.message, "--device", device.identification, "--parameter", "no=1")

@@ -12,8 +12,9 @@ from django.utils import timezone
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices.models import Device
+from osgp.messages.naming import BUNDLE
 from osgp.requests import states
-from osgp.requests.models import BUNDLE, Action, Request
+from osgp.requests.models import Action, Request
 from osgp.requests.states import scheduled
 from tests.factories import grant, make_device, make_gas_meter, make_organisation, make_request
 

@@ -1,20 +1,23 @@
 """The states of requests and sessions under any order of events, as a hypothesis rule-based machine.
 
-Time does not pass by itself here: rules move due times and leases into the past instead.
+Every change of a state is recorded, and held against the tables of states: there are no others, and all of
+them happen. Time does not pass by itself here: rules move due times and leases into the past instead.
 """
 
 import random
 import uuid
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -23,9 +26,9 @@ from hypothesis.stateful import (
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
+from osgp.messages.naming import BUNDLE
 from osgp.requests import states, work
 from osgp.requests.models import (
-    BUNDLE,
     FINAL_STATES,
     Action,
     ActionState,
@@ -36,33 +39,45 @@ from osgp.requests.models import (
 )
 from osgp.requests.work import WorkAction, WorkRequest
 from tests import factories
+from tests.state_check import TABLES, Change, recorded_changes
 
 RETRYABLE, PERMANENT = True, False
 FAULT = {"code": 225, "name": "CONNECTION_REFUSED", "message": "", "component": "", "retryable": True}
 PAST = timedelta(hours=1)
+RECORDED = (Request, Action, MeterSession)
+POSSIBLE = {(model, *change) for model in RECORDED for change in TABLES[model].list_changes()}
+MOST_ROUNDS, EVENTS = 50, 60
+"""Of events, until each change was seen; a few rounds do."""
 
 
 class Worker:
     """A worker process that holds one session; a dead one never acts again.
 
-    ``requests`` are what it took, a list of actions without an outcome for each.
+    ``requests`` are what it took, a list of actions without an outcome for each; ``started`` which of them
+    it is in the middle of.
     """
 
     def __init__(self, session_id: uuid.UUID, meter_id: int) -> None:
         self.session_id = session_id
         self.meter_id = meter_id
-        self.requests = work.unfinished(session_id)
+        self.requests = work.list_unfinished(session_id)
+        self.started: set[int] = set()
 
     def take_more(self) -> bool:
         taken = states.take_requests(self.session_id, self.meter_id, 2)
-        self.requests = work.unfinished(self.session_id) if taken else []
+        self.requests = work.list_unfinished(self.session_id) if taken else []
         return bool(self.requests)
 
 
 class RequestsAndSessions(RuleBasedStateMachine):
+    take_changes: ClassVar[Callable[[], list[Change]]]
+    seen: ClassVar[set[tuple[type[Model], str, str]]] = set()
+
     def __init__(self) -> None:
         super().__init__()
         _empty()
+        self.take_changes()
+        self.states: dict[tuple[type[Model], Any], str] = {}
         self.organisation = factories.make_organisation()
         self.meters = [factories.make_device(f"E{n:016}", owner=self.organisation) for n in range(3)]
         self.hints: list[tuple[uuid.UUID, uuid.UUID]] = []
@@ -88,11 +103,19 @@ class RequestsAndSessions(RuleBasedStateMachine):
             )
             raise AssertionError(f"not final: {stuck}")
         self.nothing_final_changes()
+        self.states_change_by_the_tables()
         assert all(count == 1 for count in self.finished.values())
         assert not Action.objects.filter(state__in=(ActionState.PENDING, ActionState.STARTED)).exclude(
             request__state=RequestState.CANCELLED
         )
         _empty()
+
+    @initialize(visits=st.integers(0, 3))
+    def visits_are_under_way(self, visits: int) -> None:
+        for meter in range(visits):
+            self.submit(meter, priority=5, scheduled=False, actions=1 + meter)
+        self.dispatch()
+        self.deliver_all()
 
     @rule(
         meter=st.integers(0, 2),
@@ -130,12 +153,12 @@ class RequestsAndSessions(RuleBasedStateMachine):
     @rule()
     def publish_lost_hints(self) -> None:
         MeterSession.objects.filter(state=SessionState.OPENED).update(published_at=timezone.now() - PAST)
-        self.hints += [(session.pk, session.token) for session in states.sessions_without_hint(10)]
+        self.hints += [(session.pk, session.token) for session in states.find_sessions_without_hint(10)]
 
     @precondition(lambda self: self.hints)
-    @rule(data=st.data(), twice=st.booleans())
-    def deliver(self, data: st.DataObject, twice: bool) -> None:
-        hint = data.draw(st.sampled_from(self.hints))
+    @rule(number=st.integers(0, 99), twice=st.booleans())
+    def deliver(self, number: int, twice: bool) -> None:
+        hint = self.hints[number % len(self.hints)]
         if not twice:
             self.hints.remove(hint)
         self._receive(*hint)
@@ -156,7 +179,7 @@ class RequestsAndSessions(RuleBasedStateMachine):
             return
         assert states.claim_and_take(session_id, token, "another worker", 2) is None
         meter_id, requests = claimed
-        assert requests == work.unfinished(session_id)
+        assert requests == work.list_unfinished(session_id)
         if requests or states.take_requests(session_id, meter_id, 2, suspects=True):
             self.workers.append(Worker(session_id, meter_id))
         else:
@@ -172,12 +195,14 @@ class RequestsAndSessions(RuleBasedStateMachine):
         states.close(worker.session_id, fault=FAULT)
 
     @precondition(lambda self: self.workers)
-    @rule(outcome=st.sampled_from([ActionState.DONE, RETRYABLE, PERMANENT]))
-    def perform_one_action(self, outcome: ActionState | bool) -> None:
+    @rule(outcome=st.sampled_from([ActionState.DONE, RETRYABLE, PERMANENT]), once=st.booleans())
+    def perform_one_action(self, outcome: ActionState | bool, once: bool) -> None:
         """The outcome of an action of a bundle is stored as it is known, all but that of the last one."""
         worker = self.workers[-1]
         actions = worker.requests[0]
         if len(actions) > 1:
+            if once:
+                self._start(worker, actions[0])
             self._finish(worker, actions[0], outcome)
             del actions[0]
 
@@ -185,41 +210,51 @@ class RequestsAndSessions(RuleBasedStateMachine):
     @rule()
     def start_an_action_that_must_not_be_repeated(self) -> None:
         worker = self.workers[-1]
-        action = worker.requests[0][0]
+        self._start(worker, worker.requests[0][0])
+
+    def _start(self, worker: Worker, action: WorkAction) -> None:
         if states.start_action(action.pk, worker.session_id):
             assert action.pk not in self.started
             self.started.add(action.pk)
+            worker.started.add(action.pk)
             action.state = ActionState.STARTED
 
     @precondition(lambda self: self.workers)
-    @rule()
-    def succeed(self) -> None:
+    @rule(once=st.booleans())
+    def succeed(self, once: bool = False) -> None:
         worker = self.workers.pop(random.randrange(len(self.workers)))
         while True:
             for actions in worker.requests:
-                self._settle(worker, actions, ActionState.DONE)
+                self._settle(worker, actions, ActionState.DONE, once=once)
             if not worker.take_more():
                 break
         states.close(worker.session_id)
 
     @precondition(lambda self: self.workers)
-    @rule(retryable=st.booleans())
-    def meet_faults(self, retryable: bool) -> None:
+    @rule(retryable=st.booleans(), once=st.booleans())
+    def meet_faults(self, retryable: bool, once: bool) -> None:
         worker = self.workers.pop()
         for actions in worker.requests:
-            self._settle(worker, actions, retryable)
+            self._settle(worker, actions, retryable, once=once)
         states.close(worker.session_id)
 
-    def _settle(self, worker: Worker, actions: list[WorkAction], outcome: ActionState | bool) -> None:
-        """What a visit does with the actions that it took, if nothing happens to it."""
+    def _settle(
+        self, worker: Worker, actions: list[WorkAction], outcome: ActionState | bool, *, once: bool
+    ) -> None:
+        """What a visit does with the actions that it took, if nothing happens to it; ``once``: they must not
+        be repeated.
+        """
         request = actions[0].request
-        if outcome == ActionState.DONE and not request.is_bundle and actions[0].state == ActionState.PENDING:
+        for action in actions if once else ():
+            self._start(worker, action)
+        is_known = actions[0].state == ActionState.PENDING or actions[0].pk in worker.started
+        if outcome == ActionState.DONE and not request.is_bundle and is_known:
             succeeded = states.succeed(request.pk, actions[0].pk, worker.session_id, worker.meter_id, {})
             self._count(request.pk, succeeded is not None)
             return
         for action in actions:
             stored = self._finish(worker, action, outcome)
-        fault = work.passing_fault(request.pk)
+        fault = work.find_retryable_fault(request.pk)
         if fault is not None and self._retry(worker, request):
             return
         finished = states.finish_request(request.pk, worker.session_id, RequestState.SUCCEEDED, fault=None)
@@ -227,9 +262,12 @@ class RequestsAndSessions(RuleBasedStateMachine):
         self._count(request.pk, finished)
 
     def _finish(self, worker: Worker, action: WorkAction, outcome: ActionState | bool) -> bool:
-        """``outcome``: DONE, or whether the fault may pass. What had been started is unknown by now."""
+        """``outcome``: DONE, or whether the fault may pass. What was started before, or may have been carried
+        out in spite of a fault, is unknown.
+        """
         state = outcome if isinstance(outcome, ActionState) else ActionState.FAULT
-        if action.state == ActionState.STARTED:
+        is_own = action.pk in worker.started and outcome is not RETRYABLE
+        if action.state == ActionState.STARTED and not is_own:
             state = ActionState.UNKNOWN
         fault = None if state == ActionState.DONE else FAULT | {"retryable": outcome is RETRYABLE}
         return states.finish_action(action.pk, worker.session_id, state, result=None, fault=fault)
@@ -268,25 +306,44 @@ class RequestsAndSessions(RuleBasedStateMachine):
         """The worker goes on afterwards as if nothing had happened, and must not change anything."""
         MeterSession.objects.filter(pk=self.workers[-1].session_id).update(expires_at=timezone.now() - PAST)
 
-    @rule(data=st.data())
-    def cancel(self, data: st.DataObject) -> None:
-        ids = list(Request.objects.values_list("pk", flat=True))
-        if ids:
-            request = Request.objects.get(pk=data.draw(st.sampled_from(ids)))
+    @rule(number=st.integers(0, 99))
+    def cancel(self, number: int) -> None:
+        requests = Request.objects.order_by("pk")
+        if requests:
+            request = requests[number % len(requests)]
             cancelled = states.cancel(request.pk)
             assert cancelled == (request.state in {"SCHEDULED", "QUEUED", "RETRYING"})
             self._count(request.pk, cancelled)
 
-    @rule(data=st.data())
-    def run_late(self, data: st.DataObject) -> None:
+    @rule(number=st.integers(0, 99))
+    def run_late(self, number: int) -> None:
         """A max_schedule_time passes."""
-        ids = list(Request.objects.filter(max_schedule_time=None).values_list("pk", flat=True))
+        ids = list(Request.objects.filter(max_schedule_time=None).order_by("pk").values_list("pk", flat=True))
         if ids:
-            Request.objects.filter(pk=data.draw(st.sampled_from(ids))).update(
-                max_schedule_time=timezone.now() - PAST
-            )
+            Request.objects.filter(pk=ids[number % len(ids)]).update(max_schedule_time=timezone.now() - PAST)
         states.fail_overdue()
         self._note_failures_by_the_platform()
+
+    @invariant()
+    def states_change_by_the_tables(self) -> None:
+        """Perhaps several times within a rule; a row that is new begins in an initial state."""
+        followed = dict(self.states)
+        for model, key, former, state in self.take_changes():
+            assert followed.setdefault((model, key), former) == former
+            assert (model, former, state) in POSSIBLE
+            followed[model, key] = state
+            self.seen.add((model, former, state))
+            if (model, key) not in self.states:
+                assert former in TABLES[model].initial
+                self.states[model, key] = former
+        now = {
+            (model, key): state
+            for model in RECORDED
+            for key, state in model._default_manager.values_list("pk", "state")
+        }
+        assert all(state in TABLES[row[0]].initial for row, state in now.items() if row not in followed)
+        assert all(followed.get(row, state) == state for row, state in now.items())
+        self.states = now
 
     @invariant()
     def one_live_session_per_meter(self) -> None:
@@ -344,7 +401,14 @@ def _empty() -> None:
     Organisation.objects.all().delete()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.fixture
+def _recorded(transactional_db: None) -> Iterator[None]:
+    with recorded_changes(*RECORDED) as take:
+        RequestsAndSessions.take_changes = staticmethod(take)
+        yield
+
+
+@pytest.mark.usefixtures("_recorded")
 def test_any_order_of_events() -> None:
     run_state_machine_as_test(
         RequestsAndSessions,
@@ -355,3 +419,43 @@ def test_any_order_of_events() -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def next_event(machine: RequestsAndSessions, chance: random.Random) -> Callable[[], None]:
+    """Mostly what a worker does, if there is one, and what leads to one."""
+    number, yes = chance.randrange(100), chance.random() < 0.5
+    events: list[Callable[[], None]] = [
+        lambda: machine.cancel(number),
+        lambda: machine.run_late(number),
+        machine.time_passes,
+        *[machine.dispatch] * 4,
+        *[lambda: machine.submit(number % 3, priority=5, scheduled=yes, actions=1 + number % 4)] * 4,
+    ]
+    if machine.hints:
+        events += [machine.deliver_all] * 20
+    if machine.workers:
+        outcome = chance.choice((ActionState.DONE, RETRYABLE, PERMANENT))
+        events += 4 * [
+            lambda: machine.perform_one_action(outcome, yes),
+            lambda: machine.succeed(once=yes),
+            lambda: machine.meet_faults(retryable=number % 2 == 0, once=yes),
+            lambda: machine.lose_the_meter(retryable=yes),
+            machine.hand_back,
+            machine.kill_worker,
+        ]
+    return chance.choice(events)
+
+
+@pytest.mark.usefixtures("_recorded")
+def test_everything_that_the_tables_say_happens() -> None:
+    """What the events of the test before brought about counts as well."""
+    chance = random.Random(1)
+    for _ in range(MOST_ROUNDS):
+        if RequestsAndSessions.seen == POSSIBLE:
+            break
+        machine = RequestsAndSessions()
+        for _ in range(EVENTS):
+            next_event(machine, chance)()
+            machine.states_change_by_the_tables()
+        machine.teardown()
+    assert RequestsAndSessions.seen == POSSIBLE

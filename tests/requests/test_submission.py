@@ -15,9 +15,9 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.requests import wakeup
+from osgp.messages.serializers import utc_text
+from osgp.processes import wakeup
 from osgp.requests.models import Action, Request, RequestState
-from osgp.requests.serializers import utc_text
 from osgp.requests.submission import submit
 from tests.factories import grant, make_caller, make_device, make_gas_meter
 from tests.requests.operations import ProbeMeter, ProbePlatform, registered

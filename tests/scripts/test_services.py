@@ -28,17 +28,17 @@ def heard() -> list[str]:
 @pytest.fixture(autouse=True)
 def nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without any service, Docker or rabbitmqctl; tests add what they need."""
-    monkeypatch.setattr(services, "postgres_problem", usable())
-    monkeypatch.setattr(services, "broker_problem", usable())
-    monkeypatch.setattr(services, "docker_answers", lambda: False)
-    monkeypatch.setattr(services, "local_control", lambda: ())
+    monkeypatch.setattr(services, "find_postgres_problem", usable())
+    monkeypatch.setattr(services, "find_broker_problem", usable())
+    monkeypatch.setattr(services, "is_docker_running", lambda: False)
+    monkeypatch.setattr(services, "find_local_control", lambda: ())
 
 
 def test_configured_services_are_used_as_they_are(monkeypatch: pytest.MonkeyPatch, heard: list[str]) -> None:
     database, broker = "postgresql://me:secret@db:5433/mine", "amqp://me:secret@mq:5673//"
-    monkeypatch.setattr(services, "postgres_problem", usable(database))
-    monkeypatch.setattr(services, "broker_problem", usable(broker))
-    found = services.find({"DATABASE_URL": database, "BROKER_URL": broker}, heard.append)
+    monkeypatch.setattr(services, "find_postgres_problem", usable(database))
+    monkeypatch.setattr(services, "find_broker_problem", usable(broker))
+    found = services.find_or_start({"DATABASE_URL": database, "BROKER_URL": broker}, heard.append)
     assert (found.database_url, found.broker.url) == (database, broker)
     assert heard == ["PostgreSQL: postgresql://me@db:5433/mine", "RabbitMQ: amqp://me@mq:5673//"]
 
@@ -46,16 +46,18 @@ def test_configured_services_are_used_as_they_are(monkeypatch: pytest.MonkeyPatc
 def test_a_configured_service_that_does_not_answer_is_not_replaced_by_another_one(
     monkeypatch: pytest.MonkeyPatch, heard: list[str]
 ) -> None:
-    monkeypatch.setattr(services, "postgres_problem", usable("postgresql://postgres@localhost:5432/postgres"))
+    monkeypatch.setattr(
+        services, "find_postgres_problem", usable("postgresql://postgres@localhost:5432/postgres")
+    )
     with pytest.raises(NoServiceError, match="DATABASE_URL is set, but cannot be used: connection refused"):
-        services.find({"DATABASE_URL": "postgresql://elsewhere/x"}, heard.append)
+        services.find_or_start({"DATABASE_URL": "postgresql://elsewhere/x"}, heard.append)
 
 
 @pytest.mark.parametrize(
     ("environment", "port"), [({}, 5432), ({"OSGP_TEST_POSTGRES_PORT": "6543"}, 6543)], ids=["usual", "told"]
 )
 def test_local_postgresql_is_tried_on_the_port(environment: dict[str, str], port: int) -> None:
-    urls = list(services.postgres_candidates(environment))
+    urls = list(services.list_postgres_candidates(environment))
     assert urls[0] == f"postgresql://postgres@localhost:{port}/postgres"
     assert all(f":{port}/" in url for url in urls)
 
@@ -65,9 +67,9 @@ def test_the_first_local_service_that_answers_is_taken(
 ) -> None:
     database = "postgresql://postgres:postgres@localhost:5432/postgres"
     broker = "amqp://guest:guest@localhost:5672//"
-    monkeypatch.setattr(services, "postgres_problem", usable(database))
-    monkeypatch.setattr(services, "broker_problem", usable(broker))
-    found = services.find({}, heard.append)
+    monkeypatch.setattr(services, "find_postgres_problem", usable(database))
+    monkeypatch.setattr(services, "find_broker_problem", usable(broker))
+    found = services.find_or_start({}, heard.append)
     assert (found.database_url, found.broker.url) == (database, broker)
 
 
@@ -77,8 +79,8 @@ def test_what_is_missing_is_started_and_stopped_again(
 ) -> None:
     events: list[str] = []
     broker = "amqp://guest:guest@localhost:5672//"
-    monkeypatch.setattr(services, "broker_problem", usable(broker))
-    monkeypatch.setattr(services, "docker_answers", lambda: docker)
+    monkeypatch.setattr(services, "find_broker_problem", usable(broker))
+    monkeypatch.setattr(services, "is_docker_running", lambda: docker)
     source, other = (containers, private_services) if docker else (private_services, containers)
 
     @contextmanager
@@ -91,10 +93,10 @@ def test_what_is_missing_is_started_and_stopped_again(
         events.append(f"prepare postgres={postgres} rabbitmq={rabbitmq}")
 
     monkeypatch.setattr(source, "prepare", prepare)
-    monkeypatch.setattr(source, "postgres", started)
-    for name in ("prepare", "postgres", "rabbitmq"):
+    monkeypatch.setattr(source, "running_postgres", started)
+    for name in ("prepare", "running_postgres", "running_rabbitmq"):
         monkeypatch.setattr(other, name, None)
-    found = services.find({}, heard.append)
+    found = services.find_or_start({}, heard.append)
     assert found.database_url.endswith(":40000/postgres")
     assert events == ["prepare postgres=True rabbitmq=False", "started"]
     found.close()
@@ -119,21 +121,21 @@ def test_what_was_started_is_stopped_when_the_rest_cannot_be(
         yield
 
     monkeypatch.setattr(private_services, "prepare", lambda *_, **__: None)
-    monkeypatch.setattr(private_services, "postgres", started)
-    monkeypatch.setattr(private_services, "rabbitmq", refused)
+    monkeypatch.setattr(private_services, "running_postgres", started)
+    monkeypatch.setattr(private_services, "running_rabbitmq", refused)
     with pytest.raises(NoServiceError, match="no broker"):
-        services.find({}, heard.append)
+        services.find_or_start({}, heard.append)
     assert events == ["stopped"]
 
 
 def test_missing_packages_that_may_not_be_installed_are_named(
     monkeypatch: pytest.MonkeyPatch, heard: list[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(private_services, "postgres_home", lambda: None)
+    monkeypatch.setattr(private_services, "find_postgres_home", lambda: None)
     monkeypatch.setattr(private_services, "RABBITMQ_HOME", tmp_path)
-    monkeypatch.setattr(private_services, "installer", lambda: None)
+    monkeypatch.setattr(private_services, "find_installer", lambda: None)
     with pytest.raises(NoServiceError, match="postgresql and rabbitmq-server not found"):
-        services.find({}, heard.append)
+        services.find_or_start({}, heard.append)
 
 
 def test_missing_packages_are_installed_where_that_is_allowed(
@@ -141,8 +143,8 @@ def test_missing_packages_are_installed_where_that_is_allowed(
 ) -> None:
     log = tmp_path / "log"
     apt = executable(tmp_path / "apt-get", f'echo "$@" >> {log}\n')
-    monkeypatch.setattr(private_services, "postgres_home", lambda: None)
-    monkeypatch.setattr(private_services, "installer", lambda: [str(apt)])
+    monkeypatch.setattr(private_services, "find_postgres_home", lambda: None)
+    monkeypatch.setattr(private_services, "find_installer", lambda: [str(apt)])
     private_services.prepare(heard.append, postgres=True, rabbitmq=False)
     assert log.read_text().splitlines() == [
         "update -q",
@@ -155,8 +157,8 @@ def test_a_failed_installation_tells_what_apt_said(
     monkeypatch: pytest.MonkeyPatch, heard: list[str], tmp_path: Path
 ) -> None:
     apt = executable(tmp_path / "apt-get", "echo no space left; exit 100\n")
-    monkeypatch.setattr(private_services, "postgres_home", lambda: None)
-    monkeypatch.setattr(private_services, "installer", lambda: [str(apt)])
+    monkeypatch.setattr(private_services, "find_postgres_home", lambda: None)
+    monkeypatch.setattr(private_services, "find_installer", lambda: [str(apt)])
     with pytest.raises(NoServiceError, match="apt-get update failed:\nno space left"):
         private_services.prepare(heard.append, postgres=True, rabbitmq=False)
 
@@ -172,10 +174,10 @@ def test_containers_are_published_on_the_loopback_interface_and_removed(
     )
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(
-        containers, "postgres_problem", usable("postgresql://postgres@127.0.0.1:49153/postgres")
+        containers, "find_postgres_problem", usable("postgresql://postgres@127.0.0.1:49153/postgres")
     )
     containers.prepare(heard.append, postgres=True, rabbitmq=True)
-    with containers.postgres(heard.append) as url:
+    with containers.running_postgres(heard.append) as url:
         assert url == "postgresql://postgres@127.0.0.1:49153/postgres"
     calls = log.read_text().splitlines()
     run = next(call for call in calls if call.startswith("run "))
@@ -189,7 +191,7 @@ def test_a_docker_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path
     executable(tmp_path / "docker", "echo toomanyrequests >&2; exit 1\n")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(NoServiceError, match="docker pull failed: toomanyrequests"):
-        containers.docker("pull", "postgres")
+        containers.run_docker("pull", "postgres")
 
 
 def test_a_service_that_never_answers_is_given_up() -> None:
@@ -201,10 +203,10 @@ def test_nobody_listening_is_a_problem_told_in_words(monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    database = services.postgres_problem(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+    database = services.find_postgres_problem(f"postgresql://postgres@127.0.0.1:{port}/postgres")
     assert database is not None
     assert "refused" in database
-    broker = services.broker_problem(f"amqp://guest:guest@127.0.0.1:{port}//")
+    broker = services.find_broker_problem(f"amqp://guest:guest@127.0.0.1:{port}//")
     assert broker is not None
     assert "refused" in broker
 
@@ -219,7 +221,7 @@ def test_virtual_hosts_need_a_broker_that_may_be_administered(
     broker = Broker(url, (str(control),))
     # The command succeeds, but the broker behind the URL does not know the new virtual host.
     assert not services.make_virtual_hosts(broker, ["a"])
-    monkeypatch.setattr(services, "broker_problem", usable("amqp://tester:secret@localhost:5672/a"))
+    monkeypatch.setattr(services, "find_broker_problem", usable("amqp://tester:secret@localhost:5672/a"))
     log.unlink()
     assert services.make_virtual_hosts(broker, ["a"])
     assert log.read_text().splitlines() == ["add_vhost a", "set_permissions -p a tester .* .* .*"]
@@ -238,7 +240,7 @@ def test_virtual_hosts_need_a_broker_that_may_be_administered(
     ids=["broker", "database"],
 )
 def test_with_path_keeps_the_rest(url: str, path: str, expected: str) -> None:
-    assert services.with_path(url, path) == expected
+    assert services.replace_path(url, path) == expected
 
 
 def test_without_services_the_test_run_fails_and_tells_what_to_do(tmp_path: Path) -> None:

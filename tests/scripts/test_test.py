@@ -48,7 +48,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
                 raise NoServiceError(missing)
             return Services("postgresql://x/y", Broker("amqp://x//"), ExitStack())
 
-        monkeypatch.setattr(services, "find", find)
+        monkeypatch.setattr(services, "find_or_start", find)
         monkeypatch.setattr(sys, "argv", ["test", *arguments])
         return runner.main()
 
@@ -128,7 +128,7 @@ def test_bytecode_is_kept_whatever_the_environment_says(monkeypatch: pytest.Monk
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(runner.subprocess, "run", start)
-    assert runner.pytest([], {"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/bin"}) == 0
+    assert runner.run_pytest([], {"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/bin"}) == 0
     [environment] = started
     assert "PYTHONDONTWRITEBYTECODE" not in environment
     assert environment["PATH"] == "/bin"
@@ -137,5 +137,5 @@ def test_bytecode_is_kept_whatever_the_environment_says(monkeypatch: pytest.Monk
 def test_files_that_come_first_are_there() -> None:
     paths = [str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")]
     for place, begin in enumerate(pytest_order.FIRST):
-        assert any(pytest_order.place_of(path) == place for path in paths), begin
-    assert pytest_order.place_of("tests/adhoc/test_clock.py") == len(pytest_order.FIRST)
+        assert any(pytest_order.find_place(path) == place for path in paths), begin
+    assert pytest_order.find_place("tests/adhoc/test_clock.py") == len(pytest_order.FIRST)

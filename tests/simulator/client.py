@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from osgp.catalogue.communication import Framing, Security
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
-from osgp.simulator import Security, SimulatorThread, Transport
+from osgp.simulator import SimulatorThread
 from osgp.simulator.codec.acse import OBJECT_IDENTIFIER_PREFIX
 from osgp.simulator.codec.axdr import Data, decode, decode_from, decode_length, encode, encode_length
 from osgp.simulator.codec.ciphering import Cipher
@@ -146,7 +147,7 @@ class RawClient:
         self.cipher: Cipher | None = None
         self.server_counters: list[int] = []
         self.decoder: WrapperDecoder | FrameDecoder
-        self.hdlc = meter.transport is Transport.HDLC
+        self.hdlc = meter.framing is Framing.HDLC
         self.decoder = FrameDecoder() if self.hdlc else WrapperDecoder()
         self.send_number = self.receive_number = 0
         self.information_field = 128

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from osgp.catalogue import Profile
 from osgp.simulator import Fleet, FleetSettings
 from osgp.simulator.codec.axdr import Data, decode, encode
 from osgp.simulator.codec.cosem_time import decode_date_time
@@ -27,7 +28,7 @@ class Clock:
 
 
 def make(
-    profile: str = "SMR-5.5",
+    profile: str | Profile = "SMR-5.5",
     moment: datetime | float = datetime(2026, 6, 15, 12, tzinfo=UTC),
     *,
     settings: dict[str, Any] | None = None,
@@ -41,12 +42,12 @@ def make(
 
 def read(meter: Meter, tag: str, attribute_id: int = 2, channel: int | None = None) -> Data:
     """An attribute by tag."""
-    return decode(meter.get(meter.type.profile[tag].attribute(attribute_id, channel)))
+    return decode(meter.get(meter.type.profile[tag].address_attribute(attribute_id, channel)))
 
 
 def write(meter: Meter, tag: str, value: Data, attribute_id: int = 2, channel: int | None = None) -> None:
     """Set an attribute by tag."""
-    meter.set(meter.type.profile[tag].attribute(attribute_id, channel), encode(value))
+    meter.set(meter.type.profile[tag].address_attribute(attribute_id, channel), encode(value))
 
 
 def stamps(meter: Meter, rows: Data) -> list[datetime]:

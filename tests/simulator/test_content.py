@@ -6,23 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from osgp import catalogue
 from osgp.catalogue.cosem import MethodDescriptor
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.codec.axdr import Data, DataType, decode, encode
 from osgp.simulator.codec.results import ActionResult
 from osgp.simulator.meter import history
-from osgp.simulator.meter.event_codes import mbus_status_bit
 from osgp.simulator.meter.load_curve import START
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.meter.query import AccessError
+from tests.catalogue.generations import NOT_DSMR2, SMR5
 
 from .client import RawClient, connected
 from .meters import LIVING, column, make, read, stamps, write
 from .samples import NOW as FROZEN
 
-PROFILES = [profile.key for profile in catalogue.profiles()]
-SMR5 = [key for key in PROFILES if key.startswith("SMR-5")]
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
 
@@ -115,8 +112,8 @@ def per_phase(tags: list[str], polyphase: bool) -> set[str]:
 
 
 @pytest.mark.parametrize("polyphase", [False, True])
-@pytest.mark.parametrize("profile", PROFILES[1:])
-def test_buffers_capture_what_power_quality_is_read_for(profile: str, polyphase: bool) -> None:
+@pytest.mark.parametrize("profile", NOT_DSMR2)
+def test_dutch_buffers_capture_what_power_quality_is_read_for(profile: str, polyphase: bool) -> None:
     meter, _ = make(profile, NOW, polyphase=polyphase, gas_meters=1)
 
     def captured(tag: str) -> set[str]:
@@ -204,15 +201,15 @@ def test_the_mbus_status_is_that_of_the_events_until_it_is_cleared() -> None:
     cleared = clock.now
     clock.advance(days=20)
     events = history.events_between(meter, "AUXILIARY_EVENT_LOG", cleared, clock.now)
-    bits = {mbus_status_bit(event.code, 1) for event in events} - {None}
+    bits = {event.code - 0x8080 for event in events if 0x8080 <= event.code < 0x80A0}
     assert bits
-    assert read(meter, "READ_MBUS_STATUS", 2, 1).value == sum(1 << (bit or 0) for bit in bits)
+    assert read(meter, "READ_MBUS_STATUS", 2, 1).value == sum(1 << bit for bit in bits)
 
 
 def test_an_mbus_status_is_cleared_bit_by_bit() -> None:
     meter, clock = make("SMR-5.1", NOW, gas_meters=1)
-    for code in (0x8080, 0x8083):
-        history.record_event(meter, clock.now, code)
+    for flag in ("BIT_0_BATTERY_LOW", "BIT_3_TAMPER_P2"):
+        meter.record_event(clock.now, f"MBUS_STATUS_{flag}_CHANNEL_1")
     assert read(meter, "READ_MBUS_STATUS", 2, 1).value == 0b1001
     assert read(meter, "MBUS_CLIENT_SETUP", 11, 1).value == 0x04
     write(meter, "CLEAR_MBUS_STATUS", Data(DataType.DOUBLE_LONG_UNSIGNED, 0b1), 2, 1)
@@ -254,7 +251,7 @@ def client_of(simulator: SimulatorThread, place: int) -> RawClient:
 def method(client: RawClient, tag: str, method_id: int, channel: int | None = None) -> int:
     """The result of a method that takes integer(0)."""
     cosem_object = client.meter.type.profile[tag]
-    descriptor = MethodDescriptor(cosem_object.class_id, cosem_object.logical_name(channel), method_id)
+    descriptor = MethodDescriptor(cosem_object.class_id, cosem_object.get_logical_name(channel), method_id)
     return client.action(descriptor, Data(DataType.INTEGER, 0))
 
 
@@ -288,7 +285,7 @@ def test_the_relay_obeys_its_control_mode(
 def test_resetting_alarms_and_taking_an_mbus_device_away(simulator: SimulatorThread) -> None:
     client = client_of(simulator, 2)
     meter = client.meter
-    history.record_event(meter, FROZEN, 0x8080)
+    meter.record_event(FROZEN, "MBUS_STATUS_BIT_0_BATTERY_LOW_CHANNEL_1")
     assert read(meter, "MBUS_CLIENT_SETUP", 12, 1).value == 1
     assert method(client, "MBUS_CLIENT_SETUP", 4, 1) == ActionResult.SUCCESS
     assert read(meter, "MBUS_CLIENT_SETUP", 12, 1).value == 0
@@ -305,7 +302,7 @@ def test_access_rights_by_version_of_the_association(
     simulator: SimulatorThread, place: int, read_only: int, both: int, method_mode: int
 ) -> None:
     client = client_of(simulator, place)
-    listed = client.get(client.meter.type.profile["ASSOCIATION_LN"].attribute(2))
+    listed = client.get(client.meter.type.profile["ASSOCIATION_LN"].address_attribute(2))
     rights = {item.value[2].value: item.value[3].value for item in listed.value}
     attributes, methods = rights[bytes((0, 0, 1, 0, 0, 255))]
     modes = {each.value[0].value: each.value[1].value for each in attributes.value}
@@ -315,7 +312,7 @@ def test_access_rights_by_version_of_the_association(
     client.close()
     with connected(simulator, client.meter, client_address=16) as public:
         public.associate()
-        listed = public.get(client.meter.type.profile["ASSOCIATION_LN"].attribute(2))
+        listed = public.get(client.meter.type.profile["ASSOCIATION_LN"].address_attribute(2))
         modes = {right.value[1].value for item in listed.value for right in item.value[3].value[0].value}
         assert modes == {1}
 

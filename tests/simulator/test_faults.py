@@ -22,7 +22,7 @@ PARAMETERS = bytes.fromhex("8180140502008006020080070400000001080400000001")
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[SimulatorThread]:
     """Meters of both transports on one port."""
-    with SimulatorThread(Fleet.build(60, transport=["WRAPPER", "HDLC"])) as running:
+    with SimulatorThread(Fleet.build(60, framing=["WRAPPER", "HDLC"])) as running:
         yield running
 
 
@@ -30,16 +30,14 @@ def simulator() -> Iterator[SimulatorThread]:
 def meter(simulator: SimulatorThread) -> Meter:
     """A meter with the wrapper that nobody has talked to."""
     return next(
-        each for each in simulator.meters.values() if not each.is_touched and each.transport == "WRAPPER"
+        each for each in simulator.meters.values() if not each.is_touched and each.framing == "WRAPPER"
     )
 
 
 @pytest.fixture
 def hdlc_meter(simulator: SimulatorThread) -> Meter:
     """A meter with HDLC that nobody has talked to."""
-    return next(
-        each for each in simulator.meters.values() if not each.is_touched and each.transport == "HDLC"
-    )
+    return next(each for each in simulator.meters.values() if not each.is_touched and each.framing == "HDLC")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from osgp import catalogue
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.simulator import Behaviour, Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.cli import duration, latency, main, share
@@ -26,7 +27,9 @@ def test_the_demonstration_fleet(demo: SimulatorThread) -> None:
     versions = {
         (each["add_device"]["protocol_name"], each["add_device"]["protocol_version"]) for each in electricity
     }
-    assert len(versions) == 7
+    assert versions == {
+        (profile.protocol_name, profile.protocol_version) for profile in catalogue.list_profiles()
+    }
     assert {each["add_device"]["security"] for each in electricity} == {"HLS5"}
     assert {each["add_device"]["transport"] for each in electricity} == {"WRAPPER", "HDLC"}
     for meter in demo.meters.values():
@@ -69,6 +72,8 @@ def test_the_description_adds_a_meter(demo: SimulatorThread) -> None:
         ("5.1", "GPRS"),
         ("5.2", "LTE"),
         ("5.5", "LTE"),
+        # TST, which tells nothing of modems.
+        ("1.0", "GPRS"),
     }
     assert set(described[0]["keys"]) == {"master_key", "authentication_key", "encryption_key", "lls_password"}
     gas = next(each for each in described if "gateway" in each["add_device"])
@@ -114,7 +119,7 @@ def test_large_fleets_spread_over_ports() -> None:
         {"start": "12345"},
         {"start": "METER"},
         {"security": "HLS9"},
-        {"transport": "PIGEON"},
+        {"framing": "PIGEON"},
     ],
 )
 def test_impossible_fleets(arguments) -> None:

@@ -11,7 +11,8 @@ from gurux_dlms.enums import Security as GuruxSecurity
 from gurux_dlms.objects import GXDLMSClock, GXDLMSData, GXDLMSDisconnectControl, GXDLMSProfileGeneric
 from gurux_dlms.secure import GXDLMSSecureClient
 
-from osgp.simulator import Fleet, Security, SimulatorThread, Transport
+from osgp.catalogue.communication import Framing, Security
+from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.meter.identity import KeyName
 from osgp.simulator.meter.meter import Meter
 
@@ -22,7 +23,7 @@ class GuruxClient:
     def __init__(self, simulator: SimulatorThread, meter: Meter, client_address: int = 1) -> None:
         self.socket = socket.create_connection((simulator.host, simulator.port), 10)
         self.client = client = GXDLMSSecureClient(True)
-        self.hdlc = meter.transport is Transport.HDLC
+        self.hdlc = meter.framing is Framing.HDLC
         client.interfaceType = InterfaceType.HDLC if self.hdlc else InterfaceType.WRAPPER
         client.clientAddress = client_address
         client.serverAddress = meter.logical_device_address
@@ -82,7 +83,7 @@ def simulator() -> Iterator[SimulatorThread]:
         6,
         "SMR-5.5",
         security=["HLS5", "LLS", "NONE"],
-        transport=["WRAPPER", "WRAPPER", "WRAPPER", "HDLC", "HDLC", "HDLC"],
+        framing=["WRAPPER", "WRAPPER", "WRAPPER", "HDLC", "HDLC", "HDLC"],
         gas_meters=6,
     )
     with SimulatorThread(fleet) as running:

@@ -27,7 +27,7 @@ SPECIAL_DAYS = AttributeDescriptor(11, bytes((0, 0, 11, 0, 0, 255)), 2)
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[SimulatorThread]:
     """More meters than an address of two octets can tell apart."""
-    with SimulatorThread(Fleet.build(300, transport="HDLC")) as running:
+    with SimulatorThread(Fleet.build(300, framing="HDLC")) as running:
         yield running
 
 

@@ -4,17 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from osgp import catalogue
 from osgp.simulator.codec.axdr import Data, DataType
 from osgp.simulator.meter import history
-from osgp.simulator.meter.event_codes import ALARM_BITS, ALARMS, CODES, LOG_OF
 from osgp.simulator.meter.load_curve import START
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.meter.outages import Outage
+from tests.catalogue.generations import ALL
 
+from .dutch_events import ALARM_BITS, ALARMS, CODES, LOG_OF
 from .meters import LIVING, column, make, read, stamps, write
 
-PROFILES = [profile.key for profile in catalogue.profiles()]
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 EPOCH = datetime.fromtimestamp(0, UTC)
 QUARTER = timedelta(minutes=15)
@@ -32,8 +31,8 @@ def alarms(meter: Meter, register: int = 1) -> set[int]:
     return {bit for bit in range(32) if value >> bit & 1}
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_an_outage_is_seen_everywhere(profile: str) -> None:
+@pytest.mark.parametrize("profile", ALL)
+def test_an_outage_is_seen_everywhere_in_dutch_meters(profile: str) -> None:
     meter, clock = make(profile, NOW, settings=LIVING)
     outages = [outage for outage in history.outages_of(meter, START, clock.now) if outage.seconds > 1_800]
     outage = outages[-1]
@@ -118,9 +117,9 @@ def test_every_event_comes_up_in_time(log: str) -> None:
     assert seen == set(CODES[log])
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", ALL)
 @pytest.mark.parametrize("polyphase", [False, True])
-def test_logs_hold_what_meters_of_their_kind_can_have(profile: str, polyphase: bool) -> None:
+def test_logs_hold_what_dutch_meters_of_their_kind_can_have(profile: str, polyphase: bool) -> None:
     meter, _ = make(profile, NOW, settings=LIVING, polyphase=polyphase, gas_meters=1)
     for log in CODES:
         if log not in meter.type.profile:

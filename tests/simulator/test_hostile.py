@@ -8,8 +8,7 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.simulator import Fleet, FleetSettings
 from osgp.simulator.codec.axdr import FIXED, FIXED_OCTETS, Data, DataType, decode, encode
 from osgp.simulator.codec.requests import Selection
-from osgp.simulator.meter.meter_type import WRITE
-from osgp.simulator.meter.query import AccessError
+from osgp.simulator.meter.query import WRITE, AccessError
 from osgp.simulator.meter.shapes import Shape
 from osgp.simulator.session import Session
 

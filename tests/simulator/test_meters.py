@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osgp import catalogue
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.simulator import Fleet, FleetSettings
 from osgp.simulator.codec.axdr import Data, DataType, decode, encode
@@ -19,10 +18,10 @@ from osgp.simulator.meter.load_curve import HEATING, HOUSEHOLD, SOLAR, START, Ho
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.meter.query import AccessError
 from osgp.simulator.values import from_json, to_json
+from tests.visited import METERS, WITH_MBUS
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
-PROFILES = [profile.key for profile in catalogue.profiles()]
 
 
 class Clock:
@@ -44,7 +43,7 @@ def meter_at(moment: datetime, profile: str = "SMR-5.1", **arguments) -> tuple[M
 
 def read(meter: Meter, tag: str, attribute_id: int = 2, channel: int | None = None) -> Data:
     """An attribute by tag."""
-    return decode(meter.get(meter.type.profile[tag].attribute(attribute_id, channel)))
+    return decode(meter.get(meter.type.profile[tag].address_attribute(attribute_id, channel)))
 
 
 def moments(rows: Data) -> list[datetime]:
@@ -52,10 +51,14 @@ def moments(rows: Data) -> list[datetime]:
     return [decode_date_time(row.value[0].value, AMSTERDAM) for row in rows.value]
 
 
-@pytest.mark.parametrize("polyphase", [False, True])
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(("profile", "polyphase"), METERS)
 def test_every_attribute_has_a_value_of_its_type(profile: str, polyphase: bool) -> None:
-    meter, _ = meter_at(datetime(2024, 6, 15, 12, tzinfo=UTC), profile, polyphase=polyphase, gas_meters=1)
+    meter, _ = meter_at(
+        datetime(2024, 6, 15, 12, tzinfo=UTC),
+        profile,
+        polyphase=polyphase,
+        gas_meters=int(profile in WITH_MBUS),
+    )
     for logical_name, entry in meter.type.objects.items():
         for attribute in entry.attributes.values():
             descriptor = AttributeDescriptor(entry.class_id, logical_name, attribute.attribute_id)
@@ -66,9 +69,14 @@ def test_every_attribute_has_a_value_of_its_type(profile: str, polyphase: bool) 
                 meter.set(descriptor, encode(data))
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_every_row_of_a_buffer_fits_its_columns(profile: str) -> None:
-    meter, _ = meter_at(datetime(2024, 6, 15, 12, tzinfo=UTC), profile, polyphase=True, gas_meters=2)
+@pytest.mark.parametrize(("profile", "polyphase"), METERS)
+def test_every_row_of_a_buffer_fits_its_columns(profile: str, polyphase: bool) -> None:
+    meter, _ = meter_at(
+        datetime(2024, 6, 15, 12, tzinfo=UTC),
+        profile,
+        polyphase=polyphase,
+        gas_meters=2 * (profile in WITH_MBUS),
+    )
     checked = 0
     for entry in meter.type.objects.values():
         if entry.class_id != 7:
@@ -241,23 +249,28 @@ def test_the_columns_of_a_definable_buffer_can_be_chosen() -> None:
         parts = (Data(18, class_id), Data(9, logical_name), Data(15, attribute_id), Data(18, data_index))
         return Data(DataType.STRUCTURE, tuple(Data(DataType(kind), value) for kind, value in parts))
 
-    chosen = Data(DataType.ARRAY, (definition(CLOCK), definition(profile["GPRS_DIAGNOSTIC"].attribute(6), 3)))
+    chosen = Data(
+        DataType.ARRAY, (definition(CLOCK), definition(profile["GPRS_DIAGNOSTIC"].address_attribute(6), 3))
+    )
     buffer = profile["DEFINABLE_LOAD_PROFILE"]
-    meter.set(buffer.attribute(3), encode(chosen))
-    meter.set(buffer.attribute(4), encode(Data(DataType.DOUBLE_LONG_UNSIGNED, 3_600)))
-    meter.set(buffer.attribute(8), encode(Data(DataType.DOUBLE_LONG_UNSIGNED, 5)))
+    meter.set(buffer.address_attribute(3), encode(chosen))
+    meter.set(buffer.address_attribute(4), encode(Data(DataType.DOUBLE_LONG_UNSIGNED, 3_600)))
+    meter.set(buffer.address_attribute(8), encode(Data(DataType.DOUBLE_LONG_UNSIGNED, 5)))
     assert read(meter, "DEFINABLE_LOAD_PROFILE", 3) == chosen
     rows = read(meter, "DEFINABLE_LOAD_PROFILE")
     assert [stamp.hour for stamp in moments(rows)] == [8, 9, 10, 11, 12]
     assert rows.value[0].value[1].type is DataType.UNSIGNED
     stranger = Data(DataType.ARRAY, (definition(CLOCK._replace(class_id=9)),))
     with pytest.raises(AccessError):
-        meter.set(buffer.attribute(3), encode(stranger))
-    beyond = Data(DataType.ARRAY, (definition(profile["GPRS_DIAGNOSTIC"].attribute(6), 99),))
+        meter.set(buffer.address_attribute(3), encode(stranger))
+    beyond = Data(DataType.ARRAY, (definition(profile["GPRS_DIAGNOSTIC"].address_attribute(6), 99),))
     with pytest.raises(AccessError):
-        meter.set(buffer.attribute(3), encode(beyond))
+        meter.set(buffer.address_attribute(3), encode(beyond))
     with pytest.raises(AccessError):
-        meter.set(buffer.attribute(3), encode(Data(DataType.ARRAY, (definition(buffer.attribute(2)),))))
+        meter.set(
+            buffer.address_attribute(3),
+            encode(Data(DataType.ARRAY, (definition(buffer.address_attribute(2)),))),
+        )
 
 
 def test_events_happened_in_the_past_and_do_not_change() -> None:

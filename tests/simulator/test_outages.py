@@ -4,13 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from osgp import catalogue
 from osgp.simulator import Fleet, FleetSettings
 from osgp.simulator.codec.axdr import Data, DataType, decode
 from osgp.simulator.codec.cosem_time import decode_date_time
 from osgp.simulator.meter.meter import Meter
+from tests.catalogue.generations import ALL
 
-PROFILES = [profile.key for profile in catalogue.profiles()]
 MOMENT = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
 
@@ -22,11 +21,11 @@ def meter(profile: str, calm_from: float | None = None) -> Meter:
 
 def read(of: Meter, tag: str) -> Data:
     """Attribute 2."""
-    return decode(of.get(of.type.profile[tag].attribute(2)))
+    return decode(of.get(of.type.profile[tag].address_attribute(2)))
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_the_log_lists_the_ends_of_long_outages_with_durations(profile: str) -> None:
+@pytest.mark.parametrize("profile", ALL)
+def test_the_log_of_dutch_meters_lists_the_ends_of_long_outages_with_durations(profile: str) -> None:
     told = meter(profile)
     rows = read(told, "POWER_FAILURE_EVENT_LOG").value
     assert len(rows) == 10

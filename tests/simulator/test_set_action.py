@@ -7,7 +7,7 @@ from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from osgp.simulator.codec.axdr import Data, DataType, decode, decode_length, encode, encode_length
 from osgp.simulator.codec.requests import decode_request
-from osgp.simulator.meter import methods
+from osgp.simulator.codec.results import ActionResult
 from osgp.simulator.meter.identity import KeyName
 from osgp.simulator.services import ServiceHandler
 
@@ -166,8 +166,8 @@ def test_a_parameter_in_blocks(client: RawClient) -> None:
 
 def test_a_long_result_of_a_method_comes_in_blocks(client: RawClient, monkeypatch) -> None:
     returned = encode(Data(DataType.OCTET_STRING, bytes(range(256)) * 2))
-    answer_long = {(70, 1): lambda call: (methods.ActionResult.SUCCESS, returned)}
-    monkeypatch.setattr(methods, "_HANDLERS", methods._HANDLERS | answer_long)
+    entry = client.meter.type.objects[DISCONNECT.logical_name]
+    monkeypatch.setitem(entry.handlers, 1, lambda call: (ActionResult.SUCCESS, returned))
     answer = client.request(bytes((0xC3, 1, INVOKE_ID)) + method_reference(DISCONNECT) + b"\x00")
     collected, number = b"", 1
     while True:

@@ -1,1 +1,1 @@
-"""The REST API of what is answered at once, without a request."""
+"""The part of the REST API that answers at once, without a request."""

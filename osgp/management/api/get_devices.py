@@ -1,7 +1,6 @@
 """GetDevices: what the platform knows of an organisation's devices. No meter is contacted."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -12,18 +11,20 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from osgp.accounts.models import Organisation
-from osgp.devices import listing
-from osgp.devices.models import DeviceGroup, DeviceType, LifecycleStatus, RelayStatus
+from osgp.device_groups import listing
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import DeviceType, LifecycleStatus, RelayStatus
+from osgp.management.answers import describe_device
+from osgp.messages.serializers import CharField, ChoiceField, make_printable
 from osgp.requests.api.pages import (
     DEFAULT_PAGE_SIZE,
     LARGEST_PAGE,
     PageQuery,
-    next_page_link,
-    validated_query,
+    build_next_page_link,
+    validate_query,
 )
-from osgp.requests.api.permissions import MayRead, caller_of
-from osgp.requests.api.schema import problems
-from osgp.requests.serializers import CharField, ChoiceField, printable, utc_text
+from osgp.requests.api.permissions import MayRead, find_caller
+from osgp.requests.api.schema import document_problems
 from osgp.requests.submission import DeviceIdentificationField
 
 MOST_GROUPS = 100
@@ -90,37 +91,27 @@ class GetDevicesView(APIView):
         "last known. No meter is contacted; ReadRelayStatus asks one.",
         tags=["management"],
         parameters=[GetDevicesQuery],
-        responses={200: DevicePageSerializer, **problems(400, 403, examples={})},
+        responses={200: DevicePageSerializer, **document_problems(400, 403, examples={})},
     )
     def get(self, request: HttpRequest) -> Response:
-        query = validated_query(GetDevicesQuery, request.query_params, repeatable=("device", "group"))
-        organisation = caller_of(request).organisation
-        devices = listing.listed_devices(
+        query = validate_query(GetDevicesQuery, request.query_params, repeatable=("device", "group"))
+        organisation = find_caller(request).organisation
+        devices = listing.list_devices(
             organisation,
             identifications=query.get("device"),
-            groups=_groups(organisation, query["group"]) if "group" in query else None,
+            groups=_find_groups(organisation, query["group"]) if "group" in query else None,
             device_type=query.get("device_type"),
         )
         size = query.get("page_size", DEFAULT_PAGE_SIZE)
-        found, cursor = listing.page(organisation, devices, size, query.get("cursor", ""))
+        found, cursor = listing.list_page(organisation, devices, size, query.get("cursor", ""))
         return Response(
-            {"results": [row(device) for device in found]}, headers=next_page_link(request, cursor)
+            {"results": [describe_device(device) for device in found]},
+            headers=build_next_page_link(request, cursor),
         )
 
 
-def row(device: listing.ListedDevice) -> dict[str, Any]:
-    """A device as API and command line show it."""
-    body: dict[str, Any] = device._asdict()
-    as_of = body.pop("relay_status_as_of")
-    if device.relay_status:
-        body["relay_status"] = {"status": device.relay_status, "as_of": utc_text(as_of) if as_of else None}
-    else:
-        body["relay_status"] = None
-    return body
-
-
-def _groups(organisation: Organisation, names: Sequence[str]) -> list[DeviceGroup]:
+def _find_groups(organisation: Organisation, names: Sequence[str]) -> list[DeviceGroup]:
     try:
-        return listing.groups_named(organisation, names)
+        return listing.find_groups(organisation, names)
     except listing.UnknownGroup as error:
-        raise ValidationError({"group": {str(error.position): [printable(error)]}}) from error
+        raise ValidationError({"group": {str(error.position): [make_printable(error)]}}) from error

@@ -1,8 +1,7 @@
-"""What an APDU says, in words: for people who look for the reason why a meter does not do what it should.
+"""Descriptions of APDUs in words, for people who analyse why a meter does not work as expected.
 
-A :class:`Describer` follows one association: it remembers what was asked, to name what is answered, and puts
-blocks together. Whatever a meter sends, it ends in a text of bounded length; what cannot be made sense of is
-shown in hexadecimal.
+A :class:`Describer` follows one association: it remembers requests, to name the objects in the answers, and
+joins blocks. Any input gives a text of bounded length; invalid parts are shown in hexadecimal.
 """
 
 from osgp.protocol_dlms.describe.describer import Describer, Description, Names

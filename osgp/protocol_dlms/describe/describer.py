@@ -1,9 +1,10 @@
-"""The APDUs of one association in words: which service, of what, with which data or result."""
+"""The APDUs of one association in words: service, object, data or result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from osgp import catalogue
 from osgp.catalogue import obis
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.describe import acse
@@ -12,7 +13,7 @@ from osgp.protocol_dlms.describe.text import (
     Lines,
     Names,
     add_encoded,
-    shown_octets,
+    format_octets,
 )
 from osgp.protocol_dlms.errors import IllegalResponse
 from osgp.protocol_dlms.octets import Cursor
@@ -81,36 +82,18 @@ _SERVICE_ERRORS = {
     5: "deciphering error",
     6: "invocation counter error",
 }
-_METHODS = {
-    (15, 1): "reply_to_HLS_authentication",
-    (15, 2): "change_HLS_secret",
-    (18, 1): "image_transfer_initiate",
-    (18, 2): "image_block_transfer",
-    (18, 3): "image_verify",
-    (18, 4): "image_activate",
-    (64, 1): "security_activate",
-    (64, 2): "key_transfer",
-    (70, 1): "remote_disconnect",
-    (70, 2): "remote_reconnect",
-    (72, 1): "slave_install",
-    (72, 2): "slave_deinstall",
-    (72, 4): "reset_alarm",
-    (72, 7): "set_encryption_key",
-    (72, 8): "transfer_key",
-}
-"""Class and method; the Blue Book's names of those that are worth one."""
 _DATA, _RESULT = 0, 1
 
 
 class Description(NamedTuple):
-    """The name of the service as the Green Book has it, and what the APDU says, a line for each thing."""
+    """The Green Book name of the service, and the content of the APDU in lines."""
 
     service: str
     text: str
 
 
 class _Target(NamedTuple):
-    """What an attribute or method descriptor names."""
+    """The attribute or method of a descriptor."""
 
     is_method: bool
     class_id: int
@@ -118,35 +101,44 @@ class _Target(NamedTuple):
     member: int
 
 
-def _nameless(_: bytes) -> str:
+def _find_member_name(target: _Target) -> str:
+    """Return the Blue Book name of the attribute or method; empty for an id that it does not define."""
+    interface_class = catalogue.get_interface_classes().find_latest(target.class_id)
+    if interface_class is None:
+        return ""
+    find_name = interface_class.find_method_name if target.is_method else interface_class.find_attribute_name
+    return find_name(target.member) or ""
+
+
+def _find_no_name(_: bytes) -> str:
     return ""
 
 
 @dataclass
 class Describer:
-    """Follows one association. ``names`` may be exchanged when another device is what it is about."""
+    """Follows one association. ``names`` may be replaced when another device is read."""
 
-    names: Names = _nameless
+    names: Names = _find_no_name
     _targets: list[_Target] = field(default_factory=list)
-    """What the latest request was about."""
+    """The attributes or methods of the latest request."""
     _blocks: bytearray = field(default_factory=bytearray)
     _listed: bool = False
     """Whether the blocks hold a list."""
 
     def describe(self, record: TraceRecord) -> Description:
-        """Never raises on account of what the APDU holds."""
+        """Describe one APDU. Any content gives a description."""
         apdu, lines = record.apdu, Lines()
         hidden = record.hidden[-1] if record.hidden else None
         if hidden is not None and hidden[1] == len(apdu) and apdu[:1] and apdu[0] not in (0x60, 0x61):
             apdu = apdu[: hidden[0]]
         else:
             hidden = None
-        service = _service(apdu)
+        service = _find_service(apdu)
         try:
             self._add(lines, apdu, is_hidden=hidden is not None)
         except (IllegalResponse, ValueError, IndexError) as error:
             if hidden is None:
-                lines.add(f"malformed ({error}): {shown_octets(apdu)}")
+                lines.add(f"malformed ({error}): {format_octets(apdu)}")
         if hidden is not None:
             count = hidden[1] - hidden[0]
             lines.add(f"{count} octet{'' if count == 1 else 's'}, hidden")
@@ -154,7 +146,7 @@ class Describer:
 
     def _add(self, lines: Lines, apdu: bytes, *, is_hidden: bool) -> None:
         cursor = Cursor(apdu)
-        tag = cursor.unsigned()
+        tag = cursor.read_unsigned()
         if tag in (acse.AARQ, acse.AARE):
             acse.add_association(lines, apdu)
         elif tag in (acse.RLRQ, acse.RLRE):
@@ -162,155 +154,157 @@ class Describer:
         elif tag == 0xD8:
             _add_exception(lines, cursor)
         elif tag == 0x0E:
-            lines.add(f"service {cursor.unsigned()}, error {cursor.unsigned()}, value {cursor.unsigned()}")
+            service, error, value = (cursor.read_unsigned() for _ in range(3))
+            lines.add(f"service {service}, error {error}, value {value}")
         elif tag in _CIPHERED:
             _add_ciphered(lines, cursor)
         elif handler := _HANDLERS.get((tag, apdu[1] if len(apdu) > 1 else 0)):
-            cursor.take(2)
+            cursor.read(2)
             handler(self, lines, cursor)
             if not cursor.at_end and not is_hidden:
-                lines.add(f"followed by {shown_octets(cursor.rest())}")
+                lines.add(f"followed by {format_octets(cursor.read_rest())}")
         else:
-            lines.add(shown_octets(apdu))
+            lines.add(format_octets(apdu))
 
     # --- Requests -----------------------------------------------------------------------------------------
 
-    def _begin(self, *, listed: bool) -> None:
+    def _begin_request(self, *, listed: bool) -> None:
         self._targets, self._listed = [], listed
         self._blocks = bytearray()
 
-    def _get(self, lines: Lines, cursor: Cursor) -> None:
-        self._begin(listed=False)
+    def _add_get(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin_request(listed=False)
         self._add_target(lines, cursor, is_method=False)
 
-    def _get_list(self, lines: Lines, cursor: Cursor) -> None:
-        self._begin(listed=True)
-        for _ in range(cursor.length()):
+    def _add_get_list(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin_request(listed=True)
+        for _ in range(cursor.read_length()):
             self._add_target(lines, cursor, is_method=False)
 
-    def _next(self, lines: Lines, cursor: Cursor) -> None:
-        lines.add(f"block {cursor.unsigned(4)} received, the next one please")
+    def _add_next(self, lines: Lines, cursor: Cursor) -> None:
+        lines.add(f"block {cursor.read_unsigned(4)} received, the next one please")
 
-    def _set(self, lines: Lines, cursor: Cursor) -> None:
-        self._begin(listed=False)
+    def _add_set(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin_request(listed=False)
         self._add_target(lines, cursor, is_method=False)
         self._add_value(lines, cursor)
 
-    def _set_list(self, lines: Lines, cursor: Cursor) -> None:
-        self._begin(listed=True)
-        for _ in range(cursor.length()):
+    def _add_set_list(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin_request(listed=True)
+        for _ in range(cursor.read_length()):
             self._take_target(cursor, is_method=False)
-            cursor.take(1)
-        cursor.length()
+            cursor.read(1)
+        cursor.read_length()
         for target in self._targets:
-            self._add_value(lines, cursor, f"{self._name(target)}: ")
+            self._add_value(lines, cursor, f"{self._format_target(target)}: ")
 
-    def _set_first_block(self, lines: Lines, cursor: Cursor) -> None:
-        self._begin(listed=False)
+    def _add_set_first_block(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin_request(listed=False)
         self._add_target(lines, cursor, is_method=False)
         self._add_block(lines, cursor)
 
-    def _set_list_first_block(self, lines: Lines, cursor: Cursor) -> None:
-        self._begin(listed=True)
-        for _ in range(cursor.length()):
+    def _add_set_list_first_block(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin_request(listed=True)
+        for _ in range(cursor.read_length()):
             self._add_target(lines, cursor, is_method=False)
         self._add_block(lines, cursor)
 
-    def _action(self, lines: Lines, cursor: Cursor) -> None:
-        self._begin(listed=False)
+    def _add_action(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin_request(listed=False)
         self._add_target(lines, cursor, is_method=True)
-        if cursor.unsigned():
+        if cursor.read_unsigned():
             self._add_value(lines, cursor)
 
-    def _action_first_block(self, lines: Lines, cursor: Cursor) -> None:
-        self._begin(listed=False)
+    def _add_action_first_block(self, lines: Lines, cursor: Cursor) -> None:
+        self._begin_request(listed=False)
         self._add_target(lines, cursor, is_method=True)
         self._add_block(lines, cursor)
 
     # --- Responses ----------------------------------------------------------------------------------------
 
-    def _get_response(self, lines: Lines, cursor: Cursor) -> None:
-        self._add_result(lines, cursor, self._heading(0))
+    def _add_get_response(self, lines: Lines, cursor: Cursor) -> None:
+        self._add_result(lines, cursor, self._format_heading(0))
 
-    def _get_list_response(self, lines: Lines, cursor: Cursor) -> None:
-        for position in range(cursor.length()):
+    def _add_get_list_response(self, lines: Lines, cursor: Cursor) -> None:
+        for position in range(cursor.read_length()):
             if lines.is_full:
                 return
-            self._add_result(lines, cursor, self._heading(position))
+            self._add_result(lines, cursor, self._format_heading(position))
 
-    def _get_block(self, lines: Lines, cursor: Cursor) -> None:
-        last, number = cursor.unsigned(), cursor.unsigned(4)
-        if cursor.unsigned() == _RESULT:
-            lines.add(f"block {number}: {_access(cursor.unsigned())}")
+    def _add_get_block(self, lines: Lines, cursor: Cursor) -> None:
+        last, number = cursor.read_unsigned(), cursor.read_unsigned(4)
+        if cursor.read_unsigned() == _RESULT:
+            lines.add(f"block {number}: {_format_access_result(cursor.read_unsigned())}")
             return
         self._collect(lines, cursor, number, last=bool(last))
 
-    def _set_response(self, lines: Lines, cursor: Cursor) -> None:
-        lines.add(f"{self._heading(0)}{_access(cursor.unsigned())}")
+    def _add_set_response(self, lines: Lines, cursor: Cursor) -> None:
+        lines.add(f"{self._format_heading(0)}{_format_access_result(cursor.read_unsigned())}")
 
-    def _set_list_response(self, lines: Lines, cursor: Cursor) -> None:
-        for position in range(cursor.length()):
-            lines.add(f"{self._heading(position)}{_access(cursor.unsigned())}")
+    def _add_set_list_response(self, lines: Lines, cursor: Cursor) -> None:
+        for position in range(cursor.read_length()):
+            lines.add(f"{self._format_heading(position)}{_format_access_result(cursor.read_unsigned())}")
 
-    def _set_last_block(self, lines: Lines, cursor: Cursor) -> None:
-        self._set_response(lines, cursor)
-        lines.add(f"block {cursor.unsigned(4)} received")
+    def _add_set_last_block(self, lines: Lines, cursor: Cursor) -> None:
+        self._add_set_response(lines, cursor)
+        lines.add(f"block {cursor.read_unsigned(4)} received")
 
-    def _set_last_block_list(self, lines: Lines, cursor: Cursor) -> None:
-        self._set_list_response(lines, cursor)
-        lines.add(f"block {cursor.unsigned(4)} received")
+    def _add_set_last_block_list(self, lines: Lines, cursor: Cursor) -> None:
+        self._add_set_list_response(lines, cursor)
+        lines.add(f"block {cursor.read_unsigned(4)} received")
 
-    def _action_response(self, lines: Lines, cursor: Cursor) -> None:
-        code = cursor.unsigned()
-        lines.add(f"{self._heading(0)}{_result_name(ActionResult, code)}")
-        if not cursor.at_end and cursor.unsigned():
+    def _add_action_response(self, lines: Lines, cursor: Cursor) -> None:
+        code = cursor.read_unsigned()
+        lines.add(f"{self._format_heading(0)}{_format_result(ActionResult, code)}")
+        if not cursor.at_end and cursor.read_unsigned():
             self._add_result(lines, cursor, "returns ")
 
-    def _action_block(self, lines: Lines, cursor: Cursor) -> None:
-        last, number = cursor.unsigned(), cursor.unsigned(4)
+    def _add_action_block(self, lines: Lines, cursor: Cursor) -> None:
+        last, number = cursor.read_unsigned(), cursor.read_unsigned(4)
         self._collect(lines, cursor, number, last=bool(last))
 
     # --- Parts --------------------------------------------------------------------------------------------
 
     def _take_target(self, cursor: Cursor, *, is_method: bool) -> _Target:
-        target = _Target(is_method, cursor.unsigned(2), cursor.take(6), cursor.unsigned())
+        target = _Target(is_method, cursor.read_unsigned(2), cursor.read(6), cursor.read_unsigned())
         self._targets.append(target)
         return target
 
     def _add_target(self, lines: Lines, cursor: Cursor, *, is_method: bool) -> None:
-        lines.add(self._name(self._take_target(cursor, is_method=is_method)))
-        if not is_method and cursor.unsigned():
-            selector = cursor.unsigned()
+        lines.add(self._format_target(self._take_target(cursor, is_method=is_method)))
+        if not is_method and cursor.read_unsigned():
+            selector = cursor.read_unsigned()
             self._add_value(lines, cursor, f"access selector {selector}: ")
 
-    def _name(self, target: _Target) -> str:
-        member = f"method {target.member}" if target.is_method else str(target.member)
-        text = f"{target.class_id}/{obis.to_text(target.logical_name)}/{member}"
-        method = _METHODS.get((target.class_id, target.member), "") if target.is_method else ""
-        return " ".join(part for part in (text, self.names(target.logical_name), method) if part)
+    def _format_target(self, target: _Target) -> str:
+        number = f"method {target.member}" if target.is_method else str(target.member)
+        text = f"{target.class_id}/{obis.to_text(target.logical_name)}/{number}"
+        return " ".join(
+            part for part in (text, self.names(target.logical_name), _find_member_name(target)) if part
+        )
 
-    def _heading(self, position: int) -> str:
-        return f"{self._name(self._targets[position])}: " if position < len(self._targets) else ""
+    def _format_heading(self, position: int) -> str:
+        return f"{self._format_target(self._targets[position])}: " if position < len(self._targets) else ""
 
     def _add_value(self, lines: Lines, cursor: Cursor, heading: str = "") -> None:
         if cursor.at_end:
             raise IllegalResponse("no data")
         encoded = cursor.octets[cursor.position :]
-        cursor.take(add_encoded(lines, heading, encoded, self.names))
+        cursor.read(add_encoded(lines, heading, encoded, self.names))
 
     def _add_result(self, lines: Lines, cursor: Cursor, heading: str) -> None:
-        if cursor.unsigned() == _RESULT:
-            lines.add(f"{heading}{_access(cursor.unsigned())}")
+        if cursor.read_unsigned() == _RESULT:
+            lines.add(f"{heading}{_format_access_result(cursor.read_unsigned())}")
         else:
             self._add_value(lines, cursor, heading)
 
     def _add_block(self, lines: Lines, cursor: Cursor) -> None:
-        last, number = cursor.unsigned(), cursor.unsigned(4)
+        last, number = cursor.read_unsigned(), cursor.read_unsigned(4)
         self._collect(lines, cursor, number, last=bool(last))
 
     def _collect(self, lines: Lines, cursor: Cursor, number: int, *, last: bool) -> None:
-        """A block; what all of them hold, when it is the last."""
-        chunk = cursor.take(cursor.length())
+        """Add a block, and after the last one the data of all."""
+        chunk = cursor.read(cursor.read_length())
         lines.add(f"block {number}{', the last' if last else ''}: {len(chunk)} octets")
         if len(self._blocks) <= MOST_DECODED:
             self._blocks += chunk
@@ -323,47 +317,47 @@ class Describer:
         lines.add(f"together {len(octets)} octets:")
         inner = Cursor(octets)
         if not self._listed:
-            self._add_value(lines, inner, self._heading(0))
+            self._add_value(lines, inner, self._format_heading(0))
             return
-        for position in range(inner.length()):
+        for position in range(inner.read_length()):
             if lines.is_full:
                 return
             # Answers have a choice ahead of each value, requests have not.
             if cursor.octets[0] == 0xC4:
-                self._add_result(lines, inner, self._heading(position))
+                self._add_result(lines, inner, self._format_heading(position))
             else:
-                self._add_value(lines, inner, self._heading(position))
+                self._add_value(lines, inner, self._format_heading(position))
 
 
 _Handler = Callable[[Describer, Lines, Cursor], None]
 _HANDLERS: dict[tuple[int, int], _Handler] = {
-    (0xC0, 1): Describer._get,
-    (0xC0, 2): Describer._next,
-    (0xC0, 3): Describer._get_list,
-    (0xC1, 1): Describer._set,
-    (0xC1, 2): Describer._set_first_block,
+    (0xC0, 1): Describer._add_get,
+    (0xC0, 2): Describer._add_next,
+    (0xC0, 3): Describer._add_get_list,
+    (0xC1, 1): Describer._add_set,
+    (0xC1, 2): Describer._add_set_first_block,
     (0xC1, 3): Describer._add_block,
-    (0xC1, 4): Describer._set_list,
-    (0xC1, 5): Describer._set_list_first_block,
-    (0xC3, 1): Describer._action,
-    (0xC3, 2): Describer._next,
-    (0xC3, 4): Describer._action_first_block,
+    (0xC1, 4): Describer._add_set_list,
+    (0xC1, 5): Describer._add_set_list_first_block,
+    (0xC3, 1): Describer._add_action,
+    (0xC3, 2): Describer._add_next,
+    (0xC3, 4): Describer._add_action_first_block,
     (0xC3, 6): Describer._add_block,
-    (0xC4, 1): Describer._get_response,
-    (0xC4, 2): Describer._get_block,
-    (0xC4, 3): Describer._get_list_response,
-    (0xC5, 1): Describer._set_response,
-    (0xC5, 2): Describer._next,
-    (0xC5, 3): Describer._set_last_block,
-    (0xC5, 4): Describer._set_last_block_list,
-    (0xC5, 5): Describer._set_list_response,
-    (0xC7, 1): Describer._action_response,
-    (0xC7, 2): Describer._action_block,
-    (0xC7, 4): Describer._next,
+    (0xC4, 1): Describer._add_get_response,
+    (0xC4, 2): Describer._add_get_block,
+    (0xC4, 3): Describer._add_get_list_response,
+    (0xC5, 1): Describer._add_set_response,
+    (0xC5, 2): Describer._add_next,
+    (0xC5, 3): Describer._add_set_last_block,
+    (0xC5, 4): Describer._add_set_last_block_list,
+    (0xC5, 5): Describer._add_set_list_response,
+    (0xC7, 1): Describer._add_action_response,
+    (0xC7, 2): Describer._add_action_block,
+    (0xC7, 4): Describer._add_next,
 }
 
 
-def _service(apdu: bytes) -> str:
+def _find_service(apdu: bytes) -> str:
     if not apdu:
         return "empty"
     tag = apdu[0]
@@ -372,26 +366,26 @@ def _service(apdu: bytes) -> str:
 
 
 def _add_exception(lines: Lines, cursor: Cursor) -> None:
-    state, service = cursor.unsigned(), cursor.unsigned()
+    state, service = cursor.read_unsigned(), cursor.read_unsigned()
     lines.add(f"state error {state}: {_STATE_ERRORS.get(state, 'unknown')}")
     lines.add(f"service error {service}: {_SERVICE_ERRORS.get(service, 'unknown')}")
     if service == 6 and not cursor.at_end:
-        lines.add(f"the meter expects an invocation counter above {cursor.unsigned(4)}")
+        lines.add(f"the meter expects an invocation counter above {cursor.read_unsigned(4)}")
 
 
 def _add_ciphered(lines: Lines, cursor: Cursor) -> None:
-    length = cursor.length()
+    length = cursor.read_length()
     lines.add(
-        f"ciphered, {length} octets: security control {cursor.unsigned():02x}, "
-        f"invocation counter {cursor.unsigned(4)}"
+        f"ciphered, {length} octets: security control {cursor.read_unsigned():02x}, "
+        f"invocation counter {cursor.read_unsigned(4)}"
     )
     lines.add("not deciphered")
 
 
-def _access(code: int) -> str:
-    return _result_name(AccessResult, code)
+def _format_access_result(code: int) -> str:
+    return _format_result(AccessResult, code)
 
 
-def _result_name(results: type[AccessResult] | type[ActionResult], code: int) -> str:
+def _format_result(results: type[AccessResult] | type[ActionResult], code: int) -> str:
     known = {int(result): result.name.lower().replace("_", "-") for result in results}
     return known.get(code, f"result {code}")

@@ -1,8 +1,15 @@
-"""How APDUs travel: over TCP, in wrapper or in HDLC frames (Green Book 7 and 8)."""
+"""Transport of APDUs: over a carrier (TCP), in wrapper or HDLC frames (Green Book 7 and 8).
 
+To add a carrier, add a class like :class:`Stream` to ``CARRIERS``; to add a framing, one like
+:class:`WrapperLink` to ``FRAMINGS``.
+"""
+
+from collections.abc import Mapping
 from typing import Protocol
 
-from osgp.protocol_dlms.settings import Limits, MeterAddress, Transport
+from osgp.catalogue.communication import Carrier, Framing
+from osgp.protocol_dlms.deadlines import SessionClock
+from osgp.protocol_dlms.settings import Limits, MeterAddress
 from osgp.protocol_dlms.transport.hdlc_link import HdlcLink
 from osgp.protocol_dlms.transport.line import Line
 from osgp.protocol_dlms.transport.stream import Stream
@@ -10,30 +17,38 @@ from osgp.protocol_dlms.transport.wrapper import WrapperLink
 
 
 class Link(Protocol):
-    """Carries one APDU at a time each way. All raise the typed errors of the connection and of time."""
+    """Sends and receives single APDUs. All methods raise the typed errors of connection and time."""
 
     def open(self) -> None:
-        """Sets up the data link, where there is one."""
+        """Set up the data link, if the framing has one."""
 
     def send(self, apdu: bytes) -> None:
-        """Sends one whole APDU."""
+        """Send one whole APDU."""
 
     def receive(self) -> bytes:
-        """The next whole APDU, of at most ``Limits.apdu_size`` octets."""
+        """Receive one whole APDU, of at most ``Limits.apdu_size`` octets."""
 
     def disconnect(self) -> None:
-        """Takes the data link down in good order, where there is one. The stream stays open."""
+        """Disconnect the data link, if the framing has one. The stream stays open."""
+
+
+CARRIERS: Mapping[Carrier, type[Stream]] = {Carrier.TCP: Stream}
+FRAMINGS: Mapping[Framing, type[WrapperLink] | type[HdlcLink]] = {
+    Framing.WRAPPER: WrapperLink,
+    Framing.HDLC: HdlcLink,
+}
+
+
+def connect(address: MeterAddress, clock: SessionClock, line: Line | None) -> Stream:
+    """Connect to a meter over ``address.carrier``. Raises the errors of connection and time."""
+    return CARRIERS[address.carrier](address.host, address.port, clock, line)
 
 
 def open_link(stream: Stream, address: MeterAddress, client_address: int, limits: Limits) -> Link:
-    """The link for ``address.transport``, ready to send."""
-    link: Link
-    if address.transport is Transport.HDLC:
-        link = HdlcLink(stream, client_address, address.logical_device_address, limits.apdu_size)
-    else:
-        link = WrapperLink(stream, client_address, address.logical_device_address, limits.apdu_size)
+    """Open and return the link for ``address.framing``."""
+    link = FRAMINGS[address.framing](stream, client_address, address.logical_device_address, limits.apdu_size)
     link.open()
     return link
 
 
-__all__ = ["Line", "Link", "Stream", "open_link"]
+__all__ = ["Line", "Link", "Stream", "connect", "open_link"]

@@ -1,6 +1,6 @@
 """HDLC frames: frame format type 3 with addresses, control field and check sequences (Green Book 8.4).
 
-Pure functions on octets; :mod:`hdlc_link` does the talking.
+Pure functions on octets; :mod:`hdlc_link` sends and receives.
 """
 
 from enum import IntEnum
@@ -20,7 +20,7 @@ LLC_COMMAND = b"\xe6\xe6\x00"
 LLC_RESPONSE = b"\xe6\xe7\x00"
 
 DEFAULT_INFORMATION_SIZE = 128
-# What one frame of format type 3 can hold at most with the longest addresses.
+# The most that one frame of format type 3 can hold with the longest addresses.
 MAX_INFORMATION_SIZE = 2030
 
 PARAMETER_FORMAT = 0x81
@@ -79,7 +79,7 @@ class Frame(NamedTuple):
         return self.control & 0x0F == Control.RR
 
 
-def _crc_table() -> tuple[int, ...]:
+def _make_crc_table() -> tuple[int, ...]:
     table = []
     for octet in range(256):
         for _ in range(8):
@@ -88,45 +88,46 @@ def _crc_table() -> tuple[int, ...]:
     return tuple(table)
 
 
-_CRC_TABLE = _crc_table()
+_CRC_TABLE = _make_crc_table()
 
 
-def check_sequence(octets: bytes) -> bytes:
-    """HCS and FCS: the CRC-16 of ISO/IEC 13239, least significant octet first."""
+def compute_check_sequence(octets: bytes) -> bytes:
+    """Return the HCS or FCS: the CRC-16 of ISO/IEC 13239, least significant octet first."""
     crc = 0xFFFF
     for octet in octets:
         crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ octet) & 0xFF]
     return (crc ^ 0xFFFF).to_bytes(2, "little")
 
 
-def client_address(client: int) -> bytes:
-    """A client's address, 1 to 127, in one octet."""
+def encode_client_address(client: int) -> bytes:
+    """Return the address of a client, 1 to 127, in one octet."""
     return bytes((client << 1 | 1,))
 
 
-def server_address(logical_device: int) -> bytes:
-    """A logical device's address: one octet up to 127, else four, the lower two for no physical device at
-    all.
-    """
+def encode_server_address(logical_device: int) -> bytes:
+    """Return the address of a logical device: one octet up to 127, else four, with no physical device."""
     if logical_device < 0x80:
         return bytes((logical_device << 1 | 1,))
     return bytes((logical_device >> 7 << 1, (logical_device & 0x7F) << 1, 0x00, 0x01))
 
 
 def encode(destination: bytes, source: bytes, control: int, information: bytes, *, segmented: bool) -> bytes:
-    """A whole frame with flags and check sequences."""
+    """Return a whole frame with flags and check sequences."""
     length = 2 + len(destination) + len(source) + 1 + 2 + (len(information) + 2 if information else 0)
     format_field = (FORMAT_TYPE << 8) | (SEGMENTATION_BIT << 8 if segmented else 0) | length
     header = format_field.to_bytes(2, "big") + destination + source + bytes((control,))
-    body = header + check_sequence(header)
+    body = header + compute_check_sequence(header)
     if information:
         body += information
-        body += check_sequence(body)
+        body += compute_check_sequence(body)
     return b"\x7e" + body + b"\x7e"
 
 
-def frame_length(format_field: bytes) -> int:
-    """The length that the first two octets after the flag announce, themselves included."""
+def parse_frame_length(format_field: bytes) -> int:
+    """Return the frame length in the format field, the first two octets after the flag.
+
+    Raises :class:`IllegalResponse` unless it is of format type 3 and at least 7.
+    """
     if format_field[0] & FORMAT_TYPE_MASK != FORMAT_TYPE:
         raise IllegalResponse("not an HDLC frame of format type 3")
     length = (format_field[0] & LENGTH_MASK) << 8 | format_field[1]
@@ -136,27 +137,33 @@ def frame_length(format_field: bytes) -> int:
 
 
 def decode(body: bytes) -> Frame:
-    """The frame between two flags; :class:`IllegalResponse` if it is malformed or a check sequence fails."""
-    if len(body) != frame_length(body):
+    """Decode the octets between two flags.
+
+    Raises :class:`IllegalResponse` if the frame is malformed or a check sequence does not match.
+    """
+    if len(body) != parse_frame_length(body):
         raise IllegalResponse("an HDLC frame of another length than it says")
-    destination, position = _address(body, 2)
-    source, position = _address(body, position)
+    destination, position = _parse_address(body, 2)
+    source, position = _parse_address(body, position)
     if position + 3 > len(body):
         raise IllegalResponse("an HDLC frame cut short")
     control = body[position]
     position += 1
-    if check_sequence(body[:-2]) != body[-2:]:
+    if compute_check_sequence(body[:-2]) != body[-2:]:
         raise IllegalResponse("the frame check sequence of an HDLC frame does not match")
     information = b""
     if position + 2 != len(body):
-        if position + 4 > len(body) or check_sequence(body[:position]) != body[position : position + 2]:
+        if (
+            position + 4 > len(body)
+            or compute_check_sequence(body[:position]) != body[position : position + 2]
+        ):
             raise IllegalResponse("the header check sequence of an HDLC frame does not match")
         information = body[position + 2 : -2]
     return Frame(destination, source, control, information, bool(body[0] & SEGMENTATION_BIT))
 
 
-def _address(body: bytes, start: int) -> tuple[bytes, int]:
-    """An address of one, two or four octets, the last of which has bit 0 set."""
+def _parse_address(body: bytes, start: int) -> tuple[bytes, int]:
+    """Return an address of one, two or four octets, the last with bit 0 set, and the position after it."""
     for end in range(start + 1, min(start + 4, len(body)) + 1):
         if body[end - 1] & 0x01:
             if end - start == 3:
@@ -165,8 +172,8 @@ def _address(body: bytes, start: int) -> tuple[bytes, int]:
     raise IllegalResponse("an HDLC address of impossible length")
 
 
-def link_parameters(information_size: int) -> bytes:
-    """The information field of SNRM: both information sizes alike, windows of one frame."""
+def build_link_parameters(information_size: int) -> bytes:
+    """Return the information field of SNRM: one size for both directions, windows of one frame."""
     size = information_size.to_bytes(2, "big")
     parameters = (
         bytes((MAX_INFORMATION_TRANSMIT, 2)) + size + bytes((MAX_INFORMATION_RECEIVE, 2)) + size
@@ -175,10 +182,8 @@ def link_parameters(information_size: int) -> bytes:
     return bytes((PARAMETER_FORMAT, PARAMETER_GROUP, len(parameters))) + parameters
 
 
-def receive_size_of_peer(information: bytes) -> int:
-    """How much information the server takes per frame, from its UA; the default of 128 where it does not
-    say.
-    """
+def parse_receive_size(information: bytes) -> int:
+    """Return the octets of information that the server accepts per frame, from its UA; 128 by default."""
     if len(information) < 3 or information[0] != PARAMETER_FORMAT or information[1] != PARAMETER_GROUP:
         return DEFAULT_INFORMATION_SIZE
     position, end = 3, min(3 + information[2], len(information))

@@ -1,7 +1,8 @@
-"""An HDLC data link over TCP: set-up, information frames with segmentation, parting (Green Book 8.4.5).
+"""An HDLC data link over TCP: connection, information frames with segmentation, disconnection (Green Book
+8.4.5).
 
-Window size one in both directions. TCP neither loses nor reorders octets, so nothing is sent twice: a
-frame with a wrong check sequence or out of order means that the peer is broken, and ends the session.
+The window size is one in both directions. TCP neither loses nor reorders octets, so frames are never
+repeated: a wrong check sequence or a frame out of order is a fault of the meter, and ends the session.
 """
 
 from osgp.protocol_dlms import errors
@@ -18,24 +19,26 @@ class HdlcLink:
 
     def __init__(self, stream: Stream, client: int, server: int, apdu_size: int) -> None:
         self._stream = stream
-        self._client = hdlc.client_address(client)
-        self._server = hdlc.server_address(server)
+        self._client = hdlc.encode_client_address(client)
+        self._server = hdlc.encode_server_address(server)
         self._apdu_size = apdu_size
         self._send_sequence = 0
         self._receive_sequence = 0
         self._information_size = hdlc.DEFAULT_INFORMATION_SIZE
 
     def open(self) -> None:
-        """SNRM, always with parameters since some meters refuse it without; UA with or without."""
+        """Send SNRM, with parameters since some meters refuse it without, and receive UA."""
         self._send_frame(
-            Control.SNRM | hdlc.POLL_FINAL, hdlc.link_parameters(OFFERED_INFORMATION_SIZE), segmented=False
+            Control.SNRM | hdlc.POLL_FINAL,
+            hdlc.build_link_parameters(OFFERED_INFORMATION_SIZE),
+            segmented=False,
         )
         answer = self._receive_frame()
         if answer.unnumbered == Control.DM:
             raise errors.ConnectionEstablishError("the meter refuses the data link")
         if answer.unnumbered != Control.UA:
             raise errors.IllegalResponse("the meter does not acknowledge the data link")
-        self._information_size = min(hdlc.receive_size_of_peer(answer.information), OFFERED_INFORMATION_SIZE)
+        self._information_size = min(hdlc.parse_receive_size(answer.information), OFFERED_INFORMATION_SIZE)
 
     def send(self, apdu: bytes) -> None:
         rest = hdlc.LLC_COMMAND + apdu
@@ -46,7 +49,7 @@ class HdlcLink:
         self._send_information(rest, segmented=False)
 
     def receive(self) -> bytes:
-        """The next APDU, put together from the segments that it came in."""
+        """Receive one APDU and join its segments."""
         apdu = bytearray()
         while True:
             frame = self._receive_information()
@@ -68,7 +71,7 @@ class HdlcLink:
         return bytes(apdu[len(hdlc.LLC_RESPONSE) :])
 
     def disconnect(self) -> None:
-        """DISC, answered by UA or DM."""
+        """Send DISC and receive UA or DM."""
         self._send_frame(Control.DISC | hdlc.POLL_FINAL, b"", segmented=False)
         self._receive_frame()
 
@@ -98,8 +101,7 @@ class HdlcLink:
 
     def _receive_frame(self) -> Frame:
         stream = self._stream
-        # A closing flag may serve as the next frame's opening flag as well, so any number of them may be
-        # there.
+        # A closing flag may also be the opening flag of the next frame, so there may be any number of flags.
         flags = 0
         while stream.peek() == hdlc.FLAG:
             stream.receive_exactly(1)
@@ -107,10 +109,10 @@ class HdlcLink:
             if flags > MAX_FLAGS:
                 raise errors.IllegalResponse("HDLC flags without a frame")
         format_field = stream.receive_exactly(2)
-        body = format_field + stream.receive_exactly(hdlc.frame_length(format_field) - 2)
+        body = format_field + stream.receive_exactly(hdlc.parse_frame_length(format_field) - 2)
         if stream.receive_exactly(1)[0] != hdlc.FLAG:
             raise errors.IllegalResponse("an HDLC frame without closing flag")
         frame = hdlc.decode(body)
         if (frame.destination, frame.source) != (self._client, self._server):
-            raise errors.IllegalResponse("an HDLC frame for or from somebody else")
+            raise errors.IllegalResponse("an HDLC frame with other addresses than ours")
         return frame

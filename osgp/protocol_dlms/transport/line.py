@@ -1,4 +1,4 @@
-"""The line to one meter, which somebody else may hang up while its user waits."""
+"""The line to one meter, which another thread may hang up while its user waits."""
 
 import socket
 import threading
@@ -8,9 +8,9 @@ from osgp.protocol_dlms import errors
 
 
 class Line:
-    """Has one socket at a time, from before it is dialled until it is closed.
+    """Holds one socket at a time, from before it is connected until it is closed.
 
-    Subclasses may know more reasons why it must not be used any more, see :meth:`check`.
+    Subclasses may forbid its use for further reasons, see :meth:`check`.
     """
 
     def __init__(self) -> None:
@@ -20,22 +20,22 @@ class Line:
 
     @property
     def is_down(self) -> bool:
-        """Whether somebody hung up; there is no way back."""
+        """Whether the line was hung up, which is final."""
         return self._is_down
 
     def check(self) -> None:
-        """Raises, here :class:`errors.MeterClosed`, when the line must not be used any more.
+        """Raise, here :class:`errors.MeterClosed`, if the line must no longer be used.
 
-        Asked before octets are sent, after every wait, and instead of any fault of the connection.
+        Called before octets are sent, after every wait, and before a fault of the connection is raised.
         """
         if self._is_down:
-            raise errors.MeterClosed("somebody hung up")
+            raise errors.MeterClosed("the line was hung up")
 
     def hang_up(self) -> None:
         """End the connection for good; may be called from any thread (or greenlet) and more than once.
 
-        Whoever waits in the socket, for a connection as well as for an answer, is woken. A mere close would
-        not do that, and the meter would keep its association meanwhile.
+        Wakes a thread that waits in the socket, for a connection or an answer. Closing the socket would not,
+        and the meter would keep its association meanwhile.
         """
         with self._lock:
             self._is_down = True
@@ -43,14 +43,14 @@ class Line:
                 with suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
 
-    def take(self, connection: socket.socket) -> None:
-        """From now on this socket is the line's; raises as :meth:`check` does."""
+    def attach(self, connection: socket.socket) -> None:
+        """Hold this socket from now on. Raises as :meth:`check` does."""
         with self._lock:
             self._socket = connection
         self.check()
 
     def close(self, connection: socket.socket) -> None:
-        """Close a socket, which is the line's no more: its number may be another's in a moment."""
+        """Close a socket and no longer hold it: the system may reuse its number at once."""
         with self._lock:
             if self._socket is connection:
                 self._socket = None

@@ -1,7 +1,6 @@
 """A TCP connection with deadlines, a bounded buffer and typed errors.
 
-Plain blocking sockets: one thread per meter works as it stands, and so does gevent, which replaces the
-socket module.
+Plain blocking sockets work with one thread per meter, and with gevent, which replaces the socket module.
 """
 
 import errno
@@ -17,7 +16,7 @@ _RECEIVE_SIZE = 16 * 1024
 
 
 class Stream:
-    """Octets to and from one meter. ``clock`` is asked before each wait, ``line`` whether it may be used."""
+    """Octets to and from one meter. ``clock`` limits each wait; ``line`` may forbid further use."""
 
     def __init__(self, host: str, port: int, clock: SessionClock, line: Line | None = None) -> None:
         self.clock = clock
@@ -28,17 +27,17 @@ class Stream:
         self._socket = _dial(host, port, clock, self._line)
 
     def send(self, octets: bytes) -> None:
-        """Sends all of ``octets`` within the time that is left."""
+        """Send all of ``octets`` within the time left."""
         self._line.check()
         try:
-            self._socket.settimeout(self.clock.remaining())
+            self._socket.settimeout(self.clock.get_seconds_left())
             self._socket.sendall(octets)
         except OSError as error:
-            raise self._fault(error) from error
+            raise self._make_fault(error) from error
         self.bytes_sent += len(octets)
 
     def receive_exactly(self, size: int) -> bytes:
-        """The next ``size`` octets. Callers bound ``size``; no more than one read beyond it is ever held."""
+        """Receive ``size`` octets. Callers limit ``size``; the buffer holds at most one read beyond it."""
         buffer = self._buffer
         while len(buffer) < size:
             self._receive_some()
@@ -47,57 +46,57 @@ class Stream:
         return octets
 
     def peek(self) -> int:
-        """The next octet, which stays in the buffer."""
+        """Return the next octet, which stays in the buffer."""
         while not self._buffer:
             self._receive_some()
         return self._buffer[0]
 
     def close(self) -> None:
-        """Hangs up. May be called more than once."""
+        """Close the connection. May be called more than once."""
         self._line.close(self._socket)
 
     def _receive_some(self) -> None:
         try:
-            self._socket.settimeout(self.clock.remaining())
+            self._socket.settimeout(self.clock.get_seconds_left())
             received = self._socket.recv(_RECEIVE_SIZE)
         except OSError as error:
-            raise self._fault(error) from error
+            raise self._make_fault(error) from error
         self._line.check()
         if not received:
             raise errors.SocketClosedByRemote("the meter closed the connection")
         self.bytes_received += len(received)
         self._buffer += received
 
-    def _fault(self, error: OSError) -> errors.DlmsError:
+    def _make_fault(self, error: OSError) -> errors.DlmsError:
         self._line.check()
         if isinstance(error, TimeoutError) and error.errno != errno.ETIMEDOUT:
             try:
-                self.clock.remaining()
+                self.clock.get_seconds_left()
             except errors.DlmsError as too_late:
                 return too_late
             return errors.ResponseTimeout("no answer from the meter in time")
-        return _connection_fault(error)
+        return _make_connection_fault(error)
 
 
 def _dial(host: str, port: int, clock: SessionClock, line: Line) -> socket.socket:
-    """A connected socket; tries each address of the host in turn within the time for connecting."""
+    """Return a connected socket; tries each address of the host in turn within the time for connecting."""
     host = host.strip()
     failure: errors.DlmsError = errors.ConnectionEstablishError(f"{host} has no address")
-    for family, address in _addresses(host, port):
+    for family, address in _find_addresses(host, port):
         try:
-            return _connected(family, address, clock, line)
+            return _connect(family, address, clock, line)
         except OSError as error:
             line.check()
-            failure = _dialling_fault(error, f"{host} port {port}")
+            failure = _make_dialling_fault(error, f"{host} port {port}")
             failure.__cause__ = error
     raise failure
 
 
-def _connected(family: int, address: Any, clock: SessionClock, line: Line) -> socket.socket:
+def _connect(family: int, address: Any, clock: SessionClock, line: Line) -> socket.socket:
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
-        line.take(connection)
-        connection.settimeout(clock.remaining_to_connect())
+        line.attach(connection)
+        connection.settimeout(clock.get_seconds_to_connect())
         connection.connect(address)
         line.check()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -107,8 +106,8 @@ def _connected(family: int, address: Any, clock: SessionClock, line: Line) -> so
     return connection
 
 
-def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    """Families and addresses to try. An IP address needs no resolver, which under gevent is a thread."""
+def _find_addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """Return families and addresses to try. The resolver, under gevent a thread, is for host names only."""
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:
@@ -122,8 +121,8 @@ def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _dialling_fault(error: OSError, where: str) -> errors.DlmsError:
-    """The typed error for what the operating system reports of a connection that it could not make."""
+def _make_dialling_fault(error: OSError, where: str) -> errors.DlmsError:
+    """Return the typed error for an operating system error while connecting."""
     if isinstance(error, ConnectionRefusedError):
         return errors.ConnectionRefused(f"{where} refused the connection")
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
@@ -133,8 +132,8 @@ def _dialling_fault(error: OSError, where: str) -> errors.DlmsError:
     return errors.ConnectionEstablishError(f"cannot call {where}: {error.strerror or type(error).__name__}")
 
 
-def _connection_fault(error: OSError) -> errors.DlmsError:
-    """The typed error for what the operating system reports of a connection in use."""
+def _make_connection_fault(error: OSError) -> errors.DlmsError:
+    """Return the typed error for an operating system error of a connection in use."""
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
         return errors.ConnectionReset("the connection was reset")
     if isinstance(error, TimeoutError):

@@ -1,4 +1,4 @@
-"""The TCP wrapper: each APDU behind a header of version, source and destination wPort and length (Green
+"""The TCP wrapper: each APDU follows a header of version, source and destination wPort and length (Green
 Book 7.3).
 """
 
@@ -11,8 +11,8 @@ VERSION = 1
 _HEADER = struct.Struct(">HHHH")
 
 
-def frame(source: int, destination: int, apdu: bytes) -> bytes:
-    """``apdu`` with its header."""
+def build_frame(source: int, destination: int, apdu: bytes) -> bytes:
+    """Return ``apdu`` with its header. Raises EncodeError above 65535 octets."""
     if len(apdu) > 0xFFFF:
         raise errors.EncodeError("an APDU in a wrapper has at most 65535 octets")
     return _HEADER.pack(VERSION, source, destination, len(apdu)) + apdu
@@ -28,10 +28,10 @@ class WrapperLink:
         self._apdu_size = apdu_size
 
     def open(self) -> None:
-        """The wrapper has no set-up of its own."""
+        """Do nothing: the wrapper has no data link."""
 
     def send(self, apdu: bytes) -> None:
-        self._stream.send(frame(self._client, self._server, apdu))
+        self._stream.send(build_frame(self._client, self._server, apdu))
 
     def receive(self) -> bytes:
         header = self._stream.receive_exactly(_HEADER.size)
@@ -54,4 +54,4 @@ class WrapperLink:
         return self._stream.receive_exactly(length)
 
     def disconnect(self) -> None:
-        """The wrapper has no parting of its own."""
+        """Do nothing: the wrapper has no data link."""

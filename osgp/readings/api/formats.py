@@ -1,4 +1,4 @@
-"""In what form readings are answered: JSON in pages, CSV and Parquet as a whole."""
+"""Formats of readings: JSON in pages, CSV and Parquet as a whole."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ FORMATS = {"json": "application/json", "csv": CSV, "parquet": PARQUET}
 
 
 class _Streamed(BaseRenderer):
-    """Answers are made by the view; errors, which come through here, are JSON."""
+    """The view itself makes the answers; errors, which come through here, are JSON."""
 
     def render(
         self,
@@ -22,7 +22,7 @@ class _Streamed(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Problems."""
+        """Render a problem as JSON."""
         rendered: bytes = JSONRenderer().render(data)
         return rendered
 
@@ -40,12 +40,12 @@ class ParquetRenderer(_Streamed):
 
 
 class FormatNegotiation(DefaultContentNegotiation):
-    """By ``format``, then by Accept. An unknown ``format`` is told by the view, which names the field."""
+    """By ``format``, then by Accept. The view refuses an unknown ``format`` and names the field."""
 
     def select_renderer(
         self, request: HttpRequest, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        """The renderer and its media type. Raises NotAcceptable, 406."""
+        """Return the renderer and its media type. Raises NotAcceptable, 406."""
         renderers = list(renderers)
         asked = request.query_params.get("format")
         for renderer in renderers:

@@ -1,12 +1,11 @@
-"""GET /api/v1/readings/: what meters said, in pages of JSON, or as CSV or Parquet."""
+"""GET /api/v1/readings/: readings in pages of JSON, or as CSV or Parquet."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 from itertools import islice
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -18,12 +17,10 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.accounts.models import Organisation
-from osgp.accounts.rights import granted_devices
-from osgp.cosem.amr_status import AmrProfileStatusFlag, flags_of
-from osgp.devices.models import Device
-from osgp.faults import Component, Fault, FaultCode
-from osgp.readings import export, quantities
+from osgp.cosem.amr_status import list_flag_names
+from osgp.messages.readings import Period
+from osgp.messages.serializers import ChoiceField, utc_text
+from osgp.readings import export
 from osgp.readings.api.formats import (
     CSV,
     FORMATS,
@@ -32,74 +29,17 @@ from osgp.readings.api.formats import (
     FormatNegotiation,
     ParquetRenderer,
 )
-from osgp.readings.queries import Position, Reading, Selection, Told, readings, series_of
-from osgp.readings.rights import READERS
-from osgp.readings.values import Period
-from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, next_page_link, validated_query
-from osgp.requests.api.permissions import MayRead, caller_of
-from osgp.requests.api.schema import problems
-from osgp.requests.serializers import CharField, ChoiceField, DateTimeField, StrictSerializer, utc_text
-from osgp.requests.submission import DeviceIdentificationField
-
-MOST_DEVICES = 1_000
-MOST_QUANTITIES = 100
-
-
-class QuantityNameField(CharField):
-    """An OBIS code in either notation, one with ``x`` for the channel, or a name; becomes OBIS codes."""
-
-    default_error_messages = {
-        "unknown": "Must be an OBIS code, such as 1-0:1.8.0.255, or the name of a quantity, such as "
-        "ACTIVE_ENERGY_IMPORT."
-    }
-
-    def to_internal_value(self, data: Any) -> Any:
-        try:
-            return quantities.obis_codes(super().to_internal_value(data))
-        except ValueError:
-            self.fail("unknown")
-
-
-class ReadingsFilter(StrictSerializer):
-    """Which readings; all that is given has to hold."""
-
-    device = serializers.ListField(
-        child=DeviceIdentificationField(),
-        required=False,
-        max_length=MOST_DEVICES,
-        help_text=f"Device identification; may be repeated, up to {MOST_DEVICES} times. All unless given.",
-    )
-    channel = ChoiceField(["1", "2", "3", "4"], required=False, help_text="M-Bus channel.")
-    quantity = serializers.ListField(
-        child=QuantityNameField(max_length=64),
-        required=False,
-        max_length=MOST_QUANTITIES,
-        help_text="OBIS code (1-0:1.8.0.255, 1.0.1.8.0.255, 0-x:24.2.1.255) or name (ACTIVE_ENERGY_IMPORT); "
-        "may be repeated.",
-    )
-    period = serializers.ListField(
-        child=ChoiceField(Period), required=False, max_length=len(Period), help_text="May be repeated."
-    )
-    from_ = DateTimeField(required=False, help_text="Interval ends at or after this time.")
-    until = DateTimeField(required=False, help_text="Interval ends before this time.")
-    changed = ChoiceField(
-        ["true", "false"], required=False, help_text="Whether the meter said something else at another time."
-    )
-    late = ChoiceField(
-        ["true", "false"], required=False, help_text="Whether it was received long after its interval's end."
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """The times in their order."""
-        if "from" in attrs and "until" in attrs and attrs["from"] >= attrs["until"]:
-            raise ValidationError({"until": ["Must be after from."]})
-        return attrs
+from osgp.readings.filters import ReadingsFilter, make_selection
+from osgp.readings.queries import Position, Provenance, Reading, read_readings
+from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, build_next_page_link, validate_query
+from osgp.requests.api.permissions import MayRead, find_caller
+from osgp.requests.api.schema import document_problems
 
 
 class ReadingsQuery(ReadingsFilter, PageQuery):
-    """Filters, pages and form of readings."""
+    """Filters, pages and format of readings."""
 
-    format = ChoiceField(list(FORMATS), required=False, help_text="json unless told, here or by Accept.")
+    format = ChoiceField(list(FORMATS), required=False, help_text="Default: what Accept asks for, or json.")
 
 
 REPEATABLE = ("device", "quantity", "period")
@@ -110,13 +50,13 @@ class ClaimSerializer(serializers.Serializer):
 
     value = serializers.CharField(help_text="Decimal, exact.")
     status = serializers.ListField(
-        child=serializers.ChoiceField(choices=list(AmrProfileStatusFlag)),
+        child=serializers.ChoiceField(choices=list_flag_names()),
         allow_null=True,
         help_text="Flags of the AMR profile status; null when the meter keeps none with this value.",
     )
-    received_at = serializers.DateTimeField(allow_null=True, help_text="When it was first received.")
+    received_at = serializers.DateTimeField(allow_null=True, help_text="When the value was first received.")
     received_by = serializers.UUIDField(allow_null=True, help_text="Correlation UID of that request.")
-    confirmed_at = serializers.DateTimeField(allow_null=True, help_text="When it was last received.")
+    confirmed_at = serializers.DateTimeField(allow_null=True, help_text="When the value was last received.")
 
 
 class ReadingSerializer(ClaimSerializer):
@@ -125,16 +65,16 @@ class ReadingSerializer(ClaimSerializer):
     device_identification = serializers.CharField()
     channel = serializers.IntegerField(allow_null=True, min_value=1, max_value=4)
     quantity = serializers.CharField(help_text="OBIS code.")
-    name = serializers.CharField(allow_null=True, help_text="Of the quantity in the device's profile.")
+    name = serializers.CharField(allow_null=True, help_text="Name of the quantity in the device's profile.")
     period = serializers.ChoiceField(choices=[str(period) for period in Period])
     interval_end = serializers.DateTimeField()
     unit = serializers.CharField()
     late = serializers.BooleanField()
-    former = ClaimSerializer(many=True, help_text="What the meter said at other times, first ones first.")
+    former = ClaimSerializer(many=True, help_text="What the meter said at other times, earliest first.")
 
 
 class ReadingPageSerializer(serializers.Serializer):
-    """Readings by series, and of each by interval end; the Link header with rel="next" leads on."""
+    """Readings by series and interval end; the Link header with rel="next" leads on."""
 
     results = ReadingSerializer(many=True)
 
@@ -150,72 +90,38 @@ class ReadingsView(APIView):
         operation_id="readings",
         summary="Readings",
         description="What meters said: values of registers at the ends of intervals, days and months, and "
-        "when they were asked for. Each is kept once, however often it is read. A series (device, channel, "
-        "quantity, period) comes as a whole, by interval end. CSV and Parquet are not paged.",
+        "when they were read on request. Each is kept once, however often it is read. A series (device, "
+        "channel, quantity, period) comes as a whole, by interval end. CSV and Parquet are not paged.",
         tags=["readings"],
         parameters=[ReadingsQuery],
         responses={
             (200, "application/json"): ReadingPageSerializer,
             (200, CSV): OpenApiResponse(OpenApiTypes.STR, "A line for each value, after a header."),
             (200, PARQUET): OpenApiResponse(OpenApiTypes.BINARY, "A row for each value."),
-            **problems(400, 403, 404, examples={}),
+            **document_problems(400, 403, 404, examples={}),
         },
     )
     def get(self, request: HttpRequest) -> HttpResponseBase:
-        query = validated_query(ReadingsQuery, request.query_params, repeatable=REPEATABLE)
-        selection = selected(caller_of(request).organisation, query)
+        query = validate_query(ReadingsQuery, request.query_params, repeatable=REPEATABLE)
+        if "cursor" in query:
+            query["after"] = _parse_cursor(query["cursor"])
+        selection = make_selection(find_caller(request).organisation, query)
         kind = str(request.accepted_media_type)
         if kind != FORMATS["json"]:
             _refuse_pages(query)
-            return exported(readings(selection), kind)
+            return stream_export(read_readings(selection), kind)
         size = query.get("page_size", DEFAULT_PAGE_SIZE)
-        found = list(islice(readings(selection), size + 1))
-        cursor = _cursor(found[size - 1].position) if len(found) > size else None
+        found = list(islice(read_readings(selection), size + 1))
+        cursor = _format_cursor(found[size - 1].position) if len(found) > size else None
         return Response(
-            {"results": [body(reading) for reading in found[:size]]},
-            headers=next_page_link(request, cursor),
+            {"results": [describe_reading(reading) for reading in found[:size]]},
+            headers=build_next_page_link(request, cursor),
         )
 
 
-def selected(organisation: Organisation, query: dict[str, Any]) -> Selection:
-    """What a validated query asks for. Raises Fault 201 for a device that there is not, for this caller."""
-    devices = granted_devices(organisation, READERS)
-    if wanted := query.get("device"):
-        devices = known_devices(devices, wanted)
-    series = series_of(
-        devices,
-        channel=int(query["channel"]) if "channel" in query else None,
-        quantities=[code for codes in query.get("quantity", ()) for code in codes],
-        periods=query.get("period", ()),
-    )
-    return Selection(
-        series,
-        query.get("from"),
-        query.get("until"),
-        changed=_flag(query.get("changed")),
-        late=_flag(query.get("late")),
-        after=_position(query["cursor"]) if "cursor" in query else None,
-    )
-
-
-def known_devices(devices: QuerySet[Device], wanted: Sequence[str]) -> QuerySet[Device]:
-    """Those that are named. Raises Fault 201 for one that is not among ``devices``."""
-    named = devices.filter(identification__in=wanted)
-    known = set(named.values_list("identification", flat=True))
-    for place, identification in enumerate(wanted):
-        if identification not in known:
-            raise Fault(
-                FaultCode.UNKNOWN_DEVICE,
-                f"There is no device {identification}.",
-                component=Component.WEB_SERVICE,
-                pointer=f"/device/{place}",
-            )
-    return named
-
-
-def exported(found: Iterator[Reading], kind: str) -> StreamingHttpResponse:
-    """Readings as CSV or Parquet, sent while they are looked up."""
-    parts = export.csv_parts(found) if kind == CSV else export.parquet_parts(found)
+def stream_export(found: Iterator[Reading], kind: str) -> StreamingHttpResponse:
+    """Return readings as CSV or Parquet, sent while they are read."""
+    parts = export.format_csv(found) if kind == CSV else export.format_parquet(found)
     name = "readings.csv" if kind == CSV else "readings.parquet"
     return StreamingHttpResponse(
         parts,
@@ -224,8 +130,8 @@ def exported(found: Iterator[Reading], kind: str) -> StreamingHttpResponse:
     )
 
 
-def body(reading: Reading) -> dict[str, Any]:
-    """A reading as JSON."""
+def describe_reading(reading: Reading) -> dict[str, Any]:
+    """Return a reading as JSON."""
     series = reading.series
     return {
         "device_identification": series.device.identification,
@@ -235,19 +141,21 @@ def body(reading: Reading) -> dict[str, Any]:
         "period": series.period,
         "interval_end": utc_text(reading.interval_end),
         "unit": series.unit,
-        **_claim(reading.value, reading.status, reading.told),
+        **_describe_claim(reading, reading.value, reading.status, reading.provenance),
         "late": reading.is_late,
-        "former": [_claim(*former) for former in reading.former],
+        "former": [_describe_claim(reading, *former) for former in reading.former],
     }
 
 
-def _claim(value: Any, status: int | None, told: Told) -> dict[str, Any]:
+def _describe_claim(
+    reading: Reading, value: Any, status: int | None, provenance: Provenance
+) -> dict[str, Any]:
     return {
         "value": format(value, "f"),
-        "status": None if status is None else list(flags_of(status)),
-        "received_at": utc_text(told.received_at) if told.received_at else None,
-        "received_by": str(told.received_by) if told.received_by else None,
-        "confirmed_at": utc_text(told.confirmed_at) if told.confirmed_at else None,
+        "status": reading.name_flags(status),
+        "received_at": utc_text(provenance.received_at) if provenance.received_at else None,
+        "received_by": str(provenance.received_by) if provenance.received_by else None,
+        "confirmed_at": utc_text(provenance.confirmed_at) if provenance.confirmed_at else None,
     }
 
 
@@ -257,16 +165,12 @@ def _refuse_pages(query: dict[str, Any]) -> None:
         raise ValidationError({name: ["Only JSON comes in pages."] for name in paged})
 
 
-def _flag(text: str | None) -> bool | None:
-    return None if text is None else text == "true"
-
-
-def _cursor(position: Position) -> str:
+def _format_cursor(position: Position) -> str:
     text = f"{position.series_id} {position.start.isoformat()} {position.end}"
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _position(cursor: str) -> Position:
+def _parse_cursor(cursor: str) -> Position:
     try:
         text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
         series_id, start, end = text.split(" ")

@@ -2,10 +2,6 @@
 
 from django.urls import path
 
-from osgp.readings.api import missing, readings
+from osgp.readings.api.readings import ReadingsView
 
-urlpatterns = [
-    path("readings/", readings.ReadingsView.as_view(), name="readings"),
-    path("readings/missing/", missing.MissingView.as_view(), name="readings-missing"),
-    path("readings/missing/fetch/", missing.FetchView.as_view(), name="readings-missing-fetch"),
-]
+urlpatterns = [path("readings/", ReadingsView.as_view(), name="readings")]

@@ -1,4 +1,4 @@
-"""Is the process alive, and can it serve? For load balancers and orchestrators; no authentication."""
+"""Liveness and readiness of the process, for load balancers and orchestrators. No authentication."""
 
 import logging
 import threading
@@ -13,16 +13,16 @@ from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError as BrokerError
 
 from osgp.celery import app
-from osgp.requests.liveness import SILENT_AFTER, dispatcher_heartbeat_age
+from osgp.requests.liveness import SILENT_AFTER, find_heartbeat_age
 
 logger = logging.getLogger(__name__)
 
 CHECKED_EVERY = 2.0
-"""Seconds that an answer of readyz stands, so that calling it often costs nothing."""
+"""Seconds for which readyz keeps its answer, so that frequent calls cost nothing."""
 BROKER_TIMEOUT = 3
-"""Seconds that the broker may take to answer; it is asked once."""
+"""Seconds for the single attempt to connect to the broker."""
 PATIENCE = 5.0
-"""Seconds that a call waits for what another one is finding out, so that calls do not take up all threads."""
+"""Seconds that a call waits for the checks of another one, so that calls do not occupy all threads."""
 
 _checking = threading.Lock()
 _checked_at = float("-inf")
@@ -33,27 +33,27 @@ _migrated = False
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 as long as the process answers at all."""
+    """Answer 200 as long as the process answers at all."""
     return JsonResponse({"status": "ok"})
 
 
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when the database answers and has all migrations, the broker accepts a connection, and a dispatcher
-    is at work; else 503.
+    """Answer 200 if the database answers and has all migrations, the broker accepts a connection, and a
+    dispatcher has a recent heartbeat; else 503.
     """
-    checks = _current_checks()
+    checks = _run_checks()
     ready = set(checks.values()) == {"ok"}
     body = {"status": "ok" if ready else "unavailable", "checks": checks}
     return JsonResponse(body, status=200 if ready else 503)
 
 
-def _current_checks() -> dict[str, str]:
-    """What was found out lately, or now; all unknown while another call waits too long for an answer."""
+def _run_checks() -> dict[str, str]:
+    """Return recent results of the checks, or run them; all unknown if another call takes too long."""
     global _checked_at, _checks
     if not _checking.acquire(timeout=PATIENCE):
-        logger.warning("not ready: a former call has been waiting for an answer for long")
+        logger.warning("not ready: the checks of another call take too long")
         return dict.fromkeys(_CHECKS, "unknown")
     try:
         if time.monotonic() - _checked_at >= CHECKED_EVERY:
@@ -64,7 +64,7 @@ def _current_checks() -> dict[str, str]:
         _checking.release()
 
 
-def _database() -> str:
+def _check_database() -> str:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -74,9 +74,9 @@ def _database() -> str:
     return "ok"
 
 
-def _dispatcher() -> str:
+def _check_dispatcher() -> str:
     try:
-        age = dispatcher_heartbeat_age()
+        age = find_heartbeat_age()
     except (DatabaseError, InterfaceError):
         return "unknown"
     if age is None or age > SILENT_AFTER:
@@ -85,8 +85,8 @@ def _dispatcher() -> str:
     return "ok"
 
 
-def _migrations() -> str:
-    """Migrations are looked at until all were seen applied; a process does not outlive its own."""
+def _check_migrations() -> str:
+    """Check that all migrations are applied. Once they are, they stay so for this process."""
     global _migrated
     if not _migrated:
         try:
@@ -97,7 +97,7 @@ def _migrations() -> str:
     return "ok" if _migrated else "missing"
 
 
-def _broker() -> str:
+def _check_broker() -> str:
     with app.connection_for_write(connect_timeout=BROKER_TIMEOUT) as broker:
         refusals: tuple[type[BaseException], ...] = (OSError, BrokerError, *broker.connection_errors)
         try:
@@ -109,8 +109,8 @@ def _broker() -> str:
 
 
 _CHECKS: dict[str, Callable[[], str]] = {
-    "database": _database,
-    "migrations": _migrations,
-    "broker": _broker,
-    "dispatcher": _dispatcher,
+    "database": _check_database,
+    "migrations": _check_migrations,
+    "broker": _check_broker,
+    "dispatcher": _check_dispatcher,
 }

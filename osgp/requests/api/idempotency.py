@@ -1,8 +1,8 @@
-"""``Idempotency-Key``: a POST that is repeated because its answer got lost is not carried out twice.
+"""``Idempotency-Key``: a POST that is repeated because its answer was lost is not carried out twice.
 
-The same key with the same method, path and body leads to the request or batch that the first call made; with
-another body it is refused with 422, and with 409 while the first call is still being worked on. A call that
-is refused leaves its key free. Keys are forgotten after a day, or when what they stand for is deleted.
+The same key with the same method, path and body returns the request or batch of the first call. Another body
+is refused with 422; while the first call is in progress, the answer is 409. A refused call leaves its key
+free. Keys expire after a day, and are deleted with their request or batch.
 """
 
 import hashlib
@@ -20,22 +20,21 @@ from rest_framework.request import Request as HttpRequest
 
 from osgp.accounts.models import Organisation
 from osgp.requests.api.problems import Conflict, UnprocessableContent
-from osgp.requests.models import IdempotencyKey
+from osgp.requests.models import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 
 HEADER = "Idempotency-Key"
-LIFETIME = timedelta(hours=24)
 CLAIM_LIFETIME = timedelta(minutes=1)
-"""After this time the call that claimed the key is taken to have died."""
+"""After this time the call that claimed the key counts as dead."""
 LONGEST_KEY = 255
 
-Made = TypeVar("Made", bound=Model)
+Row = TypeVar("Row", bound=Model)
 """A request or a batch."""
 
 
-def once(http_request: HttpRequest, organisation: Organisation, submit: Callable[[], Made]) -> Made:
-    """Call ``submit``, or return what it returned when it was called for the same key before.
+def submit_once(http_request: HttpRequest, organisation: Organisation, submit: Callable[[], Row]) -> Row:
+    """Call ``submit``, or return its result of a former call with the same key.
 
-    Raises ValidationError for a malformed key, Conflict or UnprocessableContent (see above), and whatever
+    Raises ValidationError for a malformed key, Conflict or UnprocessableContent (see above), and what
     ``submit`` raises.
     """
     key = http_request.headers.get(HEADER)
@@ -43,10 +42,10 @@ def once(http_request: HttpRequest, organisation: Organisation, submit: Callable
         return submit()
     if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise ValidationError({HEADER: [f"Must be 1 to {LONGEST_KEY} printable ASCII characters."]})
-    digest = _digest(str(http_request.method), http_request.path, http_request.data)
+    digest = _compute_digest(str(http_request.method), http_request.path, http_request.data)
     claim = _claim(organisation, key, digest)
     if not isinstance(claim, uuid.UUID):
-        known: Made = claim
+        known: Row = claim
         return known
     try:
         with transaction.atomic():
@@ -60,18 +59,12 @@ def once(http_request: HttpRequest, organisation: Organisation, submit: Callable
         raise
 
 
-def delete_expired() -> int:
-    """Forget the keys that are older than a day; returns how many."""
-    deleted, _ = IdempotencyKey.objects.filter(created_at__lt=timezone.now() - LIFETIME).delete()
-    return deleted
-
-
-def _digest(method: str, path: str, body: Any) -> str:
+def _compute_digest(method: str, path: str, body: Any) -> str:
     return hashlib.sha256(json.dumps([method, path, body], sort_keys=True).encode()).hexdigest()
 
 
 def _claim(organisation: Organisation, key: str, digest: str) -> Any:
-    """What the key stands for already, or the claim (a UUID) under which this call may make it."""
+    """Return the request or batch of the key, or a claim (UUID) by which this call may create it."""
     now = timezone.now()
     fresh = IdempotencyKey(organisation=organisation, key=key, digest=digest, created_at=now)
     try:
@@ -86,7 +79,7 @@ def _claim(organisation: Organisation, key: str, digest: str) -> Any:
     if row is None:
         raise Conflict("The first call with this key has just failed; send it again.")
     made = row.request or row.batch
-    if row.created_at < now - (LIFETIME if made else CLAIM_LIFETIME):
+    if row.created_at < now - (IDEMPOTENCY_KEY_LIFETIME if made else CLAIM_LIFETIME):
         taken = IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim).update(
             digest=digest, claim=fresh.claim, created_at=now, request=None, batch=None
         )
@@ -95,5 +88,5 @@ def _claim(organisation: Organisation, key: str, digest: str) -> Any:
     if row.digest != digest:
         raise UnprocessableContent("The Idempotency-Key was used for another request before.")
     if made is None:
-        raise Conflict("The first call with this Idempotency-Key is still being worked on.")
+        raise Conflict("The first call with this Idempotency-Key is still in progress.")
     return made

@@ -1,4 +1,4 @@
-"""Query parameters and pages of lists. A cursor tells where a page ended, so that new rows shift nothing."""
+"""Query parameters and pages of lists. A cursor holds the end of a page, so that new rows shift nothing."""
 
 import base64
 from collections.abc import Collection, Mapping
@@ -10,14 +10,14 @@ from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request as HttpRequest
 
-from osgp.requests.registry import UnknownMessage, operation
-from osgp.requests.serializers import (
+from osgp.messages.registry import UnknownMessage, find_operation
+from osgp.messages.serializers import (
     FIRST_YEAR,
     LAST_YEAR,
     CharField,
     IntegerField,
     StrictSerializer,
-    printable,
+    make_printable,
 )
 
 DEFAULT_PAGE_SIZE = 100
@@ -41,7 +41,7 @@ class PageSizeField(IntegerField):
 
 
 class MessageNameField(CharField):
-    """The name of a message that there is: a misspelt one would look as if nothing had been sent."""
+    """The name of a registered message: with a misspelt one, the list would be empty."""
 
     default_error_messages = {"unknown": "There is no message {name}."}
 
@@ -51,25 +51,25 @@ class MessageNameField(CharField):
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
         try:
-            operation(name)
+            find_operation(name)
         except UnknownMessage:
-            self.fail("unknown", name=printable(name))
+            self.fail("unknown", name=make_printable(name))
         return name
 
 
 class PageQuery(StrictSerializer):
-    """Query parameters that all lists have; lists add their filters."""
+    """Query parameters of all lists; each list adds its filters."""
 
-    page_size = PageSizeField(required=False, help_text=f"Rows in a page; {DEFAULT_PAGE_SIZE} unless told.")
+    page_size = PageSizeField(required=False, help_text=f"Rows in a page; {DEFAULT_PAGE_SIZE} by default.")
     cursor = CharField(required=False, max_length=200, help_text='From the Link header with rel="next".')
 
 
-def validated_query(
+def validate_query(
     serializer: type[StrictSerializer], query: QueryDict, *, repeatable: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Query parameters by name; lists for those that may be repeated.
+    """Return query parameters by name, with a list for each repeatable one.
 
-    Raises ValidationError for faulty and unknown ones, and for others that are repeated.
+    Raises ValidationError for invalid, unknown and wrongly repeated parameters.
     """
     repeated = {
         name: ["May be given once."]
@@ -85,20 +85,20 @@ def validated_query(
     return validated
 
 
-def page(
+def fetch_page(
     rows: QuerySet[Row], query: Mapping[str, Any], *, by: str = "created_at"
 ) -> tuple[list[Row], str | None]:
-    """One page of ``rows`` by the time ``by``, latest first, and the cursor of the next one if any."""
+    """Fetch a page of ``rows`` by the time ``by``, latest first, and the cursor of the next page, if any."""
     size = query.get("page_size", DEFAULT_PAGE_SIZE)
     if cursor := query.get("cursor"):
-        moment, key = _position(cursor)
+        moment, key = _parse_cursor(cursor)
         rows = rows.filter(**{f"{by}__lte": moment}).filter(Q(**{f"{by}__lt": moment}) | Q(pk__lt=key))
     found = list(rows.order_by(f"-{by}", "-pk")[: size + 1])
-    return found[:size], _cursor(found[size - 1], by) if len(found) > size else None
+    return found[:size], _format_cursor(found[size - 1], by) if len(found) > size else None
 
 
-def number_page(rows: QuerySet[Row], query: Mapping[str, Any]) -> tuple[list[Row], str | None]:
-    """One page of ``rows`` by their numbers, lowest first, and the cursor of the next one if any."""
+def fetch_numbered_page(rows: QuerySet[Row], query: Mapping[str, Any]) -> tuple[list[Row], str | None]:
+    """Fetch a page of ``rows`` by primary key, lowest first, and the cursor of the next page, if any."""
     size = query.get("page_size", DEFAULT_PAGE_SIZE)
     if cursor := query.get("cursor"):
         if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
@@ -108,8 +108,8 @@ def number_page(rows: QuerySet[Row], query: Mapping[str, Any]) -> tuple[list[Row
     return found[:size], str(found[size - 1].pk) if len(found) > size else None
 
 
-def next_page_link(request: HttpRequest, cursor: str | None) -> dict[str, str]:
-    """The Link header (RFC 8288) of a page that is not the last."""
+def build_next_page_link(request: HttpRequest, cursor: str | None) -> dict[str, str]:
+    """Return the Link header (RFC 8288) to the next page; none for the last page."""
     if cursor is None:
         return {}
     query = request.query_params.copy()
@@ -117,16 +117,16 @@ def next_page_link(request: HttpRequest, cursor: str | None) -> dict[str, str]:
     return {"Link": f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="next"'}
 
 
-def _cursor(row: Any, by: str) -> str:
+def _format_cursor(row: Any, by: str) -> str:
     return base64.urlsafe_b64encode(f"{getattr(row, by).isoformat()} {row.pk}".encode()).decode()
 
 
-def _position(cursor: str) -> tuple[datetime, int]:
+def _parse_cursor(cursor: str) -> tuple[datetime, int]:
     try:
         text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
         moment, _, key = text.partition(" ")
         created_at, pk = datetime.fromisoformat(moment), int(key[:20])
-        # Other times than our own cursors have are beyond what the database, or its driver, can express.
+        # Other times than those of our own cursors may be out of range for the database or its driver.
         is_ours = created_at.tzinfo == UTC and FIRST_YEAR <= created_at.year <= LAST_YEAR
         if not is_ours or not 0 <= pk < 2**63:
             raise ValueError(cursor)

@@ -1,4 +1,4 @@
-"""JSON bodies, within limits: hostile ones cost a refusal and no more."""
+"""Parsing of JSON bodies within limits, so that hostile ones are refused cheaply."""
 
 import json
 from collections import Counter
@@ -8,7 +8,7 @@ from typing import IO, Any
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
-from osgp.requests.serializers import printable
+from osgp.messages.serializers import make_printable
 
 LARGEST_BODY = 1024 * 1024
 """Octets; a batch of 10,000 devices takes about half of it."""
@@ -26,7 +26,7 @@ class BodyTooLarge(APIException):
 
 
 class StrictJSONParser(BaseParser):
-    """JSON in UTF-8. Names given twice in an object and numbers that JSON does not have are refused."""
+    """Parses JSON in UTF-8. Refuses objects with duplicate names, and numbers that JSON does not have."""
 
     media_type = "application/json"
 
@@ -36,7 +36,7 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The body as Python values. Raises ParseError, BodyTooLarge or UnsupportedMediaType."""
+        """Return the body as Python values. Raises ParseError, BodyTooLarge or UnsupportedMediaType."""
         request = (parser_context or {}).get("request")
         coding = request.headers.get("Content-Encoding", "identity") if request is not None else "identity"
         if coding.strip().lower() not in ("identity", ""):
@@ -44,7 +44,7 @@ class StrictJSONParser(BaseParser):
         content = read_limited(stream)
         try:
             body = json.loads(
-                content.decode(), object_pairs_hook=_unique_names, parse_constant=_no_such_number
+                content.decode(), object_pairs_hook=_check_unique_names, parse_constant=_refuse_number
             )
         except UnicodeDecodeError:
             raise ParseError("The body is not UTF-8.") from None
@@ -60,7 +60,7 @@ class StrictJSONParser(BaseParser):
 
 
 def read_limited(stream: IO[bytes]) -> bytes:
-    """The whole body. Raises BodyTooLarge without reading more than the limit."""
+    """Read the whole body. Raises BodyTooLarge after the limit, without reading on."""
     content = stream.read(LARGEST_BODY + 1)
     if len(content) > LARGEST_BODY:
         raise BodyTooLarge
@@ -81,13 +81,13 @@ def _is_deeper(body: Any, limit: int) -> bool:
     return True
 
 
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _check_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise ParseError(f"An object in the body has the name {printable(twice)} twice.")
+        raise ParseError(f"An object in the body has the name {make_printable(twice)} twice.")
     return members
 
 
-def _no_such_number(text: str) -> Any:
+def _refuse_number(text: str) -> Any:
     raise ParseError(f"The body is not JSON: it has no number {text}.")

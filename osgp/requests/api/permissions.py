@@ -1,4 +1,4 @@
-"""What a token must be able to do, beside belonging to somebody."""
+"""Scopes that views need beside a valid token."""
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request as HttpRequest
@@ -6,32 +6,32 @@ from rest_framework.views import APIView
 
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
-from osgp.requests.registry import UnknownMessage, operation
+from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.requests.submission import check_scope
 
 
 class MayRead(BasePermission):
-    """GET needs the scope ``read``. Other methods are checked where it is known what they do."""
+    """GET needs the scope ``read``. Views check the scopes of other methods themselves."""
 
     def has_permission(self, request: HttpRequest, view: APIView) -> bool:
-        """Raises Fault 301 when the scope is missing."""
+        """Raise Fault 301 if the scope is missing."""
         if request.method in ("GET", "HEAD"):
-            check_scope(caller_of(request), Scope.READ)
+            check_scope(find_caller(request), Scope.READ)
         return True
 
 
-def caller_of(request: HttpRequest) -> Caller:
-    """The authenticated caller of a view that only lets such in."""
+def find_caller(request: HttpRequest) -> Caller:
+    """Return the caller of a view that requires authentication."""
     assert isinstance(request.user, Caller)
     return request.user
 
 
-def scope_of(message: str) -> str:
-    """The scope that sends a message, which is also the one that takes it back.
+def find_scope(message: str) -> str:
+    """Return the scope to send a message, which also serves to cancel it.
 
-    One that this release does not know may be taken back by whoever sends bundles.
+    For a message that this release does not know, it is that of bundles.
     """
     try:
-        return operation(message).service
+        return find_operation(message).service
     except UnknownMessage:
         return Scope.BUNDLE

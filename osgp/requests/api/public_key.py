@@ -7,8 +7,8 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.devices.transport_keys import public_key_pem
-from osgp.requests.api.schema import problems
+from osgp.devices.transport_keys import export_public_key
+from osgp.requests.api.schema import document_problems
 
 ALGORITHM = "RSA-OAEP"
 
@@ -28,10 +28,10 @@ class PublicKeyView(APIView):
     @extend_schema(
         operation_id="public_key",
         summary="The platform's public key",
-        description="Device keys in requests are encrypted with it, RSA-OAEP with SHA-256 or SHA-1, and "
-        "then written in base64.",
+        description="Encrypt device keys in requests with it, by RSA-OAEP with SHA-256 or SHA-1, and encode "
+        "them in base64.",
         tags=["configuration"],
-        responses={200: PublicKeySerializer, **problems()},
+        responses={200: PublicKeySerializer, **document_problems()},
     )
     def get(self, request: HttpRequest) -> Response:
-        return Response({"public_key": public_key_pem(), "algorithm": ALGORITHM})
+        return Response({"public_key": export_public_key(), "algorithm": ALGORITHM})

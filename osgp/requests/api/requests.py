@@ -1,4 +1,4 @@
-"""An organisation's requests, whatever their message: list them, and cancel one that still waits."""
+"""Requests of an organisation: list them, and cancel one that still waits."""
 
 import uuid
 
@@ -10,16 +10,23 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.serializers import CharField, ChoiceField, DateTimeField
 from osgp.requests import states
-from osgp.requests.api.answers import ListedRequestSerializer, RequestPageSerializer, listed
-from osgp.requests.api.messages import parsed_uid
-from osgp.requests.api.pages import MessageNameField, PageQuery, next_page_link, page, validated_query
-from osgp.requests.api.permissions import MayRead, caller_of, scope_of
+from osgp.requests.answers import build_list_entry
+from osgp.requests.api.messages import parse_uid
+from osgp.requests.api.pages import (
+    MessageNameField,
+    PageQuery,
+    build_next_page_link,
+    fetch_page,
+    validate_query,
+)
+from osgp.requests.api.permissions import MayRead, find_caller, find_scope
 from osgp.requests.api.problems import Conflict
-from osgp.requests.api.schema import problems
+from osgp.requests.api.schema import document_problems
+from osgp.requests.api.serializers import ListedRequestSerializer, RequestPageSerializer
 from osgp.requests.models import RequestState
-from osgp.requests.queries import of_batch, requests_of
-from osgp.requests.serializers import CharField, ChoiceField, DateTimeField
+from osgp.requests.queries import filter_by_batch, find_requests
 from osgp.requests.submission import DeviceIdentificationField, check_scope
 
 
@@ -54,16 +61,19 @@ class RequestListView(APIView):
         description="The organisation's requests, latest first.",
         tags=["requests"],
         parameters=[RequestQuery],
-        responses={200: RequestPageSerializer, **problems(400, 403, examples={})},
+        responses={200: RequestPageSerializer, **document_problems(400, 403, examples={})},
     )
     def get(self, request: HttpRequest) -> Response:
-        query = validated_query(RequestQuery, request.query_params)
+        query = validate_query(RequestQuery, request.query_params)
         filters = {_COLUMNS[name]: value for name, value in query.items() if name in _COLUMNS}
-        rows = requests_of(caller_of(request).organisation).filter(**filters)
+        rows = find_requests(find_caller(request).organisation).filter(**filters)
         if "batch" in query:
-            rows = of_batch(rows, _batch_uid(query["batch"]))
-        found, cursor = page(rows, query)
-        return Response({"results": [listed(row) for row in found]}, headers=next_page_link(request, cursor))
+            rows = filter_by_batch(rows, _batch_uid(query["batch"]))
+        found, cursor = fetch_page(rows, query)
+        return Response(
+            {"results": [build_list_entry(row) for row in found]},
+            headers=build_next_page_link(request, cursor),
+        )
 
 
 class CancelView(APIView):
@@ -74,20 +84,20 @@ class CancelView(APIView):
     @extend_schema(
         operation_id="request_cancel",
         summary="Cancel a request",
-        description="Cancel a request that waits; saying so once more changes nothing. One that is running "
-        "or has ended in another way is left alone: 409.",
+        description="Cancel a request that waits. Cancelling it again changes nothing. For one that is "
+        "running, or has ended in another way, the answer is 409.",
         tags=["requests"],
         parameters=[],
         request=None,
         responses={
             200: OpenApiResponse(ListedRequestSerializer, "Cancelled."),
-            **problems(403, 404, 409, examples={}),
+            **document_problems(403, 404, 409, examples={}),
         },
     )
     def post(self, request: HttpRequest, correlation_uid: uuid.UUID | str) -> Response:
-        caller = caller_of(request)
-        rows = requests_of(caller.organisation)
-        uid = parsed_uid(correlation_uid)
+        caller = find_caller(request)
+        rows = find_requests(caller.organisation)
+        uid = parse_uid(correlation_uid)
         found = rows.filter(correlation_uid=uid).first() if uid else None
         if found is None:
             raise Fault(
@@ -95,17 +105,17 @@ class CancelView(APIView):
                 "There is no request of this correlation UID.",
                 component=Component.WEB_SERVICE,
             )
-        check_scope(caller, scope_of(found.message))
+        check_scope(caller, find_scope(found.message))
         states.cancel(found.pk)
-        # Whoever did not get the answer sends it once more, and gets the same one.
+        # A caller that lost the answer sends the call again, and gets the same answer.
         cancelled = rows.filter(pk=found.pk, state=RequestState.CANCELLED).first()
         if cancelled is None:
             raise Conflict("The request is running or final.")
-        return Response(listed(cancelled))
+        return Response(build_list_entry(cancelled))
 
 
 def _batch_uid(text: str) -> uuid.UUID:
-    uid = parsed_uid(text)
+    uid = parse_uid(text)
     if uid is None:
         raise ValidationError({"batch": ["Must be a UUID."]})
     return uid

@@ -1,4 +1,4 @@
-"""What the API says about each action of a bundle."""
+"""Serializers for the responses of a bundle, one per action."""
 
 from functools import cache
 from typing import Any
@@ -7,22 +7,16 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from osgp.faults import Component, FaultCode
-from osgp.requests import registry
+from osgp.messages import registry
+from osgp.messages.operation import Operation
+from osgp.messages.serializers import IntegerField, StrictSerializer
+from osgp.requests.answers import UNKNOWN
 from osgp.requests.api.pages import PageSizeField
-from osgp.requests.models import Action, ActionState, Request, RequestState
-from osgp.requests.operation import Operation
-from osgp.requests.serializers import IntegerField, StrictSerializer
+from osgp.requests.models import RequestState
 
 MOST_RESPONSES = 1000
 """More than any bundle has."""
-UNKNOWN = str(ActionState.UNKNOWN)
 STATUSES = (*RequestState.values, UNKNOWN)
-
-_STATUS = {
-    ActionState.DONE: str(RequestState.SUCCEEDED),
-    ActionState.FAULT: str(RequestState.FAILED),
-    ActionState.UNKNOWN: UNKNOWN,
-}
 
 
 class FaultSerializer(serializers.Serializer):
@@ -49,7 +43,7 @@ class PositionField(IntegerField):
 class ResponsesQuery(StrictSerializer):
     """Query parameters of the outcome of a bundle, whose results may be large."""
 
-    page_size = PageSizeField(required=False, help_text="Responses in the answer; all of them unless told.")
+    page_size = PageSizeField(required=False, help_text="Responses in the answer; all of them by default.")
     cursor = PositionField(
         required=False,
         min_value=0,
@@ -59,61 +53,49 @@ class ResponsesQuery(StrictSerializer):
 
 
 class ResponseSerializer(serializers.Serializer):
-    """What came of one action of a bundle."""
+    """The outcome of one action of a bundle."""
 
-    device_identification = serializers.CharField(help_text="The device that it was about.")
+    device_identification = serializers.CharField(help_text="The device of the action.")
     status = serializers.ChoiceField(
         choices=STATUSES,
-        help_text="SUCCEEDED with a result, FAILED with a fault, or UNKNOWN with a fault: nobody can tell "
-        "whether it took effect, and it was not repeated. An action without an outcome has the status of its "
-        "bundle.",
+        help_text="SUCCEEDED with a result, FAILED with a fault, or UNKNOWN with a fault: it may have taken "
+        "effect, and was not repeated. An action without an outcome has the status of its bundle.",
     )
 
 
 @cache
-def result_serializer(task: Operation) -> type[serializers.Serializer]:
-    """The result of a message, under a name of its own."""
-    return type(f"{task.message}Result", (task.Result,), {"__doc__": task.Result.__doc__})
+def make_result_serializer(operation: Operation) -> type[serializers.Serializer]:
+    """Make the serializer of the result of a message, under a name of its own."""
+    return type(
+        f"{operation.message}Result",
+        (operation.result_serializer,),
+        {"__doc__": operation.result_serializer.__doc__},
+    )
 
 
 @cache
-def response_entry_serializer(task: Operation) -> type[serializers.Serializer]:
-    """The response to an action of one message."""
+def make_response_entry_serializer(operation: Operation) -> type[serializers.Serializer]:
+    """Make the serializer of the response to an action of one message."""
     members = {
-        "__doc__": f"What came of {task.message} in a bundle.",
-        "message": serializers.ChoiceField(choices=[task.message]),
-        "result": result_serializer(task)(allow_null=True, help_text="Only when it SUCCEEDED."),
+        "__doc__": f"The outcome of {operation.message} in a bundle.",
+        "message": serializers.ChoiceField(choices=[operation.message]),
+        "result": make_result_serializer(operation)(allow_null=True, help_text="Only when it SUCCEEDED."),
         "fault": FaultSerializer(allow_null=True, help_text="Only when it FAILED or is UNKNOWN."),
     }
-    return type(f"{task.message}ActionResponse", (ResponseSerializer,), members)
+    return type(f"{operation.message}ActionResponse", (ResponseSerializer,), members)
 
 
-def _entry_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
-    return {task.message: response_entry_serializer(task) for task in registry.bundleable()}
+def _make_entry_serializers() -> dict[str, serializers.Serializer | type[serializers.Serializer]]:
+    return {
+        operation.message: make_response_entry_serializer(operation)
+        for operation in registry.list_bundleable()
+    }
 
 
 @extend_schema_field(
-    PolymorphicProxySerializer("BundleActionResponse", _entry_serializers, resource_type_field_name="message")
+    PolymorphicProxySerializer(
+        "BundleActionResponse", _make_entry_serializers, resource_type_field_name="message"
+    )
 )
 class ResponseField(serializers.Field):
-    """One response, of a shape that its message decides."""
-
-
-def response_entry(request: Request, action: Action) -> dict[str, Any]:
-    """What came of one action, as the answer to a GET of its bundle says it."""
-    status = _status(request, action)
-    device = action.device
-    return {
-        "message": action.message,
-        "device_identification": device.identification if device else request.device_identification,
-        "status": status,
-        "result": action.result if status == RequestState.SUCCEEDED else None,
-        # Before another attempt the row tells the last fault; to callers there is none yet.
-        "fault": action.fault if status in (RequestState.FAILED, UNKNOWN) else None,
-    }
-
-
-def _status(request: Request, action: Action) -> str:
-    if action.state == ActionState.STARTED and request.is_final:
-        return UNKNOWN
-    return _STATUS.get(ActionState(action.state), request.state)
+    """One response; its message decides its fields."""

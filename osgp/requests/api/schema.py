@@ -1,4 +1,4 @@
-"""The OpenAPI document: derived from the registered operations, their serializers and docstrings."""
+"""The OpenAPI document, derived from the registered operations, their serializers and docstrings."""
 
 import inspect
 from functools import cache
@@ -21,29 +21,34 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from osgp.faults import Component, Fault, FaultCode
-from osgp.requests.api.answers import AcceptedSerializer, request_serializer, response_serializer
+from osgp.messages.operation import CompositeOperation, Operation
 from osgp.requests.api.idempotency import HEADER, LONGEST_KEY
-from osgp.requests.api.problems import MEDIA_TYPE, fault_problem
+from osgp.requests.api.problems import MEDIA_TYPE
 from osgp.requests.api.responses import ResponsesQuery
+from osgp.requests.api.serializers import (
+    AcceptedSerializer,
+    make_request_serializer,
+    make_response_serializer,
+)
 from osgp.requests.api.waiting import LONGEST_WAIT
-from osgp.requests.operation import CompositeOperation, Operation
+from osgp.requests.problems import build_fault_problem
 
 
 class BearerToken(OpenApiAuthenticationExtension):
-    """Tells that tokens go into the Authorization header."""
+    """Documents that tokens go into the Authorization header."""
 
     target_class = "osgp.accounts.authentication.TokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """A bearer scheme of RFC 6750."""
+        """Return a bearer scheme (RFC 6750)."""
         return {"type": "http", "scheme": "bearer"}
 
 
 class InvalidFieldSerializer(serializers.Serializer):
     """A field that is not valid."""
 
-    pointer = serializers.CharField(allow_blank=True, help_text="JSON pointer (RFC 6901) to it.")
+    pointer = serializers.CharField(allow_blank=True, help_text="JSON pointer (RFC 6901) to the field.")
     detail = serializers.CharField()
 
 
@@ -55,7 +60,7 @@ class ProblemSerializer(serializers.Serializer):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     code = serializers.IntegerField(
-        allow_null=True, help_text="Of the fault catalogue; null for errors of HTTP that have none."
+        allow_null=True, help_text="Code of the fault catalogue; null for HTTP errors without one."
     )
     name = serializers.CharField()
     errors = InvalidFieldSerializer(many=True, required=False)  # type: ignore[assignment]
@@ -95,21 +100,21 @@ _MEANINGS = {
     400: "Not valid; nothing was stored.",
     401: "No valid token.",
     403: "Scope or device function not granted.",
-    404: "Unknown, or not to be seen by the caller.",
+    404: "Unknown, or not visible to the caller.",
     409: "Not possible in the present state.",
     422: "The Idempotency-Key was used with another body.",
 }
 
 
-def problems(*statuses: int, examples: dict[int, Fault] | None = None) -> dict[Any, OpenApiResponse]:
-    """Error answers of an operation, for ``extend_schema(responses=…)``."""
+def document_problems(*statuses: int, examples: dict[int, Fault] | None = None) -> dict[Any, OpenApiResponse]:
+    """Document the error answers of an operation, for ``extend_schema(responses=…)``."""
     shown = {401: None} | (_EXAMPLES if examples is None else examples)
     return {
         (status, MEDIA_TYPE): OpenApiResponse(
             ProblemSerializer,
             _MEANINGS[status],
             examples=[
-                OpenApiExample(fault.code.name, fault_problem(fault), response_only=True)
+                OpenApiExample(fault.code.name, build_fault_problem(fault), response_only=True)
                 for fault in [shown.get(status)]
                 if fault is not None
             ],
@@ -118,67 +123,76 @@ def problems(*statuses: int, examples: dict[int, Fault] | None = None) -> dict[A
     }
 
 
-def documented(view: type[APIView], task: Operation) -> type[APIView]:
-    """A view class of one message with its OpenAPI operations."""
-    text = inspect.getdoc(task) or task.message
-    name = task.device_function().lower()
+def document_view(view: type[APIView], operation: Operation) -> type[APIView]:
+    """Add its OpenAPI operations to the view class of one message."""
+    text = inspect.getdoc(operation) or operation.message
+    name = operation.derive_device_function().lower()
     operations: dict[str, Any] = {}
     if hasattr(view, "post"):
         operations["post"] = extend_schema(
             operation_id=name,
-            summary=task.message,
+            summary=operation.message,
             description=text,
-            tags=[str(task.service)],
+            tags=[str(operation.service)],
             parameters=[IDEMPOTENCY_KEY, WAIT],
-            request=request_serializer(task),
+            request=make_request_serializer(operation),
             responses={
                 202: OpenApiResponse(AcceptedSerializer, "Stored; the outcome is fetched from `url`."),
                 200: OpenApiResponse(
-                    response_serializer(task),
+                    make_response_serializer(operation),
                     "Final within the time of `Prefer: wait`, for tokens with the scope `read`.",
                 ),
-                **problems(400, 403, 404, 409, 422),
+                **document_problems(400, 403, 404, 409, 422),
             },
         )
     if hasattr(view, "get"):
-        pending = OpenApiResponse(response_serializer(task), "Not final yet.")
-        final = OpenApiResponse(response_serializer(task), "Final.", examples=[_failed(task)])
-        composite = isinstance(task, CompositeOperation)
+        pending = OpenApiResponse(make_response_serializer(operation), "Not final yet.")
+        final = OpenApiResponse(
+            make_response_serializer(operation), "Final.", examples=[_make_failed_example(operation)]
+        )
+        composite = isinstance(operation, CompositeOperation)
         pages, statuses = ([ResponsesQuery], [400, 403, 404]) if composite else ([], [403, 404])
         operations["get"] = extend_schema(
             operation_id=f"{name}_response",
-            summary=f"Outcome of {task.message}",
-            description=f"The outcome of a {task.message} request: 202 while it is pending, 200 once final.",
-            tags=[str(task.service)],
+            summary=f"Outcome of {operation.message}",
+            description=f"The outcome of a {operation.message} request: 202 while it is pending, 200 "
+            "once final.",
+            tags=[str(operation.service)],
             parameters=[CORRELATION_UID, WAIT, *pages],
-            responses={200: final, 202: pending, **problems(*statuses, examples={404: _UNKNOWN_UID})},
+            responses={
+                200: final,
+                202: pending,
+                **document_problems(*statuses, examples={404: _UNKNOWN_UID}),
+            },
         )
         operations["delete"] = extend_schema(
             operation_id=f"{name}_delete",
-            summary=f"Delete the outcome of {task.message}",
+            summary=f"Delete the outcome of {operation.message}",
             description="Delete a request that is final, with its result.",
-            tags=[str(task.service)],
+            tags=[str(operation.service)],
             parameters=[CORRELATION_UID],
             responses={
                 204: OpenApiResponse(description="Deleted."),
-                **problems(403, 404, 409, examples={404: _UNKNOWN_UID}),
+                **document_problems(403, 404, 409, examples={404: _UNKNOWN_UID}),
             },
         )
     return extend_schema_view(**operations)(view)
 
 
-def _failed(task: Operation) -> OpenApiExample:
+def _make_failed_example(operation: Operation) -> OpenApiExample:
     fault = Fault(
         FaultCode.CONNECTION_REFUSED,
         "The meter refused the connection.",
         component=Component.PROTOCOL_DLMS,
         retryable=True,
     )
-    outcome: dict[str, Any] = {"responses": []} if isinstance(task, CompositeOperation) else {"result": None}
+    outcome: dict[str, Any] = (
+        {"responses": []} if isinstance(operation, CompositeOperation) else {"result": None}
+    )
     value = {
         "correlation_uid": "0d9c9f0e-6f0f-4b4e-9d43-3a1f4b1f5c7e",
         "device_identification": _DEVICE,
-        "message": task.message,
+        "message": operation.message,
         "status": "FAILED",
         "priority": 4,
         "schedule_time": None,
@@ -192,22 +206,22 @@ def _failed(task: Operation) -> OpenApiExample:
 
 
 @cache
-def document() -> Any:
-    """The OpenAPI document; the same for everybody, so it is made once per process."""
+def build_document() -> Any:
+    """Build the OpenAPI document. It is the same for all callers, so once per process is enough."""
     return SchemaGenerator().get_schema(request=None, public=True)
 
 
 class SchemaView(SpectacularAPIView):
-    """The OpenAPI document of this API, for everybody."""
+    """The OpenAPI document of this API, without authentication."""
 
     authentication_classes = []
 
     def _get_schema_response(self, request: HttpRequest) -> Response:
-        return Response(document())
+        return Response(build_document())
 
 
 class DocumentationView(SpectacularRedocView):
-    """The OpenAPI document for people. Loads nothing from other hosts."""
+    """The OpenAPI document as a page. Loads nothing from other hosts."""
 
     authentication_classes = []
     template_name = "api/documentation.html"

@@ -1,81 +1,63 @@
 """``Prefer: wait=20`` (RFC 7240): hold a call until its request is final or the time is up.
 
-A call is not held for a caller who hung up, nor by a process that is to end: it is answered with what is
-known by then.
+The wait ends early when the caller hangs up or the process has to end.
 """
 
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
 
-from osgp.requests.database import give_back_connection
-from osgp.requests.models import FINAL_STATES, Request
+from osgp.requests.waiting import wait_until_final
 
 LONGEST_WAIT = 60
 """Seconds."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-"""Seconds between looks at the row."""
 
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE | re.ASCII)
 
-# Each waiting call keeps a thread of the web server: without a bound they would keep all of them.
+# Each held call keeps a thread of the web server: without a bound, calls could keep all of them.
 _places = threading.BoundedSemaphore(settings.OSGP["WAITING_CALLS"])
 
 _is_ending: Callable[[], bool] = lambda: False  # noqa: E731
 
 
 def end_when(is_ending: Callable[[], bool]) -> None:
-    """``is_ending`` tells whether the process is to end; for whatever serves the web application."""
+    """End held calls early when ``is_ending()``; set by the server of the web application."""
     global _is_ending
     _is_ending = is_ending
 
 
-def preferred_wait(header: str | None) -> int:
-    """The seconds that a Prefer header asks for, at most 60; 0 when it does not, or not in the right form."""
+def parse_preferred_wait(header: str | None) -> int:
+    """Return the seconds that a Prefer header asks for, at most 60; 0 if it does not, or is malformed."""
     match = _WAIT.search(header or "")
     return min(int(match[1]), LONGEST_WAIT) if match else 0
 
 
-def wait_until_final(request_id: int, seconds: float, environ: Mapping[str, Any] | None = None) -> bool:
-    """Wait for the outcome of a request. False: not waited, too many calls wait already.
+def hold(request_id: int, seconds: float, environ: Mapping[str, Any]) -> bool:
+    """Hold a call until its request is final. Return False at once if too many calls are held already.
 
-    ``environ``: of the call that waits, if it is one. Holds no database connection between looks. Whether
-    the outcome is known is for the caller to see.
+    The caller has to check whether the request is final.
     """
     if not _places.acquire(blocking=False):
         return False
     try:
-        _poll(request_id, time.monotonic() + seconds, environ or {})
+        wait_until_final(request_id, seconds, lambda: _is_ending() or has_hung_up(environ))
     finally:
         _places.release()
     return True
 
 
-def _poll(request_id: int, deadline: float, environ: Mapping[str, Any]) -> None:
-    pause = FIRST_PAUSE
-    pending = Request.objects.filter(pk=request_id).exclude(state__in=FINAL_STATES)
-    while pending.exists():
-        remaining = deadline - time.monotonic()
-        if remaining <= 0 or _is_ending() or has_hung_up(environ):
-            return
-        give_back_connection()
-        time.sleep(min(pause, remaining))
-        pause = min(pause * 1.5, LONGEST_PAUSE)
-
-
 def has_hung_up(environ: Mapping[str, Any]) -> bool:
-    """Whether nobody waits for the answer any more, as far as the server shows its connection (gunicorn)."""
+    """Return whether the caller has closed the connection, if the server shows it (gunicorn)."""
     connection = environ.get("gunicorn.socket")
     if connection is None:
         return False
     try:
         seen: bytes = connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except (BlockingIOError, ValueError):  # Nothing came; or it is TLS, which cannot be looked into.
+    except (BlockingIOError, ValueError):  # No data; or TLS, which cannot be peeked into.
         return False
     except OSError:
         return True

@@ -1,22 +1,22 @@
-"""Every change of state of requests, actions and sessions, each a conditional UPDATE whose row count counts.
+"""Every change of state of requests, actions and meter sessions: conditional UPDATEs that check row counts.
 
-Nothing here trusts that it is alone: any number of dispatchers, workers and API processes run these at the
-same time, and hints may be delivered late, twice or never. Times are the database's, so that a worker whose
-clock is off neither takes work early nor loses its lease.
+Any number of dispatchers, workers and API processes call these functions at the same time, and hints may
+arrive late, twice or never. Times are those of the database, so that a worker with a wrong clock neither
+takes requests early nor loses its lease.
 """
 
 from osgp.requests.states.dispatching import (
-    Opened,
+    OpenedSessions,
+    count_unclaimed_sessions,
     fail_overdue,
+    find_sessions_without_hint,
     hurry_sessions,
     mark_published,
     open_sessions,
     reap,
-    sessions_without_hint,
-    unclaimed_sessions,
 )
 from osgp.requests.states.ending import (
-    Succeeded,
+    Success,
     cancel,
     fail_request,
     fail_running,
@@ -38,8 +38,8 @@ from osgp.requests.states.lost_answers import (
 from osgp.requests.states.platform import (
     ChosenRequest,
     choose_platform_request,
-    chosen_platform_request,
-    due_platform_requests,
+    find_chosen_platform_request,
+    find_due_platform_requests,
     leave_platform_request,
     start_platform_request,
 )
@@ -60,20 +60,22 @@ from osgp.requests.states.visiting import (
 __all__ = [
     "LIVE",
     "ChosenRequest",
-    "Opened",
-    "Succeeded",
+    "OpenedSessions",
+    "Success",
     "cancel",
     "choose_platform_request",
-    "chosen_platform_request",
     "claim",
     "claim_and_take",
     "close",
     "close_after_success",
-    "due_platform_requests",
+    "count_unclaimed_sessions",
     "extend",
     "fail_overdue",
     "fail_request",
     "fail_running",
+    "find_chosen_platform_request",
+    "find_due_platform_requests",
+    "find_sessions_without_hint",
     "finish_action",
     "finish_request",
     "forget_secrets",
@@ -92,11 +94,9 @@ __all__ = [
     "reopen_actions",
     "retry_request",
     "retry_requests",
-    "sessions_without_hint",
     "start_action",
     "start_platform_request",
     "succeed",
     "take_more_urgent",
     "take_requests",
-    "unclaimed_sessions",
 ]

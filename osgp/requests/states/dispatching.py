@@ -1,4 +1,4 @@
-"""What dispatchers do: queue what is due, lease meters, and take back what got lost."""
+"""Transitions that dispatchers make: fail overdue requests, lease meters, take back lost requests."""
 
 import uuid
 from collections import defaultdict
@@ -13,11 +13,13 @@ from django.db.models.functions import Coalesce, Now
 
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import permits
-from osgp.requests.due import due_requests
-from osgp.requests.models import WAITING_STATES, MeterSession, Request, RequestState, SessionState
+from osgp.requests.due import find_due_requests
+from osgp.requests.models import MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.tables import LIVE, SESSIONS
-from osgp.sql import Statement, later, uuid_value
+from osgp.requests.states.transitions import FIRST_SESSION_STATE, RequestTransitions, SessionTransitions
+from osgp.sql import Statement, add_to_now, parse_uuid
+from osgp.state_tables import apply
 
 OVERDUE = Fault(
     FaultCode.MAX_SCHEDULE_TIME_EXCEEDED,
@@ -33,18 +35,20 @@ QUARANTINED = Fault(
 
 @transaction.atomic
 def fail_overdue(limit: int = 1000) -> int:
-    """Waiting requests past their max_schedule_time fail with 417, or the fault of their last attempt.
+    """Fail waiting requests past their max_schedule_time with 417, or the fault of their last attempt.
 
-    Returns how many. Those that somebody else is changing at this moment are left to the next look.
+    Return how many. Skips rows that are locked.
     """
-    overdue = Request.objects.filter(state__in=WAITING_STATES, max_schedule_time__lt=Now())
+    waiting = Request.objects.filter(state__in=RequestTransitions.EXPIRE.sources)
     late = list(
-        overdue.order_by()
+        waiting.filter(max_schedule_time__lt=Now())
+        .order_by()
         .select_for_update(skip_locked=True, of=("self",))
         .values_list("pk", flat=True)[:limit]
     )
-    Request.objects.filter(pk__in=late).update(
-        state=RequestState.FAILED,
+    apply(
+        Request.objects.filter(pk__in=late),
+        RequestTransitions.EXPIRE,
         fault=Coalesce("fault", Value(OVERDUE, JSONField())),
         completed_at=Now(),
     )
@@ -53,9 +57,9 @@ def fail_overdue(limit: int = 1000) -> int:
 
 
 @dataclass(frozen=True)
-class Opened:
-    """Sessions opened in one go; ``held_back`` when full networks or cells kept others from being opened, or
-    it was another dispatcher's turn.
+class OpenedSessions:
+    """New meter sessions. ``held_back``: there may be more due meters, but networks or cells are full, or
+    another dispatcher has its turn.
     """
 
     sessions: list[MeterSession]
@@ -63,26 +67,26 @@ class Opened:
 
 
 @transaction.atomic
-def open_sessions(limit: int) -> Opened:
-    """Lease up to ``limit`` meters that have due work and no live session, within their networks' limits.
+def open_sessions(limit: int) -> OpenedSessions:
+    """Lease up to ``limit`` meters that have due requests and no live meter session, within the limits.
 
-    Dispatchers take turns and do not wait for one another. Whatever they believe, the partial unique index
-    lets only one session per meter in.
+    Dispatchers take turns and do not wait for one another. In any case, the partial unique index allows only
+    one live meter session per meter.
     """
-    priorities, held_back = permits.choose(limit)
+    priorities, held_back = permits.choose_meters(limit)
     if not priorities:
-        return Opened([], held_back)
+        return OpenedSessions([], held_back)
     wanted = [
         MeterSession(
             meter_id=meter_id,
             priority=priority,
             opened_at=Now(),
-            expires_at=later(settings.OSGP["SESSION_LEASE"]),
+            expires_at=add_to_now(settings.OSGP["SESSION_LEASE"]),
         )
         for meter_id, priority in priorities.items()
     ]
     opened = _insert(wanted)
-    return Opened([session for session in wanted if session.pk in opened], held_back)
+    return OpenedSessions([session for session in wanted if session.pk in opened], held_back)
 
 
 _OPEN = Statement(
@@ -90,7 +94,7 @@ _OPEN = Statement(
     INSERT INTO {SESSIONS} (
            id, token, meter_id, priority, state, worker, opened_at, expires_at, round_trips, bytes_sent,
            bytes_received)
-    SELECT id, token, meter_id, priority, 'OPENED', '', {{now}}, {{later}}, 0, 0, 0
+    SELECT id, token, meter_id, priority, '{FIRST_SESSION_STATE}', '', {{now}}, {{later}}, 0, 0, 0
       FROM unnest(%s::text[]::uuid[], %s::text[]::uuid[], %s::bigint[], %s::smallint[])
                AS wanted (id, token, meter_id, priority)
     ON CONFLICT DO NOTHING
@@ -100,7 +104,7 @@ _OPEN = Statement(
 
 
 def _insert(sessions: list[MeterSession]) -> set[uuid.UUID]:
-    """Store those whose meter has no live session; returns their ids."""
+    """Store the meter sessions whose meter has no live one; return their ids."""
     if connection.vendor == "postgresql":
         columns = [
             [str(session.pk) for session in sessions],
@@ -109,24 +113,24 @@ def _insert(sessions: list[MeterSession]) -> set[uuid.UUID]:
             [session.priority for session in sessions],
         ]
         lease = settings.OSGP["SESSION_LEASE"].total_seconds()
-        return {uuid_value(session_id) for (session_id,) in _OPEN.rows(lease, *columns)}
+        return {parse_uuid(session_id) for (session_id,) in _OPEN.fetch_rows(lease, *columns)}
     MeterSession.objects.bulk_create(sessions, ignore_conflicts=True)
     return set(MeterSession.objects.filter(pk__in=[s.pk for s in sessions]).values_list("pk", flat=True))
 
 
-def unclaimed_sessions() -> int:
-    """Sessions whose hint no worker has taken up yet."""
+def count_unclaimed_sessions() -> int:
+    """Count the meter sessions whose hint no worker has taken yet."""
     return MeterSession.objects.filter(state=SessionState.OPENED).count()
 
 
 def mark_published(sessions: Iterable[MeterSession]) -> None:
-    """Remember when the hints went out, to notice the ones that get lost."""
+    """Store when the hints were published, so that lost ones are noticed."""
     MeterSession.objects.filter(pk__in=[session.pk for session in sessions]).update(published_at=Now())
 
 
-def sessions_without_hint(limit: int) -> list[MeterSession]:
-    """OPENED sessions whose hint was never published or not taken up in time."""
-    silent = later(-settings.OSGP["HINT_TIMEOUT"])
+def find_sessions_without_hint(limit: int) -> list[MeterSession]:
+    """Find up to ``limit`` OPENED meter sessions whose hint was never published or not taken in time."""
+    silent = add_to_now(-settings.OSGP["HINT_TIMEOUT"])
     return list(
         MeterSession.objects.filter(state=SessionState.OPENED)
         .filter(Q(published_at__lt=silent) | Q(published_at__isnull=True, opened_at__lt=silent))
@@ -135,8 +139,11 @@ def sessions_without_hint(limit: int) -> list[MeterSession]:
 
 
 def hurry_sessions(limit: int = 200) -> list[MeterSession]:
-    """OPENED sessions whose meter has more urgent work by now; their hint is worth publishing again."""
-    most_urgent = due_requests().filter(meter=OuterRef("meter")).values("effective_priority")[:1]
+    """Raise the priority of OPENED meter sessions whose meter has more urgent requests; return these.
+
+    Their hints should be published again.
+    """
+    most_urgent = find_due_requests().filter(meter=OuterRef("meter")).values("effective_priority")[:1]
     opened = MeterSession.objects.filter(state=SessionState.OPENED)
     hurried: list[Any] = list(
         opened.filter(priority__lt=9)
@@ -154,7 +161,10 @@ def hurry_sessions(limit: int = 200) -> list[MeterSession]:
 
 @transaction.atomic
 def reap(limit: int = 500) -> int:
-    """Take back the sessions whose time ran out; their requests become due again. Returns how many."""
+    """End up to ``limit`` meter sessions whose lease ran out, and make their requests due again.
+
+    Return how many ended. Requests that were there at MAX_CRASHES such ends FAIL (quarantine).
+    """
     lost = list(
         MeterSession.objects.filter(state__in=LIVE, expires_at__lt=Now())
         .select_for_update(skip_locked=True)
@@ -162,18 +172,22 @@ def reap(limit: int = 500) -> int:
     )
     if not lost:
         return 0
-    MeterSession.objects.filter(pk__in=lost).update(state=SessionState.LOST, closed_at=Now())
-    running = Request.objects.filter(session__in=lost, state=RequestState.RUNNING)
-    # Locked, so that it is these that fail: a visit may be storing what became of one just now.
+    apply(MeterSession.objects.filter(pk__in=lost), SessionTransitions.LOSE, closed_at=Now())
+    taken = Request.objects.filter(session__in=lost)
+    # Locked, because a visit may be storing the outcome of one of them.
     poisonous = list(
-        running.filter(crashes__gte=settings.OSGP["MAX_CRASHES"] - 1)
+        taken.filter(state=RequestState.RUNNING, crashes__gte=settings.OSGP["MAX_CRASHES"] - 1)
         .order_by()
         .select_for_update(of=("self",))
         .values_list("pk", flat=True)
     )
-    Request.objects.filter(pk__in=poisonous).update(
-        state=RequestState.FAILED, crashes=F("crashes") + 1, fault=QUARANTINED, completed_at=Now()
+    apply(
+        Request.objects.filter(pk__in=poisonous),
+        RequestTransitions.QUARANTINE,
+        crashes=F("crashes") + 1,
+        fault=QUARANTINED,
+        completed_at=Now(),
     )
     give_up_actions(poisonous)
-    running.update(state=RequestState.RETRYING, crashes=F("crashes") + 1, due_at=Now())
+    apply(taken, RequestTransitions.TAKE_BACK, crashes=F("crashes") + 1, due_at=Now())
     return len(lost)

@@ -1,4 +1,4 @@
-"""How actions and requests end, or go on to another attempt."""
+"""Transitions that end actions and requests, or plan another attempt."""
 
 import uuid
 from collections.abc import Collection, Mapping
@@ -7,47 +7,63 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Case, OuterRef, Q, Subquery, Value, When
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
 
-from osgp.requests import registry
-from osgp.requests.due import DUE_STATES
+from osgp.messages import registry
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.states.tables import ACTIONS, REQUESTS
-from osgp.sql import Statement, later
+from osgp.requests.states.transitions import ActionTransitions, RequestTransitions
+from osgp.sql import Statement, add_to_now
+from osgp.state_tables import Transition, apply
 
-# The request's row is locked, so that it cannot be given to somebody else while its action changes.
+_START, _FINISH, _SUCCESS = ActionTransitions.START, ActionTransitions.FINISH, RequestTransitions.SUCCEED
+_IS_RUNNING, _IS_DUE = _SUCCESS.sql_sources, RequestTransitions.TAKE.sql_sources
+# Locks the row of the request, so that no other visit gets it while its action changes.
 _STILL_OURS = f"""
     request_id = (SELECT id FROM {REQUESTS} WHERE id = {ACTIONS}.request_id
-                     AND state = 'RUNNING' AND session_id {{is}} %s {{locked}})
+                     AND state {_IS_RUNNING} AND session_id {{is}} %s {{locked}})
 """  # noqa: S608 (table names)
 _START_ACTION = Statement(
     f"""
-    UPDATE {ACTIONS} SET state = 'STARTED', started_at = {{now}}
-     WHERE id = %s AND state = 'PENDING' AND {_STILL_OURS}
+    UPDATE {ACTIONS} SET state = '{_START.target}', started_at = {{now}}
+     WHERE id = %s AND state {_START.sql_sources} AND {_STILL_OURS}
     """  # noqa: S608 (table name)
 )
-_FINISH_ACTION = Statement(
-    f"""
-    UPDATE {ACTIONS}
-       SET state = %s, result = %s, fault = %s, started_at = COALESCE(started_at, {{now}}),
-           finished_at = {{now}}
-     WHERE id = %s AND state IN ('PENDING', 'STARTED') AND {_STILL_OURS}
-    """  # noqa: S608 (table name)
-)
+
+
+def _build_finish_action(transition: Transition) -> Statement:
+    return Statement(
+        f"""
+        UPDATE {ACTIONS}
+           SET state = '{transition.target}', result = %s, fault = %s,
+               started_at = COALESCE(started_at, {{now}}), finished_at = {{now}}
+         WHERE id = %s AND state {transition.sql_sources} AND {_STILL_OURS}
+        """  # noqa: S608 (table name)
+    )
+
+
+def _build_finish_request(transition: Transition) -> Statement:
+    return Statement(
+        f"""
+        UPDATE {REQUESTS} SET state = '{transition.target}', fault = %s, completed_at = {{now}}
+         WHERE id = %s AND state {transition.sql_sources} AND session_id {{is}} %s
+        """  # noqa: S608 (table name)
+    )
+
+
+_FINISH_ACTION = {
+    transition.target: _build_finish_action(transition)
+    for transition in (_FINISH, ActionTransitions.FAIL, ActionTransitions.LOSE_TRACK)
+}
+_FINISH_REQUEST = {
+    transition.target: _build_finish_request(transition) for transition in (_SUCCESS, RequestTransitions.FAIL)
+}
 
 
 def start_action(action_id: int, session_id: uuid.UUID) -> bool:
-    """Say that an action that must not be repeated is about to be sent. False: it is not ours any more."""
-    return _START_ACTION.count(action_id, session_id) == 1
-
-
-_FINISH_REQUEST = Statement(
-    f"""
-    UPDATE {REQUESTS} SET state = %s, fault = %s, completed_at = {{now}}
-     WHERE id = %s AND state = 'RUNNING' AND session_id {{is}} %s
-    """  # noqa: S608 (table name)
-)
+    """PENDING -> STARTED, before an action that must not be repeated is sent. False: the lease was lost."""
+    return _START_ACTION.execute(action_id, session_id) == 1
 
 
 def finish_action(
@@ -58,57 +74,59 @@ def finish_action(
     result: Mapping[str, Any] | None,
     fault: Mapping[str, Any] | None,
 ) -> bool:
-    """Store the outcome of an action. False: the session was lost meanwhile, somebody else decides."""
-    return _FINISH_ACTION.count(str(state), result, fault, action_id, session_id) == 1
+    """Store the outcome of an action: DONE, FAULT, or UNKNOWN if it was STARTED.
+
+    False: the lease was lost, and another visit decides.
+    """
+    return _FINISH_ACTION[state].execute(result, fault, action_id, session_id) == 1
 
 
 def finish_request(
     request_id: int, session_id: uuid.UUID | None, state: RequestState, *, fault: Mapping[str, Any] | None
 ) -> bool:
-    """RUNNING -> SUCCEEDED or FAILED. False: the session was lost meanwhile."""
-    return _FINISH_REQUEST.count(str(state), fault, request_id, session_id) == 1
+    """RUNNING -> SUCCEEDED or FAILED. False: the lease was lost."""
+    return _FINISH_REQUEST[state].execute(fault, request_id, session_id) == 1
 
 
 _SUCCEED = Statement(
     f"""
     WITH succeeded AS (
-        UPDATE {REQUESTS} SET state = 'SUCCEEDED', fault = NULL, completed_at = {{now}}
-         WHERE id = %s AND state = 'RUNNING' AND session_id = %s
+        UPDATE {REQUESTS} SET state = '{_SUCCESS.target}', fault = NULL, completed_at = {{now}}
+         WHERE id = %s AND state {_IS_RUNNING} AND session_id = %s
         RETURNING id)
     UPDATE {ACTIONS}
-       SET state = 'DONE', result = %s, fault = NULL, started_at = COALESCE(started_at, {{now}}),
+       SET state = '{_FINISH.target}', result = %s, fault = NULL, started_at = COALESCE(started_at, {{now}}),
            finished_at = {{now}}
       FROM succeeded
-     WHERE {ACTIONS}.id = %s AND request_id = succeeded.id AND {ACTIONS}.state IN ('PENDING', 'STARTED')
+     WHERE {ACTIONS}.id = %s AND request_id = succeeded.id AND {ACTIONS}.state {_FINISH.sql_sources}
     RETURNING EXISTS (
         SELECT 1 FROM {REQUESTS}
-         WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}})
+         WHERE meter_id = %s AND state {_IS_DUE} AND due_at <= {{now}})
     """  # noqa: S608 (table names)
 )
 
 
 @dataclass(frozen=True)
-class Succeeded:
-    """A request has succeeded; ``more`` tells whether others of its meter may be due."""
+class Success:
+    """The success of a request; ``more``: whether other requests of its meter may be due."""
 
     more: bool
 
 
 def succeed(
     request_id: int, action_id: int, session_id: uuid.UUID, meter_id: int, result: Mapping[str, Any]
-) -> Succeeded | None:
-    """The only action of a request is DONE, and with it the request SUCCEEDED, in one go.
+) -> Success | None:
+    """Set a request SUCCEEDED together with its only action, DONE. None: the lease was lost.
 
-    None: the session was lost meanwhile. What most visits do, so it is one statement where the database can
-    (SQLite cannot write within WITH).
+    Most visits need this, so it is one statement where the database can (SQLite cannot write within WITH).
     """
     if connection.vendor == "postgresql":
-        rows = _SUCCEED.rows(request_id, session_id, result, action_id, meter_id)
-        return Succeeded(more=rows[0][0]) if rows else None
+        rows = _SUCCEED.fetch_rows(request_id, session_id, result, action_id, meter_id)
+        return Success(more=rows[0][0]) if rows else None
     with transaction.atomic():
         done = finish_action(action_id, session_id, ActionState.DONE, result=result, fault=None)
         finished = done and finish_request(request_id, session_id, RequestState.SUCCEEDED, fault=None)
-        return Succeeded(more=True) if finished else None
+        return Success(more=True) if finished else None
 
 
 def retry_request(
@@ -121,7 +139,7 @@ def retry_request(
 ) -> bool:
     """RUNNING -> RETRYING, due after ``delay``.
 
-    False: that would be after its max_schedule_time, or the session was lost meanwhile.
+    False: that would be after its max_schedule_time, or the lease was lost.
     """
     return retry_requests([request_id], session_id, delay, fault=fault, priority=priority) == 1
 
@@ -134,31 +152,28 @@ def retry_requests(
     fault: Mapping[str, Any],
     priority: int,
 ) -> int:
-    """``retry_request`` for several at once; returns how many are RETRYING now."""
-    return Request.objects.filter(
-        Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=later(delay)),
-        pk__in=request_ids,
-        state=RequestState.RUNNING,
-        session=session_id,
-    ).update(state=RequestState.RETRYING, fault=fault, due_at=later(delay), effective_priority=priority)
+    """``retry_request`` for several requests; return how many are RETRYING now."""
+    in_time = Q(max_schedule_time__isnull=True) | Q(max_schedule_time__gte=add_to_now(delay))
+    return apply(
+        Request.objects.filter(in_time, pk__in=request_ids, session=session_id),
+        RequestTransitions.RETRY,
+        fault=fault,
+        due_at=add_to_now(delay),
+        effective_priority=priority,
+    )
 
 
 def reopen_actions(request_ids: Collection[int], session_id: uuid.UUID | None) -> None:
-    """Actions whose fault may pass are tried again with their RETRYING requests; the fault stays visible
-    meanwhile.
-    """
-    faulty = Action.objects.filter(
-        request__in=request_ids,
-        request__session=session_id,
-        request__state=RequestState.RETRYING,
-        state=ActionState.FAULT,
+    """FAULT -> PENDING for actions of RETRYING requests whose fault is retryable; the fault stays visible."""
+    retried = Action.objects.filter(
+        request__in=request_ids, request__session=session_id, request__state=RequestState.RETRYING
     )
-    faulty.filter(fault__retryable=True).update(state=ActionState.PENDING, finished_at=None)
+    apply(retried.filter(fault__retryable=True), ActionTransitions.REOPEN, finished_at=None)
 
 
 @transaction.atomic
 def fail_request(request_id: int, session_id: uuid.UUID | None, fault: Mapping[str, Any]) -> bool:
-    """RUNNING -> FAILED with all actions that have no outcome yet. False: the session was lost meanwhile."""
+    """RUNNING -> FAILED, with all actions that have no outcome yet. False: the lease was lost."""
     failed = finish_request(request_id, session_id, RequestState.FAILED, fault=fault)
     if failed:
         give_up_actions([request_id])
@@ -167,10 +182,10 @@ def fail_request(request_id: int, session_id: uuid.UUID | None, fault: Mapping[s
 
 @transaction.atomic
 def fail_running(session_id: uuid.UUID, fault: Mapping[str, Any]) -> int:
-    """``fail_request`` for all that still run in a session; returns how many."""
+    """``fail_request`` for all requests that still run in a meter session; return how many."""
     running = Request.objects.filter(session=session_id, state=RequestState.RUNNING)
     failed = list(running.order_by().select_for_update(of=("self",)).values_list("pk", flat=True))
-    Request.objects.filter(pk__in=failed).update(state=RequestState.FAILED, fault=fault, completed_at=Now())
+    apply(Request.objects.filter(pk__in=failed), RequestTransitions.FAIL, fault=fault, completed_at=Now())
     give_up_actions(failed)
     return len(failed)
 
@@ -178,41 +193,37 @@ def fail_running(session_id: uuid.UUID, fault: Mapping[str, Any]) -> int:
 @transaction.atomic
 def cancel(request_id: int) -> bool:
     """SCHEDULED, QUEUED or RETRYING -> CANCELLED. False: it is running or final."""
-    waiting = Request.objects.filter(pk=request_id, state__in=(RequestState.SCHEDULED, *DUE_STATES))
-    cancelled = waiting.update(state=RequestState.CANCELLED, completed_at=Now()) == 1
+    request = Request.objects.filter(pk=request_id)
+    cancelled = apply(request, RequestTransitions.CANCEL, completed_at=Now()) == 1
     if cancelled:
         forget_secrets([request_id])
     return cancelled
 
 
 def forget_secrets(request_ids: list[int]) -> None:
-    """Secrets in the parameters of final requests, encrypted as they are, are not kept.
+    """Delete the (encrypted) secrets from the parameters of final requests.
 
-    Belongs into the transaction that makes the requests final. Costs a query only where there are messages
-    with secrets to look for.
+    Call it in the transaction that makes the requests final.
     """
-    with_secrets = [task.message for task in registry.operations() if task.secret_fields()]
+    with_secrets = [operation.message for operation in registry.list_operations() if operation.secret_fields]
     for action in Action.objects.filter(request__in=request_ids, message__in=with_secrets):
-        secret = registry.operation(action.message).secret_fields()
+        secret = registry.find_operation(action.message).secret_fields
         kept = {name: value for name, value in action.parameters.items() if name not in secret}
         Action.objects.filter(pk=action.pk).update(parameters=kept)
 
 
 def give_up_actions(request_ids: list[int]) -> None:
-    """Actions without an outcome share the fate of their FAILED requests; what was under way is UNKNOWN.
+    """End the actions without an outcome of FAILED requests: FAULT, or UNKNOWN if STARTED.
 
-    One that met a fault of its own in a former attempt keeps that.
+    An action keeps its own fault of a former attempt, and otherwise gets that of the request.
     """
     if not request_ids:
         return
-    open_actions = Action.objects.filter(
-        request__in=request_ids, state__in=(ActionState.PENDING, ActionState.STARTED)
-    )
     of_request = Request.objects.filter(pk=OuterRef("request")).values("fault")
-    open_actions.update(
-        state=Case(
-            When(state=ActionState.STARTED, then=Value(ActionState.UNKNOWN)), default=Value(ActionState.FAULT)
-        ),
+    apply(
+        Action.objects.filter(request__in=request_ids),
+        ActionTransitions.GIVE_UP,
+        ActionTransitions.GIVE_UP_STARTED,
         fault=Coalesce("fault", Subquery(of_request)),
         finished_at=Now(),
     )

@@ -1,7 +1,7 @@
-"""What a call did whose answer was lost, because the connection to the database was.
+"""Whether a call took effect whose answer was lost with the connection to the database.
 
-Only the visit that holds a session changes its requests while these are RUNNING in it, and the reaper, which
-takes the session with them. So what has changed in a session that is held was changed by its visit.
+While requests are RUNNING in a meter session, only the visit that holds it changes them, and the reaper,
+which also ends the session. So a change in a session that is still held was made by its visit.
 """
 
 import time
@@ -13,31 +13,33 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState, SessionState
+from osgp.requests.states.transitions import SessionTransitions
 from osgp.requests.states.visiting import hand_back
+from osgp.state_tables import apply
 
 ROUNDING = timedelta(milliseconds=1)
-"""Of the database's times."""
+"""Rounding of times by the database."""
 
 
 def is_started(action_id: int, session_id: uuid.UUID) -> bool:
-    """Whether ``start_action`` did its work for an action that was PENDING when the session took it."""
-    return _actions(action_id, session_id).filter(state=ActionState.STARTED).exists()
+    """Return whether ``start_action`` took effect on an action that was PENDING before."""
+    return _find_actions(action_id, session_id).filter(state=ActionState.STARTED).exists()
 
 
 def has_outcome(action_id: int, session_id: uuid.UUID) -> bool:
-    """Whether ``finish_action`` did its work, while the request goes on."""
+    """Return whether ``finish_action`` took effect, while the request is RUNNING."""
     unfinished = (ActionState.PENDING, ActionState.STARTED)
-    return _actions(action_id, session_id).exclude(state__in=unfinished).exists()
+    return _find_actions(action_id, session_id).exclude(state__in=unfinished).exists()
 
 
-def _actions(action_id: int, session_id: uuid.UUID) -> QuerySet[Action]:
+def _find_actions(action_id: int, session_id: uuid.UUID) -> QuerySet[Action]:
     return Action.objects.filter(
         pk=action_id, request__session=session_id, request__state=RequestState.RUNNING
     )
 
 
 def is_settled(request_id: int, session_id: uuid.UUID) -> bool:
-    """Whether the session itself finished a request that it took, or had it wait for another attempt."""
+    """Return whether the meter session, still held, has finished a request or planned its retry."""
     settled = Request.objects.filter(
         pk=request_id, session=session_id, session__state=SessionState.CLAIMED
     ).exclude(state=RequestState.RUNNING)
@@ -46,17 +48,19 @@ def is_settled(request_id: int, session_id: uuid.UUID) -> bool:
 
 @transaction.atomic
 def hand_back_claim(session_id: uuid.UUID, worker: str, since: float) -> bool:
-    """Close a session that ``worker`` claimed since then (monotonic clock), and hand back what it took.
+    """Close a meter session that ``worker`` claimed after ``since`` (monotonic clock), and hand back its
+    requests.
 
-    False: there was no such claim. Somebody else's, or one that was made before, is left alone.
+    False: there is no such claim. Claims of other workers, and earlier ones, stay.
     """
-    session = MeterSession.objects.filter(pk=session_id, state=SessionState.CLAIMED, worker=worker[:100])
-    found = session.values_list("claimed_at", Now()).first()
-    # Looked at after the query: by the database's clock, the time cannot have been later than this.
+    session = MeterSession.objects.filter(pk=session_id, worker=worker[:100])
+    claimed = session.filter(state=SessionState.CLAIMED)
+    found = claimed.values_list("claimed_at", Now()).first()
+    # Measured after the query: by the clock of the database, not more time has passed.
     elapsed = timedelta(seconds=time.monotonic() - since)
     if found is None or found[0] < found[1] - elapsed - ROUNDING:
         return False
-    if session.update(state=SessionState.CLOSED, closed_at=Now()) != 1:
+    if apply(session, SessionTransitions.CLOSE, closed_at=Now()) != 1:
         return False
     hand_back(session_id)
     return True

@@ -1,43 +1,45 @@
-"""What happens to requests that only change the platform, and need no meter."""
+"""Transitions of requests that change only the platform and need no meter."""
 
 from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
-from osgp.requests.due import DUE_STATES, due_requests
-from osgp.requests.models import Request, RequestState
+from osgp.requests.due import find_due_requests
+from osgp.requests.models import Request
 from osgp.requests.states.dispatching import QUARANTINED
 from osgp.requests.states.ending import give_up_actions
-from osgp.sql import later
+from osgp.requests.states.transitions import RequestTransitions
+from osgp.sql import add_to_now
+from osgp.state_tables import apply
 
 
-def due_platform_requests() -> QuerySet[Request]:
-    """Due requests that only change the platform."""
-    return due_requests().filter(meter__isnull=True)
+def find_due_platform_requests() -> QuerySet[Request]:
+    """Return the due requests that change only the platform."""
+    return find_due_requests().filter(meter__isnull=True)
 
 
 class ChosenRequest(NamedTuple):
-    """A platform request that nobody else takes for a while, and when it had become due."""
+    """A platform request that no other process takes for the time of a lease, and when it was due."""
 
     pk: int
     due_at: datetime
 
 
 def choose_platform_request() -> ChosenRequest | None:
-    """The next due one, already counted among those that a process may die of; None: there is none.
+    """Choose the next due request and raise its crash count; None if there is none.
 
-    It is not due to others until a lease has passed: that of a process that died, as far as anybody can tell.
-    ``start_platform_request`` or ``leave_platform_request`` takes the count back. One that was counted too
-    often without either is given up: whoever carried it out died every time.
+    It is not due for other processes until a lease has passed. ``start_platform_request`` or
+    ``leave_platform_request`` lowers the count again. A request with too high a count FAILS: every process
+    that carried it out has died.
     """
     while True:
         with transaction.atomic():
             found = (
-                due_platform_requests()
+                find_due_platform_requests()
                 .select_for_update(skip_locked=True, of=("self",))
                 .values_list("pk", "due_at", "crashes")
                 .first()
@@ -45,33 +47,38 @@ def choose_platform_request() -> ChosenRequest | None:
             if found is None:
                 return None
             request_id, due_at, crashes = found
-            request = Request.objects.filter(pk=request_id, state__in=DUE_STATES)
+            request = Request.objects.filter(pk=request_id)
             if crashes < settings.OSGP["MAX_CRASHES"]:
-                lease = later(settings.OSGP["SESSION_LEASE"])
-                request.update(crashes=F("crashes") + 1, due_at=lease)
+                lease = add_to_now(settings.OSGP["SESSION_LEASE"])
+                request.filter(_is_waiting()).update(crashes=F("crashes") + 1, due_at=lease)
                 return ChosenRequest(request_id, due_at)
-            if request.update(state=RequestState.FAILED, fault=QUARANTINED, completed_at=Now()):
+            if apply(request, RequestTransitions.GIVE_UP, fault=QUARANTINED, completed_at=Now()):
                 give_up_actions([request_id])
 
 
-def chosen_platform_request(chosen: ChosenRequest) -> QuerySet[Request]:
-    """Its row, if it still waits."""
-    return Request.objects.filter(pk=chosen.pk, meter__isnull=True, state__in=DUE_STATES)
+def find_chosen_platform_request(chosen: ChosenRequest) -> QuerySet[Request]:
+    """Return the chosen request, if it still waits."""
+    return Request.objects.filter(_is_waiting(), pk=chosen.pk, meter__isnull=True)
 
 
 def leave_platform_request(chosen: ChosenRequest) -> None:
-    """What was chosen is not carried out, and nobody died of it: it is due as before."""
-    Request.objects.filter(pk=chosen.pk, state__in=DUE_STATES, crashes__gt=0).update(
+    """Make a chosen request due as before, and lower its crash count: it was not carried out."""
+    Request.objects.filter(_is_waiting(), pk=chosen.pk, crashes__gt=0).update(
         crashes=F("crashes") - 1, due_at=chosen.due_at
     )
 
 
 def start_platform_request(request: Request) -> bool:
-    """QUEUED or RETRYING -> RUNNING, within the transaction that also finishes what was chosen."""
-    started = Request.objects.filter(pk=request.pk, state__in=DUE_STATES).update(
-        state=RequestState.RUNNING,
+    """QUEUED or RETRYING -> RUNNING. Call it in the transaction that also finishes the request."""
+    started = apply(
+        Request.objects.filter(pk=request.pk),
+        RequestTransitions.START,
         attempts=F("attempts") + 1,
         crashes=F("crashes") - 1,
         started_at=Coalesce("started_at", Now()),
     )
     return started == 1
+
+
+def _is_waiting() -> Q:
+    return Q(state__in=RequestTransitions.START.sources)

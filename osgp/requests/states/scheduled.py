@@ -1,4 +1,4 @@
-"""When the time of scheduled requests has come: who lost the right to them meanwhile does not get them."""
+"""Transitions of scheduled requests when they become due: organisations may have lost their rights."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -11,10 +11,12 @@ from django.db.models.functions import Now
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation
 from osgp.faults import Component, Fault, FaultCode
-from osgp.requests import registry
+from osgp.messages import registry
 from osgp.requests.models import Action, Request, RequestState
 from osgp.requests.states.ending import give_up_actions
-from osgp.sql import within
+from osgp.requests.states.transitions import RequestTransitions
+from osgp.sql import is_one_of
+from osgp.state_tables import apply
 
 NOT_GRANTED_ANY_MORE = Fault(
     FaultCode.UNAUTHORIZED,
@@ -29,17 +31,17 @@ DISABLED = Fault(
 SLICE = 1_000
 """Requests per transaction."""
 SLICES = 5
-"""In one go. Of a fleet that is due at one moment, the first are dispatched while others are looked at."""
+"""Slices in one call. When a whole fleet is due, dispatching starts before all are checked."""
 
 
 def queue_scheduled() -> int:
-    """SCHEDULED requests whose time has come become QUEUED; returns how many. There may be more of them.
+    """SCHEDULED -> QUEUED for due requests, up to SLICES * SLICE; return how many.
 
-    Their rights are looked at again, as months may have passed: without them they FAIL with 301, or with 104
-    if the organisation was disabled. A bundle does as a whole, as when it is accepted.
+    It checks the rights again, as months may have passed: requests without them FAIL with 301, or with 104 if
+    the organisation was disabled. A bundle fails as a whole, as it would when it is accepted.
     """
     queued = 0
-    if _due().exists():
+    if _find_due().exists():
         for _ in range(SLICES):
             looked_at, granted = _queue_slice()
             queued += granted
@@ -48,48 +50,49 @@ def queue_scheduled() -> int:
     return queued
 
 
-def _due() -> QuerySet[Request]:
+def _find_due() -> QuerySet[Request]:
     return Request.objects.filter(state=RequestState.SCHEDULED, due_at__lte=Now())
 
 
 @transaction.atomic
 def _queue_slice() -> tuple[int, int]:
-    """How many were looked at, and how many of them became QUEUED.
+    """Queue a slice; return how many requests were checked, and how many of them are QUEUED now.
 
-    They are locked, so that only what is looked at changes: other dispatchers are at others meanwhile.
+    Locks the slice: other dispatchers check other requests.
     """
-    oldest = _due().order_by("due_at").select_for_update(skip_locked=True, of=("self",))
+    oldest = _find_due().order_by("due_at").select_for_update(skip_locked=True, of=("self",))
     chosen = list(oldest.values_list("pk", flat=True)[:SLICE])
-    rows = Request.objects.filter(within("pk", chosen), state=RequestState.SCHEDULED)
+    rows = Request.objects.filter(is_one_of("pk", chosen))
     _fail(rows.filter(organisation__enabled=False), DISABLED)
-    _fail(rows.filter(Exists(_actions_not_granted())), NOT_GRANTED_ANY_MORE)
-    return len(chosen), rows.update(state=RequestState.QUEUED)
+    _fail(rows.filter(Exists(_find_actions_not_granted())), NOT_GRANTED_ANY_MORE)
+    return len(chosen), apply(rows, RequestTransitions.QUEUE)
 
 
 def _fail(rows: QuerySet[Request], fault: dict[str, Any]) -> None:
-    refused = list(rows.order_by().values_list("pk", flat=True))
+    scheduled = rows.filter(state__in=RequestTransitions.REFUSE.sources)
+    refused = list(scheduled.order_by().values_list("pk", flat=True))
     if refused:
-        failed = Request.objects.filter(pk__in=refused)
-        failed.update(state=RequestState.FAILED, fault=fault, completed_at=Now())
+        failed = Request.objects.filter(is_one_of("pk", refused))
+        apply(failed, RequestTransitions.REFUSE, fault=fault, completed_at=Now())
         give_up_actions(refused)
 
 
-def _actions_not_granted() -> QuerySet[Action]:
-    """Those of a request that its organisation may not have carried out on their device.
+def _find_actions_not_granted() -> QuerySet[Action]:
+    """Return the actions of a request (OuterRef) that its organisation has no right to any more.
 
-    A message that this release does not know is left to those who carry it out; as is one for a device that
-    does not exist yet.
+    Does not check messages that this release does not know, and devices that do not exist yet: that is left
+    to those that carry them out.
     """
     alike: defaultdict[frozenset[DeviceFunctionGroup], list[str]] = defaultdict(list)
-    for operation in registry.operations():
+    for operation in registry.list_operations():
         alike[operation.granted_to].append(operation.message)
     not_granted = Q()
     for granted_to, messages in alike.items():
-        not_granted |= Q(~Exists(_grants(granted_to)), message__in=messages)
+        not_granted |= Q(~Exists(_find_grants(granted_to)), message__in=messages)
     return Action.objects.filter(not_granted, request=OuterRef("pk"), device__isnull=False).order_by()
 
 
-def _grants(granted_to: Collection[DeviceFunctionGroup]) -> QuerySet[DeviceAuthorisation]:
+def _find_grants(granted_to: Collection[DeviceFunctionGroup]) -> QuerySet[DeviceAuthorisation]:
     return DeviceAuthorisation.objects.filter(
         device=OuterRef("device"),
         organisation=OuterRef("request__organisation"),

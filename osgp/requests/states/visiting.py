@@ -1,4 +1,4 @@
-"""What a visit does to its session and to the requests that it takes."""
+"""Transitions that a visit makes: its meter session, and the requests that it takes."""
 
 import uuid
 from collections.abc import Collection, Mapping
@@ -11,33 +11,37 @@ from django.db import connection, transaction
 from osgp.requests import work
 from osgp.requests.models import MeterSession, SessionState
 from osgp.requests.states.tables import ACTIONS, DEVICES, REQUESTS, SESSIONS
+from osgp.requests.states.transitions import ActionTransitions, RequestTransitions, SessionTransitions
 from osgp.requests.work import WorkAction
-from osgp.sql import Statement, later
+from osgp.sql import Statement, add_to_now
 
-# A session is found by its id. The partial indexes of live sessions are kept out of it by "|| ''": where
-# PostgreSQL takes them to be all but empty, it would rather look through one of those.
+_CLAIMING, _CLOSING = SessionTransitions.CLAIM, SessionTransitions.CLOSE
+_TAKING, _HANDING_BACK = RequestTransitions.TAKE, RequestTransitions.HAND_BACK
+# "|| ''" makes PostgreSQL find a meter session by its id: it would scan a partial index of live ones if its
+# statistics say that the index is almost empty.
 _CLAIM = f"""
-    UPDATE {SESSIONS} SET state = 'CLAIMED', worker = %s, claimed_at = {{now}}, expires_at = {{later}}
-     WHERE id = %s AND token = %s AND state || '' = 'OPENED'
+    UPDATE {SESSIONS}
+       SET state = '{_CLAIMING.target}', worker = %s, claimed_at = {{now}}, expires_at = {{later}}
+     WHERE id = %s AND token = %s AND state || '' {_CLAIMING.sql_sources}
     RETURNING id, meter_id
     """  # noqa: S608 (table name)
 _CLAIM_ALONE = Statement(_CLAIM)
 
 
 def claim(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> int | None:
-    """Make an OPENED session this worker's; returns its meter. None: somebody else has it, or it is over."""
-    rows = _CLAIM_ALONE.rows(worker[:100], _lease(), session_id, token)
+    """OPENED -> CLAIMED; return the id of the meter. None: another worker has the meter, or it is over."""
+    rows = _CLAIM_ALONE.fetch_rows(worker[:100], _count_lease_seconds(), session_id, token)
     return int(rows[0][1]) if rows else None
 
 
-def _lease() -> float:
+def _count_lease_seconds() -> float:
     return float(settings.OSGP["SESSION_LEASE"].total_seconds())
 
 
 def extend(session_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    """Extend the leases that are still held; returns them. A session that is missing was lost."""
+    """Extend leases; return the meter sessions that are still held. The others were lost."""
     held = MeterSession.objects.filter(pk__in=session_ids, state=SessionState.CLAIMED)
-    if held.update(expires_at=later(settings.OSGP["SESSION_LEASE"])) == len(session_ids):
+    if held.update(expires_at=add_to_now(settings.OSGP["SESSION_LEASE"])) == len(session_ids):
         return set(session_ids)
     return set(held.values_list("pk", flat=True))
 
@@ -48,19 +52,19 @@ _DUE = f"""
                    ORDER BY CASE crashes WHEN 0 THEN 0 ELSE 1 END, effective_priority DESC, due_at, id
                ) AS place
           FROM {REQUESTS}
-         WHERE meter_id = {{meter}} AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}}
+         WHERE meter_id = {{meter}} AND state {_TAKING.sql_sources} AND due_at <= {{now}}
            AND (max_schedule_time IS NULL OR max_schedule_time >= {{now}}){{more_urgent}}
     ) AS due WHERE (place = 1 AND crashes < %s) OR (crashes = 0 AND place <= %s)
     """  # noqa: S608 (table name)
 _DUE_OF_SESSION = _DUE.replace("{meter}", "(SELECT meter_id FROM session)").replace("{more_urgent}", "")
-# The meter is named twice in each: whatever PostgreSQL believes about the table, it looks at this meter's
-# requests only, not at all that are waiting.
+# The meter occurs twice in each statement, so that PostgreSQL reads only the requests of this meter, not all
+# waiting ones, whatever its statistics say.
 _TAKE = f"""
     UPDATE {REQUESTS}
-       SET state = 'RUNNING', session_id = %s, attempts = attempts + 1,
+       SET state = '{_TAKING.target}', session_id = %s, attempts = attempts + 1,
            started_at = COALESCE(started_at, {{now}})
-     WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING')
-       AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state || '' = 'CLAIMED' {{locked}})
+     WHERE meter_id = %s AND state {_TAKING.sql_sources}
+       AND EXISTS (SELECT 1 FROM {SESSIONS} WHERE id = %s AND state || '' = '{_CLAIMING.target}' {{locked}})
        AND id IN ({_DUE.replace("{meter}", "%s")})
     """  # noqa: S608 (table names)
 _TAKE_DUE = Statement(_TAKE.replace("{more_urgent}", ""))
@@ -70,16 +74,16 @@ _CLAIM_AND_TAKE = Statement(
     WITH session AS ({_CLAIM}),
          r AS (
              UPDATE {REQUESTS}
-                SET state = 'RUNNING', session_id = session.id, attempts = attempts + 1,
+                SET state = '{_TAKING.target}', session_id = session.id, attempts = attempts + 1,
                     started_at = COALESCE(started_at, {{now}})
                FROM session
               WHERE {REQUESTS}.meter_id = (SELECT meter_id FROM session)
-                AND {REQUESTS}.state IN ('QUEUED', 'RETRYING')
+                AND {REQUESTS}.state {_TAKING.sql_sources}
                 AND {REQUESTS}.id IN ({_DUE_OF_SESSION})
              RETURNING {REQUESTS}.*)
     SELECT session.meter_id, {work.COLUMNS}
       FROM session
-      LEFT JOIN (r JOIN {ACTIONS} a ON a.request_id = r.id AND a.state IN ('PENDING', 'STARTED')
+      LEFT JOIN (r JOIN {ACTIONS} a ON a.request_id = r.id AND a.state {ActionTransitions.FINISH.sql_sources}
                    JOIN {DEVICES} d ON d.id = COALESCE(a.device_id, r.meter_id)
                    JOIN {DEVICES} m ON m.id = COALESCE(d.gateway_id, d.id)) ON TRUE
      ORDER BY {work.ORDER}
@@ -88,23 +92,25 @@ _CLAIM_AND_TAKE = Statement(
 
 
 def take_requests(session_id: uuid.UUID, meter_id: int, limit: int, *, suspects: bool = False) -> int:
-    """Make due requests of the session's meter RUNNING, most urgent first; returns how many.
+    """QUEUED or RETRYING -> RUNNING for due requests of the meter, most urgent first; return how many.
 
-    A request that was there when a worker died is taken alone, after all others: it must not take innocent
-    ones with it. One that would be given up at the next death is a suspect, and taken only with ``suspects``.
+    A request that was running when a worker died is taken alone, after all others, so that another crash does
+    not count against them. A suspect, which the next crash would quarantine, is taken only with ``suspects``.
     """
-    return _TAKE_DUE.count(session_id, meter_id, session_id, meter_id, _deaths(suspects=suspects), limit)
+    return _TAKE_DUE.execute(
+        session_id, meter_id, session_id, meter_id, _limit_crashes(suspects=suspects), limit
+    )
 
 
 def take_more_urgent(session_id: uuid.UUID, meter_id: int, than: int, limit: int) -> int:
-    """Make due requests of a higher priority RUNNING, beside those that do already; returns how many.
+    """``take_requests`` with a priority above ``than``, beside running ones; return how many.
 
-    None that was there when a worker died: it is taken alone.
+    Takes no request with crashes: that is taken alone.
     """
-    return _TAKE_MORE_URGENT.count(session_id, meter_id, session_id, meter_id, than, 0, limit)
+    return _TAKE_MORE_URGENT.execute(session_id, meter_id, session_id, meter_id, than, 0, limit)
 
 
-def _deaths(*, suspects: bool) -> int:
+def _limit_crashes(*, suspects: bool) -> int:
     most: int = settings.OSGP["MAX_CRASHES"]
     return most if suspects else most - 1
 
@@ -112,59 +118,61 @@ def _deaths(*, suspects: bool) -> int:
 def claim_and_take(
     session_id: uuid.UUID, token: uuid.UUID, worker: str, limit: int
 ) -> tuple[int, list[list[WorkAction]]] | None:
-    """``claim`` and ``take_requests`` in one go: the meter, and the actions of each request that was taken.
+    """``claim`` and ``take_requests``; return the id of the meter, and the actions of each taken request.
 
-    None: somebody else has the session, or it is over. What every visit begins with, so it is one statement
-    where the database can (SQLite cannot write within WITH).
+    None: another worker has the meter, or it is over. Every visit needs this, so it is one statement where
+    the database can (SQLite cannot write within WITH).
     """
     if connection.vendor == "postgresql":
-        rows = _CLAIM_AND_TAKE.rows(worker[:100], _lease(), session_id, token, _deaths(suspects=False), limit)
+        rows = _CLAIM_AND_TAKE.fetch_rows(
+            worker[:100], _count_lease_seconds(), session_id, token, _limit_crashes(suspects=False), limit
+        )
         if not rows:
             return None
         taken = [columns for _, *columns in rows if columns[0] is not None]
-        return int(rows[0][0]), work.actions(session_id, taken)
+        return int(rows[0][0]), work.group_actions(session_id, taken)
     with transaction.atomic():
         meter_id = claim(session_id, token, worker)
         if meter_id is None:
             return None
         taken_here = take_requests(session_id, meter_id, limit)
-        return meter_id, work.unfinished(session_id) if taken_here else []
+        return meter_id, work.list_unfinished(session_id) if taken_here else []
 
 
 _POSTPONE_SUSPECTS = Statement(
     f"""
     UPDATE {REQUESTS} SET due_at = {{later}}
-     WHERE meter_id = %s AND state IN ('QUEUED', 'RETRYING') AND due_at <= {{now}} AND crashes >= %s
+     WHERE meter_id = %s AND state {_TAKING.sql_sources} AND due_at <= {{now}} AND crashes >= %s
     """  # noqa: S608 (table name)
 )
 
 
 def postpone_suspects(meter_id: int, delay: timedelta) -> int:
-    """Let due suspects of a meter wait, because another one is being carried out; returns how many."""
-    return _POSTPONE_SUSPECTS.count(delay.total_seconds(), meter_id, settings.OSGP["MAX_CRASHES"] - 1)
+    """Postpone due suspects of a meter while the worker carries out another one; return how many."""
+    return _POSTPONE_SUSPECTS.execute(delay.total_seconds(), meter_id, settings.OSGP["MAX_CRASHES"] - 1)
 
 
 _HAND_BACK = Statement(
     f"""
-    UPDATE {REQUESTS} SET state = 'RETRYING', attempts = attempts - 1
-     WHERE session_id = %s AND state = 'RUNNING'
+    UPDATE {REQUESTS} SET state = '{_HANDING_BACK.target}', attempts = attempts - 1
+     WHERE session_id = %s AND state {_HANDING_BACK.sql_sources}
     """  # noqa: S608 (table name)
 )
 
 
 def hand_back(session_id: uuid.UUID) -> int:
-    """RUNNING -> RETRYING, due as before: the worker ends. Neither an attempt nor a crash; returns how many.
+    """RUNNING -> RETRYING, due as before, for all requests of a visit that ends early; return how many.
 
-    Outcomes that are known stay; the next visit goes on with what is missing.
+    Counts neither as an attempt nor as a crash. Known outcomes stay; the next visit does the rest.
     """
-    return _HAND_BACK.count(session_id)
+    return _HAND_BACK.execute(session_id)
 
 
 _CLOSE = f"""
     UPDATE {SESSIONS}
-       SET state = 'CLOSED', closed_at = {{now}}, fault = %s, round_trips = %s, bytes_sent = %s,
+       SET state = '{_CLOSING.target}', closed_at = {{now}}, fault = %s, round_trips = %s, bytes_sent = %s,
            bytes_received = %s
-     WHERE id = %s AND state || '' = 'CLAIMED'
+     WHERE id = %s AND state || '' {_CLOSING.sql_sources}
     RETURNING meter_id
     """  # noqa: S608 (table name)
 _CLOSE_ALONE = Statement(_CLOSE)
@@ -183,20 +191,20 @@ def close(
     bytes_sent: int = 0,
     bytes_received: int = 0,
 ) -> bool:
-    """CLAIMED -> CLOSED: the meter may be visited by somebody else. False: it was lost before."""
-    return bool(_CLOSE_ALONE.rows(fault, round_trips, bytes_sent, bytes_received, session_id))
+    """CLAIMED -> CLOSED, so that the meter may be visited again. False: the lease was lost before."""
+    return bool(_CLOSE_ALONE.fetch_rows(fault, round_trips, bytes_sent, bytes_received, session_id))
 
 
 def close_after_success(
     session_id: uuid.UUID, *, round_trips: int, bytes_sent: int, bytes_received: int
 ) -> bool:
-    """``close``, and remember that the meter could be reached. False: the session was lost before.
+    """``close``, and store that the meter was reached. False: the lease was lost before.
 
-    What most visits end with, so it is one statement where the database can.
+    Most visits end with this, so it is one statement where the database can.
     """
     statistics = (round_trips, bytes_sent, bytes_received)
     if connection.vendor == "postgresql":
-        return _CLOSE_AND_MET.count(None, *statistics, session_id) == 1
+        return _CLOSE_AND_MET.execute(None, *statistics, session_id) == 1
     with transaction.atomic():
-        closed = _CLOSE_ALONE.rows(None, *statistics, session_id)
-        return bool(closed) and _MET_ALONE.count(closed[0][0]) == 1
+        closed = _CLOSE_ALONE.fetch_rows(None, *statistics, session_id)
+        return bool(closed) and _MET_ALONE.execute(closed[0][0]) == 1

@@ -179,6 +179,22 @@ def structure(*elements: bytes) -> bytes:
     return b"\x02" + encode_length(len(elements)) + b"".join(elements)
 
 
+_PLAINEST = {
+    **dict.fromkeys(FIXED, 0),
+    **{data_type: b"\xff" * size for data_type, size in FIXED_OCTETS.items()},
+    # Neither the deviation nor the status of the clock is specified.
+    DataType.DATE_TIME: bytes.fromhex("FFFFFFFFFFFFFFFFFF8000FF"),
+    DataType.OCTET_STRING: b"",
+    **dict.fromkeys((DataType.VISIBLE_STRING, DataType.UTF8_STRING, DataType.BIT_STRING), ""),
+    **dict.fromkeys((DataType.ARRAY, DataType.STRUCTURE), ()),
+}
+
+
+def plainest(data_type: DataType) -> bytes:
+    """The encoded value of a type that says least: 0, nothing, or not specified."""
+    return encode(Data(data_type, _PLAINEST.get(data_type)))
+
+
 def encode(data: Data) -> bytes:
     """The A-XDR encoding of ``data``; :class:`LocalProtocolError` when the value does not fit the type."""
     value = data.value

@@ -1,8 +1,7 @@
 """Class 7, profile generic: buffers that hold no rows but compute them, with selective access."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
 
 from osgp.catalogue.cosem import AttributeDescriptor
 
@@ -18,47 +17,33 @@ from ..codec.axdr import (
     long_unsigned,
     octet_string,
     structure,
-    unsigned,
 )
 from ..codec.cosem_time import decode_date_time
 from ..codec.errors import RemoteProtocolError
 from ..codec.requests import Selection
 from ..codec.results import DataAccessResult
 from . import shapes
-from .event_codes import AUXILIARY, CODES
+from .equipment import Column
+from .event_types import CODE, COUNTER, DURATION, MAGNITUDE, Event
 from .load_curve import START
-from .query import AccessError, Query
-from .registry import elements_of, value_of_class
+from .query import AccessError, LogicalDevice, ObjectEntry, Query
+from .registry import value_of_class
 from .rows import Row, Wanted, log_rows, periodic_rows, power_failure_rows
-
-if TYPE_CHECKING:
-    from .meter import Meter
-    from .meter_type import ObjectEntry
+from .typed_values import number_encoder
 
 RANGE_SELECTOR = 1
 ENTRY_SELECTOR = 2
 
-PROFILE_GENERIC = 7
-BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD, PROFILE_ENTRIES = 2, 3, 4, 8
+PROFILE_GENERIC = "profile_generic"
+
 MAXIMUM_ENTRIES = 2_190
-"""The longest buffer of any profile; a client that sets profile_entries higher gets no more rows."""
+"""A client that sets profile_entries higher gets no more rows, unless the profile itself has more."""
 
-_CLOCK = AttributeDescriptor(8, bytes((0, 0, 1, 0, 0, 255)), 2)
-_CAPTURE_TIME = (4, 5)
-
-
-class Column(NamedTuple):
-    """One captured attribute, or one element of it when ``data_index`` is not 0."""
-
-    tag: str
-    descriptor: AttributeDescriptor
-    data_index: int
-    channel: int | None
-
-
-def _entry_of(query: Query) -> "ObjectEntry":
-    assert query.entry is not None
-    return query.entry
+QUARTER_HOUR = 900
+_UNSTATED_ENTRIES = 960
+_CAPTURE_TIME = ("extended_register", "capture_time")
+_POWER_FAILURES = "POWER_FAILURE_EVENT_LOG"
+_NOT_SORTED = structure(long_unsigned(0), octet_string(bytes(6)), integer(0), long_unsigned(0))
 
 
 def definition(column: Column) -> bytes:
@@ -72,31 +57,29 @@ def definition(column: Column) -> bytes:
     )
 
 
-def columns_of(query: Query, tag: str, channel: int | None) -> tuple[Column, ...]:
-    """What the buffer ``tag`` captures: as the client has set it, or as the profile says."""
-    meter = query.meter
-    cosem_object = meter.type.profile[tag]
-    chosen = meter.override(cosem_object.attribute(CAPTURE_OBJECTS, channel))
+def columns_of(meter: LogicalDevice, entry: ObjectEntry) -> tuple[Column, ...]:
+    """What a buffer captures: as the client has set it, or as the profile says."""
+    descriptor = entry.descriptors.get("capture_objects")
+    chosen = meter.override(descriptor) if descriptor is not None else None
     if chosen is None:
-        return meter.type.default_columns(tag, channel)
-    return tuple(_column(query, item) for item in decode(chosen).value)
+        return meter.type.default_columns(entry.tag, entry.channel)
+    return tuple(_column(meter, item) for item in decode(chosen).value)
 
 
-def _column(query: Query, item: Data) -> Column:
+def _column(meter: LogicalDevice, item: Data) -> Column:
     class_id, logical_name, attribute_id, data_index = (part.value for part in item.value)
-    found = query.meter.type.objects.get(logical_name)
+    found = meter.type.objects.get(logical_name)
     if found is None or found.class_id != class_id or attribute_id not in found.attributes:
         raise AccessError(DataAccessResult.OBJECT_UNDEFINED)
     descriptor = AttributeDescriptor(class_id, logical_name, attribute_id)
     return Column(found.tag, descriptor, data_index, found.channel)
 
 
-def check_columns(meter: "Meter", capture_objects: Data) -> None:
+def check_columns(meter: LogicalDevice, capture_objects: Data) -> None:
     """AccessError unless a buffer can capture all of ``capture_objects``."""
-    query = Query(meter, meter.settings.clock())
     for item in capture_objects.value:
-        column = _column(query, item)
-        if column.descriptor.class_id == PROFILE_GENERIC:
+        column = _column(meter, item)
+        if meter.type.profile[column.tag].interface_class.name == PROFILE_GENERIC:
             raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         if column.data_index:
             captured = decode(meter.get(column.descriptor))
@@ -105,17 +88,35 @@ def check_columns(meter: "Meter", capture_objects: Data) -> None:
                 raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
 
 
-def _setting(query: Query, tag: str, channel: int | None, attribute_id: int) -> int:
-    cosem_object = query.meter.type.profile[tag]
-    chosen = query.meter.override(cosem_object.attribute(attribute_id, channel))
+def _chosen(query: Query, attribute: str) -> int | None:
+    """What the client has set, None when it has set nothing."""
+    descriptor = query.entry.descriptors.get(attribute)
+    chosen = query.meter.override(descriptor) if descriptor is not None else None
+    return int(decode(chosen).value) if chosen is not None else None
+
+
+def _stated(query: Query, attribute: str, unstated: int) -> int:
+    """What the profile says, or else the simulator."""
+    cosem_object = query.meter.type.profile[query.entry.tag]
+    stated = cosem_object[attribute].value if attribute in cosem_object else None
+    return int(stated) if stated is not None else unstated
+
+
+def period_of(query: Query) -> int:
+    """Seconds between two rows; 0 for a log."""
+    chosen = _chosen(query, "capture_period")
     if chosen is not None:
-        return int(decode(chosen).value)
-    return int(cosem_object.attributes[attribute_id].value or 0)
+        return chosen
+    tag = query.entry.tag
+    is_log = tag in query.meter.type.events.logs or tag == _POWER_FAILURES
+    return _stated(query, "capture_period", 0 if is_log else QUARTER_HOUR)
 
 
-def entries_of(query: Query, tag: str, channel: int | None) -> int:
+def entries_of(query: Query) -> int:
     """How many rows the buffer keeps."""
-    return min(_setting(query, tag, channel, PROFILE_ENTRIES), MAXIMUM_ENTRIES)
+    stated = _stated(query, "profile_entries", _UNSTATED_ENTRIES)
+    chosen = _chosen(query, "profile_entries")
+    return stated if chosen is None else min(chosen, max(stated, MAXIMUM_ENTRIES))
 
 
 _RANGE_SHAPE = shapes.structure(
@@ -130,7 +131,7 @@ def _range(query: Query, selection: Selection) -> tuple[Wanted, tuple[Data, ...]
     if not _RANGE_SHAPE.fits(selection.parameters):
         raise AccessError(DataAccessResult.TYPE_UNMATCHED)
     restricting, begin, end, selected = selection.parameters.value
-    if tuple(part.value for part in restricting.value[:3]) != _CLOCK:
+    if tuple(part.value for part in restricting.value[:3]) != query.meter.type.clock:
         raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
     zone = query.meter.zone
     try:
@@ -152,13 +153,11 @@ def _selected_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list
         raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED) from error
 
 
-@value_of_class(PROFILE_GENERIC, BUFFER)
+@value_of_class("profile_generic", "buffer")
 def buffer(query: Query) -> bytes:
     """The rows, oldest first; all, a range of time (selector 1) or of entries (selector 2), and of
     columns."""
-    entry = _entry_of(query)
-    tag, channel = entry.tag, entry.channel
-    columns = columns_of(query, tag, channel)
+    columns = columns_of(query.meter, query.entry)
     selection = query.selection
     positions = list(range(len(columns)))
     wanted = Wanted()
@@ -167,12 +166,12 @@ def buffer(query: Query) -> bytes:
         positions = _selected_columns(columns, named)
     elif selection is not None and selection.selector != ENTRY_SELECTOR:
         raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
-    rows = _rows(query, tag, channel, wanted)
+    rows = _rows(query, wanted)
     if selection is not None and selection.selector == ENTRY_SELECTOR:
         rows, positions = _entries(selection, rows, positions)
     if rows:
         rows[0] = rows[0]._replace(follows=False)
-    makers = [_maker(query, tag, columns[position]) for position in positions]
+    makers = [_maker(query, columns[position]) for position in positions]
     return array(structure(*[make(row) for make in makers]) for row in rows)
 
 
@@ -185,35 +184,39 @@ def _entries(selection: Selection, rows: list[Row], positions: list[int]) -> tup
     return rows[first - 1 : last or None], positions[first_column - 1 : last_column or None]
 
 
-def _rows(query: Query, tag: str, channel: int | None, wanted: Wanted) -> list[Row]:
-    meter, now = query.meter, query.moment
-    entries = entries_of(query, tag, channel)
-    if tag in CODES:
+def _rows(query: Query, wanted: Wanted) -> list[Row]:
+    meter, now, tag = query.meter, query.moment, query.entry.tag
+    entries = entries_of(query)
+    if tag in meter.type.events.logs:
         return log_rows(meter, tag, now, entries, wanted)
-    if tag == "POWER_FAILURE_EVENT_LOG":
+    if tag == _POWER_FAILURES:
         return power_failure_rows(meter, now, entries, wanted)
-    period = _setting(query, tag, channel, CAPTURE_PERIOD)
-    return periodic_rows(meter, period, now, entries, wanted, channel)
+    return periodic_rows(meter, period_of(query), now, entries, wanted, query.channel)
 
 
 Maker = Callable[[Row], bytes]
 
 
-def _maker(query: Query, log: str, column: Column) -> Maker:
+def _maker(query: Query, column: Column) -> Maker:
     """What makes the values of a column."""
     meter = query.meter
-    if log in CODES and column.tag != "CLOCK":
-        return partial(_encoded_event, column.tag)
     entry = meter.type.objects[column.descriptor.logical_name]
     attribute = entry.attributes[column.descriptor.attribute_id]
+    part = _part_of_event(column.tag) if query.entry.tag in meter.type.events.logs else None
+    encode_number = number_encoder(attribute.data_type)
+    if part is not None and encode_number is not None:
+        return partial(_encoded_event, part, encode_number)
     fixed, provider = attribute.encoded, attribute.provider
     if provider is None:
         value = fixed or NULL_DATA
         element = _element(value, column.data_index) if column.data_index else value
         return lambda _: element
-    stamp = column.descriptor == _CLOCK or (entry.class_id, attribute.attribute_id) == _CAPTURE_TIME
+    class_name = meter.type.profile[column.tag].interface_class.name
+    stamp = column.descriptor == meter.type.clock or (class_name, attribute.name) == _CAPTURE_TIME
     channel = column.channel
-    elements = elements_of(entry.class_id, attribute.attribute_id) if column.data_index else None
+    elements = attribute.elements if column.data_index else None
+    if channel is None and not stamp and not column.data_index:
+        return lambda row: provider(Query(meter, row.moment, entry, None, None, row.offset, row.flags))
 
     def make(row: Row) -> bytes:
         if channel is not None and meter.gas_meter(channel, row.moment) is None:
@@ -232,41 +235,55 @@ def _maker(query: Query, log: str, column: Column) -> Maker:
 
 
 def _element(value: bytes, data_index: int) -> bytes:
-    elements = decode(value).value
+    data = decode(value)
+    elements = data.value if data.type in (DataType.ARRAY, DataType.STRUCTURE) else ()
     # An array that the column reaches into may have become shorter since it was chosen.
     return encode(elements[data_index - 1]) if data_index <= len(elements) else NULL_DATA
 
 
-def _encoded_event(tag: str, row: Row) -> bytes:
-    """The code of a row's event, or the counter, magnitude or duration that goes with it."""
-    event = row.event
-    if event is None:
-        return NULL_DATA
-    if tag.endswith("_CODE"):
-        # Two octets in the auxiliary log, else one.
-        return long_unsigned(event.code) if event.log == AUXILIARY else unsigned(event.code)
-    if tag.endswith("_MAGNITUDE"):
-        return long_unsigned(event.magnitude)
-    if tag.endswith("_DURATION"):
-        return long_unsigned(event.duration)
-    return long_unsigned(event.number & 0xFFFF)
+_PARTS_OF_EVENT: Mapping[str, Callable[[Event], int]] = {
+    CODE: lambda event: event.code,
+    MAGNITUDE: lambda event: event.magnitude,
+    DURATION: lambda event: event.duration,
+    COUNTER: lambda event: event.number,
+}
+"""What a column of a log tells of an event, by the end of its tag."""
 
 
-@value_of_class(PROFILE_GENERIC, CAPTURE_OBJECTS)
+def _part_of_event(tag: str) -> Callable[[Event], int] | None:
+    return next((part for end, part in _PARTS_OF_EVENT.items() if tag.endswith(end)), None)
+
+
+def _encoded_event(part: Callable[[Event], int], encode_number: Callable[[int], bytes], row: Row) -> bytes:
+    return encode_number(part(row.event)) if row.event is not None else NULL_DATA
+
+
+@value_of_class("profile_generic", "capture_objects")
 def capture_objects(query: Query) -> bytes:
     """The definitions of the columns."""
-    entry = _entry_of(query)
-    return array(definition(column) for column in columns_of(query, entry.tag, entry.channel))
+    return array(definition(column) for column in columns_of(query.meter, query.entry))
 
 
-@value_of_class(PROFILE_GENERIC, 6)
+@value_of_class("profile_generic", "capture_period")
+def capture_period(query: Query) -> bytes:
+    """Seconds; 0 for a log, and for what is captured each month."""
+    return double_long_unsigned(period_of(query))
+
+
+@value_of_class("profile_generic", "sort_object")
 def sort_object(query: Query) -> bytes:
-    """The clock."""
-    return definition(Column("CLOCK", _CLOCK, 0, None))
+    """The clock, if the meter has one."""
+    clock = query.meter.type.clock
+    return _NOT_SORTED if clock is None else definition(Column("CLOCK", clock, 0, None))
 
 
-@value_of_class(PROFILE_GENERIC, 7)
+@value_of_class("profile_generic", "entries_in_use")
 def entries_in_use(query: Query) -> bytes:
     """How many rows there are."""
-    entry = _entry_of(query)
-    return double_long_unsigned(len(_rows(query, entry.tag, entry.channel, Wanted())))
+    return double_long_unsigned(len(_rows(query, Wanted())))
+
+
+@value_of_class("profile_generic", "profile_entries")
+def profile_entries(query: Query) -> bytes:
+    """How many rows there can be."""
+    return double_long_unsigned(entries_of(query))

@@ -1,74 +1,74 @@
 """Values of the clock, the energy registers and the status of their buffers."""
 
-from ..codec.axdr import double_long_unsigned, octet_string, unsigned
+from collections.abc import Callable
+
+from osgp.catalogue.units import ScalerUnit, Unit
+
+from ..codec.axdr import DataType, octet_string, unsigned
 from ..codec.cosem_time import encode_date_time
 from .load_curve import LOW_TARIFF_HOURS, STANDARD_TIME
 from .metered import EXPORT, IMPORT, energy
-from .query import Provider, Query
-from .registry import value_of
-from .rows import DAYLIGHT_SAVING
+from .query import Query
+from .registry import count_of, value_of, value_of_class
+from .row_flags import DAYLIGHT_SAVING
 
-_UINT32 = 0xFFFFFFFF
+INVOCATION_COUNTER = "INVOCATION_COUNTER"
+"""What shows the invocation counter, unless the profile names another object."""
+
+_WH = ScalerUnit(0, Unit.WH)
 
 
-@value_of("CLOCK", 2)
+@value_of_class("clock", "time")
 def clock_time(query: Query) -> bytes:
     """Local date and time, with deviation and daylight saving bit."""
     return octet_string(encode_date_time(query.local_time()))
 
 
-@value_of("CLOCK", 4)
+@value_of_class("clock", "status")
 def clock_status(query: Query) -> bytes:
     """The status octet of the time."""
     return unsigned(0x80 if query.local_time().dst() else 0)
 
 
-@value_of("CLOCK", 5)
+@value_of_class("clock", "daylight_savings_begin")
 def daylight_savings_begin(query: Query) -> bytes:
     """Last Sunday of March, 02:00."""
     return octet_string(bytes.fromhex("FFFF03FE0702000000FFC400"))
 
 
-@value_of("CLOCK", 6)
+@value_of_class("clock", "daylight_savings_end")
 def daylight_savings_end(query: Query) -> bytes:
     """Last Sunday of October, 03:00."""
     return octet_string(bytes.fromhex("FFFF0AFE0703000000FF8880"))
 
 
-def _energy(direction: str, rate: int | None) -> Provider:
-    def provider(query: Query) -> bytes:
-        low, high = energy(query.meter, direction, query.moment)
-        value = low + high if rate is None else (low, high)[rate]
-        return b"\x06" + (value & _UINT32).to_bytes(4, "big")
+def _total(direction: str) -> Callable[[Query], int]:
+    return lambda query: sum(energy(query.meter, direction, query.moment))
 
-    return provider
+
+def _of_rate(direction: str, rate: int) -> Callable[[Query], int]:
+    return lambda query: energy(query.meter, direction, query.moment)[rate]
 
 
 for _direction in (IMPORT, EXPORT):
-    value_of(f"ACTIVE_ENERGY_{_direction}")(_energy(_direction, None))
-    value_of(f"ACTIVE_ENERGY_{_direction}_RATE_1")(_energy(_direction, 0))
-    value_of(f"ACTIVE_ENERGY_{_direction}_RATE_2")(_energy(_direction, 1))
+    count_of(f"ACTIVE_ENERGY_{_direction}", _WH)(_total(_direction))
+    count_of(f"ACTIVE_ENERGY_{_direction}_RATE_1", _WH)(_of_rate(_direction, 0))
+    count_of(f"ACTIVE_ENERGY_{_direction}_RATE_2", _WH)(_of_rate(_direction, 1))
 
 
-@value_of("TARIFF_INDICATOR")
+@value_of("TARIFF_INDICATOR", data_type=DataType.OCTET_STRING)
 def tariff_indicator(query: Query) -> bytes:
     """The rate that counts now, as two octets: 1 low, 2 high."""
     hour = int(query.moment + STANDARD_TIME) // 3600 % 24
     return octet_string(b"\x00\x01" if hour in LOW_TARIFF_HOURS else b"\x00\x02")
 
 
-@value_of("AMR_PROFILE_STATUS")
-@value_of("AMR_PROFILE_STATUS_DAILY_E")
-@value_of("AMR_PROFILE_STATUS_MONTHLY_E")
-@value_of("AMR_PROFILE_STATUS_HOURLY_G")
-@value_of("AMR_PROFILE_STATUS_DAILY_G")
-@value_of("AMR_PROFILE_STATUS_MONTHLY_G")
-def amr_profile_status(query: Query) -> bytes:
-    """What befell the row, and whether daylight saving was on."""
-    return unsigned((query.flags or 0) | (DAYLIGHT_SAVING if query.local_time().dst() else 0))
+def row_status(in_bits: Callable[[int], int], query: Query) -> float:
+    """What befell the row, and whether daylight saving was on, in the bits of the profile."""
+    return in_bits((query.flags or 0) | (DAYLIGHT_SAVING if query.local_time().dst() else 0))
 
 
-@value_of("INVOCATION_COUNTER")
-def invocation_counter(query: Query) -> bytes:
+@count_of(INVOCATION_COUNTER)
+def invocation_counter(query: Query) -> int:
     """The highest counter that the meter has accepted from its management client; 0 before the first."""
-    return double_long_unsigned(max(query.meter.memory.counters.highest, 0))
+    return max(query.meter.memory.counters.highest, 0)

@@ -4,20 +4,17 @@ Logs, counters, alarm registers, status flags and gaps of buffers all ask here, 
 that are drawn end when the fleet becomes calm (``FleetSettings.calm_from``); recorded ones happen whenever.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
-from . import clock_shifts, event_codes, outages
+from . import clock_shifts, event_names, outages
 from .clock_shifts import ClockShift
-from .event_codes import ALARMS, LOG_CLEARED, LOG_OF, Event, mbus_status_bit
-from .incidents import CLEARING
+from .event_types import Event
+from .incidents import CLEARING, Kind
 from .load_curve import DAY, START
 from .outages import Outage
 from .record import Latch, Record
 from .schedules import fired
-
-if TYPE_CHECKING:
-    from .meter import Meter
+from .state import LivingMeter
 
 SMALL_SHIFT = 60
 """Seconds by which a clock may be set without being adjusted, in the sense of the logs and status flags."""
@@ -25,7 +22,7 @@ SMALL_SHIFT = 60
 _FIRST_SPAN = 128 * DAY
 
 
-def troubled_until(meter: "Meter", moment: float) -> float:
+def troubled_until(meter: LivingMeter, moment: float) -> float:
     """The end of the time, up to ``moment``, in which mishaps are drawn."""
     calm_from = meter.settings.calm_from
     return moment if calm_from is None else min(moment, calm_from)
@@ -34,7 +31,7 @@ def troubled_until(meter: "Meter", moment: float) -> float:
 # Power
 
 
-def outages_of(meter: "Meter", since: float, until: float) -> list[Outage]:
+def outages_of(meter: LivingMeter, since: float, until: float) -> list[Outage]:
     """Outages that began before ``until`` and ended after ``since``, oldest first."""
     troubled = troubled_until(meter, until)
     found = outages.outages_between(meter.identification, since, troubled) if since < troubled else []
@@ -46,7 +43,7 @@ def outages_of(meter: "Meter", since: float, until: float) -> list[Outage]:
     return found
 
 
-def _hidden(meter: "Meter", record: Record) -> set[Outage]:
+def _hidden(meter: LivingMeter, record: Record) -> set[Outage]:
     """Drawn outages that happened while there was no power anyway."""
     return {
         drawn
@@ -57,7 +54,7 @@ def _hidden(meter: "Meter", record: Record) -> set[Outage]:
     }
 
 
-def count_outages(meter: "Meter", moment: float) -> tuple[int, int]:
+def count_outages(meter: LivingMeter, moment: float) -> tuple[int, int]:
     """How many outages have ended: all, and the long ones."""
     every, long = outages.count_outages(meter.identification, troubled_until(meter, moment))
     record = meter.record
@@ -71,7 +68,7 @@ def count_outages(meter: "Meter", moment: float) -> tuple[int, int]:
     return every, long
 
 
-def long_outages(meter: "Meter", moment: float, entries: int) -> list[Outage]:
+def long_outages(meter: LivingMeter, moment: float, entries: int) -> list[Outage]:
     """The last long outages that have ended."""
     found: list[Outage] = []
     span = float(entries * outages.PERIOD * 4)
@@ -88,18 +85,7 @@ def long_outages(meter: "Meter", moment: float, entries: int) -> list[Outage]:
 # Time
 
 
-def clock_offset(meter: "Meter", moment: float) -> float:
-    """Seconds that the clock was ahead at a moment of true time."""
-    offset = 0.0
-    if meter.is_troubled_at(moment):
-        offset = clock_shifts.offset_at(meter.identification, moment)
-    record = meter.record
-    if record is not None and record.clock:
-        offset += record.clock_offset(moment)
-    return offset
-
-
-def drawn_shifts(meter: "Meter", since: float, until: float) -> list[ClockShift]:
+def drawn_shifts(meter: LivingMeter, since: float, until: float) -> list[ClockShift]:
     """Times in which the clock was wrong by itself."""
     troubled = troubled_until(meter, until)
     if since >= troubled:
@@ -111,7 +97,7 @@ def drawn_shifts(meter: "Meter", since: float, until: float) -> list[ClockShift]
     return [shift._replace(end=min(shift.end, calm_from)) for shift in shifts]
 
 
-def clock_changes(meter: "Meter", since: float, until: float) -> list[float]:
+def clock_changes(meter: LivingMeter, since: float, until: float) -> list[float]:
     """When the clock was changed, from ``since`` until ``until``."""
     changes = {moment for shift in drawn_shifts(meter, since, until) for moment in (shift.begin, shift.end)}
     record = meter.record
@@ -125,45 +111,47 @@ def clock_changes(meter: "Meter", since: float, until: float) -> list[float]:
 
 def in_order(event: Event) -> tuple[float, int]:
     """The key by which events are sorted."""
-    return event.moment, event.code
+    return event.moment, event.type.code
 
 
-def _power_events(meter: "Meter", since: float, until: float) -> Iterator[Event]:
-    last_gasp = "ALARM_REGISTER_3" in meter.type.profile
+def _power_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
+    events = meter.type.events
+    failure, returned = events[event_names.POWER_FAILURE], events[event_names.POWER_RETURNED]
+    last_gasp = events[event_names.LAST_GASP] if events.has_last_gasp else None
     for outage in outages_of(meter, since - outages.PERIOD, until):
-        yield Event(outage.begin, event_codes.STANDARD, event_codes.POWER_FAILURE)
-        yield Event(outage.end, event_codes.STANDARD, event_codes.POWER_RETURNED)
-        if last_gasp:
-            yield Event(outage.begin, event_codes.POWER_QUALITY, event_codes.LAST_GASP)
+        yield Event(outage.begin, failure)
+        yield Event(outage.end, returned)
+        if last_gasp is not None:
+            yield Event(outage.begin, last_gasp)
 
 
-def _clock_events(meter: "Meter", since: float, until: float) -> Iterator[Event]:
+def _clock_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
+    events = meter.type.events
     for moment in clock_changes(meter, since - 1, until):
-        old, new = clock_offset(meter, moment - 0.001), clock_offset(meter, moment)
+        old, new = meter.clock_offset_at(moment - 0.001), meter.clock_offset_at(moment)
         if abs(new - old) < SMALL_SHIFT:
-            yield Event(moment, event_codes.STANDARD, event_codes.CLOCK_UPDATE)
+            yield Event(moment, events[event_names.CLOCK_UPDATE])
             continue
-        yield Event(moment, event_codes.STANDARD, event_codes.OLD_TIME, offset=old)
-        yield Event(moment, event_codes.STANDARD, event_codes.NEW_TIME, offset=new)
+        yield Event(moment, events[event_names.OLD_TIME], offset=old)
+        yield Event(moment, events[event_names.NEW_TIME], offset=new)
 
 
-def _commissioning(meter: "Meter") -> Iterator[Event]:
-    for log in event_codes.CODES:
-        code = event_codes.AUXILIARY_LOG_CLEARED if log == event_codes.AUXILIARY else LOG_CLEARED
-        about_mbus = log in (event_codes.MBUS, event_codes.AUXILIARY)
-        if code in event_codes.CODES[log] and (meter.gas_meters or not about_mbus):
-            yield Event(START, log, code)
+def _commissioning(meter: LivingMeter) -> Iterator[Event]:
+    events = meter.type.events
+    for log, cleared in events.clearing.items():
+        if meter.gas_meters or log not in events.mbus_logs:
+            yield Event(START, cleared)
     for gas_meter in meter.gas_meters:
-        yield Event(START + 60 * gas_meter.channel, event_codes.MBUS, 95 + 10 * gas_meter.channel)
+        yield Event(START + 60 * gas_meter.channel, events[event_names.new_device(gas_meter.channel)])
 
 
 def _drawn(
-    meter: "Meter", log: str | None, since: float, until: float, *, mishaps_only: bool = False
+    meter: LivingMeter, kinds: Iterable[Kind], since: float, until: float, *, mishaps_only: bool = False
 ) -> Iterator[Event]:
-    """The events of incidents; those of M-Bus devices while there is one."""
-    known, record = meter.kinds, meter.record
+    """The events of incidents of some kinds; those of M-Bus devices while there is one."""
+    record = meter.record
     troubled = troubled_until(meter, until)
-    for kind in known.by_name.values() if log is None else known.by_log.get(log, ()):
+    for kind in kinds:
         if mishaps_only and not kind.mishap:
             continue
         last = troubled if kind.mishap else until
@@ -174,16 +162,32 @@ def _drawn(
                 yield event
 
 
-def _has_device(meter: "Meter", event: Event) -> bool:
-    channel = event_codes.channel_of(event)
+def _has_device(meter: LivingMeter, event: Event) -> bool:
+    channel = event.type.channel
     return channel is None or meter.gas_meter(channel, event.moment) is not None
 
 
-def events_between(meter: "Meter", log: str | None, since: float, until: float) -> list[Event]:
+def _kinds_in(meter: LivingMeter, log: str | None) -> Iterable[Kind]:
+    """The kinds that leave events in a log, or all."""
+    known = meter.kinds
+    return known.by_name.values() if log is None else known.by_log.get(log, ())
+
+
+def marking_events(meter: LivingMeter, channel: int | None, since: float, until: float) -> list[Event]:
+    """The events from ``since`` until ``until`` (true time) that mark the next row of buffers, for an M-Bus
+    channel or for the rest."""
+    record = meter.record
+    found = list(_drawn(meter, meter.kinds.marking.get(channel, ()), since, until))
+    if record is not None:
+        found += (event for event in record.events if event.type.channel in (None, channel))
+    return [event for event in found if event.type.row_flags and since <= event.moment <= until]
+
+
+def events_between(meter: LivingMeter, log: str | None, since: float, until: float) -> list[Event]:
     """The events of a log, or of all, from ``since`` until ``until`` (true time), oldest first."""
     record = meter.record
-    found = list(_drawn(meter, log, since, until))
-    if log is None or log in (event_codes.STANDARD, event_codes.POWER_QUALITY):
+    found = list(_drawn(meter, _kinds_in(meter, log), since, until))
+    if log is None or log in meter.type.events.logs_of_power_and_clock:
         found += _power_events(meter, since, until)
         found += _clock_events(meter, since, until)
     if since <= START:
@@ -191,11 +195,11 @@ def events_between(meter: "Meter", log: str | None, since: float, until: float) 
     if record is not None:
         found += record.events
         found += fired(meter, record, until)
-    wanted = (event for event in found if since <= event.moment <= until and log in (None, event.log))
+    wanted = (event for event in found if since <= event.moment <= until and log in (None, event.type.log))
     return sorted(wanted, key=in_order)
 
 
-def log_entries(meter: "Meter", log: str, now: float, entries: int, oldest: float) -> list[Event]:
+def log_entries(meter: LivingMeter, log: str, now: float, entries: int, oldest: float) -> list[Event]:
     """What a log holds: its last ``entries`` events, without those before ``oldest`` (true time) and those
     before it was cleared."""
     span = _FIRST_SPAN
@@ -206,7 +210,7 @@ def log_entries(meter: "Meter", log: str, now: float, entries: int, oldest: floa
             break
         span *= 2
     for place in range(len(found) - 1, -1, -1):
-        if found[place].code in (LOG_CLEARED, event_codes.AUXILIARY_LOG_CLEARED):
+        if found[place].type.clears:
             found = found[place:]
             break
     return found[-entries:] if entries else []
@@ -215,7 +219,7 @@ def log_entries(meter: "Meter", log: str, now: float, entries: int, oldest: floa
 # Registers whose bits events set
 
 
-def _cleared_by_itself(meter: "Meter", moment: float) -> float:
+def _cleared_by_itself(meter: LivingMeter, moment: float) -> float:
     """When alarms and M-Bus status were last cleared as part of the meter's own history."""
     calm_from, record = meter.settings.calm_from, meter.record
     if record is not None:
@@ -227,15 +231,15 @@ def _cleared_by_itself(meter: "Meter", moment: float) -> float:
     return START if number is None else clearing.begin(number, clearing.draw(meter.identification, number))
 
 
-def _latched(meter: "Meter", key: str, moment: float) -> Latch:
+def _latched(meter: LivingMeter, key: str, moment: float) -> Latch:
     since = _cleared_by_itself(meter, moment)
     record = meter.record
     latch = record.latches.get(key) if record is not None else None
     return latch if latch is not None and latch.moment >= since else Latch(since, 0)
 
 
-def _events_after(meter: "Meter", latch: Latch, until: float, log: str | None = None) -> list[Event]:
-    """The events, of one log or of all, that set bits again after a register was written."""
+def _events_after(meter: LivingMeter, latch: Latch, until: float, kinds: Iterable[Kind]) -> list[Event]:
+    """The events, of incidents of some kinds and others, that set bits again after a register was written."""
     since, record = latch.moment, meter.record
     found: list[Event] = []
     if record is not None:
@@ -244,25 +248,25 @@ def _events_after(meter: "Meter", latch: Latch, until: float, log: str | None = 
     if meter.is_troubled_at(since) or (record is not None and record.outages):
         found += (event for event in _power_events(meter, since, until) if since < event.moment <= until)
     if meter.is_troubled_at(since):
-        drawn = _drawn(meter, log, since, until, mishaps_only=True)
+        drawn = _drawn(meter, kinds, since, until, mishaps_only=True)
         found += (event for event in drawn if since < event.moment)
         if since <= START:
             found += _commissioning(meter)
     return found
 
 
-def alarm_register(meter: "Meter", register: int, moment: float) -> int:
+def alarm_register(meter: LivingMeter, tag: str, moment: float) -> int:
     """The value of an alarm register: what was written last, and the bits of the events since then."""
-    latch = _latched(meter, f"ALARM_REGISTER_{register}", moment)
+    latch = _latched(meter, tag, moment)
     value = latch.value
-    for event in _events_after(meter, latch, moment):
-        alarm = ALARMS.get(event.code)
-        if alarm is not None and alarm.register == register:
+    for event in _events_after(meter, latch, moment, meter.kinds.by_name.values()):
+        alarm = event.type.alarm
+        if alarm is not None and alarm.register == tag:
             value |= 1 << alarm.bit
     return value
 
 
-def mbus_status(meter: "Meter", channel: int, moment: float) -> int:
+def mbus_status(meter: LivingMeter, channel: int, moment: float) -> int:
     """The 32 status bits of the M-Bus device on a channel that have not been cleared."""
     latch = _latched(meter, mbus_latch(channel), moment)
     value = latch.value
@@ -271,17 +275,17 @@ def mbus_status(meter: "Meter", channel: int, moment: float) -> int:
     return value
 
 
-def mbus_alarm(meter: "Meter", channel: int, moment: float) -> bool:
+def mbus_alarm(meter: LivingMeter, channel: int, moment: float) -> bool:
     """Whether the M-Bus device has raised an alarm since alarms were reset on its channel."""
     latch = _latched(meter, f"MBUS_ALARM_{channel}", moment)
     return any(True for _ in _status_bits(meter, channel, latch, moment))
 
 
-def _status_bits(meter: "Meter", channel: int, latch: Latch, moment: float) -> Iterator[int]:
-    for event in _events_after(meter, latch, moment, event_codes.AUXILIARY):
-        bit = mbus_status_bit(event.code, channel)
-        if bit is not None:
-            yield bit
+def _status_bits(meter: LivingMeter, channel: int, latch: Latch, moment: float) -> Iterator[int]:
+    kind = meter.kinds.by_name.get(f"mbus-status{channel - 1}")
+    for event in _events_after(meter, latch, moment, () if kind is None else (kind,)):
+        if event.type.status_bit is not None and event.type.channel == channel:
+            yield event.type.status_bit
 
 
 def mbus_latch(channel: int) -> str:
@@ -292,21 +296,21 @@ def mbus_latch(channel: int) -> str:
 # Counters
 
 
-def count(meter: "Meter", kind: str, code: int, moment: float) -> int:
-    """How many events with ``code`` there have been: one in each incident of ``kind``, and recorded ones."""
+def count(meter: LivingMeter, kind: str, name: str, moment: float) -> int:
+    """How many events of a name there have been: one in each incident of ``kind``, and recorded ones."""
     drawn = meter.kinds.by_name.get(kind)
     counted = drawn.happened(meter.identification, troubled_until(meter, moment)) if drawn else 0
     record = meter.record
     if record is not None:
-        counted += sum(event.code == code and event.moment <= moment for event in record.events)
+        counted += sum(event.type.name == name and event.moment <= moment for event in record.events)
     return counted
 
 
-def last(meter: "Meter", kind: str, code: int, moment: float) -> Event | None:
-    """The last event with ``code``, None before the first."""
+def last(meter: LivingMeter, kind: str, name: str, moment: float) -> Event | None:
+    """The last event of a name, None before the first."""
     record = meter.record
     if record is not None:
-        recorded = [event for event in record.events if event.code == code and event.moment <= moment]
+        recorded = [event for event in record.events if event.type.name == name and event.moment <= moment]
         if recorded:
             return max(recorded, key=in_order)
     found = meter.kinds.by_name.get(kind)
@@ -315,15 +319,12 @@ def last(meter: "Meter", kind: str, code: int, moment: float) -> Event | None:
     if found is None or number is None:
         return None
     since = START + number * found.period
-    return next(event for event in found.events(meter.identification, since, until) if event.code == code)
+    return next(
+        event for event in found.events(meter.identification, since, until) if event.type.name == name
+    )
 
 
-def count_recorded(meter: "Meter", log: str) -> int:
+def count_recorded(meter: LivingMeter, log: str) -> int:
     """How many events of a log are recorded."""
     record = meter.record
     return sum(event.log == log for event in record.events) if record is not None else 0
-
-
-def record_event(meter: "Meter", moment: float, code: int, log: str | None = None) -> None:
-    """Note an event of ``code``; ``log`` matters for that of a cleared log only."""
-    meter.make_record().add_event(Event(moment, log or LOG_OF[code], code))

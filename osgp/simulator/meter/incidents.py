@@ -4,13 +4,16 @@ Of each kind there is one incident in every period; its variants take turns, so 
 time. Nothing is stored: an incident is computed from the kind, its number and the meter's identification.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 from zlib import crc32
 
-from . import event_codes as codes
-from .event_codes import ALARMS, LOG_OF, Event
+from osgp.catalogue.meanings import PHASES
+
+from . import event_names as names
+from .equipment import Equipment
+from .event_types import Event, EventType
 from .load_curve import DAY, START
 
 MINUTE, HOUR = 60, 3_600
@@ -18,15 +21,20 @@ CLEARING = "clearing"
 """The kind of the incidents in which somebody clears the alarm registers."""
 
 
+Details = Callable[[int], tuple[int, int]]
+"""From a draw to the raw magnitude and duration of an event."""
+
+
 class Step(NamedTuple):
     """An event so many seconds after an incident began."""
 
-    code: int
-    delay: int = 0
+    type: EventType
+    delay: int
+    details: Details
 
 
 Variant = tuple[Step, ...]
-Listed = int | tuple[int, int]
+Listed = str | tuple[str, int]
 
 
 class Kind(NamedTuple):
@@ -65,110 +73,196 @@ class Kind(NamedTuple):
         for number in range(first, int(max(until - START, -1)) // self.period + 1):
             draw = self.draw(identification, number)
             begin = self.begin(number, draw)
-            for code, delay in self.variants[(number + character) % len(self.variants)]:
+            for event_type, delay, details in self.variants[(number + character) % len(self.variants)]:
                 if since <= begin + delay <= until:
-                    magnitude, duration = _details(code, draw)
-                    yield Event(begin + delay, LOG_OF[code], code, number, magnitude, duration)
+                    yield Event(begin + delay, event_type, number, *details(draw))
 
 
-def _details(code: int, draw: int) -> tuple[int, int]:
-    """Magnitude and duration, raw: tenths of volts and of seconds, or percent."""
-    log = LOG_OF[code]
-    if log == codes.EXTENDED:
-        lowest = 1_650 if code < 96 else 2_540
-        return lowest + (draw >> 8) % 350, 5 + (draw >> 12) % 600
-    return (9 + (draw >> 8) % 20 if log == codes.DISTORTION else 0), 0
+def _no_details(draw: int) -> tuple[int, int]:
+    return 0, 0
 
 
-def _kind(name: str, days: int, *variants: Iterable[Listed]) -> Kind:
-    """``variants`` list codes, or codes with their delays."""
-    steps = tuple(
-        tuple(Step(*step) if isinstance(step, tuple) else Step(step) for step in variant)
-        for variant in variants
-    )
-    span = max(step.delay for variant in steps for step in variant) + 1
-    mishap = any(step.code in ALARMS for variant in steps for step in variant)
-    return Kind(name, days * DAY, steps, span, mishap)
+def _sag(draw: int) -> tuple[int, int]:
+    """Tenths of volts and of seconds."""
+    return 1_650 + (draw >> 8) % 350, 5 + (draw >> 12) % 600
+
+
+def _swell(draw: int) -> tuple[int, int]:
+    """Tenths of volts and of seconds."""
+    return 2_540 + (draw >> 8) % 350, 5 + (draw >> 12) % 600
+
+
+def _distortion(draw: int) -> tuple[int, int]:
+    """Percent, and nothing."""
+    return 9 + (draw >> 8) % 20, 0
 
 
 class Kinds(NamedTuple):
-    """All kinds of a meter, by name and by the logs in which they leave events."""
+    """All kinds of a meter: by name, by the logs in which they leave events, and those that mark rows, by the
+    M-Bus channel of the buffer (None: of others)."""
 
     by_name: Mapping[str, Kind]
     by_log: Mapping[str, tuple[Kind, ...]]
+    marking: Mapping[int | None, tuple[Kind, ...]]
 
 
 @cache
-def kinds_of(polyphase: bool, registers: int, tests: frozenset[str], channels: tuple[int, ...]) -> Kinds:
-    """The kinds for a meter with so many alarm registers, with these test objects and with M-Bus devices on
-    these channels."""
-    kinds = [*_electricity(registers, bool(channels)), *_tests(tests)]
-    for phase in codes.PHASES if polyphase else (1,):
-        kinds += _of_phase(phase - 1, polyphase)
+def kinds_of(equipment: Equipment, channels: tuple[int, ...]) -> Kinds:
+    """The kinds for meters that are so equipped, with M-Bus devices on these channels."""
+    make = _Maker(equipment)
+    kinds = [*_electricity(make, bool(channels)), *_tests(make)]
+    for place, phase in enumerate(PHASES if equipment.polyphase else PHASES[:1]):
+        kinds += _of_phase(make, place, phase)
     for channel in channels:
-        kinds += _of_channel(channel - 1)
+        kinds += _of_channel(make, channel)
     by_log: dict[str, list[Kind]] = {}
+    marking: dict[int | None, list[Kind]] = {about: [] for about in (None, *channels)}
     for kind in kinds:
-        for log in {LOG_OF[step.code] for variant in kind.variants for step in variant}:
+        types = {step.type for variant in kind.variants for step in variant}
+        for log in {each.log for each in types if each.log is not None}:
             by_log.setdefault(log, []).append(kind)
-    return Kinds({kind.name: kind for kind in kinds}, {log: tuple(listed) for log, listed in by_log.items()})
+        marked = {each.channel for each in types if each.row_flags}
+        for about, listed in marking.items():
+            if not marked.isdisjoint((None, about)):
+                listed.append(kind)
+    return Kinds(
+        {kind.name: kind for kind in kinds},
+        {log: tuple(listed) for log, listed in by_log.items()},
+        {about: tuple(listed) for about, listed in marking.items()},
+    )
 
 
-def _electricity(registers: int, gas: bool) -> list[Kind]:
-    cleared: list[Listed] = [codes.ALARM_REGISTER_CLEARED]
-    second_error: list[list[int]] = []
-    if registers > 1:
-        cleared.append(codes.ALARM_REGISTER_2_CLEARED)
-        second_error.append([23])
-    gas_sessions = [[74], [76]] if gas else []
-    firmware: list[Listed] = [17, (18, HOUR), (20, HOUR + 2 * MINUTE)]
-    module: list[Listed] = [21, (22, 10 * MINUTE)]
-    tariffs: list[Listed] = [codes.PASSIVE_TARIFF_UPDATED, (codes.TARIFF_ACTIVATED, DAY)]
-    return [
-        _kind("housekeeping", 7, [codes.CLOCK_UPDATE], tariffs, [8], [10], firmware, module, *second_error),
-        _kind("hardware", 90, [codes.CLOCK_INVALID], [7], [12], [13], [14], [15], [16]),
-        _kind(CLEARING, 30, cleared),
-        _kind("tampering", 75, [40, (41, 600)], [42, (43, HOUR)], [44, (45, 900)], [48, (49, 300)]),
-        _kind("configuring", 80, [codes.CONFIGURATION_CHANGE]),
-        _kind("login", 50, [codes.FAILED_LOGIN]),
-        _kind("session", 2, [73], [75], *gas_sessions, [73], [71], [75], [72]),
+class _Maker:
+    """Makes kinds of incidents out of names of events."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        self.equipment = equipment
+
+    def __call__(
+        self, name: str, days: int, *variants: Iterable[Listed], details: Details = _no_details
+    ) -> Kind:
+        """A kind whose ``variants`` list names of events, or names with their delays."""
+        events = self.equipment.events
+        steps = tuple(
+            tuple(
+                Step(events[each[0]], each[1], details)
+                if isinstance(each, tuple)
+                else Step(events[each], 0, details)
+                for each in variant
+            )
+            for variant in variants
+        )
+        span = max((step.delay for variant in steps for step in variant), default=0) + 1
+        mishap = any(events.is_alarming(step.type.name) for variant in steps for step in variant)
+        return Kind(name, days * DAY, steps, span, mishap)
+
+
+def _electricity(make: _Maker, gas: bool) -> list[Kind]:
+    registers = make.equipment.alarm_registers
+    cleared = [
+        event_type.name
+        for event_type in map(make.equipment.register_cleared, registers.values())
+        if event_type is not None
     ]
-
-
-def _tests(tests: frozenset[str]) -> list[Kind]:
-    kinds = []
-    if "PHASE_OUTAGE_TEST" in tests:
-        kinds.append(_kind("phase-outage-test", 200, [codes.PHASE_OUTAGE_TEST]))
-    if "LAST_GASP_TEST" in tests:
-        kinds.append(_kind("last-gasp-test", 200, [codes.LAST_GASP_TEST]))
-    return kinds
-
-
-def _of_phase(place: int, polyphase: bool) -> list[Kind]:
-    normal = 83 + place
-    kinds = [
-        _kind(f"voltage{place}", 9, [77 + place, (normal, 30 * MINUTE)], [80 + place, (normal, 900)]),
-        _kind(f"sag{place}", 23, [93 + place]),
-        _kind(f"swell{place}", 37, [96 + place]),
-        _kind(
-            f"distortion{place}",
-            45,
-            [51 + place, (57 + place, 10 * MINUTE), (54 + place, 90 * MINUTE)],
-            [51 + place, (54 + place, 5 * MINUTE)],
+    second_error = [["ERROR_REGISTER_2_CLEARED"]] if 2 in registers else []
+    gas_sessions = [["RETRIEVE_METER_READINGS_G"], ["RETRIEVE_INTERVAL_DATA_G"]] if gas else []
+    firmware: list[Listed] = [
+        "FIRMWARE_READY_FOR_ACTIVATION",
+        ("FIRMWARE_ACTIVATED", HOUR),
+        ("SUCCESSFUL_SELFCHECK_AFTER_FIRMWARE_UPDATE", HOUR + 2 * MINUTE),
+    ]
+    module: list[Listed] = ["COMMUNICATION_MODULE_REMOVED", ("COMMUNICATION_MODULE_INSERTED", 10 * MINUTE)]
+    tariffs: list[Listed] = [names.PASSIVE_TARIFF_UPDATED, (names.TARIFF_ACTIVATED, DAY)]
+    return [
+        make(
+            "housekeeping",
+            7,
+            [names.CLOCK_UPDATE],
+            tariffs,
+            ["BATTERY_VOLTAGE_LOW"],
+            ["ERROR_REGISTER_CLEARED"],
+            firmware,
+            module,
+            *second_error,
+        ),
+        make(
+            "hardware",
+            90,
+            [names.CLOCK_INVALID],
+            ["REPLACE_BATTERY"],
+            ["HARDWARE_ERROR_PROGRAM_MEMORY"],
+            ["HARDWARE_ERROR_RAM"],
+            ["HARDWARE_ERROR_NV_MEMORY"],
+            ["WATCHDOG_ERROR"],
+            ["HARDWARE_ERROR_MEASUREMENT_SYSTEM"],
+        ),
+        make(CLEARING, 30, cleared),
+        make(
+            "tampering",
+            75,
+            ["TERMINAL_COVER_REMOVED", ("TERMINAL_COVER_CLOSED", 600)],
+            ["STRONG_DC_FIELD_DETECTED", ("NO_STRONG_DC_FIELD_ANYMORE", HOUR)],
+            ["METER_COVER_REMOVED", ("METER_COVER_CLOSED", 900)],
+            ["MODULE_COVER_OPENED", ("MODULE_COVER_CLOSED", 300)],
+        ),
+        make("configuring", 80, [names.CONFIGURATION_CHANGE]),
+        make("login", 50, [names.FAILED_LOGIN]),
+        make(
+            "session",
+            2,
+            ["RETRIEVE_METER_READINGS_E"],
+            ["RETRIEVE_INTERVAL_DATA_E"],
+            *gas_sessions,
+            ["RETRIEVE_METER_READINGS_E"],
+            ["METROLOGICAL_MAINTENANCE"],
+            ["RETRIEVE_INTERVAL_DATA_E"],
+            ["TECHNICAL_MAINTENANCE"],
         ),
     ]
-    if polyphase:
-        kinds.append(_kind(f"phase{place}", 120, [86 + place, (90 + place, 20 * MINUTE)]))
+
+
+def _tests(make: _Maker) -> list[Kind]:
+    return [make(test.lower().replace("_", "-"), 200, [test]) for test in sorted(make.equipment.tests)]
+
+
+def _of_phase(make: _Maker, place: int, phase: str) -> list[Kind]:
+    under, over, normal = f"UNDER_VOLTAGE_{phase}", f"OVER_VOLTAGE_{phase}", f"VOLTAGE_{phase}_NORMAL"
+    distorted, undistorted = f"THD_OVER_LIMIT_{phase}", f"THD_NORMAL_{phase}"
+    kinds = [
+        make(f"voltage{place}", 9, [under, (normal, 30 * MINUTE)], [over, (normal, 900)]),
+        make(f"sag{place}", 23, [f"VOLTAGE_SAG_IN_PHASE_{phase}"], details=_sag),
+        make(f"swell{place}", 37, [f"VOLTAGE_SWELL_IN_PHASE_{phase}"], details=_swell),
+        make(
+            f"distortion{place}",
+            45,
+            [distorted, (f"THD_LONG_OVER_LIMIT_{phase}", 10 * MINUTE), (undistorted, 90 * MINUTE)],
+            [distorted, (undistorted, 5 * MINUTE)],
+            details=_distortion,
+        ),
+    ]
+    if make.equipment.polyphase:
+        outage: list[Listed] = [f"PHASE_OUTAGE_{phase}", (f"PHASE_RETURNED_{phase}", 20 * MINUTE)]
+        kinds.append(make(f"phase{place}", 120, outage))
     return kinds
 
 
-def _of_channel(place: int) -> list[Kind]:
-    first, auxiliary = 100 + 10 * place, 0x100 * place
-    quiet = [[code + auxiliary] for code in (*codes.FIRMWARE, *codes.MBUS_KEYS)]
-    loud = [[code + auxiliary] for code in codes.MBUS_STATUS]
+def _of_channel(make: _Maker, channel: int) -> list[Kind]:
+    place = channel - 1
+    events = f"M_BUS_CHANNEL_{channel}"
+    lost: list[Listed] = [f"COMMUNICATION_ERROR_{events}", (f"COMMUNICATION_OK_{events}", 2 * HOUR)]
+    quiet = [[name.format(channel=channel)] for name in (*names.FIRMWARE, *names.MBUS_KEYS)]
+    flags = sorted(make.equipment.events.status_flags.items(), key=lambda item: item[1])
+    loud = [[names.MBUS_STATUS.format(flag=flag, channel=channel)] for flag, _ in flags]
     return [
-        _kind(f"mbus{place}", 20, [first + 4], [first + 2], [first + 6], [first + 7]),
-        _kind(f"mbus-mishap{place}", 50, [first, (first + 1, 2 * HOUR)], [first + 3], [first + 5]),
-        _kind(f"auxiliary{place}", 10, *quiet),
-        _kind(f"mbus-status{place}", 8, *loud),
+        make(
+            f"mbus{place}",
+            20,
+            [f"CLOCK_ADJUSTED_{events}"],
+            [f"REPLACE_BATTERY_{events}"],
+            [f"PERMANENT_ERROR_FROM_M_BUS_DEVICE_CHANNEL_{channel}"],
+            [f"DEAD_BATTERY_ERROR_M_BUS_DEVICE_CHANNEL_{channel}"],
+        ),
+        make(f"mbus-mishap{place}", 50, lost, [f"FRAUD_ATTEMPT_{events}"], [names.new_device(channel)]),
+        make(f"auxiliary{place}", 10, *quiet),
+        *([make(f"mbus-status{place}", 8, *loud)] if loud else []),
     ]

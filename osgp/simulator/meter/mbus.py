@@ -1,11 +1,11 @@
 """Values of the M-Bus channels: gas meters behind an electricity meter."""
 
-from typing import NamedTuple
+from osgp.catalogue.units import ScalerUnit, Unit
 
 from ..codec.axdr import (
+    DataType,
     double_long_unsigned,
     enum,
-    integer,
     long_unsigned,
     octet_string,
     structure,
@@ -13,32 +13,19 @@ from ..codec.axdr import (
 )
 from ..codec.cosem_time import encode_date_time
 from . import history
+from .gas_meter import GasMeter
 from .identity import manufacturer_id
 from .load_curve import START
 from .metered import ripple
 from .query import Query
-from .registry import value_of, value_of_class
+from .registry import count_of, number_of, text_of, value_of, value_of_class
 
 HOUR = 3_600
 FIVE_MINUTES = 300
 _NEVER = bytes.fromhex("FFFFFFFFFFFFFFFFFF8000FF")
-_UNIT_M3 = 13
-_SCALER_LITRES = -3
-_BATTERY = 0b11
-_BROKEN = 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12
-
-
-class GasMeter(NamedTuple):
-    """A gas meter on a channel, as M-Bus knows it."""
-
-    identification: str
-    channel: int
-    identification_number: str
-    manufacturer: str = "SIM"
-    version: int = 80
-    device_type: int = 3
-    primary_address: int = 1
-    model: str = "SIM-G4"
+_LITRES = ScalerUnit(-3, Unit.M3)
+_BATTERY = ("BATTERY_LOW", "BATTERY_CONSUMPTION_TOO_HIGH")
+_BROKEN = ("SW_ERROR", "WATCHDOG_ERROR", "SYSTEM_HW_ERROR", "CFG_CALIBRATION_ERROR")
 
 
 def _attached(query: Query) -> GasMeter | None:
@@ -49,11 +36,10 @@ def _capture_moment(query: Query, period: int) -> float:
     return query.moment // period * period
 
 
-def _volume(query: Query, period: int) -> bytes:
+def _volume(query: Query, period: int) -> int:
     if _attached(query) is None:
-        return double_long_unsigned(0)
-    volume = query.meter.household.gas_volume(_capture_moment(query, period), query.channel or 0)
-    return double_long_unsigned(volume & 0xFFFFFFFF)
+        return 0
+    return query.meter.household.gas_volume(_capture_moment(query, period), query.channel or 0)
 
 
 def _capture_time(query: Query, period: int) -> bytes:
@@ -62,135 +48,130 @@ def _capture_time(query: Query, period: int) -> bytes:
     return octet_string(encode_date_time(query.local_time(_capture_moment(query, period))))
 
 
-@value_of("MBUS_MASTER_VALUE")
-def hourly_volume(query: Query) -> bytes:
+@count_of("MBUS_MASTER_VALUE", _LITRES)
+def hourly_volume(query: Query) -> int:
     """Litres at the last full hour."""
     return _volume(query, HOUR)
 
 
-@value_of("MBUS_MASTER_VALUE_5MIN")
-def five_minute_volume(query: Query) -> bytes:
+@count_of("MBUS_MASTER_VALUE_5MIN", _LITRES)
+def five_minute_volume(query: Query) -> int:
     """Litres at the last full five minutes."""
     return _volume(query, FIVE_MINUTES)
 
 
-@value_of("MBUS_MASTER_VALUE", 3)
-@value_of("MBUS_MASTER_VALUE_5MIN", 3)
-def volume_scaler_unit(query: Query) -> bytes:
-    """Litres, expressed in cubic metres."""
-    return structure(integer(_SCALER_LITRES), enum(_UNIT_M3))
-
-
-@value_of("MBUS_MASTER_VALUE", 5)
+@value_of("MBUS_MASTER_VALUE", "capture_time")
 def hourly_capture_time(query: Query) -> bytes:
     """The last full hour."""
     return _capture_time(query, HOUR)
 
 
-@value_of_class(4, 5)
-@value_of("MBUS_MASTER_VALUE_5MIN", 5)
+@value_of_class("extended_register", "capture_time")
+@value_of("MBUS_MASTER_VALUE_5MIN", "capture_time")
 def five_minute_capture_time(query: Query) -> bytes:
     """The last full five minutes."""
     return _capture_time(query, FIVE_MINUTES)
 
 
-@value_of("MBUS_DEVICE_ID_1")
-def mbus_device_id(query: Query) -> bytes:
+@text_of("MBUS_DEVICE_ID_1")
+def mbus_device_id(query: Query) -> str:
     """The identification of the gas meter; empty when there is none."""
     gas_meter = _attached(query)
-    return octet_string(gas_meter.identification.encode() if gas_meter else b"")
+    return gas_meter.identification if gas_meter else ""
 
 
-@value_of("MBUS_DEVICE_CONFIG_MODEL")
-def mbus_device_model(query: Query) -> bytes:
+@text_of("MBUS_DEVICE_CONFIG_MODEL")
+def mbus_device_model(query: Query) -> str:
     """The model's name."""
     gas_meter = _attached(query)
-    return octet_string(gas_meter.model.encode() if gas_meter else b"")
+    return gas_meter.model if gas_meter else ""
 
 
-@value_of("MBUS_DEVICE_CONFIG_HARDWARE_VERSION")
-@value_of("MBUS_DEVICE_CONFIG_METROLOGY_VERSION")
-@value_of("MBUS_DEVICE_CONFIG_OTHER_FIRMWARE_VERSION")
-@value_of("MBUS_DEVICE_CONFIG_SIMPLE_VERSION_INFO")
+@value_of("MBUS_DEVICE_CONFIG_HARDWARE_VERSION", data_type=DataType.OCTET_STRING)
+@value_of("MBUS_DEVICE_CONFIG_METROLOGY_VERSION", data_type=DataType.OCTET_STRING)
+@value_of("MBUS_DEVICE_CONFIG_OTHER_FIRMWARE_VERSION", data_type=DataType.OCTET_STRING)
+@value_of("MBUS_DEVICE_CONFIG_SIMPLE_VERSION_INFO", data_type=DataType.OCTET_STRING)
 def mbus_version_info(query: Query) -> bytes:
     """Four octets."""
     return octet_string(bytes.fromhex("00400011") if _attached(query) else b"")
 
 
-@value_of_class(72, 5)
+@value_of_class("mbus_client", "primary_address")
 def primary_address(query: Query) -> bytes:
     """The address on the bus; 0 on an empty channel."""
     gas_meter = _attached(query)
     return unsigned(gas_meter.primary_address if gas_meter else 0)
 
 
-@value_of_class(72, 6)
+@value_of_class("mbus_client", "identification_number")
 def identification_number(query: Query) -> bytes:
     """8 digits: as BCD in version 0 of the class, as a plain number from version 1."""
     gas_meter = _attached(query)
     if gas_meter is None:
         return double_long_unsigned(0)
-    plain = query.meter.type.mbus_client_version >= 1
+    plain = query.entry.class_version >= 1
     return double_long_unsigned(int(gas_meter.identification_number, 10 if plain else 16))
 
 
-@value_of_class(72, 7)
+@value_of_class("mbus_client", "manufacturer_id")
 def manufacturer(query: Query) -> bytes:
     """Three letters in 15 bits."""
     gas_meter = _attached(query)
     return long_unsigned(manufacturer_id(gas_meter.manufacturer) if gas_meter else 0)
 
 
-@value_of_class(72, 8)
+@value_of_class("mbus_client", "version")
 def version(query: Query) -> bytes:
     """The version of the device."""
     gas_meter = _attached(query)
     return unsigned(gas_meter.version if gas_meter else 0)
 
 
-@value_of_class(72, 9)
+@value_of_class("mbus_client", "device_type")
 def device_type(query: Query) -> bytes:
     """3: gas."""
     gas_meter = _attached(query)
     return unsigned(gas_meter.device_type if gas_meter else 0)
 
 
-@value_of_class(72, 10)
+@value_of_class("mbus_client", "access_number")
 def access_number(query: Query) -> bytes:
     """Counts the telegrams of the device."""
     return unsigned(int(query.moment) // HOUR % 256 if _attached(query) else 0)
 
 
-@value_of_class(72, 11)
+@value_of_class("mbus_client", "status")
 def mbus_client_status(query: Query) -> bytes:
     """The status octet of the last telegram: bit 2 low power, bit 3 permanent error."""
     if _attached(query) is None:
         return unsigned(0)
     status = history.mbus_status(query.meter, query.channel or 0, query.moment)
-    return unsigned((0x04 if status & _BATTERY else 0) | (0x08 if status & _BROKEN else 0))
+    events = query.meter.type.events
+    low_power, broken = status & events.status_mask(_BATTERY), status & events.status_mask(_BROKEN)
+    return unsigned((0x04 if low_power else 0) | (0x08 if broken else 0))
 
 
-@value_of_class(72, 12)
+@value_of_class("mbus_client", "alarm")
 def mbus_client_alarm(query: Query) -> bytes:
     """1 after an alarm of the device, until alarms are reset."""
     return unsigned(int(history.mbus_alarm(query.meter, query.channel or 0, query.moment)))
 
 
-@value_of("READ_MBUS_STATUS")
-def mbus_status(query: Query) -> bytes:
+@number_of("READ_MBUS_STATUS")
+def mbus_status(query: Query) -> float:
     """The 32 status bits that have not been cleared."""
     if _attached(query) is None:
-        return double_long_unsigned(0)
-    return double_long_unsigned(history.mbus_status(query.meter, query.channel or 0, query.moment))
+        return 0
+    return history.mbus_status(query.meter, query.channel or 0, query.moment)
 
 
-@value_of_class(72, 14)
+@value_of_class("mbus_client", "encryption_key_status")
 def encryption_key_status(query: Query) -> bytes:
     """4: encryption key in use; 0: no encryption key."""
     return enum(4 if _attached(query) else 0)
 
 
-@value_of("MBUS_DIAGNOSTIC", 2)
+@value_of_class("mbus_diagnostic", "received_signal_strength")
 def received_signal_strength(query: Query) -> bytes:
     """In dBm, as the class stores it."""
     if _attached(query) is None:
@@ -198,7 +179,7 @@ def received_signal_strength(query: Query) -> bytes:
     return unsigned(84 + ripple(query.meter.identification, query.moment, f"rssi{query.channel}", 12, HOUR))
 
 
-@value_of("MBUS_DIAGNOSTIC", 4)
+@value_of_class("mbus_diagnostic", "link_status")
 def link_status(query: Query) -> bytes:
     """2: normal; 0: no data received yet."""
     return enum(2 if _attached(query) else 0)
@@ -211,25 +192,25 @@ def _frames(query: Query, share: int) -> bytes:
     return double_long_unsigned(int(max(query.moment - START, 0)) // HOUR // share)
 
 
-@value_of("MBUS_DIAGNOSTIC", 6)
+@value_of_class("mbus_diagnostic", "transmissions_counter")
 def transmissions(query: Query) -> bytes:
     """Frames sent to the device."""
     return _frames(query, 24)
 
 
-@value_of("MBUS_DIAGNOSTIC", 7)
+@value_of_class("mbus_diagnostic", "fcs_ok_frames_counter")
 def good_frames(query: Query) -> bytes:
     """Frames with a correct check sequence."""
     return _frames(query, 1)
 
 
-@value_of("MBUS_DIAGNOSTIC", 8)
+@value_of_class("mbus_diagnostic", "fcs_nok_frames_counter")
 def broken_frames(query: Query) -> bytes:
     """Frames with a wrong check sequence."""
     return _frames(query, 200)
 
 
-@value_of("MBUS_DIAGNOSTIC", 9)
+@value_of_class("mbus_diagnostic", "capture_time")
 def diagnostic_capture_time(query: Query) -> bytes:
     """Which attribute was captured, and when."""
     moment = encode_date_time(query.local_time(_capture_moment(query, FIVE_MINUTES)))

@@ -1,7 +1,5 @@
 """What a meter remembers once somebody has talked to it. Meters that nobody has talked to have none."""
 
-from typing import TYPE_CHECKING
-
 from osgp.catalogue.cosem import AttributeDescriptor
 
 from ..faults import ActiveFault
@@ -10,10 +8,8 @@ from ..statistics import MeterStatistics
 from .control import CONNECTED
 from .counters import UsedCounters
 from .identity import KeyName
+from .load_curve import Household
 from .record import Record
-
-if TYPE_CHECKING:
-    from .load_curve import Household
 
 
 class Memory:

@@ -1,254 +1,188 @@
-"""What all meters of one profile have in common: the table of their COSEM objects."""
+"""From a profile to the table of the objects of its meters: rights, and values or what makes them."""
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, partial
 
 from osgp.catalogue import obis
-from osgp.catalogue import profile as catalogue_profile
+from osgp.catalogue.classes import LOGICAL_NAME
 from osgp.catalogue.model import Attribute, CosemObject, Profile
+from osgp.catalogue.units import ScalerUnit, Unit
+from osgp.catalogue.values import SCALER_UNIT
 
 from ..codec import axdr
 from ..codec.axdr import DataType
-from ..codec.errors import LocalProtocolError
 from . import buffers, electricity, mbus, modem, power_quality, standing
-from .buffers import Column
-from .query import Provider
-from .registry import provider_of
-from .schedules import TESTS
-from .shapes import CATALOGUE_TYPES, Shape, shape_of
-
-READ, WRITE = 1, 2
-DIAGNOSED_CHANNELS = (1, 2)
-"""The M-Bus channels whose diagnostics a definable load profile captures."""
-
-_CAPTURED = {
-    47: ((6, 3), (6, 4)),  # signal quality and bit error rate of the cell
-    72: ((11, 0),),  # status of the M-Bus device
-    77: ((2, 0), (8, 0)),  # signal strength and broken frames
-}
-"""What is captured of the diagnostic objects, by class: attribute id and data index."""
-
-CHANNELS = (1, 2, 3, 4)
-PROTECTED = 0x6C
-"""Access bits since version 3 of the association: requests and responses authenticated and encrypted."""
+from .equipment import Equipment, channels_of
+from .event_types import CODE
+from .methods import HANDLERS
+from .query import READ, WRITE, AttributeEntry, Handler, MeterType, ObjectEntry, Provider, Write
+from .registry import BY_CLASS, BY_TAG, ELEMENTS, NUMBERS, TEXTS, VALUE, Count, Number
+from .row_flags import in_bits_of
+from .shapes import CATALOGUE_TYPES, RANGES, Shape, shape_of
+from .typed_values import number_provider, text_provider
+from .writes import WRITES, schedule_test, set_alarm_register
 
 VALUE_MODULES = (buffers, electricity, mbus, modem, power_quality, standing)
 """Importing these registers the providers."""
 
-PUBLIC_TAGS = frozenset(
-    (
-        "ASSOCIATION_LN",
-        "SAP_ASSIGNMENT",
-        "LOGICAL_DEVICE_NAME",
-        "INVOCATION_COUNTER",
-        "DEVICE_ID_1",
-        "DEVICE_ID_2",
-        "CLOCK",
-    )
-)
-"""What the public client may read."""
+PUBLIC_CLASSES = frozenset(("association_ln", "sap_assignment", "clock"))
+PUBLIC_TAGS = frozenset(("LOGICAL_DEVICE_NAME", "DEVICE_ID_1", "DEVICE_ID_2"))
+"""What the public client may read, beside the invocation counter."""
 
-_LOGICAL_NAME = 1
-_SCALER_UNIT = 3
-_REGISTERS = (3, 4)
+_REGISTERS = ("register", "extended_register")
+_BUFFER = ("profile_generic", "buffer")
+_CAPTURE_OBJECTS = ("profile_generic", "capture_objects")
+_NO_UNIT = ScalerUnit(0, Unit.COUNT)
+
+_LIVE_VALUES = ("CURRENT_LOCAL_DATE_AND_TIME", "OK")
+"""What profiles state as value where it is a live meter that has one."""
 
 
-class AttributeEntry:
-    """One attribute: access rights, what it takes, and either its encoded value or what makes it."""
+class _Builder:
+    """Makes the entries of meters that are so equipped."""
 
-    __slots__ = ("access", "attribute_id", "data_type", "encoded", "provider", "shape")
+    def __init__(self, equipment: Equipment) -> None:
+        self._equipment = equipment
+        self._profile = equipment.profile
+        counter = equipment.profile.invocation_counter
+        self._counter = electricity.INVOCATION_COUNTER if counter is None else counter.tag
+        self._numbers: dict[str, Number | Count] = dict(self._numbers_of_profile())
 
-    def __init__(
-        self,
-        attribute_id: int,
-        access: int,
-        data_type: DataType,
-        shape: Shape,
-        encoded: bytes | None = None,
-        provider: Provider | None = None,
-    ) -> None:
-        self.attribute_id = attribute_id
-        self.access = access
-        self.data_type = data_type
-        self.shape = shape
-        self.encoded = encoded
-        self.provider = provider
+    def objects(self) -> dict[bytes, ObjectEntry]:
+        """All objects by logical name."""
+        entries = (
+            self._object_entry(cosem_object, channel)
+            for cosem_object in self._profile.list_objects(self._equipment.polyphase)
+            for channel in channels_of(cosem_object)
+        )
+        return {entry.logical_name: entry for entry in entries}
 
-
-class ObjectEntry:
-    """One object at one logical name; objects of M-Bus channels have one entry per channel."""
-
-    __slots__ = (
-        "attributes",
-        "channel",
-        "class_id",
-        "class_version",
-        "logical_name",
-        "methods",
-        "public",
-        "scaler",
-        "tag",
-    )
-
-    def __init__(self, cosem_object: CosemObject, channel: int | None) -> None:
-        self.tag = cosem_object.tag
-        self.scaler = _scaler(cosem_object)
-        """Values of a register count in powers of ten of its unit."""
-        self.class_id = cosem_object.class_id
-        self.class_version = cosem_object.class_version
-        self.channel = channel
-        self.logical_name = cosem_object.logical_name(channel)
-        self.methods = cosem_object.methods
-        self.public = cosem_object.tag in PUBLIC_TAGS
-        self.attributes: Mapping[int, AttributeEntry] = {
-            _LOGICAL_NAME: AttributeEntry(
-                _LOGICAL_NAME,
-                READ,
-                DataType.OCTET_STRING,
-                Shape((DataType.OCTET_STRING,)),
-                axdr.octet_string(self.logical_name),
-            ),
-            **{
-                attribute_id: _entry(cosem_object, attribute)
-                for attribute_id, attribute in cosem_object.attributes.items()
-            },
+    def _object_entry(self, cosem_object: CosemObject, channel: int | None) -> ObjectEntry:
+        logical_name = cosem_object.get_logical_name(channel)
+        interface_class = cosem_object.interface_class
+        named = AttributeEntry(
+            interface_class.find_attribute_id(LOGICAL_NAME),
+            LOGICAL_NAME,
+            READ,
+            DataType.OCTET_STRING,
+            Shape((DataType.OCTET_STRING,)),
+            axdr.octet_string(logical_name),
+        )
+        others = {
+            attribute_id: self._attribute_entry(cosem_object, attribute)
+            for attribute_id, attribute in cosem_object.attributes.items()
         }
-
-
-def _scaler(cosem_object: CosemObject) -> int:
-    scaler_unit = cosem_object.attributes.get(_SCALER_UNIT)
-    stated = scaler_unit.stated_scaler_unit if scaler_unit is not None else None
-    return stated.scaler if stated is not None and cosem_object.class_id in _REGISTERS else 0
-
-
-def _entry(cosem_object: CosemObject, attribute: Attribute) -> AttributeEntry:
-    tag, class_id, attribute_id = cosem_object.tag, cosem_object.class_id, attribute.attribute_id
-    provider = provider_of(tag, class_id, attribute_id)
-    access = (READ if attribute.readable else 0) | (WRITE if attribute.writable else 0)
-    shape = shape_of(tag, class_id, attribute_id, attribute.data_type)
-    data_type = CATALOGUE_TYPES[attribute.data_type]
-    if provider is not None:
-        return AttributeEntry(attribute_id, access, data_type, shape, provider=provider)
-    return AttributeEntry(
-        attribute_id, access, data_type, shape, _default(cosem_object, attribute, data_type)
-    )
-
-
-def _default(cosem_object: CosemObject, attribute: Attribute, data_type: DataType) -> bytes:
-    """The value that the profile states, or else the plainest of the type."""
-    text = attribute.value
-    if attribute.stated_scaler_unit is not None:
-        scaler, unit = attribute.stated_scaler_unit
-        return axdr.structure(axdr.integer(scaler), axdr.enum(unit))
-    if data_type is DataType.OCTET_STRING:
-        return axdr.octet_string(obis.parse(text) if text else b"")
-    if data_type is DataType.BOOLEAN:
-        return axdr.boolean(text == "1")
-    if data_type is DataType.ARRAY:
-        return axdr.array(())
-    if data_type is DataType.VISIBLE_STRING:
-        return axdr.visible_string(text or "")
-    if data_type is DataType.BIT_STRING:
-        return axdr.bit_string("")
-    if data_type in axdr.FIXED:
-        return axdr.encode(axdr.Data(data_type, int(text or "0", 0)))
-    raise LocalProtocolError(
-        f"{cosem_object.tag} attribute {attribute.attribute_id} ({attribute.data_type}) has no value"
-    )
-
-
-class MeterType:
-    """The objects of one profile, for single-phase or polyphase meters, by logical name."""
-
-    def __init__(self, profile: Profile, polyphase: bool) -> None:
-        self.profile = profile
-        self.polyphase = polyphase
-        self.objects: dict[bytes, ObjectEntry] = {}
-        for cosem_object in profile.objects(polyphase):
-            for channel in CHANNELS if cosem_object.per_channel else (None,):
-                entry = ObjectEntry(cosem_object, channel)
-                self.objects[entry.logical_name] = entry
-        self.alarm_registers = sum(f"ALARM_REGISTER_{number}" in profile for number in (1, 2, 3))
-        self.tests = frozenset(
-            tag for tag in TESTS if tag in profile and profile[tag].supports(polyphase=polyphase)
-        )
-        self.mbus_client_version = profile["MBUS_CLIENT_SETUP"].class_version
-        # In version 0 of the association object the access mode of a method is a boolean, later an enum.
-        self._methods_as_boolean = profile["ASSOCIATION_LN"].class_version == 0
-        self._bits = profile["ASSOCIATION_LN"].class_version >= 3
-        self._object_lists: dict[tuple[bool, bool], bytes] = {}
-        self._columns: dict[tuple[str, int | None], tuple[Column, ...]] = {}
-
-    def default_columns(self, tag: str, channel: int | None) -> tuple[Column, ...]:
-        """The columns of a buffer that the client has not chosen: those of the profile, or all that may be
-        chosen."""
-        columns = self._columns.get((tag, channel))
-        if columns is None:
-            captured = self.profile.capture_columns(tag, channel)
-            if captured:
-                columns = tuple(Column(*column) for column in captured)
-            else:
-                columns = tuple(self._selectable_columns(tag))
-            columns = tuple(column for column in columns if column.descriptor.logical_name in self.objects)
-            self._columns[tag, channel] = columns
-        return columns
-
-    def _selectable_columns(self, tag: str) -> list[Column]:
-        """The objects that the power quality profiles of such meters are read for, with the attributes and
-        channels that meters capture of them."""
-        request = "PERIODIC_PP" if self.polyphase else "PERIODIC_SP"
-        columns = []
-        for selectable in self.profile[tag].selectable_objects:
-            cosem_object = self.profile[selectable]
-            if selectable != "CLOCK" and request not in cosem_object.power_quality_requests:
-                continue
-            for channel in DIAGNOSED_CHANNELS if cosem_object.per_channel else (None,):
-                for attribute_id, data_index in _CAPTURED.get(cosem_object.class_id, ((2, 0),)):
-                    descriptor = cosem_object.attribute(attribute_id, channel)
-                    columns.append(Column(selectable, descriptor, data_index, channel))
-        return columns
-
-    def object_list(self, public: bool, ciphered: bool) -> bytes:
-        """Attribute 2 of the association object, as the public or the management client sees it."""
-        encoded = self._object_lists.get((public, ciphered))
-        if encoded is None:
-            entries = (entry for entry in self.objects.values() if entry.public or not public)
-            # Before version 3 access modes are numbered, with 1 read, 2 write, 3 both. Since then they are
-            # bits, with the same meaning of the first two.
-            protection = PROTECTED if self._bits and ciphered and not public else 0
-            encoded = self._object_lists[public, ciphered] = axdr.array(
-                _listed(entry, public, self._methods_as_boolean, protection) for entry in entries
-            )
-        return encoded
-
-
-def _listed(entry: ObjectEntry, public: bool, methods_as_boolean: bool, protection: int) -> bytes:
-    selectors = axdr.array((axdr.integer(1), axdr.integer(2)))
-
-    def attribute(item: AttributeEntry) -> bytes:
-        mode = item.access & READ if public else item.access | protection
-        selective = entry.class_id == buffers.PROFILE_GENERIC and item.attribute_id == buffers.BUFFER
-        return axdr.structure(
-            axdr.integer(item.attribute_id), axdr.enum(mode), selectors if selective else axdr.NULL_DATA
+        public = interface_class.name in PUBLIC_CLASSES or cosem_object.tag in (*PUBLIC_TAGS, self._counter)
+        return ObjectEntry(
+            tag=cosem_object.tag,
+            class_id=cosem_object.class_id,
+            class_version=cosem_object.class_version,
+            logical_name=logical_name,
+            channel=channel,
+            public=public,
+            attributes={named.attribute_id: named, **others},
+            methods=cosem_object.methods,
+            handlers=_handlers(cosem_object),
         )
 
-    def method(method_id: int) -> bytes:
-        mode = axdr.boolean(not public) if methods_as_boolean else axdr.enum(0 if public else 1 | protection)
-        return axdr.structure(axdr.integer(method_id), mode)
+    def _numbers_of_profile(self) -> Iterator[tuple[str, Number | Count]]:
+        """What shows the invocation counter, the statuses of rows, alarms and the last codes of logs."""
+        equipment = self._equipment
+        yield self._counter, NUMBERS[electricity.INVOCATION_COUNTER]
+        for tag in equipment.statuses:
+            flags = self._profile[tag].flags
+            if flags is not None:
+                yield tag, Number(partial(electricity.row_status, in_bits_of(flags)), _NO_UNIT)
+        for tag in equipment.alarm_registers.values():
+            yield tag, Number(partial(power_quality.alarm_register, tag), _NO_UNIT)
+        for log in equipment.events.logs:
+            for column in self._profile.list_capture_columns(log):
+                if column.tag.endswith(CODE):
+                    yield column.tag, Number(partial(power_quality.last_code, log), _NO_UNIT)
 
-    rights = axdr.structure(
-        axdr.array(attribute(item) for item in entry.attributes.values()),
-        axdr.array(method(method_id) for method_id in entry.methods),
-    )
-    return axdr.structure(
-        axdr.long_unsigned(entry.class_id),
-        axdr.unsigned(entry.class_version),
-        axdr.octet_string(entry.logical_name),
-        rights,
-    )
+    def _number(self, cosem_object: CosemObject) -> Number | Count | None:
+        return self._numbers.get(cosem_object.tag) or NUMBERS.get(cosem_object.tag)
+
+    def _scaler_unit(self, cosem_object: CosemObject) -> ScalerUnit:
+        """That of the profile, or else the one in which the simulator counts."""
+        is_register = cosem_object.interface_class.name in _REGISTERS
+        if is_register and "scaler_unit" in cosem_object:
+            stated = cosem_object["scaler_unit"].stated_scaler_unit
+            if stated is not None:
+                return stated
+        number = self._number(cosem_object)
+        return number.scaler_unit if number is not None else _NO_UNIT
+
+    def _provider(
+        self, cosem_object: CosemObject, attribute: Attribute, data_type: DataType
+    ) -> Provider | None:
+        """What makes an attribute in its data type; None when nothing does."""
+        tag, name = cosem_object.tag, attribute.name
+        number = self._number(cosem_object)
+        if name == VALUE and number is not None:
+            return number_provider(number, data_type, self._scaler_unit(cosem_object).scaler)
+        if name == VALUE and tag in TEXTS:
+            return text_provider(TEXTS[tag], data_type)
+        return (
+            BY_TAG.get((tag, name, data_type))
+            or BY_TAG.get((tag, name, None))
+            or BY_CLASS.get((cosem_object.interface_class.name, name))
+        )
+
+    def _write(self, cosem_object: CosemObject, attribute: Attribute) -> Write | None:
+        """What writing an attribute does, None when it only keeps the value."""
+        tag, name = cosem_object.tag, attribute.name
+        if tag in self._equipment.alarm_registers.values() and name == VALUE:
+            return set_alarm_register
+        if tag in self._equipment.tests and name == "execution_time":
+            return schedule_test
+        return WRITES.get((tag, name))
+
+    def _attribute_entry(self, cosem_object: CosemObject, attribute: Attribute) -> AttributeEntry:
+        name = (cosem_object.interface_class.name, attribute.name)
+        data_type = CATALOGUE_TYPES[attribute.data_type]
+        provider = self._provider(cosem_object, attribute, data_type)
+        return AttributeEntry(
+            attribute.attribute_id,
+            attribute.name,
+            (READ if attribute.readable else 0) | (WRITE if attribute.writable else 0),
+            data_type,
+            shape_of(cosem_object, attribute),
+            self._factory_value(cosem_object, attribute, data_type) if provider is None else None,
+            provider,
+            elements=ELEMENTS.get(name),
+            allowed=RANGES.get(name),
+            check=buffers.check_columns if name == _CAPTURE_OBJECTS else None,
+            write=self._write(cosem_object, attribute),
+            selective=name == _BUFFER,
+        )
+
+    def _factory_value(self, cosem_object: CosemObject, attribute: Attribute, data_type: DataType) -> bytes:
+        """The value that the profile states, or else the plainest of the type."""
+        if attribute.data_type == SCALER_UNIT:
+            scaler, unit = attribute.stated_scaler_unit or self._scaler_unit(cosem_object)
+            return axdr.structure(axdr.integer(scaler), axdr.enum(unit))
+        text = attribute.value if attribute.value not in _LIVE_VALUES else None
+        if data_type is DataType.OCTET_STRING:
+            return axdr.octet_string(obis.parse(text) if text else b"")
+        if data_type is DataType.BOOLEAN:
+            return axdr.boolean(text == "1")
+        if data_type in axdr.FIXED:
+            return axdr.encode(axdr.Data(data_type, int(text or "0")))
+        return axdr.plainest(data_type)
+
+
+def _handlers(cosem_object: CosemObject) -> dict[int, Handler]:
+    """What carries out the methods of an object, also those that the profile does not list."""
+    interface_class = cosem_object.interface_class
+    return {
+        method_id: HANDLERS[interface_class.name, name]
+        for method_id, name in interface_class.methods.items()
+        if (interface_class.name, name) in HANDLERS
+    }
 
 
 @cache
-def meter_type(protocol_name: str, protocol_version: str, polyphase: bool) -> MeterType:
-    """The one type for a profile; LookupError when there is no such profile."""
-    return MeterType(catalogue_profile(protocol_name, protocol_version), polyphase)
+def meter_type(profile: Profile, polyphase: bool) -> MeterType:
+    """The one type of single-phase or polyphase meters of a profile."""
+    return MeterType(profile, polyphase, lambda equipment: _Builder(equipment).objects())

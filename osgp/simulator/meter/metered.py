@@ -2,14 +2,12 @@
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
 from .load_curve import START
-
-if TYPE_CHECKING:
-    from .meter import Meter
-    from .record import Record
+from .record import Record
+from .state import LivingMeter
 
 IMPORT, EXPORT = "IMPORT", "EXPORT"
 
@@ -24,7 +22,7 @@ def ripple(identification: str, moment: float, salt: str, spread: int, seconds: 
     return crc32(key.encode()) % (spread + 1)
 
 
-def energy(meter: "Meter", direction: str, moment: float) -> tuple[int, int]:
+def energy(meter: LivingMeter, direction: str, moment: float) -> tuple[int, int]:
     """Active energy in Wh, rate 1 (low) and rate 2 (high)."""
     household = meter.household
     measured = household.imported if direction == IMPORT else household.exported
@@ -39,7 +37,7 @@ def energy(meter: "Meter", direction: str, moment: float) -> tuple[int, int]:
     return low + _jumped(record, direction, 0, moment), high + _jumped(record, direction, 1, moment)
 
 
-def _jumped(record: "Record", direction: str, rate: int, moment: float) -> int:
+def _jumped(record: Record, direction: str, rate: int, moment: float) -> int:
     return sum(
         step.wh
         for step in record.energy
@@ -47,7 +45,7 @@ def _jumped(record: "Record", direction: str, rate: int, moment: float) -> int:
     )
 
 
-def power(meter: "Meter", direction: str, moment: float, *, instantaneous: bool) -> int:
+def power(meter: LivingMeter, direction: str, moment: float, *, instantaneous: bool) -> int:
     """Active power in W over all phases; the average is that of the load curve, around which the
     instantaneous one swings."""
     household = meter.household
@@ -68,7 +66,7 @@ def _shares(identification: str) -> tuple[int, int]:
     return second, 15 + (draw >> 8) % 15
 
 
-def of_phase(meter: "Meter", total: int, phase: int) -> int:
+def of_phase(meter: LivingMeter, total: int, phase: int) -> int:
     """The part of ``total`` on a phase (1 to 3); a single-phase meter has everything on the first."""
     if not meter.polyphase:
         return total if phase == 1 else 0
@@ -81,7 +79,7 @@ def reactive(active: int) -> int:
     return int(active * _POWER_FACTOR_REST)
 
 
-def voltage(meter: "Meter", phase: int, moment: float, *, instantaneous: bool) -> float:
+def voltage(meter: LivingMeter, phase: int, moment: float, *, instantaneous: bool) -> float:
     """Volts: near 231, lower the more is used, and out of bounds while the event log says so."""
     disturbance = _disturbance(meter, phase - 1, moment)
     seconds = 10 if instantaneous else 600
@@ -92,7 +90,7 @@ def voltage(meter: "Meter", phase: int, moment: float, *, instantaneous: bool) -
     return 231 + swing - used / 2_500
 
 
-def _disturbance(meter: "Meter", place: int, moment: float) -> float | None:
+def _disturbance(meter: LivingMeter, place: int, moment: float) -> float | None:
     kind = meter.kinds.by_name.get(f"voltage{place}")
     if kind is None or moment < START:
         return None
@@ -100,14 +98,14 @@ def _disturbance(meter: "Meter", place: int, moment: float) -> float | None:
     begin = kind.begin(number, kind.draw(meter.identification, number))
     if not begin <= moment < begin + kind.span:
         return None
-    under = kind.variants[0][0].code
+    under = kind.variants[0][0].type
     event, normal = kind.variants[(number + crc32(meter.identification.encode())) % len(kind.variants)]
     if moment >= begin + normal.delay:
         return None
-    return 201.0 if event.code == under else 256.0
+    return 201.0 if event.type is under else 256.0
 
 
-def current(meter: "Meter", phase: int, moment: float, *, instantaneous: bool) -> float:
+def current(meter: LivingMeter, phase: int, moment: float, *, instantaneous: bool) -> float:
     """Amperes: what the power of the phase takes at its voltage."""
     active = max(
         of_phase(meter, power(meter, direction, moment, instantaneous=instantaneous), phase)
@@ -123,12 +121,12 @@ class Distortion(NamedTuple):
     over_limit: bool
 
 
-def distortion(meter: "Meter", phase: int, moment: float) -> Distortion:
+def distortion(meter: LivingMeter, phase: int, moment: float) -> Distortion:
     """What the log of harmonic distortions tells, else a little."""
     kind = meter.kinds.by_name.get(f"distortion{phase - 1}")
     if kind is not None and moment >= START and meter.is_troubled_at(moment):
         number = int(moment - START) // kind.period
         events = list(kind.events(meter.identification, START + number * kind.period, moment))
-        if events and events[-1].code in (50 + phase, 56 + phase):
+        if events and events[-1].type.name != f"THD_NORMAL_L{phase}":
             return Distortion(events[-1].magnitude, True)
     return Distortion(2 + ripple(meter.identification, moment, f"thd{phase}", 5), False)

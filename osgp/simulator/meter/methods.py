@@ -1,104 +1,86 @@
-"""The methods of COSEM objects: one handler per class and method id, found by decorator.
+"""The methods of COSEM objects: one handler per class and method, found by decorator.
 
-The reply to the challenge of a high level association (class 15, method 1) is not here: it belongs to the
+The reply to the challenge of a high level association is not here: it belongs to the
 association that is being opened.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
-from osgp.catalogue.cosem import AttributeDescriptor
-
-from ..codec.axdr import Data, DataType, decode
+from ..codec.axdr import DataType, decode
 from ..codec.ciphering import KEY_OCTETS
 from ..codec.results import ActionResult
-from . import event_codes, history, shapes
+from . import shapes
 from .control import FACTORY_MODE, remotely_disconnected, remotely_reconnected
+from .event_names import BREAKER_CLOSED, BREAKER_OPENED, TARIFF_ACTIVATED
 from .identity import KeyName
+from .query import Handler, Invocation, Outcome
 
-if TYPE_CHECKING:
-    from .meter import Meter
-    from .meter_type import ObjectEntry
-
-
-class Invocation(NamedTuple):
-    """One method call: the meter, the object and the decoded parameter."""
-
-    meter: "Meter"
-    entry: "ObjectEntry"
-    parameter: Data | None
-
-
-Outcome = tuple[ActionResult, bytes | None]
-Handler = Callable[[Invocation], Outcome]
-
-_HANDLERS: dict[tuple[int, int], Handler] = {}
-
-_CONTROL_MODE = 4
+HANDLERS: dict[tuple[str, str], Handler] = {}
+"""By the names of class and method."""
 
 _SUCCESS: Outcome = (ActionResult.SUCCESS, None)
 _TYPE_UNMATCHED: Outcome = (ActionResult.TYPE_UNMATCHED, None)
 
 
-def method(class_id: int, method_id: int) -> Callable[[Handler], Handler]:
+def method(class_name: str, method_name: str) -> Callable[[Handler], Handler]:
     """The decorated function carries out a method."""
 
     def register(handler: Handler) -> Handler:
-        _HANDLERS[class_id, method_id] = handler
+        HANDLERS[class_name, method_name] = handler
         return handler
 
     return register
 
 
-def handler_of(class_id: int, method_id: int) -> Handler | None:
-    """The handler of a method; None when the simulator does not carry it out."""
-    return _HANDLERS.get((class_id, method_id))
-
-
-def _switch(call: Invocation, allowed: Callable[[int, int], int | None]) -> Outcome:
+def _switch(call: Invocation, allowed: Callable[[int, int], int | None], event: str) -> Outcome:
     """Both methods of disconnect control take integer(0), and do what the control mode allows."""
     if call.parameter is None or call.parameter.type is not DataType.INTEGER:
         return _TYPE_UNMATCHED
     meter = call.meter
-    chosen = meter.override(AttributeDescriptor(70, call.entry.logical_name, _CONTROL_MODE))
+    control_mode = call.entry.descriptors.get("control_mode")
+    chosen = meter.override(control_mode) if control_mode is not None else None
     mode = decode(chosen).value if chosen is not None else FACTORY_MODE
     state = allowed(mode, meter.memory.control_state)
     if state is None:
         return ActionResult.READ_WRITE_DENIED, None
-    meter.switch(state, meter.settings.clock())
+    now = meter.settings.clock()
+    if state != meter.memory.control_state:
+        meter.record_event(now, event)
+    meter.switch(state, now)
     return _SUCCESS
 
 
-@method(70, 1)
+@method("disconnect_control", "remote_disconnect")
 def remote_disconnect(call: Invocation) -> Outcome:
     """Disconnect control: switch the customer off."""
-    return _switch(call, remotely_disconnected)
+    return _switch(call, remotely_disconnected, BREAKER_OPENED)
 
 
-@method(70, 2)
+@method("disconnect_control", "remote_reconnect")
 def remote_reconnect(call: Invocation) -> Outcome:
     """Disconnect control: switch the customer on, or let the customer do it."""
-    return _switch(call, remotely_reconnected)
+    return _switch(call, remotely_reconnected, BREAKER_CLOSED)
 
 
-@method(20, 1)
+@method("activity_calendar", "activate_passive_calendar")
 def activate_passive_calendar(call: Invocation) -> Outcome:
     """Activity calendar: what was prepared as passive becomes active."""
     if call.parameter is None or call.parameter.type is not DataType.INTEGER:
         return _TYPE_UNMATCHED
     memory = call.meter.memory
     overrides = memory.overrides or {}
-    for passive in range(6, 10):
-        prepared = overrides.get(AttributeDescriptor(20, call.entry.logical_name, passive))
-        if prepared is not None:
-            overrides[AttributeDescriptor(20, call.entry.logical_name, passive - 4)] = prepared
-    history.record_event(call.meter, call.meter.settings.clock(), event_codes.TARIFF_ACTIVATED)
+    for part in ("calendar_name", "season_profile", "week_profile_table", "day_profile_table"):
+        passive = call.entry.descriptors.get(f"{part}_passive")
+        active = call.entry.descriptors.get(f"{part}_active")
+        if active is not None and passive in overrides:
+            overrides[active] = overrides[passive]
+    call.meter.record_event(call.meter.settings.clock(), TARIFF_ACTIVATED)
     return _SUCCESS
 
 
-@method(72, 4)
+@method("mbus_client", "reset_alarm")
 def reset_alarm(call: Invocation) -> Outcome:
     """M-Bus client: the alarm of the device is acknowledged."""
     if call.parameter is None or call.parameter.type is not DataType.INTEGER:
@@ -108,7 +90,7 @@ def reset_alarm(call: Invocation) -> Outcome:
     return _SUCCESS
 
 
-@method(72, 2)
+@method("mbus_client", "slave_deinstall")
 def slave_deinstall(call: Invocation) -> Outcome:
     """M-Bus client: the device on the channel is no longer known."""
     if call.parameter is None or call.parameter.type is not DataType.INTEGER:
@@ -121,7 +103,8 @@ _TRANSFERRED_KEYS = shapes.array(shapes.structure(shapes.ENUM, shapes.OCTET_STRI
 _KEY_IDS = {0: KeyName.ENCRYPTION, 2: KeyName.AUTHENTICATION}
 
 
-@method(64, 2)
+@method("security_setup", "global_key_transfer")
+@method("security_setup", "key_transfer")
 def transfer_keys(call: Invocation) -> Outcome:
     """Security setup: new global keys, each wrapped (RFC 3394) with the master key. All of them or none.
 

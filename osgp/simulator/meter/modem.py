@@ -1,5 +1,6 @@
 """Class 47, GSM diagnostic: the networks of the modem, a cell and its neighbours."""
 
+from typing import NamedTuple
 from zlib import crc32
 
 from ..codec.axdr import (
@@ -14,7 +15,7 @@ from ..codec.axdr import (
 from ..codec.cosem_time import encode_date_time
 from .metered import ripple
 from .query import Query
-from .registry import elements_of_class, value_of, value_of_class
+from .registry import elements_of_class, value_of_class
 
 CAPTURE_SECONDS = 300
 """The modem looks at its network so often."""
@@ -22,43 +23,50 @@ CAPTURE_SECONDS = 300
 COUNTRY, NETWORK = 204, 4
 _CELLS = 500
 _NEIGHBOURS = 3
-_CHANNELS = {"GPRS_DIAGNOSTIC": 107, "CDMA_DIAGNOSTIC": 283, "LTE_DIAGNOSTIC": 6_300}
-_SERVICES = {"GPRS_DIAGNOSTIC": 1, "CDMA_DIAGNOSTIC": 6, "LTE_DIAGNOSTIC": 5}
 
 
-def _tag(query: Query) -> str:
-    return query.entry.tag if query.entry is not None else "GPRS_DIAGNOSTIC"
+class _Technology(NamedTuple):
+    """The packet switched service that a modem uses, and the number of a channel of its network."""
+
+    service: int
+    channel: int
+
+
+_GPRS = _Technology(1, 107)
+_TECHNOLOGIES = {"CDMA_DIAGNOSTIC": _Technology(6, 283), "LTE_DIAGNOSTIC": _Technology(5, 6_300)}
+
+
+def _technology(query: Query) -> _Technology:
+    return _TECHNOLOGIES.get(query.entry.tag, _GPRS)
 
 
 def _signal(query: Query, cell: int) -> int:
     """Signal quality, 0 to 31, of a cell; steady, but not quite."""
     identification = query.meter.identification
-    level = 12 + crc32(f"{identification}:{_tag(query)}:{cell}".encode()) % 12
+    level = 12 + crc32(f"{identification}:{query.entry.tag}:{cell}".encode()) % 12
     return level + ripple(identification, query.moment, f"signal{cell}", 4, CAPTURE_SECONDS) - 2
 
 
-@value_of_class(47, 2)
+@value_of_class("gsm_diagnostic", "operator")
 def modem_operator(query: Query) -> bytes:
     """Name of the mobile network."""
     return visible_string("Simulated Mobile")
 
 
-@value_of_class(47, 3)
+@value_of_class("gsm_diagnostic", "status")
 def modem_registration_status(query: Query) -> bytes:
     """1: registered in the home network; 5, now and then: roaming."""
     roaming = ripple(query.meter.identification, query.moment, "roaming", 49, 86_400) == 0
     return enum(5 if roaming else 1)
 
 
-@value_of("CDMA_DIAGNOSTIC", 5)
-@value_of("GPRS_DIAGNOSTIC", 5)
-@value_of("LTE_DIAGNOSTIC", 5)
+@value_of_class("gsm_diagnostic", "ps_status")
 def packet_switched_status(query: Query) -> bytes:
     """1 GPRS, 5 LTE, 6 CDMA."""
-    return enum(_SERVICES[_tag(query)])
+    return enum(_technology(query).service)
 
 
-@elements_of_class(47, 6)
+@elements_of_class("gsm_diagnostic", "cell_info")
 def cell_elements(query: Query) -> tuple[bytes, ...]:
     """Cell id, location id, signal quality, bit error rate, country, network, channel."""
     cell = query.meter.number % _CELLS
@@ -69,17 +77,17 @@ def cell_elements(query: Query) -> tuple[bytes, ...]:
         unsigned(ripple(query.meter.identification, query.moment, "errors", 3, CAPTURE_SECONDS)),
         long_unsigned(COUNTRY),
         long_unsigned(NETWORK),
-        double_long_unsigned(_CHANNELS[_tag(query)]),
+        double_long_unsigned(_technology(query).channel),
     )
 
 
-@value_of_class(47, 6)
+@value_of_class("gsm_diagnostic", "cell_info")
 def cell_info(query: Query) -> bytes:
     """The cell in which the modem is."""
     return structure(*cell_elements(query))
 
 
-@value_of_class(47, 7)
+@value_of_class("gsm_diagnostic", "adjacent_cells")
 def adjacent_cells(query: Query) -> bytes:
     """The neighbours with their signal quality, weaker than that of the cell itself."""
     own, cell = _signal(query, 0), query.meter.number % _CELLS
@@ -92,7 +100,7 @@ def adjacent_cells(query: Query) -> bytes:
     )
 
 
-@value_of_class(47, 8)
+@value_of_class("gsm_diagnostic", "capture_time")
 def modem_capture_time(query: Query) -> bytes:
     """When the modem last looked: a date-time of its own type."""
     captured = query.moment // CAPTURE_SECONDS * CAPTURE_SECONDS

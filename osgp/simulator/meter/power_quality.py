@@ -3,58 +3,59 @@ registers."""
 
 from functools import partial
 
-from ..codec.axdr import array, double_long_unsigned, long_unsigned, unsigned
-from . import event_codes, history
-from .event_codes import AUXILIARY, PHASES
+from osgp.catalogue.units import ScalerUnit, Unit
+
+from ..codec.axdr import DataType, array, long_unsigned
+from . import history
+from .event_names import PHASES
 from .load_curve import START
 from .metered import EXPORT, IMPORT, current, distortion, of_phase, power, reactive, voltage
-from .query import Provider, Query
-from .registry import value_of
+from .query import Query
+from .registry import count_of, number_of, value_of
 
 FINGERPRINT_VALUES = 15
-_UINT16 = 0xFFFF
 
-
-def _register(query: Query, value: float) -> bytes:
-    """A value in the unit of its register as the raw number that the register shows."""
-    scaler = query.entry.scaler if query.entry is not None else 0
-    return long_unsigned(min(round(value * 10**-scaler), _UINT16))
+_W = ScalerUnit(0, Unit.W)
+_VAR = ScalerUnit(0, Unit.VAR)
+_V = ScalerUnit(0, Unit.V)
+_A = ScalerUnit(0, Unit.A)
+_PERCENT = ScalerUnit(0, Unit.PERCENT)
+_TENTHS_OF_VOLTS = ScalerUnit(-1, Unit.V)
+_TENTHS_OF_SECONDS = ScalerUnit(-1, Unit.SECOND)
 
 
 # Power, current, voltage
 
 
-def _power(direction: str, phase: int | None, instantaneous: bool, query: Query) -> bytes:
+def _power(direction: str, phase: int | None, instantaneous: bool, query: Query) -> float:
     """Active power of one phase, or of all."""
     total = power(query.meter, direction, query.moment, instantaneous=instantaneous)
-    return _register(query, total if phase is None else of_phase(query.meter, total, phase))
+    return total if phase is None else of_phase(query.meter, total, phase)
 
 
-def _reactive_power(direction: str, phase: int, query: Query) -> bytes:
+def _reactive_power(direction: str, phase: int, query: Query) -> float:
     total = power(query.meter, direction, query.moment, instantaneous=False)
-    return _register(query, reactive(of_phase(query.meter, total, phase)))
+    return reactive(of_phase(query.meter, total, phase))
 
 
-def _current(phase: int, instantaneous: bool, query: Query) -> bytes:
-    return _register(query, current(query.meter, phase, query.moment, instantaneous=instantaneous))
+def _current(phase: int, instantaneous: bool, query: Query) -> float:
+    return current(query.meter, phase, query.moment, instantaneous=instantaneous)
 
 
-def _total_current(query: Query) -> bytes:
+def _total_current(query: Query) -> float:
     phases = PHASES if query.meter.polyphase else (1,)
-    return _register(
-        query, sum(current(query.meter, phase, query.moment, instantaneous=True) for phase in phases)
-    )
+    return sum(current(query.meter, phase, query.moment, instantaneous=True) for phase in phases)
 
 
-def _voltage(phase: int, instantaneous: bool, query: Query) -> bytes:
-    return _register(query, voltage(query.meter, phase, query.moment, instantaneous=instantaneous))
+def _voltage(phase: int, instantaneous: bool, query: Query) -> float:
+    return voltage(query.meter, phase, query.moment, instantaneous=instantaneous)
 
 
 # Harmonic distortion of the current
 
 
-def _distortion(phase: int, query: Query) -> bytes:
-    return _register(query, distortion(query.meter, phase, query.moment).percent)
+def _distortion(phase: int, query: Query) -> float:
+    return distortion(query.meter, phase, query.moment).percent
 
 
 def _fingerprint(phase: int, query: Query) -> bytes:
@@ -67,93 +68,91 @@ def _fingerprint(phase: int, query: Query) -> bytes:
 # Counters of events, and the last of them
 
 
-def _count(kind: str, code: int, query: Query) -> bytes:
-    return long_unsigned(history.count(query.meter, kind, code, query.moment) & _UINT16)
+def _count(kind: str, name: str, query: Query) -> int:
+    return history.count(query.meter, kind, name, query.moment)
 
 
-def _last(kind: str, code: int, field: str, query: Query) -> bytes:
-    """Magnitude or duration of the last event; 0 before the first."""
-    event = history.last(query.meter, kind, code, query.moment)
-    return long_unsigned(getattr(event, field) if event is not None else 0)
+def _magnitude_of_last(kind: str, name: str, query: Query) -> float:
+    """0 before the first event."""
+    event = history.last(query.meter, kind, name, query.moment)
+    return event.magnitude if event is not None else 0
 
 
-def _register_all() -> None:
-    providers: dict[str, Provider] = {"INSTANTANEOUS_ACTIVE_CURRENT_TOTAL_OVER_ALL_PHASES": _total_current}
-    for direction in (IMPORT, EXPORT):
-        providers[f"INSTANTANEOUS_ACTIVE_POWER_{direction}"] = partial(_power, direction, None, True)
+def _duration_of_last(kind: str, name: str, query: Query) -> float:
+    """0 before the first event."""
+    event = history.last(query.meter, kind, name, query.moment)
+    return event.duration if event is not None else 0
+
+
+def _register_power(direction: str) -> None:
+    number_of(f"INSTANTANEOUS_ACTIVE_POWER_{direction}", _W)(partial(_power, direction, None, True))
     for phase in PHASES:
         for name, instantaneous in (("INSTANTANEOUS", True), ("AVERAGE", False)):
-            providers[f"{name}_VOLTAGE_L{phase}"] = partial(_voltage, phase, instantaneous)
-            providers[f"{name}_CURRENT_L{phase}"] = partial(_current, phase, instantaneous)
-            for direction in (IMPORT, EXPORT):
-                active = partial(_power, direction, phase, instantaneous)
-                providers[f"{name}_ACTIVE_POWER_{direction}_L{phase}"] = active
-        for direction in (IMPORT, EXPORT):
-            average = partial(_reactive_power, direction, phase)
-            providers[f"AVERAGE_REACTIVE_POWER_{direction}_L{phase}"] = average
-        providers |= _of_events(phase)
-    for tag, provider in providers.items():
-        value_of(tag)(provider)
+            active = partial(_power, direction, phase, instantaneous)
+            number_of(f"{name}_ACTIVE_POWER_{direction}_L{phase}", _W)(active)
+        average = partial(_reactive_power, direction, phase)
+        number_of(f"AVERAGE_REACTIVE_POWER_{direction}_L{phase}", _VAR)(average)
 
 
-def _of_events(phase: int) -> dict[str, Provider]:
+def _register_phase(phase: int) -> None:
+    for name, instantaneous in (("INSTANTANEOUS", True), ("AVERAGE", False)):
+        number_of(f"{name}_VOLTAGE_L{phase}", _V)(partial(_voltage, phase, instantaneous))
+        number_of(f"{name}_CURRENT_L{phase}", _A)(partial(_current, phase, instantaneous))
+    fingerprint = f"THD_INSTANTANEOUS_CURRENT_FINGERPRINT_L{phase}"
+    value_of(fingerprint, data_type=DataType.ARRAY)(partial(_fingerprint, phase))
+    number_of(f"THD_INSTANTANEOUS_CURRENT_L{phase}", _PERCENT)(partial(_distortion, phase))
+
+
+def _register_events(phase: int) -> None:
     place = phase - 1
-    over_limit = f"distortion{place}", 50 + phase
-    providers: dict[str, Provider] = {
-        f"THD_INSTANTANEOUS_CURRENT_L{phase}": partial(_distortion, phase),
-        f"THD_INSTANTANEOUS_CURRENT_FINGERPRINT_L{phase}": partial(_fingerprint, phase),
-        f"THD_CURRENT_OVER_LIMIT_COUNTER_L{phase}": partial(_count, *over_limit),
-        f"MAGNITUDE_OF_LAST_CURRENT_OVER_LIMIT_THD_IN_PHASE_L{phase}": partial(
-            _last, *over_limit, "magnitude"
-        ),
-    }
-    for name, kind, code in (("SAG", f"sag{place}", 92 + phase), ("SWELL", f"swell{place}", 95 + phase)):
-        providers[f"NUMBER_OF_VOLTAGE_{name}S_FOR_L{phase}"] = partial(_count, kind, code)
-        for field in ("magnitude", "duration"):
-            tag = f"{field.upper()}_OF_LAST_VOLTAGE_{name}_IN_PHASE_L{phase}"
-            providers[tag] = partial(_last, kind, code, field)
-    return providers
+    over_limit = f"distortion{place}", f"THD_OVER_LIMIT_L{phase}"
+    count_of(f"THD_CURRENT_OVER_LIMIT_COUNTER_L{phase}")(partial(_count, *over_limit))
+    magnitude = f"MAGNITUDE_OF_LAST_CURRENT_OVER_LIMIT_THD_IN_PHASE_L{phase}"
+    number_of(magnitude, _PERCENT)(partial(_magnitude_of_last, *over_limit))
+    for name in ("SAG", "SWELL"):
+        kind, event = f"{name.lower()}{place}", f"VOLTAGE_{name}_IN_PHASE_L{phase}"
+        last = f"OF_LAST_VOLTAGE_{name}_IN_PHASE_L{phase}"
+        count_of(f"NUMBER_OF_VOLTAGE_{name}S_FOR_L{phase}")(partial(_count, kind, event))
+        number_of(f"MAGNITUDE_{last}", _TENTHS_OF_VOLTS)(partial(_magnitude_of_last, kind, event))
+        number_of(f"DURATION_{last}", _TENTHS_OF_SECONDS)(partial(_duration_of_last, kind, event))
 
 
-_register_all()
+number_of("INSTANTANEOUS_ACTIVE_CURRENT_TOTAL_OVER_ALL_PHASES", _A)(_total_current)
+for _direction in (IMPORT, EXPORT):
+    _register_power(_direction)
+for _phase in PHASES:
+    _register_phase(_phase)
+    _register_events(_phase)
 
 
-@value_of("NUMBER_OF_POWER_FAILURES")
-def number_of_power_failures(query: Query) -> bytes:
+@count_of("NUMBER_OF_POWER_FAILURES")
+def number_of_power_failures(query: Query) -> int:
     """Short and long ones."""
-    return long_unsigned(history.count_outages(query.meter, query.moment)[0] & _UINT16)
+    return history.count_outages(query.meter, query.moment)[0]
 
 
-@value_of("NUMBER_OF_LONG_POWER_FAILURES")
-def number_of_long_power_failures(query: Query) -> bytes:
+@count_of("NUMBER_OF_LONG_POWER_FAILURES")
+def number_of_long_power_failures(query: Query) -> int:
     """Those that the power failure log lists, or once listed."""
-    return long_unsigned(history.count_outages(query.meter, query.moment)[1] & _UINT16)
+    return history.count_outages(query.meter, query.moment)[1]
 
 
-@value_of("DURATION_OF_LAST_LONG_POWER_FAILURE")
-def duration_of_last_long_power_failure(query: Query) -> bytes:
-    """Seconds; 0 before the first."""
+@number_of("DURATION_OF_LAST_LONG_POWER_FAILURE", ScalerUnit(0, Unit.SECOND))
+def duration_of_last_long_power_failure(query: Query) -> float:
+    """0 before the first."""
     outages = history.long_outages(query.meter, query.moment, 1)
-    return double_long_unsigned(outages[-1].seconds if outages else 0)
+    return outages[-1].seconds if outages else 0
 
 
 # Alarms and event codes
 
 
-def _alarm_register(register: int, query: Query) -> bytes:
-    return double_long_unsigned(history.alarm_register(query.meter, register, query.moment))
+def alarm_register(tag: str, query: Query) -> float:
+    """The bits that are set in an alarm register."""
+    return history.alarm_register(query.meter, tag, query.moment)
 
 
-for _number in (1, 2, 3):
-    value_of(f"ALARM_REGISTER_{_number}")(partial(_alarm_register, _number))
-
-
-def _last_code(log: str, query: Query) -> bytes:
+def last_code(log: str, query: Query) -> float:
     """The code of the last event in a log; 0 before the first."""
     events = history.log_entries(query.meter, log, query.moment, 1, START)
-    code = events[-1].code if events else 0
-    return long_unsigned(code) if log == AUXILIARY else unsigned(code)
-
-
-for _log in event_codes.CODES:
-    value_of(_log.replace("_LOG", "_CODE"))(partial(_last_code, _log))
+    return events[-1].code if events else 0

@@ -6,13 +6,11 @@ no record at all.
 
 from bisect import bisect_right
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from .event_codes import Event
+from .event_types import Event
+from .gas_meter import GasMeter
 from .outages import Outage
-
-if TYPE_CHECKING:
-    from .mbus import GasMeter
 
 MAXIMUM_EVENTS = 1_000
 MAXIMUM_CHANGES = 256
@@ -145,7 +143,7 @@ class Record:
                 joined.append(Pause(begin, end))
         return joined
 
-    def on_channel(self, channel: int, moment: float) -> "tuple[bool, GasMeter | None]":
+    def on_channel(self, channel: int, moment: float) -> tuple[bool, GasMeter | None]:
         """Whether anything was done to the channel by then, and what was on it since."""
         for since, changed, gas_meter in reversed(self.mbus):
             if changed == channel and since <= moment:

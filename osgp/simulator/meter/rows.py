@@ -3,29 +3,15 @@
 from bisect import bisect_left
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from . import event_codes, history
+from . import history
 from .captures import capture_stamps
-from .event_codes import Event
+from .event_types import Event
 from .load_curve import DAY, START
+from .row_flags import CLOCK_ADJUSTED, POWER_DOWN, RECOVERED_VALUE
+from .state import LivingMeter
 
-if TYPE_CHECKING:
-    from .meter import Meter
-
-CRITICAL_ERROR = 0x01
-CLOCK_INVALID = 0x02
-DATA_NOT_VALID = 0x04
-DAYLIGHT_SAVING = 0x08
-CLOCK_ADJUSTED = 0x20
-RECOVERED_VALUE = 0x40
-POWER_DOWN = 0x80
-
-_FLAG_OF_EVENT = {
-    event_codes.CLOCK_INVALID: CLOCK_INVALID,
-    **dict.fromkeys((12, 13, 14, 15), CRITICAL_ERROR),
-    16: CRITICAL_ERROR | DATA_NOT_VALID,
-}
 _MONTH = 31 * DAY
 _LONGEST_DRAWN_SHIFT = 1_200
 
@@ -33,7 +19,7 @@ _LONGEST_DRAWN_SHIFT = 1_200
 class Row(NamedTuple):
     """A row captured at ``moment`` (true time), when the clock was ``offset`` seconds ahead.
 
-    ``flags`` are those of the AMR profile status but for daylight saving. ``follows``: its stamp is the one
+    ``flags`` (:mod:`.row_flags`) are without daylight saving. ``follows``: its stamp is the one
     before plus the capture period. Rows of event logs have an ``event``.
     """
 
@@ -56,7 +42,7 @@ class Wanted(NamedTuple):
     newest: float = float("inf")
 
 
-def log_rows(meter: "Meter", log: str, now: float, entries: int, wanted: Wanted) -> list[Row]:
+def log_rows(meter: LivingMeter, log: str, now: float, entries: int, wanted: Wanted) -> list[Row]:
     """The rows of an event log, in the order in which things happened."""
     record = meter.record
     set_by_hand = record is not None and record.clock
@@ -69,7 +55,7 @@ def log_rows(meter: "Meter", log: str, now: float, entries: int, wanted: Wanted)
     return rows
 
 
-def power_failure_rows(meter: "Meter", now: float, entries: int, wanted: Wanted) -> list[Row]:
+def power_failure_rows(meter: LivingMeter, now: float, entries: int, wanted: Wanted) -> list[Row]:
     """The ends of the last long outages."""
     ends = (outage.end for outage in history.long_outages(meter, now, entries))
     rows = (Row(end, meter.clock_offset_at(end)) for end in ends)
@@ -77,7 +63,7 @@ def power_failure_rows(meter: "Meter", now: float, entries: int, wanted: Wanted)
 
 
 def periodic_rows(
-    meter: "Meter", period: int, now: float, entries: int, wanted: Wanted, channel: int | None = None
+    meter: LivingMeter, period: int, now: float, entries: int, wanted: Wanted, channel: int | None = None
 ) -> list[Row]:
     """The rows that were captured each ``period`` seconds (86400: each local midnight, 0: each first of a
     month).
@@ -108,7 +94,7 @@ def periodic_rows(
 
 
 def _captured(
-    meter: "Meter", period: int, begin: float, now: float, changes: list[float], entries: int
+    meter: LivingMeter, period: int, begin: float, now: float, changes: list[float], entries: int
 ) -> list[Row]:
     """A row for each stamp, clock by clock."""
     rows: list[Row] = []
@@ -137,16 +123,11 @@ def _flag(rows: list[Row], moment: float, flags: int) -> None:
 
 
 def _marked(
-    meter: "Meter", period: int, begin: float, now: float, rows: list[Row], channel: int | None
+    meter: LivingMeter, period: int, begin: float, now: float, rows: list[Row], channel: int | None
 ) -> list[Row]:
     """Rows with the flags that events leave in the first row after them."""
-    for event in history.events_between(meter, event_codes.STANDARD, begin, now):
-        if event.code in _FLAG_OF_EVENT:
-            _flag(rows, event.moment, _FLAG_OF_EVENT[event.code])
-    if channel is not None:
-        for event in history.events_between(meter, event_codes.MBUS, begin, now):
-            if event.code == 90 + 10 * channel:
-                _flag(rows, event.moment, DATA_NOT_VALID)
+    for event in history.marking_events(meter, channel, begin, now):
+        _flag(rows, event.moment, event.type.row_flags)
     return rows
 
 
@@ -167,7 +148,7 @@ def _without_power(period: int, rows: list[Row], outages: list[history.Outage]) 
     return rows
 
 
-def _adjusted(meter: "Meter", rows: list[Row], changes: list[float]) -> list[Row]:
+def _adjusted(meter: LivingMeter, rows: list[Row], changes: list[float]) -> list[Row]:
     for moment in changes:
         shift = meter.clock_offset_at(moment) - meter.clock_offset_at(moment - 0.001)
         if abs(shift) >= history.SMALL_SHIFT:
@@ -175,7 +156,7 @@ def _adjusted(meter: "Meter", rows: list[Row], changes: list[float]) -> list[Row
     return rows
 
 
-def _following(meter: "Meter", period: int, rows: list[Row]) -> list[Row]:
+def _following(meter: LivingMeter, period: int, rows: list[Row]) -> list[Row]:
     zone = meter.zone
     followed = rows[:1]
     for before, row in pairwise(rows):

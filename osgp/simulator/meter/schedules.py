@@ -1,23 +1,16 @@
 """Class 22, single action schedule: tests that meters carry out at the times that were written."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from ..codec.axdr import decode
-from .event_codes import LAST_GASP_TEST, LOG_OF, PHASE_OUTAGE_TEST, Event
+from .event_types import Event
 from .record import Record
-
-if TYPE_CHECKING:
-    from .meter import Meter
-
-EXECUTION_TIME = 4
-TESTS = {"PHASE_OUTAGE_TEST": PHASE_OUTAGE_TEST, "LAST_GASP_TEST": LAST_GASP_TEST}
-"""The event that each test leaves, by the tag of its schedule."""
+from .state import LivingMeter
 
 _OPEN = 0xFF
 
 
-def fired(meter: "Meter", record: Record, until: float) -> list[Event]:
+def fired(meter: LivingMeter, record: Record, until: float) -> list[Event]:
     """The tests that the schedules, as they are now, have carried out."""
     return [
         event
@@ -27,21 +20,21 @@ def fired(meter: "Meter", record: Record, until: float) -> list[Event]:
     ]
 
 
-def _events(meter: "Meter", tag: str) -> list[Event]:
-    encoded = meter.override(meter.type.profile[tag].attribute(EXECUTION_TIME))
+def _events(meter: LivingMeter, tag: str) -> list[Event]:
+    encoded = meter.override(meter.type.profile[tag].address_attribute("execution_time"))
     if encoded is None:
         return []
-    code = TESTS[tag]
+    test = meter.type.events[tag]
     events = []
     for item in decode(encoded).value:
         time, date = (part.value for part in item.value)
         stamp = _stamp(meter, time, date)
         if stamp is not None:
-            events.append(Event(stamp - meter.clock_offset_at(stamp), LOG_OF[code], code))
+            events.append(Event(stamp - meter.clock_offset_at(stamp), test))
     return events
 
 
-def _stamp(meter: "Meter", time: bytes, date: bytes) -> float | None:
+def _stamp(meter: LivingMeter, time: bytes, date: bytes) -> float | None:
     """The UNIX time, by the meter's clock, of an execution time; None when any part of it is left open."""
     year = int.from_bytes(date[:2], "big")
     if len(time) != 4 or len(date) != 5 or _OPEN in (*date[2:4], *time[:2]) or year == 0xFFFF:
@@ -53,14 +46,14 @@ def _stamp(meter: "Meter", time: bytes, date: bytes) -> float | None:
         return None
 
 
-def settle(meter: "Meter", now: float) -> None:
+def settle(meter: LivingMeter, now: float) -> None:
     """Note what was carried out so far: before a register is written, whose bits it may have set."""
     record = meter.record
     for tag in record.schedules if record is not None else ():
         rewritten(meter, tag, now)
 
 
-def rewritten(meter: "Meter", tag: str, now: float) -> None:
+def rewritten(meter: LivingMeter, tag: str, now: float) -> None:
     """The execution times are about to be replaced: keep what was carried out, and fire no earlier."""
     record = meter.make_record()
     for event in _events(meter, tag):

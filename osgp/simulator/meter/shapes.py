@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from osgp.catalogue import Attribute, CosemObject
+
 from ..codec.axdr import Data, DataType
 
 
@@ -11,7 +13,7 @@ class Shape:
     """Data of one of ``types``; an octet-string or bit-string of ``length`` when given.
 
     A structure has exactly the ``members``; an array holds any number of elements, up to ``maximum``, that
-    have the shape of its single member.
+    have the shape of its single member. Without members it does not matter what is inside.
     """
 
     types: tuple[DataType, ...]
@@ -23,12 +25,16 @@ class Shape:
         """Whether ``data`` is acceptable."""
         if data.type not in self.types:
             return False
+        if data.type is DataType.ARRAY and len(data.value) > self.maximum:
+            return False
+        if data.type in (DataType.ARRAY, DataType.STRUCTURE) and not self.members:
+            return True
         if data.type is DataType.STRUCTURE:
             return len(data.value) == len(self.members) and all(
                 member.fits(item) for member, item in zip(self.members, data.value, strict=True)
             )
         if data.type is DataType.ARRAY:
-            return len(data.value) <= self.maximum and all(self.members[0].fits(item) for item in data.value)
+            return all(self.members[0].fits(item) for item in data.value)
         return self.length is None or not data.value or len(data.value) == self.length
 
 
@@ -60,41 +66,47 @@ TIME = of(DataType.OCTET_STRING, DataType.TIME, length=4)
 SCALER_UNIT = structure(INTEGER, ENUM)
 OBJECT_DEFINITION = structure(LONG_UNSIGNED, LOGICAL_NAME, INTEGER, LONG_UNSIGNED)
 
-COMPOSITE: Mapping[tuple[int, int], Shape] = {
-    (3, 3): SCALER_UNIT,
-    (4, 3): SCALER_UNIT,
-    (7, 3): array(OBJECT_DEFINITION, 64),
-    (8, 2): DATE_TIME,
-    (8, 5): DATE_TIME,
-    (8, 6): DATE_TIME,
-    (11, 2): array(structure(LONG_UNSIGNED, DATE, UNSIGNED)),
-    (20, 7): array(structure(OCTET_STRING, DATE_TIME, OCTET_STRING), 16),
-    (20, 8): array(structure(OCTET_STRING, *[UNSIGNED] * 7), 16),
-    (20, 9): array(structure(UNSIGNED, array(structure(TIME, LOGICAL_NAME, LONG_UNSIGNED), 64)), 64),
-    (20, 10): DATE_TIME,
-    (22, 4): array(structure(TIME, DATE)),
-    (40, 2): array(OBJECT_DEFINITION, 64),
-    (40, 3): structure(ENUM, OCTET_STRING, ENUM),
-    (40, 4): array(structure(DATE_TIME, DATE_TIME)),
+COMPOSITE: Mapping[tuple[str, str], Shape] = {
+    ("register", "scaler_unit"): SCALER_UNIT,
+    ("extended_register", "scaler_unit"): SCALER_UNIT,
+    ("profile_generic", "capture_objects"): array(OBJECT_DEFINITION, 64),
+    ("clock", "time"): DATE_TIME,
+    ("clock", "daylight_savings_begin"): DATE_TIME,
+    ("clock", "daylight_savings_end"): DATE_TIME,
+    ("special_days_table", "entries"): array(structure(LONG_UNSIGNED, DATE, UNSIGNED)),
+    ("activity_calendar", "season_profile_passive"): array(
+        structure(OCTET_STRING, DATE_TIME, OCTET_STRING), 16
+    ),
+    ("activity_calendar", "week_profile_table_passive"): array(structure(OCTET_STRING, *[UNSIGNED] * 7), 16),
+    ("activity_calendar", "day_profile_table_passive"): array(
+        structure(UNSIGNED, array(structure(TIME, LOGICAL_NAME, LONG_UNSIGNED), 64)), 64
+    ),
+    ("activity_calendar", "activate_passive_calendar_time"): DATE_TIME,
+    ("single_action_schedule", "execution_time"): array(structure(TIME, DATE)),
+    ("push_setup", "push_object_list"): array(OBJECT_DEFINITION, 64),
+    ("push_setup", "send_destination_and_method"): structure(ENUM, OCTET_STRING, ENUM),
+    ("push_setup", "communication_window"): array(structure(DATE_TIME, DATE_TIME)),
     # A channel without a device is written as null-data.
-    (72, 6): of(DataType.DOUBLE_LONG_UNSIGNED, DataType.NULL_DATA),
-    (72, 7): of(DataType.LONG_UNSIGNED, DataType.NULL_DATA),
+    ("mbus_client", "identification_number"): of(DataType.DOUBLE_LONG_UNSIGNED, DataType.NULL_DATA),
+    ("mbus_client", "manufacturer_id"): of(DataType.LONG_UNSIGNED, DataType.NULL_DATA),
 }
-"""By class and attribute, wherever the data type of the catalogue says less."""
+"""By names of class and attribute, wherever the data type of the catalogue says less."""
 
-RANGES: Mapping[tuple[int, int], range] = {
-    (7, 4): range(86_401),  # capture period: at most a day
-    (8, 3): range(-720, 721),  # time zone in minutes
-    (70, 4): range(7),  # control modes
+RANGES: Mapping[tuple[str, str], range] = {
+    ("profile_generic", "capture_period"): range(86_401),  # at most a day
+    ("clock", "time_zone"): range(-720, 721),  # minutes
+    ("disconnect_control", "control_mode"): range(7),
 }
-"""By class and attribute, what numbers a meter can do something with."""
+"""By names of class and attribute, what numbers a meter can do something with."""
 
-BY_TAG: Mapping[tuple[str, int, str], Shape] = {
-    ("CONFIGURATION_OBJECT", 2, "structure"): structure(ENUM, of(DataType.BIT_STRING, length=16)),
-    ("CONFIGURATION_OBJECT", 2, "bit-string"): of(DataType.BIT_STRING, length=16),
-    ("RANDOMISATION_SETTINGS", 2, "structure"): structure(DOUBLE_LONG_UNSIGNED, LONG_UNSIGNED, LONG_UNSIGNED),
+BY_TAG: Mapping[tuple[str, str, str], Shape] = {
+    ("CONFIGURATION_OBJECT", "value", "structure"): structure(ENUM, of(DataType.BIT_STRING, length=16)),
+    ("CONFIGURATION_OBJECT", "value", "bit-string"): of(DataType.BIT_STRING, length=16),
+    ("RANDOMISATION_SETTINGS", "value", "structure"): structure(
+        DOUBLE_LONG_UNSIGNED, LONG_UNSIGNED, LONG_UNSIGNED
+    ),
 }
-"""By tag, attribute and data type, for the objects of class 1."""
+"""By tag, name of the attribute and data type, for data of class 1."""
 
 CATALOGUE_TYPES: Mapping[str, DataType] = {
     "scal_unit_type": DataType.STRUCTURE,
@@ -112,7 +124,9 @@ CATALOGUE_TYPES: Mapping[str, DataType] = {
 """The data type on the wire for each type name of the catalogue."""
 
 
-def shape_of(tag: str, class_id: int, attribute_id: int, data_type: str) -> Shape:
-    """What attribute ``attribute_id`` of the object ``tag`` takes."""
-    shape = BY_TAG.get((tag, attribute_id, data_type)) or COMPOSITE.get((class_id, attribute_id))
-    return shape or of(CATALOGUE_TYPES[data_type])
+def shape_of(cosem_object: CosemObject, attribute: Attribute) -> Shape:
+    """What an attribute takes."""
+    shape = BY_TAG.get((cosem_object.tag, attribute.name, attribute.data_type)) or COMPOSITE.get(
+        (cosem_object.interface_class.name, attribute.name)
+    )
+    return shape or of(CATALOGUE_TYPES[attribute.data_type])

@@ -1,6 +1,7 @@
 """Values of the objects that say what the meter is and how it is set up."""
 
 from ..codec.axdr import (
+    DataType,
     array,
     bit_string,
     boolean,
@@ -14,11 +15,13 @@ from ..codec.axdr import (
 )
 from .control import FACTORY_MODE
 from .identity import derive
-from .query import Provider, Query
-from .registry import value_of, value_of_class
+from .object_list import encoded_object_list
+from .query import Query
+from .registry import Text, number_of, text_of, value_of, value_of_class
 
 TARIFF_SCRIPT_TABLE = bytes((0, 0, 10, 0, 100, 255))
 IMAGE_BLOCK_SIZE = 512
+_CONFIGURATION_FLAGS = "0011001001000000"
 _EVERY_DATE_TIME = bytes.fromhex("FFFFFFFFFFFFFFFFFF800000")
 
 # security_policy 3 of version 0: all APDUs authenticated and encrypted; the same in the bits of version 1
@@ -26,128 +29,131 @@ _POLICY_VERSION_0 = 3
 _POLICY_VERSION_1 = 0x6C
 
 
-@value_of("LOGICAL_DEVICE_NAME")
-def logical_device_name(query: Query) -> bytes:
-    """16 octets: the manufacturer's three letters and the meter's number."""
-    return octet_string(query.meter.logical_device_name)
+@text_of("LOGICAL_DEVICE_NAME")
+def logical_device_name(query: Query) -> str:
+    """The manufacturer's three letters and the meter's number."""
+    return query.meter.logical_device_name.decode()
 
 
-@value_of("DEVICE_ID_1")
-def device_id_1(query: Query) -> bytes:
+@text_of("DEVICE_ID_1")
+def device_id_1(query: Query) -> str:
     """The identification by which the head-end knows the meter."""
-    return octet_string(query.meter.identification.encode())
+    return query.meter.identification
 
 
-@value_of("DEVICE_ID_2")
-def device_id_2(query: Query) -> bytes:
+@text_of("DEVICE_ID_2")
+def device_id_2(query: Query) -> str:
     """The serial number."""
-    return octet_string(f"{query.meter.number:08d}".encode())
+    return f"{query.meter.number:08d}"
 
 
-@value_of("SAP_ASSIGNMENT")
+@value_of_class("sap_assignment", "sap_assignment_list")
 def sap_assignment(query: Query) -> bytes:
     """The one logical device that the meter shows."""
     name = octet_string(query.meter.logical_device_name)
     return array([structure(long_unsigned(query.meter.logical_device_address), name)])
 
 
-@value_of("SECURITY_SETUP", 2)
+@value_of_class("security_setup", "security_policy")
 def security_policy(query: Query) -> bytes:
     """Authenticated and encrypted in both directions, or nothing."""
-    meter = query.meter
-    if not meter.is_ciphered:
+    if not query.meter.is_ciphered:
         return enum(0)
-    version = meter.type.objects[bytes((0, 0, 43, 0, 0, 255))].class_version
-    return enum(_POLICY_VERSION_1 if version else _POLICY_VERSION_0)
+    return enum(_POLICY_VERSION_1 if query.entry.class_version else _POLICY_VERSION_0)
 
 
-@value_of("SECURITY_SETUP", 4)
+@value_of_class("security_setup", "client_system_title")
 def client_system_title(query: Query) -> bytes:
     """The client that asks."""
     return octet_string(query.association.client_system_title if query.association else b"")
 
 
-@value_of("SECURITY_SETUP", 5)
+@value_of_class("security_setup", "server_system_title")
 def server_system_title(query: Query) -> bytes:
     """The meter's own title."""
     return octet_string(query.meter.system_title)
 
 
-def _firmware(text: str) -> Provider:
-    def provider(query: Query) -> bytes:
-        return octet_string(f"{text} {query.meter.type.profile.protocol_version}".encode())
-
-    return provider
+def _firmware(component: str) -> Text:
+    return lambda query: f"{component} {query.meter.type.profile.protocol_version}"
 
 
-for _tag, _text in (
+for _tag, _component in (
     ("ACTIVE_FIRMWARE_IDENTIFIER", "SIM E-METER"),
     ("MODULE_ACTIVE_FIRMWARE_IDENTIFIER", "SIM MODULE"),
     ("COMMUNICATION_MODULE_ACTIVE_FIRMWARE_IDENTIFIER", "SIM MODEM"),
     ("MBUS_DRIVER_ACTIVE_FIRMWARE_IDENTIFIER", "SIM M-BUS"),
 ):
-    value_of(_tag)(_firmware(_text))
+    text_of(_tag)(_firmware(_component))
 
 
-@value_of("ACTIVE_FIRMWARE_SIGNATURE")
-@value_of("MODULE_FIRMWARE_SIGNATURE")
-@value_of("COMMUNICATION_MODULE_FIRMWARE_SIGNATURE")
-@value_of("MBUS_DRIVER_ACTIVE_FIRMWARE_SIGNATURE")
+@value_of("ACTIVE_FIRMWARE_SIGNATURE", data_type=DataType.OCTET_STRING)
+@value_of("MODULE_FIRMWARE_SIGNATURE", data_type=DataType.OCTET_STRING)
+@value_of("COMMUNICATION_MODULE_FIRMWARE_SIGNATURE", data_type=DataType.OCTET_STRING)
+@value_of("MBUS_DRIVER_ACTIVE_FIRMWARE_SIGNATURE", data_type=DataType.OCTET_STRING)
 def firmware_signature(query: Query) -> bytes:
     """16 octets that differ per profile."""
     return octet_string(derive(0, query.meter.type.profile.key, "firmware"))
 
 
-@value_of("P1_PORT_VERSION")
-def p1_port_version(query: Query) -> bytes:
-    """Version of the customer port."""
-    return octet_string(b"50" if query.meter.type.profile.protocol_version.startswith("5") else b"42")
+@text_of("P1_PORT_VERSION")
+def p1_port_version(query: Query) -> str:
+    """Version of the customer port, two digits: that of the standard on which the meter's is founded."""
+    profile = query.meter.type.profile
+    while profile.parent is not None:
+        profile = profile.parent
+    return "".join(profile.protocol_version.split(".")[:2])
 
 
-@value_of("IMAGE_TRANSFER", 2)
+@value_of_class("image_transfer", "image_block_size")
 def image_block_size(query: Query) -> bytes:
     """Octets per block of a firmware image."""
     return double_long_unsigned(IMAGE_BLOCK_SIZE)
 
 
-@value_of("DISCONNECT_CONTROL", 2)
+@value_of_class("disconnect_control", "output_state")
 def output_state(query: Query) -> bytes:
     """Whether the customer has power."""
     return boolean(query.meter.memory.connected)
 
 
-@value_of("DISCONNECT_CONTROL", 3)
+@value_of_class("disconnect_control", "control_state")
 def control_state(query: Query) -> bytes:
     """0 disconnected, 1 connected, 2 ready for reconnection."""
     return enum(query.meter.memory.control_state)
 
 
-@value_of("DISCONNECT_CONTROL", 4)
+@value_of_class("disconnect_control", "control_mode")
 def control_mode(query: Query) -> bytes:
     """Until a client chooses: remote disconnection and reconnection."""
     return enum(FACTORY_MODE)
 
 
-@value_of("ADMINISTRATIVE_IN_OUT")
-def administrative_in_out(query: Query) -> bytes:
+@number_of("ADMINISTRATIVE_IN_OUT")
+def administrative_in_out(query: Query) -> float:
     """2: on."""
-    return enum(2)
+    return 2
 
 
-@value_of("CONFIGURATION_OBJECT")
+@value_of("CONFIGURATION_OBJECT", data_type=DataType.BIT_STRING)
+def configuration_flags(query: Query) -> bytes:
+    """The flags alone."""
+    return bit_string(_CONFIGURATION_FLAGS)
+
+
+@value_of("CONFIGURATION_OBJECT", data_type=DataType.STRUCTURE)
 def configuration_object(query: Query) -> bytes:
-    """The flags, as a bare bit-string or with the GPRS operation mode, whichever the profile has."""
-    flags = bit_string("0011001001000000")
-    return flags if query.meter.type.profile.protocol_version.startswith("5") else structure(enum(1), flags)
+    """The GPRS operation mode and the flags."""
+    return structure(enum(1), bit_string(_CONFIGURATION_FLAGS))
 
 
-@value_of("RANDOMISATION_SETTINGS")
+@value_of("RANDOMISATION_SETTINGS", data_type=DataType.STRUCTURE)
 def randomisation_settings(query: Query) -> bytes:
     """Start window in seconds, multiplication factor, number of retries."""
     return structure(double_long_unsigned(900), long_unsigned(3), long_unsigned(5))
 
 
-@value_of("TARIFFICATION_SCRIPT_TABLE")
+@value_of("TARIFFICATION_SCRIPT_TABLE", "scripts")
 def tariffication_scripts(query: Query) -> bytes:
     """Scripts 1 and 2 switch to the low and the high tariff."""
     register = octet_string(bytes((0, 0, 96, 14, 0, 255)))
@@ -159,30 +165,30 @@ def tariffication_scripts(query: Query) -> bytes:
     return array([script(1), script(2)])
 
 
-@value_of("ACTIVITY_CALENDAR", 2)
-@value_of("ACTIVITY_CALENDAR", 6)
+@value_of_class("activity_calendar", "calendar_name_active")
+@value_of_class("activity_calendar", "calendar_name_passive")
 def calendar_name(query: Query) -> bytes:
     """Text."""
     return octet_string(b"DEFAULT")
 
 
-@value_of("ACTIVITY_CALENDAR", 3)
-@value_of("ACTIVITY_CALENDAR", 7)
+@value_of_class("activity_calendar", "season_profile_active")
+@value_of_class("activity_calendar", "season_profile_passive")
 def season_profile(query: Query) -> bytes:
     """One season from 1 January, with week 1."""
     start = octet_string(bytes.fromhex("FFFF0101FF00000000800000"))
     return array([structure(octet_string(b"\x01"), start, octet_string(b"\x01"))])
 
 
-@value_of("ACTIVITY_CALENDAR", 4)
-@value_of("ACTIVITY_CALENDAR", 8)
+@value_of_class("activity_calendar", "week_profile_table_active")
+@value_of_class("activity_calendar", "week_profile_table_passive")
 def week_profile_table(query: Query) -> bytes:
     """Week 1 has day 0 from Monday to Friday and day 1 in the weekend."""
     return array([structure(octet_string(b"\x01"), *[unsigned(0)] * 5, unsigned(1), unsigned(1))])
 
 
-@value_of("ACTIVITY_CALENDAR", 5)
-@value_of("ACTIVITY_CALENDAR", 9)
+@value_of_class("activity_calendar", "day_profile_table_active")
+@value_of_class("activity_calendar", "day_profile_table_passive")
 def day_profile_table(query: Query) -> bytes:
     """Day 0 is high from 7 to 23 hours; day 1 is low."""
 
@@ -194,39 +200,40 @@ def day_profile_table(query: Query) -> bytes:
     return array([workday, structure(unsigned(1), array([action(0, 1)]))])
 
 
-@value_of("ACTIVITY_CALENDAR", 10)
+@value_of_class("activity_calendar", "activate_passive_calendar_time")
 def activate_passive_calendar_time(query: Query) -> bytes:
     """Not planned."""
     return octet_string(_EVERY_DATE_TIME)
 
 
-@value_of_class(40, 2)
+@value_of_class("push_setup", "push_object_list")
 def push_object_list(query: Query) -> bytes:
     """The meter's identification."""
     identification = octet_string(bytes((0, 0, 96, 1, 1, 255)))
     return array([structure(long_unsigned(1), identification, b"\x0f\x02", long_unsigned(0))])
 
 
-@value_of_class(40, 3)
+@value_of_class("push_setup", "send_destination_and_method")
 def send_destination_and_method(query: Query) -> bytes:
     """TCP to nowhere in particular."""
     return structure(enum(0), octet_string(b"127.0.0.1:9598"), enum(0))
 
 
-@value_of_class(22, 2)
+@value_of_class("single_action_schedule", "executed_script")
 def executed_script(query: Query) -> bytes:
     """The test script of the object."""
     return structure(octet_string(bytes((0, 0, 10, 0, 107, 255))), long_unsigned(1))
 
 
-@value_of("ASSOCIATION_LN", 2)
+@value_of_class("association_ln", "object_list")
 def object_list(query: Query) -> bytes:
     """All objects with their access rights, as this client sees them."""
     public = query.association is not None and query.association.is_public
-    return query.meter.type.object_list(public, query.meter.is_ciphered)
+    version = query.entry.class_version
+    return encoded_object_list(query.meter.type, version, public, query.meter.is_ciphered)
 
 
-@value_of("ASSOCIATION_LN", 3)
+@value_of_class("association_ln", "associated_partners_id")
 def associated_partners(query: Query) -> bytes:
     """Addresses of client and server."""
     association = query.association
@@ -240,13 +247,13 @@ def _name(group: int, last: int) -> bytes:
     return structure(*arcs, unsigned(last))
 
 
-@value_of("ASSOCIATION_LN", 4)
+@value_of_class("association_ln", "application_context_name")
 def application_context_name(query: Query) -> bytes:
     """The context that was agreed."""
     return _name(1, query.association.context if query.association else 1)
 
 
-@value_of("ASSOCIATION_LN", 5)
+@value_of_class("association_ln", "xdlms_context_info")
 def xdlms_context(query: Query) -> bytes:
     """Conformance, sizes and version that were agreed."""
     association = query.association
@@ -263,25 +270,26 @@ def xdlms_context(query: Query) -> bytes:
     )
 
 
-@value_of("ASSOCIATION_LN", 6)
+@value_of_class("association_ln", "authentication_mechanism_name")
 def authentication_mechanism_name(query: Query) -> bytes:
     """The mechanism that was used."""
     return _name(2, query.association.mechanism if query.association else 0)
 
 
-@value_of("ASSOCIATION_LN", 7)
+@value_of_class("association_ln", "lls_secret")
+@value_of_class("association_ln", "secret")
 def association_secret(query: Query) -> bytes:
     """Never shown."""
     return octet_string(b"")
 
 
-@value_of("ASSOCIATION_LN", 8)
+@value_of_class("association_ln", "association_status")
 def association_status(query: Query) -> bytes:
     """2: associated."""
     return enum(2)
 
 
-@value_of("ASSOCIATION_LN", 11)
+@value_of_class("association_ln", "current_user")
 def current_user(query: Query) -> bytes:
     """There are no users."""
     return structure(unsigned(0), visible_string(""))

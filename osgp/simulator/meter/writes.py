@@ -1,44 +1,33 @@
 """What happens in a meter when an attribute is written, beyond keeping the value: one function per tag and
-attribute, found by decorator."""
+attribute, found by decorator, and one for alarm registers whatever their tags."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..codec.axdr import Data
 from ..codec.cosem_time import decode_date_time
 from ..codec.errors import RemoteProtocolError
 from ..codec.results import DataAccessResult
-from . import event_codes, history
-from .query import AccessError
-from .schedules import EXECUTION_TIME, rewritten, settle
+from . import history
+from .event_names import CONFIGURATION_CHANGE, PASSIVE_TARIFF_UPDATED
+from .query import AccessError, LogicalDevice, ObjectEntry, Write
+from .schedules import rewritten, settle
 
-if TYPE_CHECKING:
-    from .meter import Meter
-    from .meter_type import ObjectEntry
-
-Write = Callable[["Meter", "ObjectEntry", Data, float], bool]
-"""Takes the meter, the object, the new value and true time; True when there is nothing left to keep."""
-
-_WRITES: dict[tuple[str, int], Write] = {}
+WRITES: dict[tuple[str, str], Write] = {}
+"""By tag and name of the attribute."""
 _YEARS = range(2000, 2100)
 """Which a meter's clock can be set to."""
 
 
-def _written(tag: str, attribute_id: int = 2) -> Callable[[Write], Write]:
+def _written(tag: str, attribute: str = "value") -> Callable[[Write], Write]:
     def register(write: Write) -> Write:
-        _WRITES[tag, attribute_id] = write
+        WRITES[tag, attribute] = write
         return write
 
     return register
 
 
-def write_of(tag: str, attribute_id: int) -> Write | None:
-    """What writing an attribute does, None when it only keeps the value."""
-    return _WRITES.get((tag, attribute_id))
-
-
-@_written("CLOCK")
-def set_clock(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+@_written("CLOCK", "time")
+def set_clock(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The clock runs on from the time that was written."""
     try:
         moment = decode_date_time(data.value, meter.zone)
@@ -52,26 +41,20 @@ def set_clock(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> b
     return True
 
 
-@_written("ALARM_REGISTER_1")
-@_written("ALARM_REGISTER_2")
-@_written("ALARM_REGISTER_3")
-def set_alarm_register(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+def set_alarm_register(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """From now on it is events that set bits again. Clearing is an event too."""
     settle(meter, now)
     record = meter.make_record()
     record.latch(entry.tag, now, data.value)
     record.managed_since = min(record.managed_since, now)
-    cleared = {
-        "ALARM_REGISTER_1": event_codes.ALARM_REGISTER_CLEARED,
-        "ALARM_REGISTER_2": event_codes.ALARM_REGISTER_2_CLEARED,
-    }
-    if data.value == 0 and entry.tag in cleared:
-        history.record_event(meter, now, cleared[entry.tag])
+    cleared = meter.type.register_cleared(entry.tag)
+    if data.value == 0 and cleared is not None:
+        meter.record_event(now, cleared.name)
     return True
 
 
 @_written("CLEAR_MBUS_STATUS")
-def clear_mbus_status(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+def clear_mbus_status(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The bits of the mask are acknowledged: they come back with a new event only."""
     channel = entry.channel or 0
     status = history.mbus_status(meter, channel, now)
@@ -81,23 +64,21 @@ def clear_mbus_status(meter: "Meter", entry: "ObjectEntry", data: Data, now: flo
     return False
 
 
-@_written("PHASE_OUTAGE_TEST", EXECUTION_TIME)
-@_written("LAST_GASP_TEST", EXECUTION_TIME)
-def schedule_test(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+def schedule_test(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The test is carried out at the times that were written, from now on."""
     rewritten(meter, entry.tag, now)
     return False
 
 
 @_written("CONFIGURATION_OBJECT")
-def change_configuration(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+def change_configuration(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """An event, which sets an alarm."""
-    history.record_event(meter, now, event_codes.CONFIGURATION_CHANGE)
+    meter.record_event(now, CONFIGURATION_CHANGE)
     return False
 
 
-@_written("ACTIVITY_CALENDAR", 9)
-def prepare_calendar(meter: "Meter", entry: "ObjectEntry", data: Data, now: float) -> bool:
+@_written("ACTIVITY_CALENDAR", "day_profile_table_passive")
+def prepare_calendar(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The passive calendar was updated."""
-    history.record_event(meter, now, event_codes.PASSIVE_TARIFF_UPDATED)
+    meter.record_event(now, PASSIVE_TARIFF_UPDATED)
     return False

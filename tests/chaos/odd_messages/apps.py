@@ -7,7 +7,7 @@ class OddMessagesConfig(AppConfig):
     name = "tests.chaos.odd_messages"
 
     def ready(self) -> None:
-        from osgp.requests.registry import register
+        from osgp.messages.registry import register
         from tests.chaos.odd_messages.operations import ODD_MESSAGES
 
         for operation_class in ODD_MESSAGES:

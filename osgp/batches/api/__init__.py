@@ -1,1 +1,0 @@
-"""The REST API of batches and recurring requests."""

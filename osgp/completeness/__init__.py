@@ -1,0 +1,1 @@
+"""Which readings are missing, why, and fetching them again."""

@@ -1,0 +1,148 @@
+"""Which meters lack which values, and why; and fetching them again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from osgp.accounts.caller import Caller
+from osgp.completeness.buffers import FETCHED_BY
+from osgp.completeness.full_days import list_incomplete_devices
+from osgp.completeness.gaps import DeviceGaps, Gap, Reason, find_gaps
+from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
+from osgp.devices.models import Device
+from osgp.fleet import submission as batches
+from osgp.messages.serializers import utc_text
+from osgp.networks.models import CommunicationNetwork
+from osgp.readings import clock
+from osgp.requests import submission
+
+LONGEST_RANGE = timedelta(days=400)
+MOST_RANGES = 8
+"""Most requests for one device; if it has more gaps, one request asks for all from first to last."""
+MOST_LOOKS = 5
+"""Most looks for one page, if devices that were found turn out to be complete."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which values should exist: of these devices and this period, on the days from ``first`` on and before
+    ``until``.
+    """
+
+    devices: QuerySet[Device]
+    period: str
+    first: date
+    until: date
+
+
+class Page(NamedTuple):
+    """Devices with their gaps; ``cursor`` is the last device that was examined, if there may be more."""
+
+    found: list[DeviceGaps]
+    cursor: int | None
+
+
+def narrow_devices(
+    devices: QuerySet[Device],
+    *,
+    identifications: Sequence[str] = (),
+    group: DeviceGroup | None = None,
+    network: CommunicationNetwork | None = None,
+    device_type: str | None = None,
+) -> QuerySet[Device]:
+    """Filter devices by identification, group, network (also that of their gateway) and type."""
+    if identifications:
+        devices = devices.filter(identification__in=identifications)
+    if group is not None:
+        member = DeviceGroupMembership.objects.filter(device=OuterRef("pk"), group=group)
+        devices = devices.filter(Exists(member))
+    if network is not None:
+        devices = devices.filter(Q(network=network) | Q(gateway__network=network))
+    return devices.filter(device_type=device_type) if device_type else devices
+
+
+def find_missing(question: Question, size: int, after: int = 0) -> Page:
+    """Return a page of devices that lack values, by primary key. The same few statements for any page.
+
+    Devices are found by days that are not full, so that nearly all candidates lack something; another look is
+    needed only when a day is full of values at odd times.
+    """
+    found: list[DeviceGaps] = []
+    for _ in range(MOST_LOOKS):
+        wanted = size - len(found)
+        rows = list_incomplete_devices(question.devices, question.period, question.first, question.until)
+        candidates = list(rows.select_related("gateway").filter(pk__gt=after)[: wanted + 1])
+        looked_at = candidates[:wanted]
+        found += find_gaps(looked_at, question.period, question.first, question.until)
+        if len(candidates) <= wanted:
+            return Page(found, None)
+        after = looked_at[-1].pk
+        if len(found) == size:
+            break
+    return Page(found, after)
+
+
+@dataclass
+class FetchResult:
+    """What fetching again has requested."""
+
+    devices: int = 0
+    requests: int = 0
+    pending: int = 0
+    """Gaps for which a request was pending already."""
+
+
+@transaction.atomic
+def fetch(caller: Caller, question: Question, found: Sequence[DeviceGaps]) -> FetchResult:
+    """Ask the meters for what is missing: one request for each gap, devices with the same gap in one batch.
+
+    Gaps that a pending request covers are left to it, so that calling this twice does no more than once.
+    Values that meters no longer hold are not requested. Raises Fault as submitting does; nothing is stored
+    then.
+    """
+    keys = sorted(one.device.pk for one in found)
+    # With two operators at once, the second one sees what the first one requested.
+    list(Device.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=keys).order_by("pk"))
+    devices = list(Device.objects.select_related("gateway").filter(pk__in=keys).order_by("pk"))
+    outcome = FetchResult()
+    wanted: dict[tuple[str, datetime, datetime], list[str]] = {}
+    for one in find_gaps(devices, question.period, question.first, question.until):
+        held = [gap for gap in one.gaps if gap.is_held]
+        gaps = [gap for gap in held if gap.reason != Reason.BEING_FETCHED]
+        outcome.pending += len(held) - len(gaps)
+        outcome.devices += bool(gaps)
+        for begin, end in _choose_ranges(gaps):
+            message = FETCHED_BY[one.device.is_mbus]
+            wanted.setdefault((message, begin, end), []).append(one.device.identification)
+    for (message, begin, end), identifications in sorted(wanted.items()):
+        parameters = {
+            "period_type": question.period,
+            "begin_date": utc_text(begin),
+            "end_date": utc_text(end),
+        }
+        outcome.requests += _submit(caller, message, identifications, parameters)
+    return outcome
+
+
+def _choose_ranges(gaps: Sequence[Gap]) -> list[tuple[datetime, datetime]]:
+    if len(gaps) > MOST_RANGES:
+        return [(gaps[0].first, gaps[-1].last)]
+    return [(gap.first, gap.last) for gap in gaps]
+
+
+def _submit(caller: Caller, message: str, identifications: list[str], parameters: dict[str, str]) -> int:
+    if len(identifications) == 1:
+        submission.submit(caller, message, {"device_identification": identifications[0], **parameters})
+        return 1
+    body = {"message": message, "device_identifications": identifications, "skip_invalid": True, **parameters}
+    return batches.submit(caller, body).total
+
+
+def get_default_days() -> tuple[date, date]:
+    """Return yesterday and today, the days of a question that names none."""
+    today = clock.now().date()
+    return today - timedelta(days=1), today

@@ -1,0 +1,1 @@
+"""Groups of devices that an organisation addresses together."""

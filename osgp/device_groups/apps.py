@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class DeviceGroupsConfig(AppConfig):
+    name = "osgp.device_groups"
+    verbose_name = "Device groups"

@@ -1,0 +1,1 @@
+"""One message to many devices, once or again and again."""

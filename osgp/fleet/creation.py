@@ -1,0 +1,89 @@
+"""Making the requests of large batches in the background, slice by slice.
+
+Each slice is one transaction: it makes the requests of the next devices and moves the batch's cursor behind
+them, under a lock on the batch's row. If a process dies, the next one continues after the last complete
+slice. A unique constraint guarantees one request per device.
+"""
+
+import logging
+from collections.abc import Collection
+
+from django.db import transaction
+from django.db.models import F
+from rest_framework.exceptions import ValidationError
+
+from osgp.batches.models import Batch, BatchState
+from osgp.faults import Fault, FaultCode
+from osgp.fleet import states, storing, targets
+from osgp.fleet.submission import find_batch_operation
+from osgp.requests.models import Request
+
+logger = logging.getLogger(__name__)
+
+SLICE = 2000
+"""Devices per transaction."""
+
+
+class BatchFailed(Exception):
+    """Making the requests of a batch met an unforeseen error; ``batch_id`` is the batch's primary key."""
+
+    def __init__(self, batch_id: int) -> None:
+        super().__init__(batch_id)
+        self.batch_id = batch_id
+
+
+def create_slice(beside: Collection[int] = ()) -> bool:
+    """Make the next requests of a batch in state CREATING that is not in ``beside``.
+
+    Returns False if there is none, or if other processes have them all. Raises BatchFailed.
+    """
+    with transaction.atomic():
+        batch = (
+            Batch.objects.select_for_update(skip_locked=True, of=("self",))
+            .select_related("organisation")
+            .filter(state=BatchState.CREATING)
+            .exclude(pk__in=beside)
+            .order_by("-priority", "pk")
+            .first()
+        )
+        if batch is None:
+            return False
+        try:
+            with transaction.atomic():
+                _create_next(batch)
+        except (Fault, ValidationError) as error:
+            # This was checked when the batch was accepted: a newer release judges its message differently.
+            _give_up(batch, error)
+        except Exception as error:
+            logger.exception("the requests of batch %s could not be made", batch.uid)
+            raise BatchFailed(batch.pk) from error
+        return True
+
+
+def _create_next(batch: Batch) -> None:
+    operation = find_batch_operation(batch.message)
+    parameters = operation.parse(batch.parameters)
+    keys = targets.list_next_keys(batch, SLICE)
+    checked = targets.check_keys(operation, parameters, batch.organisation, keys)
+    storing.store(batch, checked.devices, checked.refused)
+    if keys:
+        row = Batch.objects.filter(pk=batch.pk)
+        row.update(cursor=keys[-1], skipped=F("skipped") + len(checked.refused))
+    if len(keys) < SLICE:
+        running = states.run(batch.pk, total=_count_requests(batch))
+        assert running, "its row is locked"
+
+
+def _give_up(batch: Batch, error: Fault | ValidationError) -> None:
+    fault = (
+        error
+        if isinstance(error, Fault)
+        else Fault(FaultCode.VALIDATION_ERROR, "The parameters are not valid any more.")
+    )
+    logger.warning("batch %s: no more requests are made: %s", batch.uid, fault.message)
+    running = states.give_up(batch.pk, total=_count_requests(batch), fault=fault.as_dict())
+    assert running, "its row is locked"
+
+
+def _count_requests(batch: Batch) -> int:
+    return Request.objects.filter(batch=batch).count()

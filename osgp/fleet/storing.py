@@ -1,0 +1,152 @@
+"""Storing the requests of a batch, thousands in one transaction.
+
+Two statements store any number of requests: building as many rows with the ORM takes as long as the database
+takes to store them. What all requests of a batch have in common is copied from its row.
+
+Neither statement may depend on the database's statistics, which are out of date while a batch is being made.
+The second one therefore hides the batch's column from the indexes (``COALESCE``): through them, each slice
+would read the rows of all earlier slices. So it reads the range of its own requests only.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from osgp.batches.models import Batch, SkippedDevice
+from osgp.devices.models import Device
+from osgp.fleet.targets import RefusedDevice
+from osgp.processes import wakeup
+from osgp.requests.models import Action, Request
+from osgp.requests.states.transitions import FIRST_ACTION_STATE, choose_first_state
+from osgp.sql import Statement
+
+BATCHES, REQUESTS, ACTIONS = (model._meta.db_table for model in (Batch, Request, Action))
+SKIPPED_PER_STATEMENT = 1000
+MANY = 1000
+"""Requests from which on the database should know how large its tables are."""
+
+_ROWS = {
+    "postgresql": """
+        json_to_recordset(%s::json) AS each_(
+            position integer, uid uuid, device bigint, meter bigint, identification text, state text,
+            schedule_time timestamptz, due_at timestamptz)
+        """,
+    "sqlite": """
+        (SELECT value ->> 'position' AS position, value ->> 'uid' AS uid, value ->> 'device' AS device,
+                value ->> 'meter' AS meter, value ->> 'identification' AS identification,
+                value ->> 'state' AS state, value ->> 'schedule_time' AS schedule_time,
+                value ->> 'due_at' AS due_at
+           FROM json_each(%s)) AS each_
+        """,
+}
+_INSERT_REQUESTS = f"""
+    INSERT INTO {REQUESTS} (
+           correlation_uid, organisation_id, application, message, device_identification, device_id, meter_id,
+           batch_id, priority, effective_priority, schedule_time, max_schedule_time, bypass_retry, state,
+           due_at, attempts, crashes, created_at)
+    SELECT each_.uid, batch.organisation_id, batch.application, batch.message, each_.identification,
+           each_.device, each_.meter, batch.id, batch.priority, batch.priority, each_.schedule_time,
+           batch.max_schedule_time, batch.bypass_retry, each_.state, each_.due_at, 0, 0, batch.created_at
+      FROM {{rows}} CROSS JOIN {BATCHES} AS batch
+     WHERE batch.id = %s
+     ORDER BY each_.position
+    RETURNING id
+    """  # noqa: S608 (table names)
+_INSERT_ACTIONS = Statement(
+    f"""
+    INSERT INTO {ACTIONS} (request_id, position, message, device_id, parameters, state)
+    SELECT id, 0, message, device_id, (SELECT parameters FROM {BATCHES} WHERE id = %s),
+           '{FIRST_ACTION_STATE}'
+      FROM {REQUESTS}
+     WHERE id BETWEEN %s AND %s AND COALESCE(batch_id, 0) = %s
+    """,  # noqa: S608 (table names)
+    prepared=False,
+)
+
+
+@transaction.atomic
+def store(batch: Batch, devices: Sequence[Device], refused: Iterable[RefusedDevice] = ()) -> None:
+    """Store a request for each device and a row for each refused one, and wake the dispatcher.
+
+    Requests are numbered in the order of ``devices``. All bear the batch's time of creation, so that the
+    organisation's list of requests finds them side by side.
+    """
+    if devices:
+        now = read_database_time(batch)
+        rows = json.dumps([_make_row(batch, device, number, now) for number, device in enumerate(devices)])
+        with connection.cursor() as cursor:
+            cursor.execute(_INSERT_REQUESTS.format(rows=_ROWS[connection.vendor]), [rows, batch.pk])
+            numbers = [number for (number,) in cursor.fetchall()]
+        _INSERT_ACTIONS.execute(batch.pk, min(numbers), max(numbers), batch.pk)
+        if len(devices) >= MANY:
+            _analyze_grown_tables()
+    SkippedDevice.objects.bulk_create(
+        [
+            SkippedDevice(
+                batch=batch,
+                position=position,
+                device_identification=identification,
+                fault=fault.as_dict(),
+            )
+            for position, identification, fault in refused
+        ],
+        batch_size=SKIPPED_PER_STATEMENT,
+    )
+    wakeup.notify()
+
+
+def _analyze_grown_tables() -> None:
+    """Have PostgreSQL analyze tables that it takes for small; autovacuum does so only a minute later.
+
+    Until then it checks the foreign key of each new action by scanning the requests: that plan is made, and
+    kept, while there are hardly any.
+    """
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples < %s FROM pg_class WHERE oid = %s::regclass", [MANY, REQUESTS])
+        if cursor.fetchone() == (True,):
+            cursor.execute(f"ANALYZE {REQUESTS}, {ACTIONS}")
+
+
+def read_database_time(batch: Batch) -> datetime:
+    """Return the database's time, which decides what is due; a process's own clock may be ahead of it."""
+    now: datetime = Batch.objects.filter(pk=batch.pk).values_list(Now(), flat=True).get()
+    return now
+
+
+def compute_offset(key: str, identification: str, window: timedelta) -> timedelta:
+    """Return a device's moment in a window: always the same for a key, and evenly spread over devices."""
+    digest = hashlib.blake2b(f"{key}/{identification}".encode(), digest_size=6).digest()
+    return window * (int.from_bytes(digest, "big") / 2**48)
+
+
+def _make_row(batch: Batch, device: Device, position: int, now: datetime) -> dict[str, Any]:
+    """Return the columns that differ by device, as JSON for the database."""
+    schedule_time = batch.schedule_time
+    if batch.spread:
+        key = str(batch.recurring_id or batch.uid)
+        begin = schedule_time or batch.created_at
+        schedule_time = begin + compute_offset(key, device.identification, batch.spread)
+    uid = uuid.uuid4()
+    due_at = now if schedule_time is None else max(schedule_time, now)
+    return {
+        "position": position,
+        "uid": uid.hex if connection.vendor == "sqlite" else str(uid),
+        "device": device.pk,
+        "meter": device.gateway_id or device.pk,
+        "identification": device.identification,
+        "state": choose_first_state(is_due=due_at == now),
+        "schedule_time": _format_moment(schedule_time),
+        "due_at": _format_moment(due_at),
+    }
+
+
+def _format_moment(moment: datetime | None) -> str | None:
+    return None if moment is None else str(connection.ops.adapt_datetimefield_value(moment))

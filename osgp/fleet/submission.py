@@ -1,0 +1,233 @@
+"""The way in for batches: one message with its parameters, and a list or a group of devices.
+
+Everything is checked as for a single request, the parameters once and the devices in bulk. A list of up to
+10,000 devices is stored at once; the requests of a group are made in the background (creation.py).
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from osgp.accounts.caller import Caller
+from osgp.accounts.models import Organisation
+from osgp.batches.models import Batch, BatchSource
+from osgp.device_groups import groups
+from osgp.device_groups.models import DeviceGroup
+from osgp.faults import Component, Fault, FaultCode
+from osgp.fleet import states, storing, targets
+from osgp.messages.operation import MeterOperation, Operation, ParameterValues
+from osgp.messages.serializers import BooleanField, CharField, IntegerField
+from osgp.processes import wakeup
+from osgp.requests.submission import NotGranted, SchedulingFields, check_scope, find_operation
+
+MOST_DEVICES = 10_000
+ONE_TARGET = "Give either device_identifications or device_group."
+MOST_ERRORS = 1000
+"""Most devices named in one refusal."""
+LONGEST_SPREAD = 7 * 24 * 3600
+"""Seconds."""
+
+REPEATED = "repeated"
+"""Error code for a device that is named twice."""
+
+_IDENTIFICATION = re.compile(r"[A-Za-z0-9]{1,40}")
+
+
+class DeviceIdentificationsField(serializers.ListField):
+    """1 to 10,000 device identifications, each once."""
+
+    child = CharField(max_length=40)
+    default_error_messages = {
+        "number": f"Must be 1 to {MOST_DEVICES} device identifications, not {{number}}.",
+        "not_a_list": "Must be a list of device identifications.",
+    }
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        if not isinstance(data, list):
+            self.fail("not_a_list")
+        if not 1 <= len(data) <= MOST_DEVICES:
+            self.fail("number", number=len(data))
+        errors: dict[int, list[str]] = {}
+        first: dict[str, int] = {}
+        for position, identification in enumerate(data):
+            if not (isinstance(identification, str) and _IDENTIFICATION.fullmatch(identification)):
+                errors[position] = ["Must be 1 to 40 of A-Z, a-z and 0-9."]
+            elif first.setdefault(identification, position) != position:
+                text = f"Is at position {first[identification]} already."
+                errors[position] = [ErrorDetail(text, code=REPEATED)]
+            if len(errors) == MOST_ERRORS:
+                break
+        if errors:
+            raise ValidationError(errors)  # type: ignore[arg-type]
+        return data
+
+
+class BatchFields(SchedulingFields):
+    """The fields of a batch beside the parameters of its message."""
+
+    message = CharField(max_length=64, help_text="Name of a message.")
+    device_identifications = DeviceIdentificationsField(required=False)
+    device_group = CharField(
+        required=False, max_length=64, help_text="Name of a device group, instead of device_identifications."
+    )
+    skip_invalid = BooleanField(
+        required=False,
+        help_text="Leave out devices that cannot carry out the message, instead of refusing the batch. "
+        "Such devices of a group are always left out.",
+    )
+    spread_seconds = IntegerField(
+        min_value=0,
+        max_value=LONGEST_SPREAD,
+        default=0,
+        help_text="Devices start spread over this time, from now or from schedule_time on.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Check that there is exactly one of list and group, and time enough for all devices to start."""
+        attrs = super().validate(attrs)
+        latest = attrs.get("max_schedule_time")
+        if latest is not None:
+            begin = attrs.get("schedule_time") or timezone.now()
+            if latest <= begin + timedelta(seconds=attrs["spread_seconds"]):
+                raise ValidationError({"max_schedule_time": ["Must be after the end of spread_seconds."]})
+        if ("device_identifications" in attrs) == ("device_group" in attrs):
+            raise ValidationError(ONE_TARGET)
+        if "device_group" in attrs and attrs.get("skip_invalid") is False:
+            raise ValidationError(
+                {"skip_invalid": ["Devices of a group that cannot carry it out are always left out."]}
+            )
+        return attrs
+
+
+BATCH_FIELDS = frozenset(BatchFields().fields)
+
+
+def submit(caller: Caller, body: Any) -> Batch:
+    """Validate a batch and store it; returns its row.
+
+    Raises rest_framework ValidationError with every faulty field and device, or Fault: 301 for a missing
+    scope, 401 for a message that does not exist or cannot be sent to many devices. Nothing is stored then.
+    """
+    if not isinstance(body, Mapping):
+        raise ValidationError("Must be a JSON object.")
+    name = body.get("message")
+    if not isinstance(name, str):
+        raise ValidationError(
+            {"message": ["This field is required." if name is None else "Must be a string."]}
+        )
+    operation = find_batch_operation(name)
+    check_scope(caller, operation.service)
+    fields, parameters = _validate(operation, body)
+    batch = make_batch(caller, operation, parameters, fields)
+    if "device_group" in fields:
+        group = groups.find_group(caller.organisation, fields["device_group"])
+        if group is None:
+            raise ValidationError({"device_group": ["There is no such group."]})
+        return submit_group(batch, group)
+    return submit_list(
+        batch, operation, fields["device_identifications"], skip_invalid=fields.get("skip_invalid", False)
+    )
+
+
+def make_batch(
+    caller: Caller, operation: MeterOperation, parameters: ParameterValues, fields: Mapping[str, Any]
+) -> Batch:
+    """Return a row that is not stored yet; ``fields`` is validated data of :class:`BatchFields`."""
+    return Batch(
+        organisation=caller.organisation,
+        application=caller.application,
+        message=operation.message,
+        parameters=operation.represent_parameters(parameters),
+        priority=fields["priority"],
+        bypass_retry=fields["bypass_retry"],
+        spread=timedelta(seconds=fields["spread_seconds"]),
+        schedule_time=fields.get("schedule_time"),
+        max_schedule_time=fields.get("max_schedule_time"),
+        created_at=timezone.now(),
+    )
+
+
+def find_batch_operation(message: str) -> MeterOperation:
+    """Return the operation of a message that may be sent to many devices. Raises Fault 401.
+
+    Messages that only change the platform, and those with keys in them, are about one device each.
+    """
+    operation = find_operation(message)
+    if not may_be_batched(operation):
+        raise Fault(
+            FaultCode.VALIDATION_ERROR,
+            f"{message} is about one device and cannot be sent to many.",
+            component=Component.WEB_SERVICE,
+            pointer="/message",
+        )
+    assert isinstance(operation, MeterOperation)
+    return operation
+
+
+def may_be_batched(operation: Operation) -> bool:
+    """Return whether a message can be the same for many devices."""
+    return isinstance(operation, MeterOperation) and not operation.secret_fields
+
+
+@transaction.atomic
+def submit_list(
+    batch: Batch, operation: MeterOperation, identifications: list[str], *, skip_invalid: bool
+) -> Batch:
+    """Check the devices of a list and store their requests. Raises ValidationError for refused devices."""
+    granted = targets.find_by_identification(batch.organisation, identifications)
+    checked = targets.check_devices(operation, operation.parse(batch.parameters), identifications, granted)
+    if checked.refused and not (skip_invalid and checked.devices):
+        only_rights = all(refused.fault.code == FaultCode.UNAUTHORIZED for refused in checked.refused)
+        refusal = NotGranted if only_rights else ValidationError
+        raise refusal(
+            {
+                "device_identifications": {
+                    str(position): [fault.message] for position, _, fault in checked.refused[:MOST_ERRORS]
+                }
+            }
+        )
+    batch.source = BatchSource.LIST
+    batch.total, batch.skipped = len(checked.devices), len(checked.refused)
+    states.store_with_requests(batch)
+    storing.store(batch, checked.devices, checked.refused)
+    return batch
+
+
+@transaction.atomic
+def submit_group(batch: Batch, group: DeviceGroup) -> Batch:
+    """Store a batch whose requests are made in the background. Raises ValidationError for an empty group."""
+    batch.total = group.memberships.count()
+    if not batch.total:
+        raise ValidationError({"device_group": ["The group is empty."]})
+    batch.source = BatchSource.GROUP
+    batch.group = group
+    batch.save(force_insert=True)
+    wakeup.notify()
+    return batch
+
+
+def list_batches(organisation: Organisation) -> QuerySet[Batch]:
+    """Return the organisation's own batches."""
+    return Batch.objects.filter(organisation=organisation)
+
+
+def _validate(operation: Operation, body: Mapping[str, Any]) -> tuple[dict[str, Any], ParameterValues]:
+    errors: dict[str, Any] = {}
+    fields = BatchFields(data={name: value for name, value in body.items() if name in BATCH_FIELDS})
+    if not fields.is_valid():
+        errors.update(fields.errors)
+    parameters: ParameterValues = {}
+    try:
+        parameters = operation.parse({name: body[name] for name in body if name not in BATCH_FIELDS})
+    except ValidationError as error:
+        errors.update(error.detail if isinstance(error.detail, dict) else {"": error.detail})
+    if errors:
+        raise ValidationError(errors)
+    return fields.validated_data, parameters

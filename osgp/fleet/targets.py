@@ -1,0 +1,130 @@
+"""The devices of a batch: found in bulk, and split into those that can carry it out and the others."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from django.db.models import Prefetch, QuerySet
+
+from osgp.accounts.models import Organisation
+from osgp.accounts.rights import list_grants
+from osgp.batches.models import Batch, BatchSource, RecurringRequest
+from osgp.device_groups import groups
+from osgp.devices.models import Device
+from osgp.faults import Fault
+from osgp.messages.operation import MeterOperation, ParameterValues
+from osgp.requests.models import Request, RequestState
+from osgp.requests.queries import GrantedDevice
+from osgp.requests.submission import check_device
+from osgp.sql import is_one_of
+
+PER_QUERY = 2000
+"""Devices per query; SQLite takes 32,766 parameters."""
+
+_LOOKED_AT = (
+    "identification",
+    "device_type",
+    "protocol_name",
+    "protocol_version",
+    "network_address",
+    "channel",
+    "communication_method",
+    "polyphase",
+    "time_zone",
+    "gateway",
+)
+
+
+class RefusedDevice(NamedTuple):
+    """A device that cannot carry out the message; ``position`` is its place among the requested devices."""
+
+    position: int
+    identification: str
+    fault: Fault
+
+
+class CheckedDevices(NamedTuple):
+    """The devices that can carry out the message, in order, and the refused ones."""
+
+    devices: list[Device]
+    refused: list[RefusedDevice]
+
+
+def find_by_identification(
+    organisation: Organisation, identifications: Collection[str]
+) -> dict[str, GrantedDevice]:
+    """Return those of the devices that the organisation may see, with its grants: two queries per 2,000."""
+    wanted = list(identifications)
+    found: dict[str, GrantedDevice] = {}
+    for start in range(0, len(wanted), PER_QUERY):
+        devices = _select_devices().filter(identification__in=wanted[start : start + PER_QUERY])
+        found |= _add_grants(organisation, devices)
+    return found
+
+
+def check_devices(
+    operation: MeterOperation,
+    parameters: ParameterValues,
+    identifications: Iterable[str],
+    granted: Mapping[str, GrantedDevice],
+) -> CheckedDevices:
+    """Sort devices by whether they can carry out the message, and the organisation may have it done."""
+    checked = CheckedDevices([], [])
+    for position, identification in enumerate(identifications):
+        try:
+            found = granted.get(identification)
+            checked.devices.append(check_device(operation, identification, found, parameters))
+        except Fault as fault:
+            checked.refused.append(RefusedDevice(position, identification, fault))
+    return checked
+
+
+def check_keys(
+    operation: MeterOperation,
+    parameters: ParameterValues,
+    organisation: Organisation,
+    keys: Collection[int],
+) -> CheckedDevices:
+    """The same for devices by their primary keys, ``PER_QUERY`` at most."""
+    devices = list(_select_devices().filter(is_one_of("pk", keys)).order_by("pk"))
+    granted = _add_grants(organisation, devices)
+    return check_devices(operation, parameters, [device.identification for device in devices], granted)
+
+
+def list_next_keys(batch: Batch, limit: int) -> list[int]:
+    """Return primary keys of the next devices of a batch, above its cursor and in order."""
+    if batch.source == BatchSource.RETRY and batch.retry_of_id is not None:
+        failed = Request.objects.filter(
+            batch=batch.retry_of_id, state=RequestState.FAILED, device__gt=batch.cursor
+        )
+        rows = failed.order_by("device_id").values_list("device_id", flat=True)
+        return [key for key in rows[:limit] if key is not None]
+    if batch.group_id is not None:
+        return groups.list_member_keys(batch.group_id, batch.cursor, limit)
+    if batch.recurring_id is not None:
+        chosen = RecurringRequest.devices.through.objects.filter(
+            recurringrequest_id=batch.recurring_id, device_id__gt=batch.cursor
+        )
+        return list(chosen.order_by("device_id").values_list("device_id", flat=True)[:limit])
+    return []
+
+
+def _select_devices() -> QuerySet[Device]:
+    """Gateways are looked up by themselves: right after a fleet was added, PostgreSQL joined devices with
+    gateways by reading all devices for each device.
+    """
+    gateways = Device.objects.only(
+        "identification", "network_address", "protocol_name", "protocol_version", "time_zone"
+    )
+    return Device.objects.only(*_LOOKED_AT).prefetch_related(Prefetch("gateway", gateways))
+
+
+def _add_grants(organisation: Organisation, devices: Iterable[Device]) -> dict[str, GrantedDevice]:
+    by_key = {device.pk: device for device in devices}
+    groups_of: dict[int, set[str]] = {}
+    grants = list_grants(organisation.pk, by_key)
+    for key, group in grants.values_list("device_id", "function_group"):
+        groups_of.setdefault(key, set()).add(group)
+    return {
+        by_key[key].identification: GrantedDevice(by_key[key], frozenset(granted))
+        for key, granted in groups_of.items()
+    }

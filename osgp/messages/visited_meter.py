@@ -1,0 +1,85 @@
+"""A meter as operations see it: the objects of its profile, over an open association."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from osgp.catalogue import CosemObject, ObjectNotInProfile, Profile
+from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+from osgp.faults import Component, Fault, FaultCode
+from osgp.protocol_dlms import AccessResult, Data, Meter
+from osgp.protocol_dlms.errors import AccessError
+
+
+@dataclass(frozen=True)
+class VisitedMeter:
+    """A device during a visit. An M-Bus device has a ``channel``, and the ``association`` of its gateway.
+
+    Objects have their tag in the profile, attributes and methods their names in the Blue Book:
+    ``meter.get("CLOCK", "time")``. For an object per M-Bus channel, ``channel`` is by default that of the
+    device. Services raise DLMS errors, which are faults.
+    """
+
+    identification: str
+    profile: Profile
+    association: Meter
+    time_zone: ZoneInfo
+    channel: int | None = None
+    polyphase: bool = False
+    selective_access: bool = True
+    model: str = ""
+    communication_method: str = ""
+
+    def find_object(self, tag: str) -> CosemObject:
+        """Return the object with this tag. Raises Fault 416 if the profile lacks it."""
+        try:
+            return self.profile[tag]
+        except ObjectNotInProfile as error:
+            raise Fault(
+                FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL,
+                f"{self.profile.key} meters have no {tag} object.",
+                component=Component.PROTOCOL_DLMS,
+            ) from error
+
+    def find_attribute(self, tag: str, name: str, channel: int | None = None) -> AttributeDescriptor:
+        """Return the descriptor of an attribute. Raises Fault 416 if the profile lacks the object."""
+        item = self.find_object(tag)
+        return item.address_attribute(name, self._choose_channel(item, channel))
+
+    def find_method(self, tag: str, name: str, channel: int | None = None) -> MethodDescriptor:
+        """Return the descriptor of a method. Raises Fault 416 if the profile lacks the object."""
+        item = self.find_object(tag)
+        return item.address_method(name, self._choose_channel(item, channel))
+
+    def _choose_channel(self, item: CosemObject, channel: int | None) -> int | None:
+        return (channel or self.channel) if item.per_channel else None
+
+    def get(self, tag: str, name: str, channel: int | None = None) -> Data:
+        """Read one attribute."""
+        return self.association.get(self.find_attribute(tag, name, channel))
+
+    def get_all(self, attributes: Sequence[AttributeDescriptor]) -> list[Data]:
+        """Read attributes in as few round trips as possible. Raises AccessError for the first refusal."""
+        values: list[Data] = []
+        for attribute, value in zip(attributes, self.association.get_many(attributes), strict=True):
+            if isinstance(value, AccessResult):
+                raise AccessError(value, attribute)
+            values.append(value)
+        return values
+
+    def get_each(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | Fault]:
+        """As :meth:`get_all`, but return a fault in place of each value that the meter refuses."""
+        return [
+            AccessError(value, attribute) if isinstance(value, AccessResult) else value
+            for attribute, value in zip(attributes, self.association.get_each(attributes), strict=True)
+        ]
+
+    def set(self, tag: str, name: str, value: Data, channel: int | None = None) -> None:
+        """Write one attribute."""
+        self.association.set(self.find_attribute(tag, name, channel), value)
+
+    def action(
+        self, tag: str, name: str, parameter: Data | None = None, channel: int | None = None
+    ) -> Data | None:
+        """Invoke a method; return its return parameters, if any."""
+        return self.association.invoke(self.find_method(tag, name, channel), parameter)

@@ -1,0 +1,1 @@
+"""Operators' pages, in Django's admin."""

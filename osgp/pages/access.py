@@ -1,0 +1,68 @@
+"""Whom the admin shows what: a user with an organisation sees only what that organisation may see.
+
+Access is denied unless a model says otherwise: the admin of a model that is not an
+:class:`OrganisationScopedAdmin` is closed to users with an organisation (osgp/pages/site.py), whatever
+permissions they have.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from osgp.accounts.models import Organisation, User
+
+
+def get_organisation(request: HttpRequest) -> Organisation | None:
+    """The organisation that the signed-in user is confined to; None: operators of the platform see all."""
+    user = request.user
+    return user.organisation if isinstance(user, User) else None
+
+
+class OrganisationScopedAdmin(admin.ModelAdmin):
+    """An admin that users with an organisation may use as well, for the rows of their organisation."""
+
+    def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
+        """The rows that an organisation may see; every page and every choice is limited to them.
+
+        Its own ones, unless an admin says otherwise.
+        """
+        return queryset.filter(organisation=organisation)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        queryset = super().get_queryset(request)
+        organisation = get_organisation(request)
+        return queryset if organisation is None else self.visible_to(queryset, organisation)
+
+
+class PlatformOnly:
+    """Mixed into every other admin: only users without an organisation get in."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return get_organisation(request) is None and super().has_module_permission(request)  # type: ignore[misc]
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return get_organisation(request) is None and super().has_view_permission(request, obj)  # type: ignore[misc]
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return get_organisation(request) is None and super().has_add_permission(request, *args)  # type: ignore[misc]
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return get_organisation(request) is None and super().has_change_permission(request, obj)  # type: ignore[misc]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return get_organisation(request) is None and super().has_delete_permission(request, obj)  # type: ignore[misc]
+
+
+class ReadOnlyAdmin(OrganisationScopedAdmin):
+    """Rows that only the platform itself changes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False

@@ -1,0 +1,69 @@
+"""The form in which a device is added or changed."""
+
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+
+from osgp import catalogue
+from osgp.devices.models import Device
+from osgp.networks.models import Cell
+
+
+@cache
+def list_time_zones() -> frozenset[str]:
+    """The IANA names; finding them reads hundreds of files."""
+    return frozenset(available_timezones())
+
+
+class DeviceForm(forms.ModelForm):
+    """Name and version of the protocol are chosen together, among those in the catalogue."""
+
+    profile = forms.ChoiceField(help_text="Which COSEM objects the meter has.")
+    time_zone = forms.ChoiceField(help_text="Zone of the meter's clock.")
+
+    class Meta:
+        model = Device
+        fields = "__all__"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        device = self.instance
+        if "profile" in self.fields:
+            current = f"{device.protocol_name}-{device.protocol_version}" if device.pk else ""
+            known = [profile.key for profile in catalogue.list_profiles()]
+            if current and current not in known:
+                known.append(current)
+            self.fields["profile"].choices = [(key, key) for key in known]  # type: ignore[attr-defined]
+            self.fields["profile"].initial = current or known[-1]
+        if "time_zone" in self.fields:
+            zones = sorted({*list_time_zones(), device.time_zone})
+            self.fields["time_zone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]
+            self.fields["time_zone"].initial = device.time_zone
+
+    def clean_network_address(self) -> str:
+        """Blanks around an address are a slip of the hand."""
+        return str(self.cleaned_data["network_address"]).strip()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if "profile" in cleaned:
+            name, _, version = cleaned["profile"].rpartition("-")
+            self.instance.protocol_name, self.instance.protocol_version = name, version
+        gateway: Device | None = cleaned.get("gateway")
+        if gateway is not None and gateway.is_mbus:
+            self.add_error("gateway", "A gateway must be an electricity meter.")
+        if gateway is not None and cleaned.get("channel") is None:
+            self.add_error("channel", "Enter the channel of the gateway.")
+        cell: Cell | None = cleaned.get("cell")
+        if cell is not None and cell.network_id != getattr(cleaned.get("network"), "pk", None):
+            self.add_error("cell", f"This cell belongs to the network {cell.network}: choose that network.")
+        return cleaned
+
+    def list_changed_columns(self) -> list[str]:
+        """The columns that the operator changed, for an UPDATE that leaves all others alone."""
+        columns = [name for name in self.changed_data if name != "profile"]
+        if "profile" in self.changed_data:
+            columns += ["protocol_name", "protocol_version"]
+        return columns

@@ -1,0 +1,313 @@
+"""Operators' pages about devices."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from osgp.accounts.models import DeviceAuthorisation, Organisation
+from osgp.accounts.rights import is_granted, is_owner, list_visible_devices
+from osgp.devices.models import Device, DeviceKey
+from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
+from osgp.pages.access import OrganisationScopedAdmin, get_organisation
+from osgp.pages.devices.device_form import DeviceForm
+from osgp.pages.devices.filters import DebuggingFilter, FailingFilter, ProfileFilter
+from osgp.pages.networks.filters import CellFilter, NetworkFilter
+from osgp.pages.shared import display_text
+from osgp.pages.shared.columns import make_moment_column
+from osgp.pages.shared.lists import LongList
+from osgp.pages.shared.page import EditedRow, link_to
+from osgp.pages.shared.search import IndexedSearch, find_devices
+from osgp.requests.models import MeterSession, Request
+
+RECENT_ROWS = 10
+
+
+class AuthorisationInline(admin.TabularInline):
+    """What organisations may do with the device; those that have an organisation see their own grants."""
+
+    model = DeviceAuthorisation
+    extra = 0
+    fields = ("organisation", "function_group", "since")
+    readonly_fields = ("since",)
+    verbose_name = "authorisation"
+    verbose_name_plural = "authorisations"
+
+    since = make_moment_column("created_at", "Since", full=True)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        queryset = super().get_queryset(request).select_related("organisation")
+        organisation = get_organisation(request)
+        if organisation is not None:
+            queryset = queryset.filter(organisation=organisation)
+        return queryset.order_by("organisation__identification", "function_group")
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return get_organisation(request) is None and super().has_add_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """A grant is given or taken, never turned into another one."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return get_organisation(request) is None and super().has_delete_permission(request, obj)
+
+
+ADMINISTRATION = ("lifecycle_status", "model", "time_zone")
+PLACE = ("network", "cell")
+CONNECTION = (
+    "communication_method",
+    *PLACE,
+    "network_address",
+    "port",
+    "logical_device_address",
+    "framing",
+    "security",
+    "challenge_length",
+    "with_list_max",
+    "selective_access",
+    "polyphase",
+)
+MBUS = (
+    "gateway",
+    "channel",
+    "mbus_identification_number",
+    "mbus_manufacturer",
+    "mbus_version",
+    "mbus_device_type",
+    "mbus_primary_address",
+)
+
+
+@admin.register(Device)
+class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
+    """Devices; what the platform learns from meters is shown, not edited."""
+
+    form = DeviceForm
+    change_form_template = "admin/devices/device/change_form.html"
+    list_display = (
+        "identification",
+        "type_name",
+        "profile_name",
+        "address",
+        "lifecycle",
+        "relay_state",
+        "last_success",
+        "last_failure",
+        "failures",
+    )
+    list_filter = (
+        FailingFilter,
+        ("device_type", admin.ChoicesFieldListFilter),
+        ProfileFilter,
+        ("lifecycle_status", admin.ChoicesFieldListFilter),
+        ("security", admin.ChoicesFieldListFilter),
+        ("communication_method", admin.ChoicesFieldListFilter),
+        ("relay_status", admin.ChoicesFieldListFilter),
+        NetworkFilter,
+        CellFilter,
+        DebuggingFilter,
+    )
+    list_select_related = ("gateway",)
+    ordering = ("identification",)
+    sortable_by = ("identification", "last_success", "last_failure", "failures")
+    search_fields = ("identification",)
+    search_help_text = "Beginning of the identification, M-Bus number, or address"
+    autocomplete_fields = ("gateway", "cell")
+    inlines = (AuthorisationInline,)
+    actions = None
+    save_on_top = False
+
+    last_success = make_moment_column("last_success_at", "Last success", ordering="last_success_at")
+    last_failure = make_moment_column("last_failure_at", "Last failure", ordering="last_failure_at")
+    created = make_moment_column("created_at", "Added", full=True)
+    updated = make_moment_column("updated_at", "Changed", full=True)
+
+    # --- Who may what ---
+
+    def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
+        return list_visible_devices(organisation)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A device that somebody with an organisation added would be invisible to that organisation."""
+        return get_organisation(request) is None and super().has_add_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Keys are never deleted, so neither are devices: their life ends with a lifecycle status."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Of the organisations that may see a device, only its owners may change it."""
+        organisation = get_organisation(request)
+        if organisation is not None and isinstance(obj, Device) and not is_owner(organisation, obj):
+            return False
+        return super().has_change_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Write what was edited and nothing else.
+
+        While the page was open, workers went on: a whole row saved from it would set the invocation counter
+        back, and a value used twice gives the key away.
+        """
+        if change:
+            obj.save(update_fields=[*form.list_changed_columns(), "updated_at"])
+        else:
+            obj.save(force_insert=True)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        fixed: tuple[str, ...] = ("relay",)
+        if get_organisation(request) is not None:
+            fixed += ("place",)
+        if obj is not None:
+            fixed += ("identification", "device_type", "counter", "created", "updated")
+            if obj.is_mbus:
+                fixed += ("communication_method",)
+            if not obj.is_mbus or get_organisation(request) is not None:
+                fixed += MBUS
+        return fixed
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """An M-Bus device is not dialled; an electricity meter has no place on an M-Bus."""
+        who = ("identification", "device_type") if obj is None else ()
+        connection: tuple[str, ...] = CONNECTION
+        if get_organisation(request) is not None:
+            connection = ("place", *(name for name in CONNECTION if name not in PLACE))
+        groups = [
+            ("Device", (*who, *ADMINISTRATION, "profile", "protocol_variant")),
+            (
+                "Connection",
+                connection if obj is None or not obj.is_mbus else ("polyphase", "selective_access"),
+            ),
+        ]
+        if obj is None or obj.is_mbus:
+            groups.append(("M-Bus", MBUS))
+        if obj is not None:
+            groups.append(("Known from the meter", ("relay", "counter", "created", "updated")))
+        return [(title, {"fields": fields}) for title, fields in groups]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Gateway, network and cell are chosen here; they are created and deleted on pages of their own."""
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field is not None and db_field.name in ("gateway", *PLACE):
+            field.widget.can_add_related = field.widget.can_delete_related = False
+        return field
+
+    # --- List ---
+
+    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        return find_devices(queryset, term)
+
+    @admin.display(description="Type")
+    def type_name(self, device: Device) -> str:
+        return device.get_device_type_display().removesuffix(" meter")
+
+    @admin.display(description="Profile")
+    def profile_name(self, device: Device) -> str:
+        return " ".join(
+            part for part in (device.protocol_name, device.protocol_version, device.protocol_variant) if part
+        )
+
+    @admin.display(description="Address or gateway")
+    def address(self, device: Device) -> SafeString:
+        """Where it is dialled, the method being the tooltip; the gateway of what is behind one."""
+        if device.gateway is not None:
+            return format_html(
+                '{} <span class="quiet">channel&nbsp;{}</span>',
+                link_to(device.gateway, device.gateway.identification),
+                device.channel or "–",
+            )
+        if device.is_mbus or not device.network_address:
+            return display_text.NOTHING
+        return format_html(
+            '<span title="{}">{}<wbr>:{}</span>',
+            device.communication_method,
+            device.network_address,
+            device.port,
+        )
+
+    @admin.display(description="Lifecycle")
+    def lifecycle(self, device: Device) -> str:
+        return display_text.split_words(device.lifecycle_status)
+
+    @admin.display(description="Relay")
+    def relay_state(self, device: Device) -> SafeString:
+        """As last known; the tooltip has the full name and since when."""
+        if not device.relay_status:
+            return display_text.NOTHING
+        name = display_text.split_words(device.relay_status)
+        as_of = device.relay_status_as_of
+        return format_html(
+            '<span title="{}">{}</span>',
+            f"{name} as of {as_of:%Y-%m-%d %H:%M:%S} UTC" if as_of else name,
+            display_text.draw_badge(device.relay_status, name.split(maxsplit=1)[0]),
+        )
+
+    @admin.display(description="Failures", ordering="failed_connections")
+    def failures(self, device: Device) -> SafeString | str:
+        if not device.failed_connections:
+            return display_text.NOTHING
+        return display_text.draw_badge("FAILED", str(device.failed_connections))
+
+    # --- Page ---
+
+    @admin.display(description="Relay")
+    def relay(self, device: Device) -> SafeString | str:
+        if not device.relay_status:
+            return "not known"
+        return format_html(
+            "{} <span class='quiet'>as of</span> {}",
+            display_text.draw_badge(device.relay_status),
+            display_text.format_moment(device.relay_status_as_of, full=True),
+        )
+
+    @admin.display(description="Network and cell")
+    def place(self, device: Device) -> str:
+        """For organisations, which cannot open the pages of networks."""
+        return str(device.cell or device.network or "–")
+
+    @admin.display(description="Invocation counter")
+    def counter(self, device: Device) -> str:
+        """The first value that no visit has reserved."""
+        return "not known" if device.invocation_counter is None else f"{device.invocation_counter:,}"
+
+    def describe(self, request: HttpRequest, row: Device) -> dict[str, Any]:
+        """The device with its keys (never their values), M-Bus devices, recent requests and visits."""
+        device, organisation = row, get_organisation(request)
+        children = Device.objects.filter(gateway=device).order_by("channel")
+        requests = Request.objects.filter(device_identification=device.identification).order_by("-created_at")
+        if organisation is not None:
+            children = children.filter(pk__in=list_visible_devices(organisation).values("pk"))
+            requests = requests.filter(organisation=organisation)
+        visits = MeterSession.objects.filter(meter=device.gateway_id or device.pk).order_by("-opened_at")
+        gateway_visible = (
+            organisation is None
+            or device.gateway_id is None
+            or list_visible_devices(organisation).filter(pk=device.gateway_id).exists()
+        )
+        may = request.user.has_perm
+        return {
+            "title": device.identification,
+            "device": device,
+            "profile_name": self.profile_name(device),
+            "keys": list(
+                DeviceKey.objects.filter(device=device)
+                .order_by("key_type", "-created_at")
+                .values("key_type", "state", "created_at", "state_changed_at")
+            )
+            if may("devices.view_devicekey")
+            else None,
+            "children": list(children),
+            "gateway": device.gateway if gateway_visible else None,
+            "recent_requests": list(requests[:RECENT_ROWS].select_related("organisation"))
+            if may("requests.view_request")
+            else None,
+            "recent_visits": list(visits[:RECENT_ROWS])
+            if may("requests.view_metersession") and gateway_visible
+            else None,
+            "may_send": may("requests.add_request"),
+            "may_read_log": may("message_logs.view_messagelog")
+            and (organisation is None or is_granted(organisation, device, LOG_READERS)),
+        }

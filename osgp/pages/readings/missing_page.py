@@ -1,0 +1,221 @@
+"""The page of missing readings, and the button that fetches them again."""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from rest_framework.exceptions import ValidationError
+
+from osgp.accounts.models import Organisation
+from osgp.accounts.rights import list_granted_devices
+from osgp.completeness import missing
+from osgp.completeness.gaps import MEANINGS, DeviceGaps, Gap, Reason
+from osgp.device_groups.models import DeviceGroup
+from osgp.devices.models import Device, DeviceType
+from osgp.faults import Fault
+from osgp.messages.readings import Period
+from osgp.networks.models import CommunicationNetwork
+from osgp.pages.access import get_organisation
+from osgp.pages.shared.display_text import count_rows, split_words
+from osgp.pages.shared.page import render_page
+from osgp.pages.shared.sending import make_caller
+from osgp.readings.calendar import DAY, find_day
+from osgp.readings.quantities import find_tag
+from osgp.readings.rights import READERS
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+PAGE_SIZE = 50
+GAPS_SHOWN = 6
+TONES = {
+    Reason.BEING_FETCHED: "active",
+    Reason.NEVER_ASKED: "neutral",
+    Reason.REQUEST_FAILED: "bad",
+    Reason.UNREACHABLE: "bad",
+    Reason.POWER_FAILURE: "warning",
+    Reason.NOT_DELIVERED: "warning",
+}
+
+
+class MissingForm(forms.Form):
+    """Which readings should be there."""
+
+    period = forms.ChoiceField(
+        choices=[(str(each), str(each).capitalize()) for each in Period if each != Period.ACTUAL],
+        required=False,
+    )
+    first = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    last = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    device = forms.CharField(required=False, max_length=40)
+    group = forms.ModelChoiceField(DeviceGroup.objects.none(), required=False, empty_label="All")
+    network = forms.ModelChoiceField(CommunicationNetwork.objects.all(), required=False, empty_label="All")
+    device_type = forms.ChoiceField(label="Type", choices=[("", "All"), *DeviceType.choices], required=False)
+
+    def __init__(self, *args: Any, organisation: Organisation | None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        groups = DeviceGroup.objects.select_related("organisation")
+        if organisation is not None:
+            groups = groups.filter(organisation=organisation)
+        self.fields["group"].queryset = groups  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """Yesterday unless chosen; days in their order, and not too many."""
+        cleaned = super().clean() or {}
+        first, _ = missing.get_default_days()
+        cleaned["period"] = cleaned.get("period") or str(Period.INTERVAL)
+        last = cleaned.get("last") or max(cleaned.get("first") or first, first)
+        cleaned["last"] = last
+        cleaned["first"] = cleaned.get("first") or min(first, last)
+        if cleaned["first"] > last:
+            self.add_error("last", "Must not be before the first day.")
+        elif last - cleaned["first"] >= missing.LONGEST_RANGE:
+            self.add_error("first", f"{missing.LONGEST_RANGE.days} days at most.")
+        elif not (cleaned["first"].year >= 2000 and last.year < 2099):
+            self.add_error("first", "Must be in the years 2000 to 2098.")
+        return cleaned
+
+    def build_question(self, devices: QuerySet[Device]) -> missing.Question:
+        """The question that a valid form asks."""
+        asked = self.cleaned_data
+        devices = missing.narrow_devices(
+            devices,
+            identifications=[asked["device"]] if asked["device"] else (),
+            group=asked["group"],
+            network=asked["network"],
+            device_type=asked["device_type"] or None,
+        )
+        return missing.Question(devices, asked["period"], asked["first"], asked["last"] + DAY)
+
+
+def show_missing(
+    model_admin: "ModelAdmin[Any]", request: HttpRequest, devices: QuerySet[Device]
+) -> HttpResponse:
+    """Filters, a page of meters with their gaps, and the button (POST)."""
+    organisation = get_organisation(request)
+    form = MissingForm({**_choose_defaults(), **request.GET.dict()}, organisation=organisation)
+    cursor = request.GET.get("cursor", "")
+    after = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else 0
+    page = missing.Page([], None)
+    may_fetch = request.user.has_perm("requests.add_request")
+    if form.is_valid():
+        question = form.build_question(devices)
+        if request.method == "POST" and may_fetch:
+            _fetch(request, question, organisation, after)
+            return HttpResponseRedirect(request.get_full_path())
+        page = missing.find_missing(question, PAGE_SIZE, after)
+    query = request.GET.copy()
+    query.pop("cursor", None)
+    following = urlencode({**query.dict(), "cursor": page.cursor}) if page.cursor is not None else ""
+    return render_page(
+        model_admin,
+        request,
+        "admin/readings/missing.html",
+        title="Missing readings",
+        form=form,
+        found=[_describe(one) for one in page.found],
+        next=following,
+        first_page=after == 0,
+        first_query=query.urlencode(),
+        period=form.cleaned_data.get("period") if form.is_valid() else "",
+        may_fetch=may_fetch and any(one.gaps for one in page.found),
+        is_bound_valid=form.is_valid(),
+    )
+
+
+def _choose_defaults() -> dict[str, str]:
+    first, until = missing.get_default_days()
+    return {"period": str(Period.INTERVAL), "first": first.isoformat(), "last": (until - DAY).isoformat()}
+
+
+def _describe(one: DeviceGaps) -> dict[str, Any]:
+    zone = ZoneInfo(one.device.time_zone)
+    gaps = [
+        {
+            "gap": gap,
+            "range": _format_range(gap, zone),
+            "quantities": ", ".join(_name_quantity(one.device, code) for code in gap.quantities)
+            if gap.is_partial
+            else "",
+            "tone": TONES[gap.reason],
+            "meaning": MEANINGS[gap.reason],
+        }
+        for gap in one.gaps[:GAPS_SHOWN]
+    ]
+    more = len(one.gaps) - len(gaps)
+    return {
+        "device": one.device,
+        "since": f"{one.since.astimezone(zone):%d %b %H:%M}",
+        "day": find_day(one.since, zone),
+        "count": one.count,
+        "gaps": gaps,
+        "more": more,
+        "rows": len(gaps) + (more > 0),
+    }
+
+
+def _format_range(gap: Gap, zone: ZoneInfo) -> str:
+    first, last = gap.first.astimezone(zone), gap.last.astimezone(zone)
+    if gap.count == 1:
+        return f"{first:%d %b %H:%M}"
+    return (
+        f"{first:%d %b %H:%M} – {last:%H:%M}"
+        if first.date() == last.date()
+        else (f"{first:%d %b %H:%M} – {last:%d %b %H:%M}")
+    )
+
+
+def _name_quantity(device: Device, code: str) -> str:
+    meter = device.gateway or device
+    tag = find_tag(meter.protocol_name, meter.protocol_version, code)
+    return split_words(tag) if tag else code
+
+
+def _fetch(
+    request: HttpRequest, question: missing.Question, organisation: Organisation | None, after: int
+) -> None:
+    """Ask the meters of the page again, in the name of the user's organisation or of their owners."""
+    page = missing.find_missing(question, PAGE_SIZE, after)
+    senders = [organisation] if organisation is not None else _find_readers(page)
+    fetched = missing.FetchResult()
+    try:
+        for organisation in senders:
+            caller = make_caller(organisation, request)
+            granted = list_granted_devices(organisation, READERS)
+            keys = set(
+                granted.filter(pk__in=[one.device.pk for one in page.found]).values_list("pk", flat=True)
+            )
+            one = missing.fetch(caller, question, [each for each in page.found if each.device.pk in keys])
+            fetched.devices += one.devices
+            fetched.requests += one.requests
+            fetched.pending += one.pending
+    except Fault as fault:
+        messages.error(request, fault.message)
+        return
+    except ValidationError as error:
+        messages.error(request, f"The requests were refused: {error.detail}")
+        return
+    if fetched.pending and not fetched.requests:
+        text = "Requests for all of these readings are already under way."
+    else:
+        requests, meters = count_rows(fetched.requests, "request"), count_rows(fetched.devices, "meter")
+        text = f"Accepted: {requests} to {meters}."
+    messages.success(request, text)
+
+
+def _find_readers(page: missing.Page) -> list[Organisation]:
+    """Organisations that may read the meters of a page."""
+    keys = [one.device.pk for one in page.found]
+    return list(
+        Organisation.objects.filter(
+            enabled=True,
+            authorisations__device__in=keys,
+            authorisations__function_group__in=("OWNER", "MONITORING"),
+        )
+        .distinct()
+        .order_by("pk")
+    )

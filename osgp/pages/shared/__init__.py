@@ -1,0 +1,1 @@
+"""What pages have in common: lists, filters, forms for messages, and how values are shown."""

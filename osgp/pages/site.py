@@ -1,0 +1,92 @@
+"""The admin site: its name, its first page, and who gets to which model."""
+
+from collections.abc import Iterable
+from functools import wraps
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import BadRequest
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from osgp.pages.access import OrganisationScopedAdmin, PlatformOnly, get_organisation
+
+SECTIONS = (
+    "devices",
+    "requests",
+    "batches",
+    "networks",
+    "readings",
+    "message_logs",
+    "notifications",
+    "accounts",
+    "auth",
+    "django_celery_beat",
+)
+"""In which order the apps stand in the navigation; others follow."""
+SECTION_NAMES = {
+    "auth": "User groups",
+    "batches": "Batches and schedules",
+    "django_celery_beat": "Celery beat",
+}
+
+
+class HeadEndAdminSite(admin.AdminSite):
+    """Operators' pages. Models are closed to users with an organisation unless their admin says otherwise."""
+
+    site_header = "Smart metering head-end"
+    site_title = "Head-end"
+    index_title = "Overview"
+    index_template = "admin/overview.html"
+    site_url = None
+    empty_value_display = "–"
+
+    def register(
+        self,
+        model_or_iterable: type[Model] | Iterable[type[Model]],
+        admin_class: type[admin.ModelAdmin] | None = None,
+        **options: Any,
+    ) -> None:
+        """Register models; an admin that is not made for users with an organisation is closed to them."""
+        admin_class = admin_class or admin.ModelAdmin
+        if not issubclass(admin_class, (OrganisationScopedAdmin, PlatformOnly)):
+            admin_class = type(admin_class.__name__, (PlatformOnly, admin_class), {})
+        super().register(model_or_iterable, admin_class, **options)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """400 for filters with NUL, for which PostgreSQL has no text: Django hands them on as they are."""
+
+        @wraps(view)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if any("\0" in value for _, values in request.GET.lists() for value in values):
+                raise BadRequest("NUL in the query")
+            answer: HttpResponse = view(request, *args, **kwargs)
+            return answer
+
+        return super().admin_view(checked, cacheable)
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """What every page shows: above all, for which organisation."""
+        context = super().each_context(request)
+        if self.has_permission(request):
+            context["confined_to"] = get_organisation(request)
+        return context
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """The apps in the order of an operator's work, under names that say what they are for."""
+        apps: list[dict[str, Any]] = super().get_app_list(request, app_label)
+        for app in apps:
+            app["name"] = SECTION_NAMES.get(app["app_label"], app["name"])
+        return sorted(apps, key=_find_position)
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The overview: what waits, what fails, and how it went lately."""
+        from osgp.pages.overview import gather_figures  # It needs models, which are not there yet.
+
+        return super().index(request, {"overview": gather_figures(request), **(extra_context or {})})
+
+
+def _find_position(app: dict[str, Any]) -> int:
+    label = app["app_label"]
+    return SECTIONS.index(label) if label in SECTIONS else len(SECTIONS)

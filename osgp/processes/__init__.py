@@ -1,0 +1,1 @@
+"""What all processes of the platform share: database lanes, duties, waking dispatchers, an orderly end."""

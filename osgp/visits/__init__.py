@@ -1,0 +1,1 @@
+"""Visits to meters: who is dialled when, and what the worker does then."""

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class VisitsConfig(AppConfig):
+    name = "osgp.visits"
+    verbose_name = "Visits to meters"

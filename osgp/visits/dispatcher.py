@@ -1,0 +1,160 @@
+"""The dispatcher: leases meters that have due requests, and publishes hints for workers.
+
+Run two or more for redundancy. It keeps no state of its own: when it dies, another one, or its next start,
+continues from the database.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from kombu.exceptions import OperationalError as BrokerError
+
+from osgp.metrics import rollup
+from osgp.processes import duties, wakeup
+from osgp.processes.database import give_back_connection
+from osgp.requests import liveness, states
+from osgp.requests.models import MeterSession
+from osgp.requests.states import bulk as bulk_states
+from osgp.visits import housekeeping, tasks
+from osgp.visits.publishing import Publisher
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+"""Meter sessions opened in one transaction."""
+REAP_EVERY = 5.0
+"""Seconds between checks for lost meter sessions and lost hints."""
+SLICE = 500
+"""Rows that one transaction changes."""
+MOST_SLICES = 40
+"""Slices of one change in one round."""
+KEEP_HOUSE_EVERY = 60.0
+"""Seconds between slices of housekeeping."""
+HURRY_EVERY = 0.25
+"""Seconds between checks for urgent requests whose hint is queued with a lower priority."""
+BACKLOG_PAUSE = 0.1
+"""Seconds to wait for workers or permits while there is more work than may be handed out."""
+MOMENT = 0.001
+"""Seconds."""
+
+
+class Dispatcher:
+    """Opens meter sessions for due requests, publishes their hints, and recovers lost ones."""
+
+    def __init__(self) -> None:
+        self._reaped_at = self._kept_house_at = self._hurried_at = self._opened_at = float("-inf")
+        self._backlog = False
+        """Whether there was more work than could be handed out."""
+        self._news = True
+        """Whether there may be new work, possibly more urgent."""
+        self._rounds = duties.Rounds()
+        self._publisher = Publisher()
+
+    def run(self, stop: threading.Event) -> None:
+        """Dispatch until ``stop`` is set, also through outages of the database and the broker."""
+        interval = settings.OSGP["DISPATCH_INTERVAL"].total_seconds()
+        with wakeup.Listener() as listener:
+            while not stop.is_set():
+                try:
+                    pause = self.tick()
+                except (DatabaseError, InterfaceError, BrokerError, OSError) as error:
+                    logger.warning("dispatching paused: %s: %s", type(error).__name__, error)
+                    give_back_connection()
+                    stop.wait(interval)
+                    continue
+                if pause is None:
+                    self._news = listener.wait(interval, stop)
+                elif pause:
+                    stop.wait(pause)
+                    self._news = listener.wait(MOMENT, stop)
+        self._publisher.close()
+        give_back_connection()
+
+    def tick(self) -> float | None:
+        """Make one round. Return the seconds until the next one, None if nothing is left to do now."""
+        if time.monotonic() - self._reaped_at >= REAP_EVERY:
+            self._reaped_at = time.monotonic()
+            self._recover()
+        if time.monotonic() - self._kept_house_at >= KEEP_HOUSE_EVERY:
+            # Set first: even if it fails every time, the dispatcher hands out work in between.
+            self._kept_house_at = time.monotonic()
+            if housekeeping.delete_expired():
+                self._kept_house_at = float("-inf")
+        if states.queue_scheduled():
+            self._news = True
+        if states.find_due_platform_requests().exists():
+            tasks.perform_platform_requests.apply_async(expires=duties.HINT_LIFETIME)
+        self._rounds.make()
+        unclaimed = states.count_unclaimed_sessions()
+        if unclaimed and time.monotonic() - self._hurried_at >= HURRY_EVERY:
+            self._hurried_at = time.monotonic()
+            self._publish(states.hurry_sessions())
+        room = settings.OSGP["DISPATCH_AHEAD"] - unclaimed
+        if not self._is_worthwhile(room):
+            return BACKLOG_PAUSE
+        self._opened_at = time.monotonic()
+        opened = states.open_sessions(min(room, BATCH))
+        self._publish(opened.sessions)
+        self._backlog = len(opened.sessions) >= room
+        if self._backlog or (opened.held_back and not opened.sessions):
+            return BACKLOG_PAUSE
+        # Requests of one meter share a meter session: fewer of these than wanted may still mean more work.
+        return 0.0 if opened.sessions else None
+
+    def _is_worthwhile(self, room: int) -> bool:
+        """Return whether to open meter sessions now.
+
+        Opening a few takes as long as opening many: with a backlog, wait until there is room for many, but no
+        longer than the interval, and not if there is new work.
+        """
+        if room <= 0 or not self._backlog or self._news:
+            return room > 0
+        waited = time.monotonic() - self._opened_at
+        enough: int = min(BATCH, settings.OSGP["DISPATCH_AHEAD"] // 2)
+        interval: float = settings.OSGP["DISPATCH_INTERVAL"].total_seconds()
+        return room >= enough or waited >= interval
+
+    def _recover(self) -> None:
+        liveness.beat()
+        lost = _change_all(states.reap)
+        if lost:
+            logger.warning(
+                "%d leases ran out: the worker died, or none took the hint; their requests are due again",
+                lost,
+            )
+        stranded = _change_all(bulk_states.take_back_stranded)
+        if stranded:
+            logger.warning("%d requests were left behind by ended visits; they are due again", stranded)
+        _change_all(states.fail_overdue)
+        silent = states.find_sessions_without_hint(BATCH)
+        if silent:
+            logger.info("%d hints were not taken in time; publishing them again", len(silent))
+            self._publish(silent)
+        rollup.advance()
+
+    def _publish(self, sessions: Iterable[MeterSession]) -> None:
+        """Publish the hints. A later round publishes those again that get lost."""
+        sessions = list(sessions)
+        if not sessions:
+            return
+        self._publisher.publish(sessions)
+        states.mark_published(sessions)
+
+
+def _change_all(change: Callable[[int], int]) -> int:
+    """Make ``change`` slice by slice, at most MOST_SLICES times; return how many rows changed.
+
+    When a host dies, thousands of meter sessions are lost: one slice per round would take minutes to recover
+    them. Without a bound, other work would wait for too long.
+    """
+    changed = 0
+    for _ in range(MOST_SLICES):
+        count = change(SLICE)
+        changed += count
+        if count < SLICE:
+            break
+    return changed

@@ -1,0 +1,56 @@
+"""The outcome of one action, stored together with its changes of the device and its readings."""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+
+from osgp.devices.models import Device
+from osgp.faults import Fault
+from osgp.messages.registry import find_operation
+from osgp.readings import storing
+from osgp.requests import states
+from osgp.requests.models import ActionState
+from osgp.requests.work import WorkAction
+from osgp.visits.leases import LeaseLost
+
+
+@dataclass
+class ActionOutcome:
+    """The outcome of one action: a result or a fault."""
+
+    action: WorkAction
+    state: ActionState
+    result: Mapping[str, Any] | None = None
+    fault: Fault | None = None
+    device_changes: Mapping[str, Any] = field(default_factory=dict)
+    readings: storing.PreparedReadings | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is only a result to store."""
+        return (
+            self.state == ActionState.DONE
+            and not self.device_changes
+            and not find_operation(self.action.message).secret_fields
+        )
+
+    def store(self) -> None:
+        """Store the outcome. Raises LeaseLost if the request is not in our meter session any more."""
+        fault = self.fault.as_dict() if self.fault else None
+        session_id = self.action.request.session_id
+        with transaction.atomic() if self.readings or self.device_changes else nullcontext():
+            if not states.finish_action(
+                self.action.pk, session_id, self.state, result=self.result, fault=fault
+            ):
+                raise LeaseLost
+            if self.device_changes:
+                Device.objects.filter(pk=self.action.device.pk).update(**self.device_changes)
+            self.store_readings()
+
+    def store_readings(self) -> None:
+        """Store the readings, if any, in the transaction of the outcome."""
+        if self.readings is not None:
+            storing.store(self.readings, self.action.request.correlation_uid, self.action.message)

@@ -1,0 +1,41 @@
+"""When a request is tried again, and with which priority."""
+
+import random
+from datetime import timedelta
+from typing import Protocol
+
+from django.conf import settings
+
+
+def compute_delay(attempt: int) -> timedelta:
+    """Return the wait after the ``attempt``-th attempt (1, 2, …): RETRY_DELAY × 2^(attempt - 1) ± 25 %.
+
+    The jitter keeps meters that failed together, as in a lost cell, from being dialled together again.
+    """
+    base: timedelta = settings.OSGP["RETRY_DELAY"]
+    return base * float(2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
+
+
+def lower_priority(priority: int) -> int:
+    """Return the priority of a retried request, so that new requests go first."""
+    return max(priority - 1, 0)
+
+
+class AttemptedRequest(Protocol):
+    """The fields of a request that matter here."""
+
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def bypass_retry(self) -> bool: ...
+
+
+def find_next_delay(request: AttemptedRequest, *, retryable: bool) -> timedelta | None:
+    """Return the wait before the next attempt; None if there is none.
+
+    There is none after a permanent fault, with ``bypass_retry`` and after the last attempt.
+    ``states.retry_request`` compares it with ``max_schedule_time``, by the clock of the database.
+    """
+    if not retryable or request.bypass_retry or request.attempts >= settings.OSGP["MAX_ATTEMPTS"]:
+        return None
+    return compute_delay(request.attempts)

@@ -1,0 +1,36 @@
+"""The requests of a visit whose meter was lost before they were done."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from osgp.requests import states
+from osgp.requests.models import Request, RequestState
+from osgp.visits import retries
+
+
+def retry_or_fail(session_id: uuid.UUID, fault: Mapping[str, Any]) -> None:
+    """Retry the requests that run in a meter session, or fail them with its fault, when it ends.
+
+    Requests with equally many attempts wait equally long, so that one association serves them all. A few
+    statements, however many requests. Call it in the transaction that closes the session.
+    """
+    running = list(Request.objects.filter(session=session_id, state=RequestState.RUNNING))
+    delays: dict[tuple[int, bool], timedelta | None] = {}
+    alike: defaultdict[tuple[timedelta, int], list[int]] = defaultdict(list)
+    for request in running:
+        tried = request.attempts, request.bypass_retry
+        if tried not in delays:
+            delays[tried] = retries.find_next_delay(request, retryable=fault["retryable"])
+        if (delay := delays[tried]) is not None:
+            alike[delay, retries.lower_priority(request.effective_priority)].append(request.pk)
+    retried = sum(
+        states.retry_requests(keys, session_id, delay, fault=fault, priority=priority)
+        for (delay, priority), keys in alike.items()
+    )
+    if bundles := [request.pk for request in running if request.is_bundle]:
+        states.reopen_actions(bundles, session_id)
+    if retried < len(running):
+        states.fail_running(session_id, fault)

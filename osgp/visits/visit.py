@@ -1,0 +1,391 @@
+"""One visit to one meter: carry out all its due actions by priority, over one association."""
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from osgp import catalogue
+from osgp.devices.models import Device
+from osgp.faults import Component, Fault, FaultCode
+from osgp.message_logs.recording import Recording, attributing, start_recording
+from osgp.messages.operation import ConcludedOperation, MeterOperation
+from osgp.messages.registry import find_operation
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.processes.stopping import StopRequested, stop
+from osgp.protocol_dlms import Meter
+from osgp.protocol_dlms.errors import DlmsError
+from osgp.readings import storing
+from osgp.requests import states, work
+from osgp.requests.models import ActionState, RequestState
+from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
+from osgp.visits import retries, shared_fault
+from osgp.visits.beginning import StartedVisit, reserving, start_visit, take_more_urgent, take_requests
+from osgp.visits.concluding import conclude
+from osgp.visits.dialling import Dialling
+from osgp.visits.leases import Lease, LeaseLost, keeper
+from osgp.visits.outages import NotStored, PatientLanes
+from osgp.visits.outcome import ActionOutcome
+
+logger = logging.getLogger(__name__)
+
+OUTCOME_UNKNOWN = Fault(
+    FaultCode.UNABLE_TO_PROCESS_REQUEST,
+    "The connection was lost while this was being carried out; whether it took effect is unknown. "
+    "It was not repeated.",
+    component=Component.CORE,
+)
+TIME_FOR_BEGINNING = 0.8
+"""The part of VISIT_DEADLINE in which a visit starts further actions; the rest is for the last one to end."""
+DEVICE_FIELDS = frozenset(item.name for item in fields(WorkDevice))
+
+
+class OutOfTime(Exception):
+    """The visit has lasted long enough; it leaves the other actions to the next one."""
+
+
+def visit_meter(session_id: uuid.UUID, token: uuid.UUID, worker: str, priority: int = 0) -> bool:
+    """Claim a meter session and carry out the due actions of its meter.
+
+    ``priority`` is that of the hint, 0 to 9. Return False if the hint was late, doubled or forged.
+    """
+    with reserving(session_id) as is_alone:
+        return is_alone and _visit(Lease(session_id), token, worker, priority)
+
+
+def _visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> bool:
+    try:
+        begun = start_visit(lease, token, worker, priority)
+        if begun is None:
+            return False
+        try:
+            with keeper.keep(lease):
+                Visit(lease, begun.meter).run(begun)
+        finally:
+            begun.end()
+    except LeaseLost:
+        logger.warning("visit %s: the lease was lost", lease.session_id)
+    except NotStored:
+        logger.warning("visit %s: its meter session could not be closed, and runs out", lease.session_id)
+    return True
+
+
+@dataclass
+class Visit:
+    """A visit under a lease. ``fault``: what ended it, if anything did."""
+
+    lease: Lease
+    meter: WorkMeter
+    database: PatientLanes = field(init=False)
+    fault: Fault | None = None
+    cut_short: bool = False
+    """Whether it hands back the requests that it has not finished."""
+    statistics: dict[str, int] = field(default_factory=dict)
+    device_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Changes of devices by actions of this visit, for the actions after them."""
+    recording: Recording | None = None
+    """Recording of its APDUs, if a device is debugged."""
+    performed: int = 0
+    """Number of actions. Each visit performs at least one, so that even the slowest meter gets on."""
+    begins_until: float = field(
+        default_factory=lambda: (
+            time.monotonic() + settings.OSGP["VISIT_DEADLINE"].total_seconds() * TIME_FOR_BEGINNING
+        )
+    )
+    may_have_taken: bool = False
+    """Whether requests may run in the meter session that the visit does not know of."""
+
+    def __post_init__(self) -> None:
+        self.database = PatientLanes(self.lease)
+
+    @property
+    def session_id(self) -> uuid.UUID:
+        """The id of the meter session."""
+        return self.lease.session_id
+
+    def run(self, begun: StartedVisit) -> None:
+        """Dial once, and carry out actions until nothing is due or the connection is lost."""
+        try:
+            if begun.dialling is None:
+                assert begun.fault is not None
+                raise begun.fault
+            self.recording = start_recording(self.session_id, self.meter, begun.requests)
+            self._hold(begun.dialling, begun.requests)
+        except LeaseLost:
+            raise
+        except (StopRequested, OutOfTime):
+            self.cut_short = True
+        except Fault as fault:
+            self.lease.check()
+            self.fault = fault
+            # After an outage of ours, the meter may have hung up because it heard nothing for too long.
+            self.cut_short = isinstance(fault, DlmsError) and self.database.was_away
+        except Exception:
+            logger.exception("visit %s to %s failed", self.session_id, self.meter.identification)
+            self.fault = _make_internal_fault("The visit to the meter")
+        finally:
+            if self.recording is not None:
+                self.recording.store()
+        self.database.run(self._end)
+
+    def _hold(self, dialling: Dialling, requests: list[list[WorkAction]]) -> None:
+        self.lease.check()
+        stop.check()
+        trace = self.recording.trace if self.recording else None
+        with dialling.associating(self.lease.line, self.database.run, trace) as association:
+            try:
+                while requests:
+                    actions, *rest = requests
+                    last = self._carry_out(association, actions)
+                    requests = self.database.run(self._settle_and_take, last, rest)
+                association.release()
+            except (StopRequested, OutOfTime):
+                with suppress(DlmsError):
+                    association.release()
+                raise
+            finally:
+                statistics = association.statistics
+                self.statistics = {
+                    "round_trips": statistics.round_trips,
+                    "bytes_sent": statistics.bytes_sent,
+                    "bytes_received": statistics.bytes_received,
+                }
+
+    def _carry_out(self, association: Meter, actions: list[WorkAction]) -> ActionOutcome:
+        """Perform the actions of a request in their order. Raises faults that end the association.
+
+        Store each outcome at once, but return the last one: it is stored together with that of the request.
+        """
+        outcome: ActionOutcome | None = None
+        for action in actions:
+            if outcome is not None:
+                self.database.run(self._store, outcome)
+            self.lease.check()
+            stop.check()
+            if self.performed and self._is_out_of_time():
+                raise OutOfTime
+            with attributing(self.recording, action):
+                outcome = self._perform(association, action)
+            self.performed += 1
+        assert outcome is not None
+        return outcome
+
+    def _perform(self, association: Meter, action: WorkAction) -> ActionOutcome:
+        operation = find_operation(action.message)
+        assert isinstance(operation, MeterOperation)
+        if action.state == ActionState.STARTED:
+            # A former attempt ended after sending it and before its answer.
+            return ActionOutcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
+        try:
+            device = self._find_device(action)
+            parameters = operation.parse(action.parameters)
+            meter = make_visited_meter(device, association)
+            # The device may have got another profile since the request was accepted.
+            operation.check_profile(meter.profile, parameters)
+            if not operation.repeatable:
+                self._start(action)
+            result = operation.perform(meter, parameters)
+            # After we have hung up, its result does not come from the meter.
+            self.lease.check()
+            if isinstance(operation, ConcludedOperation):
+                result = self.database.run(conclude, operation, action, parameters, result)
+            changes = operation.list_device_changes(parameters, result)
+            stored = operation.represent_result(result)
+            readings = storing.prepare(device, operation.list_readings(parameters, result))
+            self.device_changes.setdefault(device.pk, {}).update(changes)
+            return ActionOutcome(
+                action, ActionState.DONE, result=stored, device_changes=changes, readings=readings
+            )
+        except LeaseLost:
+            raise
+        except Fault as fault:
+            self.lease.check()
+            if isinstance(fault, DlmsError) and not association.is_open:
+                raise
+            return self._make_fault_outcome(action, fault)
+        except Exception:
+            self.lease.check()
+            logger.exception("%s of %s failed", action.message, action.request.correlation_uid)
+            return self._make_fault_outcome(action, _make_internal_fault(action.message))
+
+    def _find_device(self, action: WorkAction) -> WorkDevice:
+        """Return the device with the changes of this visit. Raises Fault 221 if it left this gateway."""
+        device = action.device
+        if self.meter.pk not in {device.pk, device.gateway_id}:
+            raise Fault(
+                FaultCode.GATEWAY_DEVICE_INVALID_FOR_MBUS_DEVICE,
+                f"{device.identification} is not on a channel of {self.meter.identification} any more.",
+            )
+        changes = self.device_changes.get(device.pk, {})
+        known = {name: value for name, value in changes.items() if name in DEVICE_FIELDS}
+        return replace(device, **known) if known else device
+
+    def _is_out_of_time(self) -> bool:
+        return time.monotonic() >= self.begins_until
+
+    def _start(self, action: WorkAction) -> None:
+        if not self.database.run(self._mark_started, action):
+            raise LeaseLost
+        action.state = ActionState.STARTED
+        self.lease.check()
+
+    @staticmethod
+    def _make_fault_outcome(action: WorkAction, fault: Fault) -> ActionOutcome:
+        """Return a fault as an outcome; UNKNOWN for a STARTED action that may have succeeded."""
+        if action.state == ActionState.STARTED and fault.retryable:
+            return ActionOutcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
+        return ActionOutcome(action, ActionState.FAULT, fault=fault)
+
+    # --- In a database lane; called again if the answer was lost --------------------------------------
+
+    def _mark_started(self, action: WorkAction) -> bool:
+        return states.start_action(action.pk, self.session_id) or states.is_started(
+            action.pk, self.session_id
+        )
+
+    def _store(self, outcome: ActionOutcome) -> None:
+        """Store an outcome that is not the last one of its request."""
+        try:
+            outcome.store()
+        except LeaseLost:
+            if not states.has_outcome(outcome.action.pk, self.session_id):
+                raise
+
+    def _settle_and_take(self, last: ActionOutcome, rest: list[list[WorkAction]]) -> list[list[WorkAction]]:
+        """Settle the request, and return the next ones: new urgent ones first, then the rest."""
+        more = self._settle(last)
+        # First what a call took whose answer was lost: it may be a suspect, which is taken alone.
+        if self.may_have_taken and (taken := work.list_unfinished(self.session_id)):
+            self.may_have_taken = False
+            return taken
+        if not more or self._is_out_of_time():
+            return rest
+        self.may_have_taken = True
+        if rest:
+            next_priority = rest[0][0].request.effective_priority
+            taken = take_more_urgent(self.session_id, self.meter.pk, next_priority) or rest
+        else:
+            taken = take_requests(self.session_id, self.meter.pk)
+        self.may_have_taken = False
+        return taken
+
+    def _settle(self, last: ActionOutcome) -> bool:
+        """Store the last outcome of a request, and finish or retry the request.
+
+        Return False if no other request of the meter is due.
+        """
+        try:
+            return self._settle_once(last)
+        except LeaseLost:
+            if not states.is_settled(last.action.request.pk, self.session_id):
+                raise
+            return True
+
+    def _settle_once(self, last: ActionOutcome) -> bool:
+        if not last.is_plain or last.action.request.is_bundle:
+            self._finish_or_retry(last)
+            return True
+        with transaction.atomic() if last.readings else nullcontext():
+            action = last.action
+            succeeded = states.succeed(
+                action.request.pk, action.pk, self.session_id, self.meter.pk, last.result or {}
+            )
+            if succeeded is None:
+                raise LeaseLost
+            last.store_readings()
+            return succeeded.more
+
+    @transaction.atomic
+    def _finish_or_retry(self, last: ActionOutcome) -> None:
+        """Store the last outcome, and finish the request or plan its next attempt.
+
+        A bundle succeeds when each action has an outcome, be it a fault. As long as attempts are left, it
+        retries actions with retryable faults, also those of former visits.
+        """
+        last.store()
+        request = last.action.request
+        fault = last.fault.as_dict() if last.fault else None
+        if request.is_bundle:
+            fault = work.find_retryable_fault(request.pk)
+        if fault is not None and _retry(request, self.session_id, fault):
+            states.reopen_actions([request.pk], self.session_id)
+            return
+        failed = fault is not None and not request.is_bundle
+        states.finish_request(
+            request.pk,
+            self.session_id,
+            RequestState.FAILED if failed else RequestState.SUCCEEDED,
+            fault=fault if failed else None,
+        )
+        if request.is_bundle or find_operation(last.action.message).secret_fields:
+            states.forget_secrets([request.pk])
+
+    def _end(self) -> None:
+        """Close the meter session. After a fault, retry or fail the requests that still run in it.
+
+        Lock the meter session first, as the reaper does, to avoid deadlocks. If it is closed already, the
+        rest is done, too.
+        """
+        if self.fault is None and not self.cut_short and not self.database.was_away:
+            states.close_after_success(self.session_id, **self.statistics)
+            return
+        with transaction.atomic():
+            if self.fault is None and not self.cut_short:
+                closed = states.close_after_success(self.session_id, **self.statistics)
+            else:
+                fault = self.fault.as_dict() if self.fault else None
+                closed = states.close(self.session_id, fault=fault, **self.statistics)
+            if closed and self.fault is not None and not self.cut_short:
+                self._fail_or_retry(self.fault.as_dict())
+            elif closed:
+                # After an outage there may be requests that were taken without our knowledge.
+                states.hand_back(self.session_id)
+
+    def _fail_or_retry(self, fault: Mapping[str, Any]) -> None:
+        shared_fault.retry_or_fail(self.session_id, fault)
+        Device.objects.filter(pk=self.meter.pk).update(
+            last_failure_at=Now(), failed_connections=F("failed_connections") + 1
+        )
+
+
+def make_visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
+    """Return the device as operations see it, over the association of its own or of its gateway."""
+    return VisitedMeter(
+        identification=device.identification,
+        profile=catalogue.find_profile(device.protocol_name, device.protocol_version),
+        association=association,
+        time_zone=ZoneInfo(device.time_zone),
+        channel=device.channel,
+        polyphase=device.polyphase,
+        selective_access=device.selective_access,
+        model=device.model,
+        communication_method=device.communication_method,
+    )
+
+
+def _retry(request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]) -> bool:
+    """Plan another attempt; return False if there is none, or the meter session was lost."""
+    delay = retries.find_next_delay(request, retryable=fault["retryable"])
+    if delay is None:
+        return False
+    priority = retries.lower_priority(request.effective_priority)
+    return states.retry_request(request.pk, session_id, delay, fault=fault, priority=priority)
+
+
+def _make_internal_fault(what: str) -> Fault:
+    """Return the fault for an error of the platform itself; only the log has the details."""
+    return Fault(
+        FaultCode.UNABLE_TO_PROCESS_REQUEST,
+        f"{what} could not be processed because of an internal error.",
+        component=Component.CORE,
+        retryable=True,
+    )
