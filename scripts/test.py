@@ -2,6 +2,7 @@
 
     python -m scripts.test [--only embedded|services] [arguments of pytest]
 
+The second run leaves out the tests that have no database (scripts/pytest_database.py): they ran in the first.
 Both runs use databases, virtual hosts and secrets of their own, so several of them may run side by side.
 Exits with 0 if both passed and with 1 if one did not. Where no PostgreSQL or RabbitMQ is to be had, only the
 first run takes place; the last lines say so, and the exit code is 3 if it passed.
@@ -66,7 +67,7 @@ def run_on_services(found: services.Services, arguments: Sequence[str]) -> int:
         say("No virtual host of our own on this RabbitMQ: one process only, and nobody else may use it now")
         environment["BROKER_URL"] = found.broker.url
     try:
-        return run_pytest(arguments, environment, parallel=own_hosts)
+        return run_pytest(["-p", "scripts.pytest_database", *arguments], environment, parallel=own_hosts)
     finally:
         if own_hosts:
             services.drop_virtual_hosts(found.broker, hosts)

@@ -74,6 +74,7 @@ def test_images_copy_what_exists_and_run_unprivileged(name: str) -> None:
     assert not any("requirements-dev" in line for line in lines)
 
 
+@pytest.mark.back_end
 def test_gunicorn_takes_its_settings() -> None:
     command = [sys.executable, "-m", "gunicorn", "--check-config", "--config", "deploy/gunicorn.conf.py"]
     done = subprocess.run([*command, "osgp.wsgi"], cwd=ROOT, capture_output=True, text=True, timeout=300)

@@ -20,7 +20,7 @@ from osgp.requests import states
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
-from tests import factories, meters
+from tests import factories, json_schemas, meters
 from tests.bundle.probes import Probe
 from tests.requests.test_api_schema import answer_schema, resolved
 from tests.state_check import states_by_hand
@@ -168,7 +168,7 @@ def test_states_of_actions(
     assert (first["fault"] is not None) == (action in {"FAULT", "UNKNOWN"})
     assert answer.json()["fault"] == (FAULT if state == "FAILED" else None)
     schema = answer_schema(document, OUTCOME, "get", answer.status_code)
-    jsonschema.validate(answer.json(), schema | {"additionalProperties": False})
+    json_schemas.validate(answer.json(), schema | {"additionalProperties": False})
 
 
 def test_a_fault_before_another_attempt_is_not_shown_yet(
@@ -326,9 +326,9 @@ def test_bodies_are_what_the_document_says(document: Any, api: APIClient, device
         "device_identification": device.identification,
         "actions": [{"message": "SynchronizeTime"}, {"message": "Probe", "name": "a"}],
     }
-    jsonschema.validate(right, schema)
+    json_schemas.validate(right, schema)
     assert api.post(PATH, right, format="json").status_code == 202
     for wrong in ([], [{"message": "AddDevice"}], [{"message": "Probe", "size": 11}], [{}]):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(right | {"actions": wrong}, schema)
+            json_schemas.validate(right | {"actions": wrong}, schema)
         assert api.post(PATH, right | {"actions": wrong}, format="json").status_code == 400

@@ -24,6 +24,7 @@ from osgp.commands.management.commands.worker import make_celery_command
 from osgp.embedded.worker import WorkerThread
 from osgp.sql import Statement
 from osgp.visits.dispatcher import Dispatcher
+from tests.processes import templates
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 180.0
@@ -74,11 +75,10 @@ class Process:
     program: tuple[str, ...] = ("manage.py",)
 
     def __init__(self, *command: str, **environment: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, *self.program, *command],
-            cwd=ROOT,
-            env={
-                **os.environ,
+        self._process = templates.start(
+            [*self.program, *command],
+            {
+                **{name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
                 "DATABASE_URL": database_url(),
                 "BROKER_URL": settings.CELERY_BROKER_URL,
                 "OSGP_LOCAL_SECRETS": "1",
@@ -86,7 +86,6 @@ class Process:
                 "LOG_LEVEL": "WARNING",
                 **environment,
             },
-            stdout=subprocess.DEVNULL,
         )
 
     def is_alive(self) -> bool:
@@ -94,8 +93,8 @@ class Process:
 
     def kill(self) -> None:
         """kill -9."""
-        self._process.kill()
-        self._process.wait()
+        self.send(signal.SIGKILL)
+        self.wait()
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""

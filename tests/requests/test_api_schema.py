@@ -3,12 +3,12 @@
 import io
 from typing import Any
 
-import jsonschema
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer
+from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
 from osgp.accounts.models import Organisation
@@ -19,6 +19,7 @@ from osgp.messages.operation import CompositeOperation, Operation
 from osgp.requests.answers import build_route_name
 from osgp.requests.models import RequestState
 from osgp.requests.submission import COMMON_FIELDS
+from tests import json_schemas
 from tests.factories import make_request
 
 PENDING = {"SCHEDULED", "QUEUED", "RUNNING", "RETRYING"}
@@ -59,6 +60,10 @@ def test_it_is_served_to_everybody(document: Any) -> None:
     assert answer.status_code == 200
     assert answer.json()["paths"].keys() == document["paths"].keys()
     assert APIClient().get("/api/v1/schema/").status_code == 200
+
+
+def test_its_schemas_are_json_schemas(document: Any) -> None:
+    Draft202012Validator.check_schema({"$defs": document["components"]["schemas"]})
 
 
 def test_the_page_for_people_loads_nothing_from_elsewhere() -> None:
@@ -109,9 +114,9 @@ def test_answers_are_what_the_document_says(
     answer = api.get(f"{path}{request.correlation_uid}/")
     assert answer.status_code == (202 if state in PENDING else 200)
     schema = answer_schema(document, path + "{correlation_uid}/", "get", answer.status_code)
-    jsonschema.validate(answer.json(), schema | {"additionalProperties": False})
+    json_schemas.validate(answer.json(), schema | {"additionalProperties": False})
     listed = api.get("/api/v1/requests/")
-    jsonschema.validate(listed.json(), answer_schema(document, "/api/v1/requests/", "get", 200))
+    json_schemas.validate(listed.json(), answer_schema(document, "/api/v1/requests/", "get", 200))
     row = answer_schema(document, "/api/v1/requests/", "get", 200)["properties"]["results"]["items"]
     assert set(listed.json()["results"][0]) == set(row["properties"])
 
@@ -120,13 +125,13 @@ def test_other_answers_are_what_the_document_says(document: Any, api: APIClient,
     path = "/api/v1/adhoc/synchronize-time/"
     accepted = api.post(path, {"device_identification": device.identification}, format="json")
     schema = answer_schema(document, path, "post", 202)
-    jsonschema.validate(accepted.json(), schema | {"additionalProperties": False})
+    json_schemas.validate(accepted.json(), schema | {"additionalProperties": False})
     refused = api.post(path, {"device_identification": "", "colour": "red"}, format="json")
     schema = answer_schema(document, path, "post", 400)
-    jsonschema.validate(refused.json(), schema | {"additionalProperties": False})
+    json_schemas.validate(refused.json(), schema | {"additionalProperties": False})
     key = api.get("/api/v1/configuration/public-key/")
     schema = answer_schema(document, "/api/v1/configuration/public-key/", "get", 200)
-    jsonschema.validate(key.json(), schema | {"additionalProperties": False})
+    json_schemas.validate(key.json(), schema | {"additionalProperties": False})
 
 
 def test_examples_are_what_the_document_says(document: Any) -> None:
@@ -136,7 +141,7 @@ def test_examples_are_what_the_document_says(document: Any) -> None:
             for answer in operation["responses"].values():
                 for content in answer.get("content", {}).values():
                     for example in content.get("examples", {}).values():
-                        jsonschema.validate(example["value"], resolved(document, content["schema"]))
+                        json_schemas.validate(example["value"], resolved(document, content["schema"]))
                         checked += 1
     assert checked > len(list(registry.list_operations()))
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import jsonschema
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -27,7 +26,7 @@ from osgp.messages.operation import MeterOperation
 from osgp.messages.registry import list_operations
 from osgp.requests.models import Request, RequestState
 from osgp.simulator import Fleet, SimulatorThread
-from tests import processes
+from tests import json_schemas, processes
 from tests.messages.bodies import make_bodies
 from tests.requests.test_api_schema import answer_schema
 
@@ -81,7 +80,7 @@ def perform(api: APIClient, platform: None) -> Perform:
         processes.eventually(lambda: api.get(url).status_code == 200, f"an outcome of {url}")
         answer = api.get(url).json()
         assert (answer["status"], answer["fault"]) == ("SUCCEEDED", None)
-        jsonschema.validate(
+        json_schemas.validate(
             answer, answer_schema(document, f"/api/v1/{path}/{{correlation_uid}}/", "get", 200)
         )
         return answer["result"]

@@ -78,6 +78,8 @@ FIXED = {
     DataType.FLOAT64: struct.Struct(">d"),
 }
 FIXED_OCTETS = {DataType.DATE_TIME: 12, DataType.DATE: 5, DataType.TIME: 4}
+TYPES = {int(data_type): data_type for data_type in DataType}
+"""By tag: to make an enumeration's member of a number takes longer than all the rest of decoding."""
 
 NULL_DATA = b"\x00"
 
@@ -242,8 +244,8 @@ def decode_from(buffer: bytes, offset: int, depth: int = 0) -> tuple[Data, int]:
     if depth > MAXIMUM_DEPTH:
         raise RemoteProtocolError("data is nested too deep")
     try:
-        tag = DataType(buffer[offset])
-    except (IndexError, ValueError) as error:
+        tag = TYPES[buffer[offset]]
+    except (IndexError, KeyError) as error:
         raise RemoteProtocolError("data has no known type") from error
     offset += 1
     layout = FIXED.get(tag)
