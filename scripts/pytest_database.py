@@ -1,13 +1,13 @@
 """pytest plugin: only the tests that have a database.
 
-Others are kept from it by pytest-django, and send no messages, as these are of rows: what they say cannot depend
-on the kind of database and broker, and they ran with the first ones. A test that has no fixture of the database
-but starts something that uses it is marked `back_end`.
+Others are kept from it by pytest-django, and send no messages, as these are of rows: what they say cannot
+depend on the kind of database and broker, and they ran with the first ones. A test that has no fixture of the
+database but uses it in another way is marked `back_end`.
 """
 
 import pytest
 
-FIXTURES = {"db", "transactional_db", "django_db_setup", "django_db_blocker"}
+FIXTURES = {"db", "transactional_db", "django_db_setup"}
 """Of pytest-django; all others of the database ask for one of them."""
 
 

@@ -1,14 +1,15 @@
-"""The program of a template process: imports what the platform's processes import, then forks for each of them.
+"""The program of a template process: imports what the platform's processes import, and forks each of them.
 
     python -m tests.process_template
     python -m gevent.monkey --module tests.process_template
 
-Each line of its standard input is a list of arguments, as Python would get them; it answers with the id of a process
-that goes on as Python would with these arguments. The process is handed over to the nearest ancestor that takes
-orphans (tests/processes/templates.py), so that it can be waited for.
+Each line of its standard input is a list of arguments, as Python would get them. It answers with the id of a
+process that goes on as Python would with these arguments. That process is handed over to the nearest ancestor
+that takes orphans (tests/processes/templates.py), which can wait for it.
 """
 
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -20,6 +21,16 @@ import django
 PATCHED = ["-m", "gevent.monkey", "--module"]
 """How arguments of Python begin whose program runs under gevent."""
 
+USED = (
+    "celery.apps.beat",
+    "celery.apps.worker",
+    "celery.bin.celery",
+    "django_celery_beat.schedulers",
+    "kombu.transport.pyamqp",
+    "osgp.visits.dispatcher",
+)
+"""What the processes import later than Django's start and their tasks."""
+
 
 def prepare() -> None:
     """Import what any process of the platform needs, and connect to nothing."""
@@ -28,16 +39,10 @@ def prepare() -> None:
     django.setup()
     app.loader.import_default_modules()
     app.finalize()
-    import celery.apps.beat
-    import celery.apps.worker
-    import celery.bin.celery
-    import django_celery_beat.schedulers
-    import kombu.transport.pyamqp
-
-    import osgp.visits.dispatcher  # noqa: F401
-
+    for module in USED:
+        importlib.import_module(module)
     if is_patched():
-        import celery.concurrency.gevent  # noqa: F401
+        importlib.import_module("celery.concurrency.gevent")
     gc.collect()
     gc.freeze()
 
@@ -65,7 +70,8 @@ def serve() -> None:
         with os.fdopen(read) as answer:
             pid_of_orphan = answer.read()
         os.wait()  # until it is an orphan
-        print(pid_of_orphan, flush=True)
+        sys.stdout.write(f"{pid_of_orphan}\n")
+        sys.stdout.flush()
 
 
 def fork() -> int:

@@ -1,4 +1,4 @@
-"""Processes forked from one that has imported everything: there in a moment, where a new one takes 1.5 s of CPU.
+"""Processes forked from one that has imported everything: there at once, where a new one takes 1.5 s of CPU.
 
 What they do from then on is what a new process does. Tests of how processes start run new ones.
 """

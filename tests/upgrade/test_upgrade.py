@@ -58,6 +58,8 @@ MONTHS = "readings_chunk_"
 EMPTY = {"django_celery_beat_clockedschedule", "django_celery_beat_solarschedule"}
 """Tables that the platform does not use; the dumps have rows of all others."""
 
+pytestmark = pytest.mark.back_end
+
 
 @dataclass(frozen=True)
 class Upgraded:
