@@ -1,9 +1,10 @@
-"""Runs the test suite twice: on SQLite with the in-process broker, and on PostgreSQL with RabbitMQ.
+"""Runs the test suite on SQLite with the in-process broker and, side by side, on PostgreSQL with RabbitMQ.
 
     python -m scripts.test [--only embedded|services] [arguments of pytest]
 
-The second run leaves out the tests that have no database (scripts/pytest_database.py): they ran in the first.
-Both runs use databases, virtual hosts and secrets of their own, so several of them may run side by side.
+The second run leaves out the tests that have no database (scripts/pytest_database.py): the first has them.
+What it says is shown behind what the first one says. Both use databases, virtual hosts and secrets of their
+own.
 Exits with 0 if both passed and with 1 if one did not. Where no PostgreSQL or RabbitMQ is to be had, only the
 first run takes place; the last lines say so, and the exit code is 3 if it passed.
 """
@@ -12,20 +13,23 @@ import argparse
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from subprocess import Popen
 from types import FrameType
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from scripts import services
 
 HALF_ONLY = 3
 """Exit code: what was run passed, but PostgreSQL and RabbitMQ were not there for the rest."""
+EMBEDDED, ON_SERVICES = "SQLite + in-process broker", "PostgreSQL + RabbitMQ"
 WORKERS = min(8, 2 * (os.cpu_count() or 1))
 """Processes of pytest-xdist: two per core, as tests that start processes wait for them most of the time."""
-XDIST_WORKERS = [f"gw{number}" for number in range(WORKERS)]
+FOLLOW_SECONDS = 0.5
+"""How often it is looked whether the second run has said more."""
 
 
 def say(line: str) -> None:
@@ -33,32 +37,41 @@ def say(line: str) -> None:
     print(f"== {line}", flush=True)
 
 
-def run_pytest(arguments: Sequence[str], environment: Mapping[str, str], *, parallel: bool = True) -> int:
-    """Run pytest in an environment of its own; its exit code."""
+def run_pytest(
+    arguments: Sequence[str], environment: Mapping[str, str], workers: int, output: BinaryIO | None = None
+) -> int:
+    """Run pytest in an environment of its own; its exit code. No workers: without pytest-xdist."""
     with tempfile.TemporaryDirectory(prefix="osgp-test-") as var:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "scripts.pytest_virtual_host"]
-        if parallel:
-            command += ["-p", "scripts.pytest_order", "-n", str(WORKERS), "--dist", "loadfile"]
+        if workers:
+            command += ["-p", "scripts.pytest_order", "-n", str(workers), "--dist", "loadfile"]
             command += ["--no-loadscope-reorder"]
         own = {"OSGP_VAR_DIR": var, "OSGP_LOCAL_SECRETS": "1"}
         # Dozens of processes would compile all they import, each anew.
         kept = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        return subprocess.run([*command, *arguments], env=kept | own).returncode
+        with Popen([*command, *arguments], env=kept | own, stdout=output) as process:
+            _running.append(process)
+            return process.wait()
 
 
-def run_embedded(arguments: Sequence[str]) -> int:
+_running: list["Popen[bytes]"] = []
+
+
+def run_embedded(arguments: Sequence[str], workers: int) -> int:
     """The suite on what `make run` uses."""
     environment = dict(os.environ)
     for name in ("DATABASE_URL", "BROKER_URL"):
         environment.pop(name, None)
-    return run_pytest(arguments, environment)
+    return run_pytest(arguments, environment, workers)
 
 
-def run_on_services(found: services.Services, arguments: Sequence[str]) -> int:
+def run_on_services(
+    found: services.Services, arguments: Sequence[str], workers: int, output: BinaryIO | None = None
+) -> int:
     """The suite on what production uses, with a database and a virtual host per process and run."""
     run = f"osgp_{secrets.token_hex(4)}"
     environment = {**os.environ, "DATABASE_URL": services.replace_path(found.database_url, run)}
-    hosts = [run, *(f"{run}_{worker}" for worker in XDIST_WORKERS)]
+    hosts = [run, *(f"{run}_gw{number}" for number in range(workers))]
     own_hosts = services.make_virtual_hosts(found.broker, hosts)
     if own_hosts:
         environment["BROKER_URL"] = services.replace_path(found.broker.url, run)
@@ -66,12 +79,49 @@ def run_on_services(found: services.Services, arguments: Sequence[str]) -> int:
     else:
         say("No virtual host of our own on this RabbitMQ: one process only, and nobody else may use it now")
         environment["BROKER_URL"] = found.broker.url
+    arguments = ["-p", "scripts.pytest_database", *arguments]
     try:
-        return run_pytest(["-p", "scripts.pytest_database", *arguments], environment, parallel=own_hosts)
+        return run_pytest(arguments, environment, workers if own_hosts else 0, output)
     finally:
         if own_hosts:
             services.drop_virtual_hosts(found.broker, hosts)
         services.drop_databases(found.database_url, f"test_{run}")
+
+
+def run_both(found: services.Services, arguments: Sequence[str]) -> tuple[int, int]:
+    """Both runs at the same time, with half of the workers each: while one waits, the other has the CPU."""
+    workers = max(1, WORKERS // 2)
+    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
+        second = pool.submit(run_on_services, found, arguments, workers, output)
+        try:
+            say(f"{EMBEDDED}; at the same time {ON_SERVICES}, shown afterwards")
+            first_code = run_embedded(arguments, workers)
+            say(ON_SERVICES)
+            follow(output.fileno(), second)
+        finally:
+            stop_running()
+        return first_code, second.result()
+
+
+def follow(descriptor: int, run: "Future[int]") -> None:
+    """Show what a run says, until it ends."""
+    shown = 0
+    while True:
+        is_done = run.done()
+        while said := os.pread(descriptor, 65536, shown):
+            shown += len(said)
+            sys.stdout.buffer.write(said)
+        sys.stdout.flush()
+        if is_done:
+            return
+        wait([run], FOLLOW_SECONDS)
+
+
+def stop_running() -> None:
+    """End what still runs, after Ctrl-C or SIGTERM."""
+    for process in _running:
+        if process.poll() is None:
+            process.terminate()
 
 
 def stop(signum: int, frame: FrameType | None) -> NoReturn:
@@ -98,12 +148,14 @@ def main() -> int:
                 return 1
             except services.NoServiceError as error:
                 missing = str(error)
-        if options.only != "services":
-            say("SQLite and the in-process broker")
-            outcomes["SQLite + in-process broker"] = run_embedded(arguments)
-        if found is not None:
-            say("PostgreSQL and RabbitMQ")
-            outcomes["PostgreSQL + RabbitMQ"] = run_on_services(found, arguments)
+        if found is None and options.only != "services":
+            say(EMBEDDED)
+            outcomes[EMBEDDED] = run_embedded(arguments, WORKERS)
+        elif found is not None and options.only == "services":
+            say(ON_SERVICES)
+            outcomes[ON_SERVICES] = run_on_services(found, arguments, WORKERS)
+        elif found is not None:
+            outcomes[EMBEDDED], outcomes[ON_SERVICES] = run_both(found, arguments)
     except KeyboardInterrupt:
         return 130
     finally:
@@ -120,7 +172,7 @@ def main() -> int:
 
 def say_what_is_missing(reason: str) -> None:
     """Say in the last lines that half of the suite was left out."""
-    say("PostgreSQL + RabbitMQ: NOT RUN")
+    say(f"{ON_SERVICES}: NOT RUN")
     say("")
     say(
         "THIS WAS NOT THE WHOLE SUITE. Nothing was tested on PostgreSQL and RabbitMQ, as production has them:"

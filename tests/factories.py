@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup, Scope
@@ -102,19 +103,20 @@ def make_request(
 ) -> Request:
     """A stored request with its one action, due now, put in place without validation."""
     now = timezone.now()
-    request = Request.objects.create(
-        organisation=organisation,
-        message=message,
-        device=device,
-        device_identification=device.identification,
-        **{
-            "application": "portal",
-            "meter": device.gateway or device,
-            "state": RequestState.QUEUED,
-            "due_at": now,
-            "created_at": now,
-        }
-        | fields,
-    )
-    Action.objects.create(request=request, message=message, device=device, parameters=parameters or {})
+    with transaction.atomic():  # A dispatcher must not see a request without its action.
+        request = Request.objects.create(
+            organisation=organisation,
+            message=message,
+            device=device,
+            device_identification=device.identification,
+            **{
+                "application": "portal",
+                "meter": device.gateway or device,
+                "state": RequestState.QUEUED,
+                "due_at": now,
+                "created_at": now,
+            }
+            | fields,
+        )
+        Action.objects.create(request=request, message=message, device=device, parameters=parameters or {})
     return request

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -13,6 +14,7 @@ from scripts import test as runner
 from scripts.services import Broker, NoServiceError, Services
 
 ROOT = Path(__file__).resolve().parents[2]
+SAID = b"7 passed\n" * 50_000
 NOT_HERE = "postgresql and rabbitmq-server not found, and packages may not be installed here."
 
 Run = Callable[..., int]
@@ -23,12 +25,17 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The runs that took place."""
     runs: list[str] = []
 
-    def embedded(arguments: Sequence[str]) -> int:
+    def embedded(arguments: Sequence[str], workers: int) -> int:
         runs.append(f"embedded {' '.join(arguments)}")
         return 0
 
-    def on_services(found: Services, arguments: Sequence[str]) -> int:
+    def on_services(
+        found: Services, arguments: Sequence[str], workers: int, output: BinaryIO | None = None
+    ) -> int:
         runs.append(f"services {' '.join(arguments)}")
+        if output is not None:
+            output.write(SAID)
+            output.flush()
         return 0
 
     monkeypatch.setattr(runner, "run_embedded", embedded)
@@ -58,7 +65,16 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
 def test_both_runs_with_the_arguments_of_pytest(run: Run, ran: list[str]) -> None:
     assert run("-k", "clock", "tests/adhoc") == 0
-    assert ran == ["embedded -k clock tests/adhoc", "services -k clock tests/adhoc"]
+    assert sorted(ran) == ["embedded -k clock tests/adhoc", "services -k clock tests/adhoc"]
+
+
+def test_what_the_second_one_says_is_shown_behind_the_first(
+    run: Run, ran: list[str], capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert run() == 0
+    said = capsysbinary.readouterr().out
+    assert said.index(b"== PostgreSQL + RabbitMQ\n") < said.index(SAID)
+    assert said.index(SAID) < said.index(b"== PostgreSQL + RabbitMQ: passed")
 
 
 @pytest.mark.parametrize("only", ["embedded", "services"])
@@ -123,12 +139,12 @@ def test_who_does_not_want_them_does_not_miss_them(
 def test_bytecode_is_kept_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Mapping[str, str]] = []
 
-    def start(command: Sequence[str], env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    def start(command: Sequence[str], env: Mapping[str, str], stdout: None) -> "subprocess.Popen[bytes]":
         started.append(env)
-        return subprocess.CompletedProcess(command, 0)
+        return subprocess.Popen(["true"])
 
-    monkeypatch.setattr(runner.subprocess, "run", start)
-    assert runner.run_pytest([], {"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/bin"}) == 0
+    monkeypatch.setattr(runner, "Popen", start)
+    assert runner.run_pytest([], {"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/bin"}, 0) == 0
     [environment] = started
     assert "PYTHONDONTWRITEBYTECODE" not in environment
     assert environment["PATH"] == "/bin"
