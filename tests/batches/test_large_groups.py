@@ -91,6 +91,7 @@ def plan_of(sql: str) -> str:
 
 def pages(api: APIClient, url: str, number: int) -> tuple[list[str], list[int]]:
     """Correlation UIDs on the first pages, and what each page cost in queries."""
+    api.get(url)  # Notes the use of the token, which is done once a minute.
     uids: list[str] = []
     costs = []
     for _ in range(number):
