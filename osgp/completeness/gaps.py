@@ -11,12 +11,16 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db.models import F
+from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_datetime
+from rest_framework.exceptions import ValidationError
 
 from osgp.completeness.buffers import FETCHED_BY, find_buffer
 from osgp.cosem.amr_status import POWER_DOWN
 from osgp.devices.models import Device
+from osgp.faults import Fault
+from osgp.messages.relative_periods import RelativePeriodField
 from osgp.monitoring.periods import Buffer
 from osgp.readings import clock
 from osgp.readings.buffers import INTERVAL_SECONDS, find_status_flags
@@ -226,31 +230,59 @@ _ATTEMPT = (
     "fault",
     "request__state",
     "request__correlation_uid",
+    "request__due_at",
 )
 
 
 def _find_attempts(devices: Sequence[Device], period: str) -> dict[int, list[_Attempt]]:
     """Return what was requested of these devices, latest first, as far as requests are still stored."""
-    keys = [device.pk for device in devices]
+    by_key = {device.pk: device for device in devices}
+    keys = list(by_key)
     actions = Action.objects.filter(message__in=FETCHED_BY.values())
     # Two queries, each by its own index; one for both would read all actions.
     own = actions.filter(device__in=keys).values_list("device", *_ATTEMPT)
     of_request = actions.filter(device__isnull=True, request__device__in=keys)
     rows = [*own, *of_request.values_list("request__device", *_ATTEMPT)]
     rows.sort(key=lambda row: row[1:3], reverse=True)
+    times = _read_times([row[2] for row in rows if "relative_period" in row[3]])
     attempts: dict[int, list[_Attempt]] = {}
-    for device, _, _, parameters, state, fault, request_state, uid in rows:
+    for device, _, pk, parameters, state, fault, request_state, uid, due_at in rows:
         if parameters.get("period_type") != period:
             continue
-        begin, end = (parse_datetime(parameters.get(name) or "") for name in ("begin_date", "end_date"))
+        pending = request_state not in FINAL_STATES and state in (ActionState.PENDING, ActionState.STARTED)
+        texts = times.get(pk) or (parameters.get("begin_date"), parameters.get("end_date"))
+        begin, end = (parse_datetime(text or "") for text in texts)
+        if begin is None and end is None:
+            moment = max(due_at, clock.now()) if pending else due_at
+            begin, end = _guess_times(by_key[device], period, parameters.get("relative_period"), moment)
         if begin is not None and end is not None:
-            pending = request_state not in FINAL_STATES and state in (
-                ActionState.PENDING,
-                ActionState.STARTED,
-            )
             attempt = _Attempt(begin, end, pending, state, fault, uid)
             attempts.setdefault(device, []).append(attempt)
     return attempts
+
+
+def _guess_times(
+    device: Device, period: str, relative: object, moment: datetime
+) -> tuple[datetime, datetime] | tuple[None, None]:
+    """Return the times of a relative period that has no result, as if the visit began at ``moment``."""
+    buffer = find_buffer(device, period)
+    zone = ZoneInfo((device.gateway or device).time_zone)
+    try:
+        known = RelativePeriodField().to_internal_value(relative)
+        return known.find_times(moment, zone, buffer.period if buffer else None)
+    except (ValidationError, Fault):
+        return None, None
+
+
+def _read_times(actions: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:
+    """Return which times relative periods became, of those actions that have a result."""
+    if not actions:
+        return {}
+    rows = Action.objects.filter(pk__in=actions, result__isnull=False)
+    return {
+        pk: (begin, end)
+        for pk, begin, end in rows.values_list("pk", KT("result__begin_date"), KT("result__end_date"))
+    }
 
 
 def _explain(missing: _Range, device: Device, attempts: Sequence[_Attempt]) -> Gap:

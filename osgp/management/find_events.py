@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, TypedDict
+from datetime import UTC, datetime, tzinfo
+from typing import Annotated, NotRequired, TypedDict
+from zoneinfo import ZoneInfo
 
 from rest_framework.exceptions import ValidationError
 
@@ -11,6 +12,7 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile, list_event_log_categories
 from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RejectedRow, RowTimes, assign_times, select
+from osgp.devices.models import Device
 from osgp.management.event_logs import Event, EventLog
 from osgp.messages.needs import Needs
 from osgp.messages.operation import MeterOperation, Service
@@ -21,26 +23,35 @@ from osgp.messages.rejected_rows import (
     check_row_count,
     format_rejected,
 )
+from osgp.messages.relative_periods import Period, RelativePeriodParameter, check_times, find_times
 from osgp.messages.serializers import ChoiceField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms.errors import AccessError
+
+BEGIN, END = "from", "until"
 
 FindEventsParameters = TypedDict(
     "FindEventsParameters",
     {
         "event_log_category": Annotated[str, ChoiceField(list_event_log_categories())],
-        "from": Annotated[datetime, "The earliest time of an event."],
-        "until": Annotated[datetime, "The latest time of an event; after `from`."],
+        "from": NotRequired[Annotated[datetime, "The earliest time of an event."]],
+        "until": NotRequired[Annotated[datetime, "The latest time of an event; after `from`."]],
+        "relative_period": NotRequired[RelativePeriodParameter],
     },
 )
 
 
-class FindEventsResult(TypedDict):
-    """Events in the order of the meter's log, which is oldest first unless its clock was set back."""
-
-    events: list[Event]
-    rejected_rows: RejectedRowList
-    rejected_row_count: RejectedRowCount
+FindEventsResult = TypedDict(
+    "FindEventsResult",
+    {
+        "from": datetime,
+        "until": datetime,
+        "events": list[Event],
+        "rejected_rows": RejectedRowList,
+        "rejected_row_count": RejectedRowCount,
+    },
+)
+"""Events in the order of the meter's log, which is oldest first unless its clock was set back."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +88,16 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
 
     def check_parameters(self, parameters: FindEventsParameters) -> None:
         """Refuse a period that does not last. Raises ValidationError."""
-        if parameters["from"] >= parameters["until"]:
+        check_times(parameters, BEGIN, END)
+        if "relative_period" not in parameters and parameters["from"] >= parameters["until"]:
             raise ValidationError({"from": ["Must be before until."]})
+
+    def check_device(self, device: Device, parameters: FindEventsParameters) -> None:
+        _find_between(parameters, datetime.now(UTC), ZoneInfo(device.time_zone))
 
     def perform(self, meter: VisitedMeter, parameters: FindEventsParameters) -> FindEventsResult:
         category = parameters["event_log_category"]
-        begin, end = parameters["from"], parameters["until"]
+        begin, end = _find_between(parameters, meter.visit_begin, meter.time_zone)
         tag = meter.profile.event_logs[category].tag
         buffer = meter.find_attribute(tag, "buffer")
         columns = meter.profile.list_capture_columns(tag)
@@ -111,4 +126,9 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
         with_codes = [
             RejectedRow(row.index, row.reason + log.describe_code(rows[row.index])) for row in rejected
         ]
-        return {"events": events, **format_rejected(with_codes)}
+        return {"from": begin, "until": end, "events": events, **format_rejected(with_codes)}
+
+
+def _find_between(parameters: FindEventsParameters, moment: datetime, zone: tzinfo) -> Period:
+    """The times of events that are looked for in a visit that begins at ``moment``. Raises Fault 401."""
+    return find_times(parameters, BEGIN, END, moment=moment, zone=zone)

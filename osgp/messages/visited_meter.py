@@ -1,7 +1,8 @@
 """A meter as operations see it: the objects of its profile, over an open association."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from osgp.catalogue import CosemObject, ObjectNotInProfile, Profile
@@ -29,6 +30,8 @@ class VisitedMeter:
     selective_access: bool = True
     model: str = ""
     communication_method: str = ""
+    visit_begin: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When the visit began, from which relative periods count."""
 
     def find_object(self, tag: str) -> CosemObject:
         """Return the object with this tag. Raises Fault 416 if the profile lacks it."""

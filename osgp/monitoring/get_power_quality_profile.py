@@ -1,7 +1,7 @@
 """GetPowerQualityProfile: the history of power quality that a meter captures."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, TypedDict
 from zoneinfo import ZoneInfo
 
@@ -18,11 +18,20 @@ from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
+from osgp.messages.relative_periods import Period
 from osgp.messages.serializers import ObisCodeField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.cells import make_cell_reader
-from osgp.monitoring.periods import BetweenParameters, Buffer, CompleteUntil, check_between, check_held
+from osgp.monitoring.periods import (
+    BetweenParameters,
+    BetweenResult,
+    Buffer,
+    CompleteUntil,
+    check_between,
+    check_held,
+    find_between,
+)
 from osgp.monitoring.power_quality import PowerQualityParameters, ProfileType
 from osgp.monitoring.power_quality_buffers import BUFFERS, CLOCK, Candidate, find_candidates, read_buffers
 from osgp.monitoring.reads import utc_text
@@ -90,7 +99,7 @@ class PowerQualityProfile(TypedDict):
     rejected_row_count: RejectedRowCount
 
 
-class GetPowerQualityProfileResult(TypedDict):
+class GetPowerQualityProfileResult(BetweenResult):
     """The buffers that capture objects of the profile type, from begin_date to end_date, both included."""
 
     profile_type: ProfileType
@@ -119,17 +128,16 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
         capacities = [candidate.capacity for candidate in candidates]
         known = [capacity for capacity in capacities if capacity is not None]
         if len(known) == len(capacities):
-            zone = ZoneInfo(device.time_zone)
-            check_held(known, parameters["begin_date"], parameters["end_date"], zone)
+            _find_between(parameters, known, datetime.now(UTC), ZoneInfo(device.time_zone))
 
     def perform(
         self, meter: VisitedMeter, parameters: GetPowerQualityProfileParameters
     ) -> GetPowerQualityProfileResult:
         profile_type = parameters["profile_type"]
-        begin, end = parameters["begin_date"], parameters["end_date"]
         candidates = find_candidates(meter.profile, profile_type, polyphase=meter.polyphase)
         buffers, missing = read_buffers(meter, candidates)
-        check_held([buffer for _, buffer in buffers], begin, end, meter.time_zone)
+        known = [buffer for _, buffer in buffers]
+        begin, end = _find_between(parameters, known, meter.visit_begin, meter.time_zone)
         profiles: list[PowerQualityProfile] = []
         chosen = [(buffer, _choose_columns(meter, candidate, buffer)) for candidate, buffer in buffers]
         scales, without_scale = _read_scales(meter, [column for _, columns in chosen for column in columns])
@@ -151,6 +159,8 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
             raise next(iter(missing.values()))
         return {
             "profile_type": profile_type,
+            "begin_date": begin,
+            "end_date": end,
             "power_quality_profiles": profiles,
             "unavailable": list_unavailable(missing),
         }
@@ -170,9 +180,25 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
         ]
         return {
             "profile_type": str(result["profile_type"]),
+            "begin_date": utc_text(result["begin_date"]),
+            "end_date": utc_text(result["end_date"]),
             "power_quality_profiles": profiles,
             "unavailable": result["unavailable"],
         }
+
+
+def _find_between(
+    parameters: GetPowerQualityProfileParameters, buffers: Sequence[Buffer], moment: datetime, zone: tzinfo
+) -> Period:
+    """The times to read in a visit that begins at ``moment``. Raises Fault 401 if no buffer holds them.
+
+    The interval of parameters that count intervals is the longest one of the buffers in seconds.
+    """
+    steps = [buffer.period for buffer in buffers if buffer.period is not None and buffer.period.seconds]
+    longest = max(steps, key=lambda step: step.seconds, default=None)
+    between = find_between(parameters, moment, zone, longest)
+    check_held(buffers, between, zone, parameters)
+    return between
 
 
 def _choose_columns(meter: VisitedMeter, candidate: Candidate, buffer: Buffer) -> list[CaptureColumn]:

@@ -22,7 +22,7 @@ from osgp.monitoring.periodic_reads import (
     read_register,
     read_status,
 )
-from osgp.monitoring.periods import CompleteUntil, check_held
+from osgp.monitoring.periods import BetweenResult, CompleteUntil
 from osgp.monitoring.reads import AmrProfileStatus, QuantityOfSomeRows, ReadColumn, Reads
 from osgp.monitoring.scales import read_scaler_units
 
@@ -49,7 +49,7 @@ class PeriodicMeterRead(TypedDict):
     amr_profile_status: AmrProfileStatus
 
 
-class PeriodicMeterReadsResult(TypedDict):
+class PeriodicMeterReadsResult(BetweenResult):
     """Values from begin_date to end_date, both included, oldest first."""
 
     period_type: PeriodType
@@ -82,8 +82,7 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
         tags = [column.tag for column in buffer.columns if column.tag in REGISTERS]
         units = read_scaler_units(meter, tags)
         scales = {tag: find_meter_reading_scale(unit, tag) for tag, unit in units.items()}
-        begin, end = parameters["begin_date"], parameters["end_date"]
-        check_held([buffer], begin, end, meter.time_zone)
+        begin, end = self.find_between(parameters, buffer, meter.visit_begin, meter.time_zone)
         wanted = filter(_is_wanted, buffer.columns)
         flags = find_captured_flags(meter.profile, [column.tag for column in wanted])
         make_reader = partial(_make_reader, flags or NO_FLAGS)
@@ -95,6 +94,8 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
         ]
         return {
             "period_type": parameters["period_type"],
+            "begin_date": begin,
+            "end_date": end,
             "periodic_meter_reads": Reads(times, columns, statuses, flags),
             "capture_period": buffer.capture_period,
             "complete_until": found.complete_until,

@@ -24,7 +24,7 @@ from osgp.monitoring.periodic_reads import (
     read_register,
     read_status,
 )
-from osgp.monitoring.periods import CompleteUntil, check_held
+from osgp.monitoring.periods import BetweenResult, CompleteUntil
 from osgp.monitoring.reads import AmrProfileStatus, ReadColumn, Reads
 from osgp.monitoring.scales import read_scaler_units
 
@@ -43,7 +43,7 @@ class PeriodicMeterReadGas(TypedDict):
     amr_profile_status: AmrProfileStatus
 
 
-class PeriodicMeterReadsGasResult(TypedDict):
+class PeriodicMeterReadsGasResult(BetweenResult):
     """Values from begin_date to end_date, both included, oldest first."""
 
     period_type: PeriodType
@@ -96,12 +96,13 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
             captures = RowTimes(meter.time_zone, buffer.period)
             return _make_reader(selection, columns, value, capture_time, captures, largest)
 
-        begin, end = parameters["begin_date"], parameters["end_date"]
-        check_held([buffer], begin, end, meter.time_zone)
+        begin, end = self.find_between(parameters, buffer, meter.visit_begin, meter.time_zone)
         found = read_buffer(meter, buffer, is_wanted, begin, end, make_reader)
         times, statuses, numbers, captured = zip(*found.rows, strict=True) if found.rows else [()] * 4
         return {
             "period_type": parameters["period_type"],
+            "begin_date": begin,
+            "end_date": end,
             "periodic_meter_reads_gas": Reads(
                 times,
                 [ReadColumn("consumption", VALUE, scale, numbers)],

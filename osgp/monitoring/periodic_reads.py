@@ -1,8 +1,9 @@
 """What PeriodicMeterReads and PeriodicMeterReadsGas share: from a part of time to the rows of a buffer."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Generic, TypedDict, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from osgp.accounts.functions import DeviceFunctionGroup
@@ -11,6 +12,7 @@ from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import parse_number
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages import relative_periods
 from osgp.messages.needs import AnyOf, Needs, any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.readings import Period, Readings
@@ -18,10 +20,12 @@ from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList
 from osgp.messages.shapes import HIDDEN
 from osgp.monitoring.periods import (
     BetweenParameters,
+    BetweenResult,
     Buffer,
     CompleteUntil,
     check_between,
     check_held,
+    find_between,
     find_buffer,
 )
 from osgp.monitoring.reads import Reads, utc_text
@@ -41,7 +45,7 @@ class PeriodicReadsParameters(BetweenParameters):
     period_type: PeriodType
 
 
-class PeriodicReadsResult(TypedDict):
+class PeriodicReadsResult(BetweenResult):
     """What the results of these messages have in common, beside their rows."""
 
     period_type: PeriodType
@@ -82,7 +86,15 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
     def check_device(self, device: Device, parameters: PeriodicReadsParameters) -> None:
         buffer = self.find_buffer(device.profile, parameters["period_type"], device.channel)
         zone = ZoneInfo((device.gateway or device).time_zone)
-        check_held([buffer], parameters["begin_date"], parameters["end_date"], zone)
+        self.find_between(parameters, buffer, datetime.now(UTC), zone)
+
+    def find_between(
+        self, parameters: PeriodicReadsParameters, buffer: Buffer, moment: datetime, zone: tzinfo
+    ) -> relative_periods.Period:
+        """The times to read in a visit that begins at ``moment``. Raises Fault 401 if they are too long."""
+        between = find_between(parameters, moment, zone, buffer.period)
+        check_held([buffer], between, zone, parameters)
+        return between
 
     def find_buffer(self, profile: Profile, period_type: PeriodType, channel: int | None) -> Buffer:
         """The buffer with values of the period type. Raises Fault 416 when the profile has none."""
@@ -100,6 +112,8 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
         """Return what the serializer would, at a fraction of its cost."""
         return {
             "period_type": str(result["period_type"]),
+            "begin_date": utc_text(result["begin_date"]),
+            "end_date": utc_text(result["end_date"]),
             self.rows_name: self._find_reads(result).as_json(),
             "complete_until": utc_text(result["complete_until"]),
             "rejected_rows": result["rejected_rows"],

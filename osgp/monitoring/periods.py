@@ -1,25 +1,38 @@
 """Parts of time that are read from buffers: their parameters, and how much a buffer holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
 from osgp.catalogue import CaptureColumn, CosemObject, Profile
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Fault, FaultCode
+from osgp.messages import relative_periods
+from osgp.messages.relative_periods import Period, RelativePeriodParameter
 
 SETTINGS = ("capture_period", "profile_entries")
 """Attributes of a buffer that determine how much time it holds."""
 
 
+BEGIN, END = "begin_date", "end_date"
+
+
 class BetweenParameters(TypedDict):
     """To be derived from: a part of time, both ends included."""
 
+    begin_date: NotRequired[datetime]
+    end_date: NotRequired[Annotated[datetime, "Not before begin_date."]]
+    relative_period: NotRequired[RelativePeriodParameter]
+
+
+class BetweenResult(TypedDict):
+    """To be derived from: the part of time that was read."""
+
     begin_date: datetime
-    end_date: Annotated[datetime, "Not before begin_date."]
+    end_date: datetime
 
 
 CompleteUntil = Annotated[datetime, "All rows up to here were read: to end_date, unless time ran out."]
@@ -27,9 +40,22 @@ CompleteUntil = Annotated[datetime, "All rows up to here were read: to end_date,
 
 
 def check_between(parameters: BetweenParameters) -> None:
-    """Raises ValidationError when the end is before the begin."""
-    if parameters["end_date"] < parameters["begin_date"]:
-        raise ValidationError({"end_date": ["Must not be before begin_date."]})
+    """Raises ValidationError unless there are two times in their order, or a relative period."""
+    relative_periods.check_times(parameters, BEGIN, END)
+    if "relative_period" not in parameters and parameters["end_date"] < parameters["begin_date"]:
+        raise ValidationError({END: ["Must not be before begin_date."]})
+
+
+def find_between(
+    parameters: BetweenParameters, moment: datetime, zone: tzinfo, period: CapturePeriod | None
+) -> Period:
+    """The times of checked parameters for a visit that begins at ``moment``.
+
+    ``period`` is that of the rows, for parameters that count them. Raises Fault 401.
+    """
+    return relative_periods.find_times(
+        parameters, BEGIN, END, moment=moment, zone=zone, capture_period=period
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +104,16 @@ def find_setting(buffer: CosemObject, name: str) -> int | None:
     return None if value is None else int(value)
 
 
-def check_held(buffers: Sequence[Buffer], begin: datetime, end: datetime, zone: tzinfo) -> None:
+def check_held(
+    buffers: Sequence[Buffer], between: Period, zone: tzinfo, parameters: Mapping[str, Any]
+) -> None:
     """Raises Fault 401 for more time than any of the buffers can hold."""
-    if buffers and not any(buffer.holds(begin, end, zone) for buffer in buffers):
+    if buffers and not any(buffer.holds(between.begin, between.end, zone) for buffer in buffers):
         held = " and ".join(f"{buffer.entries} entries of {buffer.tag}" for buffer in buffers)
+        is_relative = "relative_period" in parameters
+        text = "relative_period is too long" if is_relative else "end_date is too long after begin_date"
         raise Fault(
             FaultCode.VALIDATION_ERROR,
-            f"end_date is too long after begin_date: the meter holds {held}.",
-            pointer="/end_date",
+            f"{text}: the meter holds {held}.",
+            pointer="/relative_period" if is_relative else "/end_date",
         )

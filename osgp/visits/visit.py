@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -94,6 +95,7 @@ class Visit:
     """Changes of devices by actions of this visit, for the actions after them."""
     recording: Recording | None = None
     """Recording of its APDUs, if a device is debugged."""
+    begun_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     performed: int = 0
     """Number of actions. Each visit performs at least one, so that even the slowest meter gets on."""
     begins_until: float = field(
@@ -188,7 +190,7 @@ class Visit:
         try:
             device = self._find_device(action)
             parameters = operation.parse(action.parameters)
-            meter = make_visited_meter(device, association)
+            meter = make_visited_meter(device, association, self.begun_at)
             # The device may have got another profile since the request was accepted.
             operation.check_profile(meter.profile, parameters)
             if not operation.repeatable:
@@ -357,7 +359,7 @@ class Visit:
         )
 
 
-def make_visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
+def make_visited_meter(device: WorkDevice, association: Meter, visit_begin: datetime) -> VisitedMeter:
     """Return the device as operations see it, over the association of its own or of its gateway."""
     return VisitedMeter(
         identification=device.identification,
@@ -369,6 +371,7 @@ def make_visited_meter(device: WorkDevice, association: Meter) -> VisitedMeter:
         selective_access=device.selective_access,
         model=device.model,
         communication_method=device.communication_method,
+        visit_begin=visit_begin,
     )
 
 

@@ -55,7 +55,13 @@ def test_every_profile(visits: Visits, profile: str, category: str) -> None:
         set_back = event["event_type"] == "CLOCK_ADJUSTED_NEW_TIME"
         assert former["timestamp"] <= event["timestamp"] or set_back
     assert half["events"] == [event for event, time in zip(events, times, strict=True) if time >= middle]
-    assert none == {"events": [], "rejected_rows": [], "rejected_row_count": 0}
+    assert none == {
+        "from": "2020-12-23T10:20:30Z",
+        "until": "2020-12-23T10:20:31Z",
+        "events": [],
+        "rejected_rows": [],
+        "rejected_row_count": 0,
+    }
     for event in events:
         assert event["event_log_category"] == category
         assert event["event_type"] != UNKNOWN_EVENT
@@ -97,6 +103,8 @@ def found(visits: Visits, profile: str, category: str, *rows: str) -> Any:
 def test_what_codes_mean(visits: Visits, profile: str, code: int, event_type: str) -> None:
     result = found(visits, profile, "STANDARD_EVENT_LOG", row(SUMMER, f"11{code:02x}"))
     assert result == {
+        "from": "2026-06-06T10:20:30Z",
+        "until": "2026-06-15T10:20:30Z",
         "events": [
             {
                 "timestamp": "2026-06-15T08:00:00Z",

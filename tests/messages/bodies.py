@@ -8,6 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from osgp.messages.operation import Operation
+from osgp.messages.relative_periods import RelativePeriodField
 from osgp.messages.serializers import DateTimeField, IntegerField, ObisCodeField, TimeZoneField
 
 SAMPLES: dict[str, Any] = {"class_id": 8, "obis_code": "0-0:1.0.0.255", "attribute": 2}
@@ -18,10 +19,16 @@ HOUR = timedelta(hours=1)
 def make_bodies(operation: Operation[Any, Any], now: datetime) -> Iterator[dict[str, Any]]:
     """Valid JSON parameters: what is required, in each combination of all choices, optional ones included.
 
-    Two times are the hour before ``now``; a time that stands alone is in the future.
+    Two times are the hour before ``now``, also where a relative period could stand instead; a time that
+    stands alone is in the future.
     """
     fields = operation.parameters_serializer().fields.items()
-    wanted = {name: field for name, field in fields if field.required or _is_choice(field)}
+    is_between = any(isinstance(field, RelativePeriodField) for _, field in fields)
+    wanted = {
+        name: field
+        for name, field in fields
+        if field.required or _is_choice(field) or (is_between and isinstance(field, DateTimeField))
+    }
     times = [name for name, field in wanted.items() if isinstance(field, DateTimeField)]
     next_year = datetime(datetime.now(UTC).year + 1, 1, 15, 12, tzinfo=UTC)
     moments = [now - HOUR, now] if len(times) == 2 else [next_year]

@@ -364,6 +364,8 @@ def test_rows_are_the_same_by_either_way() -> None:
     ):
         result = {
             "period_type": "DAILY",
+            "begin_date": NOW,
+            "end_date": NOW,
             "periodic_meter_reads": reads,
             "complete_until": NOW,
             "rejected_rows": [{"index": 1, "reason": "no"}],

@@ -1,8 +1,9 @@
 """Monitoring messages from the API to simulated meters and back."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from rest_framework.test import APIClient
@@ -11,6 +12,7 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.catalogue.communication import Framing, Security
 from osgp.devices.models import Device
+from osgp.messages.serializers import utc_text
 from osgp.requests.models import Request
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
@@ -26,6 +28,8 @@ MESSAGES = [
     "PeriodicMeterReadsGas",
 ]
 GAS = ("PeriodicMeterReadsGas",)
+BOTH = {"begin_date": ..., "end_date": ...}
+"""To leave out."""
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +94,18 @@ class TestAccepting:
             ),
             ({"end_date": "2999-01-01T00:00:00Z"}, "/end_date"),
             ({"columns": []}, "/columns"),
+            (BOTH | {"relative_period": "LAST_WEEK"}, "/relative_period"),
+            (BOTH | {"relative_period": 1}, "/relative_period"),
+            (BOTH | {"relative_period": {"last": 0, "unit": "DAY"}}, "/relative_period/last"),
+            (BOTH | {"relative_period": {"last": True, "unit": "DAY"}}, "/relative_period/last"),
+            (BOTH | {"relative_period": {"last": 2, "unit": "WEEK"}}, "/relative_period/unit"),
+            (
+                BOTH | {"relative_period": {"last": 2, "unit": "DAY", "zone": "UTC"}},
+                "/relative_period/zone",
+            ),
+            (BOTH | {"relative_period": {"last": 99_999, "unit": "MONTH"}}, "/relative_period"),
+            ({"begin_date": ..., "relative_period": "PREVIOUS_DAY"}, "/end_date"),
+            ({"end_date": ..., "relative_period": "PREVIOUS_DAY"}, "/begin_date"),
         ],
     )
     def test_the_field_that_is_wrong_is_named(
@@ -121,6 +137,26 @@ class TestAccepting:
         assert "VALUES_" in problem["errors"][0]["detail"]
         status, _ = post(message, period_type=period_type, begin_date=begin, end_date=longest)
         assert status == 202
+
+    @pytest.mark.parametrize("message", ["PeriodicMeterReads", "PeriodicMeterReadsGas"])
+    @pytest.mark.parametrize(
+        ("period_type", "period"),
+        [
+            ("INTERVAL", {"last": 11, "unit": "DAY"}),
+            ("INTERVAL", {"last": 10_000, "unit": "INTERVAL"}),
+            ("DAILY", {"last": 41, "unit": "DAY"}),
+            ("MONTHLY", {"last": 14, "unit": "MONTH"}),
+        ],
+    )
+    def test_a_relative_period_of_more_than_the_buffer_can_hold(
+        self, post: Any, message: str, period_type: str, period: Any
+    ) -> None:
+        status, problem = post(message, **BOTH, period_type=period_type, relative_period=period)
+        assert status == 400
+        assert [error["pointer"] for error in problem["errors"]] == ["/relative_period"]
+        assert "VALUES_" in problem["errors"][0]["detail"]
+        shorter = {**period, "last": period["last"] - 1 if period["last"] < 100 else 96}
+        assert post(message, **BOTH, period_type=period_type, relative_period=shorter)[0] == 202
 
     @pytest.mark.parametrize("message", ["GetActualPowerQuality", "GetPowerQualityProfile"])
     @pytest.mark.parametrize("profile_type", ["public", "", None, 1, ["PUBLIC"], ...])
@@ -201,6 +237,46 @@ def test_a_batch_of_gas_meters_looks_their_gateways_up_together(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_relative_periods_and_the_times_that_they_became(
+    api: APIClient, organisation: Organisation, simulator: SimulatorThread
+) -> None:
+    electricity, gas = meters.add_meters(organisation, simulator).values()
+    zone = ZoneInfo(electricity.time_zone)
+    midnight = datetime.combine(datetime.now(zone).date(), time(), zone)
+    day_before = datetime.combine(midnight.date() - timedelta(days=1), time(), zone)
+
+    def send(message: str, device: Device, period: Any, **fields: Any) -> str:
+        sent = {"device_identification": device.identification, "relative_period": period, **fields}
+        url = "/api/v1/management/find-events/" if message == "FindEvents" else path(message)
+        accepted = api.post(url, sent, format="json")
+        assert accepted.status_code == 202, accepted.json()
+        return str(accepted.json()["url"])
+
+    urls = [
+        send("PeriodicMeterReads", electricity, "PREVIOUS_DAY", period_type="INTERVAL"),
+        send("PeriodicMeterReadsGas", gas, {"last": 3, "unit": "INTERVAL"}, period_type="DAILY"),
+        send("GetPowerQualityProfile", electricity, {"last": 4, "unit": "INTERVAL"}, profile_type="PRIVATE"),
+        send("FindEvents", electricity, "PREVIOUS_DAY", event_log_category="STANDARD_EVENT_LOG"),
+    ]
+    meters.visit(electricity)
+    if datetime.now(zone).date() != midnight.date():
+        pytest.skip("A day ended meanwhile.")
+    answers = [api.get(url).json() for url in urls]
+    assert [answer["fault"] for answer in answers] == [None] * 4
+    reads, gas_reads, quality, events = (answer["result"] for answer in answers)
+    quarters = (midnight.astimezone(UTC) - day_before.astimezone(UTC)) // timedelta(minutes=15)
+    assert len(reads["periodic_meter_reads"]) == quarters + 1
+    assert (reads["begin_date"], reads["end_date"]) == (utc_text(day_before), utc_text(midnight))
+    assert (events["from"], events["until"]) == (utc_text(day_before), utc_text(midnight))
+    assert gas_reads["end_date"] == utc_text(midnight)
+    assert len(gas_reads["periodic_meter_reads_gas"]) == 4
+    hour = datetime.fromisoformat(quality["end_date"]) - datetime.fromisoformat(quality["begin_date"])
+    assert hour == timedelta(hours=1)
+    # Quarters of an hour, and ten minutes in the same hour.
+    assert [len(each["profile_entries"]) for each in quality["power_quality_profiles"]] == [5, 7]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_all_of_them_in_one_visit(
     api: APIClient, organisation: Organisation, simulator: SimulatorThread
 ) -> None:
@@ -221,6 +297,8 @@ def test_all_of_them_in_one_visit(
     assert len(reads["periodic_meter_reads"]) in (4, 5, 6)
     assert set(reads) == {
         "period_type",
+        "begin_date",
+        "end_date",
         "periodic_meter_reads",
         "complete_until",
         "rejected_rows",

@@ -55,6 +55,26 @@ def asked(
     return request
 
 
+@pytest.mark.usefixtures("next_morning")
+def test_requests_with_relative_periods_count_as_well(
+    api: APIClient, organisation: Organisation, device: Device
+) -> None:
+    """With a result by the times in it; without by those of a visit when it is or was due."""
+    request = asked(organisation, device, ActionState.DONE)
+    relative = {"period_type": "INTERVAL", "relative_period": "PREVIOUS_DAY"}
+    times = {"begin_date": "2026-10-13T22:00:00Z", "end_date": "2026-10-14T22:00:00Z"}
+    Action.objects.filter(request=request).update(parameters=relative, result=times)
+    assert [gap["reason"] for gap in gaps(api)] == ["NOT_DELIVERED"]
+    with states_by_hand():
+        Action.objects.filter(request=request).update(state=ActionState.PENDING, result=None)
+        Request.objects.update(state=RequestState.QUEUED, due_at=clock.now())
+    assert [gap["reason"] for gap in gaps(api)] == ["BEING_FETCHED"]
+    with states_by_hand():
+        Action.objects.filter(request=request).update(state=ActionState.FAULT, fault=FAULT)
+        Request.objects.update(state=RequestState.FAILED)
+    assert [gap["reason"] for gap in gaps(api)] == ["REQUEST_FAILED"]
+
+
 def results(api: APIClient, query: str = RANGE) -> list[dict[str, Any]]:
     answer = api.get(f"{URL}?{query}")
     assert answer.status_code == 200, answer.json()

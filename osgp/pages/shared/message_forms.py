@@ -23,6 +23,7 @@ from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_visible_devices
 from osgp.devices.models import Device
 from osgp.faults import Fault
+from osgp.messages import relative_periods
 from osgp.messages.operation import MeterOperation, Operation, PlatformOperation
 from osgp.messages.registry import list_operations
 from osgp.messages.serializers import utc_text
@@ -269,6 +270,21 @@ class JsonField(forms.Field):
             raise forms.ValidationError(f"This is not JSON: {error}") from error
 
 
+class RelativePeriodField(forms.CharField):
+    """A period by its name, as a number and a unit, or as JSON."""
+
+    widget = forms.TextInput(attrs={"class": "vTextField", "placeholder": "PREVIOUS_DAY or 96 INTERVAL"})
+
+    def clean(self, value: Any) -> Any:
+        text: str = super().clean(value)
+        if text.startswith("{"):
+            return JsonField(required=False).clean(text)
+        counted = re.fullmatch(r"([0-9]{1,9})\s+([A-Za-z]+)", text)
+        if counted is None:
+            return text.upper()
+        return {"last": int(counted[1]), "unit": counted[2].upper().removesuffix("S")}
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
@@ -283,7 +299,10 @@ def make_form_field(field: serializers.Field, *, secret: bool = False) -> forms.
     help_text = str(field.help_text or "")
     if isinstance(result, MomentField):
         help_text = f"{help_text} UTC.".strip()
-    if isinstance(result, JsonField):
+    if isinstance(result, RelativePeriodField):
+        names = ", ".join(relative_periods.NAMED)
+        help_text = f"{help_text} {names}, or a number of INTERVAL, HOUR, DAY or MONTH."
+    elif isinstance(result, JsonField):
         help_text = f"{help_text} As JSON, like {json.dumps(make_example(field))}".strip()
     result.help_text = help_text
     if field.default is not serializers.empty and not callable(field.default):
@@ -319,6 +338,8 @@ def _choose_field(field: serializers.Field) -> tuple[Callable[..., forms.Field],
         return JsonField, {}
     if isinstance(field, serializers.JSONField):
         return JsonField, {}
+    if isinstance(field, relative_periods.RelativePeriodField):
+        return RelativePeriodField, {}
     return forms.CharField, {"strip": False, "widget": forms.TextInput(attrs={"class": "vTextField"})}
 
 
