@@ -30,6 +30,7 @@ COMMANDS = {
     "request",
     "rewrap_keys",
     "run",
+    "schedule",
     "simulate",
     "worker",
 }
