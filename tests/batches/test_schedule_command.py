@@ -128,6 +128,7 @@ def test_what_is_refused_is_told_as_the_api_tells_it(group: DeviceGroup) -> None
     assert (status, json.loads(said)["errors"][0]["pointer"]) == (2, "/cron")
     assert run("make", "nightly", "Nonsense", *NIGHTLY[2:])[0] == 2
     assert run("preview", *NIGHTLY, "--number", "101")[0] == 2
+    assert run("list", "--message", "Nonsense")[0] == 2
     make_organisation("STRANGER")
     run("make", *NIGHTLY, "--organisation", "STRANGER")
     run("make", *NIGHTLY, "--organisation", "UTILITY")

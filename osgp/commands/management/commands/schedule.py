@@ -22,7 +22,7 @@ from osgp.fleet.schedule_submission import (
 )
 from osgp.fleet.submission import may_be_batched
 from osgp.messages.registry import list_operations
-from osgp.requests.submission import make_organisation_caller
+from osgp.requests.submission import find_operation, make_organisation_caller
 
 PAST = 10
 """Past occurrences that are shown."""
@@ -57,6 +57,9 @@ class Command(AnsweringCommand):
                 added.add_argument("message", help=f"One of {known}.")
             if verb in ("make", "preview", "change"):
                 self._add_fields(added)
+            if verb in ("make", "preview"):
+                paused = "Not due until it is resumed."
+                added.add_argument("--paused", dest="enabled", action="store_const", const=False, help=paused)
             if verb == "change":
                 added.add_argument("--rename", metavar="NAME", help="A new name.")
                 added.add_argument("--message", help="Another message, with the parameters that are given.")
@@ -72,7 +75,7 @@ class Command(AnsweringCommand):
 
     def _add_fields(self, parser: ArgumentParser) -> None:
         devices = parser.add_mutually_exclusive_group()
-        devices.add_argument("--group", dest="device_group", help="Name of a device group.")
+        devices.add_argument("--group", dest="device_group", metavar="GROUP", help="Name of a device group.")
         devices.add_argument(
             "--devices",
             metavar="FILE",
@@ -109,7 +112,6 @@ class Command(AnsweringCommand):
             metavar="SECONDS",
             help="Give up requests not started this long after the occurrence.",
         )
-        parser.add_argument("--paused", dest="enabled", action="store_const", const=False, help="Not yet.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         organisation = self._find_organisation(options["organisation"])
@@ -175,7 +177,7 @@ class Command(AnsweringCommand):
         if options["enabled"] or options["paused"]:
             rows = rows.filter(enabled=options["enabled"])
         if options["message"] is not None:
-            rows = rows.filter(message=options["message"])
+            rows = rows.filter(message=find_operation(options["message"]).message)
         self._answer({"results": schedule_answers.summarize_all(list(rows))}, SUCCEEDED)
 
     def _find(self, organisation: Organisation, name: str, *, lock: bool = False) -> RecurringRequest:
@@ -193,7 +195,7 @@ class Command(AnsweringCommand):
                 "device_group", "cron", "time_zone", "every", "period", "starts_at", "priority",
                 "bypass_retry", "spread_seconds", "max_duration_seconds", "enabled",
             )
-            if options[name] is not None
+            if options.get(name) is not None
         }  # fmt: skip
         if options["devices"] is not None:
             given["device_identifications"] = self._read_identifications(options["devices"])
