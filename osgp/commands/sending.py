@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand
@@ -18,8 +19,56 @@ SUCCEEDED, FAILED, BAD_INPUT, PENDING = range(4)
 """Exit statuses."""
 
 
-class SendingCommand(BaseCommand):
-    """A command that sends a message; it answers with JSON and one of the exit statuses."""
+class AnsweringCommand(BaseCommand):
+    """A command in the name of an organisation; it answers with JSON and one of the exit statuses."""
+
+    def _find_organisation(self, identification: str | None) -> Organisation:
+        organisations = Organisation.objects.filter(enabled=True)
+        if identification is not None:
+            organisations = organisations.filter(identification=identification)
+        found = list(organisations[:2])
+        if identification is not None and not found:
+            self._refuse(f"There is no enabled organisation {identification}.")
+        if len(found) != 1:
+            self._refuse("Say which --organisation sends it.")
+        return found[0]
+
+    def _parse_parameters(self, pairs: list[str]) -> dict[str, Any]:
+        parameters: dict[str, Any] = {}
+        for pair in pairs:
+            name, equals, text = pair.partition("=")
+            if not equals:
+                self._refuse(f"--parameter must be NAME=VALUE, not {pair}")
+            try:
+                parameters[name] = json.loads(text)
+            except (ValueError, RecursionError):
+                parameters[name] = text
+        return parameters
+
+    def _read_identifications(self, name: str) -> list[str]:
+        """Return the words of a file, or of standard input (-)."""
+        try:
+            text = sys.stdin.read() if name == "-" else Path(name).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            self._refuse(f"{name}: {error}")
+        return text.split()
+
+    def _refuse(self, text: str) -> NoReturn:
+        self.stderr.write(text)
+        sys.exit(BAD_INPUT)
+
+    def _refuse_with(self, error: Fault | ValidationError) -> NoReturn:
+        """Write the problem document that the API would answer, and exit."""
+        problem = build_fault_problem(error) if isinstance(error, Fault) else build_validation_problem(error)
+        self._refuse(json.dumps(problem, indent=2, ensure_ascii=False))
+
+    def _answer(self, body: dict[str, Any], status: int) -> NoReturn:
+        self.stdout.write(json.dumps(body, indent=2, ensure_ascii=False))
+        sys.exit(status)
+
+
+class SendingCommand(AnsweringCommand):
+    """A command that sends a message."""
 
     def may_send(self, operation: RegisteredOperation) -> bool:
         """Whether the command is for such a message."""
@@ -45,39 +94,3 @@ class SendingCommand(BaseCommand):
         if options["priority"] is not None:
             body["priority"] = options["priority"]
         return body
-
-    def _find_organisation(self, identification: str | None) -> Organisation:
-        organisations = Organisation.objects.filter(enabled=True)
-        if identification is not None:
-            organisations = organisations.filter(identification=identification)
-        found = list(organisations[:2])
-        if identification is not None and not found:
-            self._refuse(f"There is no enabled organisation {identification}.")
-        if len(found) != 1:
-            self._refuse("Say which --organisation sends it.")
-        return found[0]
-
-    def _parse_parameters(self, pairs: list[str]) -> dict[str, Any]:
-        parameters: dict[str, Any] = {}
-        for pair in pairs:
-            name, equals, text = pair.partition("=")
-            if not equals:
-                self._refuse(f"--parameter must be NAME=VALUE, not {pair}")
-            try:
-                parameters[name] = json.loads(text)
-            except (ValueError, RecursionError):
-                parameters[name] = text
-        return parameters
-
-    def _refuse(self, text: str) -> NoReturn:
-        self.stderr.write(text)
-        sys.exit(BAD_INPUT)
-
-    def _refuse_with(self, error: Fault | ValidationError) -> NoReturn:
-        """Write the problem document that the API would answer, and exit."""
-        problem = build_fault_problem(error) if isinstance(error, Fault) else build_validation_problem(error)
-        self._refuse(json.dumps(problem, indent=2, ensure_ascii=False))
-
-    def _answer(self, body: dict[str, Any], status: int) -> NoReturn:
-        self.stdout.write(json.dumps(body, indent=2, ensure_ascii=False))
-        sys.exit(status)

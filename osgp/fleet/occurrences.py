@@ -57,6 +57,21 @@ def find_next(recurrence: Recurrence, moment: datetime, *, anchor: datetime) -> 
     return next(iterate(recurrence, moment, anchor=anchor))
 
 
+def list_next(recurrence: Recurrence, moment: datetime, *, anchor: datetime, number: int) -> list[datetime]:
+    """Return the next ``number`` occurrences later than ``moment``; fewer if the crontab ends before.
+
+    Raises NeverDue if there is none at all.
+    """
+    coming = iterate(recurrence, moment, anchor=anchor)
+    found = [next(coming)]
+    while len(found) < number:
+        try:
+            found.append(next(coming))
+        except NeverDue:
+            break
+    return found
+
+
 def list_between(
     recurrence: Recurrence,
     begin: datetime,

@@ -1,11 +1,11 @@
-"""The way in for schedules, for the API and the admin: checked as a whole, then stored and planned at once.
+"""The way in for schedules, from REST, admin and command line: checked as a whole, stored, and planned.
 
 The message and the devices are checked as for a batch, so that the first occurrence brings no surprise.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from celery.schedules import ParseException, crontab
@@ -20,6 +20,7 @@ from osgp.batches.models import RecurringRequest
 from osgp.device_groups import groups
 from osgp.device_groups.models import DeviceGroup, group_name_validator
 from osgp.devices.models import Device
+from osgp.faults import FaultCode
 from osgp.fleet import occurrences, schedules, targets
 from osgp.fleet.occurrences import CRON_FIELDS, Recurrence
 from osgp.fleet.submission import (
@@ -40,7 +41,7 @@ from osgp.messages.serializers import (
     StrictSerializer,
     TimeZoneField,
 )
-from osgp.requests.submission import check_scope
+from osgp.requests.submission import NotGranted, check_scope
 
 PERIODS = ("seconds", "minutes", "hours", "days")
 CRON_RANGES = {
@@ -51,6 +52,8 @@ CRON_RANGES = {
     "day_of_week": "0 (Sunday) to 6",
 }
 CRON_NAMES = {name: name.replace("_of_year", "").replace("_", " ").capitalize() for name in CRON_FIELDS}
+DEFAULT_PREVIEWED, MOST_PREVIEWED = 10, 100
+"""Occurrences in a preview."""
 LONGEST_DURATION = 31 * 24 * 3600
 """Seconds."""
 
@@ -154,28 +157,55 @@ def build_recurrence(fields: Mapping[str, Any]) -> Recurrence:
     return CrontabSchedule(timezone=ZoneInfo(fields["time_zone"]), **named)
 
 
-def find_next_occurrences(fields: Mapping[str, Any], number: int) -> list[Any]:
-    """Return the next times at which a schedule is due. Raises ValueError if it never is."""
+def find_next_occurrences(fields: Mapping[str, Any], number: int) -> list[datetime]:
+    """Return the next times at which a schedule is due, in UTC; fewer if its crontab ends before.
+
+    Raises ValueError if it never is.
+    """
     now = timezone.now()
-    found = occurrences.iterate(build_recurrence(fields), now, anchor=fields.get("starts_at") or now)
-    return [next(found) for _ in range(number)]
+    return occurrences.list_next(
+        build_recurrence(fields), now, anchor=fields.get("starts_at") or now, number=number
+    )
 
 
-def submit_schedule(caller: Caller, body: Any, row: RecurringRequest | None = None) -> RecurringRequest:
-    """Validate a schedule, store it or change ``row``, and plan it; returns the row.
+class CheckedSchedule(NamedTuple):
+    """A schedule that may be stored, with validated data of :class:`ScheduleFields`."""
 
-    Raises rest_framework ValidationError with every faulty field, or Fault: 301 for a missing scope, 401 for
-    a message that does not exist or cannot be sent to many devices. Nothing is stored then.
+    operation: MeterOperation
+    fields: Mapping[str, Any]
+    parameters: ParameterValues
+    group: DeviceGroup | None
+    devices: list[Device]
+
+
+def check_schedule(caller: Caller, body: Any) -> CheckedSchedule:
+    """Validate all of a schedule but that its name is free, and store nothing.
+
+    Raises rest_framework ValidationError with every faulty field, NotGranted if only rights on devices are
+    missing, or Fault: 301 for a missing scope, 401 for a message that does not exist or cannot be sent to
+    many devices.
     """
     if not isinstance(body, Mapping):
         raise ValidationError("Must be a JSON object.")
     name = body.get("message")
     if not isinstance(name, str):
-        raise ValidationError({"message": ["This field is required."]})
+        raise ValidationError(
+            {"message": ["This field is required." if name is None else "Must be a string."]}
+        )
     operation = find_batch_operation(name)
     check_scope(caller, operation.service)
     fields, parameters = _validate(operation, body)
     group, devices = _find_devices(caller, operation, parameters, fields)
+    return CheckedSchedule(operation, fields, parameters, group, devices)
+
+
+def submit_schedule(caller: Caller, body: Any, row: RecurringRequest | None = None) -> RecurringRequest:
+    """Validate a schedule, store it or change ``row``, and plan it; returns the row.
+
+    Raises what :func:`check_schedule` raises, and ValidationError if its name is taken. Nothing is stored
+    then.
+    """
+    operation, fields, parameters, group, devices = check_schedule(caller, body)
     row = row or RecurringRequest(organisation=caller.organisation)
     if RecurringRequest.objects.filter(organisation=caller.organisation, name=fields["name"]).exclude(
         pk=row.pk
@@ -202,8 +232,20 @@ def submit_schedule(caller: Caller, body: Any, row: RecurringRequest | None = No
     return row
 
 
+def preview_schedule(caller: Caller, body: Any, number: int) -> tuple[list[datetime], str]:
+    """Return the next occurrences of a schedule, in UTC, and its time zone; nothing is stored.
+
+    Raises what :func:`check_schedule` raises.
+    """
+    fields = check_schedule(caller, body).fields
+    return find_next_occurrences(fields, number), fields["time_zone"]
+
+
 def set_enabled(row: RecurringRequest, enabled: bool) -> None:
-    """Pause or resume a schedule. Occurrences that pass while it is paused are not made up for."""
+    """Pause or resume a schedule. Occurrences that pass while it is paused are not made up for.
+
+    Raises NeverDue if its recurrence was changed meanwhile, in beat's pages, into one without occurrences.
+    """
     row.enabled = enabled
     row.save(update_fields=["enabled"])
     schedules.plan(row)
@@ -240,7 +282,9 @@ def _find_devices(
     if checked.refused:
         refused = checked.refused[:MOST_ERRORS]
         problems = {str(position): [fault.message] for position, _, fault in refused}
-        raise ValidationError({"device_identifications": problems})
+        only_rights = all(each.fault.code == FaultCode.UNAUTHORIZED for each in checked.refused)
+        refusal = NotGranted if only_rights else ValidationError
+        raise refusal({"device_identifications": problems})
     return None, checked.devices
 
 

@@ -17,9 +17,10 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
+from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch, BatchSource, RecurringRequest
 from osgp.fleet import occurrences
-from osgp.fleet.occurrences import Recurrence
+from osgp.fleet.occurrences import CRON_FIELDS, Recurrence
 from osgp.processes import wakeup
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,43 @@ def get_recurrence(schedule: RecurringRequest) -> Recurrence:
     recurrence = schedule.crontab or schedule.interval
     assert recurrence is not None
     return recurrence
+
+
+def format_cron(schedule: RecurringRequest) -> str:
+    """Return the five fields of its crontab; empty for an interval."""
+    if schedule.crontab is None:
+        return ""
+    return " ".join(getattr(schedule.crontab, name) for name in CRON_FIELDS)
+
+
+def list_schedules(organisation: Organisation) -> QuerySet[RecurringRequest]:
+    """Return the organisation's own schedules, each with its group and its recurrence."""
+    rows = RecurringRequest.objects.filter(organisation=organisation)
+    return rows.select_related("organisation", "group", "crontab", "interval", "periodic_task")
+
+
+def lock(rows: QuerySet[RecurringRequest]) -> QuerySet[RecurringRequest]:
+    """Keep others from changing or deleting these rows, and from making their batches, until the commit."""
+    return rows.select_for_update(of=("self",))
+
+
+def list_upcoming(schedule: RecurringRequest, number: int) -> list[datetime]:
+    """Return the next ``number`` occurrences; none while it is paused."""
+    if schedule.next_at is None:
+        return []
+    just_before = schedule.next_at - timedelta(microseconds=1)
+    try:
+        return occurrences.list_next(
+            get_recurrence(schedule), just_before, anchor=schedule.starts_at, number=number
+        )
+    except occurrences.NeverDue:
+        return [schedule.next_at]
+
+
+def list_past(schedule: RecurringRequest) -> QuerySet[Batch]:
+    """Return the batches of its past occurrences, each with its group, latest first."""
+    rows = Batch.objects.filter(recurring=schedule, occurrence__isnull=False)
+    return rows.select_related("group").order_by("-occurrence", "-pk")
 
 
 def plan(schedule: RecurringRequest) -> None:

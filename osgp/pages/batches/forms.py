@@ -18,13 +18,14 @@ from osgp.accounts.models import Organisation
 from osgp.batches.models import RecurringRequest
 from osgp.device_groups.models import DeviceGroup
 from osgp.fleet.schedule_submission import PERIODS
+from osgp.fleet.schedules import format_cron
 from osgp.fleet.submission import MOST_ERRORS, ONE_TARGET, REPEATED, may_be_batched
 from osgp.messages.operation import Operation
 from osgp.messages.priorities import DEFAULT_PRIORITY
 from osgp.messages.registry import list_operations
 from osgp.messages.serializers import list_time_zones
 from osgp.pages.access import get_organisation
-from osgp.pages.batches.schedule_text import format_cron, format_window
+from osgp.pages.batches.schedule_text import format_window
 from osgp.pages.shared.message_forms import MessageForm, MomentField, list_choices
 
 NAMED_ERRORS = 20

@@ -1,7 +1,6 @@
 """Schedules: what is sent again and again, when next, and how it went lately."""
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from django.contrib import admin, messages
@@ -21,7 +20,7 @@ from osgp.fleet import occurrences, schedule_submission, schedules
 from osgp.pages.access import OrganisationScopedAdmin
 from osgp.pages.batches import display
 from osgp.pages.batches.forms import ChooseFleetForm, RecurringForm, fill_in
-from osgp.pages.batches.schedule_text import add_local_times, describe_repetition, format_cron, format_window
+from osgp.pages.batches.schedule_text import add_local_times, describe_repetition, format_window
 from osgp.pages.shared.columns import show_message
 from osgp.pages.shared.display_text import NOTHING, count_rows, draw_badge, format_age, format_moment
 from osgp.pages.shared.display_values import find_secret_fields, show
@@ -264,7 +263,7 @@ class RecurringRequestAdmin(
             "devices": list(row.devices.order_by("identification")[:MOST_NAMED]) if row.group is None else [],
             "more_devices": max(0, number - MOST_NAMED),
             "repetition": describe_repetition(row),
-            "cron": format_cron(row),
+            "cron": schedules.format_cron(row),
             "spread": format_window(row.spread),
             "limit": format_window(row.max_duration),
             "parameters": show(row.parameters, find_secret_fields(row.message)) if row.parameters else "",
@@ -284,15 +283,8 @@ def _link_target(row: RecurringRequest, number_of_devices: int) -> SafeString:
 
 
 def _list_upcoming(row: RecurringRequest) -> list[Mapping[str, Any]]:
-    if row.next_at is None:
-        return []
     zone = "UTC" if row.crontab is None else str(row.crontab.timezone)
-    recurrence = schedules.get_recurrence(row)
-    try:
-        later = list(islice(occurrences.iterate(recurrence, row.next_at, anchor=row.starts_at), NEXT - 1))
-    except occurrences.NeverDue:
-        later = []
-    return add_local_times([row.next_at, *later], zone)
+    return add_local_times(schedules.list_upcoming(row, NEXT), zone)
 
 
 def _preview(form: RecurringForm) -> list[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from osgp.batches.models import RecurringRequest
+from osgp.fleet.schedules import format_cron
 from osgp.pages.shared.display_text import format_duration
 
 
@@ -36,15 +37,6 @@ def use_24_hours(text: str) -> str:
         return f"{int(found[1]) % 12 + 12 * (found[3] == 'PM'):02}:{found[2]}"
 
     return re.sub(r"(\d\d):(\d\d) (AM|PM)", convert, text)
-
-
-def format_cron(row: RecurringRequest) -> str:
-    """The five fields of its crontab."""
-    crontab = row.crontab
-    if crontab is None:
-        return ""
-    fields = (crontab.minute, crontab.hour, crontab.day_of_month, crontab.month_of_year, crontab.day_of_week)
-    return " ".join(fields)
 
 
 def format_window(value: timedelta | None) -> str:

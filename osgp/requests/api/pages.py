@@ -27,16 +27,17 @@ Row = TypeVar("Row", bound=Model)
 
 
 class PageSizeField(IntegerField):
-    """1 to 1000, in the digits of a query parameter."""
+    """1 to ``largest``, in the digits of a query parameter."""
 
-    default_error_messages = {"invalid": f"Must be a number from 1 to {LARGEST_PAGE}."}
+    default_error_messages = {"invalid": "Must be a number from 1 to {largest}."}
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=1, max_value=LARGEST_PAGE, **options)
+    def __init__(self, *, largest: int = LARGEST_PAGE, **options: Any) -> None:
+        self._largest = largest
+        super().__init__(min_value=1, max_value=largest, **options)
 
     def to_internal_value(self, data: Any) -> int:
         if not (isinstance(data, str) and data.isascii() and data.isdigit() and len(data) <= 4):
-            self.fail("invalid")
+            self.fail("invalid", largest=self._largest)
         return int(data)
 
 

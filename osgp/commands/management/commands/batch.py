@@ -1,9 +1,7 @@
 """``manage.py batch``: send a message to many devices as a web application would, and watch how it goes."""
 
-import sys
 import time
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
@@ -89,13 +87,6 @@ class Command(SendingCommand):
         steering.settle(batch.pk)
         batch = Batch.objects.select_related("group", "retry_of", "recurring").get(pk=batch.pk)
         self._answer(describe(batch), _find_exit_status(batch))
-
-    def _read_identifications(self, name: str) -> list[str]:
-        try:
-            text = sys.stdin.read() if name == "-" else Path(name).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            self._refuse(f"{name}: {error}")
-        return text.split()
 
     def _watch(self, batch: Batch, seconds: float) -> None:
         """A bar on standard error, where it does not get between the lines of the answer."""
