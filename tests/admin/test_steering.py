@@ -14,6 +14,7 @@ from rest_framework import serializers
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.messages.registry import find_operation, list_operations
+from osgp.messages.relative_periods import RelativePeriodField
 from osgp.messages.serializers import BooleanField, DateTimeField, StrictSerializer
 from osgp.pages.requests.steering import cancel_all
 from osgp.pages.shared.message_forms import (
@@ -309,6 +310,22 @@ def test_fields_become_json_of_their_type() -> None:
     assert make_form_field(serializers.IntegerField()).clean("12") == 12
     chosen = make_form_field(serializers.ListField(child=serializers.ChoiceField(["A", "B"])))
     assert chosen.clean(["A"]) == ["A"]
+
+
+@pytest.mark.parametrize(
+    ("text", "json"),
+    [
+        ("previous_day ", "PREVIOUS_DAY"),
+        ("96 intervals", {"last": 96, "unit": "INTERVAL"}),
+        ('{"last": 2, "unit": "DAY"}', {"last": 2, "unit": "DAY"}),
+        ("last week", "LAST WEEK"),
+        ("", ""),
+    ],
+)
+def test_relative_periods_are_written_as_people_do(text: str, json: object) -> None:
+    field = make_form_field(RelativePeriodField())
+    assert field.clean(text) == json
+    assert "PREVIOUS_MONTH" in str(field.help_text)
 
 
 @pytest.mark.parametrize("text", ["{", "NaN", "[" * 100_000, '{"a": Infinity}'])
