@@ -4,9 +4,7 @@ Right after so many requests were put in, PostgreSQL believes that there are as 
 dispatchers do all the time may not depend on its knowing better.
 """
 
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +23,7 @@ from osgp.sql import Statement
 from osgp.visits import hint_display
 from tests.batches.crowds import make_crowd
 from tests.factories import make_organisation, make_request
+from tests.looked_at import rows_looked_at
 from tests.quick_database import analyze, truncate
 from tests.state_check import states_by_hand
 
@@ -35,25 +34,6 @@ FORMER = 2
 """Requests of each meter of the crowd that were done long ago, if there are any."""
 LIVE = 400
 """Meters of the crowd that are being visited, or about to be."""
-
-
-@contextmanager
-def rows_looked_at() -> Iterator[Counter[str]]:
-    """How many rows of each table were read meanwhile, by a scan of the table or of an index."""
-    looked_at: Counter[str] = Counter()
-    with transaction.atomic():
-        before = _rows_of_transaction()
-        yield looked_at
-        looked_at.update(_rows_of_transaction() - before)
-
-
-def _rows_of_transaction() -> Counter[str]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT relname, COALESCE(seq_tup_read, 0) + COALESCE(idx_tup_fetch, 0)"
-            "  FROM pg_stat_xact_user_tables"
-        )
-        return Counter(dict(cursor.fetchall()))
 
 
 @pytest.fixture(scope="module", params=["before", "by now", "before, with a past", "of a former crowd"])
@@ -246,6 +226,7 @@ def test_a_request_that_needs_no_meter_is_found_among_those_that_do(
         assert chosen is not None
         assert chosen.pk == request.pk
         states.leave_platform_request(chosen)
+        assert states.choose_platform_request() is not None
         assert states.find_chosen_platform_request(chosen).exists()
         assert states.start_platform_request(request)
     assert looked_at[REQUESTS] <= 20, looked_at
