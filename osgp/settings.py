@@ -171,6 +171,7 @@ CELERY_TASK_QUEUES = tuple(
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_ROUTES = {
     "osgp.requests.visit_meter": {"queue": "meter"},
+    "osgp.requests.keep_house": {"queue": "system"},
     "osgp.requests.perform_platform_requests": {"queue": "system"},
     "osgp.batches.*": {"queue": "system"},
     "osgp.message_logs.*": {"queue": "system"},

@@ -55,6 +55,15 @@ class SessionState(models.TextChoices):
 LIVE_SESSION_STATES = frozenset({SessionState.OPENED, SessionState.CLAIMED})
 
 
+OF_ANY_METER = Q(priority__gte=0)
+"""True of every row, and part of the conditions of indexes that only dispatchers need.
+
+PostgreSQL uses a partial index only for statements that say its condition, and visits do not say this one.
+While nothing waits, such an index is empty; once PostgreSQL has analyzed the table then, reading all of it
+looks as cheap as looking up one meter. With a backlog since, each visit would read all that wait.
+"""
+
+
 class MeterSession(models.Model):
     """A lease on a meter: the worker that claims it with its token may dial the meter until it expires."""
 
@@ -88,7 +97,9 @@ class MeterSession(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["expires_at"], condition=Q(state__in=["OPENED", "CLAIMED"]), name="session_expiry"
+                fields=["expires_at"],
+                condition=Q(state__in=["OPENED", "CLAIMED"], priority__gte=0),  # OF_ANY_METER
+                name="session_lease_end",
             ),
             models.Index(fields=["-opened_at"], name="session_opened_at"),
             models.Index(
@@ -171,13 +182,21 @@ class Request(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         indexes = [
-            # For dispatchers: due requests, most urgent first, oldest first.
+            # For dispatchers: due requests, most urgent first, oldest first. See OF_ANY_METER.
             models.Index(
                 F("effective_priority").desc(),
                 "due_at",
                 "id",
-                condition=Q(state__in=["QUEUED", "RETRYING"]),
-                name="request_dispatch",
+                condition=Q(state__in=["QUEUED", "RETRYING"], priority__gte=0),
+                name="request_to_dispatch",
+            ),
+            # Likewise those that need no meter, which no visit finds and which are few among the others.
+            models.Index(
+                F("effective_priority").desc(),
+                "due_at",
+                "id",
+                condition=Q(state__in=["QUEUED", "RETRYING"], meter__isnull=True),
+                name="request_of_platform",
             ),
             models.Index(fields=["due_at"], condition=Q(state="SCHEDULED"), name="request_scheduled"),
             models.Index(
@@ -185,9 +204,12 @@ class Request(models.Model):
                 condition=Q(state__in=["SCHEDULED", "QUEUED", "RETRYING"], max_schedule_time__isnull=False),
                 name="request_overdue",
             ),
-            # For visits: the waiting requests of one meter.
+            # For visits: the waiting requests of one meter. It says that there is a meter, so that whoever
+            # looks for a request by its key cannot choose to read the whole index instead.
             models.Index(
-                fields=["meter"], condition=Q(state__in=["QUEUED", "RETRYING"]), name="request_meter_waiting"
+                fields=["meter"],
+                condition=Q(state__in=["QUEUED", "RETRYING"], meter__isnull=False),
+                name="request_waits_for_meter",
             ),
             models.Index(fields=["session"], condition=Q(state="RUNNING"), name="request_running"),
             models.Index(

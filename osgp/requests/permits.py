@@ -14,7 +14,7 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from osgp.networks.models import Cell, CommunicationNetwork
-from osgp.requests.due import find_due_requests
+from osgp.requests.due import find_requests_to_dispatch
 from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request
 from osgp.sql import add_to_now
 
@@ -118,7 +118,7 @@ def _list_candidates(room: Room, limit: int, exclude: set[int]) -> list[tuple[An
     # A lookup for each candidate; NOT EXISTS would become a join of all waiting requests and live visits.
     live = MeterSession.objects.filter(meter=OuterRef("meter"), state__in=LIVE_SESSION_STATES)
     due = (
-        find_due_requests()
+        find_requests_to_dispatch()
         .alias(live=Subquery(live.order_by().values("pk")[:1]))
         .filter(live=None, meter__isnull=False)
     )

@@ -19,7 +19,7 @@ from osgp.processes.database import give_back_connection
 from osgp.requests import liveness, states
 from osgp.requests.models import MeterSession
 from osgp.requests.states import bulk as bulk_states
-from osgp.visits import housekeeping, tasks
+from osgp.visits import tasks
 from osgp.visits.publishing import Publisher
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,6 @@ SLICE = 500
 """Rows that one transaction changes."""
 MOST_SLICES = 40
 """Slices of one change in one round."""
-KEEP_HOUSE_EVERY = 60.0
-"""Seconds between slices of housekeeping."""
 HURRY_EVERY = 0.25
 """Seconds between checks for urgent requests whose hint is queued with a lower priority."""
 BACKLOG_PAUSE = 0.1
@@ -46,7 +44,7 @@ class Dispatcher:
     """Opens meter sessions for due requests, publishes their hints, and recovers lost ones."""
 
     def __init__(self) -> None:
-        self._reaped_at = self._kept_house_at = self._hurried_at = self._opened_at = float("-inf")
+        self._reaped_at = self._hurried_at = self._opened_at = float("-inf")
         self._backlog = False
         """Whether there was more work than could be handed out."""
         self._news = True
@@ -79,11 +77,6 @@ class Dispatcher:
         if time.monotonic() - self._reaped_at >= REAP_EVERY:
             self._reaped_at = time.monotonic()
             self._recover()
-        if time.monotonic() - self._kept_house_at >= KEEP_HOUSE_EVERY:
-            # Set first: even if it fails every time, the dispatcher hands out work in between.
-            self._kept_house_at = time.monotonic()
-            if housekeeping.delete_expired():
-                self._kept_house_at = float("-inf")
         if states.queue_scheduled():
             self._news = True
         if states.find_due_platform_requests().exists():

@@ -4,9 +4,7 @@ Right after so many requests were put in, PostgreSQL believes that there are as 
 dispatchers do all the time may not depend on its knowing better.
 """
 
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -18,55 +16,41 @@ from pytest_django import DjangoDbBlocker
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests import states
-from osgp.requests.models import Action, MeterSession, Request, RequestState, SessionState
+from osgp.requests import states, work
+from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.tables import ACTIONS, REQUESTS, SESSIONS
 from osgp.sql import Statement
 from osgp.visits import hint_display
 from tests.batches.crowds import make_crowd
 from tests.factories import make_organisation, make_request
+from tests.looked_at import rows_looked_at
 from tests.quick_database import analyze, truncate
+from tests.state_check import states_by_hand
 
 CROWD = 10_000
 ENDED = 100
 """Meters of the crowd whose work is done; the others wait."""
+FORMER = 2
+"""Requests of each meter of the crowd that were done long ago, if there are any."""
 LIVE = 400
 """Meters of the crowd that are being visited, or about to be."""
 
 
-@contextmanager
-def rows_looked_at() -> Iterator[Counter[str]]:
-    """How many rows of each table were read meanwhile, by a scan of the table or of an index."""
-    looked_at: Counter[str] = Counter()
-    with transaction.atomic():
-        before = _rows_of_transaction()
-        yield looked_at
-        looked_at.update(_rows_of_transaction() - before)
-
-
-def _rows_of_transaction() -> Counter[str]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT relname, COALESCE(seq_tup_read, 0) + COALESCE(idx_tup_fetch, 0)"
-            "  FROM pg_stat_xact_user_tables"
-        )
-        return Counter(dict(cursor.fetchall()))
-
-
-@pytest.fixture(scope="module", params=["before", "by now"])
+@pytest.fixture(scope="module", params=["before", "by now", "before, with a past", "of a former crowd"])
 def standing_crowd(
     request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[list[Device]]:
     """Meters, each with a request that is due; the first ones have live sessions as well.
 
-    PostgreSQL knows how many there are by now, or how few there were before. What a test does with them is
-    rolled back to where all of them find it.
+    PostgreSQL knows how many there are by now, or how few there were before: hardly any, or many, of which
+    none waited. Or all meters had work when it last looked, and that was done since. What a test does with
+    them is rolled back to where all of them find it.
     """
     with django_db_blocker.unblock():
         if connection.vendor != "postgresql":
             pytest.skip("SQLite chooses its plans by the indexes that there are, and does not count rows.")
         with transaction.atomic():
-            yield _make_crowd(knows_by_now=request.param == "by now")
+            yield _make_crowd(request.param)
             transaction.set_rollback(True)
 
 
@@ -81,22 +65,40 @@ def organisation(crowd: list[Device]) -> Organisation:
     return Organisation.objects.get()
 
 
-def _make_crowd(knows_by_now: bool) -> list[Device]:
+def _make_crowd(known: str) -> list[Device]:
     # What tests before have rolled back may still make tables large, and plans depend on that.
     truncate()
     organisation = make_organisation()
     make_crowd(organisation, CROWD)
     meters = list(Device.objects.order_by("pk"))
-    ended, meters = meters[:ENDED], meters[ENDED:]
-    _make_requests(organisation, ended, state=RequestState.SUCCEEDED)
-    MeterSession.objects.bulk_create(_session(meter, state=SessionState.CLOSED) for meter in ended)
-    if not knows_by_now:
+    if known == "before, with a past":
+        for _ in range(FORMER):
+            _make_past(organisation, meters)
+    ended, waiting = meters[:ENDED], meters[ENDED:]
+    _make_past(organisation, ended)
+    if known.startswith("before"):
         analyze()
-    _make_requests(organisation, meters)
-    MeterSession.objects.bulk_create(_session(meter) for meter in meters[:LIVE])
-    if knows_by_now:
+    if known == "of a former crowd":
+        _make_requests(organisation, meters)
+        MeterSession.objects.bulk_create(_session(meter) for meter in meters[:LIVE])
         analyze()
-    return meters
+        with states_by_hand():
+            Request.objects.update(state=RequestState.SUCCEEDED, completed_at=timezone.now())
+            Action.objects.update(state=ActionState.DONE)
+            MeterSession.objects.update(state=SessionState.CLOSED)
+    _make_requests(organisation, waiting)
+    MeterSession.objects.bulk_create(_session(meter) for meter in waiting[:LIVE])
+    if known == "by now":
+        analyze()
+    return waiting
+
+
+def _make_past(organisation: Organisation, meters: list[Device]) -> None:
+    now = timezone.now()
+    _make_requests(organisation, meters, state=RequestState.SUCCEEDED, completed_at=now)
+    MeterSession.objects.bulk_create(
+        _session(meter, state=SessionState.CLOSED, closed_at=now) for meter in meters
+    )
 
 
 def _columns_but(model: type[Model], *told: str) -> str:
@@ -142,7 +144,7 @@ def _session(meter: Device, **fields: Any) -> MeterSession:
 
 
 def test_a_visit_looks_at_its_own_meter_alone(crowd: list[Device]) -> None:
-    session = MeterSession.objects.get(meter=crowd[LIVE // 2])
+    session = MeterSession.objects.get(meter=crowd[LIVE // 2], state=SessionState.OPENED)
     with rows_looked_at() as looked_at:
         claimed = states.claim_and_take(session.pk, session.token, "worker", 100)
     assert claimed is not None
@@ -158,6 +160,40 @@ def test_a_visit_looks_at_its_own_meter_alone(crowd: list[Device]) -> None:
         assert states.succeed(action.request.pk, action.pk, session.pk, session.meter_id, {}) is not None
         assert states.close_after_success(session.pk, round_trips=1, bytes_sent=1, bytes_received=1)
     assert looked_at[REQUESTS] + looked_at[ACTIONS] + looked_at[SESSIONS] <= 10, looked_at
+
+
+def test_a_visit_that_does_not_succeed_looks_at_its_own_meter_alone(crowd: list[Device]) -> None:
+    session = MeterSession.objects.get(meter=crowd[LIVE // 3], state=SessionState.OPENED)
+    meter_id, delay, fault = session.meter_id, timedelta(seconds=60), {"retryable": True}
+    _run_next_to_others(crowd)
+    with rows_looked_at() as looked_at:
+        assert states.claim(session.pk, session.token, "worker") == meter_id
+        assert states.postpone_suspects(meter_id, delay) == 0
+        assert states.take_requests(session.pk, meter_id, 100, suspects=True) == 1
+        [[action]] = work.list_unfinished(session.pk)
+    assert looked_at[REQUESTS] + looked_at[ACTIONS] + looked_at[SESSIONS] <= 20, looked_at
+
+    with rows_looked_at() as looked_at:
+        assert states.start_action(action.pk, session.pk)
+        assert states.is_started(action.pk, session.pk)
+        assert states.finish_action(action.pk, session.pk, ActionState.FAULT, result=None, fault=fault)
+        assert states.has_outcome(action.pk, session.pk)
+    assert looked_at[REQUESTS] + looked_at[ACTIONS] + looked_at[SESSIONS] <= 20, looked_at
+
+    with rows_looked_at() as looked_at:
+        assert states.retry_request(action.request.pk, session.pk, delay, fault=fault, priority=3)
+        states.reopen_actions([action.request.pk], session.pk)
+        assert states.hand_back(session.pk) == 0
+        assert states.fail_running(session.pk, fault) == 0
+        assert states.close(session.pk, fault=fault)
+    assert looked_at[REQUESTS] + looked_at[ACTIONS] + looked_at[SESSIONS] <= 20, looked_at
+
+
+def _run_next_to_others(crowd: list[Device]) -> None:
+    """Let the other meters that have live sessions be visited: their requests run."""
+    others = MeterSession.objects.filter(state=SessionState.OPENED).exclude(meter=crowd[LIVE // 3])
+    for session in others:
+        assert states.claim_and_take(session.pk, session.token, "another", 100) is not None
 
 
 def test_opening_sessions_looks_at_no_more_than_it_opens_and_what_is_in_front(crowd: list[Device]) -> None:
@@ -180,13 +216,29 @@ def test_looking_for_more_urgent_work_looks_at_opened_meters_alone(
     assert looked_at[SESSIONS] <= 3 * LIVE, looked_at
 
 
+def test_a_request_that_needs_no_meter_is_found_among_those_that_do(
+    crowd: list[Device], organisation: Organisation
+) -> None:
+    request = make_request(organisation, crowd[7], meter=None)
+    with rows_looked_at() as looked_at:
+        assert states.find_due_platform_requests().exists()
+        chosen = states.choose_platform_request()
+        assert chosen is not None
+        assert chosen.pk == request.pk
+        states.leave_platform_request(chosen)
+        assert states.choose_platform_request() is not None
+        assert states.find_chosen_platform_request(chosen).exists()
+        assert states.start_platform_request(request)
+    assert looked_at[REQUESTS] <= 20, looked_at
+
+
 def test_hints_look_at_the_work_of_their_meters_alone(crowd: list[Device]) -> None:
     """Once the database knows how many others there are; before, it looks through all that wait, once.
 
     The last of these tests, as the database does not forget what it learns here.
     """
     analyze()
-    sessions = list(MeterSession.objects.order_by("opened_at")[:50])
+    sessions = list(MeterSession.objects.filter(state=SessionState.OPENED).order_by("opened_at")[:50])
     with rows_looked_at() as looked_at:
         shown = hint_display.describe_hints(sessions)
     assert set(shown) == {session.pk for session in sessions}

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db.models import Count, QuerySet
 
 from osgp.pages.shared.paging import COUNT_LIMIT, BoundedCount
-from osgp.requests.due import find_due_requests
+from osgp.requests.due import find_requests_to_dispatch
 from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request
 from osgp.sql import add_to_now
 
@@ -38,7 +38,7 @@ def _load(place: str, keys: Collection[int]) -> dict[int, Use]:
     live = MeterSession.objects.filter(state__in=LIVE_SESSION_STATES)
     begun = MeterSession.objects.filter(opened_at__gt=add_to_now(-SECOND))
     # The most urgent ones are enough to know that something waits.
-    waiting = find_due_requests().values("pk")[: COUNT_LIMIT + 1]
+    waiting = find_requests_to_dispatch().values("pk")[: COUNT_LIMIT + 1]
     open_, new = _count(live, place, keys), _count(begun, place, keys)
     held = _count(Request.objects.filter(pk__in=waiting), place, keys)
     more = sum(held.values()) > COUNT_LIMIT

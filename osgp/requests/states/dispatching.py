@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce, Now
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import permits
 from osgp.requests.due import find_due_requests
-from osgp.requests.models import MeterSession, Request, RequestState, SessionState
+from osgp.requests.models import OF_ANY_METER, MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.tables import LIVE, SESSIONS
 from osgp.requests.states.transitions import FIRST_SESSION_STATE, RequestTransitions, SessionTransitions
@@ -166,7 +166,7 @@ def reap(limit: int = 500) -> int:
     Return how many ended. Requests that were there at MAX_CRASHES such ends FAIL (quarantine).
     """
     lost = list(
-        MeterSession.objects.filter(state__in=LIVE, expires_at__lt=Now())
+        MeterSession.objects.filter(OF_ANY_METER, state__in=LIVE, expires_at__lt=Now())
         .select_for_update(skip_locked=True)
         .values_list("pk", flat=True)[:limit]
     )

@@ -19,10 +19,11 @@ from osgp.state_tables import Transition, apply
 
 _START, _FINISH, _SUCCESS = ActionTransitions.START, ActionTransitions.FINISH, RequestTransitions.SUCCEED
 _IS_RUNNING, _IS_DUE = _SUCCESS.sql_sources, RequestTransitions.TAKE.sql_sources
-# Locks the row of the request, so that no other visit gets it while its action changes.
+# Locks the row of the request, so that no other visit gets it while its action changes. "|| ''" makes
+# PostgreSQL find it by its id: with statistics of a time when nothing ran, it would read all that run.
 _STILL_OURS = f"""
     request_id = (SELECT id FROM {REQUESTS} WHERE id = {ACTIONS}.request_id
-                     AND state {_IS_RUNNING} AND session_id {{is}} %s {{locked}})
+                     AND state || '' {_IS_RUNNING} AND session_id {{is}} %s {{locked}})
 """  # noqa: S608 (table names)
 _START_ACTION = Statement(
     f"""
@@ -47,7 +48,7 @@ def _build_finish_request(transition: Transition) -> Statement:
     return Statement(
         f"""
         UPDATE {REQUESTS} SET state = '{transition.target}', fault = %s, completed_at = {{now}}
-         WHERE id = %s AND state {transition.sql_sources} AND session_id {{is}} %s
+         WHERE id = %s AND state || '' {transition.sql_sources} AND session_id {{is}} %s
         """  # noqa: S608 (table name)
     )
 
