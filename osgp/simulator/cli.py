@@ -54,7 +54,7 @@ def share(text: str) -> float:
     return value
 
 
-def _enumerated(kind: type[Security] | type[Framing], text: str) -> list[str]:
+def _parse_names(kind: type[Security] | type[Framing], text: str) -> list[str]:
     """One or more names of an enumeration, separated by commas."""
     names = [name.strip().upper() for name in text.split(",")]
     known = [member.value for member in kind]
@@ -66,12 +66,12 @@ def _enumerated(kind: type[Security] | type[Framing], text: str) -> list[str]:
 
 def security(text: str) -> list[Security]:
     """What the meters take in turn: ``HLS5`` or ``NONE,LLS,HLS5``."""
-    return [Security(name) for name in _enumerated(Security, text)]
+    return [Security(name) for name in _parse_names(Security, text)]
 
 
 def transport(text: str) -> list[Framing]:
     """What the meters take in turn: ``WRAPPER`` or ``WRAPPER,HDLC``."""
-    return [Framing(name) for name in _enumerated(Framing, text)]
+    return [Framing(name) for name in _parse_names(Framing, text)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

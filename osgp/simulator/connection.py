@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
 
     # Meters and sessions
 
-    def _session(self, client_address: int, server_address: int) -> Session | None:
+    def _choose_session(self, client_address: int, server_address: int) -> Session | None:
         session = self._sessions.get((client_address, server_address))
         if session is not None:
             return session
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def _receive(self, event: ApduReceived) -> None:
-        session = self._session(event.client_address, event.server_address)
+        session = self._choose_session(event.client_address, event.server_address)
         if session is None:
             return
         meter = session.meter
@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
         latency = (0.0, 0.0)
         octets = event.octets
         if event.opening:
-            session = self._session(event.client_address, event.server_address)
+            session = self._choose_session(event.client_address, event.server_address)
             if session is None:
                 return
             latency = session.meter.behaviour.latency

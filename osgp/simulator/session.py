@@ -85,7 +85,7 @@ class Session:
         if cipher is None:
             if tag not in _SERVICES:
                 raise NotAllowed(ServiceError.SERVICE_NOT_SUPPORTED, StateError.SERVICE_UNKNOWN)
-            return self._plain_answer(services, apdu)
+            return self._answer_plainly(services, apdu)
         if tag not in GLOBAL_CIPHERED:
             # Plain requests are against the security policy; other ciphered ones are not offered.
             known = tag in _SERVICES
@@ -98,7 +98,7 @@ class Session:
             return counter_refused(self.meter)
         if deciphered.apdu[:1] != bytes((GLOBAL_CIPHERED[tag],)):
             raise RemoteProtocolError("a ciphered APDU holds another service than its tag says")
-        answer = self._plain_answer(services, deciphered.apdu)
+        answer = self._answer_plainly(services, deciphered.apdu)
         fault = self.meter.take_fault(*_ANSWER_FAULTS[3:])
         if fault is FaultKind.UNCIPHERED:
             return answer
@@ -113,7 +113,7 @@ class Session:
             return ciphered[:-1] + bytes((ciphered[-1] ^ 1,))
         return ciphered
 
-    def _plain_answer(self, services: ServiceHandler, apdu: bytes) -> bytes:
+    def _answer_plainly(self, services: ServiceHandler, apdu: bytes) -> bytes:
         association = services.association
         pending = not association.established
         answer = services.handle(decode_request(apdu))

@@ -37,7 +37,7 @@ SAMPLES_PER_WRITE = 50
 def kind_of(frame: FrameType | None) -> str:
     """What the work of a stack counts as."""
     while frame is not None:
-        kind = _kind_of_module(frame.f_globals.get("__name__", ""))
+        kind = _find_kind_of_module(frame.f_globals.get("__name__", ""))
         if kind:
             return kind
         frame = frame.f_back
@@ -47,7 +47,7 @@ def kind_of(frame: FrameType | None) -> str:
 _known: dict[str, str | None] = {}
 
 
-def _kind_of_module(module: str) -> str | None:
+def _find_kind_of_module(module: str) -> str | None:
     if module not in _known:
         _known[module] = next(
             (

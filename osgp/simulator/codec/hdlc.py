@@ -102,7 +102,7 @@ def encode_frame(frame: Frame) -> bytes:
     return b"\x7e" + octets + b"\x7e"
 
 
-def _address(octets: bytes, offset: int) -> bytes:
+def _take_address(octets: bytes, offset: int) -> bytes:
     """The address at ``offset``: up to and including the octet whose lowest bit is set; 1, 2 or 4 octets."""
     for size in (1, 2, 4):
         end = offset + size
@@ -118,8 +118,8 @@ def decode_frame(octets: bytes) -> Frame:
     wrong."""
     if len(octets) < 7 or checksum(octets[:-2]) != octets[-2:]:
         raise RemoteProtocolError("the FCS of a frame is wrong")
-    destination = _address(octets, 2)
-    source = _address(octets, 2 + len(destination))
+    destination = _take_address(octets, 2)
+    source = _take_address(octets, 2 + len(destination))
     header = 2 + len(destination) + len(source) + 1
     if len(octets) < header + 2:
         raise RemoteProtocolError("a frame has no control field")

@@ -171,7 +171,7 @@ _CHANNEL = re.compile(r".*CHANNEL_([1-4])")
 _MBUS_STATUS = re.compile(r"MBUS_STATUS_(.+)_CHANNEL_[1-4]")
 
 
-def _each(name: str) -> Iterator[tuple[str, str]]:
+def _list_places(name: str) -> Iterator[tuple[str, str]]:
     """What stands for a phase or a channel in a name, and what it stands for."""
     if "{phase}" in name:
         yield from (("{phase}", phase) for phase in PHASE_NAMES)
@@ -185,12 +185,16 @@ _CATEGORY_OF = {
     name.replace(*filled): category
     for category, names in _LOGS.items()
     for name in names
-    for filled in _each(name)
+    for filled in _list_places(name)
 }
 _ALARM_OF = {
-    name.replace(*filled): alarm.replace(*filled) for name, alarm in _ALARMS.items() for filled in _each(name)
+    name.replace(*filled): alarm.replace(*filled)
+    for name, alarm in _ALARMS.items()
+    for filled in _list_places(name)
 }
-_ROW_FLAGS_OF = {name.replace(*filled): flags for name, flags in _ROW_FLAGS.items() for filled in _each(name)}
+_ROW_FLAGS_OF = {
+    name.replace(*filled): flags for name, flags in _ROW_FLAGS.items() for filled in _list_places(name)
+}
 
 CATEGORIES = frozenset(_LOGS)
 """The categories of logs whose contents are known."""

@@ -87,7 +87,7 @@ class EventTypes:
             for register, flags in alarm_registers.items()
             for bit, name in flags.names.items()
         }
-        self.status_flags = _status_flags(profile)
+        self.status_flags = _find_status_flags(profile)
         self._known = {
             each for names in profile.meanings.event_types.values() for item in names.items() for each in item
         }
@@ -125,7 +125,7 @@ class EventTypes:
         """The event of this name; if the profile has no code for it, it is in no log."""
         found = self._by_name.get(name)
         if found is None:
-            found = self._by_name[name] = self._type(name, None, 0)
+            found = self._by_name[name] = self._make_type(name, None, 0)
         return found
 
     def alarm(self, name: str) -> Alarm | None:
@@ -172,7 +172,7 @@ class EventTypes:
         codes = {name: code for code, name in profile.get_event_types(self._categories[tag]).items()}
         for name in event_names.clearing_of(self._categories[tag]):
             if name in codes:
-                added = self._type(name, tag, codes[name])
+                added = self._make_type(name, tag, codes[name])
                 self.clearing[tag] = self._by_code[tag][added.code] = added
                 return
 
@@ -182,7 +182,7 @@ class EventTypes:
         for code, name in profile.meanings.event_types.get(category, {}).items():
             if is_clearing(name):
                 continue
-            added = self._by_code[tag][code] = self._type(name, tag, code)
+            added = self._by_code[tag][code] = self._make_type(name, tag, code)
             if category_of(name) == category:
                 self._by_name[name] = added
             else:
@@ -200,11 +200,11 @@ class EventTypes:
             belongs = category_of(name)
             if not is_main and belongs not in (None, category):
                 continue
-            added = self._by_code[tag][code] = self._type(name, tag, code)
+            added = self._by_code[tag][code] = self._make_type(name, tag, code)
             if is_main or belongs is not None:
                 self._by_name.setdefault(name, added)
 
-    def _type(self, name: str, log: str | None, code: int) -> EventType:
+    def _make_type(self, name: str, log: str | None, code: int) -> EventType:
         flag = mbus_flag_of(name)
         return EventType(
             name=name,
@@ -218,16 +218,16 @@ class EventTypes:
         )
 
 
-def _status_flags(profile: Profile) -> Mapping[str, int]:
+def _find_status_flags(profile: Profile) -> Mapping[str, int]:
     """The bits of the status of M-Bus devices: of the object that shows it, or of the events about it."""
     for cosem_object in profile:
         flags = cosem_object.flags
         if cosem_object.per_channel and flags is not None and not tells_of_rows(flags):
             return {name: bit for bit, name in flags.names.items()}
-    return dict(_numbered_flags(profile))
+    return dict(_list_numbered_flags(profile))
 
 
-def _numbered_flags(profile: Profile) -> Iterator[tuple[str, int]]:
+def _list_numbered_flags(profile: Profile) -> Iterator[tuple[str, int]]:
     for names in profile.meanings.event_types.values():
         for name in names.values():
             flag = mbus_flag_of(name)

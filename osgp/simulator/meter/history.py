@@ -38,12 +38,12 @@ def outages_of(meter: LivingMeter, since: float, until: float) -> list[Outage]:
     record = meter.record
     if record is not None and record.outages:
         recorded = (outage for outage in record.outages if outage.begin < until and outage.end > since)
-        hidden = _hidden(meter, record)
+        hidden = _find_hidden(meter, record)
         found = sorted((*(outage for outage in found if outage not in hidden), *recorded))
     return found
 
 
-def _hidden(meter: LivingMeter, record: Record) -> set[Outage]:
+def _find_hidden(meter: LivingMeter, record: Record) -> set[Outage]:
     """Drawn outages that happened while there was no power anyway."""
     return {
         drawn
@@ -62,7 +62,7 @@ def count_outages(meter: LivingMeter, moment: float) -> tuple[int, int]:
         recorded = [outage for outage in record.outages if outage.end <= moment]
         every += len(recorded)
         long += sum(outage.is_long for outage in recorded)
-        hidden = [outage for outage in _hidden(meter, record) if outage.end <= moment]
+        hidden = [outage for outage in _find_hidden(meter, record) if outage.end <= moment]
         every -= len(hidden)
         long -= sum(outage.is_long for outage in hidden)
     return every, long
@@ -114,7 +114,7 @@ def in_order(event: Event) -> tuple[float, int]:
     return event.moment, event.type.code
 
 
-def _power_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
+def _list_power_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
     events = meter.type.events
     failure, returned = events[event_names.POWER_FAILURE], events[event_names.POWER_RETURNED]
     last_gasp = events[event_names.LAST_GASP] if events.has_last_gasp else None
@@ -125,7 +125,7 @@ def _power_events(meter: LivingMeter, since: float, until: float) -> Iterator[Ev
             yield Event(outage.begin, last_gasp)
 
 
-def _clock_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
+def _list_clock_events(meter: LivingMeter, since: float, until: float) -> Iterator[Event]:
     events = meter.type.events
     for moment in clock_changes(meter, since - 1, until):
         old, new = meter.clock_offset_at(moment - 0.001), meter.clock_offset_at(moment)
@@ -136,7 +136,7 @@ def _clock_events(meter: LivingMeter, since: float, until: float) -> Iterator[Ev
         yield Event(moment, events[event_names.NEW_TIME], offset=new)
 
 
-def _commissioning(meter: LivingMeter) -> Iterator[Event]:
+def _list_commissioning(meter: LivingMeter) -> Iterator[Event]:
     events = meter.type.events
     for log, cleared in events.clearing.items():
         if meter.gas_meters or log not in events.mbus_logs:
@@ -145,7 +145,7 @@ def _commissioning(meter: LivingMeter) -> Iterator[Event]:
         yield Event(START + 60 * gas_meter.channel, events[event_names.new_device(gas_meter.channel)])
 
 
-def _drawn(
+def _list_drawn(
     meter: LivingMeter, kinds: Iterable[Kind], since: float, until: float, *, mishaps_only: bool = False
 ) -> Iterator[Event]:
     """The events of incidents of some kinds; those of M-Bus devices while there is one."""
@@ -167,7 +167,7 @@ def _has_device(meter: LivingMeter, event: Event) -> bool:
     return channel is None or meter.gas_meter(channel, event.moment) is not None
 
 
-def _kinds_in(meter: LivingMeter, log: str | None) -> Iterable[Kind]:
+def _list_kinds_in(meter: LivingMeter, log: str | None) -> Iterable[Kind]:
     """The kinds that leave events in a log, or all."""
     known = meter.kinds
     return known.by_name.values() if log is None else known.by_log.get(log, ())
@@ -177,7 +177,7 @@ def marking_events(meter: LivingMeter, channel: int | None, since: float, until:
     """The events from ``since`` until ``until`` (true time) that mark the next row of buffers, for an M-Bus
     channel or for the rest."""
     record = meter.record
-    found = list(_drawn(meter, meter.kinds.marking.get(channel, ()), since, until))
+    found = list(_list_drawn(meter, meter.kinds.marking.get(channel, ()), since, until))
     if record is not None:
         found += (event for event in record.events if event.type.channel in (None, channel))
     return [event for event in found if event.type.row_flags and since <= event.moment <= until]
@@ -186,12 +186,12 @@ def marking_events(meter: LivingMeter, channel: int | None, since: float, until:
 def events_between(meter: LivingMeter, log: str | None, since: float, until: float) -> list[Event]:
     """The events of a log, or of all, from ``since`` until ``until`` (true time), oldest first."""
     record = meter.record
-    found = list(_drawn(meter, _kinds_in(meter, log), since, until))
+    found = list(_list_drawn(meter, _list_kinds_in(meter, log), since, until))
     if log is None or log in meter.type.events.logs_of_power_and_clock:
-        found += _power_events(meter, since, until)
-        found += _clock_events(meter, since, until)
+        found += _list_power_events(meter, since, until)
+        found += _list_clock_events(meter, since, until)
     if since <= START:
-        found += _commissioning(meter)
+        found += _list_commissioning(meter)
     if record is not None:
         found += record.events
         found += fired(meter, record, until)
@@ -219,7 +219,7 @@ def log_entries(meter: LivingMeter, log: str, now: float, entries: int, oldest: 
 # Registers whose bits events set
 
 
-def _cleared_by_itself(meter: LivingMeter, moment: float) -> float:
+def _find_last_clearing(meter: LivingMeter, moment: float) -> float:
     """When alarms and M-Bus status were last cleared as part of the meter's own history."""
     calm_from, record = meter.settings.calm_from, meter.record
     if record is not None:
@@ -231,14 +231,14 @@ def _cleared_by_itself(meter: LivingMeter, moment: float) -> float:
     return START if number is None else clearing.begin(number, clearing.draw(meter.identification, number))
 
 
-def _latched(meter: LivingMeter, key: str, moment: float) -> Latch:
-    since = _cleared_by_itself(meter, moment)
+def _find_latch(meter: LivingMeter, key: str, moment: float) -> Latch:
+    since = _find_last_clearing(meter, moment)
     record = meter.record
     latch = record.latches.get(key) if record is not None else None
     return latch if latch is not None and latch.moment >= since else Latch(since, 0)
 
 
-def _events_after(meter: LivingMeter, latch: Latch, until: float, kinds: Iterable[Kind]) -> list[Event]:
+def _list_events_after(meter: LivingMeter, latch: Latch, until: float, kinds: Iterable[Kind]) -> list[Event]:
     """The events, of incidents of some kinds and others, that set bits again after a register was written."""
     since, record = latch.moment, meter.record
     found: list[Event] = []
@@ -246,20 +246,20 @@ def _events_after(meter: LivingMeter, latch: Latch, until: float, kinds: Iterabl
         found += record.noted_after(latch, until)
         found += (event for event in fired(meter, record, until) if since < event.moment)
     if meter.is_troubled_at(since) or (record is not None and record.outages):
-        found += (event for event in _power_events(meter, since, until) if since < event.moment <= until)
+        found += (event for event in _list_power_events(meter, since, until) if since < event.moment <= until)
     if meter.is_troubled_at(since):
-        drawn = _drawn(meter, kinds, since, until, mishaps_only=True)
+        drawn = _list_drawn(meter, kinds, since, until, mishaps_only=True)
         found += (event for event in drawn if since < event.moment)
         if since <= START:
-            found += _commissioning(meter)
+            found += _list_commissioning(meter)
     return found
 
 
 def alarm_register(meter: LivingMeter, tag: str, moment: float) -> int:
     """The value of an alarm register: what was written last, and the bits of the events since then."""
-    latch = _latched(meter, tag, moment)
+    latch = _find_latch(meter, tag, moment)
     value = latch.value
-    for event in _events_after(meter, latch, moment, meter.kinds.by_name.values()):
+    for event in _list_events_after(meter, latch, moment, meter.kinds.by_name.values()):
         alarm = event.type.alarm
         if alarm is not None and alarm.register == tag:
             value |= 1 << alarm.bit
@@ -268,22 +268,22 @@ def alarm_register(meter: LivingMeter, tag: str, moment: float) -> int:
 
 def mbus_status(meter: LivingMeter, channel: int, moment: float) -> int:
     """The 32 status bits of the M-Bus device on a channel that have not been cleared."""
-    latch = _latched(meter, mbus_latch(channel), moment)
+    latch = _find_latch(meter, mbus_latch(channel), moment)
     value = latch.value
-    for bit in _status_bits(meter, channel, latch, moment):
+    for bit in _list_status_bits(meter, channel, latch, moment):
         value |= 1 << bit
     return value
 
 
 def mbus_alarm(meter: LivingMeter, channel: int, moment: float) -> bool:
     """Whether the M-Bus device has raised an alarm since alarms were reset on its channel."""
-    latch = _latched(meter, f"MBUS_ALARM_{channel}", moment)
-    return any(True for _ in _status_bits(meter, channel, latch, moment))
+    latch = _find_latch(meter, f"MBUS_ALARM_{channel}", moment)
+    return any(True for _ in _list_status_bits(meter, channel, latch, moment))
 
 
-def _status_bits(meter: LivingMeter, channel: int, latch: Latch, moment: float) -> Iterator[int]:
+def _list_status_bits(meter: LivingMeter, channel: int, latch: Latch, moment: float) -> Iterator[int]:
     kind = meter.kinds.by_name.get(f"mbus-status{channel - 1}")
-    for event in _events_after(meter, latch, moment, () if kind is None else (kind,)):
+    for event in _list_events_after(meter, latch, moment, () if kind is None else (kind,)):
         if event.type.status_bit is not None and event.type.channel == channel:
             yield event.type.status_bit
 

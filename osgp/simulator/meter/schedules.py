@@ -15,12 +15,12 @@ def fired(meter: LivingMeter, record: Record, until: float) -> list[Event]:
     return [
         event
         for tag, written in record.schedules.items()
-        for event in _events(meter, tag)
+        for event in _list_events(meter, tag)
         if written < event.moment <= until
     ]
 
 
-def _events(meter: LivingMeter, tag: str) -> list[Event]:
+def _list_events(meter: LivingMeter, tag: str) -> list[Event]:
     encoded = meter.override(meter.type.profile[tag].address_attribute("execution_time"))
     if encoded is None:
         return []
@@ -56,7 +56,7 @@ def settle(meter: LivingMeter, now: float) -> None:
 def rewritten(meter: LivingMeter, tag: str, now: float) -> None:
     """The execution times are about to be replaced: keep what was carried out, and fire no earlier."""
     record = meter.make_record()
-    for event in _events(meter, tag):
+    for event in _list_events(meter, tag):
         if record.schedules.get(tag, now) < event.moment <= now:
             record.add_event(event)
     record.schedules[tag] = now

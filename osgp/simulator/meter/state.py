@@ -245,10 +245,10 @@ class MeterState(Generic[TypeOfMeter]):
         time_zone, daylight_saving = self.override(clock.time_zone), self.override(clock.daylight_savings)
         if time_zone is None and (daylight_saving is None or decode(daylight_saving).value):
             return zone
-        deviation = decode(time_zone).value if time_zone is not None else self._standard_deviation()
+        deviation = decode(time_zone).value if time_zone is not None else self._find_standard_deviation()
         return timezone(timedelta(minutes=-deviation))
 
-    def _standard_deviation(self) -> int:
+    def _find_standard_deviation(self) -> int:
         winter = datetime(2021, 1, 1, tzinfo=self.settings.zone).utcoffset() or timedelta()
         return -int(winter.total_seconds()) // 60
 
