@@ -198,7 +198,7 @@ def _read_proposal(meter: Meter, association: Association, information: bytes | 
     deciphered = association.cipher.decipher(information)
     association.counter_at_start = meter.memory.counters.highest
     if not accept_counter(meter, deciphered.invocation_counter):
-        raise Refusal(counter_refused(meter))
+        raise Refusal(refuse_counter(meter))
     return initiate.decode_initiate_request(deciphered.apdu)
 
 
@@ -213,7 +213,7 @@ def accept_counter(meter: Meter, counter: int) -> bool:
     return rising
 
 
-def counter_refused(meter: Meter) -> bytes:
+def refuse_counter(meter: Meter) -> bytes:
     """The exception-response that tells which counter the meter expects."""
     return encode_exception_response(
         StateError.SERVICE_NOT_ALLOWED,

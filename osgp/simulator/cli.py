@@ -138,7 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def fleet_from(options: argparse.Namespace) -> Fleet:
+def build_fleet(options: argparse.Namespace) -> Fleet:
     """The fleet that the options describe; ValueError or LookupError when they make none."""
     if not 64 <= options.pdu_size <= 0xFFFF:
         raise ValueError("the longest APDU is between 64 and 65535 octets")
@@ -176,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_arguments(parser)
     options = parser.parse_args(argv)
     try:
-        fleet = fleet_from(options)
+        fleet = build_fleet(options)
         scenario = Scenario.load(Path(options.scenario), fleet) if options.scenario else None
     except (ValueError, LookupError) as error:
         parser.error(str(error))

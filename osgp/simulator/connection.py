@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._connections.add(self)
-        only = self._fleet.only_meter_at(self.port_index)
+        only = self._fleet.find_only_meter(self.port_index)
         if only is not None and (
             not only.is_reachable(only.settings.clock()) or only.take_fault(FaultKind.REFUSE_CONNECTION)
         ):
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
                 link = self._link = link_for(data[0])
             link.receive_data(data)
             while self._transport is not None and not self._transport.is_closing():
-                event = link.next_event()
+                event = link.take_event()
                 if event is None:
                     break
                 if isinstance(event, ApduReceived):
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
         session = self._sessions.get((client_address, server_address))
         if session is not None:
             return session
-        meter = self._fleet.meter_at(self.port_index, server_address)
+        meter = self._fleet.find_meter(self.port_index, server_address)
         if meter is None or not self._admit(meter):
             self.close()
             return None

@@ -50,7 +50,7 @@ class EventOccurs(Occurrence):
         """The meter needs a log for it."""
         return self._find_event_type(meter) is not None
 
-    def misfit(self, meters: Iterable[Meter]) -> OccurrenceError:
+    def make_misfit(self, meters: Iterable[Meter]) -> OccurrenceError:
         """Whether the log or the event is unknown, or the log has to be named."""
         types = {meter.type for meter in meters}
         what, field_name = (self.name, "name") if self.code is None else (self.code, "code")
@@ -66,7 +66,7 @@ class EventOccurs(Occurrence):
         if self.log is not None or not any(each.events.knows(what) for each in types):
             where = f"in {self.log}" if self.log else "in any log"
             return OccurrenceError(field_name, f"{what} is no event {where}")
-        return Occurrence.misfit(self, meters)
+        return Occurrence.make_misfit(self, meters)
 
     def happen(self, meter: Meter, moment: float) -> None:
         """The event is logged, and sets what it sets."""

@@ -123,11 +123,11 @@ class Fleet:
         """How many ports the fleet needs."""
         return max(port_index for port_index, _ in self._by_address) + 1
 
-    def meter_at(self, port_index: int, logical_device_address: int) -> Meter | None:
+    def find_meter(self, port_index: int, logical_device_address: int) -> Meter | None:
         """The meter behind a logical device address on one of the ports."""
         return self._by_address.get((port_index, logical_device_address))
 
-    def only_meter_at(self, port_index: int) -> Meter | None:
+    def find_only_meter(self, port_index: int) -> Meter | None:
         """The meter on a port that has no other."""
         return self._by_address.get((port_index, 1)) if self.meters_per_port == 1 else None
 

@@ -121,7 +121,7 @@ def plan(table: Any, fleet: Fleet, start: float, place: int = 0) -> Planned:
     meters = _select_meters(own, fleet, place)
     befallen = tuple(meter for meter in meters if occurrence.befalls(meter))
     if not befallen:
-        raise occurrence.misfit(meters)
+        raise occurrence.make_misfit(meters)
     return Planned(due, place, occurrence, befallen)
 
 

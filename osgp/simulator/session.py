@@ -4,8 +4,8 @@ from .association import (
     Association,
     Refusal,
     accept_counter,
-    counter_refused,
     open_association,
+    refuse_counter,
 )
 from .codec import acse
 from .codec.errors import DecipheringError, RemoteProtocolError
@@ -95,7 +95,7 @@ class Session:
             )
         deciphered = cipher.decipher(apdu)
         if not accept_counter(self.meter, deciphered.invocation_counter):
-            return counter_refused(self.meter)
+            return refuse_counter(self.meter)
         if deciphered.apdu[:1] != bytes((GLOBAL_CIPHERED[tag],)):
             raise RemoteProtocolError("a ciphered APDU holds another service than its tag says")
         answer = self._answer_plainly(services, deciphered.apdu)
@@ -166,7 +166,7 @@ class Session:
         if association.cipher is not None and request.user_information is not None:
             deciphered = association.cipher.decipher(request.user_information)
             if not accept_counter(self.meter, deciphered.invocation_counter):
-                return counter_refused(self.meter)
+                return refuse_counter(self.meter)
         fault = self.meter.take_fault(FaultKind.RELEASE_EXCEPTION, FaultKind.RELEASE_IGNORED)
         self.meter.memory.statistics.releases += 1
         self.close()

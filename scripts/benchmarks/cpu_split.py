@@ -34,7 +34,7 @@ INTERVAL = 0.002
 SAMPLES_PER_WRITE = 50
 
 
-def kind_of(frame: FrameType | None) -> str:
+def find_kind(frame: FrameType | None) -> str:
     """What the work of a stack counts as."""
     while frame is not None:
         kind = _find_kind_of_module(frame.f_globals.get("__name__", ""))
@@ -65,7 +65,7 @@ def install(path: Path) -> None:
     counts: Counter[str] = Counter()
 
     def sample(signum: int, frame: FrameType | None) -> None:
-        counts[kind_of(frame)] += 1
+        counts[find_kind(frame)] += 1
         if not counts.total() % SAMPLES_PER_WRITE:
             new = path.with_suffix(".new")
             new.write_text(json.dumps(counts))

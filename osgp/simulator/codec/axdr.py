@@ -192,7 +192,7 @@ _PLAINEST = {
 }
 
 
-def plainest(data_type: DataType) -> bytes:
+def make_plainest(data_type: DataType) -> bytes:
     """The encoded value of a type that says least: 0, nothing, or not specified."""
     return encode(Data(data_type, _PLAINEST.get(data_type)))
 

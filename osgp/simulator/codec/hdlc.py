@@ -149,7 +149,7 @@ class FrameDecoder:
         """Take the next octets of the stream."""
         self._buffer += data
 
-    def next_frame(self) -> Frame | None:
+    def take_frame(self) -> Frame | None:
         """The next good frame, or None until more data arrives."""
         buffer = self._buffer
         while True:
@@ -213,11 +213,11 @@ def decode_parameters(information: bytes) -> LinkParameters:
     if offset != len(information) or information[2] != len(information) - 3:
         raise RemoteProtocolError("the link parameters are malformed")
 
-    def size_of(identifier: int) -> int:
+    def measure_address(identifier: int) -> int:
         value = values.get(identifier, DEFAULT_INFORMATION_FIELD)
         return min(max(value, MINIMUM_INFORMATION_FIELD), MAXIMUM_INFORMATION_FIELD)
 
-    return LinkParameters(size_of(5), size_of(6))
+    return LinkParameters(measure_address(5), measure_address(6))
 
 
 def encode_parameters(parameters: LinkParameters) -> bytes:

@@ -135,7 +135,7 @@ class Reader:
         data, self.offset = decode_from(self.buffer, self.offset)
         return data
 
-    def encoded_data(self) -> bytes:
+    def take_encoded_data(self) -> bytes:
         """The next value, checked, in its encoded form."""
         start = self.offset
         _, self.offset = decode_from(self.buffer, start)
@@ -208,9 +208,9 @@ def decode_values(buffer: bytes, expected: int | None = None) -> tuple[bytes, ..
     """The encoded values that were sent in blocks: one, or with ``expected`` a list of that many."""
     reader = Reader(buffer)
     if expected is None:
-        values: tuple[bytes, ...] = (reader.encoded_data(),)
+        values: tuple[bytes, ...] = (reader.take_encoded_data(),)
     else:
-        values = tuple(reader.encoded_data() for _ in range(reader.count()))
+        values = tuple(reader.take_encoded_data() for _ in range(reader.count()))
         if len(values) != expected:
             raise RemoteProtocolError("there are not as many values as attributes or methods")
     reader.end()
@@ -218,7 +218,7 @@ def decode_values(buffer: bytes, expected: int | None = None) -> tuple[bytes, ..
 
 
 def _set_normal(reader: Reader, invoke_id: int) -> Request:
-    return SetRequest(invoke_id, False, (reader.attribute(),), (reader.encoded_data(),), None)
+    return SetRequest(invoke_id, False, (reader.attribute(),), (reader.take_encoded_data(),), None)
 
 
 def _set_first_block(reader: Reader, invoke_id: int) -> Request:
@@ -231,7 +231,7 @@ def _set_further_block(reader: Reader, invoke_id: int) -> Request:
 
 def _set_with_list(reader: Reader, invoke_id: int) -> Request:
     references = _read_attributes(reader)
-    values = tuple(reader.encoded_data() for _ in range(reader.count()))
+    values = tuple(reader.take_encoded_data() for _ in range(reader.count()))
     if len(values) != len(references):
         raise RemoteProtocolError("there are not as many values as attributes")
     return SetRequest(invoke_id, True, references, values, None)
@@ -244,7 +244,7 @@ def _set_with_list_first_block(reader: Reader, invoke_id: int) -> Request:
 
 def _read_action_normal(reader: Reader, invoke_id: int) -> Request:
     method = reader.method()
-    parameter = reader.encoded_data() if reader.optional() else None
+    parameter = reader.take_encoded_data() if reader.optional() else None
     return ActionRequest(invoke_id, False, (method,), (parameter,), None)
 
 
@@ -254,7 +254,7 @@ def _read_action_next(reader: Reader, invoke_id: int) -> Request:
 
 def _read_action_with_list(reader: Reader, invoke_id: int) -> Request:
     methods = tuple(reader.method() for _ in range(reader.count()))
-    parameters = tuple(reader.encoded_data() for _ in range(reader.count()))
+    parameters = tuple(reader.take_encoded_data() for _ in range(reader.count()))
     if len(parameters) != len(methods):
         raise RemoteProtocolError("there are not as many parameters as methods")
     return ActionRequest(invoke_id, True, methods, parameters, None)

@@ -57,7 +57,7 @@ def definition(column: Column) -> bytes:
     )
 
 
-def columns_of(meter: LogicalDevice, entry: ObjectEntry) -> tuple[Column, ...]:
+def list_columns(meter: LogicalDevice, entry: ObjectEntry) -> tuple[Column, ...]:
     """What a buffer captures: as the client has set it, or as the profile says."""
     descriptor = entry.descriptors.get("capture_objects")
     chosen = meter.override(descriptor) if descriptor is not None else None
@@ -102,7 +102,7 @@ def _find_stated(query: Query, attribute: str, unstated: int) -> int:
     return int(stated) if stated is not None else unstated
 
 
-def period_of(query: Query) -> int:
+def find_period(query: Query) -> int:
     """Seconds between two rows; 0 for a log."""
     chosen = _find_chosen(query, "capture_period")
     if chosen is not None:
@@ -112,7 +112,7 @@ def period_of(query: Query) -> int:
     return _find_stated(query, "capture_period", 0 if is_log else QUARTER_HOUR)
 
 
-def entries_of(query: Query) -> int:
+def count_entries(query: Query) -> int:
     """How many rows the buffer keeps."""
     stated = _find_stated(query, "profile_entries", _UNSTATED_ENTRIES)
     chosen = _find_chosen(query, "profile_entries")
@@ -157,7 +157,7 @@ def _select_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list[i
 def buffer(query: Query) -> bytes:
     """The rows, oldest first; all, a range of time (selector 1) or of entries (selector 2), and of
     columns."""
-    columns = columns_of(query.meter, query.entry)
+    columns = list_columns(query.meter, query.entry)
     selection = query.selection
     positions = list(range(len(columns)))
     wanted = Wanted()
@@ -188,12 +188,12 @@ def _select_entries(
 
 def _list_rows(query: Query, wanted: Wanted) -> list[Row]:
     meter, now, tag = query.meter, query.moment, query.entry.tag
-    entries = entries_of(query)
+    entries = count_entries(query)
     if tag in meter.type.events.logs:
         return log_rows(meter, tag, now, entries, wanted)
     if tag == _POWER_FAILURES:
         return power_failure_rows(meter, now, entries, wanted)
-    return periodic_rows(meter, period_of(query), now, entries, wanted, query.channel)
+    return periodic_rows(meter, find_period(query), now, entries, wanted, query.channel)
 
 
 Maker = Callable[[Row], bytes]
@@ -263,13 +263,13 @@ def _encode_event(part: Callable[[Event], int], encode_number: Callable[[int], b
 @value_of_class("profile_generic", "capture_objects")
 def capture_objects(query: Query) -> bytes:
     """The definitions of the columns."""
-    return array(definition(column) for column in columns_of(query.meter, query.entry))
+    return array(definition(column) for column in list_columns(query.meter, query.entry))
 
 
 @value_of_class("profile_generic", "capture_period")
 def capture_period(query: Query) -> bytes:
     """Seconds; 0 for a log, and for what is captured each month."""
-    return double_long_unsigned(period_of(query))
+    return double_long_unsigned(find_period(query))
 
 
 @value_of_class("profile_generic", "sort_object")
@@ -288,4 +288,4 @@ def entries_in_use(query: Query) -> bytes:
 @value_of_class("profile_generic", "profile_entries")
 def profile_entries(query: Query) -> bytes:
     """How many rows there can be."""
-    return double_long_unsigned(entries_of(query))
+    return double_long_unsigned(count_entries(query))

@@ -53,7 +53,7 @@ class ClockSettings(NamedTuple):
         return cls(clock.address_attribute("time_zone"), clock.address_attribute("daylight_savings_enabled"))
 
 
-def channels_of(cosem_object: CosemObject) -> tuple[int | None, ...]:
+def list_channels(cosem_object: CosemObject) -> tuple[int | None, ...]:
     """The M-Bus channels on which there is such an object; None for an object of the meter itself."""
     return MBUS_CHANNELS if cosem_object.per_channel else (None,)
 
@@ -70,7 +70,7 @@ def _list_statuses(profile: Profile, objects: tuple[CosemObject, ...]) -> Iterat
         for attribute in buffer.attributes.values():
             for captured in attribute.capture_objects:
                 flags = profile[captured.tag].flags
-                if buffer.event_log is None and flags is not None and row_flags.tells_of_rows(flags):
+                if buffer.event_log is None and flags is not None and row_flags.are_of_rows(flags):
                     yield captured.tag
 
 

@@ -107,7 +107,7 @@ class Kinds(NamedTuple):
 
 
 @cache
-def kinds_of(equipment: Equipment, channels: tuple[int, ...]) -> Kinds:
+def list_kinds(equipment: Equipment, channels: tuple[int, ...]) -> Kinds:
     """The kinds for meters that are so equipped, with M-Bus devices on these channels."""
     make = _Maker(equipment)
     kinds = [*_list_electricity(make, bool(channels)), *_list_tests(make)]

@@ -12,13 +12,13 @@ from osgp.catalogue.values import SCALER_UNIT
 from ..codec import axdr
 from ..codec.axdr import DataType
 from . import buffers, electricity, mbus, modem, power_quality, standing
-from .equipment import Equipment, channels_of
+from .equipment import Equipment, list_channels
 from .event_types import CODE
 from .methods import HANDLERS
 from .query import READ, WRITE, AttributeEntry, Handler, MeterType, ObjectEntry, Provider, Write
 from .registry import BY_CLASS, BY_TAG, ELEMENTS, NUMBERS, TEXTS, VALUE, Count, Number
-from .row_flags import in_bits_of
-from .shapes import CATALOGUE_TYPES, RANGES, Shape, shape_of
+from .row_flags import make_bit_mapping
+from .shapes import CATALOGUE_TYPES, RANGES, Shape, find_shape
 from .typed_values import number_provider, text_provider
 from .writes import WRITES, schedule_test, set_alarm_register
 
@@ -53,7 +53,7 @@ class _Builder:
         entries = (
             self._make_object_entry(cosem_object, channel)
             for cosem_object in self._profile.list_objects(self._equipment.polyphase)
-            for channel in channels_of(cosem_object)
+            for channel in list_channels(cosem_object)
         )
         return {entry.logical_name: entry for entry in entries}
 
@@ -92,7 +92,7 @@ class _Builder:
         for tag in equipment.statuses:
             flags = self._profile[tag].flags
             if flags is not None:
-                yield tag, Number(partial(electricity.row_status, in_bits_of(flags)), _NO_UNIT)
+                yield tag, Number(partial(electricity.row_status, make_bit_mapping(flags)), _NO_UNIT)
         for tag in equipment.alarm_registers.values():
             yield tag, Number(partial(power_quality.alarm_register, tag), _NO_UNIT)
         for log in equipment.events.logs:
@@ -147,7 +147,7 @@ class _Builder:
             attribute.name,
             (READ if attribute.readable else 0) | (WRITE if attribute.writable else 0),
             data_type,
-            shape_of(cosem_object, attribute),
+            find_shape(cosem_object, attribute),
             self._find_factory_value(cosem_object, attribute, data_type) if provider is None else None,
             provider,
             elements=ELEMENTS.get(name),
@@ -171,7 +171,7 @@ class _Builder:
             return axdr.boolean(text == "1")
         if data_type in axdr.FIXED:
             return axdr.encode(axdr.Data(data_type, int(text or "0")))
-        return axdr.plainest(data_type)
+        return axdr.make_plainest(data_type)
 
 
 def _find_handlers(cosem_object: CosemObject) -> dict[int, Handler]:

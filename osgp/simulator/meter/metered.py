@@ -30,7 +30,7 @@ def energy(meter: LivingMeter, direction: str, moment: float) -> tuple[int, int]
     record = meter.record
     if record is None:
         return low, high
-    for begin, end in record.undelivered():
+    for begin, end in record.list_undelivered():
         if begin < moment:
             first, last = measured(begin), measured(min(end, moment))
             low, high = low - last[0] + first[0], high - last[1] + first[1]
@@ -51,7 +51,7 @@ def power(meter: LivingMeter, direction: str, moment: float, *, instantaneous: b
     household = meter.household
     average = household.imported_power(moment) if direction == IMPORT else household.exported_power(moment)
     record = meter.record
-    if record is not None and any(begin <= moment < end for begin, end in record.undelivered()):
+    if record is not None and any(begin <= moment < end for begin, end in record.list_undelivered()):
         return 0
     if not instantaneous:
         return average

@@ -10,7 +10,7 @@ PROTECTED = 0x6C
 
 
 @cache
-def encoded_object_list(meter_type: MeterType, version: int, public: bool, ciphered: bool) -> bytes:
+def encode_object_list(meter_type: MeterType, version: int, public: bool, ciphered: bool) -> bytes:
     """Attribute 2 of an association object of a ``version``, as the public or the management client sees
     it."""
     # Before version 3 access modes are numbered, with 1 read, 2 write, 3 both. Since then they are bits,

@@ -33,7 +33,7 @@ class Outage(NamedTuple):
         return self.seconds >= LONG_SECONDS
 
 
-def outages_between(identification: str, since: float, until: float) -> list[Outage]:
+def draw_outages(identification: str, since: float, until: float) -> list[Outage]:
     """The outages that began before ``until`` and ended after ``since``, oldest first."""
     character = crc32(identification.encode())
     first = max(int(since - START) // PERIOD, 0)

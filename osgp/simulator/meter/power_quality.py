@@ -140,7 +140,7 @@ def number_of_long_power_failures(query: Query) -> int:
 @number_of("DURATION_OF_LAST_LONG_POWER_FAILURE", ScalerUnit(0, Unit.SECOND))
 def duration_of_last_long_power_failure(query: Query) -> float:
     """0 before the first."""
-    outages = history.long_outages(query.meter, query.moment, 1)
+    outages = history.list_long_outages(query.meter, query.moment, 1)
     return outages[-1].seconds if outages else 0
 
 

@@ -57,7 +57,7 @@ def log_rows(meter: LivingMeter, log: str, now: float, entries: int, wanted: Wan
 
 def power_failure_rows(meter: LivingMeter, now: float, entries: int, wanted: Wanted) -> list[Row]:
     """The ends of the last long outages."""
-    ends = (outage.end for outage in history.long_outages(meter, now, entries))
+    ends = (outage.end for outage in history.list_long_outages(meter, now, entries))
     rows = (Row(end, meter.clock_offset_at(end)) for end in ends)
     return [row for row in rows if wanted.oldest <= row.stamp <= wanted.newest]
 
@@ -75,14 +75,14 @@ def periodic_rows(
     if not (record is not None and record.clock):
         begin = max(begin, wanted.oldest - _LONGEST_DRAWN_SHIFT)
     begin = max(begin, START)
-    outages = history.outages_of(meter, begin, now)
+    outages = history.list_outages(meter, begin, now)
     if outages and period and period < DAY:
         # What was not captured leaves room for older rows.
         begin = max(begin - sum(outage.end - outage.begin for outage in outages) - period, START)
-        outages = history.outages_of(meter, begin, now)
-    changes = history.clock_changes(meter, begin, now)
+        outages = history.list_outages(meter, begin, now)
+    changes = history.list_clock_changes(meter, begin, now)
     rows = _capture_rows(meter, period, begin, now, changes, entries)
-    if outages or changes or history.troubled_until(meter, now) > begin or record is not None:
+    if outages or changes or history.find_end_of_trouble(meter, now) > begin or record is not None:
         rows = _mark_rows(meter, period, begin, now, rows, channel)
         rows = _leave_out_outages(period, rows, outages)
         rows = _flag_adjustments(meter, rows, changes)
@@ -126,7 +126,7 @@ def _mark_rows(
     meter: LivingMeter, period: int, begin: float, now: float, rows: list[Row], channel: int | None
 ) -> list[Row]:
     """Rows with the flags that events leave in the first row after them."""
-    for event in history.marking_events(meter, channel, begin, now):
+    for event in history.list_marking_events(meter, channel, begin, now):
         _set_flags(rows, event.moment, event.type.row_flags)
     return rows
 

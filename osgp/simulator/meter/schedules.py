@@ -10,7 +10,7 @@ from .state import LivingMeter
 _OPEN = 0xFF
 
 
-def fired(meter: LivingMeter, record: Record, until: float) -> list[Event]:
+def list_fired(meter: LivingMeter, record: Record, until: float) -> list[Event]:
     """The tests that the schedules, as they are now, have carried out."""
     return [
         event
@@ -50,10 +50,10 @@ def settle(meter: LivingMeter, now: float) -> None:
     """Note what was carried out so far: before a register is written, whose bits it may have set."""
     record = meter.record
     for tag in record.schedules if record is not None else ():
-        rewritten(meter, tag, now)
+        note_rewriting(meter, tag, now)
 
 
-def rewritten(meter: LivingMeter, tag: str, now: float) -> None:
+def note_rewriting(meter: LivingMeter, tag: str, now: float) -> None:
     """The execution times are about to be replaced: keep what was carried out, and fire no earlier."""
     record = meter.make_record()
     for event in _list_events(meter, tag):

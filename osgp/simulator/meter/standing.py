@@ -15,7 +15,7 @@ from ..codec.axdr import (
 )
 from .control import FACTORY_MODE
 from .identity import derive
-from .object_list import encoded_object_list
+from .object_list import encode_object_list
 from .query import Query
 from .registry import Text, number_of, text_of, value_of, value_of_class
 
@@ -230,7 +230,7 @@ def object_list(query: Query) -> bytes:
     """All objects with their access rights, as this client sees them."""
     public = query.association is not None and query.association.is_public
     version = query.entry.class_version
-    return encoded_object_list(query.meter.type, version, public, query.meter.is_ciphered)
+    return encode_object_list(query.meter.type, version, public, query.meter.is_ciphered)
 
 
 @value_of_class("association_ln", "associated_partners_id")

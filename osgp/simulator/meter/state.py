@@ -17,7 +17,7 @@ from .event_names import new_device
 from .event_types import Event
 from .gas_meter import GasMeter
 from .identity import MANUFACTURER, KeyName, derive, lls_password, system_title
-from .incidents import Kinds, kinds_of
+from .incidents import Kinds, list_kinds
 from .load_curve import Household
 from .memory import Memory
 from .record import MAXIMUM_CHANGES, Record
@@ -199,7 +199,7 @@ class MeterState(Generic[TypeOfMeter]):
     @property
     def kinds(self) -> Kinds:
         """The kinds of incidents that can befall the meter."""
-        return kinds_of(self.type, tuple(gas_meter.channel for gas_meter in self.gas_meters))
+        return list_kinds(self.type, tuple(gas_meter.channel for gas_meter in self.gas_meters))
 
     def is_troubled_at(self, moment: float) -> bool:
         """Whether mishaps are drawn for that time."""
@@ -229,7 +229,7 @@ class MeterState(Generic[TypeOfMeter]):
         """Seconds that the meter's clock was ahead of true time."""
         offset = 0.0
         if self.is_troubled_at(moment):
-            offset = clock_shifts.offset_at(self.identification, moment)
+            offset = clock_shifts.find_offset(self.identification, moment)
         record = self.record
         if record is not None and record.clock:
             offset += record.clock_offset(moment)

@@ -10,7 +10,7 @@ from ..codec.results import DataAccessResult
 from . import history
 from .event_names import CONFIGURATION_CHANGE, PASSIVE_TARIFF_UPDATED
 from .query import AccessError, LogicalDevice, ObjectEntry, Write
-from .schedules import rewritten, settle
+from .schedules import note_rewriting, settle
 
 WRITES: dict[tuple[str, str], Write] = {}
 """By tag and name of the attribute."""
@@ -66,7 +66,7 @@ def clear_mbus_status(meter: LogicalDevice, entry: ObjectEntry, data: Data, now:
 
 def schedule_test(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The test is carried out at the times that were written, from now on."""
-    rewritten(meter, entry.tag, now)
+    note_rewriting(meter, entry.tag, now)
     return False
 
 
