@@ -32,15 +32,15 @@ def tables() -> tuple[type["StateTable"], ...]:
 
 def page(shown: Sequence[type["StateTable"]]) -> str:
     """The whole page, as Markdown."""
-    return "\n".join([_BEGINNING, *("\n".join(_section(table)) for table in shown)])
+    return "\n".join([_BEGINNING, *("\n".join(_write_section(table)) for table in shown)])
 
 
-def _section(table: type["StateTable"]) -> Iterator[str]:
+def _write_section(table: type["StateTable"]) -> Iterator[str]:
     yield f"## {table.row}"
     yield ""
     yield "```mermaid"
     yield "stateDiagram-v2"
-    yield from _diagram(table)
+    yield from _draw_diagram(table)
     yield "```"
     yield ""
     yield "| | from | to | who | when |"
@@ -53,7 +53,7 @@ def _section(table: type["StateTable"]) -> Iterator[str]:
     yield ""
 
 
-def _diagram(table: type["StateTable"]) -> Iterator[str]:
+def _draw_diagram(table: type["StateTable"]) -> Iterator[str]:
     """One arrow between two states, with the names of all transitions that take it."""
     names: dict[tuple[str, str], list[str]] = {}
     for transition in table.transitions:

@@ -129,7 +129,7 @@ def open_association(
                 provider_diagnostic=True,
             )
         )
-    if client_address not in (PUBLIC_CLIENT, MANAGEMENT_CLIENT) or _told_to_refuse(meter):
+    if client_address not in (PUBLIC_CLIENT, MANAGEMENT_CLIENT) or _has_to_refuse(meter):
         raise rejected(Diagnostic.NO_REASON_GIVEN)
     public = client_address == PUBLIC_CLIENT
     if not public and meter.memory.associated is not None:
@@ -154,13 +154,13 @@ def open_association(
             raise rejected(Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED)
         association.renew_cipher(meter)
     try:
-        proposal = _proposal(meter, association, request.user_information)
+        proposal = _read_proposal(meter, association, request.user_information)
     except DecipheringError as error:
         raise rejected(Diagnostic.AUTHENTICATION_FAILURE) from error
     except RemoteProtocolError as error:
         raise rejected(Diagnostic.NO_REASON_GIVEN) from error
     negotiated = proposal.conformance & (PUBLIC_SUPPORTED if public else SUPPORTED)
-    reason = _unacceptable(proposal, negotiated)
+    reason = _find_objection(proposal, negotiated)
     if reason is not None:
         raise rejected(Diagnostic.NO_REASON_GIVEN, user_information=initiate.encode_initiate_error(reason))
     if security is Security.LLS and not compare_digest(
@@ -173,10 +173,10 @@ def open_association(
     association.conformance = int(negotiated)
     association.maximum_pdu_size = proposal.maximum_pdu_size or UNLIMITED_PDU
     association.established = not ciphered
-    return association, _accepted(meter, association)
+    return association, _accept(meter, association)
 
 
-def _told_to_refuse(meter: Meter) -> bool:
+def _has_to_refuse(meter: Meter) -> bool:
     return meter.take_fault(FaultKind.REFUSE_ASSOCIATION) is not None
 
 
@@ -187,7 +187,7 @@ def _dislikes_challenge(meter: Meter, octets: int) -> bool:
     return not usual and meter.take_fault(FaultKind.SIXTEEN_OCTET_CHALLENGE) is not None
 
 
-def _proposal(meter: Meter, association: Association, information: bytes | None) -> InitiateRequest:
+def _read_proposal(meter: Meter, association: Association, information: bytes | None) -> InitiateRequest:
     """The InitiateRequest in the user-information of the AARQ, deciphered when it has to be ciphered."""
     if not information:
         raise RemoteProtocolError("the AARQ has no user-information")
@@ -198,7 +198,7 @@ def _proposal(meter: Meter, association: Association, information: bytes | None)
     deciphered = association.cipher.decipher(information)
     association.counter_at_start = meter.memory.counters.highest
     if not accept_counter(meter, deciphered.invocation_counter):
-        raise Refusal(counter_refused(meter))
+        raise Refusal(refuse_counter(meter))
     return initiate.decode_initiate_request(deciphered.apdu)
 
 
@@ -213,7 +213,7 @@ def accept_counter(meter: Meter, counter: int) -> bool:
     return rising
 
 
-def counter_refused(meter: Meter) -> bytes:
+def refuse_counter(meter: Meter) -> bytes:
     """The exception-response that tells which counter the meter expects."""
     return encode_exception_response(
         StateError.SERVICE_NOT_ALLOWED,
@@ -222,7 +222,7 @@ def counter_refused(meter: Meter) -> bytes:
     )
 
 
-def _unacceptable(proposal: InitiateRequest, negotiated: Conformance) -> InitiateError | None:
+def _find_objection(proposal: InitiateRequest, negotiated: Conformance) -> InitiateError | None:
     if proposal.dlms_version < initiate.DLMS_VERSION:
         return InitiateError.DLMS_VERSION_TOO_LOW
     if 0 < proposal.maximum_pdu_size < initiate.MINIMUM_PDU_SIZE:
@@ -232,7 +232,7 @@ def _unacceptable(proposal: InitiateRequest, negotiated: Conformance) -> Initiat
     return None
 
 
-def _accepted(meter: Meter, association: Association) -> bytes:
+def _accept(meter: Meter, association: Association) -> bytes:
     response = initiate.encode_initiate_response(
         Conformance(association.conformance), meter.settings.maximum_pdu_size
     )

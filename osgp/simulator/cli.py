@@ -54,7 +54,7 @@ def share(text: str) -> float:
     return value
 
 
-def _enumerated(kind: type[Security] | type[Framing], text: str) -> list[str]:
+def _parse_names(kind: type[Security] | type[Framing], text: str) -> list[str]:
     """One or more names of an enumeration, separated by commas."""
     names = [name.strip().upper() for name in text.split(",")]
     known = [member.value for member in kind]
@@ -66,12 +66,12 @@ def _enumerated(kind: type[Security] | type[Framing], text: str) -> list[str]:
 
 def security(text: str) -> list[Security]:
     """What the meters take in turn: ``HLS5`` or ``NONE,LLS,HLS5``."""
-    return [Security(name) for name in _enumerated(Security, text)]
+    return [Security(name) for name in _parse_names(Security, text)]
 
 
 def transport(text: str) -> list[Framing]:
     """What the meters take in turn: ``WRAPPER`` or ``WRAPPER,HDLC``."""
-    return [Framing(name) for name in _enumerated(Framing, text)]
+    return [Framing(name) for name in _parse_names(Framing, text)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,7 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def fleet_from(options: argparse.Namespace) -> Fleet:
+def build_fleet(options: argparse.Namespace) -> Fleet:
     """The fleet that the options describe; ValueError or LookupError when they make none."""
     if not 64 <= options.pdu_size <= 0xFFFF:
         raise ValueError("the longest APDU is between 64 and 65535 octets")
@@ -176,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_arguments(parser)
     options = parser.parse_args(argv)
     try:
-        fleet = fleet_from(options)
+        fleet = build_fleet(options)
         scenario = Scenario.load(Path(options.scenario), fleet) if options.scenario else None
     except (ValueError, LookupError) as error:
         parser.error(str(error))

@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._connections.add(self)
-        only = self._fleet.only_meter_at(self.port_index)
+        only = self._fleet.find_only_meter(self.port_index)
         if only is not None and (
             not only.is_reachable(only.settings.clock()) or only.take_fault(FaultKind.REFUSE_CONNECTION)
         ):
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
                 link = self._link = link_for(data[0])
             link.receive_data(data)
             while self._transport is not None and not self._transport.is_closing():
-                event = link.next_event()
+                event = link.take_event()
                 if event is None:
                     break
                 if isinstance(event, ApduReceived):
@@ -139,11 +139,11 @@ class Connection(asyncio.Protocol):
 
     # Meters and sessions
 
-    def _session(self, client_address: int, server_address: int) -> Session | None:
+    def _choose_session(self, client_address: int, server_address: int) -> Session | None:
         session = self._sessions.get((client_address, server_address))
         if session is not None:
             return session
-        meter = self._fleet.meter_at(self.port_index, server_address)
+        meter = self._fleet.find_meter(self.port_index, server_address)
         if meter is None or not self._admit(meter):
             self.close()
             return None
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def _receive(self, event: ApduReceived) -> None:
-        session = self._session(event.client_address, event.server_address)
+        session = self._choose_session(event.client_address, event.server_address)
         if session is None:
             return
         meter = session.meter
@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
         latency = (0.0, 0.0)
         octets = event.octets
         if event.opening:
-            session = self._session(event.client_address, event.server_address)
+            session = self._choose_session(event.client_address, event.server_address)
             if session is None:
                 return
             latency = session.meter.behaviour.latency

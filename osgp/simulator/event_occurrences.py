@@ -30,7 +30,7 @@ class EventOccurs(Occurrence):
         if self.code is not None and self.name is not None:
             raise OccurrenceError("name", "goes without code")
 
-    def _found(self, meter: Meter) -> list[EventType]:
+    def _list_event_types(self, meter: Meter) -> list[EventType]:
         """What it can be in a meter, in all logs or in the one that is named."""
         events = meter.type.events
         logs = events.logs if self.log is None else (events.log_named(self.log),)
@@ -42,33 +42,35 @@ class EventOccurs(Occurrence):
             if self.name == event_type.name or self.code == event_type.code
         ]
 
-    def _event_type(self, meter: Meter) -> EventType | None:
-        found = self._found(meter)
+    def _find_event_type(self, meter: Meter) -> EventType | None:
+        found = self._list_event_types(meter)
         return found[0] if len(found) == 1 else None
 
     def befalls(self, meter: Meter) -> bool:
         """The meter needs a log for it."""
-        return self._event_type(meter) is not None
+        return self._find_event_type(meter) is not None
 
-    def misfit(self, meters: Iterable[Meter]) -> OccurrenceError:
+    def make_misfit(self, meters: Iterable[Meter]) -> OccurrenceError:
         """Whether the log or the event is unknown, or the log has to be named."""
         types = {meter.type for meter in meters}
         what, field_name = (self.name, "name") if self.code is None else (self.code, "code")
         logs = {log: None for each in types for log in each.events.logs}
         if self.log is not None and not any(each.events.log_named(self.log) for each in types):
             return OccurrenceError("log", f"{shown(self.log)} is none of {', '.join(logs)}")
-        if any(len(self._found(meter)) > 1 for meter in meters):
-            clears = any(event_type.clears for meter in meters for event_type in self._found(meter))
+        if any(len(self._list_event_types(meter)) > 1 for meter in meters):
+            clears = any(
+                event_type.clears for meter in meters for event_type in self._list_event_types(meter)
+            )
             verb = "clears" if clears else "may be in"
             return OccurrenceError("log", f"is needed, since {what} {verb} any of them")
         if self.log is not None or not any(each.events.knows(what) for each in types):
             where = f"in {self.log}" if self.log else "in any log"
             return OccurrenceError(field_name, f"{what} is no event {where}")
-        return Occurrence.misfit(self, meters)
+        return Occurrence.make_misfit(self, meters)
 
     def happen(self, meter: Meter, moment: float) -> None:
         """The event is logged, and sets what it sets."""
-        event_type = self._event_type(meter)
+        event_type = self._find_event_type(meter)
         assert event_type is not None
         assert event_type.log is not None
         number = history.count_recorded(meter, event_type.log)
@@ -93,7 +95,7 @@ class AlarmIsSet(Occurrence):
             if self.name is not None and value is not None:
                 raise OccurrenceError("name", f"goes without {field_name}")
 
-    def _alarm(self, meter: Meter) -> Alarm | None:
+    def _find_alarm(self, meter: Meter) -> Alarm | None:
         if self.name is not None:
             return meter.type.events.alarm(self.name)
         tag = meter.type.alarm_registers.get(self.register or 0)
@@ -101,7 +103,7 @@ class AlarmIsSet(Occurrence):
 
     def befalls(self, meter: Meter) -> bool:
         """The meter needs the register, and the bit has to mean something."""
-        alarm = self._alarm(meter)
+        alarm = self._find_alarm(meter)
         if alarm is None:
             return False
         flags = meter.type.profile[alarm.register].flags
@@ -111,7 +113,7 @@ class AlarmIsSet(Occurrence):
 
     def happen(self, meter: Meter, moment: float) -> None:
         """The bit is set until it is cleared."""
-        alarm = self._alarm(meter)
+        alarm = self._find_alarm(meter)
         assert alarm is not None
         value = history.alarm_register(meter, alarm.register, moment) | 1 << alarm.bit
         meter.make_record().latch(alarm.register, moment, value)

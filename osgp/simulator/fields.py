@@ -15,13 +15,13 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _LONGEST = 100 * 365 * 86_400.0
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def signed_duration(value: Any) -> float:
     """Seconds, from text such as ``-90s``, ``+5m``, ``1.5h`` or ``2d``, or from a number."""
-    if _number(value):
+    if _is_number(value):
         seconds = float(value)
     else:
         match = _DURATION.fullmatch(value) if isinstance(value, str) else None
@@ -47,7 +47,7 @@ def share(value: Any) -> float:
     try:
         if isinstance(value, str):
             number = float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
-        elif _number(value):
+        elif _is_number(value):
             number = float(value)
         else:
             raise ValueError

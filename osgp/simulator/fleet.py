@@ -74,8 +74,8 @@ class Fleet:
             settings = replace(settings, seed=seed)
         if count < 1:
             raise ValueError("a fleet has at least one meter")
-        types = _types(count, profile, polyphase)
-        attached = _spread(gas_meters, types)
+        types = _choose_types(count, profile, polyphase)
+        attached = _spread_gas_meters(gas_meters, types)
         letters, first, width = _parse_identification(start)
         securities = [Security(each) for each in _cycle(security)]
         framings = [Framing(each) for each in _cycle(framing)]
@@ -94,7 +94,7 @@ class Fleet:
                     logical_device_address=index % per_port + 1,
                     port_index=index // per_port,
                     gas_meters=tuple(
-                        _gas_meter(number, channel) for channel in range(1, attached[index] + 1)
+                        _make_gas_meter(number, channel) for channel in range(1, attached[index] + 1)
                     ),
                 )
             )
@@ -107,7 +107,7 @@ class Fleet:
         count, phases = max(_DEMO_COUNT, len(catalogue.list_profiles())), (False, True)
         framings = [Framing.WRAPPER] * count
         framings[2] = framings[8] = Framing.HDLC
-        with_mbus = [place for place, each in enumerate(_types(count, MIX, phases)) if each.channels]
+        with_mbus = [place for place, each in enumerate(_choose_types(count, MIX, phases)) if each.channels]
         with_gas = {with_mbus[place] for place in _DEMO_GAS if place < len(with_mbus)}
         return cls.build(
             count,
@@ -123,11 +123,11 @@ class Fleet:
         """How many ports the fleet needs."""
         return max(port_index for port_index, _ in self._by_address) + 1
 
-    def meter_at(self, port_index: int, logical_device_address: int) -> Meter | None:
+    def find_meter(self, port_index: int, logical_device_address: int) -> Meter | None:
         """The meter behind a logical device address on one of the ports."""
         return self._by_address.get((port_index, logical_device_address))
 
-    def only_meter_at(self, port_index: int) -> Meter | None:
+    def find_only_meter(self, port_index: int) -> Meter | None:
         """The meter on a port that has no other."""
         return self._by_address.get((port_index, 1)) if self.meters_per_port == 1 else None
 
@@ -138,7 +138,7 @@ class Fleet:
         """
         described = []
         for meter in self.meters.values():
-            described.append({"add_device": self._add_device(meter), "keys": _keys(meter)})
+            described.append({"add_device": self._add_device(meter), "keys": _describe_keys(meter)})
             described.extend(self._describe_gas_meter(meter, gas_meter) for gas_meter in meter.gas_meters)
         return described
 
@@ -149,7 +149,7 @@ class Fleet:
             "device_type": "SMART_METER_E",
             "protocol_name": profile.protocol_name,
             "protocol_version": profile.protocol_version,
-            "communication_method": _communication_method(profile),
+            "communication_method": _choose_communication_method(profile),
             "network_address": self.host,
             "logical_device_address": meter.logical_device_address,
             "transport": meter.framing.value,
@@ -172,7 +172,7 @@ class Fleet:
                 "device_type": "SMART_METER_G",
                 "protocol_name": profile.protocol_name,
                 "protocol_version": profile.protocol_version,
-                "communication_method": _communication_method(profile),
+                "communication_method": _choose_communication_method(profile),
                 "timezone": self.settings.zone_name,
                 "model": gas_meter.model,
                 "gateway": gateway.identification,
@@ -191,13 +191,13 @@ class Fleet:
         }
 
 
-def _communication_method(profile: catalogue.Profile) -> str:
+def _choose_communication_method(profile: catalogue.Profile) -> str:
     """The newest kind of modem whose diagnostics the profile has; older meters tell nothing of theirs."""
     methods = ("LTE", "GPRS", "CDMA")
     return next((method for method in methods if f"{method}_DIAGNOSTIC" in profile), "GPRS")
 
 
-def _keys(meter: Meter) -> dict[str, Any]:
+def _describe_keys(meter: Meter) -> dict[str, Any]:
     keys = {name.value: meter.key(name).hex() for name in KeyName if name is not KeyName.MBUS_DEFAULT}
     return {**keys, "lls_password": meter.lls_password}
 
@@ -210,11 +210,13 @@ def _parse_identification(text: str) -> tuple[str, int, int]:
     return letters, int(digits), len(digits)
 
 
-def _types(
+def _choose_types(
     count: int, profile: str | Profile | Sequence[str | Profile], polyphase: bool | Sequence[bool]
 ) -> list[MeterType]:
     """The types of so many meters."""
-    chosen = catalogue.list_profiles() if profile == MIX else [_profile(each) for each in _cycle(profile)]
+    chosen = (
+        catalogue.list_profiles() if profile == MIX else [_find_profile(each) for each in _cycle(profile)]
+    )
     phases = _cycle(polyphase)
     types = []
     for place in range(count):
@@ -230,7 +232,7 @@ def _is_polyphase(profile: Profile, asked: bool) -> bool:
     return asked if asked in can or not can else not asked
 
 
-def _profile(profile: str | Profile) -> Profile:
+def _find_profile(profile: str | Profile) -> Profile:
     if isinstance(profile, Profile):
         return profile
     for known in catalogue.list_profiles():
@@ -247,7 +249,7 @@ def _cycle(values: Any) -> list[Any]:
     return cycled
 
 
-def _spread(gas_meters: int | Sequence[int], types: Sequence[MeterType]) -> list[int]:
+def _spread_gas_meters(gas_meters: int | Sequence[int], types: Sequence[MeterType]) -> list[int]:
     """How many gas meters are behind each of the meters of these types."""
     if isinstance(gas_meters, int):
         places = [place for place, each in enumerate(types) if each.channels]
@@ -266,7 +268,7 @@ def _spread(gas_meters: int | Sequence[int], types: Sequence[MeterType]) -> list
     return spread
 
 
-def _gas_meter(number: int, channel: int) -> GasMeter:
+def _make_gas_meter(number: int, channel: int) -> GasMeter:
     identifying = number * 10 + channel
     return GasMeter(
         identification=f"SIMG{identifying:013d}",

@@ -50,7 +50,7 @@ class _Connection:
         self.segments: deque[tuple[bytes, bool]] = deque()
         self.last_sent = b""
 
-    def next_segment(self) -> bytes:
+    def take_segment(self) -> bytes:
         """The I frame with the next segment of the answer."""
         octets, more = self.segments.popleft()
         control = information_control(self.send_number, self.receive_number)
@@ -73,10 +73,10 @@ class HdlcLink:
         """Take the next octets of the stream."""
         self._decoder.receive_data(data)
 
-    def next_event(self) -> Event | None:
+    def take_event(self) -> Event | None:
         """What happened; None until more data arrives."""
         while not self._events:
-            frame = self._decoder.next_frame()
+            frame = self._decoder.take_frame()
             if frame is None:
                 return None
             self._receive(frame)
@@ -99,10 +99,10 @@ class HdlcLink:
             client, server = connection.client, connection.server
             connection.client = bytes((client[0] ^ 0x02, *client[1:]))
             connection.server = bytes((server[0] ^ 0x02, *server[1:]))
-            frame = connection.next_segment()
+            frame = connection.take_segment()
             connection.client, connection.server = client, server
             return frame
-        return connection.next_segment()
+        return connection.take_segment()
 
     def refuse(self, client_address: int, server_address: int) -> bytes:
         """DM instead of the UA that would have opened a connection."""
@@ -182,7 +182,7 @@ class HdlcLink:
         if frame.receive_number != connection.send_number:
             self._events.append(FrameToSend(connection.last_sent or self._receive_ready(connection)))
         elif connection.segments:
-            self._events.append(FrameToSend(connection.next_segment()))
+            self._events.append(FrameToSend(connection.take_segment()))
         else:
             self._events.append(FrameToSend(self._receive_ready(connection)))
 

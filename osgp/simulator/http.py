@@ -63,16 +63,16 @@ def application(fleet: Fleet, occurred: Callable[[], None] = lambda: None) -> St
             Route(behaviour, endpoints.put_behaviour, methods=["PUT"]),
             Route(behaviour, endpoints.delete_behaviour, methods=["DELETE"]),
         ],
-        exception_handlers={HTTPException: _problem},
+        exception_handlers={HTTPException: _make_problem},
     )
 
 
-async def _problem(request: Request, error: Exception) -> Response:
+async def _make_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"detail": error.detail}, status_code=error.status_code)
 
 
-async def _body(request: Request) -> Any:
+async def _read_body(request: Request) -> Any:
     """The JSON document in the request; 413 when it is longer than :data:`MAXIMUM_BODY`."""
     octets = bytearray()
     async for chunk in request.stream():
@@ -92,7 +92,7 @@ class _Endpoints:
         self.fleet = fleet
         self._occurred = occurred
 
-    def _meter(self, request: Request) -> Meter:
+    def _find_meter(self, request: Request) -> Meter:
         meter = self.fleet.meters.get(request.path_params["identification"])
         if meter is None:
             raise HTTPException(404, "there is no such meter")
@@ -107,17 +107,18 @@ class _Endpoints:
             raise HTTPException(400, "offset and limit are numbers") from error
         identifications = list(self.fleet.meters)
         page = [
-            _summary(self.fleet, self.fleet.meters[each]) for each in identifications[offset : offset + limit]
+            _summarize(self.fleet, self.fleet.meters[each])
+            for each in identifications[offset : offset + limit]
         ]
         return JSONResponse({"count": len(identifications), "results": page})
 
     async def show_meter(self, request: Request) -> Response:
         """One meter with its statistics."""
-        meter = self._meter(request)
+        meter = self._find_meter(request)
         counters = meter.memory.counters
         return JSONResponse(
             {
-                **_summary(self.fleet, meter),
+                **_summarize(self.fleet, meter),
                 "statistics": meter.memory.statistics.as_dict(),
                 "highest_invocation_counter": counters.highest if counters.highest >= 0 else None,
                 "repeated_invocation_counters": counters.repeated,
@@ -128,15 +129,15 @@ class _Endpoints:
     async def get_attribute(self, request: Request) -> Response:
         """One attribute as JSON, whoever may read it."""
         try:
-            return JSONResponse(to_json(decode(self._meter(request).get(_descriptor(request)))))
+            return JSONResponse(to_json(decode(self._find_meter(request).get(_read_descriptor(request)))))
         except AccessError as error:
             raise HTTPException(404, error.result.name) from error
 
     async def put_attribute(self, request: Request) -> Response:
         """Set one attribute, whoever may write it."""
-        meter, descriptor = self._meter(request), _descriptor(request)
+        meter, descriptor = self._find_meter(request), _read_descriptor(request)
         try:
-            encoded = encode(from_json(await _body(request)))
+            encoded = encode(from_json(await _read_body(request)))
             meter.set(descriptor, encoded)
         except (ValueError, LocalProtocolError) as error:
             raise HTTPException(422, str(error)) from error
@@ -147,21 +148,21 @@ class _Endpoints:
     async def delete_attribute(self, request: Request) -> Response:
         """Undo what one attribute was set to."""
         try:
-            self._meter(request).forget(_descriptor(request))
+            self._find_meter(request).forget(_read_descriptor(request))
         except AccessError as error:
             raise HTTPException(404, error.result.name) from error
         return Response(status_code=204)
 
     async def let_happen(self, request: Request) -> Response:
         """An occurrence as in a scenario, now: to the meter in the path, or to those that it selects."""
-        document = await _body(request)
+        document = await _read_body(request)
         if not isinstance(document, dict):
             raise HTTPException(422, "an occurrence is an object with a kind")
         selecting = {"at", "meters", "share"} if "identification" in request.path_params else {"at"}
         for name in sorted(selecting & set(document)):
             raise HTTPException(422, f"{name}: has no place here")
         if "identification" in request.path_params:
-            document["meters"] = self._meter(request).identification
+            document["meters"] = self._find_meter(request).identification
         try:
             planned = plan(document, self.fleet, self.fleet.settings.clock())
             carry_out(planned)
@@ -174,11 +175,11 @@ class _Endpoints:
 
     async def list_faults(self, request: Request) -> Response:
         """The faults that are on."""
-        return JSONResponse(self._meter(request).faults.as_list())
+        return JSONResponse(self._find_meter(request).faults.as_list())
 
     async def switch_fault_on(self, request: Request) -> Response:
         """``{"kind": ..., "exchanges": n}``; without exchanges until it is switched off."""
-        meter, document = self._meter(request), await _body(request)
+        meter, document = self._find_meter(request), await _read_body(request)
         try:
             kind = FaultKind(document["kind"])
             exchanges = document.get("exchanges")
@@ -193,14 +194,14 @@ class _Endpoints:
         """All faults off, or the one named in the query as ``kind``."""
         kind = request.query_params.get("kind")
         try:
-            self._meter(request).faults.switch_off(FaultKind(kind) if kind else None)
+            self._find_meter(request).faults.switch_off(FaultKind(kind) if kind else None)
         except ValueError as error:
             raise HTTPException(422, "kind is the name of a fault") from error
         return Response(status_code=204)
 
     async def put_behaviour(self, request: Request) -> Response:
         """``{"latency": [shortest, longest], "loss": share, "maximum_connections": n}``, each optional."""
-        meter, document = self._meter(request), await _body(request)
+        meter, document = self._find_meter(request), await _read_body(request)
         try:
             document = dict(document)
             if "latency" in document:
@@ -213,11 +214,11 @@ class _Endpoints:
 
     async def delete_behaviour(self, request: Request) -> Response:
         """Answer as the rest of the fleet does."""
-        self._meter(request).behaviour = None
+        self._find_meter(request).behaviour = None
         return Response(status_code=204)
 
 
-def _descriptor(request: Request) -> AttributeDescriptor:
+def _read_descriptor(request: Request) -> AttributeDescriptor:
     parameters = request.path_params
     try:
         logical_name = obis.parse(parameters["obis"])
@@ -226,7 +227,7 @@ def _descriptor(request: Request) -> AttributeDescriptor:
     return AttributeDescriptor(parameters["class_id"], logical_name, parameters["attribute_id"])
 
 
-def _summary(fleet: Fleet, meter: Meter) -> dict[str, Any]:
+def _summarize(fleet: Fleet, meter: Meter) -> dict[str, Any]:
     return {
         "identification": meter.identification,
         "profile": meter.type.profile.key,

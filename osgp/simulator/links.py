@@ -40,7 +40,7 @@ class Link(Protocol):
     def receive_data(self, data: bytes) -> None:
         """Take the next octets of the stream."""
 
-    def next_event(self) -> Event | None:
+    def take_event(self) -> Event | None:
         """What happened; None until more data arrives. RemoteProtocolError when the stream makes no sense."""
 
     def send(
@@ -64,9 +64,9 @@ class WrapperLink:
         """Take the next octets of the stream."""
         self._decoder.receive_data(data)
 
-    def next_event(self) -> Event | None:
+    def take_event(self) -> Event | None:
         """The next APDU."""
-        frame = self._decoder.next_frame()
+        frame = self._decoder.take_frame()
         return ApduReceived(*frame) if frame is not None else None
 
     def send(

@@ -35,7 +35,7 @@ class Occurrence:
         """Whether a meter of its type can have this."""
         return True
 
-    def misfit(self, meters: Iterable[Meter]) -> OccurrenceError:
+    def make_misfit(self, meters: Iterable[Meter]) -> OccurrenceError:
         """What to say when it befalls none of these meters."""
         return OccurrenceError("kind", f"{self.kind}: no selected meter has the objects for this")
 

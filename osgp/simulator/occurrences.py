@@ -153,7 +153,7 @@ class RelaySwitches(Occurrence):
         meter.switch(_RELAY_STATES[self.state], moment)
 
 
-def _data(value: Any) -> Data:
+def _read_data(value: Any) -> Data:
     data = from_json(value)
     try:
         encode(data)
@@ -170,14 +170,14 @@ class AttributeIsSet(Occurrence):
     object: str = described(parsers.text("[A-Z0-9_]{1,80}", "tag of an object"))
     attribute: int = described(parsers.integer(2, 127), default=2)
     channel: int | None = described(_CHANNEL, default=None)
-    value: Data = field(metadata={"parser": _data})
+    value: Data = field(metadata={"parser": _read_data})
 
-    def _object(self, meter: Meter) -> CosemObject | None:
+    def _find_object(self, meter: Meter) -> CosemObject | None:
         return meter.type.profile[self.object] if self.object in meter.type.tags else None
 
     def befalls(self, meter: Meter) -> bool:
         """The meter needs the attribute, and the value the right shape."""
-        cosem_object = self._object(meter)
+        cosem_object = self._find_object(meter)
         if cosem_object is None:
             return False
         try:
@@ -193,7 +193,7 @@ class AttributeIsSet(Occurrence):
 
     def happen(self, meter: Meter, moment: float) -> None:
         """As if a client had written it."""
-        cosem_object = self._object(meter)
+        cosem_object = self._find_object(meter)
         assert cosem_object is not None
         meter.set(cosem_object.address_attribute(self.attribute, self.channel), encode(self.value))
 

@@ -116,12 +116,12 @@ def plan(table: Any, fleet: Fleet, start: float, place: int = 0) -> Planned:
         raise OccurrenceError("kind", "is missing, since this is no table")
     own = {name: table[name] for name in _OWN_FIELDS if name in table}
     occurrence = parse({name: value for name, value in table.items() if name not in own})
-    at = _parsed("at", fields.moment, own.get("at", "now"))
+    at = _parse_field("at", fields.moment, own.get("at", "now"))
     due = at.timestamp() if isinstance(at, datetime) else start + at
-    meters = _selected(own, fleet, place)
+    meters = _select_meters(own, fleet, place)
     befallen = tuple(meter for meter in meters if occurrence.befalls(meter))
     if not befallen:
-        raise occurrence.misfit(meters)
+        raise occurrence.make_misfit(meters)
     return Planned(due, place, occurrence, befallen)
 
 
@@ -131,14 +131,14 @@ def carry_out(planned: Planned) -> None:
         planned.occurrence.happen(meter, planned.due)
 
 
-def _parsed(name: str, parser: fields.Parser, value: Any) -> Any:
+def _parse_field(name: str, parser: fields.Parser, value: Any) -> Any:
     try:
         return parser(value)
     except ValueError as error:
         raise OccurrenceError(name, str(error)) from None
 
 
-def _selected(own: Mapping[str, Any], fleet: Fleet, place: int) -> list[Meter]:
+def _select_meters(own: Mapping[str, Any], fleet: Fleet, place: int) -> list[Meter]:
     patterns = own.get("meters", "*")
     if isinstance(patterns, str):
         patterns = [patterns]
@@ -147,19 +147,19 @@ def _selected(own: Mapping[str, Any], fleet: Fleet, place: int) -> list[Meter]:
     meters: dict[str, Meter] = {}
     for pattern in patterns:
         exact = fleet.meters.get(pattern)
-        found = [exact] if exact is not None else _matching(pattern, fleet)
+        found = [exact] if exact is not None else _match_meters(pattern, fleet)
         if not found:
             raise OccurrenceError("meters", f"{shown(pattern)} is no meter of the fleet")
         meters |= {meter.identification: meter for meter in found}
     if "share" not in own:
         return list(meters.values())
-    share = _parsed("share", fields.share, own["share"])
+    share = _parse_field("share", fields.share, own["share"])
     # The same ones at each start, as near to the share as whole meters allow, and at least one.
     drawn = sorted(meters.values(), key=lambda meter: crc32(f"{place}:{meter.identification}".encode()))
     return drawn[: max(round(len(drawn) * share), 1)]
 
 
-def _matching(pattern: str, fleet: Fleet) -> list[Meter]:
+def _match_meters(pattern: str, fleet: Fleet) -> list[Meter]:
     if not any(character in pattern for character in "*?["):
         return []
     return [meter for name, meter in fleet.meters.items() if fnmatchcase(name, pattern)]

@@ -97,14 +97,14 @@ class ServiceHandler:
         if isinstance(request, SetRequest):
             return self._set(request)
         if isinstance(request, ActionRequest):
-            return self._action(request)
+            return self._act(request)
         if isinstance(request, GetNextRequest):
             return self._get_next(request, outgoing)
         if isinstance(request, ActionNextRequest):
-            return self._action_next(request, outgoing)
+            return self._act_on_next(request, outgoing)
         if isinstance(request, SetBlockRequest):
             return self._set_block(request, incoming)
-        return self._action_block(request, incoming)
+        return self._act_on_block(request, incoming)
 
     def _demand(self, conformance: Conformance) -> None:
         if not self.association.conformance & conformance.value:
@@ -233,7 +233,7 @@ class ServiceHandler:
 
     # ACTION
 
-    def _action(self, request: ActionRequest) -> bytes:
+    def _act(self, request: ActionRequest) -> bytes:
         self._demand(Conformance.ACTION)
         if request.with_list:
             self._demand_list(len(request.methods))
@@ -261,14 +261,14 @@ class ServiceHandler:
         self._demand(Conformance.BLOCK_TRANSFER_WITH_ACTION)
         return self._send_block(_Outgoing(request.invoke_id, answer[3:], 0, 1, True))
 
-    def _action_next(self, request: ActionNextRequest, outgoing: _Outgoing | None) -> bytes:
+    def _act_on_next(self, request: ActionNextRequest, outgoing: _Outgoing | None) -> bytes:
         if outgoing is None or not outgoing.is_action:
             return responses.action_normal(request.invoke_id, ActionResult.NO_LONG_ACTION_IN_PROGRESS, None)
         if (request.invoke_id, request.block_number) != (outgoing.invoke_id, outgoing.number - 1):
             return responses.action_normal(request.invoke_id, ActionResult.LONG_ACTION_ABORTED, None)
         return self._send_block(outgoing)
 
-    def _action_block(self, request: ActionBlockRequest, incoming: _Incoming | None) -> bytes:
+    def _act_on_block(self, request: ActionBlockRequest, incoming: _Incoming | None) -> bytes:
         if incoming is None or not isinstance(incoming.request, ActionRequest):
             return responses.action_normal(request.invoke_id, ActionResult.NO_LONG_ACTION_IN_PROGRESS, None)
         if request.invoke_id != incoming.request.invoke_id:

@@ -4,8 +4,8 @@ from .association import (
     Association,
     Refusal,
     accept_counter,
-    counter_refused,
     open_association,
+    refuse_counter,
 )
 from .codec import acse
 from .codec.errors import DecipheringError, RemoteProtocolError
@@ -85,7 +85,7 @@ class Session:
         if cipher is None:
             if tag not in _SERVICES:
                 raise NotAllowed(ServiceError.SERVICE_NOT_SUPPORTED, StateError.SERVICE_UNKNOWN)
-            return self._plain_answer(services, apdu)
+            return self._answer_plainly(services, apdu)
         if tag not in GLOBAL_CIPHERED:
             # Plain requests are against the security policy; other ciphered ones are not offered.
             known = tag in _SERVICES
@@ -95,10 +95,10 @@ class Session:
             )
         deciphered = cipher.decipher(apdu)
         if not accept_counter(self.meter, deciphered.invocation_counter):
-            return counter_refused(self.meter)
+            return refuse_counter(self.meter)
         if deciphered.apdu[:1] != bytes((GLOBAL_CIPHERED[tag],)):
             raise RemoteProtocolError("a ciphered APDU holds another service than its tag says")
-        answer = self._plain_answer(services, deciphered.apdu)
+        answer = self._answer_plainly(services, deciphered.apdu)
         fault = self.meter.take_fault(*_ANSWER_FAULTS[3:])
         if fault is FaultKind.UNCIPHERED:
             return answer
@@ -113,7 +113,7 @@ class Session:
             return ciphered[:-1] + bytes((ciphered[-1] ^ 1,))
         return ciphered
 
-    def _plain_answer(self, services: ServiceHandler, apdu: bytes) -> bytes:
+    def _answer_plainly(self, services: ServiceHandler, apdu: bytes) -> bytes:
         association = services.association
         pending = not association.established
         answer = services.handle(decode_request(apdu))
@@ -166,7 +166,7 @@ class Session:
         if association.cipher is not None and request.user_information is not None:
             deciphered = association.cipher.decipher(request.user_information)
             if not accept_counter(self.meter, deciphered.invocation_counter):
-                return counter_refused(self.meter)
+                return refuse_counter(self.meter)
         fault = self.meter.take_fault(FaultKind.RELEASE_EXCEPTION, FaultKind.RELEASE_IGNORED)
         self.meter.memory.statistics.releases += 1
         self.close()

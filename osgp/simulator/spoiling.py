@@ -21,11 +21,11 @@ _STRAY = b"\x00\x00"
 def spoil(meter: Meter, descriptor: AttributeDescriptor, value: bytes) -> bytes:
     """The encoded value of an attribute as the meter sends it, with the faults that it has been told to
     have."""
-    kind = meter.take_fault(*_applicable(descriptor, value))
+    kind = meter.take_fault(*_list_applicable(descriptor, value))
     return value if kind is None else _SPOILERS[kind](value)
 
 
-def _applicable(descriptor: AttributeDescriptor, value: bytes) -> list[FaultKind]:
+def _list_applicable(descriptor: AttributeDescriptor, value: bytes) -> list[FaultKind]:
     kinds = [FaultKind.HUGE_LENGTH]
     attribute = (descriptor.class_id, descriptor.attribute_id)
     rows = decode(value).value if attribute == _BUFFER else ()
@@ -42,44 +42,48 @@ def _applicable(descriptor: AttributeDescriptor, value: bytes) -> list[FaultKind
     return kinds
 
 
-def _huge(value: bytes) -> bytes:
+def _announce_huge(value: bytes) -> bytes:
     # The tag stays what it is when that of a type with a length, or else turns into an octet-string's.
     tag = value[:1] if DataType(value[0]) in (*_COMPOSITE, DataType.OCTET_STRING) else b"\x09"
     return tag + _FOUR_GIB + value[1:]
 
 
-def _rows(change: Callable[[tuple[Data, ...]], tuple[Data, ...]]) -> Callable[[bytes], bytes]:
+def _make_row_change(change: Callable[[tuple[Data, ...]], tuple[Data, ...]]) -> Callable[[bytes], bytes]:
     def changed(value: bytes) -> bytes:
         return encode(Data(DataType.ARRAY, change(decode(value).value)))
 
     return changed
 
 
-def _text(data: Data) -> Data:
+def _replace_by_text(data: Data) -> Data:
     """Text instead of the last simple value."""
     if data.type not in _COMPOSITE or not data.value:
         return Data(DataType.VISIBLE_STRING, "?")
-    return Data(data.type, (*data.value[:-1], _text(data.value[-1])))
+    return Data(data.type, (*data.value[:-1], _replace_by_text(data.value[-1])))
 
 
-def _wrong_types(value: bytes) -> bytes:
+def _spoil_types(value: bytes) -> bytes:
     data = decode(value)
     if data.type is DataType.ARRAY:
-        return encode(Data(DataType.ARRAY, tuple(_text(item) for item in data.value)))
-    return encode(_text(data))
+        return encode(Data(DataType.ARRAY, tuple(_replace_by_text(item) for item in data.value)))
+    return encode(_replace_by_text(data))
 
 
-def _absurd_scaler(value: bytes) -> bytes:
+def _spoil_scaler(value: bytes) -> bytes:
     _, unit = decode(value).value
     return encode(Data(DataType.STRUCTURE, (Data(DataType.INTEGER, _ABSURD), unit)))
 
 
 _SPOILERS: dict[FaultKind, Callable[[bytes], bytes]] = {
-    FaultKind.HUGE_LENGTH: _huge,
-    FaultKind.WRONG_TYPES: _wrong_types,
-    FaultKind.FEW_COLUMNS: _rows(lambda rows: tuple(Data(row.type, row.value[:-1]) for row in rows)),
-    FaultKind.DOUBLED_ROWS: _rows(lambda rows: tuple(row for each in rows for row in (each, each))),
-    FaultKind.UNORDERED_ROWS: _rows(lambda rows: rows[1::2] + rows[::2]),
-    FaultKind.ABSURD_SCALER: _absurd_scaler,
+    FaultKind.HUGE_LENGTH: _announce_huge,
+    FaultKind.WRONG_TYPES: _spoil_types,
+    FaultKind.FEW_COLUMNS: _make_row_change(
+        lambda rows: tuple(Data(row.type, row.value[:-1]) for row in rows)
+    ),
+    FaultKind.DOUBLED_ROWS: _make_row_change(
+        lambda rows: tuple(row for each in rows for row in (each, each))
+    ),
+    FaultKind.UNORDERED_ROWS: _make_row_change(lambda rows: rows[1::2] + rows[::2]),
+    FaultKind.ABSURD_SCALER: _spoil_scaler,
     FaultKind.LONG_CLOCK: lambda value: octet_string(decode(value).value + _STRAY),
 }

@@ -47,14 +47,14 @@ def from_json(document: Any, depth: int = 0) -> Data:
         if not isinstance(value, str):
             raise ValueError(f"the value of {data_type.type_name} is hexadecimal text")
         return Data(data_type, bytes.fromhex(value))
-    if not isinstance(value, _python_type(data_type)) or (
+    if not isinstance(value, _find_python_type(data_type)) or (
         isinstance(value, bool) and data_type is not DataType.BOOLEAN
     ):
         raise ValueError(f"the value of {data_type.type_name} has the wrong JSON type")
     return Data(data_type, value)
 
 
-def _python_type(data_type: DataType) -> type | tuple[type, ...]:
+def _find_python_type(data_type: DataType) -> type | tuple[type, ...]:
     if data_type is DataType.BOOLEAN:
         return bool
     if data_type in _TEXT:

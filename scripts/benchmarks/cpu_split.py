@@ -34,10 +34,10 @@ INTERVAL = 0.002
 SAMPLES_PER_WRITE = 50
 
 
-def kind_of(frame: FrameType | None) -> str:
+def find_kind(frame: FrameType | None) -> str:
     """What the work of a stack counts as."""
     while frame is not None:
-        kind = _kind_of_module(frame.f_globals.get("__name__", ""))
+        kind = _find_kind_of_module(frame.f_globals.get("__name__", ""))
         if kind:
             return kind
         frame = frame.f_back
@@ -47,7 +47,7 @@ def kind_of(frame: FrameType | None) -> str:
 _known: dict[str, str | None] = {}
 
 
-def _kind_of_module(module: str) -> str | None:
+def _find_kind_of_module(module: str) -> str | None:
     if module not in _known:
         _known[module] = next(
             (
@@ -65,7 +65,7 @@ def install(path: Path) -> None:
     counts: Counter[str] = Counter()
 
     def sample(signum: int, frame: FrameType | None) -> None:
-        counts[kind_of(frame)] += 1
+        counts[find_kind(frame)] += 1
         if not counts.total() % SAMPLES_PER_WRITE:
             new = path.with_suffix(".new")
             new.write_text(json.dumps(counts))

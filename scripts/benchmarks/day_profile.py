@@ -135,7 +135,11 @@ def own(rounds: int) -> Costs:
 
     if len(result()["periodic_meter_reads"]) != ROWS:
         raise RuntimeError("rows were lost")
-    return {"rows": _comparable(rows()), "rows_ms": cpu_ms(rows, rounds), "result_ms": cpu_ms(result, rounds)}
+    return {
+        "rows": _make_comparable(rows()),
+        "rows_ms": cpu_ms(rows, rounds),
+        "result_ms": cpu_ms(result, rounds),
+    }
 
 
 def stock(rounds: int) -> Costs:
@@ -179,10 +183,14 @@ def stock(rounds: int) -> Costs:
 
     if len(result()) != ROWS:
         raise RuntimeError("rows were lost")
-    return {"rows": _comparable(rows()), "rows_ms": cpu_ms(rows, rounds), "result_ms": cpu_ms(result, rounds)}
+    return {
+        "rows": _make_comparable(rows()),
+        "rows_ms": cpu_ms(rows, rounds),
+        "result_ms": cpu_ms(result, rounds),
+    }
 
 
-def _comparable(rows: Any) -> list[list[Any]]:
+def _make_comparable(rows: Any) -> list[list[Any]]:
     return [[cell if isinstance(cell, int) else bytes(cell).hex() for cell in row] for row in rows]
 
 

@@ -66,7 +66,7 @@ class HeadEnd:
         self._started = 0
 
     @contextmanager
-    def _part(
+    def _run_part(
         self, name: str, *arguments: str, ready: str | None = None, **environment: str
     ) -> Iterator[Part]:
         self._started += 1
@@ -86,13 +86,15 @@ class HeadEnd:
         """
         name = f"worker-{self._started}"
         command = make_celery_command(concurrency=concurrency, name=name, log_level="WARNING")[1:]
-        with self._part("worker", *command, *arguments, PGAPPNAME="worker", **(environment or {})) as part:
+        with self._run_part(
+            "worker", *command, *arguments, PGAPPNAME="worker", **(environment or {})
+        ) as part:
             yield part
 
     @contextmanager
     def dispatcher(self) -> Iterator[Part]:
         """One dispatcher."""
-        with self._part("dispatcher", "manage.py", "dispatch") as part:
+        with self._run_part("dispatcher", "manage.py", "dispatch") as part:
             yield part
 
     @contextmanager
@@ -110,7 +112,7 @@ class HeadEnd:
         """One web process on a free port, and its root URL."""
         command = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "osgp.wsgi"]
         bind = {"OSGP_WEB_BIND": "127.0.0.1:0", "OSGP_WEB_PROCESSES": "1"}
-        with self._part("web", *command, ready="Listening at", **bind) as part:
+        with self._run_part("web", *command, ready="Listening at", **bind) as part:
             listening = re.search(r"Listening at: (http://\S+)", part.log.read_text())
             assert listening is not None
             yield part, listening[1]
@@ -121,7 +123,7 @@ class HeadEnd:
         self._started += 1
         described = self._folder / f"fleet-{self._started}.json"
         command = ["manage.py", "simulate", "--count", str(count), "--port", "0", "--json", str(described)]
-        with self._part("simulator", *command, *arguments, ready=f"{count} meters on") as part:
+        with self._run_part("simulator", *command, *arguments, ready=f"{count} meters on") as part:
             yield Fleet(part, described)
 
 

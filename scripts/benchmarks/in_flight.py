@@ -36,8 +36,8 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
 
             def ended() -> bool:
                 nonlocal most_sessions, most_connections
-                most_sessions = max(most_sessions, _sessions())
-                most_connections = max(most_connections, _connections())
+                most_sessions = max(most_sessions, _count_sessions())
+                most_connections = max(most_connections, _count_connections())
                 return waiting[0].have_ended()
 
             wait_for(ended, "all visits to end")
@@ -51,11 +51,11 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     yield Figure("its database connections at most", most_connections, "", "≤ 20", most_sessions, "one each")
 
 
-def _sessions() -> int:
+def _count_sessions() -> int:
     return MeterSession.objects.filter(state=SessionState.CLAIMED).count()
 
 
-def _connections() -> int:
+def _count_connections() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity "

@@ -46,17 +46,17 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
         names = register_meters(fleet)
         _, token = ApiToken.issue(Organisation.objects.get(identification=ORGANISATION), "bench")
         with head_end.web() as (web, root):
-            _posted(root, token, names[:1], CLIENTS)
+            _post_all(root, token, names[:1], CLIENTS)
             cpu, begun = web.read_cpu_seconds(), time.perf_counter()
-            _posted(root, token, names, sizes.posts)
+            _post_all(root, token, names, sizes.posts)
             single = time.perf_counter() - begun
             yield Figure("POSTs per second, one web process", sizes.posts / single, "1/s")
             yield Figure("its CPU per POST", 1000 * (web.read_cpu_seconds() - cpu) / sizes.posts, "ms")
             Request.objects.all().delete()
-            yield from _batch(head_end, web, root, token, names, single / sizes.posts)
+            yield from _measure_batch(head_end, web, root, token, names, single / sizes.posts)
 
 
-def _batch(
+def _measure_batch(
     head_end: HeadEnd, web: Part, root: str, token: str, names: Sequence[str], seconds_per_post: float
 ) -> Iterator[Figure]:
     with head_end.running():
@@ -66,7 +66,7 @@ def _batch(
         )
         stored = time.perf_counter() - begun
         web_cpu = web.read_cpu_seconds() - cpu
-        wait_for(_all_final, "the batch to be done")
+        wait_for(_are_all_final, "the batch to be done")
         done = time.perf_counter() - begun
         wait_for(lambda: not MeterSession.objects.filter(state__in=LIVE_SESSION_STATES).exists(), "visits")
     succeeded = Request.objects.filter(state=RequestState.SUCCEEDED).count()
@@ -80,7 +80,7 @@ def _batch(
     yield Figure(f"{what}: until done", done, "s")
 
 
-def _posted(root: str, token: str, names: Sequence[str], count: int) -> None:
+def _post_all(root: str, token: str, names: Sequence[str], count: int) -> None:
     wanted = list(itertools.islice(itertools.cycle(names), count))
 
     def post_share(number: int) -> None:
@@ -92,5 +92,5 @@ def _posted(root: str, token: str, names: Sequence[str], count: int) -> None:
         list(clients.map(post_share, range(CLIENTS)))
 
 
-def _all_final() -> bool:
+def _are_all_final() -> bool:
     return not Request.objects.exclude(state__in=FINAL_STATES).exists()

@@ -56,8 +56,8 @@ class Cost:
 def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """Months of ``sizes.months`` meters, then the question of ``sizes.expected`` meters."""
     settings.OSGP = settings.OSGP | {"READINGS_RETENTION": None}
-    devices = _devices(sizes.months + WARM_UP)
-    months = _months(devices)
+    devices = _make_devices(sizes.months + WARM_UP)
+    months = _make_months(devices)
     ours, rows = _Columns(devices, months), _Rows(months)
     ours.begin()
     for way in (ours, rows):
@@ -65,23 +65,25 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     costs = [Cost(way.store, WARM_UP, len(devices)) for way in (ours, rows)]
     sizes_of = [way.size() / (len(devices) * VALUES) for way in (ours, rows)]
     again = [Cost(way.store, WARM_UP, len(devices)) for way in (ours, rows)]
-    yield from _compared("values stored per second, one connection", "1/s", costs, "values_per_second")
-    yield from _compared("CPU of PostgreSQL per meter and interval month", "ms", costs, "server")
-    yield from _compared("CPU of the worker to store it", "ms", costs, "own")
-    yield Figure("CPU of the worker to decipher, decode and understand it", _decoding_ms(sizes.rounds), "ms")
-    yield from _compared("the same month once more: CPU of PostgreSQL", "ms", again, "server")
-    yield from _compared("the same month once more: CPU of the worker", "ms", again, "own")
+    yield from _compare("values stored per second, one connection", "1/s", costs, "values_per_second")
+    yield from _compare("CPU of PostgreSQL per meter and interval month", "ms", costs, "server")
+    yield from _compare("CPU of the worker to store it", "ms", costs, "own")
+    yield Figure(
+        "CPU of the worker to decipher, decode and understand it", _measure_decoding(sizes.rounds), "ms"
+    )
+    yield from _compare("the same month once more: CPU of PostgreSQL", "ms", again, "server")
+    yield from _compare("the same month once more: CPU of the worker", "ms", again, "own")
     yield Figure("disk per value, indexes included", sizes_of[0], "bytes", "", sizes_of[1], ROW_PER_VALUE)
     question = f"a page of what {sizes.expected:,} meters lack, when it is the last one"
-    yield Figure(question, _question_ms(sizes.expected), "ms")
+    yield Figure(question, _measure_question(sizes.expected), "ms")
 
 
-def _compared(what: str, unit: str, costs: Sequence[Cost], name: str) -> Iterator[Figure]:
+def _compare(what: str, unit: str, costs: Sequence[Cost], name: str) -> Iterator[Figure]:
     ours, other = (getattr(cost, name) for cost in costs)
     yield Figure(what, ours, unit, "", other, ROW_PER_VALUE)
 
 
-def _devices(count: int) -> list[Device]:
+def _make_devices(count: int) -> list[Device]:
     first = Device.objects.count()
     Device.objects.bulk_create(
         Device(
@@ -95,7 +97,7 @@ def _devices(count: int) -> list[Device]:
     return list(Device.objects.filter(identification__startswith="READ").order_by("-pk")[:count])[::-1]
 
 
-def _months(devices: Sequence[Device]) -> list[Month]:
+def _make_months(devices: Sequence[Device]) -> list[Month]:
     """Registers that run on, differently for each meter; the times are a list of their own for each."""
     chance = random.Random(1)
     until = FIRST + timedelta(days=DAYS)
@@ -144,7 +146,7 @@ class _Columns:
 
     def size(self) -> int:
         """Bytes on disk."""
-        return _size_of(
+        return _measure_size(
             [*partitions.list_tables(), "readings_completeness", "readings_series", "readings_delivery"]
         )
 
@@ -176,35 +178,35 @@ class _Rows:
                     [
                         number * len(TAGS) + place,
                         number,
-                        _literal([int(end.timestamp()) for end in ends]),
-                        _literal(values),
-                        _literal(statuses),
+                        _write_literal([int(end.timestamp()) for end in ends]),
+                        _write_literal(values),
+                        _write_literal(statuses),
                     ],
                 )
 
     def size(self) -> int:
         """Bytes on disk."""
-        return _size_of(["bench_value_1"])
+        return _measure_size(["bench_value_1"])
 
 
-def _literal(column: Sequence[int]) -> str:
+def _write_literal(column: Sequence[int]) -> str:
     return f"{{{','.join(map(str, column))}}}"
 
 
-def _size_of(tables: Sequence[str]) -> int:
+def _measure_size(tables: Sequence[str]) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT sum(pg_total_relation_size(t::regclass)) FROM unnest(%s) AS t", [list(tables)])
         return int(cursor.fetchone()[0])
 
 
-def _decoding_ms(rounds: int) -> float:
+def _measure_decoding(rounds: int) -> float:
     """A day from its ciphered answer to what PeriodicMeterReads makes of it, times the days."""
     return float(day_profile.measure_costs("own", rounds)["result_ms"]) * DAYS
 
 
-def _question_ms(count: int) -> float:
+def _measure_question(count: int) -> float:
     """Of a day, with meters of two series, all of them full but those of the last meter."""
-    devices = _devices(count)
+    devices = _make_devices(count)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO readings_series"

@@ -151,17 +151,17 @@ def postgres_cpu() -> Iterator[Callable[[], float | None]]:
 
     None where they run elsewhere, out of sight.
     """
-    before = _postgres_processes()
+    before = _list_postgres_processes()
     yield (
         lambda: (
-            sum(used - before.get(pid, 0.0) for pid, used in _postgres_processes().items())
+            sum(used - before.get(pid, 0.0) for pid, used in _list_postgres_processes().items())
             if before
             else None
         )
     )
 
 
-def _postgres_processes() -> dict[int, float]:
+def _list_postgres_processes() -> dict[int, float]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

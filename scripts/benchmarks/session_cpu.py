@@ -26,7 +26,7 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """Clients alone first, then the head-end with the same meters."""
     with head_end.meters(sizes.sessions) as fleet:
         alone = {
-            client: _client(fleet, client, number)
+            client: _measure_client(fleet, client, number)
             for number, client in enumerate(("stock", "own", "own-lists"))
         }
         names = register_meters(fleet, invocation_counter=COUNTERS_OF_CLIENTS)
@@ -52,13 +52,13 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
                 for name, part in parts.items()
             }
             samples = cpu_split.samples(split_file) - samples
-    yield from _figures(cpu, samples, alone)
+    yield from _list_figures(cpu, samples, alone)
     if served is not None:
         yield Figure("PostgreSQL's CPU per session, beside it", 1000 * served / len(names), "ms")
     yield Figure("simulator's CPU per session, beside it", cpu["simulator"], "ms")
 
 
-def _figures(cpu: dict[str, float], samples: Counter[str], alone: dict[str, float]) -> Iterator[Figure]:
+def _list_figures(cpu: dict[str, float], samples: Counter[str], alone: dict[str, float]) -> Iterator[Figure]:
     yield Figure(
         "CPU per secured session, all in",
         cpu["worker"] + cpu["dispatcher"],
@@ -93,7 +93,7 @@ def _figures(cpu: dict[str, float], samples: Counter[str], alone: dict[str, floa
     )
 
 
-def _client(fleet: Fleet, client: str, number: int) -> float:
+def _measure_client(fleet: Fleet, client: str, number: int) -> float:
     """CPU per session in milliseconds."""
     arguments = [client, str(fleet.described), str(1 + number * 1_000), str(CLIENT_SESSIONS)]
     said = run_and_read(["-m", "scripts.benchmarks.session_clients", *arguments], {})

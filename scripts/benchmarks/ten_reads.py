@@ -34,12 +34,12 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     with head_end.meters(4, "--latency", ROUND_TRIP, "--phases", "single") as fleet:
         warm_up, bundled, coalesced, single = register_meters(fleet)
         with head_end.running(workers=1):
-            _cost(warm_up, _bundle)
+            _measure_cost(warm_up, _ask_in_bundle)
             ways = {
-                "a bundle": _cost(bundled, _bundle),
-                "single requests of one moment": _cost(coalesced, _together),
+                "a bundle": _measure_cost(bundled, _ask_in_bundle),
+                "single requests of one moment": _measure_cost(coalesced, _ask_together),
             }
-            apart = _cost(single, _one_after_another)
+            apart = _measure_cost(single, _ask_one_after_another)
     for way, cost in ways.items():
         for what, unit in (("associations", ""), ("round_trips", ""), ("seconds", "s")):
             yield Figure(
@@ -52,7 +52,7 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
             )
 
 
-def _cost(identification: str, ask: Callable[[str], None]) -> Cost:
+def _measure_cost(identification: str, ask: Callable[[str], None]) -> Cost:
     ask(identification)
     requests = Request.objects.filter(device_identification=identification)
     wait_for(lambda: not requests.exclude(state__in=FINAL_STATES).exists(), "ten readings", LOOK_EVERY)
@@ -65,19 +65,19 @@ def _cost(identification: str, ask: Callable[[str], None]) -> Cost:
     return Cost(sessions.count(), sessions.aggregate(total=Sum("round_trips"))["total"], seconds)
 
 
-def _bundle(identification: str) -> None:
+def _ask_in_bundle(identification: str) -> None:
     caller = make_organisation_caller(Organisation.objects.get(identification=ORGANISATION), "bench")
     submit(
         caller, "Bundle", {"device_identification": identification, "actions": [{"message": MESSAGE}] * READS}
     )
 
 
-def _together(identification: str) -> None:
+def _ask_together(identification: str) -> None:
     waiting = [make_stored_reads([identification]) for _ in range(READS)]
     Reads([batch for reads in waiting for batch in reads.batches]).start()
 
 
-def _one_after_another(identification: str) -> None:
+def _ask_one_after_another(identification: str) -> None:
     for _ in range(READS):
         reads = make_stored_reads([identification], held=False)
         final = reads.requests.filter(state__in=FINAL_STATES)

@@ -18,16 +18,16 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """First with nothing else to do, then in the midst of the backlog."""
     with head_end.meters(sizes.backlog + 2 * sizes.urgent) as fleet:
         names = register_meters(fleet)
-        idle, busy, others = _divided(names, sizes.urgent)
+        idle, busy, others = _divide(names, sizes.urgent)
         with head_end.running(workers=1):
             make_stored_reads(others[:1], held=False).wait()
-            alone = _waits(_one_by_one(idle))
+            alone = _list_waits(_ask_one_by_one(idle))
             backlog = make_stored_reads(others, priority=LEAST)
             backlog.start()
             wait_for(lambda: backlog.requests.filter(started_at__isnull=False).exists(), "the first visit")
-            submitted = _one_by_one(busy)
+            submitted = _ask_one_by_one(busy)
             behind = sizes.backlog - backlog.requests.filter(started_at__isnull=False).count()
-            waits = _waits(submitted)
+            waits = _list_waits(submitted)
             yield Figure(
                 f"wait of priority {URGENT} behind {sizes.backlog:,} of priority {LEAST}, p95",
                 find_percentile(waits, 0.95),
@@ -47,11 +47,11 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
             yield Figure("of the backlog, not begun when the last urgent one was sent", behind, "")
 
 
-def _divided(names: Sequence[str], urgent: int) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
+def _divide(names: Sequence[str], urgent: int) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
     return names[:urgent], names[urgent : 2 * urgent], names[2 * urgent :]
 
 
-def _one_by_one(names: Sequence[str]) -> list[Reads]:
+def _ask_one_by_one(names: Sequence[str]) -> list[Reads]:
     submitted = []
     for name in names:
         submitted.append(make_stored_reads([name], priority=URGENT, held=False))
@@ -59,7 +59,7 @@ def _one_by_one(names: Sequence[str]) -> list[Reads]:
     return submitted
 
 
-def _waits(submitted: Sequence[Reads]) -> list[float]:
+def _list_waits(submitted: Sequence[Reads]) -> list[float]:
     """Seconds from storing a request until its visit began; waits for all of them."""
     waits = []
     for reads in submitted:

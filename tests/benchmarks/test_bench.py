@@ -126,7 +126,7 @@ def test_samples_count_as_what_their_innermost_known_function_does() -> None:
         return FunctionType(call.__code__, {"__name__": module, "inner": inner})
 
     def kind() -> str:
-        return cpu_split.kind_of(sys._getframe().f_back)
+        return cpu_split.find_kind(sys._getframe().f_back)
 
     asked = called_by("psycogreen.gevent", kind)
     assert called_by("osgp.visits.visit", called_by("django.db.models", asked))() == "database"

@@ -151,7 +151,7 @@ def test_the_public_client_reads_no_more_than_it_should(bench: Bench) -> None:
 
 
 def test_the_log_has_the_codes_of_the_profile(bench: Bench) -> None:
-    outages = history.outages_of(bench.simulated, START, bench.time())
+    outages = history.list_outages(bench.simulated, START, bench.time())
     codes = bench.codes()
     assert codes[0] == 0x0F00
     assert codes.count(1) == codes.count(2) == len(outages) > 10

@@ -105,7 +105,7 @@ def test_every_attribute_reads_as_the_meter_has_it(living: Living, profile: str)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_buffers_of_two_days_read_as_the_meter_has_them(living: Living, profile: str) -> None:
     simulated = living.meter(profile)
-    outage = [each for each in history.outages_of(simulated, START, living.time()) if each.seconds > 1_800][
+    outage = [each for each in history.list_outages(simulated, START, living.time()) if each.seconds > 1_800][
         -1
     ]
     living.time.now = outage.end + 86_400

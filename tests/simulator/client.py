@@ -158,9 +158,9 @@ class RawClient:
         """Hang up."""
         self.socket.close()
 
-    def next_frame(self) -> Any:
+    def take_frame(self) -> Any:
         """The next frame of the link; Closed when there is none."""
-        while (frame := self.decoder.next_frame()) is None:
+        while (frame := self.decoder.take_frame()) is None:
             try:
                 data = self.socket.recv(65_536)
             except ConnectionError as error:
@@ -185,7 +185,7 @@ class RawClient:
         """SNRM and its answer."""
         self.send_number = self.receive_number = 0
         self.send_frame(Control.SNRM, parameters)
-        return self.next_frame()
+        return self.take_frame()
 
     def send(self, apdu: bytes) -> None:
         """Send an APDU; over HDLC all its segments."""
@@ -200,19 +200,19 @@ class RawClient:
             self.send_frame(control, octets[start : start + size], not last)
             self.send_number = (self.send_number + 1) % 8
             if not last:
-                ready = self.next_frame()
+                ready = self.take_frame()
                 assert ready.is_receive_ready
                 assert ready.receive_number == self.send_number
 
     def receive(self) -> bytes:
         """Receive an APDU."""
         if not self.hdlc:
-            frame = self.next_frame()
+            frame = self.take_frame()
             assert (frame.source, frame.destination) == (self.server_address, self.client_address)
             return frame.apdu
         octets = b""
         while True:
-            frame = self.next_frame()
+            frame = self.take_frame()
             assert frame.is_information
             assert frame.send_number == self.receive_number
             self.receive_number = (self.receive_number + 1) % 8

@@ -43,7 +43,7 @@ def test_wrapper_frames_survive_any_cut(apdus: list[tuple[int, int, bytes]], cut
     found = []
     for piece in pieces(b"".join(wrap(*apdu) for apdu in apdus), cuts):
         decoder.receive_data(piece)
-        while (frame := decoder.next_frame()) is not None:
+        while (frame := decoder.take_frame()) is not None:
             found.append(frame)
     assert found == [WrapperFrame(*apdu) for apdu in apdus]
 
@@ -57,7 +57,7 @@ def test_wrapper_frames_of_another_version_or_too_long_are_refused(header: str) 
     decoder = WrapperDecoder(maximum_apdu=0xFE)
     decoder.receive_data(bytes.fromhex(header))
     with pytest.raises(RemoteProtocolError):
-        decoder.next_frame()
+        decoder.take_frame()
 
 
 def test_an_apdu_that_no_wrapper_can_tell_is_our_error() -> None:
@@ -98,7 +98,7 @@ def test_hdlc_frames_survive_any_cut(frames: list[Frame], cuts: list[int], share
     found = []
     for piece in pieces(stream, cuts):
         decoder.receive_data(piece)
-        while (frame := decoder.next_frame()) is not None:
+        while (frame := decoder.take_frame()) is not None:
             found.append(frame)
     assert found == frames
 
@@ -112,14 +112,14 @@ def test_a_damaged_frame_is_dropped_and_the_next_one_found(
     damaged[place] ^= change
     decoder = FrameDecoder()
     decoder.receive_data(bytes(damaged) + SNRM)
-    assert decoder.next_frame() == Frame(b"\x03", b"\x21", Control.SNRM)
+    assert decoder.take_frame() == Frame(b"\x03", b"\x21", Control.SNRM)
 
 
 @given(st.binary(max_size=2_000))
 def test_any_stream_ends_in_frames_or_silence(octets: bytes) -> None:
     decoder = FrameDecoder()
     decoder.receive_data(octets)
-    while decoder.next_frame() is not None:
+    while decoder.take_frame() is not None:
         pass
 
 
@@ -130,7 +130,7 @@ def test_a_stream_without_frames_is_given_up(garbage: bytes) -> None:
     def feed() -> None:
         for _ in range(200):
             decoder.receive_data(garbage * 1_000)
-            while decoder.next_frame() is not None:
+            while decoder.take_frame() is not None:
                 pass
 
     with pytest.raises(RemoteProtocolError):

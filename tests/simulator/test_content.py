@@ -76,7 +76,7 @@ def test_average_power_is_what_the_energy_grew_by() -> None:
 
 def test_the_voltage_is_low_while_the_log_says_so() -> None:
     meter, clock = make("SMR-5.1", NOW)
-    events = history.events_between(meter, "POWER_QUALITY_EVENT_LOG", START, clock.now)
+    events = history.list_events(meter, "POWER_QUALITY_EVENT_LOG", START, clock.now)
     for code, low, high in ((77, 195, 207), (80, 250, 262), (83, 222, 235)):
         clock.now = next(event.moment for event in reversed(events) if event.code == code) + 60
         assert low < value(meter, "INSTANTANEOUS_VOLTAGE_L1") < high
@@ -86,7 +86,7 @@ def test_distortion_is_over_its_limit_while_the_log_says_so() -> None:
     meter, clock = make("SMR-5.2", NOW, settings=LIVING)
     event = [
         event
-        for event in history.events_between(meter, "POWER_QUALITY_THD_EVENT_LOG", START, clock.now)
+        for event in history.list_events(meter, "POWER_QUALITY_THD_EVENT_LOG", START, clock.now)
         if event.code == 51
     ][-1]
     clock.now = event.moment + 130
@@ -200,7 +200,7 @@ def test_the_mbus_status_is_that_of_the_events_until_it_is_cleared() -> None:
     assert read(meter, "READ_MBUS_STATUS", 2, 2) == other
     cleared = clock.now
     clock.advance(days=20)
-    events = history.events_between(meter, "AUXILIARY_EVENT_LOG", cleared, clock.now)
+    events = history.list_events(meter, "AUXILIARY_EVENT_LOG", cleared, clock.now)
     bits = {event.code - 0x8080 for event in events if 0x8080 <= event.code < 0x80A0}
     assert bits
     assert read(meter, "READ_MBUS_STATUS", 2, 1).value == sum(1 << bit for bit in bits)
@@ -337,26 +337,26 @@ def test_a_scheduled_test_fires_at_its_time(tag: str, register: int, bit: int, c
     meter, clock = make("SMR-5.5", NOW, polyphase=True)
     write(meter, tag, execution_time(NOW + timedelta(minutes=10)), 4)
 
-    def fired() -> tuple[bool, int]:
+    def count_fired() -> tuple[bool, int]:
         log = column(read(meter, "POWER_QUALITY_EVENT_LOG"), 1)
         return bool(read(meter, f"ALARM_REGISTER_{register}").value >> bit & 1), log[-20:].count(code)
 
-    assert fired() == (False, 0)
+    assert count_fired() == (False, 0)
     clock.advance(minutes=9, seconds=59)
-    assert fired() == (False, 0)
+    assert count_fired() == (False, 0)
     clock.advance(seconds=1)
-    assert fired() == (True, 1)
+    assert count_fired() == (True, 1)
     assert stamps(meter, read(meter, "POWER_QUALITY_EVENT_LOG"))[-1] == NOW + timedelta(minutes=10)
     write(meter, f"ALARM_REGISTER_{register}", Data(DataType.DOUBLE_LONG_UNSIGNED, 0))
-    assert fired() == (False, 1)
+    assert count_fired() == (False, 1)
     # what has been carried out stays so when the schedule is written again, and the past fires nothing
     clock.advance(minutes=1)
     write(meter, tag, execution_time(NOW + timedelta(minutes=3)), 4)
     clock.advance(hours=1)
-    assert fired() == (False, 1)
+    assert count_fired() == (False, 1)
     write(meter, tag, execution_time(NOW + timedelta(hours=2)), 4)
     clock.advance(hours=1)
-    assert fired() == (True, 2)
+    assert count_fired() == (True, 2)
 
 
 def test_an_execution_time_with_open_parts_never_comes() -> None:

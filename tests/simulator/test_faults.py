@@ -71,7 +71,7 @@ def test_a_refused_connection_on_a_port_of_its_own() -> None:
         first, second = simulator.meters.values()
         first.faults.switch_on(FaultKind.REFUSE_CONNECTION, 1)
         with connected(simulator, first) as client, pytest.raises(Closed):
-            client.next_frame()
+            client.take_frame()
         assert is_well(simulator, first)
         assert is_well(simulator, second)
 
@@ -156,7 +156,7 @@ def test_no_answer(simulator, client) -> None:
 def test_an_answer_for_somebody_else(simulator, client) -> None:
     client.meter.faults.switch_on(FaultKind.WRONG_ADDRESS, 1)
     client.send(client.encipher(get_normal(CLOCK)))
-    frame = client.next_frame()
+    frame = client.take_frame()
     assert frame.source != client.server_address
     assert frame.destination != client.client_address
 
@@ -210,7 +210,7 @@ def test_an_hdlc_answer_for_somebody_else(simulator, hdlc_meter) -> None:
         client.associate()
         hdlc_meter.faults.switch_on(FaultKind.WRONG_ADDRESS, 1)
         client.send(client.encipher(get_normal(CLOCK)))
-        frame = client.next_frame()
+        frame = client.take_frame()
         server, address = client._hdlc_addresses
         assert frame.source != server
         assert frame.destination != address
@@ -326,7 +326,7 @@ def test_a_meter_does_not_speak_the_other_transport(simulator, meter) -> None:
     with connected(simulator, meter) as client:
         client.send_frame(Control.SNRM)
         with pytest.raises(Closed):
-            client.next_frame()
+            client.take_frame()
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,8 @@ def test_large_fleets_spread_over_ports() -> None:
     assert fleet.port_count == 3
     last = fleet.meters["SIME0000000033000"]
     assert (last.port_index, last.logical_device_address) == (2, 1_000)
-    assert fleet.meter_at(2, 1_000) is last
-    assert fleet.only_meter_at(2) is None
+    assert fleet.find_meter(2, 1_000) is last
+    assert fleet.find_only_meter(2) is None
     assert not last.is_touched
 
 

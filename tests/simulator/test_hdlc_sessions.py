@@ -65,13 +65,13 @@ def test_a_repeated_request_gets_the_same_answer(client: RawClient) -> None:
     request = LLC_COMMAND + client.encipher(get_normal(CLOCK))
     control = information_control(client.send_number, client.receive_number)
     client.send_frame(control, request)
-    first = client.next_frame()
+    first = client.take_frame()
     client.send_frame(control, request)
-    assert client.next_frame() == first
+    assert client.take_frame() == first
     assert client.meter.memory.statistics.gets == gets + 1
     # not acknowledged: the client asks for it once more
     client.send_frame(receive_ready_control(client.receive_number))
-    assert client.next_frame() == first
+    assert client.take_frame() == first
 
 
 def test_a_damaged_frame_gets_no_answer(client: RawClient) -> None:
@@ -85,14 +85,14 @@ def test_a_damaged_frame_gets_no_answer(client: RawClient) -> None:
 def test_a_disconnected_client_is_told_so(simulator) -> None:
     with connected(simulator, simulator.meters["SIME0000000000002"]) as client:
         client.send_frame(information_control(0, 0), LLC_COMMAND + get_normal(CLOCK))
-        assert client.next_frame().control == Control.DM
+        assert client.take_frame().control == Control.DM
         client.send_frame(Control.DISC)
-        assert client.next_frame().control == Control.DM
+        assert client.take_frame().control == Control.DM
         client.associate()
         client.send_frame(0x83)
-        assert client.next_frame().control == Control.FRMR
+        assert client.take_frame().control == Control.FRMR
         client.send_frame(Control.DISC)
-        assert client.next_frame().control == Control.UA
+        assert client.take_frame().control == Control.UA
         assert client.meter.memory.associated is None
 
 
@@ -105,7 +105,7 @@ def test_connecting_again_ends_the_association(client: RawClient) -> None:
 def test_a_wrong_llc_header_ends_it(client: RawClient) -> None:
     client.send_frame(information_control(client.send_number, client.receive_number), b"\xe6\xe7\x00\xc0")
     with pytest.raises(Closed):
-        client.next_frame()
+        client.take_frame()
 
 
 def test_an_unknown_meter_does_not_answer(simulator) -> None:
@@ -124,7 +124,7 @@ def test_a_request_that_never_ends_is_given_up(client: RawClient) -> None:
         for _ in range(200):
             control = information_control(number, client.receive_number)
             client.socket.sendall(encode_frame(Frame(server, address, control, bytes(500), True)))
-            client.next_frame()
+            client.take_frame()
             number = (number + 1) % 8
 
     with pytest.raises((Closed, ConnectionError)):

@@ -34,7 +34,7 @@ def alarms(meter: Meter, register: int = 1) -> set[int]:
 @pytest.mark.parametrize("profile", ALL)
 def test_an_outage_is_seen_everywhere_in_dutch_meters(profile: str) -> None:
     meter, clock = make(profile, NOW, settings=LIVING)
-    outages = [outage for outage in history.outages_of(meter, START, clock.now) if outage.seconds > 1_800]
+    outages = [outage for outage in history.list_outages(meter, START, clock.now) if outage.seconds > 1_800]
     outage = outages[-1]
     clock.now = outage.begin - 1
     write(meter, "ALARM_REGISTER_1", ZERO)
@@ -67,7 +67,9 @@ def test_an_outage_is_seen_everywhere_in_dutch_meters(profile: str) -> None:
 
 def test_the_buffer_is_full_in_spite_of_gaps() -> None:
     meter, clock = make("SMR-5.1", NOW, settings=LIVING)
-    outage = [outage for outage in history.outages_of(meter, START, clock.now) if outage.seconds > 3_600][-1]
+    outage = [outage for outage in history.list_outages(meter, START, clock.now) if outage.seconds > 3_600][
+        -1
+    ]
     clock.now = outage.end + 86_400
     rows = read(meter, "INTERVAL_VALUES_E")
     assert len(rows.value) == 960
@@ -77,7 +79,7 @@ def test_the_buffer_is_full_in_spite_of_gaps() -> None:
 def test_a_midnight_without_power_is_recovered() -> None:
     for number in range(1, 200):
         meter, clock = make("SMR-5.1", NOW, settings=LIVING, start=f"SIME{number:013}")
-        for outage in history.outages_of(meter, START, clock.now):
+        for outage in history.list_outages(meter, START, clock.now):
             # 22:00Z is midnight in summer
             midnight = at(outage.end).replace(hour=22, minute=0, second=0)
             if 5 < midnight.month < 10 and at(outage.begin) < midnight < at(outage.end):
@@ -91,7 +93,7 @@ def test_a_midnight_without_power_is_recovered() -> None:
 
 def test_a_clock_that_was_wrong() -> None:
     meter, clock = make("SMR-5.1", NOW, settings=LIVING)
-    shift = history.drawn_shifts(meter, START, clock.now)[-1]
+    shift = history.list_drawn_shifts(meter, START, clock.now)[-1]
     clock.now = shift.begin + 3_000
     assert meter.clock_offset_at(clock.now) == shift.seconds
     told = stamps(meter, Data(DataType.ARRAY, (Data(DataType.STRUCTURE, (read(meter, "CLOCK"),)),)))[0]
@@ -113,7 +115,7 @@ def test_a_clock_that_was_wrong() -> None:
 @pytest.mark.parametrize("log", CODES)
 def test_every_event_comes_up_in_time(log: str) -> None:
     meter, clock = make("SMR-5.5", NOW, settings=LIVING, polyphase=True, gas_meters=[4])
-    seen = {event.code for event in history.events_between(meter, log, START, clock.now)}
+    seen = {event.code for event in history.list_events(meter, log, START, clock.now)}
     assert seen == set(CODES[log])
 
 
@@ -156,7 +158,7 @@ def test_details_of_the_last_sag_are_those_of_its_event() -> None:
 def test_counters_count_the_events() -> None:
     meter, clock = make("SMR-5.2", NOW, settings=LIVING, polyphase=True)
     for tag, code in (("NUMBER_OF_VOLTAGE_SAGS_FOR_L2", 94), ("THD_CURRENT_OVER_LIMIT_COUNTER_L3", 53)):
-        events = history.events_between(meter, LOG_OF[code], START, clock.now)
+        events = history.list_events(meter, LOG_OF[code], START, clock.now)
         assert read(meter, tag).value == sum(event.code == code for event in events) > 10
 
 
@@ -171,7 +173,7 @@ def test_a_bit_comes_back_with_a_new_event_only() -> None:
         assert column(read(meter, "STANDARD_EVENT_LOG"), 1)[-2:] == [11, 24]
         cleared = clock.now
         clock.advance(days=9)
-        events = history.events_between(meter, None, cleared, clock.now)
+        events = history.list_events(meter, None, cleared, clock.now)
         expected = {ALARMS[event.code] for event in events if event.code in ALARMS}
         for register in (1, 2, 3):
             assert alarms(meter, register) == {bit for number, bit in expected if number == register}
@@ -219,8 +221,8 @@ def test_an_outage_within_another_is_none_of_its_own() -> None:
     meter, clock = make("SMR-5.1", NOW, settings=LIVING)
     counters = ("NUMBER_OF_POWER_FAILURES", "NUMBER_OF_LONG_POWER_FAILURES")
     before = [read(meter, tag).value for tag in counters]
-    drawn = [outage for outage in history.outages_of(meter, START, clock.now) if outage.is_long][-1]
+    drawn = [outage for outage in history.list_outages(meter, START, clock.now) if outage.is_long][-1]
     meter.make_record().add_outage(Outage(drawn.begin - 60, drawn.end + 60))
-    assert drawn not in history.outages_of(meter, START, clock.now)
+    assert drawn not in history.list_outages(meter, START, clock.now)
     assert [read(meter, tag).value for tag in counters] == before
     assert column(read(meter, "POWER_FAILURE_EVENT_LOG"), 1)[-1] == drawn.seconds + 120

@@ -158,7 +158,7 @@ def test_occurrences_happen_now(simulator, call) -> None:
             call("POST", "/occurrences", {"kind": "unreachable", "meters": second.identification})[0] == 201
         )
         with pytest.raises(Closed):
-            client.next_frame()
+            client.take_frame()
     assert call("POST", "/occurrences", {"kind": "reachable"})[0] == 201
     with connected(simulator, second) as client:
         client.associate()

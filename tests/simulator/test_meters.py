@@ -34,7 +34,7 @@ class Clock:
         return self.moment.timestamp()
 
 
-def meter_at(moment: datetime, profile: str = "SMR-5.1", **arguments) -> tuple[Meter, Clock]:
+def find_meter(moment: datetime, profile: str = "SMR-5.1", **arguments) -> tuple[Meter, Clock]:
     """One meter, and its time."""
     clock = Clock(moment)
     fleet = Fleet.build(1, profile, settings=FleetSettings(clock=clock), **arguments)
@@ -53,7 +53,7 @@ def moments(rows: Data) -> list[datetime]:
 
 @pytest.mark.parametrize(("profile", "polyphase"), METERS)
 def test_every_attribute_has_a_value_of_its_type(profile: str, polyphase: bool) -> None:
-    meter, _ = meter_at(
+    meter, _ = find_meter(
         datetime(2024, 6, 15, 12, tzinfo=UTC),
         profile,
         polyphase=polyphase,
@@ -71,7 +71,7 @@ def test_every_attribute_has_a_value_of_its_type(profile: str, polyphase: bool) 
 
 @pytest.mark.parametrize(("profile", "polyphase"), METERS)
 def test_every_row_of_a_buffer_fits_its_columns(profile: str, polyphase: bool) -> None:
-    meter, _ = meter_at(
+    meter, _ = find_meter(
         datetime(2024, 6, 15, 12, tzinfo=UTC),
         profile,
         polyphase=polyphase,
@@ -97,7 +97,7 @@ def test_every_row_of_a_buffer_fits_its_columns(profile: str, polyphase: bool) -
 
 
 def test_the_registers_grow_and_add_up() -> None:
-    meter, clock = meter_at(datetime(2024, 6, 15, 12, tzinfo=UTC))
+    meter, clock = find_meter(datetime(2024, 6, 15, 12, tzinfo=UTC))
     before = [read(meter, f"ACTIVE_ENERGY_IMPORT{suffix}").value for suffix in ("", "_RATE_1", "_RATE_2")]
     clock.moment += timedelta(days=1)
     after = [read(meter, f"ACTIVE_ENERGY_IMPORT{suffix}").value for suffix in ("", "_RATE_1", "_RATE_2")]
@@ -144,7 +144,7 @@ def test_no_register_ever_runs_back(moment: float, seconds: int, character: byte
 
 
 def test_a_buffer_holds_what_the_register_showed() -> None:
-    meter, clock = meter_at(datetime(2024, 6, 15, 12, 0, tzinfo=UTC))
+    meter, clock = find_meter(datetime(2024, 6, 15, 12, 0, tzinfo=UTC))
     then = read(meter, "ACTIVE_ENERGY_IMPORT").value
     clock.moment += timedelta(hours=5, minutes=7)
     rows = read(meter, "INTERVAL_VALUES_E")
@@ -154,7 +154,7 @@ def test_a_buffer_holds_what_the_register_showed() -> None:
 
 
 def test_days_and_months_begin_at_local_midnight_also_when_the_clocks_change() -> None:
-    meter, _ = meter_at(datetime(2024, 4, 2, 12, tzinfo=UTC))
+    meter, _ = find_meter(datetime(2024, 4, 2, 12, tzinfo=UTC))
     days = moments(read(meter, "DAILY_VALUES_E"))
     assert len(days) == len(set(days))
     assert days[-1] == datetime(2024, 4, 1, 22, tzinfo=UTC)
@@ -167,7 +167,7 @@ def test_days_and_months_begin_at_local_midnight_also_when_the_clocks_change() -
 
 
 def test_both_hours_of_the_night_in_october_are_captured() -> None:
-    meter, _ = meter_at(datetime(2024, 10, 27, 12, tzinfo=UTC))
+    meter, _ = find_meter(datetime(2024, 10, 27, 12, tzinfo=UTC))
     stamps = moments(read(meter, "INTERVAL_VALUES_E"))
     assert datetime(2024, 10, 27, 0, 30, tzinfo=UTC) in stamps
     assert datetime(2024, 10, 27, 1, 30, tzinfo=UTC) in stamps
@@ -175,7 +175,7 @@ def test_both_hours_of_the_night_in_october_are_captured() -> None:
 
 
 def test_the_clock_can_be_set_and_goes_on_from_there() -> None:
-    meter, clock = meter_at(datetime(2024, 6, 15, 12, tzinfo=UTC))
+    meter, clock = find_meter(datetime(2024, 6, 15, 12, tzinfo=UTC))
     energy = read(meter, "ACTIVE_ENERGY_IMPORT")
     # 08:00 summer time, sent without weekday
     meter.set(
@@ -197,7 +197,7 @@ def test_the_clock_can_be_set_and_goes_on_from_there() -> None:
 
 
 def test_the_clock_can_be_told_not_to_follow_daylight_saving() -> None:
-    meter, _ = meter_at(datetime(2024, 6, 15, 12, tzinfo=UTC))
+    meter, _ = find_meter(datetime(2024, 6, 15, 12, tzinfo=UTC))
     assert read(meter, "CLOCK").value[-3:].hex() == "ff8880"
     meter.set(CLOCK._replace(attribute_id=8), encode(Data(DataType.BOOLEAN, False)))
     assert read(meter, "CLOCK").value[-7:].hex() == "0d000000" + "ffc400"
@@ -207,7 +207,7 @@ def test_the_clock_can_be_told_not_to_follow_daylight_saving() -> None:
 
 @pytest.mark.parametrize(("profile", "number"), [("DSMR-4.2.2", 0x00000011), ("SMR-5.0.0", 11)])
 def test_gas_meters_are_seen_on_their_channels(profile: str, number: int) -> None:
-    meter, clock = meter_at(datetime(2024, 1, 15, 12, 40, tzinfo=UTC), profile, gas_meters=1)
+    meter, clock = find_meter(datetime(2024, 1, 15, 12, 40, tzinfo=UTC), profile, gas_meters=1)
     assert read(meter, "MBUS_CLIENT_SETUP", 6, 1).value == number
     assert read(meter, "MBUS_CLIENT_SETUP", 7, 1).value == 19 * 1024 + 9 * 32 + 13
     assert read(meter, "MBUS_CLIENT_SETUP", 9, 1).value == 3
@@ -226,13 +226,13 @@ def test_gas_meters_are_seen_on_their_channels(profile: str, number: int) -> Non
 
 
 def test_gas_of_the_last_five_minutes() -> None:
-    meter, _ = meter_at(datetime(2024, 1, 15, 12, 43, tzinfo=UTC), "SMR-5.2", gas_meters=1)
+    meter, _ = find_meter(datetime(2024, 1, 15, 12, 43, tzinfo=UTC), "SMR-5.2", gas_meters=1)
     captured = decode_date_time(read(meter, "MBUS_MASTER_VALUE_5MIN", 5, 1).value, AMSTERDAM)
     assert captured == datetime(2024, 1, 15, 12, 40, tzinfo=UTC)
 
 
 def test_combined_buffers_have_all_channels() -> None:
-    meter, _ = meter_at(datetime(2024, 1, 15, 12, tzinfo=UTC), "DSMR-4.2.2", gas_meters=2)
+    meter, _ = find_meter(datetime(2024, 1, 15, 12, tzinfo=UTC), "DSMR-4.2.2", gas_meters=2)
     row = read(meter, "DAILY_VALUES_COMBINED").value[-1].value
     assert len(row) == 14
     kinds = [cell.type for cell in row[6:]]
@@ -241,7 +241,7 @@ def test_combined_buffers_have_all_channels() -> None:
 
 
 def test_the_columns_of_a_definable_buffer_can_be_chosen() -> None:
-    meter, _ = meter_at(datetime(2024, 1, 15, 12, tzinfo=UTC), "SMR-5.0.0")
+    meter, _ = find_meter(datetime(2024, 1, 15, 12, tzinfo=UTC), "SMR-5.0.0")
     profile = meter.type.profile
 
     def definition(descriptor: AttributeDescriptor, data_index: int = 0) -> Data:
@@ -274,7 +274,7 @@ def test_the_columns_of_a_definable_buffer_can_be_chosen() -> None:
 
 
 def test_events_happened_in_the_past_and_do_not_change() -> None:
-    meter, clock = meter_at(datetime(2024, 6, 15, 12, tzinfo=UTC), "SMR-5.2", polyphase=True)
+    meter, clock = find_meter(datetime(2024, 6, 15, 12, tzinfo=UTC), "SMR-5.2", polyphase=True)
     before = read(meter, "STANDARD_EVENT_LOG").value
     assert moments(Data(DataType.ARRAY, before))[-1] <= clock.moment
     clock.moment += timedelta(days=30)

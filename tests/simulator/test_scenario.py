@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from osgp.simulator import FaultKind, Fleet, FleetSettings, Scenario, ScenarioError, SimulatorThread
-from osgp.simulator.cli import add_arguments, fleet_from, main
+from osgp.simulator.cli import add_arguments, build_fleet, main
 from osgp.simulator.codec.axdr import Data, DataType
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.occurrences import KINDS
@@ -457,10 +457,10 @@ def test_a_power_failure_cuts_a_client_off() -> None:
                 assert each.get(CLOCK)
             clock.advance(seconds=10)
             with pytest.raises(Closed):
-                client.next_frame()
+                client.take_frame()
             assert bystander.get(CLOCK)
         with connected(simulator, meter) as client, pytest.raises(Closed):
-            client.next_frame()
+            client.take_frame()
         clock.advance(minutes=1)
         until(lambda: meter.memory.associated is None)
         with connected(simulator, meter) as client:
@@ -499,10 +499,10 @@ def test_the_command_line_refuses_what_makes_no_sense(
 def test_the_command_line_makes_living_fleets_unless_told_otherwise() -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    living = fleet_from(parser.parse_args(["--count", "200"]))
+    living = build_fleet(parser.parse_args(["--count", "200"]))
     compressed = sum(meter.is_null_compressed for meter in living.meters.values())
     assert living.settings.calm_from is None
     assert 5 < compressed < 40
-    calm = fleet_from(parser.parse_args(["--demo", "--calm", "--null-compressed", "0%"]))
+    calm = build_fleet(parser.parse_args(["--demo", "--calm", "--null-compressed", "0%"]))
     assert calm.settings.calm_from == CALM_SINCE_2024
     assert not any(meter.is_null_compressed for meter in calm.meters.values())

@@ -80,7 +80,7 @@ class ReleaseRequest(NamedTuple):
     user_information: bytes | None
 
 
-def _fields(apdu: bytes) -> dict[int, bytes]:
+def _read_fields(apdu: bytes) -> dict[int, bytes]:
     """The fields of a constructed ACSE APDU by tag; each tag may come once."""
     length, offset = decode_length(apdu, 1)
     if offset + length != len(apdu):
@@ -96,7 +96,7 @@ def _fields(apdu: bytes) -> dict[int, bytes]:
     return fields
 
 
-def _inner(value: bytes | None, *tags: int) -> bytes | None:
+def _unwrap(value: bytes | None, *tags: int) -> bytes | None:
     """What is inside a field that wraps one primitive of one of ``tags``."""
     if value is None:
         return None
@@ -108,7 +108,7 @@ def _inner(value: bytes | None, *tags: int) -> bytes | None:
     return value[offset:]
 
 
-def _last_arc(identifier: bytes | None, group: int) -> int | None:
+def _read_last_arc(identifier: bytes | None, group: int) -> int | None:
     """The last arc of a DLMS UA object identifier of ``group`` (1 context names, 2 mechanism names)."""
     if (
         identifier is None
@@ -123,25 +123,25 @@ def decode_association_request(apdu: bytes) -> AssociationRequest:
     """The AARQ in ``apdu``."""
     if not apdu or apdu[0] != AARQ:
         raise RemoteProtocolError("not an AARQ")
-    fields = _fields(apdu)
+    fields = _read_fields(apdu)
     mechanism_name = fields.get(0x8B)
     return AssociationRequest(
-        context=_last_arc(_inner(fields.get(0xA1), 0x06), 1),
-        calling_ap_title=_inner(fields.get(0xA6), 0x04),
-        mechanism=_last_arc(mechanism_name, 2) if mechanism_name is not None else None,
-        authentication_value=_inner(fields.get(0xAC), 0x80, 0x81, 0x82),
-        user_information=_inner(fields.get(0xBE), 0x04),
+        context=_read_last_arc(_unwrap(fields.get(0xA1), 0x06), 1),
+        calling_ap_title=_unwrap(fields.get(0xA6), 0x04),
+        mechanism=_read_last_arc(mechanism_name, 2) if mechanism_name is not None else None,
+        authentication_value=_unwrap(fields.get(0xAC), 0x80, 0x81, 0x82),
+        user_information=_unwrap(fields.get(0xBE), 0x04),
     )
 
 
 def has_protocol_version_1(apdu: bytes) -> bool:
     """Whether an AARQ leaves its protocol-version out or offers version 1 (the first bit of the bit
     string)."""
-    offered = _fields(apdu).get(0x80)
+    offered = _read_fields(apdu).get(0x80)
     return offered is None or (len(offered) >= 2 and bool(offered[1] & 0x80))
 
 
-def _field(tag: int, contents: bytes) -> bytes:
+def _encode_field(tag: int, contents: bytes) -> bytes:
     return bytes((tag,)) + encode_length(len(contents)) + contents
 
 
@@ -165,35 +165,37 @@ def encode_association_response(
     """
     contents = [
         *([b"\x80\x02\x07\x80"] if protocol_version else []),
-        _field(0xA1, _field(0x06, OBJECT_IDENTIFIER_PREFIX + bytes((1, context)))),
-        _field(0xA2, bytes((0x02, 0x01, result))),
-        _field(0xA3, _field(0xA2 if provider_diagnostic else 0xA1, bytes((0x02, 0x01, diagnostic)))),
+        _encode_field(0xA1, _encode_field(0x06, OBJECT_IDENTIFIER_PREFIX + bytes((1, context)))),
+        _encode_field(0xA2, bytes((0x02, 0x01, result))),
+        _encode_field(
+            0xA3, _encode_field(0xA2 if provider_diagnostic else 0xA1, bytes((0x02, 0x01, diagnostic)))
+        ),
     ]
     if system_title is not None:
-        contents.append(_field(0xA4, _field(0x04, system_title)))
+        contents.append(_encode_field(0xA4, _encode_field(0x04, system_title)))
     if challenge is not None and mechanism is not None:
         contents.append(b"\x88\x02\x07\x80")
-        contents.append(_field(0x89, OBJECT_IDENTIFIER_PREFIX + bytes((2, mechanism))))
-        contents.append(_field(0xAA, _field(0x80, challenge)))
+        contents.append(_encode_field(0x89, OBJECT_IDENTIFIER_PREFIX + bytes((2, mechanism))))
+        contents.append(_encode_field(0xAA, _encode_field(0x80, challenge)))
     if user_information is not None:
-        contents.append(_field(0xBE, _field(0x04, user_information)))
-    return _field(AARE, b"".join(contents))
+        contents.append(_encode_field(0xBE, _encode_field(0x04, user_information)))
+    return _encode_field(AARE, b"".join(contents))
 
 
 def decode_release_request(apdu: bytes) -> ReleaseRequest:
     """The RLRQ in ``apdu``."""
     if not apdu or apdu[0] != RLRQ:
         raise RemoteProtocolError("not an RLRQ")
-    fields = _fields(apdu)
+    fields = _read_fields(apdu)
     reason = fields.get(0x80)
     if reason is not None and len(reason) != 1:
         raise RemoteProtocolError("the reason of an RLRQ is malformed")
-    return ReleaseRequest(reason[0] if reason else None, _inner(fields.get(0xBE), 0x04))
+    return ReleaseRequest(reason[0] if reason else None, _unwrap(fields.get(0xBE), 0x04))
 
 
 def encode_release_response(reason: int = 0, user_information: bytes | None = None) -> bytes:
     """An RLRE; reason 0 normal, 1 not finished, 30 user-defined."""
     contents = bytes((0x80, 0x01, reason))
     if user_information is not None:
-        contents += _field(0xBE, _field(0x04, user_information))
-    return _field(RLRE, contents)
+        contents += _encode_field(0xBE, _encode_field(0x04, user_information))
+    return _encode_field(RLRE, contents)

@@ -106,7 +106,7 @@ def decode_length(buffer: bytes, offset: int) -> tuple[int, int]:
     return int.from_bytes(buffer[offset : offset + size], "big"), offset + size
 
 
-def _packed(tag: DataType, value: Any) -> bytes:
+def _pack(tag: DataType, value: Any) -> bytes:
     try:
         return bytes((tag,)) + FIXED[tag].pack(value)
     except struct.error as error:
@@ -120,32 +120,32 @@ def boolean(value: bool) -> bytes:
 
 def integer(value: int) -> bytes:
     """An encoded integer, -128..127."""
-    return _packed(DataType.INTEGER, value)
+    return _pack(DataType.INTEGER, value)
 
 
 def unsigned(value: int) -> bytes:
     """An encoded unsigned, 0..255."""
-    return _packed(DataType.UNSIGNED, value)
+    return _pack(DataType.UNSIGNED, value)
 
 
 def enum(value: int) -> bytes:
     """An encoded enum, 0..255."""
-    return _packed(DataType.ENUM, value)
+    return _pack(DataType.ENUM, value)
 
 
 def long(value: int) -> bytes:
     """An encoded long, -32768..32767."""
-    return _packed(DataType.LONG, value)
+    return _pack(DataType.LONG, value)
 
 
 def long_unsigned(value: int) -> bytes:
     """An encoded long-unsigned, 0..65535."""
-    return _packed(DataType.LONG_UNSIGNED, value)
+    return _pack(DataType.LONG_UNSIGNED, value)
 
 
 def double_long_unsigned(value: int) -> bytes:
     """An encoded double-long-unsigned, 0..4294967295."""
-    return _packed(DataType.DOUBLE_LONG_UNSIGNED, value)
+    return _pack(DataType.DOUBLE_LONG_UNSIGNED, value)
 
 
 def octet_string(value: bytes) -> bytes:
@@ -192,7 +192,7 @@ _PLAINEST = {
 }
 
 
-def plainest(data_type: DataType) -> bytes:
+def make_plainest(data_type: DataType) -> bytes:
     """The encoded value of a type that says least: 0, nothing, or not specified."""
     return encode(Data(data_type, _PLAINEST.get(data_type)))
 
@@ -206,7 +206,7 @@ def encode(data: Data) -> bytes:
         raise LocalProtocolError(f"there is no data type {data.type}") from error
     try:
         if tag in FIXED:
-            return _packed(tag, value)
+            return _pack(tag, value)
         if tag in (DataType.ARRAY, DataType.STRUCTURE):
             return bytes((tag,)) + encode_length(len(value)) + b"".join(encode(item) for item in value)
         if tag is DataType.OCTET_STRING:
@@ -257,7 +257,7 @@ def decode_from(buffer: bytes, offset: int, depth: int = 0) -> tuple[Data, int]:
     if tag in (DataType.NULL_DATA, DataType.DONT_CARE):
         return Data(tag), offset
     if tag in FIXED_OCTETS:
-        return Data(tag, _octets(buffer, offset, FIXED_OCTETS[tag])), offset + FIXED_OCTETS[tag]
+        return Data(tag, _take_octets(buffer, offset, FIXED_OCTETS[tag])), offset + FIXED_OCTETS[tag]
     length, offset = decode_length(buffer, offset)
     if tag in (DataType.ARRAY, DataType.STRUCTURE):
         if length > len(buffer) - offset:
@@ -269,19 +269,19 @@ def decode_from(buffer: bytes, offset: int, depth: int = 0) -> tuple[Data, int]:
         return Data(tag, tuple(items)), offset
     if tag is DataType.BIT_STRING:
         size = (length + 7) // 8
-        octets = _octets(buffer, offset, size)
+        octets = _take_octets(buffer, offset, size)
         return Data(tag, "".join(f"{octet:08b}" for octet in octets)[:length]), offset + size
-    octets = _octets(buffer, offset, length)
-    return Data(tag, octets if tag is DataType.OCTET_STRING else _text(tag, octets)), offset + length
+    octets = _take_octets(buffer, offset, length)
+    return Data(tag, octets if tag is DataType.OCTET_STRING else _decode_text(tag, octets)), offset + length
 
 
-def _octets(buffer: bytes, offset: int, length: int) -> bytes:
+def _take_octets(buffer: bytes, offset: int, length: int) -> bytes:
     if offset + length > len(buffer):
         raise RemoteProtocolError("data is cut short")
     return bytes(buffer[offset : offset + length])
 
 
-def _text(tag: DataType, octets: bytes) -> str:
+def _decode_text(tag: DataType, octets: bytes) -> str:
     try:
         return octets.decode("utf-8" if tag is DataType.UTF8_STRING else "ascii")
     except UnicodeDecodeError as error:

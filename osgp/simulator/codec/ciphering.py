@@ -88,7 +88,7 @@ class Cipher:
             raise DecipheringError("the authentication tag is wrong")
         return Deciphered(int.from_bytes(counter, "big"), plain)
 
-    def _gmac(self, system_title: bytes, counter: bytes, challenge: bytes) -> bytes:
+    def _compute_gmac(self, system_title: bytes, counter: bytes, challenge: bytes) -> bytes:
         authenticated = bytes((SECURITY_CONTROL_AUTHENTICATED,)) + self.authentication_key + challenge
         return self._gcm.encrypt(system_title + counter, b"", authenticated)[:TAG_OCTETS]
 
@@ -98,13 +98,13 @@ class Cipher:
         return (
             bytes((SECURITY_CONTROL_AUTHENTICATED,))
             + counter
-            + self._gmac(self.system_title, counter, challenge)
+            + self._compute_gmac(self.system_title, counter, challenge)
         )
 
     def check_challenge(self, answer: bytes, challenge: bytes) -> int:
         """The counter in the peer's f(challenge); DecipheringError unless it is the right answer."""
         if len(answer) != 5 + TAG_OCTETS or answer[0] != SECURITY_CONTROL_AUTHENTICATED:
             raise DecipheringError("the answer to the challenge is malformed")
-        if not compare_digest(self._gmac(self.peer_system_title, answer[1:5], challenge), answer[5:]):
+        if not compare_digest(self._compute_gmac(self.peer_system_title, answer[1:5], challenge), answer[5:]):
             raise DecipheringError("the answer to the challenge is wrong")
         return int.from_bytes(answer[1:5], "big")

@@ -102,7 +102,7 @@ def encode_frame(frame: Frame) -> bytes:
     return b"\x7e" + octets + b"\x7e"
 
 
-def _address(octets: bytes, offset: int) -> bytes:
+def _take_address(octets: bytes, offset: int) -> bytes:
     """The address at ``offset``: up to and including the octet whose lowest bit is set; 1, 2 or 4 octets."""
     for size in (1, 2, 4):
         end = offset + size
@@ -118,8 +118,8 @@ def decode_frame(octets: bytes) -> Frame:
     wrong."""
     if len(octets) < 7 or checksum(octets[:-2]) != octets[-2:]:
         raise RemoteProtocolError("the FCS of a frame is wrong")
-    destination = _address(octets, 2)
-    source = _address(octets, 2 + len(destination))
+    destination = _take_address(octets, 2)
+    source = _take_address(octets, 2 + len(destination))
     header = 2 + len(destination) + len(source) + 1
     if len(octets) < header + 2:
         raise RemoteProtocolError("a frame has no control field")
@@ -149,7 +149,7 @@ class FrameDecoder:
         """Take the next octets of the stream."""
         self._buffer += data
 
-    def next_frame(self) -> Frame | None:
+    def take_frame(self) -> Frame | None:
         """The next good frame, or None until more data arrives."""
         buffer = self._buffer
         while True:
@@ -213,11 +213,11 @@ def decode_parameters(information: bytes) -> LinkParameters:
     if offset != len(information) or information[2] != len(information) - 3:
         raise RemoteProtocolError("the link parameters are malformed")
 
-    def size_of(identifier: int) -> int:
+    def measure_address(identifier: int) -> int:
         value = values.get(identifier, DEFAULT_INFORMATION_FIELD)
         return min(max(value, MINIMUM_INFORMATION_FIELD), MAXIMUM_INFORMATION_FIELD)
 
-    return LinkParameters(size_of(5), size_of(6))
+    return LinkParameters(measure_address(5), measure_address(6))
 
 
 def encode_parameters(parameters: LinkParameters) -> bytes:

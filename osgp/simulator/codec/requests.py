@@ -135,7 +135,7 @@ class Reader:
         data, self.offset = decode_from(self.buffer, self.offset)
         return data
 
-    def encoded_data(self) -> bytes:
+    def take_encoded_data(self) -> bytes:
         """The next value, checked, in its encoded form."""
         start = self.offset
         _, self.offset = decode_from(self.buffer, start)
@@ -197,10 +197,10 @@ def _get_next(reader: Reader, invoke_id: int) -> Request:
 
 
 def _get_with_list(reader: Reader, invoke_id: int) -> Request:
-    return GetRequest(invoke_id, True, _attributes(reader))
+    return GetRequest(invoke_id, True, _read_attributes(reader))
 
 
-def _attributes(reader: Reader) -> tuple[AttributeReference, ...]:
+def _read_attributes(reader: Reader) -> tuple[AttributeReference, ...]:
     return tuple(reader.attribute() for _ in range(reader.count()))
 
 
@@ -208,9 +208,9 @@ def decode_values(buffer: bytes, expected: int | None = None) -> tuple[bytes, ..
     """The encoded values that were sent in blocks: one, or with ``expected`` a list of that many."""
     reader = Reader(buffer)
     if expected is None:
-        values: tuple[bytes, ...] = (reader.encoded_data(),)
+        values: tuple[bytes, ...] = (reader.take_encoded_data(),)
     else:
-        values = tuple(reader.encoded_data() for _ in range(reader.count()))
+        values = tuple(reader.take_encoded_data() for _ in range(reader.count()))
         if len(values) != expected:
             raise RemoteProtocolError("there are not as many values as attributes or methods")
     reader.end()
@@ -218,7 +218,7 @@ def decode_values(buffer: bytes, expected: int | None = None) -> tuple[bytes, ..
 
 
 def _set_normal(reader: Reader, invoke_id: int) -> Request:
-    return SetRequest(invoke_id, False, (reader.attribute(),), (reader.encoded_data(),), None)
+    return SetRequest(invoke_id, False, (reader.attribute(),), (reader.take_encoded_data(),), None)
 
 
 def _set_first_block(reader: Reader, invoke_id: int) -> Request:
@@ -230,46 +230,46 @@ def _set_further_block(reader: Reader, invoke_id: int) -> Request:
 
 
 def _set_with_list(reader: Reader, invoke_id: int) -> Request:
-    references = _attributes(reader)
-    values = tuple(reader.encoded_data() for _ in range(reader.count()))
+    references = _read_attributes(reader)
+    values = tuple(reader.take_encoded_data() for _ in range(reader.count()))
     if len(values) != len(references):
         raise RemoteProtocolError("there are not as many values as attributes")
     return SetRequest(invoke_id, True, references, values, None)
 
 
 def _set_with_list_first_block(reader: Reader, invoke_id: int) -> Request:
-    references = _attributes(reader)
+    references = _read_attributes(reader)
     return SetRequest(invoke_id, True, references, (), reader.block())
 
 
-def _action_normal(reader: Reader, invoke_id: int) -> Request:
+def _read_action_normal(reader: Reader, invoke_id: int) -> Request:
     method = reader.method()
-    parameter = reader.encoded_data() if reader.optional() else None
+    parameter = reader.take_encoded_data() if reader.optional() else None
     return ActionRequest(invoke_id, False, (method,), (parameter,), None)
 
 
-def _action_next(reader: Reader, invoke_id: int) -> Request:
+def _read_action_next(reader: Reader, invoke_id: int) -> Request:
     return ActionNextRequest(invoke_id, int.from_bytes(reader.octets(4), "big"))
 
 
-def _action_with_list(reader: Reader, invoke_id: int) -> Request:
+def _read_action_with_list(reader: Reader, invoke_id: int) -> Request:
     methods = tuple(reader.method() for _ in range(reader.count()))
-    parameters = tuple(reader.encoded_data() for _ in range(reader.count()))
+    parameters = tuple(reader.take_encoded_data() for _ in range(reader.count()))
     if len(parameters) != len(methods):
         raise RemoteProtocolError("there are not as many parameters as methods")
     return ActionRequest(invoke_id, True, methods, parameters, None)
 
 
-def _action_first_block(reader: Reader, invoke_id: int) -> Request:
+def _read_action_first_block(reader: Reader, invoke_id: int) -> Request:
     return ActionRequest(invoke_id, False, (reader.method(),), (), reader.block())
 
 
-def _action_with_list_first_block(reader: Reader, invoke_id: int) -> Request:
+def _read_action_with_list_first_block(reader: Reader, invoke_id: int) -> Request:
     methods = tuple(reader.method() for _ in range(reader.count()))
     return ActionRequest(invoke_id, True, methods, (), reader.block())
 
 
-def _action_further_block(reader: Reader, invoke_id: int) -> Request:
+def _read_action_further_block(reader: Reader, invoke_id: int) -> Request:
     return ActionBlockRequest(invoke_id, reader.block())
 
 
@@ -282,10 +282,10 @@ _DECODERS = {
     (SET_REQUEST, 3): _set_further_block,
     (SET_REQUEST, 4): _set_with_list,
     (SET_REQUEST, 5): _set_with_list_first_block,
-    (ACTION_REQUEST, 1): _action_normal,
-    (ACTION_REQUEST, 2): _action_next,
-    (ACTION_REQUEST, 3): _action_with_list,
-    (ACTION_REQUEST, 4): _action_first_block,
-    (ACTION_REQUEST, 5): _action_with_list_first_block,
-    (ACTION_REQUEST, 6): _action_further_block,
+    (ACTION_REQUEST, 1): _read_action_normal,
+    (ACTION_REQUEST, 2): _read_action_next,
+    (ACTION_REQUEST, 3): _read_action_with_list,
+    (ACTION_REQUEST, 4): _read_action_first_block,
+    (ACTION_REQUEST, 5): _read_action_with_list_first_block,
+    (ACTION_REQUEST, 6): _read_action_further_block,
 }

@@ -38,7 +38,7 @@ class WrapperDecoder:
         """Take the next octets of the stream."""
         self._buffer += data
 
-    def next_frame(self) -> WrapperFrame | None:
+    def take_frame(self) -> WrapperFrame | None:
         """The next complete frame, or None until more data arrives."""
         buffer = self._buffer
         if len(buffer) < HEADER.size:

@@ -57,16 +57,16 @@ def definition(column: Column) -> bytes:
     )
 
 
-def columns_of(meter: LogicalDevice, entry: ObjectEntry) -> tuple[Column, ...]:
+def list_columns(meter: LogicalDevice, entry: ObjectEntry) -> tuple[Column, ...]:
     """What a buffer captures: as the client has set it, or as the profile says."""
     descriptor = entry.descriptors.get("capture_objects")
     chosen = meter.override(descriptor) if descriptor is not None else None
     if chosen is None:
         return meter.type.default_columns(entry.tag, entry.channel)
-    return tuple(_column(meter, item) for item in decode(chosen).value)
+    return tuple(_make_column(meter, item) for item in decode(chosen).value)
 
 
-def _column(meter: LogicalDevice, item: Data) -> Column:
+def _make_column(meter: LogicalDevice, item: Data) -> Column:
     class_id, logical_name, attribute_id, data_index = (part.value for part in item.value)
     found = meter.type.objects.get(logical_name)
     if found is None or found.class_id != class_id or attribute_id not in found.attributes:
@@ -78,7 +78,7 @@ def _column(meter: LogicalDevice, item: Data) -> Column:
 def check_columns(meter: LogicalDevice, capture_objects: Data) -> None:
     """AccessError unless a buffer can capture all of ``capture_objects``."""
     for item in capture_objects.value:
-        column = _column(meter, item)
+        column = _make_column(meter, item)
         if meter.type.profile[column.tag].interface_class.name == PROFILE_GENERIC:
             raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         if column.data_index:
@@ -88,34 +88,34 @@ def check_columns(meter: LogicalDevice, capture_objects: Data) -> None:
                 raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
 
 
-def _chosen(query: Query, attribute: str) -> int | None:
+def _find_chosen(query: Query, attribute: str) -> int | None:
     """What the client has set, None when it has set nothing."""
     descriptor = query.entry.descriptors.get(attribute)
     chosen = query.meter.override(descriptor) if descriptor is not None else None
     return int(decode(chosen).value) if chosen is not None else None
 
 
-def _stated(query: Query, attribute: str, unstated: int) -> int:
+def _find_stated(query: Query, attribute: str, unstated: int) -> int:
     """What the profile says, or else the simulator."""
     cosem_object = query.meter.type.profile[query.entry.tag]
     stated = cosem_object[attribute].value if attribute in cosem_object else None
     return int(stated) if stated is not None else unstated
 
 
-def period_of(query: Query) -> int:
+def find_period(query: Query) -> int:
     """Seconds between two rows; 0 for a log."""
-    chosen = _chosen(query, "capture_period")
+    chosen = _find_chosen(query, "capture_period")
     if chosen is not None:
         return chosen
     tag = query.entry.tag
     is_log = tag in query.meter.type.events.logs or tag == _POWER_FAILURES
-    return _stated(query, "capture_period", 0 if is_log else QUARTER_HOUR)
+    return _find_stated(query, "capture_period", 0 if is_log else QUARTER_HOUR)
 
 
-def entries_of(query: Query) -> int:
+def count_entries(query: Query) -> int:
     """How many rows the buffer keeps."""
-    stated = _stated(query, "profile_entries", _UNSTATED_ENTRIES)
-    chosen = _chosen(query, "profile_entries")
+    stated = _find_stated(query, "profile_entries", _UNSTATED_ENTRIES)
+    chosen = _find_chosen(query, "profile_entries")
     return stated if chosen is None else min(chosen, max(stated, MAXIMUM_ENTRIES))
 
 
@@ -127,7 +127,7 @@ _ENTRY_SHAPE = shapes.structure(
 )
 
 
-def _range(query: Query, selection: Selection) -> tuple[Wanted, tuple[Data, ...]]:
+def _read_range(query: Query, selection: Selection) -> tuple[Wanted, tuple[Data, ...]]:
     if not _RANGE_SHAPE.fits(selection.parameters):
         raise AccessError(DataAccessResult.TYPE_UNMATCHED)
     restricting, begin, end, selected = selection.parameters.value
@@ -142,7 +142,7 @@ def _range(query: Query, selection: Selection) -> tuple[Wanted, tuple[Data, ...]
     return Wanted(max(oldest, START), newest), selected.value
 
 
-def _selected_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list[int]:
+def _select_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list[int]:
     """The positions of the wanted columns, in the order of the buffer; all when none is named."""
     if not wanted:
         return list(range(len(columns)))
@@ -157,25 +157,27 @@ def _selected_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list
 def buffer(query: Query) -> bytes:
     """The rows, oldest first; all, a range of time (selector 1) or of entries (selector 2), and of
     columns."""
-    columns = columns_of(query.meter, query.entry)
+    columns = list_columns(query.meter, query.entry)
     selection = query.selection
     positions = list(range(len(columns)))
     wanted = Wanted()
     if selection is not None and selection.selector == RANGE_SELECTOR:
-        wanted, named = _range(query, selection)
-        positions = _selected_columns(columns, named)
+        wanted, named = _read_range(query, selection)
+        positions = _select_columns(columns, named)
     elif selection is not None and selection.selector != ENTRY_SELECTOR:
         raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
-    rows = _rows(query, wanted)
+    rows = _list_rows(query, wanted)
     if selection is not None and selection.selector == ENTRY_SELECTOR:
-        rows, positions = _entries(selection, rows, positions)
+        rows, positions = _select_entries(selection, rows, positions)
     if rows:
         rows[0] = rows[0]._replace(follows=False)
-    makers = [_maker(query, columns[position]) for position in positions]
+    makers = [_find_maker(query, columns[position]) for position in positions]
     return array(structure(*[make(row) for make in makers]) for row in rows)
 
 
-def _entries(selection: Selection, rows: list[Row], positions: list[int]) -> tuple[list[Row], list[int]]:
+def _select_entries(
+    selection: Selection, rows: list[Row], positions: list[int]
+) -> tuple[list[Row], list[int]]:
     if not _ENTRY_SHAPE.fits(selection.parameters):
         raise AccessError(DataAccessResult.TYPE_UNMATCHED)
     first, last, first_column, last_column = (part.value for part in selection.parameters.value)
@@ -184,32 +186,32 @@ def _entries(selection: Selection, rows: list[Row], positions: list[int]) -> tup
     return rows[first - 1 : last or None], positions[first_column - 1 : last_column or None]
 
 
-def _rows(query: Query, wanted: Wanted) -> list[Row]:
+def _list_rows(query: Query, wanted: Wanted) -> list[Row]:
     meter, now, tag = query.meter, query.moment, query.entry.tag
-    entries = entries_of(query)
+    entries = count_entries(query)
     if tag in meter.type.events.logs:
         return log_rows(meter, tag, now, entries, wanted)
     if tag == _POWER_FAILURES:
         return power_failure_rows(meter, now, entries, wanted)
-    return periodic_rows(meter, period_of(query), now, entries, wanted, query.channel)
+    return periodic_rows(meter, find_period(query), now, entries, wanted, query.channel)
 
 
 Maker = Callable[[Row], bytes]
 
 
-def _maker(query: Query, column: Column) -> Maker:
+def _find_maker(query: Query, column: Column) -> Maker:
     """What makes the values of a column."""
     meter = query.meter
     entry = meter.type.objects[column.descriptor.logical_name]
     attribute = entry.attributes[column.descriptor.attribute_id]
-    part = _part_of_event(column.tag) if query.entry.tag in meter.type.events.logs else None
+    part = _find_part_of_event(column.tag) if query.entry.tag in meter.type.events.logs else None
     encode_number = number_encoder(attribute.data_type)
     if part is not None and encode_number is not None:
-        return partial(_encoded_event, part, encode_number)
+        return partial(_encode_event, part, encode_number)
     fixed, provider = attribute.encoded, attribute.provider
     if provider is None:
         value = fixed or NULL_DATA
-        element = _element(value, column.data_index) if column.data_index else value
+        element = _take_element(value, column.data_index) if column.data_index else value
         return lambda _: element
     class_name = meter.type.profile[column.tag].interface_class.name
     stamp = column.descriptor == meter.type.clock or (class_name, attribute.name) == _CAPTURE_TIME
@@ -229,12 +231,12 @@ def _maker(query: Query, column: Column) -> Maker:
             # The column may reach further than what there is by now.
             return parts[column.data_index - 1] if column.data_index <= len(parts) else NULL_DATA
         value = provider(asked)
-        return _element(value, column.data_index) if column.data_index else value
+        return _take_element(value, column.data_index) if column.data_index else value
 
     return make
 
 
-def _element(value: bytes, data_index: int) -> bytes:
+def _take_element(value: bytes, data_index: int) -> bytes:
     data = decode(value)
     elements = data.value if data.type in (DataType.ARRAY, DataType.STRUCTURE) else ()
     # An array that the column reaches into may have become shorter since it was chosen.
@@ -250,24 +252,24 @@ _PARTS_OF_EVENT: Mapping[str, Callable[[Event], int]] = {
 """What a column of a log tells of an event, by the end of its tag."""
 
 
-def _part_of_event(tag: str) -> Callable[[Event], int] | None:
+def _find_part_of_event(tag: str) -> Callable[[Event], int] | None:
     return next((part for end, part in _PARTS_OF_EVENT.items() if tag.endswith(end)), None)
 
 
-def _encoded_event(part: Callable[[Event], int], encode_number: Callable[[int], bytes], row: Row) -> bytes:
+def _encode_event(part: Callable[[Event], int], encode_number: Callable[[int], bytes], row: Row) -> bytes:
     return encode_number(part(row.event)) if row.event is not None else NULL_DATA
 
 
 @value_of_class("profile_generic", "capture_objects")
 def capture_objects(query: Query) -> bytes:
     """The definitions of the columns."""
-    return array(definition(column) for column in columns_of(query.meter, query.entry))
+    return array(definition(column) for column in list_columns(query.meter, query.entry))
 
 
 @value_of_class("profile_generic", "capture_period")
 def capture_period(query: Query) -> bytes:
     """Seconds; 0 for a log, and for what is captured each month."""
-    return double_long_unsigned(period_of(query))
+    return double_long_unsigned(find_period(query))
 
 
 @value_of_class("profile_generic", "sort_object")
@@ -280,10 +282,10 @@ def sort_object(query: Query) -> bytes:
 @value_of_class("profile_generic", "entries_in_use")
 def entries_in_use(query: Query) -> bytes:
     """How many rows there are."""
-    return double_long_unsigned(len(_rows(query, Wanted())))
+    return double_long_unsigned(len(_list_rows(query, Wanted())))
 
 
 @value_of_class("profile_generic", "profile_entries")
 def profile_entries(query: Query) -> bytes:
     """How many rows there can be."""
-    return double_long_unsigned(entries_of(query))
+    return double_long_unsigned(count_entries(query))

@@ -12,31 +12,33 @@ def capture_stamps(period: int, newest: float, entries: int, zone: tzinfo, oldes
     ``period`` in seconds; 86400 means each local midnight, 0 each first of a month.
     """
     if period == 0:
-        return _monthly(newest, entries, zone, oldest)
+        return _list_months(newest, entries, zone, oldest)
     if period % DAY == 0:
-        return _daily(period // DAY, newest, entries, zone, oldest)
+        return _list_midnights(period // DAY, newest, entries, zone, oldest)
     last = int(newest // period)
     first = max(last - entries + 1, -int(-oldest // period))
     return [float(number * period) for number in range(first, last + 1)]
 
 
-def _midnight(day: date, zone: tzinfo) -> float:
+def _find_midnight(day: date, zone: tzinfo) -> float:
     return datetime.combine(day, time(), zone).timestamp()
 
 
-def _daily(days: int, newest: float, entries: int, zone: tzinfo, oldest: float) -> list[float]:
+def _list_midnights(days: int, newest: float, entries: int, zone: tzinfo, oldest: float) -> list[float]:
     today = datetime.fromtimestamp(newest, zone).date()
     today -= timedelta(days=today.toordinal() % days)
-    stamps = (_midnight(today - timedelta(days=days * back), zone) for back in range(entries - 1, -1, -1))
+    stamps = (
+        _find_midnight(today - timedelta(days=days * back), zone) for back in range(entries - 1, -1, -1)
+    )
     return [stamp for stamp in stamps if stamp >= oldest]
 
 
-def _monthly(newest: float, entries: int, zone: tzinfo, oldest: float) -> list[float]:
+def _list_months(newest: float, entries: int, zone: tzinfo, oldest: float) -> list[float]:
     today = datetime.fromtimestamp(newest, zone).date()
     months = today.year * 12 + today.month - 1
     stamps = []
     for month in range(months - entries + 1, months + 1):
-        stamp = _midnight(date(month // 12, month % 12 + 1, 1), zone)
+        stamp = _find_midnight(date(month // 12, month % 12 + 1, 1), zone)
         if stamp >= oldest:
             stamps.append(stamp)
     return stamps

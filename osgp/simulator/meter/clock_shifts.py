@@ -30,14 +30,14 @@ def _shift(identification: str, number: int) -> ClockShift:
     return ClockShift(begin, begin + 6 * 3_600 + (draw >> 5) % (2 * DAY), seconds if draw & 1 else -seconds)
 
 
-def shifts_between(identification: str, since: float, until: float) -> list[ClockShift]:
+def list_shifts(identification: str, since: float, until: float) -> list[ClockShift]:
     """The shifts that began before ``until`` and ended after ``since``, oldest first."""
     first = max(int(since - START) // PERIOD, 0)
     shifts = (_shift(identification, number) for number in range(first, int(until - START) // PERIOD + 1))
     return [shift for shift in shifts if shift.begin < until and shift.end > since]
 
 
-def offset_at(identification: str, moment: float) -> float:
+def find_offset(identification: str, moment: float) -> float:
     """Seconds that the clock was ahead at a moment of true time."""
     if moment < START:
         return 0.0

@@ -11,12 +11,12 @@ _DIRECT = (2, 4)
 """The modes in which a remote reconnection connects at once."""
 
 
-def remotely_disconnected(mode: int, state: int) -> int | None:
+def disconnect_remotely(mode: int, state: int) -> int | None:
     """The state after a remote disconnection, None when the mode allows none."""
     return DISCONNECTED if mode else None
 
 
-def remotely_reconnected(mode: int, state: int) -> int | None:
+def reconnect_remotely(mode: int, state: int) -> int | None:
     """The state after a remote reconnection, None when the mode allows none."""
     if not mode:
         return None

@@ -42,18 +42,18 @@ def daylight_savings_end(query: Query) -> bytes:
     return octet_string(bytes.fromhex("FFFF0AFE0703000000FF8880"))
 
 
-def _total(direction: str) -> Callable[[Query], int]:
+def _make_total(direction: str) -> Callable[[Query], int]:
     return lambda query: sum(energy(query.meter, direction, query.moment))
 
 
-def _of_rate(direction: str, rate: int) -> Callable[[Query], int]:
+def _make_rate(direction: str, rate: int) -> Callable[[Query], int]:
     return lambda query: energy(query.meter, direction, query.moment)[rate]
 
 
 for _direction in (IMPORT, EXPORT):
-    count_of(f"ACTIVE_ENERGY_{_direction}", _WH)(_total(_direction))
-    count_of(f"ACTIVE_ENERGY_{_direction}_RATE_1", _WH)(_of_rate(_direction, 0))
-    count_of(f"ACTIVE_ENERGY_{_direction}_RATE_2", _WH)(_of_rate(_direction, 1))
+    count_of(f"ACTIVE_ENERGY_{_direction}", _WH)(_make_total(_direction))
+    count_of(f"ACTIVE_ENERGY_{_direction}_RATE_1", _WH)(_make_rate(_direction, 0))
+    count_of(f"ACTIVE_ENERGY_{_direction}_RATE_2", _WH)(_make_rate(_direction, 1))
 
 
 @value_of("TARIFF_INDICATOR", data_type=DataType.OCTET_STRING)

@@ -53,7 +53,7 @@ class ClockSettings(NamedTuple):
         return cls(clock.address_attribute("time_zone"), clock.address_attribute("daylight_savings_enabled"))
 
 
-def channels_of(cosem_object: CosemObject) -> tuple[int | None, ...]:
+def list_channels(cosem_object: CosemObject) -> tuple[int | None, ...]:
     """The M-Bus channels on which there is such an object; None for an object of the meter itself."""
     return MBUS_CHANNELS if cosem_object.per_channel else (None,)
 
@@ -64,13 +64,13 @@ def _register_number(tag: str) -> int:
     return int(found[1] or 1) if found else 1
 
 
-def _statuses(profile: Profile, objects: tuple[CosemObject, ...]) -> Iterator[str]:
+def _list_statuses(profile: Profile, objects: tuple[CosemObject, ...]) -> Iterator[str]:
     """The tags of the statuses of rows: what buffers capture, with flags that can befall a row."""
     for buffer in objects:
         for attribute in buffer.attributes.values():
             for captured in attribute.capture_objects:
                 flags = profile[captured.tag].flags
-                if buffer.event_log is None and flags is not None and row_flags.tells_of_rows(flags):
+                if buffer.event_log is None and flags is not None and row_flags.are_of_rows(flags):
                     yield captured.tag
 
 
@@ -98,7 +98,7 @@ class Equipment:
             for each in objects
             if each.interface_class.name == "single_action_schedule" and self.events[each.tag].is_noticed
         )
-        self.statuses = frozenset(_statuses(profile, objects))
+        self.statuses = frozenset(_list_statuses(profile, objects))
         clock = profile["CLOCK"] if "CLOCK" in self.tags else None
         self.clock = clock.address_attribute("time") if clock is not None else None
         self.clock_settings = ClockSettings.of(clock) if clock is not None else None
@@ -119,13 +119,13 @@ class Equipment:
             captured = (Column(*column) for column in self.profile.list_capture_columns(tag, channel))
             columns = self._columns[tag, channel] = tuple(
                 column
-                for column in (tuple(captured) or self._selectable_columns(tag))
+                for column in (tuple(captured) or self._list_selectable_columns(tag))
                 if column.tag in self.tags
                 and column.descriptor.attribute_id in self.profile[column.tag].attributes
             )
         return columns
 
-    def _selectable_columns(self, tag: str) -> Iterator[Column]:
+    def _list_selectable_columns(self, tag: str) -> Iterator[Column]:
         """The objects that the power quality profiles of such meters are read for, with the attributes and
         channels that meters capture of them."""
         request = "PERIODIC_PP" if self.polyphase else "PERIODIC_SP"

@@ -171,7 +171,7 @@ _CHANNEL = re.compile(r".*CHANNEL_([1-4])")
 _MBUS_STATUS = re.compile(r"MBUS_STATUS_(.+)_CHANNEL_[1-4]")
 
 
-def _each(name: str) -> Iterator[tuple[str, str]]:
+def _list_places(name: str) -> Iterator[tuple[str, str]]:
     """What stands for a phase or a channel in a name, and what it stands for."""
     if "{phase}" in name:
         yield from (("{phase}", phase) for phase in PHASE_NAMES)
@@ -185,35 +185,39 @@ _CATEGORY_OF = {
     name.replace(*filled): category
     for category, names in _LOGS.items()
     for name in names
-    for filled in _each(name)
+    for filled in _list_places(name)
 }
 _ALARM_OF = {
-    name.replace(*filled): alarm.replace(*filled) for name, alarm in _ALARMS.items() for filled in _each(name)
+    name.replace(*filled): alarm.replace(*filled)
+    for name, alarm in _ALARMS.items()
+    for filled in _list_places(name)
 }
-_ROW_FLAGS_OF = {name.replace(*filled): flags for name, flags in _ROW_FLAGS.items() for filled in _each(name)}
+_ROW_FLAGS_OF = {
+    name.replace(*filled): flags for name, flags in _ROW_FLAGS.items() for filled in _list_places(name)
+}
 
 CATEGORIES = frozenset(_LOGS)
 """The categories of logs whose contents are known."""
 
 
-def category_of(name: str) -> str | None:
+def find_category(name: str) -> str | None:
     """The category of log in which an event is recorded; None: not known, or any."""
     if _MBUS_STATUS.fullmatch(name):
         return "AUXILIARY_EVENT_LOG"
     return _CATEGORY_OF.get(name)
 
 
-def alarm_of(name: str) -> str | None:
+def find_alarm_name(name: str) -> str | None:
     """The alarm that is known to come with an event."""
     return _ALARM_OF_MBUS_STATUS if _MBUS_STATUS.fullmatch(name) else _ALARM_OF.get(name)
 
 
-def row_flags_of(name: str) -> int:
+def find_row_flags(name: str) -> int:
     """What an event marks the next row of a buffer with."""
     return _ROW_FLAGS_OF.get(name, 0)
 
 
-def channel_of(name: str) -> int | None:
+def find_channel(name: str) -> int | None:
     """The M-Bus channel that an event is about."""
     found = _CHANNEL.fullmatch(name)
     return int(found[1]) if found else None

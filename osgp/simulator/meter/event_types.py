@@ -7,8 +7,15 @@ from typing import NamedTuple
 from osgp.catalogue import CosemObject, Flags, Profile
 
 from . import event_names
-from .event_names import alarm_of, category_of, channel_of, is_clearing, mbus_flag_of, row_flags_of
-from .row_flags import tells_of_rows
+from .event_names import (
+    find_alarm_name,
+    find_category,
+    find_channel,
+    find_row_flags,
+    is_clearing,
+    mbus_flag_of,
+)
+from .row_flags import are_of_rows
 
 CODE, COUNTER, MAGNITUDE, DURATION = "_CODE", "_COUNTER", "_MAGNITUDE", "_DURATION"
 """The ends of the tags of what logs capture."""
@@ -87,7 +94,7 @@ class EventTypes:
             for register, flags in alarm_registers.items()
             for bit, name in flags.names.items()
         }
-        self.status_flags = _status_flags(profile)
+        self.status_flags = _find_status_flags(profile)
         self._known = {
             each for names in profile.meanings.event_types.values() for item in names.items() for each in item
         }
@@ -125,7 +132,7 @@ class EventTypes:
         """The event of this name; if the profile has no code for it, it is in no log."""
         found = self._by_name.get(name)
         if found is None:
-            found = self._by_name[name] = self._type(name, None, 0)
+            found = self._by_name[name] = self._make_type(name, None, 0)
         return found
 
     def alarm(self, name: str) -> Alarm | None:
@@ -134,7 +141,7 @@ class EventTypes:
 
     def is_alarming(self, name: str) -> bool:
         """Whether an event raises an alarm, in these meters or in others."""
-        return alarm_of(name) is not None or name in self._alarms
+        return find_alarm_name(name) is not None or name in self._alarms
 
     def status_mask(self, flags: tuple[str, ...]) -> int:
         """The bits in the status of M-Bus devices whose flags end in one of these words."""
@@ -172,7 +179,7 @@ class EventTypes:
         codes = {name: code for code, name in profile.get_event_types(self._categories[tag]).items()}
         for name in event_names.clearing_of(self._categories[tag]):
             if name in codes:
-                added = self._type(name, tag, codes[name])
+                added = self._make_type(name, tag, codes[name])
                 self.clearing[tag] = self._by_code[tag][added.code] = added
                 return
 
@@ -182,8 +189,8 @@ class EventTypes:
         for code, name in profile.meanings.event_types.get(category, {}).items():
             if is_clearing(name):
                 continue
-            added = self._by_code[tag][code] = self._type(name, tag, code)
-            if category_of(name) == category:
+            added = self._by_code[tag][code] = self._make_type(name, tag, code)
+            if find_category(name) == category:
                 self._by_name[name] = added
             else:
                 self._by_name.setdefault(name, added)
@@ -197,37 +204,37 @@ class EventTypes:
         for code, name in profile.get_event_types(category).items():
             if code in own or name in placed or is_clearing(name):
                 continue
-            belongs = category_of(name)
+            belongs = find_category(name)
             if not is_main and belongs not in (None, category):
                 continue
-            added = self._by_code[tag][code] = self._type(name, tag, code)
+            added = self._by_code[tag][code] = self._make_type(name, tag, code)
             if is_main or belongs is not None:
                 self._by_name.setdefault(name, added)
 
-    def _type(self, name: str, log: str | None, code: int) -> EventType:
+    def _make_type(self, name: str, log: str | None, code: int) -> EventType:
         flag = mbus_flag_of(name)
         return EventType(
             name=name,
             log=log,
             code=code,
-            alarm=self._alarms.get(alarm_of(name) or name),
-            row_flags=row_flags_of(name),
-            channel=channel_of(name),
+            alarm=self._alarms.get(find_alarm_name(name) or name),
+            row_flags=find_row_flags(name),
+            channel=find_channel(name),
             status_bit=None if flag is None else self.status_flags.get(flag),
             clears=is_clearing(name),
         )
 
 
-def _status_flags(profile: Profile) -> Mapping[str, int]:
+def _find_status_flags(profile: Profile) -> Mapping[str, int]:
     """The bits of the status of M-Bus devices: of the object that shows it, or of the events about it."""
     for cosem_object in profile:
         flags = cosem_object.flags
-        if cosem_object.per_channel and flags is not None and not tells_of_rows(flags):
+        if cosem_object.per_channel and flags is not None and not are_of_rows(flags):
             return {name: bit for bit, name in flags.names.items()}
-    return dict(_numbered_flags(profile))
+    return dict(_list_numbered_flags(profile))
 
 
-def _numbered_flags(profile: Profile) -> Iterator[tuple[str, int]]:
+def _list_numbered_flags(profile: Profile) -> Iterator[tuple[str, int]]:
     for names in profile.meanings.event_types.values():
         for name in names.values():
             flag = mbus_flag_of(name)

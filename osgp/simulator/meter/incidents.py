@@ -78,21 +78,21 @@ class Kind(NamedTuple):
                     yield Event(begin + delay, event_type, number, *details(draw))
 
 
-def _no_details(draw: int) -> tuple[int, int]:
+def _draw_no_details(draw: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _sag(draw: int) -> tuple[int, int]:
+def _draw_sag(draw: int) -> tuple[int, int]:
     """Tenths of volts and of seconds."""
     return 1_650 + (draw >> 8) % 350, 5 + (draw >> 12) % 600
 
 
-def _swell(draw: int) -> tuple[int, int]:
+def _draw_swell(draw: int) -> tuple[int, int]:
     """Tenths of volts and of seconds."""
     return 2_540 + (draw >> 8) % 350, 5 + (draw >> 12) % 600
 
 
-def _distortion(draw: int) -> tuple[int, int]:
+def _draw_distortion(draw: int) -> tuple[int, int]:
     """Percent, and nothing."""
     return 9 + (draw >> 8) % 20, 0
 
@@ -107,14 +107,14 @@ class Kinds(NamedTuple):
 
 
 @cache
-def kinds_of(equipment: Equipment, channels: tuple[int, ...]) -> Kinds:
+def list_kinds(equipment: Equipment, channels: tuple[int, ...]) -> Kinds:
     """The kinds for meters that are so equipped, with M-Bus devices on these channels."""
     make = _Maker(equipment)
-    kinds = [*_electricity(make, bool(channels)), *_tests(make)]
+    kinds = [*_list_electricity(make, bool(channels)), *_list_tests(make)]
     for place, phase in enumerate(PHASES if equipment.polyphase else PHASES[:1]):
-        kinds += _of_phase(make, place, phase)
+        kinds += _list_of_phase(make, place, phase)
     for channel in channels:
-        kinds += _of_channel(make, channel)
+        kinds += _list_of_channel(make, channel)
     by_log: dict[str, list[Kind]] = {}
     marking: dict[int | None, list[Kind]] = {about: [] for about in (None, *channels)}
     for kind in kinds:
@@ -139,7 +139,7 @@ class _Maker:
         self.equipment = equipment
 
     def __call__(
-        self, name: str, days: int, *variants: Iterable[Listed], details: Details = _no_details
+        self, name: str, days: int, *variants: Iterable[Listed], details: Details = _draw_no_details
     ) -> Kind:
         """A kind whose ``variants`` list names of events, or names with their delays."""
         events = self.equipment.events
@@ -157,7 +157,7 @@ class _Maker:
         return Kind(name, days * DAY, steps, span, mishap)
 
 
-def _electricity(make: _Maker, gas: bool) -> list[Kind]:
+def _list_electricity(make: _Maker, gas: bool) -> list[Kind]:
     registers = make.equipment.alarm_registers
     cleared = [
         event_type.name
@@ -221,23 +221,23 @@ def _electricity(make: _Maker, gas: bool) -> list[Kind]:
     ]
 
 
-def _tests(make: _Maker) -> list[Kind]:
+def _list_tests(make: _Maker) -> list[Kind]:
     return [make(test.lower().replace("_", "-"), 200, [test]) for test in sorted(make.equipment.tests)]
 
 
-def _of_phase(make: _Maker, place: int, phase: str) -> list[Kind]:
+def _list_of_phase(make: _Maker, place: int, phase: str) -> list[Kind]:
     under, over, normal = f"UNDER_VOLTAGE_{phase}", f"OVER_VOLTAGE_{phase}", f"VOLTAGE_{phase}_NORMAL"
     distorted, undistorted = f"THD_OVER_LIMIT_{phase}", f"THD_NORMAL_{phase}"
     kinds = [
         make(f"voltage{place}", 9, [under, (normal, 30 * MINUTE)], [over, (normal, 900)]),
-        make(f"sag{place}", 23, [f"VOLTAGE_SAG_IN_PHASE_{phase}"], details=_sag),
-        make(f"swell{place}", 37, [f"VOLTAGE_SWELL_IN_PHASE_{phase}"], details=_swell),
+        make(f"sag{place}", 23, [f"VOLTAGE_SAG_IN_PHASE_{phase}"], details=_draw_sag),
+        make(f"swell{place}", 37, [f"VOLTAGE_SWELL_IN_PHASE_{phase}"], details=_draw_swell),
         make(
             f"distortion{place}",
             45,
             [distorted, (f"THD_LONG_OVER_LIMIT_{phase}", 10 * MINUTE), (undistorted, 90 * MINUTE)],
             [distorted, (undistorted, 5 * MINUTE)],
-            details=_distortion,
+            details=_draw_distortion,
         ),
     ]
     if make.equipment.polyphase:
@@ -246,7 +246,7 @@ def _of_phase(make: _Maker, place: int, phase: str) -> list[Kind]:
     return kinds
 
 
-def _of_channel(make: _Maker, channel: int) -> list[Kind]:
+def _list_of_channel(make: _Maker, channel: int) -> list[Kind]:
     place = channel - 1
     events = f"M_BUS_CHANNEL_{channel}"
     lost: list[Listed] = [f"COMMUNICATION_ERROR_{events}", (f"COMMUNICATION_OK_{events}", 2 * HOUR)]

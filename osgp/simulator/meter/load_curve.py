@@ -45,7 +45,7 @@ class LoadCurve:
         partial = self._weights[hour] * fraction
         today = self._cumulative[hour] + partial
         today_low = self._low[hour] + (partial if hour in LOW_TARIFF_HOURS else 0.0)
-        past = days + self._seasonal * self._season_sum(days)
+        past = days + self._seasonal * self._sum_season(days)
         height = self.height(days)
         low = past * self._low[24] + height * today_low
         total = past * self._cumulative[24] + height * today
@@ -60,7 +60,7 @@ class LoadCurve:
         """The height of the curve on a day, counted from :data:`START`."""
         return 1 + self._seasonal * math.cos(_SEASON * (days - self._peak))
 
-    def _season_sum(self, days: float) -> float:
+    def _sum_season(self, days: float) -> float:
         """The cosines of the days 0..days-1, added up (Dirichlet's kernel)."""
         return (
             math.sin(days * _SEASON / 2)

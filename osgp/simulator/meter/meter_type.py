@@ -12,13 +12,13 @@ from osgp.catalogue.values import SCALER_UNIT
 from ..codec import axdr
 from ..codec.axdr import DataType
 from . import buffers, electricity, mbus, modem, power_quality, standing
-from .equipment import Equipment, channels_of
+from .equipment import Equipment, list_channels
 from .event_types import CODE
 from .methods import HANDLERS
 from .query import READ, WRITE, AttributeEntry, Handler, MeterType, ObjectEntry, Provider, Write
 from .registry import BY_CLASS, BY_TAG, ELEMENTS, NUMBERS, TEXTS, VALUE, Count, Number
-from .row_flags import in_bits_of
-from .shapes import CATALOGUE_TYPES, RANGES, Shape, shape_of
+from .row_flags import make_bit_mapping
+from .shapes import CATALOGUE_TYPES, RANGES, Shape, find_shape
 from .typed_values import number_provider, text_provider
 from .writes import WRITES, schedule_test, set_alarm_register
 
@@ -46,18 +46,18 @@ class _Builder:
         self._profile = equipment.profile
         counter = equipment.profile.invocation_counter
         self._counter = electricity.INVOCATION_COUNTER if counter is None else counter.tag
-        self._numbers: dict[str, Number | Count] = dict(self._numbers_of_profile())
+        self._numbers: dict[str, Number | Count] = dict(self._list_numbers_of_profile())
 
     def objects(self) -> dict[bytes, ObjectEntry]:
         """All objects by logical name."""
         entries = (
-            self._object_entry(cosem_object, channel)
+            self._make_object_entry(cosem_object, channel)
             for cosem_object in self._profile.list_objects(self._equipment.polyphase)
-            for channel in channels_of(cosem_object)
+            for channel in list_channels(cosem_object)
         )
         return {entry.logical_name: entry for entry in entries}
 
-    def _object_entry(self, cosem_object: CosemObject, channel: int | None) -> ObjectEntry:
+    def _make_object_entry(self, cosem_object: CosemObject, channel: int | None) -> ObjectEntry:
         logical_name = cosem_object.get_logical_name(channel)
         interface_class = cosem_object.interface_class
         named = AttributeEntry(
@@ -69,7 +69,7 @@ class _Builder:
             axdr.octet_string(logical_name),
         )
         others = {
-            attribute_id: self._attribute_entry(cosem_object, attribute)
+            attribute_id: self._make_attribute_entry(cosem_object, attribute)
             for attribute_id, attribute in cosem_object.attributes.items()
         }
         public = interface_class.name in PUBLIC_CLASSES or cosem_object.tag in (*PUBLIC_TAGS, self._counter)
@@ -82,17 +82,17 @@ class _Builder:
             public=public,
             attributes={named.attribute_id: named, **others},
             methods=cosem_object.methods,
-            handlers=_handlers(cosem_object),
+            handlers=_find_handlers(cosem_object),
         )
 
-    def _numbers_of_profile(self) -> Iterator[tuple[str, Number | Count]]:
+    def _list_numbers_of_profile(self) -> Iterator[tuple[str, Number | Count]]:
         """What shows the invocation counter, the statuses of rows, alarms and the last codes of logs."""
         equipment = self._equipment
         yield self._counter, NUMBERS[electricity.INVOCATION_COUNTER]
         for tag in equipment.statuses:
             flags = self._profile[tag].flags
             if flags is not None:
-                yield tag, Number(partial(electricity.row_status, in_bits_of(flags)), _NO_UNIT)
+                yield tag, Number(partial(electricity.row_status, make_bit_mapping(flags)), _NO_UNIT)
         for tag in equipment.alarm_registers.values():
             yield tag, Number(partial(power_quality.alarm_register, tag), _NO_UNIT)
         for log in equipment.events.logs:
@@ -100,27 +100,27 @@ class _Builder:
                 if column.tag.endswith(CODE):
                     yield column.tag, Number(partial(power_quality.last_code, log), _NO_UNIT)
 
-    def _number(self, cosem_object: CosemObject) -> Number | Count | None:
+    def _find_number(self, cosem_object: CosemObject) -> Number | Count | None:
         return self._numbers.get(cosem_object.tag) or NUMBERS.get(cosem_object.tag)
 
-    def _scaler_unit(self, cosem_object: CosemObject) -> ScalerUnit:
+    def _find_scaler_unit(self, cosem_object: CosemObject) -> ScalerUnit:
         """That of the profile, or else the one in which the simulator counts."""
         is_register = cosem_object.interface_class.name in _REGISTERS
         if is_register and "scaler_unit" in cosem_object:
             stated = cosem_object["scaler_unit"].stated_scaler_unit
             if stated is not None:
                 return stated
-        number = self._number(cosem_object)
+        number = self._find_number(cosem_object)
         return number.scaler_unit if number is not None else _NO_UNIT
 
-    def _provider(
+    def _find_provider(
         self, cosem_object: CosemObject, attribute: Attribute, data_type: DataType
     ) -> Provider | None:
         """What makes an attribute in its data type; None when nothing does."""
         tag, name = cosem_object.tag, attribute.name
-        number = self._number(cosem_object)
+        number = self._find_number(cosem_object)
         if name == VALUE and number is not None:
-            return number_provider(number, data_type, self._scaler_unit(cosem_object).scaler)
+            return number_provider(number, data_type, self._find_scaler_unit(cosem_object).scaler)
         if name == VALUE and tag in TEXTS:
             return text_provider(TEXTS[tag], data_type)
         return (
@@ -138,17 +138,17 @@ class _Builder:
             return schedule_test
         return WRITES.get((tag, name))
 
-    def _attribute_entry(self, cosem_object: CosemObject, attribute: Attribute) -> AttributeEntry:
+    def _make_attribute_entry(self, cosem_object: CosemObject, attribute: Attribute) -> AttributeEntry:
         name = (cosem_object.interface_class.name, attribute.name)
         data_type = CATALOGUE_TYPES[attribute.data_type]
-        provider = self._provider(cosem_object, attribute, data_type)
+        provider = self._find_provider(cosem_object, attribute, data_type)
         return AttributeEntry(
             attribute.attribute_id,
             attribute.name,
             (READ if attribute.readable else 0) | (WRITE if attribute.writable else 0),
             data_type,
-            shape_of(cosem_object, attribute),
-            self._factory_value(cosem_object, attribute, data_type) if provider is None else None,
+            find_shape(cosem_object, attribute),
+            self._find_factory_value(cosem_object, attribute, data_type) if provider is None else None,
             provider,
             elements=ELEMENTS.get(name),
             allowed=RANGES.get(name),
@@ -157,10 +157,12 @@ class _Builder:
             selective=name == _BUFFER,
         )
 
-    def _factory_value(self, cosem_object: CosemObject, attribute: Attribute, data_type: DataType) -> bytes:
+    def _find_factory_value(
+        self, cosem_object: CosemObject, attribute: Attribute, data_type: DataType
+    ) -> bytes:
         """The value that the profile states, or else the plainest of the type."""
         if attribute.data_type == SCALER_UNIT:
-            scaler, unit = attribute.stated_scaler_unit or self._scaler_unit(cosem_object)
+            scaler, unit = attribute.stated_scaler_unit or self._find_scaler_unit(cosem_object)
             return axdr.structure(axdr.integer(scaler), axdr.enum(unit))
         text = attribute.value if attribute.value not in _LIVE_VALUES else None
         if data_type is DataType.OCTET_STRING:
@@ -169,10 +171,10 @@ class _Builder:
             return axdr.boolean(text == "1")
         if data_type in axdr.FIXED:
             return axdr.encode(axdr.Data(data_type, int(text or "0")))
-        return axdr.plainest(data_type)
+        return axdr.make_plainest(data_type)
 
 
-def _handlers(cosem_object: CosemObject) -> dict[int, Handler]:
+def _find_handlers(cosem_object: CosemObject) -> dict[int, Handler]:
     """What carries out the methods of an object, also those that the profile does not list."""
     interface_class = cosem_object.interface_class
     return {

@@ -30,14 +30,14 @@ def energy(meter: LivingMeter, direction: str, moment: float) -> tuple[int, int]
     record = meter.record
     if record is None:
         return low, high
-    for begin, end in record.undelivered():
+    for begin, end in record.list_undelivered():
         if begin < moment:
             first, last = measured(begin), measured(min(end, moment))
             low, high = low - last[0] + first[0], high - last[1] + first[1]
-    return low + _jumped(record, direction, 0, moment), high + _jumped(record, direction, 1, moment)
+    return low + _sum_jumps(record, direction, 0, moment), high + _sum_jumps(record, direction, 1, moment)
 
 
-def _jumped(record: Record, direction: str, rate: int, moment: float) -> int:
+def _sum_jumps(record: Record, direction: str, rate: int, moment: float) -> int:
     return sum(
         step.wh
         for step in record.energy
@@ -51,7 +51,7 @@ def power(meter: LivingMeter, direction: str, moment: float, *, instantaneous: b
     household = meter.household
     average = household.imported_power(moment) if direction == IMPORT else household.exported_power(moment)
     record = meter.record
-    if record is not None and any(begin <= moment < end for begin, end in record.undelivered()):
+    if record is not None and any(begin <= moment < end for begin, end in record.list_undelivered()):
         return 0
     if not instantaneous:
         return average
@@ -59,7 +59,7 @@ def power(meter: LivingMeter, direction: str, moment: float, *, instantaneous: b
 
 
 @lru_cache(maxsize=4_096)
-def _shares(identification: str) -> tuple[int, int]:
+def _find_shares(identification: str) -> tuple[int, int]:
     """Percent of the load on L2 and L3."""
     draw = crc32(f"{identification}:phases".encode())
     second = 20 + draw % 15
@@ -70,7 +70,7 @@ def of_phase(meter: LivingMeter, total: int, phase: int) -> int:
     """The part of ``total`` on a phase (1 to 3); a single-phase meter has everything on the first."""
     if not meter.polyphase:
         return total if phase == 1 else 0
-    second, third = (total * share // 100 for share in _shares(meter.identification))
+    second, third = (total * share // 100 for share in _find_shares(meter.identification))
     return (total - second - third, second, third)[phase - 1]
 
 
@@ -81,7 +81,7 @@ def reactive(active: int) -> int:
 
 def voltage(meter: LivingMeter, phase: int, moment: float, *, instantaneous: bool) -> float:
     """Volts: near 231, lower the more is used, and out of bounds while the event log says so."""
-    disturbance = _disturbance(meter, phase - 1, moment)
+    disturbance = _find_disturbance(meter, phase - 1, moment)
     seconds = 10 if instantaneous else 600
     swing = ripple(meter.identification, moment, f"voltage{phase}", 60, seconds) / 10 - 3
     if disturbance is not None:
@@ -90,7 +90,7 @@ def voltage(meter: LivingMeter, phase: int, moment: float, *, instantaneous: boo
     return 231 + swing - used / 2_500
 
 
-def _disturbance(meter: LivingMeter, place: int, moment: float) -> float | None:
+def _find_disturbance(meter: LivingMeter, place: int, moment: float) -> float | None:
     kind = meter.kinds.by_name.get(f"voltage{place}")
     if kind is None or moment < START:
         return None

@@ -12,7 +12,7 @@ from ..codec.axdr import DataType, decode
 from ..codec.ciphering import KEY_OCTETS
 from ..codec.results import ActionResult
 from . import shapes
-from .control import FACTORY_MODE, remotely_disconnected, remotely_reconnected
+from .control import FACTORY_MODE, disconnect_remotely, reconnect_remotely
 from .event_names import BREAKER_CLOSED, BREAKER_OPENED, TARIFF_ACTIVATED
 from .identity import KeyName
 from .query import Handler, Invocation, Outcome
@@ -55,13 +55,13 @@ def _switch(call: Invocation, allowed: Callable[[int, int], int | None], event: 
 @method("disconnect_control", "remote_disconnect")
 def remote_disconnect(call: Invocation) -> Outcome:
     """Disconnect control: switch the customer off."""
-    return _switch(call, remotely_disconnected, BREAKER_OPENED)
+    return _switch(call, disconnect_remotely, BREAKER_OPENED)
 
 
 @method("disconnect_control", "remote_reconnect")
 def remote_reconnect(call: Invocation) -> Outcome:
     """Disconnect control: switch the customer on, or let the customer do it."""
-    return _switch(call, remotely_reconnected, BREAKER_CLOSED)
+    return _switch(call, reconnect_remotely, BREAKER_CLOSED)
 
 
 @method("activity_calendar", "activate_passive_calendar")

@@ -36,11 +36,11 @@ _GPRS = _Technology(1, 107)
 _TECHNOLOGIES = {"CDMA_DIAGNOSTIC": _Technology(6, 283), "LTE_DIAGNOSTIC": _Technology(5, 6_300)}
 
 
-def _technology(query: Query) -> _Technology:
+def _find_technology(query: Query) -> _Technology:
     return _TECHNOLOGIES.get(query.entry.tag, _GPRS)
 
 
-def _signal(query: Query, cell: int) -> int:
+def _measure_signal(query: Query, cell: int) -> int:
     """Signal quality, 0 to 31, of a cell; steady, but not quite."""
     identification = query.meter.identification
     level = 12 + crc32(f"{identification}:{query.entry.tag}:{cell}".encode()) % 12
@@ -63,7 +63,7 @@ def modem_registration_status(query: Query) -> bytes:
 @value_of_class("gsm_diagnostic", "ps_status")
 def packet_switched_status(query: Query) -> bytes:
     """1 GPRS, 5 LTE, 6 CDMA."""
-    return enum(_technology(query).service)
+    return enum(_find_technology(query).service)
 
 
 @elements_of_class("gsm_diagnostic", "cell_info")
@@ -73,11 +73,11 @@ def cell_elements(query: Query) -> tuple[bytes, ...]:
     return (
         double_long_unsigned(77_000 + cell),
         long_unsigned(2_230 + cell // 50),
-        unsigned(_signal(query, 0)),
+        unsigned(_measure_signal(query, 0)),
         unsigned(ripple(query.meter.identification, query.moment, "errors", 3, CAPTURE_SECONDS)),
         long_unsigned(COUNTRY),
         long_unsigned(NETWORK),
-        double_long_unsigned(_technology(query).channel),
+        double_long_unsigned(_find_technology(query).channel),
     )
 
 
@@ -90,11 +90,11 @@ def cell_info(query: Query) -> bytes:
 @value_of_class("gsm_diagnostic", "adjacent_cells")
 def adjacent_cells(query: Query) -> bytes:
     """The neighbours with their signal quality, weaker than that of the cell itself."""
-    own, cell = _signal(query, 0), query.meter.number % _CELLS
+    own, cell = _measure_signal(query, 0), query.meter.number % _CELLS
     return array(
         structure(
             double_long_unsigned(77_000 + (cell + place) % _CELLS),
-            unsigned(max(min(_signal(query, place), own - place), 0)),
+            unsigned(max(min(_measure_signal(query, place), own - place), 0)),
         )
         for place in range(1, _NEIGHBOURS + 1)
     )

@@ -10,7 +10,7 @@ PROTECTED = 0x6C
 
 
 @cache
-def encoded_object_list(meter_type: MeterType, version: int, public: bool, ciphered: bool) -> bytes:
+def encode_object_list(meter_type: MeterType, version: int, public: bool, ciphered: bool) -> bytes:
     """Attribute 2 of an association object of a ``version``, as the public or the management client sees
     it."""
     # Before version 3 access modes are numbered, with 1 read, 2 write, 3 both. Since then they are bits,
@@ -19,13 +19,13 @@ def encoded_object_list(meter_type: MeterType, version: int, public: bool, ciphe
     # In version 0 the access mode of a method is a boolean, later an enum.
     methods_as_boolean = version == 0
     return axdr.array(
-        _listed(entry, public, methods_as_boolean, protection)
+        _encode_entry(entry, public, methods_as_boolean, protection)
         for entry in meter_type.objects.values()
         if entry.public or not public
     )
 
 
-def _listed(entry: ObjectEntry, public: bool, methods_as_boolean: bool, protection: int) -> bytes:
+def _encode_entry(entry: ObjectEntry, public: bool, methods_as_boolean: bool, protection: int) -> bytes:
     selectors = axdr.array((axdr.integer(1), axdr.integer(2)))
 
     def attribute(item: AttributeEntry) -> bytes:

@@ -33,12 +33,12 @@ class Outage(NamedTuple):
         return self.seconds >= LONG_SECONDS
 
 
-def outages_between(identification: str, since: float, until: float) -> list[Outage]:
+def draw_outages(identification: str, since: float, until: float) -> list[Outage]:
     """The outages that began before ``until`` and ended after ``since``, oldest first."""
     character = crc32(identification.encode())
     first = max(int(since - START) // PERIOD, 0)
     outages = (
-        _outage(identification, character, number)
+        _draw_outage(identification, character, number)
         for number in range(first, int(max(until - START, -1)) // PERIOD + 1)
     )
     return [outage for outage in outages if outage.end > since and outage.begin < until]
@@ -48,13 +48,13 @@ def count_outages(identification: str, until: float) -> tuple[int, int]:
     """How many outages have ended: all, and the long ones."""
     character = crc32(identification.encode())
     count = max(int(until - START) // PERIOD, 0)
-    if until >= START and _outage(identification, character, count).end <= until:
+    if until >= START and _draw_outage(identification, character, count).end <= until:
         count += 1
     first_long = -character % _EVERY_LONG
     return count, (count - first_long + _EVERY_LONG - 1) // _EVERY_LONG if count > first_long else 0
 
 
-def _outage(identification: str, character: int, number: int) -> Outage:
+def _draw_outage(identification: str, character: int, number: int) -> Outage:
     draw = crc32(f"{identification}:outage:{number}".encode())
     # It ends within its period, so that outages never overlap.
     begin = START + number * PERIOD + draw % (PERIOD - _LONGEST)

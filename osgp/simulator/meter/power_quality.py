@@ -27,38 +27,38 @@ _TENTHS_OF_SECONDS = ScalerUnit(-1, Unit.SECOND)
 # Power, current, voltage
 
 
-def _power(direction: str, phase: int | None, instantaneous: bool, query: Query) -> float:
+def _measure_power(direction: str, phase: int | None, instantaneous: bool, query: Query) -> float:
     """Active power of one phase, or of all."""
     total = power(query.meter, direction, query.moment, instantaneous=instantaneous)
     return total if phase is None else of_phase(query.meter, total, phase)
 
 
-def _reactive_power(direction: str, phase: int, query: Query) -> float:
+def _measure_reactive_power(direction: str, phase: int, query: Query) -> float:
     total = power(query.meter, direction, query.moment, instantaneous=False)
     return reactive(of_phase(query.meter, total, phase))
 
 
-def _current(phase: int, instantaneous: bool, query: Query) -> float:
+def _measure_current(phase: int, instantaneous: bool, query: Query) -> float:
     return current(query.meter, phase, query.moment, instantaneous=instantaneous)
 
 
-def _total_current(query: Query) -> float:
+def _measure_total_current(query: Query) -> float:
     phases = PHASES if query.meter.polyphase else (1,)
     return sum(current(query.meter, phase, query.moment, instantaneous=True) for phase in phases)
 
 
-def _voltage(phase: int, instantaneous: bool, query: Query) -> float:
+def _measure_voltage(phase: int, instantaneous: bool, query: Query) -> float:
     return voltage(query.meter, phase, query.moment, instantaneous=instantaneous)
 
 
 # Harmonic distortion of the current
 
 
-def _distortion(phase: int, query: Query) -> float:
+def _measure_distortion(phase: int, query: Query) -> float:
     return distortion(query.meter, phase, query.moment).percent
 
 
-def _fingerprint(phase: int, query: Query) -> bytes:
+def _measure_fingerprint(phase: int, query: Query) -> bytes:
     """15 values: the distortion at the last 15 full minutes."""
     last = query.moment // 60 * 60
     minutes = (last - 60 * back for back in range(FINGERPRINT_VALUES - 1, -1, -1))
@@ -72,35 +72,35 @@ def _count(kind: str, name: str, query: Query) -> int:
     return history.count(query.meter, kind, name, query.moment)
 
 
-def _magnitude_of_last(kind: str, name: str, query: Query) -> float:
+def _find_magnitude_of_last(kind: str, name: str, query: Query) -> float:
     """0 before the first event."""
     event = history.last(query.meter, kind, name, query.moment)
     return event.magnitude if event is not None else 0
 
 
-def _duration_of_last(kind: str, name: str, query: Query) -> float:
+def _find_duration_of_last(kind: str, name: str, query: Query) -> float:
     """0 before the first event."""
     event = history.last(query.meter, kind, name, query.moment)
     return event.duration if event is not None else 0
 
 
 def _register_power(direction: str) -> None:
-    number_of(f"INSTANTANEOUS_ACTIVE_POWER_{direction}", _W)(partial(_power, direction, None, True))
+    number_of(f"INSTANTANEOUS_ACTIVE_POWER_{direction}", _W)(partial(_measure_power, direction, None, True))
     for phase in PHASES:
         for name, instantaneous in (("INSTANTANEOUS", True), ("AVERAGE", False)):
-            active = partial(_power, direction, phase, instantaneous)
+            active = partial(_measure_power, direction, phase, instantaneous)
             number_of(f"{name}_ACTIVE_POWER_{direction}_L{phase}", _W)(active)
-        average = partial(_reactive_power, direction, phase)
+        average = partial(_measure_reactive_power, direction, phase)
         number_of(f"AVERAGE_REACTIVE_POWER_{direction}_L{phase}", _VAR)(average)
 
 
 def _register_phase(phase: int) -> None:
     for name, instantaneous in (("INSTANTANEOUS", True), ("AVERAGE", False)):
-        number_of(f"{name}_VOLTAGE_L{phase}", _V)(partial(_voltage, phase, instantaneous))
-        number_of(f"{name}_CURRENT_L{phase}", _A)(partial(_current, phase, instantaneous))
+        number_of(f"{name}_VOLTAGE_L{phase}", _V)(partial(_measure_voltage, phase, instantaneous))
+        number_of(f"{name}_CURRENT_L{phase}", _A)(partial(_measure_current, phase, instantaneous))
     fingerprint = f"THD_INSTANTANEOUS_CURRENT_FINGERPRINT_L{phase}"
-    value_of(fingerprint, data_type=DataType.ARRAY)(partial(_fingerprint, phase))
-    number_of(f"THD_INSTANTANEOUS_CURRENT_L{phase}", _PERCENT)(partial(_distortion, phase))
+    value_of(fingerprint, data_type=DataType.ARRAY)(partial(_measure_fingerprint, phase))
+    number_of(f"THD_INSTANTANEOUS_CURRENT_L{phase}", _PERCENT)(partial(_measure_distortion, phase))
 
 
 def _register_events(phase: int) -> None:
@@ -108,16 +108,16 @@ def _register_events(phase: int) -> None:
     over_limit = f"distortion{place}", f"THD_OVER_LIMIT_L{phase}"
     count_of(f"THD_CURRENT_OVER_LIMIT_COUNTER_L{phase}")(partial(_count, *over_limit))
     magnitude = f"MAGNITUDE_OF_LAST_CURRENT_OVER_LIMIT_THD_IN_PHASE_L{phase}"
-    number_of(magnitude, _PERCENT)(partial(_magnitude_of_last, *over_limit))
+    number_of(magnitude, _PERCENT)(partial(_find_magnitude_of_last, *over_limit))
     for name in ("SAG", "SWELL"):
         kind, event = f"{name.lower()}{place}", f"VOLTAGE_{name}_IN_PHASE_L{phase}"
         last = f"OF_LAST_VOLTAGE_{name}_IN_PHASE_L{phase}"
         count_of(f"NUMBER_OF_VOLTAGE_{name}S_FOR_L{phase}")(partial(_count, kind, event))
-        number_of(f"MAGNITUDE_{last}", _TENTHS_OF_VOLTS)(partial(_magnitude_of_last, kind, event))
-        number_of(f"DURATION_{last}", _TENTHS_OF_SECONDS)(partial(_duration_of_last, kind, event))
+        number_of(f"MAGNITUDE_{last}", _TENTHS_OF_VOLTS)(partial(_find_magnitude_of_last, kind, event))
+        number_of(f"DURATION_{last}", _TENTHS_OF_SECONDS)(partial(_find_duration_of_last, kind, event))
 
 
-number_of("INSTANTANEOUS_ACTIVE_CURRENT_TOTAL_OVER_ALL_PHASES", _A)(_total_current)
+number_of("INSTANTANEOUS_ACTIVE_CURRENT_TOTAL_OVER_ALL_PHASES", _A)(_measure_total_current)
 for _direction in (IMPORT, EXPORT):
     _register_power(_direction)
 for _phase in PHASES:
@@ -140,7 +140,7 @@ def number_of_long_power_failures(query: Query) -> int:
 @number_of("DURATION_OF_LAST_LONG_POWER_FAILURE", ScalerUnit(0, Unit.SECOND))
 def duration_of_last_long_power_failure(query: Query) -> float:
     """0 before the first."""
-    outages = history.long_outages(query.meter, query.moment, 1)
+    outages = history.list_long_outages(query.meter, query.moment, 1)
     return outages[-1].seconds if outages else 0
 
 

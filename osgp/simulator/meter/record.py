@@ -88,7 +88,7 @@ class Record:
         """A register was written: what is noted from now on sets its bits again, even at the same moment."""
         self.latches[key] = Latch(moment, value, self.recorded)
 
-    def noted_after(self, latch: Latch, until: float) -> list[Event]:
+    def list_noted_after(self, latch: Latch, until: float) -> list[Event]:
         """The events that were noted after a register was written."""
         first = self.recorded - len(self.events)
         return [
@@ -133,7 +133,7 @@ class Record:
         if self.pauses and self.pauses[-1].end > moment:
             self.pauses[-1] = self.pauses[-1]._replace(end=moment)
 
-    def undelivered(self) -> list[Pause]:
+    def list_undelivered(self) -> list[Pause]:
         """When nothing was delivered: no power, or disconnected; without overlaps."""
         joined: list[Pause] = []
         for begin, end in sorted([*self.pauses, *(Pause(*outage) for outage in self.outages)]):

@@ -25,12 +25,12 @@ _BY_NAME: Mapping[str, int] = {
 }
 
 
-def tells_of_rows(flags: Flags) -> bool:
+def are_of_rows(flags: Flags) -> bool:
     """Whether any of the flags can befall a row."""
     return any(name in _BY_NAME for name in flags.names.values())
 
 
-def in_bits_of(flags: Flags) -> Callable[[int], int]:
+def make_bit_mapping(flags: Flags) -> Callable[[int], int]:
     """What turns flags of a row into the value of a status with these bits."""
     bits = [(_BY_NAME[name], 1 << bit) for bit, name in flags.names.items() if name in _BY_NAME]
     values = tuple(sum(bit for flag, bit in bits if value & flag) for value in range(_ALL + 1))

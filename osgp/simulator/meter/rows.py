@@ -57,7 +57,7 @@ def log_rows(meter: LivingMeter, log: str, now: float, entries: int, wanted: Wan
 
 def power_failure_rows(meter: LivingMeter, now: float, entries: int, wanted: Wanted) -> list[Row]:
     """The ends of the last long outages."""
-    ends = (outage.end for outage in history.long_outages(meter, now, entries))
+    ends = (outage.end for outage in history.list_long_outages(meter, now, entries))
     rows = (Row(end, meter.clock_offset_at(end)) for end in ends)
     return [row for row in rows if wanted.oldest <= row.stamp <= wanted.newest]
 
@@ -75,25 +75,25 @@ def periodic_rows(
     if not (record is not None and record.clock):
         begin = max(begin, wanted.oldest - _LONGEST_DRAWN_SHIFT)
     begin = max(begin, START)
-    outages = history.outages_of(meter, begin, now)
+    outages = history.list_outages(meter, begin, now)
     if outages and period and period < DAY:
         # What was not captured leaves room for older rows.
         begin = max(begin - sum(outage.end - outage.begin for outage in outages) - period, START)
-        outages = history.outages_of(meter, begin, now)
-    changes = history.clock_changes(meter, begin, now)
-    rows = _captured(meter, period, begin, now, changes, entries)
-    if outages or changes or history.troubled_until(meter, now) > begin or record is not None:
-        rows = _marked(meter, period, begin, now, rows, channel)
-        rows = _without_power(period, rows, outages)
-        rows = _adjusted(meter, rows, changes)
+        outages = history.list_outages(meter, begin, now)
+    changes = history.list_clock_changes(meter, begin, now)
+    rows = _capture_rows(meter, period, begin, now, changes, entries)
+    if outages or changes or history.find_end_of_trouble(meter, now) > begin or record is not None:
+        rows = _mark_rows(meter, period, begin, now, rows, channel)
+        rows = _leave_out_outages(period, rows, outages)
+        rows = _flag_adjustments(meter, rows, changes)
     # Captured just now, or while there was no power to capture anything else.
     rows = rows[-entries:] if entries else []
     if meter.is_null_compressed:
-        rows = _following(meter, period, rows)
+        rows = _flag_following(meter, period, rows)
     return [row for row in rows if wanted.oldest <= row.stamp <= wanted.newest]
 
 
-def _captured(
+def _capture_rows(
     meter: LivingMeter, period: int, begin: float, now: float, changes: list[float], entries: int
 ) -> list[Row]:
     """A row for each stamp, clock by clock."""
@@ -111,30 +111,30 @@ def _captured(
     return rows
 
 
-def _place(rows: list[Row], moment: float) -> int:
+def _find_place(rows: list[Row], moment: float) -> int:
     """The first row captured at ``moment`` or after it."""
     return bisect_left(rows, moment, key=lambda row: row.moment)
 
 
-def _flag(rows: list[Row], moment: float, flags: int) -> None:
-    place = _place(rows, moment)
+def _set_flags(rows: list[Row], moment: float, flags: int) -> None:
+    place = _find_place(rows, moment)
     if place < len(rows):
         rows[place] = rows[place]._replace(flags=rows[place].flags | flags)
 
 
-def _marked(
+def _mark_rows(
     meter: LivingMeter, period: int, begin: float, now: float, rows: list[Row], channel: int | None
 ) -> list[Row]:
     """Rows with the flags that events leave in the first row after them."""
-    for event in history.marking_events(meter, channel, begin, now):
-        _flag(rows, event.moment, event.type.row_flags)
+    for event in history.list_marking_events(meter, channel, begin, now):
+        _set_flags(rows, event.moment, event.type.row_flags)
     return rows
 
 
-def _without_power(period: int, rows: list[Row], outages: list[history.Outage]) -> list[Row]:
+def _leave_out_outages(period: int, rows: list[Row], outages: list[history.Outage]) -> list[Row]:
     """Rows of a load profile are missing; those of days and months are recovered when power returns."""
     for outage in outages:
-        first, end = _place(rows, outage.begin), _place(rows, outage.end)
+        first, end = _find_place(rows, outage.begin), _find_place(rows, outage.end)
         # What is captured at the very beginning has still been captured.
         if first < end and rows[first].moment == outage.begin:
             first += 1
@@ -144,19 +144,19 @@ def _without_power(period: int, rows: list[Row], outages: list[history.Outage]) 
             for place in range(first, end):
                 flags = rows[place].flags | RECOVERED_VALUE | POWER_DOWN
                 rows[place] = rows[place]._replace(flags=flags)
-        _flag(rows, outage.end, POWER_DOWN)
+        _set_flags(rows, outage.end, POWER_DOWN)
     return rows
 
 
-def _adjusted(meter: LivingMeter, rows: list[Row], changes: list[float]) -> list[Row]:
+def _flag_adjustments(meter: LivingMeter, rows: list[Row], changes: list[float]) -> list[Row]:
     for moment in changes:
         shift = meter.clock_offset_at(moment) - meter.clock_offset_at(moment - 0.001)
         if abs(shift) >= history.SMALL_SHIFT:
-            _flag(rows, moment, CLOCK_ADJUSTED)
+            _set_flags(rows, moment, CLOCK_ADJUSTED)
     return rows
 
 
-def _following(meter: LivingMeter, period: int, rows: list[Row]) -> list[Row]:
+def _flag_following(meter: LivingMeter, period: int, rows: list[Row]) -> list[Row]:
     zone = meter.zone
     followed = rows[:1]
     for before, row in pairwise(rows):

@@ -10,17 +10,17 @@ from .state import LivingMeter
 _OPEN = 0xFF
 
 
-def fired(meter: LivingMeter, record: Record, until: float) -> list[Event]:
+def list_fired(meter: LivingMeter, record: Record, until: float) -> list[Event]:
     """The tests that the schedules, as they are now, have carried out."""
     return [
         event
         for tag, written in record.schedules.items()
-        for event in _events(meter, tag)
+        for event in _list_events(meter, tag)
         if written < event.moment <= until
     ]
 
 
-def _events(meter: LivingMeter, tag: str) -> list[Event]:
+def _list_events(meter: LivingMeter, tag: str) -> list[Event]:
     encoded = meter.override(meter.type.profile[tag].address_attribute("execution_time"))
     if encoded is None:
         return []
@@ -50,13 +50,13 @@ def settle(meter: LivingMeter, now: float) -> None:
     """Note what was carried out so far: before a register is written, whose bits it may have set."""
     record = meter.record
     for tag in record.schedules if record is not None else ():
-        rewritten(meter, tag, now)
+        note_rewriting(meter, tag, now)
 
 
-def rewritten(meter: LivingMeter, tag: str, now: float) -> None:
+def note_rewriting(meter: LivingMeter, tag: str, now: float) -> None:
     """The execution times are about to be replaced: keep what was carried out, and fire no earlier."""
     record = meter.make_record()
-    for event in _events(meter, tag):
+    for event in _list_events(meter, tag):
         if record.schedules.get(tag, now) < event.moment <= now:
             record.add_event(event)
     record.schedules[tag] = now

@@ -124,7 +124,7 @@ CATALOGUE_TYPES: Mapping[str, DataType] = {
 """The data type on the wire for each type name of the catalogue."""
 
 
-def shape_of(cosem_object: CosemObject, attribute: Attribute) -> Shape:
+def find_shape(cosem_object: CosemObject, attribute: Attribute) -> Shape:
     """What an attribute takes."""
     shape = BY_TAG.get((cosem_object.tag, attribute.name, attribute.data_type)) or COMPOSITE.get(
         (cosem_object.interface_class.name, attribute.name)

@@ -15,7 +15,7 @@ from ..codec.axdr import (
 )
 from .control import FACTORY_MODE
 from .identity import derive
-from .object_list import encoded_object_list
+from .object_list import encode_object_list
 from .query import Query
 from .registry import Text, number_of, text_of, value_of, value_of_class
 
@@ -74,7 +74,7 @@ def server_system_title(query: Query) -> bytes:
     return octet_string(query.meter.system_title)
 
 
-def _firmware(component: str) -> Text:
+def _make_firmware(component: str) -> Text:
     return lambda query: f"{component} {query.meter.type.profile.protocol_version}"
 
 
@@ -84,7 +84,7 @@ for _tag, _component in (
     ("COMMUNICATION_MODULE_ACTIVE_FIRMWARE_IDENTIFIER", "SIM MODEM"),
     ("MBUS_DRIVER_ACTIVE_FIRMWARE_IDENTIFIER", "SIM M-BUS"),
 ):
-    text_of(_tag)(_firmware(_component))
+    text_of(_tag)(_make_firmware(_component))
 
 
 @value_of("ACTIVE_FIRMWARE_SIGNATURE", data_type=DataType.OCTET_STRING)
@@ -230,7 +230,7 @@ def object_list(query: Query) -> bytes:
     """All objects with their access rights, as this client sees them."""
     public = query.association is not None and query.association.is_public
     version = query.entry.class_version
-    return encoded_object_list(query.meter.type, version, public, query.meter.is_ciphered)
+    return encode_object_list(query.meter.type, version, public, query.meter.is_ciphered)
 
 
 @value_of_class("association_ln", "associated_partners_id")
@@ -241,7 +241,7 @@ def associated_partners(query: Query) -> bytes:
     return structure(b"\x0f" + bytes((client & 0x7F,)), long_unsigned(server))
 
 
-def _name(group: int, last: int) -> bytes:
+def _make_name(group: int, last: int) -> bytes:
     """An object identifier of the DLMS UA as the structure that the association object has."""
     arcs = (unsigned(2), unsigned(16), long_unsigned(756), unsigned(5), unsigned(8), unsigned(group))
     return structure(*arcs, unsigned(last))
@@ -250,7 +250,7 @@ def _name(group: int, last: int) -> bytes:
 @value_of_class("association_ln", "application_context_name")
 def application_context_name(query: Query) -> bytes:
     """The context that was agreed."""
-    return _name(1, query.association.context if query.association else 1)
+    return _make_name(1, query.association.context if query.association else 1)
 
 
 @value_of_class("association_ln", "xdlms_context_info")
@@ -273,7 +273,7 @@ def xdlms_context(query: Query) -> bytes:
 @value_of_class("association_ln", "authentication_mechanism_name")
 def authentication_mechanism_name(query: Query) -> bytes:
     """The mechanism that was used."""
-    return _name(2, query.association.mechanism if query.association else 0)
+    return _make_name(2, query.association.mechanism if query.association else 0)
 
 
 @value_of_class("association_ln", "lls_secret")

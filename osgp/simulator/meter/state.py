@@ -17,7 +17,7 @@ from .event_names import new_device
 from .event_types import Event
 from .gas_meter import GasMeter
 from .identity import MANUFACTURER, KeyName, derive, lls_password, system_title
-from .incidents import Kinds, kinds_of
+from .incidents import Kinds, list_kinds
 from .load_curve import Household
 from .memory import Memory
 from .record import MAXIMUM_CHANGES, Record
@@ -199,7 +199,7 @@ class MeterState(Generic[TypeOfMeter]):
     @property
     def kinds(self) -> Kinds:
         """The kinds of incidents that can befall the meter."""
-        return kinds_of(self.type, tuple(gas_meter.channel for gas_meter in self.gas_meters))
+        return list_kinds(self.type, tuple(gas_meter.channel for gas_meter in self.gas_meters))
 
     def is_troubled_at(self, moment: float) -> bool:
         """Whether mishaps are drawn for that time."""
@@ -229,7 +229,7 @@ class MeterState(Generic[TypeOfMeter]):
         """Seconds that the meter's clock was ahead of true time."""
         offset = 0.0
         if self.is_troubled_at(moment):
-            offset = clock_shifts.offset_at(self.identification, moment)
+            offset = clock_shifts.find_offset(self.identification, moment)
         record = self.record
         if record is not None and record.clock:
             offset += record.clock_offset(moment)
@@ -245,10 +245,10 @@ class MeterState(Generic[TypeOfMeter]):
         time_zone, daylight_saving = self.override(clock.time_zone), self.override(clock.daylight_savings)
         if time_zone is None and (daylight_saving is None or decode(daylight_saving).value):
             return zone
-        deviation = decode(time_zone).value if time_zone is not None else self._standard_deviation()
+        deviation = decode(time_zone).value if time_zone is not None else self._find_standard_deviation()
         return timezone(timedelta(minutes=-deviation))
 
-    def _standard_deviation(self) -> int:
+    def _find_standard_deviation(self) -> int:
         winter = datetime(2021, 1, 1, tzinfo=self.settings.zone).utcoffset() or timedelta()
         return -int(winter.total_seconds()) // 60
 

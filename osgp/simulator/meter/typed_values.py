@@ -17,19 +17,19 @@ _UNSIGNED = (
 _TEXT = (DataType.OCTET_STRING, DataType.VISIBLE_STRING, DataType.UTF8_STRING)
 
 
-def _bounds(data_type: DataType) -> tuple[int, int]:
+def _find_bounds(data_type: DataType) -> tuple[int, int]:
     bits = 8 * FIXED[data_type].size
     return (-(1 << bits - 1), (1 << bits - 1) - 1) if data_type in _SIGNED else (0, (1 << bits) - 1)
 
 
 def number_encoder(data_type: DataType) -> Callable[[float], bytes] | None:
     """What encodes numbers as the nearest that the type holds; None when it holds none."""
-    return _nearest(data_type) if data_type in (*_SIGNED, *_UNSIGNED) else None
+    return _make_rounder(data_type) if data_type in (*_SIGNED, *_UNSIGNED) else None
 
 
-def _nearest(data_type: DataType) -> Callable[[float], bytes]:
+def _make_rounder(data_type: DataType) -> Callable[[float], bytes]:
     tag, pack = bytes((data_type,)), FIXED[data_type].pack
-    lowest, highest = _bounds(data_type)
+    lowest, highest = _find_bounds(data_type)
 
     def encode(number: float) -> bytes:
         whole = round(number)
@@ -47,16 +47,16 @@ def number_provider(number: Number | Count, data_type: DataType, scaler: int) ->
         return None
     exponent = number.scaler_unit.scaler - scaler
     if isinstance(number, Count):
-        return _counted(number.measure, data_type, exponent)
-    measure, encode, factor = number.measure, _nearest(data_type), 10**exponent
+        return _make_counter(number.measure, data_type, exponent)
+    measure, encode, factor = number.measure, _make_rounder(data_type), 10**exponent
     if exponent == 0:
         return lambda query: encode(measure(query))
     return lambda query: encode(measure(query) * factor)
 
 
-def _counted(measure: Callable[[Query], int], data_type: DataType, exponent: int) -> Provider:
+def _make_counter(measure: Callable[[Query], int], data_type: DataType, exponent: int) -> Provider:
     tag, pack = bytes((data_type,)), FIXED[data_type].pack
-    _, mask = _bounds(data_type)
+    _, mask = _find_bounds(data_type)
     if exponent == 0:
         return lambda query: tag + pack(measure(query) & mask)
     # In whole numbers: a float would lose the last digits of a large register.

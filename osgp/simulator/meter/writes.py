@@ -10,7 +10,7 @@ from ..codec.results import DataAccessResult
 from . import history
 from .event_names import CONFIGURATION_CHANGE, PASSIVE_TARIFF_UPDATED
 from .query import AccessError, LogicalDevice, ObjectEntry, Write
-from .schedules import rewritten, settle
+from .schedules import note_rewriting, settle
 
 WRITES: dict[tuple[str, str], Write] = {}
 """By tag and name of the attribute."""
@@ -18,7 +18,7 @@ _YEARS = range(2000, 2100)
 """Which a meter's clock can be set to."""
 
 
-def _written(tag: str, attribute: str = "value") -> Callable[[Write], Write]:
+def _register_write(tag: str, attribute: str = "value") -> Callable[[Write], Write]:
     def register(write: Write) -> Write:
         WRITES[tag, attribute] = write
         return write
@@ -26,7 +26,7 @@ def _written(tag: str, attribute: str = "value") -> Callable[[Write], Write]:
     return register
 
 
-@_written("CLOCK", "time")
+@_register_write("CLOCK", "time")
 def set_clock(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The clock runs on from the time that was written."""
     try:
@@ -53,7 +53,7 @@ def set_alarm_register(meter: LogicalDevice, entry: ObjectEntry, data: Data, now
     return True
 
 
-@_written("CLEAR_MBUS_STATUS")
+@_register_write("CLEAR_MBUS_STATUS")
 def clear_mbus_status(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The bits of the mask are acknowledged: they come back with a new event only."""
     channel = entry.channel or 0
@@ -66,18 +66,18 @@ def clear_mbus_status(meter: LogicalDevice, entry: ObjectEntry, data: Data, now:
 
 def schedule_test(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The test is carried out at the times that were written, from now on."""
-    rewritten(meter, entry.tag, now)
+    note_rewriting(meter, entry.tag, now)
     return False
 
 
-@_written("CONFIGURATION_OBJECT")
+@_register_write("CONFIGURATION_OBJECT")
 def change_configuration(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """An event, which sets an alarm."""
     meter.record_event(now, CONFIGURATION_CHANGE)
     return False
 
 
-@_written("ACTIVITY_CALENDAR", "day_profile_table_passive")
+@_register_write("ACTIVITY_CALENDAR", "day_profile_table_passive")
 def prepare_calendar(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The passive calendar was updated."""
     meter.record_event(now, PASSIVE_TARIFF_UPDATED)
