@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # gevent 26.9.0 (the behaviour came with 25.8.1): in a patched process whose hub is in use, os.close() of a pipe
 # leaves the descriptor open until the event loop has gone round once; gevent.sleep(0) is not enough for that. The
 # usual way to wait for a forked child (close your own writing end, read to the end of the pipe) waits for itself.
@@ -11,7 +11,7 @@
 #   patched: open after gevent.sleep(0.05): False
 #   patched: open after the original os.close: False
 # Exits with 0 as long as that is so.
-set -eu
+set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
