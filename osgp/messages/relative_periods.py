@@ -160,7 +160,9 @@ def check_times(parameters: Mapping[str, Any], begin: str, end: str) -> None:
     given = [name for name in (begin, end) if name in parameters]
     if "relative_period" in parameters:
         if given:
-            raise ValidationError({name: ["Cannot be given together with relative_period."] for name in given})
+            raise ValidationError(
+                {name: ["Cannot be given together with relative_period."] for name in given}
+            )
     elif len(given) < 2:
         missing = [name for name in (begin, end) if name not in given]
         raise ValidationError({name: ["Needed, unless there is relative_period."] for name in missing})
