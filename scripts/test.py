@@ -51,7 +51,11 @@ def run_pytest(
         kept = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
         with Popen([*command, *arguments], env=kept | own, stdout=output) as process:
             _running.append(process)
-            return process.wait()
+            try:
+                return process.wait()
+            except BaseException:  # SIGTERM or Ctrl-C; leaving the block waits for the end of pytest.
+                process.terminate()
+                raise
 
 
 _running: list["Popen[bytes]"] = []

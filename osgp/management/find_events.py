@@ -23,7 +23,7 @@ from osgp.messages.rejected_rows import (
     check_row_count,
     format_rejected,
 )
-from osgp.messages.relative_periods import Period, RelativePeriodParameter, check_times, find_times
+from osgp.messages.relative_periods import Between, RelativePeriodParameter, check_times, find_times
 from osgp.messages.serializers import ChoiceField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms.errors import AccessError
@@ -129,6 +129,6 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
         return {"from": begin, "until": end, "events": events, **format_rejected(with_codes)}
 
 
-def _find_between(parameters: FindEventsParameters, moment: datetime, zone: tzinfo) -> Period:
+def _find_between(parameters: FindEventsParameters, moment: datetime, zone: tzinfo) -> Between:
     """The times of events that are looked for in a visit that begins at ``moment``. Raises Fault 401."""
     return find_times(parameters, BEGIN, END, moment=moment, zone=zone)

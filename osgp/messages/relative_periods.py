@@ -25,7 +25,7 @@ FIRST_YEAR = 2000
 """No meter has values from before."""
 
 
-class Unit(StrEnum):
+class TimeUnit(StrEnum):
     """What a relative period counts."""
 
     INTERVAL = "INTERVAL"
@@ -34,7 +34,7 @@ class Unit(StrEnum):
     MONTH = "MONTH"
 
 
-class Period(NamedTuple):
+class Between(NamedTuple):
     """From ``begin`` to ``end``, both included."""
 
     begin: datetime
@@ -46,9 +46,9 @@ class RelativePeriod:
     """The last whole units before a visit."""
 
     last: int
-    unit: Unit
+    unit: TimeUnit
 
-    def find_times(self, moment: datetime, zone: tzinfo, capture_period: CapturePeriod | None) -> Period:
+    def find_times(self, moment: datetime, zone: tzinfo, capture_period: CapturePeriod | None) -> Between:
         """Return its times, in UTC, for a visit that begins at ``moment``; ``zone`` is the meter's.
 
         ``capture_period`` is the distance of the rows that are read: the INTERVAL. Raises Fault 401 where
@@ -62,9 +62,9 @@ class RelativePeriod:
             raise _make_fault(f"It would begin before the year {FIRST_YEAR}.")
         return period
 
-    def _count_back(self, moment: datetime, zone: tzinfo, capture_period: CapturePeriod | None) -> Period:
+    def _count_back(self, moment: datetime, zone: tzinfo, capture_period: CapturePeriod | None) -> Between:
         local = moment.astimezone(zone)
-        if self.unit == Unit.INTERVAL:
+        if self.unit == TimeUnit.INTERVAL:
             if capture_period is None:
                 raise _make_fault("What is read has no interval; count hours, days or months.")
             step = capture_period
@@ -78,13 +78,13 @@ class RelativePeriod:
             day = local.date().replace(day=1) if step.months else local.date()
             end = datetime.combine(day, time(), zone)
         end = end.astimezone(UTC)
-        return Period(step.advance(end, -self.last, zone), end)
+        return Between(step.advance(end, -self.last, zone), end)
 
 
 UNITS = {
-    Unit.HOUR: CapturePeriod(seconds=3600),
-    Unit.DAY: CapturePeriod(days=1),
-    Unit.MONTH: CapturePeriod(months=1),
+    TimeUnit.HOUR: CapturePeriod(seconds=3600),
+    TimeUnit.DAY: CapturePeriod(days=1),
+    TimeUnit.MONTH: CapturePeriod(months=1),
 }
 NAMED = {f"PREVIOUS_{unit}": RelativePeriod(1, unit) for unit in UNITS}
 """Periods that have a name."""
@@ -99,7 +99,7 @@ _NAMES = {period: name for name, period in NAMED.items()}
                 "type": "object",
                 "properties": {
                     "last": {"type": "integer", "minimum": 1, "maximum": MOST},
-                    "unit": {"type": "string", "enum": [str(unit) for unit in Unit]},
+                    "unit": {"type": "string", "enum": [str(unit) for unit in TimeUnit]},
                 },
                 "required": ["last", "unit"],
                 "additionalProperties": False,
@@ -113,7 +113,7 @@ class RelativePeriodField(serializers.Field):
     default_error_messages = {
         "invalid": f"Must be one of {', '.join(NAMED)}, or an object with last and unit.",
         "last": f"Must be an integer from 1 to {MOST}.",
-        "unit": f"Must be one of {', '.join(Unit)}.",
+        "unit": f"Must be one of {', '.join(TimeUnit)}.",
         "unknown": "Unknown field.",
     }
     example = "PREVIOUS_DAY"
@@ -129,11 +129,11 @@ class RelativePeriodField(serializers.Field):
         errors = {str(name)[:64]: messages["unknown"] for name in list(data)[:20] if name not in WRITTEN}
         if not isinstance(last, int) or isinstance(last, bool) or not 1 <= last <= MOST:
             errors["last"] = messages["last"]
-        if not isinstance(unit, str) or unit not in list(Unit):
+        if not isinstance(unit, str) or unit not in list(TimeUnit):
             errors["unit"] = messages["unit"]
         if errors:
             raise ValidationError({name: [text] for name, text in errors.items()})
-        return RelativePeriod(data["last"], Unit(data["unit"]))
+        return RelativePeriod(data["last"], TimeUnit(data["unit"]))
 
     def to_representation(self, value: RelativePeriod) -> Any:
         """Return it as JSON."""
@@ -176,11 +176,11 @@ def find_times(
     moment: datetime,
     zone: tzinfo,
     capture_period: CapturePeriod | None = None,
-) -> Period:
+) -> Between:
     """Return the times of checked parameters for a visit that begins at ``moment``. Raises Fault 401."""
     relative: RelativePeriod | None = parameters.get("relative_period")
     if relative is None:
-        return Period(parameters[begin], parameters[end])
+        return Between(parameters[begin], parameters[end])
     return relative.find_times(moment, zone, capture_period)
 
 

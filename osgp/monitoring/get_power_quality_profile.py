@@ -18,7 +18,7 @@ from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
-from osgp.messages.relative_periods import Period
+from osgp.messages.relative_periods import Between
 from osgp.messages.serializers import ObisCodeField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
@@ -189,7 +189,7 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
 
 def _find_between(
     parameters: GetPowerQualityProfileParameters, buffers: Sequence[Buffer], moment: datetime, zone: tzinfo
-) -> Period:
+) -> Between:
     """The times to read in a visit that begins at ``moment``. Raises Fault 401 if no buffer holds them.
 
     The interval of parameters that count intervals is the longest one of the buffers in seconds.

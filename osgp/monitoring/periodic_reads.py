@@ -90,7 +90,7 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
 
     def find_between(
         self, parameters: PeriodicReadsParameters, buffer: Buffer, moment: datetime, zone: tzinfo
-    ) -> relative_periods.Period:
+    ) -> relative_periods.Between:
         """The times to read in a visit that begins at ``moment``. Raises Fault 401 if they are too long."""
         between = find_between(parameters, moment, zone, buffer.period)
         check_held([buffer], between, zone, parameters)

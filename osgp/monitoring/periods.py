@@ -11,7 +11,7 @@ from osgp.catalogue import CaptureColumn, CosemObject, Profile
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Fault, FaultCode
 from osgp.messages import relative_periods
-from osgp.messages.relative_periods import Period, RelativePeriodParameter
+from osgp.messages.relative_periods import Between, RelativePeriodParameter
 
 SETTINGS = ("capture_period", "profile_entries")
 """Attributes of a buffer that determine how much time it holds."""
@@ -48,7 +48,7 @@ def check_between(parameters: BetweenParameters) -> None:
 
 def find_between(
     parameters: BetweenParameters, moment: datetime, zone: tzinfo, period: CapturePeriod | None
-) -> Period:
+) -> Between:
     """The times of checked parameters for a visit that begins at ``moment``.
 
     ``period`` is that of the rows, for parameters that count them. Raises Fault 401.
@@ -105,7 +105,7 @@ def find_setting(buffer: CosemObject, name: str) -> int | None:
 
 
 def check_held(
-    buffers: Sequence[Buffer], between: Period, zone: tzinfo, parameters: Mapping[str, Any]
+    buffers: Sequence[Buffer], between: Between, zone: tzinfo, parameters: Mapping[str, Any]
 ) -> None:
     """Raises Fault 401 for more time than any of the buffers can hold."""
     if buffers and not any(buffer.holds(between.begin, between.end, zone) for buffer in buffers):

@@ -12,7 +12,7 @@ from osgp.messages.relative_periods import (
     NAMED,
     RelativePeriod,
     RelativePeriodField,
-    Unit,
+    TimeUnit,
     check_times,
     find_times,
 )
@@ -58,7 +58,7 @@ def test_days_on_which_clocks_change(moment: str, hours: int) -> None:
     local = [each.astimezone(AMSTERDAM) for each in (begin, end)]
     assert [(each.hour, each.minute) for each in local] == [(0, 0), (0, 0)]
     assert (local[1].date() - local[0].date()).days == 1
-    quarters = RelativePeriod(4 * hours, Unit.INTERVAL)
+    quarters = RelativePeriod(4 * hours, TimeUnit.INTERVAL)
     assert quarters.find_times(end, AMSTERDAM, QUARTER) == (begin, end)
 
 
@@ -71,11 +71,11 @@ def test_the_hour_that_comes_twice() -> None:
 def test_hours_and_intervals_are_those_of_the_meter() -> None:
     moment = "2027-01-10T09:14:59+00:00"  # 14:44:59 in Kolkata
     assert times(NAMED["PREVIOUS_HOUR"], moment, KOLKATA) == ("01-10 07:30:00", "01-10 08:30:00")
-    assert times(RelativePeriod(2, Unit.INTERVAL), moment, KOLKATA, CapturePeriod(seconds=3600)) == (
+    assert times(RelativePeriod(2, TimeUnit.INTERVAL), moment, KOLKATA, CapturePeriod(seconds=3600)) == (
         "01-10 06:30:00",
         "01-10 08:30:00",
     )
-    assert times(RelativePeriod(2, Unit.INTERVAL), moment, step=QUARTER) == (
+    assert times(RelativePeriod(2, TimeUnit.INTERVAL), moment, step=QUARTER) == (
         "01-10 08:30:00",
         "01-10 09:00:00",
     )
@@ -84,8 +84,11 @@ def test_hours_and_intervals_are_those_of_the_meter() -> None:
 def test_intervals_of_days_and_months() -> None:
     moment = "2027-03-29T09:14:59+00:00"
     days, months = CapturePeriod(days=1), CapturePeriod(months=1)
-    assert times(RelativePeriod(2, Unit.INTERVAL), moment, step=days) == ("03-26 23:00:00", "03-28 22:00:00")
-    assert times(RelativePeriod(2, Unit.INTERVAL), moment, step=months) == (
+    assert times(RelativePeriod(2, TimeUnit.INTERVAL), moment, step=days) == (
+        "03-26 23:00:00",
+        "03-28 22:00:00",
+    )
+    assert times(RelativePeriod(2, TimeUnit.INTERVAL), moment, step=months) == (
         "12-31 23:00:00",
         "02-28 23:00:00",
     )
@@ -93,12 +96,12 @@ def test_intervals_of_days_and_months() -> None:
 
 def test_what_has_no_interval_is_not_counted_in_intervals() -> None:
     with pytest.raises(Fault, match="no interval") as refused:
-        times(RelativePeriod(2, Unit.INTERVAL), "2027-03-29T09:14:59+00:00")
+        times(RelativePeriod(2, TimeUnit.INTERVAL), "2027-03-29T09:14:59+00:00")
     assert (refused.value.code, refused.value.pointer) == (FaultCode.VALIDATION_ERROR, "/relative_period")
 
 
-@pytest.mark.parametrize("unit", [Unit.DAY, Unit.MONTH, Unit.HOUR, Unit.INTERVAL])
-def test_nothing_is_from_before_2000(unit: Unit) -> None:
+@pytest.mark.parametrize("unit", [TimeUnit.DAY, TimeUnit.MONTH, TimeUnit.HOUR, TimeUnit.INTERVAL])
+def test_nothing_is_from_before_2000(unit: TimeUnit) -> None:
     with pytest.raises(Fault, match="before the year 2000"):
         times(RelativePeriod(100_000, unit), "2003-03-29T09:14:59+00:00", step=CapturePeriod(seconds=3600))
 

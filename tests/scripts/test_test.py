@@ -1,5 +1,6 @@
 """Which runs the test runner starts, what it says of those that it does not, and its exit codes."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -148,6 +149,21 @@ def test_bytecode_is_kept_whatever_the_environment_says(monkeypatch: pytest.Monk
     [environment] = started
     assert "PYTHONDONTWRITEBYTECODE" not in environment
     assert environment["PATH"] == "/bin"
+
+
+def test_pytest_is_ended_when_the_runner_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Asked(subprocess.Popen[bytes]):
+        def wait(self, timeout: float | None = None) -> int:
+            if not asked:
+                asked.append(self)
+                raise SystemExit(143)
+            return super().wait(timeout)
+
+    asked: list[Asked] = []
+    monkeypatch.setattr(runner, "Popen", lambda command, env, stdout: Asked(["sleep", "600"]))
+    with pytest.raises(SystemExit):
+        runner.run_pytest([], {"PATH": "/bin"}, 0)
+    assert asked[0].returncode == -signal.SIGTERM
 
 
 def test_files_that_come_first_are_there() -> None:
