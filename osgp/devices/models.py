@@ -74,6 +74,10 @@ class Device(models.Model):
     model = models.CharField(max_length=255, blank=True, help_text="Manufacturer's model code.")
     time_zone = models.CharField(max_length=64, default="Europe/Amsterdam", help_text="IANA name.")
 
+    installed_at = models.DateTimeField(
+        null=True, blank=True, help_text="If known. From before, no values are expected of it."
+    )
+
     protocol_name = models.CharField(max_length=10)
     protocol_version = models.CharField(max_length=10)
     protocol_variant = models.CharField(max_length=10, blank=True)

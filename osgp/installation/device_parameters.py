@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from django.core.validators import RegexValidator
@@ -59,6 +60,7 @@ _COLUMNS = {
         "selective_access",
         "polyphase",
         "model",
+        "installed_at",
         *MBUS_ONLY[1:],
     )
 } | {"timezone": "time_zone", "transport": "framing"}
@@ -105,6 +107,9 @@ class AddDeviceParameters(TypedDict):
     polyphase: NotRequired[Annotated[bool, "False unless given."]]
     timezone: NotRequired[Annotated[str, TimeZoneField(), "IANA name; Europe/Amsterdam unless given."]]
     model: NotRequired[Annotated[str, CharField(allow_blank=True), "Manufacturer's model code."]]
+    installed_at: NotRequired[
+        Annotated[datetime, "When it was installed: from before, no values are expected of it."]
+    ]
 
     master_key: NotRequired[Annotated[str, SecretField(), "E-meters."]]
     authentication_key: NotRequired[Annotated[str, SecretField(), "E-meters: global authentication key."]]

@@ -29,6 +29,9 @@ class Series(models.Model):
     unit = models.CharField(max_length=24)
     capture_period = models.PositiveIntegerField(help_text="Seconds between INTERVAL values.")
     time_zone = models.CharField(max_length=64, help_text="IANA name; its days are those of the chunks.")
+    first_end = models.BigIntegerField(
+        null=True, help_text="Interval end of its first value, in seconds since 1970; unknown: of old series."
+    )
 
     class Meta:
         verbose_name = "series"

@@ -6,7 +6,7 @@ Only values that meet stored ones are merged, in Python, under a lock of their c
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -14,16 +14,16 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from osgp.messages.readings import CLOCK_TOLERANCE, FIRST_MOMENT, Period, Readings
-from osgp.readings import clock, merging, partitions
+from osgp.readings import clock, merging, noting, partitions
 from osgp.readings.arrays import as_date, format_array
-from osgp.readings.calendar import Span, find_day, to_month
+from osgp.readings.calendar import Span
 from osgp.readings.chunks import NO_STATUS, Chunk, collapse, find_step, merge
 from osgp.readings.merging import COLUMNS, NewChunk, make_row
-from osgp.readings.models import Completeness, Delivery, Series
+from osgp.readings.models import Delivery, Series
 from osgp.readings.preparing import Column, make_columns
 from osgp.sql import Statement
 
-_SERIES, _DELIVERY, _COMPLETENESS = (model._meta.db_table for model in (Series, Delivery, Completeness))
+_SERIES, _DELIVERY = (model._meta.db_table for model in (Series, Delivery))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def store(prepared: PreparedReadings, correlation_uid: uuid.UUID, message: str) 
     """Store readings as one delivery; returns its number. Belongs in the transaction of the outcome."""
     partitions.ensure({planned.start for planned in prepared.planned})
     place = _place_postgresql if connection.vendor == "postgresql" else _place_sqlite
-    delivery, series, there = place(prepared, correlation_uid, message)
+    delivery, series, there, first_ends = place(prepared, correlation_uid, message)
     if prepared.is_actual and len(there) == len(prepared.planned):
         return delivery
     new = [
@@ -137,18 +137,22 @@ def store(prepared: PreparedReadings, correlation_uid: uuid.UUID, message: str) 
     ]
     unknown = [column for number, column in enumerate(prepared.columns) if number not in series]
     if unknown:
-        late = _begin_series(prepared, unknown, delivery)
+        late, known = _begin_series(prepared, unknown, delivery)
         there |= _insert(late)
+        first_ends |= known
         new += late
     new.sort(key=lambda chunk: chunk.key)
     old = [chunk for chunk in new if chunk.key not in there]
     merged = merging.merge_into(old) if old else []
-    _note_full_days([*((chunk, chunk.chunk) for chunk in new if chunk.key in there), *merged])
+    noting.note_full_days([*((chunk, chunk.chunk) for chunk in new if chunk.key in there), *merged])
+    noting.note_first_ends(new, first_ends)
     return delivery
 
 
-Placement = tuple[int, dict[int, int], set[tuple[int, date]]]
-"""A delivery's number; the series of each column that has one; the keys of the chunks that were stored."""
+Placement = tuple[int, dict[int, int], set[tuple[int, date]], noting.FirstEnds]
+"""A delivery's number; the series of each column that has one; the keys of the chunks that were stored; where
+these series begin.
+"""
 
 
 def _make_chunk(prepared: PreparedReadings, planned: PlannedChunk, series_id: int, delivery: int) -> NewChunk:
@@ -170,24 +174,26 @@ def _make_chunk(prepared: PreparedReadings, planned: PlannedChunk, series_id: in
 # zone, are missing from what it returns.
 _PLACE = f"""
     WITH given AS (
-        SELECT number, quantity, period, unit, capture_period
-          FROM unnest(%s::text[], %s::text[], %s::text[], %s::integer[])
-               WITH ORDINALITY AS t (quantity, period, unit, capture_period, number)),
+        SELECT number, quantity, period, unit, capture_period, first_end
+          FROM unnest(%s::text[], %s::text[], %s::text[], %s::integer[], %s::bigint[])
+               WITH ORDINALITY AS t (quantity, period, unit, capture_period, first_end, number)),
     known AS (
-        SELECT given.number, s.id
+        SELECT given.number, s.id, s.first_end
           FROM given JOIN {_SERIES} s USING (quantity, period, unit)
          WHERE s.device_id = %s AND s.channel = %s AND s.time_zone = %s),
     begun AS (
-        INSERT INTO {_SERIES} (device_id, channel, quantity, period, unit, capture_period, time_zone)
+        INSERT INTO {_SERIES}
+               (device_id, channel, quantity, period, unit, capture_period, time_zone, first_end)
         SELECT DISTINCT ON (quantity, period, unit)
-               %s::bigint, %s::smallint, quantity, period, unit, capture_period, %s::text
+               %s::bigint, %s::smallint, quantity, period, unit, capture_period, %s::text, first_end
           FROM given WHERE NOT EXISTS (SELECT 1 FROM known WHERE known.number = given.number)
          ORDER BY quantity, period, unit, number
         ON CONFLICT (device_id, channel, quantity, period, unit) DO NOTHING
-        RETURNING id, quantity, period, unit),
+        RETURNING id, quantity, period, unit, first_end),
     series AS (
-        SELECT number, id FROM known
-        UNION ALL SELECT given.number, begun.id FROM given JOIN begun USING (quantity, period, unit)),
+        SELECT number, id, first_end FROM known
+        UNION ALL SELECT given.number, begun.id, begun.first_end
+                    FROM given JOIN begun USING (quantity, period, unit)),
     delivery AS (
         INSERT INTO {_DELIVERY} (device_id, correlation_uid, message, received_at)
         VALUES (%s, %s, %s, {{{{now}}}}) RETURNING id),
@@ -202,6 +208,7 @@ _PLACE = f"""
         ON CONFLICT (series_id, start) {{conflict}} RETURNING series_id, start)
     SELECT delivery.id, ARRAY(SELECT number::integer FROM series ORDER BY number),
            ARRAY(SELECT id FROM series ORDER BY number),
+           ARRAY(SELECT first_end FROM series ORDER BY number),
            ARRAY(SELECT series_id FROM stored ORDER BY series_id, start),
            ARRAY(SELECT start FROM stored ORDER BY series_id, start)
       FROM delivery
@@ -251,9 +258,10 @@ def _place_postgresql(prepared: PreparedReadings, correlation_uid: uuid.UUID, me
     ]
     names = [list(names) for names in zip(*(column.series for column in prepared.columns), strict=True)]
     place = _PLACE_OR_APPEND if prepared.is_actual else _PLACE_OR_CONFIRM
-    [(delivery, numbers, ids, series_ids, starts)] = place.fetch_rows(
+    [(delivery, numbers, ids, first_ends, series_ids, starts)] = place.fetch_rows(
         *names,
         [column.capture_period for column in prepared.columns],
+        [column.ends[0] for column in prepared.columns],
         *(prepared.device_id, prepared.channel, prepared.time_zone) * 2,
         prepared.device_id,
         correlation_uid,
@@ -261,7 +269,12 @@ def _place_postgresql(prepared: PreparedReadings, correlation_uid: uuid.UUID, me
         *(list(column) for column in zip(*given, strict=True)),
     )
     series = {number - 1: series_id for number, series_id in zip(numbers, ids, strict=True)}
-    return delivery, series, set(zip(series_ids, starts, strict=True))
+    return (
+        delivery,
+        series,
+        set(zip(series_ids, starts, strict=True)),
+        dict(zip(ids, first_ends, strict=True)),
+    )
 
 
 _NEW_DELIVERY = Statement(
@@ -275,9 +288,9 @@ _NEW_DELIVERY = Statement(
 def _place_sqlite(prepared: PreparedReadings, correlation_uid: uuid.UUID, message: str) -> Placement:
     [(delivery,)] = _NEW_DELIVERY.fetch_rows(prepared.device_id, correlation_uid, message)
     stored = _read_series(prepared)
-    known = {key: series_id for key, (series_id, zone) in stored.items() if zone == prepared.time_zone}
+    known = {key: row for key, row in stored.items() if row.time_zone == prepared.time_zone}
     series = {
-        number: known[column.series]
+        number: known[column.series].id
         for number, column in enumerate(prepared.columns)
         if column.series in known
     }
@@ -286,47 +299,64 @@ def _place_sqlite(prepared: PreparedReadings, correlation_uid: uuid.UUID, messag
         for planned in prepared.planned
         if planned.column in series
     ]
-    return delivery, series, _insert(chunks)
+    return delivery, series, _insert(chunks), {row.id: row.first_end for row in known.values()}
 
 
-def _begin_series(prepared: PreparedReadings, columns: Sequence[Column], delivery: int) -> list[NewChunk]:
-    """Return chunks of columns whose series are new, or began in another time zone and keep its days."""
+def _begin_series(
+    prepared: PreparedReadings, columns: Sequence[Column], delivery: int
+) -> tuple[list[NewChunk], noting.FirstEnds]:
+    """Return chunks of columns whose series are new, or began in another time zone and keep its days; and
+    where these series begin.
+    """
     for quantity, period, unit in sorted({column.series for column in columns}):
-        capture_period = next(
-            column.capture_period for column in columns if column.series == (quantity, period, unit)
-        )
+        first = next(column for column in columns if column.series == (quantity, period, unit))
         _NEW_SERIES.execute(
-            prepared.device_id, prepared.channel, quantity, period, unit, capture_period, prepared.time_zone
+            prepared.device_id,
+            prepared.channel,
+            quantity,
+            period,
+            unit,
+            first.capture_period,
+            prepared.time_zone,
+            first.ends[0],
         )
     known = _read_series(prepared)
     chunks = []
-    for zone in {known[column.series][1] for column in columns}:
-        of_zone = [column for column in columns if known[column.series][1] == zone]
+    for zone in {known[column.series].time_zone for column in columns}:
+        of_zone = [column for column in columns if known[column.series].time_zone == zone]
         in_zone = PreparedReadings(prepared.device_id, prepared.channel, zone, of_zone, _plan(of_zone, zone))
         partitions.ensure({planned.start for planned in in_zone.planned})
         for planned in in_zone.planned:
-            series_id = known[of_zone[planned.column].series][0]
+            series_id = known[of_zone[planned.column].series].id
             chunks.append(_make_chunk(in_zone, planned, series_id, delivery))
-    return sorted(chunks, key=lambda chunk: chunk.key)
+    first_ends = {known[column.series].id: known[column.series].first_end for column in columns}
+    return sorted(chunks, key=lambda chunk: chunk.key), first_ends
 
 
 _SERIES_OF_DEVICE = Statement(
     f"""
-    SELECT quantity, period, unit, id, time_zone FROM {_SERIES} WHERE device_id = %s AND channel = %s
+    SELECT quantity, period, unit, id, time_zone, first_end
+      FROM {_SERIES} WHERE device_id = %s AND channel = %s
     """  # noqa: S608 (table name)
 )
 _NEW_SERIES = Statement(
     f"""
-    INSERT INTO {_SERIES} (device_id, channel, quantity, period, unit, capture_period, time_zone)
-    VALUES (%s, %s, %s, %s, %s, %s, %s)
+    INSERT INTO {_SERIES} (device_id, channel, quantity, period, unit, capture_period, time_zone, first_end)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (device_id, channel, quantity, period, unit) DO NOTHING
     """  # noqa: S608 (table name)
 )
 
 
-def _read_series(prepared: PreparedReadings) -> dict[tuple[str, str, str], tuple[int, str]]:
+class _KnownSeries(NamedTuple):
+    id: int
+    time_zone: str
+    first_end: int | None
+
+
+def _read_series(prepared: PreparedReadings) -> dict[tuple[str, str, str], _KnownSeries]:
     rows = _SERIES_OF_DEVICE.fetch_rows(prepared.device_id, prepared.channel)
-    return {(quantity, period, unit): (pk, zone) for quantity, period, unit, pk, zone in rows}
+    return {(quantity, period, unit): _KnownSeries(*row) for quantity, period, unit, *row in rows}
 
 
 _ROW = f"({', '.join(['%s'] * 11)})"
@@ -346,50 +376,3 @@ def _insert(chunks: Sequence[NewChunk]) -> set[tuple[int, date]]:
             )
             there |= {(series_id, as_date(start)) for series_id, start in cursor.fetchall()}
     return there
-
-
-_NOTE = {
-    "postgresql": f"""
-    INSERT INTO {_COMPLETENESS} AS known (series_id, month, full_days)
-    SELECT * FROM unnest(%s::bigint[], %s::date[], %s::bigint[])
-    ON CONFLICT (series_id, month) DO UPDATE SET full_days = known.full_days | excluded.full_days
-     WHERE known.full_days | excluded.full_days <> known.full_days
-    """,  # noqa: S608 (table name)
-    "sqlite": f"""
-    INSERT INTO {_COMPLETENESS} (series_id, month, full_days) VALUES (%s, %s, %s)
-    ON CONFLICT (series_id, month) DO UPDATE SET full_days = full_days | excluded.full_days
-    """,  # noqa: S608 (table name)
-}
-
-
-def _note_full_days(stored: Iterable[tuple[NewChunk, Chunk]]) -> None:
-    """Note the days that the series are full of. Bits are only ever set, so the order does not matter."""
-    days: dict[tuple[int, date], int] = {}
-    for new, chunk in stored:
-        if new.period == Period.ACTUAL:
-            continue
-        bits = 0
-        if new.period == Period.MONTHLY:
-            bits = int(new.end - new.begin in set(chunk.list_offsets()))
-        elif new.period == Period.DAILY:
-            bits = _mark_days(new, chunk)
-        elif chunk.is_full(new.end - new.begin, new.capture_period):
-            bits = 1 << new.start.day - 1
-        key = (new.series_id, to_month(new.start))
-        days[key] = days.get(key, 0) | bits
-    rows = [(series_id, month, bits) for (series_id, month), bits in sorted(days.items())]
-    if not rows:
-        return
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_NOTE["postgresql"], [list(column) for column in zip(*rows, strict=True)])
-        else:
-            cursor.executemany(_NOTE["sqlite"], rows)
-
-
-def _mark_days(new: NewChunk, chunk: Chunk) -> int:
-    bits = 0
-    for offset in chunk.list_offsets():
-        day = find_day(datetime.fromtimestamp(new.begin + offset, UTC), new.zone)
-        bits |= 1 << day.day - 1
-    return bits

@@ -156,6 +156,27 @@ def test_a_device_that_moved_to_another_time_zone_keeps_its_days(device: Device)
 
 
 @pytest.mark.django_db
+def test_a_series_begins_with_its_first_value(device: Device, gas_meter: Device) -> None:
+    """In whatever order values come, and also where it began in another time zone."""
+    ends = interval_ends(date(2026, 10, 14), 3)
+
+    def first_ends() -> list[int | None]:
+        return list(Series.objects.order_by("quantity").values_list("first_end", flat=True))
+
+    deliver(device, column(ends[100:]))
+    assert first_ends() == [ends[100].timestamp()]
+    deliver(device, column(ends[150:200], quantity=EXPORT), column(ends[50:60]))
+    deliver(device, column(ends[200:]))
+    assert first_ends() == [ends[50].timestamp(), ends[150].timestamp()]
+    Device.objects.update(time_zone="Europe/Lisbon")
+    device.refresh_from_db()
+    deliver(device, column(ends[10:20]))
+    assert first_ends() == [ends[10].timestamp(), ends[150].timestamp()]
+    Series.objects.update(first_end=None)
+    deliver(device, column(ends[:5]))
+    assert first_ends() == [None, None]
+
+
 def test_completeness_grows_with_parts_of_a_day(device: Device) -> None:
     ends = interval_ends(DAY)
     for part in (ends[:50], ends[60:], ends[40:59]):

@@ -56,7 +56,7 @@ class AuthorisationInline(admin.TabularInline):
         return get_organisation(request) is None and super().has_delete_permission(request, obj)
 
 
-ADMINISTRATION = ("lifecycle_status", "model", "time_zone")
+ADMINISTRATION = ("lifecycle_status", "model", "time_zone", "installed_at")
 PLACE = ("network", "cell")
 CONNECTION = (
     "communication_method",
