@@ -17,6 +17,7 @@ from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
 
 from osgp.completeness.buffers import FETCHED_BY, find_buffer
+from osgp.completeness.expectation import find_first_expected
 from osgp.cosem.amr_status import POWER_DOWN
 from osgp.devices.models import Device
 from osgp.faults import Fault
@@ -159,15 +160,18 @@ def _find_ranges(
     first: date,
     until: date,
 ) -> list[_Range]:
+    since = find_first_expected(device, series)
     if not series:
         step = (buffer and buffer.capture_period) or INTERVAL_SECONDS
         ends = list_expected_ends(period, first, until, ZoneInfo(device.time_zone), step)
+        ends = ends[bisect_left(ends, since) :]
         return [_Range(ends, (), False, False)] if ends else []
     lacking: dict[int, list[str]] = {}
     expected: set[int] = set()
     for row in series:
         there = present.get(row.pk, {})
-        for end in list_expected_ends(period, first, until, ZoneInfo(row.time_zone), row.capture_period):
+        ends = list_expected_ends(period, first, until, ZoneInfo(row.time_zone), row.capture_period)
+        for end in ends[bisect_left(ends, since) :]:
             expected.add(end)
             if end not in there:
                 lacking.setdefault(end, []).append(row.quantity)

@@ -23,6 +23,7 @@ from osgp.requests.models import Action, ActionState, Request, RequestState
 from tests import factories
 from tests.devices.concurrency import at_once
 from tests.readings.columns import EXPORT, column, deliver, interval_ends, utc
+from tests.readings.conftest import REGISTERED
 from tests.state_check import states_by_hand
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +92,9 @@ def gaps(api: APIClient, query: str = RANGE) -> list[dict[str, Any]]:
 @pytest.fixture
 def invented(organisation: Organisation) -> Device:
     """A meter that keeps half-hours and nothing else, of a profile that is not shipped."""
-    return factories.make_device("T1", owner=organisation, protocol_name="TST", protocol_version="1.0")
+    return factories.make_device(
+        "T1", owner=organisation, protocol_name="TST", protocol_version="1.0", installed_at=REGISTERED
+    )
 
 
 def test_what_the_profile_keeps_no_buffer_for_is_not_missing(api: APIClient, invented: Device) -> None:
@@ -152,6 +155,39 @@ def test_a_meter_that_was_never_read_lacks_everything(api: APIClient, device: De
     assert results(api, f"{RANGE}&period=MONTHLY") == []
 
 
+def test_nothing_is_missing_from_before_the_installation(api: APIClient, device: Device) -> None:
+    """At 10:05 in Amsterdam: the first quarter of an hour that counts is the one that ends at 10:15."""
+    Device.objects.update(installed_at=utc(2026, 10, 14, 8, 5))
+    [gap] = gaps(api)
+    assert (gap["first_interval_end"], gap["count"]) == ("2026-10-14T08:15:00Z", 56)
+    deliver(device, column(interval_ends(DAY)[50:]))
+    assert [gap["count"] for gap in gaps(api)] == [9]
+    assert results(api, "from=2026-10-12&until=2026-10-14") == []
+    assert [gap["count"] for gap in gaps(api, f"{RANGE}&period=DAILY")] == [1]
+    assert results(api, "period=DAILY&from=2026-10-01&until=2026-10-14") == []
+
+
+def test_nothing_is_missing_from_before_the_first_value(api: APIClient, device: Device) -> None:
+    """As long as nobody says when the meter was installed."""
+    ends = interval_ends(DAY)
+    deliver(device, column(ends[40:60]), column(ends[30:60], quantity=EXPORT))
+    [before, after] = gaps(api)
+    assert (before["count"], before["quantities"], after["count"]) == (10, ["1-0:1.8.0.255"], 36)
+    assert before["first_interval_end"] == "2026-10-14T05:45:00Z"
+    assert results(api, "from=2026-10-10&until=2026-10-14") == []
+    deliver(device, column(ends[:10]))
+    assert [gap["count"] for gap in gaps(api)] == [40, 36]
+
+
+def test_a_meter_that_was_never_read_lacks_nothing_of_long_before_its_registration(
+    api: APIClient, device: Device
+) -> None:
+    Device.objects.update(created_at=utc(2026, 10, 14, 12))
+    query = "from=2026-10-10&until=2026-10-15"
+    assert [gap["first_interval_end"] for gap in gaps(api, query)] == ["2026-10-12T22:15:00Z"]
+    assert results(api, "from=2026-10-10&until=2026-10-13") == []
+
+
 def test_a_gas_meter_has_a_value_an_hour(api: APIClient, device: Device, gas_meter: Device) -> None:
     rows = results(api, f"{RANGE}&device={gas_meter.identification}")
     assert [row["count"] for row in rows] == [24]
@@ -170,6 +206,7 @@ def test_days_on_which_clocks_change(api: APIClient, device: Device, day: str, c
 
 
 def test_days_and_months(api: APIClient, device: Device) -> None:
+    Device.objects.update(installed_at=REGISTERED)
     midnights = [utc(2026, 10, 24, 22), utc(2026, 10, 25, 23)]
     tag = "ACTIVE_ENERGY_IMPORT_RATE_1"
     deliver(device, column(midnights, quantity=tag, period=Period.DAILY))

@@ -1,0 +1,29 @@
+"""From when on values of a meter are expected: what lies before cannot be missing."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from osgp.devices.models import Device
+from osgp.readings.calendar import find_midnight
+from osgp.readings.models import Series
+
+SEEN_BACK = timedelta(days=1)
+"""A meter that was never read is expected to have values from the day before it was registered."""
+
+
+def find_first_expected(device: Device, series: Collection[Series]) -> int:
+    """Return the first interval end that may be expected of a device, in seconds since 1970.
+
+    ``series`` are those of one period and of its present channel. It is the first end after the installation,
+    if that is known, or else the first value that was ever stored.
+    """
+    if device.installed_at is not None:
+        return int(device.installed_at.timestamp()) + 1
+    if not series:
+        zone = ZoneInfo(device.time_zone)
+        return (
+            int(find_midnight((device.created_at - SEEN_BACK).astimezone(zone).date(), zone).timestamp()) + 1
+        )
+    # Of series that were begun before this was noted, nothing is known: all is expected.
+    return min(0 if row.first_end is None else row.first_end for row in series)
