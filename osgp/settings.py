@@ -239,6 +239,8 @@ OSGP: dict[str, Any] = {
     "MESSAGE_LOG_RETENTION": timedelta(days=float(os.environ.get("OSGP_MESSAGE_LOG_RETENTION_DAYS", "7"))),
     # A value that was received this long after its interval's end is late.
     "READINGS_LATE_AFTER": timedelta(hours=float(os.environ.get("OSGP_READINGS_LATE_AFTER_HOURS", "48"))),
+    # Days back for which completeness is kept up; earlier ones keep the counts that they had.
+    "READINGS_COUNTED_DAYS": timedelta(days=int(os.environ.get("OSGP_READINGS_COUNTED_DAYS", "14"))),
     # How long readings are kept; whole months are forgotten. None, in the environment 0, keeps all.
     "READINGS_RETENTION": timedelta(days=float(os.environ.get("OSGP_READINGS_RETENTION_DAYS", "1827")))
     or None,

@@ -46,3 +46,17 @@ def _make_reader_filter(profile: Profile, *, is_mbus: bool) -> Q:
     if is_mbus:
         return Q(gateway__protocol_name=name, gateway__protocol_version=version)
     return Q(gateway=None, protocol_name=name, protocol_version=version)
+
+
+def keeps(device: Device, period: str) -> bool:
+    """Return whether a device keeps values of a period; True where its profile is not known.
+
+    The devices for which it is False are those of :func:`make_bufferless_filter`.
+    """
+    operation = find_operation(FETCHED_BY[device.is_mbus])
+    assert isinstance(operation, PeriodicReads)
+    try:
+        profile = device.profile
+    except UnknownProfile:
+        return True
+    return any(tag in profile for tag in operation.buffers[PeriodType(period)])

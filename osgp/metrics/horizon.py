@@ -44,3 +44,8 @@ def find_horizon(model: type[models.Model]) -> datetime:
             moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
     seen: datetime = moment - MARGIN
     return seen
+
+
+def make_comparable(moment: datetime) -> datetime:
+    """Return a moment that SQLite, where times are texts, sorts correctly: whole seconds have no decimals."""
+    return moment.replace(microsecond=moment.microsecond or 1)

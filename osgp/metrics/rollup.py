@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 
 from osgp.metrics import families, snapshot, tallies
 from osgp.metrics.exposition import Family
-from osgp.metrics.horizon import find_horizon
+from osgp.metrics.horizon import find_horizon, make_comparable
 from osgp.metrics.models import Counter, Cursor
 from osgp.metrics.tallies import CounterKey
 from osgp.requests.models import MeterSession, Request
@@ -65,7 +65,7 @@ class Stream:
             return 0
         moments = self.filter_rows(gt=cursor.counted_until, lte=until).order_by(self.completed)
         last = moments.values_list(self.completed, flat=True)[limit - 1 : limit].first()
-        edge = _make_comparable(last or until)
+        edge = make_comparable(last or until)
         # All rows of the last moment belong to the slice: one statement may have completed thousands.
         counted = self.add(self.filter_rows(gt=cursor.counted_until, lte=edge))
         Cursor.objects.filter(pk=cursor.pk).update(counted_until=edge)
@@ -131,8 +131,3 @@ def _add(tally: Tally[CounterKey]) -> None:
     rows = [(counted.name, json.dumps(dict(counted.labels)), number) for counted, number in tally.items()]
     with connection.cursor() as cursor:
         cursor.executemany(_ADD, rows)
-
-
-def _make_comparable(moment: datetime) -> datetime:
-    """Return a moment that SQLite, where times are texts, sorts correctly: whole seconds have no decimals."""
-    return moment.replace(microsecond=moment.microsecond or 1)

@@ -292,7 +292,7 @@ def test_dying_in_the_middle_counts_nothing_and_loses_nothing(
 ) -> None:
     rows.request(organisation, device)
     with monkeypatch.context() as patch:
-        patch.setattr(rollup, "_make_comparable", lambda moment: moment)
+        patch.setattr(rollup, "make_comparable", lambda moment: moment)
         original = Cursor.objects.filter
 
         def die(**conditions: object) -> object:
