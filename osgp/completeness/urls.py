@@ -3,8 +3,10 @@
 from django.urls import path
 
 from osgp.completeness.api import FetchView, MissingView
+from osgp.completeness.report_api import CompletenessView
 
 urlpatterns = [
+    path("readings/completeness/", CompletenessView.as_view(), name="readings-completeness"),
     path("readings/missing/", MissingView.as_view(), name="readings-missing"),
     path("readings/missing/fetch/", FetchView.as_view(), name="readings-missing-fetch"),
 ]

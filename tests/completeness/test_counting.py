@@ -172,12 +172,12 @@ def test_devices_count_for_those_who_may_read_them(
     group = DeviceGroup.objects.create(organisation=organisation, name="north")
     groups.add(group, [gas_meter.identification])
     count()
-    of_network = {"kind": Kind.NETWORK, "key": str(network.pk)}
+    key = str(network.pk)
     assert total(DAY).expected == 96 + 24
     assert total(DAY, organisation=organisation.pk).meters == 2
     assert total(DAY, organisation=other_organisation.pk).expected == 24
-    assert total(DAY, organisation=other_organisation.pk, **of_network).expected == 24
-    assert total(DAY, **of_network).meters == 2
+    assert total(DAY, organisation=other_organisation.pk, kind=Kind.NETWORK, key=key).expected == 24
+    assert total(DAY, kind=Kind.NETWORK, key=key).meters == 2
     assert total(DAY, kind=Kind.PROFILE, key="SMR-5.1").meters == 2
     assert total(DAY, organisation=organisation.pk, kind=Kind.GROUP, key=str(group.pk)).expected == 24
 
