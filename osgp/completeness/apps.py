@@ -7,6 +7,8 @@ class CompletenessConfig(AppConfig):
     verbose_name = "Completeness of readings"
 
     def ready(self) -> None:
-        from osgp.completeness import duties
+        from osgp.completeness import duties, metrics
+        from osgp.metrics import page
 
         duties.register()
+        page.register(metrics.collect)

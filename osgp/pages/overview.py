@@ -20,6 +20,7 @@ from osgp.accounts.rights import list_visible_devices
 from osgp.devices.models import Device
 from osgp.pages.access import get_organisation
 from osgp.pages.batches.overview import gather_batches
+from osgp.pages.readings.completeness_page import make_tile
 from osgp.pages.shared.display_text import format_age
 from osgp.pages.shared.paging import COUNT_LIMIT, BoundedCount, count_up_to_limit
 from osgp.requests.models import MeterSession, Request, RequestState, SessionState
@@ -72,6 +73,9 @@ def gather_figures(request: HttpRequest) -> dict[str, Any]:
         figures |= _gather_visits(organisation)
     if request.user.has_perm("devices.view_device"):
         figures |= _gather_devices(organisation)
+    tile = make_tile(request)
+    if tile is not None:
+        figures["completeness"] = tile
     return figures | gather_batches(request)
 
 

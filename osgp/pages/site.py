@@ -25,6 +25,8 @@ SECTIONS = (
     "django_celery_beat",
 )
 """In which order the apps stand in the navigation; others follow."""
+JOINED = {"completeness": "readings"}
+"""Apps whose models stand in the section of another one."""
 SECTION_NAMES = {
     "auth": "User groups",
     "batches": "Batches and schedules",
@@ -78,13 +80,23 @@ class HeadEndAdminSite(admin.AdminSite):
         apps: list[dict[str, Any]] = super().get_app_list(request, app_label)
         for app in apps:
             app["name"] = SECTION_NAMES.get(app["app_label"], app["name"])
-        return sorted(apps, key=_find_position)
+        return sorted(_join_sections(apps), key=_find_position)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The overview: what waits, what fails, and how it went lately."""
         from osgp.pages.overview import gather_figures  # It needs models, which are not there yet.
 
         return super().index(request, {"overview": gather_figures(request), **(extra_context or {})})
+
+
+def _join_sections(apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put models beside those of another app that an operator looks at together with them."""
+    by_label = {app["app_label"]: app for app in apps}
+    for label, into in JOINED.items():
+        if label in by_label and into in by_label:
+            by_label[into]["models"] = by_label[label]["models"] + by_label[into]["models"]
+            del by_label[label]
+    return list(by_label.values())
 
 
 def _find_position(app: dict[str, Any]) -> int:
