@@ -59,7 +59,8 @@ class Shown:
         received = self.total.received - self.total.late
         parts = [Part("good", received, "received"), Part("late", self.total.late, "received late")]
         for reason, number in self.total.missing.items():
-            parts.append(Part(find_tone(reason), number, split_words(reason).lower()))
+            tone = find_tone(reason)
+            parts.append(Part("waiting" if tone == "neutral" else tone, number, split_words(reason).lower()))
         return [part for part in parts if part.number]
 
 
