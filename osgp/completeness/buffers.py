@@ -1,5 +1,7 @@
 """Where meters keep the values of a period, by what their profiles say: what is not kept is not missing."""
 
+from functools import lru_cache
+
 from django.db.models import Q
 
 from osgp import catalogue
@@ -8,7 +10,8 @@ from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.monitoring.periodic_reads import PeriodicReads, PeriodType
-from osgp.monitoring.periods import Buffer
+from osgp.monitoring.periods import Buffer, find_setting
+from osgp.readings.buffers import INTERVAL_SECONDS
 
 FETCHED_BY = {False: "PeriodicMeterReads", True: "PeriodicMeterReadsGas"}
 """The message that fetches what is missing: of an electricity and of an M-Bus meter."""
@@ -48,15 +51,23 @@ def _make_reader_filter(profile: Profile, *, is_mbus: bool) -> Q:
     return Q(gateway=None, protocol_name=name, protocol_version=version)
 
 
-def keeps(device: Device, period: str) -> bool:
-    """Return whether a device keeps values of a period; True where its profile is not known.
-
-    The devices for which it is False are those of :func:`make_bufferless_filter`.
+def find_step(device: Device, period: str) -> int:
+    """Return how far apart the values of a period are, in seconds, as far as the profile says so; 0: it keeps
+    none. The devices for which it is 0 are those of :func:`make_bufferless_filter`.
     """
-    operation = find_operation(FETCHED_BY[device.is_mbus])
-    assert isinstance(operation, PeriodicReads)
+    meter = device.gateway or device
     try:
-        profile = device.profile
+        return _find_step(meter.protocol_name, meter.protocol_version, device.is_mbus, period)
     except UnknownProfile:
-        return True
-    return any(tag in profile for tag in operation.buffers[PeriodType(period)])
+        return INTERVAL_SECONDS
+
+
+@lru_cache
+def _find_step(name: str, version: str, is_mbus: bool, period: str) -> int:
+    operation = find_operation(FETCHED_BY[is_mbus])
+    assert isinstance(operation, PeriodicReads)
+    profile = catalogue.find_profile(name, version)
+    for tag in operation.buffers[PeriodType(period)]:
+        if tag in profile:
+            return find_setting(profile[tag], "capture_period") or INTERVAL_SECONDS
+    return 0

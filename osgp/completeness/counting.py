@@ -6,33 +6,47 @@ each series); for others the gaps are looked at. What is written is the differen
 before, so that counting once more, or after others, does no harm.
 """
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from django.conf import settings
 
 from osgp.completeness import lateness
 from osgp.completeness.buffers import FETCHED_BY
+from osgp.completeness.count_rows import store_days, store_devices
 from osgp.completeness.counted import (
-    Count,
+    COLUMNS,
+    COUNTED_PERIODS,
     CountedMeter,
-    DayKey,
-    choose_days,
-    count_expected,
-    list_ends,
+    expect,
+    make_count,
     read_known,
-    to_count,
 )
 from osgp.completeness.gaps import Reason, find_gaps
 from osgp.completeness.lateness import SeriesEnds
 from osgp.completeness.models import CountedDay, CountedDevice
-from osgp.completeness.totals import Differences
+from osgp.completeness.totals import Count, Differences
 from osgp.messages.readings import Period
 from osgp.readings.calendar import DAY, is_by_month, to_month
 from osgp.readings.models import Chunk, Completeness
 from osgp.requests.models import WAITING_STATES, Request, RequestState
 from osgp.sql import is_one_of
+
+DayKey = tuple[int, str, date]
+"""A day of a device and period."""
+
+
+@dataclass
+class _Counts:
+    """The days to be counted, by what is known of them so far."""
+
+    found: dict[DayKey, Count] = field(default_factory=dict)
+    incomplete: list[DayKey] = field(default_factory=list)
+    unexpected: list[DayKey] = field(default_factory=list)
+    """Nothing is expected of them."""
 
 
 def count_devices(keys: Collection[int], now: datetime, begun_at: datetime, *, look: bool) -> None:
@@ -45,212 +59,206 @@ def count_devices(keys: Collection[int], now: datetime, begun_at: datetime, *, l
     if not keys:
         return
     known = read_known(keys, now)
-    wanted = choose_days(known)
-    full = _find_full_days(known, wanted)
-    counts: dict[DayKey, Count | None] = {}
-    incomplete: list[DayKey] = []
-    for key in wanted:
-        counted = known[key.device]
-        expected = count_expected(counted, key)
-        if not expected:
-            counts[key] = None
-        elif key in full:
-            counts[key] = Count(expected)
-        else:
-            counts[key] = Count(expected)
-            incomplete.append(key)
-    looked_at = incomplete if look else _find_partial(known, incomplete)
-    _look(known, looked_at, counts)
-    _guess(known, set(incomplete) - set(looked_at), counts)
-    _judge_lateness(known, counts, now, begun_at)
+    counts = _count_full_days(known)
+    looked_at = counts.incomplete if look else _find_partial(known, counts.incomplete)
+    _look(known, looked_at, counts.found)
+    _guess(known, set(counts.incomplete) - set(looked_at), counts.found)
+    _judge_lateness(known, counts.found, now, begun_at)
     _store(known, counts)
 
 
 def forget_devices(keys: Collection[int]) -> None:
     """Take devices that do not exist any more out of the totals."""
+    if not keys:
+        return
     differences = Differences()
     scopes = dict(CountedDevice.objects.filter(pk__in=keys).values_list("pk", "scopes"))
-    for day in CountedDay.objects.filter(device_id__in=keys):
-        differences.add(scopes[day.device_id], day.period, day.day, to_count(day).as_numbers(), -1)
-    CountedDay.objects.filter(device_id__in=keys).delete()
+    days = CountedDay.objects.filter(device_id__in=keys)
+    for key, period, day, *count in days.values_list(*COLUMNS):
+        differences.take_away(scopes[key], period, day, make_count(*count))
+    days.delete()
     CountedDevice.objects.filter(pk__in=keys).delete()
     differences.store()
 
 
-def _find_full_days(known: Mapping[int, CountedMeter], wanted: Sequence[DayKey]) -> set[DayKey]:
-    """Return the days of which all series are full."""
-    months = {to_month(key.day) for key in wanted}
+def _count_full_days(known: Mapping[int, CountedMeter]) -> _Counts:
+    """Choose the days, and count what is expected of them; those that are not full are incomplete."""
+    counts = _Counts()
+    wanted = {
+        (key, period): days
+        for key, counted in known.items()
+        for period in COUNTED_PERIODS
+        if (days := counted.choose_days(period))
+    }
+    full = _read_full_days(known, {to_month(day) for days in wanted.values() for day in days})
+    for (key, period), days in wanted.items():
+        counted = known[key]
+        kinds, since = counted.find_kinds(period), counted.since[period]
+        by_month = full.get((key, period), {})
+        for day in days:
+            ends, first = expect(kinds, period, day)
+            number = len(ends) if since <= first else len(ends) - bisect_left(ends, since)
+            bit = 1 if period == Period.MONTHLY else 1 << day.day - 1
+            if not number:
+                counts.unexpected.append((key, period, day))
+                continue
+            counts.found[key, period, day] = Count(number)
+            if not by_month.get(to_month(day), 0) & bit:
+                counts.incomplete.append((key, period, day))
+    return counts
+
+
+def _read_full_days(
+    known: Mapping[int, CountedMeter], months: Collection[date]
+) -> dict[tuple[int, str], dict[date, int]]:
+    """Return the days of which all series of a device and period are full, as bits by month."""
     owners = {
-        row.pk: (key, period)
+        row.id: (key, period)
         for key, counted in known.items()
         for period, series in counted.series.items()
         for row in series
     }
-    masks: dict[tuple[int, str, date], list[int]] = defaultdict(list)
+    masks: defaultdict[tuple[int, str], dict[date, list[int]]] = defaultdict(dict)
     rows = Completeness.objects.filter(is_one_of("series_id", list(owners)), month__in=months)
     for series_id, month, bits in rows.values_list("series_id", "month", "full_days"):
-        masks[(*owners[series_id], month)].append(bits)
-    full = set()
-    for key in wanted:
-        number = len(known[key.device].series.get(key.period, ()))
-        found = masks.get((key.device, key.period, to_month(key.day)), ())
-        bit = 1 if key.period == Period.MONTHLY else 1 << key.day.day - 1
-        if number and len(found) == number and all(bits & bit for bits in found):
-            full.add(key)
+        masks[owners[series_id]].setdefault(month, []).append(bits)
+    full: dict[tuple[int, str], dict[date, int]] = {}
+    for (key, period), by_month in masks.items():
+        number = len(known[key].series[period])
+        full[key, period] = {}
+        for month, found in by_month.items():
+            common = found[0] if len(found) == number else 0
+            for bits in found[1:]:
+                common &= bits
+            full[key, period][month] = common
     return full
 
 
 def _find_partial(known: Mapping[int, CountedMeter], incomplete: Sequence[DayKey]) -> list[DayKey]:
     """Return the days of which a part may be there. Of a day or month with one interval nothing can be."""
-    by_day = [key for key in incomplete if not is_by_month(key.period)]
-    owners = {row.pk: key.device for key in by_day for row in known[key.device].series.get(key.period, ())}
+    by_day = [key for key in incomplete if not is_by_month(key[1])]
+    owners = {row.id: device for device, period, _ in by_day for row in known[device].series.get(period, ())}
     if not owners:
         return []
     rows = Chunk.objects.filter(
-        is_one_of("series_id", list(owners)), start__in={key.day for key in by_day}
+        is_one_of("series_id", list(owners)), start__in={day for _, _, day in by_day}
     ).values_list("series_id", "start")
     there = {(owners[series_id], start) for series_id, start in rows}
-    return [key for key in by_day if (key.device, key.day) in there]
+    return [key for key in by_day if (key[0], key[2]) in there]
 
 
-def _look(
-    known: Mapping[int, CountedMeter], wanted: Sequence[DayKey], counts: dict[DayKey, Count | None]
-) -> None:
+def _look(known: Mapping[int, CountedMeter], wanted: Sequence[DayKey], found: dict[DayKey, Count]) -> None:
     """Find out which intervals are missing, and why."""
-    by_day: dict[tuple[str, date], list[int]] = defaultdict(list)
-    for key in wanted:
-        by_day[key.period, key.day].append(key.device)
+    by_day: defaultdict[tuple[str, date], list[int]] = defaultdict(list)
+    for device, period, day in wanted:
+        by_day[period, day].append(device)
     for (period, day), devices in sorted(by_day.items()):
-        found = find_gaps([known[key].device for key in devices], period, day, day + DAY)
-        lacking = {one.device.pk: one.gaps for one in found}
+        gaps = find_gaps([known[key].device for key in devices], period, day, day + DAY)
+        lacking = {one.device.pk: one.gaps for one in gaps}
         for device in devices:
             missing: Counter[str] = Counter()
             for gap in lacking.get(device, ()):
                 missing[str(gap.reason)] += gap.count
-            count = counts[DayKey(device, period, day)]
-            assert count is not None
-            count.missing = dict(missing)
+            key = (device, period, day)
+            found[key] = found[key]._replace(missing=tuple(sorted(missing.items())))
 
 
-def _guess(
-    known: Mapping[int, CountedMeter], keys: Collection[DayKey], counts: Mapping[DayKey, Count | None]
-) -> None:
+def _guess(known: Mapping[int, CountedMeter], keys: Collection[DayKey], found: dict[DayKey, Count]) -> None:
     """Keep the reasons of days of which nothing is there; new ones are being fetched, or were never asked."""
-    meters = {known[key.device].device.gateway_id or key.device for key in keys}
+    meters = {known[device].device.gateway_id or device for device, _, _ in keys}
     pending = Request.objects.order_by().filter(
         is_one_of("meter", meters), state__in=[*WAITING_STATES, RequestState.RUNNING]
     )
     being_asked = set(pending.filter(message__in=FETCHED_BY.values()).values_list("device_id", flat=True))
     for key in keys:
-        count, before = counts[key], known[key.device].days.get((key.period, key.day))
-        assert count is not None
-        if before is not None and sum(before.missing.values()) == before.expected == count.expected:
-            count.missing = before.missing
-        elif key.device in being_asked:
-            count.missing = {str(Reason.BEING_FETCHED): count.expected}
+        device, period, day = key
+        count, before = found[key], known[device].days.get((period, day))
+        if before is not None and not before.received and before.expected == count.expected:
+            missing = before.missing
         else:
-            count.missing = {str(Reason.NEVER_ASKED): count.expected}
+            reason = Reason.BEING_FETCHED if device in being_asked else Reason.NEVER_ASKED
+            missing = ((str(reason), count.expected),)
+        found[key] = count._replace(missing=missing)
 
 
 def _judge_lateness(
-    known: Mapping[int, CountedMeter],
-    counts: Mapping[DayKey, Count | None],
-    now: datetime,
-    begun_at: datetime,
+    known: Mapping[int, CountedMeter], found: dict[DayKey, Count], now: datetime, begun_at: datetime
 ) -> None:
     """Count the late ones among received intervals, of days of which more are there than before."""
     after: timedelta = settings.OSGP["READINGS_LATE_AFTER"]
-    latest = int((now - after).timestamp())
-    earliest = int((begun_at - after).timestamp())
+    earliest, latest = int((begun_at - after).timestamp()), int((now - after).timestamp())
     asked: dict[DayKey, list[SeriesEnds]] = {}
-    for key, count in counts.items():
-        if count is None:
+    for key, count in found.items():
+        device, period, day = key
+        counted = known[device]
+        before = counted.days.get((period, day))
+        if before is not None and before.late:
+            found[key] = count._replace(late=before.late)
+        first = expect(counted.find_kinds(period), period, day).first
+        if not earliest <= first < latest or count.received <= (before.received if before else 0):
             continue
-        counted = known[key.device]
-        before = counted.days.get((key.period, key.day))
-        count.late = before.late if before else 0
-        if count.received <= (before.received if before else 0):
-            continue
-        start = to_month(key.day) if is_by_month(key.period) else key.day
-        parts = [
-            SeriesEnds(row.pk, start, list_ends(key.period, key.day, row.time_zone, row.capture_period))
-            for row in counted.series.get(key.period, ())
+        start = to_month(day) if is_by_month(period) else day
+        asked[key] = [
+            SeriesEnds(
+                row.id, start, expect(frozenset({(row.time_zone, row.capture_period)}), period, day).ends
+            )
+            for row in counted.series.get(period, ())
         ]
-        if any(earliest <= part.ends[0] < latest for part in parts if part.ends):
-            asked[key] = parts
     for key, number in lateness.count_late(asked, after).items():
-        count = counts[key]
-        assert count is not None
-        count.late = min(number, count.received)
+        found[key] = found[key]._replace(late=min(number, found[key].received))
 
 
-def _store(known: Mapping[int, CountedMeter], counts: Mapping[DayKey, Count | None]) -> None:
+def _store(known: Mapping[int, CountedMeter], counts: _Counts) -> None:
     differences = Differences()
-    stored: list[CountedDay] = []
-    gone: dict[tuple[str, date], list[int]] = defaultdict(list)
-    for key, count in counts.items():
-        counted = known[key.device]
-        before = counted.days.pop((key.period, key.day), None)
+    stored: list[tuple[int, str, date, Count]] = []
+    for key, count in counts.found.items():
+        device, period, day = key
+        counted = known[device]
+        before = counted.days.pop((period, day), None)
         if before is not None:
             assert counted.before is not None
-            differences.add(counted.before.scopes, key.period, key.day, before.as_numbers(), -1)
-        if count is not None:
-            differences.add(counted.scopes, key.period, key.day, count.as_numbers())
-            if count != before:
-                missing = dict(count.missing) or None
-                stored.append(
-                    CountedDay(
-                        device_id=key.device,
-                        period=key.period,
-                        day=key.day,
-                        expected=count.expected,
-                        late=count.late,
-                        missing=missing,
-                    )
-                )
-        elif before is not None:
-            gone[key.period, key.day].append(key.device)
+            differences.take_away(counted.before.scopes, period, day, before)
+        differences.add(counted.scopes, period, day, count)
+        if count != before:
+            stored.append((device, period, day, count))
+    store_days(stored)
+    _forget_unexpected(known, counts.unexpected, differences)
     for counted in known.values():
         if counted.before is not None and counted.before.scopes != counted.scopes:
             for (period, day), count in counted.days.items():
-                differences.add(counted.before.scopes, period, day, count.as_numbers(), -1)
-                differences.add(counted.scopes, period, day, count.as_numbers())
-    CountedDay.objects.bulk_create(
-        stored,
-        batch_size=1000,
-        update_conflicts=True,
-        unique_fields=["device_id", "period", "day"],
-        update_fields=["expected", "late", "missing"],
-    )
-    for (period, day), devices in gone.items():
-        CountedDay.objects.filter(device_id__in=devices, period=period, day=day).delete()
-    _store_devices(known.values())
+                differences.take_away(counted.before.scopes, period, day, count)
+                differences.add(counted.scopes, period, day, count)
+    _note_devices(known.values())
     differences.store()
 
 
-def _describe(row: CountedDevice) -> tuple[str, str, date]:
-    return row.scopes, row.basis, row.until
+def _forget_unexpected(
+    known: Mapping[int, CountedMeter], keys: Iterable[DayKey], differences: Differences
+) -> None:
+    gone: defaultdict[tuple[str, date], list[int]] = defaultdict(list)
+    for device, period, day in keys:
+        counted = known[device]
+        before = counted.days.pop((period, day), None)
+        if before is not None:
+            assert counted.before is not None
+            differences.take_away(counted.before.scopes, period, day, before)
+            gone[period, day].append(device)
+    for (period, day), devices in gone.items():
+        CountedDay.objects.filter(device_id__in=devices, period=period, day=day).delete()
 
 
-def _store_devices(known: Iterable[CountedMeter]) -> None:
+def _note_devices(known: Iterable[CountedMeter]) -> None:
     """Note what was counted, and forget days that are not counted any more; the totals keep them."""
-    changed = []
-    for counted in known:
-        row = CountedDevice(
-            device_id=counted.device.pk, scopes=counted.scopes, basis=counted.basis, until=counted.today
-        )
-        before = counted.before
-        if before is None or _describe(before) != _describe(row):
-            changed.append((row, counted.window))
-    CountedDevice.objects.bulk_create(
-        [row for row, _ in changed],
-        batch_size=1000,
-        update_conflicts=True,
-        unique_fields=["device"],
-        update_fields=["scopes", "basis", "until"],
-    )
+    changed = [
+        counted
+        for counted in known
+        if counted.is_anew
+        or counted.before is None
+        or (counted.before.scopes, counted.before.until) != (counted.scopes, counted.today)
+    ]
+    store_devices([(counted.device.pk, counted.scopes, counted.basis, counted.today) for counted in changed])
     by_window: defaultdict[date, list[int]] = defaultdict(list)
-    for row, window in changed:
-        by_window[window].append(row.pk)
+    for counted in changed:
+        by_window[counted.window].append(counted.device.pk)
     for window, keys in by_window.items():
         CountedDay.objects.filter(is_one_of("device_id", keys), day__lt=window).delete()

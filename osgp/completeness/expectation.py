@@ -2,17 +2,25 @@
 
 from collections.abc import Collection
 from datetime import timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from osgp.devices.models import Device
 from osgp.readings.calendar import find_midnight
-from osgp.readings.models import Series
 
 SEEN_BACK = timedelta(days=1)
 """A meter that was never read is expected to have values from the day before it was registered."""
 
 
-def find_first_expected(device: Device, series: Collection[Series]) -> int:
+class HasFirstEnd(Protocol):
+    """A series, or what is known of one."""
+
+    @property
+    def first_end(self) -> int | None:
+        """Interval end of its first value, in seconds since 1970."""
+
+
+def find_first_expected(device: Device, series: Collection[HasFirstEnd]) -> int:
     """Return the first interval end that may be expected of a device, in seconds since 1970.
 
     ``series`` are those of one period and of its present channel. It is the first end after the installation,

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -39,6 +40,7 @@ def format_scopes(
     )
 
 
+@lru_cache
 def list_scopes(text: str) -> list[Scope]:
     """Return the scopes of a text that :func:`format_scopes` made."""
     organisations, network, profile, groups = text.split("|")
@@ -55,30 +57,54 @@ def list_scopes(text: str) -> list[Scope]:
     return scopes
 
 
-Numbers = Mapping[str, int]
-"""Numbers of a day by name."""
+class Count(NamedTuple):
+    """What is known of a day of a device, in intervals."""
+
+    expected: int
+    late: int = 0
+    missing: tuple[tuple[str, int], ...] = ()
+    """By reason."""
+
+    @property
+    def received(self) -> int:
+        """Intervals of which all values are stored."""
+        return self.expected - sum(number for _, number in self.missing)
+
+    def as_numbers(self) -> dict[str, int]:
+        """Return what it adds to totals."""
+        return {
+            METERS: 1,
+            COMPLETE: int(not self.missing),
+            EXPECTED: self.expected,
+            RECEIVED: self.received,
+            LATE: self.late,
+            **dict(self.missing),
+        }
 
 
 @dataclass
 class Differences:
-    """Changes of totals, added up by text of scopes, period and day."""
+    """Changes of totals: how many devices of the same scopes have a count now, or have it no longer."""
 
-    _numbers: defaultdict[tuple[str, str, date], Counter[str]] = field(
-        default_factory=lambda: defaultdict(Counter)
-    )
+    _numbers: Counter[tuple[str, str, date, Count]] = field(default_factory=Counter)
 
-    def add(self, scopes: str, period: str, day: date, numbers: Numbers, sign: int = 1) -> None:
-        """Add the numbers of one device, or with -1 take them away."""
-        into = self._numbers[scopes, period, day]
-        for name, number in numbers.items():
-            into[name] += sign * number
+    def add(self, scopes: str, period: str, day: date, count: Count) -> None:
+        """Add what is known of a day of one device."""
+        self._numbers[scopes, period, day, count] += 1
+
+    def take_away(self, scopes: str, period: str, day: date, count: Count) -> None:
+        """Take away what was added before."""
+        self._numbers[scopes, period, day, count] -= 1
 
     def store(self) -> None:
         """Add the changes to the totals, in the order of their keys."""
         by_total: Counter[tuple[str, date, str, int, str, str]] = Counter()
-        for (text, period, day), numbers in self._numbers.items():
+        for (text, period, day, count), devices in self._numbers.items():
+            if not devices:
+                continue
+            numbers = [(name, number * devices) for name, number in count.as_numbers().items() if number]
             for scope in list_scopes(text):
-                for name, number in numbers.items():
+                for name, number in numbers:
                     by_total[period, day, scope.kind, scope.organisation, scope.key, name] += number
         rows = [(*key, number) for key, number in sorted(by_total.items()) if number]
         with connection.cursor() as cursor:
@@ -114,7 +140,7 @@ class Total:
         return self.expected - self.received
 
     @classmethod
-    def from_numbers(cls, numbers: Numbers) -> "Total":
+    def from_numbers(cls, numbers: Mapping[str, int]) -> "Total":
         """Make a total of its numbers."""
         reasons = Counter(
             {name: number for name, number in numbers.items() if name not in _COUNTS and number}
