@@ -7,7 +7,8 @@ from rest_framework import serializers
 
 from osgp.batches.models import BatchSource, BatchState
 from osgp.faults import FaultCode
-from osgp.fleet.submission import BatchFields, may_be_batched
+from osgp.fleet.contents import may_be_batched
+from osgp.fleet.submission import BatchFields
 from osgp.messages.registry import list_operations
 from osgp.requests.api.responses import FaultSerializer
 

@@ -17,9 +17,10 @@ from django.http import HttpRequest
 from osgp.accounts.models import Organisation
 from osgp.batches.models import RecurringRequest
 from osgp.device_groups.models import DeviceGroup
+from osgp.fleet.contents import may_be_batched
 from osgp.fleet.schedule_submission import PERIODS
 from osgp.fleet.schedules import format_cron
-from osgp.fleet.submission import MOST_ERRORS, ONE_TARGET, REPEATED, may_be_batched
+from osgp.fleet.submission import MOST_ERRORS, ONE_TARGET, REPEATED
 from osgp.messages.operation import Operation
 from osgp.messages.priorities import DEFAULT_PRIORITY
 from osgp.messages.registry import list_operations

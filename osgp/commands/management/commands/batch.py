@@ -13,8 +13,9 @@ from osgp.commands.sending import APPLICATION, FAILED, PENDING, SUCCEEDED, Sendi
 from osgp.faults import Fault
 from osgp.fleet import steering
 from osgp.fleet.answers import describe, summarize
+from osgp.fleet.contents import may_be_batched
 from osgp.fleet.progress import measure_progress
-from osgp.fleet.submission import may_be_batched, submit
+from osgp.fleet.submission import submit
 from osgp.messages.registry import RegisteredOperation
 from osgp.processes.database import give_back_connection
 from osgp.requests.models import RequestState

@@ -11,6 +11,7 @@ from osgp.batches.models import RecurringRequest
 from osgp.commands.sending import APPLICATION, SUCCEEDED, AnsweringCommand
 from osgp.faults import Fault
 from osgp.fleet import schedule_answers, schedules
+from osgp.fleet.contents import may_be_batched
 from osgp.fleet.occurrences import NeverDue
 from osgp.fleet.schedule_submission import (
     DEFAULT_PREVIEWED,
@@ -20,7 +21,6 @@ from osgp.fleet.schedule_submission import (
     set_enabled,
     submit_schedule,
 )
-from osgp.fleet.submission import may_be_batched
 from osgp.messages.registry import list_operations
 from osgp.requests.submission import find_operation, make_organisation_caller
 
