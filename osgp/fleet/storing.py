@@ -133,9 +133,13 @@ def read_database_time(batch: Batch) -> datetime:
     return now
 
 
-def compute_offset(key: str, identification: str, window: timedelta) -> timedelta:
-    """Return a device's moment in a window: always the same for a key, and evenly spread over devices."""
-    digest = hashlib.blake2b(f"{key}/{identification}".encode(), digest_size=6).digest()
+def compute_offset(meter: str, window: timedelta) -> timedelta:
+    """Return a meter's moment in a window: always the same, and evenly spread over meters.
+
+    It depends on nothing but the identification of the meter that is dialled. So batches and schedules with
+    the same window have the same moment for a meter and for the M-Bus devices behind it, and share a visit.
+    """
+    digest = hashlib.blake2b(meter.encode(), digest_size=6).digest()
     return window * (int.from_bytes(digest, "big") / 2**48)
 
 
@@ -153,9 +157,9 @@ def _make_row(batch: Batch, device: Device, position: int, now: datetime) -> dic
     """Return the columns that differ by device, as JSON for the database."""
     schedule_time = batch.schedule_time
     if batch.spread:
-        key = str(batch.recurring_id or batch.uid)
+        meter = device.gateway or device
         begin = schedule_time or batch.created_at
-        schedule_time = begin + compute_offset(key, device.identification, batch.spread)
+        schedule_time = begin + compute_offset(meter.identification, batch.spread)
     uid = uuid.uuid4()
     due_at = now if schedule_time is None else max(schedule_time, now)
     return {

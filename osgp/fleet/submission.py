@@ -37,7 +37,7 @@ MOST_DEVICES = 10_000
 ONE_TARGET = "Give either device_identifications or device_group."
 MOST_ERRORS = 1000
 """Most devices named in one refusal."""
-MOST_ACTIONS_AT_ONCE = 100_000
+MOST_ACTIONS_AT_ONCE = 50_000
 """Most actions that the requests of a list may have in all; those of a group are made slice by slice."""
 LONGEST_SPREAD = 7 * 24 * 3600
 """Seconds."""

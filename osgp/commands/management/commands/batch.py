@@ -100,7 +100,7 @@ class Command(SendingCommand):
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=Console(stderr=True)) as bar:
-            shown = bar.add_task(batch.message, total=batch.total, failed=0)
+            shown = bar.add_task(batch.content, total=batch.total, failed=0)
             while True:
                 counts = measure_progress(batch)
                 failed = counts.states[RequestState.FAILED]
