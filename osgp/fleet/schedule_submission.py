@@ -267,7 +267,7 @@ def _validate(operation: BatchOperation, body: Mapping[str, Any]) -> tuple[dict[
         given = body.get("parameters", {})
         content = parse_content(operation, given if isinstance(given, Mapping) else {})
     except ValidationError as error:
-        errors["parameters"] = error.detail
+        errors.setdefault("parameters", error.detail)
     if errors or content is None:
         raise ValidationError(errors)
     return fields.validated_data, content

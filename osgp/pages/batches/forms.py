@@ -334,6 +334,9 @@ def _format_parameter(value: Any) -> Any:
         return str(value).lower()
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", value):
         return value[:19]
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        lines = ",\n ".join(json.dumps(item, ensure_ascii=False) for item in value)
+        return f"[{lines}]"
     simple = isinstance(value, list) and all(isinstance(item, str) for item in value)
     return json.dumps(value) if isinstance(value, dict | list) and not simple else value
 
