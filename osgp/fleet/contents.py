@@ -23,7 +23,7 @@ BatchOperation: TypeAlias = MeterOperation[Any, Any] | Bundle
 ABOUT_ONE_DEVICE = "{} is about one device and cannot be sent to many."
 SAME_FOR_ALL = (
     "The actions of a batch are the same for all meters, so they are about the meter itself. Send a message "
-    "for M-Bus devices as a batch of its own: both are carried out in one visit."
+    "for M-Bus devices as a batch or schedule of its own, with the same window to share a visit."
 )
 DEVICE_FIELD = "device_identification"
 

@@ -159,7 +159,7 @@ FAULTY = [
     (
         {"message": "ActualMeterReadsGas", "device_identification": "G0000000000000001"},
         "/message",
-        "a batch of its own",
+        "a batch or schedule of its own",
     ),
 ]
 
