@@ -228,6 +228,7 @@ def test_a_batch_in_the_admin(operator: Client, organisation: Organisation, grou
     url = f"{reverse(NEW_BATCH)}?message=Bundle&organisation={organisation.pk}"
     form = operator.get(url).context["form"]
     assert "SynchronizeTime" in form.fields["parameter-actions"].help_text
+    assert "none names a device" in form.fields["parameter-actions"].help_text
     faulty = json.dumps([CLOCK, {"message": "NoSuch"}, DAYS | {"device_identification": "E1"}])
     body = {"group": group.pk, "devices": "", "spread_seconds": "0", "priority": "7"}
     answer = operator.post(url, body | {"parameter-actions": faulty})

@@ -16,6 +16,7 @@ from django.http import HttpRequest
 
 from osgp.accounts.models import Organisation
 from osgp.batches.models import RecurringRequest
+from osgp.bundle.bundle import Bundle
 from osgp.device_groups.models import DeviceGroup
 from osgp.fleet.contents import may_be_batched
 from osgp.fleet.schedule_submission import PERIODS
@@ -29,6 +30,7 @@ from osgp.pages.access import get_organisation
 from osgp.pages.batches.schedule_text import format_window
 from osgp.pages.shared.message_forms import MessageForm, MomentField, list_choices
 
+ABOUT_THE_METER = "They are the same for all meters: none names a device, or is for M-Bus devices."
 NAMED_ERRORS = 20
 """Refused devices that a form names."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -122,6 +124,9 @@ class FleetForm(MessageForm):
     ) -> None:
         super().__init__(data, initial=dict(initial or {}))
         self.add_parameters(operation)
+        if isinstance(operation, Bundle):
+            field = self.fields[f"{self.parameter_prefix}actions"]
+            field.help_text = f"{field.help_text} {ABOUT_THE_METER}"
         group = self.fields["group"]
         assert isinstance(group, forms.ModelChoiceField)
         group.queryset = groups
