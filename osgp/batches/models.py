@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -9,6 +10,7 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from osgp.accounts.models import Organisation
+from osgp.batches import naming
 from osgp.device_groups.models import DeviceGroup, group_name_validator
 from osgp.devices.models import Device
 from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
@@ -40,8 +42,10 @@ class BatchSource(models.TextChoices):
 
 
 class Scheduling(models.Model):
-    """How urgent the requests of a batch are, and over which time they are spread."""
+    """How urgent the requests of a batch are, and over which time they are spread; and what it sends."""
 
+    message: Any
+    parameters: Any
     priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY, validators=PRIORITY_VALIDATORS)
     bypass_retry = models.BooleanField(default=False, help_text="One attempt only.")
     spread = models.DurationField(
@@ -52,9 +56,19 @@ class Scheduling(models.Model):
     class Meta:
         abstract = True
 
+    @property
+    def content(self) -> str:
+        """The message, and those of a bundle, in a few words."""
+        return naming.name_content(self.message, self.parameters)
+
+    @property
+    def messages(self) -> list[str]:
+        """The names of the messages that each device gets: several if it is a bundle."""
+        return naming.list_messages(self.message, self.parameters)
+
 
 class Batch(Scheduling):
-    """One message, sent to many devices; each has a request of its own."""
+    """One message or bundle, sent to many devices; each has a request of its own."""
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="batches")
@@ -116,7 +130,7 @@ class Batch(Scheduling):
         ]
 
     def __str__(self) -> str:
-        return f"{self.message} {self.uid}"
+        return f"{self.content} {self.uid}"
 
     @property
     def is_final(self) -> bool:
@@ -140,7 +154,7 @@ class SkippedDevice(models.Model):
 
 
 class RecurringRequest(Scheduling):
-    """A schedule: a message that is sent to devices again and again; each occurrence becomes one batch."""
+    """A schedule: a message or bundle for devices, again and again; each occurrence becomes one batch."""
 
     name = models.CharField(max_length=64, validators=[group_name_validator])
     organisation = models.ForeignKey(

@@ -1,6 +1,6 @@
 """The actions of a bundle as callers write them: each a message, its parameters, and perhaps its device."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -74,6 +74,11 @@ class Draft:
 
 
 _OWN_FIELDS = frozenset(ActionDevice().fields)
+
+
+def collect_errors(drafts: Sequence[Draft]) -> dict[int, Errors]:
+    """Return the errors of the faulty ones by their position."""
+    return {position: draft.errors for position, draft in enumerate(drafts) if draft.errors}
 
 
 def _find_operation(action: Mapping[str, Any]) -> MeterOperation:

@@ -1,13 +1,13 @@
 """Bundle: many messages to one meter in one request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.bundle.actions import MOST_ACTIONS, ActionsField, Draft, Errors
+from osgp.bundle.actions import MOST_ACTIONS, ActionsField, Draft, Errors, collect_errors
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.messages.naming import BUNDLE
@@ -62,7 +62,7 @@ class Bundle(CompositeOperation[BundleParameters]):
 
     def check_parameters(self, parameters: BundleParameters) -> None:
         """Here a faulty action makes the parameters invalid."""
-        if faulty := _collect_errors(parameters["actions"]):
+        if faulty := collect_errors(parameters["actions"]):
             raise ValidationError(_merge_errors({}, faulty))
 
     def compose(self, caller: Caller, body: Mapping[str, Any]) -> Composition:
@@ -82,7 +82,7 @@ class Bundle(CompositeOperation[BundleParameters]):
             if not part.is_valid():
                 errors.update(part.errors)
         drafts: list[Draft] = own.validated_data["actions"] if own.is_valid() else []
-        faulty = _collect_errors(drafts)
+        faulty = collect_errors(drafts)
         if "device_identification" in common.errors:
             raise ValidationError(_merge_errors(errors, faulty))
         identification = body["device_identification"]
@@ -109,10 +109,6 @@ class Bundle(CompositeOperation[BundleParameters]):
             refusal = NotGranted if only_rights else ValidationError
             raise refusal(_merge_errors(errors, faulty))
         return Composition(meter, common.validated_data, actions)
-
-
-def _collect_errors(drafts: Sequence[Draft]) -> dict[int, Errors]:
-    return {position: draft.errors for position, draft in enumerate(drafts) if draft.errors}
 
 
 def _merge_errors(errors: Errors, faulty: Mapping[int, Errors]) -> Errors:

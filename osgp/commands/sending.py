@@ -19,6 +19,15 @@ SUCCEEDED, FAILED, BAD_INPUT, PENDING = range(4)
 """Exit statuses."""
 
 
+def add_actions(parser: ArgumentParser) -> None:
+    """Let the actions of a bundle be given."""
+    parser.add_argument(
+        "--actions",
+        metavar="FILE",
+        help="The actions of a bundle: a JSON list in a file, or on standard input (-).",
+    )
+
+
 class AnsweringCommand(BaseCommand):
     """A command in the name of an organisation; it answers with JSON and one of the exit statuses."""
 
@@ -44,6 +53,15 @@ class AnsweringCommand(BaseCommand):
             except (ValueError, RecursionError):
                 parameters[name] = text
         return parameters
+
+    def _read_actions(self, name: str) -> Any:
+        """Return the JSON of a file, or of standard input (-)."""
+        try:
+            return json.loads(sys.stdin.read() if name == "-" else Path(name).read_text())
+        except OSError as error:
+            self._refuse(f"{name}: {error.strerror}")
+        except (ValueError, RecursionError) as error:
+            self._refuse(f"{name} holds no JSON: {error}")
 
     def _read_identifications(self, name: str) -> list[str]:
         """Return the words of a file, or of standard input (-)."""
@@ -87,10 +105,13 @@ class SendingCommand(AnsweringCommand):
             help="A parameter of the message, or a common field such as schedule_time; VALUE is JSON, or "
             "else text. May be repeated.",
         )
+        add_actions(parser)
 
     def _build_body(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Return the parameters and common fields that were given."""
+        """Return the parameters, actions and common fields that were given."""
         body = self._parse_parameters(options["parameter"])
+        if options["actions"] is not None:
+            body["actions"] = self._read_actions(options["actions"])
         if options["priority"] is not None:
             body["priority"] = options["priority"]
         return body

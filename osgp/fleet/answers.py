@@ -23,6 +23,7 @@ def summarize(batch: Batch) -> dict[str, Any]:
     return {
         "uid": str(batch.uid),
         "message": batch.message,
+        "content": batch.content,
         "status": batch.state,
         "source": batch.source,
         "device_group": batch.group.name if batch.group else None,
@@ -39,6 +40,7 @@ def describe(batch: Batch) -> dict[str, Any]:
     counts: Progress = measure_progress(batch)
     return {
         **summarize(batch),
+        "parameters": batch.parameters,
         "priority": batch.priority,
         "schedule_time": utc_text(batch.schedule_time) if batch.schedule_time else None,
         "max_schedule_time": utc_text(batch.max_schedule_time) if batch.max_schedule_time else None,

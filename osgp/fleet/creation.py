@@ -15,13 +15,15 @@ from rest_framework.exceptions import ValidationError
 from osgp.batches.models import Batch, BatchState
 from osgp.faults import Fault, FaultCode
 from osgp.fleet import states, storing, targets
-from osgp.fleet.submission import find_batch_operation
+from osgp.fleet.contents import find_batch_operation, parse_content
 from osgp.requests.models import Request
 
 logger = logging.getLogger(__name__)
 
 SLICE = 2000
 """Devices per transaction."""
+ACTIONS_PER_SLICE = 20_000
+"""Actions per transaction: of large bundles a slice has fewer devices."""
 
 
 class BatchFailed(Exception):
@@ -61,15 +63,15 @@ def create_slice(beside: Collection[int] = ()) -> bool:
 
 
 def _create_next(batch: Batch) -> None:
-    operation = find_batch_operation(batch.message)
-    parameters = operation.parse(batch.parameters)
-    keys = targets.list_next_keys(batch, SLICE)
-    checked = targets.check_keys(operation, parameters, batch.organisation, keys)
-    storing.store(batch, checked.devices, checked.refused)
+    content = parse_content(find_batch_operation(batch.message), batch.parameters)
+    limit = min(SLICE, ACTIONS_PER_SLICE // len(content.actions))
+    keys = targets.list_next_keys(batch, limit)
+    checked = targets.check_keys(content, batch.organisation, keys)
+    storing.store(batch, content, checked.devices, checked.refused)
     if keys:
         row = Batch.objects.filter(pk=batch.pk)
         row.update(cursor=keys[-1], skipped=F("skipped") + len(checked.refused))
-    if len(keys) < SLICE:
+    if len(keys) < limit:
         running = states.run(batch.pk, total=_count_requests(batch))
         assert running, "its row is locked"
 

@@ -64,6 +64,7 @@ def summarize(row: RecurringRequest, number_of_devices: int) -> dict[str, Any]:
         "id": row.pk,
         "name": row.name,
         "message": row.message,
+        "content": row.content,
         "parameters": row.parameters,
         "device_group": row.group.name if row.group else None,
         "number_of_devices": number_of_devices,

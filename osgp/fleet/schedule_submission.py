@@ -22,15 +22,20 @@ from osgp.device_groups.models import DeviceGroup, group_name_validator
 from osgp.devices.models import Device
 from osgp.faults import FaultCode
 from osgp.fleet import occurrences, schedules, targets
+from osgp.fleet.contents import (
+    BatchOperation,
+    Content,
+    find_batch_operation,
+    find_missing_scopes,
+    parse_content,
+)
 from osgp.fleet.occurrences import CRON_FIELDS, Recurrence
 from osgp.fleet.submission import (
     LONGEST_SPREAD,
     MOST_ERRORS,
     ONE_TARGET,
     DeviceIdentificationsField,
-    find_batch_operation,
 )
-from osgp.messages.operation import MeterOperation, ParameterValues
 from osgp.messages.priorities import DEFAULT_PRIORITY
 from osgp.messages.serializers import (
     BooleanField,
@@ -171,9 +176,8 @@ def find_next_occurrences(fields: Mapping[str, Any], number: int) -> list[dateti
 class CheckedSchedule(NamedTuple):
     """A schedule that may be stored, with validated data of :class:`ScheduleFields`."""
 
-    operation: MeterOperation
+    content: Content
     fields: Mapping[str, Any]
-    parameters: ParameterValues
     group: DeviceGroup | None
     devices: list[Device]
 
@@ -194,9 +198,11 @@ def check_schedule(caller: Caller, body: Any) -> CheckedSchedule:
         )
     operation = find_batch_operation(name)
     check_scope(caller, operation.service)
-    fields, parameters = _validate(operation, body)
-    group, devices = _find_devices(caller, operation, parameters, fields)
-    return CheckedSchedule(operation, fields, parameters, group, devices)
+    fields, content = _validate(operation, body)
+    if missing := find_missing_scopes(caller, content):
+        raise NotGranted({"parameters": missing})
+    group, devices = _find_devices(caller, content, fields)
+    return CheckedSchedule(content, fields, group, devices)
 
 
 def submit_schedule(caller: Caller, body: Any, row: RecurringRequest | None = None) -> RecurringRequest:
@@ -205,16 +211,16 @@ def submit_schedule(caller: Caller, body: Any, row: RecurringRequest | None = No
     Raises what :func:`check_schedule` raises, and ValidationError if its name is taken. Nothing is stored
     then.
     """
-    operation, fields, parameters, group, devices = check_schedule(caller, body)
+    content, fields, group, devices = check_schedule(caller, body)
     row = row or RecurringRequest(organisation=caller.organisation)
     if RecurringRequest.objects.filter(organisation=caller.organisation, name=fields["name"]).exclude(
         pk=row.pk
     ):
         raise ValidationError({"name": ["There is a schedule of this name already."]})
     longest = fields.get("max_duration_seconds")
-    row.name, row.message = fields["name"], operation.message
+    row.name, row.message = fields["name"], content.operation.message
     row.application = caller.application
-    row.parameters = operation.represent_parameters(parameters)
+    row.parameters = content.as_json()
     row.group = group
     row.priority, row.bypass_retry = fields["priority"], fields["bypass_retry"]
     row.spread = timedelta(seconds=fields["spread_seconds"])
@@ -251,24 +257,24 @@ def set_enabled(row: RecurringRequest, enabled: bool) -> None:
     schedules.plan(row)
 
 
-def _validate(operation: MeterOperation, body: Mapping[str, Any]) -> tuple[dict[str, Any], ParameterValues]:
+def _validate(operation: BatchOperation, body: Mapping[str, Any]) -> tuple[dict[str, Any], Content]:
     errors: dict[str, Any] = {}
     fields = ScheduleFields(data=body)
     if not fields.is_valid():
         errors.update(fields.errors)
-    parameters: ParameterValues = {}
+    content: Content | None = None
     try:
         given = body.get("parameters", {})
-        parameters = operation.parse(given if isinstance(given, Mapping) else {})
+        content = parse_content(operation, given if isinstance(given, Mapping) else {})
     except ValidationError as error:
-        errors["parameters"] = error.detail
-    if errors:
+        errors.setdefault("parameters", error.detail)
+    if errors or content is None:
         raise ValidationError(errors)
-    return fields.validated_data, parameters
+    return fields.validated_data, content
 
 
 def _find_devices(
-    caller: Caller, operation: MeterOperation, parameters: ParameterValues, fields: Mapping[str, Any]
+    caller: Caller, content: Content, fields: Mapping[str, Any]
 ) -> tuple[DeviceGroup | None, list[Device]]:
     """Check a list now; a group is checked at each occurrence, as its members change."""
     if "device_group" in fields:
@@ -278,7 +284,7 @@ def _find_devices(
         return group, []
     wanted = fields["device_identifications"]
     granted = targets.find_by_identification(caller.organisation, wanted)
-    checked = targets.check_devices(operation, parameters, wanted, granted)
+    checked = targets.check_devices(content, wanted, granted)
     if checked.refused:
         refused = checked.refused[:MOST_ERRORS]
         problems = {str(position): [fault.message] for position, _, fault in refused}

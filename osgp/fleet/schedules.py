@@ -219,7 +219,7 @@ def _save_periodic_task(schedule: RecurringRequest) -> PeriodicTask:
     task.start_time = schedule.starts_at
     task.enabled = schedule.enabled
     task.kwargs = json.dumps({"recurring_id": schedule.pk})
-    task.description = f"{schedule.message} for {schedule.organisation}"
+    task.description = f"{schedule.content} for {schedule.organisation}"
     task.expire_seconds = 3600
     task.save()
     return task

@@ -10,8 +10,8 @@ from django.utils import timezone
 from osgp.accounts.caller import Caller
 from osgp.batches.models import Batch, BatchSource, BatchState
 from osgp.fleet import states
+from osgp.fleet.contents import find_batch_operation
 from osgp.fleet.progress import measure_progress
-from osgp.fleet.submission import find_batch_operation
 from osgp.processes import wakeup
 from osgp.requests.models import FINAL_STATES, WAITING_STATES, Request, RequestState
 from osgp.requests.states import bulk as bulk_states

@@ -1,7 +1,8 @@
 """Storing the requests of a batch, thousands in one transaction.
 
-Two statements store any number of requests: building as many rows with the ORM takes as long as the database
-takes to store them. What all requests of a batch have in common is copied from its row.
+Two statements store any number of requests and their actions: building as many rows with the ORM takes as
+long as the database takes to store them. What all requests of a batch have in common is copied from its row,
+and each gets a copy of the batch's actions, whether that is one message or those of a bundle.
 
 Neither statement may depend on the database's statistics, which are out of date while a batch is being made.
 The second one therefore hides the batch's column from the indexes (``COALESCE``): through them, each slice
@@ -20,11 +21,11 @@ from django.db.models.functions import Now
 
 from osgp.batches.models import Batch, SkippedDevice
 from osgp.devices.models import Device
+from osgp.fleet.contents import Content
 from osgp.fleet.targets import RefusedDevice
 from osgp.processes import wakeup
 from osgp.requests.models import Action, Request
 from osgp.requests.states.transitions import FIRST_ACTION_STATE, choose_first_state
-from osgp.sql import Statement
 
 BATCHES, REQUESTS, ACTIONS = (model._meta.db_table for model in (Batch, Request, Action))
 SKIPPED_PER_STATEMENT = 1000
@@ -58,21 +59,29 @@ _INSERT_REQUESTS = f"""
      ORDER BY each_.position
     RETURNING id
     """  # noqa: S608 (table names)
-_INSERT_ACTIONS = Statement(
-    f"""
+_ACTION_ROWS = {
+    "postgresql": "json_to_recordset(%s::json) AS each_(position integer, message text, parameters jsonb)",
+    "sqlite": """
+        (SELECT value ->> 'position' AS position, value ->> 'message' AS message,
+                value -> 'parameters' AS parameters
+           FROM json_each(%s)) AS each_
+        """,
+}
+_INSERT_ACTIONS = f"""
     INSERT INTO {ACTIONS} (request_id, position, message, device_id, parameters, state)
-    SELECT id, 0, message, device_id, (SELECT parameters FROM {BATCHES} WHERE id = %s),
+    SELECT request.id, each_.position, each_.message, request.device_id, each_.parameters,
            '{FIRST_ACTION_STATE}'
-      FROM {REQUESTS}
-     WHERE id BETWEEN %s AND %s AND COALESCE(batch_id, 0) = %s
-    """,  # noqa: S608 (table names)
-    prepared=False,
-)
+      FROM {{rows}} CROSS JOIN {REQUESTS} AS request
+     WHERE request.id BETWEEN %s AND %s AND COALESCE(request.batch_id, 0) = %s
+     ORDER BY request.id, each_.position
+    """  # noqa: S608 (table names)
 
 
 @transaction.atomic
-def store(batch: Batch, devices: Sequence[Device], refused: Iterable[RefusedDevice] = ()) -> None:
-    """Store a request for each device and a row for each refused one, and wake the dispatcher.
+def store(
+    batch: Batch, content: Content, devices: Sequence[Device], refused: Iterable[RefusedDevice] = ()
+) -> None:
+    """Store a request with its actions for each device and a row for each refused one; wake the dispatcher.
 
     Requests are numbered in the order of ``devices``. All bear the batch's time of creation, so that the
     organisation's list of requests finds them side by side.
@@ -83,7 +92,10 @@ def store(batch: Batch, devices: Sequence[Device], refused: Iterable[RefusedDevi
         with connection.cursor() as cursor:
             cursor.execute(_INSERT_REQUESTS.format(rows=_ROWS[connection.vendor]), [rows, batch.pk])
             numbers = [number for (number,) in cursor.fetchall()]
-        _INSERT_ACTIONS.execute(batch.pk, min(numbers), max(numbers), batch.pk)
+            cursor.execute(
+                _INSERT_ACTIONS.format(rows=_ACTION_ROWS[connection.vendor]),
+                [_write_actions(content), min(numbers), max(numbers), batch.pk],
+            )
         if len(devices) >= MANY:
             _analyze_grown_tables()
     SkippedDevice.objects.bulk_create(
@@ -121,19 +133,33 @@ def read_database_time(batch: Batch) -> datetime:
     return now
 
 
-def compute_offset(key: str, identification: str, window: timedelta) -> timedelta:
-    """Return a device's moment in a window: always the same for a key, and evenly spread over devices."""
-    digest = hashlib.blake2b(f"{key}/{identification}".encode(), digest_size=6).digest()
+def compute_offset(meter: str, window: timedelta) -> timedelta:
+    """Return a meter's moment in a window: always the same, and evenly spread over meters.
+
+    It depends on nothing but the identification of the meter that is dialled. So batches and schedules with
+    the same window have the same moment for a meter and for the M-Bus devices behind it, and share a visit.
+    """
+    digest = hashlib.blake2b(meter.encode(), digest_size=6).digest()
     return window * (int.from_bytes(digest, "big") / 2**48)
+
+
+def _write_actions(content: Content) -> str:
+    """Return the actions that each request has, as JSON for the database."""
+    return json.dumps(
+        [
+            {"position": position, "message": action.operation.message, "parameters": action.as_json()}
+            for position, action in enumerate(content.actions)
+        ]
+    )
 
 
 def _make_row(batch: Batch, device: Device, position: int, now: datetime) -> dict[str, Any]:
     """Return the columns that differ by device, as JSON for the database."""
     schedule_time = batch.schedule_time
     if batch.spread:
-        key = str(batch.recurring_id or batch.uid)
+        meter = device.gateway or device
         begin = schedule_time or batch.created_at
-        schedule_time = begin + compute_offset(key, device.identification, batch.spread)
+        schedule_time = begin + compute_offset(meter.identification, batch.spread)
     uid = uuid.uuid4()
     due_at = now if schedule_time is None else max(schedule_time, now)
     return {

@@ -1,4 +1,4 @@
-"""The way in for batches: one message with its parameters, and a list or a group of devices.
+"""The way in for batches: one message with its parameters, or a bundle, and a list or a group of devices.
 
 Everything is checked as for a single request, the parameters once and the devices in bulk. A list of up to
 10,000 devices is stored at once; the requests of a group are made in the background (creation.py).
@@ -20,17 +20,25 @@ from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch, BatchSource
 from osgp.device_groups import groups
 from osgp.device_groups.models import DeviceGroup
-from osgp.faults import Component, Fault, FaultCode
+from osgp.faults import FaultCode
 from osgp.fleet import states, storing, targets
-from osgp.messages.operation import MeterOperation, Operation, ParameterValues
+from osgp.fleet.contents import (
+    BatchOperation,
+    Content,
+    find_batch_operation,
+    find_missing_scopes,
+    parse_content,
+)
 from osgp.messages.serializers import BooleanField, CharField, IntegerField
 from osgp.processes import wakeup
-from osgp.requests.submission import NotGranted, SchedulingFields, check_scope, find_operation
+from osgp.requests.submission import NotGranted, SchedulingFields, check_scope
 
 MOST_DEVICES = 10_000
 ONE_TARGET = "Give either device_identifications or device_group."
 MOST_ERRORS = 1000
 """Most devices named in one refusal."""
+MOST_ACTIONS_AT_ONCE = 50_000
+"""Most actions that the requests of a list may have in all; those of a group are made slice by slice."""
 LONGEST_SPREAD = 7 * 24 * 3600
 """Seconds."""
 
@@ -124,27 +132,27 @@ def submit(caller: Caller, body: Any) -> Batch:
         )
     operation = find_batch_operation(name)
     check_scope(caller, operation.service)
-    fields, parameters = _validate(operation, body)
-    batch = make_batch(caller, operation, parameters, fields)
+    fields, content = _validate(operation, body)
+    if missing := find_missing_scopes(caller, content):
+        raise NotGranted(missing)
+    batch = make_batch(caller, content, fields)
     if "device_group" in fields:
         group = groups.find_group(caller.organisation, fields["device_group"])
         if group is None:
             raise ValidationError({"device_group": ["There is no such group."]})
         return submit_group(batch, group)
     return submit_list(
-        batch, operation, fields["device_identifications"], skip_invalid=fields.get("skip_invalid", False)
+        batch, content, fields["device_identifications"], skip_invalid=fields.get("skip_invalid", False)
     )
 
 
-def make_batch(
-    caller: Caller, operation: MeterOperation, parameters: ParameterValues, fields: Mapping[str, Any]
-) -> Batch:
+def make_batch(caller: Caller, content: Content, fields: Mapping[str, Any]) -> Batch:
     """Return a row that is not stored yet; ``fields`` is validated data of :class:`BatchFields`."""
     return Batch(
         organisation=caller.organisation,
         application=caller.application,
-        message=operation.message,
-        parameters=operation.represent_parameters(parameters),
+        message=content.operation.message,
+        parameters=content.as_json(),
         priority=fields["priority"],
         bypass_retry=fields["bypass_retry"],
         spread=timedelta(seconds=fields["spread_seconds"]),
@@ -154,35 +162,21 @@ def make_batch(
     )
 
 
-def find_batch_operation(message: str) -> MeterOperation:
-    """Return the operation of a message that may be sent to many devices. Raises Fault 401.
-
-    Messages that only change the platform, and those with keys in them, are about one device each.
-    """
-    operation = find_operation(message)
-    if not may_be_batched(operation):
-        raise Fault(
-            FaultCode.VALIDATION_ERROR,
-            f"{message} is about one device and cannot be sent to many.",
-            component=Component.WEB_SERVICE,
-            pointer="/message",
-        )
-    assert isinstance(operation, MeterOperation)
-    return operation
-
-
-def may_be_batched(operation: Operation) -> bool:
-    """Return whether a message can be the same for many devices."""
-    return isinstance(operation, MeterOperation) and not operation.secret_fields
-
-
 @transaction.atomic
-def submit_list(
-    batch: Batch, operation: MeterOperation, identifications: list[str], *, skip_invalid: bool
-) -> Batch:
-    """Check the devices of a list and store their requests. Raises ValidationError for refused devices."""
+def submit_list(batch: Batch, content: Content, identifications: list[str], *, skip_invalid: bool) -> Batch:
+    """Check the devices of a list and store their requests.
+
+    Raises ValidationError for refused devices, and for more actions in all than one transaction should make.
+    """
+    number = len(identifications) * len(content.actions)
+    if number > MOST_ACTIONS_AT_ONCE:
+        text = (
+            f"{len(identifications):,} devices with {len(content.actions)} actions each are {number:,} "
+            f"actions; a list has {MOST_ACTIONS_AT_ONCE:,} at most. A device group has no such limit."
+        )
+        raise ValidationError({"device_identifications": [text]})
     granted = targets.find_by_identification(batch.organisation, identifications)
-    checked = targets.check_devices(operation, operation.parse(batch.parameters), identifications, granted)
+    checked = targets.check_devices(content, identifications, granted)
     if checked.refused and not (skip_invalid and checked.devices):
         only_rights = all(refused.fault.code == FaultCode.UNAUTHORIZED for refused in checked.refused)
         refusal = NotGranted if only_rights else ValidationError
@@ -196,7 +190,7 @@ def submit_list(
     batch.source = BatchSource.LIST
     batch.total, batch.skipped = len(checked.devices), len(checked.refused)
     states.store_with_requests(batch)
-    storing.store(batch, checked.devices, checked.refused)
+    storing.store(batch, content, checked.devices, checked.refused)
     return batch
 
 
@@ -218,16 +212,16 @@ def list_batches(organisation: Organisation) -> QuerySet[Batch]:
     return Batch.objects.filter(organisation=organisation)
 
 
-def _validate(operation: Operation, body: Mapping[str, Any]) -> tuple[dict[str, Any], ParameterValues]:
+def _validate(operation: BatchOperation, body: Mapping[str, Any]) -> tuple[dict[str, Any], Content]:
     errors: dict[str, Any] = {}
     fields = BatchFields(data={name: value for name, value in body.items() if name in BATCH_FIELDS})
     if not fields.is_valid():
         errors.update(fields.errors)
-    parameters: ParameterValues = {}
+    content: Content | None = None
     try:
-        parameters = operation.parse({name: body[name] for name in body if name not in BATCH_FIELDS})
+        content = parse_content(operation, {name: body[name] for name in body if name not in BATCH_FIELDS})
     except ValidationError as error:
         errors.update(error.detail if isinstance(error.detail, dict) else {"": error.detail})
-    if errors:
+    if errors or content is None:
         raise ValidationError(errors)
-    return fields.validated_data, parameters
+    return fields.validated_data, content

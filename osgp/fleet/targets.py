@@ -11,10 +11,9 @@ from osgp.batches.models import Batch, BatchSource, RecurringRequest
 from osgp.device_groups import groups
 from osgp.devices.models import Device
 from osgp.faults import Fault
-from osgp.messages.operation import MeterOperation, ParameterValues
+from osgp.fleet.contents import Content
 from osgp.requests.models import Request, RequestState
 from osgp.requests.queries import GrantedDevice
-from osgp.requests.submission import check_device
 from osgp.sql import is_one_of
 
 PER_QUERY = 2000
@@ -62,32 +61,23 @@ def find_by_identification(
 
 
 def check_devices(
-    operation: MeterOperation,
-    parameters: ParameterValues,
-    identifications: Iterable[str],
-    granted: Mapping[str, GrantedDevice],
+    content: Content, identifications: Iterable[str], granted: Mapping[str, GrantedDevice]
 ) -> CheckedDevices:
     """Sort devices by whether they can carry out the message, and the organisation may have it done."""
     checked = CheckedDevices([], [])
     for position, identification in enumerate(identifications):
         try:
-            found = granted.get(identification)
-            checked.devices.append(check_device(operation, identification, found, parameters))
+            checked.devices.append(content.check_device(identification, granted.get(identification)))
         except Fault as fault:
             checked.refused.append(RefusedDevice(position, identification, fault))
     return checked
 
 
-def check_keys(
-    operation: MeterOperation,
-    parameters: ParameterValues,
-    organisation: Organisation,
-    keys: Collection[int],
-) -> CheckedDevices:
+def check_keys(content: Content, organisation: Organisation, keys: Collection[int]) -> CheckedDevices:
     """The same for devices by their primary keys, ``PER_QUERY`` at most."""
     devices = list(_select_devices().filter(is_one_of("pk", keys)).order_by("pk"))
     granted = _add_grants(organisation, devices)
-    return check_devices(operation, parameters, [device.identification for device in devices], granted)
+    return check_devices(content, [device.identification for device in devices], granted)
 
 
 def list_next_keys(batch: Batch, limit: int) -> list[int]:

@@ -215,8 +215,12 @@ class TimeZoneField(CharField):
 
 @cache
 def list_time_zones() -> frozenset[str]:
-    """Return the IANA names. Cached, because it reads hundreds of files."""
-    return frozenset(available_timezones())
+    """Return the IANA names. Cached, because it reads hundreds of files.
+
+    Hosts may have files beside them that are no names of zones: what ``localtime`` means depends on the host,
+    and ``Factory`` stands for a host that was never set.
+    """
+    return frozenset(available_timezones() - {"localtime", "Factory", "posixrules"})
 
 
 @extend_schema_field(

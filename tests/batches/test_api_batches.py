@@ -164,7 +164,7 @@ def test_nothing_is_left_when_all_devices_are_invalid(api: APIClient) -> None:
         ({"device_identifications": ["E1"], "message": 7}, "/message"),
         ({"device_identifications": ["E1"], "message": "Nonsense"}, "/message"),
         ({"device_identifications": ["E1"], "message": "AddDevice"}, "/message"),
-        ({"device_identifications": ["E1"], "message": "Bundle"}, "/message"),
+        ({"device_identifications": ["E1"], "message": "Bundle"}, "/actions"),
         ({"device_identifications": ["E1"], "message": "SynchronizeTime", "timezone": "X"}, "/timezone"),
         ({"device_group": "nowhere"}, "/device_group"),
         ({"device_group": "north", "skip_invalid": False}, "/skip_invalid"),

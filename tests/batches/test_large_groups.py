@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Count
 from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
@@ -36,6 +37,8 @@ CROWD = 100_000
 URL = "/api/v1/requests/batch/"
 
 
+READS = {"message": "ActualMeterReads"}
+BUNDLE = {"message": "Bundle", "actions": [READS, {"message": "SynchronizeTime"}, READS]}
 SMALLER = 20_000
 """Enough for the database to choose a plan as if it were the crowd."""
 
@@ -171,13 +174,16 @@ SHARED_KEYS = re.compile(r"request_(?:of_)?batch\w*|\w*batch_and_device|\w*autho
 """Indexes of what all requests of a batch, or all grants of an organisation, have in common."""
 
 
-def test_a_slice_looks_at_its_own_rows_alone(api: APIClient, organisation: Organisation) -> None:
+@pytest.mark.parametrize("message", [READS, BUNDLE], ids=["message", "bundle"])
+def test_a_slice_looks_at_its_own_rows_alone(
+    api: APIClient, organisation: Organisation, message: dict[str, Any]
+) -> None:
     """Its statements find them by their keys, and by nothing that all others share with them.
 
     Those of the first slice are all there are by then.
     """
     make_group_of(organisation, SMALLER)
-    api.post(URL, {"message": "ActualMeterReads", "device_group": "all"}, format="json")
+    api.post(URL, {**message, "device_group": "all"}, format="json")
     creation.create_slice()
     for _ in range(3):
         with CaptureQueriesContext(connection) as queries:
@@ -187,6 +193,26 @@ def test_a_slice_looks_at_its_own_rows_alone(api: APIClient, organisation: Organ
             [statement] = [statement for statement in statements if begin in statement]
             plan = plan_of(statement)
             assert ALL_OF_A_TABLE.findall(plan) + SHARED_KEYS.findall(plan) == [], plan
+
+
+def test_bundles_cost_no_more_queries(api: APIClient, organisation: Organisation) -> None:
+    make_group_of(organisation, SMALLER)
+    api.post(URL, {**BUNDLE, "device_group": "all"}, format="json")
+    with instances() as made:
+        costs = create_all()
+    slices = SMALLER // creation.SLICE
+    assert len(costs) == slices + 1
+    assert max(costs) <= 17
+    assert (made[Request], made[Action]) == (0, 0)
+    stored = (
+        Action.objects.filter(request__batch__isnull=False)
+        .values_list("position", "message")
+        .annotate(number=Count("*"))
+        .order_by("position")
+    )
+    assert list(stored) == [
+        (position, action["message"], SMALLER) for position, action in enumerate(BUNDLE["actions"])
+    ]
 
 
 def test_a_page_of_its_requests_looks_at_those_alone(api: APIClient, organisation: Organisation) -> None:

@@ -87,8 +87,8 @@ def test_single_devices_instead_of_a_group(organisation: Organisation, fleet: li
 def test_devices_are_spread_each_always_at_the_same_moment(
     organisation: Organisation, group: DeviceGroup
 ) -> None:
-    # With this id, all five moments are more than twelve minutes after the occurrence.
-    row = make_schedule(organisation, group, id=8, spread=timedelta(minutes=30))
+    # The moments of these five meters are more than a minute after the occurrence.
+    row = make_schedule(organisation, group, spread=timedelta(minutes=30))
     offsets = []
     for ago in (timedelta(seconds=30), timedelta(seconds=1)):
         make_due(row, ago)

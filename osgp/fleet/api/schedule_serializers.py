@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from osgp.fleet.api.serializers import BatchSummarySerializer
+from osgp.fleet.api.serializers import CONTENT, BatchSummarySerializer
 from osgp.fleet.schedule_submission import PERIODS, ScheduleFields
 
 
@@ -30,6 +30,7 @@ class ScheduleSummarySerializer(serializers.Serializer):
     id = serializers.IntegerField(help_text="Stays when the name changes.")
     name = serializers.CharField()
     message = serializers.CharField()
+    content = serializers.CharField(help_text=CONTENT)
     parameters = serializers.DictField()
     device_group = serializers.CharField(allow_null=True, help_text="Null for a list of devices.")
     number_of_devices = serializers.IntegerField(min_value=0, help_text="In the list, or now in the group.")

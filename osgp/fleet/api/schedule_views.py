@@ -17,6 +17,7 @@ from osgp.accounts.caller import Caller
 from osgp.batches.models import RecurringRequest
 from osgp.fleet import schedule_answers, schedules
 from osgp.fleet.api import schedule_serializers as documents
+from osgp.fleet.api.permissions import check_scopes
 from osgp.fleet.occurrences import NeverDue
 from osgp.fleet.schedule_submission import (
     DEFAULT_PREVIEWED,
@@ -34,10 +35,9 @@ from osgp.requests.api.pages import (
     fetch_page,
     validate_query,
 )
-from osgp.requests.api.permissions import MayRead, find_caller, find_scope
+from osgp.requests.api.permissions import MayRead, find_caller
 from osgp.requests.api.problems import Conflict
 from osgp.requests.api.schema import document_problems
-from osgp.requests.submission import check_scope
 
 TAG = ["schedules"]
 ID = OpenApiParameter("schedule_id", OpenApiTypes.INT64, OpenApiParameter.PATH)
@@ -268,8 +268,8 @@ def _find_schedule(caller: Caller, key: str, *, lock: bool = False) -> Recurring
 
 
 def _find_schedule_to_steer(request: HttpRequest, key: str) -> RecurringRequest:
-    """Steering a schedule needs the scope that sends its message. Its row is locked until the commit."""
+    """Steering a schedule needs the scopes that send its message. Its row is locked until the commit."""
     caller = find_caller(request)
     row = _find_schedule(caller, key, lock=True)
-    check_scope(caller, find_scope(row.message))
+    check_scopes(caller, row)
     return row

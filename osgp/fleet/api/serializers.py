@@ -2,14 +2,21 @@
 
 from functools import cache
 
-from drf_spectacular.utils import PolymorphicProxySerializer
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
 from osgp.batches.models import BatchSource, BatchState
+from osgp.bundle.actions import MOST_ACTIONS
+from osgp.bundle.bundle import Bundle
 from osgp.faults import FaultCode
-from osgp.fleet.submission import BatchFields, may_be_batched
+from osgp.fleet.contents import may_be_batch_action, may_be_batched
+from osgp.fleet.submission import BatchFields
+from osgp.messages.operation import Operation
 from osgp.messages.registry import list_operations
+from osgp.messages.serializers import ChoiceField
 from osgp.requests.api.responses import FaultSerializer
+
+CONTENT = "The message, with those of a bundle: `Bundle: PeriodicMeterReads ×2, SynchronizeTime`."
 
 
 class BatchDeviceSerializer(serializers.Serializer):
@@ -25,6 +32,7 @@ class BatchSummarySerializer(serializers.Serializer):
 
     uid = serializers.UUIDField()
     message = serializers.CharField()
+    content = serializers.CharField(help_text=CONTENT)
     status = serializers.ChoiceField(
         choices=BatchState.values,
         help_text="CREATING while requests are being made, RUNNING until all of them are final.",
@@ -57,8 +65,9 @@ class FaultCountSerializer(serializers.Serializer):
 
 
 class BatchSerializer(BatchSummarySerializer):
-    """A batch with its counts by state and by fault."""
+    """A batch with its parameters, and its counts by state and by fault."""
 
+    parameters = serializers.DictField(help_text="Those of the message; of a bundle, its `actions`.")
     priority = serializers.IntegerField(min_value=0, max_value=9)
     schedule_time = serializers.DateTimeField(allow_null=True)
     max_schedule_time = serializers.DateTimeField(allow_null=True)
@@ -106,10 +115,38 @@ def make_body_serializer() -> PolymorphicProxySerializer:
             operation.message: type(
                 f"{operation.message}Batch",
                 (operation.parameters_serializer, BatchFields),
-                {"__doc__": f"{operation.message} to many devices."},
+                {"__doc__": f"{operation.message} to many devices.", **_describe_actions(operation)},
             )
             for operation in list_operations()
             if may_be_batched(operation)
         },
         resource_type_field_name="message",
     )
+
+
+def _describe_actions(operation: Operation) -> dict[str, serializers.Field]:
+    """Return the field that stands for a bundle's actions; there is none for other messages."""
+    if not isinstance(operation, Bundle):
+        return {}
+    actions = PolymorphicProxySerializer(
+        component_name="BatchAction",
+        serializers={
+            each.message: type(
+                f"{each.message}BatchAction",
+                (each.parameters_serializer,),
+                {"__doc__": each.__doc__, "message": ChoiceField([each.message])},
+            )
+            for each in list_operations()
+            if may_be_batch_action(each)
+        },
+        resource_type_field_name="message",
+    )
+
+    @extend_schema_field(actions)
+    class BatchActionField(serializers.Field):
+        """One action, about the meter itself."""
+
+    help_text = f"1 to {MOST_ACTIONS} messages about each meter itself, carried out in this order."
+    child = BatchActionField()
+    field = serializers.ListField(child=child, min_length=1, max_length=MOST_ACTIONS, help_text=help_text)
+    return {"actions": field}

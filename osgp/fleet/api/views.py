@@ -15,7 +15,8 @@ from osgp.batches.models import Batch, BatchState, SkippedDevice
 from osgp.faults import Component, Fault, FaultCode
 from osgp.fleet import answers, steering
 from osgp.fleet.api import serializers as documents
-from osgp.fleet.submission import list_batches, submit
+from osgp.fleet.api.permissions import check_scopes
+from osgp.fleet.submission import MOST_ACTIONS_AT_ONCE, list_batches, submit
 from osgp.messages.serializers import ChoiceField
 from osgp.requests.api.idempotency import submit_once
 from osgp.requests.api.messages import parse_uid
@@ -27,10 +28,9 @@ from osgp.requests.api.pages import (
     fetch_page,
     validate_query,
 )
-from osgp.requests.api.permissions import MayRead, find_caller, find_scope
+from osgp.requests.api.permissions import MayRead, find_caller
 from osgp.requests.api.problems import Conflict
 from osgp.requests.api.schema import IDEMPOTENCY_KEY, document_problems
-from osgp.requests.submission import check_scope
 
 TAG = ["batches"]
 UID = OpenApiParameter("uid", OpenApiTypes.UUID, OpenApiParameter.PATH)
@@ -77,7 +77,9 @@ class BatchListView(APIView):
         description="One message with its parameters for up to 10,000 devices, or for all devices of a "
         "group. A list with a device that cannot carry it out is refused with one error per such device "
         "(1,000 at most), unless `skip_invalid`. The requests of a list are stored at once, those of a group "
-        "in the background.",
+        "in the background.\n\n"
+        "A Bundle sends several messages to each electricity meter, for one visit. Its actions are about the "
+        f"meter itself. The requests of a list have {MOST_ACTIONS_AT_ONCE:,} actions in all at most.",
         tags=TAG,
         parameters=[IDEMPOTENCY_KEY],
         request=documents.make_body_serializer(),
@@ -210,8 +212,8 @@ def _find_batch(caller: Caller, uid: str) -> Batch:
 
 
 def _find_batch_to_steer(request: HttpRequest, uid: str) -> Batch:
-    """Steering a batch needs the scope that sends its message."""
+    """Steering a batch needs the scopes that send its message."""
     caller = find_caller(request)
     batch = _find_batch(caller, uid)
-    check_scope(caller, find_scope(batch.message))
+    check_scopes(caller, batch)
     return batch

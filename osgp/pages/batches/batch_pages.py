@@ -21,7 +21,7 @@ from osgp.pages.access import get_organisation
 from osgp.pages.batches import display
 from osgp.pages.batches.forms import BatchForm, ChooseFleetForm
 from osgp.pages.batches.schedule_text import format_window
-from osgp.pages.shared.columns import make_moment_column, show_message, show_state
+from osgp.pages.shared.columns import make_moment_column, show_state
 from osgp.pages.shared.display_text import NOTHING, count_rows, format_duration
 from osgp.pages.shared.display_values import find_secret_fields, show
 from osgp.pages.shared.filters import MessageFilter, OrganisationFilter
@@ -83,7 +83,7 @@ class BatchAdmin(ListWithFigures, LiveList, IndexedSearch, HistoryAdmin):
     actions = ("cancel_selected", "retry_failed_selected")
 
     state_badge = show_state
-    message_name = show_message
+    message_name = display.show_content
     created = make_moment_column("created_at", "Created", ordering="created_at")
 
     # --- List ---
@@ -200,7 +200,7 @@ class BatchAdmin(ListWithFigures, LiveList, IndexedSearch, HistoryAdmin):
         return NewMessage(choose, operation, form, lambda: submission.submit(caller, form.build_body()))
 
     def describe_sent(self, row: Batch) -> str:
-        return f"{row.message} to {count_rows(row.total, 'device')}"
+        return f"{row.content} to {count_rows(row.total, 'device')}"
 
     def describe(self, request: HttpRequest, row: Batch) -> dict[str, Any]:
         """How far a batch is and how it goes."""
@@ -209,7 +209,7 @@ class BatchAdmin(ListWithFigures, LiveList, IndexedSearch, HistoryAdmin):
         page = skipped.get_page(request.GET.get("p"))
         has_failed = counts.states.get(RequestState.FAILED, 0) > 0
         return {
-            "title": f"{row.message} to many devices",
+            "title": f"{row.content} to many devices",
             "counts": counts,
             "states": display.list_states(counts, row),
             "requests_url": display.get_requests_url(row),

@@ -15,6 +15,7 @@ from django_celery_beat import admin as beat
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from osgp.fleet import occurrences, schedules
+from osgp.messages.serializers import list_time_zones
 
 
 class BeatTaskAdmin(beat.PeriodicTaskAdmin):
@@ -65,12 +66,24 @@ class UsedScheduleForm(forms.ModelForm):
         return cleaned
 
 
+class CrontabForm(UsedScheduleForm):
+    """A crontab whose zone is one for schedules too."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        zones = self.fields["timezone"]
+        assert isinstance(zones, forms.ChoiceField)
+        offered: list[Any] = list(zones.choices)  # type: ignore[arg-type]
+        kept = {*list_time_zones(), "", str(self.instance.timezone)}
+        zones.choices = [(zone, text) for zone, text in offered if str(zone) in kept]
+
+
 class UsedIntervalAdmin(beat.IntervalScheduleAdmin):
     form = UsedScheduleForm
 
 
 class UsedCrontabAdmin(beat.CrontabScheduleAdmin):
-    form = UsedScheduleForm
+    form = CrontabForm
 
 
 for model, page in (

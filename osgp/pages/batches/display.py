@@ -4,14 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib import admin
 from django.db.models import Count
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from osgp.batches.models import Batch, BatchSource
+from osgp.batches.models import Batch, BatchSource, Scheduling
 from osgp.fleet.progress import Progress, measure_progress
-from osgp.pages.shared.display_text import format_moment
+from osgp.pages.shared.display_text import allow_breaks, format_moment
 from osgp.pages.shared.page import link_to
 from osgp.requests.models import Request, RequestState
 
@@ -31,6 +32,12 @@ DELETED: Mapping[str, str] = {
     BatchSource.RETRY: "failed devices of a deleted batch",
     BatchSource.RECURRING: "deleted schedule",
 }
+
+
+@admin.display(description="Message")
+def show_content(self: Any, row: Scheduling) -> SafeString:
+    """The name of the message, and those of a bundle, broken where the column is narrow."""
+    return allow_breaks(row.content)
 
 
 def load_progress(batches: Iterable[Batch]) -> dict[int, Progress]:

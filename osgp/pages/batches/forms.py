@@ -16,10 +16,12 @@ from django.http import HttpRequest
 
 from osgp.accounts.models import Organisation
 from osgp.batches.models import RecurringRequest
+from osgp.bundle.bundle import Bundle
 from osgp.device_groups.models import DeviceGroup
+from osgp.fleet.contents import may_be_batched
 from osgp.fleet.schedule_submission import PERIODS
 from osgp.fleet.schedules import format_cron
-from osgp.fleet.submission import MOST_ERRORS, ONE_TARGET, REPEATED, may_be_batched
+from osgp.fleet.submission import MOST_ERRORS, ONE_TARGET, REPEATED
 from osgp.messages.operation import Operation
 from osgp.messages.priorities import DEFAULT_PRIORITY
 from osgp.messages.registry import list_operations
@@ -28,6 +30,7 @@ from osgp.pages.access import get_organisation
 from osgp.pages.batches.schedule_text import format_window
 from osgp.pages.shared.message_forms import MessageForm, MomentField, list_choices
 
+ABOUT_THE_METER = "They are the same for all meters: none names a device, or is for M-Bus devices."
 NAMED_ERRORS = 20
 """Refused devices that a form names."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -121,6 +124,9 @@ class FleetForm(MessageForm):
     ) -> None:
         super().__init__(data, initial=dict(initial or {}))
         self.add_parameters(operation)
+        if isinstance(operation, Bundle):
+            field = self.fields[f"{self.parameter_prefix}actions"]
+            field.help_text = f"{field.help_text} {ABOUT_THE_METER}"
         group = self.fields["group"]
         assert isinstance(group, forms.ModelChoiceField)
         group.queryset = groups
@@ -333,6 +339,9 @@ def _format_parameter(value: Any) -> Any:
         return str(value).lower()
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", value):
         return value[:19]
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        lines = ",\n ".join(json.dumps(item, ensure_ascii=False) for item in value)
+        return f"[{lines}]"
     simple = isinstance(value, list) and all(isinstance(item, str) for item in value)
     return json.dumps(value) if isinstance(value, dict | list) and not simple else value
 

@@ -21,7 +21,6 @@ from osgp.pages.access import OrganisationScopedAdmin
 from osgp.pages.batches import display
 from osgp.pages.batches.forms import ChooseFleetForm, RecurringForm, fill_in
 from osgp.pages.batches.schedule_text import add_local_times, describe_repetition, format_window
-from osgp.pages.shared.columns import show_message
 from osgp.pages.shared.display_text import NOTHING, count_rows, draw_badge, format_age, format_moment
 from osgp.pages.shared.display_values import find_secret_fields, show
 from osgp.pages.shared.filters import MessageFilter, OrganisationFilter
@@ -80,7 +79,7 @@ class RecurringRequestAdmin(
     search_help_text = "Part of the name of the schedule or of its group"
     actions = ("pause_selected", "resume_selected")
 
-    message_name = show_message
+    message_name = display.show_content
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Its batches stay; its devices are too many to be listed."""

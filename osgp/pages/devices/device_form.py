@@ -1,20 +1,13 @@
 """The form in which a device is added or changed."""
 
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 
 from osgp import catalogue
 from osgp.devices.models import Device
+from osgp.messages.serializers import list_time_zones
 from osgp.networks.models import Cell
-
-
-@cache
-def list_time_zones() -> frozenset[str]:
-    """The IANA names; finding them reads hundreds of files."""
-    return frozenset(available_timezones())
 
 
 class DeviceForm(forms.ModelForm):

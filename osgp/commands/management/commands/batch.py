@@ -13,8 +13,9 @@ from osgp.commands.sending import APPLICATION, FAILED, PENDING, SUCCEEDED, Sendi
 from osgp.faults import Fault
 from osgp.fleet import steering
 from osgp.fleet.answers import describe, summarize
+from osgp.fleet.contents import may_be_batched
 from osgp.fleet.progress import measure_progress
-from osgp.fleet.submission import may_be_batched, submit
+from osgp.fleet.submission import submit
 from osgp.messages.registry import RegisteredOperation
 from osgp.processes.database import give_back_connection
 from osgp.requests.models import RequestState
@@ -99,7 +100,7 @@ class Command(SendingCommand):
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=Console(stderr=True)) as bar:
-            shown = bar.add_task(batch.message, total=batch.total, failed=0)
+            shown = bar.add_task(batch.content, total=batch.total, failed=0)
             while True:
                 counts = measure_progress(batch)
                 failed = counts.states[RequestState.FAILED]

@@ -1,9 +1,6 @@
 """``manage.py request``: send a message to a device as a web application would, and see what comes of it."""
 
-import json
-import sys
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
@@ -29,11 +26,6 @@ class Command(SendingCommand):
         super().add_arguments(parser)
         parser.add_argument("--device", required=True, help="Device identification.")
         parser.add_argument(
-            "--actions",
-            metavar="FILE",
-            help="The actions of a bundle: a JSON list in a file, or on standard input (-).",
-        )
-        parser.add_argument(
             "--wait",
             nargs="?",
             type=float,
@@ -45,8 +37,6 @@ class Command(SendingCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         organisation = self._find_organisation(options["organisation"])
         body = {"device_identification": options["device"], **self._build_body(options)}
-        if options["actions"] is not None:
-            body["actions"] = self._read_actions(options["actions"])
         try:
             request = submit(make_organisation_caller(organisation, APPLICATION), options["message"], body)
         except (Fault, ValidationError) as error:
@@ -58,14 +48,6 @@ class Command(SendingCommand):
         if found is None:
             self._refuse("The request was deleted meanwhile.")
         self._answer(build_outcome_body(found), _find_exit_status(found))
-
-    def _read_actions(self, name: str) -> Any:
-        try:
-            return json.loads(sys.stdin.read() if name == "-" else Path(name).read_text())
-        except OSError as error:
-            self._refuse(f"{name}: {error.strerror}")
-        except (ValueError, RecursionError) as error:
-            self._refuse(f"{name} holds no JSON: {error}")
 
 
 def _find_exit_status(found: RequestOutcome) -> int:

@@ -8,9 +8,10 @@ from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
 from osgp.batches.models import RecurringRequest
-from osgp.commands.sending import APPLICATION, SUCCEEDED, AnsweringCommand
+from osgp.commands.sending import APPLICATION, SUCCEEDED, AnsweringCommand, add_actions
 from osgp.faults import Fault
 from osgp.fleet import schedule_answers, schedules
+from osgp.fleet.contents import may_be_batched
 from osgp.fleet.occurrences import NeverDue
 from osgp.fleet.schedule_submission import (
     DEFAULT_PREVIEWED,
@@ -20,7 +21,6 @@ from osgp.fleet.schedule_submission import (
     set_enabled,
     submit_schedule,
 )
-from osgp.fleet.submission import may_be_batched
 from osgp.messages.registry import list_operations
 from osgp.requests.submission import find_operation, make_organisation_caller
 
@@ -96,6 +96,7 @@ class Command(AnsweringCommand):
             metavar="NAME=VALUE",
             help="A parameter of the message; VALUE is JSON, or else text. May be repeated.",
         )
+        add_actions(parser)
         parser.add_argument("--priority", type=int, help="0 to 9; higher goes first.")
         parser.add_argument("--bypass-retry", action=BooleanOptionalAction, help="One attempt only.")
         parser.add_argument(
@@ -208,4 +209,6 @@ class Command(AnsweringCommand):
             replaced |= {"cron", "time_zone"}
         kept = {name: value for name, value in body.items() if name not in replaced}
         parameters = {**kept.get("parameters", {}), **self._parse_parameters(options["parameter"])}
+        if options["actions"] is not None:
+            parameters["actions"] = self._read_actions(options["actions"])
         return {**kept, **given, "parameters": parameters}
