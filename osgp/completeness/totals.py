@@ -7,8 +7,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from django.db import connection
-
+from osgp.completeness.bulk import insert_rows
 from osgp.completeness.models import DayTotal, Kind
 
 EVERYBODY = 0
@@ -107,17 +106,17 @@ class Differences:
                 for name, number in numbers:
                     by_total[period, day, scope.kind, scope.organisation, scope.key, name] += number
         rows = [(*key, number) for key, number in sorted(by_total.items()) if number]
-        with connection.cursor() as cursor:
-            cursor.executemany(_ADD, rows)
+        insert_rows(_ADD, _COLUMNS, rows)
 
 
 _TABLE = DayTotal._meta.db_table
+_COLUMNS = ("text", "date", "text", "bigint", "text", "text", "bigint")
 _ADD = f"""
     INSERT INTO {_TABLE} (period, day, kind, organisation_id, key, name, number)
-    VALUES (%s, %s, %s, %s, %s, %s, %s)
+    {{rows}}
     ON CONFLICT (period, day, kind, organisation_id, key, name)
     DO UPDATE SET number = {_TABLE}.number + EXCLUDED.number
-"""  # noqa: S608 (table name)
+"""
 
 
 @dataclass(frozen=True)
