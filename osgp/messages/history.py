@@ -1,10 +1,15 @@
 """What the platform has of a device already, as operations may ask during a visit."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from osgp.messages.readings import Period
 from osgp.messages.relative_periods import Between
+
+OVERLAP = timedelta(hours=1)
+"""What is read again of the time before the end of the last result: the meter's clock may be behind ours, and
+it may not have captured everything yet when it answered."""
 
 
 class History:
@@ -28,3 +33,10 @@ class History:
 
 
 NO_HISTORY = History()
+
+
+def begin_after(last: datetime | None, between: Between) -> Between:
+    """Return the times of what came since a result that was complete until ``last``; None: there is none."""
+    if last is None:
+        return between
+    return between._replace(begin=min(max(between.begin, last - OVERLAP), between.end))
