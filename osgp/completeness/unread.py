@@ -1,18 +1,21 @@
 """What a visit has to read of a device so that nothing is missing.
 
 Every meter may be asked for this every night, so the usual case takes two short statements: all days are full
-but the last ones, of which nothing is stored from some interval on. Anything else is looked at closely.
+but the last ones, of which nothing is stored from some interval on. These are asked for without a look at
+former requests: asking for what a meter does not have costs nothing if newer values are read in any case.
+Anything else is looked at closely.
 """
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from osgp.completeness.gaps import SETTLED, find_gaps
 from osgp.completeness.keeping import note_answers
+from osgp.completeness.models import AcceptedGap, AnsweredGap
 from osgp.devices.models import Device
 from osgp.messages.readings import Period
 from osgp.messages.relative_periods import Between
@@ -22,8 +25,9 @@ from osgp.readings.chunks import Chunk as Columns
 from osgp.readings.models import Chunk, Completeness, Series
 from osgp.sql import Statement
 
-RECENT = 2
-"""Days, or months for MONTHLY: of the last ones, values may be missing because nobody asked for them yet."""
+RECENT = 3
+"""Days, or months for MONTHLY: of the last ones, values may be missing because nobody asked for them yet.
+From one night to the next, on either side of midnight, these are three."""
 _MARGIN = timedelta(days=2)
 """More than days of any time zone are apart from those of UTC."""
 
@@ -43,7 +47,11 @@ def find_unread(device_id: int, channel: int | None, period: Period, between: Be
 
 _SERIES_WITH_DAYS = Statement(
     f"""
-    SELECT s.id, s.capture_period, s.time_zone, c.month, c.full_days
+    SELECT s.id, s.capture_period, s.time_zone, c.month, c.full_days,
+           (SELECT MAX(last_interval_end) FROM {AcceptedGap._meta.db_table} g
+             WHERE g.device_id = s.device_id AND g.period = s.period),
+           (SELECT MAX(last_interval_end) FROM {AnsweredGap._meta.db_table} g
+             WHERE g.device_id = s.device_id AND g.period = s.period)
       FROM {Series._meta.db_table} s
       LEFT JOIN {Completeness._meta.db_table} c ON c.series_id = s.id AND c.month BETWEEN %s AND %s
      WHERE s.device_id = %s AND s.channel = %s AND s.period = %s
@@ -65,6 +73,8 @@ class _Known(NamedTuple):
     capture_period: int
     zone: ZoneInfo
     full_days: dict[date, int]
+    settled_until: datetime | None
+    """The last interval end of gaps of the device that are accepted, or that it has answered without."""
 
     def is_full(self, period: str, day: date) -> bool:
         """Whether it has all values of a day; of MONTHLY, that of its month."""
@@ -98,6 +108,8 @@ def _find_tail(key: tuple[int, int, str], between: Between) -> Sequence[int] | N
         missing = [each for each in expected if each not in stored.get(pk, ())]
         if missing and missing != expected[bisect_left(expected, missing[0]) :]:
             return None
+        if missing and known.settled_until and known.settled_until >= _to_utc(missing[0]):
+            return None
         tails.add(tuple(missing))
     # With values of one series and without those of another, the meter has answered.
     return tails.pop() if len(tails) == 1 else None
@@ -107,8 +119,9 @@ def _read_series(key: tuple[int, int, str], between: Between) -> dict[int, _Know
     first, last = ((between.begin - _MARGIN).date(), (between.end + _MARGIN).date())
     series: dict[int, _Known] = {}
     rows = _SERIES_WITH_DAYS.fetch_rows(to_month(first).isoformat(), to_month(last).isoformat(), *key)
-    for pk, capture_period, zone, month, full_days in rows:
-        known = series.setdefault(pk, _Known(capture_period, ZoneInfo(zone), {}))
+    for pk, capture_period, zone, month, full_days, *settled in rows:
+        until = max((_parse_time(each) for each in settled if each is not None), default=None)
+        known = series.setdefault(pk, _Known(capture_period, ZoneInfo(zone), {}, until))
         if month is not None:
             known.full_days[as_date(month)] = full_days
     return series
@@ -164,6 +177,11 @@ def _look_closely(device_id: int, period: Period, between: Between) -> Between |
             if gap.reason not in SETTLED and begin <= end:
                 wanted += (begin, end)
     return Between(min(wanted), max(wanted)) if wanted else None
+
+
+def _parse_time(value: Any) -> datetime:
+    """A selected time; SQLite stores them as text, in UTC."""
+    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
 
 
 def _to_utc(seconds: int) -> datetime:
