@@ -1,7 +1,7 @@
 """Which meters lack which values, and why; and fetching them again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -40,6 +40,10 @@ class Question:
     until: date
     reasons: frozenset[Reason] = frozenset()
     """Only gaps with one of these; none: all."""
+
+    def narrow(self, keys: Sequence[int]) -> "Question":
+        """Return the question about fewer devices, by their primary keys."""
+        return replace(self, devices=self.devices.filter(pk__in=keys))
 
     def filter_gaps(self, found: Sequence[DeviceGaps]) -> list[DeviceGaps]:
         """Return the gaps with a wanted reason, without devices that have none."""
