@@ -10,6 +10,8 @@ from pytest_django import Settings
 from osgp.accounts.models import Organisation
 from osgp.completeness.models import AcceptedGap, AnsweredGap
 from osgp.devices.models import Device
+from osgp.messages.naming import BUNDLE
+from osgp.monitoring import periodic_reads
 from osgp.readings import clock
 from osgp.requests.models import Action, Request
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
@@ -163,3 +165,57 @@ def test_power_quality_and_events_go_on_from_their_last_result(nights: Nights) -
     assert (events["from"], events["until"]) == (first - HOUR, second)
     other = nights.read(second, "FindEvents", event_log_category="FRAUD_DETECTION_LOG")
     assert other["from"].year == 2000
+
+
+def test_only_what_is_missing_of_a_period_that_is_told(nights: Nights) -> None:
+    first, second = LAST_NIGHT - DAY, LAST_NIGHT
+    day = {"relative_period": {"last": 24, "unit": "HOUR"}, "missing_only": True}
+    nights.times(first, begin_date=(first - 2 * HOUR).isoformat(), end_date=first.isoformat())
+    hour = first.replace(minute=0)
+    assert nights.times(first, **day) == (hour - 24 * HOUR, hour - 2 * HOUR + QUARTER, 90)
+    assert nights.read(first, **day)["nothing_missing"] is True
+    assert "nothing_missing" not in nights.read(first, relative_period="PREVIOUS_HOUR")
+    # What the meter has overwritten is not asked for, and not of what is still to come.
+    long_ago = {"begin_date": (second - 16 * DAY).isoformat(), "end_date": (second - 15 * DAY).isoformat()}
+    nothing = nights.read(second, missing_only=True, **long_ago)
+    assert nothing["nothing_missing"] is True
+    assert nothing["begin_date"] == second - 16 * DAY
+    ahead = {"begin_date": second.isoformat(), "end_date": (second + DAY).isoformat()}
+    assert nights.read(second, missing_only=True, **ahead)["periodic_meter_reads"] == []
+
+
+def test_a_visit_reads_so_many_rows_and_the_next_one_goes_on(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(periodic_reads, "MOST_MISSING_ROWS", 700)
+    end = floor(LAST_NIGHT)
+    begin = end - 959 * QUARTER
+    assert nights.times(LAST_NIGHT) == (begin, begin + 699 * QUARTER, 700)
+    assert nights.times(LAST_NIGHT) == (begin + 700 * QUARTER, end, 260)
+
+
+def test_days_months_and_gas(nights: Nights) -> None:
+    gas = "PeriodicMeterReadsGas"
+    for period, rows in (("INTERVAL", 240), ("DAILY", 40), ("MONTHLY", 13)):
+        result = nights.read(LAST_NIGHT - 2 * DAY, gas, period_type=period)
+        assert len(result["periodic_meter_reads_gas"]) == rows
+        assert nights.read(LAST_NIGHT - 2 * DAY, gas, period_type=period)["nothing_missing"] is True
+    result = nights.read(LAST_NIGHT, gas)
+    assert result["begin_date"] == LAST_NIGHT.replace(minute=0) - 47 * HOUR
+    assert len(result["periodic_meter_reads_gas"]) == 48
+    assert len(nights.read(LAST_NIGHT, gas, period_type="DAILY")["periodic_meter_reads_gas"]) == 2
+
+
+def test_an_action_of_a_bundle_knows_what_the_one_before_it_has_read(nights: Nights) -> None:
+    nights.set_clock(LAST_NIGHT)
+    request = factories.make_request(nights.organisation, nights.device, BUNDLE)
+    Action.objects.all().delete()
+    since = {"period_type": "INTERVAL", "relative_period": "SINCE_LAST_READING"}
+    for position, device in enumerate((None, nights.gas_meter, None)):
+        message = "PeriodicMeterReadsGas" if device else "PeriodicMeterReads"
+        Action.objects.create(
+            request=request, position=position, message=message, device=device, parameters=since
+        )
+    meters.visit(nights.device)
+    results = list(Action.objects.order_by("position").values_list("result__nothing_missing", flat=True))
+    assert results == [False, False, True]
