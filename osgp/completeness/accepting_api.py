@@ -20,7 +20,7 @@ from osgp.requests.api.schema import document_problems
 from osgp.requests.submission import check_scope
 
 
-class AcceptBody(FetchBody):
+class AcceptGapsBody(FetchBody):
     """Filters, where an earlier call ended, and why nothing is missing."""
 
     accepted = BooleanField(default=True, help_text="false: take back what was accepted.")
@@ -41,7 +41,7 @@ class AcceptBody(FetchBody):
         return attrs
 
 
-class AcceptedSerializer(serializers.Serializer):
+class AcceptedGapsSerializer(serializers.Serializer):
     """What was accepted, or taken back."""
 
     devices = serializers.IntegerField(min_value=0, help_text="Devices whose gaps these are.")
@@ -67,13 +67,13 @@ class AcceptView(APIView):
         "`accepted` false, gaps that were accepted count as missing again: whole ones, also beyond the given "
         f"days. Looks at {DEVICES_FETCHED} devices with gaps; `cursor` leads on.",
         tags=["readings"],
-        request=AcceptBody,
-        responses={200: AcceptedSerializer, **document_problems(400, 403, 404, examples={})},
+        request=AcceptGapsBody,
+        responses={200: AcceptedGapsSerializer, **document_problems(400, 403, 404, examples={})},
     )
     def post(self, request: HttpRequest) -> Response:
         caller = find_caller(request)
         check_scope(caller, Service.MONITORING)
-        given = AcceptBody(data=request.data)
+        given = AcceptGapsBody(data=request.data)
         given.is_valid(raise_exception=True)
         body = given.validated_data
         question = make_question(caller, body)
