@@ -140,11 +140,12 @@ def fetch(caller: Caller, question: Question, found: Sequence[DeviceGaps]) -> Fe
     for one in find_locked_gaps(question, found):
         note_answers(one.device, question.period, [each for gap in one.gaps for each in gap.unnoted])
         held = [gap for gap in one.gaps if gap.is_held]
-        gaps = [gap for gap in held if gap.reason != Reason.BEING_FETCHED and gap.reason not in SETTLED]
-        outcome.pending += sum(gap.reason == Reason.BEING_FETCHED for gap in held)
-        outcome.settled += sum(gap.reason in SETTLED for gap in held)
-        outcome.devices += bool(gaps)
-        for begin, end in _choose_ranges(gaps):
+        pending = sum(gap.reason == Reason.BEING_FETCHED for gap in held)
+        settled = sum(gap.reason in SETTLED for gap in held)
+        outcome.pending += pending
+        outcome.settled += settled
+        outcome.devices += len(held) > pending + settled
+        for begin, end in _choose_ranges(held):
             message = FETCHED_BY[one.device.is_mbus]
             wanted.setdefault((message, begin, end), []).append(one.device.identification)
     for (message, begin, end), identifications in sorted(wanted.items()):
@@ -158,9 +159,18 @@ def fetch(caller: Caller, question: Question, found: Sequence[DeviceGaps]) -> Fe
 
 
 def _choose_ranges(gaps: Sequence[Gap]) -> list[tuple[datetime, datetime]]:
-    if len(gaps) > MOST_RANGES:
-        return [(gaps[0].first, gaps[-1].last)]
-    return [(gap.first, gap.last) for gap in gaps]
+    """Return what to ask for: gaps next to each other in one, and all in one if there are many."""
+    ranges: list[tuple[datetime, datetime]] = []
+    is_next = False
+    for gap in gaps:
+        if gap.reason == Reason.BEING_FETCHED or gap.reason in SETTLED:
+            is_next = False
+        elif is_next and gap.follows:
+            ranges[-1] = (ranges[-1][0], gap.last)
+        else:
+            ranges.append((gap.first, gap.last))
+            is_next = True
+    return ranges if len(ranges) <= MOST_RANGES else [(ranges[0][0], ranges[-1][1])]
 
 
 def _submit(caller: Caller, message: str, identifications: list[str], parameters: dict[str, str]) -> int:

@@ -157,7 +157,7 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
         if not (parameters.get("missing_only") or is_since_last_reading(parameters)):
             return between, None
         oldest = buffer.find_oldest(meter.visit_begin, meter.time_zone)
-        begin = between.begin if oldest is None else max(between.begin, oldest)
+        begin = between.begin if oldest is None else max(between.begin, oldest.replace(microsecond=0))
         end = min(between.end, meter.visit_begin)
         unread = None
         if begin <= end:

@@ -7,9 +7,6 @@ from django.db.models import Q
 
 from osgp.requests.models import Action, ActionState
 
-MOST_LOOKED_AT = 100
-"""Latest successes among which one with the same parameters is looked for."""
-
 
 def find_last_result(
     device_id: int, message: str, parameters: Mapping[str, Any], times: Collection[str]
@@ -21,9 +18,10 @@ def find_last_result(
     done = Action.objects.filter(message=message, state=ActionState.DONE, result__isnull=False)
     wanted = _leave_out(parameters, times)
     rows: list[tuple[int, Mapping[str, Any]]] = []
-    # Two queries, each by its own index, as those of a device in a bundle are found by the action.
+    # Two queries, each by its own index, as those of a device in a bundle are found by the action. Told to
+    # stop at the latest ones, PostgreSQL might look through the actions of all devices from the latest on.
     for whose in (Q(device=device_id), Q(device__isnull=True, request__device=device_id)):
-        rows += done.filter(whose).order_by("-pk").values_list("pk", "parameters")[:MOST_LOOKED_AT]
+        rows += done.filter(whose).values_list("pk", "parameters")
     for pk, stored in sorted(rows, key=lambda row: row[0], reverse=True):
         if _leave_out(stored, times) == wanted:
             return Action.objects.values_list("result", flat=True).filter(pk=pk).first()

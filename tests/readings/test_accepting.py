@@ -113,6 +113,27 @@ def test_what_a_meter_answered_without_is_not_fetched_again(
     assert AnsweredGap.objects.count() == 1
 
 
+def test_gaps_next_to_each_other_are_fetched_in_one(
+    api: APIClient, organisation: Organisation, device: Device
+) -> None:
+    asked(
+        organisation, device, ActionState.FAULT, RequestState.FAILED, fault=FAULT, end="2026-10-14T02:00:00Z"
+    )
+    asked(organisation, device, ActionState.DONE, begin="2026-10-14T04:10:00Z", end="2026-10-14T05:00:00Z")
+    assert [gap["reason"] for gap in gaps(api)] == [
+        "REQUEST_FAILED",
+        "NEVER_ASKED",
+        "NOT_DELIVERED",
+        "NEVER_ASKED",
+    ]
+    assert api.post(FETCH, BODY, format="json").json()["requests"] == 2
+    parameters = list(Action.objects.order_by("-pk").values_list("parameters", flat=True)[:2])
+    assert sorted((each["begin_date"], each["end_date"]) for each in parameters) == [
+        ("2026-10-13T22:15:00Z", "2026-10-14T04:00:00Z"),
+        ("2026-10-14T05:15:00Z", "2026-10-14T22:00:00Z"),
+    ]
+
+
 def test_accepted_gaps_stay_in_the_list_and_are_not_fetched(api: APIClient, holes: Device) -> None:
     assert post(api, **COMMENT) == {"devices": 1, "gaps": 2, "pending": 0, "cursor": None}
     assert post(api, comment="Again") == {"devices": 0, "gaps": 0, "pending": 0, "cursor": None}
