@@ -16,11 +16,18 @@ from osgp.accounts.caller import Caller
 from osgp.accounts.rights import list_granted_devices
 from osgp.completeness import missing
 from osgp.completeness.gaps import MEANINGS, DeviceGaps, Gap, Reason
+from osgp.completeness.models import AcceptedGap
 from osgp.device_groups import groups
 from osgp.devices.models import DeviceType
 from osgp.messages.operation import Service
 from osgp.messages.readings import Period
-from osgp.messages.serializers import CharField, ChoiceField, IntegerField, StrictSerializer, utc_text
+from osgp.messages.serializers import (
+    CharField,
+    ChoiceField,
+    IntegerField,
+    StrictSerializer,
+    utc_text,
+)
 from osgp.networks.models import CommunicationNetwork
 from osgp.readings.filters import MOST_DEVICES, find_known_devices
 from osgp.readings.rights import READERS
@@ -70,6 +77,12 @@ class MissingFilter(StrictSerializer):
     group = CharField(required=False, max_length=64, help_text="Name of a device group.")
     network = CharField(required=False, max_length=40, help_text="Name of a communication network.")
     device_type = ChoiceField(DeviceType, required=False)
+    reason = serializers.ListField(
+        child=ChoiceField(Reason),
+        required=False,
+        max_length=len(Reason),
+        help_text="Only gaps with this reason. May be repeated.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that the days are in order and not too many; fills in the default days."""
@@ -96,6 +109,15 @@ class FetchBody(MissingFilter):
     )
 
 
+class AcceptanceSerializer(serializers.Serializer):
+    """Who accepted a gap, and why."""
+
+    comment = serializers.CharField()
+    organisation = serializers.CharField(help_text="Identification of the organisation that accepted it.")
+    accepted_by = serializers.CharField(help_text="Its application; admin/… is a user of the admin.")
+    accepted_at = serializers.DateTimeField()
+
+
 class GapSerializer(serializers.Serializer):
     """A range of missing intervals."""
 
@@ -117,6 +139,7 @@ class GapSerializer(serializers.Serializer):
     unreachable_since = serializers.DateTimeField(
         allow_null=True, help_text="UNREACHABLE: when the meter was last reached."
     )
+    acceptance = AcceptanceSerializer(allow_null=True, help_text="ACCEPTED: by whom and why.")
 
 
 class MissingSerializer(serializers.Serializer):
@@ -141,6 +164,10 @@ class FetchedSerializer(serializers.Serializer):
     devices = serializers.IntegerField(min_value=0, help_text="Devices that are asked again.")
     requests = serializers.IntegerField(min_value=0, help_text="Requests made for them.")
     pending = serializers.IntegerField(min_value=0, help_text="Gaps for which a request was pending already.")
+    settled = serializers.IntegerField(
+        min_value=0,
+        help_text="Gaps that are not asked for: the meter has answered without them, or they were accepted.",
+    )
     cursor = serializers.IntegerField(
         allow_null=True, help_text="For the next call; null when all devices were examined."
     )
@@ -161,7 +188,7 @@ class MissingView(APIView):
         responses={200: MissingPageSerializer, **document_problems(400, 403, 404, examples={})},
     )
     def get(self, request: HttpRequest) -> Response:
-        query = validate_query(MissingQuery, request.query_params, repeatable=("device",))
+        query = validate_query(MissingQuery, request.query_params, repeatable=("device", "reason"))
         after = _parse_cursor(query["cursor"]) if "cursor" in query else 0
         question = make_question(find_caller(request), query)
         page = missing.find_missing(question, query.get("page_size", DEFAULT_PAGE_SIZE), after)
@@ -183,7 +210,8 @@ class FetchView(APIView):
         description="Ask the meters for what is missing, for exactly those ranges: PeriodicMeterReads or "
         f"PeriodicMeterReadsGas, devices with the same gap in one batch. Looks at {DEVICES_FETCHED} devices "
         "with gaps; `cursor` leads on. What a pending request already asks for is not requested again: "
-        "repeating the call does no harm.",
+        "repeating the call does no harm. Nor is what a meter has answered without (NOT_DELIVERED, "
+        "POWER_FAILURE) or what was accepted.",
         tags=["readings"],
         request=FetchBody,
         responses={
@@ -203,6 +231,7 @@ class FetchView(APIView):
             "devices": fetched.devices,
             "requests": fetched.requests,
             "pending": fetched.pending,
+            "settled": fetched.settled,
             "cursor": page.cursor,
         }
         return Response(answer, status=202)
@@ -231,7 +260,8 @@ def make_question(caller: Caller, query: dict[str, Any]) -> missing.Question:
         device_type=query.get("device_type"),
     )
     period = query.get("period", str(Period.INTERVAL))
-    return missing.Question(devices, period, query["from"], query["until"])
+    reasons = frozenset(Reason(reason) for reason in query.get("reason", ()))
+    return missing.Question(devices, period, query["from"], query["until"], reasons)
 
 
 def describe_gaps(found: DeviceGaps) -> dict[str, Any]:
@@ -256,6 +286,16 @@ def _describe_gap(gap: Gap) -> dict[str, Any]:
         "fault": gap.fault,
         "correlation_uid": str(gap.correlation_uid) if gap.correlation_uid else None,
         "unreachable_since": utc_text(gap.since) if gap.since else None,
+        "acceptance": _describe_acceptance(gap.acceptance) if gap.acceptance else None,
+    }
+
+
+def _describe_acceptance(acceptance: AcceptedGap) -> dict[str, Any]:
+    return {
+        "comment": acceptance.comment,
+        "organisation": acceptance.organisation.identification,
+        "accepted_by": acceptance.accepted_by,
+        "accepted_at": utc_text(acceptance.accepted_at),
     }
 
 

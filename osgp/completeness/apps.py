@@ -7,8 +7,13 @@ class CompletenessConfig(AppConfig):
     verbose_name = "Completeness of readings"
 
     def ready(self) -> None:
-        from osgp.completeness import duties, metrics
+        from osgp.completeness import duties, keeping, metrics, unread
         from osgp.metrics import page
+        from osgp.readings import retention
+        from osgp.visits import history
 
         duties.register()
         page.register(metrics.collect)
+        retention.forget_with_readings(keeping.list_past_accepted)
+        retention.forget_with_readings(keeping.list_past_answered)
+        history.register(unread.find_unread)

@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from itertools import groupby
+from math import ceil
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db.models import F
-from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
-from django.utils.dateparse import parse_datetime
-from rest_framework.exceptions import ValidationError
 
-from osgp.completeness.buffers import FETCHED_BY, find_buffer
+from osgp.completeness.attempts import Attempt, choose_attempt, find_attempts
+from osgp.completeness.buffers import find_buffer
 from osgp.completeness.expectation import find_first_expected
+from osgp.completeness.keeping import Answered, list_accepted
+from osgp.completeness.models import AcceptedGap
 from osgp.cosem.amr_status import POWER_DOWN
 from osgp.devices.models import Device
-from osgp.faults import Fault
-from osgp.messages.relative_periods import RelativePeriodField
 from osgp.monitoring.periods import Buffer
 from osgp.readings import clock
 from osgp.readings.buffers import INTERVAL_SECONDS, find_status_flags
@@ -29,7 +28,6 @@ from osgp.readings.calendar import list_expected_ends, to_month
 from osgp.readings.chunks import NO_STATUS
 from osgp.readings.chunks import Chunk as Columns
 from osgp.readings.models import Chunk, Series
-from osgp.requests.models import FINAL_STATES, Action, ActionState
 
 
 class Reason(StrEnum):
@@ -41,8 +39,11 @@ class Reason(StrEnum):
     UNREACHABLE = "UNREACHABLE"
     POWER_FAILURE = "POWER_FAILURE"
     NOT_DELIVERED = "NOT_DELIVERED"
+    ACCEPTED = "ACCEPTED"
 
 
+SETTLED = frozenset({Reason.POWER_FAILURE, Reason.NOT_DELIVERED, Reason.ACCEPTED})
+"""Asking the meter again would be of no use: it has answered, or a person is content."""
 MEANINGS = {
     Reason.BEING_FETCHED: "A request for it is pending.",
     Reason.NEVER_ASKED: "No request for it is stored.",
@@ -50,6 +51,7 @@ MEANINGS = {
     Reason.UNREACHABLE: "The meter cannot be reached.",
     Reason.POWER_FAILURE: "The meter answered without it, and reports a power failure.",
     Reason.NOT_DELIVERED: "The meter answered without it.",
+    Reason.ACCEPTED: "A person has accepted that it is missing, and said why.",
 }
 
 
@@ -69,9 +71,15 @@ class Gap:
     reason: Reason
     fault: Mapping[str, Any] | None = None
     correlation_uid: uuid.UUID | None = None
-    """The request that the reason is about."""
+    """The request that the reason is about; of several, the latest."""
     since: datetime | None = None
     """UNREACHABLE: when the meter was last reached, if it ever was."""
+    acceptance: AcceptedGap | None = None
+    """ACCEPTED: by whom and why."""
+    follows: bool = False
+    """Whether it begins where the gap before it ends, and only the reasons differ."""
+    unnoted: Sequence[Answered] = ()
+    """What the meter has answered without and only requests know of, which are forgotten."""
 
 
 @dataclass(frozen=True)
@@ -92,19 +100,8 @@ class DeviceGaps:
         return sum(gap.count for gap in self.gaps)
 
 
-class _Attempt(NamedTuple):
-    """An action that asked for the values of a time range."""
-
-    begin: datetime
-    end: datetime
-    pending: bool
-    state: str
-    fault: Mapping[str, Any] | None
-    correlation_uid: uuid.UUID
-
-
 def find_gaps(devices: Sequence[Device], period: str, first: date, until: date) -> list[DeviceGaps]:
-    """Return the gaps of devices (with their gateways), without devices that have none. Four statements."""
+    """Return the gaps of devices (with their gateways), without devices that have none. Seven statements."""
     series: dict[int, list[Series]] = {}
     rows = Series.objects.filter(
         device__in=[device.pk for device in devices],
@@ -114,14 +111,16 @@ def find_gaps(devices: Sequence[Device], period: str, first: date, until: date) 
     for row in rows.order_by("quantity"):
         series.setdefault(row.device_id, []).append(row)
     present = _read_present_ends([row.pk for known in series.values() for row in known], first, until)
-    attempts = _find_attempts(devices, period)
+    attempts = find_attempts(devices, period, first)
+    accepted = list_accepted(devices, period, first)
     now = clock.now()
     found = []
     for device in devices:
         buffer = find_buffer(device, period)
         ranges = _find_ranges(device, buffer, series.get(device.pk, []), present, period, first, until)
         parts = _split_ranges(ranges, _find_held_since(device, buffer, now), int(now.timestamp()))
-        gaps = [_explain(part, device, attempts.get(device.pk, [])) for part in parts]
+        explainer = _Explainer(device, attempts.get(device.pk, []), accepted.get(device.pk, []))
+        gaps = [gap for part in parts for gap in explainer.explain(part)]
         if gaps:
             found.append(DeviceGaps(device, gaps))
     return found
@@ -198,9 +197,8 @@ def _find_ranges(
 
 def _find_held_since(device: Device, buffer: Buffer | None, now: datetime) -> int | None:
     """Return from when on the meter's buffer still holds what it captured; None if that is not known."""
-    if buffer is None or buffer.period is None or buffer.entries is None:
-        return None
-    return int(buffer.period.advance(now, -buffer.entries, ZoneInfo(device.time_zone)).timestamp())
+    oldest = buffer.find_oldest(now, ZoneInfo(device.time_zone)) if buffer else None
+    return None if oldest is None else int(oldest.timestamp())
 
 
 def _split_ranges(ranges: Sequence[_Range], held_since: int | None, now: int) -> Iterator[_Range]:
@@ -226,97 +224,116 @@ def _has_power_failure(present: _PresentEnds, power_down: Mapping[int, int], end
     return any(status != NO_STATUS and status & bits for bits, status in statuses)
 
 
-_ATTEMPT = (
-    "request__created_at",
-    "pk",
-    "parameters",
-    "state",
-    "fault",
-    "request__state",
-    "request__correlation_uid",
-    "request__due_at",
-)
+class _Because(NamedTuple):
+    """Why a value is missing, and the attempt and acceptance that say so."""
+
+    reason: Reason
+    attempt: Attempt | None
+    acceptance: AcceptedGap | None = None
+    is_noted: bool = True
+    """Whether it will be known when the request of the attempt is forgotten."""
+
+    def is_like(self, other: "_Because") -> bool:
+        """Whether two neighbours are told as one gap."""
+        fault, others = (one.attempt.fault if one.attempt else None for one in (self, other))
+        return (
+            self.reason == other.reason
+            and self.acceptance == other.acceptance
+            and (self.reason == Reason.UNREACHABLE or (fault or {}).get("code") == (others or {}).get("code"))
+        )
 
 
-def _find_attempts(devices: Sequence[Device], period: str) -> dict[int, list[_Attempt]]:
-    """Return what was requested of these devices, latest first, as far as requests are still stored."""
-    by_key = {device.pk: device for device in devices}
-    keys = list(by_key)
-    actions = Action.objects.filter(message__in=FETCHED_BY.values())
-    # Two queries, each by its own index; one for both would read all actions.
-    own = actions.filter(device__in=keys).values_list("device", *_ATTEMPT)
-    of_request = actions.filter(device__isnull=True, request__device__in=keys)
-    rows = [*own, *of_request.values_list("request__device", *_ATTEMPT)]
-    rows.sort(key=lambda row: row[1:3], reverse=True)
-    times = _read_times([row[2] for row in rows if "relative_period" in row[3]])
-    attempts: dict[int, list[_Attempt]] = {}
-    for device, _, pk, parameters, state, fault, request_state, uid, due_at in rows:
-        if parameters.get("period_type") != period:
-            continue
-        pending = request_state not in FINAL_STATES and state in (ActionState.PENDING, ActionState.STARTED)
-        texts = times.get(pk) or (parameters.get("begin_date"), parameters.get("end_date"))
-        begin, end = (parse_datetime(text or "") for text in texts)
-        if begin is None and end is None:
-            moment = max(due_at, clock.now()) if pending else due_at
-            begin, end = _guess_times(by_key[device], period, parameters.get("relative_period"), moment)
-        if begin is not None and end is not None:
-            attempt = _Attempt(begin, end, pending, state, fault, uid)
-            attempts.setdefault(device, []).append(attempt)
-    return attempts
+class _Part(NamedTuple):
+    """Interval ends that are missing for one reason."""
+
+    ends: list[int]
+    because: _Because
 
 
-def _guess_times(
-    device: Device, period: str, relative: object, moment: datetime
-) -> tuple[datetime, datetime] | tuple[None, None]:
-    """Return the times of a relative period that has no result, as if the visit began at ``moment``."""
-    buffer = find_buffer(device, period)
-    zone = ZoneInfo((device.gateway or device).time_zone)
-    try:
-        known = RelativePeriodField().to_internal_value(relative)
-        return known.find_times(moment, zone, buffer.period if buffer else None)
-    except (ValidationError, Fault):
-        return None, None
+class _Explainer:
+    """Splits ranges of a device where reasons change."""
 
+    def __init__(
+        self, device: Device, attempts: Sequence[Attempt], acceptances: Sequence[AcceptedGap]
+    ) -> None:
+        self._meter = device.gateway or device
+        self._attempts = attempts
+        self._acceptances = acceptances
+        covered = [(attempt.begin, attempt.end) for attempt in attempts]
+        covered += [(gap.first_interval_end, gap.last_interval_end) for gap in acceptances]
+        self._borders = sorted(
+            {
+                border
+                for begin, end in covered
+                for border in (ceil(begin.timestamp()), int(end.timestamp()) + 1)
+            }
+        )
+        """The first second of what is in and of what is behind each of them."""
 
-def _read_times(actions: Sequence[int]) -> dict[int, tuple[str | None, str | None]]:
-    """Return which times relative periods became, of those actions that have a result."""
-    if not actions:
-        return {}
-    rows = Action.objects.filter(pk__in=actions, result__isnull=False)
-    return {
-        pk: (begin, end)
-        for pk, begin, end in rows.values_list("pk", KT("result__begin_date"), KT("result__end_date"))
-    }
+    def explain(self, missing: _Range) -> list[Gap]:
+        """Return the gaps of a range, in their order."""
+        parts: list[list[_Part]] = []
+        for ends in self._split(missing.ends):
+            part = _Part(ends, self._find_reason(_to_utc(ends[0]), missing))
+            if parts and parts[-1][-1].because.is_like(part.because):
+                parts[-1].append(part)
+            else:
+                parts.append([part])
+        return [self._make_gap(missing, together, follows=place > 0) for place, together in enumerate(parts)]
 
+    def _split(self, ends: list[int]) -> Iterator[list[int]]:
+        """Yield parts in which the same attempts and acceptances count for all."""
+        begin = 0
+        first, last = bisect_right(self._borders, ends[0]), bisect_right(self._borders, ends[-1])
+        for border in self._borders[first:last]:
+            place = bisect_left(ends, border)
+            if place > begin:
+                yield ends[begin:place]
+                begin = place
+        yield ends[begin:]
 
-def _explain(missing: _Range, device: Device, attempts: Sequence[_Attempt]) -> Gap:
-    first, last = (datetime.fromtimestamp(end, UTC) for end in (missing.ends[0], missing.ends[-1]))
+    def _find_reason(self, end: datetime, missing: _Range) -> _Because:
+        for acceptance in self._acceptances:
+            if acceptance.first_interval_end <= end <= acceptance.last_interval_end:
+                return _Because(Reason.ACCEPTED, None, acceptance)
+        asked = choose_attempt(self._attempts, end)
+        if asked and asked.pending:
+            return _Because(Reason.BEING_FETCHED, asked)
+        if asked and asked.is_done:
+            reason = Reason.POWER_FAILURE if missing.power_down else Reason.NOT_DELIVERED
+            is_noted = any(attempt.is_noted and attempt.covers(end) for attempt in self._attempts)
+            return _Because(reason, asked, is_noted=is_noted)
+        if self._meter.failed_connections:
+            return _Because(Reason.UNREACHABLE, asked)
+        if asked is None or asked.fault is None:  # It may have been cancelled.
+            return _Because(Reason.NEVER_ASKED, asked)
+        return _Because(Reason.REQUEST_FAILED, asked)
 
-    def make_gap(reason: Reason, attempt: _Attempt | None = None, **more: Any) -> Gap:
+    def _make_gap(self, missing: _Range, parts: Sequence[_Part], *, follows: bool) -> Gap:
+        first = parts[0].because
+        asked = [part.because.attempt for part in parts if part.because.attempt]
+        latest = min(asked, key=self._attempts.index, default=None)
+        with_fault = first.reason in (Reason.REQUEST_FAILED, Reason.UNREACHABLE)
         return Gap(
-            first,
-            last,
-            len(missing.ends),
+            _to_utc(parts[0].ends[0]),
+            _to_utc(parts[-1].ends[-1]),
+            sum(len(part.ends) for part in parts),
             missing.quantities,
             missing.is_partial,
             missing.is_held,
-            reason,
-            correlation_uid=attempt.correlation_uid if attempt else None,
-            **more,
+            first.reason,
+            fault=latest.fault if latest and with_fault else None,
+            correlation_uid=latest.correlation_uid if latest else None,
+            since=self._meter.last_success_at if first.reason == Reason.UNREACHABLE else None,
+            acceptance=first.acceptance,
+            follows=follows,
+            unnoted=[
+                Answered(_to_utc(ends[0]), _to_utc(ends[-1]), because.attempt.correlation_uid)
+                for ends, because in parts
+                if because.attempt and not because.is_noted
+            ],
         )
 
-    pending = next((one for one in attempts if one.pending and one.begin <= first and last <= one.end), None)
-    if pending:
-        return make_gap(Reason.BEING_FETCHED, pending)
-    asked = next((one for one in attempts if one.begin <= last and first <= one.end), None)
-    if asked and asked.state == ActionState.DONE:
-        return make_gap(Reason.POWER_FAILURE if missing.power_down else Reason.NOT_DELIVERED, asked)
-    meter = device.gateway or device
-    if meter.failed_connections:
-        fault = asked.fault if asked else None
-        return make_gap(Reason.UNREACHABLE, asked, fault=fault, since=meter.last_success_at)
-    if asked is None:
-        return make_gap(Reason.NEVER_ASKED)
-    if asked.fault is None:  # Partly covered by a pending request, or cancelled.
-        return make_gap(Reason.BEING_FETCHED if asked.pending else Reason.NEVER_ASKED, asked)
-    return make_gap(Reason.REQUEST_FAILED, asked, fault=asked.fault)
+
+def _to_utc(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Annotated, NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
+from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.functions import DeviceFunctionGroup
@@ -14,6 +15,7 @@ from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import RejectedRow, RowTimes, assign_times, select
 from osgp.devices.models import Device
 from osgp.management.event_logs import Event, EventLog
+from osgp.messages.history import begin_after
 from osgp.messages.needs import Needs
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
@@ -23,7 +25,13 @@ from osgp.messages.rejected_rows import (
     check_row_count,
     format_rejected,
 )
-from osgp.messages.relative_periods import Between, RelativePeriodParameter, check_times, find_times
+from osgp.messages.relative_periods import (
+    Between,
+    RelativePeriodParameter,
+    check_times,
+    find_times,
+    is_since_last_reading,
+)
 from osgp.messages.serializers import ChoiceField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms.errors import AccessError
@@ -73,7 +81,9 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
     """Read the events of one log of a meter between two times, both included.
 
     Every event has its code, also one with an unknown meaning. Which logs a meter has depends on its profile;
-    one that it does not have is refused.
+    one that it does not have is refused. SINCE_LAST_READING goes back to an hour before the end of the last
+    stored result of the same log, as the meter's clock may be behind: an event may be told twice. Without
+    such a result it is the whole log.
     """
 
     message = "FindEvents"
@@ -95,9 +105,18 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
     def check_device(self, device: Device, parameters: FindEventsParameters) -> None:
         _find_between(parameters, datetime.now(UTC), ZoneInfo(device.time_zone))
 
+    def _choose_times(self, meter: VisitedMeter, parameters: FindEventsParameters) -> Between:
+        """The times of events that are looked for; since the last reading from where its result ended."""
+        between = _find_between(parameters, meter.visit_begin, meter.time_zone)
+        if not is_since_last_reading(parameters):
+            return between
+        asked = self.represent_parameters(parameters)
+        last = meter.history.find_last_result(self.message, asked, (BEGIN, END, "relative_period"))
+        return begin_after(parse_datetime(last[END]) if last else None, between)
+
     def perform(self, meter: VisitedMeter, parameters: FindEventsParameters) -> FindEventsResult:
         category = parameters["event_log_category"]
-        begin, end = _find_between(parameters, meter.visit_begin, meter.time_zone)
+        begin, end = self._choose_times(meter, parameters)
         tag = meter.profile.event_logs[category].tag
         buffer = meter.find_attribute(tag, "buffer")
         columns = meter.profile.list_capture_columns(tag)

@@ -23,6 +23,8 @@ MOST = 100_000
 """Units of a period; a meter holds fewer."""
 FIRST_YEAR = 2000
 """No meter has values from before."""
+USUAL_BUFFER = timedelta(days=10)
+"""What a buffer of quarters of an hour usually holds, of which nobody has said how much it holds."""
 
 
 class TimeUnit(StrEnum):
@@ -48,11 +50,18 @@ class RelativePeriod:
     last: int
     unit: TimeUnit
 
-    def find_times(self, moment: datetime, zone: tzinfo, capture_period: CapturePeriod | None) -> Between:
+    def find_times(
+        self,
+        moment: datetime,
+        zone: tzinfo,
+        capture_period: CapturePeriod | None,
+        entries: int | None = None,
+    ) -> Between:
         """Return its times, in UTC, for a visit that begins at ``moment``; ``zone`` is the meter's.
 
-        ``capture_period`` is the distance of the rows that are read: the INTERVAL. Raises Fault 401 where
-        there is none, or where the period would begin before the year 2000.
+        ``capture_period`` is the distance of the rows that are read: the INTERVAL. How many ``entries`` the
+        meter holds is of no account here. Raises Fault 401 where there is no interval to count, or where the
+        period would begin before the year 2000.
         """
         try:
             period = self._count_back(moment, zone, capture_period)
@@ -81,12 +90,51 @@ class RelativePeriod:
         return Between(step.advance(end, -self.last, zone), end)
 
 
+@dataclass(frozen=True, slots=True)
+class SinceLastReading:
+    """From what was read last up to a visit.
+
+    What that is depends on the message, and on what is stored when the meter is visited; its times are the
+    longest that it may become.
+    """
+
+    def find_times(
+        self,
+        moment: datetime,
+        zone: tzinfo,
+        capture_period: CapturePeriod | None,
+        entries: int | None = None,
+    ) -> Between:
+        """Return the times of all that the meter can hold when a visit begins at ``moment``.
+
+        Of a buffer of ``entries`` rows that are ``capture_period`` apart, they are those of whole intervals;
+        ``USUAL_BUFFER`` where nobody said how many. What has no interval, as logs of events, is asked for
+        from ``FIRST_YEAR`` on.
+        """
+        beginning = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+        if capture_period is None:
+            return Between(beginning, moment.replace(microsecond=0).astimezone(UTC))
+        end = RelativePeriod(1, TimeUnit.INTERVAL).find_times(moment, zone, capture_period).end
+        if entries is None:
+            return Between(end - USUAL_BUFFER, end)
+        try:
+            begin = capture_period.advance(end, 1 - entries, zone)
+        except OverflowError:
+            begin = beginning
+        return Between(max(begin, beginning), end)
+
+
 UNITS = {
     TimeUnit.HOUR: CapturePeriod(seconds=3600),
     TimeUnit.DAY: CapturePeriod(days=1),
     TimeUnit.MONTH: CapturePeriod(months=1),
 }
-NAMED = {f"PREVIOUS_{unit}": RelativePeriod(1, unit) for unit in UNITS}
+SINCE_LAST_READING = SinceLastReading()
+AnyPeriod = RelativePeriod | SinceLastReading
+NAMED: Mapping[str, AnyPeriod] = {
+    **{f"PREVIOUS_{unit}": RelativePeriod(1, unit) for unit in UNITS},
+    "SINCE_LAST_READING": SINCE_LAST_READING,
+}
 """Periods that have a name."""
 _NAMES = {period: name for name, period in NAMED.items()}
 
@@ -118,7 +166,7 @@ class RelativePeriodField(serializers.Field):
     }
     example = "PREVIOUS_DAY"
 
-    def to_internal_value(self, data: Any) -> RelativePeriod:
+    def to_internal_value(self, data: Any) -> AnyPeriod:
         """Return the period of JSON."""
         if isinstance(data, str) and data in NAMED:
             return NAMED[data]
@@ -135,19 +183,21 @@ class RelativePeriodField(serializers.Field):
             raise ValidationError({name: [text] for name, text in errors.items()})
         return RelativePeriod(data["last"], TimeUnit(data["unit"]))
 
-    def to_representation(self, value: RelativePeriod) -> Any:
+    def to_representation(self, value: AnyPeriod) -> Any:
         """Return it as JSON."""
-        return _NAMES.get(value) or {"last": value.last, "unit": str(value.unit)}
+        if isinstance(value, RelativePeriod) and value not in _NAMES:
+            return {"last": value.last, "unit": str(value.unit)}
+        return _NAMES[value]
 
 
 WRITTEN = ("last", "unit")
 
 
 RelativePeriodParameter = Annotated[
-    RelativePeriod,
+    AnyPeriod,
     RelativePeriodField(
-        help_text="Instead of the two times: whole units of time before the visit, by the meter's clock. The "
-        "result says which times it became."
+        help_text="Instead of the two times: whole units of time before the visit, by the meter's clock, or "
+        "what came since the last reading. The result says which times it became."
     ),
 ]
 """``relative_period: NotRequired[RelativePeriodParameter]`` of a message with two times."""
@@ -176,12 +226,21 @@ def find_times(
     moment: datetime,
     zone: tzinfo,
     capture_period: CapturePeriod | None = None,
+    entries: int | None = None,
 ) -> Between:
-    """Return the times of checked parameters for a visit that begins at ``moment``. Raises Fault 401."""
-    relative: RelativePeriod | None = parameters.get("relative_period")
+    """Return the times of checked parameters for a visit that begins at ``moment``. Raises Fault 401.
+
+    Of SINCE_LAST_READING, all that a buffer of ``entries`` rows can hold.
+    """
+    relative: AnyPeriod | None = parameters.get("relative_period")
     if relative is None:
         return Between(parameters[begin], parameters[end])
-    return relative.find_times(moment, zone, capture_period)
+    return relative.find_times(moment, zone, capture_period, entries)
+
+
+def is_since_last_reading(parameters: Mapping[str, Any]) -> bool:
+    """Return whether checked parameters ask for what came since the last reading."""
+    return parameters.get("relative_period") == SINCE_LAST_READING
 
 
 def _make_fault(text: str) -> Fault:

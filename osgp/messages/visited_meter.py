@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from osgp.catalogue import CosemObject, ObjectNotInProfile, Profile
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.history import NO_HISTORY, History
 from osgp.protocol_dlms import AccessResult, Data, Meter
 from osgp.protocol_dlms.errors import AccessError
 
@@ -32,6 +33,8 @@ class VisitedMeter:
     communication_method: str = ""
     visit_begin: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When the visit began, from which relative periods count."""
+    history: History = NO_HISTORY
+    """What the platform has of the device, for messages that ask only for what is missing."""
 
     def find_object(self, tag: str) -> CosemObject:
         """Return the object with this tag. Raises Fault 416 if the profile lacks it."""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, TypedDict
 from zoneinfo import ZoneInfo
 
+from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -14,16 +15,19 @@ from osgp.catalogue.units import ScalerUnit
 from osgp.cosem.profile_rows import Selection, TimedRow
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.history import begin_after
 from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
-from osgp.messages.relative_periods import Between
+from osgp.messages.relative_periods import Between, is_since_last_reading
 from osgp.messages.serializers import ObisCodeField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.buffer_reading import RowReader, read_buffer
 from osgp.monitoring.cells import make_cell_reader
 from osgp.monitoring.periods import (
+    BEGIN,
+    END,
     BetweenParameters,
     BetweenResult,
     Buffer,
@@ -112,7 +116,8 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
     """Read what a meter has captured of power quality: of the objects of the profile type, those it captures.
 
     A buffer that captures none of them, or no time, is left out. Meters hold ten days of quarters of an hour,
-    for example; more than any of the buffers can hold is refused.
+    for example; more than any of the buffers can hold is refused. SINCE_LAST_READING goes back to an hour
+    before the end of the last stored result of the same profile type, without one as far as the buffers do.
     """
 
     message = "GetPowerQualityProfile"
@@ -137,7 +142,7 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
         candidates = find_candidates(meter.profile, profile_type, polyphase=meter.polyphase)
         buffers, missing = read_buffers(meter, candidates)
         known = [buffer for _, buffer in buffers]
-        begin, end = _find_between(parameters, known, meter.visit_begin, meter.time_zone)
+        begin, end = self._choose_times(meter, parameters, known)
         profiles: list[PowerQualityProfile] = []
         chosen = [(buffer, _choose_columns(meter, candidate, buffer)) for candidate, buffer in buffers]
         scales, without_scale = _read_scales(meter, [column for _, columns in chosen for column in columns])
@@ -164,6 +169,17 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
             "power_quality_profiles": profiles,
             "unavailable": list_unavailable(missing),
         }
+
+    def _choose_times(
+        self, meter: VisitedMeter, parameters: GetPowerQualityProfileParameters, buffers: Sequence[Buffer]
+    ) -> Between:
+        """The times to read; since the last reading: from where the last result is complete up to."""
+        between = _find_between(parameters, buffers, meter.visit_begin, meter.time_zone)
+        if not is_since_last_reading(parameters):
+            return between
+        asked = self.represent_parameters(parameters)
+        last = meter.history.find_last_result(self.message, asked, (BEGIN, END, "relative_period"))
+        return begin_after(_find_completed(last) if last else None, between)
 
     def represent_result(self, result: GetPowerQualityProfileResult) -> dict[str, Any]:
         """Return what the serializer would, at a fraction of its cost."""
@@ -192,13 +208,30 @@ def _find_between(
 ) -> Between:
     """The times to read in a visit that begins at ``moment``. Raises Fault 401 if no buffer holds them.
 
-    The interval of parameters that count intervals is the longest one of the buffers in seconds.
+    The interval of parameters that count intervals is the longest one of the buffers in seconds. Since the
+    last reading: all that any of them can hold.
     """
     steps = [buffer.period for buffer in buffers if buffer.period is not None and buffer.period.seconds]
+    if is_since_last_reading(parameters) and steps:
+        all_held = [
+            find_between(parameters, moment, zone, buffer.period, buffer.entries)
+            for buffer in buffers
+            if buffer.period in steps
+        ]
+        return Between(min(held.begin for held in all_held), max(held.end for held in all_held))
     longest = max(steps, key=lambda step: step.seconds, default=None)
     between = find_between(parameters, moment, zone, longest)
     check_held(buffers, between, zone, parameters)
     return between
+
+
+def _find_completed(result: Mapping[str, Any]) -> datetime | None:
+    """Up to when a stored result has everything, None if that is not known."""
+    out_of_time = {item["name"] for item in result["unavailable"] if item["reason"] == NO_TIME.message}
+    if not out_of_time.isdisjoint(BUFFERS):
+        return parse_datetime(result["begin_date"])
+    ends = [parse_datetime(profile["complete_until"]) for profile in result["power_quality_profiles"]]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _choose_columns(meter: VisitedMeter, candidate: Candidate, buffer: Buffer) -> list[CaptureColumn]:

@@ -10,19 +10,20 @@ from osgp.cosem.amr_status import NO_FLAGS, find_captured_flags, is_status
 from osgp.cosem.profile_rows import Selection, TimedRow
 from osgp.cosem.quantities import find_meter_reading_scale
 from osgp.messages.registry import register
-from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList
+from osgp.messages.relative_periods import Between
 from osgp.messages.shapes import HIDDEN
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.monitoring.buffer_reading import RowReader, read_buffer
+from osgp.monitoring.buffer_reading import BufferRows, RowReader, read_buffer
 from osgp.monitoring.periodic_reads import (
+    NothingMissing,
     PeriodicReads,
-    PeriodicReadsParameters,
     PeriodType,
     need_any_buffer,
     read_register,
     read_status,
 )
-from osgp.monitoring.periods import BetweenResult, CompleteUntil
+from osgp.monitoring.periods import BetweenResult, Buffer, CompleteUntil
 from osgp.monitoring.reads import AmrProfileStatus, QuantityOfSomeRows, ReadColumn, Reads
 from osgp.monitoring.scales import read_scaler_units
 
@@ -57,6 +58,7 @@ class PeriodicMeterReadsResult(BetweenResult):
     complete_until: CompleteUntil
     rejected_rows: RejectedRowList
     rejected_row_count: RejectedRowCount
+    nothing_missing: NotRequired[NothingMissing]
     capture_period: Annotated[int | None, HIDDEN]
 
 
@@ -77,30 +79,22 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
     needs = ("CLOCK", need_any_buffer(buffers))
     rows_name = "periodic_meter_reads"
 
-    def perform(self, meter: VisitedMeter, parameters: PeriodicReadsParameters) -> PeriodicMeterReadsResult:
-        buffer = self.find_buffer(meter.profile, parameters["period_type"], channel=None)
+    def read_rows(
+        self, meter: VisitedMeter, buffer: Buffer, between: Between
+    ) -> tuple[Reads[PeriodicMeterRead], BufferRows]:
         tags = [column.tag for column in buffer.columns if column.tag in REGISTERS]
         units = read_scaler_units(meter, tags)
         scales = {tag: find_meter_reading_scale(unit, tag) for tag, unit in units.items()}
-        begin, end = self.find_between(parameters, buffer, meter.visit_begin, meter.time_zone)
         wanted = filter(_is_wanted, buffer.columns)
         flags = find_captured_flags(meter.profile, [column.tag for column in wanted])
         make_reader = partial(_make_reader, flags or NO_FLAGS)
-        found = read_buffer(meter, buffer, _is_wanted, begin, end, make_reader)
+        found = read_buffer(meter, buffer, _is_wanted, *between, make_reader)
         times, statuses, *numbers = zip(*found.rows, strict=True) if found.rows else [()] * (2 + len(tags))
         columns = [
             ReadColumn(REGISTERS[tag], tag, scales[tag], column)
             for tag, column in zip(tags, numbers, strict=True)
         ]
-        return {
-            "period_type": parameters["period_type"],
-            "begin_date": begin,
-            "end_date": end,
-            "periodic_meter_reads": Reads(times, columns, statuses, flags),
-            "capture_period": buffer.capture_period,
-            "complete_until": found.complete_until,
-            **format_rejected(found.rejected),
-        }
+        return Reads(times, columns, statuses, flags), found
 
 
 def _is_wanted(column: CaptureColumn) -> bool:

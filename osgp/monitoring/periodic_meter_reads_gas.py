@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 from osgp.catalogue import CaptureColumn
 from osgp.catalogue.cosem import AttributeDescriptor
@@ -12,19 +12,20 @@ from osgp.cosem.profile_rows import RowTimes, Selection, TimedRow
 from osgp.cosem.quantities import Quantity, find_meter_reading_scale
 from osgp.devices.models import MBUS_DEVICE_TYPES
 from osgp.messages.registry import register
-from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList
+from osgp.messages.relative_periods import Between
 from osgp.messages.shapes import HIDDEN
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.monitoring.buffer_reading import RowReader, read_buffer
+from osgp.monitoring.buffer_reading import BufferRows, RowReader, read_buffer
 from osgp.monitoring.periodic_reads import (
+    NothingMissing,
     PeriodicReads,
-    PeriodicReadsParameters,
     PeriodType,
     need_any_buffer,
     read_register,
     read_status,
 )
-from osgp.monitoring.periods import BetweenResult, CompleteUntil
+from osgp.monitoring.periods import BetweenResult, Buffer, CompleteUntil
 from osgp.monitoring.reads import AmrProfileStatus, ReadColumn, Reads
 from osgp.monitoring.scales import read_scaler_units
 
@@ -51,6 +52,7 @@ class PeriodicMeterReadsGasResult(BetweenResult):
     complete_until: CompleteUntil
     rejected_rows: RejectedRowList
     rejected_row_count: RejectedRowCount
+    nothing_missing: NotRequired[NothingMissing]
     capture_period: Annotated[int | None, HIDDEN]
 
 
@@ -73,10 +75,9 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
     needs = ("CLOCK", VALUE, need_any_buffer(buffers))
     rows_name = "periodic_meter_reads_gas"
 
-    def perform(
-        self, meter: VisitedMeter, parameters: PeriodicReadsParameters
-    ) -> PeriodicMeterReadsGasResult:
-        buffer = self.find_buffer(meter.profile, parameters["period_type"], meter.channel)
+    def read_rows(
+        self, meter: VisitedMeter, buffer: Buffer, between: Between
+    ) -> tuple[Reads[PeriodicMeterReadGas], BufferRows]:
         unit = read_scaler_units(meter, [VALUE], meter.profile.find_scaler_unit_of_model(meter.model))[VALUE]
         scale = find_meter_reading_scale(unit, VALUE)
 
@@ -96,24 +97,10 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
             captures = RowTimes(meter.time_zone, buffer.period)
             return _make_reader(selection, columns, value, capture_time, captures, largest)
 
-        begin, end = self.find_between(parameters, buffer, meter.visit_begin, meter.time_zone)
-        found = read_buffer(meter, buffer, is_wanted, begin, end, make_reader)
+        found = read_buffer(meter, buffer, is_wanted, *between, make_reader)
         times, statuses, numbers, captured = zip(*found.rows, strict=True) if found.rows else [()] * 4
-        return {
-            "period_type": parameters["period_type"],
-            "begin_date": begin,
-            "end_date": end,
-            "periodic_meter_reads_gas": Reads(
-                times,
-                [ReadColumn("consumption", VALUE, scale, numbers)],
-                statuses,
-                flags,
-                {"capture_time": captured},
-            ),
-            "capture_period": buffer.capture_period,
-            "complete_until": found.complete_until,
-            **format_rejected(found.rejected),
-        }
+        columns = [ReadColumn("consumption", VALUE, scale, numbers)]
+        return Reads(times, columns, statuses, flags, {"capture_time": captured}), found
 
 
 def _make_reader(

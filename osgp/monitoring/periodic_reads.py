@@ -1,9 +1,10 @@
 """What PeriodicMeterReads and PeriodicMeterReadsGas share: from a part of time to the rows of a buffer."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, NotRequired, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from osgp.accounts.functions import DeviceFunctionGroup
@@ -12,12 +13,14 @@ from osgp.cosem.errors import UnusableRow
 from osgp.cosem.profile_rows import parse_number
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
-from osgp.messages import relative_periods
 from osgp.messages.needs import AnyOf, Needs, any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.readings import Period, Readings
-from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
+from osgp.messages.relative_periods import Between, is_since_last_reading
 from osgp.messages.shapes import HIDDEN
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.monitoring.buffer_reading import BufferRows
 from osgp.monitoring.periods import (
     BetweenParameters,
     BetweenResult,
@@ -39,10 +42,30 @@ class PeriodType(StrEnum):
     MONTHLY = "MONTHLY"
 
 
+MOST_MISSING_ROWS = 3_000
+"""Rows from the first missing value on that one visit reads; the next one goes on. Few meters hold more."""
+
+
 class PeriodicReadsParameters(BetweenParameters):
     """Which stored values."""
 
     period_type: PeriodType
+    missing_only: NotRequired[
+        Annotated[
+            bool,
+            "Read no more than from the first to the last value that is missing among the readings and that "
+            "the meter may still hold. What it has answered without, and gaps that were accepted, are not "
+            f"missing. {MOST_MISSING_ROWS} rows at most. SINCE_LAST_READING implies it. Default: false.",
+        ]
+    ]
+
+
+NothingMissing = Annotated[
+    bool,
+    "Of missing_only: whether nothing was missing, so that no row was read. begin_date and end_date are "
+    "then those of what was looked at, else those of what was asked for.",
+]
+"""``nothing_missing`` of a result."""
 
 
 class PeriodicReadsResult(BetweenResult):
@@ -52,6 +75,7 @@ class PeriodicReadsResult(BetweenResult):
     complete_until: CompleteUntil
     rejected_rows: RejectedRowList
     rejected_row_count: RejectedRowCount
+    nothing_missing: NotRequired[NothingMissing]
     capture_period: Annotated[int | None, HIDDEN]
     """Seconds; None for days and months."""
 
@@ -77,6 +101,32 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
     rows_name: ClassVar[str]
     """The field of the result that has the rows, a :class:`Reads`."""
 
+    @abstractmethod
+    def read_rows(
+        self, meter: VisitedMeter, buffer: Buffer, between: Between
+    ) -> tuple[Reads[Any], BufferRows]:
+        """Read the rows of these times; return them as they are told, and as they were read."""
+
+    def perform(self, meter: VisitedMeter, parameters: PeriodicReadsParameters) -> R:
+        buffer = self.find_buffer(meter.profile, parameters["period_type"], meter.channel)
+        between, nothing_missing = self.choose_times(meter, parameters, buffer)
+        if nothing_missing:
+            reads, found = Reads[Any]((), (), (), None), BufferRows([], [], between.end)
+        else:
+            reads, found = self.read_rows(meter, buffer, between)
+        result: dict[str, Any] = {
+            "period_type": parameters["period_type"],
+            "begin_date": between.begin,
+            "end_date": between.end,
+            self.rows_name: reads,
+            "capture_period": buffer.capture_period,
+            "complete_until": found.complete_until,
+            **format_rejected(found.rejected),
+        }
+        if nothing_missing is not None:
+            result["nothing_missing"] = nothing_missing
+        return cast(R, result)
+
     def check_parameters(self, parameters: PeriodicReadsParameters) -> None:
         check_between(parameters)
 
@@ -90,11 +140,35 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
 
     def find_between(
         self, parameters: PeriodicReadsParameters, buffer: Buffer, moment: datetime, zone: tzinfo
-    ) -> relative_periods.Between:
+    ) -> Between:
         """The times to read in a visit that begins at ``moment``. Raises Fault 401 if they are too long."""
-        between = find_between(parameters, moment, zone, buffer.period)
+        between = find_between(parameters, moment, zone, buffer.period, buffer.entries)
         check_held([buffer], between, zone, parameters)
         return between
+
+    def choose_times(
+        self, meter: VisitedMeter, parameters: PeriodicReadsParameters, buffer: Buffer
+    ) -> tuple[Between, bool | None]:
+        """The times to read in this visit, and whether nothing is missing; None: all is read anyway.
+
+        Raises Fault 401 as ``find_between`` does.
+        """
+        between = self.find_between(parameters, buffer, meter.visit_begin, meter.time_zone)
+        if not (parameters.get("missing_only") or is_since_last_reading(parameters)):
+            return between, None
+        oldest = buffer.find_oldest(meter.visit_begin, meter.time_zone)
+        begin = between.begin if oldest is None else max(between.begin, oldest.replace(microsecond=0))
+        end = min(between.end, meter.visit_begin)
+        unread = None
+        if begin <= end:
+            held = Between(begin, end)
+            unread = meter.history.find_unread(Period(parameters["period_type"]), held)
+        if unread is None:
+            return between, True
+        if buffer.period is not None:
+            last = buffer.period.advance(unread.begin, MOST_MISSING_ROWS - 1, meter.time_zone)
+            unread = unread._replace(end=min(unread.end, last))
+        return unread, False
 
     def find_buffer(self, profile: Profile, period_type: PeriodType, channel: int | None) -> Buffer:
         """The buffer with values of the period type. Raises Fault 416 when the profile has none."""
@@ -110,7 +184,7 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
 
     def represent_result(self, result: R) -> dict[str, Any]:
         """Return what the serializer would, at a fraction of its cost."""
-        return {
+        shown = {
             "period_type": str(result["period_type"]),
             "begin_date": utc_text(result["begin_date"]),
             "end_date": utc_text(result["end_date"]),
@@ -119,6 +193,9 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
             "rejected_rows": result["rejected_rows"],
             "rejected_row_count": result["rejected_row_count"],
         }
+        if "nothing_missing" in result:
+            shown["nothing_missing"] = result["nothing_missing"]
+        return shown
 
     def list_readings(self, parameters: PeriodicReadsParameters, result: R) -> Iterable[Readings]:
         return self._find_reads(result).readings(Period(result["period_type"]), result["capture_period"])

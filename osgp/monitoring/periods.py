@@ -47,14 +47,19 @@ def check_between(parameters: BetweenParameters) -> None:
 
 
 def find_between(
-    parameters: BetweenParameters, moment: datetime, zone: tzinfo, period: CapturePeriod | None
+    parameters: BetweenParameters,
+    moment: datetime,
+    zone: tzinfo,
+    period: CapturePeriod | None,
+    entries: int | None = None,
 ) -> Between:
     """The times of checked parameters for a visit that begins at ``moment``.
 
-    ``period`` is that of the rows, for parameters that count them. Raises Fault 401.
+    ``period`` is that of the rows, for parameters that count them, and ``entries`` how many the meter holds.
+    Raises Fault 401.
     """
     return relative_periods.find_times(
-        parameters, BEGIN, END, moment=moment, zone=zone, capture_period=period
+        parameters, BEGIN, END, moment=moment, zone=zone, capture_period=period, entries=entries
     )
 
 
@@ -83,6 +88,12 @@ class Buffer:
             return end <= self.period.advance(begin, self.entries, zone)
         except OverflowError:
             return True
+
+    def find_oldest(self, moment: datetime, zone: tzinfo) -> datetime | None:
+        """From when on it still holds at ``moment`` what it has captured; None if that is not known."""
+        if self.period is None or self.entries is None:
+            return None
+        return self.period.advance(moment, -self.entries, zone)
 
 
 def find_buffer(profile: Profile, tags: Sequence[str], channel: int | None = None) -> Buffer | None:

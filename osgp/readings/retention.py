@@ -1,5 +1,6 @@
 """Making partitions ahead, and deleting what is past READINGS_RETENTION: whole months on PostgreSQL."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -13,6 +14,16 @@ from osgp.readings.models import Chunk, Completeness, Delivery, FormerClaim
 
 SLICE = 5_000
 """Rows deleted at a time."""
+
+_further: list[Callable[[datetime], QuerySet[Any]]] = []
+
+
+def forget_with_readings(list_rows: Callable[[datetime], QuerySet[Any]]) -> None:
+    """Delete rows of another app with the readings that they are about.
+
+    ``list_rows`` returns those about interval ends before a time.
+    """
+    _further.append(list_rows)
 
 
 def find_first_month() -> date | None:
@@ -64,4 +75,5 @@ def _list_expired_rows(month: date) -> list[QuerySet[Any]]:
         Completeness.objects.filter(month__lt=month),
         # Earlier deliveries belong to earlier months: interval ends are at most a day ahead of our clock.
         Delivery.objects.filter(received_at__lt=begin - 3 * DAY),
+        *(list_rows(begin - DAY) for list_rows in _further),
     ]

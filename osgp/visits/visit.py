@@ -33,6 +33,7 @@ from osgp.visits import retries, shared_fault
 from osgp.visits.beginning import StartedVisit, reserving, start_visit, take_more_urgent, take_requests
 from osgp.visits.concluding import conclude
 from osgp.visits.dialling import Dialling
+from osgp.visits.history import StoredHistory
 from osgp.visits.leases import Lease, LeaseLost, keeper
 from osgp.visits.outages import NotStored, PatientLanes
 from osgp.visits.outcome import ActionOutcome
@@ -190,7 +191,7 @@ class Visit:
         try:
             device = self._find_device(action)
             parameters = operation.parse(action.parameters)
-            meter = make_visited_meter(device, association, self.begun_at)
+            meter = make_visited_meter(device, association, self.begun_at, self.database)
             # The device may have got another profile since the request was accepted.
             operation.check_profile(meter.profile, parameters)
             if not operation.repeatable:
@@ -359,7 +360,9 @@ class Visit:
         )
 
 
-def make_visited_meter(device: WorkDevice, association: Meter, visit_begin: datetime) -> VisitedMeter:
+def make_visited_meter(
+    device: WorkDevice, association: Meter, visit_begin: datetime, database: PatientLanes
+) -> VisitedMeter:
     """Return the device as operations see it, over the association of its own or of its gateway."""
     return VisitedMeter(
         identification=device.identification,
@@ -372,6 +375,7 @@ def make_visited_meter(device: WorkDevice, association: Meter, visit_begin: date
         model=device.model,
         communication_method=device.communication_method,
         visit_begin=visit_begin,
+        history=StoredHistory(device, database),
     )
 
 

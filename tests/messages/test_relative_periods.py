@@ -10,6 +10,8 @@ from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Fault, FaultCode
 from osgp.messages.relative_periods import (
     NAMED,
+    SINCE_LAST_READING,
+    AnyPeriod,
     RelativePeriod,
     RelativePeriodField,
     TimeUnit,
@@ -22,12 +24,13 @@ QUARTER = CapturePeriod(seconds=900)
 
 
 def times(
-    period: RelativePeriod,
+    period: AnyPeriod,
     moment: str,
     zone: ZoneInfo = AMSTERDAM,
     step: CapturePeriod | None = None,
+    entries: int | None = None,
 ) -> tuple[str, str]:
-    found = period.find_times(datetime.fromisoformat(moment), zone, step)
+    found = period.find_times(datetime.fromisoformat(moment), zone, step, entries)
     assert found.begin.tzinfo is UTC
     return found.begin.strftime("%m-%d %H:%M:%S"), found.end.strftime("%m-%d %H:%M:%S")
 
@@ -90,6 +93,27 @@ def test_intervals_of_days_and_months() -> None:
     )
     assert times(RelativePeriod(2, TimeUnit.INTERVAL), moment, step=months) == (
         "12-31 23:00:00",
+        "02-28 23:00:00",
+    )
+
+
+def test_since_the_last_reading_is_all_that_the_buffer_holds_at_most() -> None:
+    """Whole intervals, on days on which clocks change as well."""
+    moment = "2027-03-29T09:14:59+00:00"
+    days, months = CapturePeriod(days=1), CapturePeriod(months=1)
+    assert times(SINCE_LAST_READING, moment, step=QUARTER, entries=960) == (
+        "03-19 09:15:00",
+        "03-29 09:00:00",
+    )
+    assert times(SINCE_LAST_READING, moment, step=days, entries=3) == ("03-26 23:00:00", "03-28 22:00:00")
+    assert times(SINCE_LAST_READING, moment, step=months, entries=2) == ("01-31 23:00:00", "02-28 23:00:00")
+    hours = CapturePeriod(seconds=3600)
+    assert times(SINCE_LAST_READING, moment, KOLKATA, hours, 3) == ("03-29 06:30:00", "03-29 08:30:00")
+    # Where it is not known how much that is, and where nothing has an interval.
+    assert times(SINCE_LAST_READING, moment, step=QUARTER) == ("03-19 09:00:00", "03-29 09:00:00")
+    assert times(SINCE_LAST_READING, moment) == ("01-01 00:00:00", "03-29 09:14:59")
+    assert times(SINCE_LAST_READING, moment, step=months, entries=99_999) == (
+        "01-01 00:00:00",
         "02-28 23:00:00",
     )
 

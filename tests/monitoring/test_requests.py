@@ -12,7 +12,7 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.catalogue.communication import Framing, Security
 from osgp.devices.models import Device
-from osgp.requests.models import Request
+from osgp.requests.models import Action, Request
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
 
@@ -94,6 +94,7 @@ class TestAccepting:
             ({"end_date": "2999-01-01T00:00:00Z"}, "/end_date"),
             ({"columns": []}, "/columns"),
             (BOTH | {"relative_period": "LAST_WEEK"}, "/relative_period"),
+            ({"missing_only": "yes"}, "/missing_only"),
             (BOTH | {"relative_period": 1}, "/relative_period"),
             (BOTH | {"relative_period": {"last": 0, "unit": "DAY"}}, "/relative_period/last"),
             (BOTH | {"relative_period": {"last": True, "unit": "DAY"}}, "/relative_period/last"),
@@ -233,6 +234,43 @@ def test_a_batch_of_gas_meters_looks_their_gateways_up_together(
         answer = api.post("/api/v1/requests/batch/", asked, format="json")
     assert answer.status_code == 202, answer.json()
     assert (answer.json()["total"], answer.json()["skipped"]) == (30, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("message", "fields"),
+    [
+        *(
+            (message, {"period_type": period, "missing_only": missing_only})
+            for message in ("PeriodicMeterReads", "PeriodicMeterReadsGas")
+            for period in ("INTERVAL", "DAILY", "MONTHLY")
+            for missing_only in (True, False)
+        ),
+        ("GetPowerQualityProfile", {"profile_type": "PUBLIC"}),
+        ("FindEvents", {"event_log_category": "STANDARD_EVENT_LOG"}),
+    ],
+)
+def test_since_the_last_reading_may_be_asked_of_every_buffer(
+    api: APIClient, device: Device, gas_meter: Device, message: str, fields: dict[str, Any]
+) -> None:
+    """Alone, in a bundle, in a batch and in a schedule."""
+    fields = fields | {"relative_period": "SINCE_LAST_READING"}
+    named = (gas_meter if message in GAS else device).identification
+    url = "/api/v1/management/find-events/" if message == "FindEvents" else path(message)
+    several = {"message": message, "device_identifications": [named], **fields}
+    posted = {
+        url: {"device_identification": named, **fields},
+        "/api/v1/bundle/": {
+            "device_identification": device.identification,
+            "actions": [{"message": message, "device_identification": named, **fields}],
+        },
+        "/api/v1/requests/batch/": several,
+    }
+    for place, sent in posted.items():
+        answer = api.post(place, sent, format="json")
+        assert answer.status_code == 202, answer.json()
+    stored = list(Action.objects.values_list("parameters", flat=True))
+    assert stored == [fields] * 3
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
+from osgp.completeness.models import AcceptedGap
 from osgp.devices.models import Device
 from osgp.messages.readings import Period
 from osgp.pages.readings import charts, tables
@@ -212,7 +213,7 @@ def test_the_button_fetches_them_again_once(superuser: Client, device: Device, g
     assert Request.objects.count() == 2
     assert {request.application for request in Request.objects.all()} == {"admin/operator"}
     content = superuser.get(f"{MISSING}?{RANGE}").content.decode()
-    assert content.count("Being fetched") == 2
+    assert content.count(">Being fetched</span>") == 2
 
 
 @pytest.mark.usefixtures("next_morning")
@@ -226,8 +227,77 @@ def test_the_button_needs_a_permission(device: Device, organisation: Organisatio
     assert Request.objects.get().organisation == organisation
 
 
+@pytest.mark.usefixtures("next_morning")
+def test_gaps_of_chosen_meters_are_accepted(
+    superuser: Client, organisation: Organisation, device: Device
+) -> None:
+    other = factories.make_device("E2", owner=organisation)
+
+    def press(**fields: object) -> str:
+        return superuser.post(f"{MISSING}?{RANGE}", fields, follow=True).content.decode()
+
+    assert "Choose devices first." in press(accept="", comment="x")
+    assert "Say why" in press(accept="", comment=" ", chosen=[device.pk])
+    assert "Say why" in press(accept="", comment="x" * 201, chosen=[device.pk])
+    assert not AcceptedGap.objects.exists()
+    content = press(accept="", comment="In the <b>workshop", chosen=[device.pk, "x"])
+    for text in ("Accepted: 1 gap of 1 meter.", "In the &lt;b&gt;workshop", "admin/operator, UTILITY"):
+        assert text in content
+    assert "badge-neutral" in content
+    accepted = AcceptedGap.objects.get()
+    assert (accepted.device, accepted.organisation, accepted.accepted_by) == (
+        device,
+        organisation,
+        "admin/operator",
+    )
+    shown = superuser.get(f"{MISSING}?{RANGE}&reason=ACCEPTED").content.decode()
+    assert device.identification in shown
+    assert f">{other.identification}</a>" not in shown
+    assert "1 request to 1 meter" in superuser.post(f"{MISSING}?{RANGE}", follow=True).content.decode()
+    assert Request.objects.get().device == other
+    assert "Taken back: 1 gap of 1 meter." in press(take_back="", chosen=[device.pk])
+    assert not AcceptedGap.objects.exists()
+
+
+@pytest.mark.usefixtures("next_morning")
+def test_accepting_needs_a_permission_and_a_grant(
+    device: Device, organisation: Organisation, other_organisation: Organisation
+) -> None:
+    fields = {"accept": "", "comment": "x", "chosen": [device.pk]}
+    reader = signed_in(make_user("reader", organisation, "view_series"))
+    assert "Accept these gaps" not in reader.get(f"{MISSING}?{RANGE}").content.decode()
+    reader.post(f"{MISSING}?{RANGE}", fields)
+    stranger = signed_in(make_user("stranger", other_organisation, "view_series", "add_request"))
+    assert (
+        "Accepted: 0 gaps of 0 meters."
+        in stranger.post(f"{MISSING}?{RANGE}", fields, follow=True).content.decode()
+    )
+    assert not AcceptedGap.objects.exists()
+    sender = signed_in(make_user("sender", organisation, "view_series", "add_request"))
+    sender.post(f"{MISSING}?{RANGE}", fields)
+    assert AcceptedGap.objects.get().organisation == organisation
+
+
+def test_an_unknown_or_foreign_device_is_told(
+    superuser: Client, device: Device, other_organisation: Organisation
+) -> None:
+    stranger = signed_in(make_user("stranger", other_organisation, "view_series"))
+    for client, named in ((superuser, "E9"), (stranger, device.identification)):
+        content = client.get(f"{MISSING}?{RANGE}&device={named}").content.decode()
+        assert f"Device: There is no device {named}." in content
+        assert "Nothing is missing" not in content
+
+
 @pytest.mark.parametrize(
-    "query", ["first=2026-10-14&last=2026-10-13", "first=2020-01-01", "first=x", "period=ACTUAL", "group=99"]
+    "query",
+    [
+        "first=2026-10-14&last=2026-10-13",
+        "first=2020-01-01",
+        "first=x",
+        "period=ACTUAL",
+        "group=99",
+        "reason=LOST",
+    ],
 )
 def test_odd_filters_are_told(superuser: Client, device: Device, query: str) -> None:
     answer = superuser.get(f"{MISSING}?{query}")

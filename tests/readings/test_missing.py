@@ -355,7 +355,7 @@ def test_fetching_asks_for_exactly_the_gaps(api: APIClient, device: Device) -> N
     answer = api.post(FETCH, BODY, format="json")
     assert (answer.status_code, answer.json()) == (
         202,
-        {"devices": 1, "requests": 2, "pending": 0, "cursor": None},
+        {"devices": 1, "requests": 2, "pending": 0, "settled": 0, "cursor": None},
     )
     parameters = [action.parameters for action in Action.objects.order_by("pk")]
     assert parameters == [
@@ -377,7 +377,7 @@ def test_fetching_asks_for_exactly_the_gaps(api: APIClient, device: Device) -> N
 def test_fetching_twice_does_no_more_than_once(api: APIClient, device: Device) -> None:
     assert api.post(FETCH, BODY, format="json").json()["requests"] == 1
     again = api.post(FETCH, BODY, format="json")
-    assert again.json() == {"devices": 0, "requests": 0, "pending": 1, "cursor": None}
+    assert again.json() == {"devices": 0, "requests": 0, "pending": 1, "settled": 0, "cursor": None}
     assert Request.objects.count() == 1
     with states_by_hand():
         Request.objects.update(state=RequestState.FAILED)
@@ -395,6 +395,7 @@ def test_devices_with_the_same_gap_share_a_batch(
         "devices": 7,
         "requests": 7,
         "pending": 0,
+        "settled": 0,
         "cursor": None,
     }
     assert Batch.objects.get().total == 6

@@ -11,21 +11,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
-from osgp.accounts.rights import list_granted_devices
 from osgp.completeness import missing
 from osgp.completeness.gaps import MEANINGS, DeviceGaps, Gap, Reason
+from osgp.completeness.models import LONGEST_COMMENT
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import Device, DeviceType
 from osgp.faults import Fault
 from osgp.messages.readings import Period
 from osgp.networks.models import CommunicationNetwork
 from osgp.pages.access import get_organisation
+from osgp.pages.readings.accepting import accept_chosen, is_about_acceptance, share_out
 from osgp.pages.shared.display_text import count_rows, split_words
 from osgp.pages.shared.page import render_page
-from osgp.pages.shared.sending import make_caller
 from osgp.readings.calendar import DAY, find_day
 from osgp.readings.quantities import find_tag
-from osgp.readings.rights import READERS
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -39,6 +38,7 @@ TONES = {
     Reason.UNREACHABLE: "bad",
     Reason.POWER_FAILURE: "warning",
     Reason.NOT_DELIVERED: "warning",
+    Reason.ACCEPTED: "neutral",
 }
 
 
@@ -55,9 +55,15 @@ class MissingForm(forms.Form):
     group = forms.ModelChoiceField(DeviceGroup.objects.none(), required=False, empty_label="All")
     network = forms.ModelChoiceField(CommunicationNetwork.objects.all(), required=False, empty_label="All")
     device_type = forms.ChoiceField(label="Type", choices=[("", "All"), *DeviceType.choices], required=False)
+    reason = forms.ChoiceField(
+        choices=[("", "All"), *((str(reason), split_words(reason)) for reason in Reason)], required=False
+    )
 
-    def __init__(self, *args: Any, organisation: Organisation | None, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, organisation: Organisation | None, devices: QuerySet[Device], **options: Any
+    ) -> None:
         super().__init__(*args, **options)
+        self._devices = devices
         groups = DeviceGroup.objects.select_related("organisation")
         if organisation is not None:
             groups = groups.filter(organisation=organisation)
@@ -79,33 +85,45 @@ class MissingForm(forms.Form):
             self.add_error("first", "Must be in the years 2000 to 2098.")
         return cleaned
 
-    def build_question(self, devices: QuerySet[Device]) -> missing.Question:
+    def clean_device(self) -> str:
+        """The identification of a device that the user may see."""
+        identification: str = self.cleaned_data["device"]
+        if identification and not self._devices.filter(identification=identification).exists():
+            raise forms.ValidationError(f"There is no device {identification}.")
+        return identification
+
+    def build_question(self) -> missing.Question:
         """The question that a valid form asks."""
         asked = self.cleaned_data
         devices = missing.narrow_devices(
-            devices,
+            self._devices,
             identifications=[asked["device"]] if asked["device"] else (),
             group=asked["group"],
             network=asked["network"],
             device_type=asked["device_type"] or None,
         )
-        return missing.Question(devices, asked["period"], asked["first"], asked["last"] + DAY)
+        reasons = frozenset({Reason(asked["reason"])} if asked["reason"] else ())
+        return missing.Question(devices, asked["period"], asked["first"], asked["last"] + DAY, reasons)
 
 
 def show_missing(
     model_admin: "ModelAdmin[Any]", request: HttpRequest, devices: QuerySet[Device]
 ) -> HttpResponse:
-    """Filters, a page of meters with their gaps, and the button (POST)."""
+    """Filters, a page of meters with their gaps, and what can be done about them (POST)."""
     organisation = get_organisation(request)
-    form = MissingForm({**_choose_defaults(), **request.GET.dict()}, organisation=organisation)
+    given = {**_choose_defaults(), **request.GET.dict()}
+    form = MissingForm(given, organisation=organisation, devices=devices)
     cursor = request.GET.get("cursor", "")
     after = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else 0
     page = missing.Page([], None)
     may_fetch = request.user.has_perm("requests.add_request")
     if form.is_valid():
-        question = form.build_question(devices)
+        question = form.build_question()
         if request.method == "POST" and may_fetch:
-            _fetch(request, question, organisation, after)
+            if is_about_acceptance(request):
+                accept_chosen(request, question, organisation)
+            else:
+                _fetch(request, question, organisation, after)
             return HttpResponseRedirect(request.get_full_path())
         page = missing.find_missing(question, PAGE_SIZE, after)
     query = request.GET.copy()
@@ -123,6 +141,8 @@ def show_missing(
         first_query=query.urlencode(),
         period=form.cleaned_data.get("period") if form.is_valid() else "",
         may_fetch=may_fetch and any(one.gaps for one in page.found),
+        may_take_back=any(gap.acceptance for one in page.found for gap in one.gaps),
+        longest_comment=LONGEST_COMMENT,
         is_bound_valid=form.is_valid(),
     )
 
@@ -180,42 +200,25 @@ def _fetch(
 ) -> None:
     """Ask the meters of the page again, in the name of the user's organisation or of their owners."""
     page = missing.find_missing(question, PAGE_SIZE, after)
-    senders = [organisation] if organisation is not None else _find_readers(page)
     fetched = missing.FetchResult()
     try:
-        for organisation in senders:
-            caller = make_caller(organisation, request)
-            granted = list_granted_devices(organisation, READERS)
-            keys = set(
-                granted.filter(pk__in=[one.device.pk for one in page.found]).values_list("pk", flat=True)
-            )
-            one = missing.fetch(caller, question, [each for each in page.found if each.device.pk in keys])
+        for caller, found in share_out(request, organisation, page.found):
+            one = missing.fetch(caller, question, found)
             fetched.devices += one.devices
             fetched.requests += one.requests
             fetched.pending += one.pending
+            fetched.settled += one.settled
     except Fault as fault:
         messages.error(request, fault.message)
         return
     except ValidationError as error:
         messages.error(request, f"The requests were refused: {error.detail}")
         return
-    if fetched.pending and not fetched.requests:
+    if fetched.settled and not fetched.pending and not fetched.requests:
+        text = "The meters have answered without these readings, or they were accepted."
+    elif fetched.pending and not fetched.requests:
         text = "Requests for all of these readings are already under way."
     else:
         requests, meters = count_rows(fetched.requests, "request"), count_rows(fetched.devices, "meter")
         text = f"Accepted: {requests} to {meters}."
     messages.success(request, text)
-
-
-def _find_readers(page: missing.Page) -> list[Organisation]:
-    """Organisations that may read the meters of a page."""
-    keys = [one.device.pk for one in page.found]
-    return list(
-        Organisation.objects.filter(
-            enabled=True,
-            authorisations__device__in=keys,
-            authorisations__function_group__in=("OWNER", "MONITORING"),
-        )
-        .distinct()
-        .order_by("pk")
-    )

@@ -6,7 +6,7 @@ errors are put at their fields.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from django.contrib.admin.widgets import AutocompleteSelect
 from django.db.models import QuerySet
 from django.forms.utils import ErrorDict
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
@@ -270,10 +272,26 @@ class JsonField(forms.Field):
             raise forms.ValidationError(f"This is not JSON: {error}") from error
 
 
+class SuggestingInput(forms.TextInput):
+    """Any text, with some to choose from."""
+
+    def __init__(self, suggestions: Iterable[str], attrs: dict[str, Any]) -> None:
+        super().__init__(attrs)
+        self._suggestions = list(suggestions)
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        attrs = {**(attrs or {}), "list": f"suggestions_{name}"}
+        options = format_html_join("", '<option value="{}">', ((text,) for text in self._suggestions))
+        field = super().render(name, value, attrs, renderer)
+        return format_html('{}<datalist id="{}">{}</datalist>', field, attrs["list"], options)
+
+
 class RelativePeriodField(forms.CharField):
     """A period by its name, as a number and a unit, or as JSON."""
 
-    widget = forms.TextInput(attrs={"class": "vTextField", "placeholder": "PREVIOUS_DAY or 96 INTERVAL"})
+    widget = SuggestingInput(
+        relative_periods.NAMED, {"class": "vTextField", "placeholder": "PREVIOUS_DAY or 96 INTERVAL"}
+    )
 
     def clean(self, value: Any) -> Any:
         text: str = super().clean(value)
