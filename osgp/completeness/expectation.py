@@ -27,7 +27,7 @@ def find_first_expected(device: Device, series: Collection[HasFirstEnd]) -> int:
     if that is known, or else the first value that was ever stored.
     """
     if device.installed_at is not None:
-        return int(device.installed_at.timestamp()) + 1
+        return find_installed(device)
     if not series:
         zone = ZoneInfo(device.time_zone)
         return (
@@ -35,3 +35,8 @@ def find_first_expected(device: Device, series: Collection[HasFirstEnd]) -> int:
         )
     # Of series that were begun before this was noted, nothing is known: all is expected.
     return min(0 if row.first_end is None else row.first_end for row in series)
+
+
+def find_installed(device: Device) -> int:
+    """Return the first interval end after the installation, in seconds since 1970; 0: it is not known."""
+    return 0 if device.installed_at is None else int(device.installed_at.timestamp()) + 1

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 
 from osgp.completeness.attempts import Attempt, choose_attempt, find_attempts
 from osgp.completeness.buffers import find_buffer
-from osgp.completeness.expectation import find_first_expected
+from osgp.completeness.expectation import find_first_expected, find_installed
 from osgp.completeness.keeping import Answered, list_accepted
 from osgp.completeness.models import AcceptedGap
 from osgp.cosem.amr_status import POWER_DOWN
@@ -100,8 +100,14 @@ class DeviceGaps:
         return sum(gap.count for gap in self.gaps)
 
 
-def find_gaps(devices: Sequence[Device], period: str, first: date, until: date) -> list[DeviceGaps]:
-    """Return the gaps of devices (with their gateways), without devices that have none. Seven statements."""
+def find_gaps(
+    devices: Sequence[Device], period: str, first: date, until: date, *, since_first: bool = True
+) -> list[DeviceGaps]:
+    """Return the gaps of devices (with their gateways), without devices that have none. Seven statements.
+
+    ``since_first``: nothing is missing from before the first value that is stored, unless it is known when
+    the device was installed. Otherwise all is that the device may have captured.
+    """
     series: dict[int, list[Series]] = {}
     rows = Series.objects.filter(
         device__in=[device.pk for device in devices],
@@ -117,7 +123,9 @@ def find_gaps(devices: Sequence[Device], period: str, first: date, until: date) 
     found = []
     for device in devices:
         buffer = find_buffer(device, period)
-        ranges = _find_ranges(device, buffer, series.get(device.pk, []), present, period, first, until)
+        of_device = series.get(device.pk, [])
+        since = find_first_expected(device, of_device) if since_first else find_installed(device)
+        ranges = _find_ranges(device, buffer, of_device, present, period, first, until, since)
         parts = _split_ranges(ranges, _find_held_since(device, buffer, now), int(now.timestamp()))
         explainer = _Explainer(device, attempts.get(device.pk, []), accepted.get(device.pk, []))
         gaps = [gap for part in parts for gap in explainer.explain(part)]
@@ -158,8 +166,8 @@ def _find_ranges(
     period: str,
     first: date,
     until: date,
+    since: int,
 ) -> list[_Range]:
-    since = find_first_expected(device, series)
     if not series:
         step = (buffer and buffer.capture_period) or INTERVAL_SECONDS
         ends = list_expected_ends(period, first, until, ZoneInfo(device.time_zone), step)

@@ -15,10 +15,11 @@ it may not have captured everything yet when it answered."""
 class History:
     """The history of a device of which nothing is stored. Visits supply one that looks."""
 
-    def find_unread(self, period: Period, between: Between) -> Between | None:
+    def find_unread(self, period: Period, between: Between, *, since_first: bool) -> Between | None:
         """Return from the first to the last interval end of which a value is missing; None: none is.
 
-        Values that the meter has answered without, and gaps that a person has accepted, are not missing.
+        ``since_first``: from before the first value that is stored, if there is any, none is. Values that the
+        meter has answered without, and gaps that a person has accepted, are not missing.
         """
         return between
 

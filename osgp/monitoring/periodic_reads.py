@@ -162,7 +162,9 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
         unread = None
         if begin <= end:
             held = Between(begin, end)
-            unread = meter.history.find_unread(Period(parameters["period_type"]), held)
+            unread = meter.history.find_unread(
+                Period(parameters["period_type"]), held, since_first=is_since_last_reading(parameters)
+            )
         if unread is None:
             return between, True
         if buffer.period is not None:

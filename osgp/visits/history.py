@@ -1,7 +1,8 @@
 """What the platform has of a device, for operations that ask during a visit; in database lanes."""
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import Any, Protocol
 
 from osgp.messages.history import History
 from osgp.messages.readings import Period
@@ -10,8 +11,14 @@ from osgp.requests import last_results
 from osgp.requests.work import WorkDevice
 from osgp.visits.outages import PatientLanes
 
-FindUnread = Callable[[int, int | None, Period, Between], Between | None]
-"""Takes a device's key and channel; the rest as :meth:`History.find_unread`."""
+
+class FindUnread(Protocol):
+    """As :meth:`History.find_unread`, of a device by its key and channel."""
+
+    def __call__(
+        self, device_id: int, channel: int | None, period: Period, between: Between, *, since_first: bool
+    ) -> Between | None: ...
+
 
 _find_unread: FindUnread | None = None
 
@@ -29,9 +36,10 @@ class StoredHistory(History):
         self._device = device
         self._database = database
 
-    def find_unread(self, period: Period, between: Between) -> Between | None:
+    def find_unread(self, period: Period, between: Between, *, since_first: bool) -> Between | None:
         assert _find_unread is not None
-        return self._database.run(_find_unread, self._device.pk, self._device.channel, period, between)
+        find = partial(_find_unread, since_first=since_first)
+        return self._database.run(find, self._device.pk, self._device.channel, period, between)
 
     def find_last_result(
         self, message: str, parameters: Mapping[str, Any], times: Collection[str]

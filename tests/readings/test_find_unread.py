@@ -57,8 +57,8 @@ def list_more_ends(device: Device) -> list[datetime]:
     return [*(ends[0] - QUARTER * number for number in range(192, 0, -1)), *ends]
 
 
-def find(device: Device, period: Period = Period.INTERVAL) -> Between | None:
-    return find_unread(device.pk, device.channel, period, held(device, period))
+def find(device: Device, period: Period = Period.INTERVAL, *, since_first: bool = False) -> Between | None:
+    return find_unread(device.pk, device.channel, period, held(device, period), since_first=since_first)
 
 
 def store(device: Device, ends: Sequence[datetime], *quantities: str, **fields: Any) -> None:
@@ -191,10 +191,35 @@ def test_the_short_way_finds_what_the_long_way_finds(
     for quantity in ("ACTIVE_ENERGY_IMPORT", EXPORT)[: chosen.choice([1, 2])]:
         share = chosen.choice([1, 1, 1, 0.99])
         there = [end for end in ends if chosen.random() < share]
-        store(device, there[: len(there) - chosen.choice([0, 0, 5, 97, 150])], quantity)
-    short = find(device)
-    monkeypatch.setattr(unread, "_find_tail", lambda *_: None)
-    assert short == find(device)
+        first = chosen.choice([0, 0, 300])
+        store(device, there[first : len(there) - chosen.choice([0, 0, 5, 97, 150])], quantity)
+    if chosen.random() < 0.3:
+        Device.objects.update(installed_at=ends[chosen.randrange(900)] - timedelta(minutes=4))
+    short = [find(device, since_first=since_first) for since_first in (True, False)]
+    monkeypatch.setattr(unread, "_find_tail", lambda *_, **__: None)
+    assert short == [find(device, since_first=since_first) for since_first in (True, False)]
+
+
+def test_before_the_first_value(device: Device) -> None:
+    """What lies before it is only asked for by those who name the time."""
+    ends = list_ends(device)
+    store(device, ends[300:-20])
+    with CaptureQueriesContext(connection) as statements:
+        assert find(device, since_first=True) == Between(ends[-20], ends[-1])
+    assert len(statements) == 2
+    assert find(device) == Between(ends[0], ends[-1])
+    Device.objects.update(installed_at=ends[100])
+    assert find(device, since_first=True) == find(device) == Between(ends[101], ends[-1])
+
+
+def test_a_new_device_is_asked_for_everything(device: Device, organisation: Organisation) -> None:
+    """Until it has answered: of what it has no value of, it is not asked again."""
+    with CaptureQueriesContext(connection) as statements:
+        assert find(device, since_first=True) == held(device)
+    assert len(statements) == 2
+    ends = list_ends(device)
+    answered(organisation, device, ends[0], ends[500])
+    assert find(device, since_first=True) == Between(ends[501], ends[-1])
 
 
 def test_parts_of_what_is_held(device: Device) -> None:
@@ -203,7 +228,7 @@ def test_parts_of_what_is_held(device: Device) -> None:
     store(device, ends[100:-50])
 
     def ask(begin: datetime, end: datetime) -> Between | None:
-        return find_unread(device.pk, None, Period.INTERVAL, Between(begin, end))
+        return find_unread(device.pk, None, Period.INTERVAL, Between(begin, end), since_first=False)
 
     assert ask(ends[100], ends[200]) is None
     assert ask(ends[90], ends[200]) == Between(ends[90], ends[99])
