@@ -2,8 +2,8 @@
 
 The first round begins the new day of each device, and finds devices that count for others by now: that were
 put into a group, got another network, or are gone. The second one finds out the reasons of gaps anew, which
-change with requests and connections. A round that took a second is followed by a pause of 20, so that rounds
-take at most a twentieth of one core however many devices there are.
+change with requests and connections. The next round begins when 20 times the time of the last one is over, or
+a quarter of an hour.
 """
 
 import time
@@ -31,7 +31,9 @@ SLICE = 500
 EVERY = 60.0
 """Seconds from the begin of a round to that of the next, at least."""
 PAUSE = 20
-"""Pause after a round, as a multiple of the time that it took."""
+"""Time from the begin of a round to that of the next, as a multiple of the time that it took."""
+LONGEST_PAUSE = 900.0
+"""Seconds from one begin to the next, if the round is over by then."""
 TOTALS_KEPT = timedelta(days=400)
 ONLY_ROW = 1
 
@@ -47,7 +49,7 @@ class Round:
 
     def is_due(self, now: datetime) -> bool:
         """Return whether it is under way, or the next one begins."""
-        pause = max(EVERY, PAUSE * self.took)
+        pause = min(max(EVERY, PAUSE * self.took), LONGEST_PAUSE)
         return self.after is not None or not 0 <= now.timestamp() - self.began < pause
 
 
