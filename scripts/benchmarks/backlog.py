@@ -35,8 +35,7 @@ SPARE = 400
 """Meters that may be visited from the end of the measurement until the dispatcher has ended."""
 URGENT = 5
 """Above the priority of those that wait."""
-ROUNDS = 3
-COUNTERS_PER_ROUND = 10_000
+COUNTERS_PER_VISITING = 10_000
 """Invocation counter values that a meter needs at most."""
 RETENTION_DAYS = filling.DAYS + 3
 HOUSEKEEPING_SLICES = 5
@@ -67,15 +66,16 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     with ExitStack() as stack:
         fleet = stack.enter_context(head_end.meters(_count_meters(sizes.visits)))
         names = register_meters(fleet)
-        platforms = _Platforms(head_end, names, sizes.visits, stack.enter_context(head_end.copied_database()))
+        copy = stack.enter_context(head_end.copied_database())
+        platforms = _Platforms(head_end, names, sizes, copy)
         stack.enter_context(filling.left_alone())
         crowd = filling.add_meters(sizes.waiting)
         filling.add_past(crowd, sizes.past)
         filling.analyze(vacuum=True)
         filling.add_batch(crowd)
-        yield from _compare(f"{night}, unknown to PostgreSQL", platforms.measure_in_turn())
+        yield from _compare(night, "unknown to PostgreSQL", platforms.measure_in_turn())
         filling.analyze()
-        yield from _compare(f"{night}, known to it", platforms.measure_in_turn())
+        yield from _compare(night, "known to it", platforms.measure_in_turn())
         of_many = _measure_housekeeping(RETENTION_DAYS - filling.DAYS // 2)
         with platforms.emptied():
             of_few = _measure_housekeeping(0)
@@ -86,14 +86,14 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
 class _Platforms:
     """The one in its big night and one of which nothing else was asked, visiting the same meters in turn."""
 
-    def __init__(self, head_end: HeadEnd, names: Sequence[str], visits: int, copy: str) -> None:
-        self._head_end, self._names, self._visits, self._copy = head_end, names, visits, copy
-        self._rounds = 0
+    def __init__(self, head_end: HeadEnd, names: Sequence[str], sizes: Sizes, copy: str) -> None:
+        self._head_end, self._names, self._sizes, self._copy = head_end, names, sizes, copy
+        self._number = 0
 
     def measure_in_turn(self) -> list[tuple[Cost, Cost]]:
-        """Costs in the big night and of the empty platform, round by round."""
+        """Costs in the big night and of the empty platform, turn by turn."""
         costs = []
-        for _ in range(ROUNDS):
+        for _ in range(self._sizes.turns):
             with self.emptied():
                 alone = self._measure()
             costs.append((self._measure(), alone))
@@ -107,24 +107,25 @@ class _Platforms:
 
     def _measure(self) -> Cost:
         # The meters remember the invocation counters of the other platform.
-        self._rounds += 1
+        self._number += 1
         meters = Device.objects.filter(identification__in=self._names)
-        meters.update(invocation_counter=self._rounds * COUNTERS_PER_ROUND)
-        return _measure_visits(self._head_end, self._names, self._visits)
+        meters.update(invocation_counter=self._number * COUNTERS_PER_VISITING)
+        return _measure_visits(self._head_end, self._names, self._sizes.visits)
 
 
-def _compare(what: str, rounds: Sequence[tuple[Cost, Cost]]) -> Iterator[Figure]:
-    """The rounds in the middle: of either platform, and of how they compare."""
-    night, alone = (_average(costs) for costs in zip(*rounds, strict=True))
-    ratio = median(cost.total / peer.total for cost, peer in rounds)
-    yield Figure(f"{what}: CPU per visit", night.total, "ms", BUDGET, alone.total, PEER)
-    yield Figure("– that is", ratio, "times", "≤ 1.2")
-    for name, used in night.cpu.items():
-        yield Figure(f"– {name}", used, "ms", "", alone.cpu[name], PEER)
-    yield Figure("– rows of requests and actions that it reads", night.rows, "rows", "", alone.rows, PEER)
-    counted = "– rows besides, to count what waits"
-    yield Figure(counted, night.rows_counted, "rows", "", alone.rows_counted, PEER)
-    yield Figure("– visits per second", night.rate, "1/s", "", alone.rate, PEER)
+def _compare(night: str, known: str, turns: Sequence[tuple[Cost, Cost]]) -> Iterator[Figure]:
+    """The means of all turns, and the ratio of the turn in the middle."""
+    cost, alone = (_average(costs) for costs in zip(*turns, strict=True))
+    ratio = median(one.total / peer.total for one, peer in turns)
+    yield Figure(f"{night}, {known}: CPU per visit", cost.total, "ms", BUDGET, alone.total, PEER)
+    yield Figure(f"{known}: times that of the peer", ratio, "×", "≤ 1.2")
+    for name, used in cost.cpu.items():
+        yield Figure(f"{known}: – {name}", used, "ms", "", alone.cpu[name], PEER)
+    rows = f"{known}: rows of requests and actions read per visit"
+    yield Figure(rows, cost.rows, "rows", "", alone.rows, PEER)
+    counted = f"{known}: – besides, to count what waits"
+    yield Figure(counted, cost.rows_counted, "rows", "", alone.rows_counted, PEER)
+    yield Figure(f"{known}: visits per second", cost.rate, "1/s", "", alone.rate, PEER)
 
 
 def _average(costs: Sequence[Cost]) -> Cost:

@@ -21,6 +21,7 @@ class Sizes:
     past: int = _make_size_option(200_000, 5_000_000, "finished requests in the tables of a big night")
     waiting: int = _make_size_option(20_000, 200_000, "requests of a batch that wait in a big night")
     visits: int = _make_size_option(1_000, 2_000, "visits of a big night that are measured")
+    turns: int = _make_size_option(3, 3, "turns of a big night and an empty platform, the middle one counts")
     urgent: int = _make_size_option(30, 100, "urgent requests")
     posts: int = _make_size_option(500, 2_000, "requests posted one by one")
     batch: int = _make_size_option(2_000, 10_000, "requests posted as one batch")
