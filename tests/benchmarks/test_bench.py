@@ -27,7 +27,7 @@ TINY = {
     "backlog": 40,
     "past": 60,
     "waiting": 10,
-    "visits": 5,
+    "visits": 20,  # for all processes to use some CPU
     "turns": 1,
     "urgent": 4,
     "posts": 10,
