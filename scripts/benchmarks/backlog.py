@@ -95,6 +95,7 @@ class _Platforms:
         costs = []
         for _ in range(self._sizes.turns):
             with self.emptied():
+                filling.empty()
                 alone = self._measure()
             costs.append((self._measure(), alone))
         return costs

@@ -121,6 +121,13 @@ def add_batch(night: Night) -> None:
     _set_sequences(Request, Action)
 
 
+def empty() -> None:
+    """Forget all requests."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(model._meta.db_table for model in GROWING)} CASCADE")
+    analyze()
+
+
 def analyze(*, vacuum: bool = False) -> None:
     """Let PostgreSQL know what is in the tables, and with ``vacuum`` which pages need no look."""
     with connection.cursor() as cursor:
