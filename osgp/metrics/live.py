@@ -64,11 +64,9 @@ def _read_ages() -> tuple[datetime, list[float]]:
 
 
 def _to_moment(value: Any) -> datetime | None:
-    """Return a time as an aware datetime; SQLite's times are texts."""
-    if isinstance(value, str):
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
-    moment: datetime | None = value
-    return moment
+    """Return a time as an aware datetime; SQLite's times are texts, or say no zone."""
+    moment: datetime | None = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def _to_seconds(age: timedelta) -> float:
