@@ -35,6 +35,7 @@ ROWS = {
     "whole_fleet": "A fleet read at one moment",
     "in_flight": "Sessions in flight",
     "urgent": "Urgent requests behind a backlog",
+    "backlog": "A visit in a big night",
     "ten_reads": "Ten reads of one meter, 300 ms per round trip",
     "intake": "Requests taken in",
     "day_profile": "A day of quarters of an hour, ciphered",

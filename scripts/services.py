@@ -235,8 +235,8 @@ def _run_in_parallel(do: Callable[[str], None], names: Sequence[str]) -> None:
         list(pool.map(do, names))
 
 
-def create_database(url: str, name: str) -> None:
-    """Create an empty database on the server of ``url``."""
+def create_database(url: str, name: str, template: str = "template1") -> None:
+    """Create a database on the server of ``url``: an empty one, or a copy of one that nobody uses."""
     import psycopg2
     from psycopg2 import sql
 
@@ -244,7 +244,8 @@ def create_database(url: str, name: str) -> None:
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            cursor.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
     finally:
         connection.close()
 

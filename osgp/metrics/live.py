@@ -20,12 +20,16 @@ _NOW = {"postgresql": "statement_timestamp()", "sqlite": "strftime('%Y-%m-%d %H:
 
 def _select_oldest(condition: str) -> str:
     table = Request._meta.db_table
-    return f"(SELECT min(due_at) FROM {table} WHERE {condition} AND due_at <= {{now}})"  # noqa: S608 (table name)
+    # Not min(due_at): where PostgreSQL expects a handful, it would read all that wait to find it.
+    return f"""
+        (SELECT due_at FROM {table} WHERE {condition} AND due_at <= {{now}} ORDER BY due_at LIMIT 1)
+    """  # noqa: S608 (table name)
 
 
-# One look each into the indexes that dispatchers use.
+# One look each into the indexes that dispatchers use; "priority >= 0" is part of the condition of the one of
+# those that wait (OF_ANY_METER in osgp/requests/models.py).
 _OLDEST = [_select_oldest("state = 'SCHEDULED'")] + [
-    _select_oldest(f"state IN ('QUEUED', 'RETRYING') AND effective_priority = {priority}")
+    _select_oldest(f"state IN ('QUEUED', 'RETRYING') AND priority >= 0 AND effective_priority = {priority}")
     for priority in PRIORITIES
 ]
 
@@ -60,11 +64,9 @@ def _read_ages() -> tuple[datetime, list[float]]:
 
 
 def _to_moment(value: Any) -> datetime | None:
-    """Return a time as an aware datetime; SQLite's times are texts."""
-    if isinstance(value, str):
-        return datetime.fromisoformat(value).replace(tzinfo=UTC)
-    moment: datetime | None = value
-    return moment
+    """Return a time as an aware datetime; SQLite's times are texts, or say no zone."""
+    moment: datetime | None = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def _to_seconds(age: timedelta) -> float:

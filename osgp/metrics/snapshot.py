@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from osgp.devices.models import Device
 from osgp.metrics.models import Snapshot
-from osgp.requests.models import MeterSession, Request, RequestState
+from osgp.requests.models import OF_ANY_METER, MeterSession, Request, RequestState
 from osgp.sql import add_to_now
 
 EVERY = 15.0
@@ -24,7 +24,8 @@ SHARE = 50
 WORKERS_WITHIN = timedelta(minutes=5)
 ONLY_ROW = 1
 
-# States that have a partial index together; asking for all of them at once would read the whole table.
+# States that have a partial index together; asking for all of them at once, or without the condition that the
+# index of those that wait has besides, would read the whole table.
 PENDING = (
     (RequestState.QUEUED, RequestState.RETRYING),
     (RequestState.SCHEDULED,),
@@ -66,7 +67,7 @@ def _count_figures() -> dict[str, Any]:
     pending = [
         row
         for states in PENDING
-        for row in Request.objects.filter(state__in=states)
+        for row in Request.objects.filter(OF_ANY_METER, state__in=states)
         .order_by()
         .values_list("message", "state")
         .annotate(Count("pk"))

@@ -23,7 +23,7 @@ from osgp.pages.batches.overview import gather_batches
 from osgp.pages.readings.completeness_page import make_tile
 from osgp.pages.shared.display_text import format_age
 from osgp.pages.shared.paging import COUNT_LIMIT, BoundedCount, count_up_to_limit
-from osgp.requests.models import MeterSession, Request, RequestState, SessionState
+from osgp.requests.models import OF_ANY_METER, MeterSession, Request, RequestState, SessionState
 
 PENDING_STATES = (
     RequestState.SCHEDULED,
@@ -83,14 +83,15 @@ def _gather_requests(organisation: Organisation | None) -> dict[str, Any]:
     requests = Request.objects.all()
     if organisation is not None:
         requests = requests.filter(organisation=organisation)
+    pending = requests.filter(OF_ANY_METER)
     oldest = (
-        requests.filter(state=RequestState.QUEUED)
+        pending.filter(state=RequestState.QUEUED)
         .order_by("due_at")
         .only("pk", "message", "device_identification", "due_at")
         .first()
     )
     return {
-        "pending": [(state, count_up_to_limit(requests.filter(state=state))) for state in PENDING_STATES],
+        "pending": [(state, count_up_to_limit(pending.filter(state=state))) for state in PENDING_STATES],
         "oldest": oldest,
         "oldest_age": format_age(oldest.due_at).removesuffix(" ago") if oldest else "",
         "recent": summarise_recent(requests),

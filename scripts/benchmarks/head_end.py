@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from django.db import connection
+
 from osgp.commands.management.commands.worker import make_celery_command
 from scripts import services
 from scripts.benchmarks.measuring import read_cpu_seconds, read_peak_memory, run_and_read, running_process
@@ -92,9 +94,9 @@ class HeadEnd:
             yield part
 
     @contextmanager
-    def dispatcher(self) -> Iterator[Part]:
+    def dispatcher(self, environment: Mapping[str, str] | None = None) -> Iterator[Part]:
         """One dispatcher."""
-        with self._run_part("dispatcher", "manage.py", "dispatch") as part:
+        with self._run_part("dispatcher", "manage.py", "dispatch", **(environment or {})) as part:
             yield part
 
     @contextmanager
@@ -106,6 +108,34 @@ class HeadEnd:
                 "dispatcher": [stack.enter_context(self.dispatcher())],
             }
             yield parts
+
+    @contextmanager
+    def copied_database(self) -> Iterator[str]:
+        """A copy of the database as it is now; yields its name, for :meth:`using_database`."""
+        own = str(connection.settings_dict["NAME"])
+        # own_services drops whatever begins with this name, should the end of the block not be reached.
+        copy = f"{own}_copy"
+        connection.close()
+        services.create_database(self._environment["DATABASE_URL"], copy, template=own)
+        try:
+            yield copy
+        finally:
+            connection.close()
+            services.drop_databases(self._environment["DATABASE_URL"], copy)
+
+    @contextmanager
+    def using_database(self, name: str) -> Iterator[None]:
+        """Let this process, and parts that are started meanwhile, use another database."""
+        environment, own = self._environment, connection.settings_dict["NAME"]
+        connection.close()
+        connection.settings_dict["NAME"] = name
+        url = services.replace_path(environment["DATABASE_URL"], name)
+        self._environment = {**environment, "DATABASE_URL": url}
+        try:
+            yield
+        finally:
+            connection.close()
+            connection.settings_dict["NAME"], self._environment = own, environment
 
     @contextmanager
     def web(self) -> Iterator[tuple[Part, str]]:

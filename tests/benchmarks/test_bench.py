@@ -25,6 +25,10 @@ TINY = {
     "meters": 15,
     "in-flight": 6,
     "backlog": 40,
+    "past": 60,
+    "waiting": 10,
+    "visits": 20,  # for all processes to use some CPU
+    "turns": 1,
     "urgent": 4,
     "posts": 10,
     "batch": 12,
@@ -91,6 +95,7 @@ def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
     assert 1 <= flight["sessions in flight in one worker at 1s per round trip"] <= TINY["in-flight"]
     assert 1 <= flight["its database connections at most"] <= 20
     assert rows["urgent"]["wait of priority 9 behind 40 of priority 0, p95"]["peer"] > 0
+    check_backlog(rows["backlog"])
     reads = {what: (figure["value"], figure["peer"]) for what, figure in rows["ten_reads"].items()}
     for way in ("a bundle", "single requests of one moment"):
         assert reads[f"10 reads as {way}: associations"] == (1, 10)
@@ -101,6 +106,23 @@ def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
         assert apart >= 39 * 0.3
     intake = {what: figure["value"] for what, figure in rows["intake"].items()}
     assert intake["a batch of 12: until stored"] <= intake["a batch of 12: until done"]
+
+
+def check_backlog(figures: dict[str, dict[str, Any]]) -> None:
+    """Both of what PostgreSQL may know, each beside the empty platform."""
+    for known in ("unknown to PostgreSQL", "known to it"):
+        [(cost, peer, ratio)] = [
+            (figure["value"], figure["peer"], figures[f"{known}: times that of the peer"]["value"])
+            for what, figure in figures.items()
+            if what.endswith(f"waiting requests, {known}: CPU per visit")
+        ]
+        assert ratio == pytest.approx(cost / peer)
+        parts = [figures[f"{known}: – {name}"] for name in ("worker", "dispatcher", "PostgreSQL")]
+        assert cost == pytest.approx(sum(part["value"] for part in parts))
+        read = figures[f"{known}: rows of requests and actions read per visit"]
+        # A visit takes one request and its action.
+        assert read["value"] >= 2
+        assert read["peer"] >= 2
 
 
 @pytest.mark.parametrize("client", ["stock", "own", "own-lists"])

@@ -16,6 +16,7 @@ from pytest_django import DjangoDbBlocker
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
+from osgp.metrics import families, live, snapshot
 from osgp.requests import states, work
 from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.tables import ACTIONS, REQUESTS, SESSIONS
@@ -230,6 +231,20 @@ def test_a_request_that_needs_no_meter_is_found_among_those_that_do(
         assert states.find_chosen_platform_request(chosen).exists()
         assert states.start_platform_request(request)
     assert looked_at[REQUESTS] <= 20, looked_at
+
+
+def test_a_scrape_looks_at_the_oldest_of_those_that_wait(crowd: list[Device]) -> None:
+    with rows_looked_at() as looked_at:
+        ages = {family.name: samples for family, samples in live.read_figures()}
+    assert max(sample.value for sample in ages[families.QUEUE_AGE.name]) > 0
+    assert looked_at[REQUESTS] <= 20, looked_at
+
+
+def test_counting_what_waits_looks_at_nothing_else(crowd: list[Device]) -> None:
+    with rows_looked_at() as looked_at:
+        assert snapshot.refresh()
+    # All requests are more only where many are over, which the database then knows.
+    assert looked_at[REQUESTS] <= 2 * CROWD + ENDED, looked_at
 
 
 def test_hints_look_at_the_work_of_their_meters_alone(crowd: list[Device]) -> None:
