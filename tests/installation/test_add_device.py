@@ -1,6 +1,7 @@
 """Devices as AddDevice makes and replaces them."""
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -82,6 +83,12 @@ def test_everything_that_is_said_is_stored(organisation: Organisation) -> None:
     device, _ = add(organisation, e_meter(**said, timezone="Europe/London", transport="HDLC"))
     assert {name: getattr(device, name) for name in said} == said
     assert (device.time_zone, device.framing) == ("Europe/London", "HDLC")
+
+
+def test_when_it_was_installed(organisation: Organisation) -> None:
+    device, _ = add(organisation, e_meter(installed_at="2026-11-23T10:05:00+01:00"))
+    device.refresh_from_db()
+    assert device.installed_at == datetime(2026, 11, 23, 9, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
