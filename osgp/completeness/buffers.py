@@ -51,13 +51,14 @@ def _make_reader_filter(profile: Profile, *, is_mbus: bool) -> Q:
     return Q(gateway=None, protocol_name=name, protocol_version=version)
 
 
-def find_step(device: Device, period: str) -> int:
+def find_step(name: str, version: str, is_mbus: bool, period: str) -> int:
     """Return how far apart the values of a period are, in seconds, as far as the profile says so; 0: it keeps
     none. The devices for which it is 0 are those of :func:`make_bufferless_filter`.
+
+    ``name`` and ``version`` are those of the protocol of the meter that is dialled.
     """
-    meter = device.gateway or device
     try:
-        return _find_step(meter.protocol_name, meter.protocol_version, device.is_mbus, period)
+        return _find_step(name, version, is_mbus, period)
     except UnknownProfile:
         return INTERVAL_SECONDS
 

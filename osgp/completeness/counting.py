@@ -24,11 +24,13 @@ from osgp.completeness.counted import (
     expect,
     make_count,
     read_known,
+    read_series,
 )
 from osgp.completeness.gaps import Reason, find_gaps
 from osgp.completeness.lateness import SeriesEnds
 from osgp.completeness.models import CountedDay, CountedDevice
 from osgp.completeness.totals import Count, Differences
+from osgp.devices.models import Device
 from osgp.messages.readings import Period
 from osgp.readings.calendar import DAY, is_by_month, to_month
 from osgp.readings.models import Chunk, Completeness
@@ -49,6 +51,12 @@ class _Counts:
     """Nothing is expected of them."""
 
 
+def count_new_days(keys: Collection[int], now: datetime, begun_at: datetime) -> None:
+    """As :func:`count_devices`, only of devices with a new day, or that count for others than before."""
+    if keys:
+        _count(read_known(keys, now, only_new=True), now, begun_at, look=False)
+
+
 def count_devices(keys: Collection[int], now: datetime, begun_at: datetime, *, look: bool) -> None:
     """Count the days of these devices, up to some thousands; belongs in the transaction of whoever counts.
 
@@ -56,12 +64,16 @@ def count_devices(keys: Collection[int], now: datetime, begun_at: datetime, *, l
     looked at; others keep their reasons, or get a first guess. What was received before ``begun_at``, when
     the platform began to count, is not judged late.
     """
-    if not keys:
+    if keys:
+        _count(read_known(keys, now), now, begun_at, look=look)
+
+
+def _count(known: Mapping[int, CountedMeter], now: datetime, begun_at: datetime, *, look: bool) -> None:
+    if not known:
         return
-    known = read_known(keys, now)
     counts = _count_full_days(known)
     looked_at = counts.incomplete if look else _find_partial(known, counts.incomplete)
-    _look(known, looked_at, counts.found)
+    _look(looked_at, counts.found)
     _guess(known, set(counts.incomplete) - set(looked_at), counts.found)
     _judge_lateness(known, counts.found, now, begun_at)
     _store(known, counts)
@@ -90,6 +102,7 @@ def _count_full_days(known: Mapping[int, CountedMeter]) -> _Counts:
         for period in COUNTED_PERIODS
         if (days := counted.choose_days(period))
     }
+    read_series(known, {key for key, _ in wanted})
     full = _read_full_days(known, {to_month(day) for days in wanted.values() for day in days})
     for (key, period), days in wanted.items():
         counted = known[key]
@@ -147,13 +160,17 @@ def _find_partial(known: Mapping[int, CountedMeter], incomplete: Sequence[DayKey
     return [key for key in by_day if (key[0], key[2]) in there]
 
 
-def _look(known: Mapping[int, CountedMeter], wanted: Sequence[DayKey], found: dict[DayKey, Count]) -> None:
+def _look(wanted: Sequence[DayKey], found: dict[DayKey, Count]) -> None:
     """Find out which intervals are missing, and why."""
+    if not wanted:
+        return
     by_day: defaultdict[tuple[str, date], list[int]] = defaultdict(list)
     for device, period, day in wanted:
         by_day[period, day].append(device)
+    rows = Device.objects.order_by().select_related("gateway")
+    known_devices = {row.pk: row for row in rows.filter(pk__in={device for device, _, _ in wanted})}
     for (period, day), devices in sorted(by_day.items()):
-        gaps = find_gaps([known[key].device for key in devices], period, day, day + DAY)
+        gaps = find_gaps([known_devices[key] for key in devices], period, day, day + DAY)
         lacking = {one.device.pk: one.gaps for one in gaps}
         for device in devices:
             missing: Counter[str] = Counter()
@@ -217,16 +234,16 @@ def _store(known: Mapping[int, CountedMeter], counts: _Counts) -> None:
         before = counted.days.pop((period, day), None)
         if before is not None:
             assert counted.before is not None
-            differences.take_away(counted.before.scopes, period, day, before)
+            differences.take_away(counted.before[0], period, day, before)
         differences.add(counted.scopes, period, day, count)
         if count != before:
             stored.append((device, period, day, count))
     store_days(stored)
     _forget_unexpected(known, counts.unexpected, differences)
     for counted in known.values():
-        if counted.before is not None and counted.before.scopes != counted.scopes:
+        if counted.before is not None and counted.is_moved:
             for (period, day), count in counted.days.items():
-                differences.take_away(counted.before.scopes, period, day, count)
+                differences.take_away(counted.before[0], period, day, count)
                 differences.add(counted.scopes, period, day, count)
     _note_devices(known.values())
     differences.store()
@@ -241,7 +258,7 @@ def _forget_unexpected(
         before = counted.days.pop((period, day), None)
         if before is not None:
             assert counted.before is not None
-            differences.take_away(counted.before.scopes, period, day, before)
+            differences.take_away(counted.before[0], period, day, before)
             gone[period, day].append(device)
     for (period, day), devices in gone.items():
         CountedDay.objects.filter(device_id__in=devices, period=period, day=day).delete()
@@ -249,13 +266,7 @@ def _forget_unexpected(
 
 def _note_devices(known: Iterable[CountedMeter]) -> None:
     """Note what was counted, and forget days that are not counted any more; the totals keep them."""
-    changed = [
-        counted
-        for counted in known
-        if counted.is_anew
-        or counted.before is None
-        or (counted.before.scopes, counted.before.until) != (counted.scopes, counted.today)
-    ]
+    changed = [counted for counted in known if not counted.is_as_before]
     store_devices([(counted.device.pk, counted.scopes, counted.basis, counted.today) for counted in changed])
     by_window: defaultdict[date, list[int]] = defaultdict(list)
     for counted in changed:

@@ -2,18 +2,38 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Protocol
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation
 from osgp.completeness.totals import format_scopes
 from osgp.device_groups.models import DeviceGroupMembership
-from osgp.devices.models import Device
 from osgp.readings.rights import READERS
 from osgp.sql import is_one_of
 
 
-def find_scopes(devices: Sequence[Device]) -> dict[int, str]:
-    """Return the scopes of devices (with their gateways), up to some thousands, as texts. Two statements."""
+class Member(Protocol):
+    """What is known of a device."""
+
+    @property
+    def pk(self) -> int:
+        """Its primary key."""
+
+    @property
+    def network_id(self) -> int | None:
+        """Its own network."""
+
+    @property
+    def gateway__network_id(self) -> int | None:
+        """That of its gateway."""
+
+    @property
+    def profile(self) -> tuple[str, str]:
+        """Name and version of the protocol of the meter that is dialled."""
+
+
+def find_scopes(devices: Sequence[Member]) -> dict[int, str]:
+    """Return the scopes of devices, up to some thousands, as texts. Two statements."""
     keys = [device.pk for device in devices]
     readers: defaultdict[int, set[int]] = defaultdict(set)
     grants = DeviceAuthorisation.objects.filter(
@@ -27,8 +47,7 @@ def find_scopes(devices: Sequence[Device]) -> dict[int, str]:
         groups[key][group] = organisation
     found = {}
     for device in devices:
-        meter = device.gateway or device
-        profile = f"{meter.protocol_name}-{meter.protocol_version}"
-        network = device.network_id or meter.network_id
+        network = device.network_id or device.gateway__network_id
+        profile = "-".join(device.profile)
         found[device.pk] = format_scopes(readers[device.pk], network, profile, groups[device.pk])
     return found

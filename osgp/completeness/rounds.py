@@ -2,8 +2,8 @@
 
 The first round begins the new day of each device, and finds devices that count for others by now: that were
 put into a group, got another network, or are gone. The second one finds out the reasons of gaps anew, which
-change with requests and connections. The next round begins when 20 times the time of the last one is over, or
-a quarter of an hour.
+change with requests and connections. From the begin of a round to that of the next are 20 times the time that
+it takes, so that it takes a twentieth of one core; the first one begins every quarter of an hour in any case.
 """
 
 import time
@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F
 
 from osgp.completeness.buffers import FETCHED_BY
-from osgp.completeness.counting import count_devices, forget_devices
+from osgp.completeness.counting import count_devices, count_new_days, forget_devices
 from osgp.completeness.models import CountedDay, CountedDevice, Counting, DayTotal
 from osgp.devices.models import Device
 from osgp.messages.naming import BUNDLE
@@ -32,8 +32,8 @@ EVERY = 60.0
 """Seconds from the begin of a round to that of the next, at least."""
 PAUSE = 20
 """Time from the begin of a round to that of the next, as a multiple of the time that it took."""
-LONGEST_PAUSE = 900.0
-"""Seconds from one begin to the next, if the round is over by then."""
+LONGEST_WALK = 900.0
+"""Seconds from the begin of the round through all devices to that of the next, if it is over by then."""
 TOTALS_KEPT = timedelta(days=400)
 ONLY_ROW = 1
 
@@ -47,9 +47,9 @@ class Round:
     began: float = 0.0
     took: float = 0.0
 
-    def is_due(self, now: datetime) -> bool:
-        """Return whether it is under way, or the next one begins."""
-        pause = min(max(EVERY, PAUSE * self.took), LONGEST_PAUSE)
+    def is_due(self, now: datetime, longest: float = float("inf")) -> bool:
+        """Return whether it is under way, or the next one begins: ``longest`` seconds later at the latest."""
+        pause = min(max(EVERY, PAUSE * self.took), longest)
         return self.after is not None or not 0 <= now.timestamp() - self.began < pause
 
 
@@ -60,7 +60,7 @@ def is_due() -> bool:
         return True
     now = clock.now()
     return (
-        Round(**row.walk).is_due(now)
+        Round(**row.walk).is_due(now, LONGEST_WALK)
         or Round(**row.look).is_due(now)
         or _filter_received(row).exists()
         or _filter_failed(row).exists()
@@ -79,8 +79,10 @@ def advance() -> bool:
     now = clock.now()
     more = _count_received(row, now)
     more |= _look_at_failed(row, now)
-    more |= _go_on(row, "walk", now, _list_devices, _walk)
-    more |= _go_on(row, "look", now, _list_incomplete, _look)
+    if Round(**row.walk).is_due(now, LONGEST_WALK):
+        more |= _go_on(row, "walk", now, _list_devices, _walk)
+    if Round(**row.look).is_due(now):
+        more |= _go_on(row, "look", now, _list_incomplete, _look)
     row.save()
     return more
 
@@ -154,10 +156,8 @@ def _go_on(
     list_next: Callable[[int], list[int]],
     carry_on: Callable[[Counting, datetime, int, Sequence[int]], None],
 ) -> bool:
-    """Do the next slice of a round, if it is due; returns whether there is more."""
+    """Do the next slice of a round; returns whether there is more."""
     state = Round(**getattr(row, name))
-    if not state.is_due(now):
-        return False
     begun = time.monotonic()
     if state.after is None:
         state = Round(after=0, began=now.timestamp())
@@ -175,7 +175,7 @@ def _list_devices(after: int) -> list[int]:
 
 
 def _walk(row: Counting, now: datetime, after: int, keys: Sequence[int]) -> None:
-    count_devices(keys, now, row.begun_at, look=False)
+    count_new_days(keys, now, row.begun_at)
     counted = CountedDevice.objects.filter(pk__gt=after)
     if len(keys) == SLICE:
         counted = counted.filter(pk__lte=keys[-1])
