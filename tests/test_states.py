@@ -43,6 +43,8 @@ NO_ROW = {"osgp/visits/visit.py: action.state"}
 """What a visit has in memory of an action."""
 FIRST_STATE = {"osgp/requests/submission.py: create"}
 """Which one, osgp/requests/states says."""
+A_PAST = {"scripts/benchmarks/filling.py: MeterSession", "scripts/benchmarks/filling.py: create"}
+"""What a benchmark invents, in a database of its own."""
 
 
 @pytest.fixture
@@ -245,4 +247,4 @@ def test_states_change_in_their_modules_only() -> None:
         if str(path.relative_to(ROOT)) not in MAY_CHANGE_STATES and "migrations" not in path.parts
         for where in changed_states(path.read_text())
     }
-    assert changed == NO_ROW | FIRST_STATE
+    assert changed == NO_ROW | FIRST_STATE | A_PAST
