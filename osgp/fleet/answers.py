@@ -27,6 +27,7 @@ def summarize(batch: Batch) -> dict[str, Any]:
         "status": batch.state,
         "source": batch.source,
         "device_group": batch.group.name if batch.group else None,
+        "target": batch.target,
         "total": batch.total,
         "skipped": batch.skipped,
         "created_at": utc_text(batch.created_at),
