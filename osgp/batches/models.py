@@ -39,7 +39,7 @@ class BatchSource(models.TextChoices):
     GROUP = "GROUP", "a device group"
     RETRY = "RETRY", "the failed devices of another batch"
     RECURRING = "RECURRING", "a schedule"
-    MISSING = "MISSING", "what lacks readings"
+    MISSING = "MISSING", "missing readings"
 
 
 class Scheduling(models.Model):

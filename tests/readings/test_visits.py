@@ -10,8 +10,10 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from osgp.accounts.models import Organisation
+from osgp.batches.models import Batch
 from osgp.completeness import missing
 from osgp.devices.models import Device
+from osgp.fleet import steering
 from osgp.messages.naming import BUNDLE
 from osgp.readings import clock
 from osgp.readings.models import Delivery, FormerClaim
@@ -19,6 +21,7 @@ from osgp.requests import states
 from osgp.requests.models import Action, Request, RequestState
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
+from tests.batches.conftest import create_all
 from tests.readings.columns import rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -105,8 +108,11 @@ def test_what_was_missing_is_fetched(api: APIClient, devices: dict[str, Device])
     lacking = api.get(url).json()["results"]
     assert [row["device_identification"] for row in lacking] == [meter.identification, gas.identification]
     assert api.post("/api/v1/readings/missing/fetch/", range_, format="json").json()["requests"] == 2
+    create_all()
     meters.visit(meter)
     assert set(Request.objects.values_list("state", flat=True)) == {"SUCCEEDED"}
+    assert steering.settle() == 2
+    assert set(Batch.objects.values_list("state", "total")) == {("COMPLETED", 1)}
     assert api.get(url).json()["results"] == []
     found = rows("quantity", "day", "status")
     assert len(found) == 2 * lacking[0]["count"] + lacking[1]["count"]

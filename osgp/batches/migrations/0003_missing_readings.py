@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                     ("GROUP", "a device group"),
                     ("RETRY", "the failed devices of another batch"),
                     ("RECURRING", "a schedule"),
-                    ("MISSING", "what lacks readings"),
+                    ("MISSING", "missing readings"),
                 ],
                 max_length=9,
             ),

@@ -114,6 +114,7 @@ class DayTotalAdmin(ReadOnlyAdmin):
             before=list_days(period, day)[-2],
             after=_find_next(period, day),
             headline=headline,
+            may_fetch=request.user.has_perm("requests.add_request") and headline.total.missing_number > 0,
             reasons=_describe_reasons(headline, period, day),
             history=[
                 Shown("", by_day[each], _get_missing_url(period, each), each)

@@ -145,6 +145,7 @@ def show_missing(
         first_query=query.urlencode(),
         period=form.cleaned_data.get("period") if form.is_valid() else "",
         total=total,
+        has_more=bool(after or page.cursor),
         under_way=under_way.batches,
         may_see_batches=request.user.has_perm("batches.view_batch"),
         may_fetch=may_fetch and bool(page.found or page.cursor) and not under_way.is_same,
