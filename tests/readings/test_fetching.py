@@ -384,7 +384,7 @@ def test_two_batches_at_once(api: APIClient, fleet: list[Device]) -> None:
     ],
 )
 def test_what_a_batch_fetches_in_words(target: dict[str, Any], text: str) -> None:
-    days = {"period": "INTERVAL", "first": DAY, "until": DAY + timedelta(days=1)}
+    days: dict[str, Any] = {"period": "INTERVAL", "first": DAY, "until": DAY + timedelta(days=1)}
     selection = fetching.Selection(**(days | target))
     batch = Batch(source=BatchSource.MISSING, target=selection.as_json())
     assert batch.readings == text

@@ -1,7 +1,7 @@
 """From a meter to the readings: visits keep what was read together with the outcome."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from osgp.requests.models import Action, Request, RequestState
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
 from tests.batches.conftest import create_all
-from tests.readings.columns import rows
+from tests.readings.columns import column, deliver, interval_ends, rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -98,6 +98,34 @@ def test_nothing_is_kept_when_the_session_was_lost(
     ask(organisation, next(iter(devices.values())))
     assert not Delivery.objects.exists()
     assert rows("value") == []
+
+
+def test_a_hole_is_healed(api: APIClient, devices: dict[str, Device]) -> None:
+    """The visit reads no more than the hole; then nothing is missing, and the batch is over."""
+    meter, _ = devices.values()
+    day = missing.get_default_days()[0]
+    ends = interval_ends(day)
+    deliver(meter, column(ends[:40] + ends[52:], [1] * (len(ends) - 12)))
+    asked = {"from": str(day), "until": str(day + timedelta(days=1)), "device": [meter.identification]}
+    [batch] = api.post("/api/v1/readings/missing/fetch/", asked, format="json").json()["batches"]
+    create_all()
+    meters.visit(meter)
+    steering.settle()
+    body = api.get(batch["url"]).json()
+    assert (body["status"], body["requests"]["SUCCEEDED"]) == ("COMPLETED", 1)
+    [result] = Action.objects.values_list("result", flat=True)
+    assert [datetime.fromisoformat(result[name]) for name in ("begin_date", "end_date")] == [
+        ends[40],
+        ends[51],
+    ]
+    url = f"/api/v1/readings/missing/?from={asked['from']}&until={asked['until']}"
+    left = api.get(f"{url}&device={meter.identification}").json()["results"]
+    # Of what was there of the one quantity, the other is lacking.
+    assert [gap["quantities"] for row in left for gap in row["gaps"]] == [["1-0:2.8.0.255"]] * 2
+    api.post("/api/v1/readings/missing/fetch/", asked, format="json")
+    create_all()
+    meters.visit(meter)
+    assert api.get(f"{url}&device={meter.identification}").json()["results"] == []
 
 
 def test_what_was_missing_is_fetched(api: APIClient, devices: dict[str, Device]) -> None:

@@ -76,10 +76,13 @@ def count_devices(
         return f"{len(page.found):,}"
     if selection.reasons:
         return ""
-    if (counted := _read_total(selection, organisation)) is not None:
-        return f"{counted:,}"
+    total = _read_total(selection, organisation)
+    if total is not None:
+        return f"{total:,}"
     rows = list_incomplete_devices(question.devices, question.period, question.first, question.until)
-    return str(count_up_to_limit(rows))
+    counted = count_up_to_limit(rows)
+    # Some of them may not have been there yet on these days.
+    return str(counted) if counted.more else f"up to {counted}"
 
 
 def fetch_all(request: HttpRequest, selection: Selection, organisation: Organisation | None) -> None:
