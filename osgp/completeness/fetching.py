@@ -10,7 +10,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
 
 from osgp.accounts.caller import Caller
 from osgp.accounts.models import Organisation
@@ -33,13 +32,16 @@ from osgp.messages.serializers import utc_text
 from osgp.readings.calendar import find_midnight
 from osgp.readings.rights import READERS
 from osgp.requests.submission import check_scope
+from osgp.sql import is_one_of
 
 MOST_LOOKED_AT = 1_000
 """Devices with gaps that are looked at in one go."""
 MOST_DAYS = 3_000
 """Days of devices that are looked at in one go, of intervals: each is 96 values of each quantity."""
-MOST_COUNTED = 10_000
-"""Devices up to which the total of a batch is estimated."""
+PART = 5_000
+"""Devices among which one statement looks for some with gaps."""
+MOST_PARTS = 20
+"""Such statements in one go."""
 OPEN = (BatchState.CREATING, BatchState.RUNNING)
 _TURN = 0x6665746368
 """Key of the advisory lock under which it is found out whom to ask."""
@@ -102,9 +104,10 @@ def fetch(caller: Caller, selection: Selection) -> Fetched:
             outcome.batches.append(batch)
             outcome.earlier.add(batch.pk)
         elif look.keys or not look.is_last:
-            total = len(look.keys) if look.is_last else _estimate(question)
-            outcome.batches.append(_make_batch(caller, message, question, selection, total))
-            outcome.devices = _add(outcome.devices, total if look.is_last else None)
+            # Of more devices than it looks at here, that is a first part.
+            number = len(look.keys)
+            outcome.batches.append(_make_batch(caller, message, question, selection, number))
+            outcome.devices = _add(outcome.devices, number if look.is_last else None)
     return outcome
 
 
@@ -151,10 +154,8 @@ def _ask(organisation: Organisation, selection: Selection, *, is_mbus: bool) -> 
 
 def _look(question: Question, after: int, size: int) -> _Look:
     """Look at the next devices with days that are not full; note what they have answered without."""
-    rows = _list_incomplete(question).select_related("gateway").filter(pk__gt=after)
-    candidates = list(rows[: size + 1])
-    looked_at = candidates[:size]
-    found = question.filter_gaps(find_gaps(looked_at, question.period, question.first, question.until))
+    incomplete, cursor, is_last = _find_incomplete(question, after, size)
+    found = question.filter_gaps(find_gaps(incomplete, question.period, question.first, question.until))
     note_all_answers(
         question.period, [(one.device, each) for one in found for gap in one.gaps for each in gap.unnoted]
     )
@@ -163,27 +164,46 @@ def _look(question: Question, after: int, size: int) -> _Look:
         [one.device.pk for one in found if any(map(_is_worth_asking, one.gaps))],
         sum(gap.reason == Reason.BEING_FETCHED for gap in held),
         sum(gap.reason in SETTLED for gap in held),
-        looked_at[-1].pk if looked_at else after,
-        len(candidates) <= size,
+        cursor,
+        is_last,
     )
+
+
+def _find_incomplete(question: Question, after: int, size: int) -> tuple[list[Device], int, bool]:
+    """Return up to ``size`` next devices with days that are not full, up to which key, and whether all are.
+
+    It goes through all devices in parts, so that what it costs depends on these and not on the fleet.
+    """
+    found: list[Device] = []
+    for _ in range(MOST_PARTS):
+        rows = question.devices.filter(pk__gt=after).order_by("pk")
+        keys = list(rows.values_list("pk", flat=True)[:PART])
+        if not keys:
+            return found, after, True
+        incomplete = list_incomplete_devices(
+            Device.objects.filter(is_one_of("pk", keys)),
+            question.period,
+            question.first,
+            question.until,
+            between=(keys[0], keys[-1]),
+        )
+        found += incomplete.select_related("gateway")[: size - len(found)]
+        if len(found) == size:
+            return found, found[-1].pk, False
+        after = keys[-1]
+        if len(keys) < PART:
+            return found, after, True
+    return found, after, False
 
 
 def _is_worth_asking(gap: Gap) -> bool:
     return gap.is_held and gap.reason != Reason.BEING_FETCHED and gap.reason not in SETTLED
 
 
-def _list_incomplete(question: Question) -> QuerySet[Device]:
-    return list_incomplete_devices(question.devices, question.period, question.first, question.until)
-
-
 def _choose_size(question: Question) -> int:
     if question.period != Period.INTERVAL:
         return MOST_LOOKED_AT
     return max(1, min(MOST_LOOKED_AT, MOST_DAYS // (question.until - question.first).days))
-
-
-def _estimate(question: Question) -> int:
-    return _list_incomplete(question).order_by()[:MOST_COUNTED].count()
 
 
 def _make_batch(caller: Caller, message: str, question: Question, selection: Selection, total: int) -> Batch:

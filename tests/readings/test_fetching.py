@@ -100,6 +100,19 @@ class TestSlices:
         assert (batch.state, batch.total, batch.cursor) == (BatchState.RUNNING, 30, fleet[-1].pk)
 
     @pytest.mark.usefixtures("small_slices")
+    def test_it_goes_through_all_devices_in_parts(
+        self, api: APIClient, fleet: list[Device], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of which one slice takes a few, also if they are all complete."""
+        monkeypatch.setattr(fetching, "PART", 5)
+        monkeypatch.setattr(fetching, "MOST_PARTS", 3)
+        for device in fleet[3:50]:
+            deliver(device, column(interval_ends(DAY)))
+        assert fetch(api)["devices"] is None
+        assert create_all() == 5
+        assert names() == [device.identification for device in fleet[:3] + fleet[50:]]
+
+    @pytest.mark.usefixtures("small_slices")
     def test_a_slice_costs_as_much_as_any_other(
         self, api: APIClient, organisation: Organisation, fleet: list[Device]
     ) -> None:

@@ -23,6 +23,8 @@ from osgp.pages.shared.paging import count_up_to_limit
 from osgp.pages.shared.sending import make_caller
 from osgp.readings.calendar import DAY
 
+MOST_COUNTED = 1_000
+"""Meters that are counted one by one."""
 MOST_SHOWN = 10
 """Batches under way that the page shows."""
 
@@ -70,7 +72,7 @@ def count_devices(
     """Return how many meters lack values, as far as that can be said at once; empty: it cannot.
 
     Exactly if they are all on this page; of one day by its totals, which are a few seconds old; or else the
-    first thousands are counted. Of meters with a gap for some reason, nobody keeps count.
+    first thousand is counted. Of meters with a gap for some reason, nobody keeps count.
     """
     if not after and page.cursor is None:
         return f"{len(page.found):,}"
@@ -80,7 +82,7 @@ def count_devices(
     if total is not None:
         return f"{total:,}"
     rows = list_incomplete_devices(question.devices, question.period, question.first, question.until)
-    counted = count_up_to_limit(rows)
+    counted = count_up_to_limit(rows, MOST_COUNTED)
     # Some of them may not have been there yet on these days.
     return str(counted) if counted.more else f"up to {counted}"
 
