@@ -39,6 +39,7 @@ class BatchSource(models.TextChoices):
     GROUP = "GROUP", "a device group"
     RETRY = "RETRY", "the failed devices of another batch"
     RECURRING = "RECURRING", "a schedule"
+    MISSING = "MISSING", "missing readings"
 
 
 class Scheduling(models.Model):
@@ -91,6 +92,12 @@ class Batch(Scheduling):
     occurrence = models.DateTimeField(
         null=True, blank=True, help_text="Which occurrence of its schedule it is."
     )
+    target = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Of missing readings: the filter that finds the devices.",
+    )
 
     state = models.CharField(max_length=10, choices=BatchState.choices, default=BatchState.CREATING)
     cursor = models.BigIntegerField(
@@ -131,6 +138,11 @@ class Batch(Scheduling):
 
     def __str__(self) -> str:
         return f"{self.content} {self.uid}"
+
+    @property
+    def readings(self) -> str:
+        """Which missing readings it fetches, in a few words; empty if it is not made for that."""
+        return naming.name_readings(self.target) if self.target else ""
 
     @property
     def is_final(self) -> bool:

@@ -11,18 +11,25 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from osgp.completeness import accepting, missing
-from osgp.completeness.api import DEVICES_FETCHED, FetchBody, make_question
+from osgp.completeness.filters import MissingFilter
 from osgp.completeness.models import LONGEST_COMMENT
+from osgp.completeness.selections import make_question
 from osgp.messages.operation import Service
-from osgp.messages.serializers import BooleanField, CharField
+from osgp.messages.serializers import BooleanField, CharField, IntegerField
 from osgp.requests.api.permissions import find_caller
 from osgp.requests.api.schema import document_problems
 from osgp.requests.submission import check_scope
 
+DEVICES_ACCEPTED = 1_000
+"""Most devices with gaps that one call looks at."""
 
-class AcceptGapsBody(FetchBody):
+
+class AcceptGapsBody(MissingFilter):
     """Filters, where an earlier call ended, and why nothing is missing."""
 
+    cursor = IntegerField(
+        required=False, min_value=0, help_text="From the answer to an earlier call with the same filters."
+    )
     accepted = BooleanField(default=True, help_text="false: take back what was accepted.")
     comment = CharField(
         required=False,
@@ -65,7 +72,7 @@ class AcceptView(APIView):
         description="Say why it does no harm that readings are missing. These gaps are not asked for any "
         "more, and stay in the list with who accepted them and why; what is being fetched is left out. With "
         "`accepted` false, gaps that were accepted count as missing again: whole ones, also beyond the given "
-        f"days. Looks at {DEVICES_FETCHED} devices with gaps; `cursor` leads on.",
+        f"days. Looks at {DEVICES_ACCEPTED} devices with gaps; `cursor` leads on.",
         tags=["readings"],
         request=AcceptGapsBody,
         responses={200: AcceptedGapsSerializer, **document_problems(400, 403, 404, examples={})},
@@ -77,7 +84,7 @@ class AcceptView(APIView):
         given.is_valid(raise_exception=True)
         body = given.validated_data
         question = make_question(caller, body)
-        page = missing.find_missing(question, DEVICES_FETCHED, body.get("cursor", 0))
+        page = missing.find_missing(question, DEVICES_ACCEPTED, body.get("cursor", 0))
         if body["accepted"]:
             outcome = accepting.accept(caller, question, page.found, body["comment"])
         else:

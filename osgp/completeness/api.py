@@ -1,10 +1,8 @@
 """GET /api/v1/readings/missing/: missing values with reasons. POST …/fetch/: request them again."""
 
-from datetime import date
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import IsAuthenticated
@@ -12,89 +10,21 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.accounts.caller import Caller
-from osgp.accounts.rights import list_granted_devices
-from osgp.completeness import missing
+from osgp.completeness import fetching, missing
+from osgp.completeness.fetching import describe_fetched
+from osgp.completeness.filters import MissingFilter
 from osgp.completeness.gaps import MEANINGS, DeviceGaps, Gap, Reason
 from osgp.completeness.models import AcceptedGap
-from osgp.device_groups import groups
+from osgp.completeness.selections import make_question, make_selection
 from osgp.devices.models import DeviceType
+from osgp.fleet.api.serializers import BatchSummarySerializer
 from osgp.messages.operation import Service
-from osgp.messages.readings import Period
-from osgp.messages.serializers import (
-    CharField,
-    ChoiceField,
-    IntegerField,
-    StrictSerializer,
-    utc_text,
-)
-from osgp.networks.models import CommunicationNetwork
-from osgp.readings.filters import MOST_DEVICES, find_known_devices
-from osgp.readings.rights import READERS
+from osgp.messages.serializers import IntegerField, utc_text
 from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, build_next_page_link, validate_query
 from osgp.requests.api.permissions import MayRead, find_caller
 from osgp.requests.api.schema import document_problems
 from osgp.requests.api.serializers import FaultSerializer
-from osgp.requests.submission import DeviceIdentificationField, check_scope
-
-DEVICES_FETCHED = 1_000
-"""Most devices that one call asks again."""
-
-
-@extend_schema_field(OpenApiTypes.DATE)
-class DayField(serializers.Field):
-    """A day, ``2026-01-31``."""
-
-    default_error_messages = {"day": "Must be a day, such as 2026-01-31, in the years 2000 to 2099."}
-
-    def to_internal_value(self, data: Any) -> date:
-        """Return the day of a JSON string."""
-        try:
-            day = date.fromisoformat(data) if isinstance(data, str) and len(data) == 10 else None
-        except ValueError:
-            day = None
-        if day is None or not 2000 <= day.year <= 2099:
-            self.fail("day")
-        return day
-
-
-class MissingFilter(StrictSerializer):
-    """The devices and days whose values should exist."""
-
-    period = ChoiceField(
-        [str(period) for period in Period if period != Period.ACTUAL],
-        required=False,
-        help_text="Default: INTERVAL.",
-    )
-    from_ = DayField(required=False, help_text="First day, in each meter's time zone. Default: yesterday.")
-    until = DayField(required=False, help_text="The day after the last one. Default: today (UTC).")
-    device = serializers.ListField(
-        child=DeviceIdentificationField(),
-        required=False,
-        max_length=MOST_DEVICES,
-        help_text="May be repeated.",
-    )
-    group = CharField(required=False, max_length=64, help_text="Name of a device group.")
-    network = CharField(required=False, max_length=40, help_text="Name of a communication network.")
-    device_type = ChoiceField(DeviceType, required=False)
-    reason = serializers.ListField(
-        child=ChoiceField(Reason),
-        required=False,
-        max_length=len(Reason),
-        help_text="Only gaps with this reason. May be repeated.",
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Check that the days are in order and not too many; fills in the default days."""
-        first, until = missing.get_default_days()
-        attrs = {"from": min(first, attrs.get("until", until) - (until - first)), "until": until} | attrs
-        if attrs["from"] >= attrs["until"]:
-            raise ValidationError({"until": ["Must be after from."]})
-        if attrs["until"] - attrs["from"] > missing.LONGEST_RANGE:
-            raise ValidationError(
-                {"from": [f"Must be {missing.LONGEST_RANGE.days} days before until at most."]}
-            )
-        return attrs
+from osgp.requests.submission import check_scope
 
 
 class MissingQuery(MissingFilter, PageQuery):
@@ -102,10 +32,10 @@ class MissingQuery(MissingFilter, PageQuery):
 
 
 class FetchBody(MissingFilter):
-    """Filters, and where an earlier call ended."""
+    """Filters."""
 
     cursor = IntegerField(
-        required=False, min_value=0, help_text="From the answer to an earlier call with the same filters."
+        required=False, min_value=0, help_text="Not needed any more: one call fetches everything."
     )
 
 
@@ -159,18 +89,28 @@ class MissingPageSerializer(serializers.Serializer):
 
 
 class FetchedSerializer(serializers.Serializer):
-    """What was requested again."""
+    """What fetches it. Numbers are null if so many devices lack values that they are looked at later."""
 
-    devices = serializers.IntegerField(min_value=0, help_text="Devices that are asked again.")
-    requests = serializers.IntegerField(min_value=0, help_text="Requests made for them.")
-    pending = serializers.IntegerField(min_value=0, help_text="Gaps for which a request was pending already.")
+    batches = BatchSummarySerializer(
+        many=True,
+        help_text="One for electricity and one for M-Bus meters. Those of an earlier call with the same "
+        "filters, as long as they are not over. Empty: nothing is worth asking for.",
+    )
+    devices = serializers.IntegerField(
+        min_value=0, allow_null=True, help_text="Devices that new batches ask."
+    )
+    requests = serializers.IntegerField(
+        min_value=0, allow_null=True, help_text="Requests that are made for them: one each."
+    )
+    pending = serializers.IntegerField(
+        min_value=0, allow_null=True, help_text="Gaps for which a request was pending already."
+    )
     settled = serializers.IntegerField(
         min_value=0,
+        allow_null=True,
         help_text="Gaps that are not asked for: the meter has answered without them, or they were accepted.",
     )
-    cursor = serializers.IntegerField(
-        allow_null=True, help_text="For the next call; null when all devices were examined."
-    )
+    cursor = serializers.IntegerField(allow_null=True, help_text="Always null: no call has to follow.")
 
 
 class MissingView(APIView):
@@ -207,15 +147,17 @@ class FetchView(APIView):
     @extend_schema(
         operation_id="readings_missing_fetch",
         summary="Fetch missing readings",
-        description="Ask the meters for what is missing, for exactly those ranges: PeriodicMeterReads or "
-        f"PeriodicMeterReadsGas, devices with the same gap in one batch. Looks at {DEVICES_FETCHED} devices "
-        "with gaps; `cursor` leads on. What a pending request already asks for is not requested again: "
-        "repeating the call does no harm. Nor is what a meter has answered without (NOT_DELIVERED, "
-        "POWER_FAILURE) or what was accepted.",
+        description="Ask all meters that the filters find for what is missing, however many they are: one "
+        "batch of PeriodicMeterReads, one of PeriodicMeterReadsGas. Their requests are made in the "
+        "background; the `url` of each tells its progress. A meter reads from the first to the last value "
+        "that is missing on these days and that its buffer still holds. What a pending request already asks "
+        "for is not requested again: repeating the call does no harm. Nor is what a meter has answered "
+        "without (NOT_DELIVERED, POWER_FAILURE) or what was accepted. With `reason`, meters are asked that "
+        "have a gap with it.",
         tags=["readings"],
         request=FetchBody,
         responses={
-            202: OpenApiResponse(FetchedSerializer, "Requests were stored."),
+            202: OpenApiResponse(FetchedSerializer, "Batches were stored."),
             **document_problems(400, 403, 404, examples={}),
         },
     )
@@ -224,44 +166,8 @@ class FetchView(APIView):
         check_scope(caller, Service.MONITORING)
         given = FetchBody(data=request.data)
         given.is_valid(raise_exception=True)
-        question = make_question(caller, given.validated_data)
-        page = missing.find_missing(question, DEVICES_FETCHED, given.validated_data.get("cursor", 0))
-        fetched = missing.fetch(caller, question, page.found)
-        answer = {
-            "devices": fetched.devices,
-            "requests": fetched.requests,
-            "pending": fetched.pending,
-            "settled": fetched.settled,
-            "cursor": page.cursor,
-        }
-        return Response(answer, status=202)
-
-
-def make_question(caller: Caller, query: dict[str, Any]) -> missing.Question:
-    """Return the question of validated filters. Raises Fault 201, or ValidationError for an unknown group."""
-    organisation = caller.organisation
-    devices = list_granted_devices(organisation, READERS)
-    if "device" in query:
-        find_known_devices(devices, query["device"])
-    group = network = None
-    if "group" in query:
-        group = groups.find_group(organisation, query["group"])
-        if group is None:
-            raise ValidationError({"group": ["There is no such group."]})
-    if "network" in query:
-        network = CommunicationNetwork.objects.filter(name=query["network"]).first()
-        if network is None:
-            raise ValidationError({"network": ["There is no such network."]})
-    devices = missing.narrow_devices(
-        devices,
-        identifications=query.get("device", ()),
-        group=group,
-        network=network,
-        device_type=query.get("device_type"),
-    )
-    period = query.get("period", str(Period.INTERVAL))
-    reasons = frozenset(Reason(reason) for reason in query.get("reason", ()))
-    return missing.Question(devices, period, query["from"], query["until"], reasons)
+        fetched = fetching.fetch(caller, make_selection(caller, given.validated_data))
+        return Response(describe_fetched(fetched), status=202)
 
 
 def describe_gaps(found: DeviceGaps) -> dict[str, Any]:

@@ -7,7 +7,9 @@ class CompletenessConfig(AppConfig):
     verbose_name = "Completeness of readings"
 
     def ready(self) -> None:
-        from osgp.completeness import duties, keeping, metrics, unread
+        from osgp.batches.models import BatchSource
+        from osgp.completeness import duties, fetching, keeping, metrics, unread
+        from osgp.fleet import targets
         from osgp.metrics import page
         from osgp.readings import retention
         from osgp.visits import history
@@ -17,3 +19,4 @@ class CompletenessConfig(AppConfig):
         retention.forget_with_readings(keeping.list_past_accepted)
         retention.forget_with_readings(keeping.list_past_answered)
         history.register(unread.find_unread)
+        targets.register_source(BatchSource.MISSING, fetching.find_next)

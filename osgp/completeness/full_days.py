@@ -39,9 +39,17 @@ def make_day_masks(period: str, first: date, until: date) -> dict[date, int]:
 
 
 def list_incomplete_devices(
-    devices: QuerySet[Device], period: str, first: date, until: date
+    devices: QuerySet[Device],
+    period: str,
+    first: date,
+    until: date,
+    between: tuple[int, int] | None = None,
 ) -> QuerySet[Device]:
-    """Return the devices with a series that is not full of these days, or without series, by primary key."""
+    """Return the devices with a series that is not full of these days, or without series, by primary key.
+
+    ``between``: all of the devices have primary keys from the one to the other. PostgreSQL then does not read
+    the series of all devices to find a few of these.
+    """
     wanted = make_day_masks(period, first, until)
     if not wanted:
         return devices.none()
@@ -55,6 +63,8 @@ def list_incomplete_devices(
             )
         )
     series = list_expected_series(period)
+    if between is not None:
+        series = series.filter(device__gte=between[0], device__lte=between[1])
     return (
         devices.exclude(lifecycle_status__in=GONE)
         .filter((~Exists(series) & ~make_bufferless_filter(period)) | Exists(series.exclude(full)))

@@ -46,6 +46,11 @@ def list_answered(devices: Sequence[Device], period: str, since: date) -> QueryS
 
 def note_answers(device: Device, period: str, answered: Iterable[Answered]) -> None:
     """Keep what a meter has answered without. What is known already does no harm."""
+    note_all_answers(period, [(device, each) for each in answered])
+
+
+def note_all_answers(period: str, answered: Iterable[tuple[Device, Answered]]) -> None:
+    """Keep what many meters have answered without, in one statement."""
     rows = [
         AnsweredGap(
             device=device,
@@ -54,7 +59,7 @@ def note_answers(device: Device, period: str, answered: Iterable[Answered]) -> N
             last_interval_end=each.last,
             correlation_uid=each.correlation_uid,
         )
-        for each in answered
+        for device, each in answered
     ]
     if rows:
         AnsweredGap.objects.bulk_create(rows, ignore_conflicts=True)

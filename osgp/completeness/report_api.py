@@ -11,7 +11,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from osgp.completeness.api import DayField
+from osgp.completeness.filters import DayField
 from osgp.completeness.gaps import MEANINGS
 from osgp.completeness.missing import get_default_days
 from osgp.completeness.reports import By, ReportRow, compute_share, read_counted_until, read_report

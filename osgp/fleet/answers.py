@@ -1,6 +1,6 @@
 """Batches as JSON, for the REST API and the command line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.urls import reverse
@@ -27,6 +27,7 @@ def summarize(batch: Batch) -> dict[str, Any]:
         "status": batch.state,
         "source": batch.source,
         "device_group": batch.group.name if batch.group else None,
+        "target": _describe_target(batch.target),
         "total": batch.total,
         "skipped": batch.skipped,
         "created_at": utc_text(batch.created_at),
@@ -58,6 +59,13 @@ def describe(batch: Batch) -> dict[str, Any]:
 def describe_skipped(row: SkippedDevice) -> dict[str, Any]:
     """Return a device that a batch left out, with the fault."""
     return {"device_identification": row.device_identification, "fault": row.fault}
+
+
+def _describe_target(target: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The filter by names alone; the primary keys beside them are nobody else's business."""
+    if target is None:
+        return None
+    return {name: value for name, value in target.items() if not name.endswith("_id")}
 
 
 def _describe_devices(batch: Batch) -> Iterator[dict[str, Any]]:

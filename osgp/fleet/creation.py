@@ -9,10 +9,10 @@ import logging
 from collections.abc import Collection
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from rest_framework.exceptions import ValidationError
 
-from osgp.batches.models import Batch, BatchState
+from osgp.batches.models import Batch, BatchSource, BatchState
 from osgp.faults import Fault, FaultCode
 from osgp.fleet import states, storing, targets
 from osgp.fleet.contents import find_batch_operation, parse_content
@@ -45,7 +45,9 @@ def create_slice(beside: Collection[int] = ()) -> bool:
             .select_related("organisation")
             .filter(state=BatchState.CREATING)
             .exclude(pk__in=beside)
-            .order_by("-priority", "pk")
+            # To look for devices takes a while; batches whose devices are known do not wait for that.
+            .alias(is_looking=Q(source=BatchSource.MISSING))
+            .order_by("-priority", "is_looking", "pk")
             .first()
         )
         if batch is None:
@@ -65,13 +67,15 @@ def create_slice(beside: Collection[int] = ()) -> bool:
 def _create_next(batch: Batch) -> None:
     content = parse_content(find_batch_operation(batch.message), batch.parameters)
     limit = min(SLICE, ACTIONS_PER_SLICE // len(content.actions))
-    keys = targets.list_next_keys(batch, limit)
-    checked = targets.check_keys(content, batch.organisation, keys)
-    storing.store(batch, content, checked.devices, checked.refused)
-    if keys:
-        row = Batch.objects.filter(pk=batch.pk)
-        row.update(cursor=keys[-1], skipped=F("skipped") + len(checked.refused))
-    if len(keys) < limit:
+    found = targets.find_next(batch, limit)
+    if found.keys:
+        checked = targets.check_keys(content, batch.organisation, found.keys)
+        storing.store(batch, content, checked.devices, checked.refused)
+        skipped = len(checked.refused)
+    else:
+        skipped = 0
+    Batch.objects.filter(pk=batch.pk).update(cursor=found.cursor, skipped=F("skipped") + skipped)
+    if found.is_last:
         running = states.run(batch.pk, total=_count_requests(batch))
         assert running, "its row is locked"
 

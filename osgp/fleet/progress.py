@@ -49,7 +49,10 @@ class Progress:
 
 
 def measure_progress(batch: Batch) -> Progress:
-    """Return the progress of a batch: two indexed queries at most; none for a final batch."""
+    """Return the progress of a batch: two indexed queries at most; none for a final batch.
+
+    Its total is no less than the requests that there are: while it is CREATING it may be an estimate.
+    """
     if batch.outcome is not None:
         states: Mapping[str, int] = batch.outcome["states"]
         faults = [FaultCount(*fault) for fault in batch.outcome["faults"]]
@@ -57,7 +60,7 @@ def measure_progress(batch: Batch) -> Progress:
         states = count_states(batch)
         faults = count_faults(batch) if states.get(RequestState.FAILED) else []
     return Progress(
-        batch.total,
+        max(batch.total, sum(states.values())),
         batch.skipped,
         {state: states.get(state, 0) for state in RequestState.values},
         tuple(faults),

@@ -29,6 +29,7 @@ from osgp.fleet.contents import (
     find_missing_scopes,
     parse_content,
 )
+from osgp.messages.priorities import DEFAULT_PRIORITY
 from osgp.messages.serializers import BooleanField, CharField, IntegerField
 from osgp.processes import wakeup
 from osgp.requests.submission import NotGranted, SchedulingFields, check_scope
@@ -114,6 +115,12 @@ class BatchFields(SchedulingFields):
         return attrs
 
 
+DEFAULT_FIELDS: Mapping[str, Any] = {
+    "priority": DEFAULT_PRIORITY,
+    "bypass_retry": False,
+    "spread_seconds": 0,
+}
+"""Fields of a batch about which nothing is said."""
 BATCH_FIELDS = frozenset(BatchFields().fields)
 
 
@@ -202,6 +209,19 @@ def submit_group(batch: Batch, group: DeviceGroup) -> Batch:
         raise ValidationError({"device_group": ["The group is empty."]})
     batch.source = BatchSource.GROUP
     batch.group = group
+    batch.save(force_insert=True)
+    wakeup.notify()
+    return batch
+
+
+@transaction.atomic
+def submit_source(batch: Batch, source: BatchSource, target: Mapping[str, Any]) -> Batch:
+    """Store a batch whose devices are found by its target (osgp.fleet.targets.register_source).
+
+    Its requests are made in the background.
+    """
+    batch.source = source
+    batch.target = dict(target)
     batch.save(force_insert=True)
     wakeup.notify()
     return batch

@@ -1,6 +1,9 @@
-"""The devices of a batch: found in bulk, and split into those that can carry it out and the others."""
+"""The devices of a batch: found in bulk, and split into those that can carry it out and the others.
 
-from collections.abc import Collection, Iterable, Mapping
+Other packages register how the devices of further sources are found.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from django.db.models import Prefetch, QuerySet
@@ -48,6 +51,37 @@ class CheckedDevices(NamedTuple):
     refused: list[RefusedDevice]
 
 
+class NextDevices(NamedTuple):
+    """The next devices of a batch by their primary keys, in order.
+
+    All devices up to ``cursor`` have been looked at by then: it is at least the last key, and also moves over
+    devices to which nothing has to be sent.
+    """
+
+    keys: list[int]
+    cursor: int
+    is_last: bool
+    """Whether there are no devices behind the cursor."""
+
+
+Finder = Callable[[Batch, int], NextDevices]
+"""Finds up to so many next devices of a batch, in the transaction in which their requests are made."""
+_finders: dict[str, Finder] = {}
+
+
+def register_source(source: BatchSource, finder: Finder) -> None:
+    """Have the devices of batches of a source found by an upper package."""
+    _finders[source] = finder
+
+
+def find_next(batch: Batch, limit: int) -> NextDevices:
+    """Return up to ``limit`` next devices of a batch, above its cursor."""
+    if batch.source in _finders:
+        return _finders[batch.source](batch, limit)
+    keys = _list_next_keys(batch, limit)
+    return NextDevices(keys, keys[-1] if keys else batch.cursor, len(keys) < limit)
+
+
 def find_by_identification(
     organisation: Organisation, identifications: Collection[str]
 ) -> dict[str, GrantedDevice]:
@@ -80,8 +114,7 @@ def check_keys(content: Content, organisation: Organisation, keys: Collection[in
     return check_devices(content, [device.identification for device in devices], granted)
 
 
-def list_next_keys(batch: Batch, limit: int) -> list[int]:
-    """Return primary keys of the next devices of a batch, above its cursor and in order."""
+def _list_next_keys(batch: Batch, limit: int) -> list[int]:
     if batch.source == BatchSource.RETRY and batch.retry_of_id is not None:
         failed = Request.objects.filter(
             batch=batch.retry_of_id, state=RequestState.FAILED, device__gt=batch.cursor

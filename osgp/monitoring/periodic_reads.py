@@ -54,8 +54,9 @@ class PeriodicReadsParameters(BetweenParameters):
         Annotated[
             bool,
             "Read no more than from the first to the last value that is missing among the readings and that "
-            "the meter may still hold. What it has answered without, and gaps that were accepted, are not "
-            f"missing. {MOST_MISSING_ROWS} rows at most. SINCE_LAST_READING implies it. Default: false.",
+            "the meter may still hold, however long the period is. What it has answered without, and gaps "
+            f"that were accepted, are not missing. {MOST_MISSING_ROWS} rows at most. SINCE_LAST_READING "
+            "implies it. Default: false.",
         ]
     ]
 
@@ -141,9 +142,13 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
     def find_between(
         self, parameters: PeriodicReadsParameters, buffer: Buffer, moment: datetime, zone: tzinfo
     ) -> Between:
-        """The times to read in a visit that begins at ``moment``. Raises Fault 401 if they are too long."""
+        """The times to read in a visit that begins at ``moment``. Raises Fault 401 if they are too long.
+
+        What reads only what is missing may ask for any time: of it, that counts which the meter still holds.
+        """
         between = find_between(parameters, moment, zone, buffer.period, buffer.entries)
-        check_held([buffer], between, zone, parameters)
+        if not parameters.get("missing_only"):
+            check_held([buffer], between, zone, parameters)
         return between
 
     def choose_times(

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 
 from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch, BatchState
+from osgp.commands import watching
 from osgp.commands.management.commands import batch as command
 from osgp.commands.management.commands import request as sending
 from osgp.device_groups import groups
@@ -69,7 +70,7 @@ def test_it_waits_until_all_is_over(
         with states_by_hand():
             Request.objects.update(state=outcome)
 
-    monkeypatch.setattr(command.time, "sleep", sleep)
+    monkeypatch.setattr(watching.time, "sleep", sleep)
     status, answer, _ = run("ActualMeterReads", "--group", "north", "--wait")
     assert (status, answer["status"], answer["requests"][outcome]) == (expected, "COMPLETED", 5)
     assert Batch.objects.get().state == BatchState.COMPLETED

@@ -1,4 +1,4 @@
-"""Which meters lack which values, and why; and fetching them again."""
+"""Which meters lack which values, and why."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -21,7 +21,6 @@ from osgp.networks.models import CommunicationNetwork
 from osgp.readings import clock
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from tests import factories
-from tests.devices.concurrency import at_once
 from tests.readings.columns import EXPORT, column, deliver, interval_ends, utc
 from tests.readings.conftest import REGISTERED
 from tests.state_check import states_by_hand
@@ -347,97 +346,19 @@ def test_a_day_of_values_at_odd_times_is_told_exactly(api: APIClient, device: De
     assert (gap["count"], gap["quantities"]) == (96, ["1-0:1.8.0.255"])
 
 
-@pytest.mark.usefixtures("next_morning")
-def test_fetching_asks_for_exactly_the_gaps(api: APIClient, device: Device) -> None:
-    ends = interval_ends(DAY)
-    there = ends[:10] + ends[20:50] + ends[60:]
-    deliver(device, column(there, [1] * len(there)))
-    answer = api.post(FETCH, BODY, format="json")
-    assert (answer.status_code, answer.json()) == (
-        202,
-        {"devices": 1, "requests": 2, "pending": 0, "settled": 0, "cursor": None},
-    )
-    parameters = [action.parameters for action in Action.objects.order_by("pk")]
-    assert parameters == [
-        {
-            "period_type": "INTERVAL",
-            "begin_date": "2026-10-14T00:45:00Z",
-            "end_date": "2026-10-14T03:00:00Z",
-        },
-        {
-            "period_type": "INTERVAL",
-            "begin_date": "2026-10-14T10:45:00Z",
-            "end_date": "2026-10-14T13:00:00Z",
-        },
-    ]
-    assert {request.message for request in Request.objects.all()} == {"PeriodicMeterReads"}
-
-
-@pytest.mark.usefixtures("next_morning")
-def test_fetching_twice_does_no_more_than_once(api: APIClient, device: Device) -> None:
-    assert api.post(FETCH, BODY, format="json").json()["requests"] == 1
-    again = api.post(FETCH, BODY, format="json")
-    assert again.json() == {"devices": 0, "requests": 0, "pending": 1, "settled": 0, "cursor": None}
-    assert Request.objects.count() == 1
-    with states_by_hand():
-        Request.objects.update(state=RequestState.FAILED)
-    Action.objects.update(state=ActionState.FAULT, fault=FAULT)
-    assert api.post(FETCH, BODY, format="json").json()["requests"] == 1
-
-
-@pytest.mark.usefixtures("next_morning")
-def test_devices_with_the_same_gap_share_a_batch(
-    api: APIClient, organisation: Organisation, device: Device, gas_meter: Device
-) -> None:
-    for number in range(5):
-        factories.make_device(f"X{number}", owner=organisation)
-    assert api.post(FETCH, BODY, format="json").json() == {
-        "devices": 7,
-        "requests": 7,
-        "pending": 0,
-        "settled": 0,
-        "cursor": None,
-    }
-    assert Batch.objects.get().total == 6
-    assert Request.objects.get(batch__isnull=True).message == "PeriodicMeterReadsGas"
-
-
-@pytest.mark.usefixtures("next_morning")
-def test_many_gaps_of_a_meter_become_one_request(api: APIClient, device: Device) -> None:
-    deliver(device, column(interval_ends(DAY)[::2]))
-    assert api.post(FETCH, BODY, format="json").json()["requests"] == 1
-    assert Action.objects.get().parameters["begin_date"] == "2026-10-13T22:30:00Z"
-
-
 @pytest.mark.parametrize("body", [{"from": "x"}, {"cursor": -1}, {"cursor": "1"}, {"colour": "red"}, []])
 def test_bad_bodies_store_nothing(api: APIClient, device: Device, body: Any) -> None:
     assert api.post(FETCH, body, format="json").status_code == 400
-    assert not Request.objects.exists()
+    assert not Batch.objects.exists()
 
 
-@pytest.mark.usefixtures("next_morning")
 def test_rights(
     device: Device, other_organisation: Organisation, client_of: Callable[[str], APIClient]
 ) -> None:
     stranger = client_of(factories.make_token(other_organisation))
     assert results(stranger) == []
-    assert stranger.post(FETCH, BODY, format="json").json()["requests"] == 0
     factories.grant(other_organisation, device, DeviceFunctionGroup.MONITORING)
     assert len(results(stranger)) == 1
-    reader = client_of(factories.make_token(other_organisation, scopes=["read"]))
-    assert reader.post(FETCH, BODY, format="json").status_code == 403
-    assert not Request.objects.exists()
-    assert stranger.post(FETCH, BODY, format="json").json()["requests"] == 1
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("next_morning")
-def test_two_operators_at_once(device: Device, client_of: Callable[[str], APIClient], token: str) -> None:
-    def fetch(_: int) -> int:
-        return client_of(token).post(FETCH, BODY, format="json").status_code
-
-    assert at_once(4, fetch) == [202] * 4
-    assert Request.objects.count() == 1
 
 
 def test_the_days_of_months() -> None:
@@ -461,8 +382,6 @@ def test_what_the_meter_does_not_hold_any_more(
     monkeypatch.setattr(clock, "now", lambda: utc(2026, 10, 24, 12))
     found = gaps(api)
     assert [(gap["held"], gap["count"]) for gap in found] == [(False, 55), (True, 41)]
-    assert api.post(FETCH, BODY, format="json").json()["requests"] == 1
-    assert Action.objects.get().parameters["begin_date"] == found[1]["first_interval_end"]
 
 
 def test_days_that_are_not_over(api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:

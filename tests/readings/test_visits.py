@@ -1,7 +1,7 @@
 """From a meter to the readings: visits keep what was read together with the outcome."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +10,10 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from osgp.accounts.models import Organisation
+from osgp.batches.models import Batch
 from osgp.completeness import missing
 from osgp.devices.models import Device
+from osgp.fleet import steering
 from osgp.messages.naming import BUNDLE
 from osgp.readings import clock
 from osgp.readings.models import Delivery, FormerClaim
@@ -19,7 +21,8 @@ from osgp.requests import states
 from osgp.requests.models import Action, Request, RequestState
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
-from tests.readings.columns import rows
+from tests.batches.conftest import create_all
+from tests.readings.columns import column, deliver, interval_ends, rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,6 +100,34 @@ def test_nothing_is_kept_when_the_session_was_lost(
     assert rows("value") == []
 
 
+def test_a_hole_is_healed(api: APIClient, devices: dict[str, Device]) -> None:
+    """The visit reads no more than the hole; then nothing is missing, and the batch is over."""
+    meter, _ = devices.values()
+    day = missing.get_default_days()[0]
+    ends = interval_ends(day)
+    deliver(meter, column(ends[:40] + ends[52:], [1] * (len(ends) - 12)))
+    asked = {"from": str(day), "until": str(day + timedelta(days=1)), "device": [meter.identification]}
+    [batch] = api.post("/api/v1/readings/missing/fetch/", asked, format="json").json()["batches"]
+    create_all()
+    meters.visit(meter)
+    steering.settle()
+    body = api.get(batch["url"]).json()
+    assert (body["status"], body["requests"]["SUCCEEDED"]) == ("COMPLETED", 1)
+    [result] = Action.objects.values_list("result", flat=True)
+    assert [datetime.fromisoformat(result[name]) for name in ("begin_date", "end_date")] == [
+        ends[40],
+        ends[51],
+    ]
+    url = f"/api/v1/readings/missing/?from={asked['from']}&until={asked['until']}"
+    left = api.get(f"{url}&device={meter.identification}").json()["results"]
+    # Of what was there of the one quantity, the other is lacking.
+    assert [gap["quantities"] for row in left for gap in row["gaps"]] == [["1-0:2.8.0.255"]] * 2
+    api.post("/api/v1/readings/missing/fetch/", asked, format="json")
+    create_all()
+    meters.visit(meter)
+    assert api.get(f"{url}&device={meter.identification}").json()["results"] == []
+
+
 def test_what_was_missing_is_fetched(api: APIClient, devices: dict[str, Device]) -> None:
     meter, gas = devices.values()
     day = missing.get_default_days()[0]
@@ -105,8 +136,11 @@ def test_what_was_missing_is_fetched(api: APIClient, devices: dict[str, Device])
     lacking = api.get(url).json()["results"]
     assert [row["device_identification"] for row in lacking] == [meter.identification, gas.identification]
     assert api.post("/api/v1/readings/missing/fetch/", range_, format="json").json()["requests"] == 2
+    create_all()
     meters.visit(meter)
     assert set(Request.objects.values_list("state", flat=True)) == {"SUCCEEDED"}
+    assert steering.settle() == 2
+    assert set(Batch.objects.values_list("state", "total")) == {("COMPLETED", 1)}
     assert api.get(url).json()["results"] == []
     found = rows("quantity", "day", "status")
     assert len(found) == 2 * lacking[0]["count"] + lacking[1]["count"]

@@ -41,6 +41,9 @@ class BatchSummarySerializer(serializers.Serializer):
         choices=BatchSource.values, help_text="Where its devices come from."
     )
     device_group = serializers.CharField(allow_null=True)
+    target = serializers.DictField(
+        allow_null=True, help_text="MISSING: the filter of missing readings that finds the devices."
+    )
     total = serializers.IntegerField(min_value=0, help_text="Requests; an estimate while it is CREATING.")
     skipped = serializers.IntegerField(min_value=0, help_text="Devices that were left out.")
     created_at = serializers.DateTimeField()

@@ -59,7 +59,7 @@ class BatchAdmin(ListWithFigures, LiveList, IndexedSearch, HistoryAdmin):
     list_display = (
         "state_badge",
         "message_name",
-        "target",
+        "sent_to",
         "progress",
         "success",
         "failures",
@@ -109,7 +109,7 @@ class BatchAdmin(ListWithFigures, LiveList, IndexedSearch, HistoryAdmin):
         return queryset.filter(Q(group__in=groups) | Q(recurring__in=schedules))
 
     @admin.display(description="Sent to")
-    def target(self, batch: Batch) -> SafeString:
+    def sent_to(self, batch: Batch) -> SafeString:
         return display.link_target(batch)
 
     @admin.display(description="Progress")

@@ -1,6 +1,7 @@
 """How far batches are, and to whom they went, as operators' pages show it: bars, counts, rates and links."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -49,7 +50,9 @@ def load_progress(batches: Iterable[Batch]) -> dict[int, Progress]:
         for key, state, number in counted.annotate(number=Count("*")):
             states[key][state] = number
     return {
-        batch.pk: Progress(batch.total, batch.skipped, states[batch.pk], ())
+        batch.pk: Progress(
+            max(batch.total, sum(states[batch.pk].values())), batch.skipped, states[batch.pk], ()
+        )
         if batch.pk in states
         else measure_progress(batch)
         for batch in rows
@@ -105,6 +108,8 @@ def list_states(counts: Progress, batch: Batch) -> list[Mapping[str, Any]]:
 
 def link_target(batch: Batch) -> SafeString:
     """To whom it was sent; ``group``, ``recurring`` and ``retry_of`` are looked up."""
+    if batch.target is not None:
+        return link_readings(batch)
     if batch.recurring is not None:
         return link_to(batch.recurring, batch.recurring, "schedule")
     if batch.source == BatchSource.RETRY and batch.retry_of is not None:
@@ -114,6 +119,26 @@ def link_target(batch: Batch) -> SafeString:
     if batch.source != BatchSource.LIST:
         return format_html('<span class="quiet">{}</span>', DELETED[batch.source])
     return describe_list(batch.total + batch.skipped)
+
+
+def link_readings(batch: Batch) -> SafeString:
+    """What is fetched, leading to what is still missing of it, if the page's filters can say that."""
+    target = batch.target or {}
+    if len(target["device"]) > 1 or len(target["reason"]) > 1:
+        return format_html("{}", batch.readings)
+    query = {
+        "period": target["period"],
+        "first": target["from"],
+        "last": (date.fromisoformat(target["until"]) - timedelta(days=1)).isoformat(),
+        "device": "".join(target["device"]),
+        "group": target["group_id"],
+        "network": target["network_id"],
+        "device_type": target["device_type"],
+        "reason": "".join(target["reason"]),
+    }
+    url = reverse("admin:readings_series_changelist")
+    chosen = urlencode({name: value for name, value in query.items() if value})
+    return format_html('<a href="{}?{}">{}</a>', url, chosen, batch.readings)
 
 
 def describe_list(number: int) -> SafeString:

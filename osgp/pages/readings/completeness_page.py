@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from osgp.completeness.gaps import MEANINGS, Reason
+from osgp.completeness.gaps import MEANINGS, SETTLED, Reason
 from osgp.completeness.missing import get_default_days
 from osgp.completeness.models import DayTotal
 from osgp.completeness.reports import By, ReportRow, compute_share, read_counted_until, read_days, read_report
@@ -114,6 +114,8 @@ class DayTotalAdmin(ReadOnlyAdmin):
             before=list_days(period, day)[-2],
             after=_find_next(period, day),
             headline=headline,
+            may_fetch=request.user.has_perm("requests.add_request")
+            and bool(headline.total.missing.keys() - SETTLED - {Reason.BEING_FETCHED}),
             reasons=_describe_reasons(headline, period, day),
             history=[
                 Shown("", by_day[each], _get_missing_url(period, each), each)

@@ -5,23 +5,22 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
 from osgp.completeness import missing
 from osgp.completeness.gaps import MEANINGS, DeviceGaps, Gap, Reason
 from osgp.completeness.models import LONGEST_COMMENT
+from osgp.completeness.selections import Selection
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import Device, DeviceType
-from osgp.faults import Fault
 from osgp.messages.readings import Period
 from osgp.networks.models import CommunicationNetwork
 from osgp.pages.access import get_organisation
-from osgp.pages.readings.accepting import accept_chosen, is_about_acceptance, share_out
-from osgp.pages.shared.display_text import count_rows, split_words
+from osgp.pages.readings.accepting import accept_chosen, is_about_acceptance
+from osgp.pages.readings.fetching import UnderWay, count_devices, fetch_all, find_under_way
+from osgp.pages.shared.display_text import split_words
 from osgp.pages.shared.page import render_page
 from osgp.readings.calendar import DAY, find_day
 from osgp.readings.quantities import find_tag
@@ -92,18 +91,19 @@ class MissingForm(forms.Form):
             raise forms.ValidationError(f"There is no device {identification}.")
         return identification
 
-    def build_question(self) -> missing.Question:
-        """The question that a valid form asks."""
+    def make_selection(self) -> Selection:
+        """What a valid form asks for."""
         asked = self.cleaned_data
-        devices = missing.narrow_devices(
-            self._devices,
-            identifications=[asked["device"]] if asked["device"] else (),
-            group=asked["group"],
-            network=asked["network"],
-            device_type=asked["device_type"] or None,
+        return Selection(
+            asked["period"],
+            asked["first"],
+            asked["last"] + DAY,
+            (asked["device"],) if asked["device"] else (),
+            asked["group"],
+            asked["network"],
+            asked["device_type"] or None,
+            frozenset({Reason(asked["reason"])} if asked["reason"] else ()),
         )
-        reasons = frozenset({Reason(asked["reason"])} if asked["reason"] else ())
-        return missing.Question(devices, asked["period"], asked["first"], asked["last"] + DAY, reasons)
 
 
 def show_missing(
@@ -117,15 +117,19 @@ def show_missing(
     after = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else 0
     page = missing.Page([], None)
     may_fetch = request.user.has_perm("requests.add_request")
+    total, under_way = "", UnderWay([], is_same=False)
     if form.is_valid():
-        question = form.build_question()
+        selection = form.make_selection()
+        question = selection.ask(devices)
         if request.method == "POST" and may_fetch:
             if is_about_acceptance(request):
                 accept_chosen(request, question, organisation)
             else:
-                _fetch(request, question, organisation, after)
+                fetch_all(request, selection, organisation)
             return HttpResponseRedirect(request.get_full_path())
         page = missing.find_missing(question, PAGE_SIZE, after)
+        under_way = find_under_way(selection, organisation)
+        total = count_devices(selection, question, organisation, page, after)
     query = request.GET.copy()
     query.pop("cursor", None)
     following = urlencode({**query.dict(), "cursor": page.cursor}) if page.cursor is not None else ""
@@ -140,7 +144,12 @@ def show_missing(
         first_page=after == 0,
         first_query=query.urlencode(),
         period=form.cleaned_data.get("period") if form.is_valid() else "",
-        may_fetch=may_fetch and any(one.gaps for one in page.found),
+        total=total,
+        has_more=bool(after or page.cursor),
+        under_way=under_way.batches,
+        may_see_batches=request.user.has_perm("batches.view_batch"),
+        may_fetch=may_fetch and bool(page.found or page.cursor) and not under_way.is_same,
+        may_accept=may_fetch and bool(page.found),
         may_take_back=any(gap.acceptance for one in page.found for gap in one.gaps),
         longest_comment=LONGEST_COMMENT,
         is_bound_valid=form.is_valid(),
@@ -193,32 +202,3 @@ def _name_quantity(device: Device, code: str) -> str:
     meter = device.gateway or device
     tag = find_tag(meter.protocol_name, meter.protocol_version, code)
     return split_words(tag) if tag else code
-
-
-def _fetch(
-    request: HttpRequest, question: missing.Question, organisation: Organisation | None, after: int
-) -> None:
-    """Ask the meters of the page again, in the name of the user's organisation or of their owners."""
-    page = missing.find_missing(question, PAGE_SIZE, after)
-    fetched = missing.FetchResult()
-    try:
-        for caller, found in share_out(request, organisation, page.found):
-            one = missing.fetch(caller, question, found)
-            fetched.devices += one.devices
-            fetched.requests += one.requests
-            fetched.pending += one.pending
-            fetched.settled += one.settled
-    except Fault as fault:
-        messages.error(request, fault.message)
-        return
-    except ValidationError as error:
-        messages.error(request, f"The requests were refused: {error.detail}")
-        return
-    if fetched.settled and not fetched.pending and not fetched.requests:
-        text = "The meters have answered without these readings, or they were accepted."
-    elif fetched.pending and not fetched.requests:
-        text = "Requests for all of these readings are already under way."
-    else:
-        requests, meters = count_rows(fetched.requests, "request"), count_rows(fetched.devices, "meter")
-        text = f"Accepted: {requests} to {meters}."
-    messages.success(request, text)

@@ -1,29 +1,18 @@
 """``manage.py batch``: send a message to many devices as a web application would, and watch how it goes."""
 
-import time
 from argparse import ArgumentParser
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from osgp.batches.models import Batch
-from osgp.commands.sending import APPLICATION, FAILED, PENDING, SUCCEEDED, SendingCommand
+from osgp.commands.sending import APPLICATION, PENDING, SendingCommand
+from osgp.commands.watching import DEFAULT_WAIT, find_exit_status, watch
 from osgp.faults import Fault
-from osgp.fleet import steering
 from osgp.fleet.answers import describe, summarize
 from osgp.fleet.contents import may_be_batched
-from osgp.fleet.progress import measure_progress
 from osgp.fleet.submission import submit
 from osgp.messages.registry import RegisteredOperation
-from osgp.processes.database import give_back_connection
-from osgp.requests.models import RequestState
 from osgp.requests.submission import make_organisation_caller
-
-DEFAULT_WAIT = 3600.0
-LOOK_EVERY = 1.0
-"""Seconds."""
 
 
 class Command(SendingCommand):
@@ -84,38 +73,5 @@ class Command(SendingCommand):
             self._refuse_with(error)
         if options["wait"] is None:
             self._answer(summarize(batch), PENDING)
-        self._watch(batch, options["wait"])
-        steering.settle(batch.pk)
-        batch = Batch.objects.select_related("group", "retry_of", "recurring").get(pk=batch.pk)
-        self._answer(describe(batch), _find_exit_status(batch))
-
-    def _watch(self, batch: Batch, seconds: float) -> None:
-        """A bar on standard error, where it does not get between the lines of the answer."""
-        deadline = time.monotonic() + seconds
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(40),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[failed]} failed"),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            shown = bar.add_task(batch.content, total=batch.total, failed=0)
-            while True:
-                counts = measure_progress(batch)
-                failed = counts.states[RequestState.FAILED]
-                bar.update(shown, completed=counts.final, total=counts.total, failed=failed)
-                if batch.is_final or time.monotonic() >= deadline:
-                    return
-                steering.settle(batch.pk)
-                give_back_connection()
-                time.sleep(min(LOOK_EVERY, max(0.0, deadline - time.monotonic())))
-                batch.refresh_from_db()
-
-
-def _find_exit_status(batch: Batch) -> int:
-    if not batch.is_final:
-        return PENDING
-    counts = measure_progress(batch)
-    complete = counts.states[RequestState.SUCCEEDED] == counts.total and not counts.skipped
-    return SUCCEEDED if complete and batch.fault is None else FAILED
+        [batch] = watch([batch], options["wait"])
+        self._answer(describe(batch), find_exit_status(batch))
