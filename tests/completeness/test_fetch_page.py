@@ -56,7 +56,8 @@ def press(client: Client, query: str = RANGE) -> str:
 
 def test_one_press_fetches_all_pages(superuser: Client, fleet: list[Device]) -> None:
     before = show(superuser)
-    assert "Fetch all up to 60</button>" in before
+    assert "Fetch all</button>" in before
+    assert "<b>Up to 60</b> meters lack readings" in before
     assert "data-live" not in before
     content = press(superuser)
     assert "Accepted: 60 meters will be asked." in content
@@ -104,6 +105,7 @@ def test_totals_say_how_many(
     count()
     monkeypatch.setattr(missing_page, "PAGE_SIZE", 20)
     assert "<b>60</b> meters lack readings" in show(superuser)
+    assert "Fetch all 60</button>" in show(superuser)
     assert "<b>52</b> meters lack readings" in show(superuser, f"{RANGE}&group={group.pk}")
 
 

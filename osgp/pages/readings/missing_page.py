@@ -145,6 +145,7 @@ def show_missing(
         first_query=query.urlencode(),
         period=form.cleaned_data.get("period") if form.is_valid() else "",
         total=total,
+        exact_total=total.replace(",", "").isdigit(),
         has_more=bool(after or page.cursor),
         under_way=under_way.batches,
         may_see_batches=request.user.has_perm("batches.view_batch"),
