@@ -161,7 +161,7 @@ def _look(question: Question, after: int, size: int) -> _Look:
     )
     held = [gap for one in found for gap in one.gaps if gap.is_held]
     return _Look(
-        [one.device.pk for one in found if any(map(_is_worth_asking, one.gaps))],
+        [one.device.pk for one in found if any(map(is_worth_asking, one.gaps))],
         sum(gap.reason == Reason.BEING_FETCHED for gap in held),
         sum(gap.reason in SETTLED for gap in held),
         cursor,
@@ -196,7 +196,8 @@ def _find_incomplete(question: Question, after: int, size: int) -> tuple[list[De
     return found, after, False
 
 
-def _is_worth_asking(gap: Gap) -> bool:
+def is_worth_asking(gap: Gap) -> bool:
+    """Return whether the meter may still have it, and nobody is asking for it or content without it."""
     return gap.is_held and gap.reason != Reason.BEING_FETCHED and gap.reason not in SETTLED
 
 

@@ -76,8 +76,6 @@ class Gap:
     """UNREACHABLE: when the meter was last reached, if it ever was."""
     acceptance: AcceptedGap | None = None
     """ACCEPTED: by whom and why."""
-    follows: bool = False
-    """Whether it begins where the gap before it ends, and only the reasons differ."""
     unnoted: Sequence[Answered] = ()
     """What the meter has answered without and only requests know of, which are forgotten."""
 
@@ -287,7 +285,7 @@ class _Explainer:
                 parts[-1].append(part)
             else:
                 parts.append([part])
-        return [self._make_gap(missing, together, follows=place > 0) for place, together in enumerate(parts)]
+        return [self._make_gap(missing, together) for together in parts]
 
     def _split(self, ends: list[int]) -> Iterator[list[int]]:
         """Yield parts in which the same attempts and acceptances count for all."""
@@ -317,7 +315,7 @@ class _Explainer:
             return _Because(Reason.NEVER_ASKED, asked)
         return _Because(Reason.REQUEST_FAILED, asked)
 
-    def _make_gap(self, missing: _Range, parts: Sequence[_Part], *, follows: bool) -> Gap:
+    def _make_gap(self, missing: _Range, parts: Sequence[_Part]) -> Gap:
         first = parts[0].because
         asked = [part.because.attempt for part in parts if part.because.attempt]
         latest = min(asked, key=self._attempts.index, default=None)
@@ -334,7 +332,6 @@ class _Explainer:
             correlation_uid=latest.correlation_uid if latest else None,
             since=self._meter.last_success_at if first.reason == Reason.UNREACHABLE else None,
             acceptance=first.acceptance,
-            follows=follows,
             unnoted=[
                 Answered(_to_utc(ends[0]), _to_utc(ends[-1]), because.attempt.correlation_uid)
                 for ends, because in parts

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from osgp.accounts.models import Organisation
 from osgp.completeness import missing
+from osgp.completeness.fetching import is_worth_asking
 from osgp.completeness.gaps import MEANINGS, DeviceGaps, Gap, Reason
 from osgp.completeness.models import LONGEST_COMMENT
 from osgp.completeness.selections import Selection
@@ -149,7 +150,9 @@ def show_missing(
         has_more=bool(after or page.cursor),
         under_way=under_way.batches,
         may_see_batches=request.user.has_perm("batches.view_batch"),
-        may_fetch=may_fetch and bool(page.found or page.cursor) and not under_way.is_same,
+        may_fetch=may_fetch
+        and (page.cursor is not None or after > 0 or _has_worth(page))
+        and not under_way.is_same,
         may_accept=may_fetch and bool(page.found),
         may_take_back=any(gap.acceptance for one in page.found for gap in one.gaps),
         longest_comment=LONGEST_COMMENT,
@@ -160,6 +163,11 @@ def show_missing(
 def _choose_defaults() -> dict[str, str]:
     first, until = missing.get_default_days()
     return {"period": str(Period.INTERVAL), "first": first.isoformat(), "last": (until - DAY).isoformat()}
+
+
+def _has_worth(page: missing.Page) -> bool:
+    """Whether meters of the page may be asked for something."""
+    return any(is_worth_asking(gap) for one in page.found for gap in one.gaps)
 
 
 def _describe(one: DeviceGaps) -> dict[str, Any]:
