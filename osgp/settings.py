@@ -210,8 +210,9 @@ OSGP: dict[str, Any] = {
     "SESSION_LEASE": timedelta(seconds=float(os.environ.get("OSGP_SESSION_LEASE_SECONDS", "45"))),
     # An opened session that nobody claimed within this time has lost its hint: it is published again.
     "HINT_TIMEOUT": timedelta(seconds=float(os.environ.get("OSGP_HINT_TIMEOUT_SECONDS", "10"))),
-    # Sessions opened but not yet claimed: short, so that a high priority has little to overtake.
-    "DISPATCH_AHEAD": int(os.environ.get("OSGP_DISPATCH_AHEAD", "500")),
+    # Sessions opened but not yet claimed: short, so that a high priority has little to overtake, and so that
+    # the one worker of the embedded default claims them before they run out.
+    "DISPATCH_AHEAD": int(os.environ.get("OSGP_DISPATCH_AHEAD", "100" if EMBEDDED else "500")),
     "DISPATCH_INTERVAL": timedelta(seconds=float(os.environ.get("OSGP_DISPATCH_INTERVAL_SECONDS", "1"))),
     # Database connections of a worker process, however many visits it has in flight.
     "DATABASE_LANES": int(os.environ.get("OSGP_DATABASE_LANES", "8")),
