@@ -42,8 +42,10 @@ QUARTER = timedelta(minutes=15)
 DAY = timedelta(days=1)
 SILENT_EACH, DROPPING_EACH = 50, 100
 """One meter of so many does not answer all night; the line of one of so many drops once."""
-WORKER_VARIABLES = {"OSGP_RETRY_DELAY_SECONDS": "5", "OSGP_APDU_DEADLINE_SECONDS": "15"}
-"""Half a minute each in production: most of the time of a benchmark would be spent on silent meters."""
+FEWEST = 3
+"""Meters: one that is silent, one whose line drops, and one that answers."""
+RETRY_SECONDS = 2
+"""Half a minute in production, which says nothing but how long silent meters are waited for."""
 SOON = timedelta(seconds=5)
 PERIODS = (Period.INTERVAL, Period.DAILY)
 OWN = ("dispatcher", "worker")
@@ -82,14 +84,15 @@ class Night:
 
 def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
     """Two nights of a schedule, then a night of a batch."""
-    with _evening(head_end, sizes.night) as evening:
+    count = max(sizes.night, FEWEST)
+    with _evening(head_end, count) as evening:
         row = RecurringRequest(organisation=evening.caller.organisation)
         first = evening.measure(lambda: _let_schedule_be_due(evening, row))
         evening.let_all_answer()
         second = evening.measure(lambda: _let_schedule_be_due(evening, row))
-    with _evening(head_end, sizes.night) as evening:
+    with _evening(head_end, count) as evening:
         batch = evening.measure(lambda: _send_batch(evening))
-    yield from _list_figures(sizes.night, first, second, batch)
+    yield from _list_figures(count, first, second, batch)
 
 
 def _list_figures(count: int, first: Night, second: Night, batch: Night) -> Iterator[Figure]:
@@ -231,7 +234,7 @@ def _evening(head_end: HeadEnd, count: int) -> Iterator[_Evening]:
             (ANSWERING, [name for name in names if name not in failing]),
         ):
             groups.add(DeviceGroup.objects.create(organisation=caller.organisation, name=group), members)
-        with head_end.running(environment=WORKER_VARIABLES) as parts:
+        with head_end.running(environment=make_variables(count)) as parts:
             evening = _Evening(fleet, parts, caller, zone, midnight)
             Reads([evening.send_batch(midnight - 2 * DAY + QUARTER, midnight - DAY)]).wait()
             evening.wait_until_counted()
@@ -280,6 +283,14 @@ def find_zone(now: datetime) -> str:
     ahead = (LOCAL_HOUR - now.astimezone(UTC).hour + 12) % 24 - 12
     # The sign of these names is that of what they lie behind.
     return f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT"
+
+
+def make_variables(count: int) -> dict[str, str]:
+    """Return settings of workers: few meters answer soon, and many as late as production has patience."""
+    return {
+        "OSGP_RETRY_DELAY_SECONDS": str(RETRY_SECONDS),
+        "OSGP_APDU_DEADLINE_SECONDS": str(max(5, min(30, count // 50))),
+    }
 
 
 def choose_failing(names: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
