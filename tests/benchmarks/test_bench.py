@@ -33,6 +33,7 @@ TINY = {
     "rounds": 1,
     "months": 1,
     "night": 3,
+    "night-turns": 1,
     "expected": 20,
 }
 OPTIONS = [text for name, size in TINY.items() for text in (f"--{name}", str(size))]
