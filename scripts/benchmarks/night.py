@@ -41,7 +41,10 @@ LOCAL_HOUR = 1
 QUARTER = timedelta(minutes=15)
 DAY = timedelta(days=1)
 SILENT_EACH, DROPPING_EACH = 50, 100
-"""One meter of so many does not answer all night; the line of one of so many drops once."""
+"""One meter of so many does not answer all night; the line of one of so many drops."""
+DROPS = 2
+"""Answers that are cut: after one that opens an association the same visit dials again, as the meter may have
+hung up because of the invocation counter."""
 FEWEST = 3
 """Meters: one that is silent, one whose line drops, and one that answers."""
 RETRY_SECONDS = 2
@@ -70,6 +73,8 @@ class Night:
     """Milliseconds by kind of process, until what the meters said is stored and counted."""
     cpu_in_all: float
     """The same until the last outcome, of the platform's processes together."""
+    retried: int
+    """Meters that were read by a further attempt."""
     rows: float
     round_trips: float
     octets: Mapping[str, float]
@@ -121,6 +126,7 @@ def _list_figures(count: int, first: Night, second: Night, batch: Night) -> Iter
     for name, title in (("PostgreSQL", "PostgreSQL's"), ("simulator", "simulator's")):
         if all(name in each.cpu for each in nights):
             yield compare(f"{title} CPU per meter, beside it", "ms", [each.cpu[name] for each in nights])
+    yield compare("meters read by a further attempt", "", [each.retried for each in nights])
     yield compare("rows read per meter", "rows", [each.rows for each in nights])
     yield compare("round trips per meter", "round trips", [each.round_trips for each in nights])
     yield compare("database per meter", "octets", [sum(each.octets.values()) for each in nights])
@@ -177,10 +183,10 @@ class _Evening:
         wait_for(are_counted, "readings to be counted")
 
     def let_meters_fail(self, silent: Sequence[str], dropping: Sequence[str]) -> None:
-        """Some do not answer from now on; of others the line drops once, in the middle of an answer."""
+        """Some do not answer from now on; the line of others drops before the first attempt is over."""
         self._answering = self._count - len(silent)
         self._fleet.let_happen(kind="fault", fault="hang", meters=list(silent))
-        self._fleet.let_happen(kind="fault", fault="drop-mid-answer", exchanges=1, meters=list(dropping))
+        self._fleet.let_happen(kind="fault", fault="drop-mid-answer", exchanges=DROPS, meters=list(dropping))
 
     def let_all_answer(self) -> None:
         """No meter fails any more."""
@@ -213,6 +219,7 @@ class _Evening:
             seconds_answering=(answered.aggregate(last=Max("completed_at"))["last"] - due).total_seconds(),
             cpu_in_all=1000 * used_in_all / self._count,
             cpu={name: 1000 * each / self._count for name, each in used.items()},
+            retried=answered.filter(attempts__gt=1).count(),
             rows=_count_rows(batch) / self._count,
             round_trips=round_trips / self._count,
             octets={kind: each / self._count for kind, each in grown.items()},

@@ -122,6 +122,7 @@ def check_night(figures: dict[str, dict[str, Any]]) -> None:
     assert rows["value"] == pytest.approx(rows["peer"], abs=2)
     assert 2 / 3 * 97 <= rows["value"] <= 2 / 3 * 110
     for place in ("value", "peer"):
+        assert figures["meters read by a further attempt"][place] == 1
         assert figures["complete afterwards, of meters that answer"][place] == 100
         assert figures["complete afterwards, of all meters"][place] == pytest.approx(200 / 3)
     assert value["second night, all answer: complete afterwards"] == 100
