@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import subprocess
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -100,11 +101,19 @@ class HeadEnd:
             yield part
 
     @contextmanager
-    def running(self, *, workers: int | None = None) -> Iterator[dict[str, list[Part]]]:
-        """A dispatcher and as many workers as there are cores, unless told otherwise."""
+    def running(
+        self, *, workers: int | None = None, environment: Mapping[str, str] | None = None
+    ) -> Iterator[dict[str, list[Part]]]:
+        """A dispatcher and as many workers as there are cores, unless told otherwise.
+
+        ``environment`` is for the workers.
+        """
         with ExitStack() as stack:
             parts = {
-                "worker": [stack.enter_context(self.worker()) for _ in range(workers or os.cpu_count() or 1)],
+                "worker": [
+                    stack.enter_context(self.worker(environment=environment))
+                    for _ in range(workers or os.cpu_count() or 1)
+                ],
                 "dispatcher": [stack.enter_context(self.dispatcher())],
             }
             yield parts
@@ -168,3 +177,16 @@ class Fleet:
         """Meters as AddDevice needs them, keys beside."""
         descriptions: list[dict[str, Any]] = json.loads(self.described.read_text())
         return descriptions
+
+    def let_happen(self, **occurrence: Any) -> int:
+        """Make something happen to meters, as in a scenario; returns to how many.
+
+        For a simulator that was given ``--http-port 0``.
+        """
+        listening = re.search(r"HTTP interface on (http://\S+)/meters", self.part.log.read_text())
+        assert listening is not None
+        request = urllib.request.Request(  # noqa: S310 (the simulator of this fleet)
+            f"{listening[1]}/occurrences", json.dumps(occurrence).encode()
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 (as above)
+            return int(json.load(answer)["meters"])

@@ -27,6 +27,10 @@ class Sizes:
     batch: int = _make_size_option(2_000, 10_000, "requests posted as one batch")
     rounds: int = _make_size_option(5, 5, "rounds of the ciphered day, the fastest of which counts")
     months: int = _make_size_option(100, 1_000, "interval months of meters that are stored")
+    night: int = _make_size_option(300, 10_000, "meters read by a schedule at night")
+    night_turns: int = _make_size_option(
+        2, 1, "nights of a schedule and of a batch, the cheapest of each counts"
+    )
     expected: int = _make_size_option(20_000, 100_000, "meters of which it is asked which lack readings")
 
 

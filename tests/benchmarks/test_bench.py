@@ -7,16 +7,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FunctionType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
 
 from osgp.simulator import Fleet, SimulatorThread
 from scripts import bench
-from scripts.benchmarks import cpu_split, sizes
+from scripts.benchmarks import cpu_split, night, sizes
 from scripts.benchmarks.measuring import ROOT, find_percentile, run_and_read
 from tests import processes
 
@@ -34,6 +36,8 @@ TINY = {
     "batch": 12,
     "rounds": 1,
     "months": 1,
+    "night": 3,
+    "night-turns": 1,
     "expected": 20,
 }
 OPTIONS = [text for name, size in TINY.items() for text in (f"--{name}", str(size))]
@@ -106,6 +110,34 @@ def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
         assert apart >= 39 * 0.3
     intake = {what: figure["value"] for what, figure in rows["intake"].items()}
     assert intake["a batch of 12: until stored"] <= intake["a batch of 12: until done"]
+    check_night(rows["night"])
+
+
+def check_night(figures: dict[str, dict[str, Any]]) -> None:
+    """Of three meters one is silent, and the line of another one drops."""
+    value = {what: figure["value"] for what, figure in figures.items()}
+    answered = "– to the last result of those that answer"
+    assert 0 < value[answered] <= value["3 meters: from due to the last outcome"]
+    cost = figures["CPU per meter, dispatcher and workers"]
+    assert cost["value"] == pytest.approx(value["– dispatcher"] + value["– workers"])
+    assert value["– times that of the peer"] == pytest.approx(cost["value"] / cost["peer"])
+    assert value["– with waiting for silent meters, all in"] >= cost["value"]
+    rows = figures["rows read per meter"]
+    # A quarter of an hour may pass between them.
+    assert rows["value"] == pytest.approx(rows["peer"], abs=2)
+    assert 2 / 3 * 97 <= rows["value"] <= 2 / 3 * 110
+    for place in ("value", "peer"):
+        assert figures["meters read by a further attempt"][place] == 1
+        assert figures["complete afterwards, of meters that answer"][place] == 100
+        assert figures["complete afterwards, of all meters"][place] == pytest.approx(200 / 3)
+    assert value["second night, all answer: complete afterwards"] == 100
+    assert 1 / 3 * 97 <= value["second night, all answer: rows read per meter"] <= 1 / 3 * 110 + 4
+
+
+def test_it_is_always_night_somewhere() -> None:
+    for hours in range(48):
+        moment = datetime(2026, 2, 28, tzinfo=UTC) + timedelta(hours=hours, minutes=5)
+        assert moment.astimezone(ZoneInfo(night.find_zone(moment))).hour == night.LOCAL_HOUR
 
 
 def check_backlog(figures: dict[str, dict[str, Any]]) -> None:
