@@ -74,6 +74,12 @@ class Dispatcher:
 
     def tick(self) -> float | None:
         """Make one round. Return the seconds until the next one, None if nothing is left to do now."""
+        pause = self._dispatch()
+        # After the visits: they do not wait for duties, nor for a broker that does not take their hints.
+        self._rounds.make()
+        return pause
+
+    def _dispatch(self) -> float | None:
         if time.monotonic() - self._reaped_at >= REAP_EVERY:
             self._reaped_at = time.monotonic()
             self._recover()
@@ -81,7 +87,6 @@ class Dispatcher:
             self._news = True
         if states.find_due_platform_requests().exists():
             tasks.perform_platform_requests.apply_async(expires=duties.HINT_LIFETIME)
-        self._rounds.make()
         unclaimed = states.count_unclaimed_sessions()
         if unclaimed and time.monotonic() - self._hurried_at >= HURRY_EVERY:
             self._hurried_at = time.monotonic()
