@@ -211,8 +211,9 @@ def _judge_lateness(
         before = counted.days.get((period, day))
         if before is not None and before.late:
             found[key] = count._replace(late=before.late)
-        first = expect(counted.find_kinds(period), period, day).first
-        if not earliest <= first < latest or count.received <= (before.received if before else 0):
+        if count.received <= (before.received if before else 0):
+            continue
+        if not earliest <= expect(counted.find_kinds(period), period, day).first < latest:
             continue
         start = to_month(day) if is_by_month(period) else day
         asked[key] = [

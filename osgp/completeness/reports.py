@@ -63,7 +63,7 @@ def read_report(
     else:
         readers = [EVERYBODY if organisation is None else organisation.pk]
         lines = read_totals(_KINDS[by], readers, period, wanted)
-        networks = _list_networks() if by == By.NETWORK else {}
+        networks = list_networks() if by == By.NETWORK else {}
         rows = [_name(line, line.key, networks.get(line.key, line.key)) for line in lines]
     return sorted(rows, key=lambda row: (row.day, row.name, row.owner))
 
@@ -94,6 +94,7 @@ def _list_organisations(organisation: Organisation | None) -> dict[int, str]:
     return dict(Organisation.objects.order_by().values_list("pk", "identification"))
 
 
-def _list_networks() -> dict[str, str]:
+def list_networks() -> dict[str, str]:
+    """Return the names of networks by the keys that totals have for them."""
     rows = CommunicationNetwork.objects.order_by().values_list("pk", "name")
     return {str(key): name for key, name in rows}

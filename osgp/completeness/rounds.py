@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 
 from osgp.completeness.buffers import FETCHED_BY
 from osgp.completeness.counting import count_devices, count_new_days, forget_devices
@@ -191,11 +190,3 @@ def _list_incomplete(after: int) -> list[int]:
 
 def _look(row: Counting, now: datetime, after: int, keys: Collection[int]) -> None:
     count_devices(keys, now, row.begun_at, look=True)
-
-
-def read_age() -> timedelta | None:
-    """Return how long ago the reasons were found out anew at the latest; None before the first time."""
-    row = Counting.objects.filter(pk=ONLY_ROW).annotate(at=F("look")).first()
-    if row is None or not row.look:
-        return None
-    return clock.now() - datetime.fromtimestamp(Round(**row.look).began, clock.now().tzinfo)
