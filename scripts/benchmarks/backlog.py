@@ -111,6 +111,7 @@ class _Platforms:
         self._number += 1
         meters = Device.objects.filter(identification__in=self._names)
         meters.update(invocation_counter=self._number * COUNTERS_PER_VISITING)
+        filling.pause_counting()
         return _measure_visits(self._head_end, self._names, self._sizes.visits)
 
 

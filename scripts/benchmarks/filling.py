@@ -9,7 +9,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,8 @@ from django.utils import timezone
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.batches.models import Batch, BatchSource, BatchState
+from osgp.completeness import rounds
+from osgp.completeness.models import Counting
 from osgp.devices.models import Device, DeviceKey
 from osgp.metrics import rollup
 from osgp.metrics.models import Cursor
@@ -260,6 +262,17 @@ def _make_batch(night: Night, total: int, at: datetime, state: BatchState) -> Ba
         created_at=at,
         completed_at=at + timedelta(hours=1) if state == BatchState.COMPLETED else None,
     )
+
+
+def pause_counting() -> None:
+    """Have the rounds that count how complete days are end now, so that the next ones begin much later.
+
+    A platform's first round takes long. It would be measured where it happens to begin.
+    """
+    now = timezone.now()
+    row = {"begun_at": now, "received_until": now, "failed_until": now}
+    ended = asdict(rounds.Round(began=now.timestamp(), took=rounds.LONGEST_WALK))
+    Counting.objects.update_or_create(pk=rounds.ONLY_ROW, defaults={**row, "walk": ended, "look": ended})
 
 
 def _make_uid(number: int) -> str:
