@@ -16,7 +16,7 @@ from rest_framework import serializers
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
 from osgp.devices.models import Device, DeviceType
-from osgp.faults import Fault, FaultCode
+from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.naming import kebab_case, upper_snake_case
 from osgp.messages.needs import Needs, list_missing
 from osgp.messages.serializers import SecretField
@@ -49,6 +49,18 @@ class Service(StrEnum):
     INSTALLATION = "installation"
     MANAGEMENT = "management"
     MONITORING = "monitoring"
+
+
+class OutcomeUnknown(Fault):
+    """Whether an action took effect cannot be told."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            FaultCode.UNABLE_TO_PROCESS_REQUEST,
+            "The connection was lost while this was being carried out; whether it took effect is unknown. "
+            "It was not repeated.",
+            component=Component.CORE,
+        )
 
 
 class Operation(ABC, Generic[P, R]):
@@ -169,6 +181,14 @@ class MeterOperation(Operation[P, R], Generic[P, R]):
 
         COSEM steps only: no sockets, no queries. Raises osgp.faults.Fault (DLMS errors are faults as well).
         """
+
+    def find_outcome(self, meter: "VisitedMeter", parameters: P) -> R:
+        """Ask the meter what came of a former attempt that ended without an answer; only if not repeatable.
+
+        Return the result if it took effect. Raises Fault, which is not retryable, if it did not, and
+        OutcomeUnknown if the meter cannot tell.
+        """
+        raise OutcomeUnknown
 
     def check_device(self, device: Device, parameters: P) -> None:
         """Raise osgp.faults.Fault, before anything is stored, for what this device cannot do.

@@ -8,23 +8,21 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from osgp import catalogue
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.message_logs.recording import Recording, attributing, start_recording
-from osgp.messages.operation import ConcludedOperation, MeterOperation
+from osgp.messages.operation import ConcludedOperation, MeterOperation, OutcomeUnknown
 from osgp.messages.registry import find_operation
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.processes.stopping import StopRequested, stop
 from osgp.protocol_dlms import Meter
-from osgp.protocol_dlms.errors import DlmsError
+from osgp.protocol_dlms.errors import AccessError, DlmsError
 from osgp.readings import storing
 from osgp.requests import states, work
 from osgp.requests.models import ActionState, RequestState
@@ -33,19 +31,13 @@ from osgp.visits import retries, shared_fault
 from osgp.visits.beginning import StartedVisit, reserving, start_visit, take_more_urgent, take_requests
 from osgp.visits.concluding import conclude
 from osgp.visits.dialling import Dialling
-from osgp.visits.history import StoredHistory
 from osgp.visits.leases import Lease, LeaseLost, keeper
 from osgp.visits.outages import NotStored, PatientLanes
 from osgp.visits.outcome import ActionOutcome
+from osgp.visits.visited_meters import make_visited_meter
 
 logger = logging.getLogger(__name__)
 
-OUTCOME_UNKNOWN = Fault(
-    FaultCode.UNABLE_TO_PROCESS_REQUEST,
-    "The connection was lost while this was being carried out; whether it took effect is unknown. "
-    "It was not repeated.",
-    component=Component.CORE,
-)
 TIME_FOR_BEGINNING = 0.8
 """The part of VISIT_DEADLINE in which a visit starts further actions; the rest is for the last one to end."""
 DEVICE_FIELDS = frozenset(item.name for item in fields(WorkDevice))
@@ -122,7 +114,7 @@ class Visit:
                 assert begun.fault is not None
                 raise begun.fault
             self.recording = start_recording(self.session_id, self.meter, begun.requests)
-            self._hold(begun.dialling, begun.requests)
+            self._hold(begun.dialling, _put_started_first(begun.requests))
         except LeaseLost:
             raise
         except (StopRequested, OutOfTime):
@@ -185,18 +177,18 @@ class Visit:
     def _perform(self, association: Meter, action: WorkAction) -> ActionOutcome:
         operation = find_operation(action.message)
         assert isinstance(operation, MeterOperation)
-        if action.state == ActionState.STARTED:
-            # A former attempt ended after sending it and before its answer.
-            return ActionOutcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
         try:
             device = self._find_device(action)
             parameters = operation.parse(action.parameters)
             meter = make_visited_meter(device, association, self.begun_at, self.database)
             # The device may have got another profile since the request was accepted.
             operation.check_profile(meter.profile, parameters)
-            if not operation.repeatable:
-                self._start(action)
-            result = operation.perform(meter, parameters)
+            if action.state == ActionState.STARTED:
+                result = _find_outcome(operation, meter, parameters)
+            else:
+                if not operation.repeatable:
+                    self._start(action)
+                result = operation.perform(meter, parameters)
             # After we have hung up, its result does not come from the meter.
             self.lease.check()
             if isinstance(operation, ConcludedOperation):
@@ -244,8 +236,8 @@ class Visit:
     @staticmethod
     def _make_fault_outcome(action: WorkAction, fault: Fault) -> ActionOutcome:
         """Return a fault as an outcome; UNKNOWN for a STARTED action that may have succeeded."""
-        if action.state == ActionState.STARTED and fault.retryable:
-            return ActionOutcome(action, ActionState.UNKNOWN, fault=OUTCOME_UNKNOWN)
+        if action.state == ActionState.STARTED and (fault.retryable or isinstance(fault, OutcomeUnknown)):
+            return ActionOutcome(action, ActionState.UNKNOWN, fault=OutcomeUnknown())
         return ActionOutcome(action, ActionState.FAULT, fault=fault)
 
     # --- In a database lane; called again if the answer was lost --------------------------------------
@@ -360,23 +352,20 @@ class Visit:
         )
 
 
-def make_visited_meter(
-    device: WorkDevice, association: Meter, visit_begin: datetime, database: PatientLanes
-) -> VisitedMeter:
-    """Return the device as operations see it, over the association of its own or of its gateway."""
-    return VisitedMeter(
-        identification=device.identification,
-        profile=catalogue.find_profile(device.protocol_name, device.protocol_version),
-        association=association,
-        time_zone=ZoneInfo(device.time_zone),
-        channel=device.channel,
-        polyphase=device.polyphase,
-        selective_access=device.selective_access,
-        model=device.model,
-        communication_method=device.communication_method,
-        visit_begin=visit_begin,
-        history=StoredHistory(device, database),
-    )
+def _find_outcome(operation: MeterOperation, meter: VisitedMeter, parameters: Mapping[str, Any]) -> Any:
+    """What came of a former attempt that ended after sending and before the answer: it is not repeated.
+
+    Raises OutcomeUnknown also if the meter refuses to tell, and errors that end the association.
+    """
+    try:
+        return operation.find_outcome(meter, parameters)
+    except AccessError as refusal:
+        raise OutcomeUnknown from refusal
+
+
+def _put_started_first(requests: list[list[WorkAction]]) -> list[list[WorkAction]]:
+    """Ask for unknown outcomes first: what is carried out before could change what the meter says."""
+    return sorted(requests, key=lambda actions: actions[0].state != ActionState.STARTED)
 
 
 def _retry(request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]) -> bool:
