@@ -37,6 +37,7 @@ ROWS = {
     "urgent": "Urgent requests behind a backlog",
     "backlog": "A visit in a big night",
     "ten_reads": "Ten reads of one meter, 300 ms per round trip",
+    "configuration": "Ten configuration messages of one meter, 300 ms per round trip",
     "intake": "Requests taken in",
     "day_profile": "A day of quarters of an hour, ciphered",
     "night": "A night: a day of all meters, read by a schedule",
