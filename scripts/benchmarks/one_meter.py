@@ -1,4 +1,4 @@
-"""Several messages to one meter: as a bundle, as single requests that one visit takes, and one after another."""
+"""Several messages to one meter: as a bundle, as requests that one visit takes, and one after another."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
