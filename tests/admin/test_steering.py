@@ -17,14 +17,8 @@ from osgp.messages.registry import find_operation, list_operations
 from osgp.messages.relative_periods import RelativePeriodField
 from osgp.messages.serializers import BooleanField, DateTimeField, StrictSerializer
 from osgp.pages.requests.steering import cancel_all
-from osgp.pages.shared.message_forms import (
-    JsonField,
-    MomentField,
-    SendForm,
-    TruthField,
-    make_example,
-    make_form_field,
-)
+from osgp.pages.shared.form_fields import JsonField, MomentField, TruthField, make_example, make_form_field
+from osgp.pages.shared.message_forms import SendForm
 from osgp.requests.models import Action, Request, RequestState
 from tests.admin.conftest import make_user, signed_in
 from tests.factories import make_device, make_request

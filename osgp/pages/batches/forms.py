@@ -28,7 +28,8 @@ from osgp.messages.registry import list_operations
 from osgp.messages.serializers import list_time_zones
 from osgp.pages.access import get_organisation
 from osgp.pages.batches.schedule_text import format_window
-from osgp.pages.shared.message_forms import MessageForm, MomentField, list_choices
+from osgp.pages.shared.form_fields import MomentField
+from osgp.pages.shared.message_forms import MessageForm, list_choices
 
 ABOUT_THE_METER = "They are the same for all meters: none names a device, or is for M-Bus devices."
 NAMED_ERRORS = 20

@@ -4,10 +4,8 @@ The form only turns text into JSON; what is valid is decided by submission, as f
 errors are put at their fields.
 """
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from django import forms
@@ -16,21 +14,17 @@ from django.contrib.admin.widgets import AutocompleteSelect
 from django.db.models import QuerySet
 from django.forms.utils import ErrorDict
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
-from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_visible_devices
 from osgp.devices.models import Device
 from osgp.faults import Fault
-from osgp.messages import relative_periods
 from osgp.messages.operation import MeterOperation, Operation, PlatformOperation
 from osgp.messages.registry import list_operations
-from osgp.messages.serializers import utc_text
 from osgp.pages.access import get_organisation
 from osgp.pages.shared.display_values import make_label
+from osgp.pages.shared.form_fields import describe_place, make_form_field
 from osgp.requests.models import Request
 from osgp.requests.submission import CommonFields
 
@@ -151,7 +145,8 @@ class MessageForm(forms.Form):
             name = parameter if parameter in self.fields else self.aliases.get(name, name)
             for path, text in _flatten(problems):
                 if name in self.fields:
-                    self.add_error(name, f"{path}: {text}" if path else text)
+                    place = describe_place(self.fields[name], path)
+                    self.add_error(name, f"{place}: {text}" if place else text)
                 else:
                     parts = (str(name).replace("non_field_errors", ""), path)
                     where = "/".join(part for part in parts if part)
@@ -230,154 +225,3 @@ def _flatten(problems: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _flatten(inner, f"{path}/{position}".strip("/") if nested else path)
     else:
         yield path, str(problems)
-
-
-# --- One form field per serializer field -----------------------------------------------------------------
-
-
-class TruthField(forms.TypedChoiceField):
-    """Yes, no, or nothing said."""
-
-    def __init__(self, **options: Any) -> None:
-        choices = [("", "–"), ("true", "Yes"), ("false", "No")]
-        super().__init__(choices=choices, coerce=lambda text: text == "true", empty_value=None, **options)
-
-
-class MomentField(forms.DateTimeField):
-    """A time in UTC, as the API writes it."""
-
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
-
-    def clean(self, value: Any) -> Any:
-        moment: datetime | None = super().clean(value)
-        return utc_text(moment) if moment is not None else None
-
-
-class JsonField(forms.Field):
-    """Anything that has parts: written as JSON."""
-
-    widget = forms.Textarea(attrs={"rows": 8, "class": "vLargeTextField json", "spellcheck": "false"})
-
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        if not text:
-            return None
-        try:
-            return json.loads(text, parse_constant=_refuse_constant)
-        except RecursionError as error:
-            raise forms.ValidationError(
-                "This is not JSON that can be read: it is nested too deeply."
-            ) from error
-        except ValueError as error:
-            raise forms.ValidationError(f"This is not JSON: {error}") from error
-
-
-class SuggestingInput(forms.TextInput):
-    """Any text, with some to choose from."""
-
-    def __init__(self, suggestions: Iterable[str], attrs: dict[str, Any]) -> None:
-        super().__init__(attrs)
-        self._suggestions = list(suggestions)
-
-    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        attrs = {**(attrs or {}), "list": f"suggestions_{name}"}
-        options = format_html_join("", '<option value="{}">', ((text,) for text in self._suggestions))
-        field = super().render(name, value, attrs, renderer)
-        return format_html('{}<datalist id="{}">{}</datalist>', field, attrs["list"], options)
-
-
-class RelativePeriodField(forms.CharField):
-    """A period by its name, as a number and a unit, or as JSON."""
-
-    widget = SuggestingInput(
-        relative_periods.NAMED, {"class": "vTextField", "placeholder": "PREVIOUS_DAY or 96 INTERVAL"}
-    )
-
-    def clean(self, value: Any) -> Any:
-        text: str = super().clean(value)
-        if text.startswith("{"):
-            return JsonField(required=False).clean(text)
-        counted = re.fullmatch(r"([0-9]{1,9})\s+([A-Za-z]+)", text)
-        if counted is None:
-            return text.upper()
-        return {"last": int(counted[1]), "unit": counted[2].upper().removesuffix("S")}
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def make_form_field(field: serializers.Field, *, secret: bool = False) -> forms.Field:
-    """The form field in which people enter what a serializer field takes.
-
-    Nothing but its JSON type is checked here, so all of them may be left empty.
-    """
-    make, options = _choose_field(field)
-    result = make(required=False, **options)
-    help_text = str(field.help_text or "")
-    if isinstance(result, MomentField):
-        help_text = f"{help_text} UTC.".strip()
-    if isinstance(result, RelativePeriodField):
-        names = ", ".join(relative_periods.NAMED)
-        help_text = f"{help_text} {names}, or a number of INTERVAL, HOUR, DAY or MONTH."
-    elif isinstance(result, JsonField):
-        help_text = f"{help_text} As JSON, like {json.dumps(make_example(field))}".strip()
-    result.help_text = help_text
-    if field.default is not serializers.empty and not callable(field.default):
-        default = field.default
-        result.initial = str(default).lower() if isinstance(default, bool) else default
-    if secret:
-        result.widget = forms.PasswordInput(attrs={"autocomplete": "off", "class": "vLargeTextField"})
-    if field.required:
-        result.widget.attrs["data-required"] = "yes"
-    return result
-
-
-def _choose_field(field: serializers.Field) -> tuple[Callable[..., forms.Field], dict[str, Any]]:
-    if isinstance(field, serializers.BooleanField):
-        return TruthField, {}
-    if isinstance(field, serializers.IntegerField):
-        return forms.IntegerField, {}
-    if isinstance(field, serializers.MultipleChoiceField):
-        return forms.MultipleChoiceField, {
-            "choices": list(field.choices.items()),
-            "widget": forms.CheckboxSelectMultiple(),
-        }
-    if isinstance(field, serializers.ChoiceField):
-        return forms.ChoiceField, {"choices": [("", "–"), *field.choices.items()]}
-    if isinstance(field, serializers.DateTimeField):
-        return MomentField, {}
-    if isinstance(field, serializers.ListField) and isinstance(field.child, serializers.ChoiceField):
-        return forms.MultipleChoiceField, {
-            "choices": list(field.child.choices.items()),
-            "widget": forms.CheckboxSelectMultiple(),
-        }
-    if isinstance(field, serializers.BaseSerializer | serializers.ListField | serializers.DictField):
-        return JsonField, {}
-    if isinstance(field, serializers.JSONField):
-        return JsonField, {}
-    if isinstance(field, relative_periods.RelativePeriodField):
-        return RelativePeriodField, {}
-    return forms.CharField, {"strip": False, "widget": forms.TextInput(attrs={"class": "vTextField"})}
-
-
-def make_example(field: serializers.Field) -> Any:
-    """The JSON shape that a serializer field takes, with a plausible value in each place.
-
-    A field that only its message knows has one itself, as its ``example``.
-    """
-    if (own := getattr(field, "example", None)) is not None:
-        return own
-    if isinstance(field, serializers.ListSerializer | serializers.ListField):
-        return [make_example(field.child)]  # type: ignore[arg-type]
-    if isinstance(field, serializers.Serializer):
-        return {name: make_example(child) for name, child in field.fields.items() if not child.read_only}
-    if isinstance(field, serializers.ChoiceField):
-        return next(iter(field.choices), "")
-    if isinstance(field, serializers.BooleanField):
-        return True
-    if isinstance(field, serializers.IntegerField):
-        return field.min_value if field.min_value is not None and field.min_value > 0 else 1
-    if isinstance(field, serializers.DateTimeField):
-        return "2026-01-31T14:00:00Z"
-    return "…"
