@@ -73,8 +73,10 @@ _ACTION_ROWS = {
 }
 _FAULT_ROWS = {
     "postgresql": "json_to_recordset(%s::json) AS known(device bigint, position integer, fault jsonb)",
+    # With a type, so that SQLite finds a fault by its device.
     "sqlite": """
-        (SELECT value ->> 'device' AS device, value ->> 'position' AS position, value -> 'fault' AS fault
+        (SELECT CAST(value ->> 'device' AS integer) AS device, value ->> 'position' AS position,
+                value -> 'fault' AS fault
            FROM json_each(%s)) AS known
         """,
 }

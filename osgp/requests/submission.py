@@ -1,7 +1,7 @@
 """Submission of requests: REST, command line, admin, bundles and batches all use it.
 
 It checks everything before it stores anything: the scope of the caller, every field, the device, the rights
-of the organisation on it, and whether the meter can do it at all.
+of the organisation on it, and whether the meter can do it at all (abilities.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,7 +75,8 @@ class SchedulingFields(StrictSerializer):
     max_schedule_time = DateTimeField(
         required=False,
         allow_null=True,
-        help_text="Do not start after; the request then fails with code 417, or its original fault.",
+        help_text="Do not start after; the request then fails with code 417, its original fault, or 806 if "
+        "its meter lacks a key. May have passed.",
     )
     bypass_retry = BooleanField(default=False, help_text="One attempt only.")
 
