@@ -111,6 +111,11 @@ def _adapt(value: Any, vendor: str) -> Any:
     return value
 
 
+def write_now(vendor: str) -> str:
+    """Return SQL, for a statement with parameters, for the time at which a statement begins."""
+    return _DIALECTS[vendor]["now"]
+
+
 def add_to_now(delay: timedelta) -> Combinable:
     """Return an ORM expression for the time of the database plus ``delay``, which may be negative."""
     return Now() + Value(delay, output_field=DurationField())

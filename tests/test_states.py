@@ -41,7 +41,7 @@ MAY_CHANGE_STATES = {
 }
 NO_ROW = {"osgp/visits/visit.py: action.state"}
 """What a visit has in memory of an action."""
-FIRST_STATE = {"osgp/requests/submission.py: create"}
+FIRST_STATE = {"osgp/requests/submission.py: create", "osgp/requests/submission.py: Action"}
 """Which one, osgp/requests/states says."""
 A_PAST = {"scripts/benchmarks/filling.py: MeterSession", "scripts/benchmarks/filling.py: create"}
 """What a benchmark invents, in a database of its own."""

@@ -13,12 +13,14 @@ from osgp.faults import Fault, FaultCode
 from osgp.messages.naming import BUNDLE
 from osgp.messages.operation import CompositeOperation, Composition, NewAction, Service
 from osgp.messages.registry import register
+from osgp.requests.abilities import find_inability
 from osgp.requests.queries import GrantedDevice, find_granted_devices
 from osgp.requests.submission import (
     COMMON_FIELDS,
     CommonFields,
     NotGranted,
     check_device,
+    check_grant,
     check_scope,
 )
 
@@ -39,7 +41,10 @@ class Bundle(CompositeOperation[BundleParameters]):
 
     Each action is a message with its parameters, and may name an M-Bus device of the meter that it is about.
     Each needs its own right and scope beside those of the bundle. If any action is invalid or not granted,
-    nothing is stored, and the errors of each are returned.
+    nothing is stored, and the errors of each are returned. An action that its device cannot do is accepted
+    and fails alone, at once and for good: with 416 if the meter's profile lacks what it needs, with 401 if it
+    is not for this type of device or its M-Bus device has no gateway or channel, with 221 if that is on
+    another meter.
 
     The outcome has one response per action, in the same order, with its own `status` and its `result` or
     `fault`. An action that fails does not keep the following ones from being carried out. The bundle itself
@@ -66,7 +71,7 @@ class Bundle(CompositeOperation[BundleParameters]):
             raise ValidationError(_merge_errors({}, faulty))
 
     def compose(self, caller: Caller, body: Mapping[str, Any]) -> Composition:
-        """A bundle that is valid and granted in all its parts.
+        """A bundle that is valid and granted in all its parts, whether or not its devices can do them all.
 
         Raises ValidationError with all that is wrong, by position of the action; NotGranted when it is only
         rights that are missing for some actions; Fault when the device as such cannot be sent a bundle.
@@ -118,7 +123,10 @@ def _merge_errors(errors: Errors, faulty: Mapping[int, Errors]) -> Errors:
 def _make_action(
     caller: Caller, draft: Draft, meter: Device, granted: Mapping[str, GrantedDevice]
 ) -> NewAction:
-    """The action with its device. Raises Fault, whose pointer is the name of the action's faulty field."""
+    """The action with its device, and with its fault if that cannot do it.
+
+    Raises Fault for what is wrong whatever the device can do; its pointer is the name of the faulty field.
+    """
     operation = draft.operation
     assert operation is not None
     identification = draft.device_identification or meter.identification
@@ -126,15 +134,15 @@ def _make_action(
     try:
         check_scope(caller, operation.service)
         field = "device_identification" if draft.device_identification else field
-        device = check_device(operation, identification, granted.get(identification), draft.parameters)
+        device = check_grant(operation, identification, granted.get(identification))
     except Fault as fault:
-        parameter = fault.pointer.removeprefix("/")
-        field = parameter if parameter in draft.parameters else field
         raise Fault(fault.code, fault.message, pointer=field) from fault
-    if meter.pk not in {device.pk, device.gateway_id}:
+    if not device.is_mbus and device.pk != meter.pk:
         raise Fault(
-            FaultCode.GATEWAY_DEVICE_INVALID_FOR_MBUS_DEVICE,
+            FaultCode.VALIDATION_ERROR,
             f"{identification} is not on a channel of {meter.identification}.",
             pointer=field,
         )
-    return NewAction(operation, draft.parameters, device)
+    return NewAction(
+        operation, draft.parameters, device, find_inability(operation, device, draft.parameters, meter)
+    )

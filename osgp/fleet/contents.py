@@ -5,7 +5,7 @@ Both are a sequence of actions, so that all that follows, from the checks to the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from rest_framework.exceptions import ValidationError
 
@@ -15,8 +15,9 @@ from osgp.bundle.bundle import Bundle
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.operation import MeterOperation, Operation, ParameterValues
+from osgp.requests.abilities import find_inability
 from osgp.requests.queries import GrantedDevice
-from osgp.requests.submission import check_device, find_operation
+from osgp.requests.submission import check_device, check_grant, find_operation
 
 BatchOperation: TypeAlias = MeterOperation[Any, Any] | Bundle
 
@@ -59,16 +60,29 @@ class Content:
         written = [{"message": each.operation.message, **each.as_json()} for each in self.actions]
         return {"actions": written}
 
-    def check_device(self, identification: str, granted: GrantedDevice | None) -> Device:
-        """Return the device if it can carry out all actions, and the organisation may have it done.
+    def check_device(self, identification: str, granted: GrantedDevice | None) -> "Recipient":
+        """Return the device if it can carry out the message, and the organisation may have it done.
 
-        Raises Fault as osgp.requests.submission.check_device does, for the first action that is refused.
+        Raises Fault as osgp.requests.submission.check_device does. An action of a bundle that the device
+        cannot do is none of these: it gets its fault, and the device gets the others all the same.
         """
-        if isinstance(self.operation, Bundle):
-            check_device(self.operation, identification, granted, {})
-        for action in self.actions:
-            device = check_device(action.operation, identification, granted, action.parameters)
-        return device
+        if not isinstance(self.operation, Bundle):
+            [action] = self.actions
+            return Recipient(check_device(self.operation, identification, granted, action.parameters), {})
+        device = check_device(self.operation, identification, granted, {})
+        faults: dict[int, Fault] = {}
+        for position, action in enumerate(self.actions):
+            check_grant(action.operation, identification, granted)
+            if fault := find_inability(action.operation, device, action.parameters, device):
+                faults[position] = fault
+        return Recipient(device, faults)
+
+
+class Recipient(NamedTuple):
+    """A device that gets the message; ``faults``: why it cannot do some actions of a bundle, by position."""
+
+    device: Device
+    faults: Mapping[int, Fault]
 
 
 def may_be_batched(operation: Operation) -> bool:

@@ -70,7 +70,7 @@ def _create_next(batch: Batch) -> None:
     found = targets.find_next(batch, limit)
     if found.keys:
         checked = targets.check_keys(content, batch.organisation, found.keys)
-        storing.store(batch, content, checked.devices, checked.refused)
+        storing.store(batch, content, checked)
         skipped = len(checked.refused)
     else:
         skipped = 0

@@ -291,7 +291,7 @@ def _find_devices(
         only_rights = all(each.fault.code == FaultCode.UNAUTHORIZED for each in checked.refused)
         refusal = NotGranted if only_rights else ValidationError
         raise refusal({"device_identifications": problems})
-    return None, checked.devices
+    return None, [recipient.device for recipient in checked.recipients]
 
 
 def _set_recurrence(row: RecurringRequest, recurrence: Recurrence) -> None:

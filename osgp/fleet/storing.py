@@ -2,7 +2,8 @@
 
 Two statements store any number of requests and their actions: building as many rows with the ORM takes as
 long as the database takes to store them. What all requests of a batch have in common is copied from its row,
-and each gets a copy of the batch's actions, whether that is one message or those of a bundle.
+and each gets a copy of the batch's actions, whether that is one message or those of a bundle. Actions of a
+bundle that a device cannot do get their fault with that.
 
 Neither statement may depend on the database's statistics, which are out of date while a batch is being made.
 The second one therefore hides the batch's column from the indexes (``COALESCE``): through them, each slice
@@ -12,7 +13,7 @@ would read the rows of all earlier slices. So it reads the range of its own requ
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,17 +21,19 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from osgp.batches.models import Batch, SkippedDevice
-from osgp.devices.models import Device
-from osgp.fleet.contents import Content
-from osgp.fleet.targets import RefusedDevice
+from osgp.fleet.contents import Content, Recipient
+from osgp.fleet.targets import CheckedDevices
 from osgp.processes import wakeup
 from osgp.requests.models import Action, Request
-from osgp.requests.states.transitions import FIRST_ACTION_STATE, choose_first_state
+from osgp.requests.states.transitions import choose_first_action_state, choose_first_state
+from osgp.sql import write_now
 
 BATCHES, REQUESTS, ACTIONS = (model._meta.db_table for model in (Batch, Request, Action))
 SKIPPED_PER_STATEMENT = 1000
 MANY = 1000
 """Requests from which on the database should know how large its tables are."""
+
+_PENDING, _UNABLE = (choose_first_action_state(is_able=is_able) for is_able in (True, False))
 
 _ROWS = {
     "postgresql": """
@@ -50,10 +53,11 @@ _INSERT_REQUESTS = f"""
     INSERT INTO {REQUESTS} (
            correlation_uid, organisation_id, application, message, device_identification, device_id, meter_id,
            batch_id, priority, effective_priority, schedule_time, max_schedule_time, bypass_retry, state,
-           due_at, attempts, crashes, created_at)
+           due_at, attempts, crashes, created_at, completed_at)
     SELECT each_.uid, batch.organisation_id, batch.application, batch.message, each_.identification,
            each_.device, each_.meter, batch.id, batch.priority, batch.priority, each_.schedule_time,
-           batch.max_schedule_time, batch.bypass_retry, each_.state, each_.due_at, 0, 0, batch.created_at
+           batch.max_schedule_time, batch.bypass_retry, each_.state, each_.due_at, 0, 0, batch.created_at,
+           CASE WHEN each_.state = '{choose_first_state(is_due=True, is_over=True)}' THEN {{now}} END
       FROM {{rows}} CROSS JOIN {BATCHES} AS batch
      WHERE batch.id = %s
      ORDER BY each_.position
@@ -67,36 +71,58 @@ _ACTION_ROWS = {
            FROM json_each(%s)) AS each_
         """,
 }
+_FAULT_ROWS = {
+    "postgresql": "json_to_recordset(%s::json) AS known(device bigint, position integer, fault jsonb)",
+    # With a type, so that SQLite finds a fault by its device.
+    "sqlite": """
+        (SELECT CAST(value ->> 'device' AS integer) AS device, value ->> 'position' AS position,
+                value -> 'fault' AS fault
+           FROM json_each(%s)) AS known
+        """,
+}
 _INSERT_ACTIONS = f"""
-    INSERT INTO {ACTIONS} (request_id, position, message, device_id, parameters, state)
+    INSERT INTO {ACTIONS} (
+           request_id, position, message, device_id, parameters, state, fault, finished_at)
     SELECT request.id, each_.position, each_.message, request.device_id, each_.parameters,
-           '{FIRST_ACTION_STATE}'
+           CASE WHEN known.fault IS NULL THEN '{_PENDING}' ELSE '{_UNABLE}' END, known.fault,
+           CASE WHEN known.fault IS NOT NULL THEN {{now}} END
       FROM {{rows}} CROSS JOIN {REQUESTS} AS request
+      LEFT JOIN {{faults}} ON known.device = request.device_id AND known.position = each_.position
      WHERE request.id BETWEEN %s AND %s AND COALESCE(request.batch_id, 0) = %s
      ORDER BY request.id, each_.position
     """  # noqa: S608 (table names)
 
 
 @transaction.atomic
-def store(
-    batch: Batch, content: Content, devices: Sequence[Device], refused: Iterable[RefusedDevice] = ()
-) -> None:
+def store(batch: Batch, content: Content, checked: CheckedDevices) -> None:
     """Store a request with its actions for each device and a row for each refused one; wake the dispatcher.
 
-    Requests are numbered in the order of ``devices``. All bear the batch's time of creation, so that the
+    Requests are numbered in the order of the devices. All bear the batch's time of creation, so that the
     organisation's list of requests finds them side by side.
     """
-    if devices:
+    recipients = checked.recipients
+    if recipients:
         now = read_database_time(batch)
-        rows = json.dumps([_make_row(batch, device, number, now) for number, device in enumerate(devices)])
+        rows = [
+            _make_row(batch, recipient, number, now, is_over=len(recipient.faults) == len(content.actions))
+            for number, recipient in enumerate(recipients)
+        ]
+        vendor = connection.vendor
+        words = {"now": write_now(vendor), "faults": _FAULT_ROWS[vendor]}
         with connection.cursor() as cursor:
-            cursor.execute(_INSERT_REQUESTS.format(rows=_ROWS[connection.vendor]), [rows, batch.pk])
+            cursor.execute(_INSERT_REQUESTS.format(rows=_ROWS[vendor], **words), [json.dumps(rows), batch.pk])
             numbers = [number for (number,) in cursor.fetchall()]
             cursor.execute(
-                _INSERT_ACTIONS.format(rows=_ACTION_ROWS[connection.vendor]),
-                [_write_actions(content), min(numbers), max(numbers), batch.pk],
+                _INSERT_ACTIONS.format(rows=_ACTION_ROWS[vendor], **words),
+                [
+                    _write_actions(content),
+                    _write_faults(recipients),
+                    min(numbers),
+                    max(numbers),
+                    batch.pk,
+                ],
             )
-        if len(devices) >= MANY:
+        if len(recipients) >= MANY:
             _analyze_grown_tables()
     SkippedDevice.objects.bulk_create(
         [
@@ -106,7 +132,7 @@ def store(
                 device_identification=identification,
                 fault=fault.as_dict(),
             )
-            for position, identification, fault in refused
+            for position, identification, fault in checked.refused
         ],
         batch_size=SKIPPED_PER_STATEMENT,
     )
@@ -153,8 +179,22 @@ def _write_actions(content: Content) -> str:
     )
 
 
-def _make_row(batch: Batch, device: Device, position: int, now: datetime) -> dict[str, Any]:
+def _write_faults(recipients: Iterable[Recipient]) -> str:
+    """Return what devices cannot do of a bundle, as JSON for the database."""
+    return json.dumps(
+        [
+            {"device": recipient.device.pk, "position": position, "fault": fault.as_dict()}
+            for recipient in recipients
+            for position, fault in recipient.faults.items()
+        ]
+    )
+
+
+def _make_row(
+    batch: Batch, recipient: Recipient, position: int, now: datetime, *, is_over: bool
+) -> dict[str, Any]:
     """Return the columns that differ by device, as JSON for the database."""
+    device = recipient.device
     schedule_time = batch.schedule_time
     if batch.spread:
         meter = device.gateway or device
@@ -168,7 +208,7 @@ def _make_row(batch: Batch, device: Device, position: int, now: datetime) -> dic
         "device": device.pk,
         "meter": device.gateway_id or device.pk,
         "identification": device.identification,
-        "state": choose_first_state(is_due=due_at == now),
+        "state": choose_first_state(is_due=due_at == now, is_over=is_over),
         "schedule_time": _format_moment(schedule_time),
         "due_at": _format_moment(due_at),
     }

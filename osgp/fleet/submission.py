@@ -101,11 +101,7 @@ class BatchFields(SchedulingFields):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that there is exactly one of list and group, and time enough for all devices to start."""
         attrs = super().validate(attrs)
-        latest = attrs.get("max_schedule_time")
-        if latest is not None:
-            begin = attrs.get("schedule_time") or timezone.now()
-            if latest <= begin + timedelta(seconds=attrs["spread_seconds"]):
-                raise ValidationError({"max_schedule_time": ["Must be after the end of spread_seconds."]})
+        _check_latest(attrs)
         if ("device_identifications" in attrs) == ("device_group" in attrs):
             raise ValidationError(ONE_TARGET)
         if "device_group" in attrs and attrs.get("skip_invalid") is False:
@@ -184,7 +180,7 @@ def submit_list(batch: Batch, content: Content, identifications: list[str], *, s
         raise ValidationError({"device_identifications": [text]})
     granted = targets.find_by_identification(batch.organisation, identifications)
     checked = targets.check_devices(content, identifications, granted)
-    if checked.refused and not (skip_invalid and checked.devices):
+    if checked.refused and not (skip_invalid and checked.recipients):
         only_rights = all(refused.fault.code == FaultCode.UNAUTHORIZED for refused in checked.refused)
         refusal = NotGranted if only_rights else ValidationError
         raise refusal(
@@ -195,9 +191,9 @@ def submit_list(batch: Batch, content: Content, identifications: list[str], *, s
             }
         )
     batch.source = BatchSource.LIST
-    batch.total, batch.skipped = len(checked.devices), len(checked.refused)
+    batch.total, batch.skipped = len(checked.recipients), len(checked.refused)
     states.store_with_requests(batch)
-    storing.store(batch, content, checked.devices, checked.refused)
+    storing.store(batch, content, checked)
     return batch
 
 
@@ -230,6 +226,15 @@ def submit_source(batch: Batch, source: BatchSource, target: Mapping[str, Any]) 
 def list_batches(organisation: Organisation) -> QuerySet[Batch]:
     """Return the organisation's own batches."""
     return Batch.objects.filter(organisation=organisation)
+
+
+def _check_latest(attrs: Mapping[str, Any]) -> None:
+    """Check that all devices may start in time. Without ``schedule_time`` it may have passed for all."""
+    latest, begin = attrs.get("max_schedule_time"), attrs.get("schedule_time")
+    if latest is None or (begin is None and latest <= timezone.now()):
+        return
+    if latest <= (begin or timezone.now()) + timedelta(seconds=attrs["spread_seconds"]):
+        raise ValidationError({"max_schedule_time": ["Must be after the end of spread_seconds."]})
 
 
 def _validate(operation: BatchOperation, body: Mapping[str, Any]) -> tuple[dict[str, Any], Content]:

@@ -14,7 +14,7 @@ from osgp.batches.models import Batch, BatchSource, RecurringRequest
 from osgp.device_groups import groups
 from osgp.devices.models import Device
 from osgp.faults import Fault
-from osgp.fleet.contents import Content
+from osgp.fleet.contents import Content, Recipient
 from osgp.requests.models import Request, RequestState
 from osgp.requests.queries import GrantedDevice
 from osgp.sql import is_one_of
@@ -45,9 +45,9 @@ class RefusedDevice(NamedTuple):
 
 
 class CheckedDevices(NamedTuple):
-    """The devices that can carry out the message, in order, and the refused ones."""
+    """The devices that get the message, in order, and the refused ones."""
 
-    devices: list[Device]
+    recipients: list[Recipient]
     refused: list[RefusedDevice]
 
 
@@ -101,7 +101,7 @@ def check_devices(
     checked = CheckedDevices([], [])
     for position, identification in enumerate(identifications):
         try:
-            checked.devices.append(content.check_device(identification, granted.get(identification)))
+            checked.recipients.append(content.check_device(identification, granted.get(identification)))
         except Fault as fault:
             checked.refused.append(RefusedDevice(position, identification, fault))
     return checked

@@ -60,8 +60,8 @@ class AddDevice(PlatformOperation[AddDeviceParameters, AddDeviceResult]):
         self, organisation: Organisation, device_identification: str, parameters: AddDeviceParameters
     ) -> tuple[Device, AddDeviceResult]:
         """Checks all again, as it may be due long after it was accepted; raises the same faults."""
-        secrets = decrypt_keys(parameters)
         columns = make_columns(parameters)
+        secrets = decrypt_keys(parameters)
         # Gateway before device, always: the order in which rows are locked.
         columns["gateway"] = _find_gateway(organisation, parameters, lock=True)
         device, created = _lock_device(device_identification), False

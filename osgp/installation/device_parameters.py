@@ -19,10 +19,12 @@ from osgp.devices.models import (
     DeviceType,
     device_identification_validator,
 )
+from osgp.devices.securities import UNSUPPORTED_SECURITIES, make_unsupported_fault
 from osgp.faults import Fault, FaultCode
 from osgp.messages.serializers import (
     BooleanField,
     CharField,
+    ChoiceField,
     IntegerField,
     SecretField,
     TimeZoneField,
@@ -72,6 +74,16 @@ _HOST_NAME = re.compile(
 )
 
 
+class SecurityField(ChoiceField):
+    """The security of associations. What has no support is taken as well: it is refused by its own fault."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(Security, **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data if data in UNSUPPORTED_SECURITIES else super().to_internal_value(data)
+
+
 class AddDeviceParameters(TypedDict):
     """Fields that only one kind of device has are refused for the other."""
 
@@ -92,7 +104,9 @@ class AddDeviceParameters(TypedDict):
     security: NotRequired[
         Annotated[
             Security,
-            "E-meters need it. HLS5 needs master, authentication and encryption key; LLS the password.",
+            SecurityField(),
+            "E-meters need it. HLS5 needs master, authentication and encryption key; LLS the password. "
+            "HLS3 and HLS4 are refused with code 413.",
         ]
     ]
     challenge_length: NotRequired[Annotated[int, "Bytes, 8 to 64; 16 unless given."]]
@@ -166,8 +180,10 @@ def make_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
     """Return all columns that AddDevice sets, except the gateway; missing parameters get their defaults.
 
     Raises Fault 206 for an unknown profile, 212 for a missing or malformed network address of an E-meter,
-    and 213 for a challenge length that is not 8 to 64.
+    213 for a challenge length that is not 8 to 64, and 413 for HLS 3 and HLS 4.
     """
+    if (security := parameters.get("security")) in UNSUPPORTED_SECURITIES:
+        raise make_unsupported_fault(str(security), "/security")
     given: Mapping[str, Any] = parameters
     columns = {
         column: given[name] if name in given else _find_default(column) for name, column in _COLUMNS.items()

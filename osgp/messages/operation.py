@@ -248,11 +248,18 @@ class PlatformOperation(Operation[P, R], Generic[P, R]):
 
 @dataclass(frozen=True)
 class NewAction:
-    """An action that has passed all checks."""
+    """An action that may be stored; ``fault``: why its device cannot do it, if so."""
 
     operation: Operation[Any, Any]
     parameters: Mapping[str, Any]
     device: Device | None
+    fault: Fault | None = None
+
+    def represent_parameters(self) -> dict[str, Any]:
+        """Return the parameters as JSON, to store. One that will not be carried out keeps no secrets."""
+        represented = self.operation.represent_parameters(self.parameters)
+        dropped = self.operation.secret_fields if self.fault else frozenset()
+        return {name: value for name, value in represented.items() if name not in dropped}
 
 
 @dataclass(frozen=True)

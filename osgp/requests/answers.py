@@ -15,6 +15,7 @@ from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.messages.serializers import utc_text
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.queries import RequestOutcome
+from osgp.requests.states.transitions import choose_first_state
 
 UNKNOWN = str(ActionState.UNKNOWN)
 
@@ -27,14 +28,20 @@ _STATUS = {
 
 def build_accepted_body(request: Request) -> dict[str, Any]:
     """Return the answer to a POST: the request as it was stored, without later changes."""
-    scheduled = request.schedule_time is not None and request.schedule_time > request.created_at
     return {
         "correlation_uid": str(request.correlation_uid),
         "device_identification": request.device_identification,
         "message": request.message,
-        "status": str(RequestState.SCHEDULED if scheduled else RequestState.QUEUED),
+        "status": str(_find_first_state(request)),
         "url": build_outcome_url(request),
     }
+
+
+def _find_first_state(request: Request) -> RequestState:
+    is_later = request.schedule_time is not None and request.schedule_time > request.created_at
+    # What succeeds later has been attempted.
+    is_over = request.state == RequestState.SUCCEEDED and not request.attempts
+    return choose_first_state(is_due=not is_later, is_over=is_over)
 
 
 def build_outcome_body(outcome: RequestOutcome) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Submission of requests: REST, command line, admin, bundles and batches all use it.
 
 It checks everything before it stores anything: the scope of the caller, every field, the device, the rights
-of the organisation on it, and whether the meter can do it at all.
+of the organisation on it, and whether the meter can do it at all (abilities.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,6 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
-from osgp import catalogue
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
 from osgp.accounts.models import Organisation
@@ -39,11 +38,10 @@ from osgp.messages.serializers import (
     make_printable,
 )
 from osgp.processes import wakeup
+from osgp.requests.abilities import check_ability, make_refusal
 from osgp.requests.models import Action, Request
 from osgp.requests.queries import GrantedDevice, find_granted_devices
-from osgp.requests.states.transitions import choose_first_state
-
-DEVICE_POINTER = "/device_identification"
+from osgp.requests.states.transitions import choose_first_action_state, choose_first_state
 
 
 class NotGranted(ValidationError):
@@ -77,15 +75,14 @@ class SchedulingFields(StrictSerializer):
     max_schedule_time = DateTimeField(
         required=False,
         allow_null=True,
-        help_text="Do not start after; the request then fails with code 417, or its original fault.",
+        help_text="Do not start after; the request then fails with code 417, its original fault, or 806 if "
+        "its meter lacks a key. May have passed.",
     )
     bypass_retry = BooleanField(default=False, help_text="One attempt only.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Check that ``max_schedule_time`` is in the future and after ``schedule_time``."""
+        """Check that ``max_schedule_time`` is after ``schedule_time``. It may have passed."""
         earliest, latest = attrs.get("schedule_time"), attrs.get("max_schedule_time")
-        if latest is not None and latest <= timezone.now():
-            raise ValidationError({"max_schedule_time": ["Must be in the future."]})
         if latest is not None and earliest is not None and latest <= earliest:
             raise ValidationError({"max_schedule_time": ["Must be after schedule_time."]})
         return attrs
@@ -191,53 +188,23 @@ def check_device(
 
     Raises Fault as :func:`submit` does.
     """
-    if granted is None:
-        raise _make_refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {identification}.")
-    if not granted.allows(operation.granted_to):
-        raise _make_refusal(
-            FaultCode.UNAUTHORIZED,
-            f"Not granted on {identification}: {operation.derive_device_function()}.",
-        )
-    device = granted.device
-    if device.device_type not in operation.device_types:
-        suitable = ", ".join(sorted(operation.device_types))
-        raise _make_refusal(
-            FaultCode.VALIDATION_ERROR,
-            f"{operation.message} is for {suitable}; {identification} is a {device.device_type}.",
-        )
-    _check_reachable(device)
-    try:
-        operation.check_profile(_find_profile(device), parameters)
-        if isinstance(operation, MeterOperation):
-            operation.check_device(device, parameters)
-    except Fault as fault:
-        fault.pointer = fault.pointer or DEVICE_POINTER
-        raise
+    device = check_grant(operation, identification, granted)
+    check_ability(operation, device, parameters)
     return device
 
 
-def _find_profile(device: Device) -> catalogue.Profile:
-    try:
-        return device.profile
-    except catalogue.UnknownProfile as error:
-        raise _make_refusal(
-            FaultCode.UNKNOWN_PROTOCOL_NAME_OR_VERSION_OR_VARIANT, f"{device.identification}: {error}."
-        ) from error
-
-
-def _check_reachable(device: Device) -> None:
-    if device.is_mbus and (device.gateway is None or device.channel is None):
-        raise _make_refusal(
-            FaultCode.VALIDATION_ERROR,
-            f"{device.identification} is not coupled to a channel of an electricity meter.",
+def check_grant(
+    operation: MeterOperation | CompositeOperation, identification: str, granted: GrantedDevice | None
+) -> Device:
+    """Return the device if the organisation may do this with it. Raises Fault 201 or 301."""
+    if granted is None:
+        raise make_refusal(FaultCode.UNKNOWN_DEVICE, f"There is no device {identification}.")
+    if not granted.allows(operation.granted_to):
+        raise make_refusal(
+            FaultCode.UNAUTHORIZED,
+            f"Not granted on {identification}: {operation.derive_device_function()}.",
         )
-    meter = device.gateway or device
-    if not meter.network_address.strip():
-        raise _make_refusal(FaultCode.INVALID_IP_ADDRESS, f"{meter.identification} has no network address.")
-
-
-def _make_refusal(code: FaultCode, message: str) -> Fault:
-    return Fault(code, message, pointer=DEVICE_POINTER)
+    return granted.device
 
 
 @transaction.atomic
@@ -253,11 +220,13 @@ def create(
     """Store a request with its actions, which are checked already, and wake the dispatchers.
 
     ``scheduling`` is the validated data of :class:`SchedulingFields`. The meter to dial is the device or its
-    gateway; there is none if every action changes only the platform.
+    gateway; there is none if every action changes only the platform. Actions with a fault have their outcome
+    at once. If all have one, so has the request.
     """
     now = timezone.now()
     schedule_time: datetime | None = scheduling.get("schedule_time")
     is_due = schedule_time is None or schedule_time <= now
+    is_over = all(action.fault is not None for action in actions)
     dials = any(isinstance(action.operation, MeterOperation) for action in actions)
     request = Request.objects.create(
         organisation=caller.organisation,
@@ -271,10 +240,11 @@ def create(
         schedule_time=schedule_time,
         max_schedule_time=scheduling.get("max_schedule_time"),
         bypass_retry=scheduling["bypass_retry"],
-        state=choose_first_state(is_due=is_due),
+        state=choose_first_state(is_due=is_due, is_over=is_over),
         # "Now" by the clock of the database: the clock of this process may be ahead of it.
         due_at=Now() if schedule_time is None or is_due else schedule_time,
         created_at=now,
+        completed_at=Now() if is_over else None,
     )
     Action.objects.bulk_create(
         Action(
@@ -282,11 +252,14 @@ def create(
             position=position,
             message=action.operation.message,
             device=action.device,
-            parameters=action.operation.represent_parameters(action.parameters),
+            parameters=action.represent_parameters(),
+            state=choose_first_action_state(is_able=action.fault is None),
+            fault=action.fault.as_dict() if action.fault else None,
+            finished_at=Now() if action.fault else None,
         )
         for position, action in enumerate(actions)
     )
-    if is_due:
+    if is_due and not is_over:
         wakeup.notify()
     return request
 

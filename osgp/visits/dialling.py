@@ -12,6 +12,8 @@ from osgp import catalogue
 from osgp.catalogue.communication import Security
 from osgp.devices import invocation_counters, keystore
 from osgp.devices.models import KeyType
+from osgp.devices.needed_keys import NEEDED_KEY_TYPES, make_missing_key_fault
+from osgp.devices.securities import make_unsupported_fault
 from osgp.faults import Component, Fault, FaultCode
 from osgp.processes.database import lanes
 from osgp.protocol_dlms import (
@@ -34,7 +36,6 @@ InLane = Callable[[Callable[[], None]], None]
 """Calls a function in a database lane."""
 
 CLIENT_SYSTEM_TITLE = b"OSGPHES\x01"
-HLS5_KEY_TYPES = (KeyType.E_METER_AUTHENTICATION_KEY, KeyType.E_METER_ENCRYPTION_KEY_UNICAST)
 COUNTER_TOO_LOW = (errors.InvocationCounterTooLow, errors.SocketClosedByRemote, errors.AssociationRejected)
 """How meters say that the invocation counter is too low, among other things; most just hang up."""
 LARGEST_LEAP = 1_000_000
@@ -218,19 +219,18 @@ class _Call:
 
 
 def _decrypt_keys(prepared: PreparedMeter) -> Keys:
-    """Decrypt the ACTIVE keys that the security of the meter needs. Raises Fault 806 for a missing one."""
+    """Decrypt the ACTIVE keys that the security of the meter needs.
+
+    Raises Fault 806 for a missing one, and 413 for a security without support.
+    """
     meter = prepared.meter
-    if meter.security == Security.NONE:
-        return Keys()
-    wanted = HLS5_KEY_TYPES if meter.security == Security.HLS5 else (KeyType.LLS_PASSWORD,)
-    found = keystore.unseal(meter.pk, prepared.keys, wanted)
+    if meter.security not in NEEDED_KEY_TYPES:
+        raise make_unsupported_fault(meter.security)
+    wanted = NEEDED_KEY_TYPES[meter.security]
+    found = keystore.unseal(meter.pk, prepared.keys, wanted) if wanted else {}
     for key_type in wanted:
         if key_type not in found:
-            raise Fault(
-                FaultCode.KEY_NOT_PRESENT,
-                f"{meter.identification} has no active {key_type}.",
-                component=Component.SECRET_MANAGEMENT,
-            )
+            raise make_missing_key_fault(key_type, meter.identification)
     return Keys(
         authentication_key=found.get(KeyType.E_METER_AUTHENTICATION_KEY),
         encryption_key=found.get(KeyType.E_METER_ENCRYPTION_KEY_UNICAST),

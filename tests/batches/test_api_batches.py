@@ -16,6 +16,7 @@ from osgp.devices.models import Device
 from osgp.faults import FaultCode
 from osgp.fleet import duties, steering
 from osgp.messages.serializers import utc_text
+from osgp.requests import states as request_states
 from osgp.requests.models import Action, Request, RequestState
 from tests.batches.conftest import create_all, make_fleet
 from tests.factories import make_device, make_gas_meter, make_token
@@ -169,7 +170,11 @@ def test_nothing_is_left_when_all_devices_are_invalid(api: APIClient) -> None:
         ({"device_group": "nowhere"}, "/device_group"),
         ({"device_group": "north", "skip_invalid": False}, "/skip_invalid"),
         (
-            {"device_identifications": ["E1"], "max_schedule_time": "2001-01-01T00:00:00Z"},
+            {
+                "device_identifications": ["E1"],
+                "schedule_time": "2001-01-01T00:00:00Z",
+                "max_schedule_time": "2001-01-01T00:00:00Z",
+            },
             "/max_schedule_time",
         ),
         (
@@ -199,6 +204,22 @@ def test_all_devices_start_before_the_latest_time(api: APIClient, fleet: list[De
     assert answer.status_code == 400
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/max_schedule_time"]
     assert post(api, **given, spread_seconds=30).status_code == 202
+
+
+@pytest.mark.parametrize("spread", [0, 3600])
+def test_a_latest_time_that_has_passed(api: APIClient, fleet: list[Device], spread: int) -> None:
+    answer = post(
+        api,
+        device_identifications=names(fleet),
+        max_schedule_time="2001-01-01T00:00:00Z",
+        spread_seconds=spread,
+    )
+    assert answer.status_code == 202, answer.json()
+    Device.objects.exclude(pk=fleet[1].pk).update(security="NONE")
+    assert request_states.open_sessions(100).sessions == []
+    assert request_states.fail_overdue() == len(fleet)
+    codes = dict(Request.objects.values_list("device", "fault__code"))
+    assert codes == {device.pk: 806 if device == fleet[1] else 417 for device in fleet}
 
 
 def test_a_body_that_is_no_object_is_refused(api: APIClient) -> None:

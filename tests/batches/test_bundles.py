@@ -4,21 +4,24 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
-from osgp.batches.models import Batch, BatchState, SkippedDevice
+from osgp.batches.models import Batch, BatchState, RecurringRequest, SkippedDevice
 from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
 from osgp.devices.models import Device
-from osgp.fleet import creation, steering, submission
+from osgp.fleet import creation, schedules, steering, submission
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.serializers import SecretField
 from osgp.messages.shapes import NoResult
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.requests.models import Action, Request
-from tests.batches.conftest import create_all, make_fleet
+from tests.batches.conftest import create_all, make_fleet, make_group
 from tests.batches.test_api_batches import finish, names
+from tests.batches.test_schedules import make_due
 from tests.factories import make_device, make_token
 from tests.requests.operations import ProbeMeter, registered
 
@@ -245,12 +248,116 @@ def test_each_device_needs_the_grants_of_all_actions(
     assert told[fleet[2].identification].endswith("HANDLE_BUNDLED_ACTIONS.")
 
 
-def test_a_device_that_lacks_what_an_action_needs(api: APIClient, organisation: Organisation) -> None:
-    new, old = make_fleet(organisation, 2, prefix="N")
-    Device.objects.filter(pk=old.pk).update(protocol_name="DSMR", protocol_version="2.2")
-    actions = [CLOCK, {"message": "ProbeMeter", "size": 3}]
-    answer = post(api, actions, device_identifications=names([new, old]))
+PROBE = {"message": "ProbeMeter", "size": 3}
+
+
+@pytest.fixture
+def mixed(organisation: Organisation) -> list[Device]:
+    """Every other one of six meters lacks what a probe needs."""
+    fleet = make_fleet(organisation, 6, prefix="N")
+    old = [device.pk for device in fleet[1::2]]
+    Device.objects.filter(pk__in=old).update(protocol_name="DSMR", protocol_version="2.2")
+    return fleet
+
+
+def outcomes(request: Request) -> list[tuple[str, int | None, bool]]:
+    """State, fault code and whether it is finished, of each action."""
+    return [
+        (action.state, action.fault and action.fault["code"], action.finished_at is not None)
+        for action in request.actions.order_by("position")
+    ]
+
+
+@pytest.mark.parametrize("target", ["list", "group"])
+def test_what_a_device_cannot_do_fails_alone(
+    api: APIClient, organisation: Organisation, mixed: list[Device], target: str
+) -> None:
+    if target == "list":
+        answer = post(api, [CLOCK, PROBE, DAYS], device_identifications=names(mixed))
+        assert [entry["fault"] for entry in answer.json()["devices"]] == [None] * 6
+    else:
+        make_group(organisation, mixed)
+        answer = post(api, [CLOCK, PROBE, DAYS], device_group="north")
+        create_all()
+    assert answer.status_code == 202, answer.json()
+    batch = Batch.objects.get()
+    assert (batch.total, batch.skipped) == (6, 0)
+    waits, unable = ("PENDING", None, False), ("FAULT", 416, True)
+    for number, device in enumerate(mixed):
+        request = batch.requests.get(device=device)
+        assert (request.state, request.completed_at) == ("QUEUED", None)
+        assert outcomes(request) == [waits, unable if number % 2 else waits, waits]
+    request = batch.requests.get(device=mixed[1])
+    unable_action = request.actions.get(position=1)
+    assert unable_action.parameters == {"size": 3}
+    assert unable_action.fault == {
+        "code": 416,
+        "name": "OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL",
+        "message": "ProbeMeter needs CDMA_DIAGNOSTIC, which DSMR-2.2 meters do not have.",
+        "component": "DOMAIN_SMART_METERING",
+        "retryable": False,
+    }
+
+
+def test_devices_that_can_do_nothing_of_it_are_over_at_once(api: APIClient, mixed: list[Device]) -> None:
+    later = "2098-01-01T00:00:00Z"
+    answer = post(api, [PROBE, PROBE], device_identifications=names(mixed), schedule_time=later)
+    batch = Batch.objects.get(uid=answer.json()["uid"])
+    for number, device in enumerate(mixed):
+        request = batch.requests.get(device=device)
+        is_over = number % 2 == 1
+        assert request.state == ("SUCCEEDED" if is_over else "SCHEDULED")
+        assert (request.completed_at is not None) == is_over
+        assert outcomes(request) == [("FAULT", 416, True) if is_over else ("PENDING", None, False)] * 2
+    assert steering.settle() == 0
+    batch.requests.filter(state="SCHEDULED").delete()
+    assert steering.settle() == 1
+    batch.refresh_from_db()
+    assert batch.state == BatchState.COMPLETED
+
+
+def test_a_batch_of_which_no_device_can_do_anything(api: APIClient, mixed: list[Device]) -> None:
+    post(api, [PROBE], device_identifications=names(mixed[1::2]))
+    assert steering.settle() == 1
+    assert Batch.objects.get().state == BatchState.COMPLETED
+    assert set(Request.objects.values_list("state", "attempts")) == {("SUCCEEDED", 0)}
+
+
+def test_it_costs_as_many_statements_as_without_faults(api: APIClient, mixed: list[Device]) -> None:
+    def statements(actions: Any) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert post(api, actions, device_identifications=names(mixed)).status_code == 202
+        return len(queries)
+
+    statements([CLOCK])  # The first call notes that the token is in use.
+    assert statements([CLOCK, PROBE]) == statements([CLOCK, DAYS])
+
+
+def test_one_message_is_refused_as_before(api: APIClient, mixed: list[Device]) -> None:
+    body = {**PROBE, "device_identifications": names(mixed[:2])}
+    answer = api.post(URL, body, format="json")
     assert answer.status_code == 400
-    assert "ProbeMeter needs CDMA_DIAGNOSTIC" in answer.json()["errors"][0]["detail"]
-    answer = post(api, actions, device_identifications=names([new, old]), skip_invalid=True)
+    [error] = answer.json()["errors"]
+    assert error["pointer"] == "/device_identifications/1"
+    answer = api.post(URL, {**body, "skip_invalid": True}, format="json")
     assert [entry["fault"] and entry["fault"]["code"] for entry in answer.json()["devices"]] == [None, 416]
+
+
+def test_a_schedule_takes_a_mixed_fleet(api: APIClient, mixed: list[Device]) -> None:
+    schedule = {
+        "name": "nightly",
+        "message": "Bundle",
+        "parameters": {"actions": [CLOCK, PROBE]},
+        "device_identifications": names(mixed),
+        "every": 1,
+        "period": "days",
+    }
+    answer = api.post("/api/v1/schedules/", schedule, format="json")
+    assert answer.status_code == 201, answer.json()
+    row = RecurringRequest.objects.get()
+    make_due(row)
+    assert schedules.create_due() == 1
+    create_all()
+    batch = Batch.objects.get()
+    assert (batch.total, batch.skipped) == (6, 0)
+    assert outcomes(batch.requests.get(device=mixed[1]))[1] == ("FAULT", 416, True)

@@ -86,24 +86,7 @@ FAULTY = [
     ({"message": "Probe", "device_identification": "no such"}, "/device_identification", "A-Z"),
     ({"message": "Probe", "device_identification": None}, "/device_identification", "null"),
     ({"message": "Probe", "device_identification": "UNKNOWN"}, "/device_identification", "no device UNKNOWN"),
-    ({"message": "ProbeNewMeters"}, "/message", "needs LAST_GASP_TEST, which SMR-5.1 meters do not have"),
-    ({"message": "ActualMeterReadsGas"}, "/message", "SMART_METER_G"),
-    (
-        {"message": "ActualMeterReads", "device_identification": "G0000000000000001"},
-        "/device_identification",
-        "SMART_METER_E",
-    ),
     ({"message": "Probe", "device_identification": "E2"}, "/device_identification", "not on a channel of"),
-    (
-        {"message": "ActualMeterReadsGas", "device_identification": "G2"},
-        "/device_identification",
-        "not on a channel of",
-    ),
-    (
-        {"message": "ActualMeterReadsGas", "device_identification": "G3"},
-        "/device_identification",
-        "not coupled",
-    ),
     (
         {"message": "ActualMeterReadsGas", "device_identification": "STRANGE"},
         "/device_identification",
@@ -117,9 +100,7 @@ def neighbours(
     organisation: Organisation, other_organisation: Organisation, device: Device, gas_meter: Device
 ) -> None:
     """Devices that are no business of a bundle to ``device``, except for its gas meter."""
-    other = factories.make_device("E2", owner=organisation)
-    factories.make_gas_meter("G2", gateway=other, owner=organisation)
-    factories.make_gas_meter("G3", gateway=None, channel=None, owner=organisation)
+    factories.make_device("E2", owner=organisation)
     factories.make_gas_meter("STRANGE", gateway=device, channel=2, owner=other_organisation)
 
 

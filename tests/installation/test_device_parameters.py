@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from rest_framework.exceptions import ValidationError
+from rest_framework.test import APIClient
 
 from osgp import catalogue
 from osgp.accounts.models import Organisation
@@ -11,7 +12,7 @@ from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.installation.add_device import AddDevice
 from osgp.installation.device_parameters import make_columns
-from tests.installation.bodies import add, check, e_meter, encrypted, gas_meter, without
+from tests.installation.bodies import IDENTIFICATION, add, check, e_meter, encrypted, gas_meter, without
 
 
 def faulty_fields(body: dict[str, Any]) -> set[str]:
@@ -57,7 +58,9 @@ def test_fields_that_an_e_meter_needs(name: str) -> None:
         ("logical_device_address", 0),
         ("logical_device_address", 65536),
         ("transport", "UDP"),
-        ("security", "HLS3"),
+        ("security", "HLS2"),
+        ("security", "hls3"),
+        ("security", ["HLS3"]),
         ("challenge_length", "16"),
         ("with_list_max", 0),
         ("with_list_max", 256),
@@ -217,6 +220,22 @@ def test_network_addresses(organisation: Organisation, address: str) -> None:
 def test_missing_keys_are_806(organisation: Organisation, security: str, missing: str) -> None:
     body = without(e_meter(security=security), missing)
     assert fault(organisation, body) == (FaultCode.KEY_NOT_PRESENT, f"/{missing}")
+
+
+@pytest.mark.parametrize("security", ["HLS3", "HLS4"])
+def test_security_without_support_is_413(api: APIClient, organisation: Organisation, security: str) -> None:
+    body = e_meter(security=security)
+    assert fault(organisation, body) == (FaultCode.UNSUPPORTED_COMMUNICATION_SETTING, "/security")
+    body["device_identification"] = IDENTIFICATION
+    answer = api.post("/api/v1/installation/add-device/", body, format="json")
+    assert answer.status_code == 400
+    problem = answer.json()
+    assert (problem["code"], problem["name"]) == (413, "UNSUPPORTED_COMMUNICATION_SETTING")
+    [error] = problem["errors"]
+    assert error["pointer"] == "/security"
+    assert "NONE, LLS, HLS5" in error["detail"]
+    invalid = api.post("/api/v1/installation/add-device/", {**body, "port": 0}, format="json")
+    assert [error["pointer"] for error in invalid.json()["errors"]] == ["/port"]
 
 
 @pytest.mark.parametrize("name", ["master_key", "authentication_key", "encryption_key", "lls_password"])

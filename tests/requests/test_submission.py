@@ -17,6 +17,7 @@ from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.messages.serializers import utc_text
 from osgp.processes import wakeup
+from osgp.requests.due import find_due_requests
 from osgp.requests.models import Action, Request, RequestState
 from osgp.requests.submission import submit
 from tests.factories import grant, make_caller, make_device, make_gas_meter
@@ -126,14 +127,17 @@ def test_fields_that_callers_do_not_have_are_unknown(caller: Caller, device: Dev
     assert errors == {field: ["Unknown field."]}
 
 
-def test_there_must_be_time_left(caller: Caller, device: Device) -> None:
-    past = utc_text(timezone.now() - timedelta(seconds=1))
-    assert list(invalid(caller, "ProbeMeter", body_for(device, max_schedule_time=past))) == [
-        "max_schedule_time"
-    ]
+def test_the_latest_time_is_after_the_earliest(caller: Caller, device: Device) -> None:
     soon = utc_text(timezone.now() + timedelta(hours=1))
     errors = invalid(caller, "ProbeMeter", body_for(device, schedule_time=soon, max_schedule_time=soon))
     assert errors == {"max_schedule_time": ["Must be after schedule_time."]}
+
+
+def test_a_latest_time_that_has_passed_is_no_mistake(caller: Caller, device: Device) -> None:
+    past = utc_text(timezone.now() - timedelta(seconds=1))
+    request = submit(caller, "ProbeMeter", body_for(device, max_schedule_time=past))
+    assert request.state == RequestState.QUEUED
+    assert not find_due_requests().exists()
 
 
 @pytest.mark.parametrize("body", [[], "text", None, 3])

@@ -16,7 +16,8 @@ from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
 from osgp.commands.management.commands import dispatch
-from osgp.devices.models import Device
+from osgp.devices import keystore
+from osgp.devices.models import Device, KeyType
 from osgp.requests import states
 from osgp.requests.models import (
     Action,
@@ -284,6 +285,7 @@ def test_overdue_requests_fail_with_417_or_their_original_fault(
 ) -> None:
     original = {"code": 225, "name": "CONNECTION_REFUSED"}
     late = timezone.now() - AGO
+    Device.objects.update(security="NONE")
     waiting(organisation, meters[0], max_schedule_time=late)
     waiting(organisation, meters[1], max_schedule_time=late, state=RequestState.RETRYING, fault=original)
     waiting(organisation, meters[2], max_schedule_time=timezone.now() + AGO)
@@ -295,6 +297,38 @@ def test_overdue_requests_fail_with_417_or_their_original_fault(
     assert first.fault["code"] == 417
     assert second.fault == original
     assert Action.objects.get(request=first).fault == first.fault
+
+
+def test_a_missing_key_goes_before_the_time(organisation: Organisation, meters: list[Device]) -> None:
+    """Of what was never tried; what was keeps its fault."""
+    lls, hls, tried = meters[:3]
+    Device.objects.filter(pk=lls.pk).update(security="LLS")
+    keys = (KeyType.E_METER_AUTHENTICATION_KEY, KeyType.E_METER_ENCRYPTION_KEY_UNICAST)
+    fields = {"max_schedule_time": timezone.now() - AGO}
+
+    def expire() -> list[tuple[int, str]]:
+        requests = [waiting(organisation, device, **fields) for device in (lls, hls)]
+        assert states.fail_overdue() == 2
+        found = Request.objects.filter(pk__in=[request.pk for request in requests]).order_by("pk")
+        return [(request.fault["code"], request.fault["message"]) for request in found if request.fault]
+
+    assert expire() == [
+        (806, "The meter has no active LLS_PASSWORD."),
+        (806, "The meter has no active E_METER_AUTHENTICATION_KEY."),
+    ]
+    keystore.store_new(hls, dict.fromkeys(keys, bytes(16)))
+    assert expire()[1][0] == 806  # They are not ACTIVE yet.
+    keystore.activate(hls, keys[:1])
+    assert expire()[1] == (806, "The meter has no active E_METER_ENCRYPTION_KEY_UNICAST.")
+    keystore.activate(hls, keys)
+    keystore.store_new(lls, {KeyType.LLS_PASSWORD: b"secret"})
+    keystore.activate(lls, [KeyType.LLS_PASSWORD])
+    assert [code for code, _ in expire()] == [417, 417]
+    original = {"code": 225, "name": "CONNECTION_REFUSED"}
+    request = waiting(organisation, tried, state=RequestState.RETRYING, fault=original, **fields)
+    states.fail_overdue()
+    request.refresh_from_db()
+    assert request.fault == original
 
 
 def test_thousands_of_overdue_requests_cost_as_few_statements_as_one(

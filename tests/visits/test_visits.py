@@ -356,6 +356,20 @@ def test_a_missing_key_is_806_and_nobody_is_dialled(
     assert simulated.memory.statistics.connections == 0
 
 
+def test_security_without_support_is_413_and_nobody_is_dialled(
+    organisation: Organisation, device: Device, simulated: Meter
+) -> None:
+    """No way in stores such a device; a database may hold one all the same."""
+    Device.objects.filter(pk=device.pk).update(security="HLS3")
+    request = due(organisation, device)
+    meters.visit(device)
+    outcome(request)
+    assert request.state == RequestState.FAILED
+    assert request.fault is not None
+    assert (request.fault["code"], request.fault["retryable"]) == (413, False)
+    assert simulated.memory.statistics.connections == 0
+
+
 def test_an_unknown_invocation_counter_is_read_from_the_meter(
     organisation: Organisation, device: Device, simulated: Meter
 ) -> None:

@@ -2,15 +2,18 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, JSONField, OuterRef, Q, Subquery, Value
+from django.db.models import Case, F, JSONField, OuterRef, Q, Subquery, Value, When
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Now
 
+from osgp.devices.models import KeyType
+from osgp.devices.needed_keys import find_missing_keys, make_missing_key_fault
 from osgp.faults import Component, Fault, FaultCode
 from osgp.requests import permits
 from osgp.requests.due import find_due_requests
@@ -18,7 +21,7 @@ from osgp.requests.models import OF_ANY_METER, MeterSession, Request, RequestSta
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.tables import LIVE, SESSIONS
 from osgp.requests.states.transitions import FIRST_SESSION_STATE, RequestTransitions, SessionTransitions
-from osgp.sql import Statement, add_to_now, parse_uuid
+from osgp.sql import Statement, add_to_now, is_one_of, parse_uuid
 from osgp.state_tables import apply
 
 OVERDUE = Fault(
@@ -37,23 +40,45 @@ QUARANTINED = Fault(
 def fail_overdue(limit: int = 1000) -> int:
     """Fail waiting requests past their max_schedule_time with 417, or the fault of their last attempt.
 
-    Return how many. Skips rows that are locked.
+    Without an attempt, 806 goes before 417: the meter could not have been dialled at any time, because it
+    lacks a key. Return how many. Skips rows that are locked.
     """
     waiting = Request.objects.filter(state__in=RequestTransitions.EXPIRE.sources)
     late = list(
         waiting.filter(max_schedule_time__lt=Now())
         .order_by()
         .select_for_update(skip_locked=True, of=("self",))
-        .values_list("pk", flat=True)[:limit]
+        .values_list("pk", "meter", "fault")[:limit]
     )
+    keys = [key for key, _, _ in late]
     apply(
-        Request.objects.filter(pk__in=late),
+        Request.objects.filter(pk__in=keys),
         RequestTransitions.EXPIRE,
-        fault=Coalesce("fault", Value(OVERDUE, JSONField())),
+        fault=Coalesce("fault", _choose_fault({meter for _, meter, fault in late if meter and not fault})),
         completed_at=Now(),
     )
-    give_up_actions(late)
+    give_up_actions(keys)
     return len(late)
+
+
+def _choose_fault(meters: Collection[int]) -> Combinable:
+    """Return an ORM expression for the fault of a request that was not carried out in time."""
+    lacking: defaultdict[KeyType, list[int]] = defaultdict(list)
+    for meter, key_type in find_missing_keys(meters).items():
+        lacking[key_type].append(meter)
+    too_late = Value(OVERDUE, JSONField())
+    if not lacking:
+        return too_late
+    return Case(
+        *(
+            When(
+                is_one_of("meter", lacking[key_type]),
+                then=Value(make_missing_key_fault(key_type).as_dict(), JSONField()),
+            )
+            for key_type in lacking
+        ),
+        default=too_late,
+    )
 
 
 @dataclass(frozen=True)

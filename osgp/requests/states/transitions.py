@@ -20,6 +20,7 @@ class RequestTransitions(StateTable):
     initial = {
         RequestState.QUEUED: "accepted, and due at once",
         RequestState.SCHEDULED: "accepted, and due later",
+        RequestState.SUCCEEDED: "accepted as a bundle of which its devices can do nothing",
     }
 
     QUEUE = Transition((RequestState.SCHEDULED,), RequestState.QUEUED, "dispatcher", "its time has come")
@@ -61,7 +62,10 @@ class ActionTransitions(StateTable):
 
     row = "Action"
     states = ActionState
-    initial = {ActionState.PENDING: "accepted with its request"}
+    initial = {
+        ActionState.PENDING: "accepted with its request",
+        ActionState.FAULT: "accepted with its bundle, but its device cannot do it",
+    }
 
     START = Transition(
         (ActionState.PENDING,), ActionState.STARTED, "visit", "it must not be repeated, and is sent next"
@@ -102,10 +106,16 @@ class SessionTransitions(StateTable):
     )
 
 
-FIRST_ACTION_STATE = ActionState.PENDING
 FIRST_SESSION_STATE = SessionState.OPENED
 
 
-def choose_first_state(*, is_due: bool) -> RequestState:
-    """Return the state of a new request."""
+def choose_first_state(*, is_due: bool, is_over: bool = False) -> RequestState:
+    """Return the state of a new request; ``is_over``: all its actions have their outcome."""
+    if is_over:
+        return RequestState.SUCCEEDED
     return RequestState.QUEUED if is_due else RequestState.SCHEDULED
+
+
+def choose_first_action_state(*, is_able: bool) -> ActionState:
+    """Return the state of a new action; ``is_able``: its device can do it, as far as the platform knows."""
+    return ActionState.PENDING if is_able else ActionState.FAULT
