@@ -31,12 +31,18 @@ class Season(NamedTuple):
     start: DateTimePattern
     week: bytes
 
+    def __str__(self) -> str:
+        return f"season {show_name(self.name)} from {self.start} with week {show_name(self.week)}"
+
 
 class Week(NamedTuple):
     """The day ids (0..255) of Monday to Sunday."""
 
     name: bytes
     day_ids: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"week {show_name(self.name)} of days {', '.join(map(str, self.day_ids))}"
 
 
 class Action(NamedTuple):
@@ -51,6 +57,32 @@ class Day(NamedTuple):
 
     day_id: int
     actions: tuple[Action, ...]
+
+    def __str__(self) -> str:
+        actions = (f"script {action.script_selector} at {action.start_time}" for action in self.actions)
+        return f"day {self.day_id} with {', '.join(actions)}"
+
+
+def encode_name(digit: str) -> bytes:
+    """Return the name of a season or week, one octet: the number, not its character."""
+    return bytes((int(digit),))
+
+
+def show_name(name: bytes) -> str:
+    """Return a digit for the name of a season or week as :func:`encode_name` makes them.
+
+    Others, which other head-ends may have written: a text of two characters or more, or hexadecimal digits
+    after ``0x``.
+    """
+    if len(name) == 1:
+        return str(name[0]) if name[0] < 10 else f"0x{name.hex().upper()}"
+    return show_text(name)
+
+
+def show_text(name: bytes) -> str:
+    """Return the name of a calendar: printable ASCII as it is, else hexadecimal digits after ``0x``."""
+    text = name.decode("ascii", "replace")
+    return text if text.isascii() and text.isprintable() else f"0x{name.hex().upper()}"
 
 
 def encode_seasons(seasons: Sequence[Season]) -> Data:

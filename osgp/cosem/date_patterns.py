@@ -119,6 +119,9 @@ class DatePattern:
         month, day = ("*" if part == UNSPECIFIED else f"{part:02}" for part in (self.month, self.day))
         return f"{year}-{month}-{day}"
 
+    def __str__(self) -> str:
+        return self.to_text()
+
     @property
     def has_month_mark(self) -> bool:
         """Whether the month is the one in which daylight saving begins, or ends."""
@@ -174,6 +177,9 @@ class TimePattern:
         if self.hundredths or not self.is_single:
             return self.to_octets().hex().upper()
         return f"{self.hour:02}:{self.minute:02}" + (f":{self.second:02}" if self.second else "")
+
+    def __str__(self) -> str:
+        return self.to_text()
 
     @property
     def is_single(self) -> bool:
@@ -240,6 +246,9 @@ class DateTimePattern:
     def to_text(self) -> str:
         """Return the 24 hexadecimal digits."""
         return self.to_octets().hex().upper()
+
+    def __str__(self) -> str:
+        return self.to_text()
 
     @property
     def is_single(self) -> bool:

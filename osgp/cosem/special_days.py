@@ -17,6 +17,9 @@ class SpecialDay(NamedTuple):
     date: DatePattern
     day_id: int
 
+    def __str__(self) -> str:
+        return f"day {self.day_id} on {self.date}"
+
 
 def encode(days: Sequence[SpecialDay]) -> Data:
     """Return the whole table. Entries have the indexes 0, 1, 2 and so on."""
