@@ -123,5 +123,5 @@ def _tell(value: Any, other: Any) -> str:
         own = [element for element in value if element not in other]
         text = "; ".join(map(str, own or value)) or "nothing"
     else:
-        text = str(value)
+        text = "nothing" if value is None else str(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

@@ -1,9 +1,10 @@
 """Simulated meters that refuse, or accept and do not keep, what is written."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
+from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.simulator.codec.axdr import Data
 from osgp.simulator.codec.results import DataAccessResult
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
@@ -50,6 +51,22 @@ def hiding(simulated: SimulatedMeter, tag: str, *names: str) -> Iterator[None]:
             _, attribute = simulated.find(simulated.type.profile[tag].address_attribute(name))
             stack.enter_context(mock.patch.object(attribute, "access", attribute.access & ~READ))
         yield
+
+
+class _Converting(dict[AttributeDescriptor, bytes]):
+    convert: Callable[[bytes], bytes]
+
+    def __setitem__(self, descriptor: AttributeDescriptor, octets: bytes) -> None:
+        super().__setitem__(descriptor, self.convert(octets))
+
+
+@contextmanager
+def keeping(simulated: SimulatedMeter, convert: Callable[[bytes], bytes]) -> Iterator[None]:
+    """The meter keeps what is written in another form. Inside of ``saying`` only."""
+    overrides = _Converting(simulated.memory.overrides or {})
+    overrides.convert = convert
+    simulated.memory.overrides = overrides
+    yield
 
 
 def kept(simulated: SimulatedMeter, tag: str, name: str) -> str:
