@@ -18,6 +18,8 @@ from osgp.protocol_dlms import Data, DataType
 from osgp.protocol_dlms.cosem_time import DEVIATION_LIMIT
 
 TAG = "CLOCK"
+_LARGEST_OFFSET = 24 * 60
+"""Of an answer: some clocks are set further from UTC than deviations can tell."""
 
 
 class SetClockConfigurationParameters(TypedDict):
@@ -134,9 +136,10 @@ def _describe(values: list[Any]) -> ClockConfiguration:
 
 
 def _parse_offset(data: Data) -> int:
-    if isinstance(data.value, bool) or not isinstance(data.value, int):
-        raise make_illegal_response("The time zone of the clock is not a number.")
-    return data.value
+    offset = data.value
+    if isinstance(offset, bool) or not isinstance(offset, int) or abs(offset) > _LARGEST_OFFSET:
+        raise make_illegal_response("The time zone of the clock is not a number of minutes.")
+    return offset
 
 
 def _parse_pattern(data: Data) -> DateTimePattern:

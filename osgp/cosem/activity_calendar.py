@@ -14,6 +14,8 @@ TARIFFICATION_SCRIPT_TABLE = bytes((0, 0, 10, 0, 100, 255))
 """Whose scripts the actions of days name; the same object in all profiles."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
+LARGEST_DAY_ID, LARGEST_SELECTOR = 0xFF, 0xFFFF
+
 MOST_ENTRIES = 32
 """Entries of each table in an answer; meters hold 4 to 12."""
 MOST_ACTIONS = 48
@@ -162,7 +164,7 @@ def _parse_season(entry: object) -> Season:
 def _parse_week(entry: object) -> Week:
     match entry:
         case (bytes(name), *day_ids) if len(name) <= LONGEST_NAME and len(day_ids) == len(WEEKDAYS):
-            return Week(name, tuple(_parse_number(day_id) for day_id in day_ids))
+            return Week(name, tuple(_parse_number(day_id, LARGEST_DAY_ID) for day_id in day_ids))
     raise InvalidPattern("An entry is not a name and seven days.")
 
 
@@ -171,20 +173,20 @@ def _parse_day(entry: object) -> Day:
         case (day_id, tuple(actions)) if len(actions) <= MOST_ACTIONS:
             parsed = (_parse_action(action) for action in actions)
             by_time = sorted(parsed, key=lambda action: action.start_time.to_octets())
-            return Day(_parse_number(day_id), tuple(by_time))
+            return Day(_parse_number(day_id, LARGEST_DAY_ID), tuple(by_time))
     raise InvalidPattern(f"An entry is not an id and at most {MOST_ACTIONS} actions.")
 
 
 def _parse_action(action: object) -> Action:
     match action:
         case (bytes(start_time), bytes(script_table), selector) if script_table == TARIFFICATION_SCRIPT_TABLE:
-            return Action(TimePattern.from_octets(start_time), _parse_number(selector))
+            return Action(TimePattern.from_octets(start_time), _parse_number(selector, LARGEST_SELECTOR))
     raise InvalidPattern("An action is not start time, tariffication script table and selector.")
 
 
-def _parse_number(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidPattern("An id or selector is not a number.")
+def _parse_number(value: object, largest: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:
+        raise InvalidPattern(f"An id or selector is not a number of 0 to {largest}.")
     return value
 
 

@@ -52,7 +52,9 @@ def parse(data: Data) -> list[SpecialDay]:
 
 def _parse_entry(entry: object) -> tuple[int, SpecialDay]:
     match entry:
-        case (int(index), bytes(octets), int(day_id)) if not isinstance(index, bool) and type(day_id) is int:
+        case (int(index), bytes(octets), int(day_id)) if (
+            bool not in (type(index), type(day_id)) and 0 <= index <= 0xFFFF and 0 <= day_id <= 0xFF
+        ):
             try:
                 return index, SpecialDay(DatePattern.from_octets(octets), day_id)
             except InvalidPattern as error:
