@@ -14,6 +14,9 @@ from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import AccessResult, Data
 from osgp.protocol_dlms.errors import AccessError
 
+_LONGEST_VALUE = 200
+"""Characters of a value in the text of a fault."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -50,10 +53,7 @@ def change(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Change]:
         _understand(setting, value) for setting, value in zip(settings, _read(meter, settings), strict=True)
     ]
     write(meter, settings)
-    return [
-        Change(former, _confirm(setting, value))
-        for former, setting, value in zip(before, settings, _read(meter, settings), strict=True)
-    ]
+    return [Change(former, after) for former, after in zip(before, read_back(meter, settings), strict=True)]
 
 
 def write(meter: VisitedMeter, settings: Sequence[Setting]) -> None:
@@ -76,6 +76,14 @@ def write(meter: VisitedMeter, settings: Sequence[Setting]) -> None:
         f"Refused: {reasons}. Written: {written or 'nothing'}.",
         component=Component.PROTOCOL_DLMS,
     )
+
+
+def read_back(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Any]:
+    """Return what the meter has of settings that it accepted; None for one that it does not let be read.
+
+    Raises Fault if it has another value than was written.
+    """
+    return [_confirm(setting, value) for setting, value in zip(settings, _read(meter, settings), strict=True)]
 
 
 def _read(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Data | Fault]:
@@ -102,7 +110,18 @@ def _confirm(setting: Setting, value: Data | Fault) -> Any:
     if told != written:
         raise Fault(
             FaultCode.ILLEGAL_RESPONSE,
-            f"The meter accepted {setting.name}, but has {told} instead of {written} afterwards.",
+            f"The meter accepted {setting.name}, but has {_tell(told, written)} instead of "
+            f"{_tell(written, told)} afterwards.",
             component=Component.PROTOCOL_DLMS,
         )
     return told
+
+
+def _tell(value: Any, other: Any) -> str:
+    """A value in a text, shortened; of a list only what the other one does not have."""
+    if isinstance(value, list) and isinstance(other, list):
+        own = [element for element in value if element not in other]
+        text = "; ".join(map(str, own or value)) or "nothing"
+    else:
+        text = "nothing" if value is None else str(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

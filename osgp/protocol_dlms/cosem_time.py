@@ -30,7 +30,7 @@ LENGTH = 12
 class CosemDateTime:
     """A COSEM date-time, wildcards included.
 
-    ``month`` and ``day`` may also hold 0xFD and 0xFE (daylight saving begins, ends; second last, last day of
+    ``month`` and ``day`` may also hold 0xFD and 0xFE (daylight saving ends, begins; second last, last day of
     the month); ``weekday`` is 1 (Monday) to 7. ``hundredths`` counts hundredths of a second. ``deviation`` is
     in minutes, -720 to 720, or ``DEVIATION_UNSPECIFIED``.
     """

@@ -10,8 +10,18 @@ from rest_framework import serializers
 from osgp.messages.operation import Operation
 from osgp.messages.relative_periods import RelativePeriodField
 from osgp.messages.serializers import DateTimeField, IntegerField, ObisCodeField, TimeZoneField
+from tests.configuration import calendars
 
-SAMPLES: dict[str, Any] = {"class_id": 8, "obis_code": "0-0:1.0.0.255", "attribute": 2}
+SAMPLES: dict[str, Any] = {
+    "class_id": 8,
+    "obis_code": "0-0:1.0.0.255",
+    "attribute": 2,
+    "calendar_name": calendars.SAMPLE["calendar_name"],
+    "season_profiles": calendars.SAMPLE["season_profiles"],
+    "special_days": [{"date": "*-12-25", "day_id": 1}],
+    "daylight_savings_begin": "FFFF03FE0702000000FFC400",
+    "daylight_savings_end": "FFFF0AFE0703000000FF8880",
+}
 """Of parameters whose meaning only their name tells."""
 HOUR = timedelta(hours=1)
 
