@@ -49,11 +49,17 @@ def change(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Change]:
     before = [
         _understand(setting, value) for setting, value in zip(settings, _read(meter, settings), strict=True)
     ]
+    return [Change(former, after) for former, after in zip(before, put(meter, settings), strict=True)]
+
+
+def put(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Any]:
+    """Write settings, in order, and return what the meter has of each afterwards; None if it does not say.
+
+    For values that were made from what the meter has, which is known then. Without settings nothing is sent.
+    Raises Fault as :func:`change` does.
+    """
     write(meter, settings)
-    return [
-        Change(former, _confirm(setting, value))
-        for former, setting, value in zip(before, settings, _read(meter, settings), strict=True)
-    ]
+    return [_confirm(setting, value) for setting, value in zip(settings, _read(meter, settings), strict=True)]
 
 
 def write(meter: VisitedMeter, settings: Sequence[Setting]) -> None:
