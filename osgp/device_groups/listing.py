@@ -24,6 +24,9 @@ class ListedDevice(NamedTuple):
     channel: int | None
     relay_status: str
     relay_status_as_of: datetime | None
+    hls3_active: bool | None
+    hls4_active: bool | None
+    hls5_active: bool | None
 
 
 class UnknownGroup(LookupError):
@@ -83,6 +86,9 @@ def list_page(
         "channel",
         "relay_status",
         "relay_status_as_of",
+        "hls3_active",
+        "hls4_active",
+        "hls5_active",
     )
     if after:
         rows = rows.filter(identification__gt=after)
