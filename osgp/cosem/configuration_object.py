@@ -1,7 +1,8 @@
 """The configuration object of a meter: its flags and, in older meters, the GPRS operation mode.
 
 Object 0-1:94.31.3.255 of the Dutch companion standards. DSMR 4.2.2 and SMR 4.3 have a structure of the mode
-(enum) and the flags (bit-string of 16), SMR 5 the flags alone. The names of the flags are data of the profile.
+(enum) and the flags (bit-string of 16), SMR 5 the flags alone. The names of the flags are data of the
+profile.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ _NO_FLAGS = Flags(16, {})
 
 
 class GprsOperationMode(StrEnum):
-    """Whether the meter keeps its connection, or opens it when it is called. Numbered from 1 in this order."""
+    """Whether the meter keeps its connection, or opens it when it is called. Numbered from 1 in order."""
 
     ALWAYS_ON = "ALWAYS_ON"
     TRIGGERED = "TRIGGERED"
@@ -36,8 +37,9 @@ _NUMBERS = {mode: number for number, mode in _MODES.items()}
 class Configuration:
     """The value of a configuration object.
 
-    ``bits`` has the flags, bit 0 for the first bit of the bit-string; ``flags`` names them. ``mode_number`` is
-    the GPRS operation mode as the meter has it, which may be no known one, or None if its profile has none.
+    ``bits`` has the flags, bit 0 for the first bit of the bit-string; ``flags`` names them. ``mode_number``
+    is the GPRS operation mode as the meter has it, which may be no known one, or None if its profile has
+    none.
     """
 
     bits: int
@@ -92,8 +94,7 @@ class Configuration:
 
 def has_mode(profile: Profile) -> bool:
     """Return whether the configuration object of a profile has a GPRS operation mode."""
-    item = profile[TAG] if TAG in profile else None
-    return item is not None and "value" in item and item["value"].data_type == "structure"
+    return TAG in profile and "value" in profile[TAG] and profile[TAG]["value"].data_type == "structure"
 
 
 def list_flag_names() -> tuple[str, ...]:
