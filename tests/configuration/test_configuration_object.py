@@ -11,11 +11,11 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.configuration.configuration_object import FLAG_NAMES
 from osgp.cosem.configuration_object import has_mode
 from osgp.faults import Fault, FaultCode
-from osgp.messages.registry import find_operation
 from osgp.requests.problems import list_errors
 from osgp.simulator.faults import FaultKind
 from tests.configuration.writes import (
     count_round_trips,
+    find_meter_operation,
     keeping_what_they_have,
     perform_and_list_sets,
     refusing,
@@ -88,7 +88,7 @@ def test_every_flag_of_every_profile_is_written_to_its_bit(
 def test_profiles_without_it(key: str) -> None:
     profile = catalogue.find_profile(*key.split("-", 1))
     for message, parameters in ((GET, {}), (SET, flags(PO_ENABLE=True))):
-        operation = find_operation(message)
+        operation = find_meter_operation(message)
         with pytest.raises(Fault) as info:
             operation.check_profile(profile, operation.parse(parameters))
         assert info.value.code == FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL
@@ -97,7 +97,7 @@ def test_profiles_without_it(key: str) -> None:
 @pytest.mark.parametrize("message", [GET, SET])
 def test_rights(message: str) -> None:
     granted = {DeviceFunctionGroup.OWNER, DeviceFunctionGroup.CONFIGURATION}
-    assert find_operation(message).granted_to == granted
+    assert find_meter_operation(message).granted_to == granted
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_meter_that_keeps_what_it_has(visits: Visits, profile: str, mode: str)
 def test_what_a_profile_does_not_have(
     profile: str, parameters: Mapping[str, Any], pointer: str, what: str
 ) -> None:
-    operation = find_operation(SET)
+    operation = find_meter_operation(SET)
     with pytest.raises(Fault, match=what) as info:
         operation.check_profile(catalogue.find_profile(*profile.split("-", 1)), operation.parse(parameters))
     assert info.value.code == FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL
@@ -290,14 +290,14 @@ def test_what_a_profile_does_not_have(
 )
 def test_invalid_parameters(parameters: Mapping[str, Any], pointers: list[str]) -> None:
     with pytest.raises(ValidationError) as info:
-        find_operation(SET).parse(parameters)
+        find_meter_operation(SET).parse(parameters)
     assert [error["pointer"] for error in list_errors(info.value.detail)] == pointers
 
 
 def test_all_flags_of_any_profile_have_a_name() -> None:
     assert len(FLAG_NAMES) == len(set(FLAG_NAMES)) == 15
     for name in FLAG_NAMES:
-        find_operation(SET).parse(flags(**{name: True}))
+        find_meter_operation(SET).parse(flags(**{name: True}))
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_what_the_device_keeps(
     visits: Visits, profile: str, bits: str, expected: dict[str, bool | None]
 ) -> None:
     simulated = visits.simulated(profile)
-    get, set_ = find_operation(GET), find_operation(SET)
+    get, set_ = find_meter_operation(GET), find_meter_operation(SET)
     with saying(simulated, {VALUE: octets_of(profile, f"0410{bits}")}), visits.visit(simulated) as meter:
         result = get.perform(meter, {})
         assert get.list_device_changes({}, result) == expected
@@ -328,7 +328,7 @@ def test_a_meter_that_does_not_let_it_be_read_any_more(
 ) -> None:
     """What was accepted may be so or not: it is unknown."""
     simulated = visits.simulated("SMR-5.1")
-    operation = find_operation(SET)
+    operation = find_meter_operation(SET)
     with saying(simulated, {VALUE: SOME_FLAGS}), visits.visit(simulated) as meter:
         refused = list(
             meter.get_each([meter.find_attribute("DEVICE_ID_1", "value")._replace(attribute_id=9)])

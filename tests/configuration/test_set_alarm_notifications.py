@@ -10,10 +10,10 @@ from osgp import catalogue
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.alarm_filters import find_filters, list_alarm_types
 from osgp.faults import Fault, FaultCode
-from osgp.messages.registry import find_operation
 from osgp.requests.problems import list_errors
 from tests.configuration.writes import (
     count_round_trips,
+    find_meter_operation,
     keeping_what_they_have,
     perform_and_list_sets,
     refusing,
@@ -183,7 +183,7 @@ def test_a_meter_that_does_not_let_a_filter_be_read_any_more(
 )
 @pytest.mark.parametrize("enabled", [True, False])
 def test_what_a_profile_does_not_have(profile: str, alarm: str, enabled: bool) -> None:
-    operation = find_operation(MESSAGE)
+    operation = find_meter_operation(MESSAGE)
     parameters = operation.parse(notify(CLOCK_INVALID=True, **{alarm: enabled}))
     with pytest.raises(Fault, match=alarm) as info:
         operation.check_profile(catalogue.find_profile(*profile.split("-", 1)), parameters)
@@ -215,10 +215,10 @@ def test_what_a_profile_does_not_have(profile: str, alarm: str, enabled: bool) -
 )
 def test_invalid_parameters(parameters: Mapping[str, Any], pointers: list[str]) -> None:
     with pytest.raises(ValidationError) as info:
-        find_operation(MESSAGE).parse(parameters)
+        find_meter_operation(MESSAGE).parse(parameters)
     assert [error["pointer"] for error in list_errors(info.value.detail)] == pointers
 
 
 def test_all_alarm_types_of_dutch_meters() -> None:
     assert {*BY_FILTER} < {*list_alarm_types()}
-    find_operation(MESSAGE).parse(notify(**dict.fromkeys(list_alarm_types(), True)))
+    find_meter_operation(MESSAGE).parse(notify(**dict.fromkeys(list_alarm_types(), True)))

@@ -10,10 +10,10 @@ from osgp import catalogue
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.configuration_object import DIRECT_ATTACH, has_mode
 from osgp.faults import Fault, FaultCode
-from osgp.messages.registry import find_operation
 from osgp.requests.problems import list_errors
 from tests.configuration.writes import (
     count_round_trips,
+    find_meter_operation,
     keeping_what_they_have,
     perform_and_list_sets,
     refusing,
@@ -76,7 +76,7 @@ def test_every_profile(visits: Visits, profile: str, polyphase: bool) -> None:
     [("DSMR-4.2.2", DIRECT, "/direct_attach"), ("DSMR-2.2", DIRECT, ""), ("DSMR-2.2", WANTED, "")],
 )
 def test_what_a_profile_does_not_have(profile: str, parameters: Mapping[str, Any], pointer: str) -> None:
-    operation = find_operation(MESSAGE)
+    operation = find_meter_operation(MESSAGE)
     with pytest.raises(Fault) as info:
         operation.check_profile(catalogue.find_profile(*profile.split("-", 1)), operation.parse(parameters))
     assert info.value.code == FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL
@@ -84,7 +84,7 @@ def test_what_a_profile_does_not_have(profile: str, parameters: Mapping[str, Any
 
 
 def test_every_other_profile_has_both() -> None:
-    operation = find_operation(MESSAGE)
+    operation = find_meter_operation(MESSAGE)
     for key in {*PROFILES} - {"DSMR-2.2", "DSMR-4.2.2", "TST-1.0"}:
         operation.check_profile(catalogue.find_profile(*key.split("-", 1)), operation.parse(DIRECT))
     operation.check_profile(catalogue.find_profile("DSMR", "4.2.2"), operation.parse(WANTED))
@@ -198,7 +198,7 @@ def test_a_meter_that_keeps_what_it_has(
 
 
 def test_what_the_device_keeps(visits: Visits) -> None:
-    operation = find_operation(MESSAGE)
+    operation = find_meter_operation(MESSAGE)
     for profile, bits, expected in (
         ("SMR-5.1", "04100200", {"hls5_active": True}),
         ("SMR-4.3", "0202160104100c20", {"hls3_active": True, "hls4_active": True, "hls5_active": False}),
@@ -220,7 +220,7 @@ def test_what_the_device_keeps(visits: Visits) -> None:
 )
 @pytest.mark.parametrize("good", [WANTED, DIRECT])
 def test_ranges(name: str, outside: tuple[object, ...], good: Mapping[str, Any]) -> None:
-    operation = find_operation(MESSAGE)
+    operation = find_meter_operation(MESSAGE)
     operation.parse(good)
     for value in outside:
         with pytest.raises(ValidationError) as info:

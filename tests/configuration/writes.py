@@ -6,6 +6,8 @@ from typing import Any
 from unittest.mock import patch
 
 from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.messages.operation import MeterOperation
+from osgp.messages.registry import find_operation
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms.tracing import Direction, TraceRecord
 from osgp.simulator.codec.results import DataAccessResult
@@ -59,3 +61,10 @@ def count_round_trips(meter: VisitedMeter, message: str, parameters: Mapping[str
     before = meter.association.statistics.round_trips
     perform(meter, message, parameters)
     return meter.association.statistics.round_trips - before
+
+
+def find_meter_operation(message: str) -> MeterOperation[Any, Any]:
+    """A message for a meter, whose parts are to be called one by one."""
+    operation = find_operation(message)
+    assert isinstance(operation, MeterOperation)
+    return operation
