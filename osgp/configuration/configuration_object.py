@@ -28,7 +28,7 @@ class ConfigurationFlag(TypedDict):
     enabled: bool
 
 
-class ConfigurationObject(TypedDict):
+class MeterConfiguration(TypedDict):
     """What a meter is configured to do."""
 
     gprs_operation_mode: Annotated[
@@ -40,7 +40,7 @@ class ConfigurationObject(TypedDict):
     unknown_bits: Annotated[list[int], "Bits that are set and have no name; 0 is the first bit."]
 
 
-def describe(configuration: Configuration) -> ConfigurationObject:
+def describe(configuration: Configuration) -> MeterConfiguration:
     """The value of a configuration object as results have it."""
     return {
         "gprs_operation_mode": configuration.mode,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.configuration.configuration_object import TAG, ConfigurationObject, describe, list_device_changes
+from osgp.configuration.configuration_object import TAG, MeterConfiguration, describe, list_device_changes
 from osgp.cosem.configuration_object import Configuration, parse
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
@@ -12,7 +12,7 @@ from osgp.messages.shapes import HIDDEN, NoParameters
 from osgp.messages.visited_meter import VisitedMeter
 
 
-class GetConfigurationObjectResult(ConfigurationObject):
+class GetConfigurationObjectResult(MeterConfiguration):
     """The configuration object of the meter."""
 
     configuration: Annotated[Configuration, HIDDEN]

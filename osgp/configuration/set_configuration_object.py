@@ -10,7 +10,7 @@ from osgp.catalogue import Profile
 from osgp.configuration.configuration_object import (
     TAG,
     ConfigurationFlag,
-    ConfigurationObject,
+    MeterConfiguration,
     describe,
     list_device_changes,
     make_setting,
@@ -52,8 +52,8 @@ class SetConfigurationObjectParameters(TypedDict):
 class SetConfigurationObjectResult(TypedDict):
     """The configuration object of the meter, read from it."""
 
-    before: ConfigurationObject
-    after: Annotated[ConfigurationObject | None, "Null if the meter does not let it be read any more."]
+    before: MeterConfiguration
+    after: Annotated[MeterConfiguration | None, "Null if the meter does not let it be read any more."]
     change: Annotated[Change, HIDDEN]
 
 

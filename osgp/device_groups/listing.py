@@ -99,5 +99,5 @@ def list_page(
         .filter(pk__in={row[5] for row in found if row[5] is not None})
         .values_list("pk", "identification")
     )
-    listed = [ListedDevice(*row[:5], gateways.get(row[5]), *row[6:]) for row in found[:size]]
+    listed = [ListedDevice._make((*row[:5], gateways.get(row[5]), *row[6:])) for row in found[:size]]
     return listed, listed[-1].device_identification if len(found) > size else None
