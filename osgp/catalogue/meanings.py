@@ -37,7 +37,10 @@ class SetFlags(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flags:
-    """Names of the bits of a value that is ``width`` bits wide; bit 0 is the least significant."""
+    """Names of the bits of a value that is ``width`` bits wide.
+
+    Bit 0 is the least significant of a number, and the first of a bit-string.
+    """
 
     width: int
     names: Mapping[int, str]

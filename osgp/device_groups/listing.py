@@ -24,6 +24,9 @@ class ListedDevice(NamedTuple):
     channel: int | None
     relay_status: str
     relay_status_as_of: datetime | None
+    hls3_active: bool | None
+    hls4_active: bool | None
+    hls5_active: bool | None
 
 
 class UnknownGroup(LookupError):
@@ -83,6 +86,9 @@ def list_page(
         "channel",
         "relay_status",
         "relay_status_as_of",
+        "hls3_active",
+        "hls4_active",
+        "hls5_active",
     )
     if after:
         rows = rows.filter(identification__gt=after)
@@ -93,5 +99,5 @@ def list_page(
         .filter(pk__in={row[5] for row in found if row[5] is not None})
         .values_list("pk", "identification")
     )
-    listed = [ListedDevice(*row[:5], gateways.get(row[5]), *row[6:]) for row in found[:size]]
+    listed = [ListedDevice._make((*row[:5], gateways.get(row[5]), *row[6:])) for row in found[:size]]
     return listed, listed[-1].device_identification if len(found) > size else None

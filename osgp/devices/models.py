@@ -141,6 +141,16 @@ class Device(models.Model):
     relay_status = models.CharField(max_length=24, choices=RelayStatus.choices, blank=True)
     relay_status_as_of = models.DateTimeField(null=True, blank=True)
 
+    hls3_active = models.BooleanField(
+        "HLS 3 at P3", null=True, blank=True, editable=False, help_text="As last read; unknown until then."
+    )
+    hls4_active = models.BooleanField(
+        "HLS 4 at P3", null=True, blank=True, editable=False, help_text="As last read; unknown until then."
+    )
+    hls5_active = models.BooleanField(
+        "HLS 5 at P3", null=True, blank=True, editable=False, help_text="As last read; unknown until then."
+    )
+
     debugging_until = models.DateTimeField(
         null=True, blank=True, help_text="Its messages are logged until then, or were (osgp/message_logs)."
     )

@@ -52,8 +52,17 @@ def change(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Change]:
     before = [
         _understand(setting, value) for setting, value in zip(settings, _read(meter, settings), strict=True)
     ]
+    return [Change(former, after) for former, after in zip(before, put(meter, settings), strict=True)]
+
+
+def put(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Any]:
+    """Write settings, in order, and return what the meter has of each afterwards; None if it does not say.
+
+    For values that were made from what the meter has, which is known then. Without settings nothing is sent.
+    Raises Fault as :func:`change` does.
+    """
     write(meter, settings)
-    return [Change(former, after) for former, after in zip(before, read_back(meter, settings), strict=True)]
+    return read_back(meter, settings)
 
 
 def write(meter: VisitedMeter, settings: Sequence[Setting]) -> None:

@@ -31,6 +31,25 @@ class AnyOf:
         return " or ".join(self.tags)
 
 
+@dataclass(frozen=True)
+class NamedFlag:
+    """A bit called ``name`` in the value of one of these objects, or of several."""
+
+    name: str
+    tags: tuple[str, ...]
+
+    def is_met_by(self, profile: Profile) -> bool:
+        """Return whether the profile knows the bit."""
+        return any(
+            (flags := profile[tag].flags) is not None and self.name in flags.names.values()
+            for tag in self.tags
+            if tag in profile
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} in {' or '.join(self.tags)}"
+
+
 Need = str | ProfileNeed
 """The tag of an object, or a more complex need."""
 Needs = Sequence[Need]
@@ -40,6 +59,11 @@ Needs = Sequence[Need]
 def any_of(*tags: str) -> AnyOf:
     """Return the need of one of these objects."""
     return AnyOf(tags)
+
+
+def named_flag(name: str, *tags: str) -> NamedFlag:
+    """Return the need of a bit of this name in the value of one of these objects."""
+    return NamedFlag(name, tags)
 
 
 def list_missing(needs: Needs, profile: Profile) -> list[Need]:

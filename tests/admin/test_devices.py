@@ -137,3 +137,16 @@ def test_grants_are_given_by_the_platform_only(
     assert not DeviceAuthorisation.objects.filter(organisation=other_organisation).exists()
     assert save(superuser, device, **grant).status_code == 302
     assert DeviceAuthorisation.objects.filter(organisation=other_organisation, device=device).exists()
+
+
+def test_what_is_known_of_hls_is_shown_and_not_edited(
+    superuser: Client, device: Device, gas_meter: Device
+) -> None:
+    Device.objects.filter(pk=device.pk).update(hls5_active=True)
+    page = superuser.get(reverse("admin:devices_device_change", args=[device.pk]))
+    assert "HLS 5 at P3" in page.content.decode()
+    assert save(superuser, device, hls3_active="on", hls5_active="").status_code == 302
+    device.refresh_from_db()
+    assert (device.hls3_active, device.hls4_active, device.hls5_active) == (None, None, True)
+    page = superuser.get(reverse("admin:devices_device_change", args=[gas_meter.pk]))
+    assert "HLS 5 at P3" not in page.content.decode()

@@ -290,7 +290,10 @@ def test_where_the_invocation_counter_of_dutch_meters_is(profile: Profile) -> No
 @pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
 def test_every_status_and_alarm_register_of_dutch_meters_has_flags(profile: Profile) -> None:
     for item in profile:
-        if item.tag.startswith(("AMR_PROFILE_STATUS", "ALARM_")) or item.tag.endswith("_MBUS_STATUS"):
+        if item.tag == "CONFIGURATION_OBJECT":
+            assert item.flags is not None
+            assert item.flags.width == 16
+        elif item.tag.startswith(("AMR_PROFILE_STATUS", "ALARM_")) or item.tag.endswith("_MBUS_STATUS"):
             assert item.flags is not None
             assert item.flags.width == (8 if item.tag.startswith("AMR") else 32)
         else:

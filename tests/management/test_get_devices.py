@@ -33,7 +33,7 @@ def names(api: APIClient, *query: tuple[str, str]) -> list[str]:
 
 def test_a_row_tells_what_is_known(api: APIClient, device: Device, gas_meter: Device) -> None:
     Device.objects.filter(pk=device.pk).update(
-        relay_status=RelayStatus.DISCONNECTED, relay_status_as_of=AS_OF
+        relay_status=RelayStatus.DISCONNECTED, relay_status_as_of=AS_OF, hls4_active=False, hls5_active=True
     )
     answer = api.get(URL)
     assert answer.status_code == 200
@@ -48,6 +48,9 @@ def test_a_row_tells_what_is_known(api: APIClient, device: Device, gas_meter: De
             "gateway": None,
             "channel": None,
             "relay_status": {"status": "DISCONNECTED", "as_of": "2026-03-29T01:30:00Z"},
+            "hls3_active": None,
+            "hls4_active": False,
+            "hls5_active": True,
         },
         {
             "device_identification": gas_meter.identification,
@@ -58,6 +61,9 @@ def test_a_row_tells_what_is_known(api: APIClient, device: Device, gas_meter: De
             "gateway": device.identification,
             "channel": 1,
             "relay_status": None,
+            "hls3_active": None,
+            "hls4_active": None,
+            "hls5_active": None,
         },
     ]
 

@@ -29,15 +29,19 @@ HOUR = timedelta(hours=1)
 def make_bodies(operation: Operation[Any, Any], now: datetime) -> Iterator[dict[str, Any]]:
     """Valid JSON parameters: what is required, in each combination of all choices, optional ones included.
 
-    Two times are the hour before ``now``, also where a relative period could stand instead; a time that
-    stands alone is in the future.
+    A list of objects has one, in each combination of its choices. A body without any of its optional fields
+    is left out if the message needs one of them. Two times are the hour before ``now``, also where a relative
+    period could stand instead; a time that stands alone is in the future.
     """
     fields = operation.parameters_serializer().fields.items()
     is_between = any(isinstance(field, RelativePeriodField) for _, field in fields)
     wanted = {
         name: field
         for name, field in fields
-        if field.required or _is_choice(field) or (is_between and isinstance(field, DateTimeField))
+        if field.required
+        or _is_choice(field)
+        or _is_list(field)
+        or (is_between and isinstance(field, DateTimeField))
     }
     times = [name for name, field in wanted.items() if isinstance(field, DateTimeField)]
     next_year = datetime(datetime.now(UTC).year + 1, 1, 15, 12, tzinfo=UTC)
@@ -49,11 +53,25 @@ def make_bodies(operation: Operation[Any, Any], now: datetime) -> Iterator[dict[
         for name, field in wanted.items()
     ]
     for values in product(*samples):
-        yield {name: value for name, value in zip(wanted, values, strict=True) if value is not None}
+        body = {name: value for name, value in zip(wanted, values, strict=True) if value is not None}
+        if body or _is_valid(operation, body):
+            yield body
 
 
 def _is_choice(field: serializers.Field) -> bool:
     return isinstance(field, serializers.ChoiceField)
+
+
+def _is_list(field: serializers.Field) -> bool:
+    return isinstance(field, serializers.ListSerializer)
+
+
+def _is_valid(operation: Operation[Any, Any], body: dict[str, Any]) -> bool:
+    try:
+        operation.parse(body)
+    except serializers.ValidationError:
+        return False
+    return True
 
 
 def _samples_of(name: str, field: serializers.Field) -> list[Any]:
@@ -61,6 +79,10 @@ def _samples_of(name: str, field: serializers.Field) -> list[Any]:
         return [SAMPLES[name]]
     if _is_choice(field):
         return list(field.choices)
+    if isinstance(field, serializers.ListSerializer):
+        parts = field.child.fields.items()
+        samples = [_samples_of(each, part)[: None if _is_choice(part) else 1] for each, part in parts]
+        return [[dict(zip((each for each, _ in parts), values, strict=True))] for values in product(*samples)]
     if isinstance(field, serializers.BooleanField):
         return [True, False]
     if isinstance(field, IntegerField):

@@ -71,6 +71,13 @@ class ListedDeviceSerializer(serializers.Serializer):
     )
     channel = serializers.IntegerField(allow_null=True, min_value=1, max_value=4)
     relay_status = RelayStatusSerializer(allow_null=True, help_text="Null while it is not known.")
+    hls3_active = serializers.BooleanField(
+        allow_null=True,
+        help_text="Whether HLS 3 is on at P3, as the configuration object of the meter last said. Null while "
+        "it is not known.",
+    )
+    hls4_active = serializers.BooleanField(allow_null=True, help_text="The same of HLS 4.")
+    hls5_active = serializers.BooleanField(allow_null=True, help_text="The same of HLS 5.")
 
 
 class DevicePageSerializer(serializers.Serializer):

@@ -71,6 +71,8 @@ CONNECTION = (
     "selective_access",
     "polyphase",
 )
+HLS = ("hls3_active", "hls4_active", "hls5_active")
+"""What the flags of the configuration object say; how the platform talks to the meter is its security."""
 MBUS = (
     "gateway",
     "channel",
@@ -162,7 +164,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         if get_organisation(request) is not None:
             fixed += ("place",)
         if obj is not None:
-            fixed += ("identification", "device_type", "counter", "created", "updated")
+            fixed += ("identification", "device_type", *HLS, "counter", "created", "updated")
             if obj.is_mbus:
                 fixed += ("communication_method",)
             if not obj.is_mbus or get_organisation(request) is not None:
@@ -185,7 +187,8 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         if obj is None or obj.is_mbus:
             groups.append(("M-Bus", MBUS))
         if obj is not None:
-            groups.append(("Known from the meter", ("relay", "counter", "created", "updated")))
+            mechanisms = () if obj.is_mbus else HLS
+            groups.append(("Known from the meter", ("relay", *mechanisms, "counter", "created", "updated")))
         return [(title, {"fields": fields}) for title, fields in groups]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
