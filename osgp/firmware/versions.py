@@ -16,9 +16,7 @@ ORDER = {module: position for position, module in enumerate(FirmwareModuleType)}
 
 
 @transaction.atomic
-def record_versions(
-    device: Device, versions: Mapping[FirmwareModuleType, str], seen_at: datetime
-) -> None:
+def record_versions(device: Device, versions: Mapping[FirmwareModuleType, str], seen_at: datetime) -> None:
     """Keep the versions that a device told at ``seen_at``; modules that are not named stay as they are.
 
     The same version only moves when it was last seen, another one becomes the current one. So it does not

@@ -4,15 +4,28 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='deviceauthorisation',
-            name='function_group',
-            field=models.CharField(choices=[('OWNER', 'Owner'), ('INSTALLATION', 'Installation'), ('AD_HOC', 'Ad Hoc'), ('MANAGEMENT', 'Management'), ('FIRMWARE', 'Firmware'), ('SCHEDULING', 'Scheduling'), ('CONFIGURATION', 'Configuration'), ('MONITORING', 'Monitoring'), ('METADATA_MANAGEMENT', 'Metadata Management'), ('RELAY', 'Relay')], max_length=24),
+            model_name="deviceauthorisation",
+            name="function_group",
+            field=models.CharField(
+                choices=[
+                    ("OWNER", "Owner"),
+                    ("INSTALLATION", "Installation"),
+                    ("AD_HOC", "Ad Hoc"),
+                    ("MANAGEMENT", "Management"),
+                    ("FIRMWARE", "Firmware"),
+                    ("SCHEDULING", "Scheduling"),
+                    ("CONFIGURATION", "Configuration"),
+                    ("MONITORING", "Monitoring"),
+                    ("METADATA_MANAGEMENT", "Metadata Management"),
+                    ("RELAY", "Relay"),
+                ],
+                max_length=24,
+            ),
         ),
     ]

@@ -5,29 +5,76 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('devices', '0007_installed_at'),
+        ("devices", "0007_installed_at"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='FirmwareVersion',
+            name="FirmwareVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('module_type', models.CharField(choices=[('ACTIVE_FIRMWARE', 'Meter'), ('MODULE_ACTIVE_FIRMWARE', 'Module'), ('COMMUNICATION_MODULE_ACTIVE_FIRMWARE', 'Communication module'), ('M_BUS_DRIVER_ACTIVE_FIRMWARE', 'M-Bus driver'), ('SIMPLE_VERSION_INFO', 'M-Bus device')], max_length=40)),
-                ('version', models.CharField(blank=True, help_text='Empty: the module told an empty one.', max_length=255)),
-                ('since', models.DateTimeField(help_text='When it was first seen.')),
-                ('last_seen', models.DateTimeField()),
-                ('is_current', models.BooleanField(default=True, help_text='Whether it is the latest one of its module.')),
-                ('device', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='firmware_versions', to='devices.device')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "module_type",
+                    models.CharField(
+                        choices=[
+                            ("ACTIVE_FIRMWARE", "Meter"),
+                            ("MODULE_ACTIVE_FIRMWARE", "Module"),
+                            ("COMMUNICATION_MODULE_ACTIVE_FIRMWARE", "Communication module"),
+                            ("M_BUS_DRIVER_ACTIVE_FIRMWARE", "M-Bus driver"),
+                            ("SIMPLE_VERSION_INFO", "M-Bus device"),
+                        ],
+                        max_length=40,
+                    ),
+                ),
+                (
+                    "version",
+                    models.CharField(
+                        blank=True, help_text="Empty: the module told an empty one.", max_length=255
+                    ),
+                ),
+                ("since", models.DateTimeField(help_text="When it was first seen.")),
+                ("last_seen", models.DateTimeField()),
+                (
+                    "is_current",
+                    models.BooleanField(
+                        default=True, help_text="Whether it is the latest one of its module."
+                    ),
+                ),
+                (
+                    "device",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="firmware_versions",
+                        to="devices.device",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['device', 'module_type', '-since'],
-                'indexes': [models.Index(fields=['device', 'module_type', '-since'], name='firmware_history'), models.Index(condition=models.Q(('is_current', True)), fields=['version', 'device'], name='firmware_by_version')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('is_current', True)), fields=('device', 'module_type'), name='one_current_firmware_per_module')],
+                "ordering": ["device", "module_type", "-since"],
+                "indexes": [
+                    models.Index(fields=["device", "module_type", "-since"], name="firmware_history"),
+                    models.Index(
+                        condition=models.Q(("is_current", True)),
+                        fields=["version", "device"],
+                        name="firmware_by_version",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_current", True)),
+                        fields=("device", "module_type"),
+                        name="one_current_firmware_per_module",
+                    )
+                ],
             },
         ),
     ]
