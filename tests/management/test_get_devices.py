@@ -48,6 +48,7 @@ def test_a_row_tells_what_is_known(api: APIClient, device: Device, gas_meter: De
             "gateway": None,
             "channel": None,
             "relay_status": {"status": "DISCONNECTED", "as_of": "2026-03-29T01:30:00Z"},
+            "firmware_versions": [],
         },
         {
             "device_identification": gas_meter.identification,
@@ -58,6 +59,7 @@ def test_a_row_tells_what_is_known(api: APIClient, device: Device, gas_meter: De
             "gateway": device.identification,
             "channel": 1,
             "relay_status": None,
+            "firmware_versions": [],
         },
     ]
 
