@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "osgp.networks",
     "osgp.devices",
     "osgp.accounts",
+    "osgp.firmware",
     "osgp.device_groups",
     "osgp.batches",
     "osgp.requests",

@@ -19,6 +19,8 @@ class DeviceFunctionGroup(TextChoices):
     CONFIGURATION = "CONFIGURATION"
     MONITORING = "MONITORING"
     METADATA_MANAGEMENT = "METADATA_MANAGEMENT"
+    RELAY = "RELAY"
+    """Switching the supply of a customer off and on: not part of MANAGEMENT."""
 
 
 class Scope(TextChoices):

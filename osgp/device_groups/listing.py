@@ -10,6 +10,8 @@ from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_visible_devices
 from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
 from osgp.devices.models import Device
+from osgp.firmware.models import FirmwareVersion
+from osgp.firmware.versions import list_current
 
 
 class ListedDevice(NamedTuple):
@@ -27,6 +29,8 @@ class ListedDevice(NamedTuple):
     hls3_active: bool | None
     hls4_active: bool | None
     hls5_active: bool | None
+    firmware_versions: Sequence[FirmwareVersion]
+    """The current ones."""
 
 
 class UnknownGroup(LookupError):
@@ -74,7 +78,7 @@ def list_page(
 ) -> tuple[list[ListedDevice], str | None]:
     """Return up to ``size`` of ``devices`` behind ``after``, and the last identification if more follow.
 
-    Two queries, however many devices there are.
+    Three queries, however many devices there are.
     """
     rows = devices.values_list(
         "identification",
@@ -89,6 +93,7 @@ def list_page(
         "hls3_active",
         "hls4_active",
         "hls5_active",
+        "pk",
     )
     if after:
         rows = rows.filter(identification__gt=after)
@@ -99,5 +104,9 @@ def list_page(
         .filter(pk__in={row[5] for row in found if row[5] is not None})
         .values_list("pk", "identification")
     )
-    listed = [ListedDevice._make((*row[:5], gateways.get(row[5]), *row[6:])) for row in found[:size]]
+    firmware = list_current([row[-1] for row in found[:size]])
+    listed = [
+        ListedDevice(*row[:5], gateways.get(row[5]), *row[6:-1], firmware.get(row[-1], ()))
+        for row in found[:size]
+    ]
     return listed, listed[-1].device_identification if len(found) > size else None

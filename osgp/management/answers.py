@@ -14,4 +14,13 @@ def describe_device(device: ListedDevice) -> dict[str, Any]:
         body["relay_status"] = {"status": device.relay_status, "as_of": utc_text(as_of) if as_of else None}
     else:
         body["relay_status"] = None
+    body["firmware_versions"] = [
+        {
+            "firmware_module_type": row.module_type,
+            "version": row.version,
+            "since": utc_text(row.since),
+            "last_seen": utc_text(row.last_seen),
+        }
+        for row in device.firmware_versions
+    ]
     return body

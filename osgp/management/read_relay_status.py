@@ -7,19 +7,13 @@ from typing import Annotated, Any, TypedDict
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.cosem.errors import make_illegal_response
-from osgp.cosem.quantities import parse_whole_number
 from osgp.devices.models import RelayStatus
+from osgp.management.disconnect_control import TAG, ask_for_switch, find_status
 from osgp.messages.operation import MeterOperation, Service
-from osgp.messages.partial_reads import AskedField, FieldProblem, list_problems, read_fields
+from osgp.messages.partial_reads import FieldProblem, list_problems, read_fields
 from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.protocol_dlms import Data
-
-CONTROL_STATES = (RelayStatus.DISCONNECTED, RelayStatus.CONNECTED, RelayStatus.READY_FOR_RECONNECTION)
-"""In the order of the enumeration (Blue Book, class 70)."""
-LARGEST_CONTROL_MODE = 6
 
 
 class ReadRelayStatusResult(TypedDict):
@@ -44,29 +38,23 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
     message = "ReadRelayStatus"
     service = Service.MANAGEMENT
     granted_to = frozenset(
-        {DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MANAGEMENT, DeviceFunctionGroup.MONITORING}
+        {
+            DeviceFunctionGroup.OWNER,
+            DeviceFunctionGroup.MANAGEMENT,
+            DeviceFunctionGroup.MONITORING,
+            DeviceFunctionGroup.RELAY,
+        }
     )
-    needs = ("DISCONNECT_CONTROL",)
+    needs = (TAG,)
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ReadRelayStatusResult:
-        understand = {
-            "output_state": _parse_output_state,
-            "control_state": _parse_control_state,
-            "control_mode": _parse_control_mode,
-        }
         as_of = timezone.now()
-        fields = read_fields(
-            meter,
-            [
-                AskedField(name, meter.find_attribute("DISCONNECT_CONTROL", name), function)
-                for name, function in understand.items()
-            ],
-        )
+        fields = read_fields(meter, ask_for_switch(meter))
         output, control, mode = fields
         if output.fault and control.fault:
             raise control.fault
         return {
-            "relay_status": control.value or _find_status(output.value),
+            "relay_status": control.value or find_status(output.value),
             "output_state": output.value,
             "control_state": control.value,
             "control_mode": mode.value,
@@ -78,27 +66,3 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
         self, parameters: NoParameters, result: ReadRelayStatusResult
     ) -> Mapping[str, Any]:
         return {"relay_status": result["relay_status"], "relay_status_as_of": result["as_of"]}
-
-
-def _find_status(output_state: bool) -> RelayStatus:
-    return RelayStatus.CONNECTED if output_state else RelayStatus.DISCONNECTED
-
-
-def _parse_output_state(data: Data) -> bool:
-    if not isinstance(data.value, bool):
-        raise make_illegal_response("The output state is no boolean.")
-    return data.value
-
-
-def _parse_control_state(data: Data) -> RelayStatus:
-    state = parse_whole_number(data, "the control state")
-    if state is None or not 0 <= state < len(CONTROL_STATES):
-        raise make_illegal_response(f"The control state {state} is none of the Blue Book.")
-    return CONTROL_STATES[state]
-
-
-def _parse_control_mode(data: Data) -> int:
-    mode = parse_whole_number(data, "the control mode")
-    if mode is None or not 0 <= mode <= LARGEST_CONTROL_MODE:
-        raise make_illegal_response(f"The control mode {mode} is none of the Blue Book.")
-    return mode

@@ -182,6 +182,12 @@ class MeterOperation(Operation[P, R], Generic[P, R]):
         COSEM steps only: no sockets, no queries. Raises osgp.faults.Fault (DLMS errors are faults as well).
         """
 
+    marks_start: ClassVar[bool] = False
+    """Whether ``perform`` calls ``meter.mark_started()`` right before what must not be repeated.
+
+    Then what it asks before may be asked again. Otherwise, unless it is repeatable, all of it counts.
+    """
+
     def find_outcome(self, meter: "VisitedMeter", parameters: P) -> R:
         """Ask the meter what came of a former attempt that ended without an answer; only if not repeatable.
 

@@ -1,6 +1,6 @@
 """A meter as operations see it: the objects of its profile, over an open association."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -35,6 +35,8 @@ class VisitedMeter:
     """When the visit began, from which relative periods count."""
     history: History = NO_HISTORY
     """What the platform has of the device, for messages that ask only for what is missing."""
+    mark_started: Callable[[], None] = lambda: None
+    """Keep in mind that what follows must not be repeated; for operations with ``marks_start``."""
 
     def find_object(self, tag: str) -> CosemObject:
         """Return the object with this tag. Raises Fault 416 if the profile lacks it."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -186,7 +187,9 @@ class Visit:
             if action.state == ActionState.STARTED:
                 result = _find_outcome(operation, meter, parameters)
             else:
-                if not operation.repeatable:
+                if operation.marks_start:
+                    meter = replace(meter, mark_started=partial(self._start, action))
+                elif not operation.repeatable:
                     self._start(action)
                 result = operation.perform(meter, parameters)
             # After we have hung up, its result does not come from the meter.

@@ -51,6 +51,7 @@ def test_a_row_tells_what_is_known(api: APIClient, device: Device, gas_meter: De
             "hls3_active": None,
             "hls4_active": False,
             "hls5_active": True,
+            "firmware_versions": [],
         },
         {
             "device_identification": gas_meter.identification,
@@ -64,6 +65,7 @@ def test_a_row_tells_what_is_known(api: APIClient, device: Device, gas_meter: De
             "hls3_active": None,
             "hls4_active": None,
             "hls5_active": None,
+            "firmware_versions": [],
         },
     ]
 

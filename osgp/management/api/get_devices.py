@@ -14,6 +14,7 @@ from osgp.accounts.models import Organisation
 from osgp.device_groups import listing
 from osgp.device_groups.models import DeviceGroup
 from osgp.devices.models import DeviceType, LifecycleStatus, RelayStatus
+from osgp.firmware.models import FirmwareModuleType
 from osgp.management.answers import describe_device
 from osgp.messages.serializers import CharField, ChoiceField, make_printable
 from osgp.requests.api.pages import (
@@ -57,6 +58,15 @@ class RelayStatusSerializer(serializers.Serializer):
     as_of = serializers.DateTimeField(help_text="When it was so.", allow_null=True)
 
 
+class FirmwareVersionSerializer(serializers.Serializer):
+    """The firmware of one module of a device, as it was last read."""
+
+    firmware_module_type = serializers.ChoiceField(choices=FirmwareModuleType.values)
+    version = serializers.CharField(allow_blank=True)
+    since = serializers.DateTimeField(help_text="When this version was first seen.")
+    last_seen = serializers.DateTimeField()
+
+
 class ListedDeviceSerializer(serializers.Serializer):
     """What the platform knows of a device."""
 
@@ -78,6 +88,9 @@ class ListedDeviceSerializer(serializers.Serializer):
     )
     hls4_active = serializers.BooleanField(allow_null=True, help_text="The same of HLS 4.")
     hls5_active = serializers.BooleanField(allow_null=True, help_text="The same of HLS 5.")
+    firmware_versions = FirmwareVersionSerializer(
+        many=True, help_text="By module; those that GetFirmwareVersion or GetFirmwareVersionGas has read."
+    )
 
 
 class DevicePageSerializer(serializers.Serializer):
@@ -94,8 +107,8 @@ class GetDevicesView(APIView):
     @extend_schema(
         operation_id="get_devices",
         summary="GetDevices",
-        description="The devices that the organisation was granted anything on, with their relay status as "
-        "last known. No meter is contacted; ReadRelayStatus asks one.",
+        description="The devices that the organisation was granted anything on, with relay status and "
+        "firmware as last known. No meter is contacted; ReadRelayStatus and GetFirmwareVersion ask one.",
         tags=["management"],
         parameters=[GetDevicesQuery],
         responses={200: DevicePageSerializer, **document_problems(400, 403, examples={})},

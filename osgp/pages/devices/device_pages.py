@@ -11,10 +11,11 @@ from django.utils.safestring import SafeString
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.accounts.rights import is_granted, is_owner, list_visible_devices
 from osgp.devices.models import Device, DeviceKey
+from osgp.firmware.versions import list_history
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
 from osgp.pages.access import OrganisationScopedAdmin, get_organisation
 from osgp.pages.devices.device_form import DeviceForm
-from osgp.pages.devices.filters import DebuggingFilter, FailingFilter, ProfileFilter
+from osgp.pages.devices.filters import DebuggingFilter, FailingFilter, FirmwareFilter, ProfileFilter
 from osgp.pages.networks.filters import CellFilter, NetworkFilter
 from osgp.pages.shared import display_text
 from osgp.pages.shared.columns import make_moment_column
@@ -111,6 +112,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         ("relay_status", admin.ChoicesFieldListFilter),
         NetworkFilter,
         CellFilter,
+        FirmwareFilter,
         DebuggingFilter,
     )
     list_select_related = ("gateway",)
@@ -277,7 +279,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         return "not known" if device.invocation_counter is None else f"{device.invocation_counter:,}"
 
     def describe(self, request: HttpRequest, row: Device) -> dict[str, Any]:
-        """The device with its keys (never their values), M-Bus devices, recent requests and visits."""
+        """The device with its keys (never their values), its firmware, M-Bus devices and recent work."""
         device, organisation = row, get_organisation(request)
         children = Device.objects.filter(gateway=device).order_by("channel")
         requests = Request.objects.filter(device_identification=device.identification).order_by("-created_at")
@@ -291,6 +293,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
             or list_visible_devices(organisation).filter(pk=device.gateway_id).exists()
         )
         may = request.user.has_perm
+        firmware = list_history(device)
         return {
             "title": device.identification,
             "device": device,
@@ -302,6 +305,8 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
             )
             if may("devices.view_devicekey")
             else None,
+            "firmware": [row for row in firmware if row.is_current],
+            "former_firmware": [row for row in firmware if not row.is_current],
             "children": list(children),
             "gateway": device.gateway if gateway_visible else None,
             "recent_requests": list(requests[:RECENT_ROWS].select_related("organisation"))

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from osgp import catalogue
+from osgp.firmware.versions import filter_by_version
 
 
 class FailingFilter(admin.SimpleListFilter):
@@ -60,3 +61,18 @@ class ProfileFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         name, _, version = (self.value() or "").rpartition("-")
         return queryset.filter(protocol_name=name, protocol_version=version) if name else queryset
+
+
+class FirmwareFilter(admin.SimpleListFilter):
+    """Which devices run a firmware version, to which their pages lead: there are too many to choose from."""
+
+    title = "firmware version"
+    parameter_name = "firmware"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        version = request.GET.get(self.parameter_name, "")
+        return [(version, version)] if version else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        version = self.value()
+        return filter_by_version(queryset, version) if version else queryset
