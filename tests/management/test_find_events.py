@@ -301,6 +301,7 @@ def test_bad_input(api: APIClient, device: Device, changes: Any, pointer: str) -
         ("SMR", "5.0.0", "AUXILIARY_EVENT_LOG"),
         ("SMR", "5.1", "POWER_QUALITY_EXTENDED_EVENT_LOG"),
         ("SMR", "5.1", "POWER_QUALITY_THD_EVENT_LOG"),
+        ("SMR", "5.2", "POWER_QUALITY_THD_EVENT_LOG"),
     ],
 )
 def test_logs_that_a_meter_lacks_are_refused_at_once(

@@ -11,12 +11,12 @@ from osgp.faults import Fault, FaultCode
 from osgp.requests.models import Request
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
+from tests.catalogue.generations import SMR5
 from tests.visited import PROFILES, Visits, perform, saying
 
 MESSAGE = "GetGsmDiagnostic"
 URL = "/api/v1/management/get-gsm-diagnostic/"
 METHODS = ("GPRS", "CDMA", "LTE", "ETHERNET", "")
-SMR5 = ("SMR-5.0.0", "SMR-5.1", "SMR-5.2", "SMR-5.5")
 CAN = {
     *(("GPRS", profile) for profile in SMR5),
     *(("CDMA", profile) for profile in ("SMR-4.3", *SMR5)),
