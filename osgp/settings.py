@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "osgp.devices",
     "osgp.accounts",
     "osgp.device_groups",
+    "osgp.system_notes",
     "osgp.batches",
     "osgp.requests",
     "osgp.readings",
