@@ -1,4 +1,4 @@
-"""The figures of the admin's first page: about ten small queries, whatever the size of the tables.
+"""The figures of the admin's first page: about fifteen small queries, whatever the size of the tables.
 
 States in which work waits or runs are counted by their partial indexes, up to a limit. The success rate is
 that of the requests created in the last 24 hours; of the newest 10,000 when there were more, and then the
