@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "osgp.accounts",
     "osgp.firmware",
     "osgp.device_groups",
+    "osgp.system_notes",
     "osgp.batches",
     "osgp.requests",
     "osgp.readings",

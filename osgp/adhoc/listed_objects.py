@@ -7,6 +7,7 @@ from osgp.catalogue import Profile
 from osgp.cosem import object_list
 from osgp.messages.serializers import ObisCodeField
 from osgp.messages.visited_meter import VisitedMeter
+from osgp.system_notes import profile_mismatch
 
 ASSOCIATION = "ASSOCIATION_LN"
 
@@ -32,10 +33,17 @@ class Unreadable(TypedDict):
 
 
 def read_object_list(meter: VisitedMeter) -> object_list.ObjectList:
-    """Read the objects that the meter shows to this client. Raises Fault, also if the answer is no list."""
+    """Read the objects that the meter shows to this client. Raises Fault, also if the answer is no list.
+
+    Whether another profile would fit them better is observed, whichever message asks.
+    """
     association = meter.find_object(ASSOCIATION)
     data = meter.get(ASSOCIATION, "object_list")
-    return object_list.parse_object_list(data, association.get_logical_name(), association.class_version)
+    found = object_list.parse_object_list(data, association.get_logical_name(), association.class_version)
+    observation = profile_mismatch.judge(meter.profile, found, polyphase=meter.polyphase)
+    if observation is not None:
+        meter.observations.append(observation)
+    return found
 
 
 def describe_object(profile: Profile, listed: object_list.ListedObject) -> ListedObject:

@@ -69,10 +69,14 @@ def _read(path: Path, folders: Sequence[Path]) -> DataFile:
     return DataFile.read(path, path.name if path.parent == folders[0] else str(path))
 
 
-def _make_sort_key(definition: Definition) -> tuple[str, list[tuple[int, int | str]]]:
-    """Sort by protocol name, then by version number ("4.10" after "4.2")."""
-    parts = definition.protocol_version.split(".")
-    return definition.protocol_name, [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
+def _make_sort_key(definition: Definition) -> tuple[str, list[tuple[bool, int, str]]]:
+    """Sort by protocol name, then by version number ("4.10" after "4.2", "5.2c" between "5.2" and "5.3")."""
+    parts = []
+    for part in definition.protocol_version.split("."):
+        letters = part.lstrip("0123456789")
+        number = part.removesuffix(letters)
+        parts.append((not number, int(number or 0), letters))
+    return definition.protocol_name, parts
 
 
 def _find_lineage(definition: Definition, definitions: Mapping[str, Definition]) -> list[Definition]:

@@ -106,7 +106,7 @@ def list_page(
     )
     firmware = list_current([row[-1] for row in found[:size]])
     listed = [
-        ListedDevice(*row[:5], gateways.get(row[5]), *row[6:-1], firmware.get(row[-1], ()))
+        ListedDevice._make((*row[:5], gateways.get(row[5]), *row[6:-1], firmware.get(row[-1], ())))
         for row in found[:size]
     ]
     return listed, listed[-1].device_identification if len(found) > size else None

@@ -16,6 +16,7 @@ from osgp.messages.operation import PlatformOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.serializers import CharField
 from osgp.networks.models import CommunicationNetwork
+from osgp.system_notes.keeping import resolve_changed
 
 
 class AddDeviceResult(TypedDict):
@@ -100,11 +101,13 @@ def _replace(
 ) -> None:
     _check_replaceable(organisation, device, parameters)
     _check_channel(columns["gateway"], device, parameters)
+    changed = [name for name, value in columns.items() if getattr(device, name) != value]
     for name, value in columns.items():
         setattr(device, name, value)
     try:
         with transaction.atomic():
             device.save(update_fields=[*columns, "updated_at"])
+            resolve_changed(device, changed, by=AddDevice.message)
     except IntegrityError as error:
         raise _make_occupied_fault(columns["gateway"], columns["channel"]) from error
 

@@ -9,6 +9,7 @@ from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import KnownDeviceOperation
 from osgp.messages.registry import register
 from osgp.messages.serializers import CharField
+from osgp.system_notes.keeping import resolve_changed
 
 
 class UpdateProtocolParameters(TypedDict):
@@ -34,7 +35,8 @@ class UpdateProtocol(KnownDeviceOperation[UpdateProtocolParameters, UpdateProtoc
     """Change the protocol of a device on the platform, and with it its COSEM objects.
 
     An unknown protocol or version is refused with 206 and changes nothing. M-Bus devices of a gateway keep
-    theirs, but are read by that of the gateway, whose objects they are.
+    theirs, but are read by that of the gateway, whose objects they are. A system note that the meter fits
+    another profile is resolved.
     """
 
     message = "UpdateProtocol"
@@ -52,9 +54,11 @@ class UpdateProtocol(KnownDeviceOperation[UpdateProtocolParameters, UpdateProtoc
             "protocol_version": profile.protocol_version,
             "protocol_variant": parameters.get("protocol_variant", ""),
         }
+        changed = [name for name, value in columns.items() if getattr(device, name) != value]
         for name, value in columns.items():
             setattr(device, name, value)
         device.save(update_fields=[*columns, "updated_at"])
+        resolve_changed(device, changed, by=self.message)
         return columns
 
 

@@ -11,6 +11,7 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.history import NO_HISTORY, History
 from osgp.protocol_dlms import AccessResult, Data, Meter
 from osgp.protocol_dlms.errors import AccessError
+from osgp.system_notes.observations import Observation
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class VisitedMeter:
     """What the platform has of the device, for messages that ask only for what is missing."""
     mark_started: Callable[[], None] = lambda: None
     """Keep in mind that what follows must not be repeated; for operations with ``marks_start``."""
+    observations: list[Observation] = field(default_factory=list)
+    """What a message observed beside its result, for the system notes of the device."""
 
     def find_object(self, tag: str) -> CosemObject:
         """Return the object with this tag. Raises Fault 416 if the profile lacks it."""

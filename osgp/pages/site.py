@@ -14,6 +14,7 @@ from osgp.pages.access import OrganisationScopedAdmin, PlatformOnly, get_organis
 
 SECTIONS = (
     "devices",
+    "system_notes",
     "requests",
     "batches",
     "networks",

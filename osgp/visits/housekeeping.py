@@ -9,6 +9,7 @@ from django.utils import timezone
 from osgp.metrics import rollup
 from osgp.requests.models import IDEMPOTENCY_KEY_LIFETIME, Action, IdempotencyKey, MeterSession, Request
 from osgp.sql import add_to_now
+from osgp.system_notes import housekeeping as system_notes
 
 SLICE = 1000
 """Rows of a kind that are deleted at a time, few enough not to hold up others."""
@@ -21,18 +22,21 @@ def is_due() -> bool:
         _find_expired_keys(),
         Request.objects.filter(completed_at__lt=before),
         MeterSession.objects.filter(closed_at__lt=before),
+        *system_notes.find_expired(before),
     )
     return any(rows.order_by().exists() for rows in expired)
 
 
 def delete_expired() -> int:
-    """Delete a slice of final requests and closed meter sessions past RETENTION, and old idempotency keys.
+    """Delete a slice of final requests, closed meter sessions and system notes past RETENTION, and of old
+    idempotency keys.
 
     Return how many rows of these were deleted: unless it is zero, there may be more. Rows that the metrics
     have not counted yet stay, and those that another process is deleting.
     """
     rollup.advance()
-    return delete_idempotency_keys() + _delete_requests() + _delete_sessions()
+    notes = system_notes.delete_expired(_find_end(), SLICE)
+    return notes + delete_idempotency_keys() + _delete_requests() + _delete_sessions()
 
 
 @transaction.atomic

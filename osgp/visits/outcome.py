@@ -1,6 +1,6 @@
-"""The outcome of one action, stored together with its changes of the device and its readings."""
+"""The outcome of one action, stored together with its readings and with what it says of the device."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,8 @@ from osgp.readings import storing
 from osgp.requests import states
 from osgp.requests.models import ActionState
 from osgp.requests.work import WorkAction
+from osgp.system_notes.keeping import keep
+from osgp.system_notes.observations import Observation
 from osgp.visits.leases import LeaseLost
 
 
@@ -27,6 +29,7 @@ class ActionOutcome:
     fault: Fault | None = None
     device_changes: Mapping[str, Any] = field(default_factory=dict)
     readings: storing.PreparedReadings | None = None
+    observations: Sequence[Observation] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -34,6 +37,7 @@ class ActionOutcome:
         return (
             self.state == ActionState.DONE
             and not self.device_changes
+            and not self.observations
             and not find_operation(self.action.message).secret_fields
         )
 
@@ -41,13 +45,17 @@ class ActionOutcome:
         """Store the outcome. Raises LeaseLost if the request is not in our meter session any more."""
         fault = self.fault.as_dict() if self.fault else None
         session_id = self.action.request.session_id
-        with transaction.atomic() if self.readings or self.device_changes else nullcontext():
+        is_more = self.readings or self.device_changes or self.observations
+        with transaction.atomic() if is_more else nullcontext():
             if not states.finish_action(
                 self.action.pk, session_id, self.state, result=self.result, fault=fault
             ):
                 raise LeaseLost
             if self.device_changes:
                 Device.objects.filter(pk=self.action.device.pk).update(**self.device_changes)
+            if self.observations:
+                request = self.action.request
+                keep(self.action.device.pk, self.observations, request.correlation_uid, self.action.message)
             self.store_readings()
 
     def store_readings(self) -> None:

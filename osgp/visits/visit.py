@@ -201,7 +201,12 @@ class Visit:
             readings = storing.prepare(device, operation.list_readings(parameters, result))
             self.device_changes.setdefault(device.pk, {}).update(changes)
             return ActionOutcome(
-                action, ActionState.DONE, result=stored, device_changes=changes, readings=readings
+                action,
+                ActionState.DONE,
+                result=stored,
+                device_changes=changes,
+                readings=readings,
+                observations=meter.observations,
             )
         except LeaseLost:
             raise

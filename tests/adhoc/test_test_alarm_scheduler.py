@@ -21,7 +21,7 @@ MESSAGE = "TestAlarmScheduler"
 URL = "/api/v1/adhoc/test-alarm-scheduler/"
 PARTIAL, LAST_GASP = "PARTIAL_POWER_OUTAGE", "LAST_GASP"
 CAN = {
-    *((profile, PARTIAL) for profile in ("SMR-5.1", "SMR-5.2", "SMR-5.5")),
+    *((profile, PARTIAL) for profile in ("SMR-5.1", "SMR-5.2", "SMR-5.2c", "SMR-5.5")),
     ("SMR-5.5", LAST_GASP),
 }
 TAGS = {PARTIAL: "PHASE_OUTAGE_TEST", LAST_GASP: "LAST_GASP_TEST"}

@@ -5,7 +5,7 @@ import pytest
 from osgp import catalogue
 from osgp.catalogue import Profile, obis
 from osgp.catalogue.cosem import AttributeDescriptor
-from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, SMR5
+from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, SMR5, WITH_THD
 
 CLOCK = "8/0-0:1.0.0.255/2"
 AMR_STATUS = "1/0-0:96.10.2.255/2"
@@ -47,7 +47,7 @@ LOGS = [
         20,
     ),
     (
-        SMR5[2:],
+        WITH_THD,
         "POWER_QUALITY_THD_EVENT_LOG",
         "0-0:99.98.8.255",
         ["0-0:96.11.8.255", "0-0:96.11.22.255"],
@@ -215,7 +215,7 @@ def test_what_is_no_buffer_has_no_columns() -> None:
     ],
 )
 def test_registers_that_explain_event_details(tag: str, code: int, source: str, scaler_unit: str) -> None:
-    for key in SMR5[2:]:
+    for key in WITH_THD if tag.startswith("POWER_QUALITY_THD") else SMR5[2:]:
         register = BY_KEY[key][BY_KEY[key][tag].source_objects[code]]
         assert (register.class_id, register.obis) == (3, source)
         assert str(register.attributes[3].stated_scaler_unit) == scaler_unit

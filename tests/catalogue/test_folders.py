@@ -154,7 +154,7 @@ def test_the_environment_names_the_folders(tmp_path: Path) -> None:
     two = write(tmp_path / "two", b=WATER.format(protocol="Z", tags='"WATER_VALUE"'))
     shipped = listed_with("").stdout.splitlines()
     assert [line.partition(":")[0] for line in shipped] == [*ALL]
-    assert "SMR-5.5: 165 objects, inherits SMR-5.2" in shipped
+    assert "SMR-5.5: 165 objects, inherits SMR-5.2c" in shipped
     said = listed_with(f"{one}{os.pathsep}{two}{os.pathsep}")
     own = [f"{name}-1.0: 166 objects, inherits SMR-5.5" for name in "AZ"]
     assert said.returncode == 0

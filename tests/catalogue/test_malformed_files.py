@@ -336,8 +336,17 @@ def test_parents_come_before_children_and_versions_by_number(tmp_path: Path) -> 
         b=CHILD.format("4.9", "ZMR-9"),
         c=GOOD.replace("DSMR", "ZMR").replace('"1"', '"9"'),
         d=CHILD.format("4.9.beta", "SMR-4.9"),
+        e=CHILD.format("4.9c", "SMR-4.9"),
+        f=CHILD.format("4.11", "SMR-4.9"),
     )
-    assert [profile.key for profile in profiles] == ["ZMR-9", "SMR-4.9", "SMR-4.9.beta", "SMR-4.10"]
+    assert [profile.key for profile in profiles] == [
+        "ZMR-9",
+        "SMR-4.9",
+        "SMR-4.9.beta",
+        "SMR-4.9c",
+        "SMR-4.10",
+        "SMR-4.11",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from osgp.catalogue import Profile
-from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, FROM_52, NOT_DSMR2, SHIPPED, SMR5
+from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, FROM_52, NOT_DSMR2, SHIPPED, SMR5, WITH_THD
 
 each_shipped_profile = pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.key)
 
@@ -107,11 +107,11 @@ ROWS = [
         },
         NOT_DSMR2,
     ),
-    ("THD_VALUE_THRESHOLD", 3, "1-0:11.35.124.255", {2: ("long-unsigned", "RW")}, FROM_52),
-    ("THD_VALUE_HYSTERESIS", 3, "0-1:94.31.21.255", {2: ("long-unsigned", "RW")}, FROM_52),
-    ("THD_MIN_DURATION_NORMAL_TO_OVER", 3, "0-1:94.31.22.255", {2: ("double-long-unsigned", "RW")}, FROM_52),
-    ("THD_MIN_DURATION_OVER_TO_NORMAL", 3, "0-1:94.31.23.255", {2: ("double-long-unsigned", "RW")}, FROM_52),
-    ("THD_TIME_THRESHOLD", 3, "1-0:11.44.124.255", {2: ("double-long-unsigned", "RW")}, FROM_52),
+    ("THD_VALUE_THRESHOLD", 3, "1-0:11.35.124.255", {2: ("long-unsigned", "RW")}, WITH_THD),
+    ("THD_VALUE_HYSTERESIS", 3, "0-1:94.31.21.255", {2: ("long-unsigned", "RW")}, WITH_THD),
+    ("THD_MIN_DURATION_NORMAL_TO_OVER", 3, "0-1:94.31.22.255", {2: ("double-long-unsigned", "RW")}, WITH_THD),
+    ("THD_MIN_DURATION_OVER_TO_NORMAL", 3, "0-1:94.31.23.255", {2: ("double-long-unsigned", "RW")}, WITH_THD),
+    ("THD_TIME_THRESHOLD", 3, "1-0:11.44.124.255", {2: ("double-long-unsigned", "RW")}, WITH_THD),
     ("READ_MBUS_STATUS", 4, "0-x:24.2.6.255", {2: ("double-long-unsigned", "R")}, SMR5),
     ("CLEAR_MBUS_STATUS", 1, "0-x:94.31.10.255", {2: ("double-long-unsigned", "RW")}, SMR5[1:]),
     ("PHASE_OUTAGE_TEST", 22, "0-0:15.1.4.255", {4: ("array", "RW")}, SMR5[1:]),

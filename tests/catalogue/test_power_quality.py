@@ -4,7 +4,7 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue import Profile
-from tests.catalogue.generations import ALL, BY_KEY, DSMR4, SMR5
+from tests.catalogue.generations import ALL, BY_KEY, DSMR4, SMR5, WITH_THD
 
 PHASES = ("L1", "L2", "L3")
 
@@ -174,7 +174,7 @@ def test_meters_may_disagree_with_a_stated_scaler_that_must_be_read() -> None:
 def test_harmonic_distortion_in_dutch_meters(key: str) -> None:
     profile = BY_KEY[key]
     tags = [cosem_object.tag for cosem_object in profile if cosem_object.tag.startswith("THD_INSTANTANEOUS")]
-    if key not in SMR5[2:]:
+    if key not in WITH_THD:
         assert tags == []
         return
     current, fingerprint = (

@@ -4,7 +4,7 @@ import pytest
 
 from osgp import catalogue
 from osgp.cosem.event_codes import find_event_type
-from tests.catalogue.generations import ALL, NOT_DSMR2, SHIPPED, SMR5
+from tests.catalogue.generations import ALL, NOT_DSMR2, SHIPPED, SMR5, WITH_THD
 
 DSMR, SMR = catalogue.find_profile("DSMR", "4.2.2"), catalogue.find_profile("SMR", "5.2")
 LOG = "STANDARD_EVENT_LOG"
@@ -66,6 +66,7 @@ def test_all_names_of_all_profiles() -> None:
         (0x1307, "MBUS_FW_UPGRADE_INVALID_FIRMWARE_FOR_THIS_DEVICE_CHANNEL_4"),
         (0x8080, "MBUS_STATUS_BIT_0_BATTERY_LOW_CHANNEL_1"),
         (0x828D, "MBUS_STATUS_BIT_13_HIGH_FLOW_GREATER_THAN_QMAX_CHANNEL_3"),
+        (0x8193, "MBUS_STATUS_BIT_19_BATTERY_COMPLETELY_EMPTY_ALARM_CHANNEL_2"),
         (0x819F, "MBUS_STATUS_BIT_31_MANUFACTURER_SPECIFIC_CHANNEL_2"),
         (0x83A1, "KEY_ACKNOWLEDGED_BY_MBUS_DEVICE_ON_CHANNEL_4"),
         (0xFFFF, "AUXILIARY_EVENTLOG_CLEARED"),
@@ -128,7 +129,7 @@ def test_every_log_is_in_some_profile() -> None:
     assert having["POWER_QUALITY_EVENT_LOG"] == smr5
     assert having["AUXILIARY_EVENT_LOG"] == smr5[1:]
     assert having["POWER_QUALITY_EXTENDED_EVENT_LOG"] == smr5[2:]
-    assert having["POWER_QUALITY_THD_EVENT_LOG"] == smr5[2:]
+    assert having["POWER_QUALITY_THD_EVENT_LOG"] == [*WITH_THD]
     assert having["METER_EVENT_LOG"] == ["TST-1.0"]
 
 
@@ -137,10 +138,11 @@ def test_bits_of_an_mbus_status(tag: str) -> None:
     flags = SMR[tag].flags
     assert flags is not None
     assert flags.decode(0).names == ()
-    assert flags.decode(0x80010005).names == (
+    assert flags.decode(0x80090005).names == (
         "BIT_0_BATTERY_LOW",
         "BIT_2_REVERSE_FLOW",
         "BIT_16_P0_ENABLED",
+        "BIT_19_BATTERY_COMPLETELY_EMPTY_ALARM",
         "BIT_31_MANUFACTURER_SPECIFIC",
     )
     assert len(flags.decode(0xFFFFFFFF).names) == 32

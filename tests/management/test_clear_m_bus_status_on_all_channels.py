@@ -18,7 +18,7 @@ from tests.visited import PROFILES, Visits, perform, visited
 
 MESSAGE = "ClearMBusStatusOnAllChannels"
 URL = "/api/v1/management/clear-m-bus-status-on-all-channels/"
-CAN = ("SMR-5.1", "SMR-5.2", "SMR-5.5")
+CAN = ("SMR-5.1", "SMR-5.2", "SMR-5.2c", "SMR-5.5")
 SMR51 = catalogue.find_profile("SMR", "5.1")
 GET, SET, ACTION = 0xC0, 0xC1, 0xC3
 

@@ -28,7 +28,7 @@ from osgp.simulator.codec.axdr import (
     unsigned,
 )
 from osgp.simulator.meter.meter import Meter
-from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, NOT_DSMR2
+from tests.catalogue.generations import ALL, BY_KEY, DSMR2, DSMR4, FROM_52, NOT_DSMR2
 from tests.monitoring.fleet import MonitoredFleet, TimedAssociation
 from tests.monitoring.rows import at, clock, parameters
 from tests.visited import METERS
@@ -191,7 +191,7 @@ def expected_columns(profile: str, profile_type: str, polyphase: bool) -> dict[s
     voltages = {f"AVERAGE_VOLTAGE_{phase}" for phase in phases}
     numbers = {f"NUMBER_OF_VOLTAGE_{kind}_FOR_{phase}" for kind in ("SAGS", "SWELLS") for phase in phases}
     modems = {"CDMA_DIAGNOSTIC", "GPRS_DIAGNOSTIC"}
-    if profile in ("SMR-5.2", "SMR-5.5"):
+    if profile in FROM_52:
         modems.add("LTE_DIAGNOSTIC")
     return {
         DLP: numbers | modems | {"NUMBER_OF_POWER_FAILURES"},

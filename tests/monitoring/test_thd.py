@@ -3,15 +3,16 @@
 from decimal import Decimal
 
 import pytest
+from rest_framework.test import APIClient
 
 from osgp import catalogue
+from osgp.accounts.models import Organisation
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
 from osgp.simulator.codec.axdr import NULL_DATA, array, long_unsigned, octet_string
-from tests.catalogue.generations import ALL
+from tests import factories
+from tests.catalogue.generations import ALL, WITH_THD
 from tests.monitoring.fleet import MonitoredFleet
-
-WITH_THD = ("SMR-5.2", "SMR-5.5")
 
 
 @pytest.mark.parametrize("profile", WITH_THD)
@@ -46,12 +47,24 @@ def test_only_profiles_with_the_objects_support_it() -> None:
     assert set(WITH_THD) < set(ALL)
 
 
+@pytest.mark.django_db
+def test_a_meter_of_plain_smr_5_2_has_none(api: APIClient, organisation: Organisation) -> None:
+    device = factories.make_device(owner=organisation, protocol_name="SMR", protocol_version="5.2")
+    url = "/api/v1/monitoring/get-thd-fingerprint/"
+    answer = api.post(url, {"device_identification": device.identification}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, 416)
+    device.protocol_version = "5.2c"
+    device.save()
+    answer = api.post(url, {"device_identification": device.identification}, format="json")
+    assert answer.status_code == 202
+
+
 def test_values_that_are_left_out(fleet: MonitoredFleet) -> None:
-    meter = fleet.meter("SMR-5.2")
+    meter = fleet.meter("SMR-5.2c")
     for tag in ("CURRENT_L1", "CURRENT_FINGERPRINT_L1"):
         fleet.put(meter, f"THD_INSTANTANEOUS_{tag}", NULL_DATA)
     fleet.put(meter, "THD_CURRENT_OVER_LIMIT_COUNTER_L1", NULL_DATA)
-    assert set(fleet.perform("GetThdFingerprint", "SMR-5.2").values()) == {None}
+    assert set(fleet.perform("GetThdFingerprint", "SMR-5.2c").values()) == {None}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from osgp.simulator.meter import history
 from osgp.simulator.meter.load_curve import START
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.meter.query import AccessError
-from tests.catalogue.generations import NOT_DSMR2, SMR5
+from tests.catalogue.generations import FROM_52, NOT_DSMR2, SMR5
 
 from .client import RawClient, connected
 from .meters import LIVING, column, make, read, stamps, write
@@ -83,7 +83,7 @@ def test_the_voltage_is_low_while_the_log_says_so() -> None:
 
 
 def test_distortion_is_over_its_limit_while_the_log_says_so() -> None:
-    meter, clock = make("SMR-5.2", NOW, settings=LIVING)
+    meter, clock = make("SMR-5.2c", NOW, settings=LIVING)
     event = [
         event
         for event in history.list_events(meter, "POWER_QUALITY_THD_EVENT_LOG", START, clock.now)
@@ -123,7 +123,7 @@ def test_dutch_buffers_capture_what_power_quality_is_read_for(profile: str, poly
         return tags
 
     if profile in SMR5:
-        lte = ["LTE_DIAGNOSTIC"] if profile in ("SMR-5.2", "SMR-5.5") else []
+        lte = ["LTE_DIAGNOSTIC"] if profile in FROM_52 else []
         always = {*DIAGNOSTICS, *lte, "MBUS_CLIENT_SETUP", "MBUS_DIAGNOSTIC", "NUMBER_OF_POWER_FAILURES"}
         assert captured("DEFINABLE_LOAD_PROFILE") == per_phase(PUBLIC_DEFINABLE, polyphase) | always
         assert captured("POWER_QUALITY_PROFILE_1") == per_phase(AVERAGES, polyphase)

@@ -71,6 +71,7 @@ def test_the_description_adds_a_meter(demo: SimulatorThread) -> None:
         ("5.0.0", "GPRS"),
         ("5.1", "GPRS"),
         ("5.2", "LTE"),
+        ("5.2c", "LTE"),
         ("5.5", "LTE"),
         # TST, which tells nothing of modems.
         ("1.0", "GPRS"),

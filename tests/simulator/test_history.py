@@ -156,7 +156,7 @@ def test_details_of_the_last_sag_are_those_of_its_event() -> None:
 
 
 def test_counters_count_the_events() -> None:
-    meter, clock = make("SMR-5.2", NOW, settings=LIVING, polyphase=True)
+    meter, clock = make("SMR-5.2c", NOW, settings=LIVING, polyphase=True)
     for tag, code in (("NUMBER_OF_VOLTAGE_SAGS_FOR_L2", 94), ("THD_CURRENT_OVER_LIMIT_COUNTER_L3", 53)):
         events = history.list_events(meter, LOG_OF[code], START, clock.now)
         assert read(meter, tag).value == sum(event.code == code for event in events) > 10

@@ -114,7 +114,9 @@ def test_gas_is_read_through_the_gateway(
     assert simulated.memory.statistics.associations == 1
 
 
-@pytest.mark.parametrize("profile", ["DSMR-2.2", "DSMR-4.2.2", "SMR-4.3", "SMR-5.0.0", "SMR-5.2", "SMR-5.5"])
+@pytest.mark.parametrize(
+    "profile", ["DSMR-2.2", "DSMR-4.2.2", "SMR-4.3", "SMR-5.0.0", "SMR-5.2", "SMR-5.2c", "SMR-5.5"]
+)
 @pytest.mark.parametrize("transport", Framing)
 @pytest.mark.parametrize("security", Security)
 def test_every_profile_transport_and_security(

@@ -4,8 +4,10 @@ from django.urls import path
 
 from osgp.management.api.get_devices import GetDevicesView
 from osgp.management.api.message_logs import MessageLogsView
+from osgp.management.api.system_notes import SystemNotesView
 
 urlpatterns = [
     path("management/devices/", GetDevicesView.as_view(), name="devices"),
     path("management/message-logs/", MessageLogsView.as_view(), name="message-logs"),
+    path("system-notes/", SystemNotesView.as_view(), name="system-notes"),
 ]

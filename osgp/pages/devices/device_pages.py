@@ -23,6 +23,8 @@ from osgp.pages.shared.lists import LongList
 from osgp.pages.shared.page import EditedRow, link_to
 from osgp.pages.shared.search import IndexedSearch, find_devices
 from osgp.requests.models import MeterSession, Request
+from osgp.system_notes.keeping import ADMIN, resolve_changed
+from osgp.system_notes.models import OPEN, SystemNote
 
 RECENT_ROWS = 10
 
@@ -157,7 +159,9 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         back, and a value used twice gives the key away.
         """
         if change:
-            obj.save(update_fields=[*form.list_changed_columns(), "updated_at"])
+            columns = form.list_changed_columns()
+            obj.save(update_fields=[*columns, "updated_at"])
+            resolve_changed(obj, columns, by=ADMIN)
         else:
             obj.save(force_insert=True)
 
@@ -279,7 +283,9 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         return "not known" if device.invocation_counter is None else f"{device.invocation_counter:,}"
 
     def describe(self, request: HttpRequest, row: Device) -> dict[str, Any]:
-        """The device with its keys (never their values), its firmware, M-Bus devices and recent work."""
+        """The device with its system notes, keys (never their values), firmware, M-Bus devices, recent
+        requests and visits.
+        """
         device, organisation = row, get_organisation(request)
         children = Device.objects.filter(gateway=device).order_by("channel")
         requests = Request.objects.filter(device_identification=device.identification).order_by("-created_at")
@@ -307,6 +313,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
             else None,
             "firmware": [row for row in firmware if row.is_current],
             "former_firmware": [row for row in firmware if not row.is_current],
+            "notes": list(SystemNote.objects.filter(OPEN, device=device)),
             "children": list(children),
             "gateway": device.gateway if gateway_visible else None,
             "recent_requests": list(requests[:RECENT_ROWS].select_related("organisation"))
