@@ -29,6 +29,23 @@ class Setting:
     understand: Callable[[Data], Any]
 
 
+@dataclass(frozen=True)
+class Precondition:
+    """What must hold before anything is written. It is looked at along with the former values.
+
+    ``check`` gets the values of ``attributes``, a fault in place of each that could not be read, and raises
+    Fault unless all is well.
+    """
+
+    attributes: Sequence[AttributeDescriptor]
+    check: Callable[[Sequence[Data | Fault]], None]
+
+
+NO_PRECONDITION = Precondition((), lambda values: None)
+LONGEST_SHOWN = 300
+"""Characters of a value in the text of a fault."""
+
+
 class Change(NamedTuple):
     """What a meter had ``before`` and has ``after`` a write.
 
@@ -40,19 +57,25 @@ class Change(NamedTuple):
     after: Any
 
 
-def change(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Change]:
+def change(
+    meter: VisitedMeter, settings: Sequence[Setting], precondition: Precondition = NO_PRECONDITION
+) -> list[Change]:
     """Write settings, in order, and return the change of each.
 
-    Raises Fault if the meter refuses one, which tells those that were written; and if it accepts one and has
-    another value afterwards.
+    Raises Fault if the precondition does not hold: then nothing was written; if the meter refuses one, which
+    tells those that were written; and if it accepts one and has another value afterwards.
     """
+    values = meter.get_each([*(setting.attribute for setting in settings), *precondition.attributes])
+    precondition.check(values[len(settings) :])
     before = [
-        _understand(setting, value) for setting, value in zip(settings, _read(meter, settings), strict=True)
+        _understand(setting, value) for setting, value in zip(settings, values, strict=False)
     ]
     write(meter, settings)
     return [
         Change(former, _confirm(setting, value))
-        for former, setting, value in zip(before, settings, _read(meter, settings), strict=True)
+        for former, setting, value in zip(
+            before, settings, meter.get_each([setting.attribute for setting in settings]), strict=True
+        )
     ]
 
 
@@ -78,10 +101,6 @@ def write(meter: VisitedMeter, settings: Sequence[Setting]) -> None:
     )
 
 
-def _read(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Data | Fault]:
-    return meter.get_each([setting.attribute for setting in settings])
-
-
 def _understand(setting: Setting, value: Data | Fault) -> Any:
     """What the meter had; None if it does not say, or something that is no such setting."""
     if isinstance(value, Fault):
@@ -102,7 +121,13 @@ def _confirm(setting: Setting, value: Data | Fault) -> Any:
     if told != written:
         raise Fault(
             FaultCode.ILLEGAL_RESPONSE,
-            f"The meter accepted {setting.name}, but has {told} instead of {written} afterwards.",
+            f"The meter accepted {setting.name}, but has {_show(told)} instead of {_show(written)} "
+            "afterwards.",
             component=Component.PROTOCOL_DLMS,
         )
     return told
+
+
+def _show(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
