@@ -35,6 +35,10 @@ class MessageType(IntEnum):
     MANUFACTURER_SPECIFIC = 128
 
 
+_TRANSPORTS = {int(member): member.name for member in Transport}
+_MESSAGE_TYPES = {int(member): member.name for member in MessageType}
+
+
 class Destination(NamedTuple):
     """The value of send_destination_and_method; numbers of both enumerations may have no name."""
 
@@ -68,12 +72,12 @@ def format_destination(octets: bytes) -> str:
 
 def name_transport(number: int) -> str:
     """Return the name of a transport, or its number if it has none."""
-    return Transport(number).name if number in Transport else str(number)
+    return _TRANSPORTS.get(number, str(number))
 
 
 def name_message_type(number: int) -> str:
     """Return the name of a message type, or its number if it has none."""
-    return MessageType(number).name if number in MessageType else str(number)
+    return _MESSAGE_TYPES.get(number, str(number))
 
 
 def encode_destination(destination: Destination) -> Data:

@@ -67,9 +67,7 @@ def change(
     """
     values = meter.get_each([*(setting.attribute for setting in settings), *precondition.attributes])
     precondition.check(values[len(settings) :])
-    before = [
-        _understand(setting, value) for setting, value in zip(settings, values, strict=False)
-    ]
+    before = [_understand(setting, value) for setting, value in zip(settings, values, strict=False)]
     write(meter, settings)
     return [
         Change(former, _confirm(setting, value))
@@ -77,6 +75,14 @@ def change(
             before, settings, meter.get_each([setting.attribute for setting in settings]), strict=True
         )
     ]
+
+
+def change_by_name(
+    meter: VisitedMeter, settings: Sequence[Setting], precondition: Precondition = NO_PRECONDITION
+) -> dict[str, Change]:
+    """As :func:`change`, by the names of the settings, which must differ."""
+    changes = change(meter, settings, precondition)
+    return {setting.name: changed for setting, changed in zip(settings, changes, strict=True)}
 
 
 def write(meter: VisitedMeter, settings: Sequence[Setting]) -> None:
