@@ -107,7 +107,7 @@ class SetSpecificAttributeValue(
             raise ValidationError({VALUES: errors})
 
     def check_profile(self, profile: Profile, parameters: SetSpecificAttributeValueParameters) -> None:
-        """Raises Fault 416 for what the profile does not let be set, 401 for what its data type cannot hold."""
+        """Raises Fault 416 for what the profile does not let be set, 401 for what its type cannot hold."""
         super().check_profile(profile, parameters)
         for index, item in enumerate(parameters["values"]):
             _encode(profile, index, item)

@@ -11,8 +11,20 @@ from osgp.messages.operation import Operation
 from osgp.messages.relative_periods import RelativePeriodField
 from osgp.messages.serializers import DateTimeField, IntegerField, ObisCodeField, TimeZoneField
 
-SAMPLES: dict[str, Any] = {"class_id": 8, "obis_code": "0-0:1.0.0.255", "attribute": 2}
+SAMPLES: dict[str, Any] = {
+    "class_id": 8,
+    "obis_code": "0-0:1.0.0.255",
+    "attribute": 2,
+    "host": "192.0.2.1",
+    "value_threshold": 50,
+    "values": [{"object": "PUSH_SETUP_ALARM", "attribute": 5, "value": 0}],
+}
 """Of parameters whose meaning only their name tells."""
+NEEDED: dict[str, dict[str, Any]] = {
+    "SetPushSetupAlarm": {"host": "192.0.2.1", "port": 4059},
+    "ConfigureDefinableLoadProfile": {"capture_period": 900},
+}
+"""Optional parameters of messages that need some of them."""
 HOUR = timedelta(hours=1)
 
 
@@ -39,7 +51,10 @@ def make_bodies(operation: Operation[Any, Any], now: datetime) -> Iterator[dict[
         for name, field in wanted.items()
     ]
     for values in product(*samples):
-        yield {name: value for name, value in zip(wanted, values, strict=True) if value is not None}
+        yield {
+            **NEEDED.get(operation.message, {}),
+            **{name: value for name, value in zip(wanted, values, strict=True) if value is not None},
+        }
 
 
 def _is_choice(field: serializers.Field) -> bool:
