@@ -42,6 +42,7 @@ SUPPORTED = {
     "PeriodicMeterReads",
     "ReadRelayStatus",
     "RetrieveConfigurationObjects",
+    "SetSpecificAttributeValue",
     "SynchronizeTime",
 }
 """Of the messages to electricity meters those whose objects the profile has."""
