@@ -11,6 +11,7 @@ from rest_framework.exceptions import ValidationError
 
 from osgp import catalogue
 from osgp.catalogue import Profile
+from osgp.catalogue.model import ValueType
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.configuration.set_thd_configuration import TAGS
 from osgp.faults import Fault, FaultCode
@@ -57,7 +58,7 @@ def with_scalers(profile: Profile, scalers: Mapping[str, ScalerUnit | None]) -> 
     for tag, scale in scalers.items():
         item = objects[tag]
         stated = item["scaler_unit"]
-        kind = "DYNAMIC" if scale is None else "FIXED_IN_PROFILE"
+        kind: ValueType = "DYNAMIC" if scale is None else "FIXED_IN_PROFILE"
         changed = replace(stated, value_type=kind, stated_scaler_unit=scale or stated.stated_scaler_unit)
         objects[tag] = replace(item, _by_name={"value": item["value"], "scaler_unit": changed})
     return replace(profile, _objects=MappingProxyType(objects))
