@@ -2,8 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from rest_framework.exceptions import ValidationError
@@ -38,6 +37,9 @@ HOST, PORT, PUSH_OBJECTS = "host", "port", "push_objects"
 DESTINATION = "destination"
 LONGEST_HOST = 253
 """Characters of a name in the DNS (RFC 1035)."""
+
+MOST_SHOWN = 8
+"""Objects that the text of a fault names."""
 
 _PROFILE_GENERIC, _BUFFER = 7, 2
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
@@ -174,18 +176,22 @@ def need_readable(definitions: Sequence[ObjectDefinition]) -> Precondition:
     """
     attributes = list(dict.fromkeys(definition.attribute for definition in definitions))
 
-    def check(values: Sequence[Data | Fault]) -> None:
-        found = dict(zip(attributes, values, strict=True))
+    def check(values: Iterator[Data | Fault]) -> None:
+        found = {
+            attribute: value if isinstance(value, Fault) else _count_elements(value)
+            for attribute, value in zip(attributes, values, strict=True)
+        }
         problems = [
             problem
             for index, definition in enumerate(definitions)
             if (problem := _find_problem(index, definition, found[definition.attribute]))
         ]
         if problems:
-            texts = "; ".join(problem.text for problem in problems)
+            texts = "; ".join(problem.message for problem in problems[:MOST_SHOWN])
+            more = f"; and {len(problems) - MOST_SHOWN} more" if len(problems) > MOST_SHOWN else ""
             raise Fault(
                 problems[0].code,
-                f"Nothing was written. The meter does not have these objects to push: {texts}.",
+                f"Nothing was written. The meter does not have these objects to push: {texts}{more}.",
                 component=Component.PROTOCOL_DLMS,
                 pointer=f"/{PUSH_OBJECTS}",
             )
@@ -193,20 +199,20 @@ def need_readable(definitions: Sequence[ObjectDefinition]) -> Precondition:
     return Precondition(attributes, check)
 
 
-@dataclass(frozen=True)
-class _Problem:
-    code: FaultCode
-    text: str
+def _count_elements(value: Data) -> int:
+    if value.type not in (DataType.ARRAY, DataType.STRUCTURE):
+        return 0
+    assert isinstance(value.value, tuple)
+    return len(value.value)
 
 
-def _find_problem(index: int, definition: ObjectDefinition, value: Data | Fault) -> _Problem | None:
-    if isinstance(value, Fault):
-        return _Problem(value.code, f"{PUSH_OBJECTS}/{index}: {definition.attribute}: {value.message}")
-    elements = value.value if value.type in (DataType.ARRAY, DataType.STRUCTURE) else ()
-    assert isinstance(elements, tuple)
-    if definition.data_index > len(elements):
-        text = f"{PUSH_OBJECTS}/{index}: {definition.attribute}: has no element {definition.data_index}"
-        return _Problem(FaultCode.VALIDATION_ERROR, text)
+def _find_problem(index: int, definition: ObjectDefinition, elements: int | Fault) -> Fault | None:
+    """What is wrong with an object; ``elements``: how many its attribute has, or why it cannot be read."""
+    where = f"{PUSH_OBJECTS}/{index}: {definition.attribute}"
+    if isinstance(elements, Fault):
+        return Fault(elements.code, f"{where}: {elements.message}")
+    if definition.data_index > elements:
+        return Fault(FaultCode.VALIDATION_ERROR, f"{where}: has no element {definition.data_index}")
     return None
 
 

@@ -4,8 +4,9 @@ A meter may accept a value and keep another one: what was written is read back, 
 That costs two more round trips than reading alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from osgp.catalogue.cosem import AttributeDescriptor
@@ -33,12 +34,12 @@ class Setting:
 class Precondition:
     """What must hold before anything is written. It is looked at along with the former values.
 
-    ``check`` gets the values of ``attributes``, a fault in place of each that could not be read, and raises
-    Fault unless all is well.
+    ``check`` gets the values of ``attributes`` as they arrive, a fault in place of each that could not be
+    read, and raises Fault unless all is well. It should keep no values: they may be large.
     """
 
     attributes: Sequence[AttributeDescriptor]
-    check: Callable[[Sequence[Data | Fault]], None]
+    check: Callable[[Iterator[Data | Fault]], None]
 
 
 NO_PRECONDITION = Precondition((), lambda values: None)
@@ -65,13 +66,14 @@ def change(
     Raises Fault if the precondition does not hold: then nothing was written; if the meter refuses one, which
     tells those that were written; and if it accepts one and has another value afterwards.
     """
-    values = meter.get_each([*(setting.attribute for setting in settings), *precondition.attributes])
-    precondition.check(values[len(settings) :])
-    before = [_understand(setting, value) for setting, value in zip(settings, values, strict=False)]
+    values = meter.read_each([*(setting.attribute for setting in settings), *precondition.attributes])
+    former = list(islice(values, len(settings)))
+    precondition.check(values)
+    before = [_understand(setting, value) for setting, value in zip(settings, former, strict=True)]
     write(meter, settings)
     return [
-        Change(former, _confirm(setting, value))
-        for former, setting, value in zip(
+        Change(had, _confirm(setting, value))
+        for had, setting, value in zip(
             before, settings, meter.get_each([setting.attribute for setting in settings]), strict=True
         )
     ]

@@ -141,9 +141,9 @@ def test_a_meter_that_keeps_another_value(visits: Visits, octets: str) -> None:
 
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_a_result_or_a_fault(visits: Visits, kind: FaultKind) -> None:
-    simulated = visits.simulated("SMR-5.5", polyphase=True)
+    simulated = visits.simulated("SMR-5.1")
     with saying(simulated, {}):
-        outcome = outcome_with(visits, kind, simulated, MESSAGE, values(value(ALARM, 5, 1), value(UDP, 6, 1)))
+        outcome = outcome_with(visits, kind, simulated, MESSAGE, values(value(ALARM, 5, 1), value(SMS, 6, 1)))
     assert isinstance(outcome, Fault) or json.dumps(outcome)
 
 

@@ -12,6 +12,7 @@ from osgp import catalogue
 from osgp.faults import Fault, FaultCode
 from osgp.messages.registry import find_operation
 from osgp.simulator import FaultKind
+from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from tests.visited import ANSWERS, PROFILES, Visits, having, outcome_with, perform, saying
 from tests.writing import writing
 
@@ -45,6 +46,11 @@ def message_type(profile: str) -> tuple[str, str]:
 
 def destination(transport: str, text: str, kind: str) -> dict[str, str]:
     return {"transport": transport, "destination": text, "message_type": kind}
+
+
+def locate(simulated: SimulatedMeter, tag: str) -> dict[str, Any]:
+    item = simulated.type.profile[tag]
+    return {"class_id": item.class_id, "obis_code": item.obis, "attribute": 2, "data_index": 0}
 
 
 @pytest.mark.parametrize(("profile", "polyphase"), having(ALARM))
@@ -188,6 +194,31 @@ class TestPushObjects:
         assert "push_objects/1: 1/0-0:96.99.9.255/2" in info.value.message
         assert "push_objects/3: 1/0-0:96.1.1.255/3" in info.value.message
         assert "push_objects/0" not in info.value.message
+
+    def test_the_fault_names_only_some(self, visits: Visits) -> None:
+        simulated = visits.simulated("SMR-5.5")
+        strangers = [
+            {"class_id": 1, "obis_code": f"0-0:96.99.{number}.255", "attribute": 2} for number in range(64)
+        ]
+        with (
+            saying(simulated, {}),
+            visits.visit(simulated) as meter,
+            pytest.raises(Fault, match=r"push_objects/7: .*; and 56 more\.$") as info,
+        ):
+            perform(meter, "SetPushSetupAlarm", {"push_objects": strangers})
+        assert len(info.value.message) < 1000
+
+    def test_a_value_that_cannot_be_decoded(self, visits: Visits) -> None:
+        simulated = visits.simulated("SMR-5.5")
+        entry = locate(simulated, "DEVICE_ID_1")
+        with (
+            saying(simulated, {("DEVICE_ID_1", 2): "0905aa"}),
+            writing(simulated) as written,
+            visits.visit(simulated) as meter,
+            pytest.raises(Fault, match="push_objects/1: ") as info,
+        ):
+            perform(meter, "SetPushSetupAlarm", {**HERE, "push_objects": [OBJECTS[1], entry]})
+        assert (info.value.code, written) == (FaultCode.ILLEGAL_RESPONSE, [])
 
     @pytest.mark.parametrize(
         ("obis_code", "class_id", "attribute", "elements"),
