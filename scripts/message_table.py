@@ -30,11 +30,16 @@ meter lacks what it needs. The API documents parameters and results at `/api/v1/
 
 def render(profiles: "Sequence[Profile]") -> str:
     """The page, for these profiles."""
+    from osgp.messages.needs import AnyOf, Need
     from osgp.messages.operation import Operation
     from osgp.messages.registry import list_operations
 
+    def show(need: Need) -> str:
+        # Other needs are told in words.
+        return f"`{need}`".replace(" or ", "` or `") if isinstance(need, str | AnyOf) else str(need)
+
     def row(operation: Operation) -> str:
-        needs = ", ".join(f"`{need}`".replace(" or ", "` or `") for need in operation.needs)
+        needs = ", ".join(show(need) for need in operation.needs)
         missing = [profile.key for profile in profiles if not operation.supports(profile)]
         purpose = (operation.__doc__ or "").strip().split("\n\n")[0]
         purpose = " ".join(purpose.split())

@@ -1,11 +1,12 @@
 """SynchronizeTime: set the meter's clock to the platform's time."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
+from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.devices.models import Device
@@ -54,14 +55,19 @@ class SynchronizeTime(MeterOperation[SynchronizeTimeParameters, SynchronizeTimeR
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.AD_HOC})
     needs = ("CLOCK",)
 
+    def check_parameters(self, parameters: SynchronizeTimeParameters) -> None:
+        """Refuse a zone whose time no clock can show, summer or winter. Raises ValidationError."""
+        name, year = parameters.get("timezone"), timezone.now().year
+        if name is not None and not any(
+            _can_be_shown(datetime(year, month, 15, tzinfo=UTC), name) for month in (1, 7)
+        ):
+            raise ValidationError({"timezone": [_explain(name)]})
+
     def check_device(self, device: Device, parameters: SynchronizeTimeParameters) -> None:
         name = parameters.get("timezone", device.time_zone)
-        try:
-            CosemDateTime.from_datetime(timezone.now(), ZoneInfo(name))
-        except EncodeError as error:
+        if not _can_be_shown(timezone.now(), name):
             pointer = "/timezone" if "timezone" in parameters else ""
-            message = f"A meter's clock cannot show the time of {name}: it is too far from UTC."
-            raise Fault(FaultCode.VALIDATION_ERROR, message, pointer=pointer) from error
+            raise Fault(FaultCode.VALIDATION_ERROR, _explain(name), pointer=pointer)
 
     def perform(self, meter: VisitedMeter, parameters: SynchronizeTimeParameters) -> SynchronizeTimeResult:
         zone = ZoneInfo(parameters["timezone"]) if "timezone" in parameters else meter.time_zone
@@ -80,3 +86,16 @@ class SynchronizeTime(MeterOperation[SynchronizeTimeParameters, SynchronizeTimeR
         self, parameters: SynchronizeTimeParameters, result: SynchronizeTimeResult
     ) -> Mapping[str, Any]:
         return {"time_zone": result["timezone"]} if "timezone" in parameters else {}
+
+
+def _can_be_shown(moment: datetime, zone: str) -> bool:
+    """Whether a date-time can say what time it is then in the zone."""
+    try:
+        CosemDateTime.from_datetime(moment, ZoneInfo(zone))
+    except EncodeError:
+        return False
+    return True
+
+
+def _explain(zone: str) -> str:
+    return f"A meter's clock cannot show the time of {zone}: it is too far from UTC."

@@ -17,6 +17,8 @@ from osgp.catalogue.reading import DataFile, Place
 from osgp.catalogue.units import ScalerUnit
 
 GROUPS = ("ABSTRACT", "ELECTRICITY", "GAS", "MBUS")
+A_XDR = 0
+"""The message type of a push setup that says nothing else (Blue Book, class 40)."""
 POWER_QUALITY_PROFILES = ("PUBLIC", "PRIVATE")
 POWER_QUALITY_REQUESTS = ("ACTUAL_SP", "ACTUAL_PP", "PERIODIC_SP", "PERIODIC_PP")
 
@@ -40,6 +42,8 @@ _OPTIONAL = (
     "source_objects",
     "event_log",
     "flags",
+    "settable",
+    "message_type",
 )
 _CAPTURE = re.compile(r"([A-Z][A-Z0-9_]*)/([0-9]{1,3})(?:/([0-9]{1,5}))?", re.ASCII)
 
@@ -139,10 +143,11 @@ def _parse_cosem_object(
     phases = place.narrow_to("phases").check_choices(table.get("phases", ["SP", "PP"]), get_args(Phase))
     power_quality_profile, power_quality_requests = _parse_power_quality(place, table, phases)
     selectable = place.narrow_to("selectable_objects")
+    template = _parse_template(place.narrow_to("obis"), table["obis"])
     return CosemObject(
         tag=place.tag,
         interface_class=interface_class,
-        template=_parse_template(place.narrow_to("obis"), table["obis"]),
+        template=template,
         group=place.narrow_to("group").check_choice(table["group"], GROUPS),
         phases=phases,
         attributes=MappingProxyType(attributes),
@@ -159,9 +164,49 @@ def _parse_cosem_object(
         if "event_log" in table
         else None,
         flags_name=place.narrow_to("flags").check_text(table["flags"]) if "flags" in table else None,
+        settable=_parse_settable(
+            place.narrow_to("settable"), interface_class, template, attributes, table.get("settable", [])
+        ),
+        message_type=_parse_message_type(place, interface_class, table),
         source=place.file,
         _by_name={attribute.name: attribute for attribute in attributes.values()},
     )
+
+
+def _parse_settable(
+    place: Place,
+    interface_class: InterfaceClass,
+    template: obis.Template,
+    attributes: Mapping[int, Attribute],
+    ids: object,
+) -> frozenset[int]:
+    settable: set[int] = set()
+    if ids and template.per_channel:
+        raise place.make_error("is for objects without M-Bus channel")
+    for attribute_id in place.check_list(ids):
+        attribute = attributes.get(attribute_id) if isinstance(attribute_id, int) else None
+        if attribute is None:
+            raise place.make_error(f"{attribute_id!r} is none of the attributes listed")
+        if attribute_id in settable:
+            raise place.make_error(f"lists {attribute_id} twice")
+        if attribute.integer_range is None:
+            raise place.make_error(f"attribute {attribute_id} is of type {attribute.data_type}, no integer")
+        if not attribute.writable:
+            raise place.make_error(f"attribute {attribute_id} cannot be written")
+        if attribute_id in interface_class.secret_attributes:
+            raise place.make_error(f"attribute {attribute_id} is secret")
+        settable.add(attribute_id)
+    return frozenset(settable)
+
+
+def _parse_message_type(place: Place, interface_class: InterfaceClass, table: dict[str, Any]) -> int | None:
+    is_push_setup = interface_class.name == "push_setup"
+    if "message_type" not in table:
+        return A_XDR if is_push_setup else None
+    place = place.narrow_to("message_type")
+    if not is_push_setup:
+        raise place.make_error(f"{interface_class} sends no messages")
+    return place.check_integer(table["message_type"], 0, 255)
 
 
 def _find_interface_class(

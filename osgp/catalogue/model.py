@@ -9,6 +9,7 @@ from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.catalogue.meanings import CounterSource, Flags, Meanings
 from osgp.catalogue.obis import MBUS_CHANNELS, Template
 from osgp.catalogue.units import ScalerUnit
+from osgp.catalogue.values import find_integer_range
 
 ValueType = Literal["DYNAMIC", "FIXED_IN_METER", "FIXED_IN_PROFILE", "SET_BY_CLIENT", "BASED_ON_MODEL"]
 Access = Literal["R", "W", "RW"]
@@ -78,6 +79,11 @@ class Attribute:
         return self.stated_scaler_unit if self.value_type == "FIXED_IN_PROFILE" else None
 
     @property
+    def integer_range(self) -> range | None:
+        """The numbers that its data type can hold; None if it is no integer type."""
+        return find_integer_range(self.data_type)
+
+    @property
     def readable(self) -> bool:
         return "R" in self.access
 
@@ -111,6 +117,10 @@ class CosemObject:
     event_log: str | None
     flags_name: str | None
     """The name of the table of flags in the profile file."""
+    settable: frozenset[int]
+    """Ids of the attributes that SetSpecificAttributeValue may write: writable integers."""
+    message_type: int | None
+    """Of a push setup: the enumeration of its messages, 0 for A-XDR encoded APDUs; else None."""
     source: str = field(repr=False)
     """The file that defines the object, for error texts."""
     _by_name: Mapping[str, Attribute] = field(repr=False)

@@ -51,6 +51,12 @@ _WITHOUT_VALUE = frozenset(
 DATA_TYPES = frozenset({*_INTEGER_RANGES, *_LIVE_VALUES, *_WITHOUT_VALUE, "boolean", SCALER_UNIT})
 
 
+def find_integer_range(data_type: str) -> range | None:
+    """Return the numbers that an integer type can hold; None for another type."""
+    bounds = _INTEGER_RANGES.get(data_type)
+    return range(bounds[0], bounds[1] + 1) if bounds else None
+
+
 def to_text(data_type: str, value: object) -> str:
     """Return a value of a profile file as text. Raises ValueError if it does not fit the data type."""
     if data_type in _INTEGER_RANGES:

@@ -23,6 +23,10 @@ class Quantity(NamedTuple):
     value: Decimal
     unit: Unit | str
 
+    def __str__(self) -> str:
+        symbol = self.unit.symbol if isinstance(self.unit, Unit) else self.unit
+        return f"{self.value:f} {symbol}"
+
 
 class Scale(NamedTuple):
     """Converts the numbers of a register to measured values: times ten to the ``exponent``, in ``unit``."""

@@ -4,8 +4,9 @@ A meter may accept a value and keep another one: what was written is read back, 
 That costs two more round trips than reading alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from osgp.catalogue.cosem import AttributeDescriptor
@@ -32,6 +33,21 @@ class Setting:
     understand: Callable[[Data], Any]
 
 
+@dataclass(frozen=True)
+class Precondition:
+    """What must hold before anything is written. It is looked at along with the former values.
+
+    ``check`` gets the values of ``attributes`` as they arrive, a fault in place of each that could not be
+    read, and raises Fault unless all is well. It should keep no values: they may be large.
+    """
+
+    attributes: Sequence[AttributeDescriptor]
+    check: Callable[[Iterator[Data | Fault]], None]
+
+
+NO_PRECONDITION = Precondition((), lambda values: None)
+
+
 class Change(NamedTuple):
     """What a meter had ``before`` and has ``after`` a write.
 
@@ -43,16 +59,19 @@ class Change(NamedTuple):
     after: Any
 
 
-def change(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Change]:
+def change(
+    meter: VisitedMeter, settings: Sequence[Setting], precondition: Precondition = NO_PRECONDITION
+) -> list[Change]:
     """Write settings, in order, and return the change of each.
 
-    Raises Fault if the meter refuses one, which tells those that were written; and if it accepts one and has
-    another value afterwards.
+    Raises Fault if the precondition does not hold: then nothing was written; if the meter refuses one, which
+    tells those that were written; and if it accepts one and has another value afterwards.
     """
-    before = [
-        _understand(setting, value) for setting, value in zip(settings, _read(meter, settings), strict=True)
-    ]
-    return [Change(former, after) for former, after in zip(before, put(meter, settings), strict=True)]
+    values = meter.read_each([*(setting.attribute for setting in settings), *precondition.attributes])
+    former = list(islice(values, len(settings)))
+    precondition.check(values)
+    before = [_understand(setting, value) for setting, value in zip(settings, former, strict=True)]
+    return [Change(had, after) for had, after in zip(before, put(meter, settings), strict=True)]
 
 
 def put(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Any]:
@@ -63,6 +82,14 @@ def put(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Any]:
     """
     write(meter, settings)
     return read_back(meter, settings)
+
+
+def change_by_name(
+    meter: VisitedMeter, settings: Sequence[Setting], precondition: Precondition = NO_PRECONDITION
+) -> dict[str, Change]:
+    """As :func:`change`, by the names of the settings, which must differ."""
+    changes = change(meter, settings, precondition)
+    return {setting.name: changed for setting, changed in zip(settings, changes, strict=True)}
 
 
 def write(meter: VisitedMeter, settings: Sequence[Setting]) -> None:
@@ -92,11 +119,8 @@ def read_back(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Any]:
 
     Raises Fault if it has another value than was written.
     """
-    return [_confirm(setting, value) for setting, value in zip(settings, _read(meter, settings), strict=True)]
-
-
-def _read(meter: VisitedMeter, settings: Sequence[Setting]) -> list[Data | Fault]:
-    return meter.get_each([setting.attribute for setting in settings])
+    values = meter.get_each([setting.attribute for setting in settings])
+    return [_confirm(setting, value) for setting, value in zip(settings, values, strict=True)]
 
 
 def _understand(setting: Setting, value: Data | Fault) -> Any:

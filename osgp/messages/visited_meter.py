@@ -1,6 +1,6 @@
 """A meter as operations see it: the objects of its profile, over an open association."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -80,10 +80,12 @@ class VisitedMeter:
 
     def get_each(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | Fault]:
         """As :meth:`get_all`, but return a fault in place of each value that the meter refuses."""
-        return [
-            AccessError(value, attribute) if isinstance(value, AccessResult) else value
-            for attribute, value in zip(attributes, self.association.get_each(attributes), strict=True)
-        ]
+        return list(self.read_each(attributes))
+
+    def read_each(self, attributes: Sequence[AttributeDescriptor]) -> Iterator[Data | Fault]:
+        """As :meth:`get_each`, but yield the values as they arrive, so that none of them need be kept."""
+        for attribute, value in zip(attributes, self.association.get_each(attributes), strict=True):
+            yield AccessError(value, attribute) if isinstance(value, AccessResult) else value
 
     def set(self, tag: str, name: str, value: Data, channel: int | None = None) -> None:
         """Write one attribute."""

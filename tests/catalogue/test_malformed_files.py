@@ -394,11 +394,16 @@ def test_example_of_the_how_to_works(tmp_path: Path) -> None:
 
 def test_other_examples_of_the_how_to_work(tmp_path: Path) -> None:
     shutil.copytree(catalogue.DATA, tmp_path, dirs_exist_ok=True)
-    profile_file, meanings, valve = re.findall(
+    profile_file, settable, meanings, valve = re.findall(
         r"```toml\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL
     )
     (tmp_path / "smr-5.6.toml").write_text(profile_file + meanings, encoding="utf-8")
     profile = assembly.load([tmp_path], catalogue.get_interface_classes())[-1]
+    (tmp_path / "smr-5.5w.toml").write_text(settable, encoding="utf-8")
+    loaded = assembly.load([tmp_path], catalogue.get_interface_classes())
+    assert {item["WATCHDOG_TIMER"].settable for item in loaded if "WATCHDOG_TIMER" in item} == {
+        frozenset((2,))
+    }
     assert profile.get_event_types("FRAUD_DETECTION_LOG")[1] == "TERMINAL_COVER_REMOVED"
     assert profile.get_event_types("STANDARD_EVENT_LOG")[1] == "POWER_FAILURE"
     assert "MANUFACTURER_SPECIFIC_249" in profile.get_event_types("STANDARD_EVENT_LOG").values()

@@ -21,8 +21,16 @@ SAMPLES: dict[str, Any] = {
     "special_days": [{"date": "*-12-25", "day_id": 1}],
     "daylight_savings_begin": "FFFF03FE0702000000FFC400",
     "daylight_savings_end": "FFFF0AFE0703000000FF8880",
+    "host": "192.0.2.1",
+    "value_threshold": 50,
+    "values": [{"object": "PUSH_SETUP_ALARM", "attribute": 5, "value": 0}],
 }
 """Of parameters whose meaning only their name tells."""
+NEEDED: dict[str, dict[str, Any]] = {
+    "SetPushSetupAlarm": {"host": "192.0.2.1", "port": 4059},
+    "ConfigureDefinableLoadProfile": {"capture_period": 900},
+}
+"""Optional parameters of messages that need some of them."""
 HOUR = timedelta(hours=1)
 
 
@@ -53,7 +61,8 @@ def make_bodies(operation: Operation[Any, Any], now: datetime) -> Iterator[dict[
         for name, field in wanted.items()
     ]
     for values in product(*samples):
-        body = {name: value for name, value in zip(wanted, values, strict=True) if value is not None}
+        given = {name: value for name, value in zip(wanted, values, strict=True) if value is not None}
+        body = {**NEEDED.get(operation.message, {}), **given}
         if body or _is_valid(operation, body):
             yield body
 

@@ -35,14 +35,18 @@ pytestmark = pytest.mark.django_db(transaction=True)
 NOT_SUPPORTED = FaultCode.OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL
 SUPPORTED = {
     "ActualMeterReads",
+    "DisconnectRelay",
     "FindEvents",
     "GetActualPowerQuality",
     "GetAssociationLnObjects",
+    "GetFirmwareVersion",
     "GetSpecificConfigurationObject",
     "PeriodicMeterReads",
     "ReadRelayStatus",
+    "ReconnectRelay",
     "RetrieveConfigurationObjects",
     "SetClockConfiguration",
+    "SetSpecificAttributeValue",
     "SynchronizeTime",
 }
 """Of the messages to electricity meters those whose objects the profile has."""
