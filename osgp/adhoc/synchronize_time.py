@@ -57,10 +57,11 @@ class SynchronizeTime(MeterOperation[SynchronizeTimeParameters, SynchronizeTimeR
 
     def check_parameters(self, parameters: SynchronizeTimeParameters) -> None:
         """Refuse a zone whose time no clock can show, summer or winter. Raises ValidationError."""
-        name, year = parameters.get("timezone"), timezone.now().year
-        if name is not None and not any(
-            _can_be_shown(datetime(year, month, 15, tzinfo=UTC), name) for month in (1, 7)
-        ):
+        name, now = parameters.get("timezone"), timezone.now()
+        if name is None:
+            return
+        middles = (datetime(now.year, month, 15, tzinfo=UTC) for month in (1, 7))
+        if not any(_can_be_shown(moment, name) for moment in (now, *middles)):
             raise ValidationError({"timezone": [_explain(name)]})
 
     def check_device(self, device: Device, parameters: SynchronizeTimeParameters) -> None:
