@@ -18,6 +18,7 @@ from osgp.configuration.object_definitions import (
 from osgp.cosem import object_definitions
 from osgp.cosem.object_definitions import ObjectDefinition
 from osgp.cosem.push_setup import (
+    LONGEST_DESTINATION,
     Destination,
     Transport,
     encode_destination,
@@ -97,7 +98,9 @@ class PushDestination(TypedDict):
 
     transport: Annotated[str, "TCP, UDP and so on, or the number if it has no name."]
     destination: Annotated[
-        str, "host:port with TCP and UDP; what is no printable ASCII in hexadecimal after 0x."
+        str,
+        CharField(max_length=2 + 2 * LONGEST_DESTINATION),
+        "host:port with TCP and UDP; what is no printable ASCII in hexadecimal after 0x.",
     ]
     message_type: Annotated[
         str, "A_XDR_ENCODED_APDU, XML_ENCODED_APDU, MANUFACTURER_SPECIFIC, or the number if it has no name."

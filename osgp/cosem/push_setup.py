@@ -9,6 +9,8 @@ from typing import NamedTuple
 from osgp.cosem.errors import make_illegal_response
 from osgp.protocol_dlms import Data, DataType
 
+LONGEST_DESTINATION = 512
+"""Octets; the longest name of a host has 253."""
 MOST_WINDOWS = 256
 _LENGTH_OF_DATE_TIME = 12
 
@@ -96,7 +98,7 @@ def parse_destination(data: Data) -> Destination:
     """Return what a value of send_destination_and_method means. Raises Fault for anything else."""
     match data.native:
         case (int(transport), bytes(octets), int(message_type)) if (
-            0 <= transport <= 0xFF and 0 <= message_type <= 0xFF
+            0 <= transport <= 0xFF and 0 <= message_type <= 0xFF and len(octets) <= LONGEST_DESTINATION
         ):
             return Destination(transport, octets, message_type)
     raise make_illegal_response("The destination of the push setup makes no sense.")

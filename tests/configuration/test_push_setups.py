@@ -261,7 +261,17 @@ class TestPushObjects:
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-@pytest.mark.parametrize("octets", ["00", "0100", "0203160009001601", "02021600090161", "02030f00090161160a"])
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "00",
+        "0100",
+        "0203160009001601",
+        "02021600090161",
+        "02030f00090161160a",
+        f"0203160009820201{'61' * 513}1600",
+    ],
+)
 def test_whatever_it_was_it_can_be_set(visits: Visits, message: str, octets: str) -> None:
     tag, parameters = MESSAGES[message]
     simulated = visits.simulated("SMR-5.5")

@@ -141,6 +141,14 @@ def test_meters_are_read(
         assert event["event_type"] == find_event_type(profile, "METER_EVENT_LOG", event["event_code"])
         assert event["event_type"] != UNKNOWN_EVENT
 
+    watchdog = {"object": "WATCHDOG_TIMER", "attribute": 2}
+    written = perform(
+        "adhoc/set-specific-attribute-value",
+        device_identification=device,
+        values=[{**watchdog, "value": 48}],
+    )
+    assert written["values"] == [{**watchdog, "before": 24, "after": 48}]
+
     relay = perform("management/read-relay-status", device_identification=device)
     assert relay["relay_status"] == "CONNECTED"
     name = {"class_id": 1, "obis_code": "0-0:42.0.0.255", "attribute": 2}
