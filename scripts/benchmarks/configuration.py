@@ -19,7 +19,7 @@ _DAY = {
         {"start_time": "23:00", "script_selector": 1},
     ],
 }
-MESSAGES: tuple[one_meter.Message, ...] = (
+MESSAGES: list[one_meter.Message] = [
     {"message": "SetAdministrativeStatus", "enabled": "OFF"},
     {"message": "SetSpecialDays", "special_days": [{"date": "2027-01-01", "day_id": 0}]},
     {
@@ -58,7 +58,7 @@ MESSAGES: tuple[one_meter.Message, ...] = (
         "time_threshold": 96000,
     },
     {"message": "ConfigureDefinableLoadProfile", "capture_period": 900},
-)
+]
 
 
 def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
