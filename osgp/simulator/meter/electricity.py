@@ -6,6 +6,7 @@ from osgp.catalogue.units import ScalerUnit, Unit
 
 from ..codec.axdr import DataType, octet_string, unsigned
 from ..codec.cosem_time import encode_date_time
+from .clock_zone import DAYLIGHT_SAVINGS_BEGIN, DAYLIGHT_SAVINGS_END
 from .load_curve import LOW_TARIFF_HOURS, STANDARD_TIME
 from .metered import EXPORT, IMPORT, energy
 from .query import Query
@@ -33,13 +34,13 @@ def clock_status(query: Query) -> bytes:
 @value_of_class("clock", "daylight_savings_begin")
 def daylight_savings_begin(query: Query) -> bytes:
     """Last Sunday of March, 02:00."""
-    return octet_string(bytes.fromhex("FFFF03FE0702000000FFC400"))
+    return octet_string(DAYLIGHT_SAVINGS_BEGIN)
 
 
 @value_of_class("clock", "daylight_savings_end")
 def daylight_savings_end(query: Query) -> bytes:
     """Last Sunday of October, 03:00."""
-    return octet_string(bytes.fromhex("FFFF0AFE0703000000FF8880"))
+    return octet_string(DAYLIGHT_SAVINGS_END)
 
 
 def _make_total(direction: str) -> Callable[[Query], int]:

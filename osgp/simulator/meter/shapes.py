@@ -95,6 +95,7 @@ COMPOSITE: Mapping[tuple[str, str], Shape] = {
 RANGES: Mapping[tuple[str, str], range] = {
     ("profile_generic", "capture_period"): range(86_401),  # at most a day
     ("clock", "time_zone"): range(-720, 721),  # minutes
+    ("clock", "daylight_savings_deviation"): range(-120, 121),  # minutes
     ("disconnect_control", "control_mode"): range(7),
 }
 """By names of class and attribute, what numbers a meter can do something with."""
