@@ -20,16 +20,15 @@ def capture_stamps(period: int, newest: float, entries: int, zone: tzinfo, oldes
     return [float(number * period) for number in range(first, last + 1)]
 
 
-def _find_midnight(day: date, zone: tzinfo) -> float:
+def find_midnight(day: date, zone: tzinfo) -> float:
+    """The UNIX time at which a day begins."""
     return datetime.combine(day, time(), zone).timestamp()
 
 
 def _list_midnights(days: int, newest: float, entries: int, zone: tzinfo, oldest: float) -> list[float]:
     today = datetime.fromtimestamp(newest, zone).date()
     today -= timedelta(days=today.toordinal() % days)
-    stamps = (
-        _find_midnight(today - timedelta(days=days * back), zone) for back in range(entries - 1, -1, -1)
-    )
+    stamps = (find_midnight(today - timedelta(days=days * back), zone) for back in range(entries - 1, -1, -1))
     return [stamp for stamp in stamps if stamp >= oldest]
 
 
@@ -38,7 +37,7 @@ def _list_months(newest: float, entries: int, zone: tzinfo, oldest: float) -> li
     months = today.year * 12 + today.month - 1
     stamps = []
     for month in range(months - entries + 1, months + 1):
-        stamp = _find_midnight(date(month // 12, month % 12 + 1, 1), zone)
+        stamp = find_midnight(date(month // 12, month % 12 + 1, 1), zone)
         if stamp >= oldest:
             stamps.append(stamp)
     return stamps

@@ -135,13 +135,17 @@ class Equipment:
         clock = profile["CLOCK"] if "CLOCK" in self.tags else None
         self.clock = clock.address_attribute("time") if clock is not None else None
         self.clock_settings = ClockSettings.of(clock) if clock is not None else None
-        calendar = profile["ACTIVITY_CALENDAR"] if "ACTIVITY_CALENDAR" in self.tags else None
-        special_days = profile["SPECIAL_DAYS_TABLE"] if "SPECIAL_DAYS_TABLE" in self.tags else None
+        calendar = self._find_of_class("ACTIVITY_CALENDAR", "activity_calendar")
+        special_days = self._find_of_class("SPECIAL_DAYS_TABLE", "special_days_table")
         self.calendar_settings = CalendarSettings.of(calendar, special_days) if calendar is not None else None
         self.tariff_settings = frozenset(self._list_tariff_settings())
         has_mbus = MBUS_CLIENT_SETUP in self.tags and profile[MBUS_CLIENT_SETUP].per_channel
         self.channels = MBUS_CHANNELS if has_mbus else ()
         self._columns: dict[tuple[str, int | None], tuple[Column, ...]] = {}
+
+    def _find_of_class(self, tag: str, class_name: str) -> CosemObject | None:
+        found = self.profile[tag] if tag in self.tags else None
+        return found if found is not None and found.interface_class.name == class_name else None
 
     def _list_tariff_settings(self) -> Iterator[AttributeDescriptor]:
         """What changes the tariff when it is written."""

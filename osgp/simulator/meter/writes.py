@@ -14,6 +14,8 @@ from .schedules import note_rewriting, settle
 
 WRITES: dict[tuple[str, str], Write] = {}
 """By tag and name of the attribute."""
+_FIELDS_OF_TIME = 9
+"""Octets of a date-time before the deviation."""
 _YEARS = range(2000, 2100)
 """Which a meter's clock can be set to."""
 
@@ -81,4 +83,24 @@ def change_configuration(meter: LogicalDevice, entry: ObjectEntry, data: Data, n
 def prepare_calendar(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The passive calendar was updated."""
     meter.record_event(now, PASSIVE_TARIFF_UPDATED)
+    return False
+
+
+@_register_write("ACTIVITY_CALENDAR", "activate_passive_calendar_time")
+def plan_activation(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
+    """The passive calendar becomes active when the clock shows the time that was written.
+
+    Never if the time is past, or open in all its fields. One that is open in some fields is refused (Blue
+    Book); weekday, seconds, hundredths and deviation may be open.
+    """
+    record = meter.make_record()
+    if data.value[:_FIELDS_OF_TIME] == b"\xff" * len(data.value[:_FIELDS_OF_TIME]):
+        record.activation_planned = None
+        return False
+    try:
+        moment = decode_date_time(data.value, meter.zone)
+    except RemoteProtocolError as error:
+        raise AccessError(DataAccessResult.OTHER_REASON) from error
+    is_to_come = moment.timestamp() > now + meter.clock_offset_at(now)
+    record.activation_planned = now if is_to_come else None
     return False
