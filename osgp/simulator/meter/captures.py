@@ -1,4 +1,4 @@
-"""When a buffer captured: at full periods of the meter's clock, at midnight or at the first of a month."""
+"""When a buffer captured: at full periods of standard time, at midnight or at the first of a month."""
 
 from datetime import date, datetime, time, timedelta, tzinfo
 
@@ -15,9 +15,17 @@ def capture_stamps(period: int, newest: float, entries: int, zone: tzinfo, oldes
         return _list_months(newest, entries, zone, oldest)
     if period % DAY == 0:
         return _list_midnights(period // DAY, newest, entries, zone, oldest)
-    last = int(newest // period)
-    first = max(last - entries + 1, -int(-oldest // period))
-    return [float(number * period) for number in range(first, last + 1)]
+    ahead = _find_standard_offset(newest, zone) % period
+    last = int((newest + ahead) // period)
+    first = max(last - entries + 1, -int(-(oldest + ahead) // period))
+    return [float(number * period - ahead) for number in range(first, last + 1)]
+
+
+def _find_standard_offset(moment: float, zone: tzinfo) -> int:
+    """Seconds by which standard time is ahead of UTC. Daylight saving does not move captures."""
+    local = datetime.fromtimestamp(moment, zone)
+    standard = (local.utcoffset() or timedelta()) - (local.dst() or timedelta())
+    return int(standard.total_seconds())
 
 
 def find_midnight(day: date, zone: tzinfo) -> float:

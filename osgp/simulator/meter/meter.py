@@ -4,6 +4,7 @@ from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 
 from ..codec.axdr import Data, DataType, decode, encode
 from ..codec.results import ActionResult, DataAccessResult
+from .buffers import CLEARING
 from .query import WRITE, AccessError, AssociationView, Invocation, LogicalDevice
 from .tariffs import catch_up, note_change
 
@@ -61,6 +62,8 @@ class Meter(LogicalDevice):
                 record.latches.pop(entry.tag, None)
             if descriptor == self.type.clock:
                 record.clock.clear()
+            if descriptor in [entry.descriptors.get(name) for name in CLEARING]:
+                record.cleared.pop((entry.tag, entry.channel), None)
         if self.memory.overrides is not None:
             self.memory.overrides.pop(descriptor, None)
         if descriptor in self.type.tariff_settings:

@@ -103,6 +103,11 @@ RANGES: Mapping[tuple[str, str], range] = {
 }
 """By names of class and attribute, what numbers a meter can do something with."""
 
+RANGES_BY_TAG: Mapping[tuple[str, str], range] = {
+    ("ADMINISTRATIVE_IN_OUT", "value"): range(3),  # undefined, off, on
+}
+"""The same by tag and name of the attribute, for data of class 1."""
+
 BY_TAG: Mapping[tuple[str, str, str], Shape] = {
     ("CONFIGURATION_OBJECT", "value", "structure"): structure(ENUM, of(DataType.BIT_STRING, length=16)),
     ("CONFIGURATION_OBJECT", "value", "bit-string"): of(DataType.BIT_STRING, length=16),

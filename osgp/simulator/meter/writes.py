@@ -3,12 +3,13 @@ attribute, found by decorator, and one for alarm registers whatever their tags."
 
 from collections.abc import Callable
 
-from ..codec.axdr import Data
+from ..codec.axdr import Data, decode
 from ..codec.cosem_time import decode_date_time
 from ..codec.errors import RemoteProtocolError
 from ..codec.results import DataAccessResult
 from . import history
-from .event_names import CONFIGURATION_CHANGE, PASSIVE_TARIFF_UPDATED
+from .control import CONNECTED, NO_CONTROL
+from .event_names import BREAKER_CLOSED, CONFIGURATION_CHANGE, PASSIVE_TARIFF_UPDATED
 from .query import AccessError, LogicalDevice, ObjectEntry, Write
 from .schedules import note_rewriting, settle
 
@@ -45,6 +46,8 @@ def set_clock(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) 
 
 def set_alarm_register(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """From now on it is events that set bits again. Clearing is an event too."""
+    if not isinstance(data.value, int):
+        return False  # another profile may have a register that shows no bits
     settle(meter, now)
     record = meter.make_record()
     record.latch(entry.tag, now, data.value)
@@ -58,6 +61,8 @@ def set_alarm_register(meter: LogicalDevice, entry: ObjectEntry, data: Data, now
 @_register_write("CLEAR_MBUS_STATUS")
 def clear_mbus_status(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The bits of the mask are acknowledged: they come back with a new event only."""
+    if not isinstance(data.value, int):
+        return False
     channel = entry.channel or 0
     status = history.mbus_status(meter, channel, now)
     record = meter.make_record()
@@ -69,6 +74,22 @@ def clear_mbus_status(meter: LogicalDevice, entry: ObjectEntry, data: Data, now:
 def schedule_test(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The test is carried out at the times that were written, from now on."""
     note_rewriting(meter, entry.tag, now)
+    return False
+
+
+def clear_buffer(name: str, meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
+    """The attribute ``name`` of a buffer is written: rows that were captured otherwise are gone."""
+    if decode(meter.get(entry.descriptors[name])) != data:
+        meter.make_record().cleared[entry.tag, entry.channel] = now
+    return False
+
+
+@_register_write("DISCONNECT_CONTROL", "control_mode")
+def choose_control_mode(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
+    """In mode 0 the relay is always connected."""
+    if data.value == NO_CONTROL and meter.memory.control_state != CONNECTED:
+        meter.record_event(now, BREAKER_CLOSED)
+        meter.switch(CONNECTED, now)
     return False
 
 
