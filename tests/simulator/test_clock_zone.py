@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osgp.simulator.codec.axdr import Data, DataType
+from osgp.simulator.codec.axdr import Data, DataType, encode
 from osgp.simulator.codec.cosem_time import decode_date_time
 from osgp.simulator.meter.clock_zone import ClockRules, ClockZone
 from osgp.simulator.meter.meter import Meter
@@ -183,3 +183,14 @@ def test_a_deviation_that_no_clock_has() -> None:
     meter, _ = make("SMR-5.1")
     with pytest.raises(Exception, match="OTHER_REASON"):
         set_up(meter, deviation=121)
+
+
+def test_settings_that_no_client_can_write_count_as_never_written() -> None:
+    meter, _ = make("SMR-5.1")
+    clock = meter.type.profile["CLOCK"]
+    meter.memory.overrides = {
+        clock.address_attribute(3): encode(Data(DataType.LONG, 32_767)),
+        clock.address_attribute(5): encode(Data(DataType.UNSIGNED, 1)),
+        clock.address_attribute(8): encode(Data(DataType.OCTET_STRING, b"yes")),
+    }
+    assert shown(meter) == ("2026-06-15 14:00", -120, 0x80)

@@ -53,6 +53,7 @@ def test_whatever_may_be_selected_is_captured(profile: str, polyphase: bool) -> 
     tags = [tag for tag in meter.type.profile[BUFFER].selectable_objects if tag in meter.type.tags]
     assert len(tags) > 5
     set_period(meter, 300)
+    write(meter, BUFFER, Data(DataType.DOUBLE_LONG_UNSIGNED, 3), 8)
     for tag in tags:
         cosem_object = meter.type.profile[tag]
         channel = 1 if cosem_object.per_channel else 0

@@ -14,6 +14,7 @@ from osgp.simulator.meter import dates
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.meter.query import AccessError, Invocation
 from osgp.simulator.meter.tariff_calendar import SCRIPT_TABLE
+from osgp.simulator.occurrences import parse
 from tests.catalogue.generations import ALL
 
 from .meters import Clock, column, make, read, stamps, write
@@ -315,6 +316,24 @@ def test_switches_are_by_the_clock_of_the_meter() -> None:
     # the zone is part of the clock
     write(meter, "CLOCK", Data(DataType.LONG, -120), 3)
     assert rates_by_hour(meter, clock, 23) == EVENING[1:]
+
+
+def test_a_clock_that_jumps_by_itself_takes_the_tariff_with_it() -> None:
+    meter, clock = make("SMR-5.1", NOW)
+    prepare(meter)
+    activate(meter)
+    at_midnight(meter, clock, 2026, 6, 16)
+    parse({"kind": "clock-shift", "by": "2h"}).happen(meter, clock.now)
+    assert rates_by_hour(meter, clock, 22) == EVENING[2:]
+
+
+def test_a_reset_after_an_activation_that_nobody_saw() -> None:
+    meter, clock = make("SMR-5.1", NOW)
+    prepare(meter)
+    plan(meter, NOW + timedelta(hours=1))
+    clock.advance(hours=4)
+    parse({"kind": "energy-reset"}).happen(meter, clock.now)
+    assert rates(meter) == (0, 0)
 
 
 def test_small_corrections_of_the_clock_are_not_kept() -> None:

@@ -14,6 +14,7 @@ DAYLIGHT_SAVINGS_END = bytes.fromhex("FFFF0AFE0703000000FF8880")
 """Last Sunday of October, 03:00 of UTC+2."""
 
 _DEVIATION = 60
+_LARGEST_TIME_ZONE = 720
 _LARGEST_DEVIATION = 840
 """Minutes: a zone 12 hours from UTC, and two hours of daylight saving."""
 _NOTHING = timedelta()
@@ -153,6 +154,8 @@ def find_clock_zone(written: tuple[bytes | None, ...], tells_daylight_saving: bo
     factory = (_find_standard_deviation(zone), DAYLIGHT_SAVINGS_BEGIN, DAYLIGHT_SAVINGS_END, _DEVIATION, True)
     values = map(_read, written, types, factory)
     rules = ClockRules(*values)
+    if abs(rules.time_zone) > _LARGEST_TIME_ZONE:
+        rules = rules._replace(time_zone=factory[0])
     if written[1:4] == (None, None, None) and (rules.time_zone, rules.daylight_savings_enabled) == (
         factory[0],
         True,

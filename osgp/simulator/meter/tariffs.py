@@ -52,7 +52,10 @@ def split(meter: LivingMeter, direction: str, moment: float) -> tuple[int, int]:
 
 
 def note_change(meter: LivingMeter, now: float) -> None:
-    """The active calendar, the special days or the clock may have changed: from now on count by them."""
+    """The active calendar, the special days or the clock may have changed: from now on count by them.
+
+    Nothing is begun if they say the same as before, as when a clock is put right by less than a second.
+    """
     settings = meter.type.calendar_settings
     record = meter.record
     if settings is None:
@@ -67,6 +70,7 @@ def note_change(meter: LivingMeter, now: float) -> None:
     zone, offset = meter.zone, meter.clock_offset_at(now)
     if periods:
         last = periods[-1]
+        now = max(now, last.begin)
         if (last.calendar, last.zone) == (calendar, zone) and abs(last.offset - offset) < _SMALL_STEP:
             return
     low = {direction: split(meter, direction, now)[LOW] for direction in (IMPORT, EXPORT)}
