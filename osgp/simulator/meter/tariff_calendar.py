@@ -71,7 +71,7 @@ class TariffCalendar:
             item.value[0].value: [part.value for part in item.value[1:]] for item in decode(weeks).value
         }
         self._days = {
-            day_id.value: tuple(sorted(_list_actions(actions.value), key=lambda action: action[0]))
+            day_id.value: tuple(sorted(_read_actions(actions.value), key=lambda action: action[0]))
             for day_id, actions in (item.value for item in decode(days).value)
         }
         rows = sorted(tuple(part.value for part in item.value) for item in decode(special_days).value)
@@ -93,7 +93,8 @@ class TariffCalendar:
                 latest, found = begun, week
         return found
 
-    def _list_actions(self, day: date) -> tuple[tuple[time, int], ...]:
+    def list_actions(self, day: date) -> tuple[tuple[time, int], ...]:
+        """When, in order, which rate begins on a day."""
         day_id = self._find_day_id(day)
         return self._days.get(day_id, ()) if day_id is not None else ()
 
@@ -101,20 +102,20 @@ class TariffCalendar:
         """The rate at local midnight, and the switches of a day, in order."""
         stamp = find_midnight(day, zone)
         yield Switch(stamp, self._find_rate_before(day))
-        for start, rate in self._list_actions(day):
+        for start, rate in _list_actions_of(self, day):
             # An hour that is left out in spring must not put switches in another order.
             stamp = max(stamp, datetime.combine(day, start, zone).timestamp())
             yield Switch(stamp, rate)
 
     def _find_rate_before(self, day: date) -> int:
         for back in range(1, _DAYS_BACK + 1):
-            actions = self._list_actions(day - timedelta(days=back))
+            actions = _list_actions_of(self, day - timedelta(days=back))
             if actions:
                 return actions[-1][1]
         return HIGH
 
 
-def _list_actions(actions: tuple[Data, ...]) -> Iterator[tuple[time, int]]:
+def _read_actions(actions: tuple[Data, ...]) -> Iterator[tuple[time, int]]:
     """When which rate begins; an open minute or second is 0."""
     for action in actions:
         start, table, selector = (part.value for part in action.value)
@@ -123,6 +124,12 @@ def _list_actions(actions: tuple[Data, ...]) -> Iterator[tuple[time, int]]:
         hour, minute, second = (start[0], *(0 if part == dates.OPEN else part for part in start[1:3]))
         if hour < 24 and minute < 60 and second < 60:
             yield time(hour, minute, second), _RATES[selector]
+
+
+@lru_cache(maxsize=8_192)
+def _list_actions_of(calendar: TariffCalendar, day: date) -> tuple[tuple[time, int], ...]:
+    """As :meth:`TariffCalendar.list_actions`; kept, since days without actions look at many others."""
+    return calendar.list_actions(day)
 
 
 @lru_cache(maxsize=512)
