@@ -13,7 +13,6 @@ import contextlib
 import json
 import socket
 from collections.abc import Callable
-from json import JSONDecodeError
 from typing import Any
 
 import uvicorn
@@ -28,7 +27,7 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.obis import MBUS_CHANNELS
 
 from .codec.axdr import decode, encode
-from .codec.errors import LocalProtocolError
+from .codec.errors import ProtocolError
 from .faults import FaultKind
 from .fleet import Fleet
 from .meter.meter import Meter
@@ -81,7 +80,7 @@ async def _read_body(request: Request) -> Any:
             raise HTTPException(413, f"the body may have {MAXIMUM_BODY} octets")
     try:
         return json.loads(octets)
-    except (JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise HTTPException(400, "the body is no JSON") from error
 
 
@@ -139,7 +138,7 @@ class _Endpoints:
         try:
             encoded = encode(from_json(await _read_body(request)))
             meter.set(descriptor, encoded)
-        except (ValueError, LocalProtocolError) as error:
+        except (ValueError, ProtocolError) as error:
             raise HTTPException(422, str(error)) from error
         except AccessError as error:
             raise HTTPException(409, error.result.name) from error

@@ -19,9 +19,10 @@ from .fields import shown
 from .meter.control import CONNECTED, DISCONNECTED, READY
 from .meter.gas_meter import GasMeter
 from .meter.meter import Meter
-from .meter.metered import EXPORT, IMPORT, energy
+from .meter.metered import energy
 from .meter.outages import Outage
 from .meter.record import MAXIMUM_CHANGES, EnergyStep, Pause
+from .meter.tariffs import EXPORT, IMPORT, catch_up, note_change
 from .occurrence import Occurrence, OccurrenceError, described
 from .settings import Behaviour
 from .values import from_json
@@ -80,8 +81,10 @@ class ClockShift(Occurrence):
 
     def happen(self, meter: Meter, moment: float) -> None:
         """It goes on from there."""
+        catch_up(meter, moment)
         record = meter.make_record()
         record.set_clock(moment, record.clock_offset(moment) + self.by)
+        note_change(meter, moment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +257,7 @@ class EnergyReset(Occurrence):
 
     def happen(self, meter: Meter, moment: float) -> None:
         """They count on from there."""
+        catch_up(meter, moment)
         for direction in (IMPORT, EXPORT):
             for rate, wh in enumerate(energy(meter, direction, moment)):
                 _step(meter, EnergyStep(moment, direction, rate, -wh))

@@ -1,9 +1,10 @@
 """COSEM data as JSON: ``{"type": "long-unsigned", "value": 5}``, for people and for tests.
 
 Octet-strings, date-times, dates and times are hexadecimal text; bit-strings text of 0 and 1; arrays and
-structures lists of such objects; null-data has no value.
+structures lists of such objects; null-data has no value, nor has a float that is no number or infinite.
 """
 
+from math import isfinite
 from typing import Any
 
 from .codec.axdr import FIXED_OCTETS, MAXIMUM_DEPTH, Data, DataType
@@ -23,6 +24,8 @@ def to_json(data: Data) -> dict[str, Any]:
         value = [to_json(item) for item in value]
     elif data.type in _OCTETS:
         value = value.hex()
+    elif isinstance(value, float) and not isfinite(value):
+        value = None
     return {"type": data.type.type_name, "value": value}
 
 
@@ -51,6 +54,8 @@ def from_json(document: Any, depth: int = 0) -> Data:
         isinstance(value, bool) and data_type is not DataType.BOOLEAN
     ):
         raise ValueError(f"the value of {data_type.type_name} has the wrong JSON type")
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"the value of {data_type.type_name} is no number of JSON")
     return Data(data_type, value)
 
 

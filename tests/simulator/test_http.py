@@ -9,6 +9,7 @@ import pytest
 
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.simulator import Fleet, SimulatorThread
+from osgp.simulator.codec.axdr import Data, DataType, encode
 from osgp.simulator.http import MAXIMUM_BODY
 
 from .client import Closed, connected
@@ -101,10 +102,66 @@ def test_what_is_no_data_is_refused(call, document) -> None:
     assert call("PUT", FILTER, document)[0] == 422
 
 
+ARRAYS = {
+    "capture definition of an M-Bus client": "72/0-1:24.1.0.255/3",
+    "images to activate": "18/0-0:44.0.0.255/7",
+    "scripts": "9/0-0:10.0.100.255/2",
+    "days of the active calendar": "20/0-0:13.0.0.255/5",
+    "rows": "7/1-0:99.1.0.255/2",
+}
+"""Arrays that no client sets, mostly of undeclared shape."""
+
+
+@pytest.mark.parametrize("path", ARRAYS.values(), ids=list(ARRAYS))
+@pytest.mark.parametrize(
+    ("element", "detail"),
+    [
+        ('{"type": "float32", "value": 1e300}', "1e+300 is no float32"),
+        ('{"type": "float64", "value": %s}' % ("9" * 400), f"{'9' * 40} is no float64"),
+        ('{"type": "float64", "value": NaN}', "the value of float64 is no number of JSON"),
+        ('{"type": "float32", "value": -Infinity}', "the value of float32 is no number of JSON"),
+        ('{"type": "long", "value": 40000}', "40000 is no long"),
+        ('{"type": "date-time", "value": "00"}', "date-time takes 12 octets"),
+        ('{"type": "bit-string", "value": "2"}', None),
+        ('{"type": "utf8-string", "value": "\\ud800"}', None),
+    ],
+)
+def test_an_element_that_is_no_data_is_refused(call, path: str, element: str, detail: str | None) -> None:
+    body = b'{"type": "array", "value": [%s]}' % element.encode()
+    status, answer = call("PUT", f"{METER}/attributes/{path}", body=body)
+    assert status == 422
+    assert detail is None or answer["detail"] == detail
+
+
+@pytest.mark.parametrize("path", ARRAYS.values(), ids=list(ARRAYS))
+def test_an_array_of_any_shape_is_kept_or_refused(call, path: str) -> None:
+    path = f"{METER}/attributes/{path}"
+    unsigned = {"type": "unsigned", "value": 1}
+    for elements in ([], [unsigned], [{"type": "null-data"}], [{"type": "structure", "value": [unsigned]}]):
+        document = {"type": "array", "value": elements}
+        status, answer = call("PUT", path, document)
+        if status != 204:
+            assert (status, answer) == (409, {"detail": "TYPE_UNMATCHED"})
+        else:
+            assert call("GET", path)[0] == 200
+    assert call("DELETE", path)[0] == 204
+
+
+def test_floats_that_json_does_not_have_are_shown_without_value(simulator, call) -> None:
+    meter = simulator.meters["SIME0000000000001"]
+    path = "9/0-0:10.0.100.255/2"
+    descriptor = AttributeDescriptor(9, bytes((0, 0, 10, 0, 100, 255)), 2)
+    meter.set(descriptor, encode(Data(DataType.ARRAY, (Data(DataType.FLOAT32, float("nan")),))))
+    status, shown = call("GET", f"{METER}/attributes/{path}")
+    assert (status, shown["value"]) == (200, [{"type": "float32", "value": None}])
+    meter.forget(descriptor)
+
+
 def test_bodies_are_bounded_and_must_be_json(call) -> None:
     assert call("PUT", FILTER, body=b"{" * 10)[0] == 400
     assert call("PUT", FILTER, body=b"[" * MAXIMUM_BODY)[0] == 400
     assert call("PUT", FILTER, body=b"\xff\xfe")[0] == 400
+    assert call("PUT", FILTER, body=b"9" * 5_000)[0] == 400
     assert call("PUT", FILTER, body=b" " * (MAXIMUM_BODY + 1))[0] == 413
     nested: Any = {"type": "unsigned", "value": 1}
     for _ in range(30):

@@ -241,7 +241,7 @@ def test_combined_buffers_have_all_channels() -> None:
 
 
 def test_the_columns_of_a_definable_buffer_can_be_chosen() -> None:
-    meter, _ = find_meter(datetime(2024, 1, 15, 12, tzinfo=UTC), "SMR-5.0.0")
+    meter, clock = find_meter(datetime(2024, 1, 15, 6, tzinfo=UTC), "SMR-5.0.0")
     profile = meter.type.profile
 
     def definition(descriptor: AttributeDescriptor, data_index: int = 0) -> Data:
@@ -256,6 +256,7 @@ def test_the_columns_of_a_definable_buffer_can_be_chosen() -> None:
     meter.set(buffer.address_attribute(3), encode(chosen))
     meter.set(buffer.address_attribute(4), encode(Data(DataType.DOUBLE_LONG_UNSIGNED, 3_600)))
     meter.set(buffer.address_attribute(8), encode(Data(DataType.DOUBLE_LONG_UNSIGNED, 5)))
+    clock.moment += timedelta(hours=6)
     assert read(meter, "DEFINABLE_LOAD_PROFILE", 3) == chosen
     rows = read(meter, "DEFINABLE_LOAD_PROFILE")
     assert [stamp.hour for stamp in moments(rows)] == [8, 9, 10, 11, 12]

@@ -109,8 +109,8 @@ def decode_length(buffer: bytes, offset: int) -> tuple[int, int]:
 def _pack(tag: DataType, value: Any) -> bytes:
     try:
         return bytes((tag,)) + FIXED[tag].pack(value)
-    except struct.error as error:
-        raise LocalProtocolError(f"{value!r} is no {tag.type_name}") from error
+    except (struct.error, OverflowError) as error:
+        raise LocalProtocolError(f"{str(value)[:40]} is no {tag.type_name}") from error
 
 
 def boolean(value: bool) -> bytes:

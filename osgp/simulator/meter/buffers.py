@@ -26,7 +26,8 @@ from . import shapes
 from .equipment import Column
 from .event_types import CODE, COUNTER, DURATION, MAGNITUDE, Event
 from .load_curve import START
-from .query import AccessError, LogicalDevice, ObjectEntry, Query
+from .null_compression import StampColumn
+from .query import AccessError, LogicalDevice, ObjectEntry, Provider, Query
 from .registry import value_of_class
 from .rows import Row, Wanted, log_rows, periodic_rows, power_failure_rows
 from .typed_values import number_encoder
@@ -35,6 +36,9 @@ RANGE_SELECTOR = 1
 ENTRY_SELECTOR = 2
 
 PROFILE_GENERIC = "profile_generic"
+
+CLEARING = ("capture_objects", "capture_period")
+"""The attributes of a profile generic whose modification clears its buffer (Blue Book)."""
 
 MAXIMUM_ENTRIES = 2_190
 """A client that sets profile_entries higher gets no more rows, unless the profile itself has more."""
@@ -107,9 +111,13 @@ def find_period(query: Query) -> int:
     chosen = _find_chosen(query, "capture_period")
     if chosen is not None:
         return chosen
+    return _find_stated(query, "capture_period", QUARTER_HOUR if _is_periodic(query) else 0)
+
+
+def _is_periodic(query: Query) -> bool:
+    """Whether the rows are captured by the clock, not when something happens."""
     tag = query.entry.tag
-    is_log = tag in query.meter.type.events.logs or tag == _POWER_FAILURES
-    return _find_stated(query, "capture_period", 0 if is_log else QUARTER_HOUR)
+    return tag not in query.meter.type.events.logs and tag != _POWER_FAILURES
 
 
 def count_entries(query: Query) -> int:
@@ -169,8 +177,6 @@ def buffer(query: Query) -> bytes:
     rows = _list_rows(query, wanted)
     if selection is not None and selection.selector == ENTRY_SELECTOR:
         rows, positions = _select_entries(selection, rows, positions)
-    if rows:
-        rows[0] = rows[0]._replace(follows=False)
     makers = [_find_maker(query, columns[position]) for position in positions]
     return array(structure(*[make(row) for make in makers]) for row in rows)
 
@@ -193,7 +199,22 @@ def _list_rows(query: Query, wanted: Wanted) -> list[Row]:
         return log_rows(meter, tag, now, entries, wanted)
     if tag == _POWER_FAILURES:
         return power_failure_rows(meter, now, entries, wanted)
-    return periodic_rows(meter, find_period(query), now, entries, wanted, query.channel)
+    period = find_period(query)
+    if not period and _find_stated(query, "capture_period", QUARTER_HOUR):
+        # Told to capture nothing by itself (Blue Book); in other profiles 0 stands for each month.
+        return []
+    rows = periodic_rows(meter, period, now, entries, wanted, query.channel)
+    cleared = _find_clearing(query)
+    return [row for row in rows if row.moment > cleared] if cleared else rows
+
+
+def _find_clearing(query: Query) -> float:
+    """When the buffer was cleared because it was set up in another way; 0 if never."""
+    record, descriptors = query.meter.record, query.entry.descriptors
+    cleared = record.cleared.get((query.entry.tag, query.channel)) if record is not None else None
+    if cleared is None or all(query.meter.override(descriptors[name]) is None for name in CLEARING):
+        return 0.0
+    return cleared
 
 
 Maker = Callable[[Row], bytes]
@@ -215,15 +236,21 @@ def _find_maker(query: Query, column: Column) -> Maker:
         return lambda _: element
     class_name = meter.type.profile[column.tag].interface_class.name
     stamp = column.descriptor == meter.type.clock or (class_name, attribute.name) == _CAPTURE_TIME
-    channel = column.channel
+    if stamp and not column.data_index and meter.is_null_compressed and _is_periodic(query):
+        return StampColumn(_make_maker(query, column, provider), find_period(query), meter.zone)
+    return _make_maker(query, column, provider)
+
+
+def _make_maker(query: Query, column: Column, provider: Provider) -> Maker:
+    meter, channel = query.meter, column.channel
+    entry = meter.type.objects[column.descriptor.logical_name]
+    attribute = entry.attributes[column.descriptor.attribute_id]
     elements = attribute.elements if column.data_index else None
-    if channel is None and not stamp and not column.data_index:
+    if channel is None and not column.data_index:
         return lambda row: provider(Query(meter, row.moment, entry, None, None, row.offset, row.flags))
 
     def make(row: Row) -> bytes:
         if channel is not None and meter.gas_meter(channel, row.moment) is None:
-            return NULL_DATA
-        if row.follows and stamp:
             return NULL_DATA
         asked = Query(meter, row.moment, entry, offset=row.offset, flags=row.flags)
         if elements is not None:

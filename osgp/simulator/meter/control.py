@@ -4,6 +4,8 @@ DISCONNECTED, CONNECTED, READY = 0, 1, 2
 """The control states; READY waits for the customer to reconnect by hand."""
 
 MODES = range(7)
+NO_CONTROL = 0
+"""Always connected."""
 FACTORY_MODE = 4
 """Remote disconnection, and remote reconnection without the customer's hand."""
 

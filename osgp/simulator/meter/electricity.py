@@ -6,11 +6,13 @@ from osgp.catalogue.units import ScalerUnit, Unit
 
 from ..codec.axdr import DataType, octet_string, unsigned
 from ..codec.cosem_time import encode_date_time
-from .load_curve import LOW_TARIFF_HOURS, STANDARD_TIME
-from .metered import EXPORT, IMPORT, energy
+from .clock_zone import DAYLIGHT_SAVINGS_BEGIN, DAYLIGHT_SAVINGS_END
+from .metered import energy
 from .query import Query
 from .registry import count_of, value_of, value_of_class
 from .row_flags import DAYLIGHT_SAVING
+from .tariff_calendar import LOW
+from .tariffs import EXPORT, IMPORT, find_rate
 
 INVOCATION_COUNTER = "INVOCATION_COUNTER"
 """What shows the invocation counter, unless the profile names another object."""
@@ -33,13 +35,13 @@ def clock_status(query: Query) -> bytes:
 @value_of_class("clock", "daylight_savings_begin")
 def daylight_savings_begin(query: Query) -> bytes:
     """Last Sunday of March, 02:00."""
-    return octet_string(bytes.fromhex("FFFF03FE0702000000FFC400"))
+    return octet_string(DAYLIGHT_SAVINGS_BEGIN)
 
 
 @value_of_class("clock", "daylight_savings_end")
 def daylight_savings_end(query: Query) -> bytes:
     """Last Sunday of October, 03:00."""
-    return octet_string(bytes.fromhex("FFFF0AFE0703000000FF8880"))
+    return octet_string(DAYLIGHT_SAVINGS_END)
 
 
 def _make_total(direction: str) -> Callable[[Query], int]:
@@ -59,8 +61,7 @@ for _direction in (IMPORT, EXPORT):
 @value_of("TARIFF_INDICATOR", data_type=DataType.OCTET_STRING)
 def tariff_indicator(query: Query) -> bytes:
     """The rate that counts now, as two octets: 1 low, 2 high."""
-    hour = int(query.moment + STANDARD_TIME) // 3600 % 24
-    return octet_string(b"\x00\x01" if hour in LOW_TARIFF_HOURS else b"\x00\x02")
+    return octet_string(b"\x00\x01" if find_rate(query.meter, query.moment) == LOW else b"\x00\x02")
 
 
 def row_status(in_bits: Callable[[int], int], query: Query) -> float:

@@ -41,16 +41,48 @@ class Column(NamedTuple):
     channel: int | None
 
 
-class ClockSettings(NamedTuple):
-    """What decides on the zone in which a clock shows time."""
+_CLOCK_SETTINGS = (
+    "time_zone",
+    "daylight_savings_begin",
+    "daylight_savings_end",
+    "daylight_savings_deviation",
+    "daylight_savings_enabled",
+)
 
-    time_zone: AttributeDescriptor
-    daylight_savings: AttributeDescriptor
+
+class ClockSettings(NamedTuple):
+    """What decides on the zone in which a clock shows time: the ``descriptors`` of its settings, in the order
+    of :class:`~.clock_zone.ClockRules`, and whether the clock has those of daylight saving."""
+
+    descriptors: tuple[AttributeDescriptor, ...]
+    tells_daylight_saving: bool
 
     @classmethod
     def of(cls, clock: CosemObject) -> "ClockSettings":
         """Those of a clock."""
-        return cls(clock.address_attribute("time_zone"), clock.address_attribute("daylight_savings_enabled"))
+        descriptors = tuple(clock.address_attribute(name) for name in _CLOCK_SETTINGS)
+        return cls(descriptors, "daylight_savings_begin" in clock and "daylight_savings_end" in clock)
+
+
+class CalendarSettings(NamedTuple):
+    """What decides on the tariff: the tables of the activity calendar, in the order of their attributes, as
+    they are ``active`` and ``passive``, when the passive ones become active, and the special days."""
+
+    active: tuple[AttributeDescriptor, ...]
+    passive: tuple[AttributeDescriptor, ...]
+    activation_time: AttributeDescriptor
+    special_days: AttributeDescriptor | None
+
+    @classmethod
+    def of(cls, calendar: CosemObject, special_days: CosemObject | None) -> "CalendarSettings":
+        """Those of an activity calendar."""
+        parts = ("calendar_name", "season_profile", "week_profile_table", "day_profile_table")
+        return cls(
+            tuple(calendar.address_attribute(f"{part}_active") for part in parts),
+            tuple(calendar.address_attribute(f"{part}_passive") for part in parts),
+            calendar.address_attribute("activate_passive_calendar_time"),
+            special_days.address_attribute("entries") if special_days is not None else None,
+        )
 
 
 def list_channels(cosem_object: CosemObject) -> tuple[int | None, ...]:
@@ -78,7 +110,8 @@ class Equipment:
     """The objects of one profile that single-phase or polyphase meters have: their ``tags``, the tags of the
     ``alarm_registers`` by number, the tags of the schedules of ``tests``, those of the ``statuses`` of rows,
     and the ``channels`` for M-Bus devices. ``events`` are what they tell, ``clock`` is what shows the time,
-    ``clock_settings`` what decides on its zone.
+    ``clock_settings`` what decides on its zone, ``calendar_settings`` what decides on the tariff, together
+    with the clock (``tariff_settings``).
     """
 
     def __init__(self, profile: Profile, polyphase: bool) -> None:
@@ -102,9 +135,29 @@ class Equipment:
         clock = profile["CLOCK"] if "CLOCK" in self.tags else None
         self.clock = clock.address_attribute("time") if clock is not None else None
         self.clock_settings = ClockSettings.of(clock) if clock is not None else None
+        calendar = self._find_of_class("ACTIVITY_CALENDAR", "activity_calendar")
+        special_days = self._find_of_class("SPECIAL_DAYS_TABLE", "special_days_table")
+        self.calendar_settings = CalendarSettings.of(calendar, special_days) if calendar is not None else None
+        self.tariff_settings = frozenset(self._list_tariff_settings())
         has_mbus = MBUS_CLIENT_SETUP in self.tags and profile[MBUS_CLIENT_SETUP].per_channel
         self.channels = MBUS_CHANNELS if has_mbus else ()
         self._columns: dict[tuple[str, int | None], tuple[Column, ...]] = {}
+
+    def _find_of_class(self, tag: str, class_name: str) -> CosemObject | None:
+        found = self.profile[tag] if tag in self.tags else None
+        return found if found is not None and found.interface_class.name == class_name else None
+
+    def _list_tariff_settings(self) -> Iterator[AttributeDescriptor]:
+        """What changes the tariff when it is written."""
+        calendar = self.calendar_settings
+        if calendar is None:
+            return
+        yield from calendar.active
+        if calendar.special_days is not None:
+            yield calendar.special_days
+        if self.clock is not None and self.clock_settings is not None:
+            yield self.clock
+            yield from self.clock_settings.descriptors
 
     def register_cleared(self, tag: str) -> EventType | None:
         """The event of an alarm register that was cleared; None if there is none."""

@@ -4,7 +4,9 @@ from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 
 from ..codec.axdr import Data, DataType, decode, encode
 from ..codec.results import ActionResult, DataAccessResult
+from .buffers import CLEARING
 from .query import WRITE, AccessError, AssociationView, Invocation, LogicalDevice
+from .tariffs import catch_up, note_change
 
 
 class Meter(LogicalDevice):
@@ -25,6 +27,8 @@ class Meter(LogicalDevice):
         entry, attribute = self.find(descriptor)
         if association is not None and (not attribute.access & WRITE or association.is_public):
             raise AccessError(DataAccessResult.READ_WRITE_DENIED)
+        now = self.settings.clock()
+        catch_up(self, now)
         data = decode(encoded)
         if not attribute.shape.fits(data):
             raise AccessError(DataAccessResult.TYPE_UNMATCHED)
@@ -37,25 +41,33 @@ class Meter(LogicalDevice):
         if attribute.allowed is not None and data.value not in attribute.allowed:
             raise AccessError(DataAccessResult.OTHER_REASON)
         write = attribute.write
-        kept_elsewhere = write is not None and write(self, entry, data, self.settings.clock())
+        kept_elsewhere = write is not None and write(self, entry, data, now)
         overrides = self.memory.overrides
         if overrides is None:
             overrides = self.memory.overrides = {}
         overrides.pop(descriptor, None)
         if not kept_elsewhere:
             overrides[descriptor] = encoded
+        if descriptor in self.type.tariff_settings:
+            note_change(self, now)
 
     def forget(self, descriptor: AttributeDescriptor) -> None:
         """Undo what an attribute was set to."""
         entry, _ = self.find(descriptor)
+        now = self.settings.clock()
+        catch_up(self, now)
         record = self.record
         if record is not None:
             if descriptor == entry.descriptors.get("value"):
                 record.latches.pop(entry.tag, None)
             if descriptor == self.type.clock:
                 record.clock.clear()
+            if descriptor in [entry.descriptors.get(name) for name in CLEARING]:
+                record.cleared.pop((entry.tag, entry.channel), None)
         if self.memory.overrides is not None:
             self.memory.overrides.pop(descriptor, None)
+        if descriptor in self.type.tariff_settings:
+            note_change(self, now)
 
     # Methods
 
@@ -74,5 +86,6 @@ class Meter(LogicalDevice):
             return (ActionResult.READ_WRITE_DENIED if known else ActionResult.OBJECT_UNDEFINED), None
         if association.is_public:
             return ActionResult.READ_WRITE_DENIED, None
+        catch_up(self, self.settings.clock())
         data = decode(parameter) if parameter is not None else None
         return handler(Invocation(self, entry, data))

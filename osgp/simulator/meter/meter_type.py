@@ -18,9 +18,9 @@ from .methods import HANDLERS
 from .query import READ, WRITE, AttributeEntry, Handler, MeterType, ObjectEntry, Provider, Write
 from .registry import BY_CLASS, BY_TAG, ELEMENTS, NUMBERS, TEXTS, VALUE, Count, Number
 from .row_flags import make_bit_mapping
-from .shapes import CATALOGUE_TYPES, RANGES, Shape, find_shape
+from .shapes import CATALOGUE_TYPES, RANGES, RANGES_BY_TAG, Shape, find_shape
 from .typed_values import number_provider, text_provider
-from .writes import WRITES, schedule_test, set_alarm_register
+from .writes import WRITES, clear_buffer, schedule_test, set_alarm_register
 
 VALUE_MODULES = (buffers, electricity, mbus, modem, power_quality, standing)
 """Importing these registers the providers."""
@@ -136,6 +136,8 @@ class _Builder:
             return set_alarm_register
         if tag in self._equipment.tests and name == "execution_time":
             return schedule_test
+        if cosem_object.interface_class.name == buffers.PROFILE_GENERIC and name in buffers.CLEARING:
+            return partial(clear_buffer, name)
         return WRITES.get((tag, name))
 
     def _make_attribute_entry(self, cosem_object: CosemObject, attribute: Attribute) -> AttributeEntry:
@@ -151,7 +153,7 @@ class _Builder:
             self._find_factory_value(cosem_object, attribute, data_type) if provider is None else None,
             provider,
             elements=ELEMENTS.get(name),
-            allowed=RANGES.get(name),
+            allowed=RANGES_BY_TAG.get((cosem_object.tag, attribute.name)) or RANGES.get(name),
             check=buffers.check_columns if name == _CAPTURE_OBJECTS else None,
             write=self._write(cosem_object, attribute),
             selective=name == _BUFFER,

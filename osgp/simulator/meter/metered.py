@@ -1,15 +1,14 @@
 """What a meter has measured: its household, less what could not be delivered, and the jumps of registers."""
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 from zlib import crc32
 
 from .load_curve import START
 from .record import Record
 from .state import LivingMeter
-
-IMPORT, EXPORT = "IMPORT", "EXPORT"
+from .tariffs import EXPORT, IMPORT, split
 
 _POWER_FACTOR_REST = 0.15
 """Reactive power as a share of the active."""
@@ -26,10 +25,12 @@ def energy(meter: LivingMeter, direction: str, moment: float) -> tuple[int, int]
     """Active energy in Wh, rate 1 (low) and rate 2 (high)."""
     household = meter.household
     measured = household.imported if direction == IMPORT else household.exported
-    low, high = measured(moment)
     record = meter.record
     if record is None:
-        return low, high
+        return measured(moment)
+    if record.tariffs:
+        measured = partial(split, meter, direction)
+    low, high = measured(moment)
     for begin, end in record.list_undelivered():
         if begin < moment:
             first, last = measured(begin), measured(min(end, moment))

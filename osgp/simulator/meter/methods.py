@@ -13,9 +13,10 @@ from ..codec.ciphering import KEY_OCTETS
 from ..codec.results import ActionResult
 from . import shapes
 from .control import FACTORY_MODE, disconnect_remotely, reconnect_remotely
-from .event_names import BREAKER_CLOSED, BREAKER_OPENED, TARIFF_ACTIVATED
+from .event_names import BREAKER_CLOSED, BREAKER_OPENED
 from .identity import KeyName
 from .query import Handler, Invocation, Outcome
+from .tariffs import activate
 
 HANDLERS: dict[tuple[str, str], Handler] = {}
 """By the names of class and method."""
@@ -69,14 +70,7 @@ def activate_passive_calendar(call: Invocation) -> Outcome:
     """Activity calendar: what was prepared as passive becomes active."""
     if call.parameter is None or call.parameter.type is not DataType.INTEGER:
         return _TYPE_UNMATCHED
-    memory = call.meter.memory
-    overrides = memory.overrides or {}
-    for part in ("calendar_name", "season_profile", "week_profile_table", "day_profile_table"):
-        passive = call.entry.descriptors.get(f"{part}_passive")
-        active = call.entry.descriptors.get(f"{part}_active")
-        if active is not None and passive in overrides:
-            overrides[active] = overrides[passive]
-    call.meter.record_event(call.meter.settings.clock(), TARIFF_ACTIVATED)
+    activate(call.meter, call.meter.settings.clock())
     return _SUCCESS
 
 

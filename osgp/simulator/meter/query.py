@@ -17,6 +17,7 @@ from ..codec.results import ActionResult, DataAccessResult
 from .equipment import Equipment
 from .shapes import Shape
 from .state import MeterState
+from .tariffs import catch_up
 
 READ, WRITE = 1, 2
 """Access rights to an attribute."""
@@ -196,6 +197,8 @@ class LogicalDevice(MeterState[MeterType]):
             raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         memory = self._memory
         if memory is not None and memory.overrides is not None:
+            # A time of activation can only come when one was written.
+            catch_up(self, self.settings.clock())
             overridden = memory.overrides.get(descriptor)
             if overridden is not None:
                 return overridden

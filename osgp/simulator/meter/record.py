@@ -11,6 +11,7 @@ from typing import NamedTuple
 from .event_types import Event
 from .gas_meter import GasMeter
 from .outages import Outage
+from .tariff_period import TariffPeriod
 
 MAXIMUM_EVENTS = 1_000
 MAXIMUM_CHANGES = 256
@@ -46,6 +47,8 @@ class Record:
     """The stored history of one meter; each list is in the order of time."""
 
     __slots__ = (
+        "activation_planned",
+        "cleared",
         "clock",
         "energy",
         "events",
@@ -57,6 +60,7 @@ class Record:
         "pauses",
         "recorded",
         "schedules",
+        "tariffs",
         "unreachable",
     )
 
@@ -76,6 +80,12 @@ class Record:
         """Since a client has cleared alarms or M-Bus status, nobody else has."""
         self.schedules: dict[str, float] = {}
         """When the execution times of a single action schedule were written, by tag."""
+        self.tariffs: list[TariffPeriod] = []
+        """By which calendars energy was split, from the first change on."""
+        self.activation_planned: float | None = None
+        """When a time still to come was written, at which the passive calendar becomes active."""
+        self.cleared: dict[tuple[str, int | None], float] = {}
+        """When a buffer, by tag and channel, lost its rows."""
         self.unreachable: Pause | None = None
         self.null_compressed: bool | None = None
 

@@ -1,8 +1,6 @@
 """Which rows a buffer holds, and what befell each: gaps after outages, changed clocks, status flags."""
 
 from bisect import bisect_left
-from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import NamedTuple
 
 from . import history
@@ -19,14 +17,12 @@ _LONGEST_DRAWN_SHIFT = 1_200
 class Row(NamedTuple):
     """A row captured at ``moment`` (true time), when the clock was ``offset`` seconds ahead.
 
-    ``flags`` (:mod:`.row_flags`) are without daylight saving. ``follows``: its stamp is the one
-    before plus the capture period. Rows of event logs have an ``event``.
+    ``flags`` (:mod:`.row_flags`) are without daylight saving. Rows of event logs have an ``event``.
     """
 
     moment: float
     offset: float
     flags: int = 0
-    follows: bool = False
     event: Event | None = None
 
     @property
@@ -68,13 +64,34 @@ def periodic_rows(
     """The rows that were captured each ``period`` seconds (86400: each local midnight, 0: each first of a
     month).
 
-    They are the newest that fit the buffer, whatever part of them is wanted.
+    They are the newest that fit the buffer, and each is the same whatever part of them is wanted.
     """
     begin = now - (entries + 1) * (period or _MONTH)
     record = meter.record
     if not (record is not None and record.clock):
-        begin = max(begin, wanted.oldest - _LONGEST_DRAWN_SHIFT)
-    begin = max(begin, START)
+        begin = max(begin, wanted.oldest - _LONGEST_DRAWN_SHIFT - (period or _MONTH))
+    begin = max(min(begin, now), START)
+    back = float(period or _MONTH)
+    while entries:
+        rows = _find_rows(meter, period, begin, now, entries, channel)
+        # What befell the first row may have happened before `begin`, so there has to be one before it. In a
+        # full buffer there is, else there may have been an outage.
+        kept = rows[-entries:]
+        found = [row for row in kept if wanted.oldest <= row.stamp <= wanted.newest]
+        if begin <= START or len(rows) > len(kept) or (found and found[0] is not rows[0]):
+            return found
+        if not found and kept and kept[0].stamp < wanted.oldest - _LONGEST_DRAWN_SHIFT:
+            return found
+        begin = max(begin - back, START)
+        back *= 2
+    return []
+
+
+def _find_rows(
+    meter: LivingMeter, period: int, begin: float, now: float, entries: int, channel: int | None
+) -> list[Row]:
+    """The rows since ``begin``, or since some time before it, with their flags."""
+    record = meter.record
     outages = history.list_outages(meter, begin, now)
     if outages and period and period < DAY:
         # What was not captured leaves room for older rows.
@@ -86,11 +103,7 @@ def periodic_rows(
         rows = _mark_rows(meter, period, begin, now, rows, channel)
         rows = _leave_out_outages(period, rows, outages)
         rows = _flag_adjustments(meter, rows, changes)
-    # Captured just now, or while there was no power to capture anything else.
-    rows = rows[-entries:] if entries else []
-    if meter.is_null_compressed:
-        rows = _flag_following(meter, period, rows)
-    return [row for row in rows if wanted.oldest <= row.stamp <= wanted.newest]
+    return rows
 
 
 def _capture_rows(
@@ -154,16 +167,3 @@ def _flag_adjustments(meter: LivingMeter, rows: list[Row], changes: list[float])
         if abs(shift) >= history.SMALL_SHIFT:
             _set_flags(rows, moment, CLOCK_ADJUSTED)
     return rows
-
-
-def _flag_following(meter: LivingMeter, period: int, rows: list[Row]) -> list[Row]:
-    zone = meter.zone
-    followed = rows[:1]
-    for before, row in pairwise(rows):
-        if period:
-            follows = row.stamp - before.stamp == period
-        else:
-            month = datetime.fromtimestamp(before.stamp, zone).date().replace(day=1) + timedelta(days=32)
-            follows = datetime.fromtimestamp(row.stamp, zone).date() == month.replace(day=1)
-        followed.append(row._replace(follows=follows))
-    return followed

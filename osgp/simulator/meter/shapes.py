@@ -66,6 +66,10 @@ TIME = of(DataType.OCTET_STRING, DataType.TIME, length=4)
 SCALER_UNIT = structure(INTEGER, ENUM)
 OBJECT_DEFINITION = structure(LONG_UNSIGNED, LOGICAL_NAME, INTEGER, LONG_UNSIGNED)
 
+_SEASONS = array(structure(OCTET_STRING, DATE_TIME, OCTET_STRING), 16)
+_WEEKS = array(structure(OCTET_STRING, *[UNSIGNED] * 7), 16)
+_DAYS = array(structure(UNSIGNED, array(structure(TIME, LOGICAL_NAME, LONG_UNSIGNED), 64)), 64)
+
 COMPOSITE: Mapping[tuple[str, str], Shape] = {
     ("register", "scaler_unit"): SCALER_UNIT,
     ("extended_register", "scaler_unit"): SCALER_UNIT,
@@ -74,13 +78,12 @@ COMPOSITE: Mapping[tuple[str, str], Shape] = {
     ("clock", "daylight_savings_begin"): DATE_TIME,
     ("clock", "daylight_savings_end"): DATE_TIME,
     ("special_days_table", "entries"): array(structure(LONG_UNSIGNED, DATE, UNSIGNED)),
-    ("activity_calendar", "season_profile_passive"): array(
-        structure(OCTET_STRING, DATE_TIME, OCTET_STRING), 16
-    ),
-    ("activity_calendar", "week_profile_table_passive"): array(structure(OCTET_STRING, *[UNSIGNED] * 7), 16),
-    ("activity_calendar", "day_profile_table_passive"): array(
-        structure(UNSIGNED, array(structure(TIME, LOGICAL_NAME, LONG_UNSIGNED), 64)), 64
-    ),
+    ("activity_calendar", "season_profile_active"): _SEASONS,
+    ("activity_calendar", "week_profile_table_active"): _WEEKS,
+    ("activity_calendar", "day_profile_table_active"): _DAYS,
+    ("activity_calendar", "season_profile_passive"): _SEASONS,
+    ("activity_calendar", "week_profile_table_passive"): _WEEKS,
+    ("activity_calendar", "day_profile_table_passive"): _DAYS,
     ("activity_calendar", "activate_passive_calendar_time"): DATE_TIME,
     ("single_action_schedule", "execution_time"): array(structure(TIME, DATE)),
     ("push_setup", "push_object_list"): array(OBJECT_DEFINITION, 64),
@@ -95,9 +98,15 @@ COMPOSITE: Mapping[tuple[str, str], Shape] = {
 RANGES: Mapping[tuple[str, str], range] = {
     ("profile_generic", "capture_period"): range(86_401),  # at most a day
     ("clock", "time_zone"): range(-720, 721),  # minutes
+    ("clock", "daylight_savings_deviation"): range(-120, 121),  # minutes
     ("disconnect_control", "control_mode"): range(7),
 }
 """By names of class and attribute, what numbers a meter can do something with."""
+
+RANGES_BY_TAG: Mapping[tuple[str, str], range] = {
+    ("ADMINISTRATIVE_IN_OUT", "value"): range(3),  # undefined, off, on
+}
+"""The same by tag and name of the attribute, for data of class 1."""
 
 BY_TAG: Mapping[tuple[str, str, str], Shape] = {
     ("CONFIGURATION_OBJECT", "value", "structure"): structure(ENUM, of(DataType.BIT_STRING, length=16)),

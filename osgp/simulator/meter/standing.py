@@ -18,8 +18,8 @@ from .identity import derive
 from .object_list import encode_object_list
 from .query import Query
 from .registry import Text, number_of, text_of, value_of, value_of_class
+from .tariff_calendar import FACTORY_DAYS, FACTORY_NAME, FACTORY_SEASONS, FACTORY_WEEKS
 
-TARIFF_SCRIPT_TABLE = bytes((0, 0, 10, 0, 100, 255))
 IMAGE_BLOCK_SIZE = 512
 _CONFIGURATION_FLAGS = "0011001001000000"
 _EVERY_DATE_TIME = bytes.fromhex("FFFFFFFFFFFFFFFFFF800000")
@@ -169,35 +169,28 @@ def tariffication_scripts(query: Query) -> bytes:
 @value_of_class("activity_calendar", "calendar_name_passive")
 def calendar_name(query: Query) -> bytes:
     """Text."""
-    return octet_string(b"DEFAULT")
+    return FACTORY_NAME
 
 
 @value_of_class("activity_calendar", "season_profile_active")
 @value_of_class("activity_calendar", "season_profile_passive")
 def season_profile(query: Query) -> bytes:
     """One season from 1 January, with week 1."""
-    start = octet_string(bytes.fromhex("FFFF0101FF00000000800000"))
-    return array([structure(octet_string(b"\x01"), start, octet_string(b"\x01"))])
+    return FACTORY_SEASONS
 
 
 @value_of_class("activity_calendar", "week_profile_table_active")
 @value_of_class("activity_calendar", "week_profile_table_passive")
 def week_profile_table(query: Query) -> bytes:
-    """Week 1 has day 0 from Monday to Friday and day 1 in the weekend."""
-    return array([structure(octet_string(b"\x01"), *[unsigned(0)] * 5, unsigned(1), unsigned(1))])
+    """Week 1 has day 0 only."""
+    return FACTORY_WEEKS
 
 
 @value_of_class("activity_calendar", "day_profile_table_active")
 @value_of_class("activity_calendar", "day_profile_table_passive")
 def day_profile_table(query: Query) -> bytes:
     """Day 0 is high from 7 to 23 hours; day 1 is low."""
-
-    def action(hour: int, script: int) -> bytes:
-        table = octet_string(TARIFF_SCRIPT_TABLE)
-        return structure(octet_string(bytes((hour, 0, 0, 0))), table, long_unsigned(script))
-
-    workday = structure(unsigned(0), array([action(0, 1), action(7, 2), action(23, 1)]))
-    return array([workday, structure(unsigned(1), array([action(0, 1)]))])
+    return FACTORY_DAYS
 
 
 @value_of_class("activity_calendar", "activate_passive_calendar_time")

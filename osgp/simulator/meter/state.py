@@ -1,16 +1,16 @@
 """The state of a simulated meter: identity, time, keys, faults, and what was done to it."""
 
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, tzinfo
 from typing import Generic, TypeVar
 from zlib import crc32
 
 from osgp.catalogue.communication import Framing, Security
 from osgp.catalogue.cosem import AttributeDescriptor
 
-from ..codec.axdr import decode
 from ..faults import FaultBox, FaultKind
 from ..settings import Behaviour, FleetSettings
 from . import clock_shifts
+from .clock_zone import find_clock_zone
 from .control import CONNECTED
 from .equipment import MBUS_CLIENT_SETUP, Equipment
 from .event_names import new_device
@@ -237,28 +237,21 @@ class MeterState(Generic[TypeOfMeter]):
 
     @property
     def zone(self) -> tzinfo:
-        """The zone in which the meter shows time; a fixed one when its clock was set up so."""
-        zone = self.settings.zone
-        clock = self.type.clock_settings
-        if clock is None:
-            return zone
-        time_zone, daylight_saving = self.override(clock.time_zone), self.override(clock.daylight_savings)
-        if time_zone is None and (daylight_saving is None or decode(daylight_saving).value):
-            return zone
-        deviation = decode(time_zone).value if time_zone is not None else self._find_standard_deviation()
-        return timezone(timedelta(minutes=-deviation))
-
-    def _find_standard_deviation(self) -> int:
-        winter = datetime(2021, 1, 1, tzinfo=self.settings.zone).utcoffset() or timedelta()
-        return -int(winter.total_seconds()) // 60
+        """The zone in which the meter shows time: the fleet's until the settings of its clock are written."""
+        memory, clock = self._memory, self.type.clock_settings
+        if clock is None or memory is None or not memory.overrides:
+            return self.settings.zone
+        overrides = memory.overrides
+        if overrides.keys().isdisjoint(clock.descriptors):
+            return self.settings.zone
+        written = tuple(overrides.get(each) for each in clock.descriptors)
+        return find_clock_zone(written, clock.tells_daylight_saving, self.settings.zone)
 
     def local_time(self, moment: float, offset: float | None = None) -> datetime:
         """What the meter's clock shows at a moment of true time; ``offset`` when it is known already."""
         if offset is None:
             offset = self.clock_offset_at(moment)
-        memory = self._memory
-        zone = self.zone if memory is not None and memory.overrides else self.settings.zone
-        return datetime.fromtimestamp(moment + offset, zone)
+        return datetime.fromtimestamp(moment + offset, self.zone)
 
     # Faults
 

@@ -3,17 +3,20 @@ attribute, found by decorator, and one for alarm registers whatever their tags."
 
 from collections.abc import Callable
 
-from ..codec.axdr import Data
+from ..codec.axdr import Data, decode
 from ..codec.cosem_time import decode_date_time
 from ..codec.errors import RemoteProtocolError
 from ..codec.results import DataAccessResult
 from . import history
-from .event_names import CONFIGURATION_CHANGE, PASSIVE_TARIFF_UPDATED
+from .control import CONNECTED, NO_CONTROL
+from .event_names import BREAKER_CLOSED, CONFIGURATION_CHANGE, PASSIVE_TARIFF_UPDATED
 from .query import AccessError, LogicalDevice, ObjectEntry, Write
 from .schedules import note_rewriting, settle
 
 WRITES: dict[tuple[str, str], Write] = {}
 """By tag and name of the attribute."""
+_FIELDS_OF_TIME = 9
+"""Octets of a date-time before the deviation."""
 _YEARS = range(2000, 2100)
 """Which a meter's clock can be set to."""
 
@@ -43,6 +46,8 @@ def set_clock(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) 
 
 def set_alarm_register(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """From now on it is events that set bits again. Clearing is an event too."""
+    if not isinstance(data.value, int):
+        return False  # another profile may have a register that shows no bits
     settle(meter, now)
     record = meter.make_record()
     record.latch(entry.tag, now, data.value)
@@ -56,6 +61,8 @@ def set_alarm_register(meter: LogicalDevice, entry: ObjectEntry, data: Data, now
 @_register_write("CLEAR_MBUS_STATUS")
 def clear_mbus_status(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The bits of the mask are acknowledged: they come back with a new event only."""
+    if not isinstance(data.value, int):
+        return False
     channel = entry.channel or 0
     status = history.mbus_status(meter, channel, now)
     record = meter.make_record()
@@ -70,6 +77,22 @@ def schedule_test(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: flo
     return False
 
 
+def clear_buffer(name: str, meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
+    """The attribute ``name`` of a buffer is written: rows that were captured otherwise are gone."""
+    if decode(meter.get(entry.descriptors[name])) != data:
+        meter.make_record().cleared[entry.tag, entry.channel] = now
+    return False
+
+
+@_register_write("DISCONNECT_CONTROL", "control_mode")
+def choose_control_mode(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
+    """In mode 0 the relay is always connected."""
+    if data.value == NO_CONTROL and meter.memory.control_state != CONNECTED:
+        meter.record_event(now, BREAKER_CLOSED)
+        meter.switch(CONNECTED, now)
+    return False
+
+
 @_register_write("CONFIGURATION_OBJECT")
 def change_configuration(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """An event, which sets an alarm."""
@@ -81,4 +104,24 @@ def change_configuration(meter: LogicalDevice, entry: ObjectEntry, data: Data, n
 def prepare_calendar(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The passive calendar was updated."""
     meter.record_event(now, PASSIVE_TARIFF_UPDATED)
+    return False
+
+
+@_register_write("ACTIVITY_CALENDAR", "activate_passive_calendar_time")
+def plan_activation(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
+    """The passive calendar becomes active when the clock shows the time that was written.
+
+    Never if the time is past, or open in all its fields. One that is open in some fields is refused (Blue
+    Book); weekday, seconds, hundredths and deviation may be open.
+    """
+    record = meter.make_record()
+    if data.value[:_FIELDS_OF_TIME] == b"\xff" * len(data.value[:_FIELDS_OF_TIME]):
+        record.activation_planned = None
+        return False
+    try:
+        moment = decode_date_time(data.value, meter.zone)
+    except RemoteProtocolError as error:
+        raise AccessError(DataAccessResult.OTHER_REASON) from error
+    is_to_come = moment.timestamp() > now + meter.clock_offset_at(now)
+    record.activation_planned = now if is_to_come else None
     return False
