@@ -105,6 +105,8 @@ class TestReadingWhatWasSet:
         columns = [locate(known, tag) for tag in ("ACTIVE_ENERGY_IMPORT", *reversed(chosen))]
         with saying(simulated, {}), visits.visit(simulated) as meter:
             perform(meter, MESSAGE, {"capture_objects": columns, "capture_period": 3600})
+            # That cleared the buffer. As if it had been some hours ago:
+            simulated.make_record().cleared[TAG, None] = (NOW - timedelta(hours=7)).timestamp()
             result = perform(meter, "GetPowerQualityProfile", self.asked)
         [found] = [each for each in result["power_quality_profiles"] if each["name"] == TAG]
         assert [column["name"] for column in found["capture_objects"]] == list(reversed(chosen))
@@ -117,10 +119,12 @@ class TestReadingWhatWasSet:
         column = locate(simulated.type.profile, "GPRS_DIAGNOSTIC", data_index=3, attribute=6)
         with saying(simulated, {}), visits.visit(simulated) as meter:
             perform(meter, MESSAGE, {"capture_objects": [column], "capture_period": 900})
+            simulated.make_record().cleared[TAG, None] = (NOW - timedelta(hours=7)).timestamp()
             result = perform(meter, "GetPowerQualityProfile", self.asked)
         profiles = {each["name"]: each for each in result["power_quality_profiles"]}
         [shown] = profiles[TAG]["capture_objects"]
         assert (shown["name"], shown["data_index"]) == ("GPRS_DIAGNOSTIC", 3)
+        assert profiles[TAG]["profile_entries"]
         assert all(isinstance(entry["values"][0], str) for entry in profiles[TAG]["profile_entries"])
 
     def test_a_profile_that_captures_by_method_only(self, visits: Visits) -> None:

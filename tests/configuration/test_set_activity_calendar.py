@@ -42,7 +42,7 @@ ACTIVE = {(TAG, number): octets for number, octets in zip(range(2, 6), OCTETS.va
 OTHER = calendar(season("5", WINTER, week("7", WORKDAY, LOW)), name="A b~ ok")
 FACTORY = {
     "calendar_name": "DEFAULT",
-    "season_profiles": [season("1", "FFFF0101FF00000000800000", week("1", WORKDAY, LOW))],
+    "season_profiles": [season("1", "FFFF0101FF00000000800000", week("1"))],
 }
 
 
@@ -319,7 +319,7 @@ DIFFERENCES = {
     "calendar_name": "has DEFAULT instead of A b~ ok ",
     "season_profile": "has season 1 from FFFF0101FF00000000800000 with week 1 instead of season 5 from "
     f"{WINTER} with week 7 ",
-    "week_profile_table": "has week 1 of days 0, 0, 0, 0, 0, 1, 1 instead of week 7 of days "
+    "week_profile_table": "has week 1 of days 0, 0, 0, 0, 0, 0, 0 instead of week 7 of days "
     "0, 0, 0, 0, 0, 2, 2 ",
     "day_profile_table": "has day 1 with script 1 at 00:00 instead of day 2 with script 1 at 00:00 ",
 }

@@ -10,7 +10,7 @@ from tests.catalogue.generations import ALL, NOT_DSMR2, SMR5
 from .meters import make, read, write
 
 DSMR4 = [profile for profile in NOT_DSMR2 if profile not in SMR5]
-WITH_THD = ["SMR-5.2", "SMR-5.5"]
+WITH_THD = ["SMR-5.2c", "SMR-5.5"]
 
 
 def long_unsigned(value: int) -> Data:
