@@ -14,7 +14,14 @@ MOST_SEASONS = 4
 MOST_DAYS = 4
 """Different days of all weeks. That there are no more weeks than seasons goes without saying."""
 
-_NAME = CharField(validators=[RegexValidator(r"^[0-9]\Z", "Must be one digit.")])
+
+class _NameField(CharField):
+    """Of a season or a week: one decimal digit."""
+
+    example = "1"
+    default_validators = [RegexValidator(r"^[0-9]\Z", "Must be one digit.")]
+
+
 _MIDNIGHT = TimePattern(0, 0, 0, 0)
 
 Path = tuple[str | int, ...]
@@ -49,7 +56,7 @@ class DayProfile(TypedDict):
 class WeekProfile(TypedDict):
     """The days of a week."""
 
-    name: Annotated[str, _NAME, "One digit. The same name has the same days in all seasons."]
+    name: Annotated[str, _NameField(), "One digit. The same name has the same days in all seasons."]
     monday: DayProfile
     tuesday: DayProfile
     wednesday: DayProfile
@@ -62,7 +69,7 @@ class WeekProfile(TypedDict):
 class SeasonProfile(TypedDict):
     """From a date on, the same week again and again."""
 
-    name: Annotated[str, _NAME, "One digit, another one for each season."]
+    name: Annotated[str, _NameField(), "One digit, another one for each season."]
     start: Annotated[DateTimePattern, DateTimePatternField(), "When it begins; the year is any, as a rule."]
     week_profile: WeekProfile
 

@@ -13,7 +13,7 @@ from rest_framework.exceptions import ValidationError
 from osgp.cosem.date_patterns import DatePattern, DateTimePattern, InvalidPattern, TimePattern
 from osgp.messages.serializers import DateTimeField, utc_text
 
-_DATE_EXAMPLE, _TIME_EXAMPLE = "*-12-25", "07:00"
+_DATE_EXAMPLE, _TIME_EXAMPLE = "*-12-25", "00:00"
 _LAST_SUNDAY_OF_MARCH = "FFFF03FE0702000000FFC400"
 
 

@@ -152,8 +152,10 @@ def make_form_field(field: serializers.Field, *, secret: bool = False) -> forms.
     if isinstance(result, RelativePeriodField):
         names = ", ".join(relative_periods.NAMED)
         help_text = f"{help_text} {names}, or a number of INTERVAL, HOUR, DAY or MONTH."
+    elif isinstance(result, RowsField):
+        result.widget.attrs["placeholder"] = json.dumps(make_example(field), ensure_ascii=False)
     elif isinstance(result, JsonField):
-        help_text = f"{help_text} As JSON, like {json.dumps(make_example(field))}".strip()
+        help_text = f"{help_text} As JSON, like {json.dumps(make_example(field), ensure_ascii=False)}".strip()
     result.help_text = help_text
     if field.default is not serializers.empty and not callable(field.default):
         default = field.default
