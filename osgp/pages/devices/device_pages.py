@@ -303,6 +303,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         return {
             "title": device.identification,
             "device": device,
+            "relay": self.relay_state(device) if device.relay_status else "",
             "profile_name": self.profile_name(device),
             "keys": list(
                 DeviceKey.objects.filter(device=device)
