@@ -113,7 +113,7 @@ def test_schedules_with_the_same_window_share_visits(
     while (
         waiting := requests.filter(state__in=(RequestState.SCHEDULED, RequestState.QUEUED)).first()
     ) is not None:
-        # SQLite tells the time in milliseconds, cut off: a moment that has just come may not have come for it.
+        # SQLite tells the time in milliseconds, cut off: what is due just now may not be due for it.
         elapsed = max(timedelta(0), waiting.due_at - timezone.now()) + timedelta(milliseconds=2)
         requests.update(due_at=F("due_at") - elapsed, schedule_time=F("schedule_time") - elapsed)
         now_dialled = dispatch_all()
