@@ -125,7 +125,7 @@ def _make_action(
 ) -> NewAction:
     """The action with its device, and with its fault if that cannot do it.
 
-    Raises Fault for what is wrong whatever the device can do; its pointer is the name of the faulty field.
+    Raises Fault for what is wrong in itself; its pointer is the name of the faulty field.
     """
     operation = draft.operation
     assert operation is not None
@@ -143,6 +143,11 @@ def _make_action(
             f"{identification} is not on a channel of {meter.identification}.",
             pointer=field,
         )
-    return NewAction(
-        operation, draft.parameters, device, find_inability(operation, device, draft.parameters, meter)
-    )
+    inability = find_inability(operation, device, draft.parameters, meter)
+    if inability is not None and inability.code == FaultCode.VALIDATION_ERROR:
+        parameter = inability.pointer.removeprefix("/")
+        if parameter in draft.parameters:
+            # A bad value is a mistake of the caller, also if it takes the device to know: a time that has
+            # passed, or a period of which no meter like this one has all.
+            raise Fault(inability.code, inability.message, pointer=parameter)
+    return NewAction(operation, draft.parameters, device, inability)

@@ -29,7 +29,7 @@ from osgp.cosem.push_setup import (
     parse_destination,
 )
 from osgp.faults import Component, Fault, FaultCode
-from osgp.messages.changes import Change, Precondition, Setting
+from osgp.messages.changes import Change, Precondition, Setting, change_by_name
 from osgp.messages.serializers import CharField, IntegerField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data, DataType
@@ -217,6 +217,21 @@ def _find_problem(index: int, definition: ObjectDefinition, elements: int | Faul
     if definition.data_index > elements:
         return Fault(FaultCode.VALIDATION_ERROR, f"{where}: has no element {definition.data_index}")
     return None
+
+
+def change_push_setup(
+    meter: VisitedMeter, tag: str, transport: Transport, parameters: Mapping[str, Any]
+) -> tuple[DestinationChange | None, PushObjectsChange | None]:
+    """Write destination and objects, as far as they are given; return the change of each, None if not.
+
+    Raises Fault, before anything is written, for objects that the meter does not let be read.
+    """
+    settings = [
+        *set_destination(meter, tag, transport, parameters),
+        *set_push_objects(meter, tag, parameters),
+    ]
+    changes = change_by_name(meter, settings, need_readable(list_definitions(parameters)))
+    return tell_destination(changes), tell_push_objects(changes)
 
 
 def tell_destination(changes: Mapping[str, Change]) -> DestinationChange | None:

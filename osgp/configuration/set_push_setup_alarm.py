@@ -10,17 +10,11 @@ from osgp.configuration.push_setups import (
     OptionalDestinationParameters,
     PushObjects,
     PushObjectsChange,
+    change_push_setup,
     check_destination,
     check_push_objects,
-    list_definitions,
-    need_readable,
-    set_destination,
-    set_push_objects,
-    tell_destination,
-    tell_push_objects,
 )
 from osgp.cosem.push_setup import Transport
-from osgp.messages.changes import change_by_name
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.visited_meter import VisitedMeter
@@ -66,9 +60,5 @@ class SetPushSetupAlarm(MeterOperation[SetPushSetupAlarmParameters, SetPushSetup
     def perform(
         self, meter: VisitedMeter, parameters: SetPushSetupAlarmParameters
     ) -> SetPushSetupAlarmResult:
-        settings = [
-            *set_destination(meter, TAG, Transport.TCP, parameters),
-            *set_push_objects(meter, TAG, parameters),
-        ]
-        changes = change_by_name(meter, settings, need_readable(list_definitions(parameters)))
-        return {"destination": tell_destination(changes), "push_objects": tell_push_objects(changes)}
+        destination, push_objects = change_push_setup(meter, TAG, Transport.TCP, parameters)
+        return {"destination": destination, "push_objects": push_objects}

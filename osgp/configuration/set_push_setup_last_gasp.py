@@ -8,16 +8,10 @@ from osgp.configuration.push_setups import (
     DestinationParameters,
     PushObjects,
     PushObjectsChange,
+    change_push_setup,
     check_push_objects,
-    list_definitions,
-    need_readable,
-    set_destination,
-    set_push_objects,
-    tell_destination,
-    tell_push_objects,
 )
 from osgp.cosem.push_setup import Transport
-from osgp.messages.changes import change_by_name
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.visited_meter import VisitedMeter
@@ -58,11 +52,6 @@ class SetPushSetupLastGasp(MeterOperation[SetPushSetupLastGaspParameters, SetPus
     def perform(
         self, meter: VisitedMeter, parameters: SetPushSetupLastGaspParameters
     ) -> SetPushSetupLastGaspResult:
-        settings = [
-            *set_destination(meter, TAG, Transport.UDP, parameters),
-            *set_push_objects(meter, TAG, parameters),
-        ]
-        changes = change_by_name(meter, settings, need_readable(list_definitions(parameters)))
-        destination = tell_destination(changes)
+        destination, push_objects = change_push_setup(meter, TAG, Transport.UDP, parameters)
         assert destination is not None
-        return {"destination": destination, "push_objects": tell_push_objects(changes)}
+        return {"destination": destination, "push_objects": push_objects}

@@ -6,11 +6,9 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.configuration.push_setups import (
     DestinationChange,
     DestinationParameters,
-    set_destination,
-    tell_destination,
+    change_push_setup,
 )
 from osgp.cosem.push_setup import Transport
-from osgp.messages.changes import change_by_name
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.visited_meter import VisitedMeter
@@ -38,7 +36,6 @@ class SetPushSetupSms(MeterOperation[DestinationParameters, SetPushSetupSmsResul
     needs = (TAG,)
 
     def perform(self, meter: VisitedMeter, parameters: DestinationParameters) -> SetPushSetupSmsResult:
-        changes = change_by_name(meter, set_destination(meter, TAG, Transport.TCP, parameters))
-        destination = tell_destination(changes)
+        destination, _ = change_push_setup(meter, TAG, Transport.TCP, parameters)
         assert destination is not None
         return {"destination": destination}

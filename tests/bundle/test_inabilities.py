@@ -56,15 +56,6 @@ UNABLE = [
     ({**GAS_READ, "device_identification": "G2"}, 221, "G2 is not on a channel of E0000000000000001."),
     ({**GAS_READ, "device_identification": "G3"}, 401, "G3 is not coupled to a channel"),
     ({**GAS_READ, "device_identification": "G4"}, 401, "G4 is not coupled to a channel"),
-    (
-        {
-            "message": "PeriodicMeterReads",
-            "period_type": "DAILY",
-            "relative_period": {"last": 3000, "unit": "DAY"},
-        },
-        401,
-        "relative_period is too long",
-    ),
     ({"message": "GetGsmDiagnostic"}, 416, "no modem diagnostics for ETHERNET"),
 ]
 
@@ -94,6 +85,12 @@ def test_it_has_its_own_code_at_once(
         {"message": "Probe", "size": 11},
         {**PROBE, "device_identification": "UNKNOWN"},
         {**PROBE, "device_identification": "E2"},
+        {
+            "message": "PeriodicMeterReads",
+            "period_type": "DAILY",
+            "relative_period": {"last": 3000, "unit": "DAY"},
+        },
+        {"message": "TestAlarmScheduler", "alarm_type": "LAST_GASP", "test_time": "2020-01-01T00:00:00Z"},
     ],
 )
 def test_what_is_wrong_in_itself_refuses_the_bundle_and_is_told_alone(

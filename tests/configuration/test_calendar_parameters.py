@@ -134,7 +134,10 @@ def test_actions(actions: dict[str, Any], pointer: str, text: str) -> None:
 
 def test_times_to_the_hundredth_follow_each_other() -> None:
     times = ("00:00", "00000001", "00:00:01", "00:01", "01:00", "173B3B63")
-    find_operation("SetActivityCalendar").parse(calendar(season("1", WINTER, week("1", day(*times)))))
+    given = calendar(season("1", WINTER, week("1", day(*times))))
+    operation = find_operation("SetActivityCalendar")
+    shown = operation.represent_parameters(operation.parse(given))["season_profiles"][0]["week_profile"]
+    assert [action["start_time"] for action in shown["monday"]["actions"]] == list(times)
 
 
 def test_too_many_seasons() -> None:
