@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from osgp.catalogue import CosemObject, ObjectNotInProfile, Profile
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.device_keys import NO_KEYS, DeviceKeys, find_no_mbus_keys
 from osgp.messages.history import NO_HISTORY, History
 from osgp.protocol_dlms import AccessResult, Data, Meter
 from osgp.protocol_dlms.errors import AccessError
@@ -36,6 +37,12 @@ class VisitedMeter:
     """When the visit began, from which relative periods count."""
     history: History = NO_HISTORY
     """What the platform has of the device, for messages that ask only for what is missing."""
+    keys: DeviceKeys = NO_KEYS
+    """The keys of the device."""
+    find_mbus_keys: Callable[[str, str], DeviceKeys] = find_no_mbus_keys
+    """Finds the keys of an M-Bus device by identification number (8 digits) and manufacturer (3 letters).
+
+    Raises Fault 201 if there is none, or the caller may not use the message on it."""
     mark_started: Callable[[], None] = lambda: None
     """Keep in mind that what follows must not be repeated; for operations with ``marks_start``."""
     observations: list[Observation] = field(default_factory=list)
