@@ -252,6 +252,9 @@ OSGP: dict[str, Any] = {
     "MISSED_OCCURRENCES": os.environ.get("OSGP_MISSED_OCCURRENCES", "last"),
     # Invocation counter values taken from the database at a time.
     "INVOCATION_COUNTER_BLOCK": 64,
+    # How far counters are raised after a restore of the database: more than one key can have been used since
+    # the backup. A visit takes one block as a rule, so this is enough for 15,000 visits.
+    "COUNTER_LEAP": int(os.environ.get("OSGP_COUNTER_LEAP", "1000000")),
     # API calls per process that may be held with `Prefer: wait` at a time: each keeps a thread.
     "WAITING_CALLS": int(os.environ.get("OSGP_WAITING_CALLS", "4")),
     # Who may read /metrics: callers with the token, and direct ones (not through a proxy) from these

@@ -19,6 +19,12 @@ class MemoryKeys:
     key_change_counter: int = -1
     steps: list[str] = field(default_factory=list)
 
+    def is_done(self) -> bool:
+        return False
+
+    def use(self, key_type: KeyType) -> None:
+        self.steps.append(f"use {key_type}")
+
     def read_active(self, *key_types: KeyType) -> dict[KeyType, bytes]:
         for key_type in key_types:
             if key_type not in self.active:

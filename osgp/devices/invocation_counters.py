@@ -1,82 +1,234 @@
-"""Invocation counters: which values of a meter's counter are still free.
+"""Invocation counters: which values of a key's counter are still free.
 
-A device row holds the first value that no session has reserved. Sessions reserve whole blocks before they
-use any value of them, so that a crash wastes values but never repeats one: an AES-GCM nonce used twice with
-one key reveals the key. The counter is a 32-bit unsigned number that must rise from APDU to APDU (Green Book,
-security header); 2^32 in the row means that it is used up.
+An AES-GCM nonce used twice with one key reveals the key. So counters belong to encryption keys, not to devices:
+two rows for one meter, or a fleet that shares a key, draw from the same one. A row holds the first value that
+no session has reserved. Sessions reserve whole blocks before they use any value of them, so that a crash
+wastes values but never repeats one. The counter is a 32-bit unsigned number that must rise from APDU to APDU
+(Green Book, security header); 2^32 in the row means that it is used up.
+
+What a meter tells of its counter without protection may be forged. It is tried in one association, with values
+that are marked as used (``try_from``), and kept once the meter has proven itself there (``adopt``).
 """
 
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
+from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q
 
-from osgp.devices.models import Device
+from osgp.devices import generations
+from osgp.devices.fingerprints import Fingerprints
+from osgp.devices.models import DeviceKey, KeyCounter, KeyState, KeyType
 from osgp.faults import Component, Fault, FaultCode
+from osgp.sql import Statement
 
 END = 2**32
 """One more than the largest invocation counter."""
+START_OF_NEW_KEY = 250
+"""Where the counter of a key begins that the platform gives to a meter."""
+MOST_TRIED = 64
+"""Ranges of one counter that were used without a proof."""
+
+TABLE = KeyCounter._meta.db_table
+IS_FREE = f"next_value + %s <= free_until AND generation = {generations.CURRENT}"
+"""SQL: so many values from ``next_value`` on may be handed out without a closer look."""
+_RESERVE = Statement(
+    f"UPDATE {TABLE} SET next_value = next_value + %s WHERE id = %s AND {IS_FREE} RETURNING next_value"  # noqa: S608
+)
 
 
-def reserve(meter_id: int, count: int) -> range | None:
+def ensure(
+    fingerprints: Fingerprints, secrets: Collection[bytes], next_value: int | None
+) -> Mapping[bytes, int]:
+    """Return the id of the counter of each key. A key without one gets it, beginning with ``next_value``.
+
+    None: unknown until read from the meter. The counter of a key that has been there before goes on.
+    """
+    found = dict(zip(fingerprints.compute(secrets), secrets, strict=True))
+    generation = generations.get_current()
+    KeyCounter.objects.bulk_create(
+        [
+            KeyCounter(
+                fingerprint=fingerprint,
+                fingerprint_key_id=fingerprints.key_id,
+                next_value=next_value,
+                generation=generation,
+            )
+            for fingerprint in found
+        ],
+        ignore_conflicts=True,
+    )
+    rows = KeyCounter.objects.filter(fingerprint__in=found).values_list("fingerprint", "pk")
+    return {found[fingerprint]: pk for fingerprint, pk in rows}
+
+
+def find_active(device_id: int) -> KeyCounter | None:
+    """Return the counter of the device's ACTIVE encryption key; None if it has no such key."""
+    counters = KeyCounter.objects.filter(
+        keys__device=device_id,
+        keys__key_type=KeyType.E_METER_ENCRYPTION_KEY_UNICAST,
+        keys__state=KeyState.ACTIVE,
+    )
+    return counters.first()
+
+
+def reserve(counter_id: int, count: int) -> range | None:
     """Reserve the next ``count`` values (1 or more) of the counter; None while the counter is not known.
 
     The reservation is durable once this returns, so it refuses (RuntimeError) to run inside a transaction
-    that could still be rolled back. Raises Fault 201 for an unknown meter, and 414 when the counter has too
-    few values left: only a new encryption key helps then.
+    that could still be rolled back. Raises Fault 414 when the counter has too few values left: only a new
+    encryption key helps then.
     """
     if count < 1:
         raise ValueError(f"cannot reserve {count} invocation counters")
-    table = connection.ops.quote_name(Device._meta.db_table)
     # In autocommit the statement is its own transaction; durable=True would cost two more round trips.
     durable = transaction.atomic(durable=True) if connection.in_atomic_block else nullcontext()
-    with durable, connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {table} SET invocation_counter = invocation_counter + %s "  # noqa: S608 (a constant name)
-            "WHERE id = %s AND invocation_counter <= %s RETURNING invocation_counter",
-            [count, meter_id, END - count],
-        )
-        # Fetch all rows: SQLite keeps the statement, and its lock, open until then.
-        rows = cursor.fetchall()
+    with durable:
+        rows = _RESERVE.fetch_rows(count, counter_id, count)
     if rows:
         end = int(rows[0][0])
         return range(end - count, end)
-    device = Device.objects.filter(pk=meter_id).values_list("identification", "invocation_counter").first()
-    if device is None:
-        raise Fault(FaultCode.UNKNOWN_DEVICE, "The meter does not exist any more.")
-    identification, value = device
-    if value is None:
+    return _reserve_with_care(counter_id, count)
+
+
+@transaction.atomic(durable=True)
+def _reserve_with_care(counter_id: int, count: int) -> range | None:
+    """Reserve values past ranges that were tried, or in a generation in which the counter was not used yet."""
+    counter = _lock(counter_id)
+    if counter.next_value is None:
         return None
-    raise Fault(
-        FaultCode.UNABLE_TO_PROCESS_REQUEST,
-        f"The invocation counter of {identification} is used up: replace its encryption key.",
-        component=Component.PROTOCOL_DLMS,
-    )
+    _enter_generation(counter)
+    _pass_tried(counter, count)
+    if counter.next_value + count > END:
+        raise Fault(
+            FaultCode.UNABLE_TO_PROCESS_REQUEST,
+            "The invocation counter of the meter's encryption key is used up: replace the key.",
+            component=Component.PROTOCOL_DLMS,
+        )
+    block = range(counter.next_value, counter.next_value + count)
+    counter.next_value = block.stop
+    _save(counter)
+    return block
 
 
-def adopt(meter_id: int, first_unused: int) -> None:
-    """Raise the stored counter to the meter's own: the value after the last one it accepted (0 to 2^32).
+@transaction.atomic(durable=True)
+def try_from(counter_id: int, at_least: int, count: int) -> range:
+    """Reserve ``count`` values from ``at_least`` on, which nobody has proven to be right, for one association.
+
+    They are free ones, so perhaps higher; they are never handed out again. ``next_value`` stays as it is.
+    Raises Fault 230 if there are none, or if there were too many such tries already.
+    """
+    counter = _lock(counter_id)
+    first = max(at_least, counter.next_value or 0)
+    if counter.generation != generations.get_current():
+        # How far it was used since is not known.
+        first += int(settings.OSGP["COUNTER_LEAP"])
+    for begin, end in counter.tried:
+        if first < end and begin < first + count:
+            first = end
+    if first + count > END or len(counter.tried) >= MOST_TRIED:
+        raise Fault(
+            FaultCode.UNABLE_TO_DECYPHER,
+            f"The meter claims invocation counter {at_least - 1}, which could not be verified. "
+            "SetInvocationCounter sets it.",
+            component=Component.PROTOCOL_DLMS,
+        )
+    counter.tried = _merge([*counter.tried, [first, first + count]])
+    _save(counter)
+    return range(first, first + count)
+
+
+@transaction.atomic
+def adopt(counter_id: int, first_unused: int) -> None:
+    """Raise the counter to the value after the last one that the meter accepted, with proof (0 to 2^32).
 
     Sets the counter when it was unknown; never lowers it.
     """
     _require_counter(first_unused)
-    Device.objects.filter(
-        Q(invocation_counter__isnull=True) | Q(invocation_counter__lt=first_unused), pk=meter_id
-    ).update(invocation_counter=first_unused)
+    counter = _lock(counter_id)
+    _raise(counter, first_unused)
+    _save(counter)
 
 
-def reset_after_key_change(meter_id: int, first_unused: int | None) -> None:
-    """Restart the counter, as a new encryption key allows; None: unknown until read from the meter.
+@transaction.atomic
+def set_by_operator(device_id: int, value: int) -> int | None:
+    """Raise the counter of the ACTIVE encryption key of a device; return the former value, None if unknown.
 
-    Belongs in the transaction that activates the new encryption key. Values reserved before must not be used
-    with the new key: an association that continues with it reserves new ones first. Never call it for a key
-    that the device has had before.
+    It is also None when devices of others have the same key: they learn nothing of one another. Raises Fault
+    806 without such a key, and 808 when the counter is higher already.
     """
-    if first_unused is not None:
-        _require_counter(first_unused)
-    Device.objects.filter(pk=meter_id).update(invocation_counter=first_unused)
+    _require_counter(value)
+    found = find_active(device_id)
+    if found is None:
+        raise Fault(
+            FaultCode.KEY_NOT_PRESENT,
+            f"The device has no active {KeyType.E_METER_ENCRYPTION_KEY_UNICAST}.",
+            component=Component.SECRET_MANAGEMENT,
+        )
+    counter = _lock(found.pk)
+    former = counter.next_value
+    is_shared = DeviceKey.objects.filter(counter=counter).exclude(device=device_id).exists()
+    if former is not None and value < former:
+        raise Fault(
+            FaultCode.ATTEMPT_TO_LOWER_INVOCATION_COUNTER,
+            "The invocation counter of a key is never lowered" + ("." if is_shared else f": it is {former}."),
+            component=Component.PROTOCOL_DLMS,
+            pointer="/invocation_counter",
+        )
+    _raise(counter, value)
+    _save(counter)
+    return None if is_shared else former
 
 
-def _require_counter(value: int) -> None:
+def _lock(counter_id: int) -> KeyCounter:
+    counter = KeyCounter.objects.select_for_update().filter(pk=counter_id).first()
+    if counter is None:
+        raise Fault(FaultCode.UNKNOWN_DEVICE, "The counter does not exist any more.")
+    return counter
+
+
+def _raise(counter: KeyCounter, value: int) -> None:
+    if counter.next_value is None:
+        counter.next_value, counter.generation = value, generations.get_current()
+    _enter_generation(counter)
+    counter.next_value = max(counter.next_value, value)
+
+
+def _enter_generation(counter: KeyCounter) -> None:
+    current = generations.get_current()
+    if counter.generation != current and counter.next_value is not None:
+        counter.next_value = min(counter.next_value + int(settings.OSGP["COUNTER_LEAP"]), END)
+        counter.generation = current
+
+
+def _pass_tried(counter: KeyCounter, count: int) -> None:
+    """Move on until ``count`` values are free."""
+    assert counter.next_value is not None
+    for begin, end in counter.tried:
+        if begin < counter.next_value + count:
+            counter.next_value = max(counter.next_value, end)
+
+
+def _save(counter: KeyCounter) -> None:
+    """Store a counter; ranges that it has passed are forgotten."""
+    passed = counter.next_value if counter.next_value is not None else -1
+    counter.tried = [[begin, end] for begin, end in counter.tried if end > passed]
+    counter.free_until = counter.tried[0][0] if counter.tried else END
+    counter.save()
+
+
+def _merge(ranges: list[list[int]]) -> list[list[int]]:
+    """Return ranges in order, adjacent ones joined."""
+    merged: list[list[int]] = []
+    for begin, end in sorted(ranges):
+        if merged and begin <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([begin, end])
+    return merged
+
+
+def _require_counter(value: Any) -> None:
     if not 0 <= value <= END:
         raise ValueError(f"{value} is not an invocation counter")

@@ -2,21 +2,24 @@
 
 A key is NEW when it is stored, ACTIVE once the meter is known to use it, EXPIRED when another one took its
 place, and WITHDRAWN when another NEW one took its place first. A device has at most one NEW and one ACTIVE
-key of a type, and no version is ever deleted.
+key of a type. The counter of an encryption key is found by the key's fingerprint when it is stored, and
+outlives it.
 """
 
+import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from osgp.devices import envelope
+from osgp.devices import envelope, fingerprints, invocation_counters
 from osgp.devices.envelope import SealedSecret, UnsealError
 from osgp.devices.key_states import KeyTransitions
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.faults import Component, Fault, FaultCode
-from osgp.sql import Statement
+from osgp.sql import Statement, parse_uuid
 from osgp.state_tables import apply
 
 KEY_LENGTH = 16
@@ -42,26 +45,45 @@ def require_length(key_type: KeyType | None, secret: bytes, pointer: str = "") -
         )
 
 
-def store_new(device: Device, secrets: Mapping[KeyType, bytes]) -> None:
+def store_new(
+    device: Device,
+    secrets: Mapping[KeyType, bytes],
+    *,
+    change: uuid.UUID | None = None,
+    first_counter: int | None = None,
+) -> None:
     """Store secrets as NEW, and make earlier NEW ones of these types WITHDRAWN: all of them or none.
 
-    Raises Fault 802 for a wrong length and 201 when the device does not exist any more.
+    ``change`` names what the keys belong to. ``first_counter`` is where the counter of an encryption key
+    begins that was never there before; None: unknown until read from the meter. Raises Fault 802 for a wrong
+    length, 805 when counters cannot be found, and 201 when the device does not exist any more.
     """
     for key_type, secret in secrets.items():
         require_length(key_type, secret)
-    sealed = [make_row(device.pk, key_type, secret) for key_type, secret in secrets.items()]
-    if not sealed:
+    if not secrets:
         return
+    rows = [make_row(device.pk, key_type, secret, change=change) for key_type, secret in secrets.items()]
     with transaction.atomic():
-        _lock(device)
+        _lock(device.pk)
         now = timezone.now()
         superseded = DeviceKey.objects.filter(device=device, key_type__in=list(secrets))
         apply(superseded, KeyTransitions.WITHDRAW, state_changed_at=now)
-        DeviceKey.objects.bulk_create(sealed)
+        give_counters(rows, list(secrets.values()), first_counter)
+        DeviceKey.objects.bulk_create(rows)
 
 
-def make_row(device_id: int, key_type: KeyType, secret: bytes, state: KeyState = KeyState.NEW) -> DeviceKey:
-    """Return a row with the secret encrypted, not stored yet, for callers that store many at once."""
+def make_row(
+    device_id: int,
+    key_type: KeyType,
+    secret: bytes,
+    state: KeyState = KeyState.NEW,
+    *,
+    change: uuid.UUID | None = None,
+) -> DeviceKey:
+    """Return a row with the secret encrypted, not stored yet, for callers that store many at once.
+
+    They call :func:`give_counters` before.
+    """
     sealed = envelope.seal(secret, _make_context(device_id, key_type.value))
     return DeviceKey(
         device_id=device_id,
@@ -70,7 +92,29 @@ def make_row(device_id: int, key_type: KeyType, secret: bytes, state: KeyState =
         key_encryption_key_id=sealed.key_encryption_key_id,
         wrapped_data_key=sealed.wrapped_data_key,
         ciphertext=sealed.ciphertext,
+        change=change,
     )
+
+
+def give_counters(rows: Sequence[DeviceKey], secrets: Sequence[bytes], first_counter: int | None) -> None:
+    """Give the rows of encryption keys their counters. ``secrets`` are those of the rows, in their order.
+
+    Raises Fault 805 when the key of the fingerprints cannot be read.
+    """
+    counted = [
+        (row, secret)
+        for row, secret in zip(rows, secrets, strict=True)
+        if row.key_type == KeyType.E_METER_ENCRYPTION_KEY_UNICAST
+    ]
+    if not counted:
+        return
+    try:
+        known = fingerprints.load()
+    except UnsealError as error:
+        raise _make_unreadable("key of the fingerprints", error) from error
+    counters = invocation_counters.ensure(known, {secret for _, secret in counted}, first_counter)
+    for row, secret in counted:
+        row.counter_id = counters[secret]
 
 
 def activate(device: Device, key_types: Collection[KeyType]) -> frozenset[KeyType]:
@@ -80,17 +124,39 @@ def activate(device: Device, key_types: Collection[KeyType]) -> frozenset[KeyTyp
     does not exist any more, and 803 when another process changed the keys meanwhile.
     """
     with transaction.atomic():
-        _lock(device)
-        now = timezone.now()
-        keys = DeviceKey.objects.filter(device=device)
-        pending = dict(
-            keys.filter(key_type__in=list(key_types), state=KeyState.NEW).values_list("key_type", "pk")
-        )
-        apply(keys.filter(key_type__in=pending), KeyTransitions.EXPIRE, state_changed_at=now)
-        activated = apply(keys.filter(pk__in=pending.values()), KeyTransitions.ACTIVATE, state_changed_at=now)
-        if activated != len(pending):
-            raise _make_fault(FaultCode.ENCRYPTION_EXCEPTION, "Another process changed the keys meanwhile.")
+        _lock(device.pk)
+        keys = DeviceKey.objects.filter(device=device, key_type__in=list(key_types))
+        return _activate(device.pk, keys)
+
+
+def activate_change(device_id: int, key_types: Collection[KeyType], change: uuid.UUID | None) -> None:
+    """As :func:`activate`, for the keys that a change stored; all of these types must be among them.
+
+    Does nothing when they are ACTIVE already. Raises Fault 803 when they are neither NEW nor ACTIVE any more.
+    """
+    with transaction.atomic():
+        _lock(device_id)
+        keys = DeviceKey.objects.filter(device=device_id, key_type__in=list(key_types), change=change)
+        _activate(device_id, keys)
+        if keys.filter(state=KeyState.ACTIVE).count() != len(set(key_types)):
+            raise _make_changed_meanwhile()
+
+
+def _activate(device_id: int, keys: QuerySet[DeviceKey]) -> frozenset[KeyType]:
+    now = timezone.now()
+    pending = dict(keys.filter(state=KeyState.NEW).values_list("key_type", "pk"))
+    former = DeviceKey.objects.filter(device=device_id, key_type__in=pending)
+    apply(former, KeyTransitions.EXPIRE, state_changed_at=now)
+    chosen = DeviceKey.objects.filter(pk__in=pending.values())
+    if apply(chosen, KeyTransitions.ACTIVATE, state_changed_at=now) != len(pending):
+        raise _make_changed_meanwhile()
     return frozenset(KeyType(key_type) for key_type in pending)
+
+
+def find_change(device_id: int, change: uuid.UUID) -> frozenset[KeyState]:
+    """Return the states of the keys of a change; empty if it stored none."""
+    states = DeviceKey.objects.filter(device=device_id, change=change).values_list("state", flat=True)
+    return frozenset(map(KeyState, states))
 
 
 def read_active_keys(device: Device, key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
@@ -99,12 +165,6 @@ def read_active_keys(device: Device, key_types: Collection[KeyType]) -> dict[Key
     Raises Fault 805 when one cannot be decrypted.
     """
     return unseal(device.pk, read_sealed_keys(device.pk), key_types)
-
-
-def has_had(device: Device, key_type: KeyType, secret: bytes) -> bool:
-    """Return whether any version of the key, in any state, is this secret. Raises Fault 805."""
-    rows = DeviceKey.objects.filter(device=device, key_type=key_type)
-    return any(_unseal(device.pk, row.key_type, _get_sealed(row)) == secret for row in rows)
 
 
 def rewrap(row: DeviceKey) -> bool:
@@ -124,45 +184,62 @@ def rewrap(row: DeviceKey) -> bool:
 
 
 class SealedKey(NamedTuple):
-    """A key as it is stored."""
+    """A key as it is stored. ``counter_id``: of encryption keys."""
 
     key_type: KeyType
     secret: SealedSecret
+    state: KeyState
+    counter_id: int | None
+    change: uuid.UUID | None
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> "SealedKey":
         """Make a key from a row of ``SEALED_COLUMNS``."""
-        key_type, key_encryption_key_id, wrapped, ciphertext = row
-        # psycopg2 gives memoryviews for binary columns.
+        key_type, key_encryption_key_id, wrapped, ciphertext, state, counter_id, change = row
         return cls(
-            _KEY_TYPES[key_type], SealedSecret(key_encryption_key_id, bytes(wrapped), bytes(ciphertext))
+            _KEY_TYPES[key_type],
+            # psycopg2 gives memoryviews for binary columns.
+            SealedSecret(key_encryption_key_id, bytes(wrapped), bytes(ciphertext)),
+            _KEY_STATES[state],
+            counter_id,
+            None if change is None else parse_uuid(change),
         )
 
 
 _KEY_TYPES = {member.value: member for member in KeyType}
-SEALED_COLUMNS = "k.key_type, k.key_encryption_key_id, k.wrapped_data_key, k.ciphertext"
+_KEY_STATES = {member.value: member for member in KeyState}
+SEALED_COLUMNS = (
+    "k.key_type, k.key_encryption_key_id, k.wrapped_data_key, k.ciphertext, k.state, k.counter_id, k.change"
+)
+IN_METER = f"k.state IN ('{KeyState.ACTIVE}', '{KeyState.NEW}')"
+"""SQL: keys that a meter may have."""
 _READ = Statement(
-    f"SELECT {SEALED_COLUMNS} FROM {DeviceKey._meta.db_table} k WHERE k.device_id = %s AND k.state = %s"  # noqa: S608
+    f"SELECT {SEALED_COLUMNS} FROM {DeviceKey._meta.db_table} k WHERE k.device_id = %s AND {IN_METER}"  # noqa: S608
 )
 
 
-def read_sealed_keys(device_id: int, state: KeyState = KeyState.ACTIVE) -> list[SealedKey]:
-    """Return the keys of a device in that state, not decrypted. One query."""
-    return [SealedKey.from_row(row) for row in _READ.fetch_rows(device_id, str(state))]
+def read_sealed_keys(device_id: int) -> list[SealedKey]:
+    """Return the keys that the device has or may have, ACTIVE and NEW ones, not decrypted. One query."""
+    return [SealedKey.from_row(row) for row in _READ.fetch_rows(device_id)]
 
 
-def unseal(device_id: int, keys: Iterable[SealedKey], key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
-    """Decrypt those of ``keys`` that are of these types. Raises Fault 805."""
+def unseal(
+    device_id: int,
+    keys: Iterable[SealedKey],
+    key_types: Collection[KeyType],
+    state: KeyState = KeyState.ACTIVE,
+) -> dict[KeyType, bytes]:
+    """Decrypt those of ``keys`` that are of these types and in that state. Raises Fault 805."""
     return {
         key.key_type: _unseal(device_id, key.key_type, key.secret)
         for key in keys
-        if key.key_type in key_types
+        if key.state == state and key.key_type in key_types
     }
 
 
-def _lock(device: Device) -> None:
+def _lock(device_id: int) -> None:
     # Writers of one device's keys take turns. NO KEY: rows that refer to the device may be inserted.
-    if not Device.objects.select_for_update(no_key=True).filter(pk=device.pk).values_list("pk").first():
+    if not Device.objects.select_for_update(no_key=True).filter(pk=device_id).values_list("pk").first():
         raise Fault(FaultCode.UNKNOWN_DEVICE, "The device does not exist any more.")
 
 
@@ -186,6 +263,10 @@ def _unseal(device_id: int, key_type: str, sealed: SealedSecret) -> bytes:
 
 def _make_unreadable(key_type: str, error: UnsealError) -> Fault:
     return _make_fault(FaultCode.READING_KEY_EXCEPTION, f"The {key_type} cannot be read. {error}")
+
+
+def _make_changed_meanwhile() -> Fault:
+    return _make_fault(FaultCode.ENCRYPTION_EXCEPTION, "Another process changed the keys meanwhile.")
 
 
 def _make_fault(code: FaultCode, message: str, pointer: str = "") -> Fault:

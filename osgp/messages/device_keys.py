@@ -28,19 +28,34 @@ class DeviceKeys(Protocol):
         """3 letters; empty if unknown."""
         ...
 
-    def read_active(self, *key_types: KeyType) -> dict[KeyType, bytes]:
-        """Return the ACTIVE keys of these types. Raises Fault 806 for one that is missing, 805 if unreadable."""
+    def is_done(self) -> bool:
+        """Return whether a former attempt of this action changed the keys already."""
         ...
 
-    def store_new(self, secrets: Mapping[KeyType, bytes]) -> None:
-        """Store keys as NEW, durably, before the meter gets them; earlier NEW ones of these types are WITHDRAWN.
+    def read_active(self, *key_types: KeyType) -> dict[KeyType, bytes]:
+        """Return the ACTIVE keys of these types.
 
-        Raises Fault 802 for a wrong length, and a retryable one while another visit changes keys of the device.
+        Raises Fault 806 for one that is missing, 805 for one that cannot be read.
         """
         ...
 
+    def store_new(self, secrets: Mapping[KeyType, bytes]) -> None:
+        """Store keys as NEW, durably, before the meter gets them.
+
+        Earlier NEW ones of these types are WITHDRAWN. Raises Fault 802 for a wrong length, and a retryable one
+        while another visit changes keys of the device.
+        """
+        ...
+
+    def use(self, key_type: KeyType) -> None:
+        """Go on in the open association with the NEW key of this type, which the meter has just accepted."""
+        ...
+
     def activate(self, *key_types: KeyType) -> None:
-        """Make the keys that this visit stored as NEW the ACTIVE ones, together; the former are EXPIRED."""
+        """Make the keys that this visit stored as NEW the ACTIVE ones, together; the former are EXPIRED.
+
+        If they are in use, the meter is asked first whether it has them: raises DLMS errors.
+        """
         ...
 
     def advance_key_change_counter(self, at_least: int) -> int:
@@ -57,6 +72,14 @@ class NoKeys:
     identification = ""
     mbus_identification_number = ""
     mbus_manufacturer = ""
+
+    def is_done(self) -> bool:
+        """Nothing was done."""
+        return False
+
+    def use(self, key_type: KeyType) -> None:
+        """Raises RuntimeError."""
+        raise RuntimeError("no keys are kept here")
 
     def read_active(self, *key_types: KeyType) -> dict[KeyType, bytes]:
         """Raises Fault 806."""

@@ -24,17 +24,12 @@ class RequestBuilder:
         self._receive_size = receive_size
         self._authentication_value = b""
         self._ciphering: Ciphering | None = None
-        keys = settings.keys
         if settings.security is Security.HLS5:
-            assert keys.encryption_key is not None
-            assert keys.authentication_key is not None
             self._authentication_value = challenge
-            self._ciphering = Ciphering(
-                keys.encryption_key, keys.authentication_key, settings.client_system_title
-            )
+            self._ciphering = _make_ciphering(settings)
         elif settings.security is Security.LLS:
-            assert keys.lls_password is not None
-            self._authentication_value = keys.lls_password
+            assert settings.keys.lls_password is not None
+            self._authentication_value = settings.keys.lls_password
         self.invoke_id = 0
         self.counters_used: list[int] = []
         """The invocation counters drawn so far, in order."""
@@ -42,6 +37,15 @@ class RequestBuilder:
     @property
     def is_ciphering(self) -> bool:
         return self._ciphering is not None
+
+    @property
+    def settings(self) -> AssociationSettings:
+        return self._settings
+
+    def go_on_with(self, settings: AssociationSettings) -> None:
+        """Use other keys, and the counter that belongs to them, from the next request on."""
+        self._settings = settings
+        self._ciphering = _make_ciphering(settings)
 
     def build_aarq(self) -> bytes:
         """Return the association request."""
@@ -95,3 +99,10 @@ class RequestBuilder:
             raise errors.InvocationCounterExhausted("the invocation counter left its 32 bits")
         self.counters_used.append(drawn)
         return drawn
+
+
+def _make_ciphering(settings: AssociationSettings) -> Ciphering:
+    keys = settings.keys
+    assert keys.encryption_key is not None
+    assert keys.authentication_key is not None
+    return Ciphering(keys.encryption_key, keys.authentication_key, settings.client_system_title)

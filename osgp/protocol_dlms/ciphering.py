@@ -87,6 +87,12 @@ class Deciphering:
         self._system_title = system_title
         self.last_counter = -1
 
+    def go_on_with(self, encryption_key: bytes, authentication_key: bytes) -> None:
+        """Expect other keys from the next answer on. With another encryption key counters may begin anew."""
+        if encryption_key != self._key:
+            self._key, self.last_counter = encryption_key, -1
+        self._aad = bytes((AUTHENTICATED_ENCRYPTION,)) + authentication_key
+
     def unprotect(self, content: bytes) -> bytes:
         """Return the plain APDU of ``content``: security control, invocation counter, ciphertext and tag.
 

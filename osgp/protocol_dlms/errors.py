@@ -188,6 +188,17 @@ class InvocationCounterTooLow(ExceptionResponse):
         self.expected = expected
 
 
+class InvocationCounterLowered(DlmsError):
+    """The meter turned us down, and its invocation counter is lower than ours: it is not the one we know."""
+
+    fault_code = FaultCode.ATTEMPT_TO_LOWER_INVOCATION_COUNTER
+
+    def __init__(self, latest: int, ours: int, refusal: DlmsError) -> None:
+        super().__init__(
+            f"{refusal.message}; the meter's invocation counter is {latest}, lower than the platform's: {ours}"
+        )
+
+
 class UnableToDecipher(DlmsError):
     """The answer fails authentication, or lacks the negotiated protection."""
 

@@ -1,6 +1,7 @@
 """A meter with an open association: the interface of this package to the rest of the head-end."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
@@ -111,6 +112,11 @@ class Meter:
         return self._session.statistics
 
     @property
+    def settings(self) -> AssociationSettings:
+        """The settings of the association, with the keys and the counter in use."""
+        return self._session.builder.settings
+
+    @property
     def is_open(self) -> bool:
         """Whether the association is open."""
         return self._associated
@@ -187,6 +193,38 @@ class Meter:
         if result != ActionResult.SUCCESS:
             raise errors.AccessError(result, method)
         return None if raw is None else axdr.decode(raw)
+
+    def go_on_with(self, keys: Keys, counter: InvocationCounter) -> None:
+        """Use other keys, and the counter that belongs to them, from the next request on.
+
+        For HLS5, right after the meter took a key. Raises :class:`errors.InvalidSettings` and its subclasses.
+        """
+        session = self._session
+        settings = replace(session.builder.settings, keys=keys, counter=counter)
+        if session.deciphering is None:
+            raise errors.InvalidSettings("the association is not ciphered")
+        assert keys.encryption_key is not None
+        assert keys.authentication_key is not None
+        if session.tracer is not None:
+            session.tracer.hide(keys.list_values())
+        session.builder.go_on_with(settings)
+        session.deciphering.go_on_with(keys.encryption_key, keys.authentication_key)
+
+    def confirm_keys(self, attribute: AttributeDescriptor) -> None:
+        """Read any attribute, to see that the meter has the keys: a refusal says so as well as a value.
+
+        Raises :class:`errors.InvocationCounterTooLow`, after which the association is still open, and the
+        errors that end it.
+        """
+        if not self._associated:
+            raise errors.MeterClosed("the association is closed")
+        try:
+            services.get(self._session, attribute, b"")
+        except errors.InvocationCounterTooLow:
+            raise
+        except BaseException:
+            self.close()
+            raise
 
     def read_profile(
         self, buffer: AttributeDescriptor, selection: RangeDescriptor | EntryDescriptor | None = None

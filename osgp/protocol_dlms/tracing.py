@@ -84,6 +84,10 @@ class Tracer:
         self._trace = trace
         self._secrets = [secret for secret in secrets if secret and len(secret) >= LEAST_SECRET]
 
+    def hide(self, secrets: Iterable[bytes | None]) -> None:
+        """Hide further keys."""
+        self._secrets += [secret for secret in secrets if secret and len(secret) >= LEAST_SECRET]
+
     def show_association(self, direction: Direction, apdu: bytes, information: bytes = b"") -> None:
         """Show an AARQ or AARE; ``information`` is its plain user information, if known."""
         shown = replace_user_information(apdu, information) if information else apdu

@@ -111,6 +111,16 @@ class MeterSession(models.Model):
         return f"session {self.id} ({self.state})"
 
 
+class KeyLock(models.Model):
+    """The right to change the keys of a device; it lasts for as long as the meter session lives (key_locks.py)."""
+
+    device = models.OneToOneField(Device, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    session = models.ForeignKey(MeterSession, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return f"keys of {self.device_id}"
+
+
 class Request(models.Model):
     """A message, or a bundle of messages, that an organisation sent for a device."""
 

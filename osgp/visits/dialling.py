@@ -1,88 +1,39 @@
-"""From a device row to a held association: address, keys, invocation counter."""
+"""Everything needed to call one meter: address, keys, invocation counter."""
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 from django.conf import settings
 
-from osgp import catalogue
 from osgp.catalogue.communication import Security
-from osgp.devices import invocation_counters, keystore
-from osgp.devices.models import KeyType
+from osgp.devices import keystore
+from osgp.devices.keystore import SealedKey
+from osgp.devices.models import KeyState, KeyType
 from osgp.devices.needed_keys import NEEDED_KEY_TYPES, make_missing_key_fault
 from osgp.devices.securities import make_unsupported_fault
-from osgp.faults import Component, Fault, FaultCode
-from osgp.processes.database import lanes
-from osgp.protocol_dlms import (
-    Deadlines,
-    Framing,
-    Keys,
-    Line,
-    Meter,
-    MeterAddress,
-    Trace,
-    errors,
-    read_invocation_counter,
-)
+from osgp.messages.key_transfer import GLOBAL_KEYS
+from osgp.protocol_dlms import Deadlines, Framing, Keys, Line, Meter, MeterAddress, Trace
 from osgp.requests.work import WorkMeter
-from osgp.visits.preparing import PreparedMeter
+from osgp.visits.calling import Call, KeyPair
+from osgp.visits.counter import InLane, ReservedCounter
+from osgp.visits.key_recovery import finish_change
+from osgp.visits.preparing import PreparedMeter, find_counter
 
-logger = logging.getLogger(__name__)
-
-InLane = Callable[[Callable[[], None]], None]
-"""Calls a function in a database lane."""
-
-CLIENT_SYSTEM_TITLE = b"OSGPHES\x01"
-COUNTER_TOO_LOW = (errors.InvocationCounterTooLow, errors.SocketClosedByRemote, errors.AssociationRejected)
-"""How meters say that the invocation counter is too low, among other things; most just hang up."""
-LARGEST_LEAP = 1_000_000
-"""How far an unprotected answer may raise the counter: a forged one must not use up its 32 bits."""
-HIGHEST_START = 4_000_000_000
-"""How high it may start a counter that was not known, for the same reason."""
-
-
-@dataclass
-class ReservedCounter:
-    """Hands out invocation counter values from blocks that the database reserved for this visit."""
-
-    meter_id: int
-    first: int | None = None
-    """First value of the latest block; None while the meter's counter is not known."""
-    run: InLane = lanes.run
-    """How the database is called."""
-    _block: Iterator[int] = field(default_factory=lambda: iter(()))
-
-    def reserve(self) -> None:
-        """Reserve a block before using it; do nothing while the counter is not known."""
-        block = invocation_counters.reserve(self.meter_id, settings.OSGP["INVOCATION_COUNTER_BLOCK"])
-        if block is not None:
-            self.use(block)
-
-    def use(self, block: range) -> None:
-        """Hand out the values of this reserved block from now on; drop the rest of the former block."""
-        self.first, self._block = block.start, iter(block)
-
-    def take_value(self) -> int:
-        """Return the value for the next ciphered APDU, from a new block if necessary."""
-        value = next(self._block, None)
-        if value is None:
-            self.run(self.reserve)
-            value = next(self._block)
-        return value
+AUTHENTICATION, ENCRYPTION = GLOBAL_KEYS
+PENDING_PAIRS = ((AUTHENTICATION, ENCRYPTION), (AUTHENTICATION,), (ENCRYPTION,))
+"""Which keys of a meter may be NEW ones after a change that was not finished, the likeliest first."""
 
 
 @dataclass(frozen=True)
 class Dialling:
-    """Everything needed to call one meter."""
+    """Everything needed to call one meter. ``stored``: its ACTIVE and NEW keys, sealed."""
 
     meter: WorkMeter
     address: MeterAddress
-    keys: Keys = field(repr=False)
+    active: KeyPair
     deadlines: Deadlines
-    counter: ReservedCounter | None
+    stored: Collection[SealedKey] = field(repr=False)
 
     @classmethod
     def from_prepared(cls, prepared: PreparedMeter) -> "Dialling":
@@ -96,8 +47,17 @@ class Dialling:
             apdu=settings.OSGP["APDU_DEADLINE"].total_seconds(),
             session=settings.OSGP["VISIT_DEADLINE"].total_seconds(),
         )
-        counter = ReservedCounter(meter.pk) if meter.security == Security.HLS5 else None
-        dialling = cls(
+        keys = _decrypt_active_keys(prepared)
+        counter = None
+        if meter.security == Security.HLS5:
+            counter_id = find_counter(prepared.keys)
+            assert counter_id is not None, "an encryption key without a counter"
+            counter = ReservedCounter(counter_id)
+            if prepared.block is not None:
+                counter.use(prepared.block)
+            else:
+                counter.reserve()
+        return cls(
             meter=meter,
             address=MeterAddress(
                 host=meter.network_address,
@@ -105,120 +65,68 @@ class Dialling:
                 logical_device_address=meter.logical_device_address,
                 framing=Framing(meter.framing),
             ),
-            keys=_decrypt_keys(prepared),
+            active=KeyPair(keys, counter),
             deadlines=overall,
-            counter=counter,
+            stored=prepared.keys,
         )
-        if counter is not None and prepared.block is not None:
-            counter.use(prepared.block)
-        elif counter is not None:
-            counter.reserve()
-        return dialling
+
+    @property
+    def counter(self) -> ReservedCounter | None:
+        """The counter of the ACTIVE encryption key, if the association is to be ciphered."""
+        return self.active.counter
+
+    @property
+    def keys(self) -> Keys:
+        """The ACTIVE keys."""
+        return self.active.keys
 
     @contextmanager
     def associating(self, line: Line, run: InLane, trace: Trace | None = None) -> Iterator[Meter]:
         """Dial and associate; close the connection afterwards.
 
-        ``run`` calls functions that need the database. ``trace`` gets each APDU in plain form and without
-        secrets. Raises DLMS errors, and what ``line.check`` raises.
+        If the meter turns the ACTIVE keys down and a change of keys was not finished, try its NEW ones, and
+        finish it. ``run`` calls functions that need the database. ``trace`` gets each APDU in plain form and
+        without secrets. Raises DLMS errors, those for the ACTIVE keys, and what ``line.check`` raises.
         """
         if self.counter is not None:
             self.counter.run = run
-        call = _Call(self, line, run, trace)
-        meter = call.connect()
+        call = Call(self.meter, self.address, self.deadlines, line, run, trace)
+        meter, pair = call.connect(self.active, self._list_pending_pairs)
         try:
+            if pair.pending:
+                finish_change(self.meter, meter, pair, self.stored, run)
             yield meter
         finally:
             meter.close()
 
-
-@dataclass(frozen=True)
-class _Call:
-    """The steps between the platform and a meter up to the association."""
-
-    dialling: Dialling
-    line: Line
-    run: InLane
-    trace: Trace | None
-
-    def connect(self) -> Meter:
-        """Associate, with the counter of the meter if ours is unknown or too low."""
-        counter = self.dialling.counter
-        if counter is not None and counter.first is None:
-            self._read_counter(counter)
-        try:
-            return self._associate()
-        except COUNTER_TOO_LOW as error:
-            # The counter of the meter shows whether that was the reason.
-            if counter is None or not self._read_counter(counter):
-                raise
-            identification = self.dialling.meter.identification
-            logger.info("%s: invocation counter too low (%s)", identification, error.code.name)
-            return self._associate()
-
-    def _associate(self) -> Meter:
-        dialling = self.dialling
-        return Meter.connect(
-            dialling.address,
-            security=Security(dialling.meter.security),
-            keys=dialling.keys,
-            counter=dialling.counter,
-            client_system_title=CLIENT_SYSTEM_TITLE,
-            challenge_length=dialling.meter.challenge_length,
-            with_list_max=dialling.meter.with_list_max,
-            deadlines=dialling.deadlines,
-            trace=self.trace,
-            line=self.line,
-        )
-
-    def _read_counter(self, counter: ReservedCounter) -> bool:
-        """Read the counter of the meter as the public client; return whether ours had to be raised.
-
-        A meter may well have a lower counter than ours: we reserve whole blocks and use few of their values.
-        """
-        dialling = self.dialling
-        try:
-            latest = self._read_latest()
-        except errors.DlmsError:
-            if counter.first is None:
-                raise
-            return False
-        ours = counter.first
-        if ours is not None and latest < ours:
-            return False
-        if latest > (HIGHEST_START if ours is None else ours + LARGEST_LEAP):
-            raise Fault(
-                FaultCode.UNABLE_TO_DECYPHER,
-                f"The meter claims invocation counter {latest}, the platform's is "
-                f"{'unknown' if ours is None else ours}: the claim is not trusted.",
-                component=Component.PROTOCOL_DLMS,
+    def _list_pending_pairs(self) -> list[KeyPair]:
+        """List the pairs of keys that the meter may have after a change that was not finished."""
+        if self.meter.security != Security.HLS5:
+            return []
+        new = keystore.unseal(self.meter.pk, self.stored, GLOBAL_KEYS, KeyState.NEW)
+        pairs = []
+        for pending in PENDING_PAIRS:
+            if not new.keys() >= set(pending):
+                continue
+            counter = self.counter
+            if ENCRYPTION in pending:
+                counter_id = find_counter(self.stored, KeyState.NEW)
+                assert counter_id is not None
+                counter = ReservedCounter(counter_id)
+            pairs.append(
+                KeyPair(
+                    Keys(
+                        new[AUTHENTICATION] if AUTHENTICATION in pending else self.keys.authentication_key,
+                        new[ENCRYPTION] if ENCRYPTION in pending else self.keys.encryption_key,
+                    ),
+                    counter,
+                    frozenset(pending),
+                )
             )
-        self.run(partial(invocation_counters.adopt, dialling.meter.pk, latest + 1))
-        self.run(counter.reserve)
-        return True
-
-    def _read_latest(self) -> int:
-        """Return the counter of the meter; 0 if its profile has none to read. Raises DLMS errors."""
-        dialling = self.dialling
-        profile = catalogue.find_profile(dialling.meter.protocol_name, dialling.meter.protocol_version)
-        source = profile.invocation_counter
-        if source is None:
-            return 0
-        try:
-            return read_invocation_counter(
-                dialling.address,
-                profile[source.tag].address_attribute("value"),
-                dialling.deadlines,
-                trace=self.trace,
-                line=self.line,
-            )
-        except errors.AccessError:
-            if source.when_refused == "FAIL":
-                raise
-            return 0
+        return pairs
 
 
-def _decrypt_keys(prepared: PreparedMeter) -> Keys:
+def _decrypt_active_keys(prepared: PreparedMeter) -> Keys:
     """Decrypt the ACTIVE keys that the security of the meter needs.
 
     Raises Fault 806 for a missing one, and 413 for a security without support.

@@ -1,20 +1,29 @@
 """From the device of an action to the meter that its operation sees."""
 
+import uuid
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from osgp import catalogue
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Meter
-from osgp.requests.work import WorkDevice
+from osgp.requests.work import WorkAction, WorkDevice
 from osgp.visits.history import StoredHistory
 from osgp.visits.outages import PatientLanes
+from osgp.visits.stored_keys import KeysOfVisit
+
+CHANGES = uuid.UUID("5f0c3e0a-5a57-4b0a-8f5e-6d5b7c1f7a52")
+"""Namespace of the changes of keys that actions make."""
 
 
 def make_visited_meter(
-    device: WorkDevice, association: Meter, visit_begin: datetime, database: PatientLanes
+    action: WorkAction, device: WorkDevice, association: Meter, visit_begin: datetime, database: PatientLanes
 ) -> VisitedMeter:
-    """Return the device as operations see it, over the association of its own or of its gateway."""
+    """Return the device of an action as its operation sees it.
+
+    ``association`` is that of the device itself or of its gateway.
+    """
+    keys = KeysOfVisit(action, association, database)
     return VisitedMeter(
         identification=device.identification,
         profile=catalogue.find_profile(device.protocol_name, device.protocol_version),
@@ -27,4 +36,6 @@ def make_visited_meter(
         communication_method=device.communication_method,
         visit_begin=visit_begin,
         history=StoredHistory(device, database),
+        keys=keys.of_action(),
+        find_mbus_keys=keys.find_mbus_keys,
     )

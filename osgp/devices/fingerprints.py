@@ -1,0 +1,67 @@
+"""Keyed fingerprints of keys: they tell equal keys without telling any.
+
+HMAC-SHA256 under a random key of its own, which is encrypted at rest as the keys are. So the fingerprints of
+a stolen database neither show a key nor let one be guessed, and they outlast a rotation of the
+key-encryption keys.
+"""
+
+import hmac
+import os
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from osgp.devices import envelope
+from osgp.devices.envelope import SealedSecret
+from osgp.devices.models import FingerprintKey
+
+LENGTH = 32
+_CONTEXT = b"osgp fingerprint key 1"
+
+
+class Fingerprints:
+    """Computes fingerprints under one key. Raises UnsealError when that key cannot be read."""
+
+    def __init__(self, row: FingerprintKey) -> None:
+        self.key_id: int = row.pk
+        # psycopg2 gives memoryviews for binary columns.
+        sealed = SealedSecret(row.key_encryption_key_id, bytes(row.wrapped_data_key), bytes(row.ciphertext))
+        self._key = envelope.unseal(sealed, _CONTEXT)
+
+    def compute(self, secrets: Iterable[bytes]) -> list[str]:
+        """Return the fingerprints of keys, 64 hexadecimal digits each."""
+        return [hmac.digest(self._key, secret, "sha256").hex() for secret in secrets]
+
+
+def load() -> Fingerprints:
+    """Return the fingerprints under the current key, which is made when there is none.
+
+    Raises UnsealError. One query.
+    """
+    row = FingerprintKey.objects.order_by("-pk").first()
+    return Fingerprints(row if row is not None else _make_first())
+
+
+def renew() -> None:
+    """Make a new key, after the key-encryption keys were lost: former fingerprints match nothing any more."""
+    with transaction.atomic():
+        latest = FingerprintKey.objects.select_for_update().order_by("-pk").first()
+        _build(pk=latest.pk + 1 if latest else 1).save(force_insert=True)
+
+
+@transaction.atomic
+def _make_first() -> FingerprintKey:
+    # Of two processes at once, both go on with the same one.
+    row = _build(pk=1)
+    FingerprintKey.objects.bulk_create([row], ignore_conflicts=True)
+    return FingerprintKey.objects.get(pk=1)
+
+
+def _build(pk: int) -> FingerprintKey:
+    sealed = envelope.seal(os.urandom(LENGTH), _CONTEXT)
+    return FingerprintKey(
+        pk=pk,
+        key_encryption_key_id=sealed.key_encryption_key_id,
+        wrapped_data_key=sealed.wrapped_data_key,
+        ciphertext=sealed.ciphertext,
+    )

@@ -1,0 +1,187 @@
+"""The steps from an address to an association: which keys the meter has, and which counter it expects.
+
+A meter that expects a higher invocation counter says so without protection, to the public client or with an
+exception-response. Anybody on the line could say it. So it is tried in one association, with values that count
+as used, and kept once the meter has proven there that it has the keys (HLS pass 4).
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from osgp import catalogue
+from osgp.catalogue.communication import Security
+from osgp.devices.models import KeyType
+from osgp.protocol_dlms import (
+    Deadlines,
+    Keys,
+    Line,
+    Meter,
+    MeterAddress,
+    Trace,
+    errors,
+    read_invocation_counter,
+)
+from osgp.requests.work import WorkMeter
+from osgp.visits.counter import InLane, ReservedCounter
+
+logger = logging.getLogger(__name__)
+
+CLIENT_SYSTEM_TITLE = b"OSGPHES\x01"
+COUNTER_TOO_LOW = (errors.InvocationCounterTooLow, errors.SocketClosedByRemote, errors.AssociationRejected)
+"""How meters say that the invocation counter is too low, among other things; most just hang up."""
+NOT_THE_KEYS = (
+    errors.InvalidAddress,
+    errors.InvalidSettings,
+    errors.ConnectionRefused,
+    errors.ConnectionEstablishError,
+    errors.ConnectionTimedOut,
+    errors.CommunicationTimeout,
+)
+"""Errors that other keys would not help against: the meter has not been reached."""
+VALUES_OF_A_TRY = 2
+"""Counter values that an association takes until the meter has proven itself: AARQ and HLS pass 3."""
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """The keys for an association, and the counter of its encryption key.
+
+    ``pending``: which of them are NEW, after a change of keys that was not finished.
+    """
+
+    keys: Keys = field(repr=False)
+    counter: ReservedCounter | None
+    pending: frozenset[KeyType] = frozenset()
+
+
+@dataclass
+class Call:
+    """The way to one meter."""
+
+    meter: WorkMeter
+    address: MeterAddress
+    deadlines: Deadlines
+    line: Line
+    run: InLane
+    trace: Trace | None
+    _latest: int | None = None
+    """The counter of the meter as the public client read it during this call."""
+
+    def connect(self, active: KeyPair, list_pending: Callable[[], list[KeyPair]]) -> tuple[Meter, KeyPair]:
+        """Associate with the ACTIVE keys, or with one of the pending pairs; return the pair as well.
+
+        Raises the error for the ACTIVE keys if no pair is right.
+        """
+        try:
+            return self._connect(active), active
+        except NOT_THE_KEYS:
+            raise
+        except errors.DlmsError as error:
+            refusal = error
+        for pair in list_pending():
+            assert pair.counter is not None
+            pair.counter.run = self.run
+            if pair.counter.first is None:
+                self.run(pair.counter.reserve)
+            try:
+                meter = self._connect(pair)
+            except errors.DlmsError:
+                continue
+            logger.warning("%s has keys of a change that was not finished", self.meter.identification)
+            return meter, pair
+        raise refusal
+
+    def _connect(self, pair: KeyPair) -> Meter:
+        """Associate, with the counter of the meter if ours is unknown or too low."""
+        counter = pair.counter
+        if counter is None:
+            return self._associate(pair)
+        if counter.first is None:
+            return self._try_counter(pair, counter, self._read_latest() + 1)
+        known_from = counter.first
+        try:
+            return self._associate(pair)
+        except COUNTER_TOO_LOW as error:
+            expected = self._find_expected(error, counter, known_from)
+            logger.info("%s: invocation counter too low (%s)", self.meter.identification, error.code.name)
+        return self._try_counter(pair, counter, expected)
+
+    def _find_expected(self, refusal: errors.DlmsError, counter: ReservedCounter, known_from: int) -> int:
+        """Return the lowest counter that the meter accepts, if it is higher than what it just got.
+
+        Otherwise raise ``refusal``, or fault 808 if the meter's counter is lower than ours was.
+        """
+        if isinstance(refusal, errors.InvocationCounterTooLow):
+            expected = refusal.expected
+        else:
+            try:
+                expected = self._read_latest() + 1
+            except errors.DlmsError:
+                raise refusal from None
+        if expected > counter.unused:
+            return expected
+        told = isinstance(refusal, errors.AuthenticationError | errors.AuthenticationRequired)
+        if expected <= known_from and self._latest and not told:
+            raise errors.InvocationCounterLowered(expected - 1, known_from, refusal) from refusal
+        raise refusal
+
+    def _try_counter(self, pair: KeyPair, counter: ReservedCounter, expected: int) -> Meter:
+        try:
+            return self._prove_counter(pair, counter, expected)
+        except errors.InvocationCounterTooLow as error:
+            # What the public client reads may be old.
+            if error.expected <= counter.unused:
+                raise
+            return self._prove_counter(pair, counter, error.expected)
+
+    def _prove_counter(self, pair: KeyPair, counter: ReservedCounter, expected: int) -> Meter:
+        """Associate with a counter that the meter claimed; keep it if the meter proves itself."""
+        ends: list[int] = []
+        self.run(lambda: ends.append(counter.try_from(expected, VALUES_OF_A_TRY)))
+        meter = self._associate(pair)
+        try:
+            self.run(partial(counter.adopt, ends[-1]))
+        except BaseException:
+            meter.close()
+            raise
+        return meter
+
+    def _associate(self, pair: KeyPair) -> Meter:
+        return Meter.connect(
+            self.address,
+            security=Security(self.meter.security),
+            keys=pair.keys,
+            counter=pair.counter,
+            client_system_title=CLIENT_SYSTEM_TITLE,
+            challenge_length=self.meter.challenge_length,
+            with_list_max=self.meter.with_list_max,
+            deadlines=self.deadlines,
+            trace=self.trace,
+            line=self.line,
+        )
+
+    def _read_latest(self) -> int:
+        """Return the counter of the meter; 0 if its profile has none to read. Raises DLMS errors."""
+        if self._latest is None:
+            self._latest = self._ask_for_latest()
+        return self._latest
+
+    def _ask_for_latest(self) -> int:
+        profile = catalogue.find_profile(self.meter.protocol_name, self.meter.protocol_version)
+        source = profile.invocation_counter
+        if source is None:
+            return 0
+        try:
+            return read_invocation_counter(
+                self.address,
+                profile[source.tag].address_attribute("value"),
+                self.deadlines,
+                trace=self.trace,
+                line=self.line,
+            )
+        except errors.AccessError:
+            if source.when_refused == "FAIL":
+                raise
+            return 0
