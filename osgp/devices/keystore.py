@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from osgp.devices import envelope
-from osgp.devices.envelope import SealedSecret, UnsealError
+from osgp.devices.envelope import SealedSecret, UnknownKeyEncryptionKey, UnsealError
 from osgp.devices.key_states import KeyTransitions
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.faults import Component, Fault, FaultCode
@@ -185,7 +185,13 @@ def _unseal(device_id: int, key_type: str, sealed: SealedSecret) -> bytes:
 
 
 def _make_unreadable(key_type: str, error: UnsealError) -> Fault:
-    return _make_fault(FaultCode.READING_KEY_EXCEPTION, f"The {key_type} cannot be read. {error}")
+    return Fault(
+        FaultCode.READING_KEY_EXCEPTION,
+        f"The {key_type} cannot be read. {error}",
+        component=Component.SECRET_MANAGEMENT,
+        # While key-encryption keys are rotated, processes learn of a new one one after the other.
+        retryable=isinstance(error, UnknownKeyEncryptionKey),
+    )
 
 
 def _make_fault(code: FaultCode, message: str, pointer: str = "") -> Fault:

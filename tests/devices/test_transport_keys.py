@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from osgp.devices import transport_keys
+from osgp.devices import platform_keys, transport_keys
 from osgp.devices.models import KeyType
 from osgp.faults import Fault, FaultCode
 from tests.devices.conftest import with_platform
@@ -180,7 +180,7 @@ def test_bad_key_files_are_refused(rsa_key: rsa.RSAPrivateKey, settings: Setting
     for complaint, examples in contents.items():
         for content in examples:
             with pytest.raises(ImproperlyConfigured, match=complaint):
-                transport_keys.parse_private_key(content, "key.pem")
+                platform_keys.parse_private_key(content, "key.pem")
     with_platform(settings, RSA_PRIVATE_KEY_FILE=str(tmp_path / "missing"))
     with pytest.raises(ImproperlyConfigured, match="cannot be read"):
         transport_keys.export_public_key()
@@ -195,14 +195,14 @@ def test_production_without_a_key_refuses(settings: Settings) -> None:
 def test_an_embedded_installation_makes_one_key_however_many_ask(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport_keys, "GENERATED_KEY_BITS", 2048)
+    monkeypatch.setattr(platform_keys, "GENERATED_KEY_BITS", 2048)
     settings.VAR_DIR = tmp_path
     with_platform(settings, RSA_PRIVATE_KEY_FILE="", LOCAL_SECRETS=True)
     asked = (str(settings.OSGP["RSA_PRIVATE_KEY_FILE"]), tmp_path, True)
     # Past the cache, as processes that start together would be.
     with ThreadPoolExecutor(4) as pool:
-        keys = list(pool.map(lambda _: transport_keys._load.__wrapped__(*asked), range(4)))
-    assert len({key.private_numbers() for key in keys}) == 1
+        keys = list(pool.map(lambda _: platform_keys._load_private.__wrapped__(*asked), range(4)))
+    assert len({key.private_numbers() for (key,) in keys}) == 1
     text = transport_keys.encrypt_for_platform(transport_keys.export_public_key(), KEY)
     assert transport_keys.decrypt(text) == KEY
     (kept,) = (tmp_path / "secrets").iterdir()
