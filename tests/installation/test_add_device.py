@@ -22,6 +22,7 @@ from tests.installation.bodies import (
     E_METER_KEYS,
     IDENTIFICATION,
     MASTER,
+    MBUS_KEYS,
     OTHER,
     add,
     check,
@@ -102,11 +103,36 @@ def test_only_the_keys_that_the_security_needs_are_needed(
 
 
 def test_a_gas_meter_may_be_coupled_later(organisation: Organisation) -> None:
-    device, _ = add(organisation, gas_meter(**encrypted({"mbus_default_key": OTHER})))
+    device, _ = add(organisation, gas_meter())
     assert (device.gateway, device.channel) == (None, None)
     assert (device.mbus_identification_number, device.mbus_manufacturer) == ("12056731", "LGB")
     assert (device.mbus_version, device.mbus_device_type, device.mbus_primary_address) == (66, 3, None)
-    assert keystore.read_active_keys(device, KeyType) == {KeyType.G_METER_MASTER_KEY: OTHER}
+    assert keystore.read_active_keys(device, KeyType) == {}
+
+
+@pytest.mark.parametrize("device_type", ["SMART_METER_G", "SMART_METER_W"])
+def test_an_m_bus_device_may_have_its_four_keys(organisation: Organisation, device_type: str) -> None:
+    body = gas_meter(device_type=device_type, **encrypted(MBUS_KEYS))
+    check(organisation, body)
+    device, _ = add(organisation, body)
+    assert keystore.read_active_keys(device, KeyType) == {
+        KeyType.G_METER_MASTER_KEY: MBUS_KEYS["mbus_default_key"],
+        KeyType.G_METER_ENCRYPTION_KEY: MBUS_KEYS["mbus_user_key"],
+        KeyType.G_METER_FIRMWARE_UPDATE_AUTHENTICATION_KEY: (
+            MBUS_KEYS["mbus_firmware_update_authentication_key"]
+        ),
+        KeyType.G_METER_OPTICAL_PORT_KEY: MBUS_KEYS["mbus_p0_key"],
+    }
+
+
+def test_an_m_bus_device_that_is_replaced_without_keys_keeps_them(organisation: Organisation) -> None:
+    device, _ = add(organisation, gas_meter(**encrypted(MBUS_KEYS)))
+    keys = keystore.read_active_keys(device, KeyType)
+    assert add(organisation, gas_meter(overwrite=True)) == (device, False)
+    assert keystore.read_active_keys(device, KeyType) == keys
+    changed = MBUS_KEYS | {"mbus_user_key": OTHER}
+    add(organisation, gas_meter(overwrite=True, **encrypted(changed)))
+    assert keystore.read_active_keys(device, KeyType) == keys | {KeyType.G_METER_ENCRYPTION_KEY: OTHER}
 
 
 def test_a_gas_meter_may_be_coupled_at_once(organisation: Organisation, device: Device) -> None:
