@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from osgp.devices import envelope, platform_keys
 
-HINT = "See {} in docs/how-to/run-in-production.md."
+GUIDE = "docs/how-to/run-in-production.md"
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:
@@ -34,7 +34,7 @@ def _check(setting: str, load: Callable[[], object], error_id: str) -> list[Chec
     try:
         load()
     except ImproperlyConfigured as error:
-        return [Error(str(error), hint=HINT.format(f"OSGP_{setting}"), id=error_id)]
+        return [Error(str(error), hint=f"See OSGP_{setting} in {GUIDE}.", id=error_id)]
     return []
 
 
@@ -60,7 +60,7 @@ def require_public_key() -> None:
 
 def _require(setting: str, load: Callable[[], object]) -> None:
     if not settings.OSGP[setting] and not settings.OSGP["LOCAL_SECRETS"]:
-        raise ImproperlyConfigured(f"OSGP_{setting} is not set. {HINT.format('it')}")
+        raise ImproperlyConfigured(f"OSGP_{setting} is not set. This process needs it: {GUIDE}.")
     try:
         load()
     except ImproperlyConfigured as error:
