@@ -1,8 +1,9 @@
 """Settings. Everything that differs between a laptop and production comes from the environment.
 
 With nothing set this is the embedded default: SQLite, the in-process broker and generated keys, all below
-``var/``. Production sets ``DATABASE_URL``, ``BROKER_URL``, ``SECRET_KEY``, ``OSGP_KEY_ENCRYPTION_KEYS``,
-``OSGP_RSA_PRIVATE_KEY_FILE`` and ``ALLOWED_HOSTS`` (docs/how-to/run-in-production.md).
+``var/``. Production sets ``DATABASE_URL``, ``BROKER_URL``, ``SECRET_KEY`` and ``ALLOWED_HOSTS``, for the web
+application ``OSGP_RSA_PUBLIC_KEY_FILE``, and for workers ``OSGP_KEY_ENCRYPTION_KEYS`` and
+``OSGP_RSA_PRIVATE_KEY_FILE`` (docs/how-to/run-in-production.md).
 """
 
 import os
@@ -262,7 +263,9 @@ OSGP: dict[str, Any] = {
     "METRICS_TOKEN": os.environ.get("OSGP_METRICS_TOKEN", ""),
     "METRICS_NETWORKS": read_list("OSGP_METRICS_NETWORKS", "127.0.0.0/8,::1/128"),
     "KEY_ENCRYPTION_KEYS": os.environ.get("OSGP_KEY_ENCRYPTION_KEYS", ""),
+    # Files separated by commas, the current key first (osgp/devices/platform_keys.py).
     "RSA_PRIVATE_KEY_FILE": os.environ.get("OSGP_RSA_PRIVATE_KEY_FILE", ""),
+    "RSA_PUBLIC_KEY_FILE": os.environ.get("OSGP_RSA_PUBLIC_KEY_FILE", ""),
     "LOCAL_SECRETS": EMBEDDED or read_flag("OSGP_LOCAL_SECRETS"),
 }
 

@@ -14,9 +14,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
-def services() -> dict[str, Any]:
-    """The services of compose.yaml, merges resolved."""
-    document = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+def document() -> dict[str, Any]:
+    """compose.yaml, merges resolved."""
+    found: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def services(document: dict[str, Any]) -> dict[str, Any]:
+    """What it starts."""
     found: dict[str, Any] = document["services"]
     return found
 
@@ -52,6 +58,40 @@ def test_no_secret_has_a_default(services: dict[str, Any]) -> None:
         for name, value in service.get("environment", {}).items():
             if re.search("PASSWORD|PASS$|SECRET_KEY|KEYS|URL", name):
                 assert re.search(r"\$\{[A-Z_]+:\?\}", value), name
+
+
+KEY_ENCRYPTION_KEYS, PRIVATE_KEY = "OSGP_KEY_ENCRYPTION_KEYS", "OSGP_RSA_PRIVATE_KEY_FILE"
+PUBLIC_KEY = "OSGP_RSA_PUBLIC_KEY_FILE"
+HOLDERS = {
+    "web": {PUBLIC_KEY},
+    "worker": {KEY_ENCRYPTION_KEYS, PRIVATE_KEY},
+    "migrate": {KEY_ENCRYPTION_KEYS},
+}
+"""What handles keys, by service; the others have nothing of it."""
+
+
+def test_only_workers_can_open_keys_of_meters(document: dict[str, Any], services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        environment = service.get("environment", {})
+        held = environment.keys() & {KEY_ENCRYPTION_KEYS, PRIVATE_KEY, PUBLIC_KEY}
+        assert held == HOLDERS.get(name, set()), name
+        files = [
+            file
+            for variable in (PRIVATE_KEY, PUBLIC_KEY)
+            if variable in environment
+            for file in environment[variable].split(",")
+        ]
+        assert files == [f"/run/secrets/{secret}" for secret in service.get("secrets", ())], name
+        assert all(("private" in file) == (name == "worker") for file in files), name
+    used = {secret for service in services.values() for secret in service.get("secrets", ())}
+    assert used == document["secrets"].keys()
+
+
+def test_every_platform_process_has_what_all_need(services: dict[str, Any]) -> None:
+    common = {"DATABASE_URL", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "LOG_LEVEL"}
+    for name in ("migrate", "web", "dispatcher", "worker", "beat", "flower"):
+        own = HOLDERS.get(name, set()) | ({"FLOWER_BASIC_AUTH"} if name == "flower" else set())
+        assert services[name]["environment"].keys() == common | own, name
 
 
 def test_only_web_has_a_health_check_of_its_port(services: dict[str, Any]) -> None:

@@ -7,27 +7,61 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
-from osgp.devices import envelope, transport_keys
+from osgp.devices import envelope, platform_keys
+
+GUIDE = "docs/how-to/run-in-production.md"
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:
-    """Check that the key-encryption keys and the platform's RSA key exist and are well-formed."""
-    return [
-        *_check(
-            "OSGP_KEY_ENCRYPTION_KEYS", "KEY_ENCRYPTION_KEYS", envelope.load_key_encryption_keys, "osgp.E001"
-        ),
-        *_check(
-            "OSGP_RSA_PRIVATE_KEY_FILE", "RSA_PRIVATE_KEY_FILE", transport_keys.export_public_key, "osgp.E002"
-        ),
+    """Check that the key-encryption keys and RSA keys that this process has are well-formed.
+
+    What it has not it may do without; :func:`require_secrets` is for processes that cannot.
+    """
+    found = [
+        *_check("KEY_ENCRYPTION_KEYS", envelope.load_key_encryption_keys, "osgp.E001"),
+        *_check("RSA_PRIVATE_KEY_FILE", platform_keys.load_private_keys, "osgp.E002"),
+        *_check("RSA_PUBLIC_KEY_FILE", platform_keys.load_public_keys, "osgp.E004"),
     ]
+    if not found and settings.OSGP["RSA_PRIVATE_KEY_FILE"]:
+        found += _check("RSA_PUBLIC_KEY_FILE", platform_keys.check_pair, "osgp.E005")
+    return found
 
 
-def _check(variable: str, setting: str, load: Callable[[], object], error_id: str) -> list[CheckMessage]:
-    if not settings.OSGP[setting] and settings.OSGP["LOCAL_SECRETS"]:
-        # Made at first use; a check must not leave files behind.
+def _check(setting: str, load: Callable[[], object], error_id: str) -> list[CheckMessage]:
+    # An embedded installation makes its keys at first use; a check must not leave files behind.
+    if not settings.OSGP[setting]:
         return []
     try:
         load()
     except ImproperlyConfigured as error:
-        return [Error(str(error), hint=f"See {variable} in docs/how-to/run-in-production.md.", id=error_id)]
+        return [Error(str(error), hint=f"See OSGP_{setting} in {GUIDE}.", id=error_id)]
     return []
+
+
+def require_key_encryption_keys() -> None:
+    """For processes that read or store keys of meters. Raises ImproperlyConfigured, naming the variable."""
+    _require("KEY_ENCRYPTION_KEYS", envelope.load_key_encryption_keys)
+
+
+def require_secrets() -> None:
+    """For processes that carry out requests: key-encryption keys, and the private key for what callers send.
+
+    Raises ImproperlyConfigured, naming the variable.
+    """
+    require_key_encryption_keys()
+    _require("RSA_PRIVATE_KEY_FILE", platform_keys.load_private_keys)
+
+
+def require_public_key() -> None:
+    """For the web application, which tells callers how to encrypt. Raises ImproperlyConfigured."""
+    derived = settings.OSGP["RSA_PRIVATE_KEY_FILE"] and not settings.OSGP["RSA_PUBLIC_KEY_FILE"]
+    _require("RSA_PRIVATE_KEY_FILE" if derived else "RSA_PUBLIC_KEY_FILE", platform_keys.load_public_keys)
+
+
+def _require(setting: str, load: Callable[[], object]) -> None:
+    if not settings.OSGP[setting] and not settings.OSGP["LOCAL_SECRETS"]:
+        raise ImproperlyConfigured(f"OSGP_{setting} is not set. This process needs it: {GUIDE}.")
+    try:
+        load()
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(f"OSGP_{setting}: {error}") from error

@@ -36,6 +36,10 @@ class UnsealError(Exception):
     """The secret cannot be read: its key-encryption key is missing, or the data was tampered with."""
 
 
+class UnknownKeyEncryptionKey(UnsealError):
+    """This process does not have the key-encryption key; one that was started later may."""
+
+
 @dataclass(frozen=True)
 class SealedSecret:
     """A secret as it is stored. ``ciphertext`` is the nonce, the encrypted secret and its tag."""
@@ -79,11 +83,11 @@ class KeyEncryptionKeys:
         return cls(next(iter(keys)), keys)
 
     def get_key(self, key_id: str) -> bytes:
-        """Return the key with that id. Raises UnsealError."""
+        """Return the key with that id. Raises UnknownKeyEncryptionKey."""
         try:
             return self._keys[key_id]
         except KeyError:
-            raise UnsealError(f"There is no key-encryption key {key_id}.") from None
+            raise UnknownKeyEncryptionKey(f"There is no key-encryption key {key_id}.") from None
 
 
 def load_key_encryption_keys() -> KeyEncryptionKeys:

@@ -16,6 +16,7 @@ from osgp.devices.envelope import SealedSecret
 from osgp.devices.models import FingerprintKey
 
 LENGTH = 32
+FIRST = 1
 _CONTEXT = b"osgp fingerprint key 1"
 
 
@@ -27,6 +28,11 @@ class Fingerprints:
         # psycopg2 gives memoryviews for binary columns.
         sealed = SealedSecret(row.key_encryption_key_id, bytes(row.wrapped_data_key), bytes(row.ciphertext))
         self._key = envelope.unseal(sealed, _CONTEXT)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether no fingerprint was ever computed under another key."""
+        return self.key_id == FIRST
 
     def compute(self, secrets: Iterable[bytes]) -> list[str]:
         """Return the fingerprints of keys, 64 hexadecimal digits each."""
@@ -46,15 +52,15 @@ def renew() -> None:
     """Make a new key, after the key-encryption keys were lost: former fingerprints match nothing any more."""
     with transaction.atomic():
         latest = FingerprintKey.objects.select_for_update().order_by("-pk").first()
-        _build(pk=latest.pk + 1 if latest else 1).save(force_insert=True)
+        _build(pk=latest.pk + 1 if latest else FIRST).save(force_insert=True)
 
 
 @transaction.atomic
 def _make_first() -> FingerprintKey:
     # Of two processes at once, both go on with the same one.
-    row = _build(pk=1)
+    row = _build(pk=FIRST)
     FingerprintKey.objects.bulk_create([row], ignore_conflicts=True)
-    return FingerprintKey.objects.get(pk=1)
+    return FingerprintKey.objects.get(pk=FIRST)
 
 
 def _build(pk: int) -> FingerprintKey:

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Max
 
 from osgp.devices import generations
 from osgp.devices.fingerprints import Fingerprints
@@ -59,8 +60,18 @@ def ensure(
         ],
         ignore_conflicts=True,
     )
-    rows = KeyCounter.objects.filter(fingerprint__in=found).values_list("fingerprint", "pk")
+    of_keys = KeyCounter.objects.filter(fingerprint__in=found)
+    if next_value is not None:
+        of_keys.filter(next_value=None).update(next_value=next_value, generation=generation)
+    rows = of_keys.values_list("fingerprint", "pk")
     return {found[fingerprint]: pk for fingerprint, pk in rows}
+
+
+def find_highest(device_ids: Collection[int]) -> int | None:
+    """Return the highest counter of any key that these devices have or had; None if none is known."""
+    counters = KeyCounter.objects.filter(keys__device__in=device_ids)
+    highest: int | None = counters.aggregate(highest=Max("next_value"))["highest"]
+    return highest
 
 
 def find_active(device_id: int) -> KeyCounter | None:

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from osgp.devices import envelope, fingerprints, invocation_counters
-from osgp.devices.envelope import SealedSecret, UnsealError
+from osgp.devices.envelope import SealedSecret, UnknownKeyEncryptionKey, UnsealError
 from osgp.devices.key_states import KeyTransitions
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.faults import Component, Fault, FaultCode
@@ -112,6 +112,10 @@ def give_counters(rows: Sequence[DeviceKey], secrets: Sequence[bytes], first_cou
         known = fingerprints.load()
     except UnsealError as error:
         raise _make_unreadable("key of the fingerprints", error) from error
+    if not known.is_first:
+        # Keys from before are not recognised, so the counter goes on with whatever key a device gets.
+        devices = [row.device_id for row, _ in counted]
+        first_counter = invocation_counters.find_highest(devices) or first_counter
     counters = invocation_counters.ensure(known, {secret for _, secret in counted}, first_counter)
     for row, secret in counted:
         row.counter_id = counters[secret]
@@ -262,7 +266,13 @@ def _unseal(device_id: int, key_type: str, sealed: SealedSecret) -> bytes:
 
 
 def _make_unreadable(key_type: str, error: UnsealError) -> Fault:
-    return _make_fault(FaultCode.READING_KEY_EXCEPTION, f"The {key_type} cannot be read. {error}")
+    return Fault(
+        FaultCode.READING_KEY_EXCEPTION,
+        f"The {key_type} cannot be read. {error}",
+        component=Component.SECRET_MANAGEMENT,
+        # While key-encryption keys are rotated, processes learn of a new one one after the other.
+        retryable=isinstance(error, UnknownKeyEncryptionKey),
+    )
 
 
 def _make_changed_meanwhile() -> Fault:

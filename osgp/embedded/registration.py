@@ -6,6 +6,7 @@ from typing import Any
 
 from osgp.devices.transport_keys import encrypt_for_platform
 from osgp.embedded.client import ApiClient, ApiError
+from osgp.installation.device_parameters import MBUS_SECRETS
 
 Description = Mapping[str, Any]
 """One meter as ``osgp.simulator`` describes it: ``add_device`` (fields of AddDevice) and ``keys``."""
@@ -29,7 +30,8 @@ def build_add_device_body(description: Description, encrypt: Callable[[bytes], s
     """Return the AddDevice body of a described meter, its keys encrypted for the platform.
 
     A device that exists already is overwritten: the simulated meters of the next start are the same ones at
-    another port. Raises InvalidDescription.
+    another port. Of M-Bus keys AddDevice takes all or none: some alone, as older simulators describe them,
+    are left out. Raises InvalidDescription.
     """
     fields, keys = description.get("add_device"), description.get("keys", {})
     if not isinstance(fields, Mapping) or not isinstance(keys, Mapping):
@@ -37,8 +39,10 @@ def build_add_device_body(description: Description, encrypt: Callable[[bytes], s
     if not isinstance(fields.get("device_identification"), str):
         raise InvalidDescription("add_device lacks its device_identification")
     body = {**fields, "overwrite": True}
-    for name, value in keys.items():
-        if value:
+    given = {name: value for name, value in keys.items() if value}
+    has_mbus_keys = all(name in given for name in MBUS_SECRETS)
+    for name, value in given.items():
+        if has_mbus_keys or name not in MBUS_SECRETS:
             body[name] = encrypt(_parse_key(fields["device_identification"], name, value))
     return body
 

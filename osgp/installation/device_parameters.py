@@ -34,7 +34,13 @@ CHALLENGE_LENGTHS = range(8, 65)
 LARGEST_HDLC_ADDRESS = 16383
 
 E_METER_SECRETS = ("master_key", "authentication_key", "encryption_key", "lls_password")
-MBUS_SECRETS = ("mbus_default_key",)
+MBUS_SECRETS = (
+    "mbus_default_key",
+    "mbus_user_key",
+    "mbus_firmware_update_authentication_key",
+    "mbus_p0_key",
+)
+"""All of them or none."""
 E_METER_REQUIRES = ("communication_method", "transport", "security")
 MBUS_ONLY = (
     "gateway",
@@ -129,7 +135,14 @@ class AddDeviceParameters(TypedDict):
     authentication_key: NotRequired[Annotated[str, SecretField(), "E-meters: global authentication key."]]
     encryption_key: NotRequired[Annotated[str, SecretField(), "E-meters: global unicast encryption key."]]
     lls_password: NotRequired[Annotated[str, SecretField(), "E-meters: 1 to 64 bytes."]]
-    mbus_default_key: NotRequired[Annotated[str, SecretField(), "M-Bus devices: default (master) key."]]
+    mbus_default_key: NotRequired[
+        Annotated[
+            str, SecretField(), "M-Bus devices: default (master) key; with the other three or not at all."
+        ]
+    ]
+    mbus_user_key: NotRequired[Annotated[str, SecretField(), "M-Bus devices: user (encryption) key."]]
+    mbus_firmware_update_authentication_key: NotRequired[Annotated[str, SecretField(), "M-Bus devices."]]
+    mbus_p0_key: NotRequired[Annotated[str, SecretField(), "M-Bus devices: key of the optical port."]]
 
     gateway: NotRequired[
         Annotated[

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from osgp.catalogue.communication import Security
-from osgp.devices import invocation_counters, keystore, transport_keys
+from osgp.devices import keystore, transport_keys
 from osgp.devices.models import MBUS_DEVICE_TYPES, Device, KeyType
 from osgp.faults import Component, Fault, FaultCode
-from osgp.installation.device_parameters import AddDeviceParameters
+from osgp.installation.device_parameters import MBUS_SECRETS, AddDeviceParameters
+from osgp.requests import key_locks
 
 KEY_TYPES = {
     "master_key": KeyType.E_METER_MASTER_KEY,
@@ -15,6 +16,9 @@ KEY_TYPES = {
     "encryption_key": KeyType.E_METER_ENCRYPTION_KEY_UNICAST,
     "lls_password": KeyType.LLS_PASSWORD,
     "mbus_default_key": KeyType.G_METER_MASTER_KEY,
+    "mbus_user_key": KeyType.G_METER_ENCRYPTION_KEY,
+    "mbus_firmware_update_authentication_key": KeyType.G_METER_FIRMWARE_UPDATE_AUTHENTICATION_KEY,
+    "mbus_p0_key": KeyType.G_METER_OPTICAL_PORT_KEY,
 }
 
 NEEDED = {
@@ -24,40 +28,63 @@ NEEDED = {
 }
 
 
+def check_keys(parameters: AddDeviceParameters) -> None:
+    """Check the keys before the request is accepted, as far as this process can (transport_keys.check).
+
+    Raises the faults of :func:`decrypt_keys`.
+    """
+    _require_needed(parameters)
+    for name, text in _list_given(parameters):
+        transport_keys.check(text, f"/{name}", KEY_TYPES[name])
+
+
 def decrypt_keys(parameters: AddDeviceParameters) -> dict[KeyType, bytes]:
     """The secrets among the parameters, in the clear.
 
-    Raises Fault 806 for a key that the security of an E-meter needs and that is missing, 804 for one that
-    cannot be decrypted, and 802 for one of a wrong length; each names the field.
+    Raises Fault 806 for a key that is needed and missing, 804 for one that cannot be decrypted, and 802 for
+    one of a wrong length; each names the field. An E-meter needs the keys of its security; an M-Bus device
+    needs all of its keys or none, as it may get them later.
     """
-    given: Mapping[str, Any] = parameters
-    if parameters["device_type"] not in MBUS_DEVICE_TYPES:
-        for name in NEEDED[parameters["security"]]:
-            if name not in given:
-                raise Fault(
-                    FaultCode.KEY_NOT_PRESENT,
-                    f"An electricity meter with security {parameters['security']} needs its {name}.",
-                    component=Component.SECRET_MANAGEMENT,
-                    pointer=f"/{name}",
-                )
+    _require_needed(parameters)
     return {
-        key_type: transport_keys.decrypt(given[name], f"/{name}", key_type)
-        for name, key_type in KEY_TYPES.items()
-        if name in given
+        KEY_TYPES[name]: transport_keys.decrypt(text, f"/{name}", KEY_TYPES[name])
+        for name, text in _list_given(parameters)
     }
+
+
+def _list_given(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, parameters[name]) for name in KEY_TYPES if name in parameters]
+
+
+def _require_needed(parameters: AddDeviceParameters) -> None:
+    needed: tuple[str, ...]
+    if parameters["device_type"] in MBUS_DEVICE_TYPES:
+        needed = MBUS_SECRETS if any(name in parameters for name in MBUS_SECRETS) else ()
+        needs = "An M-Bus device with keys needs its"
+    else:
+        needed = NEEDED[parameters["security"]]
+        needs = f"An electricity meter with security {parameters['security']} needs its"
+    for name in needed:
+        if name not in parameters:
+            raise Fault(
+                FaultCode.KEY_NOT_PRESENT,
+                f"{needs} {name}.",
+                component=Component.SECRET_MANAGEMENT,
+                pointer=f"/{name}",
+            )
 
 
 def store_keys(device: Device, secrets: Mapping[KeyType, bytes]) -> None:
     """Make the secrets the ACTIVE ones; those that are so already get no new version.
 
-    A meter whose encryption key is another than ever before begins its invocation counter anew: it is
-    unknown until read from the meter. With a key that it may have had it goes on, or values would repeat.
+    The invocation counter of an encryption key that is new to the platform is unknown until read from the
+    meter; a key that was there before goes on where it was. Raises a retryable Fault while a visit changes keys
+    of the device.
     """
     known = _find_active_keys(device, secrets)
     changed = {key_type: secret for key_type, secret in secrets.items() if known.get(key_type) != secret}
-    encryption_key = changed.get(KeyType.E_METER_ENCRYPTION_KEY_UNICAST)
-    if encryption_key is not None and not _may_have_had(device, encryption_key):
-        invocation_counters.reset_after_key_change(device.pk, None)
+    if changed:
+        key_locks.require_free(device.pk)
     keystore.store_new(device, changed)
     keystore.activate(device, list(changed))
 
@@ -70,12 +97,3 @@ def _find_active_keys(device: Device, key_types: Mapping[KeyType, bytes]) -> dic
         if fault.code != FaultCode.READING_KEY_EXCEPTION:
             raise
         return {}
-
-
-def _may_have_had(device: Device, encryption_key: bytes) -> bool:
-    try:
-        return keystore.has_had(device, KeyType.E_METER_ENCRYPTION_KEY_UNICAST, encryption_key)
-    except Fault as fault:
-        if fault.code != FaultCode.READING_KEY_EXCEPTION:
-            raise
-        return True

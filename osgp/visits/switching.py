@@ -12,7 +12,9 @@ from osgp.protocol_dlms.errors import InvocationCounterTooLow
 from osgp.visits.counter import InLane, ReservedCounter
 
 
-def switch_key(association: Meter, key_type: KeyType, key: bytes, counter_id: int | None, run: InLane) -> None:
+def switch_key(
+    association: Meter, key_type: KeyType, key: bytes, counter_id: int | None, run: InLane
+) -> None:
     """Use a key that the meter just got, from the next request on; nothing if they are not ciphered.
 
     ``counter_id`` is that of an encryption key. Its values begin low, whatever those of the former key were.

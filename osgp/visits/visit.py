@@ -181,7 +181,7 @@ class Visit:
         try:
             device = self._find_device(action)
             parameters = operation.parse(action.parameters)
-            meter = make_visited_meter(device, association, self.begun_at, self.database)
+            meter = make_visited_meter(action, device, association, self.begun_at, self.database)
             # The device may have got another profile since the request was accepted.
             operation.check_profile(meter.profile, parameters)
             if action.state == ActionState.STARTED:

@@ -1,7 +1,7 @@
 """From the device of an action to the meter that its operation sees."""
 
-import uuid
 from datetime import datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from osgp import catalogue
@@ -10,10 +10,7 @@ from osgp.protocol_dlms import Meter
 from osgp.requests.work import WorkAction, WorkDevice
 from osgp.visits.history import StoredHistory
 from osgp.visits.outages import PatientLanes
-from osgp.visits.stored_keys import KeysOfVisit
-
-CHANGES = uuid.UUID("5f0c3e0a-5a57-4b0a-8f5e-6d5b7c1f7a52")
-"""Namespace of the changes of keys that actions make."""
+from osgp.visits.stored_keys import StoredKeys, find_mbus_keys
 
 
 def make_visited_meter(
@@ -23,10 +20,11 @@ def make_visited_meter(
 
     ``association`` is that of the device itself or of its gateway.
     """
-    keys = KeysOfVisit(action, association, database)
+    profile = catalogue.find_profile(device.protocol_name, device.protocol_version)
+    keys = StoredKeys(device.pk, device.identification, action, association, profile, database)
     return VisitedMeter(
         identification=device.identification,
-        profile=catalogue.find_profile(device.protocol_name, device.protocol_version),
+        profile=profile,
         association=association,
         time_zone=ZoneInfo(device.time_zone),
         channel=device.channel,
@@ -36,6 +34,6 @@ def make_visited_meter(
         communication_method=device.communication_method,
         visit_begin=visit_begin,
         history=StoredHistory(device, database),
-        keys=keys.of_action(),
-        find_mbus_keys=keys.find_mbus_keys,
+        keys=keys,
+        find_mbus_keys=partial(find_mbus_keys, keys),
     )

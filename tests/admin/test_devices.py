@@ -40,17 +40,17 @@ def test_what_is_edited_is_stored_and_nothing_else_is_written(superuser: Client,
         profile="SMR-5.2",
         lifecycle_status=LifecycleStatus.UNDER_TEST,
         identification="OTHER",
-        invocation_counter="1",
+        relay_status=RelayStatus.DISCONNECTED,
         failed_connections="0",
     )
     # A worker goes on while the operator looks at the page.
-    Device.objects.filter(pk=device.pk).update(invocation_counter=7000, failed_connections=3)
+    Device.objects.filter(pk=device.pk).update(failed_connections=3)
     original_save = Device.save
     written: list[Any] = []
 
     def watch(self: Device, *args: Any, **options: Any) -> None:
         written.append(options.get("update_fields"))
-        Device.objects.filter(pk=self.pk).update(invocation_counter=7064)
+        Device.objects.filter(pk=self.pk).update(relay_status=RelayStatus.CONNECTED)
         original_save(self, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -63,7 +63,7 @@ def test_what_is_edited_is_stored_and_nothing_else_is_written(superuser: Client,
     assert (device.protocol_name, device.protocol_version) == ("SMR", "5.2")
     assert device.lifecycle_status == LifecycleStatus.UNDER_TEST
     assert device.identification == identification
-    assert device.invocation_counter == 7064
+    assert device.relay_status == RelayStatus.CONNECTED
     assert device.failed_connections == 3
     assert set(written[0]) == {
         "network_address",

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pytest_django import Settings
+
+from tests.devices.rsa_keys import write_private
 
 KEK_1 = base64.b64encode(bytes(range(32))).decode()
 KEK_2 = base64.b64encode(bytes(range(32, 64))).decode()
@@ -32,10 +33,10 @@ def rsa_key() -> rsa.RSAPrivateKey:
 @pytest.fixture(scope="session")
 def rsa_key_file(rsa_key: rsa.RSAPrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """It as a PEM file."""
-    path = tmp_path_factory.mktemp("keys") / "platform.pem"
-    path.write_bytes(
-        rsa_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return path
+    return write_private(rsa_key, tmp_path_factory.mktemp("keys") / "platform.pem")
+
+
+@pytest.fixture(scope="session")
+def other_rsa_key() -> rsa.RSAPrivateKey:
+    """The key pair before or after it, of another size."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2560)

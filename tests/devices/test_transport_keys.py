@@ -1,8 +1,6 @@
 """Keys under way: what the platform's private key opens, and what is refused with which code."""
 
 import base64
-import stat
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,10 +16,10 @@ from osgp.devices import transport_keys
 from osgp.devices.models import KeyType
 from osgp.faults import Fault, FaultCode
 from tests.devices.conftest import with_platform
+from tests.devices.rsa_keys import SHA1, SHA256, encrypt, write_private, write_public
 
 KEY = b"sixteen byte key"
 POINTER = "/encryption_key"
-SHA1, SHA256 = hashes.SHA1(), hashes.SHA256()  # noqa: S303 (what callers of the reference platform use)
 
 per_example = hypothesis_settings(
     deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -31,17 +29,6 @@ per_example = hypothesis_settings(
 @pytest.fixture(autouse=True)
 def _platform_key(settings: Settings, rsa_key_file: Path) -> None:
     with_platform(settings, RSA_PRIVATE_KEY_FILE=str(rsa_key_file))
-
-
-def encrypt(
-    key: rsa.RSAPrivateKey,
-    secret: bytes,
-    digest: hashes.HashAlgorithm | None = None,
-    mask_digest: hashes.HashAlgorithm | None = None,
-) -> str:
-    """RSA-OAEP as callers do it; SHA-1 for both digests unless told."""
-    scheme = padding.OAEP(padding.MGF1(mask_digest or SHA1), digest or SHA1, None)
-    return base64.b64encode(key.public_key().encrypt(secret, scheme)).decode()
 
 
 def refused(text: str, key_type: KeyType | None = None) -> FaultCode:
@@ -76,11 +63,26 @@ def test_a_zero_prefix_is_taken_off(rsa_key: rsa.RSAPrivateKey) -> None:
     assert transport_keys.decrypt(encrypt(rsa_key, bytes(16) + KEY)) == KEY
 
 
-def test_a_key_of_zeros_stays_what_it_is(rsa_key: rsa.RSAPrivateKey) -> None:
-    assert transport_keys.decrypt(encrypt(rsa_key, bytes(16))) == bytes(16)
+@pytest.mark.parametrize("length", [16, 32])
+def test_a_key_of_zeros_is_a_key(rsa_key: rsa.RSAPrivateKey, length: int) -> None:
+    assert transport_keys.decrypt(encrypt(rsa_key, bytes(length))) == bytes(16)
 
 
-@pytest.mark.parametrize("secret", [b"", b"x" * 15, b"x" * 17, b"x" * 32, bytes(16) + b"x" * 15, bytes(17)])
+def test_the_zero_prefix_has_16_bytes(rsa_key: rsa.RSAPrivateKey) -> None:
+    key = bytes(15) + b"x"
+    assert transport_keys.decrypt(encrypt(rsa_key, key)) == key
+    assert transport_keys.decrypt(encrypt(rsa_key, bytes(16) + key)) == key
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *(b"", b"x" * 15, b"x" * 17, b"x" * 32),
+        *(bytes(8) + KEY, bytes(15) + KEY, bytes(17) + KEY, bytes(32) + KEY),
+        *(bytes(16) + b"8 octets", bytes(16) + b"x" * 15, bytes(16) + b"x" * 17, bytes(17), bytes(33)),
+        KEY + bytes(16),
+    ],
+)
 def test_keys_of_another_length_are_refused_with_802(rsa_key: rsa.RSAPrivateKey, secret: bytes) -> None:
     assert refused(encrypt(rsa_key, secret)) == FaultCode.INVALID_DLMS_KEY_FORMAT
 
@@ -89,6 +91,11 @@ def test_keys_of_another_length_are_refused_with_802(rsa_key: rsa.RSAPrivateKey,
 def test_passwords_have_1_to_64_bytes(rsa_key: rsa.RSAPrivateKey, length: int) -> None:
     text = encrypt(rsa_key, b"p" * length)
     assert transport_keys.decrypt(text, POINTER, KeyType.LLS_PASSWORD) == b"p" * length
+
+
+@pytest.mark.parametrize("password", [bytes(16) + b"word", bytes(17), bytes(64)])
+def test_a_password_loses_no_zeros(rsa_key: rsa.RSAPrivateKey, password: bytes) -> None:
+    assert transport_keys.decrypt(encrypt(rsa_key, password), POINTER, KeyType.LLS_PASSWORD) == password
 
 
 @pytest.mark.parametrize("length", [0, 65])
@@ -149,61 +156,73 @@ def test_a_key_for_the_platform_needs_an_rsa_key() -> None:
             transport_keys.encrypt_for_platform(text, KEY)
 
 
-@pytest.mark.parametrize("encoding", [serialization.Encoding.PEM, serialization.Encoding.DER])
-@pytest.mark.parametrize(
-    "private_format", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL]
-)
-def test_key_files_are_pem_or_der(
-    rsa_key: rsa.RSAPrivateKey,
+def test_keys_of_the_platform_overlap(
     settings: Settings,
+    rsa_key: rsa.RSAPrivateKey,
+    other_rsa_key: rsa.RSAPrivateKey,
     tmp_path: Path,
-    encoding: serialization.Encoding,
-    private_format: serialization.PrivateFormat,
 ) -> None:
-    path = tmp_path / "key"
-    path.write_bytes(rsa_key.private_bytes(encoding, private_format, serialization.NoEncryption()))
-    with_platform(settings, RSA_PRIVATE_KEY_FILE=str(path))
-    assert transport_keys.decrypt(encrypt(rsa_key, KEY)) == KEY
+    """Before, while and after the platform's key is replaced by one of another size."""
+    old, new = (
+        write_private(rsa_key, tmp_path / "old.pem"),
+        write_private(other_rsa_key, tmp_path / "new.pem"),
+    )
+    by_old = transport_keys.encrypt_for_platform(transport_keys.export_public_key(), KEY)
+    told = []
+    for files in ([old], [old, new], [new, old], [new]):
+        with_platform(settings, RSA_PRIVATE_KEY_FILE=", ".join(map(str, files)))
+        told.append(transport_keys.export_public_key())
+        if old in files:
+            assert transport_keys.decrypt(by_old, POINTER) == KEY
+            transport_keys.check(by_old, POINTER)
+        assert transport_keys.decrypt(encrypt(rsa_key if files == [old] else other_rsa_key, KEY)) == KEY
+    assert told[0] == told[1] != told[2] == told[3]
+    assert refused(by_old) == FaultCode.DECRYPTION_EXCEPTION
 
 
-def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes = b"") -> bytes:
-    encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+def test_keys_of_one_size_overlap_too(
+    settings: Settings, rsa_key: rsa.RSAPrivateKey, rsa_key_file: Path, tmp_path: Path
+) -> None:
+    new = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    files = f"{write_private(new, tmp_path / 'new.pem')},{rsa_key_file}"
+    with_platform(settings, RSA_PRIVATE_KEY_FILE=files)
+    for key in (rsa_key, new):
+        assert transport_keys.decrypt(encrypt(key, KEY)) == KEY
+    assert refused(encrypt(rsa.generate_private_key(public_exponent=65537, key_size=2048), KEY)) == (
+        FaultCode.DECRYPTION_EXCEPTION
+    )
 
 
-def test_bad_key_files_are_refused(rsa_key: rsa.RSAPrivateKey, settings: Settings, tmp_path: Path) -> None:
-    contents = {
-        "not a private key": [b"", b"garbage", b"-----BEGIN PRIVATE KEY-----", _pem(rsa_key, b"password")],
-        "not an RSA key": [_pem(ec.generate_private_key(ec.SECP256R1()))],
-        "1024 bits": [_pem(rsa.generate_private_key(public_exponent=65537, key_size=1024))],  # noqa: S505 (refused)
-    }
-    for complaint, examples in contents.items():
-        for content in examples:
-            with pytest.raises(ImproperlyConfigured, match=complaint):
-                transport_keys.parse_private_key(content, "key.pem")
-    with_platform(settings, RSA_PRIVATE_KEY_FILE=str(tmp_path / "missing"))
-    with pytest.raises(ImproperlyConfigured, match="cannot be read"):
-        transport_keys.export_public_key()
+@pytest.fixture
+def _public_keys_only(
+    settings: Settings, rsa_key: rsa.RSAPrivateKey, other_rsa_key: rsa.RSAPrivateKey, tmp_path: Path
+) -> None:
+    files = [write_public(rsa_key, tmp_path / "1.pub"), write_public(other_rsa_key, tmp_path / "2.pub")]
+    with_platform(
+        settings,
+        KEY_ENCRYPTION_KEYS="",
+        RSA_PRIVATE_KEY_FILE="",
+        RSA_PUBLIC_KEY_FILE=",".join(map(str, files)),
+    )
 
 
-def test_production_without_a_key_refuses(settings: Settings) -> None:
-    with_platform(settings, RSA_PRIVATE_KEY_FILE="")
+@pytest.mark.usefixtures("_public_keys_only")
+def test_without_a_private_key_the_form_is_checked(
+    rsa_key: rsa.RSAPrivateKey, other_rsa_key: rsa.RSAPrivateKey
+) -> None:
+    pem = rsa_key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    assert transport_keys.export_public_key() == pem.decode()
+    for text in (encrypt(rsa_key, KEY), encrypt(other_rsa_key, KEY), encrypt(rsa_key, b"too short")):
+        transport_keys.check(text, POINTER)
+    for text in ("", "AAAA", "A" * 344, encrypt(rsa_key, KEY)[:-4], encrypt(rsa_key, KEY).replace("=", "")):
+        with pytest.raises(Fault, match="256 or 320 bytes") as refusal:
+            transport_keys.check(text, POINTER)
+        assert (refusal.value.code, refusal.value.pointer) == (FaultCode.DECRYPTION_EXCEPTION, POINTER)
+
+
+@pytest.mark.usefixtures("_public_keys_only")
+def test_without_a_private_key_nothing_is_decrypted(rsa_key: rsa.RSAPrivateKey) -> None:
     with pytest.raises(ImproperlyConfigured):
-        transport_keys.export_public_key()
-
-
-def test_an_embedded_installation_makes_one_key_however_many_ask(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transport_keys, "GENERATED_KEY_BITS", 2048)
-    settings.VAR_DIR = tmp_path
-    with_platform(settings, RSA_PRIVATE_KEY_FILE="", LOCAL_SECRETS=True)
-    asked = (str(settings.OSGP["RSA_PRIVATE_KEY_FILE"]), tmp_path, True)
-    # Past the cache, as processes that start together would be.
-    with ThreadPoolExecutor(4) as pool:
-        keys = list(pool.map(lambda _: transport_keys._load.__wrapped__(*asked), range(4)))
-    assert len({key.private_numbers() for key in keys}) == 1
-    text = transport_keys.encrypt_for_platform(transport_keys.export_public_key(), KEY)
-    assert transport_keys.decrypt(text) == KEY
-    (kept,) = (tmp_path / "secrets").iterdir()
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        transport_keys.decrypt(encrypt(rsa_key, KEY), POINTER)

@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 from rich.console import Console
 
-from osgp.devices import transport_keys
+from osgp.devices import platform_keys
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def collected_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("static")
 
 
-generated_key_pair = cache(transport_keys._generate)
+generated_key_pair = cache(platform_keys._generate)
 """The same for all tests of a process: to generate one takes half a second."""
 
 
@@ -27,7 +27,7 @@ def own_secrets(
     settings: Settings, tmp_path: Path, collected_files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """Generated secrets go to a directory of the test; returns where they are."""
-    monkeypatch.setattr(transport_keys, "_generate", generated_key_pair)
+    monkeypatch.setattr(platform_keys, "_generate", generated_key_pair)
     settings.VAR_DIR = tmp_path
     settings.STATIC_ROOT = collected_files
     settings.OSGP = settings.OSGP | {"LOCAL_SECRETS": True, "APDU_DEADLINE": timedelta(seconds=5)}

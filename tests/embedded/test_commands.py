@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -179,4 +180,28 @@ def test_the_worker_refuses_what_celery_would_take(
 ) -> None:
     with pytest.raises(CommandError, match=text):
         call_command("worker", *arguments)
+    assert executed == []
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        (["worker"], "OSGP_KEY_ENCRYPTION_KEYS is not set"),
+        (["run"], "OSGP_KEY_ENCRYPTION_KEYS is not set"),
+        (["rewrap_keys"], "OSGP_KEY_ENCRYPTION_KEYS is not set"),
+    ],
+)
+def test_what_handles_keys_of_meters_refuses_to_start_without_secrets(
+    executed: list[Any], settings: Settings, command: list[str], missing: str
+) -> None:
+    settings.OSGP = settings.OSGP | {"KEY_ENCRYPTION_KEYS": "", "LOCAL_SECRETS": False}
+    with pytest.raises(CommandError, match=missing):
+        call_command(*command)
+    assert executed == []
+
+
+def test_the_worker_refuses_to_start_with_a_public_key_only(executed: list[Any], settings: Settings) -> None:
+    settings.OSGP = settings.OSGP | {"RSA_PRIVATE_KEY_FILE": "", "RSA_PUBLIC_KEY_FILE": "public.pem"}
+    with pytest.raises(CommandError, match="OSGP_RSA_PRIVATE_KEY_FILE"):
+        call_command("worker")
     assert executed == []

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.embedded.direct_registration import register_directly
 from osgp.embedded.registration import InvalidDescription, build_add_device_body, split_into_rounds
+from osgp.installation.device_parameters import MBUS_SECRETS
+from osgp.requests.models import Request
 from osgp.simulator import Fleet
 from tests import factories
 
@@ -36,6 +39,38 @@ def test_a_body_holds_the_fields_and_encrypted_keys(fleet: Fleet) -> None:
     assert body["encryption_key"] == f"encrypted {described['keys']['encryption_key']}"
     assert body["lls_password"] == f"encrypted {described['keys']['lls_password'].encode().hex()}"
     assert body["overwrite"] is True
+
+
+MBUS_KEYS = {name: f"{number:032x}" for number, name in enumerate(MBUS_SECRETS)}
+
+
+def test_keys_of_an_m_bus_device_go_together() -> None:
+    add_device = {"device_identification": "G1"}
+    for keys in (MBUS_KEYS, MBUS_KEYS | {"future_key": "00ff"}):
+        body = build_add_device_body({"add_device": add_device, "keys": keys}, encrypt)
+        assert {name: body[name] for name in keys} == {
+            name: f"encrypted {value}" for name, value in keys.items()
+        }
+    for missing in MBUS_KEYS:
+        some = {name: value for name, value in MBUS_KEYS.items() if name != missing}
+        body = build_add_device_body({"add_device": add_device, "keys": some}, encrypt)
+        assert body.keys() == {"device_identification", "overwrite"}
+
+
+@pytest.mark.django_db
+def test_m_bus_devices_are_registered_with_all_of_their_keys_or_none(
+    organisation: Organisation, fleet: Fleet
+) -> None:
+    described = fleet.describe()
+    [gas] = [item for item in described if "gateway" in item["add_device"]]
+    for keys, stored in (
+        ({"mbus_default_key": "00" * 16}, set()),
+        (MBUS_KEYS, {bytes.fromhex(value) for value in MBUS_KEYS.values()}),
+    ):
+        gas["keys"] = keys
+        assert [item.problem for item in register_directly(organisation, described)] == ["", "", ""]
+        device = Device.objects.get(identification=gas["add_device"]["device_identification"])
+        assert set(keystore.read_active_keys(device, KeyType).values()) == stored
 
 
 def test_gas_meters_come_after_their_gateways(fleet: Fleet) -> None:
@@ -114,6 +149,16 @@ def test_the_command_registers_a_file(
     call_command("register_fleet", file, organisation=organisation.identification)
     assert capsys.readouterr().out == "3 devices registered, 0 failed\n"
     assert Device.objects.count() == 3
+
+
+@pytest.mark.django_db
+def test_the_command_needs_what_opens_the_keys(
+    organisation: Organisation, file: Path, settings: Settings
+) -> None:
+    settings.OSGP = settings.OSGP | {"RSA_PRIVATE_KEY_FILE": "", "RSA_PUBLIC_KEY_FILE": "public.pem"}
+    with pytest.raises(CommandError, match="OSGP_RSA_PRIVATE_KEY_FILE"):
+        call_command("register_fleet", file, organisation=organisation.identification, skip_checks=True)
+    assert not Request.objects.exists()
 
 
 @pytest.mark.django_db

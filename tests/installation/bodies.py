@@ -6,11 +6,13 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.devices.transport_keys import encrypt_for_platform, export_public_key
 from osgp.installation.add_device import AddDevice
+from osgp.installation.device_parameters import MBUS_SECRETS
 from osgp.installation.supplied_keys import KEY_TYPES
 
 IDENTIFICATION = "E0099999999999999"
 MASTER, AUTHENTICATION, ENCRYPTION, OTHER = (bytes([value]) * 16 for value in (1, 2, 3, 4))
 E_METER_KEYS = {"master_key": MASTER, "authentication_key": AUTHENTICATION, "encryption_key": ENCRYPTION}
+MBUS_KEYS = {name: bytes([0xA0 + number]) * 16 for number, name in enumerate(MBUS_SECRETS)}
 ACTIVE_E_METER_KEYS = {KEY_TYPES[name]: secret for name, secret in E_METER_KEYS.items()}
 
 

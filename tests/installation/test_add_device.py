@@ -15,6 +15,7 @@ from osgp.devices.models import Device, DeviceKey, KeyState, KeyType, LifecycleS
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
 from tests.devices.concurrency import at_once
+from tests.counters import counter_of, set_counter
 from tests.factories import grant, make_device, make_gas_meter, make_organisation
 from tests.installation.bodies import (
     ACTIVE_E_METER_KEYS,
@@ -22,6 +23,7 @@ from tests.installation.bodies import (
     E_METER_KEYS,
     IDENTIFICATION,
     MASTER,
+    MBUS_KEYS,
     OTHER,
     add,
     check,
@@ -62,7 +64,7 @@ def test_a_new_meter_has_defaults_an_owner_and_active_keys(organisation: Organis
     assert (device.port, device.logical_device_address, device.challenge_length) == (4059, 1, 16)
     assert (device.with_list_max, device.selective_access, device.polyphase) == (1, True, False)
     assert device.time_zone == "Europe/Amsterdam"
-    assert device.invocation_counter is None
+    assert counter_of(device) is None
     assert rights.is_owner(organisation, device)
     assert keystore.read_active_keys(device, KeyType) == ACTIVE_E_METER_KEYS
     assert not DeviceKey.objects.filter(device=device, state=KeyState.NEW).exists()
@@ -102,11 +104,36 @@ def test_only_the_keys_that_the_security_needs_are_needed(
 
 
 def test_a_gas_meter_may_be_coupled_later(organisation: Organisation) -> None:
-    device, _ = add(organisation, gas_meter(**encrypted({"mbus_default_key": OTHER})))
+    device, _ = add(organisation, gas_meter())
     assert (device.gateway, device.channel) == (None, None)
     assert (device.mbus_identification_number, device.mbus_manufacturer) == ("12056731", "LGB")
     assert (device.mbus_version, device.mbus_device_type, device.mbus_primary_address) == (66, 3, None)
-    assert keystore.read_active_keys(device, KeyType) == {KeyType.G_METER_MASTER_KEY: OTHER}
+    assert keystore.read_active_keys(device, KeyType) == {}
+
+
+@pytest.mark.parametrize("device_type", ["SMART_METER_G", "SMART_METER_W"])
+def test_an_m_bus_device_may_have_its_four_keys(organisation: Organisation, device_type: str) -> None:
+    body = gas_meter(device_type=device_type, **encrypted(MBUS_KEYS))
+    check(organisation, body)
+    device, _ = add(organisation, body)
+    assert keystore.read_active_keys(device, KeyType) == {
+        KeyType.G_METER_MASTER_KEY: MBUS_KEYS["mbus_default_key"],
+        KeyType.G_METER_ENCRYPTION_KEY: MBUS_KEYS["mbus_user_key"],
+        KeyType.G_METER_FIRMWARE_UPDATE_AUTHENTICATION_KEY: (
+            MBUS_KEYS["mbus_firmware_update_authentication_key"]
+        ),
+        KeyType.G_METER_OPTICAL_PORT_KEY: MBUS_KEYS["mbus_p0_key"],
+    }
+
+
+def test_an_m_bus_device_that_is_replaced_without_keys_keeps_them(organisation: Organisation) -> None:
+    device, _ = add(organisation, gas_meter(**encrypted(MBUS_KEYS)))
+    keys = keystore.read_active_keys(device, KeyType)
+    assert add(organisation, gas_meter(overwrite=True)) == (device, False)
+    assert keystore.read_active_keys(device, KeyType) == keys
+    changed = MBUS_KEYS | {"mbus_user_key": OTHER}
+    add(organisation, gas_meter(overwrite=True, **encrypted(changed)))
+    assert keystore.read_active_keys(device, KeyType) == keys | {KeyType.G_METER_ENCRYPTION_KEY: OTHER}
 
 
 def test_a_gas_meter_may_be_coupled_at_once(organisation: Organisation, device: Device) -> None:
@@ -207,10 +234,10 @@ def test_a_gateway_stays_an_electricity_meter(organisation: Organisation) -> Non
 def counter_after(organisation: Organisation, *key_sets: dict[str, bytes]) -> int | None:
     """The invocation counter, 5000 at first, of a meter that was added with each set of keys in turn."""
     add(organisation, e_meter(key_sets[0]))
-    Device.objects.update(invocation_counter=5000)
+    set_counter(5000)
     for keys in key_sets[1:]:
         add(organisation, e_meter(keys, overwrite=True))
-    return Device.objects.get().invocation_counter
+    return counter_of(Device.objects.get())
 
 
 def test_overwriting_with_the_same_keys_keeps_them_and_the_counter(organisation: Organisation) -> None:
@@ -233,19 +260,19 @@ def test_the_counter_is_not_reset_for_a_key_that_the_meter_may_have_had(organisa
     device, _ = add(organisation, e_meter())
     keystore.store_new(device, {ENCRYPTION_KEY: OTHER})  # perhaps sent, and used for frames since
     keys = {"encryption_key": OTHER}
-    Device.objects.update(invocation_counter=5000)
+    set_counter(5000)
     add(organisation, e_meter(E_METER_KEYS | keys, overwrite=True))
-    assert Device.objects.get().invocation_counter == 5000
+    assert counter_of(Device.objects.get()) == 5000
 
 
 def test_overwriting_repairs_keys_that_cannot_be_read(organisation: Organisation) -> None:
     device, _ = add(organisation, e_meter())
     DeviceKey.objects.update(key_encryption_key_id="lost")
-    Device.objects.update(invocation_counter=5000)
+    set_counter(5000)
     add(organisation, e_meter(overwrite=True))
     assert keystore.read_active_keys(device, KeyType) == ACTIVE_E_METER_KEYS
     # They may be the same ones, so the counter goes on.
-    assert Device.objects.get().invocation_counter == 5000
+    assert counter_of(Device.objects.get()) == 5000
 
 
 def test_secrets_are_neither_logged_nor_stored_in_the_clear(

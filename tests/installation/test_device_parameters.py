@@ -1,5 +1,6 @@
 """What AddDevice accepts and what it refuses, by field and by code."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +13,16 @@ from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.installation.add_device import AddDevice
 from osgp.installation.device_parameters import make_columns
-from tests.installation.bodies import IDENTIFICATION, add, check, e_meter, encrypted, gas_meter, without
+from tests.installation.bodies import (
+    IDENTIFICATION,
+    MBUS_KEYS,
+    add,
+    check,
+    e_meter,
+    encrypted,
+    gas_meter,
+    without,
+)
 
 
 def faulty_fields(body: dict[str, Any]) -> set[str]:
@@ -109,10 +119,17 @@ def test_an_m_bus_device_has_no_keys_of_an_e_meter(name: str) -> None:
     assert faulty_fields(gas_meter(**encrypted({name: bytes(16)}))) == {name}
 
 
+@pytest.mark.parametrize("name", ["master_key", "authentication_key", "encryption_key", "lls_password"])
+def test_keys_of_e_meters_and_of_m_bus_devices_do_not_go_together(name: str) -> None:
+    both = encrypted(MBUS_KEYS | {name: bytes(16)})
+    assert faulty_fields(gas_meter(**both)) == {name}
+    assert faulty_fields(e_meter() | both) == set(MBUS_KEYS)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("mbus_default_key", "AAAA"),
+        *((name, "AAAA") for name in MBUS_KEYS),
         ("gateway", "E1"),
         ("channel", 1),
         ("mbus_manufacturer", "LGB"),
@@ -222,6 +239,20 @@ def test_missing_keys_are_806(organisation: Organisation, security: str, missing
     assert fault(organisation, body) == (FaultCode.KEY_NOT_PRESENT, f"/{missing}")
 
 
+@pytest.mark.parametrize("missing", MBUS_KEYS)
+def test_missing_keys_of_an_m_bus_device_are_806(organisation: Organisation, missing: str) -> None:
+    body = without(gas_meter(**encrypted(MBUS_KEYS)), missing)
+    assert fault(organisation, body) == (FaultCode.KEY_NOT_PRESENT, f"/{missing}")
+
+
+@pytest.mark.parametrize("given", ["mbus_user_key", "mbus_firmware_update_authentication_key", "mbus_p0_key"])
+def test_keys_of_an_m_bus_device_without_its_default_key_are_806(
+    organisation: Organisation, given: str
+) -> None:
+    body = gas_meter(**encrypted({given: MBUS_KEYS[given]}))
+    assert fault(organisation, body) == (FaultCode.KEY_NOT_PRESENT, "/mbus_default_key")
+
+
 @pytest.mark.parametrize("security", ["HLS3", "HLS4"])
 def test_security_without_support_is_413(api: APIClient, organisation: Organisation, security: str) -> None:
     body = e_meter(security=security)
@@ -246,15 +277,48 @@ def test_keys_that_were_not_encrypted_for_the_platform_are_804(organisation: Org
 
 @pytest.mark.parametrize(
     ("name", "length"),
-    [("master_key", 32), ("encryption_key", 15), ("lls_password", 0), ("lls_password", 65)],
+    [
+        ("master_key", 32),
+        ("encryption_key", 15),
+        ("encryption_key", 0),
+        ("lls_password", 0),
+        ("lls_password", 65),
+    ],
 )
 def test_keys_of_a_wrong_length_are_802(organisation: Organisation, name: str, length: int) -> None:
     body = e_meter() | encrypted({name: b"k" * length})
     assert fault(organisation, body) == (FaultCode.INVALID_DLMS_KEY_FORMAT, f"/{name}")
 
 
-def test_the_default_key_of_an_m_bus_device_is_checked_too(organisation: Organisation) -> None:
-    assert fault(organisation, gas_meter(mbus_default_key="AAAA")) == (
-        FaultCode.DECRYPTION_EXCEPTION,
-        "/mbus_default_key",
-    )
+@pytest.mark.parametrize("name", MBUS_KEYS)
+def test_keys_of_an_m_bus_device_are_checked_too(organisation: Organisation, name: str) -> None:
+    body = gas_meter(**encrypted(MBUS_KEYS))
+    assert fault(organisation, body | {name: "AAAA"}) == (FaultCode.DECRYPTION_EXCEPTION, f"/{name}")
+    short = encrypted({name: bytes(16) + b"8 octets"})
+    assert fault(organisation, body | short) == (FaultCode.INVALID_DLMS_KEY_FORMAT, f"/{name}")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "pointer"),
+    [
+        (
+            lambda: without(gas_meter(**encrypted(MBUS_KEYS)), "mbus_p0_key"),
+            FaultCode.KEY_NOT_PRESENT,
+            "/mbus_p0_key",
+        ),
+        (
+            lambda: gas_meter(**encrypted(MBUS_KEYS | {"master_key": bytes(16)})),
+            FaultCode.VALIDATION_ERROR,
+            "/master_key",
+        ),
+    ],
+    ids=["missing", "both"],
+)
+def test_callers_are_told_which_key_is_to_blame(
+    api: APIClient, body: Callable[[], dict[str, Any]], code: FaultCode, pointer: str
+) -> None:
+    sent = {"device_identification": IDENTIFICATION, **body()}
+    answer = api.post("/api/v1/installation/add-device/", sent, format="json")
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (400, code)
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]

@@ -3,17 +3,18 @@
 On SQLite they are threads with the in-process broker, on PostgreSQL processes with RabbitMQ and gevent.
 """
 
-import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
 from osgp.accounts.models import Organisation
-from osgp.devices import transport_keys
 from osgp.devices.models import Device
+from osgp.devices.transport_keys import encrypt_for_platform
+from osgp.embedded.registration import build_add_device_body
 from osgp.requests.models import Request, RequestState
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.faults import FaultKind
@@ -53,13 +54,7 @@ def test_add_devices_and_read_them(
 ) -> None:
     public_key = api.get("/api/v1/configuration/public-key/").json()["public_key"]
     for described in simulator.fleet.describe():
-        keys = {
-            name: transport_keys.encrypt_for_platform(public_key, bytes.fromhex(value))
-            for name, value in described["keys"].items()
-            if name != "lls_password"
-        }
-        assert all(base64.b64decode(value) for value in keys.values())
-        body = {**described["add_device"], **keys}
+        body = build_add_device_body(described, partial(encrypt_for_platform, public_key))
         added = outcome(api, api.post("/api/v1/installation/add-device/", body, format="json"))
         assert (added["status"], added["fault"]) == ("SUCCEEDED", None)
         assert added["result"]["created"] is True

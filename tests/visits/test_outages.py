@@ -27,6 +27,7 @@ from osgp.simulator.meter.meter import Meter
 from osgp.visits import outages
 from osgp.visits.leases import keeper
 from osgp.visits.visit import visit_meter
+from tests.counters import set_counter
 from tests import factories, meters
 from tests.chaos.odd_messages.operations import CountedStep
 from tests.chaos.promises import final_twice, witness
@@ -133,7 +134,8 @@ def start_anew(device: Device) -> None:
     Action.objects.all().delete()
     Request.objects.all().delete()
     MeterSession.objects.all().delete()
-    Device.objects.filter(pk=device.pk).update(time_zone="Europe/Amsterdam", invocation_counter=None)
+    Device.objects.filter(pk=device.pk).update(time_zone="Europe/Amsterdam")
+    set_counter(None)
 
 
 def visit_with_one_hint_and_another(device: Device) -> None:

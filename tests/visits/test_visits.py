@@ -27,6 +27,7 @@ from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
 from osgp.visits.visit import visit_meter
+from tests.counters import counter_of, set_counter
 from tests import factories, meters
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -377,15 +378,13 @@ def test_an_unknown_invocation_counter_is_read_from_the_meter(
 ) -> None:
     request = due(organisation, device)
     meters.visit(device)
-    Device.objects.update(invocation_counter=None)
+    set_counter(None)
     again = due(organisation, device)
     meters.visit(device)
     assert outcome(request).state == outcome(again).state == ActionState.DONE
     assert simulated.memory.statistics.public_associations >= 1
     assert simulated.memory.statistics.invocation_counter_refusals == 0
-    device.refresh_from_db()
-    assert device.invocation_counter is not None
-    assert device.invocation_counter > 0
+    assert (counter_of(device) or 0) > 0
 
 
 def test_a_counter_that_is_too_low_is_raised_within_the_visit(
@@ -394,14 +393,12 @@ def test_a_counter_that_is_too_low_is_raised_within_the_visit(
     for _ in range(2):
         due(organisation, device)
         meters.visit(device)
-    Device.objects.update(invocation_counter=0)
+    set_counter(0)
     request = due(organisation, device)
     meters.visit(device)
     outcome(request)
     assert (request.state, request.attempts) == (RequestState.SUCCEEDED, 1)
-    device.refresh_from_db()
-    assert device.invocation_counter is not None
-    assert device.invocation_counter > 64
+    assert (counter_of(device) or 0) > 64
 
 
 def test_no_counter_value_is_used_twice_even_if_the_worker_dies(

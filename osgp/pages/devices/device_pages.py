@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.accounts.rights import is_granted, is_owner, list_visible_devices
+from osgp.devices import invocation_counters
 from osgp.devices.models import Device, DeviceKey
 from osgp.firmware.versions import list_history
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
@@ -170,7 +171,10 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         if get_organisation(request) is not None:
             fixed += ("place",)
         if obj is not None:
-            fixed += ("identification", "device_type", *HLS, "counter", "created", "updated")
+            fixed += ("identification", "device_type", *HLS, "created", "updated")
+            if get_organisation(request) is None:
+                # The counter of a key tells what others do who have a meter with that key.
+                fixed += ("counter",)
             if obj.is_mbus:
                 fixed += ("communication_method",)
             if not obj.is_mbus or get_organisation(request) is not None:
@@ -193,8 +197,10 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         if obj is None or obj.is_mbus:
             groups.append(("M-Bus", MBUS))
         if obj is not None:
-            mechanisms = () if obj.is_mbus else HLS
-            groups.append(("Known from the meter", ("relay", *mechanisms, "counter", "created", "updated")))
+            known: tuple[str, ...] = () if obj.is_mbus else HLS
+            if not obj.is_mbus and get_organisation(request) is None:
+                known += ("counter",)
+            groups.append(("Known from the meter", ("relay", *known, "created", "updated")))
         return [(title, {"fields": fields}) for title, fields in groups]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
@@ -279,8 +285,9 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
 
     @admin.display(description="Invocation counter")
     def counter(self, device: Device) -> str:
-        """The first value that no visit has reserved."""
-        return "not known" if device.invocation_counter is None else f"{device.invocation_counter:,}"
+        """The first value of the encryption key's counter that no visit has reserved."""
+        counter = invocation_counters.find_active(device.pk)
+        return "not known" if counter is None or counter.next_value is None else f"{counter.next_value:,}"
 
     def describe(self, request: HttpRequest, row: Device) -> dict[str, Any]:
         """The device with its system notes, keys (never their values), firmware, M-Bus devices, recent

@@ -27,6 +27,10 @@ class FaultSerializer(serializers.Serializer):
     message = serializers.CharField()
     component = serializers.ChoiceField(choices=[str(component) for component in Component])
     retryable = serializers.BooleanField(help_text="Another attempt may succeed without any change.")
+    pointer = serializers.CharField(
+        required=False,
+        help_text="JSON pointer (RFC 6901) to the field of the request that is to blame, if any.",
+    )
 
 
 class PositionField(IntegerField):

@@ -11,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
 from osgp.accounts.models import Organisation
+from osgp.commands.secrets import refuse_without
+from osgp.devices.checks import require_secrets
 from osgp.embedded.client import ApiClient, ApiError
 from osgp.embedded.direct_registration import register_directly
 from osgp.embedded.output import collect_with_progress
@@ -56,6 +58,8 @@ class Command(BaseCommand):
             organisation = Organisation.objects.filter(identification=options["organisation"]).first()
             if organisation is None:
                 raise CommandError(f"There is no organisation {options['organisation']}.")
+            # The requests are carried out here.
+            refuse_without(require_secrets)
             return register_directly(organisation, descriptions)
         token = options["token"] or os.environ.get("OSGP_TOKEN")
         if not token:

@@ -5,7 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from osgp.commands.secrets import refuse_without
 from osgp.devices import envelope, keystore
+from osgp.devices.checks import require_key_encryption_keys
 from osgp.devices.models import DeviceKey
 from osgp.faults import Fault
 
@@ -16,11 +18,12 @@ class Command(BaseCommand):
     """Wraps all stored secrets with the current key-encryption key; can be stopped and started again."""
 
     help = (
-        "Wrap every stored secret with the first of the key-encryption keys. To rotate them: put a new one "
-        "in front of OSGP_KEY_ENCRYPTION_KEYS everywhere, run this, then remove the old one."
+        "Wrap every stored secret with the first of the key-encryption keys. To rotate them: let all workers "
+        "know a new one, put it in front of OSGP_KEY_ENCRYPTION_KEYS, run this, then remove the old one."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_without(require_key_encryption_keys)
         current = envelope.load_key_encryption_keys().current
         rewrapped = unreadable = 0
         for row in _list_rows_under_other_keys(current):

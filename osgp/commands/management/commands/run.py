@@ -11,6 +11,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
+from osgp.commands.secrets import refuse_without
+from osgp.devices.checks import require_secrets
 from osgp.embedded.session import RegistrationFailed, demonstrate
 from osgp.embedded.web import PortInUse
 from osgp.simulator import Fleet, FleetSettings
@@ -37,6 +39,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
+        refuse_without(require_secrets)
         _log_warnings_only()
         for number in (signal.SIGINT, signal.SIGTERM):
             # SIGINT as well: shells let background jobs ignore it.

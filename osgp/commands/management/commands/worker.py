@@ -9,6 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from osgp.commands.secrets import refuse_without
+from osgp.devices.checks import require_secrets
+
 DEFAULT_QUEUES = "meter,system"
 DEFAULT_CONCURRENCY = 500
 
@@ -47,6 +50,7 @@ class Command(BaseCommand):
             )
         if options["concurrency"] < 1:
             raise CommandError("--concurrency is at least 1.")
+        refuse_without(require_secrets)
         command = make_celery_command(
             concurrency=options["concurrency"],
             queues=options["queues"],
