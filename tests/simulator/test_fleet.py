@@ -78,7 +78,12 @@ def test_the_description_adds_a_meter(demo: SimulatorThread) -> None:
     }
     assert set(described[0]["keys"]) == {"master_key", "authentication_key", "encryption_key", "lls_password"}
     gas = next(each for each in described if "gateway" in each["add_device"])
-    assert set(gas["keys"]) == {"mbus_default_key"}
+    assert set(gas["keys"]) == {
+        "mbus_default_key",
+        "mbus_user_key",
+        "mbus_firmware_update_authentication_key",
+        "mbus_p0_key",
+    }
     assert gas["add_device"]["gateway"] == "SIME0000000000002"
     assert gas["add_device"]["channel"] == 1
     assert gas["add_device"]["mbus_manufacturer"] == "SIM"

@@ -171,7 +171,8 @@ def test_bodies_are_bounded_and_must_be_json(call) -> None:
 
 def test_faults_are_switched_on_and_off(simulator, call) -> None:
     faults = METER + "/faults"
-    assert call("POST", faults, {"kind": "hang", "exchanges": 2}) == (201, [{"kind": "hang", "exchanges": 2}])
+    on = {"kind": "hang", "exchanges": 2, "after": 3}
+    assert call("POST", faults, on) == (201, [on])
     assert call("POST", faults, {"kind": "garbage"})[0] == 201
     assert call("DELETE", faults + "?kind=hang")[0] == 204
     assert call("GET", faults) == (200, [{"kind": "garbage", "exchanges": None}])
@@ -183,6 +184,10 @@ def test_faults_are_switched_on_and_off(simulator, call) -> None:
         5,
         {"kind": "hang", "exchanges": 0},
         {"kind": "hang", "exchanges": "x"},
+        {"kind": "hang", "exchanges": True},
+        {"kind": "hang", "after": -1},
+        {"kind": "hang", "after": None},
+        {"kind": "hang", "exchanges": 10**400},
     ):
         assert call("POST", faults, wrong)[0] == 422
     assert call("DELETE", faults + "?kind=sulk")[0] == 422
