@@ -143,8 +143,9 @@ class FaultBox:
 
     def as_list(self) -> list[dict[str, object]]:
         """What is on, for people and for JSON; ``after`` only where exchanges are still spared."""
-        return [
-            {"kind": fault.kind.value, "exchanges": fault.remaining}
-            | ({"after": fault.spared} if fault.spared else {})
-            for fault in self._faults
-        ]
+        shown: list[dict[str, object]] = []
+        for fault in self._faults:
+            shown.append({"kind": fault.kind.value, "exchanges": fault.remaining})
+            if fault.spared:
+                shown[-1]["after"] = fault.spared
+        return shown

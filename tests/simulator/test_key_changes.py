@@ -13,6 +13,7 @@ from osgp.simulator import (
     Fleet,
     FleetSettings,
     Scenario,
+    Security,
     SimulatorThread,
 )
 from osgp.simulator.codec.ciphering import KEY_OCTETS
@@ -233,7 +234,7 @@ def test_no_counter_is_left_above_the_highest(simulator: SimulatorThread, client
 
 
 def test_only_ciphered_meters_have_counters() -> None:
-    fleet = Fleet.build(2, security=["LLS", "NONE"])
+    fleet = Fleet.build(2, security=[Security.LLS, Security.NONE])
     with pytest.raises(ValueError, match="kind: invocation-counter: no selected meter has ciphered"):
         Scenario.of({"occurrences": [{"kind": "invocation-counter", "value": 1}]}, fleet)
 
