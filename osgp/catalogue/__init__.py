@@ -18,7 +18,7 @@ from pathlib import Path
 from osgp.catalogue import assembly
 from osgp.catalogue.classes import InterfaceClass, InterfaceClasses, NotInInterfaceClass
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
-from osgp.catalogue.meanings import CounterSource, Flags, SetFlags
+from osgp.catalogue.meanings import CounterSource, Flags, MbusKeyWrapping, SetFlags
 from osgp.catalogue.model import (
     Attribute,
     AttributeNotInProfile,
@@ -41,6 +41,7 @@ __all__ = [
     "Flags",
     "InterfaceClass",
     "InterfaceClasses",
+    "MbusKeyWrapping",
     "NotInInterfaceClass",
     "ObjectNotInProfile",
     "Profile",

@@ -13,7 +13,7 @@ from osgp.catalogue.definitions import (
     read_definition,
     read_tag_order,
 )
-from osgp.catalogue.meanings import ANY_LOG, Meanings
+from osgp.catalogue.meanings import ANY_LOG, MBUS_CLIENT, MbusKeyWrapping, Meanings
 from osgp.catalogue.model import CosemObject, Profile
 from osgp.catalogue.obis import MBUS_CHANNELS
 from osgp.catalogue.reading import CatalogueError, DataFile
@@ -160,6 +160,12 @@ def _check_meanings(
     if counter is not None and counter.tag not in objects:
         raise CatalogueError(
             f"{definition.file}: invocation_counter: object: names {counter.tag}, "
+            f"which {definition.key} does not have"
+        )
+    stated = definition.meanings.mbus_key_wrapping
+    if stated not in (None, MbusKeyWrapping.NONE) and MBUS_CLIENT not in objects:
+        raise CatalogueError(
+            f"{definition.file}: mbus_key_wrapping: goes by {MBUS_CLIENT}, "
             f"which {definition.key} does not have"
         )
 

@@ -7,6 +7,7 @@ replace those of the same code or bit there.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -17,7 +18,9 @@ from osgp.catalogue.units import ScalerUnit
 ANY_LOG = "ANY_LOG"
 """In place of the category of an event log: the default meanings of codes in all logs."""
 PHASES = ("L1", "L2", "L3")
-KEYS = ("event_types", "flags", "models", "invocation_counter")
+MBUS_CLIENT = "MBUS_CLIENT_SETUP"
+"""The object through which a meter gives an M-Bus device its keys."""
+KEYS = ("event_types", "flags", "models", "invocation_counter", "mbus_key_wrapping")
 
 WhenRefused = Literal["START", "FAIL"]
 
@@ -26,6 +29,17 @@ _LARGEST_CODE = 0xFFFFFFFF
 _LONGEST_RANGE = 0xFFFF
 _WIDEST = 64
 _MOST_REMEMBERED = 4096
+
+
+class MbusKeyWrapping(StrEnum):
+    """In which form a meter takes a new key for an M-Bus device, encrypted under the device's default key."""
+
+    NONE = "NONE"
+    """In none: the meter takes no keys."""
+    CBC = "CBC"
+    """The key alone, in AES-128-CBC: the user key only, as nothing tells which key it is."""
+    GCM = "GCM"
+    """The key and its id, in AES-128-GCM: user, firmware update authentication or optical port key."""
 
 
 class SetFlags(NamedTuple):
@@ -97,6 +111,7 @@ class Meanings:
     flags: Mapping[str, Flags] = field(default_factory=dict)
     models: tuple[Model, ...] | None = None
     invocation_counter: CounterSource | None = None
+    mbus_key_wrapping: MbusKeyWrapping | None = None
 
     def merge_over(self, inherited: "Meanings") -> "Meanings":
         """Return these meanings, and those of ``inherited`` that they do not replace."""
@@ -112,6 +127,7 @@ class Meanings:
             {**inherited.flags, **{name: self._merge_flags(name, inherited) for name in self.flags}},
             inherited.models if self.models is None else self.models,
             self.invocation_counter or inherited.invocation_counter,
+            self.mbus_key_wrapping or inherited.mbus_key_wrapping,
         )
 
     def _merge_flags(self, name: str, inherited: "Meanings") -> Flags:
@@ -127,6 +143,7 @@ def read(place: Place, content: Mapping[str, Any]) -> Meanings:
     event_types = place.narrow_to("event_types").check_table(content.get("event_types", {}))
     flags = place.narrow_to("flags").check_table(content.get("flags", {}))
     models, counter = content.get("models"), content.get("invocation_counter")
+    wrapping = content.get("mbus_key_wrapping")
     return Meanings(
         {
             category: dict(_parse_event_types(place.narrow_to(f"event_types.{category}"), rows))
@@ -135,6 +152,7 @@ def read(place: Place, content: Mapping[str, Any]) -> Meanings:
         {name: _parse_flags(place.narrow_to(f"flags.{name}"), table) for name, table in flags.items()},
         None if models is None else tuple(_parse_models(place.narrow_to("models"), models)),
         None if counter is None else _parse_counter(place.narrow_to("invocation_counter"), counter),
+        None if wrapping is None else _parse_wrapping(place.narrow_to("mbus_key_wrapping"), wrapping),
     )
 
 
@@ -215,3 +233,7 @@ def _parse_counter(place: Place, table: object) -> CounterSource:
     return CounterSource(
         place.check_text(table["object"]), place.check_choice(table["when_refused"], get_args(WhenRefused))
     )
+
+
+def _parse_wrapping(place: Place, value: object) -> MbusKeyWrapping:
+    return MbusKeyWrapping(place.check_choice(value, tuple(MbusKeyWrapping)))

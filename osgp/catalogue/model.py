@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from osgp.catalogue.classes import InterfaceClass
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
-from osgp.catalogue.meanings import CounterSource, Flags, Meanings
+from osgp.catalogue.meanings import CounterSource, Flags, MbusKeyWrapping, Meanings
 from osgp.catalogue.obis import MBUS_CHANNELS, Template
 from osgp.catalogue.units import ScalerUnit
 from osgp.catalogue.values import find_integer_range
@@ -240,6 +240,11 @@ class Profile:
     def invocation_counter(self) -> CounterSource | None:
         """The object with the meter's invocation counter; None: start with the platform's own counter."""
         return self.meanings.invocation_counter
+
+    @property
+    def mbus_key_wrapping(self) -> MbusKeyWrapping:
+        """The form in which its meters take keys for M-Bus devices."""
+        return self.meanings.mbus_key_wrapping or MbusKeyWrapping.NONE
 
     def get_event_types(self, category: str) -> Mapping[int, str]:
         """Return the names of the codes in one of ``event_logs``. Raises KeyError for another category."""
