@@ -14,7 +14,6 @@ from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Max
 
@@ -85,7 +84,9 @@ def find_active(device_id: int) -> KeyCounter | None:
 
 
 def reserve(counter_id: int, count: int) -> range | None:
-    """Reserve the next ``count`` values (1 or more) of the counter; None while the counter is not known.
+    """Reserve the next ``count`` values (1 or more) of the counter.
+
+    None while the counter is not known, or not since a restore: the meter is to be asked, see ``try_from``.
 
     The reservation is durable once this returns, so it refuses (RuntimeError) to run inside a transaction
     that could still be rolled back. Raises Fault 414 when the counter has too few values left: only a new
@@ -105,11 +106,10 @@ def reserve(counter_id: int, count: int) -> range | None:
 
 @transaction.atomic(durable=True)
 def _reserve_with_care(counter_id: int, count: int) -> range | None:
-    """Reserve values past ranges that were tried, or in a generation in which the counter was not used yet."""
+    """Reserve values past ranges that were tried."""
     counter = _lock(counter_id)
-    if counter.next_value is None:
+    if counter.next_value is None or counter.generation != generations.get_current():
         return None
-    _enter_generation(counter)
     _pass_tried(counter, count)
     if counter.next_value + count > END:
         raise Fault(
@@ -131,10 +131,7 @@ def try_from(counter_id: int, at_least: int, count: int) -> range:
     Raises Fault 230 if there are none, or if there were too many such tries already.
     """
     counter = _lock(counter_id)
-    first = max(at_least, counter.next_value or 0)
-    if counter.generation != generations.get_current():
-        # How far it was used since is not known.
-        first += int(settings.OSGP["COUNTER_LEAP"])
+    first = max(at_least + counter.claim_offset, counter.next_value or 0) + _find_leap(counter)
     for begin, end in counter.tried:
         if first < end and begin < first + count:
             first = end
@@ -179,6 +176,8 @@ def set_by_operator(device_id: int, value: int) -> int | None:
         )
     counter = _lock(found.pk)
     former = counter.next_value
+    if former is not None:
+        former = min(former + _find_leap(counter), END)
     is_shared = DeviceKey.objects.filter(counter=counter).exclude(device=device_id).exists()
     if former is not None and value < former:
         raise Fault(
@@ -192,25 +191,35 @@ def set_by_operator(device_id: int, value: int) -> int | None:
     return None if is_shared else former
 
 
+def is_known_from_before(counter_id: int) -> bool:
+    """Return whether the counter was known before a restore. It may be used without asking the meter."""
+    return KeyCounter.objects.filter(pk=counter_id, next_value__isnull=False).exists()
+
+
 def _lock(counter_id: int) -> KeyCounter:
-    counter = KeyCounter.objects.select_for_update().filter(pk=counter_id).first()
+    counter = (
+        KeyCounter.objects.select_for_update(of=("self",))
+        .select_related("fingerprint_key")
+        .filter(pk=counter_id)
+        .first()
+    )
     if counter is None:
         raise Fault(FaultCode.UNKNOWN_DEVICE, "The counter does not exist any more.")
     return counter
 
 
 def _raise(counter: KeyCounter, value: int) -> None:
-    if counter.next_value is None:
-        counter.next_value, counter.generation = value, generations.get_current()
-    _enter_generation(counter)
-    counter.next_value = max(counter.next_value, value)
+    if leap := _find_leap(counter):
+        counter.claim_offset += leap
+        counter.generation = generations.get_current()
+    counter.next_value = max(value, counter.next_value or 0)
 
 
-def _enter_generation(counter: KeyCounter) -> None:
+def _find_leap(counter: KeyCounter) -> int:
     current = generations.get_current()
-    if counter.generation != current and counter.next_value is not None:
-        counter.next_value = min(counter.next_value + int(settings.OSGP["COUNTER_LEAP"]), END)
-        counter.generation = current
+    if counter.generation == current:
+        return 0
+    return generations.compute_leap(counter.generation, counter.fingerprint_key.created_at, current)
 
 
 def _pass_tried(counter: KeyCounter, count: int) -> None:

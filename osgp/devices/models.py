@@ -283,6 +283,10 @@ class KeyCounter(models.Model):
         help_text="Ranges, first and end, above next_value, that were used without a proof of the meter.",
     )
     generation = models.PositiveIntegerField(default=1, help_text="In which next_value is right.")
+    claim_offset = models.BigIntegerField(
+        default=0,
+        help_text="What is added to claims of meters: a restore may have lost ranges that were tried.",
+    )
 
     def __str__(self) -> str:
         return f"counter of key {self.fingerprint[:8]}"

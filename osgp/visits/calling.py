@@ -8,7 +8,6 @@ as used, and kept once the meter has proven there that it has the keys (HLS pass
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 from osgp import catalogue
 from osgp.catalogue.communication import Security
@@ -40,8 +39,8 @@ NOT_THE_KEYS = (
     errors.CommunicationTimeout,
 )
 """Errors that other keys would not help against: the meter has not been reached."""
-VALUES_OF_A_TRY = 2
-"""Counter values that an association takes until the meter has proven itself: AARQ and HLS pass 3."""
+VALUES_OF_A_TRY = 3
+"""Counter values until the meter has proven itself: AARQ, HLS pass 3, and the proof that is in it."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class Call:
         if counter is None:
             return self._associate(pair)
         if counter.first is None:
-            return self._try_counter(pair, counter, self._read_latest() + 1)
+            return self._try_counter(pair, counter, self._find_start(counter))
         known_from = counter.first
         try:
             return self._associate(pair)
@@ -127,6 +126,14 @@ class Call:
             raise errors.InvocationCounterLowered(expected - 1, known_from, refusal) from refusal
         raise refusal
 
+    def _find_start(self, counter: ReservedCounter) -> int:
+        try:
+            return self._read_latest() + 1
+        except errors.DlmsError:
+            if counter.is_known_from_before():
+                return 0
+            raise
+
     def _try_counter(self, pair: KeyPair, counter: ReservedCounter, expected: int) -> Meter:
         try:
             return self._prove_counter(pair, counter, expected)
@@ -138,11 +145,10 @@ class Call:
 
     def _prove_counter(self, pair: KeyPair, counter: ReservedCounter, expected: int) -> Meter:
         """Associate with a counter that the meter claimed; keep it if the meter proves itself."""
-        ends: list[int] = []
-        self.run(lambda: ends.append(counter.try_from(expected, VALUES_OF_A_TRY)))
+        counter.try_from(expected, VALUES_OF_A_TRY)
         meter = self._associate(pair)
         try:
-            self.run(partial(counter.adopt, ends[-1]))
+            counter.keep()
         except BaseException:
             meter.close()
             raise

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from django.conf import settings
 
 from osgp.devices import invocation_counters
 from osgp.processes.database import lanes
+from osgp.protocol_dlms.errors import InvocationCounterExhausted
 
 InLane = Callable[[Callable[[], None]], None]
 """Calls a function in a database lane."""
@@ -23,6 +25,8 @@ class ReservedCounter:
     """The value after the last one that was handed out."""
     run: InLane = lanes.run
     """How the database is called."""
+    _proves: int | None = None
+    """The value after those that are not proven to be right, while these are handed out."""
     _block: Iterator[int] = field(default_factory=lambda: iter(()))
 
     def reserve(self) -> None:
@@ -41,17 +45,34 @@ class ReservedCounter:
         value = next(self._block, None)
         if value is None:
             self.run(self.reserve)
-            value = next(self._block)
+            value = next(self._block, None)
+        if value is None:
+            raise InvocationCounterExhausted("no values of the invocation counter could be reserved")
         self.unused = value + 1
         return value
 
-    def try_from(self, at_least: int, count: int) -> int:
-        """Go on with ``count`` values that are not proven; return the one after them. Call it in a lane."""
+    def try_from(self, at_least: int, count: int) -> None:
+        """Go on with ``count`` values that are not proven to be right."""
+        self.run(partial(self._try_from, at_least, count))
+
+    def keep(self) -> None:
+        """Go on from the values that were tried, if any were: the meter has proven that they are right."""
+        if self._proves is not None:
+            self.run(self._keep)
+
+    def is_known_from_before(self) -> bool:
+        """Return whether a counter that is not known now was known before a restore of the database."""
+        found: list[bool] = []
+        self.run(lambda: found.append(invocation_counters.is_known_from_before(self.counter_id)))
+        return found[-1]
+
+    def _try_from(self, at_least: int, count: int) -> None:
         block = invocation_counters.try_from(self.counter_id, at_least, count)
         self.use(block)
-        return block.stop
+        self._proves = block.stop
 
-    def adopt(self, first_unused: int) -> None:
-        """Go on from a value that the meter has proven to be right. Call it in a lane."""
-        invocation_counters.adopt(self.counter_id, first_unused)
+    def _keep(self) -> None:
+        assert self._proves is not None
+        invocation_counters.adopt(self.counter_id, self._proves)
         self.reserve()
+        self._proves = None

@@ -68,7 +68,7 @@ def _give(
     profile = catalogue.find_profile(meter.protocol_name, meter.protocol_version)
     transfer(association, profile, key_type, key, master)
     switch_key(association, key_type, key, find_counter(stored, state), run)
-    confirm_keys(association, profile, run)
+    confirm_keys(association, profile)
 
 
 def _activate(meter: WorkMeter, stored: Collection[SealedKey], run: InLane) -> None:

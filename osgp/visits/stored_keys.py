@@ -111,7 +111,7 @@ class StoredKeys:
 
     def activate(self, *key_types: KeyType) -> None:
         if self._has_switched:
-            confirm_keys(self.association, self.profile, self.database.run)
+            confirm_keys(self.association, self.profile)
         self.database.run(keystore.activate_change, self.device_id, key_types, self.change)
 
     def advance_key_change_counter(self, at_least: int) -> int:

@@ -1,15 +1,18 @@
 """Going on with a new key in an open association."""
 
 from dataclasses import replace
-from functools import partial
 
 from osgp.catalogue import Profile
 from osgp.catalogue.communication import Security
+from osgp.devices.invocation_counters import START_OF_NEW_KEY
 from osgp.devices.models import KeyType
 from osgp.messages.key_transfer import SECURITY_SETUP
 from osgp.protocol_dlms import Meter
 from osgp.protocol_dlms.errors import InvocationCounterTooLow
 from osgp.visits.counter import InLane, ReservedCounter
+
+VALUES_OF_A_TRY = 2
+"""Counter values for a claim that one request decides; one in reserve."""
 
 
 def switch_key(
@@ -29,10 +32,12 @@ def switch_key(
     assert counter_id is not None
     counter = ReservedCounter(counter_id, run=run)
     run(counter.reserve)
+    if counter.first is None:
+        counter.try_from(START_OF_NEW_KEY, VALUES_OF_A_TRY)
     association.go_on_with(replace(settings.keys, encryption_key=key), counter)
 
 
-def confirm_keys(association: Meter, profile: Profile, run: InLane) -> None:
+def confirm_keys(association: Meter, profile: Profile) -> None:
     """Make sure that the meter has the keys in use, at the cost of one round trip.
 
     Some meters begin to count anew with a new encryption key, others go on; the latter say what they expect.
@@ -45,14 +50,12 @@ def confirm_keys(association: Meter, profile: Profile, run: InLane) -> None:
     assert isinstance(counter, ReservedCounter)
     attribute = profile[SECURITY_SETUP].address_attribute("security_policy")
     try:
-        association.confirm_keys(attribute)
-    except InvocationCounterTooLow as refusal:
-        ends: list[int] = []
-        expected = refusal.expected
         try:
-            run(lambda: ends.append(counter.try_from(expected, 1)))
             association.confirm_keys(attribute)
-            run(partial(counter.adopt, ends[-1]))
-        except BaseException:
-            association.close()
-            raise
+        except InvocationCounterTooLow as refusal:
+            counter.try_from(refusal.expected, VALUES_OF_A_TRY)
+            association.confirm_keys(attribute)
+        counter.keep()
+    except BaseException:
+        association.close()
+        raise

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from osgp.accounts.models import DeviceAuthorisation, Organisation
-from osgp.devices.models import Device, LifecycleStatus
+from osgp.devices.models import Device, LifecycleStatus, RelayStatus
 from tests.factories import make_device, make_gas_meter
 
 

@@ -86,15 +86,6 @@ def test_reading_keys_costs_one_query(
         assert len(keystore.read_active_keys(device, [AUTHENTICATION, ENCRYPTION])) == 2
 
 
-def test_every_version_is_remembered(device: Device) -> None:
-    for secret in (OLD, NEW, NEWER):
-        keystore.store_new(device, {ENCRYPTION: secret})
-        keystore.activate(device, [ENCRYPTION])
-    assert all(keystore.has_had(device, ENCRYPTION, secret) for secret in (OLD, NEW, NEWER))
-    assert not keystore.has_had(device, AUTHENTICATION, OLD)
-    assert not keystore.has_had(device, ENCRYPTION, bytes(16))
-
-
 @pytest.mark.parametrize(
     ("key_type", "length"), [(ENCRYPTION, 0), (ENCRYPTION, 15), (MASTER, 17), (PASSWORD, 0), (PASSWORD, 65)]
 )

@@ -102,6 +102,13 @@ class Migration(migrations.Migration):
                     models.PositiveIntegerField(default=1, help_text="In which next_value is right."),
                 ),
                 (
+                    "claim_offset",
+                    models.BigIntegerField(
+                        default=0,
+                        help_text="What is added to claims of meters: a restore may have lost ranges that were tried.",
+                    ),
+                ),
+                (
                     "fingerprint_key",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
