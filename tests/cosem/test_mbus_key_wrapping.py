@@ -1,4 +1,4 @@
-"""Wrapped keys of M-Bus devices: known answers, what an M-Bus device makes of them, counters, wrong values."""
+"""Wrapped keys of M-Bus devices: known answers, what each value does to them, counters, wrong values."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
