@@ -10,11 +10,12 @@ from .faults import FaultKind
 from .fleet import Fleet
 from .scenario import Scenario, ScenarioError
 from .server import SimulatorServer
-from .settings import Behaviour, FleetSettings
+from .settings import Behaviour, CounterAtKeyChange, FleetSettings
 from .thread import SimulatorThread
 
 __all__ = [
     "Behaviour",
+    "CounterAtKeyChange",
     "FaultKind",
     "Fleet",
     "FleetSettings",

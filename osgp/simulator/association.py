@@ -12,9 +12,10 @@ from .codec.ciphering import Cipher
 from .codec.errors import DecipheringError, RemoteProtocolError
 from .codec.exceptions import ServiceError, StateError, encode_exception_response
 from .codec.initiate import Conformance, InitiateError, InitiateRequest
-from .faults import FaultKind
+from .faults import FaultKind, HangUp
 from .meter.identity import KeyName
 from .meter.meter import Meter
+from .nonces import MAXIMUM_REPEATED
 
 PUBLIC_CLIENT = 16
 MANAGEMENT_CLIENT = 1
@@ -59,7 +60,7 @@ class Association:
         "client_system_title",
         "conformance",
         "context",
-        "counter_at_start",
+        "counter_of_request",
         "established",
         "maximum_pdu_size",
         "mechanism",
@@ -78,7 +79,7 @@ class Association:
         self.cipher: Cipher | None = None
         self.conformance = 0
         self.maximum_pdu_size = UNLIMITED_PDU
-        self.counter_at_start = -1
+        self.counter_of_request = -1
         self.established = False
 
     @property
@@ -196,29 +197,42 @@ def _read_proposal(meter: Meter, association: Association, information: bytes | 
     if information[0] != ciphering.GLOBAL_INITIATE_REQUEST:
         raise RemoteProtocolError("the InitiateRequest is not ciphered")
     deciphered = association.cipher.decipher(information)
-    association.counter_at_start = meter.memory.counters.highest
-    if not accept_counter(meter, deciphered.invocation_counter):
+    association.counter_of_request = deciphered.invocation_counter
+    if not accept_counter(meter, association.cipher, deciphered.invocation_counter):
         raise Refusal(refuse_counter(meter))
     return initiate.decode_initiate_request(deciphered.apdu)
 
 
-def accept_counter(meter: Meter, counter: int) -> bool:
+def note_counter(meter: Meter, cipher: Cipher, counter: int) -> None:
+    """The client has protected something authentic with ``counter``, whether the meter accepts it or not."""
+    repeated = meter.memory.counters.repeated
+    fresh = meter.settings.nonces.use(cipher.encryption_key, cipher.peer_system_title, counter)
+    if not fresh and len(repeated) < MAXIMUM_REPEATED:
+        repeated.append(counter)
+
+
+def accept_counter(meter: Meter, cipher: Cipher, counter: int) -> bool:
     """Whether the counter of an authentic APDU of the client is above all before it; it then is the
     highest."""
     counters = meter.memory.counters
-    rising = counter > counters.highest
-    counters.use(counter)
-    if not rising:
+    note_counter(meter, cipher, counter)
+    if counter <= counters.highest:
         meter.memory.statistics.invocation_counter_refusals += 1
-    return rising
+        return False
+    counters.highest = counter
+    return True
 
 
 def refuse_counter(meter: Meter) -> bytes:
-    """The exception-response that tells which counter the meter expects."""
+    """The exception-response that tells which counter the meter expects, or claims to; HangUp instead of it
+    from a meter that has that fault."""
+    if meter.take_fault(FaultKind.LOW_COUNTER_CLOSES):
+        raise HangUp
+    expected = meter.behaviour.told_counter
+    if expected is None:
+        expected = min(meter.memory.counters.highest + 1, ciphering.MAXIMUM_COUNTER)
     return encode_exception_response(
-        StateError.SERVICE_NOT_ALLOWED,
-        ServiceError.INVOCATION_COUNTER_ERROR,
-        min(meter.memory.counters.highest + 1, ciphering.MAXIMUM_COUNTER),
+        StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR, expected
     )
 
 

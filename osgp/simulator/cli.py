@@ -16,7 +16,7 @@ from osgp.catalogue.communication import Framing, Security
 from .fleet import MIX, Fleet
 from .scenario import Scenario
 from .server import SimulatorServer
-from .settings import CALM_SINCE_2024, Behaviour, FleetSettings
+from .settings import CALM_SINCE_2024, Behaviour, CounterAtKeyChange, FleetSettings
 
 DEFAULT_PORT = 4059
 """The port that is registered for DLMS/COSEM."""
@@ -102,6 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fleet.add_argument(
         "--seed", type=int, default=settings.seed, help="of keys and consumption (%(default)s)"
     )
+    fleet.add_argument("--shared-keys", action="store_true", help="the same global keys in all of them")
     fleet.add_argument("--timezone", default=settings.zone_name, help="of the meters (%(default)s)")
 
     network = parser.add_argument_group("network")
@@ -128,6 +129,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     behaviour.add_argument("--latency", type=latency, default=(0.0, 0.0), help="300ms, or a range 200ms-1s")
     behaviour.add_argument("--loss", type=share, default=0.0, help="share of requests without answer: 1%%")
     behaviour.add_argument(
+        "--counter-at-key-change",
+        choices=[each.value for each in CounterAtKeyChange],
+        default=settings.behaviour.counter_at_key_change.value,
+        help="what becomes of the invocation counter with a new encryption key (%(default)s)",
+    )
+    behaviour.add_argument(
         "--pdu-size", type=int, default=settings.maximum_pdu_size, help="longest APDU (%(default)s)"
     )
     behaviour.add_argument(
@@ -152,7 +159,12 @@ def build_fleet(options: argparse.Namespace) -> Fleet:
         idle_seconds=options.idle,
         calm_from=CALM_SINCE_2024 if options.calm else None,
         null_compressed=options.null_compressed,
-        behaviour=Behaviour(latency=options.latency, loss=options.loss),
+        shared_keys=options.shared_keys,
+        behaviour=Behaviour(
+            latency=options.latency,
+            loss=options.loss,
+            counter_at_key_change=CounterAtKeyChange(options.counter_at_key_change),
+        ),
     )
     if options.demo:
         return Fleet.demo(settings=settings)

@@ -65,6 +65,28 @@ class FaultKind(StrEnum):
     """A GET answer announces 4 GiB."""
     LONG_CLOCK = "long-clock"
     """The date-time of the clock has two octets too many."""
+    LOW_COUNTER_CLOSES = "low-counter-closes"
+    """The connection is closed, without an exception-response, when an invocation counter is too low."""
+    KEY_REFUSED = "key-refused"
+    """A transfer of keys fails (other-reason); the old ones stay."""
+    KEY_SWITCHED_REFUSED = "key-switched-refused"
+    """A transfer of keys is said to fail (other-reason), but the keys are the new ones."""
+    KEY_SWITCHED_CLOSES = "key-switched-closes"
+    """The keys that are transferred come into force, and the connection is closed without an answer."""
+    KEY_IGNORED = "key-ignored"
+    """A transfer of keys is said to succeed, but the old ones stay."""
+    MBUS_TRANSFER_KEY_REFUSED = "mbus-transfer-key-refused"
+    """The M-Bus client does not transfer a key (other-reason)."""
+    MBUS_TRANSFER_KEY_CLOSES = "mbus-transfer-key-closes"
+    """The M-Bus client transfers a key, and the connection is closed without an answer."""
+    MBUS_SET_ENCRYPTION_KEY_REFUSED = "mbus-set-encryption-key-refused"
+    """The M-Bus client does not take an encryption key (other-reason)."""
+    MBUS_SET_ENCRYPTION_KEY_CLOSES = "mbus-set-encryption-key-closes"
+    """The M-Bus client takes an encryption key, and the connection is closed without an answer."""
+    MBUS_DATA_SEND_REFUSED = "mbus-data-send-refused"
+    """The M-Bus client does not send data (other-reason)."""
+    MBUS_DATA_SEND_CLOSES = "mbus-data-send-closes"
+    """The M-Bus client sends data, and the connection is closed without an answer."""
 
 
 class HangUp(Exception):
@@ -73,10 +95,12 @@ class HangUp(Exception):
 
 @dataclass(slots=True)
 class ActiveFault:
-    """A fault that is switched on; ``remaining`` exchanges, or None for as long as it is on."""
+    """A fault that is switched on; ``remaining`` exchanges, or None for as long as it is on. It spares the
+    next ``spared`` exchanges that it would apply to."""
 
     kind: FaultKind
     remaining: int | None = None
+    spared: int = 0
 
 
 class FaultBox:
@@ -87,12 +111,17 @@ class FaultBox:
     def __init__(self, faults: list[ActiveFault]) -> None:
         self._faults = faults
 
-    def switch_on(self, kind: FaultKind, exchanges: int | None = None) -> None:
-        """Have the fault for the next ``exchanges`` that it applies to, or until it is switched off."""
+    def switch_on(self, kind: FaultKind, exchanges: int | None = None, *, after: int = 0) -> None:
+        """Have the fault for the next ``exchanges`` that it applies to, or until it is switched off.
+
+        Before that, so many go well (``after``): with 1 the second transfer of a key fails, not the first.
+        """
         if exchanges is not None and exchanges < 1:
             raise ValueError("a fault lasts for one exchange at least")
+        if after < 0:
+            raise ValueError("a fault comes after 0 exchanges at least")
         self.switch_off(kind)
-        self._faults.append(ActiveFault(kind, exchanges))
+        self._faults.append(ActiveFault(kind, exchanges, after))
 
     def switch_off(self, kind: FaultKind | None = None) -> None:
         """Have the fault no more; all of them when none is named."""
@@ -102,6 +131,9 @@ class FaultBox:
         """The first of ``kinds`` that is on; this exchange counts."""
         for fault in self._faults:
             if fault.kind in kinds:
+                if fault.spared:
+                    fault.spared -= 1
+                    continue
                 if fault.remaining is not None:
                     fault.remaining -= 1
                     if fault.remaining == 0:
@@ -110,5 +142,10 @@ class FaultBox:
         return None
 
     def as_list(self) -> list[dict[str, object]]:
-        """What is on, for people and for JSON."""
-        return [{"kind": fault.kind.value, "exchanges": fault.remaining} for fault in self._faults]
+        """What is on, for people and for JSON; ``after`` only where exchanges are still spared."""
+        shown: list[dict[str, object]] = []
+        for fault in self._faults:
+            shown.append({"kind": fault.kind.value, "exchanges": fault.remaining})
+            if fault.spared:
+                shown[-1]["after"] = fault.spared
+        return shown

@@ -10,10 +10,11 @@ from osgp.catalogue import Profile
 from osgp.catalogue.communication import Framing, Security
 
 from .meter.gas_meter import GasMeter
-from .meter.identity import KeyName, derive
+from .meter.identity import MBUS_KEYS, METER_KEYS
 from .meter.meter import Meter
 from .meter.meter_type import meter_type
 from .meter.query import MeterType
+from .nonces import Nonces
 from .settings import FleetSettings
 
 MIX = "mix"
@@ -58,6 +59,7 @@ class Fleet:
         start: str = "SIME0000000000001",
         port_per_meter: bool = False,
         seed: int | None = None,
+        shared_keys: bool | None = None,
         settings: FleetSettings | None = None,
     ) -> "Fleet":
         """A fleet of ``count`` electricity meters.
@@ -66,12 +68,14 @@ class Fleet:
         that have registers for both kinds of meters. Where a sequence is given, the
         meters take from it in turn. ``gas_meters`` is how many there are in all, one behind each meter with
         M-Bus channels before any gets a second, or a sequence with the number behind each. ``start`` is the
-        identification of the first meter, letters and then digits, which are counted up; ``seed`` is that of
-        the settings. ValueError or LookupError when it cannot be done.
+        identification of the first meter, letters and then digits, which are counted up; ``seed`` and
+        ``shared_keys`` are those of the settings. ValueError or LookupError when it cannot be done.
         """
         settings = settings or FleetSettings()
         if seed is not None:
             settings = replace(settings, seed=seed)
+        if shared_keys is not None:
+            settings = replace(settings, shared_keys=shared_keys)
         if count < 1:
             raise ValueError("a fleet has at least one meter")
         types = _choose_types(count, profile, polyphase)
@@ -117,6 +121,11 @@ class Fleet:
             gas_meters=[int(place in with_gas) for place in range(count)],
             settings=settings,
         )
+
+    @property
+    def nonces(self) -> Nonces:
+        """The nonces that the meters have seen, by key."""
+        return self.settings.nonces
 
     @property
     def port_count(self) -> int:
@@ -183,11 +192,7 @@ class Fleet:
                 "mbus_device_type": gas_meter.device_type,
                 "mbus_primary_address": gas_meter.primary_address,
             },
-            "keys": {
-                KeyName.MBUS_DEFAULT.value: derive(
-                    self.settings.seed, gas_meter.identification, KeyName.MBUS_DEFAULT
-                ).hex()
-            },
+            "keys": {name.value: gateway.mbus_key(gas_meter, name).hex() for name in MBUS_KEYS},
         }
 
 
@@ -198,7 +203,7 @@ def _choose_communication_method(profile: catalogue.Profile) -> str:
 
 
 def _describe_keys(meter: Meter) -> dict[str, Any]:
-    keys = {name.value: meter.key(name).hex() for name in KeyName if name is not KeyName.MBUS_DEFAULT}
+    keys = {name.value: meter.key(name).hex() for name in METER_KEYS}
     return {**keys, "lls_password": meter.lls_password}
 
 

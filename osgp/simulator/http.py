@@ -5,7 +5,8 @@ It has no authentication: it is for the machine on which the simulator runs, and
 ``GET /meters`` (``offset``, ``limit``) · ``GET /meters/{identification}`` ·
 ``GET|PUT|DELETE /meters/{identification}/attributes/{class_id}/{obis}/{attribute_id}`` ·
 ``POST /occurrences`` · ``POST /meters/{identification}/occurrences`` ·
-``GET|POST|DELETE /meters/{identification}/faults`` · ``PUT|DELETE /meters/{identification}/behaviour``
+``GET|POST|DELETE /meters/{identification}/faults`` · ``PUT|DELETE /meters/{identification}/behaviour`` ·
+``GET /keys`` (``offset``, ``limit``, ``repeated``)
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import uvicorn
@@ -26,7 +28,9 @@ from osgp.catalogue import obis
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.obis import MBUS_CHANNELS
 
+from . import fields
 from .codec.axdr import decode, encode
+from .codec.ciphering import MAXIMUM_COUNTER
 from .codec.errors import ProtocolError
 from .faults import FaultKind
 from .fleet import Fleet
@@ -34,11 +38,15 @@ from .meter.meter import Meter
 from .meter.query import AccessError
 from .occurrence import OccurrenceError
 from .scenario import carry_out, plan
-from .settings import Behaviour
 from .values import from_json, to_json
 
 MAXIMUM_BODY = 64 * 1024
 MAXIMUM_PAGE = 1_000
+_COUNT = fields.integer(0, 10**9)
+_BEHAVIOUR = (
+    "latency is a range of seconds, loss a share of 1, maximum_connections a number from 1, "
+    f"counter_at_key_change restart or keep, told_counter a number from 0 to {MAXIMUM_COUNTER}"
+)
 
 
 def application(fleet: Fleet, occurred: Callable[[], None] = lambda: None) -> Starlette:
@@ -54,6 +62,7 @@ def application(fleet: Fleet, occurred: Callable[[], None] = lambda: None) -> St
             Route(attribute, endpoints.get_attribute, methods=["GET"]),
             Route(attribute, endpoints.put_attribute, methods=["PUT"]),
             Route(attribute, endpoints.delete_attribute, methods=["DELETE"]),
+            Route("/keys", endpoints.list_keys),
             Route("/occurrences", endpoints.let_happen, methods=["POST"]),
             Route("/meters/{identification}/occurrences", endpoints.let_happen, methods=["POST"]),
             Route(faults, endpoints.list_faults, methods=["GET"]),
@@ -99,17 +108,29 @@ class _Endpoints:
 
     async def list_meters(self, request: Request) -> Response:
         """A page of meters."""
-        try:
-            offset = max(int(request.query_params.get("offset", 0)), 0)
-            limit = min(max(int(request.query_params.get("limit", 100)), 1), MAXIMUM_PAGE)
-        except ValueError as error:
-            raise HTTPException(400, "offset and limit are numbers") from error
+        page = _read_page(request)
         identifications = list(self.fleet.meters)
-        page = [
-            _summarize(self.fleet, self.fleet.meters[each])
-            for each in identifications[offset : offset + limit]
+        results = [_summarize(self.fleet, self.fleet.meters[each]) for each in identifications[page]]
+        return JSONResponse({"count": len(identifications), "results": results})
+
+    async def list_keys(self, request: Request) -> Response:
+        """A page of the keys that were used; with ``repeated=true`` of those with a nonce that came twice."""
+        page = _read_page(request)
+        chosen = request.query_params.get("repeated", "false")
+        if chosen not in ("true", "false"):
+            raise HTTPException(400, "repeated is true or false")
+        nonces = self.fleet.nonces
+        uses = nonces.list_repeats() if chosen == "true" else nonces.list_uses()
+        results = [
+            {
+                "key": use.key_id,
+                "fixed_field": use.fixed_field.hex(),
+                "highest": use.highest,
+                "repeated": use.repeated,
+            }
+            for use in uses[page]
         ]
-        return JSONResponse({"count": len(identifications), "results": page})
+        return JSONResponse({"count": len(uses), "results": results})
 
     async def show_meter(self, request: Request) -> Response:
         """One meter with its statistics."""
@@ -122,6 +143,7 @@ class _Endpoints:
                 "highest_invocation_counter": counters.highest if counters.highest >= 0 else None,
                 "repeated_invocation_counters": counters.repeated,
                 "faults": meter.faults.as_list(),
+                "mbus_keys": _describe_mbus_keys(meter),
             }
         )
 
@@ -177,16 +199,17 @@ class _Endpoints:
         return JSONResponse(self._find_meter(request).faults.as_list())
 
     async def switch_fault_on(self, request: Request) -> Response:
-        """``{"kind": ..., "exchanges": n}``; without exchanges until it is switched off."""
+        """``{"kind": ..., "exchanges": n, "after": n}``; without exchanges until it is switched off."""
         meter, document = self._find_meter(request), await _read_body(request)
         try:
             kind = FaultKind(document["kind"])
-            exchanges = document.get("exchanges")
-            if exchanges is not None and (not isinstance(exchanges, int) or isinstance(exchanges, bool)):
-                raise ValueError("exchanges is a number")
-            meter.faults.switch_on(kind, exchanges)
+            exchanges, after = document.get("exchanges"), document.get("after", 0)
+            if exchanges is not None:
+                _COUNT(exchanges)
+            meter.faults.switch_on(kind, exchanges, after=_COUNT(after))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise HTTPException(422, "kind is the name of a fault, exchanges a number from 1") from error
+            detail = "kind is the name of a fault, exchanges a number from 1, after one from 0"
+            raise HTTPException(422, detail) from error
         return JSONResponse(meter.faults.as_list(), status_code=201)
 
     async def switch_faults_off(self, request: Request) -> Response:
@@ -199,16 +222,18 @@ class _Endpoints:
         return Response(status_code=204)
 
     async def put_behaviour(self, request: Request) -> Response:
-        """``{"latency": [shortest, longest], "loss": share, "maximum_connections": n}``, each optional."""
+        """``{"latency": [shortest, longest], "loss": share, "maximum_connections": n,
+        "counter_at_key_change": "restart" or "keep", "told_counter": n}``; what is left out is as in the
+        fleet."""
         meter, document = self._find_meter(request), await _read_body(request)
         try:
             document = dict(document)
             if "latency" in document:
                 shortest, longest = document["latency"]
                 document["latency"] = (float(shortest), float(longest))
-            meter.behaviour = Behaviour(**document)
+            meter.behaviour = replace(self.fleet.settings.behaviour, **document)
         except (ValueError, TypeError) as error:
-            raise HTTPException(422, "latency is a range of seconds, loss a share of 1") from error
+            raise HTTPException(422, _BEHAVIOUR) from error
         return Response(status_code=204)
 
     async def delete_behaviour(self, request: Request) -> Response:
@@ -224,6 +249,29 @@ def _read_descriptor(request: Request) -> AttributeDescriptor:
     except ValueError as error:
         raise HTTPException(404, "the OBIS code is malformed") from error
     return AttributeDescriptor(parameters["class_id"], logical_name, parameters["attribute_id"])
+
+
+def _read_page(request: Request) -> slice:
+    """Which part of a list is asked for."""
+    try:
+        offset = max(int(request.query_params.get("offset", 0)), 0)
+        limit = min(max(int(request.query_params.get("limit", 100)), 1), MAXIMUM_PAGE)
+    except ValueError as error:
+        raise HTTPException(400, "offset and limit are numbers") from error
+    return slice(offset, offset + limit)
+
+
+def _describe_mbus_keys(meter: Meter) -> list[dict[str, Any]]:
+    """What became of the keys of each device that was sent one."""
+    return [
+        {
+            "identification": identification,
+            "encryption_key_status": keys.status.name,
+            "key_change_counter": keys.key_change_counter if keys.key_change_counter >= 0 else None,
+            "optical_port_closed": keys.optical_port_closed,
+        }
+        for identification, keys in (meter.memory.mbus_keys or {}).items()
+    ]
 
 
 def _summarize(fleet: Fleet, meter: Meter) -> dict[str, Any]:

@@ -4,7 +4,7 @@ An occurrence is described by a table of its ``kind`` and the fields of the kind
 which may be past: then the meter's history has it from the start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
@@ -24,7 +24,7 @@ from .meter.outages import Outage
 from .meter.record import MAXIMUM_CHANGES, EnergyStep, Pause
 from .meter.tariffs import EXPORT, IMPORT, catch_up, note_change
 from .occurrence import Occurrence, OccurrenceError, described
-from .settings import Behaviour
+from .settings import Behaviour, CounterAtKeyChange
 from .values import from_json
 
 _CHANNEL = parsers.integer(1, 4)
@@ -203,15 +203,17 @@ class AttributeIsSet(Occurrence):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultOn(Occurrence):
-    """A ``fault`` (:class:`FaultKind`) for so many ``exchanges``, or until it is off."""
+    """A ``fault`` (:class:`FaultKind`) for so many ``exchanges``, or until it is off, ``after`` so many to
+    which it would apply."""
 
     kind = "fault"
     fault: str = described(parsers.choice(*FaultKind))
     exchanges: int | None = described(parsers.integer(1, 10**9), default=None)
+    after: int = described(parsers.integer(0, 10**9), default=0)
 
     def happen(self, meter: Meter, moment: float) -> None:
         """The fault is on."""
-        meter.faults.switch_on(FaultKind(self.fault), self.exchanges)
+        meter.faults.switch_on(FaultKind(self.fault), self.exchanges, after=self.after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,20 +285,53 @@ class NullCompression(Occurrence):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourChanges(Occurrence):
-    """The meter answers after ``latency`` and loses a share of requests (``loss``); without either as the
-    rest of the fleet."""
+    """The meter answers after ``latency``, loses a share of requests (``loss``), begins invocation counters
+    anew with a new encryption key or not (``counter_at_key_change``), and claims to expect ``told_counter``
+    after one that is too low; without any of them as the rest of the fleet."""
 
     kind = "behaviour"
     latency: float | None = described(parsers.duration, default=None)
     loss: float | None = described(parsers.share, default=None)
+    counter_at_key_change: str | None = described(parsers.choice(*CounterAtKeyChange), default=None)
+    told_counter: int | None = described(_UINT32, default=None)
 
     def happen(self, meter: Meter, moment: float) -> None:
         """From the next answer on."""
-        if self.latency is None and self.loss is None:
-            meter.behaviour = None
-            return
+        usual = meter.settings.behaviour
         latency = self.latency or 0.0
-        meter.behaviour = Behaviour(latency=(latency, latency), loss=self.loss or 0.0)
+        changed = Behaviour(
+            latency=(latency, latency),
+            loss=self.loss or 0.0,
+            maximum_connections=usual.maximum_connections,
+            counter_at_key_change=CounterAtKeyChange(
+                self.counter_at_key_change or usual.counter_at_key_change
+            ),
+            told_counter=self.told_counter,
+        )
+        meter.behaviour = changed if self != BehaviourChanges() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvocationCounterMoves(Occurrence):
+    """Another tool has talked to the meter: it has accepted invocation counters up to ``value``.
+
+    A lower value than before is that of a meter that has forgotten.
+    """
+
+    kind = "invocation-counter"
+    value: int = described(_UINT32)
+
+    def befalls(self, meter: Meter) -> bool:
+        """Only ciphered associations have counters."""
+        return meter.is_ciphered
+
+    def make_misfit(self, meters: Iterable[Meter]) -> OccurrenceError:
+        """There are no counters without ciphering."""
+        return OccurrenceError("kind", f"{self.kind}: no selected meter has ciphered associations")
+
+    def happen(self, meter: Meter, moment: float) -> None:
+        """From the next APDU on."""
+        meter.memory.counters.highest = self.value
 
 
 KINDS: Mapping[str, type[Occurrence]] = {

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from osgp.catalogue.cosem import MethodDescriptor
 
-from .association import Association
+from .association import Association, note_counter
 from .codec import responses
 from .codec.axdr import Data, DataType, decode, octet_string
 from .codec.ciphering import OVERHEAD
@@ -308,9 +308,10 @@ class ServiceHandler:
             counter = cipher.check_challenge(answer.value, association.server_challenge)
         except DecipheringError:
             return responses.action_normal(request.invoke_id, ActionResult.READ_WRITE_DENIED, None)
-        # The counter in the answer precedes that of the APDU around it. It may not have been used before
-        # either.
-        if not self.meter.memory.counters.use(counter) or counter <= association.counter_at_start:
+        # The counter in the answer precedes that of the APDU around it, which is the highest by now. It may
+        # not have been used before either.
+        note_counter(self.meter, cipher, counter)
+        if counter <= association.counter_of_request or counter == self.meter.memory.counters.highest:
             return responses.action_normal(request.invoke_id, ActionResult.READ_WRITE_DENIED, None)
         association.established = True
         proof = cipher.answer_challenge(self.meter.memory.take_server_counter(), association.client_challenge)

@@ -94,7 +94,7 @@ class Session:
                 StateError.SERVICE_NOT_ALLOWED if known else StateError.SERVICE_UNKNOWN,
             )
         deciphered = cipher.decipher(apdu)
-        if not accept_counter(self.meter, deciphered.invocation_counter):
+        if not accept_counter(self.meter, cipher, deciphered.invocation_counter):
             return refuse_counter(self.meter)
         if deciphered.apdu[:1] != bytes((GLOBAL_CIPHERED[tag],)):
             raise RemoteProtocolError("a ciphered APDU holds another service than its tag says")
@@ -165,7 +165,7 @@ class Session:
             raise NotAllowed(ServiceError.OPERATION_NOT_POSSIBLE)
         if association.cipher is not None and request.user_information is not None:
             deciphered = association.cipher.decipher(request.user_information)
-            if not accept_counter(self.meter, deciphered.invocation_counter):
+            if not accept_counter(self.meter, association.cipher, deciphered.invocation_counter):
                 return refuse_counter(self.meter)
         fault = self.meter.take_fault(FaultKind.RELEASE_EXCEPTION, FaultKind.RELEASE_IGNORED)
         self.meter.memory.statistics.releases += 1

@@ -3,10 +3,24 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from zoneinfo import ZoneInfo
+
+from .nonces import Nonces
 
 CALM_SINCE_2024 = 1_704_067_200.0
 """2024-01-01T00:00Z."""
+
+_LARGEST_COUNTER = 0xFFFFFFFF
+
+
+class CounterAtKeyChange(StrEnum):
+    """Which invocation counters a meter accepts when its encryption key has been replaced."""
+
+    RESTART = "restart"
+    """Any: they begin anew."""
+    KEEP = "keep"
+    """Only those above what it accepted under the old key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +29,16 @@ class Behaviour:
 
     ``latency`` is the range, in seconds, from which the delay of each answer is drawn; ``loss`` the share
     (0..1) of requests that get no answer; ``maximum_connections`` how many TCP connections one meter holds
-    at a time.
+    at a time. ``counter_at_key_change`` is what becomes of the invocation counter with a new encryption key;
+    ``told_counter`` (0..4294967295) what a meter tells that it expects after a counter that is too low,
+    instead of the truth.
     """
 
     latency: tuple[float, float] = (0.0, 0.0)
     loss: float = 0.0
     maximum_connections: int = 4
+    counter_at_key_change: CounterAtKeyChange = CounterAtKeyChange.RESTART
+    told_counter: int | None = None
 
     def __post_init__(self) -> None:
         shortest, longest = self.latency
@@ -30,6 +48,11 @@ class Behaviour:
             raise ValueError("loss is a share from 0 to 1")
         if self.maximum_connections < 1:
             raise ValueError("a meter holds at least one connection")
+        if self.counter_at_key_change not in tuple(CounterAtKeyChange):
+            raise ValueError("counter_at_key_change is restart or keep")
+        told = self.told_counter
+        if told is not None and (type(told) is not int or not 0 <= told <= _LARGEST_COUNTER):
+            raise ValueError(f"told_counter is a whole number from 0 to {_LARGEST_COUNTER}")
 
 
 @dataclass(slots=True)
@@ -40,7 +63,8 @@ class FleetSettings:
     and send; ``idle_seconds`` is how long a connection may be silent. ``calm_from`` is when mishaps, such as
     outages, end (UNIX time, None: never): what tests read of the time since then is free of them.
     ``null_compressed`` is the share of meters (0..1) whose rows leave out a stamp that follows from the row
-    before.
+    before. With ``shared_keys`` all electricity meters have the same global keys. ``nonces`` are those that
+    the meters have seen.
     """
 
     seed: int = 1
@@ -52,7 +76,9 @@ class FleetSettings:
     clock: Callable[[], float] = time.time
     calm_from: float | None = CALM_SINCE_2024
     null_compressed: float = 0.0
+    shared_keys: bool = False
     zone: ZoneInfo = field(init=False)
+    nonces: Nonces = field(init=False, repr=False, default_factory=Nonces)
 
     def __post_init__(self) -> None:
         self.zone = ZoneInfo(self.zone_name)

@@ -1,5 +1,6 @@
 """Making up fleets, describing them, running them from a thread and from the command line."""
 
+import argparse
 import json
 import os
 import signal
@@ -11,8 +12,9 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.simulator import Behaviour, Fleet, FleetSettings, SimulatorThread
-from osgp.simulator.cli import duration, latency, main, share
+from osgp.simulator import Behaviour, CounterAtKeyChange, Fleet, FleetSettings, SimulatorThread
+from osgp.simulator.cli import add_arguments, build_fleet, duration, latency, main, share
+from osgp.simulator.meter.identity import KeyName
 
 from .client import connected
 
@@ -78,7 +80,12 @@ def test_the_description_adds_a_meter(demo: SimulatorThread) -> None:
     }
     assert set(described[0]["keys"]) == {"master_key", "authentication_key", "encryption_key", "lls_password"}
     gas = next(each for each in described if "gateway" in each["add_device"])
-    assert set(gas["keys"]) == {"mbus_default_key"}
+    assert set(gas["keys"]) == {
+        "mbus_default_key",
+        "mbus_user_key",
+        "mbus_firmware_update_authentication_key",
+        "mbus_p0_key",
+    }
     assert gas["add_device"]["gateway"] == "SIME0000000000002"
     assert gas["add_device"]["channel"] == 1
     assert gas["add_device"]["mbus_manufacturer"] == "SIM"
@@ -215,3 +222,18 @@ def test_the_command_runs_until_it_is_interrupted(tmp_path) -> None:
             socket.create_connection(("127.0.0.1", port), 10).close()
         process.send_signal(signal.SIGTERM)
         assert process.wait(180) == 0
+
+
+def test_options_of_keys_and_counters() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    plain, other = (
+        build_fleet(parser.parse_args(["--count", "2", *options]))
+        for options in ([], ["--shared-keys", "--counter-at-key-change", "keep"])
+    )
+    kept = [fleet.settings.behaviour.counter_at_key_change for fleet in (plain, other)]
+    assert kept == [CounterAtKeyChange.RESTART, CounterAtKeyChange.KEEP]
+    different = [
+        len({meter.key(KeyName.ENCRYPTION) for meter in fleet.meters.values()}) for fleet in (plain, other)
+    ]
+    assert different == [2, 1]

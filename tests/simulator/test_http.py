@@ -3,17 +3,24 @@
 import http.client
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.simulator import Fleet, SimulatorThread
+from osgp.simulator import Behaviour, CounterAtKeyChange, Fleet, SimulatorThread
 from osgp.simulator.codec.axdr import Data, DataType, encode
+from osgp.simulator.codec.mbus_keys import make_fixed_field
 from osgp.simulator.http import MAXIMUM_BODY
+from osgp.simulator.meter.identity import KeyName, manufacturer_id
+from osgp.simulator.nonces import make_key_id
 
-from .client import Closed, connected
+from .client import CLIENT_TITLE, Closed, connected
+from .key_changes import mbus_method, sent_data, wrap_gcm
 
+COUNTER = AttributeDescriptor(1, bytes((0, 0, 43, 1, 0, 255)), 2)
 ALARM_FILTER = AttributeDescriptor(1, bytes((0, 0, 97, 98, 10, 255)), 2)
 METER = "/meters/SIME0000000000001"
 FILTER = METER + "/attributes/1/0-0:97.98.10.255/2"
@@ -30,8 +37,10 @@ def simulator() -> Iterator[SimulatorThread]:
 def call(simulator: SimulatorThread) -> Any:
     """Calls the interface: status and document."""
 
-    def caller(method: str, path: str, document: Any = None, body: bytes | None = None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", simulator.http_port, timeout=60)
+    def caller(
+        method: str, path: str, document: Any = None, body: bytes | None = None, port: int | None = None
+    ) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", port or simulator.http_port, timeout=60)
         octets = body if body is not None else json.dumps(document).encode() if document is not None else None
         connection.request(method, path, octets)
         response = connection.getresponse()
@@ -171,7 +180,8 @@ def test_bodies_are_bounded_and_must_be_json(call) -> None:
 
 def test_faults_are_switched_on_and_off(simulator, call) -> None:
     faults = METER + "/faults"
-    assert call("POST", faults, {"kind": "hang", "exchanges": 2}) == (201, [{"kind": "hang", "exchanges": 2}])
+    on = {"kind": "hang", "exchanges": 2, "after": 3}
+    assert call("POST", faults, on) == (201, [on])
     assert call("POST", faults, {"kind": "garbage"})[0] == 201
     assert call("DELETE", faults + "?kind=hang")[0] == 204
     assert call("GET", faults) == (200, [{"kind": "garbage", "exchanges": None}])
@@ -183,6 +193,10 @@ def test_faults_are_switched_on_and_off(simulator, call) -> None:
         5,
         {"kind": "hang", "exchanges": 0},
         {"kind": "hang", "exchanges": "x"},
+        {"kind": "hang", "exchanges": True},
+        {"kind": "hang", "after": -1},
+        {"kind": "hang", "after": None},
+        {"kind": "hang", "exchanges": 10**400},
     ):
         assert call("POST", faults, wrong)[0] == 422
     assert call("DELETE", faults + "?kind=sulk")[0] == 422
@@ -197,6 +211,91 @@ def test_behaviour_is_changed_for_one_meter(simulator, call) -> None:
     assert meter.behaviour is meter.settings.behaviour
     for wrong in (5, {"latency": 1}, {"loss": 2}, {"mood": "bad"}, {"loss": "much"}):
         assert call("PUT", path, wrong)[0] == 422
+
+
+def test_behaviour_that_is_left_out_is_that_of_the_fleet(simulator, call) -> None:
+    path = METER + "/behaviour"
+    meter = simulator.meters["SIME0000000000001"]
+    usual, keep = simulator.fleet.settings.behaviour, CounterAtKeyChange.KEEP
+    told = {"counter_at_key_change": "keep", "told_counter": 4_200_000_000}
+    assert call("PUT", path, told)[0] == 204
+    assert meter.behaviour == replace(usual, counter_at_key_change=keep, told_counter=4_200_000_000)
+    simulator.fleet.settings.behaviour = replace(usual, counter_at_key_change=keep)
+    try:
+        assert call("PUT", path, {"loss": 0.5})[0] == 204
+        assert meter.behaviour == Behaviour(loss=0.5, counter_at_key_change=keep)
+    finally:
+        simulator.fleet.settings.behaviour = usual
+    assert call("DELETE", path)[0] == 204
+    for name, value in (("counter_at_key_change", "lose"), ("told_counter", -1), ("told_counter", "5")):
+        status, answer = call("PUT", path, {name: value})
+        assert status == 422
+        assert name in answer["detail"]
+
+
+def test_a_lie_about_the_counter_is_told_to_the_public_client(simulator, call) -> None:
+    meter = simulator.meters["SIME0000000000003"]
+    path = f"/meters/{meter.identification}/attributes/1/0-0:43.1.0.255/2"
+    assert call("PUT", path, {"type": "double-long-unsigned", "value": 4_000_000_007})[0] == 204
+
+    def read_counter() -> int:
+        with connected(simulator, meter, client_address=16) as public:
+            public.associate()
+            return int(public.get(COUNTER).value)
+
+    assert read_counter() == 4_000_000_007
+    with connected(simulator, meter, counter=50) as client:
+        client.associate()
+    assert read_counter() == 4_000_000_007
+    assert call("DELETE", path)[0] == 204
+    assert read_counter() == client.counter - 1
+    occurrence = {"kind": "invocation-counter", "value": 4_294_967_290}
+    assert call("POST", f"/meters/{meter.identification}/occurrences", occurrence)[0] == 201
+    assert read_counter() == 4_294_967_290
+
+
+def test_keys_tell_what_was_used_with_them(call) -> None:
+    with SimulatorThread(Fleet.build(2, shared_keys=True, gas_meters=2), http_port=0) as simulator:
+        first, second = simulator.meters.values()
+        ask = partial(call, port=simulator.http_port)
+        assert ask("GET", "/keys") == (200, {"count": 0, "results": []})
+        with connected(simulator, first, counter=7) as client:
+            client.associate()
+            device = first.gas_meter(1)
+            default_key = first.mbus_key(device, KeyName.MBUS_DEFAULT)
+            vector = make_fixed_field(device.identification_number, manufacturer_id("SIM"))
+            wrapped = wrap_gcm(default_key, vector, 3, 2, bytes(16))
+            assert client.action(mbus_method(first, 6), sent_data(wrapped)) == 0
+        shared = {
+            "key": make_key_id(first.key(KeyName.ENCRYPTION)),
+            "fixed_field": CLIENT_TITLE.hex(),
+            "highest": 10,
+            "repeated": [],
+        }
+        of_device = {
+            "key": make_key_id(default_key),
+            "fixed_field": vector.hex(),
+            "highest": 3,
+            "repeated": [],
+        }
+        assert ask("GET", "/keys")[1] == {"count": 2, "results": [shared, of_device]}
+        assert ask("GET", "/keys?offset=1&limit=1")[1] == {"count": 2, "results": [of_device]}
+        assert ask("GET", "/keys?repeated=true")[1] == {"count": 0, "results": []}
+        with connected(simulator, second, counter=9) as client:
+            client.associate()
+        shared |= {"highest": 11, "repeated": [9, 10]}
+        assert ask("GET", "/keys?repeated=true")[1] == {"count": 1, "results": [shared]}
+        assert ask("GET", "/keys?repeated=perhaps")[0] == 400
+        shown = ask("GET", "/meters/SIME0000000000001")[1]
+        assert shown["mbus_keys"] == [
+            {
+                "identification": device.identification,
+                "encryption_key_status": "ENCRYPTION_KEY_IN_USE",
+                "key_change_counter": 3,
+                "optical_port_closed": True,
+            }
+        ]
+        assert ask("GET", "/meters/SIME0000000000002")[1]["repeated_invocation_counters"] == [9, 10]
 
 
 def test_occurrences_happen_now(simulator, call) -> None:

@@ -12,11 +12,11 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.simulator import Fleet, FleetSettings
 from osgp.simulator.codec.axdr import Data, DataType, decode, encode
 from osgp.simulator.codec.cosem_time import decode_date_time
-from osgp.simulator.meter.counters import UsedCounters
 from osgp.simulator.meter.identity import derive
 from osgp.simulator.meter.load_curve import HEATING, HOUSEHOLD, SOLAR, START, Household
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.meter.query import AccessError
+from osgp.simulator.nonces import MAXIMUM_INTERVALS, UsedCounters
 from osgp.simulator.values import from_json, to_json
 from tests.visited import METERS, WITH_MBUS
 
@@ -308,7 +308,7 @@ def test_used_counters_take_bounded_memory() -> None:
         assert used.use(counter)
     for counter in range(19_000, 20_000, 2):
         assert not used.use(counter)
-    assert len(used._starts) == len(used._ends) <= 256
+    assert len(used._starts) == len(used._ends) <= MAXIMUM_INTERVALS
     assert used.repeated[0] == 19_000
     for _ in range(5_000):
         used.use(19_000)
@@ -318,6 +318,6 @@ def test_used_counters_take_bounded_memory() -> None:
 def test_keys_differ_from_one_another() -> None:
     described = Fleet.demo().describe()
     keys = [key for each in described for name, key in each["keys"].items() if name != "lls_password"]
-    assert len(keys) == len(set(keys)) == 33
+    assert len(keys) == len(set(keys)) == 42
     assert all(len(key) == 32 for key in keys)
     assert derive(1, "A", "x") != derive(1, "B", "x")

@@ -39,6 +39,7 @@ OCCURRENCES: list[dict[str, Any]] = [
     {"kind": "energy-reset"},
     {"kind": "null-compression"},
     {"kind": "behaviour"},
+    {"kind": "invocation-counter", "value": 5},
 ]
 
 

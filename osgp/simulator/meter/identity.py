@@ -11,12 +11,22 @@ MANUFACTURER = "SIM"
 
 
 class KeyName(StrEnum):
-    """The secrets of a meter, named as the fields with which devices are added."""
+    """The secrets of a meter or an M-Bus device, named as the fields with which devices are added."""
 
     MASTER = "master_key"
     AUTHENTICATION = "authentication_key"
     ENCRYPTION = "encryption_key"
     MBUS_DEFAULT = "mbus_default_key"
+    MBUS_USER = "mbus_user_key"
+    MBUS_FIRMWARE_UPDATE_AUTHENTICATION = "mbus_firmware_update_authentication_key"
+    MBUS_P0 = "mbus_p0_key"
+
+
+METER_KEYS = (KeyName.MASTER, KeyName.AUTHENTICATION, KeyName.ENCRYPTION)
+"""Those of electricity meters."""
+
+MBUS_KEYS = tuple(name for name in KeyName if name not in METER_KEYS)
+"""Those of M-Bus devices."""
 
 
 def derive(seed: int, identification: str, label: str, size: int = 16) -> bytes:

@@ -167,8 +167,8 @@ def mbus_status(query: Query) -> float:
 
 @value_of_class("mbus_client", "encryption_key_status")
 def encryption_key_status(query: Query) -> bytes:
-    """4: encryption key in use; 0: no encryption key."""
-    return enum(4 if _find_attached(query) else 0)
+    """From 0, no encryption key, to 4, encryption key in use."""
+    return enum(query.meter.mbus_key_status(query.channel or 0, query.moment))
 
 
 @value_of_class("mbus_diagnostic", "received_signal_strength")

@@ -6,10 +6,21 @@ from ..faults import ActiveFault
 from ..settings import Behaviour
 from ..statistics import MeterStatistics
 from .control import CONNECTED
-from .counters import UsedCounters
 from .identity import KeyName
 from .load_curve import Household
+from .mbus_keys import MbusKeys
 from .record import Record
+
+
+class AcceptedCounters:
+    """The invocation counters of a meter's management clients: the ``highest`` that it accepted (-1 before
+    the first), and those that came to it although their nonce had been used before, by whichever meter."""
+
+    __slots__ = ("highest", "repeated")
+
+    def __init__(self) -> None:
+        self.highest = -1
+        self.repeated: list[int] = []
 
 
 class Memory:
@@ -24,6 +35,7 @@ class Memory:
         "faults",
         "household",
         "keys",
+        "mbus_keys",
         "overrides",
         "record",
         "server_counter",
@@ -32,7 +44,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.statistics = MeterStatistics()
-        self.counters = UsedCounters()
+        self.counters = AcceptedCounters()
         self.server_counter = 0
         self.control_state = CONNECTED
         self.connections = 0
@@ -42,6 +54,8 @@ class Memory:
         self.faults: list[ActiveFault] | None = None
         self.overrides: dict[AttributeDescriptor, bytes] | None = None
         self.keys: dict[KeyName, bytes] | None = None
+        self.mbus_keys: dict[str, MbusKeys] | None = None
+        """By the identification of the device, once it was sent a key."""
         self.record: Record | None = None
 
     @property

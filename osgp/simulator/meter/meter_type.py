@@ -11,7 +11,7 @@ from osgp.catalogue.values import SCALER_UNIT
 
 from ..codec import axdr
 from ..codec.axdr import DataType
-from . import buffers, electricity, mbus, modem, power_quality, standing
+from . import buffers, electricity, key_methods, mbus, modem, power_quality, standing
 from .equipment import Equipment, list_channels
 from .event_types import CODE
 from .methods import HANDLERS
@@ -24,6 +24,9 @@ from .writes import WRITES, clear_buffer, schedule_test, set_alarm_register
 
 VALUE_MODULES = (buffers, electricity, mbus, modem, power_quality, standing)
 """Importing these registers the providers."""
+
+METHOD_MODULES = (key_methods,)
+"""Importing these registers the handlers of methods."""
 
 PUBLIC_CLASSES = frozenset(("association_ln", "sap_assignment", "clock"))
 PUBLIC_TAGS = frozenset(("LOGICAL_DEVICE_NAME", "DEVICE_ID_1", "DEVICE_ID_2"))

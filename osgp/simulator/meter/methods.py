@@ -1,28 +1,23 @@
 """The methods of COSEM objects: one handler per class and method, found by decorator.
 
-The reply to the challenge of a high level association is not here: it belongs to the
-association that is being opened.
+Those that replace keys are in :mod:`.key_methods`. The reply to the challenge of a high level association
+is not here either: it belongs to the association that is being opened.
 """
 
 from collections.abc import Callable
 
-from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
-
 from ..codec.axdr import DataType, decode
-from ..codec.ciphering import KEY_OCTETS
 from ..codec.results import ActionResult
-from . import shapes
 from .control import FACTORY_MODE, disconnect_remotely, reconnect_remotely
 from .event_names import BREAKER_CLOSED, BREAKER_OPENED
-from .identity import KeyName
 from .query import Handler, Invocation, Outcome
 from .tariffs import activate
 
 HANDLERS: dict[tuple[str, str], Handler] = {}
 """By the names of class and method."""
 
-_SUCCESS: Outcome = (ActionResult.SUCCESS, None)
-_TYPE_UNMATCHED: Outcome = (ActionResult.TYPE_UNMATCHED, None)
+SUCCESS: Outcome = (ActionResult.SUCCESS, None)
+TYPE_UNMATCHED: Outcome = (ActionResult.TYPE_UNMATCHED, None)
 
 
 def method(class_name: str, method_name: str) -> Callable[[Handler], Handler]:
@@ -38,7 +33,7 @@ def method(class_name: str, method_name: str) -> Callable[[Handler], Handler]:
 def _switch(call: Invocation, allowed: Callable[[int, int], int | None], event: str) -> Outcome:
     """Both methods of disconnect control take integer(0), and do what the control mode allows."""
     if call.parameter is None or call.parameter.type is not DataType.INTEGER:
-        return _TYPE_UNMATCHED
+        return TYPE_UNMATCHED
     meter = call.meter
     control_mode = call.entry.descriptors.get("control_mode")
     chosen = meter.override(control_mode) if control_mode is not None else None
@@ -50,7 +45,7 @@ def _switch(call: Invocation, allowed: Callable[[int, int], int | None], event: 
     if state != meter.memory.control_state:
         meter.record_event(now, event)
     meter.switch(state, now)
-    return _SUCCESS
+    return SUCCESS
 
 
 @method("disconnect_control", "remote_disconnect")
@@ -69,54 +64,25 @@ def remote_reconnect(call: Invocation) -> Outcome:
 def activate_passive_calendar(call: Invocation) -> Outcome:
     """Activity calendar: what was prepared as passive becomes active."""
     if call.parameter is None or call.parameter.type is not DataType.INTEGER:
-        return _TYPE_UNMATCHED
+        return TYPE_UNMATCHED
     activate(call.meter, call.meter.settings.clock())
-    return _SUCCESS
+    return SUCCESS
 
 
 @method("mbus_client", "reset_alarm")
 def reset_alarm(call: Invocation) -> Outcome:
     """M-Bus client: the alarm of the device is acknowledged."""
     if call.parameter is None or call.parameter.type is not DataType.INTEGER:
-        return _TYPE_UNMATCHED
+        return TYPE_UNMATCHED
     now = call.meter.settings.clock()
     call.meter.make_record().latch(f"MBUS_ALARM_{call.entry.channel}", now, 0)
-    return _SUCCESS
+    return SUCCESS
 
 
 @method("mbus_client", "slave_deinstall")
 def slave_deinstall(call: Invocation) -> Outcome:
     """M-Bus client: the device on the channel is no longer known."""
     if call.parameter is None or call.parameter.type is not DataType.INTEGER:
-        return _TYPE_UNMATCHED
+        return TYPE_UNMATCHED
     call.meter.install(call.entry.channel or 0, None, call.meter.settings.clock())
-    return _SUCCESS
-
-
-_TRANSFERRED_KEYS = shapes.array(shapes.structure(shapes.ENUM, shapes.OCTET_STRING), maximum=4)
-_KEY_IDS = {0: KeyName.ENCRYPTION, 2: KeyName.AUTHENTICATION}
-
-
-@method("security_setup", "global_key_transfer")
-@method("security_setup", "key_transfer")
-def transfer_keys(call: Invocation) -> Outcome:
-    """Security setup: new global keys, each wrapped (RFC 3394) with the master key. All of them or none.
-
-    The answer still goes out under the old keys; after it the association goes on under the new ones.
-    """
-    if call.parameter is None or not _TRANSFERRED_KEYS.fits(call.parameter):
-        return _TYPE_UNMATCHED
-    master = call.meter.key(KeyName.MASTER)
-    keys: dict[KeyName, bytes] = {}
-    for item in call.parameter.value:
-        key_id, wrapped = (part.value for part in item.value)
-        try:
-            key = aes_key_unwrap(master, wrapped)
-        except (InvalidUnwrap, ValueError):
-            return ActionResult.OTHER_REASON, None
-        if key_id not in _KEY_IDS or len(key) != KEY_OCTETS:
-            return ActionResult.OTHER_REASON, None
-        keys[_KEY_IDS[key_id]] = key
-    for name, key in keys.items():
-        call.meter.replace_key(name, key)
-    return _SUCCESS
+    return SUCCESS

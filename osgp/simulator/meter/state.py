@@ -8,7 +8,7 @@ from osgp.catalogue.communication import Framing, Security
 from osgp.catalogue.cosem import AttributeDescriptor
 
 from ..faults import FaultBox, FaultKind
-from ..settings import Behaviour, FleetSettings
+from ..settings import Behaviour, CounterAtKeyChange, FleetSettings
 from . import clock_shifts
 from .clock_zone import find_clock_zone
 from .control import CONNECTED
@@ -19,6 +19,7 @@ from .gas_meter import GasMeter
 from .identity import MANUFACTURER, KeyName, derive, lls_password, system_title
 from .incidents import Kinds, list_kinds
 from .load_curve import Household
+from .mbus_keys import EncryptionKeyStatus, MbusKeys
 from .memory import Memory
 from .record import MAXIMUM_CHANGES, Record
 
@@ -120,14 +121,17 @@ class MeterState(Generic[TypeOfMeter]):
         memory = self._memory
         if memory is not None and memory.keys and name in memory.keys:
             return memory.keys[name]
-        return derive(self.settings.seed, self.identification, name)
+        owner = "" if self.settings.shared_keys else self.identification
+        return derive(self.settings.seed, owner, name)
 
     def replace_key(self, name: KeyName, key: bytes) -> None:
-        """From now on the key is ``key``; invocation counters start again with a new encryption key."""
+        """From now on the key is ``key``; with a new encryption key invocation counters start again, unless
+        the meter keeps them."""
         memory = self.memory
         memory.keys = {**(memory.keys or {}), name: key}
-        if name is KeyName.ENCRYPTION:
-            memory.counters.start_again()
+        restarts = self.behaviour.counter_at_key_change == CounterAtKeyChange.RESTART
+        if name is KeyName.ENCRYPTION and restarts:
+            memory.counters.highest = -1
 
     def gas_meter(self, channel: int, moment: float | None = None) -> GasMeter | None:
         """The gas meter on an M-Bus channel, now or at a moment."""
@@ -142,6 +146,38 @@ class MeterState(Generic[TypeOfMeter]):
             if gas_meter.channel == channel:
                 return gas_meter
         return None
+
+    def mbus_key(self, gas_meter: GasMeter, name: KeyName) -> bytes:
+        """A key of a device behind the meter, 16 octets."""
+        keys = self._find_mbus_keys(gas_meter)
+        if keys is not None and name is KeyName.MBUS_USER:
+            return keys.user_key
+        if keys is not None and name in keys.others:
+            return keys.others[name]
+        return derive(self.settings.seed, gas_meter.identification, name)
+
+    def mbus_key_status(self, channel: int, moment: float | None = None) -> EncryptionKeyStatus:
+        """How far the last change of the user key of the device on a channel has come."""
+        gas_meter = self.gas_meter(channel, moment)
+        if gas_meter is None:
+            return EncryptionKeyStatus.NO_ENCRYPTION_KEY
+        keys = self._find_mbus_keys(gas_meter)
+        return keys.status if keys is not None else EncryptionKeyStatus.ENCRYPTION_KEY_IN_USE
+
+    def make_mbus_keys(self, gas_meter: GasMeter) -> MbusKeys:
+        """The keys of a device behind the meter, to be changed."""
+        memory = self.memory
+        if memory.mbus_keys is None:
+            memory.mbus_keys = {}
+        if gas_meter.identification not in memory.mbus_keys:
+            user_key = self.mbus_key(gas_meter, KeyName.MBUS_USER)
+            memory.mbus_keys[gas_meter.identification] = MbusKeys(user_key)
+        return memory.mbus_keys[gas_meter.identification]
+
+    def _find_mbus_keys(self, gas_meter: GasMeter) -> MbusKeys | None:
+        memory = self._memory
+        known = memory.mbus_keys if memory is not None else None
+        return known.get(gas_meter.identification) if known else None
 
     @property
     def household(self) -> Household:
