@@ -1,4 +1,5 @@
-"""An M-Bus client that notes which keys it is given, and what an M-Bus device makes of wrapped ones."""
+"""An M-Bus client that notes which keys it is given, what an M-Bus device makes of wrapped ones, and what the
+platform has of simulated devices."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -7,10 +8,14 @@ from unittest import mock
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from osgp.devices.models import KeyType
 from osgp.simulator.codec.axdr import Data
 from osgp.simulator.codec.results import ActionResult
+from osgp.simulator.meter.gas_meter import GasMeter
+from osgp.simulator.meter.identity import KeyName
 from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from osgp.simulator.meter.query import Handler, Invocation, Outcome
+from tests.memory_keys import MemoryKeys
 
 TAG = "MBUS_CLIENT_SETUP"
 METHODS = {6: "data_send", 7: "set_encryption_key", 8: "transfer_key"}
@@ -76,3 +81,24 @@ def open_gcm(default_key: bytes, device: bytes, wrapped: bytes) -> tuple[int, in
     plain = decryptor.update(sealed) + decryptor.finalize()
     assert plain[1] == len(plain) - 2
     return int.from_bytes(counter, "big"), plain[0], plain[2:]
+
+
+def find_device(simulated: SimulatedMeter, channel: int) -> GasMeter:
+    """The device that a simulated meter has on a channel."""
+    device = simulated.gas_meter(channel)
+    assert device is not None
+    return device
+
+
+def make_keys_of(simulated: SimulatedMeter, channel: int) -> MemoryKeys:
+    """What the platform has of the device, also the counter of former tests."""
+    device = find_device(simulated, channel)
+    return MemoryKeys(
+        {
+            KeyType.G_METER_MASTER_KEY: simulated.mbus_key(device, KeyName.MBUS_DEFAULT),
+            KeyType.G_METER_ENCRYPTION_KEY: simulated.mbus_key(device, KeyName.MBUS_USER),
+        },
+        mbus_identification_number=device.identification_number,
+        mbus_manufacturer=device.manufacturer,
+        key_change_counter=simulated.make_mbus_keys(device).key_change_counter,
+    )

@@ -78,7 +78,7 @@ def test_values_that_no_vector_can_hold(changes: dict[str, Any], complaint: str)
 
 @pytest.mark.parametrize(("default_key", "key"), [(DEFAULT_KEY[1:], KEY), (DEFAULT_KEY, KEY + b"\x5a")])
 def test_keys_of_another_length(default_key: bytes, key: bytes) -> None:
-    options = {"key_id": MbusKeyId.USER_KEY, "key_change_counter": 1, **FLO}
+    options: dict[str, Any] = {"key_id": MbusKeyId.USER_KEY, "key_change_counter": 1, **FLO}
     for form in (wrap_with_cbc, lambda *keys: wrap_with_gcm(*keys, **options)):
         with pytest.raises(ValueError, match="other than 16 octets") as info:
             form(default_key, key)
