@@ -1,5 +1,6 @@
-"""The short id of an M-Bus device, from the attributes of an M-Bus client (class 72)."""
+"""The short id of an M-Bus device and the state of its key: attributes of an M-Bus client (class 72)."""
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from osgp.cosem.errors import make_illegal_response
@@ -9,9 +10,26 @@ from osgp.protocol_dlms import Data
 IDENTIFICATION_DIGITS = 8
 NO_IDENTIFICATION = "0" * IDENTIFICATION_DIGITS
 
-_LETTER_BITS = 5
+_LETTERS, _LETTER_BITS = 3, 5
 _ALPHABET = 26
 _BEFORE_A = ord("A") - 1
+
+
+class EncryptionKeyStatus(StrEnum):
+    """The key with which an M-Bus device encrypts its readings. Numbered from 0 in this order.
+
+    It is *set* in the electricity meter, *transferred* to the M-Bus device, and *in use* once the device has
+    sent readings that it encrypted with it.
+    """
+
+    NO_ENCRYPTION_KEY = "NO_ENCRYPTION_KEY"
+    ENCRYPTION_KEY_SET = "ENCRYPTION_KEY_SET"
+    ENCRYPTION_KEY_TRANSFERRED = "ENCRYPTION_KEY_TRANSFERRED"
+    ENCRYPTION_KEY_SET_AND_TRANSFERRED = "ENCRYPTION_KEY_SET_AND_TRANSFERRED"
+    ENCRYPTION_KEY_IN_USE = "ENCRYPTION_KEY_IN_USE"
+
+
+_KEY_STATUSES = tuple(EncryptionKeyStatus)
 
 
 class MbusShortId(NamedTuple):
@@ -78,6 +96,23 @@ def parse_manufacturer(data: Data) -> str | None:
     if not 0 < number < 1 << 3 * _LETTER_BITS or not all(1 <= code <= _ALPHABET for code in codes):
         raise make_illegal_response(f"The M-Bus manufacturer id 0x{number:X} is not three letters.")
     return "".join(chr(_BEFORE_A + code) for code in codes)
+
+
+def encode_manufacturer(letters: str) -> int:
+    """Return the manufacturer id of three letters A to Z. Raises ValueError for anything else."""
+    codes = [ord(letter) - _BEFORE_A for letter in letters]
+    if len(codes) != _LETTERS or not all(1 <= code <= _ALPHABET for code in codes):
+        raise ValueError(f"the M-Bus manufacturer {letters!r} is not three letters A to Z")
+    return codes[0] << 2 * _LETTER_BITS | codes[1] << _LETTER_BITS | codes[2]
+
+
+def parse_encryption_key_status(data: Data) -> EncryptionKeyStatus:
+    """Return what attribute 14 of an M-Bus client means. Raises Fault for any other value."""
+    number = parse_whole_number(data, "the M-Bus encryption key status")
+    if number is None or not 0 <= number < len(_KEY_STATUSES):
+        told = "is not told" if number is None else f"{number} is outside 0..{len(_KEY_STATUSES) - 1}"
+        raise make_illegal_response(f"The M-Bus encryption key status {told}.")
+    return _KEY_STATUSES[number]
 
 
 def parse_octet(data: Data, name: str = "attribute") -> int | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from osgp.catalogue import Profile
+from osgp.catalogue import MbusKeyWrapping, Profile
 
 
 class ProfileNeed(Protocol):
@@ -50,6 +50,35 @@ class NamedFlag:
         return f"{self.name} in {' or '.join(self.tags)}"
 
 
+@dataclass(frozen=True)
+class ListedAttribute:
+    """An attribute, by name, that the profile lists for an object."""
+
+    tag: str
+    name: str
+
+    def is_met_by(self, profile: Profile) -> bool:
+        """Return whether the profile lists it."""
+        return self.tag in profile and self.name in profile[self.tag]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.tag}"
+
+
+@dataclass(frozen=True)
+class KeyWrapping:
+    """One of these forms in which meters take keys for M-Bus devices."""
+
+    forms: tuple[MbusKeyWrapping, ...]
+
+    def is_met_by(self, profile: Profile) -> bool:
+        """Return whether the meters take keys in one of them."""
+        return profile.mbus_key_wrapping in self.forms
+
+    def __str__(self) -> str:
+        return f"keys for M-Bus devices in the form {' or '.join(self.forms)}"
+
+
 Need = str | ProfileNeed
 """The tag of an object, or a more complex need."""
 Needs = Sequence[Need]
@@ -64,6 +93,16 @@ def any_of(*tags: str) -> AnyOf:
 def named_flag(name: str, *tags: str) -> NamedFlag:
     """Return the need of a bit of this name in the value of one of these objects."""
     return NamedFlag(name, tags)
+
+
+def listed_attribute(tag: str, name: str) -> ListedAttribute:
+    """Return the need of an attribute of an object."""
+    return ListedAttribute(tag, name)
+
+
+def key_wrapping(*forms: MbusKeyWrapping) -> KeyWrapping:
+    """Return the need of meters that take keys for M-Bus devices in one of these forms."""
+    return KeyWrapping(forms)
 
 
 def list_missing(needs: Needs, profile: Profile) -> list[Need]:

@@ -80,6 +80,10 @@ class Operation(ABC, Generic[P, R]):
     """Types of devices that it may be sent to."""
     needs: ClassVar[Needs] = ()
     """COSEM objects that meters must have, whatever the parameters; otherwise refused with 416."""
+    without_gateway: ClassVar[FaultCode] = FaultCode.VALIDATION_ERROR
+    """The fault of an M-Bus device that is behind no electricity meter."""
+    without_channel: ClassVar[FaultCode] = FaultCode.VALIDATION_ERROR
+    """The fault of an M-Bus device whose channel is unknown."""
     repeatable: ClassVar[bool] = True
     """Whether it may be carried out again when the outcome of an attempt is unknown."""
     bundleable: ClassVar[bool] = True

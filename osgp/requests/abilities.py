@@ -20,9 +20,10 @@ def check_ability(
 ) -> None:
     """Raise Fault for what the device cannot do, with a pointer to the field of a single request.
 
-    401: the message is not for its type, or it is an M-Bus device without gateway or channel. 221: it is not
-    on a channel of ``meter``, if given. 212: there is no address to dial. 206: its profile is unknown. 416:
-    its profile lacks objects. Besides what ``check_device`` of the operation raises.
+    401: the message is not for its type, or it is an M-Bus device without gateway or channel, for which some
+    messages have other codes. 221: it is not on a channel of ``meter``, if given. 212: there is no address to
+    dial. 206: its profile is unknown. 416: its profile lacks objects. Besides what ``check_device`` of the
+    operation raises.
     """
     if device.device_type not in operation.device_types:
         suitable = ", ".join(sorted(operation.device_types))
@@ -30,7 +31,7 @@ def check_ability(
             FaultCode.VALIDATION_ERROR,
             f"{operation.message} is for {suitable}; {device.identification} is a {device.device_type}.",
         )
-    _check_reachable(device, meter)
+    _check_reachable(operation, device, meter)
     try:
         operation.check_profile(_find_profile(device), parameters)
         if isinstance(operation, MeterOperation):
@@ -60,10 +61,12 @@ def make_refusal(code: FaultCode, message: str) -> Fault:
     return Fault(code, message, pointer=DEVICE_POINTER)
 
 
-def _check_reachable(device: Device, meter: Device | None) -> None:
+def _check_reachable(
+    operation: MeterOperation | CompositeOperation, device: Device, meter: Device | None
+) -> None:
     if device.is_mbus and (device.gateway is None or device.channel is None):
         raise make_refusal(
-            FaultCode.VALIDATION_ERROR,
+            operation.without_gateway if device.gateway is None else operation.without_channel,
             f"{device.identification} is not coupled to a channel of an electricity meter.",
         )
     dialled = device.gateway or device

@@ -26,6 +26,8 @@ PATH = "/api/v1/bundle/"
 PROBE = {"message": "Probe"}
 NEW_ONLY = {"message": "ProbeNewMeters"}
 GAS_READ = {"message": "ActualMeterReadsGas"}
+KEY_STATUS = {"message": "GetMbusEncryptionKeyStatus"}
+SET_KEY = {"message": "SetEncryptionKeyExchangeOnGMeter"}
 LACKS = "ProbeNewMeters needs LAST_GASP_TEST, which SMR-5.1 meters do not have."
 
 
@@ -56,6 +58,13 @@ UNABLE = [
     ({**GAS_READ, "device_identification": "G2"}, 221, "G2 is not on a channel of E0000000000000001."),
     ({**GAS_READ, "device_identification": "G3"}, 401, "G3 is not coupled to a channel"),
     ({**GAS_READ, "device_identification": "G4"}, 401, "G4 is not coupled to a channel"),
+    # Callers know these codes for the key of an M-Bus device.
+    ({**KEY_STATUS, "device_identification": "G2"}, 221, "G2 is not on a channel of E0000000000000001."),
+    ({**KEY_STATUS, "device_identification": "G3"}, 220, "G3 is not coupled to a channel"),
+    ({**KEY_STATUS, "device_identification": "G4"}, 215, "G4 is not coupled to a channel"),
+    ({**SET_KEY, "device_identification": "G2"}, 221, "G2 is not on a channel of E0000000000000001."),
+    ({**SET_KEY, "device_identification": "G3"}, 220, "G3 is not coupled to a channel"),
+    ({**SET_KEY, "device_identification": "G4"}, 215, "G4 is not coupled to a channel"),
     ({"message": "GetGsmDiagnostic"}, 416, "no modem diagnostics for ETHERNET"),
 ]
 

@@ -8,10 +8,13 @@ import pytest
 
 from osgp.simulator.meter.control import CONNECTED, DISCONNECTED
 from tests.configuration.calendars import SAMPLE
+from tests.configuration.mbus_client import make_keys_of
 from tests.visited import NOW, Visits, perform, saying
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "configure-meters.md"
 LISTS = (1, 32)
+CHANNEL = 1
+"""Of the M-Bus device that some messages are about."""
 HOST = {"host": "192.0.2.1", "port": 4059}
 OBJECTS = [
     {"class_id": 1, "obis_code": "0-0:96.1.1.255", "attribute": 2},
@@ -80,6 +83,14 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "GetFirmwareVersion": ("GetFirmwareVersion", {}),
+    "SetEncryptionKeyExchangeOnGMeter, user key": ("SetEncryptionKeyExchangeOnGMeter", {}),
+    "SetEncryptionKeyExchangeOnGMeter, another key": (
+        "SetEncryptionKeyExchangeOnGMeter",
+        {"secret_type": "G_METER_OPTICAL_PORT_KEY"},
+    ),
+    "SetMbusUserKeyByChannel": ("SetMbusUserKeyByChannel", {"channel": CHANNEL}),
+    "GetMbusEncryptionKeyStatus": ("GetMbusEncryptionKeyStatus", {}),
+    "GetMbusEncryptionKeyStatusByChannel": ("GetMbusEncryptionKeyStatusByChannel", {"channel": CHANNEL}),
     "DisconnectRelay": ("DisconnectRelay", {}),
     "ReconnectRelay": ("ReconnectRelay", {}),
 }
@@ -94,7 +105,9 @@ def count(visits: Visits, message: str, parameters: dict[str, Any], with_list_ma
     if message in RELAY_BEFORE:
         simulated.switch(RELAY_BEFORE[message], NOW.timestamp())
     connection = {"with_list_max": with_list_max}
-    with saying(simulated, {}), visits.visit(simulated, connection=connection) as meter:
+    keys = make_keys_of(simulated, CHANNEL)
+    options = {"channel": CHANNEL, "keys": keys, "find_mbus_keys": lambda *_: keys}
+    with saying(simulated, {}), visits.visit(simulated, connection=connection, **options) as meter:
         before = meter.association.statistics.round_trips
         perform(meter, message, parameters)
         return meter.association.statistics.round_trips - before

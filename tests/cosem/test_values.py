@@ -205,6 +205,32 @@ def test_manufacturers() -> None:
             mbus.parse_manufacturer(unsigned(wrong))
 
 
+@pytest.mark.parametrize("letters", ["LGB", "AAA", "ZZZ"])
+def test_manufacturers_there_and_back(letters: str) -> None:
+    assert mbus.parse_manufacturer(unsigned(mbus.encode_manufacturer(letters))) == letters
+
+
+@pytest.mark.parametrize("wrong", ["", "LG", "LGBX", "lgb", "LG1", "LG@", "LG[", "LGÄ"])
+def test_manufacturers_that_have_no_number(wrong: str) -> None:
+    with pytest.raises(ValueError, match="three letters A to Z"):
+        mbus.encode_manufacturer(wrong)
+
+
+def test_encryption_key_statuses() -> None:
+    told = [mbus.parse_encryption_key_status(Data(DataType.ENUM, number)) for number in range(5)]
+    assert told == [
+        "NO_ENCRYPTION_KEY",
+        "ENCRYPTION_KEY_SET",
+        "ENCRYPTION_KEY_TRANSFERRED",
+        "ENCRYPTION_KEY_SET_AND_TRANSFERRED",
+        "ENCRYPTION_KEY_IN_USE",
+    ]
+    for wrong in (-1, 5, 255, None, True, b"\x01"):
+        with pytest.raises(Fault, match="encryption key status") as caught:
+            mbus.parse_encryption_key_status(unsigned(wrong))
+        assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
+
+
 def test_short_ids() -> None:
     read = mbus.parse_short_id(unsigned(0x12345678), unsigned(12514), unsigned(66), unsigned(3), 0)
     assert read == mbus.MbusShortId("12345678", "LGB", 66, 3)

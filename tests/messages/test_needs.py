@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from osgp import catalogue
+from osgp.catalogue import MbusKeyWrapping
 from osgp.devices.models import Device, DeviceType
 from osgp.faults import Fault, FaultCode
-from osgp.messages.needs import any_of, list_missing, list_tags
+from osgp.messages.needs import any_of, key_wrapping, list_missing, list_tags, listed_attribute
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import list_operations
 from osgp.messages.shapes import NoParameters, NoResult
@@ -27,6 +28,23 @@ def test_all_of_them_or_any_of_some() -> None:
     assert list_missing(needs, profile) == []
     lacking = (*needs, "NO_SUCH_TAG", any_of("NEITHER", "NOR"))
     assert [str(need) for need in list_missing(lacking, profile)] == ["NO_SUCH_TAG", "NEITHER or NOR"]
+
+
+def test_needs_that_are_no_objects() -> None:
+    status = listed_attribute("MBUS_CLIENT_SETUP", "encryption_key_status")
+    unknown = listed_attribute("NO_SUCH_TAG", "value")
+    form = key_wrapping(MbusKeyWrapping.CBC, MbusKeyWrapping.GCM)
+    for key, missing in (
+        ("DSMR-2.2", [status, unknown, form]),
+        ("SMR-4.3", [unknown, form]),
+        ("SMR-5.1", [unknown]),
+    ):
+        profile = catalogue.find_profile(*key.split("-"))
+        assert list_missing((status, unknown, form), profile) == missing
+    assert [str(need) for need in (status, form)] == [
+        "encryption_key_status of MBUS_CLIENT_SETUP",
+        "keys for M-Bus devices in the form CBC or GCM",
+    ]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.message)
@@ -102,6 +120,7 @@ def addressed(operation: MeterOperation[Any, Any], simulated: SimulatedMeter) ->
         yield gateway
     if DeviceType.SMART_METER_G in operation.device_types and "MBUS_CLIENT_SETUP" in profile:
         kind = DeviceType.SMART_METER_G
+        common |= {"mbus_identification_number": "99310014", "mbus_manufacturer": "FLO"}
         yield Device(identification="G1", device_type=kind, gateway=gateway, channel=1, **common)
 
 

@@ -228,6 +228,20 @@ def test_gas_meters_need_a_gateway_a_channel_and_an_address(
         assert (fault.code, fault.pointer) == (code, "/device_identification")
 
 
+@pytest.mark.parametrize("message", ["GetMbusEncryptionKeyStatus", "SetEncryptionKeyExchangeOnGMeter"])
+def test_messages_with_codes_of_their_own_for_devices_that_are_not_coupled(
+    caller: Caller, organisation: Organisation, message: str
+) -> None:
+    alone = make_gas_meter("GAS1", gateway=None, channel=None, owner=organisation)
+    lost = make_gas_meter("GAS2", gateway=make_device("GATEWAY"), channel=None, owner=organisation)
+    for gas_meter, code in (
+        (alone, FaultCode.GATEWAY_DEVICE_NOT_SET_FOR_MBUS_DEVICE),
+        (lost, FaultCode.NO_MBUS_DEVICE_CHANNEL_FOUND),
+    ):
+        fault = refused(caller, message, {"device_identification": gas_meter.identification})
+        assert (fault.code, fault.pointer) == (code, "/device_identification")
+
+
 def test_platform_operations_check_for_themselves_and_dial_nothing(caller: Caller, device: Device) -> None:
     assert refused(caller, "ProbePlatform", body_for(device)).code == FaultCode.EXISTING_DEVICE
     request = submit(caller, "ProbePlatform", {"device_identification": "NEW", "size": 1})
