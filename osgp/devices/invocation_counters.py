@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from django.db import connection, transaction
 from django.db.models import Q
 
-from osgp.devices.models import Device
+from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.faults import Component, Fault, FaultCode
 
 END = 2**32
@@ -80,3 +80,43 @@ def reset_after_key_change(meter_id: int, first_unused: int | None) -> None:
 def _require_counter(value: int) -> None:
     if not 0 <= value <= END:
         raise ValueError(f"{value} is not an invocation counter")
+
+
+@transaction.atomic
+def set_by_operator(device_id: int, value: int) -> int | None:
+    """Raise the counter of the device's ACTIVE encryption key to ``value``, the first one not used yet.
+
+    0 to 2^32 - 1. Returns the former one; None: it was not known. Raises what :func:`check_raise` raises.
+    """
+    Device.objects.select_for_update(no_key=True).filter(pk=device_id).first()
+    former = check_raise(device_id, value)
+    Device.objects.filter(pk=device_id).update(invocation_counter=value)
+    return former
+
+
+def check_raise(device_id: int, value: int) -> int | None:
+    """Return the stored counter of the device's ACTIVE encryption key; None: it is not known.
+
+    Raises Fault 808 when ``value`` is lower, 806 when there is no such key, and 201 for an unknown device.
+    """
+    _require_counter(value)
+    row = Device.objects.filter(pk=device_id).values_list("identification", "invocation_counter").first()
+    if row is None:
+        raise Fault(FaultCode.UNKNOWN_DEVICE, "The device does not exist any more.")
+    identification, stored = row
+    if not DeviceKey.objects.filter(
+        device=device_id, key_type=KeyType.E_METER_ENCRYPTION_KEY_UNICAST, state=KeyState.ACTIVE
+    ).exists():
+        raise Fault(
+            FaultCode.KEY_NOT_PRESENT,
+            f"{identification} has no active {KeyType.E_METER_ENCRYPTION_KEY_UNICAST}.",
+            component=Component.SECRET_MANAGEMENT,
+        )
+    if stored is not None and value < stored:
+        raise Fault(
+            FaultCode.ATTEMPT_TO_LOWER_INVOCATION_COUNTER,
+            f"The invocation counter of {identification} is {stored} and cannot be lowered to {value}: "
+            "values would be used twice with the same key. With a new encryption key it begins anew.",
+            pointer="/invocation_counter",
+        )
+    return stored
