@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -76,12 +76,13 @@ class ApplicationKeyAdmin(OrganisationScopedAdmin):
     search_help_text = "Part of the application, fingerprint or organisation"
 
     registered = make_moment_column("registered_at", "Registered", ordering="registered_at")
+    registered_in_full = make_moment_column("registered_at", "Registered", full=True)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         given = ("organisation", "application")
         if obj is None:
             return (*given, "public_key")
-        return (*given, "full_fingerprint", "registered", "registered_by", "pem")
+        return (*given, "full_fingerprint", "registered_in_full", "registered_by", "pem")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return () if obj is None else self.get_fields(request, obj)
@@ -94,6 +95,13 @@ class ApplicationKeyAdmin(OrganisationScopedAdmin):
         if db_field.name == "organisation" and organisation is not None:
             options["queryset"] = Organisation.objects.filter(pk=organisation.pk)
         return super().formfield_for_foreignkey(db_field, request, **options)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """One button: there is nothing to go on with."""
+        one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**one_button, **(extra_context or {})})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         row, _ = register_key(

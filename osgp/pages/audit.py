@@ -1,12 +1,15 @@
 """The audit trail: who did what with keys and counters, to read only."""
 
+import re
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_visible_devices
@@ -14,12 +17,14 @@ from osgp.audit.models import AuditEntry, AuditEvent
 from osgp.devices.models import Device
 from osgp.pages.access import ReadOnlyAdmin, get_organisation
 from osgp.pages.shared.columns import make_moment_column
-from osgp.pages.shared.display_values import show
+from osgp.pages.shared.display_values import make_label, redact, show
 from osgp.pages.shared.filters import PERIODS, OrganisationFilter, PeriodFilter
 from osgp.pages.shared.lists import LongList
 from osgp.pages.shared.page import ShownRow
 from osgp.pages.shared.search import IndexedSearch
 from osgp.requests.models import Request
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class EventFilter(admin.SimpleListFilter):
@@ -99,7 +104,11 @@ class AuditEntryAdmin(IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
 
     @admin.display(description="Details")
     def told(self, entry: AuditEntry) -> SafeString:
-        return show(entry.details)
+        return format_html_join(
+            " · ",
+            '<span class="quiet">{}</span> {}',
+            ((make_label(name), _shorten(value)) for name, value in redact(entry.details).items()),
+        )
 
     # --- Page ---
 
@@ -120,3 +129,13 @@ class AuditEntryAdmin(IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
             ),
             "its_request": requests.first() if may_see_request else None,
         }
+
+
+def _shorten(value: Any) -> str:
+    """One value of the details, for a line of the list; the page of the entry has it in full."""
+    if value is None or value == []:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(map(_shorten, value))
+    text = str(value)
+    return f"{text[:16]}…" if _FINGERPRINT.fullmatch(text) else Truncator(text).chars(80)

@@ -78,15 +78,34 @@ def test_the_page_of_an_entry(superuser: Client, organisation: Organisation, dev
         correlation_uid=request.correlation_uid,
         details={"former_value": 7, "invocation_counter": 1000, "reason": "<b>why</b>"},
     )
+    line = superuser.get(reverse(LIST)).content.decode()
+    assert '<span class="quiet">Former value</span> 7 · ' in line
+    assert "&lt;b&gt;why" in line
     text = page(superuser, entry).content.decode()
     assert "Invocation counter set" in text
     assert "1000" in text
     assert "&lt;b&gt;why" in text
     assert reverse("admin:devices_device_change", args=[device.pk]) in text
     assert reverse("admin:requests_request_change", args=[request.pk]) in text
+    assert "UTILITY" in text
     # What it tells of may be gone.
     gone = add(device="E404", correlation_uid=uuid.uuid4())
     assert "E404" in page(superuser, gone).content.decode()
+
+
+def test_the_list_is_short_and_the_page_complete(superuser: Client) -> None:
+    fingerprint, reason = "0123456789abcdef" * 4, "because " * 60
+    entry = add(
+        details={"fingerprint": fingerprint, "absent": [], "handed_out": ["A", "B"], "reason": reason}
+    )
+    line = superuser.get(reverse(LIST)).content.decode()
+    assert "0123456789abcdef…" in line
+    assert fingerprint not in line
+    assert '<span class="quiet">Absent</span> – · <span class="quiet">Handed out</span> A, B · ' in line
+    assert reason not in line
+    text = page(superuser, entry).content.decode()
+    assert fingerprint in text
+    assert reason.strip() in text
 
 
 def test_a_user_with_an_organisation_sees_only_its_own(
