@@ -79,7 +79,7 @@ def test_the_page_of_an_entry(superuser: Client, organisation: Organisation, dev
         details={"former_value": 7, "invocation_counter": 1000, "reason": "<b>why</b>"},
     )
     line = superuser.get(reverse(LIST)).content.decode()
-    assert '<span class="quiet">Former value</span> 7 · ' in line
+    assert '<span class="quiet">Former value</span> 7' in line
     assert "&lt;b&gt;why" in line
     text = page(superuser, entry).content.decode()
     assert "Invocation counter set" in text
@@ -101,7 +101,9 @@ def test_the_list_is_short_and_the_page_complete(superuser: Client) -> None:
     line = superuser.get(reverse(LIST)).content.decode()
     assert "0123456789abcdef…" in line
     assert fingerprint not in line
-    assert '<span class="quiet">Absent</span> – · <span class="quiet">Handed out</span> A, B · ' in line
+    # PostgreSQL keeps the parts in an order of its own.
+    assert '<span class="quiet">Absent</span> –' in line
+    assert '<span class="quiet">Handed out</span> A, B' in line
     assert reason not in line
     text = page(superuser, entry).content.decode()
     assert fingerprint in text

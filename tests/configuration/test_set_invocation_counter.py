@@ -13,6 +13,7 @@ from osgp.devices.models import Device, KeyType
 from osgp.faults import Fault, FaultCode
 from osgp.requests.models import Request
 from osgp.visits.platform_requests import perform_due
+from tests.devices.concurrency import at_once
 from tests.factories import grant
 
 URL = "/api/v1/configuration/set-invocation-counter/"
@@ -92,6 +93,23 @@ def test_not_below_what_was_reserved_meanwhile(api: APIClient, keyed: Device) ->
     assert (request.state, request.fault["code"]) == ("FAILED", 808)
     assert stored(keyed) == 564
     assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_reserved_at_the_same_time_is_not_handed_out_again(keyed: Device) -> None:
+    invocation_counters.set_by_operator(keyed.pk, 0)
+
+    def use(number: int) -> object:
+        if number % 2:
+            return invocation_counters.reserve(keyed.pk, 64)
+        return invocation_counters.set_by_operator(keyed.pk, 100)
+
+    blocks = [done for done in at_once(8, use) if isinstance(done, range)]
+    values = [value for block in blocks for value in block]
+    assert len(values) == len(set(values)) == 4 * 64
+    end = stored(keyed)
+    assert end is not None
+    assert end >= max(100, *values)
 
 
 @pytest.mark.parametrize(

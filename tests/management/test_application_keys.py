@@ -17,6 +17,8 @@ from osgp.accounts.application_keys import find_key
 from osgp.accounts.functions import DEFAULT_SCOPES
 from osgp.accounts.models import ApplicationKey, Organisation
 from osgp.audit.models import AuditEntry
+from osgp.management.application_keys import register_key
+from tests.devices.concurrency import at_once
 from tests.factories import make_token
 from tests.rsa_keys import Encoding, Private, Public, make_pair, private_pem, public_pem
 
@@ -150,6 +152,20 @@ def test_other_bodies_and_names(administrator: APIClient) -> None:
     # Of somebody who sends requests in the admin.
     answer = put(administrator, public_pem(make_pair()), URL.format("admin/marijke"))
     assert (answer.status_code, answer.json()["application"]) == (201, "admin/marijke")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_at_once_leave_one_key_and_a_chain_of_entries(organisation: Organisation) -> None:
+    names = ["one", "two", "three", "four"]
+    texts = [public_pem(make_pair(name)) for name in names]
+    done = at_once(4, lambda number: register_key(organisation, "portal", texts[number], by="test"))
+    assert sorted(is_new for _, is_new in done) == [False, False, False, True]  # type: ignore[misc]
+    former: str | None = None
+    for _, _, details in entries():
+        assert details["former_fingerprint"] == former
+        former = details["fingerprint"]
+    assert ApplicationKey.objects.get().fingerprint == former
+    assert AuditEntry.objects.count() == 4
 
 
 def run(*arguments: str) -> str:
