@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "osgp.firmware",
     "osgp.device_groups",
     "osgp.system_notes",
+    "osgp.audit",
     "osgp.batches",
     "osgp.requests",
     "osgp.readings",

@@ -26,7 +26,7 @@ class DeviceFunctionGroup(TextChoices):
 class Scope(TextChoices):
     """What a token allows its application, within what its organisation may do.
 
-    ``READ`` fetches results and lists; each other scope posts the messages of one service.
+    ``READ`` fetches results and lists; each other scope but ``ADMIN`` posts the messages of one service.
     """
 
     READ = "read"
@@ -37,3 +37,9 @@ class Scope(TextChoices):
     MANAGEMENT = "management"
     MONITORING = "monitoring"
     NOTIFICATION = "notification"
+    ADMIN = "admin"
+    """Registering the public keys of the organisation's applications. Never given unless asked for."""
+
+
+DEFAULT_SCOPES = tuple(scope for scope in Scope if scope != Scope.ADMIN)
+"""What a token allows about which nothing is said: an application does not choose who gets keys."""

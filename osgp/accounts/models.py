@@ -9,7 +9,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
-from osgp.accounts.functions import DeviceFunctionGroup, Scope
+from osgp.accounts.functions import DEFAULT_SCOPES, DeviceFunctionGroup
 from osgp.devices.models import Device
 
 identification_validator = RegexValidator(r"^\S{1,40}$", "1 to 40 characters, no blanks")
@@ -84,7 +84,7 @@ class ApiToken(models.Model):
             application=application,
             hint=secret[:10],
             digest=cls.compute_digest(secret),
-            scopes=scopes if scopes is not None else [str(scope) for scope in Scope],
+            scopes=scopes if scopes is not None else [str(scope) for scope in DEFAULT_SCOPES],
             expires_at=expires_at,
         )
         return token, secret
@@ -93,6 +93,32 @@ class ApiToken(models.Model):
         """Return whether the token is neither revoked nor expired."""
         now = now or timezone.now()
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class ApplicationKey(models.Model):
+    """The public key of an application: device keys are handed out to it encrypted with this one.
+
+    osgp/management/application_keys.py registers and removes them, so that the audit trail has it.
+    """
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="application_keys")
+    application = models.CharField(max_length=40, help_text="As its tokens name it.")
+    public_key = models.TextField(help_text="RSA, PEM (X.509 SubjectPublicKeyInfo).")
+    fingerprint = models.CharField(
+        max_length=64, help_text="SHA-256 of the SubjectPublicKeyInfo in DER, hexadecimal."
+    )
+    registered_at = models.DateTimeField()
+    registered_by = models.CharField(max_length=160, help_text="The application or the person.")
+
+    class Meta:
+        ordering = ["organisation", "application"]
+        verbose_name = "application key"
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "application"], name="one_key_per_application")
+        ]
+
+    def __str__(self) -> str:
+        return f"public key of {self.application}"
 
 
 class DeviceAuthorisation(models.Model):

@@ -20,6 +20,7 @@ from django.db.models import Max
 from osgp.devices import generations
 from osgp.devices.fingerprints import Fingerprints
 from osgp.devices.models import DeviceKey, KeyCounter, KeyState, KeyType
+from osgp.devices.needed_keys import make_missing_key_fault
 from osgp.faults import Component, Fault, FaultCode
 from osgp.sql import Statement
 
@@ -161,34 +162,43 @@ def adopt(counter_id: int, first_unused: int) -> None:
 
 @transaction.atomic
 def set_by_operator(device_id: int, value: int) -> int | None:
-    """Raise the counter of the ACTIVE encryption key of a device; return the former value, None if unknown.
+    """Raise the counter of the device's ACTIVE encryption key to ``value``, the first one not used yet (0 to 2^32).
 
-    It is also None when devices of others have the same key: they learn nothing of one another. Raises Fault
-    806 without such a key, and 808 when the counter is higher already.
+    Return the former value, None if it is not known. It is also None when other devices have the same key:
+    who has one of them learns nothing of the others. Raises what :func:`check_raise` raises.
     """
+    if (found := find_active(device_id)) is not None:
+        _lock(found.pk)
+    former, counter = _check_raise(device_id, value)
+    _raise(counter, value)
+    _save(counter)
+    return former
+
+
+def check_raise(device_id: int, value: int) -> None:
+    """Raise Fault 808 when the counter is higher already, and 806 when there is no ACTIVE encryption key."""
+    _check_raise(device_id, value)
+
+
+def _check_raise(device_id: int, value: int) -> tuple[int | None, KeyCounter]:
     _require_counter(value)
-    found = find_active(device_id)
-    if found is None:
-        raise Fault(
-            FaultCode.KEY_NOT_PRESENT,
-            f"The device has no active {KeyType.E_METER_ENCRYPTION_KEY_UNICAST}.",
-            component=Component.SECRET_MANAGEMENT,
-        )
-    counter = _lock(found.pk)
+    counter = find_active(device_id)
+    if counter is None:
+        raise make_missing_key_fault(KeyType.E_METER_ENCRYPTION_KEY_UNICAST)
     former = counter.next_value
     if former is not None:
         former = min(former + _find_leap(counter), END)
     is_shared = DeviceKey.objects.filter(counter=counter).exclude(device=device_id).exists()
     if former is not None and value < former:
+        known = "" if is_shared else f", and it is {former} already"
         raise Fault(
             FaultCode.ATTEMPT_TO_LOWER_INVOCATION_COUNTER,
-            "The invocation counter of a key is never lowered" + ("." if is_shared else f": it is {former}."),
+            f"The invocation counter of a key is never lowered{known}: values would be used twice. With a new "
+            "encryption key it begins anew.",
             component=Component.PROTOCOL_DLMS,
             pointer="/invocation_counter",
         )
-    _raise(counter, value)
-    _save(counter)
-    return None if is_shared else former
+    return None if is_shared else former, counter
 
 
 def is_known_from_before(counter_id: int) -> bool:

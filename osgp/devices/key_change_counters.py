@@ -1,4 +1,7 @@
-"""Key change counters (KCC) of M-Bus devices: part of the IV under which they get keys, so never used twice."""
+"""Key change counters (KCC) of M-Bus devices: part of the IV under which they get keys, so never used twice.
+
+The rest of the IV is the M-Bus identification of the device: rows with the same one share the counter.
+"""
 
 from django.db import transaction
 
@@ -12,16 +15,21 @@ def advance(device_id: int, at_least: int) -> int:
 
     Raises Fault 201 when the device does not exist any more, 414 when the counter has left its 32 bits.
     """
-    devices = Device.objects.filter(pk=device_id)
-    row = devices.select_for_update(no_key=True).values_list("key_change_counter").first()
-    if row is None:
+    own = Device.objects.filter(pk=device_id)
+    identity = own.values_list("mbus_identification_number", "mbus_manufacturer").first()
+    if identity is None:
         raise Fault(FaultCode.UNKNOWN_DEVICE, "The device does not exist any more.")
-    value = max(at_least, -1 if row[0] is None else row[0] + 1)
+    number, manufacturer = identity
+    same = Device.objects.filter(mbus_identification_number=number, mbus_manufacturer=manufacturer)
+    devices = (own | same) if number else own
+    rows = devices.order_by("pk").select_for_update(no_key=True).values_list("pk", "key_change_counter")
+    former = dict(rows)
+    value = max(at_least, *(-1 if last is None else last + 1 for last in former.values()))
     if value > LARGEST_COUNTER:
         raise Fault(
             FaultCode.UNABLE_TO_PROCESS_REQUEST,
             "The key change counter of the M-Bus device is used up.",
             component=Component.SECRET_MANAGEMENT,
         )
-    devices.update(key_change_counter=value)
+    Device.objects.filter(pk__in=former).update(key_change_counter=value)
     return value

@@ -163,6 +163,11 @@ def find_change(device_id: int, change: uuid.UUID) -> frozenset[KeyState]:
     return frozenset(map(KeyState, states))
 
 
+def has_active(device_id: int, key_type: KeyType) -> bool:
+    """Return whether the device has an ACTIVE key of this type."""
+    return DeviceKey.objects.filter(device=device_id, key_type=key_type, state=KeyState.ACTIVE).exists()
+
+
 def read_active_keys(device: Device, key_types: Collection[KeyType]) -> dict[KeyType, bytes]:
     """Return the ACTIVE secrets of these types, without those that the device lacks. One query.
 

@@ -172,6 +172,11 @@ class Device(models.Model):
                 name="device_by_relay_status",
             ),
             models.Index(
+                fields=["mbus_identification_number", "mbus_manufacturer"],
+                condition=~Q(mbus_identification_number=""),
+                name="device_by_mbus_name",
+            ),
+            models.Index(
                 fields=["-debugging_until"],
                 condition=Q(debugging_until__isnull=False),
                 name="device_by_debugging",

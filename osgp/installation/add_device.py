@@ -12,7 +12,7 @@ from osgp.devices.models import MBUS_DEVICE_TYPES, Device, DeviceType
 from osgp.faults import Fault, FaultCode
 from osgp.installation.device_parameters import AddDeviceParameters, check_combination, make_columns
 from osgp.installation.supplied_keys import check_keys, decrypt_keys, store_keys
-from osgp.messages.operation import PlatformOperation, Service
+from osgp.messages.operation import PlatformOperation, Sender, Service
 from osgp.messages.registry import register
 from osgp.messages.serializers import CharField
 from osgp.networks.models import CommunicationNetwork
@@ -42,28 +42,27 @@ class AddDevice(PlatformOperation[AddDeviceParameters, AddDeviceResult]):
         """Raises what :func:`check_combination` raises."""
         check_combination(parameters)
 
-    def check(
-        self, organisation: Organisation, device: Device | None, parameters: AddDeviceParameters
-    ) -> None:
+    def check(self, sender: Sender, device: Device | None, parameters: AddDeviceParameters) -> None:
         """``device`` is the existing one of that identification, whoever owns it.
 
         Raises Fault 204 for a device that exists when not overwriting, 301 when it belongs to others, 201,
         209, 221 or 301 for the gateway, and what :func:`make_columns` and :func:`check_keys` raise.
         """
         if device is not None:
-            _check_replaceable(organisation, device, parameters)
+            _check_replaceable(sender.organisation, device, parameters)
         make_columns(parameters)
-        _check_channel(_find_gateway(organisation, parameters), device, parameters)
+        _check_channel(_find_gateway(sender.organisation, parameters), device, parameters)
         check_keys(parameters)
 
     @transaction.atomic
     def perform(
-        self, organisation: Organisation, device_identification: str, parameters: AddDeviceParameters
+        self, sender: Sender, device_identification: str, parameters: AddDeviceParameters
     ) -> tuple[Device, AddDeviceResult]:
         """Checks all again, as it may be due long after it was accepted; raises the same faults.
 
         The keys may be decrypted here for the first time (:func:`check_keys`).
         """
+        organisation = sender.organisation
         columns = make_columns(parameters)
         secrets = decrypt_keys(parameters)
         # Gateway before device, always: the order in which rows are locked.

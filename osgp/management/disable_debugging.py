@@ -2,21 +2,21 @@
 
 from django.utils import timezone
 
-from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.management.enable_debugging import DebuggingResult
-from osgp.management.known_devices import KnownDeviceOperation
+from osgp.management.known_devices import ManagedDeviceOperation
+from osgp.messages.operation import Sender
 from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters
 
 
 @register
-class DisableDebugging(KnownDeviceOperation[NoParameters, DebuggingResult]):
+class DisableDebugging(ManagedDeviceOperation[NoParameters, DebuggingResult]):
     """Log a device's messages no longer, from its next visit on. What was logged stays for its retention."""
 
     message = "DisableDebugging"
 
-    def change(self, organisation: Organisation, device: Device, parameters: NoParameters) -> DebuggingResult:
+    def change(self, sender: Sender, device: Device, parameters: NoParameters) -> DebuggingResult:
         if device.is_debugged:
             # When it ended stays known, for people who look for logs.
             device.debugging_until = timezone.now()

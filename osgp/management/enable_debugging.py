@@ -6,10 +6,10 @@ from typing import Annotated, NotRequired, TypedDict
 from django.conf import settings
 from django.utils import timezone
 
-from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.management.known_devices import KnownDeviceOperation
+from osgp.management.known_devices import ManagedDeviceOperation
+from osgp.messages.operation import Sender
 from osgp.messages.registry import register
 
 LONGEST = timedelta(days=31)
@@ -33,7 +33,7 @@ class DebuggingResult(TypedDict):
 
 
 @register
-class EnableDebugging(KnownDeviceOperation[EnableDebuggingParameters, DebuggingResult]):
+class EnableDebugging(ManagedDeviceOperation[EnableDebuggingParameters, DebuggingResult]):
     """Log every message that is exchanged with a device, from its next visit on; FindMessageLogs reads them.
 
     An M-Bus device's log has what was done for it over its gateway's association. Keys, passwords and what
@@ -42,7 +42,7 @@ class EnableDebugging(KnownDeviceOperation[EnableDebuggingParameters, DebuggingR
 
     message = "EnableDebugging"
 
-    def check_change(self, device: Device, parameters: EnableDebuggingParameters) -> None:
+    def check_change(self, sender: Sender, device: Device, parameters: EnableDebuggingParameters) -> None:
         """Raises Fault 401 for an end in the past or too far away."""
         until, now = parameters.get("until"), timezone.now()
         if until is not None and not now < until <= now + LONGEST:
@@ -53,7 +53,7 @@ class EnableDebugging(KnownDeviceOperation[EnableDebuggingParameters, DebuggingR
             )
 
     def change(
-        self, organisation: Organisation, device: Device, parameters: EnableDebuggingParameters
+        self, sender: Sender, device: Device, parameters: EnableDebuggingParameters
     ) -> DebuggingResult:
         until = parameters.get("until") or timezone.now() + settings.OSGP["DEBUGGING_TIME"]
         device.debugging_until = until

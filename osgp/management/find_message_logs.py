@@ -6,11 +6,11 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
-from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.management.known_devices import KnownDeviceOperation
+from osgp.management.known_devices import ManagedDeviceOperation
 from osgp.message_logs import reading
 from osgp.message_logs.models import MessageDirection, MessageLog
+from osgp.messages.operation import Sender
 from osgp.messages.registry import register
 from osgp.messages.serializers import IntegerField
 
@@ -49,7 +49,7 @@ class FindMessageLogsResult(TypedDict):
 
 
 @register
-class FindMessageLogs(KnownDeviceOperation[FindMessageLogsParameters, FindMessageLogsResult]):
+class FindMessageLogs(ManagedDeviceOperation[FindMessageLogsParameters, FindMessageLogsResult]):
     """What was exchanged with a device while it was debugged: every message with its octets and its meaning.
 
     The result is bounded, in number and in size, and has the latest messages. All of them are found in pages
@@ -64,13 +64,13 @@ class FindMessageLogs(KnownDeviceOperation[FindMessageLogsParameters, FindMessag
         check_period(parameters)
 
     def change(
-        self, organisation: Organisation, device: Device, parameters: FindMessageLogsParameters
+        self, sender: Sender, device: Device, parameters: FindMessageLogsParameters
     ) -> FindMessageLogsResult:
         """Reads only; the row's lock keeps it from being changed or deleted meanwhile."""
         rows = list(reading.list_messages(device, parameters)[: parameters["limit"] + 1])
         fitting = _take_fitting(rows[: parameters["limit"]])
         return {
-            "message_logs": reading.describe_messages(fitting, organisation),
+            "message_logs": reading.describe_messages(fitting, sender.organisation),
             "has_more": len(fitting) < len(rows),
         }
 

@@ -4,11 +4,11 @@ from typing import Annotated, NotRequired, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
-from osgp.accounts.models import Organisation
 from osgp.catalogue.communication import Framing
 from osgp.devices.models import Device, DeviceType
 from osgp.faults import Fault, FaultCode
-from osgp.management.known_devices import KnownDeviceOperation
+from osgp.management.known_devices import ManagedDeviceOperation
+from osgp.messages.operation import Sender
 from osgp.messages.registry import register
 from osgp.messages.serializers import IntegerField
 from osgp.protocol_dlms.settings import CHALLENGE_LENGTHS
@@ -38,7 +38,7 @@ class SetDeviceCommunicationSettingsParameters(CommunicationSettings):
 
 @register
 class SetDeviceCommunicationSettings(
-    KnownDeviceOperation[SetDeviceCommunicationSettingsParameters, CommunicationSettings]
+    ManagedDeviceOperation[SetDeviceCommunicationSettingsParameters, CommunicationSettings]
 ):
     """Change how the platform talks to a device, from the next visit on. What is left out stays as it is.
 
@@ -55,7 +55,9 @@ class SetDeviceCommunicationSettings(
             names = ", ".join(self.parameters_serializer().fields)
             raise ValidationError(f"At least one of {names} must be given.")
 
-    def check_change(self, device: Device, parameters: SetDeviceCommunicationSettingsParameters) -> None:
+    def check_change(
+        self, sender: Sender, device: Device, parameters: SetDeviceCommunicationSettingsParameters
+    ) -> None:
         """Raises Fault 213 for a challenge length that is not 8 to 64, 401 for an M-Bus device and for a
         transport that the meter's address does not fit.
         """
@@ -82,7 +84,7 @@ class SetDeviceCommunicationSettings(
 
     def change(
         self,
-        organisation: Organisation,
+        sender: Sender,
         device: Device,
         parameters: SetDeviceCommunicationSettingsParameters,
     ) -> CommunicationSettings:

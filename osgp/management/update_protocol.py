@@ -3,10 +3,10 @@
 from typing import Annotated, NotRequired, TypedDict
 
 from osgp import catalogue
-from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
-from osgp.management.known_devices import KnownDeviceOperation
+from osgp.management.known_devices import ManagedDeviceOperation
+from osgp.messages.operation import Sender
 from osgp.messages.registry import register
 from osgp.messages.serializers import CharField
 from osgp.system_notes.keeping import resolve_changed
@@ -31,7 +31,7 @@ class UpdateProtocolResult(TypedDict):
 
 
 @register
-class UpdateProtocol(KnownDeviceOperation[UpdateProtocolParameters, UpdateProtocolResult]):
+class UpdateProtocol(ManagedDeviceOperation[UpdateProtocolParameters, UpdateProtocolResult]):
     """Change the protocol of a device on the platform, and with it its COSEM objects.
 
     An unknown protocol or version is refused with 206 and changes nothing. M-Bus devices of a gateway keep
@@ -41,12 +41,12 @@ class UpdateProtocol(KnownDeviceOperation[UpdateProtocolParameters, UpdateProtoc
 
     message = "UpdateProtocol"
 
-    def check_change(self, device: Device, parameters: UpdateProtocolParameters) -> None:
+    def check_change(self, sender: Sender, device: Device, parameters: UpdateProtocolParameters) -> None:
         """Raises Fault 206 for a profile that is not in the catalogue."""
         _find_profile(parameters)
 
     def change(
-        self, organisation: Organisation, device: Device, parameters: UpdateProtocolParameters
+        self, sender: Sender, device: Device, parameters: UpdateProtocolParameters
     ) -> UpdateProtocolResult:
         profile = _find_profile(parameters)
         columns: UpdateProtocolResult = {

@@ -1,4 +1,4 @@
-"""Giving a meter a new global key (security setup, class 64, method global_key_transfer).
+"""Giving a meter a new global key (security setup, class 64, method 2: global_key_transfer or key_transfer).
 
 One key in each call, wrapped with the meter's master key (RFC 3394): some meters take no more than one.
 """
@@ -31,5 +31,6 @@ def transfer(association: Meter, profile: Profile, key_type: KeyType, key: bytes
             Data(DataType.OCTET_STRING, aes_key_wrap(master_key, key)),
         ),
     )
-    method = profile[SECURITY_SETUP].address_method("global_key_transfer")
-    association.invoke(method, Data(DataType.ARRAY, (item,)))
+    security_setup = profile[SECURITY_SETUP]
+    name = "global_key_transfer" if security_setup.class_version == 0 else "key_transfer"
+    association.invoke(security_setup.address_method(name), Data(DataType.ARRAY, (item,)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from uuid import UUID
 
 from rest_framework import serializers
 
@@ -236,13 +237,29 @@ class ConcludedOperation(MeterOperation[P, M], Generic[P, M, R]):
         """
 
 
+@dataclass(frozen=True)
+class Sender:
+    """For whom a message is carried out: an application of an organisation.
+
+    Requests of people bear a name instead of an application: ``admin/USERNAME`` or ``command line``.
+    ``correlation_uid`` is that of the request; None while it is checked, before it is stored.
+    """
+
+    organisation: "Organisation"
+    application: str
+    correlation_uid: UUID | None = None
+
+    def __str__(self) -> str:
+        return f"{self.organisation.identification}/{self.application}"
+
+
 class PlatformOperation(Operation[P, R], Generic[P, R]):
     """A message that changes only the platform, in the transaction that stores its outcome."""
 
     bundleable = False
 
     @abstractmethod
-    def check(self, organisation: "Organisation", device: Device | None, parameters: P) -> None:
+    def check(self, sender: Sender, device: Device | None, parameters: P) -> None:
         """Raise osgp.faults.Fault, before anything is stored, for what cannot succeed.
 
         ``device`` has the given identification, if there is one, whether or not the organisation may see it:
@@ -250,9 +267,7 @@ class PlatformOperation(Operation[P, R], Generic[P, R]):
         """
 
     @abstractmethod
-    def perform(
-        self, organisation: "Organisation", device_identification: str, parameters: P
-    ) -> tuple[Device | None, R]:
+    def perform(self, sender: Sender, device_identification: str, parameters: P) -> tuple[Device | None, R]:
         """Carry it out; return its device and the result. Runs in a transaction."""
 
 

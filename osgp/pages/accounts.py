@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from osgp.accounts.functions import Scope
+from osgp.accounts.functions import DEFAULT_SCOPES, Scope
 from osgp.accounts.models import ApiToken, Organisation, User
 from osgp.pages.access import OrganisationScopedAdmin, PlatformOnly, get_organisation
 from osgp.pages.shared.columns import make_moment_column
@@ -94,7 +94,7 @@ class TokenForm(forms.ModelForm):
 
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices,
-        initial=Scope.values,
+        initial=[scope.value for scope in DEFAULT_SCOPES],
         widget=forms.CheckboxSelectMultiple,
         help_text="What the application may do, as far as its organisation may.",
     )
@@ -209,7 +209,9 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
 
     @admin.display(description="Scopes")
     def scope_names(self, token: ApiToken) -> str:
-        return "all" if set(token.scopes) == set(Scope.values) else ", ".join(token.scopes)
+        if set(token.scopes) >= set(DEFAULT_SCOPES):
+            return "all" if Scope.ADMIN in token.scopes else "all but admin"
+        return ", ".join(token.scopes)
 
     @admin.display(description="Expires", ordering="expires_at", empty_value="never")
     def expires(self, token: ApiToken) -> Any:

@@ -1,5 +1,25 @@
 """Has the admin site know all operators' pages: Django imports this module at start-up."""
 
-from osgp.pages import accounts, batches, devices, message_logs, networks, readings, requests
+from osgp.pages import (
+    accounts,
+    application_keys,
+    audit,
+    batches,
+    devices,
+    message_logs,
+    networks,
+    readings,
+    requests,
+)
 
-__all__ = ["accounts", "batches", "devices", "message_logs", "networks", "readings", "requests"]
+__all__ = [
+    "accounts",
+    "application_keys",
+    "audit",
+    "batches",
+    "devices",
+    "message_logs",
+    "networks",
+    "readings",
+    "requests",
+]

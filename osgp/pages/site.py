@@ -22,6 +22,7 @@ SECTIONS = (
     "message_logs",
     "notifications",
     "accounts",
+    "audit",
     "auth",
     "django_celery_beat",
 )

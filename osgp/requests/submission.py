@@ -27,6 +27,7 @@ from osgp.messages.operation import (
     Operation,
     ParameterValues,
     PlatformOperation,
+    Sender,
 )
 from osgp.messages.priorities import DEFAULT_PRIORITY
 from osgp.messages.serializers import (
@@ -120,7 +121,7 @@ def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
     identification = common["device_identification"]
     if isinstance(operation, PlatformOperation):
         device = Device.objects.filter(identification=identification).first()
-        operation.check(caller.organisation, device, parameters)
+        operation.check(Sender(caller.organisation, caller.application), device, parameters)
     else:
         granted = find_granted_devices(caller.organisation, [identification]).get(identification)
         device = check_device(operation, identification, granted, parameters)

@@ -7,7 +7,7 @@ from django.db import DatabaseError, transaction
 from rest_framework.exceptions import ValidationError
 
 from osgp.faults import Component, Fault, FaultCode
-from osgp.messages.operation import PlatformOperation
+from osgp.messages.operation import PlatformOperation, Sender
 from osgp.messages.registry import find_operation
 from osgp.processes.stopping import stop
 from osgp.requests import states
@@ -97,7 +97,8 @@ def _carry_out(request: Request, action: Action) -> None:
     operation = find_operation(request.message)
     assert isinstance(operation, PlatformOperation)
     parameters = operation.parse(action.parameters)
-    device, result = operation.perform(request.organisation, request.device_identification, parameters)
+    sender = Sender(request.organisation, request.application, request.correlation_uid)
+    device, result = operation.perform(sender, request.device_identification, parameters)
     states.finish_action(
         action.pk, None, ActionState.DONE, result=operation.represent_result(result), fault=None
     )

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from osgp.devices.models import Device
+from osgp.devices.models import Device, KeyCounter
 from osgp.metrics.models import Snapshot
 from osgp.requests.models import LIVE_SESSION_STATES, Action, MeterSession, Request
 from osgp.requests.states import bulk
@@ -109,8 +109,8 @@ class _Platforms:
     def _measure(self) -> Cost:
         # The meters remember the invocation counters of the other platform.
         self._number += 1
-        meters = Device.objects.filter(identification__in=self._names)
-        meters.update(invocation_counter=self._number * COUNTERS_PER_VISITING)
+        counters = KeyCounter.objects.filter(keys__device__identification__in=self._names)
+        counters.update(next_value=self._number * COUNTERS_PER_VISITING)
         filling.pause_counting()
         return _measure_visits(self._head_end, self._names, self._sizes.visits)
 

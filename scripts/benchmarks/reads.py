@@ -35,11 +35,11 @@ KEYS = {
 PER_STATEMENT = 2_000
 
 
-def register_meters(fleet: Fleet, **columns: Any) -> list[str]:
+def register_meters(fleet: Fleet, *, first_counter: int = 1, **columns: Any) -> list[str]:
     """Empty the database, and make the meters of a fleet known to it; returns their identifications.
 
     Straight into the tables: AddDevice, with a key exchange per meter, is not what is measured here.
-    ``columns`` of the device row may differ from what the simulator says.
+    Their invocation counters begin with ``first_counter``. ``columns`` of the device row may differ from what the simulator says.
     """
     call_command("flush", interactive=False, verbosity=0)
     organisation = Organisation.objects.create(identification=ORGANISATION, name="Benchmark")
@@ -55,14 +55,14 @@ def register_meters(fleet: Fleet, **columns: Any) -> list[str]:
         ],
         batch_size=PER_STATEMENT,
     )
-    DeviceKey.objects.bulk_create(
-        [
-            keystore.make_row(device.pk, key_type, bytes.fromhex(item["keys"][name]), state=KeyState.ACTIVE)
-            for device, item in zip(devices, described, strict=True)
-            for name, key_type in KEYS.items()
-        ],
-        batch_size=PER_STATEMENT,
-    )
+    rows, secrets = [], []
+    for device, item in zip(devices, described, strict=True):
+        for name, key_type in KEYS.items():
+            secrets.append(bytes.fromhex(item["keys"][name]))
+            rows.append(keystore.make_row(device.pk, key_type, secrets[-1], state=KeyState.ACTIVE))
+    # A new meter would be asked for its counter first; these were visited before.
+    keystore.give_counters(rows, secrets, first_counter)
+    DeviceKey.objects.bulk_create(rows, batch_size=PER_STATEMENT)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return [device.identification for device in devices]
@@ -73,9 +73,7 @@ def _make_device(described: dict[str, Any], columns: dict[str, Any]) -> Device:
     fields["identification"] = fields.pop("device_identification")
     fields["time_zone"] = fields.pop("timezone")
     fields["framing"] = fields.pop("transport")
-    # A new meter would be asked for its counter first; these were visited before.
-    usual = {"lifecycle_status": LifecycleStatus.IN_USE, "invocation_counter": 1}
-    return Device(**{**usual, **fields, **columns})
+    return Device(**{"lifecycle_status": LifecycleStatus.IN_USE, **fields, **columns})
 
 
 @dataclass(frozen=True)

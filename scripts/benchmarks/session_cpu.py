@@ -29,7 +29,7 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
             client: _measure_client(fleet, client, number)
             for number, client in enumerate(("stock", "own", "own-lists"))
         }
-        names = register_meters(fleet, invocation_counter=COUNTERS_OF_CLIENTS)
+        names = register_meters(fleet, first_counter=COUNTERS_OF_CLIENTS)
         split_file = folder / "cpu-split.json"
         include = f"osgp.visits.worker_process,{cpu_split.__name__}"
         with ExitStack() as stack:

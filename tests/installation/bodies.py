@@ -8,6 +8,7 @@ from osgp.devices.transport_keys import encrypt_for_platform, export_public_key
 from osgp.installation.add_device import AddDevice
 from osgp.installation.device_parameters import MBUS_SECRETS
 from osgp.installation.supplied_keys import KEY_TYPES
+from osgp.messages.operation import Sender
 
 IDENTIFICATION = "E0099999999999999"
 MASTER, AUTHENTICATION, ENCRYPTION, OTHER = (bytes([value]) * 16 for value in (1, 2, 3, 4))
@@ -59,7 +60,7 @@ def check(organisation: Organisation, body: dict[str, Any], identification: str 
     """What submitting does before anything is stored."""
     operation = AddDevice()
     device = Device.objects.filter(identification=identification).first()
-    operation.check(organisation, device, operation.parse(body))
+    operation.check(Sender(organisation, "portal"), device, operation.parse(body))
 
 
 def add(
@@ -68,7 +69,9 @@ def add(
     """Carry it out as it is stored; the device and whether it was created."""
     operation = AddDevice()
     stored = operation.represent_parameters(operation.parse(body))
-    device, result = operation.perform(organisation, identification, operation.parse(stored))
+    device, result = operation.perform(
+        Sender(organisation, "portal"), identification, operation.parse(stored)
+    )
     shown = operation.represent_result(result)
     assert shown["device_identification"] == identification
     return Device.objects.get(pk=device.pk), shown["created"]

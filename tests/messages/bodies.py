@@ -23,6 +23,8 @@ SAMPLES: dict[str, Any] = {
     "daylight_savings_end": "FFFF0AFE0703000000FF8880",
     "host": "192.0.2.1",
     "value_threshold": 50,
+    "secret_types": ["E_METER_AUTHENTICATION_KEY", "E_METER_ENCRYPTION_KEY_UNICAST"],
+    "reason": "The meter has seen higher values.",
     "values": [{"object": "PUSH_SETUP_ALARM", "attribute": 5, "value": 0}],
 }
 """Of parameters whose meaning only their name tells."""

@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
-from osgp.messages.operation import MeterOperation, Operation, PlatformOperation, Service
+from osgp.messages.operation import MeterOperation, Operation, PlatformOperation, Sender, Service
 from osgp.messages.serializers import IntegerField
 from osgp.messages.shapes import NoResult
 
@@ -42,12 +41,12 @@ class ProbePlatform(PlatformOperation[ProbeParameters, NoResult]):
     message = "ProbePlatform"
     service = Service.INSTALLATION
 
-    def check(self, organisation: Organisation, device: Device | None, parameters: ProbeParameters) -> None:
+    def check(self, sender: Sender, device: Device | None, parameters: ProbeParameters) -> None:
         if device is not None:
             raise Fault(FaultCode.EXISTING_DEVICE, f"{device.identification} exists.")
 
     def perform(
-        self, organisation: Organisation, device_identification: str, parameters: ProbeParameters
+        self, sender: Sender, device_identification: str, parameters: ProbeParameters
     ) -> tuple[Device | None, NoResult]:
         return None, {}
 

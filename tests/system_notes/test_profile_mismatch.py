@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.messages.operation import PlatformOperation
+from osgp.messages.operation import PlatformOperation, Sender
 from osgp.messages.registry import find_operation
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.simulator import Fleet, SimulatorThread
@@ -161,7 +161,7 @@ def test_replacing_the_device_resolves_it(organisation: Organisation, device: De
             "overwrite": True,
         }
     )
-    operation.perform(organisation, device.identification, parameters)
+    operation.perform(Sender(organisation, "portal"), device.identification, parameters)
     note = SystemNote.objects.get()
     assert (note.state, note.resolved_by) == (NoteState.RESOLVED, "AddDevice")
 

@@ -13,7 +13,7 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
-from osgp.messages.operation import PlatformOperation, Service
+from osgp.messages.operation import PlatformOperation, Sender, Service
 from osgp.messages.serializers import SecretField
 from osgp.messages.shapes import NoResult
 from osgp.requests import states
@@ -41,13 +41,13 @@ class RenameOrganisation(PlatformOperation[RenameParameters, NoResult]):
     service = Service.MANAGEMENT
     outcome: BaseException | None = None
 
-    def check(self, organisation: Organisation, device: Device | None, parameters: RenameParameters) -> None:
+    def check(self, sender: Sender, device: Device | None, parameters: RenameParameters) -> None:
         pass
 
     def perform(
-        self, organisation: Organisation, device_identification: str, parameters: RenameParameters
+        self, sender: Sender, device_identification: str, parameters: RenameParameters
     ) -> tuple[Device | None, NoResult]:
-        Organisation.objects.filter(pk=organisation.pk).update(name="renamed")
+        Organisation.objects.filter(pk=sender.organisation.pk).update(name="renamed")
         if self.outcome is not None:
             raise self.outcome
         return Device.objects.get(identification=device_identification), {}

@@ -2,11 +2,14 @@
 
 from django.urls import path
 
+from osgp.management.api.application_keys import ApplicationKeyView
 from osgp.management.api.get_devices import GetDevicesView
 from osgp.management.api.message_logs import MessageLogsView
 from osgp.management.api.system_notes import SystemNotesView
 
 urlpatterns = [
+    # "path": people who send requests in the admin are applications called admin/USERNAME.
+    path("applications/<path:name>/public-key/", ApplicationKeyView.as_view(), name="application-key"),
     path("management/devices/", GetDevicesView.as_view(), name="devices"),
     path("management/message-logs/", MessageLogsView.as_view(), name="message-logs"),
     path("system-notes/", SystemNotesView.as_view(), name="system-notes"),

@@ -43,7 +43,7 @@ class Command(BaseCommand):
             action="append",
             choices=Scope.values,
             dest="scopes",
-            help="What the token allows; repeat it for more. All scopes unless given.",
+            help="What the token allows; repeat it for more. All scopes but admin unless given.",
         )
         parser.add_argument(
             "--expires-in",
