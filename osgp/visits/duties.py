@@ -1,15 +1,18 @@
-"""Duties of dispatchers for what is past its retention."""
+"""Duties of dispatchers for what is past its retention, and for the mark of an SQLite database."""
 
+from osgp.devices import mark_file
 from osgp.processes import duties
-from osgp.visits import housekeeping, tasks
+from osgp.visits import housekeeping, restores, tasks
 
 LOOK_EVERY = 60.0
 """Seconds."""
 
 
 def register() -> None:
-    """Register the duty; called at start-up."""
+    """Register the duties; called at start-up."""
     duties.register(duties.Duty("requests", housekeeping.is_due, _keep_house, LOOK_EVERY))
+    # No hint: it takes milliseconds, and whatever has such a database is one process.
+    duties.register(duties.Duty("database mark", mark_file.is_used, restores.renew_mark, LOOK_EVERY))
 
 
 def _keep_house() -> None:
