@@ -2,7 +2,7 @@
 
 from osgp.devices import mark_file
 from osgp.processes import duties
-from osgp.visits import housekeeping, restores, tasks
+from osgp.visits import housekeeping, tasks
 
 LOOK_EVERY = 60.0
 """Seconds."""
@@ -11,9 +11,12 @@ LOOK_EVERY = 60.0
 def register() -> None:
     """Register the duties; called at start-up."""
     duties.register(duties.Duty("requests", housekeeping.is_due, _keep_house, LOOK_EVERY))
-    # No hint: it takes milliseconds, and whatever has such a database is one process.
-    duties.register(duties.Duty("database mark", mark_file.is_used, restores.renew_mark, LOOK_EVERY))
+    duties.register(duties.Duty("database mark", mark_file.is_used, _renew_mark, LOOK_EVERY))
 
 
 def _keep_house() -> None:
     tasks.keep_house.apply_async(expires=duties.HINT_LIFETIME)
+
+
+def _renew_mark() -> None:
+    tasks.renew_database_mark.apply_async(expires=duties.HINT_LIFETIME)
