@@ -13,7 +13,6 @@ from kombu.exceptions import OperationalError
 from osgp.celery import app
 from osgp.processes.database import give_back_connection, lanes
 from osgp.processes.stopping import stop
-from osgp.visits import restores
 
 START_SECONDS = 30
 MESSAGE_SECONDS = 5
@@ -58,7 +57,6 @@ class WorkerThread:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        restores.start_watch()
         app.finalize()
         app.set_default()
         state.should_stop = None
@@ -116,6 +114,5 @@ class WorkerThread:
         if self._thread.is_alive():
             return False
         lanes.close()
-        restores.end_watch()
         state.should_stop = None
         return True

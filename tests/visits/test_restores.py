@@ -31,26 +31,26 @@ LOW = "0600000001"
 
 
 @contextmanager
-def process(*, is_killed: bool = False) -> Iterator[None]:
-    """What a process that visits meters does at its start and at its end."""
-    restores.start_watch()
-    try:
+def process() -> Iterator[None]:
+    """A process that visits meters."""
+    with restores.watching():
         yield
-    finally:
         lanes.close()
-        if is_killed:
-            lanes.inspect = None
-        else:
-            restores.end_watch()
+
+
+@contextmanager
+def killed_process() -> Iterator[None]:
+    """Such a process, which does nothing any more at its end."""
+    restores.start_watch()
+    yield
+    lanes.close()
+    lanes.inspect = None
 
 
 @pytest.fixture
-def marked() -> Iterator[None]:
+def marked() -> None:
     """The database has been seen before."""
-    with process():
-        lanes.run(generations.get_current)
-    yield
-    lanes.inspect = None
+    begin_processes()
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_process_that_was_killed_has_renewed_the_mark_of_the_file_before(
 ) -> None:
     with SimulatorThread(Fleet.build(1, "SMR-5.1")) as simulator:
         devices = list(meters.add_meters(organisation, simulator).values())
-        with process(is_killed=True):
+        with killed_process():
             read(organisation, devices, 1)
             backup = back_up()
             if mark_file.is_used():
