@@ -2,8 +2,8 @@
 
 Parts of it change with a restore into another server (system identifier), a recovery to a point in time or a
 failover (timeline), a restore into another database (its oid), and one into the same database (oid of the
-table of counters). VACUUM, CLUSTER, pg_repack and restarts change none of them. Any role may read them, unless
-somebody has revoked that or the service has no such function: that part is left out then.
+table of counters). VACUUM, CLUSTER, pg_repack and restarts change none of them. Any role may read them,
+unless somebody has revoked that or the service has no such function: that part is left out then.
 """
 
 import logging
