@@ -112,7 +112,7 @@ class MeterSession(models.Model):
 
 
 class KeyLock(models.Model):
-    """The right to change the keys of a device; it lasts for as long as the meter session lives (key_locks.py)."""
+    """The right to change the keys of a device, while the meter session lives (key_locks.py)."""
 
     device = models.OneToOneField(Device, primary_key=True, on_delete=models.CASCADE, related_name="+")
     session = models.ForeignKey(MeterSession, on_delete=models.CASCADE, related_name="+")
