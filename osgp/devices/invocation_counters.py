@@ -164,8 +164,9 @@ def adopt(counter_id: int, first_unused: int) -> None:
 def set_by_operator(device_id: int, value: int) -> int | None:
     """Raise the counter of the device's ACTIVE encryption key to ``value``, the first one not used yet.
 
-    ``value`` is 0 to 2^32. Return the former value, None if it is not known. It is also None when other devices have the same key:
-    who has one of them learns nothing of the others. Raises what :func:`check_raise` raises.
+    ``value`` is 0 to 2^32. Return the former value, None if it is not known. It is also None when other
+    devices have the same key: who has one of them learns nothing of the others. Raises what
+    :func:`check_raise` raises.
     """
     if (found := find_active(device_id)) is not None:
         _lock(found.pk)
