@@ -17,6 +17,9 @@ KEY_TYPES = {
     "authentication_key": KeyType.E_METER_AUTHENTICATION_KEY,
     "encryption_key": KeyType.E_METER_ENCRYPTION_KEY_UNICAST,
     "mbus_default_key": KeyType.G_METER_MASTER_KEY,
+    "mbus_user_key": KeyType.G_METER_ENCRYPTION_KEY,
+    "mbus_firmware_update_authentication_key": KeyType.G_METER_FIRMWARE_UPDATE_AUTHENTICATION_KEY,
+    "mbus_p0_key": KeyType.G_METER_OPTICAL_PORT_KEY,
 }
 
 
