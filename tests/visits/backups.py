@@ -75,6 +75,7 @@ class Dump:
         with connection.cursor() as cursor:
             cursor.execute("DROP SCHEMA public CASCADE")
             cursor.execute("CREATE SCHEMA public")
+            cursor.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
         _leave()
         _run("pg_restore", f"--dbname={_database()}", str(self._path))
 

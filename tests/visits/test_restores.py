@@ -9,17 +9,19 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
 from osgp.audit.models import AuditEntry, AuditEvent
 from osgp.devices import generations, mark_file
 from osgp.devices.models import CounterGeneration, Device, KeyCounter
+from osgp.embedded.platform import EmbeddedPlatform
 from osgp.processes.database import lanes
 from osgp.requests.models import RequestState
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.meter.meter import Meter
 from osgp.visits import restores, tasks
-from tests import factories, meters
+from tests import factories, meters, processes
 from tests.visited import saying
 from tests.visits import backups
 
@@ -45,6 +47,12 @@ def killed_process() -> Iterator[None]:
     yield
     lanes.close()
     lanes.inspect = None
+
+
+@pytest.fixture(autouse=True)
+def _wide_leaps(settings: Settings) -> None:
+    """Two restores within a second are kept apart by chance alone; here it is one in millions."""
+    settings.OSGP = settings.OSGP | {"COUNTER_LEAP": 400_000_000}
 
 
 @pytest.fixture
@@ -224,6 +232,20 @@ def test_a_clock_that_was_set_back_does_not_repeat_a_generation() -> None:
     CounterGeneration.objects.update(number=later, mark="that of another database")
     begin_processes()
     assert generations.get_current() == later + 1
+
+
+@pytest.mark.usefixtures("marked")
+def test_the_platform_notices_it_by_itself(organisation: Organisation, device: Device) -> None:
+    CounterGeneration.objects.update(mark="that of another database")
+    if processes.are_shared():
+        factories.make_request(organisation, device)
+        with processes.running():
+            processes.eventually(count_restores, "a new generation")
+    else:
+        with EmbeddedPlatform(Fleet.build(1, "SMR-5.1")):
+            lanes.run(generations.get_current)
+    assert generations.read_mark() != "that of another database"
+    assert count_restores() == 1
 
 
 # --- By hand ------------------------------------------------------------------------------------------------
