@@ -19,6 +19,8 @@ from osgp.devices.models import CounterGeneration
 
 FIRST = 1
 """Of an installation that was never restored."""
+RANDOM_LEAPS = 8
+"""How wide the random part is. The 32 bits are enough for hundreds of restores, on average."""
 VALUES_PER_SECOND = 1
 """How many values of one key are used per second at most, over days; a visit a minute takes as many."""
 TABLE = CounterGeneration._meta.db_table
@@ -41,7 +43,7 @@ def compute_leap(generation: int, since: datetime, current: int) -> int:
     """
     began = max(generation, int(since.timestamp()))
     leap = int(settings.OSGP["COUNTER_LEAP"])
-    return leap + random.randrange(leap) + max(current - began, 0) * VALUES_PER_SECOND
+    return leap + random.randrange(RANDOM_LEAPS * leap) + max(current - began, 0) * VALUES_PER_SECOND
 
 
 def read_mark() -> str:
