@@ -16,6 +16,8 @@ from osgp.devices.models import CounterGeneration
 
 FIRST = 1
 """Of an installation that was never restored."""
+NONE = 0
+"""Of a counter that was never right: that of a key from outside of the database."""
 VALUES_PER_SECOND = 1
 """How many values of one key are used per second at most, over days; a visit a minute takes as many."""
 TABLE = CounterGeneration._meta.db_table
