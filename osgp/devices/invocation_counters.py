@@ -142,6 +142,7 @@ def try_from(counter_id: int, at_least: int, count: int) -> range:
             f"The meter claims invocation counter {at_least - 1}, which could not be verified. "
             "SetInvocationCounter sets it.",
             component=Component.PROTOCOL_DLMS,
+            retryable=True,
         )
     counter.tried = _merge([*counter.tried, [first, first + count]])
     _save(counter)

@@ -25,8 +25,10 @@ REQUESTS = 12
 
 
 @pytest.fixture
-def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread(Fleet.build(2, "SMR-5.1")) as simulator:
+def simulator(request: pytest.FixtureRequest) -> Iterator[SimulatorThread]:
+    with SimulatorThread(
+        Fleet.build(2, "SMR-5.1", shared_keys=getattr(request, "param", False))
+    ) as simulator:
         for meter in simulator.meters.values():
             meter.behaviour = Behaviour(latency=(ROUND_TRIP, ROUND_TRIP))
         yield simulator
@@ -41,6 +43,9 @@ def rows(organisation: Organisation, simulator: SimulatorThread) -> list[tuple[O
     return [*((organisation, device) for device in own), *((other, device) for device in twins)]
 
 
+@pytest.mark.parametrize(
+    "simulator", [False, True], indirect=True, ids=["a key for each meter", "one key for all"]
+)
 def test_a_meter_has_one_association_at_a_time_however_often_it_is_registered(
     rows: list[tuple[Organisation, Device]], simulator: SimulatorThread
 ) -> None:
@@ -66,6 +71,8 @@ def test_a_meter_has_one_association_at_a_time_however_often_it_is_registered(
     assert set(Request.objects.values_list("attempts", "crashes", "fault")) == {(1, 0, None)}
     assert [meter.memory.statistics.concurrent_associations for meter in simulator.meters.values()] == [0, 0]
     assert MeterSession.objects.values("meter").distinct().count() == len(rows)
+    # Meters of one key, or one meter as two devices: whoever uses the key draws from one counter.
+    assert simulator.fleet.nonces.list_repeats() == []
 
 
 @pytest.fixture
