@@ -79,13 +79,13 @@ def recover(
         )
     key_locks.require_free(device.pk)
     by_types: dict[tuple[KeyType, ...], list[EscrowedChange]] = defaultdict(list)
-    for change in changes:
+    for change in sorted(changes, key=lambda change: change.at):
         by_types[tuple(sorted(change.secrets))].append(change)
     steps: list[Step] = []
     left_out = 0
     for key_types, of_types in by_types.items():
         stored = _Stored.read(device, key_types, of_types)
-        planned = _plan(stored, sorted(of_types, key=lambda change: change.at))
+        planned = _plan(stored, of_types)
         chosen = [step.change for step in planned]
         left_out += sum(not stored.knows(change) and change not in chosen for change in of_types)
         steps += planned
@@ -105,10 +105,9 @@ class _Stored:
 
     @classmethod
     def read(
-        cls, device: Device, key_types: Collection[KeyType], changes: Iterable[EscrowedChange]
+        cls, device: Device, key_types: Collection[KeyType], changes: Sequence[EscrowedChange]
     ) -> "_Stored":
-        ordered = sorted(changes, key=lambda change: change.at)
-        written_at = {change.change: change.at for change in ordered}
+        written_at = {change.change: change.at for change in changes}
         versions = keystore.read_versions(device.pk, list(written_at))
         return cls([version for version in versions if version.key_type in key_types], written_at)
 
@@ -143,8 +142,11 @@ def _plan(stored: _Stored, in_order: Sequence[EscrowedChange]) -> list[Step]:
     steps = [step for change in finished[-1:] if (step := _plan_finished(stored, change)) is not None]
     after = finished[-1].at if finished else None
     unfinished = [change for change in in_order if after is None or change.at > after]
+    # The keys of a finished change are NEW if the database has younger ones: they are the likelier ones.
+    is_taken = any(step.way == Way.NEW for step in steps) or any(
+        not steps and stored.find_states(change) == {KeyState.NEW} for change in finished[-1:]
+    )
     for change in unfinished[-1:]:
-        is_taken = any(step.way == Way.NEW for step in steps)
         if not (is_taken or stored.knows(change) or stored.has_since(KeyState.NEW, change)):
             steps.append(Step(Way.NEW, change))
     return steps
