@@ -96,8 +96,7 @@ def _find_end() -> Combinable:
 
 def _find_past_device_keys() -> QuerySet[DeviceKey]:
     before = add_to_now(-settings.OSGP["KEY_RETENTION"])
-    # In the order of the condition of the index: SQLite compares their texts.
-    past = sorted(KeyTransitions.list_final_states())
+    past = KeyTransitions.list_final_states()
     return DeviceKey.objects.filter(state__in=past, state_changed_at__lt=before)
 
 

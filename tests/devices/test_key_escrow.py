@@ -213,10 +213,17 @@ def test_a_file_is_there_whole_or_not_at_all(place: SecondPlace, monkeypatch: py
     """Of a process that dies before the end, a hidden file may stay, which nobody reads."""
     steps: list[str] = []
     fsync, replace = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (steps.append("fsync"), fsync(descriptor))[1])
-    monkeypatch.setattr(
-        Path, "replace", lambda path, target: (steps.append("rename"), replace(path, target))[1]
-    )
+
+    def note_fsync(descriptor: int) -> None:
+        steps.append("fsync")
+        fsync(descriptor)
+
+    def note_replace(path: Path, target: Path) -> Path:
+        steps.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(Path, "replace", note_replace)
     key_escrow.keep(DEVICE, CHANGE, SECRETS)
     assert steps == ["fsync", "fsync", "rename", "fsync"]
     [path] = place.list_files()
