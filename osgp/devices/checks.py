@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
-from osgp.devices import envelope, key_escrow, platform_keys
+from osgp.devices import envelope, platform_keys, second_place
 
 GUIDE = "docs/how-to/run-in-production.md"
 
@@ -25,7 +25,7 @@ def check_keys(**_: Any) -> list[CheckMessage]:
     if not found and settings.OSGP["RSA_PRIVATE_KEY_FILE"]:
         found += _check("RSA_PUBLIC_KEY_FILE", platform_keys.check_pair, "osgp.E005")
     try:
-        key_escrow.find_place()
+        second_place.find_place()
     except ImproperlyConfigured as error:
         found.append(Error(str(error), hint=f"See OSGP_KEY_ESCROW_DIRECTORY in {GUIDE}.", id="osgp.E006"))
     return found
@@ -61,7 +61,7 @@ def require_key_escrow() -> None:
 
     Raises ImproperlyConfigured, naming the variable.
     """
-    key_escrow.require_writable()
+    second_place.require_writable()
 
 
 def require_public_key() -> None:

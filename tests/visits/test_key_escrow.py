@@ -15,6 +15,7 @@ from osgp.accounts.models import Organisation
 from osgp.audit.models import AuditEntry, AuditEvent
 from osgp.devices import key_escrow, keystore, transport_keys
 from osgp.devices.models import CounterGeneration, Device, DeviceKey, KeyCounter, KeyState, KeyType
+from osgp.devices.second_place import Place
 from osgp.faults import FaultCode
 from osgp.messages.key_transfer import GLOBAL_KEYS
 from osgp.processes.database import lanes
@@ -215,14 +216,14 @@ def test_a_marker_that_cannot_be_written_fails_nothing(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    write = key_escrow.Place.write
+    write = Place.write
 
-    def refuse(self: key_escrow.Place, at: Any, name: str, content: bytes) -> None:
+    def refuse(self: Place, at: Any, name: str, content: bytes) -> None:
         if name.endswith(key_escrow.MARKER):
             raise OSError(30, os.strerror(30))
         write(self, at, name, content)
 
-    monkeypatch.setattr(key_escrow.Place, "write", refuse)
+    monkeypatch.setattr(Place, "write", refuse)
     assert replace(organisation, device).state == RequestState.SUCCEEDED
     assert "does not say that new keys" in caplog.text
     assert len(place.list_files()) == 1
