@@ -62,7 +62,15 @@ class StoredKeys:
 
     def is_done(self) -> bool:
         """Return whether a former attempt of the action changed the keys: they are ACTIVE, or were since."""
-        states = self.database.run(keystore.find_change, self.device_id, self.change)
+        return self.database.run(self._is_done)
+
+    def _is_done(self) -> bool:
+        states = keystore.find_change(self.device_id, self.change)
+        if KeyState.ACTIVE in states:
+            # The former attempt may have ended before it said so.
+            sealed = [key for key in keystore.read_sealed_keys(self.device_id) if key.change == self.change]
+            active = keystore.unseal(self.device_id, sealed, list(KeyType))
+            key_escrow.mark_active(self.identification, self.change, active)
         return bool(states & {KeyState.ACTIVE, KeyState.EXPIRED})
 
     def read_active(self, *key_types: KeyType) -> dict[KeyType, bytes]:

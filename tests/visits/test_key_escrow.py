@@ -16,7 +16,7 @@ from osgp.audit.models import AuditEntry, AuditEvent
 from osgp.devices import key_escrow, keystore, transport_keys
 from osgp.devices.models import CounterGeneration, Device, DeviceKey, KeyCounter, KeyState, KeyType
 from osgp.devices.second_place import Place
-from osgp.faults import FaultCode
+from osgp.faults import Fault, FaultCode
 from osgp.messages.key_transfer import GLOBAL_KEYS
 from osgp.processes.database import lanes
 from osgp.requests.models import Request, RequestState
@@ -227,6 +227,25 @@ def test_a_marker_that_cannot_be_written_fails_nothing(
     assert replace(organisation, device).state == RequestState.SUCCEEDED
     assert "does not say that new keys" in caplog.text
     assert len(place.list_files()) == 1
+
+
+def test_the_next_attempt_writes_the_marker_of_a_visit_that_died(
+    organisation: Organisation, device: Device, place: SecondPlace
+) -> None:
+    def die(*_: Any) -> None:
+        raise Fault(FaultCode.UNABLE_TO_PROCESS_REQUEST, "The worker died.", retryable=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(key_escrow, "mark_active", die)
+        request = replace(organisation, device)
+    assert request.state == RequestState.RETRYING
+    assert keystore.read_active_keys(device, GLOBAL_KEYS) == make_pair(1)
+    assert place.list_files(key_escrow.MARKER) == []
+    assert is_reachable(organisation, device)
+    request.refresh_from_db()
+    assert request.state == RequestState.SUCCEEDED
+    [marker] = place.list_files(key_escrow.MARKER)
+    assert key_escrow.read(marker.with_suffix(key_escrow.KEYS)).open(place.key) == make_pair(1)
 
 
 def test_a_call_that_is_repeated_does_no_harm(
