@@ -268,6 +268,11 @@ OSGP: dict[str, Any] = {
     # Files separated by commas, the current key first (osgp/devices/platform_keys.py).
     "RSA_PRIVATE_KEY_FILE": os.environ.get("OSGP_RSA_PRIVATE_KEY_FILE", ""),
     "RSA_PUBLIC_KEY_FILE": os.environ.get("OSGP_RSA_PUBLIC_KEY_FILE", ""),
+    # The second place of new keys: both or neither (osgp/devices/key_escrow.py).
+    "KEY_ESCROW_PUBLIC_KEY_FILE": os.environ.get("OSGP_KEY_ESCROW_PUBLIC_KEY_FILE", ""),
+    "KEY_ESCROW_DIRECTORY": os.environ.get("OSGP_KEY_ESCROW_DIRECTORY", ""),
+    # How long EXPIRED and WITHDRAWN keys are kept.
+    "KEY_RETENTION": timedelta(days=float(os.environ.get("OSGP_KEY_RETENTION_DAYS", "365"))),
     "LOCAL_SECRETS": EMBEDDED or read_flag("OSGP_LOCAL_SECRETS"),
 }
 

@@ -62,9 +62,10 @@ def test_no_secret_has_a_default(services: dict[str, Any]) -> None:
 
 KEY_ENCRYPTION_KEYS, PRIVATE_KEY = "OSGP_KEY_ENCRYPTION_KEYS", "OSGP_RSA_PRIVATE_KEY_FILE"
 PUBLIC_KEY = "OSGP_RSA_PUBLIC_KEY_FILE"
+ESCROW_KEY, ESCROW_DIRECTORY = "OSGP_KEY_ESCROW_PUBLIC_KEY_FILE", "OSGP_KEY_ESCROW_DIRECTORY"
 HOLDERS = {
     "web": {PUBLIC_KEY},
-    "worker": {KEY_ENCRYPTION_KEYS, PRIVATE_KEY},
+    "worker": {KEY_ENCRYPTION_KEYS, PRIVATE_KEY, ESCROW_KEY, ESCROW_DIRECTORY},
     "migrate": {KEY_ENCRYPTION_KEYS},
 }
 """What handles keys, by service; the others have nothing of it."""
@@ -73,18 +74,50 @@ HOLDERS = {
 def test_only_workers_can_open_keys_of_meters(document: dict[str, Any], services: dict[str, Any]) -> None:
     for name, service in services.items():
         environment = service.get("environment", {})
-        held = environment.keys() & {KEY_ENCRYPTION_KEYS, PRIVATE_KEY, PUBLIC_KEY}
+        held = environment.keys() & {
+            KEY_ENCRYPTION_KEYS,
+            PRIVATE_KEY,
+            PUBLIC_KEY,
+            ESCROW_KEY,
+            ESCROW_DIRECTORY,
+        }
         assert held == HOLDERS.get(name, set()), name
         files = [
             file
-            for variable in (PRIVATE_KEY, PUBLIC_KEY)
+            for variable in (PRIVATE_KEY, PUBLIC_KEY, ESCROW_KEY)
             if variable in environment
-            for file in environment[variable].split(",")
+            for file in read_if_set(environment[variable]).split(",")
         ]
         assert files == [f"/run/secrets/{secret}" for secret in service.get("secrets", ())], name
-        assert all(("private" in file) == (name == "worker") for file in files), name
+        secret_ones = [file for file in files if "escrow" not in file]
+        assert all(("private" in file) == (name == "worker") for file in secret_ones), name
     used = {secret for service in services.values() for secret in service.get("secrets", ())}
     assert used == document["secrets"].keys()
+
+
+def test_workers_have_a_second_place_if_it_is_set(document: dict[str, Any], services: dict[str, Any]) -> None:
+    environment = services["worker"]["environment"]
+    assert {read_condition(environment[name]) for name in (ESCROW_KEY, ESCROW_DIRECTORY)} == {
+        "KEY_ESCROW_PUBLIC_KEY_FILE"
+    }
+    [volume] = services["worker"]["volumes"]
+    assert volume == f"${{KEY_ESCROW_DIRECTORY:-key-escrow}}:{read_if_set(environment[ESCROW_DIRECTORY])}"
+    assert "key-escrow" in document["volumes"]
+
+
+IF_SET = re.compile(r"\$\{([A-Z_]+):\+(.+)\}")
+
+
+def read_if_set(value: str) -> str:
+    """What a variable is where its condition, another one, is set."""
+    found = IF_SET.fullmatch(value)
+    return found[2] if found else value
+
+
+def read_condition(value: str) -> str:
+    found = IF_SET.fullmatch(value)
+    assert found, value
+    return found[1]
 
 
 def test_every_platform_process_has_what_all_need(services: dict[str, Any]) -> None:

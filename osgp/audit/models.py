@@ -13,6 +13,7 @@ class AuditEvent(models.TextChoices):
     APPLICATION_KEY_REMOVED = "APPLICATION_KEY_REMOVED", "Application key removed"
     KEYS_HANDED_OUT = "KEYS_HANDED_OUT", "Keys handed out"
     KEYS_REPLACED = "KEYS_REPLACED", "Keys replaced"
+    KEYS_RECOVERED = "KEYS_RECOVERED", "Keys recovered from the second place"
     INVOCATION_COUNTER_SET = "INVOCATION_COUNTER_SET", "Invocation counter set"
     RESTORED = "RESTORED", "Database restored"
 

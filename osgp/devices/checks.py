@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
-from osgp.devices import envelope, platform_keys
+from osgp.devices import envelope, platform_keys, second_place
 
 GUIDE = "docs/how-to/run-in-production.md"
 
@@ -24,6 +24,10 @@ def check_keys(**_: Any) -> list[CheckMessage]:
     ]
     if not found and settings.OSGP["RSA_PRIVATE_KEY_FILE"]:
         found += _check("RSA_PUBLIC_KEY_FILE", platform_keys.check_pair, "osgp.E005")
+    try:
+        second_place.find_place()
+    except ImproperlyConfigured as error:
+        found.append(Error(str(error), hint=f"See OSGP_KEY_ESCROW_DIRECTORY in {GUIDE}.", id="osgp.E006"))
     return found
 
 
@@ -50,6 +54,14 @@ def require_secrets() -> None:
     """
     require_key_encryption_keys()
     _require("RSA_PRIVATE_KEY_FILE", platform_keys.load_private_keys)
+
+
+def require_key_escrow() -> None:
+    """For processes that give meters new keys: the second place, if there is one, can be written to.
+
+    Raises ImproperlyConfigured, naming the variable.
+    """
+    second_place.require_writable()
 
 
 def require_public_key() -> None:

@@ -19,6 +19,8 @@ from osgp.devices.models import CounterGeneration
 
 FIRST = 1
 """Of an installation that was never restored."""
+NONE = 0
+"""Of a counter that was never right: that of a key from outside of the database."""
 RANDOM_LEAPS = 8
 """How wide the random part is. The 32 bits are enough for hundreds of restores, on average."""
 VALUES_PER_SECOND = 1

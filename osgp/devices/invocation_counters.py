@@ -162,6 +162,20 @@ def adopt(counter_id: int, first_unused: int) -> None:
 
 
 @transaction.atomic
+def doubt(counter_id: int, at_least: int) -> None:
+    """Make the counter one that nobody knows: its key was in use while this database did not have it.
+
+    The meter is asked, and values begin a leap above both what it says and ``at_least`` (0 to 2^32), or what
+    is stored if that is higher.
+    """
+    _require_counter(at_least)
+    counter = _lock(counter_id)
+    counter.next_value = max(at_least, counter.next_value or 0)
+    counter.generation = generations.NONE
+    _save(counter)
+
+
+@transaction.atomic
 def set_by_operator(device_id: int, value: int) -> int | None:
     """Raise the counter of the device's ACTIVE encryption key to ``value``, the first one not used yet.
 

@@ -1,17 +1,18 @@
 """The key store: the secrets of devices, encrypted at rest, each version with a state.
 
 A key is NEW when it is stored, ACTIVE once the meter is known to use it, EXPIRED when another one took its
-place, and WITHDRAWN when another NEW one took its place first. A device has at most one NEW and one ACTIVE
-key of a type. The counter of an encryption key is found by the key's fingerprint when it is stored, and
-outlives it.
+place, and WITHDRAWN when another NEW one took its place first; keys of the latter two states are deleted
+after KEY_RETENTION. A device has at most one NEW and one ACTIVE key of a type. The counter of an encryption
+key is found by the key's fingerprint when it is stored, and outlives it.
 """
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from osgp.devices import envelope, fingerprints, invocation_counters
@@ -230,6 +231,31 @@ _READ = Statement(
 def read_sealed_keys(device_id: int) -> list[SealedKey]:
     """Return the keys that the device has or may have, ACTIVE and NEW ones, not decrypted. One query."""
     return [SealedKey.from_row(row) for row in _READ.fetch_rows(device_id)]
+
+
+class KeyVersion(NamedTuple):
+    """A key in whatever state, decrypted; not to be printed."""
+
+    key_type: KeyType
+    secret: bytes
+    state: KeyState
+    change: uuid.UUID | None
+    state_changed_at: datetime
+
+
+def read_versions(device_id: int, changes: Collection[uuid.UUID]) -> list[KeyVersion]:
+    """Return the ACTIVE and NEW keys of the device, and all keys of these changes. Raises Fault 805."""
+    wanted = Q(state__in=(KeyState.ACTIVE, KeyState.NEW)) | Q(change__in=changes)
+    return [
+        KeyVersion(
+            _KEY_TYPES[row.key_type],
+            _unseal(device_id, row.key_type, _get_sealed(row)),
+            _KEY_STATES[row.state],
+            row.change,
+            row.state_changed_at,
+        )
+        for row in DeviceKey.objects.filter(wanted, device=device_id)
+    ]
 
 
 def unseal(

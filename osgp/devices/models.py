@@ -298,7 +298,10 @@ class KeyCounter(models.Model):
 
 
 class DeviceKey(models.Model):
-    """One version of one secret of a device, encrypted at rest (devices/keystore.py)."""
+    """One version of one secret of a device, encrypted at rest (devices/keystore.py).
+
+    EXPIRED and WITHDRAWN ones are deleted after KEY_RETENTION, all others with their device only.
+    """
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="keys")
     key_type = models.CharField(max_length=48, choices=KeyType.choices)
@@ -329,6 +332,14 @@ class DeviceKey(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["device", "key_type"], condition=Q(state="NEW"), name="one_new_key_per_type"
+            ),
+        ]
+        indexes = [
+            # What is past its retention, the oldest first.
+            models.Index(
+                fields=["state_changed_at"],
+                condition=Q(state__in=("EXPIRED", "WITHDRAWN")),
+                name="past_keys_by_end",
             ),
         ]
 

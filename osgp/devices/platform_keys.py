@@ -67,7 +67,12 @@ def _load_private(files: str, directory: Path, local_allowed: bool) -> tuple[rsa
 
 @lru_cache(maxsize=4)
 def _load_public(files: str) -> tuple[rsa.RSAPublicKey, ...]:
-    return tuple(parse_public_key(_read(file, "public"), file) for file in _split(files))
+    return tuple(read_public_key(file) for file in _split(files))
+
+
+def read_public_key(file: str) -> rsa.RSAPublicKey:
+    """Read an RSA public key, PEM or DER. Raises ImproperlyConfigured, naming the file."""
+    return parse_public_key(_read(file, "public"), file)
 
 
 def _split(files: str) -> list[str]:
@@ -86,18 +91,19 @@ def _read(file: str, kind: str) -> bytes:
         ) from error
 
 
-def parse_private_key(content: bytes, name: str) -> rsa.RSAPrivateKey:
-    """Parse an RSA private key, PEM or DER, without a password.
+def parse_private_key(content: bytes, name: str, password: bytes | None = None) -> rsa.RSAPrivateKey:
+    """Parse an RSA private key, PEM or DER, that is protected with the password, if there is one.
 
     Raises ImproperlyConfigured, which names the key as ``name`` and quotes none of it.
     """
 
     def load(content: bytes) -> object:
         if _is_pem(content):
-            return serialization.load_pem_private_key(content, password=None)
-        return serialization.load_der_private_key(content, password=None)
+            return serialization.load_pem_private_key(content, password)
+        return serialization.load_der_private_key(content, password)
 
-    key = _parse(load, content, f"{name} is not a private key in PEM or DER (PKCS#8) without a password.")
+    protection = "without a password" if password is None else "with this password"
+    key = _parse(load, content, f"{name} is not a private key in PEM or DER (PKCS#8) {protection}.")
     if not isinstance(key, rsa.RSAPrivateKey):
         raise ImproperlyConfigured(f"The private key in {name} is not an RSA key.")
     _require_size(key.key_size, name)

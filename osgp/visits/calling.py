@@ -146,7 +146,11 @@ class Call:
     def _prove_counter(self, pair: KeyPair, counter: ReservedCounter, expected: int) -> Meter:
         """Associate with a counter that the meter claimed; keep it if the meter proves itself."""
         counter.try_from(expected, VALUES_OF_A_TRY)
-        meter = self._associate(pair)
+        try:
+            meter = self._associate(pair)
+        except errors.DlmsError:
+            counter.drop()
+            raise
         try:
             counter.keep()
         except BaseException:

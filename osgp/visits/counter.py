@@ -60,6 +60,12 @@ class ReservedCounter:
         if self._proves is not None:
             self.run(self._keep)
 
+    def drop(self) -> None:
+        """Drop values that were tried and not proven, perhaps for another reason: other keys may be right."""
+        self.first = None
+        self._block = iter(())
+        self._proves = None
+
     def is_known_from_before(self) -> bool:
         """Return whether a counter that is not known now was known before a restore of the database."""
         found: list[bool] = []

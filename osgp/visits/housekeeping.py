@@ -6,6 +6,8 @@ from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
 from django.utils import timezone
 
+from osgp.devices.key_states import KeyTransitions
+from osgp.devices.models import DeviceKey
 from osgp.metrics import rollup
 from osgp.requests.models import IDEMPOTENCY_KEY_LIFETIME, Action, IdempotencyKey, MeterSession, Request
 from osgp.sql import add_to_now
@@ -20,6 +22,7 @@ def is_due() -> bool:
     before = _find_end()
     expired: tuple[QuerySet, ...] = (
         _find_expired_keys(),
+        _find_past_device_keys(),
         Request.objects.filter(completed_at__lt=before),
         MeterSession.objects.filter(closed_at__lt=before),
         *system_notes.find_expired(before),
@@ -28,15 +31,16 @@ def is_due() -> bool:
 
 
 def delete_expired() -> int:
-    """Delete a slice of final requests, closed meter sessions and system notes past RETENTION, and of old
-    idempotency keys.
+    """Delete a slice of final requests, closed meter sessions and system notes past RETENTION, of old
+    idempotency keys, and of EXPIRED and WITHDRAWN keys of devices past KEY_RETENTION.
 
     Return how many rows of these were deleted: unless it is zero, there may be more. Rows that the metrics
     have not counted yet stay, and those that another process is deleting.
     """
     rollup.advance()
     notes = system_notes.delete_expired(_find_end(), SLICE)
-    return notes + delete_idempotency_keys() + _delete_requests() + _delete_sessions()
+    keys = delete_idempotency_keys() + _delete_device_keys()
+    return notes + keys + _delete_requests() + _delete_sessions()
 
 
 @transaction.atomic
@@ -45,6 +49,15 @@ def delete_idempotency_keys() -> int:
     oldest = _find_expired_keys().order_by("created_at").select_for_update(skip_locked=True, of=("self",))
     keys = list(oldest.values_list("pk", flat=True)[:SLICE])
     IdempotencyKey.objects.filter(pk__in=keys).delete()
+    return len(keys)
+
+
+@transaction.atomic
+def _delete_device_keys() -> int:
+    """Delete a slice of keys; their counters stay: a key that comes back goes on counting."""
+    oldest = _find_past_device_keys().order_by("state_changed_at").select_for_update(skip_locked=True)
+    keys = list(oldest.values_list("pk", flat=True)[:SLICE])
+    DeviceKey.objects.filter(pk__in=keys).delete()
     return len(keys)
 
 
@@ -79,6 +92,12 @@ def _delete_sessions() -> int:
 
 def _find_end() -> Combinable:
     return add_to_now(-settings.OSGP["RETENTION"])
+
+
+def _find_past_device_keys() -> QuerySet[DeviceKey]:
+    before = add_to_now(-settings.OSGP["KEY_RETENTION"])
+    past = KeyTransitions.list_final_states()
+    return DeviceKey.objects.filter(state__in=past, state_changed_at__lt=before)
 
 
 def _find_expired_keys() -> QuerySet[IdempotencyKey]:

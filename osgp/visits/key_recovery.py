@@ -9,7 +9,7 @@ from collections.abc import Collection
 from functools import partial
 
 from osgp import catalogue
-from osgp.devices import keystore
+from osgp.devices import key_escrow, keystore
 from osgp.devices.keystore import SealedKey
 from osgp.devices.models import KeyState, KeyType
 from osgp.messages.key_transfer import GLOBAL_KEYS, transfer
@@ -72,5 +72,13 @@ def _give(
 
 
 def _activate(meter: WorkMeter, stored: Collection[SealedKey], run: InLane) -> None:
+    run(partial(_activate_change, meter, stored))
+
+
+def _activate_change(meter: WorkMeter, stored: Collection[SealedKey]) -> None:
     changes = {key.change for key in stored if key.state == KeyState.NEW and key.key_type in GLOBAL_KEYS}
-    run(partial(keystore.activate_change, meter.pk, GLOBAL_KEYS, changes.pop()))
+    change = changes.pop()
+    keystore.activate_change(meter.pk, GLOBAL_KEYS, change)
+    if change is not None:
+        new = keystore.unseal(meter.pk, stored, GLOBAL_KEYS, KeyState.NEW)
+        key_escrow.mark_active(meter.identification, change, new)

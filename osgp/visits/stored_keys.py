@@ -1,7 +1,7 @@
 """The stored keys of a device, as messages see and change them during a visit; in database lanes."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,7 +9,7 @@ from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_granted_devices
 from osgp.catalogue import Profile
 from osgp.catalogue.communication import Security
-from osgp.devices import key_change_counters, keystore
+from osgp.devices import key_change_counters, key_escrow, keystore
 from osgp.devices.invocation_counters import START_OF_NEW_KEY
 from osgp.devices.models import MBUS_DEVICE_TYPES, Device, KeyState, KeyType
 from osgp.devices.needed_keys import make_missing_key_fault
@@ -62,7 +62,15 @@ class StoredKeys:
 
     def is_done(self) -> bool:
         """Return whether a former attempt of the action changed the keys: they are ACTIVE, or were since."""
-        states = self.database.run(keystore.find_change, self.device_id, self.change)
+        return self.database.run(self._is_done)
+
+    def _is_done(self) -> bool:
+        states = keystore.find_change(self.device_id, self.change)
+        if KeyState.ACTIVE in states:
+            # The former attempt may have ended before it said so.
+            sealed = [key for key in keystore.read_sealed_keys(self.device_id) if key.change == self.change]
+            active = keystore.unseal(self.device_id, sealed, list(KeyType))
+            key_escrow.mark_active(self.identification, self.change, active)
         return bool(states & {KeyState.ACTIVE, KeyState.EXPIRED})
 
     def read_active(self, *key_types: KeyType) -> dict[KeyType, bytes]:
@@ -81,6 +89,8 @@ class StoredKeys:
         key_locks.take(self.device_id, self.action.request.session_id)
         if any(key_type in GLOBAL_KEYS for key_type in secrets):
             self._require_active_keys()
+        # First, so that what the database has is there as well, and nothing changes if it cannot be.
+        key_escrow.keep(self.identification, self.change, secrets)
         keystore.store_new(
             Device(pk=self.device_id), secrets, change=self.change, first_counter=START_OF_NEW_KEY
         )
@@ -112,7 +122,11 @@ class StoredKeys:
     def activate(self, *key_types: KeyType) -> None:
         if self._has_switched:
             confirm_keys(self.association, self.profile)
-        self.database.run(keystore.activate_change, self.device_id, key_types, self.change)
+        self.database.run(self._activate, key_types)
+
+    def _activate(self, key_types: Collection[KeyType]) -> None:
+        keystore.activate_change(self.device_id, key_types, self.change)
+        key_escrow.mark_active(self.identification, self.change, self._new)
 
     def advance_key_change_counter(self, at_least: int) -> int:
         return self.database.run(key_change_counters.advance, self.device_id, at_least)

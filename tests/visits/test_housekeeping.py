@@ -8,7 +8,8 @@ from django.db import connection
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
-from osgp.devices.models import Device
+from osgp.devices import keystore
+from osgp.devices.models import Device, DeviceKey, KeyCounter, KeyState, KeyType
 from osgp.metrics import rollup
 from osgp.requests.models import Action, IdempotencyKey, MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.tables import REQUESTS, SESSIONS
@@ -162,3 +163,52 @@ def test_keys_of_a_day_ago_are_forgotten_before_their_requests(
     assert not housekeeping.is_due()
     assert not IdempotencyKey.objects.exists()
     assert Request.objects.exists()
+
+
+ENCRYPTION = KeyType.E_METER_ENCRYPTION_KEY_UNICAST
+PAST_KEYS = timedelta(days=366)
+
+
+def make_former_keys(device: Device, count: int) -> None:
+    """So many EXPIRED keys, as many WITHDRAWN ones, and one ACTIVE and one NEW key; all of long ago."""
+    for number in range(count + 1):
+        keystore.store_new(device, {ENCRYPTION: bytes([number]) * 16}, first_counter=1000 + number)
+        keystore.activate(device, [ENCRYPTION])
+    for number in range(count + 1):
+        keystore.store_new(device, {ENCRYPTION: bytes([100 + number]) * 16})
+    DeviceKey.objects.update(state_changed_at=timezone.now() - PAST_KEYS)
+
+
+def test_former_keys_go_after_a_year_and_their_counters_stay(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "SLICE", 3)
+    make_former_keys(device, 4)
+    young = DeviceKey.objects.filter(state=KeyState.EXPIRED).order_by("pk").first()
+    assert young is not None
+    DeviceKey.objects.filter(pk=young.pk).update(state_changed_at=timezone.now() - timedelta(days=364))
+    counters = list(KeyCounter.objects.order_by("pk").values())
+    assert housekeeping.is_due()
+    deleted = []
+    while count := housekeeping.delete_expired():
+        deleted.append(count)
+    assert deleted == [3, 3, 1]
+    assert not housekeeping.is_due()
+    left = DeviceKey.objects.order_by("pk").values_list("state", flat=True)
+    assert list(left) == [KeyState.EXPIRED, KeyState.ACTIVE, KeyState.NEW]
+    assert list(KeyCounter.objects.order_by("pk").values()) == counters
+    keystore.store_new(device, {ENCRYPTION: bytes([2]) * 16}, first_counter=250)
+    came_back = DeviceKey.objects.get(state=KeyState.NEW).counter
+    assert came_back is not None
+    assert came_back.next_value == 1002
+
+
+def test_former_keys_are_found_by_an_index(device: Device) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite does not use an index whose condition is a parameter.")
+    make_former_keys(device, 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    rows = housekeeping._find_past_device_keys()
+    assert "past_keys_by_end" in rows.order_by("state_changed_at")[:1].explain()
+    assert "past_keys_by_end" in rows.order_by().explain()

@@ -143,7 +143,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         return get_organisation(request) is None and super().has_add_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Keys are never deleted, so neither are devices: their life ends with a lifecycle status."""
+        """Keys in use are never deleted, so neither are devices: their life ends with a lifecycle status."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
 from osgp.commands.secrets import refuse_without
-from osgp.devices.checks import require_secrets
+from osgp.devices.checks import require_key_escrow, require_secrets
 from osgp.embedded.session import RegistrationFailed, demonstrate
 from osgp.embedded.web import PortInUse
 from osgp.simulator import Fleet, FleetSettings
@@ -40,6 +40,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         refuse_without(require_secrets)
+        refuse_without(require_key_escrow)
         _log_warnings_only()
         for number in (signal.SIGINT, signal.SIGTERM):
             # SIGINT as well: shells let background jobs ignore it.

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from osgp.commands.secrets import refuse_without
-from osgp.devices.checks import require_secrets
+from osgp.devices.checks import require_key_escrow, require_secrets
 
 DEFAULT_QUEUES = "meter,system"
 DEFAULT_CONCURRENCY = 500
@@ -51,6 +51,7 @@ class Command(BaseCommand):
         if options["concurrency"] < 1:
             raise CommandError("--concurrency is at least 1.")
         refuse_without(require_secrets)
+        refuse_without(require_key_escrow)
         command = make_celery_command(
             concurrency=options["concurrency"],
             queues=options["queues"],
