@@ -21,7 +21,7 @@ def is_used() -> bool:
 def find_path() -> Path:
     """Return where the file is. Its name does not begin as the database's, which may be copied with ``*``."""
     database = Path(connection.settings_dict["NAME"])
-    return database.with_name(f"database-mark-{database.stem}")
+    return database.with_name(f"database-mark-{database.name}")
 
 
 def read() -> set[str]:
