@@ -134,17 +134,18 @@ def activate(device: Device, key_types: Collection[KeyType]) -> frozenset[KeyTyp
         return _activate(device.pk, keys)
 
 
-def activate_change(device_id: int, key_types: Collection[KeyType], change: uuid.UUID | None) -> None:
+def activate_change(device_id: int, key_types: Collection[KeyType], change: uuid.UUID | None) -> bool:
     """As :func:`activate`, for the keys that a change stored; all of these types must be among them.
 
-    Does nothing when they are ACTIVE already. Raises Fault 803 when they are neither NEW nor ACTIVE any more.
+    Returns False when they are ACTIVE already. Raises Fault 803 when they are neither NEW nor ACTIVE any more.
     """
     with transaction.atomic():
         _lock(device_id)
         keys = DeviceKey.objects.filter(device=device_id, key_type__in=list(key_types), change=change)
-        _activate(device_id, keys)
+        activated = _activate(device_id, keys)
         if keys.filter(state=KeyState.ACTIVE).count() != len(set(key_types)):
             raise _make_changed_meanwhile()
+        return bool(activated)
 
 
 def _activate(device_id: int, keys: QuerySet[DeviceKey]) -> frozenset[KeyType]:

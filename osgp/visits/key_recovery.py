@@ -8,7 +8,11 @@ import logging
 from collections.abc import Collection
 from functools import partial
 
+from django.db import transaction
+
 from osgp import catalogue
+from osgp.audit.keeping import record
+from osgp.audit.models import AuditEvent
 from osgp.devices import key_escrow, keystore
 from osgp.devices.keystore import SealedKey
 from osgp.devices.models import KeyState, KeyType
@@ -22,6 +26,9 @@ from osgp.visits.preparing import find_counter
 from osgp.visits.switching import confirm_keys, switch_key
 
 logger = logging.getLogger(__name__)
+
+PLATFORM = "platform"
+"""Who finishes a change, in the audit trail."""
 
 
 def finish_change(
@@ -78,7 +85,15 @@ def _activate(meter: WorkMeter, stored: Collection[SealedKey], run: InLane) -> N
 def _activate_change(meter: WorkMeter, stored: Collection[SealedKey]) -> None:
     changes = {key.change for key in stored if key.state == KeyState.NEW and key.key_type in GLOBAL_KEYS}
     change = changes.pop()
-    keystore.activate_change(meter.pk, GLOBAL_KEYS, change)
+    with transaction.atomic():
+        if keystore.activate_change(meter.pk, GLOBAL_KEYS, change):
+            record(
+                AuditEvent.KEYS_REPLACED,
+                organisation="",
+                actor=PLATFORM,
+                device=meter.identification,
+                details={"replaced": [key_type.value for key_type in GLOBAL_KEYS]},
+            )
     if change is not None:
         new = keystore.unseal(meter.pk, stored, GLOBAL_KEYS, KeyState.NEW)
         key_escrow.mark_active(meter.identification, change, new)

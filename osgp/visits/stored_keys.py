@@ -5,8 +5,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from django.db import transaction
+
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_granted_devices
+from osgp.audit.keeping import record
+from osgp.audit.models import AuditEvent
 from osgp.catalogue import Profile
 from osgp.catalogue.communication import Security
 from osgp.devices import key_change_counters, key_escrow, keystore
@@ -18,6 +22,7 @@ from osgp.messages.key_transfer import GLOBAL_KEYS
 from osgp.messages.registry import find_operation
 from osgp.protocol_dlms import Keys, Meter
 from osgp.requests import key_locks
+from osgp.requests.models import Request
 from osgp.requests.work import WorkAction
 from osgp.visits.outages import PatientLanes
 from osgp.visits.preparing import find_counter
@@ -125,7 +130,17 @@ class StoredKeys:
         self.database.run(self._activate, key_types)
 
     def _activate(self, key_types: Collection[KeyType]) -> None:
-        keystore.activate_change(self.device_id, key_types, self.change)
+        with transaction.atomic():
+            if keystore.activate_change(self.device_id, key_types, self.change):
+                request = Request.objects.select_related("organisation").get(pk=self.action.request.pk)
+                record(
+                    AuditEvent.KEYS_REPLACED,
+                    organisation=request.organisation.identification,
+                    actor=request.application,
+                    device=self.identification,
+                    correlation_uid=request.correlation_uid,
+                    details={"replaced": [key_type.value for key_type in key_types]},
+                )
         key_escrow.mark_active(self.identification, self.change, self._new)
 
     def advance_key_change_counter(self, at_least: int) -> int:

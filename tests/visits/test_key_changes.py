@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
+from osgp.audit.models import AuditEntry, AuditEvent
 from osgp.devices import keystore, transport_keys
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.requests.models import Request, RequestState
@@ -109,6 +110,10 @@ def test_every_profile(
         assert counter_of(device) == 250 + BLOCK
     assert is_reachable(organisation, device)
     assert request.actions.get().parameters == {}
+    entry = AuditEntry.objects.get(event=AuditEvent.KEYS_REPLACED)
+    assert (entry.device_identification, entry.actor) == (device.identification, "portal")
+    assert entry.correlation_uid == request.correlation_uid
+    assert set(entry.details["replaced"]) == set(GLOBAL)
 
 
 @pytest.fixture
