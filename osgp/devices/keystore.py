@@ -137,7 +137,7 @@ def activate(device: Device, key_types: Collection[KeyType]) -> frozenset[KeyTyp
 def activate_change(device_id: int, key_types: Collection[KeyType], change: uuid.UUID | None) -> bool:
     """As :func:`activate`, for the keys that a change stored; all of these types must be among them.
 
-    Returns False when they are ACTIVE already. Raises Fault 803 when they are neither NEW nor ACTIVE any more.
+    Returns False when they are ACTIVE already. Raises Fault 803 when they are neither any more.
     """
     with transaction.atomic():
         _lock(device_id)
