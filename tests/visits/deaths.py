@@ -62,12 +62,7 @@ class Deaths:
         try:
             self._pass()
         except Death:
-            # As the server does when the process at the other end is gone.
+            # As the server does when nobody is at the other end any more.
             if database.connection is not None:
-                if database.vendor == "postgresql":
-                    database.connection.close()
-                    database.errors_occurred = True
-                else:
-                    database.connection.rollback()
-                    database.close_at = 0
+                database.connection.rollback()
             raise

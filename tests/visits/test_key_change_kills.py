@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
 from osgp.devices import keystore, transport_keys
@@ -33,7 +34,7 @@ USER_KEY = KeyType.G_METER_ENCRYPTION_KEY
 FINAL = (RequestState.SUCCEEDED, RequestState.FAILED, RequestState.CANCELLED)
 VISITS = 6
 """More than any of the changes here takes after a death."""
-AT_LEAST = 30
+AT_LEAST = 20
 """Steps of a visit with a key change."""
 
 
@@ -76,6 +77,18 @@ class Site:
             key_type: self.simulated.key(name) for key_type, name in NAMES.items()
         }
 
+    def read_active(self) -> list[dict[KeyType, bytes]]:
+        devices = [self.meter] if self.gas_meter is None else [self.meter, self.gas_meter]
+        return [keystore.read_active_keys(device, [*NAMES, USER_KEY]) for device in devices]
+
+    def check_changed(self, before: list[dict[KeyType, bytes]]) -> None:
+        """Keys that are ACTIVE now and were not ``before`` are in the meter already."""
+        now = self.read_active()
+        if now[0] != before[0]:
+            self.check_global_keys()
+        if now[1:] != before[1:]:
+            self.check_user_key()
+
     def check_user_key(self) -> None:
         """Platform, gateway and M-Bus device have the same user key."""
         assert self.gas_meter is not None
@@ -100,6 +113,12 @@ def running_site(organisation: Organisation, profile: str, *, gas_meters: int = 
         assert final_twice() == []
 
 
+@pytest.fixture(autouse=True)
+def _small_blocks(settings: Settings) -> None:
+    # Visits then reserve values of the counters more than once, and use all of them.
+    settings.OSGP = settings.OSGP | {"INVOCATION_COUNTER_BLOCK": 4}
+
+
 @pytest.fixture
 def deaths(monkeypatch: pytest.MonkeyPatch) -> Deaths:
     return Deaths(monkeypatch)
@@ -108,15 +127,20 @@ def deaths(monkeypatch: pytest.MonkeyPatch) -> Deaths:
 def die_at_every_step(
     site: Site, deaths: Deaths, ask: Callable[[int], Request], check: Callable[[int], None]
 ) -> int:
-    """Visit again and again, each time with a death one step later; return how many there were."""
+    """Visit again and again, each time with a death one step later; return how many there were.
+
+    ``check``, with the number of the step, when the next visits have done what was left to do.
+    """
     for number in itertools.count(1):
         request = ask(number)
+        before = site.read_active()
         session = meters.open_session(site.meter)
         deaths.die_before(number)
         with suppress(Death):
             visit_meter(session.pk, session.token, "dies")
         has_died = deaths.has_died
         deaths.die_before(float("inf"))
+        site.check_changed(before)
         site.settle(request, site.ask("ActualMeterReads"))
         check(number)
         if not has_died:
