@@ -74,8 +74,8 @@ class Work:
         self.check()
 
     def check(self) -> None:
-        """Nothing lost, nothing final twice, nothing done twice, one association, no nonce used again, and the
-        keys that are ACTIVE are in the meter.
+        """Nothing lost, nothing final twice, nothing done twice, one association, no nonce used again; meters
+        have the keys that are ACTIVE.
         """
         assert final_twice() == []
         assert self.simulator.fleet.nonces.list_repeats() == []

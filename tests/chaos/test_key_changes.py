@@ -9,7 +9,6 @@ import time
 import pytest
 
 from osgp.devices import transport_keys
-from osgp.requests.models import Request
 from tests import processes
 from tests.chaos.promises import ENVIRONMENT, MORTAL, Work
 

@@ -21,6 +21,7 @@ from osgp.simulator import FaultKind, Fleet, SimulatorThread
 from osgp.simulator.meter.identity import KeyName
 from osgp.simulator.meter.mbus_keys import EncryptionKeyStatus
 from osgp.simulator.meter.meter import Meter
+from osgp.simulator.settings import CounterAtKeyChange
 from osgp.visits.visit import visit_meter
 from tests import factories, meters
 from tests.chaos.promises import final_twice, witness
@@ -165,9 +166,11 @@ def ask_to_replace(site: Site, keys: dict[KeyType, bytes]) -> Request:
     return site.ask("ReplaceKeys", parameters)
 
 
-@pytest.mark.parametrize("at_change", ["restart", "keep"])
+@pytest.mark.parametrize("at_change", CounterAtKeyChange)
 @pytest.mark.parametrize("message", ["ReplaceKeys", "GenerateAndReplaceKeys"])
-def test_global_keys(organisation: Organisation, deaths: Deaths, message: str, at_change: str) -> None:
+def test_global_keys(
+    organisation: Organisation, deaths: Deaths, message: str, at_change: CounterAtKeyChange
+) -> None:
     with running_site(organisation, "SMR-5.1") as site:
         site.simulated.behaviour = dataclasses.replace(
             site.simulated.behaviour, counter_at_key_change=at_change
@@ -184,10 +187,10 @@ def test_global_keys(organisation: Organisation, deaths: Deaths, message: str, a
         assert die_at_every_step(site, deaths, ask, check) > AT_LEAST
 
 
-@pytest.mark.parametrize("at_change", ["restart", "keep"])
+@pytest.mark.parametrize("at_change", CounterAtKeyChange)
 @pytest.mark.parametrize("after", [0, 1])
 def test_recovery_of_half_done_changes(
-    organisation: Organisation, deaths: Deaths, after: int, at_change: str
+    organisation: Organisation, deaths: Deaths, after: int, at_change: CounterAtKeyChange
 ) -> None:
     """The meter hung up with the first or second new key, and the worker that comes next dies."""
     with running_site(organisation, "SMR-5.1") as site:
