@@ -12,7 +12,7 @@ from osgp.devices import transport_keys
 from tests import processes
 from tests.chaos.promises import ENVIRONMENT, MORTAL, Work
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.back_end]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = 2
 LONGEST_CHANGE = 1.2
