@@ -100,10 +100,11 @@ class Fault(Exception):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fault as it is stored with an action and shown in API answers."""
-        return {
+        shown: dict[str, Any] = {
             "code": int(self.code),
             "name": self.code.name,
             "message": self.message,
             "component": str(self.component),
             "retryable": self.retryable,
         }
+        return {**shown, "pointer": self.pointer} if self.pointer else shown

@@ -1,5 +1,7 @@
 """Rows that tests need, made by plain functions: every argument has a default that works."""
 
+import ipaddress
+import itertools
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +30,19 @@ def grant(organisation: Organisation, device: Device, *groups: DeviceFunctionGro
         DeviceAuthorisation.objects.create(organisation=organisation, device=device, function_group=group)
 
 
+_hosts = itertools.count(1)
+
+
+def make_address(host: int | None = None) -> str:
+    """An address of this machine at which nobody listens, another one each time unless told."""
+    number = next(_hosts) if host is None else host
+    return str(ipaddress.ip_address("127.0.0.0") + (1 << 16) + number)
+
+
 def make_device(
     identification: str = "E0000000000000001", *, owner: Organisation | None = None, **fields: Any
 ) -> Device:
-    """An SMR 5.1 electricity meter with an address; ``owner`` gets the OWNER group on it."""
+    """An SMR 5.1 electricity meter with an address of its own; ``owner`` gets the OWNER group on it."""
     device = Device.objects.create(
         identification=identification,
         **{
@@ -40,7 +51,7 @@ def make_device(
             "protocol_name": "SMR",
             "protocol_version": "5.1",
             "communication_method": CommunicationMethod.ETHERNET,
-            "network_address": "127.0.0.1",
+            "network_address": make_address(),
         }
         | fields,
     )

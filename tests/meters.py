@@ -17,20 +17,28 @@ KEY_TYPES = {
     "authentication_key": KeyType.E_METER_AUTHENTICATION_KEY,
     "encryption_key": KeyType.E_METER_ENCRYPTION_KEY_UNICAST,
     "mbus_default_key": KeyType.G_METER_MASTER_KEY,
+    "mbus_user_key": KeyType.G_METER_ENCRYPTION_KEY,
+    "mbus_firmware_update_authentication_key": KeyType.G_METER_FIRMWARE_UPDATE_AUTHENTICATION_KEY,
+    "mbus_p0_key": KeyType.G_METER_OPTICAL_PORT_KEY,
 }
 
 
-def add_meters(organisation: Organisation, simulator: SimulatorThread) -> dict[str, Device]:
-    """A device row with its keys for each meter of the simulator, in its order."""
+def add_meters(
+    organisation: Organisation, simulator: SimulatorThread, *, prefix: str = ""
+) -> dict[str, Device]:
+    """A device row with its keys for each meter of the simulator, in its order.
+
+    With a prefix of their identifications, the same meters are registered once more.
+    """
     devices: dict[str, Device] = {}
     for described in simulator.fleet.describe():
         fields: dict[str, Any] = dict(described["add_device"])
-        identification = fields.pop("device_identification")
+        identification = prefix + fields.pop("device_identification")
         fields["time_zone"] = fields.pop("timezone")
         if "transport" in fields:
             fields["framing"] = fields.pop("transport")
         if "gateway" in fields:
-            fields["gateway"] = devices[fields["gateway"]]
+            fields["gateway"] = devices[prefix + fields["gateway"]]
         device = factories.make_device(identification, owner=organisation, **{"network_address": ""} | fields)
         keys = {
             KEY_TYPES[name]: bytes.fromhex(value)

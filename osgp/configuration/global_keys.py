@@ -36,7 +36,7 @@ def replace_keys(meter: VisitedMeter, make_keys: Callable[[], Mapping[KeyType, b
 
 
 def _transfer(meter: VisitedMeter, key_type: KeyType, key: bytes, master_key: bytes) -> None:
-    """Raises a retryable Fault if the meter refuses: it may have the key all the same, as the next visit finds."""
+    """Raises a retryable Fault if the meter refuses: it may have the key all the same, as will be found."""
     try:
         transfer(meter.association, meter.profile, key_type, key, master_key)
     except AccessError as refusal:

@@ -31,8 +31,8 @@ class ReplaceKeys(MeterOperation[ReplaceKeysParameters, NoResult]):
     """Replace the two global keys of a meter, wrapped with its master key.
 
     The platform keeps the new keys before it sends them, and goes on with whichever the meter has: after a
-    connection that was cut, the next visit finishes the change. The former keys are kept for a while. With a new
-    encryption key the invocation counter begins anew.
+    connection that was cut, the next visit finishes the change. The former keys are kept for a while. With a
+    new encryption key the invocation counter begins anew.
     """
 
     message = "ReplaceKeys"
@@ -40,7 +40,7 @@ class ReplaceKeys(MeterOperation[ReplaceKeysParameters, NoResult]):
     needs = NEEDS
 
     def check_device(self, device: Device, parameters: ReplaceKeysParameters) -> None:
-        """Raises Fault 804 and 802 for keys, as far as this process can tell, and 806 without a master key."""
+        """Raises Fault 804 and 802 for keys, as far as this process can tell; 806 without a master key."""
         for name, text in _list_keys(parameters):
             transport_keys.check(text, f"/{name}", KEY_TYPES[name])
         require_master_key(device)

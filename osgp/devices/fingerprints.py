@@ -25,9 +25,7 @@ class Fingerprints:
 
     def __init__(self, row: FingerprintKey) -> None:
         self.key_id: int = row.pk
-        # psycopg2 gives memoryviews for binary columns.
-        sealed = SealedSecret(row.key_encryption_key_id, bytes(row.wrapped_data_key), bytes(row.ciphertext))
-        self._key = envelope.unseal(sealed, _CONTEXT)
+        self._key = envelope.unseal(_get_sealed(row), _CONTEXT)
 
     @property
     def is_first(self) -> bool:
@@ -49,10 +47,27 @@ def load() -> Fingerprints:
 
 
 def renew() -> None:
-    """Make a new key, after the key-encryption keys were lost: former fingerprints match nothing any more."""
+    """Make a new key, after the key-encryption keys were lost: former fingerprints match nothing any more.
+
+    The counter of a device then goes on with whatever key it gets, see keystore.give_counters.
+    """
     with transaction.atomic():
         latest = FingerprintKey.objects.select_for_update().order_by("-pk").first()
         _build(pk=latest.pk + 1 if latest else FIRST).save(force_insert=True)
+
+
+def rewrap() -> None:
+    """Wrap the keys with the current key-encryption key. Raises UnsealError."""
+    for row in FingerprintKey.objects.all():
+        sealed = envelope.rewrap(_get_sealed(row))
+        FingerprintKey.objects.filter(pk=row.pk).update(
+            key_encryption_key_id=sealed.key_encryption_key_id, wrapped_data_key=sealed.wrapped_data_key
+        )
+
+
+def _get_sealed(row: FingerprintKey) -> SealedSecret:
+    # psycopg2 gives memoryviews for binary columns.
+    return SealedSecret(row.key_encryption_key_id, bytes(row.wrapped_data_key), bytes(row.ciphertext))
 
 
 @transaction.atomic

@@ -1,14 +1,13 @@
 """Generations of counters: after a restore from a backup, stored counters are lower than what was used.
 
-Each counter says in which generation it is right. One of a former generation is as good as unknown: the meter
-is asked, and whatever it says, values begin above both what it says and what is stored, by a leap further than
-any key can have been used since the backup. A generation is numbered by the time at which it began (seconds
-since 1970): the table of generations is restored as well, and a second restore of one backup must leap further
-than what was used after the first. A random part keeps the values apart in any case.
+Each counter says in which generation it is right. One of a former generation is as good as unknown: the
+meter is asked, and whatever it says, values begin above both what it says and what is stored, by a leap
+further than any key can have been used since the backup. A generation is numbered by the time at which it
+began (seconds since 1970): the table of generations is restored as well, and a second restore of one backup
+must leap further than what was used after the first. A random part keeps the values apart in any case.
 """
 
 import random
-
 from datetime import datetime
 
 from django.conf import settings

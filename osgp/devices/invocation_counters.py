@@ -1,13 +1,13 @@
 """Invocation counters: which values of a key's counter are still free.
 
-An AES-GCM nonce used twice with one key reveals the key. So counters belong to encryption keys, not to devices:
-two rows for one meter, or a fleet that shares a key, draw from the same one. A row holds the first value that
-no session has reserved. Sessions reserve whole blocks before they use any value of them, so that a crash
-wastes values but never repeats one. The counter is a 32-bit unsigned number that must rise from APDU to APDU
-(Green Book, security header); 2^32 in the row means that it is used up.
+An AES-GCM nonce used twice with one key reveals the key. So counters belong to encryption keys, not to
+devices: two rows for one meter, or a fleet that shares a key, draw from the same one. A row holds the first
+value that no session has reserved. Sessions reserve whole blocks before they use any value of them, so that a
+crash wastes values but never repeats one. The counter is a 32-bit unsigned number that must rise from APDU to
+APDU (Green Book, security header); 2^32 in the row means that it is used up.
 
-What a meter tells of its counter without protection may be forged. It is tried in one association, with values
-that are marked as used (``try_from``), and kept once the meter has proven itself there (``adopt``).
+What a meter tells of its counter without protection may be forged. It is tried in one association, with
+values that are marked as used (``try_from``), and kept once the meter has proven itself there (``adopt``).
 """
 
 from collections.abc import Collection, Mapping
@@ -126,7 +126,7 @@ def _reserve_with_care(counter_id: int, count: int) -> range | None:
 
 @transaction.atomic(durable=True)
 def try_from(counter_id: int, at_least: int, count: int) -> range:
-    """Reserve ``count`` values from ``at_least`` on, which nobody has proven to be right, for one association.
+    """Reserve ``count`` values from ``at_least`` on, which nobody has proven to be right, for one try.
 
     They are free ones, so perhaps higher; they are never handed out again. ``next_value`` stays as it is.
     Raises Fault 230 if there are none, or if there were too many such tries already.
@@ -142,6 +142,7 @@ def try_from(counter_id: int, at_least: int, count: int) -> range:
             f"The meter claims invocation counter {at_least - 1}, which could not be verified. "
             "SetInvocationCounter sets it.",
             component=Component.PROTOCOL_DLMS,
+            retryable=True,
         )
     counter.tried = _merge([*counter.tried, [first, first + count]])
     _save(counter)
@@ -162,10 +163,11 @@ def adopt(counter_id: int, first_unused: int) -> None:
 
 @transaction.atomic
 def set_by_operator(device_id: int, value: int) -> int | None:
-    """Raise the counter of the device's ACTIVE encryption key to ``value``, the first one not used yet (0 to 2^32).
+    """Raise the counter of the device's ACTIVE encryption key to ``value``, the first one not used yet.
 
-    Return the former value, None if it is not known. It is also None when other devices have the same key:
-    who has one of them learns nothing of the others. Raises what :func:`check_raise` raises.
+    ``value`` is 0 to 2^32. Return the former value, None if it is not known. It is also None when other
+    devices have the same key: who has one of them learns nothing of the others. Raises what
+    :func:`check_raise` raises.
     """
     if (found := find_active(device_id)) is not None:
         _lock(found.pk)
@@ -193,8 +195,8 @@ def _check_raise(device_id: int, value: int) -> tuple[int | None, KeyCounter]:
         known = "" if is_shared else f", and it is {former} already"
         raise Fault(
             FaultCode.ATTEMPT_TO_LOWER_INVOCATION_COUNTER,
-            f"The invocation counter of a key is never lowered{known}: values would be used twice. With a new "
-            "encryption key it begins anew.",
+            f"The invocation counter of a key is never lowered{known}: values would be used twice. "
+            "With a new encryption key it begins anew.",
             component=Component.PROTOCOL_DLMS,
             pointer="/invocation_counter",
         )

@@ -269,7 +269,7 @@ LARGEST_COUNTER = 2**32 - 1
 
 
 class KeyCounter(models.Model):
-    """The invocation counter of one encryption key, whichever devices have it (devices/invocation_counters.py).
+    """The invocation counter of one encryption key, whichever devices have it (invocation_counters.py).
 
     It outlives the stored key: a key that comes back goes on where it was.
     """

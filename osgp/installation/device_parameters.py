@@ -12,6 +12,7 @@ from rest_framework.exceptions import ValidationError
 
 from osgp import catalogue
 from osgp.catalogue.communication import Framing, Security
+from osgp.devices.addresses import canonicalise
 from osgp.devices.models import (
     MBUS_DEVICE_TYPES,
     CommunicationMethod,
@@ -207,6 +208,7 @@ def make_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
     # No profile depends on the variant: as with the reference platform, an unknown one counts as none.
     columns["protocol_name"] = _find_profile(parameters).protocol_name
     _check_network_address(columns["network_address"], needed=not is_mbus)
+    columns["network_address"] = canonicalise(columns["network_address"])
     if columns["challenge_length"] not in CHALLENGE_LENGTHS:
         raise Fault(
             FaultCode.CHALLENGE_LENGTH_OUT_OF_RANGE,

@@ -78,8 +78,8 @@ def store_keys(device: Device, secrets: Mapping[KeyType, bytes]) -> None:
     """Make the secrets the ACTIVE ones; those that are so already get no new version.
 
     The invocation counter of an encryption key that is new to the platform is unknown until read from the
-    meter; a key that was there before goes on where it was. Raises a retryable Fault while a visit changes keys
-    of the device.
+    meter; a key that was there before goes on where it was. Raises a retryable Fault while a visit changes
+    keys of the device.
     """
     known = _find_active_keys(device, secrets)
     changed = {key_type: secret for key_type, secret in secrets.items() if known.get(key_type) != secret}

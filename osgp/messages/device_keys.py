@@ -42,8 +42,8 @@ class DeviceKeys(Protocol):
     def store_new(self, secrets: Mapping[KeyType, bytes]) -> None:
         """Store keys as NEW, durably, before the meter gets them.
 
-        Earlier NEW ones of these types are WITHDRAWN. Raises Fault 802 for a wrong length, and a retryable one
-        while another visit changes keys of the device.
+        Earlier NEW ones of these types are WITHDRAWN. Raises Fault 802 for a wrong length, and a retryable
+        one while another visit changes keys of the device.
         """
         ...
 

@@ -195,7 +195,7 @@ class InvocationCounterLowered(DlmsError):
 
     def __init__(self, latest: int, ours: int, refusal: DlmsError) -> None:
         super().__init__(
-            f"{refusal.message}; the meter's invocation counter is {latest}, lower than the platform's: {ours}"
+            f"{refusal.message}; the meter's invocation counter is {latest}, lower than the platform's {ours}"
         )
 
 

@@ -1,7 +1,7 @@
 """One change of a device's keys at a time: a lock that a visit holds for as long as its lease.
 
-A visit has its meter to itself, but an M-Bus device may be moved to another gateway in the middle of a change,
-and AddDevice can bring keys at any time.
+A visit has its meter to itself, but an M-Bus device may be moved to another gateway in the middle of a
+change, and AddDevice can bring keys at any time.
 """
 
 import uuid
@@ -15,7 +15,7 @@ from osgp.requests.models import LIVE_SESSION_STATES, KeyLock
 
 @transaction.atomic
 def take(device_id: int, session_id: uuid.UUID) -> None:
-    """Lock the keys of a device until the meter session ends. Raises Fault, a retryable one, if another has it."""
+    """Lock the keys of a device until the meter session ends. Raises a retryable Fault if another has it."""
     require_free(device_id, but_for=session_id)
     KeyLock.objects.update_or_create(device_id=device_id, defaults={"session_id": session_id})
 

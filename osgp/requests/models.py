@@ -15,6 +15,7 @@ from osgp.batches.models import Batch
 from osgp.devices.models import Device
 from osgp.messages.naming import BUNDLE
 from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
+from osgp.requests.endpoints import LONGEST
 
 
 class RequestState(models.TextChoices):
@@ -53,6 +54,11 @@ class SessionState(models.TextChoices):
 
 
 LIVE_SESSION_STATES = frozenset({SessionState.OPENED, SessionState.CLAIMED})
+NOT_OVER = ~Q(state__in=[SessionState.CLOSED, SessionState.LOST])
+"""The same, in other words: the condition of the index that finds the live meter session of an endpoint.
+
+In the same words as in the index by meter, PostgreSQL would at times read that one from end to end instead.
+"""
 
 
 OF_ANY_METER = Q(priority__gte=0)
@@ -65,10 +71,20 @@ looks as cheap as looking up one meter. With a backlog since, each visit would r
 
 
 class MeterSession(models.Model):
-    """A lease on a meter: the worker that claims it with its token may dial the meter until it expires."""
+    """A lease on a meter: the worker that claims it with its token may dial the meter until it expires.
+
+    It belongs to the endpoint, so that two device rows of one meter are visited one after the other.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     meter = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="sessions")
+    # NULL is not "": sessions that a former release opened do not say where they dial.
+    endpoint = models.CharField(
+        max_length=LONGEST,
+        null=True,
+        editable=False,
+        help_text="Where the meter was to be dialled when this was opened (requests/endpoints.py).",
+    )
     state = models.CharField(max_length=8, choices=SessionState.choices, default=SessionState.OPENED)
     token = models.UUIDField(default=uuid.uuid4, editable=False)
     priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY)
@@ -93,7 +109,12 @@ class MeterSession(models.Model):
                 fields=["meter"],
                 condition=Q(state__in=["OPENED", "CLAIMED"]),
                 name="one_live_session_per_meter",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["endpoint"],
+                condition=~Q(state__in=["CLOSED", "LOST"]) & Q(endpoint__gt=""),  # NOT_OVER
+                name="one_live_session_per_endpoint",
+            ),
         ]
         indexes = [
             models.Index(
@@ -112,7 +133,7 @@ class MeterSession(models.Model):
 
 
 class KeyLock(models.Model):
-    """The right to change the keys of a device; it lasts for as long as the meter session lives (key_locks.py)."""
+    """The right to change the keys of a device, while the meter session lives (key_locks.py)."""
 
     device = models.OneToOneField(Device, primary_key=True, on_delete=models.CASCADE, related_name="+")
     session = models.ForeignKey(MeterSession, on_delete=models.CASCADE, related_name="+")

@@ -11,6 +11,7 @@ from typing import Any
 
 from osgp.devices.models import Device
 from osgp.messages.naming import BUNDLE
+from osgp.requests.endpoints import make_endpoint
 from osgp.requests.models import Action, ActionState, Request
 from osgp.sql import Statement, parse_json, parse_uuid
 
@@ -82,6 +83,11 @@ class WorkMeter:
     is_debugged: bool
     protocol_name: str
     protocol_version: str
+
+    @property
+    def endpoint(self) -> str:
+        """Where it is dialled, as leases name it."""
+        return make_endpoint(self.network_address, self.port, self.logical_device_address)
 
 
 COLUMNS = """

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 
 from osgp.faults import Fault
 from osgp.processes.database import AWAY, lanes
 from osgp.requests import states, work
+from osgp.requests.states import ClaimedMeter
 from osgp.requests.work import WorkAction, WorkMeter
 from osgp.visits.dialling import Dialling
 from osgp.visits.leases import Lease
@@ -108,6 +110,10 @@ def take_more_urgent(session_id: uuid.UUID, meter_id: int, than: int) -> list[li
 # --- In a database lane ------------------------------------------------------------------------------
 
 
+class _MovedError(Exception):
+    """The address of the meter was changed since its session was opened: there is no lease on the new one."""
+
+
 def _start(lease: Lease, token: uuid.UUID, worker: str) -> StartedVisit | None:
     """Do everything that needs the database before the meter is dialled."""
     lease.begin()
@@ -115,17 +121,29 @@ def _start(lease: Lease, token: uuid.UUID, worker: str) -> StartedVisit | None:
     claimed = states.claim_and_take(session_id, token, worker, settings.OSGP["VISIT_REQUEST_LIMIT"])
     if claimed is None:
         return None
-    meter_id, requests = claimed
+    try:
+        return _take_and_prepare(session_id, *claimed)
+    except _MovedError:
+        logger.info("visit %s: handed back because its meter has another address now", session_id)
+        with transaction.atomic():
+            states.close(session_id)
+            states.hand_back(session_id)
+        return None
+
+
+def _take_and_prepare(
+    session_id: uuid.UUID, meter: ClaimedMeter, requests: list[list[WorkAction]]
+) -> StartedVisit | None:
     if requests:
-        return _prepare(meter_id, requests)
+        return _prepare(meter, requests)
     if not _suspect.acquire(blocking=False):
-        states.postpone_suspects(meter_id, OTHER_SUSPECTS_FIRST * random.uniform(0.5, 1.5))
+        states.postpone_suspects(meter.pk, OTHER_SUSPECTS_FIRST * random.uniform(0.5, 1.5))
         states.close(session_id)
         return None
     try:
-        requests = take_requests(session_id, meter_id, suspects=True)
+        requests = take_requests(session_id, meter.pk, suspects=True)
         if requests:
-            return _prepare(meter_id, requests, suspect=True)
+            return _prepare(meter, requests, suspect=True)
     except BaseException:
         _suspect.release()
         raise
@@ -134,8 +152,10 @@ def _start(lease: Lease, token: uuid.UUID, worker: str) -> StartedVisit | None:
     return None
 
 
-def _prepare(meter_id: int, requests: list[list[WorkAction]], *, suspect: bool = False) -> StartedVisit:
-    prepared = prepare(meter_id)
+def _prepare(meter: ClaimedMeter, requests: list[list[WorkAction]], *, suspect: bool = False) -> StartedVisit:
+    prepared = prepare(meter.pk)
+    if meter.endpoint not in {None, prepared.meter.endpoint}:
+        raise _MovedError
     try:
         return StartedVisit(prepared.meter, requests, Dialling.from_prepared(prepared), None, suspect)
     except Fault as fault:

@@ -1,8 +1,8 @@
 """The steps from an address to an association: which keys the meter has, and which counter it expects.
 
 A meter that expects a higher invocation counter says so without protection, to the public client or with an
-exception-response. Anybody on the line could say it. So it is tried in one association, with values that count
-as used, and kept once the meter has proven there that it has the keys (HLS pass 4).
+exception-response. Anybody on the line could say it. So it is tried in one association, with values that
+count as used, and kept once the meter has proven there that it has the keys (HLS pass 4).
 """
 
 import logging

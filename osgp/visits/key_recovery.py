@@ -1,7 +1,7 @@
 """Finishing a change of keys that was cut off: the meter has proven which of the NEW keys it has.
 
-If it has one of the two, it gets the other one as well; if it does not take that, it gets the former one back.
-Authentication key and encryption key always end as a pair that belongs together.
+If it has one of the two, it gets the other one as well; if it does not take that, it gets the former one
+back. Authentication key and encryption key always end as a pair that belongs together.
 """
 
 import logging

@@ -110,9 +110,6 @@ def _carry_out(request: Request, action: Action) -> None:
 
 def _fail(request: Request, fault: Fault) -> None:
     shown = fault.as_dict()
-    if fault.pointer:
-        # Of a field that could be judged here only, as a key that the web application cannot decrypt.
-        shown["pointer"] = fault.pointer
     delay = retries.find_next_delay(request, retryable=fault.retryable)
     priority = retries.lower_priority(request.effective_priority)
     if delay is None or not states.retry_request(request.pk, None, delay, fault=shown, priority=priority):

@@ -86,7 +86,7 @@ class StoredKeys:
         )
 
     def _require_active_keys(self) -> None:
-        """Raise Fault unless the association has the ACTIVE keys: NEW ones in the meter would be withdrawn."""
+        """Raise Fault unless the association has the ACTIVE keys: those of the meter would be withdrawn."""
         settings = self.association.settings
         if settings.security is not Security.HLS5:
             return

@@ -63,8 +63,10 @@ def add_meters(count: int) -> Night:
     like = Device.objects.order_by("pk")[0]
     first = _find_free_key(Device)
     others = [(first + number, f"WAIT{number:012}") for number in range(count)]
-    like.network_address, like.port = "127.0.0.1", 1
-    _copy(like, {"id": "%d", "identification": "%s"}, others)
+    like.port = 1
+    # Each at an address of its own, as meters of one endpoint are visited one after the other.
+    placed = ((pk, identification, f"{identification}.invalid".lower()) for pk, identification in others)
+    _copy(like, {"id": "%d", "identification": "%s", "network_address": "%s"}, placed)
     grant = DeviceAuthorisation.objects.get(device_id=like.pk, function_group=DeviceFunctionGroup.OWNER.value)
     with _without_checks(DeviceKey, DeviceAuthorisation):
         for row in (*DeviceKey.objects.filter(device_id=like.pk), grant):

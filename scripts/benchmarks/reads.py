@@ -39,7 +39,8 @@ def register_meters(fleet: Fleet, *, first_counter: int = 1, **columns: Any) -> 
     """Empty the database, and make the meters of a fleet known to it; returns their identifications.
 
     Straight into the tables: AddDevice, with a key exchange per meter, is not what is measured here.
-    Their invocation counters begin with ``first_counter``. ``columns`` of the device row may differ from what the simulator says.
+    Their invocation counters begin with ``first_counter``. ``columns`` of the device row may differ from what
+    the simulator says.
     """
     call_command("flush", interactive=False, verbosity=0)
     organisation = Organisation.objects.create(identification=ORGANISATION, name="Benchmark")

@@ -35,7 +35,7 @@ def test_what_is_edited_is_stored_and_nothing_else_is_written(superuser: Client,
     data = form_data(
         superuser,
         device,
-        network_address=" 10.1.2.3 ",
+        network_address=" ::ffff:10.1.2.3 ",
         port="4060",
         profile="SMR-5.2",
         lifecycle_status=LifecycleStatus.UNDER_TEST,

@@ -166,7 +166,8 @@ def test_searching_devices(listed: Any) -> None:
     assert listed("devices_device", {"q": " E1234 "}) == {"E1234"}
     assert listed("devices_device", {"q": "12345678"}) == {"G777"}
     assert listed("devices_device", {"q": "10.0.0.9"}) == {"E1299"}
-    assert listed("devices_device", {"q": "METER-7.example.org"}) == {"E1234"}
+    assert listed("devices_device", {"q": "::ffff:10.0.0.9"}) == {"E1299"}
+    assert listed("devices_device", {"q": "METER-7.example.org."}) == {"E1234"}
     assert listed("devices_device", {"q": "%"}) == set()
 
 

@@ -7,6 +7,7 @@ from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
 from osgp.devices.models import Device, DeviceType
 from osgp.fleet import creation
+from tests.factories import make_address
 
 
 def make_fleet(owner: Organisation, count: int, *, prefix: str = "E") -> list[Device]:
@@ -18,7 +19,7 @@ def make_fleet(owner: Organisation, count: int, *, prefix: str = "E") -> list[De
                 device_type=DeviceType.SMART_METER_E,
                 protocol_name="SMR",
                 protocol_version="5.1",
-                network_address="127.0.0.1",
+                network_address=make_address(number),
             )
             for number in range(count)
         ],

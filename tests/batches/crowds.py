@@ -7,13 +7,13 @@ from osgp.sql import Statement
 from tests.factories import make_device
 
 DEVICES = Device._meta.db_table
-_OWN = {"id", "identification"}
+_OWN = {"id", "identification", "network_address"}
 _COMMON = ", ".join(field.column for field in Device._meta.concrete_fields if field.column not in _OWN)
 _COPIES = Statement(
     f"""
-    INSERT INTO {DEVICES} (identification, {_COMMON})
+    INSERT INTO {DEVICES} (identification, network_address, {_COMMON})
     WITH RECURSIVE numbers(number) AS (SELECT 2 UNION ALL SELECT number + 1 FROM numbers WHERE number < %s)
-    SELECT 'E' || substr(CAST(1000000000000000 + number AS text), 2), {_COMMON}
+    SELECT 'E' || substr(CAST(1000000000000000 + number AS text), 2), 'e' || number || '.invalid', {_COMMON}
       FROM numbers CROSS JOIN {DEVICES} WHERE id = %s
     """  # noqa: S608 (names of a table and its columns)
 )

@@ -296,6 +296,7 @@ def test_what_a_device_cannot_do_fails_alone(
         "message": "ProbeMeter needs CDMA_DIAGNOSTIC, which DSMR-2.2 meters do not have.",
         "component": "DOMAIN_SMART_METERING",
         "retryable": False,
+        "pointer": "/device_identification",
     }
 
 

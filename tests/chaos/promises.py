@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 from django.utils import timezone
@@ -79,6 +79,7 @@ class Work:
         """
         assert final_twice() == []
         assert self.simulator.fleet.nonces.list_repeats() == []
+        assert leases_at_once() == []
         for device in self.devices:
             memory = self.simulator.meters[device.identification].memory
             assert memory.statistics.concurrent_associations == 0
@@ -155,3 +156,16 @@ def final_twice() -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM final_twice")
         return [pk for (pk,) in cursor.fetchall()]
+
+
+def leases_at_once() -> list[str]:
+    """Endpoints of which a lease began before the former one had ended, by the clock of the database."""
+    found = []
+    ends: dict[str, datetime] = {}
+    leases = MeterSession.objects.order_by("opened_at").values_list("endpoint", "opened_at", "closed_at")
+    for endpoint, begin, end in leases:
+        assert endpoint is not None
+        if endpoint in ends and begin < ends[endpoint]:
+            found.append(endpoint)
+        ends[endpoint] = end or datetime.max.replace(tzinfo=UTC)
+    return found

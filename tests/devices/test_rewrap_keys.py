@@ -9,6 +9,8 @@ from pytest_django import Settings
 from osgp.commands.management.commands import rewrap_keys
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyType
+from osgp.faults import Fault, FaultCode
+from tests.counters import counter_of, set_counter
 from tests.devices.conftest import KEK_1, KEK_2, with_platform
 
 ENCRYPTION = KeyType.E_METER_ENCRYPTION_KEY_UNICAST
@@ -38,6 +40,26 @@ def test_every_key_moves_to_the_current_key_encryption_key(
     with_platform(settings, KEY_ENCRYPTION_KEYS=f"k2:{KEK_2}")
     assert keystore.read_active_keys(device, KeyType) == keys
     assert "Rewrapped 0 " in run()
+    # Keys are still recognised: their counters go on.
+    set_counter(5000, device)
+    keystore.store_new(device, {ENCRYPTION: keys[ENCRYPTION]}, first_counter=250)
+    keystore.activate(device, [ENCRYPTION])
+    assert counter_of(device) == 5000
+
+
+def test_when_key_encryption_keys_are_lost_devices_are_added_anew(
+    device: Device, keys: dict[KeyType, bytes], settings: Settings
+) -> None:
+    set_counter(5000, device)
+    with_platform(settings, KEY_ENCRYPTION_KEYS=f"k2:{KEK_2}")
+    with pytest.raises(Fault) as refusal:
+        keystore.store_new(device, {ENCRYPTION: keys[ENCRYPTION]})
+    assert (refusal.value.code, refusal.value.retryable) == (FaultCode.READING_KEY_EXCEPTION, True)
+    call_command("rewrap_keys", renew_fingerprints=True, stdout=StringIO())
+    keystore.store_new(device, keys, first_counter=None)
+    keystore.activate(device, list(keys))
+    assert keystore.read_active_keys(device, KeyType) == keys
+    assert counter_of(device) == 5000
 
 
 def test_unreadable_keys_are_named_and_the_others_moved(

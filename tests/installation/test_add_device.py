@@ -14,8 +14,8 @@ from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType, LifecycleStatus
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
-from tests.devices.concurrency import at_once
 from tests.counters import counter_of, set_counter
+from tests.devices.concurrency import at_once
 from tests.factories import grant, make_device, make_gas_meter, make_organisation
 from tests.installation.bodies import (
     ACTIVE_E_METER_KEYS,

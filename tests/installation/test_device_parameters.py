@@ -226,6 +226,16 @@ def test_network_addresses(organisation: Organisation, address: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "stored"),
+    [("Meter-1.Example.ORG", "meter-1.example.org"), ("2001:DB8:0::1", "2001:db8::1")],
+)
+def test_network_addresses_are_stored_in_canonical_form(
+    organisation: Organisation, address: str, stored: str
+) -> None:
+    assert add(organisation, e_meter(network_address=address))[0].network_address == stored
+
+
+@pytest.mark.parametrize(
     ("security", "missing"),
     [
         ("HLS5", "master_key"),

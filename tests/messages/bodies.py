@@ -7,9 +7,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from osgp.devices import transport_keys
 from osgp.messages.operation import Operation
 from osgp.messages.relative_periods import RelativePeriodField
-from osgp.messages.serializers import DateTimeField, IntegerField, ObisCodeField, TimeZoneField
+from osgp.messages.serializers import DateTimeField, IntegerField, ObisCodeField, SecretField, TimeZoneField
 from tests.configuration import calendars
 
 SAMPLES: dict[str, Any] = {
@@ -100,6 +101,8 @@ def _samples_of(name: str, field: serializers.Field) -> list[Any]:
         return [field.min_value]
     if isinstance(field, ObisCodeField):
         return ["1-0:1.8.0.255"]
+    if isinstance(field, SecretField):
+        return [transport_keys.encrypt_for_platform(transport_keys.export_public_key(), b"some secret, 16b")]
     if isinstance(field, TimeZoneField):
         return ["Europe/Amsterdam"]
     raise AssertionError(f"{name}: say in tests/messages/bodies.py what {type(field).__name__} may hold")

@@ -7,6 +7,7 @@ import pytest
 
 from osgp import catalogue
 from osgp.catalogue import MbusKeyWrapping
+from osgp.devices import keystore, transport_keys
 from osgp.devices.models import Device, DeviceType
 from osgp.faults import Fault, FaultCode
 from osgp.messages.needs import any_of, key_wrapping, list_missing, list_tags, listed_attribute
@@ -59,6 +60,14 @@ def visits() -> Iterator[Visits]:
         yield running
 
 
+@pytest.fixture
+def with_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices have the keys, and callers encrypt theirs as they should."""
+    monkeypatch.setattr(keystore, "has_active", lambda *_: True)
+    monkeypatch.setattr(transport_keys, "check", lambda *_: None)
+
+
+@pytest.mark.usefixtures("with_keys")
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.message)
 def test_what_is_accepted_is_not_refused_at_the_meter(
     visits: Visits, operation: MeterOperation[Any, Any]

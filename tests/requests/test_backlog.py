@@ -18,8 +18,9 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.metrics import families, live, snapshot
 from osgp.requests import states, work
+from osgp.requests.endpoints import make_endpoint
 from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState, SessionState
-from osgp.requests.states.tables import ACTIONS, REQUESTS, SESSIONS
+from osgp.requests.states.tables import ACTIONS, DEVICES, REQUESTS, SESSIONS
 from osgp.sql import Statement
 from osgp.visits import hint_display
 from tests.batches.crowds import make_crowd
@@ -141,7 +142,9 @@ def _make_requests(organisation: Organisation, meters: list[Device], **fields: A
 
 def _session(meter: Device, **fields: Any) -> MeterSession:
     now = timezone.now()
-    return MeterSession(meter=meter, opened_at=now, expires_at=now + timedelta(minutes=1), **fields)
+    endpoint = make_endpoint(meter.network_address, meter.port, meter.logical_device_address)
+    until = now + timedelta(minutes=1)
+    return MeterSession(meter=meter, endpoint=endpoint, opened_at=now, expires_at=until, **fields)
 
 
 def test_a_visit_looks_at_its_own_meter_alone(crowd: list[Device]) -> None:
@@ -168,7 +171,8 @@ def test_a_visit_that_does_not_succeed_looks_at_its_own_meter_alone(crowd: list[
     meter_id, delay, fault = session.meter_id, timedelta(seconds=60), {"retryable": True}
     _run_next_to_others(crowd)
     with rows_looked_at() as looked_at:
-        assert states.claim(session.pk, session.token, "worker") == meter_id
+        claimed = states.claim(session.pk, session.token, "worker")
+        assert claimed == (meter_id, session.endpoint)
         assert states.postpone_suspects(meter_id, delay) == 0
         assert states.take_requests(session.pk, meter_id, 100, suspects=True) == 1
         [[action]] = work.list_unfinished(session.pk)
@@ -204,6 +208,20 @@ def test_opening_sessions_looks_at_no_more_than_it_opens_and_what_is_in_front(cr
     assert [session.meter_id for session in opened] == [meter.pk for meter in crowd[LIVE:][:wanted]]
     assert looked_at[REQUESTS] <= LIVE + 3 * wanted, looked_at
     assert looked_at[SESSIONS] <= LIVE + 3 * wanted, looked_at
+
+
+def test_devices_of_one_endpoint_in_front_are_looked_at_once_or_twice_a_round(crowd: list[Device]) -> None:
+    """Of a thousand device rows for one meter one is visited, and the others wait while that lasts."""
+    shared, wanted = 1000, 50
+    twins, others = crowd[LIVE : LIVE + shared], crowd[LIVE + shared :]
+    Device.objects.filter(pk__in=[meter.pk for meter in twins]).update(network_address="twin.invalid")
+    for expected in ([twins[0], *others[: wanted - 1]], others[wanted - 1 : 2 * wanted - 1]):
+        with rows_looked_at() as looked_at:
+            opened = states.open_sessions(wanted).sessions
+        assert [session.meter_id for session in opened] == [meter.pk for meter in expected]
+        assert looked_at[REQUESTS] <= 2 * (LIVE + shared + 3 * wanted), looked_at
+        assert looked_at[SESSIONS] <= 2 * (LIVE + shared + 3 * wanted), looked_at
+        assert looked_at[DEVICES] <= 2 * (shared + 3 * wanted), looked_at
 
 
 def test_looking_for_more_urgent_work_looks_at_opened_meters_alone(

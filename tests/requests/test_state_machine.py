@@ -80,6 +80,8 @@ class RequestsAndSessions(RuleBasedStateMachine):
         self.states: dict[tuple[type[Model], Any], str] = {}
         self.organisation = factories.make_organisation()
         self.meters = [factories.make_device(f"E{n:016}", owner=self.organisation) for n in range(3)]
+        twin = {"network_address": self.meters[0].network_address}
+        self.meters.append(factories.make_device("TWIN", owner=self.organisation, **twin))
         self.hints: list[tuple[uuid.UUID, uuid.UUID]] = []
         self.workers: list[Worker] = []
         self.finals: dict[int, tuple[str, Any, Any]] = {}
@@ -118,7 +120,7 @@ class RequestsAndSessions(RuleBasedStateMachine):
         self.deliver_all()
 
     @rule(
-        meter=st.integers(0, 2),
+        meter=st.integers(0, 3),
         priority=st.integers(0, 9),
         scheduled=st.booleans(),
         actions=st.integers(1, 4),
@@ -178,10 +180,10 @@ class RequestsAndSessions(RuleBasedStateMachine):
         if claimed is None:
             return
         assert states.claim_and_take(session_id, token, "another worker", 2) is None
-        meter_id, requests = claimed
+        meter, requests = claimed
         assert requests == work.list_unfinished(session_id)
-        if requests or states.take_requests(session_id, meter_id, 2, suspects=True):
-            self.workers.append(Worker(session_id, meter_id))
+        if requests or states.take_requests(session_id, meter.pk, 2, suspects=True):
+            self.workers.append(Worker(session_id, meter.pk))
         else:
             assert states.close(session_id)
 
@@ -351,6 +353,11 @@ class RequestsAndSessions(RuleBasedStateMachine):
         assert len(live) == len(set(live))
 
     @invariant()
+    def one_live_session_per_endpoint(self) -> None:
+        live = MeterSession.objects.filter(state__in=states.LIVE).values_list("endpoint", flat=True)
+        assert len(live) == len(set(live))
+
+    @invariant()
     def running_requests_have_a_claimed_session(self) -> None:
         running = Request.objects.filter(state=RequestState.RUNNING)
         assert not running.exclude(session__state=SessionState.CLAIMED).exists()
@@ -429,7 +436,7 @@ def next_event(machine: RequestsAndSessions, chance: random.Random) -> Callable[
         lambda: machine.run_late(number),
         machine.time_passes,
         *[machine.dispatch] * 4,
-        *[lambda: machine.submit(number % 3, priority=5, scheduled=yes, actions=1 + number % 4)] * 4,
+        *[lambda: machine.submit(number % 4, priority=5, scheduled=yes, actions=1 + number % 4)] * 4,
     ]
     if machine.hints:
         events += [machine.deliver_all] * 20

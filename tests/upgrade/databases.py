@@ -100,8 +100,10 @@ def contents(tables: dict[str, list[str]]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _rows(table: str, names: list[str]) -> list[dict[str, Any]]:
-    chosen = ", ".join(f'"{name}"' for name in names)
     with connection.cursor() as cursor:
+        present = {column.name for column in connection.introspection.get_table_description(cursor, table)}
+        names = [name for name in names if name in present]
+        chosen = ", ".join(f'"{name}"' for name in names)
         cursor.execute(f'SELECT {chosen} FROM "{table}"')  # noqa: S608 (names of our own tables)
         rows = [dict(zip(names, map(_comparable, row), strict=True)) for row in cursor.fetchall()]
     return sorted(rows, key=repr)

@@ -8,8 +8,8 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.requests.models import Request, RequestState
 from osgp.simulator import Fleet, SimulatorThread
-from tests.counters import counter_of, set_counter
 from tests import factories, meters
+from tests.counters import counter_of, set_counter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

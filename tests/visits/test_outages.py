@@ -27,10 +27,10 @@ from osgp.simulator.meter.meter import Meter
 from osgp.visits import outages
 from osgp.visits.leases import keeper
 from osgp.visits.visit import visit_meter
-from tests.counters import set_counter
 from tests import factories, meters
 from tests.chaos.odd_messages.operations import CountedStep
 from tests.chaos.promises import final_twice, witness
+from tests.counters import set_counter
 from tests.requests.operations import registered
 from tests.visits.lost_connections import Break, Connections
 

@@ -27,8 +27,8 @@ from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
 from osgp.visits.visit import visit_meter
-from tests.counters import counter_of, set_counter
 from tests import factories, meters
+from tests.counters import counter_of, set_counter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from osgp import catalogue
+from osgp.devices.addresses import canonicalise
 from osgp.devices.models import Device
 from osgp.messages.serializers import list_time_zones
 from osgp.networks.models import Cell
@@ -36,8 +37,8 @@ class DeviceForm(forms.ModelForm):
             self.fields["time_zone"].initial = device.time_zone
 
     def clean_network_address(self) -> str:
-        """Blanks around an address are a slip of the hand."""
-        return str(self.cleaned_data["network_address"]).strip()
+        """Return it in the form in which meter sessions compare addresses."""
+        return canonicalise(self.cleaned_data["network_address"])
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

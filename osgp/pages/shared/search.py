@@ -8,6 +8,8 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from osgp.devices.addresses import canonicalise
+
 
 class IndexedSearch(admin.ModelAdmin):
     """A list that is searched by looking up, in place of Django's search in the middle of words."""
@@ -41,4 +43,5 @@ def find_devices(queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         beginning = queryset.filter(identification__startswith=term)
         if beginning.exists():
             return beginning
-    return queryset.filter(Q(mbus_identification_number=term) | Q(network_address__iexact=term))
+    at_address = Q(network_address__iexact=canonicalise(term))
+    return queryset.filter(Q(mbus_identification_number=term) | at_address)

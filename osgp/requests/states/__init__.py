@@ -46,6 +46,7 @@ from osgp.requests.states.platform import (
 from osgp.requests.states.scheduled import queue_scheduled
 from osgp.requests.states.tables import LIVE
 from osgp.requests.states.visiting import (
+    ClaimedMeter,
     claim,
     claim_and_take,
     close,
@@ -60,6 +61,7 @@ from osgp.requests.states.visiting import (
 __all__ = [
     "LIVE",
     "ChosenRequest",
+    "ClaimedMeter",
     "OpenedSessions",
     "Success",
     "cancel",

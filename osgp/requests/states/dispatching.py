@@ -83,8 +83,8 @@ def _choose_fault(meters: Collection[int]) -> Combinable:
 
 @dataclass(frozen=True)
 class OpenedSessions:
-    """New meter sessions. ``held_back``: there may be more due meters, but networks or cells are full, or
-    another dispatcher has its turn.
+    """New meter sessions. ``held_back``: there may be more due meters, but networks or cells are full, they
+    are being visited as another device, or another dispatcher has its turn.
     """
 
     sessions: list[MeterSession]
@@ -95,20 +95,21 @@ class OpenedSessions:
 def open_sessions(limit: int) -> OpenedSessions:
     """Lease up to ``limit`` meters that have due requests and no live meter session, within the limits.
 
-    Dispatchers take turns and do not wait for one another. In any case, the partial unique index allows only
-    one live meter session per meter.
+    Dispatchers take turns and do not wait for one another. In any case, partial unique indexes allow only one
+    live meter session per meter and per endpoint.
     """
-    priorities, held_back = permits.choose_meters(limit)
-    if not priorities:
+    chosen, held_back = permits.choose_meters(limit)
+    if not chosen:
         return OpenedSessions([], held_back)
     wanted = [
         MeterSession(
-            meter_id=meter_id,
-            priority=priority,
+            meter_id=meter.pk,
+            endpoint=meter.endpoint,
+            priority=meter.priority,
             opened_at=Now(),
             expires_at=add_to_now(settings.OSGP["SESSION_LEASE"]),
         )
-        for meter_id, priority in priorities.items()
+        for meter in chosen
     ]
     opened = _insert(wanted)
     return OpenedSessions([session for session in wanted if session.pk in opened], held_back)
@@ -117,11 +118,11 @@ def open_sessions(limit: int) -> OpenedSessions:
 _OPEN = Statement(
     f"""
     INSERT INTO {SESSIONS} (
-           id, token, meter_id, priority, state, worker, opened_at, expires_at, round_trips, bytes_sent,
-           bytes_received)
-    SELECT id, token, meter_id, priority, '{FIRST_SESSION_STATE}', '', {{now}}, {{later}}, 0, 0, 0
-      FROM unnest(%s::text[]::uuid[], %s::text[]::uuid[], %s::bigint[], %s::smallint[])
-               AS wanted (id, token, meter_id, priority)
+           id, token, meter_id, endpoint, priority, state, worker, opened_at, expires_at, round_trips,
+           bytes_sent, bytes_received)
+    SELECT id, token, meter_id, endpoint, priority, '{FIRST_SESSION_STATE}', '', {{now}}, {{later}}, 0, 0, 0
+      FROM unnest(%s::text[]::uuid[], %s::text[]::uuid[], %s::bigint[], %s::text[], %s::smallint[])
+               AS wanted (id, token, meter_id, endpoint, priority)
     ON CONFLICT DO NOTHING
     RETURNING id
     """  # noqa: S608 (table name)
@@ -129,12 +130,13 @@ _OPEN = Statement(
 
 
 def _insert(sessions: list[MeterSession]) -> set[uuid.UUID]:
-    """Store the meter sessions whose meter has no live one; return their ids."""
+    """Store the meter sessions whose meter and endpoint have no live one; return their ids."""
     if connection.vendor == "postgresql":
         columns = [
             [str(session.pk) for session in sessions],
             [str(session.token) for session in sessions],
             [session.meter_id for session in sessions],
+            [session.endpoint for session in sessions],
             [session.priority for session in sessions],
         ]
         lease = settings.OSGP["SESSION_LEASE"].total_seconds()

@@ -97,7 +97,7 @@ class SessionTransitions(StateTable):
 
     row = "Meter session"
     states = SessionState
-    initial = {SessionState.OPENED: "a meter has due work, and no other session"}
+    initial = {SessionState.OPENED: "a meter has due work; it and its endpoint have no other session"}
 
     CLAIM = Transition((SessionState.OPENED,), SessionState.CLAIMED, "visit", "its hint has arrived")
     CLOSE = Transition((SessionState.CLAIMED,), SessionState.CLOSED, "visit", "it is done with the meter")

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -23,15 +23,25 @@ _CLAIM = f"""
     UPDATE {SESSIONS}
        SET state = '{_CLAIMING.target}', worker = %s, claimed_at = {{now}}, expires_at = {{later}}
      WHERE id = %s AND token = %s AND state || '' {_CLAIMING.sql_sources}
-    RETURNING id, meter_id
+    RETURNING id, meter_id, endpoint
     """  # noqa: S608 (table name)
 _CLAIM_ALONE = Statement(_CLAIM)
 
 
-def claim(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> int | None:
-    """OPENED -> CLAIMED; return the id of the meter. None: another worker has the meter, or it is over."""
+class ClaimedMeter(NamedTuple):
+    """The meter of a claimed meter session, and the endpoint that the session is a lease on.
+
+    None as the endpoint: a former release has opened the session, and did not say.
+    """
+
+    pk: int
+    endpoint: str | None
+
+
+def claim(session_id: uuid.UUID, token: uuid.UUID, worker: str) -> ClaimedMeter | None:
+    """OPENED -> CLAIMED; return the meter. None: another worker has the meter, or it is over."""
     rows = _CLAIM_ALONE.fetch_rows(worker[:100], _count_lease_seconds(), session_id, token)
-    return int(rows[0][1]) if rows else None
+    return ClaimedMeter(*rows[0][1:]) if rows else None
 
 
 def _count_lease_seconds() -> float:
@@ -81,7 +91,7 @@ _CLAIM_AND_TAKE = Statement(
                 AND {REQUESTS}.state {_TAKING.sql_sources}
                 AND {REQUESTS}.id IN ({_DUE_OF_SESSION})
              RETURNING {REQUESTS}.*)
-    SELECT session.meter_id, {work.COLUMNS}
+    SELECT session.meter_id, session.endpoint, {work.COLUMNS}
       FROM session
       LEFT JOIN (r JOIN {ACTIONS} a ON a.request_id = r.id AND a.state {ActionTransitions.FINISH.sql_sources}
                    JOIN {DEVICES} d ON d.id = COALESCE(a.device_id, r.meter_id)
@@ -117,8 +127,8 @@ def _limit_crashes(*, suspects: bool) -> int:
 
 def claim_and_take(
     session_id: uuid.UUID, token: uuid.UUID, worker: str, limit: int
-) -> tuple[int, list[list[WorkAction]]] | None:
-    """``claim`` and ``take_requests``; return the id of the meter, and the actions of each taken request.
+) -> tuple[ClaimedMeter, list[list[WorkAction]]] | None:
+    """``claim`` and ``take_requests``; return the meter, and the actions of each taken request.
 
     None: another worker has the meter, or it is over. Every visit needs this, so it is one statement where
     the database can (SQLite cannot write within WITH).
@@ -129,14 +139,14 @@ def claim_and_take(
         )
         if not rows:
             return None
-        taken = [columns for _, *columns in rows if columns[0] is not None]
-        return int(rows[0][0]), work.group_actions(session_id, taken)
+        taken = [columns for _, _, *columns in rows if columns[0] is not None]
+        return ClaimedMeter(*rows[0][:2]), work.group_actions(session_id, taken)
     with transaction.atomic():
-        meter_id = claim(session_id, token, worker)
-        if meter_id is None:
+        meter = claim(session_id, token, worker)
+        if meter is None:
             return None
-        taken_here = take_requests(session_id, meter_id, limit)
-        return meter_id, work.list_unfinished(session_id) if taken_here else []
+        taken_here = take_requests(session_id, meter.pk, limit)
+        return meter, work.list_unfinished(session_id) if taken_here else []
 
 
 _POSTPONE_SUSPECTS = Statement(

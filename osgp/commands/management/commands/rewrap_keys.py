@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from osgp.commands.secrets import refuse_without
-from osgp.devices import envelope, keystore
+from osgp.devices import envelope, fingerprints, keystore
 from osgp.devices.checks import require_key_encryption_keys
+from osgp.devices.envelope import UnsealError
 from osgp.devices.models import DeviceKey
 from osgp.faults import Fault
 
@@ -22,9 +23,21 @@ class Command(BaseCommand):
         "know a new one, put it in front of OSGP_KEY_ENCRYPTION_KEYS, run this, then remove the old one."
     )
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--renew-fingerprints",
+            action="store_true",
+            help="After the key-encryption keys were lost: find counters of keys under a new secret. The "
+            "devices must be added anew with their keys; their counters go on.",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         refuse_without(require_key_encryption_keys)
         current = envelope.load_key_encryption_keys().current
+        if options["renew_fingerprints"]:
+            fingerprints.renew()
+            self.stdout.write("Made a new key for fingerprints.")
+            return
         rewrapped = unreadable = 0
         for row in _list_rows_under_other_keys(current):
             try:
@@ -32,6 +45,11 @@ class Command(BaseCommand):
             except Fault as fault:
                 unreadable += 1
                 self.stderr.write(f"Key {row.pk} of device {row.device_id}: {fault.message}")
+        try:
+            fingerprints.rewrap()
+        except UnsealError as error:
+            unreadable += 1
+            self.stderr.write(f"The key of the fingerprints: {error}")
         self.stdout.write(f"Rewrapped {rewrapped} secrets with the key-encryption key {current}.")
         if unreadable:
             raise CommandError(f"{unreadable} secrets could not be read. Keep the old key-encryption keys.")

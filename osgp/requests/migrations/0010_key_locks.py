@@ -6,8 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("devices", "0011_device_without_counter"),
-        ("requests", "0008_autovacuum"),
+        ("devices", "0012_mbus_name_index"),
+        ("requests", "0009_endpoints"),
     ]
 
     operations = [
