@@ -19,6 +19,7 @@ FIRST = (
     "tests/visits/test_visits.py",
     "tests/visits/test_key_change_kills.py",
     "tests/visits/test_no_key_anywhere.py",
+    "tests/visits/test_key_changes_at_once.py",
     "tests/visits/test_end_to_end.py",
     "tests/metrics/test_rollup.py",
     "tests/batches/test_large_groups.py",

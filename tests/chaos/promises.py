@@ -48,13 +48,12 @@ class Work:
     organisation: Organisation
     devices: list[Device]
 
-    def ask(self, device: Device, message: str, delay: float = -5, **fields: object) -> Request:
+    def ask(self, device: Device, message: str, delay: float = -5, **fields: Any) -> Request:
         """A request that is due ``delay`` seconds from now."""
         due = timezone.now() + timedelta(seconds=delay)
         state = RequestState.QUEUED if delay <= 0 else RequestState.SCHEDULED
-        return factories.make_request(
-            self.organisation, device, message, **{"due_at": due, "state": state} | fields
-        )
+        at: dict[str, Any] = {"due_at": due, "state": state}
+        return factories.make_request(self.organisation, device, message, **at | fields)
 
     def ask_all(self, delay: float = -5) -> None:
         """Some reads of each meter, and between them one thing that must not be done twice."""
