@@ -177,6 +177,7 @@ CELERY_TASK_ROUTES = {
     "osgp.requests.visit_meter": {"queue": "meter"},
     "osgp.requests.keep_house": {"queue": "system"},
     "osgp.requests.perform_platform_requests": {"queue": "system"},
+    "osgp.requests.renew_database_mark": {"queue": "system"},
     "osgp.batches.*": {"queue": "system"},
     "osgp.message_logs.*": {"queue": "system"},
 }

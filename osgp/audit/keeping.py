@@ -20,7 +20,8 @@ def record(
 ) -> AuditEntry:
     """Add an entry, in the transaction of what it tells of: either both are stored or neither.
 
-    ``organisation`` and ``device`` are identifications, ``actor`` is the application or the person.
+    ``organisation`` and ``device`` are identifications, ``actor`` is the application or the person. What the
+    platform did by itself is of no organisation (empty).
     ``details`` is JSON without any secret. Raises RuntimeError outside of a transaction.
     """
     if not connection.in_atomic_block:

@@ -14,6 +14,7 @@ class AuditEvent(models.TextChoices):
     KEYS_HANDED_OUT = "KEYS_HANDED_OUT", "Keys handed out"
     KEYS_REPLACED = "KEYS_REPLACED", "Keys replaced"
     INVOCATION_COUNTER_SET = "INVOCATION_COUNTER_SET", "Invocation counter set"
+    RESTORED = "RESTORED", "Database restored"
 
 
 class AppendOnly(TypeError):

@@ -8,14 +8,19 @@ must leap further than what was used after the first. A random part keeps the va
 """
 
 import random
+import time
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import F, Value
+from django.db.models.functions import Greatest, Now
 
 from osgp.devices.models import CounterGeneration
 
 FIRST = 1
 """Of an installation that was never restored."""
+RANDOM_LEAPS = 8
+"""How wide the random part is. The 32 bits are enough for hundreds of restores, on average."""
 VALUES_PER_SECOND = 1
 """How many values of one key are used per second at most, over days; a visit a minute takes as many."""
 TABLE = CounterGeneration._meta.db_table
@@ -38,4 +43,33 @@ def compute_leap(generation: int, since: datetime, current: int) -> int:
     """
     began = max(generation, int(since.timestamp()))
     leap = int(settings.OSGP["COUNTER_LEAP"])
-    return leap + random.randrange(leap) + max(current - began, 0) * VALUES_PER_SECOND
+    return leap + random.randrange(RANDOM_LEAPS * leap) + max(current - began, 0) * VALUES_PER_SECOND
+
+
+def read_mark() -> str:
+    """Return the mark of the database that was seen last; empty if none was yet."""
+    marks = CounterGeneration.objects.order_by("-number").values_list("mark", flat=True)
+    return marks.first() or ""
+
+
+def remember(mark: str, former: str) -> None:
+    """Store the mark of the database in the place of ``former``, within the same generation."""
+    _ensure_row()
+    CounterGeneration.objects.filter(mark=former).update(mark=mark)
+
+
+def begin(mark: str, former: str) -> int | None:
+    """Begin a new generation in a database with this mark, if ``former`` is still the stored one.
+
+    Return its number; None if another process was faster. Needs a transaction for what goes with it.
+    """
+    _ensure_row()
+    # Two restores of one backup begin with the same row, so counting up would not tell them apart.
+    number = Greatest(F("number") + 1, Value(int(time.time())))
+    changed = CounterGeneration.objects.filter(mark=former).update(number=number, mark=mark, changed_at=Now())
+    return get_current() if changed else None
+
+
+def _ensure_row() -> None:
+    if not CounterGeneration.objects.exists():
+        CounterGeneration.objects.bulk_create([CounterGeneration(pk=1, number=FIRST)], ignore_conflicts=True)

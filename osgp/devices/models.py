@@ -257,7 +257,7 @@ class FingerprintKey(models.Model):
 class CounterGeneration(models.Model):
     """How often counters may have been set back by a restore (devices/generations.py); one row."""
 
-    number = models.PositiveIntegerField(default=1)
+    number = models.PositiveBigIntegerField(default=1)
     mark = models.CharField(max_length=200, blank=True, help_text="Of the database that this was seen in.")
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -287,7 +287,7 @@ class KeyCounter(models.Model):
         default=list,
         help_text="Ranges, first and end, above next_value, that were used without a proof of the meter.",
     )
-    generation = models.PositiveIntegerField(default=1, help_text="In which next_value is right.")
+    generation = models.PositiveBigIntegerField(default=1, help_text="In which next_value is right.")
     claim_offset = models.BigIntegerField(
         default=0,
         help_text="What is added to claims of meters: a restore may have lost ranges that were tried.",

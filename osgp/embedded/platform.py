@@ -8,6 +8,7 @@ from osgp.embedded.dispatching import DispatcherThread
 from osgp.embedded.web import WebThread
 from osgp.embedded.worker import WorkerThread
 from osgp.simulator import Fleet, SimulatorThread
+from osgp.visits import restores
 
 LOOPBACK = "127.0.0.1"
 
@@ -28,6 +29,7 @@ class EmbeddedPlatform:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(self.simulator)
+            stack.enter_context(restores.watching())
             stack.enter_context(WorkerThread())
             stack.enter_context(DispatcherThread())
             stack.enter_context(self.web)

@@ -90,9 +90,9 @@ class AuditEntryAdmin(IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
     def event_name(self, entry: AuditEntry) -> str:
         return entry.event_label
 
-    @admin.display(description="Organisation")
-    def organisation(self, entry: AuditEntry) -> str:
-        return entry.organisation_identification
+    @admin.display(description="Organisation", empty_value="–")
+    def organisation(self, entry: AuditEntry) -> str | None:
+        return entry.organisation_identification or None
 
     @admin.display(description="By")
     def by(self, entry: AuditEntry) -> str:

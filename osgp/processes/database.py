@@ -8,6 +8,7 @@ handful of *lanes*, threads (greenlets under gevent) with a connection each, and
 import heapq
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -22,6 +23,8 @@ AWAY = (OperationalError, InterfaceError)
 """Errors by which Django reports that the database is unreachable or unable to go on."""
 AT_ONCE, AT_LAST = -1, 1_000
 """Ranks of calls of running visits, and of the end of a lane. Calls that start a visit rank in between."""
+INSPECT_EVERY = 1.0
+"""Seconds. A pooler may go on with another server behind a connection that stays."""
 
 
 class Lanes:
@@ -34,6 +37,9 @@ class Lanes:
         """One item per job, so that lanes can wait for a job."""
         self._lanes: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self.inspect: Callable[[], object] | None = None
+        """Called in a lane before anything else on a new connection, and again every INSPECT_EVERY seconds
+        while there are calls. If it raises an error, so does the call."""
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``function`` in a lane, where it may use the ORM. Return or raise what it does."""
@@ -64,13 +70,14 @@ class Lanes:
         lane.start()
 
     def _work(self) -> None:
+        prepare = Preparation(self)
         while True:
             self._waiting.get()
             rank, _, job = heapq.heappop(self._jobs)
             if rank == AT_LAST:
                 connection.close()
                 return
-            job.run()
+            job.run(prepare)
             del job
 
     def close(self) -> None:
@@ -81,6 +88,28 @@ class Lanes:
                 self._put(AT_LAST, Job(lambda: None))
         for lane in lanes:
             lane.join()
+
+
+class Preparation:
+    """Sees to the connection of one lane before each call."""
+
+    def __init__(self, of: Lanes) -> None:
+        self._lanes = of
+        self._inspected: object = None
+        self._inspected_at = 0.0
+
+    def __call__(self) -> None:
+        """Replace a connection that failed before, as when the server closed it; inspect a new one."""
+        database = connections[DEFAULT_DB_ALIAS]
+        database.close_if_unusable_or_obsolete()
+        if self._lanes.inspect is None:
+            return
+        database.ensure_connection()
+        now = time.monotonic()
+        if database.connection is self._inspected and now < self._inspected_at + INSPECT_EVERY:
+            return
+        self._lanes.inspect()
+        self._inspected, self._inspected_at = database.connection, now
 
 
 class Job(Generic[T]):
@@ -94,11 +123,10 @@ class Job(Generic[T]):
         self._done = threading.Lock()
         self._done.acquire()
 
-    def run(self) -> None:
-        """Make the call, in a lane."""
+    def run(self, prepare: Callable[[], None]) -> None:
+        """Make the call, in a lane, after ``prepare``."""
         try:
-            # Replaces a connection that failed in a former call, as when the server closed it.
-            connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
+            prepare()
             self._value = self._function()
         except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
             self._error = error

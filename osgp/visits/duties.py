@@ -1,5 +1,6 @@
-"""Duties of dispatchers for what is past its retention."""
+"""Duties of dispatchers for what is past its retention, and for the mark of an SQLite database."""
 
+from osgp.devices import mark_file
 from osgp.processes import duties
 from osgp.visits import housekeeping, tasks
 
@@ -8,9 +9,14 @@ LOOK_EVERY = 60.0
 
 
 def register() -> None:
-    """Register the duty; called at start-up."""
+    """Register the duties; called at start-up."""
     duties.register(duties.Duty("requests", housekeeping.is_due, _keep_house, LOOK_EVERY))
+    duties.register(duties.Duty("database mark", mark_file.is_used, _renew_mark, LOOK_EVERY))
 
 
 def _keep_house() -> None:
     tasks.keep_house.apply_async(expires=duties.HINT_LIFETIME)
+
+
+def _renew_mark() -> None:
+    tasks.renew_database_mark.apply_async(expires=duties.HINT_LIFETIME)

@@ -13,7 +13,7 @@ from celery.exceptions import Reject
 from osgp.celery import app
 from osgp.processes.database import lanes
 from osgp.processes.stopping import stop
-from osgp.visits import housekeeping, platform_requests, visit
+from osgp.visits import housekeeping, platform_requests, restores, visit
 
 PLATFORM_STROKE = 20
 """Platform requests carried out in a database lane at a time: visits need the lanes, too."""
@@ -57,3 +57,9 @@ def keep_house(**_: Any) -> None:
     while lanes.run(housekeeping.delete_expired):
         if time.monotonic() > deadline or stop.is_requested:
             return
+
+
+@app.task(name="osgp.requests.renew_database_mark")
+def renew_database_mark(**_: Any) -> None:
+    """Renew the mark of an SQLite database, by which one that was copied back is known."""
+    lanes.run(restores.renew_mark)

@@ -11,12 +11,14 @@ from django.conf import settings
 
 from osgp.celery import app
 from osgp.processes.stopping import stop
+from osgp.visits import restores
 from osgp.visits.watchdog import Pulse, WorkerWatchdog
 
 LONGEST_WAIT = 0.25
 """Seconds that the consumer may wait for messages before it checks whether the worker has to end."""
 
 pulse = Pulse.from_settings()
+restores.start_watch()
 
 
 class PromptConsumer(bootsteps.StartStopStep):

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from pytest_django import Settings
 
+from osgp.processes import database
 from osgp.processes.database import Lanes
 from tests.processes import eventually
 
@@ -63,3 +64,48 @@ def test_lanes_have_connections_of_their_own_and_can_be_used_after_closing(one_l
     assert one_lane.run(look) == one_lane.run(look) != look()
     one_lane.close()
     assert one_lane.run(look)
+
+
+def test_each_new_connection_is_inspected_before_it_is_used(
+    one_lane: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "INSPECT_EVERY", 3600)
+    done: list[str] = []
+    one_lane.inspect = lambda: done.append("inspected")
+
+    def use() -> None:
+        connection.ensure_connection()
+        done.append("used")
+
+    one_lane.run(use)
+    one_lane.run(use)
+    one_lane.run(lambda: connection.close())
+    one_lane.run(use)
+    assert done == ["inspected", "used", "used", "inspected", "used"]
+
+
+def test_a_connection_that_stays_is_inspected_again_now_and_then(
+    one_lane: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "INSPECT_EVERY", 0)
+    inspected: list[None] = []
+    one_lane.inspect = lambda: inspected.append(None)
+    for _ in range(3):
+        one_lane.run(lambda: connection.ensure_connection())
+    assert len(inspected) == 3
+
+
+def test_nothing_is_done_on_a_connection_while_it_cannot_be_inspected(one_lane: Lanes) -> None:
+    done: list[str] = []
+    failures = [OperationalError("away"), OperationalError("still away")]
+
+    def inspect() -> None:
+        if failures:
+            raise failures.pop(0)
+
+    one_lane.inspect = inspect
+    for text in ("away", "still away"):
+        with pytest.raises(OperationalError, match=text):
+            one_lane.run(done.append, "too early")
+    one_lane.run(done.append, "in time")
+    assert done == ["in time"]

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("number", models.PositiveIntegerField(default=1)),
+                ("number", models.PositiveBigIntegerField(default=1)),
                 (
                     "mark",
                     models.CharField(
@@ -99,7 +99,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "generation",
-                    models.PositiveIntegerField(default=1, help_text="In which next_value is right."),
+                    models.PositiveBigIntegerField(default=1, help_text="In which next_value is right."),
                 ),
                 (
                     "claim_offset",
