@@ -358,6 +358,9 @@ def test_a_web_application_without_the_private_key(
     code = 804 if kind == "another RSA key" else 802
     text = visit_in_vain(devices[0], code, keys, simulated)
     assert "encryption_key" in text or str(ENCRYPTION) in text
+    fault = Request.objects.get().fault
+    assert fault is not None
+    assert fault["pointer"] == "/encryption_key"
     assert (
         simulated.key(KeyName.ENCRYPTION) == keystore.read_active_keys(devices[0], [ENCRYPTION])[ENCRYPTION]
     )
