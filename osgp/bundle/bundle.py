@@ -24,6 +24,15 @@ from osgp.requests.submission import (
     check_scope,
 )
 
+BAD_VALUES = frozenset(
+    {
+        FaultCode.VALIDATION_ERROR,
+        FaultCode.INVALID_DLMS_KEY_FORMAT,
+        FaultCode.DECRYPTION_EXCEPTION,
+    }
+)
+"""What is wrong with a parameter, and not with the device."""
+
 
 class BundleParameters(TypedDict):
     """Messages that share one association."""
@@ -144,10 +153,10 @@ def _make_action(
             pointer=field,
         )
     inability = find_inability(operation, device, draft.parameters, meter)
-    if inability is not None and inability.code == FaultCode.VALIDATION_ERROR:
+    if inability is not None and inability.code in BAD_VALUES:
         parameter = inability.pointer.removeprefix("/")
         if parameter in draft.parameters:
             # A bad value is a mistake of the caller, also if it takes the device to know: a time that has
-            # passed, or a period of which no meter like this one has all.
+            # passed, a period of which no meter like this one has all, or a key of a wrong length.
             raise Fault(inability.code, inability.message, pointer=parameter)
     return NewAction(operation, draft.parameters, device, inability)

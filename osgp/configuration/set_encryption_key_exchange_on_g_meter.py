@@ -15,7 +15,9 @@ from osgp.configuration.mbus_keys import (
     close_optical_port,
     replace_key,
 )
+from osgp.devices import keystore
 from osgp.devices.models import MBUS_DEVICE_TYPES, Device, KeyType
+from osgp.devices.needed_keys import make_missing_key_fault
 from osgp.faults import FaultCode
 from osgp.messages.needs import Needs
 from osgp.messages.operation import MeterOperation, Service
@@ -67,11 +69,15 @@ class SetEncryptionKeyExchangeOnGMeter(MeterOperation[SetEncryptionKeyExchangeOn
         return {"secret_type": (FORMS[KeyType(parameters["secret_type"])],)}
 
     def check_device(self, device: Device, parameters: SetEncryptionKeyExchangeOnGMeterParameters) -> None:
-        """Raise Fault 401 if the device cannot be told from others on the M-Bus where that is needed."""
+        """Raise Fault 401 if the device cannot be told from others on the M-Bus where that is needed, and 806
+        if it has no default key: new keys could not be encrypted for it.
+        """
         if device.profile.mbus_key_wrapping is MbusKeyWrapping.GCM:
             check_mbus_name(
                 device.identification, device.mbus_identification_number, device.mbus_manufacturer
             )
+        if not keystore.has_active(device.pk, KeyType.G_METER_MASTER_KEY):
+            raise make_missing_key_fault(KeyType.G_METER_MASTER_KEY, device.identification)
 
     def perform(
         self, meter: VisitedMeter, parameters: SetEncryptionKeyExchangeOnGMeterParameters

@@ -4,15 +4,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
-from osgp.devices.models import Device
+from osgp.devices import keystore
+from osgp.devices.models import Device, DeviceKey, KeyState
+from osgp.messages.key_transfer import GLOBAL_KEYS
 from osgp.requests import states
 from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState
 from osgp.simulator import Behaviour, Fleet, SimulatorThread
+from osgp.simulator.meter.identity import KeyName
 from tests import factories, meters, processes
 
 METERS = 5
@@ -45,13 +49,12 @@ class Work:
     organisation: Organisation
     devices: list[Device]
 
-    def ask(self, device: Device, message: str, delay: float = -5, **fields: object) -> Request:
+    def ask(self, device: Device, message: str, delay: float = -5, **fields: Any) -> Request:
         """A request that is due ``delay`` seconds from now."""
         due = timezone.now() + timedelta(seconds=delay)
         state = RequestState.QUEUED if delay <= 0 else RequestState.SCHEDULED
-        return factories.make_request(
-            self.organisation, device, message, **{"due_at": due, "state": state} | fields
-        )
+        at: dict[str, Any] = {"due_at": due, "state": state}
+        return factories.make_request(self.organisation, device, message, **at | fields)
 
     def ask_all(self, delay: float = -5) -> None:
         """Some reads of each meter, and between them one thing that must not be done twice."""
@@ -71,14 +74,18 @@ class Work:
         self.check()
 
     def check(self) -> None:
-        """Nothing lost, nothing final twice, nothing done twice, one association, no counter used again."""
+        """Nothing lost, nothing final twice, nothing done twice, one association, no nonce used again; meters
+        have the keys that are ACTIVE.
+        """
         assert final_twice() == []
+        assert self.simulator.fleet.nonces.list_repeats() == []
         assert leases_at_once() == []
         for device in self.devices:
             memory = self.simulator.meters[device.identification].memory
             assert memory.statistics.concurrent_associations == 0
             assert memory.statistics.invocation_counter_refusals == 0
             assert memory.counters.repeated == []
+            self._check_keys(device)
             steps = Action.objects.filter(message="CountedStep", device=device)
             done = steps.filter(state=ActionState.DONE).count()
             unknown = steps.filter(state=ActionState.UNKNOWN).count()
@@ -88,6 +95,16 @@ class Work:
         for action in Action.objects.filter(request__in=unsuccessful):
             # A crash may leave open whether a step was taken, and then nobody may claim to know.
             assert (action.message, action.state) == ("CountedStep", ActionState.UNKNOWN), action.fault
+
+    def _check_keys(self, device: Device) -> None:
+        """One authentication key and one encryption key are ACTIVE, of one change, and the meter has them."""
+        active = DeviceKey.objects.filter(device=device, key_type__in=GLOBAL_KEYS, state=KeyState.ACTIVE)
+        assert sorted(key.key_type for key in active) == sorted(GLOBAL_KEYS)
+        assert len({key.change for key in active}) == 1
+        meter = self.simulator.meters[device.identification]
+        assert keystore.read_active_keys(device, GLOBAL_KEYS) == dict(
+            zip(GLOBAL_KEYS, (meter.key(KeyName.AUTHENTICATION), meter.key(KeyName.ENCRYPTION)), strict=True)
+        )
 
     def in_mid_session(self) -> bool:
         """Every meter is being visited, by a worker that has taken its requests."""

@@ -227,6 +227,7 @@ def test_what_may_be_left_out() -> None:
     assert find_operation(SET).parse({"secret_type": USER.value, "close_optical_port": False}) == parsed
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(("version", "known"), [("4.2.2", False), ("5.0.0", True)])
 def test_who_the_device_is_must_be_known_for_gcm(version: str, known: bool) -> None:
     protocol = {"protocol_name": "SMR" if known else "DSMR", "protocol_version": version}
@@ -240,7 +241,8 @@ def test_who_the_device_is_must_be_known_for_gcm(version: str, known: bool) -> N
             operation.check_device(device, operation.parse({}))
         assert info.value.code == FaultCode.VALIDATION_ERROR
         device.mbus_identification_number, device.mbus_manufacturer = "99310014", "FLO"
-    operation.check_device(device, operation.parse({}))
+    with pytest.raises(Fault, match="G1 has no active G_METER_MASTER_KEY"):
+        operation.check_device(device, operation.parse({}))
 
 
 @pytest.mark.parametrize("profile", [*CBC, *GCM])
