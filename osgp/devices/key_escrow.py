@@ -29,7 +29,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.utils import timezone
 
 from osgp.devices import fingerprints
-from osgp.devices.envelope import UnsealError
+from osgp.devices.envelope import UnknownKeyEncryptionKey, UnsealError
 from osgp.devices.keystore import require_length
 from osgp.devices.models import KeyType, device_identification_validator
 from osgp.devices.second_place import find_place
@@ -76,6 +76,7 @@ def keep(device: str, change: uuid.UUID, secrets: Mapping[KeyType, bytes]) -> No
             FaultCode.READING_KEY_EXCEPTION,
             f"The key of the fingerprints cannot be read. {error}",
             component=Component.SECRET_MANAGEMENT,
+            retryable=isinstance(error, UnknownKeyEncryptionKey),
         ) from error
 
 

@@ -98,7 +98,7 @@ def change_field(path: Path, name: str, value: Any) -> None:
     ("name", "value"),
     [
         ("device", "E0000000000000002"),
-        ("change", str(uuid.uuid4())),
+        ("change", "0f8fad5b-d9cb-469f-a165-70867728950e"),
         ("at", datetime(2030, 1, 1, tzinfo=UTC).isoformat()),
         ("key_types", []),
         ("name", "another"),
