@@ -22,6 +22,7 @@ from osgp.devices.fingerprints import Fingerprints
 from osgp.devices.models import DeviceKey, KeyCounter, KeyState, KeyType
 from osgp.devices.needed_keys import make_missing_key_fault
 from osgp.faults import Component, Fault, FaultCode
+from osgp.protocol_dlms.errors import InvocationCounterNotTrusted
 from osgp.sql import Statement
 
 END = 2**32
@@ -129,7 +130,7 @@ def try_from(counter_id: int, at_least: int, count: int) -> range:
     """Reserve ``count`` values from ``at_least`` on, which nobody has proven to be right, for one try.
 
     They are free ones, so perhaps higher; they are never handed out again. ``next_value`` stays as it is.
-    Raises Fault 230 if there are none, or if there were too many such tries already.
+    Raises InvocationCounterNotTrusted if there are none, or if there were too many such tries already.
     """
     counter = _lock(counter_id)
     first = max(at_least + counter.claim_offset, counter.next_value or 0) + _find_leap(counter)
@@ -137,12 +138,9 @@ def try_from(counter_id: int, at_least: int, count: int) -> range:
         if first < end and begin < first + count:
             first = end
     if first + count > END or len(counter.tried) >= MOST_TRIED:
-        raise Fault(
-            FaultCode.UNABLE_TO_DECYPHER,
+        raise InvocationCounterNotTrusted(
             f"The meter claims invocation counter {at_least - 1}, which could not be verified. "
-            "SetInvocationCounter sets it.",
-            component=Component.PROTOCOL_DLMS,
-            retryable=True,
+            "SetInvocationCounter sets it."
         )
     counter.tried = _merge([*counter.tried, [first, first + count]])
     _save(counter)

@@ -209,6 +209,12 @@ class ReplayedCounter(UnableToDecipher):
     """An authentic answer has an invocation counter that is not higher than the one before."""
 
 
+class InvocationCounterNotTrusted(DlmsError):
+    """The meter claims an invocation counter that cannot be tried, or was tried in vain too often."""
+
+    fault_code = FaultCode.UNABLE_TO_DECYPHER
+
+
 # Access, and the caller's data
 
 

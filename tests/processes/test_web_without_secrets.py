@@ -162,7 +162,9 @@ def test_devices_are_added_and_every_page_opens(installation: Installation, addr
         with pytest.raises(ApiError, match="/master_key: Must be base64 of 256 bytes"):
             api.submit("installation", "add-device", DEVICE | other | keys | {"master_key": "AAAA"})
 
-        assert run(PERFORM, installation.worker) == "2\n"
+    assert run(PERFORM, installation.worker) == "2\n"
+    # Meanwhile the server has closed the connection, as it does with idle ones.
+    with calling(address, installation) as api:
         answers: list[Any] = [api.get(sent["path"]) for sent in (good, bad)]
     assert [answer["status"] for answer in answers] == ["SUCCEEDED", "FAILED"]
     assert (answers[1]["fault"]["code"], answers[1]["fault"]["pointer"]) == (802, "/encryption_key")
