@@ -189,13 +189,16 @@ class InvocationCounterTooLow(ExceptionResponse):
 
 
 class InvocationCounterLowered(DlmsError):
-    """The meter turned us down, and its invocation counter is lower than ours: it is not the one we know."""
+    """The meter turned us down, and its invocation counter is lower than ours: it is not the one we know.
+
+    The text does not say ours: others may use the same key, and what they do is none of the caller's business.
+    """
 
     fault_code = FaultCode.ATTEMPT_TO_LOWER_INVOCATION_COUNTER
 
-    def __init__(self, latest: int, ours: int, refusal: DlmsError) -> None:
+    def __init__(self, latest: int, refusal: DlmsError) -> None:
         super().__init__(
-            f"{refusal.message}; the meter's invocation counter is {latest}, lower than the platform's {ours}"
+            f"{refusal.message}; the meter's invocation counter, {latest}, is lower than the platform's"
         )
 
 

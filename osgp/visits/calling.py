@@ -123,7 +123,7 @@ class Call:
             return expected
         told = isinstance(refusal, errors.AuthenticationError | errors.AuthenticationRequired)
         if expected <= known_from and self._latest and not told:
-            raise errors.InvocationCounterLowered(expected - 1, known_from, refusal) from refusal
+            raise errors.InvocationCounterLowered(expected - 1, refusal) from refusal
         raise refusal
 
     def _find_start(self, counter: ReservedCounter) -> int:
