@@ -191,7 +191,7 @@ class InvocationCounterTooLow(ExceptionResponse):
 class InvocationCounterLowered(DlmsError):
     """The meter turned us down, and its invocation counter is lower than ours: it is not the one we know.
 
-    The text does not say ours: others may use the same key, and what they do is none of the caller's business.
+    The text does not say ours: others may use the same key, and what they do is no business of the caller.
     """
 
     fault_code = FaultCode.ATTEMPT_TO_LOWER_INVOCATION_COUNTER

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.audit.models import AuditEntry, AuditEvent
+from osgp.catalogue.communication import Framing, Security
 from osgp.devices import keystore, transport_keys
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.requests.models import Request, RequestState
@@ -161,6 +162,22 @@ def test_half_done_changes_are_finished_or_begun_again(
     assert keystore.read_active_keys(device, GLOBAL) == NEW
     assert_matching(device, simulated)
     assert is_reachable(organisation, device)
+
+
+@pytest.mark.parametrize("security", [Security.LLS, Security.NONE])
+@pytest.mark.parametrize("framing", [Framing.WRAPPER, Framing.HDLC])
+def test_meters_whose_association_is_not_ciphered_have_keys_as_well(
+    organisation: Organisation, security: Security, framing: Framing
+) -> None:
+    with SimulatorThread(Fleet.build(1, "DSMR-4.2.2", security=security, framing=framing)) as simulator:
+        (device,) = meters.add_meters(organisation, simulator).values()
+        (simulated,) = simulator.meters.values()
+        request = replace(organisation, device)
+        meters.visit(device)
+        request.refresh_from_db()
+        assert (request.state, request.fault) == (RequestState.SUCCEEDED, None)
+        assert_matching(device, simulated)
+        assert is_reachable(organisation, device)
 
 
 def test_three_at_once_are_one_after_the_other(
