@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from osgp.accounts.models import Organisation, User
 
@@ -34,6 +34,23 @@ class OrganisationScopedAdmin(admin.ModelAdmin):
         queryset = super().get_queryset(request)
         organisation = get_organisation(request)
         return queryset if organisation is None else self.visible_to(queryset, organisation)
+
+
+class GrantingAdmin(OrganisationScopedAdmin):
+    """Rows that let an application of an organisation do something; they are added, and not edited."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        organisation = get_organisation(request)
+        if db_field.name == "organisation" and organisation is not None:
+            options["queryset"] = Organisation.objects.filter(pk=organisation.pk)
+        return super().formfield_for_foreignkey(db_field, request, **options)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """One button: there is nothing to go on with."""
+        one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**one_button, **(extra_context or {})})
 
 
 class PlatformOnly:

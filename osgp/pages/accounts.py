@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from osgp.accounts.functions import DEFAULT_SCOPES, Scope
 from osgp.accounts.models import ApiToken, Organisation, User
-from osgp.pages.access import OrganisationScopedAdmin, PlatformOnly, get_organisation
+from osgp.pages.access import GrantingAdmin, OrganisationScopedAdmin, PlatformOnly, get_organisation
 from osgp.pages.shared.columns import make_moment_column
 from osgp.pages.shared.display_text import count_rows, draw_badge, format_moment
 from osgp.pages.shared.page import render_page
@@ -124,7 +124,7 @@ class RevokedFilter(admin.EmptyFieldListFilter):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(OrganisationScopedAdmin):
+class ApiTokenAdmin(GrantingAdmin):
     """Tokens are issued, shown once, and revoked; nothing about them is edited."""
 
     form = TokenForm
@@ -154,19 +154,6 @@ class ApiTokenAdmin(OrganisationScopedAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         given = ("organisation", "application", "scopes", "expires_at")
         return given if obj is None else (*given, *self.readonly_fields)
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        organisation = get_organisation(request)
-        if db_field.name == "organisation" and organisation is not None:
-            options["queryset"] = Organisation.objects.filter(pk=organisation.pk)
-        return super().formfield_for_foreignkey(db_field, request, **options)
-
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """One button: what follows is the page that shows the token."""
-        one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
-        return super().add_view(request, form_url, {**one_button, **(extra_context or {})})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Issue the token; its secret lives until the answer to this very call is rendered."""

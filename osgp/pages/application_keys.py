@@ -5,14 +5,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from osgp.accounts.application_keys import LONGEST_TEXT, NotAPublicKey, find_key, parse_public_key
-from osgp.accounts.models import ApplicationKey, Organisation
+from osgp.accounts.models import ApplicationKey
 from osgp.management.application_keys import register_key, remove_key
-from osgp.pages.access import OrganisationScopedAdmin, get_organisation
+from osgp.pages.access import GrantingAdmin
 from osgp.pages.shared.columns import make_moment_column
 from osgp.pages.shared.sending import name_sender
 
@@ -66,7 +66,7 @@ class ApplicationKeyForm(forms.ModelForm):
 
 
 @admin.register(ApplicationKey)
-class ApplicationKeyAdmin(OrganisationScopedAdmin):
+class ApplicationKeyAdmin(GrantingAdmin):
     """Which applications get keys. The audit trail tells who registered and removed them."""
 
     form = ApplicationKeyForm
@@ -89,19 +89,6 @@ class ApplicationKeyAdmin(OrganisationScopedAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        organisation = get_organisation(request)
-        if db_field.name == "organisation" and organisation is not None:
-            options["queryset"] = Organisation.objects.filter(pk=organisation.pk)
-        return super().formfield_for_foreignkey(db_field, request, **options)
-
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """One button: there is nothing to go on with."""
-        one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
-        return super().add_view(request, form_url, {**one_button, **(extra_context or {})})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         row, _ = register_key(
