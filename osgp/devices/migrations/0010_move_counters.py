@@ -45,15 +45,17 @@ def _move(apps: Apps, fingerprint_key: Any, secret: bytes, rows: list[Any]) -> N
         else:
             values.setdefault(fingerprint, None)
         of_rows.setdefault(fingerprint, []).append(row)
-    counters.objects.bulk_create(
-        [counters(fingerprint=each, fingerprint_key=fingerprint_key) for each in values],
-        ignore_conflicts=True,
-    )
-    for counter in counters.objects.filter(fingerprint__in=values):
-        value = values[counter.fingerprint]
-        if value is not None and value > (counter.next_value or -1):
+    found = list(counters.objects.filter(fingerprint__in=values))
+    for counter in found:
+        value = values.pop(counter.fingerprint)
+        if value is not None and value > (-1 if counter.next_value is None else counter.next_value):
             counter.next_value = value
             counter.save(update_fields=["next_value"])
+    new = [
+        counters(fingerprint=fingerprint, fingerprint_key=fingerprint_key, next_value=value)
+        for fingerprint, value in values.items()
+    ]
+    for counter in [*found, *counters.objects.bulk_create(new)]:
         for row in of_rows[counter.fingerprint]:
             row.counter = counter
     changed = [row for several in of_rows.values() for row in several]
