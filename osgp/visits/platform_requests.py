@@ -110,7 +110,7 @@ def _carry_out(request: Request, action: Action) -> None:
 
 def _fail(request: Request, fault: Fault) -> None:
     shown = fault.as_dict()
-    delay = retries.find_next_delay(request, retryable=fault.retryable)
+    delay = retries.find_next_delay(request, shown)
     priority = retries.lower_priority(request.effective_priority)
     if delay is None or not states.retry_request(request.pk, None, delay, fault=shown, priority=priority):
         states.fail_request(request.pk, None, shown)

@@ -1,10 +1,19 @@
 """When a request is tried again, and with which priority."""
 
 import random
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
+
+from osgp.faults import FaultCode
+
+ATTEMPTS_TO_READ_KEYS = 20
+"""Attempts while keys are sealed under a key-encryption key that this worker does not know.
+
+Other workers do, and this one will after its restart; RETRY_DELAY lies between them, so it may take a while.
+"""
 
 
 def compute_delay(attempt: int) -> timedelta:
@@ -30,12 +39,14 @@ class AttemptedRequest(Protocol):
     def bypass_retry(self) -> bool: ...
 
 
-def find_next_delay(request: AttemptedRequest, *, retryable: bool) -> timedelta | None:
-    """Return the wait before the next attempt; None if there is none.
+def find_next_delay(request: AttemptedRequest, fault: Mapping[str, Any]) -> timedelta | None:
+    """Return the wait before the next attempt after ``fault``; None if there is none.
 
     There is none after a permanent fault, with ``bypass_retry`` and after the last attempt.
     ``states.retry_request`` compares it with ``max_schedule_time``, by the clock of the database.
     """
-    if not retryable or request.bypass_retry or request.attempts >= settings.OSGP["MAX_ATTEMPTS"]:
+    if not fault["retryable"] or request.bypass_retry:
         return None
-    return compute_delay(request.attempts)
+    if fault["code"] == FaultCode.READING_KEY_EXCEPTION:
+        return compute_delay(1) if request.attempts < ATTEMPTS_TO_READ_KEYS else None
+    return compute_delay(request.attempts) if request.attempts < settings.OSGP["MAX_ATTEMPTS"] else None

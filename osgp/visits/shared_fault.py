@@ -23,7 +23,7 @@ def retry_or_fail(session_id: uuid.UUID, fault: Mapping[str, Any]) -> None:
     for request in running:
         tried = request.attempts, request.bypass_retry
         if tried not in delays:
-            delays[tried] = retries.find_next_delay(request, retryable=fault["retryable"])
+            delays[tried] = retries.find_next_delay(request, fault)
         if (delay := delays[tried]) is not None:
             alike[delay, retries.lower_priority(request.effective_priority)].append(request.pk)
     retried = sum(

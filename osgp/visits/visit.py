@@ -378,7 +378,7 @@ def _put_started_first(requests: list[list[WorkAction]]) -> list[list[WorkAction
 
 def _retry(request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]) -> bool:
     """Plan another attempt; return False if there is none, or the meter session was lost."""
-    delay = retries.find_next_delay(request, retryable=fault["retryable"])
+    delay = retries.find_next_delay(request, fault)
     if delay is None:
         return False
     priority = retries.lower_priority(request.effective_priority)

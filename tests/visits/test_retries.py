@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from pytest_django import Settings
 
+from osgp.faults import Fault, FaultCode
 from osgp.requests.models import Request
 from osgp.visits import retries
 
@@ -21,22 +22,26 @@ def test_waits_double_and_are_spread(attempt: int, seconds: int) -> None:
     assert len(delays) > 100
 
 
+FAILED = Fault(FaultCode.CONNECTION_ERROR, "The line dropped.", retryable=True).as_dict()
+PERMANENT = Fault(FaultCode.VALIDATION_ERROR, "It cannot be.").as_dict()
+
+
 def test_three_attempts_in_all() -> None:
-    assert retries.find_next_delay(a_request(attempts=2), retryable=True) is not None
-    assert retries.find_next_delay(a_request(attempts=3), retryable=True) is None
+    assert retries.find_next_delay(a_request(attempts=2), FAILED) is not None
+    assert retries.find_next_delay(a_request(attempts=3), FAILED) is None
 
 
 def test_the_number_of_attempts_is_a_setting(settings: Settings) -> None:
     settings.OSGP = settings.OSGP | {"MAX_ATTEMPTS": 1}
-    assert retries.find_next_delay(a_request(attempts=1), retryable=True) is None
+    assert retries.find_next_delay(a_request(attempts=1), FAILED) is None
 
 
 def test_permanent_faults_are_not_tried_again() -> None:
-    assert retries.find_next_delay(a_request(), retryable=False) is None
+    assert retries.find_next_delay(a_request(), PERMANENT) is None
 
 
 def test_bypass_retry_means_one_attempt() -> None:
-    assert retries.find_next_delay(a_request(bypass_retry=True), retryable=True) is None
+    assert retries.find_next_delay(a_request(bypass_retry=True), FAILED) is None
 
 
 def test_priority_falls_step_by_step_to_zero() -> None:
