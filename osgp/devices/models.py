@@ -101,6 +101,32 @@ class Device(models.Model):
     port = models.PositiveIntegerField(
         default=4059, validators=[MinValueValidator(1), MaxValueValidator(65535)]
     )
+    address_is_static = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="If not, the meter may announce another network address, which is adopted after it has "
+        "authenticated there.",
+    )
+    announced_address = models.GenericIPAddressField(
+        null=True, blank=True, editable=False, help_text="Where the meter says that it is; tried next."
+    )
+    announced_at = models.DateTimeField(null=True, blank=True, editable=False)
+    system_title = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[RegexValidator(r"^[0-9A-F]{16}\Z", "16 hexadecimal digits, A to F in capitals")],
+        help_text="Of the meter, 16 hexadecimal digits. Learned when it associates.",
+    )
+    stores_unverified_pushes = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Whether readings that it pushes without authentication are stored.",
+    )
+    keeps_standard_time = models.BooleanField(
+        default=False, db_default=False, help_text="Whether the clock of its pushes knows no summer time."
+    )
     logical_device_address = models.PositiveIntegerField(
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(65535)],
@@ -175,6 +201,9 @@ class Device(models.Model):
                 fields=["mbus_identification_number", "mbus_manufacturer"],
                 condition=~Q(mbus_identification_number=""),
                 name="device_by_mbus_name",
+            ),
+            models.Index(
+                fields=["system_title"], condition=~Q(system_title=""), name="device_by_system_title"
             ),
             models.Index(
                 fields=["-debugging_until"],

@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch
 from osgp.devices.models import Device
+from osgp.events.models import LONGEST_URL
 from osgp.messages.naming import BUNDLE
 from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
 from osgp.requests.endpoints import LONGEST
@@ -189,6 +190,9 @@ class Request(models.Model):
     schedule_time = models.DateTimeField(null=True, blank=True)
     max_schedule_time = models.DateTimeField(null=True, blank=True)
     bypass_retry = models.BooleanField(default=False)
+    response_url = models.CharField(
+        max_length=LONGEST_URL, blank=True, default="", db_default="", help_text="Notified when it is final."
+    )
 
     state = models.CharField(max_length=10, choices=RequestState.choices, default=RequestState.QUEUED)
     due_at = models.DateTimeField(help_text="The next attempt is not made before.")

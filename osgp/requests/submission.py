@@ -241,6 +241,7 @@ def create(
         schedule_time=schedule_time,
         max_schedule_time=scheduling.get("max_schedule_time"),
         bypass_retry=scheduling["bypass_retry"],
+        response_url=scheduling.get("response_url", ""),
         state=choose_first_state(is_due=is_due, is_over=is_over),
         # "Now" by the clock of the database: the clock of this process may be ahead of it.
         due_at=Now() if schedule_time is None or is_due else schedule_time,

@@ -2,7 +2,8 @@
 
 Any number of dispatchers, workers and API processes call these functions at the same time, and hints may
 arrive late, twice or never. Times are those of the database, so that a worker with a wrong clock neither
-takes requests early nor loses its lease.
+takes requests early nor loses its lease. Where a request becomes final, a trigger of the database stores an
+event (osgp/requests/completion_events.py).
 """
 
 from osgp.requests.states.dispatching import (

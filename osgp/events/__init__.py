@@ -1,0 +1,1 @@
+"""Events: what the platform tells web applications and pages on its own."""

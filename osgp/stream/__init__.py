@@ -1,0 +1,1 @@
+"""The live stream: events as they come, for browsers and scripts that keep a connection open."""
