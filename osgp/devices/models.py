@@ -107,10 +107,14 @@ class Device(models.Model):
         help_text="If not, the meter may announce another network address, which is adopted after it has "
         "authenticated there.",
     )
-    announced_address = models.GenericIPAddressField(
-        null=True, blank=True, editable=False, help_text="Where the meter says that it is; tried next."
+    announced_address = models.CharField(
+        max_length=45,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Where somebody without proof says that the meter is now: the next visit tries it.",
     )
-    announced_at = models.DateTimeField(null=True, blank=True, editable=False)
     system_title = models.CharField(
         max_length=16,
         blank=True,

@@ -35,6 +35,7 @@ CHALLENGE_LENGTHS = range(8, 65)
 LARGEST_HDLC_ADDRESS = 16383
 
 E_METER_SECRETS = ("master_key", "authentication_key", "encryption_key", "lls_password")
+E_METER_ONLY = (*E_METER_SECRETS, "system_title", "address_is_static")
 MBUS_SECRETS = (
     "mbus_default_key",
     "mbus_user_key",
@@ -70,6 +71,8 @@ _COLUMNS = {
         "polyphase",
         "model",
         "installed_at",
+        "system_title",
+        "address_is_static",
         *MBUS_ONLY[1:],
     )
 } | {"timezone": "time_zone", "transport": "framing"}
@@ -101,7 +104,11 @@ class AddDeviceParameters(TypedDict):
 
     communication_method: NotRequired[Annotated[CommunicationMethod, "E-meters need it."]]
     network_address: NotRequired[
-        Annotated[str, CharField(allow_blank=True), "IP address or host name; E-meters need it."]
+        Annotated[
+            str,
+            CharField(allow_blank=True),
+            "IP address or host name; E-meters need it unless address_is_static is false.",
+        ]
     ]
     port: NotRequired[Annotated[int, IntegerField(min_value=1, max_value=65535), "4059 unless given."]]
     logical_device_address: Annotated[
@@ -130,6 +137,23 @@ class AddDeviceParameters(TypedDict):
     model: NotRequired[Annotated[str, CharField(allow_blank=True), "Manufacturer's model code."]]
     installed_at: NotRequired[
         Annotated[datetime, "When it was installed: from before, no values are expected of it."]
+    ]
+
+    system_title: NotRequired[
+        Annotated[
+            str,
+            CharField(
+                validators=[RegexValidator(r"^[0-9A-Fa-f]{16}\Z", "Must be 16 hexadecimal digits.")],
+            ),
+            "E-meters: 16 hexadecimal digits; learned when the meter associates unless given.",
+        ]
+    ]
+    address_is_static: NotRequired[
+        Annotated[
+            bool,
+            "True unless given. If false, the meter may announce another network address, which is kept once "
+            "the meter has authenticated itself there.",
+        ]
     ]
 
     master_key: NotRequired[Annotated[str, SecretField(), "E-meters."]]
@@ -170,7 +194,7 @@ def check_combination(parameters: AddDeviceParameters) -> None:
     """Refuse fields that do not go together. Raises ValidationError with all that are faulty."""
     errors: dict[str, list[str]] = {}
     if parameters["device_type"] in MBUS_DEVICE_TYPES:
-        errors |= _refuse_given(parameters, E_METER_SECRETS, "Is for electricity meters only.")
+        errors |= _refuse_given(parameters, E_METER_ONLY, "Is for electricity meters only.")
         for name, companion in (("gateway", "channel"), ("channel", "gateway")):
             if name not in parameters and companion in parameters:
                 errors[name] = [f"Must be given together with {companion}."]
@@ -207,7 +231,10 @@ def make_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
         columns["security"] = Security.NONE
     # No profile depends on the variant: as with the reference platform, an unknown one counts as none.
     columns["protocol_name"] = _find_profile(parameters).protocol_name
-    _check_network_address(columns["network_address"], needed=not is_mbus)
+    _check_network_address(
+        columns["network_address"], needed=not is_mbus and parameters.get("address_is_static", True)
+    )
+    columns["system_title"] = columns["system_title"].upper()
     columns["network_address"] = canonicalise(columns["network_address"])
     if columns["challenge_length"] not in CHALLENGE_LENGTHS:
         raise Fault(

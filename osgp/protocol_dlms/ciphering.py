@@ -84,7 +84,7 @@ class Deciphering:
     def __init__(self, encryption_key: bytes, authentication_key: bytes, system_title: bytes) -> None:
         self._key = encryption_key
         self._aad = bytes((AUTHENTICATED_ENCRYPTION,)) + authentication_key
-        self._system_title = system_title
+        self.system_title = system_title
         self.last_counter = -1
 
     def go_on_with(self, encryption_key: bytes, authentication_key: bytes) -> None:
@@ -108,7 +108,7 @@ class Deciphering:
         counter_octets = content[1:_HEADER_LENGTH]
         plain = open_sealed(
             self._key,
-            self._system_title + counter_octets,
+            self.system_title + counter_octets,
             self._aad,
             content[_HEADER_LENGTH:-TAG_LENGTH],
             content[-TAG_LENGTH:],
@@ -124,7 +124,7 @@ class Deciphering:
         if len(proof) != _HEADER_LENGTH + TAG_LENGTH:
             return False
         counter = int.from_bytes(proof[1:_HEADER_LENGTH], "big")
-        expected = compute_gmac(self._key, authentication_key, self._system_title, counter, challenge)
+        expected = compute_gmac(self._key, authentication_key, self.system_title, counter, challenge)
         return hmac.compare_digest(proof, expected)
 
 

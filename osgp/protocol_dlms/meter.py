@@ -117,6 +117,12 @@ class Meter:
         return self._session.builder.settings
 
     @property
+    def system_title(self) -> bytes:
+        """The system title with which the meter has authenticated itself; empty without HLS 5."""
+        deciphering = self._session.deciphering
+        return b"" if deciphering is None else deciphering.system_title
+
+    @property
     def is_open(self) -> bool:
         """Whether the association is open."""
         return self._associated

@@ -15,6 +15,7 @@ from osgp.devices.securities import make_unsupported_fault
 from osgp.messages.key_transfer import GLOBAL_KEYS
 from osgp.protocol_dlms import Deadlines, Framing, Keys, Line, Meter, MeterAddress, Trace
 from osgp.requests.work import WorkMeter
+from osgp.visits import addressing
 from osgp.visits.calling import Call, KeyPair
 from osgp.visits.counter import InLane, ReservedCounter
 from osgp.visits.key_recovery import finish_change
@@ -93,6 +94,7 @@ class Dialling:
         call = Call(self.meter, self.address, self.deadlines, line, run, trace)
         meter, pair = call.connect(self.active, self._list_pending_pairs)
         try:
+            addressing.keep(self.meter, meter.system_title, run)
             if pair.pending:
                 finish_change(self.meter, meter, pair, self.stored, run)
             yield meter

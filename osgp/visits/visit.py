@@ -28,7 +28,7 @@ from osgp.readings import storing
 from osgp.requests import states, work
 from osgp.requests.models import ActionState, RequestState
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
-from osgp.visits import retries, shared_fault
+from osgp.visits import addressing, retries, shared_fault
 from osgp.visits.beginning import StartedVisit, reserving, start_visit, take_more_urgent, take_requests
 from osgp.visits.concluding import conclude
 from osgp.visits.dialling import Dialling
@@ -358,6 +358,7 @@ class Visit:
         Device.objects.filter(pk=self.meter.pk).update(
             last_failure_at=Now(), failed_connections=F("failed_connections") + 1
         )
+        addressing.drop(self.meter)
 
 
 def _find_outcome(operation: MeterOperation, meter: VisitedMeter, parameters: Mapping[str, Any]) -> Any:
