@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from osgp.alarms.api import urls as alarms
 from osgp.completeness import urls as completeness
 from osgp.fleet.api import urls as fleet
 from osgp.management.api import urls as management
@@ -14,7 +15,10 @@ from osgp.requests.api.health import healthz, readyz
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    *(path("api/v1/", include(urls)) for urls in (fleet, completeness, readings, management, requests)),
+    *(
+        path("api/v1/", include(urls))
+        for urls in (fleet, completeness, alarms, readings, management, requests)
+    ),
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", show_metrics),

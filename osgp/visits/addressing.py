@@ -4,6 +4,8 @@ Whoever announces an address has proven nothing. So it is tried only where both 
 elsewhere the platform would tell its password to whoever listens there.
 """
 
+from functools import partial
+
 from osgp.catalogue.communication import Security
 from osgp.devices.models import Device
 from osgp.requests.work import WorkMeter
@@ -31,7 +33,7 @@ def keep(meter: WorkMeter, system_title: bytes, run: InLane) -> None:
     """
     title = system_title.hex().upper()
     if title and (title != meter.system_title or meter.is_announced):
-        run(_keep, meter, title)
+        run(partial(_keep, meter, title))
 
 
 def _keep(meter: WorkMeter, system_title: str) -> None:

@@ -1,0 +1,1 @@
+"""REST resources of alarms: RetrievePushNotificationAlarm, lists and acknowledging."""

@@ -1,0 +1,157 @@
+"""Storing alarms: the rows, their groups, and what is told to the owners of the devices, many at a time."""
+
+import uuid
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import F
+from django.db.models.functions import Greatest
+
+from osgp.accounts.functions import DeviceFunctionGroup
+from osgp.accounts.models import DeviceAuthorisation
+from osgp.alarms.models import Alarm, AlarmGroup
+from osgp.devices.models import Device
+from osgp.events.models import EventKind
+from osgp.events.recording import Occurrence, tell_owners
+from osgp.messages.serializers import utc_text
+from osgp.sql import is_one_of
+
+QUIET = timedelta(hours=1)
+"""An alarm that comes this long after the last one of its kind begins another group."""
+NO_KNOWN_ALARM = "NONE"
+"""The kind of alarms without any bit that has a name."""
+
+
+@dataclass(frozen=True)
+class NewAlarm:
+    """An alarm as it was decoded. ``unknown_bits``: register and bit, such as ``1.17``."""
+
+    device: Device
+    received_at: datetime
+    trigger: str
+    alarm_types: Sequence[str] = ()
+    registers: Mapping[int, int] = field(default_factory=dict)
+    unknown_bits: Sequence[str] = ()
+    happened_at: datetime | None = None
+    is_verified: bool = False
+    push_id: int | None = None
+    uid: uuid.UUID = field(default_factory=uuid.uuid4)
+
+    @property
+    def kind(self) -> str:
+        """What alarms of one group have in common."""
+        longest = AlarmGroup._meta.get_field("kind").max_length
+        return (", ".join(self.alarm_types) or NO_KNOWN_ALARM)[:longest]
+
+
+def store(alarms: Sequence[NewAlarm]) -> list[Alarm]:
+    """Store alarms and an event for each owner of their devices. Belongs in a transaction.
+
+    Five statements, and one for each kind, owner and network among them.
+    """
+    if not alarms:
+        return []
+    groups = _find_groups(alarms)
+    rows = Alarm.objects.bulk_create(
+        Alarm(
+            uid=alarm.uid,
+            device=alarm.device,
+            group=groups[alarm.uid],
+            push_id=alarm.push_id,
+            received_at=alarm.received_at,
+            happened_at=alarm.happened_at,
+            trigger=alarm.trigger,
+            alarm_types=list(alarm.alarm_types),
+            registers={str(number): value for number, value in alarm.registers.items()},
+            unknown_bits=list(alarm.unknown_bits),
+            is_verified=alarm.is_verified,
+        )
+        for alarm in alarms
+    )
+    tell_owners(
+        Occurrence(
+            EventKind.ALARM_RECEIVED,
+            row.uid,
+            row.device_id,
+            row.device.identification,
+            describe(row),
+        )
+        for row in rows
+    )
+    return rows
+
+
+def describe(alarm: Alarm) -> dict[str, Any]:
+    """Return what is told of an alarm: in notifications, on the live stream and in the REST API."""
+    return {
+        "alarm_uid": str(alarm.uid),
+        "device_identification": alarm.device.identification,
+        "received_at": utc_text(alarm.received_at),
+        "happened_at": None if alarm.happened_at is None else utc_text(alarm.happened_at),
+        "trigger": alarm.trigger,
+        "alarm_types": alarm.alarm_types,
+        "unknown_bits": alarm.unknown_bits,
+        "is_verified": alarm.is_verified,
+    }
+
+
+GroupKey = tuple[int | None, int | None, str]
+"""Owner, network and kind."""
+
+
+def _find_groups(alarms: Sequence[NewAlarm]) -> dict[uuid.UUID, AlarmGroup]:
+    """Return the group of each alarm by its UID; the groups are counted up, or made."""
+    owners = _find_first_owners({alarm.device.pk for alarm in alarms})
+    keys: dict[uuid.UUID, GroupKey] = {
+        alarm.uid: (owners.get(alarm.device.pk), alarm.device.network_id, alarm.kind) for alarm in alarms
+    }
+    numbers = Counter(keys.values())
+    moments: dict[GroupKey, list[datetime]] = {}
+    for alarm in alarms:
+        moments.setdefault(keys[alarm.uid], []).append(alarm.received_at)
+    # In one order for all processes, so that none waits for another in a circle.
+    groups = {
+        key: _join(key, min(moments[key]), max(moments[key]), number)
+        for key, number in sorted(numbers.items(), key=lambda item: str(item[0]))
+    }
+    return {uid: groups[key] for uid, key in keys.items()}
+
+
+def _join(key: GroupKey, first: datetime, last: datetime, number: int) -> AlarmGroup:
+    organisation_id, network_id, kind = key
+    group = (
+        AlarmGroup.objects.filter(
+            organisation=organisation_id, network=network_id, kind=kind, last_at__gt=first - QUIET
+        )
+        .order_by("-last_at")
+        .first()
+    )
+    if group is None:
+        return AlarmGroup.objects.create(
+            organisation_id=organisation_id,
+            network_id=network_id,
+            kind=kind,
+            first_at=first,
+            last_at=last,
+            number=number,
+            unacknowledged=number,
+        )
+    AlarmGroup.objects.filter(pk=group.pk).update(
+        number=F("number") + number,
+        unacknowledged=F("unacknowledged") + number,
+        last_at=Greatest("last_at", last),
+    )
+    return group
+
+
+def _find_first_owners(devices: Collection[int]) -> dict[int, int]:
+    owners = DeviceAuthorisation.objects.filter(
+        is_one_of("device", devices), function_group=DeviceFunctionGroup.OWNER
+    )
+    found: dict[int, int] = {}
+    for device, organisation in owners.order_by("pk").values_list("device", "organisation"):
+        found.setdefault(device, organisation)
+    return found
