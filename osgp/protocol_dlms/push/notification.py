@@ -1,4 +1,4 @@
-"""The services with which meters push: data-notification and event-notification-request (Green Book 9.3, 9.5).
+"""The services with which meters push (Green Book 9.3, 9.5): data-notification, event-notification-request.
 
 A body is exactly one value, of which each octet may make at most a few elements, so that time and memory are
 proportional to the octets.

@@ -1,8 +1,8 @@
 """Bodies whose attribute descriptors have no type tags: Sagemcom XT211, EGD in the Czech Republic.
 
-They look like A-XDR and are not: ``02 02``, an enumeration, an array, and in it for each value ``02 02``, then
-class id (2 octets), logical name (6) and attribute id (1) without a tag, and the value with its tags. Read as
-A-XDR the class id would be null-data. :func:`decode` returns what the meter means, with tags.
+They look like A-XDR and are not: ``02 02``, an enumeration, an array, and in it for each value ``02 02``,
+then class id (2 octets), logical name (6) and attribute id (1) without a tag, and the value with its tags.
+Read as A-XDR the class id would be null-data. :func:`decode` returns what the meter means, with tags.
 """
 
 from osgp.protocol_dlms import axdr
