@@ -5,7 +5,7 @@ from functools import cache
 from typing import NamedTuple
 
 from osgp import catalogue
-from osgp.catalogue import Profile
+from osgp.catalogue import Flags, Profile
 
 REGISTER_BITS = 32
 
@@ -47,3 +47,31 @@ def find_alarms(profile: Profile, register: int, value: int) -> tuple[list[str],
         return [], [UnknownAlarm(register, bit) for bit in bits]
     found = flags.decode(value)
     return list(found.names), [UnknownAlarm(register, bit) for bit in found.unknown]
+
+
+def find_pushed_alarms(
+    register: int, value: int, profile: Profile | None = None
+) -> tuple[list[str], list[UnknownAlarm]]:
+    """Return the alarms that a pushed alarm register sets, lowest bit first.
+
+    Meters push registers that cannot be read from them, such as LAST_GASP of meters of DSMR 2.2, and whose
+    profile is not known. So bits without a name in ``profile`` have the name that they have in any other one.
+    Raises ValueError if ``value`` has more bits than the register.
+    """
+    if not 0 <= value < 1 << REGISTER_BITS:
+        raise ValueError(f"{value} is not a value of {REGISTER_BITS} bits")
+    tag = make_register_tag(register)
+    own = profile[tag].flags if profile is not None and tag in profile else None
+    names = {**_merge_names(tag), **(own.names if own else {})}
+    found = Flags(REGISTER_BITS, names).decode(value)
+    return list(found.names), [UnknownAlarm(register, bit) for bit in found.unknown]
+
+
+@cache
+def _merge_names(tag: str) -> dict[int, str]:
+    """Return the names of a register's bits in all profiles; the newest profile decides."""
+    names: dict[int, str] = {}
+    for profile in catalogue.list_profiles():
+        if tag in profile and (flags := profile[tag].flags):
+            names |= flags.names
+    return names

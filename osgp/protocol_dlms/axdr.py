@@ -136,17 +136,20 @@ def _encode_octets(data_type: DataType, value: object) -> bytes:
 # Decoding
 
 
-def decode(encoded: bytes) -> Data:
-    """Return the typed value of ``encoded``. Raises :class:`DecodeError` if it is not exactly one value."""
-    data, end = decode_prefix(encoded)
+def decode(encoded: bytes, most_elements: int = MAX_ELEMENTS) -> Data:
+    """Return the typed value of ``encoded``. Raises :class:`DecodeError` if it is not exactly one value.
+
+    ``most_elements`` is a lower limit for senders that nobody asked.
+    """
+    data, end = decode_prefix(encoded, most_elements=most_elements)
     if end != len(encoded):
         raise DecodeError(f"{len(encoded) - end} octets follow the data")
     return data
 
 
-def decode_prefix(encoded: bytes, start: int = 0) -> tuple[Data, int]:
+def decode_prefix(encoded: bytes, start: int = 0, *, most_elements: int = MAX_ELEMENTS) -> tuple[Data, int]:
     """Return the typed value that begins at ``start``, and the position of its end."""
-    return _Reader(encoded, start).run(typed=True)
+    return _Reader(encoded, start, most_elements).run(typed=True)
 
 
 def decode_native(encoded: bytes) -> Any:
@@ -165,12 +168,12 @@ def decode_native_prefix(encoded: bytes, start: int = 0) -> tuple[Any, int]:
 class _Reader:
     """One pass over ``encoded``; ``position`` is that of the next octet."""
 
-    __slots__ = ("budget", "encoded", "position")
+    __slots__ = ("budget", "encoded", "most_elements", "position")
 
-    def __init__(self, encoded: bytes, start: int) -> None:
+    def __init__(self, encoded: bytes, start: int, most_elements: int = MAX_ELEMENTS) -> None:
         self.encoded = bytes(encoded)
         self.position = start
-        self.budget = MAX_ELEMENTS
+        self.budget = self.most_elements = most_elements
 
     def run(self, *, typed: bool) -> tuple[Any, int]:
         try:
@@ -206,7 +209,7 @@ class _Reader:
     def spend(self, elements: int) -> None:
         self.budget -= elements
         if self.budget < 0:
-            raise DecodeError(f"more than {MAX_ELEMENTS} elements")
+            raise DecodeError(f"more than {self.most_elements} elements")
 
     def read_octets(self, size: int) -> bytes:
         start = self.position
