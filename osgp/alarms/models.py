@@ -2,12 +2,13 @@
 
 import uuid
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
 
 from osgp.accounts.models import Organisation
-from osgp.devices.models import Device
+from osgp.devices.models import Device, KeyCounter
+from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
 from osgp.networks.models import CommunicationNetwork
 
 LONGEST_PUSH = 65_536
@@ -46,6 +47,9 @@ class ReceivedPush(models.Model):
     outcome = models.CharField(max_length=24, default=PushOutcome.WAITING)
     device = models.ForeignKey(Device, null=True, on_delete=models.SET_NULL, related_name="pushes")
     is_verified = models.BooleanField(default=False, help_text="Whether its authentication tag was right.")
+    is_counted = models.BooleanField(
+        default=False, help_text="Whether its invocation counter was accepted: it may be decoded again."
+    )
     details = models.JSONField(default=dict, help_text="What it says, or why it could not be used.")
     decoded_at = models.DateTimeField(null=True)
 
@@ -81,23 +85,19 @@ class PushCount(models.Model):
 
 
 class PushCounter(models.Model):
-    """The invocation counters of authentic pushes under one key: the highest, and which below it came.
+    """The invocation counters of authentic pushes of one sender under one key; a new key begins anew."""
 
-    Found by the system title of the sender and the fingerprint of the key: a new key begins anew.
-    """
-
-    system_title = models.CharField(max_length=16, help_text="16 hexadecimal digits.")
-    fingerprint = models.BinaryField(max_length=32, help_text="Of the encryption key.")
-    highest = models.PositiveBigIntegerField()
-    window = models.DecimalField(
-        max_digits=20, decimal_places=0, default=0, help_text="Bit n: highest - n - 1 has come (64 bits)."
+    key = models.ForeignKey(
+        KeyCounter, on_delete=models.CASCADE, related_name="+", help_text="Stands for the encryption key."
     )
+    system_title = models.CharField(max_length=16, help_text="16 hexadecimal digits.")
+    highest = models.PositiveBigIntegerField()
+    window = models.BigIntegerField(default=0, help_text="Bit n: highest - n - 1 has come (64 bits).")
     replayed = models.PositiveBigIntegerField(default=0, help_text="How many were refused.")
-    used_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["system_title", "fingerprint"], name="one_push_counter_per_key")
+            models.UniqueConstraint(fields=["key", "system_title"], name="one_push_counter_per_key")
         ]
 
     def __str__(self) -> str:
@@ -169,3 +169,35 @@ class Alarm(models.Model):
 
     def __str__(self) -> str:
         return f"alarm {self.uid} of {self.device}"
+
+
+class AlarmRule(models.Model):
+    """Sends a message to a device when it reports an alarm."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="alarm_rules")
+    name = models.CharField(max_length=30)
+    alarm_type = models.CharField(max_length=64, help_text="Name of the alarm.")
+    message = models.CharField(max_length=64, help_text="What is sent to the device, with the parameters.")
+    parameters = models.JSONField(default=dict, blank=True)
+    priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY, validators=PRIORITY_VALIDATORS)
+    most_per_hour = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(60)],
+        help_text="Requests per device and hour; further alarms send none.",
+    )
+    only_verified = models.BooleanField(
+        default=False, help_text="Whether alarms that anybody may have sent are left out."
+    )
+    enabled = models.BooleanField(default=True)
+    last_sent_at = models.DateTimeField(null=True, editable=False)
+    last_fault = models.JSONField(null=True, editable=False, help_text="Why it could not send, if so.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["organisation", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "name"], name="one_alarm_rule_per_name")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
