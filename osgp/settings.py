@@ -180,6 +180,7 @@ CELERY_TASK_ROUTES = {
     "osgp.requests.keep_house": {"queue": "system"},
     "osgp.requests.perform_platform_requests": {"queue": "system"},
     "osgp.requests.renew_database_mark": {"queue": "system"},
+    "osgp.alarms.*": {"queue": "push"},
     "osgp.batches.*": {"queue": "system"},
     "osgp.message_logs.*": {"queue": "system"},
 }
@@ -260,6 +261,10 @@ OSGP: dict[str, Any] = {
     # How far counters are raised after a restore of the database: more than one key can have been used since
     # the backup. A visit takes one block as a rule, so this is enough for 15,000 visits.
     "COUNTER_LEAP": int(os.environ.get("OSGP_COUNTER_LEAP", "1000000")),
+    # Where meters may announce that they are: CIDR, none by default (osgp/visits/addressing.py).
+    "WAKE_UP_NETWORKS": read_list("OSGP_WAKE_UP_NETWORKS"),
+    # Pushes of unknown senders that are kept per address from which they came.
+    "KEPT_STRANGE_PUSHES": int(os.environ.get("OSGP_KEPT_STRANGE_PUSHES", "100")),
     # API calls per process that may be held with `Prefer: wait` at a time: each keeps a thread.
     "WAITING_CALLS": int(os.environ.get("OSGP_WAITING_CALLS", "4")),
     # Who may read /metrics: callers with the token, and direct ones (not through a proxy) from these

@@ -4,3 +4,8 @@ from django.apps import AppConfig
 class AlarmsConfig(AppConfig):
     name = "osgp.alarms"
     verbose_name = "Alarms"
+
+    def ready(self) -> None:
+        from osgp.alarms import duties
+
+        duties.register()

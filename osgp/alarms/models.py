@@ -28,8 +28,11 @@ class PushOutcome(models.TextChoices):
     READINGS = "READINGS", "Readings stored"
     VALUES = "VALUES", "Values that are no readings"
     ADDRESS = "ADDRESS", "Address announced"
+    DOUBLED = "DOUBLED", "Came before"
     UNKNOWN_SENDER = "UNKNOWN_SENDER", "Unknown sender"
     UNKNOWN_FORM = "UNKNOWN_FORM", "Unknown form"
+    KEYS_UNREADABLE = "KEYS_UNREADABLE", "Keys of the device unreadable"
+    ERROR = "ERROR", "Internal error"
 
 
 class ReceivedPush(models.Model):
@@ -91,7 +94,7 @@ class PushCounter(models.Model):
         KeyCounter, on_delete=models.CASCADE, related_name="+", help_text="Stands for the encryption key."
     )
     system_title = models.CharField(max_length=16, help_text="16 hexadecimal digits.")
-    highest = models.PositiveBigIntegerField()
+    highest = models.PositiveBigIntegerField(null=True, help_text="Null before the first push.")
     window = models.BigIntegerField(default=0, help_text="Bit n: highest - n - 1 has come (64 bits).")
     replayed = models.PositiveBigIntegerField(default=0, help_text="How many were refused.")
 

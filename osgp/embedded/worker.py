@@ -19,7 +19,7 @@ MESSAGE_SECONDS = 5
 """How long the message to stop and the running tasks may take before the worker is stopped otherwise."""
 STOP_SECONDS = 30
 EXIT_OK: Any = 0
-LIVE_QUEUES = ("meter", "system")
+LIVE_QUEUES = ("meter", "system", "push")
 
 
 class WorkerError(RuntimeError):

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from osgp.commands.secrets import refuse_without
 from osgp.devices.checks import require_key_escrow, require_secrets
 
-DEFAULT_QUEUES = "meter,system"
+DEFAULT_QUEUES = "meter,system,push"
 DEFAULT_CONCURRENCY = 500
 
 

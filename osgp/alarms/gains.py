@@ -1,0 +1,212 @@
+"""What a slice of pushes brings: alarms, readings and addresses, to be stored together."""
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+from osgp import catalogue
+from osgp.alarms.models import PushOutcome, ReceivedPush
+from osgp.alarms.pushed_readings import list_readings
+from osgp.alarms.showing import show_values
+from osgp.alarms.storing import NewAlarm
+from osgp.catalogue import Profile, obis
+from osgp.catalogue.communication import Security
+from osgp.cosem.alarms import find_alarms, find_pushed_alarms, make_register_tag
+from osgp.cosem.pushes import AlarmPush, UnknownPush, ValuesPush, WakeUpPush
+from osgp.cosem.pushes.decoding import Push
+from osgp.devices.models import Device
+from osgp.messages.readings import Readings
+from osgp.readings import storing as readings_storing
+from osgp.visits import addressing
+
+MESSAGE = "Push"
+"""What readings name as the message that they came with."""
+OTHER_TRIGGER = "Alarm register"
+"""The trigger of alarms that came as values of a list."""
+_REGISTERS = {obis.parse(f"0-0:97.98.{number}.255"): number + 1 for number in range(10)}
+"""Logical names of alarm registers (Blue Book, 6.2.64), for meters whose profile does not name them."""
+
+Told = tuple[str, dict[str, Any]]
+"""The outcome and the details of a push."""
+
+
+@dataclass
+class Gains:
+    """What is to be stored."""
+
+    alarms: list[NewAlarm] = field(default_factory=list)
+    _readings: list[tuple[ReceivedPush, Device, dict[int | None, list[Readings]]]] = field(
+        default_factory=list
+    )
+    _addresses: dict[int, tuple[Device, str]] = field(default_factory=dict)
+
+    def take(self, said: Push, push: ReceivedPush, device: Device, *, is_verified: bool) -> Told:
+        """Note what a push says of a device; return its outcome and details."""
+        if isinstance(said, AlarmPush):
+            names, unknown = _name_alarms(device, said.registers)
+            self._add_alarm(
+                said.registers, names, unknown, said, said.trigger.value, push, device, is_verified
+            )
+            return PushOutcome.ALARM, {"alarm_types": names, "unknown_bits": unknown}
+        if isinstance(said, WakeUpPush):
+            return PushOutcome.ADDRESS, self._take_address(said, push, device)
+        if isinstance(said, UnknownPush):
+            return PushOutcome.UNKNOWN_FORM, {"reason": said.reason}
+        return self._take_values(said, push, device, is_verified=is_verified)
+
+    def _add_alarm(
+        self,
+        registers: Mapping[int, int],
+        names: list[str],
+        unknown: list[str],
+        said: AlarmPush | ValuesPush,
+        trigger: str,
+        push: ReceivedPush,
+        device: Device,
+        is_verified: bool,
+    ) -> None:
+        self.alarms.append(
+            NewAlarm(
+                device,
+                push.received_at,
+                trigger,
+                alarm_types=names,
+                registers=registers,
+                unknown_bits=unknown,
+                happened_at=said.time,
+                is_verified=is_verified,
+                push_id=push.pk,
+            )
+        )
+
+    def _take_address(self, said: WakeUpPush, push: ReceivedPush, device: Device) -> dict[str, Any]:
+        details: dict[str, Any] = {"trigger": said.trigger.value}
+        if not is_allowed(push.source_address):
+            return details | {"reason": "The address is not in WAKE_UP_NETWORKS."}
+        self._addresses[device.pk] = (device, push.source_address)
+        return details | {"address": push.source_address}
+
+    def _take_values(
+        self, said: ValuesPush, push: ReceivedPush, device: Device, *, is_verified: bool
+    ) -> Told:
+        details = show_values(said)
+        outcome = PushOutcome.VALUES
+        registers = _find_registers(said)
+        if registers:
+            names, unknown = _name_own_alarms(device, registers)
+            self._add_alarm(registers, names, unknown, said, OTHER_TRIGGER, push, device, is_verified)
+            details |= {"alarm_types": names, "unknown_bits": unknown}
+            outcome = PushOutcome.ALARM
+        columns: dict[int | None, list[Readings]] = defaultdict(list)
+        for channel, column in list_readings(said, device, push.received_at):
+            columns[channel].append(column)
+        if not columns:
+            return outcome, details
+        if not (is_verified or device.stores_unverified_pushes or device.security == Security.NONE):
+            return outcome, details | {"reason": "Nothing proves where it is from: readings are not stored."}
+        self._readings.append((push, device, columns))
+        return PushOutcome.ALARM if registers else PushOutcome.READINGS, details
+
+    def store_readings(self) -> None:
+        """Store readings, those of M-Bus devices with these. Belongs in the transaction of the pushes."""
+        for push, device, columns in self._readings:
+            for channel, readings in columns.items():
+                of = device if channel is None else device.mbus_devices.filter(channel=channel).first()
+                prepared = None if of is None else readings_storing.prepare(_ReadDevice(of, device), readings)
+                if prepared is not None:
+                    readings_storing.store(prepared, push.uid, MESSAGE)
+
+    def announce_addresses(self) -> None:
+        """Have the next visits try the addresses from which meters said that they are awake."""
+        for _, (device, address) in sorted(self._addresses.items()):
+            addressing.announce(device, address)
+
+
+@dataclass(frozen=True)
+class _ReadDevice:
+    """A device as readings are prepared for it: an M-Bus device has protocol and zone of its gateway."""
+
+    device: Device
+    meter: Device
+
+    @property
+    def pk(self) -> int:
+        return self.device.pk
+
+    @property
+    def identification(self) -> str:
+        return self.device.identification
+
+    @property
+    def protocol_name(self) -> str:
+        return self.meter.protocol_name
+
+    @property
+    def protocol_version(self) -> str:
+        return self.meter.protocol_version
+
+    @property
+    def time_zone(self) -> str:
+        return self.meter.time_zone
+
+    @property
+    def channel(self) -> int | None:
+        return self.device.channel
+
+
+def is_allowed(address: str) -> bool:
+    """Return whether a meter may be dialled at an address that somebody announced."""
+    found = ipaddress.ip_address(address)
+    mapped = getattr(found, "ipv4_mapped", None) or found
+    networks = (ipaddress.ip_network(text) for text in settings.OSGP["WAKE_UP_NETWORKS"])
+    return any(mapped in network for network in networks if network.version == mapped.version)
+
+
+def _find_profile(device: Device) -> Profile | None:
+    try:
+        return device.profile
+    except catalogue.UnknownProfile:
+        return None
+
+
+def _name_alarms(device: Device, registers: Mapping[int, int]) -> tuple[list[str], list[str]]:
+    profile = _find_profile(device)
+    names: list[str] = []
+    unknown: list[str] = []
+    for number, value in sorted(registers.items()):
+        known, others = find_pushed_alarms(number, value, profile)
+        names += known
+        unknown += [f"{number}.{alarm.bit}" for alarm in others]
+    return names, unknown
+
+
+def _name_own_alarms(device: Device, registers: Mapping[int, int]) -> tuple[list[str], list[str]]:
+    """As for Dutch alarms, but bits have names only in the profile of the device: other makers use others."""
+    profile = _find_profile(device)
+    names: list[str] = []
+    unknown: list[str] = []
+    for number, value in sorted(registers.items()):
+        if profile is not None and make_register_tag(number) in profile:
+            known, others = find_alarms(profile, number, value)
+            names += known
+            unknown += [f"{number}.{alarm.bit}" for alarm in others]
+        else:
+            unknown += [f"{number}.{bit}" for bit in range(value.bit_length()) if value >> bit & 1]
+    return names, unknown
+
+
+def _find_registers(said: ValuesPush) -> dict[int, int]:
+    """Return the alarm registers among pushed values in which a bit is set, by number."""
+    found: dict[int, int] = {}
+    for value in said.values:
+        number, name = value.number, value.obis
+        if name is None or not number or number < 0 or number >= 1 << 32:
+            continue
+        register = _REGISTERS.get(obis.parse(name))
+        if register is not None:
+            found[register] = number
+    return found

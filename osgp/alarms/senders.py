@@ -1,0 +1,134 @@
+"""Whose pushes these are: devices by what plain pushes say, and by system title and keys of ciphered ones."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from django.db.models import Q
+
+from osgp.alarms.opening import OpenedPush
+from osgp.devices import keystore
+from osgp.devices.keystore import SealedKey
+from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
+from osgp.protocol_dlms.push import protection
+from osgp.protocol_dlms.push.errors import PushError, PushFault
+from osgp.sql import is_one_of
+
+KEY_COLUMNS = (
+    "key_type",
+    "key_encryption_key_id",
+    "wrapped_data_key",
+    "ciphertext",
+    "state",
+    "counter_id",
+    "change",
+)
+"""Those of SealedKey.from_row."""
+AUTHENTICATION = KeyType.E_METER_AUTHENTICATION_KEY
+ENCRYPTION = KeyType.E_METER_ENCRYPTION_KEY_UNICAST
+NO_KEYS_YET = PushError(PushFault.UNKNOWN_KEY, "No device with this system title has the keys of the push.")
+
+
+@dataclass(frozen=True)
+class Deciphered:
+    """A ciphered push that opened with the keys of a device. ``counter_id``: of the encryption key."""
+
+    device: Device
+    apdu: bytes
+    counter_id: int | None
+
+
+@dataclass
+class Senders:
+    """The devices that pushes may be of, and their keys; found in three statements for any number."""
+
+    by_name: dict[str, Device] = field(default_factory=dict)
+    by_address: dict[str, list[Device]] = field(default_factory=lambda: defaultdict(list))
+    by_title: dict[str, list[Device]] = field(default_factory=lambda: defaultdict(list))
+    _keys: dict[int, list[SealedKey]] = field(default_factory=lambda: defaultdict(list), repr=False)
+
+    @classmethod
+    def find(cls, opened: Iterable[tuple[OpenedPush, str]]) -> "Senders":
+        """Find the devices of pushes, each given with the address from which it came."""
+        names: set[str] = set()
+        titles: set[str] = set()
+        addresses: set[str] = set()
+        for push, address in opened:
+            if push.protected is not None:
+                titles.add(push.protected.system_title.hex().upper())
+            elif push.identification:
+                names.add(push.identification)
+            else:
+                addresses.add(address)
+        wanted = Q(identification__in=names) | Q(system_title__in=titles - {""})
+        if addresses:
+            wanted |= Q(network_address__in=addresses)
+        senders = cls()
+        for device in Device.objects.filter(wanted).select_related("gateway").order_by("pk"):
+            senders.by_name[device.identification] = device
+            senders.by_address[device.network_address].append(device)
+            if device.system_title in titles:
+                senders.by_title[device.system_title].append(device)
+        senders._read_keys({device.pk for found in senders.by_title.values() for device in found})
+        return senders
+
+    def find_plain(self, push: OpenedPush, address: str) -> Device | None:
+        """Return the device that a plain push names, or else the only one that is dialled at its address."""
+        if push.identification:
+            return self.by_name.get(push.identification)
+        found = self.by_address.get(address, [])
+        return found[0] if len(found) == 1 else None
+
+    def decipher(self, push: OpenedPush) -> list[Deciphered]:
+        """Open a ciphered push with the keys of each device of its system title; return those that fit.
+
+        A meter may be registered twice. Raises PushError if it is nobody's, of the last device's keys.
+        """
+        assert push.protected is not None
+        found: list[Deciphered] = []
+        refusal = NO_KEYS_YET
+        for device in self.by_title.get(push.protected.system_title.hex().upper(), []):
+            for pair in self._list_pairs(device):
+                try:
+                    apdu = protection.unprotect(push.apdu, pair.encryption, pair.authentication)
+                except PushError as error:
+                    refusal = error
+                    continue
+                found.append(Deciphered(device, apdu, pair.counter_id))
+                break
+        if not found:
+            raise refusal
+        return found
+
+    def _read_keys(self, devices: Collection[int]) -> None:
+        rows = DeviceKey.objects.filter(
+            is_one_of("device", devices),
+            key_type__in=(AUTHENTICATION, ENCRYPTION),
+            state__in=(KeyState.ACTIVE, KeyState.NEW),
+        )
+        for device_id, *columns in rows.values_list("device_id", *KEY_COLUMNS):
+            self._keys[device_id].append(SealedKey.from_row(columns))
+
+    def _list_pairs(self, device: Device) -> list["_Pair"]:
+        """List the keys to try: the ACTIVE ones first, then those of a change that is not finished."""
+        sealed = self._keys.get(device.pk, [])
+        wanted = (AUTHENTICATION, ENCRYPTION)
+        active = keystore.unseal(device.pk, sealed, wanted)
+        new = keystore.unseal(device.pk, sealed, wanted, KeyState.NEW)
+        counters = {key.state: key.counter_id for key in sealed if key.key_type == ENCRYPTION}
+        pairs: list[_Pair] = []
+        for encryption, state in ((active, KeyState.ACTIVE), (new, KeyState.NEW)):
+            if ENCRYPTION not in encryption:
+                continue
+            for authentication in (active, new):
+                pair = _Pair(encryption[ENCRYPTION], authentication.get(AUTHENTICATION), counters.get(state))
+                if pair not in pairs:
+                    pairs.append(pair)
+        return pairs
+
+
+@dataclass(frozen=True)
+class _Pair:
+    encryption: bytes = field(repr=False)
+    authentication: bytes | None = field(repr=False)
+    counter_id: int | None
