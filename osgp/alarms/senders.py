@@ -26,7 +26,7 @@ KEY_COLUMNS = (
 """Those of SealedKey.from_row."""
 AUTHENTICATION = KeyType.E_METER_AUTHENTICATION_KEY
 ENCRYPTION = KeyType.E_METER_ENCRYPTION_KEY_UNICAST
-NO_KEYS_YET = PushError(PushFault.UNKNOWN_KEY, "No device with this system title has the keys of the push.")
+NO_KEYS = PushError(PushFault.UNKNOWN_KEY, "No device with this system title has an encryption key.")
 
 
 @dataclass(frozen=True)
@@ -82,22 +82,22 @@ class Senders:
     def decipher(self, push: OpenedPush) -> list[Deciphered]:
         """Open a ciphered push with the keys of each device of its system title; return those that fit.
 
-        A meter may be registered twice. Raises PushError if it is nobody's, of the last device's keys.
+        A meter may be registered twice. Raises PushError if none do: that of the first keys.
         """
         assert push.protected is not None
         found: list[Deciphered] = []
-        refusal = NO_KEYS_YET
+        refusal: PushError | None = None
         for device in self.by_title.get(push.protected.system_title.hex().upper(), []):
             for pair in self._list_pairs(device):
                 try:
                     apdu = protection.unprotect(push.apdu, pair.encryption, pair.authentication)
                 except PushError as error:
-                    refusal = error
+                    refusal = refusal or error
                     continue
                 found.append(Deciphered(device, apdu, pair.counter_id))
                 break
         if not found:
-            raise refusal
+            raise refusal or NO_KEYS
         return found
 
     def _read_keys(self, devices: Collection[int]) -> None:
@@ -120,10 +120,13 @@ class Senders:
         for encryption, state in ((active, KeyState.ACTIVE), (new, KeyState.NEW)):
             if ENCRYPTION not in encryption:
                 continue
-            for authentication in (active, new):
-                pair = _Pair(encryption[ENCRYPTION], authentication.get(AUTHENTICATION), counters.get(state))
-                if pair not in pairs:
-                    pairs.append(pair)
+            known: list[bytes | None] = [
+                keys[AUTHENTICATION] for keys in (active, new) if AUTHENTICATION in keys
+            ]
+            pairs += [
+                _Pair(encryption[ENCRYPTION], authentication, counters.get(state))
+                for authentication in known or [None]
+            ]
         return pairs
 
 

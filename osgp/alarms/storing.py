@@ -1,8 +1,8 @@
 """Storing alarms: the rows, their groups, and what is told to the owners of the devices, many at a time."""
 
+import itertools
 import uuid
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -108,16 +108,25 @@ def _find_groups(alarms: Sequence[NewAlarm]) -> dict[uuid.UUID, AlarmGroup]:
     keys: dict[uuid.UUID, GroupKey] = {
         alarm.uid: (owners.get(alarm.device.pk), alarm.device.network_id, alarm.kind) for alarm in alarms
     }
-    numbers = Counter(keys.values())
-    moments: dict[GroupKey, list[datetime]] = {}
-    for alarm in alarms:
-        moments.setdefault(keys[alarm.uid], []).append(alarm.received_at)
+    found: dict[uuid.UUID, AlarmGroup] = {}
     # In one order for all processes, so that none waits for another in a circle.
-    groups = {
-        key: _join(key, min(moments[key]), max(moments[key]), number)
-        for key, number in sorted(numbers.items(), key=lambda item: str(item[0]))
-    }
-    return {uid: groups[key] for uid, key in keys.items()}
+    ordered = sorted(alarms, key=lambda alarm: (str(keys[alarm.uid]), alarm.received_at))
+    for key, of_key in itertools.groupby(ordered, key=lambda alarm: keys[alarm.uid]):
+        for run in _split(of_key):
+            group = _join(key, run[0].received_at, run[-1].received_at, len(run))
+            found |= {alarm.uid: group for alarm in run}
+    return found
+
+
+def _split(alarms: Iterable[NewAlarm]) -> Iterator[list[NewAlarm]]:
+    """Split alarms of one kind, in the order of time, where it was quiet for long."""
+    run: list[NewAlarm] = []
+    for alarm in alarms:
+        if run and alarm.received_at - run[-1].received_at >= QUIET:
+            yield run
+            run = []
+        run.append(alarm)
+    yield run
 
 
 def _join(key: GroupKey, first: datetime, last: datetime, number: int) -> AlarmGroup:
