@@ -3,6 +3,8 @@
 import django.core.validators
 from django.db import migrations, models
 
+from osgp.add_column import AddColumn
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -11,7 +13,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
+        AddColumn(
             model_name="device",
             name="address_is_static",
             field=models.BooleanField(
@@ -20,7 +22,7 @@ class Migration(migrations.Migration):
                 help_text="If not, the meter may announce another network address, which is adopted after it has authenticated there.",
             ),
         ),
-        migrations.AddField(
+        AddColumn(
             model_name="device",
             name="announced_address",
             field=models.CharField(
@@ -32,7 +34,7 @@ class Migration(migrations.Migration):
                 max_length=45,
             ),
         ),
-        migrations.AddField(
+        AddColumn(
             model_name="device",
             name="keeps_standard_time",
             field=models.BooleanField(
@@ -41,7 +43,7 @@ class Migration(migrations.Migration):
                 help_text="Whether the clock of its pushes knows no summer time.",
             ),
         ),
-        migrations.AddField(
+        AddColumn(
             model_name="device",
             name="stores_unverified_pushes",
             field=models.BooleanField(
@@ -50,7 +52,7 @@ class Migration(migrations.Migration):
                 help_text="Whether readings that it pushes without authentication are stored.",
             ),
         ),
-        migrations.AddField(
+        AddColumn(
             model_name="device",
             name="system_title",
             field=models.CharField(
