@@ -15,7 +15,7 @@ from osgp.alarms.showing import show_values
 from osgp.alarms.storing import NewAlarm
 from osgp.catalogue import Profile, obis
 from osgp.catalogue.communication import Security
-from osgp.cosem.alarms import find_alarms, find_pushed_alarms, make_register_tag
+from osgp.cosem.alarms import UnknownAlarm, find_alarms, find_pushed_alarms, make_register_tag
 from osgp.cosem.pushes import AlarmPush, UnknownPush, ValuesPush, WakeUpPush
 from osgp.cosem.pushes.decoding import Push
 from osgp.devices.models import Device
@@ -47,7 +47,7 @@ class Gains:
     def take(self, said: Push, push: ReceivedPush, device: Device, *, is_verified: bool) -> Told:
         """Note what a push says of a device; return its outcome and details."""
         if isinstance(said, AlarmPush):
-            names, unknown = _name_alarms(device, said.registers)
+            names, unknown = name_alarms(device, said.registers, said.trigger.value)
             self._add_alarm(
                 said.registers, names, unknown, said, said.trigger.value, push, device, is_verified
             )
@@ -97,7 +97,7 @@ class Gains:
         outcome = PushOutcome.VALUES
         registers = _find_registers(said)
         if registers:
-            names, unknown = _name_own_alarms(device, registers)
+            names, unknown = name_alarms(device, registers, OTHER_TRIGGER)
             self._add_alarm(registers, names, unknown, said, OTHER_TRIGGER, push, device, is_verified)
             details |= {"alarm_types": names, "unknown_bits": unknown}
             outcome = PushOutcome.ALARM
@@ -173,29 +173,24 @@ def _find_profile(device: Device) -> Profile | None:
         return None
 
 
-def _name_alarms(device: Device, registers: Mapping[int, int]) -> tuple[list[str], list[str]]:
+def name_alarms(device: Device, registers: Mapping[int, int], trigger: str) -> tuple[list[str], list[str]]:
+    """Return the names of the bits that are set, and those without one as register and bit.
+
+    What Dutch meters push may have a name of another profile than the device's, as some registers cannot be
+    read from them. Values of a list have names only in the profile of the device: other makers use others.
+    """
     profile = _find_profile(device)
     names: list[str] = []
     unknown: list[str] = []
     for number, value in sorted(registers.items()):
-        known, others = find_pushed_alarms(number, value, profile)
-        names += known
-        unknown += [f"{number}.{alarm.bit}" for alarm in others]
-    return names, unknown
-
-
-def _name_own_alarms(device: Device, registers: Mapping[int, int]) -> tuple[list[str], list[str]]:
-    """As for Dutch alarms, but bits have names only in the profile of the device: other makers use others."""
-    profile = _find_profile(device)
-    names: list[str] = []
-    unknown: list[str] = []
-    for number, value in sorted(registers.items()):
-        if profile is not None and make_register_tag(number) in profile:
+        if trigger != OTHER_TRIGGER:
+            known, others = find_pushed_alarms(number, value, profile)
+        elif profile is not None and make_register_tag(number) in profile:
             known, others = find_alarms(profile, number, value)
-            names += known
-            unknown += [f"{number}.{alarm.bit}" for alarm in others]
         else:
-            unknown += [f"{number}.{bit}" for bit in range(value.bit_length()) if value >> bit & 1]
+            known, others = [], [UnknownAlarm(number, bit) for bit in range(32) if value >> bit & 1]
+        names += known
+        unknown += [f"{alarm.register}.{alarm.bit}" for alarm in others]
     return names, unknown
 
 

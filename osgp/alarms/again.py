@@ -1,0 +1,43 @@
+"""Decoding pushes once more: after a profile or a release learned what they mean, or a device was added."""
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from osgp.alarms.gains import name_alarms
+from osgp.alarms.models import Alarm, PushOutcome, ReceivedPush
+from osgp.protocol_dlms.push.errors import PushFault
+
+SLICE = 5000
+USED = (PushOutcome.WAITING, PushOutcome.ALARM, PushOutcome.READINGS, PushOutcome.ADDRESS)
+"""What brought something is not decoded again: it would bring it twice."""
+REFUSED = (PushFault.REPLAYED.name, PushOutcome.DOUBLED)
+"""Likewise what had come before."""
+
+
+def list_undecoded() -> QuerySet[ReceivedPush]:
+    """Return the pushes that may bring something when they are decoded again."""
+    return ReceivedPush.objects.exclude(outcome__in=(*USED, *REFUSED))
+
+
+def decode_again(pushes: QuerySet[ReceivedPush]) -> int:
+    """Have those of ``pushes`` decoded again that brought nothing; return how many."""
+    without_alarm = ~Exists(Alarm.objects.filter(push=OuterRef("pk")))
+    chosen = pushes.filter(~Q(outcome__in=(*USED, *REFUSED)), without_alarm).order_by("pk")
+    total = 0
+    while keys := list(chosen.values_list("pk", flat=True)[:SLICE]):
+        total += ReceivedPush.objects.filter(pk__in=keys).update(outcome=PushOutcome.WAITING, details={})
+    return total
+
+
+def name_again(alarms: QuerySet[Alarm]) -> int:
+    """Name the bits of alarms once more, as the profiles of their devices know them now.
+
+    Return how many alarms have other names than before. Their groups, and what was told of them, stay.
+    """
+    changed = 0
+    for alarm in alarms.exclude(unknown_bits=[]).select_related("device__gateway").iterator(SLICE):
+        registers = {int(number): value for number, value in alarm.registers.items()}
+        names, unknown = name_alarms(alarm.device, registers, alarm.trigger)
+        if unknown != alarm.unknown_bits:
+            Alarm.objects.filter(pk=alarm.pk).update(alarm_types=names, unknown_bits=unknown)
+            changed += 1
+    return changed
