@@ -235,6 +235,7 @@ def make_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
         columns["network_address"], needed=not is_mbus and parameters.get("address_is_static", True)
     )
     columns["system_title"] = columns["system_title"].upper()
+    columns["announced_address"] = ""
     columns["network_address"] = canonicalise(columns["network_address"])
     if columns["challenge_length"] not in CHALLENGE_LENGTHS:
         raise Fault(

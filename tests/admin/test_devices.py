@@ -150,3 +150,16 @@ def test_what_is_known_of_hls_is_shown_and_not_edited(
     assert (device.hls3_active, device.hls4_active, device.hls5_active) == (None, None, True)
     page = superuser.get(reverse("admin:devices_device_change", args=[gas_meter.pk]))
     assert "HLS 5 at P3" not in page.content.decode()
+
+
+def test_settings_of_pushes(superuser: Client, device: Device) -> None:
+    Device.objects.filter(pk=device.pk).update(announced_address="192.0.2.1", address_is_static=False)
+    save(superuser, device, system_title="4d4d4d0000bc614e", stores_unverified_pushes="on")
+    device.refresh_from_db()
+    assert (device.system_title, device.stores_unverified_pushes) == ("4D4D4D0000BC614E", True)
+    assert device.announced_address == "192.0.2.1"
+    save(superuser, device, network_address="192.0.2.2")
+    device.refresh_from_db()
+    assert (device.network_address, device.announced_address) == ("192.0.2.2", "")
+    answer = save(superuser, device, system_title="4D4D4D")
+    assert "16 hexadecimal digits" in answer.content.decode()

@@ -40,6 +40,11 @@ class DeviceForm(forms.ModelForm):
         """Return it in the form in which meter sessions compare addresses."""
         return canonicalise(self.cleaned_data["network_address"])
 
+    def clean_system_title(self) -> str:
+        """Return it in capitals, as it is compared."""
+        title: str = self.cleaned_data["system_title"]
+        return title.upper()
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if "profile" in cleaned:
@@ -60,4 +65,8 @@ class DeviceForm(forms.ModelForm):
         columns = [name for name in self.changed_data if name != "profile"]
         if "profile" in self.changed_data:
             columns += ["protocol_name", "protocol_version"]
+        if "network_address" in self.changed_data:
+            # What was announced before goes before what a person says now, unless it is forgotten.
+            self.instance.announced_address = ""
+            columns.append("announced_address")
         return columns

@@ -66,6 +66,7 @@ CONNECTION = (
     "communication_method",
     *PLACE,
     "network_address",
+    "address_is_static",
     "port",
     "logical_device_address",
     "framing",
@@ -75,6 +76,7 @@ CONNECTION = (
     "selective_access",
     "polyphase",
 )
+PUSHES = ("system_title", "stores_unverified_pushes", "keeps_standard_time")
 HLS = ("hls3_active", "hls4_active", "hls5_active")
 """What the flags of the configuration object say; how the platform talks to the meter is its security."""
 MBUS = (
@@ -194,6 +196,8 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
                 connection if obj is None or not obj.is_mbus else ("polyphase", "selective_access"),
             ),
         ]
+        if obj is None or not obj.is_mbus:
+            groups.append(("Pushes", PUSHES))
         if obj is None or obj.is_mbus:
             groups.append(("M-Bus", MBUS))
         if obj is not None:
