@@ -67,6 +67,7 @@ def test_what_is_edited_is_stored_and_nothing_else_is_written(superuser: Client,
     assert device.failed_connections == 3
     assert set(written[0]) == {
         "network_address",
+        "announced_address",
         "port",
         "protocol_name",
         "protocol_version",
