@@ -199,19 +199,6 @@ def activate_passive_calendar_time(query: Query) -> bytes:
     return octet_string(_EVERY_DATE_TIME)
 
 
-@value_of_class("push_setup", "push_object_list")
-def push_object_list(query: Query) -> bytes:
-    """The meter's identification."""
-    identification = octet_string(bytes((0, 0, 96, 1, 1, 255)))
-    return array([structure(long_unsigned(1), identification, b"\x0f\x02", long_unsigned(0))])
-
-
-@value_of_class("push_setup", "send_destination_and_method")
-def send_destination_and_method(query: Query) -> bytes:
-    """TCP to nowhere in particular."""
-    return structure(enum(0), octet_string(b"127.0.0.1:9598"), enum(0))
-
-
 @value_of_class("single_action_schedule", "executed_script")
 def executed_script(query: Query) -> bytes:
     """The test script of the object."""
