@@ -36,15 +36,11 @@ def logical_device_name(query: Query) -> str:
 
 
 @text_of("DEVICE_ID_1")
-def device_id_1(query: Query) -> str:
-    """The identification by which the head-end knows the meter."""
-    return query.meter.identification
-
-
 @text_of("DEVICE_ID_2")
-def device_id_2(query: Query) -> str:
-    """The serial number."""
-    return f"{query.meter.number:08d}"
+def device_id(query: Query) -> str:
+    """The identification by which the head-end knows the meter, as serial number and as equipment
+    identifier: the latter is what meters push."""
+    return query.meter.identification
 
 
 @value_of_class("sap_assignment", "sap_assignment_list")

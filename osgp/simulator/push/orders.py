@@ -1,7 +1,7 @@
 """What a meter is to push: the order, as an alarm makes it, or as JSON describes it."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +21,7 @@ _UINT32 = parsers.integer(0, 0xFFFFFFFF)
 _PORT = parsers.integer(0, 0xFFFF)
 _OCTETS = range(1, 2_031)
 """Of a block, or of the information in an HDLC frame."""
+_LEAST_INFORMATION = 16
 
 
 class OrderError(ValueError):
@@ -132,10 +133,6 @@ class Body:
     rows: int = 4
 
 
-def _described(parser: parsers.Parser, **options: Any) -> Any:
-    return field(metadata={"parser": parser}, **options)
-
-
 def _read_destination(value: Any) -> Destination:
     if not isinstance(value, str):
         raise ValueError(f"{shown(value)} is no destination such as 192.0.2.1:9598")
@@ -176,8 +173,14 @@ def _read_objects(value: Any) -> tuple[tuple[AttributeDescriptor, int], ...]:
     return tuple(_read_object(item) for item in value)
 
 
+def _member_of(kind: type[StrEnum], *members: str) -> parsers.Parser:
+    """A parser of the members of an enumeration, or of some of them."""
+    parser = parsers.choice(*(members or kind))
+    return lambda value: kind(parser(value))
+
+
 _OF_BODY: Mapping[str, parsers.Parser] = {
-    "layout": lambda value: Layout(parsers.choice(*Layout)(value)),
+    "layout": _member_of(Layout),
     "name": _read_logical_name,
     "objects": _read_objects,
     "buffer": parsers.text("[A-Z0-9_]{1,80}", "tag of an object"),
@@ -210,44 +213,54 @@ class Order:
     ``confirmed`` it asks for a confirmation. ``is_prompt`` leaves the random delay out.
     """
 
-    alarms: tuple[str, ...] = _described(_read_names, default=())
-    setup: Setup | None = _described(lambda value: Setup(parsers.choice(*Setup)(value)), default=None)
-    form: Form | None = _described(
-        lambda value: Form(parsers.choice(Form.DSMR4, Form.MX382, Form.SMR5)(value)), default=None
-    )
-    to: Destination | None = _described(_read_destination, default=None)
-    transport: Transport | None = _described(
-        lambda value: Transport(parsers.choice(*Transport)(value)), default=None
-    )
-    framing: PushFraming = _described(
-        lambda value: PushFraming(parsers.choice(*PushFraming)(value)), default=PushFraming.WRAPPER
-    )
-    ciphered: bool | None = _described(parsers.boolean, default=None)
-    block: int | None = _described(parsers.integer(_OCTETS.start, _OCTETS.stop - 1), default=None)
-    information: int = _described(parsers.integer(16, _OCTETS.stop - 1), default=128)
-    source: int | None = _described(_PORT, default=None)
-    destination: int | None = _described(_PORT, default=None)
-    invoke_id: int | None = _described(_UINT32, default=None)
-    timed: bool | None = _described(parsers.boolean, default=None)
-    confirmed: bool = _described(parsers.boolean, default=False)
-    body: Body | None = _described(_read_body, default=None)
-    fault: PushFault | None = _described(
-        lambda value: PushFault(parsers.choice(*PushFault)(value)), default=None
-    )
+    alarms: tuple[str, ...] = ()
+    setup: Setup | None = None
+    form: Form | None = None
+    to: Destination | None = None
+    transport: Transport | None = None
+    framing: PushFraming = PushFraming.WRAPPER
+    ciphered: bool | None = None
+    block: int | None = None
+    information: int = 128
+    source: int | None = None
+    destination: int | None = None
+    invoke_id: int | None = None
+    timed: bool | None = None
+    confirmed: bool = False
+    body: Body | None = None
+    fault: PushFault | None = None
     bits: Mapping[str, int] = field(default_factory=dict)
     is_prompt: bool = True
     is_last_gasp: bool = False
 
 
-_PARSERS = {each.name: each.metadata["parser"] for each in fields(Order) if each.metadata}
+_PARSERS: Mapping[str, parsers.Parser] = {
+    "alarms": _read_names,
+    "setup": _member_of(Setup),
+    "form": _member_of(Form, Form.DSMR4, Form.MX382, Form.SMR5),
+    "to": _read_destination,
+    "transport": _member_of(Transport),
+    "framing": _member_of(PushFraming),
+    "ciphered": parsers.boolean,
+    "block": parsers.integer(_OCTETS.start, _OCTETS.stop - 1),
+    "information": parsers.integer(_LEAST_INFORMATION, _OCTETS.stop - 1),
+    "source": _PORT,
+    "destination": _PORT,
+    "invoke_id": _UINT32,
+    "timed": parsers.boolean,
+    "confirmed": parsers.boolean,
+    "body": _read_body,
+    "fault": _member_of(PushFault),
+}
+"""By field of an order, those that documents may have."""
 
 
 def parse_order(document: Mapping[str, Any]) -> Order:
     """The order that a document describes; OrderError when it describes none."""
     values: dict[str, Any] = {}
     for name, value in document.items():
-        parser = _PARSERS.get(name, MISSING)
-        if parser is MISSING:
+        parser = _PARSERS.get(name)
+        if parser is None:
             raise OrderError(name[:50], f"is none of {', '.join(_PARSERS)}")
         try:
             values[name] = parser(value)
