@@ -108,19 +108,13 @@ def encode_frame(frame: Frame) -> bytes:
 
 def encode_push(destination: bytes, source: bytes, information: bytes, size: int) -> bytes:
     """UI frames that bring ``information`` unasked, in segments of at most ``size`` octets."""
-    parts = [information[start : start + size] for start in range(0, len(information), size)]
-    return b"".join(
-        encode_frame(
-            Frame(
-                destination,
-                source,
-                Control.UI if part is parts[-1] else MORE_UI_FOLLOWS,
-                part,
-                segmented=part is not parts[-1],
-            )
-        )
-        for part in parts
-    )
+    frames = b""
+    for start in range(0, len(information), size):
+        more = start + size < len(information)
+        control = MORE_UI_FOLLOWS if more else Control.UI
+        part = information[start : start + size]
+        frames += encode_frame(Frame(destination, source, control, part, segmented=more))
+    return frames
 
 
 def _take_address(octets: bytes, offset: int) -> bytes:
