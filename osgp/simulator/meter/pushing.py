@@ -2,8 +2,9 @@
 
 from osgp.catalogue.cosem import AttributeDescriptor
 
-from ..codec.axdr import array, decode, enum, integer, long_unsigned, octet_string, structure
+from ..codec.axdr import array, decode, enum, octet_string, structure
 from ..codec.results import ActionResult
+from .definitions import encode_definition
 from .event_names import LAST_GASP
 from .methods import SUCCESS, TYPE_UNMATCHED, method
 from .query import Invocation, LogicalDevice, Outcome, Query
@@ -39,14 +40,6 @@ def find_setup(meter: LogicalDevice, register: str) -> str:
     return SETUP_UDP if register in list_registers(meter, SETUP_UDP) else SETUP_ALARM
 
 
-def define(descriptor: AttributeDescriptor) -> bytes:
-    """An attribute as an entry of a push object list."""
-    class_id, logical_name, attribute_id = descriptor
-    return structure(
-        long_unsigned(class_id), octet_string(logical_name), integer(attribute_id), long_unsigned(0)
-    )
-
-
 @value_of_class(PUSH_SETUP, "push_object_list")
 def push_object_list(query: Query) -> bytes:
     """The meter's identification, the setup's own name, and the alarm registers if there are any for it."""
@@ -57,7 +50,7 @@ def push_object_list(query: Query) -> bytes:
         AttributeDescriptor(entry.class_id, entry.logical_name, _LOGICAL_NAME),
         *(profile[tag].address_attribute("value") for tag in registers),
     ]
-    return array(define(attribute) for attribute in attributes)
+    return array(encode_definition(attribute) for attribute in attributes)
 
 
 @value_of_class(*DESTINATION)

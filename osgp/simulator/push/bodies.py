@@ -4,22 +4,11 @@ from collections.abc import Iterable, Mapping
 
 from osgp.catalogue.cosem import AttributeDescriptor
 
-from ..codec.axdr import (
-    NULL_DATA,
-    Data,
-    DataType,
-    array,
-    decode,
-    double_long_unsigned,
-    encode,
-    integer,
-    long_unsigned,
-    octet_string,
-    structure,
-)
+from ..codec.axdr import NULL_DATA, array, decode, double_long_unsigned, octet_string, structure
 from ..codec.cosem_time import encode_date_time
 from ..codec.requests import Selection
 from ..meter.buffers import PROFILE_GENERIC, RANGE_SELECTOR
+from ..meter.definitions import encode_definition, take_element
 from ..meter.meter import Meter
 from ..meter.pushing import IDENTIFICATION
 from ..meter.query import AccessError
@@ -32,7 +21,6 @@ _PUSH_CLASS = 40
 _LOGICAL_NAME, _OBJECT_LIST, _SCALER_UNIT = 1, 2, 3
 _REGISTERS = ("register", "extended_register")
 _ENERGY = ("ACTIVE_ENERGY_IMPORT", "ACTIVE_ENERGY_EXPORT")
-_COMPOSITE = (DataType.ARRAY, DataType.STRUCTURE)
 _ALL_ATTRIBUTES = 0
 ROWS_OF_A_LIST = 4
 """Of a buffer in a push object list: the last hour, as a rule."""
@@ -63,7 +51,7 @@ class Values:
             if attribute_id == _LOGICAL_NAME:
                 return octet_string(self.name)
             if attribute_id == _OBJECT_LIST:
-                return array(_encode_definition(each) for each in listed)
+                return array(encode_definition(*each) for each in listed)
         entry = self.meter.type.objects.get(logical_name)
         if entry is None or entry.class_id != class_id:
             known = descriptor == IDENTIFICATION
@@ -75,7 +63,7 @@ class Values:
         if self._get_class(entry.tag) == PROFILE_GENERIC and descriptor == entry.descriptors.get("buffer"):
             return self.encode_rows(entry.tag, ROWS_OF_A_LIST)
         value = self._read(descriptor)
-        return _take_element(value, data_index) if data_index else value
+        return take_element(value, data_index) if data_index else value
 
     def encode_rows(self, tag: str, rows: int) -> bytes:
         """The last rows of a buffer that is captured by the clock; OrderError when there is no such one."""
@@ -91,7 +79,7 @@ class Values:
         # So that the first row has a full stamp, and none has to be left out.
         begin = meter.local_time(now - rows * period + 1)
         selected = structure(
-            _encode_definition((clock, 0)),
+            encode_definition(clock),
             octet_string(encode_date_time(begin)),
             octet_string(encode_date_time(meter.local_time(now))),
             array(()),
@@ -143,16 +131,3 @@ class Values:
             return self.meter.get(descriptor)
         except AccessError:
             return NULL_DATA
-
-
-def _encode_definition(definition: Definition) -> bytes:
-    (class_id, logical_name, attribute_id), data_index = definition
-    return structure(
-        long_unsigned(class_id), octet_string(logical_name), integer(attribute_id), long_unsigned(data_index)
-    )
-
-
-def _take_element(value: bytes, data_index: int) -> bytes:
-    data: Data = decode(value)
-    elements = data.value if data.type in _COMPOSITE else ()
-    return encode(elements[data_index - 1]) if data_index <= len(elements) else NULL_DATA
