@@ -271,6 +271,8 @@ def _announce(fleet: Fleet, server: SimulatorServer) -> None:
     ports = f"port {fleet.ports[0]}" if len(fleet.ports) == 1 else f"{len(fleet.ports)} ports"
     to_come = f", {len(server.scenario)} occurrences to come" if len(server.scenario) else ""
     lines = [f"{len(fleet.meters)} meters on {server.host} {ports}{to_come}"]
+    if fleet.settings.push_to is not None:
+        lines.append(f"alarms go to {fleet.settings.push_to}")
     if server.http_port is not None:
         lines.append(f"HTTP interface on http://{server.http_host}:{server.http_port}/meters")
     sys.stderr.write("\n".join(lines) + "\n")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from osgp.catalogue.cosem import AttributeDescriptor
 
-from ..codec.axdr import NULL_DATA, array, decode, double_long_unsigned, octet_string, structure
+from ..codec.axdr import NULL_DATA, array, decode, double_long_unsigned, encode, octet_string, structure
 from ..codec.cosem_time import encode_date_time
 from ..codec.requests import Selection
 from ..meter.buffers import PROFILE_GENERIC, RANGE_SELECTOR
@@ -66,15 +66,15 @@ class Values:
         return take_element(value, data_index) if data_index else value
 
     def encode_rows(self, tag: str, rows: int) -> bytes:
-        """The last rows of a buffer that is captured by the clock; OrderError when there is no such one."""
+        """The last rows of a buffer; OrderError when the meter has no such one."""
         meter = self.meter
-        entry = next((each for each in meter.type.objects.values() if each.tag == tag), None)
+        entry = meter.type.find_tagged(tag)
         clock = meter.type.clock
         if entry is None or self._get_class(tag) != PROFILE_GENERIC or clock is None:
             raise OrderError("body", f"buffer: {tag} is no profile of this meter")
         period = decode(meter.get(entry.descriptors["capture_period"])).value
         if not period:
-            raise OrderError("body", f"buffer: {tag} is not captured by the clock")
+            return array(encode(row) for row in decode(meter.get(entry.descriptors["buffer"])).value[-rows:])
         now = meter.settings.clock()
         # So that the first row has a full stamp, and none has to be left out.
         begin = meter.local_time(now - rows * period + 1)
@@ -84,7 +84,10 @@ class Values:
             octet_string(encode_date_time(meter.local_time(now))),
             array(()),
         )
-        return meter.get(entry.descriptors["buffer"], Selection(RANGE_SELECTOR, decode(selected)))
+        try:
+            return meter.get(entry.descriptors["buffer"], Selection(RANGE_SELECTOR, decode(selected)))
+        except AccessError as error:
+            raise OrderError("body", f"buffer: {tag} cannot be read by time") from error
 
     def encode_body(self, body: Body) -> bytes:
         """The value of a body in its layout."""

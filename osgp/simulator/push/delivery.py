@@ -1,7 +1,6 @@
 """Sends a push over the network, within deadlines, and sees what becomes of it."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -86,9 +85,6 @@ async def send_stream(
         return Outcome.REFUSED
     finally:
         writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(deadlines.connect):
-                await writer.wait_closed()
 
 
 async def _converse(

@@ -1,10 +1,12 @@
 """From a message to the octets on the line: ciphered, in blocks and in frames as the order says."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..codec import hdlc
 from ..codec.block_transfer import split_into_blocks
 from ..codec.ciphering import Cipher
+from ..codec.errors import LocalProtocolError
 from ..codec.wrapper import encode_frame
 from ..meter.identity import MANUFACTURER, KeyName
 from ..meter.meter import Meter
@@ -13,6 +15,8 @@ from .orders import CIPHERED_FAULTS, Form, OrderError, PushFault, PushFraming, T
 
 HDLC_DESTINATION, HDLC_SOURCE = bytes.fromhex("CEFF"), bytes.fromhex("03")
 """Addresses in UI frames, as Landis+Gyr meters send them: they name no meter."""
+LONGEST_DATAGRAM = 65_507
+"""Octets in a UDP datagram over IPv4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +57,36 @@ def check(meter: Meter, plan: Plan) -> None:
 
 
 def pack(meter: Meter, plan: Plan, message: Message) -> Packets:
-    """The octets of a message; each call uses an invocation counter, if the push is ciphered."""
+    """The octets of a message; each call uses an invocation counter, if the push is ciphered. OrderError when
+    they do not fit what is to carry them."""
     if message.is_text:
         return _finish(plan, Packets((message.octets,), ends_open=True))
     order, apdu = plan.order, message.octets
     if is_ciphered(meter, plan):
         apdu = _cipher(meter, apdu, order.fault)
+    try:
+        packets = Packets(tuple(_frame(plan, message, apdu)), ends_open=False)
+    except LocalProtocolError as error:
+        raise OrderError("body", str(error)) from error
+    if plan.transport is Transport.UDP and max(map(len, packets.octets)) > LONGEST_DATAGRAM:
+        raise OrderError("body", f"a datagram holds {LONGEST_DATAGRAM} octets")
+    return _finish(plan, packets)
+
+
+def _frame(plan: Plan, message: Message, apdu: bytes) -> Iterator[bytes]:
+    """Frames of an APDU or of its blocks. In HDLC only the first of a message has the LLC header."""
+    order = plan.order
     blocks = [apdu] if order.block is None else split_into_blocks(apdu, order.block)
-    if order.framing is PushFraming.HDLC:
-        frames = (_frame(block, first=block is blocks[0], size=order.information) for block in blocks)
-    else:
-        frames = (encode_frame(message.source, message.destination, block) for block in blocks)
-    return _finish(plan, Packets(tuple(frames), ends_open=False))
+    for number, block in enumerate(blocks):
+        if order.framing is PushFraming.WRAPPER:
+            yield encode_frame(message.source, message.destination, block)
+        else:
+            information = block if number else hdlc.LLC_RESPONSE + block
+            yield hdlc.encode_push(HDLC_DESTINATION, HDLC_SOURCE, information, order.information)
 
 
 def _finish(plan: Plan, packets: Packets) -> Packets:
     return packets.cut() if plan.order.fault is PushFault.TRUNCATED else packets
-
-
-def _frame(block: bytes, *, first: bool, size: int) -> bytes:
-    """Only the first frame of a message has the LLC header."""
-    header = hdlc.LLC_RESPONSE if first else b""
-    return hdlc.encode_push(HDLC_DESTINATION, HDLC_SOURCE, header + block, size)
 
 
 def _cipher(meter: Meter, apdu: bytes, fault: PushFault | None) -> bytes:

@@ -127,7 +127,12 @@ class Pusher:
             retries -= 1
             counts.retries += 1
             # Ciphered anew: no two APDUs of a meter have the same invocation counter.
-            outcome = await self._try(meter, plan, self._make(meter, plan), counts)
+            try:
+                packets = self._make(meter, plan)
+            except OrderError as error:
+                logger.warning("%s does not push again: %s", meter.identification, error)
+                break
+            outcome = await self._try(meter, plan, packets, counts)
         counts.note(outcome)
 
     async def _wait_for_time(self, meter: Meter, plan: Plan) -> None:

@@ -43,7 +43,7 @@ class PushSetup(NamedTuple):
 def read_setup(meter: Meter, setup: Setup) -> PushSetup | None:
     """A push setup of a meter; None when the meter has none, or none with a destination. SetupError when
     nothing can be sent as it says."""
-    entry = next((each for each in meter.type.objects.values() if each.tag == setup.tag), None)
+    entry = meter.type.find_tagged(setup.tag)
     if entry is None:
         return None
 

@@ -59,16 +59,18 @@ class AlarmWatch:
         box = self._fleet.settings.alarms
         self._raise_at_random(now)
         self._look_around(now)
-        for identification in list(_take_all(box.changed)):
-            self._plan(self._fleet.meters[identification], now, afresh=True)
+        for identification in _take_all(box.changed):
+            if (meter := self._fleet.meters.get(identification)) is not None:
+                self._plan(meter, now, afresh=True)
         happened = [raised for raised in _take_all(box.raised) if raised.moment > now - OLDEST]
         happened += self._take_due(now)
-        for (meter, setup), raised in self._group(happened).items():
-            self._push_alarms(meter, setup, raised)
+        for (pushing, setup), raised in self._group(happened).items():
+            self._push_alarms(pushing, setup, raised)
         for identification, tag in _take_all(box.asked):
             asked = next((each for each in Setup if each.tag == tag), None)
-            if asked is not None:
-                self._push(self._fleet.meters[identification], Order(setup=asked))
+            meter = self._fleet.meters.get(identification)
+            if asked is not None and meter is not None:
+                self._push(meter, Order(setup=asked))
 
     # What is to come
 
@@ -121,7 +123,9 @@ class AlarmWatch:
         """By meter and push setup: what comes at once goes in one push."""
         grouped: dict[tuple[Meter, str], list[Raised]] = {}
         for raised in happened:
-            meter = self._fleet.meters[raised.identification]
+            meter = self._fleet.meters.get(raised.identification)
+            if meter is None:
+                continue
             setup = SETUP_ALARM if raised.register is None else find_setup(meter, raised.register)
             if has_push_setups(meter) or raised.register is None:
                 grouped.setdefault((meter, setup), []).append(raised)

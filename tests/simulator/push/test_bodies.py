@@ -104,6 +104,12 @@ def test_null_compressed_rows_begin_with_a_stamp(receiver: Receiver) -> None:
         assert [row.value[0].value is None for row in rows] == [False, True, True]
 
 
+def test_the_last_rows_of_a_log(receiver: Receiver) -> None:
+    body, meter = push_body(receiver, {"layout": "H", "rows": 2, "buffer": "STANDARD_EVENT_LOG"})
+    pushed = decode(bytes.fromhex(body)).value[2].value
+    assert list(pushed) == list(read(meter, "STANDARD_EVENT_LOG").value[-2:])
+
+
 def test_what_the_meter_does_not_have_is_null_data(receiver: Receiver) -> None:
     objects = [
         {"class_id": 3, "obis_code": "9-9:9.9.9.255"},
@@ -130,7 +136,6 @@ def test_all_attributes_of_an_object(receiver: Receiver) -> None:
     ("body", "detail"),
     [
         ({"layout": "H", "buffer": "CLOCK"}, "body: buffer: CLOCK is no profile of this meter"),
-        ({"layout": "H", "buffer": "STANDARD_EVENT_LOG"}, "is not captured by the clock"),
         ({"layout": "H", "buffer": "NOTHING"}, "body: buffer: NOTHING is no profile of this meter"),
         ({"layout": "H", "rows": 0}, "body: rows: is a whole number from 1 to 500"),
         ({"layout": "Z"}, "body: layout: 'Z' is none of A, B, D, E, F, H"),
@@ -225,3 +230,18 @@ def test_ui_frames(block: int | None) -> None:
     assert apdu[:6].hex() == "0f0000000100"
     values: tuple[Data, ...] = decode(apdu[6:]).value
     assert values[1].value == meter.identification.encode()
+
+
+def test_bodies_that_do_not_fit(receiver: Receiver) -> None:
+    with running(receiver, "SMR-5.1") as (interface, meter):
+        definition = meter.type.profile["INTERVAL_VALUES_E"].address_attribute("buffer")
+        listed = {"class_id": 7, "obis_code": "1-0:99.1.0.255"}
+        assert definition.logical_name.hex() == "0100630100ff"
+        order = {"body": {"layout": "A", "objects": [listed] * 3}}
+        interface.push(IDENTIFICATION, **order)
+        pushed = decode(unwrap(receiver.wait()[0])[2][6:]).value
+        assert [len(each.value) for each in pushed] == [4, 4, 4]
+        many = {"layout": "E", "objects": [{"class_id": 15, "obis_code": "0-0:40.0.0.255"}] * 64}
+        status, answer = interface.call("POST", f"/meters/{IDENTIFICATION}/push", {"body": many})
+        assert status == 422
+        assert "does not fit a wrapper frame" in answer["detail"]
