@@ -13,6 +13,7 @@ from .delivery import Deadlines, Outcome, send_datagrams, send_stream
 from .forms import Plan, Withheld, compose, plan_push
 from .orders import Order, OrderError, PushFault, Transport
 from .packing import Packets, check, pack
+from .setups import PushSetup
 from .watch import AlarmWatch
 
 logger = logging.getLogger(__name__)
@@ -116,15 +117,16 @@ class Pusher:
 
     async def _carry_out(self, meter: Meter, plan: Plan, packets: Packets) -> None:
         counts, setup = self.counts.of(plan.name), plan.setup
-        retries, delay = 0, 0
-        if setup is not None and plan.order.to is None:
-            retries, delay = setup.retries, setup.repetition_delay
-            if not plan.order.is_prompt:
-                await self._wait_for_time(meter, plan)
+        if plan.order.to is not None:
+            setup = None
+        if setup is not None and not plan.order.is_prompt:
+            await self._wait_for_time(meter, setup)
         outcome = await self._try(meter, plan, packets, counts)
-        while not outcome.is_good and retries:
-            await self._sleep(delay)
-            retries -= 1
+        for repetition in range(1, setup.retries + 1 if setup is not None else 1):
+            assert setup is not None
+            if outcome.is_good:
+                break
+            await self._sleep(setup.get_delay(repetition))
             counts.retries += 1
             # Ciphered anew: no two APDUs of a meter have the same invocation counter.
             try:
@@ -135,14 +137,13 @@ class Pusher:
             outcome = await self._try(meter, plan, packets, counts)
         counts.note(outcome)
 
-    async def _wait_for_time(self, meter: Meter, plan: Plan) -> None:
-        assert plan.setup is not None
+    async def _wait_for_time(self, meter: Meter, setup: PushSetup) -> None:
         waited = 0.0
-        while not plan.setup.is_open(_read_clock(meter)) and waited < LONGEST_WAIT:
+        while not setup.is_open(_read_clock(meter)) and waited < LONGEST_WAIT:
             await self._sleep(WINDOW_SECONDS)
             waited += WINDOW_SECONDS
-        if plan.setup.randomisation:
-            await self._sleep(random.uniform(0, plan.setup.randomisation))
+        if setup.randomisation:
+            await self._sleep(random.uniform(0, setup.randomisation))
 
     async def _sleep(self, seconds: float) -> None:
         self._sleeping += 1

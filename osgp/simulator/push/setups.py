@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from osgp.catalogue.cosem import AttributeDescriptor
 
-from ..codec.axdr import Data, decode
+from ..codec.axdr import Data, DataType, decode
 from ..destinations import Destination, parse_destination
 from ..meter.meter import Meter
 from ..meter.pushing import APDU, DESTINATION, TCP, TEXT, UDP
@@ -14,6 +14,11 @@ from .orders import Form, Setup, Transport
 _TRANSPORTS = {TCP: Transport.TCP, UDP: Transport.UDP}
 _FORMS = {APDU: Form.SMR5, TEXT: Form.DSMR4}
 _OPEN = 0xFF
+_PERCENT = 100
+_MOST_GROWTH = 64
+_ZERO, _EMPTY = Data(DataType.UNSIGNED, 0), Data(DataType.ARRAY, ())
+_NOWHERE = Data(DataType.STRUCTURE, tuple(Data(DataType.NULL_DATA) for _ in range(3)))
+"""What a push setup says that lacks an attribute."""
 _PLACES_OF_DAY = (5, 6, 7)
 """Octets of hour, minute and second in a date-time."""
 
@@ -23,7 +28,9 @@ class SetupError(ValueError):
 
 
 class PushSetup(NamedTuple):
-    """What a push setup says. ``objects`` are attributes with their data indices; times are in seconds."""
+    """What a push setup says. ``objects`` are attributes with their data indices; times are in seconds.
+    ``repetition_delay`` is the first delay, by how many percent of it the next one is long, and the longest.
+    """
 
     logical_name: bytes
     destination: Destination
@@ -33,7 +40,14 @@ class PushSetup(NamedTuple):
     windows: tuple[tuple[bytes, bytes], ...]
     randomisation: int
     retries: int
-    repetition_delay: int
+    repetition_delay: tuple[int, int, int]
+
+    def get_delay(self, repetition: int) -> float:
+        """Seconds before a repetition, counted from 1."""
+        least, exponent, most = self.repetition_delay
+        # No higher power can matter: the longest delay has 16 bits.
+        growth = (exponent / _PERCENT) ** min(repetition - 1, _MOST_GROWTH)
+        return min(least * growth, max(least, most))
 
     def is_open(self, local: datetime) -> bool:
         """Whether pushes may be sent at a time of the meter's clock."""
@@ -47,10 +61,11 @@ def read_setup(meter: Meter, setup: Setup) -> PushSetup | None:
     if entry is None:
         return None
 
-    def read(name: str) -> Data:
-        return decode(meter.get(entry.descriptors[name]))
+    def read(name: str, default: Data) -> Data:
+        descriptor = entry.descriptors.get(name)
+        return decode(meter.get(descriptor)) if descriptor is not None else default
 
-    transport, address, message = (part.value for part in read(DESTINATION[1]).value)
+    transport, address, message = (part.value for part in read(DESTINATION[1], _NOWHERE).value)
     if not address:
         return None
     if transport not in _TRANSPORTS or message not in _FORMS:
@@ -64,12 +79,20 @@ def read_setup(meter: Meter, setup: Setup) -> PushSetup | None:
         destination,
         _TRANSPORTS[transport],
         _FORMS[message],
-        tuple(_read_definition(item) for item in read("push_object_list").value),
-        tuple((begin.value, end.value) for begin, end in _list_pairs(read("communication_window"))),
-        read("randomisation_start_interval").value,
-        read("number_of_retries").value,
-        read("repetition_delay").value,
+        tuple(_read_definition(item) for item in read("push_object_list", _EMPTY).value),
+        tuple((begin.value, end.value) for begin, end in _list_pairs(read("communication_window", _EMPTY))),
+        read("randomisation_start_interval", _ZERO).value,
+        read("number_of_retries", _ZERO).value,
+        _read_delay(read("repetition_delay", _ZERO)),
     )
+
+
+def _read_delay(data: Data) -> tuple[int, int, int]:
+    """The delay is always the same up to version 1 of the class, and grows from version 2 on."""
+    if isinstance(data.value, int):
+        return data.value, _PERCENT, data.value
+    least, exponent, most = (part.value for part in data.value) if data.value else (0, _PERCENT, 0)
+    return least, exponent, most
 
 
 def _read_definition(item: Data) -> tuple[AttributeDescriptor, int]:

@@ -2,9 +2,12 @@
 
 import argparse
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
+from osgp import catalogue
+from osgp.catalogue import assembly
 from osgp.simulator import FleetSettings
 from osgp.simulator.alarms import AlarmBox, Raised
 from osgp.simulator.cli import add_arguments, build_fleet, main
@@ -37,7 +40,7 @@ def test_with_one_all_known_alarms_go_there(profile: str) -> None:
     second = ["0000616201ff"] if "ALARM_REGISTER_2" in meter.type.tags else []
     assert names == ["0000600101ff", "0001190900ff", "0000616200ff", *second]
     assert read(meter, "ALARM_FILTER_1").value == 0xFFFF_3F1F
-    assert (setup.retries, setup.repetition_delay, setup.windows) == (0, 0, ())
+    assert (setup.retries, setup.get_delay(1), setup.windows) == (0, 0, ())
 
 
 def test_last_gasps_go_by_udp() -> None:
@@ -55,6 +58,36 @@ def test_a_destination_that_is_none() -> None:
     write(meter, "PUSH_SETUP_ALARM", Data(DataType.STRUCTURE, parts), 3)
     with pytest.raises(SetupError, match="is no destination"):
         read_setup(meter, Setup.ALARM)
+
+
+PUSH_SETUP_2 = """
+[PUSH_SETUP_ALARM]
+class = 40
+version = 2
+obis = "0-1:25.9.0.255"
+group = "ABSTRACT"
+attributes = [
+    [2, "array", "SET_BY_CLIENT", "RW"],
+    [3, "structure", "SET_BY_CLIENT", "RW"],
+    [6, "unsigned", "SET_BY_CLIENT", "RW"],
+    [7, "structure", "SET_BY_CLIENT", "RW"],
+]
+"""
+
+
+def test_a_newer_push_setup_repeats_after_longer_and_longer(tmp_path: Path) -> None:
+    header = 'protocol = "LAB"\nversion = "1"\ninherits = "SMR-5.1"\n'
+    (tmp_path / "lab.toml").write_text(header + PUSH_SETUP_2)
+    folders = (catalogue.DATA, tmp_path)
+    profiles = assembly.load(folders, assembly.load_classes(folders))
+    profile = next(each for each in profiles if each.key == "LAB-1")
+    meter, _ = make(profile, settings={"push_to": "192.0.2.1:9598"})
+    delays = (Data(DataType.LONG_UNSIGNED, value) for value in (10, 200, 60))
+    write(meter, "PUSH_SETUP_ALARM", Data(DataType.STRUCTURE, tuple(delays)), 7)
+    setup = read_setup(meter, Setup.ALARM)
+    assert setup is not None
+    assert [setup.get_delay(repetition) for repetition in (1, 2, 3, 4, 255)] == [10, 20, 40, 60, 60]
+    assert (setup.windows, setup.randomisation) == ((), 0)
 
 
 EVENING, NIGHT = bytes.fromhex("ffffffffff14000000800000"), bytes.fromhex("ffffffffff02ffffff800000")
@@ -78,7 +111,9 @@ JUNE, JULY = bytes.fromhex("07ea0601ff000000ff800000"), bytes.fromhex("07ea0701f
     ],
 )
 def test_windows(window: tuple[bytes, bytes], moment: tuple[int, ...], is_open: bool) -> None:
-    setup = PushSetup(bytes(6), Destination("a", 1), Transport.TCP, Form.SMR5, (), (window,), 0, 0, 0)
+    setup = PushSetup(
+        bytes(6), Destination("a", 1), Transport.TCP, Form.SMR5, (), (window,), 0, 0, (0, 100, 0)
+    )
     assert setup.is_open(datetime(*moment)) is is_open  # type: ignore[arg-type] # noqa: DTZ001
 
 
