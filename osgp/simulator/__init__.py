@@ -10,7 +10,7 @@ from .faults import FaultKind
 from .fleet import Fleet
 from .scenario import Scenario, ScenarioError
 from .server import SimulatorServer
-from .settings import Behaviour, CounterAtKeyChange, FleetSettings
+from .settings import Behaviour, CounterAtKeyChange, FleetSettings, make_first_counter
 from .thread import SimulatorThread
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "Security",
     "SimulatorServer",
     "SimulatorThread",
+    "make_first_counter",
 ]

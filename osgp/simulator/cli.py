@@ -7,16 +7,24 @@ import json
 import re
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from osgp import catalogue
 from osgp.catalogue.communication import Framing, Security
 
+from .destinations import parse_destination
 from .fleet import MIX, Fleet
 from .scenario import Scenario
 from .server import SimulatorServer
-from .settings import CALM_SINCE_2024, Behaviour, CounterAtKeyChange, FleetSettings
+from .settings import (
+    CALM_SINCE_2024,
+    Behaviour,
+    CounterAtKeyChange,
+    FleetSettings,
+    make_first_counter,
+)
 
 DEFAULT_PORT = 4059
 """The port that is registered for DLMS/COSEM."""
@@ -74,6 +82,14 @@ def transport(text: str) -> list[Framing]:
     return [Framing(name) for name in _parse_names(Framing, text)]
 
 
+def destination(text: str) -> str:
+    """Where to push: ``host:port``."""
+    try:
+        return str(parse_destination(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the simulator."""
     settings = FleetSettings()
@@ -125,6 +141,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of meters whose rows leave out stamps that follow from the row before (10%%)",
     )
 
+    pushes = parser.add_argument_group("pushes")
+    pushes.add_argument(
+        "--push-to",
+        type=destination,
+        metavar="HOST:PORT",
+        help="where meters push all alarms until a client tells them another place and filter",
+    )
+    pushes.add_argument(
+        "--push-ciphered", action="store_true", help="cipher data-notifications of meters with HLS5"
+    )
+    pushes.add_argument(
+        "--alarms-per-hour",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="alarms at random in the whole fleet, beside those that have a cause (%(default)s)",
+    )
+
     behaviour = parser.add_argument_group("behaviour")
     behaviour.add_argument("--latency", type=latency, default=(0.0, 0.0), help="300ms, or a range 200ms-1s")
     behaviour.add_argument("--loss", type=share, default=0.0, help="share of requests without answer: 1%%")
@@ -160,6 +194,10 @@ def build_fleet(options: argparse.Namespace) -> Fleet:
         calm_from=CALM_SINCE_2024 if options.calm else None,
         null_compressed=options.null_compressed,
         shared_keys=options.shared_keys,
+        push_to=options.push_to,
+        push_ciphered=options.push_ciphered,
+        alarms_per_hour=options.alarms_per_hour,
+        first_counter=make_first_counter(time.time()),
         behaviour=Behaviour(
             latency=options.latency,
             loss=options.loss,
@@ -233,6 +271,8 @@ def _announce(fleet: Fleet, server: SimulatorServer) -> None:
     ports = f"port {fleet.ports[0]}" if len(fleet.ports) == 1 else f"{len(fleet.ports)} ports"
     to_come = f", {len(server.scenario)} occurrences to come" if len(server.scenario) else ""
     lines = [f"{len(fleet.meters)} meters on {server.host} {ports}{to_come}"]
+    if fleet.settings.push_to is not None:
+        lines.append(f"alarms go to {fleet.settings.push_to}")
     if server.http_port is not None:
         lines.append(f"HTTP interface on http://{server.http_host}:{server.http_port}/meters")
     sys.stderr.write("\n".join(lines) + "\n")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from . import fields as parsers
 from .fields import shown
 from .meter import history
+from .meter.alarm_bits import raise_alarm
 from .meter.event_types import Alarm, Event, EventType
 from .meter.meter import Meter
 from .occurrence import Occurrence, OccurrenceError, described
@@ -75,7 +76,7 @@ class EventOccurs(Occurrence):
         assert event_type.log is not None
         number = history.count_recorded(meter, event_type.log)
         event = Event(moment, event_type, number, self.magnitude, self.duration)
-        meter.make_record().add_event(event)
+        meter.add_event(event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,5 +116,4 @@ class AlarmIsSet(Occurrence):
         """The bit is set until it is cleared."""
         alarm = self._find_alarm(meter)
         assert alarm is not None
-        value = history.alarm_register(meter, alarm.register, moment) | 1 << alarm.bit
-        meter.make_record().latch(alarm.register, moment, value)
+        raise_alarm(meter, alarm, moment)

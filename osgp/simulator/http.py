@@ -6,12 +6,12 @@ It has no authentication: it is for the machine on which the simulator runs, and
 ``GET|PUT|DELETE /meters/{identification}/attributes/{class_id}/{obis}/{attribute_id}`` ·
 ``POST /occurrences`` · ``POST /meters/{identification}/occurrences`` ·
 ``GET|POST|DELETE /meters/{identification}/faults`` · ``PUT|DELETE /meters/{identification}/behaviour`` ·
-``GET /keys`` (``offset``, ``limit``, ``repeated``)
+``GET /keys`` (``offset``, ``limit``, ``repeated``) ·
+``POST /meters/{identification}/push`` · ``GET /push`` · ``POST|DELETE /push/storm`` (:mod:`.push.http`)
 """
 
 import asyncio
 import contextlib
-import json
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,13 +34,15 @@ from .codec.ciphering import MAXIMUM_COUNTER
 from .codec.errors import ProtocolError
 from .faults import FaultKind
 from .fleet import Fleet
+from .http_bodies import make_problem, read_body
 from .meter.meter import Meter
 from .meter.query import AccessError
 from .occurrence import OccurrenceError
+from .push.http import list_routes
+from .push.storm import Storm
 from .scenario import carry_out, plan
 from .values import from_json, to_json
 
-MAXIMUM_BODY = 64 * 1024
 MAXIMUM_PAGE = 1_000
 _COUNT = fields.integer(0, 10**9)
 _BEHAVIOUR = (
@@ -49,8 +51,11 @@ _BEHAVIOUR = (
 )
 
 
-def application(fleet: Fleet, occurred: Callable[[], None] = lambda: None) -> Starlette:
-    """The ASGI application for a fleet; ``occurred`` is called when something was made to happen."""
+def application(
+    fleet: Fleet, occurred: Callable[[], None] = lambda: None, storm: Storm | None = None
+) -> Starlette:
+    """The ASGI application for a fleet; ``occurred`` is called when something was made to happen. Without a
+    ``storm`` there are no pushes."""
     endpoints = _Endpoints(fleet, occurred)
     attribute = "/meters/{identification}/attributes/{class_id:int}/{obis}/{attribute_id:int}"
     faults = "/meters/{identification}/faults"
@@ -70,27 +75,10 @@ def application(fleet: Fleet, occurred: Callable[[], None] = lambda: None) -> St
             Route(faults, endpoints.switch_faults_off, methods=["DELETE"]),
             Route(behaviour, endpoints.put_behaviour, methods=["PUT"]),
             Route(behaviour, endpoints.delete_behaviour, methods=["DELETE"]),
+            *(list_routes(fleet, storm) if storm is not None else ()),
         ],
-        exception_handlers={HTTPException: _make_problem},
+        exception_handlers={HTTPException: make_problem},
     )
-
-
-async def _make_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"detail": error.detail}, status_code=error.status_code)
-
-
-async def _read_body(request: Request) -> Any:
-    """The JSON document in the request; 413 when it is longer than :data:`MAXIMUM_BODY`."""
-    octets = bytearray()
-    async for chunk in request.stream():
-        octets += chunk
-        if len(octets) > MAXIMUM_BODY:
-            raise HTTPException(413, f"the body may have {MAXIMUM_BODY} octets")
-    try:
-        return json.loads(octets)
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(400, "the body is no JSON") from error
 
 
 class _Endpoints:
@@ -158,7 +146,7 @@ class _Endpoints:
         """Set one attribute, whoever may write it."""
         meter, descriptor = self._find_meter(request), _read_descriptor(request)
         try:
-            encoded = encode(from_json(await _read_body(request)))
+            encoded = encode(from_json(await read_body(request)))
             meter.set(descriptor, encoded)
         except (ValueError, ProtocolError) as error:
             raise HTTPException(422, str(error)) from error
@@ -176,7 +164,7 @@ class _Endpoints:
 
     async def let_happen(self, request: Request) -> Response:
         """An occurrence as in a scenario, now: to the meter in the path, or to those that it selects."""
-        document = await _read_body(request)
+        document = await read_body(request)
         if not isinstance(document, dict):
             raise HTTPException(422, "an occurrence is an object with a kind")
         selecting = {"at", "meters", "share"} if "identification" in request.path_params else {"at"}
@@ -200,7 +188,7 @@ class _Endpoints:
 
     async def switch_fault_on(self, request: Request) -> Response:
         """``{"kind": ..., "exchanges": n, "after": n}``; without exchanges until it is switched off."""
-        meter, document = self._find_meter(request), await _read_body(request)
+        meter, document = self._find_meter(request), await read_body(request)
         try:
             kind = FaultKind(document["kind"])
             exchanges, after = document.get("exchanges"), document.get("after", 0)
@@ -225,7 +213,7 @@ class _Endpoints:
         """``{"latency": [shortest, longest], "loss": share, "maximum_connections": n,
         "counter_at_key_change": "restart" or "keep", "told_counter": n}``; what is left out is as in the
         fleet."""
-        meter, document = self._find_meter(request), await _read_body(request)
+        meter, document = self._find_meter(request), await read_body(request)
         try:
             document = dict(document)
             if "latency" in document:
@@ -304,12 +292,17 @@ class HttpServer:
     """Serves the interface within a running event loop."""
 
     def __init__(
-        self, fleet: Fleet, host: str, port: int, occurred: Callable[[], None] = lambda: None
+        self,
+        fleet: Fleet,
+        host: str,
+        port: int,
+        occurred: Callable[[], None] = lambda: None,
+        storm: Storm | None = None,
     ) -> None:
         self.host = host
         self.port = port
         config = uvicorn.Config(
-            application(fleet, occurred),
+            application(fleet, occurred, storm),
             host=host,
             port=port,
             log_config=None,

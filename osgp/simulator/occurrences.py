@@ -16,6 +16,7 @@ from .codec.axdr import Data, encode
 from .codec.errors import LocalProtocolError
 from .faults import FaultKind
 from .fields import shown
+from .meter.alarm_bits import note_power_failure
 from .meter.control import CONNECTED, DISCONNECTED, READY
 from .meter.gas_meter import GasMeter
 from .meter.meter import Meter
@@ -42,6 +43,7 @@ class PowerFailure(Occurrence):
     def happen(self, meter: Meter, moment: float) -> None:
         """An outage of whole seconds at least."""
         meter.make_record().add_outage(Outage(moment, moment + max(self.duration, 1.0)))
+        note_power_failure(meter, moment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

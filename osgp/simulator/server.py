@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from .connection import Connection
 from .fleet import Fleet
+from .push.delivery import Deadlines
+from .push.pusher import Pusher
+from .push.storm import Storm
 from .scenario import Scenario
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ class SimulatorServer:
 
     The first port is ``port``, or any free one for 0; further ports follow it, or are any free ones.
     With an ``http_port`` (0: any free one) there is the HTTP interface too. A ``scenario`` is played while
-    the server runs.
+    the server runs. Meters push for as long as it runs, within the ``push_deadlines``.
     """
 
     def __init__(
@@ -32,8 +35,11 @@ class SimulatorServer:
         http_port: int | None = None,
         http_host: str = "127.0.0.1",
         scenario: Scenario | None = None,
+        push_deadlines: Deadlines | None = None,
     ) -> None:
         self.fleet = fleet
+        self.pusher: Pusher | None = None
+        self.storm: Storm | None = None
         self.host = host
         self.port = port
         self.connections: set[Connection] = set()
@@ -42,6 +48,7 @@ class SimulatorServer:
         self._http: HttpServer | None = None
         self._servers: list[asyncio.Server] = []
         self.scenario = scenario or Scenario()
+        self._push_deadlines = push_deadlines
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -60,10 +67,13 @@ class SimulatorServer:
                 ports.append(server.sockets[0].getsockname()[1])
             self.fleet.host = self.host
             self.fleet.ports = tuple(ports)
+            self.pusher = Pusher(self.fleet, self._push_deadlines)
+            self.storm = Storm(self.pusher)
             await self._start_http()
         except OSError:
             await self.stop()
             raise
+        self.pusher.start()
         self._tasks = [loop.create_task(self._sweep()), loop.create_task(self._play())]
 
     async def _start_http(self) -> None:
@@ -72,7 +82,7 @@ class SimulatorServer:
         # Only here, so that simulators without the interface do not load a web framework.
         from .http import HttpServer
 
-        self._http = HttpServer(self.fleet, self.http_host, self.http_port, self.cut_off)
+        self._http = HttpServer(self.fleet, self.http_host, self.http_port, self.cut_off, self.storm)
         await self._http.start()
         self.http_port = self._http.port
 
@@ -81,6 +91,12 @@ class SimulatorServer:
         if self._http is not None:
             await self._http.stop()
             self._http = None
+        if self.storm is not None:
+            await self.storm.stop()
+            self.storm = None
+        if self.pusher is not None:
+            await self.pusher.stop()
+            self.pusher = None
         for task in self._tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

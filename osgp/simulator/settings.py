@@ -6,12 +6,27 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from .alarms import AlarmBox
+from .destinations import parse_destination
 from .nonces import Nonces
 
 CALM_SINCE_2024 = 1_704_067_200.0
 """2024-01-01T00:00Z."""
 
 _LARGEST_COUNTER = 0xFFFFFFFF
+
+
+_COUNTERS_PER_SECOND = 10
+_COUNTING_SINCE = 1_609_459_200
+"""2021-01-01T00:00Z, when all simulated meters were commissioned: with ten per second it lasts until 2034."""
+
+
+def make_first_counter(now: float) -> int:
+    """A first invocation counter above those of simulators that ran before ``now`` (UNIX time).
+
+    Meters of one seed have the same keys in every run, and their pushes have to have counters that rise.
+    """
+    return int(max(now - _COUNTING_SINCE, 0) * _COUNTERS_PER_SECOND) % _LARGEST_COUNTER
 
 
 class CounterAtKeyChange(StrEnum):
@@ -64,7 +79,13 @@ class FleetSettings:
     outages, end (UNIX time, None: never): what tests read of the time since then is free of them.
     ``null_compressed`` is the share of meters (0..1) whose rows leave out a stamp that follows from the row
     before. With ``shared_keys`` all electricity meters have the same global keys. ``nonces`` are those that
-    the meters have seen.
+    the meters have seen, and those of their own pushes.
+
+    ``push_to`` (``host:port``) is where meters push to that nobody has told another place; with it, they push
+    all alarms until a client sets their filters. ``push_ciphered`` says whether meters with ciphered
+    associations cipher data-notifications too. In the whole fleet so many alarms occur at random in an hour
+    (``alarms_per_hour``). ``first_counter`` is the invocation counter of the first APDU that a meter ciphers.
+    ``alarms`` are on their way to whoever pushes them.
     """
 
     seed: int = 1
@@ -77,8 +98,19 @@ class FleetSettings:
     calm_from: float | None = CALM_SINCE_2024
     null_compressed: float = 0.0
     shared_keys: bool = False
+    push_to: str | None = None
+    push_ciphered: bool = False
+    alarms_per_hour: float = 0.0
+    first_counter: int = 0
     zone: ZoneInfo = field(init=False)
     nonces: Nonces = field(init=False, repr=False, default_factory=Nonces)
+    alarms: AlarmBox = field(init=False, repr=False, default_factory=AlarmBox)
 
     def __post_init__(self) -> None:
+        if self.push_to is not None:
+            parse_destination(self.push_to)
+        if self.alarms_per_hour < 0:
+            raise ValueError("alarms_per_hour is a number from 0")
+        if not 0 <= self.first_counter <= _LARGEST_COUNTER:
+            raise ValueError(f"first_counter is a whole number from 0 to {_LARGEST_COUNTER}")
         self.zone = ZoneInfo(self.zone_name)

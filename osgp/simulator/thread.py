@@ -8,6 +8,7 @@ from typing import Self
 
 from .fleet import Fleet
 from .meter.meter import Meter
+from .push.delivery import Deadlines
 from .scenario import Scenario
 from .server import SimulatorServer
 
@@ -25,9 +26,12 @@ class SimulatorThread:
         port: int = 0,
         http_port: int | None = None,
         scenario: Scenario | None = None,
+        push_deadlines: Deadlines | None = None,
     ) -> None:
         self.fleet = fleet
-        self.server = SimulatorServer(fleet, host, port, http_port, scenario=scenario)
+        self.server = SimulatorServer(
+            fleet, host, port, http_port, scenario=scenario, push_deadlines=push_deadlines
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._ready = threading.Event()

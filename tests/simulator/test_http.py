@@ -13,7 +13,7 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.simulator import Behaviour, CounterAtKeyChange, Fleet, SimulatorThread
 from osgp.simulator.codec.axdr import Data, DataType, encode
 from osgp.simulator.codec.mbus_keys import make_fixed_field
-from osgp.simulator.http import MAXIMUM_BODY
+from osgp.simulator.http_bodies import MAXIMUM_BODY
 from osgp.simulator.meter.identity import KeyName, manufacturer_id
 from osgp.simulator.nonces import make_key_id
 

@@ -22,6 +22,7 @@ MAXIMUM_COUNTER = 0xFFFFFFFF
 
 GLOBAL_INITIATE_REQUEST = 0x21
 GLOBAL_INITIATE_RESPONSE = 0x28
+GENERAL_GLO_CIPHERING = 0xDB
 OVERHEAD = 1 + 5 + 1 + 4 + TAG_OCTETS
 """Most octets that ciphering adds to an APDU: tag, length, security control, counter, authentication tag."""
 
@@ -57,16 +58,21 @@ class Cipher:
 
     def encipher(self, tag: int, invocation_counter: int, apdu: bytes) -> bytes:
         """``apdu``, authenticated and encrypted, as the ciphered APDU ``tag`` (glo-get-response...)."""
+        sealed = self._seal(invocation_counter, apdu)
+        return bytes((tag,)) + encode_length(len(sealed)) + sealed
+
+    def encipher_general(self, invocation_counter: int, apdu: bytes) -> bytes:
+        """``apdu``, authenticated and encrypted, as general-glo-ciphering: it names its sender itself."""
+        title, sealed = self.system_title, self._seal(invocation_counter, apdu)
+        sender = encode_length(len(title)) + title
+        return bytes((GENERAL_GLO_CIPHERING,)) + sender + encode_length(len(sealed)) + sealed
+
+    def _seal(self, invocation_counter: int, apdu: bytes) -> bytes:
+        """Security control, counter, ciphertext and authentication tag."""
         counter = invocation_counter.to_bytes(4, "big")
         sealed = self._gcm.encrypt(self.system_title + counter, apdu, self._associated_data)
-        protected = sealed[: len(apdu) + TAG_OCTETS]
-        return (
-            bytes((tag,))
-            + encode_length(5 + len(protected))
-            + bytes((SECURITY_CONTROL_AUTHENTICATED_ENCRYPTED,))
-            + counter
-            + protected
-        )
+        control = bytes((SECURITY_CONTROL_AUTHENTICATED_ENCRYPTED,))
+        return control + counter + sealed[: len(apdu) + TAG_OCTETS]
 
     def decipher(self, apdu: bytes) -> Deciphered:
         """The plain APDU inside a ciphered one of the peer; DecipheringError unless its tag is right."""

@@ -37,6 +37,10 @@ class Control(IntEnum):
     UI = 0x13
 
 
+MORE_UI_FOLLOWS = 0x03
+"""A UI frame without the poll/final bit: further segments come."""
+
+
 class Frame(NamedTuple):
     """One frame. Addresses as they are on the wire; ``segmented`` when the information goes on in the next
     frame."""
@@ -100,6 +104,17 @@ def encode_frame(frame: Frame) -> bytes:
         octets += frame.information
         octets += checksum(octets)
     return b"\x7e" + octets + b"\x7e"
+
+
+def encode_push(destination: bytes, source: bytes, information: bytes, size: int) -> bytes:
+    """UI frames that bring ``information`` unasked, in segments of at most ``size`` octets."""
+    frames = b""
+    for start in range(0, len(information), size):
+        more = start + size < len(information)
+        control = MORE_UI_FOLLOWS if more else Control.UI
+        part = information[start : start + size]
+        frames += encode_frame(Frame(destination, source, control, part, segmented=more))
+    return frames
 
 
 def _take_address(octets: bytes, offset: int) -> bytes:

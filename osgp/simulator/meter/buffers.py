@@ -12,7 +12,6 @@ from ..codec.axdr import (
     array,
     decode,
     double_long_unsigned,
-    encode,
     integer,
     long_unsigned,
     octet_string,
@@ -23,6 +22,7 @@ from ..codec.errors import RemoteProtocolError
 from ..codec.requests import Selection
 from ..codec.results import DataAccessResult
 from . import shapes
+from .definitions import encode_definition, take_element
 from .equipment import Column
 from .event_types import CODE, COUNTER, DURATION, MAGNITUDE, Event
 from .load_curve import START
@@ -52,13 +52,7 @@ _NOT_SORTED = structure(long_unsigned(0), octet_string(bytes(6)), integer(0), lo
 
 def definition(column: Column) -> bytes:
     """The column as a capture object definition."""
-    class_id, logical_name, attribute_id = column.descriptor
-    return structure(
-        long_unsigned(class_id),
-        octet_string(logical_name),
-        integer(attribute_id),
-        long_unsigned(column.data_index),
-    )
+    return encode_definition(column.descriptor, column.data_index)
 
 
 def list_columns(meter: LogicalDevice, entry: ObjectEntry) -> tuple[Column, ...]:
@@ -232,7 +226,7 @@ def _find_maker(query: Query, column: Column) -> Maker:
     fixed, provider = attribute.encoded, attribute.provider
     if provider is None:
         value = fixed or NULL_DATA
-        element = _take_element(value, column.data_index) if column.data_index else value
+        element = take_element(value, column.data_index) if column.data_index else value
         return lambda _: element
     class_name = meter.type.profile[column.tag].interface_class.name
     stamp = column.descriptor == meter.type.clock or (class_name, attribute.name) == _CAPTURE_TIME
@@ -258,16 +252,9 @@ def _make_maker(query: Query, column: Column, provider: Provider) -> Maker:
             # The column may reach further than what there is by now.
             return parts[column.data_index - 1] if column.data_index <= len(parts) else NULL_DATA
         value = provider(asked)
-        return _take_element(value, column.data_index) if column.data_index else value
+        return take_element(value, column.data_index) if column.data_index else value
 
     return make
-
-
-def _take_element(value: bytes, data_index: int) -> bytes:
-    data = decode(value)
-    elements = data.value if data.type in (DataType.ARRAY, DataType.STRUCTURE) else ()
-    # An array that the column reaches into may have become shorter since it was chosen.
-    return encode(elements[data_index - 1]) if data_index <= len(elements) else NULL_DATA
 
 
 _PARTS_OF_EVENT: Mapping[str, Callable[[Event], int]] = {

@@ -30,6 +30,7 @@ _SHOWN: tuple[tuple[str | int, int], ...] = ((2, 0),)
 """What is captured of other objects: the time, or the value, which all classes that have one have second."""
 
 _ALARM_REGISTER = re.compile(r"ALARM_REGISTER(?:_([0-9]{1,3}))?")
+_ALARM_FILTER = re.compile(r"ALARM_FILTER(?:_([0-9]{1,3}))?")
 
 
 class Column(NamedTuple):
@@ -90,9 +91,9 @@ def list_channels(cosem_object: CosemObject) -> tuple[int | None, ...]:
     return MBUS_CHANNELS if cosem_object.per_channel else (None,)
 
 
-def _register_number(tag: str) -> int:
-    """The number at the end of the tag of an alarm register; 1 when there is none."""
-    found = _ALARM_REGISTER.fullmatch(tag)
+def _register_number(tag: str, pattern: re.Pattern[str] = _ALARM_REGISTER) -> int:
+    """The number at the end of the tag of an alarm register, or filter; 1 when there is none."""
+    found = pattern.fullmatch(tag)
     return int(found[1] or 1) if found else 1
 
 
@@ -108,10 +109,10 @@ def _list_statuses(profile: Profile, objects: tuple[CosemObject, ...]) -> Iterat
 
 class Equipment:
     """The objects of one profile that single-phase or polyphase meters have: their ``tags``, the tags of the
-    ``alarm_registers`` by number, the tags of the schedules of ``tests``, those of the ``statuses`` of rows,
-    and the ``channels`` for M-Bus devices. ``events`` are what they tell, ``clock`` is what shows the time,
-    ``clock_settings`` what decides on its zone, ``calendar_settings`` what decides on the tariff, together
-    with the clock (``tariff_settings``).
+    ``alarm_registers`` and of the ``alarm_filters`` by number, the tags of the schedules of ``tests``, those
+    of the ``statuses`` of rows, and the ``channels`` for M-Bus devices. ``events`` are what they tell,
+    ``clock`` is what shows the time, ``clock_settings`` what decides on its zone, ``calendar_settings`` what
+    decides on the tariff, together with the clock (``tariff_settings``).
     """
 
     def __init__(self, profile: Profile, polyphase: bool) -> None:
@@ -123,6 +124,11 @@ class Equipment:
             each for each in objects if each.flags is not None and _ALARM_REGISTER.fullmatch(each.tag)
         ]
         self.alarm_registers = {_register_number(each.tag): each.tag for each in registers}
+        self.alarm_filters = {
+            _register_number(each.tag, _ALARM_FILTER): each.tag
+            for each in objects
+            if each.flags is not None and _ALARM_FILTER.fullmatch(each.tag)
+        }
         self.events = EventTypes(
             profile, self.tags, {each.tag: each.flags for each in registers if each.flags is not None}
         )

@@ -201,6 +201,17 @@ def list_events(meter: LivingMeter, log: str | None, since: float, until: float)
     return sorted(wanted, key=make_order_key)
 
 
+def list_coming(meter: LivingMeter, since: float, until: float) -> list[Event]:
+    """What happens after ``since`` until ``until`` (true time) without anybody's doing, or is planned, and
+    may raise an alarm; oldest first."""
+    record = meter.record
+    found = list(_list_drawn(meter, meter.kinds.by_name.values(), since, until, mishaps_only=True))
+    found += _list_power_events(meter, since, until)
+    if record is not None:
+        found += list_fired(meter, record, until)
+    return sorted((event for event in found if since < event.moment <= until), key=make_order_key)
+
+
 def log_entries(meter: LivingMeter, log: str, now: float, entries: int, oldest: float) -> list[Event]:
     """What a log holds: its last ``entries`` events, without those before ``oldest`` (true time) and those
     before it was cleared."""

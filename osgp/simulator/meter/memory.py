@@ -37,15 +37,18 @@ class Memory:
         "keys",
         "mbus_keys",
         "overrides",
+        "pushes",
         "record",
         "server_counter",
         "statistics",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, first_counter: int = 0) -> None:
         self.statistics = MeterStatistics()
         self.counters = AcceptedCounters()
-        self.server_counter = 0
+        self.server_counter = first_counter
+        self.pushes = 0
+        """How many the meter has made."""
         self.control_state = CONNECTED
         self.connections = 0
         self.associated: object | None = None
@@ -64,7 +67,7 @@ class Memory:
         return self.control_state == CONNECTED
 
     def take_server_counter(self) -> int:
-        """The invocation counter for the meter's next ciphered APDU. The first is 0."""
+        """The invocation counter for the meter's next ciphered APDU, whether it answers or pushes."""
         counter = self.server_counter
         self.server_counter += 1
         return counter

@@ -11,7 +11,7 @@ from osgp.catalogue.values import SCALER_UNIT
 
 from ..codec import axdr
 from ..codec.axdr import DataType
-from . import buffers, electricity, key_methods, mbus, modem, power_quality, standing
+from . import buffers, electricity, key_methods, mbus, modem, power_quality, pushing, standing
 from .equipment import Equipment, list_channels
 from .event_types import CODE
 from .methods import HANDLERS
@@ -20,12 +20,12 @@ from .registry import BY_CLASS, BY_TAG, ELEMENTS, NUMBERS, TEXTS, VALUE, Count, 
 from .row_flags import make_bit_mapping
 from .shapes import CATALOGUE_TYPES, RANGES, RANGES_BY_TAG, Shape, find_shape
 from .typed_values import number_provider, text_provider
-from .writes import WRITES, clear_buffer, schedule_test, set_alarm_register
+from .writes import WRITES, choose_destination, clear_buffer, schedule_test, set_alarm_register
 
-VALUE_MODULES = (buffers, electricity, mbus, modem, power_quality, standing)
+VALUE_MODULES = (buffers, electricity, mbus, modem, power_quality, pushing, standing)
 """Importing these registers the providers."""
 
-METHOD_MODULES = (key_methods,)
+METHOD_MODULES = (key_methods, pushing)
 """Importing these registers the handlers of methods."""
 
 PUBLIC_CLASSES = frozenset(("association_ln", "sap_assignment", "clock"))
@@ -98,6 +98,8 @@ class _Builder:
                 yield tag, Number(partial(electricity.row_status, make_bit_mapping(flags)), _NO_UNIT)
         for tag in equipment.alarm_registers.values():
             yield tag, Number(partial(power_quality.alarm_register, tag), _NO_UNIT)
+        for tag in equipment.alarm_filters.values():
+            yield tag, Number(partial(pushing.alarm_filter, tag), _NO_UNIT)
         for log in equipment.events.logs:
             for column in self._profile.list_capture_columns(log):
                 if column.tag.endswith(CODE):
@@ -139,6 +141,8 @@ class _Builder:
             return set_alarm_register
         if tag in self._equipment.tests and name == "execution_time":
             return schedule_test
+        if (cosem_object.interface_class.name, name) == pushing.DESTINATION:
+            return choose_destination
         if cosem_object.interface_class.name == buffers.PROFILE_GENERIC and name in buffers.CLEARING:
             return partial(clear_buffer, name)
         return WRITES.get((tag, name))

@@ -159,6 +159,11 @@ class MeterType(Equipment):
     ) -> None:
         super().__init__(profile, polyphase)
         self.objects = make_objects(self)
+        self._tagged = {entry.tag: entry for entry in self.objects.values()}
+
+    def find_tagged(self, tag: str) -> ObjectEntry | None:
+        """The object of a tag; one of them, if there are several for M-Bus channels."""
+        return self._tagged.get(tag)
 
 
 class LogicalDevice(MeterState[MeterType]):

@@ -36,15 +36,11 @@ def logical_device_name(query: Query) -> str:
 
 
 @text_of("DEVICE_ID_1")
-def device_id_1(query: Query) -> str:
-    """The identification by which the head-end knows the meter."""
-    return query.meter.identification
-
-
 @text_of("DEVICE_ID_2")
-def device_id_2(query: Query) -> str:
-    """The serial number."""
-    return f"{query.meter.number:08d}"
+def device_id(query: Query) -> str:
+    """The identification by which the head-end knows the meter, as serial number and as equipment
+    identifier: the latter is what meters push."""
+    return query.meter.identification
 
 
 @value_of_class("sap_assignment", "sap_assignment_list")
@@ -197,19 +193,6 @@ def day_profile_table(query: Query) -> bytes:
 def activate_passive_calendar_time(query: Query) -> bytes:
     """Not planned."""
     return octet_string(_EVERY_DATE_TIME)
-
-
-@value_of_class("push_setup", "push_object_list")
-def push_object_list(query: Query) -> bytes:
-    """The meter's identification."""
-    identification = octet_string(bytes((0, 0, 96, 1, 1, 255)))
-    return array([structure(long_unsigned(1), identification, b"\x0f\x02", long_unsigned(0))])
-
-
-@value_of_class("push_setup", "send_destination_and_method")
-def send_destination_and_method(query: Query) -> bytes:
-    """TCP to nowhere in particular."""
-    return structure(enum(0), octet_string(b"127.0.0.1:9598"), enum(0))
 
 
 @value_of_class("single_action_schedule", "executed_script")

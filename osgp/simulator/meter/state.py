@@ -7,6 +7,7 @@ from zlib import crc32
 from osgp.catalogue.communication import Framing, Security
 from osgp.catalogue.cosem import AttributeDescriptor
 
+from ..alarms import Raised
 from ..faults import FaultBox, FaultKind
 from ..settings import Behaviour, CounterAtKeyChange, FleetSettings
 from . import clock_shifts
@@ -81,7 +82,7 @@ class MeterState(Generic[TypeOfMeter]):
         """What the meter remembers; made when first asked for."""
         memory = self._memory
         if memory is None:
-            memory = self._memory = Memory()
+            memory = self._memory = Memory(self.settings.first_counter)
         return memory
 
     @property
@@ -208,7 +209,15 @@ class MeterState(Generic[TypeOfMeter]):
         """Note an event, if meters of this type tell of it in any way."""
         event_type = self.type.events[name]
         if event_type.is_noticed:
-            self.make_record().add_event(Event(moment, event_type))
+            self.add_event(Event(moment, event_type))
+
+    def add_event(self, event: Event) -> None:
+        """Note an event, and the alarm that it raises."""
+        self.make_record().add_event(event)
+        alarm = event.type.alarm
+        if alarm is not None:
+            raised = Raised(self.identification, alarm.register, alarm.bit, event.moment)
+            self.settings.alarms.note_raised(raised)
 
     def switch(self, state: int, moment: float) -> None:
         """Take a control state (:mod:`.control`); nothing is delivered while disconnected."""

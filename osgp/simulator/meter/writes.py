@@ -74,6 +74,13 @@ def clear_mbus_status(meter: LogicalDevice, entry: ObjectEntry, data: Data, now:
 def schedule_test(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The test is carried out at the times that were written, from now on."""
     note_rewriting(meter, entry.tag, now)
+    meter.settings.alarms.note_change(meter.identification)
+    return False
+
+
+def choose_destination(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
+    """What a meter pushes somewhere, it has to look out for."""
+    meter.settings.alarms.note_change(meter.identification)
     return False
 
 

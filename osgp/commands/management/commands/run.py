@@ -3,6 +3,7 @@
 import logging.config
 import os
 import signal
+import time
 from argparse import ArgumentParser
 from types import FrameType
 from typing import Any, NoReturn
@@ -15,8 +16,12 @@ from osgp.commands.secrets import refuse_without
 from osgp.devices.checks import require_key_escrow, require_secrets
 from osgp.embedded.session import RegistrationFailed, demonstrate
 from osgp.embedded.web import PortInUse
-from osgp.simulator import Fleet, FleetSettings
+from osgp.simulator import Fleet, FleetSettings, make_first_counter
 
+ALARMS_GO_TO = "127.0.0.1:9598"
+"""Where the simulated meters push: the port that listeners for pushes have by custom."""
+ALARMS_PER_HOUR = 60.0
+"""Of all meters together, so that there is something to see; those with a cause are rare."""
 PLAIN_WIDTH = 120
 """Columns where the output is no terminal and nobody has set COLUMNS: what reads it has room for tables."""
 
@@ -51,7 +56,7 @@ class Command(BaseCommand):
         try:
             failed = demonstrate(
                 console,
-                Fleet.demo(settings=FleetSettings(calm_from=None)),
+                Fleet.demo(settings=_make_settings()),
                 host=options["host"],
                 port=options["port"],
                 simulator_port=options["simulator_port"],
@@ -63,6 +68,15 @@ class Command(BaseCommand):
             raise CommandError("Stopped before the meters were read.", returncode=130) from None
         if options["once"] and failed:
             raise SystemExit(1)
+
+
+def _make_settings() -> FleetSettings:
+    return FleetSettings(
+        calm_from=None,
+        push_to=ALARMS_GO_TO,
+        alarms_per_hour=ALARMS_PER_HOUR,
+        first_counter=make_first_counter(time.time()),
+    )
 
 
 def _log_warnings_only() -> None:
