@@ -1,31 +1,26 @@
 """Deleting message logs that are past their retention."""
 
-from datetime import timedelta
-
-from django.conf import settings
-from django.utils import timezone
+from django.db.models import QuerySet
 
 from osgp.message_logs.models import MessageLog
+from osgp.processes import retention
+from osgp.processes.retention import Kind, delete_oldest, find_end
 
-SLICE = 1000
-"""Rows deleted at a time: a slice is short enough not to block others."""
+
+def register() -> None:
+    """Register the kind; called at start-up."""
+    retention.register(Kind("message logs", lambda: [find_expired()], delete_expired))
 
 
-def is_due() -> bool:
-    """Return whether the oldest message is past MESSAGE_LOG_RETENTION. Keys rise in the order of storing."""
-    oldest = MessageLog.objects.order_by("pk").values_list("at", flat=True).first()
-    return oldest is not None and timezone.now() - oldest > _retention()
+def find_expired() -> QuerySet[MessageLog]:
+    """Return those of the oldest messages that are past MESSAGE_LOG_RETENTION.
+
+    Keys rise in the order of storing, so a slice of the lowest ones is enough, without an index by time.
+    """
+    oldest = MessageLog.objects.order_by("pk").values_list("pk", flat=True)[: retention.SLICE]
+    return MessageLog.objects.filter(pk__in=list(oldest), at__lt=find_end("MESSAGE_LOG_RETENTION"))
 
 
 def delete_expired() -> int:
     """Delete a slice of expired messages; returns how many. There may be more until it is none."""
-    before = timezone.now() - _retention()
-    oldest = list(MessageLog.objects.order_by("pk").values_list("pk", "at")[:SLICE])
-    expired = [key for key, at in oldest if at < before]
-    MessageLog.objects.filter(pk__in=expired).delete()
-    return len(expired)
-
-
-def _retention() -> timedelta:
-    retention: timedelta = settings.OSGP["MESSAGE_LOG_RETENTION"]
-    return retention
+    return delete_oldest(find_expired(), "pk")

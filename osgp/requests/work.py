@@ -83,6 +83,7 @@ class WorkMeter:
     is_debugged: bool
     protocol_name: str
     protocol_version: str
+    failed_connections: int
 
     @property
     def endpoint(self) -> str:
@@ -115,7 +116,7 @@ _ACTIONS = Statement(
 METER_COLUMNS = """
            d.id, d.identification, d.network_address, d.port, d.logical_device_address, d.transport,
            d.security, d.challenge_length, d.with_list_max, COALESCE(d.debugging_until > {now}, FALSE),
-           d.protocol_name, d.protocol_version
+           d.protocol_name, d.protocol_version, d.failed_connections
     """
 """Columns of a meter, in the order of the fields of :class:`WorkMeter`."""
 _METER = Statement(f"SELECT {METER_COLUMNS} FROM {Device._meta.db_table} d WHERE d.id = %s")  # noqa: S608

@@ -60,6 +60,8 @@ class SystemNote(models.Model):
                 condition=Q(resolved_at__isnull=True, dismissed_at__isnull=False),
                 name="system_note_dismissed",
             ),
+            # What happened once, and has not happened again.
+            models.Index(fields=["kind", "last_seen_at"], condition=OPEN, name="system_note_open_by_kind"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -13,7 +13,7 @@ from osgp.devices.models import KeyState, KeyType
 from osgp.devices.needed_keys import NEEDED_KEY_TYPES, make_missing_key_fault
 from osgp.devices.securities import make_unsupported_fault
 from osgp.messages.key_transfer import GLOBAL_KEYS
-from osgp.protocol_dlms import Deadlines, Framing, Keys, Line, Meter, MeterAddress, Trace
+from osgp.protocol_dlms import Deadlines, Framing, Keys, Line, Meter, MeterAddress, Step, Trace, errors
 from osgp.requests.work import WorkMeter
 from osgp.visits.calling import Call, KeyPair
 from osgp.visits.counter import InLane, ReservedCounter
@@ -94,7 +94,8 @@ class Dialling:
         meter, pair = call.connect(self.active, self._list_pending_pairs)
         try:
             if pair.pending:
-                finish_change(self.meter, meter, pair, self.stored, run)
+                with errors.during(Step.KEY_RECOVERY):
+                    finish_change(self.meter, meter, pair, self.stored, run)
             yield meter
         finally:
             meter.close()

@@ -10,12 +10,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from osgp.devices.models import Device
+from osgp.processes import retention
 from osgp.system_notes import kinds
 from osgp.system_notes.keeping import dismiss, keep, resolve_changed
 from osgp.system_notes.kinds import PROFILE_MISMATCH, NoteKind
 from osgp.system_notes.models import NoteState, SystemNote
 from osgp.system_notes.observations import Noticed, Observation
-from osgp.visits import housekeeping
 
 pytestmark = pytest.mark.django_db
 
@@ -165,16 +165,16 @@ def test_what_is_over_goes_after_its_retention(device: Device, gas_meter: Device
         )
         SystemNote.objects.filter(device=each, kind="A").update(resolved_at=timezone.now())
         SystemNote.objects.filter(device=each, kind="B").update(dismissed_at=timezone.now())
-    assert not housekeeping.is_due()
+    assert not retention.is_due()
     long_ago = timezone.now() - timedelta(days=400)
     of_device = SystemNote.objects.filter(device=device)
     of_device.update(first_seen_at=long_ago, last_seen_at=long_ago)
     of_device.filter(kind="A").update(resolved_at=long_ago)
     # Seen again and again since it was dismissed.
     SystemNote.objects.filter(kind="B").update(dismissed_at=long_ago)
-    assert housekeeping.is_due()
-    assert housekeeping.delete_expired() == 2
-    assert not housekeeping.is_due()
+    assert retention.is_due()
+    assert retention.delete_slices() == 2
+    assert not retention.is_due()
     assert set(SystemNote.objects.values_list("device", "kind")) == {
         (device.pk, "PROFILE_MISMATCH"),
         *((gas_meter.pk, kind) for kind in ("PROFILE_MISMATCH", "A", "B")),
