@@ -71,7 +71,7 @@ def store(call: FailedCall, number: int) -> None:
 
 def _find_logs(call: FailedCall) -> Mapping[int, Sequence[Request]]:
     """Return the devices whose logs the call belongs to, each with the requests that concern it."""
-    by_key = {request.pk: request for request in call.requests}
+    by_key = {request.pk: request for request in sorted(call.requests, key=lambda request: request.pk)}
     concerned = {(request.device_id, request.pk) for request in call.requests}
     if bundles := [request.pk for request in call.requests if request.is_bundle]:
         concerned |= set(Action.objects.filter(request__in=bundles).values_list("device", "request"))
@@ -79,7 +79,7 @@ def _find_logs(call: FailedCall) -> Mapping[int, Sequence[Request]]:
     for device_id, request_id in sorted(concerned, key=lambda pair: pair[1]):
         if device_id is not None and device_id != call.meter.pk:
             logs[device_id].append(by_key[request_id])
-    return {call.meter.pk: call.requests, **logs}
+    return {call.meter.pk: list(by_key.values()), **logs}
 
 
 def _make_row(call: FailedCall, number: int, device_id: int, requests: Sequence[Request]) -> MessageLog:

@@ -60,14 +60,14 @@ INVOCATION_COUNTER_OUT_OF_STEP = NoteKind(
 )
 """The meter's counter is lower than the platform's (fault 808), or what it claims could not be verified."""
 
-AUTHENTICATION_FAILED = NoteKind(
-    "AUTHENTICATION_FAILED",
-    "Keys turned down",
+ASSOCIATION_REFUSED = NoteKind(
+    "ASSOCIATION_REFUSED",
+    "Association refused",
     judged_by=("security", "network_address", "port", "logical_device_address"),
     keys=ASSOCIATION_KEYS,
     until_reached=True,
 )
-"""The meter does not accept the platform's keys, or cannot prove that it has them (faults 223 and 224)."""
+"""The meter does not accept the platform's keys, or cannot prove that it has them (223, 224, lasting 228)."""
 
 KEY_UNAVAILABLE = NoteKind(
     "KEY_UNAVAILABLE",
@@ -95,7 +95,7 @@ KINDS = (
     PROFILE_MISMATCH,
     INVOCATION_COUNTER_THRESHOLD_REACHED,
     INVOCATION_COUNTER_OUT_OF_STEP,
-    AUTHENTICATION_FAILED,
+    ASSOCIATION_REFUSED,
     KEY_UNAVAILABLE,
     KEY_RECOVERY,
     KEYS_OF_TWO_CHANGES,

@@ -7,7 +7,9 @@ from django.conf import settings
 from osgp.devices.invocation_counters import END
 from osgp.faults import Fault, FaultCode
 from osgp.protocol_dlms import InvocationCounter
+from osgp.protocol_dlms.association import REJECTED_PERMANENT
 from osgp.protocol_dlms.errors import (
+    AssociationRejected,
     AuthenticationError,
     AuthenticationRequired,
     InvocationCounterLowered,
@@ -19,6 +21,8 @@ from osgp.system_notes.observations import Noticed, Observation
 from osgp.visits.counter import ReservedCounter
 
 REPLACE_KEYS = "AddDevice with overwrite replaces them"
+REFUSALS = 3
+"""Failures in a row after which a meter that refuses associations without a reason means it."""
 
 
 def judge_fault(meter: WorkMeter, fault: Fault) -> Observation | None:
@@ -44,9 +48,9 @@ def judge_fault(meter: WorkMeter, fault: Fault) -> Observation | None:
                 details,
             ),
         )
-    if isinstance(fault, AuthenticationError | AuthenticationRequired):
+    if _is_refusal(meter, fault):
         return Observation(
-            kinds.AUTHENTICATION_FAILED,
+            kinds.ASSOCIATION_REFUSED,
             Noticed(
                 f"No association can be opened: {fault.message}.",
                 f"Check the security and the keys that the meter is registered with ({REPLACE_KEYS}), and "
@@ -71,6 +75,13 @@ def judge_fault(meter: WorkMeter, fault: Fault) -> Observation | None:
         Noticed(f"The meter cannot be dialled: {fault.message}", to_do, details),
         judged_by={"security": meter.security},
     )
+
+
+def _is_refusal(meter: WorkMeter, fault: Fault) -> bool:
+    if isinstance(fault, AuthenticationError | AuthenticationRequired):
+        return True
+    is_final = isinstance(fault, AssociationRejected) and fault.result == REJECTED_PERMANENT
+    return is_final and meter.failed_connections + 1 >= REFUSALS
 
 
 def judge_counter(counter: InvocationCounter | None) -> Observation | None:

@@ -187,7 +187,9 @@ def test_a_visit_that_is_interrupted(
     monkeypatch.setattr(Visit, "_perform", interrupted)
     meters.visit(electricity)
     log = log_of(electricity)
-    assert {entry.message for entry in log} == {"", "ActualMeterReads"}
+    failed = [entry.message for entry in log if entry.direction == MessageDirection.FAILED]
+    assert failed == (["SynchronizeTime"] if interruption is RuntimeError else [])
+    assert {entry.message for entry in log if entry.failed_call is None} == {"", "ActualMeterReads"}
 
 
 def test_a_long_log_is_stored_in_slices_by_a_lane(
