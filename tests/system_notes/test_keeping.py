@@ -6,16 +6,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from osgp.devices.models import Device
 from osgp.processes import retention
 from osgp.system_notes import announcing, kinds
+from osgp.system_notes.housekeeping import find_expired
 from osgp.system_notes.keeping import dismiss, keep, resolve_changed, resolve_reached
 from osgp.system_notes.kinds import KEY_RECOVERY, PROFILE_MISMATCH, QUARANTINE, NoteKind
 from osgp.system_notes.models import NoteState, SystemNote
 from osgp.system_notes.observations import Noticed, Observation
+from tests.looked_at import rows_looked_at
+from tests.quick_database import analyze
 
 pytestmark = pytest.mark.django_db
 
@@ -291,3 +294,18 @@ def test_kinds_have_names_of_their_own_and_columns_that_exist() -> None:
     for kind in kinds.KINDS:
         assert len(kind.name) <= 40
         assert set(kind.judged_by) <= columns
+
+
+def test_looking_for_what_happened_reads_nothing_of_what_is_so(device: Device) -> None:
+    """However many notes are open, and however old they are."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite does not count rows.")
+    long_ago = timezone.now() - timedelta(days=400)
+    SystemNote.objects.bulk_create(
+        SystemNote(device=device, kind=f"KIND_{number}", first_seen_at=long_ago, last_seen_at=long_ago)
+        for number in range(3_000)
+    )
+    analyze()
+    with rows_looked_at() as looked_at:
+        assert not any(rows.order_by().exists() for rows in find_expired())
+    assert looked_at[SystemNote._meta.db_table] <= 10, looked_at
