@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from osgp.devices.models import Device, KeyType
+from osgp.processes.database import AWAY
 from osgp.system_notes.announcing import announce
 from osgp.system_notes.kinds import KINDS, NoteKind
 from osgp.system_notes.models import OPEN, SystemNote
@@ -47,6 +48,22 @@ def keep(
             _resolve(notes, message)
         else:
             _notice(device, observation.kind, observation.noticed, correlation_uid)
+
+
+def keep_if_possible(
+    device_id: int, observation: Observation, correlation_uid: uuid.UUID | None, message: str
+) -> None:
+    """As :func:`keep`, within a transaction that matters more than the note: a defect here does not undo it.
+
+    Raises errors only if the database is away.
+    """
+    try:
+        with transaction.atomic():
+            keep(device_id, [observation], correlation_uid, message)
+    except AWAY:
+        raise
+    except Exception:
+        logger.exception("no note %s of device %d, seen by %s", observation.kind.name, device_id, message)
 
 
 def resolve_changed(device: Device, columns: Collection[str], by: str) -> int:

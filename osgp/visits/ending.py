@@ -17,7 +17,7 @@ from osgp.protocol_dlms import InvocationCounter, Step, Traffic
 from osgp.protocol_dlms.errors import DlmsError
 from osgp.requests import states
 from osgp.requests.work import WorkMeter, WorkRequest
-from osgp.system_notes.keeping import keep, resolve_reached
+from osgp.system_notes.keeping import keep_if_possible, resolve_reached
 from osgp.visits import shared_fault
 from osgp.visits.noticing import judge_counter, judge_fault
 
@@ -64,7 +64,7 @@ class VisitEnd:
             if is_success and was_unreachable:
                 resolve_reached(self.meter.pk, self.last.message)
             if noticed is not None:
-                keep(self.meter.pk, [noticed], self.last.correlation_uid, self.last.message)
+                keep_if_possible(self.meter.pk, noticed, self.last.correlation_uid, self.last.message)
 
     def _close(self, *, is_success: bool) -> bool:
         traffic = asdict(self.traffic)
@@ -85,7 +85,7 @@ class VisitEnd:
             last_failure_at=Now(), failed_connections=F("failed_connections") + 1
         )
         if (observation := judge_fault(self.meter, fault)) is not None:
-            keep(self.meter.pk, [observation], self.last.correlation_uid, self.last.message)
+            keep_if_possible(self.meter.pk, observation, self.last.correlation_uid, self.last.message)
         failed_calls.store(
             failed_calls.FailedCall(
                 self.session_id, self.meter, self._find_step(fault), told, self.traffic, running

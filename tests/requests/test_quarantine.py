@@ -102,4 +102,4 @@ def test_a_note_that_fails_does_not_keep_dispatchers_from_giving_up(
     request.refresh_from_db()
     assert request.state == RequestState.FAILED
     assert not SystemNote.objects.exists()
-    assert "no note of" in caplog.text
+    assert "no note QUARANTINE" in caplog.text

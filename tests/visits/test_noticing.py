@@ -13,7 +13,7 @@ from osgp.accounts.models import Organisation
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyType
 from osgp.protocol_dlms.errors import AccessError
-from osgp.requests.models import Request, RequestState
+from osgp.requests.models import MeterSession, Request, RequestState, SessionState
 from osgp.simulator import FaultKind, Fleet, SimulatorThread
 from osgp.simulator.meter.meter import Meter
 from osgp.system_notes import announcing
@@ -234,6 +234,19 @@ def test_what_may_pass_is_no_note(
     visited(organisation, device)
     simulated.faults.switch_on(kind)
     assert visited(organisation, device).state == RequestState.RETRYING
+    assert notes() == {}
+
+
+def test_a_note_that_cannot_be_announced_does_not_keep_a_visit_from_ending(
+    organisation: Organisation, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(note: SystemNote) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(announcing, "_announcements", [fail])
+    DeviceKey.objects.filter(device=device, key_type=AUTHENTICATION).delete()
+    assert visited(organisation, device).state == RequestState.FAILED
+    assert MeterSession.objects.get().state == SessionState.CLOSED
     assert notes() == {}
 
 

@@ -1,18 +1,12 @@
 """Requests that are given up because the worker that carries them out dies every time."""
 
-import logging
 from collections.abc import Collection
 
-from django.db import transaction
-
 from osgp.faults import Component, Fault, FaultCode
-from osgp.processes.database import AWAY
 from osgp.requests.models import Request
-from osgp.system_notes.keeping import keep
+from osgp.system_notes.keeping import keep_if_possible
 from osgp.system_notes.kinds import QUARANTINE
 from osgp.system_notes.observations import Noticed, Observation
-
-logger = logging.getLogger(__name__)
 
 QUARANTINED = Fault(
     FaultCode.UNABLE_TO_PROCESS_REQUEST,
@@ -31,15 +25,8 @@ def keep_notes(request_ids: Collection[int]) -> None:
     given_up = Request.objects.filter(pk__in=request_ids).order_by("device", "pk")
     for request in given_up if request_ids else ():
         device_id = request.device_id or request.meter_id
-        if device_id is None:
-            continue
-        try:
-            with transaction.atomic():
-                keep(device_id, [_observe(request)], request.correlation_uid, request.message)
-        except AWAY:
-            raise
-        except Exception:
-            logger.exception("no note of %s, which was given up", request.correlation_uid)
+        if device_id is not None:
+            keep_if_possible(device_id, _observe(request), request.correlation_uid, request.message)
 
 
 def _observe(request: Request) -> Observation:
