@@ -243,6 +243,13 @@ OSGP: dict[str, Any] = {
     # How long final requests, with their results, and closed sessions are kept. Deleting one earlier is the
     # caller's choice.
     "RETENTION": timedelta(days=float(os.environ.get("OSGP_RETENTION_DAYS", "7"))),
+    # How long notes of the platform are kept once they are over, and those of what happened once.
+    "SYSTEM_NOTE_RETENTION": timedelta(days=float(os.environ.get("OSGP_SYSTEM_NOTE_RETENTION_DAYS", "30"))),
+    # How long events for applications, the deliveries of webhooks, alarms and raw pushes are kept.
+    "EVENT_RETENTION": timedelta(days=float(os.environ.get("OSGP_EVENT_RETENTION_DAYS", "3"))),
+    "DELIVERY_RETENTION": timedelta(days=float(os.environ.get("OSGP_DELIVERY_RETENTION_DAYS", "14"))),
+    "ALARM_RETENTION": timedelta(days=float(os.environ.get("OSGP_ALARM_RETENTION_DAYS", "400"))),
+    "PUSH_RETENTION": timedelta(days=float(os.environ.get("OSGP_PUSH_RETENTION_DAYS", "14"))),
     # How long EnableDebugging lasts by default, and how long its logs are kept.
     "DEBUGGING_TIME": timedelta(hours=float(os.environ.get("OSGP_DEBUGGING_HOURS", "24"))),
     "MESSAGE_LOG_RETENTION": timedelta(days=float(os.environ.get("OSGP_MESSAGE_LOG_RETENTION_DAYS", "7"))),
@@ -258,6 +265,8 @@ OSGP: dict[str, Any] = {
     "MISSED_OCCURRENCES": os.environ.get("OSGP_MISSED_OCCURRENCES", "last"),
     # Invocation counter values taken from the database at a time.
     "INVOCATION_COUNTER_BLOCK": 64,
+    # From this value on, the counter of a key is told to be nearly used up (it ends at 2^32).
+    "INVOCATION_COUNTER_THRESHOLD": int(os.environ.get("OSGP_INVOCATION_COUNTER_THRESHOLD", "2000000000")),
     # How far counters are raised after a restore of the database: more than one key can have been used since
     # the backup. A visit takes one block as a rule, so this is enough for 15,000 visits.
     "COUNTER_LEAP": int(os.environ.get("OSGP_COUNTER_LEAP", "1000000")),

@@ -6,6 +6,7 @@ class AlarmsConfig(AppConfig):
     verbose_name = "Alarms"
 
     def ready(self) -> None:
-        from osgp.alarms import duties
+        from osgp.alarms import duties, housekeeping
 
         duties.register()
+        housekeeping.register()

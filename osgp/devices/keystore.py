@@ -7,7 +7,7 @@ key is found by the key's fingerprint when it is stored, and outlives it.
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -44,6 +44,18 @@ def require_length(key_type: KeyType | None, secret: bytes, pointer: str = "") -
             f"The {key_type or 'key'} has {len(secret)} bytes instead of {KEY_LENGTH}.",
             pointer,
         )
+
+
+_announcements: list[Callable[[int, frozenset[KeyType]], object]] = []
+
+
+def call_for_new_keys(announcement: Callable[[int, frozenset[KeyType]], object]) -> None:
+    """Have ``announcement`` called with a device's key and the types of keys that become ACTIVE.
+
+    It is called within the transaction that makes them so. Registering it again changes nothing.
+    """
+    if announcement not in _announcements:
+        _announcements.append(announcement)
 
 
 def store_new(
@@ -156,7 +168,11 @@ def _activate(device_id: int, keys: QuerySet[DeviceKey]) -> frozenset[KeyType]:
     chosen = DeviceKey.objects.filter(pk__in=pending.values())
     if apply(chosen, KeyTransitions.ACTIVATE, state_changed_at=now) != len(pending):
         raise _make_changed_meanwhile()
-    return frozenset(KeyType(key_type) for key_type in pending)
+    activated = frozenset(KeyType(key_type) for key_type in pending)
+    if activated:
+        for announcement in _announcements:
+            announcement(device_id, activated)
+    return activated
 
 
 def find_change(device_id: int, change: uuid.UUID) -> frozenset[KeyState]:

@@ -1,12 +1,8 @@
 """Duties of dispatchers for batches and schedules."""
 
-from django.conf import settings
-from django.db.models import Q
-
 from osgp.batches.models import Batch, BatchState
-from osgp.fleet import schedules, steering, tasks
+from osgp.fleet import housekeeping, schedules, steering, tasks
 from osgp.processes import duties
-from osgp.sql import add_to_now
 
 LOOK_EVERY = 1.0
 """Seconds between looks for requests to make or cancel, and for due occurrences."""
@@ -15,7 +11,8 @@ SETTLE_EVERY = 10.0
 
 
 def register() -> None:
-    """Register the duties; called at start-up."""
+    """Register the duties, and what is deleted; called at start-up."""
+    housekeeping.register()
     duties.register(duties.Duty("batches", is_due, _attend, LOOK_EVERY))
     duties.register(duties.Duty("running batches", is_running, _settle, SETTLE_EVERY))
 
@@ -30,10 +27,8 @@ def is_due() -> bool:
 
 
 def is_running() -> bool:
-    """Return whether a batch may be over by now, cancelled ones included, or past its retention."""
-    unsettled = Q(state__in=(BatchState.RUNNING, BatchState.CANCELLING))
-    past_retention = Q(completed_at__lt=add_to_now(-settings.OSGP["RETENTION"]))
-    return Batch.objects.filter(unsettled | past_retention).exists()
+    """Return whether a batch may be over by now, cancelled ones included."""
+    return Batch.objects.filter(state__in=(BatchState.RUNNING, BatchState.CANCELLING)).exists()
 
 
 def _attend() -> None:

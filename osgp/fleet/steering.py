@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
@@ -15,7 +14,6 @@ from osgp.fleet.progress import measure_progress
 from osgp.processes import wakeup
 from osgp.requests.models import FINAL_STATES, WAITING_STATES, Request, RequestState
 from osgp.requests.states import bulk as bulk_states
-from osgp.sql import add_to_now
 
 CANCEL_SLICE = 2000
 """Requests cancelled in one transaction."""
@@ -108,13 +106,3 @@ def _settle(batch: Batch) -> bool:
     # Made no further than this when it was cancelled, or some were deleted already.
     total = sum(counts.states.values())
     return states.complete(batch, total, counts.as_outcome())
-
-
-def delete_expired(limit: int = 100) -> int:
-    """Delete up to ``limit`` batches past their retention whose requests are gone; returns how many."""
-    requests = Request.objects.filter(batch=OuterRef("pk"))
-    expired = Batch.objects.filter(
-        ~Exists(requests), completed_at__lt=add_to_now(-settings.OSGP["RETENTION"])
-    ).values_list("pk", flat=True)
-    deleted, _ = Batch.objects.filter(pk__in=list(expired[:limit])).delete()
-    return deleted

@@ -27,9 +27,8 @@ def attend(**_: Any) -> None:
 
 @app.task(name="osgp.batches.settle")
 def settle(**_: Any) -> None:
-    """Settle batches that are over, and delete those past their retention."""
+    """Settle batches that are over."""
     lanes.run(steering.settle)
-    lanes.run(steering.delete_expired)
 
 
 @app.task(name="osgp.batches.create_occurrences")

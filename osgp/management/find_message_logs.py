@@ -1,4 +1,4 @@
-"""FindMessageLogs: what was exchanged with a device while it was debugged."""
+"""FindMessageLogs: what was exchanged with a device while it was debugged, and the calls that failed."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -24,7 +24,9 @@ MessageLogFilter = TypedDict(
     {
         "from": NotRequired[Annotated[datetime, "At or after this time."]],
         "until": NotRequired[Annotated[datetime, "Before this time."]],
-        "direction": NotRequired[Annotated[MessageDirection, "To or from the meter; both by default."]],
+        "direction": NotRequired[
+            Annotated[MessageDirection, "To or from the meter, or failed calls; all of them by default."]
+        ],
     },
 )
 
@@ -51,6 +53,9 @@ class FindMessageLogsResult(TypedDict):
 @register
 class FindMessageLogs(ManagedDeviceOperation[FindMessageLogsParameters, FindMessageLogsResult]):
     """What was exchanged with a device while it was debugged: every message with its octets and its meaning.
+
+    Calls to its meter that failed are in the log as well, also while it is not debugged: at which step, why,
+    and which attempt of which requests that was.
 
     The result is bounded, in number and in size, and has the latest messages. All of them are found in pages
     under `management/message-logs/`.

@@ -6,6 +6,6 @@ class MessageLogsConfig(AppConfig):
     verbose_name = "Message logs"
 
     def ready(self) -> None:
-        from osgp.message_logs import duties
+        from osgp.message_logs import housekeeping
 
-        duties.register()
+        housekeeping.register()

@@ -1,31 +1,26 @@
-"""Deleting message logs that are past their retention."""
+"""Deleting message logs that are past their retention.
 
-from datetime import timedelta
+Keys rise in the order of storing, so the lowest ones are looked at, and no index by time is needed.
+"""
 
-from django.conf import settings
-from django.utils import timezone
+from django.db.models import QuerySet
 
 from osgp.message_logs.models import MessageLog
+from osgp.processes import retention
+from osgp.processes.retention import Kind, delete_oldest, find_end
 
-SLICE = 1000
-"""Rows deleted at a time: a slice is short enough not to block others."""
 
-
-def is_due() -> bool:
-    """Return whether the oldest message is past MESSAGE_LOG_RETENTION. Keys rise in the order of storing."""
-    oldest = MessageLog.objects.order_by("pk").values_list("at", flat=True).first()
-    return oldest is not None and timezone.now() - oldest > _retention()
+def register() -> None:
+    """Register the kind; called at start-up."""
+    retention.register(Kind("message logs", lambda: [_find_expired(1)], delete_expired))
 
 
 def delete_expired() -> int:
-    """Delete a slice of expired messages; returns how many. There may be more until it is none."""
-    before = timezone.now() - _retention()
-    oldest = list(MessageLog.objects.order_by("pk").values_list("pk", "at")[:SLICE])
-    expired = [key for key, at in oldest if at < before]
-    MessageLog.objects.filter(pk__in=expired).delete()
-    return len(expired)
+    """Delete a slice of messages past MESSAGE_LOG_RETENTION; return how many."""
+    return delete_oldest(_find_expired(retention.SLICE), "pk")
 
 
-def _retention() -> timedelta:
-    retention: timedelta = settings.OSGP["MESSAGE_LOG_RETENTION"]
-    return retention
+def _find_expired(most: int) -> QuerySet[MessageLog]:
+    """Return those of the oldest ``most`` messages that are past their retention."""
+    oldest = list(MessageLog.objects.order_by("pk").values_list("pk", flat=True)[:most])
+    return MessageLog.objects.filter(pk__in=oldest, at__lt=find_end("MESSAGE_LOG_RETENTION"))

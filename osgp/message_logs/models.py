@@ -1,4 +1,7 @@
-"""Messages that were exchanged with debugged devices."""
+"""Messages that were exchanged with debugged devices, and calls that failed."""
+
+import uuid
+from typing import Any
 
 from django.db import models
 
@@ -11,10 +14,16 @@ class MessageDirection(models.TextChoices):
 
     SENT = "SENT", "To the meter"
     RECEIVED = "RECEIVED", "From the meter"
+    FAILED = "FAILED", "Failed call"
+    """No message: a call that did not come about, or ended before it was done."""
 
 
 class MessageLog(models.Model):
-    """One APDU of a visit, without its protection and without secrets (osgp/protocol_dlms/tracing.py)."""
+    """One APDU of a visit, without its protection and without secrets (osgp/protocol_dlms/tracing.py).
+
+    Or the failed call that ended a visit (failed_calls.py): then ``failed_call`` says all about it, and there
+    is no APDU.
+    """
 
     device = models.ForeignKey(
         Device,
@@ -41,12 +50,16 @@ class MessageLog(models.Model):
         help_text="The action that was being carried out; empty when the association is opened or released.",
     )
     correlation_uid = models.UUIDField(null=True, blank=True, help_text="Of the request that it belongs to.")
-    service = models.CharField(max_length=48, help_text="The name of the APDU, e.g. get-request-normal.")
+    service = models.CharField(
+        max_length=48, blank=True, help_text="The name of the APDU, e.g. get-request-normal."
+    )
     length = models.PositiveIntegerField(help_text="Octets of the APDU.")
     apdu = models.TextField(
-        help_text="In hexadecimal, ** for each secret octet; of a long one the beginning."
+        blank=True,
+        help_text="In hexadecimal, ** for each secret octet; of a long one the beginning.",
     )
     description = models.TextField(blank=True, help_text="What it says, a line for each thing.")
+    failed_call = models.JSONField(null=True, blank=True, help_text="Of a failed call; null of an APDU.")
 
     class Meta:
         ordering = ["session", "number"]
@@ -56,7 +69,12 @@ class MessageLog(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.direction} {self.service}"
+        return f"{self.direction} {self.service}".rstrip()
+
+    def list_carried(self) -> list[tuple[uuid.UUID, dict[str, Any]]]:
+        """Return the requests of a failed call, with their correlation UIDs; none for an APDU."""
+        carried = self.failed_call["requests"] if self.failed_call else ()
+        return [(uuid.UUID(request["correlation_uid"]), request) for request in carried]
 
     @property
     def is_cut(self) -> bool:

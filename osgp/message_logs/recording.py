@@ -58,6 +58,11 @@ class Recording:
         )
 
     @property
+    def count(self) -> int:
+        """The messages recorded so far."""
+        return self._count
+
+    @property
     def is_wanted(self) -> bool:
         """Whether any device of the visit is debugged."""
         return self._meter is not None or bool(self._debugged)

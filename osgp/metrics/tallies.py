@@ -24,11 +24,18 @@ from django.db.models.functions import Coalesce, Greatest
 
 from osgp.metrics import families
 from osgp.metrics.exposition import Family, format_bound
+from osgp.protocol_dlms import Step
 from osgp.requests.models import RequestState, SessionState
 
 SUM = "_sum"
 """Suffix of the counter with the sum of a histogram's observations, in microseconds."""
 INFINITE = "+Inf"
+ASSOCIATED = Q(round_trips__gt=0) & (
+    Q(fault__isnull=True)
+    | Q(fault__step__isnull=True)
+    | Q(fault__step__in=[Step.KEY_RECOVERY.value, Step.EXCHANGE.value])
+)
+"""Meter sessions with an association. Faults from before they had a step are of visits without octets."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ def tally_sessions(rows: QuerySet[Any]) -> Tally[CounterKey]:
     tally: Tally[CounterKey] = Tally()
     ends = rows.values_list("state", "fault__code").annotate(
         number=Count("pk"),
-        associations=Count("pk", filter=Q(round_trips__gt=0)),
+        associations=Count("pk", filter=ASSOCIATED),
         exchanged=Sum("round_trips"),
         sent=Sum("bytes_sent"),
         received=Sum("bytes_received"),

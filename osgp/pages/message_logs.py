@@ -1,4 +1,4 @@
-"""Message logs: which devices are debugged, and what was said in one visit after another."""
+"""Message logs: which devices are debugged, what was said in one visit after another, and failed calls."""
 
 import uuid
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count, Min, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Min, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -39,7 +39,13 @@ class LoggedVisit:
     key: uuid.UUID
     began_at: datetime
     count: int
+    """Of messages."""
     session: MeterSession | None
+
+    @property
+    def fault(self) -> dict[str, Any] | None:
+        """Why it failed, as long as that is known."""
+        return self.session.fault if self.session else None
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class ShownMessage:
     """Whether it is the first of what belongs to its action, or to none."""
     request: int | None
     """Primary key of its request, if the operator may see it."""
+    carried: list[tuple[dict[str, Any], int | None]]
+    """The requests of a failed call, with their primary keys if the operator may see them."""
 
     @property
     def is_sent(self) -> bool:
@@ -182,7 +190,7 @@ def _list_visits(device: Device) -> list[LoggedVisit]:
         MessageLog.objects.filter(device=device)
         .order_by()
         .values("session")
-        .annotate(began_at=Min("at"), count=Count("pk"))
+        .annotate(began_at=Min("at"), count=Count("pk", filter=~Q(direction=MessageDirection.FAILED)))
         .order_by("-began_at")[:MOST_VISITS]
     )
     sessions = MeterSession.objects.in_bulk([row["session"] for row in found])
@@ -206,6 +214,7 @@ def _arrange(rows: list[MessageLog], organisation: Organisation | None) -> list[
     for row in rows:
         belongs = (row.message, row.correlation_uid)
         request = visible.get(row.correlation_uid) if row.correlation_uid is not None else None
-        shown.append(ShownMessage(row, row.at - rows[0].at, belongs != previous, request))
+        carried = [(told, visible.get(uid)) for uid, told in row.list_carried()]
+        shown.append(ShownMessage(row, row.at - rows[0].at, belongs != previous, request, carried))
         previous = belongs
     return shown

@@ -19,8 +19,9 @@ from osgp.protocol_dlms.settings import (
     Limits,
     MeterAddress,
 )
+from osgp.protocol_dlms.steps import Step
 from osgp.protocol_dlms.tracing import Direction, Trace, TraceRecord
-from osgp.protocol_dlms.transport import Line
+from osgp.protocol_dlms.transport import Line, Traffic
 
 __all__ = [
     "AccessResult",
@@ -43,8 +44,10 @@ __all__ = [
     "RangeDescriptor",
     "Security",
     "Statistics",
+    "Step",
     "Trace",
     "TraceRecord",
+    "Traffic",
     "errors",
     "is_secret",
     "read_invocation_counter",

@@ -29,6 +29,7 @@ from osgp.protocol_dlms.settings import (
     AssociationSettings,
     Security,
 )
+from osgp.protocol_dlms.steps import Step
 from osgp.protocol_dlms.tracing import Direction, find_user_information
 
 REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, bytes((0, 0, 40, 0, 0, 255)), 1)
@@ -137,7 +138,8 @@ def associate(session: Session, settings: AssociationSettings, challenge: bytes)
             tracer.show_association(Direction.RECEIVED, answer, initiate_response)
     _apply_initiate_response(session, initiate_response)
     if settings.security is Security.HLS5:
-        _prove(session, settings, aare, challenge)
+        with errors.during(Step.AUTHENTICATION):
+            _prove(session, settings, aare, challenge)
 
 
 def _decipher_initiate_request(aarq: bytes, settings: AssociationSettings) -> bytes:

@@ -14,9 +14,12 @@ attribute's value and a survivable :class:`ExceptionResponse`, the association i
 refuses further use.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 from osgp.faults import Component, Fault, FaultCode
+from osgp.protocol_dlms.steps import Step
 
 if TYPE_CHECKING:
     from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
@@ -24,15 +27,30 @@ if TYPE_CHECKING:
 
 
 class DlmsError(Fault):
-    """Base of all errors of this package. Texts never contain keys, passwords or meter data."""
+    """Base of all errors of this package. Texts never contain keys, passwords or meter data.
+
+    ``step`` is how far the call came; None if the error arose in an association, or before dialling.
+    """
 
     fault_code: ClassVar[FaultCode] = FaultCode.CONNECTION_ERROR
     can_retry: ClassVar[bool] = True
+    step: Step | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(
             self.fault_code, message, component=Component.PROTOCOL_DLMS, retryable=self.can_retry
         )
+
+
+@contextmanager
+def during(step: Step) -> Iterator[None]:
+    """Have the DLMS errors of the block say that they arose during ``step``; the innermost one counts."""
+    try:
+        yield
+    except DlmsError as error:
+        if error.step is None:
+            error.step = step
+        raise
 
 
 # Connection
@@ -200,6 +218,7 @@ class InvocationCounterLowered(DlmsError):
         super().__init__(
             f"{refusal.message}; the meter's invocation counter, {latest}, is lower than the platform's"
         )
+        self.step = refusal.step
 
 
 class UnableToDecipher(DlmsError):

@@ -29,6 +29,7 @@ from osgp.protocol_dlms.settings import (
     Security,
     check_address,
 )
+from osgp.protocol_dlms.steps import Step
 from osgp.protocol_dlms.tracing import Trace, Tracer
 from osgp.protocol_dlms.transport import Line, Stream, connect, open_link
 
@@ -95,12 +96,15 @@ class Meter:
         check_address(address, client_address)
         challenge = make_challenge(challenge_length)
         builder = RequestBuilder(settings, challenge, limits.apdu_size)
-        stream = connect(address, SessionClock(deadlines), line)
+        with errors.during(Step.CONNECTION):
+            stream = connect(address, SessionClock(deadlines), line)
         try:
-            link = open_link(stream, address, client_address, limits)
+            with errors.during(Step.DATA_LINK):
+                link = open_link(stream, address, client_address, limits)
             tracer = Tracer(trace, keys.list_values()) if trace is not None else None
             session = Session(stream, link, builder, limits, tracer)
-            associate(session, settings, challenge)
+            with errors.during(Step.ASSOCIATION):
+                associate(session, settings, challenge)
         except BaseException:
             stream.close()
             raise
@@ -352,15 +356,18 @@ def read_invocation_counter(
     ``counter`` is an attribute that the public client may read. ``trace`` and ``line`` are those of
     :meth:`Meter.connect`. Raises the errors of :mod:`osgp.protocol_dlms.errors` and those of ``line``.
     """
-    with Meter.connect(
-        address,
-        security=Security.NONE,
-        client_address=PUBLIC_CLIENT,
-        deadlines=deadlines,
-        limits=limits,
-        trace=trace,
-        line=line,
-    ) as meter:
+    with (
+        Meter.connect(
+            address,
+            security=Security.NONE,
+            client_address=PUBLIC_CLIENT,
+            deadlines=deadlines,
+            limits=limits,
+            trace=trace,
+            line=line,
+        ) as meter,
+        errors.during(Step.INVOCATION_COUNTER),
+    ):
         data = meter.get(counter)
     if data.type not in _UNSIGNED_TYPES or not isinstance(data.value, int) or data.value > 0xFFFFFFFF:
         raise errors.DecodeError("the meter's invocation counter is not an unsigned number of 32 bits")

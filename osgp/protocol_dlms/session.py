@@ -73,6 +73,7 @@ class Session:
         self._link.send(apdu)
         answer = self._link.receive()
         self.round_trips += 1
+        self._stream.traffic.round_trips += 1
         return answer
 
     def request(

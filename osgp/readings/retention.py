@@ -1,4 +1,7 @@
-"""Making partitions ahead, and deleting what is past READINGS_RETENTION: whole months on PostgreSQL."""
+"""Making partitions ahead, and deleting what is past READINGS_RETENTION: whole months on PostgreSQL.
+
+A duty of its own, beside osgp/processes/retention.py: partitions are made as well, and months go as tables.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta

@@ -25,7 +25,7 @@ class NoteState(models.TextChoices):
 
 
 class SystemNote(models.Model):
-    """Something that the platform noticed of a device, until it is not so any more."""
+    """Something that the platform noticed of a device, until it is not so any more; or that happened."""
 
     # The index of its pages serves as well.
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="system_notes", db_index=False)
@@ -36,14 +36,18 @@ class SystemNote(models.Model):
     details = models.JSONField(default=dict)
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
-    count = models.PositiveIntegerField(default=1, help_text="How many requests have seen it.")
+    count = models.PositiveIntegerField(
+        default=1, help_text="How many requests have seen it, or how often it happened."
+    )
     last_correlation_uid = models.UUIDField(
         null=True, help_text="Of the last request that saw it, which may be forgotten by now."
     )
     dismissed_at = models.DateTimeField(null=True)
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.CharField(
-        max_length=64, blank=True, help_text="The message after which it was not so any more, or ADMIN."
+        max_length=64,
+        blank=True,
+        help_text="The message after which it was not so any more, ADMIN, or NEW_KEYS.",
     )
 
     class Meta:
@@ -60,6 +64,8 @@ class SystemNote(models.Model):
                 condition=Q(resolved_at__isnull=True, dismissed_at__isnull=False),
                 name="system_note_dismissed",
             ),
+            # What happened once, and has not happened again.
+            models.Index(fields=["kind", "last_seen_at"], condition=OPEN, name="system_note_open_by_kind"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -13,7 +13,7 @@ from osgp.devices.models import KeyState, KeyType
 from osgp.devices.needed_keys import NEEDED_KEY_TYPES, make_missing_key_fault
 from osgp.devices.securities import make_unsupported_fault
 from osgp.messages.key_transfer import GLOBAL_KEYS
-from osgp.protocol_dlms import Deadlines, Framing, Keys, Line, Meter, MeterAddress, Trace
+from osgp.protocol_dlms import Deadlines, Framing, Keys, Line, Meter, MeterAddress, Step, Trace, errors
 from osgp.requests.work import WorkMeter
 from osgp.visits import addressing
 from osgp.visits.calling import Call, KeyPair
@@ -96,7 +96,8 @@ class Dialling:
         try:
             addressing.keep(self.meter, meter.system_title, run)
             if pair.pending:
-                finish_change(self.meter, meter, pair, self.stored, run)
+                with errors.during(Step.KEY_RECOVERY):
+                    finish_change(self.meter, meter, pair, self.stored, run)
             yield meter
         finally:
             meter.close()

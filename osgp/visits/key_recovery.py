@@ -20,6 +20,9 @@ from osgp.messages.key_transfer import GLOBAL_KEYS, transfer
 from osgp.protocol_dlms import Meter
 from osgp.protocol_dlms.errors import AccessError
 from osgp.requests.work import WorkMeter
+from osgp.system_notes.keeping import keep
+from osgp.system_notes.kinds import KEY_RECOVERY, KEYS_OF_TWO_CHANGES
+from osgp.system_notes.observations import Noticed, Observation
 from osgp.visits.calling import KeyPair
 from osgp.visits.counter import InLane
 from osgp.visits.preparing import find_counter
@@ -29,6 +32,39 @@ logger = logging.getLogger(__name__)
 
 PLATFORM = "platform"
 """Who finishes a change, in the audit trail."""
+_FINISHED = Observation(
+    KEY_RECOVERY,
+    Noticed(
+        "A change of keys had been cut off after the meter took a new key. A visit has finished it.",
+        "Nothing: the platform and the meter have the new keys.",
+        {"outcome": "FINISHED"},
+    ),
+)
+_GIVEN_BACK = Observation(
+    KEY_RECOVERY,
+    Noticed(
+        "A change of keys had been cut off after the meter took a new key. It refused the other one, and a "
+        "visit has given it the former key back.",
+        "Send GenerateAndReplaceKeys again if the keys are to be changed.",
+        {"outcome": "GIVEN_BACK"},
+    ),
+)
+_NO_MASTER_KEY = Observation(
+    KEYS_OF_TWO_CHANGES,
+    Noticed(
+        "The meter has one key of a change that was cut off, and there is no master key to finish it with.",
+        "Register the meter's keys with its master key (AddDevice with overwrite).",
+        {"reason": "NO_MASTER_KEY"},
+    ),
+)
+_REFUSED = Observation(
+    KEYS_OF_TWO_CHANGES,
+    Noticed(
+        "The meter has one key of a change that was cut off. It refuses the other one and the former one.",
+        "It can still be read, and each visit tries again. Check that its master key is the right one.",
+        {"reason": "REFUSED"},
+    ),
+)
 
 
 def finish_change(
@@ -44,7 +80,7 @@ def finish_change(
         return
     master = keystore.unseal(meter.pk, stored, [KeyType.E_METER_MASTER_KEY]).get(KeyType.E_METER_MASTER_KEY)
     if master is None:
-        logger.error("%s has no master key to finish a change of keys with", meter.identification)
+        run(partial(_keep, meter, _NO_MASTER_KEY))
         return
     give = partial(_give, meter, association, stored, run, master)
     try:
@@ -59,6 +95,9 @@ def finish_change(
     except AccessError as refusal:
         # It goes on with keys of two changes, and can be read.
         logger.error("%s has keys that do not belong together: %s", meter.identification, refusal)
+        run(partial(_keep, meter, _REFUSED))
+    else:
+        run(partial(_keep, meter, _GIVEN_BACK, Observation(KEYS_OF_TWO_CHANGES, None)))
 
 
 def _give(
@@ -78,6 +117,10 @@ def _give(
     confirm_keys(association, profile)
 
 
+def _keep(meter: WorkMeter, *observations: Observation) -> None:
+    keep(meter.pk, observations, None, PLATFORM)
+
+
 def _activate(meter: WorkMeter, stored: Collection[SealedKey], run: InLane) -> None:
     run(partial(_activate_change, meter, stored))
 
@@ -94,6 +137,7 @@ def _activate_change(meter: WorkMeter, stored: Collection[SealedKey]) -> None:
                 device=meter.identification,
                 details={"replaced": [key_type.value for key_type in GLOBAL_KEYS]},
             )
+            _keep(meter, _FINISHED)
     if change is not None:
         new = keystore.unseal(meter.pk, stored, GLOBAL_KEYS, KeyState.NEW)
         key_escrow.mark_active(meter.identification, change, new)

@@ -11,11 +11,12 @@ from osgp.requests.models import Request, RequestState
 from osgp.visits import retries
 
 
-def retry_or_fail(session_id: uuid.UUID, fault: Mapping[str, Any]) -> None:
+def retry_or_fail(session_id: uuid.UUID, fault: Mapping[str, Any]) -> list[Request]:
     """Retry the requests that run in a meter session, or fail them with its fault, when it ends.
 
     Requests with equally many attempts wait equally long, so that one association serves them all. A few
-    statements, however many requests. Call it in the transaction that closes the session.
+    statements, however many requests. Call it in the transaction that closes the session. Return the
+    requests as they were before.
     """
     running = list(Request.objects.filter(session=session_id, state=RequestState.RUNNING))
     delays: dict[tuple[int, bool], timedelta | None] = {}
@@ -34,3 +35,4 @@ def retry_or_fail(session_id: uuid.UUID, fault: Mapping[str, Any]) -> None:
         states.reopen_actions(bundles, session_id)
     if retried < len(running):
         states.fail_running(session_id, fault)
+    return running

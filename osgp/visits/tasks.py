@@ -4,23 +4,21 @@ Every task accepts unknown keyword arguments, so that hints of a newer release d
 """
 
 import threading
-import time
 import uuid
 from typing import Any
 
 from celery.exceptions import Reject
 
 from osgp.celery import app
+from osgp.processes import retention
 from osgp.processes.database import lanes
 from osgp.processes.stopping import stop
-from osgp.visits import housekeeping, platform_requests, restores, visit
+from osgp.visits import platform_requests, restores, visit
 
 PLATFORM_STROKE = 20
 """Platform requests carried out in a database lane at a time: visits need the lanes, too."""
 PLATFORM_STROKES = 10
 """Strokes per task: short tasks let the workers of the queue share the work."""
-LONGEST_HOUSEKEEPING = 30.0
-"""Seconds in one task. The next one does the rest, after others on the queue."""
 _at_platform_requests = threading.BoundedSemaphore(2)
 """A process follows two hints at a time and drops others: all of them are about the same work."""
 
@@ -52,11 +50,8 @@ def perform_platform_requests(**_: Any) -> None:
 
 @app.task(name="osgp.requests.keep_house")
 def keep_house(**_: Any) -> None:
-    """Delete what is past its retention, a slice at a time, in a database lane."""
-    deadline = time.monotonic() + LONGEST_HOUSEKEEPING
-    while lanes.run(housekeeping.delete_expired):
-        if time.monotonic() > deadline or stop.is_requested:
-            return
+    """Delete what is past its retention (osgp/processes/retention.py)."""
+    retention.keep_house()
 
 
 @app.task(name="osgp.requests.renew_database_mark")

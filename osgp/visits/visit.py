@@ -12,26 +12,24 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Now
 
-from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.message_logs.recording import Recording, attributing, start_recording
 from osgp.messages.operation import ConcludedOperation, MeterOperation, OutcomeUnknown
 from osgp.messages.registry import find_operation
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.processes.stopping import StopRequested, stop
-from osgp.protocol_dlms import Meter
+from osgp.protocol_dlms import InvocationCounter, Meter
 from osgp.protocol_dlms.errors import AccessError, DlmsError
 from osgp.readings import storing
 from osgp.requests import states, work
 from osgp.requests.models import ActionState, RequestState
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
-from osgp.visits import addressing, retries, shared_fault
+from osgp.visits import retries
 from osgp.visits.beginning import StartedVisit, reserving, start_visit, take_more_urgent, take_requests
 from osgp.visits.concluding import conclude
 from osgp.visits.dialling import Dialling
+from osgp.visits.ending import VisitEnd
 from osgp.visits.leases import Lease, LeaseLost, keeper
 from osgp.visits.outages import NotStored, PatientLanes
 from osgp.visits.outcome import ActionOutcome
@@ -64,7 +62,7 @@ def _visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> bool:
             return False
         try:
             with keeper.keep(lease):
-                Visit(lease, begun.meter).run(begun)
+                Visit(lease, begun.meter, begun.requests[0][0].request).run(begun)
         finally:
             begun.end()
     except LeaseLost:
@@ -80,11 +78,16 @@ class Visit:
 
     lease: Lease
     meter: WorkMeter
+    last: WorkRequest
+    """The request that is being carried out, or was last; at first the one to begin with."""
     database: PatientLanes = field(init=False)
     fault: Fault | None = None
     cut_short: bool = False
     """Whether it hands back the requests that it has not finished."""
-    statistics: dict[str, int] = field(default_factory=dict)
+    is_associated: bool = False
+    """Whether an association was opened."""
+    counter: InvocationCounter | None = None
+    """The invocation counter of the association, once it is over."""
     device_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Changes of devices by actions of this visit, for the actions after them."""
     recording: Recording | None = None
@@ -138,6 +141,7 @@ class Visit:
         stop.check()
         trace = self.recording.trace if self.recording else None
         with dialling.associating(self.lease.line, self.database.run, trace) as association:
+            self.is_associated = True
             try:
                 while requests:
                     actions, *rest = requests
@@ -149,12 +153,7 @@ class Visit:
                     association.release()
                 raise
             finally:
-                statistics = association.statistics
-                self.statistics = {
-                    "round_trips": statistics.round_trips,
-                    "bytes_sent": statistics.bytes_sent,
-                    "bytes_received": statistics.bytes_received,
-                }
+                self.counter = association.settings.counter
 
     def _carry_out(self, association: Meter, actions: list[WorkAction]) -> ActionOutcome:
         """Perform the actions of a request in their order. Raises faults that end the association.
@@ -162,6 +161,7 @@ class Visit:
         Store each outcome at once, but return the last one: it is stored together with that of the request.
         """
         outcome: ActionOutcome | None = None
+        self.last = actions[0].request
         for action in actions:
             if outcome is not None:
                 self.database.run(self._store, outcome)
@@ -333,32 +333,19 @@ class Visit:
             states.forget_secrets([request.pk])
 
     def _end(self) -> None:
-        """Close the meter session. After a fault, retry or fail the requests that still run in it.
-
-        Lock the meter session first, as the reaper does, to avoid deadlocks. If it is closed already, the
-        rest is done, too.
-        """
-        if self.fault is None and not self.cut_short and not self.database.was_away:
-            states.close_after_success(self.session_id, **self.statistics)
-            return
-        with transaction.atomic():
-            if self.fault is None and not self.cut_short:
-                closed = states.close_after_success(self.session_id, **self.statistics)
-            else:
-                fault = self.fault.as_dict() if self.fault else None
-                closed = states.close(self.session_id, fault=fault, **self.statistics)
-            if closed and self.fault is not None and not self.cut_short:
-                self._fail_or_retry(self.fault.as_dict())
-            elif closed:
-                # After an outage there may be requests that were taken without our knowledge.
-                states.hand_back(self.session_id)
-
-    def _fail_or_retry(self, fault: Mapping[str, Any]) -> None:
-        shared_fault.retry_or_fail(self.session_id, fault)
-        Device.objects.filter(pk=self.meter.pk).update(
-            last_failure_at=Now(), failed_connections=F("failed_connections") + 1
-        )
-        addressing.drop(self.meter)
+        """Close the meter session, and store what became of its requests."""
+        VisitEnd(
+            session_id=self.session_id,
+            meter=self.meter,
+            traffic=self.lease.line.traffic,
+            fault=self.fault,
+            cut_short=self.cut_short,
+            was_away=self.database.was_away,
+            is_associated=self.is_associated,
+            counter=self.counter,
+            last=self.last,
+            recording=self.recording,
+        ).store()
 
 
 def _find_outcome(operation: MeterOperation, meter: VisitedMeter, parameters: Mapping[str, Any]) -> Any:

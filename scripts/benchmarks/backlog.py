@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from osgp.devices.models import Device, KeyCounter
 from osgp.metrics.models import Snapshot
+from osgp.processes import retention
 from osgp.requests.models import LIVE_SESSION_STATES, Action, MeterSession, Request
 from osgp.requests.states import bulk
 from osgp.visits import housekeeping
@@ -79,7 +80,7 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
         of_many = _measure_housekeeping(RETENTION_DAYS - filling.DAYS // 2)
         with platforms.emptied():
             of_few = _measure_housekeeping(0)
-    what = f"to delete {housekeeping.SLICE:,} of them with their actions and visits"
+    what = f"to delete {retention.SLICE:,} of them with their actions and visits"
     yield Figure(what, of_many, "s", "", of_few, PEER)
 
 
@@ -254,9 +255,9 @@ def _measure_housekeeping(keep_days: int) -> float:
     try:
         deleted, begun = 0, time.perf_counter()
         for _ in range(HOUSEKEEPING_SLICES):
-            deleted += housekeeping.delete_expired()
+            deleted += housekeeping.delete_requests()
         seconds = time.perf_counter() - begun
     finally:
         settings.OSGP = asked
     # As many visits as requests.
-    return seconds * 2 * housekeeping.SLICE / deleted if deleted else float("nan")
+    return seconds * 2 * retention.SLICE / deleted if deleted else float("nan")

@@ -14,7 +14,7 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.system_notes.keeping import dismiss, keep
-from osgp.system_notes.kinds import PROFILE_MISMATCH, NoteKind
+from osgp.system_notes.kinds import KINDS, PROFILE_MISMATCH, NoteKind
 from osgp.system_notes.models import NoteState, SystemNote
 from osgp.system_notes.observations import Noticed, Observation
 from tests.admin.conftest import OPERATOR_PERMISSIONS, make_user, signed_in
@@ -163,3 +163,17 @@ def test_owners_dismiss_what_is_theirs(organisation: Organisation, note: SystemN
     press_dismiss(user_of(organisation, "view_systemnote", "change_systemnote"), note)
     note.refresh_from_db()
     assert note.state == NoteState.DISMISSED
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+def test_every_kind_has_its_words(superuser: Client, device: Device, kind: NoteKind) -> None:
+    note = add_note(device, kind)
+    add_note(device, kind)
+    seen = "Happened 2 times" if kind.is_event else "Seen by 2 requests"
+    on_device, alone = (page_of(superuser, row).content.decode() for row in (device, note))
+    assert f"<b>{kind.title}.</b>" in on_device
+    assert seen in on_device
+    assert kind.title in alone
+    assert ("Happened" in alone) == kind.is_event
+    assert kind.title in superuser.get(reverse(LIST), {"kind": kind.name}).content.decode()
+    assert not kind.message or f"message={kind.message}" in on_device

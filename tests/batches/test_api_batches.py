@@ -16,6 +16,7 @@ from osgp.devices.models import Device
 from osgp.faults import FaultCode
 from osgp.fleet import duties, steering
 from osgp.messages.serializers import utc_text
+from osgp.processes import retention
 from osgp.requests import states as request_states
 from osgp.requests.models import Action, Request, RequestState
 from tests.batches.conftest import create_all, make_fleet
@@ -303,6 +304,19 @@ def test_a_cancelled_batch_is_looked_after_until_what_was_running_is_over(
     assert steering.settle() == 1
     assert api.get(f"{URL}{batch.uid}/").json()["status"] == "CANCELLED"
     assert (duties.is_due(), duties.is_running()) == (False, False)
+
+
+def test_it_goes_after_its_requests(batch: Batch, fleet: list[Device]) -> None:
+    finish(batch, "SSSSS")
+    assert steering.settle() == 1
+    assert not retention.is_due()
+    Batch.objects.update(completed_at=timezone.now() - timedelta(days=8))
+    assert not retention.is_due()
+    assert retention.delete_slices() == 0
+    Request.objects.all().delete()
+    assert retention.is_due()
+    assert retention.delete_slices() == 1
+    assert not Batch.objects.exists()
 
 
 def test_its_requests_are_listed_in_pages(api: APIClient, batch: Batch, fleet: list[Device]) -> None:

@@ -8,8 +8,9 @@ from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.message_logs import housekeeping, tasks
+from osgp.message_logs import tasks
 from osgp.message_logs.models import MessageLog
+from osgp.processes import retention
 from osgp.requests.models import MeterSession
 from tests.factories import make_device
 from tests.message_logs.test_reading import fill
@@ -22,14 +23,14 @@ def _retention(settings: Settings) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_past_its_retention_is_forgotten(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(housekeeping, "SLICE", 4)
-    assert not housekeeping.is_due()
+    monkeypatch.setattr(retention, "SLICE", 4)
+    assert not retention.is_due()
     now = timezone.now()
     fill(device, 10, at=now - timedelta(days=2, seconds=5))
     fill(device, 3, at=now - timedelta(days=1, hours=23))
-    assert housekeeping.is_due()
+    assert retention.is_due()
     tasks.forget(unknown="argument")
-    assert not housekeeping.is_due()
+    assert not retention.is_due()
     assert MessageLog.objects.count() == 3
 
 

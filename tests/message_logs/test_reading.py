@@ -89,6 +89,7 @@ def test_both_ways_tell_the_same(api: APIClient, organisation: Organisation, dev
             "length": 2,
             "apdu": f"c00{number}",
             "description": f"message {number}",
+            "failed_call": None,
         }
         for number, direction in ((1, "RECEIVED"), (0, "SENT"))
     ]

@@ -315,8 +315,8 @@ def test_counters_outlive_their_rows_and_rows_wait_to_be_counted(
     rows.session(device, closed_at=old)
     with monkeypatch.context() as patch:
         patch.setattr(rollup, "advance", lambda: 0)
-        assert housekeeping.delete_expired() == 0
-    assert housekeeping.delete_expired() == 2
+        assert housekeeping.delete_requests() == 0
+    assert housekeeping.delete_requests() == 2
     assert not Request.objects.exists()
     assert not MeterSession.objects.exists()
     assert (rows.completed(), counted(families.SESSIONS_ENDED.name)) == (1, 1)

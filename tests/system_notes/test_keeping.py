@@ -6,16 +6,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from osgp.devices.models import Device
-from osgp.system_notes import kinds
-from osgp.system_notes.keeping import dismiss, keep, resolve_changed
-from osgp.system_notes.kinds import PROFILE_MISMATCH, NoteKind
+from osgp.processes import retention
+from osgp.system_notes import announcing, kinds
+from osgp.system_notes.housekeeping import find_expired
+from osgp.system_notes.keeping import dismiss, keep, resolve_changed, resolve_reached
+from osgp.system_notes.kinds import KEY_RECOVERY, PROFILE_MISMATCH, QUARANTINE, NoteKind
 from osgp.system_notes.models import NoteState, SystemNote
 from osgp.system_notes.observations import Noticed, Observation
-from osgp.visits import housekeeping
+from tests.looked_at import rows_looked_at
+from tests.quick_database import analyze
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +31,14 @@ MESSAGE = "GetAssociationLnObjects"
 
 def observe(device: Device, *observations: Observation, uid: uuid.UUID | None = None) -> None:
     keep(device.pk, observations, uid or uuid.uuid4(), MESSAGE)
+
+
+@pytest.fixture
+def announced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """What is announced meanwhile, with its count."""
+    told: list[tuple[str, int]] = []
+    monkeypatch.setattr(announcing, "_announcements", [lambda note: told.append((note.kind, note.count))])
+    return told
 
 
 def test_the_first_observation_opens_a_note(device: Device) -> None:
@@ -165,20 +176,116 @@ def test_what_is_over_goes_after_its_retention(device: Device, gas_meter: Device
         )
         SystemNote.objects.filter(device=each, kind="A").update(resolved_at=timezone.now())
         SystemNote.objects.filter(device=each, kind="B").update(dismissed_at=timezone.now())
-    assert not housekeeping.is_due()
+    assert not retention.is_due()
     long_ago = timezone.now() - timedelta(days=400)
     of_device = SystemNote.objects.filter(device=device)
     of_device.update(first_seen_at=long_ago, last_seen_at=long_ago)
     of_device.filter(kind="A").update(resolved_at=long_ago)
     # Seen again and again since it was dismissed.
     SystemNote.objects.filter(kind="B").update(dismissed_at=long_ago)
-    assert housekeeping.is_due()
-    assert housekeeping.delete_expired() == 2
-    assert not housekeeping.is_due()
+    assert retention.is_due()
+    assert retention.delete_slices() == 2
+    assert not retention.is_due()
     assert set(SystemNote.objects.values_list("device", "kind")) == {
         (device.pk, "PROFILE_MISMATCH"),
         *((gas_meter.pk, kind) for kind in ("PROFILE_MISMATCH", "A", "B")),
     }
+
+
+HAPPENED = Observation(QUARANTINE, Noticed("It happened.", "Look for the cause.", {"crashes": 3}))
+
+
+def test_what_happens_again_is_told_again(device: Device, announced: list[tuple[str, int]]) -> None:
+    """Also if it was dismissed, and is just the same; but not for the same request."""
+    uid = uuid.uuid4()
+    observe(device, HAPPENED)
+    observe(device, HAPPENED, uid=uid)
+    observe(device, HAPPENED, uid=uid)
+    dismiss(SystemNote.objects.all())
+    observe(device, HAPPENED)
+    note = SystemNote.objects.get()
+    assert (note.count, note.state) == (3, NoteState.OPEN)
+    assert announced == [("QUARANTINE", 1), ("QUARANTINE", 2), ("QUARANTINE", 3)]
+
+
+def test_what_no_request_saw_is_never_the_same_again(device: Device) -> None:
+    for _ in range(2):
+        keep(device.pk, [HAPPENED], None, "")
+    note = SystemNote.objects.get()
+    assert (note.count, note.last_correlation_uid) == (2, None)
+
+
+def test_what_is_so_is_announced_when_it_is_new(device: Device, announced: list[tuple[str, int]]) -> None:
+    observe(device, SEEN)
+    observe(device, SEEN)
+    dismiss(SystemNote.objects.all())
+    observe(device, SEEN)
+    assert announced == [("PROFILE_MISMATCH", 1)]
+    observe(device, replace(SEEN, noticed=replace(NOTICED, details={"objects": ["B"]})))
+    assert announced[1:] == [("PROFILE_MISMATCH", 4)]
+    observe(device, FINE)
+    assert len(announced) == 2
+    observe(device, SEEN)
+    assert announced[2:] == [("PROFILE_MISMATCH", 1)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_note_that_cannot_be_announced_is_not_kept(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in one transaction: whoever is told of notes is told of all that are there."""
+
+    def fail(note: SystemNote) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(announcing, "_announcements", [fail])
+    with pytest.raises(ValueError, match="a defect"):
+        observe(device, SEEN)
+    assert not SystemNote.objects.exists()
+
+
+def test_an_announcement_is_registered_once(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announcing, "_announcements", [])
+    told: list[str] = []
+
+    def tell(note: SystemNote) -> None:
+        told.append(note.device.identification)
+
+    announcing.call_for_notes(tell)
+    announcing.call_for_notes(tell)
+    observe(device, SEEN)
+    assert told == [device.identification]
+
+
+def test_a_meter_that_is_reached_resolves_what_was_about_not_reaching_it(device: Device) -> None:
+    for kind in kinds.KINDS:
+        observe(device, Observation(kind, NOTICED))
+    assert resolve_reached(device.pk, "ActualMeterReads") == 3
+    resolved = SystemNote.objects.exclude(resolved_at=None)
+    assert set(resolved.values_list("kind", "resolved_by")) == {
+        (name, "ActualMeterReads")
+        for name in ("ASSOCIATION_REFUSED", "INVOCATION_COUNTER_OUT_OF_STEP", "KEY_UNAVAILABLE")
+    }
+
+
+def test_what_happened_goes_when_it_has_not_happened_again(device: Device, gas_meter: Device) -> None:
+    for each in (device, gas_meter):
+        observe(each, HAPPENED, SEEN, Observation(KEY_RECOVERY, NOTICED))
+    assert not retention.is_due()
+    long_ago = timezone.now() - timedelta(days=31)
+    SystemNote.objects.filter(device=device).update(first_seen_at=long_ago, last_seen_at=long_ago)
+    SystemNote.objects.filter(device=gas_meter).update(first_seen_at=long_ago)
+    assert retention.is_due()
+    assert retention.delete_slices() == 2
+    assert not retention.is_due()
+    # What is so stays as long as it is so.
+    assert [note.kind for note in SystemNote.objects.filter(device=device)] == ["PROFILE_MISMATCH"]
+    assert SystemNote.objects.filter(device=gas_meter).count() == 3
+
+
+def test_kinds_say_what_ends_them() -> None:
+    """What is so ends by a change, by new keys or by contact; what happened has nothing to wait for."""
+    for kind in kinds.KINDS:
+        ends = bool(kind.judged_by or kind.keys or kind.until_reached)
+        assert ends != kind.is_event, kind.name
 
 
 def test_kinds_have_names_of_their_own_and_columns_that_exist() -> None:
@@ -187,3 +294,18 @@ def test_kinds_have_names_of_their_own_and_columns_that_exist() -> None:
     for kind in kinds.KINDS:
         assert len(kind.name) <= 40
         assert set(kind.judged_by) <= columns
+
+
+def test_looking_for_what_happened_reads_nothing_of_what_is_so(device: Device) -> None:
+    """However many notes are open, and however old they are."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite does not count rows.")
+    long_ago = timezone.now() - timedelta(days=400)
+    SystemNote.objects.bulk_create(
+        SystemNote(device=device, kind=f"KIND_{number}", first_seen_at=long_ago, last_seen_at=long_ago)
+        for number in range(3_000)
+    )
+    analyze()
+    with rows_looked_at() as looked_at:
+        assert not any(rows.order_by().exists() for rows in find_expired())
+    assert looked_at[SystemNote._meta.db_table] <= 10, looked_at

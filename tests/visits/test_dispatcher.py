@@ -18,6 +18,7 @@ from osgp.accounts.models import Organisation
 from osgp.commands.management.commands import dispatch
 from osgp.devices import keystore
 from osgp.devices.models import Device, KeyType
+from osgp.processes import retention
 from osgp.requests import states
 from osgp.requests.models import (
     Action,
@@ -28,7 +29,7 @@ from osgp.requests.models import (
     SessionState,
 )
 from osgp.visits import dispatcher as dispatcher_module
-from osgp.visits import housekeeping, tasks
+from osgp.visits import tasks
 from osgp.visits.dispatcher import Dispatcher
 from osgp.visits.publishing import Publisher
 from tests import factories
@@ -204,7 +205,8 @@ def test_housekeeping_is_left_to_workers(
         raise IntegrityError("something refers to what is to be deleted")
 
     asked: list[int] = []
-    monkeypatch.setattr(housekeeping, "delete_expired", fail)
+    monkeypatch.setattr(retention, "delete_slices", fail)
+    monkeypatch.setattr(retention, "keep_house", fail)
     monkeypatch.setattr(tasks.keep_house, "apply_async", lambda expires: asked.append(expires))
     old = timezone.now() - timedelta(days=8)
     factories.make_request(organisation, meters[1], state=RequestState.SUCCEEDED, completed_at=old)

@@ -11,6 +11,7 @@ from osgp.accounts.models import Organisation
 from osgp.devices import keystore
 from osgp.devices.models import Device, DeviceKey, KeyCounter, KeyState, KeyType
 from osgp.metrics import rollup
+from osgp.processes import retention
 from osgp.requests.models import Action, IdempotencyKey, MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.tables import REQUESTS, SESSIONS
 from osgp.visits import housekeeping, tasks
@@ -52,8 +53,8 @@ def test_final_requests_go_with_all_that_belongs_to_them(organisation: Organisat
         request(organisation, device, OLD, RequestState.QUEUED),
         request(organisation, device, OLD, RequestState.SCHEDULED),
     ]
-    assert housekeeping.delete_expired() > 0
-    while housekeeping.delete_expired():
+    assert retention.delete_slices() > 0
+    while retention.delete_slices():
         pass
     assert set(Request.objects.all()) == set(kept)
     assert set(Action.objects.values_list("request", flat=True)) == {item.pk for item in kept}
@@ -64,11 +65,11 @@ def test_final_requests_go_with_all_that_belongs_to_them(organisation: Organisat
 def test_a_slice_is_bounded(
     organisation: Organisation, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "SLICE", 2)
+    monkeypatch.setattr(retention, "SLICE", 2)
     for _ in range(5):
         request(organisation, device, OLD, RequestState.SUCCEEDED)
     left = []
-    while housekeeping.delete_expired():
+    while retention.delete_slices():
         left.append(Request.objects.count())
     assert left == [3, 1, 0]
 
@@ -76,10 +77,10 @@ def test_a_slice_is_bounded(
 def test_the_oldest_go_first(
     organisation: Organisation, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "SLICE", 1)
+    monkeypatch.setattr(retention, "SLICE", 1)
     younger = request(organisation, device, OLD, RequestState.SUCCEEDED)
     older = request(organisation, device, OLD + timedelta(days=1), RequestState.SUCCEEDED)
-    assert housekeeping.delete_expired() == 2
+    assert retention.delete_slices() == 2
     assert list(Request.objects.all()) == [younger]
     assert list(MeterSession.objects.all()) == [younger.session] != [older.session]
 
@@ -87,12 +88,12 @@ def test_the_oldest_go_first(
 def test_visits_whose_requests_are_kept_do_not_keep_others(
     organisation: Organisation, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "SLICE", 2)
+    monkeypatch.setattr(retention, "SLICE", 2)
     for number in range(5):
         kept = request(organisation, device, OLD + timedelta(hours=1 + number), RequestState.SUCCEEDED)
         Request.objects.filter(pk=kept.pk).update(completed_at=timezone.now())
     request(organisation, device, OLD, RequestState.SUCCEEDED)
-    while housekeeping.delete_expired():
+    while retention.delete_slices():
         pass
     assert (Request.objects.count(), MeterSession.objects.count()) == (5, 5)
 
@@ -102,7 +103,7 @@ def test_a_slice_reads_little_more_than_it_deletes(
 ) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite does not count rows.")
-    monkeypatch.setattr(housekeeping, "SLICE", 5)
+    monkeypatch.setattr(retention, "SLICE", 5)
     now = timezone.now()
     times = [now - OLD - timedelta(seconds=number) for number in range(3_000)]
     sessions = [
@@ -128,7 +129,7 @@ def test_a_slice_reads_little_more_than_it_deletes(
     analyze()
     rollup.advance()
     with rows_looked_at() as looked_at:
-        assert housekeeping.delete_expired() == 10
+        assert retention.delete_slices() == 10
     assert looked_at[REQUESTS] <= 50, looked_at
     assert looked_at[SESSIONS] <= 50, looked_at
 
@@ -137,18 +138,19 @@ def test_a_slice_reads_little_more_than_it_deletes(
 def test_the_duty_is_over_once_nothing_is_left(
     organisation: Organisation, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "SLICE", 2)
-    assert not housekeeping.is_due()
+    monkeypatch.setattr(retention, "SLICE", 2)
+    assert not retention.is_due()
     for _ in range(5):
         request(organisation, device, OLD, RequestState.SUCCEEDED)
     request(organisation, device, YOUNG, RequestState.SUCCEEDED)
-    assert housekeeping.is_due()
+    assert retention.is_due()
     with monkeypatch.context() as patch:
-        patch.setattr(tasks, "LONGEST_HOUSEKEEPING", -1.0)
+        patch.setattr(retention, "LONGEST_RUN", -1.0)
+        patch.setattr(retention, "_kinds", {"requests": retention._kinds["requests and visits"]})
         tasks.keep_house()
-    assert (Request.objects.count(), housekeeping.is_due()) == (4, True)
+    assert (Request.objects.count(), retention.is_due()) == (4, True)
     tasks.keep_house(unknown="argument")
-    assert (Request.objects.count(), housekeeping.is_due()) == (1, False)
+    assert (Request.objects.count(), retention.is_due()) == (1, False)
 
 
 def test_keys_of_a_day_ago_are_forgotten_before_their_requests(
@@ -158,9 +160,9 @@ def test_keys_of_a_day_ago_are_forgotten_before_their_requests(
     IdempotencyKey.objects.create(
         organisation=organisation, key="k", request=recent, created_at=timezone.now() - timedelta(hours=25)
     )
-    assert housekeeping.is_due()
-    assert housekeeping.delete_expired() == 1
-    assert not housekeeping.is_due()
+    assert retention.is_due()
+    assert retention.delete_slices() == 1
+    assert not retention.is_due()
     assert not IdempotencyKey.objects.exists()
     assert Request.objects.exists()
 
@@ -182,18 +184,18 @@ def make_former_keys(device: Device, count: int) -> None:
 def test_former_keys_go_after_a_year_and_their_counters_stay(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "SLICE", 3)
+    monkeypatch.setattr(retention, "SLICE", 3)
     make_former_keys(device, 4)
     young = DeviceKey.objects.filter(state=KeyState.EXPIRED).order_by("pk").first()
     assert young is not None
     DeviceKey.objects.filter(pk=young.pk).update(state_changed_at=timezone.now() - timedelta(days=364))
     counters = list(KeyCounter.objects.order_by("pk").values())
-    assert housekeeping.is_due()
+    assert retention.is_due()
     deleted = []
-    while count := housekeeping.delete_expired():
+    while count := retention.delete_slices():
         deleted.append(count)
     assert deleted == [3, 3, 1]
-    assert not housekeeping.is_due()
+    assert not retention.is_due()
     left = DeviceKey.objects.order_by("pk").values_list("state", flat=True)
     assert list(left) == [KeyState.EXPIRED, KeyState.ACTIVE, KeyState.NEW]
     assert list(KeyCounter.objects.order_by("pk").values()) == counters
@@ -209,6 +211,6 @@ def test_former_keys_are_found_by_an_index(device: Device) -> None:
     make_former_keys(device, 1)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    rows = housekeeping._find_past_device_keys()
+    rows = housekeeping.find_former_keys()
     assert "past_keys_by_end" in rows.order_by("state_changed_at")[:1].explain()
     assert "past_keys_by_end" in rows.order_by().explain()

@@ -14,6 +14,7 @@ from pytest_django import Settings
 from osgp.accounts.models import Organisation
 from osgp.catalogue.communication import Framing, Security
 from osgp.devices.models import Device, DeviceKey, KeyType
+from osgp.protocol_dlms import Step
 from osgp.requests import states
 from osgp.requests.models import (
     Action,
@@ -281,6 +282,9 @@ def test_a_meter_that_misbehaves_is_tried_three_times(
         assert session.state == SessionState.CLOSED
         assert request.fault is not None
         assert request.fault["code"] in codes, request.fault
+        assert session.fault is not None
+        step = session.fault.pop("step")
+        assert step in Step.__members__
         assert session.fault == request.fault
         assert (request.attempts, request.crashes) == (attempt, 0)
         assert request.state == (RequestState.RETRYING if attempt < 3 else RequestState.FAILED)

@@ -46,7 +46,8 @@ class MessageLogsView(APIView):
     @extend_schema(
         operation_id="message_logs",
         summary="Message logs",
-        description="Messages of a device while it was debugged, as in FindMessageLogs, in pages. "
+        description="Messages of a device while it was debugged, and failed calls, as in FindMessageLogs, in "
+        "pages. "
         "Needs the rights of FindMessageLogs.",
         tags=["management"],
         parameters=[MessageLogsQuery],

@@ -48,13 +48,15 @@ class SystemNoteSerializer(serializers.Serializer):
     text = serializers.CharField(help_text="What is so.")
     what_to_do = serializers.CharField()
     details = serializers.DictField(help_text="The same for programs; depends on the kind.")
-    count = serializers.IntegerField(help_text="How many requests have seen it.")
+    count = serializers.IntegerField(help_text="How many requests have seen it, or how often it happened.")
     first_seen_at = serializers.DateTimeField()
     last_seen_at = serializers.DateTimeField()
     dismissed_at = serializers.DateTimeField(allow_null=True)
     resolved_at = serializers.DateTimeField(allow_null=True)
     resolved_by = serializers.CharField(
-        allow_null=True, help_text="The message after which it was not so any more, or ADMIN."
+        allow_null=True,
+        help_text="The message after which it was not so any more; ADMIN after a change by an operator, "
+        "NEW_KEYS after a change of the device's keys.",
     )
 
 
@@ -74,7 +76,8 @@ class SystemNotesView(APIView):
         summary="System notes",
         description="What the platform noticed of devices that the organisation was granted anything on, and "
         "what to do about it: a meter with the objects of another profile, for instance. A note is resolved "
-        "when it is not so any more, and kept as long as requests are. No meter is contacted.",
+        "when it is not so any more, and kept for a while. What happened once stays open until it is "
+        "dismissed, or has not happened again for that while. No meter is contacted.",
         tags=["management"],
         parameters=[SystemNotesQuery],
         responses={200: SystemNotePageSerializer, **document_problems(400, 403, examples={})},

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_visible_devices
 from osgp.devices.models import Device
-from osgp.message_logs.reading import list_logged_devices
+from osgp.message_logs.reading import find_failed_call, list_carried, list_logged_devices
 from osgp.pages.access import ReadOnlyAdmin, get_organisation
 from osgp.pages.networks.filters import VisitedCellFilter, VisitedNetworkFilter
 from osgp.pages.shared.columns import make_moment_column, show_fault, show_state
@@ -110,8 +110,14 @@ class MeterSessionAdmin(IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
                 may_see_meter and list_visible_devices(organisation).filter(pk=row.meter_id).exists()
             )
         may_read_logs = request.user.has_perm("message_logs.view_messagelog")
+        logged = list_logged_devices(row.pk, organisation) if may_read_logs else Device.objects.none()
+        # The log of the meter has all of its requests.
+        call = find_failed_call(row) if logged.filter(pk=row.meter_id).exists() else None
         return {
-            "logged": list_logged_devices(row.pk, organisation) if may_read_logs else (),
+            "call": call.failed_call if call else None,
+            "for_requests": list_carried(call, organisation) if call else (),
+            "may_see_requests": request.user.has_perm("requests.view_request"),
+            "logged": logged,
             "title": f"Visit to {row.meter.identification}",
             "duration": measure_duration(row),
             "carried": carried[:MOST_REQUESTS],

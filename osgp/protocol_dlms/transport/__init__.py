@@ -11,7 +11,7 @@ from osgp.catalogue.communication import Carrier, Framing
 from osgp.protocol_dlms.deadlines import SessionClock
 from osgp.protocol_dlms.settings import Limits, MeterAddress
 from osgp.protocol_dlms.transport.hdlc_link import HdlcLink
-from osgp.protocol_dlms.transport.line import Line
+from osgp.protocol_dlms.transport.line import Line, Traffic
 from osgp.protocol_dlms.transport.stream import Stream
 from osgp.protocol_dlms.transport.wrapper import WrapperLink
 
@@ -51,4 +51,4 @@ def open_link(stream: Stream, address: MeterAddress, client_address: int, limits
     return link
 
 
-__all__ = ["Line", "Link", "Stream", "connect", "open_link"]
+__all__ = ["Line", "Link", "Stream", "Traffic", "connect", "open_link"]

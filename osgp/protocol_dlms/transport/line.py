@@ -3,8 +3,18 @@
 import socket
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 
 from osgp.protocol_dlms import errors
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What went over a line so far, in all its connections. Octets include framing."""
+
+    round_trips: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
 
 
 class Line:
@@ -14,6 +24,7 @@ class Line:
     """
 
     def __init__(self) -> None:
+        self.traffic = Traffic()
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_down = False

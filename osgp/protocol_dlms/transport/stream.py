@@ -10,7 +10,7 @@ from typing import Any
 
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.deadlines import SessionClock
-from osgp.protocol_dlms.transport.line import Line
+from osgp.protocol_dlms.transport.line import Line, Traffic
 
 _RECEIVE_SIZE = 16 * 1024
 
@@ -26,6 +26,11 @@ class Stream:
         self._buffer = bytearray()
         self._socket = _dial(host, port, clock, self._line)
 
+    @property
+    def traffic(self) -> Traffic:
+        """What went over the line, in this connection and in former ones."""
+        return self._line.traffic
+
     def send(self, octets: bytes) -> None:
         """Send all of ``octets`` within the time left."""
         self._line.check()
@@ -35,6 +40,7 @@ class Stream:
         except OSError as error:
             raise self._make_fault(error) from error
         self.bytes_sent += len(octets)
+        self.traffic.bytes_sent += len(octets)
 
     def receive_exactly(self, size: int) -> bytes:
         """Receive ``size`` octets. Callers limit ``size``; the buffer holds at most one read beyond it."""
@@ -65,6 +71,7 @@ class Stream:
         if not received:
             raise errors.SocketClosedByRemote("the meter closed the connection")
         self.bytes_received += len(received)
+        self.traffic.bytes_received += len(received)
         self._buffer += received
 
     def _make_fault(self, error: OSError) -> errors.DlmsError:

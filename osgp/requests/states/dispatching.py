@@ -19,6 +19,7 @@ from osgp.requests import permits
 from osgp.requests.due import find_due_requests
 from osgp.requests.models import OF_ANY_METER, MeterSession, Request, RequestState, SessionState
 from osgp.requests.states.ending import give_up_actions
+from osgp.requests.states.quarantine import QUARANTINED, keep_notes
 from osgp.requests.states.tables import LIVE, SESSIONS
 from osgp.requests.states.transitions import FIRST_SESSION_STATE, RequestTransitions, SessionTransitions
 from osgp.sql import Statement, add_to_now, is_one_of, parse_uuid
@@ -27,11 +28,6 @@ from osgp.state_tables import apply
 OVERDUE = Fault(
     FaultCode.MAX_SCHEDULE_TIME_EXCEEDED,
     "The request was not carried out before its max_schedule_time.",
-    component=Component.CORE,
-).as_dict()
-QUARANTINED = Fault(
-    FaultCode.UNABLE_TO_PROCESS_REQUEST,
-    "The request was given up: the worker that carried it out died every time.",
     component=Component.CORE,
 ).as_dict()
 
@@ -216,5 +212,6 @@ def reap(limit: int = 500) -> int:
         completed_at=Now(),
     )
     give_up_actions(poisonous)
+    keep_notes(poisonous)
     apply(taken, RequestTransitions.TAKE_BACK, crashes=F("crashes") + 1, due_at=Now())
     return len(lost)

@@ -10,8 +10,8 @@ from django.db.models.functions import Coalesce, Now
 
 from osgp.requests.due import find_due_requests
 from osgp.requests.models import Request
-from osgp.requests.states.dispatching import QUARANTINED
 from osgp.requests.states.ending import give_up_actions
+from osgp.requests.states.quarantine import QUARANTINED, keep_notes
 from osgp.requests.states.transitions import RequestTransitions
 from osgp.sql import add_to_now
 from osgp.state_tables import apply
@@ -54,6 +54,7 @@ def choose_platform_request() -> ChosenRequest | None:
                 return ChosenRequest(request_id, due_at)
             if apply(request, RequestTransitions.GIVE_UP, fault=QUARANTINED, completed_at=Now()):
                 give_up_actions([request_id])
+                keep_notes([request_id])
 
 
 def find_chosen_platform_request(chosen: ChosenRequest) -> QuerySet[Request]:

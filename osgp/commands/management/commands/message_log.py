@@ -1,4 +1,4 @@
-"""``manage.py message_log``: the log of a debugged device, to be read in a terminal."""
+"""``manage.py message_log``: the log of a device, to be read in a terminal."""
 
 import time
 import uuid
@@ -14,13 +14,13 @@ from osgp.processes.database import give_back_connection
 LOOK_EVERY = 1.0
 """Seconds between looks for more."""
 SLICE = 500
-ARROWS = {MessageDirection.SENT: "→", MessageDirection.RECEIVED: "←"}
+ARROWS = {MessageDirection.SENT: "→", MessageDirection.RECEIVED: "←", MessageDirection.FAILED: "✗"}
 
 
 class Command(BaseCommand):
     """Messages in their order, visit by visit."""
 
-    help = "Print the messages that were exchanged with a device while it was debugged."
+    help = "Print the messages exchanged with a device while it was debugged, and the calls that failed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("device", help="Device identification.")
@@ -58,6 +58,9 @@ class Command(BaseCommand):
             self.stdout.write(
                 self.style.MIGRATE_HEADING(f"\n{row.at:%Y-%m-%d %H:%M:%S} visit {row.session_id}")
             )
+        if row.failed_call is not None:
+            self._print_call(row, row.failed_call)
+            return
         belongs = (row.message, row.correlation_uid)
         if belongs != self._belongs:
             self._belongs = belongs
@@ -70,3 +73,15 @@ class Command(BaseCommand):
             lines.append(row.apdu + (" …" if row.is_cut else ""))
         for line in lines:
             self.stdout.write(f"      {line}")
+
+    def _print_call(self, row: MessageLog, call: dict[str, Any]) -> None:
+        self._belongs = None
+        self.stdout.write(
+            self.style.ERROR(f"  {row.at:%H:%M:%S.%f} {ARROWS[MessageDirection.FAILED]} failed call")
+        )
+        for line in row.description.splitlines():
+            self.stdout.write(f"      {line}")
+        for uid, request in row.list_carried():
+            self.stdout.write(f"      attempt {request['attempt']} of {request['message']} {uid}")
+        if (more := call["request_count"] - len(call["requests"])) > 0:
+            self.stdout.write(f"      and {more} more requests")
