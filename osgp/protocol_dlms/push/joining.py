@@ -21,7 +21,7 @@ from osgp.protocol_dlms.push.pieces import (
     Scan,
     Verdict,
 )
-from osgp.protocol_dlms.transport.hdlc import LLC_RESPONSE, MAX_FRAME_LENGTH
+from osgp.protocol_dlms.transport.hdlc import MAX_FRAME_LENGTH
 
 DEFAULT_LIMIT = 0x20000
 """Octets; twice the longest wrapper frame."""
@@ -53,6 +53,9 @@ LONGEST_BROKEN_FRAME = MAX_FRAME_LENGTH
 _UNTIL_END_OF_DATAGRAM = frozenset((GENERAL_GLO_CIPHERING, DATA_NOTIFICATION, EVENT_NOTIFICATION))
 _MAY_BEGIN = re.compile(b"[" + re.escape(bytes(SCANS)) + b"]")
 _MAY_BEGIN_FRAME = re.compile(b"[" + re.escape(bytes(FRAMED_SCANS)) + b"]")
+_BEFORE_FRAMED_APDU = re.compile(rb".*(?:\xe6[\xe6\xe7]\x00|[\x53\x73].[\x00-\x1f]..)\Z", re.DOTALL)
+"""What stands before an APDU in a frame whose beginning is gone: the LLC of HDLC, the header of M-Bus."""
+_BEFORE_SIZE = 5
 _SEGMENTED = frozenset((Framing.HDLC, Framing.MBUS))
 
 Outcome = PushedMessage | PushError
@@ -62,7 +65,8 @@ class Joiner:
     """Finds messages in the octets of ONE sender: a TCP connection, or the datagrams of one UDP source.
 
     What comes out depends on the octets alone, not on the parts in which they arrive. After octets that make
-    no sense, the next message that does is looked for; all that was skipped for it counts as one error.
+    no sense, the next message that does is looked for; all that was skipped for it counts as one error, which
+    shows its first ``LONGEST_RUBBISH`` octets.
 
     It holds at most ``limit`` received octets (and of unfinished messages of several pieces, what they carry
     a second time); at least ``LEAST_LIMIT``, else ValueError. Longer messages are refused as soon as they say
@@ -158,11 +162,14 @@ class Joiner:
         end = len(self._buffer)
         may_begin = _MAY_BEGIN
         if self._lost is not None:
-            if self._in_broken_frame:
+            if self._had_frames:
+                may_begin = _MAY_BEGIN_FRAME
+            elif self._in_broken_frame:
+                may_begin = _MAY_BEGIN_FRAME
                 end = min(end, self._in_broken_frame)
+            elif _BEFORE_FRAMED_APDU.match(self._rubbish[-_BEFORE_SIZE:]):
                 may_begin = _MAY_BEGIN_FRAME
-            elif self._had_frames or self._rubbish.endswith(LLC_RESPONSE):
-                may_begin = _MAY_BEGIN_FRAME
+                end = 1
         begin = may_begin.search(self._buffer, 0, end)
         return begin.start() if begin else end
 

@@ -38,7 +38,7 @@ def scan_mbus(buffer: bytearray) -> Scan:
         if length < _LEAST_LENGTH:
             continue
         size = _LENGTHS_END + length + _TRAILER
-        yield Need(size, skip=_PAYLOAD_AT, settled=mismatch, rescan=True)
+        yield Need(size, skip=_STSAP_AT, settled=mismatch, rescan=True)
         if buffer[size - 1] != STOP:
             continue
         payload_end = size - _TRAILER
