@@ -32,7 +32,7 @@ _WITH_NAME = _ALARM_HEAD_SIZE + 6
 _LAST_OF_NAMES = 0xFF
 """Value group F of the logical names that are pushed."""
 _NEXT_MESSAGE = re.compile(
-    rb"\x7e[\x7e\xa0-\xaf]|\x68.|\x00\x01|\x0f.|[\xdb][\x00\x08]|\xe0.|\xc2[\x00\x01\x09]"
+    rb"\x7e[\x7e\xa0-\xaf]|\x68.|\x00\x01|\x0f.|\xdb[\x00\x08]|\xe0.|\xc2[\x00\x01\x09]"
     rb"|/[A-Za-z]|[0-9A-Z][0-9A-Za-z ]",
     re.DOTALL,
 )

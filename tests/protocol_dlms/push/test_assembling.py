@@ -1,5 +1,7 @@
 """Messages in blocks of general-block-transfer, in and out of order."""
 
+from collections.abc import Callable
+
 import pytest
 
 from osgp.protocol_dlms.push.errors import PushError, PushFault
@@ -17,7 +19,12 @@ from tests.protocol_dlms.push.framed import (
 )
 from tests.protocol_dlms.push.joined import feed, kinds, show
 
-FRAMES = {"wrapper": frame_wrapper, "hdlc": frame_hdlc, "mbus": frame_mbus, "bare": bytes}
+FRAMES: dict[str, Callable[[bytes], bytes]] = {
+    "wrapper": frame_wrapper,
+    "hdlc": frame_hdlc,
+    "mbus": frame_mbus,
+    "bare": bytes,
+}
 
 
 @pytest.mark.parametrize("form", FRAMES)
