@@ -81,6 +81,22 @@ def test_frames_with_a_wrong_bit(position: int) -> None:
         assert len(outcomes) == 3
 
 
+def test_each_check_sequence_counts() -> None:
+    good = frame_hdlc(OTHER)
+    header_end = good.index(hdlc.LLC_RESPONSE) - 2
+    body = good[1:header_end] + b"\0\0" + good[header_end + 2 : -3]
+    wrong_header = b"~" + body + hdlc.compute_check_sequence(body) + b"~"
+    wrong_frame = good[:-3] + b"\0\0~"
+    no_flag = good[:-1] + b"\0"
+    expected = {
+        wrong_header: PushFault.BAD_CHECKSUM,
+        wrong_frame: PushFault.BAD_CHECKSUM,
+        no_flag: PushFault.TRUNCATED,
+    }
+    for octets, kind in expected.items():
+        assert kinds(feed(octets + good)) == [kind, OTHER]
+
+
 def test_frame_with_missing_octets() -> None:
     good = frame_hdlc(NOTIFICATION)
     for size in range(1, len(good) - 1):

@@ -115,6 +115,8 @@ def test_much_rubbish_is_one_error_at_once() -> None:
     assert isinstance(error, PushError)
     assert (error.kind, error.octets) == (PushFault.UNKNOWN_FORM, b"\xff" * LONGEST_RUBBISH)
     assert joiner.pending == 0
+    assert joiner.feed(b"\xff" * 99) == []
+    assert joiner.pending == 0
     assert kinds(joiner.feed(b"\xff" * 99 + frame_wrapper(OTHER) + b"\xff")) == [OTHER]
     assert kinds(joiner.end()) == [PushFault.UNKNOWN_FORM]
 
@@ -206,6 +208,15 @@ def test_bare_apdus_are_not_looked_for_in_broken_frames() -> None:
             bad[position] ^= 0x04
             found = feed(bytes(bad) + b"\xff", ended=True)
             assert not any(isinstance(each, PushedMessage) for each in found)
+
+
+def test_bare_apdus_are_not_looked_for_after_frames() -> None:
+    """Rubbish where frames came before is a broken frame, even if its start is gone."""
+    good = frame_hdlc(OTHER)
+    assert kinds(feed(good + b"\xff" + OTHER + good)) == [OTHER, PushFault.UNKNOWN_FORM, OTHER]
+    assert kinds(feed(good + OTHER + good)) == [OTHER] * 3
+    found = feed(good + OTHER + b"\xff" + OTHER + good)
+    assert kinds(found) == [OTHER, OTHER, PushFault.UNKNOWN_FORM, OTHER]
 
 
 def test_bare_apdus_are_found_after_rubbish() -> None:

@@ -7,6 +7,7 @@ from osgp.protocol_dlms.push.joining import Joiner
 from osgp.protocol_dlms.push.message import Framing
 from osgp.protocol_dlms.push.text import compute_crc
 from tests.protocol_dlms.push.framed import (
+    NAME,
     OTHER,
     WITH_NAME,
     WITH_REGISTER,
@@ -23,6 +24,12 @@ from tests.protocol_dlms.push.joined import feed, kinds
 def test_alarm_with_a_logical_name_is_complete_at_once() -> None:
     assert feed(WITH_NAME) == [message(Framing.NONE, WITH_NAME, WITH_NAME)]
     assert kinds(feed(WITH_NAME * 3)) == [WITH_NAME] * 3
+
+
+@pytest.mark.parametrize("name", ["00000f0004ff", "000019090fff", "0000190900fe", "0000190900ff"])
+def test_logical_names(name: str) -> None:
+    octets = NAME + b"," + bytes.fromhex(name)
+    assert kinds(feed(octets + frame_wrapper(OTHER))) == [octets, OTHER]
 
 
 def test_alarm_with_a_register_is_complete_at_a_pause() -> None:
