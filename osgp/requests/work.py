@@ -120,7 +120,8 @@ METER_COLUMNS = """
            d.id, d.identification, COALESCE(NULLIF(d.announced_address, ''), d.network_address), d.port,
            d.logical_device_address, d.transport,
            d.security, d.challenge_length, d.with_list_max, COALESCE(d.debugging_until > {now}, FALSE),
-           d.protocol_name, d.protocol_version, d.failed_connections, d.system_title, d.announced_address <> ''
+           d.protocol_name, d.protocol_version, d.failed_connections, d.system_title,
+           d.announced_address <> ''
     """
 """Columns of a meter, in the order of the fields of :class:`WorkMeter`."""
 _METER = Statement(f"SELECT {METER_COLUMNS} FROM {Device._meta.db_table} d WHERE d.id = %s")  # noqa: S608

@@ -6,6 +6,9 @@ class SystemNotesConfig(AppConfig):
     verbose_name = "System notes"
 
     def ready(self) -> None:
-        from osgp.system_notes import announcing, telling
+        from osgp.devices import keystore
+        from osgp.system_notes import announcing, housekeeping, keeping, telling
 
+        keystore.call_for_new_keys(keeping.resolve_by_keys)
         announcing.call_for_notes(telling.tell)
+        housekeeping.register()

@@ -10,6 +10,14 @@ from osgp.protocol_dlms.transport import hdlc, wrapper
 SOURCE, DESTINATION = 1, 103
 HDLC_SOURCE, HDLC_DESTINATION = b"\x02\x23", b"\xcf"
 
+NOTIFICATION = (
+    bytes.fromhex("0f000000010002020911") + b"E0000000123456789" + bytes.fromhex("09060000190900ff")
+)
+OTHER = bytes.fromhex("0f00000002000201060000002a")
+NAME = b"E0000000123456789"
+WITH_REGISTER = NAME + b"," + bytes.fromhex("00000002")
+WITH_NAME = NAME + b"," + bytes.fromhex("0000020300ff")
+
 
 def frame_wrapper(apdu: bytes) -> bytes:
     return wrapper.build_frame(SOURCE, DESTINATION, apdu)
