@@ -93,7 +93,7 @@ def _complete(body: Body, notification: DataNotification, zone: tzinfo | None, r
         body.identification,
         body.list_name,
         time or built_at,
-        built_at or time,
+        built_at,
         tuple(add_scales(body.list_name, body.values)),
         rows,
     )

@@ -81,11 +81,10 @@ def _read_own_list(body: Data) -> Body | None:
         if entries is None or len(entries) != len(members):
             continue
         values = [_describe(entry, value) for entry, value in zip(entries, members, strict=True)]
+        own = values.pop(position)
         described = [value for value in values if value is not None]
-        own = values[position]
-        if len(described) != len(values) or own is None or not _is_own_list(own):
+        if own is None or not _is_own_list(own) or len(described) != len(values):
             continue
-        described.remove(own)
         return Body(Layout.OWN_LIST, _scale_by_neighbours(described), list_name=own.obis)
     return None
 
