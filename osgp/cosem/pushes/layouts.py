@@ -141,14 +141,15 @@ def _read_named_list(body: Data) -> Body | None:
     logical_name = get_logical_name(members[1])
     list_name = obis.to_text(logical_name) if logical_name and _names_list(logical_name) else None
     rest = members[1:] if list_name is None else members[2:]
-    buffers = [rows for member in rest if (rows := _get_rows(member))]
-    if list_name is None and (len(rest) != 1 or len(buffers) != 1):
+    buffers = {index: rows for index, member in enumerate(rest) if (rows := _get_rows(member))}
+    if list_name is None and (len(rest) != 1 or not buffers):
         return None
     if len(buffers) != 1:
         values = [PushedValue(member) for member in rest]
         return Body(Layout.NAMED_LIST, values, identification, list_name)
-    values = [PushedValue(member) for member in rest if not _get_rows(member)]
-    return Body(Layout.ROWS, values, identification, list_name, rows=buffers[0])
+    [(buffer, rows)] = buffers.items()
+    values = [PushedValue(member) for index, member in enumerate(rest) if index != buffer]
+    return Body(Layout.ROWS, values, identification, list_name, rows=rows)
 
 
 def _names_list(logical_name: bytes) -> bool:
