@@ -29,7 +29,7 @@ _REGISTER_CLASSES = (3, 4)
 _VALUE, _SCALER_UNIT = 2, 3  # attributes of both
 # class id, logical name, attribute id, data index; later versions add a restriction and columns.
 _ENTRY_LENGTHS = (4, 5, 6)
-_ENTRY_TYPES = (DataType.LONG_UNSIGNED, DataType.OCTET_STRING, DataType.INTEGER, DataType.LONG_UNSIGNED)
+_DESCRIPTOR_TYPES = (DataType.LONG_UNSIGNED, DataType.OCTET_STRING, DataType.INTEGER)
 
 
 def read(body: Data) -> Body | None:
@@ -51,14 +51,18 @@ def _read_untagged(body: Data) -> Body | None:
     values = []
     for entry in get_array(members[1]) or ():
         parts = get_structure(entry)
-        if parts is None or len(parts) != 4 or _find_types(parts[:3]) != _ENTRY_TYPES[:3]:
+        if parts is None or len(parts) != 4 or not _is_descriptor(parts[:3]):
             return None
         values.append(_make_described(parts[:3], 0, parts[3]))
     return Body(Layout.UNTAGGED, values) if values else None
 
 
-def _find_types(members: Sequence[Data]) -> tuple[DataType, ...]:
-    return tuple(member.type for member in members)
+def _is_descriptor(members: Sequence[Data]) -> bool:
+    """Return whether members are class id, logical name and attribute id."""
+    if tuple(member.type for member in members) != _DESCRIPTOR_TYPES:
+        return False
+    logical_name = members[1].value
+    return isinstance(logical_name, bytes) and len(logical_name) == 6
 
 
 def _make_described(descriptor: Sequence[Data], data_index: int, value: Data) -> PushedValue:
@@ -96,12 +100,11 @@ def _is_own_list(value: PushedValue) -> bool:
 def _describe(entry: Data, value: Data) -> PushedValue | None:
     """Return a value with what the entry of the list says of it; None if it is no entry of such a list."""
     parts = get_structure(entry)
-    if parts is None or len(parts) not in _ENTRY_LENGTHS or _find_types(parts[:4]) != _ENTRY_TYPES:
-        return None
-    if not isinstance(parts[1].value, bytes) or len(parts[1].value) != 6:
+    if parts is None or len(parts) not in _ENTRY_LENGTHS or not _is_descriptor(parts[:3]):
         return None
     data_index = parts[3].value
-    assert isinstance(data_index, int)
+    if parts[3].type is not DataType.LONG_UNSIGNED or not isinstance(data_index, int):
+        return None
     return _make_described(parts[:3], data_index, value)
 
 

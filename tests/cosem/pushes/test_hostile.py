@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from osgp.catalogue import obis
 from osgp.cosem.pushes import AlarmPush, Push, UnknownPush, ValuesPush, WakeUpPush, decode
 from osgp.cosem.pushes.decoding import LONGEST_PUSH
-from osgp.protocol_dlms import Data, axdr
+from osgp.protocol_dlms import Data, DataType, axdr
 from osgp.protocol_dlms.push.errors import PushError, PushFault
 from osgp.protocol_dlms.push.protection import unprotect
 from tests.cosem.pushes.building import (
@@ -25,6 +25,7 @@ from tests.cosem.pushes.building import (
     scale,
     structure,
     text,
+    u16,
     u32,
 )
 from tests.protocol_dlms.push import apdus
@@ -116,6 +117,7 @@ def test_pushes_cut_short_are_refused(apdu: bytes, data: st.DataObject) -> None:
     assert decode_whatever(apdu[:length]) is None
 
 
+UNTAGGED_VALUE = (u16(3), name("1.0.1.8.0"), Data(DataType.INTEGER, 2), u32(5))
 # Elements of the types in layouts, in any order: far more of these nearly fit a layout.
 PARTS = st.sampled_from(
     [
@@ -134,6 +136,9 @@ PARTS = st.sampled_from(
         structure(name("1.0.1.8.0"), u32(5), scale(1, 30)),
         array(entry(40, "0.1.25.9.0"), entry(3, "1.0.1.8.0")),
         array(structure(octets(WINTER), u32(5))),
+        Data(DataType.ENUM, 1),
+        array(structure(*UNTAGGED_VALUE)),
+        array(structure(*UNTAGGED_VALUE[:1], octets(b"12345"), *UNTAGGED_VALUE[2:])),
     ]
 )
 

@@ -307,6 +307,20 @@ def test_values_without_tags() -> None:
     ]
 
 
+@pytest.mark.parametrize("length", [0, 5, 7])
+def test_descriptors_without_a_logical_name(length: int) -> None:
+    """Sound data of the same shape, of a sender that is no such meter."""
+    integer = Data(DataType.INTEGER, 2)
+    unknown(
+        structure(Data(DataType.ENUM, 1), array(structure(u16(3), octets(bytes(length)), integer, u32(5))))
+    )
+    unknown(
+        structure(
+            array(entry(40, "0.8.25.9.0"), structure(u16(3), octets(bytes(length)), integer, u16(0))), u32(5)
+        )
+    )
+
+
 # Positions
 
 KAIFA_HEAD = (octets(b"KFM_001"), octets(b"1234567890123456"), octets(b"MA304T4"))
