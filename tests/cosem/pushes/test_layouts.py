@@ -82,6 +82,21 @@ def test_a_list_name_as_long_as_a_clock() -> None:
     assert (push.list_name, push.time) == ("ABCDEFGHIJKL", None)
 
 
+def test_octets_as_long_as_a_clock_that_are_none() -> None:
+    for position, octet in ((0, 0x00), (2, 13), (3, 32), (5, 24), (6, 60)):
+        wrong = bytearray(WINTER)
+        wrong[position] = octet
+        unknown(structure(octets(bytes(wrong)), name(IMPORT), u32(5)))
+
+
+@pytest.mark.parametrize("padding", ["  ", "\0\0"], ids=["blanks", "zeros"])
+def test_identifications_are_told_without_padding(padding: str) -> None:
+    padded = octets(f"X1{padding}".encode())
+    push = decode_values(structure(name("0.0.96.1.0"), padded, name(IMPORT), u32(5)))
+    assert push.identification == "X1"
+    assert push.values[0].value == padded
+
+
 def test_triples_with_and_without_scale() -> None:
     body = structure(octets(WINTER), name(IMPORT), u32(5), scale(3, 30), name("0.0.96.13.0"), octets(b""))
     assert told(body)[1:] == [(LISTED, "5000 Wh"), ("0-0:96.13.0.255", "")]
@@ -205,13 +220,14 @@ def test_a_scale_that_is_listed_as_well() -> None:
         entry(40, "0.0.25.9.0"),
         entry(3, IMPORT),
         entry(3, IMPORT, 3),
-        entry(1, "0.0.96.1.0"),
-        values=(u32(5), scale(2, 30), octets(b"X")),
+        entry(3, IMPORT, 1),
+        entry(1, IMPORT),
+        values=(u32(5), scale(2, 30), octets(b"X"), u32(5)),
     )
     push = decode_values(body)
     assert say(push.values[0]) == (LISTED, "500 Wh")
     assert push.values[0].scale_source is ScaleSource.MESSAGE
-    assert push.values[1].quantity is None
+    assert {value.scaler for value in push.values[1:]} == {None}
 
 
 def test_all_attributes_of_an_object_stay_one_value() -> None:
@@ -285,6 +301,10 @@ def test_arrays_that_are_no_rows(rows: Data) -> None:
     assert push.layout is Layout.NAMED_LIST
     assert [value.value for value in push.values] == [rows]
     unknown(structure(octets(b"METER1"), rows))
+
+
+def test_rows_beside_other_values_need_a_name_of_the_list() -> None:
+    unknown(structure(octets(b"METER1"), u32(900), array(structure(octets(WINTER), u32(5)))))
 
 
 def test_two_buffers_are_not_told_apart() -> None:
