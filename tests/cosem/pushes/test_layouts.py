@@ -230,6 +230,20 @@ def test_a_scale_that_is_listed_as_well() -> None:
     assert {value.scaler for value in push.values[1:]} == {None}
 
 
+def test_the_first_of_several_clocks_counts() -> None:
+    first, second = (bytes.fromhex(f"07ea0716040e{minute}1900ff8880") for minute in ("1e", "2d"))
+    body = own_list(
+        entry(40, "0.0.25.9.0"),
+        entry(8, "0.0.1.0.0"),
+        entry(8, "0.0.1.0.0", 3),
+        entry(8, "0.0.1.0.0"),
+        values=(octets(first), Data(DataType.LONG, -60), octets(second)),
+    )
+    push = decode_values(body)
+    assert push.time is not None
+    assert push.time.isoformat() == "2026-07-22T12:30:25+00:00"
+
+
 def test_all_attributes_of_an_object_stay_one_value() -> None:
     register = structure(name(IMPORT), u32(5), scale(0, 30))
     push = decode_values(own_list(entry(40, "0.8.25.9.0"), entry(3, IMPORT, 0), values=(register,)))
