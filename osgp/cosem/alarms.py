@@ -54,15 +54,16 @@ def find_pushed_alarms(
 ) -> tuple[list[str], list[UnknownAlarm]]:
     """Return the alarms that a pushed alarm register sets, lowest bit first.
 
-    Meters push registers that cannot be read from them, such as LAST_GASP of meters of DSMR 2.2, and whose
-    profile is not known. So bits without a name in ``profile`` have the name that they have in any other one.
-    Raises ValueError if ``value`` has more bits than the register.
+    Meters push registers that are not in their profile, such as LAST_GASP of meters of DSMR 2.2. The bits of
+    those, and all if the profile is not known, have the names that they have in other profiles. Raises
+    ValueError if ``value`` has more bits than the register.
     """
     if not 0 <= value < 1 << REGISTER_BITS:
         raise ValueError(f"{value} is not a value of {REGISTER_BITS} bits")
     tag = make_register_tag(register)
-    own = profile[tag].flags if profile is not None and tag in profile else None
-    names = {**_merge_names(tag), **(own.names if own else {})}
+    if profile is not None and tag in profile:
+        return find_alarms(profile, register, value)
+    names = _merge_names(tag)
     found = Flags(REGISTER_BITS, names).decode(value)
     return list(found.names), [UnknownAlarm(register, bit) for bit in found.unknown]
 

@@ -1,6 +1,6 @@
 """What pushes mean: from the APDU that a meter sent on its own to alarms and values."""
 
-from osgp.cosem.pushes.decoding import decode
+from osgp.cosem.pushes.decoding import Push, decode
 from osgp.cosem.pushes.model import (
     AlarmPush,
     Layout,
@@ -16,6 +16,7 @@ from osgp.cosem.pushes.model import (
 __all__ = [
     "AlarmPush",
     "Layout",
+    "Push",
     "PushTrigger",
     "PushedRow",
     "PushedValue",

@@ -59,11 +59,7 @@ def decode(apdu: bytes, *, zone: tzinfo | None = None, clock_rule: ClockRule | N
 def _decode_event_notification(apdu: bytes, zone: tzinfo | None, rule: ClockRule | None) -> Push:
     event = parse_event_notification(apdu)
     time = tell_utc(event.time, zone, rule or ClockRule.AS_TOLD)
-    try:
-        found = dutch.recognise_event(event, time)
-    except PushError as error:
-        raise PushError(error.kind, error.text, apdu) from None
-    if found is not None:
+    if (found := dutch.recognise_event(event, time, apdu)) is not None:
         return found
     class_id, logical_name, attribute = event.attribute
     value = PushedValue(event.value, obis.to_text(logical_name), class_id, attribute)
@@ -93,7 +89,7 @@ def _complete(body: Body, notification: DataNotification, zone: tzinfo | None, r
         body.identification,
         body.list_name,
         time or built_at,
-        built_at or time,
+        built_at,
         tuple(add_scales(body.list_name, body.values)),
         rows,
     )

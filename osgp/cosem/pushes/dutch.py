@@ -67,11 +67,13 @@ def parse_dsmr4(message: bytes) -> DutchPush:
     return ValuesPush(Layout.NAMED_LIST, identification, name, None, None, ())
 
 
-def recognise_event(event: EventNotification, time: datetime | None) -> AlarmPush | WakeUpPush | None:
+def recognise_event(
+    event: EventNotification, time: datetime | None, apdu: bytes
+) -> AlarmPush | WakeUpPush | None:
     """Return what the MX382 says with an event-notification-request; None for other attributes.
 
-    Its alarm is always that the power was lost. Raises PushError (MALFORMED) if the value is no equipment
-    identifier.
+    Its alarm is always that the power was lost. Raises PushError (MALFORMED), with the ``apdu``, if the value
+    is no equipment identifier.
     """
     if event.attribute not in (_LOST_POWER, _EQUIPMENT_IDENTIFIER):
         return None
@@ -82,7 +84,7 @@ def recognise_event(event: EventNotification, time: datetime | None) -> AlarmPus
         or not _MX382_IDENTIFIER.fullmatch(octets)
     ):
         text = "The value of the event-notification-request is no equipment identifier."
-        raise PushError(PushFault.MALFORMED, text)
+        raise PushError(PushFault.MALFORMED, text, apdu)
     identification = octets.decode("ascii")
     name = obis.to_text(event.attribute.logical_name)
     if event.attribute == _LOST_POWER:

@@ -29,7 +29,7 @@ _REGISTER_CLASSES = (3, 4)
 _VALUE, _SCALER_UNIT = 2, 3  # attributes of both
 # class id, logical name, attribute id, data index; later versions add a restriction and columns.
 _ENTRY_LENGTHS = (4, 5, 6)
-_ENTRY_TYPES = (DataType.LONG_UNSIGNED, DataType.OCTET_STRING, DataType.INTEGER, DataType.LONG_UNSIGNED)
+_DESCRIPTOR_TYPES = (DataType.LONG_UNSIGNED, DataType.OCTET_STRING, DataType.INTEGER)
 
 
 def read(body: Data) -> Body | None:
@@ -51,14 +51,18 @@ def _read_untagged(body: Data) -> Body | None:
     values = []
     for entry in get_array(members[1]) or ():
         parts = get_structure(entry)
-        if parts is None or len(parts) != 4 or _find_types(parts[:3]) != _ENTRY_TYPES[:3]:
+        if parts is None or len(parts) != 4 or not _is_descriptor(parts[:3]):
             return None
         values.append(_make_described(parts[:3], 0, parts[3]))
     return Body(Layout.UNTAGGED, values) if values else None
 
 
-def _find_types(members: Sequence[Data]) -> tuple[DataType, ...]:
-    return tuple(member.type for member in members)
+def _is_descriptor(members: Sequence[Data]) -> bool:
+    """Return whether members are class id, logical name and attribute id."""
+    if tuple(member.type for member in members) != _DESCRIPTOR_TYPES:
+        return False
+    logical_name = members[1].value
+    return isinstance(logical_name, bytes) and len(logical_name) == 6
 
 
 def _make_described(descriptor: Sequence[Data], data_index: int, value: Data) -> PushedValue:
@@ -81,11 +85,10 @@ def _read_own_list(body: Data) -> Body | None:
         if entries is None or len(entries) != len(members):
             continue
         values = [_describe(entry, value) for entry, value in zip(entries, members, strict=True)]
+        own = values.pop(position)
         described = [value for value in values if value is not None]
-        own = values[position]
-        if len(described) != len(values) or own is None or not _is_own_list(own):
+        if own is None or not _is_own_list(own) or len(described) != len(values):
             continue
-        described.remove(own)
         return Body(Layout.OWN_LIST, _scale_by_neighbours(described), list_name=own.obis)
     return None
 
@@ -97,12 +100,11 @@ def _is_own_list(value: PushedValue) -> bool:
 def _describe(entry: Data, value: Data) -> PushedValue | None:
     """Return a value with what the entry of the list says of it; None if it is no entry of such a list."""
     parts = get_structure(entry)
-    if parts is None or len(parts) not in _ENTRY_LENGTHS or _find_types(parts[:4]) != _ENTRY_TYPES:
-        return None
-    if not isinstance(parts[1].value, bytes) or len(parts[1].value) != 6:
+    if parts is None or len(parts) not in _ENTRY_LENGTHS or not _is_descriptor(parts[:3]):
         return None
     data_index = parts[3].value
-    assert isinstance(data_index, int)
+    if parts[3].type is not DataType.LONG_UNSIGNED or not isinstance(data_index, int):
+        return None
     return _make_described(parts[:3], data_index, value)
 
 
@@ -142,14 +144,15 @@ def _read_named_list(body: Data) -> Body | None:
     logical_name = get_logical_name(members[1])
     list_name = obis.to_text(logical_name) if logical_name and _names_list(logical_name) else None
     rest = members[1:] if list_name is None else members[2:]
-    buffers = [rows for member in rest if (rows := _get_rows(member))]
-    if list_name is None and (len(rest) != 1 or len(buffers) != 1):
+    buffers = {index: rows for index, member in enumerate(rest) if (rows := _get_rows(member))}
+    if list_name is None and (len(rest) != 1 or not buffers):
         return None
     if len(buffers) != 1:
         values = [PushedValue(member) for member in rest]
         return Body(Layout.NAMED_LIST, values, identification, list_name)
-    values = [PushedValue(member) for member in rest if not _get_rows(member)]
-    return Body(Layout.ROWS, values, identification, list_name, rows=buffers[0])
+    [(buffer, rows)] = buffers.items()
+    values = [PushedValue(member) for index, member in enumerate(rest) if index != buffer]
+    return Body(Layout.ROWS, values, identification, list_name, rows=rows)
 
 
 def _names_list(logical_name: bytes) -> bool:

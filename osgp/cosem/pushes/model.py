@@ -24,6 +24,7 @@ _INTEGERS = frozenset(
         DataType.LONG64_UNSIGNED,
     }
 )
+_ALARM_REGISTERS = {f"0-0:97.98.{number - 1}.255": number for number in (1, 2, 3)}
 
 
 class PushTrigger(StrEnum):
@@ -141,8 +142,8 @@ class ValuesPush:
 
     ``identification`` is the logical device name, or what the layout has in its place; nothing proves it
     unless the push was authenticated. ``list_name`` is a name such as ``Kamstrup_V0001``, or the logical name
-    of the push setup. ``time`` is that of the clock among the values if it is there, and ``built_at`` that of
-    the header, when the push was built; each stands in for the other.
+    of the push setup. ``built_at`` is the time of the header, when the push was built; ``time`` that of the
+    clock among the values, when they were read, or ``built_at`` if there is none.
     """
 
     layout: Layout
@@ -152,6 +153,18 @@ class ValuesPush:
     built_at: datetime | None
     values: tuple[PushedValue, ...]
     rows: tuple[PushedRow, ...] = ()
+
+    @property
+    def alarm_registers(self) -> dict[int, int]:
+        """The values of alarm registers among the values, by their numbers 1 to 3.
+
+        What their bits mean depends on the meter's profile, more so than in an :class:`AlarmPush`.
+        """
+        return {
+            _ALARM_REGISTERS[value.obis]: value.number
+            for value in self.values
+            if value.obis in _ALARM_REGISTERS and value.attribute in (None, 2) and value.number is not None
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,10 +41,10 @@ def accept(highest: int | None, window: int, counter: int) -> Accepted | None:
         # The counter that was the highest is seen as well. Beyond the window nothing is left of it.
         moved = ((window << 1 | 1) << (step - 1)) & _MASK if step <= WINDOW else 0
         return Accepted(counter, _make_signed(moved))
-    bit = 1 << (-step - 1) if step else 0
-    if step == 0 or -step > WINDOW or window & bit:
+    if step == 0 or -step > WINDOW:
         return None
-    return Accepted(highest, _make_signed(window | bit))
+    bit = 1 << (-step - 1)
+    return None if window & bit else Accepted(highest, _make_signed(window | bit))
 
 
 def _make_signed(window: int) -> int:
