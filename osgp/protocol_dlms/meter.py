@@ -14,6 +14,7 @@ from osgp.protocol_dlms.association import associate, make_challenge
 from osgp.protocol_dlms.builder import RequestBuilder
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.deadlines import SessionClock
+from osgp.protocol_dlms.declined import call_unless_declined
 from osgp.protocol_dlms.each import EachValue, read_each
 from osgp.protocol_dlms.selective_access import EntryDescriptor, RangeDescriptor
 from osgp.protocol_dlms.session import Session, Statistics
@@ -298,7 +299,7 @@ class Meter:
 
         A complete answer to this request keeps the exchange in order, whatever its data.
         """
-        raw = self._exchange(_call_unless_declined, services.get_encoded_list, attributes)
+        raw = self._exchange(call_unless_declined, services.get_encoded_list, attributes)
         if not isinstance(raw, bytes):
             return None
         try:
@@ -308,7 +309,7 @@ class Meter:
 
     def _get_or_error(self, attribute: AttributeDescriptor) -> EachValue:
         secret = is_secret(attribute)
-        raw = self._exchange(_call_unless_declined, services.get, attribute, b"", secret=secret)
+        raw = self._exchange(call_unless_declined, services.get, attribute, b"", secret=secret)
         if not isinstance(raw, bytes):
             return raw
         try:
@@ -384,20 +385,3 @@ def _decode_value(raw: bytes) -> Data:
         if len(data.value) == _CLOCK_LENGTH:
             return data
     raise errors.DecodeError(f"{len(raw) - end} octets follow the data")
-
-
-def _call_unless_declined(
-    session: Session, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
-) -> T | errors.IllegalResponse:
-    """Call a service; return the error if the meter declined only this request or sent invalid data.
-
-    The exchange is in order then, and the association stays usable.
-    """
-    try:
-        return service(session, *args, **kwargs)
-    except errors.ExceptionResponse as answer:
-        if answer.declines_request:
-            return answer
-        raise
-    except errors.DecodeError as error:
-        return error

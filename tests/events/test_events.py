@@ -9,8 +9,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
-from osgp.events import numbering
+from osgp.events import housekeeping, numbering
 from osgp.events.models import Event, EventKind, EventSequence
+from osgp.processes import retention
 from osgp.requests import completion_events
 from osgp.requests.models import FINAL_STATES, Request, RequestState
 from tests.state_check import states_by_hand
@@ -173,3 +174,14 @@ def test_only_one_process_gives_positions_at_a_time() -> None:
     done.set()
     thread.join(10)
     assert numbering.number_new() == 1
+
+
+@pytest.mark.django_db
+def test_events_are_forgotten_after_their_retention() -> None:
+    old, new = _make_event(), _make_event()
+    Event.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=4))
+    [kind] = [kind for kind in retention.list_kinds() if kind.name == housekeeping.KIND]
+    assert kind.is_due()
+    assert kind.delete_slice() == 1
+    assert not kind.is_due()
+    assert list(Event.objects.all()) == [new]
