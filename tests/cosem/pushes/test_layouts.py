@@ -244,6 +244,21 @@ def test_the_first_of_several_clocks_counts() -> None:
     assert push.time.isoformat() == "2026-07-22T12:30:25+00:00"
 
 
+def test_when_values_were_read_and_when_the_push_was_built() -> None:
+    clock, header = (bytes.fromhex(f"07ea0716040e1e{second}00ff8880") for second in ("19", "1a"))
+    body = own_list(
+        entry(40, "0.0.25.9.0"),
+        entry(8, "0.0.1.0.0"),
+        entry(1, "1.1.0.2.129"),
+        values=(octets(clock), text("AIDON_V0001")),
+    )
+    push = decode_values(body, header)
+    assert push.time is not None
+    assert push.built_at is not None
+    assert (push.time.second, push.built_at.second) == (25, 26)
+    assert push.list_name == "0-0:25.9.0.255"
+
+
 def test_all_attributes_of_an_object_stay_one_value() -> None:
     register = structure(name(IMPORT), u32(5), scale(0, 30))
     push = decode_values(own_list(entry(40, "0.8.25.9.0"), entry(3, IMPORT, 0), values=(register,)))
