@@ -13,7 +13,7 @@ from osgp.alarms.models import PushOutcome, ReceivedPush
 from osgp.alarms.pushed_readings import list_readings
 from osgp.alarms.showing import show_values
 from osgp.alarms.storing import NewAlarm
-from osgp.catalogue import Profile, obis
+from osgp.catalogue import Profile
 from osgp.catalogue.communication import Security
 from osgp.cosem.alarms import UnknownAlarm, find_alarms, find_pushed_alarms, make_register_tag
 from osgp.cosem.pushes import AlarmPush, UnknownPush, ValuesPush, WakeUpPush
@@ -27,8 +27,6 @@ MESSAGE = "Push"
 """What readings name as the message that they came with."""
 OTHER_TRIGGER = "Alarm register"
 """The trigger of alarms that came as values of a list."""
-_REGISTERS = {obis.parse(f"0-0:97.98.{number}.255"): number + 1 for number in range(10)}
-"""Logical names of alarm registers (Blue Book, 6.2.64), for meters whose profile does not name them."""
 
 Told = tuple[str, dict[str, Any]]
 """The outcome and the details of a push."""
@@ -95,7 +93,7 @@ class Gains:
     ) -> Told:
         details = show_values(said)
         outcome = PushOutcome.VALUES
-        registers = _find_registers(said)
+        registers = {number: value for number, value in said.alarm_registers.items() if 0 < value < 1 << 32}
         if registers:
             names, unknown = name_alarms(device, registers, OTHER_TRIGGER)
             self._add_alarm(registers, names, unknown, said, OTHER_TRIGGER, push, device, is_verified)
@@ -192,16 +190,3 @@ def name_alarms(device: Device, registers: Mapping[int, int], trigger: str) -> t
         names += known
         unknown += [f"{alarm.register}.{alarm.bit}" for alarm in others]
     return names, unknown
-
-
-def _find_registers(said: ValuesPush) -> dict[int, int]:
-    """Return the alarm registers among pushed values in which a bit is set, by number."""
-    found: dict[int, int] = {}
-    for value in said.values:
-        number, name = value.number, value.obis
-        if name is None or not number or number < 0 or number >= 1 << 32:
-            continue
-        register = _REGISTERS.get(obis.parse(name))
-        if register is not None:
-            found[register] = number
-    return found
