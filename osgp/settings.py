@@ -240,6 +240,8 @@ OSGP: dict[str, Any] = {
     # How long final requests, with their results, and closed sessions are kept. Deleting one earlier is the
     # caller's choice.
     "RETENTION": timedelta(days=float(os.environ.get("OSGP_RETENTION_DAYS", "7"))),
+    # How long the numbers of requests per hour are kept.
+    "ROLLUP_RETENTION": timedelta(days=float(os.environ.get("OSGP_ROLLUP_RETENTION_DAYS", "400"))),
     # How long EnableDebugging lasts by default, and how long its logs are kept.
     "DEBUGGING_TIME": timedelta(hours=float(os.environ.get("OSGP_DEBUGGING_HOURS", "24"))),
     "MESSAGE_LOG_RETENTION": timedelta(days=float(os.environ.get("OSGP_MESSAGE_LOG_RETENTION_DAYS", "7"))),
