@@ -5,29 +5,68 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0003_application_keys'),
-        ('metrics', '0001_initial'),
+        ("accounts", "0003_application_keys"),
+        ("metrics", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='HourlyOutcome',
+            name="HourlyOutcome",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('hour', models.DateTimeField(help_text='Its begin.')),
-                ('message', models.CharField(max_length=64)),
-                ('state', models.CharField(choices=[('SCHEDULED', 'Scheduled'), ('QUEUED', 'Queued'), ('RUNNING', 'Running'), ('RETRYING', 'Retrying'), ('SUCCEEDED', 'Succeeded'), ('FAILED', 'Failed'), ('CANCELLED', 'Cancelled')], help_text='A final one.', max_length=10)),
-                ('fault_code', models.IntegerField(help_text='Of failed requests; 0: none.')),
-                ('number', models.BigIntegerField(help_text='Requests.')),
-                ('duration', models.BigIntegerField(help_text='Microseconds from acceptance, or the time they were scheduled for, to their end; the sum.')),
-                ('started', models.BigIntegerField(help_text='How many of them came to a first attempt.')),
-                ('wait', models.BigIntegerField(help_text='Microseconds that these waited for it; the sum.')),
-                ('organisation', models.ForeignKey(db_index=False, help_text='Whose requests they were; empty once it is deleted.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.organisation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("hour", models.DateTimeField(help_text="Its begin.")),
+                ("message", models.CharField(max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("SCHEDULED", "Scheduled"),
+                            ("QUEUED", "Queued"),
+                            ("RUNNING", "Running"),
+                            ("RETRYING", "Retrying"),
+                            ("SUCCEEDED", "Succeeded"),
+                            ("FAILED", "Failed"),
+                            ("CANCELLED", "Cancelled"),
+                        ],
+                        help_text="A final one.",
+                        max_length=10,
+                    ),
+                ),
+                ("fault_code", models.IntegerField(help_text="Of failed requests; 0: none.")),
+                ("number", models.BigIntegerField(help_text="Requests.")),
+                (
+                    "duration",
+                    models.BigIntegerField(
+                        help_text="Microseconds from acceptance, or the time they were scheduled for, to their end; the sum."
+                    ),
+                ),
+                ("started", models.BigIntegerField(help_text="How many of them came to a first attempt.")),
+                ("wait", models.BigIntegerField(help_text="Microseconds that these waited for it; the sum.")),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        db_index=False,
+                        help_text="Whose requests they were; empty once it is deleted.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="accounts.organisation",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('hour', 'organisation', 'message', 'state', 'fault_code'), name='one_row_per_hour_and_outcome')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("hour", "organisation", "message", "state", "fault_code"),
+                        name="one_row_per_hour_and_outcome",
+                    )
+                ],
             },
         ),
     ]
