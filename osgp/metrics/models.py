@@ -21,7 +21,7 @@ class Counter(models.Model):
 
 
 class HourlyOutcome(models.Model):
-    """How many requests of an organisation ended in one hour, by message and outcome; only grows (hours.py)."""
+    """How many requests of an organisation ended in an hour, by message and outcome (hours.py)."""
 
     hour = models.DateTimeField(help_text="Its begin.")
     organisation = models.ForeignKey(

@@ -80,6 +80,7 @@ def _count_sessions(rows: QuerySet[Any]) -> int:
 REQUESTS = Stream("requests", Request, "completed_at", _count_requests)
 SESSIONS = Stream("sessions", MeterSession, "closed_at", _count_sessions)
 HOURS = Stream("hours", Request, "completed_at", hours.add)
+STREAMS = (REQUESTS, SESSIONS, HOURS)
 
 
 def advance(limit: int = LIMIT) -> int:
