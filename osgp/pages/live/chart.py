@@ -14,7 +14,7 @@ from osgp.pages.shared.axes import choose_scale, list_ticks
 from osgp.pages.shared.display_text import split_words
 from osgp.requests.models import RequestState
 
-HEIGHT, TOP, BOTTOM = 200, 10, 22
+HEIGHT, TOP, BOTTOM = 210, 20, 22
 """Of the chart, above the bars and below them, in pixels."""
 SPACE = 0.18
 """Of a bar's place that stays free."""
@@ -28,7 +28,7 @@ LAYERS = (
 )
 """From below to above, with their tones. What failed stands on the axis, where it can be compared."""
 ROOM_OF_LABEL = 2
-"""Steps; a label that begins later would stick out."""
+"""Steps; on a phone, a label that begins later would stick out."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,9 @@ def _list_times(steps: Sequence[Step], width: float) -> Iterator[Label]:
     """Every third hour of a day; the days of a week."""
     by_day = steps[0].end - steps[0].begin > timedelta(hours=1)
     shown = 0
-    for place, step in enumerate(steps[:-ROOM_OF_LABEL]):
+    for place, step in enumerate(steps):
         begin = step.begin.astimezone(UTC)
         if (begin.hour if by_day else begin.hour % 3) == 0:
             shown += 1
             text = f"{begin:%a} {begin.day}" if by_day else f"{begin:%H:%M}"
-            yield Label(f"{place * width:.2f}%", text, is_minor=shown % 2 == 0)
+            yield Label(f"{place * width:.2f}%", text, is_minor=shown % 2 == 0 or place >= len(steps) - ROOM_OF_LABEL)

@@ -10,6 +10,7 @@ from osgp.processes.health import Liveliness, Missing, Process, load_processes, 
 GONE_SHOWN = timedelta(hours=1)
 """For how long one that ended or fell silent is shown, if others do its work."""
 MOST_ROWS = 60
+_ORDER = (Liveliness.SILENT, Liveliness.ALIVE, Liveliness.ENDED)
 _TONES = {Liveliness.ALIVE: "good", Liveliness.SILENT: "bad", Liveliness.ENDED: "neutral"}
 
 
@@ -41,6 +42,7 @@ def gather_processes() -> ProcessList:
     processes = load_processes()
     missing = list(name_missing(processes))
     shown = [each for each in processes if _is_of_interest(each, missing)]
+    shown.sort(key=lambda each: _ORDER.index(each.liveliness))
     never = [each for each in missing if each.since is None]
     rows = [
         Row(
