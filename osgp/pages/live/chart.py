@@ -157,4 +157,5 @@ def _list_times(steps: Sequence[Step], width: float) -> Iterator[Label]:
         if (begin.hour if by_day else begin.hour % 3) == 0:
             shown += 1
             text = f"{begin:%a} {begin.day}" if by_day else f"{begin:%H:%M}"
-            yield Label(f"{place * width:.2f}%", text, is_minor=shown % 2 == 0 or place >= len(steps) - ROOM_OF_LABEL)
+            is_minor = shown % 2 == 0 or place >= len(steps) - ROOM_OF_LABEL
+            yield Label(f"{place * width:.2f}%", text, is_minor=is_minor)

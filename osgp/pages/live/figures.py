@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_visible_devices
 from osgp.metrics import snapshot
-from osgp.pages.shared.paging import BoundedCount, count_up_to_limit
-from osgp.requests.models import OF_ANY_METER, MeterSession, Request, RequestState, SessionState
+from osgp.pages.shared.paging import COUNT_LIMIT, BoundedCount, count_up_to_limit
+from osgp.requests.models import MeterSession, Request, RequestState, SessionState
 from osgp.sql import Statement
 
 PENDING_STATES = (
@@ -20,27 +20,61 @@ OLDEST = 6
 PRIORITIES = range(10)
 
 
+_IN_ORDER_OF_INDEX = {
+    RequestState.QUEUED: "effective_priority DESC, due_at, id",
+    RequestState.SCHEDULED: "due_at",
+    RequestState.RUNNING: "session_id",
+}
+"""Or else PostgreSQL may read the table from its begin, where requests are that ended long ago."""
+
+
+def _select_states(states: Sequence[RequestState], condition: str) -> Statement:
+    # Of no more rows than pages count: reading all that wait would take longer the longer the queue is.
+    named = ", ".join(f"'{state}'" for state in states)
+    return Statement(
+        f"""
+        SELECT state, count(*) FROM (
+          SELECT state FROM {Request._meta.db_table}
+           WHERE state IN ({named}) AND priority >= 0 {condition}
+           ORDER BY {_IN_ORDER_OF_INDEX[states[0]]} LIMIT {COUNT_LIMIT + 1}) AS met
+         GROUP BY state
+        """,  # noqa: S608 (names of a table and of states)
+        prepared=False,
+    )
+
+
+_OF_ORGANISATION = "AND organisation_id = %s"
+# Those that an index has together: looking for one of them would read the others as well.
+_STATES = [(states, _select_states(states, "")) for states in snapshot.PENDING]
+_STATES_OF_ORGANISATION = [(states, _select_states(states, _OF_ORGANISATION)) for states in snapshot.PENDING]
+
+
 def count_pending(organisation: Organisation | None) -> list[tuple[RequestState, BoundedCount]]:
-    """How many requests wait or run, of one organisation or of all, state by state; up to a limit."""
-    pending = Request.objects.filter(OF_ANY_METER)
-    if organisation is not None:
-        pending = pending.filter(organisation=organisation)
-    return [(state, count_up_to_limit(pending.filter(state=state))) for state in PENDING_STATES]
+    """How many requests wait or run, of one organisation or of all, state by state; up to COUNT_LIMIT.
+
+    Of more in the whole platform, the number that dispatchers counted last, a moment ago.
+    """
+    counts: dict[str, BoundedCount] = {}
+    for states, select in _STATES if organisation is None else _STATES_OF_ORGANISATION:
+        found = dict(select.fetch_rows(*(() if organisation is None else (organisation.pk,))))
+        more = sum(found.values()) > COUNT_LIMIT
+        for state in states:
+            counts[state] = BoundedCount(min(found.get(state, 0), COUNT_LIMIT), more)
+    if organisation is None and any(count.more for count in counts.values()):
+        last = _read_snapshot()
+        for state, count in counts.items():
+            if count.more and last.total() > COUNT_LIMIT:
+                counts[state] = BoundedCount(last[state], False)
+    return [(state, counts[state]) for state in PENDING_STATES]
 
 
-def count_all_pending(organisation: Organisation | None) -> list[tuple[RequestState, BoundedCount]]:
-    """The same, beyond the limit as well: for the whole platform dispatchers count that now and then."""
-    counts = count_pending(organisation)
-    if organisation is not None or not any(count.more for _, count in counts):
-        return counts
+def _read_snapshot() -> Counter[str]:
+    """How many requests dispatchers counted last, by state; empty before their first count."""
     taken = snapshot.read_latest()
-    exact: Counter[str] = Counter()
+    numbers: Counter[str] = Counter()
     for _, state, number in taken[1].get("pending", ()) if taken else ():
-        exact[state] += number
-    return [
-        (state, BoundedCount(exact[state], False) if count.more and exact[state] > count.number else count)
-        for state, count in counts
-    ]
+        numbers[state] += number
+    return numbers
 
 
 def _select_oldest(condition: str) -> Statement:
@@ -62,7 +96,7 @@ def _select_oldest(condition: str) -> Statement:
 
 
 _OLDEST = _select_oldest("")
-_OLDEST_OF_ORGANISATION = _select_oldest("AND organisation_id = %s")
+_OLDEST_OF_ORGANISATION = _select_oldest(_OF_ORGANISATION)
 
 
 def find_oldest(organisation: Organisation | None) -> Sequence[Request]:

@@ -13,7 +13,7 @@ from osgp.pages.access import get_organisation
 from osgp.pages.live import chart
 from osgp.pages.live.access import Rights, find_rights
 from osgp.pages.live.alarms import gather_alarms
-from osgp.pages.live.figures import count_all_pending, count_visits, find_oldest
+from osgp.pages.live.figures import count_pending, count_visits, find_oldest
 from osgp.pages.live.missing import make_notice
 from osgp.pages.live.outcomes import DEFAULT_SPAN, SPANS, Span, summarise
 from osgp.pages.live.process_list import gather_processes
@@ -67,7 +67,7 @@ def _gather(request: HttpRequest, rights: Rights, span: Span) -> dict[str, Any]:
     }
     if rights.requests:
         ended = summarise(organisation, span)
-        figures["pending"] = count_all_pending(organisation)
+        figures["pending"] = count_pending(organisation)
         figures["oldest"] = find_oldest(organisation)
         figures["ended"] = ended
         figures["chart"] = chart.draw(ended, span)
