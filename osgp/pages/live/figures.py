@@ -20,7 +20,7 @@ OLDEST = 6
 PRIORITIES = range(10)
 
 
-_IN_ORDER_OF_INDEX = {
+_IN_ORDER_OF_INDEX: dict[RequestState, str] = {
     RequestState.QUEUED: "effective_priority DESC, due_at, id",
     RequestState.SCHEDULED: "due_at",
     RequestState.RUNNING: "session_id",
@@ -62,9 +62,9 @@ def count_pending(organisation: Organisation | None) -> list[tuple[RequestState,
             counts[state] = BoundedCount(min(found.get(state, 0), COUNT_LIMIT), more)
     if organisation is None and any(count.more for count in counts.values()):
         last = _read_snapshot()
-        for state, count in counts.items():
+        for name, count in counts.items():
             if count.more and last.total() > COUNT_LIMIT:
-                counts[state] = BoundedCount(last[state], False)
+                counts[name] = BoundedCount(last[name], False)
     return [(state, counts[state]) for state in PENDING_STATES]
 
 

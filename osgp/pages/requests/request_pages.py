@@ -1,7 +1,6 @@
 """The list of requests, the page of one, and what operators do with them: cancel, send again, send new."""
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -95,7 +94,7 @@ class RequestAdmin(IndexedSearch, HistoryAdmin):
 
     # --- List ---
 
-    def get_ordering(self, request: HttpRequest) -> Sequence[str]:
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Newest first; of those that ended in a range, the last first, as their index has them."""
         by_end = ("-completed_at", "-pk")
         return by_end if request.GET.get(CompletedFilter.parameter_name) else self.ordering
