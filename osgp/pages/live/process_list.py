@@ -11,7 +11,7 @@ GONE_SHOWN = timedelta(hours=1)
 """For how long one that ended or fell silent is shown, if others do its work."""
 MOST_ROWS = 60
 _ORDER = (Liveliness.SILENT, Liveliness.ALIVE, Liveliness.ENDED)
-_TONES = {Liveliness.ALIVE: "good", Liveliness.SILENT: "bad", Liveliness.ENDED: "neutral"}
+_TONES = {Liveliness.ALIVE: "good", Liveliness.SILENT: "warning", Liveliness.ENDED: "neutral"}
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,24 @@ def gather_processes() -> ProcessList:
         for each in never
     ]
     rows += [
-        Row(each.kind, each.name, each.queues, each, each.liveliness, _TONES[each.liveliness])
+        Row(each.kind, each.name, each.queues, each, each.liveliness, _find_tone(each, missing))
         for each in shown[:MOST_ROWS]
     ]
     alive = sum(each.liveliness is Liveliness.ALIVE for each in processes)
     return ProcessList(rows, alive, len(missing), max(0, len(shown) - MOST_ROWS))
 
 
-def _is_of_interest(process: Process, missing: Sequence[Missing]) -> bool:
-    if process.liveliness is Liveliness.ALIVE or process.age < GONE_SHOWN:
-        return True
+def _find_tone(process: Process, missing: Sequence[Missing]) -> str:
+    return "bad" if _was_last(process, missing) else _TONES[process.liveliness]
+
+
+def _was_last(process: Process, missing: Sequence[Missing]) -> bool:
+    """Whether work is missing that it was the last to do."""
     last = {each.work: each.since for each in missing}
     moment = process.ended_at or process.beat_at
     return any(last.get(work) == moment for work in process.works)
+
+
+def _is_of_interest(process: Process, missing: Sequence[Missing]) -> bool:
+    is_recent = process.liveliness is Liveliness.ALIVE or process.age < GONE_SHOWN
+    return is_recent or _was_last(process, missing)
