@@ -65,7 +65,7 @@ def delete_requests() -> int:
 
 @transaction.atomic
 def _delete_requests() -> int:
-    counted = rollup.read_counted_until(rollup.REQUESTS)
+    counted = rollup.read_counted_until(rollup.REQUESTS, rollup.HOURS)
     expired = Request.objects.filter(completed_at__lt=find_end("RETENTION"), completed_at__lte=counted)
     # In the order of an index: PostgreSQL would sort all that is expired for each slice otherwise.
     oldest = expired.order_by("completed_at").select_for_update(skip_locked=True, of=("self",))
