@@ -1,0 +1,46 @@
+"""System checks of the settings of notifications: errors show at start-up, not at the first webhook."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.core.exceptions import ImproperlyConfigured
+
+from osgp.events.receivers import list_allowed_networks
+from osgp.notifications import secrets
+
+GUIDE = "docs/how-to/notifications.md"
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Check that what is set is well-formed. Processes without webhooks need no keys."""
+    found: list[CheckMessage] = []
+    try:
+        list_allowed_networks()
+    except ImproperlyConfigured as error:
+        found.append(Error(str(error), hint=f"See {GUIDE}.", id="osgp.E007"))
+    if settings.OSGP["WEBHOOK_KEYS"]:
+        try:
+            secrets.load_keys()
+        except ImproperlyConfigured as error:
+            found.append(Error(f"OSGP_WEBHOOK_KEYS: {error}", hint=f"See {GUIDE}.", id="osgp.E008"))
+    ca_file = settings.OSGP["WEBHOOK_CA_FILE"]
+    if ca_file and not Path(ca_file).is_file():
+        found.append(
+            Error(f"OSGP_WEBHOOK_CA_FILE: there is no {ca_file}.", hint=f"See {GUIDE}.", id="osgp.E009")
+        )
+    for name in ("WEBHOOK_SLOTS", "WEBHOOK_CIRCUIT_FAILURES", "WEBHOOK_MOST_ENDPOINTS"):
+        if settings.OSGP[name] < 1:
+            found.append(Error(f"OSGP_{name} is at least 1.", hint=f"See {GUIDE}.", id="osgp.E010"))
+    return found
+
+
+def require_keys() -> None:
+    """For notifiers: the keys that open secrets of endpoints. Raises ImproperlyConfigured."""
+    if not settings.OSGP["WEBHOOK_KEYS"] and not settings.OSGP["LOCAL_SECRETS"]:
+        raise ImproperlyConfigured(f"OSGP_WEBHOOK_KEYS is not set. This process needs it: {GUIDE}.")
+    try:
+        secrets.load_keys()
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(f"OSGP_WEBHOOK_KEYS: {error}") from error
