@@ -154,9 +154,9 @@ def format_moment(moment: datetime | None) -> str | None:
 
 
 def parse_moment(value: Any) -> datetime:
-    """Return the value of a time that a Statement selected; SQLite stores them as text, in UTC."""
-    moment: datetime = datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
-    return moment
+    """Return the value of a time that a Statement selected; SQLite's are texts or say no zone, in UTC."""
+    moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def parse_uuid(value: Any) -> uuid.UUID:
