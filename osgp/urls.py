@@ -7,6 +7,7 @@ from osgp.completeness import urls as completeness
 from osgp.fleet.api import urls as fleet
 from osgp.management.api import urls as management
 from osgp.metrics.views import show_metrics
+from osgp.notifications.api import urls as notifications
 from osgp.readings.api import urls as readings
 from osgp.requests.api import problems
 from osgp.requests.api import urls as requests
@@ -14,7 +15,10 @@ from osgp.requests.api.health import healthz, readyz
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    *(path("api/v1/", include(urls)) for urls in (fleet, completeness, readings, management, requests)),
+    *(
+        path("api/v1/", include(urls))
+        for urls in (fleet, completeness, readings, notifications, management, requests)
+    ),
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", show_metrics),

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from django.db.models.functions import Now
 
-from osgp.accounts.models import Organisation
 from osgp.events.models import Event
 
 TOLD_FOR = timedelta(hours=26)
@@ -13,7 +12,7 @@ TOLD_FOR = timedelta(hours=26)
 time for notifiers that were away."""
 
 
-def mark_fetched(subject: uuid.UUID, organisation: Organisation) -> bool:
+def mark_fetched(subject: uuid.UUID, organisation_id: int) -> bool:
     """Note that an organisation fetched what an event tells of; return whether that is news. One UPDATE."""
-    events = Event.objects.filter(subject=subject, organisation=organisation, fetched_at__isnull=True)
+    events = Event.objects.filter(subject=subject, organisation=organisation_id, fetched_at__isnull=True)
     return events.update(fetched_at=Now()) > 0
