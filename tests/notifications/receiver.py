@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -80,6 +81,8 @@ class Receiver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.released.set()
+        with suppress(OSError):  # Otherwise the thread that waits would take one more connection.
+            self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         for line in self._lines:
             line.close()
