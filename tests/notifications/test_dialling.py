@@ -349,7 +349,7 @@ def test_tls(webhook_settings: Settings, tmp_path: Path, resolve: Any) -> None:
         assert post(url, client).status == 200
         assert receiver.connections == 1
         client.close()
-        with pytest.raises(SendError, match="TLS: .*receiver.invalid"):
+        with pytest.raises(SendError, match=r"TLS: .*receiver.invalid"):
             post(f"https://receiver.invalid:{receiver.port}/hook")
 
 
