@@ -7,8 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from osgp.accounts.models import Organisation
-
-LONGEST_URL = 2000
+from osgp.events.receivers import LONGEST_URL
 
 
 class EventKind(models.TextChoices):

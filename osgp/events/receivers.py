@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from osgp.events.models import LONGEST_URL
-
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+LONGEST_URL = 2000
+"""Characters."""
 PORTS = {"https": 443, "http": 80}
 LONGEST_NAME = 253
 """Characters in a host name (RFC 1035)."""

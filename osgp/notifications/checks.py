@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
 from osgp.events.receivers import list_allowed_networks
-from osgp.notifications import secrets
+from osgp.notifications.keyring import load_keys
 
 GUIDE = "docs/how-to/notifications.md"
 
@@ -22,7 +22,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         found.append(Error(str(error), hint=f"See {GUIDE}.", id="osgp.E007"))
     if settings.OSGP["WEBHOOK_KEYS"]:
         try:
-            secrets.load_keys()
+            load_keys()
         except ImproperlyConfigured as error:
             found.append(Error(f"OSGP_WEBHOOK_KEYS: {error}", hint=f"See {GUIDE}.", id="osgp.E008"))
     ca_file = settings.OSGP["WEBHOOK_CA_FILE"]
@@ -41,6 +41,6 @@ def require_keys() -> None:
     if not settings.OSGP["WEBHOOK_KEYS"] and not settings.OSGP["LOCAL_SECRETS"]:
         raise ImproperlyConfigured(f"OSGP_WEBHOOK_KEYS is not set. This process needs it: {GUIDE}.")
     try:
-        secrets.load_keys()
+        load_keys()
     except ImproperlyConfigured as error:
         raise ImproperlyConfigured(f"OSGP_WEBHOOK_KEYS: {error}") from error

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.devices import envelope
-from osgp.devices.envelope import KeyEncryptionKeys, SealedSecret
+from osgp.devices.envelope import SealedSecret
 from osgp.notifications import signing
+from osgp.notifications.keyring import load_keys
 from osgp.notifications.models import Endpoint, Secret
 from osgp.sql import add_to_now
 
@@ -21,11 +22,6 @@ LONGEST_OVERLAP = timedelta(days=7)
 """How long a former secret may go on beside its successor."""
 MOST_FORMER = 2
 """Former secrets that may still be in use: each adds a signature to each notification."""
-
-
-def load_keys() -> KeyEncryptionKeys:
-    """Return the keys under which secrets are sealed. Raises ImproperlyConfigured."""
-    return envelope.load_keyring("WEBHOOK_KEYS", "webhook-keys")
 
 
 @transaction.atomic
