@@ -46,7 +46,7 @@ def describe_new_endpoint(endpoint: Endpoint, secret: str) -> dict[str, Any]:
 
 def describe_secrets(organisation: Organisation, endpoint: Endpoint | None = None) -> dict[str, Any]:
     """When secrets were made, and when former ones end; not what they are."""
-    rows: Iterable[Secret] = secrets.list_valid(organisation, endpoint)
+    rows: Iterable[Secret] = secrets.list_valid(organisation.pk, endpoint)
     return {
         "secrets": [
             {"created_at": utc_text(row.created_at), "expires_at": _write(row.expires_at)} for row in rows

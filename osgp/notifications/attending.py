@@ -29,7 +29,9 @@ LEASE = timedelta(seconds=15)
 """After this time a silent attendant is replaced."""
 RENEW_EVERY = 5.0
 """Seconds."""
-PAUSE = 0.1
+CLEAN_UP_EVERY = 60.0
+"""Seconds; each task begins with it."""
+PAUSE = 0.2
 """Seconds between two looks when there is nothing to do."""
 PAUSE_AWAY = 1.0
 """Seconds before the next look when the database or the broker is away."""
@@ -52,6 +54,7 @@ def attend(hint: Hint) -> bool:
         return False
     publisher = BulkPublisher()
     renewed = began = time.monotonic()
+    cleaned_up = float("-inf")
     try:
         while time.monotonic() < began + LONGEST and not stop.is_requested:
             try:
@@ -59,6 +62,8 @@ def attend(hint: Hint) -> bool:
                     if not lanes.run(_take_over, own):
                         return True
                     renewed = time.monotonic()
+                if time.monotonic() >= cleaned_up + CLEAN_UP_EVERY:
+                    cleaned_up = time.monotonic()
                     lanes.run(housekeeping.clean_up)
                 pause = 0.0 if _look(publisher, hint) else PAUSE
             except (*AWAY, BrokerError, OSError) as error:

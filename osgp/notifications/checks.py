@@ -11,6 +11,8 @@ from osgp.events.receivers import list_allowed_networks
 from osgp.notifications.keyring import load_keys
 
 GUIDE = "docs/how-to/notifications.md"
+LEAST_LEASE = 2.5
+"""New attempts are begun in the first half of a lease, and what came of the last one is stored in it."""
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -33,6 +35,9 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     for name in ("WEBHOOK_SLOTS", "WEBHOOK_CIRCUIT_FAILURES", "WEBHOOK_MOST_ENDPOINTS"):
         if settings.OSGP[name] < 1:
             found.append(Error(f"OSGP_{name} is at least 1.", hint=f"See {GUIDE}.", id="osgp.E010"))
+    if settings.OSGP["WEBHOOK_LEASE"] < LEAST_LEASE * settings.OSGP["WEBHOOK_DEADLINE"]:
+        text = f"OSGP_WEBHOOK_LEASE_SECONDS is at least {LEAST_LEASE} times OSGP_WEBHOOK_DEADLINE_SECONDS."
+        found.append(Error(text, hint=f"See {GUIDE}.", id="osgp.E011"))
     return found
 
 

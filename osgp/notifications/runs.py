@@ -139,8 +139,9 @@ def begin(endpoint_id: int, token: uuid.UUID) -> Run | None:
 def go_on(run: Run, outcomes: Sequence[tuple[ClaimedDelivery, Outcome]]) -> Run | None:
     """Store what came of the deliveries of a run, and claim the next ones; None if the run has ended."""
     states.store(run.token, [_make_change(run, *each) for each in outcomes])
-    if len(outcomes) < len(run.deliveries):
-        states.give_back(run.endpoint.pk, run.token)
+    attempted = {delivery.pk for delivery, _ in outcomes}
+    if unattempted := [each.pk for each in run.deliveries if each.pk not in attempted]:
+        states.give_back(run.token, unattempted)
     if run.may_go_on and _claim(run):
         return run
     _end(run)

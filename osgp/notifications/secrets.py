@@ -35,7 +35,7 @@ def rotate(
     """
     # One rotation of an organisation at a time.
     Organisation.objects.select_for_update().get(pk=organisation.pk)
-    rows = _select(organisation, endpoint)
+    rows = _select(organisation.pk, endpoint)
     former = list(rows.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now())).order_by("-pk"))
     for row in former[MOST_FORMER:]:
         row.delete()
@@ -44,15 +44,10 @@ def rotate(
     return _store(organisation, endpoint)
 
 
-def find_present(organisation: Organisation, endpoint: Endpoint | None = None) -> Secret | None:
-    """Return the row of the present secret, None if none was made."""
-    return _select(organisation, endpoint).filter(expires_at__isnull=True).first()
-
-
-def list_valid(organisation: Organisation, endpoint: Endpoint | None = None) -> list[Secret]:
+def list_valid(organisation_id: int, endpoint: Endpoint | None = None) -> list[Secret]:
     """Return the rows of the secrets that sign, latest first."""
     valid = Q(expires_at__isnull=True) | Q(expires_at__gt=Now())
-    return list(_select(organisation, endpoint).filter(valid).order_by("-pk"))
+    return list(_select(organisation_id, endpoint).filter(valid).order_by("-pk"))
 
 
 def open_for(endpoint: Endpoint) -> list[bytes]:
@@ -63,11 +58,11 @@ def open_for(endpoint: Endpoint) -> list[bytes]:
     envelope.UnsealError and ImproperlyConfigured.
     """
     of = None if endpoint.is_implicit else endpoint
-    rows = list_valid(endpoint.organisation, of)
+    rows = list_valid(endpoint.organisation_id, of)
     if not rows:
         with transaction.atomic():
-            Organisation.objects.select_for_update().get(pk=endpoint.organisation_id)
-            rows = list_valid(endpoint.organisation, of) or [_store(endpoint.organisation, of)[0]]
+            organisation = Organisation.objects.select_for_update().get(pk=endpoint.organisation_id)
+            rows = list_valid(organisation.pk, of) or [_store(organisation, of)[0]]
     keys = load_keys()
     return [envelope.unseal(_get_sealed(row), _make_context(row), keys) for row in rows]
 
@@ -87,8 +82,8 @@ def rewrap_all() -> int:
     return changed
 
 
-def _select(organisation: Organisation, endpoint: Endpoint | None) -> QuerySet[Secret]:
-    return Secret.objects.filter(organisation=organisation, endpoint=endpoint)
+def _select(organisation_id: int, endpoint: Endpoint | None) -> QuerySet[Secret]:
+    return Secret.objects.filter(organisation=organisation_id, endpoint=endpoint)
 
 
 def _store(organisation: Organisation, endpoint: Endpoint | None) -> tuple[Secret, str]:

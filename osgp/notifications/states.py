@@ -5,7 +5,7 @@ docs/states.md is drawn from the table.
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -59,28 +59,39 @@ class DeliveryTransitions(StateTable):
 
 DELIVERIES, EVENTS = Delivery._meta.db_table, Event._meta.db_table
 _FETCH = DeliveryTransitions.FETCH
+# While thousands of deliveries are made and sent, the database's statistics are out of date, and a plan that
+# joins them may read all for each. So rows are found one by one through an index each ("+ 0" hides the others
+# from PostgreSQL), and changed by their keys.
+_DUE = f"""
+    SELECT d.id FROM {DELIVERIES} d
+     WHERE d.endpoint_id = %s AND d.state {_FETCH.sql_sources} AND d.due_at <= {{now}}
+       AND (d.claimed_until IS NULL OR d.claimed_until < {{now}})
+       AND d.id = (
+           SELECT MIN(first.id + 0) FROM {DELIVERIES} first
+            WHERE first.subject = d.subject AND first.endpoint_id + 0 = d.endpoint_id
+              AND first.state {_FETCH.sql_sources})
+     ORDER BY d.due_at, d.id LIMIT %s
+    """  # noqa: S608 (table name)
+_AMONG_DUE = {"postgresql": f"= ANY(ARRAY({_DUE}))", "sqlite": f"IN ({_DUE})"}
+_IS_FETCHED = f"""
+    EXISTS (SELECT 1 FROM {EVENTS} e WHERE e.id = {DELIVERIES}.event AND e.fetched_at IS NOT NULL)
+    """  # noqa: S608 (table name)
 # A notification whose result was fetched in the meantime is not sent any more. Of those about one subject,
 # a later one waits for the earlier.
-_CLAIM = Statement(
-    f"""
-    UPDATE {DELIVERIES}
-       SET state = CASE WHEN due.fetched THEN '{_FETCH.target}' ELSE state END,
-           finished_at = CASE WHEN due.fetched THEN {{now}} END,
-           claim = %s, claimed_until = {{later}}
-      FROM (SELECT d.id AS number, e.fetched_at IS NOT NULL AS fetched
-              FROM {DELIVERIES} d LEFT JOIN {EVENTS} e ON e.id = d.event
-             WHERE d.endpoint_id = %s AND d.state {_FETCH.sql_sources} AND d.due_at <= {{now}}
-               AND (d.claimed_until IS NULL OR d.claimed_until < {{now}})
-               AND NOT EXISTS (
-                   SELECT 1 FROM {DELIVERIES} earlier
-                    WHERE earlier.endpoint_id = d.endpoint_id AND earlier.subject = d.subject
-                      AND earlier.state {_FETCH.sql_sources} AND earlier.id < d.id)
-             ORDER BY d.due_at, d.id LIMIT %s) due
-     WHERE id = due.number AND state {_FETCH.sql_sources}
-       AND (claimed_until IS NULL OR claimed_until < {{now}})
-    RETURNING id, state, url, kind, subject, data, attempts, begun_at, log
-    """  # noqa: S608 (table names)
-)
+_CLAIM = {
+    vendor: Statement(
+        f"""
+        UPDATE {DELIVERIES}
+           SET state = CASE WHEN {_IS_FETCHED} THEN '{_FETCH.target}' ELSE state END,
+               finished_at = CASE WHEN {_IS_FETCHED} THEN {{now}} END,
+               claim = %s, claimed_until = {{later}}
+         WHERE id {among} AND state {_FETCH.sql_sources}
+           AND (claimed_until IS NULL OR claimed_until < {{now}})
+        RETURNING id, state, url, kind, subject, data, attempts, begun_at, log
+        """  # noqa: S608 (table names)
+    )
+    for vendor, among in _AMONG_DUE.items()
+}
 _ROWS = {
     "postgresql": """
         json_to_recordset(%s::json) AS each_(
@@ -92,6 +103,7 @@ _ROWS = {
            FROM json_each(%s)) AS each_
         """,
 }
+_BY_KEYS = {"postgresql": f"AND {DELIVERIES}.id = ANY(%s)", "sqlite": ""}
 _STORE = {
     vendor: Statement(
         f"""
@@ -101,7 +113,7 @@ _STORE = {
                finished_at = CASE WHEN each_.state = '{DeliveryState.PENDING}' THEN NULL ELSE {{now}} END,
                claim = NULL, claimed_until = NULL
           FROM {rows}
-         WHERE {DELIVERIES}.id = each_.number AND {DELIVERIES}.claim = %s
+         WHERE {DELIVERIES}.id = each_.number {_BY_KEYS[vendor]} AND {DELIVERIES}.claim = %s
            AND {DELIVERIES}.state {_FETCH.sql_sources}
         """  # noqa: S608 (table name)
     )
@@ -138,7 +150,7 @@ def claim(endpoint_id: int, token: uuid.UUID, lease: timedelta, most: int) -> li
 
     PENDING -> FETCHED for those whose result was fetched.
     """
-    rows = _CLAIM.fetch_rows(token, lease.total_seconds(), endpoint_id, most)
+    rows = _CLAIM[connection.vendor].fetch_rows(token, lease.total_seconds(), endpoint_id, most)
     claimed = [
         ClaimedDelivery(
             *(pk, state, url, kind, parse_uuid(subject), parse_json(data)),
@@ -161,12 +173,13 @@ def store(token: uuid.UUID, changes: Sequence[Change]) -> int:
         }
         for change in changes
     ]
-    return _STORE[connection.vendor].execute(json.dumps(rows), token)
+    keys = [[change.pk for change in changes]] if _BY_KEYS[connection.vendor] else []
+    return _STORE[connection.vendor].execute(json.dumps(rows), *keys, token)
 
 
-def give_back(endpoint_id: int, token: uuid.UUID) -> int:
+def give_back(token: uuid.UUID, keys: Collection[int]) -> int:
     """Leave claimed deliveries that were not attempted to the next run."""
-    claimed = Delivery.objects.filter(endpoint=endpoint_id, state=DeliveryState.PENDING, claim=token)
+    claimed = Delivery.objects.filter(pk__in=keys, state=DeliveryState.PENDING, claim=token)
     return claimed.update(claim=None, claimed_until=None)
 
 

@@ -7,6 +7,7 @@ import logging
 import uuid
 from typing import Any
 
+from celery.exceptions import Reject
 from kombu import Producer
 
 from osgp.celery import app
@@ -29,7 +30,7 @@ def attend(**_: Any) -> None:
 def deliver(endpoint_id: int, token: str, **_: Any) -> None:
     """Send what is due to one endpoint, by the run that was opened for it."""
     if stop.is_requested:
-        return
+        raise Reject("this worker is about to end", requeue=True)
     sender: Sender | None = None
     try:
         run = lanes.run(runs.begin, endpoint_id, uuid.UUID(token))

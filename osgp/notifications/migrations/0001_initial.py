@@ -305,7 +305,7 @@ class Migration(migrations.Migration):
             model_name="delivery",
             index=models.Index(
                 condition=models.Q(("state", "PENDING")),
-                fields=["endpoint", "subject", "id"],
+                fields=["subject", "id"],
                 name="delivery_in_order",
             ),
         ),
