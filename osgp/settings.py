@@ -184,6 +184,7 @@ CELERY_TASK_ROUTES = {
     "osgp.alarms.*": {"queue": "push"},
     "osgp.batches.*": {"queue": "system"},
     "osgp.message_logs.*": {"queue": "system"},
+    "osgp.notifications.*": {"queue": "notify"},
 }
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_BACKEND = None
@@ -292,6 +293,25 @@ OSGP: dict[str, Any] = {
     "KEY_ESCROW_DIRECTORY": os.environ.get("OSGP_KEY_ESCROW_DIRECTORY", ""),
     # How long EXPIRED and WITHDRAWN keys are kept.
     "KEY_RETENTION": timedelta(days=float(os.environ.get("OSGP_KEY_RETENTION_DAYS", "365"))),
+    # Webhooks (docs/how-to/notifications.md). Their secrets have keys of their own: the web application and
+    # notifiers, which need them, have none that open keys of meters.
+    "WEBHOOK_KEYS": os.environ.get("OSGP_WEBHOOK_KEYS", ""),
+    # Networks beside the public ones that may be dialled, and whether without TLS.
+    "WEBHOOK_ALLOWED_NETWORKS": read_list(
+        "OSGP_WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8,::1/128" if EMBEDDED else ""
+    ),
+    "WEBHOOK_ALLOW_HTTP": read_flag("OSGP_WEBHOOK_ALLOW_HTTP", default=EMBEDDED),
+    # Certificates (PEM) that receivers are trusted by beside those of the system.
+    "WEBHOOK_CA_FILE": os.environ.get("OSGP_WEBHOOK_CA_FILE", ""),
+    "WEBHOOK_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_WEBHOOK_DEADLINE_SECONDS", "10"))),
+    # How long a notifier may be silent before its deliveries are given to another one.
+    "WEBHOOK_LEASE": timedelta(seconds=float(os.environ.get("OSGP_WEBHOOK_LEASE_SECONDS", "60"))),
+    # Endpoints that are sent to at the same time, by all notifiers together.
+    "WEBHOOK_SLOTS": int(os.environ.get("OSGP_WEBHOOK_SLOTS", "4" if EMBEDDED else "1000")),
+    # Consecutive failures after which an endpoint is tried with one delivery at a time, ever more rarely.
+    "WEBHOOK_CIRCUIT_FAILURES": int(os.environ.get("OSGP_WEBHOOK_CIRCUIT_FAILURES", "5")),
+    # Endpoints that an organisation may register.
+    "WEBHOOK_MOST_ENDPOINTS": int(os.environ.get("OSGP_WEBHOOK_MOST_ENDPOINTS", "50")),
     "LOCAL_SECRETS": EMBEDDED or read_flag("OSGP_LOCAL_SECRETS"),
 }
 

@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -116,6 +116,14 @@ def write_now(vendor: str) -> str:
     return _DIALECTS[vendor]["now"]
 
 
+_READ_NOW = Statement("SELECT {now}", prepared=False)
+
+
+def read_now() -> datetime:
+    """Return the time of the database, which decides what is due; a process's own clock may be ahead."""
+    return parse_moment(_READ_NOW.fetch_rows()[0][0])
+
+
 def add_to_now(delay: timedelta) -> Combinable:
     """Return an ORM expression for the time of the database plus ``delay``, which may be negative."""
     return Now() + Value(delay, output_field=DurationField())
@@ -136,6 +144,19 @@ def is_one_of(column: str, keys: Collection[int]) -> Q:
 def parse_json(value: Any) -> Any:
     """Return the value of a JSON column that a Statement selected."""
     return json.loads(value) if isinstance(value, str) else value
+
+
+def format_moment(moment: datetime | None) -> str | None:
+    """Return a time as the database stores it, for JSON that a statement reads rows from."""
+    if moment is None:
+        return None
+    return str(connections[DEFAULT_DB_ALIAS].ops.adapt_datetimefield_value(moment))
+
+
+def parse_moment(value: Any) -> datetime:
+    """Return the value of a time that a Statement selected; SQLite's are texts or say no zone, in UTC."""
+    moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def parse_uuid(value: Any) -> uuid.UUID:

@@ -8,6 +8,7 @@ from osgp.completeness import urls as completeness
 from osgp.fleet.api import urls as fleet
 from osgp.management.api import urls as management
 from osgp.metrics.views import show_metrics
+from osgp.notifications.api import urls as notifications
 from osgp.readings.api import urls as readings
 from osgp.requests.api import problems
 from osgp.requests.api import urls as requests
@@ -17,7 +18,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     *(
         path("api/v1/", include(urls))
-        for urls in (fleet, completeness, alarms, readings, management, requests)
+        for urls in (fleet, completeness, alarms, readings, notifications, management, requests)
     ),
     path("healthz", healthz),
     path("readyz", readyz),

@@ -17,7 +17,8 @@ What may become of each kind of row, who brings it about, and when. Each transit
 `UPDATE` whose row count decides; in tests, the database refuses every other change.
 
 `python -m scripts.state_diagrams` draws this page from the tables in `osgp/requests/states/transitions.py`,
-`osgp/fleet/states.py` and `osgp/devices/key_states.py`. The statements take their conditions from them too.
+`osgp/fleet/states.py`, `osgp/devices/key_states.py` and `osgp/notifications/states.py`. The statements take
+their conditions from them too.
 """
 
 
@@ -25,9 +26,17 @@ def tables() -> tuple[type["StateTable"], ...]:
     """Those of the project; Django has to be set up."""
     from osgp.devices.key_states import KeyTransitions
     from osgp.fleet.states import BatchTransitions
+    from osgp.notifications.states import DeliveryTransitions
     from osgp.requests.states.transitions import ActionTransitions, RequestTransitions, SessionTransitions
 
-    return RequestTransitions, ActionTransitions, SessionTransitions, BatchTransitions, KeyTransitions
+    return (
+        RequestTransitions,
+        ActionTransitions,
+        SessionTransitions,
+        BatchTransitions,
+        KeyTransitions,
+        DeliveryTransitions,
+    )
 
 
 def page(shown: Sequence[type["StateTable"]]) -> str:

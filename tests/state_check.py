@@ -18,6 +18,8 @@ from osgp.batches.models import Batch
 from osgp.devices.key_states import KeyTransitions
 from osgp.devices.models import DeviceKey
 from osgp.fleet.states import BatchTransitions
+from osgp.notifications.models import Delivery
+from osgp.notifications.states import DeliveryTransitions
 from osgp.requests.models import Action, MeterSession, Request
 from osgp.requests.states.transitions import ActionTransitions, RequestTransitions, SessionTransitions
 from osgp.state_tables import StateTable
@@ -28,6 +30,7 @@ TABLES: dict[type[Model], type[StateTable]] = {
     MeterSession: SessionTransitions,
     Batch: BatchTransitions,
     DeviceKey: KeyTransitions,
+    Delivery: DeliveryTransitions,
 }
 
 # A row of this table is seen by its transaction alone, which deletes it before it commits. The sequence

@@ -30,6 +30,7 @@ from osgp.requests.states.transitions import ActionTransitions, RequestTransitio
 from osgp.state_tables import StateTable, Transition, apply
 from scripts import state_diagrams
 from tests.factories import make_request
+from tests.notifications.rows import make_delivery, make_endpoint
 from tests.state_check import TABLES, recorded_changes, refusals, states_by_hand
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +38,7 @@ MAY_CHANGE_STATES = {
     "osgp/state_tables.py",
     "osgp/fleet/states.py",
     "osgp/devices/keystore.py",
+    "osgp/notifications/states.py",
     *(str(path.relative_to(ROOT)) for path in (ROOT / "osgp/requests/states").glob("*.py")),
 }
 NO_ROW = {"osgp/visits/visit.py: action.state"}
@@ -55,6 +57,7 @@ def rows(organisation: Organisation, device: Device) -> dict[type[Model], Any]:
     MeterSession.objects.create(meter=device, opened_at=now, expires_at=now)
     Batch.objects.create(organisation=organisation, source=BatchSource.LIST, created_at=now)
     keystore.store_new(device, {KeyType.LLS_PASSWORD: b"secret"})
+    make_delivery(make_endpoint(organisation))
     assert request.actions.exists()
     return {model: model._default_manager.all() for model in TABLES}
 

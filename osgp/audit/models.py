@@ -15,6 +15,7 @@ class AuditEvent(models.TextChoices):
     KEYS_REPLACED = "KEYS_REPLACED", "Keys replaced"
     KEYS_RECOVERED = "KEYS_RECOVERED", "Keys recovered from the second place"
     INVOCATION_COUNTER_SET = "INVOCATION_COUNTER_SET", "Invocation counter set"
+    WEBHOOK_SECRET_ISSUED = "WEBHOOK_SECRET_ISSUED", "Webhook secret issued"
     RESTORED = "RESTORED", "Database restored"
 
 

@@ -13,6 +13,7 @@ from osgp.accounts.models import Organisation
 from osgp.batches import naming
 from osgp.device_groups.models import DeviceGroup, group_name_validator
 from osgp.devices.models import Device
+from osgp.events.models import LONGEST_URL
 from osgp.messages.priorities import DEFAULT_PRIORITY, PRIORITY_VALIDATORS
 
 
@@ -78,6 +79,13 @@ class Batch(Scheduling):
     parameters = models.JSONField(default=dict)
     schedule_time = models.DateTimeField(null=True, blank=True)
     max_schedule_time = models.DateTimeField(null=True, blank=True)
+    response_url = models.CharField(
+        max_length=LONGEST_URL,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Notified of each of its requests that is final.",
+    )
 
     source = models.CharField(max_length=9, choices=BatchSource.choices)
     group = models.ForeignKey(

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from osgp.completeness.gaps import SETTLED, find_gaps
@@ -31,7 +31,7 @@ from osgp.readings.calendar import (
 from osgp.readings.chunks import Chunk as Columns
 from osgp.readings.models import Chunk, Completeness, Series
 from osgp.requests.models import Action, ActionState
-from osgp.sql import Statement
+from osgp.sql import Statement, parse_moment
 
 RECENT = 3
 """Days, or months for MONTHLY: of the last ones, values may be missing because nobody asked for them yet.
@@ -181,8 +181,8 @@ def _read_series(key: tuple[int, int, str], between: Between) -> dict[int, _Know
     series: dict[int, _Known] = {}
     rows = _SERIES_WITH_DAYS.fetch_rows(to_month(first).isoformat(), to_month(last).isoformat(), *key)
     for pk, capture_period, zone, first_end, month, full_days, installed_at, *settled in rows:
-        until = max((_parse_time(each) for each in settled if each is not None), default=None)
-        installed = None if installed_at is None else _parse_time(installed_at)
+        until = max((parse_moment(each) for each in settled if each is not None), default=None)
+        installed = None if installed_at is None else parse_moment(installed_at)
         known = series.setdefault(pk, _Known(capture_period, ZoneInfo(zone), first_end, installed, {}, until))
         if month is not None:
             known.full_days[as_date(month)] = full_days
@@ -241,11 +241,6 @@ def _look_closely(device_id: int, period: Period, between: Between, *, since_fir
             if gap.reason not in SETTLED and begin <= end:
                 wanted += (begin, end)
     return Between(min(wanted), max(wanted)) if wanted else None
-
-
-def _parse_time(value: Any) -> datetime:
-    """A selected time; SQLite stores them as text, in UTC."""
-    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
 
 
 def _to_utc(seconds: int) -> datetime:

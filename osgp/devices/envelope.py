@@ -91,19 +91,24 @@ class KeyEncryptionKeys:
 
 
 def load_key_encryption_keys() -> KeyEncryptionKeys:
-    """Return the configured keys; an embedded installation makes one for itself below ``var/``.
+    """Return the keys for secrets of devices. Raises ImproperlyConfigured."""
+    return load_keyring("KEY_ENCRYPTION_KEYS", "key-encryption-keys")
+
+
+def load_keyring(setting: str, name: str) -> KeyEncryptionKeys:
+    """Return the configured keys; an embedded installation makes one for itself: ``var/secrets/NAME``.
 
     Raises ImproperlyConfigured.
     """
-    return _load(settings.OSGP["KEY_ENCRYPTION_KEYS"], settings.VAR_DIR, settings.OSGP["LOCAL_SECRETS"])
+    return _load(settings.OSGP[setting], name, settings.VAR_DIR, settings.OSGP["LOCAL_SECRETS"])
 
 
 @lru_cache(maxsize=8)
-def _load(configured: str, directory: Path, local_allowed: bool) -> KeyEncryptionKeys:
+def _load(configured: str, name: str, directory: Path, local_allowed: bool) -> KeyEncryptionKeys:
     if configured:
         return KeyEncryptionKeys.parse(configured)
     return KeyEncryptionKeys.parse(
-        find_or_make_secret(directory, "key-encryption-keys", allowed=local_allowed, make=_make_local)
+        find_or_make_secret(directory, name, allowed=local_allowed, make=_make_local)
     )
 
 
@@ -111,9 +116,9 @@ def _make_local() -> bytes:
     return b"local:" + base64.b64encode(os.urandom(KEY_LENGTH))
 
 
-def seal(secret: bytes, context: bytes) -> SealedSecret:
-    """Encrypt a secret; reading it needs the same ``context``."""
-    keys = load_key_encryption_keys()
+def seal(secret: bytes, context: bytes, keys: KeyEncryptionKeys | None = None) -> SealedSecret:
+    """Encrypt a secret; reading it needs the same ``context`` and ``keys``: those of devices unless told."""
+    keys = keys or load_key_encryption_keys()
     data_key = os.urandom(KEY_LENGTH)
     nonce = os.urandom(NONCE_LENGTH)
     return SealedSecret(
@@ -123,9 +128,9 @@ def seal(secret: bytes, context: bytes) -> SealedSecret:
     )
 
 
-def unseal(sealed: SealedSecret, context: bytes) -> bytes:
+def unseal(sealed: SealedSecret, context: bytes, keys: KeyEncryptionKeys | None = None) -> bytes:
     """Decrypt a secret. Raises UnsealError."""
-    data_key = _unwrap(sealed)
+    data_key = _unwrap(sealed, keys or load_key_encryption_keys())
     nonce, ciphertext = sealed.ciphertext[:NONCE_LENGTH], sealed.ciphertext[NONCE_LENGTH:]
     try:
         return AESGCM(data_key).decrypt(nonce, ciphertext, context)
@@ -133,15 +138,15 @@ def unseal(sealed: SealedSecret, context: bytes) -> bytes:
         raise UnsealError("The stored secret is damaged or belongs to something else.") from None
 
 
-def rewrap(sealed: SealedSecret) -> SealedSecret:
+def rewrap(sealed: SealedSecret, keys: KeyEncryptionKeys | None = None) -> SealedSecret:
     """Return the same secret under the current key-encryption key. Raises UnsealError."""
-    keys = load_key_encryption_keys()
-    wrapped = aes_key_wrap(keys.get_key(keys.current), _unwrap(sealed))
+    keys = keys or load_key_encryption_keys()
+    wrapped = aes_key_wrap(keys.get_key(keys.current), _unwrap(sealed, keys))
     return SealedSecret(keys.current, wrapped, sealed.ciphertext)
 
 
-def _unwrap(sealed: SealedSecret) -> bytes:
-    key_encryption_key = load_key_encryption_keys().get_key(sealed.key_encryption_key_id)
+def _unwrap(sealed: SealedSecret, keys: KeyEncryptionKeys) -> bytes:
+    key_encryption_key = keys.get_key(sealed.key_encryption_key_id)
     try:
         data_key = aes_key_unwrap(key_encryption_key, sealed.wrapped_data_key)
     except (InvalidUnwrap, ValueError):

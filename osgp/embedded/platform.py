@@ -6,7 +6,7 @@ from typing import Self
 
 from osgp.embedded.dispatching import DispatcherThread
 from osgp.embedded.web import WebThread
-from osgp.embedded.worker import WorkerThread
+from osgp.embedded.worker import ALL_QUEUES, WorkerThread, count_threads
 from osgp.processes.heartbeats import Heartbeat, ProcessKind
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.visits import restores
@@ -31,7 +31,7 @@ class EmbeddedPlatform:
         with ExitStack() as stack:
             stack.enter_context(self.simulator)
             stack.enter_context(restores.watching())
-            worker = stack.enter_context(WorkerThread())
+            worker = stack.enter_context(WorkerThread(concurrency=count_threads(), queues=ALL_QUEUES))
             stack.enter_context(Heartbeat(ProcessKind.WORKER, worker.name, queues=worker.queues))
             stack.enter_context(DispatcherThread())
             stack.enter_context(self.web)

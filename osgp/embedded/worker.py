@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from celery.signals import task_postrun
 from celery.worker import WorkController, state
+from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from osgp.celery import app
@@ -20,6 +21,17 @@ MESSAGE_SECONDS = 5
 STOP_SECONDS = 30
 EXIT_OK: Any = 0
 LIVE_QUEUES = ("meter", "system", "push")
+ALL_QUEUES = (*LIVE_QUEUES, "notify")
+VISIT_THREADS = 16
+
+
+def count_threads() -> int:
+    """Return how many threads visits and notifications need together.
+
+    The slots of notifications bound how many of them are sent to at a time, so that receivers that hang take
+    no thread of a visit; one more looks for what is to be sent.
+    """
+    return VISIT_THREADS + int(settings.OSGP["WEBHOOK_SLOTS"]) + 1
 
 
 class WorkerError(RuntimeError):
@@ -49,7 +61,7 @@ class WorkerThread:
     keeps the wish to stop in a module.
     """
 
-    def __init__(self, *, concurrency: int = 16, queues: tuple[str, ...] = LIVE_QUEUES) -> None:
+    def __init__(self, *, concurrency: int = VISIT_THREADS, queues: tuple[str, ...] = LIVE_QUEUES) -> None:
         self._concurrency = concurrency
         self.queues = queues
         self.name = f"embedded-{uuid.uuid4().hex[:8]}@localhost"

@@ -1,12 +1,13 @@
 """Events, as they are kept for web applications: each belongs to one organisation and has a position."""
 
+import uuid
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from osgp.accounts.models import Organisation
-
-LONGEST_URL = 2000
+from osgp.events.receivers import LONGEST_URL
 
 
 class EventKind(models.TextChoices):
@@ -15,6 +16,11 @@ class EventKind(models.TextChoices):
     REQUEST_COMPLETED = "request.completed", "Request completed"
     ALARM_RECEIVED = "alarm.received", "Alarm received"
     SYSTEM_EVENT = "system.event", "System event"
+
+
+def make_message_id(subject: uuid.UUID) -> str:
+    """Return the id of all notifications of one subject, whoever gets them."""
+    return f"msg_{subject.hex}"
 
 
 class Event(models.Model):
@@ -65,7 +71,7 @@ class Event(models.Model):
     @property
     def message_id(self) -> str:
         """Its id for receivers, the same each time it is sent (``webhook-id`` of Standard Webhooks)."""
-        return f"msg_{self.subject.hex}"
+        return make_message_id(self.subject)
 
     @property
     def body(self) -> dict[str, object]:

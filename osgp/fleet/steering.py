@@ -76,6 +76,7 @@ def retry_failed(caller: Caller, batch: Batch) -> Batch:
         parameters=batch.parameters,
         priority=batch.priority,
         bypass_retry=batch.bypass_retry,
+        response_url=batch.response_url,
         spread=batch.spread,
         source=BatchSource.RETRY,
         retry_of=batch,

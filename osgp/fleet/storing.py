@@ -26,7 +26,7 @@ from osgp.fleet.targets import CheckedDevices
 from osgp.processes import wakeup
 from osgp.requests.models import Action, Request
 from osgp.requests.states.transitions import choose_first_action_state, choose_first_state
-from osgp.sql import write_now
+from osgp.sql import format_moment, write_now
 
 BATCHES, REQUESTS, ACTIONS = (model._meta.db_table for model in (Batch, Request, Action))
 SKIPPED_PER_STATEMENT = 1000
@@ -53,11 +53,12 @@ _INSERT_REQUESTS = f"""
     INSERT INTO {REQUESTS} (
            correlation_uid, organisation_id, application, message, device_identification, device_id, meter_id,
            batch_id, priority, effective_priority, schedule_time, max_schedule_time, bypass_retry, state,
-           due_at, attempts, crashes, created_at, completed_at)
+           due_at, attempts, crashes, created_at, completed_at, response_url)
     SELECT each_.uid, batch.organisation_id, batch.application, batch.message, each_.identification,
            each_.device, each_.meter, batch.id, batch.priority, batch.priority, each_.schedule_time,
            batch.max_schedule_time, batch.bypass_retry, each_.state, each_.due_at, 0, 0, batch.created_at,
-           CASE WHEN each_.state = '{choose_first_state(is_due=True, is_over=True)}' THEN {{now}} END
+           CASE WHEN each_.state = '{choose_first_state(is_due=True, is_over=True)}' THEN {{now}} END,
+           batch.response_url
       FROM {{rows}} CROSS JOIN {BATCHES} AS batch
      WHERE batch.id = %s
      ORDER BY each_.position
@@ -209,10 +210,6 @@ def _make_row(
         "meter": device.gateway_id or device.pk,
         "identification": device.identification,
         "state": choose_first_state(is_due=due_at == now, is_over=is_over),
-        "schedule_time": _format_moment(schedule_time),
-        "due_at": _format_moment(due_at),
+        "schedule_time": format_moment(schedule_time),
+        "due_at": format_moment(due_at),
     }
-
-
-def _format_moment(moment: datetime | None) -> str | None:
-    return None if moment is None else str(connection.ops.adapt_datetimefield_value(moment))

@@ -32,7 +32,7 @@ from osgp.fleet.contents import (
 from osgp.messages.priorities import DEFAULT_PRIORITY
 from osgp.messages.serializers import BooleanField, CharField, IntegerField
 from osgp.processes import wakeup
-from osgp.requests.submission import NotGranted, SchedulingFields, check_scope
+from osgp.requests.submission import NotGranted, ResponseUrlFields, SchedulingFields, check_scope
 
 MOST_DEVICES = 10_000
 ONE_TARGET = "Give either device_identifications or device_group."
@@ -78,7 +78,7 @@ class DeviceIdentificationsField(serializers.ListField):
         return data
 
 
-class BatchFields(SchedulingFields):
+class BatchFields(ResponseUrlFields, SchedulingFields):
     """The fields of a batch beside the parameters of its message."""
 
     message = CharField(max_length=64, help_text="Name of a message.")
@@ -161,6 +161,7 @@ def make_batch(caller: Caller, content: Content, fields: Mapping[str, Any]) -> B
         spread=timedelta(seconds=fields["spread_seconds"]),
         schedule_time=fields.get("schedule_time"),
         max_schedule_time=fields.get("max_schedule_time"),
+        response_url=fields.get("response_url", ""),
         created_at=timezone.now(),
     )
 

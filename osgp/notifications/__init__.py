@@ -1,0 +1,1 @@
+"""SendNotification: signed webhooks that tell web applications of events."""

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.caller import Caller
@@ -30,6 +31,7 @@ from osgp.messages.operation import (
     Sender,
 )
 from osgp.messages.priorities import DEFAULT_PRIORITY
+from osgp.messages.receiver_urls import ReceiverUrlField
 from osgp.messages.serializers import (
     BooleanField,
     CharField,
@@ -89,7 +91,17 @@ class SchedulingFields(StrictSerializer):
         return attrs
 
 
-class CommonFields(SchedulingFields):
+class ResponseUrlFields(serializers.Serializer):
+    """Where a notification is sent when a request is final."""
+
+    response_url = ReceiverUrlField(
+        required=False,
+        help_text="https URL that is notified when the request is final, beside the registered endpoints. "
+        "Signed with the secret of the organisation for such URLs.",
+    )
+
+
+class CommonFields(ResponseUrlFields, SchedulingFields):
     """The fields that every message has beside its own parameters."""
 
     device_identification = DeviceIdentificationField()

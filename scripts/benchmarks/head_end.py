@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection
 
-from osgp.commands.management.commands.worker import make_celery_command
+from osgp.commands.management.commands.worker import DEFAULT_QUEUES, make_celery_command
 from scripts import services
 from scripts.benchmarks.measuring import read_cpu_seconds, read_peak_memory, run_and_read, running_process
 
@@ -69,9 +69,10 @@ class HeadEnd:
         self._started = 0
 
     @contextmanager
-    def _run_part(
+    def run_part(
         self, name: str, *arguments: str, ready: str | None = None, **environment: str
     ) -> Iterator[Part]:
+        """Run a Python program; ``ready`` is text that its log shows when it can be used."""
         self._started += 1
         log = self._folder / f"{name}-{self._started}.log"
         with running_process(
@@ -81,23 +82,27 @@ class HeadEnd:
 
     @contextmanager
     def worker(
-        self, *arguments: str, concurrency: int = 500, environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        concurrency: int = 500,
+        queues: str = DEFAULT_QUEUES,
+        environment: Mapping[str, str] | None = None,
     ) -> Iterator[Part]:
         """A gevent worker: what `manage.py worker` becomes, ``arguments`` being Celery's own.
 
         Its database connections are named ``worker``.
         """
         name = f"worker-{self._started}"
-        command = make_celery_command(concurrency=concurrency, name=name, log_level="WARNING")[1:]
-        with self._run_part(
-            "worker", *command, *arguments, PGAPPNAME="worker", **(environment or {})
-        ) as part:
+        command = make_celery_command(concurrency=concurrency, name=name, queues=queues, log_level="WARNING")[
+            1:
+        ]
+        with self.run_part("worker", *command, *arguments, PGAPPNAME="worker", **(environment or {})) as part:
             yield part
 
     @contextmanager
     def dispatcher(self, environment: Mapping[str, str] | None = None) -> Iterator[Part]:
         """One dispatcher."""
-        with self._run_part("dispatcher", "manage.py", "dispatch", **(environment or {})) as part:
+        with self.run_part("dispatcher", "manage.py", "dispatch", **(environment or {})) as part:
             yield part
 
     @contextmanager
@@ -151,7 +156,7 @@ class HeadEnd:
         """One web process on a free port, and its root URL."""
         command = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "osgp.wsgi"]
         bind = {"OSGP_WEB_BIND": "127.0.0.1:0", "OSGP_WEB_PROCESSES": "1"}
-        with self._run_part("web", *command, ready="Listening at", **bind) as part:
+        with self.run_part("web", *command, ready="Listening at", **bind) as part:
             listening = re.search(r"Listening at: (http://\S+)", part.log.read_text())
             assert listening is not None
             yield part, listening[1]
@@ -162,7 +167,7 @@ class HeadEnd:
         self._started += 1
         described = self._folder / f"fleet-{self._started}.json"
         command = ["manage.py", "simulate", "--count", str(count), "--port", "0", "--json", str(described)]
-        with self._run_part("simulator", *command, *arguments, ready=f"{count} meters on") as part:
+        with self.run_part("simulator", *command, *arguments, ready=f"{count} meters on") as part:
             yield Fleet(part, described)
 
 

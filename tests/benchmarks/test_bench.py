@@ -38,6 +38,8 @@ TINY = {
     "months": 1,
     "night": 3,
     "night-turns": 1,
+    "endpoints": 50,
+    "notifications": 40,
     "expected": 20,
 }
 OPTIONS = [text for name, size in TINY.items() for text in (f"--{name}", str(size))]
@@ -111,6 +113,19 @@ def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
     intake = {what: figure["value"] for what, figure in rows["intake"].items()}
     assert intake["a batch of 12: until stored"] <= intake["a batch of 12: until done"]
     check_night(rows["night"])
+    check_notifications(rows["notifications"])
+
+
+def check_notifications(figures: dict[str, dict[str, Any]]) -> None:
+    """What was told arrived, with hanging receivers and without."""
+    late = figures["50 endpoints, 5 of them hanging: event to receiver, p95"]
+    ratio = figures["– times that of the peer"]["value"]
+    assert ratio == pytest.approx(late["value"] / late["peer"])
+    sent = figures["– per second of the notifier's CPU"]["value"]
+    assert sent == pytest.approx(1000 / figures["– CPU per notification, notifier"]["value"])
+    told = [figures[f"CPU per visit whose end is an event, {part}"] for part in ("head-end", "PostgreSQL")]
+    both = figures["– both, times that of the peer"]["value"]
+    assert both == pytest.approx(sum(each["value"] for each in told) / sum(each["peer"] for each in told))
 
 
 def check_night(figures: dict[str, dict[str, Any]]) -> None:

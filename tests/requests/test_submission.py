@@ -121,7 +121,7 @@ def test_priorities_are_integers_of_one_digit(caller: Caller, device: Device, pr
     assert list(invalid(caller, "ProbeMeter", body_for(device, priority=priority))) == ["priority"]
 
 
-@pytest.mark.parametrize("field", ["response_url", "state", "correlation_uid", "organisation"])
+@pytest.mark.parametrize("field", ["state", "correlation_uid", "organisation"])
 def test_fields_that_callers_do_not_have_are_unknown(caller: Caller, device: Device, field: str) -> None:
     errors = invalid(caller, "ProbeMeter", body_for(device, **{field: "https://example.org/"}))
     assert errors == {field: ["Unknown field."]}

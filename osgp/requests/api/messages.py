@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.http import HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
@@ -15,6 +16,7 @@ from rest_framework.views import APIView
 
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
+from osgp.events.fetching import TOLD_FOR, mark_fetched
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages import registry
 from osgp.messages.operation import CompositeOperation, Operation
@@ -80,6 +82,7 @@ class PostView(MessageView):
         body, status = build_accepted_body(stored), HTTPStatus.ACCEPTED
         found, headers = self._wait_once_stored(request, stored)
         if found is not None and found.request.is_final:
+            note_fetched(found.request)
             body, status = build_outcome_body(found), HTTPStatus.OK
         location = reverse(build_route_name(self.operation), args=[stored.correlation_uid])
         return Response(body, status=status, headers={"Location": location, **headers})
@@ -109,6 +112,7 @@ class OutcomeView(MessageView):
     def get(self, request: HttpRequest, correlation_uid: str) -> Response:
         found, headers = self._wait_for_outcome(request, self._find(request, correlation_uid))
         status = HTTPStatus.OK if found.request.is_final else HTTPStatus.ACCEPTED
+        note_fetched(found.request)
         return Response(build_outcome_body(found), status=status, headers=headers)
 
     def delete(self, request: HttpRequest, correlation_uid: str) -> Response:
@@ -134,6 +138,19 @@ class ResponsesView(OutcomeView):
         for name, value in build_next_page_link(request, str(first + size) if more else None).items():
             answer[name] = value
         return answer
+
+
+def note_fetched(request: Request) -> None:
+    """Stop notifications of a request whose outcome its organisation gets now.
+
+    An outage of the database does not keep the outcome from the caller, who is then told once more.
+    """
+    if request.completed_at is None or request.completed_at < timezone.now() - TOLD_FOR:
+        return
+    try:
+        mark_fetched(request.correlation_uid, request.organisation_id)
+    except AWAY as error:
+        logger.warning("an outcome is not noted as fetched: %s", format_in_one_line(error))
 
 
 def parse_uid(text: uuid.UUID | str) -> uuid.UUID | None:

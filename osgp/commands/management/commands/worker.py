@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from osgp.commands.secrets import refuse_without
 from osgp.devices.checks import require_key_escrow, require_secrets
+from osgp.notifications.checks import require_keys
 
 DEFAULT_QUEUES = "meter,system,push"
 DEFAULT_CONCURRENCY = 500
@@ -18,7 +19,8 @@ DEFAULT_CONCURRENCY = 500
 
 class Command(BaseCommand):
     help = (
-        "Become a Celery worker that visits meters: a greenlet each, few database connections. "
+        "Become a Celery worker that visits meters, or sends notifications (--queues notify): a greenlet "
+        "each, few database connections. "
         "Arguments after -- go to Celery."
     )
     requires_system_checks: list[str] = []
@@ -28,7 +30,7 @@ class Command(BaseCommand):
             "--concurrency",
             type=int,
             default=DEFAULT_CONCURRENCY,
-            help=f"sessions in flight ({DEFAULT_CONCURRENCY})",
+            help=f"sessions, or receivers, in flight ({DEFAULT_CONCURRENCY})",
         )
         parser.add_argument("--queues", default=DEFAULT_QUEUES, help=f"queues to consume ({DEFAULT_QUEUES})")
         parser.add_argument(
@@ -50,8 +52,13 @@ class Command(BaseCommand):
             )
         if options["concurrency"] < 1:
             raise CommandError("--concurrency is at least 1.")
-        refuse_without(require_secrets)
-        refuse_without(require_key_escrow)
+        queues = set(options["queues"].split(","))
+        if "notify" in queues:
+            refuse_without(require_keys)
+        # Notifiers talk to the world outside: they have nothing that opens keys of meters.
+        if queues != {"notify"}:
+            refuse_without(require_secrets)
+            refuse_without(require_key_escrow)
         command = make_celery_command(
             concurrency=options["concurrency"],
             queues=options["queues"],
