@@ -13,6 +13,7 @@ from osgp.alarms import storing
 from osgp.alarms.models import Alarm, AlarmGroup
 from osgp.alarms.storing import NewAlarm
 from osgp.devices.models import Device
+from osgp.events.models import Event
 from osgp.networks.models import CommunicationNetwork
 from tests.alarms.pushing import RECEIVED_AT
 from tests.factories import grant, make_device, make_organisation, make_token
@@ -64,6 +65,15 @@ def test_retrieve_push_notification_alarm(api: APIClient, device: Device) -> Non
         "note": None,
     }
     assert api.get(URL).json() == {"results": [answer.json()]}
+
+
+def test_what_was_fetched_is_told_no_more(api: APIClient, device: Device) -> None:
+    alarm = add_alarm(device)
+    other = make_organisation("OTHER")
+    Event.objects.create(organisation=other, kind="alarm.received", subject=alarm.uid)
+    api.get(f"{URL}{alarm.uid}/")
+    fetched = Event.objects.exclude(fetched_at=None).values_list("organisation__identification", flat=True)
+    assert list(fetched) == ["UTILITY"]
 
 
 def test_what_is_unknown_or_foreign_is_404(api: APIClient) -> None:

@@ -17,6 +17,7 @@ from osgp.alarms import finding, storing
 from osgp.alarms.acknowledging import acknowledge
 from osgp.alarms.models import Alarm
 from osgp.cosem.alarms import list_alarm_types
+from osgp.events.fetching import mark_fetched
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.serializers import (
     BooleanField,
@@ -179,6 +180,7 @@ class AlarmView(APIView):
                 "There is no alarm of this UID.",
                 component=Component.WEB_SERVICE,
             )
+        mark_fetched(alarm.uid, organisation.pk)
         return Response(_describe(alarm))
 
 
