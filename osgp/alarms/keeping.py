@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from osgp.alarms.doubles import compute_digest
 from osgp.alarms.findings import Finding
 from osgp.alarms.models import PushOutcome, ReceivedPush
 from osgp.sql import write_now
@@ -20,12 +21,13 @@ GOOD = frozenset({PushOutcome.ALARM, PushOutcome.READINGS, PushOutcome.VALUES, P
 _ROWS = {
     "postgresql": """
         json_to_recordset(%s::json) AS said(
-            id bigint, outcome text, device_id bigint, is_verified boolean, is_counted boolean, details jsonb)
+            id bigint, outcome text, device_id bigint, is_verified boolean, is_counted boolean, details jsonb,
+            digest bigint)
         """,
     "sqlite": """
         (SELECT value ->> 'id' AS id, value ->> 'outcome' AS outcome, value ->> 'device_id' AS device_id,
                 value ->> 'is_verified' AS is_verified, value ->> 'is_counted' AS is_counted,
-                value -> 'details' AS details
+                value -> 'details' AS details, value ->> 'digest' AS digest
            FROM json_each(%s)) AS said
         """,
 }
@@ -33,7 +35,8 @@ _TABLE = ReceivedPush._meta.db_table
 _STORE = f"""
     UPDATE {_TABLE}
        SET outcome = said.outcome, device_id = said.device_id, is_verified = said.is_verified,
-           is_counted = said.is_counted, details = said.details, decoded_at = {{now}}
+           is_counted = said.is_counted, details = said.details, digest = said.digest,
+           decoded_at = {{now}}
       FROM {{rows}}
      WHERE {_TABLE}.id = said.id
     """  # noqa: S608 (table name)
@@ -49,6 +52,7 @@ def keep(findings: Sequence[Finding]) -> None:
             "is_verified": finding.is_verified,
             "is_counted": finding.is_counted,
             "details": finding.details,
+            "digest": _find_digest(finding),
         }
         for finding in findings
     ]
@@ -61,6 +65,13 @@ def keep(findings: Sequence[Finding]) -> None:
     for address, number in strangers.items():
         logger.warning("%d pushes of unknown senders from %s", number, address)
         _forget_beyond(address, settings.OSGP["KEPT_STRANGE_PUSHES"])
+
+
+def _find_digest(finding: Finding) -> int | None:
+    """Ciphered pushes have a number, by which their like is found."""
+    if finding.outcome not in GOOD or "invocation_counter" in finding.details:
+        return None
+    return compute_digest(finding.push)
 
 
 def _forget_beyond(address: str, most: int) -> None:

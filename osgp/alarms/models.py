@@ -55,6 +55,9 @@ class ReceivedPush(models.Model):
     )
     details = models.JSONField(default=dict, help_text="What it says, or why it could not be used.")
     decoded_at = models.DateTimeField(null=True)
+    digest = models.BigIntegerField(
+        null=True, editable=False, help_text="Of a plain push that was used, so that its like is found."
+    )
 
     class Meta:
         verbose_name = "received push"
@@ -64,6 +67,9 @@ class ReceivedPush(models.Model):
             models.Index(fields=["id"], condition=Q(outcome="WAITING"), name="push_to_decode"),
             models.Index(fields=["outcome", "-id"], name="push_by_outcome"),
             models.Index(fields=["received_at"], name="push_retention"),
+            models.Index(
+                fields=["digest", "received_at"], condition=Q(digest__isnull=False), name="push_by_digest"
+            ),
         ]
 
     def __str__(self) -> str:

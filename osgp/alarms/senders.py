@@ -24,6 +24,23 @@ KEY_COLUMNS = (
     "change",
 )
 """Those of SealedKey.from_row."""
+DEVICE_COLUMNS = (
+    "identification",
+    "device_type",
+    "protocol_name",
+    "protocol_version",
+    "time_zone",
+    "network",
+    "network_address",
+    "address_is_static",
+    "security",
+    "system_title",
+    "stores_unverified_pushes",
+    "keeps_standard_time",
+    "gateway",
+    "channel",
+)
+"""What decoding needs of a device; a row has three times as many."""
 AUTHENTICATION = KeyType.E_METER_AUTHENTICATION_KEY
 ENCRYPTION = KeyType.E_METER_ENCRYPTION_KEY_UNICAST
 NO_KEYS = PushError(PushFault.UNKNOWN_KEY, "No device with this system title has an encryption key.")
@@ -64,7 +81,8 @@ class Senders:
         if addresses:
             wanted |= Q(network_address__in=addresses)
         senders = cls()
-        for device in Device.objects.filter(wanted).select_related("gateway").order_by("pk"):
+        devices = Device.objects.filter(wanted).only(*DEVICE_COLUMNS)
+        for device in devices.order_by("pk"):
             senders.by_name[device.identification] = device
             senders.by_address[device.network_address].append(device)
             if device.system_title in titles:
