@@ -1,0 +1,71 @@
+"""How many pushes there were, per hour for operators and in all for Prometheus."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from django.db import connection, models, transaction
+
+from osgp.alarms.models import PushCount, Transport
+from osgp.metrics import families
+from osgp.metrics.models import Counter
+
+
+class Arrival(StrEnum):
+    """What the listener counts beside the names of PushFault; PushOutcome is counted by decoding."""
+
+    RECEIVED = "RECEIVED"
+    """A whole push was kept. What decoding makes of it is counted once more."""
+    RATE_LIMITED = "RATE_LIMITED"
+    """Dropped: too many from one source address."""
+    NOT_STORED = "NOT_STORED"
+    """Dropped: neither the database nor the spool had room, or took it."""
+    LOST_BY_KERNEL = "LOST_BY_KERNEL"
+    """Datagrams that came faster than they were read."""
+
+
+class CountKey(NamedTuple):
+    """What is counted together."""
+
+    hour: datetime
+    transport: Transport
+    outcome: str
+
+
+def make_key(transport: Transport, outcome: str, at: datetime) -> CountKey:
+    """Return the key of what happened at ``at``. ``outcome``: an Arrival, a PushOutcome or a PushFault's name."""
+    return CountKey(at.astimezone(UTC).replace(minute=0, second=0, microsecond=0), transport, outcome)
+
+
+@transaction.atomic
+def add(counts: Mapping[CountKey, int]) -> None:
+    """Add to the counts of hours, and to the counters of /metrics, which outlive them."""
+    if not counts:
+        return
+    totals: dict[str, int] = {}
+    for key, number in counts.items():
+        labels = json.dumps({"transport": str(key.transport), "outcome": str(key.outcome)})
+        totals[labels] = totals.get(labels, 0) + number
+    # Sorted: two processes that add the same ones wait for each other, but never in a circle.
+    hours = [(key.hour, str(key.transport), str(key.outcome), counts[key]) for key in sorted(counts)]
+    _add(PushCount, ("hour", "transport", "outcome"), "number", hours)
+    sums = [(families.PUSHES.name, labels, totals[labels]) for labels in sorted(totals)]
+    _add(Counter, ("name", "labels"), "value", sums)
+
+
+def _add(
+    model: type[models.Model], keys: tuple[str, ...], summed: str, rows: list[tuple[Any, ...]]
+) -> None:
+    """Add to rows that are found by ``keys``; those that do not exist are made."""
+    table = model._meta.db_table
+    field = model._meta.get_field(keys[0])
+    statement = f"""
+        INSERT INTO {table} ({", ".join(keys)}, {summed}) VALUES ({", ".join(["%s"] * (len(keys) + 1))})
+        ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {summed} = {table}.{summed} + EXCLUDED.{summed}
+    """  # noqa: S608 (names of a table and its columns)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            statement, [(field.get_db_prep_value(first, connection), *rest) for first, *rest in rows]
+        )
