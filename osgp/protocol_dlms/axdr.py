@@ -46,6 +46,14 @@ _UNPACK: dict[int, tuple[Callable[..., tuple[Any, ...]], int]] = {
     tag: (number.unpack_from, number.size) for tag, (_, number) in _NUMBERS.items()
 }
 _FIXED_OCTETS = {int(DataType.DATE_TIME): 12, int(DataType.DATE): 5, int(DataType.TIME): 4}
+FIXED_SIZES = {
+    **{tag: number.size for tag, (_, number) in _NUMBERS.items()},
+    **_FIXED_OCTETS,
+    int(DataType.NULL_DATA): 0,
+    int(DataType.DONT_CARE): 0,
+    int(DataType.BOOLEAN): 1,
+}
+"""Octets after the tag, of the types that always have the same number of them."""
 _ARRAY, _STRUCTURE, _COMPACT_ARRAY = 1, 2, 19
 _DATA_TYPES = {int(data_type): data_type for data_type in DataType}
 

@@ -3,6 +3,7 @@
 Pure functions on octets; :mod:`hdlc_link` sends and receives.
 """
 
+from binascii import crc_hqx
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -79,24 +80,14 @@ class Frame(NamedTuple):
         return self.control & 0x0F == Control.RR
 
 
-def _make_crc_table() -> tuple[int, ...]:
-    table = []
-    for octet in range(256):
-        for _ in range(8):
-            octet = (octet >> 1) ^ 0x8408 if octet & 1 else octet >> 1
-        table.append(octet)
-    return tuple(table)
-
-
-_CRC_TABLE = _make_crc_table()
+_MIRROR = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
 
 def compute_check_sequence(octets: bytes) -> bytes:
     """Return the HCS or FCS: the CRC-16 of ISO/IEC 13239, least significant octet first."""
-    crc = 0xFFFF
-    for octet in octets:
-        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ octet) & 0xFF]
-    return (crc ^ 0xFFFF).to_bytes(2, "little")
+    # The same CRC as crc_hqx, which is written in C, but for the order of bits in the octets.
+    crc = crc_hqx(octets.translate(_MIRROR), 0xFFFF) ^ 0xFFFF
+    return crc.to_bytes(2, "big").translate(_MIRROR)
 
 
 def encode_client_address(client: int) -> bytes:

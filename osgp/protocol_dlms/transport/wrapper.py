@@ -8,14 +8,14 @@ from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.transport.stream import Stream
 
 VERSION = 1
-_HEADER = struct.Struct(">HHHH")
+HEADER = struct.Struct(">HHHH")
 
 
 def build_frame(source: int, destination: int, apdu: bytes) -> bytes:
     """Return ``apdu`` with its header. Raises EncodeError above 65535 octets."""
     if len(apdu) > 0xFFFF:
         raise errors.EncodeError("an APDU in a wrapper has at most 65535 octets")
-    return _HEADER.pack(VERSION, source, destination, len(apdu)) + apdu
+    return HEADER.pack(VERSION, source, destination, len(apdu)) + apdu
 
 
 class WrapperLink:
@@ -34,8 +34,8 @@ class WrapperLink:
         self._stream.send(build_frame(self._client, self._server, apdu))
 
     def receive(self) -> bytes:
-        header = self._stream.receive_exactly(_HEADER.size)
-        version, source, destination, length = _HEADER.unpack(header)
+        header = self._stream.receive_exactly(HEADER.size)
+        version, source, destination, length = HEADER.unpack(header)
         if version != VERSION:
             raise errors.WrapperHeaderInvalid(
                 f"the answer does not begin with a wrapper header: version {version}, expected {VERSION}"
