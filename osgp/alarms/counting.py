@@ -35,7 +35,7 @@ class CountKey(NamedTuple):
 
 
 def make_key(transport: Transport, outcome: str, at: datetime) -> CountKey:
-    """Return the key of what happened at ``at``. ``outcome``: an Arrival, a PushOutcome or a PushFault's name."""
+    """Return the key of what happened at ``at``: an Arrival, a PushOutcome, or the name of a PushFault."""
     return CountKey(at.astimezone(UTC).replace(minute=0, second=0, microsecond=0), transport, outcome)
 
 
@@ -49,23 +49,26 @@ def add(counts: Mapping[CountKey, int]) -> None:
         labels = json.dumps({"transport": str(key.transport), "outcome": str(key.outcome)})
         totals[labels] = totals.get(labels, 0) + number
     # Sorted: two processes that add the same ones wait for each other, but never in a circle.
-    hours = [(key.hour, str(key.transport), str(key.outcome), counts[key]) for key in sorted(counts)]
+    hours = [
+        (
+            connection.ops.adapt_datetimefield_value(key.hour),
+            str(key.transport),
+            str(key.outcome),
+            counts[key],
+        )
+        for key in sorted(counts)
+    ]
     _add(PushCount, ("hour", "transport", "outcome"), "number", hours)
     sums = [(families.PUSHES.name, labels, totals[labels]) for labels in sorted(totals)]
     _add(Counter, ("name", "labels"), "value", sums)
 
 
-def _add(
-    model: type[models.Model], keys: tuple[str, ...], summed: str, rows: list[tuple[Any, ...]]
-) -> None:
+def _add(model: type[models.Model], keys: tuple[str, ...], summed: str, rows: list[tuple[Any, ...]]) -> None:
     """Add to rows that are found by ``keys``; those that do not exist are made."""
-    table = model._meta.db_table
-    field = model._meta.get_field(keys[0])
+    table, columns = model._meta.db_table, ", ".join(keys)
     statement = f"""
-        INSERT INTO {table} ({", ".join(keys)}, {summed}) VALUES ({", ".join(["%s"] * (len(keys) + 1))})
-        ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {summed} = {table}.{summed} + EXCLUDED.{summed}
+        INSERT INTO {table} ({columns}, {summed}) VALUES ({", ".join(["%s"] * (len(keys) + 1))})
+        ON CONFLICT ({columns}) DO UPDATE SET {summed} = {table}.{summed} + EXCLUDED.{summed}
     """  # noqa: S608 (names of a table and its columns)
     with connection.cursor() as cursor:
-        cursor.executemany(
-            statement, [(field.get_db_prep_value(first, connection), *rest) for first, *rest in rows]
-        )
+        cursor.executemany(statement, rows)

@@ -5,8 +5,10 @@ from types import TracebackType
 from typing import Self
 
 from osgp.embedded.dispatching import DispatcherThread
+from osgp.embedded.listening import ListenerThread
 from osgp.embedded.web import WebThread
 from osgp.embedded.worker import WorkerThread
+from osgp.listener.service import PORT
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.visits import restores
 
@@ -14,16 +16,26 @@ LOOPBACK = "127.0.0.1"
 
 
 class EmbeddedPlatform:
-    """Context manager: web application, dispatcher, worker and simulated meters.
+    """Context manager: web application, dispatcher, worker, push listener and simulated meters.
 
     The web port is taken when the object is made (embedded.web.PortInUse); the database must be ready before
     the block is entered. Parts stop in the reverse order, so that what was begun can be finished.
     """
 
-    def __init__(self, fleet: Fleet, *, host: str = LOOPBACK, port: int = 0, simulator_port: int = 0) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        host: str = LOOPBACK,
+        port: int = 0,
+        simulator_port: int = 0,
+        push_port: int = PORT,
+    ) -> None:
         self._stack = ExitStack()
         self.web = WebThread(host, port)
         self._stack.callback(self.web.close)
+        self.listener = ListenerThread(host, push_port)
+        self._stack.callback(self.listener.close)
         self.simulator = SimulatorThread(fleet, host=LOOPBACK, port=simulator_port)
 
     def __enter__(self) -> Self:
@@ -32,6 +44,7 @@ class EmbeddedPlatform:
             stack.enter_context(restores.watching())
             stack.enter_context(WorkerThread())
             stack.enter_context(DispatcherThread())
+            stack.enter_context(self.listener)
             stack.enter_context(self.web)
             self._stack.push(stack.pop_all())
         return self

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from osgp.embedded import first_start, main_job, output
 from osgp.embedded.client import ApiClient
+from osgp.embedded.listening import ListenerThread
 from osgp.embedded.platform import EmbeddedPlatform
 from osgp.embedded.registration import Registration, register
 from osgp.simulator import Fleet
@@ -40,6 +41,7 @@ def demonstrate(
                 console,
                 f"Admin: {platform.web.url}/admin/  user: {access.admin}  password: {access.password}",
             )
+            say(console, _describe_listener(platform.listener))
             if not once:
                 _stay_up(console, summary)
     finally:
@@ -47,6 +49,14 @@ def demonstrate(
     if once:
         say(console, summary)
     return failed
+
+
+def _describe_listener(listener: ListenerThread) -> str:
+    """Where meters push to; that the usual port was taken is worth knowing."""
+    text = f"Pushes: {listener.host} TCP {listener.tcp_port}, UDP {listener.udp_port}"
+    if listener.wanted_port not in (0, listener.tcp_port):
+        text += f" (port {listener.wanted_port} is in use)"
+    return text
 
 
 def say(console: Console, line: str) -> None:

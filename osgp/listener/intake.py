@@ -54,10 +54,8 @@ class Intake:
         self.rates = Rates(limits.rate, limits.unknown_rate)
         self._bad = BadPieces(limits.bad_kept)
 
-    def take(
-        self, piece: PushedMessage | PushError, source: Source, receipt: Receipt | None = None
-    ) -> bool:
-        """Offer a piece to the keeper, which tells ``receipt``. False if it will not be kept; it is counted."""
+    def take(self, piece: PushedMessage | PushError, source: Source, receipt: Receipt | None = None) -> bool:
+        """Offer a piece to the keeper, which tells ``receipt``. False: it is not kept, but counted."""
         if not self.rates.allow(source.address):
             self.keeper.count(source.transport, Arrival.RATE_LIMITED)
             return False

@@ -15,7 +15,7 @@ from osgp.listener.connections import Connections
 from osgp.listener.intake import Intake
 from osgp.listener.keeper import Keeper
 from osgp.listener.limits import Limits, read_limits
-from osgp.listener.sockets import BACKLOG, open_sockets
+from osgp.listener.sockets import ACCEPTED_AT_ONCE, BACKLOG, open_sockets
 from osgp.listener.spool import Spool
 from osgp.listener.tcp import PushConnection
 from osgp.listener.udp import DatagramReader
@@ -71,9 +71,7 @@ class Listener:
             self._stack = stack.pop_all()
 
     @staticmethod
-    def _open(
-        stack: ExitStack, kind: socket.SocketKind, host: str, port: int | None
-    ) -> list[socket.socket]:
+    def _open(stack: ExitStack, kind: socket.SocketKind, host: str, port: int | None) -> list[socket.socket]:
         opened = [] if port is None else open_sockets(kind, host, port)
         for bound in opened:
             stack.callback(bound.close)
@@ -127,10 +125,12 @@ class Listener:
                     await loop.create_server(
                         lambda: PushConnection(intake, connections, self._make_joiner),
                         sock=bound,
-                        backlog=BACKLOG,
+                        backlog=ACCEPTED_AT_ONCE,
                     )
                     for bound in self._tcp
                 ]
+                for bound in self._tcp:
+                    bound.listen(BACKLOG)
                 for bound, reader in zip(self._udp, readers, strict=True):
                     loop.add_reader(bound, reader.read_burst)
                 logger.info("listening for pushes: TCP %s, UDP %s", self.tcp_port, self.udp_port)

@@ -9,8 +9,10 @@ SO_RCVBUFFORCE = 33
 """Linux: as SO_RCVBUF, but beyond net.core.rmem_max; for CAP_NET_ADMIN."""
 SO_RXQ_OVFL = 40
 """Linux: how many datagrams were dropped, told beside each one that was not."""
-BACKLOG = 1024
+BACKLOG = 4096
 """Connections that wait to be accepted; no more than net.core.somaxconn."""
+ACCEPTED_AT_ONCE = 100
+"""Connections accepted before others have their turn: until then those without room keep a file open."""
 
 
 class AddressInUse(Exception):

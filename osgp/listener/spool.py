@@ -75,7 +75,7 @@ class Spool:
         return not self._sizes
 
     def append(self, records: Sequence[bytes]) -> None:
-        """Put records at the end, all or none. Raises SpoolFull, or OSError if the disk does not take them."""
+        """Put records at the end, all or none. Raises SpoolFull, or OSError if the disk takes none."""
         octets = b"".join(_HEAD.pack(len(record), zlib.crc32(record)) + record for record in records)
         if self.size + len(octets) > self._limit:
             raise SpoolFull(f"the spool {self._directory} has its limit of {self._limit} octets")
@@ -213,7 +213,7 @@ def _write(file: BinaryIO, octets: bytes) -> None:
 
 
 def _read_records(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """Yield the records from the present position to the octet ``size``, or to the first that is not whole."""
+    """Yield the records from the present position up to ``size``, or to the first that is not whole."""
     position = file.tell()
     while position + _HEAD.size <= size:
         head = file.read(_HEAD.size)

@@ -8,7 +8,7 @@ from django.db import DataError, IntegrityError, close_old_connections, connecti
 
 from osgp.alarms import counting
 from osgp.alarms.counting import CountKey
-from osgp.alarms.models import PushOutcome, ReceivedPush
+from osgp.alarms.models import ReceivedPush
 from osgp.listener.pushes import Push
 
 UNUSABLE = (DataError, IntegrityError)
@@ -72,7 +72,7 @@ def _prepare(push: Push) -> tuple[Any, ...]:
 
 
 def _prepare_for_sqlite(push: Push) -> tuple[Any, ...]:
-    uid, received_at, *rest = _prepare(push)
+    _, received_at, *rest = _prepare(push)
     return (push.uid.hex, connection.ops.adapt_datetimefield_value(received_at), *rest)
 
 

@@ -20,9 +20,12 @@ from osgp.protocol_dlms.push.joining import Joiner, Outcome
 
 MOST_BAD = 50
 """Bad pieces after which a connection is reset: nobody pushes such things."""
+FILL = 1
+"""Octets that may be left after a whole message: the flag that ends an HDLC frame may begin the next one."""
 _CUT_OFF = frozenset({PushFault.TRUNCATED, PushFault.TOO_LONG})
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: on, no time."""
+
 
 class PushConnection(asyncio.Protocol):
     """Reads pushes, has them kept, and says so by closing."""
@@ -131,21 +134,19 @@ class PushConnection(asyncio.Protocol):
 
     def _take(self, pieces: Iterable[Outcome]) -> None:
         for piece in pieces:
-            is_bad = isinstance(piece, PushError)
-            if self._intake.take(piece, self._source, self):
+            is_kept = self._intake.take(piece, self._source, self)
+            if is_kept:
                 self._being_kept += 1
                 self._has_pushed = True
-            elif is_bad:
-                self._must_reset = True
+            if isinstance(piece, PushError):
+                self._bad += 1
+                self._must_reset |= not is_kept or piece.kind in _CUT_OFF
+                must_end = self._bad > MOST_BAD or piece.kind is PushFault.TOO_LONG
             else:
+                must_end = not is_kept
+            if must_end:
                 self.reset()
                 return
-            if is_bad:
-                self._bad += 1
-                self._must_reset |= piece.kind in _CUT_OFF
-                if self._bad > MOST_BAD or piece.kind is PushFault.TOO_LONG:
-                    self.reset()
-                    return
 
     def _end_message(self) -> None:
         pieces = self._joiner.end()
@@ -158,7 +159,7 @@ class PushConnection(asyncio.Protocol):
         """Do what is to be done now that something has changed."""
         if self._is_gone:
             return
-        is_whole = not self._joiner.pending
+        is_whole = self._joiner.pending <= FILL
         if self._being_kept:
             self._connections.hold(self)
         elif self._must_reset and (self._peer_has_ended or self._is_closing):

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Take what meters push and keep it for workers to decode, until SIGTERM or Ctrl-C (twice: at once)."
+    help = "Take what meters push and keep it for workers, until SIGTERM or Ctrl-C (twice: at once)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="", help="address to listen at (all, IPv4 and IPv6)")
