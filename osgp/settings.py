@@ -260,9 +260,9 @@ OSGP: dict[str, Any] = {
     # How far counters are raised after a restore of the database: more than one key can have been used since
     # the backup. A visit takes one block as a rule, so this is enough for 15,000 visits.
     "COUNTER_LEAP": int(os.environ.get("OSGP_COUNTER_LEAP", "1000000")),
-    # The push listener (docs/how-to/pushes.md). Where it keeps pushes while the database is away, and at most
-    # how much of them; not shared with another listener.
-    "PUSH_SPOOL_DIR": Path(os.environ.get("OSGP_PUSH_SPOOL_DIR") or VAR_DIR / "push-spool"),
+    # The push listener (docs/how-to/pushes.md). Where it keeps pushes while the database is away, by default
+    # push-spool in VAR_DIR, and at most how much of them; not shared with another listener.
+    "PUSH_SPOOL_DIR": os.environ.get("OSGP_PUSH_SPOOL_DIR", ""),
     "PUSH_SPOOL_MIB": int(os.environ.get("OSGP_PUSH_SPOOL_MIB", "1024")),
     # Connections in all and from one address; a gateway may stand for thousands of meters.
     "PUSH_CONNECTIONS": int(os.environ.get("OSGP_PUSH_CONNECTIONS", "10000")),

@@ -18,8 +18,9 @@ LOOPBACK = "127.0.0.1"
 class EmbeddedPlatform:
     """Context manager: web application, dispatcher, worker, push listener and simulated meters.
 
-    The web port is taken when the object is made (embedded.web.PortInUse); the database must be ready before
-    the block is entered. Parts stop in the reverse order, so that what was begun can be finished.
+    Ports are taken when the object is made (embedded.web.PortInUse; listener.spool.SpoolInUse if another
+    listener keeps pushes in the same folder); the database must be ready before the block is entered. Parts
+    stop in the reverse order, so that what was begun can be finished.
     """
 
     def __init__(
@@ -34,7 +35,11 @@ class EmbeddedPlatform:
         self._stack = ExitStack()
         self.web = WebThread(host, port)
         self._stack.callback(self.web.close)
-        self.listener = ListenerThread(host, push_port)
+        try:
+            self.listener = ListenerThread(host, push_port)
+        except BaseException:
+            self._stack.close()
+            raise
         self._stack.callback(self.listener.close)
         self.simulator = SimulatorThread(fleet, host=LOOPBACK, port=simulator_port)
 

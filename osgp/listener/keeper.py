@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from osgp.alarms import counting
 from osgp.alarms.counting import Arrival, CountKey
@@ -56,7 +56,7 @@ class Keeper:
         self._limits = limits
         self._store = store
         self._store_counts = store_counts
-        self.database = CallThread("push-database")
+        self.database = CallThread("push-database", close_old_connections)
         self.disk = CallThread("push-spool")
         self._waiting: deque[Waiting] = deque()
         self._octets = 0

@@ -47,7 +47,7 @@ def read_limits() -> Limits:
     said: dict[str, Any] = settings.OSGP
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return Limits(
-        spool_directory=said["PUSH_SPOOL_DIR"],
+        spool_directory=Path(said["PUSH_SPOOL_DIR"] or settings.VAR_DIR / "push-spool"),
         spool_size=said["PUSH_SPOOL_MIB"] * MIB,
         connections=min(said["PUSH_CONNECTIONS"], max(1, files - SPARE_FILES)),
         connections_per_source=said["PUSH_CONNECTIONS_PER_SOURCE"],

@@ -107,8 +107,8 @@ class Listener:
         loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._loop = loop
-        if self._is_stopping:
-            return
+        if self._is_stopping:  # before it began: what the kernel has taken for us is kept all the same
+            self._stopping.set()
         keeper = Keeper(self._spool, self._limits)
         intake = Intake(keeper, self._limits)
         connections = Connections(self._limits)

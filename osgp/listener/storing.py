@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import DataError, IntegrityError, close_old_connections, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 
 from osgp.alarms import counting
 from osgp.alarms.counting import CountKey
@@ -38,7 +38,6 @@ def store(pushes: Sequence[Push]) -> None:
 
     Raises UNUSABLE if the database cannot take one of them, and other errors if it cannot take any.
     """
-    close_old_connections()
     if len(pushes) <= SHARE:
         _insert(pushes)
         return
@@ -79,7 +78,6 @@ def _prepare_for_sqlite(push: Push) -> tuple[Any, ...]:
 def store_counts(counts: Mapping[CountKey, int]) -> None:
     """Add to the counts. What is not known to have been stored is to be added again, so that some may be
     counted twice when a connection breaks."""
-    close_old_connections()
     counting.add(counts)
 
 

@@ -111,8 +111,9 @@ class PushConnection(asyncio.Protocol):
 
     def give_up(self) -> None:
         """Close it: it has lasted too long, or a message of it."""
-        self.finish()
-        if not self._has_pushed:
+        if self._has_pushed or self._joiner.pending:
+            self.finish()
+        else:
             self.reset()
 
     def leave(self) -> None:

@@ -13,7 +13,8 @@ T = TypeVar("T")
 class CallThread:
     """Makes calls one after the other. A call that hangs keeps no process from ending."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, before_each: Callable[[], object] = lambda: None) -> None:
+        self._before_each = before_each
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -28,6 +29,7 @@ class CallThread:
 
         def call() -> None:
             try:
+                self._before_each()
                 value = function(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 (raised where it is waited for)
                 _tell(loop, future, future.set_exception, error)

@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-from django.db import close_old_connections
-
 from osgp.alarms.models import PushOutcome, ReceivedPush
 from osgp.sql import Statement
 
@@ -38,7 +36,6 @@ def find_sources() -> list[str]:
 
     More than half: a gateway with thousands of meters is not to suffer from some that nobody registered.
     """
-    close_old_connections()
     unknown = PushOutcome.UNKNOWN_SENDER.value
     lately = _LAST.fetch_rows(-WITHIN.total_seconds(), unknown)
     if not lately or not lately[0][0]:

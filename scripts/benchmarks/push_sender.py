@@ -1,8 +1,8 @@
 """Simulated meters that push many alarms a second, over raw sockets.
 
-`python -m scripts.benchmarks.push_sender --help` tells its options. A process of its own, so that its CPU is not the listener's. Each alarm has a number of its own in its two
-alarm registers. Prints a JSON object; the numbers of pushes whose connection was closed in good order go to
-a file, one a line.
+A process of its own (`python -m scripts.benchmarks.push_sender --help`), so that its CPU is not the
+listener's. Each alarm has a number of its own in its two alarm registers. Prints a JSON object; the numbers
+of pushes whose connection was closed in good order go to a file, one a line.
 """
 
 import argparse

@@ -15,6 +15,7 @@ from osgp.commands.secrets import refuse_without
 from osgp.devices.checks import require_key_escrow, require_secrets
 from osgp.embedded.session import RegistrationFailed, demonstrate
 from osgp.embedded.web import PortInUse
+from osgp.listener.spool import SpoolInUse
 from osgp.simulator import Fleet, FleetSettings
 
 PLAIN_WIDTH = 120
@@ -57,7 +58,7 @@ class Command(BaseCommand):
                 simulator_port=options["simulator_port"],
                 once=options["once"],
             )
-        except (PortInUse, RegistrationFailed) as error:
+        except (PortInUse, RegistrationFailed, SpoolInUse) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped before the meters were read.", returncode=130) from None
