@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import socket
+import struct
 from contextlib import ExitStack, suppress
 
 SO_RCVBUFFORCE = 33
@@ -13,6 +14,12 @@ BACKLOG = 4096
 """Connections that wait to be accepted; no more than net.core.somaxconn."""
 ACCEPTED_AT_ONCE = 100
 """Connections accepted before others have their turn: until then those without room keep a file open."""
+
+
+LINGER_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: a connection that is closed is reset."""
+LINGER_OFF = struct.pack("ii", 0, 0)
+"""SO_LINGER: a connection that is closed ends in good order, unless there are octets that were not read."""
 
 
 class AddressInUse(Exception):
@@ -39,6 +46,8 @@ def open_sockets(kind: socket.SocketKind, host: str, port: int) -> list[socket.s
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             if kind == socket.SOCK_STREAM:
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                # For all that is accepted: how the kernel closes them if this process dies.
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
             try:
                 bound.bind((name, port, *scope))
             except OSError as error:

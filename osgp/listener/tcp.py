@@ -3,18 +3,21 @@
 To close it in good order says: all that was read is kept. So it is closed when the meter has ended its side,
 or when nothing more came for a moment, and then only after the last commit. Whatever cannot be kept, or was
 cut off, makes it a reset, and the meter tries again.
+
+A process that dies closes its connections in good order as well, or rather the kernel does, also those of
+which pushes were read and not kept. So all are set to be reset when they are closed (sockets.LINGER_RESET),
+until there is nothing of them any more that is not kept.
 """
 
 import asyncio
 import socket
-import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from osgp.alarms.models import Transport
 from osgp.listener.connections import Connections
 from osgp.listener.intake import Intake, Source
-from osgp.listener.sockets import normalise_address
+from osgp.listener.sockets import LINGER_OFF, normalise_address
 from osgp.protocol_dlms.push.errors import PushError, PushFault
 from osgp.protocol_dlms.push.joining import Joiner, Outcome
 
@@ -23,8 +26,6 @@ MOST_BAD = 50
 FILL = 1
 """Octets that may be left after a whole message: the flag that ends an HDLC frame may begin the next one."""
 _CUT_OFF = frozenset({PushFault.TRUNCATED, PushFault.TOO_LONG})
-_RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: on, no time."""
 
 
 class PushConnection(asyncio.Protocol):
@@ -127,8 +128,6 @@ class PushConnection(asyncio.Protocol):
         if self._is_gone:
             return
         self._forget()
-        with suppress(OSError, AttributeError):
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
 
     # --- Its own ----------------------------------------------------------------------------------------
@@ -166,10 +165,17 @@ class PushConnection(asyncio.Protocol):
         elif self._must_reset and (self._peer_has_ended or self._is_closing):
             self.reset()
         elif is_whole and (self._peer_has_ended or self._is_closing):
-            self._forget()
-            self._transport.close()
+            self._close()
         elif (is_whole and self._has_pushed) or self._joiner.complete_at_pause:
             self._connections.let_rest(self)
+
+    def _close(self) -> None:
+        """End it in good order."""
+        self._forget()
+        with suppress(OSError):  # reset by the meter
+            closing = self._transport.get_extra_info("socket")
+            closing.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_OFF)
+        self._transport.close()
 
     def _forget(self) -> None:
         self._is_gone = True

@@ -3,10 +3,10 @@
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -16,8 +16,6 @@ from osgp.listener.service import Listener
 PATIENCE = 30.0
 """Seconds until a test gives up."""
 LOOPBACK = "127.0.0.1"
-
-Listening = Callable[..., Any]
 
 
 @contextmanager
@@ -41,15 +39,24 @@ def listener(transactional_db: None, tmp_path: Path) -> Iterator[Listener]:
         yield running
 
 
-def dial(listener: Listener, host: str = LOOPBACK) -> socket.socket:
-    """A connection to a listener, which may have to begin first."""
+class HasPort(Protocol):
+    """A listener, or where one is called."""
+
+    @property
+    def tcp_port(self) -> int | None: ...
+
+
+def dial(listener: HasPort, host: str = LOOPBACK, tries: int = 1000) -> socket.socket:
+    """A connection to a listener, which may have to begin first. Raises ConnectionRefusedError."""
     assert listener.tcp_port is not None
-    for _ in range(1000):
+    while True:
         try:
             return socket.create_connection((host, listener.tcp_port), timeout=PATIENCE)
         except ConnectionRefusedError:
+            tries -= 1
+            if tries <= 0:
+                raise
             threading.Event().wait(0.02)
-    raise AssertionError("nobody listens")
 
 
 def hear_end(call: socket.socket) -> str:
@@ -63,7 +70,7 @@ def hear_end(call: socket.socket) -> str:
     return "closed"
 
 
-def push(listener: Listener, octets: bytes, *, half_close: bool = True) -> str:
+def push(listener: HasPort, octets: bytes, *, half_close: bool = True) -> str:
     """Push over a connection of its own; returns how that ended."""
     call = dial(listener)
     call.sendall(octets)
