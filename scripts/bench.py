@@ -42,6 +42,7 @@ ROWS = {
     "day_profile": "A day of quarters of an hour, ciphered",
     "night": "A night: a day of all meters, read by a schedule",
     "readings": "Interval months of meters, stored",
+    "pushes": "Alarms pushed to one listener",
 }
 """A module each in scripts/benchmarks."""
 

@@ -32,6 +32,7 @@ class Sizes:
         2, 1, "nights of a schedule and of a batch, the cheapest of each counts"
     )
     expected: int = _make_size_option(20_000, 100_000, "meters of which it is asked which lack readings")
+    pushes: int = _make_size_option(20_000, 120_000, "alarms pushed over TCP, 2,000 a second")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

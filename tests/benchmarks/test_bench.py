@@ -39,6 +39,7 @@ TINY = {
     "night": 3,
     "night-turns": 1,
     "expected": 20,
+    "pushes": 200,
 }
 OPTIONS = [text for name, size in TINY.items() for text in (f"--{name}", str(size))]
 PATIENCE = 900
@@ -111,6 +112,10 @@ def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
     intake = {what: figure["value"] for what, figure in rows["intake"].items()}
     assert intake["a batch of 12: until stored"] <= intake["a batch of 12: until done"]
     check_night(rows["night"])
+    pushes = {what: figure["value"] for what, figure in rows["pushes"].items()}
+    assert pushes["200 alarms over TCP from 10,000 senders: acknowledged"] == 200
+    assert pushes["– acknowledged and not stored"] == 0
+    assert 0 < pushes["– p50 until acknowledged"] <= pushes["– p99"] <= pushes["– longest"]
 
 
 def check_night(figures: dict[str, dict[str, Any]]) -> None:
