@@ -161,9 +161,9 @@ def count_connections(port: int) -> int:
     return sum(1 for field in fields if field[1].endswith(wanted) and field[3] in ("01", "08"))
 
 
-def fuzz(count: int, seed: int, pid: int, port: int) -> Seen:
+def fuzz(count: int, seed: int, pid: int, tcp_port: int, udp_port: int) -> Seen:
     """Send ``count`` pieces to the listener in the process ``pid``. Raises RuntimeError if one is stuck."""
-    fuzzer = Fuzzer(seed, port, port)
+    fuzzer = Fuzzer(seed, tcp_port, udp_port)
     seen = fuzzer.seen
     begun = time.monotonic()
     while seen.pieces < count:
@@ -174,7 +174,7 @@ def fuzz(count: int, seed: int, pid: int, port: int) -> Seen:
         if ahead > 0:
             time.sleep(ahead)
     end = time.monotonic() + SETTLE_SECONDS
-    while (still := count_connections(port)) and time.monotonic() < end:
+    while (still := count_connections(tcp_port)) and time.monotonic() < end:
         time.sleep(0.5)
     seen.still_open = still
     seen.memory_after = read_memory(pid)
@@ -214,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with running_process(
             *command, *ports, environment=environment, log=log, ready="listening for pushes"
         ) as child:
-            seen = fuzz(options.count, options.seed, child.pid, port)
+            seen = fuzz(options.count, options.seed, child.pid, port, port)
             is_good = check_good_push(port) and child.poll() is None
             said = log.read_text()
     print(json.dumps(asdict(seen)))
