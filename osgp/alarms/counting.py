@@ -41,7 +41,10 @@ def make_key(transport: Transport, outcome: str, at: datetime) -> CountKey:
 
 @transaction.atomic
 def add(counts: Mapping[CountKey, int]) -> None:
-    """Add to the counts of hours, and to the counters of /metrics, which outlive them."""
+    """Add to the counts of hours, and to the counters of /metrics, which outlive them.
+
+    0 makes a counter known: Prometheus needs a value before the first event to see it.
+    """
     if not counts:
         return
     totals: dict[str, int] = {}
@@ -57,6 +60,7 @@ def add(counts: Mapping[CountKey, int]) -> None:
             counts[key],
         )
         for key in sorted(counts)
+        if counts[key]
     ]
     _add(PushCount, ("hour", "transport", "outcome"), "number", hours)
     sums = [(families.PUSHES.name, labels, totals[labels]) for labels in sorted(totals)]

@@ -1,6 +1,7 @@
 """The listener: its sockets, its event loop, and how it begins and ends."""
 
 import asyncio
+import itertools
 import logging
 import socket
 import time
@@ -9,7 +10,8 @@ from contextlib import ExitStack, suppress
 
 from django.db import DatabaseError, InterfaceError
 
-from osgp.alarms.models import LONGEST_PUSH
+from osgp.alarms.counting import Arrival
+from osgp.alarms.models import LONGEST_PUSH, Transport
 from osgp.listener import storing, unknown_senders
 from osgp.listener.connections import Connections
 from osgp.listener.intake import Intake
@@ -35,6 +37,15 @@ LAST_BURSTS = 100
 """Bursts of datagrams that are still read at the end."""
 LAST_MOMENT = 0.05
 """Seconds for the event loop to close what it was told to."""
+COUNTED_FROM_THE_START = (
+    *itertools.product(Transport, (Arrival.RECEIVED, Arrival.RATE_LIMITED, Arrival.NOT_STORED)),
+    (Transport.UDP, Arrival.LOST_BY_KERNEL),
+)
+
+
+def _get_port(opened: list[socket.socket]) -> int | None:
+    port: int | None = opened[0].getsockname()[1] if opened else None
+    return port
 
 
 def _make_joiner() -> Joiner:
@@ -66,6 +77,10 @@ class Listener:
         with ExitStack() as stack:
             self._tcp = self._open(stack, socket.SOCK_STREAM, host, tcp_port)
             self._udp = self._open(stack, socket.SOCK_DGRAM, host, udp_port)
+            self.tcp_port = _get_port(self._tcp)
+            """None without TCP."""
+            self.udp_port = _get_port(self._udp)
+            """None without UDP."""
             self._spool = Spool(self._limits.spool_directory, self._limits.spool_size)
             stack.callback(self._spool.close)
             self._stack = stack.pop_all()
@@ -76,16 +91,6 @@ class Listener:
         for bound in opened:
             stack.callback(bound.close)
         return opened
-
-    @property
-    def tcp_port(self) -> int | None:
-        """The port for TCP; None without."""
-        return self._tcp[0].getsockname()[1] if self._tcp else None
-
-    @property
-    def udp_port(self) -> int | None:
-        """The port for UDP; None without."""
-        return self._udp[0].getsockname()[1] if self._udp else None
 
     def run(self) -> None:
         """Take pushes until :meth:`stop` is called; then keep what was read, and return."""
@@ -173,6 +178,8 @@ class Listener:
     async def _keep_books(self, keeper: Keeper, intake: Intake) -> None:
         """What the database is asked and told now and then. A heartbeat of the process belongs here."""
         looked_at = float("-inf")
+        for transport, arrival in COUNTED_FROM_THE_START:
+            keeper.count(transport, arrival, 0)
         while True:
             await keeper.flush_counts()
             if time.monotonic() - looked_at >= unknown_senders.EVERY:

@@ -42,3 +42,11 @@ def test_prometheus_has_the_sums_also_when_hours_are_forgotten() -> None:
     name = "osgp_pushes_total"
     assert samples[name, (("outcome", "RECEIVED"), ("transport", "TCP"))] == 6
     assert samples[name, (("outcome", "LOST_BY_KERNEL"), ("transport", "UDP"))] == 9
+
+
+def test_nothing_makes_a_counter_known() -> None:
+    counting.add({make_key(Transport.UDP, Arrival.NOT_STORED, AT): 0})
+    families = grammar.read(Client().get("/metrics").content.decode())
+    labels = (("outcome", "NOT_STORED"), ("transport", "UDP"))
+    assert families["osgp_pushes_total"].samples["osgp_pushes_total", labels] == 0
+    assert not PushCount.objects.exists()
