@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-SPARE_FILES = 200
+SPARE_FILES = 300
 """File descriptors of the process that are left for other things than connections."""
 MIB = 1024 * 1024
 
