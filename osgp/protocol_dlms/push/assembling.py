@@ -41,7 +41,7 @@ class Assembly:
         begun = self._begun
         if begun is None or piece.first or piece.framing != begun.framing:
             ended += self.give_up(
-                PushFault.TRUNCATED, f"a message anew, before the last {self._piece_name} of the one before"
+                PushFault.TRUNCATED, f"A message without its last {self._piece_name}: another one began."
             )
             self._begin(piece)
         elif piece.number is not None and self._number is not None and not self._spoilt:
@@ -91,7 +91,7 @@ class Assembly:
     def _complain(self) -> PushError:
         assert self._spoilt is not None
         happened = "came twice" if self._spoilt is PushFault.BLOCK_REPEATED else "is missing"
-        text = f"a message of which a {self._piece_name} {happened}"
+        text = f"A message of which a {self._piece_name} {happened}."
         return PushError(self._spoilt, text, bytes(self._octets))
 
     def _clear(self) -> None:
@@ -114,7 +114,7 @@ def parse_block(piece: Piece) -> Piece:
         data = cursor.read(cursor.read_length())
         cursor.expect_end()
     except IllegalResponse as error:
-        text = "a block of another length than it says"
+        text = "A block of another length than it says."
         raise PushError(PushFault.MALFORMED, text, piece.octets) from error
     return replace(
         piece, payload=data, number=number, first=number == FIRST_BLOCK, last=bool(control & LAST_BLOCK)

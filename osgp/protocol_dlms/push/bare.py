@@ -49,7 +49,7 @@ def _make_broken(position: int, text: str) -> _Broken:
 
 
 def scan_ciphered(buffer: bytearray, start: int = 0) -> Scan:
-    """Look for general-glo-ciphering at ``start``. What stands before belongs to the piece, but not its APDU."""
+    """Look for general-glo-ciphering at ``start``. What stands before is no part of the APDU."""
     return (yield from _scan(buffer, start, _locate_ciphered(buffer, start)))
 
 
@@ -84,7 +84,7 @@ def _locate_ciphered(buffer: bytearray, start: int) -> Location:
     protected_at = start + 2 + buffer[start + 1]
     size, position = yield from _read_length(buffer, protected_at, skip=1)
     if size < LEAST_PROTECTED:
-        raise _make_broken(position, "a ciphered APDU without a security header")
+        raise _make_broken(position, "A ciphered APDU without a security header.")
     yield Need(position + size, skip=position)
     return position + size
 
@@ -140,8 +140,10 @@ def _has_bare_descriptors(buffer: bytearray, start: int) -> Generator[Need, None
 
     Looks at no more octets than the shortest A-XDR body has that begins alike.
     """
+    if not buffer.startswith(_PAIR, start):
+        return False
     yield Need(start + 3)
-    if buffer[start : start + 3] != _PAIR + bytes((DataType.ENUM,)):
+    if buffer[start + 2] != DataType.ENUM:
         return False
     yield Need(start + 5)
     if buffer[start + 4] != DataType.ARRAY:
@@ -163,7 +165,7 @@ def _locate_described(buffer: bytearray, start: int) -> Location:
     for _ in range(buffer[start + 5]):
         yield Need(position + len(_PAIR) + _DESCRIPTOR_SIZE, skip=position)
         if not buffer.startswith(_PAIR, position):
-            raise _make_broken(position, "a list of descriptors and values that ends early")
+            raise _make_broken(position, "A list of descriptors and values that ends early.")
         position = yield from _locate_values(buffer, position + len(_PAIR) + _DESCRIPTOR_SIZE, 1)
     return position
 
@@ -186,7 +188,7 @@ def _locate_values(buffer: bytearray, position: int, count: int) -> Location:
             if tag == DataType.COMPACT_ARRAY:
                 position = yield from _locate_description(buffer, position)
             elif tag not in _COUNTED and tag not in _IN_OCTETS and tag != DataType.BIT_STRING:
-                raise _make_broken(position, "a notification with a value of unknown type")
+                raise _make_broken(position, "A notification with a value of unknown type.")
             size, position = yield from _read_length(buffer, position, skip=start + 1)
             if tag in _COUNTED:
                 count += size
@@ -228,6 +230,6 @@ def _read_length(buffer: bytearray, position: int, *, skip: int) -> Generator[Ne
         return size, position
     octets = size & 0x7F
     if not 1 <= octets <= 4:
-        raise _make_broken(skip, "an APDU with a length of impossible size")
+        raise _make_broken(skip, "An APDU with a length of impossible size.")
     yield Need(position + octets, skip=skip)
     return int.from_bytes(buffer[position : position + octets], "big"), position + octets

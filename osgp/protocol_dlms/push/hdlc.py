@@ -34,24 +34,26 @@ def scan_hdlc(buffer: bytearray) -> Scan:
     source, position = _read_address(buffer, position, length)
     information_at = position + 1 + _CHECK_SIZE
     if not destination or not source or information_at > length + 1:
-        return Refusal(1, PushFault.MALFORMED, "an HDLC frame with impossible lengths")
+        return Refusal(1, PushFault.MALFORMED, "An HDLC frame with impossible lengths.", frame_broke=True)
     header_check = hdlc.compute_check_sequence(bytes(buffer[1 : position + 1]))
     if buffer[position + 1 : information_at] != header_check:
-        return Refusal(1, PushFault.BAD_CHECKSUM, "an HDLC frame whose header check sequence does not match")
+        text = "An HDLC frame whose header check sequence does not match."
+        return Refusal(1, PushFault.BAD_CHECKSUM, text, frame_broke=True)
     size = length + 1
     yield Need(size + 1, skip=information_at, rescan=True)
     if buffer[size] != hdlc.FLAG:
-        return Refusal(information_at, PushFault.TRUNCATED, "an HDLC frame of which octets are missing")
+        text = "An HDLC frame of which octets are missing."
+        return Refusal(information_at, PushFault.TRUNCATED, text, frame_broke=True)
     if information_at == size:
         # Without information the header check sequence is that of the frame.
-        return Refusal(size, PushFault.UNKNOWN_FORM, "an HDLC frame without information", delimited=True)
+        return Refusal(size, PushFault.UNKNOWN_FORM, "An HDLC frame without information.", delimited=True)
     octets = bytes(buffer[: size + 1])
     if hdlc.compute_check_sequence(octets[1 : size - _CHECK_SIZE]) != octets[size - _CHECK_SIZE : size]:
-        text = "an HDLC frame whose frame check sequence does not match"
-        return Refusal(size, PushFault.BAD_CHECKSUM, text, delimited=True)
+        text = "An HDLC frame whose frame check sequence does not match."
+        return Refusal(size, PushFault.BAD_CHECKSUM, text, delimited=True, frame_broke=True)
     control = octets[position]
     if control & 0x01 and control & ~hdlc.POLL_FINAL != hdlc.Control.UI:
-        text = f"an HDLC frame that carries no push: control field {control:02X}"
+        text = f"An HDLC frame that carries no push: control field {control:02X}."
         return Refusal(size, PushFault.UNKNOWN_FORM, text, delimited=True)
     information = octets[information_at : size - _CHECK_SIZE]
     has_llc = information.startswith((hdlc.LLC_RESPONSE, hdlc.LLC_COMMAND))

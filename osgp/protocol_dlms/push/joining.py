@@ -1,7 +1,7 @@
 """Complete pushes from the octets that one sender sends: frames, then segments, then blocks."""
 
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 
 from osgp.protocol_dlms.push import bare, hdlc, mbus, text, wrapper
 from osgp.protocol_dlms.push.assembling import Assembly, parse_block
@@ -21,6 +21,7 @@ from osgp.protocol_dlms.push.pieces import (
     Scan,
     Verdict,
 )
+from osgp.protocol_dlms.transport.hdlc import MAX_FRAME_LENGTH
 
 DEFAULT_LIMIT = 0x20000
 """Octets; twice the longest wrapper frame."""
@@ -28,11 +29,16 @@ LEAST_LIMIT = 0x100
 LONGEST_RUBBISH = 0x400
 """Octets of one stretch that begins no known form which are kept to be shown."""
 
-SCANS: dict[int, Callable[[bytearray], Scan]] = {
+Scans = Mapping[int, Callable[[bytearray], Scan]]
+FRAMED_SCANS: Scans = {
     wrapper.START: wrapper.scan_wrapper,
     hdlc.START: hdlc.scan_hdlc,
     mbus.START: mbus.scan_mbus,
     text.TELEGRAM_START: text.scan_telegram,
+}
+"""What may begin with which octet, where a frame may have broken."""
+SCANS: Scans = {
+    **FRAMED_SCANS,
     **dict.fromkeys(text.ALARM_STARTS, text.scan_alarm),
     **dict.fromkeys(text.LINE_ENDS, text.scan_line_end),
     GENERAL_GLO_CIPHERING: bare.scan_ciphered,
@@ -41,9 +47,15 @@ SCANS: dict[int, Callable[[bytearray], Scan]] = {
     EVENT_NOTIFICATION: bare.scan_event_notification,
 }
 """What may begin with which octet. No two forms begin alike."""
+LONGEST_BROKEN_FRAME = MAX_FRAME_LENGTH
+"""Octets after the start of a broken frame which may be in it."""
 
 _UNTIL_END_OF_DATAGRAM = frozenset((GENERAL_GLO_CIPHERING, DATA_NOTIFICATION, EVENT_NOTIFICATION))
 _MAY_BEGIN = re.compile(b"[" + re.escape(bytes(SCANS)) + b"]")
+_MAY_BEGIN_FRAME = re.compile(b"[" + re.escape(bytes(FRAMED_SCANS)) + b"]")
+_BEFORE_FRAMED_APDU = re.compile(rb".*(?:\xe6[\xe6\xe7]\x00|[\x53\x73].[\x00-\x1f]..)\Z", re.DOTALL)
+"""What stands before an APDU in a frame whose beginning is gone: the LLC of HDLC, the header of M-Bus."""
+_BEFORE_SIZE = 5
 _SEGMENTED = frozenset((Framing.HDLC, Framing.MBUS))
 
 Outcome = PushedMessage | PushError
@@ -53,7 +65,8 @@ class Joiner:
     """Finds messages in the octets of ONE sender: a TCP connection, or the datagrams of one UDP source.
 
     What comes out depends on the octets alone, not on the parts in which they arrive. After octets that make
-    no sense, the next message that does is looked for; all that was skipped for it counts as one error.
+    no sense, the next message that does is looked for; all that was skipped for it counts as one error, which
+    shows its first ``LONGEST_RUBBISH`` octets.
 
     It holds at most ``limit`` received octets (and of unfinished messages of several pieces, what they carry
     a second time); at least ``LEAST_LIMIT``, else ValueError. Longer messages are refused as soon as they say
@@ -73,6 +86,10 @@ class Joiner:
         self._rubbish = bytearray()
         self._lost: Refusal | None = None
         self._lost_was_told = False
+        # In a broken frame stands an APDU whose checksum nobody has seen to be right; it must not be taken
+        # for a bare one. So none is looked for in so many octets, nor where there were frames before.
+        self._in_broken_frame = 0
+        self._had_frames = False
 
     @property
     def pending(self) -> int:
@@ -105,7 +122,7 @@ class Joiner:
         Only blocks and segments wait for other datagrams. Not to be mixed with :meth:`feed`.
         """
         if len(octets) >= self._limit:
-            return [PushError(PushFault.TOO_LONG, f"a datagram of {len(octets)} octets", octets)]
+            return [PushError(PushFault.TOO_LONG, f"A datagram of {len(octets)} octets.", octets)]
         if octets and octets[0] in _UNTIL_END_OF_DATAGRAM:
             return list(self._accept(Piece(Framing.NONE, octets, octets)))
         self._buffer += octets
@@ -118,7 +135,7 @@ class Joiner:
         """
         found = [*self._advance(ended=True), *self._tell_lost()]
         for assembly in (self._segments, self._blocks):
-            found += assembly.give_up(PushFault.TRUNCATED, "a message without its end")
+            found += assembly.give_up(PushFault.TRUNCATED, "A message without its end.")
         return found
 
     # Octets to pieces
@@ -128,8 +145,7 @@ class Joiner:
         buffer = self._buffer
         while buffer:
             if self._scan is None:
-                begin = _MAY_BEGIN.search(buffer)
-                size = begin.start() if begin else len(buffer)
+                size = self._find_start()
                 if size:
                     yield from self._settle(NO_START._replace(size=size))
                     continue
@@ -141,6 +157,22 @@ class Joiner:
             self._scan = None
             yield from self._settle(verdict)
 
+    def _find_start(self) -> int:
+        """Return how many octets of the buffer begin nothing."""
+        end = len(self._buffer)
+        may_begin = _MAY_BEGIN
+        if self._lost is not None:
+            if self._had_frames:
+                may_begin = _MAY_BEGIN_FRAME
+            elif self._in_broken_frame:
+                may_begin = _MAY_BEGIN_FRAME
+                end = min(end, self._in_broken_frame)
+            elif _BEFORE_FRAMED_APDU.match(self._rubbish[-_BEFORE_SIZE:]):
+                may_begin = _MAY_BEGIN_FRAME
+                end = 1
+        begin = may_begin.search(self._buffer, 0, end)
+        return begin.start() if begin else end
+
     def _look(self, scan: Scan, *, ended: bool) -> Generator[Outcome, None, Verdict | None]:
         """Have the scan look at the octets that are there. Returns None if it needs more."""
         while len(self._buffer) >= self._need.octets:
@@ -150,12 +182,15 @@ class Joiner:
                 verdict: Verdict = stop.value
                 return verdict
             if self._need.octets >= self._limit:
-                return Refusal(self._need.skip, PushFault.TOO_LONG, "a message longer than the limit")
+                text = "A message longer than the limit."
+                return Refusal(self._need.skip, PushFault.TOO_LONG, text, frame_broke=True)
             yield from self._make_room(self._need.octets)
         if not ended:
             return None
-        size = self._need.skip if self._need.rescan else len(self._buffer)
-        return self._need.settled or Refusal(size, PushFault.TRUNCATED, "a message without its end")
+        rescan = self._need.rescan
+        size = self._need.skip if rescan else len(self._buffer)
+        unfinished = Refusal(size, PushFault.TRUNCATED, "A message without its end.", frame_broke=rescan)
+        return self._need.settled or unfinished
 
     def _settle(self, verdict: Verdict) -> Iterator[Outcome]:
         """Take what a scan has found out of the buffer."""
@@ -163,10 +198,14 @@ class Joiner:
         del self._buffer[: verdict.size]
         if isinstance(verdict, Found):
             yield from self._tell_lost()
+            self._had_frames = self._had_frames or verdict.piece.framing is not Framing.NONE
             yield from self._accept(verdict.piece)
-        elif self._lost is not None:
-            yield from self._lose(octets)
         elif isinstance(verdict, Refusal):
+            if verdict.frame_broke:
+                self._in_broken_frame = LONGEST_BROKEN_FRAME
+            if self._lost is not None:
+                yield from self._lose(octets)
+                return
             if verdict.delimited:
                 yield PushError(verdict.kind, verdict.text, octets)
                 return
@@ -177,11 +216,14 @@ class Joiner:
                 yield from self._complain()
             else:
                 yield from self._lose(octets)
+        elif self._lost is not None:
+            yield from self._lose(octets)
 
     # Octets that are no message
 
     def _lose(self, octets: bytes) -> Iterator[PushError]:
         """Add ``octets`` to those that begin nothing."""
+        self._in_broken_frame = max(0, self._in_broken_frame - len(octets))
         if self._lost_was_told:
             return
         most = min(LONGEST_RUBBISH, self._limit - 1 - self._count_open())
@@ -202,6 +244,7 @@ class Joiner:
         yield from self._complain()
         self._lost = None
         self._lost_was_told = False
+        self._in_broken_frame = 0
 
     def _count_open(self) -> int:
         return self._segments.held + self._blocks.held
@@ -214,7 +257,7 @@ class Joiner:
             yield from self._complain()
         for assembly in (self._segments, self._blocks):
             if self._count_open() > room:
-                yield from assembly.give_up(PushFault.TOO_LONG, "a message of more octets than the limit")
+                yield from assembly.give_up(PushFault.TOO_LONG, "A message of more octets than the limit.")
 
     # Pieces to messages
 
@@ -243,9 +286,9 @@ class Joiner:
 def _check_message(piece: Piece) -> Outcome:
     """Return the message if its APDU is one that a meter may push."""
     if not piece.payload:
-        return PushError(PushFault.MALFORMED, "frames without an APDU", piece.octets)
+        return PushError(PushFault.MALFORMED, "Frames without an APDU.", piece.octets)
     if piece.payload[0] not in PUSHED_APDUS:
-        reason = f"an APDU of tag {piece.payload[0]:02X}, which no meter pushes"
+        reason = f"An APDU of tag {piece.payload[0]:02X}, which no meter pushes."
         return PushError(PushFault.UNKNOWN_FORM, reason, piece.octets)
     return _make_message(piece)
 

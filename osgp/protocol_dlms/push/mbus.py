@@ -31,22 +31,23 @@ def scan_mbus(buffer: bytearray) -> Scan:
     segment = buffer[_SEGMENT_AT]
     is_push = not segment & ~(LAST_SEGMENT | SEGMENT_NUMBER_MASK)
     if not is_push or buffer[_CONTROL_AT] & ~FRAME_COUNT_BIT != SEND_USER_DATA:
-        return Refusal(1, PushFault.UNKNOWN_FORM, "an M-Bus frame that carries no push")
+        return Refusal(1, PushFault.UNKNOWN_FORM, "An M-Bus frame that carries no push.", frame_broke=True)
     announced = buffer[1]
     mismatch = None
     for length in (announced, announced + _WRAP):
         if length < _LEAST_LENGTH:
             continue
         size = _LENGTHS_END + length + _TRAILER
-        yield Need(size, skip=_PAYLOAD_AT, settled=mismatch, rescan=True)
+        yield Need(size, skip=_STSAP_AT, settled=mismatch, rescan=True)
         if buffer[size - 1] != STOP:
             continue
         payload_end = size - _TRAILER
         if sum(buffer[_LENGTHS_END:payload_end]) & 0xFF == buffer[payload_end]:
             return _find(bytes(buffer[:size]))
-        text = "an M-Bus frame whose checksum does not match"
-        mismatch = mismatch or Refusal(size, PushFault.BAD_CHECKSUM, text, delimited=True)
-    return mismatch or Refusal(_PAYLOAD_AT, PushFault.TRUNCATED, "an M-Bus frame of which octets are missing")
+        text = "An M-Bus frame whose checksum does not match."
+        mismatch = mismatch or Refusal(size, PushFault.BAD_CHECKSUM, text, delimited=True, frame_broke=True)
+    text = "An M-Bus frame of which octets are missing."
+    return mismatch or Refusal(_PAYLOAD_AT, PushFault.TRUNCATED, text, frame_broke=True)
 
 
 def _find(octets: bytes) -> Found:

@@ -24,8 +24,8 @@ class PushedMessage:
     ``octets`` are all its frames as received. ``apdu`` is what they carry, without framing, LLC, segments and
     general-block-transfer: general-glo-ciphering, data-notification, event-notification-request, or text.
 
-    ``source`` and ``destination`` are wPorts, HDLC addresses read as one number, or STSAP and DTSAP of M-Bus.
-    They are for display only: they name no meter.
+    ``source`` and ``destination`` are wPorts, HDLC addresses as one number of all their bits, or STSAP and
+    DTSAP of M-Bus. They are for display only: they name no meter.
     """
 
     framing: Framing

@@ -61,16 +61,18 @@ class Refusal(NamedTuple):
     """The buffer does not begin a good piece.
 
     ``size`` octets, at least one, have to be dropped. ``delimited``: they are one broken piece and no more.
-    Otherwise nobody knows where the next piece begins, and it has to be looked for.
+    Otherwise nobody knows where the next piece begins, and it has to be looked for. ``frame_broke``: more of
+    a broken frame may follow.
     """
 
     size: int
     kind: PushFault
     text: str
     delimited: bool = False
+    frame_broke: bool = False
 
 
-NO_START = Refusal(1, PushFault.UNKNOWN_FORM, "octets that begin no known form")
+NO_START = Refusal(1, PushFault.UNKNOWN_FORM, "Octets that begin no known form.")
 
 
 class Fill(NamedTuple):

@@ -32,7 +32,7 @@ _WITH_NAME = _ALARM_HEAD_SIZE + 6
 _LAST_OF_NAMES = 0xFF
 """Value group F of the logical names that are pushed."""
 _NEXT_MESSAGE = re.compile(
-    rb"\x7e[\x7e\xa0-\xaf]|\x68.|\x00\x01|\x0f.|[\xdb][\x00\x08]|\xe0.|\xc2[\x00\x01\x09]"
+    rb"\x7e[\x7e\xa0-\xaf]|\x68.|\x00\x01|\x0f.|\xdb[\x00\x08]|\xe0.|\xc2[\x00\x01\x09]"
     rb"|/[A-Za-z]|[0-9A-Z][0-9A-Za-z ]",
     re.DOTALL,
 )
@@ -41,8 +41,8 @@ _NEXT_MESSAGE = re.compile(
 _TELEGRAM_HEAD = re.compile(rb"/[A-Za-z]{3}[0-9]")
 _TELEGRAM_HEAD_SIZE = 5
 _IDENTIFICATION = re.compile(rb"/[^\r\n]{4,64}(?:\r\n){1,2}")
-_NO_TEXT = re.compile(rb"[^\t\r\n -~]")
 _END = b"\n!"
+_END_OF_TEXT = re.compile(_END + rb"|[^\t\r\n -~]")
 _CRC = re.compile(rb"[0-9A-Fa-f]{4}")
 _CRC_SIZE = 4
 
@@ -77,12 +77,12 @@ def scan_telegram(buffer: bytearray) -> Scan:
         return NO_START
     position = _TELEGRAM_HEAD_SIZE
     while True:
-        other = _NO_TEXT.search(buffer, position)
-        mark = buffer.find(_END, position - 1, other.start() if other else len(buffer)) + 1
-        if mark:
-            return (yield from _scan_end(buffer, mark))
-        if other:
-            return (yield from _scan_ciphered(buffer, other.start()))
+        # From the octet before: the end of a line may have been the last one that was there.
+        found = _END_OF_TEXT.search(buffer, position - 1)
+        if found and found.group() == _END:
+            return (yield from _scan_end(buffer, found.end() - 1))
+        if found:
+            return (yield from _scan_ciphered(buffer, found.start()))
         position = len(buffer)
         yield Need(position + 1, skip=_keep_start(position))
 
@@ -97,22 +97,22 @@ def _scan_end(buffer: bytearray, mark: int) -> Scan:
     yield Need(end + _CRC_SIZE, skip=end)
     crc = _CRC.match(buffer, end)
     if not crc:
-        return Refusal(end, PushFault.MALFORMED, "a P1 telegram without an end of its last line")
+        return Refusal(end, PushFault.MALFORMED, "A P1 telegram without an end of its last line.")
     if int(crc.group(), 16) == compute_crc(buffer[:end]):
         return _find_text(buffer, end + _CRC_SIZE)
     last = 0
     for anew in _TELEGRAM_HEAD.finditer(buffer, 1, end):
         last = anew.start()
     if last:
-        return Refusal(last, PushFault.TRUNCATED, "a P1 telegram without its end", delimited=True)
-    text = "a P1 telegram whose CRC does not match"
+        return Refusal(last, PushFault.TRUNCATED, "A P1 telegram without its end.", delimited=True)
+    text = "A P1 telegram whose CRC does not match."
     return Refusal(end + _CRC_SIZE, PushFault.BAD_CHECKSUM, text, delimited=True)
 
 
 def _scan_ciphered(buffer: bytearray, start: int) -> Scan:
     """Look at the first octet that is no text, at ``start``: it may begin a ciphered APDU."""
     if buffer[start] != GENERAL_GLO_CIPHERING or not _IDENTIFICATION.fullmatch(buffer, 0, start):
-        return Refusal(_keep_start(start), PushFault.MALFORMED, "a P1 telegram with octets that are no text")
+        return Refusal(_keep_start(start), PushFault.MALFORMED, "A P1 telegram with octets that are no text.")
     return (yield from scan_ciphered(buffer, start))
 
 

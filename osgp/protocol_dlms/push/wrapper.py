@@ -20,11 +20,12 @@ def scan_wrapper(buffer: bytearray) -> Scan:
     yield Need(wrapper.HEADER.size)
     _, source, destination, length = wrapper.HEADER.unpack_from(buffer)
     if not length:
-        return Refusal(wrapper.HEADER.size, PushFault.MALFORMED, "a wrapper without an APDU", delimited=True)
+        return Refusal(wrapper.HEADER.size, PushFault.MALFORMED, "A wrapper without an APDU.", delimited=True)
+    yield Need(wrapper.HEADER.size + 1)
+    if buffer[wrapper.HEADER.size] not in APDU_STARTS:
+        text = f"A wrapper with an APDU of tag {buffer[wrapper.HEADER.size]:02X}."
+        return Refusal(1, PushFault.UNKNOWN_FORM, text)
     size = wrapper.HEADER.size + length
     yield Need(size, skip=wrapper.HEADER.size)
-    if buffer[wrapper.HEADER.size] not in APDU_STARTS:
-        text = f"a wrapper with an APDU of tag {buffer[wrapper.HEADER.size]:02X}"
-        return Refusal(1, PushFault.UNKNOWN_FORM, text)
     octets = bytes(buffer[:size])
     return Found(size, Piece(Framing.WRAPPER, octets, octets[wrapper.HEADER.size :], source, destination))
