@@ -1,15 +1,12 @@
 """`manage.py listen`: takes what meters push."""
 
 import logging
-import os
-import signal
 from argparse import ArgumentParser
-from types import FrameType
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from osgp.commands.stopping import stop_on_signals
 from osgp.listener.limits import raise_open_files
 from osgp.listener.service import PORT, Listener
 from osgp.listener.sockets import AddressInUse
@@ -44,18 +41,7 @@ class Command(BaseCommand):
             )
         except (AddressInUse, SpoolInUse, OSError) as error:
             raise CommandError(f"Cannot listen: {error}") from error
-        asked = False
-
-        def on_signal(signum: int, frame: FrameType | None) -> None:
-            nonlocal asked
-            if asked:
-                os._exit(1)
-            asked = True
-            pulse.end_within(settings.OSGP["STOP_DEADLINE"].total_seconds())
-            listener.stop()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
+        stop_on_signals(pulse, listener.stop)
         listener.run()
         pulse.stop()
         logger.info("ended in good order")
