@@ -56,6 +56,8 @@ def _measure_calls(part: Part, port: int, count: int, folder: Path) -> Iterator[
     what = f"{count:,} alarms over TCP from {SENDERS:,} senders"
     yield Figure(f"{what}: acknowledged", outcome["acknowledged"], "", "all")
     yield Figure("– acknowledged and not stored", lost, "", "0")
+    yield Figure("– reset: the meter tries again", outcome["reset"], "", "0")
+    yield Figure("– without an answer 30 s after the last one", outcome["unanswered"], "", "0")
     yield Figure("– sent per second", count / outcome["seconds"], "1/s", f"{RATE:,}")
     yield Figure("– the listener's CPU per alarm", 1000 * cpu / count, "ms", CPU_BUDGET)
     median, nearly_all, longest = (1000 * wait for wait in outcome["waits"])
