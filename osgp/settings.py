@@ -278,6 +278,29 @@ OSGP: dict[str, Any] = {
     "WAKE_UP_NETWORKS": read_list("OSGP_WAKE_UP_NETWORKS"),
     # Pushes of unknown senders that are kept per address from which they came.
     "KEPT_STRANGE_PUSHES": int(os.environ.get("OSGP_KEPT_STRANGE_PUSHES", "100")),
+    # The push listener (docs/how-to/pushes.md). Where it keeps pushes while the database is away, by default
+    # push-spool in VAR_DIR, and at most how much of them; not shared with another listener.
+    "PUSH_SPOOL_DIR": os.environ.get("OSGP_PUSH_SPOOL_DIR", ""),
+    "PUSH_SPOOL_MIB": int(os.environ.get("OSGP_PUSH_SPOOL_MIB", "1024")),
+    # Connections in all and from one address; a gateway may stand for thousands of meters.
+    "PUSH_CONNECTIONS": int(os.environ.get("OSGP_PUSH_CONNECTIONS", "10000")),
+    "PUSH_CONNECTIONS_PER_SOURCE": int(os.environ.get("OSGP_PUSH_CONNECTIONS_PER_SOURCE", "5000")),
+    # After how long a connection is closed of which all is kept: meters take it for the acknowledgement.
+    "PUSH_QUIET": timedelta(seconds=float(os.environ.get("OSGP_PUSH_QUIET_SECONDS", "1"))),
+    # How long one message, and a connection without any, may take; and how long a connection may last.
+    "PUSH_MESSAGE_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_PUSH_MESSAGE_SECONDS", "60"))),
+    "PUSH_CONNECTION_DEADLINE": timedelta(
+        seconds=float(os.environ.get("OSGP_PUSH_CONNECTION_SECONDS", "3600"))
+    ),
+    # Unfinished messages in memory, and as much of those that wait to be stored.
+    "PUSH_MEMORY_MIB": int(os.environ.get("OSGP_PUSH_MEMORY_MIB", "64")),
+    # Pushes per second and source address, and those of sources whose pushes are of unknown senders.
+    "PUSH_RATE": float(os.environ.get("OSGP_PUSH_RATE", "5000")),
+    "PUSH_UNKNOWN_RATE": float(os.environ.get("OSGP_PUSH_UNKNOWN_RATE", "1")),
+    # Bad pushes per source address and hour that are kept to be looked at; the others are counted.
+    "PUSH_BAD_KEPT": int(os.environ.get("OSGP_PUSH_BAD_KEPT", "20")),
+    # What the kernel is asked to hold of datagrams that have not been read.
+    "PUSH_RECEIVE_BUFFER_MIB": int(os.environ.get("OSGP_PUSH_RECEIVE_BUFFER_MIB", "8")),
     # API calls per process that may be held with `Prefer: wait` at a time: each keeps a thread.
     "WAITING_CALLS": int(os.environ.get("OSGP_WAITING_CALLS", "4")),
     # Who may read /metrics: callers with the token, and direct ones (not through a proxy) from these

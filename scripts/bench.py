@@ -43,6 +43,7 @@ ROWS = {
     "night": "A night: a day of all meters, read by a schedule",
     "readings": "Interval months of meters, stored",
     "notifications": "Notifications to web applications",
+    "pushes": "Alarms pushed to one listener",
 }
 """A module each in scripts/benchmarks."""
 

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
+from osgp.listener.service import PORT
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -31,7 +33,7 @@ def test_commands_of_containers_exist(services: dict[str, Any]) -> None:
     named = {
         service["command"][2] for service in services.values() if "manage.py" in service.get("command", ())
     }
-    assert named == {"migrate", "dispatch", "worker", "simulate"}
+    assert named == {"migrate", "dispatch", "worker", "listen", "simulate"}
     assert named <= set(get_commands())
 
 
@@ -40,9 +42,20 @@ def test_there_are_two_dispatchers(services: dict[str, Any]) -> None:
 
 
 def test_every_platform_process_waits_for_migrations(services: dict[str, Any]) -> None:
-    for name in ("web", "dispatcher", "worker", "beat", "flower"):
+    for name in ("web", "dispatcher", "worker", "listener", "beat", "flower"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     assert "migrate" not in services["migrate"]["depends_on"]
+
+
+def test_pushes_reach_the_listener_and_its_disk_outlives_it(
+    document: dict[str, Any], services: dict[str, Any]
+) -> None:
+    listener = services["listener"]
+    assert [port.rpartition(":")[2] for port in listener["ports"]] == [f"{PORT}/tcp", f"{PORT}/udp"]
+    folder = listener["environment"]["OSGP_PUSH_SPOOL_DIR"]
+    assert listener["volumes"] == [f"push-spool:{folder}"]
+    assert "push-spool" in document["volumes"]
+    assert f"install -d -o osgp -m 700 {folder}" in (ROOT / "deploy" / "Dockerfile").read_text()
 
 
 def test_flower_shows_what_a_visit_is_about(services: dict[str, Any]) -> None:
@@ -122,8 +135,9 @@ def read_condition(value: str) -> str:
 
 def test_every_platform_process_has_what_all_need(services: dict[str, Any]) -> None:
     common = {"DATABASE_URL", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "LOG_LEVEL"}
-    for name in ("migrate", "web", "dispatcher", "worker", "beat", "flower"):
-        own = HOLDERS.get(name, set()) | ({"FLOWER_BASIC_AUTH"} if name == "flower" else set())
+    besides = {"flower": {"FLOWER_BASIC_AUTH"}, "listener": {"OSGP_PUSH_SPOOL_DIR"}}
+    for name in ("migrate", "web", "dispatcher", "worker", "listener", "beat", "flower"):
+        own = HOLDERS.get(name, set()) | besides.get(name, set())
         assert services[name]["environment"].keys() == common | own, name
 
 

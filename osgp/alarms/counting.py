@@ -1,36 +1,78 @@
-"""Counting how pushes ended, per hour."""
+"""How many pushes there were, per hour for operators and in all for Prometheus."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from enum import StrEnum
+from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import connection, models, transaction
 
-from osgp.alarms.models import PushCount
+from osgp.alarms.models import PushCount, Transport
+from osgp.metrics import families
+from osgp.metrics.models import Counter
 
-_COUNT = f"""
-    INSERT INTO {PushCount._meta.db_table} AS known (hour, transport, outcome, number)
-    VALUES (%s, %s, %s, %s)
-    ON CONFLICT (hour, transport, outcome) DO UPDATE SET number = known.number + excluded.number
-    """  # noqa: S608 (table name)
+
+class Arrival(StrEnum):
+    """What the listener counts beside the names of PushFault; PushOutcome is counted by decoding."""
+
+    RECEIVED = "RECEIVED"
+    """A whole push was kept. What decoding makes of it is counted once more."""
+    RATE_LIMITED = "RATE_LIMITED"
+    """Dropped: too many from one source address."""
+    NOT_STORED = "NOT_STORED"
+    """Dropped: neither the database nor the spool had room, or took it."""
+    LOST_BY_KERNEL = "LOST_BY_KERNEL"
+    """Datagrams that came faster than they were read."""
 
 
 class CountKey(NamedTuple):
-    """What is counted: ``hour`` is its beginning."""
+    """What is counted together."""
 
     hour: datetime
-    transport: str
+    transport: Transport
     outcome: str
 
-    @classmethod
-    def at(cls, moment: datetime, transport: str, outcome: str) -> "CountKey":
-        """The key for something that happened at ``moment``."""
-        hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        return cls(hour, transport, outcome)
+
+def make_key(transport: Transport, outcome: str, at: datetime) -> CountKey:
+    """Return the key of what happened at ``at``: an Arrival, a PushOutcome, or the name of a PushFault."""
+    return CountKey(at.astimezone(UTC).replace(minute=0, second=0, microsecond=0), transport, outcome)
 
 
-def add(numbers: Mapping[CountKey, int]) -> None:
-    """Add to the counts, in one order for all processes so that none waits for another in a circle."""
+@transaction.atomic
+def add(counts: Mapping[CountKey, int]) -> None:
+    """Add to the counts of hours, and to the counters of /metrics, which outlive them.
+
+    0 makes a counter known: Prometheus needs a value before the first event to see it.
+    """
+    if not counts:
+        return
+    totals: dict[str, int] = {}
+    for key, number in counts.items():
+        labels = json.dumps({"transport": str(key.transport), "outcome": str(key.outcome)})
+        totals[labels] = totals.get(labels, 0) + number
+    # Sorted: two processes that add the same ones wait for each other, but never in a circle.
+    hours = [
+        (
+            connection.ops.adapt_datetimefield_value(key.hour),
+            str(key.transport),
+            str(key.outcome),
+            counts[key],
+        )
+        for key in sorted(counts)
+        if counts[key]
+    ]
+    _add(PushCount, ("hour", "transport", "outcome"), "number", hours)
+    sums = [(families.PUSHES.name, labels, totals[labels]) for labels in sorted(totals)]
+    _add(Counter, ("name", "labels"), "value", sums)
+
+
+def _add(model: type[models.Model], keys: tuple[str, ...], summed: str, rows: list[tuple[Any, ...]]) -> None:
+    """Add to rows that are found by ``keys``; those that do not exist are made."""
+    table, columns = model._meta.db_table, ", ".join(keys)
+    statement = f"""
+        INSERT INTO {table} ({columns}, {summed}) VALUES ({", ".join(["%s"] * (len(keys) + 1))})
+        ON CONFLICT ({columns}) DO UPDATE SET {summed} = {table}.{summed} + EXCLUDED.{summed}
+    """  # noqa: S608 (names of a table and its columns)
     with connection.cursor() as cursor:
-        for key, number in sorted(numbers.items()):
-            cursor.execute(_COUNT, [*key, number])
+        cursor.executemany(statement, rows)

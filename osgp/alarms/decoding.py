@@ -12,10 +12,10 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, transaction
 
 from osgp.alarms import counting, doubles, keeping, rules, storing
-from osgp.alarms.counting import CountKey
+from osgp.alarms.counting import make_key
 from osgp.alarms.findings import Finding
 from osgp.alarms.gains import Gains
-from osgp.alarms.models import PushOutcome, ReceivedPush
+from osgp.alarms.models import PushOutcome, ReceivedPush, Transport
 from osgp.alarms.opening import OpenedPush, decode_for, needs_zone, open_push
 from osgp.alarms.replays import CounterKey, PushCounters
 from osgp.alarms.senders import Deciphered, Senders
@@ -77,7 +77,7 @@ def decode_waiting(limit: int = SLICE) -> int:
     keeping.keep(findings)
     counting.add(
         Counter(
-            CountKey.at(finding.push.received_at, finding.push.transport, finding.outcome)
+            make_key(Transport(finding.push.transport), finding.outcome, finding.push.received_at)
             for finding in findings
         )
     )

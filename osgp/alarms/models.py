@@ -51,7 +51,9 @@ class ReceivedPush(models.Model):
     device = models.ForeignKey(Device, null=True, on_delete=models.SET_NULL, related_name="pushes")
     is_verified = models.BooleanField(default=False, help_text="Whether its authentication tag was right.")
     is_counted = models.BooleanField(
-        default=False, help_text="Whether its invocation counter was accepted: it may be decoded again."
+        default=False,
+        db_default=False,
+        help_text="Whether its invocation counter was accepted: it may be decoded again.",
     )
     details = models.JSONField(default=dict, help_text="What it says, or why it could not be used.")
     decoded_at = models.DateTimeField(null=True)

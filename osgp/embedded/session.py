@@ -1,12 +1,14 @@
 """A demonstration from beginning to end: start, register the simulated meters, read them, stay up."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from rich.console import Console
 
 from osgp.embedded import first_start, main_job, output
 from osgp.embedded.client import ApiClient
+from osgp.embedded.listening import ListenerThread
 from osgp.embedded.platform import EmbeddedPlatform
 from osgp.embedded.registration import Registration, register
 from osgp.simulator import Fleet
@@ -20,19 +22,25 @@ class RegistrationFailed(RuntimeError):
 
 
 def demonstrate(
-    console: Console, fleet: Fleet, *, host: str, port: int, simulator_port: int, once: bool
+    console: Console,
+    make_fleet: Callable[[str], Fleet],
+    *,
+    host: str,
+    port: int,
+    simulator_port: int,
+    once: bool,
 ) -> int:
     """Run the platform, read every meter once, and stay up until KeyboardInterrupt unless ``once``.
 
     Returns how many devices were not read. Electricity and gas meters count as one device each. Raises
     embedded.web.PortInUse before anything was started, and RegistrationFailed.
     """
-    platform = EmbeddedPlatform(fleet, host=host, port=port, simulator_port=simulator_port)
+    platform = EmbeddedPlatform(make_fleet, host=host, port=port, simulator_port=simulator_port)
     try:
         first_start.prepare_database()
         access = first_start.prepare_access()
         with platform:
-            readings = _do_main_job(console, platform, fleet, access)
+            readings = _do_main_job(console, platform, access)
             failed = sum(1 for reading in readings if reading.problem)
             summary = f"main job: {len(readings) - failed} meters read, {failed} failed"
             say(console, f"API: {platform.api_url}/  token: {access.token}")
@@ -40,6 +48,7 @@ def demonstrate(
                 console,
                 f"Admin: {platform.web.url}/admin/  user: {access.admin}  password: {access.password}",
             )
+            say(console, _describe_listener(platform.listener))
             if not once:
                 _stay_up(console, summary)
     finally:
@@ -49,15 +58,23 @@ def demonstrate(
     return failed
 
 
+def _describe_listener(listener: ListenerThread) -> str:
+    """Where meters push to; that the usual port was taken is worth knowing."""
+    text = f"Pushes: {listener.host} TCP {listener.tcp_port}, UDP {listener.udp_port}"
+    if listener.wanted_port not in (0, listener.tcp_port):
+        text += f" (port {listener.wanted_port} is in use)"
+    return text
+
+
 def say(console: Console, line: str) -> None:
     """One line, however narrow the terminal is: people copy from it."""
     console.print(line, soft_wrap=True, markup=False)
 
 
 def _do_main_job(
-    console: Console, platform: EmbeddedPlatform, fleet: Fleet, access: first_start.Access
+    console: Console, platform: EmbeddedPlatform, access: first_start.Access
 ) -> list[main_job.Reading]:
-    descriptions = fleet.describe()
+    descriptions = platform.fleet.describe()
     with ApiClient(platform.api_url, access.token) as api:
         registered = output.collect_with_progress(
             console, "Registering meters", register(api, descriptions), len(descriptions)

@@ -51,6 +51,12 @@ BYTES_SENT = Family("osgp_session_sent_bytes_total", Kind.COUNTER, "Sent to mete
 BYTES_RECEIVED = Family(
     "osgp_session_received_bytes_total", Kind.COUNTER, "Received from meters in closed meter sessions."
 )
+PUSHES = Family(
+    "osgp_pushes_total",
+    Kind.COUNTER,
+    "Pushes of meters by transport and outcome: kept (RECEIVED), dropped and why, and what decoding made of "
+    "those that were kept, once more.",
+)
 
 COUNTED = (
     REQUESTS_COMPLETED,
@@ -64,6 +70,7 @@ COUNTED = (
     ROUND_TRIPS,
     BYTES_SENT,
     BYTES_RECEIVED,
+    PUSHES,
 )
 
 # --- Looked up now and then (snapshot.py) --------------------------------------------------------------

@@ -152,6 +152,14 @@ class HeadEnd:
             connection.settings_dict["NAME"], self._environment = own, environment
 
     @contextmanager
+    def listener(self, port: int) -> Iterator[Part]:
+        """One push listener, on a port of the loopback interface for TCP and UDP."""
+        ports = ["--tcp-port", str(port), "--udp-port", str(port)]
+        command = ["manage.py", "listen", "--host", "127.0.0.1", *ports]
+        with self.run_part("listener", *command, ready="listening for pushes", LOG_LEVEL="INFO") as part:
+            yield part
+
+    @contextmanager
     def web(self) -> Iterator[tuple[Part, str]]:
         """One web process on a free port, and its root URL."""
         command = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "osgp.wsgi"]

@@ -52,8 +52,17 @@ def read_cpu_seconds(pid: int) -> float:
 
 def read_peak_memory(pid: int) -> float:
     """MiB that a process had in memory at most."""
+    return _read_status(pid, "VmHWM")
+
+
+def read_memory(pid: int) -> float:
+    """MiB that a process has in memory."""
+    return _read_status(pid, "VmRSS")
+
+
+def _read_status(pid: int, name: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) / 1024
     raise RuntimeError(f"process {pid} does not tell its memory")
 

@@ -41,6 +41,7 @@ TINY = {
     "endpoints": 50,
     "notifications": 40,
     "expected": 20,
+    "pushes": 200,
 }
 OPTIONS = [text for name, size in TINY.items() for text in (f"--{name}", str(size))]
 PATIENCE = 900
@@ -114,6 +115,7 @@ def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
     assert intake["a batch of 12: until stored"] <= intake["a batch of 12: until done"]
     check_night(rows["night"])
     check_notifications(rows["notifications"])
+    check_pushes(rows["pushes"])
 
 
 def check_notifications(figures: dict[str, dict[str, Any]]) -> None:
@@ -126,6 +128,14 @@ def check_notifications(figures: dict[str, dict[str, Any]]) -> None:
     told = [figures[f"CPU per visit whose end is an event, {part}"] for part in ("head-end", "PostgreSQL")]
     both = figures["– both, times that of the peer"]["value"]
     assert both == pytest.approx(sum(each["value"] for each in told) / sum(each["peer"] for each in told))
+
+
+def check_pushes(figures: dict[str, dict[str, Any]]) -> None:
+    """What was acknowledged is stored."""
+    pushes = {what: figure["value"] for what, figure in figures.items()}
+    assert pushes["200 alarms over TCP from 10,000 senders: acknowledged"] == 200
+    assert pushes["– acknowledged and not stored"] == 0
+    assert 0 < pushes["– p50 until acknowledged"] <= pushes["– p99"] <= pushes["– longest"]
 
 
 def check_night(figures: dict[str, dict[str, Any]]) -> None:

@@ -33,7 +33,12 @@ def no_threads_left() -> Iterator[None]:
 
 def test_every_meter_is_registered_and_read(console: Console) -> None:
     failed = demonstrate(
-        console, Fleet.build(3, "mix", gas_meters=1), host="127.0.0.1", port=0, simulator_port=0, once=True
+        console,
+        lambda _: Fleet.build(3, "mix", gas_meters=1),
+        host="127.0.0.1",
+        port=0,
+        simulator_port=0,
+        once=True,
     )
     lines = printed(console)
     assert failed == 0
@@ -46,7 +51,7 @@ def test_every_meter_is_registered_and_read(console: Console) -> None:
 
 
 def test_the_printed_ways_in_work(console: Console, own_secrets: Path, client: Client) -> None:
-    demonstrate(console, Fleet.build(1), host="127.0.0.1", port=0, simulator_port=0, once=True)
+    demonstrate(console, lambda _: Fleet.build(1), host="127.0.0.1", port=0, simulator_port=0, once=True)
     text = "\n".join(printed(console))
     api = re.search(r"^API: http://127\.0\.0\.1:\d+/api/v1/  token: (osgp_\S+)$", text, re.MULTILINE)
     admin = re.search(r"^Admin: http://\S+/admin/  user: (\S+)  password: (\S+)$", text, re.MULTILINE)
@@ -60,7 +65,12 @@ def test_the_printed_ways_in_work(console: Console, own_secrets: Path, client: C
 def test_a_second_start_goes_on_where_the_first_one_ended(console: Console) -> None:
     for _ in range(2):
         fleet = Fleet.build(2, gas_meters=1)
-        assert demonstrate(console, fleet, host="127.0.0.1", port=0, simulator_port=0, once=True) == 0
+        assert (
+            demonstrate(
+                console, lambda _, fleet=fleet: fleet, host="127.0.0.1", port=0, simulator_port=0, once=True
+            )
+            == 0
+        )
         assert set(Device.objects.exclude(gateway=None).values_list("channel", flat=True)) == {1}
         dialled = Device.objects.filter(gateway=None)
         assert set(dialled.values_list("port", flat=True)) == {fleet.ports[0]}
@@ -78,7 +88,12 @@ def test_a_meter_that_cannot_be_read_is_counted_and_named(
     monkeypatch.setattr(
         session.main_job, "read_meters", lambda api, descriptions: read_meters(api, descriptions, deadline=4)
     )
-    assert demonstrate(console, fleet, host="127.0.0.1", port=0, simulator_port=0, once=True) == 1
+    assert (
+        demonstrate(
+            console, lambda _, fleet=fleet: fleet, host="127.0.0.1", port=0, simulator_port=0, once=True
+        )
+        == 1
+    )
     lines = printed(console)
     assert lines[-1] == "main job: 1 meters read, 1 failed"
     assert [line for line in lines if line.startswith("SIME0000000000002 was not read: ")]
@@ -90,7 +105,9 @@ def test_meters_that_are_refused_are_named(console: Console, monkeypatch: pytest
     described[0]["add_device"]["protocol_version"] = "9.9"
     monkeypatch.setattr(fleet, "describe", lambda: described)
     with pytest.raises(RegistrationFailed, match="SIME0000000000001: "):
-        demonstrate(console, fleet, host="127.0.0.1", port=0, simulator_port=0, once=True)
+        demonstrate(
+            console, lambda _, fleet=fleet: fleet, host="127.0.0.1", port=0, simulator_port=0, once=True
+        )
 
 
 def test_a_port_in_use_is_told_before_anything_is_touched(console: Console, own_secrets: Path) -> None:
@@ -98,7 +115,9 @@ def test_a_port_in_use_is_told_before_anything_is_touched(console: Console, own_
         WebThread("127.0.0.1", 0) as other,
         pytest.raises(PortInUse, match=f"Port {other.port} .* is in use"),
     ):
-        demonstrate(console, Fleet.build(1), host="127.0.0.1", port=other.port, simulator_port=0, once=True)
+        demonstrate(
+            console, lambda _: Fleet.build(1), host="127.0.0.1", port=other.port, simulator_port=0, once=True
+        )
     assert not own_secrets.exists()
 
 
@@ -110,5 +129,5 @@ def test_it_stays_up_until_it_is_interrupted(console: Console, monkeypatch: pyte
         raise KeyboardInterrupt
 
     monkeypatch.setattr(session, "_wait_for_ever", interrupted)
-    demonstrate(console, Fleet.build(1), host="127.0.0.1", port=0, simulator_port=0, once=False)
+    demonstrate(console, lambda _: Fleet.build(1), host="127.0.0.1", port=0, simulator_port=0, once=False)
     assert seen[0][-2:] == ["The platform stays up; Ctrl-C stops it.", "main job: 1 meters read, 0 failed"]

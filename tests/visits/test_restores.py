@@ -242,7 +242,7 @@ def test_the_platform_notices_it_by_itself(organisation: Organisation, device: D
         with processes.running():
             processes.eventually(count_restores, "a new generation")
     else:
-        with EmbeddedPlatform(Fleet.build(1, "SMR-5.1")):
+        with EmbeddedPlatform(lambda _: Fleet.build(1, "SMR-5.1")):
             lanes.run(generations.get_current)
     assert generations.read_mark() != "that of another database"
     assert count_restores() == 1

@@ -1,15 +1,12 @@
 """`manage.py dispatch`: the dispatcher of production. Run two or more for redundancy."""
 
 import logging
-import os
-import signal
 import threading
-from types import FrameType
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from osgp.commands.stopping import stop_on_signals
 from osgp.visits.dispatcher import Dispatcher
 from osgp.visits.watchdog import Pulse
 
@@ -35,19 +32,8 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **__: Any) -> None:
         stop = threading.Event()
         pulse = Pulse.from_settings()
-        asked = False
-
-        def on_signal(signum: int, frame: FrameType | None) -> None:
-            nonlocal asked
-            if asked:
-                os._exit(1)
-            asked = True
-            pulse.end_within(settings.OSGP["STOP_DEADLINE"].total_seconds())
-            # Not here: the code that the signal interrupted may hold the lock of the event.
-            threading.Thread(target=stop.set, daemon=True).start()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
+        # In a thread: the code that the signal interrupted may hold the lock of the event.
+        stop_on_signals(pulse, lambda: threading.Thread(target=stop.set, daemon=True).start())
         # A dispatcher for which all goes well has nothing else to say.
         logger.info("dispatching")
         WatchedDispatcher(pulse).run(stop)

@@ -16,10 +16,9 @@ from osgp.commands.secrets import refuse_without
 from osgp.devices.checks import require_key_escrow, require_secrets
 from osgp.embedded.session import RegistrationFailed, demonstrate
 from osgp.embedded.web import PortInUse
+from osgp.listener.spool import SpoolInUse
 from osgp.simulator import Fleet, FleetSettings, make_first_counter
 
-ALARMS_GO_TO = "127.0.0.1:9598"
-"""Where the simulated meters push: the port that listeners for pushes have by custom."""
 ALARMS_PER_HOUR = 60.0
 """Of all meters together, so that there is something to see; those with a cause are rare."""
 PLAIN_WIDTH = 120
@@ -56,13 +55,13 @@ class Command(BaseCommand):
         try:
             failed = demonstrate(
                 console,
-                Fleet.demo(settings=_make_settings()),
+                lambda listener: Fleet.demo(settings=_make_settings(listener)),
                 host=options["host"],
                 port=options["port"],
                 simulator_port=options["simulator_port"],
                 once=options["once"],
             )
-        except (PortInUse, RegistrationFailed) as error:
+        except (PortInUse, RegistrationFailed, SpoolInUse) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped before the meters were read.", returncode=130) from None
@@ -70,10 +69,10 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
 
-def _make_settings() -> FleetSettings:
+def _make_settings(push_to: str) -> FleetSettings:
     return FleetSettings(
         calm_from=None,
-        push_to=ALARMS_GO_TO,
+        push_to=push_to,
         alarms_per_hour=ALARMS_PER_HOUR,
         first_counter=make_first_counter(time.time()),
     )
