@@ -82,6 +82,11 @@ HOLDERS = {
     "migrate": {KEY_ENCRYPTION_KEYS},
 }
 """What handles keys, by service; the others have nothing of it."""
+WEBHOOKS = {
+    "web": {"OSGP_WEBHOOK_KEYS", "OSGP_WEBHOOK_ALLOWED_NETWORKS"},
+    "notifier": {"OSGP_WEBHOOK_KEYS", "OSGP_WEBHOOK_ALLOWED_NETWORKS", "OSGP_WEBHOOK_CA_FILE"},
+}
+"""What is for notifications: to seal their secrets, and to open them and send."""
 
 
 def test_only_workers_can_open_keys_of_meters(document: dict[str, Any], services: dict[str, Any]) -> None:
@@ -135,8 +140,8 @@ def read_condition(value: str) -> str:
 
 def test_every_platform_process_has_what_all_need(services: dict[str, Any]) -> None:
     common = {"DATABASE_URL", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "LOG_LEVEL"}
-    besides = {"flower": {"FLOWER_BASIC_AUTH"}, "listener": {"OSGP_PUSH_SPOOL_DIR"}}
-    for name in ("migrate", "web", "dispatcher", "worker", "listener", "beat", "flower"):
+    besides = {**WEBHOOKS, "flower": {"FLOWER_BASIC_AUTH"}, "listener": {"OSGP_PUSH_SPOOL_DIR"}}
+    for name in ("migrate", "web", "dispatcher", "worker", "notifier", "listener", "beat", "flower"):
         own = HOLDERS.get(name, set()) | besides.get(name, set())
         assert services[name]["environment"].keys() == common | own, name
 

@@ -31,15 +31,12 @@ def no_threads_left() -> Iterator[None]:
     assert not {name for name in left if name in {"web", "worker", "dispatcher", "meter-simulator"}}
 
 
+def run(console: Console, fleet: Fleet, port: int = 0) -> int:
+    return demonstrate(console, lambda _: fleet, host="127.0.0.1", port=port, simulator_port=0, once=True)
+
+
 def test_every_meter_is_registered_and_read(console: Console) -> None:
-    failed = demonstrate(
-        console,
-        lambda _: Fleet.build(3, "mix", gas_meters=1),
-        host="127.0.0.1",
-        port=0,
-        simulator_port=0,
-        once=True,
-    )
+    failed = run(console, Fleet.build(3, "mix", gas_meters=1))
     lines = printed(console)
     assert failed == 0
     assert lines[-1] == "main job: 4 meters read, 0 failed"
@@ -51,7 +48,7 @@ def test_every_meter_is_registered_and_read(console: Console) -> None:
 
 
 def test_the_printed_ways_in_work(console: Console, own_secrets: Path, client: Client) -> None:
-    demonstrate(console, lambda _: Fleet.build(1), host="127.0.0.1", port=0, simulator_port=0, once=True)
+    run(console, Fleet.build(1))
     text = "\n".join(printed(console))
     api = re.search(r"^API: http://127\.0\.0\.1:\d+/api/v1/  token: (osgp_\S+)$", text, re.MULTILINE)
     admin = re.search(r"^Admin: http://\S+/admin/  user: (\S+)  password: (\S+)$", text, re.MULTILINE)
@@ -65,12 +62,7 @@ def test_the_printed_ways_in_work(console: Console, own_secrets: Path, client: C
 def test_a_second_start_goes_on_where_the_first_one_ended(console: Console) -> None:
     for _ in range(2):
         fleet = Fleet.build(2, gas_meters=1)
-        assert (
-            demonstrate(
-                console, lambda _, fleet=fleet: fleet, host="127.0.0.1", port=0, simulator_port=0, once=True
-            )
-            == 0
-        )
+        assert run(console, fleet) == 0
         assert set(Device.objects.exclude(gateway=None).values_list("channel", flat=True)) == {1}
         dialled = Device.objects.filter(gateway=None)
         assert set(dialled.values_list("port", flat=True)) == {fleet.ports[0]}
@@ -88,12 +80,7 @@ def test_a_meter_that_cannot_be_read_is_counted_and_named(
     monkeypatch.setattr(
         session.main_job, "read_meters", lambda api, descriptions: read_meters(api, descriptions, deadline=4)
     )
-    assert (
-        demonstrate(
-            console, lambda _, fleet=fleet: fleet, host="127.0.0.1", port=0, simulator_port=0, once=True
-        )
-        == 1
-    )
+    assert run(console, fleet) == 1
     lines = printed(console)
     assert lines[-1] == "main job: 1 meters read, 1 failed"
     assert [line for line in lines if line.startswith("SIME0000000000002 was not read: ")]
@@ -105,9 +92,7 @@ def test_meters_that_are_refused_are_named(console: Console, monkeypatch: pytest
     described[0]["add_device"]["protocol_version"] = "9.9"
     monkeypatch.setattr(fleet, "describe", lambda: described)
     with pytest.raises(RegistrationFailed, match="SIME0000000000001: "):
-        demonstrate(
-            console, lambda _, fleet=fleet: fleet, host="127.0.0.1", port=0, simulator_port=0, once=True
-        )
+        run(console, fleet)
 
 
 def test_a_port_in_use_is_told_before_anything_is_touched(console: Console, own_secrets: Path) -> None:
@@ -115,9 +100,7 @@ def test_a_port_in_use_is_told_before_anything_is_touched(console: Console, own_
         WebThread("127.0.0.1", 0) as other,
         pytest.raises(PortInUse, match=f"Port {other.port} .* is in use"),
     ):
-        demonstrate(
-            console, lambda _: Fleet.build(1), host="127.0.0.1", port=other.port, simulator_port=0, once=True
-        )
+        run(console, Fleet.build(1), port=other.port)
     assert not own_secrets.exists()
 
 
