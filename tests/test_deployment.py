@@ -40,7 +40,7 @@ def test_there_are_two_dispatchers(services: dict[str, Any]) -> None:
 
 
 def test_every_platform_process_waits_for_migrations(services: dict[str, Any]) -> None:
-    for name in ("web", "dispatcher", "worker", "beat", "flower"):
+    for name in ("web", "dispatcher", "worker", "notifier", "beat", "flower"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     assert "migrate" not in services["migrate"]["depends_on"]
 
@@ -69,6 +69,11 @@ HOLDERS = {
     "migrate": {KEY_ENCRYPTION_KEYS},
 }
 """What handles keys, by service; the others have nothing of it."""
+WEBHOOKS = {
+    "web": {"OSGP_WEBHOOK_KEYS"},
+    "notifier": {"OSGP_WEBHOOK_KEYS", "OSGP_WEBHOOK_ALLOWED_NETWORKS", "OSGP_WEBHOOK_CA_FILE"},
+}
+"""What is for notifications: to seal their secrets, and to open them and send."""
 
 
 def test_only_workers_can_open_keys_of_meters(document: dict[str, Any], services: dict[str, Any]) -> None:
@@ -122,8 +127,9 @@ def read_condition(value: str) -> str:
 
 def test_every_platform_process_has_what_all_need(services: dict[str, Any]) -> None:
     common = {"DATABASE_URL", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "LOG_LEVEL"}
-    for name in ("migrate", "web", "dispatcher", "worker", "beat", "flower"):
-        own = HOLDERS.get(name, set()) | ({"FLOWER_BASIC_AUTH"} if name == "flower" else set())
+    for name in ("migrate", "web", "dispatcher", "worker", "notifier", "beat", "flower"):
+        own = HOLDERS.get(name, set()) | WEBHOOKS.get(name, set())
+        own |= {"FLOWER_BASIC_AUTH"} if name == "flower" else set()
         assert services[name]["environment"].keys() == common | own, name
 
 
