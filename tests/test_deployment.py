@@ -70,7 +70,7 @@ HOLDERS = {
 }
 """What handles keys, by service; the others have nothing of it."""
 WEBHOOKS = {
-    "web": {"OSGP_WEBHOOK_KEYS"},
+    "web": {"OSGP_WEBHOOK_KEYS", "OSGP_WEBHOOK_ALLOWED_NETWORKS"},
     "notifier": {"OSGP_WEBHOOK_KEYS", "OSGP_WEBHOOK_ALLOWED_NETWORKS", "OSGP_WEBHOOK_CA_FILE"},
 }
 """What is for notifications: to seal their secrets, and to open them and send."""
