@@ -42,7 +42,7 @@ def test_there_are_two_dispatchers(services: dict[str, Any]) -> None:
 
 
 def test_every_platform_process_waits_for_migrations(services: dict[str, Any]) -> None:
-    for name in ("web", "dispatcher", "worker", "listener", "beat", "flower"):
+    for name in ("web", "dispatcher", "worker", "notifier", "listener", "beat", "flower"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     assert "migrate" not in services["migrate"]["depends_on"]
 

@@ -65,7 +65,8 @@ def describe_delivery(delivery: Delivery) -> dict[str, Any]:
         "data": delivery.data,
         "state": delivery.state,
         "attempts": delivery.attempts,
-        "next_attempt_at": None if is_over else utc_text(delivery.due_at),
+        # A test is due before it was made, to go first.
+        "next_attempt_at": None if is_over else utc_text(max(delivery.due_at, delivery.created_at)),
         "created_at": utc_text(delivery.created_at),
         "finished_at": _write(delivery.finished_at),
         "log": delivery.log,

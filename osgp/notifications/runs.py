@@ -126,7 +126,7 @@ def begin(endpoint_id: int, token: uuid.UUID) -> Run | None:
     try:
         run.secrets = secrets.open_for(endpoint)
     except (UnsealError, ImproperlyConfigured) as error:
-        logger.error("notifications for %s cannot be signed: %s", url or origin, error)
+        logger.error("notifications of endpoint %d cannot be signed: %s", pk, error)
         _postpone(run)
         return None
     if _claim(run):

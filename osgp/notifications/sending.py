@@ -101,8 +101,9 @@ class Sender:
         except (SendError, ValueError) as problem:
             error = str(problem)
         except Exception:
-            # One that cannot be sent must not keep the others from being sent again and again.
-            logger.exception("a notification for %s could not be sent", self._run.endpoint)
+            # One that cannot be sent must not keep the others from being sent again and again. URLs may hold
+            # secrets of receivers, and stay out of the log.
+            logger.exception("a notification of endpoint %d could not be sent", self._run.endpoint.pk)
             error = "The platform failed to send it; its log tells why."
         return Outcome(timezone.now(), time.monotonic() - started, status, error, response, retry_after)
 

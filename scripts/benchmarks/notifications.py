@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 
 from django.core.management import call_command
 from django.db import connection
@@ -177,20 +178,23 @@ def _measure_visits(head_end: HeadEnd, sizes: Sizes) -> Iterator[Figure]:
     with head_end.meters(sizes.sessions) as fleet:
         names = register_meters(fleet)
         with head_end.worker() as worker, head_end.dispatcher() as dispatcher:
-            used = {True: [0.0, 0.0], False: [0.0, 0.0]}
+            used: dict[bool, list[tuple[float, ...]]] = {True: [], False: []}
             _visit(names, worker, dispatcher)
             for turn in range(2 * sizes.turns):
                 # With, without, without, with, …: whatever drifts meanwhile counts for both.
                 is_told = turn % 4 in (0, 3)
                 _tell_of_requests(is_told)
-                for place, cpu in enumerate(_visit(names, worker, dispatcher)):
-                    used[is_told][place] += 1000 * cpu / (len(names) * sizes.turns)
+                seconds = _visit(names, worker, dispatcher)
+                used[is_told].append(tuple(1000 * each / len(names) for each in seconds))
             _tell_of_requests(True)
+    # The middle one of the turns, of each part.
+    told, untold = ([median(part) for part in zip(*used[each], strict=True)] for each in (True, False))
     without = "without an event"
     for place, what in enumerate(("head-end", "PostgreSQL")):
-        told, untold = used[True][place], used[False][place]
-        yield Figure(f"CPU per visit whose end is an event, {what}", told, "ms", "", untold, without)
-    ratio = sum(used[True]) / sum(used[False])
+        yield Figure(
+            f"CPU per visit whose end is an event, {what}", told[place], "ms", "", untold[place], without
+        )
+    ratio = sum(told) / sum(untold)
     yield Figure("– both, times that of the peer", ratio, "×", "≤ 1.05 ×")
 
 
