@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError
-from rest_framework.exceptions import APIException, NotAuthenticated, ValidationError
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -81,11 +81,9 @@ async def listen(hub: Hub, request: Request) -> Response:
         return _answer(build_fault_problem(fault))
     except ValidationError as error:
         return _answer(build_validation_problem(error))
-    except APIException as error:
-        challenge = {"WWW-Authenticate": "Bearer"}
-        status = HTTPStatus.UNAUTHORIZED
-        name = NotAuthenticated.default_code if isinstance(error, NotAuthenticated) else error.default_code
-        return _answer(build_problem(status, str(error.detail), name=name.upper()), challenge)
+    except (NotAuthenticated, AuthenticationFailed) as error:
+        problem = build_problem(error.status_code, str(error.detail), name=error.default_code.upper())
+        return _answer(problem, {"WWW-Authenticate": "Bearer"})
     except Full as full:
         return _answer(build_problem(full.status, full.detail), {"Retry-After": RETRY_AFTER})
     except (DatabaseError, InterfaceError, TimeoutError) as error:

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_SECONDS = 10.0
 """How long the head of a call may take to arrive, the wait for its first octet included."""
 DEAD_SECONDS = 60
-"""After how long without acknowledgement a peer is given up; by itself the kernel takes a quarter of an hour."""
+"""Seconds without acknowledgement after which a peer is given up; the kernel waits for 15 minutes."""
 SEND_BUFFER = 64 * 1024
 """Octets that the kernel holds for a peer (it doubles them); it would grow to megabytes for slow ones."""
 
@@ -18,10 +18,11 @@ SEND_BUFFER = 64 * 1024
 class Line:
     """A connection, as what answers a call sees it (``scope["state"]["line"]``)."""
 
-    __slots__ = ("_transport", "on_lost")
+    __slots__ = ("_transport", "is_lost", "on_lost")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self.is_lost = False
         self.on_lost: Callable[[], None] | None = None
         """Called once the connection is gone, whoever ended it."""
 
@@ -52,11 +53,12 @@ class LineProtocol(H11Protocol):
         """The connection is gone."""
         super().connection_lost(exc)
         self._forget_silence()
+        self._line.is_lost = True
         if self._line.on_lost is not None:
             self._line.on_lost()
 
     def _watch(self) -> None:
-        """Give a head that is not complete the time that it may take. Between calls uvicorn's limit counts."""
+        """Limit the time for a head that is not complete; between calls uvicorn's limit counts."""
         if self.cycle is not None and not self.cycle.response_complete:
             self._forget_silence()
         elif self._silence is None and self.timeout_keep_alive_task is None:

@@ -46,7 +46,7 @@ class Listener:
         """It was sent all until here before it went live; what is live may be behind that."""
         self.is_live = False
         """Whether it gets events as they come; before that it catches up."""
-        self.is_over = False
+        self.is_over = line.is_lost
         self._waiting: deque[bytes] = deque()
         self._octets = 0
         self._missed = 0
