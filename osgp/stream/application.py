@@ -48,7 +48,10 @@ _HEADERS = {
 
 def make_application(hub: Hub, fallback: Callable[..., Awaitable[None]] | None = None) -> Starlette:
     """Return the application; ``fallback``, an ASGI application, answers all other paths."""
-    routes: list[BaseRoute] = [Route(PATH, partial(listen, hub), methods=["GET"])]
+    stream = Route(PATH, partial(listen, hub), methods=["GET"])
+    # Starlette adds it; its answer would never end.
+    stream.methods = {"GET"}
+    routes: list[BaseRoute] = [stream]
     if fallback is None:
         routes += [Route("/healthz", healthz), Route("/readyz", partial(readyz, hub))]
     application = Starlette(

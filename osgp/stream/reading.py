@@ -88,7 +88,12 @@ def read_slice(selection: Selection, after: int, until: int) -> tuple[list[Told]
 
 
 def find_bounds() -> tuple[int, int]:
-    """Return the last position that is forgotten (0: none is), and the last one that was given."""
+    """Give new events their positions; return the last one that is forgotten (0: none is), and the last one.
+
+    Without listeners nobody may have given any for a while: whoever listens from now on wants none of these.
+    """
+    while number_new():
+        pass
     last = find_last_position()
     first = Event.objects.filter(position__isnull=False).order_by().aggregate(first=Min("position"))["first"]
     return (last if first is None else first - 1), last
