@@ -68,9 +68,7 @@ def authenticate(headers: Mapping[str, str], cookies: Mapping[str, str]) -> Acce
         return Access(caller.organisation.pk, token=token.pk)
     session = cookies.get(settings.SESSION_COOKIE_NAME)
     if not session:
-        raise NotAuthenticated(
-            "An Authorization header with a token is needed, or a signed-in user's cookie."
-        )
+        raise NotAuthenticated("A token in the Authorization header is needed, or the cookie of a user.")
     if not _is_same_origin(headers):
         raise _refuse("A page of another origin may not use the cookie of a signed-in user.")
     user = _find_user(session)
