@@ -31,7 +31,7 @@ def test_commands_of_containers_exist(services: dict[str, Any]) -> None:
     named = {
         service["command"][2] for service in services.values() if "manage.py" in service.get("command", ())
     }
-    assert named == {"migrate", "dispatch", "worker", "simulate"}
+    assert named == {"migrate", "stream", "dispatch", "worker", "simulate"}
     assert named <= set(get_commands())
 
 
@@ -40,7 +40,7 @@ def test_there_are_two_dispatchers(services: dict[str, Any]) -> None:
 
 
 def test_every_platform_process_waits_for_migrations(services: dict[str, Any]) -> None:
-    for name in ("web", "dispatcher", "worker", "beat", "flower"):
+    for name in ("web", "stream", "dispatcher", "worker", "beat", "flower"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     assert "migrate" not in services["migrate"]["depends_on"]
 
@@ -122,14 +122,14 @@ def read_condition(value: str) -> str:
 
 def test_every_platform_process_has_what_all_need(services: dict[str, Any]) -> None:
     common = {"DATABASE_URL", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "LOG_LEVEL"}
-    for name in ("migrate", "web", "dispatcher", "worker", "beat", "flower"):
+    for name in ("migrate", "web", "stream", "dispatcher", "worker", "beat", "flower"):
         own = HOLDERS.get(name, set()) | ({"FLOWER_BASIC_AUTH"} if name == "flower" else set())
         assert services[name]["environment"].keys() == common | own, name
 
 
-def test_only_web_has_a_health_check_of_its_port(services: dict[str, Any]) -> None:
+def test_what_is_reached_from_outside_has_a_health_check(services: dict[str, Any]) -> None:
     checked = {name for name, item in services.items() if item.get("healthcheck") != {"disable": True}}
-    assert checked == {"web", "postgres", "rabbitmq"}
+    assert checked == {"web", "stream", "postgres", "rabbitmq"}
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.flower"])

@@ -34,6 +34,7 @@ TINY = {
     "urgent": 4,
     "posts": 10,
     "batch": 12,
+    "listeners": 5,
     "rounds": 1,
     "months": 1,
     "night": 3,
@@ -111,6 +112,13 @@ def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
     intake = {what: figure["value"] for what, figure in rows["intake"].items()}
     assert intake["a batch of 12: until stored"] <= intake["a batch of 12: until done"]
     check_night(rows["night"])
+    stream = {what: figure["value"] for what, figure in rows["stream"].items()}
+    assert stream["5 listeners: threads of the process"] < 15
+    for rate in (1, 10, 50):
+        p50, p95 = (
+            stream[f"5 listeners, {rate} events/s: from commit to listener, p{share}"] for share in (50, 95)
+        )
+        assert 0 < p50 <= p95
 
 
 def check_night(figures: dict[str, dict[str, Any]]) -> None:
