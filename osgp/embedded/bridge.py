@@ -18,6 +18,8 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.types import Message, Receive, Scope, Send
 
+from osgp.stream.lines import Line
+
 MOST_BODY = 64 * 1024 * 1024
 """Octets of a body. Django has its own, smaller limit for what is no file."""
 MOST_IN_MEMORY = 1024 * 1024
@@ -30,6 +32,10 @@ PIECE = 256 * 1024
 """Octets of an answer of known length that are sent at a time."""
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class HungUp(Exception):
+    """Nobody takes the rest of the answer."""
 
 
 class WsgiBridge:
@@ -69,7 +75,13 @@ class WsgiBridge:
             environ = make_environ(scope, body)
             ended: asyncio.Future[list[Message]] = loop.create_future()
             self._jobs.put(lambda: _perform(exchange, self._application, environ, ended))
-            for message in await ended:
+            try:
+                messages = await ended
+            except HungUp:
+                exchange.line.hang_up()
+                await asyncio.sleep(0)  # The server notices it, and takes the call for ended.
+                return
+            for message in messages:
                 await send(message)
 
 
@@ -79,7 +91,7 @@ class _Exchange:
     def __init__(self, scope: Scope, send: Send, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._send = send
-        self._line = scope["state"]["line"]
+        self.line: Line = scope["state"]["line"]
         self._start: Message | None = None
         self._length_is_known = False
 
@@ -87,7 +99,10 @@ class _Exchange:
         self, status: str, headers: list[tuple[str, str]], error: Any = None
     ) -> Callable[[bytes], Any]:
         """As in PEP 3333, without the write callable, which nothing uses any more."""
-        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        # Django's cookies begin with a blank, which is no part of a value.
+        encoded = [
+            (name.lower().encode("latin-1"), value.strip().encode("latin-1")) for name, value in headers
+        ]
         self._length_is_known = any(name == b"content-length" for name, _ in encoded)
         self._start = {"type": "http.response.start", "status": int(status[:3]), "headers": encoded}
         return _refuse_write
@@ -107,15 +122,14 @@ class _Exchange:
         return [] if start is None else [start]
 
     def _send_now(self, messages: list[Message]) -> None:
-        if self._line.is_lost:
-            raise ConnectionError("the caller has hung up")
+        if self.line.is_lost:
+            raise HungUp("the caller has hung up")
         sent = asyncio.run_coroutine_threadsafe(self._send_all(messages), self.loop)
         try:
             sent.result(SEND_SECONDS)
         except TookTooLong:
             sent.cancel()
-            self.loop.call_soon_threadsafe(self._line.hang_up)
-            raise ConnectionError("the caller takes nothing") from None
+            raise HungUp("the caller takes nothing") from None
 
     async def _send_all(self, messages: list[Message]) -> None:
         for message in messages:

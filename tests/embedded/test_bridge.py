@@ -141,7 +141,9 @@ def test_pieces_of_a_stream_are_sent_when_the_next_one_is_there() -> None:
         connection.close()
 
 
-def test_who_hangs_up_or_takes_nothing_gives_the_thread_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_takes_nothing_gives_the_thread_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(bridge, "SEND_SECONDS", 0.3)
     ended = threading.Event()
 
@@ -158,6 +160,15 @@ def test_who_hangs_up_or_takes_nothing_gives_the_thread_back(monkeypatch: pytest
     ):
         caller.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert ended.wait(PATIENCE)
+    assert "Exception" not in caplog.text
+
+
+def test_values_of_headers_have_no_blanks_around_them() -> None:
+    with bridged(Application((b"",), ("Set-Cookie", " a=1; Path=/"))) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        connection.request("GET", "/")
+        assert connection.getresponse().headers["Set-Cookie"] == "a=1; Path=/"
+        connection.close()
 
 
 def test_an_application_that_fails_is_a_500() -> None:
