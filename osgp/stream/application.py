@@ -30,8 +30,10 @@ PATH = "/api/v1/events/"
 MEDIA_TYPE = "application/problem+json"
 LONGEST_QUERY = 8 * 1024
 """Octets; what uvicorn takes as a head is twice that."""
-ANSWER_SECONDS = 10.0
-"""How long the checks of a call may take, the database included."""
+ANSWER_SECONDS = 30.0
+"""How long the checks of a call may take, the database included. After a restart thousands wait in line, and
+browsers that are answered with an error do not connect again by themselves.
+"""
 RETRY = 2_000
 """Milliseconds after which a browser connects again when the connection is lost."""
 RETRY_AFTER = "5"

@@ -29,6 +29,8 @@ INTERVAL = 0.2
 """Seconds between looks for new events."""
 OUTAGE_INTERVAL = 0.5
 """Seconds between attempts while the database is away."""
+TOGETHER = 0.02
+"""Seconds within which those who come share a query."""
 HEARTBEAT = 15.0
 """Seconds between heartbeats of a listener: proxies keep the connection, dead peers are noticed."""
 BEATS = 60
@@ -71,6 +73,7 @@ class Hub:
         """Those who are live, and those who catch up."""
         self._groups: list[set[Listener]] = [set() for _ in range(BEATS)]
         self._of_organisation: dict[int | None, int] = {}
+        self._bounds: asyncio.Task[tuple[int, int]] | None = None
         self._stopping = False
         self.is_reading = False
         """Whether the last look for new events succeeded."""
@@ -116,7 +119,9 @@ class Hub:
         ``after`` is the last position that it has seen, None if it wants new events only. Raises
         ValidationError for a position that no event has yet, and database errors.
         """
-        forgotten, last = await self.readers.run(reading.find_bounds)
+        if self._bounds is None:
+            self._bounds = asyncio.create_task(self._find_bounds())
+        forgotten, last = await asyncio.shield(self._bounds)
         if after is None:
             return last, _tell_position(last)
         if after > last:
@@ -124,6 +129,13 @@ class Hub:
         if after < forgotten:
             return forgotten, _tell_gap(forgotten, after)
         return after, _tell_position(after)
+
+    async def _find_bounds(self) -> tuple[int, int]:
+        """Ask for all who come within a moment: after a restart thousands do."""
+        await asyncio.sleep(TOGETHER)
+        # Whoever comes from now on gets an answer that is not older than its call.
+        self._bounds = None
+        return await self.readers.run(reading.find_bounds)
 
     async def catch_up(self, listener: Listener, send: Callable[[bytes], Awaitable[None]]) -> None:
         """Send all events since the listener's position, slice by slice, and make it live.
