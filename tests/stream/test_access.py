@@ -11,7 +11,6 @@ from pytest_django import Settings
 
 from osgp.accounts.functions import Scope
 from osgp.accounts.models import ApiToken, Organisation, User
-from osgp.stream import hub
 from osgp.stream.access import Access
 from tests import factories
 from tests.stream.listening import Serving, tell
@@ -83,11 +82,11 @@ def _disable() -> None:
     Organisation.objects.filter(identification="ENDED").update(enabled=False)
 
 
+@pytest.mark.usefixtures("quick_rechecks")
 @pytest.mark.parametrize("end", [_revoke, _expire, _delete, _take_scope, _disable])
 def test_a_token_that_ends_ends_the_stream(
-    stream: Serving, organisation: Organisation, monkeypatch: pytest.MonkeyPatch, end: Callable[[], None]
+    stream: Serving, organisation: Organisation, end: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(hub, "RECHECK", 0.2)
     ended = factories.make_organisation("ENDED")
     token = factories.make_token(ended, application="ended")
     with (
@@ -171,14 +170,13 @@ def _move(user: User, browser: Client) -> None:
     User.objects.update(organisation=factories.make_organisation("OTHER"))
 
 
+@pytest.mark.usefixtures("quick_rechecks")
 @pytest.mark.parametrize("end", [_deactivate, _take_permission, _change_password, _sign_out, _move])
 def test_a_session_that_ends_ends_the_stream(
     stream: Serving,
     organisation: Organisation,
-    monkeypatch: pytest.MonkeyPatch,
     end: Callable[[User, Client], None],
 ) -> None:
-    monkeypatch.setattr(hub, "RECHECK", 0.2)
     user, browser = make_user(organisation), Client()
     browser.force_login(user)
     with stream.listen(Cookie=f"sessionid={browser.cookies['sessionid'].value}") as listener:
