@@ -216,12 +216,12 @@ class Hub:
         last = await self._poller.run(find_last_position)
         if self.position is None or not self._listeners:
             return last
-        if last < self.position:
-            logger.warning("positions went back from %d to %d: a restored database", self.position, last)
-            for listener in self._listeners:
-                gap = _tell_gap(last, listener.position)
-                listener.position = min(listener.position, last)
-                listener.offer(gap)
+        for listener in self._listeners:
+            place = max(listener.position, self.position) if listener.is_live else listener.position
+            if last < place:
+                logger.warning("positions went back from %d to %d: a restored database", place, last)
+                listener.position = last
+                listener.offer(_tell_gap(last, place))
         return min(last, self.position)
 
     def _distribute(self, events: list[Told]) -> None:
