@@ -216,12 +216,15 @@ class Hub:
         last = await self._poller.run(find_last_position)
         if self.position is None or not self._listeners:
             return last
+        sent_back = 0
         for listener in self._listeners:
             place = max(listener.position, self.position) if listener.is_live else listener.position
             if last < place:
-                logger.warning("positions went back from %d to %d: a restored database", place, last)
                 listener.position = last
                 listener.offer(_tell_gap(last, place))
+                sent_back += 1
+        if sent_back:
+            logger.warning("a restored database: %d listeners go on after position %d", sent_back, last)
         return min(last, self.position)
 
     def _distribute(self, events: list[Told]) -> None:

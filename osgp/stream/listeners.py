@@ -62,7 +62,8 @@ class Listener:
 
     def offer(self, chunk: bytes) -> None:
         """Have a piece of text sent, or hang up if the listener takes too little."""
-        if self._octets + len(chunk) > MOST_WAITING:
+        # One slice of large events may be more: that is no reason if nothing else waits.
+        if self._waiting and self._octets + len(chunk) > MOST_WAITING:
             self.cut()
             return
         self._waiting.append(chunk)
