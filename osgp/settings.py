@@ -303,6 +303,11 @@ OSGP: dict[str, Any] = {
     "PUSH_RECEIVE_BUFFER_MIB": int(os.environ.get("OSGP_PUSH_RECEIVE_BUFFER_MIB", "8")),
     # API calls per process that may be held with `Prefer: wait` at a time: each keeps a thread.
     "WAITING_CALLS": int(os.environ.get("OSGP_WAITING_CALLS", "4")),
+    # Who may listen to events at a time: in one process, and of one organisation in that process.
+    "STREAM_LISTENERS": int(os.environ.get("OSGP_STREAM_LISTENERS", "5000")),
+    "STREAM_LISTENERS_PER_ORGANISATION": int(
+        os.environ.get("OSGP_STREAM_LISTENERS_PER_ORGANISATION", "1000")
+    ),
     # Who may read /metrics: callers with the token, and direct ones (not through a proxy) from these
     # networks.
     "METRICS_TOKEN": os.environ.get("OSGP_METRICS_TOKEN", ""),

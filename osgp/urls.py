@@ -13,12 +13,13 @@ from osgp.readings.api import urls as readings
 from osgp.requests.api import problems
 from osgp.requests.api import urls as requests
 from osgp.requests.api.health import healthz, readyz
+from osgp.stream import api as stream
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     *(
         path("api/v1/", include(urls))
-        for urls in (fleet, completeness, alarms, readings, notifications, management, requests)
+        for urls in (fleet, completeness, alarms, readings, notifications, management, requests, stream)
     ),
     path("healthz", healthz),
     path("readyz", readyz),

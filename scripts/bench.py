@@ -39,6 +39,7 @@ ROWS = {
     "ten_reads": "Ten reads of one meter, 300 ms per round trip",
     "configuration": "Ten configuration messages of one meter, 300 ms per round trip",
     "intake": "Requests taken in",
+    "stream": "Listeners of the live stream",
     "day_profile": "A day of quarters of an hour, ciphered",
     "night": "A night: a day of all meters, read by a schedule",
     "readings": "Interval months of meters, stored",

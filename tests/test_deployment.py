@@ -33,7 +33,7 @@ def test_commands_of_containers_exist(services: dict[str, Any]) -> None:
     named = {
         service["command"][2] for service in services.values() if "manage.py" in service.get("command", ())
     }
-    assert named == {"migrate", "dispatch", "worker", "listen", "simulate"}
+    assert named == {"migrate", "stream", "dispatch", "worker", "listen", "simulate"}
     assert named <= set(get_commands())
 
 
@@ -41,8 +41,11 @@ def test_there_are_two_dispatchers(services: dict[str, Any]) -> None:
     assert services["dispatcher"]["deploy"]["replicas"] == 2
 
 
+PLATFORM = ("web", "stream", "dispatcher", "worker", "notifier", "listener", "beat", "flower")
+
+
 def test_every_platform_process_waits_for_migrations(services: dict[str, Any]) -> None:
-    for name in ("web", "dispatcher", "worker", "notifier", "listener", "beat", "flower"):
+    for name in PLATFORM:
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     assert "migrate" not in services["migrate"]["depends_on"]
 
@@ -141,14 +144,14 @@ def read_condition(value: str) -> str:
 def test_every_platform_process_has_what_all_need(services: dict[str, Any]) -> None:
     common = {"DATABASE_URL", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "LOG_LEVEL"}
     besides = {**WEBHOOKS, "flower": {"FLOWER_BASIC_AUTH"}, "listener": {"OSGP_PUSH_SPOOL_DIR"}}
-    for name in ("migrate", "web", "dispatcher", "worker", "notifier", "listener", "beat", "flower"):
+    for name in ("migrate", *PLATFORM):
         own = HOLDERS.get(name, set()) | besides.get(name, set())
         assert services[name]["environment"].keys() == common | own, name
 
 
-def test_only_web_has_a_health_check_of_its_port(services: dict[str, Any]) -> None:
+def test_what_is_reached_from_outside_has_a_health_check(services: dict[str, Any]) -> None:
     checked = {name for name, item in services.items() if item.get("healthcheck") != {"disable": True}}
-    assert checked == {"web", "postgres", "rabbitmq"}
+    assert checked == {"web", "stream", "postgres", "rabbitmq"}
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.flower"])

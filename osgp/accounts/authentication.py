@@ -33,32 +33,38 @@ class TokenAuthentication(BaseAuthentication):
         Raises AuthenticationFailed, or Fault 104 for a disabled organisation.
         """
         header = request.META.get("HTTP_AUTHORIZATION")
-        if not header:
-            return None
-        match = _BEARER.match(header)
-        if match is None:
-            raise AuthenticationFailed("The Authorization header must be 'Bearer' and an API token.")
-        token = (
-            ApiToken.objects.select_related("organisation")
-            .filter(digest=ApiToken.compute_digest(match[1]))
-            .first()
-        )
-        now = timezone.now()
-        if token is None or not token.is_valid(now):
-            raise AuthenticationFailed(_REFUSAL)
-        organisation = token.organisation
-        if not organisation.enabled:
-            raise Fault(
-                FaultCode.DISABLED_ORGANISATION,
-                f"Organisation {organisation.identification} is disabled.",
-                component=Component.WEB_SERVICE,
-            )
-        _note_use(token, now)
-        return Caller(organisation, token.application, frozenset(token.scopes)), token
+        return authenticate_bearer(header) if header else None
 
     def authenticate_header(self, request: Request) -> str:
         """Return the WWW-Authenticate header of a 401 (RFC 6750 section 3)."""
         return "Bearer"
+
+
+def authenticate_bearer(header: str) -> tuple[Caller, ApiToken]:
+    """Return the caller whose token an Authorization header has, and the token.
+
+    Raises AuthenticationFailed, or Fault 104 for a disabled organisation.
+    """
+    match = _BEARER.match(header)
+    if match is None:
+        raise AuthenticationFailed("The Authorization header must be 'Bearer' and an API token.")
+    token = (
+        ApiToken.objects.select_related("organisation")
+        .filter(digest=ApiToken.compute_digest(match[1]))
+        .first()
+    )
+    now = timezone.now()
+    if token is None or not token.is_valid(now):
+        raise AuthenticationFailed(_REFUSAL)
+    organisation = token.organisation
+    if not organisation.enabled:
+        raise Fault(
+            FaultCode.DISABLED_ORGANISATION,
+            f"Organisation {organisation.identification} is disabled.",
+            component=Component.WEB_SERVICE,
+        )
+    _note_use(token, now)
+    return Caller(organisation, token.application, frozenset(token.scopes)), token
 
 
 def _note_use(token: ApiToken, now: datetime) -> None:

@@ -1,21 +1,29 @@
-"""The web application in threads of this process, served by waitress."""
+"""The web application and the stream of events on one port, in threads of this process.
 
+One event loop accepts all connections. It holds the listeners of the stream itself, and hands all other calls
+to threads in which Django answers them. So pages and stream have the same origin, as browsers want it.
+"""
+
+import asyncio
 import errno
-import socket
 import threading
 from types import TracebackType
 from typing import Any, Self
 
 from django.core.signals import request_finished
 from django.core.wsgi import get_wsgi_application
-from waitress import wasyncore
-from waitress.server import create_server
 
+from osgp.embedded.bridge import WsgiBridge
 from osgp.processes.database import give_back_connection
+from osgp.stream.application import make_application
+from osgp.stream.hub import Hub
+from osgp.stream.listening import listen
+from osgp.stream.server import BACKLOG, StreamServer
 
 THREADS = 8
-IDLE_SECONDS = 1.0
 STOP_SECONDS = 10
+CONNECTIONS = 500
+"""Connections at a time, those of listeners included."""
 
 
 class PortInUse(Exception):
@@ -32,7 +40,13 @@ class WebThread:
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self._listener = _listen(host, port)
+        # Taken at once, so that a port in use is known before anything else starts.
+        try:
+            self._listener = listen(host, port, BACKLOG)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUse(host, port) from error
+            raise
         self.host = host
         self.port: int = self._listener.getsockname()[1]
 
@@ -42,11 +56,10 @@ class WebThread:
         return f"http://{self.host}:{self.port}"
 
     def __enter__(self) -> Self:
-        self._stop = threading.Event()
-        self._sockets: dict[int, Any] = {}
-        self._server = create_server(
-            get_wsgi_application(), map=self._sockets, sockets=[self._listener], threads=THREADS, ident=""
-        )
+        self._hub = Hub()
+        self._bridge = WsgiBridge(get_wsgi_application(), THREADS)
+        application = make_application(self._hub, self._bridge)
+        self._server = StreamServer(application, self._hub, connections=CONNECTIONS)
         # Its threads end with it, and would leave their connections to the database behind.
         request_finished.connect(_on_request_finished)
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
@@ -56,17 +69,14 @@ class WebThread:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._server.pull_trigger()
-        self._thread.join(STOP_SECONDS)
-        self._server.task_dispatcher.shutdown()
-        wasyncore.close_all(self._sockets, ignore_all=True)
+        self._server.should_exit = True
+        self._thread.join(2 * STOP_SECONDS)
+        self._bridge.close(STOP_SECONDS)
+        self._hub.close()
         request_finished.disconnect(_on_request_finished)
 
     def _serve(self) -> None:
-        # Waitress' own loop ends only when its sockets are closed under it.
-        while not self._stop.is_set():
-            wasyncore.loop(timeout=IDLE_SECONDS, map=self._sockets, use_poll=True, count=1)
+        asyncio.run(self._server.serve_listener(self._listener))
 
     def close(self) -> None:
         """Give the port back without having served."""
@@ -75,19 +85,3 @@ class WebThread:
 
 def _on_request_finished(**_: Any) -> None:
     give_back_connection()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, taken at once so that a port in use is known before anything else starts."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUse(host, port) from error
-        raise
-    return listener

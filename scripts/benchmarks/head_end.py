@@ -17,7 +17,14 @@ from django.db import connection
 
 from osgp.commands.management.commands.worker import DEFAULT_QUEUES, make_celery_command
 from scripts import services
-from scripts.benchmarks.measuring import read_cpu_seconds, read_peak_memory, run_and_read, running_process
+from scripts.benchmarks.measuring import (
+    count_threads,
+    read_cpu_seconds,
+    read_memory,
+    read_peak_memory,
+    run_and_read,
+    running_process,
+)
 
 ORGANISATION = "BENCH"
 
@@ -54,6 +61,14 @@ class Part:
     def read_cpu_seconds(self) -> float:
         """CPU used so far."""
         return read_cpu_seconds(self.pid)
+
+    def read_memory(self) -> float:
+        """MiB, now."""
+        return read_memory(self.pid)
+
+    def count_threads(self) -> int:
+        """Of the process."""
+        return count_threads(self.pid)
 
     def read_peak_memory(self) -> float:
         """MiB."""
@@ -168,6 +183,17 @@ class HeadEnd:
             listening = re.search(r"Listening at: (http://\S+)", part.log.read_text())
             assert listening is not None
             yield part, listening[1]
+
+    @contextmanager
+    def stream(self, listeners: int) -> Iterator[tuple[Part, int]]:
+        """The live stream, for so many listeners of one organisation and one more; yields its port too."""
+        most = {"OSGP_STREAM_LISTENERS_PER_ORGANISATION": str(listeners + 1), "PYTHONUNBUFFERED": "1"}
+        with self._run_part(
+            "stream", "manage.py", "stream", "--port", "0", ready="events on", **most
+        ) as part:
+            listening = re.search(r"events on http://[^:]+:(\d+)/", part.log.read_text())
+            assert listening is not None
+            yield part, int(listening[1])
 
     @contextmanager
     def meters(self, count: int, *arguments: str) -> Iterator["Fleet"]:

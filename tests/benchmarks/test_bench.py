@@ -34,6 +34,7 @@ TINY = {
     "urgent": 4,
     "posts": 10,
     "batch": 12,
+    "listeners": 5,
     "rounds": 1,
     "months": 1,
     "night": 3,
@@ -116,6 +117,7 @@ def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
     check_night(rows["night"])
     check_notifications(rows["notifications"])
     check_pushes(rows["pushes"])
+    check_stream(rows["stream"])
 
 
 def check_notifications(figures: dict[str, dict[str, Any]]) -> None:
@@ -136,6 +138,17 @@ def check_pushes(figures: dict[str, dict[str, Any]]) -> None:
     assert pushes["200 alarms over TCP from 10,000 senders: acknowledged"] == 200
     assert pushes["– acknowledged and not stored"] == 0
     assert 0 < pushes["– p50 until acknowledged"] <= pushes["– p99"] <= pushes["– longest"]
+
+
+def check_stream(figures: dict[str, dict[str, Any]]) -> None:
+    """Whoever listens hears of it."""
+    stream = {what: figure["value"] for what, figure in figures.items()}
+    assert stream["5 listeners: threads of the process"] < 15
+    for rate in (1, 10, 50):
+        p50, p95 = (
+            stream[f"5 listeners, {rate} events/s: from commit to listener, p{share}"] for share in (50, 95)
+        )
+        assert 0 < p50 <= p95
 
 
 def check_night(figures: dict[str, dict[str, Any]]) -> None:

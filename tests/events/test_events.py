@@ -178,10 +178,13 @@ def test_only_one_process_gives_positions_at_a_time() -> None:
 
 @pytest.mark.django_db
 def test_events_are_forgotten_after_their_retention() -> None:
-    old, new = _make_event(), _make_event()
-    Event.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=4))
+    old, new, late = (_make_event() for _ in range(3))
+    long_ago = timezone.now() - timedelta(days=4)
+    Event.objects.filter(pk__in=(old.pk, late.pk)).update(created_at=long_ago)
+    numbering.number_new()
     [kind] = [kind for kind in retention.list_kinds() if kind.name == housekeeping.KIND]
     assert kind.is_due()
     assert kind.delete_slice() == 1
     assert not kind.is_due()
-    assert list(Event.objects.all()) == [new]
+    assert kind.delete_slice() == 0
+    assert list(Event.objects.all()) == [new, late], "those behind one that is kept leave no hole"

@@ -453,7 +453,7 @@ def test_the_command_says_that_it_runs_and_that_it_ended(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     said_before: list[str] = []
-    monkeypatch.setattr(dispatch.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(dispatch, "stop_on_signals", lambda *_: None)
     monkeypatch.setattr(dispatch.WatchedDispatcher, "run", lambda *_: said_before.extend(caplog.messages))
     with caplog.at_level("INFO", logger=dispatch.__name__):
         call_command("dispatch")

@@ -87,8 +87,8 @@ def _log_warnings_only() -> None:
         return
     configuration: dict[str, Any] = settings.LOGGING
     configuration["root"]["level"] = "WARNING"
-    for name in ("kombu.connection", "waitress.queue", "celery.worker.control"):
-        # The in-process broker has no host, calls outnumber threads, the worker is stopped: all is well.
+    for name in ("kombu.connection", "celery.worker.control"):
+        # The in-process broker has no host, the worker is stopped: all is well.
         configuration["loggers"][name] = {"level": "ERROR"}
     logging.config.dictConfig(configuration)
 
