@@ -16,20 +16,10 @@ from typing import Any
 from kombu import Exchange, Queue
 
 from osgp.database_settings import make_database_settings
+from osgp.environment import read_flag, read_list
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("OSGP_VAR_DIR", BASE_DIR / "var"))
-
-
-def read_flag(name: str, default: bool = False) -> bool:
-    """``1``, ``true``, ``yes`` and ``on`` are true; unset gives the default; anything else is false."""
-    value = os.environ.get(name)
-    return default if value is None else value.strip().lower() in {"1", "true", "yes", "on"}
-
-
-def read_list(name: str, default: str = "") -> list[str]:
-    """A comma separated list from the environment, blanks removed."""
-    return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
 
 
 DEBUG = read_flag("DEBUG")

@@ -188,9 +188,7 @@ class HeadEnd:
     def stream(self, listeners: int) -> Iterator[tuple[Part, int]]:
         """The live stream, for so many listeners of one organisation and one more; yields its port too."""
         most = {"OSGP_STREAM_LISTENERS_PER_ORGANISATION": str(listeners + 1), "PYTHONUNBUFFERED": "1"}
-        with self._run_part(
-            "stream", "manage.py", "stream", "--port", "0", ready="events on", **most
-        ) as part:
+        with self.run_part("stream", "manage.py", "stream", "--port", "0", ready="events on", **most) as part:
             listening = re.search(r"events on http://[^:]+:(\d+)/", part.log.read_text())
             assert listening is not None
             yield part, int(listening[1])

@@ -67,12 +67,6 @@ def _read_status(pid: int, name: str) -> float:
     raise RuntimeError(f"process {pid} does not tell its memory")
 
 
-def read_memory(pid: int) -> float:
-    """MiB that a process has in memory now."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2
-
-
 def count_threads(pid: int) -> int:
     """Threads of a process."""
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
