@@ -60,8 +60,8 @@ class DeliveryTransitions(StateTable):
 DELIVERIES, EVENTS = Delivery._meta.db_table, Event._meta.db_table
 _FETCH = DeliveryTransitions.FETCH
 # While thousands of deliveries are made and sent, the database's statistics are out of date, and a plan that
-# joins them may read all for each. So rows are found one by one through an index each ("+ 0" and "|| ''" hide the
-# others from PostgreSQL), and changed by their keys.
+# joins them may read all for each. So rows are found one by one through an index each, and changed by their
+# keys; "+ 0" and "|| ''" hide the other indexes from PostgreSQL.
 _DUE = f"""
     SELECT d.id FROM {DELIVERIES} d
      WHERE d.endpoint_id = %s AND d.state {_FETCH.sql_sources} AND d.due_at <= {{now}}
