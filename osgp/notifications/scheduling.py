@@ -62,7 +62,12 @@ def _choose() -> list[int]:
     free = Q(runner_until__isnull=True) | Q(runner_until__lt=Now())
     closed = Q(retry_at__isnull=True) | Q(retry_at__lte=Now())
     due = Endpoint.objects.filter(
-        free, closed, wake_at__lte=Now(), paused_at__isnull=True, deleted_at__isnull=True
+        free,
+        closed,
+        wake_at__lte=Now(),
+        paused_at__isnull=True,
+        deleted_at__isnull=True,
+        organisation__enabled=True,
     )
     if not due.order_by().exists():
         return []

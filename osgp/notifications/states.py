@@ -60,8 +60,8 @@ class DeliveryTransitions(StateTable):
 DELIVERIES, EVENTS = Delivery._meta.db_table, Event._meta.db_table
 _FETCH = DeliveryTransitions.FETCH
 # While thousands of deliveries are made and sent, the database's statistics are out of date, and a plan that
-# joins them may read all for each. So rows are found one by one through an index each ("+ 0" hides the others
-# from PostgreSQL), and changed by their keys.
+# joins them may read all for each. So rows are found one by one through an index each, and changed by their
+# keys; "+ 0" and "|| ''" hide the other indexes from PostgreSQL.
 _DUE = f"""
     SELECT d.id FROM {DELIVERIES} d
      WHERE d.endpoint_id = %s AND d.state {_FETCH.sql_sources} AND d.due_at <= {{now}}
@@ -85,7 +85,7 @@ _CLAIM = {
            SET state = CASE WHEN {_IS_FETCHED} THEN '{_FETCH.target}' ELSE state END,
                finished_at = CASE WHEN {_IS_FETCHED} THEN {{now}} END,
                claim = %s, claimed_until = {{later}}
-         WHERE id {among} AND state {_FETCH.sql_sources}
+         WHERE id {among} AND state || '' {_FETCH.sql_sources}
            AND (claimed_until IS NULL OR claimed_until < {{now}})
         RETURNING id, state, url, kind, subject, data, attempts, begun_at, log
         """  # noqa: S608 (table names)
@@ -114,7 +114,7 @@ _STORE = {
                claim = NULL, claimed_until = NULL
           FROM {rows}
          WHERE {DELIVERIES}.id = each_.number {_BY_KEYS[vendor]} AND {DELIVERIES}.claim = %s
-           AND {DELIVERIES}.state {_FETCH.sql_sources}
+           AND {DELIVERIES}.state || '' {_FETCH.sql_sources}
         """  # noqa: S608 (table name)
     )
     for vendor, rows in _ROWS.items()

@@ -14,6 +14,7 @@ from osgp.celery import app
 from osgp.notifications import attending, runs
 from osgp.notifications.sending import Sender
 from osgp.processes.database import AWAY, format_in_one_line, lanes
+from osgp.processes.duties import HINT_LIFETIME
 from osgp.processes.stopping import stop
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 def attend(**_: Any) -> None:
     """Look for events and due deliveries for a while, unless another notifier does."""
     if attending.attend(_hint) and not stop.is_requested:
-        attend.apply_async(expires=attending.LONGEST)
+        attend.apply_async(expires=HINT_LIFETIME)
 
 
 @app.task(name="osgp.notifications.deliver")

@@ -28,7 +28,6 @@ HANGING_PART = 10
 """One of so many endpoints hangs."""
 EVENT_EVERY = 0.5
 """Seconds between two events: a load at which nothing queues for long."""
-EVENTS = 120
 BACKLOGGED = 20
 """Endpoints among which a backlog is divided."""
 ENVIRONMENT = {"OSGP_WEBHOOK_ALLOW_HTTP": "1", "OSGP_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
@@ -68,9 +67,9 @@ def _measure_hanging(sizes: Sizes, port: int, received: Path) -> Iterator[Figure
     hanging = PER_ORGANISATION // HANGING_PART
     _make_endpoints(organisations, PER_ORGANISATION - hanging, f"http://127.0.0.1:{port}/answer")
     _tell(organisations[:1], 5)  # Whatever is made on first use.
-    alone = _tell(organisations, EVENTS, received)
+    alone = _tell(organisations, sizes.events, received)
     _make_endpoints(organisations, hanging, f"http://127.0.0.1:{port}/hang")
-    beside = _tell(organisations, EVENTS, received)
+    beside = _tell(organisations, sizes.events, received)
     number = len(organisations) * PER_ORGANISATION
     of_them = f"{number:,} endpoints, {number // HANGING_PART:,} of them hanging"
     without = "without the hanging ones"

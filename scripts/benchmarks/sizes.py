@@ -33,6 +33,7 @@ class Sizes:
         2, 1, "nights of a schedule and of a batch, the cheapest of each counts"
     )
     endpoints: int = _make_size_option(500, 5_000, "webhook endpoints, a tenth of which hangs")
+    events: int = _make_size_option(60, 120, "events that their endpoints are told one after another")
     notifications: int = _make_size_option(5_000, 20_000, "notifications that are due at once")
     expected: int = _make_size_option(20_000, 100_000, "meters of which it is asked which lack readings")
     pushes: int = _make_size_option(20_000, 120_000, "alarms pushed over TCP, 2,000 a second")

@@ -40,6 +40,7 @@ TINY = {
     "night": 3,
     "night-turns": 1,
     "endpoints": 50,
+    "events": 4,
     "notifications": 40,
     "expected": 20,
     "pushes": 200,

@@ -89,6 +89,14 @@ def test_endpoints_that_have_no_turn(organisation: Organisation, fields: dict[st
     assert not scheduling.open_runs().endpoints
 
 
+def test_a_disabled_organisation_has_no_turn(organisation: Organisation) -> None:
+    make_due_endpoints(organisation, 1)
+    Organisation.objects.update(enabled=False)
+    assert not scheduling.open_runs().endpoints
+    Organisation.objects.update(enabled=True)
+    assert scheduling.open_runs().endpoints
+
+
 def test_a_run_whose_hint_was_lost_is_opened_again(organisation: Organisation) -> None:
     [key] = make_due_endpoints(organisation, 1)
     first = scheduling.open_runs()
