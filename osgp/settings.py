@@ -48,6 +48,7 @@ ALLOWED_HOSTS = read_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
+    "osgp.processes",
     "osgp.networks",
     "osgp.devices",
     "osgp.accounts",
@@ -203,7 +204,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_max": 0.5,
 }
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "osgp.processes.beat:Scheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # --- The platform --------------------------------------------------------------------------------------
@@ -243,6 +244,8 @@ OSGP: dict[str, Any] = {
     # How long final requests, with their results, and closed sessions are kept. Deleting one earlier is the
     # caller's choice.
     "RETENTION": timedelta(days=float(os.environ.get("OSGP_RETENTION_DAYS", "7"))),
+    # How long the numbers of requests per hour are kept.
+    "ROLLUP_RETENTION": timedelta(days=float(os.environ.get("OSGP_ROLLUP_RETENTION_DAYS", "400"))),
     # How long EnableDebugging lasts by default, and how long its logs are kept.
     "DEBUGGING_TIME": timedelta(hours=float(os.environ.get("OSGP_DEBUGGING_HOURS", "24"))),
     "MESSAGE_LOG_RETENTION": timedelta(days=float(os.environ.get("OSGP_MESSAGE_LOG_RETENTION_DAYS", "7"))),

@@ -7,6 +7,7 @@ from typing import Self
 from osgp.embedded.dispatching import DispatcherThread
 from osgp.embedded.web import WebThread
 from osgp.embedded.worker import WorkerThread
+from osgp.processes.heartbeats import Heartbeat, ProcessKind
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.visits import restores
 
@@ -30,7 +31,8 @@ class EmbeddedPlatform:
         with ExitStack() as stack:
             stack.enter_context(self.simulator)
             stack.enter_context(restores.watching())
-            stack.enter_context(WorkerThread())
+            worker = stack.enter_context(WorkerThread())
+            stack.enter_context(Heartbeat(ProcessKind.WORKER, worker.name, queues=worker.queues))
             stack.enter_context(DispatcherThread())
             stack.enter_context(self.web)
             self._stack.push(stack.pop_all())

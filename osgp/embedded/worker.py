@@ -51,8 +51,8 @@ class WorkerThread:
 
     def __init__(self, *, concurrency: int = 16, queues: tuple[str, ...] = LIVE_QUEUES) -> None:
         self._concurrency = concurrency
-        self._queues = queues
-        self._hostname = f"embedded-{uuid.uuid4().hex[:8]}@localhost"
+        self.queues = queues
+        self.name = f"embedded-{uuid.uuid4().hex[:8]}@localhost"
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -65,10 +65,10 @@ class WorkerThread:
         controller = _ReportingController(
             self._ready,
             app=app,
-            hostname=self._hostname,
+            hostname=self.name,
             pool="threads",
             concurrency=self._concurrency,
-            queues=",".join(self._queues),
+            queues=",".join(self.queues),
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
@@ -105,7 +105,7 @@ class WorkerThread:
         assert self._thread is not None
         # One wish at a time: a second one would reach it while it stops, and cut that short.
         with suppress(OperationalError, OSError):
-            app.control.shutdown(destination=[self._hostname])
+            app.control.shutdown(destination=[self.name])
             self._thread.join(MESSAGE_SECONDS)
         if self._thread.is_alive():
             state.should_stop = EXIT_OK

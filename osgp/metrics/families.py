@@ -101,6 +101,11 @@ DISPATCHER_HEARTBEAT = Family(
     Kind.GAUGE,
     "Time since a dispatcher's last heartbeat; +Inf before the first one.",
 )
+PROCESS_HEARTBEAT = Family(
+    "osgp_process_heartbeat_age_seconds",
+    Kind.GAUGE,
+    "Time since the last heartbeat of any process of a kind; kinds that were never seen are missing.",
+)
 SESSIONS_OPEN = Family(
     "osgp_sessions_open",
     Kind.GAUGE,

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, Max
 
 from osgp.metrics import families
 from osgp.metrics.exposition import FamilySamples, Sample
 from osgp.metrics.models import Cursor
+from osgp.processes.models import ProcessHeartbeat
 from osgp.requests.liveness import find_heartbeat_age
 from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request
 
@@ -35,7 +36,7 @@ _OLDEST = [_select_oldest("state = 'SCHEDULED'")] + [
 
 
 def read_figures() -> Iterator[FamilySamples]:
-    """Yield the figures of the queue, the dispatchers, meter sessions, and the lag of the counters."""
+    """Yield the figures of the queue, the processes, meter sessions, and the lag of the counters."""
     now, (scheduled, *by_priority) = _read_ages()
     ages = zip(PRIORITIES, by_priority, strict=True)
     yield families.QUEUE_AGE, [Sample(age, {"priority": str(priority)}) for priority, age in ages]
@@ -44,6 +45,11 @@ def read_figures() -> Iterator[FamilySamples]:
     yield (
         families.DISPATCHER_HEARTBEAT,
         [Sample(math.inf if heartbeat is None else _to_seconds(heartbeat))],
+    )
+    kinds = ProcessHeartbeat.objects.order_by("kind").values_list("kind").annotate(Max("beat_at"))
+    yield (
+        families.PROCESS_HEARTBEAT,
+        [Sample(_to_seconds(now - beat_at), {"kind": kind}) for kind, beat_at in kinds],
     )
     live = MeterSession.objects.filter(state__in=LIVE_SESSION_STATES).order_by()
     number = dict(live.values_list("state").annotate(Count("pk")))

@@ -1,11 +1,15 @@
-"""Counting completed rows, once: from requests and meter sessions into counters that outlive them.
+"""Counting completed rows, once: from requests and meter sessions into counters that outlive them, and from
+requests into the outcomes of each hour.
 
 Counting adds nothing to the cost of finishing a request. Dispatchers call :func:`advance` now and then; it
 counts the rows that were completed since, a slice at a time, and moves a cursor, in one transaction. The
 cursor's row is locked meanwhile, so that two processes never count the same rows. Only rows before the
 horizon (horizon.py) are counted, so that none is missed because it was committed late. Rows are deleted only
-after they have been counted: retention stays behind the cursor (:func:`read_counted_until`), and other
-callers first count what the cursor has not reached (:func:`count_before_deletion`).
+after they have been counted: retention stays behind the cursors (:func:`read_counted_until`), and other
+callers first count what the cursors have not reached (:func:`count_before_deletion`).
+
+Hours have a cursor of their own, which began at the oldest request: a dispatcher of a former release, which
+does not know of hours, moves that of the counters only.
 """
 
 import json
@@ -18,7 +22,7 @@ from typing import Any
 from django.db import connection, models, transaction
 from django.db.models import QuerySet
 
-from osgp.metrics import families, snapshot, tallies
+from osgp.metrics import families, hours, snapshot, tallies
 from osgp.metrics.exposition import Family
 from osgp.metrics.horizon import find_horizon, make_comparable
 from osgp.metrics.models import Counter, Cursor
@@ -39,20 +43,13 @@ class Stream:
     name: str
     model: type[models.Model]
     completed: str
-    tally: Callable[[QuerySet[Any]], Tally[CounterKey]]
-    number: Family
-    """The family whose samples add up to the number of rows."""
+    add: Callable[[QuerySet[Any]], int]
+    """Adds rows to what is counted of them; returns how many there were."""
 
     def filter_rows(self, **conditions: Any) -> QuerySet[Any]:
         """Return completed rows; conditions such as ``lte`` apply to the time of completion."""
         filters = {f"{self.completed}__{name}": value for name, value in conditions.items()}
         return self.model._default_manager.order_by().filter(**filters)
-
-    def add(self, rows: QuerySet[Any]) -> int:
-        """Add rows to the counters; returns how many."""
-        tally = self.tally(rows)
-        _add(tally)
-        return sum(number for counted, number in tally.items() if counted.name == self.number.name)
 
     @transaction.atomic
     def advance(self, limit: int) -> int:
@@ -72,39 +69,58 @@ class Stream:
         return counted
 
 
-REQUESTS = Stream("requests", Request, "completed_at", tallies.tally_requests, families.REQUESTS_COMPLETED)
-SESSIONS = Stream("sessions", MeterSession, "closed_at", tallies.tally_sessions, families.SESSIONS_ENDED)
-STREAMS = (REQUESTS, SESSIONS)
+def _count_requests(rows: QuerySet[Any]) -> int:
+    return _add(tallies.tally_requests(rows), families.REQUESTS_COMPLETED)
+
+
+def _count_sessions(rows: QuerySet[Any]) -> int:
+    return _add(tallies.tally_sessions(rows), families.SESSIONS_ENDED)
+
+
+REQUESTS = Stream("requests", Request, "completed_at", _count_requests)
+SESSIONS = Stream("sessions", MeterSession, "closed_at", _count_sessions)
+HOURS = Stream("hours", Request, "completed_at", hours.add)
+STREAMS = (REQUESTS, SESSIONS, HOURS)
 
 
 def advance(limit: int = LIMIT) -> int:
     """Count about ``limit`` rows that were completed since, and refresh the snapshot if that is due.
 
-    Returns how many rows were counted; less than ``limit`` means that there are no more yet.
+    Returns how many rows were counted; less than ``limit`` means that there are no more yet. Requests are
+    counted into their hours besides, up to ``limit`` of them.
 
     Any number of processes may call it, at any rate.
     """
-    counted = 0
-    for stream in STREAMS:
-        number = wanted = min(SLICE, limit)
-        while number >= wanted and counted < limit:
-            number = stream.advance(wanted)
-            counted += number
+    counted = _advance(REQUESTS, limit)
+    counted += _advance(SESSIONS, limit - counted)
+    _advance(HOURS, limit)
     snapshot.refresh()
     return counted
 
 
-def read_counted_until(stream: Stream) -> datetime:
-    """Return the moment up to which completed rows have been counted and may be deleted."""
-    moments = Cursor.objects.filter(name=stream.name).values_list("counted_until", flat=True)
-    return moments.first() or BEGIN
+def _advance(stream: Stream, limit: int) -> int:
+    """Count slices of about ``limit`` rows in all; returns how many."""
+    counted, number = 0, SLICE
+    wanted = min(SLICE, limit)
+    while number >= wanted and counted < limit:
+        number = stream.advance(wanted)
+        counted += number
+    return counted
+
+
+def read_counted_until(*streams: Stream) -> datetime:
+    """Return the moment up to which all ``streams`` have been counted: older rows may be deleted."""
+    names = [stream.name for stream in streams]
+    moments = Cursor.objects.filter(name__in=names).values_list("counted_until", flat=True)
+    return min(moments) if len(moments) == len(names) else BEGIN
 
 
 def count_before_deletion(request_ids: Collection[int]) -> None:
-    """Count completed requests that the cursor has not reached, in the transaction that deletes them."""
-    _create_cursor(REQUESTS.name)
-    cursor = Cursor.objects.select_for_update().get(name=REQUESTS.name)
-    REQUESTS.add(REQUESTS.filter_rows(gt=cursor.counted_until).filter(pk__in=request_ids))
+    """Count completed requests that a cursor has not reached, in the transaction that deletes them."""
+    for stream in (REQUESTS, HOURS):
+        _create_cursor(stream.name)
+        cursor = Cursor.objects.select_for_update().get(name=stream.name)
+        stream.add(stream.filter_rows(gt=cursor.counted_until).filter(pk__in=request_ids))
 
 
 def _lock_cursor(name: str) -> Cursor | None:
@@ -127,7 +143,9 @@ _ADD = f"""
 """  # noqa: S608 (table names)
 
 
-def _add(tally: Tally[CounterKey]) -> None:
+def _add(tally: Tally[CounterKey], number_of_rows: Family) -> int:
+    """Add to the counters; returns the sum of those of ``number_of_rows``."""
     rows = [(counted.name, json.dumps(dict(counted.labels)), number) for counted, number in tally.items()]
     with connection.cursor() as cursor:
         cursor.executemany(_ADD, rows)
+    return sum(number for counted, number in tally.items() if counted.name == number_of_rows.name)

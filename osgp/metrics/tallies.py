@@ -30,6 +30,9 @@ SUM = "_sum"
 """Suffix of the counter with the sum of a histogram's observations, in microseconds."""
 INFINITE = "+Inf"
 
+WANTED_AT = Greatest("created_at", Coalesce("schedule_time", "created_at"))
+"""From when on somebody waited for a request."""
+
 
 @dataclass(frozen=True)
 class CounterKey:
@@ -57,9 +60,8 @@ def tally_requests(rows: QuerySet[Any]) -> Tally[CounterKey]:
         tally[CounterKey(families.REQUEST_ATTEMPTS.name, of_message)] += attempts
         tally[CounterKey(families.REQUEST_RETRIES.name, of_message)] += retries
         tally[CounterKey(families.REQUEST_CRASHES.name, of_message)] += crashes
-    wanted_at = Greatest("created_at", Coalesce("schedule_time", "created_at"))
     started = rows.filter(started_at__isnull=False)
-    tally.update(_tally_histogram(families.REQUEST_WAIT, started, F("started_at") - wanted_at, "priority"))
+    tally.update(_tally_histogram(families.REQUEST_WAIT, started, F("started_at") - WANTED_AT, "priority"))
     return tally
 
 

@@ -8,6 +8,7 @@ from osgp.pages import (
     devices,
     message_logs,
     networks,
+    processes,
     readings,
     requests,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "devices",
     "message_logs",
     "networks",
+    "processes",
     "readings",
     "requests",
 ]

@@ -9,6 +9,7 @@ from django.core.exceptions import BadRequest
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import path
 
 from osgp.pages.access import OrganisationScopedAdmin, PlatformOnly, get_organisation
 
@@ -23,6 +24,7 @@ SECTIONS = (
     "notifications",
     "accounts",
     "audit",
+    "processes",
     "auth",
     "django_celery_beat",
 )
@@ -71,11 +73,25 @@ class HeadEndAdminSite(admin.AdminSite):
         return super().admin_view(checked, cacheable)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """What every page shows: above all, for which organisation."""
+        """What every page shows: above all, for which organisation, and whether work is not done."""
         context = super().each_context(request)
         if self.has_permission(request):
+            from osgp.pages.live import access, missing  # They need models, which are not there yet.
+
             context["confined_to"] = get_organisation(request)
+            context["notice"] = missing.make_notice(request)
+            context["live_url"] = access.find_url(request)
         return context
+
+    def get_urls(self) -> list[Any]:
+        """Those of Django's site, and the live page with its panels."""
+        from osgp.pages.live import views
+
+        return [
+            path("live/", self.admin_view(views.show_page), name="live"),
+            path("live/panels/", self.admin_view(views.show_panels), name="live_panels"),
+            *super().get_urls(),
+        ]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """The apps in the order of an operator's work, under names that say what they are for."""

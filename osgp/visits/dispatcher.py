@@ -8,14 +8,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from kombu.exceptions import OperationalError as BrokerError
 
 from osgp.metrics import rollup
-from osgp.processes import duties, wakeup
+from osgp.processes import duties, heartbeats, wakeup
 from osgp.processes.database import give_back_connection
+from osgp.processes.heartbeats import ProcessKind
 from osgp.requests import liveness, states
 from osgp.requests.models import MeterSession
 from osgp.requests.states import bulk as bulk_states
@@ -70,6 +72,8 @@ class Dispatcher:
                     stop.wait(pause)
                     self._news = listener.wait(MOMENT, stop)
         self._publisher.close()
+        with suppress(DatabaseError, InterfaceError):
+            heartbeats.end(ProcessKind.DISPATCHER)
         give_back_connection()
 
     def tick(self) -> float | None:
@@ -117,7 +121,9 @@ class Dispatcher:
         return room >= enough or waited >= interval
 
     def _recover(self) -> None:
+        # Both: web processes of a former release know the heartbeats of dispatchers only.
         liveness.beat()
+        heartbeats.beat(ProcessKind.DISPATCHER)
         lost = _change_all(states.reap)
         if lost:
             logger.warning(

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from osgp.devices.key_states import KeyTransitions
 from osgp.devices.models import DeviceKey
-from osgp.metrics import rollup
+from osgp.metrics import hours, rollup
 from osgp.requests.models import IDEMPOTENCY_KEY_LIFETIME, Action, IdempotencyKey, MeterSession, Request
 from osgp.sql import add_to_now
 from osgp.system_notes import housekeeping as system_notes
@@ -26,13 +26,15 @@ def is_due() -> bool:
         Request.objects.filter(completed_at__lt=before),
         MeterSession.objects.filter(closed_at__lt=before),
         *system_notes.find_expired(before),
+        hours.find_expired(),
     )
     return any(rows.order_by().exists() for rows in expired)
 
 
 def delete_expired() -> int:
     """Delete a slice of final requests, closed meter sessions and system notes past RETENTION, of old
-    idempotency keys, and of EXPIRED and WITHDRAWN keys of devices past KEY_RETENTION.
+    idempotency keys, of EXPIRED and WITHDRAWN keys of devices past KEY_RETENTION, and of outcomes of hours
+    past ROLLUP_RETENTION.
 
     Return how many rows of these were deleted: unless it is zero, there may be more. Rows that the metrics
     have not counted yet stay, and those that another process is deleting.
@@ -40,7 +42,7 @@ def delete_expired() -> int:
     rollup.advance()
     notes = system_notes.delete_expired(_find_end(), SLICE)
     keys = delete_idempotency_keys() + _delete_device_keys()
-    return notes + keys + _delete_requests() + _delete_sessions()
+    return notes + keys + _delete_requests() + _delete_sessions() + hours.delete_expired(SLICE)
 
 
 @transaction.atomic
@@ -63,7 +65,7 @@ def _delete_device_keys() -> int:
 
 @transaction.atomic
 def _delete_requests() -> int:
-    counted = rollup.read_counted_until(rollup.REQUESTS)
+    counted = rollup.read_counted_until(rollup.REQUESTS, rollup.HOURS)
     expired = Request.objects.filter(completed_at__lt=_find_end(), completed_at__lte=counted)
     # In the order of an index: PostgreSQL would sort all that is expired for each slice otherwise.
     oldest = expired.order_by("completed_at").select_for_update(skip_locked=True, of=("self",))

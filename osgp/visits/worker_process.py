@@ -10,6 +10,7 @@ from celery import bootsteps, signals
 from django.conf import settings
 
 from osgp.celery import app
+from osgp.processes.heartbeats import Heartbeat, ProcessKind
 from osgp.processes.stopping import stop
 from osgp.visits import restores
 from osgp.visits.watchdog import Pulse, WorkerWatchdog
@@ -49,10 +50,14 @@ app.steps["consumer"].add(PromptConsumer)
 
 @signals.worker_ready.connect
 def watch(sender: Any, **_: Any) -> None:
-    """Start the watchdog when the worker is ready for messages."""
-    watchdog = WorkerWatchdog(pulse, visits_meters="meter" in app.amqp.queues.consume_from)
+    """Start the watchdog and the heartbeat when the worker is ready for messages."""
+    queues = app.amqp.queues.consume_from
+    watchdog = WorkerWatchdog(pulse, visits_meters="meter" in queues)
     signals.task_postrun.connect(watchdog.on_task_ended, weak=False)
     watchdog.start()
+    heartbeat = Heartbeat(ProcessKind.WORKER, sender.hostname, queues=queues)
+    signals.worker_shutdown.connect(lambda **_: heartbeat.stop(), weak=False)
+    heartbeat.start()
 
 
 @signals.worker_shutting_down.connect

@@ -1,10 +1,14 @@
 """People who sign in to the admin, and what they look at."""
 
+import math
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
 from osgp.accounts.models import Organisation, User
+from osgp.processes import health
+from osgp.processes.health import lookout
 
 OPERATOR_PERMISSIONS = (
     "view_device",
@@ -33,6 +37,14 @@ def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+@pytest.fixture(autouse=True)
+def _nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages look for missing processes after ``lookout.forget()`` only, not whenever it is time to."""
+    monkeypatch.setattr(health, "LOOK_EVERY", math.inf)
+    monkeypatch.setattr(lookout, "_looked_at", 0.0)
+    monkeypatch.setattr(lookout, "_missing", ())
 
 
 @pytest.fixture

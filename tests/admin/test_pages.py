@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from osgp.accounts.models import ApiToken, DeviceAuthorisation, Organisation, User
 from osgp.devices.models import Device
+from osgp.metrics import rollup
 from osgp.pages.site import HeadEndAdminSite
-from osgp.requests.models import Action, ActionState, MeterSession, RequestState, SessionState
+from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState, SessionState
 from tests.factories import make_device, make_organisation, make_request
 
 FAULT = {
@@ -182,11 +183,13 @@ def test_a_long_bundle_is_shown_in_pages(superuser: Client, rows: Any) -> None:
 
 def test_the_overview_counts_what_is_there(superuser: Client, rows: Any, organisation: Organisation) -> None:
     device = make_device("E2", owner=organisation, failed_connections=4)
-    now = timezone.now()
+    earlier = timezone.now() - timedelta(minutes=5)
     for _ in range(3):
-        make_request(organisation, device, state=RequestState.SUCCEEDED, completed_at=now)
+        make_request(organisation, device, state=RequestState.SUCCEEDED, completed_at=earlier)
+    Request.objects.filter(pk=rows["requests_request"].pk).update(completed_at=earlier)
     make_request(organisation, device)
     make_session(device, state=SessionState.OPENED)
+    rollup.advance()
     overview = superuser.get(reverse("admin:index")).context["overview"]
     assert {state.value: count.number for state, count in overview["pending"]} == {
         "SCHEDULED": 0,
@@ -196,8 +199,9 @@ def test_the_overview_counts_what_is_there(superuser: Client, rows: Any, organis
     }
     assert overview["oldest"].device_identification == "E2"
     assert overview["recent"].rate == "75.0 %"
-    assert overview["recent"].complete
-    assert overview["recent"].faults == [(233, "RESPONSE_TIMEOUT", 1)]
+    [fault] = overview["recent"].faults
+    assert (fault.code, fault.name, fault.number) == (233, "RESPONSE_TIMEOUT", 1)
+    assert list(superuser.get(fault.url).context["cl"].result_list) == [rows["requests_request"]]
     assert overview["visits"]["OPENED"].number == 1
     assert [item.identification for item in overview["worst"]] == ["E2"]
 

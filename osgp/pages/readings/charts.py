@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from itertools import groupby
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from osgp.messages.readings import Period
+from osgp.pages.shared.axes import choose_scale, list_ticks
 from osgp.pages.shared.display_text import split_words
 from osgp.readings import clock
 from osgp.readings.calendar import DAY, find_day_span, to_next_month
@@ -82,7 +83,7 @@ def _draw_chart(profile: LoadProfile, panel: Panel) -> Chart:
     is_register = profile.period == Period.ACTUAL
     heights = [_measure_height(slot, is_register=is_register) for slot in panel.slots]
     known = [height for height in heights if height is not None]
-    low, high, step = _choose_scale(known, from_zero=not is_register)
+    low, high, step = choose_scale(known, from_zero=not is_register)
 
     def y(value: Decimal) -> float:
         return TOP + float((high - value) / (high - low)) * (HEIGHT - TOP - BOTTOM)
@@ -132,7 +133,7 @@ def _draw_chart(profile: LoadProfile, panel: Panel) -> Chart:
         list(_list_times(shown, zone, x)),
         [
             Tick(f"{y(value):.1f}", format(value.normalize(), "f"), f"{y(value) + 3.5:.1f}")
-            for value in _list_ticks(low, high, step)
+            for value in list_ticks(low, high, step)
         ],
         f"{x(now):.1f}" if begin < now < end else None,
     )
@@ -224,28 +225,6 @@ def _choose_tone(slot: Slot) -> str:
 
 def _format_local(end: int, zone: ZoneInfo) -> str:
     return f"{datetime.fromtimestamp(end, zone):%a %d %b %H:%M}"
-
-
-def _choose_scale(known: Sequence[Decimal], *, from_zero: bool) -> tuple[Decimal, Decimal, Decimal]:
-    """Lowest and highest value of the axis, and the step of its grid: 1, 2 or 5 times a power of ten."""
-    low = min(known, default=Decimal(0))
-    high = max(known, default=Decimal(1))
-    if from_zero:
-        low, high = min(low, Decimal(0)), max(high, Decimal(0))
-    if low == high:
-        high = low + 1
-    rough = (high - low) / 4
-    power = Decimal(1).scaleb(rough.adjusted())
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    bottom = (low / step).to_integral_value(rounding="ROUND_FLOOR") * step
-    top = (high / step).to_integral_value(rounding=ROUND_CEILING) * step
-    return bottom, top, step
-
-
-def _list_ticks(low: Decimal, high: Decimal, step: Decimal) -> Iterator[Decimal]:
-    while low <= high:
-        yield low
-        low += step
 
 
 def _list_times(shown: Range, zone: ZoneInfo, x: Callable[[float], float]) -> Iterator[Tick]:

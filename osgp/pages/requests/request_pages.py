@@ -23,7 +23,14 @@ from osgp.pages.requests.visit_pages import limit_visits
 from osgp.pages.shared.columns import make_moment_column, show_fault, show_message, show_state
 from osgp.pages.shared.display_text import NOTHING, count_rows, format_age, format_duration
 from osgp.pages.shared.display_values import find_secret_fields, show
-from osgp.pages.shared.filters import BatchFilter, MessageFilter, OrganisationFilter, PeriodFilter
+from osgp.pages.shared.filters import (
+    BatchFilter,
+    CompletedFilter,
+    FaultFilter,
+    MessageFilter,
+    OrganisationFilter,
+    PeriodFilter,
+)
 from osgp.pages.shared.history import HistoryAdmin, NewMessage, Question
 from osgp.pages.shared.page import get_page_url, return_to_page
 from osgp.pages.shared.search import IndexedSearch, parse_uid
@@ -66,8 +73,10 @@ class RequestAdmin(IndexedSearch, HistoryAdmin):
     list_filter = (
         ("state", admin.ChoicesFieldListFilter),
         PeriodFilter,
+        CompletedFilter,
         OrganisationFilter,
         MessageFilter,
+        FaultFilter,
         BatchFilter,
     )
     list_select_related = ("organisation",)
@@ -84,6 +93,11 @@ class RequestAdmin(IndexedSearch, HistoryAdmin):
     created = make_moment_column("created_at", "Created", ordering="pk")
 
     # --- List ---
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Newest first; of those that ended in a range, the last first, as their index has them."""
+        by_end = ("-completed_at", "-pk")
+        return by_end if request.GET.get(CompletedFilter.parameter_name) else self.ordering
 
     def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         """By its correlation UID, or those for a device identification."""

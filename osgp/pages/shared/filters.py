@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
+from osgp.faults import FaultCode
 from osgp.messages.registry import list_operations
 from osgp.pages.access import get_organisation
 from osgp.pages.shared.paging import find_first_number_since
@@ -22,6 +23,10 @@ PERIODS = {
     "24h": ("Last 24 hours", timedelta(hours=24)),
     "7d": ("Last 7 days", timedelta(days=7)),
 }
+
+
+_RANGE_FORMAT = "%Y-%m-%dT%H:%MZ"
+_RANGE = re.compile(r"([0-9TZ:-]{17})/([0-9TZ:-]{17})?")
 
 
 class MessageFilter(admin.SimpleListFilter):
@@ -90,6 +95,74 @@ class PeriodFilter(admin.SimpleListFilter):
             return queryset
         since = timezone.now() - period[1]
         return queryset.filter(pk__gt=find_first_number_since(since), created_at__gte=since)
+
+
+class CompletedFilter(PeriodFilter):
+    """When a request ended, which has an index of its own; charts lead to the requests of a range."""
+
+    title = "ended"
+    parameter_name = "completed"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        chosen = request.GET.get(self.parameter_name, "")
+        found = parse_range(chosen)
+        ranges = [(chosen, _describe_range(*found))] if found is not None else []
+        return super().lookups(request, model_admin) + ranges
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value() or ""
+        if value in PERIODS:
+            return queryset.filter(completed_at__gte=timezone.now() - PERIODS[value][1])
+        found = parse_range(value)
+        if found is None:
+            return queryset.none() if value else queryset
+        begin, end = found
+        queryset = queryset.filter(completed_at__gte=begin)
+        return queryset if end is None else queryset.filter(completed_at__lt=end)
+
+
+def format_range(begin: datetime, end: datetime | None) -> str:
+    """A range of full minutes as CompletedFilter takes it; without an end it lasts until now."""
+    last = f"{end.astimezone(UTC):{_RANGE_FORMAT}}" if end is not None else ""
+    return f"{begin.astimezone(UTC):{_RANGE_FORMAT}}/{last}"
+
+
+def parse_range(text: str) -> tuple[datetime, datetime | None] | None:
+    """Begin and end of what ``format_range`` wrote; None for everything else."""
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        begin, end = (
+            datetime.strptime(part, _RANGE_FORMAT).replace(tzinfo=UTC) if part else None
+            for part in match.groups()
+        )
+    except ValueError:
+        return None
+    return None if begin is None else (begin, end)
+
+
+def _describe_range(begin: datetime, end: datetime | None) -> str:
+    text = f"{begin.day} {begin:%b %H:%M}"
+    return f"Since {text}" if end is None else f"{text} to {end.day} {end:%b %H:%M}"
+
+
+class FaultFilter(admin.SimpleListFilter):
+    """The fault with which a request failed, or that of its last attempt."""
+
+    title = "fault"
+    parameter_name = "fault"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [(str(int(code)), f"{int(code)} {code.name}") for code in sorted(FaultCode)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if not value:
+            return queryset
+        return (
+            queryset.filter(fault__code=int(value)) if re.fullmatch(r"[0-9]{1,5}", value) else queryset.none()
+        )
 
 
 class OpenedFilter(PeriodFilter):

@@ -52,6 +52,10 @@ function keepCurrent() {
 const choosable = (...pages) => pages.some((page) => page.querySelector("#result_list .action-select"));
 
 function renewRows(content) {
+    const notice = content.querySelector("#notice");
+    if (notice) {
+        document.getElementById("notice")?.replaceWith(notice);
+    }
     const rows = (page) => [...page.querySelectorAll("#result_list tbody tr")];
     const key = (row) => row.querySelector(".action-select")?.value;
     const [before, after] = [rows(document), rows(content)];

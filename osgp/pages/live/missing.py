@@ -1,0 +1,91 @@
+"""The notice on every page that a part of the platform is not at work, in words for whoever reads it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.http import HttpRequest
+
+from osgp.pages.access import get_organisation
+from osgp.processes.health import Missing, Work, lookout
+from osgp.processes.heartbeats import ProcessKind
+
+STANDSTILL = "The platform is not working on requests"
+
+_OPERATORS = {
+    Work(ProcessKind.DISPATCHER): "No dispatcher is at work: requests are accepted, and none is carried out",
+    Work(ProcessKind.WORKER, "meter"): "No worker visits meters",
+    Work(ProcessKind.WORKER, "system"): "No worker does the work of the platform: new devices, batches, "
+    "completeness, deletions",
+    Work(ProcessKind.WORKER, "notify"): "No worker sends notifications",
+    Work(ProcessKind.WORKER, "push"): "No worker takes up what meters push",
+    Work(
+        ProcessKind.BEAT
+    ): "Beat is not at work: its periodic tasks are not sent; schedules go on without it",
+    Work(ProcessKind.LISTEN): "Nobody listens for what meters push: alarms do not arrive",
+    Work(ProcessKind.STREAM): "Nobody streams live events to applications",
+}
+_TENANTS = {
+    Work(ProcessKind.DISPATCHER): STANDSTILL,
+    Work(ProcessKind.WORKER, "meter"): STANDSTILL,
+    Work(ProcessKind.WORKER, "system"): "New devices and batches wait",
+    Work(ProcessKind.WORKER, "notify"): "Notifications wait",
+    Work(ProcessKind.WORKER, "push"): "Alarms of meters wait",
+    Work(ProcessKind.LISTEN): "Alarms of meters do not arrive",
+    Work(ProcessKind.STREAM): "Live events do not arrive",
+}
+"""What is said to those who cannot mend it; of other work nothing, as they notice nothing."""
+_HARMLESS = frozenset({ProcessKind.BEAT})
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that is not done."""
+
+    text: str
+    since: datetime | None
+    is_known: bool = True
+    """Whether it was ever done: if so, ``since`` says until when."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What is not done, the most important first."""
+
+    lines: Sequence[Line]
+    tone: str
+    """``bad`` for those who can mend it, ``calm`` for others, ``warning`` where it can wait."""
+
+
+def make_notice(request: HttpRequest) -> Notice | None:
+    """What the signed-in user should know is not done; None: all is well.
+
+    One short query, and none for a few seconds after it (processes/health.py).
+    """
+    missing = lookout.find_missing()
+    if not missing:
+        return None
+    if get_organisation(request) is None:
+        tone = "warning" if all(each.work.kind in _HARMLESS for each in missing) else "bad"
+        lines = [Line(describe(each.work), each.since, each.since is not None) for each in missing]
+        return Notice(lines, tone)
+    lines = list(_tell_tenants(missing))
+    return Notice(lines, "calm") if lines else None
+
+
+def describe(work: Work) -> str:
+    """What is not done, for operators of the platform."""
+    what = f"worker for the queue {work.queue}" if work.queue else f"process of the kind {work.kind}"
+    return _OPERATORS.get(work, f"No {what} is at work")
+
+
+def _tell_tenants(missing: Iterable[Missing]) -> Iterable[Line]:
+    """Each effect once, since it began."""
+    began: dict[str, datetime | None] = {}
+    for each in missing:
+        text = _TENANTS.get(each.work)
+        if text is None:
+            continue
+        moments = [moment for moment in (began.get(text), each.since) if moment is not None]
+        began[text] = min(moments, default=None)
+    return [Line(text, since) for text, since in began.items()]
