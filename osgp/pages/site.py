@@ -16,6 +16,7 @@ from osgp.pages.access import OrganisationScopedAdmin, PlatformOnly, get_organis
 SECTIONS = (
     "devices",
     "system_notes",
+    "alarms",
     "requests",
     "batches",
     "networks",
@@ -36,6 +37,10 @@ SECTION_NAMES = {
     "batches": "Batches and schedules",
     "django_celery_beat": "Celery beat",
 }
+
+
+LEADING_MODELS = {"alarms": ("AlarmGroup", "Alarm", "ReceivedPush", "AlarmRule")}
+"""The order of an operator's work within a section; elsewhere it is that of the names."""
 
 
 class HeadEndAdminSite(admin.AdminSite):
@@ -98,6 +103,8 @@ class HeadEndAdminSite(admin.AdminSite):
         apps: list[dict[str, Any]] = super().get_app_list(request, app_label)
         for app in apps:
             app["name"] = SECTION_NAMES.get(app["app_label"], app["name"])
+            if leading := LEADING_MODELS.get(app["app_label"]):
+                app["models"].sort(key=lambda model, order=leading: order.index(model["object_name"]))
         return sorted(_join_sections(apps), key=_find_position)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
