@@ -69,7 +69,8 @@ class AlarmGroupAdmin(LiveList, LongList, ReadOnlyAdmin):
     def what(self, group: AlarmGroup) -> SafeString:
         """How many of what, which leads to them."""
         names = "no known alarm" if group.kind == NO_KNOWN_ALARM else draw_names(group.kind.split(", "))
-        return format_html('<a href="{}"><b>{:,}</b> × {}</a>', get_alarms_url(group.pk), group.number, names)
+        number = f"{group.number:,}"
+        return format_html('<a href="{}"><b>{}</b> × {}</a>', get_alarms_url(group.pk), number, names)
 
     @admin.display(description="Open")
     def unacknowledged_number(self, group: AlarmGroup) -> str:

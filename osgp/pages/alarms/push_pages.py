@@ -79,7 +79,8 @@ class ReceivedPushAdmin(PlatformOnly, LiveList, IndexedSearch, ShownRow, LongLis
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """How long they are, in place of the octets, of which there may be 64 kB each."""
         rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.defer("octets").annotate(length=Length("octets"))
+        lengths: QuerySet[Any] = rows.defer("octets").annotate(length=Length("octets"))
+        return lengths
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
