@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.db.models import Max, QuerySet, Sum
 from django.http import HttpRequest
@@ -36,9 +36,19 @@ class NoteForm(ActionForm):
     )
 
 
-def may_acknowledge(request: HttpRequest) -> bool:
-    """Whether the user may acknowledge alarms at all."""
-    return request.user.has_perm("alarms.change_alarm")
+class AcknowledgedRows(admin.ModelAdmin):
+    """A list of which to acknowledge is the only action: nobody has to choose it."""
+
+    action_form = NoteForm
+
+    def has_acknowledge_permission(self, request: HttpRequest) -> bool:
+        """To acknowledge is all that the permission to change alarms allows."""
+        return request.user.has_perm("alarms.change_alarm")
+
+    def get_action_choices(self, request: HttpRequest, default_choices: Any = ()) -> list[tuple[str, str]]:
+        """Without the one that does nothing."""
+        choices: list[tuple[str, str]] = super().get_action_choices(request, [])
+        return choices
 
 
 def acknowledge_alarms(request: HttpRequest, chosen: QuerySet[Alarm]) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,7 +14,7 @@ from osgp.alarms.finding import MAY_ACKNOWLEDGE, list_alarms, list_groups
 from osgp.alarms.models import Alarm
 from osgp.pages.access import ReadOnlyAdmin, get_organisation
 from osgp.pages.alarms import display
-from osgp.pages.alarms.acknowledging import NoteForm, acknowledge_alarms, may_acknowledge
+from osgp.pages.alarms.acknowledging import AcknowledgedRows, acknowledge_alarms
 from osgp.pages.alarms.filters import (
     AcknowledgedFilter,
     AlarmNetworkFilter,
@@ -31,7 +31,7 @@ from osgp.pages.shared.search import IndexedSearch, parse_uid
 
 
 @admin.register(Alarm)
-class AlarmAdmin(LiveList, IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
+class AlarmAdmin(AcknowledgedRows, LiveList, IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
     """Alarms come by themselves; operators look at them and acknowledge them."""
 
     detail_template = "admin/alarms/alarm/detail.html"
@@ -59,7 +59,6 @@ class AlarmAdmin(LiveList, IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
     sortable_by = ()
     search_fields = ("device__identification",)
     search_help_text = "Device identification or UID of an alarm, in full"
-    action_form = NoteForm
     actions = ("acknowledge_selected",)
 
     received = make_moment_column("received_at", "Received")
@@ -72,10 +71,6 @@ class AlarmAdmin(LiveList, IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
         """By its UID, or those of a device identification."""
         uid = parse_uid(term)
         return queryset.filter(device__identification=term) if uid is None else queryset.filter(uid=uid)
-
-    def has_acknowledge_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """For the action of the list."""
-        return may_acknowledge(request)
 
     # --- List ---
 
@@ -129,9 +124,11 @@ class AlarmAdmin(LiveList, IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
             "state": display.draw_state(is_open=row.acknowledged_at is None),
             "registers": display.list_registers(row),
             "device_link": display.link_device(row.device, may_see=may("devices.view_device")),
-            "group": list_groups(organisation).filter(pk=row.group_id).first() if row.group_id else None,
+            "group": list_groups(organisation).filter(pk=row.group_id, number__gt=1).first()
+            if row.group_id
+            else None,
             "may_see_push": organisation is None and may("alarms.view_receivedpush"),
             "may_acknowledge": row.acknowledged_at is None
-            and may_acknowledge(request)
+            and self.has_acknowledge_permission(request)
             and (organisation is None or is_granted(organisation, row.device, MAY_ACKNOWLEDGE)),
         }

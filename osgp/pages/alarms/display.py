@@ -72,12 +72,13 @@ def draw_names(names: Sequence[str]) -> SafeString:
 
 
 def draw_alarm(alarm: Alarm) -> SafeString:
-    """What an alarm says, in a line: the names, and the bits that have none."""
-    unknown = format_html_join(
-        " ", '<span class="quiet">bit {}</span>', ((bit,) for bit in alarm.unknown_bits[:REGISTER_BITS])
-    )
+    """What an alarm says, in a line: the names, and the bits that have none as register and bit."""
     names = draw_names(alarm.alarm_types)
-    return format_html("{} {}", names, unknown) if names or unknown else SafeString("no bit is set")
+    if not alarm.unknown_bits:
+        return names or SafeString("no bit is set")
+    word = "unknown bit" if len(alarm.unknown_bits) == 1 else "unknown bits"
+    bits = ", ".join(alarm.unknown_bits[:MOST_BITS])
+    return format_html('{} <span class="quiet">{} {}</span>', names, word, bits)
 
 
 def draw_state(*, is_open: bool) -> SafeString:

@@ -16,7 +16,7 @@ from osgp.alarms.finding import list_groups
 from osgp.alarms.models import AlarmGroup
 from osgp.alarms.storing import NO_KNOWN_ALARM
 from osgp.pages.access import ReadOnlyAdmin, get_organisation
-from osgp.pages.alarms.acknowledging import NoteForm, acknowledge_groups, may_acknowledge
+from osgp.pages.alarms.acknowledging import AcknowledgedRows, acknowledge_groups
 from osgp.pages.alarms.display import draw_names, draw_state
 from osgp.pages.alarms.filters import KindFilter, LastFilter, OpenGroupsFilter
 from osgp.pages.networks.filters import NetworkFilter
@@ -27,7 +27,7 @@ from osgp.pages.shared.lists import LiveList, LongList
 
 
 @admin.register(AlarmGroup)
-class AlarmGroupAdmin(LiveList, LongList, ReadOnlyAdmin):
+class AlarmGroupAdmin(AcknowledgedRows, LiveList, LongList, ReadOnlyAdmin):
     """Groups have no permissions of their own: whoever may see alarms sees them grouped."""
 
     list_display = ("state_badge", "what", "unacknowledged_number", "network_name", "first", "last", "owner")
@@ -36,7 +36,7 @@ class AlarmGroupAdmin(LiveList, LongList, ReadOnlyAdmin):
     list_select_related = ("network", "organisation")
     ordering = ("-last_at", "-pk")
     sortable_by = ()
-    action_form = NoteForm
+    rows_name = "groups"
     actions = ("acknowledge_selected",)
 
     first = make_moment_column("first_at", "First")
@@ -50,10 +50,6 @@ class AlarmGroupAdmin(LiveList, LongList, ReadOnlyAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm("alarms.view_alarm")
-
-    def has_acknowledge_permission(self, request: HttpRequest) -> bool:
-        """For the action of the list."""
-        return may_acknowledge(request)
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Whose alarms these are is the same on every line for users with an organisation."""

@@ -116,7 +116,9 @@ class ReceivedPushAdmin(PlatformOnly, LiveList, IndexedSearch, ShownRow, LongLis
         details = push.details if isinstance(push.details, dict) else {}
         told = details.get("reason") or ", ".join(map(str, details.get("alarm_types", ())))
         text = str(told or details.get("address") or details.get("list_name") or "")
-        return f"{text[:LONGEST_TEXT]}…" if len(text) > LONGEST_TEXT else text or NOTHING
+        if not text:
+            return NOTHING
+        return f"{text[:1].upper()}{text[1:LONGEST_TEXT]}{'…' if len(text) > LONGEST_TEXT else ''}"
 
     @admin.action(description="Decode selected pushes again", permissions=["decode"])
     def decode_again_selected(
