@@ -24,10 +24,11 @@ from osgp.pages.shared.columns import make_moment_column
 from osgp.pages.shared.display_text import NOTHING
 from osgp.pages.shared.filters import OrganisationFilter
 from osgp.pages.shared.lists import LiveList, LongList
+from osgp.pages.shared.page import ShownRow
 
 
 @admin.register(AlarmGroup)
-class AlarmGroupAdmin(AcknowledgedRows, LiveList, LongList, ReadOnlyAdmin):
+class AlarmGroupAdmin(AcknowledgedRows, LiveList, ShownRow, LongList, ReadOnlyAdmin):
     """Groups have no permissions of their own: whoever may see alarms sees them grouped."""
 
     list_display = ("state_badge", "what", "unacknowledged_number", "network_name", "first", "last", "owner")
@@ -99,7 +100,7 @@ class AlarmGroupAdmin(AcknowledgedRows, LiveList, LongList, ReadOnlyAdmin):
             raise PermissionDenied
         group = self.get_object(request, object_id)
         if group is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined, no-any-return]
+            return self.redirect_from_missing(request, object_id)
         return HttpResponseRedirect(get_alarms_url(group.pk))
 
 
