@@ -18,12 +18,15 @@ def list_undecoded() -> QuerySet[ReceivedPush]:
     return ReceivedPush.objects.exclude(outcome__in=(*USED, *REFUSED))
 
 
-def decode_again(pushes: QuerySet[ReceivedPush]) -> int:
-    """Have those of ``pushes`` decoded again that brought nothing; return how many."""
+def decode_again(pushes: QuerySet[ReceivedPush], *, most: int | None = None) -> int:
+    """Have those of ``pushes`` decoded again that brought nothing; return how many.
+
+    ``most``, in full slices, is where it stops if there are more.
+    """
     without_alarm = ~Exists(Alarm.objects.filter(push=OuterRef("pk")))
     chosen = pushes.filter(~Q(outcome__in=(*USED, *REFUSED)), without_alarm).order_by("pk")
     total = 0
-    while keys := list(chosen.values_list("pk", flat=True)[:SLICE]):
+    while (most is None or total < most) and (keys := list(chosen.values_list("pk", flat=True)[:SLICE])):
         total += ReceivedPush.objects.filter(pk__in=keys).update(outcome=PushOutcome.WAITING, details={})
     return total
 

@@ -72,6 +72,7 @@ class ReceivedPush(models.Model):
             models.Index(
                 fields=["digest", "received_at"], condition=Q(digest__isnull=False), name="push_by_digest"
             ),
+            models.Index(fields=["source_address", "-id"], name="push_by_source"),
         ]
 
     def __str__(self) -> str:
@@ -127,8 +128,11 @@ class AlarmGroup(models.Model):
     unacknowledged = models.PositiveIntegerField(default=0)
 
     class Meta:
+        verbose_name = "group of alarms"
+        verbose_name_plural = "alarms"
         ordering = ["-last_at", "-pk"]
         indexes = [
+            models.Index(fields=["organisation", "-last_at", "-id"], name="alarm_group_by_owner"),
             models.Index(fields=["organisation", "network", "kind", "-last_at"], name="alarm_group_to_join"),
             models.Index(fields=["-last_at", "-id"], name="alarm_group_by_time"),
             models.Index(
@@ -145,7 +149,9 @@ class Alarm(models.Model):
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="alarms", db_index=False)
-    group = models.ForeignKey(AlarmGroup, null=True, on_delete=models.SET_NULL, related_name="alarms")
+    group = models.ForeignKey(
+        AlarmGroup, null=True, on_delete=models.SET_NULL, related_name="alarms", db_index=False
+    )
     push = models.ForeignKey(
         ReceivedPush,
         null=True,
@@ -167,10 +173,16 @@ class Alarm(models.Model):
     note = models.CharField(max_length=500, blank=True, help_text="Of who acknowledged it.")
 
     class Meta:
+        verbose_name = "alarm"
+        verbose_name_plural = "single alarms"
         ordering = ["-received_at", "-pk"]
         indexes = [
             models.Index(fields=["-received_at", "-id"], name="alarm_by_time"),
             models.Index(fields=["device", "-received_at", "-id"], name="alarm_by_device"),
+            models.Index(fields=["group", "-received_at", "-id"], name="alarm_by_group"),
+            models.Index(
+                fields=["group", "id"], condition=Q(acknowledged_at__isnull=True), name="alarm_to_acknowledge"
+            ),
             models.Index(
                 fields=["-received_at", "-id"],
                 condition=Q(acknowledged_at__isnull=True),

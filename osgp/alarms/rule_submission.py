@@ -13,7 +13,7 @@ from osgp.accounts.models import Organisation
 from osgp.alarms.models import AlarmRule
 from osgp.cosem.alarms import list_alarm_types
 from osgp.faults import Component, Fault, FaultCode
-from osgp.messages.operation import MeterOperation
+from osgp.messages.operation import MeterOperation, Operation
 from osgp.messages.priorities import DEFAULT_PRIORITY
 from osgp.messages.serializers import (
     BooleanField,
@@ -48,6 +48,11 @@ def list_rules(organisation: Organisation) -> Any:
     return AlarmRule.objects.filter(organisation=organisation).order_by("name")
 
 
+def may_be_sent(operation: Operation) -> bool:
+    """Return whether rules may send a message: one to a meter, of whose parameters none is secret."""
+    return isinstance(operation, MeterOperation) and not operation.secret_fields
+
+
 def save_rule(caller: Caller, body: Any, rule: AlarmRule | None = None) -> AlarmRule:
     """Validate and store a new rule, or ``rule`` with other values.
 
@@ -80,7 +85,7 @@ def save_rule(caller: Caller, body: Any, rule: AlarmRule | None = None) -> Alarm
 def _check_message(caller: Caller, message: str, parameters: Mapping[str, Any]) -> None:
     operation = find_operation(message)
     check_scope(caller, operation.service)
-    if not isinstance(operation, MeterOperation) or operation.secret_fields:
+    if not may_be_sent(operation):
         raise Fault(
             FaultCode.VALIDATION_ERROR,
             f"{message} cannot be sent by a rule.",

@@ -2,6 +2,7 @@
 
 from osgp.pages import (
     accounts,
+    alarms,
     application_keys,
     audit,
     batches,
@@ -15,6 +16,7 @@ from osgp.pages import (
 
 __all__ = [
     "accounts",
+    "alarms",
     "application_keys",
     "audit",
     "batches",

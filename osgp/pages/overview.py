@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_visible_devices
+from osgp.alarms.finding import list_groups
 from osgp.devices.models import Device
 from osgp.pages.access import get_organisation
 from osgp.pages.batches.overview import gather_batches
@@ -38,6 +39,9 @@ def gather_figures(request: HttpRequest) -> dict[str, Any]:
         figures |= _gather_devices(organisation)
     if request.user.has_perm("system_notes.view_systemnote"):
         figures |= _gather_notes(organisation)
+    if request.user.has_perm("alarms.view_alarm"):
+        groups = list_groups(organisation).filter(unacknowledged__gt=0)
+        figures["alarms"] = count_up_to_limit(groups)
     tile = make_tile(request)
     if tile is not None:
         figures["completeness"] = tile

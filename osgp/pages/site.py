@@ -1,6 +1,6 @@
 """The admin site: its name, its first page, and who gets to which model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -16,6 +16,7 @@ from osgp.pages.access import OrganisationScopedAdmin, PlatformOnly, get_organis
 SECTIONS = (
     "devices",
     "system_notes",
+    "alarms",
     "requests",
     "batches",
     "networks",
@@ -36,6 +37,10 @@ SECTION_NAMES = {
     "batches": "Batches and schedules",
     "django_celery_beat": "Celery beat",
 }
+
+
+LEADING_MODELS = {"alarms": ("AlarmGroup", "Alarm", "ReceivedPush", "AlarmRule")}
+"""The order of an operator's work within a section; elsewhere it is that of the names."""
 
 
 class HeadEndAdminSite(admin.AdminSite):
@@ -98,6 +103,8 @@ class HeadEndAdminSite(admin.AdminSite):
         apps: list[dict[str, Any]] = super().get_app_list(request, app_label)
         for app in apps:
             app["name"] = SECTION_NAMES.get(app["app_label"], app["name"])
+            leading = LEADING_MODELS.get(app["app_label"], ())
+            app["models"].sort(key=lambda model, first=leading: _find_place(model["object_name"], first))
         return sorted(_join_sections(apps), key=_find_position)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
@@ -118,5 +125,9 @@ def _join_sections(apps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _find_position(app: dict[str, Any]) -> int:
-    label = app["app_label"]
-    return SECTIONS.index(label) if label in SECTIONS else len(SECTIONS)
+    return _find_place(app["app_label"], SECTIONS)
+
+
+def _find_place(name: str, order: Sequence[str]) -> int:
+    """Where a name stands; those that are not named stand behind, in the order that they had."""
+    return order.index(name) if name in order else len(order)

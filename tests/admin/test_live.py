@@ -15,13 +15,14 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.metrics import rollup, snapshot
-from osgp.pages.live import alarms, chart, views
-from osgp.pages.live.alarms import ArrivedAlarm, ArrivedAlarms
+from osgp.pages.live import chart, views
+from osgp.pages.live.alarms import ArrivedAlarms, ArrivedGroup
 from osgp.pages.live.figures import find_oldest
 from osgp.pages.live.missing import STANDSTILL
 from osgp.pages.live.outcomes import SPANS, summarise
 from osgp.pages.shared.filters import format_range, parse_range
 from osgp.pages.shared.paging import COUNT_LIMIT
+from osgp.pages.shared.stacked_bars import LEAST_HEIGHT
 from osgp.processes import heartbeats
 from osgp.processes.health import lookout
 from osgp.processes.heartbeats import ProcessKind
@@ -143,7 +144,7 @@ def test_parts_stand_on_each_other_within_the_chart(organisation: Organisation, 
     below = float(drawn.bottom)
     for part in bar.parts:
         assert float(part.y) + float(part.height) == pytest.approx(below, abs=0.11)
-        assert float(part.height) >= chart.LEAST_HEIGHT
+        assert float(part.height) >= LEAST_HEIGHT
         below = float(part.y)
     assert below >= 0
     lefts = [float(each.x.rstrip("%")) for each in drawn.bars]
@@ -324,7 +325,8 @@ def test_everything_is_escaped(
         organisation, device, HOSTILE, state=RequestState.FAILED, fault={"code": 987, "name": HOSTILE}
     )
     rollup.advance()
-    told = ArrivedAlarms([ArrivedAlarm(timezone.now(), HOSTILE, [HOSTILE], '"><i>')], '"><i>')
+    group = ArrivedGroup(timezone.now(), 2, 1, HOSTILE, HOSTILE, HOSTILE, HOSTILE, '"><i>')
+    told = ArrivedAlarms([group], '"><i>')
     monkeypatch.setattr(views, "gather_alarms", lambda _: told)
     lookout.forget()
     for url in (PAGE, PANELS, f"{PANELS}?span={HOSTILE}"):
@@ -352,13 +354,12 @@ def test_panels_are_those_of_the_page(superuser: Client) -> None:
     assert f'data-panels="{PANELS}?span=24h"' in page
 
 
-def test_alarms_are_hidden_until_there_are_any(superuser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert alarms.gather_alarms is views.gather_alarms
-    assert re.search(r'<section id="live-alarms"[^>]*\shidden', text_of(superuser))
-    monkeypatch.setattr(views, "gather_alarms", lambda _: ArrivedAlarms([], "/admin/"))
+def test_alarms_are_hidden_from_those_who_may_not_see_them(superuser: Client, onlooker: Client) -> None:
+    hidden = r'<section id="live-alarms"[^>]*\shidden'
+    assert re.search(hidden, text_of(onlooker))
     text = text_of(superuser)
-    assert not re.search(r'<section id="live-alarms"[^>]*\shidden', text)
-    assert "No alarms arrived lately" in text
+    assert not re.search(hidden, text)
+    assert "No alarms arrived in the last hour" in text
 
 
 # --- The notice ----------------------------------------------------------------------------------------

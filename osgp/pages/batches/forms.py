@@ -4,9 +4,8 @@ As everywhere in the admin, a form only turns text into the JSON that a client w
 valid is decided by submission, and its errors are put at their fields.
 """
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +27,7 @@ from osgp.messages.registry import list_operations
 from osgp.messages.serializers import list_time_zones
 from osgp.pages.access import get_organisation
 from osgp.pages.batches.schedule_text import format_window
-from osgp.pages.shared.form_fields import MomentField
+from osgp.pages.shared.form_fields import MomentField, format_parameter
 from osgp.pages.shared.message_forms import MessageForm, list_choices
 
 ABOUT_THE_METER = "They are the same for all meters: none names a device, or is for M-Bus devices."
@@ -51,6 +50,8 @@ class ChooseFleetForm(forms.Form):
 
     organisation = forms.ModelChoiceField(Organisation.objects.none(), empty_label=None)
     message = forms.ChoiceField(required=False)
+    suits: Callable[[Operation], bool] = staticmethod(may_be_batched)
+    """Which messages there are to choose from."""
 
     def __init__(self, data: Mapping[str, Any], *, request: HttpRequest) -> None:
         own = get_organisation(request)
@@ -70,16 +71,14 @@ class ChooseFleetForm(forms.Form):
             field.widget = forms.HiddenInput()
         messages = self.fields["message"]
         assert isinstance(messages, forms.ChoiceField)
-        messages.choices = list_choices(may_be_batched)
+        messages.choices = list_choices(self.suits)
         messages.widget.attrs["data-submits"] = "yes"
 
     @property
     def operation(self) -> Operation | None:
-        """The chosen message, if it is one that may be sent to many."""
+        """The chosen message, if it is one of these."""
         name = self.data.get("message")
-        return next(
-            (item for item in list_operations() if item.message == name and may_be_batched(item)), None
-        )
+        return next((item for item in list_operations() if item.message == name and self.suits(item)), None)
 
 
 def _list_lengths(choices: list[int], none: str) -> list[tuple[str, str]]:
@@ -326,25 +325,12 @@ def fill_in(row: RecurringRequest) -> dict[str, Any]:
         "enabled": row.enabled,
     }
     for name, value in row.parameters.items():
-        filled_in[f"{FleetForm.parameter_prefix}{name}"] = _format_parameter(value)
+        filled_in[f"{FleetForm.parameter_prefix}{name}"] = format_parameter(value)
     if row.crontab is not None:
         filled_in |= {"cron": format_cron(row), "time_zone": str(row.crontab.timezone)}
     if row.interval is not None:
         filled_in |= {"every": row.interval.every, "period": row.interval.period}
     return filled_in
-
-
-def _format_parameter(value: Any) -> Any:
-    """A stored parameter as its form field shows it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", value):
-        return value[:19]
-    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        lines = ",\n ".join(json.dumps(item, ensure_ascii=False) for item in value)
-        return f"[{lines}]"
-    simple = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return json.dumps(value) if isinstance(value, dict | list) and not simple else value
 
 
 def _format_seconds(value: timedelta) -> str:

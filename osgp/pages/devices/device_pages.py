@@ -10,11 +10,14 @@ from django.utils.safestring import SafeString
 
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.accounts.rights import is_granted, is_owner, list_visible_devices
+from osgp.alarms.finding import MAY_SEE as ALARM_READERS
+from osgp.alarms.models import Alarm
 from osgp.devices import invocation_counters
 from osgp.devices.models import Device, DeviceKey
 from osgp.firmware.versions import list_history
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
 from osgp.pages.access import OrganisationScopedAdmin, get_organisation
+from osgp.pages.alarms.display import draw_row
 from osgp.pages.devices.device_form import DeviceForm
 from osgp.pages.devices.filters import DebuggingFilter, FailingFilter, FirmwareFilter, ProfileFilter
 from osgp.pages.networks.filters import CellFilter, NetworkFilter
@@ -28,6 +31,7 @@ from osgp.system_notes.keeping import ADMIN, resolve_changed
 from osgp.system_notes.models import OPEN, SystemNote
 
 RECENT_ROWS = 10
+RECENT_ALARMS = 5
 
 
 class AuthorisationInline(admin.TabularInline):
@@ -311,6 +315,11 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         )
         may = request.user.has_perm
         firmware = list_history(device)
+        may_see_alarms = (
+            may("alarms.view_alarm")
+            and not device.is_mbus
+            and (organisation is None or is_granted(organisation, device, ALARM_READERS))
+        )
         return {
             "title": device.identification,
             "device": device,
@@ -333,6 +342,11 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
             else None,
             "recent_visits": list(visits[:RECENT_ROWS])
             if may("requests.view_metersession") and gateway_visible
+            else None,
+            "recent_alarms": [
+                draw_row(alarm) for alarm in Alarm.objects.filter(device=device)[:RECENT_ALARMS]
+            ]
+            if may_see_alarms
             else None,
             "may_send": may("requests.add_request"),
             "may_read_log": may("message_logs.view_messagelog")

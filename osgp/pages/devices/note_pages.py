@@ -16,6 +16,7 @@ from osgp.pages.access import ReadOnlyAdmin, get_organisation
 from osgp.pages.shared.columns import make_moment_column, show_state
 from osgp.pages.shared.display_text import count_rows
 from osgp.pages.shared.display_values import show
+from osgp.pages.shared.filters import DefaultedFilter
 from osgp.pages.shared.lists import LongList
 from osgp.pages.shared.page import ShownRow, get_page_url, return_to_page
 from osgp.pages.shared.search import IndexedSearch
@@ -27,31 +28,18 @@ from osgp.system_notes.models import NoteState, SystemNote
 ALL = "ALL"
 
 
-class StateFilter(admin.SimpleListFilter):
+class StateFilter(DefaultedFilter):
     """Only open notes unless something else is chosen."""
 
     title = "state"
     parameter_name = "state"
+    default = NoteState.OPEN.value
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         return [(ALL, "All"), *((state.value, str(state.label)) for state in NoteState)]
 
-    def choices(self, changelist: Any) -> Any:
-        """Without Django's own "All": what is shown when nothing is chosen is what is open."""
-        for value, title in self.lookup_choices:
-            yield {
-                "selected": self._find_choice() == value,
-                "query_string": changelist.get_query_string({self.parameter_name: value}),
-                "display": title,
-            }
-
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        choice = self._find_choice()
-        return queryset if choice == ALL else queryset.filter(NoteState(choice).condition)
-
-    def _find_choice(self) -> str:
-        value = str(self.value())
-        return value if value in {ALL, *NoteState.values} else NoteState.OPEN.value
+        return queryset if self.choice == ALL else queryset.filter(NoteState(self.choice).condition)
 
 
 class KindFilter(admin.SimpleListFilter):

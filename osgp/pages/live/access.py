@@ -14,13 +14,14 @@ class Rights:
 
     requests: bool
     visits: bool
+    alarms: bool
     processes: bool
     """Of the platform; its tenants have no use for their names."""
 
     @property
     def any(self) -> bool:
         """Whether there is anything to see."""
-        return self.requests or self.visits or self.processes
+        return self.requests or self.visits or self.alarms or self.processes
 
 
 def find_rights(request: HttpRequest) -> Rights:
@@ -29,6 +30,7 @@ def find_rights(request: HttpRequest) -> Rights:
     return Rights(
         requests=may("requests.view_request"),
         visits=may("requests.view_metersession"),
+        alarms=may("alarms.view_alarm"),
         processes=may("processes.view_processheartbeat") and get_organisation(request) is None,
     )
 

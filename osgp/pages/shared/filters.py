@@ -29,6 +29,27 @@ _RANGE_FORMAT = "%Y-%m-%dT%H:%MZ"
 _RANGE = re.compile(r"([0-9TZ:-]{17})/([0-9TZ:-]{17})?")
 
 
+class DefaultedFilter(admin.SimpleListFilter):
+    """One of whose choices is made when nothing is chosen. What is not offered counts as nothing."""
+
+    default: str
+
+    def choices(self, changelist: Any) -> Any:
+        """Without Django's own "All", which would be that default."""
+        for value, title in self.lookup_choices:
+            yield {
+                "selected": self.choice == value,
+                "query_string": changelist.get_query_string({self.parameter_name: value}),
+                "display": title,
+            }
+
+    @property
+    def choice(self) -> str:
+        """What was chosen, or else the default."""
+        value = str(self.value())
+        return value if value in dict(self.lookup_choices) else self.default
+
+
 class MessageFilter(admin.SimpleListFilter):
     """The messages that are registered."""
 

@@ -217,3 +217,16 @@ def make_example(field: serializers.Field) -> Any:
     if isinstance(field, serializers.DateTimeField):
         return "2026-01-31T14:00:00Z"
     return "…"
+
+
+def format_parameter(value: Any) -> Any:
+    """A stored parameter as its form field shows it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", value):
+        return value[:19]
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        lines = ",\n ".join(json.dumps(item, ensure_ascii=False) for item in value)
+        return f"[{lines}]"
+    simple = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return json.dumps(value) if isinstance(value, dict | list) and not simple else value
