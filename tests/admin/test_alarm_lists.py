@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.alarms import counting
-from osgp.alarms.counting import CountKey
-from osgp.alarms.models import Alarm, AlarmGroup, AlarmRule
+from osgp.alarms.counting import make_key
+from osgp.alarms.models import Alarm, AlarmGroup, AlarmRule, Transport
 from osgp.devices.models import Device
 from osgp.networks.models import CommunicationNetwork
 from osgp.pages.live import alarms as live_alarms
@@ -74,7 +74,7 @@ def test_no_list_queries_per_row(superuser: Client, organisation: Organisation) 
             device = make_device(f"E{index}", owner=organisation, network=network)
             add_alarms(device, "POWER_UP")
             receive(b"\x00", device=device, outcome="MALFORMED", details={"reason": "x"})
-            counting.add({CountKey.at(timezone.now(), "TCP", f"OUTCOME_{index}"): 1})
+            counting.add({make_key(Transport.TCP, f"OUTCOME_{index}", timezone.now()): 1})
             AlarmRule.objects.create(
                 organisation=organisation,
                 name=f"rule {index}",

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.alarms import again, counting, decoding
-from osgp.alarms.counting import CountKey
-from osgp.alarms.models import Alarm, ReceivedPush
+from osgp.alarms.counting import make_key
+from osgp.alarms.models import Alarm, ReceivedPush, Transport
 from osgp.pages.alarms import hex_dump, push_chart, push_pages
 from tests.admin.alarm_pages import HOSTILE, PUSHES, listed, page_of, press, user_of
 from tests.alarms.pushing import NAME, SOURCE, add_meter, cipher, frame, make_alarm, receive
@@ -161,17 +161,17 @@ def test_the_chart_counts_by_hour_and_kind(superuser: Client) -> None:
     now = timezone.now()
     counting.add(
         {
-            CountKey.at(now, "TCP", "ALARM"): 5000,
-            CountKey.at(now, "UDP", "ALARM"): 7,
-            CountKey.at(now, "TCP", "RECEIVED"): 9999,
-            CountKey.at(now, "TCP", "BAD_TAG"): 1,
-            CountKey.at(now - timedelta(hours=2), "TCP", "REPLAYED"): 3,
-            CountKey.at(now - timedelta(hours=2), "UDP", "RATE_LIMITED"): 20,
-            CountKey.at(now - timedelta(hours=2), "UDP", "UNKNOWN_SENDER"): 4,
-            CountKey.at(now - timedelta(hours=2), "UDP", "TRUNCATED"): 2,
-            CountKey.at(now - timedelta(hours=2), "UDP", "DOUBLED"): 6,
-            CountKey.at(now - timedelta(days=2), "TCP", "ALARM"): 1_000_000,
-            CountKey.at(now + timedelta(hours=3), "TCP", "ALARM"): 1_000_000,
+            make_key(Transport.TCP, "ALARM", now): 5000,
+            make_key(Transport.UDP, "ALARM", now): 7,
+            make_key(Transport.TCP, "RECEIVED", now): 9999,
+            make_key(Transport.TCP, "BAD_TAG", now): 1,
+            make_key(Transport.TCP, "REPLAYED", now - timedelta(hours=2)): 3,
+            make_key(Transport.UDP, "RATE_LIMITED", now - timedelta(hours=2)): 20,
+            make_key(Transport.UDP, "UNKNOWN_SENDER", now - timedelta(hours=2)): 4,
+            make_key(Transport.UDP, "TRUNCATED", now - timedelta(hours=2)): 2,
+            make_key(Transport.UDP, "DOUBLED", now - timedelta(hours=2)): 6,
+            make_key(Transport.TCP, "ALARM", now - timedelta(days=2)): 1_000_000,
+            make_key(Transport.TCP, "ALARM", now + timedelta(hours=3)): 1_000_000,
         }
     )
     drawn = push_chart.draw()
