@@ -66,10 +66,17 @@ def _measure_hanging(sizes: Sizes, port: int, received: Path) -> Iterator[Figure
     organisations = _make_organisations(max(1, sizes.endpoints // PER_ORGANISATION))
     hanging = PER_ORGANISATION // HANGING_PART
     _make_endpoints(organisations, PER_ORGANISATION - hanging, f"http://127.0.0.1:{port}/answer")
-    _tell(organisations[:1], 5)  # Whatever is made on first use.
-    alone = _tell(organisations, sizes.events, received)
     _make_endpoints(organisations, hanging, f"http://127.0.0.1:{port}/hang")
-    beside = _tell(organisations, sizes.events, received)
+    _let_hang(False)
+    _tell(organisations[:1], 5)  # Whatever is made on first use.
+    alone: list[float] = []
+    beside: list[float] = []
+    for turn in range(2 * sizes.turns):
+        # Without, with, with, without, …: whatever drifts meanwhile counts for both.
+        is_beside = turn % 4 in (1, 2)
+        _let_hang(is_beside)
+        times = _tell(organisations, max(1, sizes.events // sizes.turns), received)
+        (beside if is_beside else alone).extend(times)
     number = len(organisations) * PER_ORGANISATION
     of_them = f"{number:,} endpoints, {number // HANGING_PART:,} of them hanging"
     without = "without the hanging ones"
@@ -80,6 +87,16 @@ def _measure_hanging(sizes: Sizes, port: int, received: Path) -> Iterator[Figure
         )
     ratio = find_percentile(beside, 0.95) / find_percentile(alone, 0.95)
     yield Figure("– times that of the peer", ratio, "×", "≤ 1.2 ×")
+
+
+def _let_hang(is_told: bool) -> None:
+    """Whether those that hang are told of events: as if nothing was known of them, or of nothing."""
+    hanging = Endpoint.objects.filter(url__contains="/hang/")
+    kinds = [] if is_told else [EventKind.ALARM_RECEIVED.value]
+    Delivery.objects.filter(endpoint__in=hanging).delete()
+    # What is in flight ends by its deadline.
+    wait_for(lambda: not hanging.filter(runner__isnull=False).exists(), "those that hang")
+    hanging.update(kinds=kinds, consecutive_failures=0, retry_at=None)
 
 
 def _make_organisations(number: int) -> list[Organisation]:
