@@ -28,6 +28,7 @@ _LOOKED_AT = (
     "protocol_name",
     "protocol_version",
     "network_address",
+    "announced_address",
     "channel",
     "communication_method",
     "polyphase",
@@ -136,7 +137,12 @@ def _select_devices() -> QuerySet[Device]:
     gateways by reading all devices for each device.
     """
     gateways = Device.objects.only(
-        "identification", "network_address", "protocol_name", "protocol_version", "time_zone"
+        "identification",
+        "network_address",
+        "announced_address",
+        "protocol_name",
+        "protocol_version",
+        "time_zone",
     )
     return Device.objects.only(*_LOOKED_AT).prefetch_related(Prefetch("gateway", gateways))
 

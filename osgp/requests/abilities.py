@@ -75,7 +75,7 @@ def _check_reachable(
             FaultCode.GATEWAY_DEVICE_INVALID_FOR_MBUS_DEVICE,
             f"{device.identification} is not on a channel of {meter.identification}.",
         )
-    if not (dialled.announced_address or dialled.network_address.strip()):
+    if not (dialled.network_address.strip() or dialled.announced_address):
         raise make_refusal(FaultCode.INVALID_IP_ADDRESS, f"{dialled.identification} has no network address.")
 
 
