@@ -22,6 +22,7 @@ from osgp.pages.live.missing import STANDSTILL
 from osgp.pages.live.outcomes import SPANS, summarise
 from osgp.pages.shared.filters import format_range, parse_range
 from osgp.pages.shared.paging import COUNT_LIMIT
+from osgp.pages.shared.stacked_bars import LEAST_HEIGHT
 from osgp.processes import heartbeats
 from osgp.processes.health import lookout
 from osgp.processes.heartbeats import ProcessKind
@@ -143,7 +144,7 @@ def test_parts_stand_on_each_other_within_the_chart(organisation: Organisation, 
     below = float(drawn.bottom)
     for part in bar.parts:
         assert float(part.y) + float(part.height) == pytest.approx(below, abs=0.11)
-        assert float(part.height) >= chart.LEAST_HEIGHT
+        assert float(part.height) >= LEAST_HEIGHT
         below = float(part.y)
     assert below >= 0
     lefts = [float(each.x.rstrip("%")) for each in drawn.bars]

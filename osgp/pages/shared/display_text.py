@@ -31,6 +31,7 @@ _TONES = {
     "SUCCEEDED": "good",
     "COMPLETED": "good",
     "DONE": "good",
+    "DELIVERED": "good",
     "ACTIVE": "good",
     "CONNECTED": "good",
     "FAILED": "bad",
@@ -41,9 +42,9 @@ _TONES = {
 """What a state means to an operator; every other one is neutral."""
 
 
-def draw_badge(state: str, text: str = "") -> SafeString:
+def draw_badge(state: str, text: str = "", tone: str = "") -> SafeString:
     """A state as a word in a colour: nobody has to tell colours apart to read it."""
-    tone = _TONES.get(state, "neutral")
+    tone = tone or _TONES.get(state, "neutral")
     return format_html('<span class="badge badge-{}">{}</span>', tone, text or state)
 
 
