@@ -15,7 +15,7 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.events.models import EventKind
 from osgp.notifications import replaying
-from osgp.notifications.models import Delivery, DeliveryState
+from osgp.notifications.models import TEST_KIND, Delivery, DeliveryState
 from osgp.notifications.replaying import MOST_REPLAYED, OVER
 from osgp.notifications.sending import write_body
 from osgp.pages.access import ReadOnlyAdmin
@@ -30,7 +30,7 @@ from osgp.pages.notifications.filters import (
 from osgp.pages.notifications.finding import find_by_device, find_by_subject, limit_deliveries
 from osgp.pages.notifications.history import keep
 from osgp.pages.shared.columns import make_moment_column
-from osgp.pages.shared.display_text import allow_breaks, count_rows
+from osgp.pages.shared.display_text import count_rows
 from osgp.pages.shared.lists import ListWithFigures, LiveList, LongList
 from osgp.pages.shared.page import ShownRow, get_page_url, return_to_page
 from osgp.pages.shared.search import IndexedSearch, parse_uid
@@ -100,7 +100,7 @@ class DeliveryAdmin(ListWithFigures, LiveList, IndexedSearch, ShownRow, LongList
 
     @admin.display(description="Endpoint")
     def receiver(self, row: Delivery) -> SafeString:
-        return display.link_endpoint(row.endpoint, display.name_receiver(row))
+        return display.link_endpoint(row.endpoint, display.show_receiver(row))
 
     @admin.display(description="Last answer", empty_value="–")
     def last_answer(self, row: Delivery) -> str | None:
@@ -136,12 +136,12 @@ class DeliveryAdmin(ListWithFigures, LiveList, IndexedSearch, ShownRow, LongList
         device = find_devices([row]).get(row.device_identification)
         told_of = find_requests([row]).get(row.subject)
         return {
-            "title": f"Notification for {display.name_receiver(row)}",
+            "title": f"Notification for {display.show_receiver(row)}",
             "state": display.draw_delivery_state(row),
             "is_pending": row.state == DeliveryState.PENDING,
-            "receiver": display.name_receiver(row),
+            "receiver": display.show_receiver(row),
             "endpoint_state": display.draw_endpoint_state(row.endpoint),
-            "endpoint_link": display.link_endpoint(row.endpoint, display.name_receiver(row)),
+            "endpoint_link": display.link_endpoint(row.endpoint, display.show_receiver(row)),
             "subject": link_subject(row, told_of),
             "device": link_device(row, device),
             "next_attempt": display.describe_next_attempt(row),
@@ -166,9 +166,11 @@ def find_requests(rows: Iterable[Delivery]) -> dict[Any, Request]:
 
 def link_subject(row: Delivery, told_of: Request | None) -> SafeString:
     """What a delivery tells of, leading to the request if it is still there."""
+    if row.kind == TEST_KIND:
+        return format_html('<span class="quiet">{}</span>', "the endpoint itself")
     if row.kind != EventKind.REQUEST_COMPLETED:
         return format_html('<span class="uid quiet" title="{}">{}…</span>', row.subject, str(row.subject)[:8])
-    name, status = allow_breaks(str(row.data.get("message", "request"))), row.data.get("status", "")
+    name, status = str(row.data.get("message", "request")), row.data.get("status", "")
     if told_of is not None:
         url = get_page_url(Request, told_of.pk)
         name = format_html('<a href="{}">{}</a>', url, name)

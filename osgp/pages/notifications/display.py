@@ -1,7 +1,7 @@
 """How endpoints and deliveries are named on pages, and what is said of their states.
 
-Paths and queries of URLs may hold secrets of receivers. The page of an endpoint shows its URL to those who
-may look after it; lists, links, the history and messages name no more of it than host and port.
+Paths and queries of URLs may hold secrets of receivers. Pages show them to those who may see endpoints; the
+history and messages, which are kept, name no more than host and port.
 """
 
 from datetime import datetime
@@ -15,16 +15,16 @@ from django.utils.safestring import SafeString
 
 from osgp.notifications.models import Delivery, DeliveryState, Endpoint
 from osgp.notifications.schedule import Circuit
-from osgp.pages.shared.display_text import NOTHING, draw_badge, format_age, format_moment
+from osgp.pages.shared.display_text import NOTHING, draw_badge, format_moment
 from osgp.pages.shared.page import get_page_url
 
-LONGEST_HOST = 40
-"""Characters of a host that a list shows."""
+LONGEST_NAME = 36
+"""Characters of a URL where others stand beside it."""
 WITHOUT_HOST = "(no host)"
 
 
 def name_url(url: str) -> str:
-    """Host and port of a URL, and its scheme unless it is https: ``https://a.example/x?y`` -> ``a.example``."""
+    """Host and port of a URL, with its scheme unless that is https: ``https://a.nl/x?y`` -> ``a.nl``."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -32,18 +32,37 @@ def name_url(url: str) -> str:
     host = parts.netloc.rpartition("@")[2] or WITHOUT_HOST
     if parts.scheme == "https":
         host = host.removesuffix(":443")
-    short = host if len(host) <= LONGEST_HOST else f"{host[:LONGEST_HOST]}…"
-    return short if parts.scheme in ("https", "") else f"{parts.scheme}://{short}"
+    return cut(host if parts.scheme in ("https", "") else f"{parts.scheme}://{host}")
+
+
+def shorten_url(url: str) -> str:
+    """As ``name_url``, with the path: ``a.nl/x?…``. Two endpoints at one host differ in it."""
+    name = name_url(url)
+    if name.endswith("…") or name == WITHOUT_HOST:
+        return name
+    parts = urlsplit(url)
+    path = parts.path.removesuffix("/")
+    return cut(f"{name}{path}{'?…' if parts.query else ''}")
+
+
+def cut(text: str) -> str:
+    """At most LONGEST_NAME characters of a text, and a mark if there are more."""
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
 
 
 def name_endpoint(endpoint: Endpoint) -> str:
-    """Where an endpoint is, without what may be secret of its URL."""
+    """Where an endpoint is, without what may be secret of its URL: for what is kept."""
     return name_url(endpoint.url or endpoint.origin)
 
 
-def name_receiver(delivery: Delivery) -> str:
+def show_endpoint(endpoint: Endpoint) -> str:
+    """Where an endpoint is, for pages."""
+    return shorten_url(endpoint.url or endpoint.origin)
+
+
+def show_receiver(delivery: Delivery) -> str:
     """Where a delivery goes: to the URL of its request, or to that of its endpoint."""
-    return name_url(delivery.url or delivery.endpoint.url or delivery.endpoint.origin)
+    return shorten_url(delivery.url) if delivery.url else show_endpoint(delivery.endpoint)
 
 
 def is_open(endpoint: Endpoint) -> bool:
@@ -102,7 +121,7 @@ def describe_next_attempt(delivery: Delivery) -> SafeString:
         return format_html('<span class="quiet">{}</span>', "when resumed")
     if next_at <= timezone.now():
         return format_html('<span class="quiet">{}</span>', "due")
-    return _add(format_moment(next_at), format_age(next_at))
+    return format_moment(next_at)
 
 
 def link_endpoint(endpoint: Endpoint, text: str) -> SafeString:

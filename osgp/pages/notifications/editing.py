@@ -22,7 +22,7 @@ from osgp.notifications.endpoints import NoKeys
 from osgp.notifications.models import Endpoint
 from osgp.notifications.replaying import MOST_REPLAYED, ReplayFields
 from osgp.pages.access import get_organisation
-from osgp.pages.notifications.display import get_deliveries_url, name_endpoint, name_url
+from osgp.pages.notifications.display import get_deliveries_url, name_endpoint, name_url, show_endpoint
 from osgp.pages.notifications.forms import EndpointForm, ReplayForm, RotationForm, ServiceForm
 from osgp.pages.notifications.history import DiscreetHistory
 from osgp.pages.shared.display_text import count_rows
@@ -102,7 +102,7 @@ class EndpointEditing(DiscreetHistory, ShownRow):
             button="Save",
             form=form,
             original=endpoint,
-            name=name_endpoint(endpoint) if endpoint is not None else "",
+            name=show_endpoint(endpoint) if endpoint is not None else "",
             media=self.media + form.media,
         )
 
@@ -138,7 +138,7 @@ class EndpointEditing(DiscreetHistory, ShownRow):
             template,
             title=title,
             endpoint=endpoint,
-            name=name_endpoint(endpoint),
+            name=show_endpoint(endpoint),
             secret=secret,
         )
 
@@ -180,7 +180,7 @@ class EndpointEditing(DiscreetHistory, ShownRow):
             form=form,
             fields=list(form),
             original=endpoint,
-            name=name_endpoint(endpoint),
+            name=show_endpoint(endpoint),
             media=self.media + form.media,
         )
 

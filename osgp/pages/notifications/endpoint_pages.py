@@ -95,8 +95,8 @@ class EndpointAdmin(
     @admin.display(description="Endpoint")
     def receiver(self, row: Endpoint) -> SafeString:
         if not row.description:
-            return format_html("{}", display.name_endpoint(row))
-        return format_html('{} <span class="quiet">{}</span>', display.name_endpoint(row), row.description)
+            return format_html("{}", display.show_endpoint(row))
+        return format_html('{} <span class="quiet">{}</span>', display.show_endpoint(row), row.description)
 
     @admin.display(description="Notified of")
     def asked_for(self, row: Endpoint) -> str:
@@ -163,7 +163,7 @@ class EndpointAdmin(
         waiting, failed = count_of_endpoints([row.pk])[row.pk]
         may_change = self.has_change_permission(request, row)
         return {
-            "title": display.name_endpoint(row),
+            "title": display.show_endpoint(row),
             "state": display.draw_endpoint_state(row),
             "is_open": display.is_open(row),
             "filters": [(text, getattr(row, name)) for name, text in FILTER_NAMES.items()],

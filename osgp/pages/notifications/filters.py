@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from osgp.notifications.models import KINDS, DeliveryState, Endpoint
 from osgp.pages.access import get_organisation
-from osgp.pages.notifications.display import name_endpoint
+from osgp.pages.notifications.display import show_endpoint
 from osgp.pages.notifications.finding import choose_failed_lately
 from osgp.pages.shared.filters import PERIODS, OrganisationFilter, PeriodFilter
 
@@ -107,10 +107,11 @@ class EndpointFilter(admin.SimpleListFilter):
         rows = rows.filter(offered)
         if organisation is not None:
             return [
-                (str(row.pk), name_endpoint(row))
-                for row in rows.filter(organisation=organisation)[:MOST_OFFERED]
+                (str(row.pk), _offer(row)) for row in rows.filter(organisation=organisation)[:MOST_OFFERED]
             ]
-        return [(str(row.pk), f"{row.organisation}: {name_endpoint(row)}") for row in rows[:MOST_OFFERED]]
+        return [
+            (str(row.pk), f"{row.organisation.identification}: {_offer(row)}") for row in rows[:MOST_OFFERED]
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
@@ -135,3 +136,7 @@ class ReceiverFilter(OrganisationFilter):
         if not re.fullmatch(r"[0-9]{1,18}", value or ""):
             return queryset
         return queryset.filter(endpoint__organisation=value)
+
+
+def _offer(row: Endpoint) -> str:
+    return f"{show_endpoint(row)} {row.description}".strip()

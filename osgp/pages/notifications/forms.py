@@ -6,6 +6,8 @@ from typing import Any
 from django import forms
 from django.contrib.admin.widgets import FilteredSelectMultiple
 from django.db.models import QuerySet
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from osgp.accounts.models import Organisation
 from osgp.messages.registry import list_operations
@@ -35,6 +37,13 @@ class ServiceForm(MessageForm):
         return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
 
 
+class SearchedChoices(FilteredSelectMultiple):
+    """Many choices with a search, in a box of their own: Django's script puts its boxes first into it."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        return format_html('<div class="choices">{}</div>', super().render(name, value, attrs, renderer))
+
+
 class EndpointForm(ServiceForm):
     """A new endpoint, or one that is changed; it stays with its organisation."""
 
@@ -62,7 +71,7 @@ class EndpointForm(ServiceForm):
             required=False,
             label="Messages",
             help_text=self.fields["messages"].help_text.partition(" As JSON")[0],
-            widget=FilteredSelectMultiple("messages", is_stacked=False),
+            widget=SearchedChoices("messages", is_stacked=False),
         )
 
     def build_body(self) -> dict[str, Any]:

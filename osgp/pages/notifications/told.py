@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from osgp.notifications.models import Delivery, DeliveryState
-from osgp.pages.notifications.display import draw_delivery_state, name_receiver
+from osgp.pages.notifications.display import draw_delivery_state, show_receiver
 from osgp.pages.notifications.finding import list_of_request
 from osgp.pages.shared.page import get_page_url
 from osgp.requests.models import Request
@@ -32,7 +32,7 @@ def describe_deliveries(request: HttpRequest, item: Request) -> list[Told]:
         return []
     return [
         Told(
-            name_receiver(row),
+            show_receiver(row),
             draw_delivery_state(row),
             row.finished_at if row.state == DeliveryState.DELIVERED else None,
             get_page_url(Delivery, row.pk),
