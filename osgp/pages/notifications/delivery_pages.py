@@ -105,7 +105,7 @@ class DeliveryAdmin(ListWithFigures, LiveList, IndexedSearch, ShownRow, LongList
     @admin.display(description="Last answer", empty_value="–")
     def last_answer(self, row: Delivery) -> str | None:
         last = row.log[-1] if row.log else None
-        return (last["error"] or str(last["status_code"])) if last else None
+        return str(last["status_code"] or last["error"]) if last else None
 
     @admin.display(description="Next attempt")
     def next_attempt(self, row: Delivery) -> SafeString:

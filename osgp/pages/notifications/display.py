@@ -114,7 +114,7 @@ def find_next_attempt(delivery: Delivery) -> datetime | None:
 
 def describe_next_attempt(delivery: Delivery) -> SafeString:
     """When a delivery is attempted next, or why it is not."""
-    if delivery.state != DeliveryState.PENDING:
+    if delivery.state != DeliveryState.PENDING or delivery.endpoint.deleted_at is not None:
         return NOTHING
     next_at = find_next_attempt(delivery)
     if next_at is None:
