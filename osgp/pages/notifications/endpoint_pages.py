@@ -1,6 +1,6 @@
 """The list of webhook endpoints, the page of one, and what is done with them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -136,23 +136,26 @@ class EndpointAdmin(
 
     @admin.action(description="Pause selected endpoints", permissions=["change"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> HttpResponse | None:
-        chosen = list(queryset.filter(paused_at__isnull=True))
-        for endpoint in chosen:
-            endpoints.pause(endpoint)
-            self.log_change(request, endpoint, "Paused.")
-        text = f"{count_rows(len(chosen), 'endpoint')} paused. Deliveries wait until it is resumed."
-        messages.success(request, text) if chosen else messages.info(request, "Already paused.")
+        number = self._steer(request, queryset.filter(paused_at__isnull=True), endpoints.pause, "Paused.")
+        text = f"{count_rows(number, 'endpoint')} paused. Deliveries wait until it is resumed."
+        messages.success(request, text) if number else messages.info(request, "Already paused.")
         return return_to_page(Endpoint, request)
 
     @admin.action(description="Resume selected endpoints", permissions=["change"])
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> HttpResponse | None:
-        chosen = list(queryset.filter(paused_at__isnull=False))
-        for endpoint in chosen:
-            endpoints.resume(endpoint)
-            self.log_change(request, endpoint, "Resumed.")
-        text = f"{count_rows(len(chosen), 'endpoint')} resumed. What waits is sent first."
-        messages.success(request, text) if chosen else messages.info(request, "Not paused.")
+        number = self._steer(request, queryset.filter(paused_at__isnull=False), endpoints.resume, "Resumed.")
+        text = f"{count_rows(number, 'endpoint')} resumed. What waits is sent first."
+        messages.success(request, text) if number else messages.info(request, "Not paused.")
         return return_to_page(Endpoint, request)
+
+    def _steer(
+        self, request: HttpRequest, rows: QuerySet[Endpoint], do: Callable[[Endpoint], Endpoint], said: str
+    ) -> int:
+        chosen = list(rows)
+        for endpoint in chosen:
+            do(endpoint)
+            self.log_change(request, endpoint, said)
+        return len(chosen)
 
     # --- Page ---
 
