@@ -201,13 +201,16 @@ def register(client: Client, organisation: Organisation, **fields: Any) -> Any:
 
 def find_secret(answer: Any) -> str:
     assert answer.status_code == 200
-    [secret] = SECRET.findall(answer.content.decode())
+    text = answer.content.decode()
+    [secret] = SECRET.findall(text)
+    assert text.count(secret.removeprefix("whsec_")) == 1
     assert "no-store" in answer["Cache-Control"]
     return str(secret)
 
 
 def find_traces(client: Client, secret: str) -> list[str]:
-    """Where a secret is, besides the answer that told it."""
+    """Where a secret is, besides the answer that told it; messages begin with a capital."""
+    secret = secret.removeprefix("whsec_")
     endpoint = Endpoint.objects.get()
     urls = [reverse(ENDPOINTS), reverse("admin:index"), reverse(DELIVERIES)]
     urls += [page_of(endpoint, page) for page in ("change", "edit", "rotate", "history")]
