@@ -14,9 +14,9 @@ SLICE = 1000
 
 
 def clean_up() -> None:
-    """Cancel what is of no use any more, and delete what is past RETENTION, a slice of each."""
+    """Cancel what is of no use any more, and delete what is past DELIVERY_RETENTION, a slice of each."""
     states.cancel(Delivery.objects.filter(endpoint__deleted_at__isnull=False), SLICE)
-    past = Q(created_at__lt=add_to_now(-settings.OSGP["RETENTION"]))
+    past = Q(created_at__lt=add_to_now(-settings.OSGP["DELIVERY_RETENTION"]))
     # What waits that long waits for an endpoint that is paused.
     states.cancel(Delivery.objects.filter(past, endpoint__paused_at__isnull=False), SLICE)
     over = Delivery.objects.filter(past).exclude(state=DeliveryState.PENDING).order_by("created_at")
@@ -29,7 +29,7 @@ def clean_up() -> None:
 def _delete_endpoints() -> None:
     """Those that were deleted, and implicit ones, once they have no deliveries."""
     used = Exists(Delivery.objects.filter(endpoint=OuterRef("pk")))
-    past = Q(created_at__lt=add_to_now(-settings.OSGP["RETENTION"]))
+    past = Q(created_at__lt=add_to_now(-settings.OSGP["DELIVERY_RETENTION"]))
     unused = Endpoint.objects.filter(Q(deleted_at__isnull=False) | (~Q(origin="") & past)).exclude(used)
     locked = unused.order_by("pk").select_for_update(skip_locked=True, of=("self",))
     Endpoint.objects.filter(pk__in=list(locked.values_list("pk", flat=True)[:SLICE])).delete()

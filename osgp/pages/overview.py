@@ -18,6 +18,7 @@ from osgp.pages.access import get_organisation
 from osgp.pages.batches.overview import gather_batches
 from osgp.pages.live.figures import count_pending, count_visits, find_oldest
 from osgp.pages.live.outcomes import summarise
+from osgp.pages.notifications.overview import gather_notifications
 from osgp.pages.readings.completeness_page import make_tile
 from osgp.pages.shared.display_text import format_age
 from osgp.pages.shared.paging import COUNT_LIMIT, count_up_to_limit
@@ -45,7 +46,7 @@ def gather_figures(request: HttpRequest) -> dict[str, Any]:
     tile = make_tile(request)
     if tile is not None:
         figures["completeness"] = tile
-    return figures | gather_batches(request)
+    return figures | gather_batches(request) | gather_notifications(request)
 
 
 def _gather_requests(organisation: Organisation | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.pages.access import get_organisation
+from osgp.pages.notifications.told import describe_deliveries
 from osgp.pages.requests.new_request import prepare_request
 from osgp.pages.requests.steering import cancel_all, send_again
 from osgp.pages.requests.timeline import MOST_VISITS, build_timeline, find_visits
@@ -203,6 +204,7 @@ class RequestAdmin(IndexedSearch, HistoryAdmin):
         return {
             "title": f"{row.message} to {row.device_identification}",
             "batch": row.batch,
+            "told": describe_deliveries(request, row),
             "events": build_timeline(row, visits, page.object_list if is_single else ()),
             "visible_visits": _find_visible(visits, get_organisation(request)),
             "page": page,

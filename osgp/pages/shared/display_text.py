@@ -31,6 +31,7 @@ _TONES = {
     "SUCCEEDED": "good",
     "COMPLETED": "good",
     "DONE": "good",
+    "DELIVERED": "good",
     "ACTIVE": "good",
     "CONNECTED": "good",
     "FAILED": "bad",
