@@ -26,6 +26,7 @@ class Sizes:
     posts: int = _make_size_option(500, 2_000, "requests posted one by one")
     batch: int = _make_size_option(2_000, 10_000, "requests posted as one batch")
     listeners: int = _make_size_option(1_000, 2_000, "listeners of the live stream")
+    listening: int = _make_size_option(10, 20, "seconds that they listen at each rate of events")
     rounds: int = _make_size_option(5, 5, "rounds of the ciphered day, the fastest of which counts")
     months: int = _make_size_option(100, 1_000, "interval months of meters that are stored")
     night: int = _make_size_option(300, 10_000, "meters read by a schedule at night")

@@ -13,8 +13,6 @@ from scripts.benchmarks.listeners import Listeners, call, read_until
 from scripts.benchmarks.measuring import Figure, find_percentile
 from scripts.benchmarks.sizes import Sizes
 
-SECONDS = 10
-"""How long events are stored at each rate."""
 RATES = (1, 10, 50)
 """Events per second, of one organisation whose listeners get all of them."""
 EVENT_DATA = {
@@ -38,17 +36,16 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
         yield Figure(f"{what}: memory of each", 1024 * (part.read_memory() - before) / sizes.listeners, "KiB")
         yield Figure(f"{what}: threads of the process", part.count_threads(), "", "not one each")
         begun = part.read_cpu_seconds()
-        time.sleep(SECONDS)
-        idle = (part.read_cpu_seconds() - begun) / SECONDS
+        time.sleep(sizes.listening)
+        idle = (part.read_cpu_seconds() - begun) / sizes.listening
         yield Figure(f"{what}: CPU while nothing happens", 100 * idle, "% of a core")
         for rate in RATES:
-            yield from _measure_rate(part, listening, organisation, rate, what)
+            yield from _measure_rate(part, listening, organisation, rate, rate * sizes.listening, what)
 
 
 def _measure_rate(
-    part: Part, listening: Listeners, organisation: Organisation, rate: int, what: str
+    part: Part, listening: Listeners, organisation: Organisation, rate: int, count: int, what: str
 ) -> Iterator[Figure]:
-    count = rate * SECONDS
     listening.expect(count)
     cpu, begun = part.read_cpu_seconds(), time.perf_counter()
     for number in range(count):

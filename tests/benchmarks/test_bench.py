@@ -35,6 +35,7 @@ TINY = {
     "posts": 10,
     "batch": 12,
     "listeners": 5,
+    "listening": 2,
     "rounds": 1,
     "months": 1,
     "night": 3,
