@@ -49,6 +49,17 @@ def is_granted(
     ).exists()
 
 
+def find_owners(devices: Collection[int]) -> dict[int, list[int]]:
+    """Return the organisations that own devices, by the primary keys of these; the first owner first."""
+    grants = DeviceAuthorisation.objects.filter(
+        is_one_of("device", devices), function_group=DeviceFunctionGroup.OWNER
+    )
+    owners: dict[int, list[int]] = {}
+    for device, organisation in grants.order_by("pk").values_list("device", "organisation"):
+        owners.setdefault(device, []).append(organisation)
+    return owners
+
+
 def is_owner(organisation: Organisation, device: Device) -> bool:
     """Return whether the organisation owns the device; a device may have several owners."""
     return is_granted(organisation, device, ())

@@ -21,6 +21,7 @@ from osgp.cosem.pushes.decoding import Push
 from osgp.devices.models import Device
 from osgp.messages.readings import Readings
 from osgp.readings import storing as readings_storing
+from osgp.sql import is_one_of
 from osgp.visits import addressing
 
 MESSAGE = "Push"
@@ -111,12 +112,23 @@ class Gains:
 
     def store_readings(self) -> None:
         """Store readings, those of M-Bus devices with these. Belongs in the transaction of the pushes."""
+        mbus_devices = self._find_mbus_devices()
         for push, device, columns in self._readings:
             for channel, readings in columns.items():
-                of = device if channel is None else device.mbus_devices.filter(channel=channel).first()
+                of = device if channel is None else mbus_devices.get((device.pk, channel))
                 prepared = None if of is None else readings_storing.prepare(_ReadDevice(of, device), readings)
                 if prepared is not None:
                     readings_storing.store(prepared, push.uid, MESSAGE)
+
+    def _find_mbus_devices(self) -> dict[tuple[int | None, int | None], Device]:
+        """Return the devices on channels of which there are readings, by gateway and channel: one query."""
+        gateways = {device.pk for _, device, columns in self._readings if columns.keys() - {None}}
+        if not gateways:
+            return {}
+        found = Device.objects.filter(is_one_of("gateway", gateways)).only(
+            "identification", "gateway", "channel"
+        )
+        return {(each.gateway_id, each.channel): each for each in found}
 
     def announce_addresses(self) -> None:
         """Have the next visits try the addresses from which meters said that they are awake."""

@@ -1,14 +1,14 @@
 """Rules: a message to a device that reports an alarm, such as ScanMbusChannels for a new M-Bus device."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from django.db import transaction
 from django.db.models.functions import Now
 from rest_framework.exceptions import ValidationError
 
-from osgp.accounts.rights import is_owner
+from osgp.accounts.rights import find_owners
 from osgp.alarms.models import Alarm, AlarmRule
 from osgp.faults import Fault, FaultCode
 from osgp.requests.models import Request
@@ -24,52 +24,73 @@ def apply(alarms: Sequence[Alarm]) -> int:
     """Send what enabled rules say for new alarms; return how many requests were made.
 
     Belongs in the transaction of the alarms. What a rule cannot send is noted with it, and harms no alarm.
+    Two statements for any number of alarms that rules are for, beside those of the requests.
     """
-    by_type: dict[str, list[AlarmRule]] = defaultdict(list)
-    for rule in AlarmRule.objects.filter(enabled=True, organisation__enabled=True).select_related(
-        "organisation"
-    ):
-        by_type[rule.alarm_type].append(rule)
-    if not by_type:
+    matches = _list_matches(alarms)
+    if not matches:
         return 0
-    return sum(
-        _apply(rule, alarm)
+    owners = find_owners({alarm.device_id for _, alarm in matches})
+    sent = _count_sent({alarm.device.identification for _, alarm in matches})
+    made = 0
+    for rule, alarm in matches:
+        key = (alarm.device.identification, rule.organisation_id, _name_application(rule))
+        if rule.organisation_id not in owners.get(alarm.device_id, ()) or sent[key] >= rule.most_per_hour:
+            continue
+        if _send(rule, alarm):
+            sent[key] += 1
+            made += 1
+    return made
+
+
+def _list_matches(alarms: Sequence[Alarm]) -> list[tuple[AlarmRule, Alarm]]:
+    """Return the rules that are for these alarms, whoever owns the devices."""
+    by_type: dict[str, list[AlarmRule]] = defaultdict(list)
+    enabled = AlarmRule.objects.filter(enabled=True, organisation__enabled=True)
+    for rule in enabled.select_related("organisation"):
+        by_type[rule.alarm_type].append(rule)
+    return [
+        (rule, alarm)
         for alarm in alarms
         for name in alarm.alarm_types
         for rule in by_type.get(name, ())
-    )
+        if alarm.is_verified or not rule.only_verified
+    ]
 
 
-def _apply(rule: AlarmRule, alarm: Alarm) -> int:
-    device = alarm.device
-    if (rule.only_verified and not alarm.is_verified) or not is_owner(rule.organisation, device):
-        return 0
-    application = f"{PREFIX}{rule.name}"
-    sent = Request.objects.filter(
-        device_identification=device.identification,
+def _count_sent(devices: Collection[str]) -> Counter[tuple[str, int, str]]:
+    """Return how many requests rules have sent in the last hour: by device, organisation and application."""
+    of_rules = Request.objects.filter(
+        device_identification__in=devices,
         created_at__gt=add_to_now(-HOUR),
-        organisation=rule.organisation,
-        application=application,
-    ).count()
-    if sent >= rule.most_per_hour:
-        return 0
+        application__startswith=PREFIX,
+    )
+    columns = ("device_identification", "organisation_id", "application")
+    return Counter(of_rules.order_by().values_list(*columns))
+
+
+def _name_application(rule: AlarmRule) -> str:
+    return f"{PREFIX}{rule.name}"
+
+
+def _send(rule: AlarmRule, alarm: Alarm) -> bool:
     body = {
         **rule.parameters,
-        "device_identification": device.identification,
+        "device_identification": alarm.device.identification,
         "priority": rule.priority,
     }
+    caller = make_organisation_caller(rule.organisation, _name_application(rule))
     try:
         with transaction.atomic():
-            submit(make_organisation_caller(rule.organisation, application), rule.message, body)
+            submit(caller, rule.message, body)
     except Fault as fault:
         return _note_failure(rule, fault)
     except ValidationError:
         text = f"{rule.message} does not take these parameters any more."
         return _note_failure(rule, Fault(FaultCode.VALIDATION_ERROR, text))
     AlarmRule.objects.filter(pk=rule.pk).update(last_sent_at=Now(), last_fault=None)
-    return 1
+    return True
 
 
-def _note_failure(rule: AlarmRule, fault: Fault) -> int:
+def _note_failure(rule: AlarmRule, fault: Fault) -> bool:
     AlarmRule.objects.filter(pk=rule.pk).update(last_fault=fault.as_dict())
-    return 0
+    return False

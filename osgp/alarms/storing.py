@@ -2,7 +2,7 @@
 
 import itertools
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,14 +10,12 @@ from typing import Any
 from django.db.models import F
 from django.db.models.functions import Greatest
 
-from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.accounts.models import DeviceAuthorisation
+from osgp.accounts.rights import find_owners
 from osgp.alarms.models import Alarm, AlarmGroup
 from osgp.devices.models import Device
 from osgp.events.models import EventKind
 from osgp.events.recording import Occurrence, tell_owners
 from osgp.messages.serializers import utc_text
-from osgp.sql import is_one_of
 
 QUIET = timedelta(hours=1)
 """An alarm that comes this long after the last one of its kind begins another group."""
@@ -50,11 +48,12 @@ class NewAlarm:
 def store(alarms: Sequence[NewAlarm]) -> list[Alarm]:
     """Store alarms and an event for each owner of their devices. Belongs in a transaction.
 
-    Five statements, and one for each kind, owner and network among them.
+    Four statements, and one for each kind, owner and network among them.
     """
     if not alarms:
         return []
-    groups = _find_groups(alarms)
+    owners = find_owners({alarm.device.pk for alarm in alarms})
+    groups = _find_groups(alarms, owners)
     rows = Alarm.objects.bulk_create(
         Alarm(
             uid=alarm.uid,
@@ -72,14 +71,17 @@ def store(alarms: Sequence[NewAlarm]) -> list[Alarm]:
         for alarm in alarms
     )
     tell_owners(
-        Occurrence(
-            EventKind.ALARM_RECEIVED,
-            row.uid,
-            row.device_id,
-            row.device.identification,
-            describe(row),
-        )
-        for row in rows
+        (
+            Occurrence(
+                EventKind.ALARM_RECEIVED,
+                row.uid,
+                row.device_id,
+                row.device.identification,
+                describe(row),
+            )
+            for row in rows
+        ),
+        owners,
     )
     return rows
 
@@ -102,11 +104,17 @@ GroupKey = tuple[int | None, int | None, str]
 """Owner, network and kind."""
 
 
-def _find_groups(alarms: Sequence[NewAlarm]) -> dict[uuid.UUID, AlarmGroup]:
+def _find_groups(
+    alarms: Sequence[NewAlarm], owners: Mapping[int, Sequence[int]]
+) -> dict[uuid.UUID, AlarmGroup]:
     """Return the group of each alarm by its UID; the groups are counted up, or made."""
-    owners = _find_first_owners({alarm.device.pk for alarm in alarms})
     keys: dict[uuid.UUID, GroupKey] = {
-        alarm.uid: (owners.get(alarm.device.pk), alarm.device.network_id, alarm.kind) for alarm in alarms
+        alarm.uid: (
+            next(iter(owners.get(alarm.device.pk, ())), None),
+            alarm.device.network_id,
+            alarm.kind,
+        )
+        for alarm in alarms
     }
     found: dict[uuid.UUID, AlarmGroup] = {}
     # In one order for all processes, so that none waits for another in a circle.
@@ -154,13 +162,3 @@ def _join(key: GroupKey, first: datetime, last: datetime, number: int) -> AlarmG
         last_at=Greatest("last_at", last),
     )
     return group
-
-
-def _find_first_owners(devices: Collection[int]) -> dict[int, int]:
-    owners = DeviceAuthorisation.objects.filter(
-        is_one_of("device", devices), function_group=DeviceFunctionGroup.OWNER
-    )
-    found: dict[int, int] = {}
-    for device, organisation in owners.order_by("pk").values_list("device", "organisation"):
-        found.setdefault(device, organisation)
-    return found

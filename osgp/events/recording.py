@@ -1,16 +1,14 @@
 """How events are made, except those of completed requests: triggers make these (completion_events.py)."""
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
 
-from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.accounts.models import DeviceAuthorisation
+from osgp.accounts.rights import find_owners
 from osgp.events.models import Event, EventKind
-from osgp.sql import is_one_of
 
 
 @dataclass(frozen=True)
@@ -24,15 +22,17 @@ class Occurrence:
     data: Mapping[str, Any]
 
 
-def tell_owners(occurrences: Iterable[Occurrence]) -> int:
+def tell_owners(occurrences: Iterable[Occurrence], owners: Mapping[int, Sequence[int]] | None = None) -> int:
     """Store an event for each owner of the device of each occurrence; return how many.
 
+    ``owners`` are those of the devices, if the caller has looked them up (accounts.rights.find_owners).
     Belongs in the transaction of what it tells of. Raises RuntimeError outside of one.
     """
     if not connection.in_atomic_block:
         raise RuntimeError("an event belongs in the transaction of what it tells of")
     told = list(occurrences)
-    owners = _find_owners({occurrence.device_id for occurrence in told})
+    if owners is None:
+        owners = find_owners({occurrence.device_id for occurrence in told})
     events = [
         Event(
             organisation_id=organisation,
@@ -46,13 +46,3 @@ def tell_owners(occurrences: Iterable[Occurrence]) -> int:
     ]
     Event.objects.bulk_create(events)
     return len(events)
-
-
-def _find_owners(devices: Collection[int]) -> dict[int, list[int]]:
-    grants = DeviceAuthorisation.objects.filter(
-        is_one_of("device", devices), function_group=DeviceFunctionGroup.OWNER
-    )
-    owners: dict[int, list[int]] = {}
-    for device, organisation in grants.order_by("pk").values_list("device", "organisation"):
-        owners.setdefault(device, []).append(organisation)
-    return owners

@@ -188,7 +188,7 @@ class Delivery(models.Model):
             models.Index(
                 fields=["endpoint", "due_at", "id"], condition=Q(state="PENDING"), name="delivery_due"
             ),
-            models.Index(fields=["subject", "id"], condition=Q(state="PENDING"), name="delivery_in_order"),
+            models.Index(fields=["subject", "id"], name="delivery_by_subject"),
             models.Index(fields=["endpoint", "-created_at", "-id"], name="delivery_of_endpoint"),
             models.Index(fields=["-created_at"], condition=Q(state="FAILED"), name="delivery_failed"),
             models.Index(fields=["created_at"], name="delivery_retention"),

@@ -16,8 +16,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
+from osgp.alarms.models import Alarm
 from osgp.audit.models import AuditEntry
 from osgp.devices.models import Device
+from osgp.events.models import Event
 from osgp.notifications import secrets
 from osgp.notifications.models import Delivery, DeliveryState, Endpoint, Secret
 from osgp.pages.notifications import finding, hours
@@ -715,6 +717,32 @@ def test_the_page_of_a_request_says_who_was_told(
     assert "key=hidden" not in text
     onlooker = signed_in(make_user("kees", organisation, "view_request"))
     assert "Notified" not in text_of(onlooker, url)
+
+
+def test_deliveries_are_found_whenever_they_were_made(
+    operator: Client, endpoint: Endpoint, organisation: Organisation, device: Device
+) -> None:
+    """One of a replay comes days after the event, which may be forgotten by then."""
+    completed = timezone.now() - timedelta(days=5)
+    item = make_request(organisation, device, state=RequestState.SUCCEEDED, completed_at=completed)
+    Event.objects.all().delete()
+    late = make_delivery(endpoint, subject=item.correlation_uid, created_at=timezone.now())
+    put(late, state=DeliveryState.DELIVERED, finished_at=timezone.now())
+    assert page_of(late) in text_of(operator, reverse("admin:requests_request_change", args=[item.pk]))
+    assert listed(operator, DELIVERIES, q=str(item.correlation_uid)) == [late]
+
+
+def test_the_page_of_an_alarm_says_who_was_told(
+    endpoint: Endpoint, organisation: Organisation, device: Device
+) -> None:
+    reader = signed_in(make_user("anna", organisation, "view_alarm", "view_delivery"))
+    alarm = Alarm.objects.create(device=device, received_at=timezone.now(), trigger="Push alarm monitor")
+    delivery = make_delivery(endpoint, subject=alarm.uid, kind="alarm.received")
+    text = text_of(reader, reverse("admin:alarms_alarm_change", args=[alarm.pk]))
+    assert text.count("<dt>Notified</dt>") == 1
+    assert page_of(delivery) in text
+    onlooker = signed_in(make_user("kees", organisation, "view_alarm"))
+    assert "Notified" not in text_of(onlooker, reverse("admin:alarms_alarm_change", args=[alarm.pk]))
 
 
 def test_the_overview_tells_of_failures(

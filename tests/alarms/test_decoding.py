@@ -4,12 +4,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
 from osgp.alarms import decoding
+from osgp.alarms.gains import Gains
 from osgp.alarms.models import Alarm, AlarmGroup, PushCount, PushCounter, PushOutcome, ReceivedPush, Transport
 from osgp.catalogue.communication import Security
+from osgp.cosem.pushes import decode
 from osgp.devices import keystore
 from osgp.devices.models import Device, KeyType
 from osgp.events.models import Event
@@ -326,6 +330,22 @@ def test_values_of_mbus_devices_are_theirs(organisation: Organisation) -> None:
     push = decode_one(frame(cipher(body, 1)))
     assert push.outcome == PushOutcome.READINGS, push.details
     assert Series.objects.get().device == gas
+
+
+def test_mbus_devices_of_many_meters_are_found_together(
+    organisation: Organisation,
+) -> None:
+    gains = Gains()
+    for number in range(20):
+        meter = make_device(f"E{number}", owner=organisation, security=Security.NONE)
+        make_gas_meter(f"G{number}", gateway=meter, channel=1, owner=organisation)
+        body = "0f00000001 0c07ea0710040c1e1e00ff8880 0101 0203 0906 0001180201ff 06000003e8 0202 0ffd 160e"
+        gains.take(decode(bytes.fromhex(body)), receive(b""), meter, is_verified=True)
+    with CaptureQueriesContext(connection) as queries:
+        gains.store_readings()
+    of_devices = [query["sql"] for query in queries if "devices_device" in query["sql"]]
+    assert len(of_devices) == 1
+    assert Series.objects.values("device").distinct().count() == 20
 
 
 # --- Addresses ---

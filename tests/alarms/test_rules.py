@@ -1,5 +1,7 @@
 """Rules: alarms that send messages."""
 
+from typing import Any
+
 import pytest
 from django.db import transaction
 
@@ -52,6 +54,34 @@ def test_there_is_a_limit_per_device_and_hour(organisation: Organisation, device
     other = make_device("E0000000000000009", owner=organisation)
     assert [report(device) for _ in range(4)] == [1, 1, 0, 0]
     assert report(other) == 1
+
+
+def test_alarms_that_send_nothing_cost_no_queries_each(
+    organisation: Organisation, device: Device, django_assert_num_queries: Any
+) -> None:
+    """As in a storm, whose requests the limit has stopped."""
+    add_rule(organisation)
+    report(device)
+    stored = list(device.alarms.select_related("device")) * 50
+    with transaction.atomic(), django_assert_num_queries(3):
+        assert rules.apply(stored) == 0
+
+
+def test_the_limit_holds_within_one_slice(organisation: Organisation, device: Device) -> None:
+    add_rule(organisation, most_per_hour=2)
+    alarms = [NewAlarm(device, RECEIVED_AT, "Push alarm monitor", (ALARM,)) for _ in range(5)]
+    with transaction.atomic():
+        assert rules.apply(storing.store(alarms)) == 2
+    assert Request.objects.count() == 2
+
+
+def test_owners_are_those_of_the_device(device: Device, organisation: Organisation) -> None:
+    other = make_organisation("OTHER")
+    add_rule(organisation)
+    add_rule(other)
+    assert report(device) == 1
+    grant(other, device, "OWNER")
+    assert report(device) == 1, "the other one's; the first owner's limit is reached"
 
 
 @pytest.mark.parametrize("changes", [{"enabled": False}, {"only_verified": True}], ids=str)

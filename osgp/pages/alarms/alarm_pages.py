@@ -23,6 +23,7 @@ from osgp.pages.alarms.filters import (
     ReceivedFilter,
     VerifiedFilter,
 )
+from osgp.pages.notifications.told import describe_deliveries
 from osgp.pages.shared.columns import make_moment_column
 from osgp.pages.shared.display_text import NOTHING, format_moment
 from osgp.pages.shared.lists import LiveList, LongList
@@ -128,6 +129,7 @@ class AlarmAdmin(AcknowledgedRows, LiveList, IndexedSearch, ShownRow, LongList, 
             if row.group_id
             else None,
             "may_see_push": organisation is None and may("alarms.view_receivedpush"),
+            "told": describe_deliveries(request, row.uid),
             "may_acknowledge": row.acknowledged_at is None
             and self.has_acknowledge_permission(request)
             and (organisation is None or is_granted(organisation, row.device, MAY_ACKNOWLEDGE)),

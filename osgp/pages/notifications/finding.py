@@ -1,12 +1,11 @@
 """Finding and counting deliveries through the indexes that there are, never by reading all of them.
 
 A delivery fails a day after it was made, or later: what failed lately is found by the end of deliveries,
-among the latest that failed. What came of one subject is found by the time at which it was known, because
-deliveries that are over have no index by subject.
+among the latest that failed.
 """
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,18 +13,12 @@ from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquer
 from django.utils import timezone
 
 from osgp.accounts.models import Organisation
-from osgp.events.models import Event
 from osgp.notifications.models import Delivery, DeliveryState, Endpoint
 from osgp.pages.shared.paging import COUNT_LIMIT, BoundedCount
-from osgp.requests.models import Request
 
 LATELY = timedelta(hours=24)
-LONGEST_LAG = timedelta(minutes=10)
-"""How long after an event its deliveries are made at the latest: a second, unless notifiers are behind."""
-SKEW = timedelta(seconds=2)
-"""By how much the clocks of processes may differ."""
 MOST_SEARCHED = 50_000
-"""Of the latest deliveries, those that are looked through for a device or for what is known by no time."""
+"""Of the latest deliveries, those that are looked through for a device."""
 
 
 class CountOf(Subquery):
@@ -81,37 +74,14 @@ def count_of_endpoints(keys: Collection[int]) -> dict[int, tuple[BoundedCount, B
     }
 
 
-def list_of_request(item: Request, most: int) -> list[Delivery]:
-    """Return deliveries that told of a request. One that was made late is found only as long as it waits."""
-    known_at = [] if item.completed_at is None else [item.completed_at]
-    rows = limit_deliveries(Delivery.objects.all(), item.organisation).select_related("endpoint")
-    return list(rows.filter(_of_subject(item.correlation_uid, known_at)).order_by("created_at", "pk")[:most])
-
-
 def find_by_subject(rows: QuerySet[Any], subject: uuid.UUID) -> QuerySet[Any]:
     """Return those of ``rows`` that tell of a request, an alarm, a system event or a test of an endpoint."""
-    events = Event.objects.filter(subject=subject).values_list("created_at", flat=True)
-    requests = Request.objects.filter(correlation_uid=subject)
-    completed = requests.values_list("completed_at", flat=True)
-    known_at = [*events, *(moment for moment in completed if moment is not None)]
-    found = _of_subject(subject, known_at)
-    if not known_at:
-        found |= Q(subject=subject, pk__in=_list_newest(rows))
-    return rows.filter(found)
+    return rows.filter(subject=subject)
 
 
 def find_by_device(rows: QuerySet[Any], identification: str) -> QuerySet[Any]:
     """Return those of the latest 50,000 of ``rows`` that tell of a device."""
     return rows.filter(pk__in=_list_newest(rows), device_identification=identification)
-
-
-def _of_subject(subject: uuid.UUID, known_at: Iterable[datetime]) -> Q:
-    """Those that wait have an index by subject; for the others, it is looked for when they were made."""
-    found = Q(subject=subject, state=DeliveryState.PENDING)
-    for moment in known_at:
-        made = Q(created_at__gte=moment - SKEW, created_at__lt=moment + LONGEST_LAG)
-        found |= Q(made, subject=subject)
-    return found
 
 
 def _list_newest(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -1,19 +1,20 @@
-"""Who was told of a request, for its page."""
+"""Who was told of a request or an alarm, for its page."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from osgp.notifications.models import Delivery, DeliveryState
+from osgp.pages.access import get_organisation
 from osgp.pages.notifications.display import draw_delivery_state, show_receiver
-from osgp.pages.notifications.finding import list_of_request
+from osgp.pages.notifications.finding import find_by_subject, list_deliveries
 from osgp.pages.shared.page import get_page_url
-from osgp.requests.models import Request
 
 MOST_TOLD = 10
-"""Deliveries that the page of a request names."""
+"""Deliveries that such a page names."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,11 @@ class Told:
     url: str
 
 
-def describe_deliveries(request: HttpRequest, item: Request) -> list[Told]:
-    """Return who was told of a request, for those who may see it. Two queries, none before its end."""
-    if not item.is_final or not request.user.has_perm("notifications.view_delivery"):
+def describe_deliveries(request: HttpRequest, subject: UUID) -> list[Told]:
+    """Return who was told of a request or an alarm, for those who may see it. Two queries at most."""
+    if not request.user.has_perm("notifications.view_delivery"):
         return []
+    rows = find_by_subject(list_deliveries(get_organisation(request)), subject)
     return [
         Told(
             show_receiver(row),
@@ -37,5 +39,5 @@ def describe_deliveries(request: HttpRequest, item: Request) -> list[Told]:
             row.finished_at if row.state == DeliveryState.DELIVERED else None,
             get_page_url(Delivery, row.pk),
         )
-        for row in list_of_request(item, MOST_TOLD)
+        for row in rows.select_related("endpoint").order_by("created_at", "pk")[:MOST_TOLD]
     ]

@@ -204,7 +204,7 @@ class RequestAdmin(IndexedSearch, HistoryAdmin):
         return {
             "title": f"{row.message} to {row.device_identification}",
             "batch": row.batch,
-            "told": describe_deliveries(request, row),
+            "told": describe_deliveries(request, row.correlation_uid) if row.is_final else [],
             "events": build_timeline(row, visits, page.object_list if is_single else ()),
             "visible_visits": _find_visible(visits, get_organisation(request)),
             "page": page,
