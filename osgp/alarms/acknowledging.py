@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import Count, F, Max, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Now
 
 from osgp.accounts.models import Organisation
@@ -35,12 +35,6 @@ def list_alarms_to_acknowledge(
     ``last`` is the highest primary key among them: those that come later were not seen.
     """
     return list_alarms(organisation, MAY_ACKNOWLEDGE).filter(group__in=groups, pk__lte=last)
-
-
-def find_last(groups: Sequence[int]) -> int:
-    """Return the highest primary key among the alarms of groups that nobody has acknowledged; 0: none."""
-    waiting = Alarm.objects.filter(group__in=groups, acknowledged_at__isnull=True)
-    return waiting.aggregate(last=Max("pk"))["last"] or 0
 
 
 @transaction.atomic

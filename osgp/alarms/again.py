@@ -1,5 +1,7 @@
 """Decoding pushes once more: after a profile or a release learned what they mean, or a device was added."""
 
+from typing import Any
+
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from osgp.alarms.gains import name_alarms
@@ -11,11 +13,14 @@ USED = (PushOutcome.WAITING, PushOutcome.ALARM, PushOutcome.READINGS, PushOutcom
 """What brought something is not decoded again: it would bring it twice."""
 REFUSED = (PushFault.REPLAYED.name, PushOutcome.DOUBLED)
 """Likewise what had come before."""
+MAY_BRING_MORE = ~Q(outcome__in=(*USED, *REFUSED))
+FRESH: dict[str, Any] = {"outcome": PushOutcome.WAITING, "details": {}, "digest": None}
+"""Columns of a push that waits. With its digest, it would be found to have come before: itself."""
 
 
 def list_undecoded() -> QuerySet[ReceivedPush]:
     """Return the pushes that may bring something when they are decoded again."""
-    return ReceivedPush.objects.exclude(outcome__in=(*USED, *REFUSED))
+    return ReceivedPush.objects.filter(MAY_BRING_MORE)
 
 
 def decode_again(pushes: QuerySet[ReceivedPush], *, most: int | None = None) -> int:
@@ -24,10 +29,10 @@ def decode_again(pushes: QuerySet[ReceivedPush], *, most: int | None = None) -> 
     ``most``, in full slices, is where it stops if there are more.
     """
     without_alarm = ~Exists(Alarm.objects.filter(push=OuterRef("pk")))
-    chosen = pushes.filter(~Q(outcome__in=(*USED, *REFUSED)), without_alarm).order_by("pk")
+    chosen = pushes.filter(MAY_BRING_MORE, without_alarm).order_by("pk")
     total = 0
     while (most is None or total < most) and (keys := list(chosen.values_list("pk", flat=True)[:SLICE])):
-        total += ReceivedPush.objects.filter(pk__in=keys).update(outcome=PushOutcome.WAITING, details={})
+        total += ReceivedPush.objects.filter(pk__in=keys).update(**FRESH)
     return total
 
 

@@ -6,7 +6,11 @@ class AlarmsConfig(AppConfig):
     verbose_name = "Alarms"
 
     def ready(self) -> None:
-        from osgp.alarms import duties, housekeeping
+        from django.core import checks
 
+        from osgp.alarms import duties, housekeeping
+        from osgp.alarms.checks import check_settings
+
+        checks.register(check_settings, checks.Tags.security)
         duties.register()
         housekeeping.register()

@@ -198,15 +198,17 @@ def _conclude_ciphered(
                 text = f"Invocation counter {protected.invocation_counter} came before, or is too old."
                 raise PushError(PushFault.REPLAYED, text)
         finding.is_counted = True
+    is_told = False
     for each in deciphered:
         said = decode_for(each.apdu, each.device)
         named = None if isinstance(said, UnknownPush) else said.identification
-        if isinstance(said, AlarmPush | WakeUpPush) and named != each.device.identification:
-            if len(deciphered) > 1:
-                continue  # It is registered under another name as well.
-            text = "The push names another device than its system title does."
-            raise PushError(PushFault.WRONG_SYSTEM_TITLE, text)
-        _conclude(finding, each.apdu, said, each.device, gains)
+        # A meter that is registered twice has two names, of which it tells one.
+        if not isinstance(said, AlarmPush | WakeUpPush) or named == each.device.identification:
+            _conclude(finding, each.apdu, said, each.device, gains)
+            is_told = True
+    if not is_told:
+        text = "The push names another device than its system title does."
+        raise PushError(PushFault.WRONG_SYSTEM_TITLE, text)
 
 
 def _conclude(finding: Finding, apdu: bytes, said: Push, device: Device, gains: Gains) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.conf import settings
-
 from osgp import catalogue
 from osgp.alarms.models import PushOutcome, ReceivedPush
 from osgp.alarms.pushed_readings import list_readings
@@ -19,6 +17,7 @@ from osgp.cosem.alarms import UnknownAlarm, find_alarms, find_pushed_alarms, mak
 from osgp.cosem.pushes import AlarmPush, UnknownPush, ValuesPush, WakeUpPush
 from osgp.cosem.pushes.decoding import Push
 from osgp.devices.models import Device
+from osgp.ip_networks import list_networks
 from osgp.messages.readings import Readings
 from osgp.readings import storing as readings_storing
 from osgp.sql import is_one_of
@@ -169,11 +168,12 @@ class _ReadDevice:
 
 
 def is_allowed(address: str) -> bool:
-    """Return whether a meter may be dialled at an address that somebody announced."""
+    """Return whether a meter may be dialled at an address that somebody announced.
+
+    Listeners tell IPv4 addresses as such, also those of IPv6 sockets.
+    """
     found = ipaddress.ip_address(address)
-    mapped = getattr(found, "ipv4_mapped", None) or found
-    networks = (ipaddress.ip_network(text) for text in settings.OSGP["WAKE_UP_NETWORKS"])
-    return any(mapped in network for network in networks if network.version == mapped.version)
+    return any(found in network for network in list_networks("WAKE_UP_NETWORKS"))
 
 
 def _find_profile(device: Device) -> Profile | None:

@@ -43,7 +43,7 @@ _STORE = f"""
 
 
 def keep(findings: Sequence[Finding]) -> None:
-    """Store outcomes in one statement; forget those of strangers beyond a number per address and hour."""
+    """Store outcomes in one statement; forget those of strangers beyond a number per address."""
     rows: list[dict[str, Any]] = [
         {
             "id": finding.push.pk,

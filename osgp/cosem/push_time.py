@@ -14,9 +14,6 @@ from osgp.cosem.clock import decode_utc
 from osgp.protocol_dlms import CosemDateTime
 from osgp.protocol_dlms.cosem_time import DEVIATION_UNSPECIFIED, LENGTH
 
-LATEST_HOURLY_LIST = timedelta(minutes=5)
-"""How long after an hour its list arrives at most; meters send it 10 to 55 seconds after."""
-
 
 class ClockRule(Enum):
     """How date-times of a meter are to be read."""
@@ -82,13 +79,3 @@ def _find_standard_offset(zone: tzinfo, year: int) -> timedelta:
     """
     middles = (datetime(year, month, 15, 12, tzinfo=zone) for month in range(1, 13))
     return min(middle.utcoffset() or timedelta() for middle in middles)
-
-
-def find_hour_ended(moment: datetime) -> datetime | None:
-    """Return the whole hour to which the energies of an hourly list belong, which comes shortly after it.
-
-    ``moment`` is the time of the list in UTC. None if it is too long after the hour: then the list is none of
-    those. For zones that are whole hours from UTC.
-    """
-    hour = moment.replace(minute=0, second=0, microsecond=0)
-    return hour if moment - hour <= LATEST_HOURLY_LIST else None

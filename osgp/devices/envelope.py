@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -47,6 +48,22 @@ class SealedSecret:
     key_encryption_key_id: str
     wrapped_data_key: bytes = field(repr=False)
     ciphertext: bytes = field(repr=False)
+
+
+class SealedRow(Protocol):
+    """A row of a table with a sealed secret in it."""
+
+    @property
+    def key_encryption_key_id(self) -> str: ...
+    @property
+    def wrapped_data_key(self) -> bytes | memoryview: ...
+    @property
+    def ciphertext(self) -> bytes | memoryview: ...
+
+
+def get_sealed(row: SealedRow) -> SealedSecret:
+    """Return the secret of a row. psycopg2 gives memoryviews for binary columns."""
+    return SealedSecret(row.key_encryption_key_id, bytes(row.wrapped_data_key), bytes(row.ciphertext))
 
 
 @dataclass(frozen=True)

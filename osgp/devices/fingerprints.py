@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from osgp.devices import envelope
-from osgp.devices.envelope import SealedSecret
 from osgp.devices.models import FingerprintKey
 
 LENGTH = 32
@@ -25,7 +24,7 @@ class Fingerprints:
 
     def __init__(self, row: FingerprintKey) -> None:
         self.key_id: int = row.pk
-        self._key = envelope.unseal(_get_sealed(row), _CONTEXT)
+        self._key = envelope.unseal(envelope.get_sealed(row), _CONTEXT)
 
     @property
     def is_first(self) -> bool:
@@ -59,15 +58,10 @@ def renew() -> None:
 def rewrap() -> None:
     """Wrap the keys with the current key-encryption key. Raises UnsealError."""
     for row in FingerprintKey.objects.all():
-        sealed = envelope.rewrap(_get_sealed(row))
+        sealed = envelope.rewrap(envelope.get_sealed(row))
         FingerprintKey.objects.filter(pk=row.pk).update(
             key_encryption_key_id=sealed.key_encryption_key_id, wrapped_data_key=sealed.wrapped_data_key
         )
-
-
-def _get_sealed(row: FingerprintKey) -> SealedSecret:
-    # psycopg2 gives memoryviews for binary columns.
-    return SealedSecret(row.key_encryption_key_id, bytes(row.wrapped_data_key), bytes(row.ciphertext))
 
 
 @transaction.atomic

@@ -200,7 +200,7 @@ def rewrap(row: DeviceKey) -> bool:
     Raises Fault 805 when it cannot be unwrapped.
     """
     try:
-        sealed = envelope.rewrap(_get_sealed(row))
+        sealed = envelope.rewrap(envelope.get_sealed(row))
     except UnsealError as error:
         raise _make_unreadable(row.key_type, error) from error
     return bool(
@@ -266,7 +266,7 @@ def read_versions(device_id: int, changes: Collection[uuid.UUID]) -> list[KeyVer
     return [
         KeyVersion(
             _KEY_TYPES[row.key_type],
-            _unseal(device_id, row.key_type, _get_sealed(row)),
+            _unseal(device_id, row.key_type, envelope.get_sealed(row)),
             _KEY_STATES[row.state],
             row.change,
             row.state_changed_at,
@@ -299,11 +299,6 @@ def _make_context(device_id: int, key_type: str) -> bytes:
     # A ciphertext is bound to its device and type: moved elsewhere, it does not decrypt. The primary key and
     # not the identification, so that an operator may correct the latter.
     return f"osgp device key 1|{device_id}|{key_type}".encode()
-
-
-def _get_sealed(row: DeviceKey) -> SealedSecret:
-    # psycopg2 gives memoryviews for binary columns.
-    return SealedSecret(row.key_encryption_key_id, bytes(row.wrapped_data_key), bytes(row.ciphertext))
 
 
 def _unseal(device_id: int, key_type: str, sealed: SealedSecret) -> bytes:

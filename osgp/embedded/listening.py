@@ -6,6 +6,7 @@ from typing import Self
 
 from osgp.listener.service import PORT, Listener
 from osgp.listener.sockets import AddressInUse
+from osgp.processes.heartbeats import Heartbeat, ProcessKind
 
 STOP_SECONDS = 30
 
@@ -37,9 +38,14 @@ class ListenerThread:
         return self._listener.udp_port or 0
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._listener.run, name="listener", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
         self._thread.start()
         return self
+
+    def _run(self) -> None:
+        # In its own thread: there is no heartbeat when it has ended, whatever for.
+        with Heartbeat(ProcessKind.LISTEN, "embedded"):
+            self._listener.run()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

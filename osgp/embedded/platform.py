@@ -55,7 +55,6 @@ class EmbeddedPlatform:
             stack.enter_context(Heartbeat(ProcessKind.WORKER, worker.name, queues=worker.queues))
             stack.enter_context(DispatcherThread())
             stack.enter_context(self.listener)
-            stack.enter_context(Heartbeat(ProcessKind.LISTEN, "embedded"))
             stack.enter_context(self.web)
             self._stack.push(stack.pop_all())
         return self

@@ -69,11 +69,6 @@ class Event(models.Model):
         return f"{self.kind} {self.subject}"
 
     @property
-    def message_id(self) -> str:
-        """Its id for receivers, the same each time it is sent (``webhook-id`` of Standard Webhooks)."""
-        return make_message_id(self.subject)
-
-    @property
     def body(self) -> dict[str, object]:
         """The notification."""
         return {"type": self.kind, "data": self.data}

@@ -6,17 +6,13 @@ where it comes in; addresses are checked again each time one is dialled, because
 """
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+from osgp.ip_networks import Address, Network, list_networks
 
 LONGEST_URL = 2000
 """Characters."""
@@ -145,20 +141,7 @@ def is_permitted(address: Address) -> bool:
 
 def list_allowed_networks() -> tuple[Network, ...]:
     """Return WEBHOOK_ALLOWED_NETWORKS. Raises ImproperlyConfigured."""
-    return _parse_networks(tuple(settings.OSGP["WEBHOOK_ALLOWED_NETWORKS"]))
-
-
-@lru_cache(maxsize=8)
-def _parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    return tuple(_parse_all(texts))
-
-
-def _parse_all(texts: tuple[str, ...]) -> Iterator[Network]:
-    for text in texts:
-        try:
-            yield ip_network(text)
-        except ValueError as error:
-            raise ImproperlyConfigured(f"OSGP_WEBHOOK_ALLOWED_NETWORKS: {error}.") from error
+    return list_networks("WEBHOOK_ALLOWED_NETWORKS")
 
 
 def _find_meant(address: Address) -> Address:

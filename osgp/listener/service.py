@@ -148,7 +148,9 @@ class Listener:
                 await keeping
                 for chore in chores:
                     chore.cancel()
-            await keeper.flush_counts()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_CALLS):
+                    await keeper.flush_counts()
             await asyncio.sleep(LAST_MOMENT)
         finally:
             await keeper.database.close(storing.close, LAST_CALLS)
@@ -176,7 +178,7 @@ class Listener:
             await asyncio.sleep(DEADLINES_EVERY)
 
     async def _keep_books(self, keeper: Keeper, intake: Intake) -> None:
-        """What the database is asked and told now and then. A heartbeat of the process belongs here."""
+        """What the database is asked and told now and then."""
         looked_at = float("-inf")
         for transport, arrival in COUNTED_FROM_THE_START:
             keeper.count(transport, arrival, 0)

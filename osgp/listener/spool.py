@@ -61,6 +61,9 @@ class Spool:
         """Of the file that is written, or was written last."""
         self._position = 0
         """Up to where the oldest file was taken."""
+        # Not a number that was used before: what was set aside under it is for people.
+        set_aside = (path.stem for path in directory.glob(f"*{DAMAGED}"))
+        self._number = max((int(stem) for stem in set_aside if stem.isdigit()), default=0)
         for path in sorted(directory.glob(f"*{SUFFIX}")):
             self._recover(path)
 
@@ -178,7 +181,8 @@ class Spool:
 
     def _recover(self, path: Path) -> None:
         """Take over a file of a former process, without the last record if that was written in part."""
-        self._number = int(path.stem)
+        number = int(path.stem)
+        self._number = max(self._number, number)
         with path.open("r+b") as file:
             size = os.fstat(file.fileno()).st_size
             whole = sum(_HEAD.size + len(record) for record in _read_records(file, size))
@@ -191,7 +195,7 @@ class Spool:
                 file.truncate(whole)
                 os.fsync(file.fileno())
         if whole:
-            self._sizes[self._number] = whole
+            self._sizes[number] = whole
         else:
             path.unlink()
 

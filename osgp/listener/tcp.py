@@ -120,7 +120,7 @@ class PushConnection(asyncio.Protocol):
     def leave(self) -> None:
         """Close it when all is kept, but reset it in the middle of a message."""
         self._is_closing = True
-        self._must_reset |= bool(self._joiner.pending)
+        self._must_reset |= self._joiner.pending > FILL
         self._settle()
 
     def reset(self) -> None:

@@ -5,12 +5,15 @@ token, or all calls would seem to come from the proxy's address.
 """
 
 import hmac
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+
+from osgp.ip_networks import list_networks
 
 PROXY_HEADERS = (
     "Forwarded",
@@ -21,17 +24,10 @@ PROXY_HEADERS = (
     "Via",
 )
 
-Network = IPv4Network | IPv6Network
-
 
 def may_read(request: HttpRequest) -> bool:
     """Return whether the caller has the token or calls directly from an allowed network."""
     return _has_token(request) or _is_in_network(request)
-
-
-def parse_networks() -> list[Network]:
-    """Return OSGP["METRICS_NETWORKS"]. Raises ValueError for an invalid network."""
-    return [ip_network(text) for text in settings.OSGP["METRICS_NETWORKS"]]
 
 
 def _has_token(request: HttpRequest) -> bool:
@@ -51,14 +47,14 @@ def _is_in_network(request: HttpRequest) -> bool:
         return False
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    return any(address in network for network in parse_networks())
+    return any(address in network for network in list_networks("METRICS_NETWORKS"))
 
 
 def check_networks(**_: Any) -> list[CheckMessage]:
     """Check the networks at start-up: a misspelt one is better found then than by a scrape."""
     try:
-        parse_networks()
-    except ValueError as error:
+        list_networks("METRICS_NETWORKS")
+    except ImproperlyConfigured as error:
         hint = "See OSGP_METRICS_NETWORKS in docs/how-to/monitor.md."
-        return [Error(f"OSGP_METRICS_NETWORKS: {error}", hint=hint, id="osgp.E003")]
+        return [Error(str(error), hint=hint, id="osgp.E003")]
     return []

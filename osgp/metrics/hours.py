@@ -25,9 +25,14 @@ _TABLE = HourlyOutcome._meta.db_table
 _ADDITIONS = ", ".join(f"{name} = {_TABLE}.{name} + EXCLUDED.{name}" for name in _SUMS)
 _ADD = f"""
     INSERT INTO {_TABLE} (hour, organisation_id, message, state, fault_code, {", ".join(_SUMS)})
-         VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+         VALUES {{rows}}
     ON CONFLICT (hour, organisation_id, message, state, fault_code) DO UPDATE SET {_ADDITIONS}
 """  # noqa: S608 (names of a table and its columns)
+
+
+PER_STATEMENT = 500
+"""Rows; SQLite takes 32,766 parameters."""
+NOTHING = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -61,24 +66,25 @@ def add(rows: QuerySet[Any]) -> int:
         )
         .order_by()
     )
-    additions = [
-        (
-            connection.ops.adapt_datetimefield_value(hour),
-            organisation,
-            message,
-            state,
-            # A cancelled request keeps the fault of its last attempt, but did not end with it.
-            code if state == RequestState.FAILED and code is not None else NO_FAULT,
-            number,
-            _count_microseconds(duration),
-            started,
-            _count_microseconds(waited),
-        )
-        for hour, organisation, message, state, code, number, duration, started, waited in outcomes
-    ]
+    additions: dict[tuple[Any, ...], list[int]] = {}
+    for hour, organisation, message, state, code, *sums in outcomes:
+        # A cancelled request keeps the fault of its last attempt, but did not end with it.
+        fault = code if state == RequestState.FAILED and code is not None else NO_FAULT
+        key = (connection.ops.adapt_datetimefield_value(hour), organisation, message, state, fault)
+        number, duration, started, waited = sums
+        added = (number, _count_microseconds(duration), started, _count_microseconds(waited))
+        before = additions.get(key, NOTHING)
+        additions[key] = [had + more for had, more in zip(before, added, strict=True)]
+    _add(list(additions.items()))
+    return sum(number for number, *_ in additions.values())
+
+
+def _add(additions: Sequence[tuple[tuple[Any, ...], list[int]]]) -> None:
     with connection.cursor() as cursor:
-        cursor.executemany(_ADD, additions)
-    return sum(number for *_, number, _, _, _ in additions)
+        for start in range(0, len(additions), PER_STATEMENT):
+            part = additions[start : start + PER_STATEMENT]
+            places = ", ".join([f"({', '.join(['%s'] * (len(key) + len(sums)))})" for key, sums in part])
+            cursor.execute(_ADD.format(rows=places), [value for key, sums in part for value in (*key, *sums)])
 
 
 def _count_microseconds(length: timedelta | None) -> int:

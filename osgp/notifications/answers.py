@@ -34,7 +34,7 @@ def describe_endpoint(endpoint: Endpoint) -> dict[str, Any]:
         "last_failure_at": _write(endpoint.last_failure_at),
         "last_status": endpoint.last_status,
         "last_error": endpoint.last_error,
-        "pending": len(pending.values_list("pk")[:PENDING_COUNTED]),
+        "pending": pending[:PENDING_COUNTED].count(),
         "resource": reverse("webhook-endpoint", args=[endpoint.uid]),
     }
 

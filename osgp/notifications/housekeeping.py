@@ -17,8 +17,9 @@ def clean_up() -> None:
     """Cancel what is of no use any more, and delete what is past DELIVERY_RETENTION, a slice of each."""
     states.cancel(Delivery.objects.filter(endpoint__deleted_at__isnull=False), SLICE)
     past = Q(created_at__lt=add_to_now(-settings.OSGP["DELIVERY_RETENTION"]))
-    # What waits that long waits for an endpoint that is paused.
-    states.cancel(Delivery.objects.filter(past, endpoint__paused_at__isnull=False), SLICE)
+    # What waits that long waits for an endpoint that is paused, or an organisation that is disabled.
+    held = Q(endpoint__paused_at__isnull=False) | Q(endpoint__organisation__enabled=False)
+    states.cancel(Delivery.objects.filter(past & held), SLICE)
     over = Delivery.objects.filter(past).exclude(state=DeliveryState.PENDING).order_by("created_at")
     Delivery.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:SLICE])).delete()
     _delete_endpoints()

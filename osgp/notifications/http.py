@@ -99,14 +99,17 @@ class Receiver:
             if event is h11.NEED_DATA:
                 try:
                     data = stream.receive(deadline)
-                except (ConnectionError, TimeoutError) as error:
+                except OSError as error:
+                    # The status is known: what is wrong with the rest of the answer changes nothing.
                     if response is not None:
                         break
-                    if received or isinstance(error, TimeoutError):
+                    if received or not isinstance(error, ConnectionError):
                         raise
                     raise _HungUp(describe(error)) from error
                 if not data and not received:
                     raise _HungUp("The connection was closed without an answer.")
+                if not data and response is not None:
+                    break
                 received += len(data)
                 if response is None and received > LARGEST_HEAD:
                     raise SendError("The answer has too many headers.")

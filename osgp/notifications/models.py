@@ -202,11 +202,6 @@ class Delivery(models.Model):
         """The ``webhook-id`` of Standard Webhooks: the same in each attempt, and after a replay."""
         return make_message_id(self.subject)
 
-    @property
-    def body(self) -> dict[str, object]:
-        """The notification."""
-        return {"type": self.kind, "data": self.data}
-
 
 class FanOut(models.Model):
     """How far events have become deliveries, and who looks after deliveries; one row."""

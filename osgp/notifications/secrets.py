@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from osgp.accounts.models import Organisation
 from osgp.devices import envelope
-from osgp.devices.envelope import SealedSecret
 from osgp.notifications import signing
 from osgp.notifications.keyring import load_keys
 from osgp.notifications.models import Endpoint, Secret
@@ -64,7 +63,7 @@ def open_for(endpoint: Endpoint) -> list[bytes]:
             organisation = Organisation.objects.select_for_update().get(pk=endpoint.organisation_id)
             rows = list_valid(organisation.pk, of) or [_store(organisation, of)[0]]
     keys = load_keys()
-    return [envelope.unseal(_get_sealed(row), _make_context(row), keys) for row in rows]
+    return [envelope.unseal(envelope.get_sealed(row), _make_context(row), keys) for row in rows]
 
 
 def rewrap_all() -> int:
@@ -75,7 +74,7 @@ def rewrap_all() -> int:
     keys = load_keys()
     changed = 0
     for row in Secret.objects.exclude(key_encryption_key_id=keys.current).order_by("pk").iterator():
-        sealed = envelope.rewrap(_get_sealed(row), keys)
+        sealed = envelope.rewrap(envelope.get_sealed(row), keys)
         changed += Secret.objects.filter(pk=row.pk, wrapped_data_key=row.wrapped_data_key).update(
             key_encryption_key_id=sealed.key_encryption_key_id, wrapped_data_key=sealed.wrapped_data_key
         )
@@ -94,10 +93,6 @@ def _store(organisation: Organisation, endpoint: Endpoint | None) -> tuple[Secre
     row.wrapped_data_key, row.ciphertext = sealed.wrapped_data_key, sealed.ciphertext
     row.save(force_insert=True)
     return row, signing.format_secret(secret)
-
-
-def _get_sealed(row: Secret) -> SealedSecret:
-    return SealedSecret(row.key_encryption_key_id, bytes(row.wrapped_data_key), bytes(row.ciphertext))
 
 
 def _make_context(row: Secret) -> bytes:

@@ -42,7 +42,7 @@ class DeliveryTransitions(StateTable):
         (DeliveryState.PENDING,),
         DeliveryState.CANCELLED,
         "organisation, notifier",
-        "the endpoint was deleted, or was paused beyond the retention",
+        "the endpoint was deleted, or it or its organisation was at rest beyond the retention",
     )
     REPLAY = Transition(
         (

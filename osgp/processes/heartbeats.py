@@ -107,18 +107,19 @@ class Heartbeat:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self.stop(in_good_order=error is None)
 
     def start(self) -> None:
         """Give the first heartbeat, and start the thread that gives the others."""
         self._try(beat, self._kind, self._name, self._details, self._queues)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread, and note that the process ends in good order."""
+    def stop(self, *, in_good_order: bool = True) -> None:
+        """End the thread, and note that the process ends, if it does so in good order."""
         self._stop.set()
         self._thread.join()
-        self._try(end, self._kind, self._name)
+        if in_good_order:
+            self._try(end, self._kind, self._name)
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY):

@@ -205,7 +205,6 @@ class Hub:
             self.is_reading = True
         if not self._listeners:
             return INTERVAL
-        # In this thread, between two looks, is the place for what the process has to tell the database.
         events = await self._poller.run(reading.read_new, position)
         if events:
             self._distribute(events)

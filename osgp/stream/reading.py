@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Min, QuerySet
 
 from osgp.events.models import Event
 from osgp.events.numbering import find_last_position, number_new
+from osgp.messages.serializers import utc_text
 from osgp.stream.selection import Selection
 
 SLICE = 500
@@ -43,8 +44,7 @@ class Told:
         """Return it as a block of an event stream; ``with_organisation`` for those who see several."""
         text = self._texts.get(with_organisation)
         if text is None:
-            created_at = self.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-            body = {"type": self.kind, "data": self.data, "created_at": created_at}
+            body = {"type": self.kind, "data": self.data, "created_at": utc_text(self.created_at)}
             if with_organisation:
                 body["organisation"] = self.organisation_identification
             text = self._texts[with_organisation] = encode_block(self.position, self.kind, body)

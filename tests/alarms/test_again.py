@@ -48,6 +48,21 @@ def test_an_accepted_counter_is_not_taken_for_a_replay(organisation: Organisatio
     assert outcomes() == [PushOutcome.ALARM]
 
 
+def test_plain_values_that_the_profile_knows_since(organisation: Organisation) -> None:
+    device = make_device("1234567890123456", owner=organisation)
+    body = (
+        "0f00000001 0c07ea0710040c1e1e00ff8880 0204"
+        "09060000600100ff 0a1031323334353637383930313233343536 09060100010800ff 060012d687"
+    )
+    receive(frame(bytes.fromhex(body)))
+    decoding.decode_waiting()
+    assert outcomes() == [PushOutcome.VALUES]
+    type(device).objects.update(stores_unverified_pushes=True)
+    assert again.decode_again(ReceivedPush.objects.all()) == 1
+    decoding.decode_waiting()
+    assert outcomes() == [PushOutcome.READINGS]
+
+
 def test_bits_are_named_as_the_profile_knows_them_now(organisation: Organisation) -> None:
     make_device(NAME, owner=organisation)
     receive(frame(make_alarm(4)))

@@ -246,6 +246,25 @@ def test_a_meter_that_is_registered_twice(organisation: Organisation) -> None:
     assert decode_one(WAN_ALARM).outcome == "REPLAYED"
 
 
+def test_a_meter_that_is_registered_twice_and_names_a_third(organisation: Organisation) -> None:
+    """It ends, too: nothing else would be decoded if it went on waiting."""
+    add_meter(organisation)
+    add_meter(make_organisation("OTHER"), "E7777777777777777")
+    push = decode_one(frame(cipher(make_alarm(4, name="E9999999999999999"), 1)))
+    assert push.outcome == "WRONG_SYSTEM_TITLE"
+    assert decoding.decode_waiting() == 0
+    assert not Alarm.objects.exists()
+
+
+def test_a_meter_that_is_registered_twice_is_told_by_the_name_that_it_says(
+    organisation: Organisation,
+) -> None:
+    device = add_meter(organisation)
+    add_meter(make_organisation("OTHER"), "E7777777777777777")
+    assert decode_one(frame(cipher(make_alarm(4), 1))).outcome == PushOutcome.ALARM
+    assert Alarm.objects.get().device == device
+
+
 def test_a_key_that_cannot_be_read(organisation: Organisation) -> None:
     device = add_meter(organisation)
     device.keys.update(key_encryption_key_id="gone")

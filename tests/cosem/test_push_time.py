@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osgp.cosem.push_time import ClockRule, find_clock_rule, find_hour_ended, tell_utc
+from osgp.cosem.push_time import ClockRule, find_clock_rule, tell_utc
 from osgp.protocol_dlms import CosemDateTime
 from osgp.protocol_dlms.cosem_time import DEVIATION_UNSPECIFIED, LENGTH
 
@@ -149,11 +149,3 @@ def test_the_ends_of_the_calendar(year: int, rule: ClockRule, zone: str) -> None
 )
 def test_families(list_name: str | None, rule: ClockRule) -> None:
     assert find_clock_rule(list_name) is rule
-
-
-def test_hourly_lists_end_the_hour_before_them() -> None:
-    hour = datetime(2026, 1, 16, 14, tzinfo=UTC)
-    for seconds in (0, 10, 55, 300):
-        assert find_hour_ended(hour + timedelta(seconds=seconds)) == hour
-    for seconds in (301, 1800, 3599):
-        assert find_hour_ended(hour + timedelta(seconds=seconds)) is None

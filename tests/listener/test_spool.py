@@ -174,3 +174,19 @@ def test_nobody_else_may_read_it(directory: Path) -> None:
 def test_a_push_is_the_same_afterwards(fields: dict[str, object]) -> None:
     push = make_push(7, **fields)
     assert unpack(pack(push)) == push
+
+
+def test_what_was_set_aside_is_not_overwritten(directory: Path) -> None:
+    """Not even by a process that found nothing else in the spool, and began to number anew."""
+    for garbage in (b"\xff" * 500, b"\xfe" * 400):
+        spool = Spool(directory, LIMIT)
+        spool.append([b"whole"])
+        die(spool)
+        [path] = spooled_files(directory)
+        with path.open("ab") as file:
+            file.write(garbage)
+        spool = Spool(directory, LIMIT)
+        assert take_all(spool) == [b"whole"]
+        die(spool)
+    kept = sorted(path.read_bytes() for path in directory.glob(f"*{DAMAGED}"))
+    assert kept == [b"\xfe" * 400, b"\xff" * 500]

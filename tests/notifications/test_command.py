@@ -113,3 +113,20 @@ def test_each_worker_needs_its_own_keys(
         wanted |= {"require_secrets", "require_key_escrow"}
     assert found == wanted
     assert started
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("deliveries", "UID", "--number", "0"),
+        ("deliveries", "UID", "--number=-1"),
+        ("replay", "UID", "--hours", "inf"),
+        ("replay", "UID", "--hours", "nan"),
+        ("replay", "UID", "--hours=-1"),
+    ],
+    ids=" ".join,
+)
+def test_numbers_out_of_range_are_refused(organisation: Organisation, arguments: tuple[str, ...]) -> None:
+    endpoint = make_endpoint(organisation, "https://portal.example.org/")
+    given = [str(endpoint.uid) if each == "UID" else each for each in arguments]
+    assert arguments[2].partition("=")[0] in webhook(*given, status=2)

@@ -423,3 +423,19 @@ def test_secrets_that_cannot_be_opened_are_no_attempt(
 def test_states_of_requests_are_those_of_notifications() -> None:
     """What endpoints may ask for."""
     assert {"SUCCEEDED", "FAILED", "CANCELLED"} <= set(RequestState.values)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [OK + b"Content-Length: 100\r\n\r\nhalf", OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhal"],
+    ids=["length", "chunked"],
+)
+def test_a_status_counts_although_the_rest_of_the_answer_is_cut_off(
+    organisation: Organisation, receiver: Receiver, engine: Engine, answer: bytes
+) -> None:
+    delivery = make_delivery(make_endpoint(organisation, receiver.url))
+    receiver.answer = sending(answer)
+    engine()
+    delivery.refresh_from_db()
+    assert delivery.state == "DELIVERED"
+    assert len(receiver.received) == 1

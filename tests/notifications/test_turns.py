@@ -349,3 +349,13 @@ def test_a_deleted_endpoint_goes_with_its_deliveries(organisation: Organisation)
     housekeeping.clean_up()
     assert not Endpoint.objects.exists()
     assert not Secret.objects.exists()
+
+
+def test_what_waits_for_a_disabled_organisation_goes_with_time(organisation: Organisation) -> None:
+    delivery = make_delivery(make_endpoint(organisation, "https://portal.example.org/"))
+    Organisation.objects.filter(pk=organisation.pk).update(enabled=False)
+    housekeeping.clean_up()
+    assert Delivery.objects.filter(pk=delivery.pk, state="PENDING").exists()
+    Delivery.objects.filter(pk=delivery.pk).update(created_at=timezone.now() - timedelta(days=15))
+    housekeeping.clean_up()
+    assert not Delivery.objects.filter(pk=delivery.pk).exists()

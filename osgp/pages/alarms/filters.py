@@ -9,8 +9,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from osgp.alarms.finding import filter_alarms
-from osgp.alarms.models import AlarmGroup, PushOutcome
+from osgp.alarms.finding import filter_alarms, list_groups
+from osgp.alarms.models import PushOutcome
 from osgp.alarms.storing import NO_KNOWN_ALARM
 from osgp.cosem.alarms import list_alarm_types
 from osgp.pages.access import get_organisation
@@ -86,9 +86,7 @@ class GroupFilter(admin.SimpleListFilter):
         number = request.GET.get(self.parameter_name, "")
         if not number:
             return []
-        groups = AlarmGroup.objects.all()
-        if (organisation := get_organisation(request)) is not None:
-            groups = groups.filter(organisation=organisation)
+        groups = list_groups(get_organisation(request))
         group = groups.filter(pk=number).first() if _is_number(number) else None
         return [(number, str(group) if group is not None else "unknown")]
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
+from osgp.alarms.counting import Arrival
 from osgp.alarms.keeping import GOOD
 from osgp.alarms.models import PushCount, PushOutcome
 from osgp.pages.alarms.display import find_tone
@@ -19,8 +20,6 @@ from osgp.protocol_dlms.push.errors import PushFault
 
 HOURS = 24
 HOUR = timedelta(hours=1)
-ARRIVED = "RECEIVED"
-"""Counted by listeners for each push that they store; what became of it is counted once more."""
 _KEPT = frozenset({*PushOutcome.values, *(fault.name for fault in PushFault)})
 _FORGED = frozenset(
     {
@@ -88,7 +87,7 @@ def draw() -> PushChart:
     now = timezone.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     begins = [now - number * HOUR for number in range(HOURS, -1, -1)]
     hours: dict[datetime, Counter[str]] = defaultdict(Counter)
-    rows = PushCount.objects.filter(hour__gte=begins[0]).exclude(outcome=ARRIVED)
+    rows = PushCount.objects.filter(hour__gte=begins[0]).exclude(outcome=Arrival.RECEIVED)
     for hour, outcome, number in rows.values_list("hour", "outcome", "number"):
         hours[hour.astimezone(UTC)][outcome] += number
     steps = [_describe(begin, hours[begin], is_running=begin == now) for begin in begins]

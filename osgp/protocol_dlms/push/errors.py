@@ -24,8 +24,6 @@ class PushFault(StrEnum):
     """A block or segment with a number that was there before."""
     MALFORMED = "malformed"
     """The form is known, and broken."""
-    UNKNOWN_BODY = "unknown-body"
-    """An APDU whose body has none of the known layouts."""
     BAD_TAG = "bad-tag"
     """The authentication tag of a ciphered APDU does not match."""
     UNKNOWN_KEY = "unknown-key"

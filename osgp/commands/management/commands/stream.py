@@ -2,15 +2,13 @@
 
 import asyncio
 import logging
-import os
-import signal
 from argparse import ArgumentParser
-from types import FrameType
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from osgp.commands.stopping import stop_on_signals
 from osgp.processes.heartbeats import Heartbeat, ProcessKind
 from osgp.stream.application import PATH, make_application
 from osgp.stream.hub import Hub
@@ -48,14 +46,7 @@ class Command(BaseCommand):
         hub = Hub(on_sign_of_life=pulse.beat)
         server = StreamServer(make_application(hub), hub, connections=connections)
 
-        def on_signal(signum: int, frame: FrameType | None) -> None:
-            if server.should_exit:
-                os._exit(1)
-            server.should_exit = True
-            pulse.end_within(settings.OSGP["STOP_DEADLINE"].total_seconds())
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
+        stop_on_signals(pulse, lambda: setattr(server, "should_exit", True))
         host, port = listening.getsockname()[:2]
         self.stdout.write(f"events on http://{host}:{port}{PATH}")
         self.stdout.flush()

@@ -16,6 +16,7 @@ from osgp.notifications.models import DeliveryState, Endpoint
 from osgp.notifications.secrets import rewrap_all
 
 SHOWN = 20
+MOST_HOURS = 24 * 366
 """Deliveries that are printed unless told."""
 OF_ENDPOINT = {
     "pause": "Send nothing to it until it is resumed; deliveries wait.",
@@ -94,11 +95,15 @@ class Command(AnsweringCommand):
             return {"deleted": str(endpoint.uid)}
         rows = endpoint.deliveries.all()
         if verb == "replay":
+            if not 0 < options["hours"] <= MOST_HOURS:
+                self._refuse(f"--hours is from 0 to {MOST_HOURS}.")
             since = timezone.now() - timedelta(hours=options["hours"])
             among = options["state"] or [str(DeliveryState.FAILED)]
             return {"replayed": replaying.replay_all(endpoint, since, timezone.now(), among)}
         if options["state"]:
             rows = rows.filter(state=options["state"])
+        if options["number"] < 1:
+            self._refuse("--number is at least 1.")
         return {"results": [answers.describe_delivery(row) for row in rows[: options["number"]]]}
 
     def _rotate(
