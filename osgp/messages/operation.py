@@ -64,6 +64,18 @@ class OutcomeUnknown(Fault):
         )
 
 
+class Interrupted(Exception):
+    """The meter was lost when part of the result had come.
+
+    ``result`` is that part, in the shape of a whole one; ``fault`` is why no more came.
+    """
+
+    def __init__(self, fault: Fault, result: Any) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+        self.result = result
+
+
 class Operation(ABC, Generic[P, R]):
     """One message. Subclass :class:`MeterOperation`, :class:`PlatformOperation` or, for a message of other
     messages, :class:`CompositeOperation`, with the typed dictionaries of its parameters and its result
@@ -184,8 +196,13 @@ class MeterOperation(Operation[P, R], Generic[P, R]):
     def perform(self, meter: "VisitedMeter", parameters: P) -> R:
         """Carry it out over the association and return the result.
 
-        COSEM steps only: no sockets, no queries. Raises osgp.faults.Fault (DLMS errors are faults as well).
+        COSEM steps only: no sockets, no queries. Raises osgp.faults.Fault (DLMS errors are faults as well),
+        and :class:`Interrupted` with what had come: the next attempt finds that in ``meter.earlier``.
         """
+
+    def join(self, earlier: Mapping[str, Any], result: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Join what came in earlier attempts and what came after, both as of :meth:`represent_result`."""
+        return result
 
     marks_start: ClassVar[bool] = False
     """Whether ``perform`` calls ``meter.mark_started()`` right before what must not be repeated.

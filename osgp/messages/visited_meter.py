@@ -1,15 +1,18 @@
 """A meter as operations see it: the objects of its profile, over an open association."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from osgp.catalogue import CosemObject, ObjectNotInProfile, Profile
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+from osgp.devices.meter_settings import STANDARD, MeterSettings
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.device_keys import NO_KEYS, DeviceKeys, find_no_mbus_keys
 from osgp.messages.history import NO_HISTORY, History
+from osgp.messages.knowledge import Knowledge
 from osgp.protocol_dlms import AccessResult, Data, Meter
 from osgp.protocol_dlms.errors import AccessError
 from osgp.system_notes.observations import Observation
@@ -33,10 +36,16 @@ class VisitedMeter:
     selective_access: bool = True
     model: str = ""
     communication_method: str = ""
+    settings: MeterSettings = STANDARD
+    """How to talk to the meter."""
+    knowledge: Knowledge = field(default_factory=Knowledge)
+    """What was learned of the meter, in this visit and before."""
     visit_begin: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When the visit began, from which relative periods count."""
     history: History = NO_HISTORY
     """What the platform has of the device, for messages that ask only for what is missing."""
+    earlier: Mapping[str, Any] | None = None
+    """What earlier attempts of the action got of its result before the meter was lost, as JSON."""
     keys: DeviceKeys = NO_KEYS
     """The keys of the device."""
     find_mbus_keys: Callable[[str, str], DeviceKeys] = find_no_mbus_keys

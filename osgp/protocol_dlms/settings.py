@@ -18,7 +18,9 @@ PASSWORD_LENGTHS = range(1, 65)
 class MeterAddress:
     """The address of a meter: host name or IP address, port, and logical device in the physical device.
 
-    The logical device address is 1 to 65535 with the wrapper, 1 to 16383 with HDLC.
+    The logical device address is 1 to 65535 with the wrapper, 1 to 16383 with HDLC, where it is the upper
+    address. There a meter may also want a lower address, that of the physical device, and addresses of 2 or
+    4 octets; None: no lower address, and the shortest length.
     """
 
     host: str
@@ -26,6 +28,8 @@ class MeterAddress:
     logical_device_address: int = 1
     framing: Framing = Framing.WRAPPER
     carrier: Carrier = Carrier.TCP
+    server_lower_address: int | None = None
+    server_address_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,13 @@ class Deadlines:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Maximum octets of one received APDU (also proposed to the meter as our receive size) and of one whole
-    reply.
+    reply; of HDLC, the octets of information in one frame and the window, proposed for both directions.
     """
 
     apdu_size: int = 65535
     reply_size: int = 4 * 1024 * 1024
+    hdlc_information_size: int = 1024
+    hdlc_window: int = 1
 
 
 class InvocationCounter(Protocol):

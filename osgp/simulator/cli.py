@@ -16,6 +16,7 @@ from osgp.catalogue.communication import Framing, Security
 
 from .destinations import parse_destination
 from .fleet import MIX, Fleet
+from .quirks import Quirk, UnknownQuirk, parse_quirks
 from .scenario import Scenario
 from .server import SimulatorServer
 from .settings import (
@@ -87,6 +88,14 @@ def destination(text: str) -> str:
     try:
         return str(parse_destination(text))
     except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def quirks(text: str) -> frozenset[Quirk]:
+    """Names of quirks, separated by commas."""
+    try:
+        return parse_quirks(name.strip() for name in text.split(","))
+    except UnknownQuirk as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
@@ -169,6 +178,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what becomes of the invocation counter with a new encryption key (%(default)s)",
     )
     behaviour.add_argument(
+        "--quirks",
+        type=quirks,
+        default=frozenset(),
+        metavar="NAMES",
+        help="how all meters differ from the books, with commas; see docs/how-to/simulate-meters.md",
+    )
+    behaviour.add_argument(
         "--pdu-size", type=int, default=settings.maximum_pdu_size, help="longest APDU (%(default)s)"
     )
     behaviour.add_argument(
@@ -198,6 +214,7 @@ def build_fleet(options: argparse.Namespace) -> Fleet:
         push_ciphered=options.push_ciphered,
         alarms_per_hour=options.alarms_per_hour,
         first_counter=make_first_counter(time.time()),
+        quirks=options.quirks,
         behaviour=Behaviour(
             latency=options.latency,
             loss=options.loss,

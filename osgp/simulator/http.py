@@ -5,7 +5,8 @@ It has no authentication: it is for the machine on which the simulator runs, and
 ``GET /meters`` (``offset``, ``limit``) · ``GET /meters/{identification}`` ·
 ``GET|PUT|DELETE /meters/{identification}/attributes/{class_id}/{obis}/{attribute_id}`` ·
 ``POST /occurrences`` · ``POST /meters/{identification}/occurrences`` ·
-``GET|POST|DELETE /meters/{identification}/faults`` · ``PUT|DELETE /meters/{identification}/behaviour`` ·
+``GET|POST|DELETE /meters/{identification}/faults`` · ``GET|PUT|DELETE /meters/{identification}/quirks`` ·
+``PUT|DELETE /meters/{identification}/behaviour`` ·
 ``GET /keys`` (``offset``, ``limit``, ``repeated``) ·
 ``POST /meters/{identification}/push`` · ``GET /push`` · ``POST|DELETE /push/storm`` (:mod:`.push.http`)
 """
@@ -40,6 +41,7 @@ from .meter.query import AccessError
 from .occurrence import OccurrenceError
 from .push.http import list_routes
 from .push.storm import Storm
+from .quirks import parse_quirks
 from .scenario import carry_out, plan
 from .values import from_json, to_json
 
@@ -60,6 +62,7 @@ def application(
     attribute = "/meters/{identification}/attributes/{class_id:int}/{obis}/{attribute_id:int}"
     faults = "/meters/{identification}/faults"
     behaviour = "/meters/{identification}/behaviour"
+    quirks = "/meters/{identification}/quirks"
     return Starlette(
         routes=[
             Route("/meters", endpoints.list_meters),
@@ -73,6 +76,9 @@ def application(
             Route(faults, endpoints.list_faults, methods=["GET"]),
             Route(faults, endpoints.switch_fault_on, methods=["POST"]),
             Route(faults, endpoints.switch_faults_off, methods=["DELETE"]),
+            Route(quirks, endpoints.list_quirks, methods=["GET"]),
+            Route(quirks, endpoints.put_quirks, methods=["PUT"]),
+            Route(quirks, endpoints.delete_quirks, methods=["DELETE"]),
             Route(behaviour, endpoints.put_behaviour, methods=["PUT"]),
             Route(behaviour, endpoints.delete_behaviour, methods=["DELETE"]),
             *(list_routes(fleet, storm) if storm is not None else ()),
@@ -207,6 +213,24 @@ class _Endpoints:
             self._find_meter(request).faults.switch_off(FaultKind(kind) if kind else None)
         except ValueError as error:
             raise HTTPException(422, "kind is the name of a fault") from error
+        return Response(status_code=204)
+
+    async def list_quirks(self, request: Request) -> Response:
+        """The names of the quirks that the meter has."""
+        return JSONResponse(sorted(self._find_meter(request).quirks))
+
+    async def put_quirks(self, request: Request) -> Response:
+        """``{"quirks": [names]}``: these, instead of those of the fleet."""
+        meter, document = self._find_meter(request), await read_body(request)
+        try:
+            meter.memory.quirks = parse_quirks(document["quirks"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise HTTPException(422, f"quirks is a list of names: {error}") from error
+        return JSONResponse(sorted(meter.quirks))
+
+    async def delete_quirks(self, request: Request) -> Response:
+        """Those of the fleet again."""
+        self._find_meter(request).memory.quirks = None
         return Response(status_code=204)
 
     async def put_behaviour(self, request: Request) -> Response:

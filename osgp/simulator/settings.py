@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from .alarms import AlarmBox
 from .destinations import parse_destination
 from .nonces import Nonces
+from .quirks import Quirk
 
 CALM_SINCE_2024 = 1_704_067_200.0
 """2024-01-01T00:00Z."""
@@ -85,7 +86,7 @@ class FleetSettings:
     all alarms until a client sets their filters. ``push_ciphered`` says whether meters with ciphered
     associations cipher data-notifications too. In the whole fleet so many alarms occur at random in an hour
     (``alarms_per_hour``). ``first_counter`` is the invocation counter of the first APDU that a meter ciphers.
-    ``alarms`` are on their way to whoever pushes them.
+    ``alarms`` are on their way to whoever pushes them. ``quirks`` are how all meters differ from the books.
     """
 
     seed: int = 1
@@ -102,6 +103,7 @@ class FleetSettings:
     push_ciphered: bool = False
     alarms_per_hour: float = 0.0
     first_counter: int = 0
+    quirks: frozenset[Quirk] = frozenset()
     zone: ZoneInfo = field(init=False)
     nonces: Nonces = field(init=False, repr=False, default_factory=Nonces)
     alarms: AlarmBox = field(init=False, repr=False, default_factory=AlarmBox)

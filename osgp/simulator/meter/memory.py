@@ -3,6 +3,7 @@
 from osgp.catalogue.cosem import AttributeDescriptor
 
 from ..faults import ActiveFault
+from ..quirks import Quirk
 from ..settings import Behaviour
 from ..statistics import MeterStatistics
 from .control import CONNECTED
@@ -38,6 +39,7 @@ class Memory:
         "mbus_keys",
         "overrides",
         "pushes",
+        "quirks",
         "record",
         "server_counter",
         "statistics",
@@ -60,6 +62,8 @@ class Memory:
         self.mbus_keys: dict[str, MbusKeys] | None = None
         """By the identification of the device, once it was sent a key."""
         self.record: Record | None = None
+        self.quirks: frozenset[Quirk] | None = None
+        """Its own, instead of those of the fleet."""
 
     @property
     def connected(self) -> bool:

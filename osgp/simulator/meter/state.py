@@ -9,6 +9,7 @@ from osgp.catalogue.cosem import AttributeDescriptor
 
 from ..alarms import Raised
 from ..faults import FaultBox, FaultKind
+from ..quirks import Quirk
 from ..settings import Behaviour, CounterAtKeyChange, FleetSettings
 from . import clock_shifts
 from .clock_zone import find_clock_zone
@@ -299,6 +300,13 @@ class MeterState(Generic[TypeOfMeter]):
         return datetime.fromtimestamp(moment + offset, self.zone)
 
     # Faults
+
+    @property
+    def quirks(self) -> frozenset[Quirk]:
+        """How the meter differs from the books."""
+        memory = self._memory
+        own = memory.quirks if memory is not None else None
+        return self.settings.quirks if own is None else own
 
     @property
     def faults(self) -> FaultBox:
