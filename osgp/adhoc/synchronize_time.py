@@ -1,7 +1,7 @@
 """SynchronizeTime: set the meter's clock to the platform's time."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
@@ -10,13 +10,17 @@ from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.devices.models import Device
-from osgp.faults import Fault, FaultCode
+from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.serializers import TimeZoneField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import CosemDateTime, Data, DataType
+from osgp.protocol_dlms.cosem_time import STANDARD_DEVIATION_LIMIT
 from osgp.protocol_dlms.errors import EncodeError
+
+TOLERANCE = timedelta(seconds=5)
+"""By how much a clock may differ right after it was set: it may ignore fractions of a second, and run on."""
 
 
 class SynchronizeTimeParameters(TypedDict):
@@ -26,8 +30,8 @@ class SynchronizeTimeParameters(TypedDict):
         Annotated[
             str,
             TimeZoneField(),
-            "Zone of the meter's clock; the device's own when left out. At most 12 hours from UTC, as a "
-            "meter cannot represent more.",
+            "Zone of the meter's clock; the device's own when left out. Beyond 12 hours from UTC the clock "
+            "is read back, as not every meter knows such zones.",
         ]
     ]
 
@@ -75,7 +79,9 @@ class SynchronizeTime(MeterOperation[SynchronizeTimeParameters, SynchronizeTimeR
         # Repeating it does no harm only because the time is taken anew on each attempt.
         now = timezone.now()
         clock = CosemDateTime.from_datetime(now, zone)
-        meter.set("CLOCK", "time", Data(DataType.OCTET_STRING, clock.to_bytes()))
+        meter.set("CLOCK", "time", Data(DataType.OCTET_STRING, meter.clock.turn(clock).to_bytes()))
+        if abs(clock.deviation) > STANDARD_DEVIATION_LIMIT:
+            _check_time(meter, now)
         return {
             "time": now,
             "timezone": zone.key,
@@ -87,6 +93,18 @@ class SynchronizeTime(MeterOperation[SynchronizeTimeParameters, SynchronizeTimeR
         self, parameters: SynchronizeTimeParameters, result: SynchronizeTimeResult
     ) -> Mapping[str, Any]:
         return {"time_zone": result["timezone"]} if "timezone" in parameters else {}
+
+
+def _check_time(meter: VisitedMeter, since: datetime) -> None:
+    """Raise Fault 414 unless the clock shows the time, set at ``since``: it may not know such deviations."""
+    shown = meter.clock.parse(meter.get("CLOCK", "time"), "The meter's clock")
+    if not since - TOLERANCE <= shown <= timezone.now() + TOLERANCE:
+        raise Fault(
+            FaultCode.UNABLE_TO_PROCESS_REQUEST,
+            f"The meter accepted the time, but its clock shows {shown:%Y-%m-%d %H:%M:%S} UTC: it does not "
+            "know a deviation of more than 12 hours.",
+            component=Component.PROTOCOL_DLMS,
+        )
 
 
 def _can_be_shown(moment: datetime, zone: str) -> bool:

@@ -1,7 +1,8 @@
 """SetActivityCalendar: which tariff applies when."""
 
 from collections.abc import Callable
-from datetime import datetime, tzinfo
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any, Final, TypedDict
 from zoneinfo import ZoneInfo
 
@@ -27,7 +28,7 @@ from osgp.cosem.activity_calendar import (
     parse_weeks,
     show_text,
 )
-from osgp.cosem.clock import decode_utc
+from osgp.cosem.clock import MeterClock
 from osgp.cosem.date_patterns import DatePattern, DateTimePattern, TimePattern
 from osgp.cosem.errors import make_illegal_response
 from osgp.devices.models import Device
@@ -93,12 +94,12 @@ class SetActivityCalendar(MeterOperation[SetActivityCalendarParameters, SetActiv
             raise ValidationError(errors)
 
     def check_device(self, device: Device, parameters: SetActivityCalendarParameters) -> None:
-        _find_activation(parameters, ZoneInfo(device.time_zone))
+        _find_activation(parameters, MeterClock(ZoneInfo(device.time_zone)))
 
     def perform(
         self, meter: VisitedMeter, parameters: SetActivityCalendarParameters
     ) -> SetActivityCalendarResult:
-        activation = _find_activation(parameters, meter.time_zone)
+        activation = _find_activation(parameters, meter.clock)
         before, is_planned = _read_active(meter)
         if is_planned:
             write(meter, [_plan(meter, NEVER)])
@@ -109,26 +110,29 @@ class SetActivityCalendar(MeterOperation[SetActivityCalendarParameters, SetActiv
             _activate(meter)
             after = read_back(meter, _make_settings(meter, parameters, "active"))
         else:
-            planned = [_plan(meter, _encode(parameters[TIME], meter.time_zone))]
+            planned = [_plan(meter, _encode(parameters[TIME], meter.clock))]
             write(meter, planned)
             read_back(meter, planned)
         return {"before": before, "after": describe(*after), TIME: activation}
 
 
-def _find_activation(parameters: SetActivityCalendarParameters, zone: tzinfo) -> datetime | None:
+def _find_activation(parameters: SetActivityCalendarParameters, clock: MeterClock) -> datetime | None:
     """The time of the activation; None: at once. Raises Fault 401 if it has passed."""
     moment = parameters.get(TIME)
     if moment is None:
         return None
-    found = decode_utc(_encode(moment, zone).to_octets(), zone)
+    found = clock.decode(_encode(moment, clock).to_octets())
     if found is None or found <= timezone.now():
         text = "The time of the activation has to be in the future."
         raise Fault(FaultCode.VALIDATION_ERROR, text, pointer=f"/{TIME}")
     return found
 
 
-def _encode(moment: Moment, zone: tzinfo) -> DateTimePattern:
-    return DateTimePattern.from_moment(moment, zone) if isinstance(moment, datetime) else moment
+def _encode(moment: Moment, clock: MeterClock) -> DateTimePattern:
+    if not isinstance(moment, datetime):
+        return moment
+    told = DateTimePattern.from_moment(moment, clock.zone)
+    return replace(told, deviation=clock.turn_minutes(told.deviation))
 
 
 def _read_active(meter: VisitedMeter) -> tuple[ActivityCalendar, bool]:
@@ -136,7 +140,7 @@ def _read_active(meter: VisitedMeter) -> tuple[ActivityCalendar, bool]:
     names = [*(f"{part}_active" for part in PARTS), TIME]
     *values, time = meter.get_each([meter.find_attribute(TAG, name) for name in names])
     parts = [_try(parse, value) for parse, value in zip(PARTS.values(), values, strict=True)]
-    return describe(*parts), _try(_parse_planned(meter.time_zone), time) is not None
+    return describe(*parts), _try(_parse_planned(meter.clock), time) is not None
 
 
 def _try(parse: Callable[[Data], Any], value: Data | Fault) -> Any:
@@ -178,10 +182,10 @@ def _activate(meter: VisitedMeter) -> None:
 
 def _plan(meter: VisitedMeter, time: DateTimePattern) -> Setting:
     value = Data(DataType.OCTET_STRING, time.to_octets())
-    return Setting(TIME, meter.find_attribute(TAG, TIME), value, _parse_planned(meter.time_zone))
+    return Setting(TIME, meter.find_attribute(TAG, TIME), value, _parse_planned(meter.clock))
 
 
-def _parse_planned(zone: tzinfo) -> Callable[[Data], datetime | None]:
+def _parse_planned(clock: MeterClock) -> Callable[[Data], datetime | None]:
     """Read when a meter makes a calendar active, in UTC; None: not by itself.
 
     The moment counts: a meter may tell it in another zone, or with its weekday.
@@ -190,6 +194,6 @@ def _parse_planned(zone: tzinfo) -> Callable[[Data], datetime | None]:
     def parse(data: Data) -> datetime | None:
         if not isinstance(data.value, bytes) or len(data.value) < len(NEVER.to_octets()):
             raise make_illegal_response("The time of the activation is not a date-time.")
-        return decode_utc(data.value, zone)
+        return clock.decode(data.value)
 
     return parse

@@ -28,7 +28,8 @@ class SetClockConfigurationParameters(TypedDict):
     timezone_offset: Annotated[
         int,
         IntegerField(min_value=-DEVIATION_LIMIT, max_value=DEVIATION_LIMIT),
-        "Minutes from local time to UTC, without daylight saving: -60 for UTC+1.",
+        "Minutes from local time to UTC, without daylight saving: -60 for UTC+1. Beyond 720 not every meter "
+        "takes it.",
     ]
     daylight_savings_begin: Annotated[
         DateTimePattern,
@@ -106,8 +107,8 @@ class SetClockConfiguration(MeterOperation[SetClockConfigurationParameters, SetC
             setting(
                 "timezone_offset",
                 "time_zone",
-                Data(DataType.LONG, parameters["timezone_offset"]),
-                _parse_offset,
+                Data(DataType.LONG, meter.clock.turn_minutes(parameters["timezone_offset"])),
+                lambda data: meter.clock.turn_minutes(_parse_offset(data)),
             ),
             pattern("daylight_savings_begin", begin),
             pattern("daylight_savings_end", end),

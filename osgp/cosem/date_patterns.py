@@ -202,7 +202,9 @@ class DateTimePattern:
 
     def __post_init__(self) -> None:
         if abs(self.deviation) > DEVIATION_LIMIT and self.deviation != DEVIATION_UNSPECIFIED:
-            raise InvalidPattern("The deviation is not -720 to 720 minutes (8000: unspecified).")
+            raise InvalidPattern(
+                f"The deviation is not -{DEVIATION_LIMIT} to {DEVIATION_LIMIT} minutes (8000: unspecified)."
+            )
         _check(self.status, range(0x100), "The status is not one octet.")
 
     @classmethod
@@ -225,7 +227,7 @@ class DateTimePattern:
     def from_moment(cls, moment: datetime, zone: tzinfo) -> "DateTimePattern":
         """Return an aware ``moment`` in ``zone`` with nothing unspecified, to the hundredth of a second.
 
-        In UTC if ``zone`` is more than 12 hours from UTC, which no deviation can express.
+        In UTC if ``zone`` is not whole minutes from UTC, which no deviation can express.
         """
         try:
             told, local = CosemDateTime.from_datetime(moment, zone), moment.astimezone(zone)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from osgp.catalogue import CaptureColumn
-from osgp.cosem.clock import decode_utc, encode_for_meter
+from osgp.cosem.clock import MeterClock, decode_utc
 from osgp.cosem.errors import UnusableRow
 from osgp.protocol_dlms import CaptureObjectDefinition, RangeDescriptor
 from osgp.protocol_dlms.selective_access import CLOCK
@@ -192,5 +192,5 @@ def select(
         positions = tuple(range(width))
     clocks = (column for column in columns if column.tag == CLOCK_TAG)
     clock = next((CaptureObjectDefinition(column.descriptor, column.data_index) for column in clocks), CLOCK)
-    access = RangeDescriptor(encode_for_meter(begin, zone), encode_for_meter(end, zone), named, clock)
+    access = RangeDescriptor(MeterClock(zone).encode(begin), MeterClock(zone).encode(end), named, clock)
     return Selection(access, positions, width)

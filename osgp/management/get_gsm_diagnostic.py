@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, NotRequired, TypedDict
-from zoneinfo import ZoneInfo
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
 from osgp.cosem import gsm_diagnostic as gsm
-from osgp.cosem.clock import decode_utc
+from osgp.cosem.clock import MeterClock
 from osgp.cosem.errors import make_illegal_response
 from osgp.devices.models import CommunicationMethod, Device
 from osgp.faults import Fault, FaultCode
@@ -117,7 +116,7 @@ class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnost
             meter,
             [
                 AskedField(name, meter.find_attribute(tag, attribute), understand)
-                for name, attribute, understand in _list_attributes(names, meter.time_zone)
+                for name, attribute, understand in _list_attributes(names, meter.clock)
             ],
         )
         require_any(fields)
@@ -136,7 +135,7 @@ class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnost
 
 
 def _list_attributes(
-    names: Mapping[str, tuple[str, ...]], zone: ZoneInfo
+    names: Mapping[str, tuple[str, ...]], clock: MeterClock
 ) -> list[tuple[str, str, Callable[[Data], Any]]]:
     """Each field of the result: its name, that of its attribute, and how to understand a value."""
     return [
@@ -158,7 +157,7 @@ def _list_attributes(
         ),
         ("cell_info", "cell_info", _read_cell_info),
         ("adjacent_cells", "adjacent_cells", _read_adjacent_cells),
-        ("capture_time", "capture_time", lambda data: _read_capture_time(data, zone)),
+        ("capture_time", "capture_time", lambda data: _read_capture_time(data, clock)),
     ]
 
 
@@ -192,12 +191,12 @@ def _read_adjacent_cells(data: Data) -> list[AdjacentCell]:
     ]
 
 
-def _read_capture_time(data: Data, zone: ZoneInfo) -> datetime | None:
+def _read_capture_time(data: Data, clock: MeterClock) -> datetime | None:
     if data.value is None:
         return None
     if not isinstance(data.value, bytes):
         raise make_illegal_response("The capture time is no date-time.")
-    return decode_utc(data.value, zone)
+    return clock.decode(data.value)
 
 
 def _find_tag(profile: Profile, communication_method: str, identification: str) -> str:

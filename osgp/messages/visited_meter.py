@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from osgp.catalogue import CosemObject, ObjectNotInProfile, Profile
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+from osgp.cosem.clock import MeterClock
 from osgp.devices.meter_settings import STANDARD, MeterSettings
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.device_keys import NO_KEYS, DeviceKeys, find_no_mbus_keys
@@ -56,6 +57,11 @@ class VisitedMeter:
     """Keep in mind that what follows must not be repeated; for operations with ``marks_start``."""
     observations: list[Observation] = field(default_factory=list)
     """What a message observed beside its result, for the system notes of the device."""
+
+    @property
+    def clock(self) -> MeterClock:
+        """How the meter tells times."""
+        return MeterClock(self.time_zone, self.settings.deviation_sign)
 
     def find_object(self, tag: str) -> CosemObject:
         """Return the object with this tag. Raises Fault 416 if the profile lacks it."""

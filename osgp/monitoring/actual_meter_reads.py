@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.cosem.clock import parse_complete_time
 from osgp.cosem.quantities import Quantity, parse_quantity, parse_scaler_unit
 from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
@@ -56,7 +55,7 @@ class ActualMeterReads(MeterOperation[NoParameters, ActualMeterReadsResult]):
                 *(meter.find_attribute(tag, "scaler_unit") for tag in from_meter),
             ]
         )
-        log_time = parse_complete_time(clock, "The meter's clock")
+        log_time = meter.clock.parse(clock, "The meter's clock", near=meter.visit_begin)
         for tag, data in zip(from_meter, values[len(tags) :], strict=True):
             units[tag] = parse_scaler_unit(data, tag)
         found: dict[str, Quantity | None] = {}

@@ -7,7 +7,6 @@ from typing import Annotated, TypedDict
 from django.utils import timezone
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.cosem.clock import parse_date_time
 from osgp.cosem.errors import make_illegal_response
 from osgp.cosem.quantities import Quantity, parse_quantity, parse_scaler_unit
 from osgp.devices.models import MBUS_DEVICE_TYPES
@@ -51,7 +50,9 @@ class ActualMeterReadsGas(MeterOperation[NoParameters, ActualMeterReadsGasResult
         if known is None:
             asked.append(meter.find_attribute(tag, "scaler_unit"))
         value, captured, *rest = meter.get_all(asked)
-        capture_time = parse_date_time(captured, "The capture time").to_datetime()
+        if not isinstance(captured.value, bytes):
+            raise make_illegal_response("The capture time is not a date-time.")
+        capture_time = meter.clock.decode(captured.value, near=meter.visit_begin)
         if capture_time is None:
             raise make_illegal_response(
                 "The gateway does not tell a complete capture time; its channel may be empty."

@@ -5,7 +5,6 @@ from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import CosemObject
-from osgp.cosem.clock import parse_complete_time
 from osgp.cosem.quantities import format_decimal, parse_scaler_unit, parse_whole_number
 from osgp.faults import Fault
 from osgp.messages.operation import MeterOperation, Service
@@ -73,7 +72,7 @@ class GetActualPowerQuality(MeterOperation[PowerQualityParameters, GetActualPowe
                 missing[item.tag] = fault
         return {
             "profile_type": profile_type,
-            "log_time": parse_complete_time(clock, "The meter's clock"),
+            "log_time": meter.clock.parse(clock, "The meter's clock", near=meter.visit_begin),
             "power_quality_values": values,
             "unavailable": list_unavailable(missing),
         }

@@ -5,7 +5,7 @@ The deviation counts the minutes *from* local time *to* UTC: local = UTC - devia
 European winter time. Any field may be left unspecified.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
@@ -14,7 +14,10 @@ from osgp.protocol_dlms.errors import DecodeError, EncodeError
 UNSPECIFIED = 0xFF
 YEAR_UNSPECIFIED = 0xFFFF
 DEVIATION_UNSPECIFIED = -0x8000
-DEVIATION_LIMIT = 720
+STANDARD_DEVIATION_LIMIT = 720
+"""The largest deviation of the Blue Book."""
+DEVIATION_LIMIT = 840
+"""The largest there is: places up to 14 hours ahead of UTC exist, and meters there tell it."""
 
 STATUS_INVALID = 0x01
 STATUS_DOUBTFUL = 0x02
@@ -30,9 +33,9 @@ LENGTH = 12
 class CosemDateTime:
     """A COSEM date-time, wildcards included.
 
-    ``month`` and ``day`` may also hold 0xFD and 0xFE (daylight saving ends, begins; second last, last day of
-    the month); ``weekday`` is 1 (Monday) to 7. ``hundredths`` counts hundredths of a second. ``deviation`` is
-    in minutes, -720 to 720, or ``DEVIATION_UNSPECIFIED``.
+    ``month`` and ``day`` may also hold 0xFD and 0xFE (month: daylight saving ends, begins; day: second last,
+    last day of the month); ``weekday`` is 1 (Monday) to 7. ``hundredths`` counts hundredths of a second.
+    ``deviation`` is in minutes, -840 to 840, or ``DEVIATION_UNSPECIFIED``.
     """
 
     year: int = YEAR_UNSPECIFIED
@@ -50,8 +53,8 @@ class CosemDateTime:
     def from_datetime(cls, moment: datetime, zone: tzinfo = UTC) -> "CosemDateTime":
         """Return an aware ``moment`` as local time in ``zone``: weekday unspecified, DST in the status.
 
-        Raises :class:`EncodeError` for a naive datetime, and for a zone more than 12 hours from UTC or not
-        whole minutes from it, which the deviation cannot express.
+        Raises :class:`EncodeError` for a naive datetime, and for a zone more than 14 hours from UTC or not
+        whole minutes from it. Beyond 12 hours not every meter takes the deviation.
         """
         if moment.tzinfo is None:
             raise EncodeError("a date-time needs a time zone")
@@ -96,6 +99,10 @@ class CosemDateTime:
             int.from_bytes(octets[9:11], "big", signed=True),
             octets[11],
         )
+
+    def turn_deviation(self) -> "CosemDateTime":
+        """Return the same with the opposite sign of the deviation, which must be specified."""
+        return replace(self, deviation=-self.deviation)
 
     def to_bytes(self) -> bytes:
         """Return the 12 octets. Raises :class:`EncodeError` if a field is out of range."""
