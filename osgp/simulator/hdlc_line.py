@@ -5,10 +5,10 @@ What happens to a frame depends on how many went over the connection before it, 
 
 from .quirks import Quirk
 
-# Each of them is prime, so that no frame that is sent again meets the same again and again.
-_LOST_IN_REQUESTS = 11
-_LOST_IN_ANSWERS = 7
-_DAMAGED_IN_ANSWERS = 5
+# Primes above the longest window, so that no frame that is sent again meets the same again and again.
+_LOST_IN_REQUESTS = 17
+_LOST_IN_ANSWERS = 13
+_DAMAGED_IN_ANSWERS = 11
 _REPEATED_IN_ANSWERS = 3
 
 _NOISE = (

@@ -29,7 +29,7 @@ from osgp.protocol_dlms.transport.stream import Stream
 
 CONNECTION_TRIES = 3
 """How often the meter is asked for a data link."""
-MAX_REPETITIONS = 3
+MAX_REPETITIONS = 5
 """How often one frame is asked for again, while the meter shows no other sign of life."""
 
 
@@ -79,6 +79,8 @@ class HdlcLink:
         self._outstanding: deque[_Segment] = deque()
         self._lacks_outstanding = False
         self._has_turn = False
+        self._sent_at = 0.0
+        self._slowest = math.inf
 
     def open(self) -> None:
         """Send SNRM, with parameters since some meters refuse it without, and receive UA.
@@ -199,6 +201,8 @@ class HdlcLink:
             verdict = self._judge(frame)
             if verdict is _Verdict.PROGRESS:
                 reader.note_progress()
+                if repetitions == 0:
+                    self._note_seconds(time.monotonic() - self._sent_at)
                 return frame
             if len(self._outstanding) < lacking or verdict is _Verdict.BUSY:
                 repetitions = 0
@@ -304,6 +308,7 @@ class HdlcLink:
         self._has_turn = False
         for frame in frames:
             self._reader.note_sent(frame)
+        self._sent_at = time.monotonic()
         self._stream.send(
             b"".join(
                 hdlc.encode(destination, source, control, information, segmented=segmented)
@@ -315,4 +320,9 @@ class HdlcLink:
         """Return when a frame counts as lost (monotonic clock)."""
         pace = self.pace
         share = self._stream.clock.get_seconds_left() * pace.share
-        return time.monotonic() + min(max(share, pace.shortest), pace.longest)
+        longest = min(share, pace.longest, self._slowest * pace.patience)
+        return time.monotonic() + max(longest, pace.shortest)
+
+    def _note_seconds(self, seconds: float) -> None:
+        """Note how long an answer took that did not have to be asked for twice."""
+        self._slowest = seconds if self._slowest == math.inf else max(self._slowest, seconds)

@@ -30,7 +30,8 @@ _COMMANDS = (Control.SNRM, Control.DISC)
 class Pace(NamedTuple):
     """How long to wait for a frame before it counts as lost, in seconds; never longer than the exchange.
 
-    ``share``: that part of the time left for the exchange, but within ``shortest`` and ``longest``.
+    ``share``: that part of the time left for the exchange, but within ``shortest`` and ``longest``, and no
+    longer than ``patience`` times what the slowest answer so far took.
     ``quiet``: that long once a frame was damaged or out of order, and for the rest of one that has begun.
     ``first_pause`` is before a meter that is busy is polled; doubled each time, up to ``longest_pause``.
     """
@@ -38,6 +39,7 @@ class Pace(NamedTuple):
     share: float = 1 / 3
     shortest: float = 2.0
     longest: float = 5.0
+    patience: float = 4.0
     quiet: float = 0.5
     first_pause: float = 0.2
     longest_pause: float = 2.0
