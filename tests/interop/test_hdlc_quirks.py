@@ -5,11 +5,13 @@ Seen in the field: meters on RS-485 behind gateways. Nothing may be lost, and no
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from osgp import catalogue
 from osgp.protocol_dlms import (
+    CosemDateTime,
     Data,
     DataType,
     Deadlines,
@@ -33,6 +35,10 @@ NOW = datetime(2024, 6, 15, 10, 20, 30, tzinfo=UTC)
 PROFILE = catalogue.find_profile("SMR", "5.1")
 CALENDAR_NAME = PROFILE["ACTIVITY_CALENDAR"].address_attribute(6)
 INTERVALS = PROFILE["INTERVAL_VALUES_E"].address_attribute(2)
+LAST_HALF_DAY = [
+    CosemDateTime.from_datetime(moment, ZoneInfo("Europe/Amsterdam"))
+    for moment in (NOW - timedelta(hours=12), NOW)
+]
 DEADLINES = Deadlines(connect=20, apdu=60, session=300, release=20)
 QUIRKS = [quirk for quirk in Quirk if quirk.startswith("hdlc-")]
 
@@ -77,7 +83,7 @@ def test_a_ciphered_session(
         deadlines=DEADLINES,
         limits=Limits(hdlc_information_size=200, hdlc_window=window),
     ) as connected:
-        rows = connected.read_profile(INTERVALS, RangeDescriptor(NOW - timedelta(hours=12), NOW))
+        rows = connected.read_profile(INTERVALS, RangeDescriptor(*LAST_HALF_DAY))
         connected.set(CALENDAR_NAME, written)
         assert connected.get(CALENDAR_NAME) == written
         assert connected.statistics.invocation_counters == counter.taken

@@ -29,6 +29,7 @@ from osgp.protocol_dlms.transport.stream import Stream
 
 CONNECTION_TRIES = 3
 """How often the meter is asked for a data link."""
+DISCONNECTION_TRIES = 2
 MAX_REPETITIONS = 5
 """How often one frame is asked for again, while the meter shows no other sign of life."""
 
@@ -134,9 +135,10 @@ class HdlcLink:
         return bytes(apdu[len(hdlc.LLC_RESPONSE) :])
 
     def disconnect(self) -> None:
-        """Send DISC and receive UA or DM."""
-        if self._command(Control.DISC, b"", self._choose_end()) is None:
-            self._command(Control.DISC, b"", math.inf)
+        """Send DISC and receive UA or DM. A meter that answers neither time is left alone."""
+        for _ in range(DISCONNECTION_TRIES):
+            if self._command(Control.DISC, b"", self._choose_end()) is not None:
+                break
 
     # Unnumbered frames
 
