@@ -5,6 +5,7 @@ from typing import Protocol
 
 from osgp.catalogue.communication import Carrier, Framing, Security
 from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.hdlc_address import ALL_STATION_SHORT, check_server_address
 
 PUBLIC_CLIENT = 16
 MANAGEMENT_CLIENT = 1
@@ -12,13 +13,16 @@ KEY_LENGTH = 16
 SYSTEM_TITLE_LENGTH = 8
 CHALLENGE_LENGTHS = range(8, 65)
 PASSWORD_LENGTHS = range(1, 65)
+# Blue Book, class 23 (IEC HDLC setup), attributes 3 to 6.
+HDLC_INFORMATION_SIZES = range(32, 2031)
+HDLC_WINDOWS = range(1, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class MeterAddress:
     """The address of a meter: host name or IP address, port, and logical device in the physical device.
 
-    The logical device address is 1 to 65535 with the wrapper, 1 to 16383 with HDLC, where it is the upper
+    The logical device address is 1 to 65535 with the wrapper, 1 to 16382 with HDLC, where it is the upper
     address. There a meter may also want a lower address, that of the physical device, and addresses of 2 or
     4 octets; None: no lower address, and the shortest length.
     """
@@ -62,12 +66,20 @@ class Deadlines:
 class Limits:
     """Maximum octets of one received APDU (also proposed to the meter as our receive size) and of one whole
     reply; of HDLC, the octets of information in one frame and the window, proposed for both directions.
+
+    Raises :class:`errors.InvalidSettings` for sizes and windows that HDLC does not have.
     """
 
     apdu_size: int = 65535
     reply_size: int = 4 * 1024 * 1024
     hdlc_information_size: int = 1024
     hdlc_window: int = 1
+
+    def __post_init__(self) -> None:
+        if self.hdlc_information_size not in HDLC_INFORMATION_SIZES:
+            raise errors.InvalidSettings(f"{self.hdlc_information_size} octets in an HDLC frame")
+        if self.hdlc_window not in HDLC_WINDOWS:
+            raise errors.InvalidSettings(f"a window of {self.hdlc_window} HDLC frames")
 
 
 class InvocationCounter(Protocol):
@@ -125,9 +137,14 @@ def check_address(address: MeterAddress, client_address: int) -> None:
     if not 1 <= address.port <= 0xFFFF:
         raise errors.InvalidSettings(f"port {address.port} is out of range")
     hdlc = address.framing is Framing.HDLC
-    if not 1 <= address.logical_device_address <= (0x3FFF if hdlc else 0xFFFF):
+    if hdlc:
+        check_server_address(
+            address.logical_device_address, address.server_lower_address, address.server_address_length
+        )
+    elif not 1 <= address.logical_device_address <= 0xFFFF:
         raise errors.InvalidSettings(
             f"logical device address {address.logical_device_address} is out of range"
         )
-    if not 1 <= client_address <= (0x7F if hdlc else 0xFFFF):
+    # No client has the all-station address either.
+    if not 1 <= client_address <= (ALL_STATION_SHORT - 1 if hdlc else 0xFFFF):
         raise errors.InvalidSettings(f"client address {client_address} is out of range")

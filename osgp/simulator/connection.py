@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import deque
+from collections.abc import Callable
 
 from osgp.catalogue.communication import Framing
 
@@ -13,6 +14,7 @@ from .fleet import Fleet
 from .hdlc_link import HdlcLink
 from .links import ApduReceived, Disconnected, FrameToSend, Link, WrapperLink
 from .meter.meter import Meter
+from .quirks import Quirk
 from .session import Session
 
 MAXIMUM_SESSIONS = 16
@@ -37,12 +39,12 @@ _LINK_FAULTS = (
 )
 
 
-def link_for(first_octet: int) -> Link:
-    """The link that a connection speaks, told by its first octet."""
+def link_for(first_octet: int, find_quirks: Callable[[int], frozenset[Quirk]]) -> Link:
+    """The link that a connection speaks, told by its first octet; ``find_quirks`` is for the meters on it."""
     if first_octet == _WRAPPER_FIRST_OCTET:
         return WrapperLink()
     if first_octet == FLAG:
-        return HdlcLink()
+        return HdlcLink(find_quirks)
     raise RemoteProtocolError(f"{first_octet:#04x} begins neither a wrapper frame nor an HDLC frame")
 
 
@@ -108,7 +110,7 @@ class Connection(asyncio.Protocol):
         try:
             link = self._link
             if link is None:
-                link = self._link = link_for(data[0])
+                link = self._link = link_for(data[0], self._find_quirks)
             link.receive_data(data)
             while self._transport is not None and not self._transport.is_closing():
                 event = link.take_event()
@@ -138,6 +140,11 @@ class Connection(asyncio.Protocol):
         return all(session.meter.is_reachable(now) for session in self._sessions.values())
 
     # Meters and sessions
+
+    def _find_quirks(self, server_address: int) -> frozenset[Quirk]:
+        """The quirks of the meter with this address; none if there is no such meter."""
+        meter = self._fleet.find_meter(self.port_index, server_address)
+        return meter.quirks if meter is not None else frozenset()
 
     def _choose_session(self, client_address: int, server_address: int) -> Session | None:
         session = self._sessions.get((client_address, server_address))

@@ -1,6 +1,7 @@
-"""The meter as the secondary station of HDLC connections, window 1, with segmentation both ways. No I/O."""
+"""The meters as the secondary stations of the HDLC connections on one TCP connection. No I/O."""
 
 from collections import deque
+from collections.abc import Callable, Iterable
 
 from .codec.errors import RemoteProtocolError
 from .codec.hdlc import (
@@ -9,65 +10,51 @@ from .codec.hdlc import (
     Control,
     Frame,
     FrameDecoder,
-    LinkParameters,
     decode_parameters,
     encode_frame,
     encode_parameters,
-    information_control,
-    receive_ready_control,
+    is_all_station,
     upper_address,
 )
+from .hdlc_line import Line
+from .hdlc_station import Station
 from .links import ApduReceived, Disconnected, Event, FrameToSend
+from .quirks import Quirk
 
 INFORMATION_FIELD = 512
 """Most octets of information that the meters send and take in one frame."""
 
-MAXIMUM_APDU = 65_536
 MAXIMUM_CONNECTIONS = 16
 
+_POLLS_NOT_READY = 2
+"""How often a meter that is not ready says so before it answers."""
 
-class _Connection:
-    """One connection between a client and a server address."""
+_Key = tuple[int, int]
+"""Client address and upper server address."""
 
-    __slots__ = (
-        "client",
-        "last_sent",
-        "parameters",
-        "receive_number",
-        "received",
-        "segments",
-        "send_number",
-        "server",
-    )
 
-    def __init__(self, client: bytes, server: bytes, parameters: LinkParameters) -> None:
-        self.client = client
-        self.server = server
-        self.parameters = parameters
-        self.send_number = 0
-        self.receive_number = 0
-        self.received = bytearray()
-        self.segments: deque[tuple[bytes, bool]] = deque()
-        self.last_sent = b""
-
-    def take_segment(self) -> bytes:
-        """The I frame with the next segment of the answer."""
-        octets, more = self.segments.popleft()
-        control = information_control(self.send_number, self.receive_number)
-        self.send_number = (self.send_number + 1) % 8
-        self.last_sent = encode_frame(Frame(self.client, self.server, control, octets, more))
-        return self.last_sent
+def _no_quirks(_: int) -> frozenset[Quirk]:
+    return frozenset()
 
 
 class HdlcLink:
-    """HDLC connections on one TCP connection, by client address and upper server address."""
+    """HDLC connections on one TCP connection, by client address and upper server address.
 
-    __slots__ = ("_connections", "_decoder", "_events")
+    A meter has any lower address, and answers from the address that it was called by. ``find_quirks`` tells
+    the quirks of the meter with an upper server address.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_answers", "_connections", "_decoder", "_events", "_find_quirks", "_let_go", "_line")
+
+    def __init__(self, find_quirks: Callable[[int], frozenset[Quirk]] = _no_quirks) -> None:
         self._decoder = FrameDecoder()
-        self._connections: dict[tuple[int, int], _Connection] = {}
+        self._connections: dict[_Key, Station] = {}
         self._events: deque[Event] = deque()
+        self._find_quirks = find_quirks
+        self._line = Line()
+        self._answers = 0
+        # Pairs that were told to disconnect, and have not done so (False) or have (True).
+        self._let_go: dict[_Key, bool] = {}
 
     def receive_data(self, data: bytes) -> None:
         """Take the next octets of the stream."""
@@ -85,108 +72,108 @@ class HdlcLink:
     def send(
         self, client_address: int, server_address: int, apdu: bytes, misaddressed: bool = False
     ) -> bytes:
-        """The first frame of an answer; the others follow as the client asks for them."""
-        connection = self._connections.get((client_address, server_address))
-        if connection is None:
+        """The first frames of an answer; the others follow as the client asks for them."""
+        station = self._connections.get((client_address, server_address))
+        if station is None:
             return b""
-        octets = LLC_RESPONSE + apdu
-        size = connection.parameters.transmit
-        starts = range(0, len(octets), size)
-        connection.segments = deque(
-            (octets[start : start + size], start + size < len(octets)) for start in starts
-        )
+        quirks = self._find_quirks(server_address)
+        self._answers += 1
+        is_busy = Quirk.HDLC_NOT_READY in quirks and self._answers % 2 == 0
+        client, server = station.client, station.server
         if misaddressed:
-            client, server = connection.client, connection.server
-            connection.client = bytes((client[0] ^ 0x02, *client[1:]))
-            connection.server = bytes((server[0] ^ 0x02, *server[1:]))
-            frame = connection.take_segment()
-            connection.client, connection.server = client, server
-            return frame
-        return connection.take_segment()
+            station.client = bytes((client[0] ^ 0x02, *client[1:]))
+            station.server = bytes((server[0] ^ 0x02, *server[1:]))
+        frames = station.send(LLC_RESPONSE + apdu, _POLLS_NOT_READY if is_busy else 0)
+        station.client, station.server = client, server
+        return self._carry(frames, quirks)
 
     def refuse(self, client_address: int, server_address: int) -> bytes:
         """DM instead of the UA that would have opened a connection."""
-        connection = self._connections.pop((client_address, server_address), None)
-        if connection is None:
+        station = self._connections.pop((client_address, server_address), None)
+        if station is None:
             return b""
-        return encode_frame(Frame(connection.client, connection.server, Control.DM))
+        frame = encode_frame(Frame(station.client, station.server, Control.DM))
+        return self._carry([frame], self._find_quirks(server_address))
 
     def _receive(self, frame: Frame) -> None:
-        client, server = upper_address(frame.source), upper_address(frame.destination)
-        connection = self._connections.get((client, server))
-        if frame.control == Control.SNRM:
-            self._open(frame, client, server)
-        elif frame.control == Control.DISC:
-            self._close(frame, client, server)
-        elif connection is None:
-            self._reply(frame, Control.DM)
-        elif frame.is_information:
-            self._take_information(frame, connection, client, server)
-        elif frame.is_receive_ready:
-            self._take_receive_ready(frame, connection)
-        elif frame.control != Control.UI:
-            self._reply(frame, Control.FRMR)
-
-    def _reply(self, frame: Frame, control: int, information: bytes = b"") -> None:
-        octets = encode_frame(Frame(frame.source, frame.destination, control, information))
-        self._events.append(FrameToSend(octets))
-
-    def _open(self, frame: Frame, client: int, server: int) -> None:
-        if (client, server) in self._connections:
-            self._events.append(Disconnected(client, server))
-        elif len(self._connections) >= MAXIMUM_CONNECTIONS:
-            self._reply(frame, Control.DM)
+        client, server = key = upper_address(frame.source), upper_address(frame.destination)
+        quirks = self._find_quirks(server)
+        if Quirk.HDLC_ECHO in quirks:
+            self._events.append(FrameToSend(encode_frame(frame)))
+        if self._line.loses_request(quirks) or is_all_station(frame.destination):
             return
-        wanted = decode_parameters(frame.information)
-        agreed = LinkParameters(
-            min(wanted.receive, INFORMATION_FIELD), min(wanted.transmit, INFORMATION_FIELD)
-        )
-        self._connections[client, server] = _Connection(frame.source, frame.destination, agreed)
-        answer = Frame(frame.source, frame.destination, Control.UA, encode_parameters(agreed))
+        station = self._connections.get(key)
+        if frame.control == Control.SNRM:
+            self._open(frame, key, quirks)
+        elif frame.control == Control.DISC:
+            self._close(frame, key, quirks)
+        elif station is None:
+            self._reply(frame, quirks, Control.DM)
+        elif frame.is_information:
+            self._take_information(frame, station, client, server)
+        elif frame.is_receive_ready:
+            station.acknowledge(frame.receive_number)
+            if frame.polls:
+                self._emit(station.answer_poll(), quirks)
+        elif frame.control != Control.UI:
+            self._reply(frame, quirks, Control.FRMR)
+
+    def _reply(self, frame: Frame, quirks: frozenset[Quirk], control: int, information: bytes = b"") -> None:
+        self._emit([encode_frame(Frame(frame.source, frame.destination, control, information))], quirks)
+
+    def _emit(self, frames: Iterable[bytes], quirks: frozenset[Quirk]) -> None:
+        self._events.append(FrameToSend(self._carry(frames, quirks)))
+
+    def _carry(self, frames: Iterable[bytes], quirks: frozenset[Quirk]) -> bytes:
+        return b"".join(self._line.carry(frame, quirks) for frame in frames)
+
+    def _open(self, frame: Frame, key: _Key, quirks: frozenset[Quirk]) -> None:
+        if Quirk.HDLC_DM_FIRST in quirks and not self._let_go.get(key):
+            if len(self._let_go) < MAXIMUM_CONNECTIONS:
+                self._let_go[key] = False
+            self._reply(frame, quirks, Control.DM)
+            return
+        if key in self._connections:
+            self._events.append(Disconnected(*key))
+        elif len(self._connections) >= MAXIMUM_CONNECTIONS:
+            self._reply(frame, quirks, Control.DM)
+            return
+        agreed = decode_parameters(frame.information).agree(INFORMATION_FIELD)
+        self._connections[key] = Station(frame.source, frame.destination, agreed)
+        answer = encode_frame(Frame(frame.source, frame.destination, Control.UA, encode_parameters(agreed)))
         self._events.append(
             FrameToSend(
-                encode_frame(answer), client, server, opening=True, parameterless=not frame.information
+                self._carry([answer], quirks), *key, opening=True, parameterless=not frame.information
             )
         )
 
-    def _close(self, frame: Frame, client: int, server: int) -> None:
-        if self._connections.pop((client, server), None) is None:
-            self._reply(frame, Control.DM)
+    def _close(self, frame: Frame, key: _Key, quirks: frozenset[Quirk]) -> None:
+        if key in self._let_go:
+            self._let_go[key] = True
+        if self._connections.pop(key, None) is None:
+            self._reply(frame, quirks, Control.DM)
             return
-        self._events.append(Disconnected(client, server))
-        self._reply(frame, Control.UA)
+        self._events.append(Disconnected(*key))
+        self._reply(frame, quirks, Control.UA)
 
-    def _take_information(self, frame: Frame, connection: _Connection, client: int, server: int) -> None:
-        if frame.send_number != connection.receive_number:
-            # The client repeats itself: it has missed what was sent last.
-            repeated = connection.last_sent or self._receive_ready(connection)
-            self._events.append(FrameToSend(repeated))
+    def _take_information(self, frame: Frame, station: Station, client: int, server: int) -> None:
+        quirks = self._find_quirks(server)
+        if frame.send_number != station.receive_number:
+            # The client repeats itself: it has missed what was sent last. Or it goes on behind what got lost.
+            station.acknowledge(frame.receive_number)
+            if frame.polls:
+                self._emit(station.answer_poll(), quirks)
             return
-        connection.receive_number = (connection.receive_number + 1) % 8
-        connection.received += frame.information
-        if len(connection.received) > MAXIMUM_APDU:
-            raise RemoteProtocolError("a segmented APDU is too long")
-        if frame.segmented:
-            connection.last_sent = self._receive_ready(connection)
-            self._events.append(FrameToSend(connection.last_sent))
+        octets = station.take_information(frame)
+        if octets is None:
+            if frame.polls:
+                self._acknowledge(station, quirks)
             return
-        octets = bytes(connection.received)
-        connection.received.clear()
-        connection.segments.clear()
-        connection.last_sent = b""
         if octets[: len(LLC_COMMAND)] != LLC_COMMAND:
             raise RemoteProtocolError("the LLC header is wrong")
         self._events.append(ApduReceived(client, server, octets[len(LLC_COMMAND) :]))
 
-    def _take_receive_ready(self, frame: Frame, connection: _Connection) -> None:
-        if frame.receive_number != connection.send_number:
-            self._events.append(FrameToSend(connection.last_sent or self._receive_ready(connection)))
-        elif connection.segments:
-            self._events.append(FrameToSend(connection.take_segment()))
-        else:
-            self._events.append(FrameToSend(self._receive_ready(connection)))
-
-    @staticmethod
-    def _receive_ready(connection: _Connection) -> bytes:
-        control = receive_ready_control(connection.receive_number)
-        return encode_frame(Frame(connection.client, connection.server, control))
+    def _acknowledge(self, station: Station, quirks: frozenset[Quirk]) -> None:
+        """Ask for the next segments of a request."""
+        is_busy = Quirk.HDLC_NOT_READY in quirks and station.receive_number % 3 == 0
+        self._emit([station.receive_not_ready() if is_busy else station.receive_ready()], quirks)

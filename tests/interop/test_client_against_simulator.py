@@ -397,6 +397,9 @@ def test_faults_of_one_answer(
 ) -> None:
     simulated = bench.meter(Security.HLS5, transport)
     deadlines = IMPATIENT if fault in (FaultKind.HANG, FaultKind.RELEASE_IGNORED) else UNHURRIED
+    if fault is FaultKind.WRONG_ADDRESS and transport is Framing.HDLC:
+        # The frame is for others, as on a line that meters share; the meter is asked again, and answers.
+        error = None
     with bench.connect(simulated, deadlines=deadlines) as meter:
         simulated.faults.switch_on(fault, 1)
         if error is None:
@@ -463,7 +466,8 @@ def test_faults_while_associating(bench: Bench, transport: Framing) -> None:
     if transport is Framing.HDLC:
         expected.append((FaultKind.SNRM_REFUSED, (errors.ConnectionEstablishError,)))
     for fault, kinds in expected:
-        simulated.faults.switch_on(fault, 1)
+        # A data link is asked for three times.
+        simulated.faults.switch_on(fault, 3 if fault is FaultKind.SNRM_REFUSED else 1)
         with pytest.raises(kinds):
             bench.connect(simulated)
     with bench.connect_again(simulated) as meter:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osgp.protocol_dlms import errors
-from osgp.protocol_dlms.transport import hdlc, wrapper
+from osgp.protocol_dlms.transport import hdlc, hdlc_parameters, wrapper
+from osgp.protocol_dlms.transport.hdlc_finder import MAX_NOISE, FrameFinder
 
 
 def test_check_sequence_of_the_standard_message() -> None:
@@ -73,49 +74,83 @@ def test_addresses_of_impossible_length(address: str) -> None:
         hdlc.decode(body)
 
 
-@pytest.mark.parametrize(
-    ("logical_device", "address"),
-    [(1, "03"), (16, "21"), (127, "ff"), (128, "02000001"), (0x3FFF, "fefe0001")],
-)
-def test_server_addresses(logical_device: int, address: str) -> None:
-    assert hdlc.encode_server_address(logical_device).hex() == address
-
-
 def test_link_parameters() -> None:
-    assert (
-        hdlc.build_link_parameters(128).hex()
-        == "8180" + "14" + "05020080" + "06020080" + "070400000001" + "080400000001"
-    )
-    assert hdlc.parse_receive_size(hdlc.build_link_parameters(512)) == 512
+    proposal = hdlc_parameters.build_link_parameters(128, 1)
+    assert proposal.hex() == "8180" + "14" + "05020080" + "06020080" + "070400000001" + "080400000001"
+    proposal = hdlc_parameters.build_link_parameters(512, 7)
+    assert hdlc_parameters.parse_link_parameters(proposal) == (512, 512, 7, 7)
 
 
 @pytest.mark.parametrize(
-    ("information", "size"),
+    ("information", "parameters"),
     [
-        ("", 128),
-        ("8180", 128),
-        ("818000", 128),
-        ("ffff03060140", 128),
-        ("818003060140", 64),
-        ("818006050101060140", 64),
-        ("8180040602ffff", hdlc.MAX_INFORMATION_SIZE),
-        ("81800306", 128),
-        ("818003060240", 128),
+        ("", (128, 128, 1, 1)),
+        ("8180", (128, 128, 1, 1)),
+        ("818000", (128, 128, 1, 1)),
+        ("ffff03060140", (128, 128, 1, 1)),
+        ("818003060140", (128, 64, 1, 1)),
+        ("818006050101060140", (1, 64, 1, 1)),
+        ("8180040602ffff", (128, hdlc_parameters.MAX_INFORMATION_SIZE, 1, 1)),
+        ("81800306", (128, 128, 1, 1)),
+        ("818003060240", (128, 128, 1, 1)),
+        ("818013050200f8060170070400000003080400000005", (248, 112, 3, 5)),
+        ("818006070103080105", (128, 128, 3, 5)),
+        ("81800c070400000000080400000008", (128, 128, 1, 7)),
     ],
 )
-def test_sizes_that_peers_name_or_do_not(information: str, size: int) -> None:
-    assert hdlc.parse_receive_size(bytes.fromhex(information)) == size
+def test_parameters_that_peers_name_or_do_not(information: str, parameters: tuple[int, ...]) -> None:
+    assert hdlc_parameters.parse_link_parameters(bytes.fromhex(information)) == parameters
 
 
 def test_a_size_too_small_to_use() -> None:
     with pytest.raises(errors.IllegalResponse):
-        hdlc.parse_receive_size(bytes.fromhex("818003060100"))
+        hdlc_parameters.parse_link_parameters(bytes.fromhex("818003060100"))
 
 
 @given(st.binary(max_size=40))
-def test_any_link_parameters_give_a_usable_size(information: bytes) -> None:
+def test_any_link_parameters_can_be_used(information: bytes) -> None:
     with contextlib.suppress(errors.IllegalResponse):
-        assert 8 <= hdlc.parse_receive_size(information) <= hdlc.MAX_INFORMATION_SIZE
+        granted = hdlc_parameters.parse_link_parameters(information)
+        assert 8 <= granted.receive_size <= hdlc_parameters.MAX_INFORMATION_SIZE
+        assert 1 <= granted.receive_window <= 7
+        assert 1 <= granted.transmit_window <= 7
+
+
+FRAMES = [
+    hdlc.encode(b"\x03", b"\x02\x23", 0x30, octets, segmented=False)
+    for octets in (b"", b"abc", b"\x7e\xa0\x07\x7e" * 9, bytes(1500))
+]
+NOISE = st.one_of(
+    st.binary(max_size=12), st.sampled_from([b"\x7e", b"\x7e\xa7", b"\x7e\xa7\xff", b"\x7e\xa0\x40"])
+)
+
+
+@given(st.lists(st.tuples(NOISE, st.sampled_from(FRAMES)), max_size=6), st.integers(1, 600))
+def test_frames_are_found_among_noise(stream: list[tuple[bytes, bytes]], size: int) -> None:
+    """All of them, whatever stands between, as soon as no octets are missing in what looked like a frame."""
+    octets = b"".join(noise + frame for noise, frame in stream)
+    finder, found = FrameFinder(), []
+    for start in range(0, len(octets), size):
+        finder.feed(octets[start : start + size])
+        while (frame := finder.take()) is not None:
+            found.append(frame)
+    while finder.give_up_partial():
+        while (frame := finder.take()) is not None:
+            found.append(frame)
+    assert found == [hdlc.decode(frame[1:-1]) for _, frame in stream]
+
+
+def test_a_false_start_of_a_frame_is_not_waited_for() -> None:
+    finder = FrameFinder()
+    finder.feed(b"\x7e\xa7\xff\x03\x03" + FRAMES[1])
+    assert finder.take() == hdlc.decode(FRAMES[1][1:-1])
+
+
+def test_noise_ends() -> None:
+    finder = FrameFinder()
+    finder.feed(bytes(MAX_NOISE + 1))
+    with pytest.raises(errors.IllegalResponse, match="no HDLC frame"):
+        finder.take()
 
 
 def test_wrapper_frame() -> None:

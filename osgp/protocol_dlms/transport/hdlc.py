@@ -1,6 +1,6 @@
 """HDLC frames: frame format type 3 with addresses, control field and check sequences (Green Book 8.4).
 
-Pure functions on octets; :mod:`hdlc_link` sends and receives.
+Pure functions on octets; :mod:`hdlc_reader` finds frames in a stream, :mod:`hdlc_link` sends them.
 """
 
 from binascii import crc_hqx
@@ -19,17 +19,6 @@ POLL_FINAL = 0x10
 
 LLC_COMMAND = b"\xe6\xe6\x00"
 LLC_RESPONSE = b"\xe6\xe7\x00"
-
-DEFAULT_INFORMATION_SIZE = 128
-# The most that one frame of format type 3 can hold with the longest addresses.
-MAX_INFORMATION_SIZE = 2030
-
-PARAMETER_FORMAT = 0x81
-PARAMETER_GROUP = 0x80
-MAX_INFORMATION_TRANSMIT = 0x05
-MAX_INFORMATION_RECEIVE = 0x06
-WINDOW_TRANSMIT = 0x07
-WINDOW_RECEIVE = 0x08
 
 
 class Control(IntEnum):
@@ -79,6 +68,10 @@ class Frame(NamedTuple):
     def is_receive_ready(self) -> bool:
         return self.control & 0x0F == Control.RR
 
+    @property
+    def is_receive_not_ready(self) -> bool:
+        return self.control & 0x0F == Control.RNR
+
 
 _MIRROR = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
@@ -93,13 +86,6 @@ def compute_check_sequence(octets: bytes) -> bytes:
 def encode_client_address(client: int) -> bytes:
     """Return the address of a client, 1 to 127, in one octet."""
     return bytes((client << 1 | 1,))
-
-
-def encode_server_address(logical_device: int) -> bytes:
-    """Return the address of a logical device: one octet up to 127, else four, with no physical device."""
-    if logical_device < 0x80:
-        return bytes((logical_device << 1 | 1,))
-    return bytes((logical_device >> 7 << 1, (logical_device & 0x7F) << 1, 0x00, 0x01))
 
 
 def encode(destination: bytes, source: bytes, control: int, information: bytes, *, segmented: bool) -> bytes:
@@ -161,30 +147,3 @@ def _parse_address(body: bytes, start: int) -> tuple[bytes, int]:
                 break
             return body[start:end], end
     raise IllegalResponse("an HDLC address of impossible length")
-
-
-def build_link_parameters(information_size: int) -> bytes:
-    """Return the information field of SNRM: one size for both directions, windows of one frame."""
-    size = information_size.to_bytes(2, "big")
-    parameters = (
-        bytes((MAX_INFORMATION_TRANSMIT, 2)) + size + bytes((MAX_INFORMATION_RECEIVE, 2)) + size
-        + bytes((WINDOW_TRANSMIT, 4, 0, 0, 0, 1, WINDOW_RECEIVE, 4, 0, 0, 0, 1))
-    )  # fmt: skip
-    return bytes((PARAMETER_FORMAT, PARAMETER_GROUP, len(parameters))) + parameters
-
-
-def parse_receive_size(information: bytes) -> int:
-    """Return the octets of information that the server accepts per frame, from its UA; 128 by default."""
-    if len(information) < 3 or information[0] != PARAMETER_FORMAT or information[1] != PARAMETER_GROUP:
-        return DEFAULT_INFORMATION_SIZE
-    position, end = 3, min(3 + information[2], len(information))
-    while position + 2 <= end:
-        parameter, length = information[position], information[position + 1]
-        value = information[position + 2 : position + 2 + length]
-        position += 2 + length
-        if parameter == MAX_INFORMATION_RECEIVE and len(value) == length:
-            size = int.from_bytes(value, "big")
-            if size < 8:
-                raise IllegalResponse(f"the meter takes {size} octets per HDLC frame")
-            return min(size, MAX_INFORMATION_SIZE)
-    return DEFAULT_INFORMATION_SIZE

@@ -5,6 +5,7 @@ Plain blocking sockets work with one thread per meter, and with gevent, which re
 
 import errno
 import ipaddress
+import math
 import socket
 from typing import Any
 
@@ -57,13 +58,27 @@ class Stream:
             self._receive_some()
         return self._buffer[0]
 
+    def receive_within(self, seconds: float) -> bytes:
+        """Return the octets that come next, at most one read; none if none come within ``seconds``.
+
+        Raises as the others do, also when the time for the exchange ends before.
+        """
+        if not self._buffer:
+            try:
+                self._receive_some(seconds)
+            except errors.ResponseTimeout:
+                self.clock.get_seconds_left()
+        octets = bytes(self._buffer)
+        self._buffer.clear()
+        return octets
+
     def close(self) -> None:
         """Close the connection. May be called more than once."""
         self._line.close(self._socket)
 
-    def _receive_some(self) -> None:
+    def _receive_some(self, seconds: float = math.inf) -> None:
         try:
-            self._socket.settimeout(self.clock.get_seconds_left())
+            self._socket.settimeout(min(self.clock.get_seconds_left(), seconds))
             received = self._socket.recv(_RECEIVE_SIZE)
         except OSError as error:
             raise self._make_fault(error) from error

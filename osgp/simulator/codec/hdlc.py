@@ -16,9 +16,11 @@ LLC_RESPONSE = bytes.fromhex("E6E700")
 DEFAULT_INFORMATION_FIELD = 128
 MAXIMUM_INFORMATION_FIELD = 2_030
 MINIMUM_INFORMATION_FIELD = 32
+MAXIMUM_WINDOW = 7
 
 _FORMAT_TYPE = 0xA0
 _SEGMENTED = 0x08
+_POLL_FINAL = 0x10
 _FORMAT_IDENTIFIER = 0x81
 _GROUP_IDENTIFIER = 0x80
 _MAXIMUM_GARBAGE = 65_536
@@ -62,6 +64,11 @@ class Frame(NamedTuple):
         return self.control & 0x0F == 0x01
 
     @property
+    def polls(self) -> bool:
+        """Whether it has the poll bit: the other side answers then, and only then."""
+        return bool(self.control & _POLL_FINAL)
+
+    @property
     def send_number(self) -> int:
         """N(S) of an I frame."""
         return self.control >> 1 & 0x07
@@ -72,14 +79,19 @@ class Frame(NamedTuple):
         return self.control >> 5 & 0x07
 
 
-def information_control(send_number: int, receive_number: int) -> int:
-    """The control field of an I frame with the poll/final bit."""
-    return receive_number << 5 | 0x10 | send_number << 1
+def information_control(send_number: int, receive_number: int, final: bool = True) -> int:
+    """The control field of an I frame, with the poll/final bit unless more frames follow in the window."""
+    return receive_number << 5 | (_POLL_FINAL if final else 0) | send_number << 1
 
 
 def receive_ready_control(receive_number: int) -> int:
     """The control field of an RR frame with the poll/final bit."""
-    return receive_number << 5 | 0x10 | 0x01
+    return receive_number << 5 | _POLL_FINAL | 0x01
+
+
+def receive_not_ready_control(receive_number: int) -> int:
+    """The control field of an RNR frame with the poll/final bit."""
+    return receive_number << 5 | _POLL_FINAL | 0x05
 
 
 def checksum(octets: bytes) -> bytes:
@@ -208,10 +220,20 @@ class FrameDecoder:
 
 
 class LinkParameters(NamedTuple):
-    """What one side can send and receive in one information field, in octets. The window is always 1."""
+    """What one side can send and receive: octets in one information field, and frames before it needs an
+    acknowledgement."""
 
     transmit: int = DEFAULT_INFORMATION_FIELD
     receive: int = DEFAULT_INFORMATION_FIELD
+    transmit_window: int = 1
+    receive_window: int = 1
+
+    def agree(self, most: int) -> "LinkParameters":
+        """What a station that takes and sends at most ``most`` octets, and any window, agrees to: what this
+        one sends, it receives, and the other way round."""
+        return LinkParameters(
+            min(self.receive, most), min(self.transmit, most), self.receive_window, self.transmit_window
+        )
 
 
 def decode_parameters(information: bytes) -> LinkParameters:
@@ -228,11 +250,14 @@ def decode_parameters(information: bytes) -> LinkParameters:
     if offset != len(information) or information[2] != len(information) - 3:
         raise RemoteProtocolError("the link parameters are malformed")
 
-    def measure_address(identifier: int) -> int:
+    def measure_field(identifier: int) -> int:
         value = values.get(identifier, DEFAULT_INFORMATION_FIELD)
         return min(max(value, MINIMUM_INFORMATION_FIELD), MAXIMUM_INFORMATION_FIELD)
 
-    return LinkParameters(measure_address(5), measure_address(6))
+    def measure_window(identifier: int) -> int:
+        return min(max(values.get(identifier, 1), 1), MAXIMUM_WINDOW)
+
+    return LinkParameters(measure_field(5), measure_field(6), measure_window(7), measure_window(8))
 
 
 def encode_parameters(parameters: LinkParameters) -> bytes:
@@ -242,8 +267,11 @@ def encode_parameters(parameters: LinkParameters) -> bytes:
         octets = value.to_bytes(1 if value < 256 else 2, "big")
         return bytes((identifier, len(octets))) + octets
 
-    window = bytes.fromhex("070400000001080400000001")
-    values = size(5, parameters.transmit) + size(6, parameters.receive) + window
+    def window(identifier: int, value: int) -> bytes:
+        return bytes((identifier, 4)) + value.to_bytes(4, "big")
+
+    values = size(5, parameters.transmit) + size(6, parameters.receive)
+    values += window(7, parameters.transmit_window) + window(8, parameters.receive_window)
     return bytes((_FORMAT_IDENTIFIER, _GROUP_IDENTIFIER, len(values))) + values
 
 
@@ -252,3 +280,10 @@ def upper_address(address: bytes) -> int:
     if len(address) == 4:
         return address[0] >> 1 << 7 | address[1] >> 1
     return address[0] >> 1
+
+
+def is_all_station(address: bytes) -> bool:
+    """Whether the upper or the lower address means all stations, which is nobody's own."""
+    if len(address) == 4:
+        return b"\xfe\xfe" in (address[:2], bytes((address[2], address[3] & 0xFE)))
+    return any(octet | 1 == 0xFF for octet in address)
