@@ -46,7 +46,7 @@ def connect(address: MeterAddress, clock: SessionClock, line: Line | None) -> St
 
 def open_link(stream: Stream, address: MeterAddress, client_address: int, limits: Limits) -> Link:
     """Open and return the link for ``address.framing``."""
-    link = FRAMINGS[address.framing](stream, client_address, address.logical_device_address, limits.apdu_size)
+    link = FRAMINGS[address.framing](stream, client_address, address, limits)
     link.open()
     return link
 

@@ -6,6 +6,7 @@ repeated: a wrong check sequence or a frame out of order is a fault of the meter
 """
 
 from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.settings import Limits, MeterAddress
 from osgp.protocol_dlms.transport import hdlc
 from osgp.protocol_dlms.transport.hdlc import Control, Frame
 from osgp.protocol_dlms.transport.stream import Stream
@@ -17,11 +18,11 @@ MAX_FLAGS = 64
 class HdlcLink:
     """HDLC between our client and one logical device."""
 
-    def __init__(self, stream: Stream, client: int, server: int, apdu_size: int) -> None:
+    def __init__(self, stream: Stream, client_address: int, address: MeterAddress, limits: Limits) -> None:
         self._stream = stream
-        self._client = hdlc.encode_client_address(client)
-        self._server = hdlc.encode_server_address(server)
-        self._apdu_size = apdu_size
+        self._client = hdlc.encode_client_address(client_address)
+        self._server = hdlc.encode_server_address(address.logical_device_address)
+        self._apdu_size = limits.apdu_size
         self._send_sequence = 0
         self._receive_sequence = 0
         self._information_size = hdlc.DEFAULT_INFORMATION_SIZE

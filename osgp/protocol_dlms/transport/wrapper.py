@@ -5,6 +5,7 @@ Book 7.3).
 import struct
 
 from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.settings import Limits, MeterAddress
 from osgp.protocol_dlms.transport.stream import Stream
 
 VERSION = 1
@@ -21,11 +22,11 @@ def build_frame(source: int, destination: int, apdu: bytes) -> bytes:
 class WrapperLink:
     """Wrapper frames between our client and one logical device."""
 
-    def __init__(self, stream: Stream, client: int, server: int, apdu_size: int) -> None:
+    def __init__(self, stream: Stream, client_address: int, address: MeterAddress, limits: Limits) -> None:
         self._stream = stream
-        self._client = client
-        self._server = server
-        self._apdu_size = apdu_size
+        self._client = client_address
+        self._server = address.logical_device_address
+        self._apdu_size = limits.apdu_size
 
     def open(self) -> None:
         """Do nothing: the wrapper has no data link."""
