@@ -125,6 +125,8 @@ def check_address(address: MeterAddress, client_address: int) -> None:
     if not 1 <= address.port <= 0xFFFF:
         raise errors.InvalidSettings(f"port {address.port} is out of range")
     hdlc = address.framing is Framing.HDLC
+    if hdlc and address.carrier is Carrier.UDP:
+        raise errors.InvalidSettings("HDLC frames are not carried by UDP, only wrapper frames are")
     if not 1 <= address.logical_device_address <= (0x3FFF if hdlc else 0xFFFF):
         raise errors.InvalidSettings(
             f"logical device address {address.logical_device_address} is out of range"

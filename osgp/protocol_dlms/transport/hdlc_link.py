@@ -23,6 +23,7 @@ class HdlcLink:
         self._client = hdlc.encode_client_address(client_address)
         self._server = hdlc.encode_server_address(address.logical_device_address)
         self._apdu_size = limits.apdu_size
+        self.unsolicited: list[bytes] = []
         self._send_sequence = 0
         self._receive_sequence = 0
         self._information_size = hdlc.DEFAULT_INFORMATION_SIZE
