@@ -17,7 +17,7 @@ from .codec.hdlc import (
     receive_ready_control,
     upper_address,
 )
-from .links import ApduReceived, Disconnected, Event, FrameToSend
+from .links import OTHER_CLIENT, ApduReceived, Disconnected, Event, FrameToSend
 
 INFORMATION_FIELD = 512
 """Most octets of information that the meters send and take in one frame."""
@@ -110,6 +110,21 @@ class HdlcLink:
         if connection is None:
             return b""
         return encode_frame(Frame(connection.client, connection.server, Control.DM))
+
+    def notify(self, client_address: int, server_address: int, apdu: bytes) -> bytes:
+        """A UI frame, which is not counted."""
+        station = self._connections.get((client_address, server_address))
+        if station is None:
+            return b""
+        return encode_frame(Frame(station.client, station.server, Control.UI, LLC_RESPONSE + apdu))
+
+    def send_to_other(self, client_address: int, server_address: int, apdu: bytes) -> bytes:
+        """A UI frame to another client."""
+        station = self._connections.get((client_address, server_address))
+        if station is None:
+            return b""
+        client = bytes((station.client[0] ^ OTHER_CLIENT << 1, *station.client[1:]))
+        return encode_frame(Frame(client, station.server, Control.UI, LLC_RESPONSE + apdu))
 
     def _receive(self, frame: Frame) -> None:
         client, server = upper_address(frame.source), upper_address(frame.destination)

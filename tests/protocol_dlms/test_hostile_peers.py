@@ -286,15 +286,17 @@ def test_endless_octets_take_no_memory(prefix: bytes) -> None:
 
 
 def test_an_answer_nobody_asked_for_is_not_taken_for_the_next() -> None:
-    """Two answers to one request: the second would answer the next request, but its invoke id tells."""
+    """Two answers to one request: the second would answer the next request, but it is known already."""
+    answers = iter([wrapped(ANSWER) * 2, b""])
 
     def twice(connection: socket.socket) -> None:
-        connection.sendall(wrapped(ANSWER) * 2)
-        connection.recv(100)
+        for octets in answers:
+            connection.sendall(octets)
+            receive_wrapped(connection)
 
-    with session(associated(twice), hls=False, deadlines=UNRELEASED) as meter:
+    with session(associated(twice), hls=False, deadlines=IMPATIENT) as meter:
         meter.get(ENERGY)
-        with pytest.raises(errors.IllegalResponse):
+        with pytest.raises(errors.ResponseTimeout, match="came twice"):
             meter.get(ENERGY)
         assert not meter.is_open
 

@@ -32,7 +32,7 @@ class Line:
     def __init__(self) -> None:
         self.traffic = Traffic()
         self.peer_address = ""
-        """The IP address of the meter that was called last; empty before the first connection."""
+        """The IP address of the meter that was called last, without a zone; empty before the first call."""
         self.on_notification: Callable[[bytes], None] | None = None
         """Called with each APDU that a meter sent without being asked, as it was received, at most
         MOST_NOTIFICATIONS times in a connection. Must not raise: that would end the association."""

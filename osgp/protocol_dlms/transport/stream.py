@@ -132,7 +132,7 @@ def _connect(family: int, address: Any, clock: SessionClock, line: Line, kind: i
         connection.settimeout(clock.get_seconds_to_connect())
         connection.connect(address)
         line.check()
-        line.peer_address = address[0]
+        line.peer_address = address[0].partition("%")[0]
         if kind == socket.SOCK_STREAM:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
