@@ -383,7 +383,7 @@ FAULTS: list[tuple[FaultKind, Errors | None]] = [
     (FaultKind.WRONG_TAG, errors.UnableToDecipher),
     (FaultKind.REPLAYED_COUNTER, errors.ReplayedCounter),
     (FaultKind.UNCIPHERED, errors.UnableToDecipher),
-    (FaultKind.WRONG_ADDRESS, errors.ResponseTimeout),
+    (FaultKind.WRONG_ADDRESS, (errors.IllegalResponse, errors.ResponseTimeout)),
     # If another request had that id, the answer is a late one, and the one that counts does not come.
     (FaultKind.WRONG_INVOKE_ID, (errors.IllegalResponse, errors.ResponseTimeout)),
     (FaultKind.CUT_SHORT, errors.IllegalResponse),
