@@ -4,8 +4,8 @@ The services are in :mod:`services`. What a meter sends without being asked is s
 come late or twice are skipped, within the bounds of :mod:`transport.strays`:
 
 * A notification goes to ``Line.on_notification``. It is not deciphered here.
-* Octet for octet the answer before: it came twice. No two answers of an association are alike: they differ in
-  invoke id or block number, ciphered ones in their counters. An exception-response has none of these, so one
+* Octet for octet the answer before, in plain or as it was received: it came twice. No two answers that follow
+  each other are alike: they differ in invoke id or block number. An exception-response has neither, so one
   that comes twice cannot be told from two.
 * An answer with the invoke id of a former request comes late. If ciphered, it must be authentic, and its
   counter above the last one, as with any other answer.
@@ -80,6 +80,7 @@ class Session:
         self._link = link
         self.tracer = tracer
         self._last_answer = b""
+        self._last_plain = b""
         self._invoke_id: int | None = None
         self._former_invoke_ids: set[int] = set()
 
@@ -198,7 +199,7 @@ class Session:
         plain, is_late = answer, False
         try:
             plain = self._unprotect(answer, service)
-            is_late = self._is_late(plain)
+            is_late = self._is_late(plain) or (plain == self._last_plain and answer[0] not in _ERRORS)
         except errors.ReplayedCounter:
             is_late = self._stream.may_lose
             if not is_late:
@@ -207,6 +208,7 @@ class Session:
             if self.tracer is not None:
                 # Whether the former request was a secret one is not known any more.
                 self.tracer.show_response(plain, secret=secret or is_late)
+        self._last_plain = plain
         if is_late:
             return None
         if answer[0] in _ERRORS:

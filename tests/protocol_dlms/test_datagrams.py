@@ -168,6 +168,48 @@ def test_answers_in_another_order() -> None:
     assert held
 
 
+@both
+def test_both_answers_to_a_get_that_was_sent_again_are_first_blocks(hls: bool) -> None:
+    """A slow meter: the second one arrives instead of the next block."""
+    held: list[bytes] = []
+
+    def delay(number: int, datagram: bytes) -> Sequence[bytes]:
+        if number == first_get(hls):
+            held.append(datagram)
+            return []
+        return [*held, datagram] if number == first_get(hls) + 1 else [datagram]
+
+    with (
+        DatagramMeter(WrapperMeter(blocks(b"\x09\x04ab", b"cd"), hls=hls), answers=delay) as peer,
+        connect_to(peer.port, hls=hls, deadlines=QUICK) as meter,
+    ):
+        assert meter.get(ENERGY).value == b"abcd"
+    assert held
+
+
+@both
+def test_the_first_block_of_another_value(hls: bool) -> None:
+    """The value has changed before the meter got the GET again: its blocks must not be mixed."""
+    held: list[bytes] = []
+    values = iter([b"\x09\x04ab", b"\x09\x04xy"])
+
+    def change(request: bytes) -> bytes:
+        return blocks(next(values) if request[1] == 1 else b"", b"cd")(request)
+
+    def delay(number: int, datagram: bytes) -> Sequence[bytes]:
+        if number == first_get(hls):
+            held.append(datagram)
+            return []
+        return [*held, datagram] if number == first_get(hls) + 1 else [datagram]
+
+    with (
+        DatagramMeter(WrapperMeter(change, hls=hls), answers=delay) as peer,
+        connect_to(peer.port, hls=hls, deadlines=QUICK) as meter,
+        pytest.raises(errors.IllegalResponse, match="block 1 instead of 2"),
+    ):
+        meter.get(ENERGY)
+
+
 def test_a_late_refusal_of_a_get_that_was_sent_again() -> None:
     """The first one comes after the second, whose counter is higher, and is refused for its own."""
     requests: list[bytes] = []
