@@ -166,7 +166,13 @@ ANSWERS = tuple(
 """What can be wrong with the answers to a message, once the association stands."""
 
 
-SILENT = (FaultKind.HANG, FaultKind.SLOW, FaultKind.ENDLESS, FaultKind.WRONG_ADDRESS)
+SILENT = (
+    FaultKind.HANG,
+    FaultKind.SLOW,
+    FaultKind.ENDLESS,
+    FaultKind.WRONG_ADDRESS,
+    FaultKind.WRONG_INVOKE_ID,
+)
 """Where nothing that counts comes for a long time."""
 
 

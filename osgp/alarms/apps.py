@@ -8,9 +8,10 @@ class AlarmsConfig(AppConfig):
     def ready(self) -> None:
         from django.core import checks
 
-        from osgp.alarms import duties, housekeeping
+        from osgp.alarms import duties, housekeeping, visited
         from osgp.alarms.checks import check_settings
 
         checks.register(check_settings, checks.Tags.security)
         duties.register()
         housekeeping.register()
+        visited.register()

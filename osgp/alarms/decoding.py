@@ -89,7 +89,9 @@ def _decode(findings: Sequence[Finding], gains: Gains) -> None:
     for finding in findings:
         with _Guard(finding):
             opened.append((finding, open_push(finding.push)))
-    senders = Senders.find((push, finding.push.source_address) for finding, push in opened)
+    senders = Senders.find(
+        (push, finding.push.source_address, finding.push.device_id) for finding, push in opened
+    )
     deciphered: dict[int, list[Deciphered]] = {}
     for finding, push in opened:
         if push.protected is not None:
@@ -158,7 +160,7 @@ def _conclude_plain(
     gains: Gains,
     known_doubles: doubles.Doubles,
 ) -> None:
-    device = senders.find_plain(push, finding.push.source_address)
+    device = senders.find_plain(push, finding.push.source_address, finding.push.device_id)
     if device is None:
         finding.outcome = PushOutcome.UNKNOWN_SENDER
         if push.said is not None and isinstance(push.said, UnknownPush):

@@ -59,30 +59,38 @@ class Deciphered:
 class Senders:
     """The devices that pushes may be of, and their keys; found in three statements for any number."""
 
+    by_key: dict[int, Device] = field(default_factory=dict)
     by_name: dict[str, Device] = field(default_factory=dict)
     by_address: dict[str, list[Device]] = field(default_factory=lambda: defaultdict(list))
     by_title: dict[str, list[Device]] = field(default_factory=lambda: defaultdict(list))
     _keys: dict[int, list[SealedKey]] = field(default_factory=lambda: defaultdict(list), repr=False)
 
     @classmethod
-    def find(cls, opened: Iterable[tuple[OpenedPush, str]]) -> "Senders":
-        """Find the devices of pushes, each given with the address from which it came."""
+    def find(cls, opened: Iterable[tuple[OpenedPush, str, int | None]]) -> "Senders":
+        """Find the devices of pushes, each given with the address from which it came, and the primary key of
+        the device that was visited when it came there, if any."""
         names: set[str] = set()
         titles: set[str] = set()
         addresses: set[str] = set()
-        for push, address in opened:
+        visited: set[int] = set()
+        for push, address, device_id in opened:
             if push.protected is not None:
                 titles.add(push.protected.system_title.hex().upper())
             elif push.identification:
                 names.add(push.identification)
+            elif device_id is not None:
+                visited.add(device_id)
             else:
                 addresses.add(address)
         wanted = Q(identification__in=names) | Q(system_title__in=titles - {""})
         if addresses:
             wanted |= Q(network_address__in=addresses)
+        if visited:
+            wanted |= Q(pk__in=visited)
         senders = cls()
         devices = Device.objects.filter(wanted).only(*DEVICE_COLUMNS)
         for device in devices.order_by("pk"):
+            senders.by_key[device.pk] = device
             senders.by_name[device.identification] = device
             senders.by_address[device.network_address].append(device)
             if device.system_title in titles:
@@ -90,10 +98,13 @@ class Senders:
         senders._read_keys({device.pk for found in senders.by_title.values() for device in found})
         return senders
 
-    def find_plain(self, push: OpenedPush, address: str) -> Device | None:
-        """Return the device that a plain push names, or else the only one that is dialled at its address."""
+    def find_plain(self, push: OpenedPush, address: str, device_id: int | None) -> Device | None:
+        """Return the device that a plain push names, or else the one that was visited, or else the only one
+        that is dialled at its address."""
         if push.identification:
             return self.by_name.get(push.identification)
+        if device_id is not None:
+            return self.by_key.get(device_id)
         found = self.by_address.get(address, [])
         return found[0] if len(found) == 1 else None
 

@@ -14,7 +14,8 @@ class SessionClock:
     """
 
     def __init__(self, deadlines: Deadlines) -> None:
-        self._apdu = deadlines.apdu
+        self.apdu_seconds = deadlines.apdu
+        """Seconds for a request and its answer, unless told otherwise."""
         now = time.monotonic()
         self._session_end = now + deadlines.session
         self._connect_end = now + deadlines.connect
@@ -22,7 +23,7 @@ class SessionClock:
 
     def start_exchange(self, seconds: float | None = None) -> None:
         """Start the time for one request and its answer: ``seconds``, or ``Deadlines.apdu``."""
-        self._exchange_end = time.monotonic() + (self._apdu if seconds is None else seconds)
+        self._exchange_end = time.monotonic() + (self.apdu_seconds if seconds is None else seconds)
 
     def get_seconds_left(self) -> float:
         """Return the seconds left for the exchange, always above zero.

@@ -32,7 +32,7 @@ from osgp.protocol_dlms.settings import (
 )
 from osgp.protocol_dlms.steps import Step
 from osgp.protocol_dlms.tracing import Trace, Tracer
-from osgp.protocol_dlms.transport import Line, Stream, connect, open_link
+from osgp.protocol_dlms.transport import Line, Stream, connect, find_receive_size, open_link
 
 _UNSIGNED_TYPES = (
     DataType.DOUBLE_LONG_UNSIGNED,
@@ -96,7 +96,7 @@ class Meter:
         )
         check_address(address, client_address)
         challenge = make_challenge(challenge_length)
-        builder = RequestBuilder(settings, challenge, limits.apdu_size)
+        builder = RequestBuilder(settings, challenge, find_receive_size(address, limits))
         with errors.during(Step.CONNECTION):
             stream = connect(address, SessionClock(deadlines), line)
         try:

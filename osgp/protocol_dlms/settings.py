@@ -137,6 +137,8 @@ def check_address(address: MeterAddress, client_address: int) -> None:
     if not 1 <= address.port <= 0xFFFF:
         raise errors.InvalidSettings(f"port {address.port} is out of range")
     hdlc = address.framing is Framing.HDLC
+    if hdlc and address.carrier is Carrier.UDP:
+        raise errors.InvalidSettings("HDLC frames are not carried by UDP, only wrapper frames are")
     if hdlc:
         check_server_address(
             address.logical_device_address, address.server_lower_address, address.server_address_length

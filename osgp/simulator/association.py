@@ -16,6 +16,7 @@ from .faults import FaultKind, HangUp
 from .meter.identity import KeyName
 from .meter.meter import Meter
 from .nonces import MAXIMUM_REPEATED
+from .quirks import Quirk
 
 PUBLIC_CLIENT = 16
 MANAGEMENT_CLIENT = 1
@@ -23,6 +24,8 @@ MANAGEMENT_CLIENT = 1
 CHALLENGE_OCTETS = range(8, 65)
 SERVER_CHALLENGE_OCTETS = 16
 UNLIMITED_PDU = 0xFFFF
+SMALL_RECEIVE_SIZE = 160
+"""Octets that a meter with that quirk takes."""
 
 SUPPORTED = (
     Conformance.GET
@@ -246,10 +249,14 @@ def _find_objection(proposal: InitiateRequest, negotiated: Conformance) -> Initi
     return None
 
 
+def receive_size(meter: Meter) -> int:
+    """The longest APDU that the meter takes, as its AARE says."""
+    size = meter.settings.maximum_pdu_size
+    return min(size, SMALL_RECEIVE_SIZE) if Quirk.SMALL_RECEIVE_SIZE in meter.quirks else size
+
+
 def _accept(meter: Meter, association: Association) -> bytes:
-    response = initiate.encode_initiate_response(
-        Conformance(association.conformance), meter.settings.maximum_pdu_size
-    )
+    response = initiate.encode_initiate_response(Conformance(association.conformance), receive_size(meter))
     protocol_version = meter.take_fault(FaultKind.PROTOCOL_VERSION) is not None
     if association.cipher is None:
         return acse.encode_association_response(

@@ -1,4 +1,4 @@
-"""One TCP connection to the simulator: which meter it is for, how and when it answers."""
+"""One connection to the simulator: which meter it is for, how and when it answers."""
 
 import asyncio
 import random
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from osgp.catalogue.communication import Framing
 
+from .between import Between
 from .codec.errors import RemoteProtocolError
 from .codec.hdlc import FLAG
 from .faults import FaultKind, HangUp
@@ -23,6 +24,9 @@ MAXIMUM_SESSIONS = 16
 MAXIMUM_WAITING = 32
 """Answers that may wait, by latency, on one connection."""
 
+PAUSE_SECONDS = 3.0
+"""How long a meter that needs a pause takes no other connection after one has ended."""
+
 SLOW_SECONDS = 0.02
 GARBAGE_OCTETS = 64
 ENDLESS_OCTETS = 4_096
@@ -38,6 +42,9 @@ _LINK_FAULTS = (
     FaultKind.WRONG_ADDRESS,
 )
 
+_STREAM_FAULTS = (FaultKind.ENDLESS, FaultKind.SLOW)
+"""Where carriers have no stream of octets, there is no answer instead."""
+
 
 def link_for(first_octet: int, find_quirks: Callable[[int], frozenset[Quirk]]) -> Link:
     """The link that a connection speaks, told by its first octet; ``find_quirks`` is for the meters on it."""
@@ -52,9 +59,17 @@ class Connection(asyncio.Protocol):
     """Feeds what arrives to the link, what the link finds to the sessions, and their answers back.
 
     It is for the meters on one port of the ``fleet``, and is in ``connections`` for as long as it is open.
+    ``in_datagrams``: each write is a datagram.
     """
 
-    def __init__(self, fleet: Fleet, port_index: int, connections: "set[Connection]") -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        port_index: int,
+        connections: "set[Connection]",
+        *,
+        in_datagrams: bool = False,
+    ) -> None:
         self._fleet = fleet
         self._connections = connections
         self.port_index = port_index
@@ -62,6 +77,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._link: Link | None = None
         self._sessions: dict[tuple[int, int], Session] = {}
+        self._between: dict[tuple[int, int], Between] = {}
+        self._in_datagrams = in_datagrams
         self._waiting: deque[tuple[float, bytes, FaultKind | None]] = deque()
         self._paused = False
         self._endless = False
@@ -76,7 +93,9 @@ class Connection(asyncio.Protocol):
         self._connections.add(self)
         only = self._fleet.find_only_meter(self.port_index)
         if only is not None and (
-            not only.is_reachable(only.settings.clock()) or only.take_fault(FaultKind.REFUSE_CONNECTION)
+            not only.is_reachable(only.settings.clock())
+            or self._is_resting(only)
+            or only.take_fault(FaultKind.REFUSE_CONNECTION)
         ):
             transport.abort()
 
@@ -88,7 +107,9 @@ class Connection(asyncio.Protocol):
             session.close()
         for meter in {session.meter for session in self._sessions.values()}:
             meter.memory.connections -= 1
+            meter.memory.rests_until = self._loop.time() + PAUSE_SECONDS
         self._sessions.clear()
+        self._between.clear()
 
     def pause_writing(self) -> None:
         """The client does not read what it asked for: read no more of it either."""
@@ -139,6 +160,11 @@ class Connection(asyncio.Protocol):
         """Whether all meters on the connection still are within reach."""
         return all(session.meter.is_reachable(now) for session in self._sessions.values())
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody is associated, and nothing waits to be sent."""
+        return not self._waiting and all(session.association is None for session in self._sessions.values())
+
     # Meters and sessions
 
     def _find_quirks(self, server_address: int) -> frozenset[Quirk]:
@@ -164,7 +190,7 @@ class Connection(asyncio.Protocol):
         if wants_wrapper != isinstance(self._link, WrapperLink) or len(self._sessions) >= MAXIMUM_SESSIONS:
             return False
         memory = meter.memory
-        if not meter.is_reachable(meter.settings.clock()):
+        if not meter.is_reachable(meter.settings.clock()) or self._is_resting(meter):
             self.abort()
             return False
         if all(session.meter is not meter for session in self._sessions.values()):
@@ -178,6 +204,10 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
             return False
         return True
+
+    def _is_resting(self, meter: Meter) -> bool:
+        """Whether the meter still needs a pause after its last connection."""
+        return Quirk.PAUSE_NEEDED in meter.quirks and self._loop.time() < meter.memory.rests_until
 
     def _receive(self, event: ApduReceived) -> None:
         session = self._choose_session(event.client_address, event.server_address)
@@ -196,12 +226,16 @@ class Connection(asyncio.Protocol):
         if answer is None or (behaviour.loss and random.random() < behaviour.loss):
             return
         fault = meter.take_fault(*_LINK_FAULTS)
-        if fault is FaultKind.HANG:
+        if fault is FaultKind.HANG or (self._in_datagrams and fault in _STREAM_FAULTS):
             return
-        assert self._link is not None
-        octets = self._link.send(
-            event.client_address, event.server_address, answer, fault is FaultKind.WRONG_ADDRESS
-        )
+        link = self._link
+        assert link is not None
+        client, server, _ = event
+        if meter.quirks:
+            between = self._between.setdefault((client, server), Between())
+            for frame in between.take(meter, link, client, server, answer):
+                self._write_later(frame, behaviour.latency, None)
+        octets = link.send(client, server, answer, fault is FaultKind.WRONG_ADDRESS)
         self._write_later(octets, behaviour.latency, fault)
 
     def _send_frame(self, event: FrameToSend) -> None:

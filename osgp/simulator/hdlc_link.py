@@ -18,7 +18,7 @@ from .codec.hdlc import (
 )
 from .hdlc_line import Line
 from .hdlc_station import Station
-from .links import ApduReceived, Disconnected, Event, FrameToSend
+from .links import OTHER_CLIENT, ApduReceived, Disconnected, Event, FrameToSend
 from .quirks import Quirk
 
 INFORMATION_FIELD = 512
@@ -94,6 +94,21 @@ class HdlcLink:
             return b""
         frame = encode_frame(Frame(station.client, station.server, Control.DM))
         return self._carry([frame], self._find_quirks(server_address))
+
+    def notify(self, client_address: int, server_address: int, apdu: bytes) -> bytes:
+        """A UI frame, which is not counted."""
+        station = self._connections.get((client_address, server_address))
+        if station is None:
+            return b""
+        return encode_frame(Frame(station.client, station.server, Control.UI, LLC_RESPONSE + apdu))
+
+    def send_to_other(self, client_address: int, server_address: int, apdu: bytes) -> bytes:
+        """A UI frame to another client."""
+        station = self._connections.get((client_address, server_address))
+        if station is None:
+            return b""
+        client = bytes((station.client[0] ^ OTHER_CLIENT << 1, *station.client[1:]))
+        return encode_frame(Frame(client, station.server, Control.UI, LLC_RESPONSE + apdu))
 
     def _receive(self, frame: Frame) -> None:
         client, server = key = upper_address(frame.source), upper_address(frame.destination)

@@ -4,6 +4,9 @@ from typing import NamedTuple, Protocol
 
 from .codec.wrapper import WrapperDecoder, encode_frame
 
+OTHER_CLIENT = 0x40
+"""How the address of the other client on a line differs from that of a client."""
+
 
 class ApduReceived(NamedTuple):
     """``client_address`` sent an APDU to ``server_address``."""
@@ -51,6 +54,12 @@ class Link(Protocol):
     def refuse(self, client_address: int, server_address: int) -> bytes:
         """The octets that refuse a connection on the link; empty when the link has none."""
 
+    def notify(self, client_address: int, server_address: int, apdu: bytes) -> bytes:
+        """The octets that bring an APDU that nobody has asked for."""
+
+    def send_to_other(self, client_address: int, server_address: int, apdu: bytes) -> bytes:
+        """The octets that bring an APDU to a client that shares the line with this one."""
+
 
 class WrapperLink:
     """APDUs in wrapper frames."""
@@ -80,3 +89,11 @@ class WrapperLink:
     def refuse(self, client_address: int, server_address: int) -> bytes:
         """The wrapper has no connections of its own."""
         return b""
+
+    def notify(self, client_address: int, server_address: int, apdu: bytes) -> bytes:
+        """A frame as for an answer."""
+        return encode_frame(server_address, client_address, apdu)
+
+    def send_to_other(self, client_address: int, server_address: int, apdu: bytes) -> bytes:
+        """A frame to another wPort."""
+        return encode_frame(server_address, client_address ^ OTHER_CLIENT, apdu)

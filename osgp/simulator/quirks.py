@@ -80,7 +80,8 @@ class Quirk(StrEnum):
     NOTIFIES_BETWEEN = "notifies-between"
     """A data-notification or event-notification comes before some answers."""
     ANSWERS_TWICE = "answers-twice"
-    """Each answer comes twice, the second time before the next answer."""
+    """Each answer comes twice, the second time before the next answer; not over HDLC, whose frames are
+    counted, nor exception-responses, which nothing tells apart."""
     OTHER_CLIENTS = "other-clients"
     """Frames for another client come before some answers."""
     LISTS_OF_FOUR = "lists-of-four"
@@ -92,7 +93,7 @@ class Quirk(StrEnum):
     KEYS_TOLD_BY_EXCEPTION = "keys-told-by-exception"
     """Wrong keys are answered with exception-response 1/5."""
     PAUSE_NEEDED = "pause-needed"
-    """For some time after a connection no other is accepted."""
+    """For some seconds after a connection no other is accepted."""
     SMALL_RECEIVE_SIZE = "small-receive-size"
     """APDUs of more than 160 octets are declined: PDU too long."""
 

@@ -5,6 +5,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from .connection import Connection
+from .datagrams import DatagramPort
 from .fleet import Fleet
 from .push.delivery import Deadlines
 from .push.pusher import Pusher
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from .http import HttpServer
 
 BACKLOG = 4_096
+TRIES_FOR_A_PORT = 16
+"""Until one is free for TCP and UDP."""
 SWEEP_SECONDS = 1.0
 PLAY_SECONDS = 0.05
 
@@ -22,9 +25,10 @@ PLAY_SECONDS = 0.05
 class SimulatorServer:
     """The ports of a fleet. Use within one running event loop: ``await start()`` and ``await stop()``.
 
-    The first port is ``port``, or any free one for 0; further ports follow it, or are any free ones.
-    With an ``http_port`` (0: any free one) there is the HTTP interface too. A ``scenario`` is played while
-    the server runs. Meters push for as long as it runs, within the ``push_deadlines``.
+    Each port is one of TCP and of UDP. The first port is ``port``, or any free one for 0; further ports
+    follow it, or are any free ones. With an ``http_port`` (0: any free one) there is the HTTP interface too.
+    A ``scenario`` is played while the server runs. Meters push for as long as it runs, within the
+    ``push_deadlines``.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class SimulatorServer:
         self.http_host = http_host
         self._http: HttpServer | None = None
         self._servers: list[asyncio.Server] = []
+        self._datagram_ports: list[DatagramPort] = []
         self.scenario = scenario or Scenario()
         self._push_deadlines = push_deadlines
         self._tasks: list[asyncio.Task[None]] = []
@@ -57,14 +62,7 @@ class SimulatorServer:
         ports = []
         try:
             for index in range(self.fleet.port_count):
-                server = await loop.create_server(
-                    lambda index=index: Connection(self.fleet, index, self.connections),  # type: ignore[misc]
-                    self.host,
-                    self.port + index if self.port else 0,
-                    backlog=BACKLOG,
-                )
-                self._servers.append(server)
-                ports.append(server.sockets[0].getsockname()[1])
+                ports.append(await self._listen(index))
             self.fleet.host = self.host
             self.fleet.ports = tuple(ports)
             self.pusher = Pusher(self.fleet, self._push_deadlines)
@@ -75,6 +73,33 @@ class SimulatorServer:
             raise
         self.pusher.start()
         self._tasks = [loop.create_task(self._sweep()), loop.create_task(self._play())]
+
+    async def _listen(self, index: int) -> int:
+        """Listen for the meters of one port, over TCP and UDP; return its number."""
+        loop = asyncio.get_running_loop()
+        for number in range(1, TRIES_FOR_A_PORT + 1):
+            server = await loop.create_server(
+                lambda: Connection(self.fleet, index, self.connections),
+                self.host,
+                self.port + index if self.port else 0,
+                backlog=BACKLOG,
+            )
+            self._servers.append(server)
+            port: int = server.sockets[0].getsockname()[1]
+            try:
+                _, protocol = await loop.create_datagram_endpoint(
+                    lambda: DatagramPort(self.fleet, index, self.connections), (self.host, port)
+                )
+            except OSError:
+                if self.port or number == TRIES_FOR_A_PORT:
+                    raise
+                # Of UDP, somebody else has it.
+                self._servers.remove(server)
+                server.close()
+                continue
+            self._datagram_ports.append(protocol)
+            return port
+        raise AssertionError("the last try returns or raises")
 
     async def _start_http(self) -> None:
         if self.http_port is None:
@@ -106,6 +131,9 @@ class SimulatorServer:
             server.close()
         for connection in tuple(self.connections):
             connection.abort()
+        for datagram_port in self._datagram_ports:
+            datagram_port.close()
+        self._datagram_ports.clear()
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()

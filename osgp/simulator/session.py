@@ -5,6 +5,7 @@ from .association import (
     Refusal,
     accept_counter,
     open_association,
+    receive_size,
     refuse_counter,
 )
 from .codec import acse
@@ -72,7 +73,9 @@ class Session:
 
     def _answer(self, apdu: bytes) -> bytes | None:
         tag = apdu[0] if apdu else -1
-        if len(apdu) > self.meter.settings.maximum_pdu_size:
+        # With an AARQ the client cannot know yet what fits.
+        fitting = self.meter.settings.maximum_pdu_size if tag == acse.AARQ else receive_size(self.meter)
+        if len(apdu) > fitting:
             raise NotAllowed(ServiceError.PDU_TOO_LONG)
         if tag == acse.AARQ:
             return self._open(apdu)

@@ -33,6 +33,7 @@ from osgp.visits.ending import VisitEnd
 from osgp.visits.leases import Lease, LeaseLost, keeper
 from osgp.visits.outages import NotStored, PatientLanes
 from osgp.visits.outcome import ActionOutcome
+from osgp.visits.unsolicited import collecting
 from osgp.visits.visited_meters import make_visited_meter
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ def _visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> bool:
         if begun is None:
             return False
         try:
-            with keeper.keep(lease):
+            address = None if begun.dialling is None else begun.dialling.address
+            with keeper.keep(lease), collecting(lease, begun.meter, address):
                 Visit(lease, begun.meter, begun.requests[0][0].request).run(begun)
         finally:
             begun.end()

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from osgp.catalogue.communication import Carrier
 from osgp.faults import Fault
-from osgp.protocol_dlms import Line
+from osgp.protocol_dlms import Line, MeterAddress
 from tests.protocol_dlms.peers import Peer, WrapperMeter
 from tests.protocol_dlms.sessions import ENERGY, connect
 
@@ -58,10 +59,28 @@ def _host_that_does_not_take_the_call() -> Iterator[tuple[int, Callable[[], bool
         yield listener.getsockname()[1], lambda: True
 
 
+@contextmanager
+def _peer_that_loses_datagrams() -> Iterator[tuple[int, Callable[[], bool]]]:
+    """Takes what comes over UDP and keeps silent."""
+    called = threading.Event()
+
+    def silent(bound: socket.socket) -> None:
+        bound.recv(1000)
+        called.set()
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=silent, args=(bound,))
+        thread.start()
+        yield bound.getsockname()[1], called.is_set
+        thread.join()
+
+
 _SITUATIONS = {
     "answer": _peer_without_answers,
     "association": _peer_that_does_not_associate,
     "connection": _host_that_does_not_take_the_call,
+    "datagram": _peer_that_loses_datagrams,
 }
 CASES = tuple(_SITUATIONS)
 
@@ -83,10 +102,12 @@ def error_of(case: str) -> str:
     line = WatchedLine()
     outcomes: list[str] = []
     with _SITUATIONS[case]() as (port, waits):
+        carrier = Carrier.UDP if case == "datagram" else Carrier.TCP
+        address = MeterAddress("127.0.0.1", port, carrier=carrier)
 
         def visit() -> None:
             try:
-                with connect(port, line=line) as meter:
+                with connect(port, address=address, line=line) as meter:
                     meter.get(ENERGY)
             except Fault as error:
                 outcomes.append(type(error).__name__)

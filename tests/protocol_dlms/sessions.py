@@ -34,7 +34,9 @@ Talk = Callable[[socket.socket], None]
 
 def connect(port: int, *, hls: bool = True, hdlc: bool = False, **settings: Any) -> Meter:
     """A Meter connected to whatever listens on ``port``."""
-    address = MeterAddress("127.0.0.1", port, framing=Framing.HDLC if hdlc else Framing.WRAPPER)
+    address = settings.pop("address", None) or MeterAddress(
+        "127.0.0.1", port, framing=Framing.HDLC if hdlc else Framing.WRAPPER
+    )
     settings.setdefault("security", Security.HLS5 if hls else Security.NONE)
     settings.setdefault("keys", KEYS)
     settings.setdefault("counter", Counter())

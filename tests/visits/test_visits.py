@@ -257,7 +257,7 @@ FAULTS = [
     (FaultKind.GARBAGE, {231}),
     (FaultKind.ENDLESS, {231, 232}),
     (FaultKind.HANG, {233}),
-    (FaultKind.WRONG_ADDRESS, {232}),
+    (FaultKind.WRONG_ADDRESS, {233}),
 ]
 
 
@@ -315,7 +315,8 @@ def test_an_answer_that_cannot_be_trusted_is_not_stored(
     action = outcome(request)
     assert (request.state, action.result) == (RequestState.RETRYING, None)
     assert request.fault is not None
-    assert request.fault["code"] in {230, 232}
+    # An answer with the invoke id of a former request is a late one; the one that counts does not come.
+    assert request.fault["code"] in {230, 232, 233}
     simulated.faults.switch_off()
     Request.objects.update(due_at=timezone.now() - timedelta(seconds=1))
     meters.visit(device)

@@ -1,4 +1,4 @@
-"""Transport of APDUs: over a carrier (TCP), in wrapper or HDLC frames (Green Book 7 and 8).
+"""Transport of APDUs: over a carrier (TCP, UDP), in wrapper or HDLC frames (Green Book 7 and 8).
 
 To add a carrier, add a class like :class:`Stream` to ``CARRIERS``; to add a framing, one like
 :class:`WrapperLink` to ``FRAMINGS``.
@@ -10,6 +10,7 @@ from typing import Protocol
 from osgp.catalogue.communication import Carrier, Framing
 from osgp.protocol_dlms.deadlines import SessionClock
 from osgp.protocol_dlms.settings import Limits, MeterAddress
+from osgp.protocol_dlms.transport.datagrams import Datagrams
 from osgp.protocol_dlms.transport.hdlc_link import HdlcLink
 from osgp.protocol_dlms.transport.line import Line, Traffic
 from osgp.protocol_dlms.transport.stream import Stream
@@ -17,7 +18,13 @@ from osgp.protocol_dlms.transport.wrapper import WrapperLink
 
 
 class Link(Protocol):
-    """Sends and receives single APDUs. All methods raise the typed errors of connection and time."""
+    """Sends and receives single APDUs. All methods raise the typed errors of connection and time.
+
+    ``unsolicited`` are APDUs that came beside the exchanges, the oldest first; whoever looks at them takes
+    them out. There are never more than ``MOST_UNSOLICITED``: further ones are dropped.
+    """
+
+    unsolicited: list[bytes]
 
     def open(self) -> None:
         """Set up the data link, if the framing has one."""
@@ -32,7 +39,7 @@ class Link(Protocol):
         """Disconnect the data link, if the framing has one. The stream stays open."""
 
 
-CARRIERS: Mapping[Carrier, type[Stream]] = {Carrier.TCP: Stream}
+CARRIERS: Mapping[Carrier, type[Stream]] = {Carrier.TCP: Stream, Carrier.UDP: Datagrams}
 FRAMINGS: Mapping[Framing, type[WrapperLink] | type[HdlcLink]] = {
     Framing.WRAPPER: WrapperLink,
     Framing.HDLC: HdlcLink,
@@ -44,6 +51,13 @@ def connect(address: MeterAddress, clock: SessionClock, line: Line | None) -> St
     return CARRIERS[address.carrier](address.host, address.port, clock, line)
 
 
+def find_receive_size(address: MeterAddress, limits: Limits) -> int:
+    """Return the receive size to propose: ``limits.apdu_size``, or what the carrier carries well if that is
+    more than it can carry at all."""
+    carrier = CARRIERS[address.carrier]
+    return limits.apdu_size if limits.apdu_size <= carrier.apdu_limit else carrier.apdu_size
+
+
 def open_link(stream: Stream, address: MeterAddress, client_address: int, limits: Limits) -> Link:
     """Open and return the link for ``address.framing``."""
     link = FRAMINGS[address.framing](stream, client_address, address, limits)
@@ -51,4 +65,4 @@ def open_link(stream: Stream, address: MeterAddress, client_address: int, limits
     return link
 
 
-__all__ = ["Line", "Link", "Stream", "Traffic", "connect", "open_link"]
+__all__ = ["Line", "Link", "Stream", "Traffic", "WrapperLink", "connect", "find_receive_size", "open_link"]

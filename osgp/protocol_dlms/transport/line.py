@@ -2,10 +2,16 @@
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from osgp.protocol_dlms import errors
+
+MOST_NOTIFICATIONS = 16
+"""Notifications of one connection that ``Line.on_notification`` is told of."""
+LONGEST_NOTIFICATION = 64 * 1024
+"""Octets of each."""
 
 
 @dataclass(slots=True)
@@ -25,6 +31,11 @@ class Line:
 
     def __init__(self) -> None:
         self.traffic = Traffic()
+        self.peer_address = ""
+        """The IP address of the meter that was called last, without a zone; empty before the first call."""
+        self.on_notification: Callable[[bytes], None] | None = None
+        """Called with each APDU that a meter sent without being asked, as it was received, at most
+        MOST_NOTIFICATIONS times in a connection. Must not raise: that would end the association."""
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_down = False

@@ -7,25 +7,39 @@ import errno
 import ipaddress
 import math
 import socket
-from typing import Any
+from typing import Any, ClassVar
 
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.deadlines import SessionClock
-from osgp.protocol_dlms.transport.line import Line, Traffic
+from osgp.protocol_dlms.transport.line import LONGEST_NOTIFICATION, MOST_NOTIFICATIONS, Line, Traffic
+from osgp.protocol_dlms.transport.strays import Strays
 
 _RECEIVE_SIZE = 16 * 1024
 
 
 class Stream:
-    """Octets to and from one meter. ``clock`` limits each wait; ``line`` may forbid further use."""
+    """Octets to and from one meter. ``clock`` limits each wait; ``line`` may forbid further use.
+
+    ``may_lose``: the carrier may lose what is sent, both ways, and change its order. ``apdu_limit`` is the
+    octets of the longest APDU that it carries, ``apdu_size`` of the longest that it carries well.
+    ``farewell`` is for carriers without connections, see :class:`datagrams.Datagrams`.
+    """
+
+    socket_type: ClassVar[int] = socket.SOCK_STREAM
+    may_lose: ClassVar[bool] = False
+    apdu_size: ClassVar[int] = 0xFFFF
+    apdu_limit: ClassVar[int] = 0xFFFF
 
     def __init__(self, host: str, port: int, clock: SessionClock, line: Line | None = None) -> None:
         self.clock = clock
+        self.strays = Strays()
+        self.farewell = b""
+        self._notifications = 0
         self._line = line or Line()
         self.bytes_sent = 0
         self.bytes_received = 0
         self._buffer = bytearray()
-        self._socket = _dial(host, port, clock, self._line)
+        self._socket = _dial(host, port, clock, self._line, self.socket_type)
 
     @property
     def traffic(self) -> Traffic:
@@ -52,6 +66,10 @@ class Stream:
         del buffer[:size]
         return octets
 
+    def receive_rest(self, size: int) -> bytes:
+        """Receive ``size`` octets of a frame whose beginning was received."""
+        return self.receive_exactly(size)
+
     def peek(self) -> int:
         """Return the next octet, which stays in the buffer."""
         while not self._buffer:
@@ -71,6 +89,14 @@ class Stream:
         octets = bytes(self._buffer)
         self._buffer.clear()
         return octets
+
+    def tell_notification(self, apdu: bytes) -> None:
+        """Tell whom the line belongs to of a notification, unless there were too many in this connection."""
+        observer = self._line.on_notification
+        if observer is None or self._notifications >= MOST_NOTIFICATIONS or len(apdu) > LONGEST_NOTIFICATION:
+            return
+        self._notifications += 1
+        observer(apdu)
 
     def close(self) -> None:
         """Close the connection. May be called more than once."""
@@ -100,13 +126,13 @@ class Stream:
         return _make_connection_fault(error)
 
 
-def _dial(host: str, port: int, clock: SessionClock, line: Line) -> socket.socket:
+def _dial(host: str, port: int, clock: SessionClock, line: Line, kind: int) -> socket.socket:
     """Return a connected socket; tries each address of the host in turn within the time for connecting."""
     host = host.strip()
     failure: errors.DlmsError = errors.ConnectionEstablishError(f"{host} has no address")
-    for family, address in _find_addresses(host, port):
+    for family, address in _find_addresses(host, port, kind):
         try:
-            return _connect(family, address, clock, line)
+            return _connect(family, address, clock, line, kind)
         except OSError as error:
             line.check()
             failure = _make_dialling_fault(error, f"{host} port {port}")
@@ -114,21 +140,23 @@ def _dial(host: str, port: int, clock: SessionClock, line: Line) -> socket.socke
     raise failure
 
 
-def _connect(family: int, address: Any, clock: SessionClock, line: Line) -> socket.socket:
-    connection = socket.socket(family, socket.SOCK_STREAM)
+def _connect(family: int, address: Any, clock: SessionClock, line: Line, kind: int) -> socket.socket:
+    connection = socket.socket(family, kind)
     try:
         line.attach(connection)
         connection.settimeout(clock.get_seconds_to_connect())
         connection.connect(address)
         line.check()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line.peer_address = address[0].partition("%")[0]
+        if kind == socket.SOCK_STREAM:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
         line.close(connection)
         raise
     return connection
 
 
-def _find_addresses(host: str, port: int) -> list[tuple[int, Any]]:
+def _find_addresses(host: str, port: int, kind: int) -> list[tuple[int, Any]]:
     """Return families and addresses to try. The resolver, under gevent a thread, is for host names only."""
     try:
         version = ipaddress.ip_address(host).version
@@ -137,7 +165,7 @@ def _find_addresses(host: str, port: int) -> list[tuple[int, Any]]:
     else:
         return [(socket.AF_INET if version == 4 else socket.AF_INET6, (host, port))]
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=kind)
     except (socket.gaierror, UnicodeError) as error:
         raise errors.ConnectionEstablishError(f"there is no host {host}") from error
     return [(family, address) for family, _, _, _, address in found]

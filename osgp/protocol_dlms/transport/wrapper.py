@@ -1,11 +1,12 @@
-"""The TCP wrapper: each APDU follows a header of version, source and destination wPort and length (Green
-Book 7.3).
+"""The wrapper of TCP and UDP: each APDU follows a header of version, source and destination wPort and length
+(Green Book 7.3).
 """
 
 import struct
 
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.settings import Limits, MeterAddress
+from osgp.protocol_dlms.transport.strays import MOST_UNSOLICITED, NOTIFICATIONS
 from osgp.protocol_dlms.transport.stream import Stream
 
 VERSION = 1
@@ -27,24 +28,38 @@ class WrapperLink:
         self._client = client_address
         self._server = address.logical_device_address
         self._apdu_size = limits.apdu_size
+        self.unsolicited: list[bytes] = []
 
     def open(self) -> None:
         """Do nothing: the wrapper has no data link."""
 
     def send(self, apdu: bytes) -> None:
-        self._stream.send(build_frame(self._client, self._server, apdu))
+        self._stream.send(self.frame(apdu))
+
+    def frame(self, apdu: bytes) -> bytes:
+        """Return ``apdu`` in the frame in which :meth:`send` sends it."""
+        return build_frame(self._client, self._server, apdu)
 
     def receive(self) -> bytes:
-        header = self._stream.receive_exactly(HEADER.size)
-        version, source, destination, length = HEADER.unpack(header)
-        if version != VERSION:
-            raise errors.WrapperHeaderInvalid(
-                f"the answer does not begin with a wrapper header: version {version}, expected {VERSION}"
-            )
-        if (source, destination) != (self._server, self._client):
-            raise errors.IllegalResponse(
-                f"an answer from logical device {source} to client {destination}, "
-                f"expected from {self._server} to {self._client}"
+        """Receive the next APDU from our logical device to our client.
+
+        What others say on the line is skipped; notifications to other clients, as pushes are addressed, are
+        in ``unsolicited`` then.
+        """
+        stream = self._stream
+        while True:
+            version, source, destination, length = HEADER.unpack(stream.receive_exactly(HEADER.size))
+            if version != VERSION:
+                raise errors.WrapperHeaderInvalid(
+                    f"the answer does not begin with a wrapper header: version {version}, expected {VERSION}"
+                )
+            if (source, destination) == (self._server, self._client):
+                break
+            self._set_aside(stream.receive_rest(length))
+            stream.strays.skip(
+                HEADER.size + length,
+                f"from logical device {source} to client {destination} "
+                f"instead of from {self._server} to {self._client}",
             )
         if not 0 < length <= self._apdu_size:
             raise (
@@ -52,7 +67,11 @@ class WrapperLink:
                 if length
                 else errors.IllegalResponse("an empty APDU")
             )
-        return self._stream.receive_exactly(length)
+        return stream.receive_rest(length)
 
     def disconnect(self) -> None:
         """Do nothing: the wrapper has no data link."""
+
+    def _set_aside(self, apdu: bytes) -> None:
+        if apdu and apdu[0] in NOTIFICATIONS and len(self.unsolicited) < MOST_UNSOLICITED:
+            self.unsolicited.append(apdu)

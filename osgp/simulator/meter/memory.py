@@ -41,6 +41,7 @@ class Memory:
         "pushes",
         "quirks",
         "record",
+        "rests_until",
         "server_counter",
         "statistics",
     )
@@ -53,6 +54,8 @@ class Memory:
         """How many the meter has made."""
         self.control_state = CONNECTED
         self.connections = 0
+        self.rests_until = 0.0
+        """On the monotonic clock of the server: until when a meter that needs a pause takes no connection."""
         self.associated: object | None = None
         self.household: Household | None = None
         self.behaviour: Behaviour | None = None
