@@ -15,14 +15,14 @@ from osgp.protocol_dlms.access import ActionResult
 from osgp.protocol_dlms.builder import GLO_INITIATE_REQUEST
 from osgp.protocol_dlms.ciphering import Deciphering, unprotect
 from osgp.protocol_dlms.data import Data, DataType
-from osgp.protocol_dlms.octets import Cursor
-from osgp.protocol_dlms.services import invoke
-from osgp.protocol_dlms.session import (
+from osgp.protocol_dlms.error_responses import (
     CONFIRMED_SERVICE_ERROR,
     EXCEPTION_RESPONSE,
-    Session,
     parse_error_response,
 )
+from osgp.protocol_dlms.octets import Cursor
+from osgp.protocol_dlms.services import invoke
+from osgp.protocol_dlms.session import Session
 from osgp.protocol_dlms.settings import (
     CHALLENGE_LENGTHS,
     SYSTEM_TITLE_LENGTH,
