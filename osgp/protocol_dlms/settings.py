@@ -1,10 +1,11 @@
 """The settings of a session with a meter: address, security, keys, deadlines and limits."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from osgp.catalogue.communication import Carrier, Framing, Security
 from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.ciphering import OVERHEAD
 
 PUBLIC_CLIENT = 16
 MANAGEMENT_CLIENT = 1
@@ -12,6 +13,8 @@ KEY_LENGTH = 16
 SYSTEM_TITLE_LENGTH = 8
 CHALLENGE_LENGTHS = range(8, 65)
 PASSWORD_LENGTHS = range(1, 65)
+_LEAST_RECEIVED = 1024
+"""Octets of an APDU that are taken in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,13 @@ class Limits:
     reply_size: int = 4 * 1024 * 1024
     hdlc_information_size: int = 1024
     hdlc_window: int = 1
+
+    def for_link(self) -> "Limits":
+        """Return the limits for APDUs as they arrive.
+
+        Some meters do not count what ciphering adds; an AARE comes before the sizes are agreed on.
+        """
+        return replace(self, apdu_size=max(self.apdu_size + OVERHEAD, _LEAST_RECEIVED))
 
 
 class InvocationCounter(Protocol):
