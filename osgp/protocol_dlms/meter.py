@@ -244,6 +244,11 @@ class Meter:
             pass
         except errors.InvocationCounterTooLow:
             raise
+        except (errors.KeysNotAccepted, errors.UnableToDecipher) as error:
+            # The meter does not have the keys that it said it took: the next association finds out which.
+            error.retryable = True
+            self.close()
+            raise
         except BaseException:
             self.close()
             raise

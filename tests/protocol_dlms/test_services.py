@@ -1,12 +1,13 @@
 """GET, SET and ACTION over the wrapper, with every kind of answer that the Green Book knows."""
 
-import contextlib
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from osgp import catalogue
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+from osgp.devices.models import KeyType
+from osgp.messages.key_transfer import transfer
 from osgp.protocol_dlms import (
     AccessResult,
     ActionResult,
@@ -768,6 +769,45 @@ def test_a_refused_profile() -> None:
         meter.read_profile(LOAD_PROFILE)
 
 
+# Keys
+
+
+def test_an_authentic_answer_confirms_the_keys_whatever_it_holds() -> None:
+    with session(WrapperMeter(saying("c402II 00 00000001 00 c4", "c401II0103", "c401II0077"))) as meter:
+        for _ in range(3):
+            meter.confirm_keys(ENERGY)
+        assert meter.is_open
+
+
+@pytest.mark.parametrize("answer", ["d80105", "c401II001101"])
+def test_keys_that_the_meter_does_not_have_after_all_are_worth_another_attempt(answer: str) -> None:
+    """The next association finds out which keys it has."""
+    meter_side = WrapperMeter(
+        saying(answer), tamper=lambda index, apdu: apdu[:-1] + b"?" if apdu[0] == 0xCC else apdu
+    )
+    with session(meter_side) as meter:
+        with pytest.raises((errors.KeysNotAccepted, errors.UnableToDecipher)) as failure:
+            meter.confirm_keys(ENERGY)
+        assert (failure.value.code, failure.value.retryable) == (230, True)
+        assert not meter.is_open
+
+
+@pytest.mark.parametrize("answer", ["c701II", "c701II0000", "d80105"])
+def test_a_key_that_may_have_been_taken_ends_the_association(answer: str) -> None:
+    meter_side = WrapperMeter(
+        saying(answer),
+        tamper=lambda index, apdu: (
+            apdu[:-1] + b"?" if index == 2 and apdu[0] == 0xCF and len(answer) > 6 else apdu
+        ),
+    )
+    profile = catalogue.find_profile("SMR", "5.1")
+    with session(meter_side) as meter:
+        with pytest.raises(errors.DlmsError) as failure:
+            transfer(meter, profile, KeyType.E_METER_ENCRYPTION_KEY_UNICAST, bytes(16), bytes(16))
+        assert failure.value.retryable
+        assert not meter.is_open
+
+
 # Any answer at all
 
 APDUS = st.one_of(
@@ -789,16 +829,17 @@ def test_any_answer_is_understood_or_refused_with_a_typed_error(apdu: bytes) -> 
         for use in (
             lambda meter: meter.get(ENERGY),
             lambda meter: meter.get_many([ENERGY, CLOCK]),
+            lambda meter: list(meter.get_each([ENERGY, CLOCK])),
             lambda meter: meter.set_many([(ENERGY, NUMBER), (CLOCK, NUMBER)]),
             lambda meter: meter.set(ENERGY, LONG),
             lambda meter: meter.invoke(RESET, NUMBER),
             lambda meter: meter.read_profile(LOAD_PROFILE),
         ):
-            with (
-                connect(peer.port, hls=False, with_list_max=2) as meter,
-                contextlib.suppress(errors.DlmsError),
-            ):
-                use(meter)
+            with connect(peer.port, hls=False, with_list_max=2) as meter:
+                try:
+                    use(meter)
+                except errors.DlmsError as error:
+                    assert meter.is_open is not error.ends_association  # noqa: PT017
 
 
 # Secrets
