@@ -177,6 +177,7 @@ def _activate(meter: VisitedMeter) -> None:
             refusal.code,
             f"The calendar was written, but not made active: {refusal.message}.",
             component=Component.PROTOCOL_DLMS,
+            retryable=refusal.retryable,
         ) from refusal
 
 

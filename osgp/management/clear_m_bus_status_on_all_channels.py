@@ -14,7 +14,6 @@ from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data, DataType
-from osgp.protocol_dlms.errors import AccessError
 
 READ, CLEAR, CLIENT = "READ_MBUS_STATUS", "CLEAR_MBUS_STATUS", "MBUS_CLIENT_SETUP"
 
@@ -96,5 +95,5 @@ def _summarize(faults: Mapping[int, Fault], cleared: list[int]) -> Fault:
         f"Channel {channel}: {fault.message.rstrip('.')}." for channel, fault in faults.items()
     )
     rest = f" Cleared: {', '.join(map(str, cleared))}." if cleared else " No channel was cleared."
-    retryable = not any(isinstance(fault, AccessError) for fault in faults.values())
+    retryable = all(fault.retryable for fault in faults.values())
     return Fault(first.code, reasons + rest, component=Component.PROTOCOL_DLMS, retryable=retryable)

@@ -111,6 +111,7 @@ def write(meter: VisitedMeter, settings: Sequence[Setting]) -> None:
         faults[0].code,
         f"Refused: {reasons}. Written: {written or 'nothing'}.",
         component=Component.PROTOCOL_DLMS,
+        retryable=all(fault.retryable for fault in faults),
     )
 
 

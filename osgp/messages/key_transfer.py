@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from osgp.catalogue import Profile
 from osgp.devices.models import KeyType
 from osgp.protocol_dlms import Data, DataType, Meter
+from osgp.protocol_dlms.errors import KeysNotAccepted, OutcomeNotTold, UnableToDecipher
 
 SECURITY_SETUP = "SECURITY_SETUP"
 GLOBAL_KEYS = (KeyType.E_METER_AUTHENTICATION_KEY, KeyType.E_METER_ENCRYPTION_KEY_UNICAST)
@@ -23,7 +24,11 @@ KEY_IDS: Mapping[KeyType, int] = {
 
 
 def transfer(association: Meter, profile: Profile, key_type: KeyType, key: bytes, master_key: bytes) -> None:
-    """Give the meter a key. Raises AccessError if it refuses; it may have taken the key all the same."""
+    """Give the meter a key. Raises AccessError if it refuses; it may have taken the key all the same.
+
+    If its answer cannot be understood or deciphered, or it cannot decipher what we sent, it may have other
+    keys than it said. The association is closed then: the next one finds out, so that is worth an attempt.
+    """
     item = Data(
         DataType.STRUCTURE,
         (
@@ -33,4 +38,9 @@ def transfer(association: Meter, profile: Profile, key_type: KeyType, key: bytes
     )
     security_setup = profile[SECURITY_SETUP]
     name = "global_key_transfer" if security_setup.class_version == 0 else "key_transfer"
-    association.invoke(security_setup.address_method(name), Data(DataType.ARRAY, (item,)))
+    try:
+        association.invoke(security_setup.address_method(name), Data(DataType.ARRAY, (item,)))
+    except (OutcomeNotTold, UnableToDecipher, KeysNotAccepted) as error:
+        error.retryable = True
+        association.close()
+        raise

@@ -9,7 +9,8 @@ from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.cosem_time import CosemDateTime
 from osgp.protocol_dlms.data import Data, DataType
-from osgp.protocol_dlms.meter import Meter, read_invocation_counter
+from osgp.protocol_dlms.meter import Meter
+from osgp.protocol_dlms.public_client import read_invocation_counter
 from osgp.protocol_dlms.selective_access import CaptureObjectDefinition, EntryDescriptor, RangeDescriptor
 from osgp.protocol_dlms.session import Statistics
 from osgp.protocol_dlms.settings import (

@@ -2,6 +2,12 @@
 
 from enum import IntEnum
 
+_TRANSIENT = (2, 14, 15, 16, 17, 18, 19)
+"""temporary-failure, and what a transfer in blocks that broke off ends with: data-block-unavailable, the
+long services that were aborted or are not in progress, data-block-number-invalid. A hardware-fault stays, as
+does what the meter lacks or does not allow.
+"""
+
 
 class AccessResult(IntEnum):
     """Data-Access-Result: the result of access to one attribute."""
@@ -28,6 +34,11 @@ class AccessResult(IntEnum):
         """The result with that code; a code of a manufacturer's own making counts as OTHER_REASON."""
         return _ACCESS_RESULTS.get(code, cls.OTHER_REASON)
 
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same request may well succeed later."""
+        return self in _TRANSIENT
+
 
 class ActionResult(IntEnum):
     """Action-Result: the result of one method invocation."""
@@ -50,6 +61,11 @@ class ActionResult(IntEnum):
     def from_code(cls, code: int) -> "ActionResult":
         """The result with that code; a code of a manufacturer's own making counts as OTHER_REASON."""
         return _ACTION_RESULTS.get(code, cls.OTHER_REASON)
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same request may well succeed later."""
+        return self in _TRANSIENT
 
 
 _ACCESS_RESULTS = {int(result): result for result in AccessResult}

@@ -10,19 +10,20 @@ import secrets
 from dataclasses import dataclass
 
 from osgp.catalogue.cosem import MethodDescriptor
-from osgp.protocol_dlms import axdr, errors
+from osgp.protocol_dlms import axdr, errors, names_of_errors
 from osgp.protocol_dlms.access import ActionResult
 from osgp.protocol_dlms.builder import GLO_INITIATE_REQUEST
 from osgp.protocol_dlms.ciphering import Deciphering, unprotect
 from osgp.protocol_dlms.data import Data, DataType
-from osgp.protocol_dlms.octets import Cursor
-from osgp.protocol_dlms.services import invoke
-from osgp.protocol_dlms.session import (
+from osgp.protocol_dlms.error_responses import (
     CONFIRMED_SERVICE_ERROR,
     EXCEPTION_RESPONSE,
-    Session,
+    may_be_about_keys,
     parse_error_response,
 )
+from osgp.protocol_dlms.octets import Cursor
+from osgp.protocol_dlms.services import invoke
+from osgp.protocol_dlms.session import Session
 from osgp.protocol_dlms.settings import (
     CHALLENGE_LENGTHS,
     SYSTEM_TITLE_LENGTH,
@@ -43,24 +44,26 @@ LOGICAL_NAME_VAA = 0x0007
 LEAST_SEND_SIZE = 64
 CONFORMANCE_MULTIPLE_REFERENCES = 1 << (23 - 14)
 
-ACCEPTED, REJECTED_PERMANENT, REJECTED_TRANSIENT = 0, 1, 2
-_RESULTS = {REJECTED_PERMANENT: "rejected-permanent", REJECTED_TRANSIENT: "rejected-transient"}
+ACCEPTED, REJECTED_PERMANENT, REJECTED_TRANSIENT = 0, errors.REJECTED_PERMANENT, 2
 AUTHENTICATION_REQUIRED = 14
-_AUTHENTICATION_DIAGNOSTICS = {
-    11: "authentication-mechanism-name-not-recognised",
-    12: "authentication-mechanism-name-required",
-    13: "authentication-failure",
-}
+_AUTHENTICATION_DIAGNOSTICS = (11, 12, 13)
+"""authentication-mechanism-name-not-recognised and -required, authentication-failure"""
+_NO_REASON = (None, 0, 1)
+_USER_DIAGNOSTIC, _PROVIDER_DIAGNOSTIC = 0xA1, 0xA2
 _MECHANISM_PREFIX = bytes((0x60, 0x85, 0x74, 0x05, 0x08, 0x02))
 _HLS_GMAC = 5
 
 
 @dataclass(slots=True)
 class Aare:
-    """The fields of an association response. ``diagnostic`` None: missing, or null."""
+    """The fields of an association response. ``diagnostic`` None: missing, or null.
+
+    ``by_provider``: the diagnostic is that of the ACSE service provider, not of its user.
+    """
 
     result: int | None = None
     diagnostic: int | None = None
+    by_provider: bool = False
     responding_title: bytes = b""
     mechanism: int | None = None
     challenge: bytes = b""
@@ -81,7 +84,8 @@ def parse_aare(apdu: bytes) -> Aare:
             aare.result = _parse_integer(content)
         elif tag == 0xA3:
             # The choice of ACSE user or provider adds one level around the number.
-            aare.diagnostic = _parse_integer(_parse_inner(content, (0xA1, 0xA2)))
+            aare.diagnostic = _parse_integer(_parse_inner(content, (_USER_DIAGNOSTIC, _PROVIDER_DIAGNOSTIC)))
+            aare.by_provider = content[:1] == bytes((_PROVIDER_DIAGNOSTIC,))
         elif tag == 0xA4:
             aare.responding_title = _parse_inner(content, (0x04,))
         elif tag == 0x89:
@@ -127,7 +131,7 @@ def associate(session: Session, settings: AssociationSettings, challenge: bytes)
     initiate_response = b""
     try:
         if answer[0] in (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR):
-            raise parse_error_response(answer)
+            raise _consider_keys(parse_error_response(answer), settings.security)
         aare = parse_aare(answer)
         _check_result(aare, settings.security)
         if settings.security is Security.HLS5:
@@ -140,6 +144,15 @@ def associate(session: Session, settings: AssociationSettings, challenge: bytes)
     if settings.security is Security.HLS5:
         with errors.during(Step.AUTHENTICATION):
             _prove(session, settings, aare, challenge)
+
+
+def _consider_keys(error: errors.DlmsError, security: Security) -> errors.DlmsError:
+    """Return the error, whose text names wrong keys if it is how some meters tell them."""
+    if security is not Security.HLS5 or not may_be_about_keys(error):
+        return error
+    assert isinstance(error, errors.ExceptionResponse)
+    text = f"{error.message}; some meters tell in this way that they have other keys"
+    return errors.ExceptionResponse(text, error.state_error, error.service_error)
 
 
 def _decipher_initiate_request(aarq: bytes, settings: AssociationSettings) -> bytes:
@@ -162,22 +175,34 @@ def make_challenge(length: int) -> bytes:
 
 def _check_result(aare: Aare, security: Security) -> None:
     result, diagnostic = aare.result, aare.diagnostic
+    # The numbers of the service provider mean something else.
+    user_diagnostic = None if aare.by_provider else diagnostic
     if result == ACCEPTED:
-        if diagnostic == AUTHENTICATION_REQUIRED and security is not Security.HLS5:
+        if user_diagnostic == AUTHENTICATION_REQUIRED and security is not Security.HLS5:
             raise errors.AuthenticationRequired("the meter requires HLS authentication", result, diagnostic)
         return
-    if result not in _RESULTS:
-        raise errors.UnknownAssociationResult(
-            f"association result {result}", -1 if result is None else result, diagnostic
-        )
-    if diagnostic == AUTHENTICATION_REQUIRED:
-        raise errors.AuthenticationRequired("the meter requires authentication", result, diagnostic)
-    if diagnostic in _AUTHENTICATION_DIAGNOSTICS:
-        reason = _AUTHENTICATION_DIAGNOSTICS[diagnostic]
-        raise errors.AuthenticationError(f"association refused: {reason}", result, diagnostic)
-    raise errors.AssociationRejected(
-        f"association {_RESULTS[result]}, diagnostic {diagnostic}", result, diagnostic
-    )
+    if result is None:
+        raise errors.UnknownAssociationResult("an AARE without association result", -1, diagnostic)
+    text = _describe_rejection(aare, result)
+    if result not in (REJECTED_PERMANENT, REJECTED_TRANSIENT):
+        raise errors.UnknownAssociationResult(text, result, diagnostic)
+    if user_diagnostic == AUTHENTICATION_REQUIRED:
+        raise errors.AuthenticationRequired(text, result, diagnostic)
+    if user_diagnostic in _AUTHENTICATION_DIAGNOSTICS:
+        raise errors.AuthenticationError(text, result, diagnostic)
+    is_final = result == REJECTED_PERMANENT and diagnostic not in _NO_REASON
+    raise errors.AssociationRejected(text, result, diagnostic, is_final=is_final)
+
+
+def _describe_rejection(aare: Aare, result: int) -> str:
+    """Return result, diagnostic and, if there is one, the error of the initiate service in words."""
+    text = f"association {names_of_errors.name_association_result(result)}"
+    if aare.diagnostic is not None:
+        diagnostic = names_of_errors.name_diagnostic(aare.diagnostic, by_provider=aare.by_provider)
+        text += f", {diagnostic}"
+    if aare.user_information[:1] == bytes((CONFIRMED_SERVICE_ERROR,)):
+        text += f", {parse_error_response(aare.user_information).message}"
+    return text
 
 
 def _make_deciphering(aare: Aare, settings: AssociationSettings) -> Deciphering:
@@ -199,7 +224,11 @@ def _extract_initiate_response(aare: Aare, deciphering: Deciphering | None) -> b
     if deciphering is not None:
         if information[0] != GLO_INITIATE_RESPONSE:
             raise errors.UnableToDecipher("the initiate response is not ciphered although that was asked for")
-        information = unprotect(information, deciphering)
+        try:
+            information = unprotect(information, deciphering)
+        except errors.UnableToDecipher as error:
+            text = f"{error.message}: the meter has other keys, or it is another meter"
+            raise errors.UnableToDecipher(text) from None
     if information[0] == CONFIRMED_SERVICE_ERROR:
         raise parse_error_response(information)
     return information
@@ -242,7 +271,10 @@ def _prove(session: Session, settings: AssociationSettings, aare: Aare, challeng
         raise errors.AuthenticationError("the meter returned our own challenge", ACCEPTED, aare.diagnostic)
     proof = session.builder.build_hls_proof(aare.challenge)
     parameter = axdr.encode(Data(DataType.OCTET_STRING, proof))
-    result, answer = invoke(session, REPLY_TO_HLS_AUTHENTICATION, parameter, secret=True)
+    try:
+        result, answer = invoke(session, REPLY_TO_HLS_AUTHENTICATION, parameter, secret=True)
+    except errors.ExceptionResponse as error:
+        raise _consider_keys(error, settings.security) from None
     if result is not ActionResult.SUCCESS or answer is None:
         raise errors.AuthenticationError("the meter does not accept our proof", ACCEPTED, aare.diagnostic)
     returned = axdr.decode(answer)

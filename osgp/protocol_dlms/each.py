@@ -1,80 +1,114 @@
-"""Reading many attributes of a meter that may answer anything: a failure costs one attribute only."""
+"""Requests that name many attributes, to a meter that may answer anything: a failure costs one of them.
+
+A list that fails as a whole is requested again in halves, down to single attributes. What is learned on the
+way of how long lists may be holds for the rest of the association, and is told to the caller.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
 
-from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.protocol_dlms.access import AccessResult
 from osgp.protocol_dlms.data import Data
-from osgp.protocol_dlms.errors import ExceptionResponse, IllegalResponse
+from osgp.protocol_dlms.errors import IllegalResponse
 
-MOST_EXCEPTIONS = 5
-"""Single requests in a row that a meter may answer with an exception before reading ends."""
 MOST_FAILURES = 4
 """Lists of about the same length that may fail before such lists are no longer requested."""
 
 EachValue = Data | AccessResult | IllegalResponse
 """A value; the access result in its place; or the error in the answer."""
 
-ReadList = Callable[[Sequence[AttributeDescriptor]], Sequence[EachValue] | None]
-"""Reads two attributes or more in one request; None if the list failed as a whole."""
-ReadOne = Callable[[AttributeDescriptor], EachValue]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def read_each(
-    attributes: Sequence[AttributeDescriptor], size: int, read_list: ReadList, read_one: ReadOne
-) -> Iterator[EachValue]:
-    """Yield the values in order, as they arrive, from lists of at most ``size``.
+class ListSize:
+    """How many attributes one request may name: ``most`` at first, fewer once the meter takes no such lists.
 
-    A list that fails as a whole is requested again in halves, down to single attributes, to find the cause.
-    When lists of some length keep failing, neither they nor longer ones are requested again. Raises
-    ExceptionResponse after more than ``MOST_EXCEPTIONS`` exception-responses in a row to single requests.
+    That is known when a list failed and both its halves, lists as well, came: an attribute that spoils lists
+    would have spoiled one of them. Or when lists of about the same length failed ``MOST_FAILURES`` times, and
+    none that long ever came.
     """
-    reader = _Reader(size, read_list, read_one)
-    position = 0
-    while position < len(attributes):
-        chunk = attributes[position : position + reader.size]
-        position += len(chunk)
-        yield from reader.read(chunk)
 
-
-class _Reader:
-    def __init__(self, size: int, read_list: ReadList, read_one: ReadOne) -> None:
-        self.size = max(size, 1)
-        self._read_list = read_list
-        self._read_one = read_one
-        self._exceptions = 0
+    def __init__(self, most: int) -> None:
+        self.most = max(most, 1)
+        self.size = self.most
         self._longest = 0
-        """Length of the longest list that succeeded."""
+        """Length of the longest list that came; 1 is a single attribute."""
         self._failures: Counter[int] = Counter()
         """Failures of longer lists, by the power of two above their length."""
 
-    def read(self, chunk: Sequence[AttributeDescriptor]) -> list[EachValue]:
-        if len(chunk) == 1:
-            return [self._read_single(chunk[0])]
-        if len(chunk) <= self.size:
-            values = self._read_list(chunk)
-            if values is not None:
-                self._longest = max(self._longest, len(chunk))
-                return list(values)
-            self._count_failure(len(chunk))
-        middle = (len(chunk) + 1) // 2
-        return self.read(chunk[:middle]) + self.read(chunk[middle:])
+    @property
+    def learned(self) -> int | None:
+        """The length that works, if longer lists were found not to; None while nothing is known."""
+        return self.size if self.size < self.most and self._longest >= self.size else None
 
-    def _read_single(self, attribute: AttributeDescriptor) -> EachValue:
-        value = self._read_one(attribute)
-        if not isinstance(value, ExceptionResponse):
-            self._exceptions = 0
-            return value
-        self._exceptions += 1
-        if self._exceptions > MOST_EXCEPTIONS:
-            raise value
-        return value
+    def note_success(self, length: int) -> None:
+        """A list of that length, or a single attribute (1), was answered."""
+        if length > self._longest:
+            self._longest = length
 
-    def _count_failure(self, length: int) -> None:
+    def note_failure(self, length: int) -> None:
+        """A list of that length failed as a whole."""
         # An attribute that makes lists fail costs one list of each length on the way down to itself.
         power = (length - 1).bit_length()
         if length > self._longest:
             self._failures[power] += 1
             if self._failures[power] >= MOST_FAILURES:
-                self.size = min(self.size, 1 << power - 1)
+                self._limit(1 << power - 1)
+
+    def note_halves(self, length: int) -> None:
+        """Both halves of a list that had failed came as lists, the longer of ``length`` attributes."""
+        self._limit(length)
+
+    def _limit(self, size: int) -> None:
+        self.size = min(self.size, size)
+
+
+class ListRequests(Generic[Item, Result]):
+    """Requests for many items, each answered with a result.
+
+    ``request_list`` requests two items or more at once, and returns None if that failed as a whole and may be
+    done in parts; ``request_one`` is for one.
+    """
+
+    def __init__(
+        self,
+        size: ListSize,
+        request_list: Callable[[Sequence[Item]], Sequence[Result] | None],
+        request_one: Callable[[Item], Result],
+    ) -> None:
+        self._size = size
+        self._request_list = request_list
+        self._request_one = request_one
+
+    def request(self, items: Sequence[Item], fitting: int) -> Iterator[Result]:
+        """Yield the results in order, as they arrive, from lists of at most ``fitting`` items."""
+        position = 0
+        while position < len(items):
+            chunk = items[position : position + max(min(self._size.size, fitting), 1)]
+            position += len(chunk)
+            yield from self._request(chunk)[0]
+
+    def _request(self, chunk: Sequence[Item]) -> tuple[list[Result], bool]:
+        """Return the results, and whether they came as one list."""
+        size = self._size
+        if len(chunk) == 1:
+            result = self._request_one(chunk[0])
+            if not isinstance(result, IllegalResponse):
+                size.note_success(1)
+            return [result], False
+        failed = False
+        if len(chunk) <= size.size:
+            results = self._request_list(chunk)
+            if results is not None:
+                size.note_success(len(chunk))
+                return list(results), True
+            failed = True
+            size.note_failure(len(chunk))
+        middle = (len(chunk) + 1) // 2
+        first, first_came = self._request(chunk[:middle])
+        second, second_came = self._request(chunk[middle:])
+        if failed and first_came and second_came:
+            size.note_halves(middle)
+        return first + second, False

@@ -1,17 +1,21 @@
 """The errors of communication with a meter, each with its stable fault code.
 
-Which of them justify another attempt (``retryable``):
+Which of them justify another attempt (``retryable``), without anybody doing anything:
 
-* connection faults, time-outs, broken framing, illegal or undecipherable answers: yes. Mobile networks and
-  half-rebooted meters produce all of these, and the next visit often succeeds;
-* a permanently rejected association and an invocation counter that is too low: yes, because the caller is
-  expected to read the meter's counter in between;
-* wrong or missing keys, a refused authentication, settings out of range, an address that is blank, an
-  access result (the meter understood and declined): no.
+* connection faults, time-outs, broken framing, illegal answers, an authentic answer that comes twice: yes.
+  Mobile networks and half-rebooted meters produce all of these, and the next visit often succeeds;
+* a rejected association without a reason, or a transient one, and an invocation counter that is too low:
+  yes, because the caller is expected to read the meter's counter in between;
+* access results that say "not now": temporary-failure, and those of transfers in blocks that broke off. The
+  others say what the meter has, or who may use it: no;
+* exception-responses: yes, but for a service that the meter does not know or a request that is too long;
+* wrong or missing keys, whether the meter says so or its answer fails authentication, a refused
+  authentication, a rejection that names its reason, settings out of range, a blank address: no.
 
-After any :class:`DlmsError` but :class:`AccessError`, :class:`EncodeError`, :class:`DecodeError` of an
-attribute's value and a survivable :class:`ExceptionResponse`, the association is closed and its ``Meter``
-refuses further use.
+What ends an association (``ends_association``), after which its ``Meter`` refuses further use: all but what a
+complete answer to this very request says, or fails to say (:class:`AccessError`, :class:`DecodeError`), an
+:class:`ExceptionResponse` that declines this request only, and what was found before anything was sent
+(:class:`EncodeError`).
 """
 
 from collections.abc import Iterator
@@ -25,6 +29,18 @@ if TYPE_CHECKING:
     from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
     from osgp.protocol_dlms.access import AccessResult, ActionResult
 
+REJECTED_PERMANENT = 1
+"""Association-result."""
+SERVICE_UNKNOWN = 2
+"""State-error of an exception-response."""
+OPERATION_NOT_POSSIBLE, SERVICE_NOT_SUPPORTED, OTHER_REASON, PDU_TOO_LONG = 1, 2, 3, 4
+DECIPHERING_ERROR, INVOCATION_COUNTER_ERROR = 5, 6
+"""Service-errors of an exception-response."""
+_DECLINED_UNTOUCHED = (OPERATION_NOT_POSSIBLE, SERVICE_NOT_SUPPORTED, PDU_TOO_LONG)
+_FINAL_SERVICE_ERRORS = ((0, 4), (3, 1), (3, 2), (6, 1), (6, 2), (6, 3))
+"""Of a confirmed-service-error: context, service or size that the meter does not support; DLMS version,
+conformance or size of an association."""
+
 
 class DlmsError(Fault):
     """Base of all errors of this package. Texts never contain keys, passwords or meter data.
@@ -34,6 +50,10 @@ class DlmsError(Fault):
 
     fault_code: ClassVar[FaultCode] = FaultCode.CONNECTION_ERROR
     can_retry: ClassVar[bool] = True
+    ends_association: bool = True
+    may_have_taken_effect: bool = False
+    """Whether a SET or ACTION was answered, and how cannot be understood or trusted: read back what came of
+    it."""
     step: Step | None = None
 
     def __init__(self, message: str) -> None:
@@ -116,14 +136,19 @@ class CommunicationTimeout(DlmsError):
 
 
 class AssociationRejected(DlmsError):
-    """The meter declined the association; ``result`` and ``diagnostic`` are those of its AARE."""
+    """The meter declined the association; ``result`` and ``diagnostic`` are those of its AARE.
+
+    ``is_final``: it named a reason that does not pass by itself.
+    """
 
     fault_code = FaultCode.CONNECTION_ESTABLISH_ERROR
 
-    def __init__(self, message: str, result: int, diagnostic: int | None) -> None:
+    def __init__(self, message: str, result: int, diagnostic: int | None, *, is_final: bool = False) -> None:
         super().__init__(message)
         self.result = result
         self.diagnostic = diagnostic
+        if is_final:
+            self.retryable = False
 
 
 class AuthenticationError(AssociationRejected):
@@ -138,6 +163,15 @@ class AuthenticationRequired(AssociationRejected):
 
     fault_code = FaultCode.AUTHENTICATION_REQUIRED
     can_retry = False
+
+
+class KeysNotAccepted(AuthenticationError):
+    """The meter cannot decipher what we sent: it has other keys, or takes us for another client."""
+
+    fault_code = FaultCode.UNABLE_TO_DECYPHER
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(f"the meter does not accept the keys ({answer})", REJECTED_PERMANENT, None)
 
 
 class UnknownAssociationResult(AssociationRejected):
@@ -162,47 +196,83 @@ class WrapperHeaderInvalid(DlmsError):
 
 
 class DecodeError(IllegalResponse):
-    """The A-XDR encoded data are cut short, nested too deep, too many or of an unknown type."""
+    """A complete answer to this very request cannot be understood: its structure is not that of the service,
+    or its data are cut short, nested too deep, too many or of an unknown type.
+
+    The exchange is in order, and the association stays open.
+    """
+
+    ends_association = False
+
+
+class OutcomeNotTold(DecodeError):
+    """The answer to a SET or ACTION cannot be understood: the meter may have done it or not."""
+
+    may_have_taken_effect = True
 
 
 class ReplyTooLarge(IllegalResponse):
-    """The answer exceeds the limit of one APDU or of a whole block transfer."""
+    """The answer exceeds the limit of one APDU."""
+
+
+class BlocksTooLarge(DecodeError, ReplyTooLarge):
+    """The blocks of an answer exceed the limit of a whole reply: no more of them are asked for."""
 
 
 class ExceptionResponse(IllegalResponse):
-    """The meter answered with an exception-response, see Green Book 9.4.2 (state-error, service-error).
-
-    ``survivable``: the meter only does not know the service, and the association stays usable.
-    """
+    """The meter answered with an exception-response, see Green Book 9.4.2 (state-error, service-error)."""
 
     def __init__(self, message: str, state_error: int, service_error: int) -> None:
         super().__init__(message)
         self.state_error = state_error
         self.service_error = service_error
-
-    @property
-    def survivable(self) -> bool:
-        return self.state_error == 2 and self.service_error in (1, 2)
+        self.ends_association = not self.declines_request
+        if state_error == SERVICE_UNKNOWN or service_error in (SERVICE_NOT_SUPPORTED, PDU_TOO_LONG):
+            self.retryable = False
 
     @property
     def declines_request(self) -> bool:
         """Whether the meter may decline only this request: operation not possible, service not supported,
         other reason, PDU too long.
         """
-        return self.state_error in (1, 2) and self.service_error in (1, 2, 3, 4)
+        return self.state_error in (1, 2) and self.service_error in (*_DECLINED_UNTOUCHED, OTHER_REASON)
+
+    @property
+    def declines_untouched(self) -> bool:
+        """Whether the meter has declined the request as such, before it did any of it."""
+        return self.state_error in (1, 2) and self.service_error in _DECLINED_UNTOUCHED
 
 
-class InvocationCounterTooLow(ExceptionResponse):
+class ServiceErrorResponse(IllegalResponse):
+    """The meter answered with a confirmed-service-error: ``service``, choice (``kind``) and ``value``."""
+
+    def __init__(self, message: str, service: int, kind: int, value: int) -> None:
+        super().__init__(message)
+        self.service = service
+        self.kind = kind
+        self.value = value
+        if (kind, value) in _FINAL_SERVICE_ERRORS:
+            self.retryable = False
+
+
+class InvocationCounterError(ExceptionResponse):
+    """The meter received an invocation counter that is too low, and does not say what it expects."""
+
+    fault_code = FaultCode.SOCKET_CLOSED_BY_REMOTE
+
+    def __init__(self, message: str, state_error: int) -> None:
+        super().__init__(message, state_error, INVOCATION_COUNTER_ERROR)
+
+
+class InvocationCounterTooLow(InvocationCounterError):
     """The meter received an invocation counter lower than it expects.
 
     ``expected`` is the lowest value that it accepts. It arrives unprotected and can be forged: read the
     counter from the meter, or limit the increase, before using it.
     """
 
-    fault_code = FaultCode.SOCKET_CLOSED_BY_REMOTE
-
     def __init__(self, expected: int, state_error: int) -> None:
-        super().__init__(f"the meter expects an invocation counter of at least {expected}", state_error, 6)
+        super().__init__(f"the meter expects an invocation counter of at least {expected}", state_error)
         self.expected = expected
 
 
@@ -222,13 +292,21 @@ class InvocationCounterLowered(DlmsError):
 
 
 class UnableToDecipher(DlmsError):
-    """The answer fails authentication, or lacks the negotiated protection."""
+    """The answer fails authentication, or lacks the negotiated protection: the meter has other keys, or it is
+    not the meter that answers.
+    """
 
     fault_code = FaultCode.UNABLE_TO_DECYPHER
+    can_retry = False
 
 
 class ReplayedCounter(UnableToDecipher):
-    """An authentic answer has an invocation counter that is not higher than the one before."""
+    """An authentic answer has an invocation counter that is not higher than the one before: a stray frame.
+
+    The meter has the keys, and the next visit may go well.
+    """
+
+    can_retry = True
 
 
 class InvocationCounterNotTrusted(DlmsError):
@@ -245,6 +323,7 @@ class AccessError(DlmsError):
 
     fault_code = FaultCode.ERROR_RETRIEVING_ATTRIBUTE_VALUE
     can_retry = False
+    ends_association = False
 
     def __init__(
         self, result: "AccessResult | ActionResult", descriptor: "AttributeDescriptor | MethodDescriptor"
@@ -252,13 +331,21 @@ class AccessError(DlmsError):
         super().__init__(f"{result.name.lower().replace('_', '-')}: {descriptor}")
         self.result = result
         self.descriptor = descriptor
+        self.retryable = result.is_transient
 
 
 class EncodeError(DlmsError, ValueError):
-    """A value does not fit its data type."""
+    """A value does not fit its data type; nothing was sent."""
 
     fault_code = FaultCode.VALIDATION_ERROR
     can_retry = False
+    ends_association = False
+
+
+class RequestTooLong(EncodeError):
+    """A request does not fit what the meter takes, and cannot be sent in blocks; nothing was sent."""
+
+    fault_code = FaultCode.UNABLE_TO_PROCESS_REQUEST
 
 
 class InvalidSettings(DlmsError, ValueError):

@@ -10,17 +10,16 @@ from osgp.catalogue import is_secret
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import axdr, errors, services
 from osgp.protocol_dlms.access import AccessResult, ActionResult
+from osgp.protocol_dlms.answers import decode_value, telling_the_outcome
 from osgp.protocol_dlms.association import associate, make_challenge
 from osgp.protocol_dlms.builder import RequestBuilder
-from osgp.protocol_dlms.data import Data, DataType
+from osgp.protocol_dlms.data import Data
 from osgp.protocol_dlms.deadlines import SessionClock
-from osgp.protocol_dlms.declined import call_unless_declined
-from osgp.protocol_dlms.each import EachValue, read_each
+from osgp.protocol_dlms.each import EachValue, ListRequests, ListSize
 from osgp.protocol_dlms.selective_access import EntryDescriptor, RangeDescriptor
 from osgp.protocol_dlms.session import Session, Statistics
 from osgp.protocol_dlms.settings import (
     MANAGEMENT_CLIENT,
-    PUBLIC_CLIENT,
     AssociationSettings,
     Deadlines,
     InvocationCounter,
@@ -34,15 +33,12 @@ from osgp.protocol_dlms.steps import Step
 from osgp.protocol_dlms.tracing import Trace, Tracer
 from osgp.protocol_dlms.transport import Line, Stream, connect, find_receive_size, open_link
 
-_UNSIGNED_TYPES = (
-    DataType.DOUBLE_LONG_UNSIGNED,
-    DataType.UNSIGNED,
-    DataType.LONG_UNSIGNED,
-    DataType.LONG64_UNSIGNED,
-)
-_CLOCK_LENGTH = 12
-# A list's count, and with SET the second count, ahead of the descriptors.
-_LIST_OVERHEAD = 2
+MOST_EXCEPTIONS = 5
+"""Requests in a row that a meter may decline with an exception-response before the association ends: it may
+have lost it."""
+_LISTS = (services.get_encoded_list, services.set_list)
+
+EncodedSetting = tuple[AttributeDescriptor, bytes]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,15 +48,18 @@ class Meter:
     """One association with one logical device. Use :meth:`connect`, best in a ``with`` statement.
 
     Not thread-safe. A failed exchange closes the connection, because the next answer could belong to the
-    failed request: later calls raise :class:`errors.MeterClosed`. A refusal by the meter
-    (:class:`errors.AccessError`) is not a failed exchange.
+    failed request: later calls raise :class:`errors.MeterClosed`. A complete answer to the request is not a
+    failed exchange, whether the meter refuses or nobody understands it, see :mod:`osgp.protocol_dlms.errors`.
     """
 
     def __init__(self, session: Session, stream: Stream, deadlines: Deadlines, with_list_max: int) -> None:
         self._session = session
         self._stream = stream
         self._deadlines = deadlines
-        self._with_list_max = with_list_max
+        self._get_size = ListSize(with_list_max)
+        self._set_size = ListSize(with_list_max)
+        self._exceptions = 0
+        """Requests in a row that were declined with an exception-response."""
         self._associated = True
 
     @classmethod
@@ -83,7 +82,8 @@ class Meter:
         """Connect to the meter and open an association.
 
         ``counter`` and ``client_system_title`` (8 octets) are needed for HLS5; ``challenge_length`` is 8 to
-        64 octets; ``with_list_max`` is how many attributes one request may name, below 2 for one at a time.
+        64 octets; ``with_list_max`` is how many attributes one request may name, below 2 for one at a time:
+        best the ``list_size_learned`` of a former association, if there is one.
         ``trace`` is called with each APDU in plain form and without secrets. Another thread can close the
         connection through ``line`` at any time, also while it is being set up. Raises the errors of
         :mod:`osgp.protocol_dlms.errors` and those of ``line``; settings are checked before connecting.
@@ -101,7 +101,7 @@ class Meter:
             stream = connect(address, SessionClock(deadlines), line)
         try:
             with errors.during(Step.DATA_LINK):
-                link = open_link(stream, address, client_address, limits)
+                link = open_link(stream, address, client_address, limits.for_link())
             tracer = Tracer(trace, keys.list_values()) if trace is not None else None
             session = Session(stream, link, builder, limits, tracer)
             with errors.during(Step.ASSOCIATION):
@@ -133,27 +133,36 @@ class Meter:
         return self._associated
 
     @property
+    def list_size_learned(self) -> int | None:
+        """How many attributes one GET may name, if the meter turned out to take fewer than ``with_list_max``.
+
+        None while nothing is known to be wrong with that.
+        """
+        return self._get_size.learned
+
+    @property
     def seconds_left(self) -> float:
         """The seconds left for the session, 0 when they are over."""
         return self._stream.clock.get_session_seconds_left()
 
     def get(self, attribute: AttributeDescriptor) -> Data:
         """Read one attribute. Raises :class:`errors.AccessError` if the meter refuses."""
-        value = self._get(attribute)
-        if isinstance(value, AccessResult):
-            raise errors.AccessError(value, attribute)
-        return value
+        raw = self._exchange(services.get, attribute, b"", secret=is_secret(attribute))
+        if isinstance(raw, AccessResult):
+            raise errors.AccessError(raw, attribute)
+        return decode_value(raw)
 
     def get_many(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
-        """Read several attributes, in order; a refused one gives the access result."""
+        """Read several attributes, in order; a refused one gives the access result.
+
+        Raises the error of the first answer that cannot be understood, or of the first attribute that the
+        meter declines with an exception-response; the others are not read then.
+        """
         results: list[Data | AccessResult] = []
-        size = self._fit_get_list()
-        for start in range(0, len(attributes), size):
-            chunk = attributes[start : start + size]
-            if len(chunk) == 1 or any(is_secret(attribute) for attribute in chunk):
-                results += [self._get(attribute) for attribute in chunk]
-            else:
-                results += self._exchange(services.get_list, chunk)
+        for value in self.get_each(attributes):
+            if isinstance(value, errors.IllegalResponse):
+                raise value
+            results.append(value)
         return results
 
     def get_each(self, attributes: Sequence[AttributeDescriptor]) -> Iterator[EachValue]:
@@ -164,46 +173,45 @@ class Meter:
         whole are requested again in parts, see :mod:`osgp.protocol_dlms.each`. Raises the errors that end
         the association.
         """
-        try:
-            for secret, group in groupby(attributes, key=is_secret):
-                size = 1 if secret else self._fit_get_list()
-                yield from read_each(list(group), size, self._get_list_or_none, self._get_or_error)
-        except errors.DlmsError:
-            self.close()
-            raise
+        reader = ListRequests(self._get_size, self._get_list_or_none, self._get_or_error)
+        for secret, group in groupby(attributes, key=is_secret):
+            yield from reader.request(list(group), 1 if secret else self._fit_get_list())
 
     def set(self, attribute: AttributeDescriptor, data: Data) -> None:
-        """Set one attribute. Raises :class:`errors.AccessError` if the meter refuses."""
-        result = self._set(attribute, axdr.encode(data))
+        """Set one attribute. Raises :class:`errors.AccessError` if the meter refuses, and
+        :class:`errors.OutcomeNotTold` if its answer cannot be understood.
+        """
+        result = self._set((attribute, axdr.encode(data)))
         if result is not AccessResult.SUCCESS:
             raise errors.AccessError(result, attribute)
 
     def set_many(self, values: Sequence[tuple[AttributeDescriptor, Data]]) -> list[AccessResult]:
         """Set several attributes, in order, and return the access result of each.
 
-        Raises :class:`errors.EncodeError`, before anything is sent, if a value cannot be encoded.
+        A list that the meter declines with an exception-response before it did any of it is sent again in
+        parts. Raises :class:`errors.EncodeError`, before anything is sent, if a value cannot be encoded, and
+        :class:`errors.OutcomeNotTold` if an answer cannot be understood; the rest is not sent then.
         """
         encoded = [(attribute, axdr.encode(data)) for attribute, data in values]
+        writer = ListRequests(self._set_size, self._set_list_or_none, self._set)
         results: list[AccessResult] = []
-        most = self._limit_list()
-        for start in range(0, len(encoded), most):
-            chunk = encoded[start : start + most]
-            if len(chunk) == 1 or any(is_secret(attribute) for attribute, _ in chunk):
-                results += [self._set(attribute, value) for attribute, value in chunk]
-            else:
-                results += self._exchange(services.set_list, chunk)
+        for secret, group in groupby(encoded, key=lambda each: is_secret(each[0])):
+            results += writer.request(list(group), 1 if secret else self._fit_set_list())
         return results
 
     def invoke(self, method: MethodDescriptor, parameter: Data | None = None) -> Data | None:
         """Invoke a method and return its return value, if any.
 
-        Raises :class:`errors.AccessError` if the meter refuses.
+        Raises :class:`errors.AccessError` if the meter refuses, and :class:`errors.OutcomeNotTold` if its
+        answer cannot be understood.
         """
         encoded = None if parameter is None else axdr.encode(parameter)
-        result, raw = self._exchange(services.invoke, method, encoded, secret=is_secret(method))
+        with telling_the_outcome():
+            result, raw = self._exchange(services.invoke, method, encoded, secret=is_secret(method))
+            returned = None if raw is None else axdr.decode(raw)
         if result != ActionResult.SUCCESS:
             raise errors.AccessError(result, method)
-        return None if raw is None else axdr.decode(raw)
+        return returned
 
     def go_on_with(self, keys: Keys, counter: InvocationCounter) -> None:
         """Use other keys, and the counter that belongs to them, from the next request on.
@@ -231,7 +239,15 @@ class Meter:
             raise errors.MeterClosed("the association is closed")
         try:
             services.get(self._session, attribute, b"")
+        except errors.DecodeError:
+            # Authentic, which is all that matters here.
+            pass
         except errors.InvocationCounterTooLow:
+            raise
+        except (errors.KeysNotAccepted, errors.UnableToDecipher) as error:
+            # The meter does not have the keys that it said it took: the next association finds out which.
+            error.retryable = True
+            self.close()
             raise
         except BaseException:
             self.close()
@@ -243,7 +259,8 @@ class Meter:
         """Read the rows of a profile's buffer, each a tuple of plain values.
 
         A row that is not a structure becomes an empty tuple and does not cost the others. Raises
-        :class:`errors.AccessError` if the meter refuses.
+        :class:`errors.AccessError` if the meter refuses, and :class:`errors.RequestTooLong`, before anything
+        is sent, if the selection does not fit the meter's receive size: try one with fewer columns, or all.
         """
         encoded = selection.encode() if selection is not None else b""
         raw = self._exchange(services.get, buffer, encoded)
@@ -288,100 +305,76 @@ class Meter:
         self.close()
 
     def _fit_get_list(self) -> int:
-        """Return the number of attributes per GET; the request must fit the meter's receive size."""
-        fitting = (self._session.room - _LIST_OVERHEAD) // services.DESCRIPTOR_LENGTH
-        return max(min(self._limit_list(), fitting), 1)
+        """Return the number of attributes per GET that fit the meter's receive size."""
+        return self._fit_list(self._session.room)
+
+    def _fit_set_list(self) -> int:
+        """Return the number of attributes per SET whose descriptors fit: the values may go in blocks."""
+        return self._fit_list(self._session.room - services.BLOCK_HEADER_LENGTH - 1)
+
+    def _fit_list(self, room: int) -> int:
+        return services.count_descriptors(room) if self._session.multiple_references else 1
 
     def _get_list_or_none(
         self, attributes: Sequence[AttributeDescriptor]
     ) -> list[Data | AccessResult] | None:
-        """Read a list; None if it failed as a whole and the association is still usable.
-
-        A complete answer to this request keeps the exchange in order, whatever its data.
-        """
-        raw = self._exchange(call_unless_declined, services.get_encoded_list, attributes)
-        if not isinstance(raw, bytes):
-            return None
+        """Read a list; None if it failed as a whole and the association is still usable."""
         try:
-            return services.decode_list(raw, len(attributes))
-        except errors.IllegalResponse:
+            raw = self._exchange(services.get_encoded_list, attributes)
+            return services.decode_list(raw, len(attributes)) if isinstance(raw, bytes) else None
+        except errors.IllegalResponse as error:
+            if error.ends_association:
+                raise
             return None
 
     def _get_or_error(self, attribute: AttributeDescriptor) -> EachValue:
-        secret = is_secret(attribute)
-        raw = self._exchange(call_unless_declined, services.get, attribute, b"", secret=secret)
-        if not isinstance(raw, bytes):
-            return raw
         try:
-            return _decode_value(raw)
-        except errors.DecodeError as error:
+            raw = self._exchange(services.get, attribute, b"", secret=is_secret(attribute))
+            return raw if isinstance(raw, AccessResult) else decode_value(raw)
+        except errors.IllegalResponse as error:
+            if not self._associated:
+                raise
             return error
 
-    def _limit_list(self) -> int:
-        return max(self._with_list_max, 1) if self._session.multiple_references else 1
+    def _set_list_or_none(
+        self, chunk: Sequence[tuple[AttributeDescriptor, bytes]]
+    ) -> list[AccessResult] | None:
+        """Set a list; None if the meter declined it before it did any of it."""
+        try:
+            with telling_the_outcome():
+                return self._exchange(services.set_list, chunk)
+        except errors.ExceptionResponse as answer:
+            if not answer.declines_untouched:
+                raise
+            return None
 
-    def _get(self, attribute: AttributeDescriptor) -> Data | AccessResult:
-        raw = self._exchange(services.get, attribute, b"", secret=is_secret(attribute))
-        return raw if isinstance(raw, AccessResult) else _decode_value(raw)
-
-    def _set(self, attribute: AttributeDescriptor, value: bytes) -> AccessResult:
-        return self._exchange(services.set_, attribute, value, secret=is_secret(attribute))
+    def _set(self, item: EncodedSetting) -> AccessResult:
+        attribute, value = item
+        with telling_the_outcome():
+            return self._exchange(services.set_, attribute, value, secret=is_secret(attribute))
 
     def _exchange(
         self, service: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run an exchange, and close the connection if it fails in any way, including an interruption."""
+        """Run an exchange, and close the connection if it fails in any way, including an interruption.
+
+        Also if the meter has declined too many requests in a row. Lists do not count: it may take none.
+        """
         if not self._associated:
             raise errors.MeterClosed("the association is closed")
         try:
-            return service(self._session, *args, **kwargs)
-        except errors.ExceptionResponse as answer:
-            if not answer.survivable:
+            answer = service(self._session, *args, **kwargs)
+        except errors.ExceptionResponse as exception:
+            self._exceptions += service not in _LISTS
+            if exception.ends_association or self._exceptions > MOST_EXCEPTIONS:
+                self.close()
+            raise
+        except errors.DlmsError as error:
+            if error.ends_association:
                 self.close()
             raise
         except BaseException:
             self.close()
             raise
-
-
-def read_invocation_counter(
-    address: MeterAddress,
-    counter: AttributeDescriptor,
-    deadlines: Deadlines | None = None,
-    limits: Limits | None = None,
-    trace: Trace | None = None,
-    line: Line | None = None,
-) -> int:
-    """Read the meter's invocation counter for the global unicast key, 0 to 2**32 - 1.
-
-    ``counter`` is an attribute that the public client may read. ``trace`` and ``line`` are those of
-    :meth:`Meter.connect`. Raises the errors of :mod:`osgp.protocol_dlms.errors` and those of ``line``.
-    """
-    with (
-        Meter.connect(
-            address,
-            security=Security.NONE,
-            client_address=PUBLIC_CLIENT,
-            deadlines=deadlines,
-            limits=limits,
-            trace=trace,
-            line=line,
-        ) as meter,
-        errors.during(Step.INVOCATION_COUNTER),
-    ):
-        data = meter.get(counter)
-    if data.type not in _UNSIGNED_TYPES or not isinstance(data.value, int) or data.value > 0xFFFFFFFF:
-        raise errors.DecodeError("the meter's invocation counter is not an unsigned number of 32 bits")
-    return data.value
-
-
-def _decode_value(raw: bytes) -> Data:
-    """Decode one value. Ignores octets after a date-time, which some meters send, but no others."""
-    data, end = axdr.decode_prefix(raw)
-    if end == len(raw):
-        return data
-    if data.type in (DataType.OCTET_STRING, DataType.DATE_TIME):
-        assert isinstance(data.value, bytes)
-        if len(data.value) == _CLOCK_LENGTH:
-            return data
-    raise errors.DecodeError(f"{len(raw) - end} octets follow the data")
+        self._exceptions = 0
+        return answer

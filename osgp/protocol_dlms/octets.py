@@ -1,12 +1,15 @@
 """Strict reading of received octets: every read checks that they are there."""
 
-from osgp.protocol_dlms.errors import IllegalResponse
+from typing import ClassVar
+
+from osgp.protocol_dlms.errors import DecodeError, IllegalResponse
 
 
 class Cursor:
-    """Reads ``octets`` from front to back. Raises :class:`IllegalResponse` at the first missing octet."""
+    """Reads ``octets`` from front to back. Raises ``error`` at the first missing octet."""
 
     __slots__ = ("octets", "position")
+    error: ClassVar[type[IllegalResponse]] = IllegalResponse
 
     def __init__(self, octets: bytes, position: int = 0) -> None:
         self.octets = octets
@@ -15,7 +18,7 @@ class Cursor:
     def read(self, size: int) -> bytes:
         end = self.position + size
         if end > len(self.octets):
-            raise IllegalResponse("the answer is cut short")
+            raise self.error("the answer is cut short")
         taken = self.octets[self.position : end]
         self.position = end
         return taken
@@ -31,7 +34,7 @@ class Cursor:
             return first
         size = first & 0x7F
         if not 1 <= size <= 4:
-            raise IllegalResponse(f"a length of {size} octets")
+            raise self.error(f"a length of {size} octets")
         return self.read_unsigned(size)
 
     def read_rest(self) -> bytes:
@@ -43,4 +46,11 @@ class Cursor:
 
     def expect_end(self) -> None:
         if not self.at_end:
-            raise IllegalResponse("the answer is longer than it should be")
+            raise self.error("the answer is longer than it should be")
+
+
+class AnswerCursor(Cursor):
+    """Reads a complete answer to the request at hand: what is wrong with it is a :class:`DecodeError`."""
+
+    __slots__ = ()
+    error = DecodeError

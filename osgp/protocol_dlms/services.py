@@ -1,8 +1,16 @@
 """The xDLMS services GET, SET and ACTION with logical name referencing (Green Book 9.3.6 to 9.3.8 and 9.5).
 
-These functions handle encoded data: requests, responses, lists and blocks, not values. A refusal by the meter
-is returned as an access result; an exception means that the exchange failed. Block numbers are local
-variables, so a failed exchange cannot leave them in a wrong state for the next.
+These functions handle encoded data: requests, responses, lists and blocks, not values. A refusal by the
+meter is returned as an access result. Block numbers are local variables, so a failed exchange cannot leave
+them in a wrong state for the next.
+
+Errors (:mod:`osgp.protocol_dlms.errors`):
+
+* :class:`RequestTooLong`: nothing was sent, since it would not fit what the meter takes;
+* :class:`DecodeError`: the answer is complete, authentic and to this invocation, and makes no sense. The next
+  request begins another invocation, and with it the meter gives up a transfer in blocks that is under way;
+* anything else: the exchange failed, or the meter declined the request. That holds for blocks out of sequence
+  as well: one too many or too few may have come, and the next answer would be to a former request.
 """
 
 import struct
@@ -13,8 +21,8 @@ from osgp.protocol_dlms import axdr
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.builder import ACTION, GET, SET
 from osgp.protocol_dlms.data import Data
-from osgp.protocol_dlms.errors import DecodeError, IllegalResponse, ReplyTooLarge
-from osgp.protocol_dlms.octets import Cursor
+from osgp.protocol_dlms.errors import BlocksTooLarge, DecodeError, IllegalResponse, RequestTooLong
+from osgp.protocol_dlms.octets import AnswerCursor
 from osgp.protocol_dlms.session import Session
 
 GET_NORMAL, GET_NEXT, GET_WITH_LIST = 1, 2, 3
@@ -35,12 +43,38 @@ ACTION_RESPONSE_NORMAL, ACTION_RESPONSE_BLOCK, ACTION_RESPONSE_NEXT = 1, 2, 4
 _DATA, _RESULT = 0, 1
 _DESCRIPTOR = struct.Struct(">H6sb")
 DESCRIPTOR_LENGTH = _DESCRIPTOR.size + 1  # with the flag for selective access
-_BLOCK_HEADER_LENGTH = 1 + 4 + 3  # last block, block number, length of the raw data up to 65535
+BLOCK_HEADER_LENGTH = 1 + 4 + 3  # last block, block number, length of the raw data up to 65535
 
 
 def encode_descriptor(descriptor: AttributeDescriptor | MethodDescriptor) -> bytes:
     """Return class id, logical name and attribute or method id in nine octets."""
     return _DESCRIPTOR.pack(*descriptor)
+
+
+def count_descriptors(room: int) -> int:
+    """Return how many attributes a list of ``room`` octets, with its count, can name; at least 1."""
+    for count_length, most in ((1, 0x7F), (2, 0xFF), (3, 0xFFFF)):
+        number = (room - count_length) // DESCRIPTOR_LENGTH
+        if number <= most:
+            break
+    return max(number, 1)
+
+
+def _request(
+    session: Session, service: int, request_type: int, body: bytes, *, secret: bool = False
+) -> tuple[int, AnswerCursor]:
+    """Send one request; return the type of the response, and what follows its invoke id."""
+    kind, response = session.request(service, request_type, body, secret=secret)
+    return kind, AnswerCursor(response.octets, response.position)
+
+
+def _check_room(session: Session, body: bytes) -> None:
+    """Raise RequestTooLong if the meter cannot take a request with that body in one APDU."""
+    if len(body) > session.room:
+        raise RequestTooLong(
+            f"the request is {len(body) - session.room} octets longer than the meter's receive size, "
+            f"{session.send_size} octets, allows"
+        )
 
 
 # GET
@@ -50,24 +84,15 @@ def get(
     session: Session, attribute: AttributeDescriptor, selection: bytes, *, secret: bool = False
 ) -> bytes | AccessResult:
     """Return the encoded value of one attribute; ``selection`` is an encoded selective access, or empty."""
-    flag = b"\x01" if selection else b"\x00"
+    body = encode_descriptor(attribute) + (b"\x01" if selection else b"\x00") + selection
+    _check_room(session, body)
     session.builder.advance_invoke_id()
-    kind, response = session.request(
-        GET, GET_NORMAL, encode_descriptor(attribute) + flag + selection, secret=secret
-    )
+    kind, response = _request(session, GET, GET_NORMAL, body, secret=secret)
     if kind == GET_RESPONSE_BLOCK:
         return _receive_get_blocks(session, response, secret=secret)
     if kind != GET_RESPONSE_NORMAL:
-        raise IllegalResponse(f"a get-response of type {kind} to a get-request-normal")
+        raise DecodeError(f"a get-response of type {kind} to a get-request-normal")
     return _read_data_or_result(response)
-
-
-def get_list(session: Session, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
-    """Return the values or access results of at least two attributes, read in one request."""
-    raw = get_encoded_list(session, attributes)
-    if isinstance(raw, AccessResult):
-        return [raw] * len(attributes)
-    return decode_list(raw, len(attributes))
 
 
 def get_encoded_list(session: Session, attributes: Sequence[AttributeDescriptor]) -> bytes | AccessResult:
@@ -78,8 +103,9 @@ def get_encoded_list(session: Session, attributes: Sequence[AttributeDescriptor]
     body = axdr.encode_length(len(attributes)) + b"".join(
         [encode_descriptor(attribute) + b"\x00" for attribute in attributes]
     )
+    _check_room(session, body)
     session.builder.advance_invoke_id()
-    kind, response = session.request(GET, GET_WITH_LIST, body)
+    kind, response = _request(session, GET, GET_WITH_LIST, body)
     if kind == GET_RESPONSE_BLOCK:
         return _receive_get_blocks(session, response)
     if kind == GET_RESPONSE_NORMAL:
@@ -87,20 +113,20 @@ def get_encoded_list(session: Session, attributes: Sequence[AttributeDescriptor]
         refusal = _read_data_or_result(response)
         if isinstance(refusal, AccessResult):
             return refusal
-        raise IllegalResponse("a get-response-normal with data to a get-request-with-list")
+        raise DecodeError("a get-response-normal with data to a get-request-with-list")
     if kind != GET_RESPONSE_LIST:
-        raise IllegalResponse(f"a get-response of type {kind} to a get-request-with-list")
+        raise DecodeError(f"a get-response of type {kind} to a get-request-with-list")
     return response.read_rest()
 
 
 def decode_list(encoded: bytes, expected: int) -> list[Data | AccessResult]:
     """Decode the list that :func:`get_encoded_list` returned.
 
-    Raises :class:`IllegalResponse` unless it has the ``expected`` number of results.
+    Raises :class:`DecodeError` unless it has the ``expected`` number of results.
     """
-    response = Cursor(encoded)
+    response = AnswerCursor(encoded)
     if response.read_length() != expected:
-        raise IllegalResponse("a list of another length than was asked for")
+        raise DecodeError("a list of another length than was asked for")
     results: list[Data | AccessResult] = []
     for _ in range(expected):
         if _read_choice(response) == _DATA:
@@ -112,36 +138,37 @@ def decode_list(encoded: bytes, expected: int) -> list[Data | AccessResult]:
     return results
 
 
-def _receive_get_blocks(session: Session, response: Cursor, *, secret: bool = False) -> bytes | AccessResult:
+def _receive_get_blocks(
+    session: Session, response: AnswerCursor, *, secret: bool = False
+) -> bytes | AccessResult:
     """Request all further blocks and return the raw data of all."""
     raw = bytearray()
     number = 1
     while True:
         last, received_number = response.read_unsigned(), response.read_unsigned(4)
-        if received_number != number:
-            raise IllegalResponse(f"data block {received_number} instead of {number}")
+        _check_sequence(received_number, number)
         if _read_choice(response) == _RESULT:
             return _read_refusal(response)
         chunk = response.read(response.read_length())
         response.expect_end()
         raw += chunk
         if len(raw) > session.limits.reply_size:
-            raise ReplyTooLarge(f"a reply of more than {session.limits.reply_size} octets")
+            raise BlocksTooLarge(f"a reply of more than {session.limits.reply_size} octets")
         if last:
             return bytes(raw)
         if not chunk:
-            raise IllegalResponse("an empty data block that is not the last")
-        kind, response = session.request(GET, GET_NEXT, number.to_bytes(4, "big"), secret=secret)
+            raise DecodeError("an empty data block that is not the last")
+        kind, response = _request(session, GET, GET_NEXT, number.to_bytes(4, "big"), secret=secret)
         number += 1
         if kind == GET_RESPONSE_NORMAL:
             aborted = _read_data_or_result(response)
             if isinstance(aborted, AccessResult):
                 return aborted
         if kind != GET_RESPONSE_BLOCK:
-            raise IllegalResponse(f"a get-response of type {kind} amidst data blocks")
+            raise DecodeError(f"a get-response of type {kind} amidst data blocks")
 
 
-def _read_data_or_result(response: Cursor) -> bytes | AccessResult:
+def _read_data_or_result(response: AnswerCursor) -> bytes | AccessResult:
     if _read_choice(response) == _DATA:
         if response.at_end:
             raise DecodeError("the answer is cut short")
@@ -149,7 +176,7 @@ def _read_data_or_result(response: Cursor) -> bytes | AccessResult:
     return _read_refusal(response)
 
 
-def _read_choice(response: Cursor) -> int:
+def _read_choice(response: AnswerCursor) -> int:
     if response.at_end:
         raise DecodeError("the answer is cut short")
     choice = response.read_unsigned()
@@ -158,7 +185,7 @@ def _read_choice(response: Cursor) -> int:
     return choice
 
 
-def _read_refusal(response: Cursor) -> AccessResult:
+def _read_refusal(response: AnswerCursor) -> AccessResult:
     """Read a Data-Access-Result in place of data, where SUCCESS is an error."""
     if response.at_end:
         raise DecodeError("the answer is cut short")
@@ -180,9 +207,9 @@ def set_(
     if len(head) + len(value) > session.room:
         results = _send_set_blocks(session, SET_FIRST_BLOCK, head, value, 1, secret=secret)
         return results[0]
-    kind, response = session.request(SET, SET_NORMAL, head + value, secret=secret)
+    kind, response = _request(session, SET, SET_NORMAL, head + value, secret=secret)
     if kind != SET_RESPONSE_NORMAL:
-        raise IllegalResponse(f"a set-response of type {kind} to a set-request-normal")
+        raise DecodeError(f"a set-response of type {kind} to a set-request-normal")
     return _read_set_results(response, 1, listed=False)[0]
 
 
@@ -194,12 +221,12 @@ def set_list(session: Session, values: Sequence[tuple[AttributeDescriptor, bytes
     session.builder.advance_invoke_id()
     if len(head) + len(data) > session.room:
         return _send_set_blocks(session, SET_LIST_FIRST_BLOCK, head, data, len(values))
-    kind, response = session.request(SET, SET_WITH_LIST, head + data)
+    kind, response = _request(session, SET, SET_WITH_LIST, head + data)
     if kind == SET_RESPONSE_NORMAL:
         # How meters decline the whole list.
         return _read_set_results(response, 1, listed=False) * len(values)
     if kind != SET_RESPONSE_LIST:
-        raise IllegalResponse(f"a set-response of type {kind} to a set-request-with-list")
+        raise DecodeError(f"a set-response of type {kind} to a set-request-with-list")
     return _read_set_results(response, len(values), listed=True)
 
 
@@ -208,10 +235,10 @@ def _send_set_blocks(
 ) -> list[AccessResult]:
     request_type = first_type
     for number, last, block in _split_into_blocks(session, head, data):
-        kind, response = session.request(SET, request_type, block, secret=secret)
+        kind, response = _request(session, SET, request_type, block, secret=secret)
         request_type = SET_BLOCK
         if kind == SET_RESPONSE_BLOCK and not last:
-            _expect_block_number(response, number)
+            _check_sequence(response.read_unsigned(4), number)
         elif kind in (SET_RESPONSE_LAST, SET_RESPONSE_LAST_LIST):
             listed = kind == SET_RESPONSE_LAST_LIST
             results = _read_set_results(response, expected if listed else 1, listed=listed, number=number)
@@ -219,25 +246,25 @@ def _send_set_blocks(
         elif kind == SET_RESPONSE_NORMAL:
             return _check_set_results(_read_set_results(response, 1, listed=False) * expected, last=last)
         else:
-            raise IllegalResponse(f"a set-response of type {kind} to block {number}")
+            raise DecodeError(f"a set-response of type {kind} to block {number}")
     raise AssertionError("the last block always returns or raises")
 
 
 def _check_set_results(results: list[AccessResult], *, last: bool) -> list[AccessResult]:
     """Return the results. A meter may refuse before the last block, but not succeed."""
     if not last and AccessResult.SUCCESS in results:
-        raise IllegalResponse("success before the last block")
+        raise DecodeError("success before the last block")
     return results
 
 
 def _read_set_results(
-    response: Cursor, expected: int, *, listed: bool, number: int | None = None
+    response: AnswerCursor, expected: int, *, listed: bool, number: int | None = None
 ) -> list[AccessResult]:
     if listed and response.read_length() != expected:
-        raise IllegalResponse("a list of another length than was asked for")
+        raise DecodeError("a list of another length than was asked for")
     results = [AccessResult.from_code(response.read_unsigned()) for _ in range(expected)]
     if number is not None:
-        _expect_block_number(response, number)
+        _check_sequence(response.read_unsigned(4), number)
     response.expect_end()
     return results
 
@@ -255,55 +282,54 @@ def invoke(
     head = encode_descriptor(method)
     session.builder.advance_invoke_id()
     if parameter is None:
-        kind, response = session.request(ACTION, ACTION_NORMAL, head + b"\x00", secret=secret)
+        kind, response = _request(session, ACTION, ACTION_NORMAL, head + b"\x00", secret=secret)
     elif len(head) + 1 + len(parameter) <= session.room:
-        kind, response = session.request(ACTION, ACTION_NORMAL, head + b"\x01" + parameter, secret=secret)
+        kind, response = _request(session, ACTION, ACTION_NORMAL, head + b"\x01" + parameter, secret=secret)
     else:
         kind, response = _send_action_blocks(session, head, parameter, secret=secret)
     if kind == ACTION_RESPONSE_BLOCK:
         return _parse_action_blocks(_receive_action_blocks(session, response, secret=secret))
     if kind != ACTION_RESPONSE_NORMAL:
-        raise IllegalResponse(f"an action-response of type {kind}")
+        raise DecodeError(f"an action-response of type {kind}")
     return _read_action_result(response)
 
 
 def _send_action_blocks(
     session: Session, head: bytes, parameter: bytes, *, secret: bool
-) -> tuple[int, Cursor]:
+) -> tuple[int, AnswerCursor]:
     request_type = ACTION_FIRST_BLOCK
     for number, last, block in _split_into_blocks(session, head, parameter):
-        kind, response = session.request(ACTION, request_type, block, secret=secret)
+        kind, response = _request(session, ACTION, request_type, block, secret=secret)
         request_type = ACTION_BLOCK
         if last:
             return kind, response
         if kind == ACTION_RESPONSE_NORMAL and response.octets[response.position :][:1] != b"\x00":
             return kind, response
         if kind != ACTION_RESPONSE_NEXT:
-            raise IllegalResponse(f"an action-response of type {kind} to block {number}")
-        _expect_block_number(response, number)
+            raise DecodeError(f"an action-response of type {kind} to block {number}")
+        _check_sequence(response.read_unsigned(4), number)
     raise AssertionError("the last block always returns or raises")
 
 
-def _receive_action_blocks(session: Session, response: Cursor, *, secret: bool) -> bytes:
+def _receive_action_blocks(session: Session, response: AnswerCursor, *, secret: bool) -> bytes:
     raw = bytearray()
     number = 1
     while True:
         last, received_number = response.read_unsigned(), response.read_unsigned(4)
-        if received_number != number:
-            raise IllegalResponse(f"block {received_number} instead of {number}")
+        _check_sequence(received_number, number)
         chunk = response.read(response.read_length())
         response.expect_end()
         raw += chunk
         if len(raw) > session.limits.reply_size:
-            raise ReplyTooLarge(f"a reply of more than {session.limits.reply_size} octets")
+            raise BlocksTooLarge(f"a reply of more than {session.limits.reply_size} octets")
         if last:
             return bytes(raw)
         if not chunk:
-            raise IllegalResponse("an empty block that is not the last")
-        kind, response = session.request(ACTION, ACTION_NEXT, number.to_bytes(4, "big"), secret=secret)
+            raise DecodeError("an empty block that is not the last")
+        kind, response = _request(session, ACTION, ACTION_NEXT, number.to_bytes(4, "big"), secret=secret)
         number += 1
         if kind != ACTION_RESPONSE_BLOCK:
-            raise IllegalResponse(f"an action-response of type {kind} amidst blocks")
+            raise DecodeError(f"an action-response of type {kind} amidst blocks")
 
 
 def _parse_action_blocks(raw: bytes) -> tuple[ActionResult | AccessResult, bytes | None]:
@@ -311,11 +337,11 @@ def _parse_action_blocks(raw: bytes) -> tuple[ActionResult | AccessResult, bytes
     try:
         axdr.decode(raw)
     except DecodeError:
-        return _read_action_result(Cursor(raw))
+        return _read_action_result(AnswerCursor(raw))
     return ActionResult.SUCCESS, raw
 
 
-def _read_action_result(response: Cursor) -> tuple[ActionResult | AccessResult, bytes | None]:
+def _read_action_result(response: AnswerCursor) -> tuple[ActionResult | AccessResult, bytes | None]:
     result = ActionResult.from_code(response.read_unsigned())
     # The flag for return parameters is not optional, but some meters omit it together with them.
     if response.at_end or not response.read_unsigned():
@@ -337,9 +363,11 @@ def _split_into_blocks(session: Session, head: bytes, data: bytes) -> list[tuple
     blocks = []
     position, number = 0, 1
     while True:
-        size = session.room - len(head) - _BLOCK_HEADER_LENGTH
+        size = session.room - len(head) - BLOCK_HEADER_LENGTH
         if size < 1:
-            raise IllegalResponse("the meter's receive size leaves no room for data in a block")
+            raise RequestTooLong(
+                f"the meter's receive size, {session.send_size} octets, leaves no room for data in a block"
+            )
         raw = data[position : position + size]
         position += len(raw)
         last = position >= len(data)
@@ -351,6 +379,11 @@ def _split_into_blocks(session: Session, head: bytes, data: bytes) -> list[tuple
         number += 1
 
 
-def _expect_block_number(response: Cursor, number: int) -> None:
-    if response.read_unsigned(4) != number:
-        raise IllegalResponse(f"the meter acknowledges another block than {number}")
+def _check_sequence(received: int, number: int) -> None:
+    """Raise unless the ``received`` number of a block, or of one acknowledged, is the one whose turn it is.
+
+    An answer to the first request of an invocation answers that: only a later one may be out of sequence.
+    """
+    if received != number:
+        what = f"block {received} instead of {number}"
+        raise DecodeError(what) if number == 1 else IllegalResponse(what)

@@ -26,17 +26,19 @@ from typing import TypeVar
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.builder import GET, RequestBuilder
 from osgp.protocol_dlms.ciphering import OVERHEAD, Deciphering, unprotect
+from osgp.protocol_dlms.error_responses import (
+    CONFIRMED_SERVICE_ERROR,
+    EXCEPTION_RESPONSE,
+    parse_error_response,
+)
 from osgp.protocol_dlms.octets import Cursor
 from osgp.protocol_dlms.settings import Limits
 from osgp.protocol_dlms.tracing import Direction, Tracer
 from osgp.protocol_dlms.transport import Link, Stream, WrapperLink
 from osgp.protocol_dlms.transport.strays import NOTIFICATIONS
 
-EXCEPTION_RESPONSE = 0xD8
-CONFIRMED_SERVICE_ERROR = 0x0E
 GLO_CONFIRMED_SERVICE_ERROR = 0x2E
 _ERRORS = (EXCEPTION_RESPONSE, CONFIRMED_SERVICE_ERROR, GLO_CONFIRMED_SERVICE_ERROR)
-INVOCATION_COUNTER_ERROR = 6
 
 # Response tags relative to their request's, for instance get-request C0: get-response C4.
 _RESPONSE = 4
@@ -263,27 +265,3 @@ class Session:
         stream, link = self._stream, self._link
         if stream.may_lose and not stream.farewell and isinstance(link, WrapperLink):
             stream.farewell = link.frame(self.builder.build_rlrq())
-
-
-def parse_error_response(apdu: bytes) -> errors.DlmsError:
-    """Return the typed error for an exception-response or a confirmed-service-error."""
-    cursor = Cursor(apdu)
-    tag = cursor.read_unsigned()
-    try:
-        if tag == EXCEPTION_RESPONSE:
-            state_error, service_error = cursor.read_unsigned(), cursor.read_unsigned()
-            if service_error == INVOCATION_COUNTER_ERROR:
-                return errors.InvocationCounterTooLow(cursor.read_unsigned(4), state_error)
-            return errors.ExceptionResponse(
-                f"exception-response: state error {state_error}, service error {service_error}",
-                state_error,
-                service_error,
-            )
-        if tag == CONFIRMED_SERVICE_ERROR:
-            service, kind, value = cursor.read_unsigned(), cursor.read_unsigned(), cursor.read_unsigned()
-            return errors.IllegalResponse(
-                f"confirmed-service-error: service {service}, error {kind}, value {value}"
-            )
-    except errors.IllegalResponse:
-        return errors.IllegalResponse("an error response cut short")
-    return errors.IllegalResponse(f"an answer of unexpected type {tag:#04x}")

@@ -1,10 +1,11 @@
 """The settings of a session with a meter: address, security, keys, deadlines and limits."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from osgp.catalogue.communication import Carrier, Framing, Security
 from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.ciphering import OVERHEAD
 from osgp.protocol_dlms.hdlc_address import ALL_STATION_SHORT, check_server_address
 
 PUBLIC_CLIENT = 16
@@ -16,6 +17,8 @@ PASSWORD_LENGTHS = range(1, 65)
 # Blue Book, class 23 (IEC HDLC setup), attributes 3 to 6.
 HDLC_INFORMATION_SIZES = range(32, 2031)
 HDLC_WINDOWS = range(1, 8)
+_LEAST_RECEIVED = 1024
+"""Octets of an APDU that are taken in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,13 @@ class Limits:
             raise errors.InvalidSettings(f"{self.hdlc_information_size} octets in an HDLC frame")
         if self.hdlc_window not in HDLC_WINDOWS:
             raise errors.InvalidSettings(f"a window of {self.hdlc_window} HDLC frames")
+
+    def for_link(self) -> "Limits":
+        """Return the limits for APDUs as they arrive.
+
+        Some meters do not count what ciphering adds; an AARE comes before the sizes are agreed on.
+        """
+        return replace(self, apdu_size=max(self.apdu_size + OVERHEAD, _LEAST_RECEIVED))
 
 
 class InvocationCounter(Protocol):

@@ -160,6 +160,9 @@ def open_association(
     try:
         proposal = _read_proposal(meter, association, request.user_information)
     except DecipheringError as error:
+        if Quirk.KEYS_TOLD_BY_EXCEPTION in meter.quirks:
+            answer = encode_exception_response(StateError.SERVICE_NOT_ALLOWED, ServiceError.DECIPHERING_ERROR)
+            raise Refusal(answer, authentication=True) from error
         raise rejected(Diagnostic.AUTHENTICATION_FAILURE) from error
     except RemoteProtocolError as error:
         raise rejected(Diagnostic.NO_REASON_GIVEN) from error

@@ -29,6 +29,7 @@ from .codec.results import ActionResult, DataAccessResult
 from .faults import FaultKind, HangUp
 from .meter.meter import Meter
 from .meter.query import AccessError
+from .odd_objects import is_badly_sent, is_refused, limit_lists, make_bad_block, shorten_list
 from .spoiling import spoil
 
 REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, bytes((0, 0, 40, 0, 0, 255)), 1)
@@ -112,7 +113,7 @@ class ServiceHandler:
 
     def _demand_list(self, length: int) -> None:
         self._demand(Conformance.MULTIPLE_REFERENCES)
-        if not 0 < length <= self.meter.settings.with_list_max:
+        if not 0 < length <= limit_lists(self.meter):
             raise NotAllowed(ServiceError.OPERATION_NOT_POSSIBLE)
 
     # GET
@@ -120,6 +121,12 @@ class ServiceHandler:
     def _get(self, request: GetRequest) -> bytes:
         if not self.association.established:
             raise NotAllowed(ServiceError.OPERATION_NOT_POSSIBLE)
+        if request.with_list:
+            self._demand_list(len(request.references))
+        if self.meter.quirks and any(
+            is_badly_sent(self.meter, reference.descriptor) for reference in request.references
+        ):
+            return make_bad_block(request.invoke_id)
         if not request.with_list:
             outcome = self._read(request.references[0])
             answer = responses.get_normal(request.invoke_id, outcome)
@@ -129,8 +136,8 @@ class ServiceHandler:
             if not self.association.conformance & Conformance.BLOCK_TRANSFER_WITH_GET.value:
                 return responses.get_normal(request.invoke_id, DataAccessResult.OTHER_REASON)
             return self._send_block(_Outgoing(request.invoke_id, outcome, 0, 1, False))
-        self._demand_list(len(request.references))
         outcomes = [self._read(reference) for reference in request.references]
+        outcomes = shorten_list(self.meter, outcomes)
         answer = responses.get_with_list(request.invoke_id, outcomes)
         if len(answer) <= self.room:
             return answer
@@ -143,6 +150,8 @@ class ServiceHandler:
             self.association.conformance & Conformance.SELECTIVE_ACCESS.value
         ):
             return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
+        if self.meter.quirks and is_refused(self.meter, reference.descriptor):
+            return DataAccessResult.OBJECT_UNDEFINED
         try:
             value = self.meter.get(reference.descriptor, reference.selection, self.association)
         except AccessError as error:
@@ -182,7 +191,7 @@ class ServiceHandler:
             return self._take_set_block(request.invoke_id, request.block, _Incoming(request))
         results = self._write(request.references, request.values)
         if request.with_list:
-            return responses.set_with_list(request.invoke_id, results)
+            return responses.set_with_list(request.invoke_id, shorten_list(self.meter, results))
         return responses.set_normal(request.invoke_id, results[0])
 
     def _write(
@@ -228,6 +237,7 @@ class ServiceHandler:
         values = decode_values(bytes(incoming.octets), len(request.references) if request.with_list else None)
         results = self._write(request.references, values)
         if request.with_list:
+            results = shorten_list(self.meter, results)
             return responses.set_last_block_with_list(invoke_id, results, block.number)
         return responses.set_last_block(invoke_id, results[0], block.number)
 
@@ -253,7 +263,7 @@ class ServiceHandler:
                 raise HangUp
             outcomes.append(outcome)
         if request.with_list:
-            answer = responses.action_with_list(request.invoke_id, outcomes)
+            answer = responses.action_with_list(request.invoke_id, shorten_list(self.meter, outcomes))
         else:
             answer = responses.action_normal(request.invoke_id, *outcomes[0])
         if len(answer) <= self.room:

@@ -28,7 +28,7 @@ from osgp.visits.counter import InLane, ReservedCounter
 logger = logging.getLogger(__name__)
 
 CLIENT_SYSTEM_TITLE = b"OSGPHES\x01"
-COUNTER_TOO_LOW = (errors.InvocationCounterTooLow, errors.SocketClosedByRemote, errors.AssociationRejected)
+COUNTER_TOO_LOW = (errors.InvocationCounterError, errors.SocketClosedByRemote, errors.AssociationRejected)
 """How meters say that the invocation counter is too low, among other things; most just hang up."""
 NOT_THE_KEYS = (
     errors.InvalidAddress,

@@ -14,7 +14,9 @@ from osgp.protocol_dlms.errors import (
     AuthenticationRequired,
     InvocationCounterLowered,
     InvocationCounterNotTrusted,
+    UnableToDecipher,
 )
+from osgp.protocol_dlms.steps import Step
 from osgp.requests.work import WorkMeter
 from osgp.system_notes import kinds
 from osgp.system_notes.observations import Noticed, Observation
@@ -79,7 +81,10 @@ def judge_fault(meter: WorkMeter, fault: Fault) -> Observation | None:
 
 def _is_refusal(meter: WorkMeter, fault: Fault) -> bool:
     if isinstance(fault, AuthenticationError | AuthenticationRequired):
-        return True
+        # Amidst a change of keys the next visit knows more.
+        return not fault.retryable
+    if isinstance(fault, UnableToDecipher) and fault.step in (Step.ASSOCIATION, Step.AUTHENTICATION):
+        return not fault.retryable
     is_final = isinstance(fault, AssociationRejected) and fault.result == REJECTED_PERMANENT
     return is_final and meter.failed_connections + 1 >= REFUSALS
 

@@ -126,6 +126,73 @@ def test_refusals_of_the_association() -> None:
         assert (refusal.value.result, refusal.value.diagnostic) == (result, diagnostic)
 
 
+@pytest.mark.parametrize(
+    ("result", "diagnostic", "text", "retryable"),
+    [
+        (1, "a1 03 020101", "rejected-permanent (1), acse-service-user: no-reason-given (1)", True),
+        (1, "a1 03 020102", "acse-service-user: application-context-name-not-supported (2)", False),
+        (1, "a1 03 020103", "acse-service-user: calling-AP-title-not-recognized (3)", False),
+        (2, "a1 03 020103", "rejected-transient (2), acse-service-user: calling-AP-title", True),
+        (1, "a1 03 02010d", "acse-service-user: authentication-failure (13)", False),
+        (1, "a2 03 020101", "acse-service-provider: no-reason-given (1)", True),
+        (1, "a2 03 020102", "acse-service-provider: no-common-acse-version (2)", False),
+        # Of the provider this is no authentication-failure, whatever it is.
+        (1, "a2 03 02010d", "acse-service-provider: unknown (13)", False),
+        (3, "a1 03 020163", "association unknown (3), acse-service-user: unknown (99)", True),
+    ],
+)
+def test_refusals_are_told_in_words(result: int, diagnostic: str, text: str, retryable: bool) -> None:
+    """Green Book 9.5, AARE-apdu: Association-result and Associate-source-diagnostic."""
+    answer = aare(None, result=bytes((2, 1, result)), diagnostic=bytes.fromhex(diagnostic))
+    with pytest.raises(errors.AssociationRejected) as refusal:
+        associate_with(answer)
+    assert text in refusal.value.message
+    assert refusal.value.retryable is retryable
+    by_provider = diagnostic.startswith("a2")
+    assert isinstance(refusal.value, errors.AuthenticationError) is (
+        diagnostic.endswith("0d") and not by_provider
+    )
+
+
+def test_the_initiate_error_of_a_refusal_is_told() -> None:
+    answer = aare(bytes.fromhex("0e010603"), result=b"\x02\x01\x01", diagnostic=b"\xa1\x03\x02\x01\x01")
+    with pytest.raises(errors.AssociationRejected, match=r"initiate \(6\): pdu-size-too-short \(3\)"):
+        associate_with(answer)
+
+
+def test_wrong_keys_told_by_an_exception_response() -> None:
+    """Seen in the field: state error 1 with deciphering-error (5), or with other-reason (3)."""
+    for answers in ([bytes.fromhex("d80105")], [hls_aare(), bytes.fromhex("d80105")]):
+        with (
+            pytest.raises(errors.KeysNotAccepted, match="does not accept the keys") as refusal,
+            session(answering(*answers)),
+        ):
+            pass
+        assert (refusal.value.code, refusal.value.retryable) == (230, False)
+        assert isinstance(refusal.value, errors.AuthenticationError)
+    for answers in ([bytes.fromhex("d80103")], [hls_aare(), bytes.fromhex("d80103")]):
+        with (
+            pytest.raises(
+                errors.ExceptionResponse, match=r"other-reason \(3\); some .* other keys"
+            ) as refusal,
+            session(answering(*answers)),
+        ):
+            pass
+        assert (refusal.value.code, refusal.value.retryable) == (232, True)
+    # Without ciphering it is not about keys.
+    with pytest.raises(errors.ExceptionResponse) as refusal:
+        associate_with(bytes.fromhex("d80103"))
+    assert "keys" not in refusal.value.message
+
+
+def test_an_invocation_counter_error_without_the_counter() -> None:
+    """Seen in the field: the four octets are left out."""
+    with pytest.raises(errors.InvocationCounterError) as refusal:
+        associate_with(bytes.fromhex("d80106"), hls=True)
+    assert (refusal.value.code, refusal.value.retryable) == (229, True)
+    assert not isinstance(refusal.value, errors.InvocationCounterTooLow)
+
+
 def test_a_refusal_without_any_user_information_or_with_an_initiate_error() -> None:
     for information in (None, bytes.fromhex("0e010603")):
         with pytest.raises(errors.AssociationRejected):

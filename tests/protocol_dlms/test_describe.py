@@ -84,15 +84,24 @@ TIME = "07ea031dff021e00ffff8880"
         (
             ["d80201"],
             "exception-response",
-            "state error 2: service unknown\nservice error 1: operation not possible",
+            "state error: service-unknown (2)\nservice error: operation-not-possible (1)",
         ),
         (
             ["d8010600000005"],
             "exception-response",
-            "state error 1: service not allowed\nservice error 6: invocation counter error\n"
-            "the meter expects an invocation counter above 5",
+            "state error: service-not-allowed (1)\nservice error: invocation-counter-error (6)\n"
+            "the meter expects an invocation counter of at least 5",
         ),
-        (["0e010203"], "confirmed-service-error", "service 1, error 2, value 3"),
+        (
+            ["d80106"],
+            "exception-response",
+            "state error: service-not-allowed (1)\nservice error: invocation-counter-error (6)",
+        ),
+        (
+            ["0e010603"],
+            "confirmed-service-error",
+            "confirmed-service-error: initiate-error (1), initiate (6): pdu-size-too-short (3)",
+        ),
         (["6203800100"], "RLRQ", "reason: normal"),
         (["6303800101"], "RLRE", "reason: urgent (or not finished)"),
         (["6200"], "RLRQ", ""),
@@ -257,8 +266,8 @@ def test_association_response() -> None:
     assert said(answer) == (
         "AARE",
         "application context: logical names\n"
-        "result: accepted\n"
-        "diagnostic of the service user: none\n"
+        "result: accepted (0)\n"
+        "diagnostic of the service user: null (0)\n"
         "system title: 4d54520000000007\n"
         "ACSE requirements: authentication\n"
         "authentication mechanism: HLS GMAC\n"
@@ -274,19 +283,19 @@ def test_association_response() -> None:
 def test_rejections() -> None:
     answer = aare(None, result=b"\x02\x01\x01", diagnostic=b"\xa1\x03\x02\x01\x0d")
     assert said(answer).text.splitlines()[1:] == [
-        "result: rejected, permanent",
-        "diagnostic of the service user: authentication failure",
+        "result: rejected-permanent (1)",
+        "diagnostic of the service user: authentication-failure (13)",
     ]
     answer = aare(None, result=b"\x02\x01\x02", diagnostic=b"\xa2\x03\x02\x01\x02")
     assert said(answer).text.splitlines()[1:] == [
-        "result: rejected, transient",
-        "diagnostic of the service provider: no common ACSE version",
+        "result: rejected-transient (2)",
+        "diagnostic of the service provider: no-common-acse-version (2)",
     ]
     answer = aare(b"\x0e\x01\x06\x01", result=b"\x02\x01\x2a", diagnostic=b"")
     assert said(answer).text.splitlines()[1:] == [
         "result: unknown (42)",
         "diagnostic of the service user: not given",
-        "confirmed-service-error: 010601",
+        "confirmed-service-error: initiate-error (1), initiate (6): dlms-version-too-low (1)",
     ]
 
 

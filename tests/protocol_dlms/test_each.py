@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import AccessResult, Data, DataType, TraceRecord, errors, is_secret
-from osgp.protocol_dlms.each import MOST_FAILURES, EachValue, read_each
+from osgp.protocol_dlms.each import MOST_FAILURES, EachValue, ListRequests, ListSize
 from tests.protocol_dlms.peers import Answer, WrapperMeter
 from tests.protocol_dlms.sessions import session
 
@@ -85,8 +85,45 @@ def test_a_meter_that_takes_shorter_lists_than_it_is_known_for(refusal: bytes, l
     assert read(meter, 40) == [number(attribute) for attribute in attributes(40)]
     failures = [names for names in meter.lists if len(names) > longest]
     # Once it is known how long they may be, none is too long any more.
-    assert len(failures) <= 2 * MOST_FAILURES
+    assert len(failures) <= (2 * MOST_FAILURES if longest == 1 else 2)
     assert len(meter.lists) <= 40 // (longest if longest != 3 else 2) + len(failures)
+
+
+@pytest.mark.parametrize("longest", [1, 2, 3, 4])
+def test_what_is_learned_of_lists_holds_for_the_association_and_the_next(longest: int) -> None:
+    """The next association begins with the length that works."""
+    meter = Asked(plain, lambda names: b"\xd8\x01\x01" if len(names) > longest else None)
+    with session(WrapperMeter(meter), with_list_max=32) as client:
+        assert client.list_size_learned is None
+        list(client.get_each(attributes(32)))
+        learned = client.list_size_learned
+        assert learned == {1: 1, 2: 2, 3: 2, 4: 4}[longest]
+        meter.lists.clear()
+        for _ in range(5):
+            assert client.get_many(attributes(8)) == [number(attribute) for attribute in attributes(8)]
+        assert {len(names) for names in meter.lists} == {learned}
+    meter.lists.clear()
+    with session(WrapperMeter(meter), with_list_max=learned) as client:
+        list(client.get_each(attributes(8)))
+        assert client.list_size_learned is None
+    assert {len(names) for names in meter.lists} == {learned}
+
+
+def test_one_short_list_is_enough_to_learn_from() -> None:
+    """As of a message with a few fields: each visit would have one request more."""
+    meter = Asked(plain, lambda names: b"\xd8\x01\x01" if len(names) > 4 else None)
+    with session(WrapperMeter(meter), with_list_max=32) as client:
+        client.get_many(attributes(7))
+        assert client.list_size_learned == 4
+    assert [len(names) for names in meter.lists] == [7, 4, 3]
+
+
+def test_nothing_is_learned_from_attributes_that_spoil_lists() -> None:
+    for spoiling in range(8):
+        meter = Asked(plain, lambda names, name=spoiling: b"\xc4\x03II\x00" if name in names else None)
+        with session(WrapperMeter(meter), with_list_max=8) as client:
+            client.get_many(attributes(8))
+            assert client.list_size_learned is None
 
 
 def test_attributes_that_spoil_lists_but_not_themselves() -> None:
@@ -182,7 +219,7 @@ def test_a_meter_that_has_nothing_but_exceptions_is_lost(answer: str) -> None:
 @pytest.mark.parametrize("fatal", ["d80105", "d80106000003e8", "0e050600"])
 def test_what_is_no_refusal_ends_the_association(fatal: str) -> None:
     with session(WrapperMeter(lambda request: bytes.fromhex(fatal)), with_list_max=8) as meter:
-        with pytest.raises(errors.IllegalResponse):
+        with pytest.raises(errors.DlmsError):
             list(meter.get_each(attributes(8)))
         assert not meter.is_open
 
@@ -195,10 +232,10 @@ def test_secrets_are_asked_for_alone_and_stay_out_of_traces() -> None:
         values = list(client.get_each(wanted))
         assert client.get_many(wanted) == values
     assert values == [Data(DataType.OCTET_STRING, b"psw")] * 7
-    assert [len(names) for names in meter.lists] == [3, 1, 3, *[1] * 7]
+    assert [len(names) for names in meter.lists] == [3, 1, 3] * 2
     assert is_secret(SECRET)
     shown = [record.apdu for record in records if b"psw" in record.apdu]
-    assert len(shown) == 2 + 6  # both lists, then the six that are none
+    assert len(shown) == 2 * 2  # the lists
 
 
 @pytest.mark.parametrize(
@@ -254,7 +291,7 @@ def test_every_attribute_has_its_answer_whatever_fails(
         return [one(attribute) for attribute in chunk]
 
     wanted = attributes(count)
-    values = list(read_each(wanted, size, many, one))
+    values = list(ListRequests(ListSize(size), many, one).request(wanted, size))
     assert len(values) == count
     for attribute, value in zip(wanted, values, strict=True):
         name = attribute.logical_name[5]

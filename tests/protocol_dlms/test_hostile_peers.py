@@ -19,6 +19,7 @@ from osgp.protocol_dlms import (
     errors,
     read_invocation_counter,
 )
+from osgp.protocol_dlms.ciphering import OVERHEAD
 from osgp.protocol_dlms.transport import Stream
 from osgp.protocol_dlms.transport import stream as stream_module
 from tests.protocol_dlms.peers import (
@@ -275,10 +276,21 @@ def test_what_is_no_wrapper_header_is_told_in_words() -> None:
 
 def test_an_apdu_larger_than_allowed_is_not_even_waited_for() -> None:
     def send(connection: socket.socket) -> None:
-        connection.sendall(struct.pack(">HHHH", 1, 1, 1, 2001))
+        connection.sendall(struct.pack(">HHHH", 1, 1, 1, 2001 + OVERHEAD))
         connection.recv(1)
 
     expect(errors.ReplyTooLarge, 232, associated(send), limits=Limits(apdu_size=2000))
+
+
+def test_what_ciphering_adds_does_not_count_as_too_large() -> None:
+    """Seen in the field: meters that fill the receive size with the plain APDU."""
+    value = bytes(2000 - 7 - 3)
+
+    def longest(request: bytes) -> bytes:
+        return b"\xc4\x01" + request[2:3] + b"\x00\x09\x82" + len(value).to_bytes(2, "big") + value
+
+    with session(WrapperMeter(longest), limits=Limits(apdu_size=2000)) as meter:
+        assert meter.get(ENERGY).value == value
 
 
 def flood(prefix: bytes) -> Callable[[socket.socket], None]:
@@ -332,7 +344,9 @@ def expect_undecipherable(
     with session(meter_side) as meter:
         with pytest.raises(error) as failure:
             meter.get(ENERGY)
-        assert (failure.value.code, failure.value.retryable) == (230, True)
+        # Wrong keys stay wrong; a stray frame does not come again.
+        is_stray = error is errors.ReplayedCounter
+        assert (failure.value.code, failure.value.retryable) == (230, is_stray)
         assert not meter.is_open
         with pytest.raises(errors.MeterClosed):
             meter.get(ENERGY)

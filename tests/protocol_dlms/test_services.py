@@ -1,12 +1,13 @@
 """GET, SET and ACTION over the wrapper, with every kind of answer that the Green Book knows."""
 
-import contextlib
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from osgp import catalogue
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
+from osgp.devices.models import KeyType
+from osgp.messages.key_transfer import transfer
 from osgp.protocol_dlms import (
     AccessResult,
     ActionResult,
@@ -127,11 +128,49 @@ BROKEN_GETS = {
 }
 
 
-@pytest.mark.parametrize("bodies", BROKEN_GETS.values(), ids=BROKEN_GETS.keys())
-def test_broken_answers_to_get(bodies: list[str]) -> None:
-    with pytest.raises(errors.IllegalResponse) as refusal:
-        get(*bodies)
-    assert (refusal.value.code, refusal.value.retryable) == (232, True)
+OUT_OF_STEP = ("only two octets", "a set response", "an action response", "the same block again")
+"""It is not certain that these answer the request at hand."""
+
+
+@pytest.mark.parametrize("what", BROKEN_GETS)
+def test_broken_answers_to_get(what: str) -> None:
+    """An answer that is complete, authentic and to this request costs what it answers (docs/adr/0007)."""
+    meter_side = WrapperMeter(saying(*BROKEN_GETS[what], "c401II000600003039"))
+    with session(meter_side) as meter:
+        with pytest.raises(errors.IllegalResponse) as refusal:
+            meter.get(ENERGY)
+        assert (refusal.value.code, refusal.value.retryable) == (232, True)
+        if what in OUT_OF_STEP:
+            assert not meter.is_open
+        else:
+            assert isinstance(refusal.value, errors.DecodeError)
+            assert meter.get(ENERGY) == NUMBER
+
+
+@pytest.mark.parametrize("what", [what for what in BROKEN_GETS if what not in OUT_OF_STEP])
+def test_a_broken_answer_is_one_error_among_values(what: str) -> None:
+    meter_side = WrapperMeter(saying("c401II001101", *BROKEN_GETS[what], "c401II000600003039"))
+    with session(meter_side) as meter:
+        first, broken, last = meter.get_each([ENERGY] * 3)
+        assert (first, last) == (Data(DataType.UNSIGNED, 1), NUMBER)
+        assert isinstance(broken, errors.DecodeError)
+
+
+def test_a_block_of_an_impossible_length_costs_itself_alone() -> None:
+    """Seen in the field: block 1, not the last, whose length of 68 octets is cut short."""
+    with session(WrapperMeter(saying("c402II 00 00000001 00 c4", "c401II000600003039"))) as meter:
+        with pytest.raises(errors.DecodeError, match="a length of 68 octets"):
+            meter.get(ENERGY)
+        assert meter.get(ENERGY) == NUMBER
+
+
+def test_a_broken_profile_leaves_the_association_alone() -> None:
+    bodies = ("c402II 00 00000001 00 c4", "c401II00 0102 0201", "c401II000100")
+    with session(WrapperMeter(saying(*bodies))) as meter:
+        for _ in range(2):
+            with pytest.raises(errors.DecodeError):
+                meter.read_profile(LOAD_PROFILE)
+        assert meter.read_profile(LOAD_PROFILE) == []
 
 
 def test_an_answer_to_another_request() -> None:
@@ -196,23 +235,86 @@ def test_endless_blocks_end_at_the_limit() -> None:
         assert meter.statistics.bytes_received < 20_000
 
 
-def test_exception_responses() -> None:
-    with session(WrapperMeter(saying("d80202", "c401II000600003039"))) as meter:
-        with pytest.raises(errors.ExceptionResponse) as answer:
+@pytest.mark.parametrize(
+    ("answer", "text", "retryable"),
+    [
+        ("d80101", "exception-response: service-not-allowed (1), operation-not-possible (1)", True),
+        ("d80102", "exception-response: service-not-allowed (1), service-not-supported (2)", False),
+        ("d80103", "exception-response: service-not-allowed (1), other-reason (3)", True),
+        ("d80104", "exception-response: service-not-allowed (1), pdu-too-long (4)", False),
+        ("d80202", "exception-response: service-unknown (2), service-not-supported (2)", False),
+    ],
+)
+def test_exception_responses_that_decline_this_request(answer: str, text: str, retryable: bool) -> None:
+    with session(WrapperMeter(saying(answer, "c401II000600003039"))) as meter:
+        with pytest.raises(errors.ExceptionResponse) as refusal:
             meter.get(ENERGY)
-        assert answer.value.survivable
+        assert (refusal.value.message, refusal.value.retryable) == (text, retryable)
         assert meter.get(ENERGY) == NUMBER
-    for fatal in ("d80101", "d80105", "d80203", "0e050600"):
-        with session(WrapperMeter(saying(fatal))) as meter:
-            with pytest.raises(errors.IllegalResponse):
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "code", "text", "retryable"),
+    [
+        ("d80301", errors.ExceptionResponse, 232, "unknown (3), operation-not-possible (1)", True),
+        ("d80107", errors.ExceptionResponse, 232, "service-not-allowed (1), unknown (7)", True),
+        ("d80106", errors.InvocationCounterError, 229, "invocation-counter-error (6)", True),
+        ("d80106000003e8", errors.InvocationCounterTooLow, 229, "at least 1000", True),
+        ("d80105", errors.KeysNotAccepted, 230, "does not accept the keys .*deciphering-error (5)", False),
+        (
+            "0e050302",
+            errors.ServiceErrorResponse,
+            232,
+            "confirmed-service-error: read (5), service (3): service-unsupported (2)",
+            False,
+        ),
+        (
+            "0e050000",
+            errors.ServiceErrorResponse,
+            232,
+            "read (5), application-reference (0): other (0)",
+            True,
+        ),
+        ("0e630b07", errors.ServiceErrorResponse, 232, "unknown (99), unknown (11): unknown (7)", True),
+        ("0e050006", errors.KeysNotAccepted, 230, "deciphering-error (6)", False),
+    ],
+)
+def test_error_responses_that_end_the_association(
+    answer: str, error: type[errors.DlmsError], code: int, text: str, retryable: bool
+) -> None:
+    """Green Book 9.5, ExceptionResponse and ConfirmedServiceError; seen in the field: 1/5 for wrong keys, and
+    an invocation-counter-error without the counter."""
+    with session(WrapperMeter(saying(answer))) as meter:
+        with pytest.raises(error, match=text.replace("(", r"\(").replace(")", r"\)")) as refusal:
+            meter.get(ENERGY)
+        assert type(refusal.value) is error
+        assert (refusal.value.code, refusal.value.retryable) == (code, retryable)
+        assert not meter.is_open
+
+
+def test_a_meter_that_declines_one_request_after_another_has_lost_the_association() -> None:
+    requests: list[bytes] = []
+    bodies = ["d80101"] * 3 + ["c401II0103"] + ["d80101"] * 6
+    with session(WrapperMeter(saying(*bodies, requests=requests))) as meter:
+        for _ in bodies:
+            assert meter.is_open
+            with pytest.raises(errors.DlmsError):
                 meter.get(ENERGY)
-            assert not meter.is_open
-    with (
-        session(WrapperMeter(saying("d80106000003e8"))) as meter,
-        pytest.raises(errors.InvocationCounterTooLow) as low,
-    ):
-        meter.get(ENERGY)
-    assert low.value.expected == 1000
+        assert not meter.is_open
+    assert len(requests) == len(bodies)
+
+
+@pytest.mark.parametrize("code", range(1, 20))
+def test_which_access_results_are_worth_another_attempt(code: int) -> None:
+    """Blue Book, data access results: temporary-failure, and transfers in blocks that broke off."""
+    transient = code in (2, 14, 15, 16, 17, 18, 19)
+    with session(WrapperMeter(saying(f"c401II01{code:02x}", f"c701II{code:02x}00"))) as meter:
+        with pytest.raises(errors.AccessError) as refusal:
+            meter.get(ENERGY)
+        assert refusal.value.retryable is transient
+        with pytest.raises(errors.AccessError) as refusal:
+            meter.invoke(RESET)
+        assert refusal.value.retryable is (transient and code <= 16)
 
 
 # Lists
@@ -278,25 +380,30 @@ def test_a_list_in_blocks() -> None:
         ]
 
 
-def test_a_whole_list_refused() -> None:
-    for refusal in ("c401II0103", "c402II 01 00000001 01 03"):
-        with session(WrapperMeter(saying(refusal)), with_list_max=2) as meter:
-            assert meter.get_many([ENERGY, CLOCK]) == [AccessResult.READ_WRITE_DENIED] * 2
+BROKEN_LISTS = [
+    "c403II", "c403II00", "c403II01001101", "c403II03001101001101001101", "c403II0200110100",
+    "c403II02001101", "c403II0200110100110100", "c403II84ffffffff", "c403II0200110102",
+    "c401II001101", "c404II", "c403II020011010100", "c402II 00 00000001 00 c4", "c402II 01 00000002 00 00",
+    "c401II0103", "c402II 01 00000001 01 03", "d80101", "d80102", "d80104", "d80202",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "c403II", "c403II00", "c403II01001101", "c403II03001101001101001101", "c403II0200110100",
-        "c403II02001101", "c403II0200110100110100", "c403II84ffffffff", "c403II0200110102",
-        "c401II001101", "c404II", "c403II020011010100",
-    ],
-)  # fmt: skip
-def test_broken_lists(body: str) -> None:
-    with session(WrapperMeter(saying(body)), with_list_max=2) as meter:
-        with pytest.raises(errors.IllegalResponse):
+@pytest.mark.parametrize("body", BROKEN_LISTS)
+def test_a_list_that_is_declined_or_broken_is_read_one_by_one(body: str) -> None:
+    requests: list[bytes] = []
+    meter_side = WrapperMeter(saying(body, "c401II001101", "c401II0103", requests=requests))
+    with session(meter_side, with_list_max=2) as meter:
+        assert meter.get_many([ENERGY, CLOCK]) == [Data(DataType.UNSIGNED, 1), AccessResult.READ_WRITE_DENIED]
+        assert meter.is_open
+    assert [request[1] for request in requests] == [3, 1, 1]
+
+
+def test_the_error_of_one_of_many_is_raised_and_the_association_stays() -> None:
+    bodies = ("c403II 02 001101 0077", "c401II001101", "c401II0077", "c401II000600003039")
+    with session(WrapperMeter(saying(*bodies)), with_list_max=2) as meter:
+        with pytest.raises(errors.DecodeError, match="119"):
             meter.get_many([ENERGY, CLOCK])
-        assert not meter.is_open
+        assert meter.get(ENERGY) == NUMBER
 
 
 # SET
@@ -338,14 +445,61 @@ def test_set_many() -> None:
     assert requests[0][:2].hex() + requests[0][3:].hex() == "c104" + expected
 
 
-@pytest.mark.parametrize(
-    "body", ["c501II", "c501II0000", "c502II00000001", "c505II0100", "c401II00", "c503II"]
-)
-def test_broken_answers_to_set(body: str) -> None:
-    with session(WrapperMeter(saying(body))) as meter:
+@pytest.mark.parametrize("body", ["c501II", "c501II0000", "c502II00000001", "c505II0100", "c503II", "c507II"])
+def test_the_outcome_of_a_set_whose_answer_is_broken_is_not_known(body: str) -> None:
+    with session(WrapperMeter(saying(body, "c501II00"))) as meter:
+        with pytest.raises(errors.OutcomeNotTold) as unknown:
+            meter.set(ENERGY, NUMBER)
+        assert (unknown.value.code, unknown.value.may_have_taken_effect) == (232, True)
+        meter.set(ENERGY, NUMBER)
+
+
+def test_an_answer_of_another_service_to_a_set_ends_the_association() -> None:
+    with session(WrapperMeter(saying("c401II00"))) as meter:
         with pytest.raises(errors.IllegalResponse):
             meter.set(ENERGY, NUMBER)
         assert not meter.is_open
+
+
+THREE = [(ENERGY, NUMBER), (CLOCK, NUMBER), (ENERGY, NUMBER)]
+
+
+@pytest.mark.parametrize("declined", ["d80101", "d80102", "d80104", "d80202"])
+def test_a_list_of_values_that_is_declined_at_once_is_sent_in_parts(declined: str) -> None:
+    requests: list[bytes] = []
+    bodies = (declined, declined, "c501II00", "c501II03", "c501II00")
+    with session(WrapperMeter(saying(*bodies, requests=requests)), with_list_max=3) as meter:
+        assert meter.set_many(THREE) == [
+            AccessResult.SUCCESS, AccessResult.READ_WRITE_DENIED, AccessResult.SUCCESS,
+        ]  # fmt: skip
+    assert [request[1] for request in requests] == [4, 4, 1, 1, 1]
+
+
+def test_a_list_of_values_that_may_have_been_set_is_not_sent_again() -> None:
+    requests: list[bytes] = []
+    bodies = ("d80103", "c505II0200", "c505II02", "c502II00000001", "c505II03000000")
+    with session(WrapperMeter(saying(*bodies, requests=requests)), with_list_max=3) as meter:
+        with pytest.raises(errors.ExceptionResponse):
+            meter.set_many(THREE)
+        for _ in range(3):
+            with pytest.raises(errors.OutcomeNotTold):
+                meter.set_many(THREE)
+        assert meter.set_many(THREE) == [AccessResult.SUCCESS] * 3
+    assert len(requests) == len(bodies)
+
+
+def test_an_answer_to_a_change_that_fails_authentication_leaves_its_outcome_open() -> None:
+    """The association is closed, and the fault says that what came of it should be read back."""
+    for use in (lambda meter: meter.set(ENERGY, NUMBER), lambda meter: meter.invoke(RESET)):
+        tampered = WrapperMeter(
+            lambda request: bytes((request[0] + 4, 1)) + request[2:3] + b"\x00",
+            tamper=lambda index, apdu: apdu[:-1] + bytes((apdu[-1] ^ 1,)) if index == 2 else apdu,
+        )
+        with session(tampered) as meter:
+            with pytest.raises(errors.UnableToDecipher) as failure:
+                use(meter)
+            assert (failure.value.may_have_taken_effect, failure.value.retryable) == (True, False)
+            assert not meter.is_open
 
 
 class BlockTaker:
@@ -434,22 +588,22 @@ def test_a_meter_may_refuse_before_the_last_block(early: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "bodies",
+    ("bodies", "stays_open"),
     [
-        ["c501II00"],
-        ["c503II 00 00000001"],
-        ["c502II 00000002"],
-        ["c502II 0000"],
-        ["c505II 0100"],
-        ["c502II 00000001", "c502II 00000002", "c502II 00000003", "c502II 00000004"],
-        ["c502II 00000001", "c502II 00000001"],
+        (["c501II00"], True),
+        (["c503II 00 00000001"], True),
+        (["c502II 00000002"], True),
+        (["c502II 0000"], True),
+        (["c505II 0100"], True),
+        (["c502II 00000001", "c502II 00000002", "c502II 00000003", "c502II 00000004"], True),
+        (["c502II 00000001", "c502II 00000001"], False),
     ],
 )
-def test_broken_answers_to_blocks_of_set(bodies: list[str]) -> None:
+def test_broken_answers_to_blocks_of_set(bodies: list[str], stays_open: bool) -> None:
     with session(WrapperMeter(saying(*bodies), size=100)) as meter:
-        with pytest.raises(errors.IllegalResponse):
+        with pytest.raises(errors.OutcomeNotTold if stays_open else errors.IllegalResponse):
             meter.set(ENERGY, LONG)
-        assert not meter.is_open
+        assert meter.is_open is stays_open
 
 
 # ACTION
@@ -516,14 +670,20 @@ def test_the_return_value_in_blocks_with_or_without_result() -> None:
     ],
 )  # fmt: skip
 def test_broken_answers_to_action(bodies: list[str]) -> None:
-    with session(WrapperMeter(saying(*bodies))) as meter, pytest.raises(errors.IllegalResponse):
-        meter.invoke(RESET)
+    """Only an answer of another service, or a block out of sequence, ends the association."""
+    ends = bodies[0].startswith("c5") or bodies[-1] == "c702II 01 00000001 01 00"
+    with session(WrapperMeter(saying(*bodies))) as meter:
+        with pytest.raises(errors.IllegalResponse if ends else errors.OutcomeNotTold):
+            meter.invoke(RESET)
+        assert meter.is_open is not ends
 
 
-@pytest.mark.parametrize("bodies", [["c704II00000002"], ["c702II 01 00000001 00"], ["c701II0000"]])
-def test_broken_answers_to_blocks_of_action(bodies: list[str]) -> None:
-    with session(WrapperMeter(saying(*bodies), size=100)) as meter, pytest.raises(errors.IllegalResponse):
-        meter.invoke(RESET, LONG)
+@pytest.mark.parametrize("body", ["c704II00000002", "c702II 01 00000001 00", "c701II0000"])
+def test_broken_answers_to_blocks_of_action(body: str) -> None:
+    with session(WrapperMeter(saying(body), size=100)) as meter:
+        with pytest.raises(errors.OutcomeNotTold):
+            meter.invoke(RESET, LONG)
+        assert meter.is_open
 
 
 def test_a_method_refused_before_the_last_block() -> None:
@@ -609,6 +769,45 @@ def test_a_refused_profile() -> None:
         meter.read_profile(LOAD_PROFILE)
 
 
+# Keys
+
+
+def test_an_authentic_answer_confirms_the_keys_whatever_it_holds() -> None:
+    with session(WrapperMeter(saying("c402II 00 00000001 00 c4", "c401II0103", "c401II0077"))) as meter:
+        for _ in range(3):
+            meter.confirm_keys(ENERGY)
+        assert meter.is_open
+
+
+@pytest.mark.parametrize("answer", ["d80105", "c401II001101"])
+def test_keys_that_the_meter_does_not_have_after_all_are_worth_another_attempt(answer: str) -> None:
+    """The next association finds out which keys it has."""
+    meter_side = WrapperMeter(
+        saying(answer), tamper=lambda index, apdu: apdu[:-1] + b"?" if apdu[0] == 0xCC else apdu
+    )
+    with session(meter_side) as meter:
+        with pytest.raises((errors.KeysNotAccepted, errors.UnableToDecipher)) as failure:
+            meter.confirm_keys(ENERGY)
+        assert (failure.value.code, failure.value.retryable) == (230, True)
+        assert not meter.is_open
+
+
+@pytest.mark.parametrize("answer", ["c701II", "c701II0000", "d80105"])
+def test_a_key_that_may_have_been_taken_ends_the_association(answer: str) -> None:
+    meter_side = WrapperMeter(
+        saying(answer),
+        tamper=lambda index, apdu: (
+            apdu[:-1] + b"?" if index == 2 and apdu[0] == 0xCF and len(answer) > 6 else apdu
+        ),
+    )
+    profile = catalogue.find_profile("SMR", "5.1")
+    with session(meter_side) as meter:
+        with pytest.raises(errors.DlmsError) as failure:
+            transfer(meter, profile, KeyType.E_METER_ENCRYPTION_KEY_UNICAST, bytes(16), bytes(16))
+        assert failure.value.retryable
+        assert not meter.is_open
+
+
 # Any answer at all
 
 APDUS = st.one_of(
@@ -630,16 +829,17 @@ def test_any_answer_is_understood_or_refused_with_a_typed_error(apdu: bytes) -> 
         for use in (
             lambda meter: meter.get(ENERGY),
             lambda meter: meter.get_many([ENERGY, CLOCK]),
+            lambda meter: list(meter.get_each([ENERGY, CLOCK])),
             lambda meter: meter.set_many([(ENERGY, NUMBER), (CLOCK, NUMBER)]),
             lambda meter: meter.set(ENERGY, LONG),
             lambda meter: meter.invoke(RESET, NUMBER),
             lambda meter: meter.read_profile(LOAD_PROFILE),
         ):
-            with (
-                connect(peer.port, hls=False, with_list_max=2) as meter,
-                contextlib.suppress(errors.DlmsError),
-            ):
-                use(meter)
+            with connect(peer.port, hls=False, with_list_max=2) as meter:
+                try:
+                    use(meter)
+                except errors.DlmsError as error:
+                    assert meter.is_open is not error.ends_association  # noqa: PT017
 
 
 # Secrets

@@ -16,6 +16,7 @@ from osgp.requests.models import Request, RequestState
 from osgp.simulator import FaultKind, Fleet, SimulatorThread
 from osgp.simulator.meter.identity import KeyName
 from osgp.simulator.meter.meter import Meter
+from osgp.simulator.quirks import Quirk
 from tests import factories, meters
 from tests.counters import counter_of
 
@@ -162,6 +163,24 @@ def test_half_done_changes_are_finished_or_begun_again(
     assert keystore.read_active_keys(device, GLOBAL) == NEW
     assert_matching(device, simulated)
     assert is_reachable(organisation, device)
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_pending_keys_are_tried_when_the_meter_tells_wrong_keys_by_exception(
+    organisation: Organisation, device: Device, simulated: Meter, after: int
+) -> None:
+    """Seen in the field: service-not-allowed (1), deciphering-error (5) instead of an AARE."""
+    simulated.memory.quirks = frozenset({Quirk.KEYS_TOLD_BY_EXCEPTION})
+    assert is_reachable(organisation, device)
+    simulated.faults.switch_on(FaultKind.KEY_SWITCHED_CLOSES, 1, after=after)
+    request = replace(organisation, device)
+    meters.visit(device)
+    refused = simulated.memory.statistics.authentication_failures
+    assert is_reachable(organisation, device)
+    assert simulated.memory.statistics.authentication_failures > refused
+    request.refresh_from_db()
+    assert request.state == RequestState.SUCCEEDED
+    assert_matching(device, simulated)
 
 
 @pytest.mark.parametrize("security", [Security.LLS, Security.NONE])

@@ -187,6 +187,22 @@ def test_keys_that_are_turned_down(
     assert visited(organisation, device).state == RequestState.SUCCEEDED
 
 
+def test_a_proof_that_is_not_the_meters(
+    organisation: Organisation, device: Device, simulated: Meter, announced: list[str]
+) -> None:
+    """The meter may have other keys as well as it may be another meter."""
+    visited(organisation, device)
+    simulated.faults.switch_on(FaultKind.WRONG_TAG)
+    request = visited(organisation, device)
+    assert request.fault is not None
+    assert (request.state, request.fault["code"]) == (RequestState.FAILED, 230)
+    assert notes() == {"ASSOCIATION_REFUSED": NoteState.OPEN}
+    assert announced == ["ASSOCIATION_REFUSED"]
+    simulated.faults.switch_off()
+    visited(organisation, device)
+    assert notes() == {"ASSOCIATION_REFUSED": NoteState.RESOLVED}
+
+
 def test_a_meter_that_refuses_again_and_again_without_a_reason(
     organisation: Organisation, device: Device, simulated: Meter
 ) -> None:

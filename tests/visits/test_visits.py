@@ -27,6 +27,7 @@ from osgp.requests.models import (
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
+from osgp.simulator.quirks import Quirk
 from osgp.visits.visit import visit_meter
 from tests import factories, meters
 from tests.counters import counter_of, set_counter
@@ -313,11 +314,15 @@ def test_an_answer_that_cannot_be_trusted_is_not_stored(
     simulated.faults.switch_on(kind)
     meters.visit(device)
     action = outcome(request)
-    assert (request.state, action.result) == (RequestState.RETRYING, None)
+    # A wrong tag, or none, would be there the next time, too; the rest may be a stray frame.
+    fails = kind in {FaultKind.WRONG_TAG, FaultKind.UNCIPHERED}
+    assert (request.state, action.result) == (RequestState.FAILED if fails else RequestState.RETRYING, None)
     assert request.fault is not None
     # An answer with the invoke id of a former request is a late one; the one that counts does not come.
     assert request.fault["code"] in {230, 232, 233}
     simulated.faults.switch_off()
+    if fails:
+        return
     Request.objects.update(due_at=timezone.now() - timedelta(seconds=1))
     meters.visit(device)
     action = outcome(request)
@@ -348,6 +353,25 @@ def test_a_wrong_key_is_not_tried_again(organisation: Organisation, device: Devi
     assert request.fault["code"] in {223, 228, 229, 230, 232}
     assert simulated.memory.statistics.associations == 0
     assert simulated.memory.statistics.refused_associations == 1
+
+
+def test_wrong_keys_told_by_exception_are_not_tried_again_either(
+    organisation: Organisation, device: Device, simulated: Meter
+) -> None:
+    """Seen in the field: service-not-allowed (1), deciphering-error (5) instead of an AARE."""
+    from osgp.devices import keystore
+
+    simulated.memory.quirks = frozenset({Quirk.KEYS_TOLD_BY_EXCEPTION})
+    keystore.store_new(device, {KeyType.E_METER_ENCRYPTION_KEY_UNICAST: bytes(16)})
+    keystore.activate(device, [KeyType.E_METER_ENCRYPTION_KEY_UNICAST])
+    request = due(organisation, device)
+    meters.visit(device)
+    outcome(request)
+    assert request.state == RequestState.FAILED
+    assert request.fault is not None
+    assert (request.fault["code"], request.fault["retryable"]) == (230, False)
+    assert "does not accept the keys" in request.fault["message"]
+    assert "deciphering-error (5)" in request.fault["message"]
 
 
 def test_a_missing_key_is_806_and_nobody_is_dialled(

@@ -1,5 +1,6 @@
 """AARQ, AARE, RLRQ, RLRE and the initiate services within them, in words (Green Book 9.4 and 9.5)."""
 
+from osgp.protocol_dlms import names_of_errors
 from osgp.protocol_dlms.describe.text import Lines, format_octets
 from osgp.protocol_dlms.octets import Cursor
 
@@ -23,17 +24,6 @@ _MECHANISMS = {
     6: "HLS SHA-256",
     7: "HLS ECDSA",
 }
-_RESULTS = {0: "accepted", 1: "rejected, permanent", 2: "rejected, transient"}
-_USER_DIAGNOSTICS = {
-    0: "none",
-    1: "no reason given",
-    2: "application context name not supported",
-    11: "authentication mechanism name not recognised",
-    12: "authentication mechanism name required",
-    13: "authentication failure",
-    14: "authentication required",
-}
-_PROVIDER_DIAGNOSTICS = {0: "none", 1: "no reason given", 2: "no common ACSE version"}
 _RELEASE_REASONS = {0: "normal", 1: "urgent (or not finished)", 30: "user defined"}
 _CONFORMANCE = (
     "reserved-zero",
@@ -76,12 +66,12 @@ def _add_field(lines: Lines, apdu: int, tag: int, content: bytes) -> None:
     if tag == 0xA1:
         lines.add(f"application context: {_format_name(_CONTEXTS, content[-1:])}")
     elif tag == 0xA2 and apdu == AARE:
-        lines.add(f"result: {_format_name(_RESULTS, content[-1:])}")
+        lines.add(f"result: {_format_code(names_of_errors.ASSOCIATION_RESULTS, content[-1:])}")
     elif tag == 0xA3 and apdu == AARE:
         by_provider = content[:1] == b"\xa2"
-        known = _PROVIDER_DIAGNOSTICS if by_provider else _USER_DIAGNOSTICS
+        known = names_of_errors.PROVIDER_DIAGNOSTICS if by_provider else names_of_errors.USER_DIAGNOSTICS
         who = "provider" if by_provider else "user"
-        lines.add(f"diagnostic of the service {who}: {_format_name(known, content[-1:])}")
+        lines.add(f"diagnostic of the service {who}: {_format_code(known, content[-1:])}")
     elif tag in (0xA4, 0xA6) and (tag == 0xA4) == (apdu == AARE):
         lines.add(f"system title: {format_octets(content[2:])}")
     elif tag in (0x88, 0x8A):
@@ -117,7 +107,8 @@ def _add_information(lines: Lines, content: bytes) -> None:
         if not inner.at_end:
             lines.add(f"VAA name: {format_octets(inner.read_rest())}")
     elif tag == CONFIRMED_SERVICE_ERROR:
-        lines.add(f"confirmed-service-error: {format_octets(inner.read_rest())}")
+        service, kind, value = (inner.read_unsigned() for _ in range(3))
+        lines.add(names_of_errors.name_confirmed_service_error(service, kind, value))
     elif tag in (GLO_INITIATE_REQUEST, GLO_INITIATE_RESPONSE):
         lines.add(f"user information: ciphered, {len(information)} octets")
     else:
@@ -153,3 +144,7 @@ def _format_name(names: dict[int, str], octet: bytes) -> str:
     if not octet:
         return "not given"
     return names.get(octet[0], f"unknown ({octet[0]})")
+
+
+def _format_code(names: dict[int, str], octet: bytes) -> str:
+    return names_of_errors.name(names, octet[0]) if octet else "not given"

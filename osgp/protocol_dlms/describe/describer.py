@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from osgp import catalogue
 from osgp.catalogue import obis
+from osgp.protocol_dlms import names_of_errors
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.describe import acse
 from osgp.protocol_dlms.describe.text import (
@@ -15,7 +16,7 @@ from osgp.protocol_dlms.describe.text import (
     add_encoded,
     format_octets,
 )
-from osgp.protocol_dlms.errors import IllegalResponse
+from osgp.protocol_dlms.errors import INVOCATION_COUNTER_ERROR, IllegalResponse
 from osgp.protocol_dlms.octets import Cursor
 from osgp.protocol_dlms.tracing import TraceRecord
 
@@ -72,15 +73,6 @@ _CIPHERED = {
     0xCC: "glo-get-response",
     0xCD: "glo-set-response",
     0xCF: "glo-action-response",
-}
-_STATE_ERRORS = {1: "service not allowed", 2: "service unknown"}
-_SERVICE_ERRORS = {
-    1: "operation not possible",
-    2: "service not supported",
-    3: "other reason",
-    4: "PDU too long",
-    5: "deciphering error",
-    6: "invocation counter error",
 }
 _DATA, _RESULT = 0, 1
 
@@ -154,8 +146,8 @@ class Describer:
         elif tag == 0xD8:
             _add_exception(lines, cursor)
         elif tag == 0x0E:
-            service, error, value = (cursor.read_unsigned() for _ in range(3))
-            lines.add(f"service {service}, error {error}, value {value}")
+            service, kind, value = (cursor.read_unsigned() for _ in range(3))
+            lines.add(names_of_errors.name_confirmed_service_error(service, kind, value))
         elif tag in _CIPHERED:
             _add_ciphered(lines, cursor)
         elif handler := _HANDLERS.get((tag, apdu[1] if len(apdu) > 1 else 0)):
@@ -367,10 +359,10 @@ def _find_service(apdu: bytes) -> str:
 
 def _add_exception(lines: Lines, cursor: Cursor) -> None:
     state, service = cursor.read_unsigned(), cursor.read_unsigned()
-    lines.add(f"state error {state}: {_STATE_ERRORS.get(state, 'unknown')}")
-    lines.add(f"service error {service}: {_SERVICE_ERRORS.get(service, 'unknown')}")
-    if service == 6 and not cursor.at_end:
-        lines.add(f"the meter expects an invocation counter above {cursor.read_unsigned(4)}")
+    lines.add(f"state error: {names_of_errors.name(names_of_errors.STATE_ERRORS, state)}")
+    lines.add(f"service error: {names_of_errors.name(names_of_errors.SERVICE_ERRORS, service)}")
+    if service == INVOCATION_COUNTER_ERROR and not cursor.at_end:
+        lines.add(f"the meter expects an invocation counter of at least {cursor.read_unsigned(4)}")
 
 
 def _add_ciphered(lines: Lines, cursor: Cursor) -> None:

@@ -1,0 +1,36 @@
+"""What a complete answer means for the caller: a value, or that the outcome is not known."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from osgp.protocol_dlms import axdr, errors
+from osgp.protocol_dlms.data import Data, DataType
+
+_CLOCK_LENGTH = 12
+
+
+def decode_value(raw: bytes) -> Data:
+    """Decode one value. Ignores octets after a date-time, which some meters send, but no others."""
+    data, end = axdr.decode_prefix(raw)
+    if end == len(raw):
+        return data
+    if data.type in (DataType.OCTET_STRING, DataType.DATE_TIME):
+        assert isinstance(data.value, bytes)
+        if len(data.value) == _CLOCK_LENGTH:
+            return data
+    raise errors.DecodeError(f"{len(raw) - end} octets follow the data")
+
+
+@contextmanager
+def telling_the_outcome() -> Iterator[None]:
+    """For a SET or ACTION: have an answer that cannot be understood say that the outcome is not known.
+
+    So does one that fails authentication, after which the association is closed.
+    """
+    try:
+        yield
+    except errors.DecodeError as error:
+        raise errors.OutcomeNotTold(f"it is not known whether it took effect: {error.message}") from error
+    except errors.UnableToDecipher as error:
+        error.may_have_taken_effect = True
+        raise
