@@ -7,7 +7,27 @@ from django.utils import timezone
 
 from osgp import catalogue
 from osgp.catalogue.communication import Framing, Security
+from osgp.devices.settings_models import ClientSystemTitle, MeterKnowledge, SettingsKind, SharedSettings
 from osgp.networks.models import Cell, CommunicationNetwork
+
+__all__ = [
+    "ClientSystemTitle",
+    "CommunicationMethod",
+    "CounterGeneration",
+    "Device",
+    "DeviceKey",
+    "DeviceType",
+    "FingerprintKey",
+    "KeyCounter",
+    "KeyState",
+    "KeyType",
+    "LifecycleStatus",
+    "MeterKnowledge",
+    "RelayStatus",
+    "SettingsKind",
+    "SharedSettings",
+    "device_identification_validator",
+]
 
 device_identification_validator = RegexValidator(r"^[A-Za-z0-9]{1,40}\Z", "1 to 40 of A-Z, a-z and 0-9")
 
@@ -144,10 +164,32 @@ class Device(models.Model):
         default=16, validators=[MinValueValidator(8), MaxValueValidator(64)]
     )
     with_list_max = models.PositiveSmallIntegerField(
-        default=1, help_text="Attributes in one GET or SET with list; 1: no lists."
+        default=0,
+        validators=[MaxValueValidator(255)],
+        help_text="Attributes in one GET or SET with list; 1: no lists, 0: as its model or profile has it.",
     )
     selective_access = models.BooleanField(default=True, help_text="Range access may select columns.")
     polyphase = models.BooleanField(default=False)
+    # NULL, not {}: SQLite would copy the table to add a column with such a default.
+    own_settings = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="How to talk to it, where it is different: see devices/meter_settings.py.",
+    )
+    knowledge = models.ForeignKey(
+        MeterKnowledge,
+        to_field="digest",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="devices",
+        help_text="What was learned of it.",
+    )
+    knowledge_checked = models.JSONField(
+        null=True, blank=True, editable=False, help_text="When it was last asked for what, by group."
+    )
 
     gateway = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="mbus_devices"
