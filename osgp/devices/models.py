@@ -124,8 +124,8 @@ class Device(models.Model):
     address_is_static = models.BooleanField(
         default=True,
         db_default=True,
-        help_text="If not, the meter may announce another network address, which is adopted after it has "
-        "authenticated there.",
+        help_text="Whether it keeps its IP address. If not, the meter may announce another network address, "
+        "which is adopted after it has authenticated there.",
     )
     announced_address = models.CharField(
         max_length=45,
@@ -154,7 +154,7 @@ class Device(models.Model):
     logical_device_address = models.PositiveIntegerField(
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(65535)],
-        help_text="With HDLC 16383 at most.",
+        help_text="With HDLC 16382 at most.",
     )
     framing = models.CharField(
         max_length=8, choices=FRAMINGS, default=Framing.WRAPPER.value, db_column="transport"

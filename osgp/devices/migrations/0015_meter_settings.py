@@ -136,7 +136,28 @@ class Migration(migrations.Migration):
                         help_text="Attributes in one GET or SET with list; 1: no lists, 0: as its model or profile has it.",
                         validators=[django.core.validators.MaxValueValidator(255)],
                     ),
-                )
+                ),
+                migrations.AlterField(
+                    model_name="device",
+                    name="address_is_static",
+                    field=models.BooleanField(
+                        db_default=True,
+                        default=True,
+                        help_text="Whether it keeps its IP address. If not, the meter may announce another network address, which is adopted after it has authenticated there.",
+                    ),
+                ),
+                migrations.AlterField(
+                    model_name="device",
+                    name="logical_device_address",
+                    field=models.PositiveIntegerField(
+                        default=1,
+                        help_text="With HDLC 16382 at most.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(65535),
+                        ],
+                    ),
+                ),
             ]
         ),
         migrations.RunPython(keep_title, migrations.RunPython.noop),
