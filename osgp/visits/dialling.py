@@ -10,7 +10,7 @@ from django.conf import settings as django_settings
 from osgp.catalogue.communication import Security
 from osgp.devices import keystore
 from osgp.devices.keystore import SealedKey
-from osgp.devices.meter_settings import MeterSettings
+from osgp.devices.meter_settings import MeterSettings, check_together
 from osgp.devices.models import KeyState, KeyType
 from osgp.devices.needed_keys import NEEDED_KEY_TYPES, make_missing_key_fault
 from osgp.devices.securities import make_unsupported_fault
@@ -54,7 +54,7 @@ class Dialling:
         """
         meter = prepared.meter
         title = bytes.fromhex(meter.settings.client_system_title or find_title())
-        _check_title(meter, title)
+        _check_settings(meter, title)
         keys = _decrypt_active_keys(prepared)
         counter = None
         if meter.security == Security.HLS5:
@@ -164,16 +164,18 @@ def make_deadlines(settings: MeterSettings) -> Deadlines:
     return Deadlines(connect=min(connect, session), apdu=min(apdu, session), session=session)
 
 
-def _check_title(meter: WorkMeter, title: bytes) -> None:
-    """Title and counter are the nonce for a key: the platform must not use that of the meter.
+def _check_settings(meter: WorkMeter, title: bytes) -> None:
+    """Refuse what cannot be: a model or profile may have got it although it does not go with this meter.
 
+    Title and counter are the nonce for a key: the platform must not use the title of the meter itself.
     Raises Fault 401.
     """
+    wrong = check_together(meter.settings, meter.framing, meter.logical_device_address)
     if meter.system_title == title.hex().upper():
-        raise Fault(
-            FaultCode.VALIDATION_ERROR,
-            f"client_system_title is that of {meter.identification} itself: one of both must have another.",
-        )
+        wrong["client_system_title"] = "Is that of the meter itself: one of both must have another."
+    for name, text in wrong.items():
+        message = f"{meter.identification} cannot be called with its {name}: {text}"
+        raise Fault(FaultCode.VALIDATION_ERROR, message)
 
 
 def _decrypt_active_keys(prepared: PreparedMeter) -> Keys:
