@@ -302,6 +302,9 @@ OSGP: dict[str, Any] = {
     # networks.
     "METRICS_TOKEN": os.environ.get("OSGP_METRICS_TOKEN", ""),
     "METRICS_NETWORKS": read_list("OSGP_METRICS_NETWORKS", "127.0.0.0/8,::1/128"),
+    # The system title with which meters are called, 16 hexadecimal digits; one that the installation made for
+    # itself unless given (osgp/devices/system_title.py).
+    "CLIENT_SYSTEM_TITLE": os.environ.get("OSGP_CLIENT_SYSTEM_TITLE", ""),
     "KEY_ENCRYPTION_KEYS": os.environ.get("OSGP_KEY_ENCRYPTION_KEYS", ""),
     # Files separated by commas, the current key first (osgp/devices/platform_keys.py).
     "RSA_PRIVATE_KEY_FILE": os.environ.get("OSGP_RSA_PRIVATE_KEY_FILE", ""),

@@ -8,5 +8,8 @@ class DevicesConfig(AppConfig):
 
     def ready(self) -> None:
         from osgp.devices.checks import check_keys
+        from osgp.devices.knowledge_retention import FORGOTTEN_KNOWLEDGE
+        from osgp.processes import retention
 
+        retention.register(FORGOTTEN_KNOWLEDGE)
         checks.register(check_keys, checks.Tags.security)

@@ -1,4 +1,4 @@
-"""System checks of the configured keys: errors show at start-up, not at the first use of a key."""
+"""System checks of the configured keys and title: errors show at start-up, not at the first use of a key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,13 +7,13 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
-from osgp.devices import envelope, platform_keys, second_place
+from osgp.devices import envelope, platform_keys, second_place, system_title
 
 GUIDE = "docs/how-to/run-in-production.md"
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:
-    """Check that the key-encryption keys and RSA keys that this process has are well-formed.
+    """Check that the key-encryption keys, RSA keys and system title that this process has are well-formed.
 
     What it has not it may do without; :func:`require_secrets` is for processes that cannot.
     """
@@ -21,6 +21,7 @@ def check_keys(**_: Any) -> list[CheckMessage]:
         *_check("KEY_ENCRYPTION_KEYS", envelope.load_key_encryption_keys, "osgp.E001"),
         *_check("RSA_PRIVATE_KEY_FILE", platform_keys.load_private_keys, "osgp.E002"),
         *_check("RSA_PUBLIC_KEY_FILE", platform_keys.load_public_keys, "osgp.E004"),
+        *_check("CLIENT_SYSTEM_TITLE", system_title.read_configured, "osgp.E010"),
     ]
     if not found and settings.OSGP["RSA_PRIVATE_KEY_FILE"]:
         found += _check("RSA_PUBLIC_KEY_FILE", platform_keys.check_pair, "osgp.E005")

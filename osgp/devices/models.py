@@ -7,7 +7,27 @@ from django.utils import timezone
 
 from osgp import catalogue
 from osgp.catalogue.communication import Framing, Security
+from osgp.devices.settings_models import ClientSystemTitle, MeterKnowledge, SettingsKind, SharedSettings
 from osgp.networks.models import Cell, CommunicationNetwork
+
+__all__ = [
+    "ClientSystemTitle",
+    "CommunicationMethod",
+    "CounterGeneration",
+    "Device",
+    "DeviceKey",
+    "DeviceType",
+    "FingerprintKey",
+    "KeyCounter",
+    "KeyState",
+    "KeyType",
+    "LifecycleStatus",
+    "MeterKnowledge",
+    "RelayStatus",
+    "SettingsKind",
+    "SharedSettings",
+    "device_identification_validator",
+]
 
 device_identification_validator = RegexValidator(r"^[A-Za-z0-9]{1,40}\Z", "1 to 40 of A-Z, a-z and 0-9")
 
@@ -104,8 +124,8 @@ class Device(models.Model):
     address_is_static = models.BooleanField(
         default=True,
         db_default=True,
-        help_text="If not, the meter may announce another network address, which is adopted after it has "
-        "authenticated there.",
+        help_text="Whether it keeps its IP address. If not, the meter may announce another network address, "
+        "which is adopted after it has authenticated there.",
     )
     announced_address = models.CharField(
         max_length=45,
@@ -134,7 +154,7 @@ class Device(models.Model):
     logical_device_address = models.PositiveIntegerField(
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(65535)],
-        help_text="With HDLC 16383 at most.",
+        help_text="With HDLC 16382 at most.",
     )
     framing = models.CharField(
         max_length=8, choices=FRAMINGS, default=Framing.WRAPPER.value, db_column="transport"
@@ -144,10 +164,32 @@ class Device(models.Model):
         default=16, validators=[MinValueValidator(8), MaxValueValidator(64)]
     )
     with_list_max = models.PositiveSmallIntegerField(
-        default=1, help_text="Attributes in one GET or SET with list; 1: no lists."
+        default=0,
+        validators=[MaxValueValidator(255)],
+        help_text="Attributes in one GET or SET with list; 1: no lists, 0: as its model or profile has it.",
     )
     selective_access = models.BooleanField(default=True, help_text="Range access may select columns.")
     polyphase = models.BooleanField(default=False)
+    # NULL, not {}: SQLite would copy the table to add a column with such a default.
+    own_settings = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="How to talk to it, where it is different: see devices/meter_settings.py.",
+    )
+    knowledge = models.ForeignKey(
+        MeterKnowledge,
+        to_field="digest",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="devices",
+        help_text="What was learned of it.",
+    )
+    knowledge_checked = models.JSONField(
+        null=True, blank=True, editable=False, help_text="When it was last asked for what, by group."
+    )
 
     gateway = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="mbus_devices"

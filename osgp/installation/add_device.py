@@ -1,6 +1,7 @@
 """AddDevice: makes a meter known to the platform, with its keys. No meter is contacted."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, TypedDict
 
 from django.db import IntegrityError, transaction
@@ -14,7 +15,9 @@ from osgp.installation.device_parameters import AddDeviceParameters, check_combi
 from osgp.installation.supplied_keys import check_keys, decrypt_keys, store_keys
 from osgp.messages.operation import PlatformOperation, Sender, Service
 from osgp.messages.registry import register
-from osgp.messages.serializers import CharField
+from osgp.messages.serializers import CharField, StrictSerializer
+from osgp.messages.setting_fields import add_setting_fields
+from osgp.messages.shapes import make_serializer
 from osgp.networks.models import CommunicationNetwork
 from osgp.system_notes.keeping import resolve_changed
 
@@ -37,6 +40,11 @@ class AddDevice(PlatformOperation[AddDeviceParameters, AddDeviceResult]):
     message = "AddDevice"
     service = Service.INSTALLATION
     device_types = frozenset(DeviceType)
+
+    @cached_property
+    def parameters_serializer(self) -> type[StrictSerializer]:
+        """The serializer of the parameters, with all settings of meters."""
+        return add_setting_fields(make_serializer(AddDeviceParameters))
 
     def check_parameters(self, parameters: AddDeviceParameters) -> None:
         """Raises what :func:`check_combination` raises."""

@@ -13,6 +13,7 @@ from rest_framework.exceptions import ValidationError
 from osgp import catalogue
 from osgp.catalogue.communication import Framing, Security
 from osgp.devices.addresses import canonicalise
+from osgp.devices.meter_settings import SETTINGS
 from osgp.devices.models import (
     MBUS_DEVICE_TYPES,
     CommunicationMethod,
@@ -21,6 +22,8 @@ from osgp.devices.models import (
     device_identification_validator,
 )
 from osgp.devices.securities import UNSUPPORTED_SECURITIES, make_unsupported_fault
+from osgp.devices.setting_changes import COLUMNS, InvalidSettings, check_own, store_own
+from osgp.devices.settings_resolution import Layers
 from osgp.faults import Fault, FaultCode
 from osgp.messages.serializers import (
     BooleanField,
@@ -32,10 +35,17 @@ from osgp.messages.serializers import (
 )
 
 CHALLENGE_LENGTHS = range(8, 65)
-LARGEST_HDLC_ADDRESS = 16383
+LARGEST_HDLC_ADDRESS = 16382
+"""16383 is all stations (Green Book 8.4.2.3)."""
 
 E_METER_SECRETS = ("master_key", "authentication_key", "encryption_key", "lls_password")
-E_METER_ONLY = (*E_METER_SECRETS, "system_title", "address_is_static")
+E_METER_ONLY = (
+    *E_METER_SECRETS,
+    "system_title",
+    "address_is_static",
+    # Was taken for all devices before there were others.
+    *(name for name in SETTINGS if name != "with_list_max"),
+)
 MBUS_SECRETS = (
     "mbus_default_key",
     "mbus_user_key",
@@ -66,7 +76,6 @@ _COLUMNS = {
         "logical_device_address",
         "security",
         "challenge_length",
-        "with_list_max",
         "selective_access",
         "polyphase",
         "model",
@@ -95,7 +104,10 @@ class SecurityField(ChoiceField):
 
 
 class AddDeviceParameters(TypedDict):
-    """Fields that only one kind of device has are refused for the other."""
+    """Fields that only one kind of device has are refused for the other.
+
+    The settings of meters are fields beside these (osgp/devices/meter_settings.py).
+    """
 
     device_type: DeviceType
     protocol_name: Annotated[str, CharField(max_length=10)]
@@ -112,7 +124,7 @@ class AddDeviceParameters(TypedDict):
     ]
     port: NotRequired[Annotated[int, IntegerField(min_value=1, max_value=65535), "4059 unless given."]]
     logical_device_address: Annotated[
-        int, IntegerField(min_value=1, max_value=65535, default=1), "With HDLC 16383 at most."
+        int, IntegerField(min_value=1, max_value=65535, default=1), "With HDLC 16382 at most."
     ]
     transport: NotRequired[Annotated[Framing, "E-meters need it."]]
     security: NotRequired[
@@ -124,13 +136,6 @@ class AddDeviceParameters(TypedDict):
         ]
     ]
     challenge_length: NotRequired[Annotated[int, "Bytes, 8 to 64; 16 unless given."]]
-    with_list_max: NotRequired[
-        Annotated[
-            int,
-            IntegerField(min_value=1, max_value=255),
-            "Attributes in one GET or SET with list; 1 (no lists) unless given.",
-        ]
-    ]
     selective_access: NotRequired[Annotated[bool, "True unless given."]]
     polyphase: NotRequired[Annotated[bool, "False unless given."]]
     timezone: NotRequired[Annotated[str, TimeZoneField(), "IANA name; Europe/Amsterdam unless given."]]
@@ -201,6 +206,7 @@ def check_combination(parameters: AddDeviceParameters) -> None:
     else:
         errors |= _refuse_given(parameters, (*MBUS_ONLY, *MBUS_SECRETS), "Is for M-Bus devices only.")
         errors |= {name: ["Is required."] for name in E_METER_REQUIRES if name not in parameters}
+        errors |= {name: [text] for name, text in _check_settings(parameters).items()}
     if (
         parameters.get("transport") == Framing.HDLC
         and parameters["logical_device_address"] > LARGEST_HDLC_ADDRESS
@@ -208,6 +214,25 @@ def check_combination(parameters: AddDeviceParameters) -> None:
         errors["logical_device_address"] = [f"Must be at most {LARGEST_HDLC_ADDRESS} with HDLC."]
     if errors:
         raise ValidationError(errors)
+
+
+def get_settings(parameters: AddDeviceParameters) -> dict[str, Any]:
+    """Return the settings that are given, by name."""
+    return {name: value for name, value in parameters.items() if name in SETTINGS}
+
+
+def _check_settings(parameters: AddDeviceParameters) -> dict[str, str]:
+    own = get_settings(parameters)
+    device = Device(
+        framing=parameters.get("transport", Framing.WRAPPER),
+        logical_device_address=parameters["logical_device_address"],
+        system_title=parameters.get("system_title", "").upper(),
+    )
+    try:
+        check_own(device, own, Layers(own, {}, {}))
+    except InvalidSettings as error:
+        return error.errors
+    return {}
 
 
 def _refuse_given(parameters: Mapping[str, object], names: Iterable[str], why: str) -> dict[str, list[str]]:
@@ -236,6 +261,8 @@ def make_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
     )
     columns["system_title"] = columns["system_title"].upper()
     columns["announced_address"] = ""
+    # What was learned before may be of another meter.
+    columns |= {"knowledge_id": None, "knowledge_checked": None, **_make_settings_columns(parameters)}
     columns["network_address"] = canonicalise(columns["network_address"])
     if columns["challenge_length"] not in CHALLENGE_LENGTHS:
         raise Fault(
@@ -244,6 +271,12 @@ def make_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
             pointer="/challenge_length",
         )
     return columns
+
+
+def _make_settings_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
+    device = Device()
+    store_own(device, get_settings(parameters))
+    return {name: getattr(device, name) for name in COLUMNS}
 
 
 def _find_default(column: str) -> Any:

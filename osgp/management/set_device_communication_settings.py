@@ -5,7 +5,9 @@ from typing import Annotated, NotRequired, TypedDict
 from rest_framework.exceptions import ValidationError
 
 from osgp.catalogue.communication import Framing
+from osgp.devices.meter_settings import check_together
 from osgp.devices.models import Device, DeviceType
+from osgp.devices.setting_changes import find_layers
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import ManagedDeviceOperation
 from osgp.messages.operation import Sender
@@ -13,7 +15,8 @@ from osgp.messages.registry import register
 from osgp.messages.serializers import IntegerField
 from osgp.protocol_dlms.settings import CHALLENGE_LENGTHS
 
-LARGEST_HDLC_ADDRESS = 16383
+LARGEST_HDLC_ADDRESS = 16382
+"""16383 is all stations (Green Book 8.4.2.3)."""
 
 
 class CommunicationSettings(TypedDict):
@@ -81,6 +84,14 @@ class SetDeviceCommunicationSettings(
                 f"{device.identification} is {device.logical_device_address}.",
                 pointer="/transport",
             )
+        if parameters.get("transport") == Framing.HDLC:
+            settings = find_layers(device).resolve()
+            for name, text in check_together(settings, Framing.HDLC, device.logical_device_address).items():
+                raise Fault(
+                    FaultCode.VALIDATION_ERROR,
+                    f"{device.identification} cannot have HDLC, because of its {name}: {text}",
+                    pointer="/transport",
+                )
 
     def change(
         self,
@@ -94,7 +105,7 @@ class SetDeviceCommunicationSettings(
         device.save(update_fields=[*columns, "updated_at"])
         return {
             "challenge_length": device.challenge_length,
-            "with_list_max": device.with_list_max,
+            "with_list_max": find_layers(device).resolve().with_list_max,
             "selective_access": device.selective_access,
             "transport": Framing(device.framing),
             "polyphase": device.polyphase,

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from osgp.devices.models import Device
+from osgp.devices.meter_settings import MeterSettings
+from osgp.devices.models import Device, SettingsKind, SharedSettings
+from osgp.devices.settings_resolution import resolve_stored
 from osgp.messages.naming import BUNDLE
 from osgp.requests.endpoints import make_endpoint
 from osgp.requests.models import Action, ActionState, Request
@@ -79,7 +81,6 @@ class WorkMeter:
     framing: str
     security: str
     challenge_length: int
-    with_list_max: int
     is_debugged: bool
     protocol_name: str
     protocol_version: str
@@ -87,6 +88,18 @@ class WorkMeter:
     system_title: str
     is_announced: bool
     """Whether ``network_address`` was only announced."""
+    knowledge_digest: str | None
+    """Of what was learned of it."""
+    knowledge_checked: str | None
+    """When it was asked for what, as JSON."""
+    settings: MeterSettings
+    """How to talk to it."""
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> "WorkMeter":
+        """Make a meter from a row of ``METER_COLUMNS``."""
+        values: list[Any] = [*row[:-4], resolve_stored(*row[-4:])]
+        return cls(*values)
 
     @property
     def endpoint(self) -> str:
@@ -116,14 +129,22 @@ _ACTIONS = Statement(
     """  # noqa: S608 (table names)
 )
 
-METER_COLUMNS = """
+_SHARED = SharedSettings._meta.db_table
+METER_COLUMNS = f"""
            d.id, d.identification, COALESCE(NULLIF(d.announced_address, ''), d.network_address), d.port,
            d.logical_device_address, d.transport,
-           d.security, d.challenge_length, d.with_list_max, COALESCE(d.debugging_until > {now}, FALSE),
+           d.security, d.challenge_length, COALESCE(d.debugging_until > {{now}}, FALSE),
            d.protocol_name, d.protocol_version, d.failed_connections, d.system_title,
-           d.announced_address <> ''
-    """
-"""Columns of a meter, in the order of the fields of :class:`WorkMeter`."""
+           d.announced_address <> '', d.knowledge_id, CAST(d.knowledge_checked AS TEXT),
+           CAST(d.own_settings AS TEXT), d.with_list_max,
+           (SELECT CAST(s.settings AS TEXT) FROM {_SHARED} s
+             WHERE s.kind = '{SettingsKind.MODEL}' AND s.name = d.model),
+           (SELECT CAST(s.settings AS TEXT) FROM {_SHARED} s
+             WHERE s.kind = '{SettingsKind.PROFILE}'
+               AND s.name = d.protocol_name || '-' || d.protocol_version)
+    """  # noqa: S608 (table name)
+"""Columns of a meter, for :meth:`WorkMeter.from_row`."""
+METER_COLUMN_COUNT = 20
 _METER = Statement(f"SELECT {METER_COLUMNS} FROM {Device._meta.db_table} d WHERE d.id = %s")  # noqa: S608
 
 
@@ -176,4 +197,4 @@ def find_retryable_fault(request_id: int) -> dict[str, Any] | None:
 def load_meter(meter_id: int) -> WorkMeter:
     """Load the meter to dial."""
     [row] = _METER.fetch_rows(meter_id)
-    return WorkMeter(*row)
+    return WorkMeter.from_row(row)

@@ -10,11 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from osgp import catalogue
+from osgp.catalogue import obis
 from osgp.catalogue.communication import Security
+from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.devices.models import KeyType
 from osgp.protocol_dlms import (
     Deadlines,
     Keys,
+    Limits,
     Line,
     Meter,
     MeterAddress,
@@ -24,10 +27,10 @@ from osgp.protocol_dlms import (
 )
 from osgp.requests.work import WorkMeter
 from osgp.visits.counter import InLane, ReservedCounter
+from osgp.visits.pausing import Pause
 
 logger = logging.getLogger(__name__)
 
-CLIENT_SYSTEM_TITLE = b"OSGPHES\x01"
 COUNTER_TOO_LOW = (errors.InvocationCounterError, errors.SocketClosedByRemote, errors.AssociationRejected)
 """How meters say that the invocation counter is too low, among other things; most just hang up."""
 NOT_THE_KEYS = (
@@ -39,6 +42,8 @@ NOT_THE_KEYS = (
     errors.CommunicationTimeout,
 )
 """Errors that other keys would not help against: the meter has not been reached."""
+DATA_CLASS, VALUE = 1, 2
+"""Invocation counters are Data objects (Blue Book 4.3.1), whose value is attribute 2."""
 VALUES_OF_A_TRY = 3
 """Counter values until the meter has proven itself: AARQ, HLS pass 3, and the proof that is in it."""
 
@@ -65,6 +70,9 @@ class Call:
     line: Line
     run: InLane
     trace: Trace | None
+    client_system_title: bytes
+    pause: Pause
+    with_list_max: int
     _latest: int | None = None
     """The counter of the meter as the public client read it during this call."""
 
@@ -155,21 +163,35 @@ class Call:
             counter.keep()
         except BaseException:
             meter.close()
+            self.pause.begin()
             raise
         return meter
 
     def _associate(self, pair: KeyPair) -> Meter:
-        return Meter.connect(
-            self.address,
-            security=Security(self.meter.security),
-            keys=pair.keys,
-            counter=pair.counter,
-            client_system_title=CLIENT_SYSTEM_TITLE,
-            challenge_length=self.meter.challenge_length,
-            with_list_max=self.meter.with_list_max,
-            deadlines=self.deadlines,
-            trace=self.trace,
-            line=self.line,
+        settings = self.meter.settings
+        with self.pause.connecting(self.line, keeps_open=True):
+            return Meter.connect(
+                self.address,
+                security=Security(self.meter.security),
+                keys=pair.keys,
+                counter=pair.counter,
+                client_address=settings.client_address,
+                client_system_title=self.client_system_title,
+                challenge_length=self.meter.challenge_length,
+                with_list_max=self.with_list_max,
+                deadlines=self.deadlines,
+                limits=self._limits,
+                trace=self.trace,
+                line=self.line,
+            )
+
+    @property
+    def _limits(self) -> Limits:
+        settings = self.meter.settings
+        return Limits(
+            apdu_size=settings.receive_size,
+            hdlc_information_size=settings.hdlc_information_size,
+            hdlc_window=settings.hdlc_window,
         )
 
     def _read_latest(self) -> int:
@@ -180,18 +202,19 @@ class Call:
 
     def _ask_for_latest(self) -> int:
         profile = catalogue.find_profile(self.meter.protocol_name, self.meter.protocol_version)
-        source = profile.invocation_counter
-        if source is None:
+        source, own = profile.invocation_counter, self.meter.settings.counter_object
+        if own is not None:
+            counter = AttributeDescriptor(DATA_CLASS, obis.parse(own), VALUE)
+        elif source is not None:
+            counter = profile[source.tag].address_attribute("value")
+        else:
             return 0
         try:
-            return read_invocation_counter(
-                self.address,
-                profile[source.tag].address_attribute("value"),
-                self.deadlines,
-                trace=self.trace,
-                line=self.line,
-            )
+            with self.pause.connecting(self.line):
+                return read_invocation_counter(
+                    self.address, counter, self.deadlines, self._limits, trace=self.trace, line=self.line
+                )
         except errors.AccessError:
-            if source.when_refused == "FAIL":
+            if source is None or source.when_refused == "FAIL":
                 raise
             return 0

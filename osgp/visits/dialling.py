@@ -3,22 +3,28 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from django.conf import settings
+from django.conf import settings as django_settings
 
 from osgp.catalogue.communication import Security
 from osgp.devices import keystore
 from osgp.devices.keystore import SealedKey
+from osgp.devices.meter_settings import MeterSettings, check_together
 from osgp.devices.models import KeyState, KeyType
 from osgp.devices.needed_keys import NEEDED_KEY_TYPES, make_missing_key_fault
 from osgp.devices.securities import make_unsupported_fault
+from osgp.devices.system_title import find_title
+from osgp.faults import Fault, FaultCode
 from osgp.messages.key_transfer import GLOBAL_KEYS
+from osgp.messages.knowledge import Knowledge
 from osgp.protocol_dlms import Deadlines, Framing, Keys, Line, Meter, MeterAddress, Step, Trace, errors
 from osgp.requests.work import WorkMeter
-from osgp.visits import addressing
+from osgp.visits import acquaintance, addressing
 from osgp.visits.calling import Call, KeyPair
 from osgp.visits.counter import InLane, ReservedCounter
 from osgp.visits.key_recovery import finish_change
+from osgp.visits.pausing import Pause, make_pause
 from osgp.visits.preparing import PreparedMeter, find_counter
 
 AUTHENTICATION, ENCRYPTION = GLOBAL_KEYS
@@ -34,6 +40,10 @@ class Dialling:
     address: MeterAddress
     active: KeyPair
     deadlines: Deadlines
+    client_system_title: bytes
+    pause: Pause
+    knowledge: Knowledge
+    """What was learned of the meter, now and before; shared by all that is done in the visit."""
     stored: Collection[SealedKey] = field(repr=False)
 
     @classmethod
@@ -43,11 +53,8 @@ class Dialling:
         Raises Fault when a key is missing or unreadable.
         """
         meter = prepared.meter
-        overall: Deadlines = Deadlines(
-            connect=settings.OSGP["CONNECT_DEADLINE"].total_seconds(),
-            apdu=settings.OSGP["APDU_DEADLINE"].total_seconds(),
-            session=settings.OSGP["VISIT_DEADLINE"].total_seconds(),
-        )
+        title = bytes.fromhex(meter.settings.client_system_title or find_title())
+        _check_settings(meter, title)
         keys = _decrypt_active_keys(prepared)
         counter = None
         if meter.security == Security.HLS5:
@@ -65,9 +72,15 @@ class Dialling:
                 port=meter.port,
                 logical_device_address=meter.logical_device_address,
                 framing=Framing(meter.framing),
+                carrier=meter.settings.carrier,
+                server_lower_address=meter.settings.server_lower_address,
+                server_address_length=meter.settings.server_address_length,
             ),
             active=KeyPair(keys, counter),
-            deadlines=overall,
+            deadlines=make_deadlines(meter.settings),
+            client_system_title=title,
+            pause=make_pause(meter),
+            knowledge=acquaintance.load(meter),
             stored=prepared.keys,
         )
 
@@ -91,7 +104,17 @@ class Dialling:
         """
         if self.counter is not None:
             self.counter.run = run
-        call = Call(self.meter, self.address, self.deadlines, line, run, trace)
+        call = Call(
+            self.meter,
+            self.address,
+            self.deadlines,
+            line,
+            run,
+            trace,
+            self.client_system_title,
+            self.pause,
+            acquaintance.limit_list(self.knowledge, self.meter.settings.with_list_max),
+        )
         meter, pair = call.connect(self.active, self._list_pending_pairs)
         try:
             addressing.keep(self.meter, meter.system_title, run)
@@ -101,6 +124,9 @@ class Dialling:
             yield meter
         finally:
             meter.close()
+            self.pause.begin()
+            acquaintance.learn_list_size(self.knowledge, meter)
+            acquaintance.keep(self.meter, self.knowledge, run)
 
     def _list_pending_pairs(self) -> list[KeyPair]:
         """List the pairs of keys that the meter may have after a change that was not finished."""
@@ -127,6 +153,29 @@ class Dialling:
                 )
             )
         return pairs
+
+
+def make_deadlines(settings: MeterSettings) -> Deadlines:
+    """Return the deadlines for a meter. None is longer than the visit."""
+    general: dict[str, timedelta] = django_settings.OSGP
+    session = general["VISIT_DEADLINE"].total_seconds()
+    connect = settings.connect_deadline or general["CONNECT_DEADLINE"].total_seconds()
+    apdu = settings.apdu_deadline or general["APDU_DEADLINE"].total_seconds()
+    return Deadlines(connect=min(connect, session), apdu=min(apdu, session), session=session)
+
+
+def _check_settings(meter: WorkMeter, title: bytes) -> None:
+    """Refuse what cannot be: a model or profile may have got it although it does not go with this meter.
+
+    Title and counter are the nonce for a key: the platform must not use the title of the meter itself.
+    Raises Fault 401.
+    """
+    wrong = check_together(meter.settings, meter.framing, meter.logical_device_address)
+    if meter.system_title == title.hex().upper():
+        wrong["client_system_title"] = "Is that of the meter itself: one of both must have another."
+    for name, text in wrong.items():
+        message = f"{meter.identification} cannot be called with its {name}: {text}"
+        raise Fault(FaultCode.VALIDATION_ERROR, message)
 
 
 def _decrypt_active_keys(prepared: PreparedMeter) -> Keys:

@@ -80,7 +80,7 @@ class VisitEnd:
 
     def _fail(self, fault: Fault) -> None:
         told: Mapping[str, Any] = fault.as_dict()
-        running = shared_fault.retry_or_fail(self.session_id, told)
+        running = shared_fault.retry_or_fail(self.session_id, told, self.meter.settings.attempts)
         Device.objects.filter(pk=self.meter.pk).update(
             last_failure_at=Now(), failed_connections=F("failed_connections") + 1
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import connection
@@ -48,7 +48,7 @@ _PREPARE = Statement(
 )
 
 
-_KEY = 1 + len(fields(WorkMeter))
+_KEY = 1 + work.METER_COLUMN_COUNT
 """Index of the first column of the key."""
 
 
@@ -74,7 +74,7 @@ def _prepare_in_one_statement(meter_id: int) -> PreparedMeter:
     end = rows[0][0]
     keys = [SealedKey.from_row(row[_KEY:]) for row in rows if row[_KEY] is not None]
     block = None if end is None else range(end - count, end)
-    return PreparedMeter(WorkMeter(*rows[0][1:_KEY]), keys, block)
+    return PreparedMeter(WorkMeter.from_row(rows[0][1:_KEY]), keys, block)
 
 
 def _prepare_step_by_step(meter_id: int) -> PreparedMeter:

@@ -39,8 +39,12 @@ class AttemptedRequest(Protocol):
     def bypass_retry(self) -> bool: ...
 
 
-def find_next_delay(request: AttemptedRequest, fault: Mapping[str, Any]) -> timedelta | None:
+def find_next_delay(
+    request: AttemptedRequest, fault: Mapping[str, Any], most_attempts: int | None = None
+) -> timedelta | None:
     """Return the wait before the next attempt after ``fault``; None if there is none.
+
+    ``most_attempts`` is that of the meter; None: MAX_ATTEMPTS.
 
     There is none after a permanent fault, with ``bypass_retry`` and after the last attempt.
     ``states.retry_request`` compares it with ``max_schedule_time``, by the clock of the database.
@@ -49,4 +53,5 @@ def find_next_delay(request: AttemptedRequest, fault: Mapping[str, Any]) -> time
         return None
     if fault["code"] == FaultCode.READING_KEY_EXCEPTION:
         return compute_delay(1) if request.attempts < ATTEMPTS_TO_READ_KEYS else None
-    return compute_delay(request.attempts) if request.attempts < settings.OSGP["MAX_ATTEMPTS"] else None
+    most: int = settings.OSGP["MAX_ATTEMPTS"] if most_attempts is None else most_attempts
+    return compute_delay(request.attempts) if request.attempts < most else None

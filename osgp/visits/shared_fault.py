@@ -11,12 +11,14 @@ from osgp.requests.models import Request, RequestState
 from osgp.visits import retries
 
 
-def retry_or_fail(session_id: uuid.UUID, fault: Mapping[str, Any]) -> list[Request]:
+def retry_or_fail(
+    session_id: uuid.UUID, fault: Mapping[str, Any], most_attempts: int | None = None
+) -> list[Request]:
     """Retry the requests that run in a meter session, or fail them with its fault, when it ends.
 
-    Requests with equally many attempts wait equally long, so that one association serves them all. A few
-    statements, however many requests. Call it in the transaction that closes the session. Return the
-    requests as they were before.
+    ``most_attempts`` is that of the meter; None: MAX_ATTEMPTS. Requests with equally many attempts wait
+    equally long, so that one association serves them all. A few statements, however many requests. Call it
+    in the transaction that closes the session. Return the requests as they were before.
     """
     running = list(Request.objects.filter(session=session_id, state=RequestState.RUNNING))
     delays: dict[tuple[int, bool], timedelta | None] = {}
@@ -24,7 +26,7 @@ def retry_or_fail(session_id: uuid.UUID, fault: Mapping[str, Any]) -> list[Reque
     for request in running:
         tried = request.attempts, request.bypass_retry
         if tried not in delays:
-            delays[tried] = retries.find_next_delay(request, fault)
+            delays[tried] = retries.find_next_delay(request, fault, most_attempts)
         if (delay := delays[tried]) is not None:
             alike[delay, retries.lower_priority(request.effective_priority)].append(request.pk)
     retried = sum(

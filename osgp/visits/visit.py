@@ -15,6 +15,7 @@ from django.db import transaction
 
 from osgp.faults import Component, Fault, FaultCode
 from osgp.message_logs.recording import Recording, attributing, start_recording
+from osgp.messages.knowledge import Knowledge
 from osgp.messages.operation import ConcludedOperation, MeterOperation, OutcomeUnknown
 from osgp.messages.registry import find_operation
 from osgp.messages.visited_meter import VisitedMeter
@@ -90,6 +91,8 @@ class Visit:
     """Whether an association was opened."""
     counter: InvocationCounter | None = None
     """The invocation counter of the association, once it is over."""
+    knowledge: Knowledge = field(default_factory=Knowledge)
+    """What was learned of the meter, from when it is dialled."""
     device_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Changes of devices by actions of this visit, for the actions after them."""
     recording: Recording | None = None
@@ -142,6 +145,7 @@ class Visit:
         self.lease.check()
         stop.check()
         trace = self.recording.trace if self.recording else None
+        self.knowledge = dialling.knowledge
         with dialling.associating(self.lease.line, self.database.run, trace) as association:
             self.is_associated = True
             try:
@@ -183,7 +187,15 @@ class Visit:
         try:
             device = self._find_device(action)
             parameters = operation.parse(action.parameters)
-            meter = make_visited_meter(action, device, association, self.begun_at, self.database)
+            meter = make_visited_meter(
+                action,
+                device,
+                association,
+                self.begun_at,
+                self.database,
+                self.meter.settings,
+                self.knowledge,
+            )
             # The device may have got another profile since the request was accepted.
             operation.check_profile(meter.profile, parameters)
             if action.state == ActionState.STARTED:
@@ -321,7 +333,8 @@ class Visit:
         fault = last.fault.as_dict() if last.fault else None
         if request.is_bundle:
             fault = work.find_retryable_fault(request.pk)
-        if fault is not None and _retry(request, self.session_id, fault):
+        most = self.meter.settings.attempts
+        if fault is not None and _retry(request, self.session_id, fault, most):
             states.reopen_actions([request.pk], self.session_id)
             return
         failed = fault is not None and not request.is_bundle
@@ -366,9 +379,11 @@ def _put_started_first(requests: list[list[WorkAction]]) -> list[list[WorkAction
     return sorted(requests, key=lambda actions: actions[0].state != ActionState.STARTED)
 
 
-def _retry(request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any]) -> bool:
+def _retry(
+    request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any], most_attempts: int | None
+) -> bool:
     """Plan another attempt; return False if there is none, or the meter session was lost."""
-    delay = retries.find_next_delay(request, fault)
+    delay = retries.find_next_delay(request, fault, most_attempts)
     if delay is None:
         return False
     priority = retries.lower_priority(request.effective_priority)

@@ -5,6 +5,8 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from osgp import catalogue
+from osgp.devices.meter_settings import MeterSettings
+from osgp.messages.knowledge import Knowledge
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Meter
 from osgp.requests.work import WorkAction, WorkDevice
@@ -14,11 +16,17 @@ from osgp.visits.stored_keys import StoredKeys, find_mbus_keys
 
 
 def make_visited_meter(
-    action: WorkAction, device: WorkDevice, association: Meter, visit_begin: datetime, database: PatientLanes
+    action: WorkAction,
+    device: WorkDevice,
+    association: Meter,
+    visit_begin: datetime,
+    database: PatientLanes,
+    settings: MeterSettings,
+    knowledge: Knowledge,
 ) -> VisitedMeter:
     """Return the device of an action as its operation sees it.
 
-    ``association`` is that of the device itself or of its gateway.
+    ``association``, ``settings`` and ``knowledge`` are those of the device itself or of its gateway.
     """
     profile = catalogue.find_profile(device.protocol_name, device.protocol_version)
     keys = StoredKeys(device.pk, device.identification, action, association, profile, database)
@@ -32,6 +40,8 @@ def make_visited_meter(
         selective_access=device.selective_access,
         model=device.model,
         communication_method=device.communication_method,
+        settings=settings,
+        knowledge=knowledge,
         visit_begin=visit_begin,
         history=StoredHistory(device, database),
         keys=keys,

@@ -62,7 +62,8 @@ def test_a_new_meter_has_defaults_an_owner_and_active_keys(organisation: Organis
     assert device.identification == IDENTIFICATION
     assert device.lifecycle_status == LifecycleStatus.NEW_IN_INVENTORY
     assert (device.port, device.logical_device_address, device.challenge_length) == (4059, 1, 16)
-    assert (device.with_list_max, device.selective_access, device.polyphase) == (1, True, False)
+    # 0: as its model or profile has it.
+    assert (device.with_list_max, device.selective_access, device.polyphase) == (0, True, False)
     assert device.time_zone == "Europe/Amsterdam"
     assert counter_of(device) is None
     assert rights.is_owner(organisation, device)

@@ -9,7 +9,8 @@ from rest_framework.test import APIClient
 
 from osgp import catalogue
 from osgp.accounts.models import Organisation
-from osgp.devices.models import Device
+from osgp.devices.meter_settings import SETTINGS
+from osgp.devices.models import Device, MeterKnowledge
 from osgp.faults import Fault, FaultCode
 from osgp.installation.add_device import AddDevice
 from osgp.installation.device_parameters import make_columns
@@ -156,7 +157,7 @@ def test_gateway_and_channel_go_together(given: str) -> None:
 
 
 def test_hdlc_addresses_are_shorter() -> None:
-    assert AddDevice().parse(e_meter(transport="HDLC", logical_device_address=16383))
+    assert AddDevice().parse(e_meter(transport="HDLC", logical_device_address=16382))
     assert AddDevice().parse(e_meter(transport="WRAPPER", logical_device_address=65535))
     assert faulty_fields(e_meter(transport="HDLC", logical_device_address=16384)) == {
         "logical_device_address"
@@ -332,3 +333,71 @@ def test_callers_are_told_which_key_is_to_blame(
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (400, code)
     assert [error["pointer"] for error in problem["errors"]] == [pointer]
+
+
+# --- Settings of meters -----------------------------------------------------------------------------------
+
+
+def test_every_setting_may_be_given(organisation: Organisation) -> None:
+    given = {
+        "client_address": 2,
+        "client_system_title": "4142430000000001",
+        "counter_object": "0.0.43.1.1.255",
+        "connect_deadline": 40,
+        "apdu_deadline": 90,
+        "pause_between_connections": 3,
+        "attempts": 5,
+        "with_list_max": 8,
+        "receive_size": 500,
+        "carrier": "TCP",
+        "range_borders": "END",
+        "range_bounds": "NO_DEVIATION",
+        "deviation_sign": "OPPOSITE",
+    }
+    hdlc = {
+        "server_lower_address": 17,
+        "server_address_length": 2,
+        "hdlc_information_size": 128,
+        "hdlc_window": 3,
+    }
+    assert set(SETTINGS) == set(given) | set(hdlc)
+    device, _ = add(organisation, e_meter(transport="HDLC", **given, **hdlc))
+    stored = {**given, **hdlc, "counter_object": "0-0:43.1.1.255"}
+    assert device.with_list_max == stored.pop("with_list_max")
+    assert device.own_settings == stored
+    add(organisation, e_meter(overwrite=True, attempts=2))
+    device.refresh_from_db()
+    assert (device.own_settings, device.with_list_max) == ({"attempts": 2}, 0)
+
+
+def test_a_replaced_device_is_learned_anew(organisation: Organisation) -> None:
+    device, _ = add(organisation, e_meter())
+    row = MeterKnowledge.objects.create(digest="0" * 32, content={"descriptions": {}, "habits": {}})
+    Device.objects.update(knowledge=row, knowledge_checked={"X": "2026-03-01T12:00:00+00:00"})
+    add(organisation, e_meter(overwrite=True))
+    device.refresh_from_db()
+    assert (device.knowledge, device.knowledge_checked) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "faulty"),
+    [
+        ({"hdlc_window": 3, "server_address_length": 1}, {"hdlc_window", "server_address_length"}),
+        ({"transport": "HDLC", "carrier": "UDP"}, {"carrier"}),
+        ({"transport": "HDLC", "server_address_length": 2}, {"server_address_length"}),
+        ({"transport": "HDLC", "logical_device_address": 127}, {"logical_device_address"}),
+        ({"attempts": 0, "apdu_deadline": "90"}, {"attempts", "apdu_deadline"}),
+        ({"carrier": None}, {"carrier"}),
+        (
+            {"client_system_title": "4142430000000001", "system_title": "4142430000000001"},
+            {"client_system_title"},
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together(given: dict[str, Any], faulty: set[str]) -> None:
+    assert faulty_fields(e_meter(**given)) == faulty
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"with_list_max"}))
+def test_gas_meters_have_no_settings(name: str) -> None:
+    assert faulty_fields(gas_meter(**{name: SETTINGS[name].default or 1})) >= {name}

@@ -35,11 +35,12 @@ from osgp.accounts.models import User
 from osgp.batches.models import RecurringRequest
 from osgp.celery import app
 from osgp.devices import generations, invocation_counters, keystore
-from osgp.devices.models import Device, DeviceKey
+from osgp.devices.models import ClientSystemTitle, Device, DeviceKey
 from osgp.fleet import schedules
 from osgp.metrics.models import Counter
 from osgp.requests import states
 from osgp.requests.models import IdempotencyKey, MeterSession, Request, RequestState, SessionState
+from osgp.requests.work import load_meter
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.visits.visit import visit_meter
 from tests import processes
@@ -57,6 +58,8 @@ MONTHS = "readings_chunk_"
 """How the names of partitions begin; they are made ahead."""
 MOVED = {"devices_device": {"invocation_counter"}}
 """Columns whose values are elsewhere now."""
+REWORDED = {"devices_device": {"with_list_max": {1: 0}}}
+"""Values that are told in other words now: 1 was what devices got that were given none, and is 0."""
 OF_THE_TIME = {name: KEY_TYPES[name] for name in ("master_key", "authentication_key", "encryption_key")} | {
     "mbus_default_key": KEY_TYPES["mbus_default_key"]
 }
@@ -137,10 +140,25 @@ def test_every_row_is_as_it_was(upgraded: Upgraded) -> None:
         left = upgraded.after[table]
         if table in GROWING:
             left = [row for row in left if row in rows]
-        moved = MOVED.get(table, set())
+        moved, reworded = MOVED.get(table, set()), REWORDED.get(table, {})
         assert left == sorted(
-            ({name: row[name] for name in row if name not in moved} for row in rows), key=repr
+            (
+                {name: reworded.get(name, {}).get(row[name], row[name]) for name in row if name not in moved}
+                for row in rows
+            ),
+            key=repr,
         )
+
+
+def test_meters_are_called_with_the_same_title(upgraded: Upgraded) -> None:
+    """Some know their clients by title."""
+    assert ClientSystemTitle.objects.get().title == "4F53475048455301"
+
+
+def test_no_lists_is_no_lists(upgraded: Upgraded) -> None:
+    lists = {row["id"]: row["with_list_max"] for row in upgraded.before["devices_device"]}
+    assert {1, 32} <= set(lists.values())
+    assert {pk: load_meter(pk).settings.with_list_max for pk in lists} == lists
 
 
 def test_counters_of_devices_are_those_of_their_keys(upgraded: Upgraded) -> None:

@@ -311,7 +311,15 @@ def test_objects_with_keys_do_not_show_them(organisation: Organisation) -> None:
         dialling = Dialling.from_prepared(prepared)
         database = PatientLanes(Lease(session.pk))
         with dialling.associating(Line(), lanes.run) as association:
-            visited = make_visited_meter(action, action.device, association, timezone.now(), database)
+            visited = make_visited_meter(
+                action,
+                action.device,
+                association,
+                timezone.now(),
+                database,
+                prepared.meter.settings,
+                dialling.knowledge,
+            )
             visited.keys.store_new(new)
             objects: list[object] = [
                 *(

@@ -1,17 +1,28 @@
 """The form in which a device is added or changed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 
 from osgp import catalogue
+from osgp.devices import setting_changes
 from osgp.devices.addresses import canonicalise
 from osgp.devices.models import Device
+from osgp.devices.setting_changes import InvalidSettings, find_layers
 from osgp.messages.serializers import list_time_zones
 from osgp.networks.models import Cell
+from osgp.pages.devices.setting_form import (
+    FIELDS,
+    SettingsFields,
+    add_errors,
+    collect_changed,
+    fill_in,
+    tell_effective,
+)
 
 
-class DeviceForm(forms.ModelForm):
+class DeviceForm(SettingsFields, forms.ModelForm):
     """Name and version of the protocol are chosen together, among those in the catalogue."""
 
     profile = forms.ChoiceField(help_text="Which COSEM objects the meter has.")
@@ -35,6 +46,13 @@ class DeviceForm(forms.ModelForm):
             zones = sorted({*list_time_zones(), device.time_zone})
             self.fields["time_zone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]
             self.fields["time_zone"].initial = device.time_zone
+        if device.pk and device.is_mbus:
+            for name in FIELDS:
+                self.fields.pop(name, None)
+        elif device.pk:
+            layers = find_layers(device)
+            fill_in(self, layers.device)
+            tell_effective(self, layers.explain())
 
     def clean_network_address(self) -> str:
         """Return it in the form in which meter sessions compare addresses."""
@@ -58,13 +76,29 @@ class DeviceForm(forms.ModelForm):
         cell: Cell | None = cleaned.get("cell")
         if cell is not None and cell.network_id != getattr(cleaned.get("network"), "pk", None):
             self.add_error("cell", f"This cell belongs to the network {cell.network}: choose that network.")
+        self._change_settings(cleaned)
         return cleaned
+
+    def _change_settings(self, cleaned: Mapping[str, Any]) -> None:
+        """Put changed settings into the columns, if the device as it is to be can have them."""
+        device = self.instance
+        for name in ("device_type", "framing", "logical_device_address", "model", "system_title"):
+            if name in cleaned:
+                setattr(device, name, cleaned[name])
+        if not (changes := collect_changed(self)):
+            return
+        try:
+            setting_changes.apply(device, changes)
+        except InvalidSettings as error:
+            add_errors(self, error)
 
     def list_changed_columns(self) -> list[str]:
         """The columns that the operator changed, for an UPDATE that leaves all others alone."""
-        columns = [name for name in self.changed_data if name != "profile"]
+        columns = [name for name in self.changed_data if name != "profile" and name not in FIELDS]
         if "profile" in self.changed_data:
             columns += ["protocol_name", "protocol_version"]
+        if collect_changed(self):
+            columns += setting_changes.COLUMNS
         if "network_address" in self.changed_data:
             # What was announced before goes before what a person says now, unless it is forgotten.
             self.instance.announced_address = ""

@@ -2,9 +2,12 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path
+from django.urls.resolvers import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -13,6 +16,7 @@ from osgp.accounts.rights import is_granted, is_owner, list_visible_devices
 from osgp.alarms.finding import MAY_SEE as ALARM_READERS
 from osgp.alarms.models import Alarm
 from osgp.devices import invocation_counters
+from osgp.devices.learned import forget
 from osgp.devices.models import Device, DeviceKey
 from osgp.firmware.versions import list_history
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
@@ -20,16 +24,19 @@ from osgp.pages.access import OrganisationScopedAdmin, get_organisation
 from osgp.pages.alarms.display import draw_row
 from osgp.pages.devices.device_form import DeviceForm
 from osgp.pages.devices.filters import DebuggingFilter, FailingFilter, FirmwareFilter, ProfileFilter
+from osgp.pages.devices.learned_rows import describe_learned, list_effective
+from osgp.pages.devices.setting_form import FIELDS
 from osgp.pages.networks.filters import CellFilter, NetworkFilter
 from osgp.pages.shared import display_text
 from osgp.pages.shared.columns import make_moment_column
 from osgp.pages.shared.lists import LongList
-from osgp.pages.shared.page import EditedRow, link_to
+from osgp.pages.shared.page import EditedRow, get_page_url, link_to
 from osgp.pages.shared.search import IndexedSearch, find_devices
 from osgp.requests.models import MeterSession, Request
 from osgp.system_notes.keeping import ADMIN, resolve_changed
 from osgp.system_notes.models import OPEN, SystemNote
 
+HOW_TO_TALK = "How to talk to it"
 RECENT_ROWS = 10
 RECENT_ALARMS = 5
 
@@ -76,7 +83,6 @@ CONNECTION = (
     "framing",
     "security",
     "challenge_length",
-    "with_list_max",
     "selective_access",
     "polyphase",
 )
@@ -200,6 +206,10 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
                 connection if obj is None or not obj.is_mbus else ("polyphase", "selective_access"),
             ),
         ]
+        # Those who may only look see a table of what holds.
+        may_change = obj is None or (not obj.is_mbus and self.has_change_permission(request, obj))
+        if may_change:
+            groups.append((HOW_TO_TALK, FIELDS))
         if obj is None or not obj.is_mbus:
             groups.append(("Pushes", PUSHES))
         if obj is None or obj.is_mbus:
@@ -217,6 +227,22 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         if field is not None and db_field.name in ("gateway", *PLACE):
             field.widget.can_add_related = field.widget.can_delete_related = False
         return field
+
+    def get_urls(self) -> list[URLPattern]:
+        forget = self.admin_site.admin_view(self.forget_view)
+        return [path("<path:object_id>/forget/", forget, name="devices_device_forget"), *super().get_urls()]
+
+    def forget_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Forget what was learned of a meter. 403 for all methods but POST."""
+        device = self.get_object(request, object_id)
+        if request.method != "POST" or not self.has_change_permission(request, device):
+            raise PermissionDenied
+        if device is None:
+            raise Http404
+        forget(device.pk)
+        self.log_change(request, device, "Forgot what was learned of it.")
+        messages.success(request, "What was learned of the meter is forgotten. Its next visit asks it anew.")
+        return HttpResponseRedirect(get_page_url(device, device.pk))
 
     # --- List ---
 
@@ -332,6 +358,9 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
             )
             if may("devices.view_devicekey")
             else None,
+            "effective": list_effective(device),
+            "learned": describe_learned(device),
+            "may_forget": self.has_change_permission(request, device),
             "firmware": [row for row in firmware if row.is_current],
             "former_firmware": [row for row in firmware if not row.is_current],
             "notes": list(SystemNote.objects.filter(OPEN, device=device)),
