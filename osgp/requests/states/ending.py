@@ -34,10 +34,12 @@ _START_ACTION = Statement(
 
 
 def _build_finish_action(transition: Transition) -> Statement:
+    # What is done has a whole result; otherwise what came before, if anything, is all there is.
+    partial = "NULL" if transition is _FINISH else "COALESCE(%s, partial_result)"
     return Statement(
         f"""
         UPDATE {ACTIONS}
-           SET state = '{transition.target}', result = %s, fault = %s,
+           SET state = '{transition.target}', partial_result = {partial}, result = %s, fault = %s,
                started_at = COALESCE(started_at, {{now}}), finished_at = {{now}}
          WHERE id = %s AND state {transition.sql_sources} AND {_STILL_OURS}
         """  # noqa: S608 (table name)
@@ -74,12 +76,31 @@ def finish_action(
     *,
     result: Mapping[str, Any] | None,
     fault: Mapping[str, Any] | None,
+    partial_result: Mapping[str, Any] | None = None,
 ) -> bool:
     """Store the outcome of an action: DONE, FAULT, or UNKNOWN if it was STARTED.
 
+    ``partial_result`` is what came of the result of one that is not DONE; None: no more than before.
     False: the lease was lost, and another visit decides.
     """
-    return _FINISH_ACTION[state].execute(result, fault, action_id, session_id) == 1
+    partial = () if state == _FINISH.target else (partial_result,)
+    return _FINISH_ACTION[state].execute(*partial, result, fault, action_id, session_id) == 1
+
+
+_KEEP_PARTIAL_RESULT = Statement(
+    f"""
+    UPDATE {ACTIONS} SET partial_result = %s
+     WHERE id = %s AND state {_FINISH.sql_sources} AND NOT (partial_result {{is}} %s) AND {_STILL_OURS}
+    """  # noqa: S608 (table name)
+)
+
+
+def keep_partial_result(action_id: int, session_id: uuid.UUID, partial_result: Mapping[str, Any]) -> bool:
+    """Store what came of the result of an action without an outcome, of all attempts.
+
+    False: that is stored already (``has_partial_result``), or the lease was lost.
+    """
+    return _KEEP_PARTIAL_RESULT.execute(partial_result, action_id, partial_result, session_id) == 1
 
 
 def finish_request(
@@ -96,8 +117,8 @@ _SUCCEED = Statement(
          WHERE id = %s AND state {_IS_RUNNING} AND session_id = %s
         RETURNING id)
     UPDATE {ACTIONS}
-       SET state = '{_FINISH.target}', result = %s, fault = NULL, started_at = COALESCE(started_at, {{now}}),
-           finished_at = {{now}}
+       SET state = '{_FINISH.target}', result = %s, partial_result = NULL, fault = NULL,
+           started_at = COALESCE(started_at, {{now}}), finished_at = {{now}}
       FROM succeeded
      WHERE {ACTIONS}.id = %s AND request_id = succeeded.id AND {ACTIONS}.state {_FINISH.sql_sources}
     RETURNING EXISTS (
