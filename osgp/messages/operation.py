@@ -207,6 +207,16 @@ class MeterOperation(Operation[P, R], Generic[P, R]):
         """Join what came in earlier attempts and what came after, both as of :meth:`represent_result`."""
         return result
 
+    @classmethod
+    def comes_in_parts(cls) -> bool:
+        """Whether it may end with a part of its result: then it says how parts are joined."""
+        return cls.join is not MeterOperation.join
+
+    @classmethod
+    def has_readings(cls) -> bool:
+        """Whether there may be readings in its result."""
+        return cls.list_readings is not MeterOperation.list_readings
+
     marks_start: ClassVar[bool] = False
     """Whether ``perform`` calls ``meter.mark_started()`` right before what must not be repeated.
 

@@ -11,6 +11,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from osgp.messages import registry
+from osgp.messages.operation import OutcomeUnknown
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.states.tables import ACTIONS, REQUESTS
 from osgp.requests.states.transitions import ActionTransitions, RequestTransitions
@@ -18,6 +19,7 @@ from osgp.sql import Statement, add_to_now
 from osgp.state_tables import Transition, apply
 
 _START, _FINISH, _SUCCESS = ActionTransitions.START, ActionTransitions.FINISH, RequestTransitions.SUCCEED
+_GIVE_UP_STARTED = ActionTransitions.GIVE_UP_STARTED
 _IS_RUNNING, _IS_DUE = _SUCCESS.sql_sources, RequestTransitions.TAKE.sql_sources
 # Locks the row of the request, so that no other visit gets it while its action changes. "|| ''" makes
 # PostgreSQL find it by its id: with statistics of a time when nothing ran, it would read all that run.
@@ -237,16 +239,22 @@ def forget_secrets(request_ids: list[int]) -> None:
 def give_up_actions(request_ids: list[int]) -> None:
     """End the actions without an outcome of FAILED requests: FAULT, or UNKNOWN if STARTED.
 
-    An action keeps its own fault of a former attempt, and otherwise gets that of the request.
+    An action keeps its own fault of a former attempt, and otherwise gets that of the request. An UNKNOWN one
+    has a fault that says so.
     """
     if not request_ids:
         return
+    started = Action.objects.filter(request__in=request_ids, state__in=_GIVE_UP_STARTED.sources)
+    causes = dict(started.values_list("pk", "request__fault"))
     of_request = Request.objects.filter(pk=OuterRef("request")).values("fault")
     apply(
         Action.objects.filter(request__in=request_ids),
         ActionTransitions.GIVE_UP,
-        ActionTransitions.GIVE_UP_STARTED,
+        _GIVE_UP_STARTED,
         fault=Coalesce("fault", Subquery(of_request)),
         finished_at=Now(),
     )
+    for key, cause in causes.items():
+        unknown = OutcomeUnknown(cause["message"]) if cause else OutcomeUnknown()
+        Action.objects.filter(pk=key).update(fault=unknown.as_dict())
     forget_secrets(request_ids)
