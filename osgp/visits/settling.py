@@ -9,14 +9,14 @@ from django.db import transaction
 from osgp.messages.registry import find_operation
 from osgp.requests import states, work
 from osgp.requests.models import RequestState
-from osgp.requests.work import WorkRequest
+from osgp.requests.work import WorkMeter, WorkRequest
 from osgp.visits import retries
 from osgp.visits.leases import LeaseLost
 from osgp.visits.outcome import ActionOutcome
 from osgp.visits.uncertainty import tell
 
 
-def settle(last: ActionOutcome, meter_id: int) -> bool:
+def settle(last: ActionOutcome, meter: WorkMeter) -> bool:
     """Store the last outcome of a request, and finish or retry the request. Call it in a lane.
 
     Return False if no other request of the meter is due. Raises LeaseLost if the request is not in our meter
@@ -28,7 +28,7 @@ def settle(last: ActionOutcome, meter_id: int) -> bool:
         return True
     with transaction.atomic() if last.readings else nullcontext():
         succeeded = states.succeed(
-            request.pk, last.action.pk, request.session_id, meter_id, last.result or {}
+            request.pk, last.action.pk, request.session_id, meter.pk, last.result or {}
         )
         if succeeded is None:
             raise LeaseLost

@@ -20,14 +20,14 @@ def may_have_taken_effect(fault: Fault) -> bool:
 def is_uncertain(fault: Fault) -> bool:
     """Whether an action that must not be repeated, and ended with this fault, may have taken effect.
 
-    It has not if the meter declined to invoke a method, or declined anything for good: then it was told so.
-    Faults that last and are none of the association are what the message itself found out.
+    It has not if the meter declined something for good, or to invoke a method for now. Faults that last and
+    are none of the association are what the message itself found out.
     """
     if may_have_taken_effect(fault):
         return True
     if isinstance(fault, AccessError):
-        # The method was not invoked, for now; but it may also be what is read afterwards.
-        return fault.retryable and not isinstance(fault.result, ActionResult)
+        # An access result may also be that of what is read after a method was invoked.
+        return fault.retryable and fault.result is not ActionResult.TEMPORARY_FAILURE
     return fault.retryable or isinstance(fault, DlmsError | OutcomeUnknown)
 
 

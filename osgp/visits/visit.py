@@ -317,7 +317,7 @@ class Visit:
         Return False if no other request of the meter is due.
         """
         try:
-            return settle(last, self.meter.pk)
+            return settle(last, self.meter)
         except LeaseLost:
             if not states.is_settled(last.action.request.pk, self.session_id):
                 raise
@@ -348,13 +348,13 @@ def _make_fault_outcome(action: WorkAction, fault: Fault, came: PartialResult | 
     """Return a fault as an outcome, with what came before; UNKNOWN for a STARTED action that may have
     succeeded.
     """
-    outcome = ActionOutcome(action, ActionState.FAULT, fault=fault)
+    state = ActionState.FAULT
     if action.state == ActionState.STARTED and is_uncertain(fault):
-        outcome.state = ActionState.UNKNOWN
-        outcome.fault = fault if isinstance(fault, OutcomeUnknown) else make_unknown(fault)
-    if came is not None:
-        outcome.partial_result, outcome.readings = came.result, came.readings
-    return outcome
+        state = ActionState.UNKNOWN
+        fault = fault if isinstance(fault, OutcomeUnknown) else make_unknown(fault)
+    if came is None:
+        return ActionOutcome(action, state, fault=fault)
+    return ActionOutcome(action, state, fault=fault, partial_result=came.result, readings=came.readings)
 
 
 def _put_started_first(requests: list[list[WorkAction]]) -> list[list[WorkAction]]:
