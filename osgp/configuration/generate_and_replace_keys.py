@@ -22,6 +22,8 @@ class GenerateAndReplaceKeys(MeterOperation[NoParameters, NoResult]):
     message = "GenerateAndReplaceKeys"
     service = Service.CONFIGURATION
     needs = NEEDS
+    # The meter that seems lost may have the new keys: the next attempt finds out.
+    goes_on = True
 
     def check_device(self, device: Device, parameters: NoParameters) -> None:
         """Raises Fault 806 without a master key."""

@@ -38,6 +38,8 @@ class ReplaceKeys(MeterOperation[ReplaceKeysParameters, NoResult]):
     message = "ReplaceKeys"
     service = Service.CONFIGURATION
     needs = NEEDS
+    # The meter that seems lost may have the new keys: the next attempt finds out.
+    goes_on = True
 
     def check_device(self, device: Device, parameters: ReplaceKeysParameters) -> None:
         """Raises Fault 804 and 802 for keys, as far as this process can tell; 806 without a master key."""

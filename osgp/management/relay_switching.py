@@ -132,8 +132,8 @@ class RelaySwitching(MeterOperation[NoParameters, RelaySwitchingResult]):
         if not is_wanted or now.contradicts_itself:
             raise _make_fault(
                 FaultCode.UNABLE_TO_PROCESS_REQUEST,
-                f"The connection was lost during the {self.noun}. The relay is {now.describe()} now. "
-                f"The {self.noun} was not repeated.",
+                f"The answer to the {self.noun} was lost or could not be trusted. The relay is "
+                f"{now.describe()} now. The {self.noun} was not repeated.",
             )
         return {"before": None, "after": state, "control_mode": mode, "as_of": now.as_of}
 

@@ -53,13 +53,12 @@ class Service(StrEnum):
 
 
 class OutcomeUnknown(Fault):
-    """Whether an action took effect cannot be told."""
+    """Whether an action took effect cannot be told; ``cause`` is a text that says why, such as a fault's."""
 
-    def __init__(self) -> None:
+    def __init__(self, cause: str = "The connection was lost while this was being carried out") -> None:
         super().__init__(
             FaultCode.UNABLE_TO_PROCESS_REQUEST,
-            "The connection was lost while this was being carried out; whether it took effect is unknown. "
-            "It was not repeated.",
+            f"{cause.rstrip('.')}; whether it took effect is unknown. It was not repeated.",
             component=Component.CORE,
         )
 
@@ -101,6 +100,8 @@ class Operation(ABC, Generic[P, R]):
     """Whether it may be carried out again when the outcome of an attempt is unknown."""
     bundleable: ClassVar[bool] = True
     """Whether it may be an action of a bundle."""
+    goes_on: ClassVar[bool] = False
+    """Whether the next attempt finds out how far this one came, whatever ended its association."""
 
     @classmethod
     def find_shapes(cls) -> tuple[Any, Any]:
@@ -197,12 +198,24 @@ class MeterOperation(Operation[P, R], Generic[P, R]):
         """Carry it out over the association and return the result.
 
         COSEM steps only: no sockets, no queries. Raises osgp.faults.Fault (DLMS errors are faults as well),
-        and :class:`Interrupted` with what had come: the next attempt finds that in ``meter.earlier``.
+        and :class:`Interrupted` with what had come: the next attempt finds that in ``meter.earlier``. Its
+        readings are stored at once, so the next attempt returns only what is new, and ``join`` puts both
+        together.
         """
 
     def join(self, earlier: Mapping[str, Any], result: Mapping[str, Any]) -> Mapping[str, Any]:
         """Join what came in earlier attempts and what came after, both as of :meth:`represent_result`."""
         return result
+
+    @classmethod
+    def comes_in_parts(cls) -> bool:
+        """Whether it may end with a part of its result: then it says how parts are joined."""
+        return cls.join is not MeterOperation.join
+
+    @classmethod
+    def has_readings(cls) -> bool:
+        """Whether there may be readings in its result."""
+        return cls.list_readings is not MeterOperation.list_readings
 
     marks_start: ClassVar[bool] = False
     """Whether ``perform`` calls ``meter.mark_started()`` right before what must not be repeated.
@@ -211,7 +224,8 @@ class MeterOperation(Operation[P, R], Generic[P, R]):
     """
 
     def find_outcome(self, meter: "VisitedMeter", parameters: P) -> R:
-        """Ask the meter what came of a former attempt that ended without an answer; only if not repeatable.
+        """Ask the meter what came of an attempt whose answer was lost, or cannot be trusted; only if not
+        repeatable. It may be that of this very visit.
 
         Return the result if it took effect. Raises Fault, which is not retryable, if it did not, and
         OutcomeUnknown if the meter cannot tell.

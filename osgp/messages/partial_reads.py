@@ -1,6 +1,6 @@
 """Partial reads: a meter may refuse some attributes, or their values may be invalid; the others count."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Annotated, Any, NamedTuple, TypedDict
 
 from osgp.catalogue.cosem import AttributeDescriptor
@@ -44,10 +44,18 @@ def list_problems(fields: Iterable[ReadField]) -> list[FieldProblem]:
 
 
 def require_any(fields: Sequence[ReadField]) -> None:
-    """Raise the first fault if no field could be read."""
+    """Raise a fault if no field could be read: the first that may pass, else the first."""
     faults = [field.fault for field in fields if field.fault]
     if faults and len(faults) == len(fields):
-        raise faults[0]
+        raise choose_fault(faults)
+
+
+def choose_fault(faults: Collection[Fault]) -> Fault:
+    """Return the fault of a read of which nothing came: the first that may pass, else the first.
+
+    Another attempt then brings at least the value that was missing for now.
+    """
+    return next((fault for fault in faults if fault.retryable), next(iter(faults)))
 
 
 def _understand(field: AskedField, value: Data | Fault) -> ReadField:

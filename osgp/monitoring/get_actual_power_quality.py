@@ -70,6 +70,8 @@ class GetActualPowerQuality(MeterOperation[PowerQualityParameters, GetActualPowe
                 values.append(_read_value(item, answer, scaling.get(item.tag)))
             except Fault as fault:
                 missing[item.tag] = fault
+        if missing and not values and all(fault.retryable for fault in missing.values()):
+            raise next(iter(missing.values()))
         return {
             "profile_type": profile_type,
             "log_time": meter.clock.parse(clock, "The meter's clock", near=meter.visit_begin),

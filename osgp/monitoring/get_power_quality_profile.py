@@ -18,6 +18,7 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.history import begin_after
 from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.partial_reads import choose_fault
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
 from osgp.messages.relative_periods import Between, is_since_last_reading
@@ -161,7 +162,7 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
                         raise
                     missing[buffer.tag] = fault
         if missing and not profiles:
-            raise next(iter(missing.values()))
+            raise choose_fault(missing.values())
         return {
             "profile_type": profile_type,
             "begin_date": begin,

@@ -55,7 +55,8 @@ def build_outcome_body(outcome: RequestOutcome) -> dict[str, Any]:
     return {
         **_build_summary(request),
         "result": action.result if succeeded else None,
-        "fault": _find_fault(request, action.fault),
+        "fault": _find_fault(request, action),
+        **_find_partial_result(request.state, action),
     }
 
 
@@ -92,9 +93,37 @@ def _build_summary(request: Request) -> dict[str, Any]:
     }
 
 
-def _find_fault(request: Request, fault: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:
-    """Return the fault of a FAILED request. Before another attempt, callers do not see the last fault."""
-    return (request.fault or fault) if request.state == RequestState.FAILED else None
+def _find_fault(request: Request, action: Action | None = None) -> Mapping[str, Any] | None:
+    """Return the fault of a FAILED request. Before another attempt, callers do not see the last fault.
+
+    That of an only ``action`` says more if its outcome is unknown.
+    """
+    if request.state != RequestState.FAILED:
+        return None
+    if action is not None and action.state == ActionState.UNKNOWN and action.fault:
+        return action.fault
+    return request.fault or (action.fault if action is not None else None)
+
+
+_ENDED_WITHOUT_RESULT = frozenset({RequestState.FAILED, RequestState.CANCELLED, UNKNOWN})
+
+
+def _find_partial_result(status: str, action: Action) -> dict[str, Any]:
+    """Return the fields of what came before the meter was lost; none if nothing did, or more may come."""
+    if action.partial_result is None or status not in _ENDED_WITHOUT_RESULT:
+        return {}
+    until = find_complete_until(action.partial_result)
+    return {"partial_result": action.partial_result, "complete_until": until}
+
+
+def find_complete_until(result: Mapping[str, Any]) -> str | None:
+    """Return up to when a result of stored values has them all, in UTC; of its parts, the earliest time.
+
+    None: the result does not say.
+    """
+    parts = [part for value in result.values() if isinstance(value, list) for part in value]
+    said = [each.get("complete_until") for each in (result, *parts) if isinstance(each, Mapping)]
+    return said[0] or min((text for text in said if isinstance(text, str)), default=None)
 
 
 def _format_time(moment: datetime | None) -> str | None:
@@ -112,6 +141,7 @@ def build_response_entry(request: Request, action: Action) -> dict[str, Any]:
         "result": action.result if status == RequestState.SUCCEEDED else None,
         # Before another attempt, callers do not see the fault of the last one.
         "fault": action.fault if status in (RequestState.FAILED, UNKNOWN) else None,
+        **_find_partial_result(status, action),
     }
 
 

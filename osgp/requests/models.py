@@ -301,6 +301,11 @@ class Action(models.Model):
     parameters = models.JSONField(default=dict)
     state = models.CharField(max_length=8, choices=ActionState.choices, default=ActionState.PENDING)
     result = models.JSONField(null=True, blank=True)
+    partial_result = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="What came before the meter was lost, of all attempts; empty once there is a result.",
+    )
     fault = models.JSONField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -67,6 +67,8 @@ class WorkAction:
     state: str
     request: WorkRequest
     device: WorkDevice
+    partial_result: dict[str, Any] | None = None
+    """What earlier attempts got of its result before the meter was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class WorkMeter:
 
 
 COLUMNS = """
-           a.id, a.message, a.parameters, a.state,
+           a.partial_result, a.id, a.message, a.parameters, a.state,
            r.id, r.correlation_uid, r.message, r.attempts, r.bypass_retry, r.effective_priority,
            d.id, d.identification, m.protocol_name, m.protocol_version, m.time_zone, d.channel,
            m.polyphase, m.selective_access, d.model, m.communication_method, d.gateway_id,
@@ -160,7 +162,7 @@ def group_actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[
     """Make actions from rows of ``COLUMNS`` in ``ORDER``; return a list per request."""
     requests: dict[int, WorkRequest] = {}
     found: dict[int, list[WorkAction]] = defaultdict(list)
-    for row in rows:
+    for partial_result, *row in rows:
         action_id, message, parameters, state, request_id, uid, asked, attempts, bypass, priority = row[:10]
         device_id, identification, name, version, zone, channel, *rest = row[10:]
         polyphase, selective, model, communication, gateway_id, is_debugged = rest
@@ -183,7 +185,15 @@ def group_actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[
             bool(is_debugged),
         )
         found[request_id].append(
-            WorkAction(action_id, message, parse_json(parameters), state, requests[request_id], device)
+            WorkAction(
+                action_id,
+                message,
+                parse_json(parameters),
+                state,
+                requests[request_id],
+                device,
+                parse_json(partial_result),
+            )
         )
     return list(found.values())
 

@@ -16,6 +16,7 @@ from osgp.message_logs.recording import Recording
 from osgp.protocol_dlms import InvocationCounter, Step, Traffic
 from osgp.protocol_dlms.errors import DlmsError
 from osgp.requests import states
+from osgp.requests.models import Request
 from osgp.requests.work import WorkMeter, WorkRequest
 from osgp.system_notes.keeping import keep_if_possible, resolve_reached
 from osgp.visits import addressing, shared_fault
@@ -80,7 +81,11 @@ class VisitEnd:
 
     def _fail(self, fault: Fault) -> None:
         told: Mapping[str, Any] = fault.as_dict()
-        running = shared_fault.retry_or_fail(self.session_id, told, self.meter.settings.attempts)
+        # What lasts was the outcome of the action that met it (Visit._perform). The others lost their meter.
+        shared = {**told, "retryable": True} if self.is_associated else told
+        concerned = shared_fault.retry_or_fail(self.session_id, shared, self.meter.settings.attempts)
+        if self.is_associated and self.last.pk not in {request.pk for request in concerned}:
+            concerned += Request.objects.filter(pk=self.last.pk)
         Device.objects.filter(pk=self.meter.pk).update(
             last_failure_at=Now(), failed_connections=F("failed_connections") + 1
         )
@@ -89,7 +94,7 @@ class VisitEnd:
             keep_if_possible(self.meter.pk, observation, self.last.correlation_uid, self.last.message)
         failed_calls.store(
             failed_calls.FailedCall(
-                self.session_id, self.meter, self._find_step(fault), told, self.traffic, running
+                self.session_id, self.meter, self._find_step(fault), told, self.traffic, concerned
             ),
             number=1 if self.recording is None else self.recording.count + 1,
         )

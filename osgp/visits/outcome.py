@@ -17,16 +17,18 @@ from osgp.requests.work import WorkAction
 from osgp.system_notes.keeping import keep
 from osgp.system_notes.observations import Observation
 from osgp.visits.leases import LeaseLost
+from osgp.visits.uncertainty import tell
 
 
 @dataclass
 class ActionOutcome:
-    """The outcome of one action: a result or a fault."""
+    """The outcome of one action: a result or a fault, with which part of a result may have come."""
 
     action: WorkAction
     state: ActionState
     result: Mapping[str, Any] | None = None
     fault: Fault | None = None
+    partial_result: Mapping[str, Any] | None = None
     device_changes: Mapping[str, Any] = field(default_factory=dict)
     readings: storing.PreparedReadings | None = None
     observations: Sequence[Observation] = ()
@@ -43,12 +45,16 @@ class ActionOutcome:
 
     def store(self) -> None:
         """Store the outcome. Raises LeaseLost if the request is not in our meter session any more."""
-        fault = self.fault.as_dict() if self.fault else None
         session_id = self.action.request.session_id
         is_more = self.readings or self.device_changes or self.observations
         with transaction.atomic() if is_more else nullcontext():
             if not states.finish_action(
-                self.action.pk, session_id, self.state, result=self.result, fault=fault
+                self.action.pk,
+                session_id,
+                self.state,
+                result=self.result,
+                fault=tell(self.fault),
+                partial_result=self.partial_result,
             ):
                 raise LeaseLost
             if self.device_changes:

@@ -3,30 +3,33 @@
 import logging
 import time
 import uuid
-from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 
 from osgp.faults import Component, Fault, FaultCode
 from osgp.message_logs.recording import Recording, attributing, start_recording
 from osgp.messages.knowledge import Knowledge
-from osgp.messages.operation import ConcludedOperation, MeterOperation, OutcomeUnknown
+from osgp.messages.operation import (
+    ConcludedOperation,
+    Interrupted,
+    MeterOperation,
+    OutcomeUnknown,
+    ParameterValues,
+)
 from osgp.messages.registry import find_operation
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.processes.stopping import StopRequested, stop
 from osgp.protocol_dlms import InvocationCounter, Meter
-from osgp.protocol_dlms.errors import AccessError, DlmsError
+from osgp.protocol_dlms.errors import DlmsError
 from osgp.readings import storing
 from osgp.requests import states, work
-from osgp.requests.models import ActionState, RequestState
+from osgp.requests.models import ActionState
 from osgp.requests.work import WorkAction, WorkDevice, WorkMeter, WorkRequest
-from osgp.visits import retries
 from osgp.visits.beginning import StartedVisit, reserving, start_visit, take_more_urgent, take_requests
 from osgp.visits.concluding import conclude
 from osgp.visits.dialling import Dialling
@@ -34,6 +37,9 @@ from osgp.visits.ending import VisitEnd
 from osgp.visits.leases import Lease, LeaseLost, keeper
 from osgp.visits.outages import NotStored, PatientLanes
 from osgp.visits.outcome import ActionOutcome
+from osgp.visits.partial_results import PartialResult, join_earlier, make_partial_result
+from osgp.visits.settling import settle
+from osgp.visits.uncertainty import is_uncertain, make_unknown, read_back
 from osgp.visits.unsolicited import collecting
 from osgp.visits.visited_meters import make_visited_meter
 
@@ -152,6 +158,9 @@ class Visit:
                 while requests:
                     actions, *rest = requests
                     last = self._carry_out(association, actions)
+                    if last.fault is not None and _is_lost(association, last.fault):
+                        self.database.run(self._settle, last)
+                        raise last.fault
                     requests = self.database.run(self._settle_and_take, last, rest)
                 association.release()
             except (StopRequested, OutOfTime):
@@ -171,6 +180,8 @@ class Visit:
         for action in actions:
             if outcome is not None:
                 self.database.run(self._store, outcome)
+                if outcome.fault is not None and _is_lost(association, outcome.fault):
+                    raise outcome.fault
             self.lease.check()
             stop.check()
             if self.performed and self._is_out_of_time():
@@ -182,8 +193,10 @@ class Visit:
         return outcome
 
     def _perform(self, association: Meter, action: WorkAction) -> ActionOutcome:
+        """Carry out an action; return its outcome. Raises faults that end the association, and may pass."""
         operation = find_operation(action.message)
         assert isinstance(operation, MeterOperation)
+        came: PartialResult | None = None
         try:
             device = self._find_device(action)
             parameters = operation.parse(action.parameters)
@@ -196,22 +209,21 @@ class Visit:
                 self.meter.settings,
                 self.knowledge,
             )
+            if action.partial_result is not None:
+                meter = replace(meter, earlier=action.partial_result)
             # The device may have got another profile since the request was accepted.
             operation.check_profile(meter.profile, parameters)
-            if action.state == ActionState.STARTED:
-                result = _find_outcome(operation, meter, parameters)
-            else:
-                if operation.marks_start:
-                    meter = replace(meter, mark_started=partial(self._start, action))
-                elif not operation.repeatable:
-                    self._start(action)
-                result = operation.perform(meter, parameters)
+            try:
+                result = self._ask(operation, action, meter, parameters)
+            except Interrupted as interrupted:
+                came = make_partial_result(operation, action, device, parameters, interrupted)
+                raise interrupted.fault from interrupted
             # After we have hung up, its result does not come from the meter.
             self.lease.check()
             if isinstance(operation, ConcludedOperation):
                 result = self.database.run(conclude, operation, action, parameters, result)
             changes = operation.list_device_changes(parameters, result)
-            stored = operation.represent_result(result)
+            stored = join_earlier(operation, action, operation.represent_result(result))
             readings = storing.prepare(device, operation.list_readings(parameters, result))
             self.device_changes.setdefault(device.pk, {}).update(changes)
             return ActionOutcome(
@@ -226,13 +238,38 @@ class Visit:
             raise
         except Fault as fault:
             self.lease.check()
-            if isinstance(fault, DlmsError) and not association.is_open:
+            if _is_lost(association, fault) and (
+                fault.retryable or action.state == ActionState.STARTED or operation.goes_on
+            ):
+                if came is not None:
+                    self.database.run(came.store)
                 raise
-            return self._make_fault_outcome(action, fault)
+            return _make_fault_outcome(action, fault, came)
         except Exception:
             self.lease.check()
             logger.exception("%s of %s failed", action.message, action.request.correlation_uid)
-            return self._make_fault_outcome(action, _make_internal_fault(action.message))
+            return _make_fault_outcome(action, _make_internal_fault(action.message), came)
+
+    def _ask(
+        self, operation: MeterOperation, action: WorkAction, meter: VisitedMeter, parameters: ParameterValues
+    ) -> Any:
+        """Return what the operation says, or what the meter says of an attempt whose outcome is not known."""
+        if action.state == ActionState.STARTED:
+            return read_back(operation, meter, parameters)
+        if operation.marks_start:
+            meter = replace(meter, mark_started=partial(self._start, action))
+        elif not operation.repeatable:
+            self._start(action)
+        try:
+            return operation.perform(meter, parameters)
+        except (LeaseLost, OutcomeUnknown):
+            raise
+        except Fault as fault:
+            is_asked = action.state == ActionState.STARTED and meter.association.is_open
+            if not (is_asked and is_uncertain(fault)):
+                raise
+            self.lease.check()
+            return read_back(operation, meter, parameters, fault)
 
     def _find_device(self, action: WorkAction) -> WorkDevice:
         """Return the device with the changes of this visit. Raises Fault 221 if it left this gateway."""
@@ -254,13 +291,6 @@ class Visit:
             raise LeaseLost
         action.state = ActionState.STARTED
         self.lease.check()
-
-    @staticmethod
-    def _make_fault_outcome(action: WorkAction, fault: Fault) -> ActionOutcome:
-        """Return a fault as an outcome; UNKNOWN for a STARTED action that may have succeeded."""
-        if action.state == ActionState.STARTED and (fault.retryable or isinstance(fault, OutcomeUnknown)):
-            return ActionOutcome(action, ActionState.UNKNOWN, fault=OutcomeUnknown())
-        return ActionOutcome(action, ActionState.FAULT, fault=fault)
 
     # --- In a database lane; called again if the answer was lost --------------------------------------
 
@@ -301,51 +331,11 @@ class Visit:
         Return False if no other request of the meter is due.
         """
         try:
-            return self._settle_once(last)
+            return settle(last, self.meter)
         except LeaseLost:
             if not states.is_settled(last.action.request.pk, self.session_id):
                 raise
             return True
-
-    def _settle_once(self, last: ActionOutcome) -> bool:
-        if not last.is_plain or last.action.request.is_bundle:
-            self._finish_or_retry(last)
-            return True
-        with transaction.atomic() if last.readings else nullcontext():
-            action = last.action
-            succeeded = states.succeed(
-                action.request.pk, action.pk, self.session_id, self.meter.pk, last.result or {}
-            )
-            if succeeded is None:
-                raise LeaseLost
-            last.store_readings()
-            return succeeded.more
-
-    @transaction.atomic
-    def _finish_or_retry(self, last: ActionOutcome) -> None:
-        """Store the last outcome, and finish the request or plan its next attempt.
-
-        A bundle succeeds when each action has an outcome, be it a fault. As long as attempts are left, it
-        retries actions with retryable faults, also those of former visits.
-        """
-        last.store()
-        request = last.action.request
-        fault = last.fault.as_dict() if last.fault else None
-        if request.is_bundle:
-            fault = work.find_retryable_fault(request.pk)
-        most = self.meter.settings.attempts
-        if fault is not None and _retry(request, self.session_id, fault, most):
-            states.reopen_actions([request.pk], self.session_id)
-            return
-        failed = fault is not None and not request.is_bundle
-        states.finish_request(
-            request.pk,
-            self.session_id,
-            RequestState.FAILED if failed else RequestState.SUCCEEDED,
-            fault=fault if failed else None,
-        )
-        if request.is_bundle or find_operation(last.action.message).secret_fields:
-            states.forget_secrets([request.pk])
 
     def _end(self) -> None:
         """Close the meter session, and store what became of its requests."""
@@ -363,31 +353,27 @@ class Visit:
         ).store()
 
 
-def _find_outcome(operation: MeterOperation, meter: VisitedMeter, parameters: Mapping[str, Any]) -> Any:
-    """What came of a former attempt that ended after sending and before the answer: it is not repeated.
+def _is_lost(association: Meter, fault: Fault) -> bool:
+    """Whether a fault has ended the association."""
+    return isinstance(fault, DlmsError) and not association.is_open
 
-    Raises OutcomeUnknown also if the meter refuses to tell, and errors that end the association.
+
+def _make_fault_outcome(action: WorkAction, fault: Fault, came: PartialResult | None) -> ActionOutcome:
+    """Return a fault as an outcome, with what came before; UNKNOWN for a STARTED action that may have
+    succeeded.
     """
-    try:
-        return operation.find_outcome(meter, parameters)
-    except AccessError as refusal:
-        raise OutcomeUnknown from refusal
+    state = ActionState.FAULT
+    if action.state == ActionState.STARTED and is_uncertain(fault):
+        state = ActionState.UNKNOWN
+        fault = fault if isinstance(fault, OutcomeUnknown) else make_unknown(fault)
+    if came is None:
+        return ActionOutcome(action, state, fault=fault)
+    return ActionOutcome(action, state, fault=fault, partial_result=came.result, readings=came.readings)
 
 
 def _put_started_first(requests: list[list[WorkAction]]) -> list[list[WorkAction]]:
     """Ask for unknown outcomes first: what is carried out before could change what the meter says."""
     return sorted(requests, key=lambda actions: actions[0].state != ActionState.STARTED)
-
-
-def _retry(
-    request: WorkRequest, session_id: uuid.UUID, fault: Mapping[str, Any], most_attempts: int | None
-) -> bool:
-    """Plan another attempt; return False if there is none, or the meter session was lost."""
-    delay = retries.find_next_delay(request, fault, most_attempts)
-    if delay is None:
-        return False
-    priority = retries.lower_priority(request.effective_priority)
-    return states.retry_request(request.pk, session_id, delay, fault=fault, priority=priority)
 
 
 def _make_internal_fault(what: str) -> Fault:

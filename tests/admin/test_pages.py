@@ -96,6 +96,28 @@ def test_details_render(who: str, page: str, rows: Any, request: pytest.FixtureR
     assert "The meter did not answer <within>" not in answer.content.decode()
 
 
+@pytest.mark.parametrize("state", [RequestState.FAILED, RequestState.RETRYING])
+@pytest.mark.parametrize("message", ["PeriodicMeterReads", "FindEvents"])
+def test_what_came_before_the_line_was_lost(
+    superuser: Client, organisation: Organisation, device: Device, state: RequestState, message: str
+) -> None:
+    """With its values once no more may come: until then the page is drawn anew every few seconds."""
+    request = make_request(organisation, device, message, state=state, fault=FAULT)
+    part = {"rows": [{"value": "4711.001"}], "complete_until": "2026-01-31T23:15:00Z"}
+    request.actions.update(partial_result=part)
+    page = superuser.get(reverse("admin:requests_request_change", args=[request.pk])).content.decode()
+    assert "What came before the line was lost" in page
+    assert "Complete until" in page
+    assert ("4711.001" in page) == (state == RequestState.FAILED)
+    assert ("The next attempt goes on from there" in page) == (state == RequestState.RETRYING)
+    # Events are no readings.
+    link = reverse("admin:readings_device", args=[device.pk])
+    assert (link in page) == (message == "PeriodicMeterReads")
+    request.actions.update(partial_result=None)
+    page = superuser.get(reverse("admin:requests_request_change", args=[request.pk])).content.decode()
+    assert "What came before" not in page
+
+
 @pytest.mark.parametrize("page", SHARED)
 def test_another_organisation_s_rows_do_not_exist(stranger: Client, page: str, rows: Any) -> None:
     answer = stranger.get(reverse(f"admin:{page}_change", args=[rows[page].pk]))

@@ -16,11 +16,17 @@ from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
 from osgp.messages.operation import CompositeOperation, Operation
-from osgp.requests.answers import build_route_name
+from osgp.messages.registry import find_operation
+from osgp.requests.answers import build_outcome_body, build_route_name, find_complete_until
+from osgp.requests.api.responses import make_response_entry_serializer
+from osgp.requests.api.serializers import make_response_serializer
 from osgp.requests.models import RequestState
+from osgp.requests.queries import find_outcome
 from osgp.requests.submission import COMMON_FIELDS
 from tests import json_schemas
 from tests.factories import make_request
+from tests.requests.operations import registered
+from tests.visits.parts import ReadInParts, rows_as_json
 
 PENDING = {"SCHEDULED", "QUEUED", "RUNNING", "RETRYING"}
 
@@ -119,6 +125,46 @@ def test_answers_are_what_the_document_says(
     json_schemas.validate(listed.json(), answer_schema(document, "/api/v1/requests/", "get", 200))
     row = answer_schema(document, "/api/v1/requests/", "get", 200)["properties"]["results"]["items"]
     assert set(listed.json()["results"][0]) == set(row["properties"])
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELLED", "RETRYING", "SUCCEEDED"])
+@pytest.mark.parametrize("message", ["ReadInParts", "Bundle"])
+def test_answers_with_what_came_before_the_line_was_lost(
+    organisation: Organisation, device: Device, state: str, message: str
+) -> None:
+    """Only of messages that come in parts, and only once no more may come."""
+    with registered(ReadInParts):
+        part = {"rows": rows_as_json(0, 1), "complete_until": "2026-01-01T00:00:00Z"}
+        is_final = state in {"FAILED", "CANCELLED"}
+        request = make_request(organisation, device, message, state=state, completed_at=timezone.now())
+        request.actions.update(message="ReadInParts", partial_result=part, result=part)
+        found = find_outcome(organisation, message, request.correlation_uid)
+        assert found is not None
+        answer = build_outcome_body(found)
+        told = answer["responses"][0] if message == "Bundle" else answer
+        fields = {"partial_result": part, "complete_until": "2026-01-01T00:00:00Z"} if is_final else {}
+        assert {name: told[name] for name in ("partial_result", "complete_until") if name in told} == fields
+        operation = find_operation("ReadInParts")
+        make = make_response_entry_serializer if message == "Bundle" else make_response_serializer
+        documented = make(operation)()
+        assert set(told) <= set(documented.fields)
+        assert not documented.fields["partial_result"].required
+        assert "partial_result" not in make(find_operation("SynchronizeTime"))().fields
+
+
+@pytest.mark.parametrize(
+    ("result", "until"),
+    [
+        (
+            {"complete_until": "2026-01-02T00:00:00Z", "parts": [{"complete_until": "2026-01-01T00:00:00Z"}]},
+            2,
+        ),
+        ({"parts": [{"complete_until": f"2026-01-0{day}T00:00:00Z"} for day in (3, 1, 2)]}, 1),
+        ({"events": [{"code": 1}], "names": ["a"]}, None),
+    ],
+)
+def test_up_to_when_a_part_is_complete(result: dict[str, Any], until: int | None) -> None:
+    assert find_complete_until(result) == (until and f"2026-01-0{until}T00:00:00Z")
 
 
 def test_other_answers_are_what_the_document_says(document: Any, api: APIClient, device: Device) -> None:

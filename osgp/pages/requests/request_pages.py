@@ -1,6 +1,8 @@
 """The list of requests, the page of one, and what operators do with them: cancel, send again, send new."""
 
 from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -8,6 +10,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.paginator import Paginator
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from rest_framework.exceptions import ValidationError
@@ -15,6 +18,8 @@ from rest_framework.exceptions import ValidationError
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.faults import Fault
+from osgp.messages.operation import MeterOperation
+from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.pages.access import get_organisation
 from osgp.pages.notifications.told import describe_deliveries
 from osgp.pages.requests.new_request import prepare_request
@@ -35,6 +40,7 @@ from osgp.pages.shared.filters import (
 from osgp.pages.shared.history import HistoryAdmin, NewMessage, Question
 from osgp.pages.shared.page import get_page_url, return_to_page
 from osgp.pages.shared.search import IndexedSearch, parse_uid
+from osgp.requests.answers import find_complete_until
 from osgp.requests.models import WAITING_STATES, Action, MeterSession, Request
 
 ACTIONS_PER_PAGE = 25
@@ -210,15 +216,22 @@ class RequestAdmin(IndexedSearch, HistoryAdmin):
             "page": page,
             "page_range": actions.get_elided_page_range(page.number),
             "action_states": list(states.annotate(number=Count("pk")).order_by("state")),
-            "actions_shown": [describe_action(action, expand=is_single) for action in page.object_list],
+            "actions_shown": [
+                describe_action(action, expand=is_single, is_final=row.is_final)
+                for action in page.object_list
+            ],
             "may_cancel": self.has_cancel_permission(request) and row.state in WAITING_STATES,
             "may_send": self.has_send_permission(request),
             "may_see_device": request.user.has_perm("devices.view_device"),
         }
 
 
-def describe_action(action: Action, *, expand: bool) -> dict[str, Any]:
-    """An action as its page shows it: secrets are gone before a template sees it."""
+def describe_action(action: Action, *, expand: bool, is_final: bool) -> dict[str, Any]:
+    """An action as its page shows it: secrets are gone before a template sees it.
+
+    What came before the meter was lost is only drawn in full once no more may come: until then, the page is
+    drawn anew every few seconds.
+    """
     secrets = find_secret_fields(action.message)
     duration = None
     if action.started_at is not None and action.finished_at is not None:
@@ -231,9 +244,26 @@ def describe_action(action: Action, *, expand: bool) -> dict[str, Any]:
         "duration": duration,
         "parameters": show(action.parameters, secrets) if action.parameters else "",
         "result": show(action.result, secrets) if action.result is not None else "",
+        "partial": show(action.partial_result, secrets) if action.partial_result and is_final else "",
+        "is_partial": action.partial_result is not None,
+        "has_readings": _has_readings(action.message),
+        "complete_until": _find_moment(action.partial_result),
         "fault": action.fault,
         "open": expand or action.fault is not None,
     }
+
+
+def _has_readings(message: str) -> bool:
+    try:
+        operation = find_operation(message)
+    except UnknownMessage:
+        return False
+    return isinstance(operation, MeterOperation) and operation.has_readings()
+
+
+def _find_moment(partial_result: Mapping[str, Any] | None) -> datetime | None:
+    text = find_complete_until(partial_result) if partial_result else None
+    return parse_datetime(text) if text else None
 
 
 def _find_visible(visits: list[MeterSession], organisation: Organisation | None) -> set[Any]:

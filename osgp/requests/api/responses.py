@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from osgp.faults import Component, FaultCode
 from osgp.messages import registry
-from osgp.messages.operation import Operation
+from osgp.messages.operation import MeterOperation, Operation
 from osgp.messages.serializers import IntegerField, StrictSerializer
 from osgp.requests.answers import UNKNOWN
 from osgp.requests.api.pages import PageSizeField
@@ -77,6 +77,25 @@ def make_result_serializer(operation: Operation) -> type[serializers.Serializer]
     )
 
 
+def make_partial_fields(operation: Operation) -> dict[str, serializers.Field]:
+    """Make the fields of what came of a result before the meter was lost; none if all or nothing comes."""
+    if not (isinstance(operation, MeterOperation) and operation.comes_in_parts()):
+        return {}
+    return {
+        "partial_result": make_result_serializer(operation)(
+            required=False,
+            help_text="Only when it ended without a result, and part of that had come before the meter was "
+            "lost. What it has is among the readings as well.",
+        ),
+        "complete_until": serializers.DateTimeField(
+            required=False,
+            allow_null=True,
+            help_text="Only with `partial_result`: up to when that has all values; of several buffers, the "
+            "earliest time. Null: it does not say.",
+        ),
+    }
+
+
 @cache
 def make_response_entry_serializer(operation: Operation) -> type[serializers.Serializer]:
     """Make the serializer of the response to an action of one message."""
@@ -85,6 +104,7 @@ def make_response_entry_serializer(operation: Operation) -> type[serializers.Ser
         "message": serializers.ChoiceField(choices=[operation.message]),
         "result": make_result_serializer(operation)(allow_null=True, help_text="Only when it SUCCEEDED."),
         "fault": FaultSerializer(allow_null=True, help_text="Only when it FAILED or is UNKNOWN."),
+        **make_partial_fields(operation),
     }
     return type(f"{operation.message}ActionResponse", (ResponseSerializer,), members)
 

@@ -5,7 +5,12 @@ from functools import cache
 from rest_framework import serializers
 
 from osgp.messages.operation import CompositeOperation, Operation
-from osgp.requests.api.responses import FaultSerializer, ResponseField, make_result_serializer
+from osgp.requests.api.responses import (
+    FaultSerializer,
+    ResponseField,
+    make_partial_fields,
+    make_result_serializer,
+)
 from osgp.requests.models import RequestState
 from osgp.requests.submission import CommonFields
 
@@ -74,5 +79,6 @@ def make_response_serializer(operation: Operation) -> type[serializers.Serialize
         "__doc__": f"The outcome of {operation.message}.",
         **outcome,
         "fault": FaultSerializer(allow_null=True, help_text="Only when it FAILED."),
+        **make_partial_fields(operation),
     }
     return type(f"{operation.message}Response", (RequestSerializer,), members)

@@ -24,6 +24,7 @@ from osgp.requests.states.ending import (
     finish_action,
     finish_request,
     forget_secrets,
+    keep_partial_result,
     reopen_actions,
     retry_request,
     retry_requests,
@@ -33,6 +34,7 @@ from osgp.requests.states.ending import (
 from osgp.requests.states.lost_answers import (
     hand_back_claim,
     has_outcome,
+    has_partial_result,
     is_settled,
     is_started,
 )
@@ -85,9 +87,11 @@ __all__ = [
     "hand_back",
     "hand_back_claim",
     "has_outcome",
+    "has_partial_result",
     "hurry_sessions",
     "is_settled",
     "is_started",
+    "keep_partial_result",
     "leave_platform_request",
     "mark_published",
     "open_sessions",

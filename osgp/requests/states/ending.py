@@ -11,6 +11,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from osgp.messages import registry
+from osgp.messages.operation import OutcomeUnknown
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.states.tables import ACTIONS, REQUESTS
 from osgp.requests.states.transitions import ActionTransitions, RequestTransitions
@@ -18,6 +19,7 @@ from osgp.sql import Statement, add_to_now
 from osgp.state_tables import Transition, apply
 
 _START, _FINISH, _SUCCESS = ActionTransitions.START, ActionTransitions.FINISH, RequestTransitions.SUCCEED
+_GIVE_UP_STARTED = ActionTransitions.GIVE_UP_STARTED
 _IS_RUNNING, _IS_DUE = _SUCCESS.sql_sources, RequestTransitions.TAKE.sql_sources
 # Locks the row of the request, so that no other visit gets it while its action changes. "|| ''" makes
 # PostgreSQL find it by its id: with statistics of a time when nothing ran, it would read all that run.
@@ -34,10 +36,12 @@ _START_ACTION = Statement(
 
 
 def _build_finish_action(transition: Transition) -> Statement:
+    # What is done has a whole result; otherwise what came before, if anything, is all there is.
+    partial = "NULL" if transition is _FINISH else "COALESCE(%s, partial_result)"
     return Statement(
         f"""
         UPDATE {ACTIONS}
-           SET state = '{transition.target}', result = %s, fault = %s,
+           SET state = '{transition.target}', partial_result = {partial}, result = %s, fault = %s,
                started_at = COALESCE(started_at, {{now}}), finished_at = {{now}}
          WHERE id = %s AND state {transition.sql_sources} AND {_STILL_OURS}
         """  # noqa: S608 (table name)
@@ -74,12 +78,31 @@ def finish_action(
     *,
     result: Mapping[str, Any] | None,
     fault: Mapping[str, Any] | None,
+    partial_result: Mapping[str, Any] | None = None,
 ) -> bool:
     """Store the outcome of an action: DONE, FAULT, or UNKNOWN if it was STARTED.
 
+    ``partial_result`` is what came of the result of one that is not DONE; None: no more than before.
     False: the lease was lost, and another visit decides.
     """
-    return _FINISH_ACTION[state].execute(result, fault, action_id, session_id) == 1
+    partial = () if state == _FINISH.target else (partial_result,)
+    return _FINISH_ACTION[state].execute(*partial, result, fault, action_id, session_id) == 1
+
+
+_KEEP_PARTIAL_RESULT = Statement(
+    f"""
+    UPDATE {ACTIONS} SET partial_result = %s
+     WHERE id = %s AND state {_FINISH.sql_sources} AND NOT (partial_result {{is}} %s) AND {_STILL_OURS}
+    """  # noqa: S608 (table name)
+)
+
+
+def keep_partial_result(action_id: int, session_id: uuid.UUID, partial_result: Mapping[str, Any]) -> bool:
+    """Store what came of the result of an action without an outcome, of all attempts.
+
+    False: that is stored already (``has_partial_result``), or the lease was lost.
+    """
+    return _KEEP_PARTIAL_RESULT.execute(partial_result, action_id, partial_result, session_id) == 1
 
 
 def finish_request(
@@ -96,8 +119,8 @@ _SUCCEED = Statement(
          WHERE id = %s AND state {_IS_RUNNING} AND session_id = %s
         RETURNING id)
     UPDATE {ACTIONS}
-       SET state = '{_FINISH.target}', result = %s, fault = NULL, started_at = COALESCE(started_at, {{now}}),
-           finished_at = {{now}}
+       SET state = '{_FINISH.target}', result = %s, partial_result = NULL, fault = NULL,
+           started_at = COALESCE(started_at, {{now}}), finished_at = {{now}}
       FROM succeeded
      WHERE {ACTIONS}.id = %s AND request_id = succeeded.id AND {ACTIONS}.state {_FINISH.sql_sources}
     RETURNING EXISTS (
@@ -216,16 +239,22 @@ def forget_secrets(request_ids: list[int]) -> None:
 def give_up_actions(request_ids: list[int]) -> None:
     """End the actions without an outcome of FAILED requests: FAULT, or UNKNOWN if STARTED.
 
-    An action keeps its own fault of a former attempt, and otherwise gets that of the request.
+    An action keeps its own fault of a former attempt, and otherwise gets that of the request. An UNKNOWN one
+    has a fault that says so.
     """
     if not request_ids:
         return
+    started = Action.objects.filter(request__in=request_ids, state__in=_GIVE_UP_STARTED.sources)
+    causes = dict(started.values_list("pk", "request__fault"))
     of_request = Request.objects.filter(pk=OuterRef("request")).values("fault")
     apply(
         Action.objects.filter(request__in=request_ids),
         ActionTransitions.GIVE_UP,
-        ActionTransitions.GIVE_UP_STARTED,
+        _GIVE_UP_STARTED,
         fault=Coalesce("fault", Subquery(of_request)),
         finished_at=Now(),
     )
+    for key, cause in causes.items():
+        unknown = OutcomeUnknown(cause["message"]) if cause else OutcomeUnknown()
+        Action.objects.filter(pk=key).update(fault=unknown.as_dict())
     forget_secrets(request_ids)

@@ -6,19 +6,24 @@ which also ends the session. So a change in a session that is still held was mad
 
 import time
 import uuid
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from osgp.requests.models import Action, ActionState, MeterSession, Request, RequestState, SessionState
-from osgp.requests.states.transitions import SessionTransitions
+from osgp.requests.states.tables import ACTIONS, REQUESTS
+from osgp.requests.states.transitions import RequestTransitions, SessionTransitions
 from osgp.requests.states.visiting import hand_back
+from osgp.sql import Statement
 from osgp.state_tables import apply
 
 ROUNDING = timedelta(milliseconds=1)
 """Rounding of times by the database."""
+_IS_RUNNING = RequestTransitions.SUCCEED.sql_sources
 
 
 def is_started(action_id: int, session_id: uuid.UUID) -> bool:
@@ -30,6 +35,20 @@ def has_outcome(action_id: int, session_id: uuid.UUID) -> bool:
     """Return whether ``finish_action`` took effect, while the request is RUNNING."""
     unfinished = (ActionState.PENDING, ActionState.STARTED)
     return _find_actions(action_id, session_id).exclude(state__in=unfinished).exists()
+
+
+def has_partial_result(action_id: int, session_id: uuid.UUID, partial_result: Mapping[str, Any]) -> bool:
+    """Return whether ``keep_partial_result`` took effect, while the request is RUNNING."""
+    return bool(_HAS_PARTIAL_RESULT.fetch_rows(action_id, session_id, partial_result))
+
+
+_HAS_PARTIAL_RESULT = Statement(
+    f"""
+    SELECT 1 FROM {ACTIONS} a JOIN {REQUESTS} r ON r.id = a.request_id
+     WHERE a.id = %s AND r.session_id = %s AND r.state {_IS_RUNNING} AND a.partial_result {{is}} %s
+    """,  # noqa: S608 (table names)
+    prepared=False,
+)
 
 
 def _find_actions(action_id: int, session_id: uuid.UUID) -> QuerySet[Action]:

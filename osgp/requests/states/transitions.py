@@ -73,7 +73,10 @@ class ActionTransitions(StateTable):
     FINISH = Transition(_UNFINISHED, ActionState.DONE, "visit or worker", "it is done")
     FAIL = Transition(_UNFINISHED, ActionState.FAULT, "visit", "it met a fault")
     LOSE_TRACK = Transition(
-        (ActionState.STARTED,), ActionState.UNKNOWN, "visit", "it was sent, and no answer came"
+        (ActionState.STARTED,),
+        ActionState.UNKNOWN,
+        "visit",
+        "it was sent, and the meter cannot tell what came of it",
     )
     REOPEN = Transition(
         (ActionState.FAULT,), ActionState.PENDING, "visit", "its fault may pass, and its request is RETRYING"

@@ -139,7 +139,8 @@ def claim_and_take(
         )
         if not rows:
             return None
-        taken = [columns for _, _, *columns in rows if columns[0] is not None]
+        # The second of COLUMNS is the key of the action.
+        taken = [columns for _, _, *columns in rows if columns[1] is not None]
         return ClaimedMeter(*rows[0][:2]), work.group_actions(session_id, taken)
     with transaction.atomic():
         meter = claim(session_id, token, worker)
