@@ -86,6 +86,8 @@ class QuirkyMeters:
         }
         self._counters = {identification: _Counter() for identification in self._described}
         self._meters: dict[tuple[str, str], list[SimulatedMeter]] = {}
+        self._rows: dict[str, int] = {}
+        """How many rows readings should have, by name."""
         for meter in running.meters.values():
             kind = (meter.type.profile.key, meter.framing.value)
             self._meters.setdefault(kind, []).append(meter)
@@ -121,7 +123,24 @@ class QuirkyMeters:
         outcome.round_trips = memory.statistics.apdus - before
         if result is not None:
             reading.judge(reading, meter, result, outcome.verdict)
+        elif quirks:
+            outcome.verdict = self._lose_all(reading)
         return outcome
+
+    def _lose_all(self, reading: Reading) -> Verdict:
+        """The verdict on a reading without a result."""
+        rows = self._rows.get(reading.name)
+        if rows is None:
+            rows = self._rows[reading.name] = self.read(frozenset(), reading).verdict.judged
+        return Verdict(judged=rows, lost=rows)
+
+    def try_to_read(self, quirks: frozenset[Quirk], reading: Reading) -> Outcome:
+        """As :meth:`read`; what is no fault but an error in the program counts as one."""
+        try:
+            return self.read(quirks, reading)
+        except Exception as error:  # noqa: BLE001 -- the next pair is to be tried as well
+            failed = f"{type(error).__name__}: {error}"
+            return Outcome(quirks, reading, self._lose_all(reading), failed)
 
     def _find_meter(self, quirks: frozenset[Quirk], profile: str) -> SimulatedMeter:
         is_hdlc = any(quirk.name.startswith("HDLC") for quirk in quirks)
