@@ -66,8 +66,8 @@ class Quirk(StrEnum):
     REGISTER_REFUSED = "register-refused"
     """One of the registers that the profile lists is refused (object-undefined)."""
     TRAILING_NULLS = "trailing-nulls"
-    """An M-Bus channel without device gives null-data: values, and all columns of its rows but the clock from
-    the first row on."""
+    """An M-Bus channel without device gives null-data: as value, and in its columns from the first row
+    on."""
 
     # --- Clocks -----------------------------------------------------------------------------------------
 

@@ -135,9 +135,6 @@ def judge_stored(reading: Reading, meter: Meter, result: Mapping[str, Any], verd
         fields = {f"{GAS}/{reading.channel}": ("consumption", 1)}
     capture_time = f"{GAS}/{reading.channel}.capture_time"
 
-    is_empty = of_channel is not None and meter.gas_meter(of_channel) is None
-    has_status = not (is_empty and Quirk.TRAILING_NULLS in meter.quirks)
-
     def differ(true: TrueRow, row: Mapping[str, Any]) -> str | None:
         for column, (name, factor) in fields.items():
             if column not in true.values:
@@ -149,7 +146,7 @@ def judge_stored(reading: Reading, meter: Meter, result: Mapping[str, Any], verd
             meter, row["capture_time"], true.values[capture_time]
         ):
             return f"capture_time {row['capture_time']}, not {true.values[capture_time]}"
-        status = [*true.status] if has_status and true.status is not None else None
+        status = None if true.status is None else [*true.status]
         if row["amr_profile_status"] != status:
             return f"status {row['amr_profile_status']}, not {status}"
         return None

@@ -259,7 +259,7 @@ def _find_maker(query: Query, column: Column) -> Maker:
     make, is_stamp = find_value_maker(query, column)
     if meter.quirks:
         period = find_period(query) if _is_periodic(query) else None
-        return make_cells(meter, query.entry, column, make, is_stamp=is_stamp, period=period)
+        return make_cells(meter, column, make, is_stamp=is_stamp, period=period)
     if is_stamp and meter.is_null_compressed and _is_periodic(query):
         return StampColumn(make, find_period(query), meter.zone)
     return make

@@ -11,7 +11,7 @@ from ..quirks import Quirk
 from .equipment import Column
 from .load_curve import START
 from .null_compression import StampColumn
-from .query import LogicalDevice, MeterType, ObjectEntry
+from .query import LogicalDevice, MeterType
 from .quirky_cells import DeltaColumn, RepeatColumn
 from .quirky_values import find_change, is_register_value
 from .rows import Row
@@ -62,13 +62,7 @@ def find_extra_maker(meter: LogicalDevice, column: Column) -> Maker:
 
 
 def make_cells(
-    meter: LogicalDevice,
-    buffer: ObjectEntry,
-    column: Column,
-    make: Maker,
-    *,
-    is_stamp: bool,
-    period: int | None,
+    meter: LogicalDevice, column: Column, make: Maker, *, is_stamp: bool, period: int | None
 ) -> Maker:
     """What makes the cells of a column, from what makes the values.
 
@@ -94,8 +88,6 @@ def make_cells(
     )
     if change is not None:
         make = _change_each(make, change)
-    if is_status and buffer.channel is not None and Quirk.TRAILING_NULLS in quirks:
-        make = _leave_out_without_device(meter, buffer.channel, make)
     if is_register and Quirk.DELTAS in quirks:
         return DeltaColumn(make, leaves_out=repeats)
     return RepeatColumn(make) if repeats and not is_stamp else make
@@ -107,7 +99,3 @@ def _change_each(make: Maker, change: Callable[[bytes], bytes]) -> Maker:
         return encoded if encoded == NULL_DATA else change(encoded)
 
     return changed
-
-
-def _leave_out_without_device(meter: LogicalDevice, channel: int, make: Maker) -> Maker:
-    return lambda row: NULL_DATA if meter.gas_meter(channel, row.moment) is None else make(row)
