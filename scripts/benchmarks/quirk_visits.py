@@ -239,7 +239,7 @@ def _hurrying_hdlc() -> Iterator[None]:
     if usual is None:
         yield
         return
-    link.pace = usual._replace(shortest=0.2, longest=0.2, quiet=0.05, first_pause=0.01, longest_pause=0.05)
+    link.pace = usual._replace(shortest=0.1, longest=0.1, quiet=0.05, first_pause=0.01, longest_pause=0.05)
     try:
         yield
     finally:
