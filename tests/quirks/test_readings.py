@@ -11,7 +11,7 @@ import pytest
 from osgp.messages import registry
 from osgp.messages.operation import MeterOperation, Service
 from osgp.simulator.quirks import EXCLUSIVE, Quirk
-from scripts.benchmarks.quirk_readings import PAIRS, READINGS, list_pairs
+from scripts.benchmarks.quirk_readings import AUTUMN, NIGHT, PAIRS, READINGS, list_pairs
 from scripts.benchmarks.quirk_verdicts import Reading
 from scripts.benchmarks.quirk_visits import QuirkyMeters
 
@@ -54,6 +54,20 @@ PAIRED = [
 @pytest.mark.parametrize(("one", "other", "reading"), PAIRED)
 def test_two_quirks(meters: QuirkyMeters, one: Quirk, other: Quirk, reading: Reading) -> None:
     outcome = meters.read(frozenset((one, other)), reading)
+    assert outcome.is_good, str(outcome)
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [each for each in READINGS if {AUTUMN[0], NIGHT[0]} & {*each.parameters.values()}],
+    ids=show,
+)
+def test_only_the_order_of_rows_tells_the_hour_that_comes_twice(
+    meters: QuirkyMeters, reading: Reading
+) -> None:
+    """Seen in the field: local time alone, neither deviation nor status. In autumn rows of 02:00 to 03:00
+    come twice, the first ones in summer time."""
+    outcome = meters.read(frozenset((Quirk.NO_DEVIATION, Quirk.NO_CLOCK_STATUS)), reading)
     assert outcome.is_good, str(outcome)
 
 
