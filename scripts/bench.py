@@ -45,6 +45,7 @@ ROWS = {
     "readings": "Interval months of meters, stored",
     "notifications": "Notifications to web applications",
     "pushes": "Alarms pushed to one listener",
+    "quirks": "Meters that differ from the books",
 }
 """A module each in scripts/benchmarks."""
 

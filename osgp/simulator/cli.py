@@ -16,7 +16,7 @@ from osgp.catalogue.communication import Framing, Security
 
 from .destinations import parse_destination
 from .fleet import MIX, Fleet
-from .quirks import Quirk, UnknownQuirk, parse_quirks
+from .quirks import Quirk, QuirkError, parse_quirks
 from .scenario import Scenario
 from .server import SimulatorServer
 from .settings import (
@@ -95,7 +95,7 @@ def quirks(text: str) -> frozenset[Quirk]:
     """Names of quirks, separated by commas."""
     try:
         return parse_quirks(name.strip() for name in text.split(","))
-    except UnknownQuirk as error:
+    except QuirkError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 

@@ -7,6 +7,7 @@ It has no authentication: it is for the machine on which the simulator runs, and
 ``POST /occurrences`` · ``POST /meters/{identification}/occurrences`` ·
 ``GET|POST|DELETE /meters/{identification}/faults`` · ``GET|PUT|DELETE /meters/{identification}/quirks`` ·
 ``PUT|DELETE /meters/{identification}/behaviour`` ·
+``GET /meters/{identification}/truth`` (:mod:`.http_truth`) ·
 ``GET /keys`` (``offset``, ``limit``, ``repeated``) ·
 ``POST /meters/{identification}/push`` · ``GET /push`` · ``POST|DELETE /push/storm`` (:mod:`.push.http`)
 """
@@ -29,7 +30,7 @@ from osgp.catalogue import obis
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.obis import MBUS_CHANNELS
 
-from . import fields
+from . import fields, http_truth
 from .codec.axdr import decode, encode
 from .codec.ciphering import MAXIMUM_COUNTER
 from .codec.errors import ProtocolError
@@ -81,6 +82,7 @@ def application(
             Route(quirks, endpoints.delete_quirks, methods=["DELETE"]),
             Route(behaviour, endpoints.put_behaviour, methods=["PUT"]),
             Route(behaviour, endpoints.delete_behaviour, methods=["DELETE"]),
+            *http_truth.list_routes(fleet),
             *(list_routes(fleet, storm) if storm is not None else ()),
         ],
         exception_handlers={HTTPException: make_problem},

@@ -1,7 +1,7 @@
 """How a meter may differ from what the books say, for as long as it lives. Each was seen in real meters or
 gateways. What goes wrong for a while is in :mod:`.faults`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 
@@ -35,7 +35,7 @@ class Quirk(StrEnum):
     EMPTY_RANGE_REFUSED = "empty-range-refused"
     """A range without rows is answered with an access result instead of an empty array."""
     BUFFER_DROPS = "buffer-drops"
-    """Every second request for a buffer ends the connection."""
+    """Every second request for a buffer that the meter would answer with rows ends the connection."""
 
     # --- Columns and values -----------------------------------------------------------------------------
 
@@ -44,11 +44,13 @@ class Quirk(StrEnum):
     COLUMNS_REORDERED = "columns-reordered"
     """Buffers capture their objects in another order, and capture_objects says so."""
     COLUMNS_FEWER = "columns-fewer"
-    """Buffers lack the last register that the profile captures, and capture_objects says so."""
+    """Buffers lack the last register that the profile captures, unless it is their only one, and
+    capture_objects says so."""
     COLUMNS_MORE = "columns-more"
     """Buffers capture one more object, and capture_objects says so."""
     NULL_REPEATS = "null-repeats"
-    """Null-data in any column of a row stands for the value before; a clock counts on by the period."""
+    """Null-data in any column of a row stands for the value before; clock and capture time count on by the
+    period."""
     DELTAS = "deltas"
     """Registers in buffers come as deltas (tags 28 to 33) to the row before, but in the first row."""
     FLOATS = "floats"
@@ -56,7 +58,7 @@ class Quirk(StrEnum):
     LONG64 = "long64"
     """Registers are long64-unsigned numbers."""
     STATUS_BIT_STRING = "status-bit-string"
-    """AMR profile statuses are bit-strings."""
+    """AMR profile statuses are bit-strings: the bits of the number, the most significant first."""
     ODD_SIGNAL_QUALITY = "odd-signal-quality"
     """Modems tell the signal quality 32, which has no meaning."""
     ABSURD_CAPTURE_TIMES = "absurd-capture-times"
@@ -64,7 +66,8 @@ class Quirk(StrEnum):
     REGISTER_REFUSED = "register-refused"
     """One of the registers that the profile lists is refused (object-undefined)."""
     TRAILING_NULLS = "trailing-nulls"
-    """An M-Bus channel without device gives null-data from the first row on."""
+    """An M-Bus channel without device gives null-data: as value, and in its columns from the first row
+    on."""
 
     # --- Clocks -----------------------------------------------------------------------------------------
 
@@ -115,13 +118,47 @@ class Quirk(StrEnum):
     """The first SNRM is answered with DM, and granted after DISC."""
 
 
-class UnknownQuirk(ValueError):
+def _pair(one: Quirk, other: Quirk) -> frozenset[Quirk]:
+    return frozenset((one, other))
+
+
+EXCLUSIVE: Mapping[frozenset[Quirk], str] = {
+    _pair(Quirk.ROWS_SHUFFLED, Quirk.NULL_REPEATS): "what is left out follows from the order of the rows",
+    _pair(Quirk.ROWS_SHUFFLED, Quirk.DELTAS): "what deltas count from follows from the order of the rows",
+    _pair(Quirk.ROWS_SHUFFLED, Quirk.ROWS_NEWEST_FIRST): "rows come in one order or in none",
+    _pair(Quirk.RANGE_EXCEEDED, Quirk.RANGE_EXCLUDES_START): "a range with more rows lacks none",
+    _pair(Quirk.RANGE_EXCEEDED, Quirk.RANGE_EXCLUDES_END): "a range with more rows lacks none",
+    _pair(Quirk.FLOATS, Quirk.LONG64): "a register has one data type",
+    _pair(Quirk.FLOATS, Quirk.DELTAS): "deltas are whole numbers",
+    _pair(Quirk.NO_DEVIATION, Quirk.OPPOSITE_DEVIATION): "there is no deviation to turn",
+}
+"""Pairs that no meter can have, and why."""
+
+
+class QuirkError(ValueError):
+    """No meter is like that."""
+
+
+class UnknownQuirk(QuirkError):
     """There is no quirk of that name."""
 
 
+class ImpossibleQuirks(QuirkError):
+    """Two quirks exclude one another."""
+
+
+def check_quirks(quirks: frozenset[Quirk]) -> None:
+    """Raise ImpossibleQuirks if two of them exclude one another."""
+    for pair, reason in EXCLUSIVE.items():
+        if pair <= quirks:
+            raise ImpossibleQuirks(f"{' and '.join(sorted(pair))} exclude one another: {reason}")
+
+
 def parse_quirks(names: Iterable[str]) -> frozenset[Quirk]:
-    """The quirks of these names. Raises UnknownQuirk."""
+    """The quirks of these names. Raises UnknownQuirk and ImpossibleQuirks."""
     try:
-        return frozenset(Quirk(name) for name in names)
+        quirks = frozenset(Quirk(name) for name in names)
     except ValueError as error:
         raise UnknownQuirk(f"{error}; there are {', '.join(Quirk)}") from None
+    check_quirks(quirks)
+    return quirks

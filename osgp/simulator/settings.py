@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from .alarms import AlarmBox
 from .destinations import parse_destination
 from .nonces import Nonces
-from .quirks import Quirk
+from .quirks import Quirk, check_quirks
 
 CALM_SINCE_2024 = 1_704_067_200.0
 """2024-01-01T00:00Z."""
@@ -115,4 +115,5 @@ class FleetSettings:
             raise ValueError("alarms_per_hour is a number from 0")
         if not 0 <= self.first_counter <= _LARGEST_COUNTER:
             raise ValueError(f"first_counter is a whole number from 0 to {_LARGEST_COUNTER}")
+        check_quirks(self.quirks)
         self.zone = ZoneInfo(self.zone_name)

@@ -20,6 +20,7 @@ from osgp.simulator import Fleet, SimulatorThread
 from scripts import bench
 from scripts.benchmarks import cpu_split, night, sizes
 from scripts.benchmarks.measuring import ROOT, find_percentile, run_and_read
+from scripts.benchmarks.quirk_readings import READINGS
 from tests import processes
 
 TINY = {
@@ -45,6 +46,7 @@ TINY = {
     "notifications": 40,
     "expected": 20,
     "pushes": 200,
+    "pairs": 1,
 }
 OPTIONS = [text for name, size in TINY.items() for text in (f"--{name}", str(size))]
 PATIENCE = 900
@@ -120,6 +122,7 @@ def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
     check_notifications(rows["notifications"])
     check_pushes(rows["pushes"])
     check_stream(rows["stream"])
+    check_quirks(rows["quirks"])
 
 
 def check_notifications(figures: dict[str, dict[str, Any]]) -> None:
@@ -132,6 +135,13 @@ def check_notifications(figures: dict[str, dict[str, Any]]) -> None:
     told = [figures[f"CPU per visit whose end is an event, {part}"] for part in ("head-end", "PostgreSQL")]
     both = figures["– both, times that of the peer"]["value"]
     assert both == pytest.approx(sum(each["value"] for each in told) / sum(each["peer"] for each in told))
+
+
+def check_quirks(figures: dict[str, dict[str, Any]]) -> None:
+    """All reading messages were tried, and what they should find is counted."""
+    assert figures["pairs of quirks"]["value"] == 1
+    assert figures["readings"]["value"] == len(READINGS)
+    assert figures["– rows that there should be"]["value"] > 0
 
 
 def check_pushes(figures: dict[str, dict[str, Any]]) -> None:

@@ -42,6 +42,12 @@ class DataType(IntEnum):
     DATE_TIME = 25
     DATE = 26
     TIME = 27
+    DELTA_INTEGER = 28
+    DELTA_LONG = 29
+    DELTA_DOUBLE_LONG = 30
+    DELTA_UNSIGNED = 31
+    DELTA_LONG_UNSIGNED = 32
+    DELTA_DOUBLE_LONG_UNSIGNED = 33
     DONT_CARE = 255
 
     @property
@@ -76,6 +82,12 @@ FIXED = {
     DataType.LONG64_UNSIGNED: struct.Struct(">Q"),
     DataType.FLOAT32: struct.Struct(">f"),
     DataType.FLOAT64: struct.Struct(">d"),
+    DataType.DELTA_INTEGER: struct.Struct(">b"),
+    DataType.DELTA_LONG: struct.Struct(">h"),
+    DataType.DELTA_DOUBLE_LONG: struct.Struct(">i"),
+    DataType.DELTA_UNSIGNED: struct.Struct(">B"),
+    DataType.DELTA_LONG_UNSIGNED: struct.Struct(">H"),
+    DataType.DELTA_DOUBLE_LONG_UNSIGNED: struct.Struct(">I"),
 }
 FIXED_OCTETS = {DataType.DATE_TIME: 12, DataType.DATE: 5, DataType.TIME: 4}
 TYPES = {int(data_type): data_type for data_type in DataType}

@@ -17,17 +17,18 @@ from ..codec.axdr import (
     octet_string,
     structure,
 )
-from ..codec.cosem_time import decode_date_time
 from ..codec.errors import RemoteProtocolError
 from ..codec.requests import Selection
 from ..codec.results import DataAccessResult
-from . import shapes
+from . import quirky_rows, shapes
 from .definitions import encode_definition, take_element
 from .equipment import Column
 from .event_types import CODE, COUNTER, DURATION, MAGNITUDE, Event
 from .load_curve import START
 from .null_compression import StampColumn
 from .query import AccessError, LogicalDevice, ObjectEntry, Provider, Query
+from .quirky_columns import EXTRA_TAG, change_columns, find_extra_maker, make_cells
+from .quirky_times import read_date_time
 from .registry import value_of_class
 from .rows import Row, Wanted, log_rows, periodic_rows, power_failure_rows
 from .typed_values import number_encoder
@@ -47,6 +48,7 @@ QUARTER_HOUR = 900
 _UNSTATED_ENTRIES = 960
 _CAPTURE_TIME = ("extended_register", "capture_time")
 _POWER_FAILURES = "POWER_FAILURE_EVENT_LOG"
+_ALL = Wanted()
 _NOT_SORTED = structure(long_unsigned(0), octet_string(bytes(6)), integer(0), long_unsigned(0))
 
 
@@ -56,12 +58,27 @@ def definition(column: Column) -> bytes:
 
 
 def list_columns(meter: LogicalDevice, entry: ObjectEntry) -> tuple[Column, ...]:
-    """What a buffer captures: as the client has set it, or as the profile says."""
+    """What a buffer captures: as the client has set it, or as the profile says, or as the meter differs from
+    it."""
+    chosen = _list_chosen_columns(meter, entry)
+    if chosen is not None:
+        return chosen
+    columns = meter.type.default_columns(entry.tag, entry.channel)
+    quirks = meter.quirks
+    return change_columns(quirks, meter.type, columns) if quirks else columns
+
+
+def list_columns_of_profile(meter: LogicalDevice, entry: ObjectEntry) -> tuple[Column, ...]:
+    """What a buffer captures, whatever the meter's quirks."""
+    chosen = _list_chosen_columns(meter, entry)
+    return meter.type.default_columns(entry.tag, entry.channel) if chosen is None else chosen
+
+
+def _list_chosen_columns(meter: LogicalDevice, entry: ObjectEntry) -> tuple[Column, ...] | None:
+    """As the client has set it; None if it has not."""
     descriptor = entry.descriptors.get("capture_objects")
     chosen = meter.override(descriptor) if descriptor is not None else None
-    if chosen is None:
-        return meter.type.default_columns(entry.tag, entry.channel)
-    return tuple(_make_column(meter, item) for item in decode(chosen).value)
+    return None if chosen is None else tuple(_make_column(meter, item) for item in decode(chosen).value)
 
 
 def _make_column(meter: LogicalDevice, item: Data) -> Column:
@@ -135,10 +152,12 @@ def _read_range(query: Query, selection: Selection) -> tuple[Wanted, tuple[Data,
     restricting, begin, end, selected = selection.parameters.value
     if tuple(part.value for part in restricting.value[:3]) != query.meter.type.clock:
         raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
-    zone = query.meter.zone
+    quirks = query.meter.quirks
+    if quirks:
+        quirky_rows.check_range(quirks, begin.value, end.value, selected.value)
     try:
-        oldest = decode_date_time(begin.value, zone).timestamp()
-        newest = decode_date_time(end.value, zone).timestamp()
+        oldest = read_date_time(query.meter, begin.value).timestamp()
+        newest = read_date_time(query.meter, end.value).timestamp()
     except RemoteProtocolError as error:
         raise AccessError(DataAccessResult.TYPE_UNMATCHED) from error
     return Wanted(max(oldest, START), newest), selected.value
@@ -159,6 +178,7 @@ def _select_columns(columns: Sequence[Column], wanted: Sequence[Data]) -> list[i
 def buffer(query: Query) -> bytes:
     """The rows, oldest first; all, a range of time (selector 1) or of entries (selector 2), and of
     columns."""
+    quirks = query.meter.quirks
     columns = list_columns(query.meter, query.entry)
     selection = query.selection
     positions = list(range(len(columns)))
@@ -168,9 +188,15 @@ def buffer(query: Query) -> bytes:
         positions = _select_columns(columns, named)
     elif selection is not None and selection.selector != ENTRY_SELECTOR:
         raise AccessError(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
-    rows = _list_rows(query, wanted)
+    rows = _list_told_rows(query, wanted) if quirks else list_rows(query, wanted)
     if selection is not None and selection.selector == ENTRY_SELECTOR:
         rows, positions = _select_entries(selection, rows, positions)
+        if quirks:
+            quirky_rows.check_entries(quirks)
+    if quirks:
+        if selection is not None and selection.selector == RANGE_SELECTOR:
+            quirky_rows.check_rows(quirks, rows)
+        quirky_rows.count_answer(query)
     makers = [_find_maker(query, columns[position]) for position in positions]
     return array(structure(*[make(row) for make in makers]) for row in rows)
 
@@ -186,7 +212,18 @@ def _select_entries(
     return rows[first - 1 : last or None], positions[first_column - 1 : last_column or None]
 
 
-def _list_rows(query: Query, wanted: Wanted) -> list[Row]:
+def _list_told_rows(query: Query, wanted: Wanted) -> list[Row]:
+    """The rows as a meter with quirks tells them."""
+    quirks = query.meter.quirks
+    if wanted == _ALL or quirky_rows.BORDERS.isdisjoint(quirks):
+        rows = list_rows(query, wanted)
+    else:
+        rows = quirky_rows.choose(quirks, list_rows(query, _ALL), wanted)
+    return quirky_rows.arrange(quirks, rows)
+
+
+def list_rows(query: Query, wanted: Wanted) -> list[Row]:
+    """The rows with stamps that are wanted, oldest first, as far as the buffer goes back."""
     meter, now, tag = query.meter, query.moment, query.entry.tag
     entries = count_entries(query)
     if tag in meter.type.events.logs:
@@ -215,24 +252,36 @@ Maker = Callable[[Row], bytes]
 
 
 def _find_maker(query: Query, column: Column) -> Maker:
-    """What makes the values of a column."""
+    """What makes the cells of a column."""
+    meter = query.meter
+    if column.tag == EXTRA_TAG:
+        return find_extra_maker(meter, column)
+    make, is_stamp = find_value_maker(query, column)
+    if meter.quirks:
+        period = find_period(query) if _is_periodic(query) else None
+        return make_cells(meter, column, make, is_stamp=is_stamp, period=period)
+    if is_stamp and meter.is_null_compressed and _is_periodic(query):
+        return StampColumn(make, find_period(query), meter.zone)
+    return make
+
+
+def find_value_maker(query: Query, column: Column) -> tuple[Maker, bool]:
+    """What makes the values of a column, each in full; and whether they are stamps."""
     meter = query.meter
     entry = meter.type.objects[column.descriptor.logical_name]
     attribute = entry.attributes[column.descriptor.attribute_id]
     part = _find_part_of_event(column.tag) if query.entry.tag in meter.type.events.logs else None
     encode_number = number_encoder(attribute.data_type)
     if part is not None and encode_number is not None:
-        return partial(_encode_event, part, encode_number)
+        return partial(_encode_event, part, encode_number), False
     fixed, provider = attribute.encoded, attribute.provider
     if provider is None:
         value = fixed or NULL_DATA
         element = take_element(value, column.data_index) if column.data_index else value
-        return lambda _: element
+        return lambda _: element, False
     class_name = meter.type.profile[column.tag].interface_class.name
-    stamp = column.descriptor == meter.type.clock or (class_name, attribute.name) == _CAPTURE_TIME
-    if stamp and not column.data_index and meter.is_null_compressed and _is_periodic(query):
-        return StampColumn(_make_maker(query, column, provider), find_period(query), meter.zone)
-    return _make_maker(query, column, provider)
+    is_stamp = column.descriptor == meter.type.clock or (class_name, attribute.name) == _CAPTURE_TIME
+    return _make_maker(query, column, provider), is_stamp and not column.data_index
 
 
 def _make_maker(query: Query, column: Column, provider: Provider) -> Maker:
@@ -296,7 +345,7 @@ def sort_object(query: Query) -> bytes:
 @value_of_class("profile_generic", "entries_in_use")
 def entries_in_use(query: Query) -> bytes:
     """How many rows there are."""
-    return double_long_unsigned(len(_list_rows(query, Wanted())))
+    return double_long_unsigned(len(_list_told_rows(query, _ALL)))
 
 
 @value_of_class("profile_generic", "profile_entries")

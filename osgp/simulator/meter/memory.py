@@ -30,6 +30,7 @@ class Memory:
     __slots__ = (
         "associated",
         "behaviour",
+        "buffer_answers",
         "connections",
         "control_state",
         "counters",
@@ -67,6 +68,8 @@ class Memory:
         self.record: Record | None = None
         self.quirks: frozenset[Quirk] | None = None
         """Its own, instead of those of the fleet."""
+        self.buffer_answers = 0
+        """Requests for buffers that were answered with rows, or should have been."""
 
     @property
     def connected(self) -> bool:

@@ -15,6 +15,7 @@ from ..codec.axdr import Data, DataType
 from ..codec.requests import Selection
 from ..codec.results import ActionResult, DataAccessResult
 from .equipment import Equipment
+from .quirky_values import give
 from .shapes import Shape
 from .state import MeterState
 from .tariffs import catch_up
@@ -209,8 +210,11 @@ class LogicalDevice(MeterState[MeterType]):
                 return overridden
         if attribute.provider is None:
             assert attribute.encoded is not None
-            return attribute.encoded
-        return attribute.provider(Query(self, self.settings.clock(), entry, association, selection))
+            value = attribute.encoded
+        else:
+            value = attribute.provider(Query(self, self.settings.clock(), entry, association, selection))
+        quirks = self.quirks
+        return give(quirks, self, entry, attribute, value) if quirks else value
 
 
 class Query:

@@ -8,11 +8,11 @@ from bisect import bisect_right
 from itertools import pairwise
 
 from ..codec.axdr import decode
-from ..codec.cosem_time import decode_date_time
 from ..codec.errors import RemoteProtocolError
 from . import history
 from .event_names import TARIFF_ACTIVATED
 from .load_curve import LOW_TARIFF_HOURS, STANDARD_TIME
+from .quirky_times import read_date_time
 from .record import MAXIMUM_CHANGES, Record
 from .state import LivingMeter
 from .tariff_calendar import FACTORY_TABLES, HIGH, LOW, NO_SPECIAL_DAYS, read_calendar
@@ -108,7 +108,7 @@ def catch_up(meter: LivingMeter, now: float) -> None:
         record.activation_planned = None
         return
     try:
-        stamp = decode_date_time(decode(encoded).value, meter.zone).timestamp()
+        stamp = read_date_time(meter, decode(encoded).value).timestamp()
     except RemoteProtocolError:
         # In another zone there may be no such time.
         return

@@ -4,13 +4,13 @@ attribute, found by decorator, and one for alarm registers whatever their tags."
 from collections.abc import Callable
 
 from ..codec.axdr import Data, decode
-from ..codec.cosem_time import decode_date_time
 from ..codec.errors import RemoteProtocolError
 from ..codec.results import DataAccessResult
 from . import history
 from .control import CONNECTED, NO_CONTROL
 from .event_names import BREAKER_CLOSED, CONFIGURATION_CHANGE, PASSIVE_TARIFF_UPDATED
 from .query import AccessError, LogicalDevice, ObjectEntry, Write
+from .quirky_times import read_date_time
 from .schedules import note_rewriting, settle
 
 WRITES: dict[tuple[str, str], Write] = {}
@@ -33,7 +33,7 @@ def _register_write(tag: str, attribute: str = "value") -> Callable[[Write], Wri
 def set_clock(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: float) -> bool:
     """The clock runs on from the time that was written."""
     try:
-        moment = decode_date_time(data.value, meter.zone)
+        moment = read_date_time(meter, data.value)
     except RemoteProtocolError as error:
         raise AccessError(DataAccessResult.TYPE_UNMATCHED) from error
     if moment.year not in _YEARS:
@@ -126,7 +126,7 @@ def plan_activation(meter: LogicalDevice, entry: ObjectEntry, data: Data, now: f
         record.activation_planned = None
         return False
     try:
-        moment = decode_date_time(data.value, meter.zone)
+        moment = read_date_time(meter, data.value)
     except RemoteProtocolError as error:
         raise AccessError(DataAccessResult.OTHER_REASON) from error
     is_to_come = moment.timestamp() > now + meter.clock_offset_at(now)

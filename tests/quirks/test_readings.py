@@ -1,0 +1,92 @@
+"""What messages read of meters that differ from the books, compared with what these meters have measured.
+
+First each quirk alone with every reading message, then pairs of quirks with some messages each, in turn; all
+messages with all pairs are ``make bench ARGS="--only quirks"``.
+"""
+
+from itertools import islice
+
+import pytest
+
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation, Service
+from osgp.simulator.quirks import EXCLUSIVE, Quirk
+from scripts.benchmarks.quirk_readings import AUTUMN, NIGHT, PAIRS, READINGS, list_pairs
+from scripts.benchmarks.quirk_verdicts import Reading
+from scripts.benchmarks.quirk_visits import QuirkyMeters
+
+MESSAGES_PER_PAIR = 3
+
+
+def show(reading: Reading) -> str:
+    """The id of a test."""
+    return reading.name.replace(", ", "-").replace(" ", "_")
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=show)
+def test_without_quirks(meters: QuirkyMeters, reading: Reading) -> None:
+    outcome = meters.read(frozenset(), reading)
+    assert outcome.is_good, str(outcome)
+    # What is judged has to be there, or nothing could be lost.
+    assert bool(outcome.verdict.judged) is (reading.name != "no intervals")
+
+
+@pytest.mark.parametrize("quirk", Quirk)
+@pytest.mark.parametrize("reading", READINGS, ids=show)
+def test_one_quirk(meters: QuirkyMeters, reading: Reading, quirk: Quirk) -> None:
+    outcome = meters.read(frozenset((quirk,)), reading)
+    assert outcome.is_good, str(outcome)
+
+
+def choose_readings(place: int) -> list[Reading]:
+    """Some readings for the pair at ``place``, so that all come equally often."""
+    start = place * MESSAGES_PER_PAIR
+    return [READINGS[number % len(READINGS)] for number in range(start, start + MESSAGES_PER_PAIR)]
+
+
+PAIRED = [
+    pytest.param(one, other, reading, id=f"{one}+{other}-{show(reading)}")
+    for place, (one, other) in enumerate(list_pairs())
+    for reading in choose_readings(place)
+]
+
+
+@pytest.mark.parametrize(("one", "other", "reading"), PAIRED)
+def test_two_quirks(meters: QuirkyMeters, one: Quirk, other: Quirk, reading: Reading) -> None:
+    outcome = meters.read(frozenset((one, other)), reading)
+    assert outcome.is_good, str(outcome)
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [each for each in READINGS if {AUTUMN[0], NIGHT[0]} & {*each.parameters.values()}],
+    ids=show,
+)
+def test_only_the_order_of_rows_tells_the_hour_that_comes_twice(
+    meters: QuirkyMeters, reading: Reading
+) -> None:
+    """Seen in the field: local time alone, neither deviation nor status. In autumn rows of 02:00 to 03:00
+    come twice, the first ones in summer time."""
+    outcome = meters.read(frozenset((Quirk.NO_DEVIATION, Quirk.NO_CLOCK_STATUS)), reading)
+    assert outcome.is_good, str(outcome)
+
+
+def test_all_reading_messages_are_tried() -> None:
+    reading = {
+        operation.message
+        for operation in registry.list_operations()
+        if isinstance(operation, MeterOperation)
+        and (
+            operation.service is Service.MONITORING or operation.message in ("FindEvents", "GetGsmDiagnostic")
+        )
+    }
+    assert {each.message for each in READINGS} == reading - {"ClearAlarmRegister"}
+
+
+def test_pairs_are_those_that_meters_can_have() -> None:
+    pairs = list_pairs()
+    assert pairs == list_pairs()
+    assert len({frozenset(pair) for pair in pairs}) == PAIRS
+    assert not {frozenset(pair) for pair in pairs} & set(EXCLUSIVE)
+    assert {quirk for pair in pairs for quirk in pair} == set(Quirk)
+    assert [*islice(choose_readings(len(READINGS)), 1)] == [READINGS[0]]
