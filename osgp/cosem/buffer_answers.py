@@ -1,4 +1,4 @@
-"""One answer with rows of a buffer: its columns, each with what its cells stand for, and the times of its rows."""
+"""One answer with rows of a buffer: its columns, with what the cells stand for, and the times of its rows."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,8 +62,14 @@ def read_answer(
         if number in times:
             found = find_times(columns[position], clock, period)
             read.append(found.moments)
-            if found.reasons:
-                reasons[number] = found.reasons
+            # A time that is left out with nothing to count from is none that makes no sense.
+            told_wrong = {
+                place: f"it {reason}"
+                for place, reason in found.reasons.items()
+                if columns[position][place] is not None
+            }
+            if told_wrong:
+                reasons[number] = told_wrong
         else:
             read.append(fill(columns[position]))
     if not rejected:

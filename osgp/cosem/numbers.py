@@ -18,7 +18,7 @@ _EXACT = Context(prec=80)
 
 
 def to_number(value: object) -> int | Decimal | None:
-    """Return the exact number that a meter has sent as any numeric type (Blue Book 4.1.5); None for null-data.
+    """Return the exact number that a meter sent as any numeric type (Blue Book 4.1.5); None for null-data.
 
     An integer for integers, enumerations, BCD octets and deltas, and for floating-point numbers that are
     whole; else the decimal with the fewest digits that gives the same float32 or float64. Raises ValueError
@@ -75,7 +75,7 @@ def align(numbers: Sequence[int | Decimal | None], places: int) -> tuple[Sequenc
 
 def _scale(number: int | Decimal, places: int) -> int:
     if isinstance(number, int):
-        return number * 10**places
+        return number * int(10**places)
     return int(number.scaleb(places, _EXACT).to_integral_value(context=_EXACT))
 
 

@@ -53,7 +53,7 @@ def _ceil(clock: MeterClock, moment: datetime) -> datetime:
 
 
 def _encode_without_deviation(clock: MeterClock, moment: datetime, step: timedelta) -> tuple[datetime, Data]:
-    """The first of ``moment`` and the times ``step`` apart that is clear without deviation and clock status."""
+    """The first of ``moment`` and the times ``step`` apart that is clear without deviation and status."""
     for _ in range(3):
         told = CosemDateTime.from_datetime(moment, clock.zone)
         octets = replace(told, deviation=DEVIATION_UNSPECIFIED, status=STATUS_UNSPECIFIED).to_bytes()

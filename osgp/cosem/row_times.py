@@ -1,9 +1,9 @@
 """The times of the rows in one answer of a meter, from their clock column.
 
-A meter may leave out the clock of a row that it captured one period after the row before (Blue Book, class 7,
-buffer). Date-times without deviation are ambiguous in the hour that autumn repeats; then the order of the rows
-tells which hour is meant, and what was asked for. Times count from the last clock received, so that a late
-first row of a day, or a short month, does not shift the rows after it.
+A meter may leave out the clock of a row that it captured one period after the row before (Blue Book,
+class 7, buffer). Date-times without deviation are ambiguous in the hour that autumn repeats; then the order
+of the rows tells which hour is meant, and what was asked for. Times count from the last clock received, so
+that a late first row of a day, or a short month, does not shift the rows after it.
 """
 
 from collections import defaultdict
@@ -20,6 +20,8 @@ LEFT_OUT = "is left out"
 NOTHING_BEFORE = "is left out, and no row before it has a time to count from"
 OUT_OF_CALENDAR = "is left out, and counting leads out of the calendar"
 INCOMPLETE = "does not tell a complete time"
+
+_ONLY_BYTES, _ONE = frozenset((bytes,)), frozenset((1,))
 
 Within = tuple[datetime, datetime]
 """The first and the last time that a meter was asked for."""
@@ -50,10 +52,15 @@ def find_times(
     period best; of rows in no order the first with an ambiguous time gets the earlier hour unless another row
     has it.
     """
+    list_candidates = clock.list_candidates
+    if _ONLY_BYTES.issuperset(map(type, cells)):
+        # As is usual: all are told, and clear.
+        found = [list_candidates(cell) for cell in cells]  # type: ignore[arg-type]
+        if _ONE.issuperset(map(len, found)):
+            return Times([moment for (moment,) in found], {})
     told: list[_Told] = []
     reasons: dict[int, str] = {}
     current: _Told | None = None
-    list_candidates = clock.list_candidates
     for place, cell in enumerate(cells):
         if isinstance(cell, bytes):
             candidates = list_candidates(cell)
@@ -149,9 +156,11 @@ class _Chooser:
         return chosen
 
     def _find_way(self, direction: int) -> tuple[float, list[datetime]]:
-        """The cheapest choice if rows come in the order of time (1) or its reverse (-1), and what it costs."""
+        """The cheapest choice if rows come in the order of time (1) or its reverse (-1), and its cost."""
         told = self._told
-        ways = [(self._judge(told[0], moment), (moment, None)) for moment in told[0].candidates]
+        ways: list[tuple[float, _Chain]] = [
+            (self._judge(told[0], moment), (moment, None)) for moment in told[0].candidates
+        ]
         for before, each in pairwise(told):
             behind = direction * self._step * len(before.following)
             ways = [
@@ -217,7 +226,7 @@ class _Chooser:
     def _share(
         self, candidates: tuple[datetime, ...], members: Sequence[int], taken: set[datetime]
     ) -> dict[int, datetime]:
-        """The times of clocks that show the same: each row has a time of its own, repeated ones share it."""
+        """The times of clocks that show the same: each row has its own, repeated ones share it."""
         least = min(map(self._find_distance, candidates))
         free = [
             moment for moment in candidates if self._find_distance(moment) == least and moment not in taken

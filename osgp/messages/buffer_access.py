@@ -18,7 +18,7 @@ from osgp.cosem.profile_rows import Row, Selection, select
 from osgp.cosem.range_bounds import Bounds, make_bounds
 from osgp.cosem.row_times import Within
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.protocol_dlms import AccessResult, EntryDescriptor, RangeDescriptor, errors
+from osgp.protocol_dlms import AccessResult, Data, EntryDescriptor, RangeDescriptor, errors
 
 MOST_ENTRIES = 100_000
 """Entries of a buffer; the longest buffer of any profile has 2,190."""
@@ -73,7 +73,7 @@ class BufferAccess:
     def __init__(
         self, meter: VisitedMeter, tag: str, columns: Sequence[CaptureColumn], named: Sequence[CaptureColumn]
     ) -> None:
-        """``columns`` are those of the buffer, ``named`` those that are asked for where a meter can select."""
+        """``columns`` are those of the buffer, ``named`` those to ask for where the meter can select."""
         wanted = frozenset(named)
         self._meter = meter
         self._tag = tag
@@ -118,17 +118,16 @@ class BufferAccess:
         ``briefly``: in one way only. Raises the first refusal, and the errors that end the association.
         """
         first: errors.DlmsError | None = None
-        tried = set[bytes]()
+        tried = set[tuple[Data, Data, bool]]()
         for kind, by_column in self._list_ways():
             bounds = make_bounds(self._meter.clock, kind, begin, end)
             selection = self._some if by_column else self._all
-            request = selection.make_range(bounds.begin, bounds.end)
-            encoded = request.encode()
-            if encoded in tried:
+            same = bounds.begin, bounds.end, by_column
+            if same in tried:
                 continue
-            tried.add(encoded)
+            tried.add(same)
             try:
-                rows = self._read(request)
+                rows = self._read(selection.make_range(bounds.begin, bounds.end))
             except errors.DlmsError as error:
                 if not is_refusal(self._meter, error):
                     raise

@@ -68,7 +68,7 @@ class Borders:
             return moment
 
     def learn(self, times: Sequence[datetime], begin: datetime, end: datetime, within: Within) -> None:
-        """Learn from the rows that came when a range from ``begin`` to ``end`` was asked for, as ``within``."""
+        """Learn from the rows that came for a range from ``begin`` to ``end``, asked for as ``within``."""
         if self._period is None or not times:
             return
         if self._begin is None and within[0] == begin == times[0]:
@@ -91,9 +91,9 @@ class Borders:
         first, last = times[0], times[-1]
         if self._begin is None and within[0] == begin < first == self._advance(begin, 1):
             asks.append((self._advance(begin, -1), first))
-        if self._end is None and within[1] == end > last == self._advance(end, -1):
-            if end <= self._meter.visit_begin:
-                asks.append((last, self._advance(end, 1)))
+        is_past = end <= self._meter.visit_begin
+        if is_past and self._end is None and within[1] == end > last == self._advance(end, -1):
+            asks.append((last, self._advance(end, 1)))
         knowledge, now = self._meter.knowledge, self._meter.visit_begin
         if asks and knowledge.is_due(_CHECK, now):
             knowledge.learn(_CHECK, {}, now)

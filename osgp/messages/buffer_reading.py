@@ -1,7 +1,7 @@
 """Reading the rows of a buffer in slices, at the pace of the meter and within the time of the session.
 
-Whatever a meter sends within what was asked for in all is kept, once: meters include or exclude the borders of
-a range, answer more than was asked, and send the newest row first, or in no order (all seen in the field).
+Whatever a meter sends within what was asked for in all is kept, once: meters include or exclude the borders
+of a range, answer more than was asked, and send the newest row first, or in no order (all seen in the field).
 """
 
 from collections.abc import Callable, Sequence
@@ -154,7 +154,7 @@ class _Reading:
 
     def read_whole(self) -> None:
         """Read the whole buffer, if the meter gives it; else what is in it in another way."""
-        ways = {
+        ways: dict[Way, Callable[[], None]] = {
             Way.WHOLE: self._take_whole,
             Way.ENTRIES: self._read_by_entries,
             Way.RANGE: partial(self._read_by_range, briefly=False),
@@ -236,7 +236,7 @@ class _Reading:
     # Entries by number
 
     def _read_by_entries(self) -> None:
-        """Read the entries since the begin; the period tells how many there may be, and their times the rest."""
+        """Read the entries since the begin: the period tells how many there may be, their times the rest."""
         count = self._access.count_entries()
         begin, end = self.complete_until, self._end
         low = max(count - self._count_periods_since(begin) + 1, 1)

@@ -1,6 +1,6 @@
 """The rows of a buffer, collected from any number of answers: each once, in whatever order they come."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -103,7 +103,7 @@ class Collection:
         self._end = end
         self._one_per_time = one_per_time
         self._describe_row = describe_row
-        self._rows: dict[Hashable, tuple[Any, ...]] = {}
+        self._rows: dict[Any, tuple[Any, ...]] = {}
         """Time, index and values of each row."""
         self._rejected: list[RejectedRow] = []
         self._problems: dict[str, dict[int, str]] = {}
@@ -153,9 +153,12 @@ class Collection:
         """The rows: by time if each has its own, else as they came."""
         rows = list(self._rows.values())
         if self._one_per_time:
-            rows = [self._rows[moment] for moment in sorted(self._rows)]  # type: ignore[type-var]
-        times, indexes, *columns = zip(*rows, strict=True) if rows else [()] * (2 + len(self._wanted))
-        return BufferRows(times, columns, complete_until, indexes, self._rejected, self._problems, fault)
+            rows = [self._rows[moment] for moment in sorted(self._rows)]
+        empty: list[Sequence[Any]] = [()] * (2 + len(self._wanted))
+        times, indexes, *columns = list(zip(*rows, strict=True)) if rows else empty
+        return BufferRows(
+            times, list(columns), complete_until, indexes, self._rejected, self._problems, fault
+        )
 
     def _keep(self, answered: AnsweredRows, present: Sequence[int], rows: Sequence[Row]) -> None:
         moments, places = answered.moments, answered.places

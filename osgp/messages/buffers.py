@@ -1,4 +1,4 @@
-"""Buffers of meters (profile generic): what they capture, as the profile says and as the meter says itself."""
+"""Buffers of meters (profile generic): what they capture, as the profile and the meter itself say."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

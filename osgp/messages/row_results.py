@@ -17,7 +17,7 @@ Json = Mapping[str, Any]
 
 
 def find_complete_until(earlier: Json | None) -> datetime | None:
-    """Up to when an earlier part of a result has all rows; None: there is no such part, or it does not say."""
+    """Up to when an earlier part of a result has all rows; None: there is none, or it does not say."""
     told = earlier.get("complete_until") if earlier else None
     return parse_datetime(told) if isinstance(told, str) else None
 

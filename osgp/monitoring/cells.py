@@ -1,4 +1,4 @@
-"""Cells of buffers: what they hold, column by column. A cell that makes no sense costs its value, not its row."""
+"""Cells of buffers, column by column. A cell that makes no sense costs its value, not its row."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

@@ -24,7 +24,7 @@ def find_column(columns: Iterable[CaptureColumn], attribute: AttributeDescriptor
 
 
 def find_status(columns: Iterable[CaptureColumn]) -> CaptureColumn | None:
-    """The AMR profile status among columns; the last one, which is that of the M-Bus device; None: none is."""
+    """The AMR profile status among columns; the last one, which is that of the M-Bus device, if any."""
     found = [
         column
         for column in columns

@@ -115,7 +115,7 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
 def _drop_without_values(
     found: BufferRows, numbers: Sequence[object], captured: Sequence[datetime | None]
 ) -> list[datetime | None]:
-    """The capture times of rows with a value: without one, a time means nothing, nor what is wrong with it."""
+    """The capture times of rows with a value: without one, a time means nothing, nor what is wrong in it."""
     problems = found.problems.get(CAPTURE_TIME, {})
     for index, number in zip(found.indexes, numbers, strict=True):
         if number is None:

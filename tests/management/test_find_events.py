@@ -131,7 +131,8 @@ def test_details(visits: Visits) -> None:
     assert [(event["event_type"], event["magnitude"], event["duration"]) for event in events] == [
         ("VOLTAGE_SAG_IN_PHASE_L1", {"value": "0.1", "unit": "V"}, {"value": "1.0", "unit": "s"}),
         ("VOLTAGE_SWELL_IN_PHASE_L3", {"value": "250.0", "unit": "V"}, {"value": "6553.5", "unit": "s"}),
-        # An event about no register: the number as it is. Null-data: as in the row before (Blue Book, class 7).
+        # An event about no register: the number as it is. Null-data is as in the row before (Blue Book,
+        # class 7, buffer).
         ("EVENTLOG_CLEARED", {"value": "7", "unit": "undefined"}, {"value": "65535", "unit": "undefined"}),
     ]
     [event] = found(visits, "SMR-5.5", "POWER_QUALITY_THD_EVENT_LOG", row(SUMMER, "1136", "12000c"))["events"]
@@ -213,9 +214,7 @@ def test_columns_are_where_the_meter_says(visits: Visits) -> None:
         (tag, 2): "0101" + f"02 02 1101 {SUMMER}",
     }
     with saying(simulated, {place: octets.replace(" ", "") for place, octets in said.items()}):
-        result = visits.perform(
-            simulated, MESSAGE, asked("STANDARD_EVENT_LOG", NOW - timedelta(days=9), NOW)
-        )
+        result = visits.perform(simulated, MESSAGE, asked("STANDARD_EVENT_LOG", NOW - timedelta(days=9), NOW))
     assert [(event["event_code"], event["timestamp"]) for event in result["events"]] == [
         (1, "2026-06-15T08:00:00Z")
     ]

@@ -73,7 +73,9 @@ def test_newest_first_and_twice(fleet: MonitoredFleet) -> None:
 
 def test_a_log_that_does_not_tell_durations(fleet: MonitoredFleet) -> None:
     """Blue Book, class 7: capture_objects tells the columns of the buffer."""
-    clock = structure(long_unsigned(8), octet_string(bytes((0, 0, 1, 0, 0, 255))), integer(2), long_unsigned(0))
+    clock = structure(
+        long_unsigned(8), octet_string(bytes((0, 0, 1, 0, 0, 255))), integer(2), long_unsigned(0)
+    )
     fleet.put(fleet.meter("SMR-5.1"), "POWER_FAILURE_EVENT_LOG", array([clock]), 3)
     result = perform(fleet, array([structure(octet_string(WINTER))]))
     assert result["outages"] == [{"end_time": "2026-01-31T13:30:00Z", "duration": None}]

@@ -214,7 +214,7 @@ class TestCaptureTimes:
         assert result["unavailable"] == [
             {
                 "name": "MBUS_MASTER_VALUE.capture_time",
-                "reason": "7 values make no sense: does not tell a complete time.",
+                "reason": "7 values make no sense: it does not tell a complete time.",
             }
         ]
 
