@@ -10,9 +10,9 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from osgp.catalogue import CaptureColumn
-from osgp.cosem.clock import MeterClock, decode_utc
+from osgp.cosem.clock import decode_utc
 from osgp.cosem.errors import UnusableRow
-from osgp.protocol_dlms import CaptureObjectDefinition, RangeDescriptor
+from osgp.protocol_dlms import CaptureObjectDefinition, Data, RangeDescriptor
 from osgp.protocol_dlms.selective_access import CLOCK
 
 DAY_SECONDS = 86_400
@@ -156,29 +156,29 @@ def parse_number(cell: object, name: str) -> int | None:
 
 
 class Selection(NamedTuple):
-    """The selective access for a buffer, and where the wanted columns are in the rows of the answer."""
+    """Which columns of a buffer to ask for, and where the wanted ones are in the rows of the answer."""
 
-    access: RangeDescriptor
+    named: tuple[CaptureObjectDefinition, ...]
+    """What a request names; nothing: the meter sends all columns."""
     positions: tuple[int, ...]
     """Of each wanted column, in the order of the buffer."""
     width: int
     """The number of columns in the rows of the answer."""
+    clock: CaptureObjectDefinition
+    """The restricting object of a range: the clock that the buffer captures."""
+
+    def make_range(self, begin: Data, end: Data) -> RangeDescriptor:
+        """Return the selective access to the rows from ``begin`` to ``end``, which are date-times."""
+        return RangeDescriptor(begin, end, self.named, self.clock)
 
 
 def select(
-    columns: Sequence[CaptureColumn],
-    wanted: Callable[[CaptureColumn], bool],
-    begin: datetime,
-    end: datetime,
-    zone: tzinfo,
-    *,
-    by_column: bool,
+    columns: Sequence[CaptureColumn], wanted: Callable[[CaptureColumn], bool], *, by_column: bool
 ) -> Selection:
-    """Return the selection of the rows from ``begin`` to ``end``, both included, with the ``wanted`` columns.
+    """Return the selection of the ``wanted`` columns.
 
-    The request names columns only if the meter can select them (``by_column``) and not all are wanted; else
-    the meter returns all, and ``positions`` gives the wanted ones. The clock that the buffer captures is the
-    restricting object.
+    It names columns only if the meter can select them (``by_column``) and not all are wanted; else the meter
+    returns all, and ``positions`` gives the wanted ones.
     """
     positions = tuple(position for position, column in enumerate(columns) if wanted(column))
     named: tuple[CaptureObjectDefinition, ...] = ()
@@ -192,5 +192,4 @@ def select(
         positions = tuple(range(width))
     clocks = (column for column in columns if column.tag == CLOCK_TAG)
     clock = next((CaptureObjectDefinition(column.descriptor, column.data_index) for column in clocks), CLOCK)
-    access = RangeDescriptor(MeterClock(zone).encode(begin), MeterClock(zone).encode(end), named, clock)
-    return Selection(access, positions, width)
+    return Selection(named, positions, width, clock)

@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, TypedDict
 
 from osgp.catalogue import CaptureColumn, Profile, list_event_log_categories
 from osgp.catalogue.units import ScalerUnit, Unit
-from osgp.cosem.errors import UnusableRow
+from osgp.cosem.errors import UnusableRow, make_illegal_response
 from osgp.cosem.event_codes import find_event_type
-from osgp.cosem.profile_rows import Row, parse_number
+from osgp.cosem.numbers import to_number
+from osgp.cosem.profile_rows import Row
 from osgp.cosem.quantities import Quantity
+from osgp.messages.buffer_rows import ReadCells, WantedColumn
 from osgp.messages.serializers import ChoiceField
+from osgp.protocol_dlms.data import Delta
 
-_CLOCK = "CLOCK"
 _CODE, _COUNTER, _MAGNITUDE, _DURATION = "_CODE", "_COUNTER", "_MAGNITUDE", "_DURATION"
+_NAMES = ("event_code", "event_counter", "magnitude", "duration")
+_CLOCK_SET = "CLOCK_ADJUSTED_NEW_TIME"
 _NO_UNIT = ScalerUnit(0, Unit.UNDEFINED)
 
 
@@ -37,51 +43,58 @@ class EventLog:
     """One log of a profile, and how to understand its rows."""
 
     def __init__(self, category: str, profile: Profile, columns: Sequence[CaptureColumn]) -> None:
+        """``columns`` are those that the meter has. Raises Fault if no code is among them."""
         self._category = category
         self._profile = profile
         self._columns = columns
-        self.width = len(columns)
-        """How many columns a row has."""
-        self.clock = self._require_position(_CLOCK)
-        """Position of the clock."""
-        self._code = self._require_position(_CODE)
-        self._counter = self._find_position(_COUNTER)
-        self._magnitude = self._find_position(_MAGNITUDE)
-        self._duration = self._find_position(_DURATION)
+        self._code, self._counter, self._magnitude, self._duration = (
+            self._find_position(ending) for ending in (_CODE, _COUNTER, _MAGNITUDE, _DURATION)
+        )
+        if self._code is None:
+            raise make_illegal_response(f"The {category} captures no event codes.")
 
-    def read_event(self, timestamp: datetime, cells: Row) -> tuple[Event, list[str]]:
-        """A row of ``width`` columns as an event, and what is wrong with its details, which are null then.
+    def list_wanted(self) -> list[WantedColumn]:
+        """The columns to read: code, counter, magnitude, duration."""
+        positions = (self._code, self._counter, self._magnitude, self._duration)
+        columns = (None if position is None else self._columns[position] for position in positions)
+        return [WantedColumn(name, column, _keep) for name, column in zip(_NAMES, columns, strict=True)]
+
+    def read_event(
+        self, timestamp: datetime, code: object, counter: object, magnitude: object, duration: object
+    ) -> tuple[Event, list[str]]:
+        """A row as an event, and what is wrong with its details, which are null then.
 
         Raises UnusableRow when it has no code.
         """
-        code = parse_number(cells[self._code], "The event code")
-        if code is None or code < 0:
+        number = _read_whole(code)
+        if number is None or number < 0:
             raise UnusableRow("There is no event code.")
         problems: list[str] = []
         event: Event = {
             "timestamp": timestamp,
-            "event_code": code,
-            "event_type": find_event_type(self._profile, self._category, code),
+            "event_code": number,
+            "event_type": find_event_type(self._profile, self._category, number),
             "event_log_category": self._category,
-            "event_counter": self._read_detail(cells, self._counter, "The counter", problems),
-            "magnitude": self._read_quantity(cells, self._magnitude, code, "The magnitude", problems),
-            "duration": self._read_quantity(cells, self._duration, code, "The duration", problems),
+            "event_counter": _read_counter(counter, problems),
+            "magnitude": self._read_quantity(magnitude, self._magnitude, number, "The magnitude", problems),
+            "duration": self._read_quantity(duration, self._duration, number, "The duration", problems),
         }
         return event, problems
 
     def describe_code(self, cells: Row) -> str:
         """The code of a row that is rejected, as far as it has one: it may be all that there is to know."""
-        code = cells[self._code] if len(cells) == self.width else None
-        return f" Its event code is {code}." if type(code) is int else ""
+        assert self._code is not None
+        code = cells[self._code] if len(cells) == len(self._columns) else None
+        return describe_code(code)
 
     def _read_quantity(
-        self, cells: Row, position: int | None, code: int, name: str, problems: list[str]
+        self, cell: object, position: int | None, code: int, name: str, problems: list[str]
     ) -> Quantity | None:
-        raw = self._read_detail(cells, position, name, problems)
+        raw = _read_detail(cell, name, problems)
         if raw is None or position is None:
             return None
         scaler_unit = self._find_scaler_unit(self._columns[position].tag, code)
-        return Quantity(scaler_unit.apply(raw), scaler_unit.unit)
+        return Quantity(Decimal(raw).scaleb(scaler_unit.scaler), scaler_unit.unit)
 
     def _find_scaler_unit(self, tag: str, code: int) -> ScalerUnit:
         """That of the register which the event is about; none for codes that are about no register."""
@@ -90,22 +103,59 @@ class EventLog:
             return _NO_UNIT
         return self._profile[source]["scaler_unit"].stated_scaler_unit or _NO_UNIT
 
-    @staticmethod
-    def _read_detail(cells: Row, position: int | None, name: str, problems: list[str]) -> int | None:
-        if position is None:
-            return None
-        try:
-            return parse_number(cells[position], name)
-        except UnusableRow as error:
-            problems.append(str(error))
-            return None
-
     def _find_position(self, ending: str) -> int | None:
         found = (index for index, column in enumerate(self._columns) if column.tag.endswith(ending))
         return next(found, None)
 
-    def _require_position(self, ending: str) -> int:
-        position = self._find_position(ending)
-        if position is None:
-            raise LookupError(f"{self._category} has no column {ending} in {self._profile.key}")
-        return position
+
+def describe_code(code: object) -> str:
+    """The code of an event as part of the reason for which something of it is rejected."""
+    return f" Its event code is {code}." if type(code) is int else ""
+
+
+def arrange(events: Sequence[Event]) -> list[Event]:
+    """Return events oldest first, in the order of the log where the clock was set back.
+
+    Events are in the order of the log as long as none is earlier than the one before, but where the clock was
+    set. Some meters send the newest first, and some have no order: these are sorted by their times.
+    """
+    for ordered in (events, events[::-1]):
+        if all(
+            former["timestamp"] <= event["timestamp"] or event["event_type"] == _CLOCK_SET
+            for former, event in pairwise(ordered)
+        ):
+            return list(ordered)
+    return sorted(events, key=lambda event: event["timestamp"])
+
+
+def _keep(cells: Sequence[object]) -> ReadCells:
+    return ReadCells(cells, {})
+
+
+def _read_whole(cell: object) -> int | None:
+    """An integer of any type, None for what is none."""
+    if type(cell) is Delta:
+        return None
+    try:
+        number = to_number(cell)
+    except ValueError:
+        return None
+    return number if isinstance(number, int) else None
+
+
+def _read_detail(cell: object, name: str, problems: list[str]) -> int | Decimal | None:
+    try:
+        if type(cell) is Delta:
+            raise ValueError
+        return to_number(cell)
+    except ValueError:
+        problems.append(f"{name} is not a number.")
+        return None
+
+
+def _read_counter(cell: object, problems: list[str]) -> int | None:
+    number = _read_detail(cell, "The counter", problems)
+    if isinstance(number, Decimal):
+        problems.append("The counter is not a whole number.")
+        return None
+    return number

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
 from django.utils.dateparse import parse_datetime
@@ -12,17 +12,18 @@ from rest_framework.exceptions import ValidationError
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile, list_event_log_categories
 from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import RejectedRow, RowTimes, assign_times, select
+from osgp.cosem.profile_rows import RejectedRow
 from osgp.devices.models import Device
-from osgp.management.event_logs import Event, EventLog
+from osgp.management.event_logs import Event, EventLog, arrange, describe_code
+from osgp.messages.buffer_reading import read_buffer
+from osgp.messages.buffers import Buffer, describe_buffer
 from osgp.messages.history import begin_after
 from osgp.messages.needs import Needs
-from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.operation import Interrupted, MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import (
     RejectedRowCount,
     RejectedRowList,
-    check_row_count,
     format_rejected,
 )
 from osgp.messages.relative_periods import (
@@ -32,9 +33,9 @@ from osgp.messages.relative_periods import (
     find_times,
     is_since_last_reading,
 )
+from osgp.messages.row_results import CompleteUntil, find_complete_until, join_rejected
 from osgp.messages.serializers import ChoiceField
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.protocol_dlms.errors import AccessError
 
 BEGIN, END = "from", "until"
 
@@ -55,6 +56,7 @@ FindEventsResult = TypedDict(
         "from": datetime,
         "until": datetime,
         "events": list[Event],
+        "complete_until": CompleteUntil,
         "rejected_rows": RejectedRowList,
         "rejected_row_count": RejectedRowCount,
     },
@@ -112,40 +114,52 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
             return between
         asked = self.represent_parameters(parameters)
         last = meter.history.find_last_result(self.message, asked, (BEGIN, END, "relative_period"))
-        return begin_after(parse_datetime(last[END]) if last else None, between)
+        return begin_after(parse_datetime(last.get("complete_until", last[END])) if last else None, between)
 
     def perform(self, meter: VisitedMeter, parameters: FindEventsParameters) -> FindEventsResult:
         category = parameters["event_log_category"]
         begin, end = self._choose_times(meter, parameters)
+        last = find_complete_until(meter.earlier)
+        if last is not None:
+            begin = max(begin, last)
         tag = meter.profile.event_logs[category].tag
-        buffer = meter.find_attribute(tag, "buffer")
-        columns = meter.profile.list_capture_columns(tag)
-        # Most meters take a range of time here, also those that cannot select columns.
-        selection = select(columns, lambda column: True, begin, end, meter.time_zone, by_column=False)
-        try:
-            rows = meter.association.read_profile(buffer, selection.access)
-        except AccessError:
-            # Logs are short: all of one is better than nothing of it.
-            rows = meter.association.read_profile(buffer)
-        check_row_count(rows, tag)
-        log = EventLog(category, meter.profile, columns)
+        # Rows come when something happens: they have no period.
+        stated = Buffer(tag, meter.profile.list_capture_columns(tag), None, None)
+        buffer = describe_buffer(meter, stated)
+        log = EventLog(category, meter.profile, buffer.columns)
+        found = read_buffer(meter, buffer, log.list_wanted(), begin, end, describe_row=log.describe_code)
         events: list[Event] = []
-        good, rejected = assign_times(rows, log.width, RowTimes(meter.time_zone), log.clock)
-        for row in good:
-            if not begin <= row.time <= end:
-                # Not every meter minds the range.
-                continue
+        rejected = found.rejected
+        for index, time, *cells in zip(found.indexes, found.times, *found.columns, strict=True):
             try:
-                event, problems = log.read_event(row.time, row.cells)
+                event, problems = log.read_event(time, *cells)
             except UnusableRow as error:
-                rejected.append(RejectedRow(row.index, str(error)))
+                rejected.append(RejectedRow(index, str(error)))
                 continue
             events.append(event)
-            rejected += [RejectedRow(row.index, problem) for problem in problems]
-        with_codes = [
-            RejectedRow(row.index, row.reason + log.describe_code(rows[row.index])) for row in rejected
-        ]
-        return {"from": begin, "until": end, "events": events, **format_rejected(with_codes)}
+            code = describe_code(event["event_code"])
+            rejected += [RejectedRow(index, problem + code) for problem in problems]
+        result: FindEventsResult = {
+            "from": begin,
+            "until": end,
+            "events": arrange(events),
+            "complete_until": found.complete_until,
+            **format_rejected(rejected),
+        }
+        if found.fault is not None:
+            raise Interrupted(found.fault, result)
+        return result
+
+    def join(self, earlier: Mapping[str, Any], result: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Join the events of an interrupted attempt and those of the next one, which begins at its end."""
+        there = list(earlier["events"])
+        events = [*there, *(event for event in result["events"] if event not in there)]
+        return {
+            **result,
+            BEGIN: earlier[BEGIN],
+            "events": events,
+            **join_rejected(earlier, result),
+        }
 
 
 def _find_between(parameters: FindEventsParameters, moment: datetime, zone: tzinfo) -> Between:

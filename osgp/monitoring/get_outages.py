@@ -1,21 +1,27 @@
 """GetOutages: the long power failures that a meter remembers."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import RejectedRow, RowTimes, assign_times, parse_number
+from osgp.cosem.numbers import to_number
+from osgp.cosem.profile_rows import CLOCK_TAG
+from osgp.messages.buffer_reading import read_whole_buffer
+from osgp.messages.buffer_rows import ReadCells, WantedColumn
+from osgp.messages.buffers import Buffer, describe_buffer
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
-from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, check_row_count, format_rejected
+from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
 from osgp.messages.serializers import IntegerField
 from osgp.messages.shapes import NoParameters
+from osgp.messages.unavailable import UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
+from osgp.monitoring.cells import read_each
+from osgp.monitoring.expected_columns import find_column, list_missing
 
 LOG = "POWER_FAILURE_EVENT_LOG"
-_CLOCK, _DURATION = range(2)
-_COLUMNS = 2
 
 
 class Outage(TypedDict):
@@ -28,11 +34,12 @@ class Outage(TypedDict):
 
 
 class GetOutagesResult(TypedDict):
-    """All long power failures in the meter's log, in its order, which is oldest first."""
+    """All long power failures in the meter's log, oldest first."""
 
     outages: list[Outage]
     rejected_rows: RejectedRowList
     rejected_row_count: RejectedRowCount
+    unavailable: UnavailableList
 
 
 @register
@@ -45,21 +52,28 @@ class GetOutages(MeterOperation[NoParameters, GetOutagesResult]):
     needs = (LOG,)
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetOutagesResult:
-        rows = meter.association.read_profile(meter.find_attribute(LOG, "buffer"))
-        check_row_count(rows, LOG)
-        outages: list[Outage] = []
-        good, rejected = assign_times(rows, _COLUMNS, RowTimes(meter.time_zone), _CLOCK)
-        for row in good:
-            try:
-                outages.append({"end_time": row.time, "duration": _read_duration(row.cells[_DURATION])})
-            except UnusableRow as error:
-                rejected.append(RejectedRow(row.index, str(error)))
-        return {"outages": outages, **format_rejected(rejected)}
+        stated = Buffer(LOG, meter.profile.list_capture_columns(LOG), None, None)
+        buffer = describe_buffer(meter, stated)
+        [duration] = [column for column in stated.columns if column.tag != CLOCK_TAG]
+        captured = find_column(buffer.columns, duration.descriptor)
+        wanted = [WantedColumn(duration.tag, captured, _read_durations)]
+        found = read_whole_buffer(meter, buffer, wanted)
+        unavailable = found.list_problems(list_missing(LOG, [duration], wanted))
+        pairs = sorted(zip(found.times, found.columns[0], strict=True), key=itemgetter(0))
+        return {
+            "outages": [{"end_time": time, "duration": seconds} for time, seconds in pairs],
+            **format_rejected(found.rejected),
+            "unavailable": unavailable,
+        }
 
 
-def _read_duration(cell: object) -> int | None:
-    """Seconds; None for null-data. Raises UnusableRow for anything else."""
-    seconds = parse_number(cell, "The duration")
-    if seconds is not None and seconds < 0:
-        raise UnusableRow("The duration is negative.")
+def _read_durations(cells: Sequence[object]) -> ReadCells:
+    """Seconds; null where a meter has another idea of a duration."""
+    return read_each(cells, _read_duration)
+
+
+def _read_duration(cell: object) -> int:
+    seconds = to_number(cell)
+    if not isinstance(seconds, int) or seconds < 0:
+        raise ValueError("no number of seconds")
     return seconds

@@ -12,27 +12,29 @@ from rest_framework import serializers
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import CaptureColumn, obis
 from osgp.catalogue.units import ScalerUnit
-from osgp.cosem.profile_rows import Selection, TimedRow
+from osgp.cosem.errors import make_illegal_response
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.buffer_reading import read_buffer
+from osgp.messages.buffer_rows import WantedColumn
 from osgp.messages.history import begin_after
 from osgp.messages.needs import any_of
-from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.operation import Interrupted, MeterOperation, Service
 from osgp.messages.partial_reads import choose_fault
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
 from osgp.messages.relative_periods import Between, is_since_last_reading
+from osgp.messages.row_results import CompleteUntil, join_rejected, join_rows, join_unavailable
 from osgp.messages.serializers import ObisCodeField
+from osgp.messages.unavailable import UnavailableList, list_unavailable
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.monitoring.buffer_reading import RowReader, read_buffer
-from osgp.monitoring.cells import make_cell_reader
+from osgp.monitoring.cells import make_cells_reader
 from osgp.monitoring.periods import (
     BEGIN,
     END,
     BetweenParameters,
     BetweenResult,
     Buffer,
-    CompleteUntil,
     check_between,
     check_held,
     find_between,
@@ -41,7 +43,6 @@ from osgp.monitoring.power_quality import PowerQualityParameters, ProfileType
 from osgp.monitoring.power_quality_buffers import BUFFERS, CLOCK, Candidate, find_candidates, read_buffers
 from osgp.monitoring.reads import utc_text
 from osgp.monitoring.scales import is_register, read_each_scaler_unit
-from osgp.monitoring.unavailable import UnavailableList, list_unavailable
 
 NO_TIME = Fault(
     FaultCode.COMMUNICATION_TIMEOUT, "There was no time left to read it.", component=Component.PROTOCOL_DLMS
@@ -144,31 +145,61 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
         buffers, missing = read_buffers(meter, candidates)
         known = [buffer for _, buffer in buffers]
         begin, end = self._choose_times(meter, parameters, known)
+        earlier = _find_ends(meter.earlier)
         profiles: list[PowerQualityProfile] = []
         chosen = [(buffer, _choose_columns(meter, candidate, buffer)) for candidate, buffer in buffers]
         scales, without_scale = _read_scales(meter, [column for _, columns in chosen for column in columns])
         missing |= without_scale
+        lost: Fault | None = None
         for buffer, columns in chosen:
             readable = [column for column in columns if column.tag not in without_scale]
-            # The first one is the clock.
-            if len(readable) > 1:
-                if profiles and profiles[-1]["complete_until"] < end:
-                    missing[buffer.tag] = NO_TIME
-                    continue
-                try:
-                    profiles.append(_read_profile(meter, buffer, readable, scales, begin, end))
-                except Fault as fault:
-                    if not meter.association.is_open:
+            start = max(begin, earlier.get(buffer.tag, begin))
+            # The first one is the clock. What an earlier attempt has completely is not read again.
+            if len(readable) < 2 or (buffer.tag in earlier and start >= end):
+                continue
+            if lost or (profiles and profiles[-1]["complete_until"] < end):
+                missing[buffer.tag] = lost or NO_TIME
+                continue
+            try:
+                profile, problems, lost = _read_profile(meter, buffer, readable, scales, start, end)
+            except Fault as fault:
+                missing[buffer.tag] = fault
+                if not meter.association.is_open:
+                    if not profiles:
                         raise
-                    missing[buffer.tag] = fault
-        if missing and not profiles:
+                    lost = fault
+                continue
+            profiles.append(profile)
+            missing |= problems
+        if missing and not profiles and not earlier:
             raise choose_fault(missing.values())
-        return {
+        result: GetPowerQualityProfileResult = {
             "profile_type": profile_type,
             "begin_date": begin,
             "end_date": end,
             "power_quality_profiles": profiles,
             "unavailable": list_unavailable(missing),
+        }
+        if lost:
+            raise Interrupted(lost, result)
+        return result
+
+    def join(self, earlier: Mapping[str, Any], result: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Join the entries of an interrupted attempt and those of the next one, buffer by buffer."""
+        later = list(result["power_quality_profiles"])
+        profiles: list[Mapping[str, Any]] = []
+        for profile in earlier["power_quality_profiles"]:
+            same = [each for each in later if _is_same(each, profile)]
+            profiles.append(_join_profiles(profile, same[0]) if same else profile)
+            later = [each for each in later if each not in same]
+        profiles = sorted([*profiles, *later], key=lambda each: BUFFERS.index(each["name"]))
+        # Why a buffer was not read then is of no account now.
+        kept = [item for item in earlier["unavailable"] if item["name"] not in BUFFERS]
+        return {
+            **result,
+            "begin_date": earlier["begin_date"],
+            "power_quality_profiles": profiles,
+            "unavailable": join_unavailable(kept, result["unavailable"]),
         }
 
     def _choose_times(
@@ -273,39 +304,56 @@ def _read_profile(
     scales: Mapping[str, ScalerUnit],
     begin: datetime,
     end: datetime,
-) -> PowerQualityProfile:
-    """One of the profiles in the result; ``columns`` have the clock first."""
-    wanted = frozenset(columns)
+) -> tuple[PowerQualityProfile, dict[str, Fault], Fault | None]:
+    """One of the profiles in the result, what of its values makes no sense by tag, and why the meter was lost
+    if it was. ``columns`` have the clock first.
+    """
+    chosen = frozenset(columns[1:])
 
     def find_scale(column: CaptureColumn) -> ScalerUnit | None:
         return scales[column.tag] if _is_register_value(meter, column) else None
 
-    def make_reader(selection: Selection, selected: Sequence[CaptureColumn]) -> RowReader:
-        readers = [
-            (
-                position,
-                make_cell_reader(meter.find_object(column.tag).interface_class, column, find_scale(column)),
-            )
-            for position, column in zip(selection.positions, selected, strict=True)
-            if column.tag != CLOCK
-        ]
-
-        def read(row: TimedRow) -> list[Any]:
-            cells = row.cells
-            return [read_cell(cells[position]) for position, read_cell in readers]
-
-        return read
-
-    found = read_buffer(meter, buffer, wanted.__contains__, begin, end, make_reader)
-    shown = [column for column in buffer.columns if column in wanted and column.tag != CLOCK]
-    return {
+    shown = [column for column in buffer.columns if column in chosen and column.tag != CLOCK]
+    wanted = [
+        WantedColumn(
+            column.tag,
+            column,
+            make_cells_reader(meter.find_object(column.tag).interface_class, column, find_scale(column)),
+        )
+        for column in shown
+    ]
+    found = read_buffer(meter, buffer, wanted, begin, end, is_sent=lambda column: False)
+    entries = zip(*found.columns, strict=True)
+    profile: PowerQualityProfile = {
         "name": buffer.tag,
         "obis_code": meter.find_object(buffer.tag).obis,
         "capture_objects": [_describe_column(column, find_scale(column)) for column in shown],
-        "profile_entries": [{"log_time": time, "values": values} for time, *values in found.rows],
+        "profile_entries": [
+            {"log_time": time, "values": list(values)}
+            for time, values in zip(found.times, entries, strict=True)
+        ],
         "complete_until": found.complete_until,
         **format_rejected(found.rejected),
     }
+    problems = {item["name"]: make_illegal_response(item["reason"]) for item in found.list_problems()}
+    return profile, problems, found.fault
+
+
+def _find_ends(earlier: Mapping[str, Any] | None) -> dict[str, datetime]:
+    """Up to when an earlier attempt has the entries of which buffers."""
+    profiles = earlier["power_quality_profiles"] if earlier else []
+    ends = {profile["name"]: parse_datetime(profile["complete_until"]) for profile in profiles}
+    return {name: end for name, end in ends.items() if end is not None}
+
+
+def _is_same(profile: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two profiles have the same columns of the same buffer."""
+    return all(profile[key] == other[key] for key in ("name", "capture_objects"))
+
+
+def _join_profiles(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    entries = join_rows(earlier["profile_entries"], later["profile_entries"], "log_time")
+    return {**later, "profile_entries": entries, **join_rejected(earlier, later)}
 
 
 def _describe_column(column: CaptureColumn, scale: ScalerUnit | None) -> CaptureObject:

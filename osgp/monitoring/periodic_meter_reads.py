@@ -1,30 +1,37 @@
 """PeriodicMeterReads: what the electricity registers showed at the end of each interval, day or month."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import Annotated, NotRequired, TypedDict
 
-from osgp.catalogue import CaptureColumn, Flags
-from osgp.cosem.amr_status import NO_FLAGS, find_captured_flags, is_status
-from osgp.cosem.profile_rows import Selection, TimedRow
+from osgp.catalogue import CaptureColumn
+from osgp.cosem.amr_status import NO_FLAGS, STATUS, find_captured_flags
 from osgp.cosem.quantities import find_meter_reading_scale
+from osgp.messages.buffer_reading import read_buffer
+from osgp.messages.buffer_rows import BufferRows, WantedColumn
+from osgp.messages.buffers import Buffer
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList
 from osgp.messages.relative_periods import Between
+from osgp.messages.row_results import CompleteUntil
 from osgp.messages.shapes import HIDDEN
+from osgp.messages.unavailable import Unavailable, UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.monitoring.buffer_reading import BufferRows, RowReader, read_buffer
+from osgp.monitoring.cells import make_status_reader, read_totals
+from osgp.monitoring.expected_columns import find_column, find_status, list_expected, list_missing
 from osgp.monitoring.periodic_reads import (
     NothingMissing,
     PeriodicReads,
     PeriodType,
     need_any_buffer,
-    read_register,
-    read_status,
 )
-from osgp.monitoring.periods import BetweenResult, Buffer, CompleteUntil
-from osgp.monitoring.reads import AmrProfileStatus, QuantityOfSomeRows, ReadColumn, Reads
+from osgp.monitoring.periods import BetweenResult
+from osgp.monitoring.reads import (
+    NO_SCALE,
+    AmrProfileStatus,
+    QuantityOfSomeRows,
+    Reads,
+    make_read_column,
+)
 from osgp.monitoring.scales import read_scaler_units
 
 REGISTERS = {
@@ -58,6 +65,7 @@ class PeriodicMeterReadsResult(BetweenResult):
     complete_until: CompleteUntil
     rejected_rows: RejectedRowList
     rejected_row_count: RejectedRowCount
+    unavailable: UnavailableList
     nothing_missing: NotRequired[NothingMissing]
     capture_period: Annotated[int | None, HIDDEN]
 
@@ -81,41 +89,44 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
 
     def read_rows(
         self, meter: VisitedMeter, buffer: Buffer, between: Between
-    ) -> tuple[Reads[PeriodicMeterRead], BufferRows]:
-        tags = [column.tag for column in buffer.columns if column.tag in REGISTERS]
-        units = read_scaler_units(meter, tags)
-        scales = {tag: find_meter_reading_scale(unit, tag) for tag, unit in units.items()}
-        wanted = filter(_is_wanted, buffer.columns)
-        flags = find_captured_flags(meter.profile, [column.tag for column in wanted])
-        make_reader = partial(_make_reader, flags or NO_FLAGS)
-        found = read_buffer(meter, buffer, _is_wanted, *between, make_reader)
-        times, statuses, *numbers = zip(*found.rows, strict=True) if found.rows else [()] * (2 + len(tags))
-        columns = [
-            ReadColumn(REGISTERS[tag], tag, scales[tag], column)
+    ) -> tuple[Reads[PeriodicMeterRead], BufferRows, list[Unavailable]]:
+        columns = buffer.columns
+        expected = [column for column in list_expected(meter, buffer.tag) if column.channel is None]
+        captured = {tag: find_column(columns, meter.find_attribute(tag, "value")) for tag in _order(meter)}
+        tags = [
+            tag
+            for tag, column in captured.items()
+            if column is not None or any(tag == each.tag for each in expected)
+        ]
+        units = read_scaler_units(meter, [tag for tag in tags if captured[tag] is not None])
+        status = find_status([column for column in columns if _is_sent(column)])
+        flags = find_captured_flags(meter.profile, [status.tag]) if status else None
+        wanted = [
+            WantedColumn(
+                status.tag if status else STATUS, status, make_status_reader((flags or NO_FLAGS).largest)
+            ),
+            *(WantedColumn(tag, captured[tag], read_totals) for tag in tags),
+        ]
+        found = read_buffer(meter, buffer, wanted, *between, is_sent=_is_sent)
+        statuses, *numbers = found.columns
+        read = [
+            make_read_column(
+                REGISTERS[tag],
+                tag,
+                find_meter_reading_scale(units[tag], tag) if tag in units else NO_SCALE,
+                column,
+            )
             for tag, column in zip(tags, numbers, strict=True)
         ]
-        return Reads(times, columns, statuses, flags), found
+        missing = list_missing(buffer.tag, expected, wanted)
+        return Reads(found.times, read, statuses, flags), found, found.list_problems(missing)
 
 
-def _is_wanted(column: CaptureColumn) -> bool:
-    """Clock, status and electricity registers; nothing of M-Bus meters, which a buffer may have as well."""
+def _order(meter: VisitedMeter) -> list[str]:
+    """The tags of the registers that the profile knows."""
+    return [tag for tag in REGISTERS if tag in meter.profile]
+
+
+def _is_sent(column: CaptureColumn) -> bool:
+    """Everything but values of M-Bus meters, which a buffer may have as well."""
     return column.channel is None
-
-
-def _make_reader(flags: Flags, selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:
-    """Reads the status and the registers of a row."""
-    largest = flags.largest
-    status: int | None = None
-    registers: list[tuple[int, str]] = []
-    for position, column in zip(selection.positions, columns, strict=True):
-        if is_status(column.tag):
-            status = position
-        elif column.tag in REGISTERS:
-            registers.append((position, column.tag))
-
-    def read(row: TimedRow) -> tuple[int | None, ...]:
-        cells = row.cells
-        bits = None if status is None else read_status(cells[status], largest)
-        return bits, *[read_register(cells[position], tag) for position, tag in registers]
-
-    return read

@@ -5,31 +5,30 @@ from datetime import datetime
 from typing import Annotated, NotRequired, TypedDict
 
 from osgp.catalogue import CaptureColumn
-from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.cosem.amr_status import NO_FLAGS, find_captured_flags, is_status
-from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import RowTimes, Selection, TimedRow
+from osgp.cosem.amr_status import NO_FLAGS, STATUS, find_captured_flags, is_status
+from osgp.cosem.profile_rows import CLOCK_TAG
 from osgp.cosem.quantities import Quantity, find_meter_reading_scale
 from osgp.devices.models import MBUS_DEVICE_TYPES
+from osgp.messages.buffer_reading import read_buffer
+from osgp.messages.buffer_rows import BufferRows, WantedColumn
+from osgp.messages.buffers import Buffer
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList
 from osgp.messages.relative_periods import Between
+from osgp.messages.row_results import CompleteUntil
 from osgp.messages.shapes import HIDDEN
+from osgp.messages.unavailable import Unavailable, UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.monitoring.buffer_reading import BufferRows, RowReader, read_buffer
-from osgp.monitoring.periodic_reads import (
-    NothingMissing,
-    PeriodicReads,
-    PeriodType,
-    need_any_buffer,
-    read_register,
-    read_status,
-)
-from osgp.monitoring.periods import BetweenResult, Buffer, CompleteUntil
-from osgp.monitoring.reads import AmrProfileStatus, ReadColumn, Reads
+from osgp.monitoring.cells import make_capture_time_reader, make_status_reader, read_totals
+from osgp.monitoring.expected_columns import find_column, find_status, list_expected, list_missing
+from osgp.monitoring.periodic_reads import NothingMissing, PeriodicReads, PeriodType, need_any_buffer
+from osgp.monitoring.periods import BetweenResult
+from osgp.monitoring.reads import AmrProfileStatus, Reads, make_read_column
 from osgp.monitoring.scales import read_scaler_units
 
 VALUE = "MBUS_MASTER_VALUE"
+CAPTURE_TIME = f"{VALUE}.capture_time"
+"""What a result calls the capture times that make no sense."""
 
 
 class PeriodicMeterReadGas(TypedDict):
@@ -39,7 +38,8 @@ class PeriodicMeterReadGas(TypedDict):
     consumption: Quantity | None
     capture_time: Annotated[
         datetime | None,
-        "When the gateway read the value from the M-Bus meter; null if it does not report it.",
+        "When the gateway read the value from the M-Bus meter; null if it does not report it, or a time that "
+        "cannot be right.",
     ]
     amr_profile_status: AmrProfileStatus
 
@@ -52,6 +52,7 @@ class PeriodicMeterReadsGasResult(BetweenResult):
     complete_until: CompleteUntil
     rejected_rows: RejectedRowList
     rejected_row_count: RejectedRowCount
+    unavailable: UnavailableList
     nothing_missing: NotRequired[NothingMissing]
     capture_period: Annotated[int | None, HIDDEN]
 
@@ -77,80 +78,46 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
 
     def read_rows(
         self, meter: VisitedMeter, buffer: Buffer, between: Between
-    ) -> tuple[Reads[PeriodicMeterReadGas], BufferRows]:
+    ) -> tuple[Reads[PeriodicMeterReadGas], BufferRows, list[Unavailable]]:
         unit = read_scaler_units(meter, [VALUE], meter.profile.find_scaler_unit_of_model(meter.model))[VALUE]
         scale = find_meter_reading_scale(unit, VALUE)
 
-        def is_wanted(column: CaptureColumn) -> bool:
+        def is_sent(column: CaptureColumn) -> bool:
             """Clock and status, and of the M-Bus meters this one."""
-            common = column.tag == "CLOCK" or is_status(column.tag)
+            common = column.tag == CLOCK_TAG or is_status(column.tag)
             return common if column.channel is None else column.channel == meter.channel
 
-        value, capture_time = (meter.find_attribute(VALUE, name) for name in ("value", "capture_time"))
-
-        flags = find_captured_flags(
-            meter.profile, [column.tag for column in filter(is_wanted, buffer.columns)]
+        sent = [column for column in buffer.columns if is_sent(column)]
+        status = find_status(sent)
+        flags = find_captured_flags(meter.profile, [status.tag]) if status else None
+        value, capture_time = (
+            find_column(sent, meter.find_attribute(VALUE, name)) for name in ("value", "capture_time")
         )
-        largest = (flags or NO_FLAGS).largest
+        wanted = [
+            WantedColumn(
+                status.tag if status else STATUS, status, make_status_reader((flags or NO_FLAGS).largest)
+            ),
+            WantedColumn(VALUE, value, read_totals),
+            WantedColumn(
+                CAPTURE_TIME, capture_time, make_capture_time_reader(meter.visit_begin), holds_times=True
+            ),
+        ]
+        found = read_buffer(meter, buffer, wanted, *between, is_sent=is_sent)
+        statuses, numbers, captured = found.columns
+        if None in numbers:
+            captured = _drop_without_values(found, numbers, captured)
+        expected = [column for column in list_expected(meter, buffer.tag) if is_sent(column)]
+        unavailable = found.list_problems(list_missing(buffer.tag, expected, wanted))
+        columns = [make_read_column("consumption", VALUE, scale, numbers)]
+        return Reads(found.times, columns, statuses, flags, {"capture_time": captured}), found, unavailable
 
-        def make_reader(selection: Selection, columns: Sequence[CaptureColumn]) -> RowReader:
-            captures = RowTimes(meter.time_zone, buffer.period)
-            return _make_reader(selection, columns, value, capture_time, captures, largest)
 
-        found = read_buffer(meter, buffer, is_wanted, *between, make_reader)
-        times, statuses, numbers, captured = zip(*found.rows, strict=True) if found.rows else [()] * 4
-        columns = [ReadColumn("consumption", VALUE, scale, numbers)]
-        return Reads(times, columns, statuses, flags, {"capture_time": captured}), found
-
-
-def _make_reader(
-    selection: Selection,
-    columns: Sequence[CaptureColumn],
-    value: AttributeDescriptor,
-    capture_time: AttributeDescriptor,
-    captures: RowTimes,
-    largest: int,
-) -> RowReader:
-    """Reads status (0 to ``largest``), ``value`` and ``capture_time`` of a row.
-
-    Rows without a value have no capture time.
-    """
-    status_position = value_position = capture_position = None
-    for position, column in zip(selection.positions, columns, strict=True):
-        if is_status(column.tag):
-            status_position = position
-        elif column.descriptor == value:
-            value_position = position
-        elif column.descriptor == capture_time:
-            capture_position = position
-    assert value_position is not None
-    number_position = value_position
-    following = 0
-
-    def read(row: TimedRow) -> tuple[int | None, int | None, datetime | None]:
-        nonlocal following
-        if row.index != following:
-            # Rows in between made no sense: how many capture times were left out is unknown.
-            captures.lose_track()
-        following = row.index + 1
-        cells = row.cells
-        cell = None if capture_position is None else cells[capture_position]
-        captured, is_valid = _read_capture_time(cell, captures)
-        bits = None if status_position is None else read_status(cells[status_position], largest)
-        number = read_register(cells[number_position], VALUE)
+def _drop_without_values(
+    found: BufferRows, numbers: Sequence[object], captured: Sequence[datetime | None]
+) -> list[datetime | None]:
+    """The capture times of rows with a value: without one, a time means nothing, nor what is wrong in it."""
+    problems = found.problems.get(CAPTURE_TIME, {})
+    for index, number in zip(found.indexes, numbers, strict=True):
         if number is None:
-            return bits, None, None
-        if not is_valid:
-            raise UnusableRow("The capture time does not tell a complete time.")
-        return bits, number, captured
-
-    return read
-
-
-def _read_capture_time(cell: object, captures: RowTimes) -> tuple[datetime | None, bool]:
-    """When the M-Bus meter was read, None if that was left out with nothing to count from; whether the cell
-    makes sense."""
-    try:
-        return captures.find_next(cell), True
-    except UnusableRow:
-        return None, cell is None
+            problems.pop(index, None)
+    return [None if number is None else moment for number, moment in zip(numbers, captured, strict=True)]

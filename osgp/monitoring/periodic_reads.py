@@ -9,23 +9,28 @@ from zoneinfo import ZoneInfo
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
-from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import parse_number
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.buffer_rows import BufferRows
+from osgp.messages.buffers import Buffer, describe_buffer
 from osgp.messages.needs import AnyOf, Needs, any_of
-from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.operation import Interrupted, MeterOperation, Service
 from osgp.messages.readings import Period, Readings
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
 from osgp.messages.relative_periods import Between, is_since_last_reading
+from osgp.messages.row_results import (
+    CompleteUntil,
+    find_complete_until,
+    join_rejected,
+    join_rows,
+    join_unavailable,
+)
 from osgp.messages.shapes import HIDDEN
+from osgp.messages.unavailable import Unavailable, UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.monitoring.buffer_reading import BufferRows
 from osgp.monitoring.periods import (
     BetweenParameters,
     BetweenResult,
-    Buffer,
-    CompleteUntil,
     check_between,
     check_held,
     find_between,
@@ -76,6 +81,7 @@ class PeriodicReadsResult(BetweenResult):
     complete_until: CompleteUntil
     rejected_rows: RejectedRowList
     rejected_row_count: RejectedRowCount
+    unavailable: UnavailableList
     nothing_missing: NotRequired[NothingMissing]
     capture_period: Annotated[int | None, HIDDEN]
     """Seconds; None for days and months."""
@@ -105,16 +111,23 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
     @abstractmethod
     def read_rows(
         self, meter: VisitedMeter, buffer: Buffer, between: Between
-    ) -> tuple[Reads[Any], BufferRows]:
-        """Read the rows of these times; return them as they are told, and as they were read."""
+    ) -> tuple[Reads[Any], BufferRows, list[Unavailable]]:
+        """Read the rows of these times from a buffer that is as the meter describes it.
+
+        Return them as they are told and as they were read, and what could not be read.
+        """
 
     def perform(self, meter: VisitedMeter, parameters: PeriodicReadsParameters) -> R:
         buffer = self.find_buffer(meter.profile, parameters["period_type"], meter.channel)
         between, nothing_missing = self.choose_times(meter, parameters, buffer)
-        if nothing_missing:
-            reads, found = Reads[Any]((), (), (), None), BufferRows([], [], between.end)
-        else:
-            reads, found = self.read_rows(meter, buffer, between)
+        reads, found = Reads[Any]((), (), (), None), BufferRows((), [], between.end)
+        unavailable: list[Unavailable] = []
+        last = find_complete_until(meter.earlier)
+        if last is not None:
+            between = between._replace(begin=max(between.begin, last))
+        if not nothing_missing and between.begin <= between.end:
+            buffer = describe_buffer(meter, buffer)
+            reads, found, unavailable = self.read_rows(meter, buffer, between)
         result: dict[str, Any] = {
             "period_type": parameters["period_type"],
             "begin_date": between.begin,
@@ -123,10 +136,26 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
             "capture_period": buffer.capture_period,
             "complete_until": found.complete_until,
             **format_rejected(found.rejected),
+            "unavailable": unavailable,
         }
         if nothing_missing is not None:
             result["nothing_missing"] = nothing_missing
+        if found.fault is not None:
+            raise Interrupted(found.fault, result)
         return cast(R, result)
+
+    def join(self, earlier: Mapping[str, Any], result: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Join the rows of an interrupted attempt and those of the next one."""
+        joined = {
+            **result,
+            "begin_date": earlier["begin_date"],
+            self.rows_name: join_rows(earlier[self.rows_name], result[self.rows_name], "log_time"),
+            **join_rejected(earlier, result),
+            "unavailable": join_unavailable(earlier["unavailable"], result["unavailable"]),
+        }
+        if "nothing_missing" in earlier:
+            joined["nothing_missing"] = earlier["nothing_missing"]
+        return joined
 
     def check_parameters(self, parameters: PeriodicReadsParameters) -> None:
         check_between(parameters)
@@ -199,6 +228,7 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
             "complete_until": utc_text(result["complete_until"]),
             "rejected_rows": result["rejected_rows"],
             "rejected_row_count": result["rejected_row_count"],
+            "unavailable": result["unavailable"],
         }
         if "nothing_missing" in result:
             shown["nothing_missing"] = result["nothing_missing"]
@@ -210,21 +240,3 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
     def _find_reads(self, result: R) -> Reads[Any]:
         reads: Reads[Any] = result[self.rows_name]  # type: ignore[literal-required]
         return reads
-
-
-def read_status(cell: object, largest: int) -> int | None:
-    """Return an AMR profile status of 0 to ``largest``. Raises UnusableRow if it is none."""
-    status = parse_number(cell, "The status")
-    if status is not None and not 0 <= status <= largest:
-        raise UnusableRow(f"The status {status} is outside 0..{largest}.")
-    return status
-
-
-def read_register(cell: object, name: str) -> int | None:
-    """Return the number of a register. Raises UnusableRow if it is no number, or negative."""
-    if type(cell) is int and cell >= 0:
-        return cell
-    shown = parse_number(cell, name)
-    if shown is not None:
-        raise UnusableRow(f"{name} is negative.")
-    return None

@@ -1,17 +1,31 @@
 """Parts of time that are read from buffers: their parameters, and how much a buffer holds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from rest_framework.exceptions import ValidationError
 
-from osgp.catalogue import CaptureColumn, CosemObject, Profile
+from osgp.catalogue import CosemObject, Profile
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Fault, FaultCode
 from osgp.messages import relative_periods
+from osgp.messages.buffers import Buffer
 from osgp.messages.relative_periods import Between, RelativePeriodParameter
+
+__all__ = [
+    "BEGIN",
+    "END",
+    "SETTINGS",
+    "BetweenParameters",
+    "BetweenResult",
+    "Buffer",
+    "check_between",
+    "check_held",
+    "find_between",
+    "find_buffer",
+    "find_setting",
+]
 
 SETTINGS = ("capture_period", "profile_entries")
 """Attributes of a buffer that determine how much time it holds."""
@@ -33,10 +47,6 @@ class BetweenResult(TypedDict):
 
     begin_date: datetime
     end_date: datetime
-
-
-CompleteUntil = Annotated[datetime, "All rows up to here were read: to end_date, unless time ran out."]
-"""``complete_until`` of a result."""
 
 
 def check_between(parameters: BetweenParameters) -> None:
@@ -61,39 +71,6 @@ def find_between(
     return relative_periods.find_times(
         parameters, BEGIN, END, moment=moment, zone=zone, capture_period=period, entries=entries
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Buffer:
-    """A buffer as the profile describes it."""
-
-    tag: str
-    columns: tuple[CaptureColumn, ...]
-    """All that it captures, in the meter's order."""
-    period: CapturePeriod | None
-    """How far apart its rows are; None: unknown."""
-    entries: int | None
-    """Rows that it holds; then new ones take the places of the oldest. None: unknown."""
-
-    @property
-    def capture_period(self) -> int | None:
-        """Seconds from one row to the next; None where rows follow the calendar, or it is unknown."""
-        return (self.period.seconds or None) if self.period else None
-
-    def holds(self, begin: datetime, end: datetime, zone: tzinfo) -> bool:
-        """Whether it has room for all rows from ``begin`` to ``end``."""
-        if self.period is None or self.entries is None:
-            return True
-        try:
-            return end <= self.period.advance(begin, self.entries, zone)
-        except OverflowError:
-            return True
-
-    def find_oldest(self, moment: datetime, zone: tzinfo) -> datetime | None:
-        """From when on it still holds at ``moment`` what it has captured; None if that is not known."""
-        if self.period is None or self.entries is None:
-            return None
-        return self.period.advance(moment, -self.entries, zone)
 
 
 def find_buffer(profile: Profile, tags: Sequence[str], channel: int | None = None) -> Buffer | None:

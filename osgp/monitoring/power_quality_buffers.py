@@ -1,23 +1,21 @@
 """The buffers with a history of power quality, and what meters capture in them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from osgp.catalogue import CaptureColumn, CosemObject, Profile, obis
-from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.catalogue import CosemObject, Profile
 from osgp.cosem.errors import make_illegal_response
 from osgp.cosem.profile_rows import CapturePeriod
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.buffers import Buffer, read_columns
+from osgp.messages.descriptions import read_described
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.monitoring.periods import SETTINGS, Buffer, find_setting
+from osgp.monitoring.periods import SETTINGS, find_setting
 from osgp.monitoring.power_quality import ProfileType, is_requested
 from osgp.protocol_dlms import Data
 
 CLOCK = "CLOCK"
 BUFFERS = ("DEFINABLE_LOAD_PROFILE", "POWER_QUALITY_PROFILE_1", "POWER_QUALITY_PROFILE_2")
-MOST_COLUMNS = 200
-"""Columns that a buffer may have; clients can choose some 60 for the longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +84,10 @@ def read_buffers(
         for name in ("capture_objects", *SETTINGS)
         if name == "capture_objects" or candidate.settings[name] is None
     ]
-    answers = dict(
-        zip(asked, meter.get_each([meter.find_attribute(tag, name) for tag, name in asked]), strict=True)
-    )
+    attributes = {(tag, name): meter.find_attribute(tag, name) for tag, name in asked}
+    group = " ".join(candidate.tag for candidate in candidates)
+    told = read_described(meter, group, (), list(attributes.values())).descriptions
+    answers = {place: told[attribute] for place, attribute in attributes.items()}
     buffers: list[tuple[Candidate, Buffer]] = []
     missing: dict[str, Fault] = {}
     for candidate in candidates:
@@ -105,7 +104,7 @@ def _make_buffer(profile: Profile, candidate: Candidate, answers: _Answers) -> B
     captured = answers[candidate.tag, "capture_objects"]
     if isinstance(captured, Fault):
         raise captured
-    columns = tuple(_read_columns(profile, candidate.tag, captured.native))
+    columns = tuple(read_columns(profile, candidate.tag, captured.native))
     # Nothing is captured by the clock when the period is 0: no times can be counted.
     return Buffer(candidate.tag, columns, CapturePeriod.from_seconds(period) if period else None, entries)
 
@@ -120,28 +119,3 @@ def _read_setting(candidate: Candidate, name: str, answers: _Answers) -> int:
     if isinstance(data.value, bool) or not isinstance(data.value, int) or not 0 <= data.value < 1 << 32:
         raise make_illegal_response(f"The {name} of {candidate.tag} is no number of 32 bits.")
     return data.value
-
-
-def _read_columns(profile: Profile, tag: str, captured: Any) -> Iterator[CaptureColumn]:
-    """The capture objects of a buffer; those that the profile does not know are named by their OBIS code."""
-    wrong = make_illegal_response(f"The capture objects of {tag} make no sense.")
-    if not isinstance(captured, tuple) or len(captured) > MOST_COLUMNS:
-        raise wrong
-    for item in captured:
-        match item:
-            case (int(class_id), bytes(logical_name), int(attribute_id), int(data_index)) if (
-                len(logical_name) == 6
-                and 0 <= class_id <= 0xFFFF
-                and -0x80 <= attribute_id <= 0x7F
-                and 0 <= data_index <= 0xFFFF
-            ):
-                found = profile.find_by_logical_name(logical_name)
-                known, channel = found if found and found[0].class_id == class_id else (None, None)
-                yield CaptureColumn(
-                    known.tag if known else obis.to_text(logical_name),
-                    AttributeDescriptor(class_id, logical_name, attribute_id),
-                    data_index,
-                    channel,
-                )
-            case _:
-                raise wrong

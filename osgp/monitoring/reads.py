@@ -6,14 +6,16 @@ Columns of raw numbers are what readings are kept from; rows of quantities are w
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 from rest_framework import serializers
 
 from osgp.catalogue import Flags
 from osgp.cosem.amr_status import list_flag_names
+from osgp.cosem.numbers import align
 from osgp.cosem.quantities import Quantity, Scale, format_decimal
-from osgp.messages.readings import Period, Readings
+from osgp.messages.readings import DECIMALS, Period, Readings
 from osgp.messages.serializers import ChoiceField, QuantityField
 
 Row = TypeVar("Row")
@@ -49,6 +51,18 @@ class ReadColumn:
     tag: str
     scale: Scale
     numbers: Sequence[int | None]
+
+
+NO_SCALE = Scale(0, "")
+"""Of a column without values."""
+
+
+def make_read_column(
+    name: str, tag: str, scale: Scale, numbers: Sequence[int | Decimal | None]
+) -> ReadColumn:
+    """Return a column of the numbers that a meter sent, which may be fractions."""
+    whole, exponent = align(numbers, DECIMALS + scale.exponent)
+    return ReadColumn(name, tag, scale._replace(exponent=scale.exponent + exponent), whole)
 
 
 @dataclass(frozen=True, slots=True)

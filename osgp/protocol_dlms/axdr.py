@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from osgp.protocol_dlms.data import Data, DataType
+from osgp.protocol_dlms.data import Data, DataType, Delta, Float32
 from osgp.protocol_dlms.errors import DecodeError, EncodeError
 
 MAX_DEPTH = 16
@@ -38,12 +38,35 @@ _NUMBERS: dict[int, tuple[str, struct.Struct]] = {
             (DataType.ENUM, "B"),
             (DataType.FLOAT32, "f"),
             (DataType.FLOAT64, "d"),
+            (DataType.DELTA_INTEGER, "b"),
+            (DataType.DELTA_LONG, "h"),
+            (DataType.DELTA_DOUBLE_LONG, "i"),
+            (DataType.DELTA_UNSIGNED, "B"),
+            (DataType.DELTA_LONG_UNSIGNED, "H"),
+            (DataType.DELTA_DOUBLE_LONG_UNSIGNED, "I"),
         )
     )
 }
 _FLOATS = (DataType.FLOAT32, DataType.FLOAT64)
-_UNPACK: dict[int, tuple[Callable[..., tuple[Any, ...]], int]] = {
-    tag: (number.unpack_from, number.size) for tag, (_, number) in _NUMBERS.items()
+_MARKED: dict[int, type[Delta] | type[Float32]] = {
+    DataType.FLOAT32: Float32,
+    **dict.fromkeys(range(DataType.DELTA_INTEGER, DataType.DELTA_DOUBLE_LONG_UNSIGNED + 1), Delta),
+}
+"""Types whose numbers must be told from others of the same value, by tag."""
+
+_Unpack = Callable[[bytes, int], tuple[Any, ...]]
+
+
+def _make_unpack(tag: int, number: struct.Struct) -> _Unpack:
+    """What reads a number at a position. Only the marked types, which are rare, cost another call."""
+    unpack, mark = number.unpack_from, _MARKED.get(tag)
+    if mark is None:
+        return unpack
+    return lambda encoded, position: (mark(unpack(encoded, position)[0]),)
+
+
+_UNPACK: dict[int, tuple[_Unpack, int]] = {
+    tag: (_make_unpack(tag, number), number.size) for tag, (_, number) in _NUMBERS.items()
 }
 _FIXED_OCTETS = {int(DataType.DATE_TIME): 12, int(DataType.DATE): 5, int(DataType.TIME): 4}
 FIXED_SIZES = {

@@ -31,7 +31,26 @@ class DataType(IntEnum):
     DATE_TIME = 25
     DATE = 26
     TIME = 27
+    DELTA_INTEGER = 28
+    DELTA_LONG = 29
+    DELTA_DOUBLE_LONG = 30
+    DELTA_UNSIGNED = 31
+    DELTA_LONG_UNSIGNED = 32
+    DELTA_DOUBLE_LONG_UNSIGNED = 33
     DONT_CARE = 255
+
+
+class Delta(int):
+    """A number of one of the delta types: what to add to the same column's value in the row before (Blue Book
+    4.1.5). Without such a row it means nothing."""
+
+    __slots__ = ()
+
+
+class Float32(float):
+    """A number that came as float32, of which fewer decimal digits count than of a float64."""
+
+    __slots__ = ()
 
 
 class Data(NamedTuple):
@@ -43,7 +62,8 @@ class Data(NamedTuple):
     NULL_DATA, DONT_CARE                                    None
     BOOLEAN                                                 bool
     INTEGER … LONG64_UNSIGNED, ENUM, BCD (signed octet)     int
-    FLOAT32, FLOAT64                                        float
+    DELTA_INTEGER … DELTA_DOUBLE_LONG_UNSIGNED              int; a received one is a Delta
+    FLOAT32, FLOAT64                                        float; a received FLOAT32 is a Float32
     OCTET_STRING, DATE_TIME (12), DATE (5), TIME (4 octets) bytes
     VISIBLE_STRING, UTF8_STRING                             str
     BIT_STRING                                              str of ``0`` and ``1``, first bit first

@@ -97,7 +97,7 @@ def own(rounds: int) -> Costs:
     from osgp.messages.visited_meter import VisitedMeter
     from osgp.monitoring.periodic_meter_reads import PeriodicMeterReads
     from osgp.monitoring.periodic_reads import PeriodicReadsParameters, PeriodType
-    from osgp.protocol_dlms import axdr
+    from osgp.protocol_dlms import AccessResult, axdr
     from osgp.protocol_dlms.ciphering import Deciphering
     from osgp.protocol_dlms.octets import Cursor
     from osgp.protocol_dlms.session import unprotect
@@ -121,6 +121,11 @@ def own(rounds: int) -> Costs:
             """Nothing is asked for: scalers and units are in the profile."""
             assert not attributes
             return []
+
+        @staticmethod
+        def get_each(attributes: Sequence[Any]) -> list[Any]:
+            """How the meter describes its buffer is known, or in the profile."""
+            return [AccessResult.READ_WRITE_DENIED for _ in attributes]
 
     meter = VisitedMeter("", catalogue.find_profile("SMR", "5.1"), Answered(), ZONE)  # type: ignore[arg-type]
     operation = PeriodicMeterReads()

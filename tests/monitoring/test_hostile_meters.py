@@ -40,6 +40,11 @@ MESSAGES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+def decline(attributes: Any) -> list[AccessResult]:
+    """The answers of a meter that tells nothing of its buffers."""
+    return [AccessResult.READ_WRITE_DENIED for _ in attributes]
+
+
 class Hostile:
     """An association with a meter that says what the test wants, whatever it is asked."""
 
@@ -122,6 +127,9 @@ def test_anything_ends_in_a_result_or_a_fault(
 @given(st.binary(max_size=300))
 def test_any_octets_of_a_buffer(octets: bytes) -> None:
     class Answering(Hostile):
+        def get_each(self, attributes: Any) -> Any:
+            return decline(attributes)
+
         def read_profile(self, *_: Any) -> list[tuple[Any, ...]]:
             rows = axdr.decode_native(b"\x01" + octets)
             return [row if isinstance(row, tuple) else () for row in rows]
@@ -138,6 +146,9 @@ def test_a_large_buffer_of_nonsense_takes_no_time_to_speak_of() -> None:
     """Ten thousand rows that are all wrong, in each slice, make a result of a few kilobytes."""
 
     class Wrong(Hostile):
+        def get_each(self, attributes: Any) -> Any:
+            return decline(attributes)
+
         def read_profile(self, *_: Any) -> list[tuple[Any, ...]]:
             return [(None, "x" * 100)] * 10_000
 

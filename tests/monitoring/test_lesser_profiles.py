@@ -13,7 +13,7 @@ from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
 from osgp.messages.operation import MeterOperation
 from osgp.monitoring.power_quality import ProfileType
-from osgp.simulator.codec.axdr import array, double_long_unsigned, structure, unsigned
+from osgp.simulator.codec.axdr import NULL_DATA, array, double_long_unsigned, structure, unsigned
 from tests.monitoring.fleet import MonitoredFleet
 from tests.monitoring.profiles import capturing, selecting, silent_about, without
 from tests.monitoring.rows import clock, energy, parameters
@@ -96,6 +96,8 @@ class TestPeriodicReads:
         single = without(capturing(SMR_5_1, "DAILY_VALUES_E", captured), *rates)
         row = structure(clock("2026-10-25 00:00"), unsigned(0), *energy(1000, 2000))
         fleet.put(fleet.meter("SMR-5.1"), "DAILY_VALUES_E", array([row]))
+        # The meter does not tell its capture objects: then they are as in the profile.
+        fleet.put(fleet.meter("SMR-5.1"), "DAILY_VALUES_E", NULL_DATA, 3)
         asked = parameters("DAILY", *DAYS)
         assert refusal("PeriodicMeterReads", single, asked) is None
         result = perform(fleet, "PeriodicMeterReads", single, asked, selective_access=selective_access)

@@ -1,24 +1,28 @@
 """GetOutages."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from osgp.faults import Fault
-from osgp.protocol_dlms import CosemDateTime
-from osgp.protocol_dlms.errors import DlmsError
+from osgp.monitoring.get_outages import GetOutages
+from osgp.protocol_dlms import AccessResult, CosemDateTime, EntryDescriptor
+from osgp.protocol_dlms.errors import AccessError, DlmsError
 from osgp.simulator.codec.axdr import (
     NULL_DATA,
     array,
     double_long_unsigned,
+    integer,
     long_unsigned,
     octet_string,
     structure,
 )
-from tests.monitoring.fleet import MonitoredFleet
+from tests.monitoring.fleet import MonitoredFleet, TimedAssociation
 from tests.visited import having
 
 WINTER = CosemDateTime(2026, 1, 31, 0xFF, 14, 30, 0, 0, -60, 0).to_bytes()
+LATER = CosemDateTime(2026, 7, 2, 0xFF, 14, 30, 0, 0, -120, 0x80).to_bytes()
 SUMMER = CosemDateTime(2026, 7, 1, 0xFF, 14, 30, 0, 0, -120, 0x80).to_bytes()
 
 
@@ -42,17 +46,64 @@ def test_ends_and_durations(fleet: MonitoredFleet) -> None:
     rows = [
         structure(octet_string(WINTER), double_long_unsigned(180)),
         structure(octet_string(SUMMER), long_unsigned(720)),
-        structure(b"\x19" + SUMMER, NULL_DATA),
+        structure(b"\x19" + LATER, NULL_DATA),
     ]
     assert perform(fleet, array(rows)) == {
         "outages": [
             {"end_time": "2026-01-31T13:30:00Z", "duration": 180},
             {"end_time": "2026-07-01T12:30:00Z", "duration": 720},
-            {"end_time": "2026-07-01T12:30:00Z", "duration": None},
+            # Blue Book, class 7, buffer: null-data is the value of the row before.
+            {"end_time": "2026-07-02T12:30:00Z", "duration": 720},
         ],
         "rejected_rows": [],
         "rejected_row_count": 0,
+        "unavailable": [],
     }
+
+
+def test_newest_first_and_twice(fleet: MonitoredFleet) -> None:
+    """Seen in the field. A log tells rows oldest first, and each once."""
+    rows = [
+        structure(octet_string(SUMMER), double_long_unsigned(720)),
+        structure(octet_string(WINTER), double_long_unsigned(180)),
+        structure(octet_string(WINTER), double_long_unsigned(180)),
+    ]
+    assert [outage["duration"] for outage in perform(fleet, array(rows))["outages"]] == [180, 720]
+
+
+def test_a_log_that_does_not_tell_durations(fleet: MonitoredFleet) -> None:
+    """Blue Book, class 7: capture_objects tells the columns of the buffer."""
+    clock = structure(
+        long_unsigned(8), octet_string(bytes((0, 0, 1, 0, 0, 255))), integer(2), long_unsigned(0)
+    )
+    fleet.put(fleet.meter("SMR-5.1"), "POWER_FAILURE_EVENT_LOG", array([clock]), 3)
+    result = perform(fleet, array([structure(octet_string(WINTER))]))
+    assert result["outages"] == [{"end_time": "2026-01-31T13:30:00Z", "duration": None}]
+    assert [item["reason"] for item in result["unavailable"]] == [
+        "The meter does not capture it in POWER_FAILURE_EVENT_LOG."
+    ]
+
+
+def test_a_meter_that_does_not_give_the_whole_log(fleet: MonitoredFleet) -> None:
+    """Seen in the field: buffers that are read by entries only. What has worked is known the next time."""
+    asked: list[Any] = []
+
+    class Picky(TimedAssociation):
+        def read_profile(self, buffer: Any, selection: Any = None) -> Any:
+            asked.append(selection)
+            if not isinstance(selection, EntryDescriptor):
+                raise AccessError(AccessResult.SCOPE_OF_ACCESS_VIOLATED, buffer)
+            return super().read_profile(buffer, selection)
+
+    whole = fleet.perform("GetOutages", "SMR-5.1")
+    operation = GetOutages()
+    with fleet.visit("SMR-5.1") as meter:
+        picky = replace(meter, association=Picky(meter.association, 500, 0.01))
+        for count in (2, 1):
+            asked.clear()
+            result = operation.represent_result(operation.perform(picky, {}))
+            assert result == whole
+            assert len(asked) == count
 
 
 @pytest.mark.parametrize("empty", [array([]), NULL_DATA])
@@ -73,16 +124,18 @@ def test_bad_rows_do_not_cost_the_good_ones(fleet: MonitoredFleet) -> None:
         good,
     ]
     result = perform(fleet, array(rows))
-    assert len(result["outages"]) == 2
+    # Durations that make no sense cost themselves, not their rows.
+    assert [outage["duration"] for outage in result["outages"]] == [180, None]
     assert result["rejected_rows"] == [
         {"index": 1, "reason": "The clock is left out."},
         {"index": 2, "reason": "The clock does not tell a complete time."},
         {"index": 3, "reason": "The row has 1 columns instead of 2."},
-        {"index": 4, "reason": "The duration is not a number."},
-        {"index": 5, "reason": "The duration is negative."},
         {"index": 6, "reason": "The row has 0 columns instead of 2."},
     ]
-    assert result["rejected_row_count"] == 6
+    assert result["rejected_row_count"] == 4
+    assert [item["reason"] for item in result["unavailable"]] == [
+        "1 value makes no sense: octets instead of a number."
+    ]
 
 
 def test_only_the_first_bad_rows_are_told(fleet: MonitoredFleet) -> None:

@@ -179,11 +179,11 @@ class TestPace:
         assert 30 <= slices[1] <= 31
         complete_until = datetime.fromisoformat(result["complete_until"])
         times = [datetime.fromisoformat(row["log_time"]) for row in result["periodic_meter_reads"]]
-        assert times[-1] == complete_until - timedelta(minutes=15)
-        assert complete_until - at("2026-10-26 00:00") == timedelta(minutes=15) * len(times)
+        assert times[-1] == complete_until
+        assert complete_until - at("2026-10-26 00:00") == timedelta(minutes=15) * (len(times) - 1)
         assert 200 < sum(slices) < 300
         rest, _ = self.perform(fleet, (result["complete_until"], "2026-11-04 00:00"))
-        assert len(times) + len(rest["periodic_meter_reads"]) == 9 * 96 + 1
+        assert len(times) + len(rest["periodic_meter_reads"]) == 9 * 96 + 2
 
     def test_one_slice_is_tried_however_late_it_is(self, fleet: MonitoredFleet) -> None:
         result, slices = self.perform(fleet, ("2026-11-03 00:15", "2026-11-04 00:00"), seconds_left=0)
@@ -192,27 +192,25 @@ class TestPace:
 
 
 def test_a_meter_that_declines_to_select_columns_is_asked_for_all(fleet: MonitoredFleet) -> None:
-    """Once: then that is known. A buffer that it refuses altogether is refused."""
+    """Once: then that is known, also at the next visit."""
     operation = PeriodicMeterReads()
     asked: list[int] = []
 
     class Declining(TimedAssociation):
         def read_profile(self, buffer: Any, access: Any) -> Any:
             asked.append(len(access.columns))
-            if access.columns or len(asked) > 4:
+            if access.columns:
                 raise AccessError(AccessResult.SCOPE_OF_ACCESS_VIOLATED, buffer)
             return super().read_profile(buffer, access)
 
     with fleet.visit("DSMR-4.2.2") as meter:
         declining = replace(meter, association=Declining(meter.association, 500, seconds_per_row=1))
         part = operation.parse(parameters("DAILY", *PARTS["DAILY"]))
-        result = operation.perform(declining, part)
-        assert len(result["periodic_meter_reads"]) == COUNTS["DAILY"]
-        assert asked == [6, 0]
-        asked.extend([0, 0])
-        with pytest.raises(AccessError):
-            operation.perform(declining, part)
-    assert asked == [6, 0, 0, 0, 6, 0]
+        for expected in ([6, 0], [0]):
+            asked.clear()
+            result = operation.perform(declining, part)
+            assert len(result["periodic_meter_reads"]) == COUNTS["DAILY"]
+            assert asked == expected
 
 
 def test_readings_are_the_raw_columns(fleet: MonitoredFleet) -> None:
@@ -277,10 +275,21 @@ class TestBrokenBuffers:
             structure(clock("2026-10-25 04:15"), NULL_DATA, NULL_DATA, double_long_unsigned(7)),
         )
         first, second = result["periodic_meter_reads"]
+        # Blue Book, class 7, buffer: null-data is the value of the row before.
         assert first["amr_profile_status"] == ["CLOCK_INVALID", "DATA_NOT_VALID", "CLOCK_ADJUSTED"]
-        assert second["amr_profile_status"] is None
-        assert second["active_energy_import"] is None
+        assert second["amr_profile_status"] == first["amr_profile_status"]
+        assert second["active_energy_import"] == first["active_energy_import"]
         assert second["active_energy_export"] == {"value": "0.007", "unit": "kWh"}
+
+    def test_nothing_is_told_from_the_first_row_on(self, fleet: MonitoredFleet) -> None:
+        """Columns without a value, as those of M-Bus channels without a device."""
+        row = structure(clock("2026-10-25 04:00"), NULL_DATA, NULL_DATA, double_long_unsigned(7))
+        result = self.perform(fleet, row, structure(NULL_DATA, NULL_DATA, NULL_DATA, NULL_DATA))
+        assert self.times(result) == ["2026-10-25T03:00:00Z", "2026-10-25T03:15:00Z"]
+        for read in result["periodic_meter_reads"]:
+            assert (read["amr_profile_status"], read["active_energy_import"]) == (None, None)
+            assert read["active_energy_export"] == {"value": "0.007", "unit": "kWh"}
+        assert result["unavailable"] == []
 
     def test_unordered_doubled_and_stray_rows(self, fleet: MonitoredFleet) -> None:
         result = self.perform(
@@ -288,6 +297,7 @@ class TestBrokenBuffers:
             self.row("2026-10-25 04:15", 2, 2),
             self.row("2026-10-25 04:00", 1, 1),
             self.row("2026-10-25 04:15", 3, 3),
+            self.row("2026-10-25 04:00", 1, 1),
             self.row("2026-10-24 04:15", 4, 4),
             self.row("2026-10-26 00:00", 5, 5),
             self.row("2026-10-26 00:15", 6, 6),
@@ -296,7 +306,7 @@ class TestBrokenBuffers:
         assert values == ["0.001", "0.002", "0.005"]
         assert self.times(result) == sorted(self.times(result))
         assert result["rejected_rows"] == [
-            {"index": 2, "reason": "There is another row with the same time before it."}
+            {"index": 2, "reason": "There is another row with the same time and other values before it."}
         ]
 
     def test_bad_rows(self, fleet: MonitoredFleet) -> None:
@@ -310,24 +320,42 @@ class TestBrokenBuffers:
             "The clock does not tell a complete time.": structure(
                 octet_string(b"\xff" * 12), unsigned(0), *energy(1, 2)
             ),
-            "The status is not a number.": structure(
-                clock("2026-10-25 05:00"), octet_string(b"\x00"), *energy(1, 2)
-            ),
-            "The status 300 is outside 0..255.": structure(
-                clock("2026-10-25 05:00"), double_long_unsigned(300), *energy(1, 2)
-            ),
-            "ACTIVE_ENERGY_IMPORT is not a number.": structure(
-                clock("2026-10-25 05:00"), unsigned(0), octet_string(b"1"), *energy(2)
-            ),
-            "ACTIVE_ENERGY_EXPORT is negative.": structure(
-                clock("2026-10-25 05:00"), unsigned(0), *energy(1), b"\x05\xff\xff\xff\xff"
-            ),
         }
         result = self.perform(fleet, *bad.values(), good)
         assert self.times(result) == ["2026-10-25T03:00:00Z"]
         assert result["rejected_rows"] == [
             {"index": index, "reason": reason} for index, reason in enumerate(bad)
         ]
+
+    @pytest.mark.parametrize(
+        ("cell", "place", "name", "reason"),
+        [
+            (octet_string(b"\x00"), 1, "AMR_PROFILE_STATUS", "octets instead of bits"),
+            (double_long_unsigned(300), 1, "AMR_PROFILE_STATUS", "bits outside 0..255"),
+            (octet_string(b"1"), 2, "ACTIVE_ENERGY_IMPORT", "octets instead of a number"),
+            (b"\x0a\x0212", 2, "ACTIVE_ENERGY_IMPORT", "a text instead of a number"),
+            (b"\x05\xff\xff\xff\xff", 3, "ACTIVE_ENERGY_EXPORT", "a negative number"),
+            (b"\x1f\x01", 3, "ACTIVE_ENERGY_EXPORT", "a difference from a value that is not known"),
+            (
+                b"\x17\x7f\xc0\x00\x00",
+                3,
+                "ACTIVE_ENERGY_EXPORT",
+                "a floating-point number that is no number, or beyond all bounds",
+            ),
+        ],
+    )
+    def test_a_cell_that_makes_no_sense_costs_its_value_not_its_row(
+        self, fleet: MonitoredFleet, cell: bytes, place: int, name: str, reason: str
+    ) -> None:
+        cells = [clock("2026-10-25 05:00"), unsigned(0), *energy(1, 2)]
+        cells[place] = cell
+        result = self.perform(fleet, structure(*cells), self.row("2026-10-25 05:15", 3, 4))
+        first, second = result["periodic_meter_reads"]
+        fields = {1: "amr_profile_status", 2: "active_energy_import", 3: "active_energy_export"}
+        assert [first[field] is None for field in fields.values()] == [each == place for each in fields]
+        assert all(second[field] is not None for field in fields.values())
+        assert result["rejected_rows"] == []
+        assert result["unavailable"] == [{"name": name, "reason": f"1 value makes no sense: {reason}."}]
 
     @pytest.mark.parametrize(
         "encoded",
@@ -370,6 +398,7 @@ def test_rows_are_the_same_by_either_way() -> None:
             "complete_until": NOW,
             "rejected_rows": [{"index": 1, "reason": "no"}],
             "rejected_row_count": 1,
+            "unavailable": [{"name": "ACTIVE_ENERGY_IMPORT", "reason": "no"}],
         }
         assert operation.represent_result(result) == dict(operation.result_serializer(result).data)
 

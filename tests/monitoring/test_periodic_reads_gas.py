@@ -105,6 +105,8 @@ def test_scaler_by_model_or_from_the_meter(
     operation = PeriodicMeterReadsGas()
     asked = operation.parse(parameters("INTERVAL", "2026-10-25 00:00", "2026-10-26 00:00"))
     with fleet.visit("SMR-5.1", channel=2, model=model) as meter:
+        # How the buffer is described is asked once a day.
+        operation.perform(meter, asked)
         before = meter.association.statistics.round_trips
         result = operation.represent_result(operation.perform(meter, asked))
         assert meter.association.statistics.round_trips - before == round_trips
@@ -192,17 +194,36 @@ class TestCaptureTimes:
         )
         assert self.captured(result) == ["2026-10-24T21:55:00Z"]
 
-    def test_a_value_of_nobody_knows_when_is_rejected(self, fleet: MonitoredFleet) -> None:
+    def test_times_that_make_no_sense_cost_themselves(self, fleet: MonitoredFleet) -> None:
+        """Seen in the field: capture times of clocks that were reset (1970, 2000), or far ahead."""
         result = self.perform(
             fleet,
             self.row("2026-10-25 04:00", octet_string(b"\xff" * 12)),
-            self.row("2026-10-25 05:00", octet_string(b"\xff" * 12), value=None),
+            self.row("2026-10-25 05:00", octet_string(b"\xff" * 12)),
             self.row("2026-10-25 06:00", unsigned(1)),
             self.row("2026-10-25 07:00", clock("2026-10-25 07:00")),
+            self.row("2026-10-25 08:00", clock("1970-01-01 01:00")),
+            self.row("2026-10-25 09:00", clock("2000-01-01 00:00")),
+            self.row("2026-10-25 10:00", clock("2070-01-01 00:00")),
+            self.row("2026-10-25 11:00", clock("2099-10-25 10:55")),
         )
-        assert [row["consumption"] is None for row in result["periodic_meter_reads_gas"]] == [True, False]
-        reason = "The capture time does not tell a complete time."
-        assert result["rejected_rows"] == [{"index": 0, "reason": reason}, {"index": 2, "reason": reason}]
+        consumptions = [row["consumption"]["value"] for row in result["periodic_meter_reads_gas"]]
+        assert len(set(consumptions)) == 1
+        assert self.captured(result) == [None, None, None, "2026-10-25T06:00:00Z", *[None] * 4]
+        assert result["rejected_rows"] == []
+        assert result["unavailable"] == [
+            {
+                "name": "MBUS_MASTER_VALUE.capture_time",
+                "reason": "7 values make no sense: it does not tell a complete time.",
+            }
+        ]
+
+    def test_times_without_a_value_mean_nothing(self, fleet: MonitoredFleet) -> None:
+        """An M-Bus channel without device."""
+        rows = [self.row(f"2026-10-25 0{hour}:00", octet_string(b"\xff" * 12), None) for hour in (4, 5)]
+        result = self.perform(fleet, *rows)
+        assert self.captured(result) == [None, None]
+        assert result["unavailable"] == []
 
 
 def test_readings_are_the_raw_column(fleet: MonitoredFleet) -> None:

@@ -10,11 +10,10 @@ from osgp import catalogue
 from osgp.catalogue import CaptureColumn
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.units import ScalerUnit, Unit
-from osgp.cosem.errors import UnusableRow
 from osgp.cosem.signal_quality import find_signal_quality
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
-from osgp.monitoring.cells import make_cell_reader
+from osgp.monitoring.cells import make_cells_reader
 from osgp.monitoring.get_power_quality_profile import GetPowerQualityProfile
 from osgp.protocol_dlms.errors import AccessError
 from osgp.simulator.codec.axdr import (
@@ -333,8 +332,9 @@ class TestChosenColumns:
         ]
         assert told["profile_entries"] == [
             {"log_time": "2026-11-03T00:00:00Z", "values": ["MINUS_87_DBM", 2, 5, 7]},
-            # The period that the meter was set to, not that of the profile.
-            {"log_time": "2026-11-03T01:00:00Z", "values": [None, None, None, None]},
+            # The period that the meter was set to, not that of the profile. Null-data is the value of the row
+            # before (Blue Book, class 7, buffer).
+            {"log_time": "2026-11-03T01:00:00Z", "values": ["MINUS_87_DBM", 2, 5, 7]},
         ]
 
     def test_columns_are_selected_where_the_meter_can(self, fleet: MonitoredFleet) -> None:
@@ -344,22 +344,32 @@ class TestChosenColumns:
         wrong = self.perform(fleet, self.row(*[NULL_DATA] * 5), selective_access=True)
         assert wrong["rejected_rows"] == [{"index": 0, "reason": "The row has 6 columns instead of 5."}]
 
-    def test_bad_rows(self, fleet: MonitoredFleet) -> None:
+    def test_a_cell_that_makes_no_sense_costs_its_value_not_its_row(self, fleet: MonitoredFleet) -> None:
+        """Seen in the field: the signal quality 32, which has no meaning."""
         good = (unsigned(0), unsigned(0), NULL_DATA, NULL_DATA, long_unsigned(0))
-        bad = {
-            "No signal quality has the index 32.": (unsigned(32), *good[1:]),
-            "The signal quality is not a number.": (octet_string(b""), *good[1:]),
-            "A value is longer than 64 octets, characters or elements.": (
-                *good[:3],
-                octet_string(b"x" * 65),
-                good[4],
-            ),
-        }
-        rows = [self.row(*cells, time=f"2026-11-03 02:0{index}") for index, cells in enumerate(bad.values())]
+        bad = [
+            (unsigned(32), *good[1:]),
+            (octet_string(b""), *good[1:]),
+            (*good[:3], octet_string(b"x" * 65), good[4]),
+        ]
+        rows = [self.row(*cells, time=f"2026-11-03 02:0{index}") for index, cells in enumerate(bad)]
+        meter = fleet.meter("SMR-5.1")
         told = self.perform(fleet, self.row(*good), *rows)
-        assert len(told["profile_entries"]) == 1
-        assert told["rejected_rows"] == [
-            {"index": index, "reason": reason} for index, reason in enumerate(bad, start=1)
+        assert (told["rejected_rows"], told["rejected_row_count"]) == ([], 0)
+        lowest = "MINUS_113_DBM_OR_LESS"
+        assert [entry["values"][0] for entry in told["profile_entries"]] == [lowest, None, None, lowest]
+        assert [entry["values"][1] for entry in told["profile_entries"]] == [0] * 4
+        assert meter.memory.overrides
+        result = fleet.perform("GetPowerQualityProfile", "SMR-5.1", asked(PUBLIC), selective_access=False)
+        assert result["unavailable"] == [
+            {
+                "name": "CDMA_DIAGNOSTIC",
+                "reason": "2 values make no sense: no signal quality has the index 32.",
+            },
+            {
+                "name": "MBUS_CLIENT_SETUP",
+                "reason": "1 value makes no sense: more than 64 octets, characters or elements.",
+            },
         ]
 
     def test_values_of_any_type(self, fleet: MonitoredFleet) -> None:
@@ -455,13 +465,10 @@ class TestChosenColumns:
 )
 def test_counters_are_numbers_and_measured_values_decimal_digits(scale: ScalerUnit, shown: Any) -> None:
     register = catalogue.find_profile("SMR", "5.1")["AVERAGE_VOLTAGE_L1"]
-    read = make_cell_reader(
+    read = make_cells_reader(
         register.interface_class, CaptureColumn("TAG", register.address_attribute("value"), 0, None), scale
     )
-    assert read(12) == shown
-    assert read(None) is None
-    with pytest.raises(UnusableRow):
-        read(True)
+    assert read((12, None, True)) == ([shown, None, None], {2: "a truth value instead of a number"})
 
 
 def test_buffers_for_which_there_is_no_time(fleet: MonitoredFleet) -> None:

@@ -1,0 +1,313 @@
+"""Reading the rows of a buffer in slices, at the pace of the meter and within the time of the session.
+
+Whatever a meter sends within what was asked for in all is kept, once: meters include or exclude the borders
+of a range, answer more than was asked, and send the newest row first, or in no order (all seen in the field).
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from osgp.catalogue import CaptureColumn
+from osgp.cosem.profile_rows import Row
+from osgp.cosem.row_times import Within
+from osgp.faults import Fault
+from osgp.messages.buffer_access import MOST_ENTRIES, Answer, BufferAccess, Way, is_refusal
+from osgp.messages.buffer_borders import Borders
+from osgp.messages.buffer_rows import BufferRows, Collection, WantedColumn
+from osgp.messages.buffers import Buffer, find_clock, find_period_step
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.protocol_dlms import errors
+
+FIRST_ROWS, LEAST_ROWS, MOST_ROWS = 150, 20, 1_000
+"""Rows that are asked for at a time: at first, and at least and at most once the meter's pace is known."""
+SLICE_SECONDS = 30.0
+"""Duration of a slice. A long buffer, or one that does not fit into one answer, comes in parts."""
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""No meter has rows from before, and none will have any from after."""
+SPARE_ENTRIES = 5
+"""Rows more than the period says that a buffer may have had since a time: clocks that were set."""
+
+
+def read_buffer(
+    meter: VisitedMeter,
+    buffer: Buffer,
+    wanted: Sequence[WantedColumn],
+    begin: datetime,
+    end: datetime,
+    *,
+    is_sent: Callable[[CaptureColumn], bool] = lambda column: True,
+    describe_row: Callable[[Row], str] = lambda row: "",
+) -> BufferRows:
+    """The rows from ``begin`` to ``end``, both included.
+
+    ``buffer`` is as the meter describes it; ``is_sent`` says which of its columns are asked for where the
+    meter can select some. ``describe_row`` adds to the reason for which a row is rejected. A fault that ends
+    the association is raised if no row has come before; else the rows have it.
+    """
+    reading = _prepare(meter, buffer, wanted, begin, end, is_sent, describe_row)
+    return _read(meter, reading, reading.read)
+
+
+def read_whole_buffer(meter: VisitedMeter, buffer: Buffer, wanted: Sequence[WantedColumn]) -> BufferRows:
+    """All rows of a short buffer, such as a log, see :func:`read_buffer`."""
+    reading = _prepare(meter, buffer, wanted, _FIRST, _LAST, lambda column: True, lambda row: "")
+    return _read(meter, reading, reading.read_whole)
+
+
+def _prepare(
+    meter: VisitedMeter,
+    buffer: Buffer,
+    wanted: Sequence[WantedColumn],
+    begin: datetime,
+    end: datetime,
+    is_sent: Callable[[CaptureColumn], bool],
+    describe_row: Callable[[Row], str],
+) -> "_Reading":
+    clock = find_clock(buffer.columns, meter.find_attribute("CLOCK", "time"), buffer.tag)
+    needed = {clock, *(each.column for each in wanted)}
+    named = [column for column in buffer.columns if column in needed or is_sent(column)]
+    collection = Collection(
+        meter,
+        buffer.tag,
+        buffer.period,
+        wanted,
+        clock,
+        begin,
+        end,
+        one_per_time=buffer.period is not None,
+        describe_row=describe_row,
+    )
+    return _Reading(meter, buffer, named, collection, begin, end)
+
+
+def _read(meter: VisitedMeter, reading: "_Reading", read: Callable[[], None]) -> BufferRows:
+    fault: Fault | None = None
+    try:
+        read()
+    except errors.DlmsError as error:
+        if meter.association.is_open or not reading.collection:
+            raise
+        fault = error
+    if reading.collection.has_odd_rows:
+        # The meter may have been set up in another way since it was asked.
+        meter.knowledge.forget_checks()
+    return reading.collection.finish(reading.complete_until, fault)
+
+
+class _Reading:
+    """A read of a buffer, answer by answer."""
+
+    def __init__(
+        self,
+        meter: VisitedMeter,
+        buffer: Buffer,
+        named: Sequence[CaptureColumn],
+        collection: Collection,
+        begin: datetime,
+        end: datetime,
+    ) -> None:
+        self.complete_until = begin
+        self._meter = meter
+        self._buffer = buffer
+        self._named = named
+        self.collection = collection
+        self._begin = begin
+        self._end = end
+        self._access = BufferAccess(meter, buffer.tag, buffer.columns, named)
+        self._size = FIRST_ROWS
+        self._seconds_per_row = 0.0
+
+    def read(self) -> None:
+        """Read what there is time for, in the way that has worked before, else in any that works."""
+        way, is_sure = self._access.find_way()
+        refusal: errors.DlmsError | None = None
+        if way is Way.RANGE or not is_sure:
+            try:
+                self._read_by_range(briefly=way is not Way.RANGE)
+            except errors.DlmsError as error:
+                if not is_refusal(self._meter, error):
+                    raise
+                refusal = error
+            else:
+                self._access.keep_way(Way.RANGE, is_sure=True)
+                return
+        if way is not Way.WHOLE:
+            try:
+                self._read_by_entries()
+            except Fault as fault:
+                if not _is_about_access(self._meter, fault):
+                    raise
+            else:
+                self._access.keep_way(Way.ENTRIES, is_sure=bool(self.collection))
+                return
+        try:
+            self._take_whole()
+        except errors.DlmsError as error:
+            if not is_refusal(self._meter, error):
+                raise
+            if refusal is None:
+                # What worked before does not any more: the next attempt finds out anew.
+                self._access.keep_way(Way.RANGE, is_sure=True)
+            raise refusal or error from None
+        self._access.keep_way(Way.WHOLE, is_sure=bool(self.collection))
+
+    def read_whole(self) -> None:
+        """Read the whole buffer, if the meter gives it; else what is in it in another way."""
+        ways: dict[Way, Callable[[], None]] = {
+            Way.WHOLE: self._take_whole,
+            Way.ENTRIES: self._read_by_entries,
+            Way.RANGE: partial(self._read_by_range, briefly=False),
+        }
+        known = self._access.find_whole_way()
+        first: Fault | None = None
+        for way in (known, *(each for each in ways if each is not known)):
+            try:
+                ways[way]()
+            except Fault as fault:
+                if not _is_about_access(self._meter, fault):
+                    raise
+                first = first or fault
+            else:
+                self._access.keep_whole_way(way)
+                return
+        assert first is not None
+        raise first
+
+    def _take_whole(self) -> None:
+        self.collection.take(self._access.ask_whole(), self._named)
+        self.complete_until = self._end
+
+    # Ranges of time
+
+    def _read_by_range(self, *, briefly: bool) -> None:
+        """Read slice by slice; each begins where the rows in hand end, so that no border matters."""
+        borders = Borders(self._meter, self._buffer)
+        start, count, is_last = self._begin, 0, False
+        outer: list[datetime] = []
+        while not is_last:
+            count += self._size
+            until, is_last = self._find_slice_end(count)
+            first = borders.move_begin(start) if start == self._begin else start
+            last = borders.move_end(until) if is_last else until
+            answer = self._ask(partial(self._access.ask_range, first, last, briefly=briefly))
+            outer += answer.within or (first, last)
+            moments = self.collection.take(answer, self._named).moments
+            if moments:
+                latest = max(moments)
+                # Some meters answer more than they were asked for.
+                is_last |= latest >= self._end
+                start = self.complete_until = max(start, min(latest, until))
+            if not is_last and self._is_out_of_time():
+                return
+        self.complete_until = self._end
+        self._complete_borders(borders, (outer[0], outer[-1]))
+
+    def _find_slice_end(self, count: int) -> tuple[datetime, bool]:
+        """``count`` rows after the begin, and whether that is the end; the end if the period is unknown."""
+        period = self._buffer.period
+        if period is not None:
+            try:
+                until = period.advance(self._begin, count, self._meter.time_zone)
+            except OverflowError:
+                until = self._end
+            if until < self._end:
+                return until, False
+        return self._end, True
+
+    def _complete_borders(self, borders: Borders, within: Within) -> None:
+        """Ask once for a row at the begin or the end that did not come although it should be there."""
+        begin, end = self._begin, self._end
+        times = self.collection.list_times()
+        borders.learn(times, begin, end, within)
+        has_asked = False
+        for first, last in borders.list_missing(times, begin, end, within):
+            has_asked = True
+            try:
+                answer = self._access.ask_range(first, last, briefly=True)
+            except errors.DlmsError as error:
+                if not is_refusal(self._meter, error):
+                    raise
+            else:
+                self.collection.take(answer, self._named)
+        if has_asked:
+            borders.learn_excluded(self.collection.list_times(), begin, end)
+
+    # Entries by number
+
+    def _read_by_entries(self) -> None:
+        """Read the entries since the begin: the period tells how many there may be, their times the rest."""
+        count = self._access.count_entries()
+        begin, end = self.complete_until, self._end
+        low = max(count - self._count_periods_since(begin) + 1, 1)
+        lowest, position = low, low
+        earliest: datetime | None = None
+        latest: datetime | None = None
+        while position <= count:
+            last = min(position + self._size - 1, count)
+            seen = self._take_entries(position, last)
+            position = last + 1
+            if seen:
+                earliest, latest = _join(seen, earliest, latest)
+                while lowest > 1 and begin < earliest:
+                    # There were more rows than the period says.
+                    before = self._take_entries(max(lowest - self._size, 1), lowest - 1)
+                    lowest = max(lowest - self._size, 1)
+                    earliest, latest = _join(before, earliest, latest) if before else (earliest, latest)
+                self.complete_until = max(begin, min(latest, end))
+                if seen[0] > end:
+                    break
+            if position <= count and self._is_out_of_time():
+                return
+        position = 1
+        while position < lowest and (latest is None or latest < end):
+            # Where entry 1 is the newest, it has the rows that are missing.
+            last = min(position + self._size - 1, lowest - 1)
+            seen = self._take_entries(position, last)
+            position = last + 1
+            if not seen or seen[0] <= begin:
+                break
+            if self._is_out_of_time():
+                return
+        self.complete_until = end
+
+    def _take_entries(self, first: int, last: int) -> tuple[datetime, datetime] | None:
+        """Take entries; return the earliest and the latest time among them, if any has one."""
+        answer = self._ask(partial(self._access.ask_entries, first, last))
+        moments = self.collection.take(answer, self._named).moments
+        return (min(moments), max(moments)) if moments else None
+
+    def _count_periods_since(self, moment: datetime) -> int:
+        """How many rows there may be since then; more than a meter holds if that is unknown."""
+        step = find_period_step(self._buffer.period)
+        if step is None:
+            return MOST_ENTRIES
+        return min(int((self._meter.visit_begin - moment) / step) + SPARE_ENTRIES, MOST_ENTRIES)
+
+    # Pace
+
+    def _ask(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask for a slice, and find the size of the next one from the pace of the meter."""
+        seconds_left = self._meter.association.seconds_left
+        answer = ask()
+        seconds = seconds_left - self._meter.association.seconds_left
+        self._seconds_per_row = max(seconds, 0.001) / self._size
+        self._size = min(max(int(SLICE_SECONDS / self._seconds_per_row), LEAST_ROWS), MOST_ROWS)
+        return answer
+
+    def _is_out_of_time(self) -> bool:
+        return self._meter.association.seconds_left < 2 * self._size * self._seconds_per_row
+
+
+def _join(
+    seen: tuple[datetime, datetime], earliest: datetime | None, latest: datetime | None
+) -> tuple[datetime, datetime]:
+    first, last = seen
+    return min(first, earliest or first), max(last, latest or last)
+
+
+def _is_about_access(meter: VisitedMeter, fault: Fault) -> bool:
+    """Whether the meter does not give entries by number, or does not say how many there are."""
+    if isinstance(fault, errors.DlmsError) and not isinstance(fault, errors.IllegalResponse):
+        return is_refusal(meter, fault)
+    return meter.association.is_open
