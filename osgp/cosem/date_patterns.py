@@ -12,13 +12,12 @@ import calendar
 import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from osgp.protocol_dlms import CosemDateTime
 from osgp.protocol_dlms.cosem_time import (
     DEVIATION_LIMIT,
     DEVIATION_UNSPECIFIED,
-    STANDARD_DEVIATION_LIMIT,
     STATUS_UNSPECIFIED,
     UNSPECIFIED,
     YEAR_UNSPECIFIED,
@@ -228,18 +227,14 @@ class DateTimePattern:
     def from_moment(cls, moment: datetime, zone: tzinfo) -> "DateTimePattern":
         """Return an aware ``moment`` in ``zone`` with nothing unspecified, to the hundredth of a second.
 
-        In UTC if ``zone`` is not whole minutes from UTC, which no deviation can express, or more than 12
-        hours, which the Blue Book does not have.
+        In UTC if ``zone`` is not whole minutes from UTC, which no deviation can express.
         """
         try:
-            told = CosemDateTime.from_datetime(moment, zone)
+            told, local = CosemDateTime.from_datetime(moment, zone), moment.astimezone(zone)
         except EncodeError:
-            told = CosemDateTime.from_datetime(moment, UTC)
-        if abs(told.deviation) > STANDARD_DEVIATION_LIMIT:
-            told = CosemDateTime.from_datetime(moment, UTC)
-        weekday = date(told.year, told.month, told.day).isoweekday()
+            told, local = CosemDateTime.from_datetime(moment, UTC), moment.astimezone(UTC)
         return cls(
-            DatePattern(told.year, told.month, told.day, weekday),
+            DatePattern(told.year, told.month, told.day, local.isoweekday()),
             TimePattern(told.hour, told.minute, told.second, told.hundredths),
             told.deviation,
             told.status,

@@ -12,11 +12,11 @@ from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.readings import Period, Readings
 from osgp.messages.registry import register
+from osgp.messages.scales import choose_scaler_unit, describe_registers
 from osgp.messages.shapes import HIDDEN, NoParameters
 from osgp.messages.unavailable import UnavailableList, list_unavailable
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.log_times import read_log_time
-from osgp.monitoring.scales import choose_scaler_unit, describe_registers
 
 REGISTERS = {
     "active_energy_import": "ACTIVE_ENERGY_IMPORT",

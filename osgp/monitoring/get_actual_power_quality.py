@@ -10,11 +10,11 @@ from osgp.faults import Fault
 from osgp.messages.descriptions import Answers, read_described
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
+from osgp.messages.scales import choose_scaler_unit, describe_registers, is_register
 from osgp.messages.unavailable import UnavailableList, list_unavailable
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.log_times import read_log_time
 from osgp.monitoring.power_quality import PowerQualityParameters, ProfileType, is_requested
-from osgp.monitoring.scales import choose_scaler_unit, describe_registers, is_register
 from osgp.protocol_dlms import Data
 
 CLOCK = "CLOCK"

@@ -10,10 +10,10 @@ from osgp.messages.descriptions import Answers, read_described
 from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
+from osgp.messages.scales import choose_scaler_unit, describe_registers
 from osgp.messages.shapes import NoParameters
 from osgp.messages.unavailable import UnavailableList, list_unavailable
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.monitoring.scales import choose_scaler_unit, describe_registers
 from osgp.protocol_dlms import Data
 
 PHASES = ("L1", "L2", "L3")

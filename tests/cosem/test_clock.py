@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osgp.catalogue.communication import DeviationSign
-from osgp.cosem.clock import MeterClock, decode_utc, parse_date_time
+from osgp.cosem.clock import decode_utc, encode_for_meter, parse_complete_time, parse_date_time
 from osgp.faults import Fault, FaultCode
 from osgp.protocol_dlms import CosemDateTime, Data, DataType
 
@@ -51,7 +50,7 @@ def test_a_complete_clock() -> None:
         bytes.fromhex("07ea011f06ff1e0000ffc400"),
         bytes.fromhex("07ea011f060eff0000ffc400"),
         bytes.fromhex("07ea021f060e1e0000ffc400"),
-        bytes.fromhex("07ea011f060e1e0000034900"),  # a deviation of 841 minutes
+        bytes.fromhex("07ea011f060e1e000002d100"),  # a deviation of 721 minutes
         bytes(12),
         b"\xff" * 12,
     ],
@@ -63,7 +62,7 @@ def test_no_complete_clock(octets: bytes) -> None:
 @given(st.binary(min_size=12, max_size=12))
 def test_any_octets_are_read_as_cosem_date_time_reads_them(octets: bytes) -> None:
     read = CosemDateTime.from_bytes(octets)
-    if read.deviation != -0x8000 and abs(read.deviation) <= 720:
+    if read.deviation != -0x8000:
         assert decode_utc(octets, AMSTERDAM) == read.to_datetime()
     else:
         decode_utc(octets, AMSTERDAM)
@@ -74,7 +73,7 @@ def test_any_octets_are_read_as_cosem_date_time_reads_them(octets: bytes) -> Non
     st.sampled_from(["Europe/Amsterdam", "Europe/Dublin", "America/Havana", "Australia/Lord_Howe", "UTC"]),
 )
 def test_what_a_meter_is_told_comes_back(told: datetime, name: str) -> None:
-    data = MeterClock(ZoneInfo(name)).encode(told)
+    data = encode_for_meter(told, ZoneInfo(name))
     assert data.type == DataType.OCTET_STRING
     assert isinstance(data.value, bytes)
     assert decode_utc(data.value, UTC) == told
@@ -102,88 +101,24 @@ def test_dublin_counts_its_winter_as_the_exception() -> None:
 
 def test_a_zone_that_no_deviation_expresses_is_told_in_utc() -> None:
     told = datetime(2026, 6, 1, tzinfo=UTC)
-    data = MeterClock(ZoneInfo("Pacific/Kiritimati")).encode(told)
-    assert data == MeterClock(UTC).encode(told)
+    data = encode_for_meter(told, ZoneInfo("Pacific/Kiritimati"))
+    assert data == encode_for_meter(told, UTC)
 
 
 def test_moments_for_people() -> None:
-    clock = MeterClock(AMSTERDAM)
     data = Data(DataType.OCTET_STRING, WINTER)
     assert parse_date_time(data, "The clock").month == 1
-    assert clock.parse(data, "The clock") == datetime(2026, 1, 31, 13, 30, tzinfo=UTC)
+    assert parse_complete_time(data, "The clock") == datetime(2026, 1, 31, 13, 30, tzinfo=UTC)
+    no_deviation = Data(DataType.OCTET_STRING, local("2026-01-31T00:00:00", 0))
     for wrong in (
+        no_deviation,
         Data(DataType.OCTET_STRING, b"12"),
-        Data(DataType.OCTET_STRING, b"\xff" * 12),
         Data(DataType.NULL_DATA, None),
         Data(DataType.UNSIGNED, 1),
     ):
         with pytest.raises(Fault, match="The clock") as caught:
-            clock.parse(wrong, "The clock")
+            parse_complete_time(wrong, "The clock")
         assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
-
-
-def test_local_time_without_deviation_is_that_of_the_device() -> None:
-    """Blue Book 4.1.6.1: 8000 is a deviation that is not specified. Seen in the field: Kamstrup, Kaifa."""
-    data = Data(DataType.OCTET_STRING, local("2026-07-31T14:30:00", 0xFF))
-    assert MeterClock(AMSTERDAM).parse(data, "It") == datetime(2026, 7, 31, 12, 30, tzinfo=UTC)
-    assert MeterClock(UTC).parse(data, "It") == datetime(2026, 7, 31, 14, 30, tzinfo=UTC)
-
-
-FIRST, SECOND = (datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1))
-"""Half past two in Amsterdam, in summer and in winter time."""
-
-
-@pytest.mark.parametrize("status", [0x00, 0xFF])
-@pytest.mark.parametrize(
-    ("near", "expected"),
-    [
-        # What was read this minute, in either of the two hours.
-        (datetime(2026, 10, 25, 0, 31, tzinfo=UTC), FIRST),
-        (datetime(2026, 10, 25, 1, 29, tzinfo=UTC), SECOND),
-        # A clock that is ten minutes fast is still in the first hour.
-        (datetime(2026, 10, 25, 0, 20, tzinfo=UTC), FIRST),
-        # Captured within the hour before.
-        (datetime(2026, 10, 25, 1, 20, tzinfo=UTC), SECOND),
-        (datetime(2026, 10, 25, 2, 20, tzinfo=UTC), SECOND),
-        # Captured long ago: the later one, of which as much is known as of the other one.
-        (datetime(2026, 11, 30, tzinfo=UTC), SECOND),
-    ],
-)
-def test_in_the_hour_that_comes_twice_the_nearer_one_counts(
-    near: datetime, expected: datetime, status: int
-) -> None:
-    """Seen in the field: the status is 00 or FF, summer and winter (Blue Book 4.1.6.1, clock status)."""
-    octets = local("2026-10-25T02:30:00", status)
-    assert MeterClock(AMSTERDAM).decode(octets, near=near) == expected
-    assert MeterClock(AMSTERDAM).list_candidates(octets) == (FIRST, SECOND)
-
-
-def test_the_flag_of_summer_time_is_believed_whatever_is_near() -> None:
-    octets = local("2026-10-25T02:30:00", 0x80)
-    near = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
-    assert MeterClock(AMSTERDAM).decode(octets, near=near) == FIRST
-
-
-@pytest.mark.parametrize(("minutes", "utc"), [(-840, "2026-06-15T00:00"), (840, "2026-06-16T04:00")])
-def test_deviations_of_fourteen_hours(minutes: int, utc: str) -> None:
-    """Blue Book 4.1.6.1 has 720; Kiribati is 840 minutes ahead, and its meters say so."""
-    octets = local("2026-06-15T14:00:00", 0, minutes)
-    assert decode_utc(octets, UTC) == datetime.fromisoformat(utc).replace(tzinfo=UTC)
-
-
-def test_meters_that_turn_the_sign_of_deviations() -> None:
-    """Blue Book 4.1.6.1: minutes from local time to GMT. Seen in the field: minutes from GMT."""
-    opposite = MeterClock(AMSTERDAM, DeviationSign.OPPOSITE)
-    told = datetime(2026, 7, 31, 12, 30, tzinfo=UTC)
-    octets = local("2026-07-31T14:30:00", 0x80, 120)
-    assert opposite.decode(octets) == told
-    assert MeterClock(AMSTERDAM).decode(octets) == datetime(2026, 7, 31, 16, 30, tzinfo=UTC)
-    encoded = opposite.encode(told).value
-    assert isinstance(encoded, bytes)
-    assert CosemDateTime.from_bytes(encoded).deviation == 120
-    assert opposite.decode(encoded) == told
-    # Without deviation there is nothing to turn.
-    assert opposite.decode(local("2026-07-31T14:30:00", 0xFF)) == told
 
 
 def test_years_without_end() -> None:
