@@ -1,15 +1,13 @@
 """SynchronizeTime: set the meter's clock to the platform's time."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
-from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.functions import DeviceFunctionGroup
-from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
@@ -17,7 +15,6 @@ from osgp.messages.serializers import TimeZoneField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import CosemDateTime, Data, DataType
 from osgp.protocol_dlms.cosem_time import STANDARD_DEVIATION_LIMIT
-from osgp.protocol_dlms.errors import EncodeError
 
 TOLERANCE = timedelta(seconds=5)
 """By how much a clock may differ right after it was set: it may ignore fractions of a second, and run on."""
@@ -59,21 +56,6 @@ class SynchronizeTime(MeterOperation[SynchronizeTimeParameters, SynchronizeTimeR
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.AD_HOC})
     needs = ("CLOCK",)
 
-    def check_parameters(self, parameters: SynchronizeTimeParameters) -> None:
-        """Refuse a zone whose time no clock can show, summer or winter. Raises ValidationError."""
-        name, now = parameters.get("timezone"), timezone.now()
-        if name is None:
-            return
-        middles = (datetime(now.year, month, 15, tzinfo=UTC) for month in (1, 7))
-        if not any(_can_be_shown(moment, name) for moment in (now, *middles)):
-            raise ValidationError({"timezone": [_explain(name)]})
-
-    def check_device(self, device: Device, parameters: SynchronizeTimeParameters) -> None:
-        name = parameters.get("timezone", device.time_zone)
-        if not _can_be_shown(timezone.now(), name):
-            pointer = "/timezone" if "timezone" in parameters else ""
-            raise Fault(FaultCode.VALIDATION_ERROR, _explain(name), pointer=pointer)
-
     def perform(self, meter: VisitedMeter, parameters: SynchronizeTimeParameters) -> SynchronizeTimeResult:
         zone = ZoneInfo(parameters["timezone"]) if "timezone" in parameters else meter.time_zone
         # Repeating it does no harm only because the time is taken anew on each attempt.
@@ -105,16 +87,3 @@ def _check_time(meter: VisitedMeter, since: datetime) -> None:
             "know a deviation of more than 12 hours.",
             component=Component.PROTOCOL_DLMS,
         )
-
-
-def _can_be_shown(moment: datetime, zone: str) -> bool:
-    """Whether a date-time can say what time it is then in the zone."""
-    try:
-        CosemDateTime.from_datetime(moment, ZoneInfo(zone))
-    except EncodeError:
-        return False
-    return True
-
-
-def _explain(zone: str) -> str:
-    return f"A meter's clock cannot show the time of {zone}: it is too far from UTC."

@@ -12,17 +12,17 @@ import calendar
 import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from osgp.protocol_dlms import CosemDateTime
 from osgp.protocol_dlms.cosem_time import (
     DEVIATION_LIMIT,
     DEVIATION_UNSPECIFIED,
+    STANDARD_DEVIATION_LIMIT,
     STATUS_UNSPECIFIED,
     UNSPECIFIED,
     YEAR_UNSPECIFIED,
 )
-from osgp.protocol_dlms.errors import EncodeError
 
 DAYLIGHT_SAVINGS_END = 0xFD
 """A month: that in which daylight saving ends."""
@@ -227,12 +227,12 @@ class DateTimePattern:
     def from_moment(cls, moment: datetime, zone: tzinfo) -> "DateTimePattern":
         """Return an aware ``moment`` in ``zone`` with nothing unspecified, to the hundredth of a second.
 
-        In UTC if ``zone`` is not whole minutes from UTC, which no deviation can express.
+        In UTC if ``zone`` is more than 12 hours from UTC, a deviation that the Blue Book does not have.
         """
-        try:
-            told, local = CosemDateTime.from_datetime(moment, zone), moment.astimezone(zone)
-        except EncodeError:
-            told, local = CosemDateTime.from_datetime(moment, UTC), moment.astimezone(UTC)
+        offset = moment.astimezone(zone).utcoffset() or timedelta()
+        if abs(offset) > timedelta(minutes=STANDARD_DEVIATION_LIMIT):
+            zone = UTC
+        told, local = CosemDateTime.from_datetime(moment, zone), moment.astimezone(zone)
         return cls(
             DatePattern(told.year, told.month, told.day, local.isoweekday()),
             TimePattern(told.hour, told.minute, told.second, told.hundredths),

@@ -1,23 +1,23 @@
 """SynchronizeTime: the meter's clock, in any zone and on both sides of every change of clocks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from rest_framework.exceptions import ValidationError
 from rest_framework.test import APIClient
 
 from osgp import catalogue
 from osgp.accounts.models import Organisation
 from osgp.adhoc import synchronize_time
-from osgp.devices.models import Device
+from osgp.catalogue.communication import DeviationSign
+from osgp.devices.meter_settings import MeterSettings
+from osgp.faults import Fault
 from osgp.messages.serializers import list_time_zones
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import CosemDateTime, errors
-from osgp.requests.models import Request
 from osgp.simulator import Fleet, SimulatorThread
 from tests import meters
 from tests.protocol_dlms.peers import WrapperMeter
@@ -117,12 +117,6 @@ def test_the_meter_shows_the_moment_in_any_zone_at_any_time(
     now.moment = moment
     offset = moment.astimezone(ZoneInfo(zone)).utcoffset()
     assert offset is not None
-    if abs(offset) > timedelta(hours=12):
-        before = clock_of(held)
-        with pytest.raises((errors.EncodeError, ValidationError)):
-            perform(held, "SynchronizeTime", {"timezone": zone})
-        assert clock_of(held) == before
-        return
     result = perform(held, "SynchronizeTime", {"timezone": zone})
     assert result["deviation"] == -offset / timedelta(minutes=1)
     assert clock_of(held).to_datetime() == moment.replace(microsecond=moment.microsecond // 10_000 * 10_000)
@@ -149,31 +143,35 @@ def test_a_refusal_is_told(now: Now) -> None:
             perform(meter, "SynchronizeTime")
 
 
-@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT-14"])
-def test_a_zone_that_no_meter_can_tell_is_refused_at_once(api: APIClient, device: Device, zone: str) -> None:
-    body = {"device_identification": device.identification, "timezone": zone}
-    answer = api.post(URL, body, format="json")
-    assert (answer.status_code, answer.json()["code"]) == (400, 401)
-    assert answer.json()["errors"][0]["pointer"] == "/timezone"
-    bundle = {
-        "device_identification": device.identification,
-        "actions": [{"message": "SynchronizeTime"}, {"message": "SynchronizeTime", "timezone": zone}],
-    }
-    answer = api.post("/api/v1/bundle/", bundle, format="json")
-    assert answer.status_code == 400
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/actions/1/timezone"]
-    batch = {
-        "device_identifications": [device.identification],
-        "message": "SynchronizeTime",
-        "parameters": {"timezone": zone},
-    }
-    answer = api.post("/api/v1/requests/batch/", batch, format="json")
-    assert answer.status_code == 400
-    Device.objects.update(time_zone=zone)
-    body = {"device_identification": device.identification}
-    answer = api.post(URL, body, format="json")
-    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/device_identification")
-    assert not Request.objects.exists()
+def test_a_meter_that_knows_no_deviation_beyond_twelve_hours(now: Now) -> None:
+    """Kiritimati is 14 hours ahead of UTC. A meter that takes it for something else shows another time."""
+    shown = "090c 07ea 01 10 ff 02 00 00 00 %s 00"
+
+    def make_meter(deviation: str) -> Callable[[bytes], bytes]:
+        def answer(request: bytes) -> bytes:
+            if request[0] == 0xC1:
+                return bytes((0xC5, 1, request[2], 0))
+            return bytes((0xC4, 1, request[2], 0)) + bytes.fromhex(shown % deviation)
+
+        return answer
+
+    profile = catalogue.find_profile("SMR", "5.1")
+    with session(WrapperMeter(make_meter("fcb8"))) as association:
+        result = perform(visited(profile, association), "SynchronizeTime", {"timezone": "Pacific/Kiritimati"})
+        assert (result["deviation"], result["timezone"]) == (-840, "Pacific/Kiritimati")
+    with (
+        session(WrapperMeter(make_meter("fd30"))) as association,
+        pytest.raises(Fault, match="2026-01-15 14:00:00 UTC: it does not know"),
+    ):
+        perform(visited(profile, association), "SynchronizeTime", {"timezone": "Pacific/Kiritimati"})
+
+
+def test_a_meter_with_the_opposite_sign(visits: Visits, now: Now) -> None:
+    opposite = MeterSettings(deviation_sign=DeviationSign.OPPOSITE)
+    with visits.visit(visits.simulated("SMR-5.1"), settings=opposite) as meter:
+        assert perform(meter, "SynchronizeTime")["deviation"] == -60
+        # This one has the usual sign: it takes 60 for a place behind UTC.
+        assert clock_of(meter).to_datetime() == now.moment + timedelta(hours=2)
 
 
 @pytest.mark.django_db(transaction=True)

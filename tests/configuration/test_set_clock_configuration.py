@@ -146,8 +146,8 @@ def test_answers_that_are_wrong(visits: Visits, kind: FaultKind) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("timezone_offset", -721, "greater than or equal to -720"),
-        ("timezone_offset", 721, "less than or equal to 720"),
+        ("timezone_offset", -841, "greater than or equal to -840"),
+        ("timezone_offset", 841, "less than or equal to 840"),
         ("timezone_offset", "-60", "integer"),
         ("timezone_offset", ..., "required"),
         ("daylight_savings_begin", ..., "required"),
@@ -158,7 +158,7 @@ def test_answers_that_are_wrong(visits: Visits, kind: FaultKind) -> None:
         ("daylight_savings_begin", BEGIN[:-2], "24 hexadecimal digits"),
         ("daylight_savings_end", "FFFF021EFF03000000FF8880", "does not have that day"),
         ("daylight_savings_end", "FFFF0AFE0718000000FF8880", "hour"),
-        ("daylight_savings_end", "FFFF0AFE070300000002D180", "-720 to 720"),
+        ("daylight_savings_end", "FFFF0AFE0703000000034980", "-840 to 840"),
         ("daylight_savings_begin", "FFFFFEFEFF02000000FFC400", "mark"),
         ("daylight_savings_end", "FFFFFDFEFF02000000FFC400", "mark"),
         ("daylight_savings_end", BEGIN, "would end when it begins"),

@@ -1,13 +1,14 @@
 """Date-times as meters tell them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osgp.cosem.clock import decode_utc, encode_for_meter, parse_complete_time, parse_date_time
+from osgp.catalogue.communication import DeviationSign
+from osgp.cosem.clock import MeterClock, decode_utc, parse_date_time
 from osgp.faults import Fault, FaultCode
 from osgp.protocol_dlms import CosemDateTime, Data, DataType
 
@@ -50,7 +51,7 @@ def test_a_complete_clock() -> None:
         bytes.fromhex("07ea011f06ff1e0000ffc400"),
         bytes.fromhex("07ea011f060eff0000ffc400"),
         bytes.fromhex("07ea021f060e1e0000ffc400"),
-        bytes.fromhex("07ea011f060e1e000002d100"),  # a deviation of 721 minutes
+        bytes.fromhex("07ea011f060e1e0000034900"),  # a deviation of 841 minutes
         bytes(12),
         b"\xff" * 12,
     ],
@@ -73,7 +74,7 @@ def test_any_octets_are_read_as_cosem_date_time_reads_them(octets: bytes) -> Non
     st.sampled_from(["Europe/Amsterdam", "Europe/Dublin", "America/Havana", "Australia/Lord_Howe", "UTC"]),
 )
 def test_what_a_meter_is_told_comes_back(told: datetime, name: str) -> None:
-    data = encode_for_meter(told, ZoneInfo(name))
+    data = MeterClock(ZoneInfo(name)).encode(told)
     assert data.type == DataType.OCTET_STRING
     assert isinstance(data.value, bytes)
     assert decode_utc(data.value, UTC) == told
@@ -99,25 +100,74 @@ def test_dublin_counts_its_winter_as_the_exception() -> None:
     assert decode_utc(local("2026-10-25T01:30:00", 0x00), zone) == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
 
 
-def test_a_zone_that_no_deviation_expresses_is_told_in_utc() -> None:
+def test_a_zone_that_not_every_meter_knows_is_told_in_utc() -> None:
     told = datetime(2026, 6, 1, tzinfo=UTC)
-    data = encode_for_meter(told, ZoneInfo("Pacific/Kiritimati"))
-    assert data == encode_for_meter(told, UTC)
+    data = MeterClock(ZoneInfo("Pacific/Kiritimati")).encode(told)
+    assert data == MeterClock(UTC).encode(told)
+
+
+@pytest.mark.parametrize(("deviation", "hour"), [(840, 14), (-840, 10)])
+def test_deviations_of_up_to_fourteen_hours_are_read(deviation: int, hour: int) -> None:
+    """The Blue Book ends at 720; clocks of Kiritimati and Tonga go further."""
+    octets = local("2026-01-31T00:00:00", 0, deviation)
+    assert decode_utc(octets, AMSTERDAM) == datetime(2026, 1, 31 if deviation > 0 else 30, hour, tzinfo=UTC)
+
+
+def test_without_deviation_it_is_local_time() -> None:
+    """As Kamstrup, Kaifa and Landis+Gyr send: deviation 8000."""
+    clock = MeterClock(AMSTERDAM)
+    told = Data(DataType.OCTET_STRING, local("2026-07-01T12:00:00", 0xFF))
+    assert clock.parse(told, "The clock") == datetime(2026, 7, 1, 10, tzinfo=UTC)
+
+
+REPEATED = (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("status", [0x00, 0xFF])
+def test_in_the_hour_that_autumn_repeats_the_nearer_one_counts(status: int) -> None:
+    octets = local("2026-10-25T02:30:00", status)
+    clock = MeterClock(AMSTERDAM)
+    assert clock.list_candidates(octets) == REPEATED
+    for moment in REPEATED:
+        assert clock.decode(octets, near=moment + timedelta(minutes=2)) == moment
+    assert clock.list_candidates(local("2026-10-25T02:30:00", 0x80)) == REPEATED[:1]
+
+
+@pytest.mark.parametrize("status", [0x00, 0xFF])
+def test_the_hour_that_spring_skips_is_one_of_winter(status: int) -> None:
+    octets = local("2026-03-29T02:30:00", status)
+    assert MeterClock(AMSTERDAM).list_candidates(octets) == (datetime(2026, 3, 29, 1, 30, tzinfo=UTC),)
+
+
+def test_a_meter_with_the_opposite_sign() -> None:
+    clock = MeterClock(AMSTERDAM, DeviationSign.OPPOSITE)
+    told = datetime(2026, 7, 1, 10, tzinfo=UTC)
+    octets = local("2026-07-01T12:00:00", 0x80, 120)
+    assert clock.decode(octets) == told
+    encoded = clock.encode(told)
+    assert isinstance(encoded.value, bytes)
+    assert CosemDateTime.from_bytes(encoded.value).deviation == 120
+    assert clock.decode(encoded.value) == told
+    assert clock.turn_minutes(-60) == 60
+    # What is not specified has no sign.
+    open_ended = local("2026-07-01T12:00:00", 0x80)
+    assert clock.turn(CosemDateTime.from_bytes(open_ended)).to_bytes() == open_ended
+    assert clock.decode(open_ended) == told
 
 
 def test_moments_for_people() -> None:
     data = Data(DataType.OCTET_STRING, WINTER)
     assert parse_date_time(data, "The clock").month == 1
-    assert parse_complete_time(data, "The clock") == datetime(2026, 1, 31, 13, 30, tzinfo=UTC)
-    no_deviation = Data(DataType.OCTET_STRING, local("2026-01-31T00:00:00", 0))
+    clock = MeterClock(UTC)
+    assert clock.parse(data, "The clock") == datetime(2026, 1, 31, 13, 30, tzinfo=UTC)
     for wrong in (
-        no_deviation,
+        Data(DataType.OCTET_STRING, b"\xff" * 12),
         Data(DataType.OCTET_STRING, b"12"),
         Data(DataType.NULL_DATA, None),
         Data(DataType.UNSIGNED, 1),
     ):
         with pytest.raises(Fault, match="The clock") as caught:
-            parse_complete_time(wrong, "The clock")
+            clock.parse(wrong, "The clock")
         assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
 
 
