@@ -8,14 +8,14 @@ from osgp.cosem import mbus
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.partial_reads import (
     AskedField,
-    FieldProblem,
     ReadField,
-    list_problems,
+    list_unavailable_fields,
     read_fields,
     require_any,
 )
 from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters
+from osgp.messages.unavailable import UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
 
 TAG = "MBUS_CLIENT_SETUP"
@@ -32,7 +32,7 @@ class MbusChannel(TypedDict):
     mbus_version: int | None
     mbus_device_type: int | None
     mbus_primary_address: int | None
-    problems: list[FieldProblem]
+    unavailable: UnavailableList
 
 
 class ScanMbusChannelsResult(TypedDict):
@@ -46,7 +46,7 @@ class ScanMbusChannels(MeterOperation[NoParameters, ScanMbusChannelsResult]):
     """Read which devices are on the four M-Bus channels of an electricity meter.
 
     The field names are those of AddDevice. A value that the meter refuses, or that is invalid, is null and
-    listed in the problems of its channel; the others are read all the same. Nothing changes on the platform.
+    listed as unavailable with its channel; the others are read all the same. Nothing changes on the platform.
     """
 
     message = "ScanMbusChannels"
@@ -93,15 +93,15 @@ def _describe_channel(channel: int, fields: list[ReadField]) -> MbusChannel:
     primary_address, identification_number, manufacturer, version, device_type = (
         field.value for field in fields
     )
-    problems = list_problems(fields)
+    unavailable = list_unavailable_fields(fields)
     is_empty = mbus.MbusShortId(identification_number, manufacturer, version, device_type).is_empty
     return {
         "channel": channel,
-        "occupied": None if problems and is_empty else not is_empty,
+        "occupied": None if unavailable and is_empty else not is_empty,
         "mbus_identification_number": identification_number,
         "mbus_manufacturer": manufacturer,
         "mbus_version": version,
         "mbus_device_type": device_type,
         "mbus_primary_address": primary_address,
-        "problems": problems,
+        "unavailable": unavailable,
     }

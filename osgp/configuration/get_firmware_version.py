@@ -12,9 +12,10 @@ from osgp.firmware.models import FirmwareModuleType
 from osgp.firmware.versions import record_versions
 from osgp.messages.needs import any_of
 from osgp.messages.operation import ConcludedOperation, Service
-from osgp.messages.partial_reads import AskedField, FieldProblem, list_problems, read_fields, require_any
+from osgp.messages.partial_reads import AskedField, list_unavailable_fields, read_fields, require_any
 from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters
+from osgp.messages.unavailable import UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ class ModuleVersion(TypedDict):
 
 
 class GetFirmwareVersionResult(TypedDict):
-    """What the meter told; modules that it does not tell are among the problems."""
+    """What the meter told; modules that it does not tell are unavailable."""
 
     firmware_versions: list[ModuleVersion]
     as_of: Annotated[datetime, "When the platform asked."]
-    problems: list[FieldProblem]
+    unavailable: UnavailableList
 
 
 @register
@@ -51,8 +52,8 @@ class GetFirmwareVersion(
 ):
     """Read the versions of the firmware that runs in an electricity meter and its modules.
 
-    They are kept with the device, with all former versions. A module that the meter refuses to tell is a
-    problem of the result; the request fails only if it tells none.
+    They are kept with the device, with all former versions. A module that the meter refuses to tell is
+    unavailable in the result; the request fails only if it tells none.
     """
 
     message = "GetFirmwareVersion"
@@ -85,7 +86,7 @@ class GetFirmwareVersion(
                 if not field.fault
             ],
             "as_of": as_of,
-            "problems": list_problems(fields),
+            "unavailable": list_unavailable_fields(fields),
         }
 
     def conclude(

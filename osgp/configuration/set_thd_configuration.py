@@ -9,11 +9,12 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import CosemObject, Profile
 from osgp.catalogue.units import ScalerUnit
 from osgp.cosem.integers import encode_integer
-from osgp.cosem.quantities import Quantity, Scale, parse_scaler_unit, parse_whole_number
+from osgp.cosem.quantities import Quantity, Scale, parse_whole_number
 from osgp.faults import Fault, FaultCode
 from osgp.messages.changes import Setting, change_by_name
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
+from osgp.messages.scales import read_scaler_units
 from osgp.messages.serializers import IntegerField
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data
@@ -118,15 +119,9 @@ def _get(parameters: Mapping[str, Any], name: str) -> int:
 
 
 def _find_scales(meter: VisitedMeter) -> dict[str, ScalerUnit]:
-    """Scaler and unit by parameter: from the profile, or else from the meter. Raises Fault."""
-    scales = {name: meter.find_object(tag)["scaler_unit"].scaler_unit for name, tag in TAGS.items()}
-    unknown = [name for name, scale in scales.items() if scale is None]
-    if unknown:
-        answers = meter.get_all([meter.find_attribute(TAGS[name], "scaler_unit") for name in unknown])
-        scales |= {
-            name: parse_scaler_unit(data, TAGS[name]) for name, data in zip(unknown, answers, strict=True)
-        }
-    return {name: scale for name, scale in scales.items() if scale is not None}
+    """Scaler and unit by parameter, as the meter counts. Raises Fault for one that nobody tells."""
+    found = read_scaler_units(meter, list(TAGS.values()))
+    return {name: found[tag] for name, tag in TAGS.items()}
 
 
 def _encode(name: str, register_: CosemObject, scaler_unit: ScalerUnit, value: int) -> Data:

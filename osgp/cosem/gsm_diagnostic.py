@@ -1,12 +1,17 @@
 """GSM diagnostic (class 47): what a modem reports about its network."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from osgp.cosem.errors import make_illegal_response
 from osgp.cosem.quantities import parse_whole_number
 from osgp.cosem.signal_quality import find_signal_quality
+from osgp.faults import Fault
 from osgp.protocol_dlms import Data
+
+Faults = MutableMapping[str, Fault]
+"""By name, of members of a value that make no sense."""
+Read = TypeVar("Read")
 
 RESERVED = "RESERVED"
 MOST_ADJACENT_CELLS = 100
@@ -62,10 +67,11 @@ def parse_operator(data: Data) -> str | None:
     return "".join(character for character in text if character.isprintable())[:LONGEST_OPERATOR].strip()
 
 
-def parse_cell_info(data: Data) -> CellInfo | None:
+def parse_cell_info(data: Data, faults: Faults) -> CellInfo | None:
     """Return attribute 6, a structure of seven members (four in class version 0); None for null-data.
 
-    Raises Fault for anything else.
+    A member that makes no sense is None, and its fault is added to ``faults`` by its name. Raises Fault for
+    anything but such a structure.
     """
     if data.value is None:
         return None
@@ -75,45 +81,67 @@ def parse_cell_info(data: Data) -> CellInfo | None:
     cell_id, location_id, quality, bit_error_rate, *network = members
     country, operator_code, channel = network or (None, None, None)
     return CellInfo(
-        _parse_number(cell_id, "cell id"),
-        _parse_number(location_id, "location id"),
-        _parse_signal_quality(quality),
-        _parse_number(bit_error_rate, "bit error rate"),
-        _parse_number(country, "mobile country code"),
-        _parse_number(operator_code, "mobile network code"),
-        _parse_number(channel, "channel number"),
+        _read(_parse_number, cell_id, "cell_id", faults),
+        _read(_parse_number, location_id, "location_id", faults),
+        _read(_parse_signal_quality, quality, "signal_quality", faults),
+        _read(_parse_number, bit_error_rate, "bit_error_rate", faults),
+        _read(_parse_number, country, "mobile_country_code", faults),
+        _read(_parse_number, operator_code, "mobile_network_code", faults),
+        _read(_parse_number, channel, "channel_number", faults),
     )
 
 
-def parse_adjacent_cells(data: Data) -> list[AdjacentCell]:
-    """Return attribute 7; an empty list for null-data. Raises Fault for anything else."""
+def parse_adjacent_cells(data: Data, faults: Faults) -> list[AdjacentCell]:
+    """Return attribute 7; an empty list for null-data. Raises Fault for anything but an array.
+
+    Of a cell that makes no sense all is None; its fault is added to ``faults`` by its place, counted from 0,
+    and that of a single member as ``0.signal_quality``.
+    """
     if data.value is None:
         return []
     if not isinstance(data.value, tuple) or len(data.value) > MOST_ADJACENT_CELLS:
         raise make_illegal_response(f"The adjacent cells are not an array of at most {MOST_ADJACENT_CELLS}.")
     cells = []
-    for cell in data.value:
-        if not isinstance(cell.value, tuple) or len(cell.value) != 2:
-            raise make_illegal_response("An adjacent cell is not a structure of two.")
-        cell_id, quality = cell.value
-        cells.append(AdjacentCell(_parse_number(cell_id, "cell id"), _parse_signal_quality(quality)))
+    for place, cell in enumerate(data.value):
+        cell_id = quality = None
+        if isinstance(cell.value, tuple) and len(cell.value) == 2:
+            cell_id, quality = cell.value
+        else:
+            faults[str(place)] = make_illegal_response("An adjacent cell is not a structure of two.")
+        cells.append(
+            AdjacentCell(
+                _read(_parse_number, cell_id, f"{place}.cell_id", faults),
+                _read(_parse_signal_quality, quality, f"{place}.signal_quality", faults),
+            )
+        )
     return cells
 
 
-def _parse_number(data: Data | None, name: str) -> int | None:
-    number = None if data is None else parse_whole_number(data, f"the {name}")
+def _read(
+    parse: Callable[[Data, str], Read | None], data: Data | None, name: str, faults: Faults
+) -> Read | None:
+    """The value of a member, None if it makes no sense, or the class version does not have it."""
+    if data is None:
+        return None
+    try:
+        return parse(data, name.rpartition(".")[2].replace("_", " "))
+    except Fault as fault:
+        faults[name] = fault
+        return None
+
+
+def _parse_number(data: Data, name: str) -> int | None:
+    number = parse_whole_number(data, f"the {name}")
     if number is not None and number < 0:
         raise make_illegal_response(f"The {name} is negative.")
     return number
 
 
-def _parse_signal_quality(data: Data) -> str | None:
-    index = parse_whole_number(data, "the signal quality")
+def _parse_signal_quality(data: Data, name: str) -> str | None:
+    index = parse_whole_number(data, f"the {name}")
     if index is None:
         return None
     try:
         return find_signal_quality(index)
     except ValueError:
-        raise make_illegal_response(
-            f"The signal quality has the index {index}, which stands for none."
-        ) from None
+        raise make_illegal_response(f"The {name} has the index {index}, which stands for none.") from None

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.numbers import to_number
 from osgp.protocol_dlms import Data
 
 LARGEST_SCALER = 24
@@ -14,6 +15,7 @@ _SHOWN_AS: dict[Unit, tuple[int, Unit | str]] = {
     Unit.WH: (-3, "kWh"),
     Unit.M3: (0, Unit.M3),
     Unit.M3_CORRECTED: (0, Unit.M3),
+    Unit.LITRE: (-3, Unit.M3),
 }
 
 
@@ -39,13 +41,15 @@ class Scale(NamedTuple):
         """The symbol of the unit."""
         return self.unit.symbol if isinstance(self.unit, Unit) else self.unit
 
-    def apply(self, number: int) -> Quantity:
+    def apply(self, number: int | Decimal) -> Quantity:
         """Return the exact measured value of a register's number."""
         return Quantity(Decimal(number).scaleb(self.exponent), self.unit)
 
 
-def format_decimal(number: int, exponent: int) -> str:
+def format_decimal(number: int | Decimal, exponent: int) -> str:
     """Return ``number`` times ten to the ``exponent`` in digits; a faster ``format(Decimal(…), "f")``."""
+    if isinstance(number, Decimal):
+        return f"{number.scaleb(exponent):f}"
     if exponent >= 0:
         return f"{number}{'0' * exponent}" if number else "0"
     digits = str(abs(number)).rjust(1 - exponent, "0")
@@ -63,21 +67,38 @@ def find_meter_reading_scale(scaler_unit: ScalerUnit, name: str) -> Scale:
 
 
 def parse_quantity(data: Data, scaler_unit: ScalerUnit, name: str) -> Quantity | None:
-    """Return a register's value, energy in kWh or volume in m³; None for null-data.
+    """Return a total, energy in kWh or volume in m³; None for null-data.
 
-    Raises Fault for another unit and unless the value is a number.
+    Raises Fault for another unit, and unless the value is a number that is not negative: totals begin at 0.
     """
-    number = parse_whole_number(data, name)
-    return None if number is None else find_meter_reading_scale(scaler_unit, name).apply(number)
+    number = parse_number(data, name)
+    if number is None:
+        return None
+    if number < 0:
+        raise make_illegal_response(f"{name} is negative.")
+    return find_meter_reading_scale(scaler_unit, name).apply(number)
+
+
+def parse_number(data: Data, name: str) -> int | Decimal | None:
+    """Return a number of any type, floats as the shortest decimals that stand for them; None for null-data.
+
+    Raises Fault for anything else.
+    """
+    try:
+        return to_number(data.value)
+    except ValueError:
+        raise make_illegal_response(f"The value of {name} is not a number.") from None
 
 
 def parse_whole_number(data: Data, name: str) -> int | None:
-    """Return an integer of any type; None for null-data. Raises Fault for anything else."""
-    if data.value is None:
-        return None
-    if isinstance(data.value, bool) or not isinstance(data.value, int):
-        raise make_illegal_response(f"The value of {name} is not a number.")
-    return data.value
+    """Return an integer of any type, also as a float; None for null-data. Raises Fault for anything else."""
+    number = parse_number(data, name)
+    if isinstance(number, Decimal):
+        whole = int(number)
+        if whole != number:
+            raise make_illegal_response(f"The value of {name} is not a whole number.")
+        return whole
+    return number
 
 
 def parse_scaler_unit(data: Data, name: str) -> ScalerUnit:
@@ -86,6 +107,8 @@ def parse_scaler_unit(data: Data, name: str) -> ScalerUnit:
     if not isinstance(parts, tuple) or len(parts) != 2:
         raise make_illegal_response(f"The scaler and unit of {name} are not a structure of two.")
     scaler, unit = (part.value for part in parts)
+    if isinstance(scaler, bool) or isinstance(unit, bool):
+        raise make_illegal_response(f"The scaler or unit of {name} is a truth value.")
     if not isinstance(scaler, int) or not isinstance(unit, int) or abs(scaler) > LARGEST_SCALER:
         raise make_illegal_response(f"The scaler or unit of {name} is out of range.")
     try:

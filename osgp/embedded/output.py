@@ -53,7 +53,7 @@ def _make_rows(readings: Sequence[Reading]) -> list[tuple[str, str, str, str, st
         if reading.gateway:
             continue
         gas = behind.get(reading.device_identification)
-        clock = str(reading.result.get("log_time", "-")).replace("T", " ").removesuffix("Z")
+        clock = str(reading.result.get("log_time") or "-").replace("T", " ").removesuffix("Z")
         rows.append(
             (
                 reading.device_identification,

@@ -9,19 +9,21 @@ from osgp.catalogue import Profile
 from osgp.cosem import gsm_diagnostic as gsm
 from osgp.cosem.clock import MeterClock
 from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.plausible_times import is_plausible
 from osgp.devices.models import CommunicationMethod, Device
 from osgp.faults import Fault, FaultCode
 from osgp.messages.needs import Needs, any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.partial_reads import (
     AskedField,
-    FieldProblem,
-    list_problems,
+    Partly,
+    list_unavailable_fields,
     read_fields,
     require_any,
 )
 from osgp.messages.registry import register
 from osgp.messages.serializers import ChoiceField
+from osgp.messages.unavailable import UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data
 
@@ -81,7 +83,7 @@ class GetGsmDiagnosticResult(TypedDict):
     cell_info: CellInfo | None
     adjacent_cells: list[AdjacentCell] | None
     capture_time: Annotated[datetime | None, "When the modem was asked; null also if never."]
-    problems: list[FieldProblem]
+    unavailable: UnavailableList
 
 
 @register
@@ -89,7 +91,8 @@ class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnost
     """Read the diagnostics of the modem through which a meter is reached: GPRS, CDMA or LTE.
 
     The communication method of the device decides which, unless another is given; the meter must have an
-    object for it. A value that the meter refuses, or that is invalid, is null and listed in the problems.
+    object for it. A value that the meter refuses, or that is invalid, is null and unavailable; so is a
+    single member of one, such as cell_info.signal_quality.
     """
 
     message = "GetGsmDiagnostic"
@@ -116,7 +119,7 @@ class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnost
             meter,
             [
                 AskedField(name, meter.find_attribute(tag, attribute), understand)
-                for name, attribute, understand in _list_attributes(names, meter.clock)
+                for name, attribute, understand in _list_attributes(names, meter.clock, meter.visit_begin)
             ],
         )
         require_any(fields)
@@ -130,12 +133,12 @@ class GetGsmDiagnostic(MeterOperation[GetGsmDiagnosticParameters, GetGsmDiagnost
             "cell_info": values["cell_info"],
             "adjacent_cells": values["adjacent_cells"],
             "capture_time": values["capture_time"],
-            "problems": list_problems(fields),
+            "unavailable": list_unavailable_fields(fields),
         }
 
 
 def _list_attributes(
-    names: Mapping[str, tuple[str, ...]], clock: MeterClock
+    names: Mapping[str, tuple[str, ...]], clock: MeterClock, now: datetime
 ) -> list[tuple[str, str, Callable[[Data], Any]]]:
     """Each field of the result: its name, that of its attribute, and how to understand a value."""
     return [
@@ -157,7 +160,7 @@ def _list_attributes(
         ),
         ("cell_info", "cell_info", _read_cell_info),
         ("adjacent_cells", "adjacent_cells", _read_adjacent_cells),
-        ("capture_time", "capture_time", lambda data: _read_capture_time(data, clock)),
+        ("capture_time", "capture_time", lambda data: _read_capture_time(data, clock, now)),
     ]
 
 
@@ -169,11 +172,12 @@ def _read_status(name: str, names: tuple[str, ...]) -> Callable[[Data], Status |
     return read
 
 
-def _read_cell_info(data: Data) -> CellInfo | None:
-    cell = gsm.parse_cell_info(data)
+def _read_cell_info(data: Data) -> Partly | None:
+    faults: dict[str, Fault] = {}
+    cell = gsm.parse_cell_info(data, faults)
     if cell is None:
         return None
-    return {
+    shown: CellInfo = {
         "cell_id": cell.cell_id,
         "location_id": cell.location_id,
         "signal_quality": cell.signal_quality,
@@ -182,21 +186,27 @@ def _read_cell_info(data: Data) -> CellInfo | None:
         "mobile_network_code": cell.mobile_network_code,
         "channel_number": cell.channel_number,
     }
+    return Partly(shown, faults)
 
 
-def _read_adjacent_cells(data: Data) -> list[AdjacentCell]:
-    return [
+def _read_adjacent_cells(data: Data) -> Partly:
+    faults: dict[str, Fault] = {}
+    shown: list[AdjacentCell] = [
         {"cell_id": cell.cell_id, "signal_quality": cell.signal_quality}
-        for cell in gsm.parse_adjacent_cells(data)
+        for cell in gsm.parse_adjacent_cells(data, faults)
     ]
+    return Partly(shown, faults)
 
 
-def _read_capture_time(data: Data, clock: MeterClock) -> datetime | None:
+def _read_capture_time(data: Data, clock: MeterClock, now: datetime) -> datetime | None:
     if data.value is None:
         return None
     if not isinstance(data.value, bytes):
         raise make_illegal_response("The capture time is no date-time.")
-    return clock.decode(data.value)
+    capture_time = clock.decode(data.value, near=now)
+    if capture_time is not None and not is_plausible(capture_time, now):
+        raise make_illegal_response(f"The capture time {capture_time.isoformat()} cannot be right.")
+    return capture_time
 
 
 def _find_tag(profile: Profile, communication_method: str, identification: str) -> str:

@@ -10,9 +10,10 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.devices.models import RelayStatus
 from osgp.management.disconnect_control import TAG, ask_for_switch, find_status
 from osgp.messages.operation import MeterOperation, Service
-from osgp.messages.partial_reads import FieldProblem, list_problems, read_fields
+from osgp.messages.partial_reads import list_unavailable_fields, read_fields
 from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters
+from osgp.messages.unavailable import UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
 
 
@@ -24,7 +25,7 @@ class ReadRelayStatusResult(TypedDict):
     control_state: Annotated[RelayStatus | None, "State of the meter's disconnect control."]
     control_mode: Annotated[int | None, "0 to 6: who may switch, and how (Blue Book, class 70)."]
     as_of: Annotated[datetime, "When the platform asked."]
-    problems: list[FieldProblem]
+    unavailable: UnavailableList
 
 
 @register
@@ -59,7 +60,7 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
             "control_state": control.value,
             "control_mode": mode.value,
             "as_of": as_of,
-            "problems": list_problems(fields),
+            "unavailable": list_unavailable_fields(fields),
         }
 
     def list_device_changes(

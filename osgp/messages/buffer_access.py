@@ -36,7 +36,6 @@ _EMPTY = frozenset(
     {AccessResult.OTHER_REASON, AccessResult.DATA_BLOCK_UNAVAILABLE, AccessResult.OBJECT_UNAVAILABLE}
 )
 """Refusals with which meters say that a range has no rows."""
-_TOO_LONG: type[errors.DlmsError] | None = getattr(errors, "RequestTooLong", None)
 _NAMED, _ALL = "NAMED", "ALL"
 
 
@@ -62,9 +61,7 @@ def is_refusal(meter: VisitedMeter, error: errors.DlmsError) -> bool:
         return False
     if isinstance(error, errors.AccessError):
         return error.result not in _FINAL
-    if _TOO_LONG is not None and isinstance(error, _TOO_LONG):
-        return True
-    return isinstance(error, errors.ExceptionResponse) and (error.survivable or error.declines_request)
+    return isinstance(error, errors.RequestTooLong | errors.ExceptionResponse)
 
 
 class BufferAccess:

@@ -8,19 +8,26 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.faults import Fault
+from osgp.cosem.errors import make_illegal_response
+from osgp.cosem.firmware import MOST_OCTETS
+from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.contradictions import observe_descriptions
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import AccessResult, Data
 from osgp.protocol_dlms.errors import AccessError
 
 FIRMWARE = "ACTIVE_FIRMWARE_IDENTIFIER"
+LARGEST = 20_000
+"""Elements and octets of a description that is kept; the capture objects of a buffer have some hundreds."""
+
+Answers = Mapping[AttributeDescriptor, Data | Fault]
 
 
 class Described(NamedTuple):
     """The values, in order, and the descriptions; a fault in place of each that could not be read."""
 
     values: list[Data | Fault]
-    descriptions: Mapping[AttributeDescriptor, Data | Fault]
+    descriptions: Answers
 
 
 def read_described(
@@ -29,28 +36,58 @@ def read_described(
     values: Sequence[AttributeDescriptor],
     described_by: Sequence[AttributeDescriptor],
 ) -> Described:
-    """Read ``values``, and of ``described_by`` what is not known or due, in as few round trips as possible.
+    """Read ``values``, and ``described_by`` if it is not known or due, in as few round trips as possible.
 
-    ``group`` names what is asked together. Without ``values`` nothing is read as long as all is known.
+    ``group`` names what is asked together; that of an M-Bus device is its own, see :func:`name_group`.
+    Without ``values`` nothing is read as long as all is known.
+
+    A description that the meter refuses to tell counts as known, until the next day or the next firmware. One
+    that it told before stays, unless the firmware has changed. Raises errors that end the association.
     """
-    knowledge, now = meter.knowledge, meter.visit_begin
-    is_due = knowledge.is_due(group, now)
-    asked = [each for each in described_by if is_due or each not in knowledge.descriptions]
-    firmware = [meter.find_attribute(FIRMWARE, "value")] if FIRMWARE in meter.profile else []
-    if not asked and not values:
-        firmware = []
-    answers = meter.get_each([*values, *asked, *firmware]) if values or asked else []
-    told = dict(zip(asked, answers[len(values) :], strict=False))
-    if firmware and _has_changed(meter, firmware[0], answers[-1]):
+    knowledge, group = meter.knowledge, name_group(meter, group)
+    wanted = tuple(dict.fromkeys(described_by))
+    is_due = bool(wanted) and (
+        knowledge.is_due(group, meter.visit_begin)
+        or any(each not in knowledge.descriptions for each in wanted)
+    )
+    asked = [*values, *(wanted if is_due else ())]
+    firmware = _choose_firmware(meter, len(asked), is_due=is_due)
+    answers = meter.get_each([*asked, *firmware]) if asked else []
+    told: dict[AttributeDescriptor, Data | Fault] = {}
+    if is_due:
+        told = _check(dict(zip(wanted, answers[len(values) :], strict=False)))
+    is_new = bool(asked and firmware) and _has_changed(meter, firmware[0], answers[-1])
+    if is_new:
         knowledge.forget_checks()
-        missing = [each for each in described_by if each not in told]
-        told |= dict(zip(missing, meter.get_each(missing), strict=True))
-        is_due = True
-    if is_due or told:
-        learned = {each: _keep(answer) for each, answer in told.items() if _is_final(answer)}
-        learned |= {each: _keep(answers[-1]) for each in firmware if _is_final(answers[-1])}
-        knowledge.learn(group, learned, now)
-    return Described(answers[: len(values)], {each: _tell(meter, each, told) for each in described_by})
+        if not is_due:
+            told = _check(dict(zip(wanted, meter.get_each(wanted), strict=True)))
+    if is_due or is_new:
+        of_firmware = _check(dict.fromkeys(firmware, answers[-1]), MOST_OCTETS)
+        _learn(meter, group, told | of_firmware, is_new=is_new)
+    descriptions = {each: _choose(meter, each, told.get(each), is_new=is_new) for each in wanted}
+    return Described(answers[: len(values)], descriptions)
+
+
+def name_group(meter: VisitedMeter, name: str) -> str:
+    """What the knowledge calls a group: of an M-Bus device with its channel and itself.
+
+    Its gateway has the knowledge. Another device on the channel, or the same on another one, is asked anew.
+    """
+    return name if meter.channel is None else f"{name} {meter.channel} {meter.identification}"
+
+
+def _choose_firmware(meter: VisitedMeter, count: int, *, is_due: bool) -> list[AttributeDescriptor]:
+    """The firmware identifier, unless that would cost a round trip beside ``count`` other attributes.
+
+    With what is due, once a day, it is asked for at any price.
+    """
+    if FIRMWARE not in meter.profile or not count:
+        return []
+    firmware = meter.find_attribute(FIRMWARE, "value")
+    if is_due:
+        return [firmware]
+    is_told = meter.knowledge.find(firmware) is not None
+    return [firmware] if is_told and count % meter.association.list_size else []
 
 
 def _has_changed(meter: VisitedMeter, firmware: AttributeDescriptor, answer: Data | Fault) -> bool:
@@ -58,23 +95,60 @@ def _has_changed(meter: VisitedMeter, firmware: AttributeDescriptor, answer: Dat
     return known is not None and not isinstance(answer, Fault) and answer != known
 
 
-def _is_final(answer: Data | Fault) -> bool:
+def _check(answers: Answers, largest: int = LARGEST) -> dict[AttributeDescriptor, Data | Fault]:
+    """The answers, with a fault in place of each that is too large to be kept."""
+    return {
+        each: answer
+        if isinstance(answer, Fault) or _measure(answer) <= largest
+        else make_illegal_response(f"The value of {each} is too large.")
+        for each, answer in answers.items()
+    }
+
+
+def _measure(data: Data) -> int:
+    """Elements and octets of a value."""
+    if isinstance(data.value, tuple):
+        return 1 + sum(map(_measure, data.value))
+    return len(data.value) if isinstance(data.value, bytes | str) else 1
+
+
+def _learn(meter: VisitedMeter, group: str, told: Answers, *, is_new: bool) -> None:
+    """Keep what was told, and compare it with the profile; ``is_new``: with another firmware."""
+    knowledge = meter.knowledge
+    learned: dict[AttributeDescriptor, Data | None] = {}
+    is_complete = True
+    for attribute, answer in told.items():
+        if not isinstance(answer, Fault):
+            learned[attribute] = answer
+        elif not _is_final(answer):
+            is_complete = False
+        elif is_new or knowledge.find(attribute) is None:
+            learned[attribute] = None
+    known = knowledge.descriptions
+    is_changed = any(each not in known or known[each] != answer for each, answer in learned.items())
+    knowledge.learn(group, learned, meter.visit_begin)
+    if is_new and not is_complete:
+        # What is known is of the firmware before.
+        knowledge.forget_checks()
+    observe_descriptions(meter, is_changed=is_changed)
+
+
+def _is_final(answer: Fault) -> bool:
     """Whether asking again soon would be of no use."""
-    return not isinstance(answer, Fault) or isinstance(answer, AccessError)
+    return isinstance(answer, AccessError) and answer.result is not AccessResult.TEMPORARY_FAILURE
 
 
-def _keep(answer: Data | Fault) -> Data | None:
-    return None if isinstance(answer, Fault) else answer
-
-
-def _tell(
-    meter: VisitedMeter, attribute: AttributeDescriptor, told: Mapping[AttributeDescriptor, Data | Fault]
+def _choose(
+    meter: VisitedMeter, attribute: AttributeDescriptor, told: Data | Fault | None, *, is_new: bool
 ) -> Data | Fault:
-    """What was just told, else what is known."""
-    answer = told.get(attribute)
-    if answer is not None and not isinstance(answer, Fault):
-        return answer
+    """What was just told, else what is known of the same firmware."""
+    if told is not None and (is_new or not isinstance(told, Fault)):
+        return told
     known = meter.knowledge.find(attribute)
     if known is not None:
         return known
-    return answer or AccessError(AccessResult.OTHER_REASON, attribute)
+    return told or Fault(
+        FaultCode.ERROR_RETRIEVING_ATTRIBUTE_VALUE,
+        f"The meter does not tell {attribute}.",
+        component=Component.PROTOCOL_DLMS,
+    )

@@ -1,23 +1,29 @@
 """Partial reads: a meter may refuse some attributes, or their values may be invalid; the others count."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Annotated, Any, NamedTuple, TypedDict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.faults import Fault
+from osgp.messages.unavailable import Unavailable, list_unavailable
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data
 
+_NONE: Mapping[str, Fault] = {}
 
-class FieldProblem(TypedDict):
-    """A field that could not be read."""
 
-    field: str
-    reason: Annotated[str, "How the meter refused, or why its value is invalid."]
+class Partly(NamedTuple):
+    """A value some members of which make no sense: they are None, and their faults are by member."""
+
+    value: Any
+    faults: Mapping[str, Fault]
 
 
 class AskedField(NamedTuple):
-    """A field of a result: its attribute, and a function that interprets the value or raises Fault."""
+    """A field of a result: its attribute, and a function that interprets the value or raises Fault.
+
+    The function may return a :class:`Partly`.
+    """
 
     name: str
     attribute: AttributeDescriptor
@@ -30,6 +36,8 @@ class ReadField(NamedTuple):
     name: str
     value: Any
     fault: Fault | None
+    members: Mapping[str, Fault] = _NONE
+    """The faults of members of the value."""
 
 
 def read_fields(meter: VisitedMeter, asked: Sequence[AskedField]) -> list[ReadField]:
@@ -38,9 +46,14 @@ def read_fields(meter: VisitedMeter, asked: Sequence[AskedField]) -> list[ReadFi
     return [_understand(field, value) for field, value in zip(asked, values, strict=True)]
 
 
-def list_problems(fields: Iterable[ReadField]) -> list[FieldProblem]:
-    """List the faults by field."""
-    return [{"field": field.name, "reason": field.fault.message} for field in fields if field.fault]
+def list_unavailable_fields(fields: Iterable[ReadField]) -> list[Unavailable]:
+    """List the faults by field, or by field and member (``cell_info.signal_quality``)."""
+    faults: dict[str, Fault] = {}
+    for field in fields:
+        if field.fault:
+            faults[field.name] = field.fault
+        faults |= {f"{field.name}.{member}": fault for member, fault in field.members.items()}
+    return list_unavailable(faults)
 
 
 def require_any(fields: Sequence[ReadField]) -> None:
@@ -62,6 +75,9 @@ def _understand(field: AskedField, value: Data | Fault) -> ReadField:
     if isinstance(value, Fault):
         return ReadField(field.name, None, value)
     try:
-        return ReadField(field.name, field.understand(value), None)
+        understood = field.understand(value)
     except Fault as fault:
         return ReadField(field.name, None, fault)
+    if isinstance(understood, Partly):
+        return ReadField(field.name, understood.value, None, understood.faults)
+    return ReadField(field.name, understood, None)

@@ -7,7 +7,7 @@ A message declares both once, in a form that editors and mypy understand::
 
         output_state: Annotated[bool | None, "Whether the output has power."]
         control_mode: Annotated[int | None, IntegerField(min_value=0, max_value=6), "How it may be switched."]
-        problems: list[FieldProblem]
+        unavailable: UnavailableList
 
 - The type decides the field (``FIELDS``); typed dictionaries may be nested, also in
   lists and other generic sequences.

@@ -5,8 +5,8 @@ from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters
 from osgp.messages.visited_meter import VisitedMeter
-from osgp.monitoring.alarm_registers import TAGS, Alarms, find_registers, list_alarms, read_registers
-from osgp.protocol_dlms import Data, DataType
+from osgp.monitoring.alarm_registers import TAGS, Alarms, list_alarms, read_registers
+from osgp.protocol_dlms import Data
 
 
 class ClearAlarmRegisterResult(Alarms):
@@ -17,8 +17,8 @@ class ClearAlarmRegisterResult(Alarms):
 class ClearAlarmRegister(MeterOperation[NoParameters, ClearAlarmRegisterResult]):
     """Set all alarm registers of the meter to zero, and return the alarms that were set until then.
 
-    Registers without any alarm are left alone, so that one which arises at this moment is not lost there. It
-    ends with the first register that the meter refuses to clear.
+    Registers without any alarm are left alone, so that one which arises at this moment is not lost there; so
+    are those that cannot be read. It ends with the first register that the meter refuses to clear.
     """
 
     message = "ClearAlarmRegister"
@@ -29,7 +29,12 @@ class ClearAlarmRegister(MeterOperation[NoParameters, ClearAlarmRegisterResult])
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ClearAlarmRegisterResult:
         registers = read_registers(meter)
-        for number, tag in find_registers(meter).items():
-            if registers[number]:
-                meter.set(tag, "value", Data(DataType.DOUBLE_LONG_UNSIGNED, 0))
+        for number, bits in registers.bits.items():
+            if bits:
+                meter.set(TAGS[number], "value", _clear(registers.values[number]))
         return list_alarms(meter.profile, registers)
+
+
+def _clear(value: Data) -> Data:
+    """No alarms, in the data type that the register has in this meter."""
+    return Data(value.type, "0" * len(value.value) if isinstance(value.value, str) else 0)

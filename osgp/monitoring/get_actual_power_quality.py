@@ -5,14 +5,17 @@ from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import CosemObject
-from osgp.cosem.quantities import format_decimal, parse_scaler_unit, parse_whole_number
+from osgp.cosem.quantities import format_decimal, parse_number
 from osgp.faults import Fault
+from osgp.messages.descriptions import Answers, read_described
 from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.partial_reads import choose_fault
 from osgp.messages.registry import register
+from osgp.messages.scales import choose_scaler_unit, describe_registers, is_register
+from osgp.messages.unavailable import UnavailableList, list_unavailable
 from osgp.messages.visited_meter import VisitedMeter
+from osgp.monitoring.log_times import read_log_time
 from osgp.monitoring.power_quality import PowerQualityParameters, ProfileType, is_requested
-from osgp.monitoring.scales import is_register
-from osgp.monitoring.unavailable import UnavailableList, list_unavailable
 from osgp.protocol_dlms import Data
 
 CLOCK = "CLOCK"
@@ -30,7 +33,7 @@ class GetActualPowerQualityResult(TypedDict):
     """The objects of the profile type that meters of this protocol and number of phases have."""
 
     profile_type: ProfileType
-    log_time: Annotated[datetime, "The meter's clock."]
+    log_time: Annotated[datetime | None, "The meter's clock, also if it is unavailable for being wrong."]
     power_quality_values: list[PowerQualityValue]
     unavailable: UnavailableList
 
@@ -51,50 +54,43 @@ class GetActualPowerQuality(MeterOperation[PowerQualityParameters, GetActualPowe
             for item in meter.profile
             if is_requested(item, profile_type, "ACTUAL", polyphase=meter.polyphase)
         ]
-        registers = [item for item in items if is_register(item)]
-        from_meter = [item.tag for item in registers if item["scaler_unit"].scaler_unit is None]
-        clock, *answers = meter.get_each(
+        (clock, *answers), descriptions = read_described(
+            meter,
+            f"{self.message} {profile_type}",
             [
                 meter.find_attribute(CLOCK, "time"),
                 *(meter.find_attribute(item.tag, "value") for item in items),
-                *(meter.find_attribute(tag, "scaler_unit") for tag in from_meter),
-            ]
+            ],
+            describe_registers(meter, [item.tag for item in items if is_register(item)]),
         )
-        if isinstance(clock, Fault):
-            raise clock
-        scaling = dict(zip(from_meter, answers[len(items) :], strict=True))
         values: list[PowerQualityValue] = []
         missing: dict[str, Fault] = {}
-        for item, answer in zip(items, answers, strict=False):
+        for item, answer in zip(items, answers, strict=True):
             try:
-                values.append(_read_value(item, answer, scaling.get(item.tag)))
+                values.append(_read_value(meter, item, answer, descriptions))
             except Fault as fault:
                 missing[item.tag] = fault
-        if missing and not values and all(fault.retryable for fault in missing.values()):
-            raise next(iter(missing.values()))
+        if missing and not values:
+            raise choose_fault(missing.values())
+        log_time = read_log_time(meter, clock)
         return {
             "profile_type": profile_type,
-            "log_time": meter.clock.parse(clock, "The meter's clock", near=meter.visit_begin),
+            "log_time": log_time.shown,
             "power_quality_values": values,
-            "unavailable": list_unavailable(missing),
+            "unavailable": list_unavailable(log_time.faults | missing),
         }
 
 
-def _read_value(item: CosemObject, answer: Data | Fault, scaling: Data | Fault | None) -> PowerQualityValue:
-    """Name, value and unit. Raises Fault for what could not be read or makes no sense.
-
-    ``scaling`` is the scaler_unit of a register for which the profile leaves it open.
-    """
+def _read_value(
+    meter: VisitedMeter, item: CosemObject, answer: Data | Fault, descriptions: Answers
+) -> PowerQualityValue:
+    """Name, value and unit. Raises Fault for what could not be read or makes no sense."""
     if isinstance(answer, Fault):
         raise answer
-    number = parse_whole_number(answer, item.tag)
-    if not is_register(item):
-        return {"name": item.tag, "value": None if number is None else str(number), "unit": None}
-    known = item["scaler_unit"].scaler_unit
-    if known is None:
-        assert scaling is not None
-        if isinstance(scaling, Fault):
-            raise scaling
-        known = parse_scaler_unit(scaling, item.tag)
-    value = None if number is None else format_decimal(number, known.scaler)
-    return {"name": item.tag, "value": value, "unit": known.unit.symbol}
+    number = parse_number(answer, item.tag)
+    scaler, symbol = 0, None
+    if is_register(item):
+        scaler, unit = choose_scaler_unit(meter, item.tag, descriptions)
+        symbol = unit.symbol
+    value = None if number is None else format_decimal(number, scaler)
+    return {"name": item.tag, "value": value, "unit": symbol}

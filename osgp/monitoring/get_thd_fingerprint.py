@@ -4,11 +4,15 @@ from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.errors import make_illegal_response
-from osgp.cosem.quantities import Quantity, Scale, parse_scaler_unit, parse_whole_number
+from osgp.cosem.quantities import Quantity, Scale, parse_number, parse_whole_number
+from osgp.faults import Fault
+from osgp.messages.descriptions import Answers, read_described
 from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
+from osgp.messages.scales import choose_scaler_unit, describe_registers
 from osgp.messages.shapes import NoParameters
+from osgp.messages.unavailable import UnavailableList, list_unavailable
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data
 
@@ -37,13 +41,14 @@ class GetThdFingerprintResult(TypedDict):
     thd_current_over_limit_counter_l1: Counter
     thd_current_over_limit_counter_l2: Counter
     thd_current_over_limit_counter_l3: Counter
+    unavailable: UnavailableList
 
 
 @register
 class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
     """Read the total harmonic distortion of the currents: momentary values, fingerprints, counters.
 
-    What a meter does not measure is null.
+    What a meter does not measure is null. So is what it refuses, or what makes no sense: that is unavailable.
     """
 
     message = "GetThdFingerprint"
@@ -53,29 +58,30 @@ class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetThdFingerprintResult:
         tags = [item.tag for item in meter.profile.list_objects(meter.polyphase) if item.tag in TAGS]
-        units = {tag: meter.find_object(tag)["scaler_unit"].scaler_unit for tag in tags if tag in CURRENTS}
-        from_meter = [tag for tag, known in units.items() if known is None]
-        values = meter.get_all(
-            [
-                *(meter.find_attribute(tag, "value") for tag in tags),
-                *(meter.find_attribute(tag, "scaler_unit") for tag in from_meter),
-            ]
+        values, descriptions = read_described(
+            meter,
+            self.message,
+            [meter.find_attribute(tag, "value") for tag in tags],
+            describe_registers(meter, [tag for tag in tags if tag in CURRENTS]),
         )
-        for tag, data in zip(from_meter, values[len(tags) :], strict=True):
-            units[tag] = parse_scaler_unit(data, tag)
         currents: dict[str, Quantity | None] = {}
         fingerprints: dict[str, list[int] | None] = {}
         counters: dict[str, int | None] = {}
-        for tag, data in zip(tags, values, strict=False):
-            if tag in FINGERPRINTS:
-                fingerprints[tag] = _read_fingerprint(data, tag)
-            elif tag in COUNTERS:
-                counters[tag] = parse_whole_number(data, tag)
-            else:
-                known = units[tag]
-                assert known is not None
-                number = parse_whole_number(data, tag)
-                currents[tag] = None if number is None else Scale(*known).apply(number)
+        faults: dict[str, Fault] = {}
+        for tag, data in zip(tags, values, strict=True):
+            try:
+                if isinstance(data, Fault):
+                    raise data
+                if tag in FINGERPRINTS:
+                    fingerprints[tag] = _read_fingerprint(data, tag)
+                elif tag in COUNTERS:
+                    counters[tag] = parse_whole_number(data, tag)
+                else:
+                    currents[tag] = _read_current(meter, data, tag, descriptions)
+            except Fault as fault:
+                faults[tag.lower()] = fault
+        if faults and len(faults) == len(tags):
+            raise next(iter(faults.values()))
         current_l1, current_l2, current_l3 = map(currents.get, CURRENTS)
         fingerprint_l1, fingerprint_l2, fingerprint_l3 = map(fingerprints.get, FINGERPRINTS)
         counter_l1, counter_l2, counter_l3 = map(counters.get, COUNTERS)
@@ -89,7 +95,13 @@ class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
             "thd_current_over_limit_counter_l1": counter_l1,
             "thd_current_over_limit_counter_l2": counter_l2,
             "thd_current_over_limit_counter_l3": counter_l3,
+            "unavailable": list_unavailable(faults),
         }
+
+
+def _read_current(meter: VisitedMeter, data: Data, tag: str, descriptions: Answers) -> Quantity | None:
+    number = parse_number(data, tag)
+    return None if number is None else Scale(*choose_scaler_unit(meter, tag, descriptions)).apply(number)
 
 
 def _read_fingerprint(data: Data, tag: str) -> list[int] | None:

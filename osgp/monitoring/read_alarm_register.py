@@ -17,7 +17,7 @@ class ReadAlarmRegisterResult(Alarms):
 class ReadAlarmRegister(MeterOperation[NoParameters, ReadAlarmRegisterResult]):
     """Read which alarms are set, in all alarm registers of the meter, whatever its alarm filters let through.
 
-    Alarms stay set until ClearAlarmRegister.
+    Alarms stay set until ClearAlarmRegister. A register that cannot be read does not affect the others.
     """
 
     message = "ReadAlarmRegister"

@@ -141,6 +141,11 @@ class Meter:
         return self._get_size.learned
 
     @property
+    def list_size(self) -> int:
+        """How many attributes one request may name."""
+        return self._fit_get_list()
+
+    @property
     def seconds_left(self) -> float:
         """The seconds left for the session, 0 when they are over."""
         return self._stream.clock.get_session_seconds_left()

@@ -44,6 +44,13 @@ PROFILE_MISMATCH = NoteKind(
 )
 """The meter has objects that its profile lacks and another profile has."""
 
+DESCRIPTION_DIFFERS = NoteKind(
+    "DESCRIPTION_DIFFERS",
+    "Other description than the profile's",
+    judged_by=("protocol_name", "protocol_version", "model"),
+)
+"""The meter describes its registers or buffers otherwise than its profile does: scalers, units, columns."""
+
 INVOCATION_COUNTER_THRESHOLD_REACHED = NoteKind(
     "INVOCATION_COUNTER_THRESHOLD_REACHED",
     "Invocation counter nearly used up",
@@ -93,6 +100,7 @@ QUARANTINE = NoteKind("QUARANTINE", "Request in quarantine", is_event=True)
 
 KINDS = (
     PROFILE_MISMATCH,
+    DESCRIPTION_DIFFERS,
     INVOCATION_COUNTER_THRESHOLD_REACHED,
     INVOCATION_COUNTER_OUT_OF_STEP,
     ASSOCIATION_REFUSED,

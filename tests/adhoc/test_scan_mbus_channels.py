@@ -14,7 +14,7 @@ EMPTY = {
     "mbus_version": 0,
     "mbus_device_type": 0,
     "mbus_primary_address": 0,
-    "problems": [],
+    "unavailable": [],
 }
 
 
@@ -35,7 +35,7 @@ def test_every_profile_with_channels(visits: Visits, profile: str, polyphase: bo
                 "mbus_version": gas_meter.version,
                 "mbus_device_type": gas_meter.device_type,
                 "mbus_primary_address": gas_meter.primary_address,
-                "problems": [],
+                "unavailable": [],
             }
             for gas_meter in simulated.gas_meters
         ),
@@ -45,7 +45,7 @@ def test_every_profile_with_channels(visits: Visits, profile: str, polyphase: bo
 
 
 def field(name: str, reason: str) -> dict[str, str]:
-    return {"field": name, "reason": reason}
+    return {"name": name, "reason": reason}
 
 
 def scanned(visits: Visits, profile: str, said: Any) -> list[Any]:
@@ -58,7 +58,7 @@ def scanned(visits: Visits, profile: str, said: Any) -> list[Any]:
 def test_a_bcd_number_that_is_none(visits: Visits) -> None:
     first, second, *_ = scanned(visits, "DSMR-4.2.2", {("MBUS_CLIENT_SETUP/1", 6): "06a2056731"})
     assert first["mbus_identification_number"] is None
-    assert first["problems"] == [
+    assert first["unavailable"] == [
         field(
             "mbus_identification_number",
             "The M-Bus identification number 0xA2056731 is not a BCD number of eight digits.",
@@ -66,7 +66,7 @@ def test_a_bcd_number_that_is_none(visits: Visits) -> None:
     ]
     # The rest of the channel, and the other channels, are not affected.
     assert (first["occupied"], first["mbus_manufacturer"]) == (True, "SIM")
-    assert second["problems"] == []
+    assert second["unavailable"] == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_bcd_number_that_is_none(visits: Visits) -> None:
 def test_numbers_by_class_version(visits: Visits, profile: str, octets: str, number: str | None) -> None:
     *_, third, _ = scanned(visits, profile, {("MBUS_CLIENT_SETUP/3", 6): octets})
     assert third["mbus_identification_number"] == number
-    assert third["problems"] == []
+    assert third["unavailable"] == []
     assert third["occupied"] is (number is not None)
 
 
@@ -99,7 +99,7 @@ def test_values_that_make_no_sense_are_told_one_by_one(visits: Visits) -> None:
         ("MBUS_CLIENT_SETUP/4", 9): "0901",
     }
     first, second, third, fourth = scanned(visits, "SMR-5.2", said)
-    assert [item["field"] for item in first["problems"]] == [
+    assert [item["name"] for item in first["unavailable"]] == [
         "mbus_primary_address",
         "mbus_identification_number",
         "mbus_manufacturer",
@@ -107,8 +107,8 @@ def test_values_that_make_no_sense_are_told_one_by_one(visits: Visits) -> None:
         "mbus_device_type",
     ]
     assert first["occupied"] is None
-    assert {first[item["field"]] for item in first["problems"]} == {None}
-    assert (second["occupied"], second["problems"]) == (True, [])
+    assert {first[item["name"]] for item in first["unavailable"]} == {None}
+    assert (second["occupied"], second["unavailable"]) == (True, [])
     assert (third["occupied"], third["mbus_manufacturer"]) == (True, "LGB")
     assert (fourth["occupied"], fourth["mbus_version"]) == (None, None)
 
@@ -122,8 +122,8 @@ def test_refused_attributes(visits: Visits, monkeypatch: pytest.MonkeyPatch) -> 
     )
     monkeypatch.setattr(entry.attributes[6], "access", 0)
     _, second, third, _ = visits.perform(simulated, MESSAGE)["channels"]
-    assert second["problems"] == [
+    assert second["unavailable"] == [
         field("mbus_identification_number", "read-write-denied: 72/0-2:24.1.0.255/6")
     ]
     assert (second["occupied"], second["mbus_manufacturer"]) == (True, "SIM")
-    assert third["problems"] == []
+    assert third["unavailable"] == []

@@ -48,7 +48,7 @@ def test_every_profile(visits: Visits, profile: str, polyphase: bool) -> None:
         if tag in simulated.type.profile
     }
     assert ("M_BUS_DRIVER_ACTIVE_FIRMWARE" in told(result)) == version.startswith("5.")
-    assert result["problems"] == []
+    assert result["unavailable"] == []
 
 
 @pytest.mark.parametrize("refused", MODULES)
@@ -59,7 +59,7 @@ def test_each_is_known_by_its_object(visits: Visits, refused: str) -> None:
         result = visits.perform(simulated, MESSAGE)
     others = {module: f"{text} 5.1" for module, (_, text) in MODULES.items() if module != refused}
     assert told(result) == others
-    assert [problem["field"] for problem in result["problems"]] == [refused]
+    assert [problem["name"] for problem in result["unavailable"]] == [refused]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_what_is_no_version(visits: Visits, said: str) -> None:
     with saying(simulated, {("ACTIVE_FIRMWARE_IDENTIFIER", 2): said}):
         result = visits.perform(simulated, MESSAGE)
     assert "ACTIVE_FIRMWARE" not in told(result)
-    [problem] = result["problems"]
-    assert problem["field"] == "ACTIVE_FIRMWARE"
+    [problem] = result["unavailable"]
+    assert problem["name"] == "ACTIVE_FIRMWARE"
     with (
         saying(simulated, {(tag, 2): said for tag, _ in MODULES.values()}),
         pytest.raises(Fault) as info,

@@ -95,10 +95,21 @@ def test_round_trips(visits: Visits, with_list_max: int) -> None:
     with saying(simulated, {}), visits.visit(simulated, connection=connection) as meter:
         before = meter.association.statistics.round_trips
         perform(meter, MESSAGE, LIMITS)
-        assert meter.association.statistics.round_trips - before == (3 if with_list_max > 1 else 15)
+        assert meter.association.statistics.round_trips - before == (4 if with_list_max > 1 else 21)
+
+
+def test_the_scaler_is_the_meters(visits: Visits) -> None:
+    """Blue Book, class 3, scaler_unit: what is written is in the meter's scale, not in the profile's."""
+    simulated = visits.simulated("SMR-5.5")
+    said = {("THD_VALUE_THRESHOLD", 3): "02020fff1638", ("THD_VALUE_THRESHOLD", 2): "1201f9"}
+    with saying(simulated, said), writing(simulated) as written, visits.visit(simulated) as meter:
+        result = perform(meter, MESSAGE, LIMITS)
+    assert result["value_threshold"] == {"before": percent("50.5"), "after": percent("50.0")}
+    assert written[0][1] == "1201f4"
 
 
 def test_the_scaler_of_the_profile(visits: Visits) -> None:
+    """As long as the meter does not tell its own."""
     simulated = visits.simulated("SMR-5.5")
     profile = with_scalers(
         simulated.type.profile,
@@ -108,7 +119,14 @@ def test_the_scaler_of_the_profile(visits: Visits) -> None:
         },
     )
     with (
-        saying(simulated, {("THD_VALUE_THRESHOLD", 2): "1201f9"}),
+        saying(
+            simulated,
+            {
+                ("THD_VALUE_THRESHOLD", 2): "1201f9",
+                ("THD_VALUE_THRESHOLD", 3): "00",
+                ("THD_TIME_THRESHOLD", 3): "00",
+            },
+        ),
         writing(simulated) as written,
         visits.connect(simulated) as association,
     ):

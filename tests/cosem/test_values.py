@@ -14,12 +14,15 @@ from osgp.catalogue.assembly import load, load_classes
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem import mbus
 from osgp.cosem.amr_status import find_captured_flags, is_status, list_flag_names
+from osgp.cosem.numbers import to_bits
 from osgp.cosem.quantities import (
     Quantity,
     find_meter_reading_scale,
     format_decimal,
+    parse_number,
     parse_quantity,
     parse_scaler_unit,
+    parse_whole_number,
 )
 from osgp.faults import Fault, FaultCode
 from osgp.protocol_dlms import Data, DataType
@@ -46,6 +49,8 @@ def test_energy_is_shown_in_kilowatt_hours() -> None:
 def test_volume_is_shown_in_cubic_metres() -> None:
     for unit in (Unit.M3, Unit.M3_CORRECTED):
         assert parse_quantity(unsigned(5), ScalerUnit(-3, unit), "it") == Quantity(Decimal("0.005"), Unit.M3)
+    # Water meters count litres (Blue Book, class 3, units: 19).
+    assert parse_quantity(unsigned(5), ScalerUnit(0, Unit.LITRE), "it") == Quantity(Decimal("0.005"), Unit.M3)
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(-24, 24))
@@ -68,7 +73,11 @@ def test_null_data_are_no_value() -> None:
     [
         Data(DataType.BOOLEAN, True),
         Data(DataType.OCTET_STRING, b"1"),
-        Data(DataType.FLOAT32, 1.5),
+        Data(DataType.FLOAT64, float("nan")),
+        Data(DataType.FLOAT64, float("-inf")),
+        Data(DataType.FLOAT64, 1e300),
+        Data(DataType.VISIBLE_STRING, "1"),
+        Data(DataType.BIT_STRING, "1"),
         Data(DataType.ARRAY, ()),
     ],
 )
@@ -76,6 +85,57 @@ def test_values_that_are_no_numbers(data: Data) -> None:
     with pytest.raises(Fault, match="ENERGY is not a number") as caught:
         parse_quantity(data, ScalerUnit(0, Unit.WH), "ENERGY")
     assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (Data(DataType.FLOAT32, 1.5), Decimal("1.5")),
+        (Data(DataType.FLOAT64, 0.1), Decimal("0.1")),
+        (Data(DataType.FLOAT64, 1234567.0), 1234567),
+        (Data(DataType.FLOAT64, -0.0), 0),
+        (Data(DataType.LONG64, -(2**63)), -(2**63)),
+        (Data(DataType.LONG64_UNSIGNED, 2**64 - 1), 2**64 - 1),
+        (Data(DataType.BCD, 12), 12),
+        (Data(DataType.ENUM, 3), 3),
+    ],
+)
+def test_every_numeric_type_is_a_number(data: Data, expected: Any) -> None:
+    """Blue Book 4.1.5, common data types."""
+    number = parse_number(data, "it")
+    assert number == expected
+    assert type(number) is type(expected)
+
+
+def test_floats_are_scaled_as_other_numbers() -> None:
+    """Blue Book, class 3: value is a choice of all numeric types."""
+    data = Data(DataType.FLOAT64, 1234.5)
+    assert parse_quantity(data, ScalerUnit(0, Unit.WH), "it") == Quantity(Decimal("1.2345"), "kWh")
+    assert format_decimal(Decimal("1234.5"), 2) == "123450"
+    assert format_decimal(Decimal("1234.5"), -2) == "12.345"
+
+
+def test_whole_numbers_may_be_floats() -> None:
+    assert parse_whole_number(Data(DataType.FLOAT32, 17.0), "it") == 17
+    with pytest.raises(Fault, match="it is not a whole number"):
+        parse_whole_number(Data(DataType.FLOAT32, 17.5), "it")
+
+
+def test_totals_begin_at_nought() -> None:
+    for data in (Data(DataType.DOUBLE_LONG, -1), Data(DataType.FLOAT64, -0.5)):
+        with pytest.raises(Fault, match="ENERGY is negative"):
+            parse_quantity(data, ScalerUnit(0, Unit.WH), "ENERGY")
+
+
+@pytest.mark.parametrize(("value", "bits"), [(0, 0), (5, 5), ("101", 5), ("00000000", 0), ("1" * 8, 255)])
+def test_words_and_bit_strings_are_bits(value: Any, bits: int) -> None:
+    assert to_bits(value, 255) == bits
+
+
+@pytest.mark.parametrize("value", [-1, 256, True, None, 1.0, "", "102", "1" * 9, b"\x01", (1,)])
+def test_what_is_no_word_of_bits(value: Any) -> None:
+    with pytest.raises(ValueError):
+        to_bits(value, 255)
 
 
 def test_units_that_are_no_energy_or_volume() -> None:

@@ -32,7 +32,7 @@ def test_a_result_or_a_fault(visits: Visits, message: str, kind: FaultKind) -> N
         check_events(kind, outcome)
     if message == "GetGsmDiagnostic" and kind is FaultKind.WRONG_TYPES:
         assert isinstance(outcome, dict)
-        assert outcome["problems"]
+        assert outcome["unavailable"]
 
 
 def check_events(kind: FaultKind, outcome: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """GetGsmDiagnostic: by communication method and profile, and what makes no sense in it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def test_every_profile(visits: Visits, profile: str, method: str) -> None:
         result = perform(meter, MESSAGE)
         assert meter.association.statistics.round_trips == before + 1
     assert result["communication_method"] == method
-    assert result["problems"] == []
+    assert result["unavailable"] == []
     assert result["operator"]
     assert result["modem_registration_status"]["name"] != "RESERVED"
     assert result["cell_info"]["signal_quality"].startswith("MINUS_")
@@ -84,7 +85,7 @@ def test_what_everything_means(visits: Visits) -> None:
             {"cell_id": 94, "signal_quality": "MINUS_113_DBM_OR_LESS"},
         ],
         "capture_time": "2026-06-15T08:00:00Z",
-        "problems": [],
+        "unavailable": [],
     }
 
 
@@ -99,14 +100,35 @@ def test_what_everything_means(visits: Visits) -> None:
         ("0903 010203", None, False),
         ("00", None, False),
         ("1101", None, True),
+        # Seen in the field: the times of clocks that were reset, and of the year 2070.
+        ("090c 07b20101ff000000 00 ffc4 00", None, True),
+        ("090c 07d00101ff000000 00 ffc4 00", None, True),
+        ("090c 08160615ff0a0000 00 ff88 80", None, True),
     ],
 )
 def test_capture_times(visits: Visits, octets: str, capture_time: str | None, has_problem: bool) -> None:
     simulated = visits.simulated("SMR-5.0.0")
     with saying(simulated, said("GPRS", {8: octets})):
-        result = visits.perform(simulated, MESSAGE, communication_method="GPRS")
+        visit_begin = datetime(2026, 10, 26, tzinfo=UTC)
+        result = visits.perform(simulated, MESSAGE, communication_method="GPRS", visit_begin=visit_begin)
     assert result["capture_time"] == capture_time
-    assert [item["field"] for item in result["problems"]] == (["capture_time"] if has_problem else [])
+    assert [item["name"] for item in result["unavailable"]] == (["capture_time"] if has_problem else [])
+
+
+def test_an_odd_signal_quality_costs_itself(visits: Visits) -> None:
+    """Seen in the field: the index 32, which 3GPP TS 27.007 does not have, emptied all of cell_info."""
+    simulated = visits.simulated("SMR-5.1")
+    cell_info = "0207 0600012cc8 1208b6 1120 1100 1200cc 120004 060000006b"
+    adjacent = "0102 0202 060000005d 1109 0202 060000005e 1120"
+    with saying(simulated, said("GPRS", {6: cell_info, 7: adjacent})):
+        result = visits.perform(simulated, MESSAGE, communication_method="GPRS")
+    reason = "The signal quality has the index 32, which stands for none."
+    assert result["unavailable"] == [
+        {"name": "cell_info.signal_quality", "reason": reason},
+        {"name": "adjacent_cells.1.signal_quality", "reason": reason},
+    ]
+    assert (result["cell_info"]["cell_id"], result["cell_info"]["signal_quality"]) == (77000, None)
+    assert [cell["cell_id"] for cell in result["adjacent_cells"]] == [93, 94]
 
 
 def test_values_that_make_no_sense_cost_themselves_alone(visits: Visits) -> None:
@@ -114,13 +136,13 @@ def test_values_that_make_no_sense_cost_themselves_alone(visits: Visits) -> None
     changes = {2: "1101", 3: "00", 4: "0901ff", 6: "02011101", 7: "77"}
     with saying(simulated, said("CDMA", changes)):
         result = visits.perform(simulated, MESSAGE, communication_method="CDMA")
-    assert [item["field"] for item in result["problems"]] == [
+    assert [item["name"] for item in result["unavailable"]] == [
         "operator",
         "circuit_switched_status",
         "cell_info",
         "adjacent_cells",
     ]
-    assert {result[item["field"]] for item in result["problems"]} == {None}
+    assert {result[item["name"]] for item in result["unavailable"]} == {None}
     assert result["modem_registration_status"] is None
     assert result["packet_switched_status"]["name"] == "LTE"
 
@@ -156,7 +178,7 @@ def test_another_modem_than_that_of_the_device(visits: Visits) -> None:
     with visits.visit(simulated, communication_method="ETHERNET") as meter:
         for method in ("GPRS", "CDMA", "LTE"):
             result = perform(meter, MESSAGE, {"communication_method": method})
-            assert (result["communication_method"], result["problems"]) == (method, [])
+            assert (result["communication_method"], result["unavailable"]) == (method, [])
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_every_profile(visits: Visits, profile: str) -> None:
         "output_state": True,
         "control_state": "CONNECTED",
         "control_mode": result["control_mode"],
-        "problems": [],
+        "unavailable": [],
     }
     assert 0 <= result["control_mode"] <= 6
     assert (disconnected["relay_status"], disconnected["output_state"]) == ("DISCONNECTED", False)
@@ -69,7 +69,7 @@ def test_what_meters_say(
         result = visits.perform(simulated, MESSAGE)
     told = tuple(result[name] for name in ("relay_status", "output_state", "control_state", "control_mode"))
     assert told == expected
-    assert [item["field"] for item in result["problems"]] == problems
+    assert [item["name"] for item in result["unavailable"]] == problems
 
 
 def test_neither_output_nor_control_state(visits: Visits) -> None:

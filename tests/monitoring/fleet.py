@@ -109,12 +109,12 @@ class MonitoredFleet:
         with Meter.connect(
             address, security=Security.NONE, with_list_max=with_list_max, deadlines=UNHURRIED
         ) as association:
+            fields = {"identification": simulated.identification, "polyphase": polyphase} | device
             yield VisitedMeter(
-                identification=simulated.identification,
                 profile=catalogue.find_profile(*profile.split("-")),
                 association=association,
                 time_zone=ZoneInfo("Europe/Amsterdam"),
-                **{"polyphase": polyphase} | device,
+                **fields,
             )
 
     def perform(

@@ -50,6 +50,7 @@ class Hostile:
 
     seconds_left = 100.0
     is_open = True
+    list_size = 32
 
     def __init__(self, draw: Any) -> None:
         self._draw = draw
@@ -58,6 +59,8 @@ class Hostile:
         return [self._draw(VALUES | st.sampled_from(AccessResult)) for _ in attributes]
 
     def get_each(self, attributes: Any) -> list[Data | AccessResult | DecodeError]:
+        if self._draw is None:
+            return [AccessResult.READ_WRITE_DENIED for _ in attributes]
         kinds = VALUES | st.sampled_from(AccessResult) | st.just(DecodeError("nonsense"))
         return [self._draw(kinds) for _ in attributes]
 

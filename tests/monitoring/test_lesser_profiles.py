@@ -134,7 +134,7 @@ class TestAlarms:
         for message in ("ReadAlarmRegister", "ClearAlarmRegister"):
             assert refusal(message, lesser, {}) is None
             result = perform(fleet, message, lesser, {})
-            assert result == {"alarm_types": [expected[tag]], "unknown_alarms": []}
+            assert result == {"alarm_types": [expected[tag]], "unknown_alarms": [], "unavailable": []}
         assert perform(fleet, "ReadAlarmRegister", lesser, {})["alarm_types"] == []
 
     @pytest.mark.parametrize("message", ["ReadAlarmRegister", "ClearAlarmRegister"])

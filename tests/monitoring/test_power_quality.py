@@ -162,10 +162,14 @@ class TestActual:
 
     @pytest.mark.parametrize("encoded", [NULL_DATA, octet_string(b"\xff" * 12), unsigned(1)])
     def test_without_a_clock(self, fleet: MonitoredFleet, encoded: bytes) -> None:
+        """Values are worth something without the meter's time, too."""
         fleet.put(fleet.meter("SMR-5.1"), "CLOCK", encoded)
-        with pytest.raises(Fault, match="clock") as caught:
-            fleet.perform("GetActualPowerQuality", "SMR-5.1", {"profile_type": PUBLIC})
-        assert caught.value.code == FaultCode.ILLEGAL_RESPONSE
+        result = fleet.perform("GetActualPowerQuality", "SMR-5.1", {"profile_type": PUBLIC})
+        assert result["log_time"] is None
+        assert result["power_quality_values"]
+        [missing] = result["unavailable"]
+        assert missing["name"] == "log_time"
+        assert "clock" in missing["reason"]
 
 
 TOTAL = "INSTANTANEOUS_ACTIVE_CURRENT_TOTAL_OVER_ALL_PHASES"

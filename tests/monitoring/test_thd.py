@@ -23,6 +23,7 @@ def test_the_phases_that_a_meter_has(
 ) -> None:
     result = fleet.perform("GetThdFingerprint", profile, polyphase=polyphase, with_list_max=with_list_max)
     phases = ("l1", "l2", "l3") if polyphase else ("l1",)
+    assert result.pop("unavailable") == []
     assert {name for name, value in result.items() if value is not None} == {
         f"{name}_{phase}"
         for name in (
@@ -64,7 +65,9 @@ def test_values_that_are_left_out(fleet: MonitoredFleet) -> None:
     for tag in ("CURRENT_L1", "CURRENT_FINGERPRINT_L1"):
         fleet.put(meter, f"THD_INSTANTANEOUS_{tag}", NULL_DATA)
     fleet.put(meter, "THD_CURRENT_OVER_LIMIT_COUNTER_L1", NULL_DATA)
-    assert set(fleet.perform("GetThdFingerprint", "SMR-5.2c").values()) == {None}
+    result = fleet.perform("GetThdFingerprint", "SMR-5.2c")
+    assert result.pop("unavailable") == []
+    assert set(result.values()) == {None}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,18 @@ def test_values_that_are_left_out(fleet: MonitoredFleet) -> None:
     ],
 )
 def test_values_of_another_type(fleet: MonitoredFleet, tag: str, encoded: bytes) -> None:
-    fleet.put(fleet.meter("SMR-5.5"), tag, encoded)
-    with pytest.raises(Fault, match=tag) as caught:
+    """Each costs itself, and is told."""
+    meter = fleet.meter("SMR-5.5")
+    fleet.put(meter, tag, encoded)
+    result = fleet.perform("GetThdFingerprint", "SMR-5.5")
+    [missing] = result["unavailable"]
+    assert missing["name"] == tag.lower()
+    assert tag in missing["reason"]
+    others = {name: value for name, value in result.items() if name.endswith("_l1") and name != tag.lower()}
+    assert result[tag.lower()] is None
+    assert None not in others.values()
+    for each in others:
+        fleet.put(meter, each.upper(), octet_string(b"1"))
+    with pytest.raises(Fault, match="CURRENT_L1") as caught:
         fleet.perform("GetThdFingerprint", "SMR-5.5")
     assert caught.value.code == FaultCode.ILLEGAL_RESPONSE

@@ -1,0 +1,247 @@
+"""Where a meter describes its objects otherwise than its profile does: the note DESCRIPTION_DIFFERS.
+
+Values are read as the meter describes them. People are told, because what the platform has of the meter from
+before may be wrong, and so may the profile be for other meters of the kind.
+
+All that is known of a meter is judged together, so that a message that finds its own registers in order does
+not take back what another one found. A visit to an M-Bus device judges what is on its channel.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from osgp.catalogue import Attribute, CosemObject, Profile, obis
+from osgp.catalogue.units import ScalerUnit, Unit
+from osgp.cosem.quantities import parse_scaler_unit
+from osgp.faults import Fault
+from osgp.messages.visited_meter import VisitedMeter
+from osgp.protocol_dlms import Data
+from osgp.system_notes.kinds import DESCRIPTION_DIFFERS
+from osgp.system_notes.observations import Noticed, Observation
+
+MOST_NAMED = 50
+"""Attributes that a note names."""
+LONGEST = 2_000
+"""Characters of what the profile or the meter says of one; 40 columns of a buffer."""
+MOST_SHOWN = 200
+"""The same in the text of a note."""
+WHAT_TO_DO = (
+    "Values are read as the meter describes them. Check values from before, which may be wrong; and if all "
+    "meters of its kind are like that, give them a profile that says so (UpdateProtocol)."
+)
+
+
+class Contradiction(NamedTuple):
+    """An attribute that describes other values; what the profile and the meter say of it."""
+
+    tag: str
+    attribute: str
+    stated: str
+    told: str
+    channel: int | None = None
+
+    def as_details(self) -> dict[str, Any]:
+        """As a note shows it."""
+        return {
+            "object": self.tag if self.channel is None else f"{self.tag} {self.channel}",
+            "attribute": self.attribute,
+            "profile": _cut(self.stated),
+            "meter": _cut(self.told),
+        }
+
+
+def is_told(scaler_unit: ScalerUnit) -> bool:
+    """Whether a meter tells scaler and unit; what it does not describe has the scaler 0 and no unit."""
+    return scaler_unit.scaler != 0 or scaler_unit.unit not in (Unit.UNDEFINED, Unit.COUNT)
+
+
+@dataclass(frozen=True)
+class _Comparison(Observation):
+    """What was observed of the descriptions in one action."""
+
+    noted: tuple[Contradiction, ...] = ()
+    """What messages noted beside what the knowledge holds."""
+
+
+def note_contradiction(meter: VisitedMeter, tag: str, attribute_name: str, stated: str, told: str) -> None:
+    """Have an attribute noted that the meter describes otherwise than the profile states.
+
+    What the meter's knowledge holds is judged without that, see :func:`observe_descriptions`.
+    """
+    found = list_contradictions(meter)
+    if (tag, attribute_name) not in {(each.tag, each.attribute) for each in found}:
+        _observe(meter, found, Contradiction(tag, attribute_name, stated, told))
+
+
+def observe_descriptions(meter: VisitedMeter, *, is_changed: bool) -> None:
+    """Compare what is known of a meter with its profile, once the meter has told something.
+
+    Agreement is observed only if what it told ``is_changed``: otherwise no note is open that it would end.
+    """
+    found = list_contradictions(meter)
+    if found or is_changed:
+        _observe(meter, found)
+
+
+def _observe(meter: VisitedMeter, found: Sequence[Contradiction], *noted: Contradiction) -> None:
+    """Observe it, once in each action: instead of what was observed before."""
+    for former in [each for each in meter.observations if isinstance(each, _Comparison)]:
+        meter.observations.remove(former)
+        noted = tuple(dict.fromkeys((*former.noted, *noted)))
+    judged = {(each.tag, each.attribute) for each in found}
+    all_found = [*found, *(each for each in noted if (each.tag, each.attribute) not in judged)]
+    judged_by = {"model": meter.model}
+    if meter.channel is None:
+        # The profile of an M-Bus device is that of its gateway, whatever it was registered with itself.
+        profile = meter.profile
+        judged_by |= {"protocol_name": profile.protocol_name, "protocol_version": profile.protocol_version}
+    meter.observations.append(
+        _Comparison(DESCRIPTION_DIFFERS, _describe(meter, all_found), judged_by, noted=noted)
+    )
+
+
+def _describe(meter: VisitedMeter, found: Sequence[Contradiction]) -> Noticed | None:
+    if not found:
+        return None
+    profile = f"{meter.profile.protocol_name} {meter.profile.protocol_version}"
+    count = "1 attribute" if len(found) == 1 else f"{len(found)} attributes"
+    first = found[0].as_details()
+    return Noticed(
+        text=f"The meter describes {count} otherwise than {profile} does, such as {first['attribute']} of "
+        f"{first['object']}: {_cut(first['meter'], MOST_SHOWN)} instead of "
+        f"{_cut(first['profile'], MOST_SHOWN)}.",
+        what_to_do=WHAT_TO_DO,
+        details={
+            "profile": meter.profile.key,
+            "descriptions": [each.as_details() for each in found[:MOST_NAMED]],
+            "description_count": len(found),
+        },
+    )
+
+
+def _cut(text: str, most: int = LONGEST) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def list_contradictions(meter: VisitedMeter) -> list[Contradiction]:
+    """What the knowledge has that contradicts the profile, ordered by objects."""
+    return sorted(_find(meter), key=lambda each: (each.tag, each.channel or 0, each.attribute))
+
+
+def _find(meter: VisitedMeter) -> Iterator[Contradiction]:
+    profile = meter.profile
+    for descriptor, data in meter.knowledge.descriptions.items():
+        known = profile.find_by_logical_name(descriptor.logical_name)
+        if data is None or known is None or known[0].class_id != descriptor.class_id:
+            continue
+        item, channel = known
+        name = item.interface_class.find_attribute_name(descriptor.attribute_id)
+        compare = _COMPARISONS.get(name)
+        if name is None or compare is None or name not in item or not _concerns(meter, item, channel):
+            continue
+        if difference := compare(meter, item, channel, data):
+            yield Contradiction(item.tag, name, *difference, channel)
+
+
+def _concerns(meter: VisitedMeter, item: CosemObject, channel: int | None) -> bool:
+    """Whether an object belongs to the visited device: to its channel, or to none.
+
+    Buffers with columns of all M-Bus devices concern these as well as their gateway.
+    """
+    if meter.channel is None or channel is not None:
+        return channel == meter.channel
+    captured = item["capture_objects"].capture_objects if "capture_objects" in item else ()
+    return any(meter.profile[entry.tag].per_channel for entry in captured)
+
+
+def _compare_scaler_units(
+    meter: VisitedMeter, item: CosemObject, channel: int | None, data: Data
+) -> tuple[str, str] | None:
+    stated = find_stated_scaler_unit(meter, item["scaler_unit"])
+    try:
+        told = parse_scaler_unit(data, item.tag)
+    except Fault:
+        return None
+    if stated is None or stated == told or not is_told(told):
+        return None
+    return _name_scaler_unit(stated), _name_scaler_unit(told)
+
+
+def find_stated_scaler_unit(meter: VisitedMeter, attribute: Attribute) -> ScalerUnit | None:
+    """The scaler_unit by profile, or by the model of an M-Bus device; None: only the meter knows."""
+    if attribute.value_type == "BASED_ON_MODEL":
+        return None if meter.channel is None else meter.profile.find_scaler_unit_of_model(meter.model)
+    return attribute.scaler_unit
+
+
+def _name_scaler_unit(scaler_unit: ScalerUnit) -> str:
+    return f"{scaler_unit.scaler}, {scaler_unit.unit.symbol or 'no unit'}"
+
+
+def _compare_capture_objects(
+    meter: VisitedMeter, item: CosemObject, channel: int | None, data: Data
+) -> tuple[str, str] | None:
+    if item["capture_objects"].value_type != "FIXED_IN_PROFILE" or not isinstance(data.value, tuple):
+        return None
+    profile = meter.profile
+    columns = [
+        (*column.descriptor, column.data_index) for column in profile.list_capture_columns(item.tag, channel)
+    ]
+    told = data.native
+    # Some columns are of objects that only polyphase meters have.
+    if not isinstance(told, tuple) or told in (tuple(columns), _list_of_phases(profile, columns, meter)):
+        return None
+    return _name_columns(profile, columns), _name_columns(profile, told)
+
+
+def _list_of_phases(
+    profile: Profile, columns: Sequence[tuple[Any, ...]], meter: VisitedMeter
+) -> tuple[tuple[Any, ...], ...]:
+    def is_there(column: tuple[Any, ...]) -> bool:
+        known = profile.find_by_logical_name(column[1])
+        return known is None or known[0].supports(polyphase=meter.polyphase)
+
+    return tuple(filter(is_there, columns))
+
+
+def _name_columns(profile: Profile, columns: Sequence[Any]) -> str:
+    """Columns as ``CLOCK/2, MBUS_MASTER_VALUE 1/5``; no more than a note shows."""
+    named: list[str] = []
+    length = 0
+    for column in columns:
+        if length > LONGEST:
+            break
+        named.append(_name_column(profile, column))
+        length += len(named[-1]) + 2
+    return ", ".join(named) or "nothing"
+
+
+def _name_column(profile: Profile, column: Any) -> str:
+    match column:
+        case (int(), bytes(logical_name), int(attribute_id), int(index)) if len(logical_name) == 6:
+            known = profile.find_by_logical_name(logical_name)
+            place = f"/{attribute_id}" if index == 0 else f"/{attribute_id}/{index}"
+            if known is None:
+                return f"{obis.to_text(logical_name)}{place}"
+            return f"{known[0].tag}{'' if known[1] is None else f' {known[1]}'}{place}"
+    return "?"
+
+
+def _compare_capture_periods(
+    meter: VisitedMeter, item: CosemObject, channel: int | None, data: Data
+) -> tuple[str, str] | None:
+    attribute = item["capture_period"]
+    stated = attribute.value if attribute.value_type == "FIXED_IN_PROFILE" else None
+    told = data.value
+    if stated is None or isinstance(told, bool) or not isinstance(told, int) or str(told) == stated:
+        return None
+    return f"{stated} s", f"{told} s"
+
+
+_Compare = Callable[[VisitedMeter, CosemObject, int | None, Data], tuple[str, str] | None]
+_COMPARISONS: Mapping[str | None, _Compare] = {
+    "scaler_unit": _compare_scaler_units,
+    "capture_objects": _compare_capture_objects,
+    "capture_period": _compare_capture_periods,
+}
