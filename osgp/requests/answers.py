@@ -100,9 +100,9 @@ def _find_fault(request: Request, action: Action | None = None) -> Mapping[str, 
     """
     if request.state != RequestState.FAILED:
         return None
-    if action is not None and action.state == ActionState.UNKNOWN and action.fault:
-        return action.fault
-    return request.fault or (action.fault if action is not None else None)
+    told: Mapping[str, Any] | None = None if action is None else action.fault
+    is_unknown = action is not None and action.state == ActionState.UNKNOWN
+    return (is_unknown and told) or request.fault or told
 
 
 _ENDED_WITHOUT_RESULT = frozenset({RequestState.FAILED, RequestState.CANCELLED, UNKNOWN})

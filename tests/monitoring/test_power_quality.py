@@ -13,6 +13,7 @@ from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.signal_quality import find_signal_quality
 from osgp.faults import Fault, FaultCode
 from osgp.messages import registry
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.cells import make_cells_reader
 from osgp.monitoring.get_power_quality_profile import GetPowerQualityProfile
 from osgp.protocol_dlms.errors import AccessError
@@ -159,6 +160,25 @@ class TestActual:
         names = {value["name"] for value in result["power_quality_values"]}
         assert {value["name"] for value in wrong["power_quality_values"]} == names
         assert {each["name"] for each in wrong["unavailable"]} >= {"INSTANTANEOUS_VOLTAGE_L2"}
+
+    @pytest.mark.parametrize("lasting", [0, 1])
+    def test_when_no_value_can_be_read_for_now(
+        self, fleet: MonitoredFleet, monkeypatch: pytest.MonkeyPatch, lasting: int
+    ) -> None:
+        """It is tried again if one of them at least is refused for now (temporary-failure)."""
+        operation = registry.find_operation("GetActualPowerQuality")
+        get_each = VisitedMeter.get_each
+
+        def refuse(meter: VisitedMeter, attributes: Any) -> list[Any]:
+            clock, *values = get_each(meter, attributes)
+            code = FaultCode.ERROR_RETRIEVING_ATTRIBUTE_VALUE
+            return [clock, *(Fault(code, "no", retryable=number >= lasting) for number in range(len(values)))]
+
+        monkeypatch.setattr(VisitedMeter, "get_each", refuse)
+        with fleet.visit("SMR-5.1", polyphase=False) as meter:
+            with pytest.raises(Fault, match="no") as caught:
+                operation.perform(meter, {"profile_type": PUBLIC})
+            assert caught.value.retryable
 
     @pytest.mark.parametrize("encoded", [NULL_DATA, octet_string(b"\xff" * 12), unsigned(1)])
     def test_without_a_clock(self, fleet: MonitoredFleet, encoded: bytes) -> None:
