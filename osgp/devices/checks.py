@@ -7,7 +7,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
-from osgp.devices import envelope, platform_keys, second_place, system_title
+from osgp.devices import envelope, platform_keys, second_place
+from osgp.devices.configured_title import read_configured
 
 GUIDE = "docs/how-to/run-in-production.md"
 
@@ -21,7 +22,7 @@ def check_keys(**_: Any) -> list[CheckMessage]:
         *_check("KEY_ENCRYPTION_KEYS", envelope.load_key_encryption_keys, "osgp.E001"),
         *_check("RSA_PRIVATE_KEY_FILE", platform_keys.load_private_keys, "osgp.E002"),
         *_check("RSA_PUBLIC_KEY_FILE", platform_keys.load_public_keys, "osgp.E004"),
-        *_check("CLIENT_SYSTEM_TITLE", system_title.read_configured, "osgp.E010"),
+        *_check("CLIENT_SYSTEM_TITLE", read_configured, "osgp.E010"),
     ]
     if not found and settings.OSGP["RSA_PRIVATE_KEY_FILE"]:
         found += _check("RSA_PUBLIC_KEY_FILE", platform_keys.check_pair, "osgp.E005")

@@ -8,31 +8,18 @@ kept in the database, so that all its processes have the same one.
 import secrets
 from functools import cache
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-
-from osgp.devices.meter_settings import SETTINGS
+from osgp.devices.configured_title import read_configured
 from osgp.devices.models import ClientSystemTitle
 
 MANUFACTURER = b"OSG"
 """The first three octets of a system title are the manufacturer's (Green Book 4.3.4)."""
 RANDOM_OCTETS = 5
 ROW = 1
-_SETTING = SETTINGS["client_system_title"]
 
 
 def make_title() -> str:
     """Return a new title, 16 hexadecimal digits."""
     return (MANUFACTURER + secrets.token_bytes(RANDOM_OCTETS)).hex().upper()
-
-
-def read_configured() -> str:
-    """Return what OSGP_CLIENT_SYSTEM_TITLE says, empty if nothing. Raises ImproperlyConfigured."""
-    configured: str = settings.OSGP["CLIENT_SYSTEM_TITLE"]
-    try:
-        return str(_SETTING.parse(configured)) if configured else ""
-    except ValueError:
-        raise ImproperlyConfigured("the system title has not 16 hexadecimal digits") from None
 
 
 def find_title() -> str:
