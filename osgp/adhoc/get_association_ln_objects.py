@@ -7,7 +7,6 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.adhoc.listed_objects import (
     ASSOCIATION,
     ListedObject,
-    Unreadable,
     describe_object,
     describe_unreadable,
     read_object_list,
@@ -16,6 +15,7 @@ from osgp.cosem import object_list
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters
+from osgp.messages.unavailable import Unavailable
 from osgp.messages.visited_meter import VisitedMeter
 
 
@@ -53,7 +53,9 @@ class GetAssociationLnObjectsResult(TypedDict):
 
     association_version: Annotated[int, "Version of the association's class."]
     objects: list[AssociationLnObject]
-    unreadable: Annotated[list[Unreadable], "Invalid entries of the list."]
+    unavailable: Annotated[
+        list[Unavailable], "Invalid entries of the meter's object list, such as object_list[12]."
+    ]
     complete: Annotated[bool, "False when the list was longer than any real meter's and was cut."]
 
 
@@ -81,7 +83,7 @@ class GetAssociationLnObjects(MeterOperation[NoParameters, GetAssociationLnObjec
                 }
                 for listed in found.objects
             ],
-            "unreadable": describe_unreadable(found.unreadable),
+            "unavailable": describe_unreadable(found.unreadable),
             "complete": found.is_complete,
         }
 

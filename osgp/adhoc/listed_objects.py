@@ -6,6 +6,7 @@ from typing import Annotated, TypedDict
 from osgp.catalogue import Profile
 from osgp.cosem import object_list
 from osgp.messages.serializers import ObisCodeField
+from osgp.messages.unavailable import Unavailable
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.system_notes import profile_mismatch
 
@@ -23,13 +24,6 @@ class ListedObject(TypedDict):
         "Name of the object in the meter's profile; null if the profile has none of that class and code.",
     ]
     channel: Annotated[int | None, "M-Bus channel of an object that exists per channel."]
-
-
-class Unreadable(TypedDict):
-    """An invalid entry of the meter's list."""
-
-    index: Annotated[int, "Place of the object in the list, counted from 0."]
-    reason: str
 
 
 def read_object_list(meter: VisitedMeter) -> object_list.ObjectList:
@@ -61,6 +55,6 @@ def describe_object(profile: Profile, listed: object_list.ListedObject) -> Liste
     }
 
 
-def describe_unreadable(unreadable: Iterable[object_list.UnreadableEntry]) -> list[Unreadable]:
-    """Return the invalid entries as results show them."""
-    return [{"index": item.index, "reason": item.reason} for item in unreadable]
+def describe_unreadable(unreadable: Iterable[object_list.UnreadableEntry]) -> list[Unavailable]:
+    """Return the invalid entries as results show them: by their place in the meter's list, from 0."""
+    return [{"name": f"object_list[{item.index}]", "reason": item.reason} for item in unreadable]

@@ -10,7 +10,6 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.adhoc.listed_objects import (
     ASSOCIATION,
     ListedObject,
-    Unreadable,
     describe_object,
     describe_unreadable,
     read_object_list,
@@ -20,6 +19,7 @@ from osgp.cosem import object_list
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters
+from osgp.messages.unavailable import Unavailable
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import AccessResult, Data, DataType, is_secret
 
@@ -77,7 +77,9 @@ class RetrieveConfigurationObjectsResult(TypedDict):
     """All objects of the meter's list."""
 
     objects: list[ConfigurationObject]
-    unreadable: Annotated[list[Unreadable], "Invalid entries of the meter's object list."]
+    unavailable: Annotated[
+        list[Unavailable], "Invalid entries of the meter's object list, such as object_list[12]."
+    ]
     missing: Annotated[list[str], "Tags of the profile that the meter does not list."]
     complete: Annotated[
         bool, "False when something was left out for its size, its number or for lack of time."
@@ -138,7 +140,7 @@ class RetrieveConfigurationObjects(MeterOperation[NoParameters, RetrieveConfigur
         present = {item["tag"] for item in described}
         return {
             "objects": described,
-            "unreadable": describe_unreadable(found.unreadable),
+            "unavailable": describe_unreadable(found.unreadable),
             "missing": [
                 known.tag for known in meter.profile.list_objects(meter.polyphase) if known.tag not in present
             ],

@@ -31,7 +31,7 @@ def test_a_result_or_a_fault(visits: Visits, message: str, kind: FaultKind) -> N
         # Only the last right of each object is spoiled.
         assert isinstance(outcome, dict)
         assert len(outcome["objects"]) > 200
-        assert outcome["unreadable"]
+        assert outcome["unavailable"]
     if kind is FaultKind.LONG_CLOCK and message == "RetrieveConfigurationObjects":
         assert isinstance(outcome, dict)
         assert outcome["complete"] is True

@@ -18,7 +18,7 @@ def test_every_profile(visits: Visits, profile: str, polyphase: bool) -> None:
     result = visits.perform(simulated, MESSAGE)
     known = catalogue.find_profile(*profile.split("-"))
     assert result["association_version"] == known["ASSOCIATION_LN"].class_version
-    assert result["unreadable"] == []
+    assert result["unavailable"] == []
     assert result["complete"] is True
     expected = {
         (item.tag, channel)
@@ -83,7 +83,8 @@ def test_bits_and_objects_that_no_profile_knows(visits: Visits) -> None:
         "ENCRYPTED_RESPONSE",
     ]
     assert odd["methods"][0]["access_mode"] == "AUTHENTICATED_ACCESS"
-    assert result["unreadable"] == [{"index": 2, "reason": "The object: not a structure of 4."}]
+    reason = "The object: not a structure of 4."
+    assert result["unavailable"] == [{"name": "object_list[2]", "reason": reason}]
 
 
 def test_no_list(visits: Visits) -> None:

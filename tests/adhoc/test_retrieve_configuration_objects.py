@@ -34,7 +34,7 @@ def test_every_profile(visits: Visits, profile: str, polyphase: bool) -> None:
         result = perform(meter, MESSAGE)
         round_trips = meter.association.statistics.round_trips - before
     known = catalogue.find_profile(*profile.split("-"))
-    assert (result["unreadable"], result["missing"], result["complete"]) == ([], [], True)
+    assert (result["unavailable"], result["missing"], result["complete"]) == ([], [], True)
     found = attributes(result)
     expected = {
         (item.tag, channel, attribute_id)

@@ -134,6 +134,30 @@ def test_in_the_hour_that_autumn_repeats_the_nearer_one_counts(status: int) -> N
 
 
 @pytest.mark.parametrize("status", [0x00, 0xFF])
+@pytest.mark.parametrize(
+    ("near", "is_second"),
+    [
+        # A clock that is ten minutes fast is still in the first hour.
+        ("2026-10-25T00:20:00", False),
+        # Captured within the hour before, and long ago: nothing but the order of time is known then.
+        ("2026-10-25T02:20:00", True),
+        ("2026-11-30T00:00:00", True),
+    ],
+)
+def test_times_captured_in_the_hour_that_autumn_repeats(near: str, is_second: bool, status: int) -> None:
+    """Of a gas meter, whose value was captured some time before it is read."""
+    octets = local("2026-10-25T02:30:00", status)
+    told = MeterClock(AMSTERDAM).decode(octets, near=datetime.fromisoformat(near).replace(tzinfo=UTC))
+    assert told == datetime(2026, 10, 25, 1 if is_second else 0, 30, tzinfo=UTC)
+
+
+def test_the_flag_of_summer_time_is_believed_whatever_is_near() -> None:
+    octets = local("2026-10-25T02:30:00", 0x80)
+    near = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    assert MeterClock(AMSTERDAM).decode(octets, near=near) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("status", [0x00, 0xFF])
 def test_the_hour_that_spring_skips_is_one_of_winter(status: int) -> None:
     octets = local("2026-03-29T02:30:00", status)
     assert MeterClock(AMSTERDAM).list_candidates(octets) == (datetime(2026, 3, 29, 1, 30, tzinfo=UTC),)
