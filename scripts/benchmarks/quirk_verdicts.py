@@ -338,7 +338,12 @@ def judge_actual_power_quality(
 def judge_distortion(reading: Reading, meter: Meter, result: Mapping[str, Any], verdict: Verdict) -> None:
     """GetThdFingerprint."""
     values = _Values(meter, verdict)
+    verdict.judged += 1
+    if result["unavailable"]:
+        verdict.blame(f"unavailable {result['unavailable']}")
     for name, said in result.items():
+        if name == "unavailable":
+            continue
         tag = name.upper()
         truth = find_true_value(meter, tag) if tag in meter.type.tags else None
         is_list = isinstance(said, list) or isinstance(truth, list)
