@@ -77,7 +77,8 @@ def note_contradiction(meter: VisitedMeter, tag: str, attribute_name: str, state
 def observe_descriptions(meter: VisitedMeter, *, is_changed: bool) -> None:
     """Compare what is known of a meter with its profile, once the meter has told something.
 
-    Agreement is observed only if what it told ``is_changed``: otherwise no note is open that it would end.
+    Agreement is observed only if the meter told something else before (``is_changed``): otherwise no note is
+    open that it would end.
     """
     found = list_contradictions(meter)
     if found or is_changed:

@@ -125,7 +125,7 @@ def _learn(meter: VisitedMeter, group: str, told: Answers, *, is_new: bool) -> N
         elif is_new or knowledge.find(attribute) is None:
             learned[attribute] = None
     known = knowledge.descriptions
-    is_changed = any(each not in known or known[each] != answer for each, answer in learned.items())
+    is_changed = any(each in known and known[each] != answer for each, answer in learned.items())
     knowledge.learn(group, learned, meter.visit_begin)
     if is_new and not is_complete:
         # What is known is of the firmware before.

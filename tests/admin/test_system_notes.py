@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.html import escape
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
@@ -171,9 +172,10 @@ def test_every_kind_has_its_words(superuser: Client, device: Device, kind: NoteK
     add_note(device, kind)
     seen = "Happened 2 times" if kind.is_event else "Seen by 2 requests"
     on_device, alone = (page_of(superuser, row).content.decode() for row in (device, note))
-    assert f"<b>{kind.title}.</b>" in on_device
+    title = escape(kind.title)
+    assert f"<b>{title}.</b>" in on_device
     assert seen in on_device
-    assert kind.title in alone
+    assert title in alone
     assert ("Happened" in alone) == kind.is_event
-    assert kind.title in superuser.get(reverse(LIST), {"kind": kind.name}).content.decode()
+    assert title in superuser.get(reverse(LIST), {"kind": kind.name}).content.decode()
     assert not kind.message or f"message={kind.message}" in on_device

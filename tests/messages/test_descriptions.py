@@ -16,6 +16,7 @@ from osgp.messages.knowledge import Knowledge
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import AccessResult, Data, DataType
 from osgp.protocol_dlms.errors import DecodeError
+from osgp.system_notes.observations import Noticed
 
 PROFILE = catalogue.find_profile("SMR", "5.1")
 BEGIN = datetime(2026, 6, 15, 10, tzinfo=UTC)
@@ -59,6 +60,8 @@ class Visited:
         self.association = Scripted(list_size)
         self.knowledge = Knowledge()
         self.now = BEGIN
+        self.noticed: list[Noticed | None] = []
+        """What was observed of the descriptions in the last visit."""
 
     def read(
         self,
@@ -78,7 +81,9 @@ class Visited:
             visit_begin=self.now,
         )
         self.association.asked = []
-        return read_described(meter, group, values, described_by)
+        described = read_described(meter, group, values, described_by)
+        self.noticed = [observation.noticed for observation in meter.observations]
+        return described
 
     @property
     def asked(self) -> list[list[AttributeDescriptor]]:
@@ -104,6 +109,20 @@ def test_once_a_day_in_the_same_list() -> None:
     meter.says[SCALERS[1]] = scaling(1)
     assert meter.read().descriptions == {SCALERS[0]: scaling(0), SCALERS[1]: scaling(1)}
     assert meter.asked == [[*VALUES, *SCALERS, VERSION]]
+
+
+def test_a_contradiction_is_observed_when_it_is_told_and_its_end_once() -> None:
+    meter = Visited()
+    seen: list[list[bool]] = []
+    for scaler in (0, 0, 1, 1, 0, 0):
+        meter.says[SCALERS[0]] = scaling(scaler)
+        meter.read()
+        seen.append([noticed is not None for noticed in meter.noticed])
+        meter.read()
+        assert meter.noticed == []
+        meter.now += timedelta(days=1)
+    # None at first: an agreement from the start ends no note.
+    assert seen == [[], [], [True], [True], [False], []]
 
 
 def test_values_are_not_interpreted_with_the_descriptions_of_the_firmware_before() -> None:
