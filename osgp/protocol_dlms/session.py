@@ -163,8 +163,6 @@ class Session:
             except errors.ResponseTimeout as timeout:
                 if number == len(shares):
                     raise stream.strays.explain(timeout) from None
-        self.round_trips += 1
-        stream.traffic.round_trips += 1
         return taken
 
     def _await_answer(self, take: Callable[[bytes, int], T | None], sent: int) -> T:
@@ -177,11 +175,25 @@ class Session:
             elif answer == self._last_answer and answer[0] not in _ERRORS:
                 skip(len(answer), "an answer that came twice")
             else:
-                taken = take(answer, sent)
+                taken = self._count_unless_skipped(take, answer, sent)
                 self._last_answer = answer
                 if taken is not None:
                     return taken
                 skip(len(answer), "an answer to a former request")
+
+    def _count_unless_skipped(
+        self, take: Callable[[bytes, int], T | None], answer: bytes, sent: int
+    ) -> T | None:
+        """Return what ``take`` does. A round trip is over with any answer, also one that makes it raise."""
+        is_over = True
+        try:
+            taken = take(answer, sent)
+            is_over = taken is not None
+            return taken
+        finally:
+            if is_over:
+                self.round_trips += 1
+                self._stream.traffic.round_trips += 1
 
     def _receive(self) -> bytes:
         link = self._link

@@ -5,10 +5,11 @@ answers that come twice or late through gateways; frames for other clients on a 
 """
 
 import socket
+from collections.abc import Callable
 
 import pytest
 
-from osgp.protocol_dlms import Data, DataType, Line, errors
+from osgp.protocol_dlms import Data, DataType, Line, Meter, errors
 from osgp.protocol_dlms.transport import strays
 from tests.protocol_dlms import talking
 from tests.protocol_dlms.peers import WrapperMeter, wrapped
@@ -92,6 +93,32 @@ def test_writes_and_methods_are_answered_twice(hls: bool) -> None:
             meter.set(ENERGY, Data(DataType.LONG_UNSIGNED, 5))
             meter.invoke(RESET)
     assert [request[0] for request in peer.requests[hls:]] == [0xC1, 0xC3] * 3
+
+
+LONG = Data(DataType.OCTET_STRING, bytes(300))
+
+
+@both
+@pytest.mark.parametrize(
+    ("answer", "use"),
+    [
+        ("c402II 00 00000001 00 02 0904", lambda meter: meter.get(ENERGY)),
+        ("c502II 00000001", lambda meter: meter.set(ENERGY, LONG)),
+        ("c704II 00000001", lambda meter: meter.invoke(RESET, LONG)),
+    ],
+    ids=["get", "set", "action"],
+)
+def test_the_same_block_is_not_the_next(answer: str, use: Callable[[Meter], object], hls: bool) -> None:
+    """The one that counts does not come, also where the meter ciphers the same anew."""
+
+    def repeat(request: bytes) -> bytes:
+        return bytes.fromhex(answer.replace("II", f"{request[2]:02x}"))
+
+    with (
+        session(WrapperMeter(repeat, hls=hls, size=150), hls=hls, deadlines=IMPATIENT) as meter,
+        pytest.raises(errors.ResponseTimeout, match=r"came twice|former request"),
+    ):
+        use(meter)
 
 
 @both
