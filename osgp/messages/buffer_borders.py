@@ -31,19 +31,20 @@ _BORDERS = {parts: borders for borders, parts in _PARTS.items()}
 class Borders:
     """The borders of one read of a buffer, of which each is counted to a range, or not, or is not known."""
 
-    def __init__(self, meter: VisitedMeter, buffer: Buffer) -> None:
+    def __init__(self, meter: VisitedMeter, buffer: Buffer, begin: datetime, end: datetime) -> None:
         self._meter = meter
         self._period = buffer.period
         knowledge = meter.knowledge
         known = meter.settings.range_borders
         if known is None:
-            begin, end = (_parse(knowledge.find_habit(name)) for name in (_BEGIN_HABIT, _END_HABIT))
+            parts = _parse(knowledge.find_habit(_BEGIN_HABIT)), _parse(knowledge.find_habit(_END_HABIT))
         else:
-            begin, end = _PARTS[known]
-        self._begin: bool | None = begin
-        self._end: bool | None = end
-        self._is_retry = meter.earlier is not None
-        """Then a range that is too long is better than another request, as the line is bad."""
+            parts = _PARTS[known]
+        self._begin, self._end = parts
+        is_short = self._period is not None and end <= self._advance(begin, _SHORT)
+        self._is_widened = is_short or meter.earlier is not None
+        """Whether the range is longer, while nothing is known: there may be rows at its borders alone; and on
+        a bad line two rows too many are better than another request."""
 
     def move_begin(self, begin: datetime) -> datetime:
         """Where a range has to begin so that a row at ``begin`` comes."""
@@ -57,8 +58,8 @@ class Borders:
         if is_counted:
             return moment
         if self._period is not None:
-            is_known = is_counted is not None or self._is_retry
-            return self._advance(moment, count) if is_known else moment
+            is_moved = is_counted is not None or self._is_widened
+            return self._advance(moment, count) if is_moved else moment
         # Of rows without a period nobody can see that one is missing at the border.
         try:
             return moment + count * _INSTANT
@@ -102,12 +103,8 @@ class Borders:
     ) -> list[Within]:
         needs_begin = self._begin is None and within[0] == begin
         needs_end = self._end is None and within[1] == end and end <= self._meter.visit_begin
-        if self._period is None or not (needs_begin or needs_end):
+        if self._period is None or not times or not (needs_begin or needs_end):
             return []
-        if not times:
-            # There may be rows at the borders alone.
-            is_short = end <= self._advance(begin, _SHORT)
-            return [(self._advance(begin, -1), self._advance(end, 1))] if is_short else []
         asks: list[Within] = []
         first, last = times[0], times[-1]
         if needs_begin and begin < first == self._advance(begin, 1):
@@ -118,8 +115,6 @@ class Borders:
 
     def learn_excluded(self, times: Sequence[datetime], begin: datetime, end: datetime) -> None:
         """Learn from the rows that came once there was asked for more."""
-        if not times:
-            return
         if self._begin is None and times[0] == begin:
             self._begin = False
         if self._end is None and times[-1] == end:

@@ -182,7 +182,7 @@ class _Reading:
 
     def _read_by_range(self, *, briefly: bool) -> None:
         """Read slice by slice; each begins where the rows in hand end, so that no border matters."""
-        borders = Borders(self._meter, self._buffer)
+        borders = Borders(self._meter, self._buffer, self._begin, self._end)
         start, count, is_last = self._begin, 0, False
         outer: list[datetime] = []
         while not is_last:
