@@ -3,20 +3,22 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from osgp import catalogue
 from osgp.catalogue.communication import RangeBorders, RangeBounds
 from osgp.cosem.clock import MeterClock
 from osgp.devices.meter_settings import MeterSettings
+from osgp.messages import buffer_access
 from osgp.messages.knowledge import Knowledge
 from osgp.messages.operation import Interrupted
 from osgp.protocol_dlms import AccessResult, EntryDescriptor, RangeDescriptor
-from osgp.protocol_dlms.errors import AccessError
+from osgp.protocol_dlms.errors import AccessError, DlmsError
 from tests.monitoring.scripted import (
     AMSTERDAM,
     BEGIN,
@@ -275,6 +277,32 @@ def test_a_lost_line_keeps_what_came(by_entries: bool) -> None:
     joined = earlier
     whole = operation.represent_result(operation.perform(visit(ScriptedMeter(DAYS)), asked))
     assert joined == whole
+
+
+def test_a_request_that_is_too_long_for_the_meter_is_made_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All columns are asked for instead of naming some."""
+
+    class TooLong(DlmsError):
+        pass
+
+    monkeypatch.setattr(buffer_access, "_TOO_LONG", TooLong)
+    asked: list[int] = []
+
+    class Short(ScriptedMeter):
+        def read_profile(self, buffer: Any, selection: Any = None) -> Rows:
+            asked.append(len(selection.columns))
+            if selection.columns:
+                raise TooLong("the request is too long")
+            return super().read_profile(buffer, selection)
+
+    profile = catalogue.find_profile("DSMR", "4.2.2")
+    meter = replace(visit(Short([])), profile=profile)
+    begin = datetime(2026, 6, 1, 22, tzinfo=UTC)
+    operation = find_operation()
+    body = {"period_type": "DAILY", "begin_date": begin.isoformat(), "end_date": END.isoformat()}
+    result = operation.perform(meter, operation.parse(body))
+    assert result["rejected_row_count"] == 0
+    assert asked == [6, 0]
 
 
 def test_a_line_that_is_lost_before_any_row_came() -> None:
