@@ -110,6 +110,8 @@ class ConfigureDefinableLoadProfile(
                 Setting(CAPTURE_PERIOD, meter.find_attribute(TAG, CAPTURE_PERIOD), value, _parse_period)
             )
         changes = change_by_name(meter, settings)
+        # What is known of how the meter describes this buffer is not so any more.
+        meter.knowledge.forget_checks()
         objects, period = changes.get(CAPTURE_OBJECTS), changes.get(CAPTURE_PERIOD)
         return {
             "capture_objects": {"before": objects.before, "after": objects.after} if objects else None,

@@ -1,10 +1,10 @@
-"""Buffers of profiles (class 7): what to request, and the time of each row of the answer.
+"""Buffers of profiles (class 7): how far apart their rows are, which columns to ask for, and times of rows.
 
 Rows come as ``Meter.read_profile`` returns them: tuples of plain values. An invalid row does not cost the
-others: it is returned as rejected, with the reason.
+others: it is rejected, with the reason.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
@@ -27,15 +27,6 @@ class RejectedRow:
 
     index: int
     reason: str
-
-
-@dataclass(slots=True)
-class TimedRow:
-    """A row with a time: its index in the meter's answer, the time in UTC, its cells."""
-
-    index: int
-    time: datetime
-    cells: Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +78,7 @@ def _add_months(local: datetime, months: int) -> datetime:
 
 
 class RowTimes:
-    """The times of a buffer's rows, in the order of the buffer.
+    """The times of rows that a meter pushes one after another, see :mod:`osgp.cosem.row_times` for answers.
 
     A meter may replace the clock by null-data in a row that it captured one period after the row before.
     Without a ``period`` such rows have no time. Times count from the last clock received, so that a late
@@ -124,35 +115,6 @@ class RowTimes:
             return self._period.advance(self._told, self._since, self._zone)
         except (OverflowError, ValueError):
             raise UnusableRow("The clock is left out, and counting leads out of the calendar.") from None
-
-
-def assign_times(
-    rows: Iterable[Row], width: int, times: RowTimes, clock: int = 0
-) -> tuple[list[TimedRow], list[RejectedRow]]:
-    """Return the rows of ``width`` columns with their times, and those of another width or without a time.
-
-    ``clock`` is the position of the clock column. Rows stay in the order of the buffer.
-    """
-    good: list[TimedRow] = []
-    rejected: list[RejectedRow] = []
-    next_time = times.find_next
-    for index, cells in enumerate(rows):
-        if len(cells) != width:
-            times.lose_track()
-            rejected.append(RejectedRow(index, f"The row has {len(cells)} columns instead of {width}."))
-            continue
-        try:
-            good.append(TimedRow(index, next_time(cells[clock]), cells))
-        except UnusableRow as error:
-            rejected.append(RejectedRow(index, str(error)))
-    return good, rejected
-
-
-def parse_number(cell: object, name: str) -> int | None:
-    """Return the number in a cell; None for null-data. Raises UnusableRow for anything else."""
-    if cell is None or type(cell) is int:
-        return cell
-    raise UnusableRow(f"{name} is not a number.")
 
 
 class Selection(NamedTuple):

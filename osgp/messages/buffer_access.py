@@ -92,7 +92,7 @@ class BufferAccess:
 
     def find_way(self) -> tuple[Way, bool]:
         """The way that has worked before, and whether that is sure."""
-        way, _, doubt = (self._find_habit("access") or Way.RANGE).partition("?")
+        way, doubt, _ = (self._find_habit("access") or Way.RANGE).partition("?")
         return (Way(way) if way in list(Way) else Way.RANGE), not doubt
 
     def keep_way(self, way: Way, *, is_sure: bool) -> None:

@@ -15,6 +15,8 @@ HABIT = "range_borders"
 _BEGIN_HABIT, _END_HABIT = "range_begin", "range_end"
 _INCLUDED, _EXCLUDED = "INCLUDED", "EXCLUDED"
 _CHECK = "range_borders"
+_SHORT = 2
+"""Periods of a range that may have rows at its borders alone."""
 _INSTANT = timedelta(seconds=1)
 
 _PARTS = {
@@ -29,17 +31,20 @@ _BORDERS = {parts: borders for borders, parts in _PARTS.items()}
 class Borders:
     """The borders of one read of a buffer, of which each is counted to a range, or not, or is not known."""
 
-    def __init__(self, meter: VisitedMeter, buffer: Buffer) -> None:
+    def __init__(self, meter: VisitedMeter, buffer: Buffer, begin: datetime, end: datetime) -> None:
         self._meter = meter
         self._period = buffer.period
         knowledge = meter.knowledge
         known = meter.settings.range_borders
         if known is None:
-            begin, end = (_parse(knowledge.find_habit(name)) for name in (_BEGIN_HABIT, _END_HABIT))
+            parts = _parse(knowledge.find_habit(_BEGIN_HABIT)), _parse(knowledge.find_habit(_END_HABIT))
         else:
-            begin, end = _PARTS[known]
-        self._begin: bool | None = begin
-        self._end: bool | None = end
+            parts = _PARTS[known]
+        self._begin, self._end = parts
+        is_short = self._period is not None and end <= self._advance(begin, _SHORT)
+        self._is_widened = is_short or meter.earlier is not None
+        """Whether the range is longer, while nothing is known: there may be rows at its borders alone; and on
+        a bad line two rows too many are better than another request."""
 
     def move_begin(self, begin: datetime) -> datetime:
         """Where a range has to begin so that a row at ``begin`` comes."""
@@ -53,7 +58,8 @@ class Borders:
         if is_counted:
             return moment
         if self._period is not None:
-            return moment if is_counted is None else self._advance(moment, count)
+            is_moved = is_counted is not None or self._is_widened
+            return self._advance(moment, count) if is_moved else moment
         # Of rows without a period nobody can see that one is missing at the border.
         try:
             return moment + count * _INSTANT
@@ -85,19 +91,27 @@ class Borders:
         Not more than once a day: a meter may have no older row, or not captured the last one yet. Rows that
         come show that the meter does not count the border: call :meth:`learn_excluded`.
         """
-        if self._period is None or not times:
-            return
+        knowledge, now = self._meter.knowledge, self._meter.visit_begin
+        asks = self._find_asks(times, begin, end, within)
+        if asks and knowledge.is_due(_CHECK, now):
+            yield from asks
+            # Once they were answered.
+            knowledge.learn(_CHECK, {}, now)
+
+    def _find_asks(
+        self, times: Sequence[datetime], begin: datetime, end: datetime, within: Within
+    ) -> list[Within]:
+        needs_begin = self._begin is None and within[0] == begin
+        needs_end = self._end is None and within[1] == end and end <= self._meter.visit_begin
+        if self._period is None or not times or not (needs_begin or needs_end):
+            return []
         asks: list[Within] = []
         first, last = times[0], times[-1]
-        if self._begin is None and within[0] == begin < first == self._advance(begin, 1):
+        if needs_begin and begin < first == self._advance(begin, 1):
             asks.append((self._advance(begin, -1), first))
-        is_past = end <= self._meter.visit_begin
-        if is_past and self._end is None and within[1] == end > last == self._advance(end, -1):
+        if needs_end and end > last == self._advance(end, -1):
             asks.append((last, self._advance(end, 1)))
-        knowledge, now = self._meter.knowledge, self._meter.visit_begin
-        if asks and knowledge.is_due(_CHECK, now):
-            knowledge.learn(_CHECK, {}, now)
-            yield from asks
+        return asks
 
     def learn_excluded(self, times: Sequence[datetime], begin: datetime, end: datetime) -> None:
         """Learn from the rows that came once there was asked for more."""

@@ -182,7 +182,7 @@ class _Reading:
 
     def _read_by_range(self, *, briefly: bool) -> None:
         """Read slice by slice; each begins where the rows in hand end, so that no border matters."""
-        borders = Borders(self._meter, self._buffer)
+        borders = Borders(self._meter, self._buffer, self._begin, self._end)
         start, count, is_last = self._begin, 0, False
         outer: list[datetime] = []
         while not is_last:
@@ -200,8 +200,8 @@ class _Reading:
                 start = self.complete_until = max(start, min(latest, until))
             if not is_last and self._is_out_of_time():
                 return
-        self.complete_until = self._end
         self._complete_borders(borders, (outer[0], outer[-1]))
+        self.complete_until = self._end
 
     def _find_slice_end(self, count: int) -> tuple[datetime, bool]:
         """``count`` rows after the begin, and whether that is the end; the end if the period is unknown."""
@@ -239,10 +239,12 @@ class _Reading:
         """Read the entries since the begin: the period tells how many there may be, their times the rest."""
         count = self._access.count_entries()
         begin, end = self.complete_until, self._end
+        step = find_period_step(self._buffer.period)
         low = max(count - self._count_periods_since(begin) + 1, 1)
         lowest, position = low, low
         earliest: datetime | None = None
         latest: datetime | None = None
+        before: datetime | None = None
         while position <= count:
             last = min(position + self._size - 1, count)
             seen = self._take_entries(position, last)
@@ -251,12 +253,17 @@ class _Reading:
                 earliest, latest = _join(seen, earliest, latest)
                 while lowest > 1 and begin < earliest:
                     # There were more rows than the period says.
-                    before = self._take_entries(max(lowest - self._size, 1), lowest - 1)
-                    lowest = max(lowest - self._size, 1)
-                    earliest, latest = _join(before, earliest, latest) if before else (earliest, latest)
-                self.complete_until = max(begin, min(latest, end))
-                if seen[0] > end:
+                    first = max(lowest - self._size, 1)
+                    older = self._take_entries(first, lowest - 1)
+                    lowest = first
+                    earliest, latest = _join(older, earliest, latest) if older else (earliest, latest)
+                rises = before is not None and before <= seen[0]
+                if rises or earliest <= begin or (step is not None and earliest - begin <= step):
+                    # Nothing between the begin and these rows is missing.
+                    self.complete_until = max(begin, min(latest, end))
+                if rises and seen[0] > end:
                     break
+                before = seen[1]
             if position <= count and self._is_out_of_time():
                 return
         position = 1

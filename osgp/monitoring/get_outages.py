@@ -1,7 +1,7 @@
 """GetOutages: the long power failures that a meter remembers."""
 
-from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from operator import itemgetter
 from typing import Annotated, TypedDict
 
@@ -9,7 +9,7 @@ from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.numbers import to_number
 from osgp.cosem.profile_rows import CLOCK_TAG
 from osgp.messages.buffer_reading import read_whole_buffer
-from osgp.messages.buffer_rows import ReadCells, WantedColumn
+from osgp.messages.buffer_rows import CellsReader, WantedColumn
 from osgp.messages.buffers import Buffer, describe_buffer
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
@@ -20,6 +20,7 @@ from osgp.messages.unavailable import UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.cells import read_each
 from osgp.monitoring.expected_columns import find_column, list_missing
+from osgp.monitoring.scales import is_register, read_scaler_units
 
 LOG = "POWER_FAILURE_EVENT_LOG"
 
@@ -56,7 +57,10 @@ class GetOutages(MeterOperation[NoParameters, GetOutagesResult]):
         buffer = describe_buffer(meter, stated)
         [duration] = [column for column in stated.columns if column.tag != CLOCK_TAG]
         captured = find_column(buffer.columns, duration.descriptor)
-        wanted = [WantedColumn(duration.tag, captured, _read_durations)]
+        scaler = 0
+        if is_register(meter.find_object(duration.tag)):
+            scaler = read_scaler_units(meter, [duration.tag])[duration.tag].scaler
+        wanted = [WantedColumn(duration.tag, captured, _make_reader(scaler))]
         found = read_whole_buffer(meter, buffer, wanted)
         unavailable = found.list_problems(list_missing(LOG, [duration], wanted))
         pairs = sorted(zip(found.times, found.columns[0], strict=True), key=itemgetter(0))
@@ -67,13 +71,13 @@ class GetOutages(MeterOperation[NoParameters, GetOutagesResult]):
         }
 
 
-def _read_durations(cells: Sequence[object]) -> ReadCells:
-    """Seconds; null where a meter has another idea of a duration."""
-    return read_each(cells, _read_duration)
+def _make_reader(scaler: int) -> CellsReader:
+    """What reads durations in seconds times ten to the ``scaler``, rounded to whole seconds."""
 
+    def read_duration(cell: object) -> int:
+        number = to_number(cell)
+        if number is None or number < 0:
+            raise ValueError("a negative number of seconds")
+        return number if isinstance(number, int) and not scaler else round(Decimal(number).scaleb(scaler))
 
-def _read_duration(cell: object) -> int:
-    seconds = to_number(cell)
-    if not isinstance(seconds, int) or seconds < 0:
-        raise ValueError("no number of seconds")
-    return seconds
+    return lambda cells: read_each(cells, read_duration)

@@ -11,17 +11,9 @@ from hypothesis import strategies as st
 
 from osgp import catalogue
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.cosem.errors import UnusableRow
-from osgp.cosem.profile_rows import (
-    CapturePeriod,
-    RejectedRow,
-    Row,
-    RowTimes,
-    TimedRow,
-    assign_times,
-    parse_number,
-    select,
-)
+from osgp.cosem.buffer_answers import AnsweredRows, read_answer
+from osgp.cosem.clock import MeterClock
+from osgp.cosem.profile_rows import CapturePeriod, RejectedRow, Row, RowTimes, select
 from osgp.protocol_dlms import CosemDateTime, axdr
 from osgp.protocol_dlms.errors import DecodeError
 
@@ -134,14 +126,19 @@ def row(*cells: Any) -> Row:
     return cells
 
 
+def answered(
+    rows: list[Row], width: int, period: CapturePeriod | None, clock: int = 0, zone: tzinfo = AMSTERDAM
+) -> AnsweredRows:
+    return read_answer(rows, width, range(width), clock, MeterClock(zone), period)
+
+
 def test_rows_before_any_clock_are_rejected() -> None:
     first = at("2026-01-01T00:00+01:00")
-    good, rejected = assign_times(
-        [row(None, 1), row(None, 2), row(clock(first), 3), row(None, 4)], 2, RowTimes(AMSTERDAM, QUARTER)
-    )
-    assert [(timed.index, timed.time) for timed in good] == [(2, first), (3, first + timedelta(minutes=15))]
-    assert [rejection.index for rejection in rejected] == [0, 1]
-    assert "no row before it" in rejected[0].reason
+    found = answered([row(None, 1), row(None, 2), row(clock(first), 3), row(None, 4)], 2, QUARTER)
+    assert (found.places, found.moments) == ([2, 3], [first, first + timedelta(minutes=15)])
+    assert found.columns[1] == [3, 4]
+    assert [rejection.index for rejection in found.rejected] == [0, 1]
+    assert "no row before it" in found.rejected[0].reason
 
 
 def test_nothing_is_counted_from_a_row_that_was_not_understood() -> None:
@@ -155,24 +152,31 @@ def test_nothing_is_counted_from_a_row_that_was_not_understood() -> None:
         row(5),
         row(None, 6),
     ]
-    good, rejected = assign_times(rows, 2, RowTimes(AMSTERDAM, QUARTER))
-    assert [timed.index for timed in good] == [0, 3]
-    assert [rejection.index for rejection in rejected] == [1, 2, 4, 5]
-    assert rejected[2] == RejectedRow(4, "The row has 1 columns instead of 2.")
+    found = answered(rows, 2, QUARTER)
+    assert found.places == [0, 3]
+    assert sorted(rejection.index for rejection in found.rejected) == [1, 2, 4, 5]
+    assert RejectedRow(4, "The row has 1 columns instead of 2.") in found.rejected
+
+
+def test_nothing_is_repeated_from_a_row_that_was_not_understood() -> None:
+    """Null-data after it may stand for anything."""
+    moments = [at("2026-01-01T00:00+01:00") + timedelta(minutes=15) * number for number in range(3)]
+    rows = [row(clock(moments[0]), 7), row(), row(clock(moments[1]), None), row(clock(moments[2]), 8)]
+    assert answered(rows, 2, QUARTER).columns[1] == [7, None, 8]
 
 
 def test_a_buffer_without_a_period_has_no_times_to_count() -> None:
     first = at("2026-01-01T00:00+01:00")
-    good, rejected = assign_times([row(1, clock(first)), row(2, None)], 2, RowTimes(AMSTERDAM), clock=1)
-    assert good == [TimedRow(0, first, (1, clock(first)))]
-    assert rejected == [RejectedRow(1, "The clock is left out.")]
+    found = answered([row(1, clock(first)), row(2, None)], 2, None, clock=1)
+    assert (found.places, found.moments, found.columns[0]) == ([0], [first], [1])
+    assert found.rejected == [RejectedRow(1, "The clock is left out.")]
 
 
 def test_counting_ends_with_the_calendar() -> None:
     last = CosemDateTime(9998, 12, 1, 0xFF, 0, 0, 0, 0, 0, 0).to_bytes()
-    good, rejected = assign_times([row(last), row(None), row(None)], 1, RowTimes(UTC, MONTH))
-    assert len(good) == 1
-    assert "out of the calendar" in rejected[0].reason
+    found = answered([row(last), row(None), row(None)], 1, MONTH, zone=UTC)
+    assert len(found.places) == 1
+    assert "out of the calendar" in found.rejected[0].reason
 
 
 NATIVE = st.recursive(
@@ -183,8 +187,8 @@ NATIVE = st.recursive(
 
 @given(st.lists(st.lists(NATIVE, max_size=4).map(tuple)), st.sampled_from([DAY, MONTH, QUARTER]))
 def test_every_row_is_either_good_or_rejected(rows: list[Row], period: CapturePeriod) -> None:
-    good, rejected = assign_times(rows, 3, RowTimes(AMSTERDAM, period))
-    indexes = [timed.index for timed in good] + [rejection.index for rejection in rejected]
+    found = answered(rows, 3, period)
+    indexes = [*found.places, *(rejection.index for rejection in found.rejected)]
     assert sorted(indexes) == list(range(len(rows)))
 
 
@@ -195,16 +199,8 @@ def test_any_octets_end_in_rows_or_in_a_typed_error(octets: bytes) -> None:
     except DecodeError:
         return
     rows = [item if isinstance(item, tuple) else () for item in native]
-    good, rejected = assign_times(rows, 2, RowTimes(AMSTERDAM, QUARTER))
-    assert len(good) + len(rejected) == len(rows)
-
-
-def test_numbers() -> None:
-    assert parse_number(5, "it") == 5
-    assert parse_number(None, "it") is None
-    for wrong in (True, 1.0, b"1", "1", ()):
-        with pytest.raises(UnusableRow, match="it is not a number"):
-            parse_number(wrong, "it")
+    found = answered(rows, 2, QUARTER)
+    assert len(found.places) + len(found.rejected) == len(rows)
 
 
 class TestSelecting:
@@ -215,16 +211,13 @@ class TestSelecting:
         return select(
             self.COLUMNS,
             lambda column: column.tag in ("CLOCK", "AMR_PROFILE_STATUS") or column.channel == channel,
-            self.BEGIN,
-            self.END,
-            AMSTERDAM,
             by_column=by_column,
         )
 
     def test_columns_are_named_when_there_are_others(self) -> None:
         selection = self.select(2, by_column=True)
         assert (selection.positions, selection.width) == ((0, 1, 2, 3), 4)
-        assert [str(column.attribute) for column in selection.access.columns] == [
+        assert [str(column.attribute) for column in selection.named] == [
             "8/0-0:1.0.0.255/2",
             "1/0-0:96.10.2.255/2",
             "4/0-2:24.2.1.255/2",
@@ -234,16 +227,21 @@ class TestSelecting:
     def test_all_columns_come_from_a_meter_that_cannot_select(self) -> None:
         selection = self.select(2, by_column=False)
         assert (selection.positions, selection.width) == ((0, 1, 8, 9), 14)
-        assert selection.access.columns == ()
+        assert selection.named == ()
 
     def test_no_columns_are_named_when_all_are_wanted(self) -> None:
-        selection = select(self.COLUMNS, lambda _: True, self.BEGIN, self.END, AMSTERDAM, by_column=True)
+        selection = select(self.COLUMNS, lambda _: True, by_column=True)
         assert selection.width == 14
-        assert selection.access.columns == ()
+        assert selection.named == ()
 
     def test_the_octets_of_a_request(self) -> None:
         """Selector 1, the clock as restricting object, both bounds as octet-strings in the meter's zone."""
-        octets = self.select(1, by_column=False).access.encode()
+        told = MeterClock(AMSTERDAM)
+        octets = (
+            self.select(1, by_column=False)
+            .make_range(told.encode(self.BEGIN), told.encode(self.END))
+            .encode()
+        )
         assert octets == bytes.fromhex(
             "01 0204"
             " 0204 120008 09060000010000ff 0f02 120000"
@@ -256,5 +254,5 @@ class TestSelecting:
         first, *others = self.COLUMNS
         elsewhere = first._replace(descriptor=AttributeDescriptor(8, bytes((1, 0, 1, 0, 0, 255)), 2))
         columns = (*others, elsewhere)
-        selection = select(columns, lambda _: True, self.BEGIN, self.END, AMSTERDAM, by_column=True)
-        assert selection.access.restricting_object.attribute == elsewhere.descriptor
+        selection = select(columns, lambda _: True, by_column=True)
+        assert selection.clock.attribute == elsewhere.descriptor

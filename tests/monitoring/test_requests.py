@@ -345,6 +345,7 @@ def test_all_of_them_in_one_visit(
         "complete_until",
         "rejected_rows",
         "rejected_row_count",
+        "unavailable",
     }
     gas_reads = api.get(answers["PeriodicMeterReadsGas"]).json()["result"]
     assert len(gas_reads["periodic_meter_reads_gas"]) in (4, 5, 6)

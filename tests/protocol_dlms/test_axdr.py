@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osgp.protocol_dlms import Data, DataType, axdr, errors
+from osgp.protocol_dlms.data import Delta, Float32
 from tests.protocol_dlms.trees import trees
 
 KNOWN = [
@@ -33,6 +34,12 @@ KNOWN = [
     ("1907e80101ff000000008000ff", Data(DataType.DATE_TIME, bytes.fromhex("07e80101ff000000008000ff"))),
     ("1a07e80101ff", Data(DataType.DATE, bytes.fromhex("07e80101ff"))),
     ("1b0c000000", Data(DataType.TIME, bytes.fromhex("0c000000"))),
+    ("1cff", Data(DataType.DELTA_INTEGER, -1)),
+    ("1dff00", Data(DataType.DELTA_LONG, -256)),
+    ("1e80000000", Data(DataType.DELTA_DOUBLE_LONG, -(2**31))),
+    ("1fff", Data(DataType.DELTA_UNSIGNED, 255)),
+    ("20ffff", Data(DataType.DELTA_LONG_UNSIGNED, 0xFFFF)),
+    ("21ffffffff", Data(DataType.DELTA_DOUBLE_LONG_UNSIGNED, 0xFFFFFFFF)),
     ("ff", Data(DataType.DONT_CARE, None)),
     ("0100", Data(DataType.ARRAY, ())),
     ("02020ffd161e", Data(DataType.STRUCTURE, (Data(DataType.INTEGER, -3), Data(DataType.ENUM, 30)))),
@@ -45,6 +52,17 @@ def test_known_encodings(encoded: str, data: Data) -> None:
     assert axdr.encode(data) == octets
     assert axdr.decode(octets) == data
     assert axdr.decode_native(octets) == data.native
+
+
+def test_what_must_be_told_from_other_numbers() -> None:
+    """Deltas mean nothing without the row before; of a float32 fewer digits count than of a float64."""
+    numbers = axdr.decode_native(
+        bytes.fromhex("0206 0f05 1c05 2100000005 18 3ff8000000000000 17 3fc00000 1600")
+    )
+    assert numbers == (5, 5, 5, 1.5, 1.5, 0)
+    assert [type(number) for number in numbers] == [int, Delta, Delta, float, Float32, int]
+    assert axdr.decode(bytes.fromhex("13 1c 02 0506")).native == (5, 6)
+    assert [type(each) for each in axdr.decode_native(bytes.fromhex("131c020506"))] == [Delta, Delta]
 
 
 @given(trees())

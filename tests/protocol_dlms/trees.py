@@ -15,6 +15,12 @@ _INTEGERS = {
     DataType.LONG_UNSIGNED: (0, 2**16 - 1),
     DataType.DOUBLE_LONG_UNSIGNED: (0, 2**32 - 1),
     DataType.LONG64_UNSIGNED: (0, 2**64 - 1),
+    DataType.DELTA_INTEGER: (-(2**7), 2**7 - 1),
+    DataType.DELTA_LONG: (-(2**15), 2**15 - 1),
+    DataType.DELTA_DOUBLE_LONG: (-(2**31), 2**31 - 1),
+    DataType.DELTA_UNSIGNED: (0, 2**8 - 1),
+    DataType.DELTA_LONG_UNSIGNED: (0, 2**16 - 1),
+    DataType.DELTA_DOUBLE_LONG_UNSIGNED: (0, 2**32 - 1),
 }
 
 

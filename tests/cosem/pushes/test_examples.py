@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from osgp.cosem.alarms import find_pushed_alarms
-from osgp.cosem.profile_rows import CapturePeriod, RowTimes, assign_times
+from osgp.cosem.profile_rows import CapturePeriod, RowTimes
 from osgp.cosem.pushes import (
     AlarmPush,
     Layout,
@@ -187,11 +187,9 @@ def test_load_profile() -> None:
     cells = [tuple(cell.native for cell in row.cells) for row in push.rows]
     assert [row[1:] for row in cells] == [(0, 100200, 0), (0, 100260, 0), (8, 100300, 0)]
     quarter = RowTimes(ZONE, CapturePeriod.from_seconds(900))
-    timed, rejected = assign_times(cells, 4, quarter)
-    assert [row.time for row in timed] == [
+    assert [quarter.find_next(row[0]) for row in cells] == [
         utc(2026, 7, 16, 12) + timedelta(minutes=minutes) for minutes in (0, 15, 30)
     ]
-    assert rejected == []
 
 
 def test_smr5_alarm() -> None:

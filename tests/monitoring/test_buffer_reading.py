@@ -1,0 +1,332 @@
+"""Reading buffers of meters that select, order and refuse rows in their own way, as seen in the field."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from osgp import catalogue
+from osgp.catalogue.communication import RangeBorders, RangeBounds
+from osgp.cosem.clock import MeterClock
+from osgp.devices.meter_settings import MeterSettings
+from osgp.messages import buffer_access
+from osgp.messages.knowledge import Knowledge
+from osgp.messages.operation import Interrupted
+from osgp.protocol_dlms import AccessResult, EntryDescriptor, RangeDescriptor
+from osgp.protocol_dlms.errors import AccessError, DlmsError
+from tests.monitoring.scripted import (
+    AMSTERDAM,
+    BEGIN,
+    QUARTER,
+    Rows,
+    ScriptedMeter,
+    find_operation,
+    read,
+    times_of,
+    visit,
+)
+
+DAYS = [BEGIN - timedelta(hours=3) + QUARTER * number for number in range(800)]
+END = BEGIN + timedelta(days=2)
+WANTED = [moment for moment in DAYS if BEGIN <= moment <= END]
+
+
+def newest_first(rows: Rows) -> Rows:
+    return rows[::-1]
+
+
+def shuffled(rows: Rows) -> Rows:
+    return random.Random(1).sample(rows, len(rows))
+
+
+def doubled(rows: Rows) -> Rows:
+    return [row for row in rows for _ in range(2)]
+
+
+def without_clocks(rows: Rows) -> Rows:
+    """Blue Book, class 7, buffer: null-data for what is as before, or one period later."""
+    return [row if place == 0 else (None, None, *row[2:]) for place, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize("borders", RangeBorders)
+@pytest.mark.parametrize("excess", [0, 2])
+@pytest.mark.parametrize("arrange", [list, newest_first, shuffled, doubled, without_clocks])
+def test_two_days_of_quarters(borders: RangeBorders, excess: int, arrange: Callable[[Rows], Rows]) -> None:
+    """Rows at the border between slices too: the same readings of any meter."""
+    result = read(visit(ScriptedMeter(DAYS, borders, excess, arrange)), BEGIN, END)
+    assert times_of(result) == WANTED
+    assert result["rejected_row_count"] == 0
+    assert result["complete_until"] == "2026-06-03T10:00:00Z"
+    values = [row["active_energy_import"]["value"] for row in result["periodic_meter_reads"]]
+    assert values == [f"{1012 + number:04d}"[:1] + "." + f"{1012 + number:04d}"[1:] for number in range(193)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 500),
+    st.integers(1, 299),
+    st.sampled_from(RangeBorders),
+    st.integers(0, 3),
+    st.sampled_from([list, newest_first, shuffled, doubled]),
+    st.sets(st.integers(0, 799), max_size=5),
+)
+def test_any_part_of_time(
+    first: int,
+    count: int,
+    borders: RangeBorders,
+    excess: int,
+    arrange: Callable[[Rows], Rows],
+    gaps: set[int],
+) -> None:
+    """A missing row at a border is asked for, and does no harm where the meter does not have it."""
+    held = [moment for place, moment in enumerate(DAYS) if place not in gaps]
+    begin, end = DAYS[first], DAYS[first + count]
+    meter = visit(ScriptedMeter(held, borders, excess, arrange))
+    expected = [moment for moment in held if begin <= moment <= end]
+    if {first, first + 1, first + count - 1, first + count} & gaps:
+        # Whether a border counts cannot be seen where its neighbour is missing.
+        meter.knowledge.learn_habit("range_begin", _said(borders in (RangeBorders.BOTH, RangeBorders.START)))
+        meter.knowledge.learn_habit("range_end", _said(borders in (RangeBorders.BOTH, RangeBorders.END)))
+    result = read(meter, begin, end)
+    assert times_of(result) == expected
+    assert result["rejected_row_count"] == 0
+
+
+def _said(is_counted: bool) -> str:
+    return "INCLUDED" if is_counted else "EXCLUDED"
+
+
+@pytest.mark.parametrize(("borders", "first"), [("BOTH", 2), ("END", 3), ("START", 3), ("NEITHER", 4)])
+def test_which_borders_count_is_found_out_once(borders: str, first: int) -> None:
+    meter = ScriptedMeter(DAYS, RangeBorders(borders))
+    visited = visit(meter)
+    for count in (first, 2):
+        meter.asked.clear()
+        assert times_of(read(visited, BEGIN, END)) == WANTED
+        assert len(meter.asked) == count
+    assert visited.knowledge.find_habit("range_borders") == borders
+    assert visited.knowledge.is_changed
+
+
+def test_settings_say_which_borders_count() -> None:
+    meter = ScriptedMeter(DAYS, RangeBorders.NEITHER)
+    visited = visit(meter, settings=MeterSettings(range_borders=RangeBorders.NEITHER))
+    assert times_of(read(visited, BEGIN, END)) == WANTED
+    assert len(meter.asked) == 2
+    assert visited.knowledge.find_habit("range_borders") is None
+
+
+def test_a_new_meter_is_asked_once_a_day_for_the_row_that_it_has_not() -> None:
+    held = [moment for moment in DAYS if moment > BEGIN]
+    meter = ScriptedMeter(held)
+    visited = visit(meter)
+    counts = []
+    for _ in range(2):
+        meter.asked.clear()
+        assert times_of(read(visited, BEGIN, END)) == WANTED[1:]
+        counts.append(len(meter.asked))
+    assert counts == [3, 2]
+
+
+def has_deviation(selection: Any) -> bool:
+    bound = selection.from_value.value
+    return isinstance(bound, bytes) and bound[9:] != b"\x80\x00\xff"
+
+
+def is_on_hours(selection: Any) -> bool:
+    return all(bound.value[6:8] == b"\x00\x00" for bound in (selection.from_value, selection.to_value))
+
+
+def refusing(wrong: Callable[[Any], bool], kind: AccessResult = AccessResult.OTHER_REASON) -> Any:
+    """Refuses ranges that are wrong."""
+    return lambda selection: kind if isinstance(selection, RangeDescriptor) and wrong(selection) else None
+
+
+HALF_PAST = BEGIN + timedelta(minutes=30)
+PLANS = {
+    "no deviation": (refusing(has_deviation), "bounds", "NO_DEVIATION"),
+    "full hours": (refusing(lambda each: not is_on_hours(each)), "bounds", "FULL_HOURS"),
+    "no deviation on full hours": (
+        refusing(lambda each: has_deviation(each) or not is_on_hours(each)),
+        "bounds",
+        "NO_DEVIATION_FULL_HOURS",
+    ),
+    "entries": (refusing(lambda each: True, AccessResult.SCOPE_OF_ACCESS_VIOLATED), "access", "ENTRIES"),
+    "whole": (
+        lambda selection: None if selection is None else AccessResult.TYPE_UNMATCHED,
+        "access",
+        "WHOLE",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("arrange", [list, newest_first])
+def test_plan_b(name: str, arrange: Callable[[Rows], Rows]) -> None:
+    """What has worked is known the next time."""
+    refuses, habit, value = PLANS[name]
+    meter = ScriptedMeter(DAYS, refuses=refuses, arrange=arrange)
+    visited = visit(meter)
+    expected = [moment for moment in WANTED if moment >= HALF_PAST]
+    refused = []
+    for _ in range(2):
+        meter.asked.clear()
+        result = read(visited, HALF_PAST, END)
+        assert times_of(result) == expected
+        assert (result["rejected_row_count"], result["unavailable"]) == (0, [])
+        refused.append(sum(refuses(each) is not None for each in meter.asked))
+        assert len(meter.asked) <= 10
+    assert 1 <= refused[0] <= 6
+    assert refused[1] == 0
+    assert visited.knowledge.find_habit(f"INTERVAL_VALUES_E {habit}") == value
+
+
+def test_settings_say_how_bounds_are_told() -> None:
+    meter = ScriptedMeter(DAYS, refuses=refusing(has_deviation))
+    visited = visit(meter, settings=MeterSettings(range_bounds=RangeBounds.NO_DEVIATION))
+    assert times_of(read(visited, BEGIN, END)) == WANTED
+    assert len(meter.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [AccessResult.OBJECT_UNDEFINED, AccessResult.TEMPORARY_FAILURE, AccessResult.HARDWARE_FAULT],
+)
+def test_what_another_way_does_not_change_is_refused_at_once(kind: AccessResult) -> None:
+    meter = ScriptedMeter(DAYS, refuses=lambda selection: kind)
+    with pytest.raises(AccessError, match=kind.name.lower().replace("_", "-")):
+        read(visit(meter), BEGIN, END)
+    assert len(meter.asked) == 1
+
+
+def test_a_meter_that_refuses_in_any_way_is_asked_eight_times() -> None:
+    meter = ScriptedMeter(DAYS, refuses=lambda selection: AccessResult.SCOPE_OF_ACCESS_VIOLATED)
+    with pytest.raises(AccessError, match="scope-of-access-violated"):
+        read(visit(meter), HALF_PAST, END)
+    assert len(meter.asked) <= 8
+
+
+@pytest.mark.parametrize(
+    "empty", [AccessResult.OTHER_REASON, AccessResult.OBJECT_UNAVAILABLE, AccessResult.DATA_BLOCK_UNAVAILABLE]
+)
+def test_an_access_result_for_a_slice_without_rows_is_no_failure(empty: AccessResult) -> None:
+    """A gap of days; and nothing at all, once it is known how the meter likes to be asked."""
+    held = [moment for moment in DAYS if not HALF_PAST < moment < BEGIN + timedelta(days=5)]
+    meter = ScriptedMeter(held, empty=empty)
+    visited = visit(meter)
+    end = BEGIN + timedelta(days=7)
+    expected = [moment for moment in held if BEGIN <= moment <= end]
+    assert times_of(read(visited, BEGIN, end)) == expected
+    meter.asked.clear()
+    nothing = read(visited, HALF_PAST + QUARTER, HALF_PAST + timedelta(hours=5))
+    assert (times_of(nothing), len(meter.asked)) == ([], 1)
+
+
+def test_nothing_at_all_at_the_first_visit() -> None:
+    """Whether the range was refused for that cannot be told: the next visit asks for a range again."""
+    held = [moment for moment in DAYS if moment < BEGIN]
+    meter = ScriptedMeter(held, empty=AccessResult.OTHER_REASON)
+    visited = visit(meter)
+    assert times_of(read(visited, HALF_PAST, END)) == []
+    meter.times = DAYS
+    meter.asked.clear()
+    assert times_of(read(visited, HALF_PAST, END)) == [each for each in WANTED if each >= HALF_PAST]
+    assert all(isinstance(each, RangeDescriptor) for each in meter.asked)
+    assert visited.knowledge.find_habit("INTERVAL_VALUES_E access") is None
+
+
+@pytest.mark.parametrize("by_entries", [False, True])
+def test_a_lost_line_keeps_what_came(by_entries: bool) -> None:
+    """Seen in the field: every second request for a buffer ends the connection. The retry goes on."""
+    operation = find_operation()
+    asked = operation.parse(
+        {
+            "period_type": "INTERVAL",
+            "begin_date": BEGIN.isoformat(),
+            "end_date": (BEGIN + timedelta(days=8)).isoformat(),
+        }
+    )
+    refuses = refusing(lambda each: by_entries, AccessResult.SCOPE_OF_ACCESS_VIOLATED)
+    knowledge = Knowledge()
+    if by_entries:
+        knowledge.learn_habit("INTERVAL_VALUES_E access", "ENTRIES")
+    earlier: dict[str, Any] | None = None
+    for _ in range(9):
+        meter = visit(
+            ScriptedMeter(DAYS, refuses=refuses, drops_after=1),
+            knowledge=knowledge,
+            earlier=earlier,
+            visit_begin=DAYS[-1],
+        )
+        part: Any = None
+        try:
+            result = operation.perform(meter, asked)
+        except Interrupted as interrupted:
+            result = part = interrupted.result
+        shown = operation.represent_result(result)
+        assert list(operation.list_readings(asked, result))
+        earlier = dict(operation.join(earlier, shown)) if earlier else shown
+        if part is None:
+            break
+        assert earlier["complete_until"] == earlier["periodic_meter_reads"][-1]["log_time"]
+    joined = earlier
+    whole = operation.represent_result(operation.perform(visit(ScriptedMeter(DAYS)), asked))
+    assert joined == whole
+
+
+def test_a_request_that_is_too_long_for_the_meter_is_made_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All columns are asked for instead of naming some."""
+
+    class TooLong(DlmsError):
+        pass
+
+    monkeypatch.setattr(buffer_access, "_TOO_LONG", TooLong)
+    asked: list[int] = []
+
+    class Short(ScriptedMeter):
+        def read_profile(self, buffer: Any, selection: Any = None) -> Rows:
+            asked.append(len(selection.columns))
+            if selection.columns:
+                raise TooLong("the request is too long")
+            return super().read_profile(buffer, selection)
+
+    profile = catalogue.find_profile("DSMR", "4.2.2")
+    meter = replace(visit(Short([])), profile=profile)
+    begin = datetime(2026, 6, 1, 22, tzinfo=UTC)
+    operation = find_operation()
+    body = {"period_type": "DAILY", "begin_date": begin.isoformat(), "end_date": END.isoformat()}
+    result = operation.perform(meter, operation.parse(body))
+    assert result["rejected_row_count"] == 0
+    assert asked == [6, 0]
+
+
+def test_a_line_that_is_lost_before_any_row_came() -> None:
+    meter = visit(ScriptedMeter(DAYS, drops_after=0))
+    with pytest.raises(Exception, match="nothing came") as caught:
+        read(meter, BEGIN, END)
+    assert not isinstance(caught.value, Interrupted)
+
+
+def test_entries_are_found_where_the_newest_is_the_first() -> None:
+    meter = ScriptedMeter(DAYS[::-1], refuses=refusing(lambda each: True, AccessResult.TYPE_UNMATCHED))
+    assert times_of(read(visit(meter), BEGIN, END)) == WANTED
+    assert any(isinstance(each, EntryDescriptor) for each in meter.asked)
+
+
+def test_opposite_deviations_are_understood_in_rows_and_bounds() -> None:
+    """Seen in the field: deviations with the opposite sign."""
+    meter = ScriptedMeter(DAYS)
+    visited = visit(meter)
+    assert visited.clock == MeterClock(AMSTERDAM)
+    turned = replace(visited, settings=replace(visited.settings, deviation_sign="OPPOSITE"))
+    read(visited, BEGIN, END)
+    standard = meter.asked[0].from_value.value
+    meter.asked.clear()
+    read(turned, BEGIN, END)
+    assert meter.asked[0].from_value.value[9:11] == (120).to_bytes(2, "big")
+    assert standard[9:11] == (-120).to_bytes(2, "big", signed=True)
