@@ -8,9 +8,10 @@ from osgp import catalogue
 from osgp.catalogue import Profile, UnknownProfile
 from osgp.devices.models import Device
 from osgp.faults import Fault
+from osgp.messages.buffers import Buffer
 from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.monitoring.periodic_reads import PeriodicReads, PeriodType
-from osgp.monitoring.periods import Buffer, find_setting
+from osgp.monitoring.periods import find_setting
 from osgp.readings.buffers import INTERVAL_SECONDS
 
 FETCHED_BY = {False: "PeriodicMeterReads", True: "PeriodicMeterReadsGas"}

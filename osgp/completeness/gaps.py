@@ -21,7 +21,7 @@ from osgp.completeness.keeping import Answered, list_accepted
 from osgp.completeness.models import AcceptedGap
 from osgp.cosem.amr_status import POWER_DOWN
 from osgp.devices.models import Device
-from osgp.monitoring.periods import Buffer
+from osgp.messages.buffers import Buffer
 from osgp.readings import clock
 from osgp.readings.buffers import INTERVAL_SECONDS, find_status_flags
 from osgp.readings.calendar import list_expected_ends, to_month

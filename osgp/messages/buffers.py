@@ -64,7 +64,7 @@ def describe_buffer(meter: VisitedMeter, buffer: Buffer) -> Buffer:
         for name in (CAPTURE_OBJECTS, CAPTURE_PERIOD)
         if name in meter.find_object(buffer.tag)
     ]
-    told = read_described(meter, _name_group(meter, buffer.tag), (), asked).descriptions
+    told = read_described(meter, buffer.tag, (), asked).descriptions
     return replace(
         buffer,
         columns=_find_columns(meter, buffer, told),
@@ -78,13 +78,6 @@ def find_clock(columns: Sequence[CaptureColumn], clock: AttributeDescriptor, tag
         if (column.descriptor, column.data_index) == (clock, 0):
             return column
     raise make_illegal_response(f"{tag} captures no clock.")
-
-
-def _name_group(meter: VisitedMeter, tag: str) -> str:
-    """What is asked together: of a buffer per M-Bus channel that of each channel, and of its device."""
-    if meter.find_object(tag).per_channel:
-        return f"{tag} {meter.channel} {meter.identification}"
-    return tag
 
 
 _Told = Mapping[AttributeDescriptor, Data | Fault]

@@ -10,6 +10,7 @@ from osgp.faults import Fault
 from osgp.messages.descriptions import read_described
 from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.partial_reads import choose_fault
 from osgp.messages.readings import Period, Readings
 from osgp.messages.registry import register
 from osgp.messages.scales import choose_scaler_unit, describe_registers
@@ -76,7 +77,7 @@ class ActualMeterReads(MeterOperation[NoParameters, ActualMeterReadsResult]):
             except Fault as fault:
                 faults[name] = fault
         if faults and not found:
-            raise next(iter(faults.values()))
+            raise choose_fault(faults.values())
         log_time = read_log_time(meter, clock)
         return {
             "log_time": log_time.shown,

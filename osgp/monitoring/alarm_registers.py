@@ -14,6 +14,7 @@ from osgp.cosem.alarms import (
 from osgp.cosem.errors import make_illegal_response
 from osgp.cosem.numbers import to_bits
 from osgp.faults import Fault
+from osgp.messages.partial_reads import choose_fault
 from osgp.messages.serializers import ChoiceField, IntegerField
 from osgp.messages.unavailable import UnavailableList, list_unavailable
 from osgp.messages.visited_meter import VisitedMeter
@@ -74,7 +75,7 @@ def read_registers(meter: VisitedMeter) -> AlarmRegisters:
         except ValueError:
             registers.faults[tag] = make_illegal_response(f"The value of {tag} is no {REGISTER_BITS} bits.")
     if registers.faults and not registers.bits:
-        raise next(iter(registers.faults.values()))
+        raise choose_fault(registers.faults.values())
     return registers
 
 

@@ -14,13 +14,13 @@ from osgp.messages.buffers import Buffer, describe_buffer
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
+from osgp.messages.scales import is_register, read_scaler_units
 from osgp.messages.serializers import IntegerField
 from osgp.messages.shapes import NoParameters
 from osgp.messages.unavailable import UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.cells import read_each
 from osgp.monitoring.expected_columns import find_column, list_missing
-from osgp.monitoring.scales import is_register, read_scaler_units
 
 LOG = "POWER_FAILURE_EVENT_LOG"
 

@@ -17,6 +17,7 @@ from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.buffer_reading import read_buffer
 from osgp.messages.buffer_rows import WantedColumn
+from osgp.messages.buffers import Buffer
 from osgp.messages.history import begin_after
 from osgp.messages.needs import any_of
 from osgp.messages.operation import Interrupted, MeterOperation, Service
@@ -25,6 +26,7 @@ from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
 from osgp.messages.relative_periods import Between, is_since_last_reading
 from osgp.messages.row_results import CompleteUntil, join_rejected, join_rows, join_unavailable
+from osgp.messages.scales import is_register, read_each_scaler_unit
 from osgp.messages.serializers import ObisCodeField
 from osgp.messages.unavailable import UnavailableList, list_unavailable
 from osgp.messages.visited_meter import VisitedMeter
@@ -34,7 +36,6 @@ from osgp.monitoring.periods import (
     END,
     BetweenParameters,
     BetweenResult,
-    Buffer,
     check_between,
     check_held,
     find_between,
@@ -42,7 +43,6 @@ from osgp.monitoring.periods import (
 from osgp.monitoring.power_quality import PowerQualityParameters, ProfileType
 from osgp.monitoring.power_quality_buffers import BUFFERS, CLOCK, Candidate, find_candidates, read_buffers
 from osgp.monitoring.reads import utc_text
-from osgp.monitoring.scales import is_register, read_each_scaler_unit
 
 NO_TIME = Fault(
     FaultCode.COMMUNICATION_TIMEOUT, "There was no time left to read it.", component=Component.PROTOCOL_DLMS

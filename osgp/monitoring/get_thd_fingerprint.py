@@ -1,5 +1,6 @@
 """GetThdFingerprint: how far the currents are from a pure sine (total harmonic distortion)."""
 
+from decimal import Decimal
 from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
@@ -9,8 +10,9 @@ from osgp.faults import Fault
 from osgp.messages.descriptions import Answers, read_described
 from osgp.messages.needs import any_of
 from osgp.messages.operation import MeterOperation, Service
+from osgp.messages.partial_reads import choose_fault
 from osgp.messages.registry import register
-from osgp.messages.scales import choose_scaler_unit, describe_registers
+from osgp.messages.scales import choose_scaler_unit, describe_registers, is_register
 from osgp.messages.shapes import NoParameters
 from osgp.messages.unavailable import UnavailableList, list_unavailable
 from osgp.messages.visited_meter import VisitedMeter
@@ -62,7 +64,7 @@ class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
             meter,
             self.message,
             [meter.find_attribute(tag, "value") for tag in tags],
-            describe_registers(meter, [tag for tag in tags if tag in CURRENTS]),
+            describe_registers(meter, [tag for tag in tags if _has_scale(meter, tag)]),
         )
         currents: dict[str, Quantity | None] = {}
         fingerprints: dict[str, list[int] | None] = {}
@@ -75,13 +77,13 @@ class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
                 if tag in FINGERPRINTS:
                     fingerprints[tag] = _read_fingerprint(data, tag)
                 elif tag in COUNTERS:
-                    counters[tag] = parse_whole_number(data, tag)
+                    counters[tag] = _read_counter(meter, data, tag, descriptions)
                 else:
                     currents[tag] = _read_current(meter, data, tag, descriptions)
             except Fault as fault:
                 faults[tag.lower()] = fault
         if faults and len(faults) == len(tags):
-            raise next(iter(faults.values()))
+            raise choose_fault(faults.values())
         current_l1, current_l2, current_l3 = map(currents.get, CURRENTS)
         fingerprint_l1, fingerprint_l2, fingerprint_l3 = map(fingerprints.get, FINGERPRINTS)
         counter_l1, counter_l2, counter_l3 = map(counters.get, COUNTERS)
@@ -99,9 +101,20 @@ class GetThdFingerprint(MeterOperation[NoParameters, GetThdFingerprintResult]):
         }
 
 
+def _has_scale(meter: VisitedMeter, tag: str) -> bool:
+    return tag not in FINGERPRINTS and is_register(meter.find_object(tag))
+
+
 def _read_current(meter: VisitedMeter, data: Data, tag: str, descriptions: Answers) -> Quantity | None:
     number = parse_number(data, tag)
     return None if number is None else Scale(*choose_scaler_unit(meter, tag, descriptions)).apply(number)
+
+
+def _read_counter(meter: VisitedMeter, data: Data, tag: str, descriptions: Answers) -> int | None:
+    number = parse_number(data, tag)
+    if number is None or not _has_scale(meter, tag):
+        return parse_whole_number(data, tag)
+    return round(Decimal(number).scaleb(choose_scaler_unit(meter, tag, descriptions).scaler))
 
 
 def _read_fingerprint(data: Data, tag: str) -> list[int] | None:

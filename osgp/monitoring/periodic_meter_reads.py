@@ -13,6 +13,7 @@ from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList
 from osgp.messages.relative_periods import Between
 from osgp.messages.row_results import CompleteUntil
+from osgp.messages.scales import read_scaler_units
 from osgp.messages.shapes import HIDDEN
 from osgp.messages.unavailable import Unavailable, UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
@@ -32,7 +33,6 @@ from osgp.monitoring.reads import (
     Reads,
     make_read_column,
 )
-from osgp.monitoring.scales import read_scaler_units
 
 REGISTERS = {
     "ACTIVE_ENERGY_IMPORT": "active_energy_import",

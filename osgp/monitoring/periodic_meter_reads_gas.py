@@ -16,6 +16,7 @@ from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList
 from osgp.messages.relative_periods import Between
 from osgp.messages.row_results import CompleteUntil
+from osgp.messages.scales import read_scaler_units
 from osgp.messages.shapes import HIDDEN
 from osgp.messages.unavailable import Unavailable, UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
@@ -24,7 +25,6 @@ from osgp.monitoring.expected_columns import find_column, find_status, list_expe
 from osgp.monitoring.periodic_reads import NothingMissing, PeriodicReads, PeriodType, need_any_buffer
 from osgp.monitoring.periods import BetweenResult
 from osgp.monitoring.reads import AmrProfileStatus, Reads, make_read_column
-from osgp.monitoring.scales import read_scaler_units
 
 VALUE = "MBUS_MASTER_VALUE"
 CAPTURE_TIME = f"{VALUE}.capture_time"

@@ -13,20 +13,6 @@ from osgp.messages import relative_periods
 from osgp.messages.buffers import Buffer
 from osgp.messages.relative_periods import Between, RelativePeriodParameter
 
-__all__ = [
-    "BEGIN",
-    "END",
-    "SETTINGS",
-    "BetweenParameters",
-    "BetweenResult",
-    "Buffer",
-    "check_between",
-    "check_held",
-    "find_between",
-    "find_buffer",
-    "find_setting",
-]
-
 SETTINGS = ("capture_period", "profile_entries")
 """Attributes of a buffer that determine how much time it holds."""
 
