@@ -122,7 +122,7 @@ BROKEN_GETS = {
     "a block too long": ["c402II 01 00000001 00 01 0904"],
     "a block of 4 GiB": ["c402II 01 00000001 00 84ffffffff 0904"],
     "an empty block amidst": ["c402II 00 00000001 00 00"],
-    "a block before": ["c402II 00 00000001 00 02 0904", "c402II 00 00000001 00 02 0905"],
+    "the same block again": ["c402II 00 00000001 00 02 0904", "c402II 00 00000001 00 02 0905"],
     "a list amidst blocks": ["c402II 00 00000001 00 02 0904", "c403II0100"],
     "data amidst blocks": ["c402II 00 00000001 00 02 0904", "c401II001101"],
 }
