@@ -142,8 +142,8 @@ class Meter:
 
     @property
     def list_size(self) -> int:
-        """How many attributes one request may name."""
-        return self._fit_get_list()
+        """How many attributes one GET may name."""
+        return min(self._get_size.size, self._fit_get_list())
 
     @property
     def seconds_left(self) -> float:

@@ -266,3 +266,15 @@ def test_many_losses_over_udp(running: SimulatorThread) -> None:
                 break
         assert read
     assert simulated.memory.counters.repeated == []
+
+
+def test_notifications_over_hdlc(running: SimulatorThread) -> None:
+    """In UI frames, which are not counted (Green Book 8.4)."""
+    simulated = find(running, Security.HLS5, Framing.HDLC)
+    simulated.memory.quirks = frozenset({Quirk.NOTIFIES_BETWEEN, Quirk.OTHER_CLIENTS})
+    line = Line()
+    heard: list[bytes] = []
+    line.on_notification = heard.append
+    with connect(running, simulated, line=line) as meter:
+        use(meter)
+    assert [apdu[0] for apdu in heard[:4]] == [0x0F, 0xC2, 0x0F, 0xC2]

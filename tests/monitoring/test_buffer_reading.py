@@ -14,11 +14,10 @@ from osgp import catalogue
 from osgp.catalogue.communication import RangeBorders, RangeBounds
 from osgp.cosem.clock import MeterClock
 from osgp.devices.meter_settings import MeterSettings
-from osgp.messages import buffer_access
 from osgp.messages.knowledge import Knowledge
 from osgp.messages.operation import Interrupted
 from osgp.protocol_dlms import AccessResult, EntryDescriptor, RangeDescriptor
-from osgp.protocol_dlms.errors import AccessError, DlmsError
+from osgp.protocol_dlms.errors import AccessError, RequestTooLong
 from tests.monitoring.scripted import (
     AMSTERDAM,
     BEGIN,
@@ -279,20 +278,16 @@ def test_a_lost_line_keeps_what_came(by_entries: bool) -> None:
     assert joined == whole
 
 
-def test_a_request_that_is_too_long_for_the_meter_is_made_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_is_too_long_for_the_meter_is_made_shorter() -> None:
     """All columns are asked for instead of naming some."""
 
-    class TooLong(DlmsError):
-        pass
-
-    monkeypatch.setattr(buffer_access, "_TOO_LONG", TooLong)
     asked: list[int] = []
 
     class Short(ScriptedMeter):
         def read_profile(self, buffer: Any, selection: Any = None) -> Rows:
             asked.append(len(selection.columns))
             if selection.columns:
-                raise TooLong("the request is too long")
+                raise RequestTooLong("the request is too long")
             return super().read_profile(buffer, selection)
 
     profile = catalogue.find_profile("DSMR", "4.2.2")
