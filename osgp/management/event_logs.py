@@ -1,9 +1,9 @@
 """The rows of event logs: a time, a code, and in some logs a counter, a magnitude or a duration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Annotated, TypedDict
 
 from osgp.catalogue import CaptureColumn, Profile, list_event_log_categories
@@ -14,7 +14,9 @@ from osgp.cosem.numbers import to_number
 from osgp.cosem.profile_rows import Row
 from osgp.cosem.quantities import Quantity
 from osgp.messages.buffer_rows import ReadCells, WantedColumn
+from osgp.messages.scales import read_each_scaler_unit
 from osgp.messages.serializers import ChoiceField
+from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms.data import Delta
 
 _CODE, _COUNTER, _MAGNITUDE, _DURATION = "_CODE", "_COUNTER", "_MAGNITUDE", "_DURATION"
@@ -52,6 +54,18 @@ class EventLog:
         )
         if self._code is None:
             raise make_illegal_response(f"The {category} captures no event codes.")
+        self._scales: Mapping[str, ScalerUnit] = {}
+
+    def read_scales(self, meter: VisitedMeter) -> None:
+        """Find how the meter counts magnitudes and durations, once a day as with all descriptions.
+
+        That of the registers which the events are about; the profile's where the meter does not tell.
+        """
+        positions = [position for position in (self._magnitude, self._duration) if position is not None]
+        sources = [self._profile[self._columns[each].tag].source_objects.values() for each in positions]
+        tags = list(dict.fromkeys(chain.from_iterable(sources)))
+        found = read_each_scaler_unit(meter, tags)
+        self._scales = {tag: scale for tag, scale in found.items() if isinstance(scale, ScalerUnit)}
 
     def list_wanted(self) -> list[WantedColumn]:
         """The columns to read: code, counter, magnitude, duration."""
@@ -101,7 +115,7 @@ class EventLog:
         source = self._profile[tag].source_objects.get(code)
         if source is None:
             return _NO_UNIT
-        return self._profile[source]["scaler_unit"].stated_scaler_unit or _NO_UNIT
+        return self._scales.get(source) or self._profile[source]["scaler_unit"].stated_scaler_unit or _NO_UNIT
 
     def _find_position(self, ending: str) -> int | None:
         found = (index for index, column in enumerate(self._columns) if column.tag.endswith(ending))

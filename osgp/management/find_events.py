@@ -127,6 +127,7 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
         stated = Buffer(tag, meter.profile.list_capture_columns(tag), None, None)
         buffer = describe_buffer(meter, stated)
         log = EventLog(category, meter.profile, buffer.columns)
+        log.read_scales(meter)
         found = read_buffer(meter, buffer, log.list_wanted(), begin, end, describe_row=log.describe_code)
         events: list[Event] = []
         rejected = found.rejected

@@ -139,6 +139,18 @@ def test_details(visits: Visits) -> None:
     assert (event["event_type"], event["magnitude"]) == ("THD_NORMAL_L1", {"value": "12", "unit": "%"})
 
 
+def test_magnitudes_count_as_the_meter_says(visits: Visits) -> None:
+    """Blue Book, class 3, scaler_unit: hundredths of a volt where the profile has tenths."""
+    simulated = visits.simulated("SMR-5.2")
+    log = simulated.type.profile.event_logs["POWER_QUALITY_EXTENDED_EVENT_LOG"].tag
+    hundredths = {("MAGNITUDE_OF_LAST_VOLTAGE_SAG_IN_PHASE_L1", 3): "02020ffe1623"}
+    rows = {(log, 2): "0101" + row(SUMMER, "115d", "125014", "12000a")}
+    with saying(simulated, hundredths | rows):
+        parameters = asked("POWER_QUALITY_EXTENDED_EVENT_LOG", NOW - timedelta(days=9), NOW)
+        [event] = visits.perform(simulated, MESSAGE, parameters)["events"]
+    assert event["magnitude"] == {"value": "205.00", "unit": "V"}
+
+
 def test_counters_and_wide_codes(visits: Visits) -> None:
     [event] = found(visits, "DSMR-4.2.2", "COMMUNICATION_SESSION_LOG", row(SUMMER, "1147", "12ffff"))[
         "events"
