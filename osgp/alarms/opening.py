@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from osgp.alarms.models import ReceivedPush, Transport
+from osgp.catalogue.communication import DeviationSign
 from osgp.cosem.push_time import ClockRule
 from osgp.cosem.pushes import UnknownPush, ValuesPush, decode
 from osgp.cosem.pushes.decoding import Push
+from osgp.devices.joined_settings import resolve_joined
 from osgp.devices.models import Device
 from osgp.protocol_dlms.push import protection
 from osgp.protocol_dlms.push.errors import PushError, PushFault
@@ -55,8 +57,13 @@ def _peel(octets: bytes, transport: str) -> bytes:
 
 
 def decode_for(apdu: bytes, device: Device) -> Push:
-    """Return what a plain APDU says, with times by the clock of the device. Raises PushError."""
+    """Return what a plain APDU says, with times by the clock of the device, which came with its settings.
+
+    Raises PushError.
+    """
     rule = ClockRule.STANDARD_TIME if device.keeps_standard_time else None
+    if resolve_joined(device).deviation_sign is DeviationSign.OPPOSITE:
+        rule = ClockRule.SIGN_TURNED
     return decode(apdu, zone=ZoneInfo(device.time_zone), clock_rule=rule)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from django.db.models import Q
 
 from osgp.alarms.opening import OpenedPush
-from osgp.devices import keystore
+from osgp.devices import joined_settings, keystore
+from osgp.devices.joined_settings import join_settings
 from osgp.devices.keystore import SealedKey
 from osgp.devices.models import Device, DeviceKey, KeyState, KeyType
 from osgp.protocol_dlms.push import protection
@@ -39,6 +40,7 @@ DEVICE_COLUMNS = (
     "keeps_standard_time",
     "gateway",
     "channel",
+    *joined_settings.COLUMNS,
 )
 """What decoding needs of a device; a row has three times as many."""
 AUTHENTICATION = KeyType.E_METER_AUTHENTICATION_KEY
@@ -88,7 +90,7 @@ class Senders:
         if visited:
             wanted |= Q(pk__in=visited)
         senders = cls()
-        devices = Device.objects.filter(wanted).only(*DEVICE_COLUMNS)
+        devices = join_settings(Device.objects.filter(wanted).only(*DEVICE_COLUMNS))
         for device in devices.order_by("pk"):
             senders.by_key[device.pk] = device
             senders.by_name[device.identification] = device

@@ -15,7 +15,7 @@ from osgp.alarms.models import Alarm, AlarmGroup, PushCount, PushCounter, PushOu
 from osgp.catalogue.communication import Security
 from osgp.cosem.pushes import decode
 from osgp.devices import keystore
-from osgp.devices.models import Device, KeyType
+from osgp.devices.models import Device, KeyType, SettingsKind, SharedSettings
 from osgp.events.models import Event
 from osgp.networks.models import CommunicationNetwork
 from osgp.readings.models import Delivery, Series
@@ -329,6 +329,21 @@ def test_a_family_without_a_profile_is_shown(organisation: Organisation) -> None
     shown = {value["obis"]: value for value in push.details["values"] if "obis" in value}
     assert shown["1-1:1.8.0.255"] == {"obis": "1-1:1.8.0.255", "value": "12345670", "unit": "Wh"}
     assert Decimal(shown["1-1:32.7.0.255"]["value"]) == 229
+
+
+@pytest.mark.parametrize("kind", ["", SettingsKind.MODEL, SettingsKind.PROFILE])
+def test_a_meter_that_turns_the_sign_of_its_deviation(organisation: Organisation, kind: str) -> None:
+    opposite = {"deviation_sign": "OPPOSITE"}
+    changes: dict[str, object] = {"model": "Turned"} if kind else {"own_settings": opposite}
+    meter = make_device("1234567890123456", owner=organisation, security=Security.NONE, **changes)
+    if kind:
+        name = meter.model if kind == SettingsKind.MODEL else meter.profile.key
+        SharedSettings.objects.create(kind=kind, name=name, settings=opposite)
+    body = bytes.fromhex(
+        "0f00000001 0c07ea0710040c1e1e00007880 0204"
+        "09060000600100ff 0a1031323334353637383930313233343536 09060100010800ff 060012d687"
+    )
+    assert decode_one(frame(body)).details["time"] == "2026-07-16T10:30:30Z"
 
 
 def test_rows_of_a_buffer(organisation: Organisation) -> None:
