@@ -103,9 +103,9 @@ class Session:
 
     def exchange(self, apdu: bytes, *, seconds: float | None = None, repeatable: bool = False) -> bytes:
         """Send ``apdu`` unchanged and return the answer unchanged; does not trace them."""
-        self._take_leave_with_rlrq()
+        self.take_leave_with_rlrq()
         answer = self._exchange(lambda: apdu, lambda answer, _: answer, seconds, repeatable=repeatable)
-        # The meter has told that it has an association no more, or has not opened one.
+        # The meter has no association now, unless it has just accepted one: then there is another farewell.
         self._stream.farewell = b""
         return answer
 
@@ -121,7 +121,6 @@ class Session:
                 self.builder.build_plain_request(service, request_type, body), secret=secret
             )
         self._note_invoke_id()
-        self._take_leave_with_rlrq()
         return self._exchange(
             partial(self.builder.build_request, service, request_type, body),
             partial(self._take_answer, service, secret),
@@ -137,6 +136,12 @@ class Session:
         if self.tracer is not None:
             self.tracer.show_plain(Direction.RECEIVED, answer)
         self._link.disconnect()
+
+    def take_leave_with_rlrq(self) -> None:
+        """Have a meter that hears of no end of a connection be told that its association is over."""
+        stream, link = self._stream, self._link
+        if stream.may_lose and not stream.farewell and isinstance(link, WrapperLink):
+            stream.farewell = link.frame(self.builder.build_rlrq())
 
     def _exchange(
         self,
@@ -271,9 +276,3 @@ class Session:
         if tag not in _GLO_ANSWERS and tag != GLO_CONFIRMED_SERVICE_ERROR:
             raise errors.IllegalResponse(f"an answer of type {tag:#04x} to a request of type {service:#04x}")
         return unprotect(answer, self.deciphering)
-
-    def _take_leave_with_rlrq(self) -> None:
-        """Have a meter that hears of no end of a connection be told that its association is over."""
-        stream, link = self._stream, self._link
-        if stream.may_lose and not stream.farewell and isinstance(link, WrapperLink):
-            stream.farewell = link.frame(self.builder.build_rlrq())

@@ -19,7 +19,7 @@ from osgp.protocol_dlms import (
 )
 from osgp.protocol_dlms.transport.datagrams import Datagrams
 from tests.protocol_dlms.datagram_peers import DatagramMeter, connect_to, losing
-from tests.protocol_dlms.peers import Counter, WrapperMeter, wrapped
+from tests.protocol_dlms.peers import Counter, WrapperMeter, aare, wrapped
 from tests.protocol_dlms.sessions import ENERGY, connect
 from tests.protocol_dlms.talking import DATA_NOTIFICATION, blocks, counting
 
@@ -329,6 +329,14 @@ def test_whoever_waits_is_woken() -> None:
         assert [each[8] for each in peer.received] == [0x60, 0xC0]
 
 
+def wait_for_release(peer: DatagramMeter) -> None:
+    for _ in range(100):
+        if peer.received[-1][8] == 0x62:
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError("the meter was not told of the end")
+
+
 @both
 def test_a_meter_is_told_of_the_end_of_a_session_that_failed(hls: bool) -> None:
     with DatagramMeter(WrapperMeter(lambda _: b"\xc4\x01\xcf\x00\x11\x05", hls=hls)) as peer:
@@ -336,11 +344,40 @@ def test_a_meter_is_told_of_the_end_of_a_session_that_failed(hls: bool) -> None:
             with pytest.raises(errors.IllegalResponse):
                 meter.get(ENERGY)
             assert not meter.is_open
-        for _ in range(100):
-            if peer.received[-1][8] == 0x62:
-                break
-            threading.Event().wait(0.05)
+        wait_for_release(peer)
         assert len(of_service(peer.received, 0x62)) == 1
+
+
+def test_a_meter_is_told_of_the_end_of_an_association_that_failed_with_its_aare() -> None:
+    """It has accepted the association, and would refuse others."""
+
+    def tamper(number: int, apdu: bytes) -> bytes:
+        return apdu[:-1] + bytes((apdu[-1] ^ 1,))
+
+    with DatagramMeter(WrapperMeter(counting(), tamper=tamper)) as peer:
+        with pytest.raises(errors.UnableToDecipher):
+            connect_to(peer.port)
+        wait_for_release(peer)
+
+
+def test_a_meter_is_told_of_the_end_of_an_association_that_was_not_used() -> None:
+    with DatagramMeter(WrapperMeter(counting(), hls=False)) as peer:
+        connect_to(peer.port, hls=False).close()
+        wait_for_release(peer)
+
+
+def test_a_meter_that_refuses_an_association_is_told_nothing() -> None:
+    class Refusing(WrapperMeter):
+        def _aare(self, counters: object) -> bytes:
+            return aare(None, result=b"\x02\x01\x01")
+
+    with (
+        DatagramMeter(Refusing(counting(), hls=False)) as peer,
+        pytest.raises(errors.AssociationRejected),
+    ):
+        connect_to(peer.port, hls=False)
+    # The peer has taken what was sent to it before the datagram that ended it.
+    assert len(peer.received) == 1
 
 
 def test_a_release_that_is_lost_is_sent_again() -> None:
