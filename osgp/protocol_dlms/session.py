@@ -9,6 +9,7 @@ come late or twice are skipped, within the bounds of :mod:`transport.strays`:
   that comes twice cannot be told from two.
 * An answer with the invoke id of a former request comes late. If ciphered, it must be authentic, and its
   counter above the last one, as with any other answer.
+* A refusal like the one of a request that was sent more than once may come as often.
 
 Carriers may lose requests and answers. Then a request is sent again which the meter may carry out twice: the
 GET that begins a service, and the release. Not the next block, since meters count those, nor what changes
@@ -83,6 +84,9 @@ class Session:
         self.tracer = tracer
         self._last_answer = b""
         self._last_plain = b""
+        self._last_refusal = b""
+        self._refusals_due = 0
+        """How often ``_last_refusal`` may come again, since its request was sent more than once."""
         self._invoke_id: int | None = None
         self._former_invoke_ids: set[int] = set()
 
@@ -218,7 +222,7 @@ class Session:
         plain, is_late = answer, False
         try:
             plain = self._unprotect(answer, service)
-            is_late = self._is_late(plain) or (plain == self._last_plain and answer[0] not in _ERRORS)
+            is_late = self._is_late(plain) or plain == self._last_plain
         except errors.ReplayedCounter:
             is_late = self._stream.may_lose
             if not is_late:
@@ -227,14 +231,19 @@ class Session:
             if self.tracer is not None:
                 # Whether the former request was a secret one is not known any more.
                 self.tracer.show_response(plain, secret=secret or is_late)
-        self._last_plain = plain
         if is_late:
             return None
         if answer[0] in _ERRORS:
             error = parse_error_response(plain)
             if isinstance(error, errors.InvocationCounterTooLow) and self._is_of_another(error, sent):
                 return None
+            if self._refusals_due and plain == self._last_refusal:
+                self._refusals_due -= 1
+                return None
+            self._last_refusal, self._refusals_due = plain, sent - 1
             raise error
+        self._last_plain = plain
+        self._refusals_due = 0
         cursor = Cursor(plain)
         tag = cursor.read_unsigned()
         if tag != service + _RESPONSE:

@@ -187,6 +187,64 @@ def test_both_answers_to_a_get_that_was_sent_again_are_first_blocks(hls: bool) -
     assert held
 
 
+def test_all_answers_to_a_get_that_was_sent_three_times_are_first_blocks() -> None:
+    """The one with the lowest counter comes between the others."""
+    held: list[bytes] = []
+
+    def reorder(number: int, datagram: bytes) -> Sequence[bytes]:
+        if number in (2, 3):
+            held.append(datagram)
+            return []
+        return [held[1], held[0], datagram] if number == 4 else [datagram]
+
+    with (
+        DatagramMeter(WrapperMeter(blocks(b"\x09\x04ab", b"cd")), answers=reorder) as peer,
+        connect_to(peer.port, deadlines=QUICK) as meter,
+    ):
+        assert meter.get(ENERGY).value == b"abcd"
+    assert len(held) == 2
+
+
+@both
+def test_a_get_that_was_sent_again_is_refused_twice(hls: bool) -> None:
+    """The second refusal arrives when something else was asked, which it does not answer."""
+    held: list[bytes] = []
+    read = counting()
+    refusals = iter([True, True])
+
+    def answer(request: bytes) -> bytes:
+        return b"\xd8\x02\x02" if next(refusals, False) else read(request)
+
+    def delay(number: int, datagram: bytes) -> Sequence[bytes]:
+        if number == first_get(hls):
+            held.append(datagram)
+            return []
+        return [*held, datagram] if number == first_get(hls) + 1 else [datagram]
+
+    with (
+        DatagramMeter(WrapperMeter(answer, hls=hls), answers=delay) as peer,
+        connect_to(peer.port, hls=hls, deadlines=QUICK) as meter,
+    ):
+        with pytest.raises(errors.ExceptionResponse):
+            meter.get(ENERGY)
+        assert [meter.get(ENERGY).value for _ in range(2)] == [1, 2]
+    assert held
+
+
+@both
+def test_a_refusal_like_that_of_a_get_that_was_sent_again(hls: bool) -> None:
+    """The second refusal of the first GET was lost: that of the next GET is asked for once more."""
+    begin = first_get(hls)
+    peer_side = WrapperMeter(lambda _: b"\xd8\x02\x02", hls=hls)
+    with DatagramMeter(peer_side, requests=losing(begin)) as peer:
+        with connect_to(peer.port, hls=hls, deadlines=QUICK) as meter:
+            for _ in range(2):
+                with pytest.raises(errors.ExceptionResponse):
+                    meter.get(ENERGY)
+            assert meter.is_open
+        assert len(of_service(peer.received, *GETS)) == 4
+
+
 @both
 def test_the_first_block_of_another_value(hls: bool) -> None:
     """The value has changed before the meter got the GET again: its blocks must not be mixed."""
