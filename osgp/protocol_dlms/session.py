@@ -52,6 +52,8 @@ _BEGINNINGS = ((GET, 1), (GET, 3))
 AT_ONCE = (1.0,)
 SHARES_OF_SENDS = (0.125, 0.25, 0.625)
 """How the time for an answer is shared between sending a request and sending it again."""
+MOST_SENDS = len(SHARES_OF_SENDS)
+"""How often one request is sent at most, and so the invocation counters that it may take."""
 
 T = TypeVar("T")
 
