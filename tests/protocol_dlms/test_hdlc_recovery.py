@@ -11,7 +11,7 @@ import pytest
 
 from osgp.protocol_dlms import Data, DataType, Deadlines, errors
 from osgp.protocol_dlms.transport.hdlc_link import HdlcLink
-from osgp.protocol_dlms.transport.hdlc_reader import MAX_UNSOLICITED
+from osgp.protocol_dlms.transport.strays import MOST_UNSOLICITED
 from tests.protocol_dlms.hdlc_peers import DISC, DM, RR, SNRM, UA, frame
 from tests.protocol_dlms.hdlc_scripts import AARE, ANSWER, PROPER, QUICK, Scripted, Step, receive_octets
 from tests.protocol_dlms.sessions import ENERGY, UNRELEASED, session
@@ -158,7 +158,7 @@ def test_unsolicited_apdus_in_ui_frames() -> None:
         assert link.unsolicited == [notification, b"\x0f\x01\x02"]
         with pytest.raises(errors.SocketClosedByRemote):
             meter.get(ENERGY)
-        assert link.unsolicited[2:] == [notification] * (MAX_UNSOLICITED - 2)
+        assert link.unsolicited[2:] == [notification] * (MOST_UNSOLICITED - 2)
 
 
 # The set-up
