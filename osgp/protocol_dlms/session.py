@@ -93,10 +93,14 @@ class Session:
         self._former_invoke_ids: set[int] = set()
 
     @property
+    def request_size(self) -> int:
+        """The octets of a request at most: the meter's receive size, or what the carrier carries well."""
+        return min(self.send_size, self._stream.apdu_size)
+
+    @property
     def room(self) -> int:
-        """The octets that the body of one request may have to fit the meter's receive size."""
-        send_size = min(self.send_size, self._stream.apdu_size)
-        return send_size - _HEADER_LENGTH - (OVERHEAD if self.builder.is_ciphering else 0)
+        """The octets that the body of one request may have to fit :attr:`request_size`."""
+        return self.request_size - _HEADER_LENGTH - (OVERHEAD if self.builder.is_ciphering else 0)
 
     @property
     def statistics(self) -> Statistics:

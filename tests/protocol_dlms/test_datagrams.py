@@ -9,18 +9,21 @@ import pytest
 
 from osgp.catalogue.communication import Carrier, Framing
 from osgp.protocol_dlms import (
+    CaptureObjectDefinition,
+    CosemDateTime,
     Data,
     DataType,
     Deadlines,
     Limits,
     Line,
     MeterAddress,
+    RangeDescriptor,
     errors,
 )
 from osgp.protocol_dlms.transport.datagrams import Datagrams
 from tests.protocol_dlms.datagram_peers import DatagramMeter, connect_to, losing
 from tests.protocol_dlms.peers import Counter, WrapperMeter, aare, wrapped
-from tests.protocol_dlms.sessions import ENERGY, connect
+from tests.protocol_dlms.sessions import CLOCK, ENERGY, LOAD_PROFILE, connect
 from tests.protocol_dlms.talking import DATA_NOTIFICATION, blocks, counting
 
 both = pytest.mark.parametrize("hls", [False, True], ids=["plain", "ciphered"])
@@ -475,6 +478,17 @@ def test_requests_fit_a_datagram() -> None:
             meter.set(ENERGY, Data(DataType.OCTET_STRING, bytes(5000)))
         assert max(map(len, peer.received)) == 1400
         assert len(of_service(peer.received, 0xC1)) == 4
+
+
+def test_a_request_that_is_too_long_for_a_datagram_says_so() -> None:
+    clock = CosemDateTime(2026, 3, 1, hour=0, minute=0, second=0)
+    selection = RangeDescriptor(clock, clock, [CaptureObjectDefinition(CLOCK)] * 80)
+    with (
+        DatagramMeter(WrapperMeter(counting(), hls=False, size=0xFFFF)) as peer,
+        connect_to(peer.port, hls=False) as meter,
+        pytest.raises(errors.RequestTooLong, match="can be sent 1392 octets"),
+    ):
+        meter.read_profile(LOAD_PROFILE, selection)
 
 
 def test_hdlc_is_refused_before_anything_is_sent() -> None:
