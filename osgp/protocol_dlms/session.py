@@ -170,8 +170,10 @@ class Session:
         seconds = stream.clock.apdu_seconds if seconds is None else seconds
         shares = SHARES_OF_SENDS if repeatable and stream.may_lose else AT_ONCE
         for number, share in enumerate(shares, 1):
+            # May wait for the database, for more counters: the meter has its time nevertheless.
+            apdu = build()
             stream.clock.start_exchange(seconds * share)
-            self._link.send(build())
+            self._link.send(apdu)
             try:
                 taken = self._await_answer(take, number)
                 break
