@@ -27,7 +27,7 @@ def register() -> None:
 
 @transaction.atomic
 def keep(came: Unsolicited) -> None:
-    """Store what came during a visit, in its order. What is stored already is left as it is.
+    """Store what came during a visit, in its order. Do nothing if it is stored already, all of it.
 
     Each APDU gets a wrapper frame, whatever it came in: it is a whole one, so its own beginning need not be
     looked for. The meter that was visited is noted, as the sender of what does not say whose it is.
@@ -48,7 +48,9 @@ def keep(came: Unsolicited) -> None:
         )
         for number, (apdu, piece) in enumerate(_join(came))
     ]
-    ReceivedPush.objects.bulk_create(rows, ignore_conflicts=True)
+    if ReceivedPush.objects.filter(uid__in=[row.uid for row in rows]).exists():
+        return
+    ReceivedPush.objects.bulk_create(rows)
     counting.add(
         Counter(
             make_key(
@@ -63,7 +65,7 @@ def keep(came: Unsolicited) -> None:
 
 def _join(came: Unsolicited) -> list[tuple[UnsolicitedApdu, PushedMessage | PushError]]:
     """Join blocks to messages; return each message or error with the APDU that completed it."""
-    joiner = Joiner()
+    joiner = Joiner(limit=LONGEST_PUSH)
     found: list[tuple[UnsolicitedApdu, PushedMessage | PushError]] = []
     for apdu in came.apdus:
         frame = build_frame(came.address.logical_device_address, MANAGEMENT_CLIENT, apdu.octets)

@@ -134,6 +134,7 @@ def associate(session: Session, settings: AssociationSettings, challenge: bytes)
             raise _consider_keys(parse_error_response(answer), settings.security)
         aare = parse_aare(answer)
         _check_result(aare, settings.security)
+        session.take_leave_with_rlrq()
         if settings.security is Security.HLS5:
             session.deciphering = _make_deciphering(aare, settings)
         initiate_response = _extract_initiate_response(aare, session.deciphering)

@@ -72,8 +72,8 @@ def _check_room(session: Session, body: bytes) -> None:
     """Raise RequestTooLong if the meter cannot take a request with that body in one APDU."""
     if len(body) > session.room:
         raise RequestTooLong(
-            f"the request is {len(body) - session.room} octets longer than the meter's receive size, "
-            f"{session.send_size} octets, allows"
+            f"the request is {len(body) - session.room} octets too long: "
+            f"the meter can be sent {session.request_size} octets"
         )
 
 
@@ -366,7 +366,8 @@ def _split_into_blocks(session: Session, head: bytes, data: bytes) -> list[tuple
         size = session.room - len(head) - BLOCK_HEADER_LENGTH
         if size < 1:
             raise RequestTooLong(
-                f"the meter's receive size, {session.send_size} octets, leaves no room for data in a block"
+                f"the meter can be sent {session.request_size} octets, "
+                "which leaves no room for data in a block"
             )
         raw = data[position : position + size]
         position += len(raw)

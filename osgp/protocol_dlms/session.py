@@ -9,6 +9,7 @@ come late or twice are skipped, within the bounds of :mod:`transport.strays`:
   that comes twice cannot be told from two.
 * An answer with the invoke id of a former request comes late. If ciphered, it must be authentic, and its
   counter above the last one, as with any other answer.
+* A refusal like the one of a request that was sent more than once may come as often.
 
 Carriers may lose requests and answers. Then a request is sent again which the meter may carry out twice: the
 GET that begins a service, and the release. Not the next block, since meters count those, nor what changes
@@ -51,6 +52,8 @@ _BEGINNINGS = ((GET, 1), (GET, 3))
 AT_ONCE = (1.0,)
 SHARES_OF_SENDS = (0.125, 0.25, 0.625)
 """How the time for an answer is shared between sending a request and sending it again."""
+MOST_SENDS = len(SHARES_OF_SENDS)
+"""How often one request is sent at most, and so the invocation counters that it may take."""
 
 T = TypeVar("T")
 
@@ -83,14 +86,21 @@ class Session:
         self.tracer = tracer
         self._last_answer = b""
         self._last_plain = b""
+        self._last_refusal = b""
+        self._refusals_due = 0
+        """How often ``_last_refusal`` may come again, since its request was sent more than once."""
         self._invoke_id: int | None = None
         self._former_invoke_ids: set[int] = set()
 
     @property
+    def request_size(self) -> int:
+        """The octets of a request at most: the meter's receive size, or what the carrier carries well."""
+        return min(self.send_size, self._stream.apdu_size)
+
+    @property
     def room(self) -> int:
-        """The octets that the body of one request may have to fit the meter's receive size."""
-        send_size = min(self.send_size, self._stream.apdu_size)
-        return send_size - _HEADER_LENGTH - (OVERHEAD if self.builder.is_ciphering else 0)
+        """The octets that the body of one request may have to fit :attr:`request_size`."""
+        return self.request_size - _HEADER_LENGTH - (OVERHEAD if self.builder.is_ciphering else 0)
 
     @property
     def statistics(self) -> Statistics:
@@ -103,9 +113,9 @@ class Session:
 
     def exchange(self, apdu: bytes, *, seconds: float | None = None, repeatable: bool = False) -> bytes:
         """Send ``apdu`` unchanged and return the answer unchanged; does not trace them."""
-        self._take_leave_with_rlrq()
+        self.take_leave_with_rlrq()
         answer = self._exchange(lambda: apdu, lambda answer, _: answer, seconds, repeatable=repeatable)
-        # The meter has told that it has an association no more, or has not opened one.
+        # The meter has no association now, unless it has just accepted one: then there is another farewell.
         self._stream.farewell = b""
         return answer
 
@@ -121,7 +131,6 @@ class Session:
                 self.builder.build_plain_request(service, request_type, body), secret=secret
             )
         self._note_invoke_id()
-        self._take_leave_with_rlrq()
         return self._exchange(
             partial(self.builder.build_request, service, request_type, body),
             partial(self._take_answer, service, secret),
@@ -137,6 +146,12 @@ class Session:
         if self.tracer is not None:
             self.tracer.show_plain(Direction.RECEIVED, answer)
         self._link.disconnect()
+
+    def take_leave_with_rlrq(self) -> None:
+        """Have a meter that hears of no end of a connection be told that its association is over."""
+        stream, link = self._stream, self._link
+        if stream.may_lose and not stream.farewell and isinstance(link, WrapperLink):
+            stream.farewell = link.frame(self.builder.build_rlrq())
 
     def _exchange(
         self,
@@ -155,8 +170,10 @@ class Session:
         seconds = stream.clock.apdu_seconds if seconds is None else seconds
         shares = SHARES_OF_SENDS if repeatable and stream.may_lose else AT_ONCE
         for number, share in enumerate(shares, 1):
+            # May wait for the database, for more counters: the meter has its time nevertheless.
+            apdu = build()
             stream.clock.start_exchange(seconds * share)
-            self._link.send(build())
+            self._link.send(apdu)
             try:
                 taken = self._await_answer(take, number)
                 break
@@ -213,7 +230,7 @@ class Session:
         plain, is_late = answer, False
         try:
             plain = self._unprotect(answer, service)
-            is_late = self._is_late(plain) or (plain == self._last_plain and answer[0] not in _ERRORS)
+            is_late = self._is_late(plain) or plain == self._last_plain
         except errors.ReplayedCounter:
             is_late = self._stream.may_lose
             if not is_late:
@@ -222,14 +239,19 @@ class Session:
             if self.tracer is not None:
                 # Whether the former request was a secret one is not known any more.
                 self.tracer.show_response(plain, secret=secret or is_late)
-        self._last_plain = plain
         if is_late:
             return None
         if answer[0] in _ERRORS:
             error = parse_error_response(plain)
             if isinstance(error, errors.InvocationCounterTooLow) and self._is_of_another(error, sent):
                 return None
+            if self._refusals_due and plain == self._last_refusal:
+                self._refusals_due -= 1
+                return None
+            self._last_refusal, self._refusals_due = plain, sent - 1
             raise error
+        self._last_plain = plain
+        self._refusals_due = 0
         cursor = Cursor(plain)
         tag = cursor.read_unsigned()
         if tag != service + _RESPONSE:
@@ -271,9 +293,3 @@ class Session:
         if tag not in _GLO_ANSWERS and tag != GLO_CONFIRMED_SERVICE_ERROR:
             raise errors.IllegalResponse(f"an answer of type {tag:#04x} to a request of type {service:#04x}")
         return unprotect(answer, self.deciphering)
-
-    def _take_leave_with_rlrq(self) -> None:
-        """Have a meter that hears of no end of a connection be told that its association is over."""
-        stream, link = self._stream, self._link
-        if stream.may_lose and not stream.farewell and isinstance(link, WrapperLink):
-            stream.farewell = link.frame(self.builder.build_rlrq())

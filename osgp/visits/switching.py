@@ -9,10 +9,11 @@ from osgp.devices.models import KeyType
 from osgp.messages.key_transfer import SECURITY_SETUP
 from osgp.protocol_dlms import Meter
 from osgp.protocol_dlms.errors import InvocationCounterTooLow
+from osgp.protocol_dlms.session import MOST_SENDS
 from osgp.visits.counter import InLane, ReservedCounter
 
-VALUES_OF_A_TRY = 2
-"""Counter values for a claim that one request decides; one in reserve."""
+VALUES_OF_A_TRY = MOST_SENDS
+"""Counter values for a claim that one request decides."""
 
 
 def switch_key(

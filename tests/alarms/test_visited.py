@@ -13,6 +13,7 @@ from osgp.catalogue.communication import Carrier
 from osgp.devices.models import Device
 from osgp.protocol_dlms import MeterAddress
 from osgp.protocol_dlms.push.errors import PushFault
+from osgp.protocol_dlms.transport.line import LONGEST_NOTIFICATION
 from osgp.requests.work import load_meter
 from osgp.visits.unsolicited import MOST_APDUS, MOST_OCTETS, Unsolicited, UnsolicitedApdu
 from tests.alarms.pushing import NAME, add_meter, cipher, make_alarm
@@ -71,6 +72,15 @@ def test_they_are_stored_once(device: Device) -> None:
     visited.keep(unsolicited)
     visited.keep(unsolicited)
     assert ReceivedPush.objects.count() == 2
+    assert PushCount.objects.get().number == 2
+
+
+def test_one_that_is_too_long_to_be_stored(device: Device) -> None:
+    """As long as a wrapper frame holds; those of HDLC frames are no longer."""
+    longest = b"\x0f" + bytes(LONGEST_NOTIFICATION - 1)
+    visited.keep(came(device, EVENT, longest, EVENT))
+    outcomes = ReceivedPush.objects.order_by("pk").values_list("outcome", flat=True)
+    assert list(outcomes) == [PushOutcome.WAITING, PushFault.TOO_LONG.name, PushOutcome.WAITING]
 
 
 def test_the_visit_tells_whose_an_event_is(organisation: Organisation, device: Device) -> None:

@@ -9,18 +9,21 @@ import pytest
 
 from osgp.catalogue.communication import Carrier, Framing
 from osgp.protocol_dlms import (
+    CaptureObjectDefinition,
+    CosemDateTime,
     Data,
     DataType,
     Deadlines,
     Limits,
     Line,
     MeterAddress,
+    RangeDescriptor,
     errors,
 )
 from osgp.protocol_dlms.transport.datagrams import Datagrams
 from tests.protocol_dlms.datagram_peers import DatagramMeter, connect_to, losing
-from tests.protocol_dlms.peers import Counter, WrapperMeter, wrapped
-from tests.protocol_dlms.sessions import ENERGY, connect
+from tests.protocol_dlms.peers import Counter, WrapperMeter, aare, wrapped
+from tests.protocol_dlms.sessions import CLOCK, ENERGY, LOAD_PROFILE, connect
 from tests.protocol_dlms.talking import DATA_NOTIFICATION, blocks, counting
 
 both = pytest.mark.parametrize("hls", [False, True], ids=["plain", "ciphered"])
@@ -187,6 +190,64 @@ def test_both_answers_to_a_get_that_was_sent_again_are_first_blocks(hls: bool) -
     assert held
 
 
+def test_all_answers_to_a_get_that_was_sent_three_times_are_first_blocks() -> None:
+    """The one with the lowest counter comes between the others."""
+    held: list[bytes] = []
+
+    def reorder(number: int, datagram: bytes) -> Sequence[bytes]:
+        if number in (2, 3):
+            held.append(datagram)
+            return []
+        return [held[1], held[0], datagram] if number == 4 else [datagram]
+
+    with (
+        DatagramMeter(WrapperMeter(blocks(b"\x09\x04ab", b"cd")), answers=reorder) as peer,
+        connect_to(peer.port, deadlines=QUICK) as meter,
+    ):
+        assert meter.get(ENERGY).value == b"abcd"
+    assert len(held) == 2
+
+
+@both
+def test_a_get_that_was_sent_again_is_refused_twice(hls: bool) -> None:
+    """The second refusal arrives when something else was asked, which it does not answer."""
+    held: list[bytes] = []
+    read = counting()
+    refusals = iter([True, True])
+
+    def answer(request: bytes) -> bytes:
+        return b"\xd8\x02\x02" if next(refusals, False) else read(request)
+
+    def delay(number: int, datagram: bytes) -> Sequence[bytes]:
+        if number == first_get(hls):
+            held.append(datagram)
+            return []
+        return [*held, datagram] if number == first_get(hls) + 1 else [datagram]
+
+    with (
+        DatagramMeter(WrapperMeter(answer, hls=hls), answers=delay) as peer,
+        connect_to(peer.port, hls=hls, deadlines=QUICK) as meter,
+    ):
+        with pytest.raises(errors.ExceptionResponse):
+            meter.get(ENERGY)
+        assert [meter.get(ENERGY).value for _ in range(2)] == [1, 2]
+    assert held
+
+
+@both
+def test_a_refusal_like_that_of_a_get_that_was_sent_again(hls: bool) -> None:
+    """The second refusal of the first GET was lost: that of the next GET is asked for once more."""
+    begin = first_get(hls)
+    peer_side = WrapperMeter(lambda _: b"\xd8\x02\x02", hls=hls)
+    with DatagramMeter(peer_side, requests=losing(begin)) as peer:
+        with connect_to(peer.port, hls=hls, deadlines=QUICK) as meter:
+            for _ in range(2):
+                with pytest.raises(errors.ExceptionResponse):
+                    meter.get(ENERGY)
+            assert meter.is_open
+        assert len(of_service(peer.received, *GETS)) == 4
+
+
 @both
 def test_the_first_block_of_another_value(hls: bool) -> None:
     """The value has changed before the meter got the GET again: its blocks must not be mixed."""
@@ -329,6 +390,14 @@ def test_whoever_waits_is_woken() -> None:
         assert [each[8] for each in peer.received] == [0x60, 0xC0]
 
 
+def wait_for_release(peer: DatagramMeter) -> None:
+    for _ in range(100):
+        if peer.received[-1][8] == 0x62:
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError("the meter was not told of the end")
+
+
 @both
 def test_a_meter_is_told_of_the_end_of_a_session_that_failed(hls: bool) -> None:
     with DatagramMeter(WrapperMeter(lambda _: b"\xc4\x01\xcf\x00\x11\x05", hls=hls)) as peer:
@@ -336,11 +405,40 @@ def test_a_meter_is_told_of_the_end_of_a_session_that_failed(hls: bool) -> None:
             with pytest.raises(errors.IllegalResponse):
                 meter.get(ENERGY)
             assert not meter.is_open
-        for _ in range(100):
-            if peer.received[-1][8] == 0x62:
-                break
-            threading.Event().wait(0.05)
+        wait_for_release(peer)
         assert len(of_service(peer.received, 0x62)) == 1
+
+
+def test_a_meter_is_told_of_the_end_of_an_association_that_failed_with_its_aare() -> None:
+    """It has accepted the association, and would refuse others."""
+
+    def tamper(number: int, apdu: bytes) -> bytes:
+        return apdu[:-1] + bytes((apdu[-1] ^ 1,))
+
+    with DatagramMeter(WrapperMeter(counting(), tamper=tamper)) as peer:
+        with pytest.raises(errors.UnableToDecipher):
+            connect_to(peer.port)
+        wait_for_release(peer)
+
+
+def test_a_meter_is_told_of_the_end_of_an_association_that_was_not_used() -> None:
+    with DatagramMeter(WrapperMeter(counting(), hls=False)) as peer:
+        connect_to(peer.port, hls=False).close()
+        wait_for_release(peer)
+
+
+def test_a_meter_that_refuses_an_association_is_told_nothing() -> None:
+    class Refusing(WrapperMeter):
+        def _aare(self, counters: object) -> bytes:
+            return aare(None, result=b"\x02\x01\x01")
+
+    with (
+        DatagramMeter(Refusing(counting(), hls=False)) as peer,
+        pytest.raises(errors.AssociationRejected),
+    ):
+        connect_to(peer.port, hls=False)
+    # The peer has taken what was sent to it before the datagram that ended it.
+    assert len(peer.received) == 1
 
 
 def test_a_release_that_is_lost_is_sent_again() -> None:
@@ -380,6 +478,17 @@ def test_requests_fit_a_datagram() -> None:
             meter.set(ENERGY, Data(DataType.OCTET_STRING, bytes(5000)))
         assert max(map(len, peer.received)) == 1400
         assert len(of_service(peer.received, 0xC1)) == 4
+
+
+def test_a_request_that_is_too_long_for_a_datagram_says_so() -> None:
+    clock = CosemDateTime(2026, 3, 1, hour=0, minute=0, second=0)
+    selection = RangeDescriptor(clock, clock, [CaptureObjectDefinition(CLOCK)] * 80)
+    with (
+        DatagramMeter(WrapperMeter(counting(), hls=False, size=0xFFFF)) as peer,
+        connect_to(peer.port, hls=False) as meter,
+        pytest.raises(errors.RequestTooLong, match="can be sent 1392 octets"),
+    ):
+        meter.read_profile(LOAD_PROFILE, selection)
 
 
 def test_hdlc_is_refused_before_anything_is_sent() -> None:

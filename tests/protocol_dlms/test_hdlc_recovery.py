@@ -9,9 +9,9 @@ from itertools import count
 
 import pytest
 
-from osgp.protocol_dlms import Data, DataType, Deadlines, errors
+from osgp.protocol_dlms import Data, DataType, Deadlines, Line, errors
+from osgp.protocol_dlms.transport import hdlc_reader
 from osgp.protocol_dlms.transport.hdlc_link import HdlcLink
-from osgp.protocol_dlms.transport.hdlc_reader import MAX_UNSOLICITED
 from tests.protocol_dlms.hdlc_peers import DISC, DM, RR, SNRM, UA, frame
 from tests.protocol_dlms.hdlc_scripts import AARE, ANSWER, PROPER, QUICK, Scripted, Step, receive_octets
 from tests.protocol_dlms.sessions import ENERGY, UNRELEASED, session
@@ -144,21 +144,23 @@ def test_a_window_of_the_meter_in_which_a_frame_gets_lost() -> None:
         assert meter.get(ENERGY) == FIVE
 
 
-def test_unsolicited_apdus_in_ui_frames() -> None:
+def test_unsolicited_apdus_in_ui_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hdlc_reader, "MOST_UNSOLICITED", 5)
+    line, heard = Line(), []
+    line.on_notification = heard.append
     notification = bytes.fromhex("0f00000001000905")
     ui = frame(UI, b"\xe6\xe7\x00" + notification)
     halves = frame(0x03, b"\xe6\xe7\x00\x0f\x01", segmented=True) + frame(UI, b"\x02")
     endless = frame(0x03, bytes(2000), segmented=True) * 33 + frame(UI, b"\x01")
     others = frame(UI, b"\xe6\xe7\x00\x0f", client=b"\x05") + frame(UI, b"\xe6\xe7\x00\x0f", server=b"\x05")
     meter_side = Scripted([(REQUEST, ui + halves + endless + others + PROPER), (0x54, ui * 20 + b"\x7e")])
-    with session(meter_side, hls=False, hdlc=True, deadlines=UNRELEASED) as meter:
+    with session(meter_side, hls=False, hdlc=True, deadlines=UNRELEASED, line=line) as meter:
         assert meter.get(ENERGY) == FIVE
-        link = meter._session._link
-        assert isinstance(link, HdlcLink)
-        assert link.unsolicited == [notification, b"\x0f\x01\x02"]
+        assert heard == [notification, b"\x0f\x01\x02"]
         with pytest.raises(errors.SocketClosedByRemote):
             meter.get(ENERGY)
-        assert link.unsolicited[2:] == [notification] * (MAX_UNSOLICITED - 2)
+        # The link holds no more than so many of twenty.
+        assert heard[2:] == [notification] * 5
 
 
 # The set-up

@@ -1,5 +1,7 @@
 """GET, SET and ACTION over the wrapper, with every kind of answer that the Green Book knows."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from osgp.protocol_dlms import (
     CosemDateTime,
     Data,
     DataType,
+    Deadlines,
     EntryDescriptor,
     Limits,
     RangeDescriptor,
@@ -22,7 +25,7 @@ from osgp.protocol_dlms import (
     axdr,
     errors,
 )
-from tests.protocol_dlms.peers import Answer, Peer, WrapperMeter, ber_length
+from tests.protocol_dlms.peers import Answer, Counter, Peer, WrapperMeter, ber_length
 from tests.protocol_dlms.sessions import CLOCK, ENERGY, IMPATIENT, LOAD_PROFILE, RESET, connect, session
 
 NUMBER = Data(DataType.DOUBLE_LONG_UNSIGNED, 12345)
@@ -47,6 +50,22 @@ def get(*bodies: str, limits: Limits | None = None) -> Data:
 
 
 # GET
+
+
+def test_the_time_for_an_answer_begins_when_there_is_a_counter() -> None:
+    """More of them come from a database, which may be away for a while."""
+
+    class Slow(Counter):
+        def take_value(self) -> int:
+            # The AARQ and the proof have taken three.
+            if len(self.taken) == 3:
+                time.sleep(1.1 * deadlines.apdu)
+            return super().take_value()
+
+    deadlines = Deadlines(connect=10, apdu=1.5, session=60, release=1.5)
+    peer = WrapperMeter(saying("c401II000600003039"))
+    with session(peer, counter=Slow(), deadlines=deadlines) as meter:
+        assert meter.get(ENERGY) == NUMBER
 
 
 @pytest.mark.parametrize("hls", [True, False])

@@ -14,12 +14,11 @@ from osgp.protocol_dlms.settings import MeterAddress
 from osgp.protocol_dlms.transport import hdlc
 from osgp.protocol_dlms.transport.hdlc import Control, Frame
 from osgp.protocol_dlms.transport.hdlc_finder import FrameFinder
+from osgp.protocol_dlms.transport.strays import MOST_UNSOLICITED
 from osgp.protocol_dlms.transport.stream import Stream
 
 MAX_FRAMES = 64
 """Frames that may arrive, beside one or two for each that we send, before the link gets on."""
-MAX_UNSOLICITED = 16
-"""Unsolicited APDUs that are kept until somebody takes them."""
 
 _REMEMBERED = 16
 """Frames that were sent and may still come back as echo."""
@@ -165,7 +164,7 @@ class FrameReader:
             return
         has_llc = part.startswith((hdlc.LLC_RESPONSE, hdlc.LLC_COMMAND))
         apdu = bytes(part[len(hdlc.LLC_RESPONSE) :] if has_llc else part)
-        if apdu and not self._is_part_too_long and len(self.unsolicited) < MAX_UNSOLICITED:
+        if apdu and not self._is_part_too_long and len(self.unsolicited) < MOST_UNSOLICITED:
             self.unsolicited.append(apdu)
         part.clear()
         self._is_part_too_long = False

@@ -10,8 +10,8 @@ from osgp.protocol_dlms import errors
 
 MOST_NOTIFICATIONS = 16
 """Notifications of one connection that ``Line.on_notification`` is told of."""
-LONGEST_NOTIFICATION = 64 * 1024
-"""Octets of each."""
+LONGEST_NOTIFICATION = 0xFFFF
+"""Octets of each: what a wrapper frame holds. An APDU from HDLC frames may have a few more."""
 
 
 @dataclass(slots=True)

@@ -70,12 +70,6 @@ class Stream:
         """Receive ``size`` octets of a frame whose beginning was received."""
         return self.receive_exactly(size)
 
-    def peek(self) -> int:
-        """Return the next octet, which stays in the buffer."""
-        while not self._buffer:
-            self._receive_some()
-        return self._buffer[0]
-
     def receive_within(self, seconds: float) -> bytes:
         """Return the octets that come next, at most one read; none if none come within ``seconds``.
 
