@@ -128,7 +128,15 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
         stated = Buffer(tag, meter.profile.list_capture_columns(tag), None, None)
         buffer = describe_buffer(meter, stated)
         log = EventLog(category, meter.profile, buffer.columns)
-        found = read_buffer(meter, buffer, log.list_wanted(), begin, end, describe_row=log.describe_code)
+        found = read_buffer(
+            meter,
+            buffer,
+            log.list_wanted(),
+            begin,
+            end,
+            one_per_time=False,
+            describe_row=log.describe_code,
+        )
         events: list[Event] = []
         rejected = found.rejected
         for index, time, *cells in zip(found.indexes, found.times, *found.columns, strict=True):

@@ -157,7 +157,7 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
             # The first one is the clock. What an earlier attempt has completely is not read again.
             if len(readable) < 2 or (buffer.tag in earlier and start >= end):
                 continue
-            if lost or (profiles and profiles[-1]["complete_until"] < end):
+            if lost or (profiles and profiles[-1]["complete_until"] < min(end, meter.visit_begin)):
                 missing[buffer.tag] = lost or NO_TIME
                 continue
             try:

@@ -416,8 +416,9 @@ class TestChosenColumns:
             self.row(*good, cell, NULL_DATA, time=f"2026-11-03 02:0{index}")
             for index, (cell, _) in enumerate(odd)
         ]
-        told = self.perform(fleet, *rows)
-        assert [entry["values"][2] for entry in told["profile_entries"]] == [value for _, value in odd]
+        for period in (3600, 0):
+            told = self.perform(fleet, *rows, period=period)
+            assert [entry["values"][2] for entry in told["profile_entries"]] == [value for _, value in odd]
 
     @pytest.mark.parametrize(
         "captured", [[], [definition(CLOCK)], [definition(SAGS)], [definition(CLOCK), definition(STRANGE)]]
