@@ -263,10 +263,11 @@ class _Reading:
         earliest: datetime | None = None
         latest: datetime | None = None
         before: datetime | None = None
+        following: Within | None = None
         while position <= count:
             last = min(position + self._size - 1, count)
             # The last one again: meanwhile a new row may have moved all of a full buffer by one.
-            seen = self._take_entries(max(position - 1, low), last)
+            seen = self._take_entries(max(position - 1, low), last, following)
             position = last + 1
             if seen:
                 earliest, latest = _join(seen, earliest, latest)
@@ -283,6 +284,7 @@ class _Reading:
                 if rises and seen[0] > end:
                     break
                 before = seen[1]
+                following = (before, _LAST) if rises else None
             if position <= count and self._is_out_of_time():
                 return
         position = 1
@@ -297,10 +299,12 @@ class _Reading:
                 return
         self.complete_until = end
 
-    def _take_entries(self, first: int, last: int) -> tuple[datetime, datetime] | None:
+    def _take_entries(
+        self, first: int, last: int, within: Within | None = None
+    ) -> tuple[datetime, datetime] | None:
         """Take entries; return the earliest and the latest time among them, if any has one."""
         answer = self._ask(partial(self._access.ask_entries, first, last))
-        moments = self.collection.take(answer, self._named).moments
+        moments = self.collection.take(answer._replace(within=within), self._named).moments
         return (min(moments), max(moments)) if moments else None
 
     def _count_periods_since(self, moment: datetime) -> int:

@@ -14,6 +14,7 @@ from osgp import catalogue
 from osgp.catalogue.communication import RangeBorders, RangeBounds
 from osgp.cosem.clock import MeterClock
 from osgp.devices.meter_settings import MeterSettings
+from osgp.messages import buffer_reading
 from osgp.messages.knowledge import Knowledge
 from osgp.messages.operation import Interrupted
 from osgp.protocol_dlms import AccessResult, Data, DataType, EntryDescriptor, RangeDescriptor
@@ -382,6 +383,22 @@ def test_entries_that_move_while_they_are_read() -> None:
     result = read(visited, DAYS[10], DAYS[-100])
     assert times_of(result) == DAYS[10:-99]
     assert len(meter.asked) > 1
+
+
+@pytest.mark.parametrize("first", range(-8, 0))
+def test_entries_that_begin_in_the_hour_that_comes_twice(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Local time alone, and only in the first row of an answer: the entries before tell which hour it is."""
+    for name in ("FIRST_ROWS", "LEAST_ROWS", "MOST_ROWS"):
+        monkeypatch.setattr(buffer_reading, name, 4)
+    times = [datetime(2026, 10, 25, 1, tzinfo=UTC) + QUARTER * number for number in range(first - 16, 20)]
+
+    def arrange(rows: Rows) -> Rows:
+        return [(None if place else row[0][:9] + b"\x80\x00\xff", *row[1:]) for place, row in enumerate(rows)]
+
+    meter = ScriptedMeter(times, arrange=arrange, refuses=refusing(lambda each: True))
+    visited = visit(meter, visit_begin=times[-1])
+    visited.knowledge.learn_habit("INTERVAL_VALUES_E access", "ENTRIES")
+    assert times_of(read(visited, times[0], times[-1])) == times
 
 
 def test_columns_that_changed_since_they_were_told() -> None:
