@@ -159,15 +159,14 @@ class _Chooser:
         """The cheapest choice if rows come in the order of time (1) or its reverse (-1), and its cost."""
         told = self._told
         ways: list[tuple[float, _Chain]] = [
-            (self._judge(told[0], moment), (moment, None)) for moment in told[0].candidates
+            (self._judge(told[0], moment, direction), (moment, None)) for moment in told[0].candidates
         ]
         for before, each in pairwise(told):
-            behind = direction * self._step * len(before.following)
             ways = [
                 min(
                     (
                         (
-                            cost + self._judge_pair(before, each, chain[0], moment, direction, behind),
+                            cost + self._judge_pair(before, each, chain[0], moment, direction),
                             (moment, chain),
                         )
                         for cost, chain in ways
@@ -185,27 +184,28 @@ class _Chooser:
         return cost, chosen[::-1]
 
     def _judge_pair(
-        self, before: _Told, each: _Told, earlier: datetime, moment: datetime, direction: int, behind: float
+        self, before: _Told, each: _Told, earlier: datetime, moment: datetime, direction: int
     ) -> float:
         """What speaks against ``moment`` after a row at ``earlier`` and others that follow it."""
-        cost = self._judge(each, moment)
-        gap = ((moment - earlier).total_seconds() - behind) * direction
+        cost = self._judge(each, moment, direction)
+        gap = (moment - earlier).total_seconds() * direction - self._step * len(before.following)
         if gap < 0 or (gap == 0 and self._step and not self._is_repeated(before, each)):
             return cost + _DISORDER
         return cost + abs(gap - self._step) if gap and self._step else cost
 
-    def _judge(self, each: _Told, moment: datetime) -> float:
+    def _judge(self, each: _Told, moment: datetime, direction: int) -> float:
         if len(each.candidates) < 2:
             return 0.0
         cost = 0.0 if moment == self._clock.decode(each.octets) else _AGAINST_FLAG
-        return cost + _OUTSIDE * self._find_distance(moment)
+        following = direction * self._step * len(each.following)
+        return cost + _OUTSIDE * max(self._find_distance(moment), self._find_distance(moment, following))
 
-    def _find_distance(self, moment: datetime) -> float:
-        """Seconds by which a time is outside of what was asked for."""
+    def _find_distance(self, moment: datetime, seconds: float = 0.0) -> float:
+        """Seconds by which the time ``seconds`` after ``moment`` is outside of what was asked for."""
         if self._within is None:
             return 0.0
         begin, end = self._within
-        return max((begin - moment).total_seconds(), (moment - end).total_seconds(), 0.0)
+        return max((begin - moment).total_seconds() - seconds, (moment - end).total_seconds() + seconds, 0.0)
 
     def _is_repeated(self, before: _Told, each: _Told) -> bool:
         """Whether it is the same row again, or the same time in a column that is not the clock of its row."""

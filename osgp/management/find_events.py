@@ -1,5 +1,6 @@
 """FindEvents: what one of a meter's event logs holds about a period."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -128,7 +129,15 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
         buffer = describe_buffer(meter, stated)
         log = EventLog(category, meter.profile, buffer.columns)
         log.read_scales(meter)
-        found = read_buffer(meter, buffer, log.list_wanted(), begin, end, describe_row=log.describe_code)
+        found = read_buffer(
+            meter,
+            buffer,
+            log.list_wanted(),
+            begin,
+            end,
+            one_per_time=False,
+            describe_row=log.describe_code,
+        )
         events: list[Event] = []
         rejected = found.rejected
         for index, time, *cells in zip(found.indexes, found.times, *found.columns, strict=True):
@@ -154,13 +163,17 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
     def join(self, earlier: Mapping[str, Any], result: Mapping[str, Any]) -> Mapping[str, Any]:
         """Join the events of an interrupted attempt and those of the next one, which begins at its end."""
         there = list(earlier["events"])
-        events = [*there, *(event for event in result["events"] if event not in there)]
+        known = set(map(_identify, there))
         return {
             **result,
             BEGIN: earlier[BEGIN],
-            "events": events,
+            "events": [*there, *(event for event in result["events"] if _identify(event) not in known)],
             **join_rejected(earlier, result),
         }
+
+
+def _identify(event: Mapping[str, Any]) -> str:
+    return json.dumps(event, sort_keys=True)
 
 
 def _find_between(parameters: FindEventsParameters, moment: datetime, zone: tzinfo) -> Between:

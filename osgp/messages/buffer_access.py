@@ -134,7 +134,11 @@ class BufferAccess:
                 if briefly:
                     break
                 continue
-            self._keep_range(kind, bounds, by_column=by_column, was_refused=first is not None)
+            declines = first is not None
+            if by_column and rows and set(map(len, rows)) == {self._all.width}:
+                # Whatever is named, it sends all.
+                selection, by_column, declines = self._all, False, True
+            self._keep_range(kind, bounds, by_column=by_column, declines_columns=declines)
             self._has_answered = True
             return Answer(rows, selection, bounds.within)
         assert first is not None
@@ -191,7 +195,9 @@ class BufferAccess:
         if not on_hours:
             self._worked.add((kind, by_column, False))
 
-    def _keep_range(self, kind: RangeBounds, bounds: Bounds, *, by_column: bool, was_refused: bool) -> None:
+    def _keep_range(
+        self, kind: RangeBounds, bounds: Bounds, *, by_column: bool, declines_columns: bool
+    ) -> None:
         # Bounds that happen to be on full hours say nothing of others.
         needs_hours = kind in (RangeBounds.FULL_HOURS, RangeBounds.NO_DEVIATION_FULL_HOURS)
         proves = needs_hours or not bounds.is_on_hours
@@ -200,7 +206,7 @@ class BufferAccess:
             self._learn_habit("bounds", kind)
         if by_column:
             self._learn_habit("columns", _NAMED)
-        elif self._by_column and was_refused and kind is self._bounds:
+        elif self._by_column and declines_columns and kind is self._bounds:
             self._learn_habit("columns", _ALL)
             self._by_column = False
         self._bounds = kind

@@ -37,21 +37,25 @@ def read_buffer(
     end: datetime,
     *,
     is_sent: Callable[[CaptureColumn], bool] = lambda column: True,
+    one_per_time: bool = True,
     describe_row: Callable[[Row], str] = lambda row: "",
 ) -> BufferRows:
     """The rows from ``begin`` to ``end``, both included.
 
     ``buffer`` is as the meter describes it; ``is_sent`` says which of its columns are asked for where the
-    meter can select some. ``describe_row`` adds to the reason for which a row is rejected. A fault that ends
-    the association is raised if no row has come before; else the rows have it.
+    meter can select some; ``one_per_time`` is not so for logs, which may have several rows of a second.
+    ``describe_row`` adds to the reason for which a row is rejected. A fault that ends the association is
+    raised if no row has come before; else the rows have it.
     """
-    reading = _prepare(meter, buffer, wanted, begin, end, is_sent, describe_row)
+    reading = _prepare(meter, buffer, wanted, begin, end, is_sent, describe_row, one_per_time=one_per_time)
     return _read(meter, reading, reading.read)
 
 
 def read_whole_buffer(meter: VisitedMeter, buffer: Buffer, wanted: Sequence[WantedColumn]) -> BufferRows:
     """All rows of a short buffer, such as a log, see :func:`read_buffer`."""
-    reading = _prepare(meter, buffer, wanted, _FIRST, _LAST, lambda column: True, lambda row: "")
+    reading = _prepare(
+        meter, buffer, wanted, _FIRST, _LAST, lambda column: True, lambda row: "", one_per_time=False
+    )
     return _read(meter, reading, reading.read_whole)
 
 
@@ -63,6 +67,8 @@ def _prepare(
     end: datetime,
     is_sent: Callable[[CaptureColumn], bool],
     describe_row: Callable[[Row], str],
+    *,
+    one_per_time: bool,
 ) -> "_Reading":
     clock = find_clock(buffer.columns, meter.find_attribute("CLOCK", "time"), buffer.tag)
     needed = {clock, *(each.column for each in wanted)}
@@ -75,13 +81,14 @@ def _prepare(
         clock,
         begin,
         end,
-        one_per_time=buffer.period is not None,
+        one_per_time=one_per_time,
         describe_row=describe_row,
     )
     return _Reading(meter, buffer, named, collection, begin, end)
 
 
 def _read(meter: VisitedMeter, reading: "_Reading", read: Callable[[], None]) -> BufferRows:
+    begin = reading.complete_until
     fault: Fault | None = None
     try:
         read()
@@ -92,7 +99,9 @@ def _read(meter: VisitedMeter, reading: "_Reading", read: Callable[[], None]) ->
     if reading.collection.has_odd_rows:
         # The meter may have been set up in another way since it was asked.
         meter.knowledge.forget_checks()
-    return reading.collection.finish(reading.complete_until, fault)
+    # Of times to come nothing is complete.
+    complete_until = min(reading.complete_until, max(begin, meter.visit_begin))
+    return reading.collection.finish(complete_until, fault)
 
 
 class _Reading:
@@ -195,8 +204,7 @@ class _Reading:
             moments = self.collection.take(answer, self._named).moments
             if moments:
                 latest = max(moments)
-                # Some meters answer more than they were asked for.
-                is_last |= latest >= self._end
+                is_last |= self._has_rest(moments, until)
                 start = self.complete_until = max(start, min(latest, until))
             if not is_last and self._is_out_of_time():
                 return
@@ -214,6 +222,16 @@ class _Reading:
             if until < self._end:
                 return until, False
         return self._end, True
+
+    def _has_rest(self, moments: Sequence[datetime], until: datetime) -> bool:
+        """Whether the rows after ``until`` came as well: some meters answer more than they were asked for.
+
+        A few of them may only be of a clock that was ahead for a while.
+        """
+        step, end = find_period_step(self._buffer.period), self._end
+        if step is None or max(moments) < end:
+            return False
+        return 2 * sum(until < moment <= end for moment in set(moments)) * step >= end - until
 
     def _complete_borders(self, borders: Borders, within: Within) -> None:
         """Ask once for a row at the begin or the end that did not come although it should be there."""
@@ -245,9 +263,11 @@ class _Reading:
         earliest: datetime | None = None
         latest: datetime | None = None
         before: datetime | None = None
+        following: Within | None = None
         while position <= count:
             last = min(position + self._size - 1, count)
-            seen = self._take_entries(position, last)
+            # The last one again: meanwhile a new row may have moved all of a full buffer by one.
+            seen = self._take_entries(max(position - 1, low), last, following)
             position = last + 1
             if seen:
                 earliest, latest = _join(seen, earliest, latest)
@@ -264,6 +284,7 @@ class _Reading:
                 if rises and seen[0] > end:
                     break
                 before = seen[1]
+                following = (before, _LAST) if rises else None
             if position <= count and self._is_out_of_time():
                 return
         position = 1
@@ -278,10 +299,12 @@ class _Reading:
                 return
         self.complete_until = end
 
-    def _take_entries(self, first: int, last: int) -> tuple[datetime, datetime] | None:
+    def _take_entries(
+        self, first: int, last: int, within: Within | None = None
+    ) -> tuple[datetime, datetime] | None:
         """Take entries; return the earliest and the latest time among them, if any has one."""
         answer = self._ask(partial(self._access.ask_entries, first, last))
-        moments = self.collection.take(answer, self._named).moments
+        moments = self.collection.take(answer._replace(within=within), self._named).moments
         return (min(moments), max(moments)) if moments else None
 
     def _count_periods_since(self, moment: datetime) -> int:

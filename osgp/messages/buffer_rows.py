@@ -59,6 +59,8 @@ class BufferRows:
     """By the name of a column: why a value makes no sense, by the index of its row."""
     fault: Fault | None = None
     """Why the meter was lost when these rows had come."""
+    has_odd_rows: bool = False
+    """Whether the meter may have been set up in another way since it described the buffer."""
 
     def list_problems(self, missing: Mapping[str, str] | None = None) -> list[Unavailable]:
         """List what could not be read, one entry for each column; ``missing`` are reasons by name."""
@@ -77,8 +79,8 @@ class BufferRows:
 class Collection:
     """Takes the rows from ``begin`` to ``end``, both included, of answers to one read of a buffer.
 
-    A time has one row if ``one_per_time``, as when rows are captured by a period; else rows that have other
-    values are other rows. Repeated rows are ignored.
+    A time has one row if ``one_per_time``; else, as in a log, rows that have other values are
+    other rows. Repeated rows are ignored.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class Collection:
         self._problems: dict[str, dict[int, str]] = {}
         self._answered = 0
         self.has_odd_rows = False
-        """Whether there were rows of another width than the buffer should have."""
+        """Whether there were rows of another width than the buffer should have, or no row had a time."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -144,6 +146,7 @@ class Collection:
         for row in answered.rejected:
             self._reject(row.index, row.reason, answer.rows)
             self.has_odd_rows |= len(answer.rows[row.index]) != selection.width
+        self.has_odd_rows |= bool(answer.rows) and not answered.moments
         if answered.moments:
             self._keep(answered, [number for number, _ in present], answer.rows)
         self._answered += len(answer.rows)
@@ -157,7 +160,14 @@ class Collection:
         empty: list[Sequence[Any]] = [()] * (2 + len(self._wanted))
         times, indexes, *columns = list(zip(*rows, strict=True)) if rows else empty
         return BufferRows(
-            times, list(columns), complete_until, indexes, self._rejected, self._problems, fault
+            times,
+            list(columns),
+            complete_until,
+            indexes,
+            self._rejected,
+            self._problems,
+            fault,
+            self.has_odd_rows,
         )
 
     def _keep(self, answered: AnsweredRows, present: Sequence[int], rows: Sequence[Row]) -> None:

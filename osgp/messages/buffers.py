@@ -1,6 +1,6 @@
 """Buffers of meters (profile generic): what they capture, as the profile and the meter itself say."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -72,12 +72,21 @@ def describe_buffer(meter: VisitedMeter, buffer: Buffer) -> Buffer:
     )
 
 
+def find_column(columns: Iterable[CaptureColumn], attribute: AttributeDescriptor) -> CaptureColumn | None:
+    """The column that has an attribute of a simple type, if one has.
+
+    Its data_index should be 0 and means nothing (Blue Book, class 7, capture_objects): some meters have 1.
+    """
+    found = (column for column in columns if column.descriptor == attribute)
+    return min(found, key=lambda column: column.data_index, default=None)
+
+
 def find_clock(columns: Sequence[CaptureColumn], clock: AttributeDescriptor, tag: str) -> CaptureColumn:
     """Return the column with the times of the rows. Raises Fault if the buffer captures none."""
-    for column in columns:
-        if (column.descriptor, column.data_index) == (clock, 0):
-            return column
-    raise make_illegal_response(f"{tag} captures no clock.")
+    found = find_column(columns, clock)
+    if found is None:
+        raise make_illegal_response(f"{tag} captures no clock.")
+    return found
 
 
 _Told = Mapping[AttributeDescriptor, Data | Fault]

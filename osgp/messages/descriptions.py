@@ -45,6 +45,7 @@ def read_described(
     that it told before stays, unless the firmware has changed. Raises errors that end the association.
     """
     knowledge, group = meter.knowledge, name_group(meter, group)
+    _forget_former_device(meter)
     wanted = tuple(dict.fromkeys(described_by))
     is_due = bool(wanted) and (
         knowledge.is_due(group, meter.visit_begin)
@@ -74,6 +75,27 @@ def name_group(meter: VisitedMeter, name: str) -> str:
     Its gateway has the knowledge. Another device on the channel, or the same on another one, is asked anew.
     """
     return name if meter.channel is None else f"{name} {meter.channel} {meter.identification}"
+
+
+def _forget_former_device(meter: VisitedMeter) -> None:
+    """Forget what another device said of itself on the channel of a visited M-Bus device."""
+    if meter.channel is None:
+        return
+    knowledge = meter.knowledge
+    channel, us = str(meter.channel), meter.identification
+    former = [
+        group
+        for group in knowledge.checked
+        if (parts := group.rsplit(" ", 2))[-2:-1] == [channel] and parts[-1] != us
+    ]
+    for group in former:
+        del knowledge.checked[group]
+    if former:
+        for attribute in [*knowledge.descriptions]:
+            known = meter.profile.find_by_logical_name(attribute.logical_name)
+            if known is not None and known[1] == meter.channel:
+                del knowledge.descriptions[attribute]
+        knowledge.is_changed = True
 
 
 def _choose_firmware(meter: VisitedMeter, count: int, *, is_due: bool) -> list[AttributeDescriptor]:

@@ -70,7 +70,12 @@ class Readings:
     def from_value(
         cls, quantity: str, period: Period, interval_end: datetime, value: Decimal, unit: Unit | str
     ) -> Self:
-        """Return a single value without a status."""
+        """Return a single value without a status.
+
+        Decimal places that are not stored are rounded away: floating-point numbers have more of them.
+        """
+        if int(value.as_tuple().exponent) < -DECIMALS:
+            value = round(value, DECIMALS)
         return cls(quantity, period, (interval_end,), (value,), unit)
 
     @property

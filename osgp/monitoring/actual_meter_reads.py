@@ -92,7 +92,7 @@ class ActualMeterReads(MeterOperation[NoParameters, ActualMeterReadsResult]):
         }
 
     def list_readings(self, parameters: NoParameters, result: ActualMeterReadsResult) -> Iterator[Readings]:
-        read_at = (result["read_at"],)
+        read_at = result["read_at"]
         for name, tag in REGISTERS.items():
             if (said := result[name]) is not None:  # type: ignore[literal-required]
-                yield Readings(tag, Period.ACTUAL, read_at, (said.value,), said.unit)
+                yield Readings.from_value(tag, Period.ACTUAL, read_at, said.value, said.unit)

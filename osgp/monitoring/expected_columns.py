@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from osgp.catalogue import CaptureColumn
-from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.cosem.amr_status import is_status
 from osgp.messages.buffer_rows import WantedColumn
 from osgp.messages.visited_meter import VisitedMeter
@@ -17,18 +16,10 @@ def list_expected(meter: VisitedMeter, tag: str) -> tuple[CaptureColumn, ...]:
     return profile.list_capture_columns(tag, meter.channel if profile[tag].per_channel else None)
 
 
-def find_column(columns: Iterable[CaptureColumn], attribute: AttributeDescriptor) -> CaptureColumn | None:
-    """The column that has all of an attribute, if one has."""
-    found = (column for column in columns if (column.descriptor, column.data_index) == (attribute, 0))
-    return next(found, None)
-
-
 def find_status(columns: Iterable[CaptureColumn]) -> CaptureColumn | None:
     """The AMR profile status among columns; the last one, which is that of the M-Bus device, if any."""
     found = [
-        column
-        for column in columns
-        if is_status(column.tag) and column.descriptor.attribute_id == _VALUE and not column.data_index
+        column for column in columns if is_status(column.tag) and column.descriptor.attribute_id == _VALUE
     ]
     return found[-1] if found else None
 

@@ -10,7 +10,7 @@ from osgp.cosem.numbers import to_number
 from osgp.cosem.profile_rows import CLOCK_TAG
 from osgp.messages.buffer_reading import read_whole_buffer
 from osgp.messages.buffer_rows import CellsReader, WantedColumn
-from osgp.messages.buffers import Buffer, describe_buffer
+from osgp.messages.buffers import Buffer, describe_buffer, find_column
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList, format_rejected
@@ -20,7 +20,7 @@ from osgp.messages.shapes import NoParameters
 from osgp.messages.unavailable import UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.cells import read_each
-from osgp.monitoring.expected_columns import find_column, list_missing
+from osgp.monitoring.expected_columns import list_missing
 
 LOG = "POWER_FAILURE_EVENT_LOG"
 

@@ -17,7 +17,7 @@ from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.buffer_reading import read_buffer
 from osgp.messages.buffer_rows import WantedColumn
-from osgp.messages.buffers import Buffer
+from osgp.messages.buffers import Buffer, find_column
 from osgp.messages.history import begin_after
 from osgp.messages.needs import any_of
 from osgp.messages.operation import Interrupted, MeterOperation, Service
@@ -157,7 +157,7 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
             # The first one is the clock. What an earlier attempt has completely is not read again.
             if len(readable) < 2 or (buffer.tag in earlier and start >= end):
                 continue
-            if lost or (profiles and profiles[-1]["complete_until"] < end):
+            if lost or (profiles and profiles[-1]["complete_until"] < min(end, meter.visit_begin)):
                 missing[buffer.tag] = lost or NO_TIME
                 continue
             try:
@@ -268,18 +268,17 @@ def _find_completed(result: Mapping[str, Any]) -> datetime | None:
 
 def _choose_columns(meter: VisitedMeter, candidate: Candidate, buffer: Buffer) -> list[CaptureColumn]:
     """The clock and the columns of wanted objects; nothing if the buffer captures no clock."""
-    time = (meter.find_attribute(CLOCK, "time"), 0)
-    clocks = [column for column in buffer.columns if (column.descriptor, column.data_index) == time]
-    if not clocks:
+    clock = find_column(buffer.columns, meter.find_attribute(CLOCK, "time"))
+    if clock is None:
         return []
-    return [clocks[0], *(column for column in buffer.columns if column.tag in candidate.wanted)]
+    return [clock, *(column for column in buffer.columns if column.tag in candidate.wanted)]
 
 
 def _is_register_value(meter: VisitedMeter, column: CaptureColumn) -> bool:
     item = meter.find_object(column.tag)
     if not is_register(item):
         return False
-    return (column.descriptor, column.data_index) == (item.address_attribute("value", column.channel), 0)
+    return column.descriptor == item.address_attribute("value", column.channel)
 
 
 def _read_scales(

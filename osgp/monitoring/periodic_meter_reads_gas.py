@@ -11,7 +11,7 @@ from osgp.cosem.quantities import Quantity, find_meter_reading_scale
 from osgp.devices.models import MBUS_DEVICE_TYPES
 from osgp.messages.buffer_reading import read_buffer
 from osgp.messages.buffer_rows import BufferRows, WantedColumn
-from osgp.messages.buffers import Buffer
+from osgp.messages.buffers import Buffer, find_column
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList
 from osgp.messages.relative_periods import Between
@@ -21,7 +21,7 @@ from osgp.messages.shapes import HIDDEN
 from osgp.messages.unavailable import Unavailable, UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.monitoring.cells import make_capture_time_reader, make_status_reader, read_totals
-from osgp.monitoring.expected_columns import find_column, find_status, list_expected, list_missing
+from osgp.monitoring.expected_columns import find_status, list_expected, list_missing
 from osgp.monitoring.periodic_reads import NothingMissing, PeriodicReads, PeriodType, need_any_buffer
 from osgp.monitoring.periods import BetweenResult
 from osgp.monitoring.reads import AmrProfileStatus, Reads, make_read_column

@@ -126,8 +126,13 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
         if last is not None:
             between = between._replace(begin=max(between.begin, last))
         if not nothing_missing and between.begin <= between.end:
-            buffer = describe_buffer(meter, buffer)
+            stated, buffer = buffer, describe_buffer(meter, buffer)
             reads, found, unavailable = self.read_rows(meter, buffer, between)
+            if found.has_odd_rows and found.fault is None:
+                changed = describe_buffer(meter, stated)
+                if changed != buffer:
+                    buffer = changed
+                    reads, found, unavailable = self.read_rows(meter, buffer, between)
         result: dict[str, Any] = {
             "period_type": parameters["period_type"],
             "begin_date": between.begin,

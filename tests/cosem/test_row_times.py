@@ -57,6 +57,14 @@ def test_any_part_of_the_night(first: int, count: int, status: int | None, desce
     assert found == asked
 
 
+@pytest.mark.parametrize("excess", [1, 2])
+def test_rows_that_count_from_an_ambiguous_one_tell_its_hour(excess: int) -> None:
+    """Rows that are sent beyond what was asked for begin in the hour before: so they end a little behind."""
+    moments = ROWS[6 - excess : 12 + excess]
+    cells = [tell(moments[0], 0xFF), *[None] * (len(moments) - 1)]
+    assert times_of(cells, within=(ROWS[6], ROWS[11])) == moments
+
+
 def test_repeated_rows_have_the_same_time() -> None:
     moments = [moment for moment in ROWS for _ in range(2)]
     cells = [tell(moment, 0xFF) for moment in moments]

@@ -13,6 +13,8 @@ from osgp.accounts.models import Organisation
 from osgp.cosem.event_codes import UNKNOWN_EVENT
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
+from osgp.messages import registry
+from osgp.messages.operation import MeterOperation
 from osgp.protocol_dlms import errors
 from osgp.requests.models import Request
 from osgp.simulator import Fleet, SimulatorThread
@@ -412,3 +414,14 @@ def test_whoever_may_only_read_finds_events_alone_and_in_a_bundle(
     assert bundle["responses"][0]["result"] == single["result"]
     for category, response in zip(categories, bundle["responses"], strict=True):
         assert {event["event_log_category"] for event in response["result"]["events"]} == {category}
+
+
+def test_parts_are_joined_whatever_the_order_of_keys() -> None:
+    """A database may give them back in another one. Events at the end of the first part come again."""
+    operation = registry.find_operation(MESSAGE)
+    assert isinstance(operation, MeterOperation)
+    events = [{"timestamp": f"2026-06-01T00:00:0{second}Z", "event_code": 1} for second in range(3)]
+    rejected: dict[str, Any] = {"rejected_rows": [], "rejected_row_count": 0}
+    earlier = {"from": "a", "events": [dict(reversed(event.items())) for event in events[:2]], **rejected}
+    joined = operation.join(earlier, {"from": "b", "events": events[1:], **rejected})
+    assert joined == {"from": "a", "events": events, **rejected}

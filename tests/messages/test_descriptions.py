@@ -252,3 +252,25 @@ def test_another_device_on_a_channel_is_asked_anew() -> None:
     assert read("G2") == scaling(-3)
     assert read("G2") == scaling(-3)
     assert meter.asked == [[value, VERSION]]
+
+
+def test_a_device_that_comes_back_to_its_channel_is_asked_anew() -> None:
+    """It may only have been exchanged by mistake. Nothing that the other one said is taken for its own."""
+    value, scaler = (
+        PROFILE["MBUS_MASTER_VALUE"].address_attribute(name, 1) for name in ("value", "scaler_unit")
+    )
+    meter = Visited()
+    meter.says[value] = Data(DataType.DOUBLE_LONG_UNSIGNED, 7)
+
+    def read(identification: str, group: str = "it") -> Any:
+        return meter.read(group, [value], [scaler], identification, channel=1).descriptions[scaler]
+
+    for identification, said in (("G1", scaling(-2)), ("G2", scaling(-3)), ("G1", scaling(-2))):
+        meter.says[scaler] = said
+        assert read(identification) == said
+        assert read(identification, "another group") == said
+    meter.says[scaler] = DecodeError("not this time")
+    assert isinstance(read("G2"), Fault)
+    meter.says[scaler] = scaling(-3)
+    assert read("G2") == scaling(-3)
+    assert sorted(meter.knowledge.checked) == ["it 1 G2"]

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from osgp import catalogue
+from osgp.catalogue import CaptureColumn
 from osgp.catalogue.communication import RangeBorders
 from osgp.cosem.clock import MeterClock
 from osgp.messages import registry
@@ -20,6 +21,9 @@ CLOCK = MeterClock(AMSTERDAM)
 QUARTER = timedelta(minutes=15)
 BEGIN = datetime(2026, 6, 1, 10, 0, tzinfo=UTC)
 NOW = datetime(2026, 6, 20, 10, 20, 30, tzinfo=UTC)
+
+PROFILE = catalogue.find_profile("SMR", "5.1")
+BUFFER = PROFILE["INTERVAL_VALUES_E"]
 
 Rows = list[tuple[Any, ...]]
 
@@ -43,13 +47,16 @@ class ScriptedMeter:
     """How a range without rows is answered; None: with no rows."""
     drops_after: int = 1_000
     """Answers after which the line is lost."""
+    describes: dict[str, Data] = field(default_factory=dict)
+    """What it tells of the buffer, by the name of the attribute."""
     asked: list[Any] = field(default_factory=list)
     seconds_left: float = 500.0
     is_open: bool = True
 
-    def get_each(self, attributes: Sequence[Any]) -> list[AccessResult]:
-        """It does not tell how it describes anything."""
-        return [AccessResult.READ_WRITE_DENIED for _ in attributes]
+    def get_each(self, attributes: Sequence[Any]) -> list[Data | AccessResult]:
+        """It declines to describe anything else."""
+        told = {BUFFER.address_attribute(name): data for name, data in self.describes.items()}
+        return [told.get(each, AccessResult.READ_WRITE_DENIED) for each in attributes]
 
     get_many = get_each
 
@@ -98,12 +105,22 @@ class ScriptedMeter:
         return after and before
 
 
+def capture(columns: Sequence[CaptureColumn], data_index: int = 0) -> Data:
+    """The capture_objects of a buffer."""
+    types = (DataType.LONG_UNSIGNED, DataType.OCTET_STRING, DataType.INTEGER, DataType.LONG_UNSIGNED)
+    definitions = ((*column.descriptor, data_index) for column in columns)
+    return Data(
+        DataType.ARRAY,
+        tuple(Data(DataType.STRUCTURE, tuple(map(Data, types, parts))) for parts in definitions),
+    )
+
+
 def visit(association: ScriptedMeter, **changes: Any) -> VisitedMeter:
     """A visit to it."""
     fields: dict[str, Any] = {"time_zone": AMSTERDAM, "visit_begin": NOW} | changes
     return VisitedMeter(
         "E1",
-        catalogue.find_profile("SMR", "5.1"),
+        PROFILE,
         association,  # type: ignore[arg-type]
         **fields,
     )

@@ -1,5 +1,6 @@
 """Registers that are read now: as the meter describes them, and without what makes no sense."""
 
+import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -164,6 +165,13 @@ def test_registers_of_every_numeric_type(fleet: MonitoredFleet, encoded: bytes, 
     result, readings, _ = carry_out(fleet, "ActualMeterReads")
     assert result["active_energy_import"] == {"value": expected, "unit": "kWh"}
     assert readings[0].values == (Decimal(expected),)
+
+
+def test_digits_that_only_a_float_has_do_not_keep_it_from_being_stored(fleet: MonitoredFleet) -> None:
+    fleet.put(fleet.meter("SMR-5.1"), IMPORT, b"\x18" + struct.pack(">d", 0.1 + 0.2))
+    result, readings, _ = carry_out(fleet, "ActualMeterReads")
+    assert result["active_energy_import"] == {"value": "0.00030000000000000004", "unit": "kWh"}
+    assert readings[0].values == (Decimal("0.000300"),)
 
 
 @pytest.mark.parametrize(

@@ -14,18 +14,23 @@ from osgp import catalogue
 from osgp.catalogue.communication import RangeBorders, RangeBounds
 from osgp.cosem.clock import MeterClock
 from osgp.devices.meter_settings import MeterSettings
+from osgp.messages import buffer_reading
 from osgp.messages.knowledge import Knowledge
 from osgp.messages.operation import Interrupted
-from osgp.protocol_dlms import AccessResult, EntryDescriptor, RangeDescriptor
+from osgp.protocol_dlms import AccessResult, Data, DataType, EntryDescriptor, RangeDescriptor
 from osgp.protocol_dlms.errors import AccessError, RequestTooLong
 from tests.monitoring.scripted import (
     AMSTERDAM,
     BEGIN,
+    NOW,
+    PROFILE,
     QUARTER,
     Rows,
     ScriptedMeter,
+    capture,
     find_operation,
     read,
+    tell,
     times_of,
     visit,
 )
@@ -325,3 +330,110 @@ def test_opposite_deviations_are_understood_in_rows_and_bounds() -> None:
     read(turned, BEGIN, END)
     assert meter.asked[0].from_value.value[9:11] == (120).to_bytes(2, "big")
     assert standard[9:11] == (-120).to_bytes(2, "big", signed=True)
+
+
+COLUMNS = PROFILE.list_capture_columns("INTERVAL_VALUES_E")
+
+
+@pytest.mark.parametrize("arrange", [newest_first, shuffled, doubled])
+def test_rows_of_a_buffer_whose_period_is_unknown(arrange: Callable[[Rows], Rows]) -> None:
+    """Told as 0: something else than the clock captures them, but each time still has one row."""
+    told = {"capture_period": Data(DataType.DOUBLE_LONG_UNSIGNED, 0)}
+    meter = ScriptedMeter(DAYS, arrange=arrange, describes=told)
+    result = read(visit(meter), BEGIN, END)
+    assert times_of(result) == WANTED
+    assert result["rejected_row_count"] == 0
+
+    def with_another(rows: Rows) -> Rows:
+        return [*rows, (*rows[0][:2], 0, 0)]
+
+    result = read(visit(ScriptedMeter(DAYS, arrange=with_another, describes=told)), BEGIN, END)
+    assert times_of(result) == WANTED
+    assert result["rejected_row_count"] == 1
+
+
+def test_columns_with_a_data_index_that_means_nothing() -> None:
+    meter = ScriptedMeter(DAYS, describes={"capture_objects": capture(COLUMNS, data_index=1)})
+    result = read(visit(meter), BEGIN, END)
+    assert times_of(result) == WANTED
+    assert result["unavailable"] == []
+    assert result["periodic_meter_reads"][0]["active_energy_import"] == {"value": "1.012", "unit": "kWh"}
+    assert result["periodic_meter_reads"][0]["amr_profile_status"] == []
+    assert meter.asked[0].restricting_object.data_index == 1
+
+
+def test_rows_of_a_clock_that_was_ahead_do_not_end_the_reading() -> None:
+    """Sent with the rows among which they were captured."""
+    ahead = [(tell(END + QUARTER * number), 0, 9, 9) for number in range(2)]
+    meter = ScriptedMeter(DAYS, arrange=lambda rows: [*rows[:5], *ahead, *rows[5:]])
+    assert times_of(read(visit(meter), BEGIN, END)) == WANTED
+
+
+def test_entries_that_move_while_they_are_read() -> None:
+    """A full buffer loses its oldest row with each new one."""
+    meter = ScriptedMeter(DAYS, refuses=refusing(lambda each: True, AccessResult.TYPE_UNMATCHED))
+    visited = visit(meter, visit_begin=DAYS[-1])
+    visited.knowledge.learn_habit("INTERVAL_VALUES_E access", "ENTRIES")
+
+    def move(rows: Rows) -> Rows:
+        meter.times = [*meter.times[1:], meter.times[-1] + QUARTER]
+        return rows
+
+    meter.arrange = move
+    result = read(visited, DAYS[10], DAYS[-100])
+    assert times_of(result) == DAYS[10:-99]
+    assert len(meter.asked) > 1
+
+
+@pytest.mark.parametrize("first", range(-8, 0))
+def test_entries_that_begin_in_the_hour_that_comes_twice(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Local time alone, and only in the first row of an answer: the entries before tell which hour it is."""
+    for name in ("FIRST_ROWS", "LEAST_ROWS", "MOST_ROWS"):
+        monkeypatch.setattr(buffer_reading, name, 4)
+    times = [datetime(2026, 10, 25, 1, tzinfo=UTC) + QUARTER * number for number in range(first - 16, 20)]
+
+    def arrange(rows: Rows) -> Rows:
+        return [(None if place else row[0][:9] + b"\x80\x00\xff", *row[1:]) for place, row in enumerate(rows)]
+
+    meter = ScriptedMeter(times, arrange=arrange, refuses=refusing(lambda each: True))
+    visited = visit(meter, visit_begin=times[-1])
+    visited.knowledge.learn_habit("INTERVAL_VALUES_E access", "ENTRIES")
+    assert times_of(read(visited, times[0], times[-1])) == times
+
+
+def test_columns_that_changed_since_they_were_told() -> None:
+    """Nothing is answered without values: the meter is asked how it captures, and for the rows again."""
+    meter = ScriptedMeter(DAYS, describes={"capture_objects": capture(COLUMNS)})
+    visited = visit(meter)
+    before = read(visited, BEGIN, END)
+    reordered = [COLUMNS[3], COLUMNS[1], COLUMNS[2], COLUMNS[0]]
+
+    for columns, arrange in (
+        (COLUMNS[:3], lambda rows: [row[:3] for row in rows]),
+        (reordered, lambda rows: [(row[3], row[1], row[2], row[0]) for row in rows]),
+    ):
+        meter.describes = {"capture_objects": capture(columns)}
+        meter.arrange = arrange
+        meter.asked.clear()
+        result = read(visited, BEGIN, END)
+        assert times_of(result) == WANTED
+        assert result["rejected_row_count"] == 0
+        assert [row["active_energy_import"] for row in result["periodic_meter_reads"]] == [
+            row["active_energy_import"] for row in before["periodic_meter_reads"]
+        ]
+        assert len(meter.asked) <= 5
+
+
+def test_rows_that_stay_odd_are_asked_for_once() -> None:
+    told = {"capture_objects": capture(COLUMNS)}
+    meter = ScriptedMeter(DAYS, arrange=lambda rows: [row[:2] for row in rows], describes=told)
+    assert times_of(read(visit(meter), BEGIN, END)) == []
+    assert len(meter.asked) == 2
+
+
+def test_nothing_is_complete_in_times_to_come() -> None:
+    """What goes on after a result begins where that is complete up to."""
+    meter = ScriptedMeter([BEGIN + QUARTER * number for number in range(1_825)])
+    assert meter.times[-1] < NOW
+    result = read(visit(meter), NOW - timedelta(days=2), NOW + timedelta(days=2))
+    assert result["complete_until"] == NOW.isoformat().replace("+00:00", "Z")

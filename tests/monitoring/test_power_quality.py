@@ -365,8 +365,15 @@ class TestChosenColumns:
         row = structure(unsigned(99), unsigned(0), clock("2026-11-03 01:00"), unsigned(5), long_unsigned(7))
         told = self.perform(fleet, row, selective_access=True)
         assert told["profile_entries"][0]["values"] == ["NOT_KNOWN_OR_NOT_DETECTABLE", 0, 5, 7]
-        wrong = self.perform(fleet, self.row(*[NULL_DATA] * 5), selective_access=True)
-        assert wrong["rejected_rows"] == [{"index": 0, "reason": "The row has 6 columns instead of 5."}]
+        wrong = self.perform(fleet, structure(*[NULL_DATA] * 7), selective_access=True)
+        assert wrong["rejected_rows"] == [{"index": 0, "reason": "The row has 7 columns instead of 5."}]
+
+    def test_a_meter_that_sends_all_columns_whatever_is_named(self, fleet: MonitoredFleet) -> None:
+        """The stranger in the middle is no value of another column."""
+        cells = (unsigned(99), unsigned(0), octet_string(b"?"), unsigned(5), long_unsigned(7))
+        told = self.perform(fleet, self.row(*cells), selective_access=True)
+        assert told["profile_entries"][0]["values"] == ["NOT_KNOWN_OR_NOT_DETECTABLE", 0, 5, 7]
+        assert told["rejected_rows"] == []
 
     def test_a_cell_that_makes_no_sense_costs_its_value_not_its_row(self, fleet: MonitoredFleet) -> None:
         """Seen in the field: the signal quality 32, which has no meaning."""
@@ -409,8 +416,9 @@ class TestChosenColumns:
             self.row(*good, cell, NULL_DATA, time=f"2026-11-03 02:0{index}")
             for index, (cell, _) in enumerate(odd)
         ]
-        told = self.perform(fleet, *rows)
-        assert [entry["values"][2] for entry in told["profile_entries"]] == [value for _, value in odd]
+        for period in (3600, 0):
+            told = self.perform(fleet, *rows, period=period)
+            assert [entry["values"][2] for entry in told["profile_entries"]] == [value for _, value in odd]
 
     @pytest.mark.parametrize(
         "captured", [[], [definition(CLOCK)], [definition(SAGS)], [definition(CLOCK), definition(STRANGE)]]
