@@ -22,7 +22,7 @@ def check_keys(**_: Any) -> list[CheckMessage]:
         *_check("KEY_ENCRYPTION_KEYS", envelope.load_key_encryption_keys, "osgp.E001"),
         *_check("RSA_PRIVATE_KEY_FILE", platform_keys.load_private_keys, "osgp.E002"),
         *_check("RSA_PUBLIC_KEY_FILE", platform_keys.load_public_keys, "osgp.E004"),
-        *_check("CLIENT_SYSTEM_TITLE", read_configured, "osgp.E010"),
+        *_check("CLIENT_SYSTEM_TITLE", read_configured, "osgp.E013"),
     ]
     if not found and settings.OSGP["RSA_PRIVATE_KEY_FILE"]:
         found += _check("RSA_PUBLIC_KEY_FILE", platform_keys.check_pair, "osgp.E005")

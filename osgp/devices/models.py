@@ -187,6 +187,8 @@ class Device(models.Model):
         editable=False,
         on_delete=models.SET_NULL,
         related_name="devices",
+        # Of its own in Meta: that of a foreign key is made twice for texts, while the table is locked.
+        db_index=False,
         help_text="What was learned of it.",
     )
     knowledge_checked = models.JSONField(
@@ -257,6 +259,11 @@ class Device(models.Model):
                 fields=["-debugging_until"],
                 condition=Q(debugging_until__isnull=False),
                 name="device_by_debugging",
+            ),
+            models.Index(
+                fields=["knowledge"],
+                condition=Q(knowledge__isnull=False),
+                name="device_by_knowledge",
             ),
         ]
         constraints = [

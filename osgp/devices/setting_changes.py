@@ -91,6 +91,13 @@ def apply(device: Device, changes: Changes) -> None:
     store_own(device, own)
 
 
+def check_place(device: Device) -> None:
+    """Raise InvalidSettings unless what holds for a device goes with its framing and address. One query."""
+    holds = find_layers(device).resolve()
+    if wrong := check_together(holds, device.framing, device.logical_device_address):
+        raise InvalidSettings(wrong)
+
+
 def store_own(device: Device, own: Values) -> None:
     """Put checked settings into the columns of a device."""
     device.with_list_max = own.get("with_list_max", NOT_GIVEN)

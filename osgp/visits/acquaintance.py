@@ -25,8 +25,10 @@ from osgp.visits.counter import InLane
 
 logger = logging.getLogger(__name__)
 
-LARGEST_CONTENT = 64 * 1024
-"""Octets of a content in JSON."""
+LARGEST_CONTENT = 32 * 1024
+"""Octets of a content in JSON; that of a meter of which all is read has some 3 KiB."""
+CONTENTS_IN_MEMORY = 256
+"""A content takes some 40 times its octets once decoded: contents of hostile meters take 300 MB at most."""
 MOST_GROUPS = 100
 """Groups whose last check is kept, the latest ones."""
 MOST_HABITS = 100
@@ -58,7 +60,7 @@ def load(meter: WorkMeter) -> Knowledge:
     return Knowledge(dict(content.descriptions), parse_checked(meter.knowledge_checked), dict(content.habits))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=CONTENTS_IN_MEMORY)
 def _load_content(digest: str) -> Content:
     """Contents are found by their digest, so what is remembered stays right. Raises DoesNotExist."""
     return parse_content(MeterKnowledge.objects.values_list("content", flat=True).get(digest=digest))
@@ -98,8 +100,7 @@ def limit_list(knowledge: Knowledge, with_list_max: int) -> int:
 
 def learn_list_size(knowledge: Knowledge, meter: Meter) -> None:
     """Keep the list size that was found to work in an association, if one was."""
-    size: int | None = getattr(meter, "list_size_learned", None)
-    if size is not None:
+    if (size := meter.list_size_learned) is not None:
         knowledge.learn_habit(LIST_SIZE, str(size))
 
 
@@ -133,10 +134,9 @@ def represent(knowledge: Knowledge, whose: str) -> dict[str, Any]:
     excess = len(_write(content)) - LARGEST_CONTENT
     if excess > 0:
         logger.warning("What was learned of %s is too much to keep all of it.", whose)
-        for name in sorted(descriptions, key=lambda each: len(descriptions[each] or "")):
+        for name in sorted(descriptions, key=lambda each: len(descriptions[each] or ""), reverse=True):
             if excess <= 0:
                 break
-            name = max(descriptions, key=lambda each: len(descriptions[each] or ""))
             excess -= len(descriptions.pop(name) or "null") + len(name)
     return content
 

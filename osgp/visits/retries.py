@@ -15,14 +15,19 @@ ATTEMPTS_TO_READ_KEYS = 20
 Other workers do, and this one will after its restart; RETRY_DELAY lies between them, so it may take a while.
 """
 
+LONGEST_DELAY = timedelta(hours=6)
+"""Some meters have twenty attempts: doubled each time, the last wait would be months."""
+
 
 def compute_delay(attempt: int) -> timedelta:
     """Return the wait after the ``attempt``-th attempt (1, 2, …): RETRY_DELAY × 2^(attempt - 1) ± 25 %.
 
-    The jitter keeps meters that failed together, as in a lost cell, from being dialled together again.
+    Never more than LONGEST_DELAY ± 25 %. The jitter keeps meters that failed together, as in a lost cell,
+    from being dialled together again.
     """
     base: timedelta = settings.OSGP["RETRY_DELAY"]
-    return base * float(2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
+    delay = min(base * float(2 ** min(attempt - 1, 20)), max(base, LONGEST_DELAY))
+    return delay * random.uniform(0.75, 1.25)
 
 
 def lower_priority(priority: int) -> int:

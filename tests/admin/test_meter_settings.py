@@ -92,6 +92,26 @@ def test_what_is_refused(
     assert device.own_settings is None
 
 
+@pytest.mark.parametrize(
+    ("changes", "faulty"),
+    [
+        ({"framing": Framing.HDLC}, {"setting_carrier"}),
+        (
+            {"framing": Framing.HDLC, "setting_carrier": "", "logical_device_address": "16383"},
+            {"logical_device_address"},
+        ),
+    ],
+)
+def test_a_place_that_does_not_go_with_what_is_set(
+    superuser: Client, device: Device, changes: dict[str, str], faulty: set[str]
+) -> None:
+    """Visits would refuse to call the meter."""
+    Device.objects.update(own_settings={"carrier": "UDP"})
+    assert errors(save(superuser, device, **changes)) == faulty
+    device.refresh_from_db()
+    assert device.framing == Framing.WRAPPER
+
+
 def test_who_may_only_look_sees_what_holds(organisation: Organisation, device: Device) -> None:
     onlooker = signed_in(make_user("els", organisation, "view_device"))
     Device.objects.update(own_settings={"attempts": 5})

@@ -66,12 +66,12 @@ def test_processes_that_start_together_agree() -> None:
 def test_a_configured_one_goes_first(settings: Settings) -> None:
     with_platform(settings, CLIENT_SYSTEM_TITLE="4f53475048455399")
     assert system_title.find_title() == "4F53475048455399"
-    assert not [each for each in run_checks() if each.id == "osgp.E010"]
+    assert not [each for each in run_checks() if each.id == "osgp.E013"]
 
 
 def test_one_that_is_none_is_told_at_the_start(settings: Settings) -> None:
     with_platform(settings, CLIENT_SYSTEM_TITLE="OSGPHES1")
     with pytest.raises(ImproperlyConfigured):
         system_title.find_title()
-    [complaint] = [each for each in run_checks() if each.id == "osgp.E010"]
+    [complaint] = [each for each in run_checks() if each.id == "osgp.E013"]
     assert "16 hexadecimal digits" in complaint.msg

@@ -14,7 +14,7 @@ def a_request(**fields: object) -> Request:
     return Request(**{"attempts": 1} | fields)
 
 
-@pytest.mark.parametrize(("attempt", "seconds"), [(1, 30), (2, 60), (3, 120)])
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 30), (2, 60), (3, 120), (20, 21600), (99, 21600)])
 def test_waits_double_and_are_spread(attempt: int, seconds: int) -> None:
     delays = {retries.compute_delay(attempt) for _ in range(200)}
     assert min(delays) >= timedelta(seconds=seconds * 0.75)

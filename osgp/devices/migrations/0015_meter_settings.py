@@ -106,6 +106,7 @@ class Migration(migrations.Migration):
             name="knowledge",
             field=models.ForeignKey(
                 blank=True,
+                db_index=False,
                 editable=False,
                 help_text="What was learned of it.",
                 null=True,
@@ -123,6 +124,15 @@ class Migration(migrations.Migration):
                 editable=False,
                 help_text="When it was last asked for what, by group.",
                 null=True,
+            ),
+        ),
+        # It is empty yet, so the table is not locked for long.
+        migrations.AddIndex(
+            model_name="device",
+            index=models.Index(
+                condition=models.Q(("knowledge__isnull", False)),
+                fields=["knowledge"],
+                name="device_by_knowledge",
             ),
         ),
         # The column stays as it is: SQLite would copy the table, which a view reads.

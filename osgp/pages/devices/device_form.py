@@ -80,15 +80,18 @@ class DeviceForm(SettingsFields, forms.ModelForm):
         return cleaned
 
     def _change_settings(self, cleaned: Mapping[str, Any]) -> None:
-        """Put changed settings into the columns, if the device as it is to be can have them."""
+        """Put changed settings into the columns, if the device as it is to be can have what holds."""
         device = self.instance
         for name in ("device_type", "framing", "logical_device_address", "model", "system_title"):
             if name in cleaned:
                 setattr(device, name, cleaned[name])
-        if not (changes := collect_changed(self)):
-            return
+        changes = collect_changed(self)
+        is_elsewhere = not {"framing", "logical_device_address"}.isdisjoint(self.changed_data)
         try:
-            setting_changes.apply(device, changes)
+            if changes:
+                setting_changes.apply(device, changes)
+            if is_elsewhere and not device.is_mbus:
+                setting_changes.check_place(device)
         except InvalidSettings as error:
             add_errors(self, error)
 
