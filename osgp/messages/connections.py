@@ -29,7 +29,8 @@ class Tried(NamedTuple):
 
 
 class Connections(Protocol):
-    """What a message may try. Each waits ``after`` seconds, or the pause of the meter, since the last one.
+    """What a message may try. Each connection waits until ``not_before`` (monotonic clock), or for the pause
+    of the meter after the one before.
 
     Raises only what ends the visit.
     """
@@ -42,7 +43,7 @@ class Connections(Protocol):
     def deadlines(self) -> Deadlines:
         """Those of the visit."""
 
-    def connect(self, *, after: float | None = None, deadline: float | None = None) -> Tried:
+    def connect(self, *, deadline: float | None = None) -> Tried:
         """Connect, and hang up; ``deadline``: seconds that the connection may take."""
 
     def open_link(self, address: MeterAddress) -> Tried:
@@ -52,7 +53,7 @@ class Connections(Protocol):
         self,
         attributes: Sequence[AttributeDescriptor] = (),
         *,
-        after: float | None = None,
+        not_before: float | None = None,
         address: MeterAddress | None = None,
     ) -> Tried:
         """Associate as the public client, without keys, and read."""

@@ -32,11 +32,10 @@ LONGEST_CALL = 60.0
 
 @dataclass
 class TriedConnections:
-    """Connections to the meter of a visit, over its line. ``last_closed``: monotonic clock."""
+    """Connections to the meter of a visit, over its line."""
 
     call: Call
     pair: KeyPair
-    last_closed: float = 0.0
 
     @property
     def address(self) -> MeterAddress:
@@ -48,22 +47,20 @@ class TriedConnections:
         """Those of the visit."""
         return self.call.deadlines
 
-    def connect(self, *, after: float | None = None, deadline: float | None = None) -> Tried:
+    def connect(self, *, deadline: float | None = None) -> Tried:
         """Connect, and hang up."""
         deadlines = replace(self._deadlines, connect=deadline or self._deadlines.connect)
-        return self._try(
-            lambda: self._reach(self.address, deadlines, opens_link=False), after, LONGEST_ANSWER
-        )
+        return self._try(lambda: self._reach(self.address, deadlines, opens_link=False))
 
     def open_link(self, address: MeterAddress) -> Tried:
         """Open an HDLC data link with that address, and close it."""
-        return self._try(lambda: self._reach(address, self._deadlines, opens_link=True), None)
+        return self._try(lambda: self._reach(address, self._deadlines, opens_link=True))
 
     def call_publicly(
         self,
         attributes: Sequence[AttributeDescriptor] = (),
         *,
-        after: float | None = None,
+        not_before: float | None = None,
         address: MeterAddress | None = None,
     ) -> Tried:
         """Associate as the public client, without keys, and read."""
@@ -81,7 +78,7 @@ class TriedConnections:
             ) as meter:
                 answers.extend(meter.get_each(attributes))
 
-        return self._try(read, after)._replace(answers=answers)
+        return self._try(read, not_before)._replace(answers=answers)
 
     def call_as(self, client_address: int) -> Tried:
         """Associate with the keys of the device from another client address, and release."""
@@ -90,7 +87,7 @@ class TriedConnections:
         if self.pair.counter is not None and self.pair.counter.first is None:
             return Tried(errors.InvalidSettings("the invocation counter is not known"), 0.0)
         call = replace(self.call, meter=replace(meter, settings=settings), deadlines=self._deadlines)
-        return self._try(lambda: call.associate(self.pair).release(), None)
+        return self._try(lambda: call.associate(self.pair).release())
 
     @property
     def _deadlines(self) -> Deadlines:
@@ -100,11 +97,11 @@ class TriedConnections:
     def _reach(self, address: MeterAddress, deadlines: Deadlines, *, opens_link: bool) -> None:
         reach(address, deadlines, self.call.limits, self.call.line, opens_link=opens_link)
 
-    def _try(self, call: Callable[[], None], after: float | None, spare: float = 0.0) -> Tried:
-        """Make a connection, once the last one was closed long enough ago."""
+    def _try(self, call: Callable[[], None], not_before: float | None = None) -> Tried:
+        """Make a connection, after the pause of the meter unless told otherwise."""
         pause, line = self.call.pause, self.call.line
-        if after is not None:
-            pause = replace(pause, seconds=0.0, ends_at=max(self.last_closed, 0.0) + after)
+        if not_before is not None:
+            pause = replace(pause, ends_at=not_before)
         pause.wait(line)
         line.check()
         begun = time.monotonic()
@@ -115,13 +112,8 @@ class TriedConnections:
             line.check()
             fault = error
         finally:
-            self.note_closed()
+            self.call.pause.begin()
         return Tried(fault, time.monotonic() - begun)
-
-    def note_closed(self) -> None:
-        """A connection was closed."""
-        self.last_closed = time.monotonic()
-        self.call.pause.begin()
 
 
 def find_reasons(

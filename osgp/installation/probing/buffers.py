@@ -27,7 +27,7 @@ SETTINGS = ("range_bounds", "range_borders", SELECTIVE_ACCESS)
 
 
 def find_ranges(probe: Probe) -> None:
-    """Read a range whose bounds are not on full hours, and if need be another one that is."""
+    """Read a range whose bounds are not on full hours, and if need be again, or another one that is."""
     meter = probe.meter
     tag = next((tag for tag in TAGS if tag in meter.profile), None)
     if tag is None:
@@ -40,9 +40,12 @@ def find_ranges(probe: Probe) -> None:
         begin, end = _choose_times(probe, buffer)
         before = meter.association.statistics.round_trips
         rows = len(read_buffer(trial, buffer, (), begin, end, is_sent=lambda column: False).times)
-        bounds = trial.knowledge.find_habit(f"{tag} bounds")
-        if bounds in _ON_HOURS:
-            hours = _floor(begin), _floor(end) + _HOUR
+        habits = trial.knowledge
+        bounds = habits.find_habit(f"{tag} bounds")
+        if bounds is not None and not (habits.find_habit(f"{tag} columns") and habits.find_habit(BORDERS)):
+            # With the bounds that it wants, what was refused together with others shows.
+            habits.checked.pop(BORDERS, None)
+            hours = (_floor(begin), _floor(end) + _HOUR) if bounds in _ON_HOURS else (begin, end)
             rows += len(read_buffer(trial, buffer, (), *hours, is_sent=lambda column: False).times)
         trips = meter.association.statistics.round_trips - before
     finally:

@@ -1,6 +1,6 @@
 """Why no association could be opened: other addresses and pauses, the harmless first, and few of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ MANAGEMENT_LOGICAL_DEVICE = 1
 OTHER_CLIENTS = (1, 2, 3)
 HDLC_ADDRESSES: tuple[tuple[int | None, int], ...] = ((16, 4), (None, 1), (16, 2), (17, 4), (1, 4), (17, 2))
 """Lower address and octets of addresses that meters have, the most frequent first."""
+HUNG_UP = (errors.SocketClosedByRemote, errors.ConnectionReset)
 CLIENT_NOT_KNOWN = range(3, 7)
 """Diagnostics of an AARE: calling-AP-title, AP-invocation-identifier, AE-qualifier, AE-invocation-identifier
 not recognized (Green Book 9.4.2, acse-service-user)."""
@@ -91,17 +92,20 @@ def _try_longer(meter: UnreachedMeter, findings: Findings) -> None:
     )
 
 
-def _try_pauses(meter: UnreachedMeter, findings: Findings) -> None:
-    """The meter may not take a connection so soon after another one."""
-    tried, pause = find_pause(meter.connections)
+def _try_pauses(
+    meter: UnreachedMeter, findings: Findings, attributes: Sequence[AttributeDescriptor] = ()
+) -> Tried:
+    """Call the public client, later and later: the meter may not take a connection so soon after another."""
+    tried, pause = find_pause(meter.connections, attributes)
     if pause is None:
         told = "" if tried.fault is None else f": {tried.fault.message}"
-        seen = f"Nothing answered up to {PAUSES[-1]:g} s later either{told}."
+        seen = f"The public client was not answered up to {PAUSES[-1]:g} s later either{told}."
         findings.add("pause_between_connections", seen)
     else:
         seen = f"The public client was answered {pause:g} s after the connection that failed."
         needed = max(pause, meter.settings.pause_between_connections)
         findings.add("pause_between_connections", seen, pause, proposed=needed)
+    return tried
 
 
 # HDLC
@@ -111,6 +115,8 @@ def _try_links(meter: UnreachedMeter, findings: Findings) -> None:
     """Ask with other addresses for a data link, which authenticates nothing."""
     tries: list[str] = []
     connections = meter.connections
+    if isinstance(meter.fault, HUNG_UP) and not isinstance(_try_pauses(meter, findings).fault, NOT_ANSWERED):
+        return
     for address in list_addresses(connections.address):
         tried = connections.open_link(address)
         tries.append(f"{_name_address(address)}: {_tell(tried, 'UA')}")
@@ -176,7 +182,10 @@ def _try_public_client(meter: UnreachedMeter, findings: Findings) -> None:
     reads_counters = meter.security is Security.HLS5
     counters = _list_counters(meter) if reads_counters else []
     attributes += [AttributeDescriptor(1, name, 2) for name in counters]
-    tried = connections.call_publicly(attributes)
+    if isinstance(meter.fault, HUNG_UP):
+        tried = _try_pauses(meter, findings, attributes)
+    else:
+        tried = connections.call_publicly(attributes)
     seen = f"Logical device {address.logical_device_address}: {_tell(tried, 'it took the public client')}"
     devices = _read_devices(tried)
     if tried.fault is not None and address.logical_device_address != MANAGEMENT_LOGICAL_DEVICE:

@@ -1,6 +1,8 @@
 """Connections after the association: how soon a meter takes the next one, and which of its invocation
 counters is that of the key in use."""
 
+import math
+import time
 from collections.abc import Sequence
 
 from osgp.catalogue import obis
@@ -13,6 +15,7 @@ from osgp.protocol_dlms import Data, errors
 
 PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0)
 """Seconds after a connection was closed, of which the first is found that the meter accepts."""
+PRECISION = 0.5
 NOT_ANSWERED = (errors.ConnectionError_, errors.ResponseTimeout, errors.CommunicationTimeout)
 """Errors of a connection that the meter has not taken, or not answered."""
 DATA_CLASS, VALUE = 1, 2
@@ -49,12 +52,18 @@ def try_connections(probe: Probe) -> None:
 def find_pause(
     connections: Connections, attributes: Sequence[AttributeDescriptor] = ()
 ) -> tuple[Tried, float | None]:
-    """Try the public client after longer and longer pauses; return the last try, and what was enough."""
+    """Try the public client later and later; return the last try, and how many seconds were enough.
+
+    They count from now, when the last connection was closed that the meter had taken: a meter may count from
+    there, or anew from each that it has not taken.
+    """
+    begun = time.monotonic()
     tried = Tried(None, 0.0)
     for pause in PAUSES:
-        tried = connections.call_publicly(attributes, after=pause)
+        tried = connections.call_publicly(attributes, not_before=begun + pause)
         if not isinstance(tried.fault, NOT_ANSWERED):
-            return tried, pause
+            waited = time.monotonic() - begun - tried.seconds
+            return tried, pause if waited < pause + PRECISION else float(math.ceil(waited))
     return tried, None
 
 
