@@ -136,4 +136,6 @@ def _name_offset(offset: timedelta) -> str:
 
 def _name_seconds(ahead: timedelta) -> str:
     seconds = ahead.total_seconds()
+    if abs(seconds) < 1:
+        return "less than a second off"
     return f"{abs(seconds):.0f} s {'behind' if seconds < 0 else 'ahead of'}"

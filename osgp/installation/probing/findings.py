@@ -85,6 +85,15 @@ def _make_plain(value: object) -> Any:
     return str(value) if isinstance(value, StrEnum) else value
 
 
+def list_for_people(findings: list[Finding]) -> dict[str, Any]:
+    """Return what is proposed and is for people to judge, by name: another meter may be at that address."""
+    return {
+        each["setting"]: each["proposed"]
+        for each in findings
+        if each["proposed"] is not None and each["setting"] not in APPLICABLE
+    }
+
+
 def list_proposals(findings: list[Finding]) -> dict[str, Any]:
     """Return what is proposed and can be applied, by name."""
     return {

@@ -17,7 +17,7 @@ from osgp.devices.models import Device
 from osgp.faults import Fault
 from osgp.installation.probe_meter import ProbeMeter
 from osgp.installation.probing.applying import apply_findings
-from osgp.installation.probing.findings import Finding, list_proposals
+from osgp.installation.probing.findings import Finding, list_for_people, list_proposals
 from osgp.pages.access import get_organisation
 from osgp.pages.requests.new_request import find_senders
 from osgp.pages.shared.display_text import NOTHING
@@ -57,6 +57,7 @@ def describe_findings(action: Action) -> dict[str, Any] | None:
         "seconds": result["seconds"],
         "applied": result["applied"],
         "proposals": list_proposals(findings),
+        "for_people": list_for_people(findings),
     }
 
 

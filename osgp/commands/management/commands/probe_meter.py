@@ -13,7 +13,7 @@ from rest_framework.exceptions import ValidationError
 from osgp.commands.sending import APPLICATION, FAILED, PENDING, SUCCEEDED, AnsweringCommand
 from osgp.faults import Fault
 from osgp.installation.probing.applying import apply_findings
-from osgp.installation.probing.findings import list_proposals
+from osgp.installation.probing.findings import list_for_people, list_proposals
 from osgp.requests.answers import build_accepted_body, build_outcome_body
 from osgp.requests.models import RequestState
 from osgp.requests.queries import find_outcome
@@ -107,16 +107,19 @@ def describe(identification: str, result: Mapping[str, Any]) -> Iterator[Line]:
     yield from _draw_table(result["findings"])
     yield Line()
     proposals = list_proposals(result["findings"])
-    listed = " ".join(f"{name}={show(value)}" for name, value in proposals.items())
     if result["applied"]:
-        yield Line(
-            f"Applied: {' '.join(f'{name}={show(value)}' for name, value in result['applied'].items())}"
-        )
+        yield Line(f"Applied: {_join(result['applied'])}")
     elif proposals:
-        yield Line(f"Proposed: {listed}", is_proposal=True)
+        yield Line(f"Proposed: {_join(proposals)}", is_proposal=True)
         yield Line("Apply it with --apply.")
     else:
         yield Line("Nothing to apply.")
+    if for_people := list_for_people(result["findings"]):
+        yield Line(f"To be judged, and changed on the page of the device: {_join(for_people)}")
+
+
+def _join(values: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={show(value)}" for name, value in values.items())
 
 
 def _draw_table(findings: list[Mapping[str, Any]]) -> Iterator[Line]:
