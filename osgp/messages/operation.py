@@ -27,6 +27,7 @@ from osgp.messages.type_arguments import find_type_arguments
 if TYPE_CHECKING:
     from osgp.accounts.caller import Caller
     from osgp.accounts.models import Organisation
+    from osgp.messages.connections import UnreachedMeter
     from osgp.messages.readings import Readings
     from osgp.messages.visited_meter import VisitedMeter
 
@@ -216,6 +217,16 @@ class MeterOperation(Operation[P, R], Generic[P, R]):
     def has_readings(cls) -> bool:
         """Whether there may be readings in its result."""
         return cls.list_readings is not MeterOperation.list_readings
+
+    probes: ClassVar[bool] = False
+    """Whether it also tries other connections (``meter.connections``), after it has released the association,
+    and is asked to ``find_reason`` if there is none. Only for what is not bundleable."""
+
+    def find_reason(self, meter: "UnreachedMeter", parameters: P) -> Interrupted:
+        """Find out, if it ``probes``, why no association could be opened; return it as what this attempt
+        ended with. Raises Fault.
+        """
+        raise meter.fault
 
     marks_start: ClassVar[bool] = False
     """Whether ``perform`` calls ``meter.mark_started()`` right before what must not be repeated.

@@ -11,6 +11,7 @@ from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.cosem.clock import MeterClock
 from osgp.devices.meter_settings import STANDARD, MeterSettings
 from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.connections import Connections
 from osgp.messages.device_keys import NO_KEYS, DeviceKeys, find_no_mbus_keys
 from osgp.messages.history import NO_HISTORY, History
 from osgp.messages.knowledge import Knowledge
@@ -55,6 +56,8 @@ class VisitedMeter:
     Raises Fault 201 if there is none, or the caller may not use the message on it."""
     mark_started: Callable[[], None] = lambda: None
     """Keep in mind that what follows must not be repeated; for operations with ``marks_start``."""
+    connections: Connections | None = None
+    """Connections beside the association, for operations with ``probes``."""
     observations: list[Observation] = field(default_factory=list)
     """What a message observed beside its result, for the system notes of the device."""
 

@@ -43,6 +43,7 @@ LOGICAL_NAME_VAA = 0x0007
 # The smallest receive size of a meter: below it, not even one ciphered request would fit.
 LEAST_SEND_SIZE = 64
 CONFORMANCE_MULTIPLE_REFERENCES = 1 << (23 - 14)
+CONFORMANCE_SELECTIVE_ACCESS = 1 << (23 - 21)
 
 ACCEPTED, REJECTED_PERMANENT, REJECTED_TRANSIENT = 0, errors.REJECTED_PERMANENT, 2
 AUTHENTICATION_REQUIRED = 14
@@ -259,6 +260,7 @@ def _apply_initiate_response(session: Session, initiate_response: bytes) -> None
     if cursor.read_unsigned(2) != LOGICAL_NAME_VAA:
         raise errors.IllegalResponse("the meter does not use logical name referencing")
     session.multiple_references = bool(conformance & CONFORMANCE_MULTIPLE_REFERENCES)
+    session.selective_access = bool(conformance & CONFORMANCE_SELECTIVE_ACCESS)
     session.send_size = send_size
 
 

@@ -10,6 +10,7 @@ from osgp.catalogue import is_secret
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import axdr, errors, services
 from osgp.protocol_dlms.access import AccessResult, ActionResult
+from osgp.protocol_dlms.agreed import Agreed
 from osgp.protocol_dlms.answers import decode_value, telling_the_outcome
 from osgp.protocol_dlms.association import associate, make_challenge
 from osgp.protocol_dlms.builder import RequestBuilder
@@ -146,6 +147,11 @@ class Meter:
         return min(self._get_size.size, self._fit_get_list())
 
     @property
+    def agreed(self) -> Agreed:
+        """What was agreed with the meter."""
+        return self._session.agreed
+
+    @property
     def seconds_left(self) -> float:
         """The seconds left for the session, 0 when they are over."""
         return self._stream.clock.get_session_seconds_left()
@@ -181,6 +187,13 @@ class Meter:
         reader = ListRequests(self._get_size, self._get_list_or_none, self._get_or_error)
         for secret, group in groupby(attributes, key=is_secret):
             yield from reader.request(list(group), 1 if secret else self._fit_get_list())
+
+    def get_list(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
+        """Read attributes with one request, whether or not the meter takes such lists: raises if not."""
+        raw = self._exchange(services.get_encoded_list, attributes)
+        if isinstance(raw, AccessResult):
+            raise errors.AccessError(raw, attributes[0])
+        return services.decode_list(raw, len(attributes))
 
     def set(self, attribute: AttributeDescriptor, data: Data) -> None:
         """Set one attribute. Raises :class:`errors.AccessError` if the meter refuses, and

@@ -25,6 +25,7 @@ from functools import partial
 from typing import TypeVar
 
 from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.agreed import Agreed
 from osgp.protocol_dlms.builder import GET, RequestBuilder
 from osgp.protocol_dlms.ciphering import OVERHEAD, Deciphering, unprotect
 from osgp.protocol_dlms.error_responses import (
@@ -81,6 +82,7 @@ class Session:
         # Until the AARE arrives: the smallest receive size of any meter.
         self.send_size = 64
         self.multiple_references = False
+        self.selective_access = False
         self._stream = stream
         self._link = link
         self.tracer = tracer
@@ -101,6 +103,17 @@ class Session:
     def room(self) -> int:
         """The octets that the body of one request may have to fit :attr:`request_size`."""
         return self.request_size - _HEADER_LENGTH - (OVERHEAD if self.builder.is_ciphering else 0)
+
+    @property
+    def agreed(self) -> Agreed:
+        """What was agreed with the meter."""
+        return Agreed(
+            self._stream.connect_seconds,
+            self.send_size,
+            self.multiple_references,
+            self.selective_access,
+            self._link.agreed_frames,
+        )
 
     @property
     def statistics(self) -> Statistics:

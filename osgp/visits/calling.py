@@ -104,12 +104,12 @@ class Call:
         """Associate, with the counter of the meter if ours is unknown or too low."""
         counter = pair.counter
         if counter is None:
-            return self._associate(pair)
+            return self.associate(pair)
         if counter.first is None:
             return self._try_counter(pair, counter, self._find_start(counter))
         known_from = counter.first
         try:
-            return self._associate(pair)
+            return self.associate(pair)
         except COUNTER_TOO_LOW as error:
             expected = self._find_expected(error, counter, known_from)
             logger.info("%s: invocation counter too low (%s)", self.meter.identification, error.code.name)
@@ -155,7 +155,7 @@ class Call:
         """Associate with a counter that the meter claimed; keep it if the meter proves itself."""
         counter.try_from(expected, VALUES_OF_A_TRY)
         try:
-            meter = self._associate(pair)
+            meter = self.associate(pair)
         except errors.DlmsError:
             counter.drop()
             raise
@@ -167,7 +167,8 @@ class Call:
             raise
         return meter
 
-    def _associate(self, pair: KeyPair) -> Meter:
+    def associate(self, pair: KeyPair) -> Meter:
+        """Associate once with these keys, and with the counter as it is."""
         settings = self.meter.settings
         with self.pause.connecting(self.line, keeps_open=True):
             return Meter.connect(
@@ -180,13 +181,14 @@ class Call:
                 challenge_length=self.meter.challenge_length,
                 with_list_max=self.with_list_max,
                 deadlines=self.deadlines,
-                limits=self._limits,
+                limits=self.limits,
                 trace=self.trace,
                 line=self.line,
             )
 
     @property
-    def _limits(self) -> Limits:
+    def limits(self) -> Limits:
+        """The limits that the settings of the meter make."""
         settings = self.meter.settings
         return Limits(
             apdu_size=settings.receive_size,
@@ -212,7 +214,7 @@ class Call:
         try:
             with self.pause.connecting(self.line):
                 return read_invocation_counter(
-                    self.address, counter, self.deadlines, self._limits, trace=self.trace, line=self.line
+                    self.address, counter, self.deadlines, self.limits, trace=self.trace, line=self.line
                 )
         except errors.AccessError:
             if source is None or source.when_refused == "FAIL":

@@ -26,6 +26,7 @@ from osgp.visits.counter import InLane, ReservedCounter
 from osgp.visits.key_recovery import finish_change
 from osgp.visits.pausing import Pause, make_pause
 from osgp.visits.preparing import PreparedMeter, find_counter
+from osgp.visits.probing import TriedConnections
 
 AUTHENTICATION, ENCRYPTION = GLOBAL_KEYS
 PENDING_PAIRS = ((AUTHENTICATION, ENCRYPTION), (AUTHENTICATION,), (ENCRYPTION,))
@@ -104,17 +105,7 @@ class Dialling:
         """
         if self.counter is not None:
             self.counter.run = run
-        call = Call(
-            self.meter,
-            self.address,
-            self.deadlines,
-            line,
-            run,
-            trace,
-            self.client_system_title,
-            self.pause,
-            acquaintance.limit_list(self.knowledge, self.meter.settings.with_list_max),
-        )
+        call = self._make_call(line, run, trace)
         meter, pair = call.connect(self.active, self._list_pending_pairs)
         try:
             addressing.keep(self.meter, meter.system_title, run)
@@ -127,6 +118,23 @@ class Dialling:
             self.pause.begin()
             acquaintance.learn_list_size(self.knowledge, meter)
             acquaintance.keep(self.meter, self.knowledge, run)
+
+    def trying(self, line: Line, run: InLane, trace: Trace | None = None) -> TriedConnections:
+        """Return connections beside the association, for messages that probe; parameters as before."""
+        return TriedConnections(self._make_call(line, run, trace), self.active)
+
+    def _make_call(self, line: Line, run: InLane, trace: Trace | None) -> Call:
+        return Call(
+            self.meter,
+            self.address,
+            self.deadlines,
+            line,
+            run,
+            trace,
+            self.client_system_title,
+            self.pause,
+            acquaintance.limit_list(self.knowledge, self.meter.settings.with_list_max),
+        )
 
     def _list_pending_pairs(self) -> list[KeyPair]:
         """List the pairs of keys that the meter may have after a change that was not finished."""

@@ -11,8 +11,9 @@ from typing import Any
 
 from django.conf import settings
 
-from osgp.faults import Component, Fault, FaultCode
+from osgp.faults import Fault, FaultCode
 from osgp.message_logs.recording import Recording, attributing, start_recording
+from osgp.messages.connections import Connections
 from osgp.messages.knowledge import Knowledge
 from osgp.messages.operation import (
     ConcludedOperation,
@@ -34,12 +35,14 @@ from osgp.visits.beginning import StartedVisit, reserving, start_visit, take_mor
 from osgp.visits.concluding import conclude
 from osgp.visits.dialling import Dialling
 from osgp.visits.ending import VisitEnd
+from osgp.visits.fault_outcomes import make_fault_outcome, make_internal_fault
 from osgp.visits.leases import Lease, LeaseLost, keeper
 from osgp.visits.outages import NotStored, PatientLanes
 from osgp.visits.outcome import ActionOutcome
 from osgp.visits.partial_results import PartialResult, join_earlier, make_partial_result
+from osgp.visits.probing import find_reasons
 from osgp.visits.settling import settle
-from osgp.visits.uncertainty import is_uncertain, make_unknown, read_back
+from osgp.visits.uncertainty import is_uncertain, read_back
 from osgp.visits.unsolicited import collecting
 from osgp.visits.visited_meters import make_visited_meter
 
@@ -97,6 +100,8 @@ class Visit:
     """Whether an association was opened."""
     counter: InvocationCounter | None = None
     """The invocation counter of the association, once it is over."""
+    connections: Connections | None = None
+    """Those beside the association, for messages that probe."""
     knowledge: Knowledge = field(default_factory=Knowledge)
     """What was learned of the meter, from when it is dialled."""
     device_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -139,9 +144,12 @@ class Visit:
             self.fault = fault
             # After an outage of ours, the meter may have hung up because it heard nothing for too long.
             self.cut_short = isinstance(fault, DlmsError) and self.database.was_away
+            is_call = isinstance(fault, DlmsError) and fault.step is not None and not self.is_associated
+            if is_call and begun.dialling is not None and not self.cut_short:
+                self._find_reasons(begun.dialling, begun.requests, fault)
         except Exception:
             logger.exception("visit %s to %s failed", self.session_id, self.meter.identification)
-            self.fault = _make_internal_fault("The visit to the meter")
+            self.fault = make_internal_fault("The visit to the meter")
         finally:
             if self.recording is not None:
                 self.recording.store()
@@ -150,10 +158,11 @@ class Visit:
     def _hold(self, dialling: Dialling, requests: list[list[WorkAction]]) -> None:
         self.lease.check()
         stop.check()
-        trace = self.recording.trace if self.recording else None
         self.knowledge = dialling.knowledge
-        with dialling.associating(self.lease.line, self.database.run, trace) as association:
+        ways = self.lease.line, self.database.run, self.recording.trace if self.recording else None
+        with dialling.associating(*ways) as association:
             self.is_associated = True
+            self.connections = dialling.trying(*ways)
             try:
                 while requests:
                     actions, *rest = requests
@@ -161,6 +170,12 @@ class Visit:
                     if last.fault is not None and _is_lost(association, last.fault):
                         self.database.run(self._settle, last)
                         raise last.fault
+                    if not association.is_open:
+                        # A message that probes has released it.
+                        self.database.run(self._settle, last)
+                        if rest:
+                            raise OutOfTime
+                        break
                     requests = self.database.run(self._settle_and_take, last, rest)
                 association.release()
             except (StopRequested, OutOfTime):
@@ -169,6 +184,14 @@ class Visit:
                 raise
             finally:
                 self.counter = association.settings.counter
+
+    def _find_reasons(self, dialling: Dialling, requests: list[list[WorkAction]], fault: Fault) -> None:
+        """Have messages that probe find out why there is no association, which is their outcome."""
+        trace = self.recording.trace if self.recording else None
+        with suppress(StopRequested):
+            connections = dialling.trying(self.lease.line, self.database.run, trace)
+            for outcome in find_reasons(self.meter, connections, requests, fault):
+                self.database.run(self._settle, outcome)
 
     def _carry_out(self, association: Meter, actions: list[WorkAction]) -> ActionOutcome:
         """Perform the actions of a request in their order. Raises faults that end the association.
@@ -211,6 +234,8 @@ class Visit:
             )
             if action.partial_result is not None:
                 meter = replace(meter, earlier=action.partial_result)
+            if operation.probes:
+                meter = replace(meter, connections=self.connections)
             # The device may have got another profile since the request was accepted.
             operation.check_profile(meter.profile, parameters)
             try:
@@ -244,11 +269,11 @@ class Visit:
                 if came is not None:
                     self.database.run(came.store)
                 raise
-            return _make_fault_outcome(action, fault, came)
+            return make_fault_outcome(action, fault, came)
         except Exception:
             self.lease.check()
             logger.exception("%s of %s failed", action.message, action.request.correlation_uid)
-            return _make_fault_outcome(action, _make_internal_fault(action.message), came)
+            return make_fault_outcome(action, make_internal_fault(action.message), came)
 
     def _ask(
         self, operation: MeterOperation, action: WorkAction, meter: VisitedMeter, parameters: ParameterValues
@@ -358,29 +383,6 @@ def _is_lost(association: Meter, fault: Fault) -> bool:
     return isinstance(fault, DlmsError) and not association.is_open
 
 
-def _make_fault_outcome(action: WorkAction, fault: Fault, came: PartialResult | None) -> ActionOutcome:
-    """Return a fault as an outcome, with what came before; UNKNOWN for a STARTED action that may have
-    succeeded.
-    """
-    state = ActionState.FAULT
-    if action.state == ActionState.STARTED and is_uncertain(fault):
-        state = ActionState.UNKNOWN
-        fault = fault if isinstance(fault, OutcomeUnknown) else make_unknown(fault)
-    if came is None:
-        return ActionOutcome(action, state, fault=fault)
-    return ActionOutcome(action, state, fault=fault, partial_result=came.result, readings=came.readings)
-
-
 def _put_started_first(requests: list[list[WorkAction]]) -> list[list[WorkAction]]:
     """Ask for unknown outcomes first: what is carried out before could change what the meter says."""
     return sorted(requests, key=lambda actions: actions[0].state != ActionState.STARTED)
-
-
-def _make_internal_fault(what: str) -> Fault:
-    """Return the fault for an error of the platform itself; only the log has the details."""
-    return Fault(
-        FaultCode.UNABLE_TO_PROCESS_REQUEST,
-        f"{what} could not be processed because of an internal error.",
-        component=Component.CORE,
-        retryable=True,
-    )

@@ -23,6 +23,7 @@ from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.pages.access import get_organisation
 from osgp.pages.notifications.told import describe_deliveries
 from osgp.pages.requests.new_request import prepare_request
+from osgp.pages.requests.probing import ProbingAdmin, describe_findings, may_apply
 from osgp.pages.requests.steering import cancel_all, send_again
 from osgp.pages.requests.timeline import MOST_VISITS, build_timeline, find_visits
 from osgp.pages.requests.visit_pages import limit_visits
@@ -58,7 +59,7 @@ SEND_AGAIN = Question(
 
 
 @admin.register(Request)
-class RequestAdmin(IndexedSearch, HistoryAdmin):
+class RequestAdmin(IndexedSearch, ProbingAdmin, HistoryAdmin):
     """Requests are history: nothing about them is edited; they are cancelled, or sent anew."""
 
     detail_template = "admin/requests/request/detail.html"
@@ -221,6 +222,7 @@ class RequestAdmin(IndexedSearch, HistoryAdmin):
                 for action in page.object_list
             ],
             "may_cancel": self.has_cancel_permission(request) and row.state in WAITING_STATES,
+            "may_apply": may_apply(request, row),
             "may_send": self.has_send_permission(request),
             "may_see_device": request.user.has_perm("devices.view_device"),
         }
@@ -248,6 +250,7 @@ def describe_action(action: Action, *, expand: bool, is_final: bool) -> dict[str
         "is_partial": action.partial_result is not None,
         "has_readings": _has_readings(action.message),
         "complete_until": _find_moment(action.partial_result),
+        "found": describe_findings(action),
         "fault": action.fault,
         "open": expand or action.fault is not None,
     }

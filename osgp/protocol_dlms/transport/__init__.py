@@ -12,6 +12,7 @@ from osgp.protocol_dlms.deadlines import SessionClock
 from osgp.protocol_dlms.settings import Limits, MeterAddress
 from osgp.protocol_dlms.transport.datagrams import Datagrams
 from osgp.protocol_dlms.transport.hdlc_link import HdlcLink
+from osgp.protocol_dlms.transport.hdlc_parameters import AgreedFrames
 from osgp.protocol_dlms.transport.line import Line, Traffic
 from osgp.protocol_dlms.transport.stream import Stream
 from osgp.protocol_dlms.transport.wrapper import WrapperLink
@@ -25,6 +26,10 @@ class Link(Protocol):
     """
 
     unsolicited: list[bytes]
+
+    @property
+    def agreed_frames(self) -> AgreedFrames | None:
+        """What was agreed of the frames, if the framing has a data link."""
 
     def open(self) -> None:
         """Set up the data link, if the framing has one."""
@@ -65,4 +70,14 @@ def open_link(stream: Stream, address: MeterAddress, client_address: int, limits
     return link
 
 
-__all__ = ["Line", "Link", "Stream", "Traffic", "WrapperLink", "connect", "find_receive_size", "open_link"]
+__all__ = [
+    "AgreedFrames",
+    "Line",
+    "Link",
+    "Stream",
+    "Traffic",
+    "WrapperLink",
+    "connect",
+    "find_receive_size",
+    "open_link",
+]

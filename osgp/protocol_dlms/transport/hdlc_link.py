@@ -21,6 +21,7 @@ from osgp.protocol_dlms.transport.hdlc import Control, Frame
 from osgp.protocol_dlms.transport.hdlc_parameters import (
     DEFAULT_INFORMATION_SIZE,
     DEFAULT_WINDOW,
+    AgreedFrames,
     build_link_parameters,
     parse_link_parameters,
 )
@@ -82,6 +83,11 @@ class HdlcLink:
         self._has_turn = False
         self._sent_at = 0.0
         self._slowest = math.inf
+
+    @property
+    def agreed_frames(self) -> AgreedFrames:
+        """What holds for the frames of this data link."""
+        return AgreedFrames(self._information_size, self._send_window, self._receive_window)
 
     def open(self) -> None:
         """Send SNRM, with parameters since some meters refuse it without, and receive UA.

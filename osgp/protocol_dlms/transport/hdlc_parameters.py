@@ -31,6 +31,16 @@ class LinkParameters(NamedTuple):
     receive_window: int = DEFAULT_WINDOW
 
 
+class AgreedFrames(NamedTuple):
+    """What holds for a data link: octets of information in a frame to the meter, and frames before an
+    acknowledgement, to the meter and from it.
+    """
+
+    information_size: int
+    send_window: int
+    receive_window: int
+
+
 def build_link_parameters(size: int, window: int) -> bytes:
     """Return the information field of SNRM: one size and one window for both directions."""
     octets = size.to_bytes(2, "big")

@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import math
 import socket
+import time
 from typing import Any, ClassVar
 
 from osgp.protocol_dlms import errors
@@ -39,7 +40,9 @@ class Stream:
         self.bytes_sent = 0
         self.bytes_received = 0
         self._buffer = bytearray()
+        begun = time.monotonic()
         self._socket = _dial(host, port, clock, self._line, self.socket_type)
+        self.connect_seconds = time.monotonic() - begun
 
     @property
     def traffic(self) -> Traffic:

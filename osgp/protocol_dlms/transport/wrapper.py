@@ -3,6 +3,7 @@
 """
 
 import struct
+from typing import ClassVar
 
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.settings import Limits, MeterAddress
@@ -22,6 +23,8 @@ def build_frame(source: int, destination: int, apdu: bytes) -> bytes:
 
 class WrapperLink:
     """Wrapper frames between our client and one logical device."""
+
+    agreed_frames: ClassVar[None] = None
 
     def __init__(self, stream: Stream, client_address: int, address: MeterAddress, limits: Limits) -> None:
         self._stream = stream
