@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -37,6 +37,8 @@ LONGEST_NAME = 100
 LIST_SIZE = "with_list_max"
 """The habit of how many attributes the meter takes in a list."""
 TRIES = 3
+LISTS_TRIED_AFTER = timedelta(days=30)
+"""When longer lists are tried again: they may have failed for a reason that has passed."""
 
 
 class Content(NamedTuple):
@@ -90,18 +92,29 @@ def parse_checked(stored: str | None) -> dict[str, datetime]:
 
 
 def limit_list(knowledge: Knowledge, with_list_max: int) -> int:
-    """Return how many attributes to ask for at once: no more than what was found to work."""
+    """Return how many attributes to ask for at once: no more than what was found to work lately."""
     learned = knowledge.find_habit(LIST_SIZE) or ""
-    return min(with_list_max, int(learned)) if learned.isdecimal() else with_list_max
+    if not learned.isdecimal() or not _is_recent(knowledge):
+        return with_list_max
+    return min(with_list_max, int(learned))
+
+
+def _is_recent(knowledge: Knowledge) -> bool:
+    found_at = knowledge.checked.get(LIST_SIZE)
+    return found_at is not None and found_at > datetime.now(UTC) - LISTS_TRIED_AFTER
 
 
 # --- The end of a visit -----------------------------------------------------------------------------------
 
 
 def learn_list_size(knowledge: Knowledge, meter: Meter) -> None:
-    """Keep the list size that was found to work in an association, if one was."""
+    """Keep the list size that was found to work in an association, if one was; forget one of long ago."""
     if (size := meter.list_size_learned) is not None:
         knowledge.learn_habit(LIST_SIZE, str(size))
+        knowledge.checked[LIST_SIZE] = datetime.now(UTC)
+        knowledge.is_changed = True
+    elif not _is_recent(knowledge):
+        knowledge.learn_habit(LIST_SIZE, None)
 
 
 def keep(meter: WorkMeter, knowledge: Knowledge, run: InLane) -> None:

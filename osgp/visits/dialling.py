@@ -24,6 +24,7 @@ from osgp.visits import acquaintance, addressing
 from osgp.visits.calling import Call, KeyPair
 from osgp.visits.counter import InLane, ReservedCounter
 from osgp.visits.key_recovery import finish_change
+from osgp.visits.leases import LeaseLost
 from osgp.visits.pausing import Pause, make_pause
 from osgp.visits.preparing import PreparedMeter, find_counter
 from osgp.visits.probing import TriedConnections
@@ -107,17 +108,22 @@ class Dialling:
             self.counter.run = run
         call = self._make_call(line, run, trace)
         meter, pair = call.connect(self.active, self._list_pending_pairs)
+        is_ours = True
         try:
             addressing.keep(self.meter, meter.system_title, run)
             if pair.pending:
                 with errors.during(Step.KEY_RECOVERY):
                     finish_change(self.meter, meter, pair, self.stored, run)
             yield meter
+        except LeaseLost:
+            is_ours = False
+            raise
         finally:
             meter.close()
             self.pause.begin()
-            acquaintance.learn_list_size(self.knowledge, meter)
-            acquaintance.keep(self.meter, self.knowledge, run)
+            if is_ours:
+                acquaintance.learn_list_size(self.knowledge, meter)
+                acquaintance.keep(self.meter, self.knowledge, run)
 
     def trying(self, line: Line, run: InLane, trace: Trace | None = None) -> TriedConnections:
         """Return connections beside the association, for messages that probe; parameters as before."""

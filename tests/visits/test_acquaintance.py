@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from django.db import DatabaseError, connection
@@ -263,3 +264,21 @@ def test_a_list_size_that_works_is_used_next_time(
     factories.make_request(organisation, simulated, "ActualMeterReads")
     meters.visit(simulated)
     assert sizes == [32, 4, 2]
+
+
+def test_longer_lists_are_tried_again_after_a_month(
+    organisation: Organisation, simulated: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may have failed for a reason that has passed."""
+    for _ in range(2):
+        factories.make_request(organisation, simulated, "ActualMeterReads")
+        meters.visit(simulated)
+    assert acquaintance.limit_list(recall(simulated), 32) == 4
+    knowledge = recall(simulated)
+    long_ago = datetime.now(UTC) - acquaintance.LISTS_TRIED_AFTER - timedelta(days=1)
+    knowledge.checked[acquaintance.LIST_SIZE] = long_ago
+    assert acquaintance.limit_list(knowledge, 32) == 32
+    acquaintance.learn_list_size(knowledge, cast("Meter", SimpleNamespace(list_size_learned=None)))
+    assert knowledge.find_habit(acquaintance.LIST_SIZE) is None
+    acquaintance.learn_list_size(knowledge, cast("Meter", SimpleNamespace(list_size_learned=8)))
+    assert acquaintance.limit_list(knowledge, 32) == 8

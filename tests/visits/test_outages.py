@@ -221,7 +221,7 @@ def outage(
     """Two requests, and a visit during which the database is away while the first one is to be stored."""
     due(organisation, device, "ActualMeterReads", 9)
     due(organisation, device, "ActualMeterReads", 8)
-    perform = VisitedMeter.get_all
+    perform = VisitedMeter.get_each
 
     def visit(attempts: float = 20, meanwhile: Callable[[], object] = nothing) -> Outage:
         outage = Outage(connections, attempts, meanwhile)
@@ -232,7 +232,7 @@ def outage(
                 outage.begin()
             return values
 
-        monkeypatch.setattr(VisitedMeter, "get_all", read_then_lose_the_database)
+        monkeypatch.setattr(VisitedMeter, "get_each", read_then_lose_the_database)
         session = meters.open_session(device)
         assert visit_meter(session.pk, session.token, "test")
         assert outage.calls > 3
@@ -364,7 +364,7 @@ def test_a_doubled_hint_within_the_process_leaves_the_visit_alone(
 ) -> None:
     due(organisation, device, "ActualMeterReads", 9)
     session = meters.open_session(device)
-    perform = VisitedMeter.get_all
+    perform = VisitedMeter.get_each
     doubled: list[bool] = []
 
     def meanwhile(meter: VisitedMeter, attributes: Any) -> Any:
@@ -373,7 +373,7 @@ def test_a_doubled_hint_within_the_process_leaves_the_visit_alone(
         assert connections.broken == 0
         return perform(meter, attributes)
 
-    monkeypatch.setattr(VisitedMeter, "get_all", meanwhile)
+    monkeypatch.setattr(VisitedMeter, "get_each", meanwhile)
     assert visit_meter(session.pk, session.token, "test")
     assert doubled == [False]
     assert visited() == [("CLOSED", None), ("SUCCEEDED", 1, 0)]

@@ -84,8 +84,10 @@ def test_actual_meter_reads(organisation: Organisation, device: Device, simulate
     assert action.state == ActionState.DONE
     assert action.result is not None
     assert before <= datetime.fromisoformat(action.result["log_time"]) <= datetime.now(UTC)
-    energy = {name: Decimal(value["value"]) for name, value in action.result.items() if name != "log_time"}
-    assert {value["unit"] for name, value in action.result.items() if name != "log_time"} == {"kWh"}
+    assert action.result["unavailable"] == []
+    registers = {name: said for name, said in action.result.items() if name.startswith("active")}
+    energy = {name: Decimal(said["value"]) for name, said in registers.items()}
+    assert {said["unit"] for said in registers.values()} == {"kWh"}
     assert energy["active_energy_import"] > 0
     rates = energy["active_energy_import_tariff_one"] + energy["active_energy_import_tariff_two"]
     assert abs(rates - energy["active_energy_import"]) <= Decimal("0.001")
@@ -485,13 +487,13 @@ def test_a_visit_itself_opens_no_database_connection(
     from osgp.messages import visited_meter as meter_module
 
     opened: list[bool] = []
-    get_all = meter_module.VisitedMeter.get_all
+    get_each = meter_module.VisitedMeter.get_each
 
     def watch(self: meter_module.VisitedMeter, attributes: Any) -> Any:
         opened.append(connections["default"].connection is not None)
-        return get_all(self, attributes)
+        return get_each(self, attributes)
 
-    monkeypatch.setattr(meter_module.VisitedMeter, "get_all", watch)
+    monkeypatch.setattr(meter_module.VisitedMeter, "get_each", watch)
     due(organisation, device)
     due(organisation, device)
     session = meters.open_session(device)
@@ -512,15 +514,15 @@ def test_a_worker_that_lost_its_lease_stores_nothing(
     from osgp.messages import visited_meter as meter_module
 
     request = due(organisation, device)
-    get_all = meter_module.VisitedMeter.get_all
+    get_each = meter_module.VisitedMeter.get_each
 
     def freeze(self: meter_module.VisitedMeter, attributes: Any) -> Any:
-        values = get_all(self, attributes)
+        values = get_each(self, attributes)
         MeterSession.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
         assert states.reap() == 1
         return values
 
-    monkeypatch.setattr(meter_module.VisitedMeter, "get_all", freeze)
+    monkeypatch.setattr(meter_module.VisitedMeter, "get_each", freeze)
     session = meters.open_session(device)
     assert visit_meter(session.pk, session.token, "frozen")
     action = outcome(request)

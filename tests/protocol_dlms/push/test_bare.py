@@ -40,5 +40,5 @@ def test_bare_apdus(name: str) -> None:
 
 
 def test_bare_notification_with_an_unknown_type() -> None:
-    bad = bytes.fromhex("0f00000001000202201101")
+    bad = bytes.fromhex("0f00000001000202231101")
     assert kinds(feed(bad + frame_wrapper(OTHER))) == [PushFault.MALFORMED, OTHER]
