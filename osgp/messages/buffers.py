@@ -11,6 +11,7 @@ from osgp.cosem.errors import make_illegal_response
 from osgp.cosem.profile_rows import DAY_SECONDS, CapturePeriod
 from osgp.faults import Fault
 from osgp.messages.descriptions import read_described
+from osgp.messages.scales import describe_registers, is_register
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data
 
@@ -56,14 +57,21 @@ class Buffer:
 def describe_buffer(meter: VisitedMeter, buffer: Buffer) -> Buffer:
     """Return the buffer as this meter describes it; what it refuses to tell is as in ``buffer``.
 
-    The meter is asked only for what is not known of it, or has to be asked again. Raises the errors that end
-    the association.
+    The meter is asked only for what is not known of it, or has to be asked again; in the same list for the
+    scalers of the registers that ``buffer`` captures, so that ``read_scaler_units`` for the group of its tag
+    finds them known. Raises the errors that end the association.
     """
+    registers = [
+        tag
+        for tag in dict.fromkeys(each.tag for each in buffer.columns if each.channel == meter.channel)
+        if tag in meter.profile and is_register(meter.profile[tag])
+    ]
     asked = [
         meter.find_attribute(buffer.tag, name)
         for name in (CAPTURE_OBJECTS, CAPTURE_PERIOD)
         if name in meter.find_object(buffer.tag)
     ]
+    asked += describe_registers(meter, registers)
     told = read_described(meter, buffer.tag, (), asked).descriptions
     return replace(
         buffer,

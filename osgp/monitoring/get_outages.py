@@ -59,7 +59,7 @@ class GetOutages(MeterOperation[NoParameters, GetOutagesResult]):
         captured = find_column(buffer.columns, duration.descriptor)
         scaler = 0
         if is_register(meter.find_object(duration.tag)):
-            scaler = read_scaler_units(meter, [duration.tag])[duration.tag].scaler
+            scaler = read_scaler_units(meter, [duration.tag], group=LOG)[duration.tag].scaler
         wanted = [WantedColumn(duration.tag, captured, _make_reader(scaler))]
         found = read_whole_buffer(meter, buffer, wanted)
         unavailable = found.list_problems(list_missing(LOG, [duration], wanted))

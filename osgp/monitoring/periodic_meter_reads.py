@@ -98,7 +98,7 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
             for tag, column in captured.items()
             if column is not None or any(tag == each.tag for each in expected)
         ]
-        units = read_scaler_units(meter, [tag for tag in tags if captured[tag] is not None])
+        units = read_scaler_units(meter, [tag for tag in tags if captured[tag] is not None], group=buffer.tag)
         status = find_status([column for column in columns if _is_sent(column)])
         flags = find_captured_flags(meter.profile, [status.tag]) if status else None
         wanted = [

@@ -79,7 +79,8 @@ class PeriodicMeterReadsGas(PeriodicReads[PeriodicMeterReadsGasResult]):
     def read_rows(
         self, meter: VisitedMeter, buffer: Buffer, between: Between
     ) -> tuple[Reads[PeriodicMeterReadGas], BufferRows, list[Unavailable]]:
-        unit = read_scaler_units(meter, [VALUE], meter.profile.find_scaler_unit_of_model(meter.model))[VALUE]
+        known = meter.profile.find_scaler_unit_of_model(meter.model)
+        unit = read_scaler_units(meter, [VALUE], known, group=buffer.tag)[VALUE]
         scale = find_meter_reading_scale(unit, VALUE)
 
         def is_sent(column: CaptureColumn) -> bool:

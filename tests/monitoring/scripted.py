@@ -50,11 +50,15 @@ class ScriptedMeter:
     describes: dict[str, Data] = field(default_factory=dict)
     """What it tells of the buffer, by the name of the attribute."""
     asked: list[Any] = field(default_factory=list)
+    lists: int = 0
+    """Requests for what it describes."""
     seconds_left: float = 500.0
     is_open: bool = True
+    list_size: int = 32
 
     def get_each(self, attributes: Sequence[Any]) -> list[Data | AccessResult]:
         """It declines to describe anything else."""
+        self.lists += 1
         told = {BUFFER.address_attribute(name): data for name, data in self.describes.items()}
         return [told.get(each, AccessResult.READ_WRITE_DENIED) for each in attributes]
 

@@ -352,6 +352,14 @@ def test_rows_of_a_buffer_whose_period_is_unknown(arrange: Callable[[Rows], Rows
     assert result["rejected_row_count"] == 1
 
 
+def test_columns_period_and_scalers_are_asked_for_in_one_list_once_a_day() -> None:
+    meter = ScriptedMeter(DAYS, describes={"capture_objects": capture(COLUMNS)})
+    visited = visit(meter)
+    for hours, lists in ((0, 1), (1, 1), (24, 2)):
+        read(replace(visited, visit_begin=NOW + timedelta(hours=hours)), BEGIN, END)
+        assert meter.lists == lists
+
+
 def test_columns_with_a_data_index_that_means_nothing() -> None:
     meter = ScriptedMeter(DAYS, describes={"capture_objects": capture(COLUMNS, data_index=1)})
     result = read(visit(meter), BEGIN, END)
