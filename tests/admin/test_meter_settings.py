@@ -41,12 +41,27 @@ def test_every_setting_has_its_reason_and_what_holds(superuser: Client, device: 
     SharedSettings.objects.create(kind="MODEL", name="E360", settings={"receive_size": 500})
     fields = page_of(superuser, device).context["adminform"].form.fields
     for name, setting in SETTINGS.items():
-        assert fields[f"setting_{name}"].help_text.endswith(setting.describe())
-    assert fields["setting_attempts"].help_text.startswith("Now 5, its own.")
+        assert fields[f"setting_{name}"].help_text == setting.describe()
     assert fields["setting_attempts"].initial == "5"
-    assert fields["setting_receive_size"].help_text.startswith("Now 500, from its model.")
+    assert "placeholder" not in fields["setting_attempts"].widget.attrs
     assert fields["setting_receive_size"].initial is None
-    assert f"Now {find_title()}, nothing is set." in fields["setting_client_system_title"].help_text
+    assert fields["setting_receive_size"].widget.attrs["placeholder"] == "500, from its model"
+    title = fields["setting_client_system_title"].widget.attrs["placeholder"]
+    assert title == f"{find_title()}, by default"
+    assert "placeholder" not in fields["setting_counter_object"].widget.attrs
+    assert fields["setting_carrier"].choices[0] == ("", "– TCP, by default –")
+    assert fields["setting_range_borders"].choices[0] == ("", "– not set –")
+
+
+def test_settings_are_folded_unless_there_are_any(superuser: Client, device: Device) -> None:
+    for own, is_folded in ((None, True), ({"attempts": 5}, False)):
+        Device.objects.update(own_settings=own)
+        [fields] = [
+            each
+            for each in page_of(superuser, device).context["adminform"]
+            if each.name == "How to talk to it"
+        ]
+        assert fields.is_collapsible is is_folded
 
 
 def test_settings_are_changed_and_taken_away(superuser: Client, device: Device) -> None:
@@ -120,6 +135,7 @@ def test_who_may_only_look_sees_what_holds(organisation: Organisation, device: D
     assert page.status_code == 200
     assert "How to talk to it" in page.content.decode()
     assert "its own" in page.content.decode()
+    assert "own_tags" not in page.content.decode()  # the profile by its name, not as an object
     assert "Forget" not in page.content.decode()
     assert onlooker.post(reverse("admin:devices_device_forget", args=[device.pk])).status_code == 403
 
@@ -143,6 +159,7 @@ def test_what_is_not_as_in_the_profile_is_shown(superuser: Client, device: Devic
             "3/1-0:2.8.0.255/3": "02020f00161e",
             "3/9-0:9.9.9.255/3": "02020ffe161e",
             "7/1-0:99.1.0.255/4": None,
+            "1/1-0:0.2.0.255/2": "0903352e31",
             "broken": "00",
         },
     )
@@ -153,10 +170,11 @@ def test_what_is_not_as_in_the_profile_is_shown(superuser: Client, device: Devic
     assert told["3/9-0:9.9.9.255/3"][1:] == ("structure {integer -2, enum 30}", "–")
     assert told["7/1-0:99.1.0.255/4"][1] == "does not tell"
     assert "3/1-0:2.8.0.255/3" not in told
+    assert "1/1-0:0.2.0.255/2" not in told  # the profile leaves the firmware open
     content = page.content.decode()
     assert "10^-3 Wh" in content
     assert "with_list_max" in content
-    assert "REGISTERS 2026-03-01T12:00:00+00:00" in content
+    assert ">2026-03-01 12:00:00<" in content
 
 
 def test_hostile_texts_of_a_meter_are_harmless(superuser: Client, device: Device) -> None:

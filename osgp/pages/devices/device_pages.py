@@ -18,6 +18,7 @@ from osgp.alarms.models import Alarm
 from osgp.devices import invocation_counters
 from osgp.devices.learned import forget
 from osgp.devices.models import Device, DeviceKey
+from osgp.devices.settings_resolution import make_own
 from osgp.firmware.versions import list_history
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
 from osgp.pages.access import OrganisationScopedAdmin, get_organisation
@@ -199,16 +200,17 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         connection: tuple[str, ...] = CONNECTION
         if get_organisation(request) is not None:
             connection = ("place", *(name for name in CONNECTION if name not in PLACE))
+        may_change = obj is None or self.has_change_permission(request, obj)
+        profile = ("profile", "protocol_variant") if may_change else ("profile_name",)
         groups = [
-            ("Device", (*who, *ADMINISTRATION, "profile", "protocol_variant")),
+            ("Device", (*who, *ADMINISTRATION, *profile)),
             (
                 "Connection",
                 connection if obj is None or not obj.is_mbus else ("polyphase", "selective_access"),
             ),
         ]
         # Those who may only look see a table of what holds.
-        may_change = obj is None or (not obj.is_mbus and self.has_change_permission(request, obj))
-        if may_change:
+        if may_change and (obj is None or not obj.is_mbus):
             groups.append((HOW_TO_TALK, FIELDS))
         if obj is None or not obj.is_mbus:
             groups.append(("Pushes", PUSHES))
@@ -219,7 +221,12 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
             if not obj.is_mbus and get_organisation(request) is None:
                 known += ("counter",)
             groups.append(("Known from the meter", ("relay", *known, "created", "updated")))
-        return [(title, {"fields": fields}) for title, fields in groups]
+        # Most devices have no settings of their own, and there are many.
+        folded = () if obj is not None and make_own(obj.own_settings, obj.with_list_max) else (HOW_TO_TALK,)
+        return [
+            (title, {"fields": fields, "classes": ("collapse",) if title in folded else ()})
+            for title, fields in groups
+        ]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Gateway, network and cell are chosen here; they are created and deleted on pages of their own."""

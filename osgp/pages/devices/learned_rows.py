@@ -1,7 +1,10 @@
 """What holds for a meter and what was learned of it, as rows of tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
+
+from django.utils.dateparse import parse_datetime
 
 from osgp import catalogue
 from osgp.catalogue import Attribute, CosemObject, Profile, obis
@@ -10,7 +13,7 @@ from osgp.devices.learned import find_learned
 from osgp.devices.meter_settings import SETTINGS
 from osgp.devices.models import Device
 from osgp.devices.setting_changes import find_layers
-from osgp.pages.devices.setting_form import SOURCES, show_effective
+from osgp.pages.devices.setting_form import SOURCES, make_label, show_effective
 from osgp.protocol_dlms import Data, axdr
 from osgp.protocol_dlms.describe.text import Lines, add_data
 from osgp.protocol_dlms.errors import DecodeError
@@ -24,7 +27,7 @@ NOTHING = "–"
 class EffectiveRow(NamedTuple):
     """A setting, and what holds."""
 
-    name: str
+    label: str
     value: str
     source: str
     help: str
@@ -45,7 +48,12 @@ def list_effective(device: Device) -> list[EffectiveRow] | None:
         return None
     effective = find_layers(device).explain()
     return [
-        EffectiveRow(name, show_effective(name, value), SOURCES[source], SETTINGS[name].describe())
+        EffectiveRow(
+            make_label(name),
+            show_effective(name, value) or NOTHING,
+            SOURCES[source],
+            SETTINGS[name].describe(),
+        )
         for name, (value, source) in effective.items()
     ]
 
@@ -62,19 +70,21 @@ def describe_learned(device: Device) -> dict[str, Any] | None:
         profile: Profile | None = device.profile
     except catalogue.UnknownProfile:
         profile = None
-    rows = [row for name, octets in learned.descriptions.items() if (row := _compare(profile, name, octets))]
-    rows.sort()
+    compare = partial(_compare, profile, device.polyphase)
+    rows = sorted(row for name, octets in learned.descriptions.items() if (row := compare(name, octets)))
     return {
         "habits": sorted(learned.habits.items()),
-        "checked": sorted(learned.checked.items()),
+        "checked": [(group, parse_datetime(text)) for group, text in sorted(learned.checked.items())],
         "rows": rows[:MOST_ROWS],
         "more": max(len(rows) - MOST_ROWS, 0),
         "number": len(learned.descriptions),
     }
 
 
-def _compare(profile: Profile | None, name: str, octets: str | None) -> DescriptionRow | None:
-    """Return what a meter says; None if it is what the profile says, or cannot be read."""
+def _compare(
+    profile: Profile | None, polyphase: bool, name: str, octets: str | None
+) -> DescriptionRow | None:
+    """Return what a meter says; None if it is what the profile says or leaves open, or cannot be read."""
     try:
         class_id, code, attribute_id = name.split("/")
         logical_name, number = obis.parse(code), int(attribute_id)
@@ -86,27 +96,39 @@ def _compare(profile: Profile | None, name: str, octets: str | None) -> Descript
         return DescriptionRow(f"class {class_id}", name, _tell(data), NOTHING)
     item, channel = found
     attribute = item.attributes.get(number)
-    expected = _expect(profile, item, channel, attribute)
-    told = _tell_alike(data, expected)
-    if told == expected:
+    if attribute is None or not (expected := list(_expect(profile, item, channel, attribute, polyphase))):
         return None
-    what = f"{item.tag} {attribute.name if attribute else f'attribute {number}'}"
-    return DescriptionRow(what, name, told, expected or NOTHING)
+    told = _tell_alike(data)
+    if told in expected:
+        return None
+    return DescriptionRow(f"{item.tag} {attribute.name}", name, told, expected[0])
 
 
-def _expect(profile: Profile, item: CosemObject, channel: int | None, attribute: Attribute | None) -> str:
-    """What the profile says of an attribute, empty if nothing."""
-    if attribute is None:
-        return ""
+def _expect(
+    profile: Profile, item: CosemObject, channel: int | None, attribute: Attribute, polyphase: bool
+) -> Iterator[str]:
+    """What a meter may say of an attribute; nothing if the profile leaves it open."""
     if attribute.stated_scaler_unit is not None:
-        return _show_scaler(*attribute.stated_scaler_unit)
-    if attribute.name == "capture_objects":
-        columns = profile.list_capture_columns(item.tag, channel)
-        return _show_columns((each.descriptor, each.data_index) for each in columns)
-    return attribute.value or ""
+        yield _show_scaler(*attribute.stated_scaler_unit)
+    elif attribute.value_type != "FIXED_IN_PROFILE":
+        return
+    elif attribute.name == "capture_objects":
+        columns = [
+            (each.descriptor, each.data_index) for each in profile.list_capture_columns(item.tag, channel)
+        ]
+        # Some columns are of objects that only polyphase meters have.
+        yield _show_columns(each for each in columns if _is_there(profile, each[0][1], polyphase))
+        yield _show_columns(columns)
+    elif attribute.value is not None:
+        yield attribute.value
 
 
-def _tell_alike(data: Data | None, expected: str) -> str:
+def _is_there(profile: Profile, logical_name: bytes, polyphase: bool) -> bool:
+    known = profile.find_by_logical_name(logical_name)
+    return known is None or known[0].supports(polyphase=polyphase)
+
+
+def _tell_alike(data: Data | None) -> str:
     """What a meter says, in the words in which the profile says it if it can be."""
     value = None if data is None else data.value
     if isinstance(value, tuple):
@@ -137,7 +159,7 @@ def _show_scaler(scaler: int, unit: int) -> str:
     return f"10^{scaler} {symbol}".strip()
 
 
-def _show_columns(columns: Iterator[tuple[tuple[int, bytes, int], int]]) -> str:
+def _show_columns(columns: Iterable[tuple[tuple[int, bytes, int], int]]) -> str:
     shown = [
         f"{class_id}/{obis.to_text(name)}/{number}{f'[{index}]' if index else ''}"
         for (class_id, name, number), index in columns

@@ -17,7 +17,7 @@ SOURCES = {
     Source.DEVICE: "its own",
     Source.MODEL: "from its model",
     Source.PROFILE: "from its profile",
-    Source.DEFAULT: "nothing is set",
+    Source.DEFAULT: "by default",
 }
 
 
@@ -45,13 +45,18 @@ class SettingChoiceField(forms.ChoiceField):
         return super().clean(value) or None
 
 
+def make_label(name: str) -> str:
+    """The name of a setting for people."""
+    return name.replace("_", " ").capitalize().replace("Hdlc", "HDLC").replace("Apdu", "APDU")
+
+
 def _make_field(setting: Setting) -> forms.Field:
     options: dict[str, Any] = {"required": False, "help_text": setting.describe()}
-    options["label"] = setting.name.replace("_", " ").capitalize().replace("Hdlc", "HDLC")
+    options["label"] = make_label(setting.name)
     if setting.kind is Kind.CHOICE:
-        choices = [("", "– not set –"), *((each, each.replace("_", " ").lower()) for each in setting.choices)]
+        choices = [("", "– not set –"), *((each, each) for each in setting.choices)]
         return SettingChoiceField(choices=choices, **options)
-    return SettingTextField(setting=setting, **options)
+    return SettingTextField(setting=setting, widget=forms.TextInput({"size": 32}), **options)
 
 
 SettingsFields: Any = type(
@@ -75,17 +80,24 @@ def fill_in(form: forms.BaseForm, own: Mapping[str, Any]) -> None:
 
 
 def tell_effective(form: forms.BaseForm, effective: Mapping[str, Effective]) -> None:
-    """Have each field say what holds now, and where it comes from."""
+    """Have each empty field say what holds instead, and where it comes from."""
     for name, (value, source) in effective.items():
-        if (field := form.fields.get(f"{PREFIX}{name}")) is not None:
-            field.help_text = f"Now {show_effective(name, value)}, {SOURCES[source]}. {field.help_text}"
+        field, told = form.fields.get(f"{PREFIX}{name}"), show_effective(name, value)
+        if field is None or not told or source is Source.DEVICE:
+            continue
+        text = f"{told}, {SOURCES[source]}"
+        if isinstance(field, forms.ChoiceField):
+            [_, *choices] = field.choices  # type: ignore[misc]
+            field.choices = [("", f"– {text} –"), *choices]
+        else:
+            field.widget.attrs["placeholder"] = text
 
 
 def show_effective(name: str, value: object) -> str:
-    """What holds, as text."""
+    """What holds, as text; empty: the platform finds out, or has the same for all."""
     if value is not None:
         return show(value)
-    return find_title() if name == "client_system_title" else "as in general"
+    return find_title() if name == "client_system_title" else ""
 
 
 def collect_changed(form: forms.BaseForm) -> Changes:
