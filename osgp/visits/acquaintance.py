@@ -98,7 +98,7 @@ def limit_list(knowledge: Knowledge, with_list_max: int) -> int:
 
 def learn_list_size(knowledge: Knowledge, meter: Meter) -> None:
     """Keep the list size that was found to work in an association, if one was."""
-    size: int | None = getattr(meter, "list_size_learned", None)
+    size = meter.list_size_learned
     if size is not None:
         knowledge.learn_habit(LIST_SIZE, str(size))
 

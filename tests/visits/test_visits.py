@@ -84,8 +84,10 @@ def test_actual_meter_reads(organisation: Organisation, device: Device, simulate
     assert action.state == ActionState.DONE
     assert action.result is not None
     assert before <= datetime.fromisoformat(action.result["log_time"]) <= datetime.now(UTC)
-    energy = {name: Decimal(value["value"]) for name, value in action.result.items() if name != "log_time"}
-    assert {value["unit"] for name, value in action.result.items() if name != "log_time"} == {"kWh"}
+    assert action.result["unavailable"] == []
+    totals = {name: value for name, value in action.result.items() if name.startswith("active_energy")}
+    energy = {name: Decimal(value["value"]) for name, value in totals.items()}
+    assert {value["unit"] for value in totals.values()} == {"kWh"}
     assert energy["active_energy_import"] > 0
     rates = energy["active_energy_import_tariff_one"] + energy["active_energy_import_tariff_two"]
     assert abs(rates - energy["active_energy_import"]) <= Decimal("0.001")
