@@ -23,7 +23,7 @@ from tests.batches.conftest import create_all, make_fleet, make_group
 from tests.batches.test_api_batches import finish, names
 from tests.batches.test_schedules import make_due
 from tests.factories import make_device, make_token
-from tests.requests.operations import ProbeMeter, registered
+from tests.requests.operations import SampleMeter, registered
 
 URL = "/api/v1/requests/batch/"
 INTERVALS = {
@@ -42,10 +42,10 @@ class ProbeSecretParameters(TypedDict):
     password: Annotated[str, SecretField()]
 
 
-class ProbeSecret(MeterOperation[ProbeSecretParameters, NoResult]):
+class SampleSecret(MeterOperation[ProbeSecretParameters, NoResult]):
     """Has a secret among its parameters."""
 
-    message = "ProbeSecret"
+    message = "SampleSecret"
     service = Service.ADHOC
 
     def perform(self, meter: VisitedMeter, parameters: ProbeSecretParameters) -> NoResult:
@@ -54,7 +54,7 @@ class ProbeSecret(MeterOperation[ProbeSecretParameters, NoResult]):
 
 @pytest.fixture(autouse=True)
 def _probes() -> Iterator[None]:
-    with registered(ProbeMeter, ProbeSecret):
+    with registered(SampleMeter, SampleSecret):
         yield
 
 
@@ -151,8 +151,8 @@ FAULTY = [
     ({"message": "NoSuchMessage"}, "/message", "no message NoSuchMessage"),
     ({"message": "AddDevice"}, "/message", "cannot be part of a bundle"),
     ({"message": "Bundle", "actions": NIGHTLY}, "/message", "cannot be part of a bundle"),
-    ({"message": "ProbeSecret", "password": "AAAA"}, "/message", "is about one device"),
-    ({"message": "ProbeSecret"}, "/message", "is about one device"),
+    ({"message": "SampleSecret", "password": "AAAA"}, "/message", "is about one device"),
+    ({"message": "SampleSecret"}, "/message", "is about one device"),
     ({"message": "ActualMeterReadsGas"}, "/message", "is for SMART_METER_G, SMART_METER_W. The actions"),
     ({"message": "SynchronizeTime", "timezone": "Mars"}, "/timezone", "IANA"),
     ({**DAYS, "period_type": "YEARLY"}, "/period_type", "INTERVAL"),
@@ -248,7 +248,7 @@ def test_each_device_needs_the_grants_of_all_actions(
     assert told[fleet[2].identification].endswith("HANDLE_BUNDLED_ACTIONS.")
 
 
-PROBE = {"message": "ProbeMeter", "size": 3}
+PROBE = {"message": "SampleMeter", "size": 3}
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ def test_what_a_device_cannot_do_fails_alone(
     assert unable_action.fault == {
         "code": 416,
         "name": "OPERATION_NOT_SUPPORTED_BY_PLATFORM_FOR_PROTOCOL",
-        "message": "ProbeMeter needs CDMA_DIAGNOSTIC, which DSMR-2.2 meters do not have.",
+        "message": "SampleMeter needs CDMA_DIAGNOSTIC, which DSMR-2.2 meters do not have.",
         "component": "DOMAIN_SMART_METERING",
         "retryable": False,
         "pointer": "/device_identification",

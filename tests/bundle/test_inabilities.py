@@ -20,7 +20,7 @@ from osgp.requests import states, waiting
 from osgp.requests.models import Request
 from osgp.requests.states.scheduled import queue_scheduled
 from tests import factories
-from tests.batches.test_bundles import ProbeSecret
+from tests.batches.test_bundles import SampleSecret
 
 PATH = "/api/v1/bundle/"
 PROBE = {"message": "Probe"}
@@ -189,7 +189,7 @@ def test_it_is_counted_as_completed(api: APIClient, device: Device, monkeypatch:
 
 
 def test_secrets_of_what_will_not_be_carried_out_are_not_kept(device: Device) -> None:
-    wanted = NewAction(ProbeSecret(), {"password": "AAAA"}, device)
+    wanted = NewAction(SampleSecret(), {"password": "AAAA"}, device)
     assert wanted.represent_parameters() == {"password": "AAAA"}
     fault = Fault(FaultCode.VALIDATION_ERROR, "It cannot.")
     assert replace(wanted, fault=fault).represent_parameters() == {}

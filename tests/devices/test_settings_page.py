@@ -50,7 +50,7 @@ def test_the_file_for_many(described: Device, tmp_path: Path) -> None:
 
 
 def test_the_call_of_the_api(described: Device, api: APIClient) -> None:
-    [body] = re.findall(r"-d '(.*?)'", read_page())
+    [body] = re.findall(r"-X PATCH .*?-d '(.*?)'", read_page(), re.DOTALL)
     answer = api.patch(f"/api/v1/devices/{described.identification}/", json.loads(body), format="json")
     assert answer.status_code == 200
     assert answer.json()["own_settings"] == {"counter_object": "0-0:43.1.1.255"}

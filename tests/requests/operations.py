@@ -17,36 +17,36 @@ if TYPE_CHECKING:
     from osgp.messages.visited_meter import VisitedMeter
 
 
-ProbeParameters = TypedDict(
-    "ProbeParameters",
+SampleParameters = TypedDict(
+    "SampleParameters",
     {"size": Annotated[int, IntegerField(min_value=1, max_value=10)], "from": NotRequired[datetime]},
 )
 
 
-class ProbeMeter(MeterOperation[ProbeParameters, NoResult]):
+class SampleMeter(MeterOperation[SampleParameters, NoResult]):
     """Needs SMR 4.3 or later and a parameter."""
 
-    message = "ProbeMeter"
+    message = "SampleMeter"
     service = Service.ADHOC
     granted_to = frozenset({DeviceFunctionGroup.OWNER, DeviceFunctionGroup.MONITORING})
     needs = ("CDMA_DIAGNOSTIC",)
 
-    def perform(self, meter: "VisitedMeter", parameters: ProbeParameters) -> NoResult:
+    def perform(self, meter: "VisitedMeter", parameters: SampleParameters) -> NoResult:
         return {}
 
 
-class ProbePlatform(PlatformOperation[ProbeParameters, NoResult]):
+class SamplePlatform(PlatformOperation[SampleParameters, NoResult]):
     """Refuses devices that exist."""
 
-    message = "ProbePlatform"
+    message = "SamplePlatform"
     service = Service.INSTALLATION
 
-    def check(self, sender: Sender, device: Device | None, parameters: ProbeParameters) -> None:
+    def check(self, sender: Sender, device: Device | None, parameters: SampleParameters) -> None:
         if device is not None:
             raise Fault(FaultCode.EXISTING_DEVICE, f"{device.identification} exists.")
 
     def perform(
-        self, sender: Sender, device_identification: str, parameters: ProbeParameters
+        self, sender: Sender, device_identification: str, parameters: SampleParameters
     ) -> tuple[Device | None, NoResult]:
         return None, {}
 
