@@ -43,6 +43,7 @@ SUPPORTED = {
     "GetFirmwareVersion",
     "GetSpecificConfigurationObject",
     "PeriodicMeterReads",
+    "ProbeMeter",
     "ReadRelayStatus",
     "ReconnectRelay",
     "ReplaceKeys",

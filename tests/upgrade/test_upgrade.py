@@ -143,7 +143,11 @@ def test_every_row_is_as_it_was(upgraded: Upgraded) -> None:
         moved, reworded = MOVED.get(table, set()), REWORDED.get(table, {})
         assert left == sorted(
             (
-                {name: reworded.get(name, {}).get(row[name], row[name]) for name in row if name not in moved}
+                {
+                    name: reworded[name].get(value, value) if name in reworded else value
+                    for name, value in row.items()
+                    if name not in moved
+                }
                 for row in rows
             ),
             key=repr,

@@ -88,7 +88,7 @@ def test_notifications_become_pushes(
         assert (push.outcome, push.transport, push.is_verified) == (PushOutcome.WAITING, Transport.TCP, False)
         assert (push.source_address, push.source_port) == (device.network_address, device.port)
         assert before <= push.received_at <= timezone.now()
-        assert push.octets[8] in (0x0F, 0xC2)
+        assert bytes(push.octets)[8] in (0x0F, 0xC2)
     assert PushCount.objects.get(outcome=Arrival.RECEIVED).number == len(waiting)
     found = decode()
     # Two meters are at this address; an event does not say which it is of, but the visit knows.
