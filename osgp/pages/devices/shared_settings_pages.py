@@ -67,7 +67,7 @@ class SharedSettingsAdmin(admin.ModelAdmin):
 
     @admin.display(description="Settings")
     def what(self, row: SharedSettings) -> str:
-        return ", ".join(f"{name} {show(value)}" for name, value in row.settings.items())
+        return ", ".join(f"{name} {show(value)}" for name, value in sorted(row.settings.items()))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Those who may only look see the settings as one text."""
