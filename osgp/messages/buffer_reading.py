@@ -44,8 +44,8 @@ def read_buffer(
 
     ``buffer`` is as the meter describes it; ``is_sent`` says which of its columns are asked for where the
     meter can select some; ``one_per_time`` is not so for logs, which may have several rows of a second.
-    ``describe_row`` adds to the reason for which a row is rejected. A fault that ends the association is
-    raised if no row has come before; else the rows have it.
+    ``describe_row`` adds to the reason for which a row is rejected. A fault is raised if no row has come
+    before; else the rows have it, whether the meter was lost or only declined to go on.
     """
     reading = _prepare(meter, buffer, wanted, begin, end, is_sent, describe_row, one_per_time=one_per_time)
     return _read(meter, reading, reading.read)
@@ -93,7 +93,7 @@ def _read(meter: VisitedMeter, reading: "_Reading", read: Callable[[], None]) ->
     try:
         read()
     except errors.DlmsError as error:
-        if meter.association.is_open or not reading.collection:
+        if not reading.collection:
             raise
         fault = error
     if reading.collection.has_odd_rows:

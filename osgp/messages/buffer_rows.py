@@ -58,7 +58,7 @@ class BufferRows:
     problems: dict[str, dict[int, str]] = field(default_factory=dict)
     """By the name of a column: why a value makes no sense, by the index of its row."""
     fault: Fault | None = None
-    """Why the meter was lost when these rows had come."""
+    """Why the meter sent no more when these rows had come."""
     has_odd_rows: bool = False
     """Whether the meter may have been set up in another way since it described the buffer."""
 

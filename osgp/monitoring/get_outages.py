@@ -62,6 +62,9 @@ class GetOutages(MeterOperation[NoParameters, GetOutagesResult]):
             scaler = read_scaler_units(meter, [duration.tag], group=LOG)[duration.tag].scaler
         wanted = [WantedColumn(duration.tag, captured, _make_reader(scaler))]
         found = read_whole_buffer(meter, buffer, wanted)
+        if found.fault is not None:
+            # A few rows, of which part would pass for all.
+            raise found.fault
         unavailable = found.list_problems(list_missing(LOG, [duration], wanted))
         pairs = sorted(zip(found.times, found.columns[0], strict=True), key=itemgetter(0))
         return {

@@ -151,26 +151,31 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
         scales, without_scale = _read_scales(meter, [column for _, columns in chosen for column in columns])
         missing |= without_scale
         lost: Fault | None = None
+        is_out_of_time = False
         for buffer, columns in chosen:
             readable = [column for column in columns if column.tag not in without_scale]
             start = max(begin, earlier.get(buffer.tag, begin))
             # The first one is the clock. What an earlier attempt has completely is not read again.
             if len(readable) < 2 or (buffer.tag in earlier and start >= end):
                 continue
-            if lost or (profiles and profiles[-1]["complete_until"] < min(end, meter.visit_begin)):
+            if lost or is_out_of_time:
                 missing[buffer.tag] = lost or NO_TIME
                 continue
             try:
-                profile, problems, lost = _read_profile(meter, buffer, readable, scales, start, end)
-            except Fault as fault:
+                profile, problems, fault = _read_profile(meter, buffer, readable, scales, start, end)
+            except Fault as error:
+                if not (profiles or meter.association.is_open):
+                    raise
+                fault = error
+            else:
+                profiles.append(profile)
+                missing |= problems
+                is_complete = profile["complete_until"] >= min(end, meter.visit_begin)
+                is_out_of_time = fault is None and not is_complete
+            if fault is not None:
                 missing[buffer.tag] = fault
                 if not meter.association.is_open:
-                    if not profiles:
-                        raise
                     lost = fault
-                continue
-            profiles.append(profile)
-            missing |= problems
         if missing and not profiles and not earlier:
             raise choose_fault(missing.values())
         result: GetPowerQualityProfileResult = {
@@ -304,8 +309,8 @@ def _read_profile(
     begin: datetime,
     end: datetime,
 ) -> tuple[PowerQualityProfile, dict[str, Fault], Fault | None]:
-    """One of the profiles in the result, what of its values makes no sense by tag, and why the meter was lost
-    if it was. ``columns`` have the clock first.
+    """One of the profiles in the result, what of its values makes no sense by tag, and why the meter sent no
+    more if it did not. ``columns`` have the clock first.
     """
     chosen = frozenset(columns[1:])
 

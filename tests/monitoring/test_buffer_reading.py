@@ -305,6 +305,28 @@ def test_a_request_that_is_too_long_for_the_meter_is_made_shorter() -> None:
     assert asked == [6, 0]
 
 
+def test_what_came_is_kept_also_if_the_meter_only_declines_the_rest() -> None:
+    """Temporary-failure (Green Book, Data-Access-Result 2) to a slice: the association stands."""
+    operation = find_operation()
+    asked = operation.parse(
+        {
+            "period_type": "INTERVAL",
+            "begin_date": BEGIN.isoformat(),
+            "end_date": (BEGIN + timedelta(days=8)).isoformat(),
+        }
+    )
+    meter = ScriptedMeter(
+        DAYS, refuses=lambda _: AccessResult.TEMPORARY_FAILURE if len(meter.asked) > 1 else None
+    )
+    with pytest.raises(Interrupted, match="temporary-failure") as caught:
+        operation.perform(visit(meter), asked)
+    assert meter.is_open
+    assert caught.value.fault.retryable
+    shown = operation.represent_result(caught.value.result)
+    assert len(shown["periodic_meter_reads"]) > 100
+    assert shown["complete_until"] == shown["periodic_meter_reads"][-1]["log_time"]
+
+
 def test_a_line_that_is_lost_before_any_row_came() -> None:
     meter = visit(ScriptedMeter(DAYS, drops_after=0))
     with pytest.raises(Exception, match="nothing came") as caught:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from osgp.faults import Fault
+from osgp.messages import buffer_reading
 from osgp.monitoring.get_outages import GetOutages
-from osgp.protocol_dlms import AccessResult, CosemDateTime, EntryDescriptor
-from osgp.protocol_dlms.errors import AccessError, DlmsError
+from osgp.protocol_dlms import AccessResult, CosemDateTime, Data, DataType, EntryDescriptor
+from osgp.protocol_dlms.errors import AccessError, DlmsError, ResponseTimeout
 from osgp.simulator.codec.axdr import (
     NULL_DATA,
     array,
@@ -104,6 +105,30 @@ def test_a_meter_that_does_not_give_the_whole_log(fleet: MonitoredFleet) -> None
             result = operation.represent_result(operation.perform(picky, {}))
             assert result == whole
             assert len(asked) == count
+
+
+def test_part_of_a_log_does_not_pass_for_all(fleet: MonitoredFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen in the field: a log by entries, and a line that breaks after the first of them."""
+    monkeypatch.setattr(buffer_reading, "FIRST_ROWS", 2)
+    rows = [structure(octet_string(WINTER), double_long_unsigned(180)) for _ in range(5)]
+    fleet.put(fleet.meter("SMR-5.1"), "POWER_FAILURE_EVENT_LOG", array(rows))
+    answered: list[Any] = []
+
+    class Losing(TimedAssociation):
+        def read_profile(self, buffer: Any, selection: Any = None) -> Any:
+            if not isinstance(selection, EntryDescriptor):
+                raise AccessError(AccessResult.SCOPE_OF_ACCESS_VIOLATED, buffer)
+            if answered:
+                raise ResponseTimeout("nothing came")
+            answered.append(selection)
+            return super().read_profile(buffer, selection)
+
+    with fleet.visit("SMR-5.1") as meter:
+        losing = replace(meter, association=Losing(meter.association, 500, 0.01))
+        monkeypatch.setattr(losing.association, "get", lambda _: Data(DataType.LONG_UNSIGNED, 5))
+        with pytest.raises(ResponseTimeout, match="nothing came"):
+            GetOutages().perform(losing, {})
+    assert len(answered) == 1
 
 
 @pytest.mark.parametrize("empty", [array([]), NULL_DATA])
