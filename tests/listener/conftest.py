@@ -73,9 +73,13 @@ def hear_end(call: socket.socket) -> str:
 def push(listener: HasPort, octets: bytes, *, half_close: bool = True) -> str:
     """Push over a connection of its own; returns how that ended."""
     call = dial(listener)
-    call.sendall(octets)
-    if half_close:
-        call.shutdown(socket.SHUT_WR)
+    try:
+        call.sendall(octets)
+        if half_close:
+            call.shutdown(socket.SHUT_WR)
+    except OSError:  # A connection that was refused may be reset before all is said.
+        call.close()
+        return "reset"
     return hear_end(call)
 
 
