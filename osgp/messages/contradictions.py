@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from osgp.catalogue import Attribute, CosemObject, Profile, obis
+from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.units import ScalerUnit, Unit
 from osgp.cosem.quantities import parse_scaler_unit
 from osgp.faults import Fault
@@ -32,6 +33,24 @@ WHAT_TO_DO = (
 )
 
 
+Descriptions = Mapping[AttributeDescriptor, Data | None]
+
+
+class Registered(NamedTuple):
+    """What a device was registered as: its descriptions are compared with that."""
+
+    profile: Profile
+    """That of its gateway, for an M-Bus device."""
+    polyphase: bool
+    model: str = ""
+    channel: int | None = None
+
+    @classmethod
+    def from_meter(cls, meter: VisitedMeter) -> "Registered":
+        """What a visited device is."""
+        return cls(meter.profile, meter.polyphase, meter.model, meter.channel)
+
+
 class Contradiction(NamedTuple):
     """An attribute that describes other values; what the profile and the meter say of it."""
 
@@ -46,8 +65,8 @@ class Contradiction(NamedTuple):
         return {
             "object": self.tag if self.channel is None else f"{self.tag} {self.channel}",
             "attribute": self.attribute,
-            "profile": _cut(self.stated),
-            "meter": _cut(self.told),
+            "profile": shorten(self.stated),
+            "meter": shorten(self.told),
         }
 
 
@@ -110,8 +129,8 @@ def _describe(meter: VisitedMeter, found: Sequence[Contradiction]) -> Noticed | 
     first = found[0].as_details()
     return Noticed(
         text=f"The meter describes {count} otherwise than {profile} does, such as {first['attribute']} of "
-        f"{first['object']}: {_cut(first['meter'], MOST_SHOWN)} instead of "
-        f"{_cut(first['profile'], MOST_SHOWN)}.",
+        f"{first['object']}: {shorten(first['meter'], MOST_SHOWN)} instead of "
+        f"{shorten(first['profile'], MOST_SHOWN)}.",
         what_to_do=WHAT_TO_DO,
         details={
             "profile": meter.profile.key,
@@ -121,45 +140,52 @@ def _describe(meter: VisitedMeter, found: Sequence[Contradiction]) -> Noticed | 
     )
 
 
-def _cut(text: str, most: int = LONGEST) -> str:
+def shorten(text: str, most: int = LONGEST) -> str:
+    """Return the beginning of a text, at most ``most`` characters, and a mark if there is more."""
     return text if len(text) <= most else f"{text[:most]}…"
 
 
 def list_contradictions(meter: VisitedMeter) -> list[Contradiction]:
     """What the knowledge has that contradicts the profile, ordered by objects."""
-    return sorted(_find(meter), key=lambda each: (each.tag, each.channel or 0, each.attribute))
+    return find_contradictions(Registered.from_meter(meter), meter.knowledge.descriptions)
 
 
-def _find(meter: VisitedMeter) -> Iterator[Contradiction]:
-    profile = meter.profile
-    for descriptor, data in meter.knowledge.descriptions.items():
+def find_contradictions(registered: Registered, descriptions: Descriptions) -> list[Contradiction]:
+    """What a meter says of its objects that contradicts the profile, ordered by objects."""
+    found = _find(registered, descriptions)
+    return sorted(found, key=lambda each: (each.tag, each.channel or 0, each.attribute))
+
+
+def _find(registered: Registered, descriptions: Descriptions) -> Iterator[Contradiction]:
+    profile = registered.profile
+    for descriptor, data in descriptions.items():
         known = profile.find_by_logical_name(descriptor.logical_name)
         if data is None or known is None or known[0].class_id != descriptor.class_id:
             continue
         item, channel = known
         name = item.interface_class.find_attribute_name(descriptor.attribute_id)
         compare = _COMPARISONS.get(name)
-        if name is None or compare is None or name not in item or not _concerns(meter, item, channel):
+        if name is None or compare is None or name not in item or not _concerns(registered, item, channel):
             continue
-        if difference := compare(meter, item, channel, data):
+        if difference := compare(registered, item, channel, data):
             yield Contradiction(item.tag, name, *difference, channel)
 
 
-def _concerns(meter: VisitedMeter, item: CosemObject, channel: int | None) -> bool:
-    """Whether an object belongs to the visited device: to its channel, or to none.
+def _concerns(registered: Registered, item: CosemObject, channel: int | None) -> bool:
+    """Whether an object belongs to the device: to its channel, or to none.
 
     Buffers with columns of all M-Bus devices concern these as well as their gateway.
     """
-    if meter.channel is None or channel is not None:
-        return channel == meter.channel
+    if registered.channel is None or channel is not None:
+        return channel == registered.channel
     captured = item["capture_objects"].capture_objects if "capture_objects" in item else ()
-    return any(meter.profile[entry.tag].per_channel for entry in captured)
+    return any(registered.profile[entry.tag].per_channel for entry in captured)
 
 
 def _compare_scaler_units(
-    meter: VisitedMeter, item: CosemObject, channel: int | None, data: Data
+    registered: Registered, item: CosemObject, channel: int | None, data: Data
 ) -> tuple[str, str] | None:
-    stated = find_stated_scaler_unit(meter, item["scaler_unit"])
+    stated = find_stated_scaler_unit(registered, item["scaler_unit"])
     try:
         told = parse_scaler_unit(data, item.tag)
     except Fault:
@@ -169,10 +195,14 @@ def _compare_scaler_units(
     return _name_scaler_unit(stated), _name_scaler_unit(told)
 
 
-def find_stated_scaler_unit(meter: VisitedMeter, attribute: Attribute) -> ScalerUnit | None:
+def find_stated_scaler_unit(registered: Registered, attribute: Attribute) -> ScalerUnit | None:
     """The scaler_unit by profile, or by the model of an M-Bus device; None: only the meter knows."""
     if attribute.value_type == "BASED_ON_MODEL":
-        return None if meter.channel is None else meter.profile.find_scaler_unit_of_model(meter.model)
+        return (
+            None
+            if registered.channel is None
+            else registered.profile.find_scaler_unit_of_model(registered.model)
+        )
     return attribute.scaler_unit
 
 
@@ -181,27 +211,27 @@ def _name_scaler_unit(scaler_unit: ScalerUnit) -> str:
 
 
 def _compare_capture_objects(
-    meter: VisitedMeter, item: CosemObject, channel: int | None, data: Data
+    registered: Registered, item: CosemObject, channel: int | None, data: Data
 ) -> tuple[str, str] | None:
     if item["capture_objects"].value_type != "FIXED_IN_PROFILE" or not isinstance(data.value, tuple):
         return None
-    profile = meter.profile
+    profile = registered.profile
     columns = [
         (*column.descriptor, column.data_index) for column in profile.list_capture_columns(item.tag, channel)
     ]
     told = data.native
     # Some columns are of objects that only polyphase meters have.
-    if not isinstance(told, tuple) or told in (tuple(columns), _list_of_phases(profile, columns, meter)):
+    if not isinstance(told, tuple) or told in (tuple(columns), _list_of_phases(profile, columns, registered)):
         return None
     return _name_columns(profile, columns), _name_columns(profile, told)
 
 
 def _list_of_phases(
-    profile: Profile, columns: Sequence[tuple[Any, ...]], meter: VisitedMeter
+    profile: Profile, columns: Sequence[tuple[Any, ...]], registered: Registered
 ) -> tuple[tuple[Any, ...], ...]:
     def is_there(column: tuple[Any, ...]) -> bool:
         known = profile.find_by_logical_name(column[1])
-        return known is None or known[0].supports(polyphase=meter.polyphase)
+        return known is None or known[0].supports(polyphase=registered.polyphase)
 
     return tuple(filter(is_there, columns))
 
@@ -230,7 +260,7 @@ def _name_column(profile: Profile, column: Any) -> str:
 
 
 def _compare_capture_periods(
-    meter: VisitedMeter, item: CosemObject, channel: int | None, data: Data
+    registered: Registered, item: CosemObject, channel: int | None, data: Data
 ) -> tuple[str, str] | None:
     attribute = item["capture_period"]
     stated = attribute.value if attribute.value_type == "FIXED_IN_PROFILE" else None
@@ -240,7 +270,7 @@ def _compare_capture_periods(
     return f"{stated} s", f"{told} s"
 
 
-_Compare = Callable[[VisitedMeter, CosemObject, int | None, Data], tuple[str, str] | None]
+_Compare = Callable[[Registered, CosemObject, int | None, Data], tuple[str, str] | None]
 _COMPARISONS: Mapping[str | None, _Compare] = {
     "scaler_unit": _compare_scaler_units,
     "capture_objects": _compare_capture_objects,

@@ -8,7 +8,7 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.units import ScalerUnit
 from osgp.cosem.quantities import parse_scaler_unit
 from osgp.faults import Fault
-from osgp.messages.contradictions import find_stated_scaler_unit, is_told
+from osgp.messages.contradictions import Registered, find_stated_scaler_unit, is_told
 from osgp.messages.descriptions import Answers, read_described
 from osgp.messages.visited_meter import VisitedMeter
 
@@ -35,7 +35,8 @@ def choose_scaler_unit(
     nobody tells them.
     """
     told = descriptions[meter.find_attribute(tag, "scaler_unit")]
-    stated = find_stated_scaler_unit(meter, meter.find_object(tag)["scaler_unit"]) or known
+    registered = Registered.from_meter(meter)
+    stated = find_stated_scaler_unit(registered, meter.find_object(tag)["scaler_unit"]) or known
     try:
         if isinstance(told, Fault):
             raise told

@@ -166,13 +166,13 @@ def test_what_is_not_as_in_the_profile_is_shown(superuser: Client, device: Devic
     page = page_of(superuser, device)
     learned = page.context["learned"]
     told = {row.code: (row.what, row.told, row.expected) for row in learned["rows"]}
-    assert told["3/1-0:1.8.0.255/3"] == ("ACTIVE_ENERGY_IMPORT scaler_unit", "10^-3 Wh", "10^0 Wh")
+    assert told["3/1-0:1.8.0.255/3"] == ("ACTIVE_ENERGY_IMPORT scaler_unit", "-3, Wh", "0, Wh")
     assert told["3/9-0:9.9.9.255/3"][1:] == ("structure {integer -2, enum 30}", "–")
     assert told["7/1-0:99.1.0.255/4"][1] == "does not tell"
     assert "3/1-0:2.8.0.255/3" not in told
     assert "1/1-0:0.2.0.255/2" not in told  # the profile leaves the firmware open
     content = page.content.decode()
-    assert "10^-3 Wh" in content
+    assert "-3, Wh" in content
     assert "with_list_max" in content
     assert ">2026-03-01 12:00:00<" in content
 

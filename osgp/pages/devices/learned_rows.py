@@ -1,22 +1,22 @@
 """What holds for a meter and what was learned of it, as rows of tables."""
 
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from django.utils.dateparse import parse_datetime
 
 from osgp import catalogue
-from osgp.catalogue import Attribute, CosemObject, Profile, obis
-from osgp.catalogue.units import Unit
-from osgp.devices.learned import find_learned
+from osgp.catalogue import Profile
+from osgp.catalogue.obis import MBUS_CHANNELS
+from osgp.devices.learned import Learned, find_learned
 from osgp.devices.meter_settings import SETTINGS
 from osgp.devices.models import Device
 from osgp.devices.setting_changes import find_layers
+from osgp.messages.contradictions import Registered, find_contradictions, shorten
 from osgp.pages.devices.setting_form import SOURCES, make_label, show_effective
-from osgp.protocol_dlms import Data, axdr
+from osgp.protocol_dlms import Data
 from osgp.protocol_dlms.describe.text import Lines, add_data
-from osgp.protocol_dlms.errors import DecodeError
+from osgp.visits import acquaintance
 
 MOST_ROWS = 60
 LONGEST_TEXT = 240
@@ -70,8 +70,7 @@ def describe_learned(device: Device) -> dict[str, Any] | None:
         profile: Profile | None = device.profile
     except catalogue.UnknownProfile:
         profile = None
-    compare = partial(_compare, profile, device.polyphase)
-    rows = sorted(row for name, octets in learned.descriptions.items() if (row := compare(name, octets)))
+    rows = sorted(set(_list_rows(device, profile, learned)))
     return {
         "habits": sorted(learned.habits.items()),
         "checked": [(group, parse_datetime(text)) for group, text in sorted(learned.checked.items())],
@@ -81,90 +80,32 @@ def describe_learned(device: Device) -> dict[str, Any] | None:
     }
 
 
-def _compare(
-    profile: Profile | None, polyphase: bool, name: str, octets: str | None
-) -> DescriptionRow | None:
-    """Return what a meter says; None if it is what the profile says or leaves open, or cannot be read."""
-    try:
-        class_id, code, attribute_id = name.split("/")
-        logical_name, number = obis.parse(code), int(attribute_id)
-        data = None if octets is None else axdr.decode(bytes.fromhex(octets))
-    except (ValueError, DecodeError):
-        return None
-    found = None if profile is None else profile.find_by_logical_name(logical_name)
-    if found is None or profile is None:
-        return DescriptionRow(f"class {class_id}", name, _tell(data), NOTHING)
-    item, channel = found
-    attribute = item.attributes.get(number)
-    if attribute is None or not (expected := list(_expect(profile, item, channel, attribute, polyphase))):
-        return None
-    told = _tell_alike(data)
-    if told in expected:
-        return None
-    return DescriptionRow(f"{item.tag} {attribute.name}", name, told, expected[0])
-
-
-def _expect(
-    profile: Profile, item: CosemObject, channel: int | None, attribute: Attribute, polyphase: bool
-) -> Iterator[str]:
-    """What a meter may say of an attribute; nothing if the profile leaves it open."""
-    if attribute.stated_scaler_unit is not None:
-        yield _show_scaler(*attribute.stated_scaler_unit)
-    elif attribute.value_type != "FIXED_IN_PROFILE":
+def _list_rows(device: Device, profile: Profile | None, learned: Learned) -> Iterator[DescriptionRow]:
+    """What contradicts the profile, as notes have it; what the profile lacks, or the meter does not tell."""
+    told = acquaintance.parse_content(learned._asdict()).descriptions
+    for descriptor, data in told.items():
+        known = None if profile is None else profile.find_by_logical_name(descriptor.logical_name)
+        if known is None or known[0].class_id != descriptor.class_id:
+            yield DescriptionRow(f"class {descriptor.class_id}", str(descriptor), _tell(data), NOTHING)
+        elif data is None:
+            item, number = known[0], descriptor.attribute_id
+            name = item.interface_class.find_attribute_name(number) or f"attribute {number}"
+            stated = item.attributes[number].value if number in item.attributes else None
+            yield DescriptionRow(f"{item.tag} {name}", str(descriptor), _tell(data), stated or NOTHING)
+    if profile is None:
         return
-    elif attribute.name == "capture_objects":
-        columns = [
-            (each.descriptor, each.data_index) for each in profile.list_capture_columns(item.tag, channel)
-        ]
-        # Some columns are of objects that only polyphase meters have.
-        yield _show_columns(each for each in columns if _is_there(profile, each[0][1], polyphase))
-        yield _show_columns(columns)
-    elif attribute.value is not None:
-        yield attribute.value
-
-
-def _is_there(profile: Profile, logical_name: bytes, polyphase: bool) -> bool:
-    known = profile.find_by_logical_name(logical_name)
-    return known is None or known[0].supports(polyphase=polyphase)
-
-
-def _tell_alike(data: Data | None) -> str:
-    """What a meter says, in the words in which the profile says it if it can be."""
-    value = None if data is None else data.value
-    if isinstance(value, tuple):
-        if len(value) == 2 and all(isinstance(part.value, int) for part in value):
-            return _show_scaler(value[0].value, value[1].value)
-        columns = [_read_column(part) for part in value]
-        if columns and all(columns):
-            return _show_columns(column for column in columns if column is not None)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _tell(data)
-
-
-def _read_column(data: Data) -> tuple[tuple[int, bytes, int], int] | None:
-    match data.value:
-        case (
-            Data(value=int(class_id)),
-            Data(value=bytes(name)),
-            Data(value=int(number)),
-            Data(value=int(index)),
-        ):
-            return ((class_id, name, number), index) if len(name) == 6 else None
-    return None
-
-
-def _show_scaler(scaler: int, unit: int) -> str:
-    symbol = next((each.symbol for each in Unit if each == unit), f"unit {unit}")
-    return f"10^{scaler} {symbol}".strip()
-
-
-def _show_columns(columns: Iterable[tuple[tuple[int, bytes, int], int]]) -> str:
-    shown = [
-        f"{class_id}/{obis.to_text(name)}/{number}{f'[{index}]' if index else ''}"
-        for (class_id, name, number), index in columns
-    ]
-    return ", ".join(shown)
+    models = dict(device.mbus_devices.values_list("channel", "model"))
+    for channel in (None, *MBUS_CHANNELS):
+        model = device.model if channel is None else models.get(channel, "")
+        for each in find_contradictions(Registered(profile, device.polyphase, model, channel), told):
+            code = profile[each.tag].address_attribute(each.attribute, each.channel)
+            named = each.as_details()
+            yield DescriptionRow(
+                f"{named['object']} {named['attribute']}",
+                str(code),
+                shorten(each.told, LONGEST_TEXT),
+                shorten(each.stated, LONGEST_TEXT),
+            )
 
 
 def _tell(data: Data | None) -> str:
@@ -173,4 +114,4 @@ def _tell(data: Data | None) -> str:
     lines = Lines()
     add_data(lines, "", data, lambda name: "")
     text = " ".join(str(lines).split())
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    return shorten(text, LONGEST_TEXT)
