@@ -42,6 +42,12 @@ RECENT_ROWS = 10
 RECENT_ALARMS = 5
 
 
+def _choose_classes(title: str, *, is_folded: bool) -> tuple[str, ...]:
+    """CSS classes of a group of fields."""
+    # One below the other, the many settings would fill three screens.
+    return (*(("collapse",) if is_folded else ()), *(("two-columns",) if title == HOW_TO_TALK else ()))
+
+
 class AuthorisationInline(admin.TabularInline):
     """What organisations may do with the device; those that have an organisation see their own grants."""
 
@@ -224,7 +230,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         # Most devices have no settings of their own, and there are many.
         folded = () if obj is not None and make_own(obj.own_settings, obj.with_list_max) else (HOW_TO_TALK,)
         return [
-            (title, {"fields": fields, "classes": ("collapse",) if title in folded else ()})
+            (title, {"fields": fields, "classes": _choose_classes(title, is_folded=title in folded)})
             for title, fields in groups
         ]
 

@@ -13,7 +13,8 @@ from osgp.devices.meter_settings import SETTINGS
 from osgp.devices.models import Device
 from osgp.devices.setting_changes import find_layers
 from osgp.messages.contradictions import Registered, find_contradictions, shorten
-from osgp.pages.devices.setting_form import SOURCES, make_label, show_effective
+from osgp.pages.devices.setting_form import SOURCES, show_effective
+from osgp.pages.shared.display_text import split_words
 from osgp.protocol_dlms import Data
 from osgp.protocol_dlms.describe.text import Lines, add_data
 from osgp.visits import acquaintance
@@ -49,7 +50,7 @@ def list_effective(device: Device) -> list[EffectiveRow] | None:
     effective = find_layers(device).explain()
     return [
         EffectiveRow(
-            make_label(name),
+            split_words(name),
             show_effective(name, value) or NOTHING,
             SOURCES[source],
             SETTINGS[name].describe(),

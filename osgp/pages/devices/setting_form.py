@@ -9,6 +9,7 @@ from osgp.devices.meter_settings import SETTINGS, Kind, Setting
 from osgp.devices.setting_changes import Changes, InvalidSettings
 from osgp.devices.settings_resolution import Effective, Source
 from osgp.devices.system_title import find_title
+from osgp.pages.shared.display_text import split_words
 
 PREFIX = "setting_"
 """Of the names of the fields: Device has a column with_list_max, which is something else."""
@@ -45,14 +46,9 @@ class SettingChoiceField(forms.ChoiceField):
         return super().clean(value) or None
 
 
-def make_label(name: str) -> str:
-    """The name of a setting for people."""
-    return name.replace("_", " ").capitalize().replace("Hdlc", "HDLC").replace("Apdu", "APDU")
-
-
 def _make_field(setting: Setting) -> forms.Field:
     options: dict[str, Any] = {"required": False, "help_text": setting.describe()}
-    options["label"] = make_label(setting.name)
+    options["label"] = split_words(setting.name)
     if setting.kind is Kind.CHOICE:
         choices = [("", "– not set –"), *((each, each) for each in setting.choices)]
         return SettingChoiceField(choices=choices, **options)

@@ -118,9 +118,13 @@ def count_rows(number: int, singular: str, plural: str = "") -> str:
     return f"1 {singular}" if number == 1 else f"{number:,} {plural or singular + 's'}"
 
 
+_ABBREVIATIONS = re.compile(r"\b(apdu|hdlc)\b", re.IGNORECASE)
+
+
 def split_words(name: str) -> str:
-    """``RESPONSE_TIMEOUT`` -> ``Response timeout``."""
-    return name.replace("_", " ").capitalize()
+    """``RESPONSE_TIMEOUT`` -> ``Response timeout``, ``apdu_deadline`` -> ``APDU deadline``."""
+    words = name.replace("_", " ").capitalize()
+    return _ABBREVIATIONS.sub(lambda found: found[0].upper(), words)
 
 
 def allow_breaks(name: str) -> SafeString:
