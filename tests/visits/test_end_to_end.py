@@ -109,6 +109,6 @@ def test_a_request_that_failed_once_is_tried_again_until_its_latest_time(
 
     processes.eventually(retrying, "a first attempt")
     simulator.meters[identification].faults.switch_off()
-    Request.objects.update(due_at=datetime.now(UTC))
+    Request.objects.update(due_at=datetime.now(UTC) - timedelta(seconds=1))
     answer = outcome(api, accepted)
     assert (answer["status"], answer["attempts"]) == ("SUCCEEDED", 2)

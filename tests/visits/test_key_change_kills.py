@@ -60,7 +60,7 @@ class Site:
                 expires_at=timezone.now() - timedelta(seconds=1)
             )
             states.reap()
-            Request.objects.exclude(state__in=FINAL).update(due_at=timezone.now())
+            Request.objects.exclude(state__in=FINAL).update(due_at=timezone.now() - timedelta(seconds=1))
             for session in states.open_sessions(10).sessions:
                 assert visit_meter(session.pk, session.token, "another worker")
             if not Request.objects.exclude(state__in=FINAL).exists():
@@ -204,7 +204,7 @@ def test_recovery_of_half_done_changes(
             meters.visit(site.meter)
             request.refresh_from_db()
             assert request.state == RequestState.RETRYING
-            Request.objects.filter(pk=request.pk).update(due_at=timezone.now())
+            Request.objects.filter(pk=request.pk).update(due_at=timezone.now() - timedelta(seconds=1))
             return request
 
         def check(number: int) -> None:

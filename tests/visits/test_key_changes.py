@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ def read(organisation: Organisation, device: Device) -> Request:
 
 
 def due_again() -> None:
-    Request.objects.filter(state=RequestState.RETRYING).update(due_at=timezone.now())
+    Request.objects.filter(state=RequestState.RETRYING).update(due_at=timezone.now() - timedelta(seconds=1))
 
 
 def is_reachable(organisation: Organisation, device: Device) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -213,7 +214,7 @@ def test_an_mbus_device_that_moves_in_the_middle_of_a_change(
     assert outcome(later[0]) == ("RETRYING", 1, 414)
     assert later[0].fault is not None
     assert "being changed" in later[0].fault["message"]
-    Request.objects.filter(pk=later[0].pk).update(meter=device, due_at=timezone.now())
+    Request.objects.filter(pk=later[0].pk).update(meter=device, due_at=timezone.now() - timedelta(seconds=1))
     meters.visit(device)
     assert outcome(later[0]) == ("SUCCEEDED", 2, None)
     [behind] = simulated.gas_meters
@@ -257,7 +258,7 @@ def test_add_device_with_other_keys_waits_for_a_change(
     assert outcome(change) == ("SUCCEEDED", 1, None)
     assert keystore.read_active_keys(device, GLOBAL_KEYS) == in_meter(simulated) == make_pair(0)
     assert not MeterSession.objects.filter(state__in=("OPENED", "CLAIMED")).exists()
-    Request.objects.filter(pk=added().pk).update(due_at=timezone.now())
+    Request.objects.filter(pk=added().pk).update(due_at=timezone.now() - timedelta(seconds=1))
     assert perform_due(10) == 1
     assert outcome(added()) == ("SUCCEEDED", 2, None)
     expected = {KEY_TYPES[name]: secret for name, secret in supplied.items()}

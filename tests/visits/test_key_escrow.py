@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def make_pair(number: int) -> dict[KeyType, bytes]:
 
 
 def is_reachable(organisation: Organisation, device: Device) -> bool:
-    Request.objects.filter(state=RequestState.RETRYING).update(due_at=timezone.now())
+    Request.objects.filter(state=RequestState.RETRYING).update(due_at=timezone.now() - timedelta(seconds=1))
     return send(organisation, device, "ActualMeterReads").state == RequestState.SUCCEEDED
 
 

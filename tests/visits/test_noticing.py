@@ -1,6 +1,7 @@
 """What visits notice of their meters: counters, keys, and changes of keys that were cut off."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -56,7 +57,9 @@ def announced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def visited(organisation: Organisation, device: Device, message: str = "SynchronizeTime") -> Request:
     """The outcome of the first attempt of a request of its own."""
     Request.objects.filter(state=RequestState.RETRYING).delete()
-    request = factories.make_request(organisation, device, message, due_at=timezone.now())
+    request = factories.make_request(
+        organisation, device, message, due_at=timezone.now() - timedelta(seconds=1)
+    )
     meters.visit(device)
     request.refresh_from_db()
     return request

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -44,7 +45,9 @@ def device(organisation: Organisation, simulator: SimulatorThread) -> Device:
 def visited(organisation: Organisation, device: Device) -> Request:
     """The outcome of the first attempt of a request of its own."""
     Request.objects.filter(state=RequestState.RETRYING).delete()
-    request = factories.make_request(organisation, device, "SynchronizeTime", due_at=timezone.now())
+    request = factories.make_request(
+        organisation, device, "SynchronizeTime", due_at=timezone.now() - timedelta(seconds=1)
+    )
     meters.visit(device)
     request.refresh_from_db()
     return request
