@@ -93,8 +93,8 @@ def run_on_services(
 
 
 def run_both(found: services.Services, arguments: Sequence[str]) -> tuple[int, int]:
-    """Both runs at the same time, with half of the workers each: while one waits, the other has the CPU."""
-    workers = max(1, WORKERS // 2)
+    """Both runs at the same time, three quarters of the workers each: while some wait, others use the CPU."""
+    workers = max(1, WORKERS * 3 // 4)
     with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
         second = pool.submit(run_on_services, found, arguments, workers, output)
         try:

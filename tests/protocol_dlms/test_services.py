@@ -839,7 +839,7 @@ APDUS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(APDUS)
 def test_any_answer_is_understood_or_refused_with_a_typed_error(apdu: bytes) -> None:
     meter_side = WrapperMeter(lambda _: apdu, hls=False)
