@@ -38,7 +38,7 @@ class Sizes:
     notifications: int = _make_size_option(5_000, 20_000, "notifications that are due at once")
     expected: int = _make_size_option(20_000, 100_000, "meters of which it is asked which lack readings")
     pushes: int = _make_size_option(20_000, 120_000, "alarms pushed over TCP, 2,000 a second")
-    pairs: int = _make_size_option(200, 1_000, "pairs of quirks that meters have, or all that there can be")
+    pairs: int = _make_size_option(1_000, 1_000, "pairs of quirks that meters have, or all that there can be")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
