@@ -74,7 +74,8 @@ class SharedSettingsAdmin(admin.ModelAdmin):
         if not self.has_change_permission(request, obj) and obj is not None:
             return [(None, {"fields": ("kind", "name", "what")})]
         who = ("kind", "name")
-        return [(None, {"fields": who}), ("How to talk to them", {"fields": FIELDS, "classes": ("two-columns",)})]
+        settings = {"fields": FIELDS, "classes": ("two-columns",)}
+        return [(None, {"fields": who}), ("How to talk to them", settings)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """A model or profile keeps its name: others have settings of their own."""
