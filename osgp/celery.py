@@ -3,8 +3,11 @@
 """
 
 import os
+from datetime import datetime
 
-from celery import Celery
+from celery import Celery, Task
+
+from osgp import platform_time
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "osgp.settings")
 
@@ -23,6 +26,22 @@ def make_psycopg2_cooperative() -> None:
 
 make_psycopg2_cooperative()
 
-app = Celery("osgp")
+
+class PlatformCelery(Celery):
+    """Celery by the platform's time: until when hints are good."""
+
+    def now(self) -> datetime:
+        """Return the time in the time zone of the application."""
+        return platform_time.now().astimezone(self.timezone)
+
+
+class PlatformTask(Task):
+    """A task whose hints expire by the platform's time."""
+
+    abstract = True
+    Request = "osgp.task_request:TaskRequest"
+
+
+app = PlatformCelery("osgp", task_cls=PlatformTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

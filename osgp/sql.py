@@ -22,6 +22,8 @@ from django.db.models import DurationField, Q, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
+from osgp import platform_time
+
 _DIALECTS = {
     "postgresql": {
         "now": "statement_timestamp()",
@@ -120,8 +122,14 @@ _READ_NOW = Statement("SELECT {now}", prepared=False)
 
 
 def read_now() -> datetime:
-    """Return the time of the database, which decides what is due; a process's own clock may be ahead."""
-    return parse_moment(_READ_NOW.fetch_rows()[0][0])
+    """Return the time of the database, which decides what is due; a process's own clock may be ahead.
+
+    It counts as a measurement of the platform's time (osgp/platform_time.py).
+    """
+    asked = platform_time.read_uptime()
+    now = parse_moment(_READ_NOW.fetch_rows()[0][0])
+    platform_time.note(asked, now, platform_time.read_uptime())
+    return now
 
 
 def add_to_now(delay: timedelta) -> Combinable:

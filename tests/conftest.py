@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 # Routes are made from the messages that are registered when they are first imported: that must not happen
 # while a test has registered messages of its own, or they stay.
 import osgp.urls  # noqa: F401
+from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.processes.database import lanes
@@ -64,6 +65,12 @@ def _closed_lanes() -> Iterator[None]:
     """Database connections of lanes would outlive the test, and keep its database from being emptied."""
     yield
     lanes.close()
+
+
+@pytest.fixture(autouse=True)
+def _own_clock() -> None:
+    """The clock of the machine counts, which tests set, until something compares it with the database's."""
+    platform_time.forget()
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from datetime import datetime
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
 from django.db import models
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.accounts.functions import DEFAULT_SCOPES, DeviceFunctionGroup
 from osgp.devices.models import Device
 
@@ -91,7 +91,7 @@ class ApiToken(models.Model):
 
     def is_valid(self, now: datetime | None = None) -> bool:
         """Return whether the token is neither revoked nor expired."""
-        now = now or timezone.now()
+        now = now or platform_time.now()
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
 

@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
-from django.utils import timezone
-
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.operation import MeterOperation, Service
@@ -49,6 +47,9 @@ class SynchronizeTime(MeterOperation[SynchronizeTimeParameters, SynchronizeTimeR
     The deviation from UTC and the daylight saving bit go with it, so that the time is the right one also in
     the hour that comes twice when clocks go back. A zone given here becomes the device's own once the meter
     has accepted the time.
+
+    The platform's time is that of its database. If the clock of the worker differs from it by more than two
+    seconds, nothing is sent: fault 414, which is retried.
     """
 
     message = "SynchronizeTime"
@@ -59,7 +60,7 @@ class SynchronizeTime(MeterOperation[SynchronizeTimeParameters, SynchronizeTimeR
     def perform(self, meter: VisitedMeter, parameters: SynchronizeTimeParameters) -> SynchronizeTimeResult:
         zone = ZoneInfo(parameters["timezone"]) if "timezone" in parameters else meter.time_zone
         # Repeating it does no harm only because the time is taken anew on each attempt.
-        now = timezone.now()
+        now = meter.read_platform_time()
         clock = CosemDateTime.from_datetime(now, zone)
         meter.set("CLOCK", "time", Data(DataType.OCTET_STRING, meter.clock.turn(clock).to_bytes()))
         if abs(clock.deviation) > STANDARD_DEVIATION_LIMIT:
@@ -80,7 +81,7 @@ class SynchronizeTime(MeterOperation[SynchronizeTimeParameters, SynchronizeTimeR
 def _check_time(meter: VisitedMeter, since: datetime) -> None:
     """Raise Fault 414 unless the clock shows the time, set at ``since``: it may not know such deviations."""
     shown = meter.clock.parse(meter.get("CLOCK", "time"), "The meter's clock")
-    if not since - TOLERANCE <= shown <= timezone.now() + TOLERANCE:
+    if not since - TOLERANCE <= shown <= meter.read_platform_time() + TOLERANCE:
         raise Fault(
             FaultCode.UNABLE_TO_PROCESS_REQUEST,
             f"The meter accepted the time, but its clock shows {shown:%Y-%m-%d %H:%M:%S} UTC: it does not "

@@ -6,8 +6,7 @@ from enum import StrEnum
 from typing import Annotated, TypedDict
 from zoneinfo import ZoneInfo
 
-from django.utils import timezone
-
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import CosemObject
 from osgp.devices.models import Device
@@ -77,7 +76,7 @@ class TestAlarmScheduler(MeterOperation[TestAlarmSchedulerParameters, TestAlarmS
         _check_phases(
             device.profile[SCHEDULERS[alarm_type]], alarm_type, device.polyphase, device.identification
         )
-        _find_local_time(parameters["test_time"], ZoneInfo(device.time_zone))
+        _find_local_time(parameters["test_time"], ZoneInfo(device.time_zone), platform_time.now())
 
     def perform(
         self, meter: VisitedMeter, parameters: TestAlarmSchedulerParameters
@@ -85,7 +84,7 @@ class TestAlarmScheduler(MeterOperation[TestAlarmSchedulerParameters, TestAlarmS
         alarm_type = parameters["alarm_type"]
         tag = SCHEDULERS[alarm_type]
         _check_phases(meter.find_object(tag), alarm_type, meter.polyphase, meter.identification)
-        local = _find_local_time(parameters["test_time"], meter.time_zone)
+        local = _find_local_time(parameters["test_time"], meter.time_zone, meter.read_platform_time())
         meter.set(tag, "execution_time", _encode_execution_time(local))
         return {"alarm_type": alarm_type, "test_time": local, "timezone": meter.time_zone.key}
 
@@ -103,9 +102,9 @@ def _check_phases(
         )
 
 
-def _find_local_time(test_time: datetime, zone: ZoneInfo) -> datetime:
+def _find_local_time(test_time: datetime, zone: ZoneInfo, now: datetime) -> datetime:
     """The time in the meter's zone, to the second. Raises Fault 401 if it has passed or is ambiguous."""
-    if test_time <= timezone.now():
+    if test_time <= now:
         raise _make_refusal("The time of the test has to be in the future.")
     local = test_time.astimezone(zone).replace(microsecond=0)
     if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():

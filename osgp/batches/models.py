@@ -209,7 +209,8 @@ class RecurringRequest(Scheduling):
         help_text="Instead of a crontab.",
     )
     starts_at = models.DateTimeField(
-        default=timezone.now, help_text="No occurrence is before; intervals are counted from here."
+        default=timezone.now,  # noqa: TID251 (for rows made by hand)
+        help_text="No occurrence is before; intervals are counted from here.",
     )
     max_duration = models.DurationField(
         null=True, blank=True, help_text="What was not started this long after the occurrence is given up."

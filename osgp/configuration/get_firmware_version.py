@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
-from django.utils import timezone
-
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.firmware import parse_identifier
 from osgp.devices.models import Device
@@ -69,7 +68,7 @@ class GetFirmwareVersion(
     needs = (any_of(*TAGS.values()),)
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetFirmwareVersionResult:
-        as_of = timezone.now()
+        as_of = platform_time.now()
         fields = read_fields(
             meter,
             [

@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
-from django.utils import timezone
-
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.firmware import parse_version_info
 from osgp.devices.models import MBUS_DEVICE_TYPES, Device
@@ -52,7 +51,7 @@ class GetFirmwareVersionGas(
     needs = (TAG,)
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> GetFirmwareVersionGasResult:
-        as_of = timezone.now()
+        as_of = platform_time.now()
         return {
             "firmware_module_type": FirmwareModuleType.SIMPLE_VERSION_INFO,
             "version": parse_version_info(meter.get(TAG, "value")),

@@ -7,8 +7,6 @@ failure in between, the next attempt makes another key, so that the stored one i
 import secrets
 from collections.abc import Callable
 
-from django.utils import timezone
-
 from osgp.catalogue import MbusKeyWrapping
 from osgp.cosem.mbus_key_wrapping import (
     KEY_OCTETS,
@@ -93,7 +91,7 @@ def _prepare_wrapping(meter: VisitedMeter, keys: DeviceKeys, key_type: KeyType) 
     number, manufacturer = keys.mbus_identification_number, keys.mbus_manufacturer
     check_mbus_name(keys.identification, number, manufacturer)
     # Kept before it is used: a counter that another key had must not come again, whatever happens.
-    counter = keys.advance_key_change_counter(count_seconds(timezone.now(), meter.time_zone))
+    counter = keys.advance_key_change_counter(count_seconds(meter.read_platform_time(), meter.time_zone))
     return lambda key: wrap_with_gcm(
         default_key,
         key,

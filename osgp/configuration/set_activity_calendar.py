@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Annotated, Any, Final, TypedDict
 from zoneinfo import ZoneInfo
 
-from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.configuration.calendar_parameters import (
     SetActivityCalendarParameters,
@@ -94,12 +94,12 @@ class SetActivityCalendar(MeterOperation[SetActivityCalendarParameters, SetActiv
             raise ValidationError(errors)
 
     def check_device(self, device: Device, parameters: SetActivityCalendarParameters) -> None:
-        _find_activation(parameters, MeterClock(ZoneInfo(device.time_zone)))
+        _find_activation(parameters, MeterClock(ZoneInfo(device.time_zone)), platform_time.now)
 
     def perform(
         self, meter: VisitedMeter, parameters: SetActivityCalendarParameters
     ) -> SetActivityCalendarResult:
-        activation = _find_activation(parameters, meter.clock)
+        activation = _find_activation(parameters, meter.clock, meter.read_platform_time)
         before, is_planned = _read_active(meter)
         if is_planned:
             write(meter, [_plan(meter, NEVER)])
@@ -116,13 +116,15 @@ class SetActivityCalendar(MeterOperation[SetActivityCalendarParameters, SetActiv
         return {"before": before, "after": describe(*after), TIME: activation}
 
 
-def _find_activation(parameters: SetActivityCalendarParameters, clock: MeterClock) -> datetime | None:
+def _find_activation(
+    parameters: SetActivityCalendarParameters, clock: MeterClock, read_time: Callable[[], datetime]
+) -> datetime | None:
     """The time of the activation; None: at once. Raises Fault 401 if it has passed."""
     moment = parameters.get(TIME)
     if moment is None:
         return None
     found = clock.decode(_encode(moment, clock).to_octets())
-    if found is None or found <= timezone.now():
+    if found is None or found <= read_time():
         text = "The time of the activation has to be in the future."
         raise Fault(FaultCode.VALIDATION_ERROR, text, pointer=f"/{TIME}")
     return found

@@ -8,9 +8,11 @@ unless somebody has revoked that or the service has no such function: that part 
 
 import logging
 from collections.abc import Collection
+from typing import Any
 
 from django.db import NotSupportedError, ProgrammingError, connection
 
+from osgp import platform_time
 from osgp.devices import generations
 from osgp.devices.models import KeyCounter
 
@@ -33,11 +35,14 @@ _left_out: set[str] = set()
 def read() -> tuple[str, str]:
     """Return the mark of the database that was seen last, empty if none was yet, and the mark of this one.
 
-    One statement; outside of transactions. Raises OperationalError on a standby, which has no timeline yet.
+    One statement, which measures the platform's time as well; outside of transactions. Raises
+    OperationalError on a standby, which has no timeline yet.
     """
     parts = [name for name in PARTS if name not in _left_out]
     try:
-        seen, *values = _fetch([_SEEN, *(PARTS[name] for name in parts)])
+        asked = platform_time.read_uptime()
+        now, seen, *values = _fetch(["statement_timestamp()", _SEEN, *(PARTS[name] for name in parts)])
+        platform_time.note(asked, now, platform_time.read_uptime())
     except _REFUSALS:
         refused = {name for name in parts if not _may_read(PARTS[name])}
         if not refused:
@@ -56,7 +61,7 @@ def _may_read(part: str) -> bool:
     return True
 
 
-def _fetch(expressions: Collection[str]) -> tuple[object, ...]:
+def _fetch(expressions: Collection[str]) -> tuple[Any, ...]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(expressions)}")
         return tuple(cursor.fetchone())

@@ -8,13 +8,13 @@ must leap further than what was used after the first. A random part keeps the va
 """
 
 import random
-import time
 from datetime import datetime
 
 from django.conf import settings
 from django.db.models import F, Value
 from django.db.models.functions import Greatest, Now
 
+from osgp import platform_time
 from osgp.devices.models import CounterGeneration
 
 FIRST = 1
@@ -67,7 +67,7 @@ def begin(mark: str, former: str) -> int | None:
     """
     _ensure_row()
     # Two restores of one backup begin with the same row, so counting up would not tell them apart.
-    number = Greatest(F("number") + 1, Value(int(time.time())))
+    number = Greatest(F("number") + 1, Value(int(platform_time.now().timestamp())))
     changed = CounterGeneration.objects.filter(mark=former).update(number=number, mark=mark, changed_at=Now())
     return get_current() if changed else None
 

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.utils import timezone
 
+from osgp import platform_time
 from osgp.devices import fingerprints
 from osgp.devices.envelope import UnknownKeyEncryptionKey, UnsealError
 from osgp.devices.keystore import require_length
@@ -60,7 +61,7 @@ def keep(device: str, change: uuid.UUID, secrets: Mapping[KeyType, bytes]) -> No
         place = find_place()
         if place is None:
             return
-        at = timezone.now()
+        at = platform_time.now()
         name = _make_name(change, secrets)
         place.write(at, name + KEYS, seal(place.public_key, name, device, change, at, secrets))
     except (OSError, ImproperlyConfigured) as error:
@@ -85,7 +86,7 @@ def mark_active(device: str, change: uuid.UUID, secrets: Mapping[KeyType, bytes]
     try:
         place = find_place()
         if place is not None:
-            at = timezone.now()
+            at = platform_time.now()
             place.write(at, _make_name(change, secrets) + MARKER, at.isoformat().encode())
     except (OSError, ImproperlyConfigured, UnsealError) as error:
         logger.warning("The second place does not say that new keys of %s are active: %s", device, error)

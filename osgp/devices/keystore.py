@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.devices import envelope, fingerprints, invocation_counters
 from osgp.devices.envelope import SealedSecret, UnknownKeyEncryptionKey, UnsealError
 from osgp.devices.key_states import KeyTransitions
@@ -78,7 +78,7 @@ def store_new(
     rows = [make_row(device.pk, key_type, secret, change=change) for key_type, secret in secrets.items()]
     with transaction.atomic():
         _lock(device.pk)
-        now = timezone.now()
+        now = platform_time.now()
         superseded = DeviceKey.objects.filter(device=device, key_type__in=list(secrets))
         apply(superseded, KeyTransitions.WITHDRAW, state_changed_at=now)
         give_counters(rows, list(secrets.values()), first_counter)
@@ -161,7 +161,7 @@ def activate_change(device_id: int, key_types: Collection[KeyType], change: uuid
 
 
 def _activate(device_id: int, keys: QuerySet[DeviceKey]) -> frozenset[KeyType]:
-    now = timezone.now()
+    now = platform_time.now()
     pending = dict(keys.filter(state=KeyState.NEW).values_list("key_type", "pk"))
     former = DeviceKey.objects.filter(device=device_id, key_type__in=pending)
     apply(former, KeyTransitions.EXPIRE, state_changed_at=now)

@@ -3,9 +3,8 @@
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
-from osgp import catalogue
+from osgp import catalogue, platform_time
 from osgp.catalogue.communication import Framing, Security
 from osgp.devices.counter_models import LARGEST_COUNTER, CounterGeneration, FingerprintKey, KeyCounter
 from osgp.devices.settings_models import ClientSystemTitle, MeterKnowledge, SettingsKind, SharedSettings
@@ -288,7 +287,7 @@ class Device(models.Model):
     @property
     def is_debugged(self) -> bool:
         """Whether its messages are logged now."""
-        return self.debugging_until is not None and self.debugging_until > timezone.now()
+        return self.debugging_until is not None and self.debugging_until > platform_time.now()
 
     @property
     def profile(self) -> "catalogue.Profile":

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 from celery.schedules import ParseException, crontab
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from osgp import platform_time
 from osgp.accounts.caller import Caller
 from osgp.batches.models import RecurringRequest
 from osgp.device_groups import groups
@@ -127,7 +127,7 @@ class ScheduleFields(RecurrenceFields):
         longest = attrs.get("max_duration_seconds")
         if longest is not None and longest <= attrs["spread_seconds"]:
             raise ValidationError({"max_duration_seconds": ["Must be longer than spread_seconds."]})
-        gap = occurrences.find_shortest_gap(build_recurrence(attrs), timezone.now())
+        gap = occurrences.find_shortest_gap(build_recurrence(attrs), platform_time.now())
         if attrs["spread_seconds"] > gap.total_seconds():
             raise ValidationError(
                 {
@@ -167,7 +167,7 @@ def find_next_occurrences(fields: Mapping[str, Any], number: int) -> list[dateti
 
     Raises ValueError if it never is.
     """
-    now = timezone.now()
+    now = platform_time.now()
     return occurrences.list_next(
         build_recurrence(fields), now, anchor=fields.get("starts_at") or now, number=number
     )
@@ -212,7 +212,7 @@ def submit_schedule(caller: Caller, body: Any, row: RecurringRequest | None = No
     then.
     """
     content, fields, group, devices = check_schedule(caller, body)
-    row = row or RecurringRequest(organisation=caller.organisation)
+    row = row or RecurringRequest(organisation=caller.organisation, starts_at=platform_time.now())
     if RecurringRequest.objects.filter(organisation=caller.organisation, name=fields["name"]).exclude(
         pk=row.pk
     ):

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.accounts.caller import Caller
 from osgp.batches.models import Batch, BatchSource, BatchState
 from osgp.fleet import states
@@ -81,7 +81,7 @@ def retry_failed(caller: Caller, batch: Batch) -> Batch:
         source=BatchSource.RETRY,
         retry_of=batch,
         total=failed,
-        created_at=timezone.now(),
+        created_at=platform_time.now(),
     )
     wakeup.notify()
     return again

@@ -11,10 +11,10 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from osgp import platform_time
 from osgp.accounts.caller import Caller
 from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch, BatchSource
@@ -162,7 +162,7 @@ def make_batch(caller: Caller, content: Content, fields: Mapping[str, Any]) -> B
         schedule_time=fields.get("schedule_time"),
         max_schedule_time=fields.get("max_schedule_time"),
         response_url=fields.get("response_url", ""),
-        created_at=timezone.now(),
+        created_at=platform_time.now(),
     )
 
 
@@ -232,9 +232,9 @@ def list_batches(organisation: Organisation) -> QuerySet[Batch]:
 def _check_latest(attrs: Mapping[str, Any]) -> None:
     """Check that all devices may start in time. Without ``schedule_time`` it may have passed for all."""
     latest, begin = attrs.get("max_schedule_time"), attrs.get("schedule_time")
-    if latest is None or (begin is None and latest <= timezone.now()):
+    if latest is None or (begin is None and latest <= platform_time.now()):
         return
-    if latest <= (begin or timezone.now()) + timedelta(seconds=attrs["spread_seconds"]):
+    if latest <= (begin or platform_time.now()) + timedelta(seconds=attrs["spread_seconds"]):
         raise ValidationError({"max_schedule_time": ["Must be after the end of spread_seconds."]})
 
 

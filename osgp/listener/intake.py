@@ -1,8 +1,8 @@
 """What becomes of what was found in octets: kept, counted, or refused because there is too much of it."""
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
+from osgp import platform_time
 from osgp.alarms.counting import Arrival
 from osgp.alarms.models import LONGEST_PUSH, Transport
 from osgp.listener.keeper import Keeper
@@ -35,7 +35,7 @@ class BadPieces:
 
     def allow(self, address: str) -> bool:
         """Take one of what a source has left in this hour. False if it has nothing left."""
-        hour = int(datetime.now(UTC).timestamp()) // 3600
+        hour = int(platform_time.now().timestamp()) // 3600
         if hour != self._hour:
             self._hour, self._kept, self._in_all = hour, {}, 0
         kept = self._kept.get(address, 0)

@@ -11,10 +11,10 @@ import logging
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
+from osgp import platform_time
 from osgp.alarms import counting
 from osgp.alarms.counting import Arrival, CountKey
 from osgp.alarms.models import PushOutcome, Transport
@@ -82,7 +82,7 @@ class Keeper:
 
     def count(self, transport: Transport, outcome: str, number: int = 1) -> None:
         """Count what happened to ``number`` pushes; stored within some seconds."""
-        key = counting.make_key(transport, outcome, datetime.now(UTC))
+        key = counting.make_key(transport, outcome, platform_time.now())
         self._counts[key] = self._counts.get(key, 0) + number
 
     async def flush_counts(self) -> None:

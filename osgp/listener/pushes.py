@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from osgp import platform_time
 from osgp.alarms.models import PushOutcome, Transport
 
 _HEAD = struct.Struct(">16sqBHHHH")
@@ -27,7 +28,7 @@ class Push:
     octets: bytes = field(repr=False)
     outcome: str = PushOutcome.WAITING.value
     problem: str = ""
-    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    received_at: datetime = field(default_factory=platform_time.now)
     uid: uuid.UUID = field(default_factory=uuid.uuid4)
 
 

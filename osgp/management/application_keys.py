@@ -1,8 +1,8 @@
 """Registering and removing the public keys of applications, with the audit trail."""
 
 from django.db import transaction
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.accounts.application_keys import find_key, parse_public_key
 from osgp.accounts.models import ApplicationKey, Organisation
 from osgp.audit.keeping import record
@@ -26,7 +26,7 @@ def register_key(
     row = former or ApplicationKey(organisation=organisation, application=application)
     details = _tell(row, public_key.fingerprint, former.fingerprint if former else None)
     row.public_key, row.fingerprint = public_key.pem, public_key.fingerprint
-    row.registered_at, row.registered_by = timezone.now(), by
+    row.registered_at, row.registered_by = platform_time.now(), by
     row.save()
     record(
         AuditEvent.APPLICATION_KEY_REGISTERED,

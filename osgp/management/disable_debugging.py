@@ -1,7 +1,6 @@
 """DisableDebugging: keep a device's messages no longer."""
 
-from django.utils import timezone
-
+from osgp import platform_time
 from osgp.devices.models import Device
 from osgp.management.enable_debugging import DebuggingResult
 from osgp.management.known_devices import ManagedDeviceOperation
@@ -19,6 +18,6 @@ class DisableDebugging(ManagedDeviceOperation[NoParameters, DebuggingResult]):
     def change(self, sender: Sender, device: Device, parameters: NoParameters) -> DebuggingResult:
         if device.is_debugged:
             # When it ended stays known, for people who look for logs.
-            device.debugging_until = timezone.now()
+            device.debugging_until = platform_time.now()
             device.save(update_fields=["debugging_until", "updated_at"])
         return {"debugging_until": None}

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Annotated, NotRequired, TypedDict
 
 from django.conf import settings
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.devices.models import Device
 from osgp.faults import Fault, FaultCode
 from osgp.management.known_devices import ManagedDeviceOperation
@@ -44,7 +44,7 @@ class EnableDebugging(ManagedDeviceOperation[EnableDebuggingParameters, Debuggin
 
     def check_change(self, sender: Sender, device: Device, parameters: EnableDebuggingParameters) -> None:
         """Raises Fault 401 for an end in the past or too far away."""
-        until, now = parameters.get("until"), timezone.now()
+        until, now = parameters.get("until"), platform_time.now()
         if until is not None and not now < until <= now + LONGEST:
             raise Fault(
                 FaultCode.VALIDATION_ERROR,
@@ -55,7 +55,7 @@ class EnableDebugging(ManagedDeviceOperation[EnableDebuggingParameters, Debuggin
     def change(
         self, sender: Sender, device: Device, parameters: EnableDebuggingParameters
     ) -> DebuggingResult:
-        until = parameters.get("until") or timezone.now() + settings.OSGP["DEBUGGING_TIME"]
+        until = parameters.get("until") or platform_time.now() + settings.OSGP["DEBUGGING_TIME"]
         device.debugging_until = until
         device.save(update_fields=["debugging_until", "updated_at"])
         return {"debugging_until": until}

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from django.db import transaction
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import Organisation
 from osgp.audit.keeping import record
@@ -199,7 +199,7 @@ def _doubt_counter(device: Device, change: EscrowedChange) -> None:
     keys = DeviceKey.objects.filter(
         device=device, change=change.change, state__in=(KeyState.ACTIVE, KeyState.NEW), counter__isnull=False
     )
-    age = max(timezone.now() - change.at, timedelta())
+    age = max(platform_time.now() - change.at, timedelta())
     used = int(age.total_seconds()) * generations.VALUES_PER_SECOND
     for counter_id in keys.values_list("counter", flat=True):
         assert counter_id is not None

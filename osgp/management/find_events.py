@@ -3,13 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
 
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile, list_event_log_categories
 from osgp.cosem.errors import UnusableRow
@@ -106,7 +107,7 @@ class FindEvents(MeterOperation[FindEventsParameters, FindEventsResult]):
             raise ValidationError({"from": ["Must be before until."]})
 
     def check_device(self, device: Device, parameters: FindEventsParameters) -> None:
-        _find_between(parameters, datetime.now(UTC), ZoneInfo(device.time_zone))
+        _find_between(parameters, platform_time.now(), ZoneInfo(device.time_zone))
 
     def _choose_times(self, meter: VisitedMeter, parameters: FindEventsParameters) -> Between:
         """The times of events that are looked for; since the last reading from where its result ended."""

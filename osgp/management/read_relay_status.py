@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, TypedDict
 
-from django.utils import timezone
-
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.devices.models import RelayStatus
 from osgp.management.disconnect_control import TAG, ask_for_switch, find_status
@@ -49,7 +48,7 @@ class ReadRelayStatus(MeterOperation[NoParameters, ReadRelayStatusResult]):
     needs = (TAG,)
 
     def perform(self, meter: VisitedMeter, parameters: NoParameters) -> ReadRelayStatusResult:
-        as_of = timezone.now()
+        as_of = platform_time.now()
         fields = read_fields(meter, ask_for_switch(meter))
         output, control, mode = fields
         if output.fault and control.fault:

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, NamedTuple, TypedDict
 
-from django.utils import timezone
-
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.devices.models import RelayStatus
 from osgp.faults import Component, Fault, FaultCode
@@ -43,7 +42,7 @@ class _Switch(NamedTuple):
     @classmethod
     def read(cls, meter: VisitedMeter) -> "_Switch":
         """Read it all in as few round trips as possible. Raises errors that end the association."""
-        as_of = timezone.now()
+        as_of = platform_time.now()
         output, state, mode = read_fields(meter, ask_for_switch(meter))
         return cls(output, state, mode, as_of)
 

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
-from django.utils import timezone
-
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.rights import list_granted_devices
 from osgp.cosem import mbus
@@ -106,7 +105,7 @@ class SetDeviceLifecycleStatusByChannel(
                 f"{number} the M-Bus identification {found.manufacturer} {found.identification_number}, "
                 f"which is on channel {channel} of {device.identification}.",
             )
-        Device.objects.filter(pk=chosen[0].pk).update(lifecycle_status=status, updated_at=timezone.now())
+        Device.objects.filter(pk=chosen[0].pk).update(lifecycle_status=status, updated_at=platform_time.now())
         return {
             "channel": channel,
             "mbus_device_identification": chosen[0].identification,

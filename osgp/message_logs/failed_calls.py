@@ -9,11 +9,11 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
 
+from osgp import platform_time
 from osgp.message_logs.models import MessageDirection, MessageLog
 from osgp.processes.database import AWAY
 from osgp.protocol_dlms import Step, Traffic
@@ -97,7 +97,7 @@ def _make_row(call: FailedCall, number: int, device_id: int, requests: Sequence[
         device_id=device_id,
         session_id=call.session_id,
         number=number,
-        at=datetime.now(UTC),
+        at=platform_time.now(),
         direction=MessageDirection.FAILED,
         message=only.message if only else "",
         correlation_uid=only.correlation_uid if only else None,

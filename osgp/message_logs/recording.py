@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from osgp import catalogue
+from osgp import catalogue, platform_time
 from osgp.message_logs.models import MessageDirection, MessageLog
 from osgp.processes.database import AWAY, lanes
 from osgp.protocol_dlms import Direction, TraceRecord
@@ -119,7 +119,8 @@ class Recording:
         self._characters += len(text) + len(apdu)
         if self._is_full():
             text = f"The log of this visit ends here: it has grown too long.\n{text}"
-        action = self._action
+        # It was just sent or received, whatever the clock of this machine says.
+        action, now = self._action, platform_time.now()
         for device_id in sorted(logs):
             self._collected += len(text) + len(apdu)
             self._rows.append(
@@ -127,7 +128,7 @@ class Recording:
                     device_id=device_id,
                     session_id=self._session_id,
                     number=self._count,
-                    at=record.at,
+                    at=now,
                     direction=_DIRECTIONS[record.direction],
                     message=action.message if action else "",
                     correlation_uid=action.request.correlation_uid if action else None,

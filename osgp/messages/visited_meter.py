@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from osgp import platform_time
 from osgp.catalogue import CosemObject, ObjectNotInProfile, Profile
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.cosem.clock import MeterClock
@@ -42,8 +43,12 @@ class VisitedMeter:
     """How to talk to the meter."""
     knowledge: Knowledge = field(default_factory=Knowledge)
     """What was learned of the meter, in this visit and before."""
-    visit_begin: datetime = field(default_factory=lambda: datetime.now(UTC))
+    visit_begin: datetime = field(default_factory=platform_time.now)
     """When the visit began, from which relative periods count."""
+    read_platform_time: Callable[[], datetime] = platform_time.now
+    """Reads the time of the platform, in UTC, for what is sent to the meter as the time or is decided by it.
+
+    Raises Fault 414 if the clocks of this machine and of the database differ."""
     history: History = NO_HISTORY
     """What the platform has of the device, for messages that ask only for what is missing."""
     earlier: Mapping[str, Any] | None = None

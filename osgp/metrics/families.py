@@ -113,6 +113,12 @@ PROCESS_HEARTBEAT = Family(
     Kind.GAUGE,
     "Time since the last heartbeat of any process of a kind; kinds that were never seen are missing.",
 )
+CLOCK_OFFSET = Family(
+    "osgp_clock_offset_seconds",
+    Kind.GAUGE,
+    "How far the clock of a process is ahead of the database's, by its last heartbeat; of the web process "
+    "that answers, now.",
+)
 SESSIONS_OPEN = Family(
     "osgp_sessions_open",
     Kind.GAUGE,

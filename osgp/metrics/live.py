@@ -1,16 +1,20 @@
 """Figures that are read at every scrape, each through an index, whatever the size of the tables."""
 
 import math
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Max
+from django.db.models import Count
 
+from osgp import platform_time
 from osgp.metrics import families
 from osgp.metrics.exposition import FamilySamples, Sample
 from osgp.metrics.models import Cursor
+from osgp.processes import clocks
+from osgp.processes.health import SILENT_AFTER
 from osgp.processes.models import ProcessHeartbeat
 from osgp.requests.liveness import find_heartbeat_age
 from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request
@@ -46,11 +50,7 @@ def read_figures() -> Iterator[FamilySamples]:
         families.DISPATCHER_HEARTBEAT,
         [Sample(math.inf if heartbeat is None else _to_seconds(heartbeat))],
     )
-    kinds = ProcessHeartbeat.objects.order_by("kind").values_list("kind").annotate(Max("beat_at"))
-    yield (
-        families.PROCESS_HEARTBEAT,
-        [Sample(_to_seconds(now - beat_at), {"kind": kind}) for kind, beat_at in kinds],
-    )
+    yield from _read_processes(now)
     live = MeterSession.objects.filter(state__in=LIVE_SESSION_STATES).order_by()
     number = dict(live.values_list("state").annotate(Count("pk")))
     states = sorted(map(str, LIVE_SESSION_STATES))
@@ -59,13 +59,38 @@ def read_figures() -> Iterator[FamilySamples]:
     yield families.ROLLUP_LAG, [Sample(_to_seconds(now - until), {"rows": name}) for name, until in cursors]
 
 
+def _read_processes(now: datetime) -> Iterator[FamilySamples]:
+    """Yield when each kind of process was heard of, and how far the clocks of those that live are off."""
+    latest: dict[str, datetime] = {}
+    offsets = []
+    rows = ProcessHeartbeat.objects.order_by("kind", "name")
+    for kind, name, details, beat_at, ended_at in rows.values_list(
+        "kind", "name", "details", "beat_at", "ended_at"
+    ):
+        latest[kind] = max(beat_at, latest.get(kind, beat_at))
+        offset = clocks.parse(details)
+        if offset is not None and ended_at is None and now - beat_at <= SILENT_AFTER:
+            offsets.append(Sample(offset.seconds, {"kind": kind, "process": name}))
+    own = platform_time.find_offset()
+    assert own is not None
+    # Of the host: its web processes share a clock, and the next scrape may reach another one.
+    offsets.append(Sample(round(own.seconds, 3), {"kind": "web", "process": socket.gethostname()}))
+    yield (
+        families.PROCESS_HEARTBEAT,
+        [Sample(_to_seconds(now - beat_at), {"kind": kind}) for kind, beat_at in latest.items()],
+    )
+    yield families.CLOCK_OFFSET, offsets
+
+
 def _read_ages() -> tuple[datetime, list[float]]:
     """Return the database's time, and how long the oldest requests have been due: scheduled, priority 0, …"""
     with connection.cursor() as cursor:
         now_text = _NOW[connection.vendor]
+        asked = platform_time.read_uptime()
         cursor.execute(f"SELECT {now_text}, {', '.join(_OLDEST)}".format(now=now_text))
         now, *moments = (_to_moment(value) for value in cursor.fetchone())
     assert now is not None
+    platform_time.note(asked, now, platform_time.read_uptime())
     return now, [0.0 if moment is None else _to_seconds(now - moment) for moment in moments]
 
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, TypedDict
 
-from django.utils import timezone
-
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.cosem.errors import make_illegal_response
 from osgp.cosem.plausible_times import is_plausible
@@ -73,7 +72,7 @@ class ActualMeterReadsGas(MeterOperation[NoParameters, ActualMeterReadsGasResult
         elif number is not None:
             consumption = parse_quantity(value, choose_scaler_unit(meter, tag, descriptions), tag)
         return {
-            "log_time": timezone.now(),
+            "log_time": platform_time.now(),
             "consumption": consumption,
             "capture_time": capture_time,
             "unavailable": list_unavailable(faults),

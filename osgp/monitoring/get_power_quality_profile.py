@@ -1,7 +1,7 @@
 """GetPowerQualityProfile: the history of power quality that a meter captures."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, TypedDict
 from zoneinfo import ZoneInfo
 
@@ -9,6 +9,7 @@ from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import CaptureColumn, obis
 from osgp.catalogue.units import ScalerUnit
@@ -135,7 +136,7 @@ class GetPowerQualityProfile(MeterOperation[GetPowerQualityProfileParameters, Ge
         capacities = [candidate.capacity for candidate in candidates]
         known = [capacity for capacity in capacities if capacity is not None]
         if len(known) == len(capacities):
-            _find_between(parameters, known, datetime.now(UTC), ZoneInfo(device.time_zone))
+            _find_between(parameters, known, platform_time.now(), ZoneInfo(device.time_zone))
 
     def perform(
         self, meter: VisitedMeter, parameters: GetPowerQualityProfileParameters

@@ -1,8 +1,9 @@
 """When the registers of a meter had the values that were just read: by its own clock, if that makes sense."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
+from osgp import platform_time
 from osgp.cosem.errors import make_illegal_response
 from osgp.cosem.plausible_times import is_plausible
 from osgp.faults import Fault
@@ -26,7 +27,7 @@ class LogTime(NamedTuple):
 
 def read_log_time(meter: VisitedMeter, clock: Data | Fault) -> LogTime:
     """Return the time in the value of the meter's clock, which was just read."""
-    now = datetime.now(UTC)
+    now = platform_time.now()
     try:
         if isinstance(clock, Fault):
             raise clock

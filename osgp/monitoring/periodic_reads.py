@@ -2,11 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic, NotRequired, TypeVar, cast
 from zoneinfo import ZoneInfo
 
+from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import Profile
 from osgp.devices.models import Device
@@ -171,7 +172,7 @@ class PeriodicReads(MeterOperation[PeriodicReadsParameters, R], Generic[R]):
     def check_device(self, device: Device, parameters: PeriodicReadsParameters) -> None:
         buffer = self.find_buffer(device.profile, parameters["period_type"], device.channel)
         zone = ZoneInfo((device.gateway or device).time_zone)
-        self.find_between(parameters, buffer, datetime.now(UTC), zone)
+        self.find_between(parameters, buffer, platform_time.now(), zone)
 
     def find_between(
         self, parameters: PeriodicReadsParameters, buffer: Buffer, moment: datetime, zone: tzinfo

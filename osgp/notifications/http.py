@@ -6,12 +6,13 @@ more of an answer than somebody will look at.
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 import h11
 
+from osgp import platform_time
 from osgp.events.receivers import ReceiverUrl
 from osgp.notifications.dialling import SendError, Stream, describe, dial
 
@@ -156,4 +157,4 @@ def _find_retry_after(response: h11.Response) -> timedelta | None:
     except ValueError:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(moment - datetime.now(UTC), timedelta(0))
+    return max(moment - platform_time.now(), timedelta(0))

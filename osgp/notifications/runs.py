@@ -16,8 +16,8 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.devices.envelope import UnsealError
 from osgp.messages.serializers import utc_text
 from osgp.notifications import secrets, states
@@ -106,7 +106,9 @@ class Run:
     def may_go_on(self) -> bool:
         """Whether another attempt may be begun now."""
         retry_at = self.circuit.retry_at
-        is_held_back = retry_at is not None and retry_at > timezone.now() and self.last_failure is not None
+        is_held_back = (
+            retry_at is not None and retry_at > platform_time.now() and self.last_failure is not None
+        )
         is_gone = self.last is not None and self.last.is_gone and not self.endpoint.is_implicit
         return not (is_held_back or is_gone) and time.monotonic() < self.ends_at
 
@@ -169,14 +171,16 @@ def _end(run: Run) -> None:
     if not last.is_success and circuit.is_open(settings.OSGP["WEBHOOK_CIRCUIT_FAILURES"]):
         states.expire(key, LAST, EXPIRED_AT_ONCE)
     if last.is_gone and not run.endpoint.is_implicit:
-        Endpoint.objects.filter(pk=key, paused_at=None).update(paused_at=timezone.now(), pause_reason=GONE)
+        Endpoint.objects.filter(pk=key, paused_at=None).update(
+            paused_at=platform_time.now(), pause_reason=GONE
+        )
 
 
 def _postpone(run: Run) -> None:
     Endpoint.objects.filter(pk=run.endpoint.pk, runner=run.token).update(
         runner=None,
         runner_until=None,
-        wake_at=timezone.now() + SEALED_PAUSE,
+        wake_at=platform_time.now() + SEALED_PAUSE,
         last_error="The secret cannot be opened by the platform.",
     )
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.devices import envelope
 from osgp.notifications import signing
@@ -87,7 +87,7 @@ def _select(organisation_id: int, endpoint: Endpoint | None) -> QuerySet[Secret]
 
 def _store(organisation: Organisation, endpoint: Endpoint | None) -> tuple[Secret, str]:
     secret = signing.make_secret()
-    row = Secret(organisation=organisation, endpoint=endpoint, created_at=timezone.now())
+    row = Secret(organisation=organisation, endpoint=endpoint, created_at=platform_time.now())
     sealed = envelope.seal(secret, _make_context(row), load_keys())
     row.key_encryption_key_id = sealed.key_encryption_key_id
     row.wrapped_data_key, row.ciphertext = sealed.wrapped_data_key, sealed.ciphertext

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from django.conf import settings
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.events.models import make_message_id
 from osgp.events.receivers import parse_url
 from osgp.notifications import signing
@@ -91,7 +91,10 @@ class Sender:
             url = parse_url(delivery.url or self._run.endpoint.url)
             body = write_body(delivery.kind, delivery.data)
             signed = signing.make_headers(
-                make_message_id(delivery.subject), int(time.time()), body, self._run.secrets
+                make_message_id(delivery.subject),
+                int(platform_time.now().timestamp()),
+                body,
+                self._run.secrets,
             )
             deadline = started + settings.OSGP["WEBHOOK_DEADLINE"].total_seconds()
             headers = {"Content-Type": "application/json", "User-Agent": AGENT, **signed}
@@ -105,7 +108,7 @@ class Sender:
             # secrets of receivers, and stay out of the log.
             logger.exception("a notification of endpoint %d could not be sent", self._run.endpoint.pk)
             error = "The platform failed to send it; its log tells why."
-        return Outcome(timezone.now(), time.monotonic() - started, status, error, response, retry_after)
+        return Outcome(platform_time.now(), time.monotonic() - started, status, error, response, retry_after)
 
 
 def write_body(kind: str, data: Mapping[str, object]) -> bytes:

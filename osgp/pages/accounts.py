@@ -8,9 +8,9 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from osgp import platform_time
 from osgp.accounts.functions import DEFAULT_SCOPES, Scope
 from osgp.accounts.models import ApiToken, Organisation, User
 from osgp.pages.access import GrantingAdmin, OrganisationScopedAdmin, PlatformOnly, get_organisation
@@ -106,7 +106,7 @@ class TokenForm(forms.ModelForm):
     def clean_expires_at(self) -> Any:
         """A token that has expired before it is issued is a slip of the hand."""
         expires_at = self.cleaned_data["expires_at"]
-        if expires_at is not None and expires_at <= timezone.now():
+        if expires_at is not None and expires_at <= platform_time.now():
             raise forms.ValidationError("This time is in the past.")
         return expires_at
 
@@ -178,7 +178,7 @@ class ApiTokenAdmin(GrantingAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         """From now on the tokens are refused; there is no way back."""
         revoked = list(queryset.filter(revoked_at__isnull=True))
-        number = queryset.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
+        number = queryset.filter(revoked_at__isnull=True).update(revoked_at=platform_time.now())
         for token in revoked:
             self.log_change(request, token, "Revoked.")
         text = f"{count_rows(number, 'token')} revoked. Calls with a revoked token are refused from now on."

@@ -6,11 +6,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
+from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_visible_devices
 from osgp.audit.models import AuditEntry, AuditEvent
@@ -59,7 +59,7 @@ class TimeFilter(PeriodFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         period = PERIODS.get(self.value() or "")
-        return queryset if period is None else queryset.filter(at__gte=timezone.now() - period[1])
+        return queryset if period is None else queryset.filter(at__gte=platform_time.now() - period[1])
 
 
 @admin.register(AuditEntry)

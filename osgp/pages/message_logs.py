@@ -12,8 +12,8 @@ from django.core.paginator import Paginator
 from django.db.models import Count, Min, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_granted_devices
 from osgp.devices.models import Device
@@ -116,7 +116,7 @@ class MessageLogAdmin(ReadOnlyAdmin):
         """Devices that are debugged, or were as long as logs are kept."""
         self._check_may_view(request)
         latest = MessageLog.objects.filter(device=OuterRef("pk")).order_by("-at", "-pk").values("at")[:1]
-        since = timezone.now() - settings.OSGP["MESSAGE_LOG_RETENTION"]
+        since = platform_time.now() - settings.OSGP["MESSAGE_LOG_RETENTION"]
         devices = (
             self._find_devices(request)
             .filter(debugging_until__gte=since)

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.accounts.rights import list_visible_devices
 from osgp.alarms.finding import list_groups
@@ -31,7 +31,7 @@ ROWS = 8
 def gather_figures(request: HttpRequest) -> dict[str, Any]:
     """The figures of those rows that the signed-in user may see."""
     organisation = get_organisation(request)
-    figures: dict[str, Any] = {"as_of": timezone.now()}
+    figures: dict[str, Any] = {"as_of": platform_time.now()}
     if request.user.has_perm("requests.view_request"):
         figures |= _gather_requests(organisation)
     if request.user.has_perm("requests.view_metersession"):

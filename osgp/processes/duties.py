@@ -9,10 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 HINT_LIFETIME = 900
-"""Seconds after which a hint expires, so that none pile up while there is no worker.
-
-Workers compare it with their own clocks, which may be minutes fast: with less, all hints would look expired.
-"""
+"""Seconds after which a hint expires, so that none pile up while there is no worker."""
 
 
 @dataclass

@@ -18,6 +18,9 @@ from django.db.models import DurationField, Exists, ExpressionWrapper, F
 from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 
+from osgp import platform_time
+from osgp.platform_time import Offset
+from osgp.processes import clocks
 from osgp.processes.heartbeats import ProcessKind
 from osgp.processes.models import ProcessHeartbeat
 
@@ -64,6 +67,8 @@ class Process:
     age: timedelta
     """Of its last heartbeat, by the clock of the database."""
     beat_has_tasks: bool
+    clock: Offset | None
+    """How far its clock was off that of the database; None: not known."""
 
     @property
     def liveliness(self) -> Liveliness:
@@ -71,6 +76,12 @@ class Process:
         if self.ended_at is not None:
             return Liveliness.ENDED
         return Liveliness.ALIVE if self.age <= SILENT_AFTER else Liveliness.SILENT
+
+    @property
+    def is_clock_off(self) -> bool:
+        """Whether it lives, and its clock and that of the database differ by more than the limit."""
+        is_off = self.clock is not None and self.clock.is_beyond_limit
+        return is_off and self.liveliness is Liveliness.ALIVE
 
     @property
     def works(self) -> Sequence[Work]:
@@ -91,8 +102,15 @@ def load_processes() -> list[Process]:
     """Return all processes that are remembered, those of one kind together. One query."""
     enabled = PeriodicTask.objects.filter(enabled=True).exclude(task=CLEANUP)
     rows = ProcessHeartbeat.objects.annotate(
-        age=ExpressionWrapper(Now() - F("beat_at"), output_field=DurationField()), has_tasks=Exists(enabled)
+        age=ExpressionWrapper(Now() - F("beat_at"), output_field=DurationField()),
+        has_tasks=Exists(enabled),
+        database_now=Now(),
     )
+    asked = platform_time.read_uptime()
+    found = list(rows.order_by("kind", "queues", "name"))
+    if found:
+        # Every page looks for processes, so those of the web application know the platform's time.
+        platform_time.note(asked, found[0].database_now, platform_time.read_uptime())
     return [
         Process(
             row.pk,
@@ -103,8 +121,9 @@ def load_processes() -> list[Process]:
             row.ended_at,
             row.age,
             row.has_tasks,
+            clocks.parse(row.details),
         )
-        for row in rows.order_by("kind", "queues", "name")
+        for row in found
     ]
 
 
@@ -131,21 +150,41 @@ def name_missing(processes: Iterable[Process]) -> Iterator[Missing]:
             yield Missing(work, last.get(work))
 
 
+def find_clocks_off(processes: Iterable[Process]) -> list[Process]:
+    """Return those of ``processes`` whose clocks and the database's differ, the worst first."""
+    off = [each for each in processes if each.is_clock_off]
+    return sorted(off, key=lambda each: -abs(each.clock.seconds) if each.clock is not None else 0.0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is wrong with the processes."""
+
+    missing: Sequence[Missing] = ()
+    clocks_off: Sequence[Process] = ()
+    """Those whose clocks and the database's differ, the worst first."""
+
+
 class Lookout:
-    """What is missing, looked up at most every LOOK_EVERY seconds however many pages are shown."""
+    """What is wrong, looked up at most every LOOK_EVERY seconds however many pages are shown."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._looked_at = float("-inf")
-        self._missing: Sequence[Missing] = ()
+        self._found = Found()
+
+    def look(self) -> Found:
+        """Return what was wrong a few seconds ago. One query at most."""
+        with self._lock:
+            if time.monotonic() - self._looked_at >= LOOK_EVERY:
+                processes = load_processes()
+                self._found = Found(list(name_missing(processes)), find_clocks_off(processes))
+                self._looked_at = time.monotonic()
+            return self._found
 
     def find_missing(self) -> Sequence[Missing]:
         """Return which work nobody did a few seconds ago."""
-        with self._lock:
-            if time.monotonic() - self._looked_at >= LOOK_EVERY:
-                self._missing = find_missing()
-                self._looked_at = time.monotonic()
-            return self._missing
+        return self.look().missing
 
     def forget(self) -> None:
         """Look again the next time."""

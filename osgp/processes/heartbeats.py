@@ -1,7 +1,7 @@
 """Heartbeats of processes, in the database: who works for the platform, and who has fallen silent.
 
 A loop calls :func:`beat` with its rounds; a process without a loop of its own lets a :class:`Heartbeat` do
-it, in a thread. A heartbeat is two short statements every ten seconds.
+it, in a thread. A heartbeat is three short statements every ten seconds.
 """
 
 import logging
@@ -17,6 +17,7 @@ from typing import Any, Self
 from django.db import DatabaseError, InterfaceError
 from django.db.models.functions import Now
 
+from osgp.processes import clocks
 from osgp.processes.database import format_in_one_line, lanes
 from osgp.processes.models import ProcessHeartbeat
 from osgp.sql import add_to_now
@@ -52,13 +53,14 @@ def beat(
     replaces, which have been silent since yesterday.
 
     ``queues`` are those that a worker consumes. ``details`` is anything else that operators should see, as
-    JSON; no secrets.
+    JSON; no secrets. How far the clock is off goes with it, measured anew.
     """
+    clocks.measure()
     row = ProcessHeartbeat(
         kind=str(kind),
         name=(name or make_name())[-LONGEST_NAME:],
         queues=",".join(sorted(queues)),
-        details=dict(details or {}),
+        details={**(details or {}), **clocks.describe()},
         beat_at=Now(),
         ended_at=None,
     )

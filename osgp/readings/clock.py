@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from django.utils import timezone
+from osgp import platform_time
 
 
 def now() -> datetime:
     """Return the current time in UTC."""
-    return timezone.now()
+    return platform_time.now()

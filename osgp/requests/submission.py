@@ -11,10 +11,10 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from osgp import platform_time
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
 from osgp.accounts.models import Organisation
@@ -236,7 +236,7 @@ def create(
     gateway; there is none if every action changes only the platform. Actions with a fault have their outcome
     at once. If all have one, so has the request.
     """
-    now = timezone.now()
+    now = platform_time.now()
     schedule_time: datetime | None = scheduling.get("schedule_time")
     is_due = schedule_time is None or schedule_time <= now
     is_over = all(action.fault is not None for action in actions)

@@ -13,9 +13,9 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 from django.http.request import split_domain_port, validate_host
-from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 
+from osgp import platform_time
 from osgp.accounts.authentication import authenticate_bearer
 from osgp.accounts.functions import Scope
 from osgp.accounts.models import ApiToken, User
@@ -90,7 +90,7 @@ def find_withdrawn(accesses: Collection[Access]) -> set[Access]:
     for each session.
     """
     tokens = {access.token for access in accesses if access.token is not None}
-    now = timezone.now()
+    now = platform_time.now()
     valid = {
         token.pk
         for token in ApiToken.objects.select_related("organisation").filter(is_one_of("id", tokens))

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from osgp.faults import Fault
+from osgp.processes import clocks
 from osgp.processes.database import format_in_one_line
 from osgp.requests.problems import build_fault_problem, build_problem, build_validation_problem
 from osgp.stream import access
@@ -71,10 +72,11 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(hub: Hub, request: Request) -> Response:
-    """200 if events are being read from the database, else 503."""
-    status = "ok" if hub.is_reading else "unreachable"
-    body = {"status": "ok" if hub.is_reading else "unavailable", "checks": {"database": status}}
-    return JSONResponse(body, status_code=200 if hub.is_reading else 503)
+    """200 if events are being read from the database, and its clock does not differ from ours; else 503."""
+    checks = {"database": "ok" if hub.is_reading else "unreachable", "clock": clocks.judge()}
+    is_ready = hub.is_reading and checks["clock"] != "differs"
+    body = {"status": "ok" if is_ready else "unavailable", "checks": checks}
+    return JSONResponse(body, status_code=200 if is_ready else 503)
 
 
 async def listen(hub: Hub, request: Request) -> Response:

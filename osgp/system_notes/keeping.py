@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.devices.models import Device, KeyType
 from osgp.processes.database import AWAY
 from osgp.system_notes.announcing import announce
@@ -89,7 +89,7 @@ def resolve_reached(device_id: int, by: str) -> int:
 
 def dismiss(notes: QuerySet[SystemNote]) -> int:
     """Dismiss those notes that are open: they are as they are, and nobody means to change it."""
-    return notes.filter(OPEN).update(dismissed_at=timezone.now())
+    return notes.filter(OPEN).update(dismissed_at=platform_time.now())
 
 
 def _resolve_kinds(device_id: int, kinds: Collection[NoteKind], by: str) -> int:
@@ -98,11 +98,11 @@ def _resolve_kinds(device_id: int, kinds: Collection[NoteKind], by: str) -> int:
 
 
 def _resolve(notes: QuerySet[SystemNote], by: str) -> int:
-    return notes.filter(resolved_at__isnull=True).update(resolved_at=timezone.now(), resolved_by=by)
+    return notes.filter(resolved_at__isnull=True).update(resolved_at=platform_time.now(), resolved_by=by)
 
 
 def _notice(device: Device, kind: NoteKind, noticed: Noticed, correlation_uid: uuid.UUID | None) -> None:
-    now = timezone.now()
+    now = platform_time.now()
     said = {
         "text": noticed.text,
         "what_to_do": noticed.what_to_do,

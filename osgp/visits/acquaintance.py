@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
+from osgp import platform_time
 from osgp.catalogue import obis
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.devices.models import Device, MeterKnowledge
@@ -101,7 +102,7 @@ def limit_list(knowledge: Knowledge, with_list_max: int) -> int:
 
 def _is_recent(knowledge: Knowledge) -> bool:
     found_at = knowledge.checked.get(LIST_SIZE)
-    return found_at is not None and found_at > datetime.now(UTC) - LISTS_TRIED_AFTER
+    return found_at is not None and found_at > platform_time.now() - LISTS_TRIED_AFTER
 
 
 # --- The end of a visit -----------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ def learn_list_size(knowledge: Knowledge, meter: Meter) -> None:
     """Keep the list size that was found to work in an association, if one was; forget one of long ago."""
     if (size := meter.list_size_learned) is not None:
         knowledge.learn_habit(LIST_SIZE, str(size))
-        knowledge.checked[LIST_SIZE] = datetime.now(UTC)
+        knowledge.checked[LIST_SIZE] = platform_time.now()
         knowledge.is_changed = True
     elif not _is_recent(knowledge):
         knowledge.learn_habit(LIST_SIZE, None)

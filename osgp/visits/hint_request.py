@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from celery.worker.request import Request
+from osgp.task_request import TaskRequest
 
 
-class HintRequest(Request):
+class HintRequest(TaskRequest):
     """A received hint. ``celery inspect active`` and Flower ask workers for these directly, not by events."""
 
     def info(self, safe: bool = True) -> Any:

@@ -5,8 +5,8 @@ Requests and meter sessions that the metrics have not counted yet stay.
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.devices.key_states import KeyTransitions
 from osgp.devices.models import DeviceKey
 from osgp.metrics import rollup
@@ -26,7 +26,7 @@ def register() -> None:
 
 def find_expired_idempotency_keys() -> QuerySet[IdempotencyKey]:
     """Return the idempotency keys that are older than a day."""
-    return IdempotencyKey.objects.filter(created_at__lt=timezone.now() - IDEMPOTENCY_KEY_LIFETIME)
+    return IdempotencyKey.objects.filter(created_at__lt=platform_time.now() - IDEMPOTENCY_KEY_LIFETIME)
 
 
 def delete_idempotency_keys() -> int:

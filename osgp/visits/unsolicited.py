@@ -8,8 +8,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
+from osgp import platform_time
 from osgp.protocol_dlms import MeterAddress
 from osgp.requests.work import WorkMeter
 from osgp.visits.leases import Lease
@@ -27,7 +28,7 @@ class UnsolicitedApdu:
     """An APDU as it was received. ``uid``: by which it is known if it is kept twice."""
 
     octets: bytes = field(repr=False)
-    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    received_at: datetime = field(default_factory=platform_time.now)
     uid: uuid.UUID = field(default_factory=uuid.uuid4)
 
 

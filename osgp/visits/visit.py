@@ -5,12 +5,13 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 
+from osgp import platform_time
 from osgp.faults import Fault, FaultCode
 from osgp.message_logs.recording import Recording, attributing, start_recording
 from osgp.messages.connections import Connections
@@ -108,7 +109,7 @@ class Visit:
     """Changes of devices by actions of this visit, for the actions after them."""
     recording: Recording | None = None
     """Recording of its APDUs, if a device is debugged."""
-    begun_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    begun_at: datetime = field(default_factory=lambda: platform_time.now())
     performed: int = 0
     """Number of actions. Each visit performs at least one, so that even the slowest meter gets on."""
     begins_until: float = field(

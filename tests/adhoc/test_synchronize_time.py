@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from osgp import catalogue
 from osgp.accounts.models import Organisation
-from osgp.adhoc import synchronize_time
 from osgp.catalogue.communication import DeviationSign
 from osgp.devices.meter_settings import MeterSettings
 from osgp.faults import Fault
@@ -32,7 +32,7 @@ URL = "/api/v1/adhoc/synchronize-time/"
 def now(monkeypatch: pytest.MonkeyPatch) -> "Now":
     """The platform's time, which stands where a test puts it."""
     clock = Now()
-    monkeypatch.setattr(synchronize_time.timezone, "now", clock)
+    monkeypatch.setattr(timezone, "now", clock)
     return clock
 
 

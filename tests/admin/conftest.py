@@ -8,7 +8,7 @@ from django.test import Client
 
 from osgp.accounts.models import Organisation, User
 from osgp.processes import health
-from osgp.processes.health import lookout
+from osgp.processes.health import Found, lookout
 
 OPERATOR_PERMISSIONS = (
     "view_device",
@@ -44,7 +44,7 @@ def _nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages look for missing processes after ``lookout.forget()`` only, not whenever it is time to."""
     monkeypatch.setattr(health, "LOOK_EVERY", math.inf)
     monkeypatch.setattr(lookout, "_looked_at", 0.0)
-    monkeypatch.setattr(lookout, "_missing", ())
+    monkeypatch.setattr(lookout, "_found", Found())
 
 
 @pytest.fixture

@@ -329,7 +329,7 @@ def test_a_preview_tells_both_clocks_when_they_change(
     expected: list[tuple[str, str]],
 ) -> None:  # fmt: skip
     before = SimpleNamespace(now=lambda: datetime(2027, 1, 1, tzinfo=UTC))
-    monkeypatch.setattr(schedule_submission, "timezone", before)
+    monkeypatch.setattr(schedule_submission, "platform_time", before)
     answer = post(api, "preview/?number=3", starts_at=starts_at)
     assert answer.status_code == 200
     found = [(moment["time"], moment["local_time"]) for moment in answer.json()["next_occurrences"]]

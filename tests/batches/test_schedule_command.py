@@ -116,7 +116,7 @@ def test_a_preview_follows_the_clocks(
     group: DeviceGroup, monkeypatch: pytest.MonkeyPatch, starts_at: str, expected: list[str]
 ) -> None:
     before = SimpleNamespace(now=lambda: datetime(2027, 1, 1, tzinfo=UTC))
-    monkeypatch.setattr(schedule_submission, "timezone", before)
+    monkeypatch.setattr(schedule_submission, "platform_time", before)
     status, answer, _ = run("preview", *NIGHTLY, *AMSTERDAM, "--starts-at", starts_at, "--number", "2")
     assert status == 0
     assert [moment["local_time"] for moment in answer["next_occurrences"]] == expected

@@ -7,11 +7,11 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
 from osgp import catalogue
 from osgp.catalogue import MbusKeyWrapping
-from osgp.configuration import mbus_keys
 from osgp.devices.models import Device, DeviceType, KeyType
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.registry import find_operation
@@ -49,7 +49,7 @@ def make_keys(**changes: Any) -> MemoryKeys:
 
 @contextmanager
 def at(moment: datetime) -> Iterator[None]:
-    with mock.patch.object(mbus_keys.timezone, "now", return_value=moment):
+    with mock.patch.object(timezone, "now", return_value=moment):
         yield
 
 

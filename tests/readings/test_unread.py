@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -69,13 +70,8 @@ def nights(
 ) -> Iterator[Nights]:
     moment = [LAST_NIGHT]
 
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return moment[0].astimezone(tz)
-
     monkeypatch.setattr(clock, "now", lambda: moment[0])
-    monkeypatch.setattr(visit, "datetime", Clock)
+    monkeypatch.setattr(visit, "platform_time", SimpleNamespace(now=lambda: moment[0]))
     settings.OSGP = settings.OSGP | {
         "APDU_DEADLINE": timedelta(seconds=30),
         "CONNECT_DEADLINE": timedelta(seconds=30),

@@ -42,6 +42,7 @@ def test_everything_is_ready(readyz: Callable[[], Any], dispatcher: None) -> Non
     assert answer.status_code == 200
     assert answer.json()["checks"] == {
         "database": "ok",
+        "clock": "ok",
         "migrations": "ok",
         "broker": "ok",
         "dispatcher": "ok",
@@ -69,6 +70,7 @@ def test_a_lost_database_is_noticed(readyz: Callable[[], Any], monkeypatch: pyte
     assert answer.status_code == 503
     assert answer.json()["checks"] == {
         "database": "unreachable",
+        "clock": "unknown",
         "migrations": "unknown",
         "broker": "ok",
         "dispatcher": "unknown",

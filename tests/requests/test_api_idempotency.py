@@ -153,9 +153,9 @@ def test_keys_are_forgotten_after_a_day(api: APIClient, device: Device) -> None:
     IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=23, minutes=59))
     assert housekeeping.delete_idempotency_keys() == 0
     assert post(api, device, priority=1).status_code == 422
-    IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=24))
+    IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=24, seconds=1))
     assert post(api, device, priority=1).status_code == 202
-    IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=24))
+    IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=24, seconds=1))
     assert housekeeping.delete_idempotency_keys() == 1
     assert Request.objects.count() == 2
 

@@ -7,6 +7,7 @@ One short range is read as any message reads one, but as if nothing were known, 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from osgp import platform_time
 from osgp.catalogue import Profile
 from osgp.catalogue.communication import RangeBorders, RangeBounds
 from osgp.cosem.profile_rows import CapturePeriod
@@ -96,7 +97,7 @@ def _find_buffer(profile: Profile, tag: str) -> Buffer:
 
 def _choose_times(probe: Probe, buffer: Buffer) -> tuple[datetime, datetime]:
     """Times of rows that the meter should have, by its own clock; not on full hours if that is possible."""
-    now = datetime.now(UTC) + probe.clock_ahead
+    now = platform_time.now() + probe.clock_ahead
     period = buffer.capture_period
     if period is None or period > _HOUR.total_seconds():
         zone = probe.meter.time_zone

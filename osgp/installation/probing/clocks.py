@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from osgp import platform_time
 from osgp.catalogue.communication import DeviationSign
 from osgp.cosem.clock import MeterClock, parse_date_time
 from osgp.faults import Fault
@@ -38,7 +39,7 @@ def find_clock(probe: Probe) -> ClockFinding:
     fault: Fault | None = None
     best: tuple[float, datetime, Data] | None = None
     for _ in range(READS):
-        begun, at = time.monotonic(), datetime.now(UTC)
+        begun, at = time.monotonic(), platform_time.now()
         answer = probe.get(attribute)
         seconds = time.monotonic() - begun
         if isinstance(answer, Fault):

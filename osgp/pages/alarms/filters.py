@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.alarms.finding import filter_alarms, list_groups
 from osgp.alarms.models import PushOutcome
 from osgp.alarms.storing import NO_KNOWN_ALARM
@@ -138,7 +138,7 @@ class ReceivedFilter(PeriodFilter):
         period = PERIODS.get(self.value() or "")
         if period is None:
             return queryset
-        return queryset.filter(**{f"{self.field}__gte": timezone.now() - period[1]})
+        return queryset.filter(**{f"{self.field}__gte": platform_time.now() - period[1]})
 
 
 class LastFilter(ReceivedFilter):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.http import urlencode
 
+from osgp import platform_time
 from osgp.alarms.counting import Arrival
 from osgp.alarms.keeping import GOOD
 from osgp.alarms.models import PushCount, PushOutcome
@@ -84,7 +84,7 @@ def find_kind(outcome: str) -> Kind:
 
 def draw() -> PushChart:
     """The bars of all transports. One query."""
-    now = timezone.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    now = platform_time.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     begins = [now - number * HOUR for number in range(HOURS, -1, -1)]
     hours: dict[datetime, Counter[str]] = defaultdict(Counter)
     rows = PushCount.objects.filter(hour__gte=begins[0]).exclude(outcome=Arrival.RECEIVED)

@@ -10,10 +10,10 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django_celery_beat import admin as beat
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from osgp import platform_time
 from osgp.fleet import occurrences, schedules
 from osgp.messages.serializers import list_time_zones
 
@@ -51,7 +51,7 @@ class UsedScheduleForm(forms.ModelForm):
         if changed.pk is None or self.errors or not schedules.find_by_recurrence(changed).exists():
             return cleaned
         fields = {name: value for name, value in self.cleaned_data.items() if hasattr(changed, name)}
-        becomes, now = type(changed)(**fields), timezone.now()
+        becomes, now = type(changed)(**fields), platform_time.now()
         try:
             occurrences.find_next(becomes, now, anchor=now)
             gap = occurrences.find_shortest_gap(becomes, now)

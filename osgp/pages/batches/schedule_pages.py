@@ -9,10 +9,10 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.urls.resolvers import URLPattern
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.batches.models import Batch, RecurringRequest
 from osgp.device_groups.models import DeviceGroup
@@ -196,7 +196,10 @@ class RecurringRequestAdmin(
         if not self.has_add_permission(request):
             raise PermissionDenied
         choose = ChooseFleetForm(request.GET, request=request)
-        initial = {"group": request.GET.get("group", ""), "starts_at": timezone.now().replace(microsecond=0)}
+        initial = {
+            "group": request.GET.get("group", ""),
+            "starts_at": platform_time.now().replace(microsecond=0),
+        }
         return self._edit(request, choose, choose.chosen, initial, None)
 
     def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -5,9 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
-from osgp import catalogue
+from osgp import catalogue, platform_time
 from osgp.firmware.versions import filter_by_version
 
 
@@ -42,7 +41,7 @@ class DebuggingFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() == "on":
-            return queryset.filter(debugging_until__gt=timezone.now())
+            return queryset.filter(debugging_until__gt=platform_time.now())
         return queryset
 
 

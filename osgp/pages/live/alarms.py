@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from django.db.models import Count, OuterRef, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.alarms.finding import list_groups
 from osgp.alarms.models import Alarm, AlarmGroup
 from osgp.pages.access import get_organisation
@@ -52,7 +52,7 @@ def gather_alarms(request: HttpRequest) -> ArrivedAlarms | None:
     """The groups that grew in the last hour, whatever their size; None hides the panel. Three queries."""
     if not request.user.has_perm("alarms.view_alarm"):
         return None
-    since = timezone.now() - LATELY
+    since = platform_time.now() - LATELY
     groups = list(list_groups(get_organisation(request)).filter(last_at__gte=since)[:MOST_GROUPS])
     rates = _measure(groups, since) if groups else {}
     alarms = reverse("admin:alarms_alarm_changelist")
@@ -83,7 +83,7 @@ def _measure(groups: Sequence[AlarmGroup], since: datetime) -> dict[int, str]:
     )
     few = [group for group, begin in begins.items() if begin is None]
     numbers = dict(lately.filter(group__in=few).order_by().values_list("group").annotate(number=Count("pk")))
-    now = timezone.now()
+    now = platform_time.now()
     rates: dict[int, str] = {}
     for group, begin in begins.items():
         number = numbers.get(group, 0) if begin is None else MOST_COUNTED

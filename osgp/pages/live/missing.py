@@ -1,13 +1,16 @@
 """The notice on every page that a part of the platform is not at work, in words for whoever reads it."""
 
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.http import HttpRequest
 
+from osgp import platform_time
 from osgp.pages.access import get_organisation
-from osgp.processes.health import Missing, Work, lookout
+from osgp.platform_time import Offset
+from osgp.processes.health import Missing, Process, Work, lookout
 from osgp.processes.heartbeats import ProcessKind
 
 STANDSTILL = "The platform is not working on requests"
@@ -35,6 +38,8 @@ _TENANTS = {
     Work(ProcessKind.STREAM): "Live events do not arrive",
 }
 """What is said to those who cannot mend it; of other work nothing, as they notice nothing."""
+MOST_CLOCKS = 3
+"""Lines about clocks; the live page tells of all."""
 _HARMLESS = frozenset({ProcessKind.BEAT})
 
 
@@ -62,15 +67,34 @@ def make_notice(request: HttpRequest) -> Notice | None:
 
     One short query, and none for a few seconds after it (processes/health.py).
     """
-    missing = lookout.find_missing()
-    if not missing:
-        return None
+    found = lookout.look()
+    missing = found.missing
     if get_organisation(request) is None:
-        tone = "warning" if all(each.work.kind in _HARMLESS for each in missing) else "bad"
         lines = [Line(describe(each.work), each.since, each.since is not None) for each in missing]
-        return Notice(lines, tone)
+        clocks = list(_tell_clocks(found.clocks_off))
+        is_harmless = all(each.work.kind in _HARMLESS for each in missing) and not clocks
+        return Notice([*lines, *clocks], "warning" if is_harmless else "bad") if lines or clocks else None
     lines = list(_tell_tenants(missing))
     return Notice(lines, "calm") if lines else None
+
+
+def _tell_clocks(processes: Sequence[Process]) -> Iterable[Line]:
+    """Clocks that are off, the worst first; that of the process which makes the page is one of them."""
+    own = platform_time.find_offset()
+    off = [(each.clock, f"{each.kind} {each.name}") for each in processes]
+    if own is not None and own.is_beyond_limit:
+        off.append((own, f"web application on {socket.gethostname()}"))
+    off.sort(key=lambda each: -abs(each[0].seconds) if each[0] is not None else 0.0)
+    for offset, name in off[:MOST_CLOCKS]:
+        yield Line(f"The clocks of the {name} and of the database differ by {format_offset(offset)}", None)
+    if len(off) > MOST_CLOCKS:
+        yield Line(f"So do those of {len(off) - MOST_CLOCKS} other processes", None)
+
+
+def format_offset(offset: Offset | None) -> str:
+    """How far two clocks are apart, in seconds, or in hours, minutes and seconds."""
+    seconds = 0.0 if offset is None else abs(offset.seconds)
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 
 def describe(work: Work) -> str:

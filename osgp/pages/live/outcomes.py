@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from django.urls import reverse
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.faults import FaultCode
 from osgp.metrics import hours, rollup
@@ -94,7 +94,7 @@ class Ended:
     @property
     def is_behind(self) -> bool:
         """Whether counting is noticeably late."""
-        return timezone.now() - self.counted_until > BEHIND_AFTER
+        return platform_time.now() - self.counted_until > BEHIND_AFTER
 
     @property
     def has_begun(self) -> bool:
@@ -123,7 +123,7 @@ def summarise(organisation: Organisation | None, span: Span = DEFAULT_SPAN) -> E
     """How the requests of one organisation, or of all, ended lately. Two queries."""
     counted_until = rollup.read_counted_until(rollup.HOURS)
     # Midnight of 1970 is a full step of every span.
-    now = timezone.now()
+    now = platform_time.now()
     running = now - (now - datetime(1970, 1, 1, tzinfo=UTC)) % span.step
     steps = [
         Step(running - number * span.step, running - (number - 1) * span.step)

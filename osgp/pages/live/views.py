@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from osgp import platform_time
 from osgp.pages.access import get_organisation
 from osgp.pages.live import chart
 from osgp.pages.live.access import Rights, find_rights
@@ -59,7 +59,7 @@ def _gather(request: HttpRequest, rights: Rights, span: Span) -> dict[str, Any]:
     """What the panels show of those rows that the user may see: about a dozen small queries."""
     organisation = get_organisation(request)
     figures: dict[str, Any] = {
-        "as_of": timezone.now(),
+        "as_of": platform_time.now(),
         "span": span,
         "rights": rights,
         "confined_to": organisation,

@@ -9,10 +9,10 @@ from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from osgp import platform_time
 from osgp.notifications.models import Delivery, DeliveryState, Endpoint
 from osgp.notifications.schedule import Circuit
 from osgp.pages.shared.display_text import NOTHING, draw_badge, format_moment
@@ -84,7 +84,7 @@ def draw_endpoint_state(endpoint: Endpoint) -> SafeString:
         return _add(draw_badge("FAILING", tone="warning"), f"{failures} in a row")
     retry_at = endpoint.retry_at
     until = "next try now"
-    if retry_at is not None and retry_at > timezone.now():
+    if retry_at is not None and retry_at > platform_time.now():
         until = format_html("until {}", format_moment(retry_at))
     return _add(draw_badge("CIRCUIT OPEN", tone="bad"), until)
 
@@ -119,7 +119,7 @@ def describe_next_attempt(delivery: Delivery) -> SafeString:
     next_at = find_next_attempt(delivery)
     if next_at is None:
         return format_html('<span class="quiet">{}</span>', "when resumed")
-    if next_at <= timezone.now():
+    if next_at <= platform_time.now():
         return format_html('<span class="quiet">{}</span>', "due")
     return format_moment(next_at)
 

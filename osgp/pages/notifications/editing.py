@@ -14,8 +14,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.urls.resolvers import URLPattern
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.notifications import endpoints, replaying
 from osgp.notifications.endpoints import NoKeys
@@ -149,7 +149,7 @@ class EndpointEditing(DiscreetHistory, ShownRow):
         endpoint = self._find(request, object_id, lambda request, _: self.has_replay_permission(request))
         if endpoint is None:
             return self.redirect_from_missing(request, object_id)
-        now = timezone.now().replace(microsecond=0)
+        now = platform_time.now().replace(microsecond=0)
         form = ReplayForm(_get_posted(request), {"from": now - REPLAYED, "until": now})
         if form.is_valid():
             number = _submit(form, lambda: _replay(endpoint, form.build_body()))

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.notifications.models import KINDS, DeliveryState, Endpoint
 from osgp.pages.access import get_organisation
 from osgp.pages.notifications.display import show_endpoint
@@ -125,7 +125,9 @@ class CreatedFilter(PeriodFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         period = PERIODS.get(self.value() or "")
-        return queryset if period is None else queryset.filter(created_at__gte=timezone.now() - period[1])
+        return (
+            queryset if period is None else queryset.filter(created_at__gte=platform_time.now() - period[1])
+        )
 
 
 class ReceiverFilter(OrganisationFilter):

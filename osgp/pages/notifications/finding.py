@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.notifications.models import Delivery, DeliveryState, Endpoint
 from osgp.pages.shared.paging import COUNT_LIMIT, BoundedCount
@@ -93,4 +93,4 @@ def _list_newest_failed(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def _begin() -> datetime:
-    return timezone.now() - LATELY
+    return platform_time.now() - LATELY

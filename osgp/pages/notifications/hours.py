@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, Q
 from django.db.models.functions import TruncHour
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.notifications.models import DeliveryState, Endpoint
 from osgp.pages.shared import stacked_bars
 from osgp.pages.shared.stacked_bars import Chart, Layer, format_period
@@ -50,7 +50,7 @@ class Charted:
 
 def chart_deliveries(endpoint: Endpoint) -> Charted:
     """Count the deliveries of the last 24 hours, and draw them. Two queries."""
-    now = timezone.now().astimezone(UTC)
+    now = platform_time.now().astimezone(UTC)
     first = now.replace(minute=0, second=0, microsecond=0) - HOURS * HOUR
     rows = endpoint.deliveries.filter(created_at__gte=first).order_by("-created_at", "-pk")
     newest = rows.values("pk")[:MOST_CHARTED]

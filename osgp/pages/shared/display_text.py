@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+
+from osgp import platform_time
 
 NOTHING = SafeString("–")
 
@@ -54,7 +55,7 @@ def format_moment(value: datetime | None, *, full: bool = False) -> SafeString:
         return NOTHING
     value = value.astimezone(UTC)
     exact = f"{value:%Y-%m-%d %H:%M:%S} UTC"
-    today = timezone.now().astimezone(UTC).date()
+    today = platform_time.now().astimezone(UTC).date()
     if full:
         text = f"{value:%Y-%m-%d %H:%M:%S}"
     elif value.date() == today:
@@ -90,7 +91,7 @@ def format_age(value: datetime | None) -> str:
     """How long ago a time was, or in how long it will be: ``3 min ago``, ``in 2 h``."""
     if value is None:
         return "–"
-    passed = timezone.now() - value
+    passed = platform_time.now() - value
     if abs(passed) < timedelta(seconds=1):
         return "now"
     whole = timedelta(seconds=round(abs(passed.total_seconds())))

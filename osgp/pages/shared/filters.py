@@ -8,8 +8,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
+from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.faults import FaultCode
 from osgp.messages.registry import list_operations
@@ -114,7 +114,7 @@ class PeriodFilter(admin.SimpleListFilter):
         period = PERIODS.get(self.value() or "")
         if period is None:
             return queryset
-        since = timezone.now() - period[1]
+        since = platform_time.now() - period[1]
         return queryset.filter(pk__gt=find_first_number_since(since), created_at__gte=since)
 
 
@@ -133,7 +133,7 @@ class CompletedFilter(PeriodFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value() or ""
         if value in PERIODS:
-            return queryset.filter(completed_at__gte=timezone.now() - PERIODS[value][1])
+            return queryset.filter(completed_at__gte=platform_time.now() - PERIODS[value][1])
         found = parse_range(value)
         if found is None:
             return queryset.none() if value else queryset
@@ -194,4 +194,4 @@ class OpenedFilter(PeriodFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         period = PERIODS.get(self.value() or "")
-        return queryset if period is None else queryset.filter(opened_at__gte=timezone.now() - period[1])
+        return queryset if period is None else queryset.filter(opened_at__gte=platform_time.now() - period[1])

@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -13,6 +14,8 @@ from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError as BrokerError
 
 from osgp.celery import app
+from osgp.processes import clocks
+from osgp.processes.health import lookout
 from osgp.requests.liveness import SILENT_AFTER, find_heartbeat_age
 
 logger = logging.getLogger(__name__)
@@ -40,13 +43,31 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 if the database answers and has all migrations, the broker accepts a connection, and a
-    dispatcher has a recent heartbeat; else 503.
+    """Answer 200 if the database answers and has all migrations, its clock and this machine's agree, the
+    broker accepts a connection, and a dispatcher has a recent heartbeat; else 503.
+
+    Other processes whose clocks are off are told as a warning: this one is as good as before.
     """
     checks = _run_checks()
     ready = set(checks.values()) == {"ok"}
-    body = {"status": "ok" if ready else "unavailable", "checks": checks}
+    body: dict[str, Any] = {"status": "ok" if ready else "unavailable", "checks": checks}
+    if checks["database"] == "ok" and (warnings := list(_warn())):
+        body["warnings"] = warnings
     return JsonResponse(body, status=200 if ready else 503)
+
+
+def _warn() -> Iterator[str]:
+    """Tell what is wrong with other processes, without their names: whoever asks is not known."""
+    try:
+        off = lookout.look().clocks_off
+    except (DatabaseError, InterfaceError):
+        return
+    if off and off[0].clock is not None:
+        of = ", ".join(sorted({each.kind for each in off}))
+        yield (
+            f"The clocks of {len(off)} other processes ({of}) and of the database differ, "
+            f"by {abs(off[0].clock.seconds):.1f} s at most."
+        )
 
 
 def _run_checks() -> dict[str, str]:
@@ -66,8 +87,7 @@ def _run_checks() -> dict[str, str]:
 
 def _check_database() -> str:
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        clocks.measure()
     except (DatabaseError, InterfaceError) as error:
         logger.warning("not ready: the database does not answer: %s", error)
         return "unreachable"
@@ -110,6 +130,7 @@ def _check_broker() -> str:
 
 _CHECKS: dict[str, Callable[[], str]] = {
     "database": _check_database,
+    "clock": clocks.judge,
     "migrations": _check_migrations,
     "broker": _check_broker,
     "dispatcher": _check_dispatcher,

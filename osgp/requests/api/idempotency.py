@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
 from django.db.models import Model
-from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request as HttpRequest
 
+from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.requests.api.problems import Conflict, UnprocessableContent
 from osgp.requests.models import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
@@ -65,7 +65,7 @@ def _compute_digest(method: str, path: str, body: Any) -> str:
 
 def _claim(organisation: Organisation, key: str, digest: str) -> Any:
     """Return the request or batch of the key, or a claim (UUID) by which this call may create it."""
-    now = timezone.now()
+    now = platform_time.now()
     fresh = IdempotencyKey(organisation=organisation, key=key, digest=digest, created_at=now)
     try:
         with transaction.atomic():

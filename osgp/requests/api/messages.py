@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from django.http import HttpResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from osgp import platform_time
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
 from osgp.events.fetching import TOLD_FOR, mark_fetched
@@ -145,7 +145,7 @@ def note_fetched(request: Request) -> None:
 
     An outage of the database does not keep the outcome from the caller, who is then told once more.
     """
-    if request.completed_at is None or request.completed_at < timezone.now() - TOLD_FOR:
+    if request.completed_at is None or request.completed_at < platform_time.now() - TOLD_FOR:
         return
     try:
         mark_fetched(request.correlation_uid, request.organisation_id)

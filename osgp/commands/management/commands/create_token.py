@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
 from osgp.accounts.functions import Scope
 from osgp.accounts.models import ApiToken, Organisation
+from osgp.sql import read_now
 
 LONGEST_LIFE = timedelta(days=3650)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -74,7 +74,7 @@ class Command(BaseCommand):
             owner,
             application,
             scopes=list(dict.fromkeys(scopes)) if scopes else None,
-            expires_at=timezone.now() + expires_in if expires_in else None,
+            expires_at=read_now() + expires_in if expires_in else None,
         )
         if not owner.enabled:
             self.stderr.write(

@@ -3,7 +3,6 @@
 import logging.config
 import os
 import signal
-import time
 from argparse import ArgumentParser
 from types import FrameType
 from typing import Any, NoReturn
@@ -12,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
+from osgp import platform_time
 from osgp.commands.secrets import refuse_without
 from osgp.devices.checks import require_key_escrow, require_secrets
 from osgp.embedded.session import RegistrationFailed, demonstrate
@@ -74,7 +74,7 @@ def _make_settings(push_to: str) -> FleetSettings:
         calm_from=None,
         push_to=push_to,
         alarms_per_hour=ALARMS_PER_HOUR,
-        first_counter=make_first_counter(time.time()),
+        first_counter=make_first_counter(platform_time.now().timestamp()),
     )
 
 

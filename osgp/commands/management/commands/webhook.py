@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
@@ -14,6 +13,7 @@ from osgp.notifications import answers, endpoints, replaying
 from osgp.notifications.endpoints import DEFAULT_OVERLAP, NoKeys, NotPossible
 from osgp.notifications.models import DeliveryState, Endpoint
 from osgp.notifications.secrets import rewrap_all
+from osgp.sql import read_now
 
 SHOWN = 20
 MOST_HOURS = 24 * 366
@@ -97,9 +97,10 @@ class Command(AnsweringCommand):
         if verb == "replay":
             if not 0 < options["hours"] <= MOST_HOURS:
                 self._refuse(f"--hours is from 0 to {MOST_HOURS}.")
-            since = timezone.now() - timedelta(hours=options["hours"])
+            now = read_now()
+            since = now - timedelta(hours=options["hours"])
             among = options["state"] or [str(DeliveryState.FAILED)]
-            return {"replayed": replaying.replay_all(endpoint, since, timezone.now(), among)}
+            return {"replayed": replaying.replay_all(endpoint, since, now, among)}
         if options["state"]:
             rows = rows.filter(state=options["state"])
         if options["number"] < 1:
