@@ -108,6 +108,7 @@ def make_estate() -> Estate:
         model="aquarius-model",
         network_address="aquarius.example",
         polyphase=True,
+        debugging_until=timezone.now() + timedelta(hours=1),
         own_settings={"attempts": 3},
         knowledge=MeterKnowledge.objects.create(digest="aquarius", content={}),
         relay_status="CONNECTED",

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from django.apps import apps
 from django.db import connection, transaction
@@ -50,11 +51,11 @@ class Traces:
 
 
 def read_answer(answer: Any) -> str:
-    """The body and the headers as one text."""
+    """The body and the headers as one text, what stands in links as people read it."""
     body = b"".join(answer.streaming_content) if answer.streaming else answer.content
     headers = "\n".join(f"{name}: {value}" for name, value in answer.items())
     cookies = "\n".join(str(cookie) for cookie in answer.cookies.values())
-    return f"{headers}\n{cookies}\n{body.decode(errors='replace')}"
+    return unquote(f"{headers}\n{cookies}\n{body.decode(errors='replace')}")
 
 
 @contextmanager

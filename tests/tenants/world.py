@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
@@ -63,9 +64,11 @@ class World:
     stranger_organisation: Organisation
     stranger_meter: Device
     staff: User
-    """Of the stranger's organisation, with all permissions."""
+    """Of one more organisation, which has nothing, with all permissions."""
     onlooker: User
     """Of no organisation, without permissions."""
+    pages: dict[str, str]
+    """The primary key of a row of the estate, by the label of each model that has pages."""
     traces: Traces
     request_uids: frozenset[str]
     """The correlation UIDs of all requests."""
@@ -84,6 +87,11 @@ def make_world() -> World:
     estate = make_estate()
     estate.names["stranger_meter"] = STRANGER_METER
     traces = Traces(collect_uids())
+    pages = {
+        model._meta.label: str(row.pk)
+        for model in admin.site._registry
+        if (row := model._default_manager.order_by("pk").last()) is not None
+    }
     organisation = estate.organisation
     owner = Caller(
         "owner", factories.make_token(organisation, application=APPLICATION, scopes=list(EVERY_SCOPE))
@@ -105,7 +113,8 @@ def make_world() -> World:
             registered_by="portal",
         )
         grantees[group] = Caller(f"grantee {group}", factories.make_token(holder, scopes=list(EVERY_SCOPE)))
-    staff = User.objects.create_user("staff-of-stranger", is_staff=True, organisation=other)
+    empty = factories.make_organisation("EMPTY")
+    staff = User.objects.create_user("stranger", is_staff=True, organisation=empty)
     staff.user_permissions.set(Permission.objects.all())
     onlooker = User.objects.create_user("onlooker", is_staff=True)
     return World(
@@ -119,6 +128,7 @@ def make_world() -> World:
         stranger_meter=meter,
         staff=staff,
         onlooker=onlooker,
+        pages=pages,
         traces=traces,
         request_uids=frozenset(map(str, Request.objects.values_list("correlation_uid", flat=True))),
         rows=list_rows(),
