@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from tests.tenants.traces import Rows, find_changes, list_rows, read_answer, rolled_back
@@ -17,10 +18,14 @@ class Prepared(NamedTuple):
     query: dict[str, Any]
     body: Any
 
+    def call(self, caller: Caller, **headers: str) -> Any:
+        """The answer."""
+        return caller.call(self.method, self.path, query=self.query, body=self.body, **headers)
+
     def send(self, caller: Caller, **headers: str) -> Any:
         """The answer; nothing stays of what it has changed."""
         with rolled_back():
-            return caller.call(self.method, self.path, query=self.query, body=self.body, **headers)
+            return self.call(caller, **headers)
 
     @property
     def sent(self) -> str:
@@ -57,8 +62,9 @@ def _list_words(prepared: Prepared) -> set[str]:
     return {word for word in words if word in prepared.sent and len(word) > 3}
 
 
-def find_all_changes(calls: Iterable[Prepared], caller: Caller, rows: Rows) -> dict[str, list[str]]:
-    """What they do to rows that are there, and to tables at all if all of them are refused."""
+@contextmanager
+def nothing_stored(rows: Rows) -> Iterator[None]:
+    """Check that what happens meanwhile changes no row and makes none."""
     with rolled_back():
-        answers = [caller.call(each.method, each.path, query=each.query, body=each.body) for each in calls]
-        return find_changes(rows, list_rows(), new=all(answer.status_code >= 400 for answer in answers))
+        yield
+        assert find_changes(rows, list_rows(), new=True) == {}

@@ -301,7 +301,7 @@ LINES: dict[tuple[str, str], Line | Public] = {
     # --- Of nobody ---
     ("api/v1/schema/", "get"): Public((200,), "The same for all callers."),
     ("api/v1/docs/", "get"): Public((200,), "The same for all callers."),
-    ("api/v1/events/", "get"): Public((501,), "Says who serves the stream; test_stream.py asks there."),
+    ("api/v1/events/", "get"): Public((501,), "Says who serves it (tests/stream/test_tenants.py)."),
     ("healthz", "get"): Public((200,), "Says that the process lives."),
     ("readyz", "get"): Public((200, 503), "Says which services answer."),
 }

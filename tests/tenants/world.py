@@ -1,12 +1,15 @@
 """The organisation whose things others ask for, and these others."""
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Permission
+from django.db.models import ForeignKey, Model
 from django.test import Client
 from django.utils import timezone
 
@@ -73,6 +76,7 @@ class World:
     request_uids: frozenset[str]
     """The correlation UIDs of all requests."""
     rows: Rows
+    references: dict[str, int]
     nowhere: dict[str, str]
     """Like the names of the estate, of nothing that exists."""
 
@@ -132,8 +136,27 @@ def make_world() -> World:
         traces=traces,
         request_uids=frozenset(map(str, Request.objects.values_list("correlation_uid", flat=True))),
         rows=list_rows(),
+        references=count_references(estate),
         nowhere={name: invent(value) for name, value in estate.names.items()},
     )
+
+
+def count_references(estate: Estate) -> dict[str, int]:
+    """How many rows belong to the organisation or are about its devices, by model and field."""
+    devices = [device.pk for device in (estate.gas_meter, *estate.meters.values())]
+    found = {}
+    for model, field in _list_references():
+        chosen: Any = estate.organisation if field.related_model is Organisation else devices
+        lookup = field.name if field.related_model is Organisation else f"{field.name}__in"
+        found[f"{model._meta.label}.{field.name}"] = model._base_manager.filter(**{lookup: chosen}).count()
+    return found
+
+
+def _list_references() -> Iterator[tuple[type[Model], Any]]:
+    for model in apps.get_models(include_auto_created=True):
+        for field in model._meta.concrete_fields:
+            if isinstance(field, ForeignKey) and field.related_model in (Organisation, Device):
+                yield model, field
 
 
 def _make_refused(organisation: Organisation) -> dict[str, Caller]:
