@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tests.tenants.rest_table import ALARM_READERS, EVERY_GROUP, MANAGERS, READERS
+
 OWN = "own"
 """Users with an organisation see its rows."""
 PLATFORM = "platform"
@@ -43,6 +45,15 @@ MODELS: dict[str, str] = {
 }
 PAGES_OF_ROWS = ("history", "delete", "change")
 
+OPENED_BY = {
+    "alarms.Alarm": ALARM_READERS,
+    "devices.Device": EVERY_GROUP,
+    "message_logs.MessageLog": MANAGERS,
+    "readings.Series": READERS,
+    "requests.MeterSession": EVERY_GROUP,
+    "system_notes.SystemNote": EVERY_GROUP,
+}
+"""Who has one of these function groups on a device sees its rows; rows of other models are not shared."""
 NO_PAGE = {"message_logs.MessageLog"}
 """Models whose rows have no page, for anybody: they are shown together."""
 NEW = "Xw9-xw9-xw9"

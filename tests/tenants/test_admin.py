@@ -11,7 +11,6 @@ from django.test import Client
 from django.urls import reverse
 
 from osgp.accounts.models import User
-from tests import factories
 from tests.admin.conftest import _nothing_missing, signed_in
 from tests.tenants.admin_table import (
     EXTRAS,
@@ -333,27 +332,3 @@ def test_a_member_of_no_staff(world: World) -> None:
     for label in REGISTERED:
         answer = client.get(get_url(label, "changelist"))
         assert answer.status_code == 302, read_answer(answer)
-
-
-# --- Those with whom a device is shared ---
-
-
-def test_a_gateway_that_is_not_shared(world: World) -> None:
-    """Who was granted an M-Bus device alone sees nothing of the meter that it is behind."""
-    holder = factories.make_organisation("HOLDER-OF-GAS")
-    factories.grant(holder, world.estate.gas_meter)
-    user = User.objects.create_user("holder", is_staff=True, organisation=holder)
-    user.user_permissions.set(Permission.objects.all())
-    client, own = signed_in(user), world.estate.gas_meter.identification
-    key = str(world.estate.gas_meter.pk)
-    seen = [get_url(label, "changelist") for label, kind in MODELS.items() if kind == OWN]
-    seen += list_urls_of_row("devices.Device", key)
-    seen += [
-        reverse(f"admin:{name}", args=[key])
-        for name, extra in EXTRAS.items()
-        if extra.model == "devices.Device"
-    ]
-    for url in seen:
-        assert world.traces.find(client.get(url), own) == [], url
-    assert own in read_answer(client.get(get_url("devices.Device", "changelist")))
-    assert own in read_answer(client.get(get_url("devices.Device", "change", key)))

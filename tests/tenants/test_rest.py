@@ -7,11 +7,12 @@ import pytest
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.requests.api import schema
+from tests import factories
 from tests.tenants.calls import Prepared, describe
 from tests.tenants.rest_table import KNOWN_TO_SHARED_READERS, LINES, Call, Line, Public, resolve
 from tests.tenants.routes import ADMIN, METHODS, Route, list_message_patterns, list_routes
 from tests.tenants.traces import find_changes, list_rows, read_answer, rolled_back
-from tests.tenants.world import World
+from tests.tenants.world import Caller, World
 
 ROUTES = {route.pattern: route for route in list_routes() if not route.pattern.startswith(ADMIN)}
 TENANTS = [(pattern, method) for (pattern, method), line in LINES.items() if isinstance(line, Line)]
@@ -39,6 +40,9 @@ def test_no_endpoint_without_a_line() -> None:
     missing = {(pattern, method) for pattern, method in served if pattern not in messages}
     assert missing - LINES.keys() - NO_ORGANISATIONS == set(), "add lines for these to rest_table.py"
     assert LINES.keys() - served == set(), "these lines of rest_table.py are of nothing"
+    for pattern in messages:
+        asked = ("get", "delete") if ROUTES[pattern].parameters else ("post",)
+        assert ROUTES[pattern].methods == asked, "test_messages.py has to ask for more"
 
 
 @pytest.mark.parametrize("key", TENANTS, ids=" ".join)
@@ -169,6 +173,16 @@ def test_other_methods(world: World, route: Route) -> None:
         answer = asked._replace(method="head").send(world.stranger)
         assert answer.status_code == call.foreign
         assert world.traces.find(answer, asked.sent) == []
+
+
+def test_readings_from_before_a_grant(world: World) -> None:
+    """Known: a grant has no beginning, so who gets a device today sees what it said before."""
+    holder = factories.make_organisation("HOLDER-SINCE-NOW")
+    factories.grant(holder, world.estate.meter, DeviceFunctionGroup.MONITORING)
+    caller = Caller("new holder", factories.make_token(holder))
+    answer = caller.call("get", "/api/v1/readings/", query={"device": world.estate.meter.identification})
+    assert answer.status_code == 200
+    assert answer.json()["results"], "this is mended: expect no readings here"
 
 
 def test_metrics(world: World) -> None:

@@ -18,7 +18,8 @@ from osgp.accounts.models import ApiToken, ApplicationKey, Organisation, User
 from osgp.devices.models import Device
 from osgp.requests.models import Request
 from tests import factories, rsa_keys
-from tests.tenants.estate import APPLICATION, Estate, make_estate
+from tests.tenants.estate import APPLICATION, Estate
+from tests.tenants.making import make_estate
 from tests.tenants.traces import Rows, Traces, collect_uids, list_rows
 
 STRANGER_METER = "STRANGERMETER1"
