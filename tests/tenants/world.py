@@ -54,9 +54,9 @@ class Caller:
 class World:
     """The estate of an organisation, and who asks for it.
 
-    ``owner`` has every scope; ``stranger`` is of another organisation, with every scope and devices of its
-    own, and no grant on any of the estate. ``refused``: why, with a token that is not good any more.
-    ``grantees`` have one function group each on the devices of the estate.
+    ``owner`` has every scope; ``stranger`` is of another organisation, with every scope and a device of its
+    own, and no grant on any of the estate. The tokens of ``refused`` are not good any more. ``grantees`` have
+    one function group each on the devices of the estate.
     """
 
     estate: Estate
@@ -66,7 +66,6 @@ class World:
     refused: dict[str, Caller]
     grantees: dict[DeviceFunctionGroup, Caller]
     stranger_organisation: Organisation
-    stranger_meter: Device
     staff: User
     """Of one more organisation, which has nothing, with all permissions."""
     onlooker: User
@@ -78,6 +77,7 @@ class World:
     """The correlation UIDs of all requests."""
     rows: Rows
     references: dict[str, int]
+    """How many rows are the organisation's or about its devices (:func:`count_references`)."""
     nowhere: dict[str, str]
     """Like the names of the estate, of nothing that exists."""
 
@@ -102,7 +102,7 @@ def make_world() -> World:
         "owner", factories.make_token(organisation, application=APPLICATION, scopes=list(EVERY_SCOPE))
     )
     other = factories.make_organisation("STRANGER")
-    meter = factories.make_device(STRANGER_METER, owner=other)
+    factories.make_device(STRANGER_METER, owner=other)
     estate_devices = [estate.gas_meter, *estate.meters.values()]
     grantees = {}
     for group in DeviceFunctionGroup:
@@ -130,7 +130,6 @@ def make_world() -> World:
         refused=_make_refused(organisation),
         grantees=grantees,
         stranger_organisation=other,
-        stranger_meter=meter,
         staff=staff,
         onlooker=onlooker,
         pages=pages,
