@@ -54,7 +54,14 @@ class GrantingAdmin(OrganisationScopedAdmin):
 
 
 class PlatformOnly:
-    """Mixed into every other admin: only users without an organisation get in."""
+    """Mixed into every other admin: only users without an organisation get in.
+
+    For others there are no rows: what Django asks before permissions then says of every key the same.
+    """
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)  # type: ignore[misc]
+        return rows if get_organisation(request) is None else rows.none()
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return get_organisation(request) is None and super().has_module_permission(request)  # type: ignore[misc]

@@ -492,6 +492,20 @@ def test_devices_are_added_and_removed(
     assert (group.name, group.memberships.count()) == ("all", 5)
 
 
+def test_names_of_groups_are_taken_once(
+    operator: Client, organisation: Organisation, group: DeviceGroup, other_organisation: Organisation
+) -> None:
+    """Within one organisation, though the form does not ask for it."""
+    add = reverse("admin:devices_devicegroup_add")
+    assert "There is a group of this name." in operator.post(add, {"name": group.name}).content.decode()
+    second = DeviceGroup.objects.create(organisation=organisation, name="second")
+    change = reverse("admin:devices_devicegroup_change", args=[second.pk])
+    assert "There is a group of this name." in operator.post(change, {"name": group.name}).content.decode()
+    assert operator.post(change, {"name": "second"}).status_code == 302
+    DeviceGroup.objects.create(organisation=other_organisation, name="south")
+    assert operator.post(add, {"name": "south"}).status_code == 302
+
+
 def test_a_group_that_a_schedule_needs_stays(
     operator: Client, organisation: Organisation, group: DeviceGroup
 ) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.urls.resolvers import URLPattern
@@ -105,6 +105,8 @@ MBUS = (
     "mbus_device_type",
     "mbus_primary_address",
 )
+MBUS_SHOWN = ("gateway_name", *MBUS[1:])
+"""For organisations, which may not see the gateway."""
 
 
 @admin.register(Device)
@@ -155,7 +157,9 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
     # --- Who may what ---
 
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
-        return list_visible_devices(organisation)
+        """Those on which it has any grant; whether it has one on the gateway of each as well."""
+        gateway = list_visible_devices(organisation).filter(pk=OuterRef("gateway"))
+        return list_visible_devices(organisation).annotate(may_see_gateway=Exists(gateway))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A device that somebody with an organisation added would be invisible to that organisation."""
@@ -197,7 +201,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
             if obj.is_mbus:
                 fixed += ("communication_method",)
             if not obj.is_mbus or get_organisation(request) is not None:
-                fixed += MBUS
+                fixed += MBUS if get_organisation(request) is None else MBUS_SHOWN
         return fixed
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -221,7 +225,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         if obj is None or not obj.is_mbus:
             groups.append(("Pushes", PUSHES))
         if obj is None or obj.is_mbus:
-            groups.append(("M-Bus", MBUS))
+            groups.append(("M-Bus", MBUS if get_organisation(request) is None else MBUS_SHOWN))
         if obj is not None:
             known: tuple[str, ...] = () if obj.is_mbus else HLS
             if not obj.is_mbus and get_organisation(request) is None:
@@ -276,11 +280,8 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
     def address(self, device: Device) -> SafeString:
         """Where it is dialled, the method being the tooltip; the gateway of what is behind one."""
         if device.gateway is not None:
-            return format_html(
-                '{} <span class="quiet">channel&nbsp;{}</span>',
-                link_to(device.gateway, device.gateway.identification),
-                device.channel or "–",
-            )
+            text = '{} <span class="quiet">channel&nbsp;{}</span>'
+            return format_html(text, self.gateway_name(device), device.channel or "–")
         if device.is_mbus or not device.network_address:
             return display_text.NOTHING
         return format_html(
@@ -289,6 +290,13 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
             device.network_address,
             device.port,
         )
+
+    @admin.display(description="Gateway")
+    def gateway_name(self, device: Device) -> SafeString | str:
+        """The gateway, unless it is none that the user may see (:meth:`visible_to`)."""
+        if device.gateway is None or not getattr(device, "may_see_gateway", True):
+            return ""
+        return link_to(device.gateway, device.gateway.identification)
 
     @admin.display(description="Lifecycle")
     def lifecycle(self, device: Device) -> str:

@@ -27,6 +27,9 @@ LINES = {"rows": 5, "class": "vLargeTextField json", "spellcheck": "false"}
 class GroupForm(forms.ModelForm):
     """The name of a group, and which devices to add and to remove."""
 
+    owner: int | None = None
+    """The key of the user's organisation, which owns a new group; None: the form asks for it."""
+
     add_all = forms.BooleanField(
         required=False,
         label="Add all devices",
@@ -48,6 +51,15 @@ class GroupForm(forms.ModelForm):
     class Meta:
         model = DeviceGroup
         fields = ("organisation", "name")
+
+    def clean(self) -> dict[str, Any]:
+        """Django compares the names of an organisation only where the form asks for the organisation."""
+        cleaned = super().clean() or self.cleaned_data
+        owner = self.instance.organisation_id or self.owner
+        same = DeviceGroup.objects.filter(organisation=owner, name=cleaned.get("name", ""))
+        if "organisation" not in self.fields and same.exclude(pk=self.instance.pk).exists():
+            self.add_error("name", "There is a group of this name.")
+        return cleaned
 
 
 @admin.register(DeviceGroup)
@@ -82,6 +94,13 @@ class DeviceGroupAdmin(ListWithFigures, EditedRow, LongList, OrganisationScopedA
         first = ("name",) if fixed else ("organisation", "name")
         moving = ("add_devices", "add_all") if obj is None else ("add_devices", "remove_devices", "add_all")
         return [(None, {"fields": first}), ("Devices", {"fields": moving})]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        """A class of its own for each call, which knows whose group a new one is."""
+        form: Any = super().get_form(request, obj, change, **options)
+        organisation = get_organisation(request)
+        form.owner = None if organisation is None else organisation.pk
+        return form
 
     @admin.display(description="Devices")
     def size(self, group: Any) -> str:

@@ -8,9 +8,11 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from osgp.accounts.models import Organisation
 from osgp.completeness.gaps import MEANINGS, SETTLED, Reason
 from osgp.completeness.missing import get_default_days
 from osgp.completeness.models import DayTotal
@@ -77,6 +79,9 @@ class Split:
 @admin.register(DayTotal)
 class DayTotalAdmin(ReadOnlyAdmin):
     """Its list is the page. Who may see missing readings may see it."""
+
+    def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
+        return queryset.filter(organisation_id=organisation.pk)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("readings.view_series"))
