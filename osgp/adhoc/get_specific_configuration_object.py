@@ -69,8 +69,8 @@ class GetSpecificConfigurationObject(
         if estimate_json_size(value, LARGEST_VALUE) > LARGEST_VALUE:
             raise Fault(
                 FaultCode.UNABLE_TO_PROCESS_REQUEST,
-                f"The value has more than {LARGEST_VALUE} octets as JSON. The rows of a buffer can be read in "
-                "parts, by the message that is for them.",
+                f"The value has more than {LARGEST_VALUE} octets as JSON. The rows of a buffer can be read "
+                "in parts, by the message that is for them.",
                 component=Component.PROTOCOL_DLMS,
             )
         return {**parameters, "value": value}

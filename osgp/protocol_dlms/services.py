@@ -42,7 +42,7 @@ ACTION_RESPONSE_NORMAL, ACTION_RESPONSE_BLOCK, ACTION_RESPONSE_NEXT = 1, 2, 4
 
 _DATA, _RESULT = 0, 1
 _PROFILE_GENERIC, _WITH_ROWS = 7, (0, 2)
-"""The attributes of a Profile generic with the rows of its buffer (Blue Book 4.3.6): buffer, and all of them."""
+"""The attributes with the rows of a Profile generic (Blue Book 4.3.6): its buffer, and all of them."""
 _DESCRIPTOR = struct.Struct(">H6sb")
 DESCRIPTOR_LENGTH = _DESCRIPTOR.size + 1  # with the flag for selective access
 BLOCK_HEADER_LENGTH = 1 + 4 + 3  # last block, block number, length of the raw data up to 65535

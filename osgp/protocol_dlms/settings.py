@@ -67,9 +67,9 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Maximum octets of one received APDU (also proposed to the meter as our receive size), of one whole reply
-    with the rows of a buffer, and of any other reply, which has no reason to be as large; of HDLC, the octets
-    of information in one frame and the window, proposed for both directions.
+    """Maximum octets of one received APDU (also proposed to the meter as our receive size), of one whole
+    reply with the rows of a buffer, and of any other reply, which has no reason to be as large; of HDLC, the
+    octets of information in one frame and the window, proposed for both directions.
 
     Raises :class:`errors.InvalidSettings` for sizes and windows that HDLC does not have.
     """

@@ -43,7 +43,7 @@ class ResultText:
             return self.begin
         text = Action.objects.filter(pk=self.action_id).values_list(_as_text(self.column), flat=True).first()
         if text is None:
-            raise Vanished
+            raise Vanished(f"The {self.column} of action {self.action_id} was deleted.")
         return str(text)
 
     def find_complete_until(self) -> str | None:

@@ -1,4 +1,4 @@
-"""How large results may be: one, and those of a request together. What is larger becomes a fault that says so.
+"""How large results may be: one, and those of a bundle together. What is larger becomes a fault.
 
 The measure is the JSON text, which is made here, once, and stored as it is. The readings of a result that is
 too large are kept: they are stored in columns. So is what it changed. Messages that read rows end with those
@@ -38,8 +38,8 @@ def encode_result(result: Mapping[str, Any]) -> str:
     most = settings.OSGP["RESULT_MIB"] * MIB
     if len(text) > most:
         raise ResultTooLarge(
-            f"It was carried out, but its result has {_show(len(text))}, and a result may have {_show(most)}. "
-            f"{_ASK_FOR_LESS}."
+            f"It was carried out, but its result has {_show(len(text))}, and a result may have "
+            f"{_show(most)}. {_ASK_FOR_LESS}."
         )
     return text
 

@@ -88,7 +88,7 @@ class PostView(MessageView):
         headers = {"Location": location, **headers}
         if found is not None and found.request.is_final:
             note_fetched(found.request)
-            return answer_with(found, headers)
+            return answer_with(request, found, headers)
         return Response(build_accepted_body(stored), status=HTTPStatus.ACCEPTED, headers=headers)
 
     def _wait_once_stored(
@@ -116,7 +116,7 @@ class OutcomeView(MessageView):
     def get(self, request: HttpRequest, correlation_uid: str) -> HttpResponseBase:
         found, headers = self._wait_for_outcome(request, self._find(request, correlation_uid))
         note_fetched(found.request)
-        return answer_with(found, headers)
+        return answer_with(request, found, headers)
 
     def delete(self, request: HttpRequest, correlation_uid: str) -> Response:
         check_scope(find_caller(request), self.operation.service)
@@ -139,18 +139,21 @@ class ResponsesView(OutcomeView):
         note_fetched(found.request)
         more = len(found.actions) > size
         link = build_next_page_link(request, str(first + size) if more else None)
-        return answer_with(replace(found, actions=found.actions[:size]), {**headers, **link})
+        return answer_with(request, replace(found, actions=found.actions[:size]), {**headers, **link})
 
 
-def answer_with(found: RequestOutcome, headers: Mapping[str, str]) -> HttpResponseBase:
+def answer_with(request: HttpRequest, found: RequestOutcome, headers: Mapping[str, str]) -> HttpResponseBase:
     """Answer with an outcome as text. What is large is streamed: fetched one result at a time, and sent as
     the database has it.
     """
     status = HTTPStatus.OK if found.request.is_final else HTTPStatus.ACCEPTED
+    options: dict[str, Any] = {"content_type": JSON, "status": status, "headers": dict(headers)}
+    if request.method == "HEAD":
+        return HttpResponse(**options)
     pieces = (piece.encode() for piece in write_json(build_outcome_body(found)))
     if found.is_whole:
-        return HttpResponse(b"".join(pieces), content_type=JSON, status=status, headers=dict(headers))
-    return StreamingHttpResponse(pieces, content_type=JSON, status=status, headers=dict(headers))
+        return HttpResponse(b"".join(pieces), **options)
+    return StreamingHttpResponse(pieces, **options)
 
 
 def note_fetched(request: Request) -> None:

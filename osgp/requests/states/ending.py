@@ -232,7 +232,8 @@ def forget_secrets(request_ids: list[int]) -> None:
     Call it in the transaction that makes the requests final.
     """
     with_secrets = [operation.message for operation in registry.list_operations() if operation.secret_fields]
-    for action in Action.objects.filter(request__in=request_ids, message__in=with_secrets):
+    rows = Action.objects.filter(request__in=request_ids, message__in=with_secrets)
+    for action in rows.only("message", "parameters"):
         secret = registry.find_operation(action.message).secret_fields
         kept = {name: value for name, value in action.parameters.items() if name not in secret}
         Action.objects.filter(pk=action.pk).update(parameters=kept)
