@@ -27,7 +27,7 @@ FIRST_YEAR, LAST_YEAR = 2000, 2099
 """Years of times that callers may send; meters may confuse years of different centuries."""
 
 _NAMES_SHOWN = 20
-_SHORT_FLOATS = 1e-40, 1e40
+_SHORT_FLOATS = 1e-45, 1e40
 """Between which all of float32 is, too."""
 _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
