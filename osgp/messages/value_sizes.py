@@ -1,6 +1,6 @@
 """How much of a DLMS value the results of messages show, and how large it is there, before it is made."""
 
-from json.encoder import encode_basestring_ascii  # type: ignore[attr-defined]
+from json.encoder import encode_basestring_ascii
 
 from osgp.protocol_dlms.data import Data
 

@@ -200,12 +200,10 @@ class RequestAdmin(IndexedSearch, ResultAdmin, ProbingAdmin, HistoryAdmin):
 
     def describe(self, request: HttpRequest, row: Request) -> dict[str, Any]:
         """Everything about one request."""
-        actions = Paginator(
-            Action.objects.filter(request=row).select_related("device").order_by("position"),
-            ACTIONS_PER_PAGE,
-        )
+        rows = Action.objects.filter(request=row).select_related("device").order_by("position")
+        actions = Paginator(rows, ACTIONS_PER_PAGE)
         page = actions.get_page(request.GET.get("p"))
-        shown = load_actions(actions.object_list, page.start_index() - 1, ACTIONS_PER_PAGE)
+        shown = load_actions(rows, page.start_index() - 1, ACTIONS_PER_PAGE)
         visits = list(find_visits(row)[:MOST_VISITS])
         states = Action.objects.filter(request=row).order_by().values_list("state")
         is_single = actions.count == 1
