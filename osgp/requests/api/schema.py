@@ -129,8 +129,8 @@ _LARGE = (
 )
 _LARGE_BUNDLES = (
     "A large answer is streamed, without a Content-Length; `page_size` gives it in pages. An action whose "
-    "result has more than the platform keeps, 4 MiB unless set otherwise and 64 MiB with those of all actions "
-    "before it, ends with fault 414; what was read is among the readings all the same."
+    "result has more than the platform keeps, 4 MiB unless set otherwise and 64 MiB with those of all "
+    "actions before it, ends with fault 414; what was read is among the readings all the same."
 )
 
 
