@@ -232,6 +232,10 @@ OSGP: dict[str, Any] = {
     "VISIT_DEADLINE": timedelta(minutes=9),
     "CONNECT_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_CONNECT_DEADLINE_SECONDS", "15"))),
     "APDU_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_APDU_DEADLINE_SECONDS", "30"))),
+    # The largest result of one action, and of all actions of a bundle together, as JSON
+    # (osgp/visits/result_limits.py).
+    "RESULT_MIB": int(os.environ.get("OSGP_RESULT_MIB", "4")),
+    "REQUEST_RESULTS_MIB": int(os.environ.get("OSGP_REQUEST_RESULTS_MIB", "64")),
     # How long final requests, with their results, and closed sessions are kept. Deleting one earlier is the
     # caller's choice.
     "RETENTION": timedelta(days=float(os.environ.get("OSGP_RETENTION_DAYS", "7"))),

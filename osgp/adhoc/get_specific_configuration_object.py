@@ -7,11 +7,16 @@ from rest_framework.exceptions import ValidationError
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.catalogue import obis
 from osgp.catalogue.cosem import AttributeDescriptor
+from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.serializers import IntegerField, ObisCodeField
+from osgp.messages.value_sizes import estimate_json_size
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import Data, is_secret
+
+LARGEST_VALUE = 4 * 1024 * 1024
+"""Octets of JSON, about. It is not even made of a larger one."""
 
 
 class GetSpecificConfigurationObjectParameters(TypedDict):
@@ -42,8 +47,10 @@ class GetSpecificConfigurationObject(
     """Read one attribute of any object, whether or not the meter's profile knows it.
 
     The answer has the DLMS type of the value. What the meter refuses ends with fault 412, which names the
-    access result. The rows of a profile's buffer come all at once, as far as a reply of 4 MiB holds them. The
-    secrets of associations and of PPP and SMTP setups are not read.
+    access result. The rows of a profile's buffer come all at once, up to a reply of 4 MiB, other values up to
+    1 MiB; a value that has more than 4 MiB as JSON ends with fault 414. Of a string of more than 131072
+    octets, bits or characters the first ones are shown, with its `length`. The secrets of associations and of
+    PPP and SMTP setups are not read.
     """
 
     message = "GetSpecificConfigurationObject"
@@ -58,7 +65,15 @@ class GetSpecificConfigurationObject(
     def perform(
         self, meter: VisitedMeter, parameters: GetSpecificConfigurationObjectParameters
     ) -> GetSpecificConfigurationObjectResult:
-        return {**parameters, "value": meter.association.get(_make_descriptor(parameters))}
+        value = meter.association.get(_make_descriptor(parameters))
+        if estimate_json_size(value, LARGEST_VALUE) > LARGEST_VALUE:
+            raise Fault(
+                FaultCode.UNABLE_TO_PROCESS_REQUEST,
+                f"The value has more than {LARGEST_VALUE} octets as JSON. The rows of a buffer can be read "
+                "in parts, by the message that is for them.",
+                component=Component.PROTOCOL_DLMS,
+            )
+        return {**parameters, "value": value}
 
 
 def _make_descriptor(parameters: GetSpecificConfigurationObjectParameters) -> AttributeDescriptor:

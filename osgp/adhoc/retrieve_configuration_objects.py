@@ -20,18 +20,17 @@ from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters
 from osgp.messages.unavailable import Unavailable
+from osgp.messages.value_sizes import estimate_json_size
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import AccessResult, Data, DataType, is_secret
 
 MOST_ATTRIBUTES = 10_000
 """Read of one meter; real ones have about a thousand."""
 LARGEST_VALUE = 256 * 1024
-LARGEST_RESULT = 4 * 1024 * 1024
-"""Octets of JSON, about."""
+LARGEST_RESULT = 2 * 1024 * 1024
+"""Octets of JSON of all values, about; real ones have a tenth of it."""
 PART_OF_TIME = 0.75
 """Share of the remaining session that may be used for reading."""
-
-_JSON_OVERHEAD = 48
 
 
 class AttributeStatus(StrEnum):
@@ -200,20 +199,10 @@ def _read(meter: VisitedMeter, items: list[Wanted]) -> bool:
             item.status, item.reason = AttributeStatus.REFUSED, value.name
         elif not isinstance(value, Data):
             item.status, item.reason = AttributeStatus.UNDECODABLE, value.message
-        elif (size := _estimate_json_size(value)) > LARGEST_VALUE:
+        elif (size := estimate_json_size(value, LARGEST_VALUE)) > LARGEST_VALUE:
             item.reason = NotRead.TOO_LARGE
             complete = False
         else:
             item.status, item.value = AttributeStatus.READ, value
             room -= size
     return complete
-
-
-def _estimate_json_size(data: Data) -> int:
-    """About how many octets a value has as JSON."""
-    value = data.value
-    if isinstance(value, tuple):
-        return _JSON_OVERHEAD + sum(_estimate_json_size(element) for element in value)
-    if isinstance(value, bytes):
-        return _JSON_OVERHEAD + 2 * len(value)
-    return _JSON_OVERHEAD + (len(value) if isinstance(value, str) else 0)

@@ -206,7 +206,7 @@ class _Reading:
                 latest = max(moments)
                 is_last |= self._has_rest(moments, until)
                 start = self.complete_until = max(start, min(latest, until))
-            if not is_last and self._is_out_of_time():
+            if not is_last and self._must_end():
                 return
         self._complete_borders(borders, (outer[0], outer[-1]))
         self.complete_until = self._end
@@ -277,6 +277,9 @@ class _Reading:
                     older = self._take_entries(first, lowest - 1)
                     lowest = first
                     earliest, latest = _join(older, earliest, latest) if older else (earliest, latest)
+                    if self.collection.is_full:
+                        # Before these there are rows that did not come.
+                        return
                 rises = before is not None and before <= seen[0]
                 if rises or earliest <= begin or (step is not None and earliest - begin <= step):
                     # Nothing between the begin and these rows is missing.
@@ -285,7 +288,7 @@ class _Reading:
                     break
                 before = seen[1]
                 following = (before, _LAST) if rises else None
-            if position <= count and self._is_out_of_time():
+            if position <= count and self._must_end():
                 return
         position = 1
         while position < lowest and (latest is None or latest < end):
@@ -295,7 +298,7 @@ class _Reading:
             position = last + 1
             if not seen or seen[0] <= begin:
                 break
-            if self._is_out_of_time():
+            if self._must_end():
                 return
         self.complete_until = end
 
@@ -325,8 +328,10 @@ class _Reading:
         self._size = min(max(int(SLICE_SECONDS / self._seconds_per_row), LEAST_ROWS), MOST_ROWS)
         return answer
 
-    def _is_out_of_time(self) -> bool:
-        return self._meter.association.seconds_left < 2 * self._size * self._seconds_per_row
+    def _must_end(self) -> bool:
+        """Whether there is no time for more, or no room: the result says how far it is complete."""
+        is_out_of_time = self._meter.association.seconds_left < 2 * self._size * self._seconds_per_row
+        return is_out_of_time or self.collection.is_full
 
 
 def _join(

@@ -15,6 +15,8 @@ from osgp.messages.unavailable import Unavailable
 from osgp.messages.visited_meter import VisitedMeter
 
 OTHER_ROW = "There is another row with the same time and other values before it."
+MOST_CELLS = 250_000
+"""Of one read, about: it ends with the answer that brings more. The longest buffers have 86,000."""
 MOST_PROBLEMS = 10_000
 """Cells that make no sense of which is kept where they are."""
 
@@ -115,6 +117,11 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as much as one read may bring, rejected rows included."""
+        return len(self._rows) * (1 + len(self._wanted)) + len(self._rejected) > MOST_CELLS
 
     def list_times(self) -> list[datetime]:
         """The times of its rows, ascending, each once."""

@@ -9,7 +9,9 @@ from django.utils.dateparse import parse_datetime
 from osgp.messages.rejected_rows import MOST_LISTED
 
 CompleteUntil = Annotated[
-    datetime, "All rows up to here were read: to the end, unless time ran out or the meter was lost."
+    datetime,
+    "All rows up to here were read: to the end, unless time ran out, the meter was lost, or it had more rows "
+    "than one read may bring.",
 ]
 """``complete_until`` of a result."""
 

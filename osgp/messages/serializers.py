@@ -20,12 +20,15 @@ from rest_framework.exceptions import ValidationError
 from osgp.catalogue import obis
 from osgp.catalogue.units import Unit
 from osgp.cosem.quantities import Quantity
+from osgp.messages.value_sizes import LONGEST_STRING
 from osgp.protocol_dlms.data import Data, DataType
 
 FIRST_YEAR, LAST_YEAR = 2000, 2099
 """Years of times that callers may send; meters may confuse years of different centuries."""
 
 _NAMES_SHOWN = 20
+_SHORT_FLOATS = 1e-45, 1e40
+"""Between which all of float32 is, too."""
 _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
@@ -248,7 +251,8 @@ class QuantityField(serializers.Field):
         "type": "object",
         "description": (
             "A DLMS value with its type. Octet strings and DLMS dates and times are hexadecimal; the value "
-            "of an array or structure is a list of such objects."
+            "of an array or structure is a list of such objects. Floating-point numbers are texts where JSON "
+            "has none (NaN, Infinity), or none that is short (1e+300)."
         ),
         "properties": {
             "type": {
@@ -256,6 +260,11 @@ class QuantityField(serializers.Field):
                 "enum": [member.name.lower().replace("_", "-") for member in DataType],
             },
             "value": {"nullable": True},
+            "length": {
+                "type": "integer",
+                "description": f"Only of a string of which no more than the first {LONGEST_STRING} octets, "
+                "bits or characters are shown: how many it has.",
+            },
         },
         "required": ["type", "value"],
     }
@@ -265,13 +274,25 @@ class DataField(serializers.Field):
 
     def to_representation(self, value: Data) -> dict[str, Any]:
         kind = value.type.name.lower().replace("_", "-")
-        return {"type": kind, "value": self._to_plain(value.value)}
+        content = value.value
+        if isinstance(content, bytes | bytearray | str) and len(content) > LONGEST_STRING:
+            shown = self._to_plain(content[:LONGEST_STRING])
+            return {"type": kind, "value": shown, "length": len(content)}
+        return {"type": kind, "value": self._to_plain(content)}
 
     def _to_plain(self, value: object) -> Any:
         if isinstance(value, bytes | bytearray):
             return value.hex()
-        if isinstance(value, Iterable) and not isinstance(value, str):
+        if isinstance(value, str):
+            return make_storable(value)
+        if isinstance(value, Iterable):
             return [self.to_representation(element) for element in value]
-        if isinstance(value, float) and not math.isfinite(value):
-            return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-        return make_storable(value) if isinstance(value, str) else value
+        return _represent_float(value) if isinstance(value, float) else value
+
+
+def _represent_float(value: float) -> float | str:
+    if not math.isfinite(value):
+        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    # Databases write numbers in full: 1e+300 would have 301 digits.
+    is_long = value != 0 and not _SHORT_FLOATS[0] <= abs(value) <= _SHORT_FLOATS[1]
+    return repr(value) if is_long else value

@@ -216,7 +216,9 @@ class ReplyTooLarge(IllegalResponse):
 
 
 class BlocksTooLarge(DecodeError, ReplyTooLarge):
-    """The blocks of an answer exceed the limit of a whole reply: no more of them are asked for."""
+    """The blocks of an answer exceed the limit of a whole reply: no more of them are asked for, nor again."""
+
+    can_retry = False
 
 
 class ExceptionResponse(IllegalResponse):

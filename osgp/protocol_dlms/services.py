@@ -41,6 +41,8 @@ ACTION_NORMAL, ACTION_NEXT, ACTION_FIRST_BLOCK, ACTION_BLOCK = 1, 2, 4, 6
 ACTION_RESPONSE_NORMAL, ACTION_RESPONSE_BLOCK, ACTION_RESPONSE_NEXT = 1, 2, 4
 
 _DATA, _RESULT = 0, 1
+_PROFILE_GENERIC, _WITH_ROWS = 7, (0, 2)
+"""The attributes with the rows of a Profile generic (Blue Book 4.3.6): its buffer, and all of them."""
 _DESCRIPTOR = struct.Struct(">H6sb")
 DESCRIPTOR_LENGTH = _DESCRIPTOR.size + 1  # with the flag for selective access
 BLOCK_HEADER_LENGTH = 1 + 4 + 3  # last block, block number, length of the raw data up to 65535
@@ -89,7 +91,9 @@ def get(
     session.builder.advance_invoke_id()
     kind, response = _request(session, GET, GET_NORMAL, body, secret=secret)
     if kind == GET_RESPONSE_BLOCK:
-        return _receive_get_blocks(session, response, secret=secret)
+        is_buffer = attribute.class_id == _PROFILE_GENERIC and attribute.attribute_id in _WITH_ROWS
+        most = session.limits.buffer_size if is_buffer else session.limits.reply_size
+        return _receive_get_blocks(session, response, most, secret=secret)
     if kind != GET_RESPONSE_NORMAL:
         raise DecodeError(f"a get-response of type {kind} to a get-request-normal")
     return _read_data_or_result(response)
@@ -107,7 +111,7 @@ def get_encoded_list(session: Session, attributes: Sequence[AttributeDescriptor]
     session.builder.advance_invoke_id()
     kind, response = _request(session, GET, GET_WITH_LIST, body)
     if kind == GET_RESPONSE_BLOCK:
-        return _receive_get_blocks(session, response)
+        return _receive_get_blocks(session, response, session.limits.reply_size)
     if kind == GET_RESPONSE_NORMAL:
         # How meters decline the whole list.
         refusal = _read_data_or_result(response)
@@ -139,9 +143,9 @@ def decode_list(encoded: bytes, expected: int) -> list[Data | AccessResult]:
 
 
 def _receive_get_blocks(
-    session: Session, response: AnswerCursor, *, secret: bool = False
+    session: Session, response: AnswerCursor, most: int, *, secret: bool = False
 ) -> bytes | AccessResult:
-    """Request all further blocks and return the raw data of all."""
+    """Request all further blocks and return the raw data of all, ``most`` octets at most."""
     raw = bytearray()
     number = 1
     while True:
@@ -152,8 +156,8 @@ def _receive_get_blocks(
         chunk = response.read(response.read_length())
         response.expect_end()
         raw += chunk
-        if len(raw) > session.limits.reply_size:
-            raise BlocksTooLarge(f"a reply of more than {session.limits.reply_size} octets")
+        if len(raw) > most:
+            raise BlocksTooLarge(f"a reply of more than {most} octets")
         if last:
             return bytes(raw)
         if not chunk:

@@ -15,6 +15,7 @@ from osgp.messages.registry import UnknownMessage, find_operation
 from osgp.messages.serializers import utc_text
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.queries import RequestOutcome
+from osgp.requests.result_texts import ResultText
 from osgp.requests.states.transitions import choose_first_state
 
 UNKNOWN = str(ActionState.UNKNOWN)
@@ -45,7 +46,10 @@ def _find_first_state(request: Request) -> RequestState:
 
 
 def build_outcome_body(outcome: RequestOutcome) -> dict[str, Any]:
-    """Return the answer to a GET of a message: the request with its result or responses, and fault."""
+    """Return the answer to a GET of a message: the request with its result or responses, and fault.
+
+    Of an outcome as text, it has ResultTexts: ``osgp.requests.result_texts.write_json`` writes it.
+    """
     request = outcome.request
     if request.is_bundle:
         responses = [build_response_entry(request, action) for action in outcome.actions]
@@ -116,11 +120,13 @@ def _find_partial_result(status: str, action: Action) -> dict[str, Any]:
     return {"partial_result": action.partial_result, "complete_until": until}
 
 
-def find_complete_until(result: Mapping[str, Any]) -> str | None:
+def find_complete_until(result: Mapping[str, Any] | ResultText) -> str | None:
     """Return up to when a result of stored values has them all, in UTC; of its parts, the earliest time.
 
     None: the result does not say.
     """
+    if isinstance(result, ResultText):
+        return result.find_complete_until()
     parts = [part for value in result.values() if isinstance(value, list) for part in value]
     said = [each.get("complete_until") for each in (result, *parts) if isinstance(each, Mapping)]
     return said[0] or min((text for text in said if isinstance(text, str)), default=None)

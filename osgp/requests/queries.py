@@ -11,8 +11,13 @@ from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices.models import Device
 from osgp.messages.naming import BUNDLE
 from osgp.requests.models import Action, Request
+from osgp.requests.result_texts import is_whole, put_texts, with_texts
 
 IDENTIFICATIONS_PER_QUERY = 500
+TEXT_AT_ONCE = 512 * 1024
+"""Characters of a result up to which it comes with its request; a larger one is fetched when it is sent."""
+TEXT_AT_ONCE_IN_BUNDLE = 16 * 1024
+"""The same of each result of a bundle."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +78,27 @@ class RequestOutcome:
     request: Request
     actions: tuple[Action, ...]
 
+    @property
+    def is_whole(self) -> bool:
+        """Of an outcome as text: whether nothing of it has to be fetched yet."""
+        return is_whole(self.actions)
+
 
 EVERY_ACTION = slice(None)
 
 
 def find_outcome(
-    organisation: Organisation, message: str, correlation_uid: uuid.UUID, positions: slice = EVERY_ACTION
+    organisation: Organisation,
+    message: str,
+    correlation_uid: uuid.UUID,
+    positions: slice = EVERY_ACTION,
+    *,
+    as_text: bool = False,
 ) -> RequestOutcome | None:
     """Find a request of a message with its actions, in one query; None if the organisation has none.
 
-    ``positions`` selects actions of a bundle; also None if the request has none of these.
+    ``positions`` selects actions of a bundle; also None if the request has none of these. ``as_text``: the
+    results are each an ``osgp.requests.result_texts.ResultText``, for ``write_json``.
     """
     found = Action.objects.filter(
         request__correlation_uid=correlation_uid,
@@ -90,5 +106,11 @@ def find_outcome(
         request__message=message,
     )
     related = ("request", "device") if message == BUNDLE else ("request",)
-    actions = tuple(found.select_related(*related).defer("parameters").order_by("position")[positions])
+    rows = found.select_related(*related).defer("parameters").order_by("position")
+    if as_text:
+        most = TEXT_AT_ONCE_IN_BUNDLE if message == BUNDLE else TEXT_AT_ONCE
+        actions = tuple(with_texts(rows, most)[positions])
+        put_texts(actions, most)
+    else:
+        actions = tuple(rows[positions])
     return RequestOutcome(actions[0].request, actions) if actions else None

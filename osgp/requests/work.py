@@ -67,8 +67,10 @@ class WorkAction:
     state: str
     request: WorkRequest
     device: WorkDevice
+    has_partial_result: bool = False
+    """Whether earlier attempts got part of its result before the meter was lost."""
     partial_result: dict[str, Any] | None = None
-    """What earlier attempts got of its result before the meter was lost."""
+    """That part, once it is its turn: hundreds of them would be too much to hold at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class WorkMeter:
 
 
 COLUMNS = """
-           a.partial_result, a.id, a.message, a.parameters, a.state,
+           a.partial_result IS NOT NULL, a.id, a.message, a.parameters, a.state,
            r.id, r.correlation_uid, r.message, r.attempts, r.bypass_retry, r.effective_priority,
            d.id, d.identification, m.protocol_name, m.protocol_version, m.time_zone, d.channel,
            m.polyphase, m.selective_access, d.model, m.communication_method, d.gateway_id,
@@ -162,7 +164,7 @@ def group_actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[
     """Make actions from rows of ``COLUMNS`` in ``ORDER``; return a list per request."""
     requests: dict[int, WorkRequest] = {}
     found: dict[int, list[WorkAction]] = defaultdict(list)
-    for partial_result, *row in rows:
+    for has_partial_result, *row in rows:
         action_id, message, parameters, state, request_id, uid, asked, attempts, bypass, priority = row[:10]
         device_id, identification, name, version, zone, channel, *rest = row[10:]
         polyphase, selective, model, communication, gateway_id, is_debugged = rest
@@ -192,7 +194,7 @@ def group_actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[
                 state,
                 requests[request_id],
                 device,
-                parse_json(partial_result),
+                bool(has_partial_result),
             )
         )
     return list(found.values())
@@ -202,6 +204,11 @@ def find_retryable_fault(request_id: int) -> dict[str, Any] | None:
     """Find the first retryable fault among the outcomes of a request; None if there is none."""
     faulty = Action.objects.filter(request=request_id, state=ActionState.FAULT, fault__retryable=True)
     return faulty.order_by("position").values_list("fault", flat=True).first()
+
+
+def load_partial_result(action_id: int) -> dict[str, Any] | None:
+    """Load what earlier attempts got of the result of an action."""
+    return Action.objects.filter(pk=action_id).values_list("partial_result", flat=True).first()
 
 
 def load_meter(meter_id: int) -> WorkMeter:

@@ -22,13 +22,16 @@ from osgp.visits.uncertainty import tell
 
 @dataclass
 class ActionOutcome:
-    """The outcome of one action: a result or a fault, with which part of a result may have come."""
+    """The outcome of one action: a result or a fault, with which part of a result may have come.
+
+    Both are JSON texts once their sizes are checked (osgp/visits/result_limits.py).
+    """
 
     action: WorkAction
     state: ActionState
-    result: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | str | None = None
     fault: Fault | None = None
-    partial_result: Mapping[str, Any] | None = None
+    partial_result: Mapping[str, Any] | str | None = None
     device_changes: Mapping[str, Any] = field(default_factory=dict)
     readings: storing.PreparedReadings | None = None
     observations: Sequence[Observation] = ()

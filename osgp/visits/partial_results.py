@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +13,20 @@ from osgp.readings import storing
 from osgp.requests import states
 from osgp.requests.work import WorkAction, WorkDevice
 from osgp.visits.leases import LeaseLost
+from osgp.visits.result_limits import ResultTooLarge, encode_result
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class PartialResult:
-    """``result`` is that of all attempts, as JSON; ``readings`` are those that this attempt added."""
+    """``result`` is that of all attempts, as JSON text; ``readings`` are those that this attempt added.
+
+    A result that would be too large is None: what earlier attempts got of it is kept.
+    """
 
     action: WorkAction
-    result: Mapping[str, Any]
+    result: str | None
     readings: storing.PreparedReadings | None
 
     def store(self) -> None:
@@ -30,6 +35,9 @@ class PartialResult:
         Raises LeaseLost if the request is not in our meter session any more.
         """
         action = self.action
+        if self.result is None:
+            # The next attempt goes on from where an earlier one came to, and gets these readings again.
+            return
         session_id = action.request.session_id
         with transaction.atomic():
             if states.keep_partial_result(action.pk, session_id, self.result):
@@ -53,9 +61,12 @@ def make_partial_result(
     if isinstance(operation, ConcludedOperation):
         # What its meter answers is not its result yet.
         return None
+    result: str | None = None
     try:
         readings = storing.prepare(device, operation.list_readings(parameters, interrupted.result))
-        result = join_earlier(operation, action, operation.represent_result(interrupted.result))
+        joined = join_earlier(operation, action, operation.represent_result(interrupted.result))
+        with suppress(ResultTooLarge):
+            result = encode_result(joined)
     except Exception:
         logger.exception("part of %s of %s is lost", action.message, action.request.correlation_uid)
         return None

@@ -42,6 +42,7 @@ from osgp.visits.outages import NotStored, PatientLanes
 from osgp.visits.outcome import ActionOutcome
 from osgp.visits.partial_results import PartialResult, join_earlier, make_partial_result
 from osgp.visits.probing import find_reasons
+from osgp.visits.result_limits import ResultRoom
 from osgp.visits.settling import settle
 from osgp.visits.uncertainty import is_uncertain, read_back
 from osgp.visits.unsolicited import collecting
@@ -94,6 +95,7 @@ class Visit:
     last: WorkRequest
     """The request that is being carried out, or was last; at first the one to begin with."""
     database: PatientLanes = field(init=False)
+    room: ResultRoom = field(init=False)
     fault: Fault | None = None
     cut_short: bool = False
     """Whether it hands back the requests that it has not finished."""
@@ -122,6 +124,7 @@ class Visit:
 
     def __post_init__(self) -> None:
         self.database = PatientLanes(self.lease)
+        self.room = ResultRoom(self.database)
 
     @property
     def session_id(self) -> uuid.UUID:
@@ -233,7 +236,8 @@ class Visit:
                 self.meter.settings,
                 self.knowledge,
             )
-            if action.partial_result is not None:
+            if action.has_partial_result:
+                action.partial_result = self.database.run(work.load_partial_result, action.pk)
                 meter = replace(meter, earlier=action.partial_result)
             if operation.probes:
                 meter = replace(meter, connections=self.connections)
@@ -252,7 +256,7 @@ class Visit:
             stored = join_earlier(operation, action, operation.represent_result(result))
             readings = storing.prepare(device, operation.list_readings(parameters, result))
             self.device_changes.setdefault(device.pk, {}).update(changes)
-            return ActionOutcome(
+            outcome = ActionOutcome(
                 action,
                 ActionState.DONE,
                 result=stored,
@@ -260,6 +264,7 @@ class Visit:
                 readings=readings,
                 observations=meter.observations,
             )
+            return self.room.fit(outcome)
         except LeaseLost:
             raise
         except Fault as fault:
@@ -270,7 +275,7 @@ class Visit:
                 if came is not None:
                     self.database.run(came.store)
                 raise
-            return make_fault_outcome(action, fault, came)
+            return self.room.fit(make_fault_outcome(action, fault, came))
         except Exception:
             self.lease.check()
             logger.exception("%s of %s failed", action.message, action.request.correlation_uid)

@@ -11,6 +11,7 @@ from osgp.adhoc import retrieve_configuration_objects
 from osgp.protocol_dlms import Meter
 from osgp.simulator import Fleet, FleetSettings, SimulatorThread
 from tests import meters
+from tests.answers import read_answer
 from tests.protocol_dlms.peers import ber_length
 from tests.visited import METERS, NOW, Visits, perform, saying
 
@@ -224,7 +225,7 @@ def test_by_itself_and_in_a_bundle_with_all_others(api: APIClient, organisation:
         ]
         assert [answer.status_code for answer in posted] == [202, 202], posted[0].content
         meters.visit(device)
-        single, bundle = (api.get(answer.json()["url"]).json() for answer in posted)
+        single, bundle = (read_answer(api.get(answer.json()["url"])) for answer in posted)
         assert simulator.meters[device.identification].memory.statistics.associations == 1
     assert single["status"] == "SUCCEEDED", single["fault"]
     assert single["result"]["complete"] is True

@@ -1,5 +1,6 @@
 """What fields accept, what they refuse, and how results are written."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
@@ -13,7 +14,8 @@ from rest_framework import serializers as drf
 from osgp.catalogue.units import Unit
 from osgp.cosem.quantities import Quantity
 from osgp.messages import serializers
-from osgp.messages.serializers import StrictSerializer
+from osgp.messages.serializers import DataField, StrictSerializer
+from osgp.messages.value_sizes import estimate_json_size
 from osgp.protocol_dlms.data import Data, DataType
 
 
@@ -220,3 +222,50 @@ def test_choices_are_documented_whatever_they_are_made_of() -> None:
         assert list(field.choices) == ["RED", "BLUE"]
         with pytest.raises(drf.ValidationError, match=r"Must be one of RED, BLUE\."):
             field.run_validation("GREEN")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "shown"),
+    [
+        (DataType.OCTET_STRING, b"\x5a" * 131_072, "5a" * 131_072),
+        (DataType.VISIBLE_STRING, "a" * 131_072, "a" * 131_072),
+    ],
+)
+def test_of_a_longer_string_the_beginning_is_shown(kind: DataType, value: Any, shown: str) -> None:
+    name = kind.name.lower().replace("_", "-")
+    assert DataField().to_representation(Data(kind, value)) == {"type": name, "value": shown}
+    longer = Data(DataType.STRUCTURE, (Data(kind, value + value[:1]),))
+    assert DataField().to_representation(longer)["value"] == [
+        {"type": name, "value": shown, "length": 131_073}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, 0.0),
+        (-2.5, -2.5),
+        (3.4e38, 3.4e38),
+        (1.4e-45, 1.4e-45),
+        (1e-300, "1e-300"),
+        (1.7e308, "1.7e+308"),
+        (-5e-324, "-5e-324"),
+    ],
+)
+def test_numbers_that_databases_write_in_full_are_short(value: float, shown: object) -> None:
+    assert DataField().to_representation(Data(DataType.FLOAT64, value)) == {"type": "float64", "value": shown}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Data(DataType.VISIBLE_STRING, "\x1f" * 5_000),
+        Data(DataType.UTF8_STRING, "é" * 5_000),
+        Data(DataType.OCTET_STRING, bytes(20_000)),
+        Data(DataType.ARRAY, tuple(Data(DataType.UNSIGNED, number % 256) for number in range(1_000))),
+    ],
+)
+def test_the_size_of_a_value_is_estimated(value: Data) -> None:
+    actual = len(json.dumps(DataField().to_representation(value)))
+    assert 0.9 * actual < estimate_json_size(value, 10**6) < 1.6 * actual
+    assert estimate_json_size(value, 1_000) > 1_000

@@ -14,7 +14,7 @@ from osgp import catalogue
 from osgp.catalogue.communication import RangeBorders, RangeBounds
 from osgp.cosem.clock import MeterClock
 from osgp.devices.meter_settings import MeterSettings
-from osgp.messages import buffer_reading
+from osgp.messages import buffer_reading, buffer_rows
 from osgp.messages.knowledge import Knowledge
 from osgp.messages.operation import Interrupted
 from osgp.protocol_dlms import AccessResult, Data, DataType, EntryDescriptor, RangeDescriptor
@@ -467,3 +467,21 @@ def test_nothing_is_complete_in_times_to_come() -> None:
     assert meter.times[-1] < NOW
     result = read(visit(meter), NOW - timedelta(days=2), NOW + timedelta(days=2))
     assert result["complete_until"] == NOW.isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize("by_entries", [False, True])
+def test_more_rows_than_a_read_may_bring_are_left_to_the_next(
+    by_entries: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result ends with the rows that it has, and says so."""
+    monkeypatch.setattr(buffer_rows, "MOST_CELLS", 400)
+    refuses = refusing(lambda each: by_entries, AccessResult.SCOPE_OF_ACCESS_VIOLATED)
+    meter = ScriptedMeter(DAYS, refuses=refuses)
+    visited = visit(meter, visit_begin=DAYS[-1])
+    if by_entries:
+        visited.knowledge.learn_habit("INTERVAL_VALUES_E access", "ENTRIES")
+    found = read(visited, BEGIN, DAYS[-1])
+    times = times_of(found)
+    assert times == [moment for moment in DAYS if moment >= BEGIN][: len(times)]
+    assert len(times) < len(DAYS) / 2
+    assert datetime.fromisoformat(found["complete_until"]) == times[-1]

@@ -236,7 +236,18 @@ def test_octets_after_the_clock_are_ignored(more: str) -> None:
     assert CosemDateTime.from_bytes(longer.value) == time
 
 
-def test_endless_blocks_end_at_the_limit() -> None:
+@pytest.mark.parametrize(
+    ("attribute", "most"),
+    [
+        (ENERGY, 10_000),
+        (AttributeDescriptor(7, bytes(6), 3), 10_000),
+        (AttributeDescriptor(7, bytes(6), 2), 20_000),
+        (AttributeDescriptor(7, bytes(6), 0), 20_000),
+    ],
+)
+def test_endless_blocks_end_at_the_limit(attribute: AttributeDescriptor, most: int) -> None:
+    """The rows of a buffer may be more than anything else."""
+
     def answer(request: bytes) -> bytes:
         number = int.from_bytes(request[3:7], "big") + 1 if request[1] == 2 else 1
         return (
@@ -248,10 +259,11 @@ def test_endless_blocks_end_at_the_limit() -> None:
             + bytes(768)
         )
 
-    with session(WrapperMeter(answer), limits=Limits(reply_size=10_000)) as meter:
-        with pytest.raises(errors.ReplyTooLarge):
-            meter.get(ENERGY)
-        assert meter.statistics.bytes_received < 20_000
+    with session(WrapperMeter(answer), limits=Limits(reply_size=10_000, buffer_size=20_000)) as meter:
+        with pytest.raises(errors.ReplyTooLarge, match=str(most)) as refusal:
+            meter.get(attribute)
+        assert most < meter.statistics.bytes_received < 1.2 * most
+    assert not refusal.value.retryable
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The list of requests, the page of one, and what operators do with them: cancel, send again, send new."""
 
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +23,7 @@ from osgp.pages.access import get_organisation
 from osgp.pages.notifications.told import describe_deliveries
 from osgp.pages.requests.new_request import prepare_request
 from osgp.pages.requests.probing import ProbingAdmin, describe_findings, may_apply
+from osgp.pages.requests.results import ResultAdmin, load_actions, parse, show_result
 from osgp.pages.requests.steering import cancel_all, send_again
 from osgp.pages.requests.timeline import MOST_VISITS, build_timeline, find_visits
 from osgp.pages.requests.visit_pages import limit_visits
@@ -41,8 +41,8 @@ from osgp.pages.shared.filters import (
 from osgp.pages.shared.history import HistoryAdmin, NewMessage, Question
 from osgp.pages.shared.page import get_page_url, return_to_page
 from osgp.pages.shared.search import IndexedSearch, parse_uid
-from osgp.requests.answers import find_complete_until
 from osgp.requests.models import WAITING_STATES, Action, MeterSession, Request
+from osgp.requests.result_texts import ResultText
 
 ACTIONS_PER_PAGE = 25
 CANCEL = Question(
@@ -59,7 +59,7 @@ SEND_AGAIN = Question(
 
 
 @admin.register(Request)
-class RequestAdmin(IndexedSearch, ProbingAdmin, HistoryAdmin):
+class RequestAdmin(IndexedSearch, ResultAdmin, ProbingAdmin, HistoryAdmin):
     """Requests are history: nothing about them is edited; they are cancelled, or sent anew."""
 
     detail_template = "admin/requests/request/detail.html"
@@ -200,11 +200,10 @@ class RequestAdmin(IndexedSearch, ProbingAdmin, HistoryAdmin):
 
     def describe(self, request: HttpRequest, row: Request) -> dict[str, Any]:
         """Everything about one request."""
-        actions = Paginator(
-            Action.objects.filter(request=row).select_related("device").order_by("position"),
-            ACTIONS_PER_PAGE,
-        )
+        rows = Action.objects.filter(request=row).select_related("device").order_by("position")
+        actions = Paginator(rows, ACTIONS_PER_PAGE)
         page = actions.get_page(request.GET.get("p"))
+        shown = load_actions(rows, page.start_index() - 1, ACTIONS_PER_PAGE)
         visits = list(find_visits(row)[:MOST_VISITS])
         states = Action.objects.filter(request=row).order_by().values_list("state")
         is_single = actions.count == 1
@@ -212,14 +211,13 @@ class RequestAdmin(IndexedSearch, ProbingAdmin, HistoryAdmin):
             "title": f"{row.message} to {row.device_identification}",
             "batch": row.batch,
             "told": describe_deliveries(request, row.correlation_uid) if row.is_final else [],
-            "events": build_timeline(row, visits, page.object_list if is_single else ()),
+            "events": build_timeline(row, visits, shown if is_single else ()),
             "visible_visits": _find_visible(visits, get_organisation(request)),
             "page": page,
             "page_range": actions.get_elided_page_range(page.number),
             "action_states": list(states.annotate(number=Count("pk")).order_by("state")),
             "actions_shown": [
-                describe_action(action, expand=is_single, is_final=row.is_final)
-                for action in page.object_list
+                describe_action(action, expand=is_single, is_final=row.is_final) for action in shown
             ],
             "may_cancel": self.has_cancel_permission(request) and row.state in WAITING_STATES,
             "may_apply": may_apply(request, row),
@@ -229,12 +227,15 @@ class RequestAdmin(IndexedSearch, ProbingAdmin, HistoryAdmin):
 
 
 def describe_action(action: Action, *, expand: bool, is_final: bool) -> dict[str, Any]:
-    """An action as its page shows it: secrets are gone before a template sees it.
+    """An action of ``load_actions`` as its page shows it: secrets are gone before a template sees it.
 
     What came before the meter was lost is only drawn in full once no more may come: until then, the page is
     drawn anew every few seconds.
     """
     secrets = find_secret_fields(action.message)
+    result, partial = action.result, action.partial_result
+    # Probes, whose findings are drawn in a way of their own, are small.
+    action.result, action.partial_result = parse(result), parse(partial)
     duration = None
     if action.started_at is not None and action.finished_at is not None:
         duration = action.finished_at - action.started_at
@@ -245,11 +246,11 @@ def describe_action(action: Action, *, expand: bool, is_final: bool) -> dict[str
         "state": action.state,
         "duration": duration,
         "parameters": show(action.parameters, secrets) if action.parameters else "",
-        "result": show(action.result, secrets) if action.result is not None else "",
-        "partial": show(action.partial_result, secrets) if action.partial_result and is_final else "",
-        "is_partial": action.partial_result is not None,
+        "result": show_result(action, result, secrets),
+        "partial": show_result(action, partial, secrets) if is_final else "",
+        "is_partial": partial is not None,
         "has_readings": _has_readings(action.message),
-        "complete_until": _find_moment(action.partial_result),
+        "complete_until": _find_moment(partial),
         "found": describe_findings(action),
         "fault": action.fault,
         "open": expand or action.fault is not None,
@@ -264,8 +265,8 @@ def _has_readings(message: str) -> bool:
     return isinstance(operation, MeterOperation) and operation.has_readings()
 
 
-def _find_moment(partial_result: Mapping[str, Any] | None) -> datetime | None:
-    text = find_complete_until(partial_result) if partial_result else None
+def _find_moment(partial_result: ResultText | None) -> datetime | None:
+    text = partial_result.find_complete_until() if partial_result else None
     return parse_datetime(text) if text else None
 
 

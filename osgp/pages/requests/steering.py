@@ -30,7 +30,8 @@ def send_again(request: Request, username: str) -> Request:
     All checks are made anew. Raises rest_framework ValidationError or Fault as submission does.
     """
     caller = make_organisation_caller(request.organisation, name_sender(username))
-    actions = Action.objects.filter(request=request).select_related("device").order_by("position")
+    rows = Action.objects.filter(request=request).select_related("device").order_by("position")
+    actions = rows.defer("result", "partial_result")
     body = {
         "device_identification": request.device_identification,
         "priority": request.priority,

@@ -21,7 +21,11 @@ MOST_VALUES = 10_000
 MOST_ROWS = 500
 LONGEST_TEXT = 2000
 
-_SECRET_NAME = re.compile(r"(?:^|_)(?:key|keys|password|secret|token)$", re.IGNORECASE)
+_SECRET_WORDS = r"(?:[^\"]*_)?(?:key|keys|password|secret|token)"  # noqa: S105 (names)
+_SECRET_NAME = re.compile(_SECRET_WORDS, re.IGNORECASE)
+_DECODER = json.JSONDecoder()
+_DATA = {"type", "value"}
+"""Members of a DLMS value (osgp.messages.serializers.DataField)."""
 
 
 def find_secret_fields(message: str) -> frozenset[str]:
@@ -41,13 +45,33 @@ def redact(value: Any, secrets: frozenset[str] = frozenset()) -> Any:
     if isinstance(value, Mapping):
         return {
             name: REDACTED
-            if content is not None and (name in secrets or _SECRET_NAME.search(str(name)))
+            if content is not None and (name in secrets or _SECRET_NAME.fullmatch(str(name)))
             else redact(content, secrets)
             for name, content in value.items()
         }
     if isinstance(value, list | tuple):
         return [redact(item, secrets) for item in value]
     return value
+
+
+def redact_text(text: str, secrets: frozenset[str] = frozenset()) -> str:
+    """As :func:`redact`, for JSON text, which is not parsed.
+
+    Of a text that is cut off, a secret at its end is left out as well.
+    """
+    named = "|".join([_SECRET_WORDS, *map(re.escape, sorted(secrets))])
+    # Quotes inside of strings are escaped: only a name has one before it, and one and a colon behind it.
+    name = re.compile(rf'"(?:{named})"\s*:\s*', re.IGNORECASE)
+    parts: list[str] = []
+    position = 0
+    while match := name.search(text, position):
+        parts.append(text[position : match.end()])
+        try:
+            content, position = _DECODER.raw_decode(text, match.end())
+        except ValueError:
+            return "".join(parts)
+        parts.append("null" if content is None else f'"{REDACTED}"')
+    return "".join([*parts, text[position:]])
 
 
 def show(value: Any, secrets: frozenset[str] = frozenset()) -> SafeString:
@@ -77,10 +101,10 @@ class _Renderer:
         one_line = _draw_line(value)
         if one_line is not None:
             return one_line
-        if set(value) == {"type", "value"} and isinstance(value["type"], str):
-            return format_html(
-                '<span class="quiet">{}</span> {}', value["type"], self.render(value["value"], depth + 1)
-            )
+        if _DATA <= set(value) <= {*_DATA, "length"} and isinstance(value["type"], str):
+            kind = f"{value['type']} of {value['length']}" if "length" in value else value["type"]
+            shown = self.render(value["value"], depth + 1)
+            return format_html('<span class="quiet">{}</span> {}', kind, shown)
         rows = format_html_join(
             "",
             '<tr><th scope="row">{}</th><td>{}</td></tr>',

@@ -2,11 +2,12 @@
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request as HttpRequest
@@ -32,9 +33,12 @@ from osgp.requests.api.schema import document_view
 from osgp.requests.api.waiting import hold, parse_preferred_wait
 from osgp.requests.models import Request
 from osgp.requests.queries import EVERY_ACTION, RequestOutcome, find_outcome
+from osgp.requests.result_texts import write_json
 from osgp.requests.submission import check_scope, submit
 
 logger = logging.getLogger(__name__)
+
+JSON = "application/json"
 
 
 class MessageView(APIView):
@@ -60,7 +64,7 @@ class MessageView(APIView):
         found = None
         if uid := parse_uid(correlation_uid):
             found = find_outcome(
-                find_caller(request).organisation, self.operation.message, uid, self.positions
+                find_caller(request).organisation, self.operation.message, uid, self.positions, as_text=True
             )
         if found is None:
             raise Fault(
@@ -74,18 +78,18 @@ class MessageView(APIView):
 class PostView(MessageView):
     """POST /api/v1/{service}/{message}/"""
 
-    def post(self, request: HttpRequest) -> Response:
+    def post(self, request: HttpRequest) -> HttpResponseBase:
         caller = find_caller(request)
         # Scope first: a caller that may not send the message does not learn what is wrong with it.
         check_scope(caller, self.operation.service)
         stored = submit_once(request, caller.organisation, lambda: self._submit(caller, request.data))
-        body, status = build_accepted_body(stored), HTTPStatus.ACCEPTED
         found, headers = self._wait_once_stored(request, stored)
+        location = reverse(build_route_name(self.operation), args=[stored.correlation_uid])
+        headers = {"Location": location, **headers}
         if found is not None and found.request.is_final:
             note_fetched(found.request)
-            body, status = build_outcome_body(found), HTTPStatus.OK
-        location = reverse(build_route_name(self.operation), args=[stored.correlation_uid])
-        return Response(body, status=status, headers={"Location": location, **headers})
+            return answer_with(request, found, headers)
+        return Response(build_accepted_body(stored), status=HTTPStatus.ACCEPTED, headers=headers)
 
     def _wait_once_stored(
         self, request: HttpRequest, stored: Request
@@ -109,11 +113,10 @@ class PostView(MessageView):
 class OutcomeView(MessageView):
     """GET and DELETE /api/v1/{service}/{message}/{correlation_uid}/"""
 
-    def get(self, request: HttpRequest, correlation_uid: str) -> Response:
+    def get(self, request: HttpRequest, correlation_uid: str) -> HttpResponseBase:
         found, headers = self._wait_for_outcome(request, self._find(request, correlation_uid))
-        status = HTTPStatus.OK if found.request.is_final else HTTPStatus.ACCEPTED
         note_fetched(found.request)
-        return Response(build_outcome_body(found), status=status, headers=headers)
+        return answer_with(request, found, headers)
 
     def delete(self, request: HttpRequest, correlation_uid: str) -> Response:
         check_scope(find_caller(request), self.operation.service)
@@ -127,17 +130,30 @@ class OutcomeView(MessageView):
 class ResponsesView(OutcomeView):
     """As OutcomeView, for a message made of others, with its responses in pages."""
 
-    def get(self, request: HttpRequest, correlation_uid: str) -> Response:
+    def get(self, request: HttpRequest, correlation_uid: str) -> HttpResponseBase:
         query = validate_query(ResponsesQuery, request.query_params)
         first, size = query.get("cursor", 0), query.get("page_size", MOST_RESPONSES)
         # One more than the page has shows whether there is another page.
         self.positions = slice(first, first + size + 1)
-        answer = super().get(request, correlation_uid)
-        more = len(answer.data["responses"]) > size
-        answer.data["responses"] = answer.data["responses"][:size]
-        for name, value in build_next_page_link(request, str(first + size) if more else None).items():
-            answer[name] = value
-        return answer
+        found, headers = self._wait_for_outcome(request, self._find(request, correlation_uid))
+        note_fetched(found.request)
+        more = len(found.actions) > size
+        link = build_next_page_link(request, str(first + size) if more else None)
+        return answer_with(request, replace(found, actions=found.actions[:size]), {**headers, **link})
+
+
+def answer_with(request: HttpRequest, found: RequestOutcome, headers: Mapping[str, str]) -> HttpResponseBase:
+    """Answer with an outcome as text. What is large is streamed: fetched one result at a time, and sent as
+    the database has it.
+    """
+    status = HTTPStatus.OK if found.request.is_final else HTTPStatus.ACCEPTED
+    options: dict[str, Any] = {"content_type": JSON, "status": status, "headers": dict(headers)}
+    if request.method == "HEAD":
+        return HttpResponse(**options)
+    pieces = (piece.encode() for piece in write_json(build_outcome_body(found)))
+    if found.is_whole:
+        return HttpResponse(b"".join(pieces), **options)
+    return StreamingHttpResponse(pieces, **options)
 
 
 def note_fetched(request: Request) -> None:

@@ -123,6 +123,17 @@ def document_problems(*statuses: int, examples: dict[int, Fault] | None = None) 
     }
 
 
+_LARGE = (
+    "A large result is streamed, without a Content-Length. One of more than the platform keeps, 4 MiB unless "
+    "set otherwise, ends with fault 414; what was read is among the readings all the same."
+)
+_LARGE_BUNDLES = (
+    "A large answer is streamed, without a Content-Length; `page_size` gives it in pages. An action whose "
+    "result has more than the platform keeps, 4 MiB unless set otherwise and 64 MiB with those of all "
+    "actions before it, ends with fault 414; what was read is among the readings all the same."
+)
+
+
 def document_view(view: type[APIView], operation: Operation) -> type[APIView]:
     """Add its OpenAPI operations to the view class of one message."""
     text = inspect.getdoc(operation) or operation.message
@@ -156,7 +167,7 @@ def document_view(view: type[APIView], operation: Operation) -> type[APIView]:
             operation_id=f"{name}_response",
             summary=f"Outcome of {operation.message}",
             description=f"The outcome of a {operation.message} request: 202 while it is pending, 200 "
-            "once final.",
+            f"once final. {_LARGE_BUNDLES if composite else _LARGE}",
             tags=[str(operation.service)],
             parameters=[CORRELATION_UID, WAIT, *pages],
             responses={

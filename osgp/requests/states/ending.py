@@ -76,11 +76,11 @@ def finish_action(
     session_id: uuid.UUID | None,
     state: ActionState,
     *,
-    result: Mapping[str, Any] | None,
+    result: Mapping[str, Any] | str | None,
     fault: Mapping[str, Any] | None,
-    partial_result: Mapping[str, Any] | None = None,
+    partial_result: Mapping[str, Any] | str | None = None,
 ) -> bool:
-    """Store the outcome of an action: DONE, FAULT, or UNKNOWN if it was STARTED.
+    """Store the outcome of an action: DONE, FAULT, or UNKNOWN if it was STARTED. Results may be JSON texts.
 
     ``partial_result`` is what came of the result of one that is not DONE; None: no more than before.
     False: the lease was lost, and another visit decides.
@@ -97,7 +97,9 @@ _KEEP_PARTIAL_RESULT = Statement(
 )
 
 
-def keep_partial_result(action_id: int, session_id: uuid.UUID, partial_result: Mapping[str, Any]) -> bool:
+def keep_partial_result(
+    action_id: int, session_id: uuid.UUID, partial_result: Mapping[str, Any] | str
+) -> bool:
     """Store what came of the result of an action without an outcome, of all attempts.
 
     False: that is stored already (``has_partial_result``), or the lease was lost.
@@ -138,7 +140,7 @@ class Success:
 
 
 def succeed(
-    request_id: int, action_id: int, session_id: uuid.UUID, meter_id: int, result: Mapping[str, Any]
+    request_id: int, action_id: int, session_id: uuid.UUID, meter_id: int, result: Mapping[str, Any] | str
 ) -> Success | None:
     """Set a request SUCCEEDED together with its only action, DONE. None: the lease was lost.
 
@@ -230,7 +232,8 @@ def forget_secrets(request_ids: list[int]) -> None:
     Call it in the transaction that makes the requests final.
     """
     with_secrets = [operation.message for operation in registry.list_operations() if operation.secret_fields]
-    for action in Action.objects.filter(request__in=request_ids, message__in=with_secrets):
+    rows = Action.objects.filter(request__in=request_ids, message__in=with_secrets)
+    for action in rows.only("message", "parameters"):
         secret = registry.find_operation(action.message).secret_fields
         kept = {name: value for name, value in action.parameters.items() if name not in secret}
         Action.objects.filter(pk=action.pk).update(parameters=kept)

@@ -37,7 +37,9 @@ def has_outcome(action_id: int, session_id: uuid.UUID) -> bool:
     return _find_actions(action_id, session_id).exclude(state__in=unfinished).exists()
 
 
-def has_partial_result(action_id: int, session_id: uuid.UUID, partial_result: Mapping[str, Any]) -> bool:
+def has_partial_result(
+    action_id: int, session_id: uuid.UUID, partial_result: Mapping[str, Any] | str
+) -> bool:
     """Return whether ``keep_partial_result`` took effect, while the request is RUNNING."""
     return bool(_HAS_PARTIAL_RESULT.fetch_rows(action_id, session_id, partial_result))
 
