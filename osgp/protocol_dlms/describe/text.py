@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from osgp.catalogue import obis
 from osgp.protocol_dlms import axdr
+from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.cosem_time import (
     DEVIATION_LIMIT,
     DEVIATION_UNSPECIFIED,
@@ -55,17 +56,20 @@ class Lines:
         return "\n".join(self._lines)
 
 
-def add_encoded(lines: Lines, heading: str, encoded: bytes, names: Names, depth: int = 0) -> int:
-    """Add the value at the start of ``encoded``; return its length, or that of all if it is invalid."""
+def add_encoded(lines: Lines, heading: str, encoded: bytes, names: Names, budget: Budget) -> int:
+    """Add the value at the start of ``encoded``; return its length, or that of all if it is invalid.
+
+    ``budget`` is shared by all values of the APDU.
+    """
     if len(encoded) > MOST_DECODED:
-        lines.add(f"{heading}{len(encoded)} octets, too many to be shown", depth)
+        lines.add(f"{heading}{len(encoded)} octets, too many to be shown")
         return len(encoded)
     try:
-        data, end = axdr.decode_prefix(encoded)
+        data, end = axdr.decode_prefix(encoded, budget=budget)
     except (DecodeError, IllegalResponse) as error:
-        lines.add(f"{heading}no value ({error}): {format_octets(encoded)}", depth)
+        lines.add(f"{heading}no value ({error}): {format_octets(encoded)}")
         return len(encoded)
-    add_data(lines, heading, data, names, depth)
+    add_data(lines, heading, data, names)
     return end
 
 
