@@ -17,7 +17,7 @@ from typing import Any
 
 from osgp.protocol_dlms.axdr_reader import MAX_DEPTH, Reader
 from osgp.protocol_dlms.axdr_types import FIXED_OCTETS, NUMBERS
-from osgp.protocol_dlms.budget import Budget
+from osgp.protocol_dlms.budget import MAX_PLAIN_ELEMENTS, Budget
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.errors import DecodeError, EncodeError
 
@@ -120,7 +120,7 @@ def decode(encoded: bytes, budget: Budget | None = None) -> Data:
 
 def decode_prefix(encoded: bytes, start: int = 0, *, budget: Budget | None = None) -> tuple[Data, int]:
     """Return the typed value that begins at ``start``, and the position of its end."""
-    return Reader(encoded, start, budget).run(typed=True)
+    return Reader(encoded, start, budget or Budget(len(encoded) - start)).run(typed=True)
 
 
 def decode_native(encoded: bytes) -> Any:
@@ -133,4 +133,4 @@ def decode_native(encoded: bytes) -> Any:
 
 def decode_native_prefix(encoded: bytes, start: int = 0) -> tuple[Any, int]:
     """Return the plain value that begins at ``start``, and the position of its end."""
-    return Reader(encoded, start).run(typed=False)
+    return Reader(encoded, start, Budget(len(encoded) - start, MAX_PLAIN_ELEMENTS)).run(typed=False)

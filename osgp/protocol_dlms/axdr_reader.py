@@ -59,16 +59,18 @@ class Reader:
 
     __slots__ = ("budget", "encoded", "position")
 
-    def __init__(self, encoded: bytes, start: int, budget: Budget | None = None) -> None:
+    def __init__(self, encoded: bytes, start: int, budget: Budget) -> None:
         self.encoded = bytes(encoded)
         self.position = start
-        self.budget = budget or Budget(len(encoded) - start)
+        self.budget = budget
 
     def run(self, *, typed: bool) -> tuple[Any, int]:
         try:
             value = self.read_typed(MAX_DEPTH) if typed else self.read_native(MAX_DEPTH)
         except (IndexError, struct.error) as error:
             raise DecodeError("the data are cut short") from error
+        finally:
+            self.budget.end_turn()
         return value, self.position
 
     def read_length(self) -> int:

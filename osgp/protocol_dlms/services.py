@@ -120,14 +120,14 @@ def get_encoded_list(session: Session, attributes: Sequence[AttributeDescriptor]
     return response.read_rest()
 
 
-def decode_list(encoded: bytes, expected: int) -> list[Data | AccessResult]:
+def decode_list(encoded: bytes, expected: int, budget: Budget) -> list[Data | AccessResult]:
     """Decode the list that :func:`get_encoded_list` returned.
 
     Raises :class:`DecodeError` unless it has the ``expected`` number of results, and what they make together
-    is within the budget of one reply.
+    is within the ``budget``, of which it is the next reply.
     """
     response = AnswerCursor(encoded)
-    budget = Budget(len(encoded))
+    budget.begin(len(encoded))
     if response.read_length() != expected:
         raise DecodeError("a list of another length than was asked for")
     results: list[Data | AccessResult] = []

@@ -10,9 +10,8 @@ from typing import NamedTuple
 class TypeDescription(NamedTuple):
     """The type of the elements of a compact array, or of a part of them.
 
-    ``members`` are those of a structure; of an array it is one, which it has ``length`` times. ``elements`` is
-    how many elements one value makes, itself included; ``octets`` how many it has at least, and always if
-    ``is_fixed``.
+    ``members`` are those of a structure; an array has ``length`` times its only one. ``elements`` is how many
+    elements one value makes, itself included; ``octets`` how many it has at least, always if ``is_fixed``.
     """
 
     tag: int
