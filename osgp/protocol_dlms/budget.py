@@ -26,9 +26,13 @@ MAX_BITS = 1_048_576
 """Bits of all bit-strings, each of which becomes a character. The longest have one for each block of a
 firmware image (image_transferred_blocks_status).
 """
-STEP = 4096
+STEP = 2048
 """Elements that are made without a pause: they take some milliseconds."""
-LARGE = 4 * STEP
+PAUSE = 0.0001
+"""Seconds. Not 0: then gevent would go on with greenlets that are ready, but look at neither timers nor
+sockets.
+"""
+LARGE = 8 * STEP
 """Elements beyond which a reply waits for its turn, so that not all large ones are made at the same time."""
 
 _turns = threading.BoundedSemaphore(2)
@@ -36,7 +40,7 @@ _turns = threading.BoundedSemaphore(2)
 
 def give_way() -> None:
     """Let other threads and greenlets go on: they may have leases to extend."""
-    time.sleep(0)
+    time.sleep(PAUSE)
 
 
 class Budget:
