@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 from osgp import catalogue
 from osgp.catalogue import obis
 from osgp.protocol_dlms import names_of_errors
 from osgp.protocol_dlms.access import AccessResult, ActionResult
-from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.describe import acse
 from osgp.protocol_dlms.describe.text import (
     MOST_DECODED,
@@ -118,13 +116,10 @@ class Describer:
     _blocks: bytearray = field(default_factory=bytearray)
     _listed: bool = False
     """Whether the blocks hold a list."""
-    _budget: Budget = field(default_factory=partial(Budget, 0))
-    """Of the present APDU, or of the joined blocks."""
 
     def describe(self, record: TraceRecord) -> Description:
         """Describe one APDU. Any content gives a description."""
         apdu, lines = record.apdu, Lines()
-        self._budget = Budget(len(apdu))
         hidden = record.hidden[-1] if record.hidden else None
         if hidden is not None and hidden[1] == len(apdu) and apdu[:1] and apdu[0] not in (0x60, 0x61):
             apdu = apdu[: hidden[0]]
@@ -289,7 +284,7 @@ class Describer:
         if cursor.at_end:
             raise IllegalResponse("no data")
         encoded = cursor.octets[cursor.position :]
-        cursor.read(add_encoded(lines, heading, encoded, self.names, self._budget))
+        cursor.read(add_encoded(lines, heading, encoded, self.names))
 
     def _add_result(self, lines: Lines, cursor: Cursor, heading: str) -> None:
         if cursor.read_unsigned() == _RESULT:
@@ -314,7 +309,6 @@ class Describer:
             lines.add("together too long to be shown")
             return
         lines.add(f"together {len(octets)} octets:")
-        self._budget = Budget(len(octets))
         inner = Cursor(octets)
         if not self._listed:
             self._add_value(lines, inner, self._format_heading(0))

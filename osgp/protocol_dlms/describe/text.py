@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from osgp.catalogue import obis
 from osgp.protocol_dlms import axdr
-from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.cosem_time import (
     DEVIATION_LIMIT,
     DEVIATION_UNSPECIFIED,
@@ -56,20 +55,17 @@ class Lines:
         return "\n".join(self._lines)
 
 
-def add_encoded(lines: Lines, heading: str, encoded: bytes, names: Names, budget: Budget) -> int:
-    """Add the value at the start of ``encoded``; return its length, or that of all if it is invalid.
-
-    ``budget`` is shared by all values of the APDU.
-    """
+def add_encoded(lines: Lines, heading: str, encoded: bytes, names: Names, depth: int = 0) -> int:
+    """Add the value at the start of ``encoded``; return its length, or that of all if it is invalid."""
     if len(encoded) > MOST_DECODED:
-        lines.add(f"{heading}{len(encoded)} octets, too many to be shown")
+        lines.add(f"{heading}{len(encoded)} octets, too many to be shown", depth)
         return len(encoded)
     try:
-        data, end = axdr.decode_prefix(encoded, budget=budget)
+        data, end = axdr.decode_prefix(encoded)
     except (DecodeError, IllegalResponse) as error:
-        lines.add(f"{heading}no value ({error}): {format_octets(encoded)}")
+        lines.add(f"{heading}no value ({error}): {format_octets(encoded)}", depth)
         return len(encoded)
-    add_data(lines, heading, data, names)
+    add_data(lines, heading, data, names, depth)
     return end
 
 
