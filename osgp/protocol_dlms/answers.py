@@ -4,14 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from osgp.protocol_dlms import axdr, errors
+from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.data import Data, DataType
 
 _CLOCK_LENGTH = 12
 
 
-def decode_value(raw: bytes) -> Data:
-    """Decode one value. Ignores octets after a date-time, which some meters send, but no others."""
-    data, end = axdr.decode_prefix(raw)
+def decode_value(raw: bytes, budget: Budget | None = None) -> Data:
+    """Decode one value, the next reply of a ``budget`` if there is one.
+
+    Ignores octets after a date-time, which some meters send, but no others.
+    """
+    if budget is not None:
+        budget.begin(len(raw))
+    data, end = axdr.decode_prefix(raw, budget=budget)
     if end == len(raw):
         return data
     if data.type in (DataType.OCTET_STRING, DataType.DATE_TIME):

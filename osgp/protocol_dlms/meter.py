@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
@@ -13,6 +14,7 @@ from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.agreed import Agreed
 from osgp.protocol_dlms.answers import decode_value, telling_the_outcome
 from osgp.protocol_dlms.association import associate, make_challenge
+from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.builder import RequestBuilder
 from osgp.protocol_dlms.data import Data
 from osgp.protocol_dlms.deadlines import SessionClock
@@ -40,6 +42,7 @@ have lost it."""
 _LISTS = (services.get_encoded_list, services.set_list)
 
 EncodedSetting = tuple[AttributeDescriptor, bytes]
+Values = list[Data | AccessResult]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -169,7 +172,7 @@ class Meter:
         Raises the error of the first answer that cannot be understood, or of the first attribute that the
         meter declines with an exception-response; the others are not read then.
         """
-        results: list[Data | AccessResult] = []
+        results: Values = []
         for value in self.get_each(attributes):
             if isinstance(value, errors.IllegalResponse):
                 raise value
@@ -179,12 +182,13 @@ class Meter:
     def get_each(self, attributes: Sequence[AttributeDescriptor]) -> Iterator[EachValue]:
         """Read any number of attributes; yields the values in order, as they arrive.
 
-        Unlike with :meth:`get_many`, one failed value does not cost the others: a value that cannot be
-        decoded, or that the meter declines with an exception-response, gives the error. Lists that fail as a
-        whole are requested again in parts, see :mod:`osgp.protocol_dlms.each`. Raises the errors that end
-        the association.
+        Unlike with :meth:`get_many`, one failed value does not cost the others: one that cannot be decoded,
+        is too much (``budget``), or is declined by the meter with an exception-response gives the error.
+        Lists that fail are requested again in parts (``each``). Raises the errors that end the association.
         """
-        reader = ListRequests(self._get_size, self._get_list_or_none, self._get_or_error)
+        budget = Budget()
+        get_list, get_one = partial(self._get_list_or_none, budget), partial(self._get_or_error, budget)
+        reader = ListRequests(self._get_size, get_list, get_one)
         for secret, group in groupby(attributes, key=is_secret):
             yield from reader.request(list(group), 1 if secret else self._fit_get_list())
 
@@ -193,7 +197,7 @@ class Meter:
         raw = self._exchange(services.get_encoded_list, attributes)
         if isinstance(raw, AccessResult):
             raise errors.AccessError(raw, attributes[0])
-        return services.decode_list(raw, len(attributes))
+        return services.decode_list(raw, len(attributes), Budget())
 
     def set(self, attribute: AttributeDescriptor, data: Data) -> None:
         """Set one attribute. Raises :class:`errors.AccessError` if the meter refuses, and
@@ -333,22 +337,20 @@ class Meter:
     def _fit_list(self, room: int) -> int:
         return services.count_descriptors(room) if self._session.multiple_references else 1
 
-    def _get_list_or_none(
-        self, attributes: Sequence[AttributeDescriptor]
-    ) -> list[Data | AccessResult] | None:
+    def _get_list_or_none(self, budget: Budget, attributes: Sequence[AttributeDescriptor]) -> Values | None:
         """Read a list; None if it failed as a whole and the association is still usable."""
         try:
             raw = self._exchange(services.get_encoded_list, attributes)
-            return services.decode_list(raw, len(attributes)) if isinstance(raw, bytes) else None
+            return services.decode_list(raw, len(attributes), budget) if isinstance(raw, bytes) else None
         except errors.IllegalResponse as error:
             if error.ends_association:
                 raise
             return None
 
-    def _get_or_error(self, attribute: AttributeDescriptor) -> EachValue:
+    def _get_or_error(self, budget: Budget, attribute: AttributeDescriptor) -> EachValue:
         try:
             raw = self._exchange(services.get, attribute, b"", secret=is_secret(attribute))
-            return raw if isinstance(raw, AccessResult) else decode_value(raw)
+            return raw if isinstance(raw, AccessResult) else decode_value(raw, budget)
         except errors.IllegalResponse as error:
             if not self._associated:
                 raise

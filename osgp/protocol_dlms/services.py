@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import axdr
 from osgp.protocol_dlms.access import AccessResult, ActionResult
+from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.builder import ACTION, GET, SET
 from osgp.protocol_dlms.data import Data
 from osgp.protocol_dlms.errors import BlocksTooLarge, DecodeError, IllegalResponse, RequestTooLong
@@ -123,18 +124,20 @@ def get_encoded_list(session: Session, attributes: Sequence[AttributeDescriptor]
     return response.read_rest()
 
 
-def decode_list(encoded: bytes, expected: int) -> list[Data | AccessResult]:
+def decode_list(encoded: bytes, expected: int, budget: Budget) -> list[Data | AccessResult]:
     """Decode the list that :func:`get_encoded_list` returned.
 
-    Raises :class:`DecodeError` unless it has the ``expected`` number of results.
+    Raises :class:`DecodeError` unless it has the ``expected`` number of results, and what they make together
+    is within the ``budget``, of which it is the next reply.
     """
     response = AnswerCursor(encoded)
+    budget.begin(len(encoded))
     if response.read_length() != expected:
         raise DecodeError("a list of another length than was asked for")
     results: list[Data | AccessResult] = []
     for _ in range(expected):
         if _read_choice(response) == _DATA:
-            data, response.position = axdr.decode_prefix(response.octets, response.position)
+            data, response.position = axdr.decode_prefix(encoded, response.position, budget=budget)
             results.append(data)
         else:
             results.append(_read_refusal(response))

@@ -1,5 +1,7 @@
 """A-XDR: values of the books, round trips, hostile input."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,6 +96,33 @@ def test_any_octets_decode_or_are_the_peers_error(octets: bytes) -> None:
 def test_hostile_octets_are_refused(octets: str) -> None:
     with pytest.raises(RemoteProtocolError):
         decode(bytes.fromhex(octets))
+
+
+LARGE = {
+    "nothings": b"\1\x83\0\xff\0" + bytes(0xFF00),
+    "empty structures": b"\1\x82\x7f\0" + b"\2\0" * 0x7F00,
+    "deep structures": b"\1\x82\x07\0" + (b"\2\1" * 15 + b"\0") * 0x700,
+    "numbers": b"\1\x82\x50\0" + b"\x12\1\2" * 0x5000,
+    "bits": b"\4\x83\x07\xf8\0" + bytes(0xFF00),
+}
+"""About as much as a request may have in blocks."""
+
+
+@pytest.mark.parametrize("octets", LARGE.values(), ids=LARGE)
+def test_memory_is_proportional_to_the_octets(octets: bytes) -> None:
+    tracemalloc.start()
+    try:
+        decode(octets)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 70 * len(octets)
+
+
+def test_compact_arrays_are_refused() -> None:
+    """Clients have no reason to send them, and they may describe more elements than they have octets."""
+    with pytest.raises(RemoteProtocolError, match="no known type"):
+        decode(bytes.fromhex("13 0202 01fff0 00 11 01 05"))
 
 
 @pytest.mark.parametrize(

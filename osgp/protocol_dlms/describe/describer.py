@@ -235,6 +235,8 @@ class Describer:
 
     def _add_set_list_response(self, lines: Lines, cursor: Cursor) -> None:
         for position in range(cursor.read_length()):
+            if lines.is_full:
+                return
             lines.add(f"{self._format_heading(position)}{_format_access_result(cursor.read_unsigned())}")
 
     def _add_set_last_block(self, lines: Lines, cursor: Cursor) -> None:

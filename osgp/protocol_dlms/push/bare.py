@@ -6,7 +6,7 @@ None of them has a checksum either, so they are recognised by more than their fi
 
 from collections.abc import Generator
 
-from osgp.protocol_dlms import axdr
+from osgp.protocol_dlms.axdr_types import FIXED_SIZES
 from osgp.protocol_dlms.data import DataType
 from osgp.protocol_dlms.push.errors import PushFault
 from osgp.protocol_dlms.push.message import Framing
@@ -183,7 +183,7 @@ def _locate_values(buffer: bytearray, position: int, count: int) -> Location:
         count -= 1
         start = position
         position += 1
-        size = axdr.FIXED_SIZES.get(tag)
+        size = FIXED_SIZES.get(tag)
         if size is None:
             if tag == DataType.COMPACT_ARRAY:
                 position = yield from _locate_description(buffer, position)

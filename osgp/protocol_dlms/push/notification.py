@@ -1,7 +1,7 @@
 """The services with which meters push (Green Book 9.3, 9.5): data-notification, event-notification-request.
 
-A body is exactly one value, of which each octet may make at most a few elements, so that time and memory are
-proportional to the octets.
+A body is exactly one value. What it may become is proportional to its octets, see
+:mod:`osgp.protocol_dlms.budget`.
 """
 
 from typing import NamedTuple
@@ -21,9 +21,6 @@ _OCTET_STRING = 0x09
 _TIME_LENGTHS = (0, 4, 5, 12)  # absent, time, date, date-time
 _NUMBER = 0x00FF_FFFF
 _CONFIRMED = 0x4000_0000
-# Without compact arrays each element has an octet; those of a compact array may have fewer.
-_ELEMENTS_PER_OCTET = 4
-_ELEMENTS_AT_LEAST = 64
 
 
 class DataNotification(NamedTuple):
@@ -92,7 +89,7 @@ def parse_event_notification(apdu: bytes) -> EventNotification:
         logical_name = cursor.read(6)
         attribute_id = int.from_bytes(cursor.read(1), "big", signed=True)
         attribute = AttributeDescriptor(class_id, logical_name, attribute_id)
-        return EventNotification(time, attribute, _decode_value(cursor.read_rest()))
+        return EventNotification(time, attribute, axdr.decode(cursor.read_rest()))
     except IllegalResponse as error:
         raise _make_malformed("event-notification-request", error, apdu) from None
 
@@ -110,13 +107,5 @@ def _make_malformed(name: str, error: IllegalResponse, apdu: bytes) -> PushError
 
 def _decode_body(octets: bytes) -> Data:
     if untagged.is_untagged(octets):
-        return untagged.decode(octets, _find_budget(octets))
-    return _decode_value(octets)
-
-
-def _decode_value(octets: bytes) -> Data:
-    return axdr.decode(octets, _find_budget(octets))
-
-
-def _find_budget(octets: bytes) -> int:
-    return min(axdr.MAX_ELEMENTS, max(_ELEMENTS_AT_LEAST, _ELEMENTS_PER_OCTET * len(octets)))
+        return untagged.decode(octets)
+    return axdr.decode(octets)

@@ -6,6 +6,7 @@ Read as A-XDR the class id would be null-data. :func:`decode` returns what the m
 """
 
 from osgp.protocol_dlms import axdr
+from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.errors import DecodeError, IllegalResponse
 from osgp.protocol_dlms.octets import Cursor
@@ -13,6 +14,7 @@ from osgp.protocol_dlms.octets import Cursor
 _PAIR = bytes((DataType.STRUCTURE, 2))
 _HEADER_LENGTH = 5  # structure of two, enumeration with its value, tag of the array
 _DESCRIPTOR_LENGTH = 9
+_ELEMENTS = 5  # of the array, each a structure of a descriptor in three parts and a value
 
 
 def is_untagged(body: bytes) -> bool:
@@ -30,25 +32,27 @@ def is_untagged(body: bytes) -> bool:
     return body[first : first + 3] == _PAIR + b"\0"
 
 
-def decode(body: bytes, most_elements: int) -> Data:
+def decode(body: bytes) -> Data:
     """Return a structure of the enumeration and an array.
 
     Its elements are structures of class id, logical name, attribute id and value. Raises DecodeError unless
-    the body is exactly that, of ``most_elements`` at most.
+    the body is exactly that, and within the budget for its octets.
     """
     try:
-        return _decode(body, most_elements)
+        return _decode(body)
     except DecodeError:
         raise
     except IllegalResponse:
         raise DecodeError("the data are cut short") from None
 
 
-def _decode(body: bytes, most_elements: int) -> Data:
+def _decode(body: bytes) -> Data:
     cursor = Cursor(body, _HEADER_LENGTH)
     count = cursor.read_length()
     if count * (len(_PAIR) + _DESCRIPTOR_LENGTH + 1) > len(body):
         raise DecodeError(f"{count} elements announced, more than there are octets")
+    budget = Budget(len(body))
+    budget.spend(count * _ELEMENTS)
     entries = []
     for _ in range(count):
         if cursor.read(len(_PAIR)) != _PAIR:
@@ -58,15 +62,8 @@ def _decode(body: bytes, most_elements: int) -> Data:
             Data(DataType.OCTET_STRING, cursor.read(6)),
             Data(DataType.INTEGER, int.from_bytes(cursor.read(1), "big", signed=True)),
         )
-        value, cursor.position = axdr.decode_prefix(body, cursor.position, most_elements=most_elements)
-        most_elements -= _count(value)
+        value, cursor.position = axdr.decode_prefix(body, cursor.position, budget=budget)
         entries.append(Data(DataType.STRUCTURE, (*descriptor, value)))
     if not cursor.at_end:
         raise DecodeError(f"{len(body) - cursor.position} octets follow the data")
     return Data(DataType.STRUCTURE, (Data(DataType.ENUM, body[3]), Data(DataType.ARRAY, tuple(entries))))
-
-
-def _count(data: Data) -> int:
-    if not isinstance(data.value, tuple):
-        return 1
-    return 1 + sum(_count(element) for element in data.value)

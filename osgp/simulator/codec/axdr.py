@@ -93,6 +93,8 @@ FIXED_OCTETS = {DataType.DATE_TIME: 12, DataType.DATE: 5, DataType.TIME: 4}
 TYPES = {int(data_type): data_type for data_type in DataType}
 """By tag: to make an enumeration's member of a number takes longer than all the rest of decoding."""
 
+_WITHOUT_VALUE = {tag: Data(tag) for tag in (DataType.NULL_DATA, DataType.DONT_CARE)}
+
 NULL_DATA = b"\x00"
 
 
@@ -266,8 +268,8 @@ def decode_from(buffer: bytes, offset: int, depth: int = 0) -> tuple[Data, int]:
         if end > len(buffer):
             raise RemoteProtocolError("data is cut short")
         return Data(tag, layout.unpack_from(buffer, offset)[0]), end
-    if tag in (DataType.NULL_DATA, DataType.DONT_CARE):
-        return Data(tag), offset
+    if tag in _WITHOUT_VALUE:
+        return _WITHOUT_VALUE[tag], offset
     if tag in FIXED_OCTETS:
         return Data(tag, _take_octets(buffer, offset, FIXED_OCTETS[tag])), offset + FIXED_OCTETS[tag]
     length, offset = decode_length(buffer, offset)
@@ -282,7 +284,7 @@ def decode_from(buffer: bytes, offset: int, depth: int = 0) -> tuple[Data, int]:
     if tag is DataType.BIT_STRING:
         size = (length + 7) // 8
         octets = _take_octets(buffer, offset, size)
-        return Data(tag, "".join(f"{octet:08b}" for octet in octets)[:length]), offset + size
+        return Data(tag, f"{int.from_bytes(octets, 'big'):0{8 * size}b}"[:length]), offset + size
     octets = _take_octets(buffer, offset, length)
     return Data(tag, octets if tag is DataType.OCTET_STRING else _decode_text(tag, octets)), offset + length
 

@@ -1,0 +1,105 @@
+"""What the values of one reply may become in memory, and how decoding much of it gives way to others.
+
+A reply of a few octets could describe millions of elements: a compact array describes its elements once, and
+those may hold arrays, and nothing. So there is one budget for all values of a reply, proportional to its
+octets, and for all replies to one read together a limit. Whoever decodes asks it before anything is made.
+"""
+
+import threading
+import time
+
+from osgp.protocol_dlms.errors import DecodeError
+
+MAX_ELEMENTS = 100_000
+"""Elements of arrays and structures at all levels, of the values that one read returns. They take 12 MB at
+most. Object lists are the largest values of meters: some hundred objects, with some thousand rights.
+"""
+MAX_PLAIN_ELEMENTS = 250_000
+"""The same for plain values, which take less: 10,000 rows of a buffer with 24 columns."""
+ELEMENTS_PER_OCTET = 3
+"""An element has an octet at least, its tag, except in compact arrays. Those of real ones have more: a row
+begins with a clock. An entry of an access right, {integer, enum, null-data}, makes 4 elements of 2 octets.
+"""
+ELEMENTS_AT_LEAST = 64
+"""What a reply of a few octets may make."""
+MAX_BITS = 1_048_576
+"""Bits of all bit-strings, each of which becomes a character. The longest have one for each block of a
+firmware image (image_transferred_blocks_status).
+"""
+STEP = 2048
+"""Elements that are made without a pause: they take some milliseconds."""
+PAUSE = 0.0001
+"""Seconds. Not 0: then gevent would go on with greenlets that are ready, but look at neither timers nor
+sockets.
+"""
+LARGE = 8 * STEP
+"""Elements beyond which a reply waits for its turn, so that not all large ones are made at the same time."""
+
+_turns = threading.BoundedSemaphore(2)
+
+
+def give_way() -> None:
+    """Let other threads and greenlets go on: they may have leases to extend."""
+    time.sleep(PAUSE)
+
+
+class Budget:
+    """The budget of one reply of ``octets``, shared by all values in it; and of the next ones, see `begin`.
+
+    What is spent stays spent, also if decoding fails. Not for use by several threads. ``most`` is how many
+    elements may be made in all.
+    """
+
+    __slots__ = ("_has_turn", "_pause_below", "_rest", "_turn_below", "bits", "elements", "octets")
+
+    def __init__(self, octets: int = 0, most: int = MAX_ELEMENTS) -> None:
+        self._rest = most
+        """Elements that the replies after this one may make."""
+        self._has_turn = False
+        self.elements = 0
+        """Elements that may still be made of this reply."""
+        self.bits = MAX_BITS
+        """Bits that may still be made."""
+        self.begin(octets)
+
+    def begin(self, octets: int) -> None:
+        """Go on with another reply of ``octets``. What the ones before have left over is not for this one."""
+        self.octets = octets
+        whole = self._rest + self.elements
+        self.elements = min(whole, max(ELEMENTS_AT_LEAST, ELEMENTS_PER_OCTET * octets))
+        self._rest = whole - self.elements
+        self._pause_below = self.elements - STEP
+        self._turn_below = self.elements - LARGE
+
+    def check(self, elements: int) -> None:
+        """Raise :class:`DecodeError` if so many elements may not be made any more."""
+        if elements > self.elements:
+            raise DecodeError(f"more elements than may be made of {self.octets} octets, or of one read")
+
+    def spend(self, elements: int) -> None:
+        """Take so many elements, before they are made; gives way to others after some thousands.
+
+        Raises :class:`DecodeError` if there are not so many left.
+        """
+        left = self.elements - elements
+        if left < 0:
+            self.check(elements)
+        self.elements = left
+        if left < self._pause_below:
+            self._pause_below = left - STEP
+            if left < self._turn_below and not self._has_turn:
+                _turns.acquire()
+                self._has_turn = True
+            give_way()
+
+    def spend_bits(self, bits: int) -> None:
+        """Take so many bits of a bit-string. Raises :class:`DecodeError` if there are not so many left."""
+        if bits > self.bits:
+            raise DecodeError(f"bit-strings of more than {MAX_BITS} bits")
+        self.bits -= bits
+
+    def end_turn(self) -> None:
+        """Let another large reply have its turn. Must be called when a value is made, or cannot be."""
+        if self._has_turn:
+            self._has_turn = False
+            _turns.release()
