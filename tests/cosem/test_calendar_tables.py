@@ -84,7 +84,7 @@ DATES = st.builds(DatePattern, st.integers(2000, 2099), st.integers(1, 12), st.i
 STARTS = st.builds(DateTimePattern, DATES, TIMES, st.integers(-720, 720), st.integers(0, 255))
 IDS = st.integers(0, 255)
 ACTIONS = st.lists(
-    st.builds(Action, TIMES, st.integers(0, 0xFFFF)), unique_by=lambda action: action.start_time
+    st.builds(Action, TIMES, st.integers(0, 0xFFFF)), unique_by=lambda action: action.start_time, max_size=48
 )
 BY_FIRST: Any = {"unique_by": lambda entry: entry[0], "max_size": 5}
 
