@@ -161,9 +161,14 @@ def test_a_process_that_is_killed_gives_its_key_up_at_once(
     token: str, client_of: Any, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_made, tell = os.pipe()
+
+    def hold() -> None:
+        os.write(tell, b".")
+        signal.pause()
+
     connection.close()
     if (pid := os.fork()) == 0:
-        with suppress(BaseException), held_up(monkeypatch, lambda: os.write(tell, b".") and signal.pause()):
+        with suppress(BaseException), held_up(monkeypatch, hold):
             post(client_of(token), device)
         os._exit(1)
     os.close(tell)

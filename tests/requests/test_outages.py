@@ -10,7 +10,7 @@ from django.contrib.admin.sites import AdminSite
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.wsgi import get_wsgi_application
 from django.db import InterfaceError, OperationalError, connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from psycopg2.errors import QueryCanceled
 
 from osgp.accounts.models import Organisation, User
@@ -95,8 +95,8 @@ def test_other_errors_of_pages_are_errors(operator: Client, monkeypatch: pytest.
 @pytest.mark.django_db(transaction=True)
 def test_all_threads_answer_once_the_database_is_back(organisation: Organisation, operator: Client) -> None:
     """Each has a connection that the server ended meanwhile."""
-    headers = {"HTTP_AUTHORIZATION": f"Bearer {make_token(organisation)}"}
-    cookie = {"HTTP_COOKIE": f"sessionid={operator.cookies['sessionid'].value}"}
+    headers = {"Authorization": f"Bearer {make_token(organisation)}"}
+    cookie = {"Cookie": f"sessionid={operator.cookies['sessionid'].value}"}
     application = get_wsgi_application()
     together = threading.Barrier(3)
 
@@ -105,19 +105,28 @@ def test_all_threads_answer_once_the_database_is_back(organisation: Organisation
         together.wait(PATIENCE)
         told: list[str] = []
         path = "/admin/" if caller is cookie else "/api/v1/requests/"
-        environ = Client()._base_environ(PATH_INFO=path, **caller)
-        answer = application(environ, lambda status, *_: told.append(status))
+        environ = RequestFactory().get(path, headers=caller).environ
+
+        def start_response(status: str, *_: Any) -> Callable[[bytes], object]:
+            told.append(status)
+            return lambda _: None
+
+        answer = application(environ, start_response)
         assert connection.connection is not None
         list(answer)
         answer.close()
         return told[0]
+
+    def close(_: int) -> None:
+        together.wait(PATIENCE)
+        connection.close()
 
     with ThreadPoolExecutor(3) as threads:
         for _ in range(2):
             assert list(threads.map(call, [headers, cookie, headers])) == ["200 OK"] * 3
             disconnect_others()
             eventually(lambda: not count_others(), "the server to have ended all connections")
-        list(threads.map(lambda _: (together.wait(PATIENCE), connection.close()), range(3)))
+        list(threads.map(close, range(3)))
 
 
 @pytest.mark.django_db(transaction=True)

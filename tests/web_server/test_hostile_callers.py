@@ -12,8 +12,8 @@ from osgp.web_server import bridge
 from tests.processes import PATIENCE, eventually
 from tests.web_server.test_bridge import Application, Environ, bridged, call
 
-HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-LARGE = 8 * 1024 * 1024
+HEAD = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+LARGE = 2 * 1024 * 1024
 
 
 class Made(list[bytes]):
