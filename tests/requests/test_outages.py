@@ -1,5 +1,6 @@
 """The web application while the database is away, and when it is back."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from psycopg2.errors import QueryCanceled
 
 from osgp.accounts.models import Organisation, User
 from osgp.processes.database import replace_lost_connection
+from osgp.stream.threads import DatabaseThreads
 from tests.factories import make_token
 from tests.processes import PATIENCE, disconnect_others, eventually
 
@@ -127,6 +129,18 @@ def test_all_threads_answer_once_the_database_is_back(organisation: Organisation
             disconnect_others()
             eventually(lambda: not count_others(), "the server to have ended all connections")
         list(threads.map(close, range(3)))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_so_do_the_threads_of_the_stream() -> None:
+    threads = DatabaseThreads(1, "tests")
+    try:
+        for _ in range(2):
+            assert asyncio.run(threads.run(User.objects.count)) == 0
+            disconnect_others()
+            eventually(lambda: not count_others(), "the server to have ended all connections")
+    finally:
+        threads.close()
 
 
 @pytest.mark.django_db(transaction=True)
