@@ -1,12 +1,16 @@
-"""gunicorn's settings: two processes with threads; calls that wait (`Prefer: wait`) keep a thread each."""
+"""gunicorn's settings: two processes with threads, which take a call once it has arrived as a whole."""
 
 import os
 from typing import Any
 
 bind = os.environ.get("OSGP_WEB_BIND", "0.0.0.0:8000")
 workers = int(os.environ.get("OSGP_WEB_PROCESSES", "2"))
-threads = int(os.environ.get("OSGP_WEB_THREADS", "8"))
-worker_class = "gthread"
+# Calls that wait (`Prefer: wait`) keep a thread each, and a quarter of the threads may be kept by callers who
+# are slow to take a stream: some have to be left.
+waiting = int(os.environ.get("OSGP_WAITING_CALLS", "4"))
+threads = max(int(os.environ.get("OSGP_WEB_THREADS", "8")), waiting * 3 // 2 + 2)
+worker_class = "osgp.web_server.worker.BridgeWorker"
+worker_connections = int(os.environ.get("OSGP_WEB_CONNECTIONS", "1000"))
 worker_tmp_dir = "/dev/shm"  # noqa: S108 (a heartbeat file in memory, not on a container's disk)
 timeout = 60
 graceful_timeout = 30

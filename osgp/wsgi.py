@@ -12,5 +12,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "osgp.settings")
 os.environ.setdefault("OSGP_STATEMENT_SECONDS", "60")
 
 application = ChunkedBodies(get_wsgi_application())
-# gunicorn runs no system checks: callers would be the first to notice.
+# gunicorn, which loads it, runs no system checks: callers would be the first to notice.
 require_public_key()

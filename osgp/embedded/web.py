@@ -13,12 +13,12 @@ from typing import Any, Self
 from django.core.signals import request_finished
 from django.core.wsgi import get_wsgi_application
 
-from osgp.embedded.bridge import WsgiBridge
 from osgp.processes.database import give_back_connection
 from osgp.stream.application import make_application
 from osgp.stream.hub import Hub
-from osgp.stream.listening import listen
 from osgp.stream.server import BACKLOG, StreamServer
+from osgp.web_server.bridge import WsgiBridge
+from osgp.web_server.listening import listen
 
 THREADS = 8
 STOP_SECONDS = 10

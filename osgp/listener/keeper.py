@@ -12,7 +12,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import DatabaseError, InterfaceError
 
 from osgp import platform_time
 from osgp.alarms import counting
@@ -23,7 +23,7 @@ from osgp.listener.limits import Limits
 from osgp.listener.pushes import Push, Receipt, pack, unpack
 from osgp.listener.spool import Spool, SpoolFull
 from osgp.listener.threads import CallThread
-from osgp.processes.database import format_in_one_line
+from osgp.processes.database import format_in_one_line, replace_lost_connection
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Keeper:
         self._limits = limits
         self._store = store
         self._store_counts = store_counts
-        self.database = CallThread("push-database", close_old_connections)
+        self.database = CallThread("push-database", replace_lost_connection)
         self.disk = CallThread("push-spool")
         self._waiting: deque[Waiting] = deque()
         self._octets = 0

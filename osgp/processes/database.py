@@ -7,6 +7,7 @@ handful of *lanes*, threads (greenlets under gevent) with a connection each, and
 
 import heapq
 import itertools
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -144,6 +145,33 @@ class Job(Generic[T]):
 
 
 lanes = Lanes()
+
+
+def replace_lost_connection(**_: Any) -> None:
+    """Close the connection of this thread if it has failed, is too old, or the server has ended it meanwhile.
+
+    The next statement then opens another one. A server that ends a connection says so, or at least hangs up:
+    a look at the socket shows it and costs no round trip, unlike Django's CONN_HEALTH_CHECKS. Whatever else
+    the server has sent unasked, such as a notice, is read by the statement that tries the connection.
+
+    It takes what signals of Django are sent with.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.in_atomic_block:
+        return
+    database.close_if_unusable_or_obsolete()
+    held: Any = database.connection
+    if held is None or database.vendor != "postgresql":
+        return
+    if held.closed or (_has_something_to_read(held.fileno()) and not database.is_usable()):
+        database.close()
+
+
+def _has_something_to_read(descriptor: int) -> bool:
+    """Whether a read would return at once, be it with octets, the end or an error."""
+    look = select.poll()
+    look.register(descriptor, select.POLLIN)
+    return bool(look.poll(0))
 
 
 def format_in_one_line(error: Exception) -> str:

@@ -334,12 +334,11 @@ class IdempotencyKey(models.Model):
         null=True,
         on_delete=models.CASCADE,
         related_name="+",
-        help_text="What came of it; empty while the first call is being worked on.",
+        help_text="What came of it, if not a batch.",
     )
     batch = models.ForeignKey(
-        Batch, null=True, on_delete=models.CASCADE, related_name="+", help_text="The same."
+        Batch, null=True, on_delete=models.CASCADE, related_name="+", help_text="What came of it otherwise."
     )
-    claim = models.UUIDField(default=uuid.uuid4, help_text="Of the call that works on it.")
     created_at = models.DateTimeField()
 
     class Meta:

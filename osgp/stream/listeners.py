@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from osgp.stream.access import Access
-from osgp.stream.lines import Line
 from osgp.stream.reading import Told, encode_all
 from osgp.stream.selection import Selection
+from osgp.web_server.lines import Line
 
 MOST_WAITING = 1024 * 1024
 """Octets that may wait for a listener beside what the kernel holds for it. Listeners with an equal selection

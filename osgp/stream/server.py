@@ -3,13 +3,10 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
 from typing import Any
 
-import uvicorn
-
 from osgp.stream.hub import Hub
-from osgp.stream.lines import LineProtocol
+from osgp.web_server.server import LineServer
 
 BACKLOG = 2048
 """Connections that wait to be accepted: after a restart all listeners come at once."""
@@ -19,33 +16,12 @@ STOP_SECONDS = 10
 """How long answers may take to end when the process has to."""
 
 
-class StreamServer(uvicorn.Server):
-    """Runs in the thread that calls ``run``; whoever does handles signals and sets ``should_exit``."""
+class StreamServer(LineServer):
+    """The server of the stream, beside its hub."""
 
     def __init__(self, application: Any, hub: Hub, *, connections: int) -> None:
-        super().__init__(
-            uvicorn.Config(
-                application,
-                http=LineProtocol,
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                # Nothing is derived from who calls, and a proxy's word is not needed.
-                proxy_headers=False,
-                server_header=False,
-                limit_concurrency=connections,
-                backlog=BACKLOG,
-                timeout_graceful_shutdown=STOP_SECONDS,
-            )
-        )
+        super().__init__(application, connections=connections, backlog=BACKLOG, stop_seconds=STOP_SECONDS)
         self._hub = hub
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to whoever runs it."""
-        yield
 
     async def serve_listener(self, listening: socket.socket) -> None:
         """Serve until ``should_exit``. Raises what makes the hub fail: nobody would get events any more."""

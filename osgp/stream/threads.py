@@ -8,6 +8,8 @@ from typing import ParamSpec, TypeVar
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from osgp.processes.database import replace_lost_connection
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -38,6 +40,5 @@ class DatabaseThreads:
 
 
 def _call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    # A connection that failed before, as when the server closed it, is replaced.
-    connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
+    replace_lost_connection()
     return function(*args, **kwargs)

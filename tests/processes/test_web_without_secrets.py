@@ -1,13 +1,16 @@
-"""The web application in a process of its own, with nothing in its environment that opens keys of meters."""
+"""The web application in a process of its own, as it is shipped: with nothing in its environment that opens
+keys of meters, and among callers who send half of a call.
+"""
 
 import base64
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,15 +120,21 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 @pytest.fixture(scope="module")
-def address(installation: Installation) -> Iterator[str]:
-    """Host and port of the web process, which answers."""
+def server(installation: Installation) -> "Iterator[subprocess.Popen[bytes]]":
+    """The web process, which answers."""
     host = installation.web["OSGP_WEB_BIND"]
     with subprocess.Popen(GUNICORN, cwd=ROOT, env=installation.web, stderr=subprocess.DEVNULL) as process:
         try:
             eventually(lambda: process.poll() is not None or is_up(host), "the web process answers")
-            yield host
+            yield process
         finally:
             process.terminate()
+
+
+@pytest.fixture
+def address(installation: Installation, server: object) -> str:
+    """Its host and port."""
+    return installation.web["OSGP_WEB_BIND"]
 
 
 def is_up(host: str) -> bool:
@@ -177,6 +186,48 @@ def test_devices_are_added_and_every_page_opens(installation: Installation, addr
         *installation.pages,
     ]
     assert {page: get(address, page, Cookie=cookie) for page in pages} == dict.fromkeys(pages, 200)
+
+
+HALF = 200
+"""Calls without a token, of which there is a third of each kind."""
+HEAD = b"POST /api/v1/monitoring/actual-meter-reads/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
+
+
+def test_callers_who_send_half_of_a_call_stop_nobody(installation: Installation, address: str) -> None:
+    host, port = address.split(":")
+    with ExitStack() as stack:
+        slow = []
+        for number in range(HALF):
+            caller = stack.enter_context(socket.create_connection((host, int(port)), PATIENCE))
+            # The head is cut; the body is; and a body comes octet by octet.
+            caller.sendall((HEAD, HEAD + b"\r\n{", HEAD + b"\r\n")[number % 3])
+            slow.append(caller)
+        for _ in range(5):
+            for caller in slow[2::3]:
+                caller.sendall(b"{")
+            assert get(address, "/healthz") == 200
+            with calling(address, installation) as api:
+                assert "results" in api.get("/requests/")
+
+
+def test_it_answers_calls_that_have_arrived_before_it_ends(
+    installation: Installation, server: "subprocess.Popen[bytes]", address: str
+) -> None:
+    """A call that waits is answered at once; one that has not arrived as a whole is not waited for."""
+    host, port = address.split(":")
+    device = DEVICE | {"device_identification": "E0099999999999997", "security": "NONE"}
+    with calling(address, installation) as api, socket.create_connection((host, int(port))) as half:
+        half.sendall(HEAD)
+        sent = api.submit("installation", "add-device", device)
+        waiting = http.client.HTTPConnection(address, timeout=PATIENCE)
+        headers = {"Authorization": f"Bearer {installation.token}", "Prefer": "wait=60"}
+        waiting.request("GET", f"/api/v1{sent['path']}", headers=headers)
+        # It has arrived once a later call is answered.
+        assert get(address, "/healthz") == 200
+        server.terminate()
+        assert waiting.getresponse().status == 202
+        waiting.close()
+    assert server.wait(PATIENCE) == 0
 
 
 def test_without_a_public_key_it_does_not_start(tmp_path: Path) -> None:

@@ -1,6 +1,12 @@
 """Idempotency-Key: what is sent twice is done once."""
 
+import os
+import signal
 import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +17,11 @@ from rest_framework.test import APIClient
 
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
-from osgp.requests.api import idempotency, messages
+from osgp.requests.api import messages
 from osgp.requests.models import IdempotencyKey, Request, RequestState
 from osgp.visits import housekeeping
 from tests.factories import grant, make_token
+from tests.processes import PATIENCE
 from tests.state_check import states_by_hand
 
 URL = "/api/v1/adhoc/synchronize-time/"
@@ -98,54 +105,96 @@ def test_malformed_keys_are_refused(api: APIClient, device: Device, key: str) ->
     assert not Request.objects.exists()
 
 
-def test_while_the_first_call_is_worked_on_the_second_is_refused(
-    api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inner = []
+@contextmanager
+def held_up(monkeypatch: pytest.MonkeyPatch, hold: Callable[[], object]) -> Iterator[None]:
+    """The first call does something else once its request is made, before it is stored for good."""
+    first = [None]
 
     def submit(*arguments: Any) -> Request:
-        if not inner:
-            inner.append(post(api, device).status_code)
-            inner.append(post(api, device, priority=1).status_code)
-        return original(*arguments)
+        made = original(*arguments)
+        if first:
+            first.clear()
+            hold()
+        return made
 
     original = messages.submit
-    monkeypatch.setattr(messages, "submit", submit)
-    assert post(api, device).status_code == 202
-    assert inner == [409, 422]
+    with monkeypatch.context() as patched:
+        patched.setattr(messages, "submit", submit)
+        yield
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_the_first_call_is_worked_on_the_second_is_refused(
+    token: str, client_of: Any, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has one writer at a time: there the second one waits, and gets the answer of the first."""
+    is_made, may_end = threading.Event(), threading.Event()
+
+    def call(**fields: Any) -> Any:
+        try:
+            return post(client_of(token), device, **fields)
+        finally:
+            connection.close()
+
+    def hold() -> None:
+        is_made.set()
+        assert may_end.wait(PATIENCE)
+
+    with held_up(monkeypatch, hold), ThreadPoolExecutor(3) as threads:
+        first = threads.submit(call)
+        assert is_made.wait(PATIENCE)
+        others = [threads.submit(call), threads.submit(call, priority=1)]
+        if connection.vendor == "postgresql":
+            assert [other.result(PATIENCE).status_code for other in others] == [409, 409]
+        may_end.set()
+        uid = first.result(PATIENCE).json()["correlation_uid"]
+        if connection.vendor == "sqlite":
+            assert [other.result(PATIENCE).status_code for other in others] == [202, 422]
+            assert others[0].result().json()["correlation_uid"] == uid
+    assert post(client_of(token), device).json()["correlation_uid"] == uid
+    assert post(client_of(token), device, priority=1).status_code == 422
     assert Request.objects.count() == 1
 
 
-def test_a_call_that_died_gives_its_key_up_after_a_minute(
-    api: APIClient, device: Device, organisation: Organisation
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_is_killed_gives_its_key_up_at_once(
+    token: str, client_of: Any, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    is_made, tell = os.pipe()
+
+    def hold() -> None:
+        os.write(tell, b".")
+        signal.pause()
+
+    connection.close()
+    if (pid := os.fork()) == 0:
+        with suppress(BaseException), held_up(monkeypatch, hold):
+            post(client_of(token), device)
+        os._exit(1)
+    os.close(tell)
+    try:
+        assert os.read(is_made, 1) == b"."
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(is_made)
+    # PostgreSQL notices that the process is gone a moment later.
+    answers = [post(client_of(token), device)]
+    while answers[-1].status_code == 409 and len(answers) < 1000:
+        time.sleep(0.01)
+        answers.append(post(client_of(token), device))
+    assert answers[-1].status_code == 202
+    [request] = Request.objects.all()
+    assert str(request.correlation_uid) == answers[-1].json()["correlation_uid"]
+    assert post(client_of(token), device).json() == answers[-1].json()
+
+
+def test_a_key_of_which_nothing_came_is_free(api: APIClient, device: Device) -> None:
+    """Former releases stored a key before they carried the call out."""
     assert post(api, device).status_code == 202
     IdempotencyKey.objects.update(request=None)
-    assert post(api, device).status_code == 409
-    IdempotencyKey.objects.update(created_at=timezone.now() - idempotency.CLAIM_LIFETIME)
-    assert post(api, device).status_code == 202
-    assert Request.objects.count() == 2
-
-
-def test_a_call_that_took_too_long_stores_nothing(
-    api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its key was taken over by a second call meanwhile, whose request stands."""
-    second = []
-
-    def claim(*arguments: Any) -> Any:
-        claimed = original(*arguments)
-        if not second:
-            second.append(None)
-            IdempotencyKey.objects.update(created_at=timezone.now() - idempotency.CLAIM_LIFETIME)
-            second[0] = post(api, device).json()["correlation_uid"]
-        return claimed
-
-    original = idempotency._claim
-    monkeypatch.setattr(idempotency, "_claim", claim)
-    assert post(api, device).status_code == 409
-    assert [str(request.correlation_uid) for request in Request.objects.all()] == second
-    assert post(api, device).json()["correlation_uid"] == second[0]
+    assert post(api, device, priority=1).status_code == 202
+    assert (Request.objects.count(), IdempotencyKey.objects.count()) == (2, 1)
 
 
 def test_keys_are_forgotten_after_a_day(api: APIClient, device: Device) -> None:

@@ -1,7 +1,6 @@
 """Posting messages, fetching and deleting their outcomes, over HTTP."""
 
 import runpy
-import socket
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -329,30 +328,12 @@ def test_nobody_who_hung_up_keeps_a_place(
     api: APIClient, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    ours, theirs = socket.socketpair()
-
-    def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        if len(pauses) == 2:
-            theirs.close()
-
-    monkeypatch.setattr(waiting.time, "sleep", sleep)
+    monkeypatch.setattr(waiting.time, "sleep", pauses.append)
     url = post(api, device).json()["url"]
-    with ours:
-        answer = api.get(url, headers={"Prefer": "wait=5"}, **{"gunicorn.socket": ours})
+    hung_up: dict[str, Any] = {"osgp.has_hung_up": lambda: len(pauses) == 2}
+    answer = api.get(url, headers={"Prefer": "wait=5"}, **hung_up)
     assert answer.status_code == 202
     assert len(pauses) == 2
-
-
-def test_who_sends_another_request_meanwhile_has_not_hung_up() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        assert not holding.has_hung_up({"gunicorn.socket": ours})
-        theirs.send(b"GET")
-        assert not holding.has_hung_up({"gunicorn.socket": ours})
-        assert ours.recv(3) == b"GET"
-    assert holding.has_hung_up({"gunicorn.socket": ours})
-    assert not holding.has_hung_up({})
 
 
 def test_a_process_that_is_to_end_answers_those_who_wait(

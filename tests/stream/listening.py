@@ -15,8 +15,8 @@ from osgp.accounts.models import Organisation
 from osgp.events.models import Event, EventKind
 from osgp.stream.application import PATH, make_application
 from osgp.stream.hub import Hub
-from osgp.stream.listening import listen
 from osgp.stream.server import StreamServer
+from osgp.web_server.listening import listen
 from tests import processes
 
 PATIENCE = processes.PATIENCE

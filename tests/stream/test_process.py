@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from osgp.accounts.models import Organisation
 from osgp.stream import hub
-from osgp.stream.listening import allow_descriptors
+from osgp.web_server.listening import allow_descriptors
 from scripts.private_services import find_free_port
 from tests import processes
 from tests.chaos.servers import Proxy

@@ -15,7 +15,8 @@ from pytest_django import Settings
 from osgp.accounts.models import Organisation
 from osgp.events.models import Event, EventKind, EventSequence
 from osgp.events.numbering import number_new
-from osgp.stream import hub, lines, listeners, reading
+from osgp.stream import hub, listeners, reading
+from osgp.web_server import lines
 from tests import factories, processes
 from tests.stream.listening import PATIENCE, Serving, tell
 

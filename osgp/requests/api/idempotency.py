@@ -3,16 +3,18 @@
 The same key with the same method, path and body returns the request or batch of the first call. Another body
 is refused with 422; while the first call is in progress, the answer is 409. A refused call leaves its key
 free. Keys expire after a day, and are deleted with their request or batch.
+
+A key is stored in the transaction that stores the request, and held by a lock of that transaction. So when a
+process dies in the middle, the database lets go of the key and of all that was begun with it as soon as the
+connection breaks: the next call begins anew, at once.
 """
 
 import hashlib
 import json
-import uuid
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, TypeVar
 
-from django.db import IntegrityError, transaction
+from django.db import connection, transaction
 from django.db.models import Model
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request as HttpRequest
@@ -23,8 +25,6 @@ from osgp.requests.api.problems import Conflict, UnprocessableContent
 from osgp.requests.models import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 
 HEADER = "Idempotency-Key"
-CLAIM_LIFETIME = timedelta(minutes=1)
-"""After this time the call that claimed the key counts as dead."""
 LONGEST_KEY = 255
 
 Row = TypeVar("Row", bound=Model)
@@ -43,50 +43,53 @@ def submit_once(http_request: HttpRequest, organisation: Organisation, submit: C
     if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise ValidationError({HEADER: [f"Must be 1 to {LONGEST_KEY} printable ASCII characters."]})
     digest = _compute_digest(str(http_request.method), http_request.path, http_request.data)
-    claim = _claim(organisation, key, digest)
-    if not isinstance(claim, uuid.UUID):
-        known: Row = claim
-        return known
-    try:
-        with transaction.atomic():
-            made = submit()
-            open_ = IdempotencyKey.objects.filter(claim=claim, request__isnull=True, batch__isnull=True)
-            if not open_.update(**{str(made._meta.model_name): made}):
-                raise Conflict("Another call with this key took over meanwhile.")
-            return made
-    except BaseException:
-        IdempotencyKey.objects.filter(claim=claim, request__isnull=True, batch__isnull=True).delete()
-        raise
+    with transaction.atomic():
+        _hold(organisation, key)
+        known: Row | None = _find(organisation, key, digest)
+        if known is not None:
+            return known
+        made = submit()
+        _keep(organisation, key, digest, made)
+        return made
 
 
 def _compute_digest(method: str, path: str, body: Any) -> str:
     return hashlib.sha256(json.dumps([method, path, body], sort_keys=True).encode()).hexdigest()
 
 
-def _claim(organisation: Organisation, key: str, digest: str) -> Any:
-    """Return the request or batch of the key, or a claim (UUID) by which this call may create it."""
-    now = platform_time.now()
-    fresh = IdempotencyKey(organisation=organisation, key=key, digest=digest, created_at=now)
-    try:
-        with transaction.atomic():
-            fresh.save(force_insert=True)
-        return fresh.claim
-    except IntegrityError:
-        known = IdempotencyKey.objects.select_related("request", "batch").filter(
-            organisation=organisation, key=key
-        )
-    row = known.first()
+def _hold(organisation: Organisation, key: str) -> None:
+    """Hold the key until the end of the transaction. Raises Conflict while another call does.
+
+    On SQLite, which has one writer at a time, the other call has ended when this transaction begins.
+    """
+    if connection.vendor != "postgresql":
+        return
+    digest = hashlib.sha256(f"{HEADER} {organisation.pk} {key}".encode()).digest()
+    with connection.cursor() as cursor:
+        number = int.from_bytes(digest[:8], signed=True)
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        [is_held] = cursor.fetchone()
+    if not is_held:
+        raise Conflict("The first call with this Idempotency-Key is still in progress.")
+
+
+def _find(organisation: Organisation, key: str, digest: str) -> Any:
+    """Return the request or batch of a former call; None if there is none, and the key is free."""
+    former = IdempotencyKey.objects.select_related("request", "batch")
+    row = former.filter(organisation=organisation, key=key).first()
     if row is None:
-        raise Conflict("The first call with this key has just failed; send it again.")
+        return None
     made = row.request or row.batch
-    if row.created_at < now - (IDEMPOTENCY_KEY_LIFETIME if made else CLAIM_LIFETIME):
-        taken = IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim).update(
-            digest=digest, claim=fresh.claim, created_at=now, request=None, batch=None
-        )
-        if taken:
-            return fresh.claim
+    # A former release stored keys before it carried the call out, and died in the middle.
+    if made is None or row.created_at < platform_time.now() - IDEMPOTENCY_KEY_LIFETIME:
+        row.delete()
+        return None
     if row.digest != digest:
         raise UnprocessableContent("The Idempotency-Key was used for another request before.")
-    if made is None:
-        raise Conflict("The first call with this Idempotency-Key is still in progress.")
     return made
+
+
+def _keep(organisation: Organisation, key: str, digest: str, made: Model) -> None:
+    row = IdempotencyKey(organisation=organisation, key=key, digest=digest, created_at=platform_time.now())
+    setattr(row, str(made._meta.model_name), made)
+    row.save(force_insert=True)

@@ -2,21 +2,25 @@
 
 import json
 import logging
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.views import defaults
 from psycopg2.errors import QueryCanceled
 from rest_framework import exceptions
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from osgp.faults import Fault, FaultCode
-from osgp.processes.database import format_in_one_line
+from osgp.processes.database import AWAY, format_in_one_line
 from osgp.requests.problems import build_fault_problem, build_problem, build_validation_problem
 
 logger = logging.getLogger(__name__)
@@ -62,19 +66,34 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
             headers["WWW-Authenticate"] = challenge
         if (wait := getattr(exception, "wait", None)) is not None:
             headers["Retry-After"] = str(int(wait))
-    elif isinstance(exception.__cause__, QueryCanceled):
-        logger.warning("a statement of the API took too long: %s", format_in_one_line(exception))
-        body = build_problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, "This takes the database too long; ask for less of it."
-        )
-    elif isinstance(exception, OperationalError | InterfaceError):
-        logger.error("no answer from the database: %s", exception)
-        body = build_problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer; try again.")
-        headers["Retry-After"] = RETRY_AFTER
+    elif (outage := find_outage(exception)) is not None:
+        body = build_problem(HTTPStatus.SERVICE_UNAVAILABLE, outage.detail)
+        headers |= outage.headers
     else:
         return None
     set_rollback()
     return Response(body, status=body["status"], headers=headers, content_type=MEDIA_TYPE)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Why a call cannot be answered, which is nobody's programming error: 503."""
+
+    detail: str
+    headers: Mapping[str, str]
+
+
+def find_outage(exception: BaseException | None) -> Outage | None:
+    """Return what an error of the database means to a caller, and log it; None for other exceptions."""
+    if not isinstance(exception, Exception):
+        return None
+    if isinstance(exception.__cause__, QueryCanceled):
+        logger.warning("a statement took too long: %s", format_in_one_line(exception))
+        return Outage("This takes the database too long; ask for less of it.", {})
+    if isinstance(exception, AWAY):
+        logger.error("no answer from the database: %s", format_in_one_line(exception))
+        return Outage("The database does not answer; try again.", {"Retry-After": RETRY_AFTER})
+    return None
 
 
 # --- Errors outside of views: URLs that do not exist, and programming errors ----------------------------
@@ -102,8 +121,47 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return defaults.page_not_found(request, exception)
 
 
+def unavailable(request: HttpRequest, outage: Outage) -> HttpResponse:
+    """Answer without the database: a problem for the API, a page for people."""
+    if _is_api(request):
+        answer = _answer_with_problem(HTTPStatus.SERVICE_UNAVAILABLE, outage.detail)
+    else:
+        # Neither who asks nor anything else of the database is known to it.
+        context = {
+            "site_header": admin.site.site_header,
+            "site_title": admin.site.site_title,
+            "seconds": outage.headers.get("Retry-After"),
+            "was_sent": request.method not in SAFE_METHODS,
+        }
+        page = render_to_string("admin/unavailable.html", context)
+        answer = HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    for name, value in {**outage.headers, "Cache-Control": "no-store"}.items():
+        answer[name] = value
+    return answer
+
+
+class OutageMiddleware:
+    """Answers 503 where a view fails because the database is away, as the API does itself."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer; None: a programming error, left to server_error."""
+        outage = find_outage(exception)
+        return None if outage is None else unavailable(request, outage)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer after a programming error (Django's handler500). The traceback is only in the log."""
+    """Answer after a programming error (Django's handler500). The traceback is only in the log.
+
+    Middlewares that fail for want of the database, as when a session is stored, come here as well.
+    """
+    if (outage := find_outage(sys.exception())) is not None:
+        return unavailable(request, outage)
     if _is_api(request):
         return _answer_with_problem(
             HTTPStatus.INTERNAL_SERVER_ERROR, "The platform failed to answer; its log tells why."

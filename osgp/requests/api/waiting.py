@@ -4,7 +4,6 @@ The wait ends early when the caller hangs up or the process has to end.
 """
 
 import re
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -51,14 +50,6 @@ def hold(request_id: int, seconds: float, environ: Mapping[str, Any]) -> bool:
 
 
 def has_hung_up(environ: Mapping[str, Any]) -> bool:
-    """Return whether the caller has closed the connection, if the server shows it (gunicorn)."""
-    connection = environ.get("gunicorn.socket")
-    if connection is None:
-        return False
-    try:
-        seen: bytes = connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except (BlockingIOError, ValueError):  # No data; or TLS, which cannot be peeked into.
-        return False
-    except OSError:
-        return True
-    return not seen
+    """Return whether the caller has closed the connection, if the server tells (osgp.web_server)."""
+    tell: Callable[[], bool] | None = environ.get("osgp.has_hung_up")
+    return tell is not None and tell()

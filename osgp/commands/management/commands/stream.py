@@ -12,9 +12,9 @@ from osgp.commands.stopping import stop_on_signals
 from osgp.processes.heartbeats import Heartbeat, ProcessKind
 from osgp.stream.application import PATH, make_application
 from osgp.stream.hub import Hub
-from osgp.stream.listening import allow_descriptors, listen
 from osgp.stream.server import BACKLOG, SPARE_CONNECTIONS, StreamServer
 from osgp.visits.watchdog import Pulse
+from osgp.web_server.listening import allow_descriptors, listen
 
 logger = logging.getLogger(__name__)
 

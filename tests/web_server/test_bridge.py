@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 from django.test import Client
 
 from osgp.accounts.models import User
-from osgp.embedded import bridge
 from osgp.embedded.web import WebThread
-from osgp.stream.lines import LineProtocol
-from osgp.stream.listening import listen
+from osgp.web_server import bridge
+from osgp.web_server.listening import listen
+from osgp.web_server.server import LineServer
 from tests import factories, processes
 from tests.stream.listening import PATIENCE, Listening, tell
 
@@ -24,11 +23,11 @@ Environ = dict[str, Any]
 
 
 @contextmanager
-def bridged(application: bridge.Application, threads: int = 2) -> Iterator[int]:
+def bridged(application: bridge.Application, threads: int = 2, connections: int = 1000) -> Iterator[int]:
     """The port on which the application is served."""
     behind = bridge.WsgiBridge(application, threads)
     listening = listen("127.0.0.1", 0, 10)
-    server = uvicorn.Server(uvicorn.Config(behind, http=LineProtocol, lifespan="off", log_config=None))
+    server = LineServer(behind, connections=connections, backlog=100, stop_seconds=5)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
     thread.start()
     try:
@@ -71,6 +70,8 @@ def test_the_environment() -> None:
             b"X-Two: 1\r\nX-Two: 2\r\nX_Two: spoofed\r\nConnection: close\r\n\r\n"
         )
         assert b"200 OK" in caller.recv(4096)
+        [(environ, _)] = application.seen
+        assert not environ["osgp.has_hung_up"]() or caller.recv(4096) == b""
     [(environ, body)] = application.seen
     assert body == b""
     assert environ["PATH_INFO"] == "/a b/\xff"
@@ -80,7 +81,9 @@ def test_the_environment() -> None:
     assert environ["HTTP_HOST"] == "example"
     assert environ["REMOTE_ADDR"] == "127.0.0.1"
     assert environ["SERVER_PORT"] == str(port)
+    assert environ["wsgi.url_scheme"] == "http"
     assert "CONTENT_LENGTH" not in environ
+    assert environ["osgp.has_hung_up"]()
 
 
 def test_bodies_of_both_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +148,7 @@ def test_who_takes_nothing_gives_the_thread_back(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(bridge, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(bridge, "LEAST_RATE", 1e9)
     ended = threading.Event()
 
     def produce() -> Iterator[bytes]:
