@@ -264,6 +264,15 @@ OSGP: dict[str, Any] = {
     # How far counters are raised after a restore of the database: more than one key can have been used since
     # the backup. A visit takes one block as a rule, so this is enough for 15,000 visits.
     "COUNTER_LEAP": int(os.environ.get("OSGP_COUNTER_LEAP", "1000000")),
+    # How long looking up the host name of a meter may take, as a part of the time to connect.
+    "NAME_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_NAME_DEADLINE_SECONDS", "5"))),
+    # Where meters are dialled: CIDR. Special addresses, such as loopback, only if a network lies within
+    # theirs (osgp/devices/meter_networks.py).
+    "METER_NETWORKS": read_list(
+        "OSGP_METER_NETWORKS", "0.0.0.0/0,::/0" + (",127.0.0.0/8,::1/128" if EMBEDDED else "")
+    ),
+    # What is never dialled as a meter beside database and broker: networks, hosts, host:port.
+    "NEVER_DIALLED": read_list("OSGP_NEVER_DIALLED"),
     # Where meters may announce that they are: CIDR, none by default (osgp/visits/addressing.py).
     "WAKE_UP_NETWORKS": read_list("OSGP_WAKE_UP_NETWORKS"),
     # Pushes of unknown senders that are kept per address from which they came.
