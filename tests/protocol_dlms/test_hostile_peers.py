@@ -270,7 +270,7 @@ def test_what_is_no_wrapper_header_is_told_in_words() -> None:
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         connection.recv(1)
 
-    with pytest.raises(errors.WrapperHeaderInvalid, match="not begin with a wrapper header$"):
+    with pytest.raises(errors.WrapperHeaderInvalid, match=r"not begin with a wrapper header$"):
         get_from(associated(send))
 
 
