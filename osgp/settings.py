@@ -231,6 +231,7 @@ OSGP: dict[str, Any] = {
     "VISIT_REQUEST_LIMIT": 500,
     "VISIT_DEADLINE": timedelta(minutes=9),
     "CONNECT_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_CONNECT_DEADLINE_SECONDS", "15"))),
+    "NAME_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_NAME_DEADLINE_SECONDS", "5"))),
     "APDU_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_APDU_DEADLINE_SECONDS", "30"))),
     # How long final requests, with their results, and closed sessions are kept. Deleting one earlier is the
     # caller's choice.
@@ -264,14 +265,10 @@ OSGP: dict[str, Any] = {
     # How far counters are raised after a restore of the database: more than one key can have been used since
     # the backup. A visit takes one block as a rule, so this is enough for 15,000 visits.
     "COUNTER_LEAP": int(os.environ.get("OSGP_COUNTER_LEAP", "1000000")),
-    # How long looking up the host name of a meter may take, as a part of the time to connect.
-    "NAME_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_NAME_DEADLINE_SECONDS", "5"))),
-    # Where meters are dialled: CIDR. Special addresses, such as loopback, only if a network lies within
-    # theirs (osgp/devices/meter_networks.py).
+    # Where meters are dialled, and where never though it lies there (osgp/devices/meter_networks.py).
     "METER_NETWORKS": read_list(
         "OSGP_METER_NETWORKS", "0.0.0.0/0,::/0" + (",127.0.0.0/8,::1/128" if EMBEDDED else "")
     ),
-    # What is never dialled as a meter beside database and broker: networks, hosts, host:port.
     "NEVER_DIALLED": read_list("OSGP_NEVER_DIALLED"),
     # Where meters may announce that they are: CIDR, none by default (osgp/visits/addressing.py).
     "WAKE_UP_NETWORKS": read_list("OSGP_WAKE_UP_NETWORKS"),
