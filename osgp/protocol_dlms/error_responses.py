@@ -27,7 +27,7 @@ def parse_error_response(apdu: bytes) -> errors.DlmsError:
             return errors.ServiceErrorResponse(text, service, kind, value)
     except errors.IllegalResponse:
         return errors.IllegalResponse("an error response cut short")
-    return errors.IllegalResponse("an answer of unexpected type")
+    return errors.IllegalResponse(f"an answer of unexpected type {tag:#04x}")
 
 
 def _parse_exception(cursor: Cursor) -> errors.DlmsError:

@@ -280,6 +280,8 @@ def test_an_apdu_larger_than_allowed_is_not_even_waited_for() -> None:
         connection.recv(1)
 
     expect(errors.ReplyTooLarge, 232, associated(send), limits=Limits(apdu_size=2000))
+    with pytest.raises(errors.ReplyTooLarge, match=f"^an APDU of more than {2000 + OVERHEAD} octets$"):
+        get_from(associated(send), limits=Limits(apdu_size=2000))
 
 
 def test_what_ciphering_adds_does_not_count_as_too_large() -> None:
