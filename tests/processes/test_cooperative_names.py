@@ -1,4 +1,4 @@
-"""Host names of meters under gevent, with name servers that do not answer: in a process of its own."""
+"""Host names of meters in a worker with greenlets, with name servers that do not answer."""
 
 import json
 import subprocess
@@ -8,10 +8,12 @@ PROGRAM = """
 from gevent import monkey
 monkey.patch_all()
 import json, socket, time
-import gevent, gevent.threadpool
+import django, gevent
+django.setup()
 from osgp.processes import cooperative_names
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.transport import names
+from osgp.visits import restores
 
 silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 silent.bind(("127.0.0.1", 0))
@@ -33,7 +35,8 @@ def serve():
 gevent.spawn(serve)
 make = cooperative_names.NameServers
 cooperative_names.NameServers = lambda: make(servers=["127.0.0.1"], udp_port=silent.getsockname()[1])
-cooperative_names.install()
+restores.start_watch = lambda: None
+import osgp.visits.worker_process
 done = []
 
 def find(name, seconds=60):
