@@ -1,13 +1,12 @@
 """Networks that settings name, as CIDR texts."""
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import ip_network
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+from osgp.ip_addresses import Network
 
 
 def list_networks(setting: str) -> tuple[Network, ...]:

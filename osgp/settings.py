@@ -232,6 +232,7 @@ OSGP: dict[str, Any] = {
     "VISIT_REQUEST_LIMIT": 500,
     "VISIT_DEADLINE": timedelta(minutes=9),
     "CONNECT_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_CONNECT_DEADLINE_SECONDS", "15"))),
+    "NAME_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_NAME_DEADLINE_SECONDS", "5"))),
     "APDU_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_APDU_DEADLINE_SECONDS", "30"))),
     # The largest result of one action, and of all actions of a bundle together, as JSON
     # (osgp/visits/result_limits.py).
@@ -269,6 +270,11 @@ OSGP: dict[str, Any] = {
     # How far counters are raised after a restore of the database: more than one key can have been used since
     # the backup. A visit takes one block as a rule, so this is enough for 15,000 visits.
     "COUNTER_LEAP": int(os.environ.get("OSGP_COUNTER_LEAP", "1000000")),
+    # Where meters are dialled, and where never though it lies there (osgp/devices/meter_networks.py).
+    "METER_NETWORKS": read_list(
+        "OSGP_METER_NETWORKS", "0.0.0.0/0,::/0" + (",127.0.0.0/8,::1/128" if EMBEDDED else "")
+    ),
+    "NEVER_DIALLED": read_list("OSGP_NEVER_DIALLED"),
     # Where meters may announce that they are: CIDR, none by default (osgp/visits/addressing.py).
     "WAKE_UP_NETWORKS": read_list("OSGP_WAKE_UP_NETWORKS"),
     # Pushes of unknown senders that are kept per address from which they came.

@@ -143,10 +143,19 @@ def read_condition(value: str) -> str:
 
 def test_every_platform_process_has_what_all_need(services: dict[str, Any]) -> None:
     common = {"DATABASE_URL", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "LOG_LEVEL"}
+    common |= {"OSGP_METER_NETWORKS", "OSGP_NEVER_DIALLED"}
     besides = {**WEBHOOKS, "flower": {"FLOWER_BASIC_AUTH"}, "listener": {"OSGP_PUSH_SPOOL_DIR"}}
     for name in ("migrate", *PLATFORM):
         own = HOLDERS.get(name, set()) | besides.get(name, set())
         assert services[name]["environment"].keys() == common | own, name
+
+
+def test_meters_are_dialled_at_no_service_that_listens(services: dict[str, Any]) -> None:
+    default = services["worker"]["environment"]["OSGP_NEVER_DIALLED"]
+    named = set(default.removeprefix("${OSGP_NEVER_DIALLED:-").removesuffix("}").split(","))
+    listening = {name for name, service in services.items() if "ports" in service}
+    assert named == listening | {"postgres", "rabbitmq"}
+    assert services["worker"]["environment"]["OSGP_METER_NETWORKS"].endswith(":-0.0.0.0/0,::/0}")
 
 
 def test_what_is_reached_from_outside_has_a_health_check(services: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from osgp.catalogue.communication import Security
 from osgp.cosem.alarms import UnknownAlarm, find_alarms, find_pushed_alarms, make_register_tag
 from osgp.cosem.pushes import AlarmPush, UnknownPush, ValuesPush, WakeUpPush
 from osgp.cosem.pushes.decoding import Push
+from osgp.devices.meter_networks import NOT_DIALLED, is_dialled
 from osgp.devices.models import Device
 from osgp.ip_networks import list_networks
 from osgp.messages.readings import Readings
@@ -85,6 +86,8 @@ class Gains:
         details: dict[str, Any] = {"trigger": said.trigger.value}
         if not is_allowed(push.source_address):
             return details | {"reason": "The address is not in WAKE_UP_NETWORKS."}
+        if not is_dialled(push.source_address, device.port):
+            return details | {"reason": NOT_DIALLED}
         self._addresses[device.pk] = (device, push.source_address)
         return details | {"address": push.source_address}
 

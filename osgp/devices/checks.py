@@ -7,8 +7,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
-from osgp.devices import envelope, platform_keys, second_place
+from osgp.devices import envelope, never_dialled, platform_keys, second_place
 from osgp.devices.configured_title import read_configured
+from osgp.ip_networks import list_networks
 
 GUIDE = "docs/how-to/run-in-production.md"
 
@@ -30,6 +31,18 @@ def check_keys(**_: Any) -> list[CheckMessage]:
         second_place.find_place()
     except ImproperlyConfigured as error:
         found.append(Error(str(error), hint=f"See OSGP_KEY_ESCROW_DIRECTORY in {GUIDE}.", id="osgp.E006"))
+    return found
+
+
+def check_networks(**_: Any) -> list[CheckMessage]:
+    """Check that the networks of meters are some, and that what is never dialled can be understood."""
+    found: list[CheckMessage] = []
+    try:
+        if not list_networks("METER_NETWORKS"):
+            raise ImproperlyConfigured("OSGP_METER_NETWORKS is empty: no meter can be dialled.")
+        never_dialled.parse(tuple(settings.OSGP["NEVER_DIALLED"]))
+    except ImproperlyConfigured as error:
+        found.append(Error(str(error), hint=f"See {GUIDE}.", id="osgp.E014"))
     return found
 
 

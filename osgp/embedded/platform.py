@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from osgp.devices import never_dialled
 from osgp.embedded.dispatching import DispatcherThread
 from osgp.embedded.listening import ListenerThread
 from osgp.embedded.web import WebThread
@@ -44,6 +45,9 @@ class EmbeddedPlatform:
             self._stack.close()
             raise
         self._stack.callback(self.listener.close)
+        for own in (self.web.port, self.listener.tcp_port):
+            never_dialled.add_local_port(own)
+            self._stack.callback(never_dialled.remove_local_port, own)
         self.fleet = make_fleet(f"{LOOPBACK}:{self.listener.tcp_port}")
         self.simulator = SimulatorThread(self.fleet, host=LOOPBACK, port=simulator_port)
 

@@ -6,13 +6,14 @@ where it comes in; addresses are checked again each time one is dialled, because
 """
 
 import re
-from ipaddress import IPv4Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Network, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from osgp.ip_networks import Address, Network, list_networks
+from osgp.ip_addresses import Address, Network, find_meant, parse_address
+from osgp.ip_networks import list_networks
 
 LONGEST_URL = 2000
 """Characters."""
@@ -26,8 +27,6 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 
 _GLOBAL_IPV6 = IPv6Network("2000::/3")
 """All that was given out for global unicast."""
-_NAT64 = IPv6Network("64:ff9b::/96")
-_6TO4 = IPv6Network("2002::/16")
 _NOT_GLOBAL = tuple(
     ip_network(text)
     for text in (
@@ -122,39 +121,18 @@ def _check_host(host: str, *, is_bracketed: bool) -> str:
     return host
 
 
-def parse_address(host: str) -> Address | None:
-    """Return the address that a host is, None if it is a name."""
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
-
-
 def is_permitted(address: Address) -> bool:
     """Whether an address may be dialled: it is global unicast, or in one of the networks that are allowed.
 
     IPv6 addresses that stand for IPv4 ones are judged as these.
     """
-    meant = _find_meant(address)
+    meant = find_meant(address)
     return _is_global(meant) or any(meant in network for network in list_allowed_networks())
 
 
 def list_allowed_networks() -> tuple[Network, ...]:
     """Return WEBHOOK_ALLOWED_NETWORKS. Raises ImproperlyConfigured."""
     return list_networks("WEBHOOK_ALLOWED_NETWORKS")
-
-
-def _find_meant(address: Address) -> Address:
-    """The IPv4 address that a mapped, translated (RFC 6052) or 6to4 (RFC 3056) address leads to."""
-    if address.version == 4:
-        return address
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address in _NAT64:
-        return IPv4Address(address.packed[-4:])
-    if address in _6TO4:
-        return IPv4Address(address.packed[2:6])
-    return address
 
 
 def _is_global(address: Address) -> bool:

@@ -13,6 +13,7 @@ from rest_framework.exceptions import ValidationError
 from osgp import catalogue
 from osgp.catalogue.communication import Framing, Security
 from osgp.devices.addresses import canonicalise
+from osgp.devices.meter_networks import NOT_DIALLED, is_dialled
 from osgp.devices.meter_settings import SETTINGS
 from osgp.devices.models import (
     MBUS_DEVICE_TYPES,
@@ -242,8 +243,9 @@ def _refuse_given(parameters: Mapping[str, object], names: Iterable[str], why: s
 def make_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
     """Return all columns that AddDevice sets, except the gateway; missing parameters get their defaults.
 
-    Raises Fault 206 for an unknown profile, 212 for a missing or malformed network address of an E-meter,
-    213 for a challenge length that is not 8 to 64, and 413 for HLS 3 and HLS 4.
+    Raises Fault 206 for an unknown profile, 212 for a missing or malformed network address of an E-meter
+    and for one where no meters are dialled, 213 for a challenge length that is not 8 to 64, and 413 for HLS 3
+    and HLS 4.
     """
     if (security := parameters.get("security")) in UNSUPPORTED_SECURITIES:
         raise make_unsupported_fault(str(security), "/security")
@@ -264,6 +266,8 @@ def make_columns(parameters: AddDeviceParameters) -> dict[str, Any]:
     # What was learned before may be of another meter.
     columns |= {"knowledge_id": None, "knowledge_checked": None, **_make_settings_columns(parameters)}
     columns["network_address"] = canonicalise(columns["network_address"])
+    if not is_mbus and not is_dialled(columns["network_address"], columns["port"]):
+        raise Fault(FaultCode.INVALID_IP_ADDRESS, NOT_DIALLED, pointer="/network_address")
     if columns["challenge_length"] not in CHALLENGE_LENGTHS:
         raise Fault(
             FaultCode.CHALLENGE_LENGTH_OUT_OF_RANGE,

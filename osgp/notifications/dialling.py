@@ -16,6 +16,7 @@ from django.conf import settings
 
 from osgp.events import receivers
 from osgp.events.receivers import ReceiverUrl
+from osgp.ip_addresses import parse_address
 
 RECEIVED_AT_ONCE = 16 * 1024
 """Octets."""
@@ -130,11 +131,11 @@ def find_addresses(url: ReceiverUrl, deadline: float) -> list[tuple[int, tuple[s
 
     Raises SendError, also if the name has any address that must not be dialled.
     """
-    literal = receivers.parse_address(url.host)
+    literal = parse_address(url.host)
     found = [str(literal)] if literal is not None else _resolve(url, deadline)
     addresses: list[tuple[int, tuple[str, int]]] = []
     for text in dict.fromkeys(found):
-        address = receivers.parse_address(text)
+        address = parse_address(text)
         if address is None or not receivers.is_permitted(address):
             # Which address it is would tell callers about networks that they cannot see.
             raise SendError("The name has an address of a private or special network.")

@@ -16,6 +16,7 @@ class SessionClock:
     def __init__(self, deadlines: Deadlines) -> None:
         self.apdu_seconds = deadlines.apdu
         """Seconds for a request and its answer, unless told otherwise."""
+        self._name_seconds = deadlines.name
         now = time.monotonic()
         self._session_end = now + deadlines.session
         self._connect_end = now + deadlines.connect
@@ -48,6 +49,10 @@ class SessionClock:
         if now >= self._connect_end:
             raise errors.ConnectionTimedOut("no TCP connection in time")
         return min(self._session_end, self._connect_end) - now
+
+    def get_seconds_to_resolve(self) -> float:
+        """Return the seconds that a host name may take, always above zero. Raises as for connecting."""
+        return min(self._name_seconds, self.get_seconds_to_connect())
 
     def get_session_seconds_left(self) -> float:
         """Return the seconds left for the whole session, 0 when they are over."""

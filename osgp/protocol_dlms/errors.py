@@ -10,7 +10,8 @@ Which of them justify another attempt (``retryable``), without anybody doing any
   others say what the meter has, or who may use it: no;
 * exception-responses: yes, but for a service that the meter does not know or a request that is too long;
 * wrong or missing keys, whether the meter says so or its answer fails authentication, a refused
-  authentication, a rejection that names its reason, settings out of range, a blank address: no.
+  authentication, a rejection that names its reason, settings out of range, a blank address, one where no
+  meter is dialled, a host name that does not exist: no.
 
 What ends an association (``ends_association``), after which its ``Meter`` refuses further use: all but what a
 complete answer to this very request says, or fails to say (:class:`AccessError`, :class:`DecodeError`), an
@@ -87,6 +88,10 @@ class InvalidAddress(DlmsError):
     can_retry = False
 
 
+class AddressNotAllowed(InvalidAddress):
+    """No meter is dialled at that address. The text does not say what is there, nor whether anything is."""
+
+
 class ConnectionRefused(ConnectionError_):
     """Nothing listens at the meter's address."""
 
@@ -109,6 +114,16 @@ class ConnectionEstablishError(ConnectionError_):
     """No connection could be set up: unknown host, no route, no data link."""
 
     fault_code = FaultCode.CONNECTION_ESTABLISH_ERROR
+
+
+class NameNotResolved(ConnectionEstablishError):
+    """Nobody told the addresses of a host name, or not in time: the meter was not dialled."""
+
+
+class NameNotFound(ConnectionEstablishError):
+    """There is no such host name, or it has no address."""
+
+    can_retry = False
 
 
 class SocketClosedByRemote(ConnectionError_):

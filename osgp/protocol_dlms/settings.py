@@ -56,13 +56,15 @@ class Keys:
 class Deadlines:
     """Maximum seconds to set up the TCP connection, for one APDU and its answer, and for the whole session.
 
-    ``release`` is for the answer to a release request, which some meters never send.
+    ``release`` is for the answer to a release request, which some meters never send; ``name`` for looking up
+    a host name, which is a part of the time to connect.
     """
 
     connect: float = 10.0
     apdu: float = 30.0
     session: float = 600.0
     release: float = 5.0
+    name: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

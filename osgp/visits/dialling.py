@@ -175,7 +175,12 @@ def make_deadlines(settings: MeterSettings) -> Deadlines:
     session = general["VISIT_DEADLINE"].total_seconds()
     connect = settings.connect_deadline or general["CONNECT_DEADLINE"].total_seconds()
     apdu = settings.apdu_deadline or general["APDU_DEADLINE"].total_seconds()
-    return Deadlines(connect=min(connect, session), apdu=min(apdu, session), session=session)
+    return Deadlines(
+        connect=min(connect, session),
+        apdu=min(apdu, session),
+        session=session,
+        name=general["NAME_DEADLINE"].total_seconds(),
+    )
 
 
 def _check_settings(meter: WorkMeter, title: bytes) -> None:

@@ -10,6 +10,7 @@ from celery import bootsteps, signals
 from django.conf import settings
 
 from osgp.celery import app
+from osgp.processes import cooperative_names
 from osgp.processes.heartbeats import Heartbeat, ProcessKind
 from osgp.processes.stopping import stop
 from osgp.visits import restores
@@ -20,6 +21,7 @@ LONGEST_WAIT = 0.25
 
 pulse = Pulse.from_settings()
 restores.start_watch()
+cooperative_names.install()
 
 
 class PromptConsumer(bootsteps.StartStopStep):

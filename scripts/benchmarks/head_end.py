@@ -27,6 +27,8 @@ from scripts.benchmarks.measuring import (
 )
 
 ORGANISATION = "BENCH"
+SIMULATED_METERS = "127.0.0.0/8"
+"""Where the simulator is; meters are not dialled on the machine of the platform unless that is set."""
 
 
 @contextmanager
@@ -46,6 +48,7 @@ def own_services(found: services.Services, folder: Path) -> Iterator[dict[str, s
             "OSGP_LOCAL_SECRETS": "1",
             "OSGP_VAR_DIR": str(folder),
             "LOG_LEVEL": "WARNING",
+            "OSGP_METER_NETWORKS": SIMULATED_METERS,
         }
         run_and_read(["manage.py", "migrate", "--noinput"], environment)
         yield environment

@@ -71,7 +71,10 @@ def own_session(with_list_max: int) -> Callable[[Described, int], None]:
     from osgp.catalogue import obis
     from osgp.catalogue.cosem import AttributeDescriptor
     from osgp.protocol_dlms import AccessResult, Keys, Meter, MeterAddress, Security
+    from osgp.protocol_dlms.transport import destinations
 
+    # Without a head-end nobody else says where meters may be: these are simulated ones.
+    destinations.use(lambda address, port: True)
     wanted = [AttributeDescriptor(8, obis.parse("0-0:1.0.0.255"), 2)]
     wanted += [AttributeDescriptor(3, obis.parse(f"1-0:{code}.255"), 2) for code in REGISTERS]
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.devices.models import Device, LifecycleStatus, RelayStatus
@@ -85,6 +86,22 @@ def test_bad_values_are_refused_at_their_field(
 ) -> None:
     answer = save(superuser, device, **{field: value})
     assert field in answer.context["adminform"].form.errors
+
+
+def test_addresses_where_no_meters_are_dialled_are_refused_at_their_field(
+    superuser: Client, device: Device, settings: Settings
+) -> None:
+    settings.OSGP = settings.OSGP | {
+        "METER_NETWORKS": ["0.0.0.0/0"],
+        "NEVER_DIALLED": ["10.0.0.3:5432"],
+    }
+    for changes in ({"network_address": "127.0.0.1"}, {"network_address": "10.0.0.3", "port": "5432"}):
+        answer = save(superuser, device, **changes)
+        [problem] = answer.context["adminform"].form.errors["network_address"]
+        assert problem == "Meters are not dialled at this address. See OSGP_METER_NETWORKS."
+    # One that was stored before keeps nobody from changing something else.
+    assert save(superuser, device, model="X").status_code == 302
+    assert save(superuser, device, network_address="10.0.0.3").status_code == 302
 
 
 def test_a_gas_meter_hangs_on_an_electricity_meter(superuser: Client, gas_meter: Device) -> None:

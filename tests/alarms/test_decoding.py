@@ -416,6 +416,20 @@ def test_addresses_that_are_not_tried(
     assert device.announced_address == ""
 
 
+def test_an_address_where_no_meters_are_dialled_is_not_tried(
+    organisation: Organisation, settings: Settings
+) -> None:
+    settings.OSGP = settings.OSGP | {
+        "WAKE_UP_NETWORKS": ["192.0.2.0/24"],
+        "METER_NETWORKS": ["10.0.0.0/8"],
+    }
+    device = make_device("KAL7005088116712", owner=organisation, address_is_static=False)
+    push = decode_one(MX382_WAKE_UP, transport=Transport.UDP)
+    device.refresh_from_db()
+    assert device.announced_address == ""
+    assert push.details["reason"] == "Meters are not dialled at this address."
+
+
 # --- Bad ones ---
 
 

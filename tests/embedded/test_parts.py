@@ -9,15 +9,20 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.signals import request_finished
 from django.db import connection
+from pytest_django import Settings
 
 from osgp.accounts.models import ApiToken, User
 from osgp.celery import app
 from osgp.embedded import first_start
 from osgp.embedded.dispatching import DispatcherThread
+from osgp.embedded.platform import EmbeddedPlatform
 from osgp.embedded.web import PortInUse, WebThread
 from osgp.embedded.worker import WorkerThread
+from osgp.protocol_dlms.transport.destinations import may_dial
+from osgp.simulator import Fleet
 from tests import processes
 
+LOCALHOST = "127.0.0.1"
 database = pytest.mark.django_db(transaction=True)
 
 
@@ -155,3 +160,15 @@ def test_queues_of_the_embedded_worker_exist() -> None:
     from osgp.embedded.worker import LIVE_QUEUES
 
     assert set(LIVE_QUEUES) <= {queue.name for queue in django_settings.CELERY_TASK_QUEUES}
+
+
+def test_its_own_ports_are_never_dialled_as_those_of_a_meter(tmp_path: Path, settings: Settings) -> None:
+    settings.OSGP = settings.OSGP | {"PUSH_SPOOL_DIR": str(tmp_path)}
+    platform = EmbeddedPlatform(lambda push_to: Fleet.build(1, "SMR-5.1"), push_port=0)
+    try:
+        for port in (platform.web.port, platform.listener.tcp_port):
+            assert not may_dial(LOCALHOST, port)
+        assert may_dial(LOCALHOST, 1)
+    finally:
+        platform.close()
+    assert may_dial(LOCALHOST, platform.web.port)

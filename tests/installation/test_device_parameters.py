@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 from rest_framework.exceptions import ValidationError
 from rest_framework.test import APIClient
 
@@ -219,11 +220,34 @@ def test_an_e_meter_without_a_network_address_is_212(organisation: Organisation)
     assert fault(organisation, body) == (FaultCode.INVALID_IP_ADDRESS, "/network_address")
 
 
-@pytest.mark.parametrize(
-    "address", ["10.0.0.1", "::1", "fe80::1%eth0", "localhost", "meter-1.example.org", "1a", "x" * 63]
-)
+@pytest.mark.parametrize("address", ["10.0.0.1", "::1", "localhost", "meter-1.example.org", "1a", "x" * 63])
 def test_network_addresses(organisation: Organisation, address: str) -> None:
     assert add(organisation, e_meter(network_address=address))[0].network_address == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "127.1.2.3", "0.0.0.0", "169.254.169.254", "224.0.0.1", "::1", "::ffff:127.0.0.1"),
+        *("fe80::1%eth0", "64:ff9b::7f00:1", "2002:7f00:1::1", "localhost", "meter.localhost", "LOCALHOST"),
+    ],
+)
+def test_where_no_meters_are_dialled_is_212(
+    organisation: Organisation, settings: Settings, address: str
+) -> None:
+    settings.OSGP = settings.OSGP | {"METER_NETWORKS": ["0.0.0.0/0", "::/0"]}
+    assert fault(organisation, e_meter(network_address=address)) == (
+        FaultCode.INVALID_IP_ADDRESS,
+        "/network_address",
+    )
+
+
+def test_services_of_the_platform_are_212_at_their_port(
+    organisation: Organisation, settings: Settings
+) -> None:
+    settings.OSGP = settings.OSGP | {"NEVER_DIALLED": ["10.0.0.1:5432"]}
+    assert fault(organisation, e_meter(port=5432)) == (FaultCode.INVALID_IP_ADDRESS, "/network_address")
+    assert add(organisation, e_meter(port=4059))[0].network_address == "10.0.0.1"
 
 
 @pytest.mark.parametrize(

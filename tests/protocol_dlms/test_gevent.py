@@ -9,6 +9,7 @@ PROGRAM = """
 from gevent import monkey
 monkey.patch_all()
 import gevent, time
+from osgp.protocol_dlms.transport import destinations
 from tests.protocol_dlms.peers import Peer, WrapperMeter
 from tests.protocol_dlms.sessions import ENERGY, connect
 
@@ -28,6 +29,7 @@ def visit(port):
     with connect(port) as meter:
         return meter.get(ENERGY).value
 
+destinations.use(lambda address, port: True)
 with Peer(lambda connection: WrapperMeter(slowly)(connection)) as peer:
     visits = [gevent.spawn(visit, peer.port) for _ in range(100)]
     gevent.joinall(visits, timeout=300)

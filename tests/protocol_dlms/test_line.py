@@ -26,7 +26,9 @@ def test_whoever_waits_is_woken(case: str) -> None:
 def test_whoever_waits_is_woken_under_gevent(case: str) -> None:
     program = (
         "from gevent import monkey; monkey.patch_all()\n"
+        "from osgp.protocol_dlms.transport import destinations\n"
         "from tests.protocol_dlms import hanging_up\n"
+        "destinations.use(lambda address, port: True)\n"
         f"print(hanging_up.error_of({case!r}))\n"
     )
     result = subprocess.run(

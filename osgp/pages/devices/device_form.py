@@ -8,6 +8,7 @@ from django import forms
 from osgp import catalogue
 from osgp.devices import setting_changes
 from osgp.devices.addresses import canonicalise
+from osgp.devices.meter_networks import NOT_DIALLED, is_dialled
 from osgp.devices.models import Device
 from osgp.devices.setting_changes import InvalidSettings, find_layers
 from osgp.messages.serializers import list_time_zones
@@ -76,8 +77,19 @@ class DeviceForm(SettingsFields, forms.ModelForm):
         cell: Cell | None = cleaned.get("cell")
         if cell is not None and cell.network_id != getattr(cleaned.get("network"), "pk", None):
             self.add_error("cell", f"This cell belongs to the network {cell.network}: choose that network.")
+        self._check_place(cleaned)
         self._change_settings(cleaned)
         return cleaned
+
+    def _check_place(self, cleaned: Mapping[str, Any]) -> None:
+        """Refuse a new address where no meters are dialled; what a name leads to shows when it is dialled."""
+        if {"network_address", "port"}.isdisjoint(self.changed_data):
+            return
+        address, port = (
+            cleaned.get(name, getattr(self.instance, name)) for name in ("network_address", "port")
+        )
+        if address and port and not is_dialled(address, port):
+            self.add_error("network_address", f"{NOT_DIALLED} See OSGP_METER_NETWORKS.")
 
     def _change_settings(self, cleaned: Mapping[str, Any]) -> None:
         """Put changed settings into the columns, if the device as it is to be can have what holds."""

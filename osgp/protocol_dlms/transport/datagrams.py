@@ -48,9 +48,8 @@ class Datagrams(Stream):
         """Take ``size`` octets of the datagram of which octets were taken last."""
         buffer = self._buffer
         if len(buffer) < size:
-            found = len(buffer)
             buffer.clear()
-            raise errors.IllegalResponse(f"a datagram ends after {found} of {size} octets")
+            raise errors.IllegalResponse("a datagram ends before the frame in it does")
         octets = bytes(buffer[:size])
         del buffer[:size]
         return octets

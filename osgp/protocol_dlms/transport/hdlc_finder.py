@@ -126,4 +126,4 @@ class FrameFinder:
         del self._buffer[:size]
         self.noise += size
         if self.noise > MAX_NOISE:
-            raise IllegalResponse(f"no HDLC frame in {self.noise} octets")
+            raise IllegalResponse(f"no HDLC frame in {MAX_NOISE} octets")

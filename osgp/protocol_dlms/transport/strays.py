@@ -52,8 +52,7 @@ class Strays:
         self._last = what
         if self._apdus > MOST_APDUS or self._octets > MOST_OCTETS:
             raise errors.IllegalResponse(
-                f"instead of an answer {self._apdus} APDUs of {self._octets} octets that answer nothing, "
-                f"the last one {what}"
+                f"instead of an answer {self._apdus} APDUs that answer nothing, the last one {what}"
             )
 
     def explain(self, timeout: errors.ResponseTimeout) -> errors.ResponseTimeout:

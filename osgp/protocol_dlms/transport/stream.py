@@ -4,15 +4,18 @@ Plain blocking sockets work with one thread per meter, and with gevent, which re
 """
 
 import errno
-import ipaddress
 import math
 import socket
 import time
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
+from osgp.ip_addresses import parse_address
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.deadlines import SessionClock
+from osgp.protocol_dlms.transport import destinations
 from osgp.protocol_dlms.transport.line import LONGEST_NOTIFICATION, MOST_NOTIFICATIONS, Line, Traffic
+from osgp.protocol_dlms.transport.names import find_addresses
 from osgp.protocol_dlms.transport.strays import Strays
 
 _RECEIVE_SIZE = 16 * 1024
@@ -124,27 +127,33 @@ class Stream:
 
 
 def _dial(host: str, port: int, clock: SessionClock, line: Line, kind: int) -> socket.socket:
-    """Return a connected socket; tries each address of the host in turn within the time for connecting."""
+    """Return a connected socket; tries each address of the host in turn within the time for connecting.
+
+    Addresses where no meter is dialled are left out: nothing is sent there, and the fault does not tell them.
+    """
     host = host.strip()
-    failure: errors.DlmsError = errors.ConnectionEstablishError(f"{host} has no address")
-    for family, address in _find_addresses(host, port, kind):
+    failure: errors.DlmsError | None = None
+    for address in _find_addresses(host, clock, line):
+        if not destinations.may_dial(address, port):
+            continue
         try:
-            return _connect(family, address, clock, line, kind)
+            return _connect(address, port, clock, line, kind)
         except OSError as error:
             line.check()
             failure = _make_dialling_fault(error, f"{host} port {port}")
             failure.__cause__ = error
-    raise failure
+    raise failure or errors.AddressNotAllowed(f"no meter is dialled at {host} port {port}: it is not allowed")
 
 
-def _connect(family: int, address: Any, clock: SessionClock, line: Line, kind: int) -> socket.socket:
-    connection = socket.socket(family, kind)
+def _connect(address: str, port: int, clock: SessionClock, line: Line, kind: int) -> socket.socket:
+    """Connect to an IP address: there is nothing left to be looked up."""
+    connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
     try:
         line.attach(connection)
         connection.settimeout(clock.get_seconds_to_connect())
-        connection.connect(address)
+        connection.connect((address, port))
         line.check()
-        line.peer_address = address[0].partition("%")[0]
+        line.peer_address = address.partition("%")[0]
         if kind == socket.SOCK_STREAM:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
@@ -153,19 +162,13 @@ def _connect(family: int, address: Any, clock: SessionClock, line: Line, kind: i
     return connection
 
 
-def _find_addresses(host: str, port: int, kind: int) -> list[tuple[int, Any]]:
-    """Return families and addresses to try. The resolver, under gevent a thread, is for host names only."""
-    try:
-        version = ipaddress.ip_address(host).version
-    except ValueError:
-        pass
-    else:
-        return [(socket.AF_INET if version == 4 else socket.AF_INET6, (host, port))]
-    try:
-        found = socket.getaddrinfo(host, port, type=kind)
-    except (socket.gaierror, UnicodeError) as error:
-        raise errors.ConnectionEstablishError(f"there is no host {host}") from error
-    return [(family, address) for family, _, _, _, address in found]
+def _find_addresses(host: str, clock: SessionClock, line: Line) -> Sequence[str]:
+    """Return the addresses to try. Names are looked up; addresses are not, and wait for nobody."""
+    if parse_address(host) is not None:
+        return (host,)
+    found = find_addresses(host, clock.get_seconds_to_resolve())
+    line.check()
+    return found
 
 
 def _make_dialling_fault(error: OSError, where: str) -> errors.DlmsError:

@@ -53,20 +53,14 @@ class WrapperLink:
         while True:
             version, source, destination, length = HEADER.unpack(stream.receive_exactly(HEADER.size))
             if version != VERSION:
-                raise errors.WrapperHeaderInvalid(
-                    f"the answer does not begin with a wrapper header: version {version}, expected {VERSION}"
-                )
+                raise errors.WrapperHeaderInvalid("the answer does not begin with a wrapper header")
             if (source, destination) == (self._server, self._client):
                 break
             self._set_aside(stream.receive_rest(length))
-            stream.strays.skip(
-                HEADER.size + length,
-                f"from logical device {source} to client {destination} "
-                f"instead of from {self._server} to {self._client}",
-            )
+            stream.strays.skip(HEADER.size + length, self._describe_stray(source))
         if not 0 < length <= self._apdu_size:
             raise (
-                errors.ReplyTooLarge(f"an APDU of {length} octets")
+                errors.ReplyTooLarge(f"an APDU of more than {self._apdu_size} octets")
                 if length
                 else errors.IllegalResponse("an empty APDU")
             )
@@ -74,6 +68,12 @@ class WrapperLink:
 
     def disconnect(self) -> None:
         """Do nothing: the wrapper has no data link."""
+
+    def _describe_stray(self, source: int) -> str:
+        """Say what is wrong with the addresses. Not what they are: nothing proves yet that it is a meter."""
+        if source != self._server:
+            return f"from another logical device than {self._server}"
+        return f"to another client than {self._client}"
 
     def _set_aside(self, apdu: bytes) -> None:
         if apdu and apdu[0] in NOTIFICATIONS and len(self.unsolicited) < MOST_UNSOLICITED:
