@@ -20,13 +20,14 @@ from osgp.simulator.faults import FaultKind
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.services import NotAllowed
 from osgp.simulator.session import Session
-from scripts.benchmarks.hostile_line import GETS, HostileServices, Kind, Line, Pace, Silence
+from scripts.benchmarks.hostile_line import GETS, HostileServices, Kind, Line, Measure, Silence
 
 _RESET = struct.pack("ii", 1, 0)
 _GLO_GET_RESPONSE = 0xCC
-_REPLY_OCTETS = 4 * 1024 * 1024 - 16
-"""As long as a value may be for a reply of 4 MiB."""
 _CHUNK = 16 * 1024
+_NESTED = b"\x02\x01" * 14 + b"\x00"
+MOST_ELEMENTS = 249_999
+"""Elements that are taken of one value."""
 
 
 # The line
@@ -47,7 +48,7 @@ class ZeroWindow(Kind):
         assert isinstance(line.writer.transport, asyncio.Transport)
         line.writer.transport.pause_reading()
         # Who does not read does not notice that the client has hung up.
-        await asyncio.sleep(60 * line.kind.pace.octet)
+        await asyncio.sleep(60 * self.measure.seconds_per_octet)
 
 
 class FullBacklog(Kind):
@@ -179,7 +180,7 @@ class SlowBlocks(EndlessBlocks):
 
     async def send(self, line: Line, session: Session, frame: WrapperFrame, answer: bytes) -> None:
         if frame.apdu[:1] in GETS:
-            await asyncio.sleep(self.pace.block)
+            await asyncio.sleep(self.measure.seconds_per_block)
         await super().send(line, session, frame, answer)
 
 
@@ -256,8 +257,8 @@ class ReplayedCounter(Kind):
 class CounterTooLow(Kind):
     """Says to each association request that it expects a higher invocation counter."""
 
-    def __init__(self, pace: Pace) -> None:
-        super().__init__(pace)
+    def __init__(self, measure: Measure) -> None:
+        super().__init__(measure)
         self._expected = itertools.count(1_000_000, 1_000)
 
     def refuse_association(self, meter: Meter) -> bytes:
@@ -272,10 +273,16 @@ class CounterTooLow(Kind):
 class _Value(Kind):
     """Has the same value in each attribute."""
 
-    value: ClassVar[bytes]
+    def __init__(self, measure: Measure) -> None:
+        super().__init__(measure)
+        self._value = self.make_value(measure.value_octets)
+
+    def make_value(self, octets: int) -> bytes:
+        """The encoded value, of about so many octets at most."""
+        raise NotImplementedError
 
     def read(self, reference: AttributeReference) -> bytes:
-        return self.value
+        return self._value
 
 
 def _with_length(tag: DataType, length: int, octets: bytes) -> bytes:
@@ -285,37 +292,45 @@ def _with_length(tag: DataType, length: int, octets: bytes) -> bytes:
 class CompactArray(_Value):
     """Has compact arrays of 13 octets whose type description promises 248,000 elements."""
 
-    value: ClassVar[bytes] = bytes.fromhex("13 0202 0101f0 0101f3 00 11 01 00")
+    def make_value(self, octets: int) -> bytes:
+        return bytes.fromhex("13 0202 0101f0 0101f3 00 11 01 00")
 
 
 class BitString(_Value):
     """Has bit-strings of 32 million bits."""
 
-    value: ClassVar[bytes] = _with_length(DataType.BIT_STRING, 8 * _REPLY_OCTETS, bytes(_REPLY_OCTETS))
+    def make_value(self, octets: int) -> bytes:
+        return _with_length(DataType.BIT_STRING, 8 * octets, bytes(octets))
 
 
 class Nulls(_Value):
     """Has arrays of a quarter of a million times nothing."""
 
-    value: ClassVar[bytes] = _with_length(DataType.ARRAY, 249_999, bytes(249_999))
+    def make_value(self, octets: int) -> bytes:
+        number = min(octets, MOST_ELEMENTS)
+        return _with_length(DataType.ARRAY, number, bytes(number))
 
 
 class Nesting(_Value):
     """Has arrays of structures within structures, as deep and as many as there may be."""
 
-    value: ClassVar[bytes] = _with_length(DataType.ARRAY, 15_000, (b"\x02\x01" * 14 + b"\x00") * 15_000)
+    def make_value(self, octets: int) -> bytes:
+        number = min(octets, MOST_ELEMENTS) // len(_NESTED)
+        return _with_length(DataType.ARRAY, number, _NESTED * number)
 
 
 class BottomlessNesting(_Value):
     """Has structures within structures, without a bottom."""
 
-    value: ClassVar[bytes] = b"\x02\x01" * 30_000 + b"\x00"
+    def make_value(self, octets: int) -> bytes:
+        return b"\x02\x01" * 30_000 + b"\x00"
 
 
 class LongString(_Value):
     """Has octet-strings of 4 MiB."""
 
-    value: ClassVar[bytes] = _with_length(DataType.OCTET_STRING, _REPLY_OCTETS, bytes(_REPLY_OCTETS))
+    def make_value(self, octets: int) -> bytes:
+        return _with_length(DataType.OCTET_STRING, octets, bytes(octets))
 
 
 class HugeLength(Kind):

@@ -23,6 +23,8 @@ from osgp.simulator.session import Session
 
 GETS = (b"\xc0", b"\xc8")
 """Tags of a get-request, in plain and ciphered."""
+LONGEST_VALUE = 4 * 1024 * 1024 - 16
+"""Octets of a value at most, for a reply of 4 MiB."""
 _READ_SIZE = 65_536
 
 
@@ -31,11 +33,12 @@ class Silence(Exception):
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Seconds between two octets of what drips, and before each block of what is slow."""
+class Measure:
+    """Seconds between two octets of what drips, and before each block of what is slow; octets of values."""
 
-    octet: float = 1.0
-    block: float = 20.0
+    seconds_per_octet: float = 1.0
+    seconds_per_block: float = 20.0
+    value_octets: int = LONGEST_VALUE
 
 
 class Kind:
@@ -47,8 +50,8 @@ class Kind:
     accepts: ClassVar[bool] = True
     """Whether it takes connections."""
 
-    def __init__(self, pace: Pace) -> None:
-        self.pace = pace
+    def __init__(self, measure: Measure) -> None:
+        self.measure = measure
 
     @classmethod
     def find_name(cls) -> str:
@@ -149,7 +152,7 @@ class Line:
         """Send octet by octet."""
         for octet in octets:
             await self.send(bytes((octet,)))
-            await asyncio.sleep(self.kind.pace.octet)
+            await asyncio.sleep(self.kind.measure.seconds_per_octet)
 
     async def flood(self, octets: bytes) -> None:
         """Send the same again and again, as fast as the client reads, until it has hung up."""

@@ -18,7 +18,7 @@ from typing import Any
 from osgp.simulator.fleet import Fleet
 from osgp.simulator.settings import FleetSettings
 from scripts.benchmarks.hostile_kinds import KINDS
-from scripts.benchmarks.hostile_line import Kind, Line, Pace
+from scripts.benchmarks.hostile_line import Kind, Line, Measure
 
 HOST = "127.0.0.1"
 _LARGEST_APDU = 65_535
@@ -42,8 +42,8 @@ _NAMES = {find_prefix(kind): kind.find_name() for kind in KINDS}
 class HostilePort:
     """The meters of one kind, on one port."""
 
-    def __init__(self, kind: type[Kind], count: int, pace: Pace) -> None:
-        self._kind = kind(pace)
+    def __init__(self, kind: type[Kind], count: int, measure: Measure) -> None:
+        self._kind = kind(measure)
         self.fleet = Fleet.build(
             count,
             # System titles are made of the number: each meter has another one.
@@ -103,10 +103,12 @@ class HostilePort:
 class HostileMeters:
     """So many hostile meters, as evenly of all kinds as can be. Use within one running event loop."""
 
-    def __init__(self, count: int, pace: Pace | None = None, kinds: Sequence[type[Kind]] = KINDS) -> None:
-        pace = pace or Pace()
+    def __init__(
+        self, count: int, measure: Measure | None = None, kinds: Sequence[type[Kind]] = KINDS
+    ) -> None:
+        measure = measure or Measure()
         self._ports = [
-            HostilePort(kind, number, pace)
+            HostilePort(kind, number, measure)
             for place, kind in enumerate(kinds)
             if (number := count // len(kinds) + (place < count % len(kinds)))
         ]
