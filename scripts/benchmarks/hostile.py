@@ -20,9 +20,9 @@ from scripts.benchmarks.head_end import HeadEnd, Part
 from scripts.benchmarks.hostile_kinds import KINDS
 from scripts.benchmarks.hostile_line import Kind
 from scripts.benchmarks.hostile_meters import find_prefix
-from scripts.benchmarks.hostile_work import Outcome, Tenant, list_outcomes
+from scripts.benchmarks.hostile_work import Outcome, Tenant
 from scripts.benchmarks.measuring import Figure, find_percentile
-from scripts.benchmarks.reads import Reads, add_meters, make_stored_reads, register_meters
+from scripts.benchmarks.reads import Reads, add_meters, make_stored_reads, register_meters, wait_for
 from scripts.benchmarks.sizes import Sizes
 
 HOSTILE_ORGANISATION = "HOSTILE"
@@ -114,13 +114,14 @@ class _Turns:
             self._read(Measured(), worker, samples)  # Whatever is made on first use.
             if tenant is not None:
                 stack.enter_context(tenant.asking())
+                wait_for(tenant.find_visits().exists, "the first visit to a hostile meter")
             for _ in range(self._rounds):
                 if not self._read(measured, worker, samples):
                     break
             measured.memory = max(measured.memory, worker.read_peak_memory())
             if tenant is not None:
                 self._look(measured, tenant)
-            lost = MeterSession.objects.filter(state=SessionState.LOST)
+            lost = MeterSession.objects.filter(state=SessionState.LOST, claimed_at__isnull=False)
             measured.lost += lost.filter(meter__identification__in=[*self._urgent, *self._others]).count()
         filling.empty()
 
@@ -162,7 +163,7 @@ class _Turns:
     def _look(measured: Measured, tenant: Tenant) -> None:
         measured.refused += tenant.refused
         tenant.refused = 0
-        for kind, outcome in list_outcomes(tenant.organisation).items():
+        for kind, outcome in tenant.list_outcomes().items():
             measured.outcomes.setdefault(kind, Outcome()).add(outcome)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 from rest_framework.exceptions import APIException
 
@@ -89,6 +89,33 @@ class Tenant:
         if failures:
             raise failures[0]
 
+    def find_visits(self) -> QuerySet[MeterSession]:
+        """Visits to its meters that have begun."""
+        return MeterSession.objects.filter(
+            meter__authorisations__organisation=self.organisation, claimed_at__isnull=False
+        )
+
+    def list_outcomes(self) -> dict[str, "Outcome"]:
+        """What became of its work, by kind of meter, of all that the tables hold."""
+        outcomes: defaultdict[str, Outcome] = defaultdict(Outcome)
+        now = timezone.now()
+        columns = ("meter__identification", "state", "claimed_at", "closed_at", "expires_at")
+        for name, state, claimed_at, closed_at, expires_at in self.find_visits().values_list(*columns):
+            outcome = outcomes[find_kind(name) or name]
+            outcome.visits += 1
+            outcome.lost += state == SessionState.LOST
+            # Not closed: it goes on, or its lease ran out.
+            held = (closed_at or min(now, expires_at)) - claimed_at
+            outcome.longest = max(outcome.longest, held.total_seconds())
+        actions = Action.objects.filter(
+            request__organisation=self.organisation, request__state__in=FINAL_STATES
+        )
+        for name, state, own, of_request in actions.values_list(
+            "request__device_identification", "state", "fault", "request__fault"
+        ):
+            outcomes[find_kind(name) or name].note_action(state, own or of_request)
+        return dict(outcomes)
+
     def _ask_again(self) -> None:
         unfinished = dict(
             Request.objects.filter(organisation=self.organisation)
@@ -138,39 +165,17 @@ class Outcome:
         self.actions += other.actions
         self.internal += other.internal
 
+    def note_action(self, state: str, fault: Mapping[str, Any] | None) -> None:
+        """Count an action of a request that is final."""
+        if state == ActionState.DONE:
+            self.actions["result"] += 1
+        elif fault is not None:
+            self.actions[f"{fault['code']} {fault['name']}"] += 1
+            self.internal += is_internal(fault)
+
     def __str__(self) -> str:
         told = ", ".join(f"{number} × {what}" for what, number in self.actions.most_common(4))
         return told or "no outcome yet"
-
-
-def list_outcomes(organisation: Organisation) -> dict[str, Outcome]:
-    """By kind of meter, of all that the tables hold."""
-    outcomes: defaultdict[str, Outcome] = defaultdict(Outcome)
-    now = timezone.now()
-    sessions = MeterSession.objects.filter(
-        meter__authorisations__organisation=organisation, claimed_at__isnull=False
-    )
-    for name, state, claimed_at, closed_at, expires_at in sessions.values_list(
-        "meter__identification", "state", "claimed_at", "closed_at", "expires_at"
-    ):
-        outcome = outcomes[find_kind(name) or name]
-        outcome.visits += 1
-        outcome.lost += state == SessionState.LOST
-        # Not closed: it goes on, or its lease ran out.
-        held = (closed_at or min(now, expires_at)) - (claimed_at or now)
-        outcome.longest = max(outcome.longest, held.total_seconds())
-    actions = Action.objects.filter(request__organisation=organisation, request__state__in=FINAL_STATES)
-    for name, state, own, fault_of_request in actions.values_list(
-        "request__device_identification", "state", "fault", "request__fault"
-    ):
-        outcome = outcomes[find_kind(name) or name]
-        fault = own or fault_of_request
-        if state == ActionState.DONE or fault is None:
-            outcome.actions["result" if state == ActionState.DONE else "no fault"] += 1
-        else:
-            outcome.actions[f"{fault['code']} {fault['name']}"] += 1
-            outcome.internal += is_internal(fault)
-    return dict(outcomes)
 
 
 def is_internal(fault: Mapping[str, Any]) -> bool:
