@@ -179,7 +179,7 @@ def _list_figures(sizes: Sizes, alone: Measured, beside: Measured) -> Iterator[F
             f"wait of priority {URGENT} of the good tenant, {name}", waited, "s", "", waited_alone, WITHOUT
         )
     yield Figure("memory of the worker at most", beside.memory, "MiB", "", alone.memory, WITHOUT)
-    yield Figure("– times that of the peer", beside.memory / alone.memory, "×", "≤ 1.3 ×")
+    yield Figure("– memory, times that of the peer", beside.memory / alone.memory, "×", "≤ 1.3 ×")
     costs = [1000 * each.cpu / max(each.reads, 1) for each in (beside, alone)]
     yield Figure("CPU of the worker per good meter read, all in", costs[0], "ms", "", costs[1], WITHOUT)
     spent = 1000 * beside.count_cpu(*KINDS) / max(beside.reads, 1)
