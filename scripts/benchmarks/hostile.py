@@ -199,7 +199,6 @@ def _list_kinds(beside: Measured) -> Iterator[Figure]:
         if outcome is None or not outcome.visits:
             continue
         cost = 1000 * beside.count_cpu(kind) / outcome.visits
-        yield Figure(
-            f"{kind.find_name()}: longest visit of {outcome.visits:,}", outcome.longest, "s", str(outcome)
-        )
-        yield Figure("– CPU of the worker per visit", cost, "ms")
+        name = kind.find_name()
+        yield Figure(f"{name}: longest visit of {outcome.visits:,}", outcome.longest, "s", str(outcome))
+        yield Figure(f"– {name}: CPU of the worker per visit", cost, "ms")

@@ -31,7 +31,7 @@ WAITED_FOR: dict[str, set[int | None]] = {
     "full-backlog": {227},
     "drip-aare": {233},
     "drip-long-answer": {233},
-    "hdlc-not-ready": {233},
+    "hdlc-not-ready": {232, 233},
     "silent-at-get": {233},
     "endless-blocks": {214, 232},
     "slow-blocks": {214, 232, 233},
