@@ -46,6 +46,7 @@ ROWS = {
     "notifications": "Notifications to web applications",
     "pushes": "Alarms pushed to one listener",
     "quirks": "Meters that differ from the books",
+    "hostile": "Hostile meters of one tenant, good ones of another",
 }
 """A module each in scripts/benchmarks."""
 

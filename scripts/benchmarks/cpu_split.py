@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -60,12 +61,14 @@ def _find_kind_of_module(module: str) -> str | None:
     return _known[module]
 
 
-def install(path: Path) -> None:
-    """Begin to count. For the main thread, where a gevent worker does all its work."""
+def install(path: Path, find: Callable[[FrameType | None], str] = find_kind) -> None:
+    """Begin to count what ``find`` makes of stacks. For the main thread, where a gevent worker does all its
+    work.
+    """
     counts: Counter[str] = Counter()
 
     def sample(signum: int, frame: FrameType | None) -> None:
-        counts[find_kind(frame)] += 1
+        counts[find(frame)] += 1
         if not counts.total() % SAMPLES_PER_WRITE:
             new = path.with_suffix(".new")
             new.write_text(json.dumps(counts))

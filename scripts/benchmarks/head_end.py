@@ -58,8 +58,14 @@ class Part:
     """One process of the head-end, or the simulator."""
 
     def __init__(self, child: subprocess.Popen[bytes], log: Path) -> None:
+        self._child = child
         self.pid = child.pid
         self.log = log
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended by itself."""
+        return self._child.poll() is None
 
     def read_cpu_seconds(self) -> float:
         """CPU used so far."""
@@ -203,6 +209,15 @@ class HeadEnd:
         described = self._folder / f"fleet-{self._started}.json"
         command = ["manage.py", "simulate", "--count", str(count), "--port", "0", "--json", str(described)]
         with self.run_part("simulator", *command, *arguments, ready=f"{count} meters on") as part:
+            yield Fleet(part, described)
+
+    @contextmanager
+    def hostile_meters(self, count: int) -> Iterator["Fleet"]:
+        """Hostile meters, of all kinds that there are."""
+        self._started += 1
+        described = self._folder / f"hostile-{self._started}.json"
+        command = ["-m", "scripts.benchmarks.hostile_meters", str(count), str(described)]
+        with self.run_part("hostile", *command, ready="hostile meters listen") as part:
             yield Fleet(part, described)
 
 

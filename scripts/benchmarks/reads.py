@@ -44,7 +44,17 @@ def register_meters(fleet: Fleet, *, first_counter: int = 1, **columns: Any) -> 
     """
     call_command("flush", interactive=False, verbosity=0)
     organisation = Organisation.objects.create(identification=ORGANISATION, name="Benchmark")
-    described = fleet.descriptions()
+    return add_meters(organisation, fleet.descriptions(), first_counter=first_counter, **columns)
+
+
+def add_meters(
+    organisation: Organisation,
+    described: Sequence[dict[str, Any]],
+    *,
+    first_counter: int = 1,
+    **columns: Any,
+) -> list[str]:
+    """Make meters known to the platform that belong to an organisation; otherwise as register_meters."""
     devices = [_make_device(item["add_device"], columns) for item in described]
     Device.objects.bulk_create(devices, batch_size=PER_STATEMENT)
     DeviceAuthorisation.objects.bulk_create(

@@ -39,6 +39,10 @@ class Sizes:
     expected: int = _make_size_option(20_000, 100_000, "meters of which it is asked which lack readings")
     pushes: int = _make_size_option(20_000, 120_000, "alarms pushed over TCP, 2,000 a second")
     pairs: int = _make_size_option(1_000, 1_000, "pairs of quirks that meters have, or all that there can be")
+    good: int = _make_size_option(2_000, 2_000, "good meters that are read beside hostile ones")
+    hostile: int = _make_size_option(200, 200, "hostile meters of another tenant")
+    hostile_rounds: int = _make_size_option(3, 10, "times that the good meters are read in a turn")
+    hostile_turns: int = _make_size_option(2, 3, "turns without hostile meters, and with them")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from django.conf import settings
 from osgp.simulator import Fleet, SimulatorThread
 from scripts import bench
 from scripts.benchmarks import cpu_split, night, sizes
+from scripts.benchmarks.hostile_kinds import KINDS
 from scripts.benchmarks.measuring import ROOT, find_percentile, run_and_read
 from scripts.benchmarks.quirk_readings import READINGS
 from tests import processes
@@ -47,6 +48,10 @@ TINY = {
     "expected": 20,
     "pushes": 200,
     "pairs": 1,
+    "good": 3,
+    "hostile": 5,  # the first kinds, of which one hangs up at once
+    "hostile-rounds": 1,
+    "hostile-turns": 1,
 }
 OPTIONS = [text for name, size in TINY.items() for text in (f"--{name}", str(size))]
 PATIENCE = 900
@@ -123,6 +128,7 @@ def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
     check_pushes(rows["pushes"])
     check_stream(rows["stream"])
     check_quirks(rows["quirks"])
+    check_hostile(rows["hostile"])
 
 
 def check_notifications(figures: dict[str, dict[str, Any]]) -> None:
@@ -135,6 +141,18 @@ def check_notifications(figures: dict[str, dict[str, Any]]) -> None:
     told = [figures[f"CPU per visit whose end is an event, {part}"] for part in ("head-end", "PostgreSQL")]
     both = figures["– both, times that of the peer"]["value"]
     assert both == pytest.approx(sum(each["value"] for each in told) / sum(each["peer"] for each in told))
+
+
+def check_hostile(figures: dict[str, dict[str, Any]]) -> None:
+    """The good meters were read with hostile ones being visited, which got typed faults."""
+    read = figures["3 good meters beside 5 hostile ones: read per second"]
+    assert read["value"] > 0
+    assert read["peer"] > 0
+    assert figures["– that failed"]["value"] == 0
+    assert figures["– faults because of internal errors"]["value"] == 0
+    assert figures["visits to hostile meters"]["value"] > 0
+    longest = {what.partition(":")[0] for what in figures if "longest visit" in what}
+    assert longest <= {kind.find_name() for kind in KINDS[:5]}
 
 
 def check_quirks(figures: dict[str, dict[str, Any]]) -> None:
