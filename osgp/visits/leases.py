@@ -94,6 +94,8 @@ class LeaseKeeper:
     def __init__(self) -> None:
         self.extensions = 0
         """How often leases were extended."""
+        self.slots: int | None = None
+        """How many visits the process can make at a time, if it has said."""
         self._leases: dict[uuid.UUID, Lease] = {}
         self._changed = threading.Condition()
         self._extending: threading.Thread | None = None

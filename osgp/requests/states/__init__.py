@@ -8,12 +8,12 @@ event (osgp/requests/completion_events.py).
 
 from osgp.requests.states.dispatching import (
     OpenedSessions,
-    count_unclaimed_sessions,
     fail_overdue,
     find_sessions_without_hint,
     hurry_sessions,
     mark_published,
     open_sessions,
+    put_in_slow_lane,
     reap,
 )
 from osgp.requests.states.ending import (
@@ -73,7 +73,6 @@ __all__ = [
     "claim_and_take",
     "close",
     "close_after_success",
-    "count_unclaimed_sessions",
     "extend",
     "fail_overdue",
     "fail_request",
@@ -96,6 +95,7 @@ __all__ = [
     "mark_published",
     "open_sessions",
     "postpone_suspects",
+    "put_in_slow_lane",
     "queue_scheduled",
     "reap",
     "reopen_actions",
