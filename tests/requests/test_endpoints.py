@@ -149,9 +149,9 @@ def test_a_thousand_rows_of_one_meter_delay_no_other(
         waiting(other, f"U{number}", 0, network_address=f"u{number}.org").identification
         for number in range(6)
     ]
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(16):
         assert opened(3) == [like.identification, *names[:2]]
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(16):
         assert opened(3) == names[2:5]
     assert opened(3) == names[5:]
     outcome = states.open_sessions(3)

@@ -25,7 +25,7 @@ from osgp.requests.models import (
     SessionState,
     VisitLane,
 )
-from osgp.requests.slots import LaneRoom, Slots, count_live_visits
+from osgp.requests.slots import LaneRoom, LiveVisits, Slots, count_live_visits
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.quarantine import QUARANTINED, keep_notes
 from osgp.requests.states.tables import LIVE, SESSIONS
@@ -198,7 +198,8 @@ def hurry_sessions(limit: int = 200, slots: Slots | None = None) -> list[MeterSe
     organisations may have more of these.
     """
     urgent: int = settings.OSGP["URGENT_PRIORITY"]
-    lanes = LaneRoom(slots, count_live_visits(), left=0, urgent_left=limit, limits={})
+    live = LiveVisits() if slots is None else count_live_visits()
+    lanes = LaneRoom(slots, live, left=0, urgent_left=limit, limits={})
     most_urgent = find_due_requests().filter(meter=OuterRef("meter")).values("effective_priority")[:1]
     opened = MeterSession.objects.filter(state=SessionState.OPENED)
     if slots is not None:
