@@ -69,7 +69,8 @@ class _Taker(NamedTuple):
 
     @property
     def is_urgent(self) -> bool:
-        return max(self.top or 0, self.slow_top or 0) >= settings.OSGP["URGENT_PRIORITY"]
+        urgent: int = settings.OSGP["URGENT_PRIORITY"]
+        return max(self.top or 0, self.slow_top or 0) >= urgent
 
 
 def choose_meters(limit: int, slots: Slots | None = None, *, beyond: int | None = None) -> Choice:
@@ -229,7 +230,7 @@ class _Search:
             wanted = min(wanted, self.most - len(self.chosen))
         return wanted, others == 0
 
-    def _exclude(self, due: QuerySet[Request], refused: set[int]) -> QuerySet[Request]:
+    def _exclude(self, due: QuerySet[Any], refused: set[int]) -> QuerySet[Any]:
         if self._is_one_visited:
             # Of such requests there may be so many that others would never be reached.
             due = due.filter(visited_as_another=None)
@@ -281,7 +282,7 @@ _COLUMNS = (
 )
 
 
-def _annotate(due: QuerySet[Request]) -> QuerySet[Request]:
+def _annotate(due: QuerySet[Request]) -> QuerySet[Any]:
     """Return the requests of meters without a live session of their own, most urgent first.
 
     ``visited_as_another`` is a live session of the same endpoint, if there is one.

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from osgp.processes.health import SILENT_AFTER
 from osgp.processes.heartbeats import ProcessKind
@@ -60,12 +60,14 @@ class Slots:
     @property
     def urgent(self) -> int:
         """Slots that are kept for the lane URGENT."""
-        return min(math.ceil(self.total * settings.OSGP["URGENT_SHARE"]), self.total - 1)
+        share: float = settings.OSGP["URGENT_SHARE"]
+        return min(math.ceil(self.total * share), self.total - 1)
 
     @property
     def urgent_per_organisation(self) -> int:
         """Visits of the lane URGENT that one organisation may have at a time."""
-        return max(1, math.ceil(self.urgent * settings.OSGP["URGENT_SHARE_PER_ORGANISATION"]))
+        share: float = settings.OSGP["URGENT_SHARE_PER_ORGANISATION"]
+        return max(1, math.ceil(self.urgent * share))
 
     @property
     def common(self) -> int:
@@ -75,7 +77,8 @@ class Slots:
     @property
     def slow(self) -> int:
         """Slots for visits of the lane SLOW."""
-        return min(max(1, math.ceil(self.total * settings.OSGP["SLOW_SHARE"])), self.common)
+        share: float = settings.OSGP["SLOW_SHARE"]
+        return min(max(1, math.ceil(self.total * share)), self.common)
 
 
 def make_details(slots: int) -> dict[str, Any]:
@@ -85,16 +88,25 @@ def make_details(slots: int) -> dict[str, Any]:
 
 def find_slots() -> Slots | None:
     """Return the slots of the live workers; None if there are none, or one that does not tell. One query."""
-    alive = ProcessHeartbeat.objects.filter(
-        kind=str(ProcessKind.WORKER), ended_at=None, beat_at__gt=add_to_now(-SILENT_AFTER)
-    )
     told = [
         details.get(DETAIL)
-        for queues, details in alive.values_list("queues", "details")
+        for queues, details in _find_alive(ProcessKind.WORKER).values_list("queues", "details")
         if VISITING_QUEUE in queues.split(",")
     ]
     numbers = [number for number in told if isinstance(number, int) and number > 0]
     return Slots(sum(numbers)) if numbers and len(numbers) == len(told) else None
+
+
+def find_reasons() -> frozenset[str]:
+    """Return why the live dispatchers held due work back a moment ago. One query."""
+    told = _find_alive(ProcessKind.DISPATCHER).values_list("details", flat=True)
+    return frozenset(reason for details in told for reason in details.get(HELD_BACK, ()))
+
+
+def _find_alive(kind: ProcessKind) -> QuerySet[ProcessHeartbeat]:
+    return ProcessHeartbeat.objects.filter(
+        kind=str(kind), ended_at=None, beat_at__gt=add_to_now(-SILENT_AFTER)
+    )
 
 
 @dataclass
@@ -216,9 +228,7 @@ class LaneRoom:
             self.reasons.add(Reason.SLOTS)
 
     def _count_own(self, organisation: int) -> int:
-        limit = self.limits.get(organisation)
-        if limit is None:
-            limit = settings.OSGP["ORGANISATION_MAX_VISITS"] or None
+        limit = choose_limit(self.limits.get(organisation))
         return 2**31 if limit is None else limit - self.live.count_all(organisation)
 
     def _count_share(self, organisation: int) -> int:
@@ -227,3 +237,9 @@ class LaneRoom:
         if self.slots is not None:
             return math.ceil(self.slots.common / self.takers) - taken
         return math.ceil(self._left_at_first / self.takers) + self._begun_with[organisation] - taken
+
+
+def choose_limit(own: int | None) -> int | None:
+    """Return the limit of visits of an organisation, whose own one this is; None if there is none."""
+    general: int | None = settings.OSGP["ORGANISATION_MAX_VISITS"] or None
+    return general if own is None else own

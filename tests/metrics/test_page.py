@@ -236,7 +236,7 @@ def test_a_scrape_is_cheap_and_does_not_depend_on_the_number_of_rows(
         rows.request(organisation, device)
         factories.make_request(organisation, device)
     rollup.advance()
-    with django_assert_max_num_queries(11) as queries:
+    with django_assert_max_num_queries(14) as queries:
         Client().get("/metrics")
     read = [query["sql"] for query in queries.captured_queries]
     assert not [sql for sql in read if "requests_request" in sql and "ORDER BY due_at LIMIT 1" not in sql]
