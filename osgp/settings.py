@@ -17,6 +17,7 @@ from kombu import Exchange, Queue
 
 from osgp.database_settings import make_database_settings
 from osgp.environment import read_flag, read_list
+from osgp.sharing_settings import make_sharing_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("OSGP_VAR_DIR", BASE_DIR / "var"))
@@ -214,20 +215,7 @@ OSGP: dict[str, Any] = {
     # the one worker of the embedded default claims them before they run out.
     "DISPATCH_AHEAD": int(os.environ.get("OSGP_DISPATCH_AHEAD", "100" if EMBEDDED else "500")),
     "DISPATCH_INTERVAL": timedelta(seconds=float(os.environ.get("OSGP_DISPATCH_INTERVAL_SECONDS", "1"))),
-    # How slots are shared (docs/how-to/share-slots.md). From this priority on, requests are urgent; the part
-    # of all slots that is kept for them, and the part of these that one organisation may use at a time.
-    "URGENT_PRIORITY": int(os.environ.get("OSGP_URGENT_PRIORITY", "7")),
-    "URGENT_SHARE": float(os.environ.get("OSGP_URGENT_SHARE", "0.1")),
-    "URGENT_SHARE_PER_ORGANISATION": float(os.environ.get("OSGP_URGENT_SHARE_PER_ORGANISATION", "0.25")),
-    # The part of all slots in which slow meters are visited, and the seconds that a meter may take for each
-    # step before it counts as slow; a visit with less progress gives its slot back when it is that old.
-    "SLOW_SHARE": float(os.environ.get("OSGP_SLOW_SHARE", "0.25")),
-    "SLOW_PACE": timedelta(seconds=float(os.environ.get("OSGP_SLOW_PACE_SECONDS", "5"))),
-    "SLOW_AFTER": timedelta(seconds=float(os.environ.get("OSGP_SLOW_AFTER_SECONDS", "20"))),
-    # Of organisations without limits of their own: meters visited at a time, 0 for no limit, and waiting
-    # requests.
-    "ORGANISATION_MAX_VISITS": int(os.environ.get("OSGP_ORGANISATION_MAX_VISITS", "0")),
-    "ORGANISATION_MAX_WAITING": int(os.environ.get("OSGP_ORGANISATION_MAX_WAITING", "2000000")),
+    **make_sharing_settings(),
     # Database connections of a worker process, however many visits it has in flight.
     "DATABASE_LANES": int(os.environ.get("OSGP_DATABASE_LANES", "8")),
     # Whether PostgreSQL is to keep the plans of the statements that every visit needs. Not behind a pooler

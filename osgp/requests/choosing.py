@@ -30,6 +30,8 @@ MOST_ORGANISATIONS = 50
 NEVER = datetime.max.replace(tzinfo=UTC)
 MOST_LOOKS = 25
 """At the work of one organisation in one round, each at as many meters as may be visited."""
+MOST_SLOW = 500
+"""Meters of one organisation to be put in the slow lane after a round. The next one does not look at them."""
 
 
 class ChosenMeter(NamedTuple):
@@ -208,7 +210,10 @@ class _Search:
         """Choose meters from one part of its work; return whether all of it was looked at."""
         refused: set[int] = set()
         queue = find_requests_of_organisation(organisation, slow=slow)
+        slow_before = len(self.slow)
         for _ in range(MOST_LOOKS):
+            if len(self.slow) - slow_before > MOST_SLOW:
+                return False
             wanted, are_urgent = self._count_wanted(organisation, slow=slow)
             if not wanted:
                 return False

@@ -105,14 +105,7 @@ class MeterSession(models.Model):
     priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY)
     # NULL: opened by a former release. No constraint: it would cost each visit a look at the organisation.
     organisation = models.ForeignKey(
-        Organisation,
-        null=True,
-        editable=False,
-        on_delete=models.DO_NOTHING,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-        help_text="For whose request it was opened.",
+        Organisation, models.DO_NOTHING, related_name="+", null=True, db_constraint=False, db_index=False
     )
     lane = models.CharField(max_length=6, choices=VisitLane.choices, null=True, editable=False)
     worker = models.CharField(max_length=100, blank=True)
