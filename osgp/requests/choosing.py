@@ -184,7 +184,7 @@ class _Search:
             for taker in hungry:
                 self._serve(taker)
         for taker in hungry:
-            self.lanes.note_full(taker.pk)
+            self.lanes.note_full(taker.pk, has_slow=taker.slow_top is not None)
 
     def list_reasons(self) -> frozenset[Reason]:
         """Return why there may be more to do."""

@@ -220,8 +220,10 @@ class LaneRoom:
         else:
             self.left -= 1
 
-    def note_full(self, organisation: int) -> None:
-        """Note why an organisation with work gets no more."""
+    def note_full(self, organisation: int, *, has_slow: bool) -> None:
+        """Note why an organisation with work gets no more; ``has_slow``: some of it is of slow meters."""
+        if has_slow and not self.count_slow(organisation):
+            self.reasons.add(Reason.SLOW)
         if self._count_own(organisation) <= 0:
             self.reasons.add(Reason.ORGANISATION)
         elif self.slots is not None and self.live.not_urgent >= self.slots.common:

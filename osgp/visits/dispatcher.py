@@ -122,7 +122,7 @@ class Dispatcher:
             states.put_in_slow_lane(opened.slow)
         self._held_back |= opened.reasons
         self._backlog = room == 0 or len(opened.sessions) >= room
-        if self._backlog or (opened.held_back and not opened.sessions):
+        if self._backlog or opened.slow or (opened.held_back and not opened.sessions):
             return BACKLOG_PAUSE
         # Requests of one meter share a meter session: fewer of these than wanted may still mean more work.
         return 0.0 if opened.sessions else None
@@ -144,7 +144,7 @@ class Dispatcher:
         waited = time.monotonic() - self._opened_at
         enough: int = min(BATCH, settings.OSGP["DISPATCH_AHEAD"] // 2)
         if self._slots is not None:
-            enough = min(enough, self._slots.common // 4)
+            enough = min(enough, self._slots.common // 8)
         interval: float = settings.OSGP["DISPATCH_INTERVAL"].total_seconds()
         return room >= enough or waited >= interval
 

@@ -25,7 +25,7 @@ from osgp.requests.models import (
     SessionState,
     VisitLane,
 )
-from osgp.requests.slots import LaneRoom, LiveVisits, Slots, count_live_visits
+from osgp.requests.slots import LaneRoom, LiveVisits, Reason, Slots, count_live_visits
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.quarantine import QUARANTINED, keep_notes
 from osgp.requests.states.tables import LIVE, SESSIONS
@@ -87,7 +87,7 @@ def _choose_fault(meters: Collection[int]) -> Combinable:
 
 @dataclass(frozen=True)
 class OpenedSessions:
-    """New meter sessions. ``reasons``: why there may be more due meters, if so (choosing.Reason); ``slow``:
+    """New meter sessions. ``reasons``: why there may be more due meters, if so (slots.Reason); ``slow``:
     meters to be put in the slow lane.
     """
 
@@ -97,8 +97,8 @@ class OpenedSessions:
 
     @property
     def held_back(self) -> bool:
-        """Whether there may be more due meters."""
-        return bool(self.reasons)
+        """Whether more meters may be due at any moment: slots of slow ones do not become free so soon."""
+        return bool(self.reasons - {Reason.SLOW})
 
 
 @transaction.atomic
