@@ -21,6 +21,25 @@ class Organisation(models.Model):
     identification = models.CharField(max_length=40, unique=True, validators=[identification_validator])
     name = models.CharField(max_length=255)
     enabled = models.BooleanField(default=True, help_text="A disabled organisation is refused with code 104.")
+    max_visits = models.PositiveIntegerField(
+        "max. visits",
+        null=True,
+        blank=True,
+        help_text="Meters visited for it at a time. Empty: as set for the platform, and in any case no more "
+        "than its fair part while others have work. 0: no meter is dialled for it.",
+    )
+    max_waiting_requests = models.PositiveIntegerField(
+        "max. waiting requests",
+        null=True,
+        blank=True,
+        help_text="Requests that may wait; more are refused with 429. Empty: as set for the platform.",
+    )
+    waiting_requests = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="As last counted (osgp/requests/waiting_limits.py).",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -233,6 +233,13 @@ class Device(models.Model):
     last_success_at = models.DateTimeField(null=True, blank=True)
     last_failure_at = models.DateTimeField(null=True, blank=True)
     failed_connections = models.PositiveIntegerField(default=0, help_text="In a row.")
+    is_slow = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Whether the last visit took long for what came of it: slow meters are visited in a lane "
+        "of their own (osgp/visits/pace.py).",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

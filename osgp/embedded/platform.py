@@ -9,9 +9,10 @@ from osgp.devices import never_dialled
 from osgp.embedded.dispatching import DispatcherThread
 from osgp.embedded.listening import ListenerThread
 from osgp.embedded.web import WebThread
-from osgp.embedded.worker import ALL_QUEUES, WorkerThread, count_threads
+from osgp.embedded.worker import ALL_QUEUES, VISIT_THREADS, WorkerThread, count_threads
 from osgp.listener.service import PORT
 from osgp.processes.heartbeats import Heartbeat, ProcessKind
+from osgp.requests.slots import make_details
 from osgp.simulator import Fleet, SimulatorThread
 from osgp.visits import restores
 
@@ -56,7 +57,8 @@ class EmbeddedPlatform:
             stack.enter_context(self.simulator)
             stack.enter_context(restores.watching())
             worker = stack.enter_context(WorkerThread(concurrency=count_threads(), queues=ALL_QUEUES))
-            stack.enter_context(Heartbeat(ProcessKind.WORKER, worker.name, queues=worker.queues))
+            details = make_details(VISIT_THREADS)
+            stack.enter_context(Heartbeat(ProcessKind.WORKER, worker.name, details, worker.queues))
             stack.enter_context(DispatcherThread())
             stack.enter_context(self.listener)
             stack.enter_context(self.web)

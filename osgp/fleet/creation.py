@@ -17,6 +17,7 @@ from osgp.faults import Fault, FaultCode
 from osgp.fleet import states, storing, targets
 from osgp.fleet.contents import find_batch_operation, parse_content
 from osgp.requests.models import Request
+from osgp.requests.waiting_limits import are_at_limit
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ def create_slice(beside: Collection[int] = ()) -> bool:
             .select_related("organisation")
             .filter(state=BatchState.CREATING)
             .exclude(pk__in=beside)
+            # They go on when some of what waits is done.
+            .exclude(are_at_limit("organisation"))
             # To look for devices takes a while; batches whose devices are known do not wait for that.
             .alias(is_looking=Q(source=BatchSource.MISSING))
             .order_by("-priority", "is_looking", "pk")

@@ -24,6 +24,7 @@ from osgp.batches.models import Batch, SkippedDevice
 from osgp.fleet.contents import Content, Recipient
 from osgp.fleet.targets import CheckedDevices
 from osgp.processes import wakeup
+from osgp.requests import waiting_limits
 from osgp.requests.models import Action, Request
 from osgp.requests.states.transitions import choose_first_action_state, choose_first_state
 from osgp.sql import format_moment, write_now
@@ -137,6 +138,9 @@ def store(batch: Batch, content: Content, checked: CheckedDevices) -> None:
         ],
         batch_size=SKIPPED_PER_STATEMENT,
     )
+    if recipients:
+        # Last of all: until the end of the transaction, others that make requests for the organisation wait.
+        waiting_limits.add(batch.organisation_id, len(recipients))
     wakeup.notify()
 
 

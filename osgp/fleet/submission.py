@@ -33,6 +33,7 @@ from osgp.messages.priorities import DEFAULT_PRIORITY
 from osgp.messages.serializers import BooleanField, CharField, IntegerField
 from osgp.processes import wakeup
 from osgp.requests.submission import NotGranted, ResponseUrlFields, SchedulingFields, check_scope
+from osgp.requests.waiting_limits import check_room
 
 MOST_DEVICES = 10_000
 ONE_TARGET = "Give either device_identifications or device_group."
@@ -124,7 +125,8 @@ def submit(caller: Caller, body: Any) -> Batch:
     """Validate a batch and store it; returns its row.
 
     Raises rest_framework ValidationError with every faulty field and device, or Fault: 301 for a missing
-    scope, 401 for a message that does not exist or cannot be sent to many devices. Nothing is stored then.
+    scope, 401 for a message that does not exist or cannot be sent to many devices; TooManyWaiting. Nothing is
+    stored then.
     """
     if not isinstance(body, Mapping):
         raise ValidationError("Must be a JSON object.")
@@ -135,6 +137,7 @@ def submit(caller: Caller, body: Any) -> Batch:
         )
     operation = find_batch_operation(name)
     check_scope(caller, operation.service)
+    check_room(caller.organisation)
     fields, content = _validate(operation, body)
     if missing := find_missing_scopes(caller, content):
         raise NotGranted(missing)

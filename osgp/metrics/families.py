@@ -124,6 +124,17 @@ SESSIONS_OPEN = Family(
     Kind.GAUGE,
     "Meter sessions waiting for a worker (OPENED) and those of visits (CLAIMED).",
 )
+SLOTS = Family(
+    "osgp_slots", Kind.GAUGE, "Visits that live workers can make at a time; 0 if one of them does not tell."
+)
+VISITS_OF_LANES = Family(
+    "osgp_visits", Kind.GAUGE, "Live meter sessions by the lane whose slots they take: URGENT, NORMAL, SLOW."
+)
+HELD_BACK = Family(
+    "osgp_held_back",
+    Kind.GAUGE,
+    "1 if a limit of this kind held due work back since a dispatcher's last heartbeat but one, else 0.",
+)
 ROLLUP_LAG = Family(
     "osgp_rollup_lag_seconds", Kind.GAUGE, "How far the counters are behind, for requests and meter sessions."
 )

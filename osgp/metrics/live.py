@@ -17,7 +17,8 @@ from osgp.processes import clocks
 from osgp.processes.health import SILENT_AFTER
 from osgp.processes.models import ProcessHeartbeat
 from osgp.requests.liveness import find_heartbeat_age
-from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request
+from osgp.requests.models import LIVE_SESSION_STATES, MeterSession, Request, VisitLane
+from osgp.requests.slots import Reason, count_live_visits, find_reasons, find_slots
 
 PRIORITIES = range(10)
 _NOW = {"postgresql": "statement_timestamp()", "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')"}
@@ -55,6 +56,7 @@ def read_figures() -> Iterator[FamilySamples]:
     number = dict(live.values_list("state").annotate(Count("pk")))
     states = sorted(map(str, LIVE_SESSION_STATES))
     yield families.SESSIONS_OPEN, [Sample(number.get(state, 0), {"state": state}) for state in states]
+    yield from _read_sharing()
     cursors = Cursor.objects.order_by("name").values_list("name", "counted_until")
     yield families.ROLLUP_LAG, [Sample(_to_seconds(now - until), {"rows": name}) for name, until in cursors]
 
@@ -80,6 +82,16 @@ def _read_processes(now: datetime) -> Iterator[FamilySamples]:
         [Sample(_to_seconds(now - beat_at), {"kind": kind}) for kind, beat_at in latest.items()],
     )
     yield families.CLOCK_OFFSET, offsets
+
+
+def _read_sharing() -> Iterator[FamilySamples]:
+    """Yield how slots are shared, and what dispatchers say of that."""
+    slots = find_slots()
+    yield families.SLOTS, [Sample(0 if slots is None else slots.total)]
+    lanes = count_live_visits().lanes
+    yield families.VISITS_OF_LANES, [Sample(lanes[lane], {"lane": lane}) for lane in VisitLane.values]
+    reasons = find_reasons()
+    yield families.HELD_BACK, [Sample(int(each in reasons), {"reason": str(each)}) for each in Reason]
 
 
 def _read_ages() -> tuple[datetime, list[float]]:

@@ -5,6 +5,7 @@ longer it takes, and every web process exposes the last figures and their age.
 """
 
 import time
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,8 @@ from django.db.models.functions import Now
 
 from osgp.devices.models import Device
 from osgp.metrics.models import Snapshot
-from osgp.requests.models import OF_ANY_METER, MeterSession, Request, RequestState
+from osgp.requests import waiting_limits
+from osgp.requests.models import OF_ANY_METER, WAITING_STATES, MeterSession, Request, RequestState
 from osgp.sql import add_to_now
 
 EVERY = 15.0
@@ -31,6 +33,9 @@ PENDING = (
     (RequestState.SCHEDULED,),
     (RequestState.RUNNING,),
 )
+
+
+Pending = Counter[tuple[int, str, str]]
 
 
 @transaction.atomic
@@ -50,8 +55,10 @@ def refresh() -> bool:
     if age < timedelta(seconds=max(EVERY, SHARE * seconds)):
         return False
     begun = time.monotonic()
-    figures = _count_figures()
+    pending = _count_pending()
+    figures, waiting = _count_figures(pending), _count_waiting(pending)
     took = time.monotonic() - begun
+    waiting_limits.store_counts(waiting)
     Snapshot.objects.filter(pk=ONLY_ROW).update(taken_at=Now(), seconds=took, figures=figures)
     return True
 
@@ -63,15 +70,33 @@ def read_latest() -> tuple[timedelta, dict[str, Any]] | None:
     return taken.values_list("age", "figures").first()
 
 
-def _count_figures() -> dict[str, Any]:
-    pending = [
-        row
-        for states in PENDING
-        for row in Request.objects.filter(OF_ANY_METER, state__in=states)
-        .order_by()
-        .values_list("message", "state")
-        .annotate(Count("pk"))
-    ]
+def _count_pending() -> Pending:
+    """Count the requests that wait or run, by organisation, message and state."""
+    return Counter(
+        {
+            tuple(key): number
+            for states in PENDING
+            for *key, number in Request.objects.filter(OF_ANY_METER, state__in=states)
+            .order_by()
+            .values_list("organisation", "message", "state")
+            .annotate(Count("pk"))
+        }
+    )
+
+
+def _count_waiting(pending: Pending) -> Counter[int]:
+    """Return how many requests of each organisation wait."""
+    waiting: Counter[int] = Counter()
+    for (organisation, _, state), number in pending.items():
+        if state in WAITING_STATES:
+            waiting[organisation] += number
+    return waiting
+
+
+def _count_figures(counted: Pending) -> dict[str, Any]:
+    pending: Counter[tuple[str, str]] = Counter()
+    for (_, message, state), number in counted.items():
+        pending[message, state] += number
     devices = list(
         Device.objects.order_by()
         .values_list("device_type", "lifecycle_status")
@@ -79,7 +104,7 @@ def _count_figures() -> dict[str, Any]:
     )
     workers = MeterSession.objects.filter(opened_at__gt=add_to_now(-WORKERS_WITHIN)).exclude(worker="")
     return {
-        "pending": [list(row) for row in pending],
+        "pending": [[*key, number] for key, number in pending.items()],
         "devices": [list(row[:3]) for row in devices],
         "failing": sum(row[3] for row in devices),
         "workers": workers.order_by().aggregate(number=Count("worker", distinct=True))["number"],

@@ -1,6 +1,6 @@
 """Organisations, the people who use the admin, and the tokens of applications."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django import forms
@@ -14,16 +14,20 @@ from osgp import platform_time
 from osgp.accounts.functions import DEFAULT_SCOPES, Scope
 from osgp.accounts.models import ApiToken, Organisation, User
 from osgp.pages.access import GrantingAdmin, OrganisationScopedAdmin, PlatformOnly, get_organisation
+from osgp.pages.networks.gauge import draw_gauge
 from osgp.pages.shared.columns import make_moment_column
 from osgp.pages.shared.display_text import count_rows, draw_badge, format_moment
+from osgp.pages.shared.lists import ListWithFigures
 from osgp.pages.shared.page import render_page
+from osgp.requests.slots import choose_limit, count_live_visits
+from osgp.requests.waiting_limits import find_limit
 
 
 @admin.register(Organisation)
-class OrganisationAdmin(OrganisationScopedAdmin):
+class OrganisationAdmin(ListWithFigures, OrganisationScopedAdmin):
     """Organisations are disabled, not deleted: their requests stay."""
 
-    list_display = ("identification", "name", "enabled", "created")
+    list_display = ("identification", "name", "enabled", "visits_now", "waiting", "created")
     list_filter = ("enabled",)
     search_fields = ("identification", "name")
     search_help_text = "Part of the identification or name"
@@ -35,8 +39,25 @@ class OrganisationAdmin(OrganisationScopedAdmin):
     def visible_to(self, queryset: QuerySet[Any], organisation: Organisation) -> QuerySet[Any]:
         return queryset.filter(pk=organisation.pk)
 
+    def add_figures(self, rows: Sequence[Any]) -> None:
+        """What goes on for them now."""
+        live = count_live_visits()
+        for row in rows:
+            row.live_visits = live.count_all(row.pk)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("created",) if obj is None else ("identification", "created")
+        use = ("visits_now", "waiting", "created")
+        return ("created",) if obj is None else ("identification", *use)
+
+    @admin.display(description="Visits now")
+    def visits_now(self, organisation: Any) -> SafeString:
+        if not hasattr(organisation, "live_visits"):
+            self.add_figures([organisation])
+        return draw_gauge(organisation.live_visits, choose_limit(organisation.max_visits))
+
+    @admin.display(description="Waiting requests, as last counted")
+    def waiting(self, organisation: Organisation) -> SafeString:
+        return draw_gauge(organisation.waiting_requests, find_limit(organisation))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return get_organisation(request) is None and super().has_add_permission(request)

@@ -54,6 +54,14 @@ class SessionState(models.TextChoices):
     LOST = "LOST"
 
 
+class VisitLane(models.TextChoices):
+    """Which slots a visit takes: see osgp/requests/slots.py."""
+
+    URGENT = "URGENT"
+    NORMAL = "NORMAL"
+    SLOW = "SLOW"
+
+
 LIVE_SESSION_STATES = frozenset({SessionState.OPENED, SessionState.CLAIMED})
 NOT_OVER = ~Q(state__in=[SessionState.CLOSED, SessionState.LOST])
 """The same, in other words: the condition of the index that finds the live meter session of an endpoint.
@@ -68,6 +76,12 @@ OF_ANY_METER = Q(priority__gte=0)
 PostgreSQL uses a partial index only for statements that say its condition, and visits do not say this one.
 While nothing waits, such an index is empty; once PostgreSQL has analyzed the table then, reading all of it
 looks as cheap as looking up one meter. With a backlog since, each visit would read all that wait.
+"""
+
+OF_AN_ORGANISATION = Q(organisation__gt=0)
+"""Likewise true of every row, and said only by dispatchers that look for the work of one organisation.
+
+It keeps PostgreSQL from reading the work of all of them instead, in the order of their priority.
 """
 
 
@@ -89,6 +103,11 @@ class MeterSession(models.Model):
     state = models.CharField(max_length=8, choices=SessionState.choices, default=SessionState.OPENED)
     token = models.UUIDField(default=uuid.uuid4, editable=False)
     priority = models.PositiveSmallIntegerField(default=DEFAULT_PRIORITY)
+    # NULL: opened by a former release. No constraint: it would cost each visit a look at the organisation.
+    organisation = models.ForeignKey(
+        Organisation, models.DO_NOTHING, related_name="+", null=True, db_constraint=False, db_index=False
+    )
+    lane = models.CharField(max_length=6, choices=VisitLane.choices, null=True, editable=False)
     worker = models.CharField(max_length=100, blank=True)
 
     opened_at = models.DateTimeField()
@@ -190,6 +209,13 @@ class Request(models.Model):
     schedule_time = models.DateTimeField(null=True, blank=True)
     max_schedule_time = models.DateTimeField(null=True, blank=True)
     bypass_retry = models.BooleanField(default=False)
+    # No boolean: SQLite takes "NOT in_slow_lane" for no condition of an index.
+    in_slow_lane = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="1: it waits among those of slow meters, where dispatchers have put it.",
+    )
     response_url = models.CharField(
         max_length=LONGEST_URL, blank=True, default="", db_default="", help_text="Notified when it is final."
     )
@@ -224,6 +250,16 @@ class Request(models.Model):
                 "id",
                 condition=Q(state__in=["QUEUED", "RETRYING"], priority__gte=0),
                 name="request_to_dispatch",
+            ),
+            # Likewise the work of one organisation, that of slow meters apart. See OF_AN_ORGANISATION.
+            models.Index(
+                F("organisation"),
+                F("in_slow_lane"),
+                F("effective_priority").desc(),
+                "due_at",
+                "id",
+                condition=Q(state__in=["QUEUED", "RETRYING"], organisation__gt=0),
+                name="request_of_organisation_due",
             ),
             # Likewise those that need no meter, which no visit finds and which are few among the others.
             models.Index(

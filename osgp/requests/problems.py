@@ -13,6 +13,7 @@ from rest_framework.exceptions import ValidationError
 
 from osgp.faults import Fault, FaultCode
 from osgp.requests.submission import NotGranted
+from osgp.requests.waiting_limits import TooManyWaiting
 
 MOST_ERRORS = 1000
 """Errors listed in one answer."""
@@ -62,6 +63,9 @@ def build_fault_problem(fault: Fault) -> dict[str, Any]:
 
 def build_validation_problem(error: ValidationError) -> dict[str, Any]:
     """Return the body of an error answer for invalid input."""
+    if isinstance(error, TooManyWaiting):
+        [detail] = [each["detail"] for each in list_errors(error.detail)]
+        return build_problem(error.status_code, detail, name="TOO_MANY_WAITING_REQUESTS")
     granted = not isinstance(error, NotGranted)
     return build_problem(
         error.status_code,

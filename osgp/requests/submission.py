@@ -45,6 +45,7 @@ from osgp.requests.abilities import check_ability, make_refusal
 from osgp.requests.models import Action, Request
 from osgp.requests.queries import GrantedDevice, find_granted_devices
 from osgp.requests.states.transitions import choose_first_action_state, choose_first_state
+from osgp.requests.waiting_limits import check_room
 
 
 class NotGranted(ValidationError):
@@ -115,10 +116,11 @@ def submit(caller: Caller, message: str, body: Mapping[str, Any]) -> Request:
 
     ``body`` is JSON as the caller sent it. Raises rest_framework ValidationError with every invalid field, or
     Fault: 201 for a device that the organisation may not see, 301 for a missing scope or grant, 206, 212, 401
-    or 416 for a device that cannot do it. Nothing is stored then.
+    or 416 for a device that cannot do it; TooManyWaiting. Nothing is stored then.
     """
     operation = find_operation(message)
     check_scope(caller, operation.service)
+    check_room(caller.organisation)
     if isinstance(operation, CompositeOperation):
         whole = operation.compose(caller, body)
         return create(

@@ -96,6 +96,8 @@ class WorkMeter:
     """Of what was learned of it."""
     knowledge_checked: str | None
     """When it was asked for what, as JSON."""
+    is_slow: bool
+    """Whether its last visit took long for what came of it."""
     settings: MeterSettings
     """How to talk to it."""
 
@@ -139,7 +141,7 @@ METER_COLUMNS = f"""
            d.logical_device_address, d.transport,
            d.security, d.challenge_length, COALESCE(d.debugging_until > {{now}}, FALSE),
            d.protocol_name, d.protocol_version, d.failed_connections, d.system_title,
-           d.announced_address <> '', d.knowledge_id, CAST(d.knowledge_checked AS TEXT),
+           d.announced_address <> '', d.knowledge_id, CAST(d.knowledge_checked AS TEXT), d.is_slow,
            CAST(d.own_settings AS TEXT), d.with_list_max,
            (SELECT CAST(s.settings AS TEXT) FROM {_SHARED} s
              WHERE s.kind = '{SettingsKind.MODEL}' AND s.name = d.model),
@@ -148,7 +150,7 @@ METER_COLUMNS = f"""
                AND s.name = d.protocol_name || '-' || d.protocol_version)
     """  # noqa: S608 (table name)
 """Columns of a meter, for :meth:`WorkMeter.from_row`."""
-METER_COLUMN_COUNT = 20
+METER_COLUMN_COUNT = 21
 _METER = Statement(f"SELECT {METER_COLUMNS} FROM {Device._meta.db_table} d WHERE d.id = %s")  # noqa: S608
 
 

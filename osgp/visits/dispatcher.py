@@ -20,6 +20,7 @@ from osgp.processes.database import give_back_connection
 from osgp.processes.heartbeats import ProcessKind
 from osgp.requests import liveness, states
 from osgp.requests.models import MeterSession
+from osgp.requests.slots import HELD_BACK, Slots, count_live_visits, find_slots
 from osgp.requests.states import bulk as bulk_states
 from osgp.visits import tasks
 from osgp.visits.publishing import Publisher
@@ -36,6 +37,8 @@ MOST_SLICES = 40
 """Slices of one change in one round."""
 HURRY_EVERY = 0.25
 """Seconds between checks for urgent requests whose hint is queued with a lower priority."""
+READ_SLOTS_EVERY = 1.0
+"""Seconds between looks at how many slots workers have."""
 BACKLOG_PAUSE = 0.1
 """Seconds to wait for workers or permits while there is more work than may be handed out."""
 MOMENT = 0.001
@@ -47,6 +50,10 @@ class Dispatcher:
 
     def __init__(self) -> None:
         self._reaped_at = self._hurried_at = self._opened_at = float("-inf")
+        self._slots_read_at = self._looked_for_urgent_at = float("-inf")
+        self._slots: Slots | None = None
+        self._held_back: set[str] = set()
+        """Why due work was held back since the last heartbeat."""
         self._backlog = False
         """Whether there was more work than could be handed out."""
         self._news = True
@@ -91,21 +98,40 @@ class Dispatcher:
             self._news = True
         if states.find_due_platform_requests().exists():
             tasks.perform_platform_requests.apply_async(expires=duties.HINT_LIFETIME)
-        unclaimed = states.count_unclaimed_sessions()
-        if unclaimed and time.monotonic() - self._hurried_at >= HURRY_EVERY:
+        slots, live = self._find_slots(), count_live_visits()
+        if live.unclaimed and time.monotonic() - self._hurried_at >= HURRY_EVERY:
             self._hurried_at = time.monotonic()
-            self._publish(states.hurry_sessions())
-        room = settings.OSGP["DISPATCH_AHEAD"] - unclaimed
+            self._publish(states.hurry_sessions(slots=slots))
+        room = settings.OSGP["DISPATCH_AHEAD"] - live.unclaimed
+        if slots is not None:
+            room = min(room, slots.common - live.not_urgent)
         if not self._is_worthwhile(room):
-            return BACKLOG_PAUSE
-        self._opened_at = time.monotonic()
-        opened = states.open_sessions(min(room, BATCH))
+            if not self._is_time_for_urgent():
+                return BACKLOG_PAUSE
+            room = 0
+        return self._open(room, slots)
+
+    def _open(self, room: int, slots: Slots | None) -> float | None:
+        """Open meter sessions, and return the pause after that. Urgent ones need no room."""
+        self._looked_for_urgent_at = time.monotonic()
+        if room:
+            self._opened_at = time.monotonic()
+        opened = states.open_sessions(min(room, BATCH), slots, beyond=None if slots is None else BATCH)
         self._publish(opened.sessions)
-        self._backlog = len(opened.sessions) >= room
-        if self._backlog or (opened.held_back and not opened.sessions):
+        if opened.slow:
+            states.put_in_slow_lane(opened.slow)
+        self._held_back |= opened.reasons
+        self._backlog = room == 0 or len(opened.sessions) >= room
+        if self._backlog or opened.slow or (opened.held_back and not opened.sessions):
             return BACKLOG_PAUSE
         # Requests of one meter share a meter session: fewer of these than wanted may still mean more work.
         return 0.0 if opened.sessions else None
+
+    def _find_slots(self) -> Slots | None:
+        if time.monotonic() - self._slots_read_at >= READ_SLOTS_EVERY:
+            self._slots_read_at = time.monotonic()
+            self._slots = find_slots()
+        return self._slots
 
     def _is_worthwhile(self, room: int) -> bool:
         """Return whether to open meter sessions now.
@@ -117,13 +143,24 @@ class Dispatcher:
             return room > 0
         waited = time.monotonic() - self._opened_at
         enough: int = min(BATCH, settings.OSGP["DISPATCH_AHEAD"] // 2)
+        if self._slots is not None:
+            enough = min(enough, self._slots.common // 8)
         interval: float = settings.OSGP["DISPATCH_INTERVAL"].total_seconds()
         return room >= enough or waited >= interval
+
+    def _is_time_for_urgent(self) -> bool:
+        """Return whether to look for urgent work although there is no room for other work."""
+        if self._slots is None:
+            return False
+        waited = time.monotonic() - self._looked_for_urgent_at
+        interval: float = settings.OSGP["DISPATCH_INTERVAL"].total_seconds()
+        return self._news or waited >= interval
 
     def _recover(self) -> None:
         # Both: web processes of a former release know the heartbeats of dispatchers only.
         liveness.beat()
-        heartbeats.beat(ProcessKind.DISPATCHER)
+        heartbeats.beat(ProcessKind.DISPATCHER, details={HELD_BACK: sorted(self._held_back)})
+        self._held_back.clear()
         lost = _change_all(states.reap)
         if lost:
             logger.warning(

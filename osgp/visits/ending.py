@@ -42,6 +42,8 @@ class VisitEnd:
     counter: InvocationCounter | None
     last: WorkRequest
     recording: Recording | None
+    is_slow: bool
+    """Whether the visit took long for what came of it."""
 
     def store(self) -> None:
         """Close the meter session. After a fault, retry or fail the requests that still run in it.
@@ -52,8 +54,9 @@ class VisitEnd:
         noticed = judge_counter(self.counter)
         is_success = self.fault is None and not self.cut_short
         was_unreachable = self.meter.failed_connections > 0
-        if is_success and not (self.was_away or noticed or was_unreachable):
-            states.close_after_success(self.session_id, **asdict(self.traffic))
+        recovered = self.meter.is_slow and not self.is_slow
+        if is_success and not (self.was_away or noticed or was_unreachable or recovered):
+            states.close_after_success(self.session_id, **asdict(self.traffic), is_slow=self.is_slow)
             return
         with transaction.atomic():
             if not self._close(is_success=is_success):
@@ -62,6 +65,10 @@ class VisitEnd:
                 self._fail(self.fault)
             elif self.cut_short or self.was_away:
                 states.hand_back(self.session_id)
+                if self.is_slow:
+                    Device.objects.filter(pk=self.meter.pk).update(is_slow=True)
+            if recovered and is_success:
+                states.leave_slow_lane(self.meter.pk)
             if is_success and was_unreachable:
                 resolve_reached(self.meter.pk, self.last.message)
             if noticed is not None:
@@ -70,7 +77,7 @@ class VisitEnd:
     def _close(self, *, is_success: bool) -> bool:
         traffic = asdict(self.traffic)
         if is_success:
-            return states.close_after_success(self.session_id, **traffic)
+            return states.close_after_success(self.session_id, **traffic, is_slow=self.is_slow)
         fault = None if self.fault is None else {**self.fault.as_dict(), "step": self._find_step(self.fault)}
         return states.close(self.session_id, fault=fault, **traffic)
 
@@ -87,7 +94,7 @@ class VisitEnd:
         if self.is_associated and self.last.pk not in {request.pk for request in concerned}:
             concerned += Request.objects.filter(pk=self.last.pk)
         Device.objects.filter(pk=self.meter.pk).update(
-            last_failure_at=Now(), failed_connections=F("failed_connections") + 1
+            last_failure_at=Now(), failed_connections=F("failed_connections") + 1, is_slow=self.is_slow
         )
         addressing.drop(self.meter)
         if (observation := judge_fault(self.meter, fault)) is not None:

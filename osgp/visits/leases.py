@@ -21,12 +21,16 @@ from osgp.faults import Component, Fault, FaultCode
 from osgp.processes.database import format_in_one_line, lanes
 from osgp.protocol_dlms import Line
 from osgp.requests import states
+from osgp.visits.pace import Pace
 
 logger = logging.getLogger(__name__)
 
 LOCAL_PART = 0.9
 """The part of a lease that this process uses. In the rest it hangs up, before the database gives the meter to
 another visit."""
+CROWDED = 0.75
+"""The part of its slots from which on those of a process are in use: some are kept for urgent work, and
+workers do not share evenly."""
 
 
 class LeaseLost(Fault):
@@ -47,8 +51,16 @@ class LeaseLine(Line):
     def __init__(self) -> None:
         super().__init__()
         self.valid_until = 0.0
+        self.pace: Pace | None = None
+        """What limits the time of a meter that is not known to be slow."""
 
     def check(self) -> None:
+        """Raise LeaseLost unless the meter is certainly still ours, SlotGivenBack if it is too slow."""
+        self.check_lease()
+        if self.pace is not None:
+            self.pace.check(self.traffic)
+
+    def check_lease(self) -> None:
         """Raise LeaseLost unless the meter is certainly still ours."""
         if self.is_down or time.monotonic() >= self.valid_until:
             raise LeaseLost
@@ -75,7 +87,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise LeaseLost unless the meter is certainly still ours."""
-        self.line.check()
+        self.line.check_lease()
 
     def extend(self, valid_until: float) -> None:
         """Move the end to ``valid_until`` (monotonic clock). A lease that is over stays over."""
@@ -94,6 +106,8 @@ class LeaseKeeper:
     def __init__(self) -> None:
         self.extensions = 0
         """How often leases were extended."""
+        self.slots: int | None = None
+        """How many visits the process can make at a time, if it has said."""
         self._leases: dict[uuid.UUID, Lease] = {}
         self._changed = threading.Condition()
         self._extending: threading.Thread | None = None
@@ -116,6 +130,10 @@ class LeaseKeeper:
         finally:
             with self._changed:
                 self._leases.pop(lease.session_id, None)
+
+    def are_slots_in_use(self) -> bool:
+        """Return whether most slots are taken, so that others are likely to wait for one."""
+        return self.slots is not None and len(self._leases) >= self.slots * CROWDED
 
     def count_held(self) -> int:
         """Return how many leases this process holds."""

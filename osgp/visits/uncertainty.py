@@ -8,6 +8,8 @@ from osgp.messages.operation import MeterOperation, OutcomeUnknown, ParameterVal
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import ActionResult
 from osgp.protocol_dlms.errors import AccessError, DlmsError
+from osgp.requests.models import ActionState
+from osgp.requests.work import WorkAction
 
 MAY_HAVE_TAKEN_EFFECT = "It may have taken effect all the same."
 
@@ -58,3 +60,8 @@ def tell(fault: Fault | None) -> Mapping[str, Any] | None:
     if may_have_taken_effect(fault):
         told["message"] = f"{fault.message.rstrip('.')}. {MAY_HAVE_TAKEN_EFFECT}"
     return told
+
+
+def put_started_first(requests: list[list[WorkAction]]) -> list[list[WorkAction]]:
+    """Ask for unknown outcomes first: what is carried out before could change what the meter says."""
+    return sorted(requests, key=lambda actions: actions[0].state != ActionState.STARTED)

@@ -40,11 +40,12 @@ from osgp.visits.fault_outcomes import make_fault_outcome, make_internal_fault
 from osgp.visits.leases import Lease, LeaseLost, keeper
 from osgp.visits.outages import NotStored, PatientLanes
 from osgp.visits.outcome import ActionOutcome
+from osgp.visits.pace import Pace, SlotGivenBack, is_slow
 from osgp.visits.partial_results import PartialResult, join_earlier, make_partial_result
 from osgp.visits.probing import find_reasons
 from osgp.visits.result_limits import ResultRoom
 from osgp.visits.settling import settle
-from osgp.visits.uncertainty import is_uncertain, read_back
+from osgp.visits.uncertainty import is_uncertain, put_started_first, read_back
 from osgp.visits.unsolicited import collecting
 from osgp.visits.visited_meters import make_visited_meter
 
@@ -112,6 +113,7 @@ class Visit:
     recording: Recording | None = None
     """Recording of its APDUs, if a device is debugged."""
     begun_at: datetime = field(default_factory=lambda: platform_time.now())
+    began: float = field(default_factory=time.monotonic)
     performed: int = 0
     """Number of actions. Each visit performs at least one, so that even the slowest meter gets on."""
     begins_until: float = field(
@@ -137,8 +139,10 @@ class Visit:
             if begun.dialling is None:
                 assert begun.fault is not None
                 raise begun.fault
+            if not self.meter.is_slow:
+                self.lease.line.pace = Pace(keeper.are_slots_in_use)
             self.recording = start_recording(self.session_id, self.meter, begun.requests)
-            self._hold(begun.dialling, _put_started_first(begun.requests))
+            self._hold(begun.dialling, put_started_first(begun.requests))
         except LeaseLost:
             raise
         except (StopRequested, OutOfTime):
@@ -147,7 +151,9 @@ class Visit:
             self.lease.check()
             self.fault = fault
             # After an outage of ours, the meter may have hung up because it heard nothing for too long.
-            self.cut_short = isinstance(fault, DlmsError) and self.database.was_away
+            self.cut_short = isinstance(fault, SlotGivenBack) or (
+                isinstance(fault, DlmsError) and self.database.was_away
+            )
             is_call = isinstance(fault, DlmsError) and fault.step is not None and not self.is_associated
             if is_call and begun.dialling is not None and not self.cut_short:
                 self._find_reasons(begun.dialling, begun.requests, fault)
@@ -381,14 +387,12 @@ class Visit:
             counter=self.counter,
             last=self.last,
             recording=self.recording,
+            # What the meter answers after an outage of ours says nothing of its pace.
+            is_slow=is_slow(self.lease.line.traffic, time.monotonic() - self.began)
+            and not self.database.was_away,
         ).store()
 
 
 def _is_lost(association: Meter, fault: Fault) -> bool:
     """Whether a fault has ended the association."""
     return isinstance(fault, DlmsError) and not association.is_open
-
-
-def _put_started_first(requests: list[list[WorkAction]]) -> list[list[WorkAction]]:
-    """Ask for unknown outcomes first: what is carried out before could change what the meter says."""
-    return sorted(requests, key=lambda actions: actions[0].state != ActionState.STARTED)

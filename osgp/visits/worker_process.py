@@ -13,7 +13,9 @@ from osgp.celery import app
 from osgp.processes import cooperative_names
 from osgp.processes.heartbeats import Heartbeat, ProcessKind
 from osgp.processes.stopping import stop
+from osgp.requests.slots import VISITING_QUEUE, make_details
 from osgp.visits import restores
+from osgp.visits.leases import keeper
 from osgp.visits.watchdog import Pulse, WorkerWatchdog
 
 LONGEST_WAIT = 0.25
@@ -54,10 +56,12 @@ app.steps["consumer"].add(PromptConsumer)
 def watch(sender: Any, **_: Any) -> None:
     """Start the watchdog and the heartbeat when the worker is ready for messages."""
     queues = app.amqp.queues.consume_from
-    watchdog = WorkerWatchdog(pulse, visits_meters="meter" in queues)
+    watchdog = WorkerWatchdog(pulse, visits_meters=VISITING_QUEUE in queues)
     signals.task_postrun.connect(watchdog.on_task_ended, weak=False)
     watchdog.start()
-    heartbeat = Heartbeat(ProcessKind.WORKER, sender.hostname, queues=queues)
+    keeper.slots = sender.pool.limit
+    details = make_details(keeper.slots) if VISITING_QUEUE in queues else None
+    heartbeat = Heartbeat(ProcessKind.WORKER, sender.hostname, details, queues)
     signals.worker_shutdown.connect(lambda **_: heartbeat.stop(), weak=False)
     heartbeat.start()
 

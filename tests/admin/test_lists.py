@@ -50,7 +50,7 @@ MOST_QUERIES = {
     "requests_request_changelist": 7,
     "requests_metersession_changelist": 6,
     "accounts_apitoken_changelist": 7,
-    "accounts_organisation_changelist": 7,
+    "accounts_organisation_changelist": 8,
 }
 
 

@@ -14,8 +14,11 @@ from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.metrics import page, rollup, snapshot
 from osgp.metrics.models import Counter, Snapshot
+from osgp.processes import heartbeats
+from osgp.processes.heartbeats import ProcessKind
 from osgp.requests import liveness
-from osgp.requests.models import RequestState, SessionState
+from osgp.requests.models import RequestState, SessionState, VisitLane
+from osgp.requests.slots import HELD_BACK, make_details
 from tests import factories
 from tests.metrics import grammar, rows
 
@@ -193,6 +196,17 @@ def test_sessions_open(device: Device) -> None:
     assert value("osgp_sessions_open", state="CLAIMED") == 1
 
 
+def test_how_slots_are_shared(device: Device) -> None:
+    assert value("osgp_slots") == 0
+    heartbeats.beat(ProcessKind.WORKER, "a", make_details(500), ["meter"])
+    heartbeats.beat(ProcessKind.DISPATCHER, "b", {HELD_BACK: ["slots"]})
+    rows.session(device, state=SessionState.CLAIMED, is_over=False, lane=VisitLane.SLOW)
+    assert value("osgp_slots") == 500
+    assert [value("osgp_visits", lane=lane) for lane in VisitLane.values] == [0, 0, 1]
+    assert value("osgp_held_back", reason="slots") == 1
+    assert value("osgp_held_back", reason="network") == 0
+
+
 def test_how_far_the_counting_has_come() -> None:
     rollup.advance()
     assert 1 <= value("osgp_rollup_lag_seconds", rows="requests") < 60
@@ -236,7 +250,7 @@ def test_a_scrape_is_cheap_and_does_not_depend_on_the_number_of_rows(
         rows.request(organisation, device)
         factories.make_request(organisation, device)
     rollup.advance()
-    with django_assert_max_num_queries(11) as queries:
+    with django_assert_max_num_queries(14) as queries:
         Client().get("/metrics")
     read = [query["sql"] for query in queries.captured_queries]
     assert not [sql for sql in read if "requests_request" in sql and "ORDER BY due_at LIMIT 1" not in sql]

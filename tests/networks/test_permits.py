@@ -202,7 +202,7 @@ def test_nothing_limited_costs_one_query_more(
     organisation: Organisation, network: CommunicationNetwork, django_assert_max_num_queries: Any
 ) -> None:
     meters(organisation, 20, network=network)
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         assert len(opened()) == 20
 
 

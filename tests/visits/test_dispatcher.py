@@ -18,7 +18,8 @@ from osgp.accounts.models import Organisation
 from osgp.commands.management.commands import dispatch
 from osgp.devices import keystore
 from osgp.devices.models import Device, KeyType
-from osgp.processes import retention
+from osgp.processes import heartbeats, retention
+from osgp.processes.heartbeats import ProcessKind
 from osgp.requests import states
 from osgp.requests.models import (
     Action,
@@ -28,6 +29,7 @@ from osgp.requests.models import (
     RequestState,
     SessionState,
 )
+from osgp.requests.slots import find_reasons, make_details
 from osgp.visits import dispatcher as dispatcher_module
 from osgp.visits import tasks
 from osgp.visits.dispatcher import Dispatcher
@@ -458,3 +460,60 @@ def test_the_command_says_that_it_runs_and_that_it_ended(
         call_command("dispatch")
     assert said_before == ["dispatching"]
     assert caplog.messages == ["dispatching", "ended in good order"]
+
+
+def tell_slots(number: int) -> None:
+    """A worker with so many slots."""
+    heartbeats.beat(ProcessKind.WORKER, "worker", make_details(number), ["meter"])
+
+
+def test_no_more_hints_than_slots_except_for_urgent_work(
+    organisation: Organisation, other_organisation: Organisation, meters: list[Device], hints: Hints
+) -> None:
+    tell_slots(4)
+    for meter in meters[:5]:
+        waiting(organisation, meter)
+    dispatcher = Dispatcher()
+    dispatcher.tick()
+    assert len(hints) == 3
+    dispatcher.tick()
+    assert len(hints) == 3
+    waiting(other_organisation, meters[5], 9, timedelta())
+    dispatcher._news = True
+    dispatcher.tick()
+    assert hints[3:] == [("E5", 9)]
+
+
+def test_urgent_work_that_nobody_tells_of_is_found_after_the_interval(
+    organisation: Organisation, meters: list[Device], hints: Hints, settings: Settings
+) -> None:
+    """A retry, for instance, whose time has come."""
+    settings.OSGP = settings.OSGP | {"DISPATCH_INTERVAL": timedelta(0)}
+    tell_slots(2)
+    waiting(organisation, meters[0])
+    waiting(organisation, meters[1])
+    dispatcher = Dispatcher()
+    dispatcher.tick()
+    assert hints == [("E0", 4)]
+    waiting(organisation, meters[2], 9, timedelta())
+    dispatcher._news = False
+    dispatcher.tick()
+    assert hints[1:] == [("E2", 9)]
+
+
+def test_requests_of_slow_meters_are_put_aside_once(
+    organisation: Organisation, meters: list[Device], hints: Hints
+) -> None:
+    tell_slots(4)
+    Device.objects.filter(pk__in=[meter.pk for meter in meters[:4]]).update(is_slow=True)
+    for meter in meters[:4]:
+        waiting(organisation, meter, 6)
+    waiting(organisation, meters[4], 1)
+    dispatcher = Dispatcher()
+    for _ in range(2):
+        dispatcher.tick()
+    assert {name for name, _ in hints} == {"E0", "E4"}
+    assert Request.objects.filter(in_slow_lane=1).count() == 3
+    dispatcher._reaped_at = float("-inf")
+    dispatcher.tick()
+    assert "slow" in find_reasons()

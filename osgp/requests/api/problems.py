@@ -22,6 +22,7 @@ from rest_framework.views import set_rollback
 from osgp.faults import Fault, FaultCode
 from osgp.processes.database import AWAY, format_in_one_line
 from osgp.requests.problems import build_fault_problem, build_problem, build_validation_problem
+from osgp.requests.waiting_limits import TooManyWaiting
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
         body = build_fault_problem(exception)
     elif isinstance(exception, exceptions.ValidationError):
         body = build_validation_problem(exception)
+        if isinstance(exception, TooManyWaiting):
+            headers["Retry-After"] = str(exception.wait)
     elif isinstance(exception, exceptions.ParseError):
         body = build_problem(exception.status_code, str(exception.detail), code=FaultCode.VALIDATION_ERROR)
     elif isinstance(exception, Http404):

@@ -8,12 +8,12 @@ event (osgp/requests/completion_events.py).
 
 from osgp.requests.states.dispatching import (
     OpenedSessions,
-    count_unclaimed_sessions,
     fail_overdue,
     find_sessions_without_hint,
     hurry_sessions,
     mark_published,
     open_sessions,
+    put_in_slow_lane,
     reap,
 )
 from osgp.requests.states.ending import (
@@ -56,6 +56,7 @@ from osgp.requests.states.visiting import (
     close_after_success,
     extend,
     hand_back,
+    leave_slow_lane,
     postpone_suspects,
     take_more_urgent,
     take_requests,
@@ -73,7 +74,6 @@ __all__ = [
     "claim_and_take",
     "close",
     "close_after_success",
-    "count_unclaimed_sessions",
     "extend",
     "fail_overdue",
     "fail_request",
@@ -93,9 +93,11 @@ __all__ = [
     "is_started",
     "keep_partial_result",
     "leave_platform_request",
+    "leave_slow_lane",
     "mark_published",
     "open_sessions",
     "postpone_suspects",
+    "put_in_slow_lane",
     "queue_scheduled",
     "reap",
     "reopen_actions",

@@ -15,9 +15,17 @@ from django.db.models.functions import Coalesce, Now
 from osgp.devices.models import KeyType
 from osgp.devices.needed_keys import find_missing_keys, make_missing_key_fault
 from osgp.faults import Component, Fault, FaultCode
-from osgp.requests import permits
-from osgp.requests.due import find_due_requests
-from osgp.requests.models import OF_ANY_METER, MeterSession, Request, RequestState, SessionState
+from osgp.requests import choosing
+from osgp.requests.due import DUE_STATES, find_due_requests
+from osgp.requests.models import (
+    OF_ANY_METER,
+    MeterSession,
+    Request,
+    RequestState,
+    SessionState,
+    VisitLane,
+)
+from osgp.requests.slots import LaneRoom, LiveVisits, Reason, Slots, count_live_visits
 from osgp.requests.states.ending import give_up_actions
 from osgp.requests.states.quarantine import QUARANTINED, keep_notes
 from osgp.requests.states.tables import LIVE, SESSIONS
@@ -79,46 +87,71 @@ def _choose_fault(meters: Collection[int]) -> Combinable:
 
 @dataclass(frozen=True)
 class OpenedSessions:
-    """New meter sessions. ``held_back``: there may be more due meters, but networks or cells are full, they
-    are being visited as another device, or another dispatcher has its turn.
+    """New meter sessions. ``reasons``: why there may be more due meters, if so (slots.Reason); ``slow``:
+    meters to be put in the slow lane.
     """
 
     sessions: list[MeterSession]
-    held_back: bool
+    reasons: frozenset[str]
+    slow: frozenset[int] = frozenset()
+
+    @property
+    def held_back(self) -> bool:
+        """Whether more meters may be due at any moment: slots of slow ones do not become free so soon."""
+        return bool(self.reasons - {Reason.SLOW})
 
 
 @transaction.atomic
-def open_sessions(limit: int) -> OpenedSessions:
+def open_sessions(limit: int, slots: Slots | None = None, *, beyond: int | None = None) -> OpenedSessions:
     """Lease up to ``limit`` meters that have due requests and no live meter session, within the limits.
 
-    Dispatchers take turns and do not wait for one another. In any case, partial unique indexes allow only one
-    live meter session per meter and per endpoint.
+    If ``beyond`` is given, so many for urgent requests besides. Dispatchers take turns and do not wait for
+    one another. In any case, partial unique indexes allow only one live meter session per meter and per
+    endpoint.
     """
-    chosen, held_back = permits.choose_meters(limit)
-    if not chosen:
-        return OpenedSessions([], held_back)
+    choice = choosing.choose_meters(limit, slots, beyond=beyond)
+    if not choice.meters:
+        return OpenedSessions([], choice.reasons, choice.slow)
     wanted = [
         MeterSession(
             meter_id=meter.pk,
             endpoint=meter.endpoint,
             priority=meter.priority,
+            organisation_id=meter.organisation,
+            lane=meter.lane,
             opened_at=Now(),
             expires_at=add_to_now(settings.OSGP["SESSION_LEASE"]),
         )
-        for meter in chosen
+        for meter in choice.meters
     ]
     opened = _insert(wanted)
-    return OpenedSessions([session for session in wanted if session.pk in opened], held_back)
+    sessions = [session for session in wanted if session.pk in opened]
+    return OpenedSessions(sessions, choice.reasons, choice.slow)
+
+
+def put_in_slow_lane(meters: Collection[int]) -> int:
+    """Have the due requests of slow meters wait among those of such meters; return how many were moved.
+
+    Not in the transaction that opens sessions, which locks no requests. Skips rows that are locked.
+    """
+    with transaction.atomic():
+        waiting = Request.objects.filter(state__in=DUE_STATES, meter__in=meters, in_slow_lane=0)
+        keys = (
+            waiting.order_by().select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
+        )
+        return Request.objects.filter(pk__in=list(keys)).update(in_slow_lane=1)
 
 
 _OPEN = Statement(
     f"""
     INSERT INTO {SESSIONS} (
-           id, token, meter_id, endpoint, priority, state, worker, opened_at, expires_at, round_trips,
-           bytes_sent, bytes_received)
-    SELECT id, token, meter_id, endpoint, priority, '{FIRST_SESSION_STATE}', '', {{now}}, {{later}}, 0, 0, 0
-      FROM unnest(%s::text[]::uuid[], %s::text[]::uuid[], %s::bigint[], %s::text[], %s::smallint[])
-               AS wanted (id, token, meter_id, endpoint, priority)
+           id, token, meter_id, endpoint, priority, organisation_id, lane, state, worker, opened_at,
+           expires_at, round_trips, bytes_sent, bytes_received)
+    SELECT id, token, meter_id, endpoint, priority, organisation_id, lane, '{FIRST_SESSION_STATE}', '',
+           {{now}}, {{later}}, 0, 0, 0
+      FROM unnest(%s::text[]::uuid[], %s::text[]::uuid[], %s::bigint[], %s::text[], %s::smallint[],
+                  %s::bigint[], %s::text[])
+               AS wanted (id, token, meter_id, endpoint, priority, organisation_id, lane)
     ON CONFLICT DO NOTHING
     RETURNING id
     """  # noqa: S608 (table name)
@@ -134,16 +167,13 @@ def _insert(sessions: list[MeterSession]) -> set[uuid.UUID]:
             [session.meter_id for session in sessions],
             [session.endpoint for session in sessions],
             [session.priority for session in sessions],
+            [session.organisation_id for session in sessions],
+            [str(session.lane) for session in sessions],
         ]
         lease = settings.OSGP["SESSION_LEASE"].total_seconds()
         return {parse_uuid(session_id) for (session_id,) in _OPEN.fetch_rows(lease, *columns)}
     MeterSession.objects.bulk_create(sessions, ignore_conflicts=True)
     return set(MeterSession.objects.filter(pk__in=[s.pk for s in sessions]).values_list("pk", flat=True))
-
-
-def count_unclaimed_sessions() -> int:
-    """Count the meter sessions whose hint no worker has taken yet."""
-    return MeterSession.objects.filter(state=SessionState.OPENED).count()
 
 
 def mark_published(sessions: Iterable[MeterSession]) -> None:
@@ -161,25 +191,42 @@ def find_sessions_without_hint(limit: int) -> list[MeterSession]:
     )
 
 
-def hurry_sessions(limit: int = 200) -> list[MeterSession]:
+def hurry_sessions(limit: int = 200, slots: Slots | None = None) -> list[MeterSession]:
     """Raise the priority of OPENED meter sessions whose meter has more urgent requests; return these.
 
-    Their hints should be published again.
+    Their hints should be published again. Urgent ones become visits of the lane URGENT, as far as their
+    organisations may have more of these.
     """
+    urgent: int = settings.OSGP["URGENT_PRIORITY"]
+    live = LiveVisits() if slots is None else count_live_visits()
+    lanes = LaneRoom(slots, live, left=0, urgent_left=limit, limits={})
     most_urgent = find_due_requests().filter(meter=OuterRef("meter")).values("effective_priority")[:1]
     opened = MeterSession.objects.filter(state=SessionState.OPENED)
+    if slots is not None:
+        full = [pk for pk, _ in lanes.live.of_organisations if pk is not None and not lanes.count_urgent(pk)]
+        opened = opened.exclude(organisation__in=full, priority__gte=urgent - 1)
     hurried: list[Any] = list(
         opened.filter(priority__lt=9)
         .annotate(wanted=Subquery(most_urgent))
         .filter(wanted__gt=F("priority"))[:limit]
     )
-    by_priority: defaultdict[int, list[uuid.UUID]] = defaultdict(list)
+    changed: defaultdict[tuple[int, str | None], list[MeterSession]] = defaultdict(list)
     for session in hurried:
-        session.priority = session.wanted
-        by_priority[session.priority].append(session.pk)
-    for priority, keys in by_priority.items():
-        opened.filter(pk__in=keys).update(priority=priority)
-    return hurried
+        if session.wanted >= urgent and session.lane != VisitLane.URGENT:
+            if session.organisation_id is None or lanes.count_urgent(session.organisation_id):
+                session.lane = VisitLane.URGENT
+                lanes.take(session.organisation_id, VisitLane.URGENT)
+            else:
+                session.wanted = urgent - 1
+        if session.wanted > session.priority:
+            session.priority = session.wanted
+            changed[session.priority, session.lane].append(session)
+    for (priority, lane), sessions in changed.items():
+        keys = [session.pk for session in sessions]
+        MeterSession.objects.filter(state=SessionState.OPENED, pk__in=keys).update(
+            priority=priority, lane=lane
+        )
+    return [session for sessions in changed.values() for session in sessions]
 
 
 @transaction.atomic

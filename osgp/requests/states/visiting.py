@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from osgp.requests import work
-from osgp.requests.models import MeterSession, SessionState
+from osgp.requests.models import MeterSession, Request, SessionState
 from osgp.requests.states.tables import ACTIONS, DEVICES, REQUESTS, SESSIONS
 from osgp.requests.states.transitions import ActionTransitions, RequestTransitions, SessionTransitions
 from osgp.requests.work import WorkAction
@@ -187,7 +187,7 @@ _CLOSE = f"""
     RETURNING meter_id
     """  # noqa: S608 (table name)
 _CLOSE_ALONE = Statement(_CLOSE)
-_MET = f"UPDATE {DEVICES} SET last_success_at = {{now}}, failed_connections = 0"  # noqa: S608 (table name)
+_MET = f"UPDATE {DEVICES} SET last_success_at = {{now}}, failed_connections = 0, is_slow = %s"  # noqa: S608 (table name)
 _MET_ALONE = Statement(f"{_MET} WHERE id = %s")
 _CLOSE_AND_MET = Statement(
     f"WITH closed AS ({_CLOSE}) {_MET} FROM closed WHERE {DEVICES}.id = closed.meter_id"
@@ -207,15 +207,21 @@ def close(
 
 
 def close_after_success(
-    session_id: uuid.UUID, *, round_trips: int, bytes_sent: int, bytes_received: int
+    session_id: uuid.UUID, *, round_trips: int, bytes_sent: int, bytes_received: int, is_slow: bool = False
 ) -> bool:
-    """``close``, and store that the meter was reached. False: the lease was lost before.
+    """``close``, and store that the meter was reached, and its pace. False: the lease was lost before.
 
     Most visits end with this, so it is one statement where the database can.
     """
     statistics = (round_trips, bytes_sent, bytes_received)
     if connection.vendor == "postgresql":
-        return _CLOSE_AND_MET.execute(None, *statistics, session_id) == 1
+        return _CLOSE_AND_MET.execute(None, *statistics, session_id, is_slow) == 1
     with transaction.atomic():
         closed = _CLOSE_ALONE.fetch_rows(None, *statistics, session_id)
-        return bool(closed) and _MET_ALONE.execute(closed[0][0]) == 1
+        return bool(closed) and _MET_ALONE.execute(is_slow, closed[0][0]) == 1
+
+
+def leave_slow_lane(meter_id: int) -> int:
+    """Have the due requests of a meter wait among those that are not slow; return how many were moved."""
+    waiting = Request.objects.filter(meter=meter_id, state__in=_TAKING.sources, in_slow_lane=1)
+    return waiting.update(in_slow_lane=0)

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("requests", "0013_partial_results")]
+    dependencies = [("requests", "0014_lanes")]
 
     operations = [
         migrations.RemoveField(model_name="idempotencykey", name="claim"),
