@@ -8,10 +8,10 @@ from typing import Any
 from osgp.environment import read_flag, read_list
 from osgp.sharing_settings import make_sharing_settings
 
-EMBEDDED = "DATABASE_URL" not in os.environ
+IS_EMBEDDED = "DATABASE_URL" not in os.environ
 """True when nobody configured a database: keys and secrets may then be generated below ``var/``."""
 
-OSGP: dict[str, Any] = {
+PLATFORM: dict[str, Any] = {
     # Attempts per request, the first included; waits of RETRY_DELAY x 2^n with jitter between them.
     "MAX_ATTEMPTS": int(os.environ.get("OSGP_MAX_ATTEMPTS", "3")),
     "RETRY_DELAY": timedelta(seconds=float(os.environ.get("OSGP_RETRY_DELAY_SECONDS", "30"))),
@@ -23,7 +23,7 @@ OSGP: dict[str, Any] = {
     "HINT_TIMEOUT": timedelta(seconds=float(os.environ.get("OSGP_HINT_TIMEOUT_SECONDS", "10"))),
     # Sessions opened but not yet claimed: short, so that a high priority has little to overtake, and so that
     # the one worker of the embedded default claims them before they run out.
-    "DISPATCH_AHEAD": int(os.environ.get("OSGP_DISPATCH_AHEAD", "100" if EMBEDDED else "500")),
+    "DISPATCH_AHEAD": int(os.environ.get("OSGP_DISPATCH_AHEAD", "100" if IS_EMBEDDED else "500")),
     "DISPATCH_INTERVAL": timedelta(seconds=float(os.environ.get("OSGP_DISPATCH_INTERVAL_SECONDS", "1"))),
     **make_sharing_settings(),
     # Database connections of a worker process, however many visits it has in flight.
@@ -83,7 +83,7 @@ OSGP: dict[str, Any] = {
     "COUNTER_LEAP": int(os.environ.get("OSGP_COUNTER_LEAP", "1000000")),
     # Where meters are dialled, and where never though it lies there (osgp/devices/meter_networks.py).
     "METER_NETWORKS": read_list(
-        "OSGP_METER_NETWORKS", "0.0.0.0/0,::/0" + (",127.0.0.0/8,::1/128" if EMBEDDED else "")
+        "OSGP_METER_NETWORKS", "0.0.0.0/0,::/0" + (",127.0.0.0/8,::1/128" if IS_EMBEDDED else "")
     ),
     "NEVER_DIALLED": read_list("OSGP_NEVER_DIALLED"),
     # Where meters may announce that they are: CIDR, none by default (osgp/visits/addressing.py).
@@ -141,19 +141,19 @@ OSGP: dict[str, Any] = {
     "WEBHOOK_KEYS": os.environ.get("OSGP_WEBHOOK_KEYS", ""),
     # Networks beside the public ones that may be dialled, and whether without TLS.
     "WEBHOOK_ALLOWED_NETWORKS": read_list(
-        "OSGP_WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8,::1/128" if EMBEDDED else ""
+        "OSGP_WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8,::1/128" if IS_EMBEDDED else ""
     ),
-    "WEBHOOK_ALLOW_HTTP": read_flag("OSGP_WEBHOOK_ALLOW_HTTP", default=EMBEDDED),
+    "WEBHOOK_ALLOW_HTTP": read_flag("OSGP_WEBHOOK_ALLOW_HTTP", default=IS_EMBEDDED),
     # Certificates (PEM) that receivers are trusted by beside those of the system.
     "WEBHOOK_CA_FILE": os.environ.get("OSGP_WEBHOOK_CA_FILE", ""),
     "WEBHOOK_DEADLINE": timedelta(seconds=float(os.environ.get("OSGP_WEBHOOK_DEADLINE_SECONDS", "10"))),
     # How long a notifier may be silent before its deliveries are given to another one.
     "WEBHOOK_LEASE": timedelta(seconds=float(os.environ.get("OSGP_WEBHOOK_LEASE_SECONDS", "60"))),
     # Endpoints that are sent to at the same time, by all notifiers together.
-    "WEBHOOK_SLOTS": int(os.environ.get("OSGP_WEBHOOK_SLOTS", "4" if EMBEDDED else "1000")),
+    "WEBHOOK_SLOTS": int(os.environ.get("OSGP_WEBHOOK_SLOTS", "4" if IS_EMBEDDED else "1000")),
     # Consecutive failures after which an endpoint is tried with one delivery at a time, ever more rarely.
     "WEBHOOK_CIRCUIT_FAILURES": int(os.environ.get("OSGP_WEBHOOK_CIRCUIT_FAILURES", "5")),
     # Endpoints that an organisation may register.
     "WEBHOOK_MOST_ENDPOINTS": int(os.environ.get("OSGP_WEBHOOK_MOST_ENDPOINTS", "50")),
-    "LOCAL_SECRETS": EMBEDDED or read_flag("OSGP_LOCAL_SECRETS"),
+    "LOCAL_SECRETS": IS_EMBEDDED or read_flag("OSGP_LOCAL_SECRETS"),
 }

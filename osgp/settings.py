@@ -14,16 +14,16 @@ from typing import Any
 
 from kombu import Exchange, Queue
 
-from osgp import platform_settings
 from osgp.database_settings import make_database_settings
 from osgp.environment import read_flag, read_list
+from osgp.platform_settings import IS_EMBEDDED, PLATFORM
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("OSGP_VAR_DIR", BASE_DIR / "var"))
 
 DEBUG = read_flag("DEBUG")
-EMBEDDED = platform_settings.EMBEDDED
-OSGP = platform_settings.OSGP
+EMBEDDED = IS_EMBEDDED
+OSGP: dict[str, Any] = PLATFORM
 
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:

@@ -9,9 +9,8 @@ Which of them justify another attempt (``retryable``), without anybody doing any
 * access results that say "not now": temporary-failure, and those of transfers in blocks that broke off. The
   others say what the meter has, or who may use it: no;
 * exception-responses: yes, but for a service that the meter does not know or a request that is too long;
-* wrong or missing keys, whether the meter says so or its answer fails authentication, a refused
-  authentication, a rejection that names its reason, settings out of range, a blank address, one where no
-  meter is dialled, a host name that does not exist: no.
+* wrong or missing keys, whoever finds that, a refused authentication, a rejection that names its reason,
+  settings out of range, a blank address, one where no meter is dialled, an unknown host name: no.
 
 What ends an association (``ends_association``), after which its ``Meter`` refuses further use: all but what a
 complete answer to this very request says, or fails to say (:class:`AccessError`, :class:`DecodeError`), an

@@ -22,6 +22,14 @@ from osgp.pages.devices.setting_form import (
     tell_effective,
 )
 
+HOW_TO_TALK = "How to talk to it"
+
+
+def choose_classes(title: str, *, is_folded: bool) -> tuple[str, ...]:
+    """CSS classes of a group of fields."""
+    # One below the other, the many settings would fill three screens.
+    return (*(("collapse",) if is_folded else ()), *(("two-columns",) if title == HOW_TO_TALK else ()))
+
 
 class DeviceForm(SettingsFields, forms.ModelForm):
     """Name and version of the protocol are chosen together, among those in the catalogue."""

@@ -23,7 +23,7 @@ from osgp.firmware.versions import list_history
 from osgp.message_logs.reading import GRANTED_TO as LOG_READERS
 from osgp.pages.access import OrganisationScopedAdmin, get_organisation
 from osgp.pages.alarms.display import draw_row
-from osgp.pages.devices.device_form import DeviceForm
+from osgp.pages.devices.device_form import HOW_TO_TALK, DeviceForm, choose_classes
 from osgp.pages.devices.filters import DebuggingFilter, FailingFilter, FirmwareFilter, ProfileFilter
 from osgp.pages.devices.learned_rows import describe_learned, list_effective
 from osgp.pages.devices.setting_form import FIELDS
@@ -37,15 +37,8 @@ from osgp.requests.models import MeterSession, Request
 from osgp.system_notes.keeping import ADMIN, resolve_changed
 from osgp.system_notes.models import OPEN, SystemNote
 
-HOW_TO_TALK = "How to talk to it"
 RECENT_ROWS = 10
 RECENT_ALARMS = 5
-
-
-def _choose_classes(title: str, *, is_folded: bool) -> tuple[str, ...]:
-    """CSS classes of a group of fields."""
-    # One below the other, the many settings would fill three screens.
-    return (*(("collapse",) if is_folded else ()), *(("two-columns",) if title == HOW_TO_TALK else ()))
 
 
 class AuthorisationInline(admin.TabularInline):
@@ -234,7 +227,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
         # Most devices have no settings of their own, and there are many.
         folded = () if obj is not None and make_own(obj.own_settings, obj.with_list_max) else (HOW_TO_TALK,)
         return [
-            (title, {"fields": fields, "classes": _choose_classes(title, is_folded=title in folded)})
+            (title, {"fields": fields, "classes": choose_classes(title, is_folded=title in folded)})
             for title, fields in groups
         ]
 
