@@ -8,6 +8,6 @@ class ProcessesConfig(AppConfig):
 
     def ready(self) -> None:
         """Web threads look after their connections before each call."""
-        from osgp.processes.database import replace_lost_connection  # Settings are needed first.
+        from osgp.processes.database import close_ended_connection  # Settings are needed first.
 
-        request_started.connect(replace_lost_connection)
+        request_started.connect(close_ended_connection)

@@ -147,21 +147,29 @@ class Job(Generic[T]):
 lanes = Lanes()
 
 
-def replace_lost_connection(**_: Any) -> None:
+def replace_lost_connection() -> None:
     """Close the connection of this thread if it has failed, is too old, or the server has ended it meanwhile.
 
-    The next statement then opens another one. A server that ends a connection says so, or at least hangs up:
-    a look at the socket shows it and costs no round trip, unlike Django's CONN_HEALTH_CHECKS. Whatever else
-    the server has sent unasked, such as a notice, is read by the statement that tries the connection.
+    The next statement then opens another one.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if not database.in_atomic_block:
+        database.close_if_unusable_or_obsolete()
+    close_ended_connection()
+
+
+def close_ended_connection(**_: Any) -> None:
+    """Close the connection of this thread if the server has ended it. Before a web call Django does the rest.
+
+    A server that ends a connection says so, or at least hangs up: a look at the socket shows it and costs no
+    round trip, unlike Django's CONN_HEALTH_CHECKS. Whatever else the server has sent unasked, such as a
+    notice, is read by the statement that tries the connection.
 
     It takes what signals of Django are sent with.
     """
     database = connections[DEFAULT_DB_ALIAS]
-    if database.in_atomic_block:
-        return
-    database.close_if_unusable_or_obsolete()
     held: Any = database.connection
-    if held is None or database.vendor != "postgresql":
+    if held is None or database.in_atomic_block or database.vendor != "postgresql":
         return
     if held.closed or (_has_something_to_read(held.fileno()) and not database.is_usable()):
         database.close()

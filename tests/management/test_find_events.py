@@ -19,6 +19,7 @@ from osgp.protocol_dlms import errors
 from osgp.requests.models import Request
 from osgp.simulator import Fleet, SimulatorThread
 from tests import factories, meters
+from tests.answers import read_answer
 from tests.protocol_dlms.peers import WrapperMeter
 from tests.protocol_dlms.sessions import session
 from tests.visited import METERS, NOW, PROFILES, Visits, perform, saying, visited
@@ -408,7 +409,7 @@ def test_whoever_may_only_read_finds_events_alone_and_in_a_bundle(
         ]
         assert [answer.status_code for answer in posted] == [202, 202]
         meters.visit(device)
-        single, bundle = (api.get(answer.json()["url"]).json() for answer in posted)
+        single, bundle = (read_answer(api.get(answer.json()["url"])) for answer in posted)
     assert single["status"] == "SUCCEEDED"
     assert single["result"]["events"]
     assert bundle["responses"][0]["result"] == single["result"]

@@ -143,6 +143,7 @@ def _add_requests(estate: Estate) -> None:
         estate.names[f"request_{state.lower()}"] = str(request.correlation_uid)
     visit = MeterSession.objects.create(
         meter=estate.meter,
+        organisation=estate.organisation,
         state=SessionState.CLOSED,
         opened_at=now,
         claimed_at=now,
