@@ -28,6 +28,8 @@ HALF_ONLY = 3
 EMBEDDED, ON_SERVICES = "SQLite + in-process broker", "PostgreSQL + RabbitMQ"
 WORKERS = min(8, 2 * (os.cpu_count() or 1))
 """Processes of pytest-xdist: two per core, as tests that start processes wait for them most of the time."""
+TENANTS = "tests/tenants"
+"""Left to the second run: who may do what is the same on any database, and this takes long."""
 FOLLOW_SECONDS = 0.5
 """How often it is looked whether the second run has said more."""
 
@@ -99,7 +101,8 @@ def run_both(found: services.Services, arguments: Sequence[str]) -> tuple[int, i
         second = pool.submit(run_on_services, found, arguments, workers, output)
         try:
             say(f"{EMBEDDED}; at the same time {ON_SERVICES}, shown afterwards")
-            first_code = run_embedded(arguments, workers)
+            left_out = [] if any(TENANTS in each for each in arguments) else [f"--ignore={TENANTS}"]
+            first_code = run_embedded([*arguments, *left_out], workers)
             say(ON_SERVICES)
             follow(output.fileno(), second)
         finally:

@@ -66,7 +66,15 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
 def test_both_runs_with_the_arguments_of_pytest(run: Run, ran: list[str]) -> None:
     assert run("-k", "clock", "tests/adhoc") == 0
-    assert sorted(ran) == ["embedded -k clock tests/adhoc", "services -k clock tests/adhoc"]
+    assert sorted(ran) == [
+        "embedded -k clock tests/adhoc --ignore=tests/tenants",
+        "services -k clock tests/adhoc",
+    ]
+
+
+def test_what_is_left_to_the_second_one_is_run_by_both_if_it_is_named(run: Run, ran: list[str]) -> None:
+    assert run("tests/tenants/test_rest.py") == 0
+    assert sorted(ran) == ["embedded tests/tenants/test_rest.py", "services tests/tenants/test_rest.py"]
 
 
 def test_what_the_second_one_says_is_shown_behind_the_first(

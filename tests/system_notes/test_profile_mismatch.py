@@ -19,6 +19,7 @@ from osgp.visits import visit as visits
 from osgp.visits.outcome import ActionOutcome
 from osgp.visits.platform_requests import perform_due
 from tests import factories, meters
+from tests.answers import read_answer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -125,7 +126,7 @@ def test_update_protocol_resolves_it(api: APIClient, organisation: Organisation,
     gas.refresh_from_db()
     assert gas.state == RequestState.SUCCEEDED
     for answer in answers:
-        assert api.get(answer.json()["url"]).json()["status"] == "SUCCEEDED"
+        assert read_answer(api.get(answer.json()["url"]))["status"] == "SUCCEEDED"
     assert set(Action.objects.values_list("state", flat=True)) == {ActionState.DONE}
     assert SystemNote.objects.filter(resolved_at=None).count() == 0
 

@@ -66,6 +66,8 @@ class Extra(NamedTuple):
     model: str
     """Whose primary key it is asked with."""
     posted: Mapping[str, Any]
+    rest: tuple[Any, ...] = ()
+    """What its address has besides."""
 
 
 EXTRAS: dict[str, Extra] = {
@@ -83,6 +85,7 @@ EXTRAS: dict[str, Extra] = {
     "readings_device": Extra("devices.Device", {}),
     "requests_request_probe": Extra("devices.Device", {}),
     "requests_request_apply": Extra("requests.Request", {}),
+    "requests_request_result": Extra("requests.Request", {}, (0, "result")),
 }
 
 SITE: dict[str, str] = {
