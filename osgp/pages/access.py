@@ -8,6 +8,7 @@ permissions they have.
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -54,14 +55,14 @@ class GrantingAdmin(OrganisationScopedAdmin):
 
 
 class PlatformOnly:
-    """Mixed into every other admin: only users without an organisation get in.
+    """Mixed into every other admin: only users without an organisation get in."""
 
-    For others there are no rows: what Django asks before permissions then says of every key the same.
-    """
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request)  # type: ignore[misc]
-        return rows if get_organisation(request) is None else rows.none()
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Refuse it before Django looks whether there is such a row."""
+        if get_organisation(request) is not None:
+            raise PermissionDenied
+        page: HttpResponse = super().history_view(request, object_id, extra_context)  # type: ignore[misc]
+        return page
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return get_organisation(request) is None and super().has_module_permission(request)  # type: ignore[misc]

@@ -86,7 +86,7 @@ class Work:
             assert memory.statistics.invocation_counter_refusals == 0
             assert memory.counters.repeated == []
             self._check_keys(device)
-            steps = Action.objects.filter(message="CountedStep", device=device)
+            steps = Action.objects.filter(message__in=("CountedStep", "SynchronizeTime"), device=device)
             done = steps.filter(state=ActionState.DONE).count()
             unknown = steps.filter(state=ActionState.UNKNOWN).count()
             assert done <= memory.statistics.sets <= done + unknown

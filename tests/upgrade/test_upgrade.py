@@ -56,8 +56,8 @@ GROWING = {MIGRATIONS, "django_content_type", "auth_permission"}
 """Tables that get rows for what is new in a release."""
 MONTHS = "readings_chunk_"
 """How the names of partitions begin; they are made ahead."""
-MOVED = {"devices_device": {"invocation_counter"}}
-"""Columns whose values are elsewhere now."""
+MOVED = {"devices_device": {"invocation_counter"}, "requests_idempotencykey": {"claim"}}
+"""Columns whose values are elsewhere now, or not needed any more."""
 REWORDED = {"devices_device": {"with_list_max": {1: 0}}}
 """Values that are told in other words now: 1 was what devices got that were given none, and is 0."""
 OF_THE_TIME = {name: KEY_TYPES[name] for name in ("master_key", "authentication_key", "encryption_key")} | {
