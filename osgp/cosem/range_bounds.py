@@ -31,7 +31,7 @@ def make_bounds(clock: MeterClock, kind: RangeBounds, begin: datetime, end: date
     hour that autumn repeats, where they would be ambiguous.
     """
     if kind in _ON_HOURS:
-        begin, end = _floor(clock, begin), _ceil(clock, end)
+        begin, end = widen_to_hours(clock, begin, end)
     if kind not in _WITHOUT_DEVIATION:
         encoded = clock.encode(begin), clock.encode(end)
     else:
@@ -40,6 +40,11 @@ def make_bounds(clock: MeterClock, kind: RangeBounds, begin: datetime, end: date
         encoded = first, last
     on_hours = _floor(clock, begin) == begin and _floor(clock, end) == end
     return Bounds(*encoded, (begin, end), on_hours)
+
+
+def widen_to_hours(clock: MeterClock, begin: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The last full hour of the meter's clock up to ``begin``, and the first one from ``end`` on."""
+    return _floor(clock, begin), _ceil(clock, end)
 
 
 def _floor(clock: MeterClock, moment: datetime) -> datetime:

@@ -5,17 +5,18 @@ not let clients name columns; that know only entries by number, or only the whol
 range without rows with an access result. What has worked is kept with the device.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple
 
 from osgp.catalogue import CaptureColumn
 from osgp.catalogue.communication import RangeBounds
 from osgp.cosem.errors import make_illegal_response
 from osgp.cosem.profile_rows import Row, Selection, select
-from osgp.cosem.range_bounds import Bounds, make_bounds
+from osgp.cosem.range_bounds import Bounds, make_bounds, widen_to_hours
 from osgp.cosem.row_times import Within
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import AccessResult, Data, EntryDescriptor, RangeDescriptor, errors
@@ -82,6 +83,8 @@ class BufferAccess:
         )
         known = self._find_habit("bounds")
         self._bounds = meter.settings.range_bounds or _parse_bounds(known) or RangeBounds.DEVIATION
+        self._taken = self._bounds, self._by_column
+        """The way in which the meter took a range the last time."""
         self._has_answered = False
         self._worked = set[tuple[RangeBounds, bool, bool]]()
         """Bounds, whether columns were named, whether the bounds were on full hours."""
@@ -114,9 +117,21 @@ class BufferAccess:
 
         ``briefly``: in one way only. Raises the first refusal, and the errors that end the association.
         """
+        return self._ask_range(islice(self._list_ways(), 1 if briefly else None), begin, end)
+
+    def ask_beyond(self, begin: datetime, end: datetime) -> Answer:
+        """Ask for a few rows at a border of a range, in the way that has just worked; a refusal is raised.
+
+        The bounds are on full hours for as long as the meter has taken no others.
+        """
+        if (*self._taken, False) not in self._worked:
+            begin, end = widen_to_hours(self._meter.clock, begin, end)
+        return self._ask_range([self._taken], begin, end)
+
+    def _ask_range(self, ways: Iterable[tuple[RangeBounds, bool]], begin: datetime, end: datetime) -> Answer:
         first: errors.DlmsError | None = None
         tried = set[tuple[Data, Data, bool]]()
-        for kind, by_column in self._list_ways():
+        for kind, by_column in ways:
             bounds = make_bounds(self._meter.clock, kind, begin, end)
             selection = self._some if by_column else self._all
             same = bounds.begin, bounds.end, by_column
@@ -131,8 +146,6 @@ class BufferAccess:
                 if self._says_empty(error, kind, bounds, by_column=by_column):
                     return Answer((), selection, bounds.within)
                 first = first or error
-                if briefly:
-                    break
                 continue
             declines = first is not None
             if by_column and rows and set(map(len, rows)) == {self._all.width}:
@@ -210,6 +223,7 @@ class BufferAccess:
             self._learn_habit("columns", _ALL)
             self._by_column = False
         self._bounds = kind
+        self._taken = kind, by_column
 
     def _find_habit(self, name: str) -> str | None:
         return self._meter.knowledge.find_habit(f"{self._tag} {name}")

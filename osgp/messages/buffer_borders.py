@@ -3,7 +3,7 @@
 The Blue Book has both in a range; seen in the field are meters that answer ``start < t <= end``, for example.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from osgp.catalogue.communication import RangeBorders
@@ -14,7 +14,7 @@ from osgp.messages.visited_meter import VisitedMeter
 HABIT = "range_borders"
 _BEGIN_HABIT, _END_HABIT = "range_begin", "range_end"
 _INCLUDED, _EXCLUDED = "INCLUDED", "EXCLUDED"
-_CHECK = "range_borders"
+_HABITS = (_BEGIN_HABIT, _END_HABIT)
 _SHORT = 2
 """Periods of a range that may have rows at its borders alone."""
 _INSTANT = timedelta(seconds=1)
@@ -28,43 +28,45 @@ _PARTS = {
 _BORDERS = {parts: borders for borders, parts in _PARTS.items()}
 
 
-class Borders:
-    """The borders of one read of a buffer, of which each is counted to a range, or not, or is not known."""
+class Border:
+    """One of the two borders of one read of a buffer: rows at it are counted to a range, or not, or that is
+    not known."""
 
-    def __init__(self, meter: VisitedMeter, buffer: Buffer, begin: datetime, end: datetime) -> None:
+    def __init__(
+        self, meter: VisitedMeter, buffer: Buffer, begin: datetime, end: datetime, *, is_begin: bool
+    ) -> None:
         self._meter = meter
         self._period = buffer.period
-        knowledge = meter.knowledge
+        self._moment = begin if is_begin else end
+        self._outward = -1 if is_begin else 1
+        self._habit = _BEGIN_HABIT if is_begin else _END_HABIT
         known = meter.settings.range_borders
         if known is None:
-            parts = _parse(knowledge.find_habit(_BEGIN_HABIT)), _parse(knowledge.find_habit(_END_HABIT))
+            self._is_counted = _parse(meter.knowledge.find_habit(self._habit))
         else:
-            parts = _PARTS[known]
-        self._begin, self._end = parts
+            self._is_counted = _PARTS[known][_HABITS.index(self._habit)]
         is_short = self._period is not None and end <= self._advance(begin, _SHORT)
         self._is_widened = is_short or meter.earlier is not None
         """Whether the range is longer, while nothing is known: there may be rows at its borders alone; and on
         a bad line two rows too many are better than another request."""
 
-    def move_begin(self, begin: datetime) -> datetime:
-        """Where a range has to begin so that a row at ``begin`` comes."""
-        return self._move(begin, -1, is_counted=self._begin)
+    @property
+    def is_known(self) -> bool:
+        """Whether there is nothing to find out."""
+        return self._period is None or self._is_counted is not None
 
-    def move_end(self, end: datetime) -> datetime:
-        """Where a range has to end so that a row at ``end`` comes."""
-        return self._move(end, 1, is_counted=self._end)
-
-    def _move(self, moment: datetime, count: int, *, is_counted: bool | None) -> datetime:
-        if is_counted:
-            return moment
+    def move(self) -> datetime:
+        """Where a range has to begin, or end, so that a row at the border comes."""
+        if self._is_counted:
+            return self._moment
         if self._period is not None:
-            is_moved = is_counted is not None or self._is_widened
-            return self._advance(moment, count) if is_moved else moment
+            is_moved = self._is_counted is not None or self._is_widened
+            return self._advance(self._moment, self._outward) if is_moved else self._moment
         # Of rows without a period nobody can see that one is missing at the border.
         try:
-            return moment + count * _INSTANT
+            return self._moment + self._outward * _INSTANT
         except OverflowError:
-            return moment
+            return self._moment
 
     def _advance(self, moment: datetime, count: int) -> datetime:
         assert self._period is not None
@@ -73,63 +75,52 @@ class Borders:
         except (OverflowError, ValueError):
             return moment
 
-    def learn(self, times: Sequence[datetime], begin: datetime, end: datetime, within: Within) -> None:
-        """Learn from the rows that came for a range from ``begin`` to ``end``, asked for as ``within``."""
-        if self._period is None or not times:
-            return
-        if self._begin is None and within[0] == begin == times[0]:
-            self._begin = True
-        if self._end is None and within[1] == end == times[-1]:
-            self._end = True
-        self._keep()
+    def learn(self, times: Sequence[datetime], bound: datetime) -> None:
+        """Learn from the rows that came, in the order of time, for a range with that bound at the border."""
+        if times and bound == self._moment == self._find_outermost(times):
+            self._keep(is_counted=True)
 
-    def list_missing(
-        self, times: Sequence[datetime], begin: datetime, end: datetime, within: Within
-    ) -> Iterator[Within]:
-        """Yield ranges that surely have a row that is missing at the begin or the end, if the meter has it.
+    def find_missing(self, times: Sequence[datetime], bound: datetime) -> Within | None:
+        """A range that surely has the row that is missing at the border, if the meter has it.
 
-        Not more than once a day: a meter may have no older row, or not captured the last one yet. Rows that
-        come show that the meter does not count the border: call :meth:`learn_excluded`.
+        None: no row is missing, or the meter was asked within a day (see :meth:`note_asked`): it may have no
+        older row, or not captured the last one yet. A row that comes shows that the meter does not count
+        the border: call :meth:`learn_excluded`.
         """
-        knowledge, now = self._meter.knowledge, self._meter.visit_begin
-        asks = self._find_asks(times, begin, end, within)
-        if asks and knowledge.is_due(_CHECK, now):
-            yield from asks
-            # Once they were answered.
-            knowledge.learn(_CHECK, {}, now)
+        moment, outward = self._moment, self._outward
+        if self.is_known or not times:
+            return None
+        nearest = self._find_outermost(times)
+        if bound != moment or nearest == moment or moment > self._meter.visit_begin:
+            return None
+        if nearest != self._advance(moment, -outward):
+            return None
+        if not self._meter.knowledge.is_due(self._habit, self._meter.visit_begin):
+            return None
+        beyond = self._advance(moment, outward)
+        return min(beyond, nearest), max(beyond, nearest)
 
-    def _find_asks(
-        self, times: Sequence[datetime], begin: datetime, end: datetime, within: Within
-    ) -> list[Within]:
-        needs_begin = self._begin is None and within[0] == begin
-        needs_end = self._end is None and within[1] == end and end <= self._meter.visit_begin
-        if self._period is None or not times or not (needs_begin or needs_end):
-            return []
-        asks: list[Within] = []
-        first, last = times[0], times[-1]
-        if needs_begin and begin < first == self._advance(begin, 1):
-            asks.append((self._advance(begin, -1), first))
-        if needs_end and end > last == self._advance(end, -1):
-            asks.append((last, self._advance(end, 1)))
-        return asks
+    def note_asked(self) -> None:
+        """Note that the meter has answered when it was asked for what was missing."""
+        self._meter.knowledge.learn(self._habit, {}, self._meter.visit_begin)
 
-    def learn_excluded(self, times: Sequence[datetime], begin: datetime, end: datetime) -> None:
+    def learn_excluded(self, times: Sequence[datetime]) -> None:
         """Learn from the rows that came once there was asked for more."""
-        if self._begin is None and times[0] == begin:
-            self._begin = False
-        if self._end is None and times[-1] == end:
-            self._end = False
-        self._keep()
+        if self._find_outermost(times) == self._moment:
+            self._keep(is_counted=False)
 
-    def _keep(self) -> None:
-        knowledge = self._meter.knowledge
-        if self._meter.settings.range_borders is not None:
+    def _find_outermost(self, times: Sequence[datetime]) -> datetime:
+        return times[0 if self._outward < 0 else -1]
+
+    def _keep(self, *, is_counted: bool) -> None:
+        if self._is_counted is not None:
             return
-        for name, is_counted in ((_BEGIN_HABIT, self._begin), (_END_HABIT, self._end)):
-            if is_counted is not None:
-                knowledge.learn_habit(name, _INCLUDED if is_counted else _EXCLUDED)
-        if self._begin is not None and self._end is not None:
-            knowledge.learn_habit(HABIT, _BORDERS[self._begin, self._end])
+        self._is_counted = is_counted
+        knowledge = self._meter.knowledge
+        knowledge.learn_habit(self._habit, _INCLUDED if is_counted else _EXCLUDED)
+        begin, end = (_parse(knowledge.find_habit(each)) for each in _HABITS)
+        if begin is not None and end is not None:
+            knowledge.learn_habit(HABIT, _BORDERS[begin, end])
 
 
 def _parse(text: str | None) -> bool | None:

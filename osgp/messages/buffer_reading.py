@@ -13,7 +13,7 @@ from osgp.cosem.profile_rows import Row
 from osgp.cosem.row_times import Within
 from osgp.faults import Fault
 from osgp.messages.buffer_access import MOST_ENTRIES, Answer, BufferAccess, Way, is_refusal
-from osgp.messages.buffer_borders import Borders
+from osgp.messages.buffer_borders import Border
 from osgp.messages.buffer_rows import BufferRows, Collection, WantedColumn
 from osgp.messages.buffers import Buffer, find_clock, find_period_step
 from osgp.messages.visited_meter import VisitedMeter
@@ -191,25 +191,29 @@ class _Reading:
 
     def _read_by_range(self, *, briefly: bool) -> None:
         """Read slice by slice; each begins where the rows in hand end, so that no border matters."""
-        borders = Borders(self._meter, self._buffer, self._begin, self._end)
-        start, count, is_last = self._begin, 0, False
-        outer: list[datetime] = []
+        meter, buffer, begin, end = self._meter, self._buffer, self._begin, self._end
+        begins = Border(meter, buffer, begin, end, is_begin=True)
+        ends = Border(meter, buffer, begin, end, is_begin=False)
+        start, count, is_last = begin, 0, False
         while not is_last:
             count += self._size
             until, is_last = self._find_slice_end(count)
-            first = borders.move_begin(start) if start == self._begin else start
-            last = borders.move_end(until) if is_last else until
+            first = begins.move() if start == begin else start
+            last = ends.move() if is_last else until
             answer = self._ask(partial(self._access.ask_range, first, last, briefly=briefly))
-            outer += answer.within or (first, last)
+            asked = answer.within or (first, last)
             moments = self.collection.take(answer, self._named).moments
             if moments:
+                if start == begin:
+                    # Before anything is complete: once the line is lost nobody asks for that row any more.
+                    self._complete_border(begins, asked[0])
                 latest = max(moments)
                 is_last |= self._has_rest(moments, until)
                 start = self.complete_until = max(start, min(latest, until))
             if not is_last and self._must_end():
                 return
-        self._complete_borders(borders, (outer[0], outer[-1]))
-        self.complete_until = self._end
+        self._complete_border(ends, asked[1])
+        self.complete_until = end
 
     def _find_slice_end(self, count: int) -> tuple[datetime, bool]:
         """``count`` rows after the begin, and whether that is the end; the end if the period is unknown."""
@@ -233,23 +237,24 @@ class _Reading:
             return False
         return 2 * sum(until < moment <= end for moment in set(moments)) * step >= end - until
 
-    def _complete_borders(self, borders: Borders, within: Within) -> None:
-        """Ask once for a row at the begin or the end that did not come although it should be there."""
-        begin, end = self._begin, self._end
+    def _complete_border(self, border: Border, bound: datetime) -> None:
+        """Ask once for a row at a border that did not come with that bound although it should be there."""
+        if border.is_known:
+            return
         times = self.collection.list_times()
-        borders.learn(times, begin, end, within)
-        has_asked = False
-        for first, last in borders.list_missing(times, begin, end, within):
-            has_asked = True
-            try:
-                answer = self._access.ask_range(first, last, briefly=True)
-            except errors.DlmsError as error:
-                if not is_refusal(self._meter, error):
-                    raise
-            else:
-                self.collection.take(answer, self._named)
-        if has_asked:
-            borders.learn_excluded(self.collection.list_times(), begin, end)
+        border.learn(times, bound)
+        missing = border.find_missing(times, bound)
+        if missing is None:
+            return
+        try:
+            answer = self._access.ask_beyond(*missing)
+        except errors.DlmsError as error:
+            if not is_refusal(self._meter, error):
+                raise
+        else:
+            self.collection.take(answer, self._named)
+        border.note_asked()
+        border.learn_excluded(self.collection.list_times())
 
     # Entries by number
 

@@ -197,6 +197,43 @@ def test_settings_say_how_bounds_are_told() -> None:
     assert len(meter.asked) == 2
 
 
+@pytest.mark.parametrize("borders", [RangeBorders.END, RangeBorders.START, RangeBorders.NEITHER])
+def test_borders_of_a_meter_that_wants_full_hours(borders: RangeBorders) -> None:
+    """The range for the row at a border is on full hours too, as long as the meter has taken no others."""
+    meter = ScriptedMeter(DAYS, borders, refuses=refusing(lambda each: not is_on_hours(each)))
+    visited = visit(meter)
+    expected = WANTED[: 4 * 12 + 1]
+    assert times_of(read(visited, BEGIN, expected[-1])) == expected
+    assert all(map(is_on_hours, meter.asked))
+    assert visited.knowledge.find_habit("range_borders") == borders
+    assert times_of(read(visited, BEGIN, expected[-1])) == expected
+    assert visited.knowledge.find_habit("INTERVAL_VALUES_E bounds") == "FULL_HOURS"
+
+
+def test_a_row_at_a_border_is_asked_for_on_full_hours_only_until_others_are_taken() -> None:
+    meter = ScriptedMeter(DAYS, RangeBorders.NEITHER)
+    visited = visit(meter)
+    assert times_of(read(visited, BEGIN, BEGIN + timedelta(hours=3))) == WANTED[:13]
+    assert [is_on_hours(each) for each in meter.asked] == [True, True, True]
+    assert visited.knowledge.find_habit("INTERVAL_VALUES_E bounds") is None
+    meter = ScriptedMeter(DAYS, RangeBorders.NEITHER)
+    visited = visit(meter)
+    visited.knowledge.learn_habit("INTERVAL_VALUES_E bounds", "DEVIATION")
+    assert times_of(read(visited, BEGIN, BEGIN + timedelta(hours=3))) == WANTED[:13]
+    assert [is_on_hours(each) for each in meter.asked] == [True, False, False]
+
+
+@pytest.mark.parametrize("borders", [RangeBorders.END, RangeBorders.START, RangeBorders.NEITHER])
+def test_a_row_at_a_border_is_asked_for_in_the_way_that_has_just_worked(borders: RangeBorders) -> None:
+    """Other columns, or bounds, were refused before: they would cost the row."""
+    meter = ScriptedMeter(DAYS, borders, refuses=refusing(lambda each: each.columns or has_deviation(each)))
+    visited = replace(visit(meter), profile=catalogue.find_profile("DSMR", "4.2.2"))
+    expected = WANTED[: 4 * 12 + 1]
+    for _ in range(2):
+        assert times_of(read(visited, BEGIN, expected[-1])) == expected
+        assert visited.knowledge.find_habit("range_borders") == borders
+
+
 @pytest.mark.parametrize(
     "kind",
     [AccessResult.OBJECT_UNDEFINED, AccessResult.TEMPORARY_FAILURE, AccessResult.HARDWARE_FAULT],
@@ -281,6 +318,34 @@ def test_a_lost_line_keeps_what_came(by_entries: bool) -> None:
     joined = earlier
     whole = operation.represent_result(operation.perform(visit(ScriptedMeter(DAYS)), asked))
     assert joined == whole
+
+
+@pytest.mark.parametrize("borders", RangeBorders)
+@pytest.mark.parametrize("drops_after", [1, 2, 3])
+@pytest.mark.parametrize("hours", [12, 48])
+def test_a_line_that_is_lost_at_a_border(borders: RangeBorders, drops_after: int, hours: int) -> None:
+    """Nothing counts as complete before the row at the begin was asked for: the retry gets it."""
+    operation = find_operation()
+    end = BEGIN + timedelta(hours=hours)
+    body = {"period_type": "INTERVAL", "begin_date": BEGIN.isoformat(), "end_date": end.isoformat()}
+    knowledge = Knowledge()
+    earlier: dict[str, Any] | None = None
+    for _ in range(5):
+        meter = visit(
+            ScriptedMeter(DAYS, borders, drops_after=drops_after), knowledge=knowledge, earlier=earlier
+        )
+        fault = None
+        try:
+            result: Any = operation.perform(meter, operation.parse(body))
+        except Interrupted as interrupted:
+            result, fault = interrupted.result, interrupted.fault
+        shown = operation.represent_result(result)
+        earlier = dict(operation.join(earlier, shown)) if earlier else shown
+        if fault is None:
+            break
+    assert fault is None
+    assert earlier is not None
+    assert times_of(earlier) == [each for each in WANTED if each <= end]
 
 
 def test_a_request_that_is_too_long_for_the_meter_is_made_shorter() -> None:
