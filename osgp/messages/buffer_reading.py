@@ -127,7 +127,7 @@ class _Reading:
         self._size = FIRST_ROWS
         self._seconds_per_row = 0.0
         self._entry: int | None = None
-        """The entry up to which there is what ``complete_until`` says, if entries were read by number."""
+        """The entry after which there may be rows later than ``complete_until``, if entries are read."""
 
     def read(self) -> None:
         """Read what there is time for, in the way that has worked before, else in any that works."""
@@ -268,8 +268,8 @@ class _Reading:
         known = self._access.find_entry(begin) if step is None else None
         low = max(count - self._count_periods_since(begin) + 1, 1)
         if known is not None:
-            # Here the attempt before lost the meter.
-            low = max(min(known, count) - SPARE_ENTRIES, 1)
+            # Here the attempt before lost the meter; a full log has moved by each row since then.
+            low = max(min(known, count) - LEAST_ROWS, 1)
         lowest, position = low, low
         earliest: datetime | None = None
         latest: datetime | None = None
@@ -287,6 +287,8 @@ class _Reading:
                 while lowest > 1 and begin < earliest and not is_mixed:
                     # There were more rows than the period says.
                     first = max(lowest - self._size, 1)
+                    # If the meter is lost now: so far back that what comes next also goes beyond this.
+                    self._entry = max(lowest - FIRST_ROWS // 2, 1)
                     older = self._take_entries(first, lowest - 1)
                     lowest = first
                     if older:
@@ -348,7 +350,8 @@ class _Reading:
         """Have the next attempt go on by number, after the entries that came before the meter was lost."""
         if self._entry is not None:
             self._access.keep_way(Way.ENTRIES, is_sure=bool(self.collection))
-            self._access.keep_entry(self._entry, self.complete_until)
+            if self._buffer.period is None:
+                self._access.keep_entry(self._entry, self.complete_until)
 
     def _count_periods_since(self, moment: datetime) -> int:
         """How many rows there may be since then; more than a meter holds if that is unknown."""
