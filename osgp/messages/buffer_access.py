@@ -103,6 +103,19 @@ class BufferAccess:
         text = None if way is Way.RANGE else f"{way}{'' if is_sure else '?'}"
         self._meter.knowledge.learn_habit(f"{self._tag} access", text)
 
+    def find_entry(self, moment: datetime) -> int | None:
+        """Which entry was the last one up to ``moment``, where the attempt before ended; None: unknown."""
+        number, _, until = (self._find_habit("entry") or "").partition(" ")
+        return int(number) if number.isdecimal() and until == moment.isoformat() else None
+
+    def keep_entry(self, number: int, moment: datetime) -> None:
+        """Keep up to which entry rows came, the last one at ``moment``, before the meter was lost."""
+        self._learn_habit("entry", f"{number} {moment.isoformat()}")
+
+    def forget_entry(self) -> None:
+        """Forget where an attempt before ended: this one has read all."""
+        self._meter.knowledge.learn_habit(f"{self._tag} entry", None)
+
     def find_whole_way(self) -> Way:
         """The way that gives all of a short buffer."""
         way = self._find_habit("whole")

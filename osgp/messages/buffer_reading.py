@@ -14,7 +14,7 @@ from osgp.cosem.row_times import Within
 from osgp.faults import Fault
 from osgp.messages.buffer_access import MOST_ENTRIES, Answer, BufferAccess, Way, is_refusal
 from osgp.messages.buffer_borders import Border
-from osgp.messages.buffer_rows import BufferRows, Collection, WantedColumn
+from osgp.messages.buffer_rows import BufferRows, Collection, Seen, WantedColumn
 from osgp.messages.buffers import Buffer, find_clock, find_period_step
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.protocol_dlms import errors
@@ -126,6 +126,8 @@ class _Reading:
         self._access = BufferAccess(meter, buffer.tag, buffer.columns, named)
         self._size = FIRST_ROWS
         self._seconds_per_row = 0.0
+        self._entry: int | None = None
+        """The entry after which there may be rows later than ``complete_until``, if entries are read."""
 
     def read(self) -> None:
         """Read what there is time for, in the way that has worked before, else in any that works."""
@@ -146,9 +148,11 @@ class _Reading:
                 self._read_by_entries()
             except Fault as fault:
                 if not _is_about_access(self._meter, fault):
+                    self._keep_place()
                     raise
             else:
                 self._access.keep_way(Way.ENTRIES, is_sure=bool(self.collection))
+                self._access.forget_entry()
                 return
         try:
             self._take_whole()
@@ -259,11 +263,18 @@ class _Reading:
     # Entries by number
 
     def _read_by_entries(self) -> None:
-        """Read the entries since the begin: the period tells how many there may be, their times the rest."""
+        """Read the entries since the begin: the period tells how many there may be, their times the rest.
+
+        If entries are in no order, any of them may be of the time: all are read.
+        """
         count = self._access.count_entries()
         begin, end = self.complete_until, self._end
         step = find_period_step(self._buffer.period)
+        known = self._access.find_entry(begin) if step is None else None
         low = max(count - self._count_periods_since(begin) + 1, 1)
+        if known is not None:
+            # Here the attempt before lost the meter; a full log has moved by each row since then.
+            low = max(min(known, count) - LEAST_ROWS, 1)
         lowest, position = low, low
         earliest: datetime | None = None
         latest: datetime | None = None
@@ -275,45 +286,77 @@ class _Reading:
             seen = self._take_entries(max(position - 1, low), last, following)
             position = last + 1
             if seen:
+                rises = before is not None and before <= seen.earliest
+                is_mixed = seen.is_mixed and not rises
                 earliest, latest = _join(seen, earliest, latest)
-                while lowest > 1 and begin < earliest:
+                while lowest > 1 and begin < earliest and not is_mixed:
                     # There were more rows than the period says.
                     first = max(lowest - self._size, 1)
+                    # If the meter is lost now: so far back that what comes next also goes beyond this.
+                    self._entry = max(lowest - FIRST_ROWS // 2, 1)
                     older = self._take_entries(first, lowest - 1)
                     lowest = first
-                    earliest, latest = _join(older, earliest, latest) if older else (earliest, latest)
+                    if older:
+                        earliest, latest = _join(older, earliest, latest)
+                        is_mixed = older.is_mixed
                     if self.collection.is_full:
                         # Before these there are rows that did not come.
                         return
-                rises = before is not None and before <= seen[0]
-                if rises or earliest <= begin or (step is not None and earliest - begin <= step):
+                if is_mixed:
+                    self._read_without_order(begin, (1, lowest - 1), (position, count))
+                    return
+                is_oldest = before is None and lowest == 1 and seen.rises
+                is_near = step is not None and earliest - begin <= step
+                if rises or is_oldest or is_near or earliest <= begin:
                     # Nothing between the begin and these rows is missing.
                     self.complete_until = max(begin, min(latest, end))
-                if rises and seen[0] > end:
+                    self._entry = last
+                if (rises and seen.earliest > end) or (seen.rises and seen.past_end >= LEAST_ROWS):
                     break
-                before = seen[1]
+                before = seen.latest
                 following = (before, _LAST) if rises else None
             if position <= count and self._must_end():
                 return
         position = 1
-        while position < lowest and (latest is None or latest < end):
+        while position < lowest and known is None and (latest is None or latest < end):
             # Where entry 1 is the newest, it has the rows that are missing.
             last = min(position + self._size - 1, lowest - 1)
             seen = self._take_entries(position, last)
             position = last + 1
-            if not seen or seen[0] <= begin:
+            if seen and seen.is_mixed:
+                self._read_without_order(begin, (position, lowest - 1))
+                return
+            if not seen or seen.earliest <= begin:
                 break
             if self._must_end():
                 return
         self.complete_until = end
 
-    def _take_entries(
-        self, first: int, last: int, within: Within | None = None
-    ) -> tuple[datetime, datetime] | None:
-        """Take entries; return the earliest and the latest time among them, if any has one."""
+    def _read_without_order(self, begin: datetime, *others: tuple[int, int]) -> None:
+        """Read the other entries, from first to last of each part, after some that are in no order."""
+        self.complete_until, self._entry = begin, None
+        for first, last in others:
+            while first <= last:
+                until = min(first + self._size - 1, last)
+                # One before them again: meanwhile a new row may have moved them by one.
+                self._take_entries(max(first - 1, 1), until)
+                first = until + 1
+                if self._must_end():
+                    return
+        self.complete_until = self._end
+
+    def _take_entries(self, first: int, last: int, within: Within | None = None) -> Seen | None:
+        """Take entries; return what their times are, if any has one."""
         answer = self._ask(partial(self._access.ask_entries, first, last))
-        moments = self.collection.take(answer._replace(within=within), self._named).moments
-        return (min(moments), max(moments)) if moments else None
+        answered = self.collection.take(answer._replace(within=within), self._named)
+        return Seen.of(answered.moments, self._end)
+
+    def _keep_place(self) -> None:
+        """Have the next attempt go on by number, after the entries that came before the meter was lost."""
+        if self._entry is not None:
+            self._access.keep_way(Way.ENTRIES, is_sure=bool(self.collection))
+            if self._buffer.period is None:
+                self._access.keep_entry(self._entry, self.complete_until)
 
     def _count_periods_since(self, moment: datetime) -> int:
         """How many rows there may be since then; more than a meter holds if that is unknown."""
@@ -339,11 +382,8 @@ class _Reading:
         return is_out_of_time or self.collection.is_full
 
 
-def _join(
-    seen: tuple[datetime, datetime], earliest: datetime | None, latest: datetime | None
-) -> tuple[datetime, datetime]:
-    first, last = seen
-    return min(first, earliest or first), max(last, latest or last)
+def _join(seen: Seen, earliest: datetime | None, latest: datetime | None) -> tuple[datetime, datetime]:
+    return min(seen.earliest, earliest or seen.earliest), max(seen.latest, latest or seen.latest)
 
 
 def _is_about_access(meter: VisitedMeter, fault: Fault) -> bool:

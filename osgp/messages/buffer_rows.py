@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from osgp.catalogue import CaptureColumn
@@ -76,6 +77,29 @@ class BufferRows:
                 first = reasons[min(reasons)]
                 listed.append({"name": name, "reason": f"{values} no sense: {first}."})
         return listed
+
+
+class Seen(NamedTuple):
+    """The times of the rows in one answer."""
+
+    earliest: datetime
+    latest: datetime
+    rises: bool
+    """Whether they are in the order of time."""
+    is_mixed: bool
+    """Whether they are neither in the order of time nor in its reverse."""
+    past_end: int
+    """How many are later than what is wanted."""
+
+    @classmethod
+    def of(cls, moments: Sequence[datetime], end: datetime) -> "Seen | None":
+        """None if there is no row."""
+        if not moments:
+            return None
+        rises = all(earlier <= later for earlier, later in pairwise(moments))
+        falls = all(earlier >= later for earlier, later in pairwise(moments))
+        past_end = sum(moment > end for moment in moments)
+        return cls(min(moments), max(moments), rises and not falls, not (rises or falls), past_end)
 
 
 class Collection:

@@ -27,6 +27,7 @@ LONGEST = 2_000
 """Characters of what the profile or the meter says of one; 40 columns of a buffer."""
 MOST_SHOWN = 200
 """The same in the text of a note."""
+SCALER_UNIT = "scaler_unit"
 WHAT_TO_DO = (
     "Values are read as the meter describes them. Check values from before, which may be wrong; and if all "
     "meters of its kind are like that, give them a profile that says so (UpdateProtocol)."
@@ -150,6 +151,17 @@ def list_contradictions(meter: VisitedMeter) -> list[Contradiction]:
     return find_contradictions(Registered.from_meter(meter), meter.knowledge.descriptions)
 
 
+def find_rescaled(meter: VisitedMeter, unit: Unit) -> str | None:
+    """The tag of a register that has ``unit`` by profile, and another scaler or unit by the meter's word."""
+    registered = Registered.from_meter(meter)
+    for found in list_contradictions(meter):
+        if found.attribute == SCALER_UNIT:
+            stated = find_stated_scaler_unit(registered, meter.find_object(found.tag)[SCALER_UNIT])
+            if stated is not None and stated.unit is unit:
+                return found.tag
+    return None
+
+
 def find_contradictions(registered: Registered, descriptions: Descriptions) -> list[Contradiction]:
     """What a meter says of its objects that contradicts the profile, ordered by objects."""
     found = _find(registered, descriptions)
@@ -185,7 +197,7 @@ def _concerns(registered: Registered, item: CosemObject, channel: int | None) ->
 def _compare_scaler_units(
     registered: Registered, item: CosemObject, channel: int | None, data: Data
 ) -> tuple[str, str] | None:
-    stated = find_stated_scaler_unit(registered, item["scaler_unit"])
+    stated = find_stated_scaler_unit(registered, item[SCALER_UNIT])
     try:
         told = parse_scaler_unit(data, item.tag)
     except Fault:
@@ -272,7 +284,7 @@ def _compare_capture_periods(
 
 _Compare = Callable[[Registered, CosemObject, int | None, Data], tuple[str, str] | None]
 _COMPARISONS: Mapping[str | None, _Compare] = {
-    "scaler_unit": _compare_scaler_units,
+    SCALER_UNIT: _compare_scaler_units,
     "capture_objects": _compare_capture_objects,
     "capture_period": _compare_capture_periods,
 }

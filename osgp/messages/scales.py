@@ -1,4 +1,8 @@
-"""Scalers and units of registers: as the meter tells them, else those of the profile."""
+"""Scalers and units of registers: as the meter tells them, else those of the profile.
+
+Where other registers of the same unit are not as the profile says, it is not believed for one of which the
+meter tells nothing: its values might be wrong by powers of ten, and nothing would look wrong.
+"""
 
 import zlib
 from collections.abc import Sequence
@@ -7,8 +11,8 @@ from osgp.catalogue import CosemObject
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.catalogue.units import ScalerUnit
 from osgp.cosem.quantities import parse_scaler_unit
-from osgp.faults import Fault
-from osgp.messages.contradictions import Registered, find_stated_scaler_unit, is_told
+from osgp.faults import Component, Fault, FaultCode
+from osgp.messages.contradictions import Registered, find_rescaled, find_stated_scaler_unit, is_told
 from osgp.messages.descriptions import Answers, read_described
 from osgp.messages.visited_meter import VisitedMeter
 
@@ -32,7 +36,7 @@ def choose_scaler_unit(
     """Return scaler and unit of a register: what the meter tells, else the profile, else ``known``.
 
     Where the profile leaves them open they may be known by the model of an M-Bus device. Raises Fault if
-    nobody tells them.
+    nobody tells them, or the meter does not and contradicts the profile in another register of that unit.
     """
     told = descriptions[meter.find_attribute(tag, "scaler_unit")]
     registered = Registered.from_meter(meter)
@@ -41,12 +45,23 @@ def choose_scaler_unit(
         if isinstance(told, Fault):
             raise told
         found = parse_scaler_unit(told, tag)
-        if stated is None or is_told(found):
+        if stated is None or is_told(found) or found == stated:
             return found
-    except Fault:
+        refusal = None
+    except Fault as fault:
         if stated is None:
             raise
-    return stated
+        refusal = fault
+    other = find_rescaled(meter, stated.unit)
+    if other is None:
+        return stated
+    if refusal is not None and refusal.retryable:
+        raise refusal
+    raise Fault(
+        FaultCode.ERROR_RETRIEVING_ATTRIBUTE_VALUE,
+        f"The meter does not tell scaler and unit of {tag}; those of {other} are not as the profile says.",
+        component=Component.PROTOCOL_DLMS,
+    )
 
 
 def read_scaler_units(

@@ -1,19 +1,22 @@
 """PeriodicMeterReads: what the electricity registers showed at the end of each interval, day or month."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, NotRequired, TypedDict
 
 from osgp.catalogue import CaptureColumn
 from osgp.cosem.amr_status import NO_FLAGS, STATUS, find_captured_flags
-from osgp.cosem.quantities import find_meter_reading_scale
+from osgp.cosem.quantities import Scale, find_meter_reading_scale
+from osgp.faults import Fault
 from osgp.messages.buffer_reading import read_buffer
 from osgp.messages.buffer_rows import BufferRows, WantedColumn
 from osgp.messages.buffers import Buffer, find_column
+from osgp.messages.partial_reads import choose_fault
 from osgp.messages.registry import register
 from osgp.messages.rejected_rows import RejectedRowCount, RejectedRowList
 from osgp.messages.relative_periods import Between
 from osgp.messages.row_results import CompleteUntil
-from osgp.messages.scales import read_scaler_units
+from osgp.messages.scales import read_each_scaler_unit
 from osgp.messages.shapes import HIDDEN
 from osgp.messages.unavailable import Unavailable, UnavailableList
 from osgp.messages.visited_meter import VisitedMeter
@@ -98,14 +101,16 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
             for tag, column in captured.items()
             if column is not None or any(tag == each.tag for each in expected)
         ]
-        units = read_scaler_units(meter, [tag for tag in tags if captured[tag] is not None], group=buffer.tag)
+        scales, unscaled = _read_scales(
+            meter, [tag for tag in tags if captured[tag] is not None], group=buffer.tag
+        )
         status = find_status([column for column in columns if _is_sent(column)])
         flags = find_captured_flags(meter.profile, [status.tag]) if status else None
         wanted = [
             WantedColumn(
                 status.tag if status else STATUS, status, make_status_reader((flags or NO_FLAGS).largest)
             ),
-            *(WantedColumn(tag, captured[tag], read_totals) for tag in tags),
+            *(WantedColumn(tag, captured[tag] if tag in scales else None, read_totals) for tag in tags),
         ]
         found = read_buffer(meter, buffer, wanted, *between, is_sent=_is_sent)
         statuses, *numbers = found.columns
@@ -113,13 +118,31 @@ class PeriodicMeterReads(PeriodicReads[PeriodicMeterReadsResult]):
             make_read_column(
                 REGISTERS[tag],
                 tag,
-                find_meter_reading_scale(units[tag], tag) if tag in units else NO_SCALE,
+                scales.get(tag, NO_SCALE),
                 column,
             )
             for tag, column in zip(tags, numbers, strict=True)
         ]
-        missing = list_missing(buffer.tag, expected, wanted)
+        missing = list_missing(buffer.tag, expected, wanted) | unscaled
         return Reads(found.times, read, statuses, flags), found, found.list_problems(missing)
+
+
+def _read_scales(
+    meter: VisitedMeter, tags: Sequence[str], group: str
+) -> tuple[dict[str, Scale], dict[str, str]]:
+    """The scales of registers, and why some have none. Raises Fault if none has, or asking again may help."""
+    scales: dict[str, Scale] = {}
+    faults: dict[str, Fault] = {}
+    for tag, found in read_each_scaler_unit(meter, tags, group).items():
+        if not isinstance(found, Fault):
+            scales[tag] = find_meter_reading_scale(found, tag)
+        elif found.retryable:
+            raise found
+        else:
+            faults[tag] = found
+    if faults and not scales:
+        raise choose_fault(faults.values())
+    return scales, {tag: fault.message for tag, fault in faults.items()}
 
 
 def _order(meter: VisitedMeter) -> list[str]:

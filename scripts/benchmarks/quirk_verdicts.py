@@ -20,6 +20,7 @@ from osgp.simulator.meter.buffers import list_columns
 from osgp.simulator.meter.meter import Meter
 from osgp.simulator.meter.quirky_columns import EXTRA_TAG
 from osgp.simulator.meter.truth import TrueRow, find_entry, find_true_value, list_true_rows, name_column
+from osgp.simulator.odd_objects import REFUSED_REGISTER
 from osgp.simulator.quirks import Quirk
 
 PER_KILO = 1_000
@@ -134,12 +135,13 @@ def judge_stored(reading: Reading, meter: Meter, result: Mapping[str, Any], verd
     else:
         fields = {f"{GAS}/{reading.channel}": ("consumption", 1)}
     capture_time = f"{GAS}/{reading.channel}.capture_time"
+    declined = _list_declined(meter, result)
 
     def differ(true: TrueRow, row: Mapping[str, Any]) -> str | None:
         for column, (name, factor) in fields.items():
             if column not in true.values:
                 continue
-            expected = true.values[column] if column in captured else None
+            expected = true.values[column] if column in captured - declined else None
             if not _is_number(row.get(name), expected, factor):
                 return f"{name} {row.get(name)}, not {expected}"
         if capture_time in true.values and not _is_credible(
@@ -153,6 +155,14 @@ def judge_stored(reading: Reading, meter: Meter, result: Mapping[str, Any], verd
 
     rows = result["periodic_meter_reads" if reading.channel is None else "periodic_meter_reads_gas"]
     _match(verdict, truth, [(parse_time(row["log_time"]), row) for row in rows], differ)
+
+
+def _list_declined(meter: Meter, result: Mapping[str, Any]) -> set[str]:
+    """The register of which nobody can know in which power of ten it counts, if the result says that it has
+    no value."""
+    if {Quirk.REGISTER_REFUSED, Quirk.OTHER_SCALERS} <= meter.quirks:
+        return {REFUSED_REGISTER} & {each["name"] for each in result["unavailable"]}
+    return set()
 
 
 def find_channel(meter: Meter, tag: str, channel: int | None) -> int | None:

@@ -14,11 +14,13 @@ from osgp import catalogue
 from osgp.catalogue.communication import RangeBorders, RangeBounds
 from osgp.cosem.clock import MeterClock
 from osgp.devices.meter_settings import MeterSettings
+from osgp.faults import Fault
 from osgp.messages import buffer_reading, buffer_rows
+from osgp.messages.buffers import Buffer
 from osgp.messages.knowledge import Knowledge
 from osgp.messages.operation import Interrupted
 from osgp.protocol_dlms import AccessResult, Data, DataType, EntryDescriptor, RangeDescriptor
-from osgp.protocol_dlms.errors import AccessError, RequestTooLong
+from osgp.protocol_dlms.errors import AccessError, RequestTooLong, ResponseTimeout
 from tests.monitoring.scripted import (
     AMSTERDAM,
     BEGIN,
@@ -478,6 +480,65 @@ def test_entries_that_move_while_they_are_read() -> None:
     result = read(visited, DAYS[10], DAYS[-100])
     assert times_of(result) == DAYS[10:-99]
     assert len(meter.asked) > 1
+
+
+BY_ENTRIES = refusing(lambda each: not isinstance(each, EntryDescriptor))
+
+
+@pytest.mark.parametrize("begin", [0, 300, 790])
+def test_entries_in_no_order_are_all_read(begin: int) -> None:
+    """Any of them may be of the time that is asked for."""
+    meter = ScriptedMeter(random.Random(begin).sample(DAYS, len(DAYS)), refuses=BY_ENTRIES)
+    result = read(visit(meter, visit_begin=DAYS[-1]), DAYS[begin], DAYS[begin + 5])
+    assert times_of(result) == DAYS[begin : begin + 6]
+    assert result["complete_until"] == result["end_date"]
+
+
+def test_of_entries_in_no_order_some_are_not_complete() -> None:
+    mixed = random.Random(1).sample(DAYS, len(DAYS))
+    meter = visit(ScriptedMeter(mixed, refuses=BY_ENTRIES, drops_after=1), visit_begin=DAYS[-1])
+    meter.knowledge.learn_habit("INTERVAL_VALUES_E access", "ENTRIES")
+    with pytest.raises(Interrupted) as interrupted:
+        read(meter, DAYS[0], DAYS[-1])
+    assert interrupted.value.result["complete_until"] == DAYS[0]
+
+
+def test_rows_in_order_end_with_the_answer_that_goes_beyond_the_end() -> None:
+    meter = ScriptedMeter(DAYS, refuses=BY_ENTRIES)
+    visited = visit(meter, visit_begin=DAYS[-1])
+    visited.knowledge.learn_habit("INTERVAL_VALUES_E access", "ENTRIES")
+    assert times_of(read(visited, DAYS[10], DAYS[20])) == DAYS[10:21]
+    assert len(meter.asked) == 1
+
+
+@pytest.mark.parametrize(("moved", "expected_attempts"), [(0, 7), (3, 7), (23, 16)])
+def test_a_log_is_read_on_where_the_meter_was_lost(moved: int, expected_attempts: int) -> None:
+    """Entries have no period to count by; those of a full log move with each new one."""
+    knowledge = Knowledge()
+    knowledge.learn_habit("INTERVAL_VALUES_E access", "ENTRIES")
+    log = Buffer("INTERVAL_VALUES_E", PROFILE.list_capture_columns("INTERVAL_VALUES_E"), None, None)
+    times = list(DAYS)
+    begin, collected, attempts = DAYS[300], set[datetime](), 0
+    fault: Fault | None = None
+    while (fault or not attempts) and attempts < 20:
+        attempts += 1
+        is_sure = knowledge.find_habit("INTERVAL_VALUES_E access") == "ENTRIES"
+        # Where it is not, a range is tried before.
+        association = ScriptedMeter(times, refuses=BY_ENTRIES, drops_after=1 if is_sure else 2)
+        visited = visit(association, knowledge=knowledge, visit_begin=DAYS[-1] + QUARTER)
+        try:
+            rows = buffer_reading.read_buffer(visited, log, [], begin, DAYS[-1], one_per_time=False)
+        except ResponseTimeout as timeout:
+            # No row that is wanted had come.
+            fault = timeout
+        else:
+            begin, fault = rows.complete_until, rows.fault
+            collected.update(rows.times)
+        times = [*times[moved:], *(times[-1] + QUARTER * (number + 1) for number in range(moved))]
+    assert sorted(collected) == DAYS[300:]
+    assert begin == DAYS[-1]
+    assert attempts == expected_attempts
+    assert knowledge.find_habit("INTERVAL_VALUES_E entry") is None
 
 
 @pytest.mark.parametrize("first", range(-8, 0))

@@ -4,12 +4,17 @@ First each quirk alone with every reading message, then pairs of quirks with som
 with every message those that failed once. All messages with all pairs: ``make bench ARGS="--only quirks"``.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import pytest
 
 from osgp.messages import registry
 from osgp.messages.operation import MeterOperation, Service
+from osgp.monitoring import periodic_meter_reads
+from osgp.simulator.odd_objects import REFUSED_REGISTER
 from osgp.simulator.quirks import EXCLUSIVE, Quirk
 from scripts.benchmarks.quirk_readings import AUTUMN, NIGHT, PAIRS, READINGS, list_pairs
 from scripts.benchmarks.quirk_verdicts import Reading
@@ -61,15 +66,38 @@ FAILED_ONCE = [
     (Quirk.RANGE_EXCLUDES_START, Quirk.BOUNDS_ON_HOURS),
     (Quirk.RANGE_EXCLUDES_END, Quirk.BOUNDS_ON_HOURS),
     (Quirk.RANGE_EXCLUDES_START, Quirk.BUFFER_DROPS),
+    (Quirk.ROWS_SHUFFLED, Quirk.RANGE_REFUSED),
+    (Quirk.RANGE_REFUSED, Quirk.BUFFER_DROPS),
+    (Quirk.OTHER_SCALERS, Quirk.REGISTER_REFUSED),
 ]
-"""Pairs of which rows were lost, or wrong, at some time."""
+"""Pairs that once lost rows, or got them wrong: tried with all messages."""
 
 
-@pytest.mark.parametrize(("one", "other"), FAILED_ONCE)
 @pytest.mark.parametrize("reading", READINGS, ids=show)
-def test_pairs_that_failed_once(meters: QuirkyMeters, reading: Reading, one: Quirk, other: Quirk) -> None:
+@pytest.mark.parametrize(("one", "other"), FAILED_ONCE)
+def test_pairs_that_failed_once(meters: QuirkyMeters, one: Quirk, other: Quirk, reading: Reading) -> None:
     outcome = meters.read(frozenset((one, other)), reading)
     assert outcome.is_good, str(outcome)
+
+
+def test_values_whose_scaler_nobody_knows_are_not_told(meters: QuirkyMeters) -> None:
+    """The profile is wrong about the scalers of other registers."""
+    [days] = [reading for reading in READINGS if reading.name == "days"]
+    judged: list[Mapping[str, Any]] = []
+    noting = replace(days, judge=lambda reading, meter, result, verdict: judged.append(result))
+    meters.read(frozenset((Quirk.OTHER_SCALERS, Quirk.REGISTER_REFUSED)), noting)
+    meters.read(frozenset((Quirk.REGISTER_REFUSED,)), noting)
+    (doubtful, usual) = judged
+    [told] = doubtful["unavailable"]
+    assert told["name"] == REFUSED_REGISTER
+    assert "does not tell scaler and unit" in told["reason"]
+    name = periodic_meter_reads.REGISTERS[REFUSED_REGISTER]
+    for doubted, row in zip(doubtful["periodic_meter_reads"], usual["periodic_meter_reads"], strict=True):
+        assert row[name] is not None
+        assert doubted[name] is None
+        others = [row.keys() - {name} for row in (doubted, row)]
+        assert others[0] == others[1] != set()
+    assert usual["unavailable"] == []
 
 
 @pytest.mark.parametrize(
