@@ -76,7 +76,9 @@ def _visit(lease: Lease, token: uuid.UUID, worker: str, priority: int) -> bool:
             return False
         try:
             address = None if begun.dialling is None else begun.dialling.address
-            with keeper.keep(lease), collecting(lease, begun.meter, address):
+            # What was collected is kept when the lease is not extended any more: once its session is closed,
+            # an extension would find that lost.
+            with collecting(lease, begun.meter, address), keeper.keep(lease):
                 Visit(lease, begun.meter, begun.requests[0][0].request).run(begun)
         finally:
             begun.end()

@@ -22,7 +22,7 @@ from osgp.simulator import Fleet, SimulatorThread, between
 from osgp.simulator.between import Between
 from osgp.simulator.faults import FaultKind
 from osgp.simulator.quirks import Quirk
-from osgp.visits import unsolicited
+from osgp.visits import leases, unsolicited
 from tests import factories, meters
 from tests.alarms.pushing import make_alarm
 
@@ -167,10 +167,12 @@ def test_they_are_kept_once_after_a_lost_answer(
 ) -> None:
     [keeper] = unsolicited._keepers
     calls: list[unsolicited.Unsolicited] = []
+    held: list[int] = []
 
     def lose_the_answer(came: unsolicited.Unsolicited) -> None:
         keeper(came)
         calls.append(came)
+        held.append(leases.keeper.count_held())
         if len(calls) == 1:
             raise OperationalError("the answer was lost")
 
@@ -178,6 +180,7 @@ def test_they_are_kept_once_after_a_lost_answer(
     assert read(organisation, device).state == RequestState.SUCCEEDED
     assert len(calls) == 2
     assert ReceivedPush.objects.count() == len(calls[0].apdus) > 1
+    assert held == [0, 0], "a lease that is extended would be found lost: its session is closed"
 
 
 def test_there_are_never_too_many(
