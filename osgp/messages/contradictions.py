@@ -8,7 +8,6 @@ not take back what another one found. A visit to an M-Bus device judges what is 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from osgp.catalogue import Attribute, CosemObject, Profile, obis
@@ -76,50 +75,23 @@ def is_told(scaler_unit: ScalerUnit) -> bool:
     return scaler_unit.scaler != 0 or scaler_unit.unit not in (Unit.UNDEFINED, Unit.COUNT)
 
 
-@dataclass(frozen=True)
-class _Comparison(Observation):
-    """What was observed of the descriptions in one action."""
-
-    noted: tuple[Contradiction, ...] = ()
-    """What messages noted beside what the knowledge holds."""
-
-
-def note_contradiction(meter: VisitedMeter, tag: str, attribute_name: str, stated: str, told: str) -> None:
-    """Have an attribute noted that the meter describes otherwise than the profile states.
-
-    What the meter's knowledge holds is judged without that, see :func:`observe_descriptions`.
-    """
-    found = list_contradictions(meter)
-    if (tag, attribute_name) not in {(each.tag, each.attribute) for each in found}:
-        _observe(meter, found, Contradiction(tag, attribute_name, stated, told))
-
-
 def observe_descriptions(meter: VisitedMeter, *, is_changed: bool) -> None:
     """Compare what is known of a meter with its profile, once the meter has told something.
 
     Agreement is observed only if the meter told something else before (``is_changed``): otherwise no note is
-    open that it would end.
+    open that it would end. What was observed before in the same action is judged anew with it.
     """
     found = list_contradictions(meter)
-    if found or is_changed:
-        _observe(meter, found)
-
-
-def _observe(meter: VisitedMeter, found: Sequence[Contradiction], *noted: Contradiction) -> None:
-    """Observe it, once in each action: instead of what was observed before."""
-    for former in [each for each in meter.observations if isinstance(each, _Comparison)]:
+    if not found and not is_changed:
+        return
+    for former in [each for each in meter.observations if each.kind is DESCRIPTION_DIFFERS]:
         meter.observations.remove(former)
-        noted = tuple(dict.fromkeys((*former.noted, *noted)))
-    judged = {(each.tag, each.attribute) for each in found}
-    all_found = [*found, *(each for each in noted if (each.tag, each.attribute) not in judged)]
     judged_by = {"model": meter.model}
     if meter.channel is None:
         # The profile of an M-Bus device is that of its gateway, whatever it was registered with itself.
         profile = meter.profile
         judged_by |= {"protocol_name": profile.protocol_name, "protocol_version": profile.protocol_version}
-    meter.observations.append(
-        _Comparison(DESCRIPTION_DIFFERS, _describe(meter, all_found), judged_by, noted=noted)
-    )
+    meter.observations.append(Observation(DESCRIPTION_DIFFERS, _describe(meter, found), judged_by))
 
 
 def _describe(meter: VisitedMeter, found: Sequence[Contradiction]) -> Noticed | None:

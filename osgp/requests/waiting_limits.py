@@ -57,6 +57,9 @@ def add(organisation_id: int, number: int) -> None:
 
 def store_counts(counts: Mapping[int, int]) -> None:
     """Store how many requests of each organisation wait; organisations that are not named have none."""
-    for pk, known in Organisation.objects.values_list("pk", "waiting_requests"):
-        if known != counts.get(pk, 0):
-            Organisation.objects.filter(pk=pk).update(waiting_requests=counts.get(pk, 0))
+    changed = [
+        Organisation(pk=pk, waiting_requests=counts.get(pk, 0))
+        for pk, known in Organisation.objects.values_list("pk", "waiting_requests")
+        if known != counts.get(pk, 0)
+    ]
+    Organisation.objects.bulk_update(changed, ["waiting_requests"], batch_size=500)
