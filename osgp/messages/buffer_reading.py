@@ -132,14 +132,16 @@ class _Reading:
     def read(self) -> None:
         """Read what there is time for, in the way that has worked before, else in any that works."""
         way, is_sure = self._access.find_way()
-        refusal: errors.DlmsError | None = None
+        refusals: list[Fault] = []
+        is_range_tried = False
         if way is Way.RANGE or not is_sure:
             try:
                 self._read_by_range(briefly=way is not Way.RANGE)
             except errors.DlmsError as error:
                 if not is_refusal(self._meter, error):
                     raise
-                refusal = error
+                is_range_tried = True
+                refusals.append(error)
             else:
                 self._access.keep_way(Way.RANGE, is_sure=True)
                 return
@@ -150,6 +152,7 @@ class _Reading:
                 if not _is_about_access(self._meter, fault):
                     self._keep_place()
                     raise
+                refusals.append(fault)
             else:
                 self._access.keep_way(Way.ENTRIES, is_sure=bool(self.collection))
                 self._access.forget_entry()
@@ -159,10 +162,10 @@ class _Reading:
         except errors.DlmsError as error:
             if not is_refusal(self._meter, error):
                 raise
-            if refusal is None:
+            if not is_range_tried:
                 # What worked before does not any more: the next attempt finds out anew.
                 self._access.keep_way(Way.RANGE, is_sure=True)
-            raise refusal or error from None
+            raise _choose_refusal([*refusals, error]) from None
         self._access.keep_way(Way.WHOLE, is_sure=bool(self.collection))
 
     def read_whole(self) -> None:
@@ -173,19 +176,18 @@ class _Reading:
             Way.RANGE: partial(self._read_by_range, briefly=False),
         }
         known = self._access.find_whole_way()
-        first: Fault | None = None
+        refusals: list[Fault] = []
         for way in (known, *(each for each in ways if each is not known)):
             try:
                 ways[way]()
             except Fault as fault:
                 if not _is_about_access(self._meter, fault):
                     raise
-                first = first or fault
+                refusals.append(fault)
             else:
                 self._access.keep_whole_way(way)
                 return
-        assert first is not None
-        raise first
+        raise _choose_refusal(refusals)
 
     def _take_whole(self) -> None:
         self.collection.take(self._access.ask_whole(), self._named)
@@ -384,6 +386,11 @@ class _Reading:
 
 def _join(seen: Seen, earliest: datetime | None, latest: datetime | None) -> tuple[datetime, datetime]:
     return min(seen.earliest, earliest or seen.earliest), max(seen.latest, latest or seen.latest)
+
+
+def _choose_refusal(refusals: Sequence[Fault]) -> Fault:
+    """The first one; one that may pass goes before, such as that of a meter that has lost the association."""
+    return next((each for each in refusals if each.retryable), refusals[0])
 
 
 def _is_about_access(meter: VisitedMeter, fault: Fault) -> bool:
