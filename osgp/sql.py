@@ -30,12 +30,14 @@ _DIALECTS = {
         "later": "statement_timestamp() + make_interval(secs => %s)",
         "is": "IS NOT DISTINCT FROM",
         "locked": "FOR SHARE",
+        "among": "= ANY(%s)",
     },
     "sqlite": {
         "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
         "later": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
         "is": "IS",
         "locked": "",
+        "among": "IN (SELECT value FROM json_each(%s))",
     },
 }
 
@@ -44,8 +46,8 @@ class Statement:
     """One SQL statement.
 
     ``{now}`` is the time of the database, ``{later}`` takes a parameter of seconds from now, ``{is}``
-    compares NULL as a value, ``{locked}`` locks the rows of a subquery until the end of the transaction
-    (SQLite has one writer at a time anyway).
+    compares NULL as a value, ``{among}`` compares with the values of a list, and ``{locked}`` locks the rows
+    of a subquery until the end of the transaction (SQLite has one writer at a time anyway).
 
     PostgreSQL prepares it once per connection, unless ``PREPARED_STATEMENTS`` is off, because planning takes
     longer than execution. A statement for thousands of rows is not prepared (``prepared=False``): its plan
@@ -99,7 +101,7 @@ _prepared: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
 
 # Most parameters; a check for Mapping takes much longer.
-_STORED_AS_THEY_ARE = frozenset({str, int, float, bool, list, type(None)})
+_STORED_AS_THEY_ARE = frozenset({str, int, float, bool, type(None)})
 
 
 def _adapt(value: Any, vendor: str) -> Any:
@@ -110,6 +112,8 @@ def _adapt(value: Any, vendor: str) -> Any:
         return value.hex if vendor == "sqlite" else str(value)
     if isinstance(value, Mapping):
         return json.dumps(dict(value))
+    if isinstance(value, list) and vendor == "sqlite":
+        return json.dumps(value)
     return value
 
 

@@ -3,20 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.protocol_dlms import axdr, errors
 from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.data import Data, DataType
+from osgp.protocol_dlms.reply_limits import find_most_elements
 
 _CLOCK_LENGTH = 12
 
 
-def decode_value(raw: bytes, budget: Budget | None = None) -> Data:
-    """Decode one value, the next reply of a ``budget`` if there is one.
+def decode_value(raw: bytes, attribute: AttributeDescriptor, budget: Budget) -> Data:
+    """Decode the value of an attribute, the next reply of a ``budget``.
 
     Ignores octets after a date-time, which some meters send, but no others.
     """
-    if budget is not None:
-        budget.begin(len(raw))
+    budget.begin(len(raw), find_most_elements([attribute]))
     data, end = axdr.decode_prefix(raw, budget=budget)
     if end == len(raw):
         return data

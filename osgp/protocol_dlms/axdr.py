@@ -123,14 +123,11 @@ def decode_prefix(encoded: bytes, start: int = 0, *, budget: Budget | None = Non
     return Reader(encoded, start, budget or Budget(len(encoded) - start)).run(typed=True)
 
 
-def decode_native(encoded: bytes) -> Any:
+def decode_native(encoded: bytes, budget: Budget | None = None) -> Any:
     """Return plain values without types: a faster ``decode(encoded).native``."""
-    value, end = decode_native_prefix(encoded)
+    budget = budget or Budget(most=MAX_PLAIN_ELEMENTS)
+    budget.begin(len(encoded))
+    value, end = Reader(encoded, 0, budget).run(typed=False)
     if end != len(encoded):
         raise DecodeError(f"{len(encoded) - end} octets follow the data")
     return value
-
-
-def decode_native_prefix(encoded: bytes, start: int = 0) -> tuple[Any, int]:
-    """Return the plain value that begins at ``start``, and the position of its end."""
-    return Reader(encoded, start, Budget(len(encoded) - start, MAX_PLAIN_ELEMENTS)).run(typed=False)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from osgp.protocol_dlms.axdr_types import DATA_TYPES, FIXED_OCTETS, FIXED_SIZES, NUMBERS
-from osgp.protocol_dlms.budget import STEP, Budget, give_way
+from osgp.protocol_dlms.budget import STEP, Budget
 from osgp.protocol_dlms.data import Data, DataType, Delta, Float32
 from osgp.protocol_dlms.errors import DecodeError
 from osgp.protocol_dlms.type_description import (
@@ -71,6 +71,7 @@ class Reader:
             raise DecodeError("the data are cut short") from error
         finally:
             self.budget.end_turn()
+        self.budget.close()
         return value, self.position
 
     def read_length(self) -> int:
@@ -140,7 +141,7 @@ class Reader:
             depth -= 1
             count = self.read_count()
             if count > STEP:
-                return read_many(partial(native, depth), count)
+                return self.read_many(partial(native, depth), count)
             return tuple([native(depth) for _ in range(count)])
         if tag == _COMPACT_ARRAY:
             return self.read_compact_array(depth, typed=False)
@@ -163,7 +164,7 @@ class Reader:
             depth -= 1
             count = self.read_count()
             if count > STEP:
-                elements = read_many(partial(typed, depth), count)
+                elements = self.read_many(partial(typed, depth), count)
             else:
                 elements = tuple([typed(depth) for _ in range(count)])
             return _new(Data, (DATA_TYPES[tag], elements))
@@ -243,7 +244,7 @@ class Reader:
             count = int.from_bytes(self.read_octets(2), "big")
             return describe_array(tag, count, self.read_type_description(depth - 1))
         if tag == _STRUCTURE:
-            members = read_many(partial(self.read_type_description, depth - 1), self.read_count())
+            members = self.read_many(partial(self.read_type_description, depth - 1), self.read_count())
             return describe_structure(tag, members)
         if tag not in _SCALARS:
             raise DecodeError(f"unknown data type {tag} in a type description")
@@ -258,20 +259,19 @@ class Reader:
         tag = description.tag
         if tag == _ARRAY:
             member = description.members[0]
-            elements = read_many(partial(self.make_untagged, member, typed), description.length)
+            elements = self.read_many(partial(self.make_untagged, member, typed), description.length)
         elif tag == _STRUCTURE:
             elements = tuple([self.make_untagged(member, typed) for member in description.members])
         else:
             return self.read_typed_scalar(tag) if typed else self.read_scalar(tag)
         return _new(Data, (DATA_TYPES[tag], elements)) if typed else elements
 
-
-def read_many(read: Callable[[], T], count: int) -> tuple[T, ...]:
-    """Return what ``read`` returns ``count`` times. Gives way to others now and then if those are many."""
-    if count <= STEP:
-        return tuple([read() for _ in range(count)])
-    elements: list[T] = []
-    while len(elements) < count:
-        give_way()
-        elements += [read() for _ in range(min(STEP, count - len(elements)))]
-    return tuple(elements)
+    def read_many(self, read: Callable[[], T], count: int) -> tuple[T, ...]:
+        """Return what ``read`` returns ``count`` times. Gives way to others if those are many."""
+        if count <= STEP:
+            return tuple([read() for _ in range(count)])
+        elements: list[T] = []
+        while len(elements) < count:
+            self.budget.give_way()
+            elements += [read() for _ in range(min(STEP, count - len(elements)))]
+        return tuple(elements)

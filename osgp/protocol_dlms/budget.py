@@ -8,7 +8,8 @@ octets, and for all replies to one read together a limit. Whoever decodes asks i
 import threading
 import time
 
-from osgp.protocol_dlms.errors import DecodeError
+from osgp.protocol_dlms.consumption import Consumption
+from osgp.protocol_dlms.errors import ValueTooLarge
 
 MAX_ELEMENTS = 100_000
 """Elements of arrays and structures at all levels, of the values that one read returns. They take 12 MB at
@@ -28,33 +29,39 @@ firmware image (image_transferred_blocks_status).
 """
 STEP = 2048
 """Elements that are made without a pause: they take some milliseconds."""
-PAUSE = 0.0001
-"""Seconds. Not 0: then gevent would go on with greenlets that are ready, but look at neither timers nor
-sockets.
-"""
-LARGE = 8 * STEP
+LARGE = 2 * STEP
 """Elements beyond which a reply waits for its turn, so that not all large ones are made at the same time."""
 
 _turns = threading.BoundedSemaphore(2)
-
-
-def give_way() -> None:
-    """Let other threads and greenlets go on: they may have leases to extend."""
-    time.sleep(PAUSE)
 
 
 class Budget:
     """The budget of one reply of ``octets``, shared by all values in it; and of the next ones, see `begin`.
 
     What is spent stays spent, also if decoding fails. Not for use by several threads. ``most`` is how many
-    elements may be made in all.
+    elements may be made in all. They count for the ``consumption`` of the visit, if they are of one.
     """
 
-    __slots__ = ("_has_turn", "_pause_below", "_rest", "_turn_below", "bits", "elements", "octets")
+    __slots__ = (
+        "_consumption",
+        "_has_turn",
+        "_mark",
+        "_pause_below",
+        "_rest",
+        "_since",
+        "_start",
+        "_turn_below",
+        "bits",
+        "elements",
+        "octets",
+    )
 
-    def __init__(self, octets: int = 0, most: int = MAX_ELEMENTS) -> None:
+    def __init__(
+        self, octets: int = 0, most: int = MAX_ELEMENTS, consumption: Consumption | None = None
+    ) -> None:
         self._rest = most
         """Elements that the replies after this one may make."""
+        self._consumption = consumption or Consumption()
         self._has_turn = False
         self.elements = 0
         """Elements that may still be made of this reply."""
@@ -62,24 +69,30 @@ class Budget:
         """Bits that may still be made."""
         self.begin(octets)
 
-    def begin(self, octets: int) -> None:
-        """Go on with another reply of ``octets``. What the ones before have left over is not for this one."""
+    def begin(self, octets: int, most: int = MAX_PLAIN_ELEMENTS) -> None:
+        """Go on with another reply of ``octets``, of which ``most`` elements may be made.
+
+        What the ones before have left over is not for this one.
+        """
         self.octets = octets
         whole = self._rest + self.elements
-        self.elements = min(whole, max(ELEMENTS_AT_LEAST, ELEMENTS_PER_OCTET * octets))
+        self.elements = self._start = min(whole, most, max(ELEMENTS_AT_LEAST, ELEMENTS_PER_OCTET * octets))
         self._rest = whole - self.elements
+        self._mark = self.elements
         self._pause_below = self.elements - STEP
         self._turn_below = self.elements - LARGE
+        self._since = time.perf_counter()
 
     def check(self, elements: int) -> None:
-        """Raise :class:`DecodeError` if so many elements may not be made any more."""
+        """Raise :class:`ValueTooLarge` if so many elements may not be made any more."""
         if elements > self.elements:
-            raise DecodeError(f"more elements than may be made of {self.octets} octets, or of one read")
+            self._consumption.note_waste(self.octets, self._start - self.elements)
+            raise ValueTooLarge(f"more elements than may be made of {self.octets} octets, or of one read")
 
     def spend(self, elements: int) -> None:
         """Take so many elements, before they are made; gives way to others after some thousands.
 
-        Raises :class:`DecodeError` if there are not so many left.
+        Raises :class:`ValueTooLarge` if there are not so many left.
         """
         left = self.elements - elements
         if left < 0:
@@ -87,19 +100,44 @@ class Budget:
         self.elements = left
         if left < self._pause_below:
             self._pause_below = left - STEP
-            if left < self._turn_below and not self._has_turn:
-                _turns.acquire()
-                self._has_turn = True
-            give_way()
+            self._count()
+            self.give_way()
 
     def spend_bits(self, bits: int) -> None:
-        """Take so many bits of a bit-string. Raises :class:`DecodeError` if there are not so many left."""
+        """Take so many bits of a bit-string. Raises :class:`ValueTooLarge` if there are not so many left."""
         if bits > self.bits:
-            raise DecodeError(f"bit-strings of more than {MAX_BITS} bits")
+            self._consumption.note_waste(self.octets)
+            raise ValueTooLarge(f"bit-strings of more than {MAX_BITS} bits")
         self.bits -= bits
+
+    def give_way(self) -> None:
+        """Let others go on, for long if the visit has decoded much: amidst many elements that are made."""
+        consumption = self._consumption
+        if consumption.is_much and self._has_turn:
+            self._end_turn()
+        consumption.give_way(time.perf_counter() - self._since)
+        if self.elements < self._turn_below and not consumption.is_much and not self._has_turn:
+            _turns.acquire()
+            self._has_turn = True
+        self._since = time.perf_counter()
 
     def end_turn(self) -> None:
         """Let another large reply have its turn. Must be called when a value is made, or cannot be."""
+        self._count()
+        self._consumption.end_turn()
         if self._has_turn:
-            self._has_turn = False
-            _turns.release()
+            self._end_turn()
+
+    def close(self) -> None:
+        """Let others go on if the visit has decoded much. To be called when a value is made."""
+        if self._consumption.is_much and self._start - self.elements > ELEMENTS_AT_LEAST:
+            self.give_way()
+            self.end_turn()
+
+    def _end_turn(self) -> None:
+        self._has_turn = False
+        _turns.release()
+
+    def _count(self) -> None:
+        self._consumption.elements += self._mark - self.elements
+        self._mark = self.elements

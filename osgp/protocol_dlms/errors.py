@@ -229,8 +229,8 @@ class ReplyTooLarge(IllegalResponse):
     """The answer exceeds the limit of one APDU."""
 
 
-class BlocksTooLarge(DecodeError, ReplyTooLarge):
-    """The blocks of an answer exceed the limit of a whole reply: no more of them are asked for, nor again."""
+class ValueTooLarge(DecodeError, ReplyTooLarge):
+    """An answer is larger than it has reason to be, or becomes so as a value: it is not asked for again."""
 
     can_retry = False
 

@@ -14,7 +14,7 @@ from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.agreed import Agreed
 from osgp.protocol_dlms.answers import decode_value, telling_the_outcome
 from osgp.protocol_dlms.association import associate, make_challenge
-from osgp.protocol_dlms.budget import Budget
+from osgp.protocol_dlms.budget import MAX_PLAIN_ELEMENTS, Budget
 from osgp.protocol_dlms.builder import RequestBuilder
 from osgp.protocol_dlms.data import Data
 from osgp.protocol_dlms.deadlines import SessionClock
@@ -164,7 +164,7 @@ class Meter:
         raw = self._exchange(services.get, attribute, b"", secret=is_secret(attribute))
         if isinstance(raw, AccessResult):
             raise errors.AccessError(raw, attribute)
-        return decode_value(raw)
+        return decode_value(raw, attribute, self._session.make_budget())
 
     def get_many(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
         """Read several attributes, in order; a refused one gives the access result.
@@ -182,13 +182,13 @@ class Meter:
     def get_each(self, attributes: Sequence[AttributeDescriptor]) -> Iterator[EachValue]:
         """Read any number of attributes; yields the values in order, as they arrive.
 
-        Unlike with :meth:`get_many`, one failed value does not cost the others: one that cannot be decoded,
-        is too much (``budget``), or is declined by the meter with an exception-response gives the error.
-        Lists that fail are requested again in parts (``each``). Raises the errors that end the association.
+        Unlike with :meth:`get_many`, a value that cannot be decoded, is too large, or is declined with an
+        exception-response gives the error and does not cost the others. Lists that fail are requested again
+        in parts (``each``). Raises the errors that end the association.
         """
-        budget = Budget()
-        get_list, get_one = partial(self._get_list_or_none, budget), partial(self._get_or_error, budget)
-        reader = ListRequests(self._get_size, get_list, get_one)
+        budget = self._session.make_budget()
+        ways = partial(self._get_list_or_none, budget), partial(self._get_or_error, budget)
+        reader = ListRequests(self._get_size, *ways)
         for secret, group in groupby(attributes, key=is_secret):
             yield from reader.request(list(group), 1 if secret else self._fit_get_list())
 
@@ -197,7 +197,7 @@ class Meter:
         raw = self._exchange(services.get_encoded_list, attributes)
         if isinstance(raw, AccessResult):
             raise errors.AccessError(raw, attributes[0])
-        return services.decode_list(raw, len(attributes), Budget())
+        return services.decode_list(raw, attributes, self._session.make_budget())
 
     def set(self, attribute: AttributeDescriptor, data: Data) -> None:
         """Set one attribute. Raises :class:`errors.AccessError` if the meter refuses, and
@@ -288,7 +288,7 @@ class Meter:
         raw = self._exchange(services.get, buffer, encoded)
         if isinstance(raw, AccessResult):
             raise errors.AccessError(raw, buffer)
-        rows = axdr.decode_native(raw)
+        rows = axdr.decode_native(raw, self._session.make_budget(MAX_PLAIN_ELEMENTS))
         if rows is None:
             return []
         if not isinstance(rows, tuple):
@@ -341,7 +341,7 @@ class Meter:
         """Read a list; None if it failed as a whole and the association is still usable."""
         try:
             raw = self._exchange(services.get_encoded_list, attributes)
-            return services.decode_list(raw, len(attributes), budget) if isinstance(raw, bytes) else None
+            return services.decode_list(raw, attributes, budget) if isinstance(raw, bytes) else None
         except errors.IllegalResponse as error:
             if error.ends_association:
                 raise
@@ -350,7 +350,7 @@ class Meter:
     def _get_or_error(self, budget: Budget, attribute: AttributeDescriptor) -> EachValue:
         try:
             raw = self._exchange(services.get, attribute, b"", secret=is_secret(attribute))
-            return raw if isinstance(raw, AccessResult) else decode_value(raw, budget)
+            return raw if isinstance(raw, AccessResult) else decode_value(raw, attribute, budget)
         except errors.IllegalResponse as error:
             if not self._associated:
                 raise

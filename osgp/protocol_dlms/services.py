@@ -22,8 +22,9 @@ from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.builder import ACTION, GET, SET
 from osgp.protocol_dlms.data import Data
-from osgp.protocol_dlms.errors import BlocksTooLarge, DecodeError, IllegalResponse, RequestTooLong
+from osgp.protocol_dlms.errors import DecodeError, IllegalResponse, RequestTooLong
 from osgp.protocol_dlms.octets import AnswerCursor
+from osgp.protocol_dlms.reply_limits import check_blocks, find_most_elements, find_reply_size
 from osgp.protocol_dlms.session import Session
 
 GET_NORMAL, GET_NEXT, GET_WITH_LIST = 1, 2, 3
@@ -42,8 +43,6 @@ ACTION_NORMAL, ACTION_NEXT, ACTION_FIRST_BLOCK, ACTION_BLOCK = 1, 2, 4, 6
 ACTION_RESPONSE_NORMAL, ACTION_RESPONSE_BLOCK, ACTION_RESPONSE_NEXT = 1, 2, 4
 
 _DATA, _RESULT = 0, 1
-_PROFILE_GENERIC, _WITH_ROWS = 7, (0, 2)
-"""The attributes with the rows of a Profile generic (Blue Book 4.3.6): its buffer, and all of them."""
 _DESCRIPTOR = struct.Struct(">H6sb")
 DESCRIPTOR_LENGTH = _DESCRIPTOR.size + 1  # with the flag for selective access
 BLOCK_HEADER_LENGTH = 1 + 4 + 3  # last block, block number, length of the raw data up to 65535
@@ -92,9 +91,9 @@ def get(
     session.builder.advance_invoke_id()
     kind, response = _request(session, GET, GET_NORMAL, body, secret=secret)
     if kind == GET_RESPONSE_BLOCK:
-        is_buffer = attribute.class_id == _PROFILE_GENERIC and attribute.attribute_id in _WITH_ROWS
-        most = session.limits.buffer_size if is_buffer else session.limits.reply_size
-        return _receive_get_blocks(session, response, most, secret=secret)
+        return _receive_get_blocks(
+            session, response, find_reply_size([attribute], session.limits), secret=secret
+        )
     if kind != GET_RESPONSE_NORMAL:
         raise DecodeError(f"a get-response of type {kind} to a get-request-normal")
     return _read_data_or_result(response)
@@ -112,7 +111,7 @@ def get_encoded_list(session: Session, attributes: Sequence[AttributeDescriptor]
     session.builder.advance_invoke_id()
     kind, response = _request(session, GET, GET_WITH_LIST, body)
     if kind == GET_RESPONSE_BLOCK:
-        return _receive_get_blocks(session, response, session.limits.reply_size)
+        return _receive_get_blocks(session, response, find_reply_size(attributes, session.limits))
     if kind == GET_RESPONSE_NORMAL:
         # How meters decline the whole list.
         refusal = _read_data_or_result(response)
@@ -124,18 +123,20 @@ def get_encoded_list(session: Session, attributes: Sequence[AttributeDescriptor]
     return response.read_rest()
 
 
-def decode_list(encoded: bytes, expected: int, budget: Budget) -> list[Data | AccessResult]:
-    """Decode the list that :func:`get_encoded_list` returned.
+def decode_list(
+    encoded: bytes, attributes: Sequence[AttributeDescriptor], budget: Budget
+) -> list[Data | AccessResult]:
+    """Decode the list of these attributes that :func:`get_encoded_list` returned.
 
-    Raises :class:`DecodeError` unless it has the ``expected`` number of results, and what they make together
-    is within the ``budget``, of which it is the next reply.
+    Raises :class:`DecodeError` unless it has a result for each, and what they make together is within the
+    ``budget``, of which it is the next reply.
     """
     response = AnswerCursor(encoded)
-    budget.begin(len(encoded))
-    if response.read_length() != expected:
+    budget.begin(len(encoded), find_most_elements(attributes))
+    if response.read_length() != len(attributes):
         raise DecodeError("a list of another length than was asked for")
     results: list[Data | AccessResult] = []
-    for _ in range(expected):
+    for _ in attributes:
         if _read_choice(response) == _DATA:
             data, response.position = axdr.decode_prefix(encoded, response.position, budget=budget)
             results.append(data)
@@ -159,8 +160,7 @@ def _receive_get_blocks(
         chunk = response.read(response.read_length())
         response.expect_end()
         raw += chunk
-        if len(raw) > most:
-            raise BlocksTooLarge(f"a reply of more than {most} octets")
+        check_blocks(session.consumption, len(raw), number, most)
         if last:
             return bytes(raw)
         if not chunk:
@@ -327,8 +327,7 @@ def _receive_action_blocks(session: Session, response: AnswerCursor, *, secret: 
         chunk = response.read(response.read_length())
         response.expect_end()
         raw += chunk
-        if len(raw) > session.limits.reply_size:
-            raise BlocksTooLarge(f"a reply of more than {session.limits.reply_size} octets")
+        check_blocks(session.consumption, len(raw), number, session.limits.value_size)
         if last:
             return bytes(raw)
         if not chunk:

@@ -26,6 +26,7 @@ from typing import TypeVar
 
 from osgp.protocol_dlms import errors
 from osgp.protocol_dlms.agreed import Agreed
+from osgp.protocol_dlms.budget import MAX_ELEMENTS, Budget
 from osgp.protocol_dlms.builder import GET, RequestBuilder
 from osgp.protocol_dlms.ciphering import OVERHEAD, Deciphering, unprotect
 from osgp.protocol_dlms.error_responses import (
@@ -86,6 +87,7 @@ class Session:
         self._stream = stream
         self._link = link
         self.tracer = tracer
+        self.consumption = stream.consumption
         self._last_answer = b""
         self._last_plain = b""
         self._last_refusal = b""
@@ -139,6 +141,7 @@ class Session:
 
         Raises :class:`errors.DlmsError` if the exchange fails or the meter answers with an error.
         """
+        self._check_waste()
         if self.tracer is not None:
             self.tracer.show_request(
                 self.builder.build_plain_request(service, request_type, body), secret=secret
@@ -149,6 +152,16 @@ class Session:
             partial(self._take_answer, service, secret),
             repeatable=(service, request_type) in _BEGINNINGS,
         )
+
+    def make_budget(self, most: int = MAX_ELEMENTS) -> Budget:
+        """Return the budget of the replies to one read, of which ``most`` elements are made in all."""
+        return Budget(most=most, consumption=self.consumption)
+
+    def _check_waste(self) -> None:
+        if self.consumption.is_wasteful:
+            error = errors.ReplyTooLarge("it is not asked for more: too much of what it sent was too large")
+            error.retryable = False
+            raise error
 
     def release(self, seconds: float) -> None:
         """Release the association within ``seconds``, and disconnect the data link."""

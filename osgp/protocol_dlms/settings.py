@@ -69,16 +69,18 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Maximum octets of one received APDU (also proposed to the meter as our receive size), of one whole
-    reply with the rows of a buffer, and of any other reply, which has no reason to be as large; of HDLC, the
-    octets of information in one frame and the window, proposed for both directions.
+    """Maximum octets of one received APDU (also proposed to the meter as our receive size), and of one whole
+    reply: with the rows of a buffer, with a list of objects, and with any other value or list of values,
+    which has no reason to be as large. Of HDLC, the octets of information in one frame and the window,
+    proposed for both directions.
 
     Raises :class:`errors.InvalidSettings` for sizes and windows that HDLC does not have.
     """
 
     apdu_size: int = 65535
     buffer_size: int = 4 * 1024 * 1024
-    reply_size: int = 1024 * 1024
+    object_list_size: int = 1024 * 1024
+    value_size: int = 256 * 1024
     hdlc_information_size: int = 1024
     hdlc_window: int = 1
 

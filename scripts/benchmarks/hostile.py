@@ -22,7 +22,7 @@ from scripts.benchmarks.hostile_line import Kind
 from scripts.benchmarks.hostile_meters import find_prefix
 from scripts.benchmarks.hostile_work import Outcome, Tenant
 from scripts.benchmarks.measuring import Figure, find_percentile
-from scripts.benchmarks.reads import Reads, add_meters, make_stored_reads, register_meters, wait_for
+from scripts.benchmarks.reads import Reads, add_meters, make_stored_reads, register_meters
 from scripts.benchmarks.sizes import Sizes
 
 HOSTILE_ORGANISATION = "HOSTILE"
@@ -105,6 +105,7 @@ class _Turns:
     def run(self, measured: Measured, tenant: Tenant | None) -> None:
         """One turn, with new processes; ``tenant`` has work for its hostile meters meanwhile."""
         self._turn += 1
+        filling.pause_counting()
         samples = self._folder / f"hostile-cpu-{self._turn}.json"
         include = f"osgp.visits.worker_process,{hostile_cpu.__name__}"
         variables = {**WORKER, hostile_cpu.VARIABLE: str(samples)}
@@ -112,11 +113,8 @@ class _Turns:
             worker = stack.enter_context(self._head_end.worker("--include", include, environment=variables))
             stack.enter_context(self._head_end.dispatcher())
             self._read(Measured(), worker, samples)  # Whatever is made on first use.
-            if tenant is not None:
-                stack.enter_context(tenant.asking())
-                wait_for(tenant.find_visits().exists, "the first visit to a hostile meter")
             for _ in range(self._rounds):
-                if not self._read(measured, worker, samples):
+                if not self._read(measured, worker, samples, tenant):
                     break
             measured.memory = max(measured.memory, worker.read_peak_memory())
             if tenant is not None:
@@ -125,13 +123,14 @@ class _Turns:
             measured.lost += lost.filter(meter__identification__in=[*self._urgent, *self._others]).count()
         filling.empty()
 
-    def _read(self, measured: Measured, worker: Part, samples: Path) -> bool:
+    def _read(self, measured: Measured, worker: Part, samples: Path, tenant: Tenant | None = None) -> bool:
         """Read all good meters at one moment, and ask the urgent ones until that is over.
 
-        Return whether it was over within LONGEST_ROUND.
+        What a hostile tenant asks of its meters is due at that moment as well. Return whether all good ones
+        were read within LONGEST_ROUND.
         """
         reads = make_stored_reads(self._others)
-        due = reads.start()
+        due = Reads([*reads.batches, *(tenant.ask() if tenant else ())]).start()
         cpu, spent = worker.read_cpu_seconds(), cpu_split.samples(samples)
         unfinished = reads.requests.exclude(state__in=FINAL_STATES)
         urgent: list[Reads] = []

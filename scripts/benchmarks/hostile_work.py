@@ -1,20 +1,17 @@
-"""What a tenant asks of its hostile meters all the time, and what becomes of it."""
+"""What a tenant asks of its hostile meters, and what becomes of it."""
 
-import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 from rest_framework.exceptions import APIException
 
 from osgp.accounts.models import Organisation
+from osgp.batches.models import Batch
 from osgp.faults import Component, Fault, FaultCode
-from osgp.fleet import submission
 from osgp.requests.models import (
     FINAL_STATES,
     Action,
@@ -25,6 +22,7 @@ from osgp.requests.models import (
 )
 from osgp.requests.submission import make_organisation_caller
 from scripts.benchmarks.hostile_meters import find_kind
+from scripts.benchmarks.reads import submit_held
 
 BUNDLED: Mapping[str, Mapping[str, Any]] = {
     "ActualMeterReads": {},
@@ -48,46 +46,45 @@ MESSAGES: Sequence[Mapping[str, Any]] = (
 """What is sent, in turn: each of them alone, and all of them in a bundle."""
 PRIORITIES = (4, 9)
 UNFINISHED = 2
-"""Requests that each meter has at any time: one that is carried out, and one that waits."""
-EVERY = 0.5
-"""Seconds between looks at what has ended."""
+"""Requests that each meter has at most: one that is carried out, and one that waits."""
 
 
 class Tenant:
-    """Keeps work due for its hostile meters."""
+    """Asks something of its hostile meters, once for each time that the good ones are read."""
 
     def __init__(self, organisation: Organisation, identifications: Sequence[str]) -> None:
         self.organisation = organisation
         self.identifications = identifications
         self.refused = 0
         """Requests that the platform did not accept."""
+        self._caller = make_organisation_caller(organisation, "bench")
         self._turns = {name: place for place, name in enumerate(identifications)}
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Ask as long as the block lasts. Errors of the asking thread are raised at its end."""
-        ended = threading.Event()
-        failures: list[BaseException] = []
-
-        def ask() -> None:
+    def ask(self) -> list[Batch]:
+        """Ask something of each meter that has fewer than UNFINISHED requests; they are not due yet."""
+        unfinished = dict(
+            Request.objects.filter(organisation=self.organisation)
+            .exclude(state__in=FINAL_STATES)
+            .order_by()
+            .values_list("device_identification")
+            .annotate(Count("pk"))
+        )
+        alike: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+        for name in self.identifications:
+            if unfinished.get(name, 0) < UNFINISHED:
+                turn = self._turns[name]
+                self._turns[name] += 1
+                # With each round of all messages, the other priority.
+                rounds = turn // len(MESSAGES)
+                alike[turn % len(MESSAGES), PRIORITIES[rounds % len(PRIORITIES)]].append(name)
+        batches = []
+        for (place, priority), names in alike.items():
+            body = {**MESSAGES[place], "priority": priority, "bypass_retry": True}
             try:
-                while not ended.wait(EVERY):
-                    self._ask_again()
-            except BaseException as error:  # noqa: BLE001 (raised below)
-                failures.append(error)
-            finally:
-                connection.close()
-
-        self._ask_again()
-        thread = threading.Thread(target=ask, name="hostile-tenant")
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-        if failures:
-            raise failures[0]
+                batches.append(submit_held(body, self._caller, names))
+            except (Fault, APIException):
+                self.refused += len(names)
+        return batches
 
     def find_visits(self) -> QuerySet[MeterSession]:
         """Visits to its meters that have begun."""
@@ -115,32 +112,6 @@ class Tenant:
         ):
             outcomes[find_kind(name) or name].note_action(state, own or of_request)
         return dict(outcomes)
-
-    def _ask_again(self) -> None:
-        unfinished = dict(
-            Request.objects.filter(organisation=self.organisation)
-            .exclude(state__in=FINAL_STATES)
-            .order_by()
-            .values_list("device_identification")
-            .annotate(Count("pk"))
-        )
-        alike: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
-        for name in self.identifications:
-            if unfinished.get(name, 0) < UNFINISHED:
-                turn = self._turns[name]
-                self._turns[name] += 1
-                # With each round of all messages, the other priority.
-                rounds = turn // len(MESSAGES)
-                alike[turn % len(MESSAGES), PRIORITIES[rounds % len(PRIORITIES)]].append(name)
-        for (place, priority), names in alike.items():
-            self._submit({**MESSAGES[place], "priority": priority}, names)
-
-    def _submit(self, body: Mapping[str, Any], names: list[str]) -> None:
-        caller = make_organisation_caller(self.organisation, "bench")
-        try:
-            submission.submit(caller, {**body, "bypass_retry": True, "device_identifications": names})
-        except (Fault, APIException):
-            self.refused += len(names)
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """What the benchmarks ask of the head-end: readings of all meters of a fleet. Needs Django set up."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from osgp.accounts.caller import Caller
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.batches.models import Batch
@@ -133,16 +134,25 @@ def make_stored_reads(identifications: Sequence[str], *, priority: int = 4, held
     organisation = Organisation.objects.get(identification=ORGANISATION)
     caller = make_organisation_caller(organisation, "bench")
     body: dict[str, Any] = {"message": "ActualMeterReads", "priority": priority, "bypass_retry": True}
-    if held:
-        body["schedule_time"] = (timezone.now() + timedelta(days=1)).isoformat()
+    submit = submit_held if held else submit_due
     most = submission.MOST_DEVICES
-    batches = [
-        submission.submit(
-            caller, {**body, "device_identifications": list(identifications[start : start + most])}
-        )
-        for start in range(0, len(identifications), most)
-    ]
-    return Reads(batches)
+    return Reads(
+        [
+            submit(body, caller, identifications[start : start + most])
+            for start in range(0, len(identifications), most)
+        ]
+    )
+
+
+def submit_held(body: Mapping[str, Any], caller: Caller, identifications: Sequence[str]) -> Batch:
+    """Ask something of many meters, which is not due before :meth:`Reads.start`."""
+    later = (timezone.now() + timedelta(days=1)).isoformat()
+    return submit_due({**body, "schedule_time": later}, caller, identifications)
+
+
+def submit_due(body: Mapping[str, Any], caller: Caller, identifications: Sequence[str]) -> Batch:
+    """Ask something of many meters."""
+    return submission.submit(caller, {**body, "device_identifications": list(identifications)})
 
 
 def wait_for(condition: Callable[[], bool], what: str, every: float = 0.2) -> None:

@@ -71,7 +71,6 @@ def test_round_trip(data: Data) -> None:
     assert axdr.decode(encoded) == data
     assert axdr.decode_native(encoded) == data.native
     assert axdr.decode_prefix(b"??" + encoded + b"more", 2) == (data, 2 + len(encoded))
-    assert axdr.decode_native_prefix(b"??" + encoded + b"more", 2) == (data.native, 2 + len(encoded))
 
 
 @given(trees(), st.data())

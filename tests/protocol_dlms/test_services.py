@@ -259,7 +259,7 @@ def test_endless_blocks_end_at_the_limit(attribute: AttributeDescriptor, most: i
             + bytes(768)
         )
 
-    with session(WrapperMeter(answer), limits=Limits(reply_size=10_000, buffer_size=20_000)) as meter:
+    with session(WrapperMeter(answer), limits=Limits(value_size=10_000, buffer_size=20_000)) as meter:
         with pytest.raises(errors.ReplyTooLarge, match=str(most)) as refusal:
             meter.get(attribute)
         assert most < meter.statistics.bytes_received < 1.2 * most

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.consumption import Consumption
 
 MOST_NOTIFICATIONS = 16
 """Notifications of one connection that ``Line.on_notification`` is told of."""
@@ -31,6 +32,7 @@ class Line:
 
     def __init__(self) -> None:
         self.traffic = Traffic()
+        self.consumption = Consumption()
         self.peer_address = ""
         """The IP address of the meter that was called last, without a zone; empty before the first call."""
         self.on_notification: Callable[[bytes], None] | None = None

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from osgp.ip_addresses import parse_address
 from osgp.protocol_dlms import errors
+from osgp.protocol_dlms.consumption import Consumption
 from osgp.protocol_dlms.deadlines import SessionClock
 from osgp.protocol_dlms.transport import destinations
 from osgp.protocol_dlms.transport.line import LONGEST_NOTIFICATION, MOST_NOTIFICATIONS, Line, Traffic
@@ -51,6 +52,11 @@ class Stream:
     def traffic(self) -> Traffic:
         """What went over the line, in this connection and in former ones."""
         return self._line.traffic
+
+    @property
+    def consumption(self) -> Consumption:
+        """What the visit has consumed, in this connection and in former ones."""
+        return self._line.consumption
 
     def send(self, octets: bytes) -> None:
         """Send all of ``octets`` within the time left."""

@@ -7,19 +7,19 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from osgp.messages import registry
 from osgp.messages.operation import OutcomeUnknown
 from osgp.requests.models import Action, ActionState, Request, RequestState
 from osgp.requests.states.tables import ACTIONS, REQUESTS
 from osgp.requests.states.transitions import ActionTransitions, RequestTransitions
-from osgp.sql import Statement, add_to_now
+from osgp.sql import Statement, add_to_now, parse_json
 from osgp.state_tables import Transition, apply
 
 _START, _FINISH, _SUCCESS = ActionTransitions.START, ActionTransitions.FINISH, RequestTransitions.SUCCEED
-_GIVE_UP_STARTED = ActionTransitions.GIVE_UP_STARTED
+_GIVE_UP, _GIVE_UP_STARTED = ActionTransitions.GIVE_UP, ActionTransitions.GIVE_UP_STARTED
 _IS_RUNNING, _IS_DUE = _SUCCESS.sql_sources, RequestTransitions.TAKE.sql_sources
 # Locks the row of the request, so that no other visit gets it while its action changes. "|| ''" makes
 # PostgreSQL find it by its id: with statistics of a time when nothing ran, it would read all that run.
@@ -206,12 +206,19 @@ def fail_request(request_id: int, session_id: uuid.UUID | None, fault: Mapping[s
     return failed
 
 
+_FAIL_RUNNING = Statement(
+    f"""
+    UPDATE {REQUESTS} SET state = '{RequestTransitions.FAIL.target}', fault = %s, completed_at = {{now}}
+     WHERE session_id = %s AND state {_IS_RUNNING}
+    RETURNING id
+    """  # noqa: S608 (table name)
+)
+
+
 @transaction.atomic
 def fail_running(session_id: uuid.UUID, fault: Mapping[str, Any]) -> int:
     """``fail_request`` for all requests that still run in a meter session; return how many."""
-    running = Request.objects.filter(session=session_id, state=RequestState.RUNNING)
-    failed = list(running.order_by().select_for_update(of=("self",)).values_list("pk", flat=True))
-    apply(Request.objects.filter(pk__in=failed), RequestTransitions.FAIL, fault=fault, completed_at=Now())
+    failed = [key for (key,) in _FAIL_RUNNING.fetch_rows(fault, session_id)]
     give_up_actions(failed)
     return len(failed)
 
@@ -226,17 +233,34 @@ def cancel(request_id: int) -> bool:
     return cancelled
 
 
+_WITH_SECRETS = Statement(
+    f"SELECT id, message, parameters FROM {ACTIONS} WHERE request_id {{among}} AND message {{among}}"  # noqa: S608
+)
+
+
 def forget_secrets(request_ids: list[int]) -> None:
     """Delete the (encrypted) secrets from the parameters of final requests.
 
     Call it in the transaction that makes the requests final.
     """
     with_secrets = [operation.message for operation in registry.list_operations() if operation.secret_fields]
-    rows = Action.objects.filter(request__in=request_ids, message__in=with_secrets)
-    for action in rows.only("message", "parameters"):
-        secret = registry.find_operation(action.message).secret_fields
-        kept = {name: value for name, value in action.parameters.items() if name not in secret}
-        Action.objects.filter(pk=action.pk).update(parameters=kept)
+    for key, message, parameters in _WITH_SECRETS.fetch_rows(request_ids, with_secrets):
+        secret = registry.find_operation(message).secret_fields
+        kept = {name: value for name, value in parse_json(parameters).items() if name not in secret}
+        Action.objects.filter(pk=key).update(parameters=kept)
+
+
+_GIVE_UP_ACTIONS = Statement(
+    f"""
+    UPDATE {ACTIONS}
+       SET state = CASE WHEN state {_GIVE_UP_STARTED.sql_sources} THEN '{_GIVE_UP_STARTED.target}'
+                        ELSE '{_GIVE_UP.target}' END,
+           fault = COALESCE(fault, (SELECT fault FROM {REQUESTS} WHERE id = {ACTIONS}.request_id)),
+           finished_at = {{now}}
+     WHERE request_id {{among}} AND (state {_GIVE_UP.sql_sources} OR state {_GIVE_UP_STARTED.sql_sources})
+    RETURNING id, state
+    """  # noqa: S608 (table names)
+)
 
 
 def give_up_actions(request_ids: list[int]) -> None:
@@ -247,17 +271,11 @@ def give_up_actions(request_ids: list[int]) -> None:
     """
     if not request_ids:
         return
-    started = Action.objects.filter(request__in=request_ids, state__in=_GIVE_UP_STARTED.sources)
-    causes = dict(started.values_list("pk", "request__fault"))
-    of_request = Request.objects.filter(pk=OuterRef("request")).values("fault")
-    apply(
-        Action.objects.filter(request__in=request_ids),
-        ActionTransitions.GIVE_UP,
-        _GIVE_UP_STARTED,
-        fault=Coalesce("fault", Subquery(of_request)),
-        finished_at=Now(),
-    )
-    for key, cause in causes.items():
-        unknown = OutcomeUnknown(cause["message"]) if cause else OutcomeUnknown()
-        Action.objects.filter(pk=key).update(fault=unknown.as_dict())
+    given_up = _GIVE_UP_ACTIONS.fetch_rows(request_ids)
+    unknown = [key for key, state in given_up if state == _GIVE_UP_STARTED.target]
+    if unknown:
+        causes = Action.objects.filter(pk__in=unknown).values_list("pk", "request__fault")
+        for key, cause in list(causes):
+            fault = OutcomeUnknown(cause["message"]) if cause else OutcomeUnknown()
+            Action.objects.filter(pk=key).update(fault=fault.as_dict())
     forget_secrets(request_ids)
