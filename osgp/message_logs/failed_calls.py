@@ -17,7 +17,8 @@ from osgp import platform_time
 from osgp.message_logs.models import MessageDirection, MessageLog
 from osgp.processes.database import AWAY
 from osgp.protocol_dlms import Step, Traffic
-from osgp.requests.models import Action, Request
+from osgp.requests.concerned import ConcernedRequest
+from osgp.requests.models import Action
 from osgp.requests.work import WorkMeter
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class FailedCall:
     step: Step
     fault: Mapping[str, Any]
     traffic: Traffic
-    requests: Sequence[Request]
+    requests: Sequence[ConcernedRequest]
 
 
 def store(call: FailedCall, number: int) -> None:
@@ -69,20 +70,22 @@ def store(call: FailedCall, number: int) -> None:
         logger.exception("meter session %s: a failed call could not be logged", call.session_id)
 
 
-def _find_logs(call: FailedCall) -> Mapping[int, Sequence[Request]]:
+def _find_logs(call: FailedCall) -> Mapping[int, Sequence[ConcernedRequest]]:
     """Return the devices whose logs the call belongs to, each with the requests that concern it."""
     by_key = {request.pk: request for request in sorted(call.requests, key=lambda request: request.pk)}
     concerned = {(request.device_id, request.pk) for request in call.requests}
     if bundles := [request.pk for request in call.requests if request.is_bundle]:
         concerned |= set(Action.objects.filter(request__in=bundles).values_list("device", "request"))
-    logs: defaultdict[int, list[Request]] = defaultdict(list)
+    logs: defaultdict[int, list[ConcernedRequest]] = defaultdict(list)
     for device_id, request_id in sorted(concerned, key=lambda pair: pair[1]):
         if device_id is not None and device_id != call.meter.pk:
             logs[device_id].append(by_key[request_id])
     return {call.meter.pk: list(by_key.values()), **logs}
 
 
-def _make_row(call: FailedCall, number: int, device_id: int, requests: Sequence[Request]) -> MessageLog:
+def _make_row(
+    call: FailedCall, number: int, device_id: int, requests: Sequence[ConcernedRequest]
+) -> MessageLog:
     only = requests[0] if len(requests) == 1 else None
     fault, meter, traffic = call.fault, call.meter, call.traffic
     description = [

@@ -28,6 +28,16 @@ def decode_value(raw: bytes, attribute: AttributeDescriptor, budget: Budget) -> 
     raise errors.DecodeError(f"{len(raw) - end} octets follow the data")
 
 
+def decode_rows(raw: bytes, budget: Budget) -> list[tuple[object, ...]]:
+    """Decode the rows of a buffer, each a tuple of plain values: an empty one if it is no structure."""
+    rows = axdr.decode_native(raw, budget)
+    if rows is None:
+        return []
+    if not isinstance(rows, tuple):
+        raise errors.DecodeError("the buffer of a profile is not an array")
+    return [row if isinstance(row, tuple) else () for row in rows]
+
+
 @contextmanager
 def telling_the_outcome() -> Iterator[None]:
     """For a SET or ACTION: have an answer that cannot be understood say that the outcome is not known.

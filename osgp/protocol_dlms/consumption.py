@@ -2,19 +2,19 @@
 
 A meter that sends answers as large as they may be, one after another, would keep a process busy. So a visit
 may decode FREE_ELEMENTS at once. What is beyond waits for its turn, one reply at a time in a process, and
-leaves nine tenths of the time to other visits as long as those need it.
+leaves nearly all of the time to other visits as long as those need it.
 """
 
 import threading
 import time
 from dataclasses import dataclass
 
-FREE_ELEMENTS = 32_768
-"""Elements that a visit decodes without waiting: the objects of a large meter, or a month of quarters of an
+FREE_ELEMENTS = 16_384
+"""Elements that a visit decodes without waiting: the objects of a usual meter, or a month of quarters of an
 hour with their columns."""
-MOST_WASTED = 2 * 1024 * 1024
-"""Octets of answers that are too large to be used, after which a meter is asked for nothing more. Lists are
-asked for in halves if they are too large, so that one such attribute costs some answers."""
+MOST_WASTED = 1536 * 1024
+"""Octets of answers that are too large to be used, after which a meter is asked for nothing more. One such
+attribute costs two answers if it was asked for in a list."""
 OCTETS_PER_ELEMENT = 16
 """What an element counts that was made before its answer turned out to be too large."""
 PAUSE = 0.0001
@@ -22,23 +22,23 @@ PAUSE = 0.0001
 sockets."""
 LOOK_AFTER = 0.001
 """Seconds between looks whether others need the time."""
-SHARE_OF_OTHERS = 9
+SHARE_OF_OTHERS = 30
 """Seconds that others get for each second, while they need them."""
 
 _turn = threading.BoundedSemaphore(1)
 
 
 def _leave_most_to_others(seconds: float) -> None:
-    """After ``seconds`` of work: let others go on for nine times as long, or until they need less.
+    """After ``seconds`` of work: let others go on for much longer, or until they need less.
 
-    They need it while they use more than half of the processor.
+    They need the time while they use more than a quarter of it; they also wait for meters and the database.
     """
     begun, used = time.monotonic(), time.process_time()
     waited = 0.0
     while waited < SHARE_OF_OTHERS * seconds:
         time.sleep(LOOK_AFTER)
         waited = time.monotonic() - begun
-        if 2 * (time.process_time() - used) < waited:
+        if 4 * (time.process_time() - used) < waited:
             break
 
 

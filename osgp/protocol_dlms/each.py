@@ -14,6 +14,8 @@ from osgp.protocol_dlms.errors import IllegalResponse
 
 MOST_FAILURES = 4
 """Lists of about the same length that may fail before such lists are no longer requested."""
+MOST_SENSELESS = 32
+"""Single attributes in a row whose answers may make no sense, before no more are requested."""
 
 EachValue = Data | AccessResult | IllegalResponse
 """A value; the access result in its place; or the error in the answer."""
@@ -81,9 +83,14 @@ class ListRequests(Generic[Item, Result]):
         self._size = size
         self._request_list = request_list
         self._request_one = request_one
+        self._senseless = 0
+        """Single items in a row that gave an error."""
 
     def request(self, items: Sequence[Item], fitting: int) -> Iterator[Result]:
-        """Yield the results in order, as they arrive, from lists of at most ``fitting`` items."""
+        """Yield the results in order, as they arrive, from lists of at most ``fitting`` items.
+
+        Raises the error of MOST_SENSELESS single items in a row.
+        """
         position = 0
         while position < len(items):
             chunk = items[position : position + max(min(self._size.size, fitting), 1)]
@@ -95,7 +102,12 @@ class ListRequests(Generic[Item, Result]):
         size = self._size
         if len(chunk) == 1:
             result = self._request_one(chunk[0])
-            if not isinstance(result, IllegalResponse):
+            if isinstance(result, IllegalResponse):
+                self._senseless += 1
+                if self._senseless >= MOST_SENSELESS:
+                    raise result
+            else:
+                self._senseless = 0
                 size.note_success(1)
             return [result], False
         failed = False

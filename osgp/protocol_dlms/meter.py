@@ -12,7 +12,7 @@ from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import axdr, errors, services
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.agreed import Agreed
-from osgp.protocol_dlms.answers import decode_value, telling_the_outcome
+from osgp.protocol_dlms.answers import decode_rows, decode_value, telling_the_outcome
 from osgp.protocol_dlms.association import associate, make_challenge
 from osgp.protocol_dlms.budget import MAX_PLAIN_ELEMENTS, Budget
 from osgp.protocol_dlms.builder import RequestBuilder
@@ -288,12 +288,7 @@ class Meter:
         raw = self._exchange(services.get, buffer, encoded)
         if isinstance(raw, AccessResult):
             raise errors.AccessError(raw, buffer)
-        rows = axdr.decode_native(raw, self._session.make_budget(MAX_PLAIN_ELEMENTS))
-        if rows is None:
-            return []
-        if not isinstance(rows, tuple):
-            raise errors.DecodeError("the buffer of a profile is not an array")
-        return [row if isinstance(row, tuple) else () for row in rows]
+        return decode_rows(raw, self._session.make_budget(MAX_PLAIN_ELEMENTS))
 
     def release(self) -> None:
         """Release the association and close the connection.
@@ -337,11 +332,15 @@ class Meter:
     def _fit_list(self, room: int) -> int:
         return services.count_descriptors(room) if self._session.multiple_references else 1
 
-    def _get_list_or_none(self, budget: Budget, attributes: Sequence[AttributeDescriptor]) -> Values | None:
-        """Read a list; None if it failed as a whole and the association is still usable."""
+    def _get_list_or_none(
+        self, budget: Budget, attributes: Sequence[AttributeDescriptor]
+    ) -> Sequence[EachValue] | None:
+        """Read a list, one by one if it is too large; None if it failed and the association is usable."""
         try:
             raw = self._exchange(services.get_encoded_list, attributes)
             return services.decode_list(raw, attributes, budget) if isinstance(raw, bytes) else None
+        except errors.ValueTooLarge:
+            return [self._get_or_error(budget, attribute) for attribute in attributes]
         except errors.IllegalResponse as error:
             if error.ends_association:
                 raise

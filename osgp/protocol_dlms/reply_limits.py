@@ -55,7 +55,8 @@ def check_blocks(consumption: Consumption, octets: int, number: int, most: int) 
     if octets > most:
         consumption.note_waste(octets)
         raise ValueTooLarge(f"a reply of more than {most} octets")
-    if number >= MOST_SMALL_BLOCKS and octets < SMALLEST_BLOCK * number:
+    # The last block may be smaller.
+    if number >= MOST_SMALL_BLOCKS and octets < SMALLEST_BLOCK * (number - 1):
         raise IllegalResponse(f"{number} blocks with {octets} octets in all")
 
 

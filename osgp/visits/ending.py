@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Now
 
 from osgp.devices.models import Device
 from osgp.faults import Fault
@@ -16,7 +14,7 @@ from osgp.message_logs.recording import Recording
 from osgp.protocol_dlms import InvocationCounter, Step, Traffic
 from osgp.protocol_dlms.errors import DlmsError
 from osgp.requests import states
-from osgp.requests.models import Request
+from osgp.requests.concerned import list_one
 from osgp.requests.work import WorkMeter, WorkRequest
 from osgp.system_notes.keeping import keep_if_possible, resolve_reached
 from osgp.visits import addressing, shared_fault
@@ -92,10 +90,8 @@ class VisitEnd:
         shared = {**told, "retryable": True} if self.is_associated else told
         concerned = shared_fault.retry_or_fail(self.session_id, shared, self.meter.settings.attempts)
         if self.is_associated and self.last.pk not in {request.pk for request in concerned}:
-            concerned += Request.objects.filter(pk=self.last.pk)
-        Device.objects.filter(pk=self.meter.pk).update(
-            last_failure_at=Now(), failed_connections=F("failed_connections") + 1, is_slow=self.is_slow
-        )
+            concerned += list_one(self.last.pk)
+        states.note_failure(self.meter.pk, is_slow=self.is_slow)
         addressing.drop(self.meter)
         if (observation := judge_fault(self.meter, fault)) is not None:
             keep_if_possible(self.meter.pk, observation, self.last.correlation_uid, self.last.message)

@@ -340,13 +340,13 @@ def test_thousands_of_overdue_requests_cost_as_few_statements_as_one(
     original = {"code": 225, "name": "CONNECTION_REFUSED"}
     fields = {"max_schedule_time": timezone.now() - AGO, "state": RequestState.RETRYING, "fault": original}
     costs = []
-    for number in (1, 50):
+    for number in (1, 1, 50):  # PostgreSQL prepares statements at first.
         for _ in range(number):
             waiting(organisation, meters[0], **fields)
         with CaptureQueriesContext(connection) as queries:
             assert states.fail_overdue() == number
         costs.append(len(queries))
-    assert costs[0] == costs[1]
+    assert costs[1] == costs[2]
     assert set(Request.objects.values_list("state", "fault__code")) == {(RequestState.FAILED, 225)}
     assert set(Action.objects.values_list("state", "fault__code")) == {(ActionState.FAULT, 225)}
 

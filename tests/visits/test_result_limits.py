@@ -73,7 +73,7 @@ def test_of_the_longest_string_the_beginning_is_shown_and_its_length_told(
     simulator: SimulatorThread, organisation: Organisation, device: Device, api: APIClient
 ) -> None:
     request = factories.make_request(organisation, device, "GetSpecificConfigurationObject", parameters=ASKED)
-    count = 1_000_000
+    count = 200_000
     with saying(simulator.meters[device.identification], {NAME: octets(count)}):
         meters.visit(device)
     answer = read_answer(
@@ -88,12 +88,12 @@ def test_a_longer_reply_is_not_taken(
     simulator: SimulatorThread, organisation: Organisation, device: Device
 ) -> None:
     request = factories.make_request(organisation, device, "GetSpecificConfigurationObject", parameters=ASKED)
-    with saying(simulator.meters[device.identification], {NAME: octets(1_100_000)}):
+    with saying(simulator.meters[device.identification], {NAME: octets(270_000)}):
         meters.visit(device)
     action = request.actions.get()
     assert action.fault is not None
     assert (action.state, action.result) == (ActionState.FAULT, None)
-    assert "more than 1048576 octets" in action.fault["message"]
+    assert "more than 262144 octets" in action.fault["message"]
 
 
 def test_the_results_of_a_bundle_are_bounded_together(

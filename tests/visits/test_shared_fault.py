@@ -66,7 +66,7 @@ def test_losing_a_meter_with_much_work_costs_as_few_statements_as_with_little(
 ) -> None:
     fault = {"code": 225, "name": "CONNECTION_REFUSED", "retryable": True}
     costs = []
-    for number in (1, 50):
+    for number in (1, 1, 50):  # PostgreSQL prepares statements at first.
         for _ in range(number):
             due(organisation, device)
             due(organisation, device, attempts=2)
@@ -77,4 +77,4 @@ def test_losing_a_meter_with_much_work_costs_as_few_statements_as_with_little(
         costs.append(len(queries))
         assert states.close(session.pk)
         assert not Request.objects.filter(state=RequestState.RUNNING).exists()
-    assert costs[0] == costs[1]
+    assert costs[1] == costs[2]

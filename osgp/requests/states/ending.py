@@ -215,9 +215,11 @@ _FAIL_RUNNING = Statement(
 )
 
 
-@transaction.atomic
 def fail_running(session_id: uuid.UUID, fault: Mapping[str, Any]) -> int:
-    """``fail_request`` for all requests that still run in a meter session; return how many."""
+    """``fail_request`` for all requests that still run in a meter session; return how many.
+
+    Call it in the transaction that closes the session.
+    """
     failed = [key for (key,) in _FAIL_RUNNING.fetch_rows(fault, session_id)]
     give_up_actions(failed)
     return len(failed)

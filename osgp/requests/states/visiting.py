@@ -221,6 +221,20 @@ def close_after_success(
         return bool(closed) and _MET_ALONE.execute(is_slow, closed[0][0]) == 1
 
 
+_NOTE_FAILURE = Statement(
+    f"""
+    UPDATE {DEVICES}
+       SET last_failure_at = {{now}}, failed_connections = failed_connections + 1, is_slow = %s
+     WHERE id = %s
+    """  # noqa: S608 (table name)
+)
+
+
+def note_failure(meter_id: int, *, is_slow: bool) -> None:
+    """Note of a meter that a visit to it has failed."""
+    _NOTE_FAILURE.execute(is_slow, meter_id)
+
+
 def leave_slow_lane(meter_id: int) -> int:
     """Have the due requests of a meter wait among those that are not slow; return how many were moved."""
     waiting = Request.objects.filter(meter=meter_id, state__in=_TAKING.sources, in_slow_lane=1)
