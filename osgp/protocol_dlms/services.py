@@ -25,6 +25,7 @@ from osgp.protocol_dlms.data import Data
 from osgp.protocol_dlms.errors import DecodeError, IllegalResponse, RequestTooLong
 from osgp.protocol_dlms.octets import AnswerCursor
 from osgp.protocol_dlms.reply_limits import check_blocks, find_most_elements, find_reply_size
+from osgp.protocol_dlms.reply_room import HeldReply
 from osgp.protocol_dlms.session import Session
 
 GET_NORMAL, GET_NEXT, GET_WITH_LIST = 1, 2, 3
@@ -150,7 +151,7 @@ def _receive_get_blocks(
     session: Session, response: AnswerCursor, most: int, *, secret: bool = False
 ) -> bytes | AccessResult:
     """Request all further blocks and return the raw data of all, ``most`` octets at most."""
-    raw = bytearray()
+    raw, held = bytearray(), HeldReply()
     number = 1
     while True:
         last, received_number = response.read_unsigned(), response.read_unsigned(4)
@@ -160,6 +161,7 @@ def _receive_get_blocks(
         chunk = response.read(response.read_length())
         response.expect_end()
         raw += chunk
+        held.grow(len(raw))
         check_blocks(session.consumption, len(raw), number, most)
         if last:
             return bytes(raw)
