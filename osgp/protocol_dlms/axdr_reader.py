@@ -71,7 +71,7 @@ class Reader:
             raise DecodeError("the data are cut short") from error
         finally:
             self.budget.end_turn()
-        self.budget.close()
+        self.budget.settle()
         return value, self.position
 
     def read_length(self) -> int:

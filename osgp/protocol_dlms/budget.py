@@ -39,13 +39,12 @@ class Budget:
     """The budget of one reply of ``octets``, shared by all values in it; and of the next ones, see `begin`.
 
     What is spent stays spent, also if decoding fails. Not for use by several threads. ``most`` is how many
-    elements may be made in all. They count for the ``consumption`` of the visit, if they are of one.
+    elements may be made in all; ``consumption`` is that of the visit, if they are of one.
     """
 
     __slots__ = (
         "_consumption",
         "_has_turn",
-        "_mark",
         "_pause_below",
         "_rest",
         "_since",
@@ -78,10 +77,9 @@ class Budget:
         whole = self._rest + self.elements
         self.elements = self._start = min(whole, most, max(ELEMENTS_AT_LEAST, ELEMENTS_PER_OCTET * octets))
         self._rest = whole - self.elements
-        self._mark = self.elements
         self._pause_below = self.elements - STEP
         self._turn_below = self.elements - LARGE
-        self._since = time.perf_counter()
+        self._since = time.thread_time()
 
     def check(self, elements: int) -> None:
         """Raise :class:`ValueTooLarge` if so many elements may not be made any more."""
@@ -100,7 +98,6 @@ class Budget:
         self.elements = left
         if left < self._pause_below:
             self._pause_below = left - STEP
-            self._count()
             self.give_way()
 
     def spend_bits(self, bits: int) -> None:
@@ -113,31 +110,33 @@ class Budget:
     def give_way(self) -> None:
         """Let others go on, for long if the visit has decoded much: amidst many elements that are made."""
         consumption = self._consumption
+        self._note_work()
         if consumption.is_much and self._has_turn:
             self._end_turn()
-        consumption.give_way(time.perf_counter() - self._since)
+        consumption.give_way()
         if self.elements < self._turn_below and not consumption.is_much and not self._has_turn:
             _turns.acquire()
             self._has_turn = True
-        self._since = time.perf_counter()
+        self._since = time.thread_time()
 
     def end_turn(self) -> None:
         """Let another large reply have its turn. Must be called when a value is made, or cannot be."""
-        self._count()
+        self._note_work()
         self._consumption.end_turn()
         if self._has_turn:
             self._end_turn()
 
-    def close(self) -> None:
-        """Let others go on if the visit has decoded much. To be called when a value is made."""
-        if self._consumption.is_much and self._start - self.elements > ELEMENTS_AT_LEAST:
-            self.give_way()
-            self.end_turn()
+    def settle(self) -> None:
+        """Let others go on if the visit owes them something. To be called when a value is made."""
+        self._consumption.settle()
+        self._since = time.thread_time()
 
     def _end_turn(self) -> None:
         self._has_turn = False
         _turns.release()
 
-    def _count(self) -> None:
-        self._consumption.elements += self._mark - self.elements
-        self._mark = self.elements
+    def _note_work(self) -> None:
+        # Of this thread alone: nothing else runs in it between two pauses.
+        now = time.thread_time()
+        self._consumption.note_work(now - self._since)
+        self._since = now

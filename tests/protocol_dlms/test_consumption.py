@@ -7,9 +7,15 @@ from weakref import WeakSet
 import pytest
 
 from osgp.catalogue.cosem import AttributeDescriptor
-from osgp.protocol_dlms import Data, DataType, axdr, consumption, errors, reply_room
+from osgp.protocol_dlms import Data, DataType, axdr, budget, consumption, errors, reply_room
 from osgp.protocol_dlms.budget import MAX_ELEMENTS, STEP, Budget
-from osgp.protocol_dlms.consumption import FREE_ELEMENTS, MOST_WASTED, SHARE_OF_OTHERS, Consumption
+from osgp.protocol_dlms.consumption import (
+    FREE_SECONDS,
+    LOOK_AFTER,
+    MOST_WASTED,
+    SHARE_OF_OTHERS,
+    Consumption,
+)
 from osgp.protocol_dlms.reply_limits import (
     MOST_ELEMENTS,
     MOST_LISTED,
@@ -69,37 +75,63 @@ def in_blocks(value: bytes, size: int) -> Answer:
 # Decoding
 
 
-def test_a_usual_visit_leaves_nothing_to_others(left: list[bool]) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
+    """Each reading is so much CPU time later: that is what a step of decoding takes."""
+    clock = Clock()
+    monkeypatch.setattr(budget.time, "thread_time", clock.read)
+    return clock
+
+
+class Clock:
+    """CPU time of a thread."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.step = FREE_SECONDS / 100
+
+    def read(self) -> float:
+        """The time."""
+        self.now += self.step
+        return self.now
+
+
+def test_a_usual_visit_leaves_nothing_to_others(left: list[bool], clock: Clock) -> None:
     visit = Consumption()
-    for _ in range(2):
-        axdr.decode(many(FREE_ELEMENTS // 2), Budget(100_000, consumption=visit))
-    assert visit.elements == FREE_ELEMENTS
+    for _ in range(10):
+        axdr.decode(many(4 * STEP), Budget(100_000, consumption=visit))
+    assert 0.5 * FREE_SECONDS < visit.seconds < FREE_SECONDS
     assert left == []
 
 
 @pytest.mark.parametrize("is_plain", [False, True])
-def test_what_is_beyond_leaves_most_of_the_time_to_others(left: list[bool], is_plain: bool) -> None:
-    visit = Consumption(elements=FREE_ELEMENTS + 1)
-    budget = Budget(100_000, consumption=visit)
+def test_what_is_beyond_leaves_most_of_the_time_to_others(
+    left: list[bool], clock: Clock, is_plain: bool
+) -> None:
+    visit = Consumption(seconds=FREE_SECONDS)
     decode = axdr.decode_native if is_plain else axdr.decode
-    decode(many(4 * STEP), budget)
+    decode(many(4 * STEP), Budget(100_000, consumption=visit))
     assert len(left) >= 4
     assert all(left)
 
 
-def test_many_small_replies_are_much_as_well(left: list[bool]) -> None:
-    visit = Consumption(elements=FREE_ELEMENTS + 1)
+def test_many_small_replies_are_much_as_well(left: list[bool], clock: Clock) -> None:
+    visit = Consumption(seconds=FREE_SECONDS)
+    clock.step = 2 * LOOK_AFTER
     for _ in range(3):
-        axdr.decode(many(STEP // 2), Budget(100_000, consumption=visit))
+        axdr.decode(many(10), Budget(100, consumption=visit))
     assert left == [True] * 3
-    axdr.decode(many(10), Budget(100, consumption=visit))
-    assert len(left) == 3
+    # Together they are much at some time, if each is next to nothing.
+    clock.step = LOOK_AFTER / 2.5
+    for _ in range(3):
+        axdr.decode(many(10), Budget(100, consumption=visit))
+    assert left == [True] * 4
 
 
-def test_the_turn_ends_with_a_value_that_is_none(left: list[bool]) -> None:
-    visit = Consumption(elements=FREE_ELEMENTS + 1)
+def test_the_turn_ends_with_a_value_that_is_none(left: list[bool], clock: Clock) -> None:
+    visit = Consumption(seconds=FREE_SECONDS)
     with pytest.raises(errors.DecodeError):
-        axdr.decode(many(2 * STEP)[:-1] + b"\x63", Budget(100_000, consumption=visit))
+        axdr.decode(many(4 * STEP)[:-1] + b"\x63", Budget(100_000, consumption=visit))
     assert left
 
 
