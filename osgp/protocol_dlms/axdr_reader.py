@@ -116,61 +116,68 @@ class Reader:
         return tag
 
     def read_native(self, depth: int) -> Any:
-        """Read the next value. Types that are frequent in profile buffers come first, without a call."""
-        encoded = self.encoded
-        position = self.position
-        tag = encoded[position]
-        number = _UNPACK.get(tag)
-        if number is not None:
-            self.position = position + 1 + number[1]
-            return number[0](encoded, position + 1)[0]
-        if tag == 9 and encoded[position + 1] < 0x80:
-            end = position + 2 + encoded[position + 1]
-            if end > len(encoded):
-                raise DecodeError("the data are cut short")
-            self.position = end
-            return encoded[position + 2 : end]
-        if tag == 0:
-            self.position = position + 1
-            return None
-        self.position = position + 1
+        """Read the next value, without types."""
+        tag = self.read_tag()
         if tag in (_STRUCTURE, _ARRAY):
-            if not depth:
-                raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
-            native = self.read_native
-            depth -= 1
-            count = self.read_count()
+            depth, count = _go_down(depth), self.read_count()
             if count > STEP:
-                return self.read_many(partial(native, depth), count)
-            return tuple([native(depth) for _ in range(count)])
+                return self.read_many(partial(self.read_native, depth), count)
+            return tuple(self.read_native_elements(count, depth))
         if tag == _COMPACT_ARRAY:
             return self.read_compact_array(depth, typed=False)
         return self.read_scalar(tag)
 
+    def read_native_elements(self, count: int, depth: int) -> list[Any]:
+        """Read values. Types that are frequent in profile buffers come first, without a call."""
+        encoded = self.encoded
+        elements = []
+        for _ in range(count):
+            position = self.position
+            tag = encoded[position]
+            number = _UNPACK.get(tag)
+            if number is not None:
+                self.position = position + 1 + number[1]
+                elements.append(number[0](encoded, position + 1)[0])
+            elif tag == 9 and (size := encoded[position + 1]) < 0x80:
+                self.position = end = position + 2 + size
+                if end > len(encoded):
+                    raise DecodeError("the data are cut short")
+                elements.append(encoded[position + 2 : end])
+            elif tag == 0:
+                self.position = position + 1
+                elements.append(None)
+            else:
+                elements.append(self.read_native(depth))
+        return elements
+
     def read_typed(self, depth: int) -> Data:
         """Read the next value with its type."""
-        encoded = self.encoded
-        position = self.position
-        tag = encoded[position]
-        number = _UNPACK.get(tag)
-        if number is not None:
-            self.position = position + 1 + number[1]
-            return _new(Data, (DATA_TYPES[tag], number[0](encoded, position + 1)[0]))
-        self.position = position + 1
+        tag = self.read_tag()
         if tag in (_STRUCTURE, _ARRAY):
-            if not depth:
-                raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
-            typed = self.read_typed
-            depth -= 1
-            count = self.read_count()
+            depth, count = _go_down(depth), self.read_count()
             if count > STEP:
-                elements = self.read_many(partial(typed, depth), count)
+                elements = self.read_many(partial(self.read_typed, depth), count)
             else:
-                elements = tuple([typed(depth) for _ in range(count)])
+                elements = tuple(self.read_typed_elements(count, depth))
             return _new(Data, (DATA_TYPES[tag], elements))
         if tag == _COMPACT_ARRAY:
             return Data(DataType.ARRAY, self.read_compact_array(depth, typed=True))
         return self.read_typed_scalar(tag)
+
+    def read_typed_elements(self, count: int, depth: int) -> list[Data]:
+        """Read values with their types, numbers without a call."""
+        encoded = self.encoded
+        elements = []
+        for _ in range(count):
+            position = self.position
+            tag = encoded[position]
+            number = _UNPACK.get(tag)
+            if number is None:
+                elements.append(self.read_typed(depth))
+            else:
+                self.position = position + 1 + number[1]
+                elements.append(_new(Data, (DATA_TYPES[tag], number[0](encoded, position + 1)[0])))
+        return elements
 
     def read_typed_scalar(self, tag: int) -> Data:
         """Read a value of the type ``tag``, after its tag; not for arrays and structures."""
@@ -213,9 +220,7 @@ class Reader:
 
     def read_compact_array(self, depth: int, *, typed: bool) -> tuple[Any, ...]:
         """Read the elements of a compact array: one type description, then contents without tags."""
-        if not depth:
-            raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
-        description = self.read_type_description(depth - 1)
+        description = self.read_type_description(_go_down(depth))
         size = self.read_length()
         end = self.position + size
         if end > len(self.encoded):
@@ -237,14 +242,13 @@ class Reader:
 
     def read_type_description(self, depth: int) -> TypeDescription:
         """Read a tag, for arrays and structures with the descriptions of their elements."""
-        if not depth:
-            raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
+        depth = _go_down(depth)
         tag = self.read_tag()
         if tag == _ARRAY:
             count = int.from_bytes(self.read_octets(2), "big")
-            return describe_array(tag, count, self.read_type_description(depth - 1))
+            return describe_array(tag, count, self.read_type_description(depth))
         if tag == _STRUCTURE:
-            members = self.read_many(partial(self.read_type_description, depth - 1), self.read_count())
+            members = self.read_many(partial(self.read_type_description, depth), self.read_count())
             return describe_structure(tag, members)
         if tag not in _SCALARS:
             raise DecodeError(f"unknown data type {tag} in a type description")
@@ -275,3 +279,10 @@ class Reader:
             self.budget.give_way()
             elements += [read() for _ in range(min(STEP, count - len(elements)))]
         return tuple(elements)
+
+
+def _go_down(depth: int) -> int:
+    """The levels below one of ``depth`` further levels. Raises DecodeError if there may be none."""
+    if not depth:
+        raise DecodeError(f"data nested deeper than {MAX_DEPTH} levels")
+    return depth - 1
