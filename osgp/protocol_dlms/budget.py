@@ -128,8 +128,9 @@ class Budget:
 
     def settle(self) -> None:
         """Let others go on if the visit owes them something. To be called when a value is made."""
-        self._consumption.settle()
-        self._since = time.thread_time()
+        if self._consumption.is_much:
+            self._consumption.settle()
+            self._since = time.thread_time()
 
     def _end_turn(self) -> None:
         self._has_turn = False

@@ -85,8 +85,8 @@ class Consumption:
         _leave_most_to_others(owed)
 
     def settle(self) -> None:
-        """Let others go on after a reply, if the visit has decoded much and owes them something."""
-        if self.is_much and self.owed > LOOK_AFTER:
+        """Let others go on after a reply, if the visit owes them something worth it."""
+        if self.owed > LOOK_AFTER:
             try:
                 self.give_way()
             finally:

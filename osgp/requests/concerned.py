@@ -4,12 +4,12 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from osgp.messages.naming import BUNDLE
 from osgp.requests.models import RequestState
 from osgp.requests.states.tables import REQUESTS
+from osgp.requests.work import VisitedRequest
 from osgp.sql import Statement, parse_uuid
 
-_COLUMNS = "id, device_id, correlation_uid, message, attempts, bypass_retry, effective_priority"
+_COLUMNS = "id, correlation_uid, message, attempts, bypass_retry, effective_priority, device_id"
 _RUNNING = Statement(
     f"SELECT {_COLUMNS} FROM {REQUESTS} WHERE session_id = %s AND state = '{RequestState.RUNNING}'"  # noqa: S608
 )
@@ -17,21 +17,10 @@ _ONE = Statement(f"SELECT {_COLUMNS} FROM {REQUESTS} WHERE id = %s")  # noqa: S6
 
 
 @dataclass(frozen=True, slots=True)
-class ConcernedRequest:
+class ConcernedRequest(VisitedRequest):
     """A request that a visit was to carry out."""
 
-    pk: int
     device_id: int | None
-    correlation_uid: uuid.UUID
-    message: str
-    attempts: int
-    bypass_retry: bool
-    effective_priority: int
-
-    @property
-    def is_bundle(self) -> bool:
-        """Whether its actions have outcomes of their own."""
-        return self.message == BUNDLE
 
 
 def list_running(session_id: uuid.UUID) -> list[ConcernedRequest]:
@@ -46,6 +35,6 @@ def list_one(request_id: int) -> list[ConcernedRequest]:
 
 def _make(rows: list[tuple[Any, ...]]) -> list[ConcernedRequest]:
     return [
-        ConcernedRequest(pk, device_id, parse_uuid(uid), message, attempts, bool(bypass), priority)
-        for pk, device_id, uid, message, attempts, bypass, priority in rows
+        ConcernedRequest(pk, parse_uuid(uid), message, attempts, bool(bypass), priority, device_id)
+        for pk, uid, message, attempts, bypass, priority, device_id in rows
     ]

@@ -40,11 +40,10 @@ class WorkDevice:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkRequest:
-    """A request that runs in ``session_id``."""
+class VisitedRequest:
+    """What a visit has to know of a request, from its beginning to its end."""
 
     pk: int
-    session_id: uuid.UUID
     correlation_uid: uuid.UUID
     message: str
     attempts: int
@@ -55,6 +54,13 @@ class WorkRequest:
     def is_bundle(self) -> bool:
         """Whether its actions have outcomes of their own."""
         return self.message == BUNDLE
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRequest(VisitedRequest):
+    """A request that runs in ``session_id``."""
+
+    session_id: uuid.UUID
 
 
 @dataclass(slots=True)
@@ -172,7 +178,7 @@ def group_actions(session_id: uuid.UUID, rows: Iterable[Sequence[Any]]) -> list[
         polyphase, selective, model, communication, gateway_id, is_debugged = rest
         if request_id not in requests:
             requests[request_id] = WorkRequest(
-                request_id, session_id, parse_uuid(uid), asked, attempts, bool(bypass), priority
+                request_id, parse_uuid(uid), asked, attempts, bool(bypass), priority, session_id
             )
         device = WorkDevice(
             device_id,
