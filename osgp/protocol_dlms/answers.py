@@ -7,9 +7,14 @@ from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.protocol_dlms import axdr, errors
 from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.data import Data, DataType
-from osgp.protocol_dlms.reply_limits import find_most_elements
+from osgp.protocol_dlms.reply_limits import find_most_elements, is_object_list
 
 _CLOCK_LENGTH = 12
+
+
+MOST_SENSELESS_OBJECTS = 32
+"""Entries of an object list in a row that are no objects, after which the rest is not decoded."""
+_OBJECT_MEMBERS = 4
 
 
 def decode_value(raw: bytes, attribute: AttributeDescriptor, budget: Budget) -> Data:
@@ -18,7 +23,7 @@ def decode_value(raw: bytes, attribute: AttributeDescriptor, budget: Budget) -> 
     Ignores octets after a date-time, which some meters send, but no others.
     """
     budget.begin(len(raw), find_most_elements([attribute]))
-    data, end = axdr.decode_prefix(raw, budget=budget)
+    data, end = decode_attribute(raw, 0, attribute, budget)
     if end == len(raw):
         return data
     if data.type in (DataType.OCTET_STRING, DataType.DATE_TIME):
@@ -26,6 +31,23 @@ def decode_value(raw: bytes, attribute: AttributeDescriptor, budget: Budget) -> 
         if len(data.value) == _CLOCK_LENGTH:
             return data
     raise errors.DecodeError(f"{len(raw) - end} octets follow the data")
+
+
+def decode_attribute(
+    encoded: bytes, start: int, attribute: AttributeDescriptor, budget: Budget
+) -> tuple[Data, int]:
+    """Decode what begins at ``start``, the value of an attribute; returns it and where it ends."""
+    if is_object_list(attribute):
+        return axdr.decode_entries(encoded, start, _is_object, MOST_SENSELESS_OBJECTS, budget=budget)
+    return axdr.decode_prefix(encoded, start, budget=budget)
+
+
+def _is_object(entry: Data) -> bool:
+    """Whether an entry has the members of an object of an association (Blue Book 4.4.3 and 4.4.4)."""
+    if entry.type is not DataType.STRUCTURE:
+        return False
+    assert isinstance(entry.value, tuple)
+    return len(entry.value) == _OBJECT_MEMBERS
 
 
 def decode_rows(raw: bytes, budget: Budget) -> list[tuple[object, ...]]:

@@ -13,6 +13,8 @@ the input, and what takes long gives way to other threads and greenlets.
 """
 
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from osgp.protocol_dlms.axdr_reader import MAX_DEPTH, Reader
@@ -121,6 +123,14 @@ def decode(encoded: bytes, budget: Budget | None = None) -> Data:
 def decode_prefix(encoded: bytes, start: int = 0, *, budget: Budget | None = None) -> tuple[Data, int]:
     """Return the typed value that begins at ``start``, and the position of its end."""
     return Reader(encoded, start, budget or Budget(len(encoded) - start)).run(typed=True)
+
+
+def decode_entries(
+    encoded: bytes, start: int, is_entry: Callable[[Data], bool], most_others: int, *, budget: Budget
+) -> tuple[Data, int]:
+    """As decode_prefix, of an array of entries: :class:`DecodeError` after more others in a row than that."""
+    reader = Reader(encoded, start, budget)
+    return reader.finish(partial(reader.read_entries, is_entry, most_others))
 
 
 def decode_native(encoded: bytes, budget: Budget | None = None) -> Any:

@@ -65,8 +65,13 @@ class Reader:
         self.budget = budget
 
     def run(self, *, typed: bool) -> tuple[Any, int]:
+        """Read one value; returns it and where it ends. Raises DecodeError."""
+        return self.finish(partial(self.read_typed if typed else self.read_native, MAX_DEPTH))
+
+    def finish(self, read: Callable[[], T]) -> tuple[T, int]:
+        """Return what ``read`` reads, and where it ends. Raises DecodeError."""
         try:
-            value = self.read_typed(MAX_DEPTH) if typed else self.read_native(MAX_DEPTH)
+            value = read()
         except (IndexError, struct.error) as error:
             raise DecodeError("the data are cut short") from error
         finally:
@@ -163,6 +168,24 @@ class Reader:
         if tag == _COMPACT_ARRAY:
             return Data(DataType.ARRAY, self.read_compact_array(depth, typed=True))
         return self.read_typed_scalar(tag)
+
+    def read_entries(self, is_entry: Callable[[Data], bool], most_others: int) -> Data:
+        """Read a value with its type, which should be an array of entries; as it is if it is none.
+
+        Raises DecodeError after more than so many elements in a row that are no entries: whoever sends them
+        has none, and the rest is not made.
+        """
+        if self.encoded[self.position] != _ARRAY:
+            return self.read_typed(MAX_DEPTH)
+        self.position += 1
+        elements: list[Data] = []
+        others = 0
+        for _ in range(self.read_count()):
+            elements.append(self.read_typed(MAX_DEPTH - 1))
+            others = 0 if is_entry(elements[-1]) else others + 1
+            if others > most_others:
+                raise DecodeError(f"{others} elements in a row are not what the array should have")
+        return Data(DataType.ARRAY, tuple(elements))
 
     def read_typed_elements(self, count: int, depth: int) -> list[Data]:
         """Read values with their types, numbers without a call."""

@@ -28,8 +28,13 @@ def is_buffer(attribute: AttributeDescriptor) -> bool:
     return attribute.class_id == _PROFILE_GENERIC and attribute.attribute_id in (_ALL, _SECOND)
 
 
+def is_object_list(attribute: AttributeDescriptor) -> bool:
+    """Whether it is the list of the objects of an association (Blue Book 4.4.3 and 4.4.4)."""
+    return attribute.class_id in (_ASSOCIATION_SN, _ASSOCIATION_LN) and attribute.attribute_id == _SECOND
+
+
 def has_object_list(attribute: AttributeDescriptor) -> bool:
-    """Whether it has the objects of an association (Blue Book 4.4.3 and 4.4.4)."""
+    """Whether it has the objects of an association, perhaps as one of all of its attributes."""
     is_association = attribute.class_id in (_ASSOCIATION_SN, _ASSOCIATION_LN)
     return is_association and attribute.attribute_id in (_ALL, _SECOND)
 

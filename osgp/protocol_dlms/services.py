@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import axdr
 from osgp.protocol_dlms.access import AccessResult, ActionResult
+from osgp.protocol_dlms.answers import decode_attribute
 from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.builder import ACTION, GET, SET
 from osgp.protocol_dlms.data import Data
@@ -137,9 +138,9 @@ def decode_list(
     if response.read_length() != len(attributes):
         raise DecodeError("a list of another length than was asked for")
     results: list[Data | AccessResult] = []
-    for _ in attributes:
+    for attribute in attributes:
         if _read_choice(response) == _DATA:
-            data, response.position = axdr.decode_prefix(encoded, response.position, budget=budget)
+            data, response.position = decode_attribute(encoded, response.position, attribute, budget)
             results.append(data)
         else:
             results.append(_read_refusal(response))

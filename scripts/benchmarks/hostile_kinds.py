@@ -26,6 +26,8 @@ _RESET = struct.pack("ii", 1, 0)
 _GLO_GET_RESPONSE = 0xCC
 _CHUNK = 16 * 1024
 _NESTED = b"\x02\x01" * 14 + b"\x00"
+_LISTED = bytes.fromhex("0204 120003 1100 09060100010800ff 0202 0101 0203 0f01 1601 00 0100")
+"""An object, a register, with the access right to one attribute."""
 MOST_ELEMENTS = 249_999
 """Elements that are taken of one value."""
 
@@ -326,6 +328,14 @@ class BottomlessNesting(_Value):
         return b"\x02\x01" * 30_000 + b"\x00"
 
 
+class HugeObjectList(_Value):
+    """Has lists of objects in good order, of the largest number that there may be."""
+
+    def make_value(self, octets: int) -> bytes:
+        number = min(octets, MOST_ELEMENTS) // len(_LISTED)
+        return _with_length(DataType.ARRAY, number, _LISTED * number)
+
+
 class LongString(_Value):
     """Has octet-strings of 4 MiB."""
 
@@ -370,6 +380,7 @@ KINDS: tuple[type[Kind], ...] = (
     Nulls,
     Nesting,
     BottomlessNesting,
+    HugeObjectList,
     LongString,
     HugeLength,
 )

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.protocol_dlms import (
     Data,
     DataType,
@@ -23,6 +24,8 @@ from osgp.protocol_dlms import (
     errors,
     services,
 )
+from osgp.protocol_dlms.answers import MOST_SENSELESS_OBJECTS, decode_value
+from osgp.protocol_dlms.axdr_reader import Reader
 from osgp.protocol_dlms.budget import (
     ELEMENTS_AT_LEAST,
     ELEMENTS_PER_OCTET,
@@ -413,3 +416,44 @@ def test_other_greenlets_go_on() -> None:
     )
     assert result.returncode == 0, result.stderr
     assert int(result.stdout) >= 90_000 // STEP - 1
+
+
+OBJECT_LIST = AttributeDescriptor(15, bytes.fromhex("0000280000ff"), 2)
+OBJECT = bytes.fromhex("0204 120003 1100 09060100010800ff 0202 0100 0100")
+SENSELESS = {
+    "nothing": b"\0",
+    "deep structures": b"\2\1" * 14 + b"\0",
+    "structures of another size": bytes.fromhex("0203 120003 1100 1100"),
+    "arrays of four": bytes.fromhex("0104 1100 1100 1100 1100"),
+}
+
+
+@pytest.mark.parametrize("entry", SENSELESS.values(), ids=SENSELESS)
+def test_no_more_of_a_list_of_objects_is_made_than_shows_that_it_is_none(
+    entry: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Data] = []
+    read_typed = Reader.read_typed
+
+    def read(reader: Reader, depth: int) -> Data:
+        made.append(read_typed(reader, depth))
+        return made[-1]
+
+    monkeypatch.setattr(Reader, "read_typed", read)
+    with pytest.raises(errors.DecodeError, match="33 elements in a row"):
+        decode_value(many(1_000, entry), OBJECT_LIST, Budget())
+    each = len(made) / (MOST_SENSELESS_OBJECTS + 1)
+    assert each <= 15
+
+
+def test_entries_without_sense_among_objects_cost_themselves_alone() -> None:
+    """How many there may be in a row was chosen for meters that have none, not for those with a few."""
+    some = OBJECT + b"\0" * MOST_SENSELESS_OBJECTS
+    data = decode_value(b"\1" + axdr.encode_length(10 * 33) + some * 10, OBJECT_LIST, Budget())
+    assert isinstance(data.value, tuple)
+    assert [entry.type for entry in data.value].count(DataType.STRUCTURE) == 10
+
+
+@pytest.mark.parametrize("other", [b"\0", b"\x11\5", compact("0202 11 11", b"\1\2")])
+def test_what_is_no_array_is_decoded_as_it_is(other: bytes) -> None:
+    assert decode_value(other, OBJECT_LIST, Budget()) == axdr.decode(other)
