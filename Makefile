@@ -15,7 +15,7 @@ help:
 
 # The embedded default, whatever database and broker the environment names for other purposes.
 run: .venv/.runtime
-	@env -u DATABASE_URL -u BROKER_URL $(BIN)/python manage.py run $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+	@env -u DATABASE_URL -u BROKER_URL OSGP_EMBEDDED=1 $(BIN)/python manage.py run $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: .venv/.development
 	@$(BIN)/python -m scripts.test $(ARGS)
@@ -40,8 +40,10 @@ clean:
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -m venv .venv \
-		|| { rm -rf .venv; echo "The venv module is missing. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@[ -w . ] || { echo "This folder cannot be written to: .venv and var/ are made here." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "The venv module is missing. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/.runtime: requirements.txt constraints.txt | .venv/bin/python
 	@echo "Installing requirements.txt into .venv ..."

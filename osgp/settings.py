@@ -1,8 +1,8 @@
 """Settings. Everything that differs between a laptop and production comes from the environment.
 
-With nothing set this is the embedded default: SQLite, the in-process broker and generated keys, all below
-``var/``. Production sets ``DATABASE_URL``, ``BROKER_URL``, ``SECRET_KEY`` and ``ALLOWED_HOSTS``, for the web
-application ``OSGP_RSA_PUBLIC_KEY_FILE``, and for workers ``OSGP_KEY_ENCRYPTION_KEYS`` and
+With ``OSGP_EMBEDDED=1`` this is the embedded default: SQLite, the in-process broker and generated keys, all
+below ``var/``. Production sets ``DATABASE_URL``, ``BROKER_URL``, ``SECRET_KEY`` and ``ALLOWED_HOSTS``; for
+the web application ``OSGP_RSA_PUBLIC_KEY_FILE``, and for workers ``OSGP_KEY_ENCRYPTION_KEYS`` and
 ``OSGP_RSA_PRIVATE_KEY_FILE`` (docs/how-to/run-in-production.md).
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from kombu import Exchange, Queue
 
 from osgp.database_settings import make_database_settings
-from osgp.environment import read_flag, read_list
+from osgp.environment import read_flag, read_list, read_needed
 from osgp.platform_settings import IS_EMBEDDED, PLATFORM
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -29,9 +29,8 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:
     from osgp.local_secrets import find_or_make_secret
 
-    SECRET_KEY = find_or_make_secret(
-        VAR_DIR, "django-secret-key", allowed=EMBEDDED or read_flag("OSGP_LOCAL_SECRETS")
-    )
+    local = EMBEDDED or read_flag("OSGP_LOCAL_SECRETS")
+    SECRET_KEY = find_or_make_secret(VAR_DIR, "django-secret-key", allowed=local, variable="SECRET_KEY")
 
 ALLOWED_HOSTS = read_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS")
@@ -116,7 +115,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 DATABASES: dict[str, Any] = {
     "default": make_database_settings(
-        os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"),
+        read_needed("DATABASE_URL", embedded=EMBEDDED, default=f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"),
         VAR_DIR,
         idle_transaction=float(os.environ.get("OSGP_IDLE_TRANSACTION_SECONDS", "30")),
         # No limit by default: only callers of the web application choose the filters of queries, see wsgi.py.
@@ -126,7 +125,7 @@ DATABASES: dict[str, Any] = {
 
 # --- Celery --------------------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = os.environ.get("BROKER_URL", "memory://localhost")
+CELERY_BROKER_URL = read_needed("BROKER_URL", embedded=EMBEDDED, default="memory://localhost")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_TIMEOUT = 10
