@@ -121,6 +121,8 @@ PLATFORM: dict[str, Any] = {
     "STREAM_LISTENERS_PER_ORGANISATION": int(
         os.environ.get("OSGP_STREAM_LISTENERS_PER_ORGANISATION", "1000")
     ),
+    # Proxies in front of the web application whose word is taken for who calls, how, and by which name.
+    "TRUSTED_PROXIES": read_list("OSGP_TRUSTED_PROXIES", "127.0.0.0/8,::1/128"),
     # Who may read /metrics: callers with the token, and direct ones (not through a proxy) from these
     # networks.
     "METRICS_TOKEN": os.environ.get("OSGP_METRICS_TOKEN", ""),

@@ -76,8 +76,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "osgp.trusted_proxies.TrustedProxyMiddleware",
+    "osgp.requests.api.problems.PlainCallMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "osgp.cache_headers.NoStoreMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "osgp.slashes.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -238,14 +241,31 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = read_flag("OSGP_HTTPS")
+# What a proxy that ends TLS says of a call is believed if OSGP_TRUSTED_PROXIES has it.
+IS_HTTPS = read_flag("OSGP_HTTPS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_HTTPS
+# Calls of the API are refused instead (PlainCallMiddleware); the others come from within.
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
+SECURE_HSTS_SECONDS = int(os.environ.get("OSGP_HSTS_SECONDS", "31536000")) if IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = read_flag("OSGP_HSTS_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = read_flag("OSGP_HSTS_PRELOAD")
+# Subdomains, and lists of browsers, are for the owner of the domain to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 DEFAULT_EXCEPTION_REPORTER_FILTER = "osgp.processes.error_reports.ErrorReportFilter"
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
+    "filters": {"refusals": {"()": "osgp.log_lines.RefusalsInALine"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["refusals"],
+            "stream": sys.stderr,
+        }
+    },
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO")},
     "loggers": {
         "django.request": {"level": "ERROR"},

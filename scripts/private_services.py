@@ -87,9 +87,7 @@ def keeping_services_off(units: list[str], install: list[str], say: Say) -> Iter
         for unit in new:
             subprocess.run([*as_root, "ln", "-sfn", "/dev/null", str(OWN_UNITS / unit)], check=False)
         if new:
-            say(
-                f"Not started as services of this machine; if you want them: systemctl unmask {' '.join(new)}"
-            )
+            say(f"They are not started as services; whoever wants that: systemctl unmask {' '.join(new)}")
 
 
 def find_installer() -> list[str] | None:
