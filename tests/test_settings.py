@@ -1,6 +1,7 @@
 """Settings that promises depend on."""
 
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -113,3 +114,14 @@ def test_the_embedded_default_is_asked_for(tmp_path: Path) -> None:
     code = "from osgp import settings; print(settings.EMBEDDED, settings.DATABASES['default']['NAME'])"
     ended = start(code, OSGP_EMBEDDED="1", OSGP_VAR_DIR=str(tmp_path))
     assert ended.stdout.split() == ["True", str(tmp_path / "osgp.sqlite3")]
+
+
+def test_production_as_the_guide_has_it_has_no_warnings(tmp_path: Path) -> None:
+    said = NAMED | {"SECRET_KEY": secrets.token_urlsafe(48), "OSGP_HTTPS": "1", "OSGP_VAR_DIR": str(tmp_path)}
+    code = (
+        "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'osgp.settings'\n"
+        "from django.core.management import execute_from_command_line as run\n"
+        "run(['manage.py', 'check', '--deploy', '--fail-level', 'WARNING'])"
+    )
+    ended = start(code, **said)
+    assert ended.returncode == 0, ended.stderr
