@@ -197,6 +197,28 @@ def test_what_the_guides_make_is_kept_from_git() -> None:
     assert ended.stdout.split() == made
 
 
+PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+def read_pins(name: str) -> dict[str, str]:
+    """Versions of packages in a file of requirements."""
+    found = PINNED.findall((ROOT / name).read_text())
+    return {re.sub(r"[-_.]+", "-", package).lower(): version for package, version in found}
+
+
+def test_production_installs_what_is_tested() -> None:
+    """`make lock` was called after the last change of versions."""
+    wanted, constraints, locked = map(read_pins, ("requirements.txt", "constraints.txt", "requirements.lock"))
+    assert wanted.items() <= locked.items()
+    # Those of tests are in the constraints as well; some in the lock are for other systems.
+    known = wanted | constraints
+    assert {name: known[name] for name in locked if name in known} == {
+        name: version for name, version in locked.items() if name in known
+    }
+    for entry in re.split(r"\n(?=[A-Za-z])", (ROOT / "requirements.lock").read_text())[1:]:
+        assert "--hash=sha256:" in entry
+
+
 def test_meters_are_dialled_at_no_service_that_listens(services: dict[str, Any]) -> None:
     default = services["worker"]["environment"]["OSGP_NEVER_DIALLED"]
     named = set(default.removeprefix("${OSGP_NEVER_DIALLED:-").removesuffix("}").split(","))
