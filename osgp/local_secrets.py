@@ -19,16 +19,22 @@ def make_random_secret() -> bytes:
 
 
 def find_or_make_secret(
-    directory: Path, name: str, *, allowed: bool, make: Callable[[], bytes] = make_random_secret
+    directory: Path,
+    name: str,
+    *,
+    allowed: bool,
+    make: Callable[[], bytes] = make_random_secret,
+    variable: str = "",
 ) -> str:
     """Return the text of ``directory/secrets/name``, made by ``make`` when it is missing.
 
-    Raises ImproperlyConfigured when the installation is not an embedded one (``allowed`` is false).
+    Raises ImproperlyConfigured when the installation is not an embedded one (``allowed`` is false); it tells
+    the ``variable`` that production sets instead.
     Several processes may race to make it: all of them return the one that was kept.
     """
     if not allowed:
         raise ImproperlyConfigured(
-            f"{name} is not configured. Set it in the environment (docs/how-to/run-in-production.md); "
+            f"{variable or name} is not set (docs/how-to/run-in-production.md); "
             "OSGP_LOCAL_SECRETS=1 allows a generated one."
         )
     path = directory / "secrets" / name

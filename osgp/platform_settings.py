@@ -8,8 +8,9 @@ from typing import Any
 from osgp.environment import read_flag, read_list
 from osgp.sharing_settings import make_sharing_settings
 
-IS_EMBEDDED = "DATABASE_URL" not in os.environ
-"""True when nobody configured a database: keys and secrets may then be generated below ``var/``."""
+IS_EMBEDDED = read_flag("OSGP_EMBEDDED")
+"""SQLite, the in-process broker, and keys and secrets that are generated below ``var/``: `make run` asks for
+it. Nothing else makes it so."""
 
 PLATFORM: dict[str, Any] = {
     # Attempts per request, the first included; waits of RETRY_DELAY x 2^n with jitter between them.
@@ -120,6 +121,8 @@ PLATFORM: dict[str, Any] = {
     "STREAM_LISTENERS_PER_ORGANISATION": int(
         os.environ.get("OSGP_STREAM_LISTENERS_PER_ORGANISATION", "1000")
     ),
+    # Proxies in front of the web application whose word is taken for who calls, how, and by which name.
+    "TRUSTED_PROXIES": read_list("OSGP_TRUSTED_PROXIES", "127.0.0.0/8,::1/128"),
     # Who may read /metrics: callers with the token, and direct ones (not through a proxy) from these
     # networks.
     "METRICS_TOKEN": os.environ.get("OSGP_METRICS_TOKEN", ""),

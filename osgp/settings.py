@@ -1,8 +1,8 @@
 """Settings. Everything that differs between a laptop and production comes from the environment.
 
-With nothing set this is the embedded default: SQLite, the in-process broker and generated keys, all below
-``var/``. Production sets ``DATABASE_URL``, ``BROKER_URL``, ``SECRET_KEY`` and ``ALLOWED_HOSTS``, for the web
-application ``OSGP_RSA_PUBLIC_KEY_FILE``, and for workers ``OSGP_KEY_ENCRYPTION_KEYS`` and
+With ``OSGP_EMBEDDED=1`` this is the embedded default: SQLite, the in-process broker and generated keys, all
+below ``var/``. Production sets ``DATABASE_URL``, ``BROKER_URL``, ``SECRET_KEY`` and ``ALLOWED_HOSTS``; for
+the web application ``OSGP_RSA_PUBLIC_KEY_FILE``, and for workers ``OSGP_KEY_ENCRYPTION_KEYS`` and
 ``OSGP_RSA_PRIVATE_KEY_FILE`` (docs/how-to/run-in-production.md).
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from kombu import Exchange, Queue
 
 from osgp.database_settings import make_database_settings
-from osgp.environment import read_flag, read_list
+from osgp.environment import read_flag, read_list, read_needed
 from osgp.platform_settings import IS_EMBEDDED, PLATFORM
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -29,9 +29,8 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:
     from osgp.local_secrets import find_or_make_secret
 
-    SECRET_KEY = find_or_make_secret(
-        VAR_DIR, "django-secret-key", allowed=EMBEDDED or read_flag("OSGP_LOCAL_SECRETS")
-    )
+    local = EMBEDDED or read_flag("OSGP_LOCAL_SECRETS")
+    SECRET_KEY = find_or_make_secret(VAR_DIR, "django-secret-key", allowed=local, variable="SECRET_KEY")
 
 ALLOWED_HOSTS = read_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS")
@@ -77,8 +76,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "osgp.trusted_proxies.TrustedProxyMiddleware",
+    "osgp.requests.api.problems.PlainCallMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "osgp.cache_headers.NoStoreMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "osgp.slashes.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -116,7 +118,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 DATABASES: dict[str, Any] = {
     "default": make_database_settings(
-        os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"),
+        read_needed("DATABASE_URL", embedded=EMBEDDED, default=f"sqlite:///{VAR_DIR / 'osgp.sqlite3'}"),
         VAR_DIR,
         idle_transaction=float(os.environ.get("OSGP_IDLE_TRANSACTION_SECONDS", "30")),
         # No limit by default: only callers of the web application choose the filters of queries, see wsgi.py.
@@ -126,7 +128,7 @@ DATABASES: dict[str, Any] = {
 
 # --- Celery --------------------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = os.environ.get("BROKER_URL", "memory://localhost")
+CELERY_BROKER_URL = read_needed("BROKER_URL", embedded=EMBEDDED, default="memory://localhost")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_TIMEOUT = 10
@@ -239,14 +241,31 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = read_flag("OSGP_HTTPS")
+# What a proxy that ends TLS says of a call is believed if OSGP_TRUSTED_PROXIES has it.
+IS_HTTPS = read_flag("OSGP_HTTPS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IS_HTTPS
+# Calls of the API are refused instead (PlainCallMiddleware); the others come from within.
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
+SECURE_HSTS_SECONDS = int(os.environ.get("OSGP_HSTS_SECONDS", "31536000")) if IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = read_flag("OSGP_HSTS_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = read_flag("OSGP_HSTS_PRELOAD")
+# Subdomains, and lists of browsers, are for the owner of the domain to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 DEFAULT_EXCEPTION_REPORTER_FILTER = "osgp.processes.error_reports.ErrorReportFilter"
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
+    "filters": {"refusals": {"()": "osgp.log_lines.RefusalsInALine"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["refusals"],
+            "stream": sys.stderr,
+        }
+    },
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO")},
     "loggers": {
         "django.request": {"level": "ERROR"},

@@ -54,6 +54,8 @@ def render(profiles: "Sequence[Profile]") -> str:
 
 def main() -> int:
     """Write the page, for the profiles that are shipped."""
+    if "DATABASE_URL" not in os.environ:
+        os.environ["OSGP_EMBEDDED"] = "1"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "osgp.settings")
     os.environ.pop("OSGP_PROFILES", None)
     django.setup()

@@ -24,6 +24,16 @@ from scripts.services import Broker, NoServiceError, Say, find_broker_problem, f
 RABBITMQ_HOME = Path("/usr/lib/rabbitmq/bin")
 """The scripts themselves: those in /usr/sbin change to the user and directories of the system's broker."""
 
+PACKAGES = {
+    "postgresql": ("postgresql.service",),
+    "rabbitmq-server": ("rabbitmq-server.service", "epmd.service", "epmd.socket"),
+}
+"""What each package would start now and at every boot: nobody asked for services of this machine."""
+PACKAGED_UNITS = Path("/usr/lib/systemd/system")
+OWN_UNITS = Path("/etc/systemd/system")
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""Debian asks it whether a package may start what it brings (101: no)."""
+
 INITDB_OPTIONS = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
 
 
@@ -40,13 +50,44 @@ def prepare(say: Say, *, postgres: bool, rabbitmq: bool) -> None:
     if install is None:
         raise NoServiceError(f"{' and '.join(missing)} not found, and packages may not be installed here.")
     say(f"Installing Debian packages: {' '.join(missing)} ...")
+    with keeping_services_off([unit for package in missing for unit in PACKAGES[package]], install, say):
+        _install(install, missing)
+
+
+def _install(install: list[str], packages: list[str]) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *missing]):
+    for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *packages]):
         done = subprocess.run(
             [*install, *command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         if done.returncode:
             raise NoServiceError(f"apt-get {command[0]} failed:\n{done.stdout[-2000:]}")
+
+
+@contextmanager
+def keeping_services_off(units: list[str], install: list[str], say: Say) -> Iterator[None]:
+    """Let packages be installed in the block without their services being started, now or at the next boot.
+
+    Units that the machine had before stay as they are. ``install`` is what find_installer gave.
+    """
+    as_root = install[:-1]
+    new = [unit for unit in units if not any((path / unit).exists() for path in (PACKAGED_UNITS, OWN_UNITS))]
+    has_policy = POLICY.exists()
+    if not has_policy:
+        with tempfile.NamedTemporaryFile("w") as policy:
+            policy.write("#!/bin/sh\nexit 101\n")
+            policy.flush()
+            subprocess.run([*as_root, "install", "-m", "755", policy.name, str(POLICY)], check=True)
+    try:
+        yield
+    finally:
+        if not has_policy:
+            subprocess.run([*as_root, "rm", "-f", str(POLICY)], check=True)
+        # What `systemctl mask` does, which is not there in every container.
+        for unit in new:
+            subprocess.run([*as_root, "ln", "-sfn", "/dev/null", str(OWN_UNITS / unit)], check=False)
+        if new:
+            say(f"They are not started as services; whoever wants that: systemctl unmask {' '.join(new)}")
 
 
 def find_installer() -> list[str] | None:

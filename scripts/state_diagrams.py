@@ -79,6 +79,8 @@ def _draw_diagram(table: type["StateTable"]) -> Iterator[str]:
 
 def main() -> None:
     """Write the page."""
+    if "DATABASE_URL" not in os.environ:
+        os.environ["OSGP_EMBEDDED"] = "1"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "osgp.settings")
     import django
 

@@ -9,8 +9,17 @@ Processes that tests start find it in their environment.
 import os
 from pathlib import Path
 
-from osgp import settings as platform
 from osgp.environment import read_list
+
+IS_EMBEDDED = "DATABASE_URL" not in os.environ
+if IS_EMBEDDED:
+    os.environ["OSGP_EMBEDDED"] = "1"
+
+from osgp import settings as platform  # noqa: E402 (it reads the environment)
+
+if IS_EMBEDDED:
+    # Processes that tests start are told by themselves what they are.
+    del os.environ["OSGP_EMBEDDED"]
 
 os.environ["OSGP_PROFILES"] = str(Path(__file__).parent / "profiles")
 

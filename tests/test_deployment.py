@@ -141,13 +141,82 @@ def read_condition(value: str) -> str:
     return found[1]
 
 
-def test_every_platform_process_has_what_all_need(services: dict[str, Any]) -> None:
+def test_every_platform_process_has_what_all_need(document: dict[str, Any], services: dict[str, Any]) -> None:
     common = {"DATABASE_URL", "BROKER_URL", "SECRET_KEY", "ALLOWED_HOSTS", "LOG_LEVEL"}
-    common |= {"OSGP_METER_NETWORKS", "OSGP_NEVER_DIALLED"}
-    besides = {**WEBHOOKS, "flower": {"FLOWER_BASIC_AUTH"}, "listener": {"OSGP_PUSH_SPOOL_DIR"}}
+    common |= {"OSGP_METER_NETWORKS", "OSGP_NEVER_DIALLED", *document["x-settings"]}
+    besides = {
+        **WEBHOOKS,
+        "web": WEBHOOKS["web"] | {"OSGP_METRICS_TOKEN"},
+        "flower": {"FLOWER_BASIC_AUTH"},
+        "listener": {"OSGP_PUSH_SPOOL_DIR"},
+    }
     for name in ("migrate", *PLATFORM):
         own = HOLDERS.get(name, set()) | besides.get(name, set())
         assert services[name]["environment"].keys() == common | own, name
+
+
+NO_SETTINGS = {"OSGP_CORE", "OSGP_TOKEN", "OSGP_KEY_ESCROW_PASSPHRASE"}
+"""Names in the code that are none, or are those of commands that people run."""
+NOT_IN_CONTAINERS = {
+    "OSGP_EMBEDDED",
+    "OSGP_LOCAL_SECRETS",
+    "OSGP_HEARTBEAT_FILE",
+    "OSGP_VAR_DIR",
+    "OSGP_WEB_BIND",
+}
+"""Containers have places and addresses of their own, and secrets that somebody gave them."""
+
+
+def list_settings() -> set[str]:
+    """Names of the platform's own variables, as the code has them."""
+    files = [*(ROOT / "osgp").rglob("*.py"), ROOT / "deploy" / "gunicorn.conf.py"]
+    named = {name for file in files for name in re.findall(r'"(OSGP_[A-Z_]+)"', file.read_text())}
+    return named - NO_SETTINGS
+
+
+def test_containers_are_handed_every_setting(document: dict[str, Any], services: dict[str, Any]) -> None:
+    handed_on = {name for service in services.values() for name in service.get("environment", ())}
+    assert handed_on >= list_settings() - NOT_IN_CONTAINERS
+    # Without a value: what is not set stays unset, instead of being empty.
+    assert set(document["x-settings"].values()) == {None}
+
+
+def test_every_setting_is_in_the_guides() -> None:
+    pages = [*(ROOT / "docs" / "how-to").glob("*.md"), ROOT / "README.md"]
+    text = "".join(page.read_text() for page in pages)
+    assert {name for name in list_settings() if name not in text} == set()
+
+
+def test_what_the_guides_make_is_kept_from_git() -> None:
+    made = ["rsa-private-key.pem", "deploy/.env", "deploy/rsa-private-key.pem", "var/secrets/api-token"]
+    ended = subprocess.run(
+        ["git", "check-ignore", "--no-index", *made], cwd=ROOT, capture_output=True, text=True
+    )
+    if ended.returncode == 128:
+        pytest.skip("this is no checkout of git")
+    assert ended.stdout.split() == made
+
+
+PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+def read_pins(name: str) -> dict[str, str]:
+    """Versions of packages in a file of requirements."""
+    found = PINNED.findall((ROOT / name).read_text())
+    return {re.sub(r"[-_.]+", "-", package).lower(): version for package, version in found}
+
+
+def test_production_installs_what_is_tested() -> None:
+    """`make lock` was called after the last change of versions."""
+    wanted, constraints, locked = map(read_pins, ("requirements.txt", "constraints.txt", "requirements.lock"))
+    assert wanted.items() <= locked.items()
+    # Those of tests are in the constraints as well; some in the lock are for other systems.
+    known = wanted | constraints
+    assert {name: known[name] for name in locked if name in known} == {
+        name: version for name, version in locked.items() if name in known
+    }
+    for entry in re.split(r"\n(?=[A-Za-z])", (ROOT / "requirements.lock").read_text())[1:]:
+        assert "--hash=sha256:" in entry
 
 
 def test_meters_are_dialled_at_no_service_that_listens(services: dict[str, Any]) -> None:

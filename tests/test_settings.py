@@ -1,6 +1,7 @@
 """Settings that promises depend on."""
 
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,8 @@ def test_the_web_application_limits_its_statements() -> None:
         ran = subprocess.run(
             [sys.executable, "-c", code.replace("osgp.wsgi", entry)],
             cwd=ROOT,
-            env=environment | {"DATABASE_URL": url, "OSGP_LOCAL_SECRETS": "1"},
+            env=environment
+            | {"DATABASE_URL": url, "BROKER_URL": "memory://localhost", "OSGP_LOCAL_SECRETS": "1"},
             check=True,
             capture_output=True,
             text=True,
@@ -67,3 +69,59 @@ def test_transactions_that_nobody_goes_on_with_are_ended() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW idle_in_transaction_session_timeout")
         assert cursor.fetchone() == ("30s",)
+
+
+def start(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """A process whose environment has only that of the platform's variables."""
+    ours = ("OSGP_", "DATABASE_URL", "BROKER_URL", "SECRET_KEY", "DJANGO_")
+    others = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, cwd=ROOT, env=others | environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+NAMED = {"DATABASE_URL": "postgresql://u:p@db/osgp", "BROKER_URL": "amqp://u:p@mq//", "SECRET_KEY": "s" * 50}
+
+
+@pytest.mark.parametrize("entry", ["osgp.wsgi", "osgp.settings"])
+@pytest.mark.parametrize("lost", ["DATABASE_URL", "BROKER_URL"])
+def test_a_process_that_lost_its_environment_refuses(entry: str, lost: str, tmp_path: Path) -> None:
+    """It would begin with an empty database of its own."""
+    environment = {name: value for name, value in NAMED.items() if name != lost}
+    ended = start(f"import {entry}", OSGP_VAR_DIR=str(tmp_path), **environment)
+    assert ended.returncode == 1
+    assert f"ImproperlyConfigured: {lost} is not set" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_without_its_secret_names_the_variable(tmp_path: Path) -> None:
+    environment = {name: value for name, value in NAMED.items() if name != "SECRET_KEY"}
+    ended = start("import osgp.settings", OSGP_VAR_DIR=str(tmp_path), **environment)
+    assert ended.returncode == 1
+    assert "SECRET_KEY is not set" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "BROKER_URL"])
+def test_the_embedded_default_is_not_mixed_with_another_database(name: str, tmp_path: Path) -> None:
+    said = {name: NAMED[name], "OSGP_EMBEDDED": "1", "OSGP_VAR_DIR": str(tmp_path)}
+    ended = start("import osgp.settings", **said)
+    assert ended.returncode == 1
+    assert f"OSGP_EMBEDDED and {name} are both set" in ended.stderr
+
+
+def test_the_embedded_default_is_asked_for(tmp_path: Path) -> None:
+    code = "from osgp import settings; print(settings.EMBEDDED, settings.DATABASES['default']['NAME'])"
+    ended = start(code, OSGP_EMBEDDED="1", OSGP_VAR_DIR=str(tmp_path))
+    assert ended.stdout.split() == ["True", str(tmp_path / "osgp.sqlite3")]
+
+
+def test_production_as_the_guide_has_it_has_no_warnings(tmp_path: Path) -> None:
+    said = NAMED | {"SECRET_KEY": secrets.token_urlsafe(48), "OSGP_HTTPS": "1", "OSGP_VAR_DIR": str(tmp_path)}
+    code = (
+        "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'osgp.settings'\n"
+        "from django.core.management import execute_from_command_line as run\n"
+        "run(['manage.py', 'check', '--deploy', '--fail-level', 'WARNING'])"
+    )
+    ended = start(code, **said)
+    assert ended.returncode == 0, ended.stderr

@@ -16,6 +16,7 @@ class AuditEvent(models.TextChoices):
     KEYS_RECOVERED = "KEYS_RECOVERED", "Keys recovered from the second place"
     INVOCATION_COUNTER_SET = "INVOCATION_COUNTER_SET", "Invocation counter set"
     WEBHOOK_SECRET_ISSUED = "WEBHOOK_SECRET_ISSUED", "Webhook secret issued"
+    READINGS_ERASED = "READINGS_ERASED", "Readings erased"
     RESTORED = "RESTORED", "Database restored"
 
 

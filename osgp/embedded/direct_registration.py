@@ -13,6 +13,7 @@ from osgp.embedded.registration import (
     Description,
     Registration,
     build_add_device_body,
+    check_descriptions,
     format_fault,
     split_into_rounds,
 )
@@ -25,19 +26,27 @@ BATCH = 200
 
 
 def register_directly(
-    organisation: Organisation, descriptions: Sequence[Description], *, deadline: float = 120.0
+    organisation: Organisation,
+    descriptions: Sequence[Description],
+    *,
+    overwrite: bool = False,
+    deadline: float = 120.0,
 ) -> Iterator[Registration]:
     """Add every described device as requests of ``organisation``, carried out here or by a faster worker.
 
-    Yields the outcome of each as it is known. Raises registration.InvalidDescription.
+    Yields the outcome of each as it is known; those that exist already are refused, or replaced with
+    ``overwrite``. Raises registration.InvalidDescription.
     """
+    check_descriptions(descriptions)
     pem = export_public_key()
     caller = Caller(organisation, "register_fleet", frozenset({str(Scope.INSTALLATION)}))
     for descriptions_of_round in split_into_rounds(descriptions):
         for start in range(0, len(descriptions_of_round), BATCH):
             submitted: list[Request] = []
             for description in descriptions_of_round[start : start + BATCH]:
-                body = build_add_device_body(description, lambda key: encrypt_for_platform(pem, key))
+                body = build_add_device_body(
+                    description, lambda key: encrypt_for_platform(pem, key), overwrite=overwrite
+                )
                 try:
                     submitted.append(submit(caller, "AddDevice", body))
                 except (ValidationError, Fault) as error:

@@ -26,11 +26,24 @@ class Registration:
     problem: str = ""
 
 
-def build_add_device_body(description: Description, encrypt: Callable[[bytes], str]) -> dict[str, Any]:
+def check_descriptions(descriptions: Sequence[Description]) -> None:
+    """Raise InvalidDescription, which names all that are wrong: before the first of them is registered."""
+    problems = []
+    for place, description in enumerate(descriptions, 1):
+        try:
+            build_add_device_body(description, lambda _: "", overwrite=False)
+        except InvalidDescription as error:
+            problems.append(f"meter {place}: {error}")
+    if problems:
+        raise InvalidDescription("\n".join(problems))
+
+
+def build_add_device_body(
+    description: Description, encrypt: Callable[[bytes], str], *, overwrite: bool
+) -> dict[str, Any]:
     """Return the AddDevice body of a described meter, its keys encrypted for the platform.
 
-    A device that exists already is overwritten: the simulated meters of the next start are the same ones at
-    another port. Of M-Bus keys AddDevice takes all or none: some alone, as older simulators describe them,
+    Of M-Bus keys AddDevice takes all or none: some alone, as older simulators describe them,
     are left out. Raises InvalidDescription.
     """
     fields, keys = description.get("add_device"), description.get("keys", {})
@@ -38,7 +51,7 @@ def build_add_device_body(description: Description, encrypt: Callable[[bytes], s
         raise InvalidDescription("a meter is described by the objects add_device and keys")
     if not isinstance(fields.get("device_identification"), str):
         raise InvalidDescription("add_device lacks its device_identification")
-    body = {**fields, "overwrite": True}
+    body = {**fields, "overwrite": overwrite}
     given = {name: value for name, value in keys.items() if value}
     has_mbus_keys = all(name in given for name in MBUS_SECRETS)
     for name, value in given.items():
@@ -64,12 +77,14 @@ def split_into_rounds(descriptions: Sequence[Description]) -> tuple[list[Descrip
 
 
 def register(
-    api: ApiClient, descriptions: Sequence[Description], *, deadline: float = 120.0
+    api: ApiClient, descriptions: Sequence[Description], *, overwrite: bool = False, deadline: float = 120.0
 ) -> Iterator[Registration]:
     """Add every described device; yields the outcome of each as it is known.
 
-    Raises InvalidDescription, ApiError when there is no public key to be had, and OSError.
+    Those that exist already are refused, or replaced with ``overwrite``. Raises InvalidDescription before the
+    first, ApiError when there is no public key to be had, and OSError.
     """
+    check_descriptions(descriptions)
     pem = str(api.get("/configuration/public-key/")["public_key"])
 
     def encrypt(key: bytes) -> str:
@@ -78,7 +93,7 @@ def register(
     for descriptions_of_round in split_into_rounds(descriptions):
         submitted = []
         for description in descriptions_of_round:
-            body = build_add_device_body(description, encrypt)
+            body = build_add_device_body(description, encrypt, overwrite=overwrite)
             try:
                 submitted.append(api.submit("installation", "add-device", body))
             except ApiError as error:

@@ -75,9 +75,10 @@ def _do_main_job(
     console: Console, platform: EmbeddedPlatform, access: first_start.Access
 ) -> list[main_job.Reading]:
     descriptions = platform.fleet.describe()
+    # The simulated meters of the next start are the same ones, at another port: overwritten.
     with ApiClient(platform.api_url, access.token) as api:
         registered = output.collect_with_progress(
-            console, "Registering meters", register(api, descriptions), len(descriptions)
+            console, "Registering meters", register(api, descriptions, overwrite=True), len(descriptions)
         )
         _check_registrations(registered)
         readings = output.collect_with_progress(

@@ -149,6 +149,13 @@ def settle(
     return _from_offsets(values, chunk.exponent), left
 
 
+def leave_out(chunk: Chunk, first: int, last: int) -> Chunk | None:
+    """Return the chunk without the values at offsets from ``first`` to ``last``; None if none are left."""
+    values = _index_by_offset(chunk, chunk.exponent)
+    left = {offset: value for offset, value in values.items() if not first <= offset <= last}
+    return _from_offsets(left, chunk.exponent) if left else None
+
+
 def to_millionths(amount: int, exponent: int) -> int:
     """Return an amount with an exponent of -6 or more in millionths."""
     return amount * int(10 ** (exponent + DECIMALS))

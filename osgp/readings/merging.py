@@ -75,7 +75,7 @@ def merge_into(chunks: Sequence[NewChunk]) -> list[tuple[NewChunk, Chunk]]:
         merged.append((new, chunk))
         if chunk != old:
             changed.append((new, chunk))
-    _update(changed)
+    update(changed)
     return merged
 
 
@@ -130,7 +130,8 @@ _UPDATE_SQLITE = """
     """
 
 
-def _update(changed: Sequence[tuple[NewChunk, Chunk]]) -> None:
+def update(changed: Sequence[tuple[NewChunk, Chunk]]) -> None:
+    """Store chunks in place of those under their keys, which must be locked."""
     if not changed:
         return
     rows = [make_row(new, chunk) for new, chunk in changed]

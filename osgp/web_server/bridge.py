@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TookTooLong
 from http import HTTPStatus
@@ -57,15 +57,10 @@ class HungUp(Exception):
 
 
 class WsgiBridge:
-    """ASGI application that answers with a WSGI application. Close it: it has ``threads`` threads.
+    """ASGI application that answers with a WSGI application. Close it: it has ``threads`` threads."""
 
-    ``proxies``: addresses, or ``*``, whose word is taken for it that a call came over HTTPS
-    (X-Forwarded-Proto).
-    """
-
-    def __init__(self, application: Application, threads: int, proxies: Collection[str] = ()) -> None:
+    def __init__(self, application: Application, threads: int) -> None:
         self._application = application
-        self._proxies = proxies
         self._bodies, self._answers = Budget(MOST_BODIES), Budget(MOST_ANSWERS)
         self._slow = threading.BoundedSemaphore(max(1, threads // 4))
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -101,7 +96,7 @@ class WsgiBridge:
                 return
             loop = asyncio.get_running_loop()
             exchange = _Exchange(line, send, loop, self._slow)
-            environ = make_environ(scope, body, self._proxies)
+            environ = make_environ(scope, body)
             ended: asyncio.Future[tuple[list[Message], bytes]] = loop.create_future()
             self._jobs.put(lambda: _perform(exchange, self._application, environ, ended))
             try:
@@ -261,7 +256,7 @@ async def _refuse(send: Send, status: HTTPStatus) -> None:
     await send(_body(status.phrase.encode(), more=False))
 
 
-def make_environ(scope: Scope, body: IO[bytes], proxies: Collection[str] = ()) -> dict[str, Any]:
+def make_environ(scope: Scope, body: IO[bytes]) -> dict[str, Any]:
     """Return the environment of PEP 3333 for a call with this body, which is at its beginning."""
     host, port = scope["client"] or ("", 0)
     server, server_port = scope["server"] or ("localhost", 0)
@@ -291,8 +286,6 @@ def make_environ(scope: Scope, body: IO[bytes], proxies: Collection[str] = ()) -
     for name, value in _list_headers(scope):
         joined = "; " if name == "HTTP_COOKIE" else ","
         environ[name] = f"{environ[name]}{joined}{value}" if name in environ else value
-    if environ.get("HTTP_X_FORWARDED_PROTO") == "https" and ("*" in proxies or host in proxies):
-        environ["wsgi.url_scheme"] = "https"
     if environ.pop("HTTP_TRANSFER_ENCODING", None):
         body.seek(0, 2)
         environ["CONTENT_LENGTH"] = str(body.tell())

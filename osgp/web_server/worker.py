@@ -20,14 +20,14 @@ SPARE_SECONDS = 5
 
 
 class BridgeWorker(Worker):
-    """Uses gunicorn's settings threads, worker_connections, backlog, max_requests, timeout, graceful_timeout
-    and forwarded_allow_ips.
+    """Uses gunicorn's settings threads, worker_connections, backlog, max_requests, timeout and
+    graceful_timeout.
     """
 
     def run(self) -> None:
         """Serve until the process has to end."""
         threads = self.cfg.threads
-        bridge = WsgiBridge(self.wsgi, threads, self.cfg.forwarded_allow_ips)
+        bridge = WsgiBridge(self.wsgi, threads)
         server = _Server(self, bridge)
         asyncio.run(server.serve([each.sock for each in self.sockets]))
         bridge.close(SPARE_SECONDS / threads)

@@ -97,10 +97,16 @@ def group_command(*arguments: str) -> tuple[str, str]:
     return output.getvalue(), errors.getvalue()
 
 
+def test_a_group_that_was_mistyped_is_not_made(organisation: Organisation, fleet: list[Device]) -> None:
+    with pytest.raises(CommandError, match="UTILITY has no group sotuh; --make makes it"):
+        group_command("sotuh", "--organisation", "UTILITY", "--add-all")
+    assert not DeviceGroup.objects.exists()
+
+
 def test_groups_are_made_and_changed(organisation: Organisation, listed: str, fleet: list[Device]) -> None:
     stranger = make_device("E9")
     Path(listed).write_text(f"{Path(listed).read_text()}E9\n")
-    said, unknown = group_command("south", "--organisation", "UTILITY", "--add", listed)
+    said, unknown = group_command("south", "--make", "--organisation", "UTILITY", "--add", listed)
     assert "5 put in" in said
     assert "south: 5 devices" in said
     assert "unknown: E9" in unknown

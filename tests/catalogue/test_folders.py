@@ -11,6 +11,7 @@ from osgp import catalogue
 from osgp.catalogue import CatalogueError, Profile, assembly
 from osgp.catalogue.cosem import AttributeDescriptor
 from tests.catalogue.generations import ALL
+from tests.processes import embedded_environment
 
 WATER = """
 protocol = "{protocol}"
@@ -142,7 +143,7 @@ def listed_with(folders: str) -> subprocess.CompletedProcess[str]:
     """What the command that lists the profiles says in that environment."""
     return subprocess.run(
         [sys.executable, "-m", "osgp.catalogue"],
-        env={**os.environ, catalogue.FOLDERS_VARIABLE: folders},
+        env={**embedded_environment(), catalogue.FOLDERS_VARIABLE: folders},
         capture_output=True,
         text=True,
         check=False,

@@ -14,13 +14,15 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from osgp.listener.spool import Spool
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def environment(var: Path) -> dict[str, str]:
     """An installation of its own: SQLite and secrets below ``var``, the in-process broker."""
     kept = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "BROKER_URL"}}
-    return {**kept, "OSGP_VAR_DIR": str(var)}
+    return {**kept, "OSGP_EMBEDDED": "1", "OSGP_VAR_DIR": str(var)}
 
 
 def manage(var: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -98,6 +100,20 @@ try:
 except KeyboardInterrupt:
     pass
 """
+
+
+def test_a_second_one_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    """It would register the first one's meters anew, at its own port."""
+    spool = Spool(tmp_path / "push-spool", 2**20)
+    process = manage(tmp_path, "run", "--once", "--port", "0")
+    _, errors = process.communicate(timeout=300)
+    spool.close()
+    assert process.returncode == 1
+    assert errors == (
+        f"CommandError: Another `make run` uses {tmp_path}. Stop it, or give this one a folder of its own: "
+        "OSGP_VAR_DIR=/tmp/other make run\n"
+    )
+    assert not (tmp_path / "osgp.sqlite3").exists()
 
 
 def test_a_port_in_use_is_a_clear_message(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def encrypt(key: bytes) -> str:
 
 def test_a_body_holds_the_fields_and_encrypted_keys(fleet: Fleet) -> None:
     described = fleet.describe()[0]
-    body = build_add_device_body(described, encrypt)
+    body = build_add_device_body(described, encrypt, overwrite=True)
     assert {name: body[name] for name in described["add_device"]} == described["add_device"]
     assert body["encryption_key"] == f"encrypted {described['keys']['encryption_key']}"
     assert body["lls_password"] == f"encrypted {described['keys']['lls_password'].encode().hex()}"
@@ -47,13 +47,13 @@ MBUS_KEYS = {name: f"{number:032x}" for number, name in enumerate(MBUS_SECRETS)}
 def test_keys_of_an_m_bus_device_go_together() -> None:
     add_device = {"device_identification": "G1"}
     for keys in (MBUS_KEYS, MBUS_KEYS | {"future_key": "00ff"}):
-        body = build_add_device_body({"add_device": add_device, "keys": keys}, encrypt)
+        body = build_add_device_body({"add_device": add_device, "keys": keys}, encrypt, overwrite=False)
         assert {name: body[name] for name in keys} == {
             name: f"encrypted {value}" for name, value in keys.items()
         }
     for missing in MBUS_KEYS:
         some = {name: value for name, value in MBUS_KEYS.items() if name != missing}
-        body = build_add_device_body({"add_device": add_device, "keys": some}, encrypt)
+        body = build_add_device_body({"add_device": add_device, "keys": some}, encrypt, overwrite=True)
         assert body.keys() == {"device_identification", "overwrite"}
 
 
@@ -68,7 +68,11 @@ def test_m_bus_devices_are_registered_with_all_of_their_keys_or_none(
         (MBUS_KEYS, {bytes.fromhex(value) for value in MBUS_KEYS.values()}),
     ):
         gas["keys"] = keys
-        assert [item.problem for item in register_directly(organisation, described)] == ["", "", ""]
+        assert [item.problem for item in register_directly(organisation, described, overwrite=True)] == [
+            "",
+            "",
+            "",
+        ]
         device = Device.objects.get(identification=gas["add_device"]["device_identification"])
         assert set(keystore.read_active_keys(device, KeyType).values()) == stored
 
@@ -97,7 +101,9 @@ def test_gas_meters_come_after_their_gateways(fleet: Fleet) -> None:
 def test_senseless_descriptions_are_refused_without_showing_keys(description: dict[str, Any]) -> None:
     with pytest.raises(InvalidDescription) as caught:
         build_add_device_body(
-            description, lambda key: pytest.fail(f"encrypted {len(key)} bytes") if len(key) > 3 else ""
+            description,
+            lambda key: pytest.fail(f"encrypted {len(key)} bytes") if len(key) > 3 else "",
+            overwrite=False,
         )
     assert "ecre" not in str(caught.value)
 
@@ -106,7 +112,7 @@ def test_senseless_descriptions_are_refused_without_showing_keys(description: di
 def test_direct_registration_may_be_repeated(organisation: Organisation, fleet: Fleet) -> None:
     for port in (4059, 4060):
         fleet.ports = (port,)
-        registered = list(register_directly(organisation, fleet.describe()))
+        registered = list(register_directly(organisation, fleet.describe(), overwrite=True))
         assert [item.problem for item in registered] == ["", "", ""]
         assert set(Device.objects.filter(gateway=None).values_list("port", flat=True)) == {port}
     assert Device.objects.count() == 3
@@ -149,6 +155,37 @@ def test_the_command_registers_a_file(
     call_command("register_fleet", file, organisation=organisation.identification)
     assert capsys.readouterr().out == "3 devices registered, 0 failed\n"
     assert Device.objects.count() == 3
+
+
+@pytest.mark.django_db
+def test_what_exists_is_replaced_only_when_that_is_said(
+    organisation: Organisation, fleet: Fleet, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("register_fleet", file, organisation=organisation.identification)
+    fleet.ports = (4060,)
+    file.write_text(json.dumps(fleet.describe()))
+    with pytest.raises(SystemExit, match="1"):
+        call_command("register_fleet", file, organisation=organisation.identification)
+    assert capsys.readouterr().out.endswith("0 devices registered, 3 failed\n")
+    ports = Device.objects.filter(gateway=None).values_list("port", flat=True)
+    assert set(ports) == {4059}
+    call_command("register_fleet", file, organisation=organisation.identification, overwrite=True)
+    assert set(ports.all()) == {4060}
+
+
+@pytest.mark.django_db
+def test_one_bad_key_keeps_the_command_from_beginning(
+    organisation: Organisation, fleet: Fleet, file: Path
+) -> None:
+    described = fleet.describe()
+    described[1]["keys"]["encryption_key"] = "no hexadecimal"
+    described[2]["keys"] = []
+    file.write_text(json.dumps(described))
+    name = described[1]["add_device"]["device_identification"]
+    with pytest.raises(CommandError, match=f"meter 2: encryption_key of {name} is not .*\nmeter 3: "):
+        call_command("register_fleet", file, organisation=organisation.identification)
+    assert not Request.objects.exists()
+    assert not Device.objects.exists()
 
 
 @pytest.mark.django_db

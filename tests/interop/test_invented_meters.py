@@ -1,7 +1,6 @@
 """Meters of a standard that is not Dutch, known by its profile alone (tests/profiles/tst-1.0.toml)."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from osgp.simulator.meter.meter import Meter as SimulatedMeter
 from osgp.simulator.meter.query import AccessError
 from osgp.simulator.occurrence import OccurrenceError
 from osgp.simulator.scenario import carry_out, plan
+from tests.processes import embedded_environment
 from tests.protocol_dlms.peers import Counter
 
 ROOT = Path(__file__).parents[2]
@@ -231,7 +231,7 @@ def test_the_command_line_simulates_it(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*command, "--phases", "single", "--port", "0", "--json", str(described)],
         cwd=ROOT,
-        env={**os.environ, "OSGP_PROFILES": str(PROFILES)},
+        env={**embedded_environment(), "OSGP_PROFILES": str(PROFILES)},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -121,13 +121,20 @@ class Process:
             self.kill()
 
 
+def embedded_environment() -> dict[str, str]:
+    """Ours, for commands that use no database and may so be of any installation."""
+    unused = {"DATABASE_URL", "BROKER_URL"}
+    ours = {name: value for name, value in os.environ.items() if name not in unused}
+    return ours | {"OSGP_EMBEDDED": "1"}
+
+
 def run_python(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run a program in a process of its own, with the platform's code but not with the test's database."""
-    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
         cwd=ROOT,
-        env=environment | {"DJANGO_SETTINGS_MODULE": "osgp.settings", "OSGP_VAR_DIR": str(settings.VAR_DIR)},
+        env=embedded_environment()
+        | {"DJANGO_SETTINGS_MODULE": "osgp.settings", "OSGP_VAR_DIR": str(settings.VAR_DIR)},
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -96,6 +96,7 @@ def make_common_environment(directory: Path) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
         "DJANGO_SETTINGS_MODULE": "osgp.settings",
         "DATABASE_URL": f"sqlite:///{directory / 'osgp.sqlite3'}",
+        "BROKER_URL": "memory://localhost",
         "OSGP_VAR_DIR": str(directory),
         "SECRET_KEY": "a secret key of fifty characters is long enough here",
         "LOG_LEVEL": "WARNING",

@@ -103,7 +103,7 @@ def test_pages_hold_every_request_once_while_new_ones_arrive(
         link = answer.headers.get("Link", "")
         assert not link or link.endswith('>; rel="next"')
         url = link.partition(">")[0].lstrip("<")
-        assert not url or url.startswith("http://testserver/api/v1/requests/?")
+        assert not url or url.startswith("/api/v1/requests/?")
     assert found == expected[::-1]
     assert pages == 4
 

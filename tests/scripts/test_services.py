@@ -6,7 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -145,6 +145,7 @@ def test_missing_packages_are_installed_where_that_is_allowed(
     apt = executable(tmp_path / "apt-get", f'echo "$@" >> {log}\n')
     monkeypatch.setattr(private_services, "find_postgres_home", lambda: None)
     monkeypatch.setattr(private_services, "find_installer", lambda: [str(apt)])
+    monkeypatch.setattr(private_services, "keeping_services_off", lambda *_: nullcontext())
     private_services.prepare(heard.append, postgres=True, rabbitmq=False)
     assert log.read_text().splitlines() == [
         "update -q",
@@ -153,12 +154,36 @@ def test_missing_packages_are_installed_where_that_is_allowed(
     assert heard == ["Installing Debian packages: postgresql ..."]
 
 
+def test_packages_bring_no_services(
+    monkeypatch: pytest.MonkeyPatch, heard: list[str], tmp_path: Path
+) -> None:
+    """Neither now nor at the next boot; what the machine had before stays as it is."""
+    packaged, own, policy = tmp_path / "packaged", tmp_path / "own", tmp_path / "policy"
+    for folder in (packaged, own):
+        folder.mkdir()
+    (packaged / "epmd.service").touch()
+    answer = tmp_path / "answer"
+    apt = executable(tmp_path / "apt-get", f"{policy}; echo $? > {answer}\n")
+    monkeypatch.setattr(private_services, "PACKAGED_UNITS", packaged)
+    monkeypatch.setattr(private_services, "OWN_UNITS", own)
+    monkeypatch.setattr(private_services, "POLICY", policy)
+    monkeypatch.setattr(private_services, "RABBITMQ_HOME", tmp_path)
+    monkeypatch.setattr(private_services, "find_installer", lambda: [str(apt)])
+    private_services.prepare(heard.append, postgres=False, rabbitmq=True)
+    assert answer.read_text() == "101\n"
+    assert not policy.exists()
+    masked = {path.name: os.readlink(path) for path in own.iterdir()}
+    assert masked == {"rabbitmq-server.service": "/dev/null", "epmd.socket": "/dev/null"}
+    assert "systemctl unmask rabbitmq-server.service epmd.socket" in heard[-1]
+
+
 def test_a_failed_installation_tells_what_apt_said(
     monkeypatch: pytest.MonkeyPatch, heard: list[str], tmp_path: Path
 ) -> None:
     apt = executable(tmp_path / "apt-get", "echo no space left; exit 100\n")
     monkeypatch.setattr(private_services, "find_postgres_home", lambda: None)
     monkeypatch.setattr(private_services, "find_installer", lambda: [str(apt)])
+    monkeypatch.setattr(private_services, "keeping_services_off", lambda *_: nullcontext())
     with pytest.raises(NoServiceError, match="apt-get update failed:\nno space left"):
         private_services.prepare(heard.append, postgres=True, rabbitmq=False)
 

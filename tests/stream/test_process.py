@@ -41,6 +41,7 @@ def stream_process(port: int, **environment: str) -> Iterator["subprocess.Popen[
     ours = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     common = {
         "DATABASE_URL": database_url(),
+        "BROKER_URL": platform.CELERY_BROKER_URL,
         "OSGP_LOCAL_SECRETS": "1",
         "OSGP_VAR_DIR": str(platform.VAR_DIR),
     }
@@ -93,7 +94,12 @@ def test_a_port_in_use_is_told(organisation: Organisation) -> None:
         ended = subprocess.run(
             [sys.executable, "manage.py", "stream", "--port", str(port)],
             cwd=processes.ROOT,
-            env=os.environ | {"DATABASE_URL": database_url(), "OSGP_LOCAL_SECRETS": "1"},
+            env=os.environ
+            | {
+                "DATABASE_URL": database_url(),
+                "BROKER_URL": platform.CELERY_BROKER_URL,
+                "OSGP_LOCAL_SECRETS": "1",
+            },
             capture_output=True,
             text=True,
             timeout=PATIENCE,

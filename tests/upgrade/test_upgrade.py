@@ -114,7 +114,13 @@ def migrate(var: str) -> None:
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"],
         cwd=processes.ROOT,
-        env={**os.environ, **ENVIRONMENT, "DATABASE_URL": url, "OSGP_VAR_DIR": var},
+        env={
+            **os.environ,
+            **ENVIRONMENT,
+            "DATABASE_URL": url,
+            "BROKER_URL": settings.CELERY_BROKER_URL,
+            "OSGP_VAR_DIR": var,
+        },
         check=True,
         timeout=processes.PATIENCE,
     )

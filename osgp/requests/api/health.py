@@ -99,7 +99,10 @@ def _check_dispatcher() -> str:
         age = find_heartbeat_age()
     except (DatabaseError, InterfaceError):
         return "unknown"
-    if age is None or age > SILENT_AFTER:
+    if age is None:
+        logger.warning("not ready: no dispatcher was ever seen")
+        return "silent"
+    if age > SILENT_AFTER:
         logger.warning("not ready: no dispatcher has been seen for %s", age)
         return "silent"
     return "ok"

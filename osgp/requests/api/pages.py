@@ -115,7 +115,8 @@ def build_next_page_link(request: HttpRequest, cursor: str | None) -> dict[str, 
         return {}
     query = request.query_params.copy()
     query["cursor"] = cursor
-    return {"Link": f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="next"'}
+    # Without a host: callers know by which name they reach the platform, and send their token there.
+    return {"Link": f'<{request.path}?{query.urlencode()}>; rel="next"'}
 
 
 def _format_cursor(row: Any, by: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -141,6 +142,20 @@ def unavailable(request: HttpRequest, outage: Outage) -> HttpResponse:
     for name, value in {**outage.headers, "Cache-Control": "no-store"}.items():
         answer[name] = value
     return answer
+
+
+class PlainCallMiddleware:
+    """Refuses calls of the API without TLS where HTTPS is to be used; browsers are redirected (Django)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer."""
+        if settings.SECURE_SSL_REDIRECT and _is_api(request) and not request.is_secure():
+            detail = "Use https. The token of this call was sent in clear: let it be replaced."
+            return _answer_with_problem(HTTPStatus.FORBIDDEN, detail)
+        return self._get_response(request)
 
 
 class OutageMiddleware:

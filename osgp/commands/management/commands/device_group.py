@@ -18,11 +18,12 @@ NAMED = 20
 
 
 class Command(BaseCommand):
-    help = "Make a device group if there is none of that name, and put devices in or take them out."
+    help = "Make a device group, and put devices in or take them out."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="Of the group.")
         parser.add_argument("--organisation", required=True, help="Whose group it is.")
+        parser.add_argument("--make", action="store_true", help="Make the group if there is none.")
         files = "device identifications, one per line, in a file or on standard input (-)"
         parser.add_argument("--add", metavar="FILE", help=f"Put in: {files}.")
         parser.add_argument("--add-all", action="store_true", help="Put in all devices of the organisation.")
@@ -33,7 +34,10 @@ class Command(BaseCommand):
         if organisation is None:
             raise CommandError(f"There is no organisation {options['organisation']}.")
         name = options["name"]
-        group = groups.find_group(organisation, name) or self._make_group(organisation, name)
+        group = groups.find_group(organisation, name)
+        if group is None and not options["make"]:
+            raise CommandError(f"{organisation.identification} has no group {name}; --make makes it.")
+        group = group or self._make_group(organisation, name)
         if options["add"]:
             self._change("put in", groups.add, group, self._read_identifications(options["add"]))
         if options["add_all"]:

@@ -22,8 +22,8 @@ from osgp.embedded.registration import Description, InvalidDescription, Registra
 class Command(BaseCommand):
     help = (
         "Add the meters of a file (the JSON list that the simulator writes) with AddDevice: to this "
-        "platform's database as an organisation, or to any platform over its REST API. Devices that exist "
-        "already are overwritten."
+        "platform's database as an organisation, or to any platform over its REST API. Nothing is "
+        "added if one description makes no sense."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,6 +33,9 @@ class Command(BaseCommand):
         way.add_argument("--api", help="root of a REST API, e.g. http://127.0.0.1:8000/api/v1")
         parser.add_argument(
             "--address", help="where the platform reaches the meters, in place of the described address"
+        )
+        parser.add_argument(
+            "--overwrite", action="store_true", help="replace devices that exist already, keys included"
         )
         parser.add_argument("--token", help="API token; better given in the variable OSGP_TOKEN")
 
@@ -60,16 +63,18 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no organisation {options['organisation']}.")
             # The requests are carried out here.
             refuse_without(require_secrets)
-            return register_directly(organisation, descriptions)
+            return register_directly(organisation, descriptions, overwrite=options["overwrite"])
         token = options["token"] or os.environ.get("OSGP_TOKEN")
         if not token:
             raise CommandError("--api needs a token: --token or the variable OSGP_TOKEN.")
-        return self._register_over_rest(options["api"], token, descriptions)
+        return self._register_over_rest(options["api"], token, descriptions, options["overwrite"])
 
     @staticmethod
-    def _register_over_rest(url: str, token: str, descriptions: list[Description]) -> Iterator[Registration]:
+    def _register_over_rest(
+        url: str, token: str, descriptions: list[Description], overwrite: bool
+    ) -> Iterator[Registration]:
         with ApiClient(url, token) as api:
-            yield from register(api, descriptions)
+            yield from register(api, descriptions, overwrite=overwrite)
 
 
 def move_to_address(descriptions: list[Description], address: str | None) -> list[Description]:

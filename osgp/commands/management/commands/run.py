@@ -61,8 +61,13 @@ class Command(BaseCommand):
                 simulator_port=options["simulator_port"],
                 once=options["once"],
             )
-        except (PortInUse, RegistrationFailed, SpoolInUse) as error:
+        except (PortInUse, RegistrationFailed) as error:
             raise CommandError(str(error)) from error
+        except SpoolInUse as error:
+            raise CommandError(
+                f"Another `make run` uses {settings.VAR_DIR}. Stop it, or give this one a folder of its own: "
+                "OSGP_VAR_DIR=/tmp/other make run"
+            ) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped before the meters were read.", returncode=130) from None
         if options["once"] and failed:
