@@ -10,11 +10,13 @@ from rest_framework.exceptions import ValidationError
 
 from osgp.messages.serializers import ChoiceField, DateTimeField, StrictSerializer
 from osgp.notifications import fanout, states
+from osgp.notifications.endpoints import NotPossible
 from osgp.notifications.models import Delivery, DeliveryState, Endpoint
 from osgp.notifications.states import DeliveryTransitions
 
 MOST_REPLAYED = 10_000
 """Deliveries in one call; a later call goes on."""
+LARGEST_ID = 2**63 - 1
 OVER = tuple(str(state) for state in DeliveryTransitions.REPLAY.sources)
 
 
@@ -53,3 +55,18 @@ def replay_all(endpoint: Endpoint, since: datetime, until: datetime, among: list
     """Send again what was made in a time and is in one of some states; return how many."""
     made = Delivery.objects.filter(endpoint=endpoint, created_at__gte=since, created_at__lt=until)
     return replay(made.filter(state__in=among))
+
+
+def replay_one(endpoint: Endpoint, delivery_id: int) -> Delivery | None:
+    """Send one delivery of an endpoint again and return it; None if the endpoint has none of this id.
+
+    Raises NotPossible while it waits for an attempt.
+    """
+    if not 0 < delivery_id <= LARGEST_ID:
+        return None
+    rows = Delivery.objects.filter(endpoint=endpoint, pk=delivery_id)
+    if not rows.exists():
+        return None
+    if not replay(rows):
+        raise NotPossible("It waits for an attempt.")
+    return rows.get()

@@ -73,7 +73,7 @@ _END = Statement(
        SET {_RELEASE}, consecutive_failures = %s, retry_at = %s,
            last_success_at = COALESCE(%s, last_success_at), last_failure_at = COALESCE(%s, last_failure_at),
            last_status = %s, last_error = %s
-    {_OF_RUN}
+    {_OF_RUN} AND url = %s
     """  # noqa: S608 (table name)
 )
 
@@ -139,15 +139,33 @@ def begin(endpoint_id: int, token: uuid.UUID) -> Run | None:
 
 @transaction.atomic
 def go_on(run: Run, outcomes: Sequence[tuple[ClaimedDelivery, Outcome]]) -> Run | None:
-    """Store what came of the deliveries of a run, and claim the next ones; None if the run has ended."""
+    """Store what came of the deliveries of a run, and claim the next ones; None if the run has ended.
+
+    What people changed of the endpoint since the last slice counts for the next one.
+    """
     states.store(run.token, [_make_change(run, *each) for each in outcomes])
     attempted = {delivery.pk for delivery, _ in outcomes}
     if unattempted := [each.pk for each in run.deliveries if each.pk not in attempted]:
         states.give_back(run.token, unattempted)
-    if run.may_go_on and _claim(run):
+    if run.may_go_on and _renew(run) and _claim(run):
         return run
     _end(run)
     return None
+
+
+def _renew(run: Run) -> bool:
+    """Take the secrets of now; False if the endpoint was paused, deleted or moved meanwhile."""
+    key = run.endpoint.pk
+    same = Endpoint.objects.filter(pk=key, url=run.endpoint.url, organisation__enabled=True)
+    if not same.filter(paused_at__isnull=True, deleted_at__isnull=True).exists():
+        return False
+    try:
+        run.secrets = secrets.open_for(run.endpoint)
+    except (UnsealError, ImproperlyConfigured) as error:
+        # The next run says so at the endpoint, and waits.
+        logger.error("notifications of endpoint %d cannot be signed: %s", key, error)
+        return False
+    return True
 
 
 def _claim(run: Run) -> bool:
@@ -163,11 +181,15 @@ def _end(run: Run) -> None:
         _END_UNCHANGED.execute(key, key, run.token)
         return
     circuit, last = run.circuit, run.last
-    _END.execute(
+    is_same = _END.execute(
         *(circuit.consecutive_failures, format_moment(circuit.retry_at)),
         *(_format_time(run.last_success), _format_time(run.last_failure)),
-        *(last.status, last.error, key, key, run.token),
+        *(last.status, last.error, key, key, run.token, run.endpoint.url),
     )
+    if not is_same:
+        # How the former URL answered says nothing about the new one.
+        _END_UNCHANGED.execute(key, key, run.token)
+        return
     if not last.is_success and circuit.is_open(settings.OSGP["WEBHOOK_CIRCUIT_FAILURES"]):
         states.expire(key, LAST, EXPIRED_AT_ONCE)
     if last.is_gone and not run.endpoint.is_implicit:

@@ -15,6 +15,7 @@ from osgp.accounts.models import Organisation
 from osgp.commands.management.commands import worker
 from osgp.notifications import secrets
 from osgp.notifications.models import Delivery, Endpoint, Secret
+from tests.factories import make_organisation
 from tests.notifications.conftest import Engine
 from tests.notifications.receiver import Receiver
 from tests.notifications.rows import make_delivery, make_endpoint
@@ -61,6 +62,60 @@ def test_what_is_refused_is_named(organisation: Organisation) -> None:
     problem = json.loads(webhook("add", "https://10.0.0.1/", "--kind", "alarm.lost", status=2))
     assert {error["pointer"] for error in problem["errors"]} == {"/url", "/kinds/0"}
     assert "overlap_hours" in webhook("response-url-secret", "--overlap-hours", "1000", status=2)
+
+
+def test_an_endpoint_is_changed(organisation: Organisation) -> None:
+    endpoint = make_endpoint(organisation, kinds=["alarm.received"], messages=["FindEvents"])
+    url = "https://portal.example.org/new"
+    changed = webhook("change", endpoint.uid, "--url", url, "--status", "FAILED", "--empty", "kinds")
+    assert (changed["url"], changed["statuses"], changed["kinds"]) == (url, ["FAILED"], [])
+    assert changed["messages"] == ["FindEvents"], "what is not named stays"
+    assert webhook("change", endpoint.uid, "--description", "Portal")["url"] == url
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ((), "Say what to change"),
+        (("--kind", "alarm.received", "--empty", "kinds"), "exclude"),
+        (("--url", "https://10.0.0.1/"), '"/url"'),
+        (("--description", "x" * 256), '"/description"'),
+        (("--kind", "alarm.lost"), '"/kinds/0"'),
+        (("--message", "FindEvent"), '"/messages/0"'),
+        (("--status", "RUNNING"), '"/statuses/0"'),
+    ],
+)
+def test_changes_that_are_refused_change_nothing(
+    organisation: Organisation, arguments: tuple[str, ...], reason: str
+) -> None:
+    endpoint = make_endpoint(organisation, kinds=["system.event"])
+    assert reason in webhook("change", endpoint.uid, *arguments, status=2)
+    kept = Endpoint.objects.get()
+    assert (kept.url, kept.description, kept.kinds) == (endpoint.url, "", ["system.event"])
+
+
+def test_endpoints_and_deliveries_of_others_are_as_if_there_were_none(organisation: Organisation) -> None:
+    other = make_organisation("Other")
+    theirs = make_endpoint(other)
+    delivery = make_delivery(theirs, state="FAILED")
+    own = make_endpoint(organisation)
+    of = ("--organisation", organisation.identification)
+    for verb in (("change", theirs.uid, "--description", "x"), ("deliveries", theirs.uid)):
+        assert "has no endpoint" in webhook(*verb, *of, status=2)
+    assert "no delivery" in webhook("replay", own.uid, "--delivery", delivery.pk, *of, status=2)
+    assert Delivery.objects.get().state == "FAILED"
+
+
+def test_one_delivery_is_sent_again(organisation: Organisation, receiver: Receiver, engine: Engine) -> None:
+    endpoint = make_endpoint(organisation, receiver.url)
+    delivery, other = make_delivery(endpoint), make_delivery(endpoint)
+    engine()
+    assert webhook("replay", endpoint.uid, "--delivery", delivery.pk)["state"] == "PENDING"
+    assert "waits" in webhook("replay", endpoint.uid, "--delivery", delivery.pk, status=2)
+    engine()
+    ids = [each.headers["webhook-id"] for each in receiver.received]
+    assert ids.count(delivery.message_id) == 2
+    assert ids.count(other.message_id) == 1
 
 
 def test_the_secret_for_urls_of_requests(organisation: Organisation) -> None:
@@ -120,6 +175,9 @@ def test_each_worker_needs_its_own_keys(
     [
         ("deliveries", "UID", "--number", "0"),
         ("deliveries", "UID", "--number=-1"),
+        ("deliveries", "UID", "--number", "100000000000000000000"),
+        ("replay", "UID", "--delivery", "100000000000000000000"),
+        ("replay", "UID", "--delivery=-100000000000000000000"),
         ("replay", "UID", "--hours", "inf"),
         ("replay", "UID", "--hours", "nan"),
         ("replay", "UID", "--hours=-1"),
@@ -129,4 +187,4 @@ def test_each_worker_needs_its_own_keys(
 def test_numbers_out_of_range_are_refused(organisation: Organisation, arguments: tuple[str, ...]) -> None:
     endpoint = make_endpoint(organisation, "https://portal.example.org/")
     given = [str(endpoint.uid) if each == "UID" else each for each in arguments]
-    assert arguments[2].partition("=")[0] in webhook(*given, status=2)
+    assert arguments[2].partition("=")[0].removeprefix("--") in webhook(*given, status=2)

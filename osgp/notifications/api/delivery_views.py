@@ -12,6 +12,7 @@ from osgp.messages.serializers import ChoiceField
 from osgp.notifications import answers, replaying
 from osgp.notifications.api import serializers as documents
 from osgp.notifications.api.views import NEEDS_SCOPE, TAG, UID, find_endpoint, find_managed
+from osgp.notifications.endpoints import NotPossible
 from osgp.notifications.models import DeliveryState
 from osgp.notifications.replaying import ReplayFields
 from osgp.requests.api.pages import PageQuery, build_next_page_link, fetch_page, validate_query
@@ -20,7 +21,6 @@ from osgp.requests.api.problems import Conflict
 from osgp.requests.api.schema import document_problems
 
 ID = OpenApiParameter("delivery_id", OpenApiTypes.INT64, OpenApiParameter.PATH)
-LARGEST_ID = 2**63 - 1
 
 
 class DeliveryQuery(PageQuery):
@@ -68,12 +68,14 @@ class ReplayOneView(APIView):
         responses={200: documents.DeliverySerializer, **document_problems(403, 404, 409, examples={})},
     )
     def post(self, request: HttpRequest, uid: str, delivery_id: int) -> Response:
-        rows = find_managed(request, uid).deliveries.filter(pk=min(delivery_id, LARGEST_ID))
-        if not rows.exists():
+        endpoint = find_managed(request, uid)
+        try:
+            delivery = replaying.replay_one(endpoint, delivery_id)
+        except NotPossible as error:
+            raise Conflict(str(error)) from error
+        if delivery is None:
             raise NotFound("The endpoint has no such delivery.")
-        if not replaying.replay(rows):
-            raise Conflict("It waits for an attempt.")
-        return Response(answers.describe_delivery(rows.get()))
+        return Response(answers.describe_delivery(delivery))
 
 
 class ReplayView(APIView):

@@ -15,10 +15,18 @@ from osgp.notifications.models import DeliveryState, Endpoint
 from osgp.notifications.secrets import rewrap_all
 from osgp.sql import read_now
 
-SHOWN = 20
+SHOWN, MOST_SHOWN = 20, 10_000
+"""Deliveries that are printed unless told, and at most."""
 MOST_HOURS = 24 * 366
-"""Deliveries that are printed unless told."""
+FIELDS = ("url", "description", "kinds", "messages", "statuses")
+FILTERS = {
+    "kinds": ("--kind", "kinds"),
+    "messages": ("--message", "messages"),
+    "statuses": ("--status", "final states"),
+}
+"""The option of each filter, and what it is called."""
 OF_ENDPOINT = {
+    "change": "Change what is given; the rest, and the secret, stay.",
     "pause": "Send nothing to it until it is resumed; deliveries wait.",
     "resume": "Send to it again, what waits first.",
     "rotate": "Make a new secret and print it; it is not shown again.",
@@ -31,8 +39,8 @@ OF_ENDPOINT = {
 
 class Command(AnsweringCommand):
     help = (
-        "Register, list, test, pause, resume or delete webhook endpoints, rotate their secrets, and look at "
-        "deliveries or send them again. Prints JSON. Exit status: 0 done, 2 it was refused."
+        "Register, list, change, test, pause, resume or delete webhook endpoints, rotate their secrets, and "
+        "look at deliveries or send them again. Prints JSON. Exit status: 0 done, 2 it was refused."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -69,9 +77,8 @@ class Command(AnsweringCommand):
             rows = endpoints.list_endpoints(organisation)
             return {"results": [answers.describe_endpoint(row) for row in rows]}
         if verb == "add":
-            names = ("url", "description", "kinds", "messages", "statuses")
-            body = {name: options[name] for name in names if options[name] is not None}
-            return answers.describe_new_endpoint(*endpoints.register(organisation, body, by=APPLICATION))
+            registered = endpoints.register(organisation, _read_fields(options), by=APPLICATION)
+            return answers.describe_new_endpoint(*registered)
         if verb == "response-url-secret":
             return self._rotate(organisation, None, options)
         endpoint = endpoints.find_endpoint(organisation, options["uid"])
@@ -82,6 +89,8 @@ class Command(AnsweringCommand):
     def _do_with(
         self, verb: str, organisation: Organisation, endpoint: Endpoint, options: dict[str, Any]
     ) -> dict[str, Any]:
+        if verb == "change":
+            return self._change(endpoint, options)
         if verb == "pause":
             return answers.describe_endpoint(endpoints.pause(endpoint))
         if verb == "resume":
@@ -93,19 +102,38 @@ class Command(AnsweringCommand):
         if verb == "delete":
             endpoints.delete(endpoint)
             return {"deleted": str(endpoint.uid)}
-        rows = endpoint.deliveries.all()
         if verb == "replay":
-            if not 0 < options["hours"] <= MOST_HOURS:
-                self._refuse(f"--hours is from 0 to {MOST_HOURS}.")
-            now = read_now()
-            since = now - timedelta(hours=options["hours"])
-            among = options["state"] or [str(DeliveryState.FAILED)]
-            return {"replayed": replaying.replay_all(endpoint, since, now, among)}
+            return self._replay(endpoint, options)
+        rows = endpoint.deliveries.all()
         if options["state"]:
             rows = rows.filter(state=options["state"])
-        if options["number"] < 1:
-            self._refuse("--number is at least 1.")
+        if not 1 <= options["number"] <= MOST_SHOWN:
+            self._refuse(f"--number is from 1 to {MOST_SHOWN}.")
         return {"results": [answers.describe_delivery(row) for row in rows[: options["number"]]]}
+
+    def _change(self, endpoint: Endpoint, options: dict[str, Any]) -> dict[str, Any]:
+        fields, emptied = _read_fields(options), options["empty"] or []
+        if both := sorted(fields.keys() & set(emptied)):
+            self._refuse(f"--empty {both[0]} and {FILTERS[both[0]][0]} exclude each other.")
+        fields |= {name: [] for name in emptied}
+        if not fields:
+            self._refuse("Say what to change.")
+        return answers.describe_endpoint(endpoints.change(endpoint, fields))
+
+    def _replay(self, endpoint: Endpoint, options: dict[str, Any]) -> dict[str, Any]:
+        if options["delivery"] is not None:
+            if options["state"]:
+                self._refuse("--state goes with --hours only.")
+            delivery = replaying.replay_one(endpoint, options["delivery"])
+            if delivery is None:
+                self._refuse(f"The endpoint has no delivery {options['delivery']}.")
+            return answers.describe_delivery(delivery)
+        if not 0 < options["hours"] <= MOST_HOURS:
+            self._refuse(f"--hours is from 0 to {MOST_HOURS}.")
+        now = read_now()
+        since = now - timedelta(hours=options["hours"])
+        among = options["state"] or [str(DeliveryState.FAILED)]
+        return {"replayed": replaying.replay_all(endpoint, since, now, among)}
 
     def _rotate(
         self, organisation: Organisation, endpoint: Endpoint | None, options: dict[str, Any]
@@ -114,14 +142,21 @@ class Command(AnsweringCommand):
         return {"secret": endpoints.rotate_secret(organisation, endpoint, body, by=APPLICATION)}
 
 
+def _read_fields(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in FIELDS if options[name] is not None}
+
+
 def _add_options(verb: str, parser: ArgumentParser) -> None:
-    if verb == "add":
-        parser.add_argument("url", metavar="URL", help="Where notifications are posted.")
+    if verb in ("add", "change"):
+        name = "url" if verb == "add" else "--url"
+        parser.add_argument(name, metavar="URL", help="Where notifications are posted.")
         parser.add_argument("--description", metavar="TEXT", help="For people.")
-        for name, what in (("kinds", "kinds"), ("messages", "messages"), ("statuses", "final states")):
-            option = {"kinds": "--kind", "messages": "--message", "statuses": "--status"}[name]
+        for name, (option, what) in FILTERS.items():
             text = f"Only of these {what}; may be repeated."
             parser.add_argument(option, dest=name, action="append", metavar="NAME", help=text)
+        if verb == "change":
+            text = "Empty this filter, which then stands for everything; may be repeated."
+            parser.add_argument("--empty", action="append", choices=FILTERS, metavar="FILTER", help=text)
     elif verb in ("rotate", "response-url-secret"):
         parser.add_argument(
             "--overlap-hours",
@@ -132,9 +167,13 @@ def _add_options(verb: str, parser: ArgumentParser) -> None:
         )
     elif verb == "deliveries":
         parser.add_argument("--state", choices=DeliveryState.values, help="In this state only.")
-        parser.add_argument("--number", type=int, default=SHOWN, help=f"How many ({SHOWN}).")
+        parser.add_argument(
+            "--number", type=int, default=SHOWN, help=f"How many, {MOST_SHOWN} at most ({SHOWN})."
+        )
     elif verb == "replay":
-        hours = "Made in the last hours."
-        parser.add_argument("--hours", type=float, required=True, metavar="HOURS", help=hours)
+        which = parser.add_mutually_exclusive_group(required=True)
+        hours = "Those made in the last hours."
+        which.add_argument("--hours", type=float, metavar="HOURS", help=hours)
+        which.add_argument("--delivery", type=int, metavar="ID", help="One of them, in whichever state.")
         text = "In this state; FAILED by default, may be repeated."
         parser.add_argument("--state", action="append", choices=replaying.OVER, help=text)
