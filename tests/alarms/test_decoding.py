@@ -286,6 +286,27 @@ def test_a_plain_push_that_comes_twice(organisation: Organisation) -> None:
     assert Alarm.objects.count() == 2
 
 
+@pytest.mark.parametrize("is_one_slice", [True, False])
+def test_a_push_without_a_tag_that_comes_twice(organisation: Organisation, is_one_slice: bool) -> None:
+    """Its counter proves nothing, but the same octets under the same counter are never news."""
+    add_meter(organisation)
+    octets = frame(cipher(make_alarm(4), 10, has_tag=False))
+    first = receive(octets)
+    assert is_one_slice or decoding.decode_waiting() == 1
+    pushes = [
+        first,
+        receive_again(octets, source_address="192.0.2.99"),
+        receive(frame(cipher(make_alarm(4), 9, has_tag=False))),
+    ]
+    assert decoding.decode_waiting() == (3 if is_one_slice else 2)
+    found = [ReceivedPush.objects.get(pk=push.pk) for push in pushes]
+    assert [push.outcome for push in found] == ["ALARM", "DOUBLED", "ALARM"]
+    assert not any(push.is_verified for push in found)
+    assert list(Alarm.objects.values_list("is_verified", flat=True)) == [False, False]
+    assert count("DOUBLED") == 1
+    assert not PushCounter.objects.filter(highest__isnull=False).exists()
+
+
 # --- Readings ---
 
 
