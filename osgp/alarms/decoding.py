@@ -147,7 +147,9 @@ def _decipher(finding: Finding, push: OpenedPush, senders: Senders) -> list[Deci
     finding.details |= {"system_title": title, "invocation_counter": push.protected.invocation_counter}
     if title not in senders.by_title:
         finding.outcome = PushOutcome.UNKNOWN_SENDER
-        finding.details["reason"] = "No device has this system title."
+        finding.details["reason"] = (
+            "No device has this system title." if title else "It leaves its system title out."
+        )
         return []
     finding.device = senders.by_title[title][0]
     return senders.decipher(push)
