@@ -100,13 +100,20 @@ def _decode(findings: Sequence[Finding], gains: Gains) -> None:
     counters = PushCounters.lock(
         [key for finding, push in opened for key in _list_counters(push, deciphered.get(finding.push.pk, ()))]
     )
-    known_doubles = doubles.Doubles.find([finding.push for finding, push in opened if push.protected is None])
+    known_doubles = doubles.Doubles.find(
+        plain=[finding.push for finding, push in opened if push.protected is None],
+        numbered=[
+            finding.push
+            for finding, push in opened
+            if push.protected is not None and not push.protected.is_authenticated
+        ],
+    )
     for finding, push in opened:
         with _Guard(finding):
             if push.protected is None:
                 _conclude_plain(finding, push, senders, gains, known_doubles)
             elif finding.push.pk in deciphered:
-                _conclude_ciphered(finding, push, deciphered[finding.push.pk], counters, gains)
+                _conclude_ciphered(finding, push, deciphered[finding.push.pk], counters, gains, known_doubles)
     counters.save()
 
 
@@ -140,7 +147,9 @@ def _decipher(finding: Finding, push: OpenedPush, senders: Senders) -> list[Deci
     finding.details |= {"system_title": title, "invocation_counter": push.protected.invocation_counter}
     if title not in senders.by_title:
         finding.outcome = PushOutcome.UNKNOWN_SENDER
-        finding.details["reason"] = "No device has this system title."
+        finding.details["reason"] = (
+            "No device has this system title." if title else "It leaves its system title out."
+        )
         return []
     finding.device = senders.by_title[title][0]
     return senders.decipher(push)
@@ -186,6 +195,7 @@ def _conclude_ciphered(
     deciphered: Sequence[Deciphered],
     counters: PushCounters,
     gains: Gains,
+    known_doubles: doubles.Doubles,
 ) -> None:
     """Take the counter once, then conclude for each device row of the meter."""
     if not deciphered:
@@ -194,6 +204,10 @@ def _conclude_ciphered(
     assert protected is not None
     finding.device = deciphered[0].device
     finding.is_verified = protected.is_authenticated
+    if not finding.is_verified and known_doubles.is_numbered_double(finding.push):
+        finding.outcome = PushOutcome.DOUBLED
+        finding.details["reason"] = "The same came before, with the same invocation counter."
+        return
     if not finding.is_counted:
         for key in _list_counters(push, deciphered):
             if not counters.accept(key, protected.invocation_counter):

@@ -68,10 +68,10 @@ def keep(findings: Sequence[Finding]) -> None:
 
 
 def _find_digest(finding: Finding) -> int | None:
-    """Ciphered pushes have a number, by which their like is found."""
-    if finding.outcome not in GOOD or "invocation_counter" in finding.details:
+    """Authentic pushes have a number that is proven, by which their like is found."""
+    if finding.outcome not in GOOD or finding.is_verified:
         return None
-    return compute_digest(finding.push)
+    return compute_digest(finding.push, is_numbered="invocation_counter" in finding.details)
 
 
 def _forget_beyond(address: str, most: int) -> None:

@@ -84,7 +84,9 @@ class Senders:
                 visited.add(device_id)
             else:
                 addresses.add(address)
-        wanted = Q(identification__in=names) | Q(system_title__in=titles - {""})
+        # Devices of which none is known have an empty one; a push that leaves it out is not of them.
+        titles.discard("")
+        wanted = Q(identification__in=names) | Q(system_title__in=titles)
         if addresses:
             wanted |= Q(network_address__in=addresses)
         if visited:

@@ -44,7 +44,7 @@ def keep(came: Unsolicited) -> None:
             octets=piece.octets[:LONGEST_PUSH],
             outcome=piece.kind.name if isinstance(piece, PushError) else PushOutcome.WAITING,
             device_id=came.meter.pk,
-            details={"problem": piece.text[:LONGEST_PROBLEM]} if isinstance(piece, PushError) else {},
+            details={"reason": piece.text[:LONGEST_PROBLEM]} if isinstance(piece, PushError) else {},
         )
         for number, (apdu, piece) in enumerate(_join(came))
     ]

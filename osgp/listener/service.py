@@ -163,6 +163,7 @@ class Listener:
             for _ in range(LAST_BURSTS):
                 if not reader.read_burst():
                     break
+            reader.note_losses()
 
     async def _beat(self) -> None:
         while True:
@@ -175,6 +176,7 @@ class Listener:
             connections.check_deadlines()
             for reader in readers:
                 reader.forget_unfinished()
+                reader.note_losses()
             await asyncio.sleep(DEADLINES_EVERY)
 
     async def _keep_books(self, keeper: Keeper, intake: Intake) -> None:

@@ -8,8 +8,8 @@ from contextlib import ExitStack, suppress
 
 SO_RCVBUFFORCE = 33
 """Linux: as SO_RCVBUF, but beyond net.core.rmem_max; for CAP_NET_ADMIN."""
-SO_RXQ_OVFL = 40
-"""Linux: how many datagrams were dropped, told beside each one that was not."""
+SO_MEMINFO = 55
+"""Linux: what a socket holds, nine numbers, of which the last one is how many datagrams were dropped."""
 BACKLOG = 4096
 """Connections that wait to be accepted; no more than net.core.somaxconn."""
 ACCEPTED_AT_ONCE = 100
@@ -75,6 +75,15 @@ def raise_receive_buffer(bound: socket.socket, octets: int) -> int:
             bound.setsockopt(socket.SOL_SOCKET, option, octets)
             break
     return bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # it doubles what it was asked for
+
+
+_MEMORY = struct.Struct("=9I")
+
+
+def read_dropped(bound: socket.socket) -> int:
+    """Return how many datagrams the kernel dropped since the socket was made, modulo 2³²."""
+    told = bound.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMORY.size)
+    return int(_MEMORY.unpack(told)[-1])
 
 
 def normalise_address(host: str) -> str:

@@ -66,7 +66,7 @@ def _prepare(push: Push) -> tuple[Any, ...]:
         push.octets,
         push.outcome,
         False,
-        json.dumps({"problem": push.problem}) if push.problem else _NO_DETAILS,
+        json.dumps({"reason": push.problem}) if push.problem else _NO_DETAILS,
     )
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import socket
-import struct
 from collections.abc import Callable
 
 from osgp.alarms.counting import Arrival
@@ -10,7 +9,7 @@ from osgp.alarms.models import LONGEST_PUSH, Transport
 from osgp.listener.deadlines import Waits
 from osgp.listener.intake import Intake, Source
 from osgp.listener.limits import Limits
-from osgp.listener.sockets import SO_RXQ_OVFL, normalise_address, raise_receive_buffer
+from osgp.listener.sockets import normalise_address, raise_receive_buffer, read_dropped
 from osgp.protocol_dlms.push.joining import Joiner
 
 logger = logging.getLogger(__name__)
@@ -19,8 +18,6 @@ BURST = 256
 """Datagrams read before others have their turn."""
 MOST_UNFINISHED = 200
 """Sources of which blocks are kept in memory until the last one has come."""
-_COUNTER = struct.Struct("=I")
-_COUNTER_SPACE = socket.CMSG_SPACE(_COUNTER.size)
 _WRAP = 1 << 32
 
 
@@ -39,7 +36,6 @@ class DatagramReader:
         self._waits: Waits[tuple[str, int]] = Waits()
         self._dropped = 0
         """By the kernel, as it told last; it begins again after 2³²."""
-        bound.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
         held = raise_receive_buffer(bound, limits.receive_buffer)
         if held < limits.receive_buffer:
             logger.warning(
@@ -52,11 +48,9 @@ class DatagramReader:
         """Take what is there, up to BURST datagrams. Return whether there may be more."""
         for _ in range(BURST):
             try:
-                octets, told, _, peer = self._socket.recvmsg(LONGEST_PUSH, _COUNTER_SPACE)
+                octets, peer = self._socket.recvfrom(LONGEST_PUSH)
             except (BlockingIOError, InterruptedError):
                 return False
-            if told:
-                self._note_losses(told)
             self._take(octets, peer[0], peer[1])
         return True
 
@@ -64,6 +58,16 @@ class DatagramReader:
         """Give up messages of which blocks are missing for too long."""
         for place in self._waits.end_after(self._limits.message):
             self._give_up(place)
+
+    def note_losses(self) -> None:
+        """Count what the kernel dropped since the last time.
+
+        It is asked now and then, so that it need not be told beside a datagram: none may come after a storm.
+        """
+        dropped = read_dropped(self._socket)
+        if lost := (dropped - self._dropped) % _WRAP:
+            self._dropped = dropped
+            self._intake.keeper.count(Transport.UDP, Arrival.LOST_BY_KERNEL, lost)
 
     def _take(self, octets: bytes, host: str, port: int) -> None:
         address = normalise_address(host)
@@ -86,12 +90,3 @@ class DatagramReader:
     def _give_up(self, place: tuple[str, int]) -> None:
         for piece in self._unfinished.pop(place).end():
             self._intake.take(piece, Source(Transport.UDP, *place))
-
-    def _note_losses(self, told: list[tuple[int, int, bytes]]) -> None:
-        for level, kind, value in told:
-            if level != socket.SOL_SOCKET or kind != SO_RXQ_OVFL or len(value) < _COUNTER.size:
-                continue
-            (dropped,) = _COUNTER.unpack(value[: _COUNTER.size])
-            if lost := (dropped - self._dropped) % _WRAP:
-                self._dropped = dropped
-                self._intake.keeper.count(Transport.UDP, Arrival.LOST_BY_KERNEL, lost)

@@ -15,6 +15,8 @@ from osgp.accounts.models import Organisation
 from osgp.alarms import again, counting, decoding
 from osgp.alarms.counting import make_key
 from osgp.alarms.models import Alarm, ReceivedPush, Transport
+from osgp.listener import storing
+from osgp.listener.pushes import Push
 from osgp.pages.alarms import hex_dump, push_chart, push_pages
 from tests.admin.alarm_pages import HOSTILE, PUSHES, listed, page_of, press, user_of
 from tests.alarms.pushing import NAME, SOURCE, add_meter, cipher, frame, make_alarm, receive
@@ -55,6 +57,15 @@ def test_pushes_by_outcome(superuser: Client, organisation: Organisation) -> Non
     assert "UDP 203.0.113.9:4059" in text
     assert "TCP [2001:db8::7]:4059" in text
     assert HOSTILE not in text
+
+
+def test_what_the_listener_did_not_understand(superuser: Client) -> None:
+    """Its reason stands where that of decoding does, in the list and on the page."""
+    reason = "It begins no known form."
+    storing.store([Push(Transport.TCP, SOURCE, 4059, b"\xff", "UNKNOWN_FORM", reason)])
+    [row] = listed(superuser, PUSHES)
+    assert reason in superuser.get(reverse(PUSHES)).content.decode()
+    assert page_of(superuser, row).count(reason) == 1
 
 
 def test_the_octets_are_not_read_for_the_list(superuser: Client) -> None:

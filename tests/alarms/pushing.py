@@ -77,11 +77,12 @@ def cipher(
     title: bytes = TITLE,
     encryption_key: bytes = ENCRYPTION_KEY,
     authentication_key: bytes = AUTHENTICATION_KEY,
+    has_tag: bool = True,
 ) -> bytes:
-    """An APDU as general-glo-ciphering, authenticated and encrypted."""
-    control, number = b"\x30", counter.to_bytes(4, "big")
+    """An APDU as general-glo-ciphering, authenticated and encrypted; only encrypted without a tag."""
+    control, number = b"\x30" if has_tag else b"\x20", counter.to_bytes(4, "big")
     sealed = AESGCM(encryption_key).encrypt(title + number, apdu, control + authentication_key)
-    sealed = sealed[: len(apdu) + 12]
+    sealed = sealed[: len(apdu) + 12 * has_tag]
     content = control + number + sealed
     length = bytes((len(content),)) if len(content) < 128 else bytes((0x81, len(content)))
     return bytes((GENERAL_GLO_CIPHERING, 8)) + title + length + content

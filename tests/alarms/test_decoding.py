@@ -184,6 +184,37 @@ def test_an_unknown_system_title(organisation: Organisation, title: str) -> None
     assert not Alarm.objects.exists()
 
 
+def test_a_system_title_that_is_left_out(organisation: Organisation) -> None:
+    """It is of nobody, also not of a device of which no title is known and that pushed just before."""
+    make_device(NAME, owner=organisation)
+    ciphered = cipher(make_alarm(4), 1)
+    plain = receive(frame(make_alarm(4)))
+    push = receive(frame(ciphered[:1] + b"\0" + ciphered[10:]))
+    assert decoding.decode_waiting() == 2
+    for each in (plain, push):
+        each.refresh_from_db()
+    assert (plain.outcome, push.outcome, push.device) == ("ALARM", "UNKNOWN_SENDER", None)
+    assert push.details["reason"] == "It leaves its system title out."
+
+
+@pytest.mark.parametrize("transport", Transport)
+@pytest.mark.parametrize("is_ciphered", [True, False])
+def test_several_blocks(organisation: Organisation, transport: Transport, is_ciphered: bool) -> None:
+    """As the listener stores them: each block with its wrapper frame, over UDP each of a datagram."""
+    add_meter(organisation)
+    apdu = cipher(make_alarm(4), 1) if is_ciphered else make_alarm(4)
+    parts = [apdu[at : at + 12] for at in range(0, len(apdu), 12)]
+    blocks = [
+        bytes((0xE0, 0xC0 if number == len(parts) else 0x40, 0, number, 0, 0, len(part))) + part
+        for number, part in enumerate(parts, 1)
+    ]
+    push = decode_one(b"".join(map(frame, blocks)), transport=transport)
+    assert (push.outcome, push.is_verified) == (PushOutcome.ALARM, is_ciphered), push.details
+    lacking = decode_one(b"".join(map(frame, [*blocks[:1], *blocks[2:]])), transport=transport)
+    assert lacking.outcome == "BLOCK_MISSING"
+    assert Alarm.objects.count() == 1
+
+
 def test_a_wrong_tag_moves_no_counter(organisation: Organisation) -> None:
     device = add_meter(organisation)
     octets = bytearray(frame(cipher(make_alarm(4), 4_000_000_000)))
@@ -284,6 +315,27 @@ def test_a_plain_push_that_comes_twice(organisation: Organisation) -> None:
     assert ReceivedPush.objects.get(pk=second.pk).outcome == PushOutcome.DOUBLED
     assert ReceivedPush.objects.get(pk=later.pk).outcome == PushOutcome.ALARM
     assert Alarm.objects.count() == 2
+
+
+@pytest.mark.parametrize("is_one_slice", [True, False])
+def test_a_push_without_a_tag_that_comes_twice(organisation: Organisation, is_one_slice: bool) -> None:
+    """Its counter proves nothing, but the same octets under the same counter are never news."""
+    add_meter(organisation)
+    octets = frame(cipher(make_alarm(4), 10, has_tag=False))
+    first = receive(octets)
+    assert is_one_slice or decoding.decode_waiting() == 1
+    pushes = [
+        first,
+        receive_again(octets, source_address="192.0.2.99"),
+        receive(frame(cipher(make_alarm(4), 9, has_tag=False))),
+    ]
+    assert decoding.decode_waiting() == (3 if is_one_slice else 2)
+    found = [ReceivedPush.objects.get(pk=push.pk) for push in pushes]
+    assert [push.outcome for push in found] == ["ALARM", "DOUBLED", "ALARM"]
+    assert not any(push.is_verified for push in found)
+    assert list(Alarm.objects.values_list("is_verified", flat=True)) == [False, False]
+    assert count("DOUBLED") == 1
+    assert not PushCounter.objects.filter(highest__isnull=False).exists()
 
 
 # --- Readings ---

@@ -425,3 +425,11 @@ def test_settings_that_do_not_go_together(given: dict[str, Any], faulty: set[str
 @pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"with_list_max"}))
 def test_gas_meters_have_no_settings(name: str) -> None:
     assert faulty_fields(gas_meter(**{name: SETTINGS[name].default or 1})) >= {name}
+
+
+def test_the_system_title_of_the_meter(organisation: Organisation) -> None:
+    """By it its ciphered pushes are known, before the first visit has learned it."""
+    add(organisation, e_meter(system_title="4d4d4d0000bc614e"))
+    assert Device.objects.get().system_title == "4D4D4D0000BC614E"
+    for wrong in ("4D4D4D", "4D4D4D0000BC614E00", "4D4D4D0000BC614G", 16, None):
+        assert faulty_fields(e_meter(system_title=wrong)) == {"system_title"}

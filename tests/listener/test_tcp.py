@@ -105,7 +105,7 @@ def test_garbage_is_kept_to_be_looked_at(listener: Listener) -> None:
     assert stored() == [SMR5]
     bad = ReceivedPush.objects.get(outcome="UNKNOWN_FORM")
     assert bytes(bad.octets) == b"\xff" * 50
-    assert "no known form" in bad.details["problem"]
+    assert "no known form" in bad.details["reason"]
 
 
 def test_only_some_of_it(transactional_db: None, tmp_path: Path) -> None:
