@@ -1,11 +1,15 @@
 """Decoding pushes once more: after a profile or a release learned what they mean, or a device was added."""
 
+from collections import Counter
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from osgp.alarms import counting
+from osgp.alarms.counting import make_key
 from osgp.alarms.gains import name_alarms
-from osgp.alarms.models import Alarm, PushOutcome, ReceivedPush
+from osgp.alarms.models import Alarm, PushOutcome, ReceivedPush, Transport
 from osgp.protocol_dlms.push.errors import PushFault
 
 SLICE = 5000
@@ -31,9 +35,23 @@ def decode_again(pushes: QuerySet[ReceivedPush], *, most: int | None = None) -> 
     without_alarm = ~Exists(Alarm.objects.filter(push=OuterRef("pk")))
     chosen = pushes.filter(MAY_BRING_MORE, without_alarm).order_by("pk")
     total = 0
-    while (most is None or total < most) and (keys := list(chosen.values_list("pk", flat=True)[:SLICE])):
-        total += ReceivedPush.objects.filter(pk__in=keys).update(**FRESH)
+    while (most is None or total < most) and (number := _refresh_slice(chosen)):
+        total += number
     return total
+
+
+@transaction.atomic
+def _refresh_slice(chosen: QuerySet[ReceivedPush]) -> int:
+    """Have a slice wait once more. Hours no longer count them: they count what is made of them now."""
+    rows = list(
+        chosen.select_for_update(of=("self",)).values_list("pk", "transport", "outcome", "received_at")[
+            :SLICE
+        ]
+    )
+    counting.take_back(
+        Counter(make_key(Transport(transport), outcome, at) for _, transport, outcome, at in rows)
+    )
+    return ReceivedPush.objects.filter(pk__in=[key for key, *_ in rows]).update(**FRESH)
 
 
 def name_again(alarms: QuerySet[Alarm]) -> int:

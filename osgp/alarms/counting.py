@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from django.db import connection, models, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
 
 from osgp.alarms.models import PushCount, Transport
 from osgp.metrics import families
@@ -65,6 +67,14 @@ def add(counts: Mapping[CountKey, int]) -> None:
     _add(PushCount, ("hour", "transport", "outcome"), "number", hours)
     sums = [(families.PUSHES.name, labels, totals[labels]) for labels in sorted(totals)]
     _add(Counter, ("name", "labels"), "value", sums)
+
+
+def take_back(counts: Mapping[CountKey, int]) -> None:
+    """Subtract from the counts of hours, where they are still kept; what /metrics counts never falls."""
+    for key in sorted(counts):
+        PushCount.objects.filter(hour=key.hour, transport=key.transport, outcome=key.outcome).update(
+            number=Greatest(F("number") - counts[key], 0)
+        )
 
 
 def _add(model: type[models.Model], keys: tuple[str, ...], summed: str, rows: list[tuple[Any, ...]]) -> None:

@@ -24,9 +24,9 @@ def apply(alarms: Sequence[Alarm]) -> int:
     """Send what enabled rules say for new alarms; return how many requests were made.
 
     Belongs in the transaction of the alarms. What a rule cannot send is noted with it, and harms no alarm.
-    Two statements for any number of alarms that rules are for, beside those of the requests.
+    Three statements for any number of alarms that rules are for, beside those of the requests.
     """
-    matches = _list_matches(alarms)
+    matches = _lock(_list_matches(alarms))
     if not matches:
         return 0
     owners = find_owners({alarm.device_id for _, alarm in matches})
@@ -55,6 +55,20 @@ def _list_matches(alarms: Sequence[Alarm]) -> list[tuple[AlarmRule, Alarm]]:
         for rule in by_type.get(name, ())
         if alarm.is_verified or not rule.only_verified
     ]
+
+
+def _lock(matches: Sequence[tuple[AlarmRule, Alarm]]) -> list[tuple[AlarmRule, Alarm]]:
+    """Lock the rules of matches; return the matches of those that are still enabled.
+
+    Workers that decode at the same time would each count what the others have not committed, and send more
+    than the limit. Locked in one order, so that none waits for another in a circle.
+    """
+    keys = {rule.pk for rule, _ in matches}
+    if not keys:
+        return []
+    enabled = AlarmRule.objects.filter(pk__in=keys, enabled=True).order_by("pk")
+    locked = set(enabled.select_for_update(no_key=True).values_list("pk", flat=True))
+    return [(rule, alarm) for rule, alarm in matches if rule.pk in locked]
 
 
 def _count_sent(devices: Collection[str]) -> Counter[tuple[str, int, str]]:

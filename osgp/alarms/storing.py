@@ -1,5 +1,6 @@
 """Storing alarms: the rows, their groups, and what is told to the owners of the devices, many at a time."""
 
+import hashlib
 import itertools
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import F
-from django.db.models.functions import Greatest
+from django.db.models.functions import Greatest, Least
 
 from osgp.accounts.rights import find_owners
 from osgp.alarms.models import Alarm, AlarmGroup
@@ -48,7 +50,7 @@ class NewAlarm:
 def store(alarms: Sequence[NewAlarm]) -> list[Alarm]:
     """Store alarms and an event for each owner of their devices. Belongs in a transaction.
 
-    Four statements, and one for each kind, owner and network among them.
+    Five statements, and one for each kind, owner and network among them.
     """
     if not alarms:
         return []
@@ -116,6 +118,7 @@ def _find_groups(
         )
         for alarm in alarms
     }
+    _take_turns(set(keys.values()))
     found: dict[uuid.UUID, AlarmGroup] = {}
     # In one order for all processes, so that none waits for another in a circle.
     ordered = sorted(alarms, key=lambda alarm: (str(keys[alarm.uid]), alarm.received_at))
@@ -124,6 +127,21 @@ def _find_groups(
             group = _join(key, run[0].received_at, run[-1].received_at, len(run))
             found |= {alarm.uid: group for alarm in run}
     return found
+
+
+def _take_turns(keys: Iterable[GroupKey]) -> None:
+    """Wait until no other process stores alarms of these owners, networks and kinds.
+
+    Two that find no group to join would each make one, and a storm would be two lines.
+    """
+    if connection.vendor != "postgresql":
+        return
+    numbers = sorted(
+        int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), signed=True)
+        for key in keys
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", [numbers])
 
 
 def _split(alarms: Iterable[NewAlarm]) -> Iterator[list[NewAlarm]]:
@@ -141,7 +159,12 @@ def _join(key: GroupKey, first: datetime, last: datetime, number: int) -> AlarmG
     organisation_id, network_id, kind = key
     group = (
         AlarmGroup.objects.filter(
-            organisation=organisation_id, network=network_id, kind=kind, last_at__gt=first - QUIET
+            organisation=organisation_id,
+            network=network_id,
+            kind=kind,
+            last_at__gt=first - QUIET,
+            # Listeners deliver what they could not store late; it does not belong to what came long after it.
+            first_at__lt=last + QUIET,
         )
         .order_by("-last_at")
         .first()
@@ -159,6 +182,7 @@ def _join(key: GroupKey, first: datetime, last: datetime, number: int) -> AlarmG
     AlarmGroup.objects.filter(pk=group.pk).update(
         number=F("number") + number,
         unacknowledged=F("unacknowledged") + number,
+        first_at=Least("first_at", first),
         last_at=Greatest("last_at", last),
     )
     return group

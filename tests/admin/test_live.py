@@ -15,6 +15,7 @@ from django.utils import timezone
 from osgp.accounts.models import Organisation
 from osgp.devices.models import Device
 from osgp.metrics import rollup, snapshot
+from osgp.metrics.hours import NO_FAULT
 from osgp.pages.live import chart, views
 from osgp.pages.live.alarms import ArrivedAlarms, ArrivedGroup
 from osgp.pages.live.figures import find_oldest
@@ -124,6 +125,23 @@ def test_bars_and_numbers_lead_to_their_requests(
     for fault in ended.faults:
         assert fault.url in links(text)
         assert len(listed(superuser, fault.url)) == fault.number
+
+
+def test_failures_without_a_fault_lead_to_themselves_only(
+    superuser: Client, organisation: Organisation, device: Device
+) -> None:
+    now = timezone.now() - timedelta(minutes=5)
+    faults: list[dict[str, Any] | None] = [TIMEOUT, None, {"message": "none"}, {"code": None}]
+    failed = [
+        rows.request(organisation, device, completed_at=now, state=RequestState.FAILED, fault=fault)
+        for fault in faults
+    ]
+    rollup.advance()
+    found = {fault.code: listed(superuser, fault.url) for fault in summarise(None).faults}
+    assert found[TIMEOUT["code"]] == failed[:1]
+    assert sorted(row.pk for row in found[NO_FAULT]) == sorted(row.pk for row in failed[1:])
+    for url in (PANELS, "/admin/"):
+        assert "no fault is known" in text_of(superuser, url)
 
 
 def listed(client: Client, url: str) -> list[Request]:

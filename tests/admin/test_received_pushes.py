@@ -204,8 +204,52 @@ def test_the_chart_counts_by_hour_and_kind(superuser: Client) -> None:
     assert "5,007 taken (5,007 alarm)" in running.title
     assert sum(len(bar.parts) for bar in drawn.chart.bars) == 7
     text = superuser.get(reverse(PUSHES)).content.decode()
-    assert f"{reverse(PUSHES)}?outcome=BAD_TAG" in text
+    assert f"{reverse(PUSHES)}?outcome=BAD_TAG&amp;received=" in text
     assert "?outcome=RATE_LIMITED" not in text  # None of those was kept.
+
+
+def follow(client: Client, url: str) -> list[ReceivedPush]:
+    answer = client.get(url)
+    assert answer.status_code == 200
+    return list(answer.context["cl"].result_list)
+
+
+def test_the_chart_leads_to_the_pushes_that_it_counts(superuser: Client, organisation: Organisation) -> None:
+    now = timezone.now()
+    add_meter(organisation)
+    for ago in (timedelta(), timedelta(hours=3), timedelta(days=3)):
+        receive(frame(make_alarm(4)), received_at=now - ago)
+        receive(b"\x00", received_at=now - ago)
+        receive(frame(make_alarm(4, name="E0000000000000099")), received_at=now - ago)
+    decoding.decode_waiting()
+    receive(b"\x00", received_at=now)  # It waits, and is not counted yet.
+    drawn = push_chart.draw()
+    assert drawn.total == 6
+    bars = [bar for bar in drawn.chart.bars if bar.parts]
+    assert [len(bar.parts) for bar in bars] == [3, 3]
+    for bar in bars:
+        assert len(follow(superuser, bar.url)) == 3
+        assert [len(follow(superuser, part.url)) for part in bar.parts] == [1, 1, 1]
+    for each in drawn.outcomes:
+        assert [push.outcome for push in follow(superuser, each.url)] == [each.outcome] * each.number
+
+
+def test_the_chart_counts_what_was_decoded_again_once(superuser: Client, organisation: Organisation) -> None:
+    receive(frame(make_alarm(4)), received_at=timezone.now())
+    decoding.decode_waiting()
+    assert [each.outcome for each in push_chart.draw().outcomes] == ["UNKNOWN_SENDER"]
+    add_meter(organisation)
+    assert again.decode_again(ReceivedPush.objects.all()) == 1
+    decoding.decode_waiting()
+    drawn = push_chart.draw()
+    assert [(each.outcome, each.number) for each in drawn.outcomes] == [("ALARM", 1)]
+    assert "sender" not in drawn.chart.bars[-1].title
+
+
+@pytest.mark.parametrize("query", ["outcome=ALARM~NONE", "received=yesterday", "received=2026-13-01T00:00Z/"])
+def test_filters_that_are_none(superuser: Client, query: str) -> None:
+    receive(b"\x00", outcome="MALFORMED")
+    assert follow(superuser, f"{reverse(PUSHES)}?{query}") == []
 
 
 def test_without_pushes_there_is_no_chart(superuser: Client) -> None:

@@ -161,6 +161,19 @@ def test_alarms_after_a_quiet_time_are_another_group(organisation: Organisation)
     assert sorted(AlarmGroup.objects.values_list("number", flat=True)) == [1, 2]
 
 
+def test_alarms_that_were_delivered_late_are_in_the_group_of_their_time(organisation: Organisation) -> None:
+    """A listener keeps in its spool what it cannot store."""
+    make_device(NAME, owner=organisation)
+    decode_one(frame(make_alarm(4)))
+    receive_again(frame(make_alarm(4)), minutes=-59)
+    decoding.decode_waiting()
+    [group] = AlarmGroup.objects.all()
+    assert (group.number, group.last_at - group.first_at) == (2, timedelta(minutes=59))
+    receive_again(frame(make_alarm(4)), minutes=-600)
+    decoding.decode_waiting()
+    assert sorted(AlarmGroup.objects.values_list("number", flat=True)) == [1, 2]
+
+
 # --- Who sent it ---
 
 

@@ -63,7 +63,7 @@ def test_alarms_that_send_nothing_cost_no_queries_each(
     add_rule(organisation)
     report(device)
     stored = list(device.alarms.select_related("device")) * 50
-    with transaction.atomic(), django_assert_num_queries(3):
+    with transaction.atomic(), django_assert_num_queries(4):
         assert rules.apply(stored) == 0
 
 

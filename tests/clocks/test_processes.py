@@ -154,6 +154,8 @@ def test_every_page_tells_operators_the_worst_first(operator: Client) -> None:
     worst = text.index("The clocks of the worker worker-3@c and of the database differ by 3:00:00")
     assert text.index("worker worker-2@b and of the database differ by 0:04:00") > worst
     assert "worker-1@a" not in text
+    assert "Set the clock that is wrong" in text
+    assert "chronyc tracking" in text
     live = operator.get("/admin/live/panels/").content.decode()
     assert live.count("CLOCK OFF") == 2
     listed = live[live.index('id="live-processes"') :]
@@ -167,7 +169,9 @@ def test_the_clock_of_the_web_process_is_told_as_well(operator: Client, wall: Wa
     wall.ahead = -12.5
     assert "web application on" in operator.get("/admin/").content.decode()
     wall.ahead = 0.0
-    assert "web application on" not in operator.get("/admin/").content.decode()
+    agreed = operator.get("/admin/").content.decode()
+    assert "web application on" not in agreed
+    assert "Set the clock" not in agreed
 
 
 def test_a_notice_stays_short(wall: Wall, operator: Client) -> None:

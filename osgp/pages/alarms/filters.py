@@ -8,17 +8,18 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from osgp import platform_time
 from osgp.alarms.finding import filter_alarms, list_groups
 from osgp.alarms.models import PushOutcome
 from osgp.alarms.storing import NO_KNOWN_ALARM
 from osgp.cosem.alarms import list_alarm_types
 from osgp.pages.access import get_organisation
 from osgp.pages.networks.filters import NetworkFilter
-from osgp.pages.shared.filters import PERIODS, DefaultedFilter, PeriodFilter
+from osgp.pages.shared.filters import DefaultedFilter, RangeFilter
 from osgp.protocol_dlms.push.errors import PushFault
 
 ALL, OPEN, ACKNOWLEDGED = "all", "open", "acknowledged"
+SEVERAL = "~"
+"""Between the outcomes of a filter."""
 _CHOICES = {"yes": True, "no": False}
 
 
@@ -127,18 +128,12 @@ class VerifiedFilter(admin.SimpleListFilter):
         return queryset if verified is None else queryset.filter(is_verified=verified)
 
 
-class ReceivedFilter(PeriodFilter):
+class ReceivedFilter(RangeFilter):
     """When it was received; for alarms and pushes."""
 
     title = "received"
     parameter_name = "received"
     field = "received_at"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        period = PERIODS.get(self.value() or "")
-        if period is None:
-            return queryset
-        return queryset.filter(**{f"{self.field}__gte": platform_time.now() - period[1]})
 
 
 class LastFilter(ReceivedFilter):
@@ -150,17 +145,22 @@ class LastFilter(ReceivedFilter):
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    """What became of a push: one of PushOutcome, or the name of a PushFault."""
+    """What became of a push: one of PushOutcome, or the name of a PushFault; charts lead to several."""
 
     title = "outcome"
     parameter_name = "outcome"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        names = [*PushOutcome.values, *(fault.name for fault in PushFault)]
-        return [(name, name) for name in dict.fromkeys(names)]
+        names = dict.fromkeys([*PushOutcome.values, *(fault.name for fault in PushFault)])
+        chosen = request.GET.get(self.parameter_name, "").split(SEVERAL)
+        found = [(name, name) for name in names]
+        if len(chosen) > 1 and names.keys() >= {*chosen}:
+            found.append((SEVERAL.join(chosen), ", ".join(chosen)))
+        return found
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(outcome=self.value()) if self.value() else queryset
+        value = self.value()
+        return queryset.filter(outcome__in=value.split(SEVERAL)) if value else queryset
 
 
 def _is_number(value: str) -> bool:

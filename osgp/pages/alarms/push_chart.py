@@ -1,7 +1,7 @@
 """What became of pushes, hour by hour: so that replays, wrong tags, strangers and losses are seen."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,8 +13,10 @@ from osgp.alarms.counting import Arrival
 from osgp.alarms.keeping import GOOD
 from osgp.alarms.models import PushCount, PushOutcome
 from osgp.pages.alarms.display import find_tone
+from osgp.pages.alarms.filters import SEVERAL, OutcomeFilter, ReceivedFilter
 from osgp.pages.shared import stacked_bars
 from osgp.pages.shared.display_text import split_words
+from osgp.pages.shared.filters import format_range
 from osgp.pages.shared.stacked_bars import Chart, Layer, format_period
 from osgp.protocol_dlms.push.errors import PushFault
 
@@ -87,7 +89,7 @@ def draw() -> PushChart:
     now = platform_time.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     begins = [now - number * HOUR for number in range(HOURS, -1, -1)]
     hours: dict[datetime, Counter[str]] = defaultdict(Counter)
-    rows = PushCount.objects.filter(hour__gte=begins[0]).exclude(outcome=Arrival.RECEIVED)
+    rows = PushCount.objects.filter(hour__gte=begins[0], number__gt=0).exclude(outcome=Arrival.RECEIVED)
     for hour, outcome, number in rows.values_list("hour", "outcome", "number"):
         hours[hour.astimezone(UTC)][outcome] += number
     steps = [_describe(begin, hours[begin], is_running=begin == now) for begin in begins]
@@ -97,7 +99,10 @@ def draw() -> PushChart:
     worst = sorted(totals.items(), key=lambda item: (KINDS.index(find_kind(item[0])), -item[1], item[0]))
     return PushChart(
         stacked_bars.draw(steps, begins, title),
-        [Counted(outcome, number, find_tone(outcome), _get_url(outcome)) for outcome, number in worst],
+        [
+            Counted(outcome, number, find_tone(outcome), _get_url([outcome], begins[0], None))
+            for outcome, number in worst
+        ],
         totals.total(),
     )
 
@@ -108,10 +113,17 @@ def _describe(begin: datetime, outcomes: Counter[str], *, is_running: bool) -> s
     for outcome, number in outcomes.items():
         by_kind[find_kind(outcome)][outcome] = number
     layers = [
-        Layer(by_kind[kind].total(), kind.tone, f"{period}: {_tell(kind, by_kind[kind])}") for kind in KINDS
+        Layer(
+            by_kind[kind].total(),
+            kind.tone,
+            f"{period}: {_tell(kind, by_kind[kind])}",
+            _get_url(by_kind[kind], begin, begin + HOUR),
+        )
+        for kind in KINDS
     ]
     told = [_tell(kind, by_kind[kind]) for kind in reversed(KINDS) if by_kind[kind]]
-    return stacked_bars.Step(layers, f"{period}: {', '.join(told) or 'none'}", is_running=is_running)
+    title = f"{period}: {', '.join(told) or 'none'}"
+    return stacked_bars.Step(layers, title, _get_url(outcomes, begin, begin + HOUR), is_running)
 
 
 def _tell(kind: Kind, outcomes: Counter[str]) -> str:
@@ -123,7 +135,13 @@ def _tell(kind: Kind, outcomes: Counter[str]) -> str:
     return told if kind in (STRANGE, DOUBLED) or not outcomes else f"{told} ({named})"
 
 
-def _get_url(outcome: str) -> str:
-    if outcome not in _KEPT:
+def _get_url(outcomes: Iterable[str], begin: datetime, end: datetime | None) -> str:
+    """The list of pushes that were received in a range and ended so; empty if none of them was kept."""
+    kept = sorted(_KEPT.intersection(outcomes))
+    if not kept:
         return ""
-    return f"{reverse('admin:alarms_receivedpush_changelist')}?{urlencode({'outcome': outcome})}"
+    query = {
+        OutcomeFilter.parameter_name: SEVERAL.join(kept),
+        ReceivedFilter.parameter_name: format_range(begin, end),
+    }
+    return f"{reverse('admin:alarms_receivedpush_changelist')}?{urlencode(query)}"

@@ -38,6 +38,12 @@ _TENANTS = {
     Work(ProcessKind.STREAM): "Live events do not arrive",
 }
 """What is said to those who cannot mend it; of other work nothing, as they notice nothing."""
+MEND_CLOCKS = (
+    "Nothing that depends on the time is sent to meters from there. Set the clock that is wrong (timedatectl "
+    "and chronyc tracking tell which, on the machine of the process and on that of the database); if all "
+    "processes are off by the same, it is the database's. Nothing has to be started anew"
+)
+"""What to do about clocks that are off; docs/how-to/monitor.md tells more."""
 MOST_CLOCKS = 3
 """Lines about clocks; the live page tells of all."""
 _HARMLESS = frozenset({ProcessKind.BEAT})
@@ -89,6 +95,8 @@ def _tell_clocks(processes: Sequence[Process]) -> Iterable[Line]:
         yield Line(f"The clocks of the {name} and of the database differ by {format_offset(offset)}", None)
     if len(off) > MOST_CLOCKS:
         yield Line(f"So do those of {len(off) - MOST_CLOCKS} other processes", None)
+    if off:
+        yield Line(MEND_CLOCKS, None)
 
 
 def format_offset(offset: Offset | None) -> str:

@@ -12,7 +12,7 @@ from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.faults import FaultCode
 from osgp.metrics import hours, rollup
-from osgp.metrics.hours import NO_FAULT, Outcomes
+from osgp.metrics.hours import Outcomes
 from osgp.pages.shared.filters import format_range
 from osgp.requests.models import RequestState
 
@@ -109,12 +109,15 @@ class Ended:
         ]
 
 
-def get_requests_url(begin: datetime, end: datetime | None, state: str = "", fault: int = NO_FAULT) -> str:
-    """The list of requests that ended from ``begin`` until before ``end``, in one state or any."""
+def get_requests_url(begin: datetime, end: datetime | None, state: str = "", fault: int | None = None) -> str:
+    """The list of requests that ended from ``begin`` until before ``end``, in one state or any.
+
+    ``fault``: only those with this code, NO_FAULT for those without one; None: all of them.
+    """
     query = {"completed": format_range(begin, end)}
     if state:
         query["state__exact"] = state
-    if fault != NO_FAULT:
+    if fault is not None:
         query["fault"] = str(fault)
     return f"{reverse('admin:requests_request_changelist')}?{urlencode(query)}"
 

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from osgp import platform_time
 from osgp.accounts.models import Organisation
 from osgp.faults import FaultCode
 from osgp.messages.registry import list_operations
+from osgp.metrics.hours import NO_FAULT
 from osgp.pages.access import get_organisation
 from osgp.pages.shared.paging import find_first_number_since
 from osgp.requests.queries import filter_by_batch
@@ -118,11 +119,10 @@ class PeriodFilter(admin.SimpleListFilter):
         return queryset.filter(pk__gt=find_first_number_since(since), created_at__gte=since)
 
 
-class CompletedFilter(PeriodFilter):
-    """When a request ended, which has an index of its own; charts lead to the requests of a range."""
+class RangeFilter(PeriodFilter):
+    """When something happened, which has an index of its own; charts lead to the rows of a range."""
 
-    title = "ended"
-    parameter_name = "completed"
+    field: str
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         chosen = request.GET.get(self.parameter_name, "")
@@ -133,17 +133,25 @@ class CompletedFilter(PeriodFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value() or ""
         if value in PERIODS:
-            return queryset.filter(completed_at__gte=platform_time.now() - PERIODS[value][1])
+            return queryset.filter(**{f"{self.field}__gte": platform_time.now() - PERIODS[value][1]})
         found = parse_range(value)
         if found is None:
             return queryset.none() if value else queryset
         begin, end = found
-        queryset = queryset.filter(completed_at__gte=begin)
-        return queryset if end is None else queryset.filter(completed_at__lt=end)
+        queryset = queryset.filter(**{f"{self.field}__gte": begin})
+        return queryset if end is None else queryset.filter(**{f"{self.field}__lt": end})
+
+
+class CompletedFilter(RangeFilter):
+    """When a request ended."""
+
+    title = "ended"
+    parameter_name = "completed"
+    field = "completed_at"
 
 
 def format_range(begin: datetime, end: datetime | None) -> str:
-    """A range of full minutes as CompletedFilter takes it; without an end it lasts until now."""
+    """A range of full minutes as RangeFilter takes it; without an end it lasts until now."""
     last = f"{end.astimezone(UTC):{_RANGE_FORMAT}}" if end is not None else ""
     return f"{begin.astimezone(UTC):{_RANGE_FORMAT}}/{last}"
 
@@ -175,12 +183,15 @@ class FaultFilter(admin.SimpleListFilter):
     parameter_name = "fault"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        return [(str(int(code)), f"{int(code)} {code.name}") for code in sorted(FaultCode)]
+        codes = [(str(int(code)), f"{int(code)} {code.name}") for code in sorted(FaultCode)]
+        return [*codes, (str(NO_FAULT), "None that is known")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         if not value:
             return queryset
+        if value == str(NO_FAULT):
+            return queryset.filter(Q(fault__isnull=True) | Q(fault__code__isnull=True) | Q(fault__code=None))
         return (
             queryset.filter(fault__code=int(value)) if re.fullmatch(r"[0-9]{1,5}", value) else queryset.none()
         )
