@@ -127,7 +127,8 @@ def parse_object_list(elements: Iterable[Data], association: bytes, version: int
 
     ``elements`` are the entries of the list; no more are taken than are needed. ``version`` is the class
     version according to the profile; the association's own entry in the list takes precedence. Raises
-    DecodeError if more than MOST_SENSELESS_OBJECTS entries in a row make no sense, and whatever ``elements`` raise.
+    DecodeError if more than MOST_SENSELESS_OBJECTS entries in a row make no sense, and whatever ``elements``
+    raise.
     """
     objects: list[ListedObject] = []
     unreadable: list[UnreadableEntry] = []
