@@ -5,13 +5,13 @@ from typing import Annotated, TypedDict
 
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.adhoc.listed_objects import (
-    ASSOCIATION,
     ListedObject,
     describe_object,
     describe_unreadable,
     read_object_list,
 )
 from osgp.cosem import object_list
+from osgp.messages.listed_objects import ASSOCIATION
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters

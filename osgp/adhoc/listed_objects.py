@@ -5,12 +5,11 @@ from typing import Annotated, TypedDict
 
 from osgp.catalogue import Profile
 from osgp.cosem import object_list
+from osgp.messages.listed_objects import read_listed
 from osgp.messages.serializers import ObisCodeField
 from osgp.messages.unavailable import Unavailable
 from osgp.messages.visited_meter import VisitedMeter
 from osgp.system_notes import profile_mismatch
-
-ASSOCIATION = "ASSOCIATION_LN"
 
 
 class ListedObject(TypedDict):
@@ -31,9 +30,7 @@ def read_object_list(meter: VisitedMeter) -> object_list.ObjectList:
 
     Whether another profile would fit them better is observed, whichever message asks.
     """
-    association = meter.find_object(ASSOCIATION)
-    data = meter.get(ASSOCIATION, "object_list")
-    found = object_list.parse_object_list(data, association.get_logical_name(), association.class_version)
+    found = read_listed(meter)
     observation = profile_mismatch.judge(meter.profile, found, polyphase=meter.polyphase)
     if observation is not None:
         meter.observations.append(observation)

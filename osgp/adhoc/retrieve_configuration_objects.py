@@ -8,7 +8,6 @@ from typing import Annotated, TypedDict
 from osgp import catalogue
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.adhoc.listed_objects import (
-    ASSOCIATION,
     ListedObject,
     describe_object,
     describe_unreadable,
@@ -16,6 +15,7 @@ from osgp.adhoc.listed_objects import (
 )
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.cosem import object_list
+from osgp.messages.listed_objects import ASSOCIATION
 from osgp.messages.operation import MeterOperation, Service
 from osgp.messages.registry import register
 from osgp.messages.shapes import NoParameters

@@ -3,13 +3,15 @@
 Class versions 0 to 2 enumerate access modes; from version 3 they are bit masks (Blue Book, association LN).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
-from osgp.cosem.errors import UnusableRow, make_illegal_response
-from osgp.protocol_dlms import Data, DataType
+from osgp.cosem.errors import UnusableRow
+from osgp.protocol_dlms import Data
+from osgp.protocol_dlms.answers import MOST_SENSELESS_OBJECTS
+from osgp.protocol_dlms.errors import DecodeError
 
 BIT_CODED_SINCE = 3
 """The first class version in which access modes are bit masks."""
@@ -17,6 +19,7 @@ MOST_OBJECTS = 2_000
 MOST_RIGHTS = 30_000
 """All attributes and methods together; real meters have a few hundred objects with a few thousand rights."""
 
+_ASSOCIATION = 15
 _READ, _WRITE, _AUTHENTICATED_REQUEST = 1, 2, 4
 
 
@@ -119,31 +122,47 @@ class ObjectList:
     """False if the list exceeds MOST_OBJECTS or MOST_RIGHTS."""
 
 
-def parse_object_list(data: Data, association: bytes, version: int) -> ObjectList:
+def parse_object_list(elements: Iterable[Data], association: bytes, version: int) -> ObjectList:
     """Return the objects in ``object_list`` of the association with the logical name ``association``.
 
-    ``version`` is the class version according to the profile; the association's own entry in the list takes
-    precedence. Raises Fault if the value is not an array.
+    ``elements`` are the entries of the list; no more are taken than are needed. ``version`` is the class
+    version according to the profile; the association's own entry in the list takes precedence. Raises
+    DecodeError if more than MOST_SENSELESS_OBJECTS entries in a row make no sense, and whatever ``elements``
+    raise.
     """
-    if data.type is not DataType.ARRAY or not isinstance(data.value, tuple):
-        raise make_illegal_response("The meter's object list is not an array.")
-    version = next(_find_own_versions(data.value, association), version)
     objects: list[ListedObject] = []
     unreadable: list[UnreadableEntry] = []
-    rights = 0
-    for index, element in enumerate(data.value[:MOST_OBJECTS]):
+    own_version: int | None = None
+    rights = wrong = 0
+    is_complete = True
+    for index, element in enumerate(elements):
+        if index == MOST_OBJECTS:
+            is_complete = False
+            break
+        if own_version is None:
+            own_version = _find_own_version(element, association)
         try:
             listed, problems = _parse_object(element, version)
         except UnusableRow as error:
             unreadable.append(UnreadableEntry(index, str(error)))
+            wrong += 1
+            if wrong > MOST_SENSELESS_OBJECTS:
+                raise DecodeError(
+                    f"an object list of which {wrong} entries in a row make no sense: {error}"
+                ) from error
             continue
+        wrong = 0
         unreadable += [UnreadableEntry(index, problem) for problem in problems]
         rights += len(listed.attributes) + len(listed.methods) + len(problems)
         if rights > MOST_RIGHTS:
-            return ObjectList(version, objects, unreadable[:MOST_OBJECTS], False)
+            is_complete = False
+            break
         objects.append(listed)
-    complete = len(data.value) <= MOST_OBJECTS and len(unreadable) <= MOST_OBJECTS
-    return ObjectList(version, objects, unreadable[:MOST_OBJECTS], complete)
+    if own_version is not None and own_version != version:
+        # Some entries may come before the one that says how all of them are coded.
+        version, objects = own_version, [_code_anew(listed, own_version) for listed in objects]
+    is_complete &= len(unreadable) <= MOST_OBJECTS
+    return ObjectList(version, objects, unreadable[:MOST_OBJECTS], is_complete)
 
 
 def decode_attribute_access(code: int, version: int) -> tuple[AttributeAccessMode, tuple[Protection, ...]]:
@@ -173,11 +192,28 @@ def _decode_protection(code: int) -> tuple[Protection, ...]:
     return tuple(item for bit, item in enumerate(Protection, _FIRST_PROTECTION_BIT) if code >> bit & 1)
 
 
-def _find_own_versions(elements: tuple[Data, ...], association: bytes) -> Iterator[int]:
-    for element in elements[:MOST_OBJECTS]:
-        match element.native:
-            case (15, int(version), bytes(logical_name), _) if logical_name == association and version >= 0:
-                yield version
+def _find_own_version(element: Data, association: bytes) -> int | None:
+    """The class version in the association's own entry, whatever its rights are; None of other entries."""
+    match element.value:
+        case ((_, int(class_id)), (_, int(version)), (_, bytes(name)), _) if name == association:
+            return version if class_id == _ASSOCIATION and version >= 0 else None
+    return None
+
+
+def _code_anew(listed: ListedObject, version: int) -> ListedObject:
+    """The object with the access modes that its codes stand for in another ``version`` of the association."""
+    return listed._replace(
+        attributes=tuple(
+            AttributeRight(
+                right.attribute_id, right.code, *decode_attribute_access(right.code, version), right.selectors
+            )
+            for right in listed.attributes
+        ),
+        methods=tuple(
+            MethodRight(right.method_id, right.code, *decode_method_access(right.code, version))
+            for right in listed.methods
+        ),
+    )
 
 
 def _parse_object(element: Data, version: int) -> tuple[ListedObject, list[str]]:

@@ -18,11 +18,24 @@ from osgp.message_logs.models import MessageDirection, MessageLog
 from osgp.processes.database import AWAY
 from osgp.protocol_dlms import Step, Traffic
 from osgp.requests.concerned import ConcernedRequest
-from osgp.requests.models import Action
+from osgp.requests.states.tables import ACTIONS
 from osgp.requests.work import WorkMeter
+from osgp.sql import Statement, format_moment
 
 logger = logging.getLogger(__name__)
 
+# Each visit that fails ends with these.
+_INSERT = Statement(
+    f"""
+    INSERT INTO {MessageLog._meta.db_table}
+           (device_id, session_id, number, at, direction, message, correlation_uid, service, length, apdu,
+            description, failed_call)
+    VALUES (%s, %s, %s, %s, '{MessageDirection.FAILED}', %s, %s, '', 0, '', %s, %s)
+    """  # noqa: S608 (table name)
+)
+_DEVICES_OF_BUNDLES = Statement(
+    f"SELECT DISTINCT device_id, request_id FROM {ACTIONS} WHERE request_id {{among}}"  # noqa: S608
+)
 MOST_REQUESTS = 100
 """Requests that an entry names; a call may carry hundreds."""
 TEXTS: Mapping[Step, str] = {
@@ -60,10 +73,8 @@ def store(call: FailedCall, number: int) -> None:
     """
     try:
         with transaction.atomic():
-            MessageLog.objects.bulk_create(
-                _make_row(call, number, device_id, requests)
-                for device_id, requests in _find_logs(call).items()
-            )
+            for device_id, requests in _find_logs(call).items():
+                _INSERT.execute(*_make_row(call, number, device_id, requests))
     except AWAY:
         raise
     except Exception:
@@ -75,7 +86,7 @@ def _find_logs(call: FailedCall) -> Mapping[int, Sequence[ConcernedRequest]]:
     by_key = {request.pk: request for request in sorted(call.requests, key=lambda request: request.pk)}
     concerned = {(request.device_id, request.pk) for request in call.requests}
     if bundles := [request.pk for request in call.requests if request.is_bundle]:
-        concerned |= set(Action.objects.filter(request__in=bundles).values_list("device", "request"))
+        concerned |= set(_DEVICES_OF_BUNDLES.fetch_rows(bundles))
     logs: defaultdict[int, list[ConcernedRequest]] = defaultdict(list)
     for device_id, request_id in sorted(concerned, key=lambda pair: pair[1]):
         if device_id is not None and device_id != call.meter.pk:
@@ -85,7 +96,8 @@ def _find_logs(call: FailedCall) -> Mapping[int, Sequence[ConcernedRequest]]:
 
 def _make_row(
     call: FailedCall, number: int, device_id: int, requests: Sequence[ConcernedRequest]
-) -> MessageLog:
+) -> tuple[Any, ...]:
+    """The parameters of _INSERT."""
     only = requests[0] if len(requests) == 1 else None
     fault, meter, traffic = call.fault, call.meter, call.traffic
     description = [
@@ -96,17 +108,15 @@ def _make_row(
         f"{traffic.round_trips} round trips, {traffic.bytes_sent} octets sent, "
         f"{traffic.bytes_received} received",
     ]
-    return MessageLog(
-        device_id=device_id,
-        session_id=call.session_id,
-        number=number,
-        at=platform_time.now(),
-        direction=MessageDirection.FAILED,
-        message=only.message if only else "",
-        correlation_uid=only.correlation_uid if only else None,
-        length=0,
-        description="\n".join(description),
-        failed_call={
+    return (
+        device_id,
+        call.session_id,
+        number,
+        format_moment(platform_time.now()),
+        only.message if only else "",
+        only.correlation_uid if only else None,
+        "\n".join(description),
+        {
             "step": call.step,
             "network_address": meter.network_address,
             "port": meter.port,

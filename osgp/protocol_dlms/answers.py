@@ -1,7 +1,8 @@
 """What a complete answer means for the caller: a value, or that the outcome is not known."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from osgp.catalogue.cosem import AttributeDescriptor
 from osgp.protocol_dlms import axdr, errors
@@ -9,6 +10,7 @@ from osgp.protocol_dlms.budget import Budget
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.reply_limits import find_most_elements, is_object_list
 
+T = TypeVar("T")
 _CLOCK_LENGTH = 12
 
 
@@ -48,6 +50,23 @@ def _is_object(entry: Data) -> bool:
         return False
     assert isinstance(entry.value, tuple)
     return len(entry.value) == _OBJECT_MEMBERS
+
+
+def decode_elements(
+    raw: bytes, attribute: AttributeDescriptor, take: Callable[[Iterator[Data]], T], budget: Budget
+) -> T:
+    """Have ``take`` make something of the elements of an array, the next reply of a ``budget``.
+
+    A meter whose elements it declines with an error has sent an answer of no use.
+    """
+    budget.begin(len(raw), find_most_elements([attribute]))
+    try:
+        return axdr.decode_parts(raw, take, budget)
+    except errors.ValueTooLarge:
+        raise  # Noted already.
+    except errors.DecodeError:
+        budget.note_waste()
+        raise
 
 
 def decode_rows(raw: bytes, budget: Budget) -> list[tuple[object, ...]]:

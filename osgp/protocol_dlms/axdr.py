@@ -1,10 +1,11 @@
 """A-XDR encoding and decoding of COSEM data (IEC 61334-6 as profiled by the Green Book, 9.5 ``Data``).
 
-Three decoders share the format:
+Four decoders share the format:
 
 * :func:`decode`, to typed :class:`Data`;
 * :func:`decode_native`, to plain values, for profile buffers, where types would only cost time;
-* :func:`decode_prefix`, typed, for data followed by something else.
+* :func:`decode_prefix`, typed, for data followed by something else;
+* :func:`decode_parts`, typed, for an array of which an element may be the last that anybody wants.
 
 All raise :class:`errors.DecodeError`, before allocating anything, for data that are cut short, nested
 deeper than ``MAX_DEPTH`` or more than their ``budget`` allows, see :mod:`osgp.protocol_dlms.budget`. Values
@@ -13,9 +14,9 @@ the input, and what takes long gives way to other threads and greenlets.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from osgp.protocol_dlms.axdr_reader import MAX_DEPTH, Reader
 from osgp.protocol_dlms.axdr_types import FIXED_OCTETS, NUMBERS
@@ -23,6 +24,7 @@ from osgp.protocol_dlms.budget import MAX_PLAIN_ELEMENTS, Budget
 from osgp.protocol_dlms.data import Data, DataType
 from osgp.protocol_dlms.errors import DecodeError, EncodeError
 
+T = TypeVar("T")
 _FLOATS = (DataType.FLOAT32, DataType.FLOAT64)
 
 
@@ -141,3 +143,12 @@ def decode_native(encoded: bytes, budget: Budget | None = None) -> Any:
     if end != len(encoded):
         raise DecodeError(f"{len(encoded) - end} octets follow the data")
     return value
+
+
+def decode_parts(encoded: bytes, take: Callable[[Iterator[Data]], T], budget: Budget | None = None) -> T:
+    """Return what ``take`` makes of the elements of an array, each of ``MOST_IN_PART`` elements at most.
+
+    They are decoded as ``take`` asks for them, and its work counts as decoding. It gets the
+    :class:`DecodeError` of data that are no array, or make no sense, when it comes to them.
+    """
+    return Reader(encoded, 0, budget or Budget(len(encoded))).run_parts(take)

@@ -1,7 +1,7 @@
 """The pass over A-XDR encoded data that makes values of them, see :mod:`osgp.protocol_dlms.axdr`."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +18,9 @@ from osgp.protocol_dlms.type_description import (
 
 MAX_DEPTH = 16
 """Levels of arrays and structures."""
+MOST_IN_PART = 4_096
+"""Elements of each element of an array that is read in parts. An object with all 256 attributes and methods
+that there are numbers for has 2,600."""
 
 _MARKED: dict[int, type[Delta] | type[Float32]] = {
     DataType.FLOAT32: Float32,
@@ -49,6 +52,8 @@ _WITHOUT_VALUE = {
     int(data_type): Data(data_type, None) for data_type in (DataType.NULL_DATA, DataType.DONT_CARE)
 }
 """Always the same: the shortest values there are."""
+_CUT_SHORT = "the data are cut short"
+_NO_FIT = "the contents of a compact array do not fit its type description"
 _new = tuple.__new__
 """``_new(Data, (type, value))`` takes a fourth of the time of ``Data(type, value)``."""
 T = TypeVar("T")
@@ -73,11 +78,47 @@ class Reader:
         try:
             value = read()
         except (IndexError, struct.error) as error:
-            raise DecodeError("the data are cut short") from error
+            raise DecodeError(_CUT_SHORT) from error
         finally:
             self.budget.end_turn()
         self.budget.settle()
         return value, self.position
+
+    def run_parts(self, take: Callable[[Iterator[Data]], T]) -> T:
+        """Return what ``take`` makes of the elements of an array, which are made as it asks for them."""
+        try:
+            value = take(self._read_whole_parts())
+        finally:
+            self.budget.end_turn()
+        self.budget.settle()
+        return value
+
+    def _read_whole_parts(self) -> Iterator[Data]:
+        try:
+            yield from self.read_parts()
+        except (IndexError, struct.error) as error:
+            raise DecodeError(_CUT_SHORT) from error
+        if self.position != len(self.encoded):
+            raise DecodeError(f"{len(self.encoded) - self.position} octets follow the data")
+
+    def read_parts(self) -> Iterator[Data]:
+        """Read the elements of an array or a compact array, each of MOST_IN_PART elements at most."""
+        tag = self.read_tag()
+        if tag == _ARRAY:
+            read, count = partial(self.read_typed, MAX_DEPTH - 1), self.read_count()
+            for _ in range(count):
+                self.budget.begin_part(MOST_IN_PART)
+                yield read()
+        elif tag == _COMPACT_ARRAY:
+            description, end = self.read_compact_head(MAX_DEPTH)
+            while self.position < end:
+                self.budget.begin_part(MOST_IN_PART)
+                yield self.read_untagged(description, typed=True)
+            if self.position != end:
+                raise DecodeError(_NO_FIT)
+        else:
+            raise DecodeError("the data are not an array")
+        self.budget.end_parts()
 
     def read_length(self) -> int:
         """Read a length of at most four octets; allocates nothing for it."""
@@ -90,7 +131,7 @@ class Reader:
             raise DecodeError(f"a length of {size} octets")
         end = self.position + size
         if end > len(self.encoded):
-            raise DecodeError("the data are cut short")
+            raise DecodeError(_CUT_SHORT)
         value = int.from_bytes(self.encoded[self.position : end], "big")
         self.position = end
         return value
@@ -111,7 +152,7 @@ class Reader:
         start = self.position
         end = start + size
         if end > len(self.encoded):
-            raise DecodeError("the data are cut short")
+            raise DecodeError(_CUT_SHORT)
         self.position = end
         return self.encoded[start:end]
 
@@ -146,7 +187,7 @@ class Reader:
             elif tag == 9 and (size := encoded[position + 1]) < 0x80:
                 self.position = end = position + 2 + size
                 if end > len(encoded):
-                    raise DecodeError("the data are cut short")
+                    raise DecodeError(_CUT_SHORT)
                 elements.append(encoded[position + 2 : end])
             elif tag == 0:
                 self.position = position + 1
@@ -175,14 +216,13 @@ class Reader:
         Raises DecodeError after more than so many elements in a row that are no entries: whoever sends them
         has none, and the rest is not made.
         """
-        if self.encoded[self.position] != _ARRAY:
+        if self.encoded[self.position] not in (_ARRAY, _COMPACT_ARRAY):
             return self.read_typed(MAX_DEPTH)
-        self.position += 1
         elements: list[Data] = []
         others = 0
-        for _ in range(self.read_count()):
-            elements.append(self.read_typed(MAX_DEPTH - 1))
-            others = 0 if is_entry(elements[-1]) else others + 1
+        for element in self.read_parts():
+            elements.append(element)
+            others = 0 if is_entry(element) else others + 1
             if others > most_others:
                 raise DecodeError(f"{others} elements in a row are not what the array should have")
         return Data(DataType.ARRAY, tuple(elements))
@@ -243,25 +283,33 @@ class Reader:
 
     def read_compact_array(self, depth: int, *, typed: bool) -> tuple[Any, ...]:
         """Read the elements of a compact array: one type description, then contents without tags."""
+        description, end = self.read_compact_head(depth)
+        elements = []
+        while self.position < end:
+            elements.append(self.read_untagged(description, typed=typed))
+        if self.position != end:
+            raise DecodeError(_NO_FIT)
+        return tuple(elements)
+
+    def read_compact_head(self, depth: int) -> tuple[TypeDescription, int]:
+        """Read the type description of a compact array; return it, and the position of the array's end.
+
+        Raises DecodeError, before any element is made, if they would be too many.
+        """
         description = self.read_type_description(_go_down(depth))
         size = self.read_length()
         end = self.position + size
         if end > len(self.encoded):
-            raise DecodeError("the data are cut short")
+            raise DecodeError(_CUT_SHORT)
         if size and not description.octets:
             raise DecodeError("a compact array of elements without contents")
         if size and description.is_fixed:
             # All of them, before the first is made.
             count, rest = divmod(size, description.octets)
             if rest:
-                raise DecodeError("the contents of a compact array do not fit its type description")
+                raise DecodeError(_NO_FIT)
             self.budget.check(count * description.elements)
-        elements = []
-        while self.position < end:
-            elements.append(self.read_untagged(description, typed=typed))
-        if self.position != end:
-            raise DecodeError("the contents of a compact array do not fit its type description")
-        return tuple(elements)
+        return description, end
 
     def read_type_description(self, depth: int) -> TypeDescription:
         """Read a tag, for arrays and structures with the descriptions of their elements."""

@@ -44,6 +44,7 @@ class Budget:
 
     __slots__ = (
         "_consumption",
+        "_floor",
         "_has_turn",
         "_pause_below",
         "_rest",
@@ -77,15 +78,30 @@ class Budget:
         whole = self._rest + self.elements
         self.elements = self._start = min(whole, most, max(ELEMENTS_AT_LEAST, ELEMENTS_PER_OCTET * octets))
         self._rest = whole - self.elements
+        self._floor = 0
         self._pause_below = self.elements - STEP
         self._turn_below = self.elements - LARGE
         self._since = time.thread_time()
 
+    def begin_part(self, most: int) -> None:
+        """Go on with a part of the same reply, of which ``most`` elements may be made."""
+        self._floor = max(self.elements - most, 0)
+
+    def end_parts(self) -> None:
+        """Go on with what follows the parts."""
+        self._floor = 0
+
     def check(self, elements: int) -> None:
         """Raise :class:`ValueTooLarge` if so many elements may not be made any more."""
-        if elements > self.elements:
-            self._consumption.note_waste(self.octets, self._start - self.elements)
-            raise ValueTooLarge(f"more elements than may be made of {self.octets} octets, or of one read")
+        if elements > self.elements - self._floor:
+            self.note_waste()
+            raise ValueTooLarge(
+                f"more elements than may be made of {self.octets} octets, one read or one part"
+            )
+
+    def note_waste(self) -> None:
+        """Note that the reply, and what was made of it, is of no use."""
+        self._consumption.note_waste(self.octets, self._start - self.elements)
 
     def spend(self, elements: int) -> None:
         """Take so many elements, before they are made; gives way to others after some thousands.
@@ -93,7 +109,7 @@ class Budget:
         Raises :class:`ValueTooLarge` if there are not so many left.
         """
         left = self.elements - elements
-        if left < 0:
+        if left < self._floor:
             self.check(elements)
         self.elements = left
         if left < self._pause_below:

@@ -12,7 +12,7 @@ from osgp.catalogue.cosem import AttributeDescriptor, MethodDescriptor
 from osgp.protocol_dlms import axdr, errors, services
 from osgp.protocol_dlms.access import AccessResult, ActionResult
 from osgp.protocol_dlms.agreed import Agreed
-from osgp.protocol_dlms.answers import decode_rows, decode_value, telling_the_outcome
+from osgp.protocol_dlms.answers import decode_elements, decode_rows, decode_value, telling_the_outcome
 from osgp.protocol_dlms.association import associate, make_challenge
 from osgp.protocol_dlms.budget import MAX_PLAIN_ELEMENTS, Budget
 from osgp.protocol_dlms.builder import RequestBuilder
@@ -42,8 +42,6 @@ have lost it."""
 _LISTS = (services.get_encoded_list, services.set_list)
 
 EncodedSetting = tuple[AttributeDescriptor, bytes]
-Values = list[Data | AccessResult]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -161,10 +159,11 @@ class Meter:
 
     def get(self, attribute: AttributeDescriptor) -> Data:
         """Read one attribute. Raises :class:`errors.AccessError` if the meter refuses."""
-        raw = self._exchange(services.get, attribute, b"", secret=is_secret(attribute))
-        if isinstance(raw, AccessResult):
-            raise errors.AccessError(raw, attribute)
-        return decode_value(raw, attribute, self._session.make_budget())
+        return decode_value(self._get(attribute), attribute, self._session.make_budget())
+
+    def get_elements(self, attribute: AttributeDescriptor, take: Callable[[Iterator[Data]], T]) -> T:
+        """Read an array, and return what ``take`` makes of its elements, decoded as it asks for them."""
+        return decode_elements(self._get(attribute), attribute, take, self._session.make_budget())
 
     def get_many(self, attributes: Sequence[AttributeDescriptor]) -> list[Data | AccessResult]:
         """Read several attributes, in order; a refused one gives the access result.
@@ -172,7 +171,7 @@ class Meter:
         Raises the error of the first answer that cannot be understood, or of the first attribute that the
         meter declines with an exception-response; the others are not read then.
         """
-        results: Values = []
+        results: list[Data | AccessResult] = []
         for value in self.get_each(attributes):
             if isinstance(value, errors.IllegalResponse):
                 raise value
@@ -262,8 +261,7 @@ class Meter:
         try:
             services.get(self._session, attribute, b"")
         except errors.DecodeError:
-            # Authentic, which is all that matters here.
-            pass
+            pass  # Authentic, which is all that matters here.
         except errors.InvocationCounterTooLow:
             raise
         except (errors.KeysNotAccepted, errors.UnableToDecipher) as error:
@@ -284,10 +282,7 @@ class Meter:
         :class:`errors.AccessError` if the meter refuses, and :class:`errors.RequestTooLong`, before anything
         is sent, if the selection does not fit the meter's receive size: try one with fewer columns, or all.
         """
-        encoded = selection.encode() if selection is not None else b""
-        raw = self._exchange(services.get, buffer, encoded)
-        if isinstance(raw, AccessResult):
-            raise errors.AccessError(raw, buffer)
+        raw = self._get(buffer, b"" if selection is None else selection.encode())
         return decode_rows(raw, self._session.make_budget(MAX_PLAIN_ELEMENTS))
 
     def release(self) -> None:
@@ -320,6 +315,12 @@ class Meter:
         if kind is None or issubclass(kind, Exception):
             self.release()
         self.close()
+
+    def _get(self, attribute: AttributeDescriptor, selection: bytes = b"") -> bytes:
+        raw = self._exchange(services.get, attribute, selection, secret=is_secret(attribute))
+        if isinstance(raw, AccessResult):
+            raise errors.AccessError(raw, attribute)
+        return raw
 
     def _fit_get_list(self) -> int:
         """Return the number of attributes per GET that fit the meter's receive size."""

@@ -26,10 +26,19 @@ _RESET = struct.pack("ii", 1, 0)
 _GLO_GET_RESPONSE = 0xCC
 _CHUNK = 16 * 1024
 _NESTED = b"\x02\x01" * 14 + b"\x00"
-_LISTED = bytes.fromhex("0204 120003 1100 09060100010800ff 0202 0101 0203 0f01 1601 00 0100")
-"""An object, a register, with the access right to one attribute."""
 MOST_ELEMENTS = 249_999
 """Elements that are taken of one value."""
+_RIGHTS = 20
+_LISTED = (
+    bytes.fromhex("0204 120003 1100 0906 0100010800ff 0202 01")
+    + bytes((_RIGHTS,))
+    + bytes.fromhex("0203 0f02 1601 00") * _RIGHTS
+    + bytes.fromhex("0100")
+)
+"""A register with the same right again and again."""
+_ELEMENTS_OF_LISTED = 1 + 4 + 2 + 4 * _RIGHTS
+MOST_LISTED_ELEMENTS = 49_999
+"""Elements that are taken of a list of objects."""
 
 
 # The line
@@ -329,10 +338,10 @@ class BottomlessNesting(_Value):
 
 
 class HugeObjectList(_Value):
-    """Has lists of objects in good order, of the largest number that there may be."""
+    """Has lists of objects in which all is right: as many, with as many rights, as there may be."""
 
     def make_value(self, octets: int) -> bytes:
-        number = min(octets, MOST_ELEMENTS) // len(_LISTED)
+        number = min(octets // len(_LISTED), MOST_LISTED_ELEMENTS // _ELEMENTS_OF_LISTED)
         return _with_length(DataType.ARRAY, number, _LISTED * number)
 
 

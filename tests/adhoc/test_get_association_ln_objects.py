@@ -91,7 +91,7 @@ def test_no_list(visits: Visits) -> None:
     simulated = visits.simulated("DSMR-2.2")
     with (
         saying(simulated, {("ASSOCIATION_LN", 2): "0600000007"}),
-        pytest.raises(Fault, match="object list is not an array"),
+        pytest.raises(Fault, match="not an array"),
     ):
         visits.perform(simulated, MESSAGE)
 

@@ -17,6 +17,8 @@ from osgp.cosem.object_list import (
 )
 from osgp.faults import Fault, FaultCode
 from osgp.protocol_dlms import Data, DataType, axdr
+from osgp.protocol_dlms.answers import MOST_SENSELESS_OBJECTS
+from osgp.protocol_dlms.errors import DecodeError
 from tests.protocol_dlms.trees import trees
 
 ASSOCIATION = bytes((0, 0, 40, 0, 0, 255))
@@ -27,7 +29,7 @@ OWN = "0204 12000f 11{version:02x} 09060000280000ff 0202 0100 0100"
 
 def parse(*elements: str, version: int = 1) -> ObjectList:
     octets = bytes.fromhex(f"01{len(elements):02x}" + "".join(elements))
-    return parse_object_list(axdr.decode(octets), ASSOCIATION, version)
+    return axdr.decode_parts(octets, lambda entries: parse_object_list(entries, ASSOCIATION, version))
 
 
 def test_a_register_and_a_clock() -> None:
@@ -143,24 +145,50 @@ def test_a_right_that_makes_no_sense_costs_itself_alone() -> None:
 @pytest.mark.parametrize("octets", ["00", "1101", "020100", "0901ff"])
 def test_what_is_no_list_at_all(octets: str) -> None:
     with pytest.raises(Fault) as fault:
-        parse_object_list(axdr.decode(bytes.fromhex(octets)), ASSOCIATION, 1)
+        axdr.decode_parts(bytes.fromhex(octets), lambda entries: parse_object_list(entries, ASSOCIATION, 1))
     assert fault.value.code == FaultCode.ILLEGAL_RESPONSE
 
 
 def test_lists_beyond_any_meter_are_cut() -> None:
     one = axdr.decode(bytes.fromhex(CLOCK + "0202 0101 0203 0f02 1601 00 0100"))
-    found = parse_object_list(Data(DataType.ARRAY, (one,) * (MOST_OBJECTS + 1)), ASSOCIATION, 1)
+    found = parse_object_list((one,) * (MOST_OBJECTS + 1), ASSOCIATION, 1)
     assert (len(found.objects), found.is_complete) == (MOST_OBJECTS, False)
     right = "0203 0f02 1601 00"
     many = axdr.decode(bytes.fromhex(CLOCK + "0202 0164" + right * 100 + "0100"))
-    found = parse_object_list(Data(DataType.ARRAY, (many,) * (MOST_RIGHTS // 100 + 5)), ASSOCIATION, 1)
+    found = parse_object_list((many,) * (MOST_RIGHTS // 100 + 5), ASSOCIATION, 1)
     assert (len(found.objects), found.is_complete) == (MOST_RIGHTS // 100, False)
-    nonsense = Data(DataType.ARRAY, (Data(DataType.NULL_DATA, None),) * (MOST_OBJECTS * 2))
-    found = parse_object_list(nonsense, ASSOCIATION, 1)
-    assert (found.objects, len(found.unreadable), found.is_complete) == ([], MOST_OBJECTS, False)
+
+
+def test_more_entries_in_a_row_that_make_no_sense_than_any_list_has_are_no_list() -> None:
+    one = axdr.decode(bytes.fromhex(CLOCK + "0202 0100 0100"))
+    nonsense = (Data(DataType.NULL_DATA, None),) * MOST_SENSELESS_OBJECTS
+    found = parse_object_list((*nonsense, one, *nonsense), ASSOCIATION, 1)
+    assert (len(found.objects), len(found.unreadable)) == (1, 2 * MOST_SENSELESS_OBJECTS)
+    entries = iter((one, *nonsense, *nonsense))
+    with pytest.raises(DecodeError, match="33 entries in a row make no sense"):
+        parse_object_list(entries, ASSOCIATION, 1)
+    assert len(list(entries)) == MOST_SENSELESS_OBJECTS - 1  # Nobody asked for these.
+
+
+def test_the_own_entry_says_how_those_before_it_are_coded() -> None:
+    rights = "0202 0101 0203 0f02 1605 00 0101 0202 0f01 1605"
+    found = parse(REGISTER + rights, OWN.format(version=3), version=1)
+    assert found.version == 3
+    assert found == parse(REGISTER + rights, OWN.format(version=3), version=3)
+    right = found.objects[0].attributes[0]
+    assert (right.mode, right.protection) == (
+        AttributeAccessMode.AUTHENTICATED_READ_ONLY,
+        (Protection.AUTHENTICATED_REQUEST,),
+    )
+
+
+def test_an_entry_of_the_own_association_tells_its_version_whatever_its_rights_are() -> None:
+    own = OWN.format(version=3).replace("0202 0100 0100", "00")
+    found = parse(own, CLOCK + "0202 0100 0100", version=1)
+    assert (found.version, len(found.objects), len(found.unreadable)) == (3, 1, 1)
 
 
 @given(st.lists(trees(), max_size=5), st.integers(0, 3))
 def test_any_data_end_in_a_list_or_a_fault(elements: list[Data], version: int) -> None:
-    found = parse_object_list(Data(DataType.ARRAY, tuple(elements)), ASSOCIATION, version)
+    found = parse_object_list(elements, ASSOCIATION, version)
     assert len(found.objects) + len({item.index for item in found.unreadable}) >= len(elements)

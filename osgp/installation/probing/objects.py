@@ -2,16 +2,15 @@
 
 from osgp import catalogue
 from osgp.catalogue import obis
-from osgp.cosem import object_list
 from osgp.cosem.profile_fit import find_better_profile
 from osgp.faults import Fault
 from osgp.installation.probing.probe import Probe, count
 from osgp.messages.contradictions import list_contradictions
 from osgp.messages.descriptions import read_described
+from osgp.messages.listed_objects import ASSOCIATION, read_listed
 from osgp.messages.scales import describe_registers, is_register
 from osgp.system_notes import profile_mismatch
 
-ASSOCIATION = "ASSOCIATION_LN"
 MOST_REGISTERS = 12
 MOST_NAMED = 5
 DATA_CLASS = 1
@@ -49,10 +48,7 @@ def find_profile(probe: Probe) -> None:
     meter = probe.meter
     if ASSOCIATION not in meter.profile:
         return
-    association = meter.find_object(ASSOCIATION)
-    found = object_list.parse_object_list(
-        meter.get(ASSOCIATION, "object_list"), association.get_logical_name(), association.class_version
-    )
+    found = read_listed(meter)
     observation = profile_mismatch.judge(meter.profile, found, polyphase=meter.polyphase)
     if observation is not None:
         meter.observations.append(observation)
