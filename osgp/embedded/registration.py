@@ -31,7 +31,7 @@ def check_descriptions(descriptions: Sequence[Description]) -> None:
     problems = []
     for place, description in enumerate(descriptions, 1):
         try:
-            build_add_device_body(description, lambda _: "", overwrite=False)
+            build_add_device_body(description, lambda _: "")
         except InvalidDescription as error:
             problems.append(f"meter {place}: {error}")
     if problems:
@@ -39,7 +39,7 @@ def check_descriptions(descriptions: Sequence[Description]) -> None:
 
 
 def build_add_device_body(
-    description: Description, encrypt: Callable[[bytes], str], *, overwrite: bool
+    description: Description, encrypt: Callable[[bytes], str], *, overwrite: bool = False
 ) -> dict[str, Any]:
     """Return the AddDevice body of a described meter, its keys encrypted for the platform.
 
