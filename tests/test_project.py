@@ -134,3 +134,15 @@ def test_paths_that_documents_name_exist() -> None:
             if not (ROOT / path).exists():
                 missing.append(f"{document.relative_to(ROOT)}: {path}")
     assert not missing
+
+
+def test_promises_of_the_security_page_have_tests() -> None:
+    """A file that is named without its folder is in that of the one before it."""
+    page = (ROOT / "SECURITY.md").read_text()
+    folder = ROOT / "tests"
+    named = re.findall(r"`((?:tests/|test_)[\w/.]+)`", page)
+    assert len(named) > 20
+    for name in named:
+        path = ROOT / name if name.startswith("tests/") else folder / name
+        assert path.exists(), name
+        folder = path if path.is_dir() else path.parent
