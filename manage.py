@@ -10,7 +10,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "osgp.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from osgp.audit.command_line import acting_for_a_person
+
+    with acting_for_a_person(sys.argv):
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

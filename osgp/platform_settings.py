@@ -60,6 +60,11 @@ PLATFORM: dict[str, Any] = {
     "DELIVERY_RETENTION": timedelta(days=float(os.environ.get("OSGP_DELIVERY_RETENTION_DAYS", "14"))),
     "ALARM_RETENTION": timedelta(days=float(os.environ.get("OSGP_ALARM_RETENTION_DAYS", "400"))),
     "PUSH_RETENTION": timedelta(days=float(os.environ.get("OSGP_PUSH_RETENTION_DAYS", "14"))),
+    # The audit trail: how long entries are kept (None, in the environment 0, keeps all), files with keys of
+    # its hash chain, the current one first, and where sealed entries are sent on (docs/how-to/audit.md).
+    "AUDIT_RETENTION": timedelta(days=float(os.environ.get("OSGP_AUDIT_RETENTION_DAYS", "1096"))) or None,
+    "AUDIT_KEY_FILES": os.environ.get("OSGP_AUDIT_KEY_FILES", ""),
+    "AUDIT_SYSLOG": os.environ.get("OSGP_AUDIT_SYSLOG", ""),
     # How long the numbers of requests per hour are kept.
     "ROLLUP_RETENTION": timedelta(days=float(os.environ.get("OSGP_ROLLUP_RETENTION_DAYS", "400"))),
     # How long EnableDebugging lasts by default, and how long its logs are kept.

@@ -37,6 +37,7 @@ CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "osgp.processes",
+    "osgp.audit",
     "osgp.networks",
     "osgp.devices",
     "osgp.accounts",
@@ -44,7 +45,6 @@ INSTALLED_APPS = [
     "osgp.device_groups",
     "osgp.events",
     "osgp.system_notes",
-    "osgp.audit",
     "osgp.batches",
     "osgp.requests",
     "osgp.readings",
@@ -76,6 +76,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "osgp.request_id.RequestIdMiddleware",
     "osgp.trusted_proxies.TrustedProxyMiddleware",
     "osgp.requests.api.problems.PlainCallMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -85,6 +86,7 @@ MIDDLEWARE = [
     "osgp.slashes.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "osgp.audit.context.AuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "osgp.requests.api.problems.OutageMiddleware",
@@ -174,6 +176,7 @@ CELERY_TASK_ROUTES = {
     "osgp.requests.perform_platform_requests": {"queue": "system"},
     "osgp.requests.renew_database_mark": {"queue": "system"},
     "osgp.alarms.*": {"queue": "push"},
+    "osgp.audit.*": {"queue": "system"},
     "osgp.batches.*": {"queue": "system"},
     "osgp.message_logs.*": {"queue": "system"},
     "osgp.notifications.*": {"queue": "notify"},
@@ -256,13 +259,16 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "osgp.processes.error_reports.ErrorReportFil
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"refusals": {"()": "osgp.log_lines.RefusalsInALine"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s%(request_id)s %(message)s"}},
+    "filters": {
+        "refusals": {"()": "osgp.log_lines.RefusalsInALine"},
+        "request id": {"()": "osgp.request_id.RequestIdInLine"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["refusals"],
+            "filters": ["refusals", "request id"],
             "stream": sys.stderr,
         }
     },

@@ -3,8 +3,7 @@ statistics are brought up to date without holding up others.
 
 At the end of a test that committed, Django truncates every table and then makes all content types and
 permissions anew: a quarter of a second on PostgreSQL. Here rows are deleted from the tables that have any,
-and what depends on the code alone stays. From audit entries, which a trigger keeps from being deleted, it is
-taken away for that.
+and what depends on the code alone stays. Audit entries are deleted as those past their retention are.
 """
 
 from functools import cache
@@ -53,11 +52,7 @@ def empty(test_case: TransactionTestCase) -> None:
     if is_large:
         truncate()
         return
-    audit = connection.ops.quote_name(triggers.TABLE)
-    if audit in filled:
-        filled.remove(audit)
-        _empty_audit(audit)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), triggers.permit_deletion(), connection.cursor() as cursor:
         for table in filled:
             cursor.execute(f"DELETE FROM {table}")  # noqa: S608 (a table's name)
 
@@ -66,13 +61,6 @@ def forget_mark() -> None:
     """An SQLite database without rows beside a file with its mark would look like one that was restored."""
     if mark_file.is_used():
         mark_file.find_path().unlink(missing_ok=True)
-
-
-def _empty_audit(table: str) -> None:
-    with connection.schema_editor(atomic=False) as editor, transaction.atomic():
-        triggers.drop(editor)
-        editor.execute(f"DELETE FROM {table}")  # noqa: S608 (a table's name)
-        triggers.create(editor)
 
 
 def truncate() -> None:

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from osgp import platform_time
 from osgp.accounts.caller import Caller
 from osgp.accounts.models import ApiToken
+from osgp.audit.context import note_caller
 from osgp.faults import Component, Fault, FaultCode
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
@@ -71,6 +72,7 @@ def authenticate_bearer(header: str) -> tuple[Caller, ApiToken]:
             component=Component.WEB_SERVICE,
         )
     _note_use(token, now)
+    note_caller(token.application, organisation.identification)
     return Caller(organisation, token.application, frozenset(token.scopes)), token
 
 

@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 
 from osgp.accounts.models import DeviceAuthorisation, Organisation
 from osgp.accounts.rights import list_grants
+from osgp.audit.changes import tell
+from osgp.audit.models import AuditEvent
 from osgp.device_groups.models import DeviceGroup, DeviceGroupMembership
 from osgp.devices.models import Device
 from osgp.sql import Statement, is_one_of
@@ -63,12 +65,16 @@ def add(group: DeviceGroup, identifications: Iterable[str]) -> MembershipChange:
             [DeviceGroupMembership(group=group, device_id=key) for key in new], ignore_conflicts=True
         )
         count += len(new)
+    _tell(group, "added", count)
     return MembershipChange(count, unknown)
 
 
 def add_all(group: DeviceGroup) -> int:
     """Add all devices that the organisation may see, in one statement; returns how many were added."""
-    return _ADD_ALL.execute(group.pk, group.organisation_id)
+    with transaction.atomic():
+        count = _ADD_ALL.execute(group.pk, group.organisation_id)
+        _tell(group, "added", count)
+    return count
 
 
 @transaction.atomic
@@ -81,7 +87,13 @@ def remove(group: DeviceGroup, identifications: Iterable[str]) -> MembershipChan
         unknown += [identification for identification in slice_ if keys.get(identification) not in present]
         DeviceGroupMembership.objects.filter(is_one_of("device", present), group=group).delete()
         count += len(present)
+    _tell(group, "removed", count)
     return MembershipChange(count, unknown)
+
+
+def _tell(group: DeviceGroup, verb: str, count: int) -> None:
+    if count:
+        tell(group, AuditEvent.CHANGED, {"devices": {verb: count}})
 
 
 def _find_visible_keys(organisation_id: int, identifications: list[str]) -> dict[str, int]:

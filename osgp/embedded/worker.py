@@ -29,9 +29,9 @@ def count_threads() -> int:
     """Return how many threads visits and notifications need together.
 
     The slots of notifications bound how many of them are sent to at a time, so that receivers that hang take
-    no thread of a visit; one more looks for what is to be sent.
+    no thread of a visit; one more looks for what is to be sent, and another one seals the audit trail.
     """
-    return VISIT_THREADS + int(settings.OSGP["WEBHOOK_SLOTS"]) + 1
+    return VISIT_THREADS + int(settings.OSGP["WEBHOOK_SLOTS"]) + 2
 
 
 class WorkerError(RuntimeError):

@@ -7,10 +7,12 @@ from django.db.models import Exists, OuterRef
 
 from osgp import platform_time
 from osgp.accounts.caller import Caller
+from osgp.audit.models import AuditEvent
 from osgp.batches.models import Batch, BatchSource, BatchState
 from osgp.fleet import states
 from osgp.fleet.contents import find_batch_operation
 from osgp.fleet.progress import measure_progress
+from osgp.fleet.submission import tell
 from osgp.processes import wakeup
 from osgp.requests.models import FINAL_STATES, WAITING_STATES, Request, RequestState
 from osgp.requests.states import bulk as bulk_states
@@ -34,8 +36,10 @@ def cancel(batch: Batch) -> int:
 
     Running requests are finished. Raises NotInThisState for a batch that is over.
     """
-    if not states.cancel(batch.pk):
-        raise NotInThisState("The batch is over.")
+    with transaction.atomic():
+        if not states.cancel(batch.pk):
+            raise NotInThisState("The batch is over.")
+        tell(batch, AuditEvent.REQUEST_CANCELLED)
     wakeup.notify()
     cancelled = 0
     while cancelled < CANCELLED_AT_ONCE and (count := cancel_slice(batch.pk)):
@@ -83,6 +87,7 @@ def retry_failed(caller: Caller, batch: Batch) -> Batch:
         total=failed,
         created_at=platform_time.now(),
     )
+    tell(again)
     wakeup.notify()
     return again
 

@@ -17,6 +17,8 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from osgp import platform_time
 from osgp.accounts.caller import Caller
 from osgp.accounts.models import Organisation
+from osgp.audit.keeping import record
+from osgp.audit.models import AuditEvent
 from osgp.batches.models import Batch, BatchSource
 from osgp.device_groups import groups
 from osgp.device_groups.models import DeviceGroup
@@ -198,6 +200,7 @@ def submit_list(batch: Batch, content: Content, identifications: list[str], *, s
     batch.total, batch.skipped = len(checked.recipients), len(checked.refused)
     states.store_with_requests(batch)
     storing.store(batch, content, checked)
+    tell(batch)
     return batch
 
 
@@ -210,6 +213,7 @@ def submit_group(batch: Batch, group: DeviceGroup) -> Batch:
     batch.source = BatchSource.GROUP
     batch.group = group
     batch.save(force_insert=True)
+    tell(batch)
     wakeup.notify()
     return batch
 
@@ -223,8 +227,26 @@ def submit_source(batch: Batch, source: BatchSource, target: Mapping[str, Any]) 
     batch.source = source
     batch.target = dict(target)
     batch.save(force_insert=True)
+    tell(batch)
     wakeup.notify()
     return batch
+
+
+def tell(batch: Batch, event: AuditEvent = AuditEvent.BATCH_SENT) -> None:
+    """Tell the audit trail of a batch, as a whole, in the transaction that stores it."""
+    record(
+        event,
+        organisation=batch.organisation.identification,
+        # Who cancels a batch need not be who sent it.
+        actor=batch.application if event == AuditEvent.BATCH_SENT else None,
+        details={
+            "batch": str(batch.uid),
+            "message": batch.message,
+            "source": batch.source,
+            "group": batch.group.name if batch.group else None,
+            "devices": batch.total,
+        },
+    )
 
 
 def list_batches(organisation: Organisation) -> QuerySet[Batch]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 from osgp import platform_time
 from osgp.accounts.functions import DeviceFunctionGroup
 from osgp.accounts.rights import list_granted_devices
+from osgp.audit.changes import tell_change
 from osgp.cosem import mbus
 from osgp.devices.models import MBUS_DEVICE_TYPES, Device, LifecycleStatus
 from osgp.faults import Fault, FaultCode
@@ -106,6 +107,7 @@ class SetDeviceLifecycleStatusByChannel(
                 f"which is on channel {channel} of {device.identification}.",
             )
         Device.objects.filter(pk=chosen[0].pk).update(lifecycle_status=status, updated_at=platform_time.now())
+        tell_change(chosen[0], {"lifecycle_status": (chosen[0].lifecycle_status, status)})
         return {
             "channel": channel,
             "mbus_device_identification": chosen[0].identification,

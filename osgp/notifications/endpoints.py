@@ -14,6 +14,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
+from osgp.audit.changes import tell, tell_change
 from osgp.audit.keeping import record
 from osgp.audit.models import AuditEvent
 from osgp.events.models import EventKind
@@ -136,30 +137,38 @@ def change(endpoint: Endpoint, body: Any) -> Endpoint:
     if fields.get("url", endpoint.url) != endpoint.url:
         fields |= {"consecutive_failures": 0, "retry_at": None, "last_error": "", "last_status": None}
     if fields:
+        before = {name: getattr(endpoint, name) for name in fields}
         Endpoint.objects.filter(pk=endpoint.pk).update(**fields)
+        tell_change(endpoint, {name: (before[name], value) for name, value in fields.items()})
     endpoint.refresh_from_db()
     return endpoint
 
 
+@transaction.atomic
 def pause(endpoint: Endpoint, reason: str = PAUSED_BY_CALLER) -> Endpoint:
     """Send nothing to an endpoint until it is resumed; deliveries wait. Repeating it changes nothing."""
     rows = Endpoint.objects.filter(pk=endpoint.pk, paused_at__isnull=True)
-    rows.update(paused_at=Now(), pause_reason=reason)
+    if rows.update(paused_at=Now(), pause_reason=reason):
+        tell(endpoint, AuditEvent.CHANGED, {"changes": {"paused": [False, True]}, "reason": reason})
     endpoint.refresh_from_db()
     return endpoint
 
 
+@transaction.atomic
 def resume(endpoint: Endpoint) -> Endpoint:
     """Send again to an endpoint, what waits first. Repeating it changes nothing."""
     rows = Endpoint.objects.filter(pk=endpoint.pk, paused_at__isnull=False)
-    rows.update(paused_at=None, pause_reason="", consecutive_failures=0, retry_at=None, wake_at=Now())
+    if rows.update(paused_at=None, pause_reason="", consecutive_failures=0, retry_at=None, wake_at=Now()):
+        tell(endpoint, AuditEvent.CHANGED, {"changes": {"paused": [True, False]}})
     endpoint.refresh_from_db()
     return endpoint
 
 
+@transaction.atomic
 def delete(endpoint: Endpoint) -> None:
     """Send nothing to an endpoint any more. Deliveries that wait are cancelled a moment later."""
-    Endpoint.objects.filter(pk=endpoint.pk, deleted_at__isnull=True).update(deleted_at=Now())
+    if Endpoint.objects.filter(pk=endpoint.pk, deleted_at__isnull=True).update(deleted_at=Now()):
+        tell(endpoint, AuditEvent.DELETED, {})
     endpoint.secrets.all().delete()
 
 

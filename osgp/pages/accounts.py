@@ -13,6 +13,8 @@ from django.utils.safestring import SafeString
 from osgp import platform_time
 from osgp.accounts.functions import DEFAULT_SCOPES, Scope
 from osgp.accounts.models import ApiToken, Organisation, User
+from osgp.audit.changes import tell
+from osgp.audit.models import AuditEvent
 from osgp.pages.access import GrantingAdmin, OrganisationScopedAdmin, PlatformOnly, get_organisation
 from osgp.pages.networks.gauge import draw_gauge
 from osgp.pages.shared.columns import make_moment_column
@@ -201,6 +203,7 @@ class ApiTokenAdmin(GrantingAdmin):
         revoked = list(queryset.filter(revoked_at__isnull=True))
         number = queryset.filter(revoked_at__isnull=True).update(revoked_at=platform_time.now())
         for token in revoked:
+            tell(token, AuditEvent.TOKEN_REVOKED, {})
             self.log_change(request, token, "Revoked.")
         text = f"{count_rows(number, 'token')} revoked. Calls with a revoked token are refused from now on."
         self.message_user(request, text, messages.SUCCESS)

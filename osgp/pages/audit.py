@@ -1,13 +1,15 @@
-"""The audit trail: who did what with keys and counters, to read only."""
+"""The audit trail: who did what, to read only."""
 
+import json
 import re
+import uuid
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
 from osgp import platform_time
@@ -23,6 +25,15 @@ from osgp.pages.shared.lists import LongList
 from osgp.pages.shared.page import ShownRow
 from osgp.pages.shared.search import IndexedSearch
 from osgp.requests.models import Request
+
+
+def parse_uid(text: str) -> uuid.UUID | None:
+    """A UUID in its usual form; None if it is none."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
@@ -73,7 +84,7 @@ class AuditEntryAdmin(IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
     ordering = ("-pk",)
     sortable_by = ()
     search_fields = ("device_identification",)
-    search_help_text = "Device identification, in full"
+    search_help_text = "Device, actor, request id or correlation UID, in full"
     actions = None
 
     time = make_moment_column("at", "Time")
@@ -82,7 +93,10 @@ class AuditEntryAdmin(IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
         return queryset.filter(organisation_identification=organisation.identification)
 
     def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        return queryset.filter(device_identification=term)
+        """Each of these has an index; what is looked up by several is looked up once for each."""
+        if uid := parse_uid(term):
+            return queryset.filter(Q(correlation_uid=uid) | Q(request_id=term))
+        return queryset.filter(Q(device_identification=term) | Q(actor=term) | Q(request_id=term))
 
     # --- List ---
 
@@ -104,11 +118,19 @@ class AuditEntryAdmin(IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
 
     @admin.display(description="Details")
     def told(self, entry: AuditEntry) -> SafeString:
-        return format_html_join(
+        """In a line; what was changed unfolds to the values before and after."""
+        details = dict(entry.details)
+        changes = details.pop("changes", None)
+        line = format_html_join(
             " · ",
             '<span class="quiet">{}</span> {}',
-            ((make_label(name), _shorten(value)) for name, value in redact(entry.details).items()),
+            ((make_label(name), _shorten(value)) for name, value in redact(details).items()),
         )
+        table = draw_changes(changes)
+        if not table:
+            return line
+        names = ", ".join(make_label(name) for name in changes)
+        return format_html("<details><summary>{} · {}</summary>{}</details>", line, names, table)
 
     # --- Page ---
 
@@ -123,12 +145,38 @@ class AuditEntryAdmin(IndexedSearch, ShownRow, LongList, ReadOnlyAdmin):
         may_see_request = row.correlation_uid and request.user.has_perm("requests.view_request")
         return {
             "title": row.event_label,
-            "details": show(row.details) if row.details else "",
+            "details": show(_leave_out_changes(row.details)) if row.details else "",
+            "changes": draw_changes(row.details.get("changes")),
             "device": (
                 devices.filter(identification=row.device_identification).first() if may_see_device else None
             ),
             "its_request": requests.first() if may_see_request else None,
         }
+
+
+def draw_changes(changes: Any) -> SafeString:
+    """A table of values before and after; empty without any. Secrets are only said to be changed."""
+    if not isinstance(changes, dict) or not changes:
+        return SafeString("")
+    rows = (
+        (make_label(name), *map(_write_value, value))
+        if isinstance(value, list) and len(value) == 2
+        else (make_label(name), "", "changed")
+        for name, value in changes.items()
+    )
+    head = "<thead><tr><th>Field</th><th>Before</th><th>After</th></tr></thead>"
+    body = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", rows)
+    return format_html("<table>{}<tbody>{}</tbody></table>", mark_safe(head), body)  # noqa: S308 (a constant)
+
+
+def _leave_out_changes(details: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in details.items() if name != "changes"}
+
+
+def _write_value(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _shorten(value: Any) -> str:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
 
-from osgp.pages.access import OrganisationScopedAdmin, PlatformOnly, get_organisation
+from osgp.pages.access import OrganisationScopedAdmin, PlatformOnly, ReadOnlyAdmin, get_organisation
 
 SECTIONS = (
     "devices",
@@ -43,6 +43,16 @@ LEADING_MODELS = {"alarms": ("AlarmGroup", "Alarm", "ReceivedPush", "AlarmRule")
 """The order of an operator's work within a section; elsewhere it is that of the names."""
 
 
+NOT_TOLD = {
+    "alarms.ReceivedPush": "the listener stores them; nobody changes them",
+    "processes.ProcessHeartbeat": "processes do; nobody changes them",
+    "accounts.ApplicationKey": "events of their own (osgp/management/application_keys.py)",
+}
+"""Models whose changes the audit trail does not tell of by itself, and why."""
+TOLD_AS = {"accounts.ApiToken": {"ADDED": "TOKEN_ISSUED"}}
+"""Events that have another name for some models."""
+
+
 class HeadEndAdminSite(admin.AdminSite):
     """Operators' pages. Models are closed to users with an organisation unless their admin says otherwise."""
 
@@ -64,16 +74,31 @@ class HeadEndAdminSite(admin.AdminSite):
         if not issubclass(admin_class, (OrganisationScopedAdmin, PlatformOnly)):
             admin_class = type(admin_class.__name__, (PlatformOnly, admin_class), {})
         super().register(model_or_iterable, admin_class, **options)
+        given = model_or_iterable
+        for model in [given] if isinstance(given, type) else given:
+            self._have_changes_told(model)
+
+    def _have_changes_told(self, model: type[Model]) -> None:
+        """Have the audit trail tell of changes of what can be changed here, whoever changes it where."""
+        from osgp.audit import changes  # It needs models, which are not there yet.
+
+        own = self._registry.get(model)
+        # A model that another one stands in for is not registered.
+        if own is None or isinstance(own, ReadOnlyAdmin) or model._meta.label in NOT_TOLD:
+            return
+        for each in (model, *(inline.model for inline in own.inlines)):
+            changes.track(each, TOLD_AS.get(each._meta.label))
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """400 for filters with NUL, for which PostgreSQL has no text: Django hands them on as they are."""
 
         @wraps(view)
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            from osgp.pages.told import told_post  # It needs models, which are not there yet.
+
             if any("\0" in value for _, values in request.GET.lists() for value in values):
                 raise BadRequest("NUL in the query")
-            answer: HttpResponse = view(request, *args, **kwargs)
-            return answer
+            return told_post(view, request, *args, **kwargs)
 
         return super().admin_view(checked, cacheable)
 

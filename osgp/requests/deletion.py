@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection
 
 from django.db import transaction
 
+from osgp.audit.keeping import record
+from osgp.audit.models import AuditEvent
 from osgp.requests.models import FINAL_STATES, Request
 
 Listener = Callable[[Collection[int]], None]
@@ -22,4 +24,10 @@ def delete(request: Request) -> None:
     """Delete a final request with its actions."""
     for listener in _listeners:
         listener([request.pk])
-    Request.objects.filter(pk=request.pk, state__in=FINAL_STATES).delete()
+    if Request.objects.filter(pk=request.pk, state__in=FINAL_STATES).delete()[0]:
+        record(
+            AuditEvent.RESPONSE_DELETED,
+            device=request.device_identification,
+            correlation_uid=request.correlation_uid,
+            details={"message": request.message, "state": request.state},
+        )

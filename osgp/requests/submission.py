@@ -18,6 +18,8 @@ from osgp import platform_time
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
 from osgp.accounts.models import Organisation
+from osgp.audit.keeping import record
+from osgp.audit.models import AuditEvent
 from osgp.devices.models import Device
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages import registry
@@ -275,9 +277,28 @@ def create(
         )
         for position, action in enumerate(actions)
     )
+    record(
+        AuditEvent.REQUEST_SENT,
+        organisation=caller.organisation.identification,
+        actor=caller.application,
+        device=device_identification,
+        correlation_uid=request.correlation_uid,
+        details=_tell(request, actions),
+    )
     if is_due and not is_over:
         wakeup.notify()
     return request
+
+
+def _tell(request: Request, actions: Sequence[NewAction]) -> dict[str, Any]:
+    """What the audit trail says of a request: no parameters, which may be secrets."""
+    told: dict[str, Any] = {"message": request.message}
+    messages = [action.operation.message for action in actions]
+    if messages != [request.message]:
+        told["actions"] = messages
+    if request.schedule_time is not None:
+        told["schedule_time"] = request.schedule_time.isoformat()
+    return told
 
 
 def make_organisation_caller(organisation: Organisation, application: str) -> Caller:

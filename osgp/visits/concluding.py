@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
+from osgp.audit.context import Actor, acting
 from osgp.devices.models import Device
 from osgp.messages.operation import ConcludedOperation, ParameterValues
 from osgp.requests.models import Request
@@ -18,5 +19,9 @@ def conclude(
     """Return the result of an action once its COSEM steps are done. Raises Fault."""
     request = Request.objects.select_related("organisation").get(pk=action.request.pk)
     device = Device.objects.get(pk=action.device.pk)
-    concluded: Mapping[str, Any] = operation.conclude(request.organisation, device, parameters, result)
+    actor = Actor(
+        request.application, request.organisation.identification, correlation_uid=request.correlation_uid
+    )
+    with acting(actor):
+        concluded: Mapping[str, Any] = operation.conclude(request.organisation, device, parameters, result)
     return concluded

@@ -6,6 +6,7 @@ from collections import deque
 from django.db import DatabaseError, transaction
 from rest_framework.exceptions import ValidationError
 
+from osgp.audit.context import Actor, acting
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.operation import PlatformOperation, Sender
 from osgp.messages.registry import find_operation
@@ -98,7 +99,11 @@ def _carry_out(request: Request, action: Action) -> None:
     assert isinstance(operation, PlatformOperation)
     parameters = operation.parse(action.parameters)
     sender = Sender(request.organisation, request.application, request.correlation_uid)
-    device, result = operation.perform(sender, request.device_identification, parameters)
+    actor = Actor(
+        request.application, request.organisation.identification, correlation_uid=request.correlation_uid
+    )
+    with acting(actor):
+        device, result = operation.perform(sender, request.device_identification, parameters)
     states.finish_action(
         action.pk, None, ActionState.DONE, result=operation.represent_result(result), fault=None
     )

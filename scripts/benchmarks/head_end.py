@@ -184,9 +184,9 @@ class HeadEnd:
             yield part
 
     @contextmanager
-    def web(self) -> Iterator[tuple[Part, str]]:
+    def web(self, application: str = "osgp.wsgi") -> Iterator[tuple[Part, str]]:
         """One web process on a free port, and its root URL."""
-        command = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "osgp.wsgi"]
+        command = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", application]
         bind = {"OSGP_WEB_BIND": "127.0.0.1:0", "OSGP_WEB_PROCESSES": "1"}
         with self.run_part("web", *command, ready="Listening at", **bind) as part:
             listening = re.search(r"Listening at: (http://\S+)", part.log.read_text())

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,9 +16,11 @@ from osgp.accounts.models import ApiToken, Organisation
 from osgp.requests.models import FINAL_STATES, LIVE_SESSION_STATES, MeterSession, Request, RequestState
 from scripts.benchmarks.head_end import ORGANISATION, HeadEnd, Part
 from scripts.benchmarks.measuring import Figure
-from scripts.benchmarks.reads import register_meters, wait_for
+from scripts.benchmarks.reads import postgres_cpu, register_meters, wait_for
 from scripts.benchmarks.sizes import Sizes
 
+PAIRS_PER_TURN = 3
+"""Pairs of measured POSTs, with an audit entry and without; a few per cent are to be seen."""
 CLIENTS = 8
 """Applications that post at the same time, each over a connection that it keeps."""
 READ = "/api/v1/monitoring/actual-meter-reads/"
@@ -53,7 +56,35 @@ def measure(head_end: HeadEnd, sizes: Sizes, folder: Path) -> Iterator[Figure]:
             yield Figure("POSTs per second, one web process", sizes.posts / single, "1/s")
             yield Figure("its CPU per POST", 1000 * (web.read_cpu_seconds() - cpu) / sizes.posts, "ms")
             Request.objects.all().delete()
+            yield from _measure_audit(head_end, web, root, token, names, sizes)
+            Request.objects.all().delete()
             yield from _measure_batch(head_end, web, root, token, names, single / sizes.posts)
+
+
+def _measure_audit(
+    head_end: HeadEnd, audited: Part, root: str, token: str, names: Sequence[str], sizes: Sizes
+) -> Iterator[Figure]:
+    """Turns with the audit entry of a POST and without, of two web processes that differ in nothing else."""
+    pairs: list[dict[bool, tuple[float, float]]] = []
+    with head_end.web("scripts.benchmarks.unaudited_wsgi") as (unaudited, other_root):
+        _post_all(other_root, token, names[:1], CLIENTS)
+        for turn in range(PAIRS_PER_TURN * sizes.turns):
+            # With and without, without and with, …: whatever drifts meanwhile counts for both.
+            used = {}
+            for is_told in (True, False) if turn % 2 else (False, True):
+                web, at = (audited, root) if is_told else (unaudited, other_root)
+                before = web.read_cpu_seconds()
+                with postgres_cpu() as postgres:
+                    _post_all(at, token, names, sizes.posts)
+                    used[is_told] = web.read_cpu_seconds() - before, postgres() or 0.0
+            pairs.append(used)
+    for place, what in enumerate(("web process", "PostgreSQL")):
+        told, untold = (
+            1000 * median(pair[each][place] for pair in pairs) / sizes.posts for each in (True, False)
+        )
+        yield Figure(f"CPU per POST with its audit entry, {what}", told, "ms", "", untold, "without")
+    ratio = median(sum(pair[True]) / sum(pair[False]) for pair in pairs)
+    yield Figure("– both, times that of the peer: the middle one of pairs in turn", ratio, "×", "≤ 1.1 ×")
 
 
 def _measure_batch(

@@ -12,7 +12,8 @@ from osgp.audit.models import AppendOnly, AuditEntry, AuditEvent
 
 
 def add(**fields: object) -> AuditEntry:
-    return record(AuditEvent.KEYS_HANDED_OUT, **{"organisation": "UTILITY", "actor": "portal"} | fields)  # type: ignore[arg-type]
+    made = record(AuditEvent.KEYS_HANDED_OUT, **{"organisation": "UTILITY", "actor": "portal"} | fields)  # type: ignore[arg-type]
+    return AuditEntry.objects.get(pk=made)
 
 
 @pytest.mark.django_db

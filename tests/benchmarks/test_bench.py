@@ -122,6 +122,7 @@ def check(rows: dict[str, dict[str, dict[str, Any]]]) -> None:
         assert seconds >= 12 * 0.3
         assert apart >= 39 * 0.3
     intake = {what: figure["value"] for what, figure in rows["intake"].items()}
+    assert intake["– both, times that of the peer: the middle one of pairs in turn"] > 0
     assert intake["a batch of 12: until stored"] <= intake["a batch of 12: until done"]
     check_night(rows["night"])
     check_notifications(rows["notifications"])

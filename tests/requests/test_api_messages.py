@@ -181,8 +181,8 @@ def test_a_post_costs_few_statements(
     api: APIClient, device: Device, django_assert_max_num_queries: Any
 ) -> None:
     post(api, device)
-    # Token, grants, request, action, notification, and in tests a savepoint and its release.
-    with django_assert_max_num_queries(7):
+    # Token, grants, request, action, audit entry, notification, and in tests a savepoint and its release.
+    with django_assert_max_num_queries(8):
         assert post(api, device).status_code == 202
 
 

@@ -251,8 +251,9 @@ def test_platform_operations_check_for_themselves_and_dial_nothing(caller: Calle
 def test_a_submission_costs_few_statements(
     caller: Caller, device: Device, django_assert_max_num_queries: Any
 ) -> None:
-    # Savepoint and its release stand for BEGIN and COMMIT; then grants, request, action, notification.
-    with django_assert_max_num_queries(6):
+    # Savepoint and its release stand for BEGIN and COMMIT; then grants, request, action, audit entry,
+    # notification.
+    with django_assert_max_num_queries(7):
         submit(caller, "SampleMeter", body_for(device))
 
 

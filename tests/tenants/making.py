@@ -104,14 +104,15 @@ def _add_accounts(estate: Estate) -> None:
         registered_at=timezone.now(),
         registered_by=APPLICATION,
     )
-    AuditEntry.objects.create(
-        event=AuditEvent.KEYS_HANDED_OUT,
-        organisation_identification=estate.organisation.identification,
-        actor=APPLICATION,
-        device_identification=estate.meter.identification,
-        correlation_uid=uuid.uuid4(),
-        details={"to": APPLICATION},
-    )
+    for event in (AuditEvent.KEYS_HANDED_OUT, AuditEvent.KEYS_REPLACED):
+        AuditEntry.objects.create(
+            event=event,
+            organisation_identification=estate.organisation.identification,
+            actor=APPLICATION,
+            device_identification=estate.meter.identification,
+            correlation_uid=uuid.uuid4(),
+            details={"to": APPLICATION},
+        )
 
 
 def _add_keys(estate: Estate) -> None:

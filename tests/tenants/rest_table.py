@@ -287,6 +287,17 @@ LINES: dict[tuple[str, str], Line | Public] = {
         opened_by=EVERY_GROUP,
         paged=True,
     ),
+    # --- Audit trail ---
+    ("api/v1/audit/", "get"): Line(
+        (Scope.ADMIN,),
+        (
+            Call(200, 200),
+            Call(200, 200, {"device": "$meter"}),
+            Call(200, 200, {"format": "csv"}),
+            Call(200, 200, {"format": "ndjson"}),
+        ),
+        paged=True,
+    ),
     # --- Keys of applications ---
     ("api/v1/applications/<path:name>/public-key/", "get"): Line(
         (Scope.ADMIN,), (Call(200, 404),), {"name": "$application"}

@@ -392,6 +392,7 @@ class DeviceAdmin(IndexedSearch, EditedRow, LongList, OrganisationScopedAdmin):
             if may_see_alarms
             else None,
             "may_send": may("requests.add_request"),
+            "may_see_audit": may("audit.view_auditentry"),
             "may_read_log": may("message_logs.view_messagelog")
             and (organisation is None or is_granted(organisation, device, LOG_READERS)),
         }

@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from osgp.pages.shared.sending import name_sender
+from osgp.requests import steering
 from osgp.requests.models import Action, Request
 from osgp.requests.states import bulk as bulk_states
 from osgp.requests.submission import make_organisation_caller, submit
@@ -19,7 +20,11 @@ def cancel_all(numbers: Sequence[int]) -> list[int]:
     cancelled: list[int] = []
     for start in range(0, len(numbers), CANCEL_SLICE):
         chosen = Request.objects.filter(pk__in=numbers[start : start + CANCEL_SLICE])
-        cancelled += bulk_states.cancel_waiting(chosen, CANCEL_SLICE)
+        with transaction.atomic():
+            keys = bulk_states.cancel_waiting(chosen, CANCEL_SLICE)
+            for row in chosen.filter(pk__in=keys).select_related("organisation"):
+                steering.tell_cancelled(row)
+        cancelled += keys
     return cancelled
 
 

@@ -17,6 +17,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from osgp.audit.exports import tell_export
 from osgp.cosem.amr_status import list_flag_names
 from osgp.messages.readings import Period
 from osgp.messages.serializers import ChoiceField, utc_text
@@ -109,6 +110,7 @@ class ReadingsView(APIView):
         kind = str(request.accepted_media_type)
         if kind != FORMATS["json"]:
             _refuse_pages(query)
+            tell_export("readings", kind, request.query_params.lists())
             return stream_export(read_readings(selection), kind)
         size = query.get("page_size", DEFAULT_PAGE_SIZE)
         found = list(islice(read_readings(selection), size + 1))

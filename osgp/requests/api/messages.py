@@ -17,6 +17,8 @@ from rest_framework.views import APIView
 from osgp import platform_time
 from osgp.accounts.caller import Caller
 from osgp.accounts.functions import Scope
+from osgp.audit.keeping import record_first
+from osgp.audit.models import AuditEvent
 from osgp.events.fetching import TOLD_FOR, mark_fetched
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages import registry
@@ -159,8 +161,20 @@ def answer_with(request: HttpRequest, found: RequestOutcome, headers: Mapping[st
 def note_fetched(request: Request) -> None:
     """Stop notifications of a request whose outcome its organisation gets now.
 
-    An outage of the database does not keep the outcome from the caller, who is then told once more.
+    The audit trail has the first time that a caller gets it. An outage of the database does not keep the
+    outcome from the caller, who is then told once more.
     """
+    if not request.is_final:
+        return
+    try:
+        record_first(
+            AuditEvent.RESPONSE_FETCHED,
+            correlation_uid=request.correlation_uid,
+            device=request.device_identification,
+            details={"message": request.message, "state": request.state},
+        )
+    except AWAY as error:
+        logger.warning("an outcome is fetched without an audit entry: %s", format_in_one_line(error))
     if request.completed_at is None or request.completed_at < platform_time.now() - TOLD_FOR:
         return
     try:

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from osgp.faults import Component, Fault, FaultCode
 from osgp.messages.serializers import CharField, ChoiceField, DateTimeField
-from osgp.requests import states
+from osgp.requests import steering
 from osgp.requests.answers import build_list_entry
 from osgp.requests.api.messages import parse_uid
 from osgp.requests.api.pages import (
@@ -106,7 +106,7 @@ class CancelView(APIView):
                 component=Component.WEB_SERVICE,
             )
         check_scope(caller, find_scope(found.message))
-        states.cancel(found.pk)
+        steering.cancel(found)
         # A caller that lost the answer sends the call again, and gets the same answer.
         cancelled = rows.filter(pk=found.pk, state=RequestState.CANCELLED).first()
         if cancelled is None:

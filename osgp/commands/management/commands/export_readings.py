@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rest_framework.exceptions import ValidationError
 
 from osgp.accounts.models import Organisation
+from osgp.audit.exports import tell_export
 from osgp.faults import Fault
 from osgp.messages.readings import Period
 from osgp.readings import export
@@ -50,6 +51,7 @@ class Command(BaseCommand):
             raise CommandError("; ".join(told)) from error
         except Fault as fault:
             raise CommandError(fault.message) from fault
+        tell_export("readings", options["format"], asked.items(), organisation.identification)
         parts = export.format_csv if options["format"] == "csv" else export.format_parquet
         if options["output"] == "-":
             self._write(parts(read_readings(selection)), sys.stdout.buffer)

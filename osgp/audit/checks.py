@@ -1,0 +1,23 @@
+"""System checks of the settings of the audit trail."""
+
+from typing import Any
+
+from django.core import checks
+
+from osgp.audit.chain import KeyProblem, load_keys
+from osgp.audit.forwarding import InvalidTarget, make_sender
+
+
+def check_settings(**_: Any) -> list[checks.CheckMessage]:
+    """Errors for a key that cannot be read and for a target that is none."""
+    found: list[checks.CheckMessage] = []
+    try:
+        load_keys()
+    except KeyProblem as error:
+        found.append(checks.Error(str(error), id="audit.E001"))
+    try:
+        make_sender()
+    except InvalidTarget as error:
+        hint = "udp://host:port, tcp://host:port, file:///path or stdout"
+        found.append(checks.Error(f"OSGP_AUDIT_SYSLOG: {error} is none of these: {hint}", id="audit.E002"))
+    return found
