@@ -20,13 +20,12 @@ from osgp.audit.exports import tell_export
 from osgp.audit.models import AuditEntry, AuditEvent
 from osgp.management import audit_listing
 from osgp.messages.serializers import CharField, ChoiceField, DateTimeField
-from osgp.readings.api.formats import CSV, CsvRenderer, FormatNegotiation
+from osgp.requests.api.formats import CSV, NDJSON, CsvRenderer, FormatNegotiation, NdjsonRenderer
 from osgp.requests.api.pages import DEFAULT_PAGE_SIZE, PageQuery, build_next_page_link, validate_query
 from osgp.requests.api.permissions import find_caller
 from osgp.requests.api.schema import document_problems
 from osgp.requests.submission import DeviceIdentificationField, check_scope
 
-NDJSON = "application/x-ndjson"
 FORMATS = {"json": "application/json", "csv": CSV, "ndjson": NDJSON}
 _COLUMNS = {
     "event": "event",
@@ -37,13 +36,6 @@ _COLUMNS = {
     "from": "at__gte",
     "until": "at__lt",
 }
-
-
-class NdjsonRenderer(JSONRenderer):
-    """Errors; the view itself makes the lines."""
-
-    media_type = NDJSON
-    format = "ndjson"
 
 
 class _AuditFilters(PageQuery):

@@ -1,62 +1,14 @@
 """Formats of readings: JSON in pages, CSV and Parquet as a whole."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from osgp.requests.api.formats import CSV, CsvRenderer, FormatNegotiation, StreamedRenderer
 
-from rest_framework.exceptions import NotAcceptable
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.renderers import BaseRenderer, JSONRenderer
-from rest_framework.request import Request as HttpRequest
-
-CSV = "text/csv"
 PARQUET = "application/vnd.apache.parquet"
 FORMATS = {"json": "application/json", "csv": CSV, "parquet": PARQUET}
 
-
-class _Streamed(BaseRenderer):
-    """The view itself makes the answers; errors, which come through here, are JSON."""
-
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        """Render a problem as JSON."""
-        rendered: bytes = JSONRenderer().render(data)
-        return rendered
+__all__ = ["CSV", "FORMATS", "PARQUET", "CsvRenderer", "FormatNegotiation", "ParquetRenderer"]
 
 
-class CsvRenderer(_Streamed):
-    media_type = CSV
-    format = "csv"
-    charset = "utf-8"
-
-
-class ParquetRenderer(_Streamed):
+class ParquetRenderer(StreamedRenderer):
     media_type = PARQUET
     format = "parquet"
     charset = None
-
-
-class FormatNegotiation(DefaultContentNegotiation):
-    """By ``format``, then by Accept. The view refuses an unknown ``format`` and names the field."""
-
-    def select_renderer(
-        self, request: HttpRequest, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        """Return the renderer and its media type. Raises NotAcceptable, 406."""
-        renderers = list(renderers)
-        asked = request.query_params.get("format")
-        for renderer in renderers:
-            if renderer.format == asked:
-                return renderer, str(renderer.media_type)
-        if asked is not None:
-            return renderers[0], str(renderers[0].media_type)
-        for accepted in self.get_accept_list(request):
-            kind = accepted.partition(";")[0].strip().lower()
-            for renderer in renderers:
-                media_type = str(renderer.media_type)
-                if kind in {media_type, "*/*", f"{media_type.partition('/')[0]}/*"}:
-                    return renderer, media_type
-        raise NotAcceptable(available_renderers=renderers)
