@@ -1,7 +1,8 @@
 """How entries of the audit trail are made."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -55,6 +56,39 @@ def record(
         raise RuntimeError("an audit entry belongs in the transaction of what it tells of")
     row = _make_row(event, organisation, actor, device, correlation_uid, details)
     return int(_INSERT.fetch_rows(*row)[0][0])
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What one of many entries is about."""
+
+    organisation: str
+    device: str
+    correlation_uid: UUID | None
+    details: Mapping[str, Any]
+
+
+def record_many(event: AuditEvent, subjects: Iterable[Subject]) -> None:
+    """As ``record``, an entry for each subject, in one statement."""
+    if not connection.in_atomic_block:
+        raise RuntimeError("audit entries belong in the transaction of what they tell of")
+    entries = []
+    for each in subjects:
+        row = _make_row(event, each.organisation, None, each.device, each.correlation_uid, each.details)
+        [kind, organisation, actor, device, uid, address, called, details] = row
+        entries.append(
+            AuditEntry(
+                event=kind,
+                organisation_identification=organisation,
+                actor=actor,
+                device_identification=device,
+                correlation_uid=uid,
+                address=address,
+                request_id=called,
+                details=json.loads(details),
+            )
+        )
+    AuditEntry.objects.bulk_create(entries)
 
 
 def record_first(

@@ -246,7 +246,7 @@ def test_an_endpoint_is_registered_and_its_secret_shown_once(
     assert [row.pk for row in secrets.list_valid(organisation.pk, endpoint)] == [Secret.objects.get().pk]
     assert find_traces(operator, secret) == []
     assert secret not in caplog.text
-    entry = AuditEntry.objects.get()
+    entry = AuditEntry.objects.get(event="WEBHOOK_SECRET_ISSUED")
     assert (entry.event, entry.actor) == ("WEBHOOK_SECRET_ISSUED", "admin/joost")
 
 

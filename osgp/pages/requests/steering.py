@@ -22,8 +22,8 @@ def cancel_all(numbers: Sequence[int]) -> list[int]:
         chosen = Request.objects.filter(pk__in=numbers[start : start + CANCEL_SLICE])
         with transaction.atomic():
             keys = bulk_states.cancel_waiting(chosen, CANCEL_SLICE)
-            for row in chosen.filter(pk__in=keys).select_related("organisation"):
-                steering.tell_cancelled(row)
+            if keys:
+                steering.tell_cancelled(chosen.filter(pk__in=keys).select_related("organisation"))
         cancelled += keys
     return cancelled
 
