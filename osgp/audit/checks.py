@@ -9,15 +9,15 @@ from osgp.audit.forwarding import InvalidTarget, make_sender
 
 
 def check_settings(**_: Any) -> list[checks.CheckMessage]:
-    """Errors for a key that cannot be read and for a target that is none."""
+    """A warning for a key that cannot be read: only workers need it. An error for a target that is none."""
     found: list[checks.CheckMessage] = []
     try:
         load_keys()
     except KeyProblem as error:
-        found.append(checks.Error(str(error), id="audit.E001"))
+        found.append(checks.Warning(str(error), id="audit.W001"))
     try:
         make_sender()
     except InvalidTarget as error:
         hint = "udp://host:port, tcp://host:port, file:///path or stdout"
-        found.append(checks.Error(f"OSGP_AUDIT_SYSLOG: {error} is none of these: {hint}", id="audit.E002"))
+        found.append(checks.Error(f"OSGP_AUDIT_SYSLOG: {error} is none of these: {hint}", id="audit.E001"))
     return found

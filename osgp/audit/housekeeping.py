@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from osgp.audit import triggers
-from osgp.audit.chain import TABLE, KeyProblem, compute_proof, format_time, load_keys, read_runs
+from osgp.audit.chain import TABLE, compute_proof, format_time, load_keys, read_runs
 from osgp.audit.keeping import PLATFORM, record
 from osgp.audit.models import AuditEntry, AuditEvent, AuditSeal
 from osgp.audit.sealing import MOST
@@ -46,7 +46,10 @@ def find_expired() -> list[QuerySet]:
 
 @transaction.atomic
 def delete_slice() -> int:
-    """Delete the entries of the oldest seals past their retention; return how many. One entry tells of it."""
+    """Delete the entries of the oldest seals past their retention; return how many. One entry tells of it.
+
+    Raises KeyProblem: without its key the platform could not show that it was the one who cut.
+    """
     kept_for = settings.OSGP["AUDIT_RETENTION"]
     if kept_for is None or not any(rows.exists() for rows in find_expired()):
         return 0
@@ -60,10 +63,7 @@ def delete_slice() -> int:
         seals.append(seal)
         number += seal.count
     last = seals[-1]
-    try:
-        keys = load_keys()
-    except KeyProblem:
-        keys = {}
+    keys = load_keys()
     with triggers.permit_deletion():
         for seal in seals:
             _DELETE.execute(read_runs(seal.runs, MOST))

@@ -132,3 +132,27 @@ def test_nobody_changes_it(auditor: Client, superuser: Client, operator: Client)
         client.post(reverse(LIST), data)
     assert AuditEntry.objects.get(pk=entry.pk).actor == "portal"
     assert operator.get(reverse(LIST)).status_code == 403
+
+
+def test_a_line_unfolds_to_what_was_changed(superuser: Client, device: Device) -> None:
+    entry = add(
+        AuditEvent.CHANGED,
+        device=device.identification,
+        details={"object": "E1", "changes": {"model": ["<b>", None], "password": "changed"}},
+    )
+    text = superuser.get(reverse(LIST)).content.decode()
+    for told in ("<details>", "<td>Model</td><td>&lt;b&gt;</td><td>–</td>", "<td>Password</td>"):
+        assert told in text
+    text = page(superuser, entry).content.decode()
+    assert "<td>Model</td><td>&lt;b&gt;</td><td>–</td>" in text
+    # From the page of the device one gets to what was done with it.
+    link = f"{reverse(LIST)}?q={device.identification}"
+    assert link in superuser.get(reverse("admin:devices_device_change", args=[device.pk])).content.decode()
+    assert entry.pk in listed(superuser, q=device.identification)
+
+
+def test_entries_are_searched_by_more_than_devices(superuser: Client) -> None:
+    uid = uuid.uuid4()
+    by_uid, by_actor = add(correlation_uid=uid), add(actor="billing")
+    assert listed(superuser, q=str(uid)) == [by_uid.pk]
+    assert listed(superuser, q="billing") == [by_actor.pk]
